@@ -1,0 +1,199 @@
+"""Every code list of the exchange, with its source. Standard library only.
+
+Sources are named by the marks of docs/glossary.md. A code is added here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class IndicatorType(StrEnum):
+    """What an indicator identifies; the normalisation rules n1 give each its canonical form."""
+
+    BANK_ACCOUNT = "bank_account"
+    IBAN = "iban"
+    WALLET = "wallet"
+    PHONE = "phone"
+    EMAIL = "email"
+    DOMAIN = "domain"
+    COMPANY_NUMBER = "company_number"
+    LEI = "lei"
+    PERSON = "person"
+
+
+class MemberKind(StrEnum):
+    """Who may take part."""
+
+    FINANCIAL_INSTITUTION = "financial_institution"
+    LAW_ENFORCEMENT = "law_enforcement"
+    REGULATOR = "regulator"
+    FRAUD_PREVENTION_SERVICE = "fraud_prevention_service"
+    TELECOM = "telecom"
+    PLATFORM = "platform"
+
+
+class Sector(StrEnum):
+    """The part of the economy a member belongs to; shown in a hit only where three members of the group share it."""
+
+    BANKING = "banking"
+    BUILDING_SOCIETY = "building_society"
+    PAYMENTS = "payments"
+    CRYPTO_ASSETS = "crypto_assets"
+    INVESTMENT = "investment"
+    INSURANCE = "insurance"
+    LAW_ENFORCEMENT = "law_enforcement"
+    REGULATION = "regulation"
+    FRAUD_PREVENTION = "fraud_prevention"
+    TELECOMMUNICATIONS = "telecommunications"
+    ONLINE_PLATFORM = "online_platform"
+
+
+class Role(StrEnum):
+    """What a representative may do."""
+
+    SUBMITTER = "submitter"
+    INVESTIGATOR = "investigator"
+    AUTHORISER = "authoriser"
+    AUTHOR = "author"
+    RELEASER = "releaser"
+    REVIEWER = "reviewer"
+    REGISTRAR = "registrar"
+    OPERATOR = "operator"
+
+
+class GroupKind(StrEnum):
+    """Sharing groups: the whole taskforce, standing threat groups, time-limited cells."""
+
+    TASKFORCE = "taskforce"
+    THREAT_GROUP = "threat_group"
+    CELL = "cell"
+
+
+class Theme(StrEnum):
+    """The threat a submission is about (JMLIT's standing priorities and those of the UK national risk assessment)."""
+
+    BRIBERY_AND_CORRUPTION = "bribery_and_corruption"
+    TRADE_BASED_MONEY_LAUNDERING = "trade_based_money_laundering"
+    TERRORIST_FINANCE = "terrorist_finance"
+    HUMAN_TRAFFICKING = "human_trafficking"
+    ORGANISED_IMMIGRATION_CRIME = "organised_immigration_crime"
+    MONEY_LAUNDERING_THROUGH_MARKETS = "money_laundering_through_markets"
+    FUTURE_THREATS = "future_threats"
+    FRAUD = "fraud"
+    MONEY_MULES = "money_mules"
+    SANCTIONS_EVASION = "sanctions_evasion"
+    RANSOMWARE = "ransomware"
+    CRYPTO_ASSETS = "crypto_assets"
+    DRUGS = "drugs"
+    TAX_EVASION = "tax_evasion"
+    CHILD_SEXUAL_EXPLOITATION = "child_sexual_exploitation"
+    OTHER = "other"
+
+
+class CaseType(StrEnum):
+    """Case types of the UK fraud marker database (Cifas)."""
+
+    IDENTITY_FRAUD = "identity_fraud"
+    FACILITY_TAKEOVER = "facility_takeover"
+    MISUSE_OF_FACILITY = "misuse_of_facility"
+    MONEY_MULE = "money_mule"
+    FALSE_APPLICATION = "false_application"
+    ASSET_CONVERSION = "asset_conversion"
+    FALSE_INSURANCE_CLAIM = "false_insurance_claim"
+
+
+class SubjectRole(StrEnum):
+    """What part the subject plays; victims and unwitting mules are marked as such."""
+
+    SUSPECT = "suspect"
+    MULE_WITTING = "mule_witting"
+    MULE_UNWITTING = "mule_unwitting"
+    VICTIM = "victim"
+    COUNTERPARTY = "counterparty"
+
+
+class EvidenceStandard(StrEnum):
+    """How strong the ground is on which a row was submitted."""
+
+    SUSPICION = "suspicion"
+    REASONABLE_GROUNDS = "reasonable_grounds"
+    CLEAR_RELEVANT_RIGOROUS = "clear_relevant_rigorous"
+    CONVICTION = "conviction"
+
+
+class SourceEvaluation(StrEnum):
+    """First figure of the 3x5x2 intelligence grading: reliable, untested, not reliable."""
+
+    RELIABLE = "1"
+    UNTESTED = "2"
+    NOT_RELIABLE = "3"
+
+
+class IntelligenceAssessment(StrEnum):
+    """Second figure of 3x5x2: known directly; indirectly but corroborated; indirectly; not known; suspected false."""
+
+    KNOWN_DIRECTLY = "A"
+    INDIRECT_CORROBORATED = "B"
+    INDIRECT = "C"
+    NOT_KNOWN = "D"
+    SUSPECTED_FALSE = "E"
+
+
+class Handling(StrEnum):
+    """Third figure of 3x5x2: lawful sharing permitted, or permitted with conditions."""
+
+    PERMITTED = "P"
+    CONDITIONS = "C"
+
+
+class Classification(StrEnum):
+    """UK Government Security Classifications."""
+
+    OFFICIAL = "OFFICIAL"
+    OFFICIAL_SENSITIVE = "OFFICIAL-SENSITIVE"
+    SECRET = "SECRET"  # noqa: S105
+    TOP_SECRET = "TOP_SECRET"  # noqa: S105
+
+
+class TrafficLight(StrEnum):
+    """Traffic Light Protocol 2.0 (FIRST)."""
+
+    RED = "RED"
+    AMBER_STRICT = "AMBER+STRICT"
+    AMBER = "AMBER"
+    GREEN = "GREEN"
+    CLEAR = "CLEAR"
+
+
+class LegalGateway(StrEnum):
+    """The statutory ground for a disclosure; exchange.domain.legal_gateway holds the rules of each."""
+
+    CCA2013_S7 = "CCA2013_s7"
+    POCA2002_S339ZB = "POCA2002_s339ZB"
+    TACT2000_S21CA = "TACT2000_s21CA"
+    ECCTA2023_S188 = "ECCTA2023_s188"
+    ECCTA2023_S189 = "ECCTA2023_s189"
+    SCA2007_S68 = "SCA2007_s68"
+    DPA2018_SCH2 = "DPA2018_Sch2"
+
+
+class HitStage(StrEnum):
+    """How much of an overlap has been revealed."""
+
+    HIT = "hit"
+    REQUEST = "request"
+    RESPONSE = "response"
+    DISSEMINATION = "dissemination"
+
+
+class InstitutionBand(StrEnum):
+    """How many other institutions hold an indicator: never a number."""
+
+    ONE = "1"
+    TWO_TO_FOUR = "2-4"
+    FIVE_OR_MORE = "5+"
+
+
+NORMALISATION = "n1"
+"""The version of the normalisation rules; part of every token's input."""
