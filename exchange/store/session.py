@@ -1,0 +1,178 @@
+"""The database: engine, transactions and their retries. SQLite for one machine, PostgreSQL in production.
+
+Rules, in order:
+1. A commit that returned is on disk: SQLite runs with synchronous=FULL, and PostgreSQL is refused at the
+   start unless fsync, full_page_writes and synchronous_commit are on.
+2. SQLite writers take the write lock when they begin (BEGIN IMMEDIATE): a deferred transaction that upgrades
+   later fails at once.
+3. Serialisation failures and a busy database are retried whole, and only where the database said that nothing
+   was committed.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+_Result = TypeVar("_Result")
+
+BUSY_SECONDS = 5
+"""How long SQLite waits for another writer; short, so that a queue of waiting requests does not hold every
+thread.
+"""
+
+_READING = "exchange_reading"
+# serialization_failure, deadlock_detected: rolled back, nothing kept
+_RETRIED_STATES = frozenset({"40001", "40P01"})
+_DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
+
+
+class DatabaseUnfitError(RuntimeError):
+    """The database would lose commits that it has confirmed; the message names the setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An engine and how to open transactions on it. `url` is hidden in repr, since it may carry a
+    password.
+    """
+
+    engine: Engine = field(repr=False)
+    url: str = field(repr=False)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is SQLite (else PostgreSQL)."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session in one writing transaction: committed at the end of the block, rolled back if it
+        raises.
+        """
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that sees one unchanging state and cannot write; it never waits for a writer."""
+        with (
+            Session(self.engine.execution_options(**{_READING: True}), expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    def run_in_transaction(self, work: Callable[[Session], _Result], attempts: int = 6) -> _Result:
+        """The result of `work(session)`, committed. The whole of `work` runs again after a serialisation failure or a
+        busy database, at most `attempts` times, so it must have no effect outside the session.
+        """
+        for attempt in range(1, attempts + 1):
+            try:
+                with self.transaction() as session:
+                    return work(session)
+            except DBAPIError as error:
+                if attempt == attempts or not is_retryable(error):
+                    raise
+                time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads writers
+        raise AssertionError("unreachable")
+
+    def dispose(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+def is_retryable(error: DBAPIError) -> bool:
+    """Whether the database rolled the transaction back for a passing reason and kept nothing of it."""
+    original = error.orig
+    if isinstance(original, sqlite3.OperationalError):
+        code = getattr(original, "sqlite_errorcode", 0)
+        return (code & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return getattr(original, "sqlstate", None) in _RETRIED_STATES
+
+
+def create_database(url: str, pool_size: int = 8) -> Database:
+    """A database ready for transactions, its durability checked.
+
+    `url` is `sqlite:////abs/path.db` or `postgresql+psycopg://…` (`postgresql://` is taken to mean psycopg
+    3). Raises DatabaseUnfitError for other databases and for PostgreSQL settings that lose commits. Call it
+    after a fork, not before.
+    """
+    parsed = make_url(url)
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
+        engine = create_engine(
+            parsed,
+            connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+            pool_size=pool_size,
+            max_overflow=8,
+        )
+        _prepare_sqlite(engine)
+    elif parsed.drivername == "postgresql+psycopg":
+        engine = create_engine(parsed, pool_size=pool_size, max_overflow=8, pool_pre_ping=True)
+        _prepare_postgresql(engine)
+    else:
+        raise DatabaseUnfitError(f"{parsed.drivername} is not supported; use sqlite or postgresql+psycopg")
+    database = Database(engine, parsed.render_as_string(hide_password=False))
+    check_durability(database)
+    return database
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """Settings of each connection, and BEGIN said by us: the driver's own begin is deferred and comes too
+    late.
+    """
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in (
+            f"busy_timeout={BUSY_SECONDS * 1000}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "cache_size=-131072",  # 128 MiB: a bulk load touches random pages of the token index
+            "mmap_size=1073741824",
+            "temp_store=MEMORY",
+            "wal_autocheckpoint=4000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        reading = connection.get_execution_options().get(_READING, False)
+        connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reading else 'OFF'}")
+        connection.exec_driver_sql("BEGIN DEFERRED" if reading else "BEGIN IMMEDIATE")
+
+
+def _prepare_postgresql(engine: Engine) -> None:
+    """A reading transaction sees one state (REPEATABLE READ) and is refused writes by the server itself."""
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get(_READING, False):
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
+def check_durability(database: Database) -> None:
+    """Raise DatabaseUnfitError, naming the setting, if a confirmed commit could be lost in a crash."""
+    with database.engine.connect() as connection:
+        if database.is_sqlite:
+            if connection.execute(text("PRAGMA synchronous")).scalar_one() < 2:
+                raise DatabaseUnfitError("SQLite must run with synchronous=FULL")
+            return
+        for setting in _DURABILITY:
+            value = connection.execute(text(f"SHOW {setting}")).scalar_one()
+            if value == "off":
+                raise DatabaseUnfitError(
+                    f"PostgreSQL runs with {setting}={value}: a crash would lose confirmed commits"
+                )
