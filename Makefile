@@ -1,0 +1,42 @@
+# For developers; users need only the two commands of the README.
+PYTHON ?= python3
+BIN := .venv/bin
+DATA ?=
+DATABASE_URL ?=
+
+.PHONY: help develop format lint types contracts test check demo acceptance bench lock
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+develop:  ## set up .venv with everything, the project editable
+	$(PYTHON) start.py develop
+
+format:  ## format the code
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+lint:  ## check style
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types:  ## check types, strictly
+	$(BIN)/mypy
+
+contracts:  ## check the import contracts
+	$(BIN)/lint-imports
+
+test:  ## run the tests, SQLite and PostgreSQL
+	$(BIN)/python -m pytest
+
+check: lint types contracts test  ## all of the above
+
+demo:  ## tell the README's story on generated data
+	$(BIN)/exchange demo
+
+acceptance:  ## DATA=folder with members/ and truth/: six banks submit, every hit must be right; DATABASE_URL=… or =postgresql
+	$(BIN)/python -m tests.acceptance --data $(DATA) $(if $(DATABASE_URL),--database-url $(DATABASE_URL))
+
+bench:  ## print the figures of docs/figures.md with their references
+	$(BIN)/python -m bench
+
+lock:  ## make requirements/*.txt anew from pyproject.toml
+	$(BIN)/python -m requirements.lock

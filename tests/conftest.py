@@ -1,0 +1,46 @@
+"""Fixtures shared by all tests: a fresh database of each kind, SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests.postgresql import PostgresqlServer, postgresql_server
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """One PostgreSQL server for each test process, started by the first test that wants it."""
+    with postgresql_server() as server:
+        yield server
+
+
+def create_postgresql_database(server: PostgresqlServer, template: str = "template0") -> str:
+    """The name of a new database on the server, a copy of `template`."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(
+        host=str(server.socket_folder), user="postgres", dbname="postgres", autocommit=True
+    ) as connection:
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
+    return name
+
+
+@pytest.fixture
+def postgresql_url(postgresql: PostgresqlServer) -> str:
+    """The URL of a new, empty PostgreSQL database."""
+    return postgresql.url(create_postgresql_database(postgresql))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a new, empty database; a test that takes it runs once on each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.db'}"
+    url: str = request.getfixturevalue("postgresql_url")
+    return url
