@@ -1,7 +1,7 @@
 """Canonical JSON: one byte form for each value, so that a digest or a signature of it means one thing.
 
-A restriction of RFC 8785: object keys are strings and sorted by code point, no white space, UTF-8 unescaped. Floats are refused
-(their text form differs between implementations), and so are lone surrogates (they have no UTF-8 form).
+A restriction of RFC 8785: object keys are strings and sorted by code point, no white space, UTF-8 unescaped. Floats
+are refused (their text form differs between implementations), and so are lone surrogates (they have no UTF-8 form).
 """
 
 from __future__ import annotations

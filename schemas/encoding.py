@@ -18,7 +18,8 @@ def to_base64(data: bytes) -> str:
 def from_base64(text: str, length: int | None = None) -> bytes:
     """The bytes of a canonical base64 text, exactly `length` of them if given.
 
-    Raises ValueError for other alphabets, missing padding, white space, stray bits in the last character, and a wrong length.
+    Raises ValueError for other alphabets, missing padding, white space, stray bits in the last character, and a
+    wrong length.
     """
     try:
         data = base64.b64decode(text.encode("ascii"), validate=True)
