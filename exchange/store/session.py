@@ -72,8 +72,8 @@ class Database:
             yield session
 
     def run_in_transaction(self, work: Callable[[Session], _Result], attempts: int = 6) -> _Result:
-        """The result of `work(session)`, committed. The whole of `work` runs again after a serialisation failure or a
-        busy database, at most `attempts` times, so it must have no effect outside the session.
+        """The result of `work(session)`, committed. The whole of `work` runs again after a serialisation
+        failure or a busy database, at most `attempts` times, so it must have no effect outside the session.
         """
         for attempt in range(1, attempts + 1):
             try:
