@@ -1,0 +1,318 @@
+"""A whole taskforce on loopback, for trying out, for acceptance runs and for the demonstration.
+
+It drives the three programs as a person would, as processes: key holders with a dealt key, the exchange and its worker,
+members with two representatives each, all in one sharing group, and the coordinator `necc`, whose registrar signs every
+statement. Passphrases lie in files of the sandbox and nowhere else. A second start on the same folder finds all again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sysconfig
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from exchange.supervisor import Program, Supervisor
+from keys.custody import make_private_folder, write_private_file
+
+COORDINATOR = "necc"
+GROUP = "taskforce"
+_GRANT_EVALUATIONS = 50_000_000
+_DEFAULTS = {
+    "group": GROUP,
+    "legal_gateway": "CCA2013_s7",
+    "purpose": "sandbox: finding accounts that launder across institutions",
+    "theme": "money_mules",
+    "expires_days": "365",
+}
+
+
+class SandboxError(RuntimeError):
+    """The sandbox cannot be set up or started; the message says which step failed and what it printed."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the sandbox holds. `port` 0 takes a free one; no `database_url` means SQLite in the folder."""
+
+    banks: tuple[str, ...] = ("a", "b", "c")
+    agencies: tuple[str, ...] = ()
+    holders: int = 3
+    threshold: int = 2
+    port: int = 0
+    database_url: str | None = None
+    indicators: int = 0
+
+    @property
+    def members(self) -> dict[str, str]:
+        """Kind of each member, by its id; the coordinator last."""
+        kinds = dict.fromkeys(self.banks, "financial_institution")
+        kinds |= dict.fromkeys((*self.agencies, COORDINATOR), "law_enforcement")
+        return kinds
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def _write_atomically(path: Path, content: dict[str, Any]) -> None:
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    draft.write_text(json.dumps(content, indent=2) + "\n")
+    draft.replace(path)
+
+
+def run_program(program: str, *arguments: str) -> dict[str, Any]:
+    """Run one command of `exchange`, `keyholder` or `member` with --json; the document that it prints.
+
+    Raises SandboxError with the command and what it said when it fails.
+    """
+    command = [str(Path(sysconfig.get_path("scripts")) / program), *arguments, "--json"]
+    done = subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL)  # noqa: S603
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr).decode(errors="replace").strip()
+        raise SandboxError(f"{program} {' '.join(arguments[:4])} … failed ({done.returncode}): {said}")
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+class Sandbox:
+    """One sandbox in one folder."""
+
+    def __init__(self, folder: Path, report: Callable[[str], None] = lambda text: None) -> None:
+        self.folder = folder.resolve()
+        self._report = report
+        self._state: dict[str, Any] = {}
+        self.plan = Plan()
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("EXCHANGE_", "KEYHOLDER_", "MEMBER_"))}
+        self.supervisor = Supervisor(environment, changed=self._tell)
+
+    # -- where things lie
+
+    @property
+    def description_file(self) -> Path:
+        return self.folder / "sandbox.json"
+
+    def member_home(self, member_id: str) -> Path:
+        return self.folder / "members" / member_id
+
+    def _holder_home(self, index: int) -> Path:
+        return self.folder / "holders" / f"holder-{index}"
+
+    @property
+    def _exchange_home(self) -> Path:
+        return self.folder / "exchange"
+
+    @property
+    def exchange_url(self) -> str:
+        return f"http://127.0.0.1:{self._state['ports']['exchange']}"
+
+    @property
+    def holder_urls(self) -> list[str]:
+        ports = self._state["ports"]
+        return [f"http://127.0.0.1:{ports[f'holder-{index}']}" for index in self._holder_indices]
+
+    @property
+    def _holder_indices(self) -> range:
+        return range(1, self.plan.holders + 1)
+
+    def _passphrase(self, *names: str) -> Path:
+        path = self.folder.joinpath("passphrases", *names)
+        if not path.exists():
+            make_private_folder(path.parent)
+            write_private_file(path, secrets.token_urlsafe(24).encode() + b"\n")
+        return path
+
+    # -- the steps
+
+    def start(self, plan: Plan | None = None) -> dict[str, Any]:
+        """Set up if the folder is new, start all programs, and write sandbox.json when all is ready.
+
+        `plan` must be the one of the first start, or None. Raises SandboxError.
+        """
+        state_file = self.folder / "state.json"
+        self.description_file.unlink(missing_ok=True)
+        if state_file.exists():
+            self._load_state(state_file, plan)
+            self._start_programs()
+        else:
+            self.plan = plan or self.plan
+            self._set_up(state_file)
+        self._tell()
+        return self.describe()
+
+    def _load_state(self, state_file: Path, plan: Plan | None) -> None:
+        self._state = json.loads(state_file.read_text())
+        stored = self._state["plan"]
+        self.plan = Plan(**{**stored, "banks": tuple(stored["banks"]), "agencies": tuple(stored["agencies"])})
+        if plan is not None and plan != self.plan:
+            raise SandboxError(f"{self.folder} holds another sandbox: start it without options, or take a new folder")
+
+    def _set_up(self, state_file: Path) -> None:
+        if self.folder.exists() and any(self.folder.iterdir()):
+            raise SandboxError(f"{self.folder} is not empty and holds no finished sandbox: take a new folder")
+        for name in ("logs", "passphrases", "members", "holders"):
+            (self.folder / name).mkdir(parents=True, mode=0o700)
+        names = ["exchange", *(f"holder-{index}" for index in self._holder_indices)]
+        ports = dict(zip(names, _free_ports(len(names)), strict=True))
+        if self.plan.port:
+            ports["exchange"] = self.plan.port
+        self._state = {"plan": asdict(self.plan), "ports": ports}
+        self._set_up_authorities()
+        self._start_programs()
+        self._enrol_members()
+        self._sign_and_allow()
+        _write_atomically(state_file, self._state)
+
+    def _set_up_authorities(self) -> None:
+        self._report("the registrar, the exchange and the key holders make their keys")
+        home = str(self.member_home(COORDINATOR))
+        registrar = run_program(
+            *("member", "--home", home, "registrar", "init", COORDINATOR),
+            *("--passphrase-file", str(self._passphrase(COORDINATOR, "registrar"))),
+        )
+        self._write_registrars(registrar)
+        with ThreadPoolExecutor(2) as pool:
+            exchange = pool.submit(self._init_exchange)
+            list(pool.map(self._init_holder, self._holder_indices))
+            self._state["log"] = exchange.result()["log"]
+        homes = [part for index in self._holder_indices for part in ("--home", str(self._holder_home(index)))]
+        epoch_file = self.folder / "epoch.json"
+        run_program(
+            *("keyholder", "ceremony", "--epoch", "1", "--threshold", str(self.plan.threshold)),
+            *(*homes, "--out", str(epoch_file)),
+        )
+        run_program("exchange", "--home", str(self._exchange_home), "epoch", "propose", str(epoch_file))
+
+    @property
+    def _registrars_file(self) -> Path:
+        return self.folder / "registrars.json"
+
+    def _write_registrars(self, registrar: dict[str, Any]) -> None:
+        entry = {"registrar_id": registrar["registrar_id"], "public_key": registrar["public_key"]}
+        _write_atomically(self._registrars_file, {"quorum": 1, "registrars": [entry]})
+
+    def _init_exchange(self) -> dict[str, Any]:
+        database = ["--database-url", self.plan.database_url] if self.plan.database_url else []
+        return run_program(
+            *("exchange", "--home", str(self._exchange_home), "init", "--registrars", str(self._registrars_file)),
+            *("--url", self.exchange_url, "--exchange-id", "sandbox", "--tick-seconds", "1"),
+            *("--passphrase-file", str(self._passphrase("exchange")), *database),
+        )
+
+    def _init_holder(self, index: int) -> None:
+        run_program(
+            *("keyholder", "--home", str(self._holder_home(index)), "init", "--holder-id", f"holder-{index}"),
+            *("--url", self.holder_urls[index - 1], "--registrars", str(self._registrars_file)),
+            *("--passphrase-file", str(self._passphrase(f"holder-{index}"))),
+        )
+
+    def _start_programs(self) -> None:
+        self._report("the exchange, its worker and the key holders start")
+        scripts = Path(sysconfig.get_path("scripts"))
+        exchange = [str(scripts / "exchange"), "--home", str(self._exchange_home)]
+        port = str(self._state["ports"]["exchange"])
+        programs = [
+            Program(
+                "exchange", [*exchange, "serve", "--port", port], self._log("exchange"), f"{self.exchange_url}/readyz"
+            ),
+            Program("worker", [*exchange, "worker"], self._log("worker")),
+        ]
+        for index, url in zip(self._holder_indices, self.holder_urls, strict=True):
+            command = [str(scripts / "keyholder"), "--home", str(self._holder_home(index)), "serve"]
+            port = str(self._state["ports"][f"holder-{index}"])
+            name = f"holder-{index}"
+            programs.append(Program(name, [*command, "--port", port], self._log(name), f"{url}/healthz"))
+        self.supervisor.start(*programs)
+
+    def _log(self, name: str) -> Path:
+        return self.folder / "logs" / f"{name}.log"
+
+    def _enrol_members(self) -> None:
+        self._report(f"{len(self.plan.members)} members enrol, each with two representatives")
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(self._enrol_member, self.plan.members.items()))
+        run_program(
+            *("exchange", "--home", str(self._exchange_home), "group", "create", GROUP, "--kind", "taskforce"),
+            *("--objective", "the whole taskforce", "--members", ",".join(self.plan.members)),
+        )
+
+    def _enrol_member(self, member: tuple[str, str]) -> None:
+        member_id, kind = member
+        home = ["--home", str(self.member_home(member_id))]
+        sector = "banking" if kind == "financial_institution" else "law_enforcement"
+        code = run_program(
+            *("exchange", "--home", str(self._exchange_home), "member", "enrol", member_id, "--kind", kind),
+            *("--name", f"Sandbox {member_id}", "--sector", sector, "--declared-book", "1000000"),
+        )["code"]
+        for representative in ("analyst", "authoriser"):
+            self._passphrase(member_id, representative)
+        folder = str(self.folder / "passphrases" / member_id)
+        run_program("member", *home, "init", "--member-id", member_id, "--passphrase-dir", folder)
+        run_program("member", *home, "join", code, "--yes")
+        settings = [part for pair in _DEFAULTS.items() for part in pair]
+        run_program("member", *home, "config", "set", *settings)
+
+    def _sign_and_allow(self) -> None:
+        self._report("the registrar signs; the key holders allow the members")
+        run_program(
+            *("member", "--home", str(self.member_home(COORDINATOR)), "--as", "registrar", "registrar", "connect"),
+            *("--exchange-url", self.exchange_url, "--registrars", str(self._registrars_file)),
+        )
+        run_program(
+            "member", "--home", str(self.member_home(COORDINATOR)), "--as", "registrar", "registrar", "approve", "--all"
+        )
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(self._allow_members, self._holder_indices))
+
+    def _allow_members(self, index: int) -> None:
+        home = ["keyholder", "--home", str(self._holder_home(index))]
+        until = (datetime.now(UTC) + timedelta(days=3650)).date().isoformat()
+        run_program(*home, "allow", *self.plan.members)
+        run_program(
+            *(*home, "grant", *self.plan.members, "--evaluations", str(_GRANT_EVALUATIONS), "--until", until),
+        )
+
+    # -- what is told
+
+    def describe(self) -> dict[str, Any]:
+        """The document of sandbox.json."""
+        return {
+            "exchange_url": self.exchange_url,
+            "holders": self.holder_urls,
+            "threshold": self.plan.threshold,
+            "members": {
+                member_id: {"home": str(self.member_home(member_id)), "kind": kind, "feed_token": None}
+                for member_id, kind in self.plan.members.items()
+            },
+            "log": self._state["log"],
+            "taxii": None,
+            "pids": self.supervisor.pids,
+        }
+
+    def _tell(self) -> None:
+        _write_atomically(self.description_file, self.describe())
+
+    def stop(self) -> None:
+        """Stop all programs; the folder keeps everything."""
+        self.supervisor.stop()
+        self.description_file.unlink(missing_ok=True)
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """The names in `a,b,c`, without blanks; an empty text gives none."""
+    return tuple(name for name in (part.strip() for part in text.split(",")) if name)
