@@ -1,4 +1,4 @@
-"""Who said it: Ed25519 keys, and HTTP messages signed with them (RFC 9421, RFC 9530).
+"""Who said it: HTTP messages signed with Ed25519 keys (RFC 9421, RFC 9530).
 
 A request is believed by these rules, in order; the first one broken is the reason given.
 1. It has the headers `Signature-Input` and `Signature`, of bounded length and printable ASCII.
@@ -23,9 +23,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
-from cryptography.exceptions import InvalidSignature as WrongEd25519Error
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from http_message_signatures import (
     HTTPMessageSigner,
@@ -37,28 +35,36 @@ from http_message_signatures.algorithms import ED25519
 from http_message_signatures.digests import ContentDigest
 from http_message_signatures.exceptions import HTTPMessageSignaturesException
 
+from keys.ed25519 import SignatureError, SigningKey, check_public_key, verify_signature
+from keys.urls import canonical_url
+
+__all__ = [
+    "HeaderFields",
+    "RequestSignatureError",
+    "ResponseSignatureError",
+    "SignatureError",
+    "SignedRequest",
+    "SigningKey",
+    "VerifiedRequest",
+    "canonical_url",
+    "check_public_key",
+    "content_digest",
+    "new_nonce",
+    "sign_request",
+    "sign_response",
+    "verify_request",
+    "verify_response",
+    "verify_signature",
+]
+
 LABEL = "sig1"
 WINDOW = timedelta(seconds=60)
-PUBLIC_KEY_BYTES = 32
-SEED_BYTES = 32
-SIGNATURE_BYTES = 64
 _MAX_FIELD_CHARS = 2048
 _REQUEST_COMPONENTS = ("@method", "@target-uri", "content-digest")
 _PARAMETERS = frozenset({"created", "keyid", "nonce"})
 _OPTIONAL_PARAMETERS = frozenset({"alg", "expires"})
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _OWN_FIELDS = frozenset({"content-digest", "signature-input", "signature"})
 _BOUNDED_FIELDS = (*sorted(_OWN_FIELDS), "idempotency-key")
-
-# y coordinates of the curve's points of small order, sign bit aside (0, 1, -1, two of order 8, and 0 and 1 unreduced):
-# under such a "key" anyone can make a signature of any message.
-_P = 2**255 - 19
-_ORDER_8_Y = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
-_SMALL_ORDER_Y = frozenset({0, 1, _P - 1, _P, _P + 1, _ORDER_8_Y, _P - _ORDER_8_Y})
-
-
-class SignatureError(ValueError):
-    """A signature, or the key it is checked with, is not right."""
 
 
 class RequestSignatureError(SignatureError):
@@ -86,39 +92,6 @@ class HeaderFields(Protocol):
     def items(self) -> Iterable[tuple[str, str]]: ...
 
 
-class SigningKey:
-    """An Ed25519 private key (RFC 8032). Does not show itself."""
-
-    __slots__ = ("private_key", "public_bytes")
-
-    def __init__(self, key: Ed25519PrivateKey) -> None:
-        self.private_key = key
-        self.public_bytes: bytes = key.public_key().public_bytes_raw()
-
-    @classmethod
-    def generate(cls) -> SigningKey:
-        """A new random key."""
-        return cls(Ed25519PrivateKey.generate())
-
-    @classmethod
-    def from_seed(cls, seed: bytes) -> SigningKey:
-        """The key of a 32-byte seed. Raises ValueError for another length."""
-        if len(seed) != SEED_BYTES:
-            raise ValueError(f"a seed has {SEED_BYTES} bytes")
-        return cls(Ed25519PrivateKey.from_private_bytes(seed))
-
-    def to_seed(self) -> bytes:
-        """The 32-byte seed, for custody and nothing else."""
-        return self.private_key.private_bytes_raw()
-
-    def sign(self, message: bytes) -> bytes:
-        """The signature, 64 bytes."""
-        return self.private_key.sign(message)
-
-    def __repr__(self) -> str:
-        return "SigningKey(…)"
-
-
 @dataclass(frozen=True, slots=True)
 class VerifiedRequest:
     """What a verified signature says of its request. The nonce is still to be checked against those seen."""
@@ -137,23 +110,6 @@ class SignedRequest:
     headers: HeaderFields
 
 
-def check_public_key(public: bytes) -> None:
-    """Raise SignatureError unless these are 32 bytes that can be somebody's Ed25519 key, no point of small order."""
-    if len(public) != PUBLIC_KEY_BYTES:
-        raise SignatureError(f"a public key has {PUBLIC_KEY_BYTES} bytes")
-    if int.from_bytes(public, "little") & ((1 << 255) - 1) in _SMALL_ORDER_Y:
-        raise SignatureError("the public key is a point of small order")
-
-
-def verify_signature(public: bytes, message: bytes, signature: bytes) -> None:
-    """Raise SignatureError unless `signature` (64 bytes) is that of `message` under `public` (32 bytes)."""
-    check_public_key(public)
-    try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
-    except (WrongEd25519Error, ValueError):
-        raise SignatureError("the signature is wrong") from None
-
-
 def new_nonce() -> str:
     """A fresh nonce, 32 hexadecimal digits."""
     return secrets.token_hex(16)
@@ -162,21 +118,6 @@ def new_nonce() -> str:
 def content_digest(body: bytes) -> str:
     """The `Content-Digest` value of a body: `sha-256=:…:` (RFC 9530 section 2)."""
     return str(ContentDigest.create(body))
-
-
-def canonical_url(url: str) -> str:
-    """An absolute http(s) URL with scheme and host in lower case and no default port; path and query as written.
-
-    Both sides sign this form, since clients rewrite the others (RFC 9110 section 4.2.3). Raises ValueError for any
-    other kind of URL.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc or "#" in url:
-        raise ValueError("an absolute http or https URL without user or fragment is wanted")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
-    query = "?" + parts.query if "?" in url else ""
-    return f"{parts.scheme}://{host}{port}{parts.path or '/'}{query}"
 
 
 def sign_request(  # noqa: PLR0917 - a message has these parts

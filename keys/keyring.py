@@ -1,0 +1,175 @@
+"""The keyring: what the registrars' statements say at present.
+
+A statement enters by these rules, in order:
+1. It is signed by the quorum of the pinned root (keys/statements.py).
+2. It has exactly the fields of its type, each of the right kind (keys/statement_types.py).
+3. Against the statement held of the same type and subject: a lower sequence is refused, the same sequence with other
+   bytes is refused, the same bytes change nothing.
+4. An epoch keeps its public key, threshold and normalisation for ever, does not come back once retired, and the
+   commitments of its holders interpolate to its public key (keys/threshold.py). There is one exchange.
+Nothing else has force, and what no statement says is unknown: asking for it raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from keys.statement_types import (
+    AnyStatement,
+    EpochState,
+    EpochStatement,
+    ExchangeStatement,
+    GroupState,
+    GroupStatement,
+    Holder,
+    MemberState,
+    MemberStatement,
+    Representative,
+    RepresentativeState,
+    parse_statement,
+    read_statement,
+    to_payload,
+)
+from keys.statements import Registrar, Root, Statement, StatementError, verify_statement
+from keys.threshold import InvalidCommitmentsError, verify_commitments
+
+__all__ = [
+    "AnyStatement",
+    "EpochState",
+    "EpochStatement",
+    "ExchangeStatement",
+    "GroupState",
+    "GroupStatement",
+    "Holder",
+    "Keyring",
+    "MemberState",
+    "MemberStatement",
+    "Registrar",
+    "Representative",
+    "RepresentativeState",
+    "Root",
+    "StatementError",
+    "UnknownStatementError",
+    "parse_statement",
+    "to_payload",
+]
+
+_Found = TypeVar("_Found")
+
+
+class UnknownStatementError(LookupError):
+    """No statement in the keyring speaks of this subject."""
+
+
+class Keyring:
+    """The statements in force under one root. Not safe for threads that write at once: build it, then read it."""
+
+    def __init__(self, root: Root) -> None:
+        self.root = root
+        self._members: dict[str, MemberStatement] = {}
+        self._groups: dict[str, GroupStatement] = {}
+        self._epochs: dict[int, EpochStatement] = {}
+        self._exchange: ExchangeStatement | None = None
+        self._payloads: dict[tuple[str, str], Statement] = {}
+
+    def add(self, envelope: object) -> AnyStatement:
+        """Take in an envelope (JSON object) and give its statement. StatementError if refused; then nothing changes."""
+        statement = verify_statement(envelope, self.root)
+        parsed = read_statement(statement)
+        held = self._payloads.get((statement.type, statement.subject))
+        if held is not None:
+            _check_succession(held, statement)
+            if held.payload == statement.payload:
+                return parsed
+        self._check_and_place(parsed)
+        self._payloads[statement.type, statement.subject] = statement
+        return parsed
+
+    def next_sequence(self, kind: str, subject: str) -> int:
+        """The lowest sequence that a new statement of this type and subject may have."""
+        held = self._payloads.get((kind, subject))
+        return 1 if held is None else held.sequence + 1
+
+    def member(self, member_id: str) -> MemberStatement:
+        """Raises UnknownStatementError."""
+        return _known(self._members.get(member_id))
+
+    def group(self, group_id: str) -> GroupStatement:
+        """Raises UnknownStatementError."""
+        return _known(self._groups.get(group_id))
+
+    def epoch(self, number: int) -> EpochStatement:
+        """Raises UnknownStatementError."""
+        return _known(self._epochs.get(number))
+
+    @property
+    def current_epoch(self) -> EpochStatement:
+        """The highest epoch whose state is current. Raises UnknownStatementError."""
+        current = [epoch for epoch in self._epochs.values() if epoch.state is EpochState.CURRENT]
+        return _known(max(current, key=lambda epoch: epoch.epoch, default=None))
+
+    @property
+    def exchange(self) -> ExchangeStatement:
+        """Raises UnknownStatementError."""
+        return _known(self._exchange)
+
+    def members(self) -> Iterator[MemberStatement]:
+        """All members, suspended ones too."""
+        return iter(self._members.values())
+
+    def groups(self) -> Iterator[GroupStatement]:
+        """All groups, closed ones too."""
+        return iter(self._groups.values())
+
+    def epochs(self) -> Iterator[EpochStatement]:
+        """All epochs, retired ones too."""
+        return iter(self._epochs.values())
+
+    def representative(self, key_id: str) -> tuple[MemberStatement, Representative]:
+        """The representative with this id and its member, whatever their states. Raises UnknownStatementError."""
+        member = self.member(key_id.partition("/")[0])
+        people = (person for person in member.representatives if person.representative_id == key_id)
+        return member, _known(next(people, None))
+
+    def _check_and_place(self, statement: AnyStatement) -> None:
+        match statement:
+            case MemberStatement():
+                self._members[statement.member_id] = statement
+            case GroupStatement():
+                self._groups[statement.group_id] = statement
+            case EpochStatement():
+                _check_epoch(self._epochs.get(statement.epoch), statement)
+                self._epochs[statement.epoch] = statement
+            case ExchangeStatement():
+                if self._exchange is not None and self._exchange.exchange_id != statement.exchange_id:
+                    raise StatementError("inconsistent", "another exchange is stated already")
+                self._exchange = statement
+
+
+def _known(found: _Found | None) -> _Found:
+    if found is None:
+        raise UnknownStatementError("no statement says so")
+    return found
+
+
+def _check_succession(held: Statement, offered: Statement) -> None:
+    if offered.sequence < held.sequence:
+        raise StatementError("stale", f"sequence {held.sequence} is held already")
+    if offered.sequence == held.sequence and offered.payload != held.payload:
+        raise StatementError("conflict", f"another statement has sequence {held.sequence} already")
+
+
+def _check_epoch(held: EpochStatement | None, offered: EpochStatement) -> None:
+    commitments = {holder.index: holder.commitment for holder in offered.holders}
+    try:
+        verify_commitments(offered.public_key, commitments, offered.threshold)
+    except InvalidCommitmentsError:
+        raise StatementError("inconsistent", "the commitments do not interpolate to the public key") from None
+    if held is None:
+        return
+    for name in ("public_key", "threshold", "normalisation"):
+        if getattr(held, name) != getattr(offered, name):
+            raise StatementError("inconsistent", f"the {name} of an epoch does not change")
+    if held.state is EpochState.RETIRED and offered.state is not EpochState.RETIRED:
+        raise StatementError("inconsistent", "a retired epoch does not come back")

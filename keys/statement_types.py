@@ -1,0 +1,355 @@
+"""What the registrars state, as typed values, read strictly: exactly the fields of the type, each of the right kind.
+
+A representative's id starts with its member's id, so that no member can speak as another. The keyid of a registrar is
+`registrar/<id>`, so no member may be called `registrar`. Nothing here says whether a statement is in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from keys.group import InvalidElementError, check_element
+from keys.statements import MAX_SEQUENCE, Statement, StatementError, read_payload
+from keys.strict import (
+    require_code,
+    require_distinct,
+    require_fields,
+    require_identifier,
+    require_integer,
+    require_key,
+    require_list,
+    require_public_key,
+    require_text,
+    require_url,
+)
+from schemas.canonical import canonical_json
+from schemas.encoding import from_rfc3339, to_base64, to_rfc3339
+from schemas.terms import GroupKind, MemberKind, Role, Sector
+
+_RESERVED_MEMBER_IDS = frozenset({"registrar"})
+_HEAD = ("type", "sequence", "issued_at")
+_MAX_HOLDERS = 64
+_MAX_BOOK = 10**10
+
+
+class MemberState(StrEnum):
+    """Whether a member may act."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+
+
+class RepresentativeState(StrEnum):
+    """Whether a representative's key counts."""
+
+    ACTIVE = "active"
+    REVOKED = "revoked"
+
+
+class GroupState(StrEnum):
+    """Whether a group is open for sharing."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class EpochState(StrEnum):
+    """A key epoch's life: in use; in use beside its successor; no longer evaluated."""
+
+    CURRENT = "current"
+    RETIRING = "retiring"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True)
+class Representative:
+    """A person or process of a member: `representative_id` is `<member>/<name>` and the keyid of its requests."""
+
+    representative_id: str
+    public_key: bytes
+    roles: frozenset[Role]
+    state: RepresentativeState
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStatement:
+    """Who a member is. `declared_book` is its number of accounts; `encryption_key` is X25519, 32 bytes."""
+
+    sequence: int
+    issued_at: datetime
+    member_id: str
+    name: str
+    kind: MemberKind
+    sector: Sector
+    state: MemberState
+    declared_book: int
+    encryption_key: bytes
+    representatives: tuple[Representative, ...]
+
+    def to_wire(self) -> dict[str, Any]:
+        """The statement's JSON object."""
+        return {
+            **_head_to_wire("member", self.sequence, self.issued_at),
+            "member_id": self.member_id,
+            "name": self.name,
+            "kind": self.kind.value,
+            "sector": self.sector.value,
+            "state": self.state.value,
+            "declared_book": self.declared_book,
+            "encryption_key": to_base64(self.encryption_key),
+            "representatives": [
+                {
+                    "representative_id": person.representative_id,
+                    "public_key": to_base64(person.public_key),
+                    "roles": sorted(role.value for role in person.roles),
+                    "state": person.state.value,
+                }
+                for person in self.representatives
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStatement:
+    """A sharing group and the ids of its members; it ends by itself at `sunset`, if it has one."""
+
+    sequence: int
+    issued_at: datetime
+    group_id: str
+    name: str
+    kind: GroupKind
+    objective: str
+    sunset: datetime | None
+    state: GroupState
+    members: frozenset[str]
+
+    def to_wire(self) -> dict[str, Any]:
+        """The statement's JSON object."""
+        return {
+            **_head_to_wire("group", self.sequence, self.issued_at),
+            "group_id": self.group_id,
+            "name": self.name,
+            "kind": self.kind.value,
+            "objective": self.objective,
+            "sunset": None if self.sunset is None else to_rfc3339(self.sunset),
+            "state": self.state.value,
+            "members": sorted(self.members),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A key holder in an epoch: `commitment` is its share times the generator, `verify_key` signs its answers."""
+
+    index: int
+    holder_id: str
+    url: str
+    commitment: bytes
+    verify_key: bytes
+
+    def to_wire(self) -> dict[str, Any]:
+        """The JSON object inside an epoch statement."""
+        return {
+            "index": self.index,
+            "holder_id": self.holder_id,
+            "url": self.url,
+            "commitment": to_base64(self.commitment),
+            "verify_key": to_base64(self.verify_key),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class EpochStatement:
+    """A key epoch: any `threshold` of its holders evaluate under the key behind `public_key` (32 bytes)."""
+
+    sequence: int
+    issued_at: datetime
+    epoch: int
+    state: EpochState
+    threshold: int
+    public_key: bytes
+    normalisation: str
+    holders: tuple[Holder, ...]
+
+    def to_wire(self) -> dict[str, Any]:
+        """The statement's JSON object."""
+        return {
+            **_head_to_wire("epoch", self.sequence, self.issued_at),
+            "epoch": self.epoch,
+            "state": self.state.value,
+            "threshold": self.threshold,
+            "public_key": to_base64(self.public_key),
+            "normalisation": self.normalisation,
+            "holders": [holder.to_wire() for holder in self.holders],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeStatement:
+    """The exchange: its address, the name and key of its log (signed-note verifier key), the key of its receipts."""
+
+    sequence: int
+    issued_at: datetime
+    exchange_id: str
+    url: str
+    log_origin: str
+    log_vkey: str
+    receipt_key: bytes
+
+    def to_wire(self) -> dict[str, Any]:
+        """The statement's JSON object."""
+        return {
+            **_head_to_wire("exchange", self.sequence, self.issued_at),
+            "exchange_id": self.exchange_id,
+            "url": self.url,
+            "log_origin": self.log_origin,
+            "log_vkey": self.log_vkey,
+            "receipt_key": to_base64(self.receipt_key),
+        }
+
+
+AnyStatement: TypeAlias = MemberStatement | GroupStatement | EpochStatement | ExchangeStatement
+
+
+def to_payload(statement: AnyStatement) -> bytes:
+    """The bytes that registrars sign."""
+    return canonical_json(statement.to_wire())
+
+
+def parse_statement(payload: bytes) -> AnyStatement:
+    """The typed form of a statement's bytes, whoever signed them. Raises StatementError."""
+    return read_statement(read_payload(payload))
+
+
+def read_statement(statement: Statement) -> AnyStatement:
+    """The typed form of a statement whose head has been read. Raises StatementError."""
+    readers: dict[str, Callable[[Statement], AnyStatement]] = {
+        "member": _member,
+        "group": _group,
+        "epoch": _epoch,
+        "exchange": _exchange,
+    }
+    try:
+        return readers[statement.type](statement)
+    except ValueError as error:
+        raise StatementError("malformed", f"{statement.type} statement: {error}") from None
+
+
+def _member(statement: Statement) -> MemberStatement:
+    body = require_fields(
+        statement.body,
+        *_HEAD,
+        *("member_id", "name", "kind", "sector", "state", "declared_book", "encryption_key", "representatives"),
+    )
+    if statement.subject in _RESERVED_MEMBER_IDS:
+        raise ValueError("this member id is reserved")
+    people = tuple(_representative(person, statement.subject) for person in require_list(body["representatives"], 64))
+    require_distinct([person.representative_id for person in people], "representative")
+    require_distinct([person.public_key for person in people], "key")
+    return MemberStatement(
+        sequence=statement.sequence,
+        issued_at=statement.issued_at,
+        member_id=statement.subject,
+        name=require_text(body["name"], 200),
+        kind=require_code(body["kind"], MemberKind),
+        sector=require_code(body["sector"], Sector),
+        state=require_code(body["state"], MemberState),
+        declared_book=require_integer(body["declared_book"], 0, _MAX_BOOK),
+        encryption_key=require_key(body["encryption_key"]),
+        representatives=people,
+    )
+
+
+def _representative(value: object, member_id: str) -> Representative:
+    person = require_fields(value, "representative_id", "public_key", "roles", "state")
+    owner, stroke, name = require_text(person["representative_id"], 129).partition("/")
+    if owner != member_id or not stroke:
+        raise ValueError("a representative's id is <member>/<name>")
+    roles = [require_code(role, Role) for role in require_list(person["roles"], len(Role))]
+    require_distinct(roles, "role")
+    return Representative(
+        f"{owner}/{require_identifier(name)}",
+        require_public_key(person["public_key"]),
+        frozenset(roles),
+        require_code(person["state"], RepresentativeState),
+    )
+
+
+def _group(statement: Statement) -> GroupStatement:
+    body = require_fields(statement.body, *_HEAD, "group_id", "name", "kind", "objective", "sunset", "state", "members")
+    members = [require_identifier(member) for member in require_list(body["members"])]
+    require_distinct(members, "member")
+    return GroupStatement(
+        sequence=statement.sequence,
+        issued_at=statement.issued_at,
+        group_id=statement.subject,
+        name=require_text(body["name"], 200),
+        kind=require_code(body["kind"], GroupKind),
+        objective=require_text(body["objective"], 1000),
+        sunset=None if body["sunset"] is None else from_rfc3339(require_text(body["sunset"], 32)),
+        state=require_code(body["state"], GroupState),
+        members=frozenset(members),
+    )
+
+
+def _epoch(statement: Statement) -> EpochStatement:
+    body = require_fields(
+        statement.body, *_HEAD, "epoch", "state", "threshold", "public_key", "normalisation", "holders"
+    )
+    holders = tuple(_holder(holder) for holder in require_list(body["holders"], _MAX_HOLDERS))
+    for name in ("index", "holder_id", "url", "commitment", "verify_key"):
+        require_distinct([getattr(holder, name) for holder in holders], name)
+    return EpochStatement(
+        sequence=statement.sequence,
+        issued_at=statement.issued_at,
+        epoch=require_integer(body["epoch"], 1, 65_535),
+        state=require_code(body["state"], EpochState),
+        # A threshold of one would let each holder alone test guesses: no key is held whole.
+        threshold=require_integer(body["threshold"], 2, len(holders)),
+        public_key=_element(body["public_key"]),
+        normalisation=require_identifier(body["normalisation"]),
+        holders=holders,
+    )
+
+
+def _holder(value: object) -> Holder:
+    holder = require_fields(value, "index", "holder_id", "url", "commitment", "verify_key")
+    return Holder(
+        require_integer(holder["index"], 1, 65_535),
+        require_identifier(holder["holder_id"]),
+        require_url(holder["url"]),
+        _element(holder["commitment"]),
+        require_public_key(holder["verify_key"]),
+    )
+
+
+def _exchange(statement: Statement) -> ExchangeStatement:
+    body = require_fields(statement.body, *_HEAD, "exchange_id", "url", "log_origin", "log_vkey", "receipt_key")
+    return ExchangeStatement(
+        sequence=statement.sequence,
+        issued_at=statement.issued_at,
+        exchange_id=statement.subject,
+        url=require_url(body["url"]),
+        log_origin=require_text(body["log_origin"], 200),
+        log_vkey=require_text(body["log_vkey"], 400),
+        receipt_key=require_public_key(body["receipt_key"]),
+    )
+
+
+def _element(value: object) -> bytes:
+    element = require_key(value)
+    try:
+        check_element(element)
+    except InvalidElementError:
+        raise ValueError("this is no element of the group") from None
+    return element
+
+
+def _head_to_wire(kind: str, sequence: int, issued_at: datetime) -> dict[str, Any]:
+    if not 1 <= sequence <= MAX_SEQUENCE:
+        raise ValueError("a sequence starts at 1")
+    return {"type": kind, "sequence": sequence, "issued_at": to_rfc3339(issued_at)}

@@ -1,0 +1,242 @@
+"""Statements of the registrars: who is a member, with which keys, in which group, under which epoch.
+
+A statement is canonical JSON in a DSSE envelope (Dead Simple Signing Envelope, protocol version 1). It is believed by
+these rules, in order:
+1. The envelope has exactly its three fields, the payload type of statements, bounded sizes, and strict base64.
+2. The signed bytes are those received: nothing is decoded and written anew before the signatures are checked.
+3. A signature counts if its keyid names a registrar of the root and it is right under that registrar's key. Each
+   registrar counts once; other signatures count for nothing.
+4. At least the root's quorum of registrars have signed.
+5. Only then is the payload read: canonical JSON with type, sequence (1 or more) and issued_at.
+What a newer statement may change is the keyring's business (keys/keyring.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from keys.ed25519 import SignatureError, SigningKey, verify_signature
+from keys.strict import (
+    require_fields,
+    require_identifier,
+    require_integer,
+    require_list,
+    require_literal,
+    require_object,
+    require_public_key,
+    require_text,
+)
+from schemas.canonical import canonical_json, parse_canonical_json
+from schemas.encoding import from_base64, from_rfc3339, to_base64
+
+PAYLOAD_TYPE = "application/vnd.exchange.statement+json"
+MAX_PAYLOAD_BYTES = 262_144
+MAX_SIGNATURES = 64
+MAX_SEQUENCE = 2**53 - 1
+SUBJECT_FIELDS = {"member": "member_id", "group": "group_id", "epoch": "epoch", "exchange": "exchange_id"}
+
+
+class StatementError(ValueError):
+    """A statement, an envelope or a root is refused; `reason` is a slug.
+
+    One of: malformed, quorum, stale, conflict, inconsistent.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Registrar:
+    """One of those who sign: `registrar_id` and an Ed25519 public key of 32 bytes."""
+
+    registrar_id: str
+    public_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The registrars and how many of them (`quorum`) must sign. Pinned by its fingerprint; nothing signs it."""
+
+    quorum: int
+    registrars: tuple[Registrar, ...]
+
+    @classmethod
+    def parse(cls, value: object) -> Root:
+        """The root of a JSON object {quorum, registrars:[{registrar_id, public_key}]}. Raises StatementError."""
+        try:
+            root = require_fields(value, "quorum", "registrars")
+            entries = [
+                require_fields(entry, "registrar_id", "public_key") for entry in require_list(root["registrars"])
+            ]
+            registrars = tuple(
+                Registrar(require_identifier(entry["registrar_id"]), require_public_key(entry["public_key"]))
+                for entry in entries
+            )
+            quorum = require_integer(root["quorum"], 1, len(registrars))
+        except ValueError as error:
+            raise StatementError("malformed", f"registrars: {error}") from None
+        for name in ("registrar_id", "public_key"):
+            if len({getattr(registrar, name) for registrar in registrars}) != len(registrars):
+                raise StatementError("malformed", f"registrars: the same {name} twice")
+        return cls(quorum, registrars)
+
+    @classmethod
+    def load(cls, path: Path) -> Root:
+        """The root in a JSON file. Raises StatementError, also if the file cannot be read."""
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise StatementError("malformed", f"{path} cannot be read: {error.strerror}") from None
+        try:
+            return cls.parse(json.loads(data))
+        except StatementError:
+            raise
+        except (ValueError, RecursionError):
+            raise StatementError("malformed", f"{path} is not JSON") from None
+
+    def to_wire(self) -> dict[str, Any]:
+        """The JSON object."""
+        return {
+            "quorum": self.quorum,
+            "registrars": [
+                {"registrar_id": registrar.registrar_id, "public_key": to_base64(registrar.public_key)}
+                for registrar in self.registrars
+            ],
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical JSON, 64 hexadecimal digits: what a new member compares by telephone."""
+        return hashlib.sha256(canonical_json(self.to_wire())).hexdigest()
+
+    def public_key(self, key_id: str) -> bytes | None:
+        """The key behind the keyid `registrar/<id>`, or None."""
+        keys = {f"registrar/{registrar.registrar_id}": registrar.public_key for registrar in self.registrars}
+        return keys.get(key_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A payload whose head has been read. `signers` are the registrars who signed it, without doublets."""
+
+    payload: bytes
+    type: str
+    subject: str
+    sequence: int
+    issued_at: datetime
+    body: Mapping[str, Any]
+    signers: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A decoded DSSE envelope: the payload as received and (keyid, 64-byte signature) pairs, nothing verified yet."""
+
+    payload: bytes
+    signatures: tuple[tuple[str, bytes], ...]
+
+    @classmethod
+    def parse(cls, value: object) -> Envelope:
+        """The envelope of a decoded JSON object; StatementError unless it is exactly one."""
+        try:
+            envelope = require_fields(value, "payloadType", "payload", "signatures")
+            require_literal(envelope["payloadType"], PAYLOAD_TYPE)
+            payload = from_base64(require_text(envelope["payload"], 4 * MAX_PAYLOAD_BYTES // 3 + 4))
+            entries = [
+                require_fields(entry, "keyid", "sig") for entry in require_list(envelope["signatures"], MAX_SIGNATURES)
+            ]
+            signatures = tuple(
+                (require_text(entry["keyid"], 128), from_base64(require_text(entry["sig"], 88), 64))
+                for entry in entries
+            )
+        except ValueError as error:
+            raise StatementError("malformed", f"envelope: {error}") from None
+        return cls(payload, signatures)
+
+    def to_wire(self) -> dict[str, Any]:
+        """The JSON object."""
+        return {
+            "payloadType": PAYLOAD_TYPE,
+            "payload": to_base64(self.payload),
+            "signatures": [{"keyid": key_id, "sig": to_base64(sig)} for key_id, sig in self.signatures],
+        }
+
+
+def pre_authentication_encoding(payload: bytes) -> bytes:
+    """What is signed (DSSE protocol, "PAE"): `DSSEv1 <length> <payload type> <length> <payload>`."""
+    kind = PAYLOAD_TYPE.encode("ascii")
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+
+
+def sign_statement(payload: bytes, registrar_id: str, key: SigningKey) -> dict[str, Any]:
+    """An envelope (JSON object) with one registrar's signature of `payload`.
+
+    Raises StatementError if the payload is no statement: nobody signs what nobody could read.
+    """
+    read_payload(payload)
+    signature = key.sign(pre_authentication_encoding(payload))
+    return Envelope(payload, ((f"registrar/{registrar_id}", signature),)).to_wire()
+
+
+def merge(first: object, second: object) -> dict[str, Any]:
+    """One envelope with the signatures of both (JSON objects), doublets dropped.
+
+    Raises StatementError if the payloads differ.
+    """
+    left, right = Envelope.parse(first), Envelope.parse(second)
+    if left.payload != right.payload:
+        raise StatementError("conflict", "these signatures are of different statements")
+    signatures = tuple(dict.fromkeys(left.signatures + right.signatures))
+    if len(signatures) > MAX_SIGNATURES:
+        raise StatementError("malformed", f"more than {MAX_SIGNATURES} signatures")
+    return Envelope(left.payload, signatures).to_wire()
+
+
+def valid_signers(envelope: object, root: Root) -> frozenset[str]:
+    """The ids of the root's registrars whose signature in `envelope` (JSON object) is right. Raises StatementError."""
+    parsed = Envelope.parse(envelope)
+    message = pre_authentication_encoding(parsed.payload)
+    signers = set()
+    for key_id, signature in parsed.signatures:
+        public_key = root.public_key(key_id)
+        if public_key is None:
+            continue
+        try:
+            verify_signature(public_key, message, signature)
+        except SignatureError:
+            continue
+        signers.add(key_id.removeprefix("registrar/"))
+    return frozenset(signers)
+
+
+def verify_statement(envelope: object, root: Root) -> Statement:
+    """The statement in `envelope` (JSON object), signed by the quorum of `root`. Raises StatementError."""
+    signers = valid_signers(envelope, root)
+    if len(signers) < root.quorum:
+        raise StatementError("quorum", f"{len(signers)} of the registrars signed, {root.quorum} are wanted")
+    return read_payload(Envelope.parse(envelope).payload, signers)
+
+
+def read_payload(payload: bytes, signers: frozenset[str] = frozenset()) -> Statement:
+    """The head of a statement's canonical JSON bytes, whoever signed them. Raises StatementError."""
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise StatementError("malformed", f"a statement has at most {MAX_PAYLOAD_BYTES} bytes")
+    try:
+        body = require_object(parse_canonical_json(payload))
+        kind = require_literal(body.get("type"), *SUBJECT_FIELDS)
+        sequence = require_integer(body.get("sequence"), 1, MAX_SEQUENCE)
+        issued_at = from_rfc3339(require_text(body.get("issued_at"), 32))
+        field = SUBJECT_FIELDS[kind]
+        named = body.get(field)
+        subject = str(require_integer(named, 1, 65_535)) if kind == "epoch" else require_identifier(named)
+    except ValueError as error:
+        raise StatementError("malformed", f"statement: {error}") from None
+    return Statement(payload, kind, subject, sequence, issued_at, body, signers)
