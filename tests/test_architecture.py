@@ -1,0 +1,48 @@
+"""The import contracts hold, and what is called pure pulls in no framework, not even through a parent package."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FRAMEWORKS = {
+    "flask",
+    "flask_smorest",
+    "sqlalchemy",
+    "marshmallow",
+    "httpx",
+    "click",
+    "apscheduler",
+    "gunicorn",
+    "rich",
+}
+PURE = [
+    path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
+    for pattern in ("schemas/terms.py", "tlog/*.py", "keys/*.py", "exchange/domain/*.py", "member/normalise/*.py")
+    for path in sorted(ROOT.glob(pattern))
+    if path.name != "__init__.py"
+]
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_a_pure_module_loads_no_framework(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+    assert not FRAMEWORKS & set(done.stdout.split())
+
+
+def test_a_member_loads_nothing_of_the_exchange() -> None:
+    code = "import sys, member.cli; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+    assert not {"exchange", "alerts", "sqlalchemy", "flask"} & set(done.stdout.split())
+
+
+def test_package_inits_are_empty() -> None:
+    packages = ("schemas", "keys", "tlog", "exchange", "alerts", "member", "migrations", "tests", "bench")
+    inits = [init for package in packages for init in (ROOT / package).rglob("__init__.py")]
+    assert len(inits) >= len(packages)
+    assert not [str(init) for init in inits if init.read_text().strip()]
