@@ -73,6 +73,15 @@ def check_elements(elements: bytes) -> None:
         raise fault
 
 
+def check_batch_form(elements: bytes) -> None:
+    """Rules 1 to 3 for a batch, at almost no cost. Rule 4 is left to the first operation on it.
+
+    Raises InvalidElementError naming the position.
+    """
+    _count(elements)
+    _refuse_identity(elements)
+
+
 def hash_to_group(message: bytes, dst: bytes) -> bytes:
     """hash_to_ristretto255 (RFC 9380 appendix B) with expand_message_xmd over SHA-512; dst is at most 255 bytes."""
     return hash_to_group_each((message,), dst)
