@@ -1,0 +1,57 @@
+"""The table of rules n1: one rule for each indicator type. A new type is one line here and one in schemas/terms.py.
+
+A rule takes the cleaned text (member.normalise.text) and gives its canonical form or raises NormalisationError. Two
+members find an overlap only if both reach the same form, and the version is part of every token's input: **changing
+what a rule gives for any value makes a new version**, which is a rotation of the tokenisation key.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+
+from member.normalise.accounts import bank_account, iban
+from member.normalise.internet import domain, email
+from member.normalise.organisations import company_number, lei
+from member.normalise.outcome import Canonical, NormalisationError
+from member.normalise.persons import person
+from member.normalise.phones import phone
+from member.normalise.text import clean
+from member.normalise.wallets import wallet
+from schemas.terms import IndicatorType
+
+Rule = Callable[[str], Canonical]
+
+RULES: dict[str, Rule] = {
+    IndicatorType.BANK_ACCOUNT.value: bank_account,
+    IndicatorType.IBAN.value: iban,
+    IndicatorType.WALLET.value: wallet,
+    IndicatorType.PHONE.value: phone,
+    IndicatorType.EMAIL.value: email,
+    IndicatorType.DOMAIN.value: domain,
+    IndicatorType.COMPANY_NUMBER.value: company_number,
+    IndicatorType.LEI.value: lei,
+    IndicatorType.PERSON.value: person,
+}
+
+
+def normalise(indicator_type: str, value: str) -> Canonical:
+    """The canonical form of a value, under rules n1.
+
+    Raises NormalisationError, and nothing else, for a value that has none or a type that is not in the table.
+    """
+    rule = RULES.get(indicator_type)
+    if rule is None:
+        raise NormalisationError("no such indicator type", nearest_type(indicator_type))
+    text = clean(value)
+    if not text:
+        raise NormalisationError("the value is empty")
+    return rule(text)
+
+
+def nearest_type(name: str) -> str:
+    """A hint for a type that is not in the table: the one that looks most like it, or all of them."""
+    known = list(RULES)
+    spelt = name[:40].strip().lower().replace(" ", "_").replace("-", "_")
+    close = difflib.get_close_matches(spelt, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"known types: {', '.join(known)}"
