@@ -58,7 +58,9 @@ def _joined(text: str) -> str:
         raise NormalisationError("no digits", _WANTED_ACCOUNT)
     if not (digits.isascii() and digits.isdigit()):
         raise NormalisationError("an account number holds digits only", _WANTED_ACCOUNT)
-    if len(digits) in (12, 13):
+    if len(digits) == 8:
+        raise NormalisationError("8 digits: an account number without its sort code", _WANTED_ACCOUNT)
+    if 6 < len(digits) < 14:
         raise NormalisationError(
             f"{len(digits)} digits: this looks like a leading zero lost in a spreadsheet",
             f"{_WANTED_ACCOUNT}, zeros in front included; export the column as text",

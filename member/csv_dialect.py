@@ -1,0 +1,303 @@
+"""How a CSV file is written: encoding, separator, header and quotes, checked over the whole file before a row is used.
+
+The checks, in order; each refuses the file as a whole (FileRefusedError):
+1. It is a regular file, not empty, and does not start like another format (a workbook, an archive).
+2. It is UTF-8 (with or without byte order mark) or UTF-16 with one, from the first byte to the last; no NUL; no line
+   over a megabyte or two.
+3. Its first line that is not blank is a header, separated by comma, semicolon or tab, with the required columns, none
+   twice.
+4. Every quoted field ends. There is at least one row.
+Lines end with LF, CRLF or CR. Memory is bounded whatever the file.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from member.csv_faults import (
+    COLUMNS,
+    REQUIRED_COLUMNS,
+    SAVE_AS_UTF8,
+    WANTED,
+    FileChangedError,
+    FileRefusedError,
+    duplicate_column,
+    missing_columns,
+    no_header,
+    not_utf8,
+    nul_byte,
+    other_format,
+    split_account,
+    unbalanced_quote,
+)
+from member.csv_quotes import quote_left_open
+
+_CHUNK = 1 << 20
+DELIMITERS = (",", ";", "\t")
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """What tells one version of a file from the next."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+
+    @staticmethod
+    def of(file: BinaryIO | TextIO) -> FileState:
+        """The state of an open file."""
+        found = os.fstat(file.fileno())
+        return FileState(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """`header` as it stands in the file, trimmed; `columns` the known ones by position; `extra` all others."""
+
+    delimiter: str
+    header: tuple[str, ...]
+    columns: dict[str, int]
+    extra: tuple[tuple[str, int], ...]
+    header_line: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFile:
+    """A file that may be read. `records` counts the rows to come (header and blank lines left out), good and bad."""
+
+    path: Path
+    encoding: str
+    layout: Layout
+    records: int
+    state: FileState
+    sha256: str
+
+
+Record = tuple[int, list[str]]
+"""The physical line on which a record starts (the first line of the file is 1), and its fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRecord:
+    """A record whose quotes are wrong (or that holds a field over 131,072 characters), from `line` to `last_line`."""
+
+    line: int
+    last_line: int
+    text: str = field(repr=False)
+    too_long: bool
+
+
+def check_file(path: str | Path) -> CheckedFile:
+    """Check a whole file, in two cheap passes and constant memory. Raises FileRefusedError; nothing was used then."""
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            state = FileState.of(file)
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise FileRefusedError("this is no regular file", "wanted: a CSV file on disk")
+            encoding, sha256 = _check_bytes(file, path)
+        layout = _find_layout(path, encoding)
+        records = _check_quotes(path, encoding, layout)
+        with path.open("rb") as file:
+            if FileState.of(file) != state:
+                raise FileChangedError
+    except UnicodeDecodeError as error:
+        raise FileChangedError from error
+    except OSError as error:
+        raise FileRefusedError(
+            f"the file cannot be read ({error.strerror or 'no reason given'})", "wanted: a readable CSV file"
+        ) from error
+    return CheckedFile(path, encoding, layout, records, state, sha256)
+
+
+@contextmanager
+def open_text(path: Path, encoding: str) -> Iterator[TextIO]:
+    """The file as text, its line ends kept as they are: each line read is one physical line."""
+    with path.open(encoding=encoding, newline="") as text:
+        yield text
+
+
+def records(text: TextIO, layout: Layout) -> Iterator[Record | BrokenRecord]:
+    """Every record below the header that is not a blank line, in order, in constant memory."""
+    lines = _LastLine(text)
+    reader = csv.reader(lines, delimiter=layout.delimiter, strict=True)
+    read = 0
+    while True:
+        try:
+            for fields in reader:
+                line, read = read + 1, reader.line_num
+                if line > layout.header_line and fields and (len(fields) > 1 or fields[0].strip()):
+                    yield line, fields
+        except csv.Error as error:
+            line, read = read + 1, reader.line_num
+            too_long = "limit" in str(error)
+        else:
+            return
+        yield BrokenRecord(line, read, lines.last, too_long)
+
+
+class _LastLine:
+    """Lines as they come, the last one kept for the report of a broken record."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self.last = ""
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self.last = line
+            yield line
+
+
+def _check_bytes(file: BinaryIO, path: Path) -> tuple[str, str]:
+    head = file.read(4096)
+    if not head:
+        raise FileRefusedError("the file is empty", WANTED)
+    refusal = other_format(head)
+    if refusal:
+        raise refusal
+    sixteen = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    encoding = "utf-16" if sixteen else "utf-8-sig"
+    decoder = codecs.getincrementaldecoder(encoding)()
+    digest = hashlib.sha256()
+    file.seek(0)
+    offset = 0
+    while True:
+        chunk = file.read(_CHUNK)
+        pending = len(decoder.getstate()[0])
+        try:
+            text = decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as error:
+            raise _undecodable(path, encoding, offset - pending + error.start) from error
+        if not chunk:
+            return encoding, digest.hexdigest()
+        digest.update(chunk)
+        if "\0" in text:
+            raise nul_byte(None if sixteen else _position(path, offset + chunk.index(b"\0"))[0], head)
+        if len(chunk) == _CHUNK and b"\n" not in chunk and b"\r" not in chunk:
+            raise FileRefusedError(
+                f"line {_position(path, offset)[0]} is over a megabyte long", "wanted: one row a line"
+            )
+        offset += len(chunk)
+
+
+def _undecodable(path: Path, encoding: str, offset: int) -> FileRefusedError:
+    if encoding == "utf-16":
+        return FileRefusedError(f"byte {offset + 1} is no UTF-16", f"wanted: CSV as UTF-8; {SAVE_AS_UTF8}")
+    line, byte_in_line = _position(path, offset)
+    with path.open("rb") as file:
+        file.seek(offset)
+        byte = file.read(1)
+    return not_utf8(line, byte_in_line, byte[0]) if byte else FileChangedError()
+
+
+def _position(path: Path, offset: int) -> tuple[int, int]:
+    """Line of a byte and its place in that line, both from 1. A CRLF is one end of line."""
+    line, line_start, position, after_return = 1, 0, 0, False
+    with path.open("rb") as file:
+        while position < offset:
+            chunk = file.read(min(_CHUNK, offset - position))
+            if not chunk:
+                break
+            crlf_split = after_return and chunk.startswith(b"\n")
+            line += chunk.count(b"\n") + chunk.count(b"\r") - chunk.count(b"\r\n") - crlf_split
+            last_end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
+            if last_end >= 0:
+                line_start = position + last_end + 1
+            after_return = chunk.endswith(b"\r")
+            position += len(chunk)
+    return line, offset - line_start + 1
+
+
+def _find_layout(path: Path, encoding: str) -> Layout:
+    """The separator under which the first line that is not blank holds most known columns."""
+    headers = []
+    for delimiter in DELIMITERS:
+        with open_text(path, encoding) as text:
+            try:
+                headers.append((delimiter, *_first_record(text, delimiter)))
+            except csv.Error:
+                continue
+    if not headers:
+        raise unbalanced_quote(_first_line(path, encoding))
+    delimiter, found, line = max(
+        headers, key=lambda header: (_known(header[1]), 0 if _known(header[1]) else len(header[1]))
+    )
+    if not found:
+        raise FileRefusedError("the file holds blank lines only", WANTED)
+    return _layout(delimiter, tuple(name.strip() for name in found), line)
+
+
+def _first_record(text: TextIO, delimiter: str) -> tuple[list[str], int]:
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    start = 0
+    for fields in reader:
+        if any(field.strip() for field in fields):
+            return fields, start + 1
+        start = reader.line_num
+    return [], start + 1
+
+
+def _first_line(path: Path, encoding: str) -> int:
+    with open_text(path, encoding) as text:
+        return next((number for number, line in enumerate(text, 1) if line.strip()), 1)
+
+
+def _known(names: list[str]) -> int:
+    return sum(name.strip().lower() in COLUMNS for name in names)
+
+
+def _layout(delimiter: str, header: tuple[str, ...], line: int) -> Layout:
+    lowered = [name.lower() for name in header]
+    missing = [name for name in REQUIRED_COLUMNS if name not in lowered]
+    if missing:
+        raise (
+            (split_account(header) if "value" in missing else None)
+            or (missing_columns(header, missing) if any(name in COLUMNS for name in lowered) else None)
+            or no_header(len(header))
+        )
+    seen: set[str] = set()
+    for name in lowered:
+        if name and name in seen:
+            raise duplicate_column(name)
+        seen.add(name)
+    columns = {name: position for position, name in enumerate(lowered) if name in COLUMNS}
+    extra = tuple(
+        (name or f"column_{position + 1}", position)
+        for position, name in enumerate(header)
+        if lowered[position] not in COLUMNS
+    )
+    return Layout(delimiter, header, columns, extra, line)
+
+
+def _check_quotes(path: Path, encoding: str, layout: Layout) -> int:
+    """The number of records. A fault inside one line costs that row only; one that runs over lines refuses the file."""
+    count = 0
+    with open_text(path, encoding) as text:
+        for record in records(text, layout):
+            count += 1
+            if isinstance(record, BrokenRecord):
+                _refuse_open_quote(path, encoding, layout, record)
+    if not count:
+        raise FileRefusedError("the file has a header and no rows", "wanted: at least one row")
+    return count
+
+
+def _refuse_open_quote(path: Path, encoding: str, layout: Layout, record: BrokenRecord) -> None:
+    with open_text(path, encoding) as text:
+        lines = islice(text, record.line - 1, record.last_line)
+        opened_on = quote_left_open(lines, layout.delimiter, record.line)
+    if opened_on is not None:
+        raise unbalanced_quote(opened_on)

@@ -1,0 +1,93 @@
+"""From a CSV file to canonical indicators: reading and normalising joined, and the report of what was left out."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from types import TracebackType
+from typing import Self
+
+from member.normalise.outcome import Canonical, NormalisationError
+from member.normalise.rules import normalise
+from member.reading import CheckedFile, Rejected, Row, read_indicators
+
+REPORT_COLUMNS = ("rejected_line", "rejected_column", "rejected_reason")
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A row and its canonical form."""
+
+    row: Row
+    canonical: Canonical
+
+
+def read_normalised(source: CheckedFile | str | Path) -> Iterator[Accepted | Rejected]:
+    """Every record of a file, normalised or rejected, in order. Raises what read_indicators raises."""
+    for row in read_indicators(source):
+        yield row if isinstance(row, Rejected) else normalised(row)
+
+
+def normalised(row: Row) -> Accepted | Rejected:
+    """One row, normalised or rejected."""
+    try:
+        return Accepted(row, normalise(row.indicator_type, row.value))
+    except NormalisationError as error:
+        return Rejected(row.line, "value", row.value, str(error), row.fields)
+
+
+class RejectedRows:
+    """Writes rejected rows to a CSV that can be corrected and submitted again: reading takes its columns as extra.
+
+    The file appears, whole and readable by its owner only, when the block ends without an error and a row was written;
+    an older one of that name is replaced. Until then nothing stands at `path`. The fields are written as they came,
+    with the three columns of the report in front. **They are data from outside: a spreadsheet that opens the file may run a
+    field that begins with = + - @ as a formula.** Changing them would change the identifiers: open the file as text.
+    """
+
+    def __init__(self, path: str | Path, header: Sequence[str]) -> None:
+        self.path = Path(path)
+        self.count = 0
+        self._kept = [position for position, name in enumerate(header) if name.lower() not in REPORT_COLUMNS]
+        self._header = tuple(header)
+
+    def __enter__(self) -> Self:
+        self._file = NamedTemporaryFile(
+            "w", encoding="utf-8", newline="", dir=self.path.parent, prefix=f".{self.path.name}.", delete=False
+        )
+        self._writer = csv.writer(self._file, lineterminator="\n")
+        self._writer.writerow([*REPORT_COLUMNS, *(self._header[position] for position in self._kept)])
+        return self
+
+    def write(self, rejected: Rejected) -> None:
+        """Add one row. A row whose fields do not fit the header is written as it was split."""
+        fields = rejected.fields
+        if len(fields) == len(self._header):
+            fields = [fields[position] for position in self._kept]
+        self._writer.writerow([rejected.line, rejected.column, rejected.reason, *fields])
+        self.count += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        temporary = Path(self._file.name)
+        try:
+            if kind is None and self.count:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                temporary.replace(self.path)
+        finally:
+            self._file.close()
+            temporary.unlink(missing_ok=True)
+
+
+def write_rejected(path: str | Path, header: Sequence[str], rows: Iterable[Rejected]) -> int:
+    """Write rejected rows to a CSV, atomically; none, no file. Returns how many. See RejectedRows."""
+    with RejectedRows(path, header) as report:
+        for row in rows:
+            report.write(row)
+    return report.count
