@@ -1,0 +1,149 @@
+"""Reading the log: the published checkpoint, tiles and bundles for anyone, and to each member its own entries.
+
+Nothing beyond the published size is shown: a head counts once it lies in the head file outside the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from exchange.store.log_tables import LogCheckpoint, LogEntry, LogLeaf, LogNumber, LogPending, LogPublication, LogTile
+from schemas.encoding import to_base64
+from tlog.hashing import HASH_BYTES, leaf_hash
+from tlog.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, encode_entries
+
+PAGE_BYTES = 8 * 1024 * 1024
+"""How much content of views a page holds, give or take one entry."""
+
+
+class UnknownTileError(LookupError):
+    """The published tree has no such tile."""
+
+
+@dataclass(frozen=True)
+class LogStatus:
+    """The published size and when its head was signed (None before the first), and how many entries wait."""
+
+    size: int
+    signed_at: datetime | None
+    pending: int
+
+
+def read_status(session: Session) -> LogStatus:
+    """How the log stands. A caller that must not disclose while the log stands still looks at `signed_at`."""
+    found = session.execute(_newest(LogCheckpoint.size, LogCheckpoint.signed_at)).one_or_none()
+    pending = session.scalar(select(func.count()).select_from(LogPending)) or 0
+    return LogStatus(found[0] if found else 0, found[1] if found else None, pending)
+
+
+def read_checkpoint(session: Session) -> str | None:
+    """The note of the newest published checkpoint, None before the first tick."""
+    note: str | None = session.scalar(_newest(LogCheckpoint.note))
+    return note
+
+
+def read_tile(session: Session, tile: Tile) -> bytes:
+    """The bytes of a tile or entry bundle, full or partial. Raises UnknownTileError beyond the published tree."""
+    level = tile.level or 0
+    end = tile.index * TILE_WIDTH + tile.width
+    if end > _published_size(session) >> (TILE_HEIGHT * level):
+        raise UnknownTileError("the tree has no such tile")
+    if tile.level is None:
+        return encode_entries(read_leaves(session, tile.index * TILE_WIDTH, end))
+    return read_hashes(session, level, tile.index * TILE_WIDTH, end)
+
+
+def read_hashes(session: Session, level: int, start: int, end: int) -> bytes:
+    """Hashes start..end, all within one tile, of a level; from the full tile if there is one, else from what is
+    below.
+    """
+    whole = session.scalar(select(LogTile.hashes).where(LogTile.level == level, LogTile.tile == start // TILE_WIDTH))
+    if whole is not None:
+        return whole[: (end - start) * HASH_BYTES]
+    if level == 0:
+        return b"".join(leaf_hash(entry) for entry in read_leaves(session, start, end))
+    below = select(LogTile.root).where(LogTile.level == level - 1, LogTile.tile >= start, LogTile.tile < end)
+    return b"".join(session.scalars(below.order_by(LogTile.tile)))
+
+
+def read_leaves(session: Session, start: int, end: int) -> Sequence[bytes]:
+    """The entries at indices start..end."""
+    leaves = select(LogLeaf.entry).where(LogLeaf.idx >= start, LogLeaf.idx < end)
+    return session.scalars(leaves.order_by(LogLeaf.idx)).all()
+
+
+def read_own_entries(session: Session, member_id: str, after: int, limit: int) -> dict[str, Any]:
+    """A page of a member's entries as GET /log/entries answers it: those numbered above `after`, at most `limit`,
+    and at most about PAGE_BYTES of views; the ids that wait for a number; and `next`, the number to go on after,
+    None at the end.
+    """
+    size = _published_size(session)
+    own = (
+        select(LogNumber.number, func.coalesce(func.length(LogEntry.view), 0))
+        .join(LogEntry, LogEntry.entry_id == LogNumber.entry_id)
+        .where(LogNumber.member_id == member_id, LogNumber.number > after, LogNumber.idx < size)
+        .order_by(LogNumber.number)
+        .limit(limit + 1)
+    )
+    sizes = session.execute(own).all()
+    last = _page_end([(number, length) for number, length in sizes], limit)
+    rows = session.execute(
+        select(LogEntry, LogNumber)
+        .join(LogNumber, LogEntry.entry_id == LogNumber.entry_id)
+        .where(LogNumber.member_id == member_id, LogNumber.number > after, LogNumber.number <= last)
+        .order_by(LogNumber.number)
+    )
+    return {
+        "entries": [_wire(entry, number) for entry, number in rows],
+        "pending": _pending(session, member_id, size),
+        "next": last if sizes and sizes[-1][0] > last else None,
+    }
+
+
+def _page_end(sizes: Sequence[tuple[int, int]], limit: int) -> int:
+    """The last number of the page: one entry always, then as many as limit and bytes let in."""
+    total, last = 0, 0
+    for count, (number, length) in enumerate(sizes):
+        total += length
+        if count and (count == limit or total > PAGE_BYTES):
+            break
+        last = number
+    return last
+
+
+def _pending(session: Session, member_id: str, size: int) -> list[str]:
+    queued = (
+        select(LogEntry.entry_id)
+        .join(LogPending, LogPending.entry_id == LogEntry.entry_id)
+        .where(LogEntry.member_id == member_id)
+    )
+    unpublished = select(LogNumber.entry_id).where(LogNumber.member_id == member_id, LogNumber.idx >= size)
+    return [*session.scalars(queued), *session.scalars(unpublished)]
+
+
+def _wire(entry: LogEntry, number: LogNumber) -> dict[str, Any]:
+    return {
+        "entry_id": entry.entry_id,
+        "event_id": entry.event_id,
+        "number": number.number,
+        "index": number.idx,
+        "view": None if entry.view is None else to_base64(entry.view),
+        "salt": None if entry.salt is None else to_base64(entry.salt),
+        "entry": to_base64(entry.entry),
+        "chain_head": to_base64(number.chain_head),
+    }
+
+
+def _newest(*columns: Any) -> Select[Any]:
+    joined = select(*columns).join(LogPublication, LogPublication.size == LogCheckpoint.size)
+    return joined.order_by(LogPublication.size.desc()).limit(1)
+
+
+def _published_size(session: Session) -> int:
+    return session.scalar(select(func.max(LogPublication.size))) or 0

@@ -1,0 +1,254 @@
+"""The sequencer: gives waiting entries their places in the tree, and signs the tree, tick by tick.
+
+Rules, in order:
+1. One at a time: each tick confirms its lease in its own transaction, and PRIMARY KEY (idx) stops a second history
+   besides.
+2. It signs only what continues the last signed head, which lies in a file outside the database (LogRestoredError
+   otherwise).
+3. Indices are contiguous; the order within a tick is random, and every tick, an empty one too, is padded to a size
+   class, so that neither order nor growth tells who did what. One member's entries keep the order of their
+   recording.
+4. Leaves, numbers, full tiles and checkpoint are one transaction. Then the head file, on disk. Then publication. A
+   crash before the commit leaves nothing; one after it leaves a head that was signed and never shown, which the
+   next tick takes in, since the database then continues the head file.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.orm import Session
+
+from exchange.log.head_file import HeadFile, LogRefusedError, LogRestoredError
+from exchange.log.reading import read_hashes
+from exchange.store.leases import Lease, confirm_lease
+from exchange.store.log_tables import LogCheckpoint, LogEntry, LogLeaf, LogNumber, LogPending, LogPublication, LogTile
+from exchange.store.session import Database
+from exchange.store.upsert import insert_ignoring
+from tlog.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from tlog.entries import CHAIN_START, SALT_BYTES, next_chain_head, padding_entry
+from tlog.growth import FullTile, TreeEdge, edge_widths
+from tlog.hashing import HASH_BYTES, leaf_hash
+from tlog.notes import NoteError, NoteSigner
+from tlog.proofs import tree_root
+from tlog.tiles import TILE_HEIGHT, TILE_WIDTH, TileError, TileHashReader, parse_tile_path
+
+LARGEST_TICK = 65_536
+SMALLEST_CLASS = 16
+_CLASS_FACTOR = 4
+_DELETED_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class Ticked:
+    """What a tick did: the new size and note of the tree, and how many of its new leaves are entries and padding."""
+
+    size: int
+    entries: int
+    padding: int
+    checkpoint: str
+
+
+class _Waiting(NamedTuple):
+    ticket: int
+    entry_id: str
+    member_id: str
+    entry: bytes
+
+
+class Sequencer:
+    """Sequences one log. `head_file` was created with the log; `largest_tick` bounds the entries of a tick."""
+
+    def __init__(
+        self, database: Database, signer: NoteSigner, head_file: HeadFile, largest_tick: int = LARGEST_TICK
+    ) -> None:
+        self._database = database
+        self._signer = signer
+        self._head_file = head_file
+        self._largest_tick = largest_tick
+
+    def tick(self, now: datetime, lease: Lease) -> Ticked:
+        """Sequence what waits, sign and publish.
+
+        Raises LeaseLostError when the lease was taken over, LogRestoredError or LogRefusedError when the database
+        must not be signed; the database's own errors pass. In each of these cases nothing new was published.
+        """
+        ticked = self.sequence(now, lease)
+        self.publish(ticked, now)
+        return ticked
+
+    def sequence(self, now: datetime, lease: Lease) -> Ticked:
+        """The first half of a tick: everything up to the commit, nothing published."""
+        with self._database.transaction() as session:
+            confirm_lease(session, lease)
+            edge = self._checked_edge(session)
+            waiting = _take_waiting(session, self._largest_tick)
+            start = edge.size
+            order = _random_order(waiting)
+            leaves = [padding_entry(secrets.token_bytes(SALT_BYTES)) if slot is None else slot.entry for slot in order]
+            tiles = edge.append(map(leaf_hash, leaves))
+            note = sign_checkpoint(Checkpoint(self._signer.name, edge.size, edge.root()), self._signer)
+            _store_leaves(session, start, leaves, tiles)
+            _store_numbers(session, start, order)
+            session.add(LogCheckpoint(size=edge.size, note=note, signed_at=now))
+        return Ticked(edge.size, len(waiting), len(order) - len(waiting), note)
+
+    def publish(self, ticked: Ticked, now: datetime) -> None:
+        """The second half: the head into its file, then into sight."""
+        self._head_file.advance(ticked.checkpoint)
+        with self._database.transaction() as session:
+            insert_ignoring(session, LogPublication, [{"size": ticked.size, "published_at": now}])
+
+    def _checked_edge(self, session: Session) -> TreeEdge:
+        """The right edge of the stored tree, known to continue the last signed head."""
+        edge = _load_edge(session)
+        self._check_own_checkpoint(session, edge)
+        head = self._head_file.read()
+        if head is None:
+            raise LogRestoredError(
+                "the file with the last signed head is missing: put it back, or start a new log under a new origin"
+            )
+        if edge.size < head.size:
+            raise LogRestoredError(
+                f"the database has {edge.size} leaves, the last signed head {head.size}: it was restored from an "
+                "older copy. Restore a newer copy, or start a new log under a new origin"
+            )
+        if _root_at(session, edge, head.size) != head.root:
+            raise LogRestoredError(
+                f"the database has another history than the head signed at size {head.size}. "
+                "Restore the copy that belongs to it, or start a new log under a new origin"
+            )
+        return edge
+
+    def _check_own_checkpoint(self, session: Session, edge: TreeEdge) -> None:
+        """The newest stored checkpoint must be this key's, over exactly the stored tree."""
+        note = session.scalar(select(LogCheckpoint.note).order_by(LogCheckpoint.size.desc()).limit(1))
+        if note is None:
+            if edge.size:
+                raise LogRefusedError("the database has leaves and no checkpoint: it is damaged")
+            return
+        try:
+            stored = open_checkpoint(note, self._signer.name, [self._signer.verifier_key]).checkpoint
+        except NoteError as error:
+            raise LogRefusedError(f"the stored checkpoint is not of this log and key: {error}") from error
+        if (stored.size, stored.root) != (edge.size, edge.root()):
+            raise LogRefusedError("the stored leaves are not those of the stored checkpoint: the database is damaged")
+
+
+def padded_size(count: int) -> int:
+    """The number of leaves of a tick with `count` entries: 16, 64, 256, 1024 …"""
+    size = SMALLEST_CLASS
+    while size < count:
+        size *= _CLASS_FACTOR
+    return size
+
+
+def _load_edge(session: Session) -> TreeEdge:
+    last = session.scalar(select(func.max(LogLeaf.idx)))
+    size = 0 if last is None else last + 1
+    levels = []
+    for level, width in enumerate(edge_widths(size)):
+        end = size >> (TILE_HEIGHT * level)
+        data = read_hashes(session, level, end - width, end) if width else b""
+        levels.append([data[i : i + HASH_BYTES] for i in range(0, len(data), HASH_BYTES)])
+    try:
+        return TreeEdge(size, levels)
+    except ValueError as error:
+        raise LogRefusedError("leaves or tiles are missing: the database is damaged") from error
+
+
+def _root_at(session: Session, edge: TreeEdge, size: int) -> bytes:
+    """The root of the first `size` leaves of the stored tree."""
+    if size == edge.size:
+        return edge.root()
+
+    def fetch(path: str) -> bytes:
+        tile = parse_tile_path(path)
+        start = tile.index * TILE_WIDTH
+        return read_hashes(session, tile.level or 0, start, start + tile.width)
+
+    try:
+        return tree_root(size, TileHashReader(edge.size, edge.root(), fetch).read)
+    except TileError as error:
+        raise LogRefusedError(f"the stored tiles are damaged: {error}") from error
+
+
+def _take_waiting(session: Session, limit: int) -> list[_Waiting]:
+    """Remove the oldest tickets from the queue; their entries."""
+    queue = (
+        select(LogPending.ticket, LogEntry.entry_id, LogEntry.member_id, LogEntry.entry)
+        .join(LogEntry, LogEntry.entry_id == LogPending.entry_id)
+        .order_by(LogPending.ticket)
+        .limit(limit)
+    )
+    waiting = [_Waiting(*row) for row in session.execute(queue)]
+    for first in range(0, len(waiting), _DELETED_AT_ONCE):
+        tickets = [row.ticket for row in waiting[first : first + _DELETED_AT_ONCE]]
+        session.execute(
+            delete(LogPending).where(LogPending.ticket.in_(tickets)),
+            execution_options={"synchronize_session": False},
+        )
+    return waiting
+
+
+def _random_order(waiting: Sequence[_Waiting]) -> list[_Waiting | None]:
+    """The leaves of a tick, None for padding: places are dealt at random, one member's in the order of its
+    tickets.
+    """
+    queues: dict[str, deque[_Waiting]] = defaultdict(deque)
+    for row in waiting:
+        queues[row.member_id].append(row)
+    places: list[str | None] = [row.member_id for row in waiting]
+    places += [None] * (padded_size(len(waiting)) - len(waiting))
+    secrets.SystemRandom().shuffle(places)
+    return [None if member is None else queues[member].popleft() for member in places]
+
+
+def _store_leaves(session: Session, start: int, leaves: Sequence[bytes], tiles: Sequence[FullTile]) -> None:
+    rows = [{"idx": start + offset, "entry": entry} for offset, entry in enumerate(leaves)]
+    session.execute(insert(LogLeaf.__table__), rows)  # type: ignore[arg-type]
+    if tiles:
+        full = [{"level": t.level, "tile": t.index, "hashes": t.hashes, "root": t.root} for t in tiles]
+        session.execute(insert(LogTile.__table__), full)  # type: ignore[arg-type]
+
+
+def _store_numbers(session: Session, start: int, order: Sequence[_Waiting | None]) -> None:
+    heads = _member_heads(session, {slot.member_id for slot in order if slot})
+    rows = []
+    for offset, slot in enumerate(order):
+        if slot is None:
+            continue
+        number, head = heads[slot.member_id]
+        heads[slot.member_id] = number + 1, next_chain_head(head, slot.entry)
+        rows.append(
+            {
+                "member_id": slot.member_id,
+                "number": number + 1,
+                "entry_id": slot.entry_id,
+                "idx": start + offset,
+                "chain_head": heads[slot.member_id][1],
+            }
+        )
+    if rows:
+        session.execute(insert(LogNumber.__table__), rows)  # type: ignore[arg-type]
+
+
+def _member_heads(session: Session, members: set[str]) -> dict[str, tuple[int, bytes]]:
+    """Each member's last number and chain head; (0, 32 zero bytes) before its first. One index look-up for each."""
+    heads = {}
+    for member in members:
+        last = (
+            select(LogNumber.number, LogNumber.chain_head)
+            .where(LogNumber.member_id == member)
+            .order_by(LogNumber.number.desc())
+            .limit(1)
+        )
+        row = session.execute(last).one_or_none()
+        heads[member] = (row.number, row.chain_head) if row else (0, CHAIN_START)
+    return heads

@@ -1,0 +1,87 @@
+"""The log over HTTP: C2SP tlog-tiles for anyone, and each member's own entries for itself.
+
+Tiles need no authentication: they hold salted hashes only. A path that names no part of the published tree is not
+found, whatever its shape.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from flask import Response, jsonify, request
+from flask_smorest import Blueprint
+
+from exchange.log.reading import UnknownTileError, read_checkpoint, read_own_entries, read_tile
+from exchange.store.session import Database
+from tlog.tiles import TileError, parse_tile_path
+
+LARGEST_PAGE = 500
+_USUAL_PAGE = 100
+_DECIMAL = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
+_IMMUTABLE = "public, max-age=31536000, immutable"
+_BINARY = "application/octet-stream"
+
+
+def create_log_blueprint(database: Database, current_member_id: Callable[[], str]) -> Any:
+    """The blueprint of /log. `current_member_id` authenticates the present request, or raises the error that
+    refuses it.
+    """
+    blueprint = Blueprint("log", __name__, url_prefix="/log", description="The transparency log")
+
+    def checkpoint() -> Response:
+        with database.reading() as session:
+            note = read_checkpoint(session)
+        if note is None:
+            return _problem(404, "not-found", "Not found", "The log has no checkpoint yet.")
+        return _answer(note, "text/plain; charset=utf-8", "no-cache")
+
+    def tile(path: str) -> Response:
+        try:
+            wanted = parse_tile_path(f"tile/{path}")
+            with database.reading() as session:
+                data = read_tile(session, wanted)
+        except (TileError, UnknownTileError):
+            return _problem(404, "not-found", "Not found", "The published tree has no such tile.")
+        return _answer(data, _BINARY, _IMMUTABLE)
+
+    def entries() -> Response:
+        member_id = current_member_id()
+        after, limit = _number("after", 0), _number("limit", _USUAL_PAGE)
+        if after is None or limit is None or not 1 <= limit <= LARGEST_PAGE:
+            detail = f"`after` is a number from 0, `limit` one from 1 to {LARGEST_PAGE}."
+            return _problem(422, "invalid-parameter", "Invalid parameter", detail)
+        with database.reading() as session:
+            page = read_own_entries(session, member_id, after, limit)
+        answer = jsonify(page)
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    def described(view: Callable[..., Response], summary: str, content_type: str) -> Any:
+        documented = blueprint.doc(summary=summary, responses={"404": {"description": "Not in the published tree"}})
+        return blueprint.response(200, content_type=content_type, description=summary)(documented(view))
+
+    blueprint.route("/checkpoint")(described(checkpoint, "The signed head (C2SP tlog-checkpoint)", "text/plain"))
+    blueprint.route("/tile/<path:path>")(described(tile, "A tile or entry bundle (C2SP tlog-tiles)", _BINARY))
+    blueprint.route("/entries")(described(entries, "The member's own entries", "application/json"))
+    return blueprint
+
+
+def _number(name: str, usual: int) -> int | None:
+    """A query parameter in plain decimal, None when it is anything else or given twice."""
+    values = request.args.getlist(name)
+    if not values:
+        return usual
+    return int(values[0]) if len(values) == 1 and _DECIMAL.fullmatch(values[0]) else None
+
+
+def _answer(body: str | bytes, content_type: str, caching: str) -> Response:
+    return Response(body, content_type=content_type, headers={"Cache-Control": caching})
+
+
+def _problem(status: int, slug: str, title: str, detail: str) -> Response:
+    answer = jsonify({"type": f"urn:exchange:problem:{slug}", "title": title, "status": status, "detail": detail})
+    answer.status_code = status
+    answer.content_type = "application/problem+json"
+    return answer

@@ -1,0 +1,103 @@
+"""A log of one's own for tests: database, key, head file and sequencer, all real."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Table, func, select
+from sqlalchemy.orm import Session
+
+from exchange.log.entries import RecordedEvent, View, record_event
+from exchange.log.head_file import HeadFile
+from exchange.log.reading import read_checkpoint, read_own_entries, read_tile
+from exchange.log.sequencer import Sequencer, Ticked
+from exchange.store.base import Base
+from exchange.store.leases import Lease, LeaseRow, acquire_lease
+from exchange.store.log_tables import (
+    LogCheckpoint,
+    LogDayHead,
+    LogEntry,
+    LogLeaf,
+    LogNumber,
+    LogPending,
+    LogPublication,
+    LogTile,
+)
+from exchange.store.session import Database, create_database
+from tlog.notes import NoteSigner
+from tlog.tiles import parse_tile_path
+
+ORIGIN = "exchange.example/log"
+SIGNER = NoteSigner(ORIGIN, bytes(range(32)))
+NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+TABLES = (LogEntry, LogPending, LogLeaf, LogNumber, LogTile, LogCheckpoint, LogPublication, LogDayHead, LeaseRow)
+
+
+class Laboratory:
+    """One log: `record` events, `tick`, and read it as its readers do."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self.database = database
+        self.head_file = HeadFile(folder / "head", SIGNER)
+        self.head_file.create()
+        self.now = NOW
+        self.lease = self.take_lease("first")
+
+    def sequencer(self, **options: Any) -> Sequencer:
+        return Sequencer(self.database, SIGNER, self.head_file, **options)
+
+    def take_lease(self, holder: str, now: datetime = NOW) -> Lease:
+        with self.database.transaction() as session:
+            lease = acquire_lease(session, "sequencer", holder, now, timedelta(seconds=10))
+        assert lease is not None
+        return lease
+
+    def record(self, bodies: dict[str, dict[str, Any]], kind: str = "match") -> RecordedEvent:
+        self.now += timedelta(seconds=1)
+        with self.database.transaction() as session:
+            return record_event(session, kind, [View(*item) for item in bodies.items()], self.now)
+
+    def record_many(self, member_id: str, count: int) -> None:
+        with self.database.transaction() as session:
+            for number in range(count):
+                record_event(session, "test", [View(member_id, {"n": number})], self.now)
+
+    def tick(self) -> Ticked:
+        return self.sequencer().tick(self.now, self.lease)
+
+    def count(self, table: type[Base]) -> int:
+        with self.database.reading() as session:
+            return session.scalar(select(func.count()).select_from(table)) or 0
+
+    def checkpoint(self) -> str:
+        with self.database.reading() as session:
+            return read_checkpoint(session) or ""
+
+    def tile(self, path: str) -> bytes:
+        with self.database.reading() as session:
+            return read_tile(session, parse_tile_path(path))
+
+    def entries(self, member_id: str, after: int = 0, limit: int = 500) -> dict[str, Any]:
+        with self.database.reading() as session:
+            return read_own_entries(session, member_id, after, limit)
+
+    @contextmanager
+    def tampering(self) -> Iterator[Session]:
+        """A transaction of someone with the operator's access to the database."""
+        with self.database.transaction() as session:
+            yield session
+
+
+@contextmanager
+def open_laboratory(url: str, folder: Path) -> Iterator[Laboratory]:
+    database = create_database(url)
+    try:
+        tables = [table.__table__ for table in TABLES]
+        Base.metadata.create_all(database.engine, [table for table in tables if isinstance(table, Table)])
+        yield Laboratory(database, folder)
+    finally:
+        database.dispose()
