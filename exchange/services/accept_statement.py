@@ -1,0 +1,208 @@
+"""Gathering registrars' signatures; with the quorum a statement comes into force.
+
+Rules, in order:
+1. A signature counts if it is right under the key of a registrar of the pinned root; each registrar counts
+   once.
+2. A statement must be newer than the one in force about its subject; the keyring's rules hold
+   (keys/keyring.py).
+3. Coming into force is one transaction: tables, running position, log. Every member whose authority it
+   touches gets a view.
+4. Proposals that it overtakes are closed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from exchange.log.entries import View
+from exchange.services.events import record
+from exchange.services.propose_statement import add_payload
+from exchange.store import membership, outbox
+from exchange.store.session import Database
+from exchange.store.statements import (
+    COLLECTING,
+    EFFECTIVE,
+    SUPERSEDED,
+    StatementSignature,
+    StoredStatement,
+    find_statement,
+    latest_effective,
+    list_effective,
+    list_rivals,
+    lock_statements,
+    next_position,
+    signatures_of,
+)
+from keys.keyring import Keyring
+from keys.statement_types import AnyStatement, EpochStatement, ExchangeStatement, GroupStatement, MemberStatement
+from keys.statements import Envelope, Root, StatementError, read_payload, valid_signers
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a statement stands after its signatures were added."""
+
+    state: str
+    signatures: int
+    quorum: int
+
+
+def accept_statement(database: Database, root: Root, envelope: object, now: datetime) -> Standing:
+    """Add the valid signatures of `envelope` (JSON object). Raises StatementError, LogUnavailableError."""
+    signers = valid_signers(envelope, root)
+    if not signers:
+        raise StatementError("quorum", "no registrar's signature is on it")
+    return database.run_in_transaction(lambda session: _accept(session, root, Envelope.parse(envelope), signers, now))
+
+
+def _accept(session: Session, root: Root, envelope: Envelope, signers: frozenset[str], now: datetime) -> Standing:
+    lock_statements(session)
+    head = read_payload(envelope.payload)
+    held = latest_effective(session, head.type, head.subject)
+    if held is not None and held.payload != envelope.payload:
+        if head.sequence < held.sequence:
+            raise StatementError("stale", f"sequence {held.sequence} is in force already")
+        if head.sequence == held.sequence:
+            raise StatementError("conflict", f"another statement has sequence {held.sequence} already")
+    stored = find_statement(session, add_payload(session, envelope.payload, now))
+    assert stored is not None  # noqa: S101 - just added; for the type checker
+    _add_signatures(session, stored, envelope, signers, now)
+    signatures = len(signatures_of(session, stored.statement_id))
+    if stored.state == COLLECTING and signatures >= root.quorum:
+        _bring_into_force(session, root, stored, held, now)
+    return Standing(stored.state, signatures, root.quorum)
+
+
+def _add_signatures(
+    session: Session, stored: StoredStatement, envelope: Envelope, signers: frozenset[str], now: datetime
+) -> None:
+    there = {registrar_id for registrar_id, _ in signatures_of(session, stored.statement_id)}
+    for key_id, signature in envelope.signatures:
+        registrar_id = key_id.removeprefix("registrar/")
+        if registrar_id not in signers or registrar_id in there:
+            continue
+        session.add(
+            StatementSignature(
+                statement_id=stored.statement_id, registrar_id=registrar_id, signature=signature, added_at=now
+            )
+        )
+        there.add(registrar_id)
+    session.flush()
+
+
+def envelope_of(session: Session, stored: StoredStatement) -> dict[str, Any]:
+    """The DSSE envelope (JSON object) with all signatures gathered."""
+    pairs = tuple((f"registrar/{name}", signature) for name, signature in signatures_of(session, stored.statement_id))
+    return Envelope(stored.payload, pairs).to_wire()
+
+
+def _bring_into_force(
+    session: Session, root: Root, stored: StoredStatement, held: StoredStatement | None, now: datetime
+) -> None:
+    keyring = Keyring(root)
+    if held is not None:
+        keyring.add(envelope_of(session, held))
+    statement = keyring.add(envelope_of(session, stored))
+    touched = _apply(session, statement, now)
+    stored.state, stored.effective_at, stored.position = EFFECTIVE, now, next_position(session)
+    for rival in list_rivals(session, stored):
+        rival.state = SUPERSEDED
+    session.flush()
+    body = {
+        "statement": {
+            "type": stored.type,
+            "subject": stored.subject,
+            "sequence": stored.sequence,
+            "sha256": stored.statement_id,
+        }
+    }
+    if touched:
+        event = record(session, "authority", [View(member_id, body) for member_id in sorted(touched)], now, body)
+        outbox.send(session, "authority", event.event_id, touched, now)
+
+
+def _apply(session: Session, statement: AnyStatement, now: datetime) -> set[str]:
+    """Put a statement into the tables; the ids of the members it touches."""
+    match statement:
+        case MemberStatement():
+            _apply_member(session, statement, now)
+            return {statement.member_id}
+        case GroupStatement():
+            return _apply_group(session, statement, now)
+        case EpochStatement():
+            _apply_epoch(session, statement)
+        case ExchangeStatement():
+            pass
+    return {member.member_id for member in membership.list_members(session)}
+
+
+def _apply_member(session: Session, statement: MemberStatement, now: datetime) -> None:
+    known = membership.find_member(session, statement.member_id)
+    # What the registrars stated after the operator stopped a member is their answer to it.
+    still_stopped = known is not None and known.stopped_at is not None and statement.issued_at <= known.stopped_at
+    member = membership.Member(
+        member_id=statement.member_id,
+        name=statement.name,
+        kind=statement.kind.value,
+        sector=statement.sector.value,
+        state=statement.state.value,
+        declared_book=statement.declared_book,
+        encryption_key=statement.encryption_key,
+        sequence=statement.sequence,
+        updated_at=now,
+        stopped_at=known.stopped_at if known is not None and still_stopped else None,
+    )
+    people = [
+        membership.Representative(
+            representative_id=person.representative_id,
+            member_id=statement.member_id,
+            public_key=person.public_key,
+            roles_json=json.dumps(sorted(role.value for role in person.roles)),
+            state=person.state.value,
+        )
+        for person in statement.representatives
+    ]
+    membership.save_member(session, member, people)
+
+
+def _apply_group(session: Session, statement: GroupStatement, now: datetime) -> set[str]:
+    touched = set(membership.members_of_group(session, statement.group_id)) | statement.members
+    group = membership.SharingGroup(
+        group_id=statement.group_id,
+        name=statement.name,
+        kind=statement.kind.value,
+        objective=statement.objective,
+        sunset=statement.sunset,
+        state=statement.state.value,
+        sequence=statement.sequence,
+        updated_at=now,
+    )
+    membership.save_group(session, group, statement.members)
+    return touched
+
+
+def _apply_epoch(session: Session, statement: EpochStatement) -> None:
+    membership.save_epoch(
+        session,
+        membership.KeyEpoch(
+            epoch=statement.epoch,
+            state=statement.state.value,
+            threshold=statement.threshold,
+            public_key=statement.public_key,
+            normalisation=statement.normalisation,
+            holders_json=json.dumps([holder.to_wire() for holder in statement.holders]),
+            sequence=statement.sequence,
+        ),
+    )
+
+
+def list_statements(database: Database, after: int, limit: int) -> tuple[list[dict[str, Any]], int | None]:
+    """Envelopes of the statements in force behind a position, in order, and the position to go on from."""
+    with database.reading() as session:
+        rows = list_effective(session, after, limit)
+        return [envelope_of(session, row) for row in rows], rows[-1].position if len(rows) == limit else None

@@ -1,0 +1,127 @@
+"""Working out what members may see of some tokens now, and recording what they had not been shown before.
+
+Rules, in order:
+1. What may be shown follows present authority and live rows, never what was shown earlier.
+2. What differs from what a member was last shown is recorded in the log, in the same transaction, before it
+   is answered; also that nothing is shown any more.
+3. Each member's view names nobody else.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from exchange.domain.authority import Authority
+from exchange.domain.matching import Holding, group_by_token, see_overlap
+from exchange.log.entries import View
+from exchange.services.actor import Actor
+from exchange.services.events import record
+from exchange.store.hits import KnownHit, add_hits, find_hits, save_views
+from exchange.store.indicators import find_rows
+from exchange.store.membership import load_authority
+from schemas.canonical import canonical_json, digest
+from schemas.encoding import to_base64
+from schemas.hits import hit_to_wire
+
+
+@dataclass(frozen=True, slots=True)
+class HitState:
+    """One hit as it may be shown now; `fields` is None if nothing may be shown."""
+
+    known: KnownHit
+    fields: dict[str, Any] | None
+    view_json: str | None
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether this differs from what the member was last shown."""
+        return self.view_json != self.known.view_json
+
+    def to_wire(self, now: datetime) -> dict[str, Any]:
+        """The hit for an answer; a hit that has not changed keeps the time at which it was disclosed."""
+        disclosed_at = now if self.has_changed or self.known.disclosed_at is None else self.known.disclosed_at
+        return hit_to_wire(self.known.hit_id, self.known.token, self.fields or {}, disclosed_at)
+
+
+def work_out_hits(
+    session: Session, holdings: Iterable[Holding], tokens: Iterable[bytes], authority: Authority
+) -> list[HitState]:
+    """The state of every hit, of every member, on `tokens`; `holdings` are all live rows of those tokens."""
+    by_token = group_by_token(holdings)
+    wanted = set(by_token) | set(tokens)
+    known = find_hits(session, wanted)
+    missing = {pair for token, rows in by_token.items() for pair in _sharing(token, rows)} - known.keys()
+    if missing:
+        add_hits(session, missing)
+        known |= find_hits(session, {token for token, _ in missing})
+    return [_state_of(hit, by_token.get(hit.token, ()), authority) for hit in known.values()]
+
+
+def _sharing(token: bytes, rows: Sequence[Holding]) -> Iterable[tuple[bytes, str]]:
+    """(token, member) of the members that hold the token in a group where another does too."""
+    groups: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        groups[row.group_id].add(row.member_id)
+    return ((token, member_id) for inside in groups.values() if len(inside) > 1 for member_id in inside)
+
+
+def _state_of(hit: KnownHit, rows: Sequence[Holding], authority: Authority) -> HitState:
+    overlap = see_overlap(hit.member_id, rows, authority)
+    if overlap is None:
+        return HitState(hit, None, None)
+    fields = overlap.as_fields()
+    return HitState(hit, fields, canonical_json(fields).decode())
+
+
+def view_of_changes(states: Iterable[HitState], now: datetime) -> dict[str, Any]:
+    """The part of a log view that tells what a member is newly shown, and which hits have ended."""
+    changed = sorted((state for state in states if state.has_changed), key=lambda state: state.known.hit_id)
+    return {
+        "hits": [state.to_wire(now) for state in changed if state.fields is not None],
+        "ended": [state.known.hit_id for state in changed if state.fields is None],
+    }
+
+
+def save_changes(session: Session, states: Iterable[HitState], event_id: str, now: datetime) -> None:
+    """Keep what has been shown with `event_id`."""
+    changed = [(state.known, state.view_json) for state in states if state.has_changed]
+    save_views(session, changed, event_id, now)
+
+
+def live_holdings(session: Session, tokens: Sequence[bytes], now: datetime) -> list[Holding]:
+    """The rows of those tokens whose last day has not passed."""
+    today = now.date()
+    return [row.holding for row in find_rows(session, tokens) if row.expires_on >= today]
+
+
+def disclose_to_reader(
+    session: Session, actor: Actor, tokens: Sequence[bytes], now: datetime, read: Mapping[str, Any]
+) -> tuple[list[dict[str, Any]], str]:
+    """The reader's live hits on `tokens`, in order of their ids, and the id of the event that records the
+    reading.
+
+    `read` tells in the log what was asked for.
+    """
+    authority = load_authority(session, now)
+    states = work_out_hits(session, live_holdings(session, tokens, now), tokens, authority)
+    own = sorted(
+        (state for state in states if state.known.member_id == actor.member_id),
+        key=lambda state: state.known.hit_id,
+    )
+    if any(state.has_changed for state in own):
+        view = View(actor.member_id, view_of_changes(own, now))
+        save_changes(session, own, record(session, "hits_changed", [view], now).event_id, now)
+    hits = [state.to_wire(now) for state in own if state.fields is not None]
+    body = {
+        **read,
+        "representative_id": actor.representative_id,
+        "count": len(hits),
+        "hits_sha256": to_base64(digest(hits)),
+    }
+    return hits, record(session, "hits_read", [View(actor.member_id, body)], now).event_id

@@ -1,0 +1,34 @@
+"""Forgetting what is no longer needed: spent nonces, old answers, old job slots, content of long retired
+rows.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from exchange.store.idempotency import delete_answers_before
+from exchange.store.indicators import purge_retired
+from exchange.store.job_runs import delete_runs_before
+from exchange.store.nonces import delete_expired_nonces
+from exchange.store.session import Database
+
+ANSWERS_KEPT = timedelta(days=30)
+RUNS_KEPT = timedelta(days=7)
+RETIRED_KEPT = timedelta(days=90)
+"""How long a retired row is kept for complaints and corrections; its log entry outlives it."""
+
+
+def purge_nonces(database: Database, now: datetime) -> int:
+    """Delete nonces of signatures that can no longer be valid; how many."""
+    return database.run_in_transaction(lambda session: delete_expired_nonces(session, now))
+
+
+def purge_records(database: Database, now: datetime) -> int:
+    """Delete the rest; how many rows."""
+    return database.run_in_transaction(
+        lambda session: (
+            delete_answers_before(session, now - ANSWERS_KEPT)
+            + delete_runs_before(session, now - RUNS_KEPT)
+            + purge_retired(session, now - RETIRED_KEPT)
+        )
+    )

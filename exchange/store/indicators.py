@@ -1,0 +1,171 @@
+"""Live rows by token, and where they go when they are no longer live.
+
+Rows live in two tables of one shape. New ones go into `recent_indicators`, which stays small enough to be in
+memory; a job moves them into `indicators` in the order of their tokens, many at a time. Tokens are random, so
+that a batch put straight into a large table touches nearly one page a row; this way the cost of a batch
+follows the batch (docs/adr/0009). Rows that expire or are withdrawn move to `retired_indicators`, so that
+every row in the two tables is live but for its last day.
+
+Look-ups read the recent table first: a row that is moved meanwhile is then found twice, never missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import LargeBinary, PrimaryKeyConstraint, String, delete, func, select, tuple_
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from exchange.domain.matching import Holding
+from exchange.store import bulk
+from exchange.store.base import Base, UtcDateTime
+from exchange.store.chunks import in_chunks
+from exchange.store.submissions import Submission
+from exchange.store.upsert import insert_ignoring, run_counted
+
+EXPIRED = "expired"
+
+
+class _Row:
+    """The columns of a row, live or retired. Dates are `YYYY-MM-DD`: kept as given, compared as text."""
+
+    token: Mapped[bytes] = mapped_column(LargeBinary(32))
+    group_id: Mapped[str] = mapped_column(String(64))
+    member_id: Mapped[str] = mapped_column(String(64))
+    submission_id: Mapped[str] = mapped_column(String(36))
+    indicator_type: Mapped[str] = mapped_column(String(32))
+    first_seen: Mapped[str | None] = mapped_column(String(10))
+    last_seen: Mapped[str | None] = mapped_column(String(10))
+
+
+class RecentIndicator(_Row, Base):
+    """A live row that came lately."""
+
+    __tablename__ = "recent_indicators"
+    __table_args__ = (PrimaryKeyConstraint("token", "group_id", "member_id"), {"sqlite_with_rowid": False})
+
+
+class Indicator(_Row, Base):
+    """A live row that has been moved to the large table."""
+
+    __tablename__ = "indicators"
+    __table_args__ = (PrimaryKeyConstraint("token", "group_id", "member_id"), {"sqlite_with_rowid": False})
+
+
+class RetiredIndicator(_Row, Base):
+    """A row that is no longer live, until its content is purged."""
+
+    __tablename__ = "retired_indicators"
+    __table_args__ = (
+        PrimaryKeyConstraint("token", "group_id", "member_id", "submission_id"),
+        {"sqlite_with_rowid": False},
+    )
+
+    reason: Mapped[str] = mapped_column(String(32))
+    retired_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+LIVE_TABLES = ("recent_indicators", "indicators")
+_COLUMNS = "token, group_id, member_id, submission_id, indicator_type, first_seen, last_seen"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows about to be stored, column by column, in the order of their tokens, each token once."""
+
+    tokens: list[bytes]
+    types: list[str]
+    first_seen: list[str | None]
+    last_seen: list[str | None]
+
+    def without(self, tokens: set[bytes]) -> Batch:
+        """The rows of other tokens."""
+        kept = [position for position, token in enumerate(self.tokens) if token not in tokens]
+        return Batch(
+            [self.tokens[position] for position in kept],
+            [self.types[position] for position in kept],
+            [self.first_seen[position] for position in kept],
+            [self.last_seen[position] for position in kept],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """A row of either live table, with what its submission says of it."""
+
+    holding: Holding
+    submission_id: str
+    expires_on: date
+
+
+def find_rows(session: Session, tokens: Sequence[bytes]) -> list[StoredRow]:
+    """Every live row of those tokens, of whichever member and group. The cost follows the tokens, not the
+    store.
+    """
+    found: dict[tuple[bytes, str, str], Any] = {}
+    for row in bulk.rows_of_tokens(session, LIVE_TABLES, _COLUMNS, tokens):
+        found[(row[0], row[1], row[2])] = row
+    submissions = _submissions_of(session, {row[3] for row in found.values()})
+    stored = []
+    for token, group_id, member_id, submission_id, indicator_type, first_seen, _last in found.values():
+        theme, expires_on = submissions[submission_id]
+        holding = Holding(bytes(token), group_id, member_id, indicator_type, theme, first_seen)
+        stored.append(StoredRow(holding, submission_id, expires_on))
+    return stored
+
+
+def _submissions_of(session: Session, submission_ids: set[str]) -> dict[str, tuple[str, date]]:
+    """Theme and last day of each submission."""
+    found = {}
+    for some in in_chunks(sorted(submission_ids), 1000):
+        wanted = select(Submission.submission_id, Submission.theme, Submission.expires_on)
+        for submission_id, theme, expires_on in session.execute(wanted.where(Submission.submission_id.in_(some))):
+            found[submission_id] = (theme, expires_on)
+    return found
+
+
+def store_rows(session: Session, batch: Batch, group_id: str, member_id: str, submission_id: str) -> None:
+    """Store rows whose (token, group, member) is not there yet."""
+    columns = (batch.tokens, batch.types, batch.first_seen, batch.last_seen)
+    bulk.insert_rows(session, "recent_indicators", _COLUMNS, columns, (group_id, member_id, submission_id))
+
+
+def retire_rows(session: Session, keys: Sequence[tuple[bytes, str, str]], reason: str, now: datetime) -> int:
+    """Move the live rows with those keys (token, group, member) to the retired ones; how many were moved."""
+    moved = 0
+    for model in (RecentIndicator, Indicator):
+        for some in in_chunks(keys, 1000):
+            where = tuple_(model.token, model.group_id, model.member_id).in_(some)
+            rows = [dict(row) for row in session.execute(select(model.__table__).where(where)).mappings()]
+            insert_ignoring(session, RetiredIndicator, [row | {"reason": reason, "retired_at": now} for row in rows])
+            if rows:
+                session.execute(model.__table__.delete().where(where))  # type: ignore[attr-defined]
+            moved += len(rows)
+    return moved
+
+
+def iterate_keys_of_submissions(session: Session, submission_ids: Sequence[str]) -> Iterator[tuple[bytes, str, str]]:
+    """Keys of the live rows of some submissions. Reads the whole store: for jobs, outside a writing
+    transaction.
+    """
+    for model in (RecentIndicator, Indicator):
+        wanted = select(model.token, model.group_id, model.member_id).where(model.submission_id.in_(submission_ids))
+        yield from (row.tuple() for row in session.execute(wanted))
+
+
+def count_recent(session: Session) -> int:
+    """How many rows wait to be moved to the large table."""
+    return session.scalar(select(func.count()).select_from(RecentIndicator)) or 0
+
+
+def settle_rows(session: Session, first: bytes, end: bytes | None) -> None:
+    """Move the recent rows with `first` <= token < `end` (None: to the last) to the large table."""
+    bulk.move_rows(session, "recent_indicators", "indicators", _COLUMNS, first=first, end=end)
+
+
+def purge_retired(session: Session, before: datetime) -> int:
+    """Delete the content of rows that were retired before a time; how many."""
+    return run_counted(session, delete(RetiredIndicator).where(RetiredIndicator.retired_at < before))

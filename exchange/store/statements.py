@@ -1,0 +1,125 @@
+"""Statements of the registrars and the signatures gathered so far.
+
+A statement's id is the SHA-256 of its payload, so that the same draft is one row however often it is
+proposed. Statements in force get a running `position`, assigned under a lock, so that a reader's cursor never
+skips one that committed late.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, func, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from exchange.store.base import Base, UtcDateTime
+from exchange.store.locks import lock_named
+
+COLLECTING = "collecting"
+EFFECTIVE = "effective"
+SUPERSEDED = "superseded"
+
+
+class StoredStatement(Base):
+    """One payload: proposed, in force, or overtaken by another before it was."""
+
+    __tablename__ = "statements"
+    __table_args__ = (UniqueConstraint("position"), Index("ix_statements_type_subject", "type", "subject", "sequence"))
+
+    statement_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    type: Mapped[str] = mapped_column(String(16))
+    subject: Mapped[str] = mapped_column(String(64))
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(String(16))
+    proposed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    effective_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    position: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class StatementSignature(Base):
+    """One registrar's signature of a statement, 64 bytes."""
+
+    __tablename__ = "statement_signatures"
+
+    statement_id: Mapped[str] = mapped_column(ForeignKey("statements.statement_id"), primary_key=True)
+    registrar_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    signature: Mapped[bytes] = mapped_column(LargeBinary(64))
+    added_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+def statement_id_of(payload: bytes) -> str:
+    """The id of a payload, 64 hexadecimal digits."""
+    return hashlib.sha256(payload).hexdigest()
+
+
+def lock_statements(session: Session) -> None:
+    """Let one transaction at a time change what is in force."""
+    lock_named(session, "statements")
+
+
+def find_statement(session: Session, statement_id: str) -> StoredStatement | None:
+    """The statement of that id, in whatever state."""
+    return session.get(StoredStatement, statement_id)
+
+
+def latest_effective(session: Session, kind: str, subject: str) -> StoredStatement | None:
+    """The statement in force about a subject."""
+    return session.scalars(
+        select(StoredStatement)
+        .where(StoredStatement.type == kind, StoredStatement.subject == subject, StoredStatement.state == EFFECTIVE)
+        .order_by(StoredStatement.sequence.desc())
+        .limit(1)
+    ).first()
+
+
+def next_sequence(session: Session, kind: str, subject: str) -> int:
+    """The sequence that the next statement about a subject must have: one more than the one in force."""
+    latest = latest_effective(session, kind, subject)
+    return 1 if latest is None else latest.sequence + 1
+
+
+def next_position(session: Session) -> int:
+    """The position of the next statement to come into force; call it under lock_statements."""
+    return (session.scalar(select(func.max(StoredStatement.position))) or 0) + 1
+
+
+def signatures_of(session: Session, statement_id: str) -> list[tuple[str, bytes]]:
+    """(registrar id, signature) pairs in order of the id."""
+    found = session.scalars(
+        select(StatementSignature)
+        .where(StatementSignature.statement_id == statement_id)
+        .order_by(StatementSignature.registrar_id)
+    )
+    return [(row.registrar_id, row.signature) for row in found]
+
+
+def list_collecting(session: Session) -> Sequence[StoredStatement]:
+    """Proposals that still want signatures, oldest first."""
+    return session.scalars(
+        select(StoredStatement)
+        .where(StoredStatement.state == COLLECTING)
+        .order_by(StoredStatement.proposed_at, StoredStatement.statement_id)
+    ).all()
+
+
+def list_rivals(session: Session, statement: StoredStatement) -> Sequence[StoredStatement]:
+    """Other proposals about the same subject that can no longer come into force once `statement` is."""
+    return session.scalars(
+        select(StoredStatement).where(
+            StoredStatement.type == statement.type,
+            StoredStatement.subject == statement.subject,
+            StoredStatement.state == COLLECTING,
+            StoredStatement.sequence <= statement.sequence,
+            StoredStatement.statement_id != statement.statement_id,
+        )
+    ).all()
+
+
+def list_effective(session: Session, after: int, limit: int) -> Sequence[StoredStatement]:
+    """Statements in force behind a position, in order."""
+    return session.scalars(
+        select(StoredStatement).where(StoredStatement.position > after).order_by(StoredStatement.position).limit(limit)
+    ).all()

@@ -1,0 +1,44 @@
+"""A hit on the wire and in the log: an overlap at its first stage, without names."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from schemas.encoding import to_base64, to_rfc3339
+from schemas.terms import HitStage, IndicatorType, InstitutionBand
+
+
+def hit_to_wire(hit_id: str, token: bytes, view: dict[str, Any], disclosed_at: datetime) -> dict[str, Any]:
+    """The JSON object of a hit; `view` has type, institutions, sectors, themes and first_seen."""
+    return {
+        **view,
+        "hit_id": hit_id,
+        "token": to_base64(token),
+        "stage": HitStage.HIT.value,
+        "disclosed_at": to_rfc3339(disclosed_at),
+    }
+
+
+class HitSchema(Schema):
+    """The form of a hit, for the API description."""
+
+    hit_id = fields.UUID(required=True)
+    token = fields.String(required=True, metadata={"description": "base64, 32 bytes"})
+    indicator_type = fields.String(required=True, validate=validate.OneOf([code.value for code in IndicatorType]))
+    institutions = fields.String(required=True, validate=validate.OneOf([band.value for band in InstitutionBand]))
+    sectors = fields.List(fields.String(), required=True)
+    themes = fields.List(fields.String(), required=True)
+    first_seen = fields.String(required=True, metadata={"description": "YYYY-MM or other"})
+    stage = fields.String(required=True, validate=validate.OneOf([stage.value for stage in HitStage]))
+    disclosed_at = fields.DateTime(required=True)
+
+
+class HitsPageSchema(Schema):
+    """One page of hits."""
+
+    hits = fields.List(fields.Nested(HitSchema), required=True)
+    next = fields.String(required=True, allow_none=True)
+    event_id = fields.UUID(required=True)

@@ -1,0 +1,235 @@
+"""A submission on the wire: one envelope, read strictly, and up to 20,000 rows, read fast and judged one by
+one.
+
+Rules of a row: token of exactly 32 bytes in canonical base64; a known type; dates `YYYY-MM-DD` or null, not
+later than tomorrow (clocks and zones differ), the last not before the first. A row that breaks one is refused
+with its index, the field and the reason; the others are kept.
+"""
+
+from __future__ import annotations
+
+from binascii import a2b_base64
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Annotated, Any, Literal
+
+import msgspec
+from marshmallow import Schema, fields, validate
+
+from schemas.encoding import from_base64
+from schemas.fields import BoundedInteger, Identifier, Text, code_of
+from schemas.hits import HitSchema
+from schemas.terms import (
+    CaseType,
+    Classification,
+    EvidenceStandard,
+    Handling,
+    IndicatorType,
+    IntelligenceAssessment,
+    LegalGateway,
+    SourceEvaluation,
+    SubjectRole,
+    Theme,
+    TrafficLight,
+)
+
+MAX_ROWS = 20_000
+MAX_PARTS = 1_000_000
+ROW_FIELDS = ("token", "indicator_type", "first_seen", "last_seen")
+
+# 43 characters and one pad: the last character holds 4 bits of the token and 2 that must be zero.
+_Token = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=\Z")]
+_Type: Any = Literal.__getitem__(tuple(code.value for code in IndicatorType))
+_Day = Annotated[str, msgspec.Meta(min_length=10, max_length=10)] | None
+_FastRow: Any = tuple[_Token, _Type, _Day, _Day]
+_TYPES = frozenset(IndicatorType)
+
+
+class SubmissionHead(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The request as a whole; `envelope` and `rows` are read on their own."""
+
+    submission_id: str
+    part: int
+    envelope: dict[str, Any]
+    rows: msgspec.Raw
+
+
+class EnvelopeSchema(Schema):
+    """What all rows of a submission share. Unknown fields are refused."""
+
+    group = Identifier(required=True)
+    epoch = BoundedInteger(1, 65_535, required=True)
+    normalisation = fields.String(required=True, validate=validate.Regexp(r"n[0-9]{1,3}\Z"))
+    theme = code_of(Theme, required=True)
+    case_type = code_of(CaseType, required=True)
+    subject_role = code_of(SubjectRole, required=True)
+    red_flags = fields.List(Text(200), required=True, validate=validate.Length(max=50))
+    evidence_standard = code_of(EvidenceStandard, required=True)
+    source_evaluation = code_of(SourceEvaluation, required=True)
+    intelligence_assessment = code_of(IntelligenceAssessment, required=True)
+    handling = code_of(Handling, required=True)
+    conditions = Text(2000, least=0, multiline=True, required=True, allow_none=True)
+    classification = code_of(Classification, required=True)
+    tlp = code_of(TrafficLight, required=True)
+    # Empty ones are read here and refused by the rules, so that the refusal is recorded.
+    legal_gateway = fields.String(
+        load_default="", validate=validate.OneOf(["", *(code.value for code in LegalGateway)])
+    )
+    purpose = Text(2000, least=0, multiline=True, load_default="")
+    review_by = fields.Date(required=True, format="%Y-%m-%d")
+    expires_on = fields.Date(required=True, format="%Y-%m-%d")
+
+
+class SubmissionSchema(Schema):
+    """The form of the request, for the API description."""
+
+    submission_id = fields.UUID(required=True, metadata={"description": "version 7, made by the member"})
+    part = BoundedInteger(0, MAX_PARTS, required=True)
+    envelope = fields.Nested(EnvelopeSchema, required=True)
+    rows = fields.List(
+        fields.List(fields.String(allow_none=True), validate=validate.Length(equal=4)),
+        required=True,
+        validate=validate.Length(1, MAX_ROWS),
+        metadata={"description": "[token (base64, 32 bytes), indicator_type, first_seen | null, last_seen | null]"},
+    )
+
+
+class RejectedRowSchema(Schema):
+    """A row that was refused."""
+
+    row = fields.Integer(required=True)
+    field = fields.String(required=True)
+    reason = fields.String(required=True)
+
+
+class ReceiptSchema(Schema):
+    """The exchange's signed receipt: canonical JSON in base64, and an Ed25519 signature."""
+
+    payload = fields.String(required=True)
+    signature = fields.String(required=True)
+
+
+class SubmissionAnswerSchema(Schema):
+    """The form of the answer, for the API description."""
+
+    submission_id = fields.UUID(required=True)
+    part = fields.Integer(required=True)
+    accepted = fields.Integer(required=True)
+    duplicates = fields.List(fields.Integer(), required=True)
+    rejected = fields.List(fields.Nested(RejectedRowSchema), required=True)
+    receipt = fields.Nested(ReceiptSchema, required=True)
+    hits = fields.List(fields.Nested(HitSchema), required=True)
+
+
+class RowsError(ValueError):
+    """The rows as a whole are not what is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Good rows as (token, type, first seen, last seen, index in the request), and the refused ones."""
+
+    good: list[tuple[bytes, str, str | None, str | None, int]]
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+    duplicates: list[int] = field(default_factory=list)
+
+
+_HEAD = msgspec.json.Decoder(SubmissionHead)
+_FAST_ROWS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[_FastRow])
+_ANY_ROWS = msgspec.json.Decoder(list[Any])
+
+
+def read_head(body: bytes) -> SubmissionHead:
+    """The request without its rows. Raises msgspec.DecodeError or RecursionError."""
+    return _HEAD.decode(body)
+
+
+def read_rows(raw: msgspec.Raw, today: date) -> Rows:
+    """The rows, judged one by one; the first of several with one token is kept, the others are duplicates.
+
+    Raises RowsError unless they are an array of 1 to 20,000.
+    """
+    latest = date.fromordinal(today.toordinal() + 1).isoformat()
+    listed, has_form = _decode(raw)
+    if not 1 <= len(listed) <= MAX_ROWS:
+        raise RowsError(f"1 to {MAX_ROWS} rows are wanted, these are {len(listed)}")
+    if has_form and _have_good_days(listed, latest):
+        found = Rows([(a2b_base64(row[0]), row[1], row[2], row[3], index) for index, row in enumerate(listed)])
+    else:
+        found = _judge_each(listed, latest)
+    return _drop_doublets(found)
+
+
+def _decode(raw: msgspec.Raw) -> tuple[list[Any], bool]:
+    """The rows, and whether the decoder has already found the form of every one of them right."""
+    try:
+        return _FAST_ROWS.decode(raw), True
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
+        return _ANY_ROWS.decode(raw), False
+    except (msgspec.DecodeError, RecursionError):
+        raise RowsError("an array of rows is wanted") from None
+
+
+def _have_good_days(listed: list[Any], latest: str) -> bool:
+    """Whether all dates are good: each different one is looked at once, since a file has few."""
+    days = {row[2] for row in listed} | {row[3] for row in listed}
+    if not all(_is_day(day, latest) for day in days):
+        return False
+    return all(first is None or last is None or first <= last for _, _, first, last in listed)
+
+
+def _judge_each(listed: list[Any], latest: str) -> Rows:
+    found = Rows([])
+    for index, row in enumerate(listed):
+        fault = _fault_of(row, latest)
+        if fault is None:
+            found.good.append((from_base64(row[0]), row[1], row[2], row[3], index))
+        else:
+            found.rejected.append({"row": index, "field": fault[0], "reason": fault[1]})
+    return found
+
+
+def _fault_of(row: Any, latest: str) -> tuple[str, str] | None:
+    """The field at fault and the reason; None for a good row."""
+    if not isinstance(row, list | tuple) or len(row) != len(ROW_FIELDS):
+        return "row", f"{len(ROW_FIELDS)} values are wanted"
+    token, indicator_type, first_seen, last_seen = row
+    try:
+        from_base64(token if isinstance(token, str) else "", 32)
+    except ValueError as error:
+        return "token", str(error)
+    if not isinstance(indicator_type, str) or indicator_type not in _TYPES:
+        return "indicator_type", "this is no known type"
+    for name, day in (("first_seen", first_seen), ("last_seen", last_seen)):
+        if not _is_day(day, latest):
+            return name, "a date YYYY-MM-DD, not in the future, or null is wanted"
+    if first_seen is not None and last_seen is not None and last_seen < first_seen:
+        return "last_seen", "it is before first_seen"
+    return None
+
+
+def _is_day(value: Any, latest: str) -> bool:
+    """Whether it is None or a day of the calendar, in the one form, not after `latest`."""
+    if value is None:
+        return True
+    if not isinstance(value, str) or len(value) != 10 or not "1900-01-01" <= value <= latest:
+        return False
+    try:
+        return date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return False
+
+
+def _drop_doublets(found: Rows) -> Rows:
+    """The rows in the order of their tokens, each token once."""
+    ordered = sorted(found.good, key=lambda row: (row[0], row[4]))
+    if len({row[0] for row in ordered}) == len(ordered):
+        return Rows(ordered, found.rejected)
+    kept: dict[bytes, tuple[bytes, str, str | None, str | None, int]] = {}
+    for row in ordered:
+        kept.setdefault(row[0], row)
+    first = {row[4] for row in kept.values()}
+    doublets = [row[4] for row in found.good if row[4] not in first]
+    return Rows(list(kept.values()), found.rejected, doublets)
