@@ -45,8 +45,8 @@ class RejectedRows:
 
     The file appears, whole and readable by its owner only, when the block ends without an error and a row was written;
     an older one of that name is replaced. Until then nothing stands at `path`. The fields are written as they came,
-    with the three columns of the report in front. **They are data from outside: a spreadsheet that opens the file may run a
-    field that begins with = + - @ as a formula.** Changing them would change the identifiers: open the file as text.
+    with the three columns of the report in front. **They are data from outside: a spreadsheet that opens the file may
+    run a field that begins with = + - @ as a formula.** Changing them would change the identifiers: open it as text.
     """
 
     def __init__(self, path: str | Path, header: Sequence[str]) -> None:

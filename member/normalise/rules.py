@@ -34,6 +34,26 @@ RULES: dict[str, Rule] = {
     IndicatorType.PERSON.value: person,
 }
 
+LONGEST = 1024
+"""Characters of a canonical form: far more than any real one has, and within the two-byte length of RFC 9497."""
+
+_OFTEN_MEANT = {
+    "account": "bank_account",
+    "sort": "bank_account",
+    "mobile": "phone",
+    "telephone": "phone",
+    "tel": "phone",
+    "mail": "email",
+    "url": "domain",
+    "website": "domain",
+    "host": "domain",
+    "crypto": "wallet",
+    "address": "wallet",
+    "company": "company_number",
+    "name": "person",
+    "individual": "person",
+}
+
 
 def normalise(indicator_type: str, value: str) -> Canonical:
     """The canonical form of a value, under rules n1.
@@ -46,12 +66,16 @@ def normalise(indicator_type: str, value: str) -> Canonical:
     text = clean(value)
     if not text:
         raise NormalisationError("the value is empty")
-    return rule(text)
+    canonical = rule(text)
+    if len(canonical.canonical) > LONGEST:
+        raise NormalisationError(f"no indicator has more than {LONGEST} characters", "one indicator a row")
+    return canonical
 
 
 def nearest_type(name: str) -> str:
     """A hint for a type that is not in the table: the one that looks most like it, or all of them."""
-    known = list(RULES)
     spelt = name[:40].strip().lower().replace(" ", "_").replace("-", "_")
-    close = difflib.get_close_matches(spelt, known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else f"known types: {', '.join(known)}"
+    words = spelt.split("_")
+    meant = [word for word in words if word in RULES] + [_OFTEN_MEANT[word] for word in words if word in _OFTEN_MEANT]
+    close = meant or difflib.get_close_matches(spelt, RULES, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"known types: {', '.join(RULES)}"
