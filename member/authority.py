@@ -1,0 +1,152 @@
+"""Whom this member believes: the registrars' statements, checked here and kept in the vault.
+
+Rules, in order:
+1. The root is the one pinned when joining; nothing received later replaces it.
+2. Each statement counts only with the registrars' quorum (keys.statements), whoever handed it over.
+3. What was once believed is kept: an exchange that hides a statement, or offers an older one, changes nothing.
+4. Two different statements of one sequence are a fault, and the command ends.
+5. Acting needs a statement that names this member active and the acting representative's own key active.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from keys.keyring import (
+    EpochState,
+    EpochStatement,
+    ExchangeStatement,
+    Keyring,
+    MemberState,
+    MemberStatement,
+    RepresentativeState,
+    Root,
+    StatementError,
+    UnknownStatementError,
+)
+from keys.statements import Envelope, read_payload
+from member.channel import Identity
+from member.errors import AnswerError, HomeError, NotEnrolledError, RefusedError
+from member.exchange_client import ExchangeClient
+from member.vault.store import Vault
+
+_KIND = "statement"
+_STALE = "stale"
+_UNKNOWN_KEY = (401, 403)
+_AWAITING = "the registrars have not signed this member's enrolment yet"
+_AWAITING_HINT = "ask the registrars; it takes effect as soon as enough of them have signed"
+
+
+def load_root(path: Path) -> Root:
+    """The pinned root. HomeError if there is none."""
+    try:
+        return Root.load(path)
+    except StatementError as error:
+        raise HomeError(f"the registrars' root cannot be used: {error}", "member join CODE pins it") from error
+
+
+def refresh_keyring(root: Root, vault: Vault, exchange: ExchangeClient) -> Keyring:
+    """The keyring as the vault holds it, brought up to date from the exchange. NotEnrolledError before the signing."""
+    keyring = held_keyring(root, vault)
+    try:
+        offered = list(exchange.statements())
+    except RefusedError as error:
+        if error.status in _UNKNOWN_KEY and not any(keyring.members()):
+            raise NotEnrolledError(_AWAITING, _AWAITING_HINT, slug="awaiting_registrars") from error
+        raise
+    _take_in(keyring, vault, offered)
+    return keyring
+
+
+def held_keyring(root: Root, vault: Vault) -> Keyring:
+    """The keyring from what the vault holds, asking nobody."""
+    keyring = Keyring(root)
+    for payload in vault.all(_KIND):
+        _add(keyring, msgspec.json.decode(payload))
+    return keyring
+
+
+def build_keyring(root: Root, envelopes: Iterable[dict[str, Any]]) -> Keyring:
+    """A keyring from statements just received (a registrar keeps none)."""
+    keyring = Keyring(root)
+    for envelope in envelopes:
+        _add(keyring, envelope)
+    return keyring
+
+
+def _take_in(keyring: Keyring, vault: Vault, envelopes: list[dict[str, Any]]) -> None:
+    with vault.transaction():
+        for envelope in envelopes:
+            if _add(keyring, envelope):
+                head = read_payload(Envelope.parse(envelope).payload)
+                vault.put(_KIND, f"{head.type}|{head.subject}".encode(), msgspec.json.encode(envelope))
+
+
+def _add(keyring: Keyring, envelope: dict[str, Any]) -> bool:
+    """Whether the statement is now the one in force."""
+    try:
+        keyring.add(envelope)
+    except StatementError as error:
+        if error.reason == _STALE:
+            return False
+        raise AnswerError(f"a statement cannot be believed: {error}", "tell the registrars") from error
+    return True
+
+
+def own_statement(keyring: Keyring, member_id: str) -> MemberStatement:
+    """What the registrars say of this member. NotEnrolledError while they say nothing."""
+    try:
+        return keyring.member(member_id)
+    except UnknownStatementError:
+        raise NotEnrolledError(_AWAITING, _AWAITING_HINT, slug="awaiting_registrars") from None
+
+
+def check_may_act(keyring: Keyring, member_id: str, identity: Identity) -> MemberStatement:
+    """The member's statement. NotEnrolledError unless member and representative are active, with this very key."""
+    statement = own_statement(keyring, member_id)
+    if statement.state is not MemberState.ACTIVE:
+        raise NotEnrolledError(f"the registrars have suspended {member_id}", slug="suspended")
+    for person in statement.representatives:
+        if person.representative_id == identity.key_id and person.state is RepresentativeState.ACTIVE:
+            if person.public_key == identity.key.public_bytes:
+                return statement
+            raise NotEnrolledError(f"the registrars signed another key for {identity.key_id}", slug="other_key")
+    hint = "member representative list; the registrars sign changes"
+    raise NotEnrolledError(f"no statement names {identity.key_id} as active", hint, slug="not_a_representative")
+
+
+def current_epoch(keyring: Keyring) -> EpochStatement:
+    """The epoch to tokenise in. NotEnrolledError while the registrars have signed none."""
+    try:
+        return keyring.current_epoch
+    except UnknownStatementError:
+        raise NotEnrolledError("the registrars have signed no key epoch yet", slug="no_epoch") from None
+
+
+def usable_epoch(keyring: Keyring, number: int) -> EpochStatement | None:
+    """The epoch of this number if holders still evaluate in it."""
+    try:
+        epoch = keyring.epoch(number)
+    except UnknownStatementError:
+        return None
+    return None if epoch.state is EpochState.RETIRED else epoch
+
+
+def stated_exchange(keyring: Keyring) -> ExchangeStatement:
+    """The exchange as the registrars state it: its log's key and its receipts' key."""
+    try:
+        return keyring.exchange
+    except UnknownStatementError:
+        raise NotEnrolledError(
+            "the registrars have signed no statement of the exchange yet", slug="no_exchange"
+        ) from None
+
+
+def readable_fingerprint(root: Root) -> str:
+    """The root's fingerprint in groups of four hexadecimal digits, for reading aloud."""
+    text = root.fingerprint
+    return " ".join(text[start : start + 4] for start in range(0, len(text), 4))

@@ -1,0 +1,190 @@
+"""Signed requests to one server, with patience.
+
+Rules, in order:
+1. Every attempt is signed anew (a nonce is good once), with the same Idempotency-Key: trying again never acts twice.
+2. What may pass is tried again with growing pauses: no connection, 503, and a 429 that names a Retry-After within our
+   patience.
+3. Redirects are not followed: the signature names the target. An answer longer than 64 MiB is not read to its end.
+4. A problem document (RFC 9457) becomes a RefusedError with its own type and detail; nothing else of it is shown.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import httpx
+import msgspec
+
+from keys.ed25519 import SigningKey
+from keys.signing import SignedRequest, new_nonce, sign_request
+from keys.urls import canonical_url
+from member.errors import AnswerError, MemberError, RefusedError, UnreachableError
+from member.wire import PROBLEM_PREFIX
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_TOO_MANY, _UNAVAILABLE = 429, 503
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+_SHOWN_CHARS = 1000
+
+T = TypeVar("T")
+
+_HINTS = {
+    401: "check this machine's clock, and that the registrars have signed this representative's key",
+    403: "member status shows roles, groups and state",
+}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who signs: a representative's id (`a/analyst`, `registrar/necc`) and its key."""
+
+    key_id: str
+    key: SigningKey = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A successful answer, and the request it belongs to (a holder's signature covers both)."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes = field(repr=False)
+    request: SignedRequest = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the program takes from outside: the clock, sleeping, how long to try (seconds), and the way to a server."""
+
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None]
+    patience: float
+    transport: Callable[[str], httpx.BaseTransport | None]
+
+
+class Channel:
+    """Requests to the server at `base_url`, signed by `identity` if there is one. Safe to use from several threads."""
+
+    def __init__(self, base_url: str, identity: Identity | None, surroundings: Surroundings) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._identity = identity
+        self._around = surroundings
+        self._client = httpx.Client(
+            transport=surroundings.transport(self.base_url),
+            timeout=httpx.Timeout(60.0, connect=5.0),
+            follow_redirects=False,
+            headers={"User-Agent": "exchange-member"},
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def get(self, path: str, parameters: Mapping[str, str | int] | None = None) -> Answer:
+        """GET; the answer of a 200. Raises RefusedError, UnreachableError, AnswerError."""
+        return self._send("GET", path, parameters, b"", {})
+
+    def post(
+        self,
+        path: str,
+        body: bytes,
+        *,
+        parameters: Mapping[str, str | int] | None = None,
+        content_type: str = "application/json",
+        idempotency_key: str | None = None,
+    ) -> Answer:
+        """POST; the answer of a 2xx. A random Idempotency-Key serves this call's own retries if none is given."""
+        key = idempotency_key or secrets.token_hex(32)
+        headers = {"Content-Type": content_type, "Idempotency-Key": key}
+        return self._send("POST", path, parameters, body, headers)
+
+    def _send(
+        self, method: str, path: str, parameters: Mapping[str, str | int] | None, body: bytes, headers: dict[str, str]
+    ) -> Answer:
+        url = canonical_url(self.base_url + path + (f"?{urlencode(parameters, safe=',')}" if parameters else ""))
+        pause, waited = _FIRST_PAUSE, 0.0
+        while True:
+            outcome = self._attempt(method, url, body, headers)
+            if isinstance(outcome, Answer):
+                return outcome
+            wait = pause if outcome.after is None else outcome.after
+            if not outcome.may_pass or waited + wait > self._around.patience:
+                raise outcome.error
+            self._around.sleep(wait)
+            waited, pause = waited + wait, min(pause * 2, _LONGEST_PAUSE)
+
+    def _attempt(self, method: str, url: str, body: bytes, headers: dict[str, str]) -> Answer | _Failure:
+        signed = self._sign(method, url, body, headers)
+        try:
+            with self._client.stream(method, url, headers=signed, content=body) as response:
+                answered = self._read(response)
+        except httpx.RequestError as error:
+            detail = f"{self.base_url} cannot be reached ({type(error).__name__})"
+            return _Failure(UnreachableError(detail, "check the address and the network, then try again"))
+        if response.is_success:
+            return Answer(response.status_code, response.headers, answered, SignedRequest(method, url, signed))
+        return self._failure(response, answered)
+
+    def _sign(self, method: str, url: str, body: bytes, headers: dict[str, str]) -> dict[str, str]:
+        if self._identity is None:
+            return headers
+        identity = self._identity
+        return sign_request(method, url, headers, body, identity.key_id, identity.key, self._around.clock, new_nonce())
+
+    def _read(self, response: httpx.Response) -> bytes:
+        parts, size = [], 0
+        for part in response.iter_bytes():
+            size += len(part)
+            if size > MAX_ANSWER_BYTES:
+                raise AnswerError(f"{self.base_url} answered more than {MAX_ANSWER_BYTES} bytes")
+            parts.append(part)
+        return b"".join(parts)
+
+    def _failure(self, response: httpx.Response, body: bytes) -> _Failure:
+        status = response.status_code
+        after = _retry_after(response)
+        error = _problem(self.base_url, status, body)
+        if status == _UNAVAILABLE:
+            return _Failure(UnreachableError(error.detail, error.hint, slug=error.slug), after=after)
+        return _Failure(error, after=after, may_pass=status == _TOO_MANY and after is not None)
+
+
+@dataclass(frozen=True)
+class _Failure:
+    error: MemberError
+    after: float | None = None
+    may_pass: bool = True
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Seconds, or None when absent or given as a date."""
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
+
+
+def _problem(server: str, status: int, body: bytes) -> RefusedError:
+    """The refusal of a problem document; its own fields travel along."""
+    try:
+        document: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        return RefusedError(f"{server} answered {status}", _HINTS.get(status), slug="refused", status=status)
+    slug = str(document.get("type", "")).removeprefix(PROBLEM_PREFIX)[:100] or "refused"
+    detail = str(document.get("detail") or document.get("title") or f"{server} answered {status}")[:_SHOWN_CHARS]
+    known = {"type", "title", "status", "detail", "instance", "hint"}
+    fields = {name: value for name, value in document.items() if name not in known}
+    return RefusedError(detail, _HINTS.get(status), slug=slug, status=status, problem=fields)
+
+
+def decode(body: bytes, form: type[T], server: str) -> T:
+    """A JSON answer of the given form; AnswerError when it is anything else. Fields we do not know are passed over."""
+    try:
+        return msgspec.json.decode(body, type=form)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise AnswerError(f"{server} answered something else than was asked for: {error}") from error

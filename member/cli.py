@@ -1,0 +1,45 @@
+"""The `member` program: the commands, put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from member.commands.common import MemberGroup
+from member.commands.enrolment import init, join, status
+from member.commands.indicators import hits, submit, token
+from member.commands.registrar import registrar
+from member.commands.representatives import representative
+from member.commands.settings import config
+from member.commands.vault import vault
+from member.session import Session
+
+
+@click.group(
+    cls=MemberGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: member --home ~/bank-a submit suspects.csv",
+)
+@click.option(
+    "--home",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="MEMBER_HOME",
+    help="The home directory (~/.exchange-member if not said).",
+)
+@click.option("--as", "acting_as", default="analyst", show_default=True, help="Which representative acts.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def cli(context: click.Context, home: Path | None, acting_as: str, as_json: bool) -> None:
+    """What a member of the exchange runs: its vault, its submissions, its hits, and its own check of the log."""
+    session = context.ensure_object(Session)
+    session.set_out(home, acting_as, as_json=as_json)
+
+
+for command in (init, join, status, representative, token, submit, hits, vault, config, registrar):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    cli.main()

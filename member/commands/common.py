@@ -1,0 +1,174 @@
+"""What all commands share: `--json`, how results and errors are shown, and the one place that catches everything."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import wraps
+from pathlib import Path
+from typing import Any, NoReturn, ParamSpec
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from keys.custody import CustodyError
+from member.errors import FAILED, USED_WRONGLY, MemberError
+from member.session import Session, default_surroundings
+from member.tokenise import NoQuorumError
+
+P = ParamSpec("P")
+DEBUG_VARIABLE = "MEMBER_DEBUG"
+_DONE = 0
+_INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A command's result: the JSON document (values may be iterators of items), and the same for people."""
+
+    document: Mapping[str, Any]
+    text: str = ""
+    table: Table | None = None
+    warnings: Sequence[str] = field(default_factory=tuple)
+    exit_code: int = _DONE
+
+
+def reporting(function: Callable[P, Shown]) -> Callable[P, None]:
+    """Give a command `--json`, and print what it returns."""
+
+    @click.option(
+        "--json", "as_json", is_flag=True, expose_value=False, callback=_note_json, help="Print one JSON document."
+    )
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        shown = function(*args, **kwargs)
+        context = click.get_current_context()
+        for warning in shown.warnings:
+            click.echo(f"warning: {warning}", err=True)
+        if context.find_object(Session) is not None and context.ensure_object(Session).as_json:
+            _print_json(shown.document)
+        else:
+            _print_text(shown)
+        context.exit(shown.exit_code)
+
+    return run
+
+
+def _note_json(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        context.ensure_object(Session).as_json = True
+
+
+def _print_json(document: Mapping[str, Any]) -> None:
+    """One object; iterators become arrays item by item, so that a million rows need no second copy in memory."""
+    out = sys.stdout
+    for number, (name, value) in enumerate(document.items()):
+        out.write("{" if number == 0 else ",")
+        out.write(json.dumps(name) + ":")
+        if isinstance(value, Iterator):
+            out.write("[")
+            for position, item in enumerate(value):
+                out.write(("," if position else "") + _encode(item))
+            out.write("]")
+        else:
+            out.write(_encode(value))
+    out.write("}\n" if document else "{}\n")
+
+
+def _encode(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _print_text(shown: Shown) -> None:
+    if shown.table is not None:
+        # At a terminal the table fits it; in a pipe nothing is cut off.
+        width = None if sys.stdout.isatty() else 200
+        Console(width=width, highlight=False).print(shown.table)
+    if shown.text:
+        click.echo(shown.text)
+
+
+def table(title: str, *columns: str) -> Table:
+    """An empty table for people."""
+    made = Table(title=title, title_justify="left")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+class MemberGroup(click.Group):
+    """The program: every way out is an exit code and a message, never a traceback."""
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
+        """Run, and exit 0 (done), 1 (refused or failed) or 2 (used wrongly)."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        extra.pop("standalone_mode", None)
+        session = extra.pop("obj", None) or Session(default_surroundings())
+        try:
+            code = super().main(arguments, prog_name or "member", standalone_mode=False, obj=session, **extra)
+        except Exception as error:  # noqa: BLE001 - the top of the program: whatever happened is told, not thrown
+            sys.exit(_tell(error, as_json="--json" in arguments))
+        except KeyboardInterrupt:
+            sys.exit(_tell(MemberError("stopped", slug=_INTERRUPTED), as_json="--json" in arguments))
+        finally:
+            session.close()
+        sys.exit(code if isinstance(code, int) else _DONE)
+
+
+def _tell(error: Exception, *, as_json: bool) -> int:
+    """Print an error in the form asked for; the exit code."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError) and not as_json:
+        click.echo(error.format_message(), err=True)
+        return USED_WRONGLY
+    told = _as_member_error(error)
+    if as_json:
+        _print_json(told.document())
+    else:
+        hint = f" hint: {told.hint}" if told.hint else ""
+        click.echo(f"error: {told.detail}{hint}", err=True)
+    return told.exit_code
+
+
+def _as_member_error(error: Exception) -> MemberError:
+    match error:
+        case MemberError():
+            told = error
+        case click.Abort():
+            told = MemberError("stopped", slug=_INTERRUPTED)
+        case click.ClickException():
+            told = _from_click(error)
+        case NoQuorumError():
+            told = MemberError(str(error), "member status shows holders", slug="no_quorum", holders=error.reasons)
+        case CustodyError():
+            told = MemberError(str(error), slug="custody")
+        case OSError():
+            told = MemberError(f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}", slug="file")
+        case _:
+            _note_for_debugging(error)
+            hint = f"set {DEBUG_VARIABLE} to a file name to have the place noted there"
+            told = MemberError(f"this should not have happened ({type(error).__name__})", hint, slug="internal")
+    return told
+
+
+def _from_click(error: click.ClickException) -> MemberError:
+    context = getattr(error, "ctx", None)
+    hint = None if context is None else f"{context.command_path} --help"
+    told = MemberError(error.format_message(), hint, slug="usage")
+    told.exit_code = USED_WRONGLY if isinstance(error, click.UsageError) else FAILED
+    return told
+
+
+def _note_for_debugging(error: Exception) -> None:
+    """Append where it happened to the file named by MEMBER_DEBUG: places only, for messages may hold secrets."""
+    path = os.environ.get(DEBUG_VARIABLE)
+    if not path:
+        return
+    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    with Path(path).open("a", encoding="utf-8") as stream:
+        stream.write("\n".join([f"{type(error).__name__}", *places, ""]))

@@ -1,0 +1,182 @@
+"""`token`, `submit`, `hits`: the daily work with one's own rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keys.tokens import Token, oprf_input
+from member.commands.common import Shown, reporting, table
+from member.envelope import SETTINGS, Terms, read_terms
+from member.errors import FAILED, MemberError
+from member.hits import list_hits, read_since
+from member.normalise.outcome import NormalisationError
+from member.normalise.rules import RULES, normalise
+from member.progress import show_progress
+from member.reading import FileRefusedError, check_file
+from member.session import Session
+from member.submit import Desk, Submitted, dry_run, submit_file
+from member.tokenise import Tokeniser
+from member.vault.rows import VaultRows
+from schemas.terms import NORMALISATION
+
+_SHOWN_REJECTED = 20
+_OPTIONS = [name for name in SETTINGS if name != "expires_days"]
+
+
+@click.command(epilog="Example: member token --type bank_account 20000012345678")
+@click.option("--type", "indicator_type", required=True, type=click.Choice(sorted(RULES)), help="What the value is.")
+@click.argument("value")
+@click.pass_obj
+@reporting
+def token(session: Session, indicator_type: str, value: str) -> Shown:
+    """Show the token of one value in the present epoch. It costs one evaluation unless the vault knows it."""
+    try:
+        found = normalise(indicator_type, value)
+    except NormalisationError as error:
+        raise MemberError(error.reason, error.hint or None, slug="not_normalisable") from error
+    rows, epoch = VaultRows(session.vault), session.epoch.epoch
+    lookup = rows.lookup(found.indicator_type, found.canonical)
+    made: Token | None = rows.cached_tokens(epoch, [lookup]).get(lookup)
+    warnings: list[str] = []
+    if made is None:
+        tokeniser = session.tokeniser(epoch)
+        (made,) = tokeniser.tokenise([oprf_input(NORMALISATION, found.indicator_type, found.canonical)])
+        warnings = _fault_warnings(tokeniser)
+    document = {
+        "type": found.indicator_type,
+        "canonical": found.canonical,
+        "token": made.token.hex(),
+        "epoch": epoch,
+    }
+    return Shown(
+        document, f"{found.indicator_type} {found.canonical}\n{made.token.hex()} (epoch {epoch})", warnings=warnings
+    )
+
+
+def _fault_warnings(tokeniser: Tokeniser) -> list[str]:
+    return [f"key holder {fault.holder_id} is at fault: {fault.reason}" for fault in tokeniser.faults]
+
+
+def _envelope_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    for name in reversed(_OPTIONS):
+        setting = SETTINGS[name]
+        kind = click.Choice([code.value for code in setting.codes]) if setting.codes else None
+        usual = f"default: {setting.cautious!s}" if setting.cautious else "default: config set"
+        function = click.option(setting.option, name, type=kind, help=f"Of the submission; {usual}.")(function)
+    return function
+
+
+@click.command(
+    epilog="Example: member submit suspects.csv --purpose 'mule accounts of operation X' --expires 2027-05-01"
+)
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@_envelope_options
+@click.option("--expires", help="The day after which the rows no longer count, YYYY-MM-DD.")
+@click.option("--dry-run", "dry", is_flag=True, help="Contact nobody; show what each row is normalised to.")
+@click.option("--restart", is_flag=True, help="Forget an unfinished upload of this file and begin anew.")
+@click.pass_obj
+@reporting
+def submit(
+    session: Session, /, file: Path, expires: str | None, dry: bool, restart: bool, **given: str | None
+) -> Shown:
+    """Submit a CSV of indicators: indicator_type,value,reason,first_seen,source_ref by name, in any order.
+
+    Rows that cannot be used are told by line, column and reason, and written to a CSV of their own. The same rows
+    again are duplicates. An upload that was stopped goes on where it stopped when the command is given again.
+    """
+    if dry:
+        return _show(_dry_run(session, file), [], dry=True)
+    terms = read_terms(given, session.home.config.defaults, expires)
+    return _submit(session, file, terms, restart)
+
+
+def _dry_run(session: Session, file: Path) -> Submitted:
+    try:
+        return dry_run(session.home, check_file(file))
+    except FileRefusedError as error:
+        raise _refused(file, error) from error
+
+
+def _submit(session: Session, file: Path, terms: Terms, restart: bool) -> Shown:
+    used: list[Tokeniser] = []
+
+    def tokeniser(epoch: int) -> Tokeniser:
+        used.append(session.tokeniser(epoch))
+        return used[-1]
+
+    try:
+        checked = check_file(file)
+        desk = Desk(session.home, session.vault, session.keyring, session.exchange, tokeniser, session.today)
+        with show_progress("submitting", checked.records) as report:
+            done = submit_file(desk, checked, terms, restart=restart, report=report)
+    except FileRefusedError as error:
+        raise _refused(file, error) from error
+    return _show(done, [line for each in used for line in _fault_warnings(each)], dry=False)
+
+
+def _refused(file: Path, error: FileRefusedError) -> MemberError:
+    return MemberError(f"{file.name}: {error.found}", error.wanted, slug="file_refused")
+
+
+def _show(done: Submitted, warnings: list[str], *, dry: bool) -> Shown:
+    tally, path = done.tally, done.tally.rejections.path
+    document: dict[str, Any] = {
+        "submission_id": done.submission_id,
+        "rows": tally.rows,
+        "accepted": tally.accepted,
+        "duplicates": tally.duplicates,
+        "rejected": tally.rejections.as_documents(),
+        "rejected_file": None if path is None else str(path),
+        "hits": len(tally.hit_ids),
+    }
+    if dry:
+        document["normalised"] = (
+            {"line": line, "indicator_type": kind, "canonical": canonical} for line, kind, canonical in done.normalised
+        )
+    taken = tally.accepted + tally.duplicates
+    if not taken:
+        detail = "every row is refused" if tally.rows else "the file has no rows"
+        document = {"error": {"type": "every_row_refused", "detail": detail}, **document}
+    return Shown(document, "\n".join(_submit_lines(done, dry=dry)), None, warnings, 0 if taken else FAILED)
+
+
+def _submit_lines(done: Submitted, *, dry: bool) -> Iterator[str]:
+    tally = done.tally
+    yield f"{tally.rows:,} rows: {tally.accepted:,} {'would be sent' if dry else 'accepted'}, " + (
+        f"{tally.duplicates:,} duplicates, {len(tally.rejections):,} rejected"
+    )
+    if not dry:
+        yield f"{len(tally.hit_ids):,} of this file's indicators overlap with another institution (member hits)"
+    for position, row in enumerate(tally.rejections.as_documents()):
+        if position == _SHOWN_REJECTED:
+            yield "  …"
+            break
+        yield f"  line {row['line']}, {row['column'] or 'row'}: {row['reason']}"
+    if tally.rejections.path is not None:
+        yield f"rejected rows, to mend and submit again: {tally.rejections.path}"
+    if dry:
+        for line, kind, canonical in done.normalised:
+            yield f"  line {line}: {kind} {canonical}"
+
+
+@click.command(epilog="Example: member hits --since 2026-11-01")
+@click.option("--since", help="Only hits shown or changed since this day or time (UTC).")
+@click.pass_obj
+@reporting
+def hits(session: Session, since: str | None) -> Shown:
+    """List every live overlap of one's own indicators with other institutions; nobody is named."""
+    moment = read_since(since)
+    _ = session.keyring  # enrolled, and the acting key is the one that the registrars signed
+    found = list(list_hits(session.vault, session.exchange, moment))
+    made = table(
+        f"{len(found)} hits", "type", "own value", "references", "institutions", "sectors", "themes", "first seen"
+    )
+    for hit in found:
+        lists = (", ".join(hit[name]) for name in ("values", "source_refs"))
+        more = (", ".join(hit[name]) for name in ("sectors", "themes"))
+        made.add_row(hit["indicator_type"], *lists, hit["institutions"], *more, hit["first_seen"])
+    return Shown({"hits": found}, "" if found else "no hits", made if found else None)

@@ -1,0 +1,127 @@
+"""`representative add|remove|list`: who acts for the member. Changes are drafts until the registrars sign them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import msgspec
+
+from keys.ed25519 import SigningKey
+from keys.keyring import MemberStatement, Representative, RepresentativeState
+from member.access import REGISTRAR, lock_representative, passphrase_of
+from member.authority import own_statement
+from member.commands.common import Shown, reporting, table
+from member.enrolment import check_id
+from member.errors import UsedWronglyError
+from member.home import LocalRepresentative
+from member.session import Session
+from schemas.encoding import to_base64
+from schemas.terms import Role
+
+_ROLES = ", ".join(role.value for role in Role)
+
+
+@click.group()
+def representative() -> None:
+    """The people who act for this member, each with a key and a passphrase of their own."""
+
+
+@representative.command("list", epilog="Example: member representative list")
+@click.pass_obj
+@reporting
+def list_all(session: Session) -> Shown:
+    """List representatives as the registrars signed them, and which keys lie in this home."""
+    local = session.home.config.representatives
+    signed = own_statement(session.keyring, session.home.member_id).to_wire()["representatives"]
+    people = [{**each, "key_here": each["representative_id"].partition("/")[2] in local} for each in signed]
+    known = {each["representative_id"] for each in signed}
+    for name, each in local.items():
+        representative_id = f"{session.home.member_id}/{name}"
+        if representative_id not in known:
+            drafted = {"representative_id": representative_id, "public_key": each.public_key, "roles": each.roles}
+            people.append({**drafted, "state": "awaiting_registrars", "key_here": True})
+    made = table("representatives", "id", "roles", "state", "key here")
+    for shown in people:
+        made.add_row(
+            shown["representative_id"], ", ".join(shown["roles"]), shown["state"], "yes" if shown["key_here"] else "no"
+        )
+    return Shown({"representatives": people}, table=made)
+
+
+@representative.command("add", epilog="Example: member representative add carol --roles submitter --out draft.json")
+@click.argument("name")
+@click.option("--roles", required=True, help=f"Separated by commas, from: {_ROLES}.")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Where the draft goes.")
+@click.option(
+    "--passphrase-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The new representative's passphrase (mode 0600); typed twice without it.",
+)
+@click.pass_obj
+@reporting
+def add(session: Session, name: str, roles: str, out: Path, passphrase_file: Path | None) -> Shown:
+    """Make a key for a new representative and draft the statement for the registrars to sign."""
+    home = session.home
+    check_id(name, "name of a representative")
+    if name in home.config.representatives or name == REGISTRAR:
+        raise UsedWronglyError(f"{name} has a key in this home already")
+    wanted = _read_roles(roles)
+    statement = own_statement(session.keyring, home.member_id)
+    passphrase = passphrase_of(name, passphrase_file, confirm=True, from_environment=False)
+    key = SigningKey.generate()
+    person = Representative(f"{home.member_id}/{name}", key.public_bytes, wanted, RepresentativeState.ACTIVE)
+    people = (*statement.representatives, person)
+    _write_draft(session, statement, people, out)
+    lock_representative(home, name, key, session.unlocked.vault_key, passphrase)
+    local = LocalRepresentative(sorted(role.value for role in wanted), to_base64(key.public_bytes))
+    home.save(representatives={**home.config.representatives, name: local})
+    return _drafted(person.representative_id, out)
+
+
+@representative.command("remove", epilog="Example: member representative remove carol --out draft.json")
+@click.argument("name")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Where the draft goes.")
+@click.pass_obj
+@reporting
+def remove(session: Session, name: str, out: Path) -> Shown:
+    """Draft the statement that revokes a representative's key."""
+    statement = own_statement(session.keyring, session.home.member_id)
+    representative_id = f"{session.home.member_id}/{name}"
+    if representative_id not in {person.representative_id for person in statement.representatives}:
+        raise UsedWronglyError(f"the registrars have signed no {representative_id}")
+    people = tuple(
+        replace(person, state=RepresentativeState.REVOKED) if person.representative_id == representative_id else person
+        for person in statement.representatives
+    )
+    _write_draft(session, statement, people, out)
+    return _drafted(representative_id, out)
+
+
+def _read_roles(text: str) -> frozenset[Role]:
+    names = [name for name in re.split(r"[,\s]+", text) if name]
+    try:
+        roles = frozenset(Role(name) for name in names)
+    except ValueError:
+        raise UsedWronglyError(f"--roles {text!r} names no role we know", f"from: {_ROLES}") from None
+    if not roles:
+        raise UsedWronglyError("a representative has a role", f"from: {_ROLES}")
+    return roles
+
+
+def _write_draft(session: Session, statement: MemberStatement, people: tuple[Representative, ...], out: Path) -> None:
+    now = session.around.clock()
+    draft = replace(statement, sequence=statement.sequence + 1, issued_at=now, representatives=people)
+    text = msgspec.json.format(msgspec.json.encode(draft.to_wire()), indent=2)
+    try:
+        with out.open("xb") as stream:
+            stream.write(text + b"\n")
+    except FileExistsError:
+        raise UsedWronglyError(f"{out} exists already", "name a new file") from None
+
+
+def _drafted(representative_id: str, out: Path) -> Shown:
+    document = {"representative_id": representative_id, "draft": str(out)}
+    return Shown(document, f"the draft is in {out}; it takes effect when the registrars sign it: registrar sign {out}")

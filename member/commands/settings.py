@@ -1,0 +1,43 @@
+"""`config`: the defaults that make `submit FILE.csv` alone enough."""
+
+from __future__ import annotations
+
+import click
+
+from member.commands.common import Shown, reporting
+from member.envelope import SETTINGS, check_setting
+from member.errors import UsedWronglyError
+from member.session import Session
+
+
+@click.group()
+def config() -> None:
+    """Defaults of this home: group, legal_gateway, purpose, theme, expires_days and the rest of the envelope."""
+
+
+@config.command("set", epilog="Example: member config set group taskforce legal_gateway CCA2013_s7 expires_days 365")
+@click.argument("pairs", nargs=-1, required=True, metavar="NAME VALUE [NAME VALUE]…")
+@click.pass_obj
+@reporting
+def set_defaults(session: Session, pairs: tuple[str, ...]) -> Shown:
+    """Set defaults, as pairs of name and value."""
+    if len(pairs) % 2:
+        raise UsedWronglyError("names and values come in pairs", "member config set NAME VALUE")
+    given = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    checked = {name: check_setting(name, value) for name, value in given.items()}
+    session.home.save(defaults={**session.home.config.defaults, **checked})
+    return _show(session)
+
+
+@config.command("show", epilog="Example: member config show --json")
+@click.pass_obj
+@reporting
+def show_defaults(session: Session) -> Shown:
+    """Show the defaults."""
+    return _show(session)
+
+
+def _show(session: Session) -> Shown:
+    defaults = {name: session.home.config.defaults[name] for name in SETTINGS if name in session.home.config.defaults}
+    text = "\n".join(f"{name:24} {value}" for name, value in defaults.items()) or "no defaults are set"
+    return Shown({"defaults": defaults}, text)

@@ -1,0 +1,109 @@
+"""`vault export|backup|change-passphrase`: one's own rows and keys."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keys.custody import CustodyError, make_private_folder, read_private_file, write_private_file
+from member.access import lock_representative, passphrase_of
+from member.commands.common import Shown, reporting
+from member.errors import VaultError
+from member.home import Home
+from member.session import Session
+from member.vault.rows import VaultRows
+
+_COLUMNS = (
+    "indicator_type",
+    "canonical",
+    "value",
+    "reason",
+    "first_seen",
+    "source_ref",
+    "submission_id",
+    "line",
+    "extra",
+)
+_MAX_KEY_FILE_BYTES = 1 << 20
+
+
+@click.group()
+def vault() -> None:
+    """The encrypted vault: own rows and keys."""
+
+
+@vault.command("export", epilog="Example: member vault export rows.csv")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_obj
+@reporting
+def export_rows(session: Session, file: Path) -> Shown:
+    """Write every own row, IN THE CLEAR, to a new CSV that only you can read."""
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise VaultError(f"{file} exists already", "name a new file") from None
+    exported = 0
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, _COLUMNS)
+        writer.writeheader()
+        for indicator in VaultRows(session.vault).every_indicator():
+            for source in indicator.sources:
+                extra = ";".join(f"{name}={value}" for name, value in source.extra.items())
+                shown: dict[str, Any] = {name: getattr(source, name, "") for name in _COLUMNS}
+                kind = {"indicator_type": indicator.indicator_type, "canonical": indicator.canonical, "extra": extra}
+                writer.writerow({**shown, **kind})
+                exported += 1
+    warning = f"{file} holds identifiers in the clear; remove it when it is no longer needed"
+    return Shown({"exported": exported, "file": str(file)}, f"{exported:,} rows in {file}", warnings=[warning])
+
+
+@vault.command("backup", epilog="Example: member vault backup /media/backup/bank-a-2026-11-22")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.pass_obj
+@reporting
+def backup(session: Session, folder: Path) -> Shown:
+    """Copy the home to a new folder, encrypted as it is; it opens with the same passphrases."""
+    if folder.exists() and any(folder.iterdir()):
+        raise VaultError(f"{folder} is not empty", "name a new folder")
+    home = session.home
+    try:
+        make_private_folder(folder)
+        session.vault.copy_to(folder / home.vault_path.name)
+        for path in _small_files(home):
+            data = read_private_file(path, _MAX_KEY_FILE_BYTES)
+            write_private_file(folder / path.relative_to(home.path), data)
+    except CustodyError as error:
+        raise VaultError(str(error)) from error
+    return Shown({"folder": str(folder)}, f"backup in {folder}; put it back by using that folder as --home")
+
+
+def _small_files(home: Home) -> list[Path]:
+    """Key files, the pinned root, and the settings last: a backup with settings is a whole one."""
+    candidates = [*sorted((home.path / "keys").glob("*.key")), home.root_path, home.path / "config.json"]
+    return [path for path in candidates if path.is_file()]
+
+
+@vault.command("change-passphrase", epilog="Example: member --as authoriser vault change-passphrase")
+@click.option(
+    "--new-passphrase-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file with the new passphrase (mode 0600); typed twice without it.",
+)
+@click.pass_obj
+@reporting
+def change(session: Session, new_passphrase_file: Path | None) -> Shown:
+    """Put the acting representative's keys under a new passphrase; those of others stay as they are."""
+    name = session.acting_as
+    unlocked = session.unlocked
+    new = passphrase_of(f"{name} (new)", new_passphrase_file, confirm=True, from_environment=False)
+    lock_representative(session.home, name, unlocked.identity.key, unlocked.vault_key, new)
+    warnings = []
+    if session.home.config.passphrase_dir is not None:
+        warnings = [
+            f"the home's settings still name {session.home.config.passphrase_dir}/{name}: put the new one there"
+        ]
+    return Shown({"representative": name, "changed": True}, f"{name}'s passphrase is changed", warnings=warnings)

@@ -1,0 +1,92 @@
+"""What the member program tells its user when it cannot go on: a type for programs, a sentence and a hint for people.
+
+No message carries a key, a token or an identifier other than one the user has just typed. The command line alone makes
+an exit code of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+FAILED = 1
+USED_WRONGLY = 2
+
+
+class MemberError(Exception):
+    """Refused or failed. `slug` is stable, `detail` says what, `hint` what to do, `fields` travel in the JSON form."""
+
+    slug = "failed"
+    exit_code = FAILED
+
+    def __init__(self, detail: str, hint: str | None = None, *, slug: str | None = None, **fields: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.hint = hint
+        self.slug = slug or self.slug
+        self.fields = fields
+
+    def document(self) -> dict[str, Any]:
+        """The error as it stands in `--json` output."""
+        body: dict[str, Any] = {"type": self.slug, "detail": self.detail, **self.fields}
+        if self.hint is not None:
+            body["hint"] = self.hint
+        return {"error": body}
+
+
+class UsedWronglyError(MemberError):
+    """The command was called in a way that can never work."""
+
+    slug = "usage"
+    exit_code = USED_WRONGLY
+
+
+class HomeError(MemberError):
+    """The home directory is missing, incomplete or not ours."""
+
+    slug = "home"
+
+
+class PassphraseError(MemberError):
+    """No passphrase, or a wrong one."""
+
+    slug = "passphrase"
+
+
+class VaultError(MemberError):
+    """The vault cannot be opened or written."""
+
+    slug = "vault"
+
+
+class VaultTamperedError(VaultError):
+    """A record of the vault is not what this vault wrote there."""
+
+    slug = "vault_tampered"
+
+
+class NotEnrolledError(MemberError):
+    """The registrars have not signed this member, this group or this epoch (yet)."""
+
+    slug = "not_enrolled"
+
+
+class AnswerError(MemberError):
+    """A server answered something that does not follow the wire form, or whose signature is wrong."""
+
+    slug = "bad_answer"
+
+
+class UnreachableError(MemberError):
+    """A server could not be reached, or stayed busy, for as long as we were willing to try."""
+
+    slug = "unreachable"
+
+
+class RefusedError(MemberError):
+    """A server understood and refused; slug and detail are those of its problem document."""
+
+    slug = "refused"
+
+    def __init__(self, detail: str, hint: str | None = None, *, slug: str, status: int, **fields: Any) -> None:
+        super().__init__(detail, hint, slug=slug, status=status, **fields)
+        self.status = status

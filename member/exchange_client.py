@@ -1,0 +1,217 @@
+"""The exchange as a member sees it: one method a request, every answer checked for its form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from member import wire
+from member.channel import Channel, decode
+from member.errors import AnswerError
+from schemas.encoding import from_base64
+
+_PAGE = 500
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """An overlap as the exchange shows it at the present stage."""
+
+    hit_id: str
+    token: str
+    indicator_type: str
+    institutions: str
+    sectors: list[str]
+    themes: list[str]
+    first_seen: str
+    stage: str
+    disclosed_at: str
+
+    def token_bytes(self) -> bytes:
+        """The token, 32 bytes; AnswerError if it is none."""
+        try:
+            return from_base64(self.token, 32)
+        except ValueError as error:
+            raise AnswerError("the exchange showed a hit without a proper token") from error
+
+
+class RejectedRow(msgspec.Struct, frozen=True):
+    """A row of a part that the exchange did not take."""
+
+    row: int
+    field: str
+    reason: str
+
+
+class SignedReceipt(msgspec.Struct, frozen=True):
+    """A receipt on the wire."""
+
+    payload: str
+    signature: str
+
+
+class SubmissionAnswer(msgspec.Struct, frozen=True):
+    """The answer to one part of a submission."""
+
+    submission_id: str
+    part: int
+    accepted: int
+    duplicates: list[int]
+    rejected: list[RejectedRow]
+    receipt: SignedReceipt
+    hits: list[Hit]
+
+
+class HitsPage(msgspec.Struct, frozen=True):
+    """One page of live hits."""
+
+    hits: list[Hit]
+    next: str | int | None
+    event_id: str | None = None
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """A draft statement that waits for registrars' signatures."""
+
+    proposal_id: str
+    payload: str
+    type: str
+    subject: str | int
+    signatures: int
+
+
+class _Proposals(msgspec.Struct, frozen=True):
+    proposals: list[Proposal]
+
+
+class StatementAnswer(msgspec.Struct, frozen=True):
+    """Where a statement stands after a signature was added."""
+
+    state: str
+    signatures: int
+    quorum: int
+
+
+class StatementsPage(msgspec.Struct, frozen=True):
+    """One page of effective statements."""
+
+    statements: list[dict[str, Any]]
+    next: str | int | None
+
+
+class EnrolmentAnswer(msgspec.Struct, frozen=True):
+    """Where an enrolment stands."""
+
+    state: str
+
+
+class GroupStanding(msgspec.Struct, frozen=True):
+    """A group this member is in."""
+
+    group_id: str
+    kind: str
+    sunset: str | None
+
+
+class LogStanding(msgspec.Struct, frozen=True):
+    """The log, as the exchange sees it."""
+
+    origin: str
+    size: int
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """This member as the exchange sees it."""
+
+    member_id: str
+    kind: str
+    sector: str
+    state: str
+    groups: list[GroupStanding]
+    epoch: int | None
+    log: LogStanding
+    notices: int
+
+
+class LogPage(msgspec.Struct, frozen=True):
+    """One page of the member's own log entries, as received."""
+
+    entries: list[dict[str, Any]]
+    pending: list[str]
+    next: int | None
+
+
+class ExchangeClient:
+    """The requests of one representative or registrar to the exchange."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._server = channel.base_url
+
+    def enrol(self, body: bytes) -> str:
+        """Ask to become a member; the state of the enrolment."""
+        answer = self._channel.post(wire.ENROLMENTS, body)
+        return decode(answer.body, EnrolmentAnswer, self._server).state
+
+    def proposals(self) -> list[Proposal]:
+        """What the registrars may sign."""
+        return decode(self._channel.get(wire.PROPOSALS).body, _Proposals, self._server).proposals
+
+    def add_statement(self, envelope: dict[str, Any]) -> StatementAnswer:
+        """Add signatures to a statement."""
+        answer = self._channel.post(wire.STATEMENTS, msgspec.json.encode(envelope))
+        return decode(answer.body, StatementAnswer, self._server)
+
+    def statements(self) -> Iterator[dict[str, Any]]:
+        """Every effective statement, unverified, in the exchange's order."""
+        cursor: str | int | None = None
+        while True:
+            answer = self._channel.get(wire.STATEMENTS, {} if cursor is None else {"cursor": cursor})
+            page = decode(answer.body, StatementsPage, self._server)
+            yield from page.statements
+            cursor = _next(page.next, cursor)
+            if cursor is None:
+                return
+
+    def standing(self) -> Standing:
+        """How this member stands."""
+        return decode(self._channel.get(wire.STATUS).body, Standing, self._server)
+
+    def submit_part(self, body: bytes, idempotency_key: str) -> SubmissionAnswer:
+        """Send one part of a submission."""
+        answer = self._channel.post(wire.SUBMISSIONS, body, idempotency_key=idempotency_key)
+        return decode(answer.body, SubmissionAnswer, self._server)
+
+    def hits(self, since: str | None = None) -> Iterator[Hit]:
+        """Every live hit, page by page."""
+        cursor: str | int | None = None
+        while True:
+            parameters: dict[str, str | int] = {"limit": _PAGE}
+            parameters |= {} if since is None else {"since": since}
+            parameters |= {} if cursor is None else {"cursor": cursor}
+            page = decode(self._channel.get(wire.HITS, parameters).body, HitsPage, self._server)
+            yield from page.hits
+            cursor = _next(page.next, cursor)
+            if cursor is None:
+                return
+
+    def checkpoint(self) -> bytes:
+        """The log's latest checkpoint, a signed note."""
+        return self._channel.get(wire.LOG_CHECKPOINT).body
+
+    def tile(self, path: str) -> bytes:
+        """A tile or entry bundle; `path` follows /log/tile/."""
+        return self._channel.get(wire.LOG_TILE + path).body
+
+    def log_page(self, after: int, limit: int = _PAGE) -> LogPage:
+        """Own log entries numbered above `after`."""
+        answer = self._channel.get(wire.LOG_ENTRIES, {"after": after, "limit": limit})
+        return decode(answer.body, LogPage, self._server)
+
+
+def _next(cursor: str | int | None, before: str | int | None) -> str | int | None:
+    """The next cursor; a server that repeats one would keep us for ever."""
+    if cursor is not None and cursor == before:
+        raise AnswerError("the exchange repeats a page cursor")
+    return cursor

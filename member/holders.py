@@ -1,0 +1,143 @@
+"""The key holders of an epoch as the member reaches them.
+
+Rules, in order:
+1. Where a holder is, and the key that signs its answers, come from the registrars' statement of the epoch alone.
+2. An answer counts only if that key signed it as the answer to this very request (RFC 9421), within the time window.
+3. Its length and its proof's length are checked before anything is computed; the mathematics is member.tokenise's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from keys.ed25519 import SignatureError
+from keys.group import ELEMENT_BYTES
+from keys.keyring import EpochStatement, Holder
+from keys.signing import verify_response
+from member import wire
+from member.channel import Answer, Channel, Identity, Surroundings, decode
+from member.errors import AnswerError, MemberError, RefusedError, UnreachableError
+from member.tokenise import (
+    EpochInfo,
+    Evaluation,
+    HolderAnswerError,
+    HolderInfo,
+    HolderRefusedError,
+    HolderUnavailableError,
+)
+from schemas.encoding import from_base64
+
+_PROOF_BYTES = 64
+_OCTETS = "application/octet-stream"
+
+
+class HolderClient:
+    """One key holder. Safe to use from several threads."""
+
+    def __init__(self, holder: Holder, identity: Identity, surroundings: Surroundings) -> None:
+        self.holder = holder
+        self._around = surroundings
+        self._channel = Channel(holder.url, identity, surroundings)
+
+    def evaluate(
+        self, elements: bytes, *, epoch: int, quorum: tuple[int, ...], proof: bool, idempotency_key: str
+    ) -> Evaluation:
+        """The holder's answer to 1..65,535 blinded elements, signature and lengths checked.
+
+        Raises HolderUnavailableError, HolderRefusedError, HolderAnswerError.
+        """
+        named = ",".join(str(index) for index in quorum)
+        parameters: dict[str, str | int] = {"epoch": epoch, "quorum": named, "proof": "yes" if proof else "no"}
+        try:
+            answer = self._channel.post(
+                wire.EVALUATIONS,
+                elements,
+                parameters=parameters,
+                content_type=_OCTETS,
+                idempotency_key=idempotency_key,
+            )
+        except UnreachableError as error:
+            raise HolderUnavailableError(error.detail) from error
+        except RefusedError as error:
+            raise HolderRefusedError(error.detail) from error
+        except AnswerError as error:
+            raise HolderAnswerError(error.detail) from error
+        self._verify(answer)
+        if len(answer.body) != len(elements) or len(elements) % ELEMENT_BYTES:
+            raise HolderAnswerError("its length is not that of the question")
+        return Evaluation(answer.body, _read_proof(answer) if proof else None)
+
+    def _verify(self, answer: Answer) -> None:
+        try:
+            verify_response(
+                answer.status,
+                answer.headers,
+                answer.body,
+                request=answer.request,
+                key_id=self.holder.holder_id,
+                public_key=self.holder.verify_key,
+                now=self._around.clock(),
+            )
+        except SignatureError as error:
+            raise HolderAnswerError(str(error)) from error
+
+    def budget(self) -> dict[str, Any]:
+        """What this member may still ask of the holder, signature checked. Raises MemberError."""
+        answer = self._channel.get(wire.BUDGET)
+        try:
+            self._verify(answer)
+        except HolderAnswerError as error:
+            raise AnswerError(f"{self.holder.holder_id}: {error}") from error
+        return decode(answer.body, dict[str, Any], self.holder.url)
+
+    def add_statement(self, envelope: dict[str, Any]) -> None:
+        """Hand the holder a statement that the registrars signed. Raises MemberError."""
+        self._channel.post(wire.STATEMENTS, msgspec.json.encode(envelope))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._channel.close()
+
+
+def _read_proof(answer: Answer) -> bytes:
+    try:
+        return from_base64(answer.headers.get(wire.EVALUATION_PROOF, ""), _PROOF_BYTES)
+    except ValueError as error:
+        raise HolderAnswerError("it sent no proof") from error
+
+
+def connect_holders(epoch: EpochStatement, identity: Identity, surroundings: Surroundings) -> dict[int, HolderClient]:
+    """The holders of an epoch by index."""
+    return {holder.index: HolderClient(holder, identity, surroundings) for holder in epoch.holders}
+
+
+def epoch_info(epoch: EpochStatement) -> EpochInfo:
+    """What the tokeniser needs of the statement."""
+    holders = tuple(HolderInfo(holder.index, holder.holder_id, holder.commitment) for holder in epoch.holders)
+    return EpochInfo(epoch.epoch, epoch.threshold, epoch.public_key, holders)
+
+
+@dataclass(frozen=True)
+class HolderState:
+    """A holder as `status` shows it: its budget, or why there is none to show."""
+
+    holder_id: str
+    url: str
+    budget: dict[str, Any] | None
+    problem: str | None
+
+
+def ask_budgets(holders: Mapping[int, HolderClient]) -> Sequence[HolderState]:
+    """Every holder's budget; a holder that does not answer is told, not raised."""
+    states = []
+    for client in holders.values():
+        holder = client.holder
+        try:
+            states.append(HolderState(holder.holder_id, holder.url, client.budget(), None))
+        except MemberError as error:
+            states.append(HolderState(holder.holder_id, holder.url, None, error.detail))
+    return states

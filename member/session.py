@@ -1,0 +1,127 @@
+"""What one command works with, opened when first needed and closed at its end."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from datetime import UTC, date, datetime
+from functools import cached_property
+from pathlib import Path
+
+from keys.keyring import EpochStatement, Keyring, Root
+from member.access import Unlocked, open_vault, unlock_registrar, unlock_representative
+from member.authority import check_may_act, current_epoch, load_root, refresh_keyring
+from member.channel import Channel, Identity, Surroundings
+from member.exchange_client import ExchangeClient
+from member.holders import HolderClient, connect_holders, epoch_info
+from member.home import Home
+from member.tokenise import Tokeniser
+from member.vault.store import Vault
+
+_PATIENCE_SECONDS = 60.0
+_HOLDER_PATIENCE_SECONDS = 1.0
+
+
+def default_surroundings() -> Surroundings:
+    """The real clock, real sleep and real network."""
+    return Surroundings(lambda: datetime.now(UTC), time.sleep, _PATIENCE_SECONDS, lambda url: None)
+
+
+class Session:
+    """One call of the program: which home, as whom, and how to answer."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._home_path: Path | None = None
+        self.acting_as = ""
+        self.around = surroundings
+        self.as_json = False
+        self._stack = ExitStack()
+        self._holders: dict[int, dict[int, HolderClient]] = {}
+
+    def set_out(self, home_path: Path | None, acting_as: str, *, as_json: bool) -> None:
+        """Take in what the command line says."""
+        self._home_path = home_path
+        self.acting_as = acting_as
+        self.as_json = as_json
+
+    def close(self) -> None:
+        """Close all that was opened."""
+        self._stack.close()
+
+    @property
+    def home_path(self) -> Path:
+        """--home, or the user's own."""
+        return self._home_path or Path.home() / ".exchange-member"
+
+    @cached_property
+    def home(self) -> Home:
+        """The home, which must exist."""
+        return Home.open(self.home_path)
+
+    @cached_property
+    def unlocked(self) -> Unlocked:
+        """The acting representative's keys."""
+        return unlock_representative(self.home, self.acting_as)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """The open vault."""
+        return self._stack.enter_context(open_vault(self.home, self.unlocked))
+
+    @cached_property
+    def root(self) -> Root:
+        """The registrars, as pinned."""
+        return load_root(self.home.root_path)
+
+    @cached_property
+    def exchange(self) -> ExchangeClient:
+        """The exchange, asked as the acting representative."""
+        return self.exchange_as(self.unlocked.identity)
+
+    @cached_property
+    def registrar(self) -> Identity:
+        """The registrar whose key lies in this home."""
+        return unlock_registrar(self.home)
+
+    def exchange_as(self, identity: Identity | None, url: str | None = None) -> ExchangeClient:
+        """The exchange, asked under another identity, or under none."""
+        channel = Channel(url or self.home.exchange_url, identity, self.around)
+        self._stack.callback(channel.close)
+        return ExchangeClient(channel)
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        """What the registrars say at present. The acting representative may act (NotEnrolledError otherwise)."""
+        keyring = refresh_keyring(self.root, self.vault, self.exchange)
+        check_may_act(keyring, self.home.member_id, self.unlocked.identity)
+        return keyring
+
+    @property
+    def epoch(self) -> EpochStatement:
+        """The epoch to tokenise in."""
+        return current_epoch(self.keyring)
+
+    def holders(self, epoch: EpochStatement) -> dict[int, HolderClient]:
+        """The key holders of an epoch, by index. One that is down is given up soon: others can answer."""
+        if epoch.epoch not in self._holders:
+            around = Surroundings(
+                self.around.clock,
+                self.around.sleep,
+                min(self.around.patience, _HOLDER_PATIENCE_SECONDS),
+                self.around.transport,
+            )
+            clients = connect_holders(epoch, self.unlocked.identity, around)
+            for client in clients.values():
+                self._stack.callback(client.close)
+            self._holders[epoch.epoch] = clients
+        return self._holders[epoch.epoch]
+
+    def tokeniser(self, number: int) -> Tokeniser:
+        """A tokeniser for an epoch that holders still evaluate in."""
+        epoch = self.keyring.epoch(number)
+        secret = self.vault.cipher.mac("evaluations", str(number).encode())
+        return Tokeniser(epoch_info(epoch), self.holders(epoch), secret)
+
+    def today(self) -> date:
+        """The day it is, in UTC."""
+        return self.around.clock().date()

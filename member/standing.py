@@ -1,0 +1,75 @@
+"""How a member stands: its keys, its groups, its budgets, and what the log still owes it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+
+from keys.keyring import Keyring, UnknownStatementError
+from member.authority import own_statement, refresh_keyring
+from member.errors import NotEnrolledError
+from member.holders import ask_budgets
+from member.session import Session
+from member.vault.rows import VaultRows
+
+_AWAITING = "awaiting_registrars"
+
+
+def describe_standing(session: Session) -> dict[str, Any]:
+    """The document of `status`. A member that is not enrolled yet is shown too, with what there is."""
+    home = session.home
+    local = [
+        {"representative_id": f"{home.member_id}/{name}", "public_key": each.public_key, "roles": each.roles}
+        for name, each in home.config.representatives.items()
+    ]
+    document: dict[str, Any] = {"member_id": home.member_id, "state": "not_joined", "representatives": local}
+    if home.config.exchange_url is None:
+        return document
+    try:
+        keyring = refresh_keyring(session.root, session.vault, session.exchange)
+        statement = own_statement(keyring, home.member_id)
+    except NotEnrolledError:
+        return {**document, "state": _AWAITING, "exchange_url": home.exchange_url}
+    signed = statement.to_wire()
+    return {
+        **document,
+        "state": signed["state"],
+        "kind": signed["kind"],
+        "sector": signed["sector"],
+        "representatives": signed["representatives"],
+        "exchange_url": home.exchange_url,
+        "registrars_fingerprint": session.root.fingerprint,
+        "epoch": _epoch(keyring),
+        **_from_servers(session, keyring),
+        "indicators": VaultRows(session.vault).count(),
+    }
+
+
+def _epoch(keyring: Keyring) -> dict[str, Any] | None:
+    try:
+        epoch = keyring.current_epoch
+    except UnknownStatementError:
+        return None
+    return {
+        "epoch": epoch.epoch,
+        "state": epoch.state.value,
+        "threshold": epoch.threshold,
+        "holders": len(epoch.holders),
+    }
+
+
+def _from_servers(session: Session, keyring: Keyring) -> dict[str, Any]:
+    standing = session.exchange.standing()
+    try:
+        holders = ask_budgets(session.holders(keyring.current_epoch))
+    except UnknownStatementError:
+        holders = []
+    return {
+        "groups": msgspec.to_builtins(standing.groups),
+        "log": msgspec.to_builtins(standing.log),
+        "lag": len(session.exchange.log_page(0, limit=1).pending),
+        "notices": standing.notices,
+        "holders": [asdict(holder) for holder in holders],
+    }

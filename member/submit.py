@@ -1,0 +1,248 @@
+"""Submitting a file: from rows to receipts, in bounded memory, and again from where it stopped.
+
+In order, for each part of the file:
+1. Tokens come from the vault; what is missing is tokenised, two batches at a time.
+2. Rows and tokens are in the vault before anything leaves: a hit can always be looked up.
+3. The part is posted under an Idempotency-Key that is the same after a kill; the exchange takes it once.
+4. The receipt is verified, and stored together with the outcome. Only then does the part count as sent.
+A part whose outcome is stored is not sent again. When all parts are, the upload is forgotten: the same file is then a
+new submission, all of whose rows are duplicates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from keys.keyring import Keyring
+from keys.tokens import Token, oprf_input
+from member.authority import current_epoch, stated_exchange, usable_epoch
+from member.envelope import Terms, fill_envelope
+from member.errors import AnswerError
+from member.exchange_client import ExchangeClient, SubmissionAnswer
+from member.home import Home
+from member.intake import Accepted, read_normalised
+from member.parts import PART_ROWS, Part, cut_parts
+from member.progress import Report
+from member.reading import CheckedFile, Rejected, Row
+from member.receipts import verify_receipt
+from member.rejections import Rejections, collect_rejections
+from member.tokenise import Tokeniser
+from member.vault.hits import ShownHits
+from member.vault.rows import OwnRow, Source, VaultRows
+from member.vault.store import Vault
+from member.vault.uploads import PartOutcome, Upload, Uploads
+from schemas.canonical import canonical_json
+from schemas.encoding import to_base64
+from schemas.identifiers import uuid7
+from schemas.terms import NORMALISATION
+
+_SENT_AS = {"token": "value"}
+
+
+@dataclass
+class Tally:
+    """What became of a file's rows so far."""
+
+    rejections: Rejections
+    accepted: int = 0
+    duplicates: int = 0
+    hit_ids: set[str] = field(default_factory=set)
+
+    @property
+    def rows(self) -> int:
+        """Rows accounted for."""
+        return self.accepted + self.duplicates + len(self.rejections)
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """The result of a submission, or of a dry run (then without an id)."""
+
+    submission_id: str | None
+    tally: Tally
+    normalised: Sequence[tuple[int, str, str]] = ()
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What submitting works with."""
+
+    home: Home
+    vault: Vault
+    keyring: Keyring
+    exchange: ExchangeClient
+    tokeniser: Callable[[int], Tokeniser]
+    today: Callable[[], date]
+    part_rows: int = PART_ROWS
+
+
+def dry_run(home: Home, checked: CheckedFile) -> Submitted:
+    """Normalise a file and tell what would be sent; contacts nobody and opens no vault."""
+    normalised: list[tuple[int, str, str]] = []
+    seen: set[bytes] = set()
+    with collect_rejections(home.rejected_path(f"dry-run-{checked.sha256[:16]}"), checked) as rejections:
+        tally = Tally(rejections)
+        for item in read_normalised(checked):
+            if isinstance(item, Rejected):
+                rejections.add(item)
+                continue
+            found = item.canonical
+            normalised.append((item.row.line, found.indicator_type, found.canonical))
+            digest = hashlib.sha256(f"{found.indicator_type}|{found.canonical}".encode()).digest()
+            tally.accepted += digest not in seen
+            tally.duplicates += digest in seen
+            seen.add(digest)
+    return Submitted(None, tally, normalised)
+
+
+def submit_file(desk: Desk, checked: CheckedFile, terms: Terms, *, restart: bool, report: Report) -> Submitted:
+    """Submit a file, or go on with the upload of it that was cut short."""
+    uploads = Uploads(desk.vault)
+    name = checked.sha256.encode() + canonical_json(terms.description())
+    upload = None if restart else _unfinished(desk, uploads, name)
+    if upload is None:
+        epoch = current_epoch(desk.keyring).epoch
+        upload = Upload(uuid7(), fill_envelope(terms, epoch, desk.today), desk.part_rows)
+        uploads.begin(name, upload)
+    with collect_rejections(desk.home.rejected_path(upload.submission_id), checked) as rejections:
+        sending = _Sending(desk, uploads, upload, Tally(rejections), report)
+        parts = sending.run(checked)
+    uploads.finish(name, upload, parts)
+    return Submitted(upload.submission_id, sending.tally)
+
+
+def _unfinished(desk: Desk, uploads: Uploads, name: bytes) -> Upload | None:
+    """The upload to go on with, unless its epoch has been retired or its rows would be expired on arrival."""
+    upload = uploads.find(name)
+    if upload is None or usable_epoch(desk.keyring, upload.envelope["epoch"]) is None:
+        return None
+    return upload if upload.envelope["expires_on"] > desk.today().isoformat() else None
+
+
+@dataclass
+class _Prepared:
+    """A part on its way: the tokens known already, and which of its rows are being tokenised."""
+
+    part: Part
+    tokens: dict[bytes, Token]
+    missing: list[int]
+
+
+class _Sending:
+    """One run of one upload."""
+
+    def __init__(self, desk: Desk, uploads: Uploads, upload: Upload, tally: Tally, report: Report) -> None:
+        self.tally = tally
+        self._desk = desk
+        self._uploads = uploads
+        self._upload = upload
+        self._report = report
+        self._rows = VaultRows(desk.vault)
+        self._shown = ShownHits(desk.vault)
+        self._epoch = int(upload.envelope["epoch"])
+        self._receipt_key = stated_exchange(desk.keyring).receipt_key
+        self._pending: deque[_Prepared] = deque()
+        self._parts = 0
+
+    def run(self, checked: CheckedFile) -> int:
+        """Send what is not sent yet; the number of parts."""
+        tokeniser = self._desk.tokeniser(self._epoch)
+        for fresh in tokeniser.tokenise_batches(self._missing_inputs(checked)):
+            self._send(self._pending.popleft(), fresh)
+            self._report(self.tally.rows)
+        return self._parts
+
+    def _missing_inputs(self, checked: CheckedFile) -> Iterator[Sequence[bytes]]:
+        """The inputs to tokenise, part by part; parts that are confirmed already are only counted."""
+        items = read_normalised(checked)
+        for part in cut_parts(items, self._rows.lookup, self.tally.rejections.add, self._upload.part_rows):
+            self.tally.duplicates += len(part.echoes)
+            if part.rows:
+                self._parts = part.number + 1
+                outcome = self._uploads.outcome(self._upload.submission_id, part.number)
+                if outcome is not None:
+                    self._count(part, outcome)
+                    self._report(self.tally.rows)
+                    continue
+            tokens = self._rows.cached_tokens(self._epoch, part.lookups)
+            missing = [position for position, found in enumerate(part.lookups) if found not in tokens]
+            self._pending.append(_Prepared(part, tokens, missing))
+            wanted = (part.rows[position].canonical for position in missing)
+            yield [oprf_input(NORMALISATION, each.indicator_type, each.canonical) for each in wanted]
+
+    def _send(self, prepared: _Prepared, fresh: Sequence[Token]) -> None:
+        part = prepared.part
+        found = {part.lookups[at]: token for at, token in zip(prepared.missing, fresh, strict=True)}
+        self._keep(part, found)
+        if not part.rows:
+            return
+        prepared.tokens.update(found)
+        body = self._body(part, [prepared.tokens[lookup].token for lookup in part.lookups])
+        key = self._uploads.idempotency_key(self._upload.submission_id, part.number)
+        answer = self._desk.exchange.submit_part(body, key)
+        if (answer.submission_id, answer.part) != (self._upload.submission_id, part.number):
+            raise AnswerError("the exchange answered for another part than was sent")
+        receipt = verify_receipt(
+            answer, receipt_key=self._receipt_key, member_id=self._desk.home.member_id, rows=len(part.rows)
+        )
+        outcome = _outcome_of(answer)
+        self._shown.store((hit.hit_id, msgspec.to_builtins(hit)) for hit in answer.hits)
+        self._uploads.confirm(self._upload.submission_id, part.number, outcome, receipt)
+        self._count(part, outcome)
+
+    def _keep(self, part: Part, tokens: dict[bytes, Token]) -> None:
+        """Rows first, then their tokens: a token never stands for an indicator that is not there."""
+        rows = [_own_row(row, self._upload.submission_id) for row in (*part.rows, *part.echoes)]
+        self._rows.store(rows)
+        self._rows.store_tokens(self._epoch, tokens)
+
+    def _body(self, part: Part, tokens: Sequence[bytes]) -> bytes:
+        rows = [
+            (to_base64(token), item.canonical.indicator_type, _iso(item.row.first_seen) or None, None)
+            for item, token in zip(part.rows, tokens, strict=True)
+        ]
+        document: dict[str, Any] = {
+            "submission_id": self._upload.submission_id,
+            "part": part.number,
+            "envelope": self._upload.envelope,
+            "rows": rows,
+        }
+        return msgspec.json.encode(document)
+
+    def _count(self, part: Part, outcome: PartOutcome) -> None:
+        self.tally.accepted += outcome.accepted
+        self.tally.duplicates += outcome.duplicates
+        self.tally.hit_ids.update(outcome.hit_ids)
+        for position, column, reason in outcome.rejected:
+            row = part.rows[position].row
+            self.tally.rejections.add(Rejected(row.line, column, _value_of(row, column), reason, row.fields))
+
+
+def _outcome_of(answer: SubmissionAnswer) -> PartOutcome:
+    rejected = [
+        (refused.row, _SENT_AS.get(refused.field, refused.field), refused.reason) for refused in answer.rejected
+    ]
+    return PartOutcome(answer.accepted, len(answer.duplicates), rejected, [hit.hit_id for hit in answer.hits])
+
+
+def _value_of(row: Row, column: str) -> str:
+    """What stood in a column of the row; the value itself where the exchange names none of ours."""
+    columns = {"indicator_type": row.indicator_type, "first_seen": _iso(row.first_seen)}
+    return columns.get(column, row.value)
+
+
+def _iso(day: date | None) -> str:
+    return "" if day is None else day.isoformat()
+
+
+def _own_row(item: Accepted, submission_id: str) -> OwnRow:
+    row = item.row
+    source = Source(row.value, row.reason, _iso(row.first_seen), row.source_ref, row.extra, row.line, submission_id)
+    return OwnRow(item.canonical.indicator_type, item.canonical.canonical, source)

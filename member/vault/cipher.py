@@ -1,0 +1,74 @@
+"""The cryptography of the vault: field encryption and blind look-ups, all under one 32-byte vault key.
+
+Rules, in order:
+1. The vault key itself encrypts nothing: HKDF-SHA256 derives one key per table and one per kind of look-up.
+2. A payload is ChaCha20-Poly1305 (RFC 8439) under the table's key with a random 12-byte nonce. With at most 2^32
+   payloads a table, two nonces meet with probability 2^-33 or less.
+3. The associated data name the table and the place (row id, look-up), so that a payload moved elsewhere does not open.
+4. A look-up is the first 16 bytes of HMAC-SHA256 over length-prefixed parts: equal values can be found, but neither
+   read nor tested without the vault key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from functools import cache
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from member.errors import VaultTamperedError
+
+KEY_BYTES = 32
+LOOKUP_BYTES = 16
+_NONCE_BYTES = 12
+
+
+class VaultCipher:
+    """Seals and opens payloads, and makes look-ups, for one vault."""
+
+    def __init__(self, vault_key: bytes) -> None:
+        """Takes the 32-byte vault key; ValueError for any other length."""
+        if len(vault_key) != KEY_BYTES:
+            raise ValueError(f"a vault key has {KEY_BYTES} bytes")
+        self._vault_key = vault_key
+        self._aead = cache(lambda table: ChaCha20Poly1305(self._derive(f"seal/{table}")))
+        self._mac_key = cache(lambda purpose: self._derive(f"mac/{purpose}"))
+
+    def __repr__(self) -> str:
+        return "VaultCipher(<key hidden>)"
+
+    def _derive(self, purpose: str) -> bytes:
+        info = b"exchange-vault-v1/" + purpose.encode("ascii")
+        return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self._vault_key)
+
+    def seal(self, table: str, place: bytes, payload: bytes) -> bytes:
+        """Nonce (12 bytes), ciphertext and tag (16 bytes) of a payload that belongs in `table` at `place`."""
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed: bytes = self._aead(table).encrypt(nonce, payload, table.encode("ascii") + b"\0" + place)
+        return nonce + sealed
+
+    def open(self, table: str, place: bytes, sealed: bytes) -> bytes:
+        """The payload; VaultTamperedError if it was altered, or was sealed for another place or under another key."""
+        nonce, body = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+        try:
+            payload: bytes = self._aead(table).decrypt(nonce, body, table.encode("ascii") + b"\0" + place)
+        except (InvalidTag, ValueError) as error:
+            raise VaultTamperedError(
+                f"a record of the vault's table {table} does not open: it was altered or moved",
+                "restore the vault from a backup (vault backup writes one)",
+            ) from error
+        return payload
+
+    def mac(self, purpose: str, *parts: bytes) -> bytes:
+        """HMAC-SHA256 (32 bytes) over length-prefixed parts, under a key of this purpose alone."""
+        message = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+        return hmac.digest(self._mac_key(purpose), message, hashlib.sha256)
+
+    def lookup(self, purpose: str, *parts: bytes) -> bytes:
+        """The 16 bytes under which a record is found."""
+        return self.mac(purpose, *parts)[:LOOKUP_BYTES]

@@ -1,0 +1,193 @@
+"""The member's own rows in the vault: what it holds, where it came from, and which token stands for it in which epoch.
+
+Work is done in batches of one transaction each, so that a million rows need no more memory than one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from keys.tokens import Token
+from member.errors import VaultTamperedError
+from member.vault.store import Vault
+
+_VARIABLES = 500  # parameters of one statement; SQLite allows 999 in its oldest builds
+_TOKEN_BYTES = 32
+
+
+class Source(msgspec.Struct, frozen=True):
+    """One row of a member's file, as it stood there."""
+
+    value: str
+    reason: str
+    first_seen: str
+    source_ref: str
+    extra: dict[str, str]
+    line: int
+    submission_id: str
+
+
+class OwnRow(msgspec.Struct, frozen=True):
+    """A row with its normalised type and canonical form."""
+
+    indicator_type: str
+    canonical: str
+    source: Source
+
+
+class OwnIndicator(msgspec.Struct, frozen=True):
+    """An indicator this member holds, with every row it came from."""
+
+    indicator_type: str
+    canonical: str
+    sources: list[Source]
+
+
+class _Indicator(msgspec.Struct, frozen=True, array_like=True):
+    indicator_type: str
+    canonical: str
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_indicator = msgspec.msgpack.Decoder(_Indicator).decode
+_decode_source = msgspec.msgpack.Decoder(Source).decode
+
+
+def _place(number: int, lookup: bytes) -> bytes:
+    return number.to_bytes(8, "big") + lookup
+
+
+class VaultRows:
+    """The row tables of an open vault."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._cipher = vault.cipher
+        self._connection = vault.connection
+
+    def lookup(self, indicator_type: str, canonical: str) -> bytes:
+        """The 16 bytes under which an indicator is found; equal exactly when type and canonical form are."""
+        return self._cipher.lookup("indicator", indicator_type.encode(), canonical.encode())
+
+    def store(self, rows: Sequence[OwnRow]) -> None:
+        """Keep the rows, each indicator once and each source once. Storing the same rows again changes nothing."""
+        lookups = [self.lookup(row.indicator_type, row.canonical) for row in rows]
+        with self._vault.transaction():
+            ids = self._add_indicators(dict(zip(lookups, rows, strict=True)))
+            self._add_sources([(ids[lookup], row.source) for lookup, row in zip(lookups, rows, strict=True)])
+
+    def _add_indicators(self, wanted: Mapping[bytes, OwnRow]) -> dict[bytes, int]:
+        ids = self._ids("SELECT lookup, indicator_id FROM indicators WHERE lookup IN ({})", wanted)
+        number = self._last("indicators", "indicator_id")
+        fresh = []
+        for lookup, row in wanted.items():
+            if lookup in ids:
+                continue
+            number += 1
+            payload = _encode(_Indicator(row.indicator_type, row.canonical))
+            fresh.append((number, lookup, self._cipher.seal("indicators", _place(number, lookup), payload)))
+            ids[lookup] = number
+        self._connection.executemany("INSERT INTO indicators VALUES (?, ?, ?)", fresh)
+        return ids
+
+    def _add_sources(self, sources: Sequence[tuple[int, Source]]) -> None:
+        wanted = {self._source_lookup(indicator_id, source): (indicator_id, source) for indicator_id, source in sources}
+        known = self._ids("SELECT lookup, source_id FROM sources WHERE lookup IN ({})", wanted)
+        number = self._last("sources", "source_id")
+        fresh = []
+        for lookup, (indicator_id, source) in wanted.items():
+            if lookup in known:
+                continue
+            number += 1
+            place = _place(number, lookup) + indicator_id.to_bytes(8, "big")
+            fresh.append((number, lookup, indicator_id, self._cipher.seal("sources", place, _encode(source))))
+        self._connection.executemany("INSERT INTO sources VALUES (?, ?, ?, ?)", fresh)
+
+    def _source_lookup(self, indicator_id: int, source: Source) -> bytes:
+        """Line and submission are left out: the same row in a later file is the same source."""
+        content = _encode((source.value, source.reason, source.first_seen, source.source_ref, source.extra))
+        return self._cipher.lookup("source", indicator_id.to_bytes(8, "big"), content)
+
+    def _last(self, table: str, column: str) -> int:
+        return int(self._connection.execute(f"SELECT coalesce(max({column}), 0) FROM {table}").fetchone()[0])  # noqa: S608
+
+    def _ids(self, query: str, lookups: Iterable[bytes]) -> dict[bytes, int]:
+        return {row[0]: row[1] for row in self._select_in(query, list(lookups))}
+
+    def _select_in(self, query: str, values: Sequence[bytes], *fixed: int) -> Iterator[tuple[Any, ...]]:
+        """Rows of a query whose `{}` stands for a list of values, asked in slices; fixed parameters come first."""
+        for start in range(0, len(values), _VARIABLES):
+            part = values[start : start + _VARIABLES]
+            marks = ",".join("?" * len(part))
+            yield from self._connection.execute(query.format(marks), (*fixed, *part))
+
+    def cached_tokens(self, epoch: int, lookups: Sequence[bytes]) -> dict[bytes, Token]:
+        """The tokens already known in an epoch, by indicator look-up."""
+        query = (
+            "SELECT i.lookup, t.indicator_id, t.lookup, t.payload FROM indicators i"
+            " JOIN tokens t ON t.epoch = ? AND t.indicator_id = i.indicator_id WHERE i.lookup IN ({})"
+        )
+        return {
+            lookup: self._open_token(epoch, indicator_id, token_lookup, sealed)
+            for lookup, indicator_id, token_lookup, sealed in self._select_in(query, lookups, epoch)
+        }
+
+    def _open_token(self, epoch: int, indicator_id: int, lookup: bytes, sealed: bytes) -> Token:
+        place = _place(indicator_id, lookup) + epoch.to_bytes(8, "big")
+        payload = self._cipher.open("tokens", place, sealed)
+        return Token(payload[:_TOKEN_BYTES], payload[_TOKEN_BYTES:])
+
+    def token_lookup(self, token: bytes) -> bytes:
+        """The 16 bytes under which a token is found."""
+        return self._cipher.lookup("token", token)
+
+    def store_tokens(self, epoch: int, tokens: Mapping[bytes, Token]) -> None:
+        """Cache tokens of an epoch by indicator look-up. The indicators are stored already (KeyError otherwise)."""
+        with self._vault.transaction():
+            ids = self._ids("SELECT lookup, indicator_id FROM indicators WHERE lookup IN ({})", tokens)
+            fresh = []
+            for lookup, token in tokens.items():
+                token_lookup = self.token_lookup(token.token)
+                place = _place(ids[lookup], token_lookup) + epoch.to_bytes(8, "big")
+                payload = token.token + token.detail_key
+                fresh.append((epoch, ids[lookup], token_lookup, self._cipher.seal("tokens", place, payload)))
+            self._connection.executemany("INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?)", fresh)
+
+    def find_by_tokens(self, tokens: Sequence[bytes]) -> dict[bytes, OwnIndicator]:
+        """Which of these tokens stand for an indicator of our own, and which."""
+        wanted = {self.token_lookup(token): token for token in tokens}
+        query = "SELECT lookup, epoch, indicator_id, payload FROM tokens WHERE lookup IN ({})"
+        found: dict[bytes, OwnIndicator] = {}
+        for lookup, epoch, indicator_id, sealed in self._select_in(query, list(wanted)):
+            if self._open_token(epoch, indicator_id, lookup, sealed).token != wanted[lookup]:
+                raise VaultTamperedError("a token of the vault stands under another token's look-up")
+            found[wanted[lookup]] = self._indicator(indicator_id)
+        return found
+
+    def _indicator(self, indicator_id: int) -> OwnIndicator:
+        query = "SELECT lookup, payload FROM indicators WHERE indicator_id = ?"
+        row = self._connection.execute(query, (indicator_id,)).fetchone()
+        if row is None:
+            raise VaultTamperedError("a token of the vault stands for an indicator that is gone")
+        held = _decode_indicator(self._cipher.open("indicators", _place(indicator_id, row[0]), row[1]))
+        return OwnIndicator(held.indicator_type, held.canonical, self._sources(indicator_id))
+
+    def _sources(self, indicator_id: int) -> list[Source]:
+        query = "SELECT source_id, lookup, payload FROM sources WHERE indicator_id = ? ORDER BY source_id"
+        number = indicator_id.to_bytes(8, "big")
+        return [
+            _decode_source(self._cipher.open("sources", _place(source_id, lookup) + number, sealed))
+            for source_id, lookup, sealed in self._connection.execute(query, (indicator_id,))
+        ]
+
+    def every_indicator(self) -> Iterator[OwnIndicator]:
+        """All own indicators, in the order in which they were first stored."""
+        for (indicator_id,) in self._connection.execute("SELECT indicator_id FROM indicators ORDER BY 1"):
+            yield self._indicator(indicator_id)
+
+    def count(self) -> int:
+        """How many indicators this member holds."""
+        return int(self._connection.execute("SELECT count(*) FROM indicators").fetchone()[0])
