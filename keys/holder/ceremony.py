@@ -1,0 +1,58 @@
+"""The dealt ceremony: one machine makes the key of an epoch, hands each holder its share, and forgets it.
+
+1. Every home is there, its passphrase opens it, and it has no share of the epoch yet; else nothing is written.
+2. The index of a holder is the order in which its home is named, from 1.
+3. What is published is a draft: it counts when the registrars have signed it as a statement.
+The machine sees the whole key for a moment. Hold the ceremony on one that is wiped afterwards; a key that nobody ever
+holds needs a distributed ceremony.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keys.holder.settings import Config, HomeError, list_share_epochs, open_settings, write_share
+from keys.keyring import EpochState, Holder
+from keys.threshold import deal, verify_commitments
+from schemas.encoding import to_base64
+from schemas.terms import NORMALISATION
+
+LEAST_THRESHOLD = 2
+
+
+def hold_ceremony(homes: Sequence[tuple[Config, bytes]], epoch: int, threshold: int) -> dict[str, Any]:
+    """Deal a new key to the homes (each with its passphrase); the draft of the epoch's statement.
+
+    Raises HomeError, CustodyError.
+    """
+    _check(homes, epoch, threshold)
+    dealing = deal(None, threshold, len(homes))
+    verify_commitments(dealing.group_public_key, dealing.commitments, threshold)
+    for (config, passphrase), share in zip(homes, dealing.shares, strict=True):
+        write_share(config, epoch, share, passphrase)
+    holders = [
+        Holder(share.index, config.holder_id, config.url, dealing.commitments[share.index], config.verify_key)
+        for (config, _), share in zip(homes, dealing.shares, strict=True)
+    ]
+    return {
+        "type": "epoch",
+        "epoch": epoch,
+        "state": EpochState.CURRENT.value,
+        "threshold": threshold,
+        "public_key": to_base64(dealing.group_public_key),
+        "normalisation": NORMALISATION,
+        "holders": [holder.to_wire() for holder in holders],
+    }
+
+
+def _check(homes: Sequence[tuple[Config, bytes]], epoch: int, threshold: int) -> None:
+    if not LEAST_THRESHOLD <= threshold <= len(homes):
+        raise HomeError(f"the threshold lies between {LEAST_THRESHOLD} and the number of homes")
+    for what in ("home", "holder_id", "url", "verify_key"):
+        if len({getattr(config, what) for config, _ in homes}) != len(homes):
+            raise HomeError(f"two of the homes have the same {what}")
+    for config, passphrase in homes:
+        if epoch in list_share_epochs(config):
+            raise HomeError(f"{config.home} has a share of epoch {epoch} already")
+        open_settings(config, passphrase)

@@ -1,0 +1,378 @@
+"""`keyholder`: set up a key holder, run it, and decide who may ask it how much.
+
+Every command takes --json: then one JSON document goes to standard output, `{"error": {"type", "detail"}}` on failure.
+Exit status: 0 done, 1 refused or failed, 2 used wrongly.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from sqlalchemy.exc import SQLAlchemyError
+
+from keys.custody import CustodyError, read_passphrase
+from keys.holder import store
+from keys.holder.budget import WINDOW
+from keys.holder.ceremony import hold_ceremony
+from keys.holder.database import Database, DatabaseUnfitError, open_database
+from keys.holder.logs import configure_logs
+from keys.holder.service import HolderService, RefusedError, standing_of
+from keys.holder.settings import (
+    PASSPHRASE_VARIABLE,
+    Config,
+    HomeError,
+    create_home,
+    list_share_epochs,
+    load_config,
+    open_settings,
+)
+from keys.keyring import Keyring, Root, StatementError, UnknownStatementError
+from keys.strict import require_identifier
+from schemas.encoding import to_base64, to_rfc3339
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_MAX_EVALUATIONS = 10**12
+_FAILURES = (HomeError, CustodyError, StatementError, RefusedError, DatabaseUnfitError, SQLAlchemyError, OSError)
+
+
+@dataclass
+class Invocation:
+    """What the options before the command said."""
+
+    home: Path | None
+    json: bool
+
+    def config(self) -> Config:
+        """The configuration of the home. Raises click.UsageError without --home; HomeError."""
+        if self.home is None:
+            raise click.UsageError("--home DIR is wanted before the command")
+        return load_config(self.home)
+
+    def tell(self, document: dict[str, Any], text: str) -> None:
+        """Print the outcome: the document with --json, else the text."""
+        click.echo(json.dumps(document) if self.json else text)
+
+
+def _json_option(command: _Command) -> _Command:
+    """--json after the command, as before it."""
+
+    def remember(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+        if value:
+            context.ensure_object(Invocation).json = True
+
+    option = click.option(
+        "--json", is_flag=True, expose_value=False, callback=remember, help="One JSON document on standard output."
+    )
+    return option(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--home", type=click.Path(path_type=Path), envvar="KEYHOLDER_HOME", help="The key holder's folder.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@click.pass_context
+def cli(context: click.Context, home: Path | None, as_json: bool) -> None:
+    """One of the n key holders of the exchange.
+
+    Example: keyholder --home /var/lib/keyholder serve
+    """
+    context.obj = Invocation(home, as_json)
+
+
+@cli.command()
+@click.option("--holder-id", required=True, help="Its identifier, such as holder-1.")
+@click.option("--url", required=True, help="Its address as members reach it; requests are signed for it.")
+@click.option("--registrars", required=True, type=click.Path(path_type=Path), help="The registrars' root file.")
+@click.option("--passphrase-file", type=click.Path(path_type=Path), help="Remembered for later commands.")
+@click.option("--database-url", help="PostgreSQL instead of a SQLite file in the home.")
+@_json_option
+@click.pass_obj
+def init(
+    invocation: Invocation,
+    *,
+    holder_id: str,
+    url: str,
+    registrars: Path,
+    passphrase_file: Path | None,
+    database_url: str | None,
+) -> None:
+    """Make the home: signing key, configuration, database.
+
+    Example: keyholder --home H init --holder-id holder-1 --url https://keys.example --registrars registrars.json
+    """
+    if invocation.home is None:
+        raise click.UsageError("--home DIR is wanted before the command")
+    passphrase = read_passphrase(
+        passphrase_file, variable=PASSPHRASE_VARIABLE, environ=os.environ, prompt=_prompt_twice
+    )
+    config = create_home(
+        invocation.home,
+        holder_id,
+        url,
+        Root.load(registrars),
+        passphrase,
+        passphrase_file=passphrase_file,
+        database_url=database_url,
+    )
+    with _database(config):
+        pass
+    document = {**_describe(config), "home": str(config.home)}
+    invocation.tell(document, f"{holder_id} is set up; registrars' fingerprint {config.root.fingerprint}")
+
+
+@cli.command()
+@click.option("--epoch", required=True, type=click.IntRange(1, 65_535), help="The number of the new epoch.")
+@click.option("--threshold", required=True, type=click.IntRange(2, 64), help="How many holders a quorum has.")
+@click.option("--home", "homes", required=True, multiple=True, type=click.Path(path_type=Path), help="Once a holder.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where the draft for the registrars goes.")
+@_json_option
+@click.pass_obj
+def ceremony(invocation: Invocation, epoch: int, threshold: int, homes: tuple[Path, ...], out: Path) -> None:
+    """Deal a new key to several holders' homes on this machine.
+
+    Example: keyholder ceremony --epoch 1 --threshold 2 --home H1 --home H2 --home H3 --out epoch.json
+    """
+    click.echo("this machine sees the whole key during a dealt ceremony: wipe it afterwards", err=True)
+    configs = [load_config(home) for home in homes]
+    opened = [(config, _passphrase(config)) for config in configs]
+    draft = hold_ceremony(opened, epoch, threshold)
+    out.write_text(json.dumps(draft, indent=2) + "\n")
+    document = {
+        "epoch": epoch,
+        "threshold": threshold,
+        "holders": len(homes),
+        "public_key": draft["public_key"],
+        "out": str(out),
+    }
+    invocation.tell(document, f"epoch {epoch} is dealt to {len(homes)} holders; the registrars sign {out}")
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65_535), help="By default that of the holder's URL.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
+@click.option("--threads", default=4, show_default=True, type=click.IntRange(1, 64))
+@_json_option
+@click.pass_obj
+def serve(invocation: Invocation, host: str, port: int | None, workers: int, threads: int) -> None:
+    """Answer members until SIGTERM.
+
+    Example: keyholder --home H serve --port 8001
+    """
+    # The server is wanted here alone, and its import is slow.
+    from keys.holder.serving import HolderServer, port_of  # noqa: PLC0415
+
+    config = invocation.config()
+    settings = open_settings(config, _passphrase(config))
+    with _database(config) as database:
+        HolderService(settings, database, _now).check_shares()
+    configure_logs()
+    HolderServer(settings, host=host, port=port or port_of(config.url), workers=workers, threads=threads).run()
+
+
+@cli.command()
+@click.argument("members", nargs=-1, required=True)
+@click.option("--evaluations", type=click.IntRange(0, _MAX_EVALUATIONS), help="Per 30 days, instead of the rule.")
+@click.option("--statement", type=click.Path(path_type=Path), help="A registrars' statement to store first.")
+@_json_option
+@click.pass_obj
+def allow(invocation: Invocation, members: tuple[str, ...], evaluations: int | None, statement: Path | None) -> None:
+    """Answer these members, with a standing budget per 30 days.
+
+    Without --evaluations: 1 % of the declared book (at least 100), times t / n. What the registrars state of a member
+    may arrive later; until then it is refused.
+
+    Example: keyholder --home H allow bank-a bank-b
+    """
+    config = invocation.config()
+    _check_members(members)
+    with _database(config) as database:
+        if statement is not None:
+            settings = open_settings(config, _passphrase(config))
+            HolderService(settings, database, _now).store_statement(_read_envelope(statement))
+        with database.transaction() as connection:
+            for member_id in members:
+                store.allow_member(connection, member_id, evaluations, _now())
+        described = [_describe_member(config, database, member_id) for member_id in members]
+    lines = "\n".join(f"{one['member_id']}: {one['standing']} evaluations per 30 days" for one in described)
+    invocation.tell({"members": described}, lines)
+
+
+@cli.command()
+@click.argument("members", nargs=-1, required=True)
+@click.option("--evaluations", required=True, type=click.IntRange(1, _MAX_EVALUATIONS), help="How many, each.")
+@click.option("--until", required=True, type=click.DateTime(["%Y-%m-%d"]), help="The last day (UTC).")
+@_json_option
+@click.pass_obj
+def grant(invocation: Invocation, members: tuple[str, ...], evaluations: int, until: datetime) -> None:
+    """Give members a dated extra, for a first load or a rotation.
+
+    Example: keyholder --home H grant bank-a --evaluations 700000 --until 2027-01-31
+    """
+    config, now = invocation.config(), _now()
+    _check_members(members)
+    ends_at = until.replace(tzinfo=UTC) + timedelta(days=1)
+    if ends_at <= now:
+        raise HomeError("the last day of a grant is not past")
+    with _database(config) as database:
+        with database.transaction() as connection:
+            unknown = [one for one in members if store.find_member(connection, one) is None]
+            if unknown:
+                raise HomeError(f"not allowed here yet: {', '.join(unknown)}; run `keyholder allow` first")
+            for member_id in members:
+                store.add_grant(connection, member_id, evaluations, ends_at, now)
+        described = [_describe_member(config, database, member_id) for member_id in members]
+    lines = "\n".join(f"{one['member_id']}: {one['remaining']} evaluations remain" for one in described)
+    invocation.tell({"members": described}, lines)
+
+
+@cli.command()
+@_json_option
+@click.pass_obj
+def status(invocation: Invocation) -> None:
+    """Who it is, its epochs, and each member's budget and use.
+
+    Example: keyholder --home H status --json
+    """
+    config = invocation.config()
+    with _database(config) as database:
+        keyring = _read_keyring(config, database)
+        with database.reading() as connection:
+            members = [one.member_id for one in store.list_members(connection)]
+        described = [_describe_member(config, database, member_id) for member_id in members]
+    shares = set(list_share_epochs(config))
+    epochs = [
+        {"epoch": one.epoch, "state": one.state.value, "threshold": one.threshold, "share": one.epoch in shares}
+        for one in sorted(keyring.epochs(), key=lambda one: one.epoch)
+    ]
+    document = {**_describe(config), "shares": sorted(shares), "epochs": epochs, "members": described}
+    lines = [f"{config.holder_id} at {config.url}", f"registrars' fingerprint {config.root.fingerprint}"]
+    lines += [f"epoch {one['epoch']}: {one['state']}" for one in epochs] or ["no epoch is stated yet"]
+    lines += [
+        f"{one['member_id']} ({one['state']}): {one['evaluations_30_days']} in 30 days, {one['remaining']} remain"
+        for one in described
+    ]
+    invocation.tell(document, "\n".join(lines))
+
+
+def main() -> None:
+    """The program: click's commands with our exit codes and errors."""
+    as_json = "--json" in sys.argv[1:]
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.UsageError as error:
+        _fail("usage", error.format_message(), 2, as_json, error.ctx)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("aborted", "stopped", 1, as_json)
+    except _FAILURES as error:
+        # What a database driver says may quote a URL or a row: its kind is enough.
+        detail = type(error).__name__ if isinstance(error, SQLAlchemyError) else str(error)
+        _fail(type(error).__name__.removesuffix("Error").lower(), detail, 1, as_json)
+
+
+def _fail(kind: str, detail: str, code: int, as_json: bool, context: click.Context | None = None) -> None:
+    if as_json:
+        click.echo(json.dumps({"error": {"type": kind, "detail": detail}}))
+    else:
+        if context is not None:
+            click.echo(context.get_usage(), err=True)
+        click.echo(f"error: {detail}", err=True)
+    sys.exit(code)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _prompt() -> str:
+    text: str = click.prompt("Passphrase", hide_input=True, err=True)
+    return text
+
+
+def _prompt_twice() -> str:
+    text: str = click.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
+    return text
+
+
+def _passphrase(config: Config) -> bytes:
+    click.echo(f"opening {config.home}", err=True)
+    return config.read_passphrase(os.environ, _prompt if sys.stdin.isatty() else None)
+
+
+@contextmanager
+def _database(config: Config) -> Iterator[Database]:
+    database = open_database(config.database_url)
+    try:
+        database.migrate()
+        yield database
+    finally:
+        database.dispose()
+
+
+def _check_members(members: tuple[str, ...]) -> None:
+    for member_id in members:
+        try:
+            require_identifier(member_id)
+        except ValueError as error:
+            raise click.UsageError(f"member id: {error}") from None
+
+
+def _read_envelope(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        raise HomeError(f"{path} is not JSON") from None
+
+
+def _read_keyring(config: Config, database: Database) -> Keyring:
+    keyring = Keyring(config.root)
+    with database.reading() as connection:
+        for envelope in store.list_envelopes(connection):
+            keyring.add(envelope)
+    return keyring
+
+
+def _describe(config: Config) -> dict[str, Any]:
+    return {
+        "holder_id": config.holder_id,
+        "url": config.url,
+        "verify_key": to_base64(config.verify_key),
+        "registrars_fingerprint": config.root.fingerprint,
+    }
+
+
+def _describe_member(config: Config, database: Database, member_id: str) -> dict[str, Any]:
+    keyring, now = _read_keyring(config, database), _now()
+    with database.reading() as connection:
+        member = store.find_member(connection, member_id)
+        if member is None:
+            raise HomeError(f"{member_id} is not allowed here")
+        budget = store.read_budget(connection, member, standing_of(keyring, member), now)
+        used = store.count_evaluations(connection, member_id, now - WINDOW)
+    try:
+        state = keyring.member(member_id).state.value
+    except UnknownStatementError:
+        state = "awaiting_statement"
+    return {
+        "member_id": member_id,
+        "state": state,
+        "standing": budget.standing,
+        "used": budget.used,
+        "renews_at": to_rfc3339(budget.renews_at),
+        "grants": [
+            {"evaluations": one.evaluations, "used": one.used, "ends_at": to_rfc3339(one.ends_at)}
+            for one in budget.grants
+        ],
+        "remaining": budget.remaining(now),
+        "evaluations_30_days": used,
+    }

@@ -1,0 +1,134 @@
+"""Errors as the key holder tells them: problem details (RFC 9457). The only map from its exceptions to HTTP.
+
+What is not in the map is answered 500 without a word on why, and logged without the frame's locals.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import structlog
+from flask import Flask, Response
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException
+
+from keys.group import InvalidElementError
+from keys.holder.budget import BudgetExhaustedError
+from keys.holder.service import RefusedError
+from keys.keyring import StatementError
+from keys.signing import RequestSignatureError
+from schemas.encoding import to_rfc3339
+
+MEDIA_TYPE = "application/problem+json"
+_TYPE = "urn:exchange:problem:"
+_RETRY_SECONDS = 5
+
+_REFUSALS = {
+    "member-suspended": 403,
+    "key-revoked": 403,
+    "member-not-allowed": 403,
+    "role-missing": 403,
+    "replayed-request": 401,
+    "unknown-epoch": 409,
+    "epoch-not-served": 409,
+    "wrong-quorum": 409,
+    "bad-length": 400,
+    "idempotency-key": 400,
+    "idempotency-conflict": 422,
+}
+_STATEMENTS = {"malformed": 422, "quorum": 403, "stale": 409, "conflict": 409, "inconsistent": 409}
+
+log = structlog.get_logger("keyholder")
+
+
+class BadRequestError(Exception):
+    """A request that cannot be read; `detail` says why and quotes nothing."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+def problem(slug: str, title: str, status: int, detail: str, **fields: Any) -> Response:
+    """A problem document; `fields` are extension members."""
+    body = {"type": _TYPE + slug, "title": title, "status": status, "detail": detail, **fields}
+    return Response(json.dumps(body), status=status, mimetype=MEDIA_TYPE)
+
+
+def register_problems(app: Flask, clock: Callable[[], datetime]) -> None:
+    """Answer every exception with a problem document."""
+
+    def budget(error: BudgetExhaustedError) -> Response:
+        answer = problem(
+            "budget-exhausted",
+            "Budget exhausted",
+            429,
+            "the member's budget at this holder does not reach; it renews at the time given",
+            wanted=error.wanted,
+            remaining=error.remaining,
+            renews_at=to_rfc3339(error.renews_at),
+        )
+        answer.headers["Retry-After"] = str(max(1, int((error.renews_at - clock()).total_seconds())))
+        return answer
+
+    app.register_error_handler(BudgetExhaustedError, budget)
+    app.register_error_handler(RequestSignatureError, _signature)
+    app.register_error_handler(RefusedError, _refused)
+    app.register_error_handler(InvalidElementError, _element)
+    app.register_error_handler(StatementError, _statement)
+    app.register_error_handler(BadRequestError, _bad_request)
+    app.register_error_handler(HTTPException, http_problem)
+    app.register_error_handler(OperationalError, _unavailable)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def http_problem(error: HTTPException) -> Response:
+    """The problem of a routing or parsing error; validation messages name fields, not values."""
+    status = error.code or 500
+    data = getattr(error, "data", None) or {}
+    fields = {"errors": data["messages"]} if isinstance(data.get("messages"), dict) else {}
+    title = error.name
+    return problem(title.lower().replace(" ", "-"), title, status, error.description or title, **fields)
+
+
+def _signature(error: RequestSignatureError) -> Response:
+    log.info("request refused", reason=error.reason)
+    if error.reason == "unknown_key":
+        return problem("unknown-key", "Unknown key", 403, "the registrars state no representative with this keyid")
+    detail = "the request is not signed as RFC 9421 and this service want it"
+    return problem("request-signature", "Signature refused", 401, detail, reason=error.reason)
+
+
+def _refused(error: RefusedError) -> Response:
+    log.info("request refused", reason=error.reason)
+    title = error.reason.replace("-", " ").capitalize()
+    return problem(error.reason, title, _REFUSALS[error.reason], str(error))
+
+
+def _element(error: InvalidElementError) -> Response:
+    detail = "an element is no canonical encoding of a point of the group, or is the identity"
+    return problem("bad-element", "Bad element", 400, detail, position=error.position)
+
+
+def _statement(error: StatementError) -> Response:
+    log.info("statement refused", reason=error.reason)
+    return problem(f"statement-{error.reason}", "Statement refused", _STATEMENTS[error.reason], str(error))
+
+
+def _bad_request(error: BadRequestError) -> Response:
+    return problem("bad-request", "Bad request", 400, error.detail)
+
+
+def _unavailable(error: OperationalError) -> Response:
+    log.warning("database unavailable", error=type(error.orig).__name__)
+    answer = problem("unavailable", "Unavailable", 503, "the store cannot be reached; nothing was done")
+    answer.headers["Retry-After"] = str(_RETRY_SECONDS)
+    return answer
+
+
+def _unexpected(error: Exception) -> Response:
+    log.error("unexpected error", error=type(error).__name__, exc_info=error)
+    return problem("internal", "Internal error", 500, "something went wrong here; nothing was done")

@@ -1,0 +1,207 @@
+"""What the key holder keeps: each function is one question or one change, inside the caller's transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
+
+from keys.holder.budget import Budget, Charge, Grant, window_end, window_number
+from keys.holder.tables import charges, grants, members, nonces, statements, windows
+from keys.signing import WINDOW
+from keys.statements import Statement
+from schemas.identifiers import uuid7
+
+_NONCES_FORGOTTEN = 100
+
+
+class NonceSeenError(Exception):
+    """A nonce was used before."""
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedMember:
+    """A member that this holder answers; `evaluations` per window, or None where the rule decides."""
+
+    member_id: str
+    evaluations: int | None
+    allowed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCharge:
+    """A request answered before."""
+
+    request_digest: bytes
+    evaluations: int
+
+
+def remember_nonce(connection: Connection, key_id: str, nonce: str, created_at: datetime, now: datetime) -> None:
+    """Keep a nonce as long as its signature could be believed. Raises NonceSeenError; then the transaction is lost."""
+    _forget_nonces(connection, now)
+    # A second more than the window: times are kept in milliseconds and compared after rounding.
+    expires_at = created_at + WINDOW + timedelta(seconds=1)
+    try:
+        connection.execute(insert(nonces).values(key_id=key_id, nonce=nonce, expires_at=expires_at))
+    except IntegrityError:
+        raise NonceSeenError from None
+
+
+def _forget_nonces(connection: Connection, now: datetime) -> None:
+    """Drop some that are past use, skipping those that another worker is dropping."""
+    key = tuple_(nonces.c.key_id, nonces.c.nonce)
+    past = select(nonces.c.key_id, nonces.c.nonce).where(nonces.c.expires_at < now)
+    past = past.order_by(nonces.c.expires_at).limit(_NONCES_FORGOTTEN).with_for_update(skip_locked=True)
+    connection.execute(delete(nonces).where(key.in_(past)))
+
+
+def allow_member(connection: Connection, member_id: str, evaluations: int | None, now: datetime) -> AllowedMember:
+    """Let a member ask, or change its standing budget; its windows keep counting from when it was first allowed."""
+    changed = connection.execute(
+        update(members).where(members.c.member_id == member_id).values(evaluations=evaluations, changed_at=now)
+    )
+    if changed.rowcount == 0:
+        row = {"member_id": member_id, "evaluations": evaluations, "allowed_at": now, "changed_at": now}
+        connection.execute(insert(members).values(row))
+    allowed = find_member(connection, member_id)
+    if allowed is None:
+        raise AssertionError("the row was just written")
+    return allowed
+
+
+def find_member(connection: Connection, member_id: str, *, lock: bool = False) -> AllowedMember | None:
+    """The member if it is allowed; with `lock`, nobody else charges it until the transaction ends."""
+    query = select(members.c.member_id, members.c.evaluations, members.c.allowed_at)
+    query = query.where(members.c.member_id == member_id)
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    return None if row is None else AllowedMember(*row)
+
+
+def list_members(connection: Connection) -> list[AllowedMember]:
+    """All members allowed, by id."""
+    query = select(members.c.member_id, members.c.evaluations, members.c.allowed_at)
+    return [AllowedMember(*row) for row in connection.execute(query.order_by(members.c.member_id))]
+
+
+def add_grant(connection: Connection, member_id: str, evaluations: int, ends_at: datetime, now: datetime) -> Grant:
+    """Give a dated extra."""
+    grant = Grant(uuid7(), evaluations, 0, ends_at)
+    connection.execute(
+        insert(grants).values(
+            grant_id=grant.grant_id,
+            member_id=member_id,
+            evaluations=evaluations,
+            used=0,
+            granted_at=now,
+            ends_at=ends_at,
+        )
+    )
+    return grant
+
+
+def read_budget(connection: Connection, member: AllowedMember, standing: int, now: datetime) -> Budget:
+    """The member's budget in the window of `now`, its standing part being `standing` evaluations."""
+    number = window_number(member.allowed_at, now)
+    used = connection.execute(
+        select(windows.c.used).where(windows.c.member_id == member.member_id, windows.c.number == number)
+    ).scalar_one_or_none()
+    query = select(grants.c.grant_id, grants.c.evaluations, grants.c.used, grants.c.ends_at)
+    query = query.where(grants.c.member_id == member.member_id, grants.c.ends_at > now)
+    live = tuple(Grant(*row) for row in connection.execute(query.order_by(grants.c.ends_at, grants.c.grant_id)))
+    return Budget(standing, used or 0, window_end(member.allowed_at, number), live)
+
+
+def find_charge(connection: Connection, member_id: str, idempotency_key: str) -> RecordedCharge | None:
+    """The charge made under this key, if there is one."""
+    query = select(charges.c.request_digest, charges.c.evaluations)
+    query = query.where(charges.c.member_id == member_id, charges.c.idempotency_key == idempotency_key)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else RecordedCharge(*row)
+
+
+def record_charge(
+    connection: Connection,
+    member: AllowedMember,
+    charge: Charge,
+    *,
+    idempotency_key: str,
+    request_digest: bytes,
+    epoch: int,
+    now: datetime,
+) -> None:
+    """Spend `charge` and keep what it was for. The caller holds the member's lock and has read its budget."""
+    connection.execute(
+        insert(charges).values(
+            charge_id=uuid7(),
+            member_id=member.member_id,
+            idempotency_key=idempotency_key,
+            request_digest=request_digest,
+            epoch=epoch,
+            evaluations=charge.standing + sum(charge.grants.values()),
+            charged_at=now,
+        )
+    )
+    for grant_id, part in charge.grants.items():
+        connection.execute(update(grants).where(grants.c.grant_id == grant_id).values(used=grants.c.used + part))
+    if charge.standing:
+        number = window_number(member.allowed_at, now)
+        row = (windows.c.member_id == member.member_id) & (windows.c.number == number)
+        spent = connection.execute(update(windows).where(row).values(used=windows.c.used + charge.standing))
+        if spent.rowcount == 0:
+            first = {"member_id": member.member_id, "number": number, "used": charge.standing}
+            connection.execute(insert(windows).values(first))
+
+
+def count_evaluations(connection: Connection, member_id: str, since: datetime) -> int:
+    """How many evaluations the member was charged for since then."""
+    query = select(func.coalesce(func.sum(charges.c.evaluations), 0))
+    query = query.where(charges.c.member_id == member_id, charges.c.charged_at >= since)
+    return int(connection.execute(query).scalar_one())
+
+
+def count_totals(connection: Connection) -> dict[str, int]:
+    """Counts without names: members allowed, statements, evaluations charged in all."""
+    standing = connection.execute(select(func.coalesce(func.sum(windows.c.used), 0))).scalar_one()
+    granted = connection.execute(select(func.coalesce(func.sum(grants.c.used), 0))).scalar_one()
+    return {
+        "members": connection.execute(select(func.count()).select_from(members)).scalar_one(),
+        "statements": latest_position(connection),
+        "evaluations": int(standing) + int(granted),
+    }
+
+
+def latest_position(connection: Connection) -> int:
+    """The position of the last statement accepted, 0 if none: it tells whether a keyring read before is still good."""
+    return int(connection.execute(select(func.coalesce(func.max(statements.c.position), 0))).scalar_one())
+
+
+def list_envelopes(connection: Connection) -> Iterator[Any]:
+    """All envelopes accepted (JSON objects), in order."""
+    for (envelope,) in connection.execute(select(statements.c.envelope).order_by(statements.c.position)):
+        yield json.loads(envelope)
+
+
+def find_envelope(connection: Connection, statement_type: str, subject: str) -> Any:
+    """The newest envelope of a subject (JSON object), or None."""
+    query = select(statements.c.envelope).where(statements.c.type == statement_type, statements.c.subject == subject)
+    row = connection.execute(query.order_by(statements.c.sequence.desc()).limit(1)).scalar_one_or_none()
+    return None if row is None else json.loads(row)
+
+
+def add_statement(connection: Connection, statement: Statement, envelope: Any, now: datetime) -> None:
+    """Keep a verified statement with its envelope. The caller holds the lock of statements."""
+    connection.execute(
+        insert(statements).values(
+            position=latest_position(connection) + 1,
+            type=statement.type,
+            subject=statement.subject,
+            sequence=statement.sequence,
+            envelope=json.dumps(envelope),
+            stored_at=now,
+        )
+    )

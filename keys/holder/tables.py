@@ -1,0 +1,116 @@
+"""The key holder's tables. Counts, keys of requests and signed statements; no element, token, share or secret.
+
+Times are kept as whole milliseconds since 1970 (UTC): SQLite would drop a zone.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware datetime, kept as milliseconds."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Milliseconds, rounded down; a time without a zone is refused by the subtraction."""
+        return None if value is None else (value - _EPOCH) // timedelta(milliseconds=1)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """The UTC time."""
+        return None if value is None else _EPOCH + timedelta(milliseconds=value)
+
+
+metadata = MetaData()
+
+# Who may ask, by the holder's own decision; `evaluations` is null where the rule of budget.py applies.
+members = Table(
+    "holder_members",
+    metadata,
+    Column("member_id", String(64), primary_key=True),
+    Column("evaluations", BigInteger),
+    Column("allowed_at", UtcTime, nullable=False),
+    Column("changed_at", UtcTime, nullable=False),
+    CheckConstraint("evaluations >= 0", name="holder_members_evaluations"),
+)
+
+windows = Table(
+    "holder_windows",
+    metadata,
+    Column("member_id", String(64), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("used", BigInteger, nullable=False),
+    PrimaryKeyConstraint("member_id", "number", name="holder_windows_key"),
+)
+
+grants = Table(
+    "holder_grants",
+    metadata,
+    Column("grant_id", String(36), primary_key=True),
+    Column("member_id", String(64), nullable=False),
+    Column("evaluations", BigInteger, nullable=False),
+    Column("used", BigInteger, nullable=False),
+    Column("granted_at", UtcTime, nullable=False),
+    Column("ends_at", UtcTime, nullable=False),
+    CheckConstraint("used >= 0 AND used <= evaluations", name="holder_grants_used"),
+    Index("holder_grants_of_member", "member_id", "ends_at"),
+)
+
+# What each member asked for and when; the unique key makes a repeated request free, across workers.
+charges = Table(
+    "holder_charges",
+    metadata,
+    Column("charge_id", String(36), primary_key=True),
+    Column("member_id", String(64), nullable=False),
+    Column("idempotency_key", String(128), nullable=False),
+    Column("request_digest", LargeBinary(32), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("evaluations", Integer, nullable=False),
+    Column("charged_at", UtcTime, nullable=False),
+    UniqueConstraint("member_id", "idempotency_key", name="holder_charges_request"),
+    Index("holder_charges_of_member", "member_id", "charged_at"),
+)
+
+nonces = Table(
+    "holder_nonces",
+    metadata,
+    Column("key_id", String(129), nullable=False),
+    Column("nonce", String(128), nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    PrimaryKeyConstraint("key_id", "nonce", name="holder_nonces_key"),
+    Index("holder_nonces_expiry", "expires_at"),
+)
+
+# Every statement ever accepted, envelopes as JSON, in the order accepted.
+statements = Table(
+    "holder_statements",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("type", String(16), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("envelope", Text, nullable=False),
+    Column("stored_at", UtcTime, nullable=False),
+    UniqueConstraint("type", "subject", "sequence", name="holder_statements_sequence"),
+)

@@ -1,0 +1,280 @@
+"""The key holder's face on HTTP: `create_app` makes the application from settings.
+
+Every request passes one guard: bounded body, no repeated query field, and for what is signed the rules of
+keys/holder/service.py, all before anything is parsed. Answers to signed requests, refusals too, are signed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from flask import Flask, Response, current_app, g, request
+from flask_smorest import Api, Blueprint
+from marshmallow import EXCLUDE, RAISE
+from werkzeug.exceptions import HTTPException, UnsupportedMediaType
+
+from keys.group import ELEMENT_BYTES
+from keys.holder import store, web_schemas
+from keys.holder.database import Database, open_database
+from keys.holder.problems import BadRequestError, http_problem, register_problems
+from keys.holder.service import MAX_ELEMENTS, Caller, HolderService, ReceivedRequest, Wanted
+from keys.holder.settings import Settings
+from keys.signing import SignedRequest, sign_response
+from schemas.encoding import to_base64, to_rfc3339
+
+MAX_BODY_BYTES = MAX_ELEMENTS * ELEMENT_BYTES
+ELEMENTS_TYPE = "application/octet-stream"
+_SERVICE = "keyholder"
+_SIGNED_ENDPOINTS = frozenset({"holder.evaluate", "holder.read_budget"})
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+
+_View = TypeVar("_View", bound=Callable[..., Any])
+
+holder = Blueprint("holder", __name__, description="Evaluations under a share of the tokenisation key")
+
+
+class _Api(Api):  # type: ignore[misc] # the library has no types
+    ERROR_SCHEMA = web_schemas.ProblemDocument
+
+    def handle_http_exception(self, error: HTTPException) -> Response:
+        """Problem details rather than the library's own form."""
+        return http_problem(error)
+
+
+def create_app(
+    settings: Settings,
+    *,
+    database: Database | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Flask:
+    """The WSGI application of one holder. Call it in the worker, after the fork; the tables are there already.
+
+    Raises HomeError if a share does not belong to the commitment that the registrars state for it.
+    """
+    app = Flask(_SERVICE, static_folder=None)
+    app.config.update(
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        API_TITLE="Key holder",
+        API_VERSION="v1",
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX="/",
+        OPENAPI_JSON_PATH="openapi.json",
+    )
+    service = HolderService(settings, database or open_database(settings.config.database_url), clock)
+    service.check_shares()
+    app.extensions[_SERVICE] = service
+    api = _Api(app)
+    api.register_blueprint(holder)
+    register_problems(app, clock)
+    app.before_request(_guard)
+    app.after_request(lambda response: _sign(response, service, clock))
+    return app
+
+
+def _operation(method: str, rule: str, *steps: Callable[[Any], Any]) -> Callable[[_View], _View]:
+    """A view of the interface: the library's decorators `steps`, outermost first, and then its route."""
+
+    def register(view: _View) -> _View:
+        decorated: Any = view
+        for step in reversed(steps):
+            decorated = step(decorated)
+        holder.route(rule, methods=[method])(decorated)
+        return view
+
+    return register
+
+
+def _service() -> HolderService:
+    service: HolderService = current_app.extensions[_SERVICE]
+    return service
+
+
+def _guard() -> None:
+    if any(len(values) > 1 for _, values in request.args.lists()):
+        raise BadRequestError("a query field comes twice")
+    if request.method == "POST":
+        wanted = ELEMENTS_TYPE if request.endpoint == "holder.evaluate" else "application/json"
+        if request.endpoint and request.mimetype != wanted:
+            raise UnsupportedMediaType(f"the body is {wanted}")
+    if request.endpoint in _SIGNED_ENDPOINTS:
+        # The target exactly as received: rebuilding it from decoded parts would not give back what was signed.
+        target = request.environ.get("RAW_URI", "")
+        received = ReceivedRequest(request.method, target, request.headers, request.get_data())
+        g.caller = _service().authenticate(received)
+        g.signed_target = target
+
+
+def _sign(response: Response, service: HolderService, clock: Callable[[], datetime]) -> Response:
+    """Sign the answer to a request that was believed; another has no signature to bind the answer to."""
+    if "signed_target" not in g:
+        return response
+    config = service.settings.config
+    asked = SignedRequest(request.method, config.url.rstrip("/") + g.signed_target, request.headers)
+    proof = response.headers.get("Evaluation-Proof")
+    signed = sign_response(
+        response.status_code,
+        {} if proof is None else {"Evaluation-Proof": proof},
+        response.get_data(),
+        request=asked,
+        key_id=config.holder_id,
+        key=service.settings.signing_key,
+        clock=clock,
+    )
+    response.headers.update(signed)
+    return response
+
+
+def _caller() -> Caller:
+    caller: Caller = g.caller
+    return caller
+
+
+@_operation(
+    "POST",
+    "/v1/evaluations",
+    holder.doc(
+        requestBody={"required": True, "content": {ELEMENTS_TYPE: _BINARY}},
+        responses={
+            "200": {
+                "description": "As many elements, each times this holder's share and its Lagrange coefficient",
+                "headers": {
+                    "Evaluation-Proof": {"schema": {"type": "string"}, "description": "Base64 of 64 bytes, if wanted"}
+                },
+                "content": {ELEMENTS_TYPE: _BINARY},
+            },
+            "429": {"description": "The budget does not reach: `wanted`, `remaining`, `renews_at`"},
+        },
+    ),
+    holder.arguments(web_schemas.EvaluationQuery, location="query", unknown=RAISE),
+    holder.arguments(web_schemas.EvaluationHeaders, location="headers", unknown=EXCLUDE),
+)
+def evaluate(query: dict[str, Any], headers: dict[str, str]) -> Response:
+    """Evaluate 1 to 65535 elements of 32 bytes for a quorum.
+
+    Signed per RFC 9421 by a representative of a member. The member's budget is charged one for each element, once for
+    each Idempotency-Key.
+    """
+    wanted = Wanted(
+        epoch=query["epoch"],
+        quorum=query["quorum"],
+        proof=query["proof"] == "yes",
+        elements=request.get_data(),
+        idempotency_key=headers["idempotency_key"],
+    )
+    evaluated = _service().evaluate(_caller(), wanted)
+    response = Response(evaluated.elements, mimetype=ELEMENTS_TYPE)
+    if evaluated.proof is not None:
+        response.headers["Evaluation-Proof"] = to_base64(evaluated.proof)
+    return response
+
+
+@_operation("GET", "/v1/budget", holder.response(200, web_schemas.BudgetAnswer))
+def read_budget() -> dict[str, Any]:
+    """What is left of the member's budget here. Signed per RFC 9421."""
+    service = _service()
+    budget = service.budget(_caller())
+    return {
+        "member_id": _caller().member_id,
+        "remaining": budget.remaining(service.now()),
+        "renews_at": to_rfc3339(budget.renews_at),
+        "standing": {
+            "evaluations": budget.standing,
+            "used": budget.used,
+            "renews_at": to_rfc3339(budget.renews_at),
+        },
+        "grants": [
+            {"evaluations": grant.evaluations, "used": grant.used, "ends_at": to_rfc3339(grant.ends_at)}
+            for grant in budget.grants
+        ],
+    }
+
+
+@_operation("GET", "/v1/epochs", holder.response(200, web_schemas.EpochsAnswer))
+def list_epochs() -> dict[str, Any]:
+    """The key epochs that the registrars state, each with their statement, which the reader verifies. Public."""
+    service = _service()
+    epochs = sorted(service.keyring().epochs(), key=lambda epoch: epoch.epoch)
+    with service.database.reading() as connection:
+        return {
+            "holder_id": service.settings.config.holder_id,
+            "epochs": [
+                {
+                    **epoch.to_wire(),
+                    "served": service.is_serving(epoch),
+                    "statement": store.find_envelope(connection, "epoch", str(epoch.epoch)),
+                }
+                for epoch in epochs
+            ],
+        }
+
+
+@_operation(
+    "POST",
+    "/v1/statements",
+    holder.doc(
+        requestBody={"required": True, "content": {"application/json": {"schema": web_schemas.EnvelopeDocument}}}
+    ),
+    holder.response(200, web_schemas.StatementAnswer),
+)
+def store_statement() -> dict[str, Any]:
+    """Take in a statement of the registrars (a DSSE envelope). It is believed for its signatures, whoever brings it."""
+    statement, is_new = _service().store_statement(_read_json())
+    return {
+        "type": statement.type,
+        "subject": statement.subject,
+        "sequence": statement.sequence,
+        "state": "stored" if is_new else "known",
+    }
+
+
+@_operation("GET", "/healthz", holder.response(200, web_schemas.StateAnswer))
+def tell_health() -> dict[str, str]:
+    """Whether the process answers."""
+    return {"state": "ok"}
+
+
+@_operation(
+    "GET",
+    "/readyz",
+    holder.response(200, web_schemas.StateAnswer),
+    holder.alt_response(503, schema=web_schemas.StateAnswer),
+)
+def tell_readiness() -> Any:
+    """Whether there is an epoch to evaluate under."""
+    if any(_service().is_serving(epoch) for epoch in _service().keyring().epochs()):
+        return {"state": "ready"}
+    return Response(json.dumps({"state": "no epoch"}), status=503, mimetype="application/json")
+
+
+@_operation(
+    "GET",
+    "/metrics",
+    holder.doc(responses={"200": {"description": "Counts", "content": {"text/plain": {"schema": {"type": "string"}}}}}),
+)
+def tell_metrics() -> Response:
+    """Counts in the Prometheus text format, without any name."""
+    service = _service()
+    with service.database.reading() as connection:
+        totals = store.count_totals(connection)
+    served = sum(service.is_serving(epoch) for epoch in service.keyring().epochs())
+    lines = [
+        "# TYPE keyholder_evaluations_total counter",
+        f"keyholder_evaluations_total {totals['evaluations']}",
+        "# TYPE keyholder_members gauge",
+        f"keyholder_members {totals['members']}",
+        "# TYPE keyholder_statements_total counter",
+        f"keyholder_statements_total {totals['statements']}",
+        "# TYPE keyholder_epochs_served gauge",
+        f"keyholder_epochs_served {served}",
+    ]
+    return Response("\n".join(lines) + "\n", mimetype="text/plain")
+
+
+def _read_json() -> Any:
+    try:
+        return json.loads(request.get_data().decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise BadRequestError("the body is not JSON") from None

@@ -1,0 +1,163 @@
+"""The shapes that the key holder's HTTP interface takes and gives (marshmallow), to read them and to describe them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+
+_MAX_INDEX = 65_535
+_MAX_QUORUM = 64
+
+
+class BoundedInteger(fields.Integer):
+    """A whole number from 1 to 65535, written in at most five ASCII digits: int() alone takes `1_0` and 5000 digits."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        return read_integer(value)
+
+
+class Quorum(fields.Field[tuple[int, ...]]):
+    """Holders' indices with commas between, such as `1,3`."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        parts = value.split(",", _MAX_QUORUM) if isinstance(value, str) else []
+        if not 1 <= len(parts) <= _MAX_QUORUM:
+            raise ValidationError("1 to 64 indices with commas between are wanted")
+        return tuple(read_integer(part) for part in parts)
+
+
+def read_integer(value: Any) -> int:
+    """The number of a text of one to five digits, 1 to 65535. Raises ValidationError."""
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,5}", value, re.ASCII):
+        raise ValidationError("a whole number of at most five digits is wanted")
+    if not 1 <= int(value) <= _MAX_INDEX:
+        raise ValidationError(f"a whole number from 1 to {_MAX_INDEX} is wanted")
+    return int(value)
+
+
+class StrictSchema(Schema):
+    """Refuses unknown fields."""
+
+    class Meta:
+        """Unknown fields are errors."""
+
+        unknown = RAISE
+
+
+class EvaluationQuery(StrictSchema):
+    """What is wanted of an evaluation."""
+
+    epoch = BoundedInteger(required=True, metadata={"description": "The key epoch"})
+    quorum = Quorum(
+        required=True,
+        metadata={"type": "string", "description": "The t holders' indices, with commas between", "example": "1,3"},
+    )
+    proof = fields.String(
+        load_default="no",
+        validate=validate.OneOf(("yes", "no")),
+        metadata={"description": "Whether a proof (RFC 9497, mode 1, 64 bytes) is wanted in Evaluation-Proof"},
+    )
+
+
+class EvaluationHeaders(Schema):
+    """What identifies a request, so that it is charged once."""
+
+    idempotency_key = fields.String(required=True, data_key="Idempotency-Key", metadata={"maxLength": 128})
+
+
+class SignatureOfRegistrar(StrictSchema):
+    """One signature of a DSSE envelope."""
+
+    keyid = fields.String(required=True)
+    sig = fields.String(required=True)
+
+
+class EnvelopeDocument(StrictSchema):
+    """A DSSE envelope."""
+
+    payloadType = fields.String(required=True)  # noqa: N815 - the name in DSSE
+    payload = fields.String(required=True)
+    signatures = fields.List(fields.Nested(SignatureOfRegistrar), required=True)
+
+
+class StatementAnswer(Schema):
+    """A statement taken in."""
+
+    type = fields.String()
+    subject = fields.String()
+    sequence = fields.Integer()
+    state = fields.String(metadata={"enum": ["stored", "known"]})
+
+
+class HolderDocument(Schema):
+    """A holder of an epoch."""
+
+    index = fields.Integer()
+    holder_id = fields.String()
+    url = fields.String()
+    commitment = fields.String(metadata={"description": "Base64 of 32 bytes"})
+    verify_key = fields.String(metadata={"description": "Base64 of 32 bytes, Ed25519"})
+
+
+class EpochDocument(Schema):
+    """An epoch that the registrars state, with their statement."""
+
+    epoch = fields.Integer()
+    state = fields.String()
+    threshold = fields.Integer()
+    public_key = fields.String(metadata={"description": "Base64 of 32 bytes"})
+    normalisation = fields.String()
+    holders = fields.List(fields.Nested(HolderDocument))
+    served = fields.Boolean(metadata={"description": "Whether this holder evaluates under it"})
+    statement = fields.Nested(EnvelopeDocument)
+
+
+class EpochsAnswer(Schema):
+    """The epochs known to this holder."""
+
+    holder_id = fields.String()
+    epochs = fields.List(fields.Nested(EpochDocument))
+
+
+class GrantDocument(Schema):
+    """A dated extra."""
+
+    evaluations = fields.Integer()
+    used = fields.Integer()
+    ends_at = fields.String()
+
+
+class StandingDocument(Schema):
+    """The standing budget of 30 days."""
+
+    evaluations = fields.Integer()
+    used = fields.Integer()
+    renews_at = fields.String()
+
+
+class BudgetAnswer(Schema):
+    """A member's budget at this holder."""
+
+    member_id = fields.String()
+    remaining = fields.Integer()
+    renews_at = fields.String()
+    standing = fields.Nested(StandingDocument)
+    grants = fields.List(fields.Nested(GrantDocument))
+
+
+class StateAnswer(Schema):
+    """Whether the service is there."""
+
+    state = fields.String()
+
+
+class ProblemDocument(Schema):
+    """Problem details (RFC 9457)."""
+
+    type = fields.String()
+    title = fields.String()
+    status = fields.Integer()
+    detail = fields.String()
