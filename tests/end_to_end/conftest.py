@@ -1,0 +1,56 @@
+"""One running taskforce for each kind of database, shared by the tests of this folder: three banks, their uploads."""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from exchange.demo import Story, generate_story
+from tests.sandbox_process import RunningSandbox, sandbox_process
+
+BANKS = ("a", "b", "c")
+
+
+@dataclass(frozen=True)
+class Taskforce:
+    """A sandbox in which every bank has uploaded its file of `story`."""
+
+    sandbox: RunningSandbox
+    story: Story
+    files: dict[str, Path]
+    database_url: str
+
+
+def write_upload(path: Path, rows: list[tuple[str, str, str]]) -> Path:
+    """A CSV of (type, value, reason) rows."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("indicator_type", "value", "reason", "first_seen", "source_ref"))
+        writer.writerows(
+            (kind, value, reason, "", f"case-{number}") for number, (kind, value, reason) in enumerate(rows)
+        )
+    return path
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def taskforce(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
+    """The taskforce on each kind of database."""
+    folder = tmp_path_factory.mktemp("taskforce")
+    options: tuple[str, ...] = ()
+    url = f"sqlite:///{folder / 'sandbox' / 'exchange' / 'exchange.db'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgresql").url()
+        options = ("--database-url", url)
+    story = generate_story(random.Random(20261122), private=150)
+    files = {bank: write_upload(folder / f"{bank}.csv", story.rows[bank]) for bank in BANKS}
+    with sandbox_process(folder / "sandbox", "--banks", ",".join(BANKS), *options) as sandbox:
+        for bank in BANKS:
+            done = sandbox.member(bank, "submit", str(files[bank]))
+            assert done.status == 0, (done.document, done.said)
+            assert done.document["accepted"] == len(story.rows[bank])
+        yield Taskforce(sandbox, story, files, url)

@@ -1,0 +1,149 @@
+"""The main job with real programs: upload, overlap, hits, log; and what an attacker or a crash does to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+
+from tests.acceptance import flipped
+from tests.end_to_end.conftest import BANKS, Taskforce, write_upload
+from tests.sandbox_process import run
+
+pytestmark = [pytest.mark.xdist_group("taskforce"), pytest.mark.timeout(600)]
+
+
+def _values(taskforce: Taskforce, bank: str) -> set[str]:
+    done = taskforce.sandbox.member(bank, "hits")
+    assert done.status == 0, done.document
+    return {
+        "person" if hit["indicator_type"] == "person" else value
+        for hit in done.document["hits"]
+        for value in hit["values"]
+    }
+
+
+def test_each_bank_is_told_its_overlaps_and_nothing_else(taskforce: Taskforce) -> None:
+    for bank in BANKS:
+        assert _values(taskforce, bank) == taskforce.story.expected[bank]
+
+
+def test_a_hit_names_nobody_and_gives_a_band(taskforce: Taskforce) -> None:
+    hits = taskforce.sandbox.member("a", "hits").document["hits"]
+    by_type = {hit["indicator_type"]: hit for hit in hits}
+    assert by_type["wallet"]["institutions"] == "2-4"
+    assert by_type["bank_account"]["institutions"] == "1"
+    fields = {"hit_id", "indicator_type", "values", "source_refs", "institutions", "sectors", "themes"}
+    assert set(by_type["wallet"]) == fields | {"first_seen", "stage"}
+
+
+def test_the_same_file_again_changes_nothing(taskforce: Taskforce) -> None:
+    before = _values(taskforce, "b")
+    done = taskforce.sandbox.member("b", "submit", str(taskforce.files["b"]))
+    rows = len(taskforce.story.rows["b"])
+    assert done.status == 0
+    assert (done.document["accepted"], done.document["duplicates"], done.document["rows"]) == (0, rows, rows)
+    assert _values(taskforce, "b") == before
+
+
+def test_a_dry_run_contacts_nobody_and_shows_the_canonical_forms(taskforce: Taskforce, tmp_path: Path) -> None:
+    path = write_upload(tmp_path / "new.csv", [("bank_account", "20-00-00 55779911", "test")])
+    done = taskforce.sandbox.member("a", "submit", str(path), "--dry-run")
+    expected = [{"line": 2, "indicator_type": "bank_account", "canonical": "20000055779911"}]
+    assert done.document["normalised"] == expected
+    status = taskforce.sandbox.member("a", "submit", str(path)).document
+    assert status["accepted"] == 1
+
+
+def test_bad_rows_are_named_by_line_and_the_good_ones_kept(taskforce: Taskforce, tmp_path: Path) -> None:
+    rows = [("phone", "+44 7700 900123", "good"), ("phone", "call me", "bad"), ("passport", "123456789", "unknown")]
+    done = taskforce.sandbox.member("c", "submit", str(write_upload(tmp_path / "mixed.csv", rows)))
+    assert done.status == 0
+    assert done.document["accepted"] == 1
+    assert [row["line"] for row in done.document["rejected"]] == [3, 4]
+    assert Path(done.document["rejected_file"]).is_file()
+
+
+def test_a_file_in_another_encoding_is_refused_as_a_whole(taskforce: Taskforce, tmp_path: Path) -> None:
+    path = tmp_path / "latin.csv"
+    path.write_bytes("indicator_type,value\nperson,José Müller|1970-01-01\n".encode("cp1252"))
+    done = taskforce.sandbox.member("a", "submit", str(path))
+    assert done.status == 1
+    assert "UTF-8" in done.document["error"]["detail"]
+
+
+def test_the_log_verifies_for_every_bank(taskforce: Taskforce) -> None:
+    for bank in BANKS:
+        done = taskforce.sandbox.member(bank, "log", "verify")
+        assert done.status == 0, done.document
+        assert done.document["verified"] is True
+        assert done.document["entries"] > 0
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("log_entries", "view"), ("log_entries", "salt"), ("log_entries", "entry"), ("log_leaves", "entry")],
+)
+def test_an_operator_who_changes_one_byte_is_caught_and_the_entry_named(
+    taskforce: Taskforce, table: str, column: str
+) -> None:
+    assert taskforce.sandbox.member("a", "log", "verify").status == 0
+    engine = sqlalchemy.create_engine(taskforce.database_url)
+    query = "SELECT entry_id, idx FROM log_numbers WHERE member_id = 'a' ORDER BY number DESC LIMIT 1"
+    with engine.begin() as connection:
+        entry_id, index = connection.execute(sqlalchemy.text(query)).one()
+    key, value = ("idx", index) if table == "log_leaves" else ("entry_id", entry_id)
+    with flipped(engine, table, column, key, value):
+        done = taskforce.sandbox.member("a", "log", "verify")
+    engine.dispose()
+    assert done.status == 1
+    assert done.document["error"]["entry"]["index"] == index
+    assert taskforce.sandbox.member("a", "log", "verify").status == 0
+
+
+def test_no_identifier_lies_at_the_exchange_or_a_holder(taskforce: Taskforce) -> None:
+    needles = {value.encode() for rows in taskforce.story.rows.values() for _, value, _ in rows}
+    needles |= {v.encode() for values in taskforce.story.expected.values() for v in values if v != "person"}
+    folder = taskforce.sandbox.folder
+    files = [path for part in ("exchange", "holders", "logs") for path in (folder / part).rglob("*") if path.is_file()]
+    if taskforce.database_url.startswith("postgresql"):
+        data = Path(taskforce.database_url.partition("host=")[2])
+        files += [path for path in data.rglob("*") if path.is_file()]
+    assert len(files) > 10
+    for path in files:
+        content = path.read_bytes()
+        assert not [needle for needle in needles if needle in content], path
+    assert any(needle in taskforce.files["a"].read_bytes() for needle in needles)
+
+
+def test_a_member_cannot_use_another_members_home_without_its_passphrase(taskforce: Taskforce) -> None:
+    done = run("member", "--home", taskforce.sandbox.home("a"), "--as", "nobody", "hits")
+    assert done.status in (1, 2)
+    assert "hits" not in done.document
+
+
+def test_an_exchange_that_was_killed_comes_back_with_everything(taskforce: Taskforce) -> None:
+    old = taskforce.sandbox.pids()["exchange"]
+    os.kill(old, signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while taskforce.sandbox.pids()["exchange"] == old:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert _values(taskforce, "c") == taskforce.story.expected["c"]
+
+
+def test_a_key_holder_that_is_down_is_survived(taskforce: Taskforce, tmp_path: Path) -> None:
+    rows = [("wallet", f"0x{number:040x}", "new") for number in range(1, 301)]
+    path = write_upload(tmp_path / "wallets.csv", rows)
+    pid = taskforce.sandbox.pids()["holder-2"]
+    os.killpg(pid, signal.SIGSTOP)
+    try:
+        done = taskforce.sandbox.member("b", "submit", str(path))
+    finally:
+        os.killpg(pid, signal.SIGCONT)
+    assert done.status == 0, (done.document, done.said)
+    assert done.document["accepted"] == len(rows)
