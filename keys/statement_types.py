@@ -96,17 +96,17 @@ class MemberStatement:
             **_head_to_wire("member", self.sequence, self.issued_at),
             "member_id": self.member_id,
             "name": self.name,
-            "kind": self.kind.value,
-            "sector": self.sector.value,
-            "state": self.state.value,
+            "kind": str(self.kind),
+            "sector": str(self.sector),
+            "state": str(self.state),
             "declared_book": self.declared_book,
             "encryption_key": to_base64(self.encryption_key),
             "representatives": [
                 {
                     "representative_id": person.representative_id,
                     "public_key": to_base64(person.public_key),
-                    "roles": sorted(role.value for role in person.roles),
-                    "state": person.state.value,
+                    "roles": sorted(str(role) for role in person.roles),
+                    "state": str(person.state),
                 }
                 for person in self.representatives
             ],
@@ -133,10 +133,10 @@ class GroupStatement:
             **_head_to_wire("group", self.sequence, self.issued_at),
             "group_id": self.group_id,
             "name": self.name,
-            "kind": self.kind.value,
+            "kind": str(self.kind),
             "objective": self.objective,
             "sunset": None if self.sunset is None else to_rfc3339(self.sunset),
-            "state": self.state.value,
+            "state": str(self.state),
             "members": sorted(self.members),
         }
 
@@ -180,7 +180,7 @@ class EpochStatement:
         return {
             **_head_to_wire("epoch", self.sequence, self.issued_at),
             "epoch": self.epoch,
-            "state": self.state.value,
+            "state": str(self.state),
             "threshold": self.threshold,
             "public_key": to_base64(self.public_key),
             "normalisation": self.normalisation,

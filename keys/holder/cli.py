@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from keys.custody import CustodyError, read_passphrase
@@ -42,6 +43,8 @@ from schemas.encoding import to_base64, to_rfc3339
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _MAX_EVALUATIONS = 10**12
 _FAILURES = (HomeError, CustodyError, StatementError, RefusedError, DatabaseUnfitError, SQLAlchemyError, OSError)
+
+log = structlog.get_logger("keyholder")
 
 
 @dataclass
@@ -174,7 +177,6 @@ def serve(invocation: Invocation, host: str, port: int | None, workers: int, thr
     settings = open_settings(config, _passphrase(config))
     with _database(config) as database:
         HolderService(settings, database, _now).check_shares()
-    configure_logs()
     HolderServer(settings, host=host, port=port or port_of(config.url), workers=workers, threads=threads).run()
 
 
@@ -202,6 +204,8 @@ def allow(invocation: Invocation, members: tuple[str, ...], evaluations: int | N
             for member_id in members:
                 store.allow_member(connection, member_id, evaluations, _now())
         described = [_describe_member(config, database, member_id) for member_id in members]
+    for one in described:
+        log.info("member allowed", member_id=one["member_id"], evaluations=one["standing"])
     lines = "\n".join(f"{one['member_id']}: {one['standing']} evaluations per 30 days" for one in described)
     invocation.tell({"members": described}, lines)
 
@@ -230,6 +234,8 @@ def grant(invocation: Invocation, members: tuple[str, ...], evaluations: int, un
             for member_id in members:
                 store.add_grant(connection, member_id, evaluations, ends_at, now)
         described = [_describe_member(config, database, member_id) for member_id in members]
+    for member_id in members:
+        log.info("grant given", member_id=member_id, evaluations=evaluations, ends_at=to_rfc3339(ends_at))
     lines = "\n".join(f"{one['member_id']}: {one['remaining']} evaluations remain" for one in described)
     invocation.tell({"members": described}, lines)
 
@@ -266,6 +272,7 @@ def status(invocation: Invocation) -> None:
 def main() -> None:
     """The program: click's commands with our exit codes and errors."""
     as_json = "--json" in sys.argv[1:]
+    configure_logs()
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as stop:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from flask import Flask, Response
+from flask import Flask, Response, g
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
@@ -62,6 +62,7 @@ def register_problems(app: Flask, clock: Callable[[], datetime]) -> None:
     """Answer every exception with a problem document."""
 
     def budget(error: BudgetExhaustedError) -> Response:
+        log.info("evaluation refused", reason="budget-exhausted", evaluations=error.wanted, **_member())
         answer = problem(
             "budget-exhausted",
             "Budget exhausted",
@@ -94,6 +95,12 @@ def http_problem(error: HTTPException) -> Response:
     return problem(title.lower().replace(" ", "-"), title, status, error.description or title, **fields)
 
 
+def _member() -> dict[str, str]:
+    """The member, once its signature is verified."""
+    caller = g.get("caller")
+    return {} if caller is None else {"member_id": caller.member_id}
+
+
 def _signature(error: RequestSignatureError) -> Response:
     log.info("request refused", reason=error.reason)
     if error.reason == "unknown_key":
@@ -103,12 +110,13 @@ def _signature(error: RequestSignatureError) -> Response:
 
 
 def _refused(error: RefusedError) -> Response:
-    log.info("request refused", reason=error.reason)
+    log.info("request refused", reason=error.reason, **_member())
     title = error.reason.replace("-", " ").capitalize()
     return problem(error.reason, title, _REFUSALS[error.reason], str(error))
 
 
 def _element(error: InvalidElementError) -> Response:
+    log.info("evaluation refused", reason="bad-element", **_member())
     detail = "an element is no canonical encoding of a point of the group, or is the identity"
     return problem("bad-element", "Bad element", 400, detail, position=error.position)
 
