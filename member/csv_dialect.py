@@ -185,7 +185,9 @@ def _check_bytes(file: BinaryIO, path: Path) -> tuple[str, str]:
             return encoding, digest.hexdigest()
         digest.update(chunk)
         if "\0" in text:
-            raise nul_byte(None if sixteen else _position(path, offset + chunk.index(b"\0"))[0], head)
+            raise nul_byte(
+                None if sixteen else _position(path, offset + chunk.index(b"\0"))[0], b"" if sixteen else head
+            )
         if len(chunk) == _CHUNK and b"\n" not in chunk and b"\r" not in chunk:
             raise FileRefusedError(
                 f"line {_position(path, offset)[0]} is over a megabyte long", "wanted: one row a line"

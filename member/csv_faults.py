@@ -109,7 +109,7 @@ def missing_columns(found: Sequence[str], missing: Sequence[str]) -> FileRefused
     near = [
         f"{name} looks like {close[0]}"
         for name in found
-        if name and name not in COLUMNS and (close := difflib.get_close_matches(_spelt(name), missing, n=1, cutoff=0.6))
+        if name.lower() not in COLUMNS and (close := _nearest(_spelt(name), missing))
     ]
     named = ", ".join(name or "(unnamed)" for name in found[:40])
     hint = f" ({'; '.join(near)})" if near else ""
@@ -160,6 +160,10 @@ def bad_first_seen(text: str) -> str:
     if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         return f"there is no such day; {wanted}"
     return f"not a date; {wanted}"
+
+
+def _nearest(name: str, columns: Sequence[str]) -> list[str]:
+    return [column for column in columns if name in column.split("_")] or difflib.get_close_matches(name, columns, n=1)
 
 
 def _spelt(name: str) -> str:
