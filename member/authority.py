@@ -36,7 +36,7 @@ from member.vault.store import Vault
 
 _KIND = "statement"
 _STALE = "stale"
-_UNKNOWN_KEY = (401, 403)
+_UNAUTHENTICATED = 401
 _AWAITING = "the registrars have not signed this member's enrolment yet"
 _AWAITING_HINT = "ask the registrars; it takes effect as soon as enough of them have signed"
 
@@ -55,7 +55,7 @@ def refresh_keyring(root: Root, vault: Vault, exchange: ExchangeClient) -> Keyri
     try:
         offered = list(exchange.statements())
     except RefusedError as error:
-        if error.status in _UNKNOWN_KEY and not any(keyring.members()):
+        if error.status == _UNAUTHENTICATED and not any(keyring.members()):
             raise NotEnrolledError(_AWAITING, _AWAITING_HINT, slug="awaiting_registrars") from error
         raise
     _take_in(keyring, vault, offered)

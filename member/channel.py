@@ -59,12 +59,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the program takes from outside: the clock, sleeping, how long to try (seconds), and the way to a server."""
+    """What the program takes from outside: the clock, sleeping, the way to a server (None: the network), and how many
+    seconds to keep trying and to wait for one answer.
+    """
 
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
-    patience: float
     transport: Callable[[str], httpx.BaseTransport | None]
+    patience: float = 60.0
+    timeout: float = 60.0
 
 
 class Channel:
@@ -76,7 +79,7 @@ class Channel:
         self._around = surroundings
         self._client = httpx.Client(
             transport=surroundings.transport(self.base_url),
-            timeout=httpx.Timeout(60.0, connect=5.0),
+            timeout=httpx.Timeout(surroundings.timeout, connect=5.0),
             follow_redirects=False,
             headers={"User-Agent": "exchange-member"},
         )
@@ -107,16 +110,17 @@ class Channel:
         self, method: str, path: str, parameters: Mapping[str, str | int] | None, body: bytes, headers: dict[str, str]
     ) -> Answer:
         url = canonical_url(self.base_url + path + (f"?{urlencode(parameters, safe=',')}" if parameters else ""))
-        pause, waited = _FIRST_PAUSE, 0.0
+        pause, slept, started_at = _FIRST_PAUSE, 0.0, self._around.clock()
         while True:
             outcome = self._attempt(method, url, body, headers)
             if isinstance(outcome, Answer):
                 return outcome
             wait = pause if outcome.after is None else outcome.after
-            if not outcome.may_pass or waited + wait > self._around.patience:
+            spent = max(slept, (self._around.clock() - started_at).total_seconds())
+            if not outcome.may_pass or spent + wait > self._around.patience:
                 raise outcome.error
             self._around.sleep(wait)
-            waited, pause = waited + wait, min(pause * 2, _LONGEST_PAUSE)
+            slept, pause = slept + wait, min(pause * 2, _LONGEST_PAUSE)
 
     def _attempt(self, method: str, url: str, body: bytes, headers: dict[str, str]) -> Answer | _Failure:
         signed = self._sign(method, url, body, headers)

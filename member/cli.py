@@ -9,6 +9,7 @@ import click
 from member.commands.common import MemberGroup
 from member.commands.enrolment import init, join, status
 from member.commands.indicators import hits, submit, token
+from member.commands.log import log
 from member.commands.registrar import registrar
 from member.commands.representatives import representative
 from member.commands.settings import config
@@ -36,7 +37,7 @@ def cli(context: click.Context, home: Path | None, acting_as: str, as_json: bool
     session.set_out(home, acting_as, as_json=as_json)
 
 
-for command in (init, join, status, representative, token, submit, hits, vault, config, registrar):
+for command in (init, join, status, representative, token, submit, hits, log, vault, config, registrar):
     cli.add_command(command)
 
 

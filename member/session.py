@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -18,13 +19,12 @@ from member.home import Home
 from member.tokenise import Tokeniser
 from member.vault.store import Vault
 
-_PATIENCE_SECONDS = 60.0
-_HOLDER_PATIENCE_SECONDS = 1.0
+_HOLDER_TIMEOUT_SECONDS = 20.0
 
 
 def default_surroundings() -> Surroundings:
     """The real clock, real sleep and real network."""
-    return Surroundings(lambda: datetime.now(UTC), time.sleep, _PATIENCE_SECONDS, lambda url: None)
+    return Surroundings(lambda: datetime.now(UTC), time.sleep, lambda url: None)
 
 
 class Session:
@@ -85,9 +85,13 @@ class Session:
 
     def exchange_as(self, identity: Identity | None, url: str | None = None) -> ExchangeClient:
         """The exchange, asked under another identity, or under none."""
-        channel = Channel(url or self.home.exchange_url, identity, self.around)
+        return ExchangeClient(self.channel(url or self.home.exchange_url, identity))
+
+    def channel(self, url: str, identity: Identity | None) -> Channel:
+        """A way to a server, closed with the session."""
+        channel = Channel(url, identity, self.around)
         self._stack.callback(channel.close)
-        return ExchangeClient(channel)
+        return channel
 
     @cached_property
     def keyring(self) -> Keyring:
@@ -102,14 +106,9 @@ class Session:
         return current_epoch(self.keyring)
 
     def holders(self, epoch: EpochStatement) -> dict[int, HolderClient]:
-        """The key holders of an epoch, by index. One that is down is given up soon: others can answer."""
+        """The key holders of an epoch, by index. Trying again is the tokeniser's business: it knows whom else to ask."""
         if epoch.epoch not in self._holders:
-            around = Surroundings(
-                self.around.clock,
-                self.around.sleep,
-                min(self.around.patience, _HOLDER_PATIENCE_SECONDS),
-                self.around.transport,
-            )
+            around = replace(self.around, patience=0.0, timeout=_HOLDER_TIMEOUT_SECONDS)
             clients = connect_holders(epoch, self.unlocked.identity, around)
             for client in clients.values():
                 self._stack.callback(client.close)

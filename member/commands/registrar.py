@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from keys.ed25519 import SigningKey
 from keys.keyring import Root, StatementError
 from keys.statements import sign_statement
 from keys.urls import canonical_url
+from member import wire
 from member.access import REGISTRAR, lock_registrar, passphrase_of
 from member.authority import build_keyring, load_root
 from member.channel import Channel
 from member.commands.common import Shown, reporting
 from member.enrolment import check_id, pin_root
 from member.errors import FAILED, HomeError, MemberError, UsedWronglyError
-from member.exchange_client import ExchangeClient
 from member.home import Home, Registrar
 from member.registrar import approve, choose, push_to_holders, read_draft, read_proposals
 from member.session import Session
@@ -117,7 +118,7 @@ def approve_proposals(session: Session, proposal_ids: tuple[str, ...], everythin
     waiting = read_proposals(exchange)
     chosen = waiting if everything else choose(waiting, proposal_ids)
     signed = approve(exchange, chosen, root, identity)
-    holders = push_to_holders(exchange, root, lambda url, envelope: _hand_over(session, url, envelope))
+    holders = push_to_holders(exchange, root, _Couriers(session))
     behind = [each["holder_id"] for each in holders if each["problem"] is not None]
     document: dict[str, Any] = {"approved": signed, "holders": holders}
     if behind:
@@ -130,8 +131,17 @@ def approve_proposals(session: Session, proposal_ids: tuple[str, ...], everythin
     return Shown(document, "\n".join(lines) or "nothing waited", exit_code=FAILED if behind else 0)
 
 
-def _hand_over(session: Session, url: str, envelope: dict[str, Any]) -> None:
-    session.exchange_as(session.registrar, url).add_statement(envelope)
+class _Couriers:
+    """One connection to each server that takes statements; what it answers beyond yes or no is its own form."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._channels: dict[str, Channel] = {}
+
+    def __call__(self, url: str, envelope: dict[str, Any]) -> None:
+        if url not in self._channels:
+            self._channels[url] = self._session.channel(url, self._session.registrar)
+        self._channels[url].post(wire.STATEMENTS, msgspec.json.encode(envelope))
 
 
 @registrar.command("sign", epilog="Example: member registrar sign draft.json --to https://exchange.example")
@@ -147,9 +157,10 @@ def sign(session: Session, file: Path, urls: tuple[str, ...]) -> Shown:
     payload = read_draft(file, keyring, session.around.clock())
     envelope = sign_statement(payload, identity.key_id.removeprefix("registrar/"), identity.key)
     report: list[dict[str, Any]] = []
+    hand_over = _Couriers(session)
     for url in urls:
         try:
-            ExchangeClient(Channel(url, identity, session.around)).add_statement(envelope)
+            hand_over(url, envelope)
             report.append({"url": url, "problem": None})
         except MemberError as error:
             report.append({"url": url, "problem": error.detail})

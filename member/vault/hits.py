@@ -1,4 +1,4 @@
-"""Hits as they were last shown to this member, so that the log can be held against them."""
+"""Hits as they were last shown to this member: a hit's id leads to its token, and so to one's own row."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ class ShownHits:
         with self._vault.transaction():
             for hit_id, shown in hits:
                 self._vault.put(_KIND, hit_id.encode(), msgspec.json.encode(shown))
+
+    def find(self, hit_id: str) -> dict[str, Any] | None:
+        """A hit as last shown, its token in base64; None if it never was."""
+        payload = self._vault.get(_KIND, hit_id.encode())
+        found: dict[str, Any] | None = None if payload is None else msgspec.json.decode(payload)
+        return found
 
     def all(self) -> Iterator[dict[str, Any]]:
         """Every hit ever shown, in its latest form."""
