@@ -1,0 +1,297 @@
+"""Verifying the log: every disclosure made to or by this member is in it, once, unaltered, in a history that only
+grows.
+
+In order:
+1. All own entries are read and opened (member.log_chain), those that were waiting at the call when they have their
+   place.
+2. The checkpoint is signed by the log's key, no smaller than the one seen before, and its tree continues that
+   one's.
+3. Every entry is the leaf at its index, in tiles that lead to the checkpoint's root.
+4. Every receipt's entry is among them, unless it may still be waiting within the delay that the receipt grants.
+5. The hits that the exchange shows are those last disclosed in the log, no more, no less, no other. The first
+   fault is raised as a LogFault that names the entry. What the exchange never computed, no log can show.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import msgspec
+
+from member.exchange_client import Hit, LogPage
+from member.log_chain import HitFields, LogFault, OwnChain, OwnEntry, shown_fields
+from schemas.canonical import parse_canonical_json
+from schemas.encoding import from_base64, from_rfc3339
+from tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
+from tlog.entries import CHAIN_START, ENTRY_BYTES
+from tlog.notes import NoteError, VerifierKey
+from tlog.offline_proofs import format_offline_proof
+from tlog.proofs import prove_inclusion, tree_root
+from tlog.tiles import TileError, TileHashReader
+
+__all__ = ["LastSeen", "LogFault", "LogSource", "LogVerifier", "LoggedReceipt", "OwnEntry", "VerifiedLog"]
+
+LONGEST_WAIT = timedelta(seconds=60)
+HEADS_OVERDUE = timedelta(days=3)
+"""Without a day's head for so long the tail of the chain may have been cut; a member that never had one is not
+owed any.
+"""
+
+_WAIT_STEP_SECONDS = 0.25
+_PAGE = 500
+
+
+class LogSource(Protocol):
+    """Where the log is read from: member.exchange_client.ExchangeClient, or anything like it."""
+
+    def checkpoint(self) -> bytes:
+        """The checkpoint's note."""
+
+    def tile(self, path: str) -> bytes:
+        """A tile by its path after `tile/`."""
+
+    def log_page(self, after: int, limit: int = ...) -> LogPage:
+        """Own entries numbered above `after`."""
+
+    def hits(self) -> Iterable[Hit]:
+        """Every live hit."""
+
+
+@dataclass(frozen=True)
+class LastSeen:
+    """How far this member had verified before: the checkpoint's note, and its own chain."""
+
+    checkpoint_note: str | None = None
+    number: int = 0
+    chain_head: bytes = CHAIN_START
+
+
+@dataclass(frozen=True)
+class LoggedReceipt:
+    """What a receipt promises of the log: this entry for this event, at the latest `maximum_merge_delay` after the
+    commit.
+    """
+
+    event_id: str
+    entry: bytes
+    committed_at: datetime
+    maximum_merge_delay: timedelta
+
+    @classmethod
+    def from_payload(cls, payload: bytes) -> LoggedReceipt:
+        """From the signed bytes of a receipt whose signature has been verified. ValueError for another form."""
+        body = parse_canonical_json(payload)
+        try:
+            delay = timedelta(seconds=int(body["maximum_merge_delay_seconds"]))
+            entry = from_base64(body["entry"], ENTRY_BYTES)
+            return cls(str(body["event_id"]), entry, from_rfc3339(body["committed_at"]), delay)
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise ValueError("not a receipt") from error
+
+
+@dataclass(frozen=True)
+class VerifiedLog:
+    """A log that stood up. `waiting` are own entries still without a place, `erased` the numbers without content;
+    where either is not empty, hits were compared as far as that leaves open. Store `seen` for the next time.
+    """
+
+    signed: SignedCheckpoint
+    entries: int
+    erased: tuple[int, ...]
+    waiting: tuple[str, ...]
+    receipts: int
+    hits: int
+    seen: LastSeen
+    tree: TileHashReader
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The verified checkpoint."""
+        return self.signed.checkpoint
+
+    def offline_proof(self, index: int) -> str:
+        """A tlog-proof of the leaf at an index, for anyone to verify without the log."""
+        proof = prove_inclusion(index, self.checkpoint.size, self.tree.read)
+        return format_offline_proof(index, proof, str(self.signed.note))
+
+
+class LogVerifier:
+    """Verifies one member's part of one log. `monotonic`, `sleep` and `now` stand in for the clock in tests."""
+
+    def __init__(
+        self,
+        source: LogSource,
+        *,
+        member_id: str,
+        origin: str,
+        log_key: VerifierKey,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._source = source
+        self._member_id = member_id
+        self._origin = origin
+        self._log_key = log_key
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._now = now
+
+    def verify(
+        self,
+        seen: LastSeen | None = None,
+        receipts: Iterable[LoggedReceipt] = (),
+        *,
+        with_hits: bool = True,
+        each: Callable[[OwnEntry], None] = lambda _: None,
+    ) -> VerifiedLog:
+        """Verify everything; `each` gets every own entry in turn, once it has been opened.
+
+        Raises LogFault for the first fault, and whatever the source raises when it cannot be reached.
+        """
+        seen = seen or LastSeen()
+        chain = OwnChain(self._member_id, seen.number, seen.chain_head)
+        pending = self._read_on(chain, each)
+        known = chain.number  # hits read from here on agree with this state, or with one disclosed later
+        hits = {hit.hit_id: shown_fields(msgspec.to_builtins(hit)) for hit in self._source.hits()} if with_hits else {}
+        waiting = self._wait(chain, pending, each)
+        if chain.number < seen.number:
+            raise LogFault("it was there before and is missing now", number=chain.number + 1)
+        signed, tree = self._open_tree(seen)
+        _check_inclusion(chain, tree)
+        checked = self._check_receipts(chain, receipts, waiting)
+        self._check_day_heads(chain)
+        if with_hits:
+            _check_hits(chain, hits, known, waiting)
+        next_seen = LastSeen(str(signed.note), chain.number, chain.heads[-1])
+        return VerifiedLog(
+            signed, chain.number, tuple(chain.erased), tuple(sorted(waiting)), checked, len(hits), next_seen, tree
+        )
+
+    def _read_on(self, chain: OwnChain, each: Callable[[OwnEntry], None]) -> set[str]:
+        """Take in all entries that have a place by now; the ids of those that had none when the reading began."""
+        pending: set[str] | None = None
+        while True:
+            page = self._source.log_page(chain.number, _PAGE)
+            if pending is None:
+                pending = set(page.pending)
+            for row in page.entries:
+                each(chain.add(row))
+            if page.next is None:
+                return pending - chain.entry_ids
+            if page.next != chain.number or not page.entries:
+                raise LogFault("the exchange's pages of entries do not follow one another", number=chain.number + 1)
+
+    def _wait(self, chain: OwnChain, pending: set[str], each: Callable[[OwnEntry], None]) -> set[str]:
+        """Read on until all that waited has a place, or LONGEST_WAIT is over; what waits still."""
+        deadline = self._monotonic() + LONGEST_WAIT.total_seconds()
+        still = self._read_on(chain, each)
+        wanted = (pending | still) - chain.entry_ids
+        while True:
+            lost = wanted - still - chain.entry_ids
+            if lost:
+                raise LogFault("it waited for its place and is gone", entry_id=min(lost))
+            wanted -= chain.entry_ids
+            left = deadline - self._monotonic()
+            if not wanted or left <= 0:
+                return wanted
+            self._sleep(min(_WAIT_STEP_SECONDS, left))
+            still = self._read_on(chain, each)
+
+    def _open_tree(self, seen: LastSeen) -> tuple[SignedCheckpoint, TileHashReader]:
+        """The present tree, known to continue the one seen before."""
+        signed = self._open_checkpoint(self._source.checkpoint(), "the checkpoint")
+        new = signed.checkpoint
+        try:
+            tree = TileHashReader(new.size, new.root, lambda path: self._source.tile(path.removeprefix("tile/")))
+            if seen.checkpoint_note is None:
+                return signed, tree
+            old = self._open_checkpoint(seen.checkpoint_note, "the checkpoint seen before").checkpoint
+            if new.size < old.size:
+                raise LogFault(f"the log has shrunk: {new.size} leaves, where {old.size} were seen before")
+            if tree_root(old.size, tree.read) != old.root:
+                raise LogFault(f"the log was forked: its first {old.size} leaves are others than those seen before")
+        except TileError as error:
+            raise LogFault(f"a tile is wrong: {error}") from error
+        return signed, tree
+
+    def _open_checkpoint(self, note: bytes | str, name: str) -> SignedCheckpoint:
+        try:
+            return open_checkpoint(note, self._origin, [self._log_key])
+        except NoteError as error:
+            raise LogFault(f"{name} is not one of this log: {error}") from error
+
+    def _check_receipts(self, chain: OwnChain, receipts: Iterable[LoggedReceipt], waiting: set[str]) -> int:
+        checked = 0
+        for receipt in receipts:
+            entry = chain.entry_by_event.get(receipt.event_id)
+            if entry is not None and entry != receipt.entry:
+                place = next(place for place in chain.places if place.event_id == receipt.event_id)
+                raise LogFault(
+                    "it is another than the receipt promises",
+                    number=place.number,
+                    event_id=place.event_id,
+                    index=place.index,
+                    entry_id=place.entry_id,
+                )
+            overdue = self._now() > receipt.committed_at + receipt.maximum_merge_delay
+            if entry is None and (overdue or not waiting):
+                raise LogFault("a receipt promises it, and it is not in the log", event_id=receipt.event_id)
+            checked += 1
+        return checked
+
+    def _check_day_heads(self, chain: OwnChain) -> None:
+        if chain.last_day is not None and self._now().date() - chain.last_day > HEADS_OVERDUE:
+            raise LogFault(
+                f"no head of a day since {chain.last_day.isoformat()}: later entries may be withheld",
+                number=chain.number + 1,
+            )
+
+
+def _check_inclusion(chain: OwnChain, tree: TileHashReader) -> None:
+    for place in chain.places:
+        where: dict[str, Any] = {
+            "number": place.number,
+            "event_id": place.event_id,
+            "index": place.index,
+            "entry_id": place.entry_id,
+        }
+        if place.index >= tree.size:
+            raise LogFault(f"its index lies outside the tree of {tree.size} leaves", **where)
+        try:
+            is_there = tree.leaf(place.index) == place.leaf
+        except TileError as error:
+            raise LogFault(f"a tile is wrong: {error}", **where) from error
+        if not is_there:
+            raise LogFault("the tree has another leaf at its index", **where)
+
+
+def _check_hits(chain: OwnChain, hits: dict[str, HitFields], known: int, waiting: set[str]) -> None:
+    """Each hit is shown as the log has it: as of entry `known`, or as disclosed since (the exchange goes on while
+    we read).
+
+    An erased or waiting entry may hold a newer state than the one found, and then nothing can be said against the
+    exchange.
+    """
+    for hit_id in sorted(hits.keys() | chain.hit_states.keys()):
+        states = chain.hit_states.get(hit_id, [])
+        before = [state for state in states if state[0] <= known][-1:] or [(0, None)]
+        possible = before + [state for state in states if state[0] > known]
+        shown = hits.get(hit_id)
+        if any(fields == shown for _, fields in possible):
+            continue
+        last = possible[-1][0]
+        if waiting or any(number > last for number in chain.erased):
+            continue
+        place = chain.places[last - 1] if last else None
+        what = "was never disclosed in it" if place is None else "differs from what it last disclosed"
+        raise LogFault(
+            f"the exchange shows hit {hit_id} in a state that {what}",
+            number=place.number if place else None,
+            event_id=place.event_id if place else None,
+            index=place.index if place else None,
+        )
