@@ -1,7 +1,8 @@
 """Tokenising: what the member and a key holder pay beside bare libsodium calls, and what the second core is worth.
 
 Prints one JSON line a figure. Costs per core are processor time of the thread that does the work, so that a shared
-machine does not disturb them; the figure for both cores is elapsed time. References are measured in the same rounds.
+machine does not disturb them. The figure for both cores is elapsed time, beside the same work confined to one core: on
+a machine with other work it says little. References are measured in the same rounds.
 
 The holders of this bench have shares chosen so that their scaled keys are 1: they answer at once with what they were
 asked, and prove it. The member does all of its work on these answers, and hardly anything else runs.
@@ -16,6 +17,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import repeat
 
 from keys import group, libsodium, oprf, threshold
@@ -37,7 +39,7 @@ class MirrorHolder:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rows", type=int, default=20_000, help="rows of a batch")
-    arguments.add_argument("--rounds", type=int, default=5, help="the median of so many rounds counts")
+    arguments.add_argument("--rounds", type=int, default=3, help="the median of so many rounds counts")
     options = arguments.parse_args()
     report_member_side(options.rows, options.rounds)
     report_holder_side(options.rows, options.rounds)
@@ -47,7 +49,7 @@ def main() -> None:
 def report_member_side(rows: int, rounds: int) -> None:
     tokeniser = build_tokeniser()
     inputs = build_inputs(rows)
-    measured = [(cpu_seconds(lambda: tokeniser.tokenise(inputs)) / rows, bare_row_seconds(rows)) for _ in range(rounds)]
+    measured = [beside(lambda: tokeniser.tokenise(inputs), rows, bare_row_seconds) for _ in range(rounds)]
     name = "tokenise, member side, per core"
     report(name, "rows/s", "bare libsodium: one hash to group, two scalar multiplications", measured)
 
@@ -56,22 +58,45 @@ def report_holder_side(rows: int, rounds: int) -> None:
     key = group.random_scalar()
     elements = oprf.blind_batch(build_inputs(rows)).elements
     measured = [
-        (cpu_seconds(lambda: threshold.evaluate_batch(key, elements)) / rows, bare_multiplication_seconds(rows))
+        beside(lambda: threshold.evaluate_batch(key, elements), rows, bare_multiplication_seconds)
         for _ in range(rounds)
     ]
     name = "evaluate, holder side, per core"
     report(name, "elements/s", "bare libsodium: one scalar multiplication", measured)
 
 
+def beside(work: Callable[[], object], rows: int, bare: Callable[[], float]) -> tuple[float, float]:
+    """Seconds a row of `work`, and of the bare calls just before and just after it."""
+    before = bare()
+    ours = cpu_seconds(work) / rows
+    return ours, (before + bare()) / 2
+
+
 def report_both_cores(rows: int, rounds: int) -> None:
-    batches = [build_inputs(rows)] * 4
-    measured = [(bulk_seconds(batches, 2) / (4 * rows), bulk_seconds(batches, 1) / (4 * rows)) for _ in range(rounds)]
-    report("tokenise in bulk, both cores", "rows/s", "one batch in flight, one core", measured)
+    batches = [build_inputs(rows // 4)] * 4
+    done = rows // 4 * 4
+    measured = []
+    for _ in range(rounds):
+        both = bulk_seconds(batches)
+        with one_core():
+            measured.append((both / done, bulk_seconds(batches) / done))
+    report("tokenise in bulk, both cores", "rows/s", "the same, confined to one core", measured)
 
 
-def bulk_seconds(batches: list[list[bytes]], in_flight: int) -> float:
+def bulk_seconds(batches: list[list[bytes]]) -> float:
     tokeniser = build_tokeniser()
-    return elapsed_seconds(lambda: drain(tokeniser.tokenise_batches(batches, in_flight=in_flight)))
+    return elapsed_seconds(lambda: drain(tokeniser.tokenise_batches(batches)))
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Confines this thread, and those that it starts, to one core."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def report(name: str, unit: str, reference: str, measured: list[tuple[float, float]]) -> None:
@@ -107,15 +132,15 @@ def build_inputs(rows: int) -> list[bytes]:
     return [b"n1|bank_account|%014d" % row for row in range(rows)]
 
 
-def bare_row_seconds(rows: int) -> float:
-    return bare_call_seconds("crypto_core_ristretto255_from_hash", rows) + 2 * bare_multiplication_seconds(rows)
+def bare_row_seconds() -> float:
+    return bare_call_seconds("crypto_core_ristretto255_from_hash") + 2 * bare_multiplication_seconds()
 
 
-def bare_multiplication_seconds(calls: int) -> float:
-    return bare_call_seconds("crypto_scalarmult_ristretto255", calls)
+def bare_multiplication_seconds() -> float:
+    return bare_call_seconds("crypto_scalarmult_ristretto255")
 
 
-def bare_call_seconds(name: str, calls: int) -> float:
+def bare_call_seconds(name: str, calls: int = 5_000) -> float:
     """Processor seconds of one call, made over and over on the same operands by the tightest loop Python has."""
     function = getattr(libsodium.load(), name)
     result = ctypes.create_string_buffer(group.ELEMENT_BYTES)
