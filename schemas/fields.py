@@ -10,6 +10,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
+from schemas.encoding import from_base64, from_rfc3339
+
 IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 MAX_INTEGER = 2**53 - 1
 """The largest integer that every JSON reader holds exactly (RFC 8259 section 6)."""
@@ -55,3 +57,66 @@ class BoundedInteger(fields.Integer):
 def code_of(codes: type[StrEnum], **rest: Any) -> fields.String:
     """A field that takes one of the codes of a list."""
     return fields.String(validate=validate.OneOf([code.value for code in codes]), **rest)
+
+
+class RepresentativeId(fields.String):
+    """`<member>/<name>`, both identifiers."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        parts = text.split("/")
+        if len(parts) != 2 or not all(IDENTIFIER.fullmatch(part) for part in parts):
+            raise ValidationError("<member>/<name> is wanted, each of a-z, 0-9, - and _")
+        return text
+
+
+class Base64(fields.String):
+    """So many bytes in canonical base64, given as bytes."""
+
+    def __init__(self, length: int, **rest: Any) -> None:
+        super().__init__(metadata={"description": f"base64, {length} bytes"}, **rest)
+        self._length = length
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return from_base64(text, self._length)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
+
+class QueryText(fields.String):
+    """A query parameter that matches a pattern as a whole."""
+
+    def __init__(self, pattern: str, **rest: Any) -> None:
+        super().__init__(validate=validate.Regexp(rf"(?:{pattern})\Z", re.ASCII), **rest)
+
+
+class QueryInteger(fields.Integer):
+    """A query parameter in plain decimal, at most nine digits, within bounds."""
+
+    def __init__(self, least: int, most: int, **rest: Any) -> None:
+        super().__init__(validate=validate.Range(least, most), **rest)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if not isinstance(value, str) or not re.fullmatch(r"0|[1-9][0-9]{0,8}", value, re.ASCII):
+            raise ValidationError("a whole number is wanted")
+        return int(value)
+
+
+class Cursor(QueryInteger):
+    """A cursor that is a number."""
+
+    def __init__(self, **rest: Any) -> None:
+        super().__init__(0, 999_999_999, **rest)
+
+
+class Moment(fields.String):
+    """An RFC 3339 time in UTC, or a day (its first moment); given as an aware time."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return from_rfc3339(f"{text}T00:00:00Z" if len(text) == 10 else text)
+        except ValueError as error:
+            raise ValidationError("2026-11-22T10:00:00Z or 2026-11-22 is wanted") from error

@@ -8,6 +8,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from schemas.encoding import to_base64, to_rfc3339
+from schemas.fields import Moment, QueryInteger, QueryText
 from schemas.terms import HitStage, IndicatorType, InstitutionBand
 
 
@@ -42,3 +43,14 @@ class HitsPageSchema(Schema):
     hits = fields.List(fields.Nested(HitSchema), required=True)
     next = fields.String(required=True, allow_none=True)
     event_id = fields.UUID(required=True)
+
+
+LARGEST_PAGE = 1000
+
+
+class HitsQuery(Schema):
+    """Which hits, and where to go on."""
+
+    since = Moment(load_default=None)
+    cursor = QueryText(r"[0-9a-f-]{36}", load_default=None)
+    limit = QueryInteger(1, LARGEST_PAGE, load_default=200)

@@ -153,7 +153,7 @@ def iterate_keys_of_submissions(session: Session, submission_ids: Sequence[str])
     """
     for model in (RecentIndicator, Indicator):
         wanted = select(model.token, model.group_id, model.member_id).where(model.submission_id.in_(submission_ids))
-        yield from (row.tuple() for row in session.execute(wanted))
+        yield from ((row.token, row.group_id, row.member_id) for row in session.execute(wanted))
 
 
 def count_recent(session: Session) -> int:

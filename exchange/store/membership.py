@@ -183,7 +183,7 @@ def load_authority(session: Session, now: datetime) -> Authority:
 def usable_epochs(session: Session) -> dict[int, str]:
     """Normalisation version by epoch, for the epochs in which rows may be submitted."""
     found = select(KeyEpoch.epoch, KeyEpoch.normalisation).where(KeyEpoch.state.in_(("current", "retiring")))
-    return dict(row.tuple() for row in session.execute(found))
+    return {row.epoch: row.normalisation for row in session.execute(found)}
 
 
 def current_epoch(session: Session) -> int | None:

@@ -21,7 +21,7 @@ def insert_ignoring(session: Session, model: type[Base], rows: Sequence[Mapping[
 
 def run_counted(session: Session, statement: Any, values: Any = None) -> int:
     """Run an INSERT, UPDATE or DELETE of Core; how many rows it changed."""
-    result = session.connection().execute(statement, values)
+    result = session.connection().execute(statement, values, execution_options={"preserve_rowcount": True})
     return result.rowcount
 
 

@@ -1,0 +1,130 @@
+"""Settings of one exchange: HOME/config.toml, then the environment (EXCHANGE_*), which wins. Frozen once loaded.
+
+Nothing secret is kept in a file but in custody; a missing secret stops the start and is named. The database's URL may
+carry a password, so it is not shown.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from keys.custody import CustodyError, read_passphrase, read_secret, write_private_file
+from keys.signing import SigningKey
+from keys.statements import Root
+from tlog.notes import NoteSigner
+
+PASSPHRASE_VARIABLE = "EXCHANGE_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
+LOG_KEY_PURPOSE = "log signing key"
+RECEIPT_KEY_PURPOSE = "receipt key"
+_CONFIGURED = ("exchange_id", "url", "database_url", "log_origin", "log_vkey", "tick_seconds", "passphrase_file")
+
+
+class SettingsError(Exception):
+    """The exchange cannot start as it is set up; the message names what is missing or wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the web application, the worker and the commands are told. `tick_seconds` is the log's tick."""
+
+    home: Path
+    exchange_id: str
+    url: str
+    log_origin: str
+    log_vkey: str
+    root: Root
+    database_url: str = field(repr=False)
+    tick_seconds: int = 60
+    passphrase_file: Path | None = field(default=None, repr=False)
+
+    @property
+    def head_file(self) -> Path:
+        """Where the last signed head of the log is kept, outside the database."""
+        return self.home / "head" / "signed-head"
+
+    @property
+    def merge_delay_seconds(self) -> int:
+        """How long a committed entry may take to be in the published tree; part of every receipt."""
+        return 2 * self.tick_seconds + 60
+
+
+def config_file(home: Path) -> Path:
+    """Where the configuration lies."""
+    return home / "config.toml"
+
+
+def load_settings(home: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of the exchange at `home`. Raises SettingsError."""
+    found = _read_config(config_file(home))
+    for name in _CONFIGURED:
+        if environ.get(f"EXCHANGE_{name.upper()}"):
+            found[name] = environ[f"EXCHANGE_{name.upper()}"]
+    try:
+        passphrase_file = found.get("passphrase_file")
+        return Settings(
+            home=home,
+            exchange_id=found["exchange_id"],
+            url=found["url"].rstrip("/"),
+            log_origin=found["log_origin"],
+            log_vkey=found["log_vkey"],
+            root=Root.load(home / "registrars.json"),
+            database_url=found["database_url"],
+            tick_seconds=_tick_of(found.get("tick_seconds", 60)),
+            passphrase_file=Path(passphrase_file) if passphrase_file else None,
+        )
+    except KeyError as error:
+        raise SettingsError(f"{error.args[0]} is missing: set it in {config_file(home)}") from None
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def write_config(home: Path, values: Mapping[str, Any]) -> None:
+    """Write HOME/config.toml, readable by its owner alone. A TOML basic string is written like a JSON one."""
+    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items() if value is not None]
+    write_private_file(config_file(home), "\n".join([*lines, ""]).encode())
+
+
+def load_log_signer(settings: Settings, environ: Mapping[str, str] = os.environ) -> NoteSigner:
+    """The key that signs the log's checkpoints; the worker alone needs it. Raises SettingsError."""
+    return NoteSigner(settings.log_origin, _read_key(settings, "log.key", LOG_KEY_PURPOSE, environ))
+
+
+def load_receipt_key(settings: Settings, environ: Mapping[str, str] = os.environ) -> SigningKey:
+    """The key that signs receipts; the web application alone needs it. Raises SettingsError."""
+    return SigningKey.from_seed(_read_key(settings, "receipt.key", RECEIPT_KEY_PURPOSE, environ))
+
+
+def key_path(home: Path, name: str) -> Path:
+    """Where a key lies in custody."""
+    return home / "keys" / name
+
+
+def _read_key(settings: Settings, name: str, purpose: str, environ: Mapping[str, str]) -> bytes:
+    # The environment names another file than the configuration; settings hold the one that counts.
+    try:
+        passphrase = read_passphrase(settings.passphrase_file, variable=PASSPHRASE_VARIABLE, environ=environ)
+        return read_secret(key_path(settings.home, name), passphrase, purpose)
+    except CustodyError as error:
+        raise SettingsError(f"{purpose}: {error}") from None
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path} is missing: run `exchange --home {path.parent} init` first") from None
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from None
+
+
+def _tick_of(value: Any) -> int:
+    seconds = int(value)
+    if not 1 <= seconds <= 86_400:
+        raise ValueError("tick_seconds is from 1 to 86400")
+    return seconds

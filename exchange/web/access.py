@@ -1,0 +1,55 @@
+"""Who may call what: the one table of routes, and the roles that each wants. A route that is not in it serves
+nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from schemas.terms import Role
+
+
+class Caller(Enum):
+    """Kinds of callers."""
+
+    ANYONE = "anyone"
+    MEMBER = "member"
+    REGISTRAR = "registrar"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Who may call a route; with `roles`, only representatives who have one of them."""
+
+    callers: frozenset[Caller]
+    roles: frozenset[Role] = frozenset()
+
+
+_MEMBER = frozenset({Caller.MEMBER})
+ANYONE = Rule(frozenset({Caller.ANYONE}))
+ANY_REPRESENTATIVE = Rule(_MEMBER)
+REGISTRAR = Rule(frozenset({Caller.REGISTRAR}))
+REPRESENTATIVE_OR_REGISTRAR = Rule(frozenset({Caller.MEMBER, Caller.REGISTRAR}))
+SUBMITTERS = Rule(_MEMBER, frozenset({Role.SUBMITTER}))
+HIT_READERS = Rule(_MEMBER, frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER, Role.REVIEWER}))
+
+RULES: dict[str, Rule] = {
+    "GET /healthz": ANYONE,
+    "GET /readyz": ANYONE,
+    "GET /metrics": ANYONE,
+    "GET /openapi.json": ANYONE,
+    # The code itself is the authority; it is used once.
+    "POST /v1/enrolments": ANYONE,
+    "GET /v1/proposals": REGISTRAR,
+    "POST /v1/statements": REGISTRAR,
+    "GET /v1/statements": REPRESENTATIVE_OR_REGISTRAR,
+    "GET /v1/status": ANY_REPRESENTATIVE,
+    "GET /v1/notices": ANY_REPRESENTATIVE,
+    "POST /v1/submissions": SUBMITTERS,
+    "GET /v1/hits": HIT_READERS,
+    # Salted hashes only.
+    "GET /log/checkpoint": ANYONE,
+    "GET /log/tile/<path:path>": ANYONE,
+    "GET /log/entries": ANY_REPRESENTATIVE,
+}

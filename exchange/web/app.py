@@ -1,0 +1,88 @@
+"""The web application, made of its context. Nothing here is global, so that a test makes as many as it likes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g, request
+from flask_smorest import Api
+
+from exchange.web import (
+    enrolment_pages,
+    hit_pages,
+    operations_pages,
+    statement_pages,
+    status_pages,
+    submission_pages,
+)
+from exchange.web.access import RULES
+from exchange.web.authentication import authenticate, current_member_id
+from exchange.web.context import Context, attach_context
+from exchange.web.forms import MAX_BODY_BYTES
+from exchange.web.log_pages import create_log_blueprint
+from exchange.web.problems import register_problems
+
+log = structlog.get_logger()
+
+
+class OpenRouteError(RuntimeError):
+    """A route is not in the table of access rules, or a rule has no route."""
+
+
+def create_app(context: Context, blueprints: Sequence[Any] = ()) -> Flask:
+    """The application with its own pages and the `blueprints` of others (of the alerts, at composition).
+
+    Raises OpenRouteError if the table of access rules and the routes differ.
+    """
+    app = Flask("exchange", static_folder=None)
+    app.config.update(
+        API_TITLE="Intelligence-sharing exchange",
+        API_VERSION="v1",
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX="/",
+        OPENAPI_JSON_PATH="openapi.json",
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        PROPAGATE_EXCEPTIONS=False,
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    attach_context(app.extensions, context)
+    api = Api(app, spec_kwargs={"servers": [{"url": context.settings.url}]})
+    own = (enrolment_pages, statement_pages, submission_pages, hit_pages, status_pages, operations_pages)
+    for page in own:
+        api.register_blueprint(page.blueprint)
+    api.register_blueprint(create_log_blueprint(context.database, current_member_id))
+    for blueprint in blueprints:
+        api.register_blueprint(blueprint)
+    app.before_request(_start)
+    app.before_request(authenticate)
+    app.after_request(_note)
+    register_problems(app)
+    _check_access(app)
+    return app
+
+
+def _check_access(app: Flask) -> None:
+    """Every route has a rule, so that a new one is never open by oversight."""
+    routes = {
+        f"{method} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    if routes - RULES.keys():
+        raise OpenRouteError(f"without an access rule: {', '.join(sorted(routes - RULES.keys()))}")
+
+
+def _start() -> None:
+    g.started = time.perf_counter()
+
+
+def _note(response: Response) -> Response:
+    """One line a request: what kind, how it went, how long; never payload, keys or tokens."""
+    route = "" if request.url_rule is None else request.url_rule.rule
+    milliseconds = round((time.perf_counter() - g.get("started", time.perf_counter())) * 1000)
+    log.info("request", method=request.method, route=route, status=response.status_code, milliseconds=milliseconds)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    return response

@@ -1,0 +1,128 @@
+"""Who calls, and whether it may: applied to every request before its route.
+
+Rules, in order:
+1. The route is in the table of exchange.web.access; for anyone, nothing more is asked.
+2. The request is signed (RFC 9421, see keys.signing) for this server's public address by a key that is known now.
+3. The representative, its key and its member are active at this moment: suspension and revocation work at once.
+4. The nonce is new. It is kept in a transaction of its own, committed before the request is served, so that no other
+   worker takes it again.
+5. The representative has a role that the route wants.
+6. A POST carries an Idempotency-Key.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import cast
+
+from flask import g, request
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+
+from exchange.services.actor import Actor
+from exchange.store.membership import KnownRepresentative, find_representative
+from exchange.store.nonces import use_nonce
+from exchange.web.access import RULES, Caller, Rule
+from exchange.web.context import Context, current_context
+from exchange.web.forms import guard_body
+from exchange.web.problems import AccessRefusedError
+from keys.signing import WINDOW, RequestSignatureError, VerifiedRequest, verify_request
+
+_REGISTRAR = "registrar/"
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{8,128}", re.ASCII)
+_NONCE_KEPT = 2 * WINDOW + timedelta(seconds=1)
+
+
+def authenticate() -> None:
+    """Apply the rules to the present request. Raises AccessRefusedError, NotFound, MethodNotAllowed."""
+    if request.routing_exception is not None:
+        raise request.routing_exception
+    rule = _rule_of()
+    guard_body()
+    if request.method == "POST" and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key()):
+        raise AccessRefusedError(400, "idempotency-key", "A POST wants an Idempotency-Key of 8 to 128 characters.")
+    if Caller.ANYONE in rule.callers:
+        return
+    context = current_context()
+    known: dict[str, KnownRepresentative] = {}
+    verified = _verify(context, rule, known)
+    person = known.get(verified.key_id)
+    if person is not None and not person.is_active:
+        raise AccessRefusedError(403, "suspended", "This member is suspended, or this key is revoked.")
+    _spend_nonce(context, verified)
+    if person is None:
+        g.registrar_id = verified.key_id.removeprefix(_REGISTRAR)
+        return
+    if rule.roles and not rule.roles & person.roles:
+        raise AccessRefusedError(403, "role", f"This wants a role of: {', '.join(sorted(rule.roles))}.")
+    g.actor = Actor(
+        representative_id=person.representative_id,
+        member_id=person.member_id,
+        roles=person.roles,
+        signature=request.headers.get("Signature", ""),
+    )
+
+
+def current_actor() -> Actor:
+    """The representative that made the present request."""
+    return cast(Actor, g.actor)
+
+
+def current_member_id() -> str:
+    """The member whose representative made the present request."""
+    return current_actor().member_id
+
+
+def idempotency_key() -> str:
+    """The present request's Idempotency-Key, empty if it has none."""
+    return request.headers.get("Idempotency-Key", "")
+
+
+def _rule_of() -> Rule:
+    if request.url_rule is None:
+        raise NotFound
+    method = "GET" if request.method == "HEAD" else request.method
+    rule = RULES.get(f"{method} {request.url_rule.rule}")
+    if rule is None:
+        raise MethodNotAllowed
+    return rule
+
+
+def _verify(context: Context, rule: Rule, known: dict[str, KnownRepresentative]) -> VerifiedRequest:
+    """The verified signature; the representative behind it, if it is one, is put into `known`."""
+
+    def resolve(key_id: str) -> bytes:
+        if key_id.startswith(_REGISTRAR):
+            public_key = context.settings.root.public_key(key_id) if Caller.REGISTRAR in rule.callers else None
+            if public_key is None:
+                raise LookupError
+            return public_key
+        with context.database.reading() as session:
+            person = find_representative(session, key_id) if Caller.MEMBER in rule.callers else None
+        if person is None:
+            raise LookupError
+        known[key_id] = person
+        return person.public_key
+
+    try:
+        return verify_request(
+            request.method,
+            context.settings.url,
+            request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI") or request.full_path,
+            request.headers,
+            request.get_data(cache=True),
+            resolve,
+            context.clock(),
+        )
+    except RequestSignatureError as error:
+        detail = f"Sign the request per RFC 9421 with an enrolled key, for {context.settings.url} ({error.reason})."
+        raise AccessRefusedError(401, error.reason, detail) from None
+
+
+def _spend_nonce(context: Context, verified: VerifiedRequest) -> None:
+    expires_at = verified.created_at + _NONCE_KEPT
+    is_new = context.database.run_in_transaction(
+        lambda session: use_nonce(session, verified.key_id, verified.nonce, expires_at)
+    )
+    if not is_new:
+        raise AccessRefusedError(401, "replayed", "This nonce was used before; sign every request anew.")

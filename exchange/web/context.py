@@ -1,0 +1,38 @@
+"""What the web application is given: everything it uses of the world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from flask import current_app
+from sqlalchemy.orm import Session
+
+from exchange.settings import Settings
+from exchange.store.session import Database
+from keys.signing import SigningKey
+
+_EXTENSION = "exchange"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Settings, database, the key of receipts, the clock (aware UTC), and who counts a member's notices."""
+
+    settings: Settings
+    database: Database
+    receipt_key: SigningKey
+    clock: Callable[[], datetime]
+    count_notices: Callable[[Session, str], int]
+
+
+def current_context() -> Context:
+    """The context of the application that serves the present request."""
+    return cast(Context, current_app.extensions[_EXTENSION])
+
+
+def attach_context(extensions: dict[str, object], context: Context) -> None:
+    """Give an application its context."""
+    extensions[_EXTENSION] = context

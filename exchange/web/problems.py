@@ -1,0 +1,110 @@
+"""The only map from errors to problem details (RFC 9457). Inner detail goes to the log, never into an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import structlog
+from flask import Flask, Response
+from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.exceptions import HTTPException
+
+from exchange.domain.decision import RefusedError
+from exchange.services.claim_enrolment import EnrolmentRefusedError
+from exchange.services.events import LogUnavailableError
+from exchange.services.submit_indicators import OtherRequestError, SubmissionConflictError
+from keys.statements import StatementError
+from schemas.problems import MEDIA_TYPE, Problem
+
+log = structlog.get_logger()
+
+_ACCESS = {
+    400: ("idempotency-key-missing", "An Idempotency-Key is wanted"),
+    401: ("unauthenticated", "The request is not signed as it must be"),
+    403: ("forbidden", "Not allowed"),
+}
+_ENROLMENT_DETAILS = {
+    "code": "The code is unknown, expired or used, or it is another member's.",
+    "proof": "A representative did not prove that it holds its key for this code.",
+    "roles": "A member's representative cannot have these roles.",
+    "representative": "A representative's id starts with the member's.",
+}
+
+
+class InvalidFormError(Exception):
+    """A body or query has the wrong form; `errors` maps fields to what is wrong with them."""
+
+    def __init__(self, errors: dict[str, Any]) -> None:
+        super().__init__("invalid form")
+        self.errors = errors
+
+
+class AccessRefusedError(Exception):
+    """Authentication or a role is missing. `status` 400: no idempotency key; 401: who are you; 403: not you."""
+
+    def __init__(self, status: int, reason: str, detail: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+
+
+def answer_problem(problem: Problem) -> Response:
+    """The response of a problem."""
+    response = Response(msgspec.json.encode(problem.to_wire()), problem.status, content_type=MEDIA_TYPE)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def problem_of(error: Exception) -> Problem:  # noqa: PLR0911 - one line for each error is the point
+    """The problem that tells of an error."""
+    match error:
+        case InvalidFormError():
+            return Problem("invalid-form", "The request has the wrong form", 422, extra={"errors": error.errors})
+        case AccessRefusedError():
+            slug, title = _ACCESS[error.status]
+            return Problem(slug, title, error.status, error.detail, {"reason": error.reason})
+        case RefusedError():
+            reasons = [reason.as_fields() for reason in error.decision.reasons]
+            detail = "; ".join(f"{reason.field}: {reason.detail}" for reason in error.decision.reasons)
+            return Problem("refused", "A rule refuses this disclosure", 403, detail, {"reasons": reasons})
+        case SubmissionConflictError():
+            detail = "The submission id or part is in use for something else: take a new submission id."
+            return Problem("submission-conflict", "Submission id in use", 409, detail)
+        case OtherRequestError():
+            detail = "The Idempotency-Key was used for another request."
+            return Problem("idempotency-key-reused", "Other request under this key", 422, detail)
+        case EnrolmentRefusedError():
+            detail = _ENROLMENT_DETAILS[error.reason]
+            return Problem("enrolment-refused", "Enrolment refused", 403, detail, {"reason": error.reason})
+        case StatementError():
+            status = 409 if error.reason in ("stale", "conflict", "inconsistent") else 422
+            return Problem("statement-refused", "Statement refused", status, str(error), {"reason": error.reason})
+        case LogUnavailableError():
+            return Problem("log-unavailable", "The log takes no entries, so nothing is disclosed", 503)
+        case HTTPException():
+            status = error.code or 500
+            return Problem(error.name.lower().replace(" ", "-"), error.name, status)
+        case DataError():
+            return Problem("invalid-form", "The request holds a value that cannot be stored", 422)
+        case DBAPIError() | PoolTimeoutError() | SQLAlchemyError():
+            return Problem("unavailable", "The exchange cannot reach its database at present", 503)
+        case _:
+            return Problem("internal", "Something is wrong at the exchange", 500)
+
+
+def register_problems(app: Flask) -> None:
+    """Answer every error as a problem."""
+
+    def handle(error: Exception) -> Response:
+        problem = problem_of(error)
+        if problem.status >= 500:
+            # The type alone: a database's message quotes parameters, and these are tokens.
+            log.error("request failed", error=type(error).__name__, problem=problem.slug)
+        return answer_problem(problem)
+
+    handler: Callable[[Any], Response] = handle
+    app.register_error_handler(Exception, handler)

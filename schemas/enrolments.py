@@ -1,0 +1,34 @@
+"""Enrolment on the wire: the answer to a one-time code."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+from schemas.fields import Base64, Identifier, RepresentativeId, code_of
+from schemas.terms import Role
+
+
+class ClaimedRepresentativeSchema(Schema):
+    """A representative, its Ed25519 key, its roles, and the proof that it holds the key."""
+
+    representative_id = RepresentativeId(required=True)
+    public_key = Base64(32, required=True)
+    roles = fields.List(code_of(Role), required=True, validate=validate.Length(1, len(Role)))
+    proof = Base64(64, required=True)
+
+
+class EnrolmentSchema(Schema):
+    """The claim of a new member. `encryption_key` is X25519."""
+
+    code = fields.String(required=True, validate=validate.Regexp(r"[A-Za-z0-9_-]{32,65536}\Z"))
+    member_id = Identifier(required=True)
+    encryption_key = Base64(32, required=True)
+    representatives = fields.List(
+        fields.Nested(ClaimedRepresentativeSchema), required=True, validate=validate.Length(1, 64)
+    )
+
+
+class EnrolmentAnswerSchema(Schema):
+    """Where the enrolment stands."""
+
+    state = fields.String(required=True, validate=validate.OneOf(["awaiting_registrars"]))

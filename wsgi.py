@@ -1,0 +1,48 @@
+"""The composition root: settings become the web application. The exchange and the alerts know of each other only here
+and in exchange/cli.py.
+
+    EXCHANGE_HOME=/srv/exchange gunicorn -k gthread wsgi:application
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flask import Flask
+
+from alerts.notices import count_notices
+from alerts.pages import blueprint as notices_blueprint
+from exchange.settings import Settings, SettingsError, load_receipt_key, load_settings
+from exchange.store.session import create_database
+from exchange.web.app import create_app
+from exchange.web.context import Context
+
+
+def utc_now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
+
+
+def compose(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Flask:
+    """The application of an exchange. Call it in the process that serves, after any fork. Raises SettingsError."""
+    context = Context(
+        settings=settings,
+        database=create_database(settings.database_url),
+        receipt_key=load_receipt_key(settings),
+        clock=clock,
+        count_notices=count_notices,
+    )
+    return create_app(context, [notices_blueprint])
+
+
+def __getattr__(name: str) -> Flask:
+    """`application` is made when a server asks for it, so that importing this module starts nothing."""
+    if name != "application":
+        raise AttributeError(name)
+    home = os.environ.get("EXCHANGE_HOME")
+    if not home:
+        raise SettingsError("EXCHANGE_HOME is not set: it names the folder that `exchange init` made")
+    return compose(load_settings(Path(home)))
