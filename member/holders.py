@@ -35,6 +35,15 @@ _PROOF_BYTES = 64
 _OCTETS = "application/octet-stream"
 
 
+class Budget(msgspec.Struct, frozen=True):
+    """What a holder still answers: evaluations left, in all, until the standing budget renews."""
+
+    remaining: int
+    renews_at: str | None
+    standing: dict[str, Any]
+    grants: list[dict[str, Any]]
+
+
 class HolderClient:
     """One key holder. Safe to use from several threads."""
 
@@ -85,14 +94,14 @@ class HolderClient:
         except SignatureError as error:
             raise HolderAnswerError(str(error)) from error
 
-    def budget(self) -> dict[str, Any]:
+    def budget(self) -> Budget:
         """What this member may still ask of the holder, signature checked. Raises MemberError."""
         answer = self._channel.get(wire.BUDGET)
         try:
             self._verify(answer)
         except HolderAnswerError as error:
             raise AnswerError(f"{self.holder.holder_id}: {error}") from error
-        return decode(answer.body, dict[str, Any], self.holder.url)
+        return decode(answer.body, Budget, self.holder.url)
 
     def add_statement(self, envelope: dict[str, Any]) -> None:
         """Hand the holder a statement that the registrars signed. Raises MemberError."""
@@ -127,7 +136,7 @@ class HolderState:
 
     holder_id: str
     url: str
-    budget: dict[str, Any] | None
+    budget: Budget | None
     problem: str | None
 
 

@@ -106,7 +106,7 @@ class Session:
         return current_epoch(self.keyring)
 
     def holders(self, epoch: EpochStatement) -> dict[int, HolderClient]:
-        """The key holders of an epoch, by index. Trying again is the tokeniser's business: it knows whom else to ask."""
+        """An epoch's key holders, by index. Trying again is the tokeniser's business: it knows whom else to ask."""
         if epoch.epoch not in self._holders:
             around = replace(self.around, patience=0.0, timeout=_HOLDER_TIMEOUT_SECONDS)
             clients = connect_holders(epoch, self.unlocked.identity, around)

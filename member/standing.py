@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -65,11 +64,11 @@ def _from_servers(session: Session, keyring: Keyring) -> dict[str, Any]:
     try:
         holders = ask_budgets(session.holders(keyring.current_epoch))
     except UnknownStatementError:
-        holders = []
+        holders = ()
     return {
         "groups": msgspec.to_builtins(standing.groups),
         "log": msgspec.to_builtins(standing.log),
         "lag": len(session.exchange.log_page(0, limit=1).pending),
         "notices": standing.notices,
-        "holders": [asdict(holder) for holder in holders],
+        "holders": msgspec.to_builtins(holders),
     }

@@ -127,6 +127,6 @@ def _holder_table(document: dict[str, Any]) -> Any:
     made = table("key holders", "holder", "address", "budget")
     for holder in document["holders"]:
         budget = holder["budget"]
-        shown = holder["problem"] if budget is None else ", ".join(f"{name} {value}" for name, value in budget.items())
-        made.add_row(holder["holder_id"], holder["url"], str(shown))
+        shown = holder["problem"] if budget is None else f"{budget['remaining']:,} evaluations left"
+        made.add_row(holder["holder_id"], holder["url"], shown)
     return made

@@ -1,0 +1,285 @@
+"""A whole taskforce in one process: the real exchange and real key holders behind WSGI, the real member program in front.
+
+Everything lies in files under one folder, so that another process can open the same taskforce again.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from click.testing import CliRunner, Result
+from flask import Flask
+
+from exchange.log.head_file import HeadFile
+from exchange.log.sequencer import Sequencer
+from exchange.services.issue_enrolment import Invitation, issue_enrolment
+from exchange.services.propose_statement import propose_statement
+from exchange.settings import Settings
+from exchange.store.leases import acquire_lease
+from exchange.store.session import Database, create_database
+from exchange.web.app import create_app
+from exchange.web.context import Context
+from keys.ed25519 import SigningKey
+from keys.holder import store as holder_store
+from keys.holder.ceremony import hold_ceremony
+from keys.holder.database import open_database
+from keys.holder.settings import create_home, load_config, open_settings
+from keys.holder.web import create_app as create_holder_app
+from keys.keyring import ExchangeStatement, GroupState, GroupStatement, Root, parse_statement
+from member.channel import Surroundings
+from member.cli import cli
+from member.session import Session
+from migrations.upgrade import upgrade
+from schemas.canonical import canonical_json
+from schemas.encoding import to_rfc3339
+from schemas.terms import GroupKind
+from tlog.notes import NoteSigner
+
+EXCHANGE_URL = "http://exchange.test"
+GROUP = "taskforce"
+ORIGIN = "exchange.test/log"
+DEFAULTS = {
+    "group": GROUP,
+    "legal_gateway": "CCA2013_s7",
+    "purpose": "finding mule accounts",
+    "theme": "money_mules",
+    "expires_days": "365",
+}
+_HOLDER_PASSPHRASE = b"holder"
+Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+def now() -> datetime:
+    """The clock of all parties."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended."""
+
+    status: int
+    document: dict[str, Any]
+    said: str
+
+
+def write_csv(path: Path, *rows: str) -> Path:
+    """A CSV with the usual header."""
+    path.write_text("\n".join(["indicator_type,value,reason,first_seen,source_ref", *rows, ""]), encoding="utf-8")
+    return path
+
+
+def accounts(*numbers: int) -> list[str]:
+    """Rows of generated bank accounts."""
+    return [f"bank_account,{20_000_000_000_000 + number},test,,ref-{number}" for number in numbers]
+
+
+def write_secret_file(path: Path, text: str) -> Path:
+    """A file for its owner alone, in a folder of its own kind."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text)
+    return path
+
+
+def run_member(home: Path, *arguments: str, around: Surroundings | None = None, as_json: bool = True) -> Ran:
+    """Run the member program as a person would, but in this process."""
+    options = ("--json",) if as_json else ()
+    session = Session(around or Surroundings(now, time.sleep, lambda url: None, patience=1.0))
+    result: Result = CliRunner().invoke(cli, ["--home", str(home), *arguments, *options], obj=session)
+    # The servers are in this process too, and may log to standard output: the document is the last line.
+    document = json.loads(result.stdout.splitlines()[-1]) if as_json else {"text": result.stdout}
+    return Ran(result.exit_code, document, result.stderr)
+
+
+@dataclass
+class Taskforce:
+    """The servers of a taskforce, and the member program's calls to them."""
+
+    folder: Path
+    applications: dict[str, Application] = field(default_factory=dict)
+    database: Database | None = None
+    closing: list[Callable[[], None]] = field(default_factory=list)
+
+    @classmethod
+    def found(cls, folder: Path, banks: tuple[str, ...] = ("a", "b"), holders: int = 3) -> Taskforce:
+        """A new taskforce with everything signed, and its banks enrolled."""
+        taskforce = cls(folder)
+        taskforce._make_authorities(holders)
+        taskforce.open()
+        taskforce._propose()
+        for bank in banks:
+            taskforce.enrol(bank)
+        taskforce.sign(banks)
+        return taskforce
+
+    def open(self) -> None:
+        """Start the servers on what lies in the folder."""
+        root = Root.load(self.folder / "registrars.json")
+        for home in sorted((self.folder / "holders").iterdir()):
+            config = load_config(home)
+            database = open_database(config.database_url)
+            self.closing.append(database.dispose)
+            app = create_holder_app(open_settings(config, _HOLDER_PASSPHRASE), database=database, clock=now)
+            self.applications[config.url] = app
+        self.database = create_database(f"sqlite:///{self.folder / 'exchange.db'}")
+        self.closing.append(self.database.dispose)
+        upgrade(self.database)
+        self.applications[EXCHANGE_URL] = create_app(self._context(self.database, root))
+
+    def close(self) -> None:
+        """Let go of the databases."""
+        for close in self.closing:
+            close()
+
+    def _make_authorities(self, holders: int) -> None:
+        registrar = run_member(self.home("registrar"), "registrar", "init", "necc", *self._registrar_passphrase())
+        entry = {name: registrar.document[name] for name in ("registrar_id", "public_key")}
+        root = {"quorum": 1, "registrars": [entry]}
+        (self.folder / "registrars.json").write_text(json.dumps(root))
+        configs = []
+        for number in range(1, holders + 1):
+            home = self.folder / "holders" / f"holder-{number}"
+            home.parent.mkdir(exist_ok=True, mode=0o700)
+            url = f"http://holder-{number}.test"
+            config = create_home(home, f"holder-{number}", url, Root.parse(root), _HOLDER_PASSPHRASE)
+            database = open_database(config.database_url)
+            database.migrate()
+            database.dispose()
+            configs.append(config)
+        draft = hold_ceremony([(config, _HOLDER_PASSPHRASE) for config in configs], 1, 2)
+        (self.folder / "epoch.json").write_text(json.dumps(draft))
+        for name in ("receipt", "log"):
+            (self.folder / f"{name}.seed").write_bytes(secrets.token_bytes(32))
+        (self.folder / "head").mkdir(mode=0o700)
+        self._head_file().create()
+
+    def _registrar_passphrase(self) -> tuple[str, str]:
+        return "--passphrase-file", str(write_secret_file(self.folder / "passphrases" / "registrar", "registrar"))
+
+    def _context(self, database: Database, root: Root) -> Context:
+        settings = Settings(
+            home=self.folder,
+            exchange_id="test",
+            url=EXCHANGE_URL,
+            log_origin=ORIGIN,
+            log_vkey=str(self._log_signer().verifier_key),
+            root=root,
+            database_url=database.url,
+            tick_seconds=1,
+        )
+        return Context(settings, database, self._receipt_key(), now, lambda session, member_id: 0)
+
+    def _receipt_key(self) -> SigningKey:
+        return SigningKey.from_seed((self.folder / "receipt.seed").read_bytes())
+
+    def _log_signer(self) -> NoteSigner:
+        return NoteSigner(ORIGIN, (self.folder / "log.seed").read_bytes())
+
+    def _head_file(self) -> HeadFile:
+        return HeadFile(self.folder / "head" / "signed-head", self._log_signer())
+
+    def _propose(self) -> None:
+        draft = json.loads((self.folder / "epoch.json").read_text())
+        draft |= {"sequence": 1, "issued_at": to_rfc3339(now())}
+        epoch = parse_statement(canonical_json(draft))
+        vkey, receipt_key = str(self._log_signer().verifier_key), self._receipt_key().public_bytes
+        exchange = ExchangeStatement(1, now(), "test", EXCHANGE_URL, ORIGIN, vkey, receipt_key)
+        assert self.database is not None
+        propose_statement(self.database, "epoch", "1", lambda sequence: epoch, now())
+        propose_statement(self.database, "exchange", "test", lambda sequence: exchange, now())
+
+    def home(self, member_id: str) -> Path:
+        """A member's home."""
+        return self.folder / "members" / member_id
+
+    def passphrase_dir(self, member_id: str) -> Path:
+        """A member's passphrases, made if they are missing."""
+        folder = self.folder / "passphrases" / member_id
+        for name in ("analyst", "authoriser"):
+            write_secret_file(folder / name, f"passphrase of {name}")
+        return folder
+
+    def invite(self, member_id: str) -> str:
+        """A one-time code."""
+        assert self.database is not None
+        invitation = Invitation(member_id, f"Bank {member_id}", "financial_institution", "banking", 1_000_000)
+        root = Root.load(self.folder / "registrars.json")
+        return issue_enrolment(self.database, invitation, url=EXCHANGE_URL, root=root, now=now())
+
+    def enrol(self, member_id: str) -> None:
+        """Make a member's home and let it join."""
+        home = self.home(member_id)
+        passphrases = str(self.passphrase_dir(member_id))
+        assert run_member(home, "init", "--member-id", member_id, "--passphrase-dir", passphrases).status == 0
+        joined = self.run(member_id, "join", self.invite(member_id), "--yes")
+        assert joined.status == 0, joined.document
+        settings = [part for pair in DEFAULTS.items() for part in pair]
+        assert self.run(member_id, "config", "set", *settings).status == 0
+
+    def sign(self, members: tuple[str, ...]) -> None:
+        """The registrar signs what waits, and a group of these members; the holders allow them."""
+        group = GroupStatement(
+            1, now(), GROUP, "all", GroupKind.TASKFORCE, "all", None, GroupState.OPEN, frozenset(members)
+        )
+        assert self.database is not None
+        propose_statement(self.database, "group", GROUP, lambda sequence: group, now())
+        root = str(self.folder / "registrars.json")
+        registrar = ("registrar", "--as", "registrar")
+        connected = self.run(*registrar, "registrar", "connect", "--exchange-url", EXCHANGE_URL, "--registrars", root)
+        assert connected.status == 0, connected.document
+        approved = self.run(*registrar, "registrar", "approve", "--all")
+        assert approved.status == 0, approved.document
+        for home in (self.folder / "holders").iterdir():
+            database = open_database(load_config(home).database_url)
+            with database.transaction() as connection:
+                for member_id in members:
+                    holder_store.allow_member(connection, member_id, 1_000_000, now())
+            database.dispose()
+
+    def around(self) -> Surroundings:
+        """How the member program reaches the servers. While it sleeps, the sequencer works."""
+        return Surroundings(now, lambda seconds: self.tick(), self._transport, patience=2.0)
+
+    def _transport(self, url: str) -> httpx.BaseTransport:
+        if url not in self.applications:
+            return httpx.MockTransport(_unreachable)
+        return httpx.WSGITransport(_with_raw_uri(self.applications[url]))
+
+    def run(self, member_id: str, *arguments: str, as_json: bool = True) -> Ran:
+        """Run the member program for one of the members."""
+        return run_member(self.home(member_id), *arguments, around=self.around(), as_json=as_json)
+
+    def tick(self) -> None:
+        """Sequence what waits for the log."""
+        assert self.database is not None
+        with self.database.transaction() as session:
+            lease = acquire_lease(session, "sequencer", secrets.token_hex(8), now(), timedelta(seconds=0.001))
+        if lease is None:
+            time.sleep(0.01)
+            self.tick()
+            return
+        Sequencer(self.database, self._log_signer(), self._head_file()).tick(now(), lease)
+
+
+def _unreachable(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("nobody is there", request=request)
+
+
+def _with_raw_uri(app: Application | Flask) -> Application:
+    """As gunicorn does: the request target as it came."""
+
+    def called(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        query = environ.get("QUERY_STRING", "")
+        environ["RAW_URI"] = environ["PATH_INFO"] + (f"?{query}" if query else "")
+        return app(environ, start_response)
+
+    return called
