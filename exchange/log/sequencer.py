@@ -22,11 +22,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from exchange.log.head_file import HeadFile, LogRefusedError, LogRestoredError
 from exchange.log.reading import read_hashes
+from exchange.store.bulk_insert import delete_many, insert_many
 from exchange.store.leases import Lease, confirm_lease
 from exchange.store.log_tables import LogCheckpoint, LogEntry, LogLeaf, LogNumber, LogPending, LogPublication, LogTile
 from exchange.store.session import Database
@@ -42,7 +43,6 @@ from tlog.tiles import TILE_HEIGHT, TILE_WIDTH, TileError, TileHashReader, parse
 LARGEST_TICK = 65_536
 SMALLEST_CLASS = 16
 _CLASS_FACTOR = 4
-_DELETED_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -188,12 +188,7 @@ def _take_waiting(session: Session, limit: int) -> list[_Waiting]:
         .limit(limit)
     )
     waiting = [_Waiting(*row) for row in session.execute(queue)]
-    for first in range(0, len(waiting), _DELETED_AT_ONCE):
-        tickets = [row.ticket for row in waiting[first : first + _DELETED_AT_ONCE]]
-        session.execute(
-            delete(LogPending).where(LogPending.ticket.in_(tickets)),
-            execution_options={"synchronize_session": False},
-        )
+    delete_many(session, LogPending, LogPending.ticket, [row.ticket for row in waiting])
     return waiting
 
 
@@ -212,10 +207,9 @@ def _random_order(waiting: Sequence[_Waiting]) -> list[_Waiting | None]:
 
 def _store_leaves(session: Session, start: int, leaves: Sequence[bytes], tiles: Sequence[FullTile]) -> None:
     rows = [{"idx": start + offset, "entry": entry} for offset, entry in enumerate(leaves)]
-    session.execute(insert(LogLeaf.__table__), rows)  # type: ignore[arg-type]
-    if tiles:
-        full = [{"level": t.level, "tile": t.index, "hashes": t.hashes, "root": t.root} for t in tiles]
-        session.execute(insert(LogTile.__table__), full)  # type: ignore[arg-type]
+    insert_many(session, LogLeaf, rows)
+    full = [{"level": t.level, "tile": t.index, "hashes": t.hashes, "root": t.root} for t in tiles]
+    insert_many(session, LogTile, full)
 
 
 def _store_numbers(session: Session, start: int, order: Sequence[_Waiting | None]) -> None:
@@ -235,8 +229,7 @@ def _store_numbers(session: Session, start: int, order: Sequence[_Waiting | None
                 "chain_head": heads[slot.member_id][1],
             }
         )
-    if rows:
-        session.execute(insert(LogNumber.__table__), rows)  # type: ignore[arg-type]
+    insert_many(session, LogNumber, rows)
 
 
 def _member_heads(session: Session, members: set[str]) -> dict[str, tuple[int, bytes]]:
