@@ -40,7 +40,7 @@ from tlog.notes import NoteError, NoteSigner
 from tlog.proofs import tree_root
 from tlog.tiles import TILE_HEIGHT, TILE_WIDTH, TileError, TileHashReader, parse_tile_path
 
-LARGEST_TICK = 65_536
+LARGEST_TICK = 16_384  # a second or two on SQLite, whose other writers wait for it at most five
 SMALLEST_CLASS = 16
 _CLASS_FACTOR = 4
 
