@@ -26,7 +26,7 @@ from keys.holder.budget import WINDOW
 from keys.holder.ceremony import hold_ceremony
 from keys.holder.database import Database, DatabaseUnfitError, open_database
 from keys.holder.logs import configure_logs
-from keys.holder.service import HolderService, RefusedError, standing_of
+from keys.holder.service import HolderService, RefusedError, StoreTamperedError, standing_of
 from keys.holder.settings import (
     PASSPHRASE_VARIABLE,
     Config,
@@ -42,7 +42,16 @@ from schemas.encoding import to_base64, to_rfc3339
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _MAX_EVALUATIONS = 10**12
-_FAILURES = (HomeError, CustodyError, StatementError, RefusedError, DatabaseUnfitError, SQLAlchemyError, OSError)
+_FAILURES = (
+    HomeError,
+    CustodyError,
+    StatementError,
+    RefusedError,
+    StoreTamperedError,
+    DatabaseUnfitError,
+    SQLAlchemyError,
+    OSError,
+)
 
 log = structlog.get_logger("keyholder")
 
@@ -113,14 +122,14 @@ def init(
     """
     if invocation.home is None:
         raise click.UsageError("--home DIR is wanted before the command")
-    passphrase = read_passphrase(
-        passphrase_file, variable=PASSPHRASE_VARIABLE, environ=os.environ, prompt=_prompt_twice
-    )
+    root = Root.load(registrars)
+    prompt = _prompt_twice if sys.stdin.isatty() else None
+    passphrase = read_passphrase(passphrase_file, variable=PASSPHRASE_VARIABLE, environ=os.environ, prompt=prompt)
     config = create_home(
         invocation.home,
         holder_id,
         url,
-        Root.load(registrars),
+        root,
         passphrase,
         passphrase_file=passphrase_file,
         database_url=database_url,
@@ -337,6 +346,8 @@ def _check_members(members: tuple[str, ...]) -> None:
 def _read_envelope(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
+    except OSError as error:
+        raise HomeError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError):
         raise HomeError(f"{path} is not JSON") from None
 
@@ -383,3 +394,7 @@ def _describe_member(config: Config, database: Database, member_id: str) -> dict
         "remaining": budget.remaining(now),
         "evaluations_30_days": used,
     }
+
+
+if __name__ == "__main__":
+    main()

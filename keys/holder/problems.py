@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 
 from keys.group import InvalidElementError
 from keys.holder.budget import BudgetExhaustedError
-from keys.holder.service import RefusedError
+from keys.holder.service import RefusedError, StoreTamperedError
 from keys.keyring import StatementError
 from keys.signing import RequestSignatureError
 from schemas.encoding import to_rfc3339
@@ -83,6 +83,7 @@ def register_problems(app: Flask, clock: Callable[[], datetime]) -> None:
     app.register_error_handler(BadRequestError, _bad_request)
     app.register_error_handler(HTTPException, http_problem)
     app.register_error_handler(OperationalError, _unavailable)
+    app.register_error_handler(StoreTamperedError, _tampered)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -135,6 +136,11 @@ def _unavailable(error: OperationalError) -> Response:
     answer = problem("unavailable", "Unavailable", 503, "the store cannot be reached; nothing was done")
     answer.headers["Retry-After"] = str(_RETRY_SECONDS)
     return answer
+
+
+def _tampered(error: StoreTamperedError) -> Response:
+    log.error("the store holds a statement that the registrars did not sign")
+    return problem("unavailable", "Unavailable", 503, "the store cannot be relied on; nothing was done")
 
 
 def _unexpected(error: Exception) -> Response:

@@ -35,6 +35,7 @@ from keys.keyring import (
     Keyring,
     MemberState,
     RepresentativeState,
+    StatementError,
     UnknownStatementError,
 )
 from keys.signing import HeaderFields, verify_request
@@ -49,6 +50,10 @@ _EVALUATING_ROLES = frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISE
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
 
 log = structlog.get_logger("keyholder")
+
+
+class StoreTamperedError(Exception):
+    """The store holds a statement that the registrars did not sign; nothing is answered from it."""
 
 
 class RefusedError(Exception):
@@ -123,15 +128,13 @@ class HolderService:
     # -- the registrars' statements
 
     def keyring(self) -> Keyring:
-        """The statements in force at this moment. Raises StatementError if the store holds what nobody signed."""
+        """The statements in force at this moment. Raises StoreTamperedError if the store holds what nobody signed."""
         with self.database.reading() as connection:
             position = store.latest_position(connection)
             known_position, known = self._known
             if position == known_position:
                 return known
-            keyring = Keyring(self.settings.config.root)
-            for envelope in store.list_envelopes(connection):
-                keyring.add(envelope)
+            keyring = self._read_keyring(connection)
         with self._lock:
             if position > self._known[0]:
                 self._known = (position, keyring)
@@ -155,9 +158,7 @@ class HolderService:
         statement = verify_statement(envelope, self.settings.config.root)
         with self.database.transaction() as connection:
             self.database.lock_statements(connection)
-            keyring = Keyring(self.settings.config.root)
-            for held in store.list_envelopes(connection):
-                keyring.add(held)
+            keyring = self._read_keyring(connection)
             is_new = statement.sequence >= keyring.next_sequence(statement.type, statement.subject)
             parsed = keyring.add(envelope)
             if isinstance(parsed, EpochStatement):
@@ -170,6 +171,15 @@ class HolderService:
                 store.add_statement(connection, statement, envelope, self._clock())
         log.info("statement accepted", type=statement.type, sequence=statement.sequence, new=is_new)
         return statement, is_new
+
+    def _read_keyring(self, connection: Connection) -> Keyring:
+        keyring = Keyring(self.settings.config.root)
+        try:
+            for envelope in store.list_envelopes(connection):
+                keyring.add(envelope)
+        except StatementError:
+            raise StoreTamperedError("the store holds a statement that the registrars did not sign") from None
+        return keyring
 
     def _check_own_share(self, epoch: EpochStatement) -> None:
         share = self.settings.shares.get(epoch.epoch)
