@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,23 +43,33 @@ def vault() -> None:
 @reporting
 def export_rows(session: Session, file: Path) -> Shown:
     """Write every own row, IN THE CLEAR, to a new CSV that only you can read."""
+    rows = VaultRows(session.vault)  # opened first: a wrong passphrase leaves no file behind
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         raise VaultError(f"{file} exists already", "name a new file") from None
     exported = 0
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, _COLUMNS)
-        writer.writeheader()
-        for indicator in VaultRows(session.vault).every_indicator():
-            for source in indicator.sources:
-                extra = ";".join(f"{name}={value}" for name, value in source.extra.items())
-                shown: dict[str, Any] = {name: getattr(source, name, "") for name in _COLUMNS}
-                kind = {"indicator_type": indicator.indicator_type, "canonical": indicator.canonical, "extra": extra}
-                writer.writerow({**shown, **kind})
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, _COLUMNS)
+            writer.writeheader()
+            for row in _exported(rows):
+                writer.writerow(row)
                 exported += 1
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
     warning = f"{file} holds identifiers in the clear; remove it when it is no longer needed"
     return Shown({"exported": exported, "file": str(file)}, f"{exported:,} rows in {file}", warnings=[warning])
+
+
+def _exported(rows: VaultRows) -> Iterator[dict[str, Any]]:
+    for indicator in rows.every_indicator():
+        for source in indicator.sources:
+            extra = ";".join(f"{name}={value}" for name, value in source.extra.items())
+            shown: dict[str, Any] = {name: getattr(source, name, "") for name in _COLUMNS}
+            kind = {"indicator_type": indicator.indicator_type, "canonical": indicator.canonical, "extra": extra}
+            yield {**shown, **kind}
 
 
 @vault.command("backup", epilog="Example: member vault backup /media/backup/bank-a-2026-11-22")

@@ -1,4 +1,4 @@
-"""A whole taskforce in one process: the real exchange and real key holders behind WSGI, the real member program in front.
+"""A whole taskforce in one process: real exchange and key holders behind WSGI, the real member program in front.
 
 Everything lies in files under one folder, so that another process can open the same taskforce again.
 """

@@ -1,0 +1,7 @@
+"""`python -m member` is the `member` program."""
+
+from __future__ import annotations
+
+from member.cli import main
+
+main()

@@ -1,0 +1,147 @@
+"""Requests: signed anew each time, tried again with the same key, and refusals told as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from keys.ed25519 import SigningKey
+from keys.signing import verify_request
+from member.channel import Channel, Identity, Surroundings, decode
+from member.errors import AnswerError, RefusedError, UnreachableError
+from member.exchange_client import ExchangeClient, HitsPage
+
+URL = "https://exchange.test"
+NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
+KEY = SigningKey.from_seed(bytes(32))
+
+
+class Server:
+    """Answers as it is told, one answer after the other, the last one for ever; keeps what it was asked."""
+
+    def __init__(self, *answers: httpx.Response | Exception) -> None:
+        self.answers = list(answers)
+        self.asked: list[httpx.Request] = []
+        self.pauses: list[float] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+
+    def channel(self, identity: Identity | None = Identity("a/analyst", KEY)) -> Channel:  # noqa: B008 - frozen
+        around = Surroundings(lambda: NOW, self.pauses.append, lambda url: httpx.MockTransport(self), patience=10.0)
+        return Channel(URL, identity, around)
+
+
+def problem(status: int, slug: str, **fields: Any) -> httpx.Response:
+    return httpx.Response(
+        status, json={"type": f"urn:exchange:problem:{slug}", "title": "t", "detail": "why", **fields}
+    )
+
+
+def test_a_request_is_signed_for_its_target_and_body() -> None:
+    server = Server(httpx.Response(200, json={}))
+    server.channel().post("/v1/submissions", b"body", parameters={"quorum": "1,3"}, idempotency_key="k" * 16)
+    (asked,) = server.asked
+    target = "/v1/submissions?quorum=1,3"
+    verified = verify_request("POST", URL, target, asked.headers, b"body", lambda name: KEY.public_bytes, NOW)
+    assert verified.key_id == "a/analyst"
+
+
+@pytest.mark.parametrize(
+    "passing", [httpx.ConnectError("refused"), httpx.ReadError("cut"), httpx.Response(503), httpx.Response(502)]
+)
+def test_what_may_pass_is_tried_again_with_the_same_key_and_a_new_nonce(passing: httpx.Response | Exception) -> None:
+    server = Server(passing, passing, httpx.Response(200, json={}))
+    if isinstance(passing, httpx.Response) and passing.status_code == 502:
+        with pytest.raises(RefusedError):
+            server.channel().post("/v1/x", b"", idempotency_key="k" * 16)
+        return
+    server.channel().post("/v1/x", b"", idempotency_key="k" * 16)
+    assert {asked.headers["idempotency-key"] for asked in server.asked} == {"k" * 16}
+    assert len({asked.headers["signature-input"] for asked in server.asked}) == 3
+    assert server.pauses == [0.2, 0.4]
+
+
+def test_a_server_that_names_a_time_is_given_it() -> None:
+    server = Server(httpx.Response(429, headers={"Retry-After": "3"}), httpx.Response(200, json={}))
+    server.channel().get("/v1/x")
+    assert server.pauses == [3.0]
+
+
+@pytest.mark.parametrize("after", ["3600", "Wed, 21 Oct 2027 07:28:00 GMT", ""])
+def test_a_budget_that_is_spent_for_long_is_not_waited_for(after: str) -> None:
+    refusal = problem(429, "budget-exhausted", remaining=3)
+    refusal.headers["Retry-After"] = after
+    server = Server(refusal)
+    with pytest.raises(RefusedError) as caught:
+        server.channel().get("/v1/x")
+    assert caught.value.slug == "budget-exhausted"
+    assert caught.value.fields["problem"] == {"remaining": 3}
+    assert server.pauses == []
+
+
+def test_patience_ends() -> None:
+    server = Server(httpx.ConnectError("refused"))
+    with pytest.raises(UnreachableError, match=r"exchange\.test cannot be reached"):
+        server.channel().get("/v1/x")
+    assert 5.0 < sum(server.pauses) <= 10.0
+
+
+def test_a_refusal_is_not_tried_again_and_told_by_its_type() -> None:
+    server = Server(problem(422, "envelope", field="purpose"))
+    with pytest.raises(RefusedError, match="why") as caught:
+        server.channel().get("/v1/x")
+    assert (caught.value.slug, caught.value.status) == ("envelope", 422)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("body", [b"<html>secret</html>", b"[]", b"\xff\xfe", b"[" * 100_000])
+def test_a_refusal_that_is_no_problem_document_shows_nothing_of_its_body(body: bytes) -> None:
+    with pytest.raises(RefusedError) as caught:
+        Server(httpx.Response(400, content=body)).channel().get("/v1/x")
+    assert caught.value.detail == f"{URL} answered 400"
+
+
+def test_a_redirect_is_not_followed() -> None:
+    server = Server(httpx.Response(302, headers={"Location": "https://elsewhere.test/"}))
+    with pytest.raises(RefusedError):
+        server.channel().get("/v1/x")
+    assert len(server.asked) == 1
+
+
+def test_an_attacker_cannot_exhaust_our_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("member.channel.MAX_ANSWER_BYTES", 1000)
+    with pytest.raises(AnswerError, match="more than"):
+        Server(httpx.Response(200, content=b"x" * 1001)).channel().get("/v1/x")
+
+
+@pytest.mark.parametrize("body", [b"", b"nonsense", b'{"hits":3,"next":null}', b"[" * 100_000])
+def test_an_answer_of_another_form_is_refused(body: bytes) -> None:
+    with pytest.raises(AnswerError):
+        decode(body, HitsPage, URL)
+
+
+def test_a_server_that_repeats_a_cursor_does_not_keep_us_for_ever() -> None:
+    server = Server(httpx.Response(200, json={"hits": [], "next": "again"}))
+    with pytest.raises(AnswerError, match="cursor"):
+        list(ExchangeClient(server.channel()).hits())
+
+
+def test_enrolling_is_not_signed_but_has_an_idempotency_key() -> None:
+    server = Server(httpx.Response(202, json={"state": "awaiting_registrars"}))
+    assert ExchangeClient(server.channel(None)).enrol(b"{}") == "awaiting_registrars"
+    assert "signature" not in server.asked[0].headers
+    assert len(server.asked[0].headers["idempotency-key"]) == 64
+
+
+def test_a_key_does_not_show_itself() -> None:
+    shown: Callable[[object], str] = repr
+    assert KEY.to_seed().hex() not in shown(Identity("a/analyst", KEY))

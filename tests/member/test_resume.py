@@ -1,0 +1,82 @@
+"""A killed upload goes on where it stopped: nothing is lost, nothing counted twice, nothing confirmed sent again."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.member.taskforce import Taskforce, accounts, write_csv
+
+pytestmark = pytest.mark.xdist_group("member-taskforce")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def upload(taskforce: Taskforce, bank: str, file: Path, moment: str) -> int:
+    """The exit status of an upload in its own process; negative if a signal ended it."""
+    arguments = [str(taskforce.folder), bank, str(file), moment]
+    command = [sys.executable, "-m", "tests.member.upload_process", *arguments]
+    return subprocess.run(command, check=False, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True).returncode
+
+
+def sent(taskforce: Taskforce) -> list[tuple[str, int, str]]:
+    """What the exchange was sent: submission, part and key of each, in order."""
+    lines = (line.split() for line in (taskforce.folder / "sent").read_text().splitlines())
+    return [(submission_id, int(part), key) for submission_id, part, key in lines]
+
+
+def result(taskforce: Taskforce) -> dict[str, Any]:
+    """What the last upload to end printed."""
+    found: dict[str, Any] = json.loads((taskforce.folder / "result.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize(("moment", "first"), [("before:2", 1000), ("after:2", 2000)])
+def test_a_killed_upload_goes_on_where_it_stopped(
+    taskforce: Taskforce, tmp_path: Path, moment: str, first: int
+) -> None:
+    rows = [*accounts(*range(first, first + 90)), "phone,call me,bad,,", *accounts(first, first + 50)]
+    file = write_csv(tmp_path / "rows.csv", *rows)
+    (taskforce.folder / "sent").unlink(missing_ok=True)
+    assert upload(taskforce, "a", file, moment) == -signal.SIGKILL
+    begun = sent(taskforce)
+    assert [part for _, part, _ in begun] == [0, 1, 2]
+
+    assert upload(taskforce, "a", file, "never") == 0
+    done, all_sent = result(taskforce), sent(taskforce)
+    assert {submission_id for submission_id, _, _ in all_sent} == {begun[0][0]} == {done["submission_id"]}
+    assert (done["accepted"], done["duplicates"], len(done["rejected"]), done["rows"]) == (90, 2, 1, 93)
+    assert Counter(part for _, part, _ in all_sent) == {0: 1, 1: 1, 2: 2, 3: 1, 4: 1}
+    assert len({key for _, _, key in all_sent}) == 5
+
+    other = taskforce.run("b", "submit", str(file)).document
+    assert (other["accepted"], other["duplicates"], other["hits"]) == (90, 2, 90)
+    assert upload(taskforce, "a", file, "never") == 0
+    again = result(taskforce)
+    assert (again["accepted"], again["duplicates"], again["hits"]) == (0, 92, 90)
+    assert again["submission_id"] != done["submission_id"]
+
+
+def test_a_resumed_upload_costs_no_second_evaluation_of_what_was_kept(taskforce: Taskforce, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "rows.csv", *accounts(*range(3000, 3020)))
+    assert upload(taskforce, "b", file, "after:0") == -signal.SIGKILL
+    before = [each["budget"]["remaining"] for each in taskforce.run("b", "status").document["holders"]]
+    assert upload(taskforce, "b", file, "never") == 0
+    assert result(taskforce)["accepted"] == 20
+    after = [each["budget"]["remaining"] for each in taskforce.run("b", "status").document["holders"]]
+    assert after == before
+
+
+def test_a_killed_upload_can_be_begun_anew(taskforce: Taskforce, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "rows.csv", *accounts(*range(4000, 4030)))
+    (taskforce.folder / "sent").unlink(missing_ok=True)
+    assert upload(taskforce, "b", file, "after:0") == -signal.SIGKILL
+    done = taskforce.run("b", "submit", str(file), "--restart").document
+    assert done["submission_id"] != sent(taskforce)[0][0]
+    assert (done["accepted"], done["duplicates"]) == (10, 20)
