@@ -19,6 +19,7 @@ from exchange.settings import Settings, SettingsError, load_receipt_key, load_se
 from exchange.store.session import create_database
 from exchange.web.app import create_app
 from exchange.web.context import Context
+from keys.signing import SigningKey
 
 
 def utc_now() -> datetime:
@@ -26,12 +27,17 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def load_keys(settings: Settings) -> SigningKey:
+    """The receipt key. Raises SettingsError, naming what is missing."""
+    return load_receipt_key(settings)
+
+
 def compose(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Flask:
     """The application of an exchange. Call it in the process that serves, after any fork. Raises SettingsError."""
     context = Context(
         settings=settings,
         database=create_database(settings.database_url),
-        receipt_key=load_receipt_key(settings),
+        receipt_key=load_keys(settings),
         clock=clock,
         count_notices=count_notices,
     )

@@ -32,7 +32,7 @@ def stop_member(database: Database, member_id: str, now: datetime) -> str:
 def _stop(session: Session, member_id: str, now: datetime) -> str:
     held = latest_effective(session, "member", member_id)
     if held is None or not membership.stop_member(session, member_id, now):
-        raise UnknownMemberError(member_id)
+        raise UnknownMemberError(f"no statement in force speaks of the member {member_id}")
     stated = parse_statement(held.payload)
     assert isinstance(stated, MemberStatement)  # noqa: S101 - its type is member; for the type checker
 

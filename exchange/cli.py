@@ -1,0 +1,375 @@
+"""The program `exchange`: setting up, serving, and the operator's side of membership.
+
+What the operator drafts here counts only when the registrars have signed it; stopping a member counts at once. This
+module and wsgi.py compose: they alone know both the exchange and the alerts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy.exc import SQLAlchemyError
+
+from alerts.jobs import drain_outbox
+from exchange.commands import CommandError, home_of, reports, run_program
+from exchange.log.head_file import HeadFile, LogRefusedError
+from exchange.log.reading import read_status
+from exchange.log.sequencer import Sequencer
+from exchange.sandbox_commands import demo, sandbox
+from exchange.serve import Server
+from exchange.services.issue_enrolment import CODE_LIFETIME, Invitation, issue_enrolment
+from exchange.services.propose_statement import add_payload, propose_statement
+from exchange.services.stop_member import UnknownMemberError, stop_member
+from exchange.set_up import Plan, set_up
+from exchange.settings import (
+    PASSPHRASE_VARIABLE,
+    Settings,
+    SettingsError,
+    config_file,
+    load_log_signer,
+    load_settings,
+)
+from exchange.store.membership import groups_of_member, list_members
+from exchange.store.session import Database, DatabaseUnfitError, create_database
+from exchange.store.statements import latest_effective, next_sequence
+from exchange.worker import Job, Worker, exchange_jobs
+from keys.custody import CustodyError, read_passphrase
+from keys.statement_types import GroupState, GroupStatement, parse_statement
+from keys.statements import StatementError
+from migrations.upgrade import upgrade
+from schemas.canonical import NotCanonicalError, canonical_json
+from schemas.encoding import to_rfc3339
+from schemas.fields import IDENTIFIER
+from schemas.terms import GroupKind, MemberKind, Sector
+
+_ERRORS: list[tuple[type[Exception], str]] = [
+    (SettingsError, "settings"),
+    (CustodyError, "custody"),
+    (StatementError, "statement"),
+    (NotCanonicalError, "statement"),
+    (DatabaseUnfitError, "database"),
+    (UnknownMemberError, "unknown-member"),
+    (LogRefusedError, "log"),
+]
+
+
+def utc_now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
+
+
+class Identifier(click.ParamType[str]):
+    """An identifier: 1 to 64 of a-z, 0-9, - and _."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The identifier itself, or a usage error."""
+        if not isinstance(value, str) or not IDENTIFIER.fullmatch(value):
+            self.fail("1 to 64 of a-z, 0-9, - and _ are wanted", param, ctx)
+        return value
+
+
+class Identifiers(click.ParamType[list[str]]):
+    """Identifiers separated by commas."""
+
+    name = "id,id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        """The identifiers, or a usage error."""
+        if isinstance(value, list):
+            return value
+        return [Identifier().convert(part.strip(), param, ctx) for part in str(value).split(",") if part.strip()]
+
+
+@contextmanager
+def opened(context: click.Context) -> Iterator[tuple[Settings, Database]]:
+    """The settings and the database of the exchange at --home."""
+    settings = load_settings(home_of(context))
+    try:
+        database = create_database(settings.database_url)
+        try:
+            yield settings, database
+        finally:
+            database.dispose()
+    except SQLAlchemyError as error:
+        # Its own message may quote the address, with a password, or values.
+        raise CommandError("database", f"the database cannot be used ({type(error).__name__})") from error
+
+
+@click.group(epilog="Example: exchange --home /srv/exchange serve --port 8443")
+@click.option(
+    "--home", default="exchange-home", envvar="EXCHANGE_HOME", show_default=True, help="The exchange's folder."
+)
+@click.version_option(package_name="intelligence-sharing-exchange")
+def program(home: str) -> None:
+    """Run an exchange: members find overlaps between their indicators without showing them."""
+
+
+@program.command(epilog="Example: exchange init --registrars registrars.json --url https://x.example --exchange-id uk")
+@click.option("--registrars", required=True, type=click.Path(path_type=Path), help="The registrars' root (JSON).")
+@click.option("--url", required=True, help="The public address, which members sign for.")
+@click.option("--exchange-id", required=True, type=Identifier())
+@click.option("--database-url", help="sqlite:///… or postgresql+psycopg://…  [default: SQLite in the home]")
+@click.option("--passphrase-file", type=click.Path(path_type=Path), help="Opens the keys; asked for if not given.")
+@click.option("--tick-seconds", default=60, show_default=True, type=click.IntRange(1, 86_400), help="The log's tick.")
+@click.pass_context
+@reports(lambda done: f"The exchange {done['exchange_id']} is set up. Registrars sign proposal {done['proposal_id']}.")
+def init(context: click.Context, /, **options: Any) -> dict[str, Any]:
+    """Make keys, log and database, and draft the exchange's own statement."""
+    if config_file(home_of(context)).exists():
+        raise SettingsError(f"{home_of(context)} holds an exchange already")
+    passphrase = read_passphrase(
+        options["passphrase_file"],
+        variable=PASSPHRASE_VARIABLE,
+        environ=os.environ,
+        prompt=lambda: click.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True),
+    )
+    settings, proposal_id = set_up(home_of(context), Plan(**options), passphrase, utc_now())
+    return {
+        "exchange_id": settings.exchange_id,
+        "url": settings.url,
+        "log": {"origin": settings.log_origin, "vkey": settings.log_vkey},
+        "registrars_fingerprint": settings.root.fingerprint,
+        "proposal_id": proposal_id,
+    }
+
+
+@program.command(epilog="Example: exchange --home /srv/exchange serve --port 8443")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8443, show_default=True, type=click.IntRange(1, 65_535))
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Processes.")
+@click.option("--threads", default=8, show_default=True, type=click.IntRange(1, 64), help="Threads of each process.")
+@click.option("--json", "as_json", is_flag=True, help="Errors as one JSON document.")
+@click.pass_context
+def serve(context: click.Context, host: str, port: int, workers: int, threads: int, *, as_json: bool) -> None:
+    """Serve the HTTP API, behind a proxy that speaks TLS. The tables are brought up to date first."""
+    import wsgi  # noqa: PLC0415 - the composition root; commands that serve nothing do without the web framework
+
+    with opened(context) as (settings, database):
+        upgrade(database)
+    wsgi.load_keys(settings)  # a missing secret stops the start here, not in a worker process
+    Server(lambda: wsgi.compose(settings), host=host, port=port, workers=workers, threads=threads).run()
+
+
+@program.command(epilog="Example: exchange --home /srv/exchange worker")
+@click.option("--json", "as_json", is_flag=True, help="Errors as one JSON document.")
+@click.pass_context
+def worker(context: click.Context, *, as_json: bool) -> None:
+    """Tick the log and run the scheduled jobs, until SIGTERM."""
+    with opened(context) as (settings, database):
+        upgrade(database)
+        signer = load_log_signer(settings)
+        sequencer = Sequencer(database, signer, HeadFile(settings.head_file, signer))
+        jobs = [
+            *exchange_jobs(database),
+            Job("outbox", max(1, min(5, settings.tick_seconds)), lambda now: drain_outbox(database)),
+        ]
+        Worker(database, sequencer, tick_seconds=settings.tick_seconds, jobs=jobs, clock=utc_now).run()
+
+
+@program.group()
+def member() -> None:
+    """Invite, list and stop members."""
+
+
+@member.command(
+    "enrol",
+    epilog="Example: exchange member enrol acme --kind telecom --name A --sector telecommunications --declared-book 9",
+)
+@click.argument("member_id", type=Identifier())
+@click.option("--kind", required=True, type=click.Choice([kind.value for kind in MemberKind]))
+@click.option("--name", required=True)
+@click.option("--sector", required=True, type=click.Choice([sector.value for sector in Sector]))
+@click.option("--declared-book", required=True, type=click.IntRange(0, 10**10), help="How many accounts it holds.")
+@click.pass_context
+@reports(lambda done: f"Give this code to {done['member_id']}, once and in confidence:\n{done['code']}")
+def enrol(context: click.Context, /, **options: Any) -> dict[str, Any]:
+    """Make a one-time enrolment code. It makes nobody a member: the registrars sign for that."""
+    if not 1 <= len(options["name"]) <= 200 or not options["name"].isprintable():
+        raise click.BadParameter("1 to 200 printable characters are wanted", param_hint="--name")
+    now = utc_now()
+    with opened(context) as (settings, database):
+        code = issue_enrolment(database, Invitation(**options), url=settings.url, root=settings.root, now=now)
+    return {"member_id": options["member_id"], "code": code, "expires_at": to_rfc3339(now + CODE_LIFETIME)}
+
+
+@member.command("list", epilog="Example: exchange member list --json")
+@click.pass_context
+@reports(lambda done: "\n".join(f"{row['member_id']:24} {row['state']:10} {row['name']}" for row in done["members"]))
+def list_command(context: click.Context) -> dict[str, Any]:
+    """Members as the registrars stated them, and whether the operator stopped them."""
+    with opened(context) as (_, database), database.reading() as session:
+        found = [
+            {
+                "member_id": row.member_id,
+                "name": row.name,
+                "kind": row.kind,
+                "sector": row.sector,
+                "state": row.state if row.stopped_at is None else "stopped",
+                "groups": [group.group_id for group in groups_of_member(session, row.member_id)],
+            }
+            for row in list_members(session)
+        ]
+    return {"members": found}
+
+
+@member.command(epilog="Example: exchange member suspend acme")
+@click.argument("member_id", type=Identifier())
+@click.pass_context
+@reports(lambda done: f"{done['member_id']} is stopped. Registrars sign proposal {done['proposal_id']} to suspend it.")
+def suspend(context: click.Context, member_id: str) -> dict[str, Any]:
+    """Refuse a member everything at once, and draft its suspension for the registrars."""
+    with opened(context) as (_, database):
+        return {"member_id": member_id, "state": "stopped", "proposal_id": stop_member(database, member_id, utc_now())}
+
+
+@program.group()
+def group() -> None:
+    """Draft sharing groups for the registrars to sign."""
+
+
+def _show_group(done: dict[str, Any]) -> str:
+    return f"Registrars sign proposal {done['proposal_id']} about the group {done['group_id']}."
+
+
+@group.command(
+    epilog="Example: exchange group create mules --kind cell --members a,b --objective 'one ring' --sunset 2027-03-31"
+)
+@click.argument("group_id", type=Identifier())
+@click.option("--members", required=True, type=Identifiers(), help="Member ids, separated by commas.")
+@click.option("--kind", default=GroupKind.THREAT_GROUP.value, type=click.Choice([kind.value for kind in GroupKind]))
+@click.option("--name", help="[default: the id]")
+@click.option("--objective", required=True)
+@click.option("--sunset", type=click.DateTime(["%Y-%m-%d"]), help="Its last day.")
+@click.pass_context
+@reports(_show_group)
+def create(context: click.Context, /, group_id: str, **options: Any) -> dict[str, Any]:
+    """Draft a group. A cell wants a sunset date, after which it closes by itself."""
+    if options["kind"] == GroupKind.CELL and options["sunset"] is None:
+        raise click.BadParameter("a cell wants one", param_hint="--sunset")
+    now = utc_now()
+
+    def draft(sequence: int) -> GroupStatement:
+        return GroupStatement(
+            sequence=sequence,
+            issued_at=now,
+            group_id=group_id,
+            name=options["name"] or group_id,
+            kind=GroupKind(options["kind"]),
+            objective=options["objective"],
+            sunset=None if options["sunset"] is None else _end_of(options["sunset"].date()),
+            state=GroupState.OPEN,
+            members=frozenset(options["members"]),
+        )
+
+    with opened(context) as (_, database):
+        return {"group_id": group_id, "proposal_id": propose_statement(database, "group", group_id, draft, now)}
+
+
+def _end_of(day: date) -> datetime:
+    """The first moment after a day (UTC)."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+
+
+@group.command(epilog="Example: exchange group add mules --members c")
+@click.argument("group_id", type=Identifier())
+@click.option("--members", required=True, type=Identifiers(), help="Member ids, separated by commas.")
+@click.pass_context
+@reports(_show_group)
+def add(context: click.Context, group_id: str, members: list[str]) -> dict[str, Any]:
+    """Draft a group with more members."""
+    return _change_group(context, group_id, lambda held: {"members": held.members | frozenset(members)})
+
+
+@group.command(epilog="Example: exchange group close mules")
+@click.argument("group_id", type=Identifier())
+@click.pass_context
+@reports(_show_group)
+def close(context: click.Context, group_id: str) -> dict[str, Any]:
+    """Draft the closing of a group."""
+    return _change_group(context, group_id, lambda held: {"state": GroupState.CLOSED})
+
+
+def _change_group(
+    context: click.Context, group_id: str, change: Callable[[GroupStatement], dict[str, Any]]
+) -> dict[str, Any]:
+    """Draft a group as stated now, but for what `change` gives."""
+    now = utc_now()
+    with opened(context) as (_, database):
+        with database.reading() as session:
+            held = latest_effective(session, "group", group_id)
+        if held is None:
+            raise CommandError("unknown-group", f"no statement in force speaks of the group {group_id}")
+        stated = parse_statement(held.payload)
+        assert isinstance(stated, GroupStatement)  # noqa: S101 - its type is group; for the type checker
+
+        def draft(sequence: int) -> GroupStatement:
+            return dataclasses.replace(stated, sequence=sequence, issued_at=now, **change(stated))
+
+        return {"group_id": group_id, "proposal_id": propose_statement(database, "group", group_id, draft, now)}
+
+
+@program.group()
+def epoch() -> None:
+    """Draft key epochs for the registrars to sign."""
+
+
+@epoch.command(epilog="Example: exchange epoch propose epoch.json")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_context
+@reports(lambda done: f"Registrars sign proposal {done['proposal_id']} about epoch {done['epoch']}.")
+def propose(context: click.Context, file: Path) -> dict[str, Any]:
+    """Draft the epoch that a ceremony of the key holders wrote to FILE."""
+    try:
+        body = json.loads(file.read_bytes())
+        number = body["epoch"]
+    except OSError as error:
+        raise CommandError("file", f"{file} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise CommandError("file", f"{file} holds no epoch") from None
+    now = utc_now()
+    with opened(context) as (_, database), database.transaction() as session:
+        sequence = next_sequence(session, "epoch", str(number))
+        head = {"type": "epoch", "sequence": sequence, "issued_at": to_rfc3339(now)}
+        return {"epoch": number, "proposal_id": add_payload(session, canonical_json({**body, **head}), now)}
+
+
+@program.group("log")
+def log_group() -> None:
+    """The transparency log."""
+
+
+@log_group.command(epilog="Example: exchange log status --json")
+@click.pass_context
+@reports(
+    lambda done: f"{done['origin']}: {done['size']} leaves, {done['pending']} entries wait, signed {done['signed_at']}"
+)
+def status(context: click.Context) -> dict[str, Any]:
+    """Size of the published log, its head's age, and what waits for the next tick."""
+    with opened(context) as (settings, database), database.reading() as session:
+        found = read_status(session)
+    return {
+        "origin": settings.log_origin,
+        "vkey": settings.log_vkey,
+        "size": found.size,
+        "signed_at": None if found.signed_at is None else to_rfc3339(found.signed_at),
+        "pending": found.pending,
+    }
+
+
+program.add_command(sandbox)
+program.add_command(demo)
+
+
+def main() -> None:
+    """The entry point."""
+    run_program(program, _ERRORS)

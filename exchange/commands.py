@@ -1,0 +1,93 @@
+"""What all commands of the program `exchange` share: output for people or as one JSON document, errors, exit codes.
+
+0 done, 1 refused or failed, 2 used wrongly. With --json, standard output holds one document and nothing else; on
+failure `{"error":{"type","detail"}}`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import structlog
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+DONE, FAILED, USED_WRONGLY = 0, 1, 2
+
+
+class CommandError(Exception):
+    """A command was refused or failed. `kind` is a slug for programs, the message is for people."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
+
+
+def home_of(context: click.Context) -> Path:
+    """The folder named by --home."""
+    return Path(context.find_root().params["home"]).absolute()
+
+
+def reports(show: Callable[[dict[str, Any]], str]) -> Callable[[_Command], _Command]:
+    """A command that returns a document: printed as JSON with --json, else as `show` writes it."""
+
+    def decorate(command: Any) -> Any:
+        @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+        @wraps(command)
+        def run(*arguments: Any, as_json: bool, **options: Any) -> None:
+            document = command(*arguments, **options)
+            click.echo(json.dumps(document, ensure_ascii=False) if as_json else show(document))
+
+        return run
+
+    return decorate
+
+
+def run_program(program: click.Group, errors: Sequence[tuple[type[Exception], str]]) -> None:
+    """Run the program and leave with its exit code. `errors` gives the slug of each error that is told to people."""
+    as_json = "--json" in sys.argv[1:]
+    configure_logs()
+    try:
+        program.main(standalone_mode=False)
+    except click.UsageError as error:
+        sys.exit(_fail(as_json, "usage", error.format_message(), USED_WRONGLY))
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(_fail(as_json, "aborted", "stopped by the user", FAILED))
+    except CommandError as error:
+        sys.exit(_fail(as_json, error.kind, str(error), FAILED))
+    except click.ClickException as error:
+        sys.exit(_fail(as_json, "usage", error.format_message(), USED_WRONGLY))
+    except tuple(kind for kind, _ in errors) as error:
+        slug = next(slug for kind, slug in errors if isinstance(error, kind))
+        sys.exit(_fail(as_json, slug, str(error), FAILED))
+    sys.exit(DONE)
+
+
+def _fail(as_json: bool, kind: str, detail: str, code: int) -> int:
+    if as_json:
+        click.echo(json.dumps({"error": {"type": kind, "detail": detail}}, ensure_ascii=False))
+    else:
+        click.echo(f"Error: {detail}", err=True)
+    return code
+
+
+def configure_logs() -> None:
+    """JSON lines on standard error; never the local variables of a traceback, which may hold secrets."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

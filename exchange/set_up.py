@@ -1,0 +1,108 @@
+"""Setting an exchange up: its keys in custody, its log, its database, and the draft of its own statement."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from exchange.log.head_file import HeadFile
+from exchange.services.propose_statement import propose_statement
+from exchange.settings import (
+    LOG_KEY_PURPOSE,
+    RECEIPT_KEY_PURPOSE,
+    Settings,
+    SettingsError,
+    config_file,
+    key_path,
+    load_settings,
+    write_config,
+)
+from exchange.store.session import create_database
+from keys.custody import make_private_folder, write_private_file, write_secret
+from keys.signing import SigningKey, canonical_url
+from keys.statement_types import ExchangeStatement
+from keys.statements import Root
+from migrations.upgrade import upgrade
+from schemas.canonical import canonical_json
+from tlog.notes import NoteSigner
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `exchange init` is told. No `database_url` means SQLite in the home."""
+
+    exchange_id: str
+    url: str
+    registrars: Path
+    tick_seconds: int = 60
+    database_url: str | None = None
+    passphrase_file: Path | None = None
+
+
+def set_up(home: Path, plan: Plan, passphrase: bytes, now: datetime) -> tuple[Settings, str]:
+    """Make the home of an exchange; its settings and the id of the proposal that registrars are to sign.
+
+    The configuration is written before the draft, and what fails before it leaves no configuration: run it again in a
+    new folder. Raises SettingsError, CustodyError, StatementError.
+    """
+    if config_file(home).exists():
+        raise SettingsError(f"{home} holds an exchange already")
+    root = Root.load(plan.registrars)
+    url = _public_url(plan.url)
+    make_private_folder(home)
+    write_private_file(home / "registrars.json", canonical_json(root.to_wire()))
+    receipt_key = SigningKey.generate()
+    log_seed = secrets.token_bytes(32)
+    signer = NoteSigner(f"{urlsplit(url).netloc}/{plan.exchange_id}", log_seed)
+    write_secret(key_path(home, "receipt.key"), receipt_key.to_seed(), passphrase, RECEIPT_KEY_PURPOSE)
+    write_secret(key_path(home, "log.key"), log_seed, passphrase, LOG_KEY_PURPOSE)
+    write_config(
+        home,
+        {
+            "exchange_id": plan.exchange_id,
+            "url": url,
+            "database_url": plan.database_url or f"sqlite:///{home / 'exchange.db'}",
+            "log_origin": signer.name,
+            "log_vkey": str(signer.verifier_key),
+            "tick_seconds": plan.tick_seconds,
+            "passphrase_file": None if plan.passphrase_file is None else str(plan.passphrase_file.absolute()),
+        },
+    )
+    settings = load_settings(home, {})
+    make_private_folder(settings.head_file.parent)
+    HeadFile(settings.head_file, signer).create()
+    return settings, _draft_own_statement(settings, receipt_key.public_bytes, now)
+
+
+def _draft_own_statement(settings: Settings, receipt_key: bytes, now: datetime) -> str:
+    database = create_database(settings.database_url)
+    try:
+        upgrade(database)
+        return propose_statement(
+            database,
+            "exchange",
+            settings.exchange_id,
+            lambda sequence: ExchangeStatement(
+                sequence=sequence,
+                issued_at=now,
+                exchange_id=settings.exchange_id,
+                url=settings.url,
+                log_origin=settings.log_origin,
+                log_vkey=settings.log_vkey,
+                receipt_key=receipt_key,
+            ),
+            now,
+        )
+    finally:
+        database.dispose()
+
+
+def _public_url(url: str) -> str:
+    """The address that members sign for: absolute, without path end."""
+    try:
+        return canonical_url(url).rstrip("/")
+    except ValueError as error:
+        raise SettingsError(f"--url: {error}") from None

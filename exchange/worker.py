@@ -1,0 +1,169 @@
+"""The worker: the log's ticks and all scheduled jobs, in a process of its own.
+
+1. Of several workers, one at a time holds the lease of a job; a sequencer that was overtaken writes nothing (its
+   fence).
+2. Each slot of a job runs once, wherever: PRIMARY KEY (job, slot).
+3. A job that fails is logged and runs again at its next slot; it stops no other job.
+4. SIGTERM and SIGINT end it between jobs, and give its leases back.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.blocking import BlockingScheduler
+
+from exchange.log.day_heads import record_day_heads
+from exchange.log.head_file import LogRefusedError
+from exchange.log.sequencer import Sequencer
+from exchange.services.expire_indicators import expire_indicators
+from exchange.services.purge_records import purge_nonces, purge_records
+from exchange.services.settle_indicators import settle_indicators
+from exchange.store.job_runs import take_slot
+from exchange.store.leases import Lease, LeaseLostError, acquire_lease, release_lease, renew_lease
+from exchange.store.membership import list_members
+from exchange.store.session import Database
+
+log = structlog.get_logger()
+SEQUENCER = "sequencer"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something to do once every `seconds`."""
+
+    name: str
+    seconds: int
+    work: Callable[[datetime], object]
+
+
+def exchange_jobs(database: Database) -> list[Job]:
+    """The exchange's own jobs, but for the log's ticks."""
+    return [
+        Job("expire", 3600, lambda now: expire_indicators(database, now)),
+        Job("settle", 60, lambda now: settle_indicators(database)),
+        Job("nonces", 300, lambda now: purge_nonces(database, now)),
+        Job("purge", 86_400, lambda now: purge_records(database, now)),
+        Job("day_heads", 600, lambda now: _record_day_heads(database, now)),
+    ]
+
+
+def _record_day_heads(database: Database, now: datetime) -> int:
+    with database.transaction() as session:
+        members = [member.member_id for member in list_members(session)]
+        return record_day_heads(session, members, now)
+
+
+def slot_of(now: datetime, seconds: int) -> str:
+    """The slot that a moment falls into, the same for every worker."""
+    return str(int(now.timestamp()) // seconds)
+
+
+class Worker:
+    """Runs the jobs and the sequencer until stopped. `holder` names this process in leases."""
+
+    def __init__(
+        self,
+        database: Database,
+        sequencer: Sequencer,
+        *,
+        tick_seconds: int,
+        jobs: Sequence[Job],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._sequencer = sequencer
+        self._tick_seconds = tick_seconds
+        self._jobs = jobs
+        self._clock = clock
+        self._lease: Lease | None = None
+        self.holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._scheduler = BlockingScheduler(
+            timezone=UTC,
+            executors={"default": ThreadPoolExecutor(2), "log": ThreadPoolExecutor(1)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+
+    def run(self) -> None:
+        """Work until SIGTERM, SIGINT or stop()."""
+        self._add(self.tick, self._tick_seconds, "log")
+        for job in self._jobs:
+            self._add(partial(self.run_job, job), job.seconds, "default")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: threading.Thread(target=self.stop, daemon=True).start())
+        log.info("worker started", holder=self.holder)
+        self._scheduler.start()
+        self.give_back_lease()
+        log.info("worker stopped", holder=self.holder)
+
+    def stop(self) -> None:
+        """End after the jobs that are running."""
+        self._scheduler.shutdown(wait=True)
+
+    def _add(self, work: Callable[[], object], seconds: int, executor: str) -> None:
+        self._scheduler.add_job(work, "interval", seconds=seconds, executor=executor, next_run_time=datetime.now(UTC))
+
+    def run_job(self, job: Job) -> bool:
+        """Run a job in its present slot unless that was taken; whether it ran."""
+        now = self._clock()
+        try:
+            taken = self._database.run_in_transaction(
+                lambda session: take_slot(session, job.name, slot_of(now, job.seconds), self.holder, now)
+            )
+            if not taken:
+                return False
+            done = job.work(now)
+        except Exception as error:  # noqa: BLE001 - a failing job must not stop the others
+            log.warning("job failed", job=job.name, error=type(error).__name__)
+            return False
+        if done:
+            log.info("job done", job=job.name, done=int(done) if isinstance(done, int) else None)
+        return True
+
+    def tick(self) -> bool:
+        """One tick of the log if this process holds, or now takes, the sequencer's lease; whether it ticked."""
+        now = self._clock()
+        try:
+            lease = self._hold_lease(now)
+            if lease is None:
+                return False
+            self._sequencer.tick(now, lease)
+        except LeaseLostError:
+            self._lease = None
+            return False
+        except Exception as error:  # noqa: BLE001 - the next tick tries again; the refusal's reason is for the operator
+            log.warning("tick failed", error=type(error).__name__, detail=_detail_of(error))
+            return False
+        return True
+
+    def _hold_lease(self, now: datetime) -> Lease | None:
+        lifetime = timedelta(seconds=max(30, 3 * self._tick_seconds))
+        with self._database.transaction() as session:
+            if self._lease is not None:
+                renew_lease(session, self._lease, now, lifetime)
+                return self._lease
+            lease = acquire_lease(session, SEQUENCER, self.holder, now, lifetime)
+        self._lease = lease
+        return lease
+
+    def give_back_lease(self) -> None:
+        """Let another worker sequence at once."""
+        if self._lease is not None:
+            lease, self._lease = self._lease, None
+            with self._database.transaction() as session:
+                release_lease(session, lease)
+
+
+def _detail_of(error: Exception) -> str | None:
+    """What a refusal to sign says; other errors may quote parameters and say nothing."""
+    return str(error) if isinstance(error, LogRefusedError) else None
