@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
+from keys.holder.cli import cli
 from keys.holder.settings import load_config, open_settings
 from keys.signing import SignedRequest, new_nonce, sign_request, verify_response
 from schemas.canonical import canonical_json
@@ -305,9 +305,6 @@ def test_all_in_the_home_is_private(served: ServedHolder) -> None:
     assert {modes[name] for name in ("config.json", "signing.key", "epoch-1.share")} == {0o600}
 
 
-def test_every_command_has_an_example() -> None:
-    for name in ("init", "ceremony", "serve", "allow", "grant", "status"):
-        done = subprocess.run(
-            [sys.executable, "-m", "keys.holder.cli", name, "--help"], check=True, capture_output=True, env=os.environ
-        )
-        assert b"Example: keyholder" in done.stdout
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_has_an_example(name: str) -> None:
+    assert "Example: keyholder" in (cli.commands[name].help or "")
