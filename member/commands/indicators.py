@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
+from rich.table import Table
 
 from keys.tokens import Token, oprf_input
 from member.commands.common import Shown, reporting, table
@@ -24,6 +26,7 @@ from member.vault.rows import VaultRows
 from schemas.terms import NORMALISATION
 
 _SHOWN_REJECTED = 20
+_SHOWN_HITS = 500
 _OPTIONS = [name for name in SETTINGS if name != "expires_days"]
 
 
@@ -171,12 +174,24 @@ def hits(session: Session, since: str | None) -> Shown:
     """List every live overlap of one's own indicators with other institutions; nobody is named."""
     moment = read_since(since)
     _ = session.keyring  # enrolled, and the acting key is the one that the registrars signed
-    found = list(list_hits(session.vault, session.exchange, moment))
-    made = table(
-        f"{len(found)} hits", "type", "own value", "references", "institutions", "sectors", "themes", "first seen"
-    )
-    for hit in found:
+    # Kept in their JSON form: a million hits as Python objects would not fit.
+    found = [msgspec.json.encode(hit) for hit in list_hits(session.vault, session.exchange, moment)]
+    document = {"hits": (msgspec.Raw(hit) for hit in found)}
+    return Shown(document, _more(len(found)), _hits_table(found) if found else None)
+
+
+def _more(count: int) -> str:
+    if count > _SHOWN_HITS:
+        return f"… {count - _SHOWN_HITS:,} more; --json gives all"
+    return "" if count else "no hits"
+
+
+def _hits_table(found: list[bytes]) -> Table:
+    columns = ("type", "own value", "references", "institutions", "sectors", "themes", "first seen")
+    made = table(f"{len(found):,} hits", *columns)
+    for encoded in found[:_SHOWN_HITS]:
+        hit = msgspec.json.decode(encoded)
         lists = (", ".join(hit[name]) for name in ("values", "source_refs"))
         more = (", ".join(hit[name]) for name in ("sectors", "themes"))
         made.add_row(hit["indicator_type"], *lists, hit["institutions"], *more, hit["first_seen"])
-    return Shown({"hits": found}, "" if found else "no hits", made if found else None)
+    return made
