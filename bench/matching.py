@@ -1,0 +1,277 @@
+"""Submitting and matching: what a batch costs beside a plain bulk insert, and as the store grows.
+
+Prints one JSON line a figure:
+1. submit + match, rows a second, with `--rows` stored; the reference is a plain bulk insert of the same values into a
+   table with the same columns and the same key, as large, in transactions of the same size, in the same rounds.
+2. The cost of a batch of 10,000 rows with `--rows` stored, beside its cost with 10,000 stored.
+3. What moving the recent rows into the large table costs for each 10,000 rows: work that the first two leave to a
+   job.
+
+A batch is measured from the bytes of the request's body to the commit: reading, rules, storing, matching (one row in
+fifty is held by another member too), hits, log, notices, the answer kept for a repetition. Rounds alternate, medians
+are compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import msgspec
+from sqlalchemy import make_url, text
+
+from exchange.domain.submission import Envelope
+from exchange.services.actor import Actor
+from exchange.services.settle_indicators import settle_indicators
+from exchange.services.submit_indicators import SubmissionRequest, submit_indicators
+from exchange.store import bulk
+from exchange.store.membership import GroupMember, KeyEpoch, Member, SharingGroup
+from exchange.store.session import Database, create_database
+from exchange.store.submissions import Submission
+from migrations.upgrade import upgrade
+from schemas.encoding import to_base64
+from schemas.identifiers import uuid7
+from schemas.submissions import read_head, read_rows
+from tests.exchange.factories import make_envelope
+
+BATCH = 10_000
+SHARED_ONE_IN = 50
+ROUNDS = 7
+NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
+COLUMNS = "token, group_id, member_id, submission_id, indicator_type, first_seen, last_seen"
+PLAIN = "plain_rows"
+
+
+@dataclass
+class Store:
+    """A database with rows of one member stored, and some of their tokens. `plain` holds the reference's table."""
+
+    database: Database
+    plain: Database
+    submission_id: str
+    some: list[bytes]
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--rows", type=int, default=1_000_000, help="rows stored (default 1,000,000)")
+    arguments.add_argument("--database-url", help="an empty PostgreSQL database to use instead of SQLite in a folder")
+    chosen = arguments.parse_args()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-matching-")))
+        # The small store comes first and is emptied, so that both may use one database.
+        small = median(measure(chosen.database_url or f"sqlite:///{folder / 'small.db'}", BATCH)[0])
+        large, plain, settling = measure(chosen.database_url or f"sqlite:///{folder / 'large.db'}", chosen.rows)
+    kind = "PostgreSQL" if chosen.database_url else "SQLite"
+    stored = f"{chosen.rows:,} stored, {kind}"
+    report(f"submit + match, {stored}", BATCH / median(large), "rows/s", "plain bulk insert", BATCH / median(plain))
+    report(f"batch of {BATCH:,} rows, {stored}", median(large), "s", f"at {BATCH:,} stored", small)
+    report(f"moving recent rows, for each {BATCH:,}, {stored}", settling, "s", "plain bulk insert", median(plain))
+
+
+def report(name: str, value: float, unit: str, reference: str, reference_value: float) -> None:
+    """One figure as a line of JSON."""
+    figures = {"name": name, "value": round(value, 4), "unit": unit, "reference": reference}
+    figures |= {"reference_value": round(reference_value, 4), "ratio": round(value / reference_value, 3)}
+    print(json.dumps(figures), flush=True)
+
+
+def measure(url: str, rows: int) -> tuple[list[float], list[float], float]:
+    """Seconds of each batch, of each plain insert of the same values, and of settling for each batch's worth of
+    rows.
+    """
+    database = create_database(url)
+    # A file of its own on SQLite: what one writes must not lie in the other's way.
+    plain_database = create_database(url.replace(".db", "-plain.db")) if database.is_sqlite else database
+    try:
+        empty(database)
+        upgrade(database)
+        store = fill(database, plain_database, rows)
+        batches, plain = [], []
+        for number in range(-1, ROUNDS):
+            tokens = batch_tokens(store)
+            body, values = make_body(tokens), plain_values(tokens, store)
+            spent = timed(partial(submit, database, body)), timed(partial(insert, plain_database, values))
+            if number >= 0:  # the first round warms up
+                batches.append(spent[0])
+                plain.append(spent[1])
+        settling = timed(lambda: settle_indicators(database, enough=1)) / (ROUNDS + 1)
+        return batches, plain, settling
+    finally:
+        empty(database)
+        database.dispose()
+        plain_database.dispose()
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that the work takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def empty(database: Database) -> None:
+    """Drop everything in a PostgreSQL database of the bench's own."""
+    if make_url(database.url).get_backend_name() == "postgresql":
+        with database.engine.begin() as connection:
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text("CREATE SCHEMA public"))
+
+
+def fill(database: Database, plain: Database, rows: int) -> Store:
+    """Two members in a group, one of which holds `rows` rows, in the large table; the plain table holds the same."""
+    submission_id = uuid7()
+    key = "PRIMARY KEY (token, group_id, member_id)"
+    kind = "BLOB" if database.is_sqlite else "BYTEA"
+    columns = ", ".join(f"{name} {kind if name == 'token' else 'TEXT'}" for name in COLUMNS.split(", "))
+    with database.transaction() as session:
+        for member_id in ("a", "b"):
+            session.add(
+                Member(
+                    member_id=member_id,
+                    name=member_id,
+                    kind="financial_institution",
+                    sector="banking",
+                    state="active",
+                    declared_book=0,
+                    encryption_key=bytes(32),
+                    sequence=1,
+                    updated_at=NOW,
+                )
+            )
+        group = SharingGroup(group_id="taskforce", name="g", kind="taskforce", objective="o", state="open", sequence=1)
+        group.updated_at = NOW
+        session.add(group)
+        session.flush()
+        session.add_all([GroupMember(group_id="taskforce", member_id=member_id) for member_id in ("a", "b")])
+        epoch = KeyEpoch(epoch=1, state="current", threshold=2, public_key=bytes(32), normalisation="n1", sequence=1)
+        epoch.holders_json = "[]"
+        session.add(epoch)
+        envelope = make_envelope()
+        session.add(
+            Submission(
+                submission_id=submission_id,
+                member_id="a",
+                representative_id="a/analyst",
+                group_id="taskforce",
+                epoch=1,
+                theme=envelope["theme"],
+                expires_on=date.fromisoformat(envelope["expires_on"]),
+                state="active",
+                envelope_json="{}",
+                created_at=NOW,
+            )
+        )
+    with plain.transaction() as session:
+        without_rowid = " WITHOUT ROWID" if database.is_sqlite else ""
+        session.execute(text(f"CREATE TABLE {PLAIN} ({columns}, {key}){without_rowid}"))
+    some: list[bytes] = []
+    for tokens in sorted_tokens(rows):
+        some += tokens[:: max(1, rows // 20_000)]
+        nothing = [None] * len(tokens)
+        values = (tokens, ["bank_account"] * len(tokens), ["2026-10-05"] * len(tokens), nothing)
+        for place, table in ((database, "indicators"), (plain, PLAIN)):
+            with place.transaction() as session:
+                bulk.insert_rows(session, table, COLUMNS, values, ("taskforce", "a", submission_id))
+    write_back(database)
+    write_back(plain)
+    return Store(database, plain, submission_id, some)
+
+
+def write_back(database: Database) -> None:
+    """Let nothing of the filling be left to the batches that are measured."""
+    raw = database.engine.raw_connection()
+    try:
+        if not database.is_sqlite:
+            raw.rollback()
+            raw.driver_connection.autocommit = True  # type: ignore[union-attr]
+        cursor = raw.cursor()
+        cursor.execute("ANALYZE")
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)" if database.is_sqlite else "CHECKPOINT")
+        cursor.close()
+    finally:
+        raw.invalidate()
+        raw.close()
+
+
+def sorted_tokens(count: int, at_once: int = 50_000) -> Iterator[list[bytes]]:
+    """`count` random tokens in order, piece by piece."""
+    pieces = max(1, count // at_once)
+    for number in range(pieces):
+        low, span = number * 2**32 // pieces, 2**32 // pieces
+        heads = sorted((low + secrets.randbelow(span)).to_bytes(4, "big") for _ in range(count // pieces))
+        yield [head + secrets.token_bytes(28) for head in heads]
+
+
+def batch_tokens(store: Store) -> list[bytes]:
+    """The tokens of a batch: mostly new, one in fifty held by the other member."""
+    shared = BATCH // SHARED_ONE_IN
+    picked = [store.some.pop(secrets.randbelow(len(store.some))) for _ in range(min(shared, len(store.some)))]
+    tokens = picked + [secrets.token_bytes(32) for _ in range(BATCH - len(picked))]
+    secrets.SystemRandom().shuffle(tokens)
+    return tokens
+
+
+def make_body(tokens: Sequence[bytes]) -> bytes:
+    """The body of a request of the other member."""
+    rows = [[to_base64(token), "bank_account", "2026-10-05", None] for token in tokens]
+    return msgspec.json.encode({"submission_id": uuid7(), "part": 0, "envelope": make_envelope(), "rows": rows})
+
+
+def plain_values(tokens: Sequence[bytes], store: Store) -> Any:
+    """The same rows as columns."""
+    count = len(tokens)
+    same = (["taskforce"] * count, ["b"] * count, [store.submission_id] * count)
+    return (list(tokens), *same, ["bank_account"] * count, ["2026-10-05"] * count, [None] * count)
+
+
+def submit(database: Database, body: bytes) -> None:
+    """What POST /v1/submissions does between signature and receipt."""
+    head = read_head(body)
+    rows = read_rows(head.rows, NOW.date())
+    fields = dict(head.envelope) | {"red_flags": tuple(head.envelope["red_flags"])}
+    dates = {name: date.fromisoformat(fields[name]) for name in ("review_by", "expires_on")}
+    request = SubmissionRequest(
+        submission_id=head.submission_id,
+        part=head.part,
+        envelope=Envelope(**fields | dates),
+        rows=rows,
+        idempotency_key=secrets.token_hex(16),
+        request_sha256=secrets.token_bytes(32),
+    )
+    actor = Actor("b/analyst", "b", frozenset({"submitter"}), "signature")
+    answer = submit_indicators(database, actor, request, now=NOW, merge_delay_seconds=60)
+    assert answer.fields["accepted"] == BATCH
+
+
+def insert(database: Database, values: Any) -> None:
+    """A plain bulk insert in one transaction, in the quickest form of each driver."""
+    with database.transaction() as session:
+        connection = session.connection()
+        if database.is_sqlite:
+            marks = ", ".join("?" * len(values))
+            connection.exec_driver_sql(
+                f"INSERT INTO {PLAIN} VALUES ({marks})",  # noqa: S608 - the names are our own
+                list(zip(*values, strict=True)),
+            )
+        else:
+            arrays = ", ".join(["%b::bytea[]", *["%s::text[]"] * (len(values) - 1)])
+            connection.exec_driver_sql(
+                f"INSERT INTO {PLAIN} SELECT * FROM unnest({arrays})",  # noqa: S608 - the names are our own
+                values,
+            )
+
+
+if __name__ == "__main__":
+    main()
