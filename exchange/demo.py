@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exchange.sandbox import Plan, Sandbox, run_program
+from exchange.sandbox import Plan, Sandbox, run_command
 
 _GIVEN = ("Amina", "Björn", "Chloé", "Dmitri", "Eilidh", "Farid", "Grace", "Hiro")
 _FAMILY = ("Okafor", "O'Neill", "Sørensen", "Łukasik", "Haddad", "Nakamura", "Price", "Silva")
@@ -118,12 +118,12 @@ def _play(sandbox: Sandbox, story: Story, tell: Callable[[str], None]) -> dict[s
     for bank in BANKS:
         path = sandbox.folder / f"{bank}.csv"
         _write_upload(path, story.rows[bank])
-        done = run_program("member", "--home", homes[bank], "submit", str(path))
+        done = run_command("member", "--home", homes[bank], "submit", str(path))
         outcome["members"][bank] = {"accepted": done["accepted"], "hits_at_upload": done["hits"]}
         tell(f"bank {bank} uploads {done['rows']} rows: {done['accepted']} accepted, {done['hits']} known to others")
     tell("each bank now sees its overlaps, and never who the others are:")
     for bank in BANKS:
-        hits = run_program("member", "--home", homes[bank], "hits")["hits"]
+        hits = run_command("member", "--home", homes[bank], "hits")["hits"]
         outcome["members"][bank]["hits"] = hits
         for hit in hits:
             tell(f"  bank {bank}: {hit['indicator_type']} {hit['values'][0]} is held by {hit['institutions']} other(s)")
@@ -162,7 +162,7 @@ def run_demonstration(tell: Callable[[str], None]) -> dict[str, Any]:
 
 
 def _verify(sandbox: Sandbox, bank: str) -> tuple[str, int]:
-    document = run_program("member", "--home", str(sandbox.member_home(bank)), "log", "verify")
+    document = run_command("member", "--home", str(sandbox.member_home(bank)), "log", "verify")
     if document["verified"] is not True:
         raise DemonstrationError(f"the log does not verify for bank {bank}")
     return bank, int(document["entries"])

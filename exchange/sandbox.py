@@ -13,7 +13,7 @@ import secrets
 import socket
 import subprocess
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -76,7 +76,7 @@ def _write_atomically(path: Path, content: dict[str, Any]) -> None:
     draft.replace(path)
 
 
-def run_program(program: str, *arguments: str) -> dict[str, Any]:
+def run_command(program: str, *arguments: str) -> dict[str, Any]:
     """Run one command of `exchange`, `keyholder` or `member` with --json; the document that it prints.
 
     Raises SandboxError with the command and what it said when it fails.
@@ -139,28 +139,32 @@ class Sandbox:
 
     # -- the steps
 
-    def start(self, plan: Plan | None = None) -> dict[str, Any]:
+    def start(self, plan: Plan, chosen: Iterable[str] = ()) -> dict[str, Any]:
         """Set up if the folder is new, start all programs, and write sandbox.json when all is ready.
 
-        `plan` must be the one of the first start, or None. Raises SandboxError.
+        On a second start the plan of the first holds; the fields of `plan` named in `chosen` must agree with it.
+        Raises SandboxError, ProgramNotReadyError.
         """
         state_file = self.folder / "state.json"
         self.description_file.unlink(missing_ok=True)
         if state_file.exists():
-            self._load_state(state_file, plan)
+            self._load_state(state_file, plan, chosen)
             self._start_programs()
         else:
-            self.plan = plan or self.plan
+            self.plan = plan
             self._set_up(state_file)
         self._tell()
         return self.describe()
 
-    def _load_state(self, state_file: Path, plan: Plan | None) -> None:
+    def _load_state(self, state_file: Path, plan: Plan, chosen: Iterable[str]) -> None:
         self._state = json.loads(state_file.read_text())
         stored = self._state["plan"]
         self.plan = Plan(**{**stored, "banks": tuple(stored["banks"]), "agencies": tuple(stored["agencies"])})
-        if plan is not None and plan != self.plan:
-            raise SandboxError(f"{self.folder} holds another sandbox: start it without options, or take a new folder")
+        for name in chosen:
+            if getattr(plan, name) != getattr(self.plan, name):
+                raise SandboxError(
+                    f"{self.folder} was set up with another --{name}: leave it out, or take a new folder"
+                )
 
     def _set_up(self, state_file: Path) -> None:
         if self.folder.exists() and any(self.folder.iterdir()):
@@ -181,7 +185,7 @@ class Sandbox:
     def _set_up_authorities(self) -> None:
         self._report("the registrar, the exchange and the key holders make their keys")
         home = str(self.member_home(COORDINATOR))
-        registrar = run_program(
+        registrar = run_command(
             *("member", "--home", home, "registrar", "init", COORDINATOR),
             *("--passphrase-file", str(self._passphrase(COORDINATOR, "registrar"))),
         )
@@ -192,11 +196,11 @@ class Sandbox:
             self._state["log"] = exchange.result()["log"]
         homes = [part for index in self._holder_indices for part in ("--home", str(self._holder_home(index)))]
         epoch_file = self.folder / "epoch.json"
-        run_program(
+        run_command(
             *("keyholder", "ceremony", "--epoch", "1", "--threshold", str(self.plan.threshold)),
             *(*homes, "--out", str(epoch_file)),
         )
-        run_program("exchange", "--home", str(self._exchange_home), "epoch", "propose", str(epoch_file))
+        run_command("exchange", "--home", str(self._exchange_home), "epoch", "propose", str(epoch_file))
 
     @property
     def _registrars_file(self) -> Path:
@@ -208,14 +212,14 @@ class Sandbox:
 
     def _init_exchange(self) -> dict[str, Any]:
         database = ["--database-url", self.plan.database_url] if self.plan.database_url else []
-        return run_program(
+        return run_command(
             *("exchange", "--home", str(self._exchange_home), "init", "--registrars", str(self._registrars_file)),
             *("--url", self.exchange_url, "--exchange-id", "sandbox", "--tick-seconds", "1"),
             *("--passphrase-file", str(self._passphrase("exchange")), *database),
         )
 
     def _init_holder(self, index: int) -> None:
-        run_program(
+        run_command(
             *("keyholder", "--home", str(self._holder_home(index)), "init", "--holder-id", f"holder-{index}"),
             *("--url", self.holder_urls[index - 1], "--registrars", str(self._registrars_file)),
             *("--passphrase-file", str(self._passphrase(f"holder-{index}"))),
@@ -246,7 +250,7 @@ class Sandbox:
         self._report(f"{len(self.plan.members)} members enrol, each with two representatives")
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(self._enrol_member, self.plan.members.items()))
-        run_program(
+        run_command(
             *("exchange", "--home", str(self._exchange_home), "group", "create", GROUP, "--kind", "taskforce"),
             *("--objective", "the whole taskforce", "--members", ",".join(self.plan.members)),
         )
@@ -255,25 +259,25 @@ class Sandbox:
         member_id, kind = member
         home = ["--home", str(self.member_home(member_id))]
         sector = "banking" if kind == "financial_institution" else "law_enforcement"
-        code = run_program(
+        code = run_command(
             *("exchange", "--home", str(self._exchange_home), "member", "enrol", member_id, "--kind", kind),
             *("--name", f"Sandbox {member_id}", "--sector", sector, "--declared-book", "1000000"),
         )["code"]
         for representative in ("analyst", "authoriser"):
             self._passphrase(member_id, representative)
         folder = str(self.folder / "passphrases" / member_id)
-        run_program("member", *home, "init", "--member-id", member_id, "--passphrase-dir", folder)
-        run_program("member", *home, "join", code, "--yes")
+        run_command("member", *home, "init", "--member-id", member_id, "--passphrase-dir", folder)
+        run_command("member", *home, "join", code, "--yes")
         settings = [part for pair in _DEFAULTS.items() for part in pair]
-        run_program("member", *home, "config", "set", *settings)
+        run_command("member", *home, "config", "set", *settings)
 
     def _sign_and_allow(self) -> None:
         self._report("the registrar signs; the key holders allow the members")
-        run_program(
+        run_command(
             *("member", "--home", str(self.member_home(COORDINATOR)), "--as", "registrar", "registrar", "connect"),
             *("--exchange-url", self.exchange_url, "--registrars", str(self._registrars_file)),
         )
-        run_program(
+        run_command(
             "member", "--home", str(self.member_home(COORDINATOR)), "--as", "registrar", "registrar", "approve", "--all"
         )
         with ThreadPoolExecutor(2) as pool:
@@ -282,8 +286,8 @@ class Sandbox:
     def _allow_members(self, index: int) -> None:
         home = ["keyholder", "--home", str(self._holder_home(index))]
         until = (datetime.now(UTC) + timedelta(days=3650)).date().isoformat()
-        run_program(*home, "allow", *self.plan.members)
-        run_program(
+        run_command(*home, "allow", *self.plan.members)
+        run_command(
             *(*home, "grant", *self.plan.members, "--evaluations", str(_GRANT_EVALUATIONS), "--until", until),
         )
 

@@ -1,0 +1,78 @@
+"""The commands `exchange sandbox` and `exchange demo`."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exchange.commands import CommandError, reports
+from exchange.demo import DemonstrationError, run_demonstration
+from exchange.sandbox import COORDINATOR, Plan, Sandbox, SandboxError, split_names
+from exchange.supervisor import ProgramNotReadyError
+from schemas.fields import IDENTIFIER
+
+
+def _names(context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
+    names = split_names(text)
+    for name in names:
+        if not IDENTIFIER.fullmatch(name) or name == COORDINATOR:
+            raise click.BadParameter(f"{name!r}: 1 to 64 of a-z, 0-9, - and _ are wanted, and not {COORDINATOR}")
+    if len(set(names)) != len(names):
+        raise click.BadParameter("a name stands twice")
+    return names
+
+
+@click.command(epilog="Example: exchange sandbox ./sandbox --banks a,b,c --agencies nca")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--banks", default="a,b,c", show_default=True, callback=_names, help="Member ids, separated by commas.")
+@click.option("--agencies", default="", callback=_names, help="Law-enforcement members.")
+@click.option("--holders", default=3, show_default=True, type=click.IntRange(2, 16), help="Key holders.")
+@click.option("--threshold", default=2, show_default=True, type=click.IntRange(2, 16), help="How many answer together.")
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="Of the exchange; 0 takes a free one.")
+@click.option("--database-url", help="postgresql+psycopg://…  [default: SQLite in the folder]")
+@click.option("--indicators", default=0, type=click.IntRange(0, 20_000_000), help="Generated rows, for load tests.")
+@click.pass_context
+def sandbox(context: click.Context, /, folder: Path, **options: Any) -> None:
+    """Run a whole taskforce on this machine until SIGTERM or Ctrl-C, in FOLDER.
+
+    Prints one line of JSON when all is ready: the content of FOLDER/sandbox.json. A second start finds all again.
+    """
+    if options["threshold"] > options["holders"]:
+        raise click.UsageError("--threshold cannot be more than --holders")
+    given = [name for name in options if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT]
+    _stop_on_signals()
+    running = Sandbox(folder, lambda text: click.echo(text, err=True))
+    try:
+        click.echo(json.dumps(running.start(Plan(**options), chosen=given)))
+        running.supervisor.watch()
+    except (SandboxError, ProgramNotReadyError) as error:
+        raise CommandError("sandbox", str(error)) from error
+    except KeyboardInterrupt:
+        click.echo("stopping", err=True)
+    finally:
+        running.stop()
+
+
+def _stop_on_signals() -> None:
+    """Let SIGTERM end the set-up or the watch as Ctrl-C does; the children are stopped on the way out."""
+
+    def interrupt(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+@click.command(epilog="Example: exchange demo --json")
+@reports(lambda done: f"Every overlap was found, and nothing else. {done['seconds']} s")
+def demo() -> dict[str, Any]:
+    """Tell the story of the README on generated data, in a temporary sandbox, in under a minute."""
+    try:
+        as_json = click.get_current_context().params["as_json"]
+        return run_demonstration(lambda text: click.echo(text, err=as_json))
+    except (DemonstrationError, SandboxError, ProgramNotReadyError) as error:
+        raise CommandError("demonstration", str(error)) from error
