@@ -7,11 +7,12 @@ connection. Table and column names come from the code, never from outside.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-_STAGE = "CREATE TEMP TABLE IF NOT EXISTS staged (token BLOB, indicator_type TEXT, first_seen TEXT, last_seen TEXT)"
+_STAGE = "CREATE TEMP TABLE IF NOT EXISTS staged (token BLOB)"
 
 
 def is_sqlite(session: Session) -> bool:
@@ -31,7 +32,7 @@ def rows_of_tokens(
         return
     connection = session.connection()
     if is_sqlite(session):
-        _stage(session, [(token, None, None, None) for token in tokens])
+        _stage(session, tokens)
     for table in tables:
         if is_sqlite(session):
             names = ", ".join(f"i.{name.strip()}" for name in columns.split(","))
@@ -56,17 +57,15 @@ def insert_rows(
     if not values[0]:
         return
     connection = session.connection()
-    selected = "s.token, {0}, {0}, {0}, s.indicator_type, s.first_seen, s.last_seen"
     if is_sqlite(session):
-        _stage(session, list(zip(*values, strict=True)))
-        connection.exec_driver_sql(
-            f"INSERT INTO {table} ({columns}) SELECT {selected.format('?')} FROM temp.staged s WHERE true "  # noqa: S608
-            "ON CONFLICT DO NOTHING",
-            same,
-        )
+        rows = list(zip(values[0], *(repeat(value) for value in same), *values[1:], strict=False))
+        marks = ", ".join("?" * len(rows[0]))
+        statement = f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
+        connection.exec_driver_sql(statement, rows)
         return
     connection.exec_driver_sql(
-        f"INSERT INTO {table} ({columns}) SELECT {selected.format('%s::text')} "  # noqa: S608
+        f"INSERT INTO {table} ({columns}) "  # noqa: S608
+        "SELECT s.token, %s::text, %s::text, %s::text, s.indicator_type, s.first_seen, s.last_seen "
         "FROM unnest(%b::bytea[], %s::text[], %s::text[], %s::text[]) "
         "AS s(token, indicator_type, first_seen, last_seen) ON CONFLICT DO NOTHING",
         (*same, *(list(column) for column in values)),
@@ -97,9 +96,9 @@ def move_rows(session: Session, source: str, target: str, columns: str, *, first
     )
 
 
-def _stage(session: Session, rows: list[tuple[Any, ...]]) -> None:
-    """Fill the connection's temporary table with (token, type, first seen, last seen) rows."""
+def _stage(session: Session, tokens: Sequence[bytes]) -> None:
+    """Fill the connection's temporary table."""
     connection = session.connection()
     connection.exec_driver_sql(_STAGE)
     connection.exec_driver_sql("DELETE FROM temp.staged")
-    connection.exec_driver_sql("INSERT INTO temp.staged VALUES (?, ?, ?, ?)", rows)
+    connection.exec_driver_sql("INSERT INTO temp.staged VALUES (?)", [(token,) for token in tokens])
