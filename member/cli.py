@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import click
@@ -43,4 +44,6 @@ for command in (init, join, status, representative, token, submit, hits, log, va
 
 def main() -> None:
     """Entry point of the console script."""
+    # What is logged for programs that embed these modules is told to a person as a warning.
+    logging.getLogger("member").addHandler(logging.NullHandler())
     cli.main()

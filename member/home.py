@@ -10,7 +10,6 @@ rejected/              rows refused, by submission (in the clear, for the person
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, Self
 
@@ -117,11 +116,6 @@ class Home:
         folder = self.path / "rejected"
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder / f"{submission_id}.csv"
-
-    def private_open(self, path: Path, mode: str = "x") -> int:
-        """A descriptor of a new or emptied file with mode 0600."""
-        extra = os.O_EXCL if mode == "x" else os.O_TRUNC
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | extra, 0o600)
 
 
 def _read_config(path: Path) -> Config:

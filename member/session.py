@@ -17,6 +17,7 @@ from member.exchange_client import ExchangeClient
 from member.holders import HolderClient, connect_holders, epoch_info
 from member.home import Home
 from member.tokenise import Tokeniser
+from member.vault.faults import HolderFaults
 from member.vault.store import Vault
 
 _HOLDER_TIMEOUT_SECONDS = 20.0
@@ -37,6 +38,7 @@ class Session:
         self.as_json = False
         self._stack = ExitStack()
         self._holders: dict[int, dict[int, HolderClient]] = {}
+        self._tokenisers: list[tuple[int, Tokeniser]] = []
 
     def set_out(self, home_path: Path | None, acting_as: str, *, as_json: bool) -> None:
         """Take in what the command line says."""
@@ -45,8 +47,13 @@ class Session:
         self.as_json = as_json
 
     def close(self) -> None:
-        """Close all that was opened."""
-        self._stack.close()
+        """Keep the faults of holders that were met, however the command ended, and close all that was opened."""
+        with self._stack:
+            for epoch, tokeniser in self._tokenisers:
+                if tokeniser.faults:
+                    met = [(fault.holder_id, fault.reason) for fault in tokeniser.faults]
+                    HolderFaults(self.vault).store(epoch, met, self.around.clock())
+            self._tokenisers.clear()
 
     @property
     def home_path(self) -> Path:
@@ -119,7 +126,9 @@ class Session:
         """A tokeniser for an epoch that holders still evaluate in."""
         epoch = self.keyring.epoch(number)
         secret = self.vault.cipher.mac("evaluations", str(number).encode())
-        return Tokeniser(epoch_info(epoch), self.holders(epoch), secret)
+        tokeniser = Tokeniser(epoch_info(epoch), self.holders(epoch), secret)
+        self._tokenisers.append((number, tokeniser))
+        return tokeniser
 
     def today(self) -> date:
         """The day it is, in UTC."""

@@ -11,6 +11,7 @@ from member.authority import own_statement, refresh_keyring
 from member.errors import NotEnrolledError
 from member.holders import ask_budgets
 from member.session import Session
+from member.vault.faults import HolderFaults
 from member.vault.rows import VaultRows
 
 _AWAITING = "awaiting_registrars"
@@ -42,6 +43,7 @@ def describe_standing(session: Session) -> dict[str, Any]:
         "registrars_fingerprint": session.root.fingerprint,
         "epoch": _epoch(keyring),
         **_from_servers(session, keyring),
+        "holder_faults": [msgspec.to_builtins(fault) for fault in HolderFaults(session.vault).all()],
         "indicators": VaultRows(session.vault).count(),
     }
 

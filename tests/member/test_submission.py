@@ -137,13 +137,29 @@ def test_one_holder_down_is_survived_and_two_are_named(taskforce: Taskforce, tmp
     assert {"holder-1", "holder-2"} <= set(done.document["error"]["holders"])
 
 
-def test_a_holder_whose_answers_another_key_signed_is_left_out_and_named(taskforce: Taskforce, tmp_path: Path) -> None:
-    """An attacker in the way puts one holder in another's place: its signature gives it away."""
+def tampering(original: Application) -> Application:
+    """A holder whose evaluations are altered on their way."""
+
+    def application(environ: dict[str, Any], start_response: Any) -> Any:
+        body = b"".join(original(environ, start_response))
+        return [body[:-1] + bytes([body[-1] ^ 1]) if environ["PATH_INFO"] == "/v1/evaluations" else body]
+
+    return application
+
+
+def test_an_attacker_in_the_way_of_a_holder_is_found_out_and_the_fault_kept(
+    taskforce: Taskforce, tmp_path: Path
+) -> None:
     path = write_csv(tmp_path / "rows.csv", *accounts(*range(60, 70)))
-    impostor = taskforce.applications["http://holder-2.test"]
-    with replaced(taskforce, "http://holder-1.test", impostor), replaced(taskforce, "http://holder-3.test", impostor):
+    urls = ("http://holder-1.test", "http://holder-3.test")
+    first, third = (tampering(taskforce.applications[url]) for url in urls)
+    with replaced(taskforce, urls[0], first), replaced(taskforce, urls[1], third):
         done = taskforce.run("a", "submit", str(path))
     assert (done.status, done.document["error"]["type"]) == (1, "no_quorum")
+    kept = taskforce.run("a", "status").document["holder_faults"]
+    assert {fault["holder_id"] for fault in kept} == {"holder-1", "holder-3"}
+    assert all("signature" in fault["reason"] for fault in kept)
+    assert taskforce.run("a", "submit", str(path)).document["accepted"] == 10
 
 
 def test_an_exchange_that_is_down_is_said_to_be_so(taskforce: Taskforce, tmp_path: Path) -> None:
