@@ -7,9 +7,12 @@ In order:
 2. The checkpoint is signed by the log's key, no smaller than the one seen before, and its tree continues that
    one's.
 3. Every entry is the leaf at its index, in tiles that lead to the checkpoint's root.
-4. Every receipt's entry is among them, unless it may still be waiting within the delay that the receipt grants.
-5. The hits that the exchange shows are those last disclosed in the log, no more, no less, no other. The first
-   fault is raised as a LogFault that names the entry. What the exchange never computed, no log can show.
+4. The leaves that the exchange keeps are those that the tree was built from: all bundles with own entries, however
+   old, and the newest AUDITED_BUNDLES, whoever's they are.
+5. Every receipt's entry is among them, unless it may still be waiting within the delay that the receipt grants.
+6. The hits that the exchange shows are those last disclosed in the log, no more, no less, no other.
+
+The first fault is raised as a LogFault that names the entry. What the exchange never computed, no log can show.
 """
 
 from __future__ import annotations
@@ -28,10 +31,11 @@ from schemas.canonical import parse_canonical_json
 from schemas.encoding import from_base64, from_rfc3339
 from tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
 from tlog.entries import CHAIN_START, ENTRY_BYTES
+from tlog.hashing import leaf_hash
 from tlog.notes import NoteError, VerifierKey
 from tlog.offline_proofs import format_offline_proof
 from tlog.proofs import prove_inclusion, tree_root
-from tlog.tiles import TileError, TileHashReader
+from tlog.tiles import TILE_WIDTH, Tile, TileError, TileHashReader, decode_entries, tile_at
 
 __all__ = ["LastSeen", "LogFault", "LogSource", "LogVerifier", "LoggedReceipt", "OwnEntry", "VerifiedLog"]
 
@@ -40,6 +44,9 @@ HEADS_OVERDUE = timedelta(days=3)
 """Without a day's head for so long the tail of the chain may have been cut; a member that never had one is not
 owed any.
 """
+
+AUDITED_BUNDLES = 1024
+"""How many of the newest bundles, of 256 leaves each, are read whole: 11 days' of a log that ticks each minute."""
 
 _WAIT_STEP_SECONDS = 0.25
 _PAGE = 500
@@ -163,6 +170,7 @@ class LogVerifier:
             raise LogFault("it was there before and is missing now", number=chain.number + 1)
         signed, tree = self._open_tree(seen)
         _check_inclusion(chain, tree)
+        self._check_bundles(chain, tree)
         checked = self._check_receipts(chain, receipts, waiting)
         self._check_day_heads(chain)
         if with_hits:
@@ -218,6 +226,30 @@ class LogVerifier:
         except TileError as error:
             raise LogFault(f"a tile is wrong: {error}") from error
         return signed, tree
+
+    def _check_bundles(self, chain: OwnChain, tree: TileHashReader) -> None:
+        """Compare stored leaves with the tree's hashes, bundle by bundle."""
+        own = {place.index: place for place in chain.places}
+        bundles = -(-tree.size // TILE_WIDTH)
+        wanted = {index // TILE_WIDTH for index in own} | set(range(max(0, bundles - AUDITED_BUNDLES), bundles))
+        for number in sorted(wanted):
+            width = tile_at(0, number, tree.size).width
+            tile = Tile(None, number, width)
+            try:
+                entries = decode_entries(self._source.tile(tile.path().removeprefix("tile/")), width)
+                hashes = [tree.leaf(number * TILE_WIDTH + offset) for offset in range(width)]
+            except TileError as error:
+                raise LogFault(f"a bundle of leaves is wrong: {error}", index=number * TILE_WIDTH) from error
+            for index, (entry, expected) in enumerate(zip(entries, hashes, strict=True), number * TILE_WIDTH):
+                if leaf_hash(entry) != expected:
+                    place = own.get(index)
+                    raise LogFault(
+                        "the stored leaf is not the one that the tree was built from",
+                        number=place.number if place else None,
+                        event_id=place.event_id if place else None,
+                        index=index,
+                        entry_id=place.entry_id if place else None,
+                    )
 
     def _open_checkpoint(self, note: bytes | str, name: str) -> SignedCheckpoint:
         try:

@@ -188,7 +188,7 @@ def test_thousands_of_entries_need_each_tile_once(laboratory: Laboratory) -> Non
     laboratory.tick()
     exchange = Served(laboratory)
     assert exchange.verify().entries == 2_000
-    assert exchange.tiles_fetched <= 4_096 // 256 + 2  # a tick of 2,000 is padded to 4,096
+    assert exchange.tiles_fetched <= 2 * (4_096 // 256) + 2  # a tick of 2,000 is padded to 4,096; tiles and bundles
 
 
 def test_large_views_are_read(laboratory: Laboratory) -> None:
@@ -490,6 +490,24 @@ def test_attacker_cannot_bend_a_full_tile(laboratory: Laboratory) -> None:
     found = fault(Served(laboratory))
     assert "tile/0/000 does not hash" in found.detail
     assert "number" in found.where
+
+
+@pytest.mark.parametrize("index", [0, 299, 300, 1_023])
+def test_attacker_cannot_change_a_stored_leaf_whoever_it_belongs_to(index: int, laboratory: Laboratory) -> None:
+    laboratory.record_many("a", 300)
+    laboratory.tick()
+    with laboratory.tampering() as session:
+        entry = session.scalars(select(LogLeaf.entry).where(LogLeaf.idx == index)).one()
+        changed = entry[:-1] + bytes([entry[-1] ^ 1])
+        session.execute(update(LogLeaf).where(LogLeaf.idx == index).values(entry=changed))
+    found = fault(Served(laboratory))
+    assert "leaf" in found.detail
+    assert found.where["index"] == index
+
+
+def test_a_bundle_cut_short_is_a_fault(served: Served) -> None:
+    served.bend_tile = lambda path, data: data[:-1] if path.startswith("entries") else data
+    assert "bundle" in fault(served).detail
 
 
 @pytest.mark.parametrize(
