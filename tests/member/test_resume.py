@@ -22,7 +22,9 @@ def upload(taskforce: Taskforce, bank: str, file: Path, moment: str) -> int:
     """The exit status of an upload in its own process; negative if a signal ended it."""
     arguments = [str(taskforce.folder), bank, str(file), moment]
     command = [sys.executable, "-m", "tests.member.upload_process", *arguments]
-    return subprocess.run(command, check=False, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True).returncode
+    done = subprocess.run(command, check=False, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True)
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()[-3000:]
+    return done.returncode
 
 
 def sent(taskforce: Taskforce) -> list[tuple[str, int, str]]:

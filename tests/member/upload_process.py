@@ -39,7 +39,14 @@ def deadly(application: Application, folder: Path, moment: str) -> Application:
         with (folder / "sent").open("a") as stream:
             stream.write(f"{sent['submission_id']} {sent['part']} {environ['HTTP_IDEMPOTENCY_KEY']}\n")
         die_at(f"before:{sent['part']}")
-        answered = b"".join(application(environ, start_response))
+        statuses: list[str] = []
+
+        def start(status: str, headers: Any, exc_info: Any = None) -> Any:
+            statuses.append(status)
+            return start_response(status, headers, exc_info)
+
+        answered = b"".join(application(environ, start))
+        assert statuses[0].startswith("20"), (statuses, answered)
         die_at(f"after:{sent['part']}")
         return [answered]
 
