@@ -20,16 +20,16 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import msgspec
 from sqlalchemy import make_url, text
+from sqlalchemy.orm import Session
 
 from exchange.domain.submission import Envelope
 from exchange.services.actor import Actor
@@ -44,6 +44,7 @@ from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from schemas.submissions import read_head, read_rows
 from tests.exchange.factories import make_envelope
+from tests.postgresql import postgresql_server
 
 BATCH = 10_000
 SHARED_ONE_IN = 50
@@ -55,10 +56,9 @@ PLAIN = "plain_rows"
 
 @dataclass
 class Store:
-    """A database with rows of one member stored, and some of their tokens. `plain` holds the reference's table."""
+    """A database with rows of one member stored, and some of their tokens."""
 
     database: Database
-    plain: Database
     submission_id: str
     some: list[bytes]
 
@@ -66,18 +66,48 @@ class Store:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rows", type=int, default=1_000_000, help="rows stored (default 1,000,000)")
-    arguments.add_argument("--database-url", help="an empty PostgreSQL database to use instead of SQLite in a folder")
+    arguments.add_argument(
+        "--database-url", help="a PostgreSQL database to use, in schemas of our own, instead of SQLite"
+    )
+    own_server = "use a PostgreSQL server of its own, with 1 GiB of shared buffers, as one of this size would have"
+    arguments.add_argument("--postgresql", action="store_true", help=own_server)
     chosen = arguments.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-matching-")))
-        # The small store comes first and is emptied, so that both may use one database.
-        small = median(measure(chosen.database_url or f"sqlite:///{folder / 'small.db'}", BATCH)[0])
-        large, plain, settling = measure(chosen.database_url or f"sqlite:///{folder / 'large.db'}", chosen.rows)
-    kind = "PostgreSQL" if chosen.database_url else "SQLite"
-    stored = f"{chosen.rows:,} stored, {kind}"
-    report(f"submit + match, {stored}", BATCH / median(large), "rows/s", "plain bulk insert", BATCH / median(plain))
-    report(f"batch of {BATCH:,} rows, {stored}", median(large), "s", f"at {BATCH:,} stored", small)
-    report(f"moving recent rows, for each {BATCH:,}, {stored}", settling, "s", "plain bulk insert", median(plain))
+        if chosen.postgresql:
+            server = stack.enter_context(postgresql_server("shared_buffers=1GB", "max_wal_size=4GB"))
+            chosen.database_url = server.url()
+        places = [stack.enter_context(place(chosen.database_url, folder, name)) for name in ("small", "large", "plain")]
+        small, large = (fill(database, rows) for database, rows in zip(places, (BATCH, chosen.rows), strict=False))
+        fill_plain(places[2], chosen.rows)
+        seconds = [measure(small, large, places[2]) for _ in range(ROUNDS + 1)][1:]  # the first round warms up
+        settling = timed(lambda: settle_indicators(large.database, enough=1)) / (ROUNDS + 1)
+    at_small, at_large, plain = (median(column) for column in zip(*seconds, strict=True))
+    stored = f"{chosen.rows:,} stored, {'PostgreSQL' if chosen.database_url else 'SQLite'}"
+    report(f"submit + match, {stored}", BATCH / at_large, "rows/s", "plain bulk insert", BATCH / plain)
+    report(f"batch of {BATCH:,} rows, {stored}", at_large, "s", f"at {BATCH:,} stored", at_small)
+    report(f"moving recent rows, for each {BATCH:,}, {stored}", settling, "s", "plain bulk insert", plain)
+
+
+@contextmanager
+def place(url: str | None, folder: Path, name: str) -> Iterator[Database]:
+    """An empty database: a file of its own, or a schema of its own, dropped in the end."""
+    if url is None:
+        database = create_database(f"sqlite:///{folder / name}.db")
+        yield database
+        database.dispose()
+        return
+    schema = f"bench_{name}"
+    database = create_database(
+        make_url(url).update_query_dict({"options": f"-csearch_path={schema}"}).render_as_string(False)
+    )
+    for statement in (f"DROP SCHEMA IF EXISTS {schema} CASCADE", f"CREATE SCHEMA {schema}"):
+        with database.engine.begin() as connection:
+            connection.execute(text(statement))
+    yield database
+    with database.engine.begin() as connection:
+        connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+    database.dispose()
 
 
 def report(name: str, value: float, unit: str, reference: str, reference_value: float) -> None:
@@ -87,31 +117,15 @@ def report(name: str, value: float, unit: str, reference: str, reference_value: 
     print(json.dumps(figures), flush=True)
 
 
-def measure(url: str, rows: int) -> tuple[list[float], list[float], float]:
-    """Seconds of each batch, of each plain insert of the same values, and of settling for each batch's worth of
-    rows.
-    """
-    database = create_database(url)
-    # A file of its own on SQLite: what one writes must not lie in the other's way.
-    plain_database = create_database(url.replace(".db", "-plain.db")) if database.is_sqlite else database
-    try:
-        empty(database)
-        upgrade(database)
-        store = fill(database, plain_database, rows)
-        batches, plain = [], []
-        for number in range(-1, ROUNDS):
-            tokens = batch_tokens(store)
-            body, values = make_body(tokens), plain_values(tokens, store)
-            spent = timed(partial(submit, database, body)), timed(partial(insert, plain_database, values))
-            if number >= 0:  # the first round warms up
-                batches.append(spent[0])
-                plain.append(spent[1])
-        settling = timed(lambda: settle_indicators(database, enough=1)) / (ROUNDS + 1)
-        return batches, plain, settling
-    finally:
-        empty(database)
-        database.dispose()
-        plain_database.dispose()
+def measure(small: Store, large: Store, plain: Database) -> tuple[float, float, float]:
+    """Seconds of one batch at each store, and of the plain insert of a batch's values."""
+    bodies = [make_body(batch_tokens(store)) for store in (small, large)]
+    values = plain_values(batch_tokens(large), large)
+    return (
+        timed(lambda: submit(small.database, bodies[0])),
+        timed(lambda: submit(large.database, bodies[1])),
+        timed(lambda: insert(plain, values)),
+    )
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -121,72 +135,80 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def empty(database: Database) -> None:
-    """Drop everything in a PostgreSQL database of the bench's own."""
-    if make_url(database.url).get_backend_name() == "postgresql":
-        with database.engine.begin() as connection:
-            connection.execute(text("DROP SCHEMA public CASCADE"))
-            connection.execute(text("CREATE SCHEMA public"))
-
-
-def fill(database: Database, plain: Database, rows: int) -> Store:
-    """Two members in a group, one of which holds `rows` rows, in the large table; the plain table holds the same."""
+def fill(database: Database, rows: int) -> Store:
+    """Two members in a group, one of which holds `rows` rows, in the large table."""
+    upgrade(database)
     submission_id = uuid7()
-    key = "PRIMARY KEY (token, group_id, member_id)"
-    kind = "BLOB" if database.is_sqlite else "BYTEA"
-    columns = ", ".join(f"{name} {kind if name == 'token' else 'TEXT'}" for name in COLUMNS.split(", "))
     with database.transaction() as session:
-        for member_id in ("a", "b"):
-            session.add(
-                Member(
-                    member_id=member_id,
-                    name=member_id,
-                    kind="financial_institution",
-                    sector="banking",
-                    state="active",
-                    declared_book=0,
-                    encryption_key=bytes(32),
-                    sequence=1,
-                    updated_at=NOW,
-                )
-            )
-        group = SharingGroup(group_id="taskforce", name="g", kind="taskforce", objective="o", state="open", sequence=1)
-        group.updated_at = NOW
-        session.add(group)
-        session.flush()
-        session.add_all([GroupMember(group_id="taskforce", member_id=member_id) for member_id in ("a", "b")])
-        epoch = KeyEpoch(epoch=1, state="current", threshold=2, public_key=bytes(32), normalisation="n1", sequence=1)
-        epoch.holders_json = "[]"
-        session.add(epoch)
-        envelope = make_envelope()
-        session.add(
-            Submission(
-                submission_id=submission_id,
-                member_id="a",
-                representative_id="a/analyst",
-                group_id="taskforce",
-                epoch=1,
-                theme=envelope["theme"],
-                expires_on=date.fromisoformat(envelope["expires_on"]),
-                state="active",
-                envelope_json="{}",
-                created_at=NOW,
-            )
-        )
-    with plain.transaction() as session:
-        without_rowid = " WITHOUT ROWID" if database.is_sqlite else ""
-        session.execute(text(f"CREATE TABLE {PLAIN} ({columns}, {key}){without_rowid}"))
+        add_taskforce(session, submission_id)
     some: list[bytes] = []
     for tokens in sorted_tokens(rows):
         some += tokens[:: max(1, rows // 20_000)]
-        nothing = [None] * len(tokens)
-        values = (tokens, ["bank_account"] * len(tokens), ["2026-10-05"] * len(tokens), nothing)
-        for place, table in ((database, "indicators"), (plain, PLAIN)):
-            with place.transaction() as session:
-                bulk.insert_rows(session, table, COLUMNS, values, ("taskforce", "a", submission_id))
+        insert_sorted(database, "indicators", tokens, submission_id)
     write_back(database)
-    write_back(plain)
-    return Store(database, plain, submission_id, some)
+    return Store(database, submission_id, some)
+
+
+def fill_plain(database: Database, rows: int) -> None:
+    """A table with the columns and the key of the indicators, as large."""
+    kind = "BLOB" if database.is_sqlite else "BYTEA"
+    columns = ", ".join(f"{name} {kind if name == 'token' else 'TEXT'}" for name in COLUMNS.split(", "))
+    without_rowid = " WITHOUT ROWID" if database.is_sqlite else ""
+    key = "PRIMARY KEY (token, group_id, member_id)"
+    with database.transaction() as session:
+        session.execute(text(f"CREATE TABLE {PLAIN} ({columns}, {key}){without_rowid}"))
+    for tokens in sorted_tokens(rows):
+        insert_sorted(database, PLAIN, tokens, uuid7())
+    write_back(database)
+
+
+def insert_sorted(database: Database, table: str, tokens: list[bytes], submission_id: str) -> None:
+    """Rows of member a, in the order of their tokens."""
+    count = len(tokens)
+    values = (tokens, ["bank_account"] * count, ["2026-10-05"] * count, [None] * count)
+    with database.transaction() as session:
+        bulk.insert_rows(session, table, COLUMNS, values, ("taskforce", "a", submission_id))
+
+
+def add_taskforce(session: Session, submission_id: str) -> None:
+    """Two members, their group, an epoch, and a submission of the first."""
+    for member_id in ("a", "b"):
+        session.add(
+            Member(
+                member_id=member_id,
+                name=member_id,
+                kind="financial_institution",
+                sector="banking",
+                state="active",
+                declared_book=0,
+                encryption_key=bytes(32),
+                sequence=1,
+                updated_at=NOW,
+            )
+        )
+    group = SharingGroup(group_id="taskforce", name="g", kind="taskforce", objective="o", state="open", sequence=1)
+    group.updated_at = NOW
+    session.add(group)
+    session.flush()
+    session.add_all([GroupMember(group_id="taskforce", member_id=member_id) for member_id in ("a", "b")])
+    epoch = KeyEpoch(epoch=1, state="current", threshold=2, public_key=bytes(32), normalisation="n1", sequence=1)
+    epoch.holders_json = "[]"
+    session.add(epoch)
+    envelope = make_envelope()
+    session.add(
+        Submission(
+            submission_id=submission_id,
+            member_id="a",
+            representative_id="a/analyst",
+            group_id="taskforce",
+            epoch=1,
+            theme=envelope["theme"],
+            expires_on=date.fromisoformat(envelope["expires_on"]),
+            state="active",
+            envelope_json="{}",
+            created_at=NOW,
+        )
+    )
 
 
 def write_back(database: Database) -> None:

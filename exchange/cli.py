@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -19,7 +20,7 @@ import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.jobs import drain_outbox
-from exchange.commands import CommandError, home_of, reports, run_program
+from exchange.commands import CommandError, configure_logs, home_of, reports, run_program
 from exchange.log.head_file import HeadFile, LogRefusedError
 from exchange.log.reading import read_status
 from exchange.log.sequencer import Sequencer
@@ -50,7 +51,7 @@ from schemas.encoding import to_rfc3339
 from schemas.fields import IDENTIFIER
 from schemas.terms import GroupKind, MemberKind, Sector
 
-_ERRORS: list[tuple[type[Exception], str]] = [
+ERRORS: list[tuple[type[Exception], str]] = [
     (SettingsError, "settings"),
     (CustodyError, "custody"),
     (StatementError, "statement"),
@@ -105,7 +106,7 @@ def opened(context: click.Context) -> Iterator[tuple[Settings, Database]]:
         raise CommandError("database", f"the database cannot be used ({type(error).__name__})") from error
 
 
-@click.group(epilog="Example: exchange --home /srv/exchange serve --port 8443")
+@click.group("exchange", epilog="Example: exchange --home /srv/exchange serve --port 8443")
 @click.option(
     "--home", default="exchange-home", envvar="EXCHANGE_HOME", show_default=True, help="The exchange's folder."
 )
@@ -372,4 +373,5 @@ program.add_command(demo)
 
 def main() -> None:
     """The entry point."""
-    run_program(program, _ERRORS)
+    configure_logs()
+    sys.exit(run_program(program, sys.argv[1:], ERRORS))

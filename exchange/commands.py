@@ -49,26 +49,23 @@ def reports(show: Callable[[dict[str, Any]], str]) -> Callable[[_Command], _Comm
     return decorate
 
 
-def run_program(program: click.Group, errors: Sequence[tuple[type[Exception], str]]) -> None:
-    """Run the program and leave with its exit code. `errors` gives the slug of each error that is told to people."""
-    as_json = "--json" in sys.argv[1:]
-    configure_logs()
+def run_program(program: click.Group, arguments: Sequence[str], errors: Sequence[tuple[type[Exception], str]]) -> int:
+    """Run the program; its exit code. `errors` gives the slug of each error that is told to people."""
+    as_json = "--json" in arguments
     try:
-        program.main(standalone_mode=False)
-    except click.UsageError as error:
-        sys.exit(_fail(as_json, "usage", error.format_message(), USED_WRONGLY))
+        program.main(list(arguments), prog_name=program.name, standalone_mode=False)
     except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        return done.exit_code
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(_fail(as_json, "aborted", "stopped by the user", FAILED))
-    except CommandError as error:
-        sys.exit(_fail(as_json, error.kind, str(error), FAILED))
+        return _fail(as_json, "aborted", "stopped by the user", FAILED)
     except click.ClickException as error:
-        sys.exit(_fail(as_json, "usage", error.format_message(), USED_WRONGLY))
+        return _fail(as_json, "usage", error.format_message(), USED_WRONGLY)
+    except CommandError as error:
+        return _fail(as_json, error.kind, str(error), FAILED)
     except tuple(kind for kind, _ in errors) as error:
         slug = next(slug for kind, slug in errors if isinstance(error, kind))
-        sys.exit(_fail(as_json, slug, str(error), FAILED))
-    sys.exit(DONE)
+        return _fail(as_json, slug, str(error), FAILED)
+    return DONE
 
 
 def _fail(as_json: bool, kind: str, detail: str, code: int) -> int:

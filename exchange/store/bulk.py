@@ -23,36 +23,42 @@ def is_sqlite(session: Session) -> bool:
 def rows_of_tokens(
     session: Session, tables: Sequence[str], columns: str, tokens: Sequence[bytes]
 ) -> Iterator[Sequence[Any]]:
-    """`columns` of the rows of each table whose token is among `tokens`, table by table.
+    """`columns` of the rows of each table whose token (32 bytes) is among `tokens`.
 
-    One index look-up for each token: LATERAL … OFFSET 0 keeps PostgreSQL from reading the whole table
-    instead.
+    One index look-up for each token and table: LATERAL keeps PostgreSQL from reading a whole table instead.
     """
     if not tokens:
         return
     connection = session.connection()
     if is_sqlite(session):
         _stage(session, tokens)
-    for table in tables:
-        if is_sqlite(session):
-            names = ", ".join(f"i.{name.strip()}" for name in columns.split(","))
-            found = connection.exec_driver_sql(
+        names = ", ".join(f"i.{name.strip()}" for name in columns.split(","))
+        for table in tables:
+            yield from connection.exec_driver_sql(
                 f"SELECT {names} FROM temp.staged s CROSS JOIN {table} i ON i.token = s.token"  # noqa: S608
-            )
-        else:
-            found = connection.exec_driver_sql(
-                f"SELECT i.* FROM unnest(%b::bytea[]) AS s(token), LATERAL "  # noqa: S608
-                f"(SELECT {columns} FROM {table} t WHERE t.token = s.token OFFSET 0) AS i",
-                (list(tokens),),
-            )
-        yield from found
+            ).all()
+        return
+    parts = " UNION ALL ".join(f"SELECT {columns} FROM {table} t WHERE t.token = s.token" for table in tables)  # noqa: S608
+    yield from connection.exec_driver_sql(
+        f"SELECT i.* FROM (SELECT {_token('n')} AS token FROM generate_series(1, %s) AS n OFFSET 0) AS s, "  # noqa: S608
+        f"LATERAL ({parts}) AS i",
+        (b"".join(tokens), len(tokens)),
+    ).all()
+
+
+def _token(number: str) -> str:
+    """SQL of the token with that number (from 1) in a parameter that holds them all, 32 bytes each.
+
+    One long parameter is many times quicker to send than an array of 10,000 short ones.
+    """
+    return f"substring(%b::bytea FROM ((({number}) - 1) * 32 + 1)::int FOR 32)"
 
 
 def insert_rows(
     session: Session, table: str, columns: str, values: Sequence[Sequence[Any]], same: tuple[str, str, str]
 ) -> None:
-    """Insert rows of (token, type, first seen, last seen) given as columns; `same` is what all share: group,
-    member, submission. Rows whose key is taken are left as they are.
+    """Insert rows of (token, type, first seen, last seen) given as columns; `same` is what all share: group, member,
+    submission. Types and dates hold no commas and are not empty. Rows whose key is taken are left as they are.
     """
     if not values[0]:
         return
@@ -63,12 +69,13 @@ def insert_rows(
         statement = f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
         connection.exec_driver_sql(statement, rows)
         return
+    lists = [",".join(value or "" for value in column) for column in values[1:]]
     connection.exec_driver_sql(
         f"INSERT INTO {table} ({columns}) "  # noqa: S608
-        "SELECT s.token, %s::text, %s::text, %s::text, s.indicator_type, s.first_seen, s.last_seen "
-        "FROM unnest(%b::bytea[], %s::text[], %s::text[], %s::text[]) "
-        "AS s(token, indicator_type, first_seen, last_seen) ON CONFLICT DO NOTHING",
-        (*same, *(list(column) for column in values)),
+        f"SELECT {_token('s.n')}, %s::text, %s::text, %s::text, s.indicator_type, s.first_seen, s.last_seen "
+        "FROM unnest(string_to_array(%s, ',', ''), string_to_array(%s, ',', ''), string_to_array(%s, ',', '')) "
+        "WITH ORDINALITY AS s(indicator_type, first_seen, last_seen, n) ON CONFLICT DO NOTHING",
+        (b"".join(values[0]), *same, *lists),
     )
 
 

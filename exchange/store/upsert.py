@@ -15,8 +15,25 @@ def insert_ignoring(session: Session, model: type[Base], rows: Sequence[Mapping[
     """Insert the rows whose primary or unique keys are still free; how many those were."""
     if not rows:
         return 0
-    statement = _insert(session, model).on_conflict_do_nothing()
-    return run_counted(session, statement, list(rows) if len(rows) > 1 else rows[0])
+    return _insert_all(session, model, _insert(session, model).on_conflict_do_nothing(), rows)
+
+
+def insert_or_update(
+    session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]], changed: Sequence[str]
+) -> None:
+    """Insert the rows; where the primary key is taken, set the columns named in `changed` instead."""
+    if not rows:
+        return
+    statement = _insert(session, model)
+    keys = [column.name for column in model.__table__.primary_key]
+    settings = {name: statement.excluded[name] for name in changed}
+    _insert_all(session, model, statement.on_conflict_do_update(index_elements=keys, set_=settings), rows)
+
+
+def _insert_all(session: Session, model: type[Base], statement: Any, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Run an INSERT of one or many rows; how many it returned. RETURNING lets many rows go in one statement."""
+    returned = statement.returning(next(iter(model.__table__.primary_key)))
+    return len(session.connection().execute(returned, list(rows)).all())
 
 
 def run_counted(session: Session, statement: Any, values: Any = None) -> int:

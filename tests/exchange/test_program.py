@@ -1,0 +1,117 @@
+"""The program `exchange`: its commands, their documents and exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exchange.cli import ERRORS, program
+from exchange.commands import run_program
+from exchange.settings import SettingsError, load_receipt_key, load_settings
+from keys.signing import SigningKey
+from keys.statements import Root
+from schemas.encoding import to_base64
+from tests.exchange.factories import Clock
+from wsgi import compose
+
+ROOT = Path(__file__).parents[2]
+Run = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command with --json: its exit code, and the one document on standard output."""
+
+    def run_command(*arguments: str | Path) -> tuple[int, Any]:
+        code = run_program(program, [*map(str, arguments), "--json"], ERRORS)
+        return code, json.loads(capsys.readouterr().out)
+
+    return run_command
+
+
+@pytest.fixture
+def home(tmp_path: Path, run: Run) -> Path:
+    """An exchange that `init` set up."""
+    registrars = {"registrar_id": "necc", "public_key": to_base64(SigningKey.generate().public_bytes)}
+    (tmp_path / "registrars.json").write_text(json.dumps({"quorum": 1, "registrars": [registrars]}))
+    passphrase = tmp_path / "passphrase"
+    passphrase.write_text("a passphrase of the tests\n")
+    passphrase.chmod(0o600)
+    code, done = run(
+        *("--home", tmp_path / "home", "init", "--registrars", tmp_path / "registrars.json"),
+        *("--url", "https://Exchange.test/", "--exchange-id", "uk", "--passphrase-file", passphrase),
+    )
+    assert code == 0, done
+    assert (done["url"], done["log"]["origin"]) == ("https://exchange.test", "exchange.test/uk")
+    return tmp_path / "home"
+
+
+def test_what_the_operator_drafts_waits_for_the_registrars(home: Path, run: Run) -> None:
+    code, done = run(
+        *("--home", home, "member", "enrol", "acme", "--kind", "telecom", "--name", "Acme"),
+        *("--sector", "telecommunications", "--declared-book", "5000"),
+    )
+    assert (code, done["member_id"]) == (0, "acme")
+    assert len(done["code"]) > 100
+    group = ("--home", home, "group", "create", "ring", "--kind", "cell", "--objective", "one ring")
+    code, done = run(*group, "--members", "acme,other", "--sunset", "2027-03-31")
+    assert (code, done["group_id"]) == (0, "ring")
+    assert run("--home", home, "member", "list") == (0, {"members": []})
+    code, done = run("--home", home, "log", "status")
+    assert (code, done["size"], done["pending"]) == (0, 0, 0)
+
+
+def test_what_cannot_be_done_is_told_as_a_document(home: Path, tmp_path: Path, run: Run) -> None:
+    for arguments, wanted_code, kind in (
+        (("group", "create", "ring", "--kind", "cell", "--objective", "x", "--members", "a"), 2, "usage"),
+        (("group", "create", "No Identifier", "--objective", "x", "--members", "a"), 2, "usage"),
+        (("nonsense",), 2, "usage"),
+        (("group", "close", "ring"), 1, "unknown-group"),
+        (("member", "suspend", "nobody"), 1, "unknown-member"),
+        (("epoch", "propose", str(tmp_path / "missing.json")), 1, "file"),
+        (("epoch", "propose", str(tmp_path / "registrars.json")), 1, "file"),
+    ):
+        code, done = run("--home", home, *arguments)
+        assert (code, done["error"]["type"]) == (wanted_code, kind), arguments
+        assert done["error"]["detail"]
+    assert run("--home", tmp_path / "nowhere", "log", "status")[1]["error"]["type"] == "settings"
+
+
+def test_a_home_is_set_up_once(home: Path, tmp_path: Path, run: Run) -> None:
+    again = ("--registrars", tmp_path / "registrars.json", "--url", "https://other.test", "--exchange-id", "uk")
+    code, done = run("--home", home, "init", *again)
+    assert (code, done["error"]["type"]) == (1, "settings")
+
+
+def test_the_settings_make_an_application_and_show_no_secret(home: Path) -> None:
+    settings = load_settings(home, {"EXCHANGE_DATABASE_URL": f"sqlite:///{home / 'exchange.db'}?canary=hidden-word"})
+    assert "hidden-word" not in repr(settings)
+    settings = load_settings(home, {})
+    app = compose(settings, Clock())
+    client = app.test_client()
+    assert client.get("/readyz").status_code == 200
+    document = client.get("/openapi.json").get_json()
+    assert document["openapi"] == "3.1.0"
+    assert {"/v1/submissions", "/v1/hits", "/v1/notices", "/log/checkpoint"} <= set(document["paths"])
+    assert settings.root == Root.load(home / "registrars.json")
+
+
+def test_a_missing_secret_stops_the_start_by_name(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "passphrase").unlink()
+    with pytest.raises(SettingsError, match="receipt key"):
+        load_receipt_key(load_settings(home, {}), {})
+    (home / "config.toml").write_text('url = "https://exchange.test"\n')
+    with pytest.raises(SettingsError, match="exchange_id is missing"):
+        load_settings(home, {})
+
+
+def test_the_program_leaves_with_its_exit_code() -> None:
+    command = [sys.executable, "-c", "from exchange.cli import main; main()", "nonsense", "--json"]
+    done = subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL, cwd=ROOT)
+    assert (done.returncode, json.loads(done.stdout)["error"]["type"]) == (2, "usage")
