@@ -19,17 +19,13 @@ from typing import Any
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
-from alerts.jobs import drain_outbox
 from exchange.commands import CommandError, configure_logs, home_of, reports, run_program
-from exchange.log.head_file import HeadFile, LogRefusedError
+from exchange.log.head_file import LogRefusedError
 from exchange.log.reading import read_status
-from exchange.log.sequencer import Sequencer
 from exchange.sandbox_commands import demo, sandbox
-from exchange.serve import Server
 from exchange.services.issue_enrolment import CODE_LIFETIME, Invitation, issue_enrolment
 from exchange.services.propose_statement import add_payload, propose_statement
 from exchange.services.stop_member import UnknownMemberError, stop_member
-from exchange.set_up import Plan, set_up
 from exchange.settings import (
     PASSPHRASE_VARIABLE,
     Settings,
@@ -41,14 +37,12 @@ from exchange.settings import (
 from exchange.store.membership import groups_of_member, list_members
 from exchange.store.session import Database, DatabaseUnfitError, create_database
 from exchange.store.statements import latest_effective, next_sequence
-from exchange.worker import Job, Worker, exchange_jobs
 from keys.custody import CustodyError, read_passphrase
 from keys.statement_types import GroupState, GroupStatement, parse_statement
 from keys.statements import StatementError
-from migrations.upgrade import upgrade
+from keys.strict import require_identifier
 from schemas.canonical import NotCanonicalError, canonical_json
 from schemas.encoding import to_rfc3339
-from schemas.fields import IDENTIFIER
 from schemas.terms import GroupKind, MemberKind, Sector
 
 ERRORS: list[tuple[type[Exception], str]] = [
@@ -74,9 +68,10 @@ class Identifier(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The identifier itself, or a usage error."""
-        if not isinstance(value, str) or not IDENTIFIER.fullmatch(value):
-            self.fail("1 to 64 of a-z, 0-9, - and _ are wanted", param, ctx)
-        return value
+        try:
+            return require_identifier(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Identifiers(click.ParamType[list[str]]):
@@ -126,6 +121,8 @@ def program(home: str) -> None:
 @reports(lambda done: f"The exchange {done['exchange_id']} is set up. Registrars sign proposal {done['proposal_id']}.")
 def init(context: click.Context, /, **options: Any) -> dict[str, Any]:
     """Make keys, log and database, and draft the exchange's own statement."""
+    from exchange.set_up import Plan, set_up  # noqa: PLC0415 - slow to import, needed here only
+
     if config_file(home_of(context)).exists():
         raise SettingsError(f"{home_of(context)} holds an exchange already")
     passphrase = read_passphrase(
@@ -153,7 +150,9 @@ def init(context: click.Context, /, **options: Any) -> dict[str, Any]:
 @click.pass_context
 def serve(context: click.Context, host: str, port: int, workers: int, threads: int, *, as_json: bool) -> None:
     """Serve the HTTP API, behind a proxy that speaks TLS. The tables are brought up to date first."""
-    import wsgi  # noqa: PLC0415 - the composition root; commands that serve nothing do without the web framework
+    import wsgi  # noqa: PLC0415 - slow to import, needed here only
+    from exchange.serve import Server  # noqa: PLC0415 - likewise
+    from migrations.upgrade import upgrade  # noqa: PLC0415 - likewise
 
     with opened(context) as (settings, database):
         upgrade(database)
@@ -166,6 +165,12 @@ def serve(context: click.Context, host: str, port: int, workers: int, threads: i
 @click.pass_context
 def worker(context: click.Context, *, as_json: bool) -> None:
     """Tick the log and run the scheduled jobs, until SIGTERM."""
+    from alerts.jobs import drain_outbox  # noqa: PLC0415 - slow to import, needed here only
+    from exchange.log.head_file import HeadFile  # noqa: PLC0415 - likewise
+    from exchange.log.sequencer import Sequencer  # noqa: PLC0415 - likewise
+    from exchange.worker import Job, Worker, exchange_jobs  # noqa: PLC0415 - likewise
+    from migrations.upgrade import upgrade  # noqa: PLC0415 - likewise
+
     with opened(context) as (settings, database):
         upgrade(database)
         signer = load_log_signer(settings)

@@ -147,7 +147,7 @@ class Worker:
         return True
 
     def _hold_lease(self, now: datetime) -> Lease | None:
-        lifetime = timedelta(seconds=max(30, 3 * self._tick_seconds))
+        lifetime = timedelta(seconds=max(10, 3 * self._tick_seconds))
         with self._database.transaction() as session:
             if self._lease is not None:
                 renew_lease(session, self._lease, now, lifetime)
