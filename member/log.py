@@ -7,8 +7,8 @@ In order:
 2. The checkpoint is signed by the log's key, no smaller than the one seen before, and its tree continues that
    one's.
 3. Every entry is the leaf at its index, in tiles that lead to the checkpoint's root.
-4. The leaves that the exchange keeps are those that the tree was built from: all bundles with own entries, however
-   old, and the newest AUDITED_BUNDLES, whoever's they are.
+4. The leaves that the exchange keeps are those that the tree was built from: own ones however old, and the newest
+   whoever's they are (member.log_leaves).
 5. Every receipt's entry is among them, unless it may still be waiting within the delay that the receipt grants.
 6. The hits that the exchange shows are those last disclosed in the log, no more, no less, no other.
 
@@ -21,21 +21,21 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
 from member.exchange_client import Hit, LogPage
 from member.log_chain import HitFields, LogFault, OwnChain, OwnEntry, shown_fields
+from member.log_leaves import StoredLeaves
 from schemas.canonical import parse_canonical_json
 from schemas.encoding import from_base64, from_rfc3339
 from tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
 from tlog.entries import CHAIN_START, ENTRY_BYTES
-from tlog.hashing import leaf_hash
 from tlog.notes import NoteError, VerifierKey
 from tlog.offline_proofs import format_offline_proof
 from tlog.proofs import prove_inclusion, tree_root
-from tlog.tiles import TILE_WIDTH, Tile, TileError, TileHashReader, decode_entries, tile_at
+from tlog.tiles import TileError, TileHashReader
 
 __all__ = ["LastSeen", "LogFault", "LogSource", "LogVerifier", "LoggedReceipt", "OwnEntry", "VerifiedLog"]
 
@@ -44,9 +44,6 @@ HEADS_OVERDUE = timedelta(days=3)
 """Without a day's head for so long the tail of the chain may have been cut; a member that never had one is not
 owed any.
 """
-
-AUDITED_BUNDLES = 1024
-"""How many of the newest bundles, of 256 leaves each, are read whole: 11 days' of a log that ticks each minute."""
 
 _WAIT_STEP_SECONDS = 0.25
 _PAGE = 500
@@ -165,12 +162,15 @@ class LogVerifier:
         pending = self._read_on(chain, each)
         known = chain.number  # hits read from here on agree with this state, or with one disclosed later
         hits = {hit.hit_id: shown_fields(msgspec.to_builtins(hit)) for hit in self._source.hits()} if with_hits else {}
+        leaves = StoredLeaves(self._source.tile)
+        self._check_what_is_there(chain, leaves, seen)
         waiting = self._wait(chain, pending, each)
         if chain.number < seen.number:
             raise LogFault("it was there before and is missing now", number=chain.number + 1)
         signed, tree = self._open_tree(seen)
         _check_inclusion(chain, tree)
-        self._check_bundles(chain, tree)
+        leaves.check_own(chain.places, tree.size)
+        leaves.audit_newest(tree)
         checked = self._check_receipts(chain, receipts, waiting)
         self._check_day_heads(chain)
         if with_hits:
@@ -179,6 +179,12 @@ class LogVerifier:
         return VerifiedLog(
             signed, chain.number, tuple(chain.erased), tuple(sorted(waiting)), checked, len(hits), next_seen, tree
         )
+
+    def _check_what_is_there(self, chain: OwnChain, leaves: StoredLeaves, seen: LastSeen) -> None:
+        """Look at what has a place before waiting for more: the sequencer does not go on from a damaged log."""
+        published = self._open_checkpoint(self._source.checkpoint(), "the checkpoint").checkpoint
+        leaves.check_own(chain.places, published.size)
+        self._open_tree(seen)
 
     def _read_on(self, chain: OwnChain, each: Callable[[OwnEntry], None]) -> set[str]:
         """Take in all entries that have a place by now; the ids of those that had none when the reading began."""
@@ -227,30 +233,6 @@ class LogVerifier:
             raise LogFault(f"a tile is wrong: {error}") from error
         return signed, tree
 
-    def _check_bundles(self, chain: OwnChain, tree: TileHashReader) -> None:
-        """Compare stored leaves with the tree's hashes, bundle by bundle."""
-        own = {place.index: place for place in chain.places}
-        bundles = -(-tree.size // TILE_WIDTH)
-        wanted = {index // TILE_WIDTH for index in own} | set(range(max(0, bundles - AUDITED_BUNDLES), bundles))
-        for number in sorted(wanted):
-            width = tile_at(0, number, tree.size).width
-            tile = Tile(None, number, width)
-            try:
-                entries = decode_entries(self._source.tile(tile.path().removeprefix("tile/")), width)
-                hashes = [tree.leaf(number * TILE_WIDTH + offset) for offset in range(width)]
-            except TileError as error:
-                raise LogFault(f"a bundle of leaves is wrong: {error}", index=number * TILE_WIDTH) from error
-            for index, (entry, expected) in enumerate(zip(entries, hashes, strict=True), number * TILE_WIDTH):
-                if leaf_hash(entry) != expected:
-                    place = own.get(index)
-                    raise LogFault(
-                        "the stored leaf is not the one that the tree was built from",
-                        number=place.number if place else None,
-                        event_id=place.event_id if place else None,
-                        index=index,
-                        entry_id=place.entry_id if place else None,
-                    )
-
     def _open_checkpoint(self, note: bytes | str, name: str) -> SignedCheckpoint:
         try:
             return open_checkpoint(note, self._origin, [self._log_key])
@@ -263,13 +245,7 @@ class LogVerifier:
             entry = chain.entry_by_event.get(receipt.event_id)
             if entry is not None and entry != receipt.entry:
                 place = next(place for place in chain.places if place.event_id == receipt.event_id)
-                raise LogFault(
-                    "it is another than the receipt promises",
-                    number=place.number,
-                    event_id=place.event_id,
-                    index=place.index,
-                    entry_id=place.entry_id,
-                )
+                raise LogFault("it is another than the receipt promises", **place.where)
             overdue = self._now() > receipt.committed_at + receipt.maximum_merge_delay
             if entry is None and (overdue or not waiting):
                 raise LogFault("a receipt promises it, and it is not in the log", event_id=receipt.event_id)
@@ -286,20 +262,14 @@ class LogVerifier:
 
 def _check_inclusion(chain: OwnChain, tree: TileHashReader) -> None:
     for place in chain.places:
-        where: dict[str, Any] = {
-            "number": place.number,
-            "event_id": place.event_id,
-            "index": place.index,
-            "entry_id": place.entry_id,
-        }
         if place.index >= tree.size:
-            raise LogFault(f"its index lies outside the tree of {tree.size} leaves", **where)
+            raise LogFault(f"its index lies outside the tree of {tree.size} leaves", **place.where)
         try:
             is_there = tree.leaf(place.index) == place.leaf
         except TileError as error:
-            raise LogFault(f"a tile is wrong: {error}", **where) from error
+            raise LogFault(f"a tile is wrong: {error}", **place.where) from error
         if not is_there:
-            raise LogFault("the tree has another leaf at its index", **where)
+            raise LogFault("the tree has another leaf at its index", **place.where)
 
 
 def _check_hits(chain: OwnChain, hits: dict[str, HitFields], known: int, waiting: set[str]) -> None:

@@ -79,6 +79,11 @@ class Place:
     entry_id: str
     leaf: bytes
 
+    @property
+    def where(self) -> dict[str, Any]:
+        """How a LogFault names the entry."""
+        return {"number": self.number, "event_id": self.event_id, "index": self.index, "entry_id": self.entry_id}
+
 
 def shown_fields(hit: Mapping[str, Any]) -> HitFields:
     """What a hit says, without its token and the time of its disclosure."""

@@ -124,7 +124,7 @@ def postgresql_server(*settings: str) -> Iterator[PostgresqlServer]:
             _wait_until_ready(server, log)
             yield server
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGQUIT)  # at once: nobody reads these data again
             try:
                 process.wait(timeout=30)
             except subprocess.TimeoutExpired:
