@@ -7,6 +7,7 @@ failure `{"error":{"type","detail"}}`.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -19,6 +20,7 @@ import structlog
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 DONE, FAILED, USED_WRONGLY = 0, 1, 2
+DEBUG_VARIABLE = "EXCHANGE_DEBUG"
 
 
 class CommandError(Exception):
@@ -65,6 +67,12 @@ def run_program(program: click.Group, arguments: Sequence[str], errors: Sequence
     except tuple(kind for kind, _ in errors) as error:
         slug = next(slug for kind, slug in errors if isinstance(error, kind))
         return _fail(as_json, slug, str(error), FAILED)
+    except Exception as error:
+        if os.environ.get(DEBUG_VARIABLE):
+            raise
+        # Its message may quote values, and a traceback more.
+        detail = f"an unexpected {type(error).__name__}; set {DEBUG_VARIABLE}=1 to see where"
+        return _fail(as_json, "internal", detail, FAILED)
     return DONE
 
 

@@ -20,11 +20,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from exchange.load import store_generated_rows
+from exchange.settings import load_settings
+from exchange.store.session import create_database
 from exchange.supervisor import Program, Supervisor
 from keys.custody import make_private_folder, write_private_file
 
 COORDINATOR = "necc"
 GROUP = "taskforce"
+LOAD_MEMBERS = ("load-1", "load-2")
 _GRANT_EVALUATIONS = 50_000_000
 _DEFAULTS = {
     "group": GROUP,
@@ -52,9 +56,14 @@ class Plan:
     indicators: int = 0
 
     @property
+    def load_members(self) -> tuple[str, ...]:
+        """The extra members under which generated rows are stored."""
+        return LOAD_MEMBERS if self.indicators else ()
+
+    @property
     def members(self) -> dict[str, str]:
         """Kind of each member, by its id; the coordinator last."""
-        kinds = dict.fromkeys(self.banks, "financial_institution")
+        kinds = dict.fromkeys((*self.banks, *self.load_members), "financial_institution")
         kinds |= dict.fromkeys((*self.agencies, COORDINATOR), "law_enforcement")
         return kinds
 
@@ -180,6 +189,8 @@ class Sandbox:
         self._start_programs()
         self._enrol_members()
         self._sign_and_allow()
+        if self.plan.indicators:
+            self._store_generated_rows()
         _write_atomically(state_file, self._state)
 
     def _set_up_authorities(self) -> None:
@@ -290,6 +301,13 @@ class Sandbox:
         run_command(
             *(*home, "grant", *self.plan.members, "--evaluations", str(_GRANT_EVALUATIONS), "--until", until),
         )
+
+    def _store_generated_rows(self) -> None:
+        database = create_database(load_settings(self._exchange_home).database_url)
+        try:
+            store_generated_rows(database, GROUP, LOAD_MEMBERS, self.plan.indicators, self._report)
+        finally:
+            database.dispose()
 
     # -- what is told
 

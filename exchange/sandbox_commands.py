@@ -11,7 +11,7 @@ import click
 
 from exchange.commands import CommandError, reports
 from exchange.demo import DemonstrationError, run_demonstration
-from exchange.sandbox import COORDINATOR, Plan, Sandbox, SandboxError, split_names
+from exchange.sandbox import COORDINATOR, LOAD_MEMBERS, Plan, Sandbox, SandboxError, split_names
 from exchange.supervisor import ProgramNotReadyError
 from schemas.fields import IDENTIFIER
 
@@ -19,8 +19,10 @@ from schemas.fields import IDENTIFIER
 def _names(context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
     names = split_names(text)
     for name in names:
-        if not IDENTIFIER.fullmatch(name) or name == COORDINATOR:
-            raise click.BadParameter(f"{name!r}: 1 to 64 of a-z, 0-9, - and _ are wanted, and not {COORDINATOR}")
+        if not IDENTIFIER.fullmatch(name) or name in (COORDINATOR, *LOAD_MEMBERS):
+            raise click.BadParameter(
+                f"{name!r}: 1 to 64 of a-z, 0-9, - and _ are wanted, and not a name of the sandbox's own"
+            )
     if len(set(names)) != len(names):
         raise click.BadParameter("a name stands twice")
     return names

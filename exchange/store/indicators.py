@@ -69,7 +69,7 @@ class RetiredIndicator(_Row, Base):
 
 
 LIVE_TABLES = ("recent_indicators", "indicators")
-_COLUMNS = "token, group_id, member_id, submission_id, indicator_type, first_seen, last_seen"
+LIVE_COLUMNS = "token, group_id, member_id, submission_id, indicator_type, first_seen, last_seen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def find_rows(session: Session, tokens: Sequence[bytes]) -> list[StoredRow]:
     store.
     """
     found: dict[tuple[bytes, str, str], Any] = {}
-    for row in bulk.rows_of_tokens(session, LIVE_TABLES, _COLUMNS, tokens):
+    for row in bulk.rows_of_tokens(session, LIVE_TABLES, LIVE_COLUMNS, tokens):
         found[(row[0], row[1], row[2])] = row
     submissions = _submissions_of(session, {row[3] for row in found.values()})
     stored = []
@@ -130,7 +130,7 @@ def _submissions_of(session: Session, submission_ids: set[str]) -> dict[str, tup
 def store_rows(session: Session, batch: Batch, group_id: str, member_id: str, submission_id: str) -> None:
     """Store rows whose (token, group, member) is not there yet."""
     columns = (batch.tokens, batch.types, batch.first_seen, batch.last_seen)
-    bulk.insert_rows(session, "recent_indicators", _COLUMNS, columns, (group_id, member_id, submission_id))
+    bulk.insert_rows(session, "recent_indicators", LIVE_COLUMNS, columns, (group_id, member_id, submission_id))
 
 
 def retire_rows(session: Session, keys: Sequence[tuple[bytes, str, str]], reason: str, now: datetime) -> int:
@@ -163,7 +163,7 @@ def count_recent(session: Session) -> int:
 
 def settle_rows(session: Session, first: bytes, end: bytes | None) -> None:
     """Move the recent rows with `first` <= token < `end` (None: to the last) to the large table."""
-    bulk.move_rows(session, "recent_indicators", "indicators", _COLUMNS, first=first, end=end)
+    bulk.move_rows(session, "recent_indicators", "indicators", LIVE_COLUMNS, first=first, end=end)
 
 
 def purge_retired(session: Session, before: datetime) -> int:

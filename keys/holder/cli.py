@@ -42,6 +42,7 @@ from schemas.encoding import to_base64, to_rfc3339
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _MAX_EVALUATIONS = 10**12
+DEBUG_VARIABLE = "KEYHOLDER_DEBUG"
 _FAILURES = (
     HomeError,
     CustodyError,
@@ -294,6 +295,12 @@ def main() -> None:
         # What a database driver says may quote a URL or a row: its kind is enough.
         detail = type(error).__name__ if isinstance(error, SQLAlchemyError) else str(error)
         _fail(type(error).__name__.removesuffix("Error").lower(), detail, 1, as_json)
+    except Exception as error:
+        if os.environ.get(DEBUG_VARIABLE):
+            raise
+        # Its message may quote values, and a traceback more.
+        detail = f"an unexpected {type(error).__name__}; set {DEBUG_VARIABLE}=1 to see where"
+        _fail("internal", detail, 1, as_json)
 
 
 def _fail(kind: str, detail: str, code: int, as_json: bool, context: click.Context | None = None) -> None:
