@@ -53,27 +53,26 @@ def reports(show: Callable[[dict[str, Any]], str]) -> Callable[[_Command], _Comm
 
 def run_program(program: click.Group, arguments: Sequence[str], errors: Sequence[tuple[type[Exception], str]]) -> int:
     """Run the program; its exit code. `errors` gives the slug of each error that is told to people."""
-    as_json = "--json" in arguments
     try:
         program.main(list(arguments), prog_name=program.name, standalone_mode=False)
     except click.exceptions.Exit as done:
         return done.exit_code
     except (click.Abort, KeyboardInterrupt):
-        return _fail(as_json, "aborted", "stopped by the user", FAILED)
+        failure = "aborted", "stopped by the user", FAILED
     except click.ClickException as error:
-        return _fail(as_json, "usage", error.format_message(), USED_WRONGLY)
+        failure = "usage", error.format_message(), USED_WRONGLY
     except CommandError as error:
-        return _fail(as_json, error.kind, str(error), FAILED)
+        failure = error.kind, str(error), FAILED
     except tuple(kind for kind, _ in errors) as error:
-        slug = next(slug for kind, slug in errors if isinstance(error, kind))
-        return _fail(as_json, slug, str(error), FAILED)
+        failure = next(slug for kind, slug in errors if isinstance(error, kind)), str(error), FAILED
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
         # Its message may quote values, and a traceback more.
-        detail = f"an unexpected {type(error).__name__}; set {DEBUG_VARIABLE}=1 to see where"
-        return _fail(as_json, "internal", detail, FAILED)
-    return DONE
+        failure = "internal", f"an unexpected {type(error).__name__}; set {DEBUG_VARIABLE}=1 to see where", FAILED
+    else:
+        return DONE
+    return _fail("--json" in arguments, *failure)
 
 
 def _fail(as_json: bool, kind: str, detail: str, code: int) -> int:
