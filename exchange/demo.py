@@ -122,8 +122,9 @@ def _play(sandbox: Sandbox, story: Story, tell: Callable[[str], None]) -> dict[s
         outcome["members"][bank] = {"accepted": done["accepted"], "hits_at_upload": done["hits"]}
         tell(f"bank {bank} uploads {done['rows']} rows: {done['accepted']} accepted, {done['hits']} known to others")
     tell("each bank now sees its overlaps, and never who the others are:")
-    for bank in BANKS:
-        hits = run_command("member", "--home", homes[bank], "hits")["hits"]
+    with ThreadPoolExecutor(2) as pool:
+        told = list(pool.map(lambda bank: run_command("member", "--home", homes[bank], "hits")["hits"], BANKS))
+    for bank, hits in zip(BANKS, told, strict=True):
         outcome["members"][bank]["hits"] = hits
         for hit in hits:
             tell(f"  bank {bank}: {hit['indicator_type']} {hit['values'][0]} is held by {hit['institutions']} other(s)")

@@ -16,7 +16,6 @@ import sysconfig
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from keys.custody import make_private_folder, write_private_file
 COORDINATOR = "necc"
 GROUP = "taskforce"
 LOAD_MEMBERS = ("load-1", "load-2")
-_GRANT_EVALUATIONS = 50_000_000
+_EVALUATIONS = 50_000_000
 _DEFAULTS = {
     "group": GROUP,
     "legal_gateway": "CCA2013_s7",
@@ -296,11 +295,7 @@ class Sandbox:
 
     def _allow_members(self, index: int) -> None:
         home = ["keyholder", "--home", str(self._holder_home(index))]
-        until = (datetime.now(UTC) + timedelta(days=3650)).date().isoformat()
-        run_command(*home, "allow", *self.plan.members)
-        run_command(
-            *(*home, "grant", *self.plan.members, "--evaluations", str(_GRANT_EVALUATIONS), "--until", until),
-        )
+        run_command(*home, "allow", *self.plan.members, "--evaluations", str(_EVALUATIONS))
 
     def _store_generated_rows(self) -> None:
         database = create_database(load_settings(self._exchange_home).database_url)

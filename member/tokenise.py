@@ -37,6 +37,9 @@ from keys.tokens import Token, split_output
 
 _log = logging.getLogger(__name__)
 
+_HANGING_SECONDS = 5.0
+"""A holder that is silent for so long is not asked again at once: another quorum answers sooner."""
+
 _ANSWER = "answer"
 _CHECK = "check"
 
@@ -301,6 +304,7 @@ class Tokeniser:
         key = self._idempotency_key(attempt, phase, index)
         pauses = iter(self._pauses[phase])
         while True:
+            asked_at = self._clock()
             try:
                 evaluation = self._evaluators[index].evaluate(
                     elements,
@@ -312,7 +316,8 @@ class Tokeniser:
                 break
             except HolderUnavailableError:
                 pause = next(pauses, None)
-                if pause is None:
+                hangs = phase == _ANSWER and self._clock() - asked_at >= _HANGING_SECONDS
+                if pause is None or hangs:
                     raise
                 self._sleep(pause)
         if len(evaluation.elements) != len(elements):

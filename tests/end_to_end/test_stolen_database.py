@@ -14,7 +14,7 @@ from keys.threshold import Share
 from keys.tokens import oprf_input, split_output
 from tests.end_to_end.conftest import Taskforce
 
-pytestmark = [pytest.mark.xdist_group("taskforce"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 def _stolen_tokens(taskforce: Taskforce) -> set[bytes]:

@@ -14,7 +14,7 @@ from tests.acceptance import flipped
 from tests.end_to_end.conftest import BANKS, Taskforce, write_upload
 from tests.sandbox_process import run
 
-pytestmark = [pytest.mark.xdist_group("taskforce"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 def _values(taskforce: Taskforce, bank: str) -> set[str]:
