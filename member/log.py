@@ -182,6 +182,8 @@ class LogVerifier:
 
     def _check_what_is_there(self, chain: OwnChain, leaves: StoredLeaves, seen: LastSeen) -> None:
         """Look at what has a place before waiting for more: the sequencer does not go on from a damaged log."""
+        if not chain.places:
+            return
         published = self._open_checkpoint(self._source.checkpoint(), "the checkpoint").checkpoint
         leaves.check_own(chain.places, published.size)
         self._open_tree(seen)

@@ -37,10 +37,7 @@ def write_upload(path: Path, rows: list[tuple[str, str, str]]) -> Path:
     return path
 
 
-@pytest.fixture(
-    scope="session",
-    params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("sqlite", "postgresql")],
-)
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def taskforce(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
     """The taskforce on each kind of database."""
     folder = tmp_path_factory.mktemp("taskforce")

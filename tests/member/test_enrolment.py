@@ -13,8 +13,6 @@ from member.enrolment import read_code
 from member.errors import UsedWronglyError
 from tests.member.taskforce import Taskforce, accounts, run_member, write_csv, write_secret_file
 
-pytestmark = pytest.mark.xdist_group("member-taskforce")
-
 
 def ready(taskforce: Taskforce, member_id: str) -> str:
     """A home for a new member, and its code."""

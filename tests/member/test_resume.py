@@ -14,7 +14,6 @@ import pytest
 
 from tests.member.taskforce import Taskforce, accounts, write_csv
 
-pytestmark = pytest.mark.xdist_group("member-taskforce")
 ROOT = Path(__file__).resolve().parents[2]
 
 

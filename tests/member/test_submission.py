@@ -14,8 +14,6 @@ import pytest
 
 from tests.member.taskforce import EXCHANGE_URL, Application, Taskforce, accounts, write_csv
 
-pytestmark = pytest.mark.xdist_group("member-taskforce")
-
 
 @contextmanager
 def replaced(taskforce: Taskforce, url: str, application: Application | None) -> Iterator[Application]:

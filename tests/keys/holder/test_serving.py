@@ -27,7 +27,6 @@ from schemas.encoding import to_rfc3339
 from tests.keys.holder.simulator import element_bytes, make_elements
 from tests.keys.taskforce import Member, make_member, make_root, sign
 
-pytestmark = pytest.mark.xdist_group("holder-process")
 PASSPHRASE = "correct horse battery staple"
 ELEMENTS = make_elements(3)
 
