@@ -177,8 +177,10 @@ class Sandbox:
     def _set_up(self, state_file: Path) -> None:
         if self.folder.exists() and any(self.folder.iterdir()):
             raise SandboxError(f"{self.folder} is not empty and holds no finished sandbox: take a new folder")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)  # the database URL in it may hold a password
         for name in ("logs", "passphrases", "members", "holders"):
-            (self.folder / name).mkdir(parents=True, mode=0o700)
+            (self.folder / name).mkdir(mode=0o700)
         names = ["exchange", *(f"holder-{index}" for index in self._holder_indices)]
         ports = dict(zip(names, _free_ports(len(names)), strict=True))
         if self.plan.port:

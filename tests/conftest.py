@@ -6,11 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
 
 from tests.postgresql import PostgresqlServer, postgresql_server
+
+# The same examples in every run, so that a run tells of the change under test; the profile `explore` seeks more.
+hypothesis.settings.register_profile("repeatable", derandomize=True)
+hypothesis.settings.register_profile("explore", max_examples=1_000)
+hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

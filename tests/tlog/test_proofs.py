@@ -110,9 +110,9 @@ def test_attacker_cannot_move_a_leaf_to_another_index_or_size(one: tuple[int, in
     (index, size), (other_index, other_size) = one, other
     proof = prove_inclusion(index, size, TREE.read)
     leaf = leaf_hash(ENTRIES[index])
-    if other_index != index:
+    if other_index != index and other_index < size:  # size and root are signed together
         with pytest.raises(ProofError):
-            verify_inclusion(leaf, other_index, max(size, other_index + 1), proof, ROOTS[size])
+            verify_inclusion(leaf, other_index, size, proof, ROOTS[size])
     if other_size != size:
         with pytest.raises(ProofError):
             verify_inclusion(leaf, index, other_size, proof, ROOTS[other_size])
