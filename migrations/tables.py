@@ -15,6 +15,7 @@ from exchange.store import (
     membership,
     nonces,
     outbox,
+    request_counts,
     statements,
     submissions,
 )
@@ -33,6 +34,7 @@ MODULES = (
     nonces,
     notices,
     outbox,
+    request_counts,
     statements,
     submissions,
 )

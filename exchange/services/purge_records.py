@@ -1,5 +1,5 @@
-"""Forgetting what is no longer needed: spent nonces, old answers, old job slots, content of long retired
-rows.
+"""Forgetting what is no longer needed: spent nonces, counts of past minutes, old answers, old job slots, content of
+long retired rows.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from exchange.store.idempotency import delete_answers_before
 from exchange.store.indicators import purge_retired
 from exchange.store.job_runs import delete_runs_before
 from exchange.store.nonces import delete_expired_nonces
+from exchange.store.request_counts import delete_counts_before
 from exchange.store.session import Database
+from keys.request_limits import minute_of
 
 ANSWERS_KEPT = timedelta(days=30)
 RUNS_KEPT = timedelta(days=7)
@@ -19,8 +21,12 @@ RETIRED_KEPT = timedelta(days=90)
 
 
 def purge_nonces(database: Database, now: datetime) -> int:
-    """Delete nonces of signatures that can no longer be valid; how many."""
-    return database.run_in_transaction(lambda session: delete_expired_nonces(session, now))
+    """Delete nonces of signatures that can no longer be valid, and counts of requests in minutes that are over; how
+    many rows. The last minute over is kept: another worker's clock may be a little behind.
+    """
+    return database.run_in_transaction(
+        lambda session: delete_expired_nonces(session, now) + delete_counts_before(session, minute_of(now) - 1)
+    )
 
 
 def purge_records(database: Database, now: datetime) -> int:

@@ -9,6 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
+from exchange.store.request_counts import count_request
 from exchange.store.session import create_database
 from migrations.tables import metadata
 from migrations.upgrade import downgrade, is_current, upgrade
@@ -50,5 +51,22 @@ def test_all_can_be_undone_and_done_again_with_rows_there(database_url: str, tmp
         assert set(inspect(taskforce.database.engine).get_table_names()) <= {"alembic_version"}
         upgrade(taskforce.database)
         assert is_current(taskforce.database)
+    finally:
+        taskforce.close()
+
+
+def test_the_counts_of_requests_come_and_go_and_leave_the_rest(database_url: str, tmp_path: Path) -> None:
+    taskforce = make_taskforce(database_url, tmp_path, "a")
+    try:
+        assert taskforce.members["a"].submit([make_token()]).status_code == 201
+        with taskforce.database.transaction() as session:
+            assert [count_request(session, "member/a", 7) for _ in range(3)] == [1, 2, 3]
+        downgrade(taskforce.database, "0001")
+        assert not is_current(taskforce.database)
+        assert "request_counts" not in inspect(taskforce.database.engine).get_table_names()
+        upgrade(taskforce.database)
+        assert is_current(taskforce.database)
+        assert len(taskforce.members["a"].hits()) == 0
+        assert taskforce.members["a"].submit([make_token()]).status_code == 201
     finally:
         taskforce.close()
