@@ -23,8 +23,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.store.base import Base, UtcDateTime
+from exchange.store.bulk_insert import update_many
 from exchange.store.chunks import in_chunks
-from exchange.store.upsert import insert_ignoring, insert_or_update
+from exchange.store.upsert import insert_ignoring
 from schemas.identifiers import uuid7
 
 
@@ -88,9 +89,9 @@ def add_hits(session: Session, pairs: Iterable[tuple[bytes, str]]) -> None:
 def save_views(session: Session, views: Iterable[tuple[KnownHit, str | None]], event_id: str, now: datetime) -> None:
     """Keep what is now shown of each hit (canonical JSON, None for nothing), and the event that told it."""
     rows = [
-        {"token": hit.token, "member_id": hit.member_id, "hit_id": hit.hit_id, "view_json": view}
-        | {"disclosed_at": now, "event_id": event_id}
+        {"token": hit.token, "member_id": hit.member_id}
+        | {"view_json": view, "disclosed_at": now, "event_id": event_id}
         for hit, view in sorted(views, key=lambda pair: (pair[0].token, pair[0].member_id))
     ]
     for some in in_chunks(rows, 1000):
-        insert_or_update(session, Hit, some, ("view_json", "disclosed_at", "event_id"))
+        update_many(session, Hit, some)
