@@ -3,7 +3,7 @@
 1. It is signed by a representative's key that the registrars' statements name, for this holder's own address, within
    60 seconds, and its nonce is new to all workers (keys/signing.py).
 2. The member is active and the key not revoked, by the statements stored at this moment; the holder itself allows the
-   member; one of the representative's roles works with identifiers.
+   member; one of the representative's roles is among those that the route wants (keys/holder/access.py).
 3. The epoch is stated, not retired, and the share here belongs to the commitment stated for this holder.
 4. The quorum is exactly t distinct holders of the epoch, this one among them.
 5. The budget reaches. The same request again under the same idempotency key is free; another under that key is refused.
@@ -34,19 +34,19 @@ from keys.keyring import (
     EpochStatement,
     Keyring,
     MemberState,
+    MemberStatement,
+    Representative,
     RepresentativeState,
     StatementError,
     UnknownStatementError,
 )
-from keys.signing import HeaderFields, verify_request
+from keys.signing import HeaderFields, VerifiedRequest, verify_request
 from keys.statements import Statement, verify_statement
 from keys.threshold import Share, evaluate_batch, prove_batch, scaled_share
 from schemas.canonical import canonical_json
 from schemas.terms import Role
 
 MAX_ELEMENTS = 65_535
-# Those who handle identifiers; authors, reviewers, registrars and operators have no tokens to make.
-_EVALUATING_ROLES = frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER})
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
 
 log = structlog.get_logger("keyholder")
@@ -84,6 +84,15 @@ class ReceivedRequest:
     target: str
     headers: HeaderFields
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """A request whose signature is right, and whose key it is by the statements of that moment."""
+
+    request: VerifiedRequest
+    member: MemberStatement
+    person: Representative
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +202,9 @@ class HolderService:
 
     # -- who asks
 
-    def authenticate(self, request: ReceivedRequest) -> Caller:
-        """Rules 1 and 2, but the holder's own permission. Raises RequestSignatureError, RefusedError."""
-        now, keyring = self._clock(), self.keyring()
+    def verify(self, request: ReceivedRequest) -> Believed:
+        """Rule 1, but the nonce: who signed the request. Raises RequestSignatureError."""
+        keyring = self.keyring()
         verified = verify_request(
             request.method,
             self.settings.config.url,
@@ -203,21 +212,28 @@ class HolderService:
             request.headers,
             request.body,
             lambda key_id: keyring.representative(key_id)[1].public_key,
-            now,
+            self._clock(),
         )
+        return Believed(verified, *keyring.representative(verified.key_id))
+
+    def admit(self, believed: Believed, roles: frozenset[Role]) -> Caller:
+        """The nonce, and rule 2 but the holder's own permission, for a route that wants one of `roles`.
+
+        Raises RefusedError.
+        """
+        request, member, person = believed.request, believed.member, believed.person
         try:
             with self.database.transaction() as connection:
-                store.remember_nonce(connection, verified.key_id, verified.nonce, verified.created_at, now)
+                store.remember_nonce(connection, request.key_id, request.nonce, request.created_at, self._clock())
         except store.NonceSeenError:
             raise RefusedError("replayed-request", "this nonce was used before") from None
-        member, person = keyring.representative(verified.key_id)
         if member.state is not MemberState.ACTIVE:
             raise RefusedError("member-suspended", "the registrars have suspended this member")
         if person.state is not RepresentativeState.ACTIVE:
             raise RefusedError("key-revoked", "the registrars have revoked this key")
-        if not person.roles & _EVALUATING_ROLES:
+        if not person.roles & roles:
             raise RefusedError("role-missing", "none of this representative's roles works with identifiers")
-        return Caller(member.member_id, verified.key_id)
+        return Caller(member.member_id, request.key_id)
 
     # -- evaluations
 

@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 from flask import Flask, Response, current_app, g, request
 from flask_smorest import Api, Blueprint
 from marshmallow import EXCLUDE, RAISE
-from werkzeug.exceptions import HTTPException, UnsupportedMediaType
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, UnsupportedMediaType
 
 from keys.group import ELEMENT_BYTES
 from keys.holder import store, web_schemas
+from keys.holder.access import check_routes, rule_of
 from keys.holder.database import Database, open_database
 from keys.holder.problems import BadRequestError, http_problem, register_problems
 from keys.holder.service import MAX_ELEMENTS, Caller, HolderService, ReceivedRequest, Wanted
@@ -28,7 +29,6 @@ from schemas.encoding import to_base64, to_rfc3339
 MAX_BODY_BYTES = MAX_ELEMENTS * ELEMENT_BYTES
 ELEMENTS_TYPE = "application/octet-stream"
 _SERVICE = "keyholder"
-_SIGNED_ENDPOINTS = frozenset({"holder.evaluate", "holder.read_budget"})
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 _View = TypeVar("_View", bound=Callable[..., Any])
@@ -71,6 +71,7 @@ def create_app(
     register_problems(app, clock)
     app.before_request(_guard)
     app.after_request(lambda response: _sign(response, service, clock))
+    check_routes(app)
     return app
 
 
@@ -99,12 +100,18 @@ def _guard() -> None:
         wanted = ELEMENTS_TYPE if request.endpoint == "holder.evaluate" else "application/json"
         if request.endpoint and request.mimetype != wanted:
             raise UnsupportedMediaType(f"the body is {wanted}")
-    if request.endpoint in _SIGNED_ENDPOINTS:
+    if request.url_rule is None:
+        return  # the routing error follows
+    rule = rule_of(request.method, request.url_rule.rule)
+    if rule is None:
+        raise MethodNotAllowed
+    if not rule.is_public:
         # The target exactly as received: rebuilding it from decoded parts would not give back what was signed.
         target = request.environ.get("RAW_URI", "")
         received = ReceivedRequest(request.method, target, request.headers, request.get_data())
-        g.caller = _service().authenticate(received)
-        g.signed_target = target
+        believed = _service().verify(received)
+        g.signed_target = target  # from here on the answer is signed, also one that refuses the caller
+        g.caller = _service().admit(believed, rule.roles)
 
 
 def _sign(response: Response, service: HolderService, clock: Callable[[], datetime]) -> Response:

@@ -1,0 +1,56 @@
+"""Who may call what of a key holder: the one table of routes, and the roles that each wants. A route that is not in it
+serves nobody, and one that lacks a rule stops the start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Flask
+
+from schemas.terms import Role
+
+
+class OpenRouteError(RuntimeError):
+    """The routes and the table of access rules differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Who may call a route: anyone, or else representatives of members who have one of `roles`."""
+
+    is_public: bool
+    roles: frozenset[Role] = frozenset()
+
+
+ANYONE = Rule(is_public=True)
+# Those who handle identifiers; authors, releasers, reviewers, registrars and operators have no tokens to make.
+IDENTIFIER_HANDLERS = Rule(is_public=False, roles=frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER}))
+
+RULES: dict[str, Rule] = {
+    "GET /healthz": ANYONE,
+    "GET /readyz": ANYONE,
+    "GET /metrics": ANYONE,
+    "GET /openapi.json": ANYONE,
+    "GET /v1/epochs": ANYONE,
+    # A statement is believed for the registrars' signatures on it, whoever brings it.
+    "POST /v1/statements": ANYONE,
+    "POST /v1/evaluations": IDENTIFIER_HANDLERS,
+    "GET /v1/budget": IDENTIFIER_HANDLERS,
+}
+
+
+def rule_of(method: str, route: str) -> Rule | None:
+    """The rule of a route as the URL map writes it; HEAD is GET without its body."""
+    return RULES.get(f"{'GET' if method == 'HEAD' else method} {route}")
+
+
+def check_routes(app: Flask) -> None:
+    """Raise OpenRouteError unless every route has a rule and every rule a route."""
+    routes = {
+        f"{method} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    if routes != RULES.keys():
+        raise OpenRouteError(f"routes and access rules differ: {', '.join(sorted(routes ^ RULES.keys()))}")
