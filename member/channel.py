@@ -5,7 +5,8 @@ Rules, in order:
 2. What may pass is tried again with growing pauses: no connection, 503, and a 429 that names a Retry-After within our
    patience.
 3. Redirects are not followed: the signature names the target. An answer longer than 64 MiB is not read to its end.
-4. A problem document (RFC 9457) becomes a RefusedError with its own type and detail; nothing else of it is shown.
+4. Where answers are signed, every answer is given to `believe` before anything of it is used, a refusal too.
+5. A problem document (RFC 9457) becomes a RefusedError with its own type and detail; nothing else of it is shown.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Answer:
-    """A successful answer, and the request it belongs to (a holder's signature covers both)."""
+    """An answer, and the request it belongs to (a holder's signature covers both)."""
 
     status: int
     headers: httpx.Headers
@@ -71,12 +72,22 @@ class Surroundings:
 
 
 class Channel:
-    """Requests to the server at `base_url`, signed by `identity` if there is one. Safe to use from several threads."""
+    """Requests to the server at `base_url`, signed by `identity` if there is one. Safe to use from several threads.
 
-    def __init__(self, base_url: str, identity: Identity | None, surroundings: Surroundings) -> None:
+    `believe` raises AnswerError or UnreachableError for an answer that cannot be believed.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        identity: Identity | None,
+        surroundings: Surroundings,
+        believe: Callable[[Answer], None] = lambda answer: None,
+    ) -> None:
         self.base_url = base_url.rstrip("/")
         self._identity = identity
         self._around = surroundings
+        self._believe = believe
         self._client = httpx.Client(
             transport=surroundings.transport(self.base_url),
             timeout=httpx.Timeout(surroundings.timeout, connect=5.0),
@@ -130,9 +141,9 @@ class Channel:
         except httpx.RequestError as error:
             detail = f"{self.base_url} cannot be reached ({type(error).__name__})"
             return _Failure(UnreachableError(detail, "check the address and the network, then try again"))
-        if response.is_success:
-            return Answer(response.status_code, response.headers, answered, SignedRequest(method, url, signed))
-        return self._failure(response, answered)
+        answer = Answer(response.status_code, response.headers, answered, SignedRequest(method, url, signed))
+        self._believe(answer)
+        return answer if response.is_success else self._failure(response, answered)
 
     def _sign(self, method: str, url: str, body: bytes, headers: dict[str, str]) -> dict[str, str]:
         if self._identity is None:
@@ -152,7 +163,7 @@ class Channel:
     def _failure(self, response: httpx.Response, body: bytes) -> _Failure:
         status = response.status_code
         after = _retry_after(response)
-        error = _problem(self.base_url, status, body)
+        error = read_problem(self.base_url, status, body)
         if status == _UNAVAILABLE:
             return _Failure(UnreachableError(error.detail, error.hint, slug=error.slug), after=after)
         return _Failure(error, after=after, may_pass=status == _TOO_MANY and after is not None)
@@ -171,7 +182,7 @@ def _retry_after(response: httpx.Response) -> float | None:
     return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
 
 
-def _problem(server: str, status: int, body: bytes) -> RefusedError:
+def read_problem(server: str, status: int, body: bytes) -> RefusedError:
     """The refusal of a problem document; its own fields travel along."""
     try:
         document: Any = msgspec.json.decode(body)

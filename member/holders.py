@@ -2,7 +2,10 @@
 
 Rules, in order:
 1. Where a holder is, and the key that signs its answers, come from the registrars' statement of the epoch alone.
-2. An answer counts only if that key signed it as the answer to this very request (RFC 9421), within the time window.
+2. An answer counts only if that key signed it as the answer to this very request (RFC 9421), within the time window;
+   a refusal too, so that nobody between can speak for a holder, and none can deny what it said. Unsigned may come:
+   that the holder does not know who asks (there is no believed request to bind a signature to), which is told as a
+   refusal; and that a server is busy or down, which is told as no answer.
 3. Its length and its proof's length are checked before anything is computed; the mathematics is member.tokenise's.
 """
 
@@ -19,7 +22,7 @@ from keys.group import ELEMENT_BYTES
 from keys.keyring import EpochStatement, Holder
 from keys.signing import verify_response
 from member import wire
-from member.channel import Answer, Channel, Identity, Surroundings, decode
+from member.channel import Answer, Channel, Identity, Surroundings, decode, read_problem
 from member.errors import AnswerError, MemberError, RefusedError, UnreachableError
 from member.tokenise import (
     EpochInfo,
@@ -29,10 +32,13 @@ from member.tokenise import (
     HolderRefusedError,
     HolderUnavailableError,
 )
-from schemas.encoding import from_base64
+from schemas.encoding import from_base64, from_rfc3339
 
 _PROOF_BYTES = 64
 _OCTETS = "application/octet-stream"
+_NO_BUDGET = "budget-exhausted"
+_UNAUTHENTICATED, _FORBIDDEN, _TOO_MANY, _SERVER_ERROR = 401, 403, 429, 500
+_FAULT_HINT = "keep the fault that member status shows, and tell the registrars"
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -50,7 +56,7 @@ class HolderClient:
     def __init__(self, holder: Holder, identity: Identity, surroundings: Surroundings) -> None:
         self.holder = holder
         self._around = surroundings
-        self._channel = Channel(holder.url, identity, surroundings)
+        self._channel = Channel(holder.url, identity, surroundings, self._believe)
 
     def evaluate(
         self, elements: bytes, *, epoch: int, quorum: tuple[int, ...], proof: bool, idempotency_key: str
@@ -72,15 +78,20 @@ class HolderClient:
         except UnreachableError as error:
             raise HolderUnavailableError(error.detail) from error
         except RefusedError as error:
-            raise HolderRefusedError(error.detail) from error
+            raise HolderRefusedError(_told(error), lacks_budget=error.slug == _NO_BUDGET) from error
         except AnswerError as error:
             raise HolderAnswerError(error.detail) from error
-        self._verify(answer)
         if len(answer.body) != len(elements) or len(elements) % ELEMENT_BYTES:
             raise HolderAnswerError("its length is not that of the question")
         return Evaluation(answer.body, _read_proof(answer) if proof else None)
 
-    def _verify(self, answer: Answer) -> None:
+    def _believe(self, answer: Answer) -> None:
+        """Rule 2. Raises AnswerError for what no honest holder answers, UnreachableError for what says nothing."""
+        if wire.SIGNATURE not in answer.headers:
+            if answer.status == _TOO_MANY or answer.status >= _SERVER_ERROR:
+                raise UnreachableError(f"{self.holder.url} answered {answer.status}, unsigned", "try again later")
+            if answer.status == _UNAUTHENTICATED or self._says_unknown(answer):
+                return
         try:
             verify_response(
                 answer.status,
@@ -92,24 +103,32 @@ class HolderClient:
                 now=self._around.clock(),
             )
         except SignatureError as error:
-            raise HolderAnswerError(str(error)) from error
+            raise AnswerError(f"{self.holder.holder_id} answered {answer.status}: {error}", _FAULT_HINT) from error
+
+    def _says_unknown(self, answer: Answer) -> bool:
+        problem = read_problem(self.holder.url, answer.status, answer.body)
+        return answer.status == _FORBIDDEN and problem.slug == wire.UNKNOWN_KEY
 
     def budget(self) -> Budget:
         """What this member may still ask of the holder, signature checked. Raises MemberError."""
-        answer = self._channel.get(wire.BUDGET)
-        try:
-            self._verify(answer)
-        except HolderAnswerError as error:
-            raise AnswerError(f"{self.holder.holder_id}: {error}") from error
-        return decode(answer.body, Budget, self.holder.url)
-
-    def add_statement(self, envelope: dict[str, Any]) -> None:
-        """Hand the holder a statement that the registrars signed. Raises MemberError."""
-        self._channel.post(wire.STATEMENTS, msgspec.json.encode(envelope))
+        return decode(self._channel.get(wire.BUDGET).body, Budget, self.holder.url)
 
     def close(self) -> None:
         """Close the connections."""
         self._channel.close()
+
+
+def _told(error: RefusedError) -> str:
+    """A holder's refusal; where the budget does not reach, with the figures that it gave."""
+    problem = error.fields.get("problem", {})
+    wanted, remaining, renews_at = (problem.get(name) for name in ("wanted", "remaining", "renews_at"))
+    if error.slug != _NO_BUDGET or not isinstance(wanted, int) or not isinstance(remaining, int):
+        return error.detail
+    try:
+        day = f"{from_rfc3339(str(renews_at)):%Y-%m-%d}"
+    except ValueError:
+        day = "a day it does not tell"
+    return f"the budget has {remaining:,} evaluations left, {wanted:,} are wanted; it renews on {day}"
 
 
 def _read_proof(answer: Answer) -> bytes:
