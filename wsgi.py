@@ -16,7 +16,7 @@ from flask import Flask
 from alerts.notices import count_notices
 from alerts.pages import blueprint as notices_blueprint
 from exchange.settings import Settings, SettingsError, load_receipt_key, load_settings
-from exchange.store.session import create_database
+from exchange.store.session import LONGEST_STATEMENT_SECONDS, create_database
 from exchange.web.app import create_app
 from exchange.web.context import Context
 from keys.signing import SigningKey
@@ -36,7 +36,11 @@ def compose(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Flas
     """The application of an exchange. Call it in the process that serves, after any fork. Raises SettingsError."""
     context = Context(
         settings=settings,
-        database=create_database(settings.database_url),
+        database=create_database(
+            settings.database_url,
+            statement_seconds=LONGEST_STATEMENT_SECONDS,
+            log_stale_seconds=settings.log_stale_seconds,
+        ),
         receipt_key=load_keys(settings),
         clock=clock,
         count_notices=count_notices,
@@ -51,4 +55,10 @@ def __getattr__(name: str) -> Flask:
     home = os.environ.get("EXCHANGE_HOME")
     if not home:
         raise SettingsError("EXCHANGE_HOME is not set: it names the folder that `exchange init` made")
-    return compose(load_settings(Path(home)))
+    settings = load_settings(Path(home))
+    database = create_database(settings.database_url)
+    try:
+        check_start(settings, database)
+    finally:
+        database.dispose()
+    return compose(settings)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from exchange.store.session import LOG_STALE_SECONDS
 from keys.custody import CustodyError, read_passphrase, read_secret, write_private_file
 from keys.signing import SigningKey
 from keys.statements import Root
@@ -22,7 +23,10 @@ from tlog.notes import NoteSigner
 PASSPHRASE_VARIABLE = "EXCHANGE_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
 LOG_KEY_PURPOSE = "log signing key"
 RECEIPT_KEY_PURPOSE = "receipt key"
-_CONFIGURED = ("exchange_id", "url", "database_url", "log_origin", "log_vkey", "tick_seconds", "passphrase_file")
+_CONFIGURED = (
+    *("exchange_id", "url", "database_url", "log_origin", "log_vkey"),
+    *("tick_seconds", "log_stale_seconds", "passphrase_file"),
+)
 
 
 class SettingsError(Exception):
@@ -31,7 +35,9 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the web application, the worker and the commands are told. `tick_seconds` is the log's tick."""
+    """What the web application, the worker and the commands are told. `tick_seconds` is the log's tick; disclosing
+    stops while an entry waits for its place in the log longer than `log_stale_seconds`.
+    """
 
     home: Path
     exchange_id: str
@@ -41,6 +47,7 @@ class Settings:
     root: Root
     database_url: str = field(repr=False)
     tick_seconds: int = 60
+    log_stale_seconds: int = LOG_STALE_SECONDS
     passphrase_file: Path | None = field(default=None, repr=False)
 
     @property
@@ -75,7 +82,8 @@ def load_settings(home: Path, environ: Mapping[str, str] = os.environ) -> Settin
             log_vkey=found["log_vkey"],
             root=Root.load(home / "registrars.json"),
             database_url=found["database_url"],
-            tick_seconds=_tick_of(found.get("tick_seconds", 60)),
+            tick_seconds=_seconds_of(found, "tick_seconds", 60),
+            log_stale_seconds=_seconds_of(found, "log_stale_seconds", LOG_STALE_SECONDS),
             passphrase_file=Path(passphrase_file) if passphrase_file else None,
         )
     except KeyError as error:
@@ -123,8 +131,8 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} cannot be read: {error}") from None
 
 
-def _tick_of(value: Any) -> int:
-    seconds = int(value)
+def _seconds_of(found: Mapping[str, Any], name: str, usual: int) -> int:
+    seconds = int(found.get(name, usual))
     if not 1 <= seconds <= 86_400:
-        raise ValueError("tick_seconds is from 1 to 86400")
+        raise ValueError(f"{name} is from 1 to 86400")
     return seconds

@@ -51,6 +51,7 @@ from schemas.terms import GroupKind, MemberKind, Role, Sector
 from tests.exchange.factories import Clock, make_envelope, make_rows
 
 URL = "https://exchange.test"
+NEVER_SECONDS = 10**9
 ANALYST = frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHOR})
 AUTHORISER = frozenset({Role.AUTHORISER, Role.RELEASER})
 
@@ -160,9 +161,18 @@ class MemberSimulator:
 
 
 class Taskforce:
-    """The exchange on a new database, with two registrars of whom both must sign."""
+    """The exchange on a new database, with two registrars of whom both must sign.
 
-    def __init__(self, database_url: str, home: Path, clock: Callable[[], datetime] | None = None) -> None:
+    No worker ticks here, so that the log counts as standing still only after `log_stale_seconds` that a test gives.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        home: Path,
+        clock: Callable[[], datetime] | None = None,
+        log_stale_seconds: int = NEVER_SECONDS,
+    ) -> None:
         self.clock = clock or Clock()
         self.registrars = {name: SigningKey.generate() for name in ("necc", "reviewer")}
         people = tuple(Registrar(name, key.public_bytes) for name, key in self.registrars.items())
@@ -177,7 +187,7 @@ class Taskforce:
             root=self.root,
             database_url=database_url,
         )
-        self.database = create_database(database_url)
+        self.database = create_database(database_url, log_stale_seconds=log_stale_seconds)
         upgrade(self.database)
         self.app = self.make_app(self.database)
         self.members: dict[str, MemberSimulator] = {}

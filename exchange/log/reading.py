@@ -36,10 +36,34 @@ class LogStatus:
 
 
 def read_status(session: Session) -> LogStatus:
-    """How the log stands. A caller that must not disclose while the log stands still looks at `signed_at`."""
+    """How the log stands."""
     found = session.execute(_newest(LogCheckpoint.size, LogCheckpoint.signed_at)).one_or_none()
     pending = session.scalar(select(func.count()).select_from(LogPending)) or 0
     return LogStatus(found[0] if found else 0, found[1] if found else None, pending)
+
+
+def unpublished_since(session: Session) -> datetime | None:
+    """Since when the oldest entry waits to be sequenced, or the oldest tick to be published; None when nothing
+    does. Three look-ups in indices.
+    """
+    waiting = (
+        select(LogEntry.recorded_at)
+        .join(LogPending, LogPending.entry_id == LogEntry.entry_id)
+        .order_by(LogPending.ticket)
+        .limit(1)
+    )
+    published = select(func.coalesce(func.max(LogPublication.size), 0)).scalar_subquery()
+    signed = select(LogCheckpoint.signed_at).where(LogCheckpoint.size > published).order_by(LogCheckpoint.size).limit(1)
+    found = [session.scalar(wanted) for wanted in (waiting, signed)]
+    return min((moment for moment in found if moment is not None), default=None)
+
+
+def stands_still(session: Session, now: datetime, stale_seconds: int) -> bool:
+    """Whether something has waited longer than `stale_seconds` for its place in the published log: the worker does
+    not run, cannot write, or refuses to sign.
+    """
+    since = unpublished_since(session)
+    return since is not None and (now - since).total_seconds() > stale_seconds
 
 
 def read_checkpoint(session: Session) -> str | None:

@@ -1,4 +1,4 @@
-"""Recording in the log, fail closed: no entry, no disclosure."""
+"""Recording in the log, fail closed: no entry, no disclosure, and none while the log stands still."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from exchange.log.entries import RecordedEvent, View, record_event
-from exchange.store.session import is_retryable
+from exchange.log.reading import stands_still
+from exchange.store.session import LOG_STALE, is_retryable
+
+_TELLS_NOTHING = frozenset({"authority", "stop", "refusal"})
+"""Events that disclose nothing of anyone's: a member can be stopped, and refused, whatever the log's worker does."""
 
 
 class LogUnavailableError(RuntimeError):
-    """The log cannot take an entry, so nothing may be disclosed."""
+    """The log cannot take an entry, or has stood still for too long, so nothing may be disclosed. The message is
+    for the caller.
+    """
 
 
 def record(
@@ -25,10 +31,14 @@ def record(
     Raises LogUnavailableError, upon which the caller's transaction must not commit.
     """
     try:
+        if kind not in _TELLS_NOTHING and stands_still(session, now, session.info[LOG_STALE]):
+            raise LogUnavailableError(
+                "The log's worker stands still: entries wait for their place in the log too long."
+            )
         event = record_event(session, kind, views, now, core)
         session.flush()
     except SQLAlchemyError as error:
         if isinstance(error, DBAPIError) and is_retryable(error):
             raise
-        raise LogUnavailableError("the log takes no entries") from error
+        raise LogUnavailableError("The log takes no entries at present.") from error
     return event

@@ -7,6 +7,8 @@ Rules, in order:
    later fails at once.
 3. Serialisation failures and a busy database are retried whole, and only where the database said that nothing
    was committed.
+4. Nobody waits for ever: for a lock, for a connection, or for a retry a few seconds, and a request's statement
+   LONGEST_STATEMENT_SECONDS.
 """
 
 from __future__ import annotations
@@ -30,6 +32,18 @@ BUSY_SECONDS = 5
 thread.
 """
 
+PATIENCE_SECONDS = 10
+"""How long PostgreSQL waits for one lock (its queue is a fair one), and after how long nothing is tried again."""
+
+LONGEST_STATEMENT_SECONDS = 30
+"""For requests alone: jobs and migrations take as long as they take."""
+
+LOG_STALE_SECONDS = 3600
+"""How old an entry may get that has no place in the published log before disclosing stops."""
+
+LOG_STALE = "log_stale_seconds"
+"""Under this name a session's `info` holds its database's `log_stale_seconds`."""
+
 _READING = "exchange_reading"
 # serialization_failure, deadlock_detected: rolled back, nothing kept
 _RETRIED_STATES = frozenset({"40001", "40P01"})
@@ -43,11 +57,12 @@ class DatabaseUnfitError(RuntimeError):
 @dataclass(frozen=True, slots=True)
 class Database:
     """An engine and how to open transactions on it. `url` is hidden in repr, since it may carry a
-    password.
+    password. `log_stale_seconds` travels with every writing session to where disclosures are recorded.
     """
 
     engine: Engine = field(repr=False)
     url: str = field(repr=False)
+    log_stale_seconds: int = LOG_STALE_SECONDS
 
     @property
     def is_sqlite(self) -> bool:
@@ -59,7 +74,8 @@ class Database:
         """A session in one writing transaction: committed at the end of the block, rolled back if it
         raises.
         """
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        info = {LOG_STALE: self.log_stale_seconds}
+        with Session(self.engine, expire_on_commit=False, info=info) as session, session.begin():
             yield session
 
     @contextmanager
@@ -73,14 +89,17 @@ class Database:
 
     def run_in_transaction(self, work: Callable[[Session], _Result], attempts: int = 6) -> _Result:
         """The result of `work(session)`, committed. The whole of `work` runs again after a serialisation
-        failure or a busy database, at most `attempts` times, so it must have no effect outside the session.
+        failure or a busy database, at most `attempts` times and within PATIENCE_SECONDS, so it must have no effect
+        outside the session. A commit whose outcome is unknown (the connection broke) is never taken for one that
+        failed: its error passes.
         """
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
         for attempt in range(1, attempts + 1):
             try:
                 with self.transaction() as session:
                     return work(session)
             except DBAPIError as error:
-                if attempt == attempts or not is_retryable(error):
+                if attempt == attempts or not is_retryable(error) or time.monotonic() > give_up_at:
                     raise
                 time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads writers
         raise AssertionError("unreachable")
@@ -99,12 +118,19 @@ def is_retryable(error: DBAPIError) -> bool:
     return getattr(original, "sqlstate", None) in _RETRIED_STATES
 
 
-def create_database(url: str, pool_size: int = 8) -> Database:
+def create_database(
+    url: str,
+    pool_size: int = 8,
+    *,
+    statement_seconds: int | None = None,
+    log_stale_seconds: int = LOG_STALE_SECONDS,
+) -> Database:
     """A database ready for transactions, its durability checked.
 
     `url` is `sqlite:////abs/path.db` or `postgresql+psycopg://…` (`postgresql://` is taken to mean psycopg
-    3). Raises DatabaseUnfitError for other databases and for PostgreSQL settings that lose commits. Call it
-    after a fork, not before.
+    3). `statement_seconds` bounds each statement, and each pause between two of a transaction, on PostgreSQL.
+    Raises DatabaseUnfitError for other databases and for PostgreSQL settings that lose commits. Call it after a
+    fork, not before.
     """
     parsed = make_url(url)
     if parsed.drivername == "postgresql":
@@ -118,11 +144,17 @@ def create_database(url: str, pool_size: int = 8) -> Database:
         )
         _prepare_sqlite(engine)
     elif parsed.drivername == "postgresql+psycopg":
-        engine = create_engine(parsed, pool_size=pool_size, max_overflow=8, pool_pre_ping=True)
-        _prepare_postgresql(engine)
+        engine = create_engine(
+            parsed,
+            connect_args={"connect_timeout": BUSY_SECONDS, "tcp_user_timeout": PATIENCE_SECONDS * 1000},
+            pool_size=pool_size,
+            max_overflow=8,
+            pool_pre_ping=True,
+        )
+        _prepare_postgresql(engine, statement_seconds)
     else:
         raise DatabaseUnfitError(f"{parsed.drivername} is not supported; use sqlite or postgresql+psycopg")
-    database = Database(engine, parsed.render_as_string(hide_password=False))
+    database = Database(engine, parsed.render_as_string(hide_password=False), log_stale_seconds)
     check_durability(database)
     return database
 
@@ -154,8 +186,19 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN DEFERRED" if reading else "BEGIN IMMEDIATE")
 
 
-def _prepare_postgresql(engine: Engine) -> None:
-    """A reading transaction sees one state (REPEATABLE READ) and is refused writes by the server itself."""
+def _prepare_postgresql(engine: Engine, statement_seconds: int | None) -> None:
+    """Every wait has an end. A reading transaction sees one state (REPEATABLE READ) and is refused writes by the
+    server itself.
+    """
+    limits = {"lock_timeout": PATIENCE_SECONDS}
+    if statement_seconds is not None:
+        limits |= dict.fromkeys(("statement_timeout", "idle_in_transaction_session_timeout"), statement_seconds)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        for name, seconds in limits.items():
+            connection.execute(f"SET {name} = '{seconds}s'")
+        connection.commit()
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -84,7 +84,7 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911 - one line for eac
             status = 409 if error.reason in ("stale", "conflict", "inconsistent") else 422
             return Problem("statement-refused", "Statement refused", status, str(error), {"reason": error.reason})
         case LogUnavailableError():
-            return Problem("log-unavailable", "The log takes no entries, so nothing is disclosed", 503)
+            return Problem("log-unavailable", "The log takes no entries, so nothing is disclosed", 503, str(error))
         case HTTPException():
             status = error.code or 500
             return Problem(error.name.lower().replace(" ", "-"), error.name, status)
