@@ -24,10 +24,11 @@ from keys.strict import (
     require_list,
     require_public_key,
     require_text,
+    require_time,
     require_url,
 )
 from schemas.canonical import canonical_json
-from schemas.encoding import from_rfc3339, to_base64, to_rfc3339
+from schemas.encoding import to_base64, to_rfc3339
 from schemas.terms import GroupKind, MemberKind, Role, Sector
 
 _RESERVED_MEMBER_IDS = frozenset({"registrar"})
@@ -290,7 +291,7 @@ def _group(statement: Statement) -> GroupStatement:
         name=require_text(body["name"], 200),
         kind=require_code(body["kind"], GroupKind),
         objective=require_text(body["objective"], 1000),
-        sunset=None if body["sunset"] is None else from_rfc3339(require_text(body["sunset"], 32)),
+        sunset=None if body["sunset"] is None else require_time(body["sunset"]),
         state=require_code(body["state"], GroupState),
         members=frozenset(members),
     )

@@ -31,9 +31,10 @@ from keys.strict import (
     require_object,
     require_public_key,
     require_text,
+    require_time,
 )
 from schemas.canonical import canonical_json, parse_canonical_json
-from schemas.encoding import from_base64, from_rfc3339, to_base64
+from schemas.encoding import from_base64, to_base64
 
 PAYLOAD_TYPE = "application/vnd.exchange.statement+json"
 MAX_PAYLOAD_BYTES = 262_144
@@ -233,7 +234,7 @@ def read_payload(payload: bytes, signers: frozenset[str] = frozenset()) -> State
         body = require_object(parse_canonical_json(payload))
         kind = require_literal(body.get("type"), *SUBJECT_FIELDS)
         sequence = require_integer(body.get("sequence"), 1, MAX_SEQUENCE)
-        issued_at = from_rfc3339(require_text(body.get("issued_at"), 32))
+        issued_at = require_time(body.get("issued_at"))
         field = SUBJECT_FIELDS[kind]
         named = body.get(field)
         subject = str(require_integer(named, 1, 65_535)) if kind == "epoch" else require_identifier(named)

@@ -6,12 +6,13 @@ An error says what is wanted, never what was there.
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from keys.ed25519 import check_public_key
 from keys.urls import canonical_url
-from schemas.encoding import from_base64
+from schemas.encoding import from_base64, from_rfc3339
 
 _IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 Code = TypeVar("Code", bound=StrEnum)
@@ -68,6 +69,17 @@ def require_integer(value: object, least: int, most: int) -> int:
     if type(value) is not int or not least <= value <= most:
         raise ValueError(f"a whole number from {least} to {most} is wanted")
     return value
+
+
+def require_time(value: object) -> datetime:
+    """A UTC time in RFC 3339, to the millisecond at most, so that what is written back says the same.
+
+    Raises ValueError.
+    """
+    moment = from_rfc3339(require_text(value, 32))
+    if moment.microsecond % 1000:
+        raise ValueError("a time is stated to the millisecond at most")
+    return moment
 
 
 def require_public_key(value: object) -> bytes:

@@ -14,8 +14,9 @@ from psycopg import sql
 from tests.postgresql import PostgresqlServer, postgresql_server
 
 # The same examples in every run, so that a run tells of the change under test; the profile `explore` seeks more.
-hypothesis.settings.register_profile("repeatable", derandomize=True)
-hypothesis.settings.register_profile("explore", max_examples=1_000)
+# No example is timed: how long one takes says more of the machine than of the code.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("explore", max_examples=1_000, deadline=None)
 hypothesis.settings.load_profile("repeatable")
 
 

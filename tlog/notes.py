@@ -30,6 +30,7 @@ MAXIMUM_SIGNATURES = 100
 _SIGNATURE_MARK = "\N{EM DASH} "
 _KEY_ID = re.compile(r"[0-9a-f]{8}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class NoteError(ValueError):
@@ -231,3 +232,5 @@ def _decode(data: bytes | str) -> str:
 def _check_name(name: str) -> None:
     if not name or "+" in name or any(character.isspace() for character in name) or _CONTROL.search(name):
         raise NoteError("a key name is not empty and has neither spaces nor a plus")
+    if _SURROGATE.search(name):
+        raise NoteError("a key name is text that UTF-8 can write")
