@@ -16,6 +16,7 @@ from typing import Any
 
 from exchange.store.session import LOG_STALE_SECONDS
 from keys.custody import CustodyError, read_passphrase, read_secret, write_private_file
+from keys.request_limits import USUAL_LIMIT, parse_limit
 from keys.signing import SigningKey
 from keys.statements import Root
 from tlog.notes import NoteSigner
@@ -23,9 +24,11 @@ from tlog.notes import NoteSigner
 PASSPHRASE_VARIABLE = "EXCHANGE_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
 LOG_KEY_PURPOSE = "log signing key"
 RECEIPT_KEY_PURPOSE = "receipt key"
+ENROLMENTS_PER_MINUTE = 30
 _CONFIGURED = (
     *("exchange_id", "url", "database_url", "log_origin", "log_vkey"),
     *("tick_seconds", "log_stale_seconds", "passphrase_file"),
+    *("requests_per_minute", "enrolments_per_minute"),
 )
 
 
@@ -36,7 +39,8 @@ class SettingsError(Exception):
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the web application, the worker and the commands are told. `tick_seconds` is the log's tick; disclosing
-    stops while an entry waits for its place in the log longer than `log_stale_seconds`.
+    stops while an entry waits for its place in the log longer than `log_stale_seconds`. Of the limits a minute, the
+    first is each member's, the second each source's of answers to enrolment codes.
     """
 
     home: Path
@@ -49,6 +53,8 @@ class Settings:
     tick_seconds: int = 60
     log_stale_seconds: int = LOG_STALE_SECONDS
     passphrase_file: Path | None = field(default=None, repr=False)
+    requests_per_minute: int = USUAL_LIMIT
+    enrolments_per_minute: int = ENROLMENTS_PER_MINUTE
 
     @property
     def head_file(self) -> Path:
@@ -85,6 +91,8 @@ def load_settings(home: Path, environ: Mapping[str, str] = os.environ) -> Settin
             tick_seconds=_seconds_of(found, "tick_seconds", 60),
             log_stale_seconds=_seconds_of(found, "log_stale_seconds", LOG_STALE_SECONDS),
             passphrase_file=Path(passphrase_file) if passphrase_file else None,
+            requests_per_minute=parse_limit(found.get("requests_per_minute", USUAL_LIMIT)),
+            enrolments_per_minute=parse_limit(found.get("enrolments_per_minute", ENROLMENTS_PER_MINUTE)),
         )
     except KeyError as error:
         raise SettingsError(f"{error.args[0]} is missing: set it in {config_file(home)}") from None

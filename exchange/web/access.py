@@ -34,6 +34,9 @@ REPRESENTATIVE_OR_REGISTRAR = Rule(frozenset({Caller.MEMBER, Caller.REGISTRAR}))
 SUBMITTERS = Rule(_MEMBER, frozenset({Role.SUBMITTER}))
 HIT_READERS = Rule(_MEMBER, frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER, Role.REVIEWER}))
 
+# Of those that anyone may call, the ones limited in number for each source; what is signed is limited for each member.
+LIMITED = frozenset({"POST /v1/enrolments"})
+
 RULES: dict[str, Rule] = {
     "GET /healthz": ANYONE,
     "GET /readyz": ANYONE,
@@ -53,3 +56,7 @@ RULES: dict[str, Rule] = {
     "GET /log/tile/<path:path>": ANYONE,
     "GET /log/entries": ANY_REPRESENTATIVE,
 }
+
+
+SIGNED = frozenset(route for route, rule in RULES.items() if Caller.ANYONE not in rule.callers)
+"""The routes whose requests are signed."""

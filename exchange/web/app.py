@@ -18,12 +18,14 @@ from exchange.web import (
     status_pages,
     submission_pages,
 )
-from exchange.web.access import RULES
+from exchange.web.access import LIMITED, RULES, SIGNED
 from exchange.web.authentication import authenticate, current_member_id
 from exchange.web.context import Context, attach_context
 from exchange.web.forms import MAX_BODY_BYTES
 from exchange.web.log_pages import create_log_blueprint
 from exchange.web.problems import register_problems
+from keys.edge.description import complete_description
+from keys.edge.setup import make_strict, serve_description
 
 log = structlog.get_logger()
 
@@ -38,12 +40,11 @@ def create_app(context: Context, blueprints: Sequence[Any] = ()) -> Flask:
     Raises OpenRouteError if the table of access rules and the routes differ.
     """
     app = Flask("exchange", static_folder=None)
+    make_strict(app)
     app.config.update(
         API_TITLE="Intelligence-sharing exchange",
         API_VERSION="v1",
         OPENAPI_VERSION="3.1.0",
-        OPENAPI_URL_PREFIX="/",
-        OPENAPI_JSON_PATH="openapi.json",
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         PROPAGATE_EXCEPTIONS=False,
     )
@@ -56,7 +57,9 @@ def create_app(context: Context, blueprints: Sequence[Any] = ()) -> Flask:
     api.register_blueprint(create_log_blueprint(context.database, current_member_id))
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
+    document = complete_description(api.spec.to_dict(), signed=SIGNED, limited=LIMITED)
     app.before_request(_start)
+    app.before_request(serve_description(app, document))
     app.before_request(authenticate)
     app.after_request(_note)
     register_problems(app)

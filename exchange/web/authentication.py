@@ -1,31 +1,35 @@
-"""Who calls, and whether it may: applied to every request before its route.
+"""Who calls, and whether it may: applied to every request before its route, and after the guard (keys.edge.guard).
 
 Rules, in order:
-1. The route is in the table of exchange.web.access; for anyone, nothing more is asked.
+1. The route is in the table of exchange.web.access, and a POST carries an Idempotency-Key. For anyone nothing more is
+   asked, but on some routes each source may ask only so often.
 2. The request is signed (RFC 9421, see keys.signing) for this server's public address by a key that is known now.
 3. The representative, its key and its member are active at this moment: suspension and revocation work at once.
-4. The nonce is new. It is kept in a transaction of its own, committed before the request is served, so that no other
-   worker takes it again.
+4. The nonce is new, and the member has not asked too often within this minute. Both are kept in one transaction,
+   committed before the request is served, so that they hold across all workers; a repetition is not counted, since
+   anyone could send it.
 5. The representative has a role that the route wants.
-6. A POST carries an Idempotency-Key.
 """
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
+from ipaddress import ip_address, ip_network
 from typing import cast
 
 from flask import g, request
+from sqlalchemy.orm import Session
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from exchange.services.actor import Actor
 from exchange.store.membership import KnownRepresentative, find_representative
 from exchange.store.nonces import use_nonce
-from exchange.web.access import RULES, Caller, Rule
+from exchange.store.request_counts import count_request
+from exchange.web.access import LIMITED, RULES, Caller, Rule
 from exchange.web.context import Context, current_context
-from exchange.web.forms import guard_body
 from exchange.web.problems import AccessRefusedError
+from keys.request_limits import RequestLimit, minute_of
 from keys.signing import WINDOW, RequestSignatureError, VerifiedRequest, verify_request
 
 _REGISTRAR = "registrar/"
@@ -34,22 +38,24 @@ _NONCE_KEPT = 2 * WINDOW + timedelta(seconds=1)
 
 
 def authenticate() -> None:
-    """Apply the rules to the present request. Raises AccessRefusedError, NotFound, MethodNotAllowed."""
-    if request.routing_exception is not None:
-        raise request.routing_exception
-    rule = _rule_of()
-    guard_body()
+    """Apply the rules to the present request.
+
+    Raises AccessRefusedError, LimitExceededError, NotFound, MethodNotAllowed.
+    """
+    route, rule = _rule_of()
     if request.method == "POST" and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key()):
         raise AccessRefusedError(400, "idempotency-key", "A POST wants an Idempotency-Key of 8 to 128 characters.")
-    if Caller.ANYONE in rule.callers:
-        return
     context = current_context()
+    if Caller.ANYONE in rule.callers:
+        if route in LIMITED:
+            _count_source(context, route)
+        return
     known: dict[str, KnownRepresentative] = {}
     verified = _verify(context, rule, known)
     person = known.get(verified.key_id)
     if person is not None and not person.is_active:
         raise AccessRefusedError(403, "suspended", "This member is suspended, or this key is revoked.")
-    _spend_nonce(context, verified)
+    _spend_nonce(context, verified, verified.key_id if person is None else f"member/{person.member_id}")
     if person is None:
         g.registrar_id = verified.key_id.removeprefix(_REGISTRAR)
         return
@@ -78,14 +84,14 @@ def idempotency_key() -> str:
     return request.headers.get("Idempotency-Key", "")
 
 
-def _rule_of() -> Rule:
+def _rule_of() -> tuple[str, Rule]:
     if request.url_rule is None:
         raise NotFound
-    method = "GET" if request.method == "HEAD" else request.method
-    rule = RULES.get(f"{method} {request.url_rule.rule}")
+    route = f"{'GET' if request.method == 'HEAD' else request.method} {request.url_rule.rule}"
+    rule = RULES.get(route)
     if rule is None:
         raise MethodNotAllowed
-    return rule
+    return route, rule
 
 
 def _verify(context: Context, rule: Rule, known: dict[str, KnownRepresentative]) -> VerifiedRequest:
@@ -119,10 +125,31 @@ def _verify(context: Context, rule: Rule, known: dict[str, KnownRepresentative])
         raise AccessRefusedError(401, error.reason, detail) from None
 
 
-def _spend_nonce(context: Context, verified: VerifiedRequest) -> None:
-    expires_at = verified.created_at + _NONCE_KEPT
-    is_new = context.database.run_in_transaction(
-        lambda session: use_nonce(session, verified.key_id, verified.nonce, expires_at)
-    )
-    if not is_new:
+def _spend_nonce(context: Context, verified: VerifiedRequest, caller: str) -> None:
+    """Rule 4."""
+    now, expires_at = context.clock(), verified.created_at + _NONCE_KEPT
+
+    def spend(session: Session) -> int | None:
+        is_new = use_nonce(session, verified.key_id, verified.nonce, expires_at)
+        return count_request(session, caller, minute_of(now)) if is_new else None
+
+    made = context.database.run_in_transaction(spend)
+    if made is None:
         raise AccessRefusedError(401, "replayed", "This nonce was used before; sign every request anew.")
+    RequestLimit(context.settings.requests_per_minute).check(made, now)
+
+
+def _count_source(context: Context, route: str) -> None:
+    """Count an unsigned request of the caller's address. Raises LimitExceededError."""
+    now, caller = context.clock(), f"{route} {_source()}"
+    made = context.database.run_in_transaction(lambda session: count_request(session, caller, minute_of(now)))
+    RequestLimit(context.settings.enrolments_per_minute).check(made, now)
+
+
+def _source() -> str:
+    """The caller's address; of IPv6 the network, since one source has all addresses of it."""
+    try:
+        address = ip_address(request.remote_addr or "")
+    except ValueError:
+        return "unknown"
+    return str(address) if address.version == 4 else str(ip_network((address, 64), strict=False))

@@ -15,6 +15,7 @@ from flask_smorest import Blueprint
 
 from exchange.log.reading import UnknownTileError, read_checkpoint, read_own_entries, read_tile
 from exchange.store.session import Database
+from schemas.problems import MEDIA_TYPE
 from tlog.tiles import TileError, parse_tile_path
 
 LARGEST_PAGE = 500
@@ -22,6 +23,29 @@ _USUAL_PAGE = 100
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 _IMMUTABLE = "public, max-age=31536000, immutable"
 _BINARY = "application/octet-stream"
+_TEXT = {"schema": {"type": "string"}}
+_PAGE_PARAMETERS = [
+    {
+        "in": "query",
+        "name": "after",
+        "description": "The number behind which the page begins",
+        "schema": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1, "default": 0},
+    },
+    {
+        "in": "query",
+        "name": "limit",
+        "schema": {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": _USUAL_PAGE},
+    },
+]
+_ENTRIES = {
+    "type": "object",
+    "required": ["entries", "pending", "next"],
+    "properties": {
+        "entries": {"type": "array", "items": {"type": "object"}},
+        "pending": {"type": "array", "items": {"type": "string"}},
+        "next": {"type": ["integer", "null"]},
+    },
+}
 
 
 def create_log_blueprint(database: Database, current_member_id: Callable[[], str]) -> Any:
@@ -58,13 +82,15 @@ def create_log_blueprint(database: Database, current_member_id: Callable[[], str
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
-    def described(view: Callable[..., Response], summary: str, content_type: str) -> Any:
-        documented = blueprint.doc(summary=summary, responses={"404": {"description": "Not in the published tree"}})
-        return blueprint.response(200, content_type=content_type, description=summary)(documented(view))
+    def add(rule: str, view: Callable[..., Response], summary: str, content: dict[str, Any], *more: int) -> None:
+        answers: dict[str, Any] = {str(status): {"content": {MEDIA_TYPE: {}}} for status in (*more, 503)}
+        answers["200"] = {"description": summary, "content": content}
+        parameters = _PAGE_PARAMETERS if view is entries else []
+        blueprint.route(rule)(blueprint.doc(summary=summary, parameters=parameters, responses=answers)(view))
 
-    blueprint.route("/checkpoint")(described(checkpoint, "The signed head (C2SP tlog-checkpoint)", "text/plain"))
-    blueprint.route("/tile/<path:path>")(described(tile, "A tile or entry bundle (C2SP tlog-tiles)", _BINARY))
-    blueprint.route("/entries")(described(entries, "The member's own entries", "application/json"))
+    add("/checkpoint", checkpoint, "The signed head (C2SP tlog-checkpoint)", {"text/plain": _TEXT}, 404)
+    add("/tile/<path:path>", tile, "A tile or entry bundle (C2SP tlog-tiles)", {_BINARY: {}}, 404)
+    add("/entries", entries, "The member's own entries", {"application/json": {"schema": _ENTRIES}})
     return blueprint
 
 

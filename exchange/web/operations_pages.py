@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from exchange.log.reading import read_status
 from exchange.web.context import current_context
-from exchange.web.pages import Blueprint, answer_json
+from exchange.web.pages import Blueprint, answer_json, problem_responses
 from exchange.web.problems import answer_problem
 from schemas.problems import Problem
 
@@ -27,6 +27,7 @@ def healthz() -> Response:
 
 
 @blueprint.route("/readyz")
+@problem_responses(blueprint)
 @blueprint.response(200, description="The database answers and has its tables")
 def readyz() -> Response:
     """The database answers and has the log's tables."""
@@ -39,6 +40,7 @@ def readyz() -> Response:
 
 
 @blueprint.route("/metrics")
+@problem_responses(blueprint)
 @blueprint.response(200, content_type="text/plain", description="Prometheus text format")
 def metrics() -> Response:
     """Size of the published log, and the age of its head."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import structlog
 from flask import Flask, Response
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
@@ -16,10 +15,15 @@ from exchange.domain.decision import RefusedError
 from exchange.services.claim_enrolment import EnrolmentRefusedError
 from exchange.services.events import LogUnavailableError
 from exchange.services.submit_indicators import OtherRequestError, SubmissionConflictError
+from keys.edge.problems import answer_http, answer_limit, answer_problem, http_problem
+from keys.request_limits import LimitExceededError
 from keys.statements import StatementError
-from schemas.problems import MEDIA_TYPE, Problem
+from schemas.problems import Problem
+
+__all__ = ["AccessRefusedError", "InvalidFormError", "answer_problem", "problem_of", "register_problems"]
 
 log = structlog.get_logger()
+_RETRY = {"Retry-After": "5"}
 
 _ACCESS = {
     400: ("idempotency-key-missing", "An Idempotency-Key is wanted"),
@@ -52,13 +56,6 @@ class AccessRefusedError(Exception):
         self.detail = detail
 
 
-def answer_problem(problem: Problem) -> Response:
-    """The response of a problem."""
-    response = Response(msgspec.json.encode(problem.to_wire()), problem.status, content_type=MEDIA_TYPE)
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
 def problem_of(error: Exception) -> Problem:  # noqa: PLR0911 - one line for each error is the point
     """The problem that tells of an error."""
     match error:
@@ -86,8 +83,7 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911 - one line for eac
         case LogUnavailableError():
             return Problem("log-unavailable", "The log takes no entries, so nothing is disclosed", 503, str(error))
         case HTTPException():
-            status = error.code or 500
-            return Problem(error.name.lower().replace(" ", "-"), error.name, status)
+            return http_problem(error)
         case DataError():
             return Problem("invalid-form", "The request holds a value that cannot be stored", 422)
         case DBAPIError() | PoolTimeoutError() | SQLAlchemyError():
@@ -104,7 +100,13 @@ def register_problems(app: Flask) -> None:
         if problem.status >= 500:
             # The type alone: a database's message quotes parameters, and these are tokens.
             log.error("request failed", error=type(error).__name__, problem=problem.slug)
-        return answer_problem(problem)
+        return answer_problem(problem, _RETRY if problem.status == 503 else None)
+
+    def handle_limit(error: LimitExceededError) -> Response:
+        log.warning("request limit exceeded", limit=error.limit)
+        return answer_limit(error)
 
     handler: Callable[[Any], Response] = handle
     app.register_error_handler(Exception, handler)
+    app.register_error_handler(HTTPException, answer_http)
+    app.register_error_handler(LimitExceededError, handle_limit)

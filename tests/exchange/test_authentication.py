@@ -168,7 +168,7 @@ def test_hostile_targets_get_a_problem_never_a_crash(new_taskforce: NewTaskforce
         "/v1/hits?limit=1&limit=2",
         "/v1/hits?unknown=1",
         "/v1/statements?cursor=%ED%A0%80",
-        "/v1/notices?cursor='",
+        "/v1/notices?cursor=%27",
         "/log/entries?after=%00",
         "/log/entries?after=" + "9" * 40,
         "/log/tile/0/%00",

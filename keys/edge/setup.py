@@ -1,0 +1,31 @@
+"""Giving a Flask application the edge that both services share: strict routing, the guard, its own description."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask, Response
+
+from keys.edge.description import PATH
+from keys.edge.guard import RequestGuard
+
+
+def make_strict(app: Flask) -> None:
+    """Call it before any route is added: a path is the one written, and none is answered with a redirection."""
+    app.url_map.merge_slashes = False
+    app.url_map.strict_slashes = True
+
+
+def serve_description(app: Flask, document: Mapping[str, Any]) -> RequestGuard:
+    """Serve the document at /openapi.json; the guard that is made from it."""
+    body = json.dumps(document).encode()
+    app.add_url_rule(
+        PATH,
+        "openapi",
+        lambda: Response(body, content_type="application/json"),
+        methods=["GET"],
+        provide_automatic_options=False,
+    )
+    return RequestGuard(document)
