@@ -16,6 +16,7 @@ from flask import Flask
 from alerts.notices import count_notices
 from alerts.pages import blueprint as notices_blueprint
 from exchange.settings import Settings, SettingsError, load_receipt_key, load_settings
+from exchange.start_checks import check_start
 from exchange.store.session import LONGEST_STATEMENT_SECONDS, create_database
 from exchange.web.app import create_app
 from exchange.web.context import Context

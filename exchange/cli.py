@@ -10,32 +10,30 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy.exc import SQLAlchemyError
 
-from exchange.commands import CommandError, configure_logs, home_of, reports, run_program
+from exchange.backup_commands import backup, restore, upgrade
+from exchange.commands import CommandError, configure_logs, home_of, opened, reports, run_program, utc_now
 from exchange.log.head_file import LogRefusedError
 from exchange.log.reading import read_status
 from exchange.sandbox_commands import demo, sandbox
+from exchange.services.back_up_database import BackupError
 from exchange.services.issue_enrolment import CODE_LIFETIME, Invitation, issue_enrolment
 from exchange.services.propose_statement import add_payload, propose_statement
 from exchange.services.stop_member import UnknownMemberError, stop_member
 from exchange.settings import (
     PASSPHRASE_VARIABLE,
-    Settings,
     SettingsError,
     config_file,
     load_log_signer,
-    load_settings,
 )
+from exchange.store.fitness import DatabaseUnfitError
 from exchange.store.membership import groups_of_member, list_members
-from exchange.store.session import Database, DatabaseUnfitError, create_database
 from exchange.store.statements import latest_effective, next_sequence
 from keys.custody import CustodyError, read_passphrase
 from keys.statement_types import GroupState, GroupStatement, parse_statement
@@ -53,12 +51,8 @@ ERRORS: list[tuple[type[Exception], str]] = [
     (DatabaseUnfitError, "database"),
     (UnknownMemberError, "unknown-member"),
     (LogRefusedError, "log"),
+    (BackupError, "backup"),
 ]
-
-
-def utc_now() -> datetime:
-    """The clock."""
-    return datetime.now(UTC)
 
 
 class Identifier(click.ParamType[str]):
@@ -84,21 +78,6 @@ class Identifiers(click.ParamType[list[str]]):
         if isinstance(value, list):
             return value
         return [Identifier().convert(part.strip(), param, ctx) for part in str(value).split(",") if part.strip()]
-
-
-@contextmanager
-def opened(context: click.Context) -> Iterator[tuple[Settings, Database]]:
-    """The settings and the database of the exchange at --home."""
-    settings = load_settings(home_of(context))
-    try:
-        database = create_database(settings.database_url)
-        try:
-            yield settings, database
-        finally:
-            database.dispose()
-    except SQLAlchemyError as error:
-        # Its own message may quote the address, with a password, or values.
-        raise CommandError("database", f"the database cannot be used ({type(error).__name__})") from error
 
 
 @click.group("exchange", epilog="Example: exchange --home /srv/exchange serve --port 8443")
@@ -149,13 +128,13 @@ def init(context: click.Context, /, **options: Any) -> dict[str, Any]:
 @click.option("--json", "as_json", is_flag=True, help="Errors as one JSON document.")
 @click.pass_context
 def serve(context: click.Context, host: str, port: int, workers: int, threads: int, *, as_json: bool) -> None:
-    """Serve the HTTP API, behind a proxy that speaks TLS. The tables are brought up to date first."""
+    """Serve the HTTP API, behind a proxy that speaks TLS."""
     import wsgi  # noqa: PLC0415 - slow to import, needed here only
     from exchange.serve import Server  # noqa: PLC0415 - likewise
-    from migrations.upgrade import upgrade  # noqa: PLC0415 - likewise
+    from exchange.start_checks import check_start  # noqa: PLC0415 - likewise
 
     with opened(context) as (settings, database):
-        upgrade(database)
+        check_start(settings, database)
     wsgi.load_keys(settings)  # a missing secret stops the start here, not in a worker process
     Server(lambda: wsgi.compose(settings), host=host, port=port, workers=workers, threads=threads).run()
 
@@ -168,11 +147,11 @@ def worker(context: click.Context, *, as_json: bool) -> None:
     from alerts.jobs import drain_outbox  # noqa: PLC0415 - slow to import, needed here only
     from exchange.log.head_file import HeadFile  # noqa: PLC0415 - likewise
     from exchange.log.sequencer import Sequencer  # noqa: PLC0415 - likewise
+    from exchange.start_checks import check_start  # noqa: PLC0415 - likewise
     from exchange.worker import Job, Worker, exchange_jobs  # noqa: PLC0415 - likewise
-    from migrations.upgrade import upgrade  # noqa: PLC0415 - likewise
 
     with opened(context) as (settings, database):
-        upgrade(database)
+        check_start(settings, database)
         signer = load_log_signer(settings)
         sequencer = Sequencer(database, signer, HeadFile(settings.head_file, signer))
         jobs = [
@@ -372,6 +351,8 @@ def status(context: click.Context) -> dict[str, Any]:
     }
 
 
+for command in (backup, restore, upgrade):
+    program.add_command(command)
 program.add_command(sandbox)
 program.add_command(demo)
 

@@ -9,13 +9,19 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from exchange.settings import Settings, load_settings
+from exchange.store.session import Database, create_database
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -34,6 +40,26 @@ class CommandError(Exception):
 def home_of(context: click.Context) -> Path:
     """The folder named by --home."""
     return Path(context.find_root().params["home"]).absolute()
+
+
+def utc_now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
+
+
+@contextmanager
+def opened(context: click.Context) -> Iterator[tuple[Settings, Database]]:
+    """The settings and the database of the exchange at --home."""
+    settings = load_settings(home_of(context))
+    try:
+        database = create_database(settings.database_url)
+        try:
+            yield settings, database
+        finally:
+            database.dispose()
+    except SQLAlchemyError as error:
+        # Its own message may quote the address, with a password, or values.
+        raise CommandError("database", f"the database cannot be used ({type(error).__name__})") from error
 
 
 def reports(show: Callable[[dict[str, Any]], str]) -> Callable[[_Command], _Command]:

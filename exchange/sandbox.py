@@ -157,6 +157,7 @@ class Sandbox:
         self.description_file.unlink(missing_ok=True)
         if state_file.exists():
             self._load_state(state_file, plan, chosen)
+            run_command("exchange", "--home", str(self._exchange_home), "upgrade")
             self._start_programs()
         else:
             self.plan = plan

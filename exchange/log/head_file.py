@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tlog.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from tlog.hashing import EMPTY_ROOT
-from tlog.notes import NoteError, NoteSigner
+from tlog.notes import NoteError, NoteSigner, VerifierKey
 
 
 class LogRefusedError(RuntimeError):
@@ -46,26 +46,14 @@ class HeadFile:
         """The last signed head, None without a file. Raises LogRefusedError for a file that this log's key did not
         sign.
         """
-        try:
-            data = self._path.read_bytes()
-        except FileNotFoundError:
-            return None
-        return self._open(data)
+        return read_head_note(self._path, self._signer.name, self._signer.verifier_key)
 
     def advance(self, note: str) -> None:
         """Replace the head unless the file holds a larger one; on disk when this returns."""
         with self._locked():
-            current, new = self.read(), self._open(note.encode())
+            current, new = self.read(), _open(note.encode(), self._path, self._signer.name, self._signer.verifier_key)
             if current is None or current.size < new.size:
                 self._replace(note)
-
-    def _open(self, data: bytes) -> Checkpoint:
-        try:
-            return open_checkpoint(data, self._signer.name, [self._signer.verifier_key]).checkpoint
-        except NoteError as error:
-            raise LogRefusedError(
-                f"{self._path} holds no head signed by the key of this log ({error}); put back the file that does"
-            ) from error
 
     def _replace(self, note: str) -> None:
         temporary = self._path.with_name(f"{self._path.name}.{secrets.token_hex(8)}")
@@ -89,3 +77,23 @@ class HeadFile:
         with self._path.with_name(f"{self._path.name}.lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def read_head_note(path: Path, origin: str, key: VerifierKey) -> Checkpoint | None:
+    """The last signed head of the log of that origin and key, None without a file: reading wants no secret. Raises
+    LogRefusedError for a file that the key did not sign.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    return _open(data, path, origin, key)
+
+
+def _open(data: bytes, path: Path, origin: str, key: VerifierKey) -> Checkpoint:
+    try:
+        return open_checkpoint(data, origin, [key]).checkpoint
+    except NoteError as error:
+        raise LogRefusedError(
+            f"{path} holds no head signed by the key of this log ({error}); put back the file that does"
+        ) from error

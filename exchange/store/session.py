@@ -1,8 +1,8 @@
 """The database: engine, transactions and their retries. SQLite for one machine, PostgreSQL in production.
 
 Rules, in order:
-1. A commit that returned is on disk: SQLite runs with synchronous=FULL, and PostgreSQL is refused at the
-   start unless fsync, full_page_writes and synchronous_commit are on.
+1. A commit that returned is on disk: SQLite runs with synchronous=FULL, and a database that would lose it is
+   refused at the start (exchange.store.fitness).
 2. SQLite writers take the write lock when they begin (BEGIN IMMEDIATE): a deferred transaction that upgrades
    later fails at once.
 3. Serialisation failures and a busy database are retried whole, and only where the database said that nothing
@@ -21,9 +21,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+
+from exchange.store.fitness import DatabaseUnfitError, check_fitness
 
 _Result = TypeVar("_Result")
 
@@ -47,11 +49,6 @@ LOG_STALE = "log_stale_seconds"
 _READING = "exchange_reading"
 # serialization_failure, deadlock_detected: rolled back, nothing kept
 _RETRIED_STATES = frozenset({"40001", "40P01"})
-_DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
-
-
-class DatabaseUnfitError(RuntimeError):
-    """The database would lose commits that it has confirmed; the message names the setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +122,19 @@ def create_database(
     statement_seconds: int | None = None,
     log_stale_seconds: int = LOG_STALE_SECONDS,
 ) -> Database:
-    """A database ready for transactions, its durability checked.
+    """A database ready for transactions, checked to be fit for them.
 
     `url` is `sqlite:////abs/path.db` or `postgresql+psycopg://…` (`postgresql://` is taken to mean psycopg
     3). `statement_seconds` bounds each statement, and each pause between two of a transaction, on PostgreSQL.
-    Raises DatabaseUnfitError for other databases and for PostgreSQL settings that lose commits. Call it after a
+    Raises DatabaseUnfitError for other databases and for settings that lose commits. Call it after a
     fork, not before.
     """
     parsed = make_url(url)
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
+        if parsed.database in (None, "", ":memory:"):
+            raise DatabaseUnfitError("SQLite in memory keeps nothing: name a file, sqlite:////srv/exchange/exchange.db")
         engine = create_engine(
             parsed,
             connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
@@ -155,7 +154,7 @@ def create_database(
     else:
         raise DatabaseUnfitError(f"{parsed.drivername} is not supported; use sqlite or postgresql+psycopg")
     database = Database(engine, parsed.render_as_string(hide_password=False), log_stale_seconds)
-    check_durability(database)
+    check_fitness(engine)
     return database
 
 
@@ -204,18 +203,3 @@ def _prepare_postgresql(engine: Engine, statement_seconds: int | None) -> None:
     def begin(connection: Connection) -> None:
         if connection.get_execution_options().get(_READING, False):
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-
-
-def check_durability(database: Database) -> None:
-    """Raise DatabaseUnfitError, naming the setting, if a confirmed commit could be lost in a crash."""
-    with database.engine.connect() as connection:
-        if database.is_sqlite:
-            if connection.execute(text("PRAGMA synchronous")).scalar_one() < 2:
-                raise DatabaseUnfitError("SQLite must run with synchronous=FULL")
-            return
-        for setting in _DURABILITY:
-            value = connection.execute(text(f"SHOW {setting}")).scalar_one()
-            if value == "off":
-                raise DatabaseUnfitError(
-                    f"PostgreSQL runs with {setting}={value}: a crash would lose confirmed commits"
-                )
