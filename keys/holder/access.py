@@ -39,6 +39,9 @@ RULES: dict[str, Rule] = {
     "GET /v1/budget": IDENTIFIER_HANDLERS,
 }
 
+SIGNED = frozenset(route for route, rule in RULES.items() if not rule.is_public)
+"""The routes whose requests are signed."""
+
 
 def rule_of(method: str, route: str) -> Rule | None:
     """The rule of a route as the URL map writes it; HEAD is GET without its body."""

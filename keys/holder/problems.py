@@ -5,25 +5,25 @@ What is not in the map is answered 500 without a word on why, and logged without
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import structlog
 from flask import Flask, Response, g
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
+from keys.edge import problems as edge
 from keys.group import InvalidElementError
 from keys.holder.budget import BudgetExhaustedError
 from keys.holder.service import RefusedError, StoreTamperedError
 from keys.keyring import StatementError
+from keys.request_limits import LimitExceededError
 from keys.signing import RequestSignatureError
 from schemas.encoding import to_rfc3339
+from schemas.problems import Problem
 
-MEDIA_TYPE = "application/problem+json"
-_TYPE = "urn:exchange:problem:"
 _RETRY_SECONDS = 5
 
 _REFUSALS = {
@@ -44,18 +44,9 @@ _STATEMENTS = {"malformed": 422, "quorum": 403, "stale": 409, "conflict": 409, "
 log = structlog.get_logger("keyholder")
 
 
-class BadRequestError(Exception):
-    """A request that cannot be read; `detail` says why and quotes nothing."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
-
-
 def problem(slug: str, title: str, status: int, detail: str, **fields: Any) -> Response:
     """A problem document; `fields` are extension members."""
-    body = {"type": _TYPE + slug, "title": title, "status": status, "detail": detail, **fields}
-    return Response(json.dumps(body), status=status, mimetype=MEDIA_TYPE)
+    return edge.answer_problem(Problem(slug, title, status, detail, fields))
 
 
 def register_problems(app: Flask, clock: Callable[[], datetime]) -> None:
@@ -80,20 +71,20 @@ def register_problems(app: Flask, clock: Callable[[], datetime]) -> None:
     app.register_error_handler(RefusedError, _refused)
     app.register_error_handler(InvalidElementError, _element)
     app.register_error_handler(StatementError, _statement)
-    app.register_error_handler(BadRequestError, _bad_request)
     app.register_error_handler(HTTPException, http_problem)
-    app.register_error_handler(OperationalError, _unavailable)
+    app.register_error_handler(LimitExceededError, _limit)
+    app.register_error_handler(DataError, _unstorable)
+    app.register_error_handler(SQLAlchemyError, _unavailable)
     app.register_error_handler(StoreTamperedError, _tampered)
     app.register_error_handler(Exception, _unexpected)
 
 
 def http_problem(error: HTTPException) -> Response:
     """The problem of a routing or parsing error; validation messages name fields, not values."""
-    status = error.code or 500
-    data = getattr(error, "data", None) or {}
-    fields = {"errors": data["messages"]} if isinstance(data.get("messages"), dict) else {}
-    title = error.name
-    return problem(title.lower().replace(" ", "-"), title, status, error.description or title, **fields)
+    messages = (getattr(error, "data", None) or {}).get("messages")
+    if not isinstance(messages, dict):
+        return edge.answer_http(error)
+    return problem("invalid-form", "The request has the wrong form", 422, "see `errors`", errors=messages)
 
 
 def _member() -> dict[str, str]:
@@ -127,12 +118,17 @@ def _statement(error: StatementError) -> Response:
     return problem(f"statement-{error.reason}", "Statement refused", _STATEMENTS[error.reason], str(error))
 
 
-def _bad_request(error: BadRequestError) -> Response:
-    return problem("bad-request", "Bad request", 400, error.detail)
+def _limit(error: LimitExceededError) -> Response:
+    log.warning("request limit exceeded", limit=error.limit, **_member())
+    return edge.answer_limit(error)
 
 
-def _unavailable(error: OperationalError) -> Response:
-    log.warning("database unavailable", error=type(error.orig).__name__)
+def _unstorable(_error: DataError) -> Response:
+    return problem("invalid-form", "Invalid form", 422, "the request holds a value that cannot be stored")
+
+
+def _unavailable(error: SQLAlchemyError) -> Response:
+    log.warning("database unavailable", error=type(getattr(error, "orig", error)).__name__)
     answer = problem("unavailable", "Unavailable", 503, "the store cannot be reached; nothing was done")
     answer.headers["Retry-After"] = str(_RETRY_SECONDS)
     return answer

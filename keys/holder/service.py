@@ -1,7 +1,8 @@
 """What a key holder does for those who ask. Each request passes these rules, in order:
 
 1. It is signed by a representative's key that the registrars' statements name, for this holder's own address, within
-   60 seconds, and its nonce is new to all workers (keys/signing.py).
+   60 seconds, and its nonce is new to all workers (keys/signing.py). The member has not asked too often within this
+   minute, at all workers together.
 2. The member is active and the key not revoked, by the statements stored at this moment; the holder itself allows the
    member; one of the representative's roles is among those that the route wants (keys/holder/access.py).
 3. The epoch is stated, not retired, and the share here belongs to the commitment stated for this holder.
@@ -40,6 +41,7 @@ from keys.keyring import (
     StatementError,
     UnknownStatementError,
 )
+from keys.request_limits import RequestLimit, minute_of
 from keys.signing import HeaderFields, VerifiedRequest, verify_request
 from keys.statements import Statement, verify_statement
 from keys.threshold import Share, evaluate_batch, prove_batch, scaled_share
@@ -217,16 +219,18 @@ class HolderService:
         return Believed(verified, *keyring.representative(verified.key_id))
 
     def admit(self, believed: Believed, roles: frozenset[Role]) -> Caller:
-        """The nonce, and rule 2 but the holder's own permission, for a route that wants one of `roles`.
-
-        Raises RefusedError.
+        """The nonce, the number of requests, and rule 2 but the holder's own permission, for a route that wants one of
+        `roles`. Raises RefusedError, LimitExceededError.
         """
-        request, member, person = believed.request, believed.member, believed.person
+        request, member, person, now = believed.request, believed.member, believed.person, self._clock()
         try:
             with self.database.transaction() as connection:
-                store.remember_nonce(connection, request.key_id, request.nonce, request.created_at, self._clock())
+                store.remember_nonce(connection, request.key_id, request.nonce, request.created_at, now)
+                # A repetition is not counted, since anyone could send it.
+                made = store.count_request(connection, member.member_id, minute_of(now))
         except store.NonceSeenError:
             raise RefusedError("replayed-request", "this nonce was used before") from None
+        RequestLimit(self.settings.config.requests_per_minute).check(made, now)
         if member.state is not MemberState.ACTIVE:
             raise RefusedError("member-suspended", "the registrars have suspended this member")
         if person.state is not RepresentativeState.ACTIVE:

@@ -11,6 +11,7 @@ Secrets are in custody files only; a Settings value holds them opened and does n
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ from keys.custody import (
 )
 from keys.group import InvalidScalarError, check_scalar
 from keys.keyring import Root, StatementError
+from keys.request_limits import USUAL_LIMIT, parse_limit
 from keys.signing import SigningKey
 from keys.strict import (
     require_fields,
@@ -41,6 +43,7 @@ from schemas.canonical import canonical_json, parse_canonical_json
 from schemas.encoding import from_base64, to_base64
 
 PASSPHRASE_VARIABLE = "KEYHOLDER_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
+LIMIT_VARIABLE = "KEYHOLDER_REQUESTS_PER_MINUTE"
 _CONFIG = "config.json"
 _SIGNING_KEY = "signing.key"
 _SIGNING_PURPOSE = "key holder's signing key"
@@ -53,7 +56,9 @@ class HomeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What config.json says. `database_url` may hold a password and is not shown."""
+    """What config.json says. `database_url` may hold a password and is not shown. `requests_per_minute` is each
+    member's limit, and comes from the environment.
+    """
 
     home: Path
     holder_id: str
@@ -62,6 +67,7 @@ class Config:
     root: Root
     database_url: str = field(repr=False)
     passphrase_file: Path | None = None
+    requests_per_minute: int = USUAL_LIMIT
 
     def read_passphrase(self, environ: Mapping[str, str], prompt: Callable[[], str] | None) -> bytes:
         """From the file given at init, else from that named in the environment, else asked. Raises CustodyError."""
@@ -111,7 +117,7 @@ def create_home(
     return load_config(home)
 
 
-def load_config(home: Path) -> Config:
+def load_config(home: Path, environ: Mapping[str, str] = os.environ) -> Config:
     """Raises HomeError if there is no home, or its configuration is not right; CustodyError if others may read it."""
     if not (home / _CONFIG).exists():
         raise HomeError(f"{home} is no key holder's home: run `keyholder --home {home} init` first")
@@ -129,6 +135,7 @@ def load_config(home: Path) -> Config:
             root=Root.parse(document["registrars"]),
             database_url=_default_database(home) if database_url is None else require_text(database_url, 2000),
             passphrase_file=None if passphrase_file is None else Path(require_text(passphrase_file, 4096)),
+            requests_per_minute=parse_limit(environ.get(LIMIT_VARIABLE, USUAL_LIMIT)),
         )
     except (StatementError, ValueError) as error:
         raise HomeError(f"{home / _CONFIG}: {error}") from None

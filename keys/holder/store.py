@@ -8,16 +8,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, delete, func, insert, select, text, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from keys.holder.budget import Budget, Charge, Grant, window_end, window_number
-from keys.holder.tables import charges, grants, members, nonces, statements, windows
+from keys.holder.tables import charges, grants, members, nonces, request_counts, statements, windows
 from keys.signing import WINDOW
 from keys.statements import Statement
 from schemas.identifiers import uuid7
 
 _NONCES_FORGOTTEN = 100
+# One form of it that both databases read.
+_COUNT_REQUEST = text(
+    "INSERT INTO holder_request_counts (member_id, minute, requests) VALUES (:member_id, :minute, 1)"
+    " ON CONFLICT (member_id, minute) DO UPDATE SET requests = holder_request_counts.requests + 1 RETURNING requests"
+)
 
 
 class NonceSeenError(Exception):
@@ -58,6 +63,15 @@ def _forget_nonces(connection: Connection, now: datetime) -> None:
     past = select(nonces.c.key_id, nonces.c.nonce).where(nonces.c.expires_at < now)
     past = past.order_by(nonces.c.expires_at).limit(_NONCES_FORGOTTEN).with_for_update(skip_locked=True)
     connection.execute(delete(nonces).where(key.in_(past)))
+
+
+def count_request(connection: Connection, member_id: str, minute: int) -> int:
+    """Count one request of the member; how many it has now made in that minute. Earlier minutes are forgotten."""
+    made = connection.execute(_COUNT_REQUEST, {"member_id": member_id, "minute": minute}).scalar_one()
+    if made == 1:
+        past = (request_counts.c.member_id == member_id) & (request_counts.c.minute < minute)
+        connection.execute(delete(request_counts).where(past))
+    return int(made)
 
 
 def allow_member(connection: Connection, member_id: str, evaluations: int | None, now: datetime) -> AllowedMember:

@@ -102,6 +102,16 @@ nonces = Table(
     Index("holder_nonces_expiry", "expires_at"),
 )
 
+# How many requests each member made in each minute (since 1970, UTC); only the latest minute of each is kept.
+request_counts = Table(
+    "holder_request_counts",
+    metadata,
+    Column("member_id", String(64), nullable=False),
+    Column("minute", BigInteger, nullable=False),
+    Column("requests", Integer, nullable=False),
+    PrimaryKeyConstraint("member_id", "minute", name="holder_request_counts_key"),
+)
+
 # Every statement ever accepted, envelopes as JSON, in the order accepted.
 statements = Table(
     "holder_statements",

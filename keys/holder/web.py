@@ -1,30 +1,33 @@
 """The key holder's face on HTTP: `create_app` makes the application from settings.
 
-Every request passes one guard: bounded body, no repeated query field, and for what is signed the rules of
-keys/holder/service.py, all before anything is parsed. Answers to signed requests, refusals too, are signed.
+Every request passes the guard (keys/edge/guard.py), and for what is signed the rules of keys/holder/service.py, all
+before anything is parsed. Answers to signed requests, refusals too, are signed.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from flask import Flask, Response, current_app, g, request
 from flask_smorest import Api, Blueprint
 from marshmallow import EXCLUDE, RAISE
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
 
+from keys.edge.description import complete_description
+from keys.edge.guard import NotJsonError, read_json
+from keys.edge.setup import make_strict, serve_description
 from keys.group import ELEMENT_BYTES
 from keys.holder import store, web_schemas
-from keys.holder.access import check_routes, rule_of
+from keys.holder.access import SIGNED, check_routes, rule_of
 from keys.holder.database import Database, open_database
-from keys.holder.problems import BadRequestError, http_problem, register_problems
+from keys.holder.problems import http_problem, problem, register_problems
 from keys.holder.service import MAX_ELEMENTS, Caller, HolderService, ReceivedRequest, Wanted
 from keys.holder.settings import Settings
 from keys.signing import SignedRequest, sign_response
 from schemas.encoding import to_base64, to_rfc3339
+from schemas.problems import MEDIA_TYPE
 
 MAX_BODY_BYTES = MAX_ELEMENTS * ELEMENT_BYTES
 ELEMENTS_TYPE = "application/octet-stream"
@@ -55,21 +58,21 @@ def create_app(
     Raises HomeError if a share does not belong to the commitment that the registrars state for it.
     """
     app = Flask(_SERVICE, static_folder=None)
+    make_strict(app)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         API_TITLE="Key holder",
         API_VERSION="v1",
         OPENAPI_VERSION="3.1.0",
-        OPENAPI_URL_PREFIX="/",
-        OPENAPI_JSON_PATH="openapi.json",
     )
     service = HolderService(settings, database or open_database(settings.config.database_url), clock)
     service.check_shares()
     app.extensions[_SERVICE] = service
-    api = _Api(app)
+    api = _Api(app, spec_kwargs={"servers": [{"url": settings.config.url}]})
     api.register_blueprint(holder)
     register_problems(app, clock)
-    app.before_request(_guard)
+    app.before_request(serve_description(app, complete_description(api.spec.to_dict(), signed=SIGNED)))
+    app.before_request(_authenticate)
     app.after_request(lambda response: _sign(response, service, clock))
     check_routes(app)
     return app
@@ -88,20 +91,22 @@ def _operation(method: str, rule: str, *steps: Callable[[Any], Any]) -> Callable
     return register
 
 
+def _refused(*statuses: int) -> Callable[[Any], Any]:
+    """Describe the problems that a route answers with, beside those of all routes."""
+    return cast(
+        Callable[[Any], Any],
+        holder.doc(responses={str(status): {"content": {MEDIA_TYPE: {}}} for status in statuses}),
+    )
+
+
 def _service() -> HolderService:
     service: HolderService = current_app.extensions[_SERVICE]
     return service
 
 
-def _guard() -> None:
-    if any(len(values) > 1 for _, values in request.args.lists()):
-        raise BadRequestError("a query field comes twice")
-    if request.method == "POST":
-        wanted = ELEMENTS_TYPE if request.endpoint == "holder.evaluate" else "application/json"
-        if request.endpoint and request.mimetype != wanted:
-            raise UnsupportedMediaType(f"the body is {wanted}")
+def _authenticate() -> None:
     if request.url_rule is None:
-        return  # the routing error follows
+        raise NotFound
     rule = rule_of(request.method, request.url_rule.rule)
     if rule is None:
         raise MethodNotAllowed
@@ -152,9 +157,9 @@ def _caller() -> Caller:
                 },
                 "content": {ELEMENTS_TYPE: _BINARY},
             },
-            "429": {"description": "The budget does not reach: `wanted`, `remaining`, `renews_at`"},
         },
     ),
+    _refused(400, 403, 409, 422, 429),
     holder.arguments(web_schemas.EvaluationQuery, location="query", unknown=RAISE),
     holder.arguments(web_schemas.EvaluationHeaders, location="headers", unknown=EXCLUDE),
 )
@@ -178,7 +183,7 @@ def evaluate(query: dict[str, Any], headers: dict[str, str]) -> Response:
     return response
 
 
-@_operation("GET", "/v1/budget", holder.response(200, web_schemas.BudgetAnswer))
+@_operation("GET", "/v1/budget", _refused(403), holder.response(200, web_schemas.BudgetAnswer))
 def read_budget() -> dict[str, Any]:
     """What is left of the member's budget here. Signed per RFC 9421."""
     service = _service()
@@ -199,7 +204,7 @@ def read_budget() -> dict[str, Any]:
     }
 
 
-@_operation("GET", "/v1/epochs", holder.response(200, web_schemas.EpochsAnswer))
+@_operation("GET", "/v1/epochs", _refused(503), holder.response(200, web_schemas.EpochsAnswer))
 def list_epochs() -> dict[str, Any]:
     """The key epochs that the registrars state, each with their statement, which the reader verifies. Public."""
     service = _service()
@@ -224,6 +229,7 @@ def list_epochs() -> dict[str, Any]:
     holder.doc(
         requestBody={"required": True, "content": {"application/json": {"schema": web_schemas.EnvelopeDocument}}}
     ),
+    _refused(403, 409, 422, 503),
     holder.response(200, web_schemas.StatementAnswer),
 )
 def store_statement() -> dict[str, Any]:
@@ -246,19 +252,20 @@ def tell_health() -> dict[str, str]:
 @_operation(
     "GET",
     "/readyz",
+    _refused(503),
     holder.response(200, web_schemas.StateAnswer),
-    holder.alt_response(503, schema=web_schemas.StateAnswer),
 )
 def tell_readiness() -> Any:
     """Whether there is an epoch to evaluate under."""
     if any(_service().is_serving(epoch) for epoch in _service().keyring().epochs()):
         return {"state": "ready"}
-    return Response(json.dumps({"state": "no epoch"}), status=503, mimetype="application/json")
+    return problem("no-epoch", "Not ready", 503, "no epoch is stated of which this holder has a share")
 
 
 @_operation(
     "GET",
     "/metrics",
+    _refused(503),
     holder.doc(responses={"200": {"description": "Counts", "content": {"text/plain": {"schema": {"type": "string"}}}}}),
 )
 def tell_metrics() -> Response:
@@ -282,6 +289,6 @@ def tell_metrics() -> Response:
 
 def _read_json() -> Any:
     try:
-        return json.loads(request.get_data().decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise BadRequestError("the body is not JSON") from None
+        return read_json(request.get_data())
+    except NotJsonError:
+        raise BadRequest("The body is not JSON.") from None

@@ -433,7 +433,10 @@ def test_the_description_names_every_path(light_holder: HolderSimulator) -> None
     assert document["openapi"] == "3.1.0"
     assert {"/v1/evaluations", "/v1/budget", "/v1/epochs", "/v1/statements"} <= set(document["paths"])
     asked = document["paths"]["/v1/evaluations"]["post"]
-    assert {one["name"] for one in asked["parameters"]} == {"epoch", "quorum", "proof", "Idempotency-Key"}
+    assert {one["name"] for one in asked["parameters"]} == {
+        *("epoch", "quorum", "proof", "Idempotency-Key"),
+        *("Signature-Input", "Content-Digest"),
+    }
     assert list(asked["requestBody"]["content"]) == ["application/octet-stream"]
 
 
