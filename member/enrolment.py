@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from keys.custody import write_private_file
 from keys.ed25519 import SigningKey
 from keys.strict import require_identifier
+from keys.urls import canonical_url
 from member.access import lock_representative
 from member.errors import HomeError, UsedWronglyError
 from member.home import Home, LocalRepresentative
@@ -108,6 +109,14 @@ def read_code(text: str) -> EnrolmentCode:
         code = msgspec.json.decode(base64.b64decode(padded.encode("ascii"), b"-_", validate=True), type=_Code)
     except (binascii.Error, UnicodeError, msgspec.DecodeError, RecursionError) as error:
         raise UsedWronglyError("this is no enrolment code", hint) from error
+    check_id(code.member_id, "member id, and the enrolment code names it")
+    try:
+        canonical_url(code.exchange_url)
+        canonical_json(code.registrars)
+    except ValueError as error:
+        raise UsedWronglyError(
+            f"the address or the registrars in the enrolment code are not usable: {error}", hint
+        ) from error
     return EnrolmentCode(text, code.exchange_url, code.member_id, code.registrars)
 
 
@@ -145,7 +154,8 @@ def enrolment_request(home: Home, code: EnrolmentCode, keys: Mapping[str, Signin
 def check_code_fits(home: Home, code: EnrolmentCode) -> None:
     """HomeError unless the code is for this member and this home has not joined elsewhere."""
     if code.member_id != home.member_id:
-        raise HomeError(f"the code is for {code.member_id}, this is the home of {home.member_id}")
+        detail = f"the code is for {code.member_id}, this is the home of {home.member_id}"
+        raise HomeError(detail, "name the home of the member that the code is for: member --home DIR join CODE")
     if home.root_path.exists() and home.root_path.read_bytes() != canonical_json(code.registrars):
         hint = "new registrars are taken up by their predecessors' statements, never by a code"
         raise HomeError("this home has pinned other registrars already", hint)

@@ -54,10 +54,10 @@ class VaultCipher:
 
     def open(self, table: str, place: bytes, sealed: bytes) -> bytes:
         """The payload; VaultTamperedError if it was altered, or was sealed for another place or under another key."""
-        nonce, body = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         try:
+            nonce, body = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
             payload: bytes = self._aead(table).decrypt(nonce, body, table.encode("ascii") + b"\0" + place)
-        except (InvalidTag, ValueError) as error:
+        except (InvalidTag, ValueError, TypeError) as error:  # TypeError: a column that holds no bytes any more
             raise VaultTamperedError(
                 f"a record of the vault's table {table} does not open: it was altered or moved",
                 "restore the vault from a backup (vault backup writes one)",

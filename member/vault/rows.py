@@ -57,6 +57,8 @@ _decode_source = msgspec.msgpack.Decoder(Source).decode
 
 
 def _place(number: int, lookup: bytes) -> bytes:
+    if not isinstance(lookup, bytes):
+        raise VaultTamperedError("a look-up of the vault is no longer the one that was written")
     return number.to_bytes(8, "big") + lookup
 
 

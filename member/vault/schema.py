@@ -42,18 +42,24 @@ CREATE TABLE records (
 ) WITHOUT ROWID;
 """
 
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "temp_store=MEMORY",
+    "secure_delete=ON",
+    "cache_size=-65536",  # KiB: the look-up indexes of a million rows fit
+)
+
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection in WAL mode that loses no committed transaction (synchronous=FULL) and spills nothing to disk."""
     connection = sqlite3.connect(path, timeout=5, isolation_level=None)
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "temp_store=MEMORY",
-        "secure_delete=ON",
-        "cache_size=-65536",  # KiB: the look-up indexes of a million rows fit
-    ):
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

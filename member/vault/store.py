@@ -23,6 +23,7 @@ from member.vault import schema
 from member.vault.cipher import VaultCipher
 
 _CHECK = "check"
+_RESTORE = "restore it from a backup"
 
 
 class Vault:
@@ -52,20 +53,27 @@ class Vault:
             raise VaultError(f"there is no vault at {path}", "member init makes one")
         try:
             connection = schema.connect(path)
-            if not schema.is_current(connection):
-                connection.close()
-                raise VaultError(f"{path} is not a vault of this version", "restore it from a backup")
         except sqlite3.DatabaseError as error:
-            raise VaultError(f"{path} is not a readable vault", "restore it from a backup") from error
+            raise VaultError(f"{path} is not a readable vault", _RESTORE) from error
         vault = cls(connection, VaultCipher(vault_key))
         try:
-            owner = vault.get(_CHECK, b"member")
+            vault._check_owner(path, member_id)
+        except BaseException:
+            vault.close()
+            raise
+        return vault
+
+    def _check_owner(self, path: Path, member_id: str) -> None:
+        try:
+            if not schema.is_current(self.connection):
+                raise VaultError(f"{path} is not a vault of this version", _RESTORE)
+            owner = self.get(_CHECK, b"member")
         except VaultTamperedError:
             owner = None
+        except sqlite3.DatabaseError as error:
+            raise VaultError(f"{path} is not a readable vault", _RESTORE) from error
         if owner != member_id.encode():
-            vault.close()
             raise VaultError("the vault does not open with this key", "it belongs to another member, or was replaced")
-        return vault
 
     def __enter__(self) -> Self:
         return self
