@@ -19,12 +19,14 @@ import click
 
 from exchange.backup_commands import backup, restore, upgrade
 from exchange.commands import CommandError, configure_logs, home_of, opened, reports, run_program, utc_now
+from exchange.key_commands import rotate_key_command
 from exchange.log.head_file import LogRefusedError
 from exchange.log.reading import read_status
 from exchange.sandbox_commands import demo, sandbox
 from exchange.services.back_up_database import BackupError
 from exchange.services.issue_enrolment import CODE_LIFETIME, Invitation, issue_enrolment
 from exchange.services.propose_statement import add_payload, propose_statement
+from exchange.services.rotate_key import UnknownRepresentativeError
 from exchange.services.stop_member import UnknownMemberError, stop_member
 from exchange.settings import (
     PASSPHRASE_VARIABLE,
@@ -36,6 +38,7 @@ from exchange.store.fitness import DatabaseUnfitError
 from exchange.store.membership import groups_of_member, list_members
 from exchange.store.statements import latest_effective, next_sequence
 from keys.custody import CustodyError, read_passphrase
+from keys.replacement import ReplacementError
 from keys.statement_types import GroupState, GroupStatement, parse_statement
 from keys.statements import StatementError
 from keys.strict import require_identifier
@@ -50,6 +53,8 @@ ERRORS: list[tuple[type[Exception], str]] = [
     (NotCanonicalError, "statement"),
     (DatabaseUnfitError, "database"),
     (UnknownMemberError, "unknown-member"),
+    (UnknownRepresentativeError, "unknown-representative"),
+    (ReplacementError, "new-key"),
     (LogRefusedError, "log"),
     (BackupError, "backup"),
 ]
@@ -163,7 +168,10 @@ def worker(context: click.Context, *, as_json: bool) -> None:
 
 @program.group()
 def member() -> None:
-    """Invite, list and stop members."""
+    """Invite, list and stop members, and rotate their representatives' keys."""
+
+
+member.add_command(rotate_key_command)
 
 
 @member.command(

@@ -7,6 +7,7 @@ A statement enters by these rules, in order:
    bytes is refused, the same bytes change nothing.
 4. An epoch keeps its public key, threshold and normalisation for ever, does not come back once retired, and the
    commitments of its holders interpolate to its public key (keys/threshold.py). There is one exchange.
+5. A key that a statement revoked, or took from its member, never acts for that member again.
 Nothing else has force, and what no statement says is unknown: asking for it raises.
 """
 
@@ -68,6 +69,7 @@ class Keyring:
     def __init__(self, root: Root) -> None:
         self.root = root
         self._members: dict[str, MemberStatement] = {}
+        self._spent_keys: dict[str, frozenset[bytes]] = {}
         self._groups: dict[str, GroupStatement] = {}
         self._epochs: dict[int, EpochStatement] = {}
         self._exchange: ExchangeStatement | None = None
@@ -135,6 +137,8 @@ class Keyring:
     def _check_and_place(self, statement: AnyStatement) -> None:
         match statement:
             case MemberStatement():
+                spent = self._spent_keys.get(statement.member_id, frozenset())
+                self._spent_keys[statement.member_id] = _spend(spent, self._members.get(statement.member_id), statement)
                 self._members[statement.member_id] = statement
             case GroupStatement():
                 self._groups[statement.group_id] = statement
@@ -158,6 +162,15 @@ def _check_succession(held: Statement, offered: Statement) -> None:
         raise StatementError("stale", f"sequence {held.sequence} is held already")
     if offered.sequence == held.sequence and offered.payload != held.payload:
         raise StatementError("conflict", f"another statement has sequence {held.sequence} already")
+
+
+def _spend(spent: frozenset[bytes], held: MemberStatement | None, offered: MemberStatement) -> frozenset[bytes]:
+    """The keys that can no longer act for the member once `offered` is in force (rule 5)."""
+    active = {person.public_key for person in offered.representatives if person.state is RepresentativeState.ACTIVE}
+    if active & spent:
+        raise StatementError("inconsistent", "a key that was revoked or replaced does not come back")
+    stated = (person.public_key for each in (held, offered) if each for person in each.representatives)
+    return spent | (frozenset(stated) - active)
 
 
 def _check_epoch(held: EpochStatement | None, offered: EpochStatement) -> None:

@@ -62,7 +62,7 @@ def passphrase_of(name: str, path: Path | None, *, confirm: bool = False, from_e
         raise PassphraseError(f"passphrase of {name}: {error}", hint) from error
 
 
-def _remembered(home: Home, name: str) -> Path | None:
+def remembered_file(home: Home, name: str) -> Path | None:
     """The passphrase file that the home's settings name, if it is there."""
     folder, registrar = home.config.passphrase_dir, home.config.registrar
     named = registrar.passphrase_file if name == REGISTRAR and registrar else None
@@ -78,7 +78,7 @@ def lock_representative(home: Home, name: str, key: SigningKey, vault_key: bytes
 def unlock_representative(home: Home, name: str) -> Unlocked:
     """Open a representative's key file with its passphrase."""
     known_representative(home, name)
-    secret = _read(home.key_path(name), passphrase_of(name, _remembered(home, name)), _purpose(home, name))
+    secret = _read(home.key_path(name), passphrase_of(name, remembered_file(home, name)), _purpose(home, name))
     if len(secret) != SEED_BYTES + KEY_BYTES:
         raise HomeError(f"{home.key_path(name)} is damaged", "restore it from a backup")
     key = SigningKey.from_seed(secret[:SEED_BYTES])
@@ -101,7 +101,8 @@ def unlock_registrar(home: Home) -> Identity:
     """Open the registrar's key file with its passphrase."""
     if home.config.registrar is None:
         raise HomeError("no registrar's key lies in this home", "member --home DIR registrar init ID")
-    seed = _read(home.key_path(REGISTRAR), passphrase_of(REGISTRAR, _remembered(home, REGISTRAR)), _REGISTRAR_PURPOSE)
+    passphrase = passphrase_of(REGISTRAR, remembered_file(home, REGISTRAR))
+    seed = _read(home.key_path(REGISTRAR), passphrase, _REGISTRAR_PURPOSE)
     return Identity(f"registrar/{home.config.registrar.registrar_id}", SigningKey.from_seed(seed))
 
 

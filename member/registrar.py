@@ -4,7 +4,8 @@ Rules, in order:
 1. Only what reads strictly as a statement is signed; the signed bytes are the ones that were read and shown.
 2. A proposal that could not take effect (an older sequence, another statement of the same sequence) is not signed.
 3. The root is the registrar's own copy of the registrars' file, given once.
-4. Holders take statements on the registrars' signatures alone; they are sent every one in force: none stays behind.
+4. Holders take statements on the registrars' signatures alone; they are sent every one that came into force: none stays
+   behind. A holder that has a newer one already says so, and lacks nothing.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from keys.statements import SUBJECT_FIELDS, Envelope, read_payload, sign_stateme
 from keys.strict import require_object
 from member.authority import build_keyring
 from member.channel import Identity
-from member.errors import AnswerError, MemberError, UsedWronglyError
+from member.errors import AnswerError, MemberError, RefusedError, UsedWronglyError
 from member.exchange_client import ExchangeClient, Proposal, StatementAnswer
 from schemas.canonical import canonical_json
 from schemas.encoding import from_base64, to_rfc3339
 
 _ORDER = ("exchange", "epoch", "member", "group")
 _FOR_HOLDERS = ("epoch", "member")
+_HAS_NEWER = "statement-stale"
 _MAX_DRAFT_BYTES = 1 << 18
 
 
@@ -111,7 +113,11 @@ def push_to_holders(
         handed, problem = 0, None
         try:
             for envelope in wanted:
-                add(holder.url, envelope)
+                try:
+                    add(holder.url, envelope)
+                except RefusedError as error:
+                    if error.slug != _HAS_NEWER:
+                        raise
                 handed += 1
         except MemberError as error:
             problem = error.detail

@@ -33,6 +33,7 @@ from exchange.store.statements import (
     find_statement,
     latest_effective,
     list_effective,
+    list_effective_about,
     list_rivals,
     lock_statements,
     next_position,
@@ -74,7 +75,7 @@ def _accept(session: Session, root: Root, envelope: Envelope, signers: frozenset
     _add_signatures(session, stored, envelope, signers, now)
     signatures = len(signatures_of(session, stored.statement_id))
     if stored.state == COLLECTING and signatures >= root.quorum:
-        _bring_into_force(session, root, stored, held, now)
+        _bring_into_force(session, root, stored, now)
     return Standing(stored.state, signatures, root.quorum)
 
 
@@ -101,11 +102,9 @@ def envelope_of(session: Session, stored: StoredStatement) -> dict[str, Any]:
     return Envelope(stored.payload, pairs).to_wire()
 
 
-def _bring_into_force(
-    session: Session, root: Root, stored: StoredStatement, held: StoredStatement | None, now: datetime
-) -> None:
+def _bring_into_force(session: Session, root: Root, stored: StoredStatement, now: datetime) -> None:
     keyring = Keyring(root)
-    if held is not None:
+    for held in list_effective_about(session, stored.type, stored.subject):
         keyring.add(envelope_of(session, held))
     statement = keyring.add(envelope_of(session, stored))
     touched = _apply(session, statement, now)

@@ -13,8 +13,10 @@ from exchange.log.entries import RecordedEvent, View, record_event
 from exchange.log.reading import stands_still
 from exchange.store.session import LOG_STALE, is_retryable
 
-_TELLS_NOTHING = frozenset({"authority", "stop", "refusal"})
-"""Events that disclose nothing of anyone's: a member can be stopped, and refused, whatever the log's worker does."""
+_TELLS_NOTHING = frozenset({"authority", "stop", "key_revoked", "refusal"})
+"""Events that disclose nothing of anyone's: a member can be stopped, a key revoked, and a request refused, whatever the
+log's worker does.
+"""
 
 
 class LogUnavailableError(RuntimeError):

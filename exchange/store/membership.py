@@ -1,8 +1,8 @@
 """Who takes part, as the registrars' statements say: members, representatives, sharing groups, key epochs.
 
-These tables are a projection: services/accept_statement.py alone writes them, from statements in force. The
-one thing that an operator may do here without registrars is to stop a member (`stopped_at`), never to admit
-one.
+These tables are a projection: services/accept_statement.py alone writes them, from statements in force. What an
+operator may do here without registrars is to stop a member (`stopped_at`) and to revoke a representative's key, never
+to admit anyone.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.domain.authority import Authority
 from exchange.store.base import Base, UtcDateTime
+
+_REVOKED = "revoked"
 
 
 class Member(Base):
@@ -194,12 +196,23 @@ def current_epoch(session: Session) -> int | None:
 
 
 def save_member(session: Session, member: Member, representatives: Iterable[Representative]) -> None:
-    """Put a member and all its representatives in place of what was known of it."""
+    """Put a member and all its representatives in place of what was known of it. A key revoked here stays revoked."""
     session.merge(member)
     session.flush()
+    revoked = (Representative.member_id == member.member_id) & (Representative.state == _REVOKED)
+    spent = set(session.scalars(select(Representative.public_key).where(revoked)))
     session.execute(delete(Representative).where(Representative.member_id == member.member_id))
-    session.add_all(representatives)
+    for person in representatives:
+        person.state = _REVOKED if person.public_key in spent else person.state
+        session.add(person)
     session.flush()
+
+
+def revoke_key(session: Session, representative_id: str) -> bool:
+    """Let the representative's present key count for nothing; False if it counted for nothing before."""
+    active = (Representative.representative_id == representative_id) & (Representative.state != _REVOKED)
+    changed = update(Representative).where(active).values(state=_REVOKED).returning(Representative.representative_id)
+    return session.execute(changed).first() is not None
 
 
 def stop_member(session: Session, member_id: str, now: datetime) -> bool:

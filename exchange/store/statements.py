@@ -75,6 +75,15 @@ def latest_effective(session: Session, kind: str, subject: str) -> StoredStateme
     ).first()
 
 
+def list_effective_about(session: Session, kind: str, subject: str) -> Sequence[StoredStatement]:
+    """Every statement about a subject that came into force, the oldest first."""
+    return session.scalars(
+        select(StoredStatement)
+        .where(StoredStatement.type == kind, StoredStatement.subject == subject, StoredStatement.state == EFFECTIVE)
+        .order_by(StoredStatement.sequence)
+    ).all()
+
+
 def next_sequence(session: Session, kind: str, subject: str) -> int:
     """The sequence that the next statement about a subject must have: one more than the one in force."""
     latest = latest_effective(session, kind, subject)

@@ -1,21 +1,23 @@
-"""`representative add|remove|list`: who acts for the member. Changes are drafts until the registrars sign them."""
+"""`representative add|rotate|remove|list`: who acts for the member. Changes count when the registrars sign them."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 
 from keys.ed25519 import SigningKey
-from keys.keyring import MemberStatement, Representative, RepresentativeState
-from member.access import REGISTRAR, lock_representative, passphrase_of
-from member.authority import own_statement
+from keys.keyring import Keyring, MemberStatement, Representative, RepresentativeState
+from keys.replacement import sign_replacement
+from member.access import REGISTRAR, lock_representative, passphrase_of, remembered_file
+from member.authority import held_keyring, own_statement, refresh_keyring
 from member.commands.common import Shown, reporting, table
 from member.enrolment import check_id
-from member.errors import UsedWronglyError
+from member.errors import NotEnrolledError, RefusedError, UnreachableError, UsedWronglyError
 from member.home import LocalRepresentative
 from member.session import Session
 from schemas.encoding import to_base64
@@ -81,6 +83,43 @@ def add(session: Session, name: str, roles: str, out: Path, passphrase_file: Pat
     return _drafted(person.representative_id, out)
 
 
+@representative.command("rotate", epilog="Example: member --as authoriser representative rotate analyst --out new.json")
+@click.argument("name")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Where the request goes.")
+@click.option(
+    "--passphrase-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The passphrase of the new key (mode 0600); the file that the home remembers, or typed twice, without it.",
+)
+@click.pass_obj
+@reporting
+def rotate(session: Session, name: str, out: Path, passphrase_file: Path | None) -> Shown:
+    """Make a new key for a representative whose key is lost, stolen or old, and a request for the operator.
+
+    The old key is gone from this home at once; the new one counts when the registrars have signed it.
+    """
+    home = session.home
+    representative_id = f"{home.member_id}/{name}"
+    statement = own_statement(_latest_keyring(session), home.member_id)
+    person = next((each for each in statement.representatives if each.representative_id == representative_id), None)
+    if person is None:
+        raise UsedWronglyError(f"the registrars have signed no {representative_id}", "member representative add")
+    file = passphrase_file or remembered_file(home, name)
+    passphrase = passphrase_of(name, file, confirm=True, from_environment=False)
+    key = SigningKey.generate()
+    _write_new(out, sign_replacement(representative_id, person.public_key, key))
+    lock_representative(home, name, key, session.unlocked.vault_key, passphrase)
+    public = to_base64(key.public_bytes)
+    local = LocalRepresentative(sorted(role.value for role in person.roles), public)
+    home.save(representatives={**home.config.representatives, name: local})
+    document = {"representative_id": representative_id, "public_key": public, "request": str(out)}
+    text = (
+        f"the operator takes {out}: exchange member rotate-key {representative_id} --new-key {out.name}\n"
+        f"read the new key to the registrars, who sign it: {public}"
+    )
+    return Shown(document, text)
+
+
 @representative.command("remove", epilog="Example: member representative remove carol --out draft.json")
 @click.argument("name")
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Where the draft goes.")
@@ -100,6 +139,14 @@ def remove(session: Session, name: str, out: Path) -> Shown:
     return _drafted(representative_id, out)
 
 
+def _latest_keyring(session: Session) -> Keyring:
+    """As the exchange has it or, since it may refuse the acting key already, as the vault has it."""
+    try:
+        return refresh_keyring(session.root, session.vault, session.exchange)
+    except (RefusedError, UnreachableError, NotEnrolledError):
+        return held_keyring(session.root, session.vault)
+
+
 def _read_roles(text: str) -> frozenset[Role]:
     names = [name for name in re.split(r"[,\s]+", text) if name]
     try:
@@ -114,12 +161,17 @@ def _read_roles(text: str) -> frozenset[Role]:
 def _write_draft(session: Session, statement: MemberStatement, people: tuple[Representative, ...], out: Path) -> None:
     now = session.around.clock()
     draft = replace(statement, sequence=statement.sequence + 1, issued_at=now, representatives=people)
-    text = msgspec.json.format(msgspec.json.encode(draft.to_wire()), indent=2)
+    _write_new(out, draft.to_wire())
+
+
+def _write_new(path: Path, document: dict[str, Any]) -> None:
+    """A JSON file where none was. UsedWronglyError if there is one."""
+    text = msgspec.json.format(msgspec.json.encode(document), indent=2)
     try:
-        with out.open("xb") as stream:
+        with path.open("xb") as stream:
             stream.write(text + b"\n")
     except FileExistsError:
-        raise UsedWronglyError(f"{out} exists already", "name a new file") from None
+        raise UsedWronglyError(f"{path} exists already", "name a new file") from None
 
 
 def _drafted(representative_id: str, out: Path) -> Shown:
