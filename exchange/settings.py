@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from exchange.store.session import LOG_STALE_SECONDS
 from keys.custody import CustodyError, read_passphrase, read_secret, write_private_file
-from keys.request_limits import USUAL_LIMIT, parse_limit
+from keys.request_limits import LARGEST_LIMIT, USUAL_LIMIT
 from keys.signing import SigningKey
 from keys.statements import Root
+from keys.strict import require_identifier
+from keys.urls import canonical_url
 from tlog.notes import NoteSigner
 
 PASSPHRASE_VARIABLE = "EXCHANGE_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
 LOG_KEY_PURPOSE = "log signing key"
 RECEIPT_KEY_PURPOSE = "receipt key"
 ENROLMENTS_PER_MINUTE = 30
+_DAY_SECONDS = 86_400
 _CONFIGURED = (
     *("exchange_id", "url", "database_url", "log_origin", "log_vkey"),
     *("tick_seconds", "log_stale_seconds", "passphrase_file"),
@@ -79,25 +83,23 @@ def load_settings(home: Path, environ: Mapping[str, str] = os.environ) -> Settin
         if environ.get(f"EXCHANGE_{name.upper()}"):
             found[name] = environ[f"EXCHANGE_{name.upper()}"]
     try:
-        passphrase_file = found.get("passphrase_file")
+        passphrase_file = None if found.get("passphrase_file") in (None, "") else _text_of(found, "passphrase_file")
         return Settings(
             home=home,
-            exchange_id=found["exchange_id"],
-            url=found["url"].rstrip("/"),
-            log_origin=found["log_origin"],
-            log_vkey=found["log_vkey"],
+            exchange_id=_checked(found, "exchange_id", require_identifier),
+            url=_checked(found, "url", canonical_url).rstrip("/"),
+            log_origin=_text_of(found, "log_origin"),
+            log_vkey=_text_of(found, "log_vkey"),
             root=Root.load(home / "registrars.json"),
-            database_url=found["database_url"],
-            tick_seconds=_seconds_of(found, "tick_seconds", 60),
-            log_stale_seconds=_seconds_of(found, "log_stale_seconds", LOG_STALE_SECONDS),
+            database_url=_text_of(found, "database_url"),
+            tick_seconds=_number_of(found, "tick_seconds", 60, _DAY_SECONDS),
+            log_stale_seconds=_number_of(found, "log_stale_seconds", LOG_STALE_SECONDS, _DAY_SECONDS),
             passphrase_file=Path(passphrase_file) if passphrase_file else None,
-            requests_per_minute=parse_limit(found.get("requests_per_minute", USUAL_LIMIT)),
-            enrolments_per_minute=parse_limit(found.get("enrolments_per_minute", ENROLMENTS_PER_MINUTE)),
+            requests_per_minute=_number_of(found, "requests_per_minute", USUAL_LIMIT, LARGEST_LIMIT),
+            enrolments_per_minute=_number_of(found, "enrolments_per_minute", ENROLMENTS_PER_MINUTE, LARGEST_LIMIT),
         )
-    except KeyError as error:
-        raise SettingsError(f"{error.args[0]} is missing: set it in {config_file(home)}") from None
     except ValueError as error:
-        raise SettingsError(str(error)) from None
+        raise SettingsError(f"{error} (settings are in {config_file(home)} and EXCHANGE_…)") from None
 
 
 def write_config(home: Path, values: Mapping[str, Any]) -> None:
@@ -132,15 +134,37 @@ def _read_key(settings: Settings, name: str, purpose: str, environ: Mapping[str,
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SettingsError(f"{path} is missing: run `exchange --home {path.parent} init` first") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from None
+    unknown = sorted(set(found) - set(_CONFIGURED))
+    if unknown:
+        raise SettingsError(f"{path}: {unknown[0]!r} is no setting; known are {', '.join(_CONFIGURED)}")
+    return found
 
 
-def _seconds_of(found: Mapping[str, Any], name: str, usual: int) -> int:
-    seconds = int(found.get(name, usual))
-    if not 1 <= seconds <= 86_400:
-        raise ValueError(f"{name} is from 1 to 86400")
-    return seconds
+def _text_of(found: Mapping[str, Any], name: str) -> str:
+    value = found.get(name)
+    if value is None or value == "":
+        raise ValueError(f"{name} is missing: set it")
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError(f"{name} is a line of text")
+    return value
+
+
+def _checked(found: Mapping[str, Any], name: str, check: Callable[[str], str]) -> str:
+    text = _text_of(found, name)
+    try:
+        return check(text)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _number_of(found: Mapping[str, Any], name: str, usual: int, most: int) -> int:
+    """A whole number from 1; the environment gives it as text."""
+    value = str(found.get(name, usual))
+    if not re.fullmatch(r"[0-9]{1,9}", value, re.ASCII) or not 1 <= int(value) <= most:
+        raise ValueError(f"{name} is a whole number from 1 to {most}")
+    return int(value)
