@@ -22,9 +22,9 @@ import msgspec
 from flask import request
 from werkzeug.exceptions import (
     BadRequest,
-    HTTPException,
     MethodNotAllowed,
     NotFound,
+    RequestEntityTooLarge,
     RequestTimeout,
     UnprocessableEntity,
     UnsupportedMediaType,
@@ -118,9 +118,9 @@ def _check_body(content_type: str | None) -> None:
         raise UnsupportedMediaType(f"The body is {content_type}.")
     try:
         request.get_data(cache=True, parse_form_data=False)
-    except HTTPException:
+    except RequestEntityTooLarge:
         raise
-    except TimeoutError:
-        raise RequestTimeout("The body did not arrive in time.") from None
-    except Exception:  # noqa: BLE001 - each server has its own errors for a body that breaks off or is garbled
+    except Exception as error:  # noqa: BLE001 - each server has its own errors for a body that breaks off or is garbled
+        if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+            raise RequestTimeout("The body did not arrive in time.") from None
         raise BadRequest("The body cannot be read.") from None
