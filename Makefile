@@ -4,7 +4,7 @@ BIN := .venv/bin
 DATA ?=
 DATABASE_URL ?=
 
-.PHONY: help develop format lint types contracts test check demo acceptance bench lock
+.PHONY: help develop format lint types contracts test check demo acceptance bench lock torture
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,3 +40,7 @@ bench:  ## print the figures of docs/figures.md with their references
 
 lock:  ## make requirements/*.txt anew from pyproject.toml
 	$(BIN)/python -m requirements.lock
+
+torture:  ## KILLS=500 [DATABASE_URL=postgresql] [SEED=1] [FOLDER=…] [WRONG=yes]: kill a taskforce at work, and check it
+	$(BIN)/python -m tests.torture --kills $(or $(KILLS),500) --seed $(or $(SEED),1) \
+	  $(if $(DATABASE_URL),--database-url $(DATABASE_URL)) $(if $(FOLDER),--folder $(FOLDER)) $(if $(WRONG),--wrong)

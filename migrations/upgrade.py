@@ -90,6 +90,7 @@ def check_current(database: Database) -> None:
 def hold_upgrade_lock(connection: Connection) -> None:
     """Let nobody else change tables until the connection's transaction ends."""
     if connection.dialect.name != "sqlite":  # where the transaction itself is the lock
+        connection.execute(text("SET LOCAL lock_timeout = 0"))  # another starter's migration may take long
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
 

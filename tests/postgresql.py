@@ -45,14 +45,13 @@ def _installed_binaries() -> Path:
     return sorted(Path(spec.origin).parent.glob("pginstall*/bin"))[-1]
 
 
-def _copy_readable_by_all(binaries: Path, target: Path) -> Path:
+def _copy_readable_by_all(binaries: Path, target: Path) -> None:
     """Copy the version in use and its libraries, keeping their places relative to each other (they link so)."""
     package = binaries.parent.parent
     libraries = package.with_name(f"{package.name}.libs")
     shutil.copytree(binaries.parent, target / package.name / binaries.parent.name, symlinks=True)
     if libraries.is_dir():
         shutil.copytree(libraries, target / libraries.name, symlinks=True)
-    return target / package.name / binaries.parent.name / "bin"
 
 
 def _unprivileged_user() -> pwd.struct_passwd | None:
@@ -88,47 +87,73 @@ def _wait_until_ready(server: PostgresqlServer, log: Path) -> None:
     raise PostgresqlStartError("not ready in time: " + log.read_text(errors="replace"))
 
 
-@contextmanager
-def postgresql_server(*settings: str) -> Iterator[PostgresqlServer]:
-    """Run a new, empty server until the block ends; `settings` are `name=value` as in postgresql.conf.
+class PostgresqlCluster:
+    """The data of one server in a folder, which can be started again, also after it was killed.
 
-    fsync and synchronous_commit stay on: the exchange refuses to start without them.
+    The folder's path is short: that of a socket may have at most 107 bytes. fsync and synchronous_commit stay on: the
+    exchange refuses to start without them.
     """
-    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # a socket's path may have at most 107 bytes
-    user = _unprivileged_user()
-    try:
-        binaries = _installed_binaries()
-        if user is not None:
-            folder.chmod(0o755)
-            binaries = _copy_readable_by_all(binaries, folder / "install")
-        data = folder / "data"
-        log = folder / "log"
-        data.mkdir(mode=0o700)
-        if user is not None:
-            os.chown(data, user.pw_uid, user.pw_gid)
-        initdb = [str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust"]
-        _run([*initdb, "-E", "UTF8", "--no-sync", "--locale=C"], user)
-        options = [f"unix_socket_directories={data}", "listen_addresses=", "max_connections=200", *settings]
-        with log.open("wb") as output:
+
+    def __init__(self, folder: Path, *settings: str) -> None:
+        self._folder = folder
+        self._data = folder / "data"
+        self._user = _unprivileged_user()
+        self._binaries = _installed_binaries()
+        if self._user is not None:
+            self._binaries = folder / "install" / self._binaries.relative_to(self._binaries.parents[2])
+        options = [f"unix_socket_directories={self._data}", "listen_addresses=", "max_connections=200", *settings]
+        self._options = [part for option in options for part in ("-c", option)]
+
+    def create(self) -> None:
+        """Make the empty data; `settings` are `name=value` as in postgresql.conf."""
+        if self._user is not None:
+            self._folder.chmod(0o755)
+            _copy_readable_by_all(_installed_binaries(), self._folder / "install")
+        self._data.mkdir(mode=0o700)
+        if self._user is not None:
+            os.chown(self._data, self._user.pw_uid, self._user.pw_gid)
+        initdb = [str(self._binaries / "initdb"), "-D", str(self._data), "-U", "postgres", "-A", "trust"]
+        _run([*initdb, "-E", "UTF8", "--no-sync", "--locale=C"], self._user)
+
+    def start(self) -> PostgresqlServer:
+        """Run the server on the data, recovering what a crash left behind."""
+        log = self._folder / "log"
+        with log.open("ab") as output:
             process = subprocess.Popen(
-                [str(binaries / "postgres"), "-D", str(data)] + [part for option in options for part in ("-c", option)],
+                [str(self._binaries / "postgres"), "-D", str(self._data), *self._options],
                 stdout=output,
                 stderr=output,
                 cwd="/",
-                user=user.pw_uid if user else None,
-                group=user.pw_gid if user else None,
+                user=self._user.pw_uid if self._user else None,
+                group=self._user.pw_gid if self._user else None,
                 start_new_session=True,
             )
-        server = PostgresqlServer(data, process)
+        server = PostgresqlServer(self._data, process)
+        _wait_until_ready(server, log)
+        return server
+
+
+def stop_at_once(server: PostgresqlServer) -> None:
+    """End a server whose data nobody reads again, or that is to recover."""
+    server.process.send_signal(signal.SIGQUIT)
+    try:
+        server.process.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        server.process.kill()
+        server.process.wait()
+
+
+@contextmanager
+def postgresql_server(*settings: str) -> Iterator[PostgresqlServer]:
+    """Run a new, empty server until the block ends; `settings` are `name=value` as in postgresql.conf."""
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+    try:
+        cluster = PostgresqlCluster(folder, *settings)
+        cluster.create()
+        server = cluster.start()
         try:
-            _wait_until_ready(server, log)
             yield server
         finally:
-            process.send_signal(signal.SIGQUIT)  # at once: nobody reads these data again
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            stop_at_once(server)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

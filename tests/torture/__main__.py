@@ -1,0 +1,43 @@
+"""`python -m tests.torture --kills 500 [--database-url postgresql] [--seed N] [--folder F]`: kill and check.
+
+A whole taskforce works on loopback while its processes are killed one after the other. Nothing accepted may be lost,
+nothing doubled, nothing shown without an entry in the log. Progress on standard error, the result as JSON on standard
+output; exit status 1 if anything is wrong. With `--folder` a run that was killed goes on when started again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.torture.run import Plan, Torture
+
+
+def main() -> int:
+    """Exit status 0 when every check holds."""
+    parser = argparse.ArgumentParser(prog="tests.torture", description="Kill a taskforce at work, and check it.")
+    parser.add_argument("--kills", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--database-url", choices=["sqlite", "postgresql"], default="sqlite")
+    parser.add_argument("--folder", type=Path, help="keep everything there, and go on from there")
+    parser.add_argument("--wrong", action="store_true", help="an exchange that answers before it commits: must fail")
+    parser.add_argument("--audit-every", type=int, default=10, metavar="KILLS")
+    given = parser.parse_args()
+    plan = Plan(given.kills, given.seed, given.database_url == "postgresql", given.wrong, given.audit_every)
+    if given.folder is not None:
+        return _run(given.folder.resolve(), plan)
+    with tempfile.TemporaryDirectory(prefix="torture-") as folder:
+        return _run(Path(folder).resolve(), plan)
+
+
+def _run(folder: Path, plan: Plan) -> int:
+    torture = Torture(folder, plan, lambda text: print(text, file=sys.stderr, flush=True))  # noqa: T201
+    print(json.dumps(torture.run()))  # noqa: T201
+    return int(torture.has_faults())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

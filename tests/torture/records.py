@@ -1,0 +1,98 @@
+"""What the members were shown, and what was found wrong: the two sides of every check."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from member.log_chain import shown_fields
+from tests.torture.member_process import read_tap
+
+LOST, DOUBLED, UNLOGGED, UNEXPECTED = "lost", "doubled", "unlogged", "unexpected"
+FAULTS = (LOST, DOUBLED, UNLOGGED, UNEXPECTED)
+
+
+@dataclass
+class Shown:
+    """What one member was shown, whether it lived to print it or not."""
+
+    tokens: set[str] = field(default_factory=set)
+    receipts: dict[str, str] = field(default_factory=dict)
+    readings: set[str] = field(default_factory=set)
+    hits: set[tuple[str, str]] = field(default_factory=set)
+
+    def take_in(self, tapped: Iterable[Mapping[str, Any]]) -> None:
+        """Add some answers: tokens and entries in base64, hits as (id, their other fields in JSON)."""
+        for answer in tapped:
+            if "entry" in answer:
+                self.tokens.update(answer["tokens"])
+                self.receipts[answer["event_id"]] = answer["entry"]
+            else:
+                self.readings.add(answer["event_id"])
+            self.hits.update(fingerprint(hit) for hit in answer["hits"])
+
+    def copy(self) -> Shown:
+        """As of now."""
+        return Shown(set(self.tokens), dict(self.receipts), set(self.readings), set(self.hits))
+
+
+def fingerprint(hit: Mapping[str, Any]) -> tuple[str, str]:
+    """A hit in a state: its id, and what it says."""
+    return hit["hit_id"], json.dumps(shown_fields(hit), sort_keys=True)
+
+
+class Records:
+    """All that was shown and found. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._shown: dict[str, Shown] = {}
+        self._faults: dict[str, list[str]] = {name: [] for name in FAULTS}
+        self.figures: Counter[str] = Counter()
+
+    def show(self, member: str, tapped: Iterable[Mapping[str, Any]]) -> None:
+        """A member was shown some answers."""
+        with self._lock:
+            self._shown.setdefault(member, Shown()).take_in(tapped)
+
+    def shown(self) -> dict[str, Shown]:
+        """What every member was shown until now."""
+        with self._lock:
+            return {member: shown.copy() for member, shown in self._shown.items()}
+
+    def read_taps(self, member: str, folder: Path) -> None:
+        """Take in what earlier commands of a run that is resumed were shown."""
+        for path in sorted(folder.glob("*.tap")):
+            self.show(member, read_tap(path))
+
+    def fault(self, kind: str, what: str, count: int = 1) -> None:
+        """Something is not as it must be, `count` times."""
+        if count:
+            with self._lock:
+                self._faults[kind] += [what] * count
+
+    def count(self, **figures: int) -> None:
+        """Add to the figures."""
+        with self._lock:
+            self.figures.update(figures)
+
+    def faults(self) -> dict[str, int]:
+        """How many faults of each kind."""
+        with self._lock:
+            return {kind: len(found) for kind, found in self._faults.items()}
+
+    def has_faults(self) -> bool:
+        """Whether anything was found wrong."""
+        return any(self.faults().values())
+
+    def described(self, most: int = 5) -> list[str]:
+        """The first faults of each kind, in words."""
+        with self._lock:
+            return [
+                f"{kind}: {what}" for kind, found in self._faults.items() for what in list(dict.fromkeys(found))[:most]
+            ]

@@ -1,0 +1,216 @@
+"""One run: a whole taskforce at work, a kill every second or so, and checks all the while.
+
+A run's folder holds everything that it needs to go on after it was killed itself.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.torture import victims
+from tests.torture.audit import Audit
+from tests.torture.drivers import Driver
+from tests.torture.programs import BANKS, Postgresql, SandboxPrograms
+from tests.torture.records import UNEXPECTED, Records
+from tests.torture.victims import Blow
+from tests.torture.work import Truth
+
+_VICTIM_SECONDS = 120.0
+_UNDER_WAY_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is told. `wrong`: the exchange answers before it commits, and only it is killed."""
+
+    kills: int
+    seed: int
+    postgresql: bool = False
+    wrong: bool = False
+    audit_every: int = 10
+
+    @property
+    def victims(self) -> tuple[str, ...]:
+        """The kinds of processes to kill."""
+        if self.wrong:
+            return (victims.EXCHANGE,)
+        return (*victims.COMMON, *(victims.OF_POSTGRESQL if self.postgresql else ()))
+
+
+class OtherPlanError(Exception):
+    """The folder holds a run under another plan."""
+
+
+class Torture:
+    """A run in a folder. `report` is told how it goes."""
+
+    def __init__(self, folder: Path, plan: Plan, report: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._plan = plan
+        self._report = report
+        self._state_file = folder / "state.json"
+        self._by_victim: Counter[str] = Counter()
+        self._kills = 0
+        self._seconds = 0.0
+        self._load_state()
+        self._records = Records()
+        self._truth = Truth()
+
+    def _load_state(self) -> None:
+        if not self._state_file.exists():
+            return
+        state = json.loads(self._state_file.read_text())
+        if (state["seed"], state["postgresql"]) != (self._plan.seed, self._plan.postgresql):
+            raise OtherPlanError(f"{self._folder} holds a run with another seed or database")
+        self._by_victim = Counter(state["by_victim"])
+        self._kills, self._seconds = state["kills"], state["seconds"]
+
+    def _save_state(self, started_at: float) -> None:
+        draft = self._state_file.with_suffix(".draft")
+        state: dict[str, Any] = {"seed": self._plan.seed, "postgresql": self._plan.postgresql, "kills": self._kills}
+        state |= {"by_victim": self._by_victim, "seconds": self._seconds + time.monotonic() - started_at}
+        draft.write_text(json.dumps(state))
+        draft.replace(self._state_file)
+
+    def run(self) -> dict[str, Any]:
+        """Everything, from the number of kills that an earlier run in the folder has reached; the result."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._postgresql = Postgresql(self._folder) if self._plan.postgresql else None
+        try:
+            url = self._postgresql.url if self._postgresql else None
+            self._report("the taskforce starts")
+            self._programs = SandboxPrograms(self._folder, url, wrong=self._plan.wrong)
+            try:
+                return self._work(url or self._programs.database_url)
+            finally:
+                self._programs.stop()
+        finally:
+            if self._postgresql:
+                self._postgresql.stop()
+                if self._kills >= self._plan.kills:
+                    shutil.rmtree(self._postgresql.folder, ignore_errors=True)
+
+    def _work(self, url: str) -> dict[str, Any]:
+        audit = Audit(url, self._records)
+        self._drivers = [
+            Driver(
+                bank,
+                self._programs.home(bank),
+                self._folder / "members" / bank,
+                seed=self._plan.seed,
+                truth=self._truth,
+                records=self._records,
+            )
+            for bank in BANKS
+        ]
+        started_at = time.monotonic()
+        for driver in self._drivers:
+            driver.start()
+        self._wait_until_under_way()
+        schedule = victims.make_schedule(self._plan.seed, self._plan.kills, self._plan.victims)
+        for blow in schedule[self._kills :]:
+            self._strike(blow)
+            self._kills += 1
+            self._by_victim[blow.kind] += 1
+            self._save_state(started_at)
+            if self._kills % self._plan.audit_every == 0:
+                audit.run()
+                self._tell()
+            if self._records.has_faults():
+                break
+        if not self._records.has_faults():
+            self._settle(audit)
+        return self._result(audit, time.monotonic() - started_at)
+
+    def _wait_until_under_way(self) -> None:
+        """Every kill hits a taskforce at work: until someone has been told that rows were taken."""
+        deadline = time.monotonic() + _UNDER_WAY_SECONDS
+        while not any(shown.receipts for shown in self._records.shown().values()):
+            if time.monotonic() > deadline:
+                self._records.fault(UNEXPECTED, "no member got a receipt before the first kill")
+                return
+            time.sleep(0.05)
+
+    def _strike(self, blow: Blow) -> None:
+        folder = self._programs.folder
+        hanging = None if blow.hanging is None else blow.choose(self._leaders(blow.hanging))
+        if hanging is not None and victims.hang_group(hanging, folder):
+            self._records.count(hangs=1)
+        time.sleep(blow.delay)
+        deadline = time.monotonic() + _VICTIM_SECONDS
+        while not self._kill(blow):
+            if time.monotonic() > deadline:
+                self._records.fault(UNEXPECTED, f"no {blow.kind} came back to be killed")
+                break
+            time.sleep(0.05)
+        if hanging is not None:
+            victims.wake_group(hanging, folder)
+
+    def _leaders(self, kind: str) -> list[int]:
+        """The process ids of the programs of a kind, dead ones perhaps among them."""
+        return [pid for name, pid in sorted(self._programs.pids().items()) if name.partition("-")[0] == kind]
+
+    def _kill(self, blow: Blow) -> bool:
+        """Whether there was a victim to be killed."""
+        if blow.kind == victims.POSTGRES and self._postgresql:
+            self._postgresql.kill()
+            return True
+        if blow.kind in (victims.POSTGRES_BACKEND, victims.MEMBER, victims.EXCHANGE_WORKER):
+            found = self._single_processes(blow.kind)
+            return bool(found) and victims.kill_one(blow.choose(found))
+        return victims.kill_group(blow.choose(self._leaders(blow.kind)), self._programs.folder)
+
+    def _single_processes(self, kind: str) -> list[int]:
+        if kind == victims.POSTGRES_BACKEND:
+            return self._postgresql.backends() if self._postgresql else []
+        if kind == victims.MEMBER:
+            return [pid for driver in self._drivers if (pid := driver.running_pid()) is not None]
+        (leader,) = self._leaders(victims.EXCHANGE)
+        return victims.children_of(leader) if victims.belongs_to(leader, self._programs.folder) else []
+
+    def _settle(self, audit: Audit) -> None:
+        """Let everyone finish, and check everything exactly."""
+        self._report("no more kills; the members finish")
+        for driver in self._drivers:
+            driver.leave()
+        for driver in self._drivers:
+            driver.join()
+        for driver in self._drivers:
+            driver.look_at_hits(exactly=True)
+            if driver.done:
+                driver.upload_again(driver.done - 1)
+        audit.run()
+        for driver in self._drivers:
+            driver.verify_log()
+
+    def _tell(self) -> None:
+        figures = self._records.figures
+        self._report(
+            f"{self._kills} kills; {figures['submissions']} files, {figures['resumed']} of them cut short and resumed; "
+            f"{self._records.faults()}"
+        )
+
+    def _result(self, audit: Audit, seconds: float) -> dict[str, Any]:
+        for line in self._records.described():
+            self._report(line)
+        return {
+            "kills": self._kills,
+            "by_victim": dict(sorted(self._by_victim.items())),
+            **self._records.faults(),
+            **dict(sorted(self._records.figures.items())),
+            **audit.figures(),
+            "database": "postgresql" if self._plan.postgresql else "sqlite",
+            "seed": self._plan.seed,
+            "seconds": round(self._seconds + seconds),
+        }
+
+    def has_faults(self) -> bool:
+        """Whether anything was found wrong."""
+        return self._records.has_faults()
