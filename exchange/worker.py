@@ -29,7 +29,7 @@ from exchange.log.sequencer import Sequencer
 from exchange.services.expire_indicators import expire_indicators
 from exchange.services.purge_records import purge_nonces, purge_records
 from exchange.services.settle_indicators import settle_indicators
-from exchange.store.job_runs import take_slot
+from exchange.store.job_runs import finish_slot, take_slot
 from exchange.store.leases import Lease, LeaseLostError, acquire_lease, release_lease, renew_lease
 from exchange.store.membership import list_members
 from exchange.store.session import Database
@@ -116,13 +116,15 @@ class Worker:
     def run_job(self, job: Job) -> bool:
         """Run a job in its present slot unless that was taken; whether it ran."""
         now = self._clock()
+        slot = slot_of(now, job.seconds)
         try:
             taken = self._database.run_in_transaction(
-                lambda session: take_slot(session, job.name, slot_of(now, job.seconds), self.holder, now)
+                lambda session: take_slot(session, job.name, slot, self.holder, now)
             )
             if not taken:
                 return False
             done = job.work(now)
+            self._database.run_in_transaction(lambda session: finish_slot(session, job.name, slot, self._clock()))
         except Exception as error:  # noqa: BLE001 - a failing job must not stop the others
             log.warning("job failed", job=job.name, error=type(error).__name__)
             return False
