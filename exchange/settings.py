@@ -29,7 +29,7 @@ LOG_KEY_PURPOSE = "log signing key"
 RECEIPT_KEY_PURPOSE = "receipt key"
 ENROLMENTS_PER_MINUTE = 30
 _DAY_SECONDS = 86_400
-_CONFIGURED = (
+CONFIGURED = (
     *("exchange_id", "url", "database_url", "log_origin", "log_vkey"),
     *("tick_seconds", "log_stale_seconds", "passphrase_file"),
     *("requests_per_minute", "enrolments_per_minute"),
@@ -79,7 +79,7 @@ def config_file(home: Path) -> Path:
 def load_settings(home: Path, environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of the exchange at `home`. Raises SettingsError."""
     found = _read_config(config_file(home))
-    for name in _CONFIGURED:
+    for name in CONFIGURED:
         if environ.get(f"EXCHANGE_{name.upper()}"):
             found[name] = environ[f"EXCHANGE_{name.upper()}"]
     try:
@@ -139,9 +139,9 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is missing: run `exchange --home {path.parent} init` first") from None
     except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from None
-    unknown = sorted(set(found) - set(_CONFIGURED))
+    unknown = sorted(set(found) - set(CONFIGURED))
     if unknown:
-        raise SettingsError(f"{path}: {unknown[0]!r} is no setting; known are {', '.join(_CONFIGURED)}")
+        raise SettingsError(f"{path}: {unknown[0]!r} is no setting; known are {', '.join(CONFIGURED)}")
     return found
 
 
