@@ -22,6 +22,8 @@ from exchange.commands import CommandError, configure_logs, home_of, opened, rep
 from exchange.key_commands import rotate_key_command
 from exchange.log.head_file import LogRefusedError
 from exchange.log.reading import read_status
+from exchange.metrics_commands import metrics
+from exchange.report_commands import report
 from exchange.sandbox_commands import demo, sandbox
 from exchange.services.back_up_database import BackupError
 from exchange.services.issue_enrolment import CODE_LIFETIME, Invitation, issue_enrolment
@@ -134,6 +136,9 @@ def init(context: click.Context, /, **options: Any) -> dict[str, Any]:
 @click.pass_context
 def serve(context: click.Context, host: str, port: int, workers: int, threads: int, *, as_json: bool) -> None:
     """Serve the HTTP API, behind a proxy that speaks TLS."""
+    from exchange.metrics_commands import prepare_measuring  # noqa: PLC0415 - needed here only
+
+    prepare_measuring(home_of(context))  # before anything that counts is imported
     import wsgi  # noqa: PLC0415 - slow to import, needed here only
     from exchange.serve import Server  # noqa: PLC0415 - likewise
     from exchange.start_checks import check_start  # noqa: PLC0415 - likewise
@@ -359,7 +364,7 @@ def status(context: click.Context) -> dict[str, Any]:
     }
 
 
-for command in (backup, restore, upgrade):
+for command in (backup, restore, upgrade, metrics, report):
     program.add_command(command)
 program.add_command(sandbox)
 program.add_command(demo)

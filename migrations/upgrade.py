@@ -8,6 +8,7 @@ change tables in transactions, so that a migration happens whole or not at all.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -46,6 +47,7 @@ def is_current(database: Database) -> bool:
         return current_revision(connection) == head_revision()
 
 
+@cache
 def head_revision() -> str:
     """The revision that this version of the code wants."""
     head = ScriptDirectory.from_config(configuration()).get_current_head()

@@ -23,6 +23,7 @@ from exchange.web.authentication import authenticate, current_member_id
 from exchange.web.context import Context, attach_context
 from exchange.web.forms import MAX_BODY_BYTES
 from exchange.web.log_pages import create_log_blueprint
+from exchange.web.measures import start_measuring
 from exchange.web.problems import register_problems
 from keys.edge.description import complete_description
 from keys.edge.setup import make_strict, serve_description
@@ -58,6 +59,7 @@ def create_app(context: Context, blueprints: Sequence[Any] = ()) -> Flask:
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
     document = complete_description(api.spec.to_dict(), signed=SIGNED, limited=LIMITED)
+    start_measuring(app)
     app.before_request(_start)
     app.before_request(serve_description(app, document))
     app.before_request(authenticate)
