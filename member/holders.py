@@ -78,7 +78,7 @@ class HolderClient:
         except UnreachableError as error:
             raise HolderUnavailableError(error.detail) from error
         except RefusedError as error:
-            raise HolderRefusedError(_told(error), lacks_budget=error.slug == _NO_BUDGET) from error
+            raise _refusal(error) from error
         except AnswerError as error:
             raise HolderAnswerError(error.detail) from error
         if len(answer.body) != len(elements) or len(elements) % ELEMENT_BYTES:
@@ -118,17 +118,18 @@ class HolderClient:
         self._channel.close()
 
 
-def _told(error: RefusedError) -> str:
+def _refusal(error: RefusedError) -> HolderRefusedError:
     """A holder's refusal; where the budget does not reach, with the figures that it gave."""
     problem = error.fields.get("problem", {})
     wanted, remaining, renews_at = (problem.get(name) for name in ("wanted", "remaining", "renews_at"))
     if error.slug != _NO_BUDGET or not isinstance(wanted, int) or not isinstance(remaining, int):
-        return error.detail
+        return HolderRefusedError(error.detail)
     try:
-        day = f"{from_rfc3339(str(renews_at)):%Y-%m-%d}"
+        renewed = f"on {from_rfc3339(str(renews_at)):%Y-%m-%d}"
     except ValueError:
-        day = "a day it does not tell"
-    return f"the budget has {remaining:,} evaluations left, {wanted:,} are wanted; it renews on {day}"
+        renewed = "at a time it does not tell"
+    figures = f"the budget has {remaining:,} evaluations left, {wanted:,} are wanted; it renews {renewed}"
+    return HolderRefusedError(figures, remaining=remaining)
 
 
 def _read_proof(answer: Answer) -> bytes:

@@ -33,7 +33,7 @@ from member.progress import Report
 from member.reading import CheckedFile, Rejected, Row
 from member.receipts import verify_receipt
 from member.rejections import Rejections, collect_rejections
-from member.tokenise import Tokeniser
+from member.tokenise import NoQuorumError, Tokeniser
 from member.vault.hits import ShownHits
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
@@ -154,10 +154,21 @@ class _Sending:
     def run(self, checked: CheckedFile) -> int:
         """Send what is not sent yet; the number of parts."""
         tokeniser = self._desk.tokeniser(self._epoch)
-        for fresh in tokeniser.tokenise_batches(self._missing_inputs(checked)):
-            self._send(self._pending.popleft(), fresh)
-            self._report(self.tally.rows)
+        try:
+            for fresh in tokeniser.tokenise_batches(self._missing_inputs(checked)):
+                self._send(self._pending.popleft(), fresh)
+                self._report(self.tally.rows)
+        except NoQuorumError as error:
+            self._keep_answered(error.tokens)
+            raise
         return self._parts
+
+    def _keep_answered(self, tokens: Sequence[Token]) -> None:
+        """Tokens of a part that could not be finished: they are paid for, and are not asked for again."""
+        if tokens:
+            prepared = self._pending[0]
+            answered = zip(prepared.missing, tokens, strict=False)
+            self._keep(prepared.part, {prepared.part.lookups[at]: token for at, token in answered})
 
     def _missing_inputs(self, checked: CheckedFile) -> Iterator[Sequence[bytes]]:
         """The inputs to tokenise, part by part; parts that are confirmed already are only counted."""

@@ -2,13 +2,16 @@
 
 For each batch, in order:
 1. Every input is blinded with a fresh scalar.
-2. A quorum, exactly t holders, is drawn at random among those that live (so that all budgets are spent alike), and
-   all are asked at once. One that is down or refuses drops out, and the batch is asked of another quorum.
+2. A quorum, exactly t holders, is drawn among those that live: those asked for least so far, at random where they are
+   equal, so that all budgets are spent alike and a budget of rows * t / n at each reaches. All of it are asked at once.
+   One that is down or refuses drops out, and the batch is asked of another quorum. A bulk batch that no quorum has the
+   budget for is halved, and halved again: what is left at the holders is used as far as it goes.
 3. A small batch comes with a proof from each holder. A bulk batch is dealt into bins once all answers are in, and the
    bins' sums are asked for and proved (keys.batch_check).
 4. A wrong proof, a wrong sum, a malformed answer or a check not answered is a fault: it is logged with the holder's
    name, the holder is left out from then on, and the batch is finished with another quorum. Silence counts: in a
-   batch of few rows a bin holds one or two, and a holder could answer only the checks that it would pass.
+   batch of few rows a bin holds one or two, and a holder could answer only the checks that it would pass. A budget that
+   ends before the check is no fault; nobody is asked for more than it last said is left.
 5. Only a checked batch is unblinded. No token of an unchecked batch is returned.
 
 Idempotency keys are an HMAC under the member's secret of a nonce of the batch, the holder, the phase and the attempt. A
@@ -49,7 +52,14 @@ class HolderUnavailableError(Exception):
 
 
 class HolderRefusedError(Exception):
-    """The holder answered no. The text is its reason, fit to be shown: a budget spent, a member suspended …"""
+    """The holder answered no. The text is its reason, fit to be shown: a budget spent, a member suspended …
+
+    `remaining` is how many evaluations are left where the budget did not reach: so many may still be answered.
+    """
+
+    def __init__(self, reason: str, *, remaining: int | None = None) -> None:
+        super().__init__(reason)
+        self.remaining = remaining
 
 
 class HolderAnswerError(Exception):
@@ -57,10 +67,16 @@ class HolderAnswerError(Exception):
 
 
 class NoQuorumError(Exception):
-    """Too few holders are left to answer a batch. `reasons` says why, by holder's id, of every holder."""
+    """Too few holders are left to answer a batch. `reasons` says why, by holder's id, of every holder.
 
-    def __init__(self, threshold_wanted: int, reasons: Mapping[str, str]) -> None:
+    `lacks_budget` tells that a larger budget would give a quorum. `tokens` are those of the batch's first inputs, which
+    were answered before: paid for, and checked.
+    """
+
+    def __init__(self, threshold_wanted: int, reasons: Mapping[str, str], *, lacks_budget: bool = False) -> None:
         self.reasons = dict(reasons)
+        self.lacks_budget = lacks_budget
+        self.tokens: list[Token] = []
         listed = "; ".join(f"{holder_id}: {reason}" for holder_id, reason in self.reasons.items())
         super().__init__(f"{threshold_wanted} key holders are needed to tokenise ({listed})")
 
@@ -174,7 +190,9 @@ class Tokeniser:
         self._pauses = {_ANSWER: tuple(pauses), _CHECK: tuple(check_pauses)}
         self._lock = threading.Lock()
         self._excluded: dict[int, str] = {}
+        self._left: dict[int, int] = {}
         self._resting: dict[int, float] = {}
+        self._asked = dict.fromkeys(self._holders, 0)
         self.faults: list[HolderFault] = []
 
     def tokenise(self, inputs: Sequence[bytes]) -> list[Token]:
@@ -184,6 +202,20 @@ class Tokeniser:
         """
         if not inputs:
             return []
+        try:
+            return self._tokenise_at_once(inputs)
+        except NoQuorumError as error:
+            if not error.lacks_budget or len(inputs) <= self._proved_up_to:
+                raise
+        half = len(inputs) // 2
+        tokens = self.tokenise(inputs[:half])
+        try:
+            return tokens + self.tokenise(inputs[half:])
+        except NoQuorumError as error:
+            error.tokens[:0] = tokens
+            raise
+
+    def _tokenise_at_once(self, inputs: Sequence[bytes]) -> list[Token]:
         blinded = oprf.blind_batch(inputs)
         combined = self._answer(blinded.elements)
         unblinded = oprf.unblind_batch(blinded.blinds, combined)
@@ -210,14 +242,19 @@ class Tokeniser:
         """The checked, combined answers to a batch, from whichever quorum gives them."""
         label = os.urandom(16)
         failed: dict[int, str] = {}
+        wanted = self._evaluations(len(elements) // ELEMENT_BYTES)
         # Each attempt drops a holder or, rarely, blames nobody: the bound only stops endless bad luck.
         for number in range(2 * len(self._holders)):
-            attempt = _Attempt(label, number, self._draw_quorum(failed))
+            attempt = _Attempt(label, number, self._draw_quorum(failed, wanted))
             try:
                 return self._attempt(attempt, elements)
             except _SetbackError as setback:
                 failed.update(setback.reasons)
-        raise self._no_quorum(failed)
+        raise self._no_quorum(failed, wanted)
+
+    def _evaluations(self, rows: int) -> int:
+        """What a batch costs at each holder, its check included, at most."""
+        return rows if rows <= self._proved_up_to else rows + min(rows, batch_check.BINS)
 
     def _attempt(self, attempt: _Attempt, elements: bytes) -> bytes:
         is_small = len(elements) <= self._proved_up_to * ELEMENT_BYTES
@@ -281,15 +318,17 @@ class Tokeniser:
             calls = {
                 index: callers.submit(self._call, attempt, phase, index, elements, proof) for index in attempt.quorum
             }
-        evaluations = {}
-        absent, wrong = {}, {}
+        evaluations: dict[int, Evaluation] = {}
+        absent: dict[int, str] = {}
+        wrong: dict[int, str] = {}
+        short: dict[int, str] = {}
         for index, call in calls.items():
             try:
                 evaluations[index] = call.result()
             except HolderUnavailableError as error:
                 absent[index] = f"unavailable: {error}"
             except HolderRefusedError as error:
-                absent[index] = f"refused: {error}"
+                (short if self._is_short(index, error, len(elements)) else absent)[index] = f"refused: {error}"
             except (HolderAnswerError, group.InvalidElementError) as error:
                 wrong[index] = f"a malformed answer: {error}"
         if phase == _CHECK:
@@ -297,8 +336,16 @@ class Tokeniser:
             wrong.update({index: f"the check was not answered: {reason}" for index, reason in absent.items()})
             absent = {}
         self._rest(absent)
-        self._raise_faults(wrong, absent)
+        self._raise_faults(wrong, absent, short)
         return evaluations
+
+    def _is_short(self, index: int, refusal: HolderRefusedError, length: int) -> bool:
+        """Whether the budget is the reason, as far as the holder's own figure bears that out."""
+        if refusal.remaining is None or refusal.remaining * ELEMENT_BYTES >= length:
+            return False
+        with self._lock:
+            self._left[index] = refusal.remaining
+        return True
 
     def _call(self, attempt: _Attempt, phase: str, index: int, elements: bytes, proof: bool) -> Evaluation:
         key = self._idempotency_key(attempt, phase, index)
@@ -332,18 +379,37 @@ class Tokeniser:
 
     # Who is left
 
-    def _draw_quorum(self, failed: Mapping[int, str]) -> tuple[int, ...]:
-        """t holders at random, those at rest only if there is no quorum without them. Raises NoQuorumError."""
+    def _draw_quorum(self, failed: Mapping[int, str], evaluations: int) -> tuple[int, ...]:
+        """t holders that were asked for least, those at rest only if there is no quorum without them.
+
+        Raises NoQuorumError.
+        """
         wanted = self._epoch.threshold
         with self._lock:
-            able = [index for index in self._evaluators if index not in failed and index not in self._excluded]
+            out = failed.keys() | self._excluded.keys() | self._poor(evaluations).keys()
+            able = [index for index in self._evaluators if index not in out]
             if len(able) < wanted:
-                raise self._no_quorum(failed)
-            now = self._clock()
-            rested = [index for index in able if self._resting.get(index, now) <= now]
-            first = self._rng.sample(rested, min(wanted, len(rested)))
-            others = [index for index in able if index not in rested]
-            return tuple(sorted(first + self._rng.sample(others, wanted - len(first))))
+                raise self._no_quorum(failed, evaluations)
+            mixed = self._rng.sample(able, len(able))
+            mixed.sort(key=lambda index: (self._rests(index), self._asked[index]))
+            quorum = tuple(sorted(mixed[:wanted]))
+            for index in quorum:
+                self._asked[index] += evaluations
+                if index in self._left:
+                    self._left[index] -= evaluations
+            return quorum
+
+    def _poor(self, evaluations: int) -> dict[int, str]:
+        """Who has said that its budget does not reach so far."""
+        return {
+            index: f"refused: the budget has {left:,} evaluations left, {evaluations:,} are wanted"
+            for index, left in self._left.items()
+            if left < evaluations
+        }
+
+    def _rests(self, index: int) -> bool:
+        now = self._clock()
+        return self._resting.get(index, now) > now
 
     def _rest(self, absent: Mapping[int, str]) -> None:
         with self._lock:
@@ -352,7 +418,9 @@ class Tokeniser:
                 holder_id = self._holders[index].holder_id
                 _log.info("key holder gave no answer", extra={"holder_id": holder_id, "reason": reason})
 
-    def _raise_faults(self, wrong: Mapping[int, str], absent: Mapping[int, str] | None = None) -> None:
+    def _raise_faults(
+        self, wrong: Mapping[int, str], absent: Mapping[int, str] | None = None, short: Mapping[int, str] | None = None
+    ) -> None:
         """Records the faults, and gives the attempt up if any holder is named at all."""
         with self._lock:
             for index, reason in wrong.items():
@@ -362,13 +430,18 @@ class Tokeniser:
                 fault = HolderFault(index, self._holders[index].holder_id, reason)
                 self.faults.append(fault)
                 _log.error("key holder at fault", extra={"holder_id": fault.holder_id, "reason": fault.reason})
-        reasons = {**(absent or {}), **wrong}
+        reasons = {**(absent or {}), **(short or {}), **wrong}
         if reasons:
             raise _SetbackError(reasons)
 
-    def _no_quorum(self, failed: Mapping[int, str]) -> NoQuorumError:
+    def _no_quorum(self, failed: Mapping[int, str], evaluations: int) -> NoQuorumError:
+        poor = self._poor(evaluations)
+        known = {**poor, **failed, **self._excluded}
         reasons = {}
         for index, holder in self._holders.items():
             fallback = "ready" if index in self._evaluators else "not configured"
-            reasons[holder.holder_id] = self._excluded.get(index) or failed.get(index) or fallback
-        return NoQuorumError(self._epoch.threshold, reasons)
+            reasons[holder.holder_id] = known.get(index, fallback)
+        lacking = poor.keys() - self._excluded.keys()
+        others = [index for index in self._evaluators if index not in known and not self._rests(index)]
+        lacks_budget = bool(lacking) and len(lacking) + len(others) >= self._epoch.threshold
+        return NoQuorumError(self._epoch.threshold, reasons, lacks_budget=lacks_budget)

@@ -144,7 +144,7 @@ def _as_member_error(error: Exception) -> MemberError:
         case click.ClickException():
             told = _from_click(error)
         case NoQuorumError():
-            told = MemberError(str(error), "member status shows holders", slug="no_quorum", holders=error.reasons)
+            told = _from_no_quorum(error)
         case CustodyError():
             told = MemberError(str(error), slug="custody")
         case OSError():
@@ -154,6 +154,16 @@ def _as_member_error(error: Exception) -> MemberError:
             hint = f"set {DEBUG_VARIABLE} to a file name to have the place noted there"
             told = MemberError(f"this should not have happened ({type(error).__name__})", hint, slug="internal")
     return told
+
+
+def _from_no_quorum(error: NoQuorumError) -> MemberError:
+    if not error.lacks_budget:
+        return MemberError(str(error), "member status shows holders", slug="no_quorum", holders=error.reasons)
+    hint = (
+        "what was answered is kept: ask the key holders for a grant (keyholder grant), or wait until the budget renews,"
+        " then give the same command again; member status shows budgets"
+    )
+    return MemberError(str(error), hint, slug="budget_exhausted", holders=error.reasons)
 
 
 def _from_click(error: click.ClickException) -> MemberError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from keys import group, threshold
 from keys.threshold import Dealing, Share
-from member.tokenise import EpochInfo, Evaluation, HolderInfo, HolderUnavailableError
+from member.tokenise import EpochInfo, Evaluation, HolderInfo, HolderRefusedError, HolderUnavailableError
 
 SECRET = b"a secret of the member's vault!!"
 
@@ -72,6 +72,23 @@ class RefusingHolder(HonestHolder):
         if self.refuses(call):
             self.calls.append(call)
             raise self.error
+        return super().evaluate(elements, epoch=epoch, quorum=quorum, proof=proof, idempotency_key=idempotency_key)
+
+
+@dataclass
+class BudgetedHolder(HonestHolder):
+    """Answers as long as its budget reaches, each request whole or not at all."""
+
+    budget: int = 0
+
+    def evaluate(
+        self, elements: bytes, *, epoch: int, quorum: tuple[int, ...], proof: bool, idempotency_key: str
+    ) -> Evaluation:
+        count = len(elements) // 32
+        if count > self.budget:
+            self.calls.append(Call(elements, quorum, proof, idempotency_key))
+            raise HolderRefusedError(f"{self.budget} left, {count} wanted", remaining=self.budget)
+        self.budget -= count
         return super().evaluate(elements, epoch=epoch, quorum=quorum, proof=proof, idempotency_key=idempotency_key)
 
 

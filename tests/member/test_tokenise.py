@@ -26,6 +26,7 @@ from member.tokenise import (
 from tests.keys.vectors_rfc9497 import SECRET_KEY
 from tests.member.key_holders import (
     SECRET,
+    BudgetedHolder,
     Call,
     ForgetfulLine,
     HonestHolder,
@@ -122,14 +123,72 @@ def test_small_batches_are_proved_and_bulk_is_checked_in_256_bins_after_the_answ
     assert [(len(call.elements) // 32, call.proof) for call in second.calls[1:]] == [(300, False), (256, True)]
 
 
-def test_quorums_are_drawn_at_random_so_that_budgets_are_spent_alike() -> None:
+def test_quorums_are_drawn_so_that_budgets_are_spent_alike() -> None:
     holders = [HonestHolder(share) for share in DEALING.shares]
     tokeniser = build(*holders, rng=random.Random(1))
     for _ in range(60):
         tokeniser.tokenise(SMALL[:1])
     quorums = Counter(call.quorum for holder in holders for call in holder.calls)
     assert set(quorums) == {(1, 2), (1, 3), (2, 3)}
-    assert all(20 <= times <= 60 for times in quorums.values())
+    assert [len(holder.calls) for holder in holders] == [40, 40, 40]
+
+
+def test_who_is_asked_first_is_drawn_at_random() -> None:
+    firsts = set()
+    for seed in range(20):
+        holders = [HonestHolder(share) for share in DEALING.shares]
+        build(*holders, rng=random.Random(seed)).tokenise(SMALL[:1])
+        firsts |= {call.quorum for holder in holders for call in holder.calls}
+    assert firsts == {(1, 2), (1, 3), (2, 3)}
+
+
+# Budgets
+
+
+def test_a_budget_of_rows_times_t_over_n_at_each_holder_reaches() -> None:
+    inputs = [b"n1|phone|+44%d" % number for number in range(1200)]
+    holders = [BudgetedHolder(share, budget=1200 * 2 // 3 + 4 * 256) for share in DEALING.shares]
+    tokeniser = build(*holders, rng=random.Random(3))
+    assert tokeniser.tokenise(inputs) == expected(inputs)
+    assert tokeniser.faults == []
+
+
+def test_a_budget_that_ends_is_used_up_and_what_was_answered_is_handed_over() -> None:
+    inputs = [b"n1|phone|+44%d" % number for number in range(2000)]
+    holders = [BudgetedHolder(share, budget=1400) for share in DEALING.shares]
+    with pytest.raises(NoQuorumError) as failure:
+        build(*holders, rng=random.Random(4)).tokenise(inputs)
+    assert failure.value.lacks_budget
+    tokens = failure.value.tokens
+    assert len(tokens) == 1000
+    assert tokens == expected(inputs[:1000])
+    assert sum(holder.budget < 250 for holder in holders) == 2
+
+
+def test_a_budget_that_ends_before_the_check_yields_no_token_and_is_no_fault() -> None:
+    short = BudgetedHolder(SHARE_1, budget=300)
+    others = [HonestHolder(SHARE_2), HonestHolder(SHARE_3)]
+    tokeniser = build(short, *others)
+    assert tokeniser.tokenise(BULK) == expected(BULK)
+    assert tokeniser.faults == []
+    assert tokeniser.tokenise(SMALL) == expected(SMALL)
+    assert [call.proof for call in short.calls] == [False, True]
+
+
+def test_a_check_refused_for_a_budget_that_reaches_is_a_fault() -> None:
+    refusal = HolderRefusedError("no budget", remaining=10_000)
+    liar = RefusingHolder(SHARE_1, error=refusal, refuses=is_check)
+    tokeniser = build(liar, HonestHolder(SHARE_2), HonestHolder(SHARE_3))
+    assert tokeniser.tokenise(BULK) == expected(BULK)
+    assert [fault.holder_id for fault in tokeniser.faults] == ["holder-1"]
+
+
+def test_holders_that_are_down_are_not_taken_for_a_lack_of_budget() -> None:
+    holders = [BudgetedHolder(SHARE_1, budget=0), RefusingHolder(SHARE_2), RefusingHolder(SHARE_3)]
+    with pytest.raises(NoQuorumError) as failure:
+        build(*holders).tokenise(BULK)
+    assert not failure.value.lacks_budget
+    assert failure.value.tokens == []
 
 
 def test_the_holders_of_a_quorum_are_asked_at_once() -> None:
