@@ -4,7 +4,7 @@ BIN := .venv/bin
 DATA ?=
 DATABASE_URL ?=
 
-.PHONY: help develop format lint types contracts test check demo acceptance bench lock torture
+.PHONY: help develop format lint types contracts test check demo acceptance bench fuzz lock torture
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ acceptance:  ## DATA=folder with members/ and truth/: six banks submit, every hi
 
 bench:  ## print the figures of docs/figures.md with their references
 	$(BIN)/python -m bench
+
+fuzz:  ## REQUESTS=100000 generated requests to a real exchange and key holder; DATABASE_URL=postgresql, SEED=1
+	$(BIN)/python -m tests.fuzz --requests $(or $(REQUESTS),100000) $(if $(DATABASE_URL),--database-url $(DATABASE_URL)) $(if $(SEED),--seed $(SEED))
 
 lock:  ## make requirements/*.txt anew from pyproject.toml
 	$(BIN)/python -m requirements.lock

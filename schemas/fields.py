@@ -35,6 +35,9 @@ class Text(fields.String):
 class Identifier(fields.String):
     """1 to 64 of a-z, 0-9, `-` and `_`, the first a letter or digit."""
 
+    def __init__(self, **rest: Any) -> None:
+        super().__init__(metadata={"pattern": f"^{IDENTIFIER.pattern}$"}, **rest)
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs)
         if not IDENTIFIER.fullmatch(text):
@@ -61,6 +64,9 @@ def code_of(codes: type[StrEnum], **rest: Any) -> fields.String:
 
 class RepresentativeId(fields.String):
     """`<member>/<name>`, both identifiers."""
+
+    def __init__(self, **rest: Any) -> None:
+        super().__init__(metadata={"pattern": f"^{IDENTIFIER.pattern}/{IDENTIFIER.pattern}$"}, **rest)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs)

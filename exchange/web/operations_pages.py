@@ -19,8 +19,10 @@ from schemas.problems import Problem
 
 blueprint = Blueprint("operations", __name__, description="Running the exchange")
 _STATE = {"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}}
-_STATE_ANSWER = {"200": {"content": {"application/json": {"schema": _STATE}}}}
-_TEXT_ANSWER = {"200": {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+_STATE_ANSWER = {"200": {"description": "It is so", "content": {"application/json": {"schema": _STATE}}}}
+_TEXT_ANSWER = {
+    "200": {"description": "Prometheus text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
 
 
 @blueprint.route("/healthz")

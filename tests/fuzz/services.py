@@ -1,0 +1,269 @@
+"""A real exchange and a real key holder on loopback, each a server process, and those who sign requests to them.
+
+The parent makes their databases and keys, and leaves what the servers need in a folder; they are started as
+`python -m tests.fuzz.services exchange|holder FOLDER PORT`.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.client import HTTPConnection
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from alerts.notices import count_notices
+from alerts.pages import blueprint as notices_blueprint
+from exchange.settings import Settings
+from exchange.store.session import create_database
+from exchange.web.app import create_app
+from exchange.web.context import Context
+from keys.edge.serving import Server
+from keys.holder import store
+from keys.holder.serving import HolderServer
+from keys.holder.settings import Config
+from keys.holder.settings import Settings as HolderSettings
+from keys.keyring import to_payload
+from keys.signing import SigningKey
+from keys.statements import Root, sign_statement
+from keys.threshold import Share
+from schemas.encoding import from_base64, to_base64
+from schemas.identifiers import uuid7
+from tests.exchange.factories import make_envelope, make_rows, make_token
+from tests.keys.holder.simulator import make_elements, migrate
+from tests.keys.taskforce import holder_key, holder_url, make_dealing, make_epoch, make_member, make_root, sign
+from tests.simulator import URL, MemberSimulator, Taskforce
+
+UNLIMITED = 1_000_000
+_EVALUATIONS = 10**12
+_START_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Signer:
+    """One who signs."""
+
+    key_id: str
+    key: SigningKey = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running server. `url` is what requests are signed for; `samples` makes a request that is served, for each
+    route: its body, or its query.
+    """
+
+    name: str
+    port: int
+    url: str
+    document: dict[str, Any]
+    signers: dict[str, Signer]
+    samples: dict[str, Callable[[], Any]]
+    log_file: Path
+
+
+def utc_now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
+
+
+@contextmanager
+def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED, workers: int = 1) -> Iterator[Service]:
+    """An exchange with two banks and two registrars; `limit` requests a minute are answered to each caller."""
+    taskforce = Taskforce(database_url, folder, clock=utc_now)
+    try:
+        for member_id in ("a", "b"):
+            taskforce.add_member(member_id)
+        taskforce.state_epoch()
+        taskforce.state_group(("a", "b"))
+        new = [MemberSimulator(taskforce, f"new-{number}") for number in range(3)]
+        claims = [member.claim(taskforce.invite(member.member_id)) for member in new]
+        statement = taskforce.member_statement(taskforce.members["b"], 2)
+    finally:
+        taskforce.close()
+    _write(
+        folder / "exchange.json",
+        {
+            "root": taskforce.root.to_wire(),
+            "database_url": database_url,
+            "receipt_seed": to_base64(taskforce.receipt_key.to_seed()),
+            "limit": limit,
+            "workers": workers,
+        },
+    )
+    signers = {
+        f"{member_id}/{name}": Signer(f"{member_id}/{name}", key)
+        for member_id, member in taskforce.members.items()
+        for name, key in member.keys.items()
+    }
+    signers |= {f"registrar/{name}": Signer(f"registrar/{name}", key) for name, key in taskforce.registrars.items()}
+    payload = to_payload(statement)
+    envelopes = [sign_statement(payload, name, key) for name, key in taskforce.registrars.items()]
+    turn = count()
+    samples: dict[str, Callable[[], Any]] = {
+        "POST /v1/submissions": _submission,
+        "POST /v1/enrolments": lambda: claims[next(turn) % len(claims)],
+        "POST /v1/statements": lambda: envelopes[next(turn) % len(envelopes)],
+        "GET /log/tile/{path}": lambda: ("0/000", "entries/000.p/1", "0/000.p/16")[next(turn) % 3],
+    }
+    with _server("exchange", folder) as port:
+        yield Service("exchange", port, URL, _read_document(port), signers, samples, folder / "exchange.log")
+
+
+@contextmanager
+def running_holder(folder: Path, database_url: str, *, limit: int = UNLIMITED, workers: int = 1) -> Iterator[Service]:
+    """Key holder 1 of 3, its epoch stated, with the members a and b allowed."""
+    dealing, members = make_dealing(), (make_member("a"), make_member("b"))
+    database = migrate(database_url)
+    try:
+        with database.transaction() as connection:
+            for member in members:
+                store.allow_member(connection, member.statement.member_id, _EVALUATIONS, utc_now())
+    finally:
+        database.dispose()
+    share = dealing.shares[0]
+    _write(
+        folder / "holder.json",
+        {
+            "database_url": database_url,
+            "share": {"index": share.index, "scalar": to_base64(share.scalar)},
+            "limit": limit,
+            "workers": workers,
+        },
+    )
+    statements = [sign(make_epoch(dealing)), *(sign(member.statement) for member in members)]
+    signers = {member.key_id: Signer(member.key_id, member.key) for member in members}
+    elements = [make_elements(number) for number in (1, 2, 3)]
+    turn = count()
+    samples: dict[str, Callable[[], Any]] = {
+        "POST /v1/statements": lambda: statements[next(turn) % len(statements)],
+        "POST /v1/evaluations": lambda: elements[next(turn) % len(elements)],
+    }
+    with _server("holder", folder) as port:
+        for statement in statements:
+            _post_json(port, "/v1/statements", statement)
+        yield Service("holder", port, holder_url(1), _read_document(port), signers, samples, folder / "holder.log")
+
+
+def _submission() -> dict[str, Any]:
+    rows = make_rows([make_token() for _ in range(3)])
+    return {"submission_id": uuid7(), "part": 0, "envelope": make_envelope(), "rows": rows}
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(document))
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
+
+
+@contextmanager
+def _server(name: str, folder: Path) -> Iterator[int]:
+    port = free_port()
+    command = [sys.executable, "-m", "tests.fuzz.services", name, str(folder), str(port)]
+    with (folder / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            _await(process, port, folder / f"{name}.log")
+            yield port
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    give_up_at = time.monotonic() + _START_SECONDS
+    while time.monotonic() < give_up_at and process.poll() is None:
+        try:
+            _get(port, "/healthz")
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError(f"the server did not start: {log.read_text(errors='replace')[-2000:]}")
+
+
+def _get(port: int, path: str) -> bytes:
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().read()
+    finally:
+        connection.close()
+
+
+def _post_json(port: int, path: str, value: Any) -> None:
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("POST", path, json.dumps(value), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.read()
+    finally:
+        connection.close()
+
+
+def _read_document(port: int) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(_get(port, "/openapi.json"))
+    return document
+
+
+# -- in the server's process
+
+
+def serve_exchange(folder: Path, port: int) -> None:
+    """Serve the exchange of the folder until SIGTERM."""
+    told = json.loads((folder / "exchange.json").read_text())
+    settings = Settings(
+        home=folder,
+        exchange_id="test",
+        url=URL,
+        log_origin="exchange.test/log",
+        log_vkey="",
+        root=Root.parse(told["root"]),
+        database_url=told["database_url"],
+        requests_per_minute=told["limit"],
+        enrolments_per_minute=told["limit"],
+    )
+    receipt_key = SigningKey.from_seed(from_base64(told["receipt_seed"], 32))
+
+    def make() -> Any:
+        database = create_database(settings.database_url)
+        return create_app(Context(settings, database, receipt_key, utc_now, count_notices), [notices_blueprint])
+
+    Server(make, host="127.0.0.1", port=port, workers=told["workers"], threads=4).run()
+
+
+def serve_holder(folder: Path, port: int) -> None:
+    """Serve the key holder of the folder until SIGTERM."""
+    told = json.loads((folder / "holder.json").read_text())
+    share = Share(told["share"]["index"], from_base64(told["share"]["scalar"], 32))
+    config = Config(
+        home=folder,
+        holder_id="holder-1",
+        url=holder_url(1),
+        verify_key=holder_key(1).public_bytes,
+        root=make_root(),
+        database_url=told["database_url"],
+        requests_per_minute=told["limit"],
+    )
+    settings = HolderSettings(config, holder_key(1), {1: share})
+    HolderServer(settings, host="127.0.0.1", port=port, workers=told["workers"], threads=4).run()
+
+
+if __name__ == "__main__":
+    serve = {"exchange": serve_exchange, "holder": serve_holder}[sys.argv[1]]
+    serve(Path(sys.argv[2]), int(sys.argv[3]))
