@@ -2,8 +2,8 @@
 
 Rules, in order:
 1. Every attempt is signed anew (a nonce is good once), with the same Idempotency-Key: trying again never acts twice.
-2. What may pass is tried again with growing pauses: no connection, 503, and a 429 that names a Retry-After within our
-   patience.
+2. What may pass is tried again with growing pauses: no connection, and 503. A 429 that names a short time is given it,
+   beside our patience: a limit of requests a minute says nothing against the server, and a long upload goes on.
 3. Redirects are not followed: the signature names the target. An answer longer than 64 MiB is not read to its end.
 4. Where answers are signed, every answer is given to `believe` before anything of it is used, a refusal too.
 5. A problem document (RFC 9457) becomes a RefusedError with its own type and detail; nothing else of it is shown.
@@ -30,6 +30,10 @@ from member.wire import PROBLEM_PREFIX
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _TOO_MANY, _UNAVAILABLE = 429, 503
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+_LONGEST_WAIT = 60.0
+"""Of a 429 for requests a minute: the next minute is never further away."""
+_WAITS = 5
+"""How many times our patience all such waits of one request take: others of the member may come before it."""
 _SHOWN_CHARS = 1000
 
 T = TypeVar("T")
@@ -37,6 +41,7 @@ T = TypeVar("T")
 _HINTS = {
     401: "check this machine's clock, and that the registrars have signed this representative's key",
     403: "member status shows roles, groups and state",
+    429: "wait for as long as it says, then run the same command again: it goes on where it stopped",
 }
 
 
@@ -60,8 +65,8 @@ class Answer:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the program takes from outside: the clock, sleeping, the way to a server (None: the network), and how many
-    seconds to keep trying and to wait for one answer.
+    """What the program takes from outside: the clock, sleeping, the way to a server (None: the network), how many
+    seconds to keep trying and to wait for one answer, and how to tell the user why it takes long.
     """
 
     clock: Callable[[], datetime]
@@ -69,6 +74,7 @@ class Surroundings:
     transport: Callable[[str], httpx.BaseTransport | None]
     patience: float = 60.0
     timeout: float = 60.0
+    tell: Callable[[str], None] = lambda text: None
 
 
 class Channel:
@@ -121,13 +127,18 @@ class Channel:
         self, method: str, path: str, parameters: Mapping[str, str | int] | None, body: bytes, headers: dict[str, str]
     ) -> Answer:
         url = canonical_url(self.base_url + path + (f"?{urlencode(parameters, safe=',')}" if parameters else ""))
-        pause, slept, started_at = _FIRST_PAUSE, 0.0, self._around.clock()
+        pause, slept, waited, started_at = _FIRST_PAUSE, 0.0, 0.0, self._around.clock()
         while True:
             outcome = self._attempt(method, url, body, headers)
             if isinstance(outcome, Answer):
                 return outcome
             wait = pause if outcome.after is None else outcome.after
-            spent = max(slept, (self._around.clock() - started_at).total_seconds())
+            if outcome.is_limit and wait <= _LONGEST_WAIT and waited + wait <= _WAITS * self._around.patience:
+                self._around.tell(f"{self.base_url} asks to wait {wait:.0f} seconds: {outcome.error.detail}")
+                self._around.sleep(wait)
+                waited += wait
+                continue
+            spent = max(slept, (self._around.clock() - started_at).total_seconds() - waited)
             if not outcome.may_pass or spent + wait > self._around.patience:
                 raise outcome.error
             self._around.sleep(wait)
@@ -166,7 +177,7 @@ class Channel:
         error = read_problem(self.base_url, status, body)
         if status == _UNAVAILABLE:
             return _Failure(UnreachableError(error.detail, error.hint, slug=error.slug), after=after)
-        return _Failure(error, after=after, may_pass=status == _TOO_MANY and after is not None)
+        return _Failure(error, after, may_pass=False, is_limit=status == _TOO_MANY and after is not None)
 
 
 @dataclass(frozen=True)
@@ -174,6 +185,7 @@ class _Failure:
     error: MemberError
     after: float | None = None
     may_pass: bool = True
+    is_limit: bool = False
 
 
 def _retry_after(response: httpx.Response) -> float | None:

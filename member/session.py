@@ -9,6 +9,8 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 
+import click
+
 from keys.keyring import EpochStatement, Keyring, Root
 from member.access import Unlocked, open_vault, unlock_registrar, unlock_representative
 from member.authority import check_may_act, current_epoch, load_root, refresh_keyring
@@ -24,8 +26,10 @@ _HOLDER_TIMEOUT_SECONDS = 20.0
 
 
 def default_surroundings() -> Surroundings:
-    """The real clock, real sleep and real network."""
-    return Surroundings(lambda: datetime.now(UTC), time.sleep, lambda url: None)
+    """The real clock, real sleep and real network; what takes long is told on standard error."""
+    return Surroundings(
+        lambda: datetime.now(UTC), time.sleep, lambda url: None, tell=lambda text: click.echo(text, err=True)
+    )
 
 
 class Session:

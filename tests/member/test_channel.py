@@ -27,6 +27,7 @@ class Server:
         self.answers = list(answers)
         self.asked: list[httpx.Request] = []
         self.pauses: list[float] = []
+        self.told: list[str] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
@@ -36,7 +37,13 @@ class Server:
         return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
 
     def channel(self, identity: Identity | None = Identity("a/analyst", KEY)) -> Channel:  # noqa: B008 - frozen
-        around = Surroundings(lambda: NOW, self.pauses.append, lambda url: httpx.MockTransport(self), patience=10.0)
+        around = Surroundings(
+            lambda: NOW,
+            self.pauses.append,
+            lambda url: httpx.MockTransport(self),
+            patience=10.0,
+            tell=self.told.append,
+        )
         return Channel(URL, identity, around)
 
 
@@ -70,10 +77,31 @@ def test_what_may_pass_is_tried_again_with_the_same_key_and_a_new_nonce(passing:
     assert server.pauses == [0.2, 0.4]
 
 
-def test_a_server_that_names_a_time_is_given_it() -> None:
-    server = Server(httpx.Response(429, headers={"Retry-After": "3"}), httpx.Response(200, json={}))
+def test_a_server_that_names_a_time_is_given_it_and_the_user_told_why() -> None:
+    refusal = problem(429, "request-limit")
+    refusal.headers["Retry-After"] = "20"
+    server = Server(refusal, refusal, httpx.Response(200, json={}))
     server.channel().get("/v1/x")
-    assert server.pauses == [3.0]
+    assert server.pauses == [20.0, 20.0]
+    assert server.told == [f"{URL} asks to wait 20 seconds: why"] * 2
+
+
+def test_a_server_that_keeps_us_waiting_is_not_waited_for_ever() -> None:
+    refusal = problem(429, "request-limit")
+    refusal.headers["Retry-After"] = "10"
+    server = Server(refusal)
+    with pytest.raises(RefusedError, match="why") as caught:
+        server.channel().get("/v1/x")
+    assert (caught.value.slug, sum(server.pauses)) == ("request-limit", 50.0)
+    assert caught.value.hint is not None
+
+
+def test_waiting_for_a_limit_leaves_patience_for_what_else_happens() -> None:
+    refusal = problem(429, "request-limit")
+    refusal.headers["Retry-After"] = "30"
+    server = Server(refusal, httpx.ConnectError("refused"), httpx.Response(503), httpx.Response(200, json={}))
+    server.channel().get("/v1/x")
+    assert server.pauses == [30.0, 0.2, 0.4]
 
 
 @pytest.mark.parametrize("after", ["3600", "Wed, 21 Oct 2027 07:28:00 GMT", ""])
