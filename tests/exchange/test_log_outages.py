@@ -33,7 +33,7 @@ from tests.simulator import Taskforce, make_taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 REFUSALS = {"urn:exchange:problem:log-unavailable", "urn:exchange:problem:unavailable"}
-TABLES = ("recent_indicators", "submissions", "submission_parts", "hits", "log_entries", "log_pending")
+TABLES = ("recent_indicators", "submissions", "submission_parts", "hits", "log_entries")
 
 
 @pytest.fixture(autouse=True)

@@ -25,8 +25,16 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="keep everything there, and go on from there")
     parser.add_argument("--wrong", action="store_true", help="an exchange that answers before it commits: must fail")
     parser.add_argument("--audit-every", type=int, default=10, metavar="KILLS")
+    parser.add_argument("--longest-pause", type=float, default=2.0, metavar="SECONDS", help="between two kills")
     given = parser.parse_args()
-    plan = Plan(given.kills, given.seed, given.database_url == "postgresql", given.wrong, given.audit_every)
+    plan = Plan(
+        kills=given.kills,
+        seed=given.seed,
+        postgresql=given.database_url == "postgresql",
+        wrong=given.wrong,
+        audit_every=given.audit_every,
+        longest_pause=given.longest_pause,
+    )
     if given.folder is not None:
         return _run(given.folder.resolve(), plan)
     with tempfile.TemporaryDirectory(prefix="torture-") as folder:

@@ -14,10 +14,15 @@ from typing import Any
 
 from tests.torture.member_process import Ended, MemberProcess
 from tests.torture.records import DOUBLED, LOST, UNEXPECTED, UNLOGGED, Records, fingerprint
+from tests.torture.victims import kill_one
 from tests.torture.work import Truth, Upload, band, make_upload
 
 _PASSING = frozenset({"unreachable", "unavailable", "log-unavailable", "no_quorum"})
 _STUCK_SECONDS = 600.0
+
+
+class GivenUpError(Exception):
+    """The run is over."""
 
 
 class Driver(threading.Thread):
@@ -31,9 +36,10 @@ class Driver(threading.Thread):
         self._seed = seed
         self._truth = truth
         self._records = records
-        self._leaving = threading.Event()
+        self._leaving, self._giving_up = threading.Event(), threading.Event()
         self._current: MemberProcess | None = None
         self._commands = 0
+        self._answers = 0
         self._rng = random.Random(f"{seed}/driver/{member}")
         folder.mkdir(parents=True, exist_ok=True)
         self._journal = folder / "journal"
@@ -63,9 +69,27 @@ class Driver(threading.Thread):
         current = self._current
         return current.pid if current is not None and current.is_running() else None
 
+    def answers(self) -> int:
+        """How many answers told this member something until now."""
+        current = self._current
+        return self._answers + (0 if current is None else current.answers())
+
+    def note_answers(self) -> None:
+        """Put on record what the command that runs now was told so far."""
+        current = self._current
+        if current is not None:
+            self._records.show(self.member, current.tapped())
+
     def leave(self) -> None:
         """Let the thread end after the file in hand."""
         self._leaving.set()
+
+    def give_up(self) -> None:
+        """End the thread, whatever it does."""
+        self._leaving.set()
+        self._giving_up.set()
+        if (pid := self.running_pid()) is not None:
+            kill_one(pid)
 
     def run(self) -> None:
         """Work."""
@@ -76,6 +100,8 @@ class Driver(threading.Thread):
                     self.look_at_hits(exactly=False)
                 if self._done % 5 == 0:
                     self.upload_again(self._rng.randrange(self._done))
+        except GivenUpError:
+            return
         except Exception as error:  # noqa: BLE001 - a driver that ends must be seen in the result
             self._records.fault(UNEXPECTED, f"{self.member}: {type(error).__name__}: {error}")
 
@@ -160,9 +186,12 @@ class Driver(threading.Thread):
         """How the command ended when nothing cut it short any more, and how often something had."""
         cuts, started_at = 0, time.monotonic()
         while True:
+            if self._giving_up.is_set():
+                raise GivenUpError
             self._commands += 1
             self._current = MemberProcess(self._home, list(arguments), self._folder, f"{self._commands:06}")
             ended = self._current.wait()
+            self._answers += len(ended.tapped)
             self._current = None
             self._records.show(self.member, ended.tapped)
             if not ended.was_killed and ended.problem not in _PASSING:

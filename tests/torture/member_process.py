@@ -77,11 +77,19 @@ class MemberProcess:
         """Whether it can still be killed."""
         return not self._result.exists() and Path(f"/proc/{self.pid}").exists()
 
+    def answers(self) -> int:
+        """How many answers it has been told so far."""
+        return self._tap.read_bytes().count(b"\n") if self._tap.exists() else 0
+
+    def tapped(self) -> list[dict[str, Any]]:
+        """These answers."""
+        return read_tap(self._tap)
+
     def wait(self) -> Ended:
         """How it ended."""
         self._process.join()
         self._process.close()
-        tapped = read_tap(self._tap)
+        tapped = self.tapped()
         if not self._result.exists():
             return Ended(None, None, tapped)
         found = json.loads(self._result.read_text())

@@ -23,7 +23,8 @@ from tests.torture.victims import Blow
 from tests.torture.work import Truth
 
 _VICTIM_SECONDS = 120.0
-_UNDER_WAY_SECONDS = 300.0
+_WORK_SECONDS = 300.0
+_KILLS_AT_REST = 3
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Plan:
     postgresql: bool = False
     wrong: bool = False
     audit_every: int = 10
+    longest_pause: float = 2.0
 
     @property
     def victims(self) -> tuple[str, ...]:
@@ -113,30 +115,47 @@ class Torture:
         started_at = time.monotonic()
         for driver in self._drivers:
             driver.start()
-        self._wait_until_under_way()
-        schedule = victims.make_schedule(self._plan.seed, self._plan.kills, self._plan.victims)
-        for blow in schedule[self._kills :]:
+        try:
+            self._strike_all(audit, started_at)
+            if not self._records.has_faults():
+                self._settle(audit)
+            return self._result(audit, time.monotonic() - started_at)
+        finally:
+            for driver in self._drivers:
+                driver.give_up()
+            for driver in self._drivers:
+                driver.join()
+
+    def _strike_all(self, audit: Audit, started_at: float) -> None:
+        """Every kill that is still to come, until something is found wrong."""
+        self._answers, self._at_rest = 0, _KILLS_AT_REST  # work first
+        plan = self._plan
+        for blow in victims.make_schedule(plan.seed, plan.kills, plan.victims, plan.longest_pause)[self._kills :]:
+            self._wait_for_work()
             self._strike(blow)
             self._kills += 1
             self._by_victim[blow.kind] += 1
             self._save_state(started_at)
-            if self._kills % self._plan.audit_every == 0:
+            if self._kills % plan.audit_every == 0:
+                for driver in self._drivers:
+                    driver.note_answers()
                 audit.run()
                 self._tell()
             if self._records.has_faults():
-                break
-        if not self._records.has_faults():
-            self._settle(audit)
-        return self._result(audit, time.monotonic() - started_at)
+                return
 
-    def _wait_until_under_way(self) -> None:
-        """Every kill hits a taskforce at work: until someone has been told that rows were taken."""
-        deadline = time.monotonic() + _UNDER_WAY_SECONDS
-        while not any(shown.receipts for shown in self._records.shown().values()):
+    def _wait_for_work(self) -> None:
+        """Kills hit a taskforce at work: of `_KILLS_AT_REST` in a row, one at least follows an answer to a member."""
+        deadline = time.monotonic() + _WORK_SECONDS
+        while (answers := sum(driver.answers() for driver in self._drivers)) == self._answers:
+            if self._at_rest < _KILLS_AT_REST:
+                self._at_rest += 1
+                return
             if time.monotonic() > deadline:
-                self._records.fault(UNEXPECTED, "no member got a receipt before the first kill")
+                self._records.fault(UNEXPECTED, f"no member got an answer for {_WORK_SECONDS:.0f} s")
                 return
             time.sleep(0.05)
+        self._answers, self._at_rest = answers, 0
 
     def _strike(self, blow: Blow) -> None:
         folder = self._programs.folder

@@ -34,12 +34,12 @@ class Blow:
         return among[int(self.pick * len(among))]
 
 
-def make_schedule(seed: int, kills: int, kinds: Sequence[str]) -> list[Blow]:
-    """The same seed gives the same kills."""
+def make_schedule(seed: int, kills: int, kinds: Sequence[str], longest_pause: float) -> list[Blow]:
+    """The same seed gives the same kills, each at most `longest_pause` seconds after the one before."""
     rng = random.Random(f"{seed}/schedule")
     return [
         Blow(
-            delay=rng.uniform(0.05, 2.0),
+            delay=rng.uniform(0.0, longest_pause),
             kind=rng.choice(kinds),
             pick=rng.random(),
             hanging=rng.choice(_HANGS) if rng.random() < 0.1 else None,
