@@ -1,8 +1,9 @@
-"""`exchange backup|restore|upgrade`: what an operator does about the database as a whole."""
+"""`exchange backup|restore|upgrade` and `exchange log new-origin`: what an operator does about database and log."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +102,21 @@ def upgrade(context: click.Context) -> dict[str, Any]:
         before = migrations.revision_to_upgrade(database)
         migrations.upgrade(database)
     return {"before": before, "now": migrations.head_revision()}
+
+
+def _show_restarted(done: dict[str, Any]) -> str:
+    return (
+        f"The log goes on as {done['origin']} ({done['size']} leaves), after {done['former_origin']}.\n"
+        f"Registrars sign proposal {done['proposal_id']}; then each member accepts it: `member log accept-origin`."
+    )
+
+
+@click.command("new-origin", epilog="Example: exchange --home /srv/exchange log new-origin")
+@click.pass_context
+@reports(_show_restarted)
+def new_origin(context: click.Context) -> dict[str, Any]:
+    """Start the log under a new origin after a restore that lost entries. Every member is told and has to accept it."""
+    from exchange.new_origin import start_new_origin  # noqa: PLC0415 - slow to import, needed here only
+
+    with opened(context) as (settings, database):
+        return asdict(start_new_origin(database, settings, utc_now()))

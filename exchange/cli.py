@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from exchange.backup_commands import backup, restore, upgrade
+from exchange.backup_commands import backup, new_origin, restore, upgrade
 from exchange.commands import CommandError, configure_logs, home_of, opened, reports, run_program, utc_now
 from exchange.key_commands import rotate_key_command
 from exchange.log.head_file import LogRefusedError
@@ -40,6 +40,7 @@ from exchange.store.fitness import DatabaseUnfitError
 from exchange.store.membership import groups_of_member, list_members
 from exchange.store.statements import latest_effective, next_sequence
 from keys.custody import CustodyError, read_passphrase
+from keys.edge.logs import logging_configuration
 from keys.replacement import ReplacementError
 from keys.statement_types import GroupState, GroupStatement, parse_statement
 from keys.statements import StatementError
@@ -146,7 +147,14 @@ def serve(context: click.Context, host: str, port: int, workers: int, threads: i
     with opened(context) as (settings, database):
         check_start(settings, database)
     wsgi.load_keys(settings)  # a missing secret stops the start here, not in a worker process
-    Server(lambda: wsgi.compose(settings), host=host, port=port, workers=workers, threads=threads).run()
+    Server(
+        lambda: wsgi.compose(settings),
+        host=host,
+        port=port,
+        workers=workers,
+        threads=threads,
+        logconfig_dict=logging_configuration(),
+    ).run()
 
 
 @program.command(epilog="Example: exchange --home /srv/exchange worker")
@@ -364,6 +372,7 @@ def status(context: click.Context) -> dict[str, Any]:
     }
 
 
+log_group.add_command(new_origin)
 for command in (backup, restore, upgrade, metrics, report):
     program.add_command(command)
 program.add_command(sandbox)

@@ -7,8 +7,8 @@ failure `{"error":{"type","detail"}}`.
 from __future__ import annotations
 
 import json
+import logging.config
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from exchange.settings import Settings, load_settings
 from exchange.store.session import Database, create_database
+from keys.edge import logs as edge_logs
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -110,14 +110,6 @@ def _fail(as_json: bool, kind: str, detail: str, code: int) -> int:
 
 
 def configure_logs() -> None:
-    """JSON lines on standard error; never the local variables of a traceback, which may hold secrets."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
+    """JSON lines on standard error, of our own loggers and of the libraries'."""
+    edge_logs.configure_logs()
+    logging.config.dictConfig(edge_logs.logging_configuration())

@@ -63,12 +63,23 @@ class _Waiting(NamedTuple):
 
 
 class Sequencer:
-    """Sequences one log. `head_file` was created with the log; `largest_tick` bounds the entries of a tick."""
+    """Sequences one log. `head_file` was created with the log; `largest_tick` bounds the entries of a tick.
+
+    With `former` the newest stored checkpoint may be that signer's: the first tick of a log that was restarted under a
+    new origin (exchange.new_origin).
+    """
 
     def __init__(
-        self, database: Database, signer: NoteSigner, head_file: HeadFile, largest_tick: int = LARGEST_TICK
+        self,
+        database: Database,
+        signer: NoteSigner,
+        head_file: HeadFile,
+        largest_tick: int = LARGEST_TICK,
+        *,
+        former: NoteSigner | None = None,
     ) -> None:
         self._database = database
+        self._former = former
         self._signer = signer
         self._head_file = head_file
         self._largest_tick = largest_tick
@@ -133,8 +144,10 @@ class Sequencer:
             if edge.size:
                 raise LogRefusedError("the database has leaves and no checkpoint: it is damaged")
             return
+        is_former = self._former is not None and note.partition("\n")[0] == self._former.name
+        signer = self._former if self._former is not None and is_former else self._signer
         try:
-            stored = open_checkpoint(note, self._signer.name, [self._signer.verifier_key]).checkpoint
+            stored = open_checkpoint(note, signer.name, [signer.verifier_key]).checkpoint
         except NoteError as error:
             raise LogRefusedError(f"the stored checkpoint is not of this log and key: {error}") from error
         if (stored.size, stored.root) != (edge.size, edge.root()):

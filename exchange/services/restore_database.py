@@ -18,18 +18,20 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from exchange.log.head_file import read_head_note
 from exchange.services.back_up_database import BackupError, BackupHead
 from exchange.settings import Settings
 from exchange.store.archive import ArchiveError, Totals, load_archive, read_head, read_tables, table_count
+from exchange.store.leases import LeaseRow
 from exchange.store.log_tables import LogCheckpoint
 from exchange.store.session import Database
 from keys.age_file import AgeFileError, AgeReader
@@ -155,4 +157,6 @@ def _load(database: Database, archive: _Archive, head: BackupHead) -> Totals:
             raise ArchiveError("it was changed while it was read")
         totals = load_archive(connection, content)
         upgrade_within(connection)
+        # Whoever held a lease when the backup was made does not work on this database.
+        connection.execute(update(LeaseRow).values(expires_at=datetime(1970, 1, 1, tzinfo=UTC)))
     return totals

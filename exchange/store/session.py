@@ -140,6 +140,7 @@ def create_database(
             connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
             pool_size=pool_size,
             max_overflow=8,
+            hide_parameters=True,
         )
         _prepare_sqlite(engine)
     elif parsed.drivername == "postgresql+psycopg":
@@ -149,6 +150,7 @@ def create_database(
             pool_size=pool_size,
             max_overflow=8,
             pool_pre_ping=True,
+            hide_parameters=True,
         )
         _prepare_postgresql(engine, statement_seconds)
     else:

@@ -26,6 +26,7 @@ from exchange.web.log_pages import create_log_blueprint
 from exchange.web.measures import start_measuring
 from exchange.web.problems import register_problems
 from keys.edge.description import complete_description
+from keys.edge.logs import REQUEST_ID_HEADER, begin_request
 from keys.edge.setup import make_strict, serve_description
 
 log = structlog.get_logger()
@@ -82,6 +83,7 @@ def _check_access(app: Flask) -> None:
 
 def _start() -> None:
     g.started = time.perf_counter()
+    g.request_id = begin_request()
 
 
 def _note(response: Response) -> Response:
@@ -90,4 +92,6 @@ def _note(response: Response) -> Response:
     milliseconds = round((time.perf_counter() - g.get("started", time.perf_counter())) * 1000)
     log.info("request", method=request.method, route=route, status=response.status_code, milliseconds=milliseconds)
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    if "request_id" in g:
+        response.headers[REQUEST_ID_HEADER] = g.request_id
     return response

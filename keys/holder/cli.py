@@ -21,11 +21,11 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from keys.custody import CustodyError, read_passphrase
+from keys.edge.logs import configure_logs
 from keys.holder import store
 from keys.holder.budget import WINDOW
 from keys.holder.ceremony import hold_ceremony
 from keys.holder.database import Database, DatabaseUnfitError, open_database
-from keys.holder.logs import configure_logs
 from keys.holder.service import HolderService, RefusedError, StoreTamperedError, standing_of
 from keys.holder.settings import (
     PASSPHRASE_VARIABLE,

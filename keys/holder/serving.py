@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from flask import Flask
 
+from keys.edge.logs import configure_logs, logging_configuration
 from keys.edge.serving import Server
-from keys.holder.logs import configure_logs, logging_configuration
 from keys.holder.settings import Settings
 from keys.holder.web import create_app
 

@@ -1,23 +1,26 @@
-"""`log verify|entries|witness`: every disclosure made to or by this member, checked by this member."""
+"""`log verify|entries|witness|accept-origin`: every disclosure made to or by this member, checked by this member."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
+from keys.keyring import ExchangeStatement
 from member.authority import stated_exchange
 from member.commands.common import Shown, reporting, table
 from member.errors import MemberError, UsedWronglyError
 from member.log import LogFault, LoggedReceipt, LogVerifier, OwnEntry, VerifiedLog
+from member.log_origin import FollowedLog, check_origin, follow, followed_log
 from member.session import Session
 from member.vault.uploads import Uploads
 from member.witness import cosign_newest, load_seen, log_key, store_seen
-from schemas.encoding import to_base64
+from schemas.encoding import to_base64, to_rfc3339
 
 _proofs_option = click.option(
     "--proofs",
@@ -31,10 +34,8 @@ def log() -> None:
     """Check the log of disclosures."""
 
 
-def _verify(session: Session, each: Callable[[OwnEntry], None]) -> VerifiedLog:
-    """Verify, then remember how far. MemberError naming the entry for a fault; then nothing is remembered."""
-    stated = stated_exchange(session.keyring)
-    verifier = LogVerifier(
+def _verifier(session: Session, stated: ExchangeStatement) -> LogVerifier:
+    return LogVerifier(
         session.exchange,
         member_id=session.home.member_id,
         origin=stated.log_origin,
@@ -42,13 +43,31 @@ def _verify(session: Session, each: Callable[[OwnEntry], None]) -> VerifiedLog:
         sleep=session.around.sleep,
         now=session.around.clock,
     )
-    receipts = (LoggedReceipt.from_payload(receipt.payload) for receipt in Uploads(session.vault).receipts())
+
+
+def _receipts(session: Session, but: Collection[str] = ()) -> list[LoggedReceipt]:
+    """What receipts promise of the log, but for those of some events."""
+    found = (LoggedReceipt.from_payload(receipt.payload) for receipt in Uploads(session.vault).receipts())
+    return [receipt for receipt in found if receipt.event_id not in but]
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
     try:
-        found = verifier.verify(load_seen(session.vault, stated.log_origin), receipts, each=each)
+        yield
     except LogFault as fault:
         raise MemberError(fault.detail, fault.hint, slug=fault.slug, entry=fault.where) from fault
+
+
+def _verify(session: Session, each: Callable[[OwnEntry], None]) -> tuple[VerifiedLog, FollowedLog]:
+    """Verify, then remember how far. MemberError naming the entry for a fault; then nothing is remembered."""
+    stated = stated_exchange(session.keyring)
+    log = check_origin(session.vault, stated.log_origin)
+    seen = load_seen(session.vault, stated.log_origin)
+    with _faults():
+        found = _verifier(session, stated).verify(seen, _receipts(session, but=set(log.lost_events)), each=each)
     store_seen(session.vault, stated.log_origin, found.seen)
-    return found
+    return found, log
 
 
 @dataclass
@@ -72,17 +91,17 @@ class _Collected:
                 (self.folder / f"{name}.json").write_text(view + "\n", encoding="utf-8")
 
 
-def _collect(session: Session, proofs: Path | None, *, keep: bool) -> tuple[VerifiedLog, _Collected]:
+def _collect(session: Session, proofs: Path | None, *, keep: bool) -> tuple[VerifiedLog, FollowedLog, _Collected]:
     if proofs is not None and proofs.exists() and any(proofs.iterdir()):
         raise UsedWronglyError(f"{proofs} is not empty", "name a new folder")
     collected = _Collected(proofs, [])
     wanted = keep or proofs is not None
-    verified = _verify(session, collected.entries.append if wanted else lambda _: None)
+    verified, log = _verify(session, collected.entries.append if wanted else lambda _: None)
     collected.write_proofs(verified)
-    return verified, collected
+    return verified, log, collected
 
 
-def _describe(verified: VerifiedLog, proofs: Path | None) -> dict[str, Any]:
+def _describe(verified: VerifiedLog, log: FollowedLog, proofs: Path | None) -> dict[str, Any]:
     document: dict[str, Any] = {
         "verified": True,
         "entries": verified.entries,
@@ -93,6 +112,7 @@ def _describe(verified: VerifiedLog, proofs: Path | None) -> dict[str, Any]:
         "hits": verified.hits,
         "erased": list(verified.erased),
         "waiting": list(verified.waiting),
+        "lost": list(log.lost_events),
     }
     return document if proofs is None else {**document, "proofs": str(proofs)}
 
@@ -103,13 +123,15 @@ def _describe(verified: VerifiedLog, proofs: Path | None) -> dict[str, Any]:
 @reporting
 def verify(session: Session, proofs: Path | None) -> Shown:
     """Verify that every disclosure to or by this member stands in the log, unaltered, and nothing was taken out."""
-    verified, _ = _collect(session, proofs, keep=False)
+    verified, log, _ = _collect(session, proofs, keep=False)
     text = (
         f"verified: {verified.entries} entries of ours, {verified.receipts} receipts and {verified.hits} hits, "
         f"in a log of {verified.checkpoint.size} leaves"
     )
     warnings = [f"{len(verified.waiting)} entries have no place in the log yet"] if verified.waiting else []
-    return Shown(_describe(verified, proofs), text, warnings=warnings)
+    if log.lost_events:
+        warnings.append(f"{len(log.lost_events)} receipts of a former log have no entry in this one, as accepted")
+    return Shown(_describe(verified, log, proofs), text, warnings=warnings)
 
 
 @log.command("entries", epilog="Example: member log entries --proofs ./proofs")
@@ -118,13 +140,13 @@ def verify(session: Session, proofs: Path | None) -> Shown:
 @reporting
 def entries(session: Session, proofs: Path | None) -> Shown:
     """Verify the log and list this member's own entries."""
-    verified, collected = _collect(session, proofs, keep=True)
+    verified, log, collected = _collect(session, proofs, keep=True)
     made = table(f"{verified.entries} entries", "number", "recorded at", "kind", "index", "event")
     for entry in collected.entries:
         view = entry.view or {}
         made.add_row(str(entry.number), view.get("recorded_at"), view.get("kind"), str(entry.index), entry.event_id)
     listed = [_describe_entry(entry) for entry in collected.entries]
-    return Shown({**_describe(verified, proofs), "entries": listed}, table=made)
+    return Shown({**_describe(verified, log, proofs), "entries": listed}, table=made)
 
 
 def _describe_entry(entry: OwnEntry) -> dict[str, Any]:
@@ -146,6 +168,7 @@ def witness(session: Session, out: Path | None) -> Shown:
     """Cosign the newest checkpoint, if it continues the one cosigned last."""
     stated = stated_exchange(session.keyring)
     now = session.around.clock()
+    check_origin(session.vault, stated.log_origin)
     cosigned = cosign_newest(session.vault, session.exchange, stated, session.home.member_id, now)
     if out is not None:
         out.write_text(cosigned.note, encoding="utf-8")
@@ -157,3 +180,39 @@ def witness(session: Session, out: Path | None) -> Shown:
         "checkpoint": cosigned.note,
     }
     return Shown(document, f"{cosigned.note}witness key: {cosigned.witness_key}")
+
+
+@log.command("accept-origin", epilog="Example: member log accept-origin exchange.example/uk/restart-2")
+@click.argument("origin")
+@click.pass_obj
+@reporting
+def accept_origin(session: Session, origin: str) -> Shown:
+    """Follow a log that was started anew, once the registrars have told you why. Shows what it lacks."""
+    stated = stated_exchange(session.keyring)
+    former = followed_log(session.vault)
+    if origin != stated.log_origin:
+        raise UsedWronglyError(f"the registrars state the log {stated.log_origin}, not {origin}")
+    if former is not None and former.origin == origin:
+        raise UsedWronglyError(f"{origin} is the log that is followed already")
+    events: set[str] = set()
+    with _faults():
+        verifier = _verifier(session, stated)
+        found = verifier.verify(each=lambda entry: events.add(entry.event_id))
+        if found.waiting:
+            raise MemberError(f"{len(found.waiting)} entries have no place in the log yet", "try again in a minute")
+        promised = _receipts(session)
+        lost = sorted(receipt.event_id for receipt in promised if receipt.event_id not in events)
+        verifier.verify(found.seen, [receipt for receipt in promised if receipt.event_id in events])
+    before = None if former is None else load_seen(session.vault, former.origin)
+    accepted_at = to_rfc3339(session.around.clock())
+    follow(session.vault, FollowedLog(origin, session.acting_as, accepted_at, tuple(lost)))
+    store_seen(session.vault, origin, found.seen)
+    document = {
+        "origin": origin,
+        "former_origin": None if former is None else former.origin,
+        "entries": found.entries,
+        "entries_before": None if before is None else before.number,
+        "lost": lost,
+    }
+    text = f"{origin} is followed from now on: {found.entries} entries of ours, {len(lost)} receipts have none in it"
+    return Shown(document, text)

@@ -116,11 +116,12 @@ def empty_sqlite(tmp_path: Path) -> Iterator[Database]:
 
 
 def contents(database: Database) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table."""
+    """Every row of every table, but for leases: a restore frees them."""
     with database.reading() as session:
         return {
             found.name: sorted((tuple(row) for row in session.execute(select(found.clause()))), key=repr)
             for found in list_tables(session.connection())
+            if found.name != "leases"
         }
 
 
@@ -146,7 +147,7 @@ def test_what_was_backed_up_is_restored_on_either_database_and_the_log_goes_on(
     assert sum(map(len, before.values())) > 30
     file = backed_up.back_up()
     done = backed_up.restore(empty, file)
-    assert (done.log_state, done.rows) == (LogState.CONTINUES, sum(map(len, before.values())))
+    assert (done.log_state, done.rows) == (LogState.CONTINUES, sum(map(len, before.values())) + 1)  # and a lease
     assert contents(empty) == before
     assert is_current(empty)
     check_start(backed_up.settings, empty)

@@ -1,21 +1,39 @@
-"""Logs: JSON lines on standard error. Static messages; member ids and counts beside them, never what was asked."""
+"""Logs of the services: JSON lines on standard error.
+
+1. Messages are static; ids of members and counts stand beside them, never what was asked.
+2. A traceback names files, lines and types. Locals of a frame may hold shares, tokens or keys, and the text of an error
+   may quote them (a database's does): neither is written.
+3. All lines of one request carry its `request_id`, which the answer carries too: random, made here, never the caller's.
+"""
 
 from __future__ import annotations
 
 import logging
+import secrets
 import sys
 from typing import Any
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
-# Locals of a frame may hold shares or elements: a traceback names files and lines only.
-_TRACEBACKS = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
+REQUEST_ID_HEADER = "X-Request-Id"
+
+
+def _without_texts(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """The same line without what its exceptions say."""
+    for stack in event.get("exception", ()) if isinstance(event.get("exception"), list) else ():
+        stack["exc_value"] = ""
+        stack["exc_notes"] = []
+    return event
+
+
 _SHARED: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
-    _TRACEBACKS,
+    structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
+    _without_texts,
 )
 
 
@@ -48,3 +66,11 @@ def logging_configuration() -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {"gunicorn.error": {"handlers": ["stderr"], "level": "WARNING", "propagate": False}},
     }
+
+
+def begin_request() -> str:
+    """A new id, which all lines of the present request carry from now on (16 hex digits)."""
+    request_id = secrets.token_hex(8)
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    return request_id
