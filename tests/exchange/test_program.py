@@ -105,6 +105,17 @@ def test_the_settings_make_an_application_and_show_no_secret(home: Path) -> None
     assert settings.root == Root.load(home / "registrars.json")
 
 
+def test_how_long_the_log_may_stand_still_is_set_like_the_rest(home: Path) -> None:
+    assert load_settings(home, {}).log_stale_seconds == 3600
+    settings = load_settings(home, {"EXCHANGE_LOG_STALE_SECONDS": "900"})
+    database = compose(settings, Clock()).extensions["exchange"].database
+    assert database.log_stale_seconds == 900
+    database.dispose()
+    for wrong in ("0", "86401", "soon"):
+        with pytest.raises(SettingsError):
+            load_settings(home, {"EXCHANGE_LOG_STALE_SECONDS": wrong})
+
+
 def test_a_missing_secret_stops_the_start_by_name(home: Path, tmp_path: Path) -> None:
     (tmp_path / "passphrase").unlink()
     with pytest.raises(SettingsError, match="receipt key"):
