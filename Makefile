@@ -4,7 +4,7 @@ BIN := .venv/bin
 DATA ?=
 DATABASE_URL ?=
 
-.PHONY: help develop format lint types contracts test check demo acceptance bench fuzz lock torture
+.PHONY: help develop format lint types contracts test check demo acceptance matrix bench fuzz lock torture
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ demo:  ## tell the README's story on generated data
 
 acceptance:  ## DATA=folder with members/ and truth/: six banks submit, every hit must be right; DATABASE_URL=… or =postgresql
 	$(BIN)/python -m tests.acceptance --data $(DATA) $(if $(DATABASE_URL),--database-url $(DATABASE_URL))
+
+matrix:  ## send every cell of the permission matrix, print its figures, write docs/permissions.md anew
+	$(BIN)/python -m tests.exchange.matrix
 
 bench:  ## print the figures of docs/figures.md with their references
 	$(BIN)/python -m bench

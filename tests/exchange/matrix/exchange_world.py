@@ -1,0 +1,244 @@
+"""The exchange in which the cells are sent: real keys and signatures, the real application, a real database."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from werkzeug.test import TestResponse
+
+from alerts.jobs import drain_outbox
+from exchange.log.head_file import HeadFile
+from exchange.log.sequencer import Sequencer
+from exchange.services.rotate_key import rotate_key
+from exchange.services.stop_member import stop_member
+from exchange.store.leases import acquire_lease
+from keys.keyring import EpochState, GroupState, MemberState, Representative, RepresentativeState
+from keys.request_limits import LARGEST_LIMIT
+from keys.signing import SigningKey, new_nonce
+from schemas.terms import MemberKind
+from tests.exchange.factories import make_token
+from tests.exchange.matrix.cells import ROLE_SETS, Caller, Cell, State, Tenant
+from tests.simulator import MemberSimulator, make_taskforce
+from tlog.notes import NoteSigner
+
+OWN_MEMBER = (State.STOPPED, State.SUSPENDED, State.KEY_REVOKED, State.KEY_WITHDRAWN, State.NOT_IN_GROUP)
+"""States that are the member's own; in the others, the request of an active member names the group or epoch."""
+_ENVELOPES: dict[State, dict[str, Any]] = {
+    State.GROUP_CLOSED: {"group": "closed"},
+    State.GROUP_PAST_SUNSET: {"group": "past-sunset"},
+    State.EPOCH_RETIRED: {"epoch": 2},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What a cell sends, but for its signature."""
+
+    target: str
+    value: Any = None
+    idempotency_key: str | None = None
+
+
+class ManifoldMember(MemberSimulator):
+    """A member with a representative for each set of roles."""
+
+    keys_state = RepresentativeState.ACTIVE
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.keys = {name: SigningKey.generate() for name in ROLE_SETS}
+
+    def representatives(self) -> tuple[Representative, ...]:
+        """As the registrars state them."""
+        return tuple(
+            Representative(f"{self.member_id}/{name}", key.public_bytes, ROLE_SETS[name], self.keys_state)
+            for name, key in self.keys.items()
+        )
+
+
+class ExchangeWorld:
+    """A member for each kind and state, with a representative for each set of roles; and `other`, who owns what they
+    must not reach.
+    """
+
+    def __init__(self, database_url: str, folder: Path) -> None:
+        taskforce = self.taskforce = make_taskforce(database_url, folder, "other", "partner")
+        taskforce.settings = dataclasses.replace(
+            taskforce.settings, requests_per_minute=LARGEST_LIMIT, enrolments_per_minute=LARGEST_LIMIT
+        )
+        taskforce.app = taskforce.make_app(taskforce.database)
+        self.members: dict[tuple[State, MemberKind], ManifoldMember] = {}
+        for state in (State.ACTIVE, *OWN_MEMBER):
+            for kind in MemberKind:
+                self._add_member(state, kind)
+        inside = {member.member_id for (state, _), member in self.members.items() if state is not State.NOT_IN_GROUP}
+        taskforce.state_group({"other", "partner", *inside})
+        taskforce.state_group({"other", "partner"}, "others")
+        taskforce.state_group(inside, "closed", state=GroupState.CLOSED)
+        taskforce.state_group(inside, "past-sunset", sunset=taskforce.clock() - timedelta(seconds=1))
+        taskforce.state_epoch(2, EpochState.RETIRED)
+        for (state, _), member in self.members.items():
+            self._bring_about(state, member)
+        self._make_objects(folder)
+        self.stranger = SigningKey.generate()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.taskforce.close()
+
+    def routes(self) -> set[str]:
+        """The routes of the URL map."""
+        return {
+            f"{method} {rule.rule}"
+            for rule in self.taskforce.app.url_map.iter_rules()
+            for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        }
+
+    def send(self, cell: Cell) -> TestResponse:
+        """The answer to a cell."""
+        method, _, path = cell.route.partition(" ")
+        make = REQUESTS.get(cell.route)
+        asked = Request(path.replace("<path:path>", "0/000")) if make is None else make(self, cell)
+        body = b"" if asked.value is None else json.dumps(asked.value).encode()
+        if cell.caller is Caller.UNSIGNED:
+            headers = {"Content-Type": "application/json", "Idempotency-Key": new_nonce()} if method == "POST" else {}
+            return self.taskforce.send_unsigned(method, asked.target, body, headers)
+        key_id, key = self._signer(cell)
+        return self.taskforce.send(
+            method, asked.target, body, key_id=key_id, key=key, idempotency_key=asked.idempotency_key
+        )
+
+    def leaks(self, text: str) -> bool:
+        """Whether an answer holds anything of what is the other member's alone."""
+        return any(secret in text for secret in self.secrets)
+
+    def member_of(self, cell: Cell) -> MemberSimulator:
+        """The member that a cell asks as."""
+        kind = cell.kind or MemberKind.FINANCIAL_INSTITUTION
+        return self.members[cell.state if cell.state in OWN_MEMBER else State.ACTIVE, kind]
+
+    def _signer(self, cell: Cell) -> tuple[str, SigningKey]:
+        member = self.member_of(cell)
+        match cell.caller:
+            case Caller.REGISTRAR:
+                return "registrar/necc", self.taskforce.registrars["necc"]
+            case Caller.FALSE_REGISTRAR:
+                return "registrar/necc", self.stranger
+            case Caller.INVENTED_KEY:
+                return "ghost/analyst", self.stranger
+            case Caller.IMPOSTOR:
+                return f"{member.member_id}/all", self.stranger
+            case Caller.OTHER_MEMBER:
+                return f"{member.member_id}/all", self.taskforce.members["other"].keys["analyst"]
+            case _:
+                return f"{member.member_id}/{cell.roles}", member.keys[cell.roles]
+
+    def _add_member(self, state: State, kind: MemberKind) -> None:
+        member = ManifoldMember(self.taskforce, f"{state.name.lower()}-{kind.value}", kind=kind)
+        self.members[state, kind] = member
+        self.taskforce.state_member(member)
+
+    def _bring_about(self, state: State, member: ManifoldMember) -> None:
+        now = self.taskforce.clock()
+        if state is State.STOPPED:
+            stop_member(self.taskforce.database, member.member_id, now)
+        elif state is State.SUSPENDED:
+            self.taskforce.state_member(member, MemberState.SUSPENDED)
+        elif state is State.KEY_REVOKED:
+            member.keys_state = RepresentativeState.REVOKED
+            self.taskforce.state_member(member)
+        elif state is State.KEY_WITHDRAWN:
+            for name in member.keys:
+                rotate_key(self.taskforce.database, f"{member.member_id}/{name}", None, now)
+
+    def _make_objects(self, folder: Path) -> None:
+        """Objects of `other`: a submission, a hit, a notice, log entries; then a published tree."""
+        other, partner = self.taskforce.members["other"], self.taskforce.members["partner"]
+        token = make_token()
+        self.others_body = other.submission([token])
+        assert other.send("POST", "/v1/submissions", self.others_body).status_code == 201
+        for state in State:
+            assert other.submit([make_token()], idempotency_key=_key_of_other(state)).status_code == 201
+        assert partner.submit([token]).status_code == 201
+        drain_outbox(self.taskforce.database)
+        notices = other.send("GET", "/v1/notices").get_json()["notices"]
+        entries = other.send("GET", "/log/entries").get_json()
+        self.others_hit = other.hits()[0]["hit_id"]
+        self.others_notice = notices[0]["notice_id"]
+        self.secrets = [
+            *(self.others_hit, self.others_notice, self.others_body["submission_id"]),
+            *(entry["entry_id"] for entry in entries["entries"]),
+            *entries["pending"],
+        ]
+        signer, head = NoteSigner(self.taskforce.settings.log_origin, bytes(32)), folder / "head"
+        head.mkdir(mode=0o700)
+        head_file = HeadFile(head / "signed-head", signer)
+        head_file.create()
+        with self.taskforce.database.transaction() as session:
+            lease = acquire_lease(session, "sequencer", "test", self.taskforce.clock(), timedelta(minutes=1))
+        assert lease is not None
+        self.size = Sequencer(self.taskforce.database, signer, head_file).tick(self.taskforce.clock(), lease).size
+        code = self.taskforce.invite("newcomer")
+        newcomer = MemberSimulator(self.taskforce, "newcomer")
+        self.claim, self.false_claim = newcomer.claim(code), {**newcomer.claim(code), "member_id": "mallory"}
+        page = self.taskforce.send_as_registrar("necc", "GET", "/v1/statements").get_json()
+        self.envelope = page["statements"][0]
+
+
+def _key_of_other(state: State) -> str:
+    """A key that `other` used: one for each state, since each is used by a representative once."""
+    return f"key-of-other-{state.name}"
+
+
+def _submission(world: ExchangeWorld, cell: Cell) -> Request:
+    member = world.member_of(cell)
+    envelope = dict(_ENVELOPES.get(cell.state, {}))
+    if cell.tenant is Tenant.OTHERS_GROUP:
+        envelope["group"] = "others"
+    value = member.submission([make_token()], **envelope)
+    if cell.tenant is Tenant.OTHERS_SUBMISSION:
+        value |= {"submission_id": world.others_body["submission_id"], "part": 1}
+    if cell.tenant is Tenant.OTHERS_KEY:
+        return Request("/v1/submissions", value, _key_of_other(cell.state))
+    if cell.tenant is Tenant.USED_KEY:
+        used = f"used-{member.member_id}-{cell.roles}"
+        name = cell.roles or "all"
+        member.send("POST", "/v1/submissions", member.submission([make_token()]), as_name=name, idempotency_key=used)
+        return Request("/v1/submissions", value, used)
+    return Request("/v1/submissions", value)
+
+
+def _page(path: str, name: str, others: Callable[[ExchangeWorld], Any]) -> Callable[[ExchangeWorld, Cell], Request]:
+    def make(world: ExchangeWorld, cell: Cell) -> Request:
+        # The cursor just before the other's object: a page that did not look at the owner would begin with it.
+        return Request(f"{path}?{name}={others(world)}" if cell.tenant is Tenant.OTHERS_CURSOR else path)
+
+    return make
+
+
+def _at(target: str) -> Callable[[ExchangeWorld, Cell], Request]:
+    return lambda world, cell: Request(target)
+
+
+REQUESTS: dict[str, Callable[[ExchangeWorld, Cell], Request]] = {
+    **{f"GET {path}": _at(path) for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/log/checkpoint")},
+    **{f"GET {path}": _at(path) for path in ("/v1/proposals", "/v1/statements", "/v1/status")},
+    "GET /log/tile/<path:path>": lambda world, cell: Request(f"/log/tile/0/{_tile(world.size)}"),
+    "GET /v1/hits": _page("/v1/hits", "cursor", lambda world: world.others_hit[:-1] + "0"),
+    "GET /v1/notices": _page("/v1/notices", "cursor", lambda world: world.others_notice[:-1] + "0"),
+    "GET /log/entries": _page("/log/entries", "after", lambda world: 0),
+    "POST /v1/submissions": _submission,
+    "POST /v1/statements": lambda world, cell: Request("/v1/statements", world.envelope),
+    "POST /v1/enrolments": lambda world, cell: Request(
+        "/v1/enrolments", world.false_claim if cell.tenant is Tenant.OTHERS_CODE else world.claim
+    ),
+}
+
+
+def _tile(size: int) -> str:
+    return "000" if size >= 256 else f"000.p/{size}"

@@ -1,0 +1,97 @@
+"""What each cell is to be answered with, by the declared rules alone: the tables of routes and what DESIGN and the wire
+format say of suspension, groups and epochs. No code of the services decides here.
+"""
+
+from __future__ import annotations
+
+from exchange.web.access import RULES as EXCHANGE_RULES
+from exchange.web.access import Caller as Called
+from keys.holder.access import RULES as HOLDER_RULES
+from tests.exchange.matrix.cells import ROLE_SETS, STRANGERS, Caller, Cell, Dimensions, Outcome, State, Tenant
+
+UNAUTHENTICATED = Outcome(401, "unauthenticated")
+FORBIDDEN = Outcome(403, "forbidden")
+REFUSED = Outcome(403, "refused")
+NO_METHOD = Outcome(405, "method-not-allowed")
+DONE = Outcome(200)
+
+_SUBMIT, _ENROL, _EVALUATE = "POST /v1/submissions", "POST /v1/enrolments", "POST /v1/evaluations"
+_PAGED = ("GET /v1/hits", "GET /v1/notices", "GET /log/entries")
+_BARRED = frozenset({State.STOPPED, State.SUSPENDED, State.KEY_REVOKED, State.KEY_WITHDRAWN})
+_HOLDER_BARS = {State.SUSPENDED: "member-suspended", State.KEY_REVOKED: "key-revoked"}
+_UNKNOWN = frozenset({Caller.INVENTED_KEY, Caller.FALSE_REGISTRAR, Caller.REGISTRAR})  # holders know members only
+
+EXCHANGE = Dimensions(
+    routes=sorted(EXCHANGE_RULES),
+    states=[state for state in State if state is not State.NOT_ALLOWED],
+    tenants={
+        _SUBMIT: (Tenant.OWN, Tenant.OTHERS_SUBMISSION, Tenant.OTHERS_GROUP, Tenant.OTHERS_KEY, Tenant.USED_KEY),
+        _ENROL: (Tenant.OWN, Tenant.OTHERS_CODE),
+        **dict.fromkeys(_PAGED, (Tenant.OWN, Tenant.OTHERS_CURSOR)),
+    },
+)
+HOLDER = Dimensions(
+    routes=sorted(HOLDER_RULES),
+    # What the operator stops, or revokes alone, a holder learns by the registrars' statement.
+    states=[State.ACTIVE, State.SUSPENDED, State.KEY_REVOKED, State.NOT_ALLOWED, State.EPOCH_RETIRED],
+    tenants={_EVALUATE: (Tenant.OWN, Tenant.OTHERS_KEY, Tenant.USED_KEY)},
+)
+
+
+def judge_exchange(cell: Cell) -> Outcome:
+    """The exchange's answer."""
+    rule = EXCHANGE_RULES.get(cell.route)
+    if rule is None:
+        return NO_METHOD
+    if Called.ANYONE in rule.callers:
+        return _public(cell)
+    called = Called.REGISTRAR if cell.caller is Caller.REGISTRAR else Called.MEMBER
+    if cell.caller in STRANGERS or called not in rule.callers:
+        return UNAUTHENTICATED
+    if called is Called.REGISTRAR:
+        return DONE
+    if cell.state in _BARRED or (rule.roles and not rule.roles & ROLE_SETS[cell.roles]):
+        return FORBIDDEN
+    return _submitted(cell) if cell.route == _SUBMIT else DONE
+
+
+def _public(cell: Cell) -> Outcome:
+    if cell.route != _ENROL:
+        return DONE
+    return Outcome(403, "enrolment-refused") if cell.tenant is Tenant.OTHERS_CODE else Outcome(202)
+
+
+def _submitted(cell: Cell) -> Outcome:
+    if cell.tenant is Tenant.USED_KEY and cell.state is not State.NOT_IN_GROUP:  # who is in no group has used no key
+        return Outcome(422, "idempotency-key-reused")
+    if cell.state is not State.ACTIVE or cell.tenant is Tenant.OTHERS_GROUP:
+        return REFUSED  # whichever of group, its state and epoch it is, the decision names it
+    return Outcome(409, "submission-conflict") if cell.tenant is Tenant.OTHERS_SUBMISSION else Outcome(201)
+
+
+def judge_holder(cell: Cell) -> Outcome:
+    """The key holder's answer."""
+    rule = HOLDER_RULES.get(cell.route)
+    if rule is None:
+        return NO_METHOD
+    if rule.is_public:
+        return DONE
+    if cell.caller is not Caller.REPRESENTATIVE:
+        return Outcome(403, "unknown-key") if cell.caller in _UNKNOWN else Outcome(401, "request-signature")
+    if cell.state in _HOLDER_BARS:
+        return Outcome(403, _HOLDER_BARS[cell.state])
+    if not rule.roles & ROLE_SETS[cell.roles]:
+        return Outcome(403, "role-missing")
+    return _evaluated(cell) if cell.route == _EVALUATE else _allowed(cell)
+
+
+def _evaluated(cell: Cell) -> Outcome:
+    if cell.state is State.EPOCH_RETIRED:
+        return Outcome(409, "unknown-epoch")
+    if cell.state is State.ACTIVE and cell.tenant is Tenant.USED_KEY:
+        return Outcome(422, "idempotency-conflict")
+    return _allowed(cell)
+
+
+def _allowed(cell: Cell) -> Outcome:
+    return Outcome(403, "member-not-allowed") if cell.state is State.NOT_ALLOWED else DONE

@@ -1,0 +1,78 @@
+"""The permission matrix: role, kind of member, route, tenant and state, each cell a request that is really sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exchange.web import access
+from exchange.web.app import OpenRouteError, create_app
+from exchange.web.context import Context
+from exchange.web.pages import Blueprint
+from schemas.terms import MemberKind
+from tests.exchange.matrix.cells import ROLE_SETS, Caller, Dimensions, is_in_slice
+from tests.exchange.matrix.document import PAGE, render
+from tests.exchange.matrix.exchange_world import REQUESTS, ExchangeWorld
+from tests.exchange.matrix.holder_world import HolderWorld
+from tests.exchange.matrix.oracle import EXCHANGE, HOLDER, judge_exchange, judge_holder
+from tests.exchange.matrix.run import send_cells
+from tests.simulator import Taskforce
+
+
+def test_the_exchange_answers_every_cell_as_its_rules_declare(database_url: str, tmp_path: Path) -> None:
+    world = ExchangeWorld(database_url, tmp_path)
+    try:
+        cells = filter(is_in_slice, EXCHANGE.cells())
+        tally = send_cells("exchange", world, EXCHANGE, judge_exchange, cells)
+    finally:
+        world.close()
+    assert tally.mismatches == []
+    assert tally.document()["covered"] == 1.0
+    assert set(REQUESTS) == set(access.RULES), "a route without a request of the matrix"
+
+
+def test_the_key_holder_answers_every_cell_as_its_rules_declare(tmp_path: Path) -> None:
+    world = HolderWorld(tmp_path)
+    try:
+        cells = filter(is_in_slice, HOLDER.cells())
+        tally = send_cells("holder", world, HOLDER, judge_holder, cells)
+    finally:
+        world.close()
+    assert tally.mismatches == []
+    assert tally.document()["covered"] == 1.0
+
+
+@pytest.mark.parametrize("dimensions", [EXCHANGE, HOLDER], ids=["exchange", "holder"])
+def test_the_slice_holds_every_pair_that_rules_can_speak_of(dimensions: Dimensions) -> None:
+    """A smaller matrix that left out a kind or a role somewhere would be no proof."""
+    sent = [cell for cell in dimensions.cells() if is_in_slice(cell) and cell.caller is Caller.REPRESENTATIVE]
+    pairs = {(cell.route, cell.tenant, cell.state, cell.roles) for cell in sent}
+    kinds = {(cell.route, cell.tenant, cell.state, cell.kind) for cell in sent}
+    places = sum(len(dimensions.tenants.get(route, "1")) for route in dimensions.routes) * len(dimensions.states)
+    assert (len(pairs), len(kinds)) == (places * len(ROLE_SETS), places * len(MemberKind))
+
+
+def test_a_matrix_that_finds_nothing_would_find_a_wrong_rule(tmp_path: Path) -> None:
+    """The judge is given one rule that the service does not have: every cell that it touches is told."""
+    world = HolderWorld(tmp_path)
+    try:
+        cells = [cell for cell in HOLDER.cells() if cell.route == "GET /v1/epochs" and is_in_slice(cell)]
+        tally = send_cells("holder", world, HOLDER, judge_exchange, cells)
+    finally:
+        world.close()
+    assert len(tally.mismatches) == len(cells)
+
+
+def test_a_route_without_a_rule_stops_the_start(new_taskforce: Callable[..., Taskforce]) -> None:
+    taskforce = new_taskforce()
+    blueprint = Blueprint("new", __name__)
+    blueprint.route("/v1/new")(lambda: "open")
+    context = Context(taskforce.settings, taskforce.database, taskforce.receipt_key, taskforce.clock, lambda *_: 0)
+    with pytest.raises(OpenRouteError, match="/v1/new"):
+        create_app(context, [blueprint])
+
+
+def test_the_page_that_reviewers_read_is_of_these_rules() -> None:
+    assert PAGE.read_text(encoding="utf-8") == render(), "make matrix writes docs/permissions.md anew"
