@@ -44,8 +44,12 @@ bench:  ## print the figures of docs/figures.md with their references
 fuzz:  ## REQUESTS=100000 generated requests to a real exchange and key holder; DATABASE_URL=postgresql, SEED=1
 	$(BIN)/python -m tests.fuzz --requests $(or $(REQUESTS),100000) $(if $(DATABASE_URL),--database-url $(DATABASE_URL)) $(if $(SEED),--seed $(SEED))
 
-lock:  ## make requirements/*.txt anew from pyproject.toml
+lock:  ## make requirements/*.txt anew from pyproject.toml, and docs/sbom.json from them
 	$(BIN)/python -m requirements.lock
+	$(BIN)/python -m requirements.sbom
+
+sbom:  ## make docs/sbom.json (CycloneDX) anew from requirements/run.txt
+	$(BIN)/python -m requirements.sbom
 
 torture:  ## KILLS=500 [DATABASE_URL=postgresql] [SEED=1] [FOLDER=…] [WRONG=yes]: kill a taskforce at work, and check it
 	$(BIN)/python -m tests.torture --kills $(or $(KILLS),500) --seed $(or $(SEED),1) \
