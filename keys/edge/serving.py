@@ -177,6 +177,13 @@ class PacedWorker(gthread.ThreadWorker):  # type: ignore[misc]
             conn.sock.end()
         return kept
 
+    def murder_pending(self) -> None:
+        """Close connections on which nothing came for long; when stopping, at once."""
+        if not self.alive:
+            for conn in self.pending_conns:
+                conn.timeout = 0.0
+        super().murder_pending()
+
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Answer what never came to the application; the message may quote the request and is told to nobody."""
         status = _status_of(exc)
