@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import click
+import structlog
 
 from tests.conftest import create_postgresql_database
 from tests.fuzz.running import run, tell_on_standard_error
@@ -31,6 +32,8 @@ _POOL = 100
 @click.option("--seed", "number", default=1, show_default=True, help="The same seed makes the same requests.")
 def main(requests: int, database_url: str, number: int) -> None:
     """Example: python -m tests.fuzz --requests 100000 --database-url postgresql --seed 7"""
+    # Standard output is for the summary alone.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fuzz-")))
         urls = [f"sqlite:///{folder / name}" for name in ("exchange.db", "holder.db")]
