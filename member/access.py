@@ -126,4 +126,5 @@ def _read(path: Path, passphrase: bytes, purpose: str) -> bytes:
     try:
         return read_secret(path, passphrase, purpose)
     except CustodyError as error:
-        raise PassphraseError(str(error)) from error
+        hint = f"is it this person's? it comes from the home's settings, {PASSPHRASE_VARIABLE} or the keyboard"
+        raise PassphraseError(str(error), hint) from error

@@ -34,9 +34,11 @@ from member.csv_faults import (
     duplicate_column,
     missing_columns,
     no_header,
+    no_such_file,
     not_utf8,
     nul_byte,
     other_format,
+    other_separator,
     split_account,
     unbalanced_quote,
 )
@@ -115,6 +117,8 @@ def check_file(path: str | Path) -> CheckedFile:
                 raise FileChangedError
     except UnicodeDecodeError as error:
         raise FileChangedError from error
+    except FileNotFoundError as error:
+        raise no_such_file() from error
     except OSError as error:
         raise FileRefusedError(
             f"the file cannot be read ({error.strerror or 'no reason given'})", "wanted: a readable CSV file"
@@ -176,6 +180,8 @@ def _check_bytes(file: BinaryIO, path: Path) -> tuple[str, str]:
     offset = 0
     while True:
         chunk = file.read(_CHUNK)
+        if not sixteen and b"\0" in chunk:  # before the decoder takes a picture or a program for badly encoded text
+            raise nul_byte(_position(path, offset + chunk.index(b"\0"))[0], head)
         pending = len(decoder.getstate()[0])
         try:
             text = decoder.decode(chunk, final=not chunk)
@@ -185,9 +191,7 @@ def _check_bytes(file: BinaryIO, path: Path) -> tuple[str, str]:
             return encoding, digest.hexdigest()
         digest.update(chunk)
         if "\0" in text:
-            raise nul_byte(
-                None if sixteen else _position(path, offset + chunk.index(b"\0"))[0], b"" if sixteen else head
-            )
+            raise nul_byte(None, b"")
         if len(chunk) == _CHUNK and b"\n" not in chunk and b"\r" not in chunk:
             raise FileRefusedError(
                 f"line {_position(path, offset)[0]} is over a megabyte long", "wanted: one row a line"
@@ -268,6 +272,7 @@ def _layout(delimiter: str, header: tuple[str, ...], line: int) -> Layout:
         raise (
             (split_account(header) if "value" in missing else None)
             or (missing_columns(header, missing) if any(name in COLUMNS for name in lowered) else None)
+            or other_separator(header)
             or no_header(len(header))
         )
     seen: set[str] = set()

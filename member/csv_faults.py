@@ -27,6 +27,7 @@ _SIGNATURES = (
     (b"%PDF", "a PDF document"),
     (b"\x1f\x8b", "a gzip archive"),
 )
+_OTHER_SEPARATORS = ("|", ":", "^", "~", " ")
 _SLASHED_DATE = re.compile(r"([0-9]{1,2})[/.]([0-9]{1,2})[/.]([0-9]{4})")
 _SERIAL_DATE = re.compile(r"[0-9]{5}")
 
@@ -57,6 +58,14 @@ def other_format(head: bytes) -> FileRefusedError | None:
     if head.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
         return FileRefusedError("this is UTF-32", f"wanted: CSV as UTF-8; {SAVE_AS_UTF8}")
     return None
+
+
+def no_such_file() -> FileRefusedError:
+    """A name behind which there is nothing."""
+    return FileRefusedError(
+        "there is no such file",
+        "wanted: the name of a CSV file; a name without a path counts from the folder you are in",
+    )
 
 
 def not_utf8(line: int, byte_in_line: int, byte: int) -> FileRefusedError:
@@ -97,6 +106,17 @@ def no_header(fields: int) -> FileRefusedError:
         f"the first line is no header: none of its {fields} field{'s' if fields != 1 else ''} is a known column",
         WANTED,
     )
+
+
+def other_separator(found: Sequence[str]) -> FileRefusedError | None:
+    """The refusal for a header whose columns stand apart by another sign than those taken, else None."""
+    for separator in _OTHER_SEPARATORS:
+        names = [name.strip().lower() for name in found[0].split(separator)]
+        if len(found) == 1 and all(name in names for name in REQUIRED_COLUMNS):
+            return FileRefusedError(
+                f"the columns are separated by {separator}", "wanted: a comma, a semicolon or a tab between the columns"
+            )
+    return None
 
 
 def duplicate_column(name: str) -> FileRefusedError:

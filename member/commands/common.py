@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -147,6 +148,9 @@ def _as_member_error(error: Exception) -> MemberError:
             told = _from_no_quorum(error)
         case CustodyError():
             told = MemberError(str(error), slug="custody")
+        case sqlite3.DatabaseError():
+            hint = "try again if another program works on it; else restore it from a backup (vault backup writes one)"
+            told = MemberError(f"the vault cannot be used ({type(error).__name__})", hint, slug="vault")
         case OSError():
             told = MemberError(f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}", slug="file")
         case _:

@@ -11,6 +11,7 @@ import tracemalloc
 from contextlib import closing
 from pathlib import Path
 
+import click
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from keys.keyring import Root, StatementError
 from keys.signing import SigningKey
 from member.channel import decode
+from member.commands.common import MemberGroup
 from member.enrolment import check_code_fits, read_code
 from member.errors import AnswerError, MemberError, UsedWronglyError, VaultError
 from member.exchange_client import HitsPage, LogPage, Standing, StatementsPage, SubmissionAnswer
@@ -257,6 +259,24 @@ def test_a_vault_whose_tables_were_changed_is_refused_as_a_vault(home: Home, vau
         connection.execute(statement)
     with pytest.raises((VaultError, sqlite3.DatabaseError)):
         read_vault(path, path.read_bytes())
+
+
+def test_the_program_tells_a_vault_that_sqlite_refuses_as_a_vault(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.group(cls=MemberGroup)
+    def program() -> None:
+        """A program whose one command meets a spoiled page."""
+
+    @program.command()
+    def read() -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    monkeypatch.setattr("sys.argv", ["member", "read"])
+    with pytest.raises(SystemExit) as stopped:
+        program.main()
+    assert stopped.value.code == 1
+    assert "the vault cannot be used" in capsys.readouterr().err
 
 
 # answers

@@ -216,7 +216,10 @@ def test_windows_1252_is_refused_by_line_and_byte_with_the_way_to_save_as_utf_8(
         ("value,kind\n1,phone\n", "no column indicator_type"),
         ("indicator_type,value,Value \nphone,1,2\n", "value stands twice"),
         ("indicator_type,value,desk,Desk\nphone,1,2,3\n", "desk stands twice"),
-        ("indicator_type|value\nphone|1\n", "no header"),
+        ("indicator_type|value\nphone|1\n", "separated by |"),
+        ("reason|value|x|Indicator_Type\n", "separated by |"),
+        ("reason|x\n", "no header"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff", "binary file"),
         ("sort_code,account_number,reason\n200000,00012345,x\n", "TEXT(SUBSTITUTE("),
         ("indicator_type;Sort Code;Account No;reason\nbank_account;200000;00012345;x\n", "Sort Code and Account No"),
         (b"PK\x03\x04" + b"x" * 99, "Excel workbook"),
@@ -246,9 +249,10 @@ def test_a_first_line_that_is_a_row_is_not_shown(folder: Folder) -> None:
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
-    for path in (tmp_path / "absent.csv", tmp_path):
-        with pytest.raises(FileRefusedError):
-            check_file(path)
+    with pytest.raises(FileRefusedError, match=r"no such file; wanted: .* the folder you are in"):
+        check_file(tmp_path / "absent.csv")
+    with pytest.raises(FileRefusedError):
+        check_file(tmp_path)
 
 
 def test_a_file_that_changes_after_its_check_is_refused_before_a_row_is_read(folder: Folder) -> None:
