@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,9 +55,10 @@ class HeadFile:
                 self._replace(note)
 
     def _replace(self, note: str) -> None:
-        temporary = self._path.with_name(f"{self._path.name}.{secrets.token_hex(8)}")
+        # Under the lock one name serves all: what a killed process left behind is overwritten.
+        temporary = self._path.with_name(f"{self._path.name}.new")
         try:
-            with temporary.open("xb") as file:
+            with temporary.open("wb") as file:
                 file.write(note.encode())
                 file.flush()
                 os.fsync(file.fileno())

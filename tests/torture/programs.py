@@ -60,6 +60,8 @@ class Postgresql:
             pid = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
             if belongs_to(pid, self.folder):
                 _kill_all([pid, *children_of(pid)])
+            # Where nobody waits for orphans a dead one still answers to its number, and PostgreSQL believes it.
+            (self.folder / "data" / "postmaster.pid").unlink()
 
     def kill(self) -> None:
         """Kill the server with all its processes, and start it again: it recovers."""

@@ -133,8 +133,6 @@ class Torture:
         for blow in victims.make_schedule(plan.seed, plan.kills, plan.victims, plan.longest_pause)[self._kills :]:
             self._wait_for_work()
             self._strike(blow)
-            self._kills += 1
-            self._by_victim[blow.kind] += 1
             self._save_state(started_at)
             if self._kills % plan.audit_every == 0:
                 for driver in self._drivers:
@@ -163,14 +161,18 @@ class Torture:
         if hanging is not None and victims.hang_group(hanging, folder):
             self._records.count(hangs=1)
         time.sleep(blow.delay)
-        deadline = time.monotonic() + _VICTIM_SECONDS
-        while not self._kill(blow):
-            if time.monotonic() > deadline:
-                self._records.fault(UNEXPECTED, f"no {blow.kind} came back to be killed")
-                break
-            time.sleep(0.05)
+        killed = self._kill(blow)
         if hanging is not None:
             victims.wake_group(hanging, folder)
+        deadline = time.monotonic() + _VICTIM_SECONDS
+        while not killed:
+            if time.monotonic() > deadline:
+                self._records.fault(UNEXPECTED, f"no {blow.kind} came back to be killed")
+                return
+            time.sleep(0.05)
+            killed = self._kill(blow)
+        self._kills += 1
+        self._by_victim[blow.kind] += 1
 
     def _leaders(self, kind: str) -> list[int]:
         """The process ids of the programs of a kind, dead ones perhaps among them."""

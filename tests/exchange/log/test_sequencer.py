@@ -382,3 +382,13 @@ def test_writers_during_ticks_have_every_entry_sequenced_exactly_once(laboratory
         numbers = [entry["number"] for entry in laboratory.entries(member)["entries"]]
         assert numbers == list(range(1, len(numbers) + 1))
     assert_whole(laboratory)
+
+
+def test_what_a_killed_sequencer_left_beside_the_head_file_is_taken_away_by_the_next_tick(
+    laboratory: Laboratory, tmp_path: Path
+) -> None:
+    (tmp_path / "head.new").write_text("half a note")
+    laboratory.record({"a": {}})
+    laboratory.tick()
+    assert {path.name for path in tmp_path.iterdir() if path.name.startswith("head")} == {"head", "head.lock"}
+    assert published(laboratory).size == 16
