@@ -2,8 +2,9 @@
 
 Rules, in order:
 1. Every attempt is signed anew (a nonce is good once), with the same Idempotency-Key: trying again never acts twice.
-2. What may pass is tried again with growing pauses: no connection, and 503. A 429 that names a short time is given it,
-   beside our patience: a limit of requests a minute says nothing against the server, and a long upload goes on.
+2. What may pass is tried again with growing pauses, and the user told so: no connection, and 503. A 429 that names a
+   short time is given it, beside our patience: a limit of requests a minute says nothing against the server, and a long
+   upload goes on.
 3. Redirects are not followed: the signature names the target. An answer longer than 64 MiB is not read to its end.
 4. Where answers are signed, every answer is given to `believe` before anything of it is used, a refusal too.
 5. A problem document (RFC 9457) becomes a RefusedError with its own type and detail; nothing else of it is shown.
@@ -30,6 +31,8 @@ from member.wire import PROBLEM_PREFIX
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _TOO_MANY, _UNAVAILABLE = 429, 503
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+_SILENT = 1.0
+"""Seconds of trying again before the user is told."""
 _LONGEST_WAIT = 60.0
 """Of a 429 for requests a minute: the next minute is never further away."""
 _WAITS = 5
@@ -141,6 +144,8 @@ class Channel:
             spent = max(slept, (self._around.clock() - started_at).total_seconds() - waited)
             if not outcome.may_pass or spent + wait > self._around.patience:
                 raise outcome.error
+            if slept < _SILENT <= slept + wait:
+                self._around.tell(f"{outcome.error.detail}; trying again for {self._around.patience:.0f} seconds")
             self._around.sleep(wait)
             slept, pause = slept + wait, min(pause * 2, _LONGEST_PAUSE)
 
@@ -151,7 +156,8 @@ class Channel:
                 answered = self._read(response)
         except httpx.RequestError as error:
             detail = f"{self.base_url} cannot be reached ({type(error).__name__})"
-            return _Failure(UnreachableError(detail, "check the address and the network, then try again"))
+            hint = "is it running? check the address and the network, then try again"
+            return _Failure(UnreachableError(detail, hint))
         answer = Answer(response.status_code, response.headers, answered, SignedRequest(method, url, signed))
         self._believe(answer)
         return answer if response.is_success else self._failure(response, answered)

@@ -173,3 +173,16 @@ def test_enrolling_is_not_signed_but_has_an_idempotency_key() -> None:
 def test_a_key_does_not_show_itself() -> None:
     shown: Callable[[object], str] = repr
     assert KEY.to_seed().hex() not in shown(Identity("a/analyst", KEY))
+
+
+def test_the_user_is_told_once_that_a_server_cannot_be_reached_and_is_tried_again() -> None:
+    server = Server(httpx.ConnectError("refused"))
+    with pytest.raises(UnreachableError):
+        server.channel().get("/v1/status")
+    assert server.told == [f"{URL} cannot be reached (ConnectError); trying again for 10 seconds"]
+
+
+def test_the_user_is_not_told_of_a_server_that_answers_after_a_moment() -> None:
+    server = Server(httpx.ConnectError("refused"), httpx.Response(200, json={}))
+    server.channel().get("/v1/status")
+    assert server.told == []
