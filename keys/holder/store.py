@@ -179,13 +179,10 @@ def count_evaluations(connection: Connection, member_id: str, since: datetime) -
 
 
 def count_totals(connection: Connection) -> dict[str, int]:
-    """Counts without names: members allowed, statements, evaluations charged in all."""
-    standing = connection.execute(select(func.coalesce(func.sum(windows.c.used), 0))).scalar_one()
-    granted = connection.execute(select(func.coalesce(func.sum(grants.c.used), 0))).scalar_one()
+    """Counts without names: members allowed, statements."""
     return {
         "members": connection.execute(select(func.count()).select_from(members)).scalar_one(),
         "statements": latest_position(connection),
-        "evaluations": int(standing) + int(granted),
     }
 
 

@@ -269,14 +269,14 @@ def tell_readiness() -> Any:
     holder.doc(responses={"200": {"description": "Counts", "content": {"text/plain": {"schema": {"type": "string"}}}}}),
 )
 def tell_metrics() -> Response:
-    """Counts in the Prometheus text format, without any name."""
+    """Counts in the Prometheus text format. Anyone may ask, so nothing here moves with what members ask for: the
+    evaluations are in `keyholder status`.
+    """
     service = _service()
     with service.database.reading() as connection:
         totals = store.count_totals(connection)
     served = sum(service.is_serving(epoch) for epoch in service.keyring().epochs())
     lines = [
-        "# TYPE keyholder_evaluations_total counter",
-        f"keyholder_evaluations_total {totals['evaluations']}",
         "# TYPE keyholder_members gauge",
         f"keyholder_members {totals['members']}",
         "# TYPE keyholder_statements_total counter",
