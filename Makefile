@@ -3,8 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?=
 DATABASE_URL ?=
+MINUTES ?= 30
+ROWS ?= 1000000
 
-.PHONY: help develop format lint types contracts test check demo acceptance matrix bench fuzz lock torture
+.PHONY: help develop format lint types contracts test check demo acceptance matrix soak million bench fuzz lock torture
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +39,12 @@ acceptance:  ## DATA=folder with members/ and truth/: six banks submit, every hi
 
 matrix:  ## send every cell of the permission matrix, print its figures, write docs/permissions.md anew
 	$(BIN)/python -m tests.exchange.matrix
+
+soak:  ## mixed traffic on a sandbox for MINUTES=30; memory must stay flat, no 5xx; DATABASE_URL=… or =postgresql
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(DATABASE_URL),--database-url $(DATABASE_URL))
+
+million:  ## ROWS=1000000 of one member end to end, killed and resumed; every process under 1 GiB; DATABASE_URL=… or =postgresql
+	$(BIN)/python -m tests.million --rows $(ROWS) $(if $(DATABASE_URL),--database-url $(DATABASE_URL))
 
 bench:  ## print the figures of docs/figures.md with their references
 	$(BIN)/python -m bench

@@ -1,0 +1,150 @@
+"""A test's taskforce behind a real server: gunicorn with several worker processes on loopback, and its log's ticks.
+
+    python -m tests.load.served FILE
+
+runs the server as FILE (JSON) says; `serve` writes such a file, starts that, and waits until it answers.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from alerts.notices import count_notices
+from alerts.pages import blueprint as notices_blueprint
+from exchange.log.head_file import HeadFile
+from exchange.log.sequencer import Sequencer
+from exchange.serve import Server
+from exchange.settings import Settings
+from exchange.store.leases import acquire_lease, release_lease
+from exchange.store.session import create_database
+from exchange.web.app import create_app
+from exchange.web.context import Context
+from keys.signing import SigningKey
+from keys.statements import Root
+from member.channel import Channel, Identity, Surroundings
+from member.exchange_client import ExchangeClient
+from tests.load.connected import Connected, utc_now
+from tests.simulator import Taskforce
+from tlog.notes import NoteSigner
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKERS, THREADS = 2, 8
+_START_SECONDS = 60.0
+_REQUESTS_PER_MINUTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server, and what it serves."""
+
+    taskforce: Taskforce
+    url: str
+    signer: NoteSigner
+    head_file: HeadFile
+
+    def connected(self, member_id: str) -> Connected:
+        """A member's analyst, one request at a time."""
+        return Connected(self._identity(member_id), self.url, self.url)
+
+    def client(self, member_id: str) -> ExchangeClient:
+        """A member's analyst, as the member program talks."""
+        around = Surroundings(utc_now, time.sleep, lambda url: None)
+        return ExchangeClient(Channel(self.url, self._identity(member_id), around))
+
+    def _identity(self, member_id: str) -> Identity:
+        return Identity(f"{member_id}/analyst", self.taskforce.members[member_id].keys["analyst"])
+
+    def tick(self) -> None:
+        """Sequence what waits for the log."""
+        with self.taskforce.database.transaction() as session:
+            lease = acquire_lease(session, "sequencer", "test", utc_now(), timedelta(seconds=60))
+        assert lease is not None
+        Sequencer(self.taskforce.database, self.signer, self.head_file).tick(utc_now(), lease)
+        with self.taskforce.database.transaction() as session:
+            release_lease(session, lease)
+
+
+@contextmanager
+def serve(taskforce: Taskforce, folder: Path) -> Iterator[Served]:
+    """Serve a taskforce whose clock is the real one until the block ends."""
+    port = _free_port()
+    url, origin = f"http://127.0.0.1:{port}", "exchange.test/log"
+    signer = NoteSigner(origin, bytes(range(32)))
+    settings = taskforce.settings
+    told = {
+        "database_url": settings.database_url,
+        "registrars": settings.root.to_wire(),
+        "receipt_key": base64.b64encode(taskforce.receipt_key.to_seed()).decode(),
+        "log_vkey": str(signer.verifier_key),
+        "port": port,
+    }
+    file = folder / "served.json"
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(told))
+    head_file = HeadFile(folder / "signed-head", signer)
+    head_file.create()
+    with (folder / "served.log").open("wb") as output:
+        command = [sys.executable, "-m", "tests.load.served", str(file)]
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    try:
+        _wait_until_ready(f"{url}/readyz", process, folder / "served.log")
+        yield Served(taskforce, url, signer, head_file)
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(url, timeout=5.0, trust_env=False).status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise AssertionError(f"the server did not start: {log.read_text(errors='replace')}")
+
+
+def main(file: Path) -> None:
+    """Serve as the file says, until SIGTERM."""
+    told: dict[str, Any] = json.loads(file.read_text())
+    settings = Settings(
+        home=file.parent,
+        exchange_id="test",
+        url=f"http://127.0.0.1:{told['port']}",
+        log_origin="exchange.test/log",
+        log_vkey=told["log_vkey"],
+        root=Root.parse(told["registrars"]),
+        database_url=told["database_url"],
+        requests_per_minute=_REQUESTS_PER_MINUTE,
+    )
+    receipt_key = SigningKey.from_seed(base64.b64decode(told["receipt_key"]))
+
+    def make_application() -> Any:
+        context = Context(settings, create_database(settings.database_url), receipt_key, utc_now, count_notices)
+        return create_app(context, [notices_blueprint])
+
+    Server(make_application, host="127.0.0.1", port=told["port"], workers=WORKERS, threads=THREADS).run()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
