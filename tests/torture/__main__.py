@@ -36,13 +36,16 @@ def main() -> int:
         longest_pause=given.longest_pause,
     )
     if given.folder is not None:
-        return _run(given.folder.resolve(), plan)
+        return _run(given.folder.resolve(), plan, kept=True)
     with tempfile.TemporaryDirectory(prefix="torture-") as folder:
-        return _run(Path(folder).resolve(), plan)
+        return _run(Path(folder).resolve(), plan, kept=False)
 
 
-def _run(folder: Path, plan: Plan) -> int:
-    torture = Torture(folder, plan, lambda text: print(text, file=sys.stderr, flush=True))  # noqa: T201
+def _run(folder: Path, plan: Plan, *, kept: bool) -> int:
+    def report(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+    torture = Torture(folder, plan, report, kept=kept)
     print(json.dumps(torture.run()))  # noqa: T201
     return int(torture.has_faults())
 

@@ -53,7 +53,7 @@ class Records:
         self._lock = threading.Lock()
         self._shown: dict[str, Shown] = {}
         self._faults: dict[str, list[str]] = {name: [] for name in FAULTS}
-        self.figures: Counter[str] = Counter()
+        self._figures: Counter[str] = Counter()
 
     def show(self, member: str, tapped: Iterable[Mapping[str, Any]]) -> None:
         """A member was shown some answers."""
@@ -79,7 +79,12 @@ class Records:
     def count(self, **figures: int) -> None:
         """Add to the figures."""
         with self._lock:
-            self.figures.update(figures)
+            self._figures.update(figures)
+
+    def figures(self) -> dict[str, int]:
+        """The figures as they stand."""
+        with self._lock:
+            return dict(sorted(self._figures.items()))
 
     def faults(self) -> dict[str, int]:
         """How many faults of each kind."""

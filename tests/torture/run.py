@@ -51,19 +51,20 @@ class OtherPlanError(Exception):
 
 
 class Torture:
-    """A run in a folder. `report` is told how it goes."""
+    """A run in a folder, which is `kept` to go on from, or not. `report` is told how it goes."""
 
-    def __init__(self, folder: Path, plan: Plan, report: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, plan: Plan, report: Callable[[str], None], *, kept: bool) -> None:
         self._folder = folder
+        self._kept = kept
         self._plan = plan
         self._report = report
         self._state_file = folder / "state.json"
         self._by_victim: Counter[str] = Counter()
         self._kills = 0
         self._seconds = 0.0
-        self._load_state()
         self._records = Records()
         self._truth = Truth()
+        self._load_state()
 
     def _load_state(self) -> None:
         if not self._state_file.exists():
@@ -73,11 +74,13 @@ class Torture:
             raise OtherPlanError(f"{self._folder} holds a run with another seed or database")
         self._by_victim = Counter(state["by_victim"])
         self._kills, self._seconds = state["kills"], state["seconds"]
+        self._records.count(**state["figures"])
 
     def _save_state(self, started_at: float) -> None:
         draft = self._state_file.with_suffix(".draft")
         state: dict[str, Any] = {"seed": self._plan.seed, "postgresql": self._plan.postgresql, "kills": self._kills}
-        state |= {"by_victim": self._by_victim, "seconds": self._seconds + time.monotonic() - started_at}
+        state |= {"by_victim": self._by_victim, "figures": self._records.figures()}
+        state |= {"seconds": self._seconds + time.monotonic() - started_at}
         draft.write_text(json.dumps(state))
         draft.replace(self._state_file)
 
@@ -96,7 +99,7 @@ class Torture:
         finally:
             if self._postgresql:
                 self._postgresql.stop()
-                if self._kills >= self._plan.kills:
+                if not self._kept or self._kills >= self._plan.kills:
                     shutil.rmtree(self._postgresql.folder, ignore_errors=True)
 
     def _work(self, url: str) -> dict[str, Any]:
@@ -212,9 +215,10 @@ class Torture:
             driver.verify_log()
 
     def _tell(self) -> None:
-        figures = self._records.figures
+        figures = self._records.figures()
         self._report(
-            f"{self._kills} kills; {figures['submissions']} files, {figures['resumed']} of them cut short and resumed; "
+            f"{self._kills} kills; {figures.get('submissions', 0)} files, "
+            f"{figures.get('resumed', 0)} of them cut short and resumed; "
             f"{self._records.faults()}"
         )
 
@@ -225,7 +229,7 @@ class Torture:
             "kills": self._kills,
             "by_victim": dict(sorted(self._by_victim.items())),
             **self._records.faults(),
-            **dict(sorted(self._records.figures.items())),
+            **self._records.figures(),
             **audit.figures(),
             "database": "postgresql" if self._plan.postgresql else "sqlite",
             "seed": self._plan.seed,
