@@ -43,6 +43,8 @@ _log = logging.getLogger(__name__)
 _HANGING_SECONDS = 5.0
 """A holder that is silent for so long is not asked again at once: another quorum answers sooner."""
 
+_LONGEST_REST_DOUBLINGS = 4
+
 _ANSWER = "answer"
 _CHECK = "check"
 
@@ -152,7 +154,8 @@ class Tokeniser:
 
     `evaluators` go by holder's index; `secret` (at least 16 bytes) is the member's, for idempotency keys. Batches of
     up to `proved_up_to` rows are proved row by row: up to 256, bins would cost more and spend twice the budget. A
-    holder that was down or refused rests for `rest_seconds` unless there is no quorum without it. A lost call is
+    holder that was down or refused rests for `rest_seconds`, twice as long each further time, unless there is no quorum
+    without it: one that hangs costs a long upload a few time-outs, not one a minute. A lost call is
     repeated after each of `pauses` (seconds), a lost check after each of `check_pauses`.
 
     Raises InvalidCommitmentsError if the epoch's commitments do not make up its key.
@@ -192,6 +195,7 @@ class Tokeniser:
         self._excluded: dict[int, str] = {}
         self._left: dict[int, int] = {}
         self._resting: dict[int, float] = {}
+        self._absences: dict[int, int] = {}
         self._asked = dict.fromkeys(self._holders, 0)
         self.faults: list[HolderFault] = []
 
@@ -325,6 +329,7 @@ class Tokeniser:
         for index, call in calls.items():
             try:
                 evaluations[index] = call.result()
+                self._absences.pop(index, None)
             except HolderUnavailableError as error:
                 absent[index] = f"unavailable: {error}"
             except HolderRefusedError as error:
@@ -414,7 +419,8 @@ class Tokeniser:
     def _rest(self, absent: Mapping[int, str]) -> None:
         with self._lock:
             for index, reason in absent.items():
-                self._resting[index] = self._clock() + self._rest_seconds
+                times = self._absences[index] = self._absences.get(index, 0) + 1
+                self._resting[index] = self._clock() + self._rest_seconds * 2 ** min(times - 1, _LONGEST_REST_DOUBLINGS)
                 holder_id = self._holders[index].holder_id
                 _log.info("key holder gave no answer", extra={"holder_id": holder_id, "reason": reason})
 

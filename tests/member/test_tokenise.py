@@ -338,6 +338,30 @@ def test_a_holder_that_was_down_rests_and_is_asked_again_later() -> None:
     assert len(down.calls) > tries
 
 
+def test_a_holder_that_stays_down_rests_longer_each_time_until_it_has_answered() -> None:
+    moment, asked_at = Moment(), list[float]()
+    down = RefusingHolder(SHARE_1)
+    tokeniser = build(down, HonestHolder(SHARE_2), HonestHolder(SHARE_3), moment=moment)
+    for _ in range(800):
+        before = len(down.calls)
+        tokeniser.tokenise(SMALL[:1])
+        if len(down.calls) > before:
+            asked_at.append(moment.now - 1000.0)
+        moment.now += 1.0
+    assert asked_at == [0.0, 60.0, 180.0, 420.0]
+    down.refuses = lambda call: False
+    moment.now += 960.0
+    tokeniser.tokenise(SMALL[:1])
+    down.refuses = lambda call: True
+    for _ in range(3):
+        tokeniser.tokenise(SMALL[:1])
+    answered = len(down.calls)
+    moment.now += 61.0
+    tokeniser.tokenise(SMALL[:1])
+    tokeniser.tokenise(SMALL[:1])
+    assert len(down.calls) > answered
+
+
 def test_a_resting_holder_is_asked_when_there_is_no_quorum_without_it() -> None:
     back = RefusingHolder(SHARE_1)
     third = RefusingHolder(SHARE_3, refuses=lambda call: False)
