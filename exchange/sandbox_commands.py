@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -46,27 +45,22 @@ def sandbox(context: click.Context, /, folder: Path, **options: Any) -> None:
     if options["threshold"] > options["holders"]:
         raise click.UsageError("--threshold cannot be more than --holders")
     given = [name for name in options if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT]
-    _stop_on_signals()
     running = Sandbox(folder, lambda text: click.echo(text, err=True))
+    supervisor = running.supervisor
+    supervisor.heed_signals(raising=True)
     try:
-        click.echo(json.dumps(running.start(Plan(**options), chosen=given)))
-        running.supervisor.watch()
+        description = running.start(Plan(**options), chosen=given)
+        supervisor.heed_signals(raising=False)
+        click.echo(json.dumps(description))
+        supervisor.watch()
     except (SandboxError, ProgramNotReadyError) as error:
         raise CommandError("sandbox", str(error)) from error
     except KeyboardInterrupt:
-        click.echo("stopping", err=True)
+        pass
     finally:
+        supervisor.heed_signals(raising=False)
+        click.echo("stopping", err=True)
         running.stop()
-
-
-def _stop_on_signals() -> None:
-    """Let SIGTERM end the set-up or the watch as Ctrl-C does; the children are stopped on the way out."""
-
-    def interrupt(number: int, frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
 
 
 @click.command(epilog="Example: exchange demo --json")

@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -57,7 +56,7 @@ class Supervisor:
         self._changed = changed
         self._programs: dict[str, Program] = {}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
-        self._stopping = threading.Event()
+        self._stopping = False
 
     @property
     def pids(self) -> dict[str, int]:
@@ -96,9 +95,25 @@ class Supervisor:
         if program.ready_url is not None:
             raise ProgramNotReadyError(f"{program.name} was not ready after {seconds:.0f} s; see {program.log}")
 
+    def heed_signals(self, *, raising: bool) -> None:
+        """Let SIGTERM and SIGINT end `watch`, at once or once it begins; `raising` ends what comes before it too.
+
+        `watch` itself wants no exception: one that is raised in what runs at a fork is thrown away, and locks of the
+        logging module stay taken.
+        """
+
+        def interrupt(_number: int, _frame: object) -> None:
+            self._stopping = True  # no Event: its lock may be held by what the signal interrupts
+            if raising:
+                raise KeyboardInterrupt
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, interrupt)
+
     def watch(self) -> None:
-        """Start again whatever dies, until `stop` is called (from a signal handler or another thread)."""
-        while not self._stopping.wait(_WATCH_SECONDS):
+        """Start again whatever dies, until a signal that is heeded, or `stop`."""
+        while not self._stopping:
+            time.sleep(_WATCH_SECONDS)
             dead = [name for name, child in self._children.items() if child.poll() is not None]
             for name in dead:
                 _kill_group(self._children[name], signal.SIGKILL)
@@ -106,13 +121,9 @@ class Supervisor:
             if dead:
                 self._changed()
 
-    def interrupt(self) -> None:
-        """Let `watch` return."""
-        self._stopping.set()
-
     def stop(self) -> None:
         """Stop every program: politely first, then by force. Safe to call twice."""
-        self._stopping.set()
+        self._stopping = True
         for child in self._children.values():
             if child.poll() is None:
                 child.terminate()

@@ -138,6 +138,8 @@ class SandboxPrograms:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
             time.sleep(0.2)
+        if belongs_to(pid, self.folder):
+            raise NotStartedError(f"the sandbox of an earlier run ({pid}) does not end")
 
     def _wait_until_ready(self) -> dict[str, Any]:
         deadline = time.monotonic() + _READY_SECONDS
