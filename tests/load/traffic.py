@@ -23,7 +23,7 @@ from tests.sandbox_process import RunningSandbox
 
 PAUSE_SECONDS = 0.15
 UPLOAD_EVERY_SECONDS = 20.0
-BURST = 300
+BURST = 900
 _OCTETS = "application/octet-stream"
 _COMMON_TOKENS = 2_000
 _FILE_ROWS = 300
