@@ -122,6 +122,7 @@ class Torture:
             self._strike_all(audit, started_at)
             if not self._records.has_faults():
                 self._settle(audit)
+                self._save_state(started_at)
             return self._result(audit, time.monotonic() - started_at)
         finally:
             for driver in self._drivers:
