@@ -173,8 +173,8 @@ def _prepare_sqlite(engine: Engine) -> None:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            # 32 MiB of each thread's connection: what was written lately fits, mmap serves the rest (bench.matching).
-            "cache_size=-32768",
+            # 8 MiB of each thread's connection, so that a process of many threads stays small; mmap serves the rest.
+            "cache_size=-8192",
             "mmap_size=1073741824",
             "temp_store=MEMORY",
             "wal_autocheckpoint=4000",
