@@ -20,6 +20,14 @@ hypothesis.settings.register_profile("explore", max_examples=1_000, deadline=Non
 hypothesis.settings.load_profile("repeatable")
 
 
+_LONG = frozenset({"end_to_end", "torture", "load", "fuzz", "test_matrix.py"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take minutes come first, so that none is left to one process in the end."""
+    items.sort(key=lambda item: _LONG.isdisjoint(item.path.parts))
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgresqlServer]:
     """One PostgreSQL server for each test process, started by the first test that wants it."""

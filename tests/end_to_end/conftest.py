@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import random
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from exchange.demo import Story, generate_story
+from tests.postgresql import postgresql_server
 from tests.sandbox_process import RunningSandbox, sandbox_process
 
 BANKS = ("a", "b", "c")
@@ -39,16 +41,17 @@ def write_upload(path: Path, rows: list[tuple[str, str, str]]) -> Path:
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def taskforce(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
-    """The taskforce on each kind of database."""
+    """The taskforce on each kind of database; on a PostgreSQL server of its own, whose files are searched."""
     folder = tmp_path_factory.mktemp("taskforce")
     options: tuple[str, ...] = ()
     url = f"sqlite:///{folder / 'sandbox' / 'exchange' / 'exchange.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgresql").url()
-        options = ("--database-url", url)
     story = generate_story(random.Random(20261122), private=150)
     files = {bank: write_upload(folder / f"{bank}.csv", story.rows[bank]) for bank in BANKS}
-    with sandbox_process(folder / "sandbox", "--banks", ",".join(BANKS), *options) as sandbox:
+    with ExitStack() as stack:
+        if request.param == "postgresql":
+            url = stack.enter_context(postgresql_server()).url()
+            options = ("--database-url", url)
+        sandbox = stack.enter_context(sandbox_process(folder / "sandbox", "--banks", ",".join(BANKS), *options))
         for bank in BANKS:
             done = sandbox.member(bank, "submit", str(files[bank]))
             assert done.status == 0, (done.document, done.said)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 
@@ -119,9 +120,13 @@ def test_no_identifier_lies_at_the_exchange_or_a_holder(taskforce: Taskforce) ->
         data = Path(taskforce.database_url.partition("host=")[2])
         files += [path for path in data.rglob("*") if path.is_file()]
     assert len(files) > 10
+    searched = 0
     for path in files:
-        content = path.read_bytes()
-        assert not [needle for needle in needles if needle in content], path
+        with suppress(FileNotFoundError):  # a draft that was renamed, a segment that was recycled meanwhile
+            content = path.read_bytes()
+            assert not [needle for needle in needles if needle in content], path
+            searched += 1
+    assert searched > 0.9 * len(files)
     assert any(needle in taskforce.files["a"].read_bytes() for needle in needles)
 
 
