@@ -101,6 +101,8 @@ class Judge:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    """What a path template of the document matches; a variable takes strokes too, as the route does."""
+    """What a path template of the document matches. A variable takes strokes too, but no stroke first and no line break
+    after that, as the route does.
+    """
     parts = re.split(r"\{[a-z_]+\}", path)
-    return re.compile(".+".join(map(re.escape, parts)), re.DOTALL)
+    return re.compile("[^/].*".join(map(re.escape, parts)))
