@@ -87,13 +87,13 @@ class Server(BaseApplication):  # type: ignore[misc] # the library has no types
 
 
 def _keep_small() -> None:
-    """Let all threads allocate from two arenas, and large bodies from the system. By itself glibc gives each thread an
+    """Let all threads allocate from one arena, and large bodies from the system. By itself glibc gives each thread an
     arena of its own, takes larger and larger bodies from them and returns little, so that a process of many threads
     grows for hours; elsewhere there is nothing to set.
     """
     with suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
-        for name, value in ((_M_ARENA_MAX, 2), (_M_MMAP_THRESHOLD, _LARGE_BYTES), (_M_TRIM_THRESHOLD, _LARGE_BYTES)):
+        for name, value in ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, _LARGE_BYTES), (_M_TRIM_THRESHOLD, _LARGE_BYTES)):
             library.mallopt(name, value)
 
 
