@@ -13,8 +13,8 @@ from pathlib import Path
 
 from flask import Flask
 
-from alerts.notices import count_notices
-from alerts.pages import blueprint as notices_blueprint
+from alerts.pages.notices import blueprint as notices_blueprint
+from alerts.store.notices import count_notices
 from exchange.settings import Settings, SettingsError, load_receipt_key, load_settings
 from exchange.start_checks import check_start
 from exchange.store.session import LONGEST_STATEMENT_SECONDS, create_database

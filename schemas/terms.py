@@ -187,6 +187,28 @@ class HitStage(StrEnum):
     DISSEMINATION = "dissemination"
 
 
+class AlertColour(StrEnum):
+    """How pressing an alert is: red for a specific or immediate threat, amber for what complements existing knowledge,
+    green for background.
+    """
+
+    RED = "red"
+    AMBER = "amber"
+    GREEN = "green"
+
+
+class AlertState(StrEnum):
+    """The life of an alert. Readers see it from `published` on; what was published is never unsaid, but marked."""
+
+    DRAFT = "draft"
+    REVIEWED = "reviewed"
+    SCHEDULED = "scheduled"
+    PUBLISHED = "published"
+    SUPERSEDED = "superseded"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+
 class InstitutionBand(StrEnum):
     """How many other institutions hold an indicator: never a number."""
 

@@ -19,8 +19,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from werkzeug.test import TestResponse
 
-from alerts.notices import count_notices
-from alerts.pages import blueprint as notices_blueprint
+from alerts.pages.notices import blueprint as notices_blueprint
+from alerts.store.notices import count_notices
 from exchange.services.accept_statement import accept_statement
 from exchange.services.issue_enrolment import Invitation, issue_enrolment
 from exchange.services.propose_statement import propose_statement

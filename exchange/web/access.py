@@ -16,6 +16,7 @@ class Caller(Enum):
     ANYONE = "anyone"
     MEMBER = "member"
     REGISTRAR = "registrar"
+    FEED_READER = "feed_reader"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ ANYONE = Rule(frozenset({Caller.ANYONE}))
 ANY_REPRESENTATIVE = Rule(_MEMBER)
 REGISTRAR = Rule(frozenset({Caller.REGISTRAR}))
 REPRESENTATIVE_OR_REGISTRAR = Rule(frozenset({Caller.MEMBER, Caller.REGISTRAR}))
+# Shows a feed token instead of a signature; a token speaks for the member, not for a person.
+FEED_READERS = Rule(frozenset({Caller.FEED_READER}))
 SUBMITTERS = Rule(_MEMBER, frozenset({Role.SUBMITTER}))
 HIT_READERS = Rule(_MEMBER, frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER, Role.REVIEWER}))
 
@@ -58,5 +61,5 @@ RULES: dict[str, Rule] = {
 }
 
 
-SIGNED = frozenset(route for route, rule in RULES.items() if Caller.ANYONE not in rule.callers)
+SIGNED = frozenset(route for route, rule in RULES.items() if not rule.callers & {Caller.ANYONE, Caller.FEED_READER})
 """The routes whose requests are signed."""

@@ -9,6 +9,7 @@ Rules, in order:
    committed before the request is served, so that they hold across all workers; a repetition is not counted, since
    anyone could send it.
 5. The representative has a role that the route wants.
+A feed reader shows a feed token instead of a signature (exchange.web.feed_reading); it reads feeds and nothing else.
 """
 
 from __future__ import annotations
@@ -28,12 +29,14 @@ from exchange.store.nonces import use_nonce
 from exchange.store.request_counts import count_request
 from exchange.web.access import LIMITED, RULES, Caller, Rule
 from exchange.web.context import Context, current_context
+from exchange.web.feed_reading import MinuteCounts, find_feed_reader
 from exchange.web.problems import AccessRefusedError
 from keys.request_limits import RequestLimit, minute_of
 from keys.signing import WINDOW, RequestSignatureError, VerifiedRequest, verify_request
 
 _REGISTRAR = "registrar/"
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{8,128}", re.ASCII)
+_FEED_COUNTS = MinuteCounts()
 _NONCE_KEPT = 2 * WINDOW + timedelta(seconds=1)
 
 
@@ -49,6 +52,9 @@ def authenticate() -> None:
     if Caller.ANYONE in rule.callers:
         if route in LIMITED:
             _count_source(context, route)
+        return
+    if Caller.FEED_READER in rule.callers:
+        g.feed_member_id = find_feed_reader(context, _FEED_COUNTS)
         return
     known: dict[str, KnownRepresentative] = {}
     verified = _verify(context, rule, known)
@@ -77,6 +83,11 @@ def current_actor() -> Actor:
 def current_member_id() -> str:
     """The member whose representative made the present request."""
     return current_actor().member_id
+
+
+def current_feed_member_id() -> str:
+    """The member whose feed token the present request shows."""
+    return cast(str, g.feed_member_id)
 
 
 def idempotency_key() -> str:

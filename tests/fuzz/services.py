@@ -20,8 +20,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from alerts.notices import count_notices
-from alerts.pages import blueprint as notices_blueprint
+from alerts.pages.notices import blueprint as notices_blueprint
+from alerts.store.notices import count_notices
 from exchange.settings import Settings
 from exchange.store.session import create_database
 from exchange.web.app import create_app

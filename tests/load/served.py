@@ -22,8 +22,8 @@ from typing import Any
 
 import httpx
 
-from alerts.notices import count_notices
-from alerts.pages import blueprint as notices_blueprint
+from alerts.pages.notices import blueprint as notices_blueprint
+from alerts.store.notices import count_notices
 from exchange.log.head_file import HeadFile
 from exchange.log.sequencer import Sequencer
 from exchange.serve import Server

@@ -1,0 +1,43 @@
+"""Who may read what, now: present membership decides, never what was allowed when an alert was published."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from alerts.domain.alert import Audience
+from alerts.store.alerts import list_audiences
+from exchange.domain.authority import Authority
+from exchange.store.membership import find_member, list_members, load_authority
+
+
+def is_addressed(audience: Audience, member_id: str, kind: str, authority: Authority) -> bool:
+    """Whether an active member of that kind belongs to the audience: it is in one of the open groups, and of one of
+    the kinds.
+    """
+    inside = any(authority.is_in(group_id, member_id) for group_id in audience.groups)
+    return inside and (not audience.kinds or kind in audience.kinds)
+
+
+def readable_audiences(session: Session, member_id: str, now: datetime) -> frozenset[str]:
+    """The ids of the audiences that the member belongs to now; none for an unknown member."""
+    member = find_member(session, member_id)
+    if member is None:
+        return frozenset()
+    authority = load_authority(session, now)
+    return frozenset(
+        stored.audience_id
+        for stored in list_audiences(session)
+        if is_addressed(stored.audience, member_id, member.kind, authority)
+    )
+
+
+def members_addressed(session: Session, audience: Audience, now: datetime) -> list[str]:
+    """The members that belong to the audience now, sorted."""
+    authority = load_authority(session, now)
+    return [
+        member.member_id
+        for member in list_members(session)
+        if is_addressed(audience, member.member_id, member.kind, authority)
+    ]

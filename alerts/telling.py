@@ -1,0 +1,71 @@
+"""Recording that versions of alerts are disclosed to a member through a channel: once, however often it is fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from alerts.store.alerts import AlertTold, StoredAlert
+from exchange.log.entries import View
+from exchange.services.events import record
+from exchange.store.chunks import in_chunks
+from exchange.store.upsert import insert_ignoring
+from schemas.canonical import digest
+from schemas.encoding import to_base64
+
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class AlertVersion:
+    """One version of one alert."""
+
+    alert_id: str
+    version: int
+
+
+def find_untold(session: Session, member_id: str, versions: Iterable[AlertVersion], channel: str) -> list[AlertVersion]:
+    """Those of the versions that were not yet disclosed to the member through the channel."""
+    wanted = sorted(set(versions), key=lambda one: (one.alert_id, one.version))
+    told = set()
+    for some in in_chunks([one.alert_id for one in wanted], _AT_ONCE):
+        rows = select(AlertTold.alert_id, AlertTold.version).where(
+            AlertTold.alert_id.in_(some), AlertTold.member_id == member_id, AlertTold.channel == channel
+        )
+        told |= {AlertVersion(*row) for row in session.execute(rows)}
+    return [one for one in wanted if one not in told]
+
+
+def record_told(
+    session: Session, member_id: str, untold: Sequence[AlertVersion], channel: str, now: datetime
+) -> str | None:
+    """Record the disclosure of those versions in the log, one event for all; its id, None for none.
+
+    Call it in a writing transaction and answer after its commit. Raises LogUnavailableError.
+    """
+    if not untold:
+        return None
+    view = {"channel": channel, "alerts": [_line(session, one) for one in untold]}
+    event_id = record(session, "alert_told", [View(member_id, view)], now).event_id
+    rows = [
+        {"alert_id": one.alert_id, "member_id": member_id, "version": one.version}
+        | {"channel": channel, "event_id": event_id, "told_at": now}
+        for one in untold
+    ]
+    for some in in_chunks(rows, _AT_ONCE):
+        insert_ignoring(session, AlertTold, some)
+    return event_id
+
+
+def _line(session: Session, one: AlertVersion) -> dict[str, object]:
+    stored = session.get_one(StoredAlert, one.alert_id)
+    return {
+        "alert_id": one.alert_id,
+        "reference": stored.reference,
+        "version": one.version,
+        "content_sha256": to_base64(digest(stored.alert.content.as_fields())),
+    }

@@ -1,0 +1,72 @@
+"""Feed tokens: what a member's feed reader shows instead of a signature. The exchange keeps only their SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Index, LargeBinary, String, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from exchange.store.base import Base, UtcDateTime
+from exchange.store.membership import Member
+from schemas.identifiers import uuid7
+
+_PREFIX = "feed_"
+
+
+class FeedToken(Base):
+    """One token of one member, for reading feeds and nothing else. A random 32-byte secret needs no slow hash."""
+
+    __tablename__ = "feed_tokens"
+    __table_args__ = (Index("ix_feed_tokens_member_id", "member_id"),)
+
+    token_sha256: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    token_id: Mapped[str] = mapped_column(String(36), unique=True)
+    member_id: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(64))
+    created_by: Mapped[str] = mapped_column(String(129))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedReader:
+    """The member that a token speaks for."""
+
+    member_id: str
+    kind: str
+    is_active: bool
+
+
+def make_feed_token(session: Session, member_id: str, name: str, created_by: str, now: datetime) -> tuple[str, str]:
+    """A new token of a member: its id, and the token itself, which is told once and not kept."""
+    token = _PREFIX + secrets.token_urlsafe(32)
+    made = FeedToken(
+        token_sha256=_digest(token),
+        token_id=uuid7(),
+        member_id=member_id,
+        name=name,
+        created_by=created_by,
+        created_at=now,
+        revoked_at=None,
+    )
+    session.add(made)
+    session.flush()
+    return made.token_id, token
+
+
+def find_feed_token(session: Session, token: str) -> FeedReader | None:
+    """Whom a token speaks for; None for an unknown or revoked one."""
+    row = session.execute(
+        select(FeedToken.member_id, Member.kind, Member)
+        .join(Member, Member.member_id == FeedToken.member_id)
+        .where(FeedToken.token_sha256 == _digest(token), FeedToken.revoked_at.is_(None))
+    ).one_or_none()
+    return None if row is None else FeedReader(row[0], row[1], row[2].is_active)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
