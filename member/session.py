@@ -18,6 +18,7 @@ from member.channel import Channel, Identity, Surroundings
 from member.exchange_client import ExchangeClient
 from member.holders import HolderClient, connect_holders, epoch_info
 from member.home import Home
+from member.terminal import printable
 from member.tokenise import Tokeniser
 from member.vault.faults import HolderFaults
 from member.vault.store import Vault
@@ -28,7 +29,7 @@ _HOLDER_TIMEOUT_SECONDS = 20.0
 def default_surroundings() -> Surroundings:
     """The real clock, real sleep and real network; what takes long is told on standard error."""
     return Surroundings(
-        lambda: datetime.now(UTC), time.sleep, lambda url: None, tell=lambda text: click.echo(text, err=True)
+        lambda: datetime.now(UTC), time.sleep, lambda url: None, tell=lambda text: click.echo(printable(text), err=True)
     )
 
 
