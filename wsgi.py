@@ -13,7 +13,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from alerts.pages.notices import blueprint as notices_blueprint
+from alerts.composition import blueprints
 from alerts.store.notices import count_notices
 from exchange.settings import Settings, SettingsError, load_receipt_key, load_settings
 from exchange.start_checks import check_start
@@ -46,7 +46,7 @@ def compose(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Flas
         clock=clock,
         count_notices=count_notices,
     )
-    return create_app(context, [notices_blueprint])
+    return create_app(context, blueprints())
 
 
 def __getattr__(name: str) -> Flask:

@@ -14,7 +14,6 @@ from exchange.log.entries import View
 from exchange.services.events import record
 from exchange.store.chunks import in_chunks
 from exchange.store.upsert import insert_ignoring
-from schemas.canonical import digest
 from schemas.encoding import to_base64
 
 _AT_ONCE = 500
@@ -67,5 +66,18 @@ def _line(session: Session, one: AlertVersion) -> dict[str, object]:
         "alert_id": one.alert_id,
         "reference": stored.reference,
         "version": one.version,
-        "content_sha256": to_base64(digest(stored.alert.content.as_fields())),
+        "content_sha256": to_base64(stored.alert.content.sha256),
     }
+
+
+def record_all_told(
+    session: Session, stored: StoredAlert, member_ids: Sequence[str], *, event_id: str, channel: str, now: datetime
+) -> None:
+    """Keep that an event told each of the members of the alert's present version."""
+    rows = [
+        {"alert_id": stored.alert_id, "member_id": member_id, "version": stored.version}
+        | {"channel": channel, "event_id": event_id, "told_at": now}
+        for member_id in member_ids
+    ]
+    for some in in_chunks(rows, _AT_ONCE):
+        insert_ignoring(session, AlertTold, some)

@@ -162,20 +162,17 @@ def serve(context: click.Context, host: str, port: int, workers: int, threads: i
 @click.pass_context
 def worker(context: click.Context, *, as_json: bool) -> None:
     """Tick the log and run the scheduled jobs, until SIGTERM."""
-    from alerts.jobs import drain_outbox  # noqa: PLC0415 - slow to import, needed here only
+    from alerts.composition import jobs as alerts_jobs  # noqa: PLC0415 - slow to import, needed here only
     from exchange.log.head_file import HeadFile  # noqa: PLC0415 - likewise
     from exchange.log.sequencer import Sequencer  # noqa: PLC0415 - likewise
     from exchange.start_checks import check_start  # noqa: PLC0415 - likewise
-    from exchange.worker import Job, Worker, exchange_jobs  # noqa: PLC0415 - likewise
+    from exchange.worker import Worker, exchange_jobs  # noqa: PLC0415 - likewise
 
     with opened(context) as (settings, database):
         check_start(settings, database)
         signer = load_log_signer(settings)
         sequencer = Sequencer(database, signer, HeadFile(settings.head_file, signer))
-        jobs = [
-            *exchange_jobs(database),
-            Job("outbox", max(1, min(5, settings.tick_seconds)), lambda now: drain_outbox(database)),
-        ]
+        jobs = [*exchange_jobs(database), *alerts_jobs(settings, database)]
         Worker(database, sequencer, tick_seconds=settings.tick_seconds, jobs=jobs, clock=utc_now).run()
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from werkzeug.test import TestResponse
 
-from alerts.pages.notices import blueprint as notices_blueprint
+from alerts.composition import blueprints
 from alerts.store.notices import count_notices
 from exchange.services.accept_statement import accept_statement
 from exchange.services.issue_enrolment import Invitation, issue_enrolment
@@ -195,7 +195,7 @@ class Taskforce:
     def make_app(self, database: Database) -> Any:
         """Another worker on a database."""
         context = Context(self.settings, database, self.receipt_key, self.clock, count_notices)
-        return create_app(context, [notices_blueprint])
+        return create_app(context, blueprints())
 
     def close(self) -> None:
         """Close the connections."""

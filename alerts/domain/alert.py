@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
+from schemas.canonical import digest
 from schemas.terms import AlertState
 
 READABLE = frozenset({AlertState.PUBLISHED, AlertState.SUPERSEDED, AlertState.WITHDRAWN, AlertState.EXPIRED})
@@ -83,6 +84,13 @@ class AlertContent:
         fields = asdict(self)
         return fields | {"review_by": self.review_by.isoformat(), "expires_on": self.expires_on.isoformat()}
 
+    @property
+    def sha256(self) -> bytes:
+        """SHA-256, 32 bytes, of what the alert says, not to whom: a reader is shown its own groups only, and a digest
+        over the others' would let it test a guess at them.
+        """
+        return digest({name: value for name, value in self.as_fields().items() if name != "audience"})
+
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> AlertContent:
         """The inverse of `as_fields`."""
@@ -101,8 +109,9 @@ class AlertContent:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert at one version. `reference` is NNNN-NECC; `member_id` the member that issues it; `version` counts from 1
-    at publication and rises with every change that readers see; `modified_at` is the time of the present version.
+    """An alert at one version. `reference` is NNNN-NECC; `member_id` the member that issues it; `version` is 0
+    until publication, then 1, and rises with every change that readers see; `modified_at` is the time of the present
+    version, later than that of the one before.
     `reason` says why it was withdrawn, `superseded_by` the reference of what took its place; both may be empty.
     Times are aware UTC, cut to milliseconds.
     """

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Index, Integer, PrimaryKeyConstraint, String, Text, UniqueConstraint
+from sqlalchemy import Index, Integer, PrimaryKeyConstraint, String, Text, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from alerts.domain.alert import Alert, AlertContent, Audience
+from alerts.domain.alert import READABLE, Alert, AlertContent, Audience
 from exchange.store.base import Base, UtcDateTime
 from exchange.store.upsert import insert_ignoring
 from schemas.canonical import canonical_json, digest
 from schemas.terms import AlertState
+
+_WITH_DUE = (AlertState.SCHEDULED, AlertState.PUBLISHED)
 
 
 class StoredAudience(Base):
@@ -39,6 +41,7 @@ class StoredAlert(Base):
         UniqueConstraint("reference"),
         UniqueConstraint("stix_id"),
         Index("ix_alerts_member_id_alert_id", "member_id", "alert_id"),
+        Index("ix_alerts_audience_id_alert_id", "audience_id", "alert_id"),
         Index("ix_alerts_audience_id_published_at", "audience_id", "published_at"),
         Index("ix_alerts_state_due_at", "state", "due_at"),
     )
@@ -82,8 +85,9 @@ class StoredAlert(Base):
 
 
 class AlertTold(Base):
-    """That a version of an alert was disclosed to a member through a channel (`api`, `taxii`, `atom`, `json`, `misp`,
-    `webhook`, `mail`), and the log's event of that. A second time is no new disclosure.
+    """That a version of an alert was disclosed to a member through a channel (`log`: its own entry of the log,
+    `api`, `taxii`, `atom`, `json`, `misp`, `webhook`, `mail`), and the log's event of that. A second time is no new
+    disclosure.
     """
 
     __tablename__ = "alert_told"
@@ -98,13 +102,14 @@ class AlertTold(Base):
 
 
 class AlertResponse(Base):
-    """What a member said to an alert: acknowledged, implemented, feedback."""
+    """What a member said to an alert: acknowledged (and which version of it, last), implemented, feedback."""
 
     __tablename__ = "alert_responses"
     __table_args__ = (PrimaryKeyConstraint("alert_id", "member_id"),)
 
     alert_id: Mapped[str] = mapped_column(String(36))
     member_id: Mapped[str] = mapped_column(String(64))
+    version: Mapped[int] = mapped_column(Integer)
     acknowledged_at: Mapped[datetime] = mapped_column(UtcDateTime)
     implemented_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     feedback: Mapped[str] = mapped_column(Text)
@@ -126,3 +131,70 @@ def keep_audience(session: Session, audience: Audience) -> str:
 def list_audiences(session: Session) -> Sequence[StoredAudience]:
     """All audiences; they are few."""
     return session.query(StoredAudience).order_by(StoredAudience.audience_id).all()
+
+
+def find_alert(session: Session, alert_id: str, *, lock: bool = False) -> StoredAlert | None:
+    """The alert of that id; with `lock`, nobody else changes it until the transaction ends."""
+    return session.get(StoredAlert, alert_id, with_for_update=lock or None)
+
+
+def find_by_reference(session: Session, reference: str, *, lock: bool = False) -> StoredAlert | None:
+    """The alert of that reference, as above."""
+    found = select(StoredAlert).where(StoredAlert.reference == reference)
+    return session.scalars(found.with_for_update() if lock else found).one_or_none()
+
+
+def is_reference_taken(session: Session, reference: str) -> bool:
+    """Whether an alert has it."""
+    return session.scalar(select(StoredAlert.alert_id).where(StoredAlert.reference == reference)) is not None
+
+
+def page_of_alerts(
+    session: Session, member_id: str, audience_ids: Iterable[str], *, after: str, state: str | None, limit: int
+) -> list[StoredAlert]:
+    """The member's own alerts, and others' to one of the audiences from their publication on, behind an id, in order.
+
+    Each side is read along an index of its own, so that the time it takes tells nothing of alerts in between.
+    """
+    behind = select(StoredAlert).where(StoredAlert.alert_id > after).order_by(StoredAlert.alert_id).limit(limit)
+    behind = behind if state is None else behind.where(StoredAlert.state == state)
+    own = behind.where(StoredAlert.member_id == member_id)
+    others = behind.where(StoredAlert.member_id != member_id, StoredAlert.state.in_(READABLE))
+    found = list(session.scalars(own))
+    for audience_id in sorted(audience_ids):
+        found += session.scalars(others.where(StoredAlert.audience_id == audience_id))
+    return sorted(found, key=lambda one: one.alert_id)[:limit]
+
+
+def list_due(session: Session, now: datetime, limit: int) -> list[str]:
+    """Ids of alerts that the worker has something to do with, the longest due first."""
+    found = select(StoredAlert.alert_id).where(StoredAlert.state.in_(_WITH_DUE), StoredAlert.due_at <= now)
+    return list(session.scalars(found.order_by(StoredAlert.due_at, StoredAlert.alert_id).limit(limit)))
+
+
+def take_due(session: Session, alert_id: str, now: datetime) -> StoredAlert | None:
+    """The alert, locked, if it is still due and nobody else is at it."""
+    due = (StoredAlert.alert_id == alert_id) & StoredAlert.state.in_(_WITH_DUE) & (StoredAlert.due_at <= now)
+    return session.scalars(select(StoredAlert).where(due).with_for_update(skip_locked=True)).one_or_none()
+
+
+def members_told(session: Session, alert_id: str) -> set[str]:
+    """The members that some version of the alert was disclosed to, through whichever channel."""
+    return set(session.scalars(select(AlertTold.member_id).where(AlertTold.alert_id == alert_id).distinct()))
+
+
+def find_response(session: Session, alert_id: str, member_id: str, *, lock: bool = False) -> AlertResponse | None:
+    """What the member said to the alert."""
+    return session.get(AlertResponse, (alert_id, member_id), with_for_update=lock or None)
+
+
+def list_responses(session: Session, alert_id: str) -> Sequence[AlertResponse]:
+    """What members said to the alert, by member."""
+    found = select(AlertResponse).where(AlertResponse.alert_id == alert_id).order_by(AlertResponse.member_id)
+    return session.scalars(found).all()
+
+
+def acknowledged_among(session: Session, member_id: str, alert_ids: Sequence[str]) -> set[str]:
+    """Those of a page of alerts that the member acknowledged."""
+    said = (AlertResponse.member_id == member_id) & AlertResponse.alert_id.in_(alert_ids)
+    return set(session.scalars(select(AlertResponse.alert_id).where(said)))

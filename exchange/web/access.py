@@ -36,6 +36,12 @@ REPRESENTATIVE_OR_REGISTRAR = Rule(frozenset({Caller.MEMBER, Caller.REGISTRAR}))
 FEED_READERS = Rule(frozenset({Caller.FEED_READER}))
 SUBMITTERS = Rule(_MEMBER, frozenset({Role.SUBMITTER}))
 HIT_READERS = Rule(_MEMBER, frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER, Role.REVIEWER}))
+# Who drafts does neither review nor release: the rules of alerts look at the person (alerts/domain/rules.py).
+AUTHORS = Rule(_MEMBER, frozenset({Role.AUTHOR}))
+PEERS = Rule(_MEMBER, frozenset({Role.AUTHOR, Role.REVIEWER, Role.RELEASER, Role.AUTHORISER}))
+RELEASERS = Rule(_MEMBER, frozenset({Role.RELEASER}))
+WITHDRAWERS = Rule(_MEMBER, frozenset({Role.AUTHOR, Role.RELEASER}))
+RESPONDERS = Rule(_MEMBER, frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER, Role.AUTHOR, Role.RELEASER}))
 
 # Of those that anyone may call, the ones limited in number for each source; what is signed is limited for each member.
 LIMITED = frozenset({"POST /v1/enrolments"})
@@ -54,6 +60,14 @@ RULES: dict[str, Rule] = {
     "GET /v1/notices": ANY_REPRESENTATIVE,
     "POST /v1/submissions": SUBMITTERS,
     "GET /v1/hits": HIT_READERS,
+    "POST /v1/alerts": AUTHORS,
+    "GET /v1/alerts": ANY_REPRESENTATIVE,
+    "GET /v1/alerts/<alert_id>": ANY_REPRESENTATIVE,
+    "POST /v1/alerts/<alert_id>/review": PEERS,
+    "POST /v1/alerts/<alert_id>/release": RELEASERS,
+    "POST /v1/alerts/<alert_id>/withdraw": WITHDRAWERS,
+    "POST /v1/alerts/<alert_id>/acknowledgement": RESPONDERS,
+    "GET /v1/alerts/<alert_id>/responses": ANY_REPRESENTATIVE,
     # Salted hashes only.
     "GET /log/checkpoint": ANYONE,
     "GET /log/tile/<path:path>": ANYONE,

@@ -24,6 +24,7 @@ def upgrade() -> None:
         "alert_responses",
         sa.Column("alert_id", sa.String(length=36), nullable=False),
         sa.Column("member_id", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("implemented_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("feedback", sa.Text(), nullable=False),
@@ -62,6 +63,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("reference", name=op.f("uq_alerts_reference")),
         sa.UniqueConstraint("stix_id", name=op.f("uq_alerts_stix_id")),
     )
+    op.create_index("ix_alerts_audience_id_alert_id", "alerts", ["audience_id", "alert_id"], unique=False)
     op.create_index("ix_alerts_audience_id_published_at", "alerts", ["audience_id", "published_at"], unique=False)
     op.create_index("ix_alerts_member_id_alert_id", "alerts", ["member_id", "alert_id"], unique=False)
     op.create_index("ix_alerts_state_due_at", "alerts", ["state", "due_at"], unique=False)
@@ -70,6 +72,8 @@ def upgrade() -> None:
         sa.Column("delivery_id", sa.String(length=36), nullable=False),
         sa.Column("subscription_id", sa.String(length=36), nullable=False),
         sa.Column("member_id", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=10), nullable=False),
+        sa.Column("message_id", sa.String(length=36), nullable=False),
         sa.Column("alert_id", sa.String(length=36), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=10), nullable=False),
@@ -84,6 +88,9 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_deliveries_state_next_at", "deliveries", ["state", "next_at"], unique=False)
+    op.create_index(
+        "ix_deliveries_subscription_id_state", "deliveries", ["subscription_id", "state", "next_at"], unique=False
+    )
     op.create_table(
         "feed_clock",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -98,12 +105,20 @@ def upgrade() -> None:
         sa.UniqueConstraint("group_id", name=op.f("uq_feed_collections_group_id")),
     )
     op.create_table(
+        "feed_ids",
+        sa.Column("owner_id", sa.String(length=36), nullable=False),
+        sa.Column("part", sa.String(length=40), nullable=False),
+        sa.Column("feed_id", sa.String(length=36), nullable=False),
+        sa.PrimaryKeyConstraint("owner_id", "part", name=op.f("pk_feed_ids")),
+    )
+    op.create_table(
         "feed_objects",
         sa.Column("collection_id", sa.String(length=36), nullable=False),
         sa.Column("added_ms", sa.BigInteger(), nullable=False),
         sa.Column("object_id", sa.String(length=100), nullable=False),
         sa.Column("object_type", sa.String(length=50), nullable=False),
         sa.Column("modified_ms", sa.BigInteger(), nullable=False),
+        sa.Column("is_first", sa.Boolean(), nullable=False),
         sa.Column("is_last", sa.Boolean(), nullable=False),
         sa.Column("audience_id", sa.String(length=32), nullable=False),
         sa.Column("alert_id", sa.String(length=36), nullable=False),
@@ -118,6 +133,18 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_feed_objects_alert_id", "feed_objects", ["alert_id"], unique=False)
+    op.create_index(
+        "ix_feed_objects_audience_id_object_type",
+        "feed_objects",
+        ["collection_id", "audience_id", "object_type", "added_ms"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_feed_objects_collection_id_audience_id_added_ms",
+        "feed_objects",
+        ["collection_id", "audience_id", "added_ms"],
+        unique=False,
+    )
     op.create_table(
         "feed_tokens",
         sa.Column("token_sha256", sa.LargeBinary(length=32), nullable=False),
@@ -139,9 +166,15 @@ def upgrade() -> None:
         sa.Column("target", sa.Text(), nullable=False),
         sa.Column("filters_json", sa.Text(), nullable=False),
         sa.Column("secret_number", sa.Integer(), nullable=False),
+        sa.Column("secret_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_by", sa.String(length=129), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("tried_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("claim_id", sa.String(length=36), nullable=False),
+        sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("subscription_id", name=op.f("pk_subscriptions")),
     )
     op.create_index("ix_subscriptions_member_id", "subscriptions", ["member_id", "subscription_id"], unique=False)
@@ -155,10 +188,14 @@ def downgrade() -> None:
     op.drop_table("subscriptions")
     op.drop_index("ix_feed_tokens_member_id", table_name="feed_tokens")
     op.drop_table("feed_tokens")
+    op.drop_index("ix_feed_objects_collection_id_audience_id_added_ms", table_name="feed_objects")
+    op.drop_index("ix_feed_objects_audience_id_object_type", table_name="feed_objects")
     op.drop_index("ix_feed_objects_alert_id", table_name="feed_objects")
     op.drop_table("feed_objects")
+    op.drop_table("feed_ids")
     op.drop_table("feed_collections")
     op.drop_table("feed_clock")
+    op.drop_index("ix_deliveries_subscription_id_state", table_name="deliveries")
     op.drop_index("ix_deliveries_state_next_at", table_name="deliveries")
     op.drop_table("deliveries")
     op.drop_index("ix_alerts_state_due_at", table_name="alerts")

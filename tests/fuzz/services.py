@@ -20,7 +20,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from alerts.pages.notices import blueprint as notices_blueprint
+from alerts.composition import blueprints
 from alerts.store.notices import count_notices
 from exchange.settings import Settings
 from exchange.store.session import create_database
@@ -242,7 +242,7 @@ def serve_exchange(folder: Path, port: int) -> None:
 
     def make() -> Any:
         database = create_database(settings.database_url)
-        return create_app(Context(settings, database, receipt_key, utc_now, count_notices), [notices_blueprint])
+        return create_app(Context(settings, database, receipt_key, utc_now, count_notices), blueprints())
 
     Server(make, host="127.0.0.1", port=port, workers=told["workers"], threads=4).run()
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import httpx
 
-from alerts.pages.notices import blueprint as notices_blueprint
+from alerts.composition import blueprints
 from alerts.store.notices import count_notices
 from exchange.log.head_file import HeadFile
 from exchange.log.sequencer import Sequencer
@@ -141,7 +141,7 @@ def main(file: Path) -> None:
 
     def make_application() -> Any:
         context = Context(settings, create_database(settings.database_url), receipt_key, utc_now, count_notices)
-        return create_app(context, [notices_blueprint])
+        return create_app(context, blueprints())
 
     Server(make_application, host="127.0.0.1", port=told["port"], workers=WORKERS, threads=THREADS).run()
 

@@ -1,0 +1,63 @@
+"""Alerts for tests: as small as they can be, and right unless a test changes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.simulator import MemberSimulator
+
+
+def make_content(**changes: Any) -> dict[str, Any]:
+    """What an author writes, on the wire."""
+    return {
+        "title": "Mule accounts opened with forged payslips",
+        "colour": "amber",
+        "classification": "OFFICIAL",
+        "tlp": "AMBER",
+        "conditions": "",
+        "theme": "money_mules",
+        "audience": {"groups": ["taskforce"], "kinds": []},
+        "overview": "Accounts are opened with *forged* payslips.",
+        "red_flags": ["several new accounts paid by one employer that does not trade"],
+        "case_studies": [{"title": "One ring", "text": "Nine accounts, one address."}],
+        "requested_action": "Look for the employer's name.",
+        "body": "## What we know\n\nMore [here](https://example.org/alert).",
+        "legal_gateway": "CCA2013_s7",
+        "purpose": "preventing mule accounts",
+        "sources": [{"reference": "report 7", "tlp": "AMBER"}],
+        "accounts": [],
+        "supersedes": "",
+        "review_by": "2027-05-01",
+        "expires_on": "2027-11-01",
+        **changes,
+    }
+
+
+def draft(member: MemberSimulator, **changes: Any) -> str:
+    """The id of a draft by the member's analyst."""
+    answer = member.send("POST", "/v1/alerts", make_content(**changes))
+    assert answer.status_code == 201, answer.text
+    return str(answer.get_json()["alert_id"])
+
+
+def step(member: MemberSimulator, alert_id: str, name: str, value: Any, as_name: str = "authoriser") -> str:
+    """The state after a step that is allowed."""
+    answer = member.send("POST", f"/v1/alerts/{alert_id}/{name}", value, as_name=as_name)
+    assert answer.status_code == 200, answer.text
+    return str(answer.get_json()["state"])
+
+
+def release(member: MemberSimulator, at: str | None = None, **changes: Any) -> str:
+    """The id of an alert drafted, reviewed and released: published at once, or scheduled."""
+    alert_id = draft(member, **changes)
+    step(member, alert_id, "review", {})
+    step(member, alert_id, "release", {"at": at})
+    return alert_id
+
+
+def read(member: MemberSimulator, alert_id: str) -> dict[str, Any]:
+    """The alert as the member reads it."""
+    answer = member.send("GET", f"/v1/alerts/{alert_id}")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.get_json()
+    return found
