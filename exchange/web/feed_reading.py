@@ -13,7 +13,7 @@ from flask import request
 
 from exchange.store.feed_tokens import find_feed_token
 from exchange.web.context import Context
-from exchange.web.problems import AccessRefusedError
+from exchange.web.problems import FEED_TOKEN, AccessRefusedError
 from keys.request_limits import RequestLimit, minute_of
 
 
@@ -42,7 +42,7 @@ def find_feed_reader(context: Context, counts: MinuteCounts) -> str:
         found = find_feed_token(session, token)
     if found is None:
         detail = "Show a feed token: Authorization: Bearer, Token, or Basic with the token as the password."
-        raise AccessRefusedError(401, "feed-token", detail)
+        raise AccessRefusedError(401, FEED_TOKEN, detail)
     if not found.is_active:
         raise AccessRefusedError(403, "suspended", "This member is suspended.")
     now = context.clock()
