@@ -82,7 +82,8 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One reader's copy of an alert. `marking`, `conditions`, `reference` and `copy` stand on every printed page."""
+    """One reader's copy of an alert. Marking, conditions, reference and `copy` stand on every
+    printed page. `colour_text` is empty for what is withdrawn."""
 
     reference: str
     title: str
@@ -96,11 +97,6 @@ class Document:
     facts: Facts
     sections: tuple[Section, ...]
 
-    @property
-    def marking(self) -> str:
-        """Classification and traffic light in one line."""
-        return f"{self.classification}  |  TLP:{self.tlp}"
-
 
 def compose(alert: Alert, reader_member_id: str) -> Document:
     """One member's copy of an alert. Of a withdrawn one nothing is left but its reference, its marking and why."""
@@ -110,7 +106,7 @@ def compose(alert: Alert, reader_member_id: str) -> Document:
         reference=alert.reference,
         title="Withdrawn alert" if withdrawn else content.title,
         colour=content.colour,
-        colour_text=COLOURS[content.colour],
+        colour_text="" if withdrawn else COLOURS[content.colour],
         tlp=content.tlp,
         classification=content.classification,
         conditions=content.conditions,

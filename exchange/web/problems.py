@@ -104,7 +104,7 @@ def register_problems(app: Flask) -> None:
             log.error("request failed", error=type(error).__name__, problem=problem.slug)
         response = answer_problem(problem, _RETRY if problem.status == 503 else None)
         if isinstance(error, AccessRefusedError) and error.reason == FEED_TOKEN:
-            # What may be shown instead (RFC 9110 section 11.6.1); a header each, as many readers look at the first only.
+            # What may be shown instead (RFC 9110 section 11.6.1); one header each: many readers look no further.
             for challenge in _FEED_CHALLENGES:
                 response.headers.add("WWW-Authenticate", challenge)
         return response
