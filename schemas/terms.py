@@ -209,6 +209,30 @@ class AlertState(StrEnum):
     EXPIRED = "expired"
 
 
+class PushChannel(StrEnum):
+    """How a subscription is served."""
+
+    WEBHOOK = "webhook"
+    MAIL = "mail"
+
+
+class SubscriptionState(StrEnum):
+    """The life of a subscription: nothing of an alert is pushed before the receiver showed that it wants it."""
+
+    UNCONFIRMED = "unconfirmed"
+    ACTIVE = "active"
+    ENDED = "ended"
+
+
+class DeliveryState(StrEnum):
+    """How a delivery stands: `dead` after its last attempt, `dropped` where it came to be nothing to deliver."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    DROPPED = "dropped"
+
+
 class InstitutionBand(StrEnum):
     """How many other institutions hold an indicator: never a number."""
 

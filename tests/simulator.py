@@ -178,6 +178,7 @@ class Taskforce:
         people = tuple(Registrar(name, key.public_bytes) for name, key in self.registrars.items())
         self.root = Root(len(people), people)
         self.receipt_key = SigningKey.generate()
+        self.webhook_key = secrets.token_bytes(32)
         self.settings = Settings(
             home=home,
             exchange_id="test",
@@ -194,7 +195,7 @@ class Taskforce:
 
     def make_app(self, database: Database) -> Any:
         """Another worker on a database."""
-        context = Context(self.settings, database, self.receipt_key, self.clock, count_notices)
+        context = Context(self.settings, database, self.receipt_key, self.clock, count_notices, self.webhook_key)
         return create_app(context, blueprints())
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
@@ -19,13 +19,16 @@ _EXTENSION = "exchange"
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Settings, database, the key of receipts, the clock (aware UTC), and who counts a member's notices."""
+    """Settings, database, the key of receipts, the clock (aware UTC), who counts a member's notices, and the key that
+    the secrets of webhooks follow from.
+    """
 
     settings: Settings
     database: Database
     receipt_key: SigningKey
     clock: Callable[[], datetime]
     count_notices: Callable[[Session, str], int]
+    webhook_key: bytes = field(repr=False)
 
 
 def current_context() -> Context:

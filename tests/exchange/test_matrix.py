@@ -69,7 +69,9 @@ def test_a_route_without_a_rule_stops_the_start(new_taskforce: Callable[..., Tas
     taskforce = new_taskforce()
     blueprint = Blueprint("new", __name__)
     blueprint.route("/v1/new")(lambda: "open")
-    context = Context(taskforce.settings, taskforce.database, taskforce.receipt_key, taskforce.clock, lambda *_: 0)
+    context = Context(
+        taskforce.settings, taskforce.database, taskforce.receipt_key, taskforce.clock, lambda *_: 0, bytes(32)
+    )
     with pytest.raises(OpenRouteError, match="/v1/new"):
         create_app(context, [blueprint])
 

@@ -242,7 +242,7 @@ def serve_exchange(folder: Path, port: int) -> None:
 
     def make() -> Any:
         database = create_database(settings.database_url)
-        return create_app(Context(settings, database, receipt_key, utc_now, count_notices), blueprints())
+        return create_app(Context(settings, database, receipt_key, utc_now, count_notices, bytes(32)), blueprints())
 
     Server(make, host="127.0.0.1", port=port, workers=told["workers"], threads=4).run()
 

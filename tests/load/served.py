@@ -140,7 +140,9 @@ def main(file: Path) -> None:
     receipt_key = SigningKey.from_seed(base64.b64decode(told["receipt_key"]))
 
     def make_application() -> Any:
-        context = Context(settings, create_database(settings.database_url), receipt_key, utc_now, count_notices)
+        context = Context(
+            settings, create_database(settings.database_url), receipt_key, utc_now, count_notices, bytes(32)
+        )
         return create_app(context, blueprints())
 
     Server(make_application, host="127.0.0.1", port=told["port"], workers=WORKERS, threads=THREADS).run()
