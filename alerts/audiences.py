@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
+from functools import lru_cache
 
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from alerts.domain.alert import Audience
 from alerts.store.alerts import list_audiences
 from exchange.domain.authority import Authority
 from exchange.store.membership import find_member, list_members, load_authority
+
+_AUDIENCES = text("SELECT audience_id, groups_json, kinds_json FROM alert_audiences ORDER BY audience_id")
 
 
 def is_addressed(audience: Audience, member_id: str, kind: str, authority: Authority) -> bool:
@@ -31,6 +36,18 @@ def readable_audiences(session: Session, member_id: str, now: datetime) -> froze
         for stored in list_audiences(session)
         if is_addressed(stored.audience, member_id, member.kind, authority)
     )
+
+
+def audiences_of_group(session: Session, group_id: str, kind: str) -> tuple[str, ...]:
+    """The ids of the audiences that a member of that kind, which is in that open group, belongs to by the group."""
+    rows = session.execute(_AUDIENCES).all()
+    return tuple(row.audience_id for row in rows if _reaches(row.groups_json, row.kinds_json, group_id, kind))
+
+
+@lru_cache(maxsize=4096)
+def _reaches(groups_json: str, kinds_json: str, group_id: str, kind: str) -> bool:
+    kinds = json.loads(kinds_json)
+    return group_id in json.loads(groups_json) and (not kinds or kind in kinds)
 
 
 def members_addressed(session: Session, audience: Audience, now: datetime) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alerts.jobs import drain_outbox
-from alerts.pages import alert_pages, notices
+from alerts.pages import alert_pages, notices, taxii_pages
 from alerts.publication import do_what_is_due
 from exchange.settings import Settings
 from exchange.store.session import Database
@@ -13,7 +13,7 @@ from exchange.worker import Job
 
 def blueprints() -> list[Blueprint]:
     """The pages, for the web application."""
-    return [notices.blueprint, alert_pages.blueprint]
+    return [notices.blueprint, alert_pages.blueprint, taxii_pages.blueprint]
 
 
 def jobs(settings: Settings, database: Database) -> list[Job]:

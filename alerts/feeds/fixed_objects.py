@@ -22,7 +22,7 @@ from schemas.terms import LegalGateway, TrafficLight
 
 FixedObject = Identity | MarkingDefinition | ExtensionDefinition
 
-FIRST_ADDED_MS = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp() * 1000)
+FIRST_ADDED_MS = int(datetime(2022, 10, 1, tzinfo=UTC).timestamp() * 1000)
 
 _MADE = "2026-11-01T00:00:00.000Z"
 _TLP_MADE = "2022-10-01T00:00:00.000Z"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from alerts.domain.alert import Alert
@@ -66,7 +67,8 @@ def store_objects(session: Session, alert: Alert, now: datetime) -> None:
             if version is not None:
                 rows.append(_row(collection_id, next(moments), version, is_first=last is None, alert=alert))
     _end_last(session, [known[key] for row in rows if (key := (row["collection_id"], row["object_id"])) in known])
-    insert_ignoring(session, FeedObject, rows)
+    if rows:
+        session.execute(insert(FeedObject), rows)
 
 
 def open_collections(session: Session, group_ids: Sequence[str]) -> dict[str, str]:

@@ -68,6 +68,18 @@ RULES: dict[str, Rule] = {
     "POST /v1/alerts/<alert_id>/withdraw": WITHDRAWERS,
     "POST /v1/alerts/<alert_id>/acknowledgement": RESPONDERS,
     "GET /v1/alerts/<alert_id>/responses": ANY_REPRESENTATIVE,
+    # Feeds. What TAXII 2.1 has for writing is refused to those who may read.
+    "GET /taxii2/": FEED_READERS,
+    "GET /taxii2/api/": FEED_READERS,
+    "GET /taxii2/api/status/<status_id>/": FEED_READERS,
+    "GET /taxii2/api/collections/": FEED_READERS,
+    "GET /taxii2/api/collections/<collection_id>/": FEED_READERS,
+    "GET /taxii2/api/collections/<collection_id>/manifest/": FEED_READERS,
+    "GET /taxii2/api/collections/<collection_id>/objects/": FEED_READERS,
+    "POST /taxii2/api/collections/<collection_id>/objects/": FEED_READERS,
+    "GET /taxii2/api/collections/<collection_id>/objects/<object_id>/": FEED_READERS,
+    "DELETE /taxii2/api/collections/<collection_id>/objects/<object_id>/": FEED_READERS,
+    "GET /taxii2/api/collections/<collection_id>/objects/<object_id>/versions/": FEED_READERS,
     # Salted hashes only.
     "GET /log/checkpoint": ANYONE,
     "GET /log/tile/<path:path>": ANYONE,

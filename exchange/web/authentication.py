@@ -9,7 +9,8 @@ Rules, in order:
    committed before the request is served, so that they hold across all workers; a repetition is not counted, since
    anyone could send it.
 5. The representative has a role that the route wants.
-A feed reader shows a feed token instead of a signature (exchange.web.feed_reading); it reads feeds and nothing else.
+A feed reader shows a feed token instead of a signature (exchange.web.feed_reading); it reads feeds and nothing else,
+so that none of its requests, not even one that would write, needs a key.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def authenticate() -> None:
     Raises AccessRefusedError, LimitExceededError, NotFound, MethodNotAllowed.
     """
     route, rule = _rule_of()
-    if request.method == "POST" and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key()):
+    keyed = request.method == "POST" and Caller.FEED_READER not in rule.callers
+    if keyed and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key()):
         raise AccessRefusedError(400, "idempotency-key", "A POST wants an Idempotency-Key of 8 to 128 characters.")
     context = current_context()
     if Caller.ANYONE in rule.callers:

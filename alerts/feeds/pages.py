@@ -1,0 +1,166 @@
+"""Reading pages of a collection, in the order in which objects were added, each in time that depends on its size alone.
+
+The statement is a union of one index range for each audience that the reader belongs to (and each type it asks for):
+both databases merge such ranges in order and stop at the limit, so that neither depth nor what the reader may not see
+costs anything. Where a few ids are asked for, they are looked up first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from functools import lru_cache
+from itertools import product
+from typing import Any
+
+from sqlalchemy import Row, TextClause, bindparam, or_, select, text
+from sqlalchemy.orm import Session
+
+from alerts.audiences import audiences_of_group
+from alerts.feeds.filters import EVERY, Filters
+from alerts.store.feed_objects import FeedCollection
+from alerts.telling import AlertVersion
+from exchange.store.membership import GroupMember, Member, SharingGroup
+
+_OWN_AUDIENCE = ""
+_MOST_RANGES = 100
+
+
+class Columns(Enum):
+    """What a page shows of each object."""
+
+    BODIES = "added_ms, alert_id, alert_version, body"
+    RECORDS = "added_ms, alert_id, alert_version, object_id, modified_ms"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one member may read of one collection."""
+
+    collection_id: str
+    audiences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows with the chosen columns, oldest first, and whether others follow."""
+
+    rows: Sequence[Row[Any]]
+    more: bool
+
+    def versions(self) -> set[AlertVersion]:
+        """The versions of alerts that it discloses."""
+        return {AlertVersion(row.alert_id, row.alert_version) for row in self.rows if row.alert_id}
+
+
+_READER = (
+    select(FeedCollection.group_id, Member.kind)
+    .join(GroupMember, GroupMember.group_id == FeedCollection.group_id)
+    .join(SharingGroup, SharingGroup.group_id == FeedCollection.group_id)
+    .join(Member, Member.member_id == GroupMember.member_id)
+    .where(
+        FeedCollection.collection_id == bindparam("collection_id"),
+        GroupMember.member_id == bindparam("member_id"),
+        SharingGroup.state == "open",
+        or_(SharingGroup.sunset.is_(None), SharingGroup.sunset > bindparam("now")),
+        Member.state == "active",
+        Member.stopped_at.is_(None),
+    )
+)
+
+
+def find_reading(session: Session, member_id: str, collection_id: str, now: datetime) -> Reading | None:
+    """What the member may read of the collection now; None if there is no such collection for it."""
+    asked = {"collection_id": collection_id, "member_id": member_id, "now": now}
+    found = session.execute(_READER, asked).one_or_none()
+    if found is None:
+        return None
+    return Reading(collection_id, (_OWN_AUDIENCE, *audiences_of_group(session, found.group_id, found.kind)))
+
+
+def read_page(session: Session, reading: Reading, filters: Filters, columns: Columns) -> Page:
+    """The page that the filters ask for."""
+    if not filters.is_possible:
+        return Page([], more=False)
+    shape = _Shape(
+        columns,
+        len(reading.audiences),
+        len(filters.types),
+        len(filters.ids),
+        filters.versions.every,
+        filters.versions.first,
+        filters.versions.last,
+        len(filters.versions.moments),
+    )
+    values: dict[str, Any] = {"c": reading.collection_id, "after": filters.after_ms, "most": filters.limit + 1}
+    for letter, several in (
+        ("a", reading.audiences),
+        ("t", filters.types),
+        ("i", filters.ids),
+        ("v", filters.versions.moments),
+    ):
+        values |= {f"{letter}{number}": value for number, value in enumerate(several)}
+    rows = session.execute(_statement(shape), values).all()
+    return Page(rows[: filters.limit], more=len(rows) > filters.limit)
+
+
+def holds(session: Session, reading: Reading, object_id: str) -> bool:
+    """Whether the reader's part of the collection has the object."""
+    asked = Filters(limit=1, ids=(object_id,), versions=EVERY)
+    return bool(read_page(session, reading, asked, Columns.RECORDS).rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """All that a statement's text depends on: how many of each there are, never what they are."""
+
+    columns: Columns
+    audiences: int
+    types: int
+    ids: int
+    every: bool
+    first: bool
+    last: bool
+    moments: int
+
+
+@lru_cache(maxsize=512)
+def _statement(shape: _Shape) -> TextClause:
+    if shape.ids:
+        # Arithmetic keeps the databases from the indices by audience and moment: the ids are the fewest rows.
+        conditions = ["collection_id = :c", f"object_id IN ({_names('i', shape.ids)})", "added_ms + 0 > :after"]
+        conditions += [f"audience_id || '' IN ({_names('a', shape.audiences)})"]
+        conditions += [f"object_type IN ({_names('t', shape.types)})"] if shape.types else []
+        return _finish([conditions], shape)
+    if shape.audiences * max(1, shape.types) > _MOST_RANGES:
+        conditions = ["collection_id = :c", "added_ms > :after", f"audience_id IN ({_names('a', shape.audiences)})"]
+        conditions += [f"object_type IN ({_names('t', shape.types)})"] if shape.types else []
+        return _finish([conditions], shape)
+    types: Sequence[int | None] = range(shape.types) if shape.types else [None]
+    ranges = []
+    for audience, kind in product(range(shape.audiences), types):
+        conditions = ["collection_id = :c", f"audience_id = :a{audience}", "added_ms > :after"]
+        ranges.append(conditions + ([] if kind is None else [f"object_type = :t{kind}"]))
+    return _finish(ranges, shape)
+
+
+def _finish(ranges: Sequence[Sequence[str]], shape: _Shape) -> TextClause:
+    wanted = [] if shape.every else [_version_condition(shape)]
+    parts = [
+        f"SELECT {shape.columns.value} FROM feed_objects WHERE {' AND '.join([*conditions, *wanted])}"  # noqa: S608 - names and placeholders of our own
+        for conditions in ranges
+    ]
+    return text(" UNION ALL ".join(parts) + " ORDER BY added_ms LIMIT :most")
+
+
+def _version_condition(shape: _Shape) -> str:
+    either = ["is_first"] if shape.first else []
+    either += ["is_last"] if shape.last else []
+    either += [f"modified_ms IN ({_names('v', shape.moments)})"] if shape.moments else []
+    return f"({' OR '.join(either)})" if either else "1 = 0"
+
+
+def _names(letter: str, count: int) -> str:
+    return ", ".join(f":{letter}{number}" for number in range(count))

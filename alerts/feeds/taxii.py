@@ -1,0 +1,173 @@
+"""TAXII 2.1 (OASIS Standard) without HTTP: the resources as bytes, joined from what is stored ready-made.
+
+Rules, in order
+1. A collection is that of one sharing group. It is there for the members that are in the group while the group is open,
+   whether or not anything was published in it; for others it is not.
+2. Of its objects a member reads those whose audience it belongs to when it asks. Where its pages end, what they count
+   and how they are continued follows from these alone.
+3. Every version of an alert that an answer tells of is in the log before the answer leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from alerts.feeds.filters import EVERY, LAST_ONLY, Filters, Versions, read_filters, write_moment
+from alerts.feeds.pages import Columns, Page, Reading, find_reading, holds, read_page
+from alerts.feeds.storing import open_collections
+from alerts.store.feed_objects import find_collections
+from alerts.telling import AlertVersion, find_untold, record_told
+from exchange.store.membership import SharingGroup, groups_of_member
+from exchange.store.session import Database
+
+MEDIA_TYPE = "application/taxii+json"
+CONTENT_TYPE = f"{MEDIA_TYPE};version=2.1"
+STIX_TYPE = "application/stix+json;version=2.1"
+CHANNEL = "taxii"
+EMPTY = b"{}"
+
+
+class UnknownError(LookupError):
+    """There is no such collection or object for this reader."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A page as it is sent; `first` and `last` are the moments of its oldest and newest object, None for no object."""
+
+    body: bytes
+    first: str | None = None
+    last: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads, from what, when."""
+
+    database: Database
+    member_id: str
+    now: datetime
+
+    def collections(self) -> list[dict[str, Any]]:
+        """The collections that there are for it. One that is missing is made: a group has its own before its first
+        alert, so that it tells of none.
+        """
+        with self.database.reading() as session:
+            groups = [group for group in groups_of_member(session, self.member_id) if group.is_open(self.now)]
+            found = find_collections(session, [group.group_id for group in groups])
+        missing = [group.group_id for group in groups if group.group_id not in found]
+        if missing:
+            found |= self.database.run_in_transaction(lambda session: open_collections(session, missing))
+        return [_describe(group, found[group.group_id]) for group in groups]
+
+    def collection(self, collection_id: str) -> dict[str, Any]:
+        """One of them. Raises UnknownError."""
+        for found in self.collections():
+            if found["id"] == collection_id:
+                return found
+        raise UnknownError
+
+    def objects(self, collection_id: str, query: Mapping[str, str], object_id: str | None = None) -> Answer:
+        """An envelope of objects, or of versions of one object. Raises UnknownError, BadQueryError."""
+        return self._page(collection_id, query, Columns.BODIES, _join_bodies, object_id=object_id)
+
+    def manifest(self, collection_id: str, query: Mapping[str, str]) -> Answer:
+        """A manifest. Raises UnknownError, BadQueryError."""
+        return self._page(collection_id, query, Columns.RECORDS, _join_records)
+
+    def versions(self, collection_id: str, query: Mapping[str, str], object_id: str) -> Answer:
+        """The versions of one object. Raises UnknownError, BadQueryError."""
+        return self._page(collection_id, query, Columns.RECORDS, _join_versions, object_id=object_id, versions=EVERY)
+
+    def check_readable(self, collection_id: str) -> None:
+        """Raises UnknownError if there is no such collection for the reader."""
+        with self.database.reading() as session:
+            self._find(session, collection_id)
+
+    def _page(
+        self,
+        collection_id: str,
+        query: Mapping[str, str],
+        columns: Columns,
+        join: Callable[[Page], bytes],
+        *,
+        object_id: str | None = None,
+        versions: Versions = LAST_ONLY,
+    ) -> Answer:
+        filters = read_filters(query, versions)
+        with self.database.reading() as session:
+            reading = self._find(session, collection_id)
+            if object_id is not None:
+                filters = _about(session, reading, filters, object_id)
+            page = read_page(session, reading, filters, columns)
+            untold = find_untold(session, self.member_id, page.versions(), CHANNEL)
+        self._record(untold)
+        return _answer(page, join)
+
+    def _find(self, session: Session, collection_id: str) -> Reading:
+        reading = find_reading(session, self.member_id, collection_id, self.now)
+        if reading is None:
+            raise UnknownError
+        return reading
+
+    def _record(self, untold: Sequence[AlertVersion]) -> None:
+        """Rule 3. Two polls at once record it once."""
+
+        def record(session: Session) -> None:
+            still = find_untold(session, self.member_id, untold, CHANNEL)
+            record_told(session, self.member_id, still, CHANNEL, self.now)
+
+        if untold:
+            self.database.run_in_transaction(record)
+
+
+def _describe(group: SharingGroup, collection_id: str) -> dict[str, Any]:
+    return {
+        "id": collection_id,
+        "title": group.name,
+        "description": f"Alerts to the sharing group {group.group_id}",
+        "can_read": True,
+        "can_write": False,
+        "media_types": [STIX_TYPE],
+    }
+
+
+def _about(session: Session, reading: Reading, filters: Filters, object_id: str) -> Filters:
+    if not holds(session, reading, object_id):
+        raise UnknownError
+    return replace(filters, ids=(object_id,), types=())
+
+
+def _answer(page: Page, join: Callable[[Page], bytes]) -> Answer:
+    if not page.rows:
+        return Answer(EMPTY)
+    first, last = page.rows[0].added_ms, page.rows[-1].added_ms
+    head = b'{"more":true,"next":"%d",' % last if page.more else b'{"more":false,'
+    return Answer(head + join(page) + b"]}", write_moment(first), write_moment(last))
+
+
+def _join_bodies(page: Page) -> bytes:
+    return b'"objects":[' + b",".join([row.body for row in page.rows])
+
+
+def _join_records(page: Page) -> bytes:
+    records = [
+        f'{{"id":"{row.object_id}","date_added":"{write_moment(row.added_ms)}",'
+        f'"version":"{_version(row.modified_ms)}","media_type":"{STIX_TYPE}"}}'
+        for row in page.rows
+    ]
+    return b'"objects":[' + ",".join(records).encode()
+
+
+def _join_versions(page: Page) -> bytes:
+    return b'"versions":[' + ",".join(f'"{_version(row.modified_ms)}"' for row in page.rows).encode()
+
+
+def _version(milliseconds: int) -> str:
+    """As STIX objects have it, to the millisecond."""
+    return write_moment(milliseconds)[:-4] + "Z"
