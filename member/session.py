@@ -13,6 +13,7 @@ import click
 
 from keys.keyring import EpochStatement, Keyring, Root
 from member.access import Unlocked, open_vault, unlock_registrar, unlock_representative
+from member.alert_client import AlertClient
 from member.authority import check_may_act, current_epoch, load_root, refresh_keyring
 from member.channel import Channel, Identity, Surroundings
 from member.exchange_client import ExchangeClient
@@ -89,6 +90,11 @@ class Session:
     def exchange(self) -> ExchangeClient:
         """The exchange, asked as the acting representative."""
         return self.exchange_as(self.unlocked.identity)
+
+    @cached_property
+    def alerts(self) -> AlertClient:
+        """The exchange's alerts, asked as the acting representative."""
+        return AlertClient(self.channel(self.home.exchange_url, self.unlocked.identity))
 
     @cached_property
     def registrar(self) -> Identity:

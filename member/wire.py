@@ -11,6 +11,8 @@ HITS = "/v1/hits"
 LOG_CHECKPOINT = "/log/checkpoint"
 LOG_TILE = "/log/tile/"
 LOG_ENTRIES = "/log/entries"
+ALERTS = "/v1/alerts"
+FEED_TOKENS = "/v1/feed-tokens"
 
 EVALUATIONS = "/v1/evaluations"
 BUDGET = "/v1/budget"
