@@ -50,17 +50,25 @@ def read_alert(database: Database, actor: Actor, alert_id: str, form: str, now: 
 
 
 def list_alerts(
-    database: Database, actor: Actor, *, cursor: str | None, limit: int, state: str | None, now: datetime
+    database: Database,
+    actor: Actor,
+    *,
+    cursor: str | None,
+    limit: int,
+    state: str | None,
+    reference: str | None,
+    now: datetime,
 ) -> dict[str, Any]:
-    """A page of the alerts that the member may see: its own in every state, others' that are addressed to it. Raises
-    LogUnavailableError: then nothing is told.
+    """A page of the alerts that the member may see: its own in every state, others' that are addressed to it; only
+    those in a state, or of a reference, where one is given. Raises LogUnavailableError: then nothing is told.
     """
+    wanted = {"state": state, "reference": reference}
 
     def read(session: Session) -> dict[str, Any]:
         audiences = readable_audiences(session, actor.member_id, now)
-        page = page_of_alerts(session, actor.member_id, audiences, after=cursor or "", state=state, limit=limit)
+        page = page_of_alerts(session, actor.member_id, audiences, after=cursor or "", limit=limit, **wanted)
         versions = [{"alert_id": one.alert_id, "version": one.version} for one in page]
-        asked = {"after": cursor, "limit": limit, "state": state}
+        asked = {"after": cursor, "limit": limit, **wanted}
         view = {"asked": asked, "alerts": versions, "representative_id": actor.representative_id}
         event_id = record(session, "alerts_listed", [View(actor.member_id, view)], now).event_id
         _keep_told(session, page, actor, event_id, now)

@@ -190,12 +190,12 @@ class AlertClient:
         """Review, release, withdraw or acknowledge an alert."""
         return self._post(f"{wire.ALERTS}/{alert_id}/{step}", value, AlertStanding)
 
-    def alerts(self, state: str | None = None) -> Iterator[ListedAlert]:
-        """Every alert that this member may see, page by page."""
+    def alerts(self, **wanted: str | None) -> Iterator[ListedAlert]:
+        """Every alert that this member may see, page by page; `wanted` names a `state` or a `reference`."""
         cursor: str | None = None
         while True:
             parameters: dict[str, str | int] = {"limit": _PAGE}
-            parameters |= {} if state is None else {"state": state}
+            parameters |= {name: value for name, value in wanted.items() if value is not None}
             parameters |= {} if cursor is None else {"cursor": cursor}
             page = decode(self._channel.get(wire.ALERTS, parameters).body, AlertsPage, self._server)
             yield from page.alerts
@@ -212,7 +212,7 @@ class AlertClient:
             return text.lower()
         if not _REFERENCE.fullmatch(text.upper()):
             raise UsedWronglyError("neither the id of an alert nor a reference such as 1234-NECC", "member alert list")
-        for alert in self.alerts():
+        for alert in self.alerts(reference=text.upper()):
             if alert.reference == text.upper():
                 return alert.alert_id
         raise RefusedError(

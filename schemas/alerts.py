@@ -132,11 +132,12 @@ class EmptySchema(Schema):
 
 
 class AlertsQuery(Schema):
-    """Where to go on, and in which state."""
+    """Where to go on, in which state, and of which reference."""
 
     cursor = QueryText(UUID, load_default=None)
     limit = QueryInteger(1, ALERTS_PAGE, load_default=ALERTS_PAGE)
     state = fields.String(load_default=None, validate=validate.OneOf([code.value for code in AlertState]))
+    reference = QueryText(REFERENCE, load_default=None)
 
 
 class AlertStandingSchema(Schema):

@@ -150,14 +150,23 @@ def is_reference_taken(session: Session, reference: str) -> bool:
 
 
 def page_of_alerts(
-    session: Session, member_id: str, audience_ids: Iterable[str], *, after: str, state: str | None, limit: int
+    session: Session,
+    member_id: str,
+    audience_ids: Iterable[str],
+    *,
+    after: str,
+    limit: int,
+    state: str | None,
+    reference: str | None,
 ) -> list[StoredAlert]:
     """The member's own alerts, and others' to one of the audiences from their publication on, behind an id, in order.
+    Only those in a state, or of a reference, where one is given.
 
     Each side is read along an index of its own, so that the time it takes tells nothing of alerts in between.
     """
     behind = select(StoredAlert).where(StoredAlert.alert_id > after).order_by(StoredAlert.alert_id).limit(limit)
     behind = behind if state is None else behind.where(StoredAlert.state == state)
+    behind = behind if reference is None else behind.where(StoredAlert.reference == reference)
     own = behind.where(StoredAlert.member_id == member_id)
     others = behind.where(StoredAlert.member_id != member_id, StoredAlert.state.in_(READABLE))
     found = list(session.scalars(own))

@@ -101,7 +101,7 @@ def withdraw(session: Session, alert_id: str, reason: str) -> Shown:
 @reporting
 def list_all(session: Session, state: str | None) -> Shown:
     """List the alerts that this member may read: its own in any state, and those addressed to it."""
-    found = list(session.alerts.alerts(state))
+    found = list(session.alerts.alerts(state=state))
     made = table(
         f"{len(found):,} alerts", "reference", "colour", "TLP", "state", "published", "from", "answered", "title"
     )
