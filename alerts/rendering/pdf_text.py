@@ -22,6 +22,7 @@ SANS, BOLD, MONO = "NotoSans", "NotoSans-Bold", "NotoSansMono"
 INK, GREY, LINK = HexColor("#14171a"), HexColor("#4a545e"), HexColor("#0b4f8a")
 _STEP = 16
 _CODE_COLUMNS = 84
+_LONGEST = 2000
 _MARKUP = {
     "softbreak": " ",
     "hardbreak": "<br/>",
@@ -99,16 +100,33 @@ class Typesetter:
         cut = (line[at : at + _CODE_COLUMNS] for line in lines for at in range(0, max(1, len(line)), _CODE_COLUMNS))
         return "\n".join(self._escaped(line) for line in cut)
 
-    def inline(self, tokens: Sequence[Token]) -> str:
-        """The inside of a paragraph of Markdown as markup."""
-        return "".join(self._inline(token) for token in tokens)
+    def inline(self, tokens: Sequence[Token]) -> Iterator[str]:
+        """The inside of a paragraph of Markdown as markup; a very long one in parts, because the time that ReportLab
+        takes for a paragraph grows with the square of its length.
+        """
+        made, length = "", 0
+        opened: list[str] = []
+        for token in tokens:
+            for part in self._inline(token):
+                made, length = made + part, length + len(part)
+                if length >= _LONGEST and token.nesting == 0:
+                    yield made + "".join(f"</{_name_of(one)}>" for one in reversed(opened))
+                    made, length = "".join(opened), 0
+            if token.nesting > 0:
+                opened.append(next(self._inline(token)))
+            elif token.nesting < 0:
+                opened.pop()
+        yield made
 
-    def _inline(self, token: Token) -> str:
-        if token.type == "code_inline":
-            return f'<font name="{MONO}">{self._escaped(token.content)}</font>'
+    def _inline(self, token: Token) -> Iterator[str]:
         if token.type == "link_open":
-            return f'<a href={quoteattr(str(token.attrGet("href")))} color="#{LINK.hexval()[2:]}">'
-        return _MARKUP.get(token.type) or self._escaped(token.content)
+            yield f'<a href={quoteattr(str(token.attrGet("href")))} color="#{LINK.hexval()[2:]}">'
+        elif token.type in _MARKUP:
+            yield _MARKUP[token.type]
+        else:
+            face = (f'<font name="{MONO}">', "</font>") if token.type == "code_inline" else ("", "")
+            for part in _cut(token.content):
+                yield face[0] + self._escaped(part) + face[1]
 
     def _escaped(self, text: str) -> str:
         if missing := {sign for sign in set(text) if ord(sign) not in self._known}:
@@ -148,7 +166,8 @@ class _Blocks:
                 case "heading_close":
                     level = 0
                 case "inline":
-                    yield self._paragraph(self._typesetter.inline(token.children or ()), level)
+                    for part in self._typesetter.inline(token.children or ()):
+                        yield self._paragraph(part, level)
                 case "fence" | "code_block":
                     yield self._preformatted(token.content)
                 case "hr":
@@ -189,3 +208,16 @@ class _Blocks:
         )
         shown.backColor, shown.borderPadding = HexColor("#f3f4f6"), 4
         return XPreformatted(self._typesetter.code(content), shown)
+
+
+def _cut(text: str) -> Iterator[str]:
+    """The text in parts that are not much longer than what a paragraph may be, between words where there are any."""
+    while len(text) > _LONGEST:
+        end = text.rfind(" ", 1, _LONGEST) + 1 or _LONGEST
+        yield text[:end]
+        text = text[end:]
+    yield text
+
+
+def _name_of(tag: str) -> str:
+    return tag[1:].partition(" ")[0].rstrip(">")
