@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.simulator import MemberSimulator
+from alerts.authoring import store_draft
+from alerts.domain.alert import READABLE, AlertContent
+from alerts.domain.rules import end_of
+from exchange.services.actor import Actor
+from schemas.terms import AlertState
+from tests.simulator import MemberSimulator, Taskforce
 
 
 def make_content(**changes: Any) -> dict[str, Any]:
@@ -61,3 +66,19 @@ def read(member: MemberSimulator, alert_id: str) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.get_json()
     return found
+
+
+def plant_alert(taskforce: Taskforce, member_id: str, state: AlertState, **changes: Any) -> str:
+    """The id of an alert put into the database in a state, by an author that is none of the member's people. Nobody is
+    told of it, and it is in no feed.
+    """
+    now = taskforce.clock()
+    author = Actor(f"{member_id}/an-author", member_id, frozenset())
+    with taskforce.database.transaction() as session:
+        stored = store_draft(session, author, AlertContent.from_fields(make_content(**changes)), now)
+        stored.state = state.value
+        if state in READABLE:
+            stored.version, stored.published_at = 1, now
+        if state is AlertState.PUBLISHED:
+            stored.due_at = end_of(stored.alert.content.expires_on)
+        return stored.alert_id

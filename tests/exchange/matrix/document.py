@@ -30,10 +30,9 @@ def render() -> str:
 def _service(title: str, dimensions: Dimensions, judge: Judge) -> Iterable[str]:
     yield f"## {title}\n"
     yield "### By caller\n"
-    callers = [caller for caller in Caller if caller is not Caller.REPRESENTATIVE]
     yield from _table(
-        ("route", *callers),
-        [(route, *(judge(Cell(route, caller)) for caller in callers)) for route in dimensions.routes],
+        ("route", *dimensions.callers),
+        [(route, *(judge(Cell(route, caller)) for caller in dimensions.callers)) for route in dimensions.routes],
     )
     yield "### By role of an active member's representative\n"
     yield from _table(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from alerts.jobs import drain_outbox
@@ -16,18 +18,22 @@ from exchange.log.head_file import HeadFile
 from exchange.log.sequencer import Sequencer
 from exchange.services.rotate_key import rotate_key
 from exchange.services.stop_member import stop_member
+from exchange.store.feed_tokens import FeedToken, make_feed_token
 from exchange.store.leases import acquire_lease
 from keys.keyring import EpochState, GroupState, MemberState, Representative, RepresentativeState
 from keys.request_limits import LARGEST_LIMIT
 from keys.signing import SigningKey, new_nonce
-from schemas.terms import MemberKind
+from schemas.terms import AlertState, MemberKind
+from tests.alerts.factories import make_content, plant_alert
 from tests.exchange.factories import make_token
-from tests.exchange.matrix.cells import ROLE_SETS, Caller, Cell, State, Tenant
+from tests.exchange.matrix.cells import ROLE_SETS, TOKENS, Caller, Cell, State, Tenant
 from tests.simulator import MemberSimulator, make_taskforce
 from tlog.notes import NoteSigner
 
 OWN_MEMBER = (State.STOPPED, State.SUSPENDED, State.KEY_REVOKED, State.KEY_WITHDRAWN, State.NOT_IN_GROUP)
 """States that are the member's own; in the others, the request of an active member names the group or epoch."""
+_VARIABLE = re.compile("<[^>]*>")
+_ACKNOWLEDGEMENT = {"implemented": True, "feedback": "of use"}
 _ENVELOPES: dict[State, dict[str, Any]] = {
     State.GROUP_CLOSED: {"group": "closed"},
     State.GROUP_PAST_SUNSET: {"group": "past-sunset"},
@@ -42,6 +48,7 @@ class Request:
     target: str
     value: Any = None
     idempotency_key: str | None = None
+    headers: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class ManifoldMember(MemberSimulator):
@@ -86,6 +93,8 @@ class ExchangeWorld:
             self._bring_about(state, member)
         self._make_objects(folder)
         self.stranger = SigningKey.generate()
+        self.feed_tokens = {caller: self._make_token(caller) for caller in TOKENS}
+        self._own_alerts: dict[tuple[str, AlertState, str], str] = {}
 
     def close(self) -> None:
         """Close the connections."""
@@ -103,15 +112,19 @@ class ExchangeWorld:
         """The answer to a cell."""
         method, _, path = cell.route.partition(" ")
         make = REQUESTS.get(cell.route)
-        asked = Request(path.replace("<path:path>", "0/000")) if make is None else make(self, cell)
+        asked = Request(_VARIABLE.sub("0", path)) if make is None else make(self, cell)
         body = b"" if asked.value is None else json.dumps(asked.value).encode()
-        if cell.caller is Caller.UNSIGNED:
+        if cell.caller in (Caller.UNSIGNED, *TOKENS):
             headers = {"Content-Type": "application/json", "Idempotency-Key": new_nonce()} if method == "POST" else {}
-            return self.taskforce.send_unsigned(method, asked.target, body, headers)
+            token = {"Authorization": f"Bearer {self.feed_tokens[cell.caller]}"} if cell.caller in TOKENS else {}
+            return self.taskforce.send_unsigned(method, asked.target, body, {**asked.headers, **headers, **token})
         key_id, key = self._signer(cell)
-        return self.taskforce.send(
+        answer = self.taskforce.send(
             method, asked.target, body, key_id=key_id, key=key, idempotency_key=asked.idempotency_key
         )
+        if method == "POST" and answer.status_code == 200:
+            self._own_alerts = {key: kept for key, kept in self._own_alerts.items() if kept not in asked.target}
+        return answer
 
     def leaks(self, text: str) -> bool:
         """Whether an answer holds anything of what is the other member's alone."""
@@ -121,6 +134,24 @@ class ExchangeWorld:
         """The member that a cell asks as."""
         kind = cell.kind or MemberKind.FINANCIAL_INSTITUTION
         return self.members[cell.state if cell.state in OWN_MEMBER else State.ACTIVE, kind]
+
+    def own_alert(self, cell: Cell, state: AlertState) -> str:
+        """An alert of the member that the cell asks as, in that state."""
+        member_id, group = self.member_of(cell).member_id, _group_of(cell)
+        if (member_id, state, group) not in self._own_alerts:
+            audience = {"groups": [group], "kinds": []}
+            planted = plant_alert(self.taskforce, member_id, state, audience=audience)
+            self._own_alerts[member_id, state, group] = planted
+        return self._own_alerts[member_id, state, group]
+
+    def _make_token(self, caller: Caller) -> str:
+        state = State.SUSPENDED if caller is Caller.SUSPENDED_TOKEN else State.ACTIVE
+        member_id = self.members[state, MemberKind.FINANCIAL_INSTITUTION].member_id
+        with self.taskforce.database.transaction() as session:
+            token_id, token = make_feed_token(session, member_id, "feed", f"{member_id}/all", self.taskforce.clock())
+            made = session.scalars(select(FeedToken).where(FeedToken.token_id == token_id)).one()
+            made.revoked_at = self.taskforce.clock() if caller is Caller.REVOKED_TOKEN else None
+        return token[:-1] + ("a" if token[-1] != "a" else "b") if caller is Caller.INVENTED_TOKEN else token
 
     def _signer(self, cell: Cell) -> tuple[str, SigningKey]:
         member = self.member_of(cell)
@@ -158,6 +189,7 @@ class ExchangeWorld:
 
     def _make_objects(self, folder: Path) -> None:
         """Objects of `other`: a submission, a hit, a notice, log entries; then a published tree."""
+        taskforce = self.taskforce
         other, partner = self.taskforce.members["other"], self.taskforce.members["partner"]
         token = make_token()
         self.others_body = other.submission([token])
@@ -170,7 +202,14 @@ class ExchangeWorld:
         entries = other.send("GET", "/log/entries").get_json()
         self.others_hit = other.hits()[0]["hit_id"]
         self.others_notice = notices[0]["notice_id"]
+        self.addressed = {
+            group: plant_alert(taskforce, "other", AlertState.PUBLISHED, audience={"groups": [group], "kinds": []})
+            for group in ("taskforce", "closed", "past-sunset")
+        }
+        hidden = {"title": "Hidden from all but others", "audience": {"groups": ["others"], "kinds": []}}
+        self.others_alert = plant_alert(taskforce, "other", AlertState.PUBLISHED, **hidden)
         self.secrets = [
+            *(self.others_alert, hidden["title"]),
             *(self.others_hit, self.others_notice, self.others_body["submission_id"]),
             *(entry["entry_id"] for entry in entries["entries"]),
             *entries["pending"],
@@ -213,6 +252,30 @@ def _submission(world: ExchangeWorld, cell: Cell) -> Request:
     return Request("/v1/submissions", value)
 
 
+def _group_of(cell: Cell) -> str:
+    return str(_ENVELOPES.get(cell.state, {}).get("group", "taskforce"))
+
+
+def _alert(suffix: str = "", state: AlertState = AlertState.PUBLISHED, value: Any = None) -> Callable[..., Request]:
+    """A request about an alert: the caller's own, one that is addressed to it, or one that is not."""
+
+    def make(world: ExchangeWorld, cell: Cell) -> Request:
+        if cell.tenant is Tenant.OTHERS_ALERT:
+            alert_id = world.others_alert
+        elif cell.tenant is Tenant.ADDRESSED_ALERT:
+            alert_id = world.addressed[_group_of(cell)]
+        else:
+            alert_id = world.own_alert(cell, state)
+        return Request(f"/v1/alerts/{alert_id}{suffix}", value)
+
+    return make
+
+
+def _draft(world: ExchangeWorld, cell: Cell) -> Request:
+    group = "others" if cell.tenant is Tenant.OTHERS_GROUP else _group_of(cell)
+    return Request("/v1/alerts", make_content(audience={"groups": [group], "kinds": []}))
+
+
 def _page(path: str, name: str, others: Callable[[ExchangeWorld], Any]) -> Callable[[ExchangeWorld, Cell], Request]:
     def make(world: ExchangeWorld, cell: Cell) -> Request:
         # The cursor just before the other's object: a page that did not look at the owner would begin with it.
@@ -232,6 +295,14 @@ REQUESTS: dict[str, Callable[[ExchangeWorld, Cell], Request]] = {
     "GET /v1/hits": _page("/v1/hits", "cursor", lambda world: world.others_hit[:-1] + "0"),
     "GET /v1/notices": _page("/v1/notices", "cursor", lambda world: world.others_notice[:-1] + "0"),
     "GET /log/entries": _page("/log/entries", "after", lambda world: 0),
+    "POST /v1/alerts": _draft,
+    "GET /v1/alerts": _page("/v1/alerts", "cursor", lambda world: world.others_alert[:-1] + "0"),
+    "GET /v1/alerts/<alert_id>": _alert(),
+    "GET /v1/alerts/<alert_id>/responses": _alert("/responses"),
+    "POST /v1/alerts/<alert_id>/review": _alert("/review", AlertState.DRAFT, {}),
+    "POST /v1/alerts/<alert_id>/release": _alert("/release", AlertState.REVIEWED, {"at": None}),
+    "POST /v1/alerts/<alert_id>/withdraw": _alert("/withdraw", AlertState.PUBLISHED, {"reason": "wrong"}),
+    "POST /v1/alerts/<alert_id>/acknowledgement": _alert("/acknowledgement", value=_ACKNOWLEDGEMENT),
     "POST /v1/submissions": _submission,
     "POST /v1/statements": lambda world, cell: Request("/v1/statements", world.envelope),
     "POST /v1/enrolments": lambda world, cell: Request(
