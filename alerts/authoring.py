@@ -30,12 +30,17 @@ def draft_alert(database: Database, request: Request, content: AlertContent) -> 
     """Keep a draft; how it stands. Raises as act_once does."""
 
     def draft(session: Session) -> dict[str, Any]:
-        require(decide_draft(session, request.actor.member_id, content, request.now))
-        stored = store_draft(session, request.actor, content, request.now)
-        _record(session, "alert_drafted", stored, request)
-        return standing_of(stored)
+        return standing_of(draft_in(session, request, content))
 
     return act_once(database, request, {"asked": "alert_draft"}, draft, 201)
+
+
+def draft_in(session: Session, request: Request, content: AlertContent) -> StoredAlert:
+    """Keep a draft, in the caller's transaction. Raises RefusedError, LogUnavailableError."""
+    require(decide_draft(session, request.actor.member_id, content, request.now))
+    stored = store_draft(session, request.actor, content, request.now)
+    _record(session, "alert_drafted", stored, request)
+    return stored
 
 
 def review_alert(database: Database, request: Request, alert_id: str) -> tuple[dict[str, Any], int]:
@@ -43,13 +48,18 @@ def review_alert(database: Database, request: Request, alert_id: str) -> tuple[d
 
     def review(session: Session) -> dict[str, Any]:
         stored = find_own(session, request.actor.member_id, alert_id)
-        require(decide_review(AlertState(stored.state), stored.author_id, request.actor.representative_id))
-        stored.state, stored.reviewer_id = AlertState.REVIEWED.value, request.actor.representative_id
-        stored.modified_at = cut(request.now)
-        _record(session, "alert_reviewed", stored, request)
+        review_in(session, request, stored)
         return standing_of(stored)
 
     return act_once(database, request, {"asked": "alert_review", "alert_id": alert_id}, review)
+
+
+def review_in(session: Session, request: Request, stored: StoredAlert) -> None:
+    """Note the review of a locked draft, in the caller's transaction. Raises RefusedError, LogUnavailableError."""
+    require(decide_review(AlertState(stored.state), stored.author_id, request.actor.representative_id))
+    stored.state, stored.reviewer_id = AlertState.REVIEWED.value, request.actor.representative_id
+    stored.modified_at = cut(request.now)
+    _record(session, "alert_reviewed", stored, request)
 
 
 def decide_draft(session: Session, member_id: str, content: AlertContent, now: datetime) -> Decision:

@@ -39,24 +39,29 @@ def release_alert(
     database: Database, request: Request, alert_id: str, at: datetime | None
 ) -> tuple[dict[str, Any], int]:
     """Publish the alert, or have it published at a time; how it stands. Raises as act_once does."""
-    actor, now = request.actor, request.now
 
     def release(session: Session) -> dict[str, Any]:
-        stored = find_own(session, actor.member_id, alert_id)
-        content, state = stored.alert.content, AlertState(stored.state)
-        require(
-            decide_release(state, stored.author_id, actor.representative_id)
-            & decide_time(content, at, now)
-            & decide_draft(session, actor.member_id, content, now)
-        )
-        stored.state, stored.releaser_id = AlertState.SCHEDULED.value, actor.representative_id
-        stored.due_at, stored.modified_at = at or now, cut(now)
-        _note(session, "alert_released", stored, request, publish_at=None if at is None else to_rfc3339(at))
-        if at is None:
-            _publish(session, stored, now)
+        stored = find_own(session, request.actor.member_id, alert_id)
+        release_in(session, request, stored, at)
         return standing_of(stored)
 
     return act_once(database, request, {"asked": "alert_release", "alert_id": alert_id}, release)
+
+
+def release_in(session: Session, request: Request, stored: StoredAlert, at: datetime | None) -> None:
+    """Release a locked alert, in the caller's transaction. Raises RefusedError, LogUnavailableError."""
+    actor, now = request.actor, request.now
+    content, state = stored.alert.content, AlertState(stored.state)
+    require(
+        decide_release(state, stored.author_id, actor.representative_id)
+        & decide_time(content, at, now)
+        & decide_draft(session, actor.member_id, content, now)
+    )
+    stored.state, stored.releaser_id = AlertState.SCHEDULED.value, actor.representative_id
+    stored.due_at, stored.modified_at = at or now, cut(now)
+    _note(session, "alert_released", stored, request, publish_at=None if at is None else to_rfc3339(at))
+    if at is None:
+        _publish(session, stored, now)
 
 
 def withdraw_alert(database: Database, request: Request, alert_id: str, reason: str) -> tuple[dict[str, Any], int]:
