@@ -42,6 +42,7 @@ PEERS = Rule(_MEMBER, frozenset({Role.AUTHOR, Role.REVIEWER, Role.RELEASER, Role
 RELEASERS = Rule(_MEMBER, frozenset({Role.RELEASER}))
 WITHDRAWERS = Rule(_MEMBER, frozenset({Role.AUTHOR, Role.RELEASER}))
 RESPONDERS = Rule(_MEMBER, frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER, Role.AUTHOR, Role.RELEASER}))
+SUBSCRIBERS = Rule(_MEMBER, frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER, Role.AUTHOR}))
 
 # Of those that anyone may call, the ones limited in number for each source; what is signed is limited for each member.
 LIMITED = frozenset({"POST /v1/enrolments"})
@@ -80,6 +81,14 @@ RULES: dict[str, Rule] = {
     "GET /taxii2/api/collections/<collection_id>/objects/<object_id>/": FEED_READERS,
     "DELETE /taxii2/api/collections/<collection_id>/objects/<object_id>/": FEED_READERS,
     "GET /taxii2/api/collections/<collection_id>/objects/<object_id>/versions/": FEED_READERS,
+    "POST /v1/subscriptions": SUBSCRIBERS,
+    "GET /v1/subscriptions": SUBSCRIBERS,
+    "GET /v1/subscriptions/<subscription_id>/deliveries": SUBSCRIBERS,
+    "POST /v1/subscriptions/<subscription_id>/confirm": SUBSCRIBERS,
+    "POST /v1/subscriptions/<subscription_id>/end": SUBSCRIBERS,
+    "POST /v1/subscriptions/<subscription_id>/test": SUBSCRIBERS,
+    "POST /v1/subscriptions/<subscription_id>/secret": SUBSCRIBERS,
+    "POST /v1/subscriptions/<subscription_id>/replay": SUBSCRIBERS,
     # Salted hashes only.
     "GET /log/checkpoint": ANYONE,
     "GET /log/tile/<path:path>": ANYONE,
@@ -89,3 +98,6 @@ RULES: dict[str, Rule] = {
 
 SIGNED = frozenset(route for route, rule in RULES.items() if not rule.callers & {Caller.ANYONE, Caller.FEED_READER})
 """The routes whose requests are signed."""
+
+TOKEN_SHOWN = frozenset(route for route, rule in RULES.items() if Caller.FEED_READER in rule.callers)
+"""The routes whose requests show a feed token."""

@@ -18,7 +18,7 @@ from exchange.web import (
     status_pages,
     submission_pages,
 )
-from exchange.web.access import LIMITED, RULES, SIGNED
+from exchange.web.access import LIMITED, RULES, SIGNED, TOKEN_SHOWN
 from exchange.web.authentication import authenticate, current_member_id
 from exchange.web.context import Context, attach_context
 from exchange.web.forms import MAX_BODY_BYTES
@@ -59,7 +59,7 @@ def create_app(context: Context, blueprints: Sequence[Any] = ()) -> Flask:
     api.register_blueprint(create_log_blueprint(context.database, current_member_id))
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
-    document = complete_description(api.spec.to_dict(), signed=SIGNED, limited=LIMITED)
+    document = complete_description(api.spec.to_dict(), signed=SIGNED, limited=LIMITED, token_shown=TOKEN_SHOWN)
     start_measuring(app)
     app.before_request(_start)
     app.before_request(serve_description(app, document))

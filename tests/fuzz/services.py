@@ -23,6 +23,7 @@ from typing import Any
 from alerts.composition import blueprints
 from alerts.store.notices import count_notices
 from exchange.settings import Settings
+from exchange.store.feed_tokens import make_feed_token
 from exchange.store.session import create_database
 from exchange.web.app import create_app
 from exchange.web.context import Context
@@ -37,6 +38,8 @@ from keys.statements import Root, sign_statement
 from keys.threshold import Share
 from schemas.encoding import from_base64, to_base64
 from schemas.identifiers import uuid7
+from schemas.terms import AlertState
+from tests.alerts.factories import make_content, plant_alert
 from tests.exchange.factories import make_envelope, make_rows, make_token
 from tests.keys.holder.simulator import make_elements, migrate
 from tests.keys.taskforce import holder_key, holder_url, make_dealing, make_epoch, make_member, make_root, sign
@@ -57,8 +60,8 @@ class Signer:
 
 @dataclass(frozen=True)
 class Service:
-    """A running server. `url` is what requests are signed for; `samples` makes a request that is served, for each
-    route: its body, or its query.
+    """A running server. `url` is what requests are signed for; `samples` makes the body of a request that is served,
+    for each route, and what stands for each variable of a path, such as `{alert_id}`.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Service:
     signers: dict[str, Signer]
     samples: dict[str, Callable[[], Any]]
     log_file: Path
+    feed_token: str = field(default="", repr=False)
 
 
 def utc_now() -> datetime:
@@ -87,6 +91,9 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
         new = [MemberSimulator(taskforce, f"new-{number}") for number in range(3)]
         claims = [member.claim(taskforce.invite(member.member_id)) for member in new]
         statement = taskforce.member_statement(taskforce.members["b"], 2)
+        alert_ids = [plant_alert(taskforce, "a", state) for state in AlertState for _ in range(3)]
+        with taskforce.database.transaction() as session:
+            _, feed_token = make_feed_token(session, "a", "feed", "a/analyst", utc_now())
     finally:
         taskforce.close()
     _write(
@@ -112,10 +119,17 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
         "POST /v1/submissions": _submission,
         "POST /v1/enrolments": lambda: claims[next(turn) % len(claims)],
         "POST /v1/statements": lambda: envelopes[next(turn) % len(envelopes)],
-        "GET /log/tile/{path}": lambda: ("0/000", "entries/000.p/1", "0/000.p/16")[next(turn) % 3],
+        "POST /v1/alerts": make_content,
+        "POST /v1/alerts/{alert_id}/review": dict,
+        "POST /v1/alerts/{alert_id}/release": lambda: {"at": (None, "2027-01-01T00:00:00Z")[next(turn) % 2]},
+        "POST /v1/alerts/{alert_id}/withdraw": lambda: {"reason": "a mistake"},
+        "POST /v1/alerts/{alert_id}/acknowledgement": lambda: {"implemented": True, "feedback": "of use"},
+        "{alert_id}": lambda: alert_ids[next(turn) % len(alert_ids)],
+        "{path}": lambda: ("0/000", "entries/000.p/1", "0/000.p/16")[next(turn) % 3],
     }
     with _server("exchange", folder) as port:
-        yield Service("exchange", port, URL, _read_document(port), signers, samples, folder / "exchange.log")
+        log_file = folder / "exchange.log"
+        yield Service("exchange", port, URL, _read_document(port), signers, samples, log_file, feed_token)
 
 
 @contextmanager
