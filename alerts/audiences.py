@@ -6,15 +6,15 @@ import json
 from datetime import datetime
 from functools import lru_cache
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from alerts.domain.alert import Audience
 from alerts.store.alerts import list_audiences
 from exchange.domain.authority import Authority
+from exchange.store.lookups import Looking, Lookup
 from exchange.store.membership import find_member, list_members, load_authority
 
-_AUDIENCES = text("SELECT audience_id, groups_json, kinds_json FROM alert_audiences ORDER BY audience_id")
+_AUDIENCES = Lookup("SELECT audience_id, groups_json, kinds_json FROM alert_audiences ORDER BY audience_id")
 
 
 def is_addressed(audience: Audience, member_id: str, kind: str, authority: Authority) -> bool:
@@ -38,10 +38,13 @@ def readable_audiences(session: Session, member_id: str, now: datetime) -> froze
     )
 
 
-def audiences_of_group(session: Session, group_id: str, kind: str) -> tuple[str, ...]:
+def audiences_of_group(looking: Looking, group_id: str, kind: str) -> tuple[str, ...]:
     """The ids of the audiences that a member of that kind, which is in that open group, belongs to by the group."""
-    rows = session.execute(_AUDIENCES).all()
-    return tuple(row.audience_id for row in rows if _reaches(row.groups_json, row.kinds_json, group_id, kind))
+    return tuple(
+        audience_id
+        for audience_id, groups_json, kinds_json in _AUDIENCES.rows(looking, {})
+        if _reaches(groups_json, kinds_json, group_id, kind)
+    )
 
 
 @lru_cache(maxsize=4096)

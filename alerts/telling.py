@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -13,6 +14,7 @@ from alerts.store.alerts import AlertTold, StoredAlert
 from exchange.log.entries import View
 from exchange.services.events import record
 from exchange.store.chunks import in_chunks
+from exchange.store.lookups import Looking, Lookup
 from exchange.store.upsert import insert_ignoring
 from schemas.encoding import to_base64
 
@@ -37,6 +39,28 @@ def find_untold(session: Session, member_id: str, versions: Iterable[AlertVersio
         )
         told |= {AlertVersion(*row) for row in session.execute(rows)}
     return [one for one in wanted if one not in told]
+
+
+def look_for_untold(
+    looking: Looking, member_id: str, versions: Collection[tuple[str, int]], channel: str
+) -> list[AlertVersion]:
+    """As find_untold, for polls; at most a page's versions, by alert and number."""
+    if not versions:
+        return []
+    alert_ids = {alert_id for alert_id, _ in versions}
+    values: dict[str, object] = {f"a{number}": alert_id for number, alert_id in enumerate(alert_ids)}
+    values |= {"member_id": member_id, "channel": channel}
+    told = _told(len(alert_ids)).rows(looking, values)
+    return [AlertVersion(*one) for one in sorted(set(versions).difference(told))]
+
+
+@lru_cache(maxsize=512)
+def _told(count: int) -> Lookup:
+    names = ", ".join(f":a{number}" for number in range(count))
+    return Lookup(
+        "SELECT alert_id, version FROM alert_told"  # noqa: S608 - names of our own
+        f" WHERE member_id = :member_id AND channel = :channel AND alert_id IN ({names})"
+    )
 
 
 def record_told(

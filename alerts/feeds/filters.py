@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 
 SPEC_VERSION = "2.1"
 USUAL_PAGE = 100
@@ -18,6 +18,7 @@ LARGEST_PAGE = 500
 LARGEST_LIST = 100
 FIRST, LAST, ALL = "first", "last", "all"
 
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, and written without its offset
 _MOMENT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,20}))?Z", re.ASCII)
 _COUNT = re.compile(r"[0-9]{1,18}", re.ASCII)
 _CURSOR = re.compile(r"[0-9]{1,15}", re.ASCII)
@@ -75,8 +76,16 @@ def read_filters(query: Mapping[str, str], versions: Versions = LAST_ONLY) -> Fi
 
 def write_moment(milliseconds: int) -> str:
     """`2026-11-22T10:00:00.000000Z`: to the microsecond, as clients expect it."""
-    moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03}000Z"
+    return f"{_write(milliseconds)}000Z"
+
+
+def write_version(milliseconds: int) -> str:
+    """`2026-11-22T10:00:00.000Z`: to the millisecond, as STIX objects have it."""
+    return f"{_write(milliseconds)}Z"
+
+
+def _write(milliseconds: int) -> str:
+    return (_EPOCH + timedelta(milliseconds=milliseconds)).isoformat(timespec="milliseconds")
 
 
 def _read_list(query: Mapping[str, str], field: str) -> tuple[str, ...]:

@@ -15,21 +15,16 @@ from functools import lru_cache
 from itertools import product
 from typing import Any
 
-from sqlalchemy import Row, TextClause, bindparam, or_, select, text
-from sqlalchemy.orm import Session
-
 from alerts.audiences import audiences_of_group
 from alerts.feeds.filters import EVERY, Filters
-from alerts.store.feed_objects import FeedCollection
-from alerts.telling import AlertVersion
-from exchange.store.membership import GroupMember, Member, SharingGroup
+from exchange.store.lookups import Looking, Lookup
 
 _OWN_AUDIENCE = ""
 _MOST_RANGES = 100
 
 
 class Columns(Enum):
-    """What a page shows of each object."""
+    """What a page shows of each object; the first three are always the same."""
 
     BODIES = "added_ms, alert_id, alert_version, body"
     RECORDS = "added_ms, alert_id, alert_version, object_id, modified_ms"
@@ -45,42 +40,36 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows with the chosen columns, oldest first, and whether others follow."""
+    """Rows of the chosen columns, oldest first, and whether others follow."""
 
-    rows: Sequence[Row[Any]]
+    rows: Sequence[tuple[Any, ...]]
     more: bool
 
-    def versions(self) -> set[AlertVersion]:
-        """The versions of alerts that it discloses."""
-        return {AlertVersion(row.alert_id, row.alert_version) for row in self.rows if row.alert_id}
+    def versions(self) -> set[tuple[str, int]]:
+        """The versions of alerts that it discloses, by alert and number."""
+        return {(row[1], row[2]) for row in self.rows if row[1]}
 
 
-_READER = (
-    select(FeedCollection.group_id, Member.kind)
-    .join(GroupMember, GroupMember.group_id == FeedCollection.group_id)
-    .join(SharingGroup, SharingGroup.group_id == FeedCollection.group_id)
-    .join(Member, Member.member_id == GroupMember.member_id)
-    .where(
-        FeedCollection.collection_id == bindparam("collection_id"),
-        GroupMember.member_id == bindparam("member_id"),
-        SharingGroup.state == "open",
-        or_(SharingGroup.sunset.is_(None), SharingGroup.sunset > bindparam("now")),
-        Member.state == "active",
-        Member.stopped_at.is_(None),
-    )
+_READER = Lookup(
+    "SELECT g.group_id, m.kind FROM feed_collections c"
+    " JOIN sharing_groups g ON g.group_id = c.group_id"
+    " JOIN group_members i ON i.group_id = c.group_id"
+    " JOIN members m ON m.member_id = i.member_id"
+    " WHERE c.collection_id = :collection_id AND i.member_id = :member_id"
+    " AND g.state = 'open' AND (g.sunset IS NULL OR g.sunset > :now)"
+    " AND m.state = 'active' AND m.stopped_at IS NULL"
 )
 
 
-def find_reading(session: Session, member_id: str, collection_id: str, now: datetime) -> Reading | None:
+def find_reading(looking: Looking, member_id: str, collection_id: str, now: datetime) -> Reading | None:
     """What the member may read of the collection now; None if there is no such collection for it."""
-    asked = {"collection_id": collection_id, "member_id": member_id, "now": now}
-    found = session.execute(_READER, asked).one_or_none()
-    if found is None:
-        return None
-    return Reading(collection_id, (_OWN_AUDIENCE, *audiences_of_group(session, found.group_id, found.kind)))
+    asked = {"collection_id": collection_id, "member_id": member_id, "now": looking.moment(now)}
+    for group_id, kind in _READER.rows(looking, asked):
+        return Reading(collection_id, (_OWN_AUDIENCE, *audiences_of_group(looking, group_id, kind)))
+    return None
 
 
-def read_page(session: Session, reading: Reading, filters: Filters, columns: Columns) -> Page:
+def read_page(looking: Looking, reading: Reading, filters: Filters, columns: Columns) -> Page:
     """The page that the filters ask for."""
     if not filters.is_possible:
         return Page([], more=False)
@@ -102,14 +91,14 @@ def read_page(session: Session, reading: Reading, filters: Filters, columns: Col
         ("v", filters.versions.moments),
     ):
         values |= {f"{letter}{number}": value for number, value in enumerate(several)}
-    rows = session.execute(_statement(shape), values).all()
+    rows = _statement(shape).rows(looking, values)
     return Page(rows[: filters.limit], more=len(rows) > filters.limit)
 
 
-def holds(session: Session, reading: Reading, object_id: str) -> bool:
+def holds(looking: Looking, reading: Reading, object_id: str) -> bool:
     """Whether the reader's part of the collection has the object."""
     asked = Filters(limit=1, ids=(object_id,), versions=EVERY)
-    return bool(read_page(session, reading, asked, Columns.RECORDS).rows)
+    return bool(read_page(looking, reading, asked, Columns.RECORDS).rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +116,7 @@ class _Shape:
 
 
 @lru_cache(maxsize=512)
-def _statement(shape: _Shape) -> TextClause:
+def _statement(shape: _Shape) -> Lookup:
     if shape.ids:
         # Arithmetic keeps the databases from the indices by audience and moment: the ids are the fewest rows.
         conditions = ["collection_id = :c", f"object_id IN ({_names('i', shape.ids)})", "added_ms + 0 > :after"]
@@ -146,13 +135,13 @@ def _statement(shape: _Shape) -> TextClause:
     return _finish(ranges, shape)
 
 
-def _finish(ranges: Sequence[Sequence[str]], shape: _Shape) -> TextClause:
+def _finish(ranges: Sequence[Sequence[str]], shape: _Shape) -> Lookup:
     wanted = [] if shape.every else [_version_condition(shape)]
     parts = [
         f"SELECT {shape.columns.value} FROM feed_objects WHERE {' AND '.join([*conditions, *wanted])}"  # noqa: S608 - names and placeholders of our own
         for conditions in ranges
     ]
-    return text(" UNION ALL ".join(parts) + " ORDER BY added_ms LIMIT :most")
+    return Lookup(" UNION ALL ".join(parts) + " ORDER BY added_ms LIMIT :most")
 
 
 def _version_condition(shape: _Shape) -> str:

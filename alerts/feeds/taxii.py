@@ -17,11 +17,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from alerts.feeds.filters import EVERY, LAST_ONLY, Filters, Versions, read_filters, write_moment
+from alerts.feeds.filters import EVERY, LAST_ONLY, Filters, Versions, read_filters, write_moment, write_version
 from alerts.feeds.pages import Columns, Page, Reading, find_reading, holds, read_page
 from alerts.feeds.storing import open_collections
 from alerts.store.feed_objects import find_collections
-from alerts.telling import AlertVersion, find_untold, record_told
+from alerts.telling import AlertVersion, find_untold, look_for_untold, record_told
+from exchange.store.lookups import Looking, looking
 from exchange.store.membership import SharingGroup, groups_of_member
 from exchange.store.session import Database
 
@@ -86,8 +87,8 @@ class Reader:
 
     def check_readable(self, collection_id: str) -> None:
         """Raises UnknownError if there is no such collection for the reader."""
-        with self.database.reading() as session:
-            self._find(session, collection_id)
+        with looking(self.database) as look:
+            self._find(look, collection_id)
 
     def _page(
         self,
@@ -100,17 +101,17 @@ class Reader:
         versions: Versions = LAST_ONLY,
     ) -> Answer:
         filters = read_filters(query, versions)
-        with self.database.reading() as session:
-            reading = self._find(session, collection_id)
+        with looking(self.database) as look:
+            reading = self._find(look, collection_id)
             if object_id is not None:
-                filters = _about(session, reading, filters, object_id)
-            page = read_page(session, reading, filters, columns)
-            untold = find_untold(session, self.member_id, page.versions(), CHANNEL)
+                filters = _about(look, reading, filters, object_id)
+            page = read_page(look, reading, filters, columns)
+            untold = look_for_untold(look, self.member_id, page.versions(), CHANNEL)
         self._record(untold)
         return _answer(page, join)
 
-    def _find(self, session: Session, collection_id: str) -> Reading:
-        reading = find_reading(session, self.member_id, collection_id, self.now)
+    def _find(self, look: Looking, collection_id: str) -> Reading:
+        reading = find_reading(look, self.member_id, collection_id, self.now)
         if reading is None:
             raise UnknownError
         return reading
@@ -137,8 +138,8 @@ def _describe(group: SharingGroup, collection_id: str) -> dict[str, Any]:
     }
 
 
-def _about(session: Session, reading: Reading, filters: Filters, object_id: str) -> Filters:
-    if not holds(session, reading, object_id):
+def _about(look: Looking, reading: Reading, filters: Filters, object_id: str) -> Filters:
+    if not holds(look, reading, object_id):
         raise UnknownError
     return replace(filters, ids=(object_id,), types=())
 
@@ -146,28 +147,23 @@ def _about(session: Session, reading: Reading, filters: Filters, object_id: str)
 def _answer(page: Page, join: Callable[[Page], bytes]) -> Answer:
     if not page.rows:
         return Answer(EMPTY)
-    first, last = page.rows[0].added_ms, page.rows[-1].added_ms
+    first, last = page.rows[0][0], page.rows[-1][0]
     head = b'{"more":true,"next":"%d",' % last if page.more else b'{"more":false,'
     return Answer(head + join(page) + b"]}", write_moment(first), write_moment(last))
 
 
 def _join_bodies(page: Page) -> bytes:
-    return b'"objects":[' + b",".join([row.body for row in page.rows])
+    return b'"objects":[' + b",".join([row[3] for row in page.rows])
 
 
 def _join_records(page: Page) -> bytes:
     records = [
-        f'{{"id":"{row.object_id}","date_added":"{write_moment(row.added_ms)}",'
-        f'"version":"{_version(row.modified_ms)}","media_type":"{STIX_TYPE}"}}'
-        for row in page.rows
+        f'{{"id":"{object_id}","date_added":"{write_moment(added_ms)}",'
+        f'"version":"{write_version(modified_ms)}","media_type":"{STIX_TYPE}"}}'
+        for added_ms, _, _, object_id, modified_ms in page.rows
     ]
     return b'"objects":[' + ",".join(records).encode()
 
 
 def _join_versions(page: Page) -> bytes:
-    return b'"versions":[' + ",".join(f'"{_version(row.modified_ms)}"' for row in page.rows).encode()
-
-
-def _version(milliseconds: int) -> str:
-    """As STIX objects have it, to the millisecond."""
-    return write_moment(milliseconds)[:-4] + "Z"
+    return b'"versions":[' + ",".join(f'"{write_version(row[4])}"' for row in page.rows).encode()

@@ -7,11 +7,11 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Index, LargeBinary, String, select
+from sqlalchemy import Index, LargeBinary, String
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.store.base import Base, UtcDateTime
-from exchange.store.membership import Member
+from exchange.store.lookups import Looking, Lookup
 from schemas.identifiers import uuid7
 
 _PREFIX = "feed_"
@@ -58,14 +58,18 @@ def make_feed_token(session: Session, member_id: str, name: str, created_by: str
     return made.token_id, token
 
 
-def find_feed_token(session: Session, token: str) -> FeedReader | None:
+_READER = Lookup(
+    "SELECT m.member_id, m.kind, m.state = 'active' AND m.stopped_at IS NULL FROM feed_tokens t"
+    " JOIN members m ON m.member_id = t.member_id"
+    " WHERE t.token_sha256 = :token_sha256 AND t.revoked_at IS NULL"
+)
+
+
+def find_feed_token(looking: Looking, token: str) -> FeedReader | None:
     """Whom a token speaks for; None for an unknown or revoked one."""
-    row = session.execute(
-        select(FeedToken.member_id, Member.kind, Member)
-        .join(Member, Member.member_id == FeedToken.member_id)
-        .where(FeedToken.token_sha256 == _digest(token), FeedToken.revoked_at.is_(None))
-    ).one_or_none()
-    return None if row is None else FeedReader(row[0], row[1], row[2].is_active)
+    for member_id, kind, is_active in _READER.rows(looking, {"token_sha256": _digest(token)}):
+        return FeedReader(member_id, kind, bool(is_active))
+    return None
 
 
 def _digest(token: str) -> bytes:

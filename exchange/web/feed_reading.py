@@ -12,6 +12,7 @@ from datetime import datetime
 from flask import request
 
 from exchange.store.feed_tokens import find_feed_token
+from exchange.store.lookups import looking
 from exchange.web.context import Context
 from exchange.web.problems import FEED_TOKEN, AccessRefusedError
 from keys.request_limits import RequestLimit, minute_of
@@ -38,8 +39,8 @@ def find_feed_reader(context: Context, counts: MinuteCounts) -> str:
     """The active member whose feed token the present request shows. Raises AccessRefusedError, LimitExceededError."""
     shown = request.authorization
     token = "" if shown is None else (shown.token or shown.password or "")
-    with context.database.reading() as session:
-        found = find_feed_token(session, token)
+    with looking(context.database) as look:
+        found = find_feed_token(look, token)
     if found is None:
         detail = "Show a feed token: Authorization: Bearer, Token, or Basic with the token as the password."
         raise AccessRefusedError(401, FEED_TOKEN, detail)
