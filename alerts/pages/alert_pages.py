@@ -15,9 +15,10 @@ from alerts.acting import Request, UnknownAlertError
 from alerts.authoring import draft_alert, review_alert
 from alerts.domain.alert import AlertContent, Audience
 from alerts.publication import release_alert, withdraw_alert
-from alerts.reading import list_alerts, read_alert
+from alerts.reading import AlertRead, list_alerts, read_alert
+from alerts.rendering.page import PAGE_HEADERS, render_page
 from alerts.responding import acknowledge_alert, read_responses
-from exchange.web.authentication import current_actor, idempotency_key
+from exchange.web.authentication import current_actor, current_member_id, idempotency_key
 from exchange.web.context import current_context
 from exchange.web.pages import POST_PARAMETERS, Blueprint, Decorator, answer_json, problem_responses, request_sha256
 from schemas.alerts import (
@@ -50,6 +51,11 @@ def _finding(view: Callable[_Arguments, Response]) -> Callable[_Arguments, Respo
             raise NotFound from None
 
     return found
+
+
+def _form(content_type: str) -> dict[str, Any]:
+    """How a document that is not JSON is described."""
+    return {"description": "The document", "content": {content_type: {"schema": {"type": "string"}}}}
 
 
 def _step(path: str, summary: str, schema: type[Any]) -> Decorator:
@@ -96,6 +102,33 @@ def reading(alert_id: str) -> Response:
     return answer_json(_read(alert_id, "json").fields)
 
 
+@blueprint.route("/alerts/<alert_id>/page")
+@blueprint.doc(summary="An alert as a page for screen and print", responses={"200": _form("text/html")})
+@problem_responses(blueprint, 401, 403, 404)
+@_finding
+def page(alert_id: str) -> Response:
+    """The reader's own copy: it bears the member's name."""
+    html = render_page(_read(alert_id, "html").alert, current_member_id())
+    return Response(html, content_type="text/html; charset=utf-8", headers=PAGE_HEADERS)
+
+
+@blueprint.route("/alerts/<alert_id>/pdf")
+@blueprint.doc(summary="An alert as a PDF", responses={"200": _form("application/pdf")})
+@problem_responses(blueprint, 401, 403, 404)
+@_finding
+def pdf(alert_id: str) -> Response:
+    """The reader's own copy: it bears the member's name."""
+    from alerts.rendering.pdf import render_pdf  # noqa: PLC0415 - large, and many a process never makes a PDF
+
+    found = _read(alert_id, "pdf")
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Disposition": f'attachment; filename="{found.alert.reference}.pdf"',
+    }
+    made = render_pdf(found.alert, current_member_id())
+    return Response(made, content_type="application/pdf", headers=headers)
+
+
 @_step("/review", "Note a peer's review of a draft", EmptySchema)
 def review(_: dict[str, Any], alert_id: str) -> Response:
     """By another than the author."""
@@ -131,7 +164,7 @@ def responses(alert_id: str) -> Response:
     return answer_json(read_responses(context.database, current_actor(), _known(alert_id), context.clock()))
 
 
-def _read(alert_id: str, form: str) -> Any:
+def _read(alert_id: str, form: str) -> AlertRead:
     context = current_context()
     return read_alert(context.database, current_actor(), _known(alert_id), form, context.clock())
 

@@ -118,9 +118,7 @@ class RequestMaker:
             for name, schema in one.query.items()
         }
         self._bodies = {
-            one.route: draw(values.of(one.body_schema), size, number)
-            for one in self.operations
-            if one.takes_json
+            one.route: draw(values.of(one.body_schema), size, number) for one in self.operations if one.takes_json
         }
 
         self._hostile = {one.route: list(self.hostile(one)) for one in self.operations}

@@ -298,7 +298,7 @@ REQUESTS: dict[str, Callable[[ExchangeWorld, Cell], Request]] = {
     "POST /v1/alerts": _draft,
     "GET /v1/alerts": _page("/v1/alerts", "cursor", lambda world: world.others_alert[:-1] + "0"),
     "GET /v1/alerts/<alert_id>": _alert(),
-    "GET /v1/alerts/<alert_id>/responses": _alert("/responses"),
+    **{f"GET /v1/alerts/<alert_id>{form}": _alert(form) for form in ("/responses", "/page", "/pdf")},
     "POST /v1/alerts/<alert_id>/review": _alert("/review", AlertState.DRAFT, {}),
     "POST /v1/alerts/<alert_id>/release": _alert("/release", AlertState.REVIEWED, {"at": None}),
     "POST /v1/alerts/<alert_id>/withdraw": _alert("/withdraw", AlertState.PUBLISHED, {"reason": "wrong"}),

@@ -21,6 +21,7 @@ _SUBMIT, _ENROL, _EVALUATE = "POST /v1/submissions", "POST /v1/enrolments", "POS
 _PAGED = ("GET /v1/hits", "GET /v1/notices", "GET /log/entries", "GET /v1/alerts")
 _DRAFT, _ALERT = "POST /v1/alerts", "GET /v1/alerts/<alert_id>"
 _RELEASE, _ACKNOWLEDGE = "POST /v1/alerts/<alert_id>/release", "POST /v1/alerts/<alert_id>/acknowledgement"
+_COPIES = ("GET /v1/alerts/<alert_id>/page", "GET /v1/alerts/<alert_id>/pdf")
 _RESPONSES = "GET /v1/alerts/<alert_id>/responses"
 _STEPS = tuple(route for route in EXCHANGE_RULES if route.startswith("POST /v1/alerts/<alert_id>/"))
 _NO_GROUP = frozenset({State.NOT_IN_GROUP, State.GROUP_CLOSED, State.GROUP_PAST_SUNSET})
@@ -41,6 +42,7 @@ EXCHANGE = Dimensions(
         **dict.fromkeys(_STEPS, (Tenant.OWN, Tenant.OTHERS_ALERT)),
         _ACKNOWLEDGE: (Tenant.ADDRESSED_ALERT, Tenant.OTHERS_ALERT),
         _ALERT: (Tenant.OWN, Tenant.ADDRESSED_ALERT, Tenant.OTHERS_ALERT),
+        **dict.fromkeys(_COPIES, (Tenant.OWN, Tenant.OTHERS_ALERT)),
         _RESPONSES: (Tenant.OWN, Tenant.ADDRESSED_ALERT),
     },
     callers=(*STRANGERS, Caller.REGISTRAR, *TOKENS),
