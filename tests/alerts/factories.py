@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+
+from sqlalchemy import select
+from werkzeug.test import TestResponse
 
 from alerts.authoring import store_draft
 from alerts.domain.alert import READABLE, AlertContent
 from alerts.domain.rules import end_of
 from exchange.services.actor import Actor
+from exchange.store.log_tables import LogEntry
 from schemas.terms import AlertState
 from tests.simulator import MemberSimulator, Taskforce
 
@@ -82,3 +87,17 @@ def plant_alert(taskforce: Taskforce, member_id: str, state: AlertState, **chang
         if state is AlertState.PUBLISHED:
             stored.due_at = end_of(stored.alert.content.expires_on)
         return stored.alert_id
+
+
+def reasons_of(answer: TestResponse) -> set[str]:
+    """The names of the rules that a refusal tells of."""
+    assert answer.status_code == 403, answer.text
+    return {reason["code"] for reason in answer.get_json()["reasons"]}
+
+
+def logged(taskforce: Taskforce, member_id: str, kind: str, alert_id: str | None = None) -> list[dict[str, Any]]:
+    """What the log says to a member of events of a kind, the oldest first; of one alert if it is given."""
+    with taskforce.database.reading() as session:
+        found = select(LogEntry.view).where(LogEntry.member_id == member_id, LogEntry.kind == kind)
+        views = [json.loads(view or b"{}") for view in session.scalars(found.order_by(LogEntry.entry_id))]
+    return [view for view in views if alert_id in (None, view.get("alert_id"))]
