@@ -97,6 +97,7 @@ def store_draft(session: Session, actor: Actor, content: AlertContent, now: date
         state=AlertState.DRAFT.value,
         version=0,
         audience_id=keep_audience(session, content.audience),
+        tlp=content.tlp,
         content_json=canonical_json(content.as_fields()).decode(),
         created_at=cut(now),
         modified_at=cut(now),

@@ -39,6 +39,11 @@ def render_page(alert: Alert, reader_member_id: str) -> str:
     return _environment().get_template("alert.html").render(document=document, style=Markup(_STYLE))  # noqa: S704
 
 
+def render_entry(alert: Alert) -> str:
+    """The alert as HTML for inside a feed reader: the same text, without a reader's name and without a look."""
+    return _environment().get_template("entry.html").render(document=compose(alert, ""))
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)

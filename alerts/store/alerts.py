@@ -42,7 +42,7 @@ class StoredAlert(Base):
         UniqueConstraint("stix_id"),
         Index("ix_alerts_member_id_alert_id", "member_id", "alert_id"),
         Index("ix_alerts_audience_id_alert_id", "audience_id", "alert_id"),
-        Index("ix_alerts_audience_id_published_at", "audience_id", "published_at"),
+        Index("ix_alerts_audience_id_modified_at_alert_id", "audience_id", "modified_at", "alert_id"),
         Index("ix_alerts_state_due_at", "state", "due_at"),
     )
 
@@ -56,6 +56,7 @@ class StoredAlert(Base):
     state: Mapped[str] = mapped_column(String(20))
     version: Mapped[int] = mapped_column(Integer)
     audience_id: Mapped[str] = mapped_column(String(32))
+    tlp: Mapped[str] = mapped_column(String(12))
     content_json: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     modified_at: Mapped[datetime] = mapped_column(UtcDateTime)

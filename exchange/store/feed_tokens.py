@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Index, LargeBinary, String
+from sqlalchemy import Index, LargeBinary, String, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.store.base import Base, UtcDateTime
@@ -70,6 +71,24 @@ def find_feed_token(looking: Looking, token: str) -> FeedReader | None:
     for member_id, kind, is_active in _READER.rows(looking, {"token_sha256": _digest(token)}):
         return FeedReader(member_id, kind, bool(is_active))
     return None
+
+
+def count_live_tokens(session: Session, member_id: str) -> int:
+    """How many tokens of a member are not revoked."""
+    live = (FeedToken.member_id == member_id) & FeedToken.revoked_at.is_(None)
+    return session.scalar(select(func.count()).select_from(FeedToken).where(live)) or 0
+
+
+def find_own_token(session: Session, member_id: str, token_id: str) -> FeedToken | None:
+    """The member's token of that id, locked until the transaction ends."""
+    own = (FeedToken.token_id == token_id) & (FeedToken.member_id == member_id)
+    return session.scalars(select(FeedToken).where(own).with_for_update()).one_or_none()
+
+
+def list_tokens(session: Session, member_id: str, after: str, limit: int) -> Sequence[FeedToken]:
+    """A member's tokens behind an id, in order, revoked ones too."""
+    behind = (FeedToken.member_id == member_id) & (FeedToken.token_id > after)
+    return session.scalars(select(FeedToken).where(behind).order_by(FeedToken.token_id).limit(limit)).all()
 
 
 def _digest(token: str) -> bytes:

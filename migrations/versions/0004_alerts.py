@@ -52,6 +52,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("audience_id", sa.String(length=32), nullable=False),
+        sa.Column("tlp", sa.String(length=12), nullable=False),
         sa.Column("content_json", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("modified_at", sa.DateTime(timezone=True), nullable=False),
@@ -64,7 +65,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("stix_id", name=op.f("uq_alerts_stix_id")),
     )
     op.create_index("ix_alerts_audience_id_alert_id", "alerts", ["audience_id", "alert_id"], unique=False)
-    op.create_index("ix_alerts_audience_id_published_at", "alerts", ["audience_id", "published_at"], unique=False)
+    op.create_index(
+        "ix_alerts_audience_id_modified_at_alert_id", "alerts", ["audience_id", "modified_at", "alert_id"], unique=False
+    )
     op.create_index("ix_alerts_member_id_alert_id", "alerts", ["member_id", "alert_id"], unique=False)
     op.create_index("ix_alerts_state_due_at", "alerts", ["state", "due_at"], unique=False)
     op.create_table(
@@ -200,7 +203,7 @@ def downgrade() -> None:
     op.drop_table("deliveries")
     op.drop_index("ix_alerts_state_due_at", table_name="alerts")
     op.drop_index("ix_alerts_member_id_alert_id", table_name="alerts")
-    op.drop_index("ix_alerts_audience_id_published_at", table_name="alerts")
+    op.drop_index("ix_alerts_audience_id_modified_at_alert_id", table_name="alerts")
     op.drop_table("alerts")
     op.drop_table("alert_told")
     op.drop_table("alert_responses")
