@@ -43,6 +43,15 @@ class Prose(fields.String):
         return text
 
 
+class TrueOrFalse(fields.Boolean):
+    """true or false; no number and no text."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if type(value) is not bool:
+            raise ValidationError("true or false is wanted")
+        return value
+
+
 def _list_of(field: fields.Field[Any], least: int = 0) -> fields.List[Any]:
     return fields.List(field, required=True, validate=validate.Length(least, MAX_ITEMS))
 
@@ -123,7 +132,7 @@ class WithdrawalSchema(Schema):
 class AcknowledgementSchema(Schema):
     """What a member says to an alert: read, put to use or not, and what came of it."""
 
-    implemented = fields.Boolean(required=True, truthy={True}, falsy={False})
+    implemented = TrueOrFalse(required=True)
     feedback = Prose(20_000, required=True)
 
 
