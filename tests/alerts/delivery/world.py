@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select
 
+from alerts.delivery.jobs import forget_deliveries
 from alerts.delivery.mail import Mailer, MailSettings
 from alerts.delivery.rounds import Postman
 from alerts.delivery.sending import WebhookClient
@@ -17,7 +19,8 @@ from alerts.store.subscriptions import Delivery, Subscription
 from exchange.domain.allowed_targets import AllowedTargets
 from exchange.store.log_tables import LogEntry
 from exchange.store.session import Database
-from tests.alerts.delivery.receivers import Receiver
+from exchange.web.context import attach_context
+from tests.alerts.delivery.receivers import Mailbox, Receiver
 from tests.simulator import MemberSimulator, Taskforce
 
 LOOPBACK = AllowedTargets.parse("127.0.0.1")
@@ -44,7 +47,9 @@ class PushingWorld:
             smtp_security="none",
             mail_sender=self.mail.sender,
         )
-        taskforce.app = taskforce.make_app(taskforce.database)
+        # The same application, told other settings: making one anew takes longer than most of these tests.
+        extensions = taskforce.app.extensions
+        attach_context(extensions, dataclasses.replace(extensions["exchange"], settings=taskforce.settings))
         self.postman = self.make_postman(taskforce.database)
 
     def make_postman(self, database: Database, **changes: Any) -> Postman:
@@ -125,3 +130,41 @@ class PushingWorld:
             found = select(LogEntry.view).where(LogEntry.kind == "alert_told", LogEntry.member_id == member_id)
             views = [json.loads(view) for view in session.scalars(found.order_by(LogEntry.entry_id)) if view]
         return [view for view in views if view["channel"] in ("webhook", "mail")]
+
+    def logged(self, member_id: str) -> list[str]:
+        """The kinds of the events in a member's log, in order."""
+        with self.taskforce.database.reading() as session:
+            found = select(LogEntry.kind).where(LogEntry.member_id == member_id).order_by(LogEntry.entry_id)
+            return list(session.scalars(found))
+
+    def forget(self) -> int:
+        """The job that deletes what need not be kept; how many rows."""
+        return forget_deliveries(self.taskforce.database, self.taskforce.clock())
+
+
+class MailWorld(PushingWorld):
+    """With a mail server at `port`, which puts what it takes into the mailbox."""
+
+    def __init__(self, taskforce: Taskforce, mailbox: Mailbox, port: int) -> None:
+        super().__init__(taskforce, mail_at(port))
+        self.mailbox = mailbox
+
+    def send(self) -> int:
+        """Send the mail that is due now; how many messages were tried."""
+        return self.postman.deliver_mail()
+
+    def subscribe_by_mail(self, member_id: str, address: str, **filters: Any) -> dict[str, Any]:
+        """A mail subscription, confirmed with the code in the mail; the mailbox is empty then."""
+        made = self.begin(member_id, address, "mail", **filters)
+        self.send()
+        code = re.search(r"subscription confirm \S+ (\S+)", self.text_of_last())
+        assert code is not None
+        self.act(member_id, made, "confirm", {"code": code[1]})
+        self.mailbox.raw.clear()
+        return made
+
+    def text_of_last(self) -> str:
+        """The plain text of the last message."""
+        body = self.mailbox.messages[-1].get_body(("plain",))
+        assert body is not None
+        return str(body.get_content()).replace("\r\n", "\n")
