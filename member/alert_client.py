@@ -155,10 +155,10 @@ class _Responses(msgspec.Struct, frozen=True):
 
 
 class NewFeedToken(msgspec.Struct, frozen=True):
-    """A feed token: shown this once."""
+    """A feed token: shown this once, and not even to a repetition of the request (`token` is then None)."""
 
     token_id: str
-    token: str
+    token: str | None
 
 
 class FeedToken(msgspec.Struct, frozen=True):
@@ -173,6 +173,10 @@ class FeedToken(msgspec.Struct, frozen=True):
 
 class _FeedTokens(msgspec.Struct, frozen=True):
     feed_tokens: list[FeedToken]
+    next: str | None
+
+
+_Paged = TypeVar("_Paged", AlertsPage, _FeedTokens)
 
 
 class AlertClient:
@@ -192,18 +196,9 @@ class AlertClient:
 
     def alerts(self, **wanted: str | None) -> Iterator[ListedAlert]:
         """Every alert that this member may see, page by page; `wanted` names a `state` or a `reference`."""
-        cursor: str | None = None
-        while True:
-            parameters: dict[str, str | int] = {"limit": _PAGE}
-            parameters |= {name: value for name, value in wanted.items() if value is not None}
-            parameters |= {} if cursor is None else {"cursor": cursor}
-            page = decode(self._channel.get(wire.ALERTS, parameters).body, AlertsPage, self._server)
+        given = {name: value for name, value in wanted.items() if value is not None}
+        for page in self._pages(wire.ALERTS, AlertsPage, given):
             yield from page.alerts
-            if page.next is None:
-                return
-            if page.next == cursor:
-                raise AnswerError("the exchange repeats a page cursor")
-            cursor = page.next
 
     def find_id(self, given: str) -> str:
         """The id of an alert by its id or its reference. UsedWronglyError for neither, RefusedError for none."""
@@ -242,13 +237,27 @@ class AlertClient:
         """A new feed token."""
         return self._post(wire.FEED_TOKENS, {"name": name}, NewFeedToken)
 
-    def tokens(self) -> list[FeedToken]:
-        """Own feed tokens, without the secrets."""
-        return decode(self._channel.get(wire.FEED_TOKENS).body, _FeedTokens, self._server).feed_tokens
+    def tokens(self) -> Iterator[FeedToken]:
+        """Own feed tokens, without the secrets, page by page."""
+        for page in self._pages(wire.FEED_TOKENS, _FeedTokens, {}):
+            yield from page.feed_tokens
 
     def revoke_token(self, token_id: str) -> None:
         """Make a feed token worthless."""
         self._channel.post(f"{wire.FEED_TOKENS}/{token_id}/revoke", b"{}")
+
+    def _pages(self, path: str, form: type[_Paged], given: dict[str, str]) -> Iterator[_Paged]:
+        cursor: str | None = None
+        while True:
+            parameters: dict[str, str | int] = {**given, "limit": _PAGE}
+            parameters |= {} if cursor is None else {"cursor": cursor}
+            page = decode(self._channel.get(path, parameters).body, form, self._server)
+            yield page
+            if page.next is None:
+                return
+            if page.next == cursor:
+                raise AnswerError("the exchange repeats a page cursor")
+            cursor = page.next
 
     def _post(self, path: str, value: dict[str, Any], form: type[_Form]) -> _Form:
         answer = self._channel.post(path, msgspec.json.encode(value))

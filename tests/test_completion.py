@@ -43,6 +43,7 @@ def complete(program: str, words: str, home: Path) -> list[str]:
     [
         ("member", "member su", ["submit"]),
         ("member", "member submit --tlp AMBER+", ["AMBER+STRICT"]),
+        ("member", "member alert re", ["read", "release", "responses", "review"]),
         ("exchange", "exchange member su", ["suspend"]),
         ("keyholder", "keyholder --home h grant --un", ["--until"]),
     ],

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
+from rich.console import RenderableType
 
 from member.alert_client import AlertStanding, ReadAlert
 from member.alert_file import example_alert, read_alert
 from member.alert_log import AlertLog
-from member.alert_page import render_alert
 from member.alert_values import ValueRefusedError, as_text
 from member.authority import stated_exchange
 from member.commands.common import Shown, reporting, table
@@ -130,7 +131,7 @@ def read(session: Session, alert_id: str, pdf: Path | None, html: Path | None) -
     files = {name: str(path) for name, path in (("pdf", pdf), ("html", html)) if path is not None}
     told = [f"written: {path}" for path in files.values()]
     document = {**found.document, "logged": logged, **files}
-    return Shown(document, "\n".join([_told_logged(logged), *told]), page=render_alert(found))
+    return Shown(document, "\n".join([_told_logged(logged), *told]), page=partial(_render, found))
 
 
 @alert.command("ack", epilog="Example: member alert ack 1234-NECC --implemented --feedback what-we-found.txt")
@@ -142,7 +143,11 @@ def read(session: Session, alert_id: str, pdf: Path | None, html: Path | None) -
 def acknowledge(session: Session, alert_id: str, implemented: bool, feedback: Path | None) -> Shown:
     """Tell the issuer that this member has read an alert, uses it, and what came of it. It may be said again."""
     text = "" if feedback is None else _read_feedback(feedback)
-    return _step(session, alert_id, "acknowledgement", {"implemented": implemented, "feedback": text})
+    client = session.alerts
+    said = {"implemented": implemented, "feedback": text}
+    standing = client.step(client.find_id(alert_id), "acknowledgement", said)
+    told = f"{standing.reference} is acknowledged{', and implemented' if implemented else ''}; its issuer is told"
+    return Shown(msgspec.to_builtins(standing), told)
 
 
 @alert.command("responses", epilog="Example: member alert responses 1234-NECC")
@@ -156,6 +161,12 @@ def responses(session: Session, alert_id: str) -> Shown:
     for one in found:
         made.add_row(one.member_id, one.acknowledged_at, one.implemented_at, str(one.version), one.feedback)
     return Shown({"responses": msgspec.to_builtins(found)}, table=made)
+
+
+def _render(found: ReadAlert) -> RenderableType:
+    from member.alert_page import render_alert  # noqa: PLC0415 - Markdown is slow to import, needed here only
+
+    return render_alert(found)
 
 
 def _step(session: Session, alert_id: str, step: str, value: dict[str, Any]) -> Shown:

@@ -35,7 +35,7 @@ _PAGE_COLUMNS = 100
 @dataclass(frozen=True)
 class Shown:
     """A command's result: the JSON document (values may be iterators of items), and the same for people: a table, a
-    page to read, a text.
+    page to read (made when it is shown), a text.
     """
 
     document: Mapping[str, Any]
@@ -43,7 +43,7 @@ class Shown:
     table: Table | None = None
     warnings: Sequence[str] = field(default_factory=tuple)
     exit_code: int = _DONE
-    page: RenderableType | None = None
+    page: Callable[[], RenderableType] | None = None
 
 
 def reporting(function: Callable[P, Shown]) -> Callable[P, None]:
@@ -98,7 +98,7 @@ def _print_text(shown: Shown) -> None:
         width = None if sys.stdout.isatty() else 200
         Console(width=width, highlight=False).print(shown.table)
     if shown.page is not None:
-        Console(width=min(Console().width, _PAGE_COLUMNS), highlight=False).print(shown.page)
+        Console(width=min(Console().width, _PAGE_COLUMNS), highlight=False).print(shown.page())
     if shown.text:
         click.echo(printable(shown.text))
 

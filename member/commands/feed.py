@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from member.commands.common import Shown, reporting, table
+from member.errors import MemberError
 from member.session import Session
 
 
@@ -21,6 +22,9 @@ def feed() -> None:
 def make(session: Session, name: str) -> Shown:
     """Make a feed token. It is shown this once and kept nowhere: put it where your reader keeps its secrets."""
     made = session.alerts.make_token(name)
+    if made.token is None:
+        hint = f"member feed revoke {made.token_id}, then make another"
+        raise MemberError("the token was made, and the answer with it was lost on its way", hint, slug="token_lost")
     text = f"{made.token}\n\nas a Bearer token, or as the password of Basic; member feed revoke {made.token_id} ends it"
     return Shown({**msgspec.to_builtins(made), "name": name}, text)
 
@@ -30,7 +34,7 @@ def make(session: Session, name: str) -> Shown:
 @reporting
 def list_all(session: Session) -> Shown:
     """List this member's feed tokens, without the secrets."""
-    found = session.alerts.tokens()
+    found = list(session.alerts.tokens())
     made = table(f"{len(found)} feed tokens", "id", "name", "made by", "made at", "revoked at")
     for one in found:
         made.add_row(one.token_id, one.name, one.created_by, one.created_at, one.revoked_at)
