@@ -21,12 +21,14 @@ from exchange.domain.decision import Decision, RefusedError, refuse
 from exchange.services.actor import Actor
 from exchange.services.refuse_disclosure import refuse_disclosure
 from exchange.services.submit_indicators import OtherRequestError
-from exchange.store.idempotency import IdempotentAnswer, find_answer
+from exchange.store.idempotency import IdempotentAnswer
 from exchange.store.membership import find_member, load_authority
 from exchange.store.session import Database
+from exchange.store.upsert import insert_ignoring
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.terms import AlertState
 
+_CLAIMED = 0
 _Result = TypeVar("_Result")
 _UNKNOWN = refuse("unknown-alert", "alert_id", "there is no such alert")
 
@@ -60,20 +62,17 @@ def act_once(
     """
 
     def act(session: Session) -> tuple[dict[str, Any], int]:
-        known = find_answer(session, request.actor.representative_id, request.idempotency_key)
-        if known is not None:
-            if known.request_sha256 != request.sha256:
-                raise OtherRequestError
-            return json.loads(known.answer), known.status
-        value = work(session)
-        _keep(session, request, value, status)
-        return value, status
+        kept = _claim_key(session, request)
+        if kept.status == _CLAIMED:
+            kept.status, kept.answer = status, json.dumps(work(session)).encode()
+            session.flush()
+        return json.loads(kept.answer), kept.status
 
     with_refusals = RecordedRefusals(database, request.actor, asked, request.now)
     try:
         return with_refusals.run(act)
     except IntegrityError:
-        # Another worker stored the same key, reference or response meanwhile; now it is there to be found.
+        # Another worker stored the same reference or response meanwhile; now it is there to be found.
         return with_refusals.run(act)
 
 
@@ -166,15 +165,14 @@ def text_of(moment: datetime | None) -> str | None:
     return None if moment is None else to_rfc3339(moment)
 
 
-def _keep(session: Session, request: Request, value: dict[str, Any], status: int) -> None:
-    session.add(
-        IdempotentAnswer(
-            principal=request.actor.representative_id,
-            key=request.idempotency_key,
-            request_sha256=request.sha256,
-            status=status,
-            answer=json.dumps(value).encode(),
-            answered_at=request.now,
-        )
-    )
-    session.flush()
+def _claim_key(session: Session, request: Request) -> IdempotentAnswer:
+    """What is kept under the key: an answer, or the request's own claim. The same request at the same time waits here
+    until this one has its answer. Raises OtherRequestError.
+    """
+    principal, key = request.actor.representative_id, request.idempotency_key
+    claim = {"principal": principal, "key": key, "request_sha256": request.sha256, "status": _CLAIMED}
+    insert_ignoring(session, IdempotentAnswer, [{**claim, "answer": b"", "answered_at": request.now}])
+    kept = session.get_one(IdempotentAnswer, (principal, key))
+    if kept.request_sha256 != request.sha256:
+        raise OtherRequestError
+    return kept

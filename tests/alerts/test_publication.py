@@ -116,6 +116,25 @@ def test_a_repeated_release_publishes_once(shared: Taskforce) -> None:
     assert len(logged(shared, "b", "alert_published", alert_id)) == 1
 
 
+def test_the_same_release_twice_at_the_same_time_publishes_once(new_taskforce: NewTaskforce) -> None:
+    """A client that gave up waiting asks again while the first request is still at work."""
+    taskforce = new_taskforce("a", "b")
+    alert_id, answers = reviewed(taskforce), []
+
+    def ask() -> None:
+        asked = ("POST", f"/v1/alerts/{alert_id}/release", {"at": None})
+        answers.append(taskforce.members["a"].send(*asked, as_name="authoriser", idempotency_key="impatient"))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {(answer.status_code, answer.data) for answer in answers} == {(200, answers[0].data)}
+    assert len(logged(taskforce, "b", "alert_published", alert_id)) == 1
+    assert logged(taskforce, "a", "refusal", alert_id) == []
+
+
 def test_what_was_reviewed_is_not_published_to_a_group_that_has_closed_since(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a", "b")
     alert_id = reviewed(taskforce)
