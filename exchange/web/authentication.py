@@ -30,14 +30,13 @@ from exchange.store.nonces import use_nonce
 from exchange.store.request_counts import count_request
 from exchange.web.access import LIMITED, RULES, Caller, Rule
 from exchange.web.context import Context, current_context
-from exchange.web.feed_reading import MinuteCounts, find_feed_reader
+from exchange.web.feed_reading import find_feed_reader
 from exchange.web.problems import AccessRefusedError
 from keys.request_limits import RequestLimit, minute_of
 from keys.signing import WINDOW, RequestSignatureError, VerifiedRequest, verify_request
 
 _REGISTRAR = "registrar/"
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{8,128}", re.ASCII)
-_FEED_COUNTS = MinuteCounts()
 _NONCE_KEPT = 2 * WINDOW + timedelta(seconds=1)
 
 
@@ -56,7 +55,7 @@ def authenticate() -> None:
             _count_source(context, route)
         return
     if Caller.FEED_READER in rule.callers:
-        g.feed_member_id = find_feed_reader(context, _FEED_COUNTS)
+        g.feed_member_id = find_feed_reader(context)
         return
     known: dict[str, KnownRepresentative] = {}
     verified = _verify(context, rule, known)

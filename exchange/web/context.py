@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from exchange.settings import Settings
 from exchange.store.session import Database
+from exchange.web.minute_counts import MinuteCounts
 from keys.signing import SigningKey
 
 _EXTENSION = "exchange"
@@ -19,8 +20,8 @@ _EXTENSION = "exchange"
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Settings, database, the key of receipts, the clock (aware UTC), who counts a member's notices, and the key that
-    the secrets of webhooks follow from.
+    """Settings, database, the key of receipts, the clock (aware UTC), who counts a member's notices, the key that the
+    secrets of webhooks follow from, and how often each member read feeds in this minute.
     """
 
     settings: Settings
@@ -29,6 +30,7 @@ class Context:
     clock: Callable[[], datetime]
     count_notices: Callable[[Session, str], int]
     webhook_key: bytes = field(repr=False)
+    feed_counts: MinuteCounts = field(default_factory=MinuteCounts, repr=False)
 
 
 def current_context() -> Context:
