@@ -11,8 +11,10 @@ from werkzeug.test import TestResponse
 from alerts.authoring import store_draft
 from alerts.domain.alert import READABLE, AlertContent
 from alerts.domain.rules import end_of
+from alerts.store.subscriptions import NEVER, Subscription
 from exchange.services.actor import Actor
 from exchange.store.log_tables import LogEntry
+from schemas.identifiers import uuid7
 from schemas.terms import AlertState
 from tests.simulator import MemberSimulator, Taskforce
 
@@ -101,3 +103,28 @@ def logged(taskforce: Taskforce, member_id: str, kind: str, alert_id: str | None
         found = select(LogEntry.view).where(LogEntry.member_id == member_id, LogEntry.kind == kind)
         views = [json.loads(view or b"{}") for view in session.scalars(found.order_by(LogEntry.entry_id))]
     return [view for view in views if alert_id in (None, view.get("alert_id"))]
+
+
+def plant_subscription(taskforce: Taskforce, member_id: str, target: str) -> str:
+    """The id of a webhook subscription put into the database, confirmed, to all that the member may read."""
+    now = taskforce.clock()
+    planted = Subscription(
+        subscription_id=uuid7(),
+        member_id=member_id,
+        channel="webhook",
+        target=target,
+        filters_json="{}",
+        secret_number=1,
+        secret_at=now,
+        created_by=f"{member_id}/someone",
+        created_at=now,
+        confirmed_at=now,
+        ended_at=None,
+        failures=0,
+        tried_at=now,
+        claim_id="",
+        claimed_until=NEVER,
+    )
+    with taskforce.database.transaction() as session:
+        session.add(planted)
+    return planted.subscription_id

@@ -39,7 +39,7 @@ from keys.threshold import Share
 from schemas.encoding import from_base64, to_base64
 from schemas.identifiers import uuid7
 from schemas.terms import AlertState
-from tests.alerts.factories import make_content, plant_alert
+from tests.alerts.factories import make_content, plant_alert, plant_subscription
 from tests.exchange.factories import make_envelope, make_rows, make_token
 from tests.keys.holder.simulator import make_elements, migrate
 from tests.keys.taskforce import holder_key, holder_url, make_dealing, make_epoch, make_member, make_root, sign
@@ -92,6 +92,7 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
         claims = [member.claim(taskforce.invite(member.member_id)) for member in new]
         statement = taskforce.member_statement(taskforce.members["b"], 2)
         alert_ids = [plant_alert(taskforce, "a", state) for state in AlertState for _ in range(3)]
+        planted = [plant_subscription(taskforce, "a", f"https://hooks.a.example/{number}") for number in range(6)]
         with taskforce.database.transaction() as session:
             _, feed_token = make_feed_token(session, "a", "feed", "a/analyst", utc_now())
     finally:
@@ -124,6 +125,11 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
         "POST /v1/alerts/{alert_id}/release": lambda: {"at": (None, "2027-01-01T00:00:00Z")[next(turn) % 2]},
         "POST /v1/alerts/{alert_id}/withdraw": lambda: {"reason": "a mistake"},
         "POST /v1/alerts/{alert_id}/acknowledgement": lambda: {"implemented": True, "feedback": "of use"},
+        "POST /v1/subscriptions": lambda: {"channel": "webhook", "target": "https://hooks.bank.example/in"},
+        **{f"POST /v1/subscriptions/{{subscription_id}}/{name}": dict for name in ("end", "test", "secret")},
+        "POST /v1/subscriptions/{subscription_id}/confirm": lambda: {"code": "A" * 16},
+        "POST /v1/subscriptions/{subscription_id}/replay": lambda: {"since": "2026-01-01"},
+        "{subscription_id}": lambda: planted[next(turn) % len(planted)],
         "{alert_id}": lambda: alert_ids[next(turn) % len(alert_ids)],
         "{path}": lambda: ("0/000", "entries/000.p/1", "0/000.p/16")[next(turn) % 3],
     }

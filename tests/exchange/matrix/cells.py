@@ -68,6 +68,8 @@ class Tenant(StrEnum):
     ADDRESSED_ALERT = "another member's alert that is addressed to it"
     OTHERS_ALERT = "another member's alert that is not addressed to it"
     OTHERS_COLLECTION = "a collection of a group of others"
+    OTHERS_TOKEN = "another member's feed token"
+    OTHERS_SUBSCRIPTION = "another member's subscription"
 
 
 @dataclass(frozen=True, slots=True)

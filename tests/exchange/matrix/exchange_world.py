@@ -10,10 +10,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
+from alerts.delivery.webhook import WebhookSecrets
 from alerts.jobs import drain_outbox
+from alerts.store.alerts import StoredAlert
+from alerts.store.subscriptions import Subscription
 from exchange.log.head_file import HeadFile
 from exchange.log.sequencer import Sequencer
 from exchange.services.rotate_key import rotate_key
@@ -24,7 +27,7 @@ from keys.keyring import EpochState, GroupState, MemberState, Representative, Re
 from keys.request_limits import LARGEST_LIMIT
 from keys.signing import SigningKey, new_nonce
 from schemas.terms import AlertState, MemberKind
-from tests.alerts.factories import make_content, plant_alert
+from tests.alerts.factories import make_content, plant_alert, plant_subscription
 from tests.exchange.factories import make_token
 from tests.exchange.matrix.cells import ROLE_SETS, TOKENS, Caller, Cell, State, Tenant
 from tests.simulator import MemberSimulator, make_taskforce
@@ -33,6 +36,7 @@ from tlog.notes import NoteSigner
 OWN_MEMBER = (State.STOPPED, State.SUSPENDED, State.KEY_REVOKED, State.KEY_WITHDRAWN, State.NOT_IN_GROUP)
 """States that are the member's own; in the others, the request of an active member names the group or epoch."""
 _VARIABLE = re.compile("<[^>]*>")
+_HOOK, _NEW_HOOK = "https://hooks.own.example/", "https://hooks.new.example/"
 _ACKNOWLEDGEMENT = {"implemented": True, "feedback": "of use"}
 _ENVELOPES: dict[State, dict[str, Any]] = {
     State.GROUP_CLOSED: {"group": "closed"},
@@ -94,6 +98,7 @@ class ExchangeWorld:
         self._make_objects(folder)
         self.stranger = SigningKey.generate()
         self.feed_tokens = {caller: self._make_token(caller) for caller in TOKENS}
+        self._own_subscriptions: dict[tuple[str, str], str] = {}
         self._own_alerts: dict[tuple[str, AlertState, str], str] = {}
 
     def close(self) -> None:
@@ -143,6 +148,13 @@ class ExchangeWorld:
             planted = plant_alert(self.taskforce, member_id, state, audience=audience)
             self._own_alerts[member_id, state, group] = planted
         return self._own_alerts[member_id, state, group]
+
+    def own_subscription(self, cell: Cell) -> str:
+        """A subscription of the member that the cell asks as, one for each route: not the one that another ended."""
+        key = self.member_of(cell).member_id, cell.route
+        if key not in self._own_subscriptions:
+            self._own_subscriptions[key] = plant_subscription(self.taskforce, key[0], _HOOK)
+        return self._own_subscriptions[key]
 
     def _make_token(self, caller: Caller) -> str:
         state = State.SUSPENDED if caller is Caller.SUSPENDED_TOKEN else State.ACTIVE
@@ -208,8 +220,10 @@ class ExchangeWorld:
         }
         hidden = {"title": "Hidden from all but others", "audience": {"groups": ["others"], "kinds": []}}
         self.others_alert = plant_alert(taskforce, "other", AlertState.PUBLISHED, **hidden)
+        self.others_subscription = plant_subscription(taskforce, "other", "https://hooks.other.example/")
         self.secrets = [
             *(self.others_alert, hidden["title"]),
+            *(self.others_subscription, "https://hooks.other.example/"),
             *(self.others_hit, self.others_notice, self.others_body["submission_id"]),
             *(entry["entry_id"] for entry in entries["entries"]),
             *entries["pending"],
@@ -276,6 +290,57 @@ def _draft(world: ExchangeWorld, cell: Cell) -> Request:
     return Request("/v1/alerts", make_content(audience={"groups": [group], "kinds": []}))
 
 
+def _subscribe(world: ExchangeWorld, cell: Cell) -> Request:
+    member_id = world.member_of(cell).member_id
+    with world.taskforce.database.transaction() as session:  # a member may have only so many
+        own = (Subscription.member_id == member_id) & (Subscription.target == _NEW_HOOK)
+        session.execute(update(Subscription).where(own).values(ended_at=world.taskforce.clock()))
+    group = "others" if cell.tenant is Tenant.OTHERS_GROUP else _group_of(cell)
+    return Request("/v1/subscriptions", {"channel": "webhook", "target": _NEW_HOOK, "groups": [group]})
+
+
+def _subscription(name: str, value: Any = None) -> Callable[..., Request]:
+    """A request about a subscription: the caller's own, or another's."""
+
+    def make(world: ExchangeWorld, cell: Cell) -> Request:
+        is_others = cell.tenant is Tenant.OTHERS_SUBSCRIPTION
+        subscription_id = world.others_subscription if is_others else world.own_subscription(cell)
+        sent = value
+        if name == "confirm":
+            sent = {"code": WebhookSecrets(world.taskforce.webhook_key).code(subscription_id)}
+        return Request(f"/v1/subscriptions/{subscription_id}/{name}", sent)
+
+    return make
+
+
+def _feed(suffix: str) -> Callable[..., Request]:
+    """A request for a feed: of a group that the caller's member is in, or of one that it is not in."""
+
+    def make(world: ExchangeWorld, cell: Cell) -> Request:
+        group = "others" if cell.tenant is Tenant.OTHERS_COLLECTION else "taskforce"
+        alert_id = world.addressed["taskforce"] if cell.tenant is Tenant.ADDRESSED_ALERT else world.others_alert
+        with world.taskforce.database.reading() as session:
+            event_id = session.get_one(StoredAlert, alert_id).stix_id
+        return Request(f"/feeds/{suffix.format(group=group, event=event_id)}")
+
+    return make
+
+
+def _make_feed_token(world: ExchangeWorld, cell: Cell) -> Request:
+    own = (FeedToken.member_id == world.member_of(cell).member_id) & (FeedToken.name == "matrix")
+    with world.taskforce.database.transaction() as session:  # a member may have only so many
+        session.execute(update(FeedToken).where(own).values(revoked_at=world.taskforce.clock()))
+    return Request("/v1/feed-tokens", {"name": "matrix"})
+
+
+def _revoke_feed_token(world: ExchangeWorld, cell: Cell) -> Request:
+    is_others = cell.tenant is Tenant.OTHERS_TOKEN
+    member_id = "other" if is_others else world.member_of(cell).member_id
+    with world.taskforce.database.transaction() as session:
+        token_id, _ = make_feed_token(session, member_id, "matrix", f"{member_id}/all", world.taskforce.clock())
+    return Request(f"/v1/feed-tokens/{token_id}/revoke", {})
+
+
 def _page(path: str, name: str, others: Callable[[ExchangeWorld], Any]) -> Callable[[ExchangeWorld, Cell], Request]:
     def make(world: ExchangeWorld, cell: Cell) -> Request:
         # The cursor just before the other's object: a page that did not look at the owner would begin with it.
@@ -303,6 +368,22 @@ REQUESTS: dict[str, Callable[[ExchangeWorld, Cell], Request]] = {
     "POST /v1/alerts/<alert_id>/release": _alert("/release", AlertState.REVIEWED, {"at": None}),
     "POST /v1/alerts/<alert_id>/withdraw": _alert("/withdraw", AlertState.PUBLISHED, {"reason": "wrong"}),
     "POST /v1/alerts/<alert_id>/acknowledgement": _alert("/acknowledgement", value=_ACKNOWLEDGEMENT),
+    "POST /v1/subscriptions": _subscribe,
+    "GET /v1/subscriptions": _page("/v1/subscriptions", "cursor", lambda world: world.others_subscription[:-1] + "0"),
+    "GET /v1/subscriptions/<subscription_id>/deliveries": _subscription("deliveries"),
+    "POST /v1/subscriptions/<subscription_id>/replay": _subscription("replay", {"since": "2026-01-01"}),
+    **{
+        f"POST /v1/subscriptions/<subscription_id>/{name}": _subscription(name, {})
+        for name in ("confirm", "end", "test", "secret")
+    },
+    "POST /v1/feed-tokens": _make_feed_token,
+    "GET /v1/feed-tokens": _at("/v1/feed-tokens"),
+    "POST /v1/feed-tokens/<token_id>/revoke": _revoke_feed_token,
+    "GET /feeds/<group_id>.atom": _feed("{group}.atom"),
+    "GET /feeds/<group_id>.json": _feed("{group}.json"),
+    "GET /feeds/misp/<group_id>/manifest.json": _feed("misp/{group}/manifest.json"),
+    "GET /feeds/misp/<group_id>/hashes.csv": _feed("misp/{group}/hashes.csv"),
+    "GET /feeds/misp/<group_id>/<event_id>.json": _feed("misp/{group}/{event}.json"),
     "POST /v1/submissions": _submission,
     "POST /v1/statements": lambda world, cell: Request("/v1/statements", world.envelope),
     "POST /v1/enrolments": lambda world, cell: Request(

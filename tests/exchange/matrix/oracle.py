@@ -18,15 +18,20 @@ NO_METHOD = Outcome(405, "method-not-allowed")
 DONE = Outcome(200)
 
 _SUBMIT, _ENROL, _EVALUATE = "POST /v1/submissions", "POST /v1/enrolments", "POST /v1/evaluations"
-_PAGED = ("GET /v1/hits", "GET /v1/notices", "GET /log/entries", "GET /v1/alerts")
+_PAGED = ("GET /v1/hits", "GET /v1/notices", "GET /log/entries", "GET /v1/alerts", "GET /v1/subscriptions")
 _DRAFT, _ALERT = "POST /v1/alerts", "GET /v1/alerts/<alert_id>"
 _RELEASE, _ACKNOWLEDGE = "POST /v1/alerts/<alert_id>/release", "POST /v1/alerts/<alert_id>/acknowledgement"
 _COPIES = ("GET /v1/alerts/<alert_id>/page", "GET /v1/alerts/<alert_id>/pdf")
 _RESPONSES = "GET /v1/alerts/<alert_id>/responses"
 _STEPS = tuple(route for route in EXCHANGE_RULES if route.startswith("POST /v1/alerts/<alert_id>/"))
+_SUBSCRIBE = "POST /v1/subscriptions"
+_MAKE_TOKEN, _REVOKE_TOKEN = "POST /v1/feed-tokens", "POST /v1/feed-tokens/<token_id>/revoke"
+_LISTS = tuple(route for route in EXCHANGE_RULES if route.startswith("GET /feeds/") and "event_id" not in route)
+_EVENT = "GET /feeds/misp/<group_id>/<event_id>.json"
+_OF_SUBSCRIPTION = tuple(route for route in EXCHANGE_RULES if "/subscriptions/<subscription_id>/" in route)
 _NO_GROUP = frozenset({State.NOT_IN_GROUP, State.GROUP_CLOSED, State.GROUP_PAST_SUNSET})
 # What is not the caller's to see looks like what does not exist.
-_HIDDEN = frozenset({Tenant.OTHERS_ALERT, Tenant.OTHERS_COLLECTION})
+_HIDDEN = frozenset({Tenant.OTHERS_ALERT, Tenant.OTHERS_COLLECTION, Tenant.OTHERS_TOKEN, Tenant.OTHERS_SUBSCRIPTION})
 _BARRED = frozenset({State.STOPPED, State.SUSPENDED, State.KEY_REVOKED, State.KEY_WITHDRAWN})
 _HOLDER_BARS = {State.SUSPENDED: "member-suspended", State.KEY_REVOKED: "key-revoked"}
 _UNKNOWN = frozenset({Caller.INVENTED_KEY, Caller.FALSE_REGISTRAR, Caller.REGISTRAR})  # holders know members only
@@ -44,6 +49,11 @@ EXCHANGE = Dimensions(
         _ALERT: (Tenant.OWN, Tenant.ADDRESSED_ALERT, Tenant.OTHERS_ALERT),
         **dict.fromkeys(_COPIES, (Tenant.OWN, Tenant.OTHERS_ALERT)),
         _RESPONSES: (Tenant.OWN, Tenant.ADDRESSED_ALERT),
+        _REVOKE_TOKEN: (Tenant.OWN, Tenant.OTHERS_TOKEN),
+        **dict.fromkeys(_LISTS, (Tenant.OWN, Tenant.OTHERS_COLLECTION)),
+        _EVENT: (Tenant.ADDRESSED_ALERT, Tenant.OTHERS_ALERT, Tenant.OTHERS_COLLECTION),
+        _SUBSCRIBE: (Tenant.OWN, Tenant.OTHERS_GROUP),
+        **dict.fromkeys(_OF_SUBSCRIPTION, (Tenant.OWN, Tenant.OTHERS_SUBSCRIPTION)),
     },
     callers=(*STRANGERS, Caller.REGISTRAR, *TOKENS),
 )
@@ -90,9 +100,9 @@ def _alerted(cell: Cell) -> Outcome:
     is_outside = cell.tenant is Tenant.ADDRESSED_ALERT and (cell.route == _RESPONSES or cell.state in _NO_GROUP)
     if cell.tenant in _HIDDEN or is_outside:
         return NOT_FOUND
-    if cell.route in (_DRAFT, _RELEASE) and (cell.state in _NO_GROUP or cell.tenant is Tenant.OTHERS_GROUP):
+    if cell.route in (_DRAFT, _RELEASE, _SUBSCRIBE) and (cell.state in _NO_GROUP or cell.tenant is Tenant.OTHERS_GROUP):
         return REFUSED
-    return Outcome(201) if cell.route == _DRAFT else DONE
+    return Outcome(201) if cell.route in (_DRAFT, _SUBSCRIBE, _MAKE_TOKEN) else DONE
 
 
 def _public(cell: Cell) -> Outcome:
