@@ -16,6 +16,7 @@ from member.commands.log import log
 from member.commands.registrar import registrar
 from member.commands.representatives import representative
 from member.commands.settings import config
+from member.commands.subscriptions import subscription
 from member.commands.vault import vault
 from member.session import Session
 
@@ -41,7 +42,7 @@ def cli(context: click.Context, home: Path | None, acting_as: str, as_json: bool
 
 
 for command in (
-    *(init, join, status, representative, token, submit, hits, alert, feed),
+    *(init, join, status, representative, token, submit, hits, alert, feed, subscription),
     *(log, vault, config, registrar),
 ):
     cli.add_command(command)

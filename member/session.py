@@ -19,6 +19,7 @@ from member.channel import Channel, Identity, Surroundings
 from member.exchange_client import ExchangeClient
 from member.holders import HolderClient, connect_holders, epoch_info
 from member.home import Home
+from member.subscription_client import SubscriptionClient
 from member.terminal import printable
 from member.tokenise import Tokeniser
 from member.vault.faults import HolderFaults
@@ -95,6 +96,11 @@ class Session:
     def alerts(self) -> AlertClient:
         """The exchange's alerts, asked as the acting representative."""
         return AlertClient(self.channel(self.home.exchange_url, self.unlocked.identity))
+
+    @cached_property
+    def subscriptions(self) -> SubscriptionClient:
+        """This member's subscriptions, asked for as the acting representative."""
+        return SubscriptionClient(self.channel(self.home.exchange_url, self.unlocked.identity))
 
     @cached_property
     def registrar(self) -> Identity:

@@ -13,6 +13,7 @@ LOG_TILE = "/log/tile/"
 LOG_ENTRIES = "/log/entries"
 ALERTS = "/v1/alerts"
 FEED_TOKENS = "/v1/feed-tokens"
+SUBSCRIPTIONS = "/v1/subscriptions"
 
 EVALUATIONS = "/v1/evaluations"
 BUDGET = "/v1/budget"
