@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from alerts.audiences import is_addressed
+from alerts.audiences import readable_audiences
 from alerts.domain.alert import READABLE
 from alerts.domain.rules import Issuer
-from alerts.store.alerts import StoredAlert, find_alert
+from alerts.store.alerts import StoredAlert, find_alert, lock_own
 from exchange.domain.decision import Decision, RefusedError, refuse
 from exchange.services.actor import Actor
 from exchange.services.refuse_disclosure import refuse_disclosure
@@ -26,7 +26,6 @@ from exchange.store.membership import find_member, load_authority
 from exchange.store.session import Database
 from exchange.store.upsert import insert_ignoring
 from schemas.encoding import to_base64, to_rfc3339
-from schemas.terms import AlertState
 
 _CLAIMED = 0
 _Result = TypeVar("_Result")
@@ -108,27 +107,23 @@ def require(decision: Decision) -> None:
 
 def find_own(session: Session, member_id: str, alert_id: str) -> StoredAlert:
     """An alert that the member issues, locked until the transaction ends. Raises UnknownAlertError."""
-    found = find_alert(session, alert_id, lock=True)
-    if found is None or found.member_id != member_id:
+    found = lock_own(session, member_id, alert_id=alert_id)
+    if found is None:
         raise UnknownAlertError
     return found
 
 
 def find_readable(session: Session, member_id: str, alert_id: str, now: datetime) -> StoredAlert:
     """An alert that the member may read now: its own in every state, others' that are addressed to it from their
-    publication on. Raises UnknownAlertError.
+    publication on. Raises UnknownAlertError, after the same work whether there is one or not.
     """
+    audiences = readable_audiences(session, member_id, now)
     found = find_alert(session, alert_id)
-    if found is None or not (found.member_id == member_id or _is_shown(session, found, member_id, now)):
-        raise UnknownAlertError
-    return found
-
-
-def _is_shown(session: Session, found: StoredAlert, member_id: str, now: datetime) -> bool:
-    member = find_member(session, member_id)
-    if member is None or AlertState(found.state) not in READABLE:
-        return False
-    return is_addressed(found.alert.content.audience, member_id, member.kind, load_authority(session, now))
+    if found is not None and (
+        found.member_id == member_id or (found.audience_id in audiences and found.state in READABLE)
+    ):
+        return found
+    raise UnknownAlertError
 
 
 def load_issuer(session: Session, member_id: str, now: datetime) -> Issuer:

@@ -10,10 +10,10 @@ from uuid import uuid4
 from sqlalchemy.orm import Session
 
 from alerts.acting import Request, act_once, cut, find_own, load_issuer, require, standing_of, view_of
-from alerts.domain.alert import Alert, AlertContent
+from alerts.domain.alert import AlertContent
 from alerts.domain.rules import decide_content, decide_review
 from alerts.rendering.markdown import find_forbidden
-from alerts.store.alerts import StoredAlert, find_by_reference, is_reference_taken, keep_audience
+from alerts.store.alerts import StoredAlert, is_reference_taken, keep_audience, lock_own
 from exchange.domain.decision import ALLOWED, Decision, refuse
 from exchange.log.entries import View
 from exchange.services.actor import Actor
@@ -65,8 +65,9 @@ def review_in(session: Session, request: Request, stored: StoredAlert) -> None:
 def decide_draft(session: Session, member_id: str, content: AlertContent, now: datetime) -> Decision:
     """Whether the member may publish this at present."""
     issuer = load_issuer(session, member_id, now)
-    superseded = find_superseded(session, content)
-    return decide_content(content, issuer, superseded, now.date()) & decide_markdown(content)
+    superseded = find_superseded(session, member_id, content)
+    alert = None if superseded is None else superseded.alert
+    return decide_content(content, issuer, alert, now.date()) & decide_markdown(content)
 
 
 def decide_markdown(content: AlertContent) -> Decision:
@@ -78,10 +79,9 @@ def decide_markdown(content: AlertContent) -> Decision:
     return decision
 
 
-def find_superseded(session: Session, content: AlertContent) -> Alert | None:
-    """The alert that the content says it takes the place of."""
-    found = find_by_reference(session, content.supersedes) if content.supersedes else None
-    return None if found is None else found.alert
+def find_superseded(session: Session, member_id: str, content: AlertContent) -> StoredAlert | None:
+    """The member's own alert that the content says it takes the place of, locked until the transaction ends."""
+    return lock_own(session, member_id, reference=content.supersedes) if content.supersedes else None
 
 
 def store_draft(session: Session, actor: Actor, content: AlertContent, now: datetime) -> StoredAlert:

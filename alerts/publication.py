@@ -15,12 +15,11 @@ from sqlalchemy.orm import Session
 
 from alerts.acting import Request, act_once, cut, find_own, load_issuer, require, standing_of, view_of
 from alerts.audiences import members_addressed
-from alerts.authoring import decide_draft
+from alerts.authoring import decide_draft, find_superseded
 from alerts.delivery.queueing import queue_deliveries
-from alerts.domain.alert import AlertContent
 from alerts.domain.rules import decide_audience, decide_release, decide_time, decide_withdrawal, end_of
 from alerts.feeds.storing import store_objects
-from alerts.store.alerts import StoredAlert, find_by_reference, list_due, members_told, take_due
+from alerts.store.alerts import StoredAlert, list_due, members_told, take_due
 from alerts.telling import record_all_told
 from exchange.domain.decision import Decision
 from exchange.log.entries import View
@@ -107,7 +106,8 @@ def _do(session: Session, alert_id: str, now: datetime) -> bool:
     if stored is None:
         return False
     if stored.state == AlertState.SCHEDULED:
-        decision = decide_audience(stored.alert.content.audience, load_issuer(session, stored.member_id, now))
+        content, issuer = stored.alert.content, load_issuer(session, stored.member_id, now)
+        decision = decide_audience(content.audience, issuer) & decide_time(content, now, now)
         if decision.is_allowed:
             _publish(session, stored, now)
         else:
@@ -122,22 +122,17 @@ def _do(session: Session, alert_id: str, now: datetime) -> bool:
 
 def _publish(session: Session, stored: StoredAlert, now: datetime) -> None:
     content = stored.alert.content
-    replaced = _lock_superseded(session, stored, content)
+    old = find_superseded(session, stored.member_id, content)
     _change(stored, AlertState.PUBLISHED, now)
     stored.published_at, stored.due_at = stored.modified_at, end_of(content.expires_on)
     _tell(session, "alert_published", stored, now)
-    for old in replaced:
-        _change(old, AlertState.SUPERSEDED, now)
-        old.superseded_by, old.due_at = stored.reference, None
-        _tell(session, "alert_superseded", old, now)
-    _serve(session, [stored, *replaced], now)
-
-
-def _lock_superseded(session: Session, stored: StoredAlert, content: AlertContent) -> list[StoredAlert]:
-    """The alert whose place this one takes, unless that has ended by itself meanwhile."""
-    found = find_by_reference(session, content.supersedes, lock=True) if content.supersedes else None
-    published = found is not None and (found.member_id, found.state) == (stored.member_id, AlertState.PUBLISHED)
-    return [found] if found is not None and published else []
+    if old is None or old.state != AlertState.PUBLISHED:  # it may have ended by itself since this one was released
+        _serve(session, [stored], now)
+        return
+    _change(old, AlertState.SUPERSEDED, now)
+    old.superseded_by, old.due_at = stored.reference, None
+    _tell(session, "alert_superseded", old, now)
+    _serve(session, [stored, old], now)
 
 
 def _refuse(session: Session, stored: StoredAlert, decision: Decision, now: datetime) -> None:

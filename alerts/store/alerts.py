@@ -134,15 +134,20 @@ def list_audiences(session: Session) -> Sequence[StoredAudience]:
     return session.query(StoredAudience).order_by(StoredAudience.audience_id).all()
 
 
-def find_alert(session: Session, alert_id: str, *, lock: bool = False) -> StoredAlert | None:
-    """The alert of that id; with `lock`, nobody else changes it until the transaction ends."""
-    return session.get(StoredAlert, alert_id, with_for_update=lock or None)
+def find_alert(session: Session, alert_id: str) -> StoredAlert | None:
+    """The alert of that id."""
+    return session.get(StoredAlert, alert_id)
 
 
-def find_by_reference(session: Session, reference: str, *, lock: bool = False) -> StoredAlert | None:
-    """The alert of that reference, as above."""
-    found = select(StoredAlert).where(StoredAlert.reference == reference)
-    return session.scalars(found.with_for_update() if lock else found).one_or_none()
+def lock_own(
+    session: Session, member_id: str, *, alert_id: str | None = None, reference: str | None = None
+) -> StoredAlert | None:
+    """The alert of that id, or of that reference, if the member issues it, as it stands now; nobody else changes it
+    until the transaction ends. Another's is not locked, so that nobody waits for one that it may not know of.
+    """
+    named = StoredAlert.reference == reference if alert_id is None else StoredAlert.alert_id == alert_id
+    own = select(StoredAlert).where(named, StoredAlert.member_id == member_id).with_for_update()
+    return session.scalars(own, execution_options={"populate_existing": True}).one_or_none()
 
 
 def is_reference_taken(session: Session, reference: str) -> bool:

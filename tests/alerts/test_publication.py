@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from werkzeug.test import TestResponse
 
 from alerts.jobs import drain_outbox
 from alerts.publication import do_what_is_due
@@ -212,6 +213,36 @@ def test_what_its_issuer_may_no_longer_publish_waits_for_a_new_release(new_taskf
     assert logged(taskforce, "a", "refusal", alert_id)[-1]["reasons"] == [{"code": "group", "field": "audience.groups"}]
     assert len(notices(taskforce, "a", "refusal")) == 1
     assert logged(taskforce, "b", "alert_published") == []
+
+
+def test_what_has_expired_before_the_worker_comes_is_not_published(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b")
+    alert_id = release(taskforce.members["a"], at=SOON, review_by="2026-11-22", expires_on="2026-11-23")
+    do_what_is_due(taskforce.database, taskforce.clock() + timedelta(days=2))
+    assert read(taskforce.members["a"], alert_id)["state"] == "reviewed"
+    assert {reason["code"] for reason in logged(taskforce, "a", "refusal", alert_id)[-1]["reasons"]} == {
+        "release-after-expiry"
+    }
+
+
+def test_of_two_successors_at_the_same_time_one_takes_the_place(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b")
+    a, b = taskforce.members["a"], taskforce.members["b"]
+    old = release(a)
+    rivals = [reviewed(taskforce, supersedes=read(a, old)["reference"]) for _ in range(2)]
+    answers: list[TestResponse] = []
+
+    def ask(alert_id: str) -> None:
+        answers.append(a.send("POST", f"/v1/alerts/{alert_id}/release", {"at": None}, as_name="authoriser"))
+
+    threads = [threading.Thread(target=ask, args=(alert_id,)) for alert_id in rivals]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answer.status_code for answer in answers) == [200, 403]
+    assert read(b, old)["version"] == 2
+    assert len(logged(taskforce, "b", "alert_superseded", old)) == 1
 
 
 def test_a_withdrawal_reaches_all_who_were_ever_told(new_taskforce: NewTaskforce) -> None:
