@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from alerts.composition import blueprints
+from alerts.store.alerts import StoredAlert
 from alerts.store.notices import count_notices
 from exchange.settings import Settings
 from exchange.store.feed_tokens import make_feed_token
@@ -95,6 +96,8 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
         planted = [plant_subscription(taskforce, "a", f"https://hooks.a.example/{number}") for number in range(6)]
         with taskforce.database.transaction() as session:
             _, feed_token = make_feed_token(session, "a", "feed", "a/analyst", utc_now())
+            token_ids = [make_feed_token(session, "a", "other", "a/analyst", utc_now())[0] for _ in range(3)]
+            event_ids = [session.get_one(StoredAlert, alert_id).stix_id for alert_id in alert_ids]
     finally:
         taskforce.close()
     _write(
@@ -130,6 +133,11 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
         "POST /v1/subscriptions/{subscription_id}/confirm": lambda: {"code": "A" * 16},
         "POST /v1/subscriptions/{subscription_id}/replay": lambda: {"since": "2026-01-01"},
         "{subscription_id}": lambda: planted[next(turn) % len(planted)],
+        "POST /v1/feed-tokens": lambda: {"name": "feed reader"},
+        "POST /v1/feed-tokens/{token_id}/revoke": dict,
+        "{token_id}": lambda: token_ids[next(turn) % len(token_ids)],
+        "{group_id}": lambda: "taskforce",
+        "{event_id}": lambda: event_ids[next(turn) % len(event_ids)],
         "{alert_id}": lambda: alert_ids[next(turn) % len(alert_ids)],
         "{path}": lambda: ("0/000", "entries/000.p/1", "0/000.p/16")[next(turn) % 3],
     }
