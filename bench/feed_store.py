@@ -5,21 +5,21 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
-from uuid import uuid4
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from alerts.domain.alert import Alert, AlertContent, Audience, PublishedAccount
+from alerts.acting import cut
+from alerts.authoring import store_draft
+from alerts.domain.alert import AlertContent, Audience, PublishedAccount
 from alerts.feeds.storing import store_objects
-from alerts.store.alerts import StoredAlert, keep_audience
+from alerts.store.alerts import StoredAlert
 from alerts.store.feed_objects import FeedObject
 from alerts.telling import AlertVersion, record_told
+from exchange.services.actor import Actor
 from exchange.store.feed_tokens import make_feed_token
-from schemas.canonical import canonical_json
-from schemas.identifiers import uuid7
 from schemas.terms import AlertState, MemberKind
 from tests.simulator import Taskforce
 
@@ -38,6 +38,7 @@ _WORDS = (
     "several",
 )
 _GROUP = "taskforce"
+_ACTOR = Actor(representative_id="bank-a/analyst", member_id="bank-a", roles=frozenset(), signature="")
 
 
 def now() -> datetime:
@@ -86,37 +87,12 @@ def tell_all(taskforce: Taskforce, member_id: str) -> None:
 
 def _publish(session: Session, chance: random.Random) -> None:
     audience = Audience((_GROUP,), ("law_enforcement",) if chance.random() < 0.25 else ())
-    moment = now().replace(microsecond=0) + timedelta(milliseconds=chance.randrange(1000))
-    alert = Alert(
-        alert_id=uuid7(),
-        stix_id=str(uuid4()),
-        reference=f"{chance.randrange(10**11)}",
-        member_id="bank-a",
-        state=AlertState.PUBLISHED,
-        version=1,
-        content=_content(audience, chance),
-        created_at=moment,
-        modified_at=moment,
-        published_at=moment,
-    )
-    row = {
-        "alert_id": alert.alert_id,
-        "stix_id": alert.stix_id,
-        "reference": alert.reference,
-        "member_id": alert.member_id,
-        "author_id": "bank-a/analyst",
-        "state": alert.state.value,
-        "version": alert.version,
-        "audience_id": keep_audience(session, audience),
-        "content_json": canonical_json(alert.content.as_fields()).decode(),
-        "created_at": moment,
-        "modified_at": moment,
-        "published_at": moment,
-        "reason": "",
-        "superseded_by": "",
-    }
-    session.execute(insert(StoredAlert), [row])
-    store_objects(session, alert, moment)
+    moment = cut(now())
+    stored = store_draft(session, _ACTOR, _content(audience, chance), moment)
+    stored.state, stored.version = AlertState.PUBLISHED.value, 1
+    stored.published_at = stored.modified_at = moment
+    session.flush()
+    store_objects(session, stored.alert, moment)
 
 
 def _content(audience: Audience, chance: random.Random) -> AlertContent:

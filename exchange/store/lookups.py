@@ -16,11 +16,10 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from exchange.store.session import Database
+from exchange.store.session import Database, turn_query_only
 
 _NAME = re.compile(r":([a-z_0-9]+)", re.ASCII)
-_SQLITE_BEGIN = ("PRAGMA query_only=ON", "BEGIN DEFERRED")
-_POSTGRESQL_BEGIN = ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",)
+_POSTGRESQL_BEGIN = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +57,10 @@ def looking(database: Database) -> Iterator[Looking]:
     connection = database.engine.raw_connection()
     try:
         cursor = connection.cursor()
-        for statement in _SQLITE_BEGIN if database.is_sqlite else _POSTGRESQL_BEGIN:
-            cursor.execute(statement)
+        pragma = turn_query_only(connection.info, True) if database.is_sqlite else ""
+        if pragma:
+            cursor.execute(pragma)
+        cursor.execute("BEGIN DEFERRED" if database.is_sqlite else _POSTGRESQL_BEGIN)
         yield Looking(cursor, database.is_sqlite)
         cursor.close()
     except database.engine.dialect.loaded_dbapi.Error as error:

@@ -88,8 +88,8 @@ def _start() -> None:
 
 def _note(response: Response) -> Response:
     """One line a request: what kind, how it went, how long; never payload, keys or tokens."""
-    route = "" if request.url_rule is None else request.url_rule.rule
-    milliseconds = round((time.perf_counter() - g.get("started", time.perf_counter())) * 1000)
+    rule, now = request.url_rule, time.perf_counter()
+    route, milliseconds = "" if rule is None else rule.rule, round((now - g.get("started", now)) * 1000)
     log.info("request", method=request.method, route=route, status=response.status_code, milliseconds=milliseconds)
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     if "request_id" in g:

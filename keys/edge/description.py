@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -79,6 +80,7 @@ _SIGNATURE_HEADERS = {
 }
 
 
+@lru_cache(maxsize=1024)
 def path_of(rule: str) -> str:
     """A rule of Flask's as OpenAPI writes the path: `/log/tile/<path:path>` is `/log/tile/{path}`."""
     return _VARIABLE.sub(r"{\1}", rule)

@@ -81,7 +81,7 @@ class Served:
 @contextmanager
 def serve(taskforce: Taskforce, folder: Path, *, workers: int = WORKERS, threads: int = THREADS) -> Iterator[Served]:
     """Serve a taskforce whose clock is the real one until the block ends."""
-    port = _free_port()
+    port = free_port()
     url, origin = f"http://127.0.0.1:{port}", "exchange.test/log"
     signer = NoteSigner(origin, bytes(range(32)))
     settings = taskforce.settings
@@ -110,7 +110,8 @@ def serve(taskforce: Taskforce, folder: Path, *, workers: int = WORKERS, threads
         process.wait(timeout=60)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
