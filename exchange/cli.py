@@ -177,7 +177,7 @@ def worker(context: click.Context, *, as_json: bool) -> None:
         check_start(settings, database)
         signer = load_log_signer(settings)
         sequencer = Sequencer(database, signer, HeadFile(settings.head_file, signer))
-        jobs = [*exchange_jobs(database), *alerts_jobs(settings, database)]
+        jobs = [*exchange_jobs(database), *alerts_jobs(settings, database, utc_now)]
         Worker(database, sequencer, tick_seconds=settings.tick_seconds, jobs=jobs, clock=utc_now).run()
 
 
