@@ -212,6 +212,7 @@ class Taskforce:
         key: SigningKey,
         idempotency_key: str | None = None,
         nonce: str | None = None,
+        content_type: str = "application/json",
         app: Any = None,
     ) -> TestResponse:
         """A request signed with any key."""
@@ -219,7 +220,7 @@ class Taskforce:
         if method == "POST":
             headers = {
                 "Idempotency-Key": idempotency_key or secrets.token_hex(16),
-                "Content-Type": "application/json",
+                "Content-Type": content_type,
             }
         signed = sign_request(
             method, URL + target, headers, body, key_id, key, clock=self.clock, nonce=nonce or new_nonce()

@@ -76,7 +76,9 @@ def _refusal(path: str, method: str, more: dict[str, Any]) -> Decorator:
 
 
 def _describe(path: str, method: str, summary: str, answers: dict[str, Any], more: dict[str, Any]) -> Decorator:
-    refusals: dict[str, Any] = {str(status): {"content": {PROBLEM_TYPE: {}}} for status in (400, 401, 403, 404, 406, 429, 503)}
+    refusals: dict[str, Any] = {
+        str(status): {"content": {PROBLEM_TYPE: {}}} for status in (400, 401, 403, 404, 406, 429, 503)
+    }
 
     def describe(view: Any) -> Any:
         described = blueprint.doc(summary=summary, responses={**refusals, **answers}, **more)(_serving(view))

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from alerts.composition import blueprints
+from alerts.feeds.fixed_objects import TLP_MARKINGS
+from alerts.feeds.storing import open_collections
 from alerts.store.alerts import StoredAlert
 from alerts.store.notices import count_notices
 from exchange.settings import Settings
@@ -39,7 +41,7 @@ from keys.statements import Root, sign_statement
 from keys.threshold import Share
 from schemas.encoding import from_base64, to_base64
 from schemas.identifiers import uuid7
-from schemas.terms import AlertState
+from schemas.terms import AlertState, TrafficLight
 from tests.alerts.factories import make_content, plant_alert, plant_subscription
 from tests.exchange.factories import make_envelope, make_rows, make_token
 from tests.keys.holder.simulator import make_elements, migrate
@@ -97,6 +99,7 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
         with taskforce.database.transaction() as session:
             _, feed_token = make_feed_token(session, "a", "feed", "a/analyst", utc_now())
             token_ids = [make_feed_token(session, "a", "other", "a/analyst", utc_now())[0] for _ in range(3)]
+            collection_id = open_collections(session, ["taskforce"])["taskforce"]
             event_ids = [session.get_one(StoredAlert, alert_id).stix_id for alert_id in alert_ids]
     finally:
         taskforce.close()
@@ -137,6 +140,8 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
         "POST /v1/feed-tokens/{token_id}/revoke": dict,
         "{token_id}": lambda: token_ids[next(turn) % len(token_ids)],
         "{group_id}": lambda: "taskforce",
+        "{collection_id}": lambda: collection_id,
+        "{object_id}": lambda: TLP_MARKINGS[TrafficLight.AMBER],
         "{event_id}": lambda: event_ids[next(turn) % len(event_ids)],
         "{alert_id}": lambda: alert_ids[next(turn) % len(alert_ids)],
         "{path}": lambda: ("0/000", "entries/000.p/1", "0/000.p/16")[next(turn) % 3],

@@ -14,6 +14,9 @@ from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from alerts.delivery.webhook import WebhookSecrets
+from alerts.feeds.fixed_objects import TLP_MARKINGS
+from alerts.feeds.storing import open_collections
+from alerts.feeds.taxii import MEDIA_TYPE
 from alerts.jobs import drain_outbox
 from alerts.store.alerts import StoredAlert
 from alerts.store.subscriptions import Subscription
@@ -26,7 +29,7 @@ from exchange.store.leases import acquire_lease
 from keys.keyring import EpochState, GroupState, MemberState, Representative, RepresentativeState
 from keys.request_limits import LARGEST_LIMIT
 from keys.signing import SigningKey, new_nonce
-from schemas.terms import AlertState, MemberKind
+from schemas.terms import AlertState, MemberKind, TrafficLight
 from tests.alerts.factories import make_content, plant_alert, plant_subscription
 from tests.exchange.factories import make_token
 from tests.exchange.matrix.cells import ROLE_SETS, TOKENS, Caller, Cell, State, Tenant
@@ -53,6 +56,7 @@ class Request:
     value: Any = None
     idempotency_key: str | None = None
     headers: dict[str, str] = dataclasses.field(default_factory=dict)
+    content_type: str = "application/json"
 
 
 class ManifoldMember(MemberSimulator):
@@ -120,12 +124,18 @@ class ExchangeWorld:
         asked = Request(_VARIABLE.sub("0", path)) if make is None else make(self, cell)
         body = b"" if asked.value is None else json.dumps(asked.value).encode()
         if cell.caller in (Caller.UNSIGNED, *TOKENS):
-            headers = {"Content-Type": "application/json", "Idempotency-Key": new_nonce()} if method == "POST" else {}
+            headers = {"Content-Type": asked.content_type, "Idempotency-Key": new_nonce()} if method == "POST" else {}
             token = {"Authorization": f"Bearer {self.feed_tokens[cell.caller]}"} if cell.caller in TOKENS else {}
             return self.taskforce.send_unsigned(method, asked.target, body, {**asked.headers, **headers, **token})
         key_id, key = self._signer(cell)
         answer = self.taskforce.send(
-            method, asked.target, body, key_id=key_id, key=key, idempotency_key=asked.idempotency_key
+            method,
+            asked.target,
+            body,
+            key_id=key_id,
+            key=key,
+            idempotency_key=asked.idempotency_key,
+            content_type=asked.content_type,
         )
         if method == "POST" and answer.status_code == 200:
             self._own_alerts = {key: kept for key, kept in self._own_alerts.items() if kept not in asked.target}
@@ -326,6 +336,19 @@ def _feed(suffix: str) -> Callable[..., Request]:
     return make
 
 
+def _taxii(suffix: str) -> Callable[..., Request]:
+    """A TAXII request for the collection of a group that the caller's member is in, or of one that it is not in."""
+
+    def make(world: ExchangeWorld, cell: Cell) -> Request:
+        group = "others" if cell.tenant is Tenant.OTHERS_COLLECTION else "taskforce"
+        with world.taskforce.database.transaction() as session:
+            collection_id = open_collections(session, [group])[group]
+        target = f"/taxii2/api/collections/{collection_id}/{suffix.format(object=TLP_MARKINGS[TrafficLight.AMBER])}"
+        return Request(target, {} if cell.route.startswith("POST ") else None, content_type=MEDIA_TYPE)
+
+    return make
+
+
 def _make_feed_token(world: ExchangeWorld, cell: Cell) -> Request:
     own = (FeedToken.member_id == world.member_of(cell).member_id) & (FeedToken.name == "matrix")
     with world.taskforce.database.transaction() as session:  # a member may have only so many
@@ -384,6 +407,15 @@ REQUESTS: dict[str, Callable[[ExchangeWorld, Cell], Request]] = {
     "GET /feeds/misp/<group_id>/manifest.json": _feed("misp/{group}/manifest.json"),
     "GET /feeds/misp/<group_id>/hashes.csv": _feed("misp/{group}/hashes.csv"),
     "GET /feeds/misp/<group_id>/<event_id>.json": _feed("misp/{group}/{event}.json"),
+    **{f"GET {path}": _at(path) for path in ("/taxii2/", "/taxii2/api/", "/taxii2/api/collections/")},
+    "GET /taxii2/api/status/<status_id>/": _at("/taxii2/api/status/1/"),
+    "GET /taxii2/api/collections/<collection_id>/": _taxii(""),
+    "GET /taxii2/api/collections/<collection_id>/manifest/": _taxii("manifest/"),
+    "GET /taxii2/api/collections/<collection_id>/objects/": _taxii("objects/"),
+    "POST /taxii2/api/collections/<collection_id>/objects/": _taxii("objects/"),
+    "GET /taxii2/api/collections/<collection_id>/objects/<object_id>/": _taxii("objects/{object}/"),
+    "DELETE /taxii2/api/collections/<collection_id>/objects/<object_id>/": _taxii("objects/{object}/"),
+    "GET /taxii2/api/collections/<collection_id>/objects/<object_id>/versions/": _taxii("objects/{object}/versions/"),
     "POST /v1/submissions": _submission,
     "POST /v1/statements": lambda world, cell: Request("/v1/statements", world.envelope),
     "POST /v1/enrolments": lambda world, cell: Request(

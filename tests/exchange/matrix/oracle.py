@@ -28,6 +28,8 @@ _SUBSCRIBE = "POST /v1/subscriptions"
 _MAKE_TOKEN, _REVOKE_TOKEN = "POST /v1/feed-tokens", "POST /v1/feed-tokens/<token_id>/revoke"
 _LISTS = tuple(route for route in EXCHANGE_RULES if route.startswith("GET /feeds/") and "event_id" not in route)
 _EVENT = "GET /feeds/misp/<group_id>/<event_id>.json"
+_TAXII = tuple(route for route in EXCHANGE_RULES if "/taxii2/" in route and "<collection_id>" in route)
+_NO_STATUS = "GET /taxii2/api/status/<status_id>/"  # nothing is ever added, so no request to add has one
 _OF_SUBSCRIPTION = tuple(route for route in EXCHANGE_RULES if "/subscriptions/<subscription_id>/" in route)
 _NO_GROUP = frozenset({State.NOT_IN_GROUP, State.GROUP_CLOSED, State.GROUP_PAST_SUNSET})
 # What is not the caller's to see looks like what does not exist.
@@ -51,6 +53,7 @@ EXCHANGE = Dimensions(
         _RESPONSES: (Tenant.OWN, Tenant.ADDRESSED_ALERT),
         _REVOKE_TOKEN: (Tenant.OWN, Tenant.OTHERS_TOKEN),
         **dict.fromkeys(_LISTS, (Tenant.OWN, Tenant.OTHERS_COLLECTION)),
+        **dict.fromkeys(_TAXII, (Tenant.OWN, Tenant.OTHERS_COLLECTION)),
         _EVENT: (Tenant.ADDRESSED_ALERT, Tenant.OTHERS_ALERT, Tenant.OTHERS_COLLECTION),
         _SUBSCRIBE: (Tenant.OWN, Tenant.OTHERS_GROUP),
         **dict.fromkeys(_OF_SUBSCRIPTION, (Tenant.OWN, Tenant.OTHERS_SUBSCRIPTION)),
@@ -92,7 +95,9 @@ def _fed(cell: Cell) -> Outcome:
         return FORBIDDEN
     if cell.caller is not Caller.FEED_TOKEN:
         return UNAUTHENTICATED
-    return NOT_FOUND if cell.tenant in _HIDDEN else DONE
+    if cell.tenant in _HIDDEN or cell.route == _NO_STATUS:
+        return NOT_FOUND
+    return DONE if cell.route.startswith("GET ") else FORBIDDEN
 
 
 def _alerted(cell: Cell) -> Outcome:
