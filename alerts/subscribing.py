@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -42,6 +42,11 @@ from schemas.identifiers import uuid7
 from schemas.terms import DeliveryState, PushChannel
 
 MOST_LIVE = 20
+MOST_A_DAY = 50
+MOST_CODES = 5
+BETWEEN_TESTS = timedelta(minutes=10)
+"""What a stranger is sent whom somebody wants to annoy has an end."""
+_DAY = timedelta(days=1)
 _ID = re.compile(UUID, re.ASCII)
 _LONGEST_ADDRESS = 254
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -72,6 +77,8 @@ def subscribe(
     session.scalars(select(Member).where(Member.member_id == actor.member_id).with_for_update(key_share=True)).one()
     if store.count_live(session, actor.member_id) >= MOST_LIVE:
         raise RefusedError(refuse("too-many-subscriptions", "channel", f"at most {MOST_LIVE}: end one first"))
+    if store.count_begun(session, actor.member_id, now - _DAY) >= MOST_A_DAY:
+        raise RefusedError(refuse("too-many-today", "channel", f"at most {MOST_A_DAY} new ones in a day"))
     made = Subscription(
         subscription_id=uuid7(),
         member_id=actor.member_id,
@@ -85,6 +92,7 @@ def subscribe(
         confirmed_at=None,
         ended_at=None,
         failures=0,
+        failed_at=NEVER,
         tried_at=now,
         claim_id="",
         claimed_until=NEVER,
@@ -121,9 +129,9 @@ def change_secret(session: Session, actor: Actor, subscription_id: str, now: dat
 
 
 def send_test(session: Session, actor: Actor, subscription_id: str, now: datetime) -> Subscription:
-    """Queue a message that says nothing, or the code once more while the subscription is unconfirmed; one at a time.
+    """Queue a message that says nothing, or the code once more while the subscription is unconfirmed.
 
-    Raises UnknownSubscriptionError.
+    Raises UnknownSubscriptionError, RefusedError.
     """
     subscription = _own_live(session, actor, subscription_id)
     _queue(session, subscription, CONFIRM if subscription.confirmed_at is None else TEST, now)
@@ -144,7 +152,7 @@ def replay_deliveries(session: Session, actor: Actor, subscription_id: str, form
     many. The member's right to each is looked at again. Raises UnknownSubscriptionError.
     """
     subscription = _own_live(session, actor, subscription_id)
-    rows = select(Delivery).where(Delivery.subscription_id == subscription.subscription_id)
+    rows = select(Delivery).where(Delivery.subscription_id == subscription.subscription_id, Delivery.kind == ALERT)
     if "since" in form:
         rows = rows.where(Delivery.state == DeliveryState.DEAD.value, Delivery.created_at >= form["since"])
     else:
@@ -225,9 +233,12 @@ def _check_groups(session: Session, actor: Actor, filters: Filters, now: datetim
 def _queue(session: Session, subscription: Subscription, kind: str, now: datetime) -> None:
     own = (Delivery.subscription_id == subscription.subscription_id) & (Delivery.kind != ALERT)
     sent = session.scalars(select(Delivery).where(own)).all()
-    if not any(row.state == DeliveryState.WAITING for row in sent):
-        number = max((row.version for row in sent), default=0) + 1
-        insert_ignoring(session, Delivery, [store.new_delivery(subscription, kind, "", number, now)])
+    if kind == CONFIRM and len(sent) >= MOST_CODES:
+        raise RefusedError(refuse("too-many-codes", "subscription_id", f"{MOST_CODES} were sent: begin anew"))
+    if any(row.kind == kind and row.created_at > now - BETWEEN_TESTS for row in sent):
+        raise RefusedError(refuse("too-soon", "subscription_id", "wait ten minutes after the last one"))
+    number = max((row.version for row in sent), default=0) + 1
+    insert_ignoring(session, Delivery, [store.new_delivery(subscription, kind, "", number, now)])
 
 
 def _record(session: Session, kind: str, actor: Actor, subscription: Subscription, now: datetime) -> None:

@@ -39,6 +39,8 @@ from schemas.terms import DeliveryState, PushChannel
 
 CLAIM = timedelta(minutes=2)
 """Several times as long as an attempt can take."""
+MISTRUST = timedelta(minutes=10)
+"""So long after a failed attempt a receiver is not counted among those that work, whatever it answers meanwhile."""
 _MOST_IN_A_DIGEST = 200
 
 
@@ -47,6 +49,7 @@ class Claim:
     """That this worker serves the subscription."""
 
     subscription_id: str
+    member_id: str
     claim_id: str
 
 
@@ -65,14 +68,15 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Which subscriptions a round serves: those of a channel, of webhooks either the ones that work or those whose
-    last attempt failed, so that the latter hold up only each other. Alerts go into digests that were queued before
-    `digest_before`.
+    """Which subscriptions a round serves: those of a channel, of webhooks either the ones that are known to work or all
+    others (unconfirmed, or failed within MISTRUST), so that the latter hold up only each other. None of the members
+    that are `busy`: they have enough on the way. Alerts go into digests that were queued before `digest_before`.
     """
 
     channel: PushChannel
     failing: bool | None
     digest_before: datetime
+    busy: frozenset[str] = frozenset()
 
 
 def claim_next(session: Session, lane: Lane, now: datetime) -> Claim | None:
@@ -83,10 +87,12 @@ def claim_next(session: Session, lane: Lane, now: datetime) -> Claim | None:
         Subscription.channel == lane.channel.value,
         Subscription.ended_at.is_(None),
         Subscription.claimed_until <= now,
+        Subscription.member_id.not_in(lane.busy),
         exists().where(Delivery.subscription_id == Subscription.subscription_id, _is_due(lane, now)),
     ]
+    works = and_(Subscription.failed_at <= now - MISTRUST, Subscription.confirmed_at.is_not(None))
     if lane.failing is not None:
-        conditions.append(Subscription.failures > 0 if lane.failing else Subscription.failures == 0)
+        conditions.append(~works if lane.failing else works)
     found = session.scalars(
         select(Subscription)
         .where(*conditions)
@@ -97,7 +103,7 @@ def claim_next(session: Session, lane: Lane, now: datetime) -> Claim | None:
     if found is None:
         return None
     found.claim_id, found.claimed_until, found.tried_at = uuid7(), now + CLAIM, now
-    return Claim(found.subscription_id, found.claim_id)
+    return Claim(found.subscription_id, found.member_id, found.claim_id)
 
 
 def prepare(session: Session, claim: Claim, lane: Lane, now: datetime) -> Parcel | None:
@@ -146,6 +152,7 @@ def finish(session: Session, parcel: Parcel, outcome: Outcome, now: datetime, ch
         return
     subscription.claimed_until = NEVER
     subscription.failures = subscription.failures + 1 if outcome.error else 0
+    subscription.failed_at = now if outcome.error else subscription.failed_at
     rows = select(Delivery).where(Delivery.delivery_id.in_(parcel.delivery_ids))
     for row in session.scalars(rows.where(Delivery.state == DeliveryState.WAITING.value)):
         _note(row, outcome, now, chance)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 
@@ -29,6 +30,8 @@ from schemas.terms import PushChannel
 log = structlog.get_logger()
 ROUND_SECONDS = 20.0
 THREADS = 8
+MOST_OF_ONE_MEMBER = 2
+"""Of the threads of a round, so many wait for receivers of one member at most."""
 _LOOK_AGAIN_SECONDS = 0.2
 
 
@@ -47,7 +50,7 @@ class Postman:
     round_seconds: float = ROUND_SECONDS
 
     def deliver_webhooks(self, *, failing: bool) -> int:
-        """Webhooks to the receivers that work, or to those whose last attempt failed; how many attempts."""
+        """Webhooks to the receivers that are known to work, or to all others; how many attempts."""
         return self._round(lambda now: Lane(PushChannel.WEBHOOK, failing, now))
 
     def deliver_mail(self) -> int:
@@ -58,27 +61,30 @@ class Postman:
 
     def _round(self, lane_at: Callable[[datetime], Lane]) -> int:
         tried, ends_at = 0, time.monotonic() + self.round_seconds
-        running: set[Future[None]] = set()
+        running: dict[Future[None], str] = {}
         with ThreadPoolExecutor(self.threads) as pool:
             while True:
                 while len(running) < self.threads and time.monotonic() < ends_at:
-                    parcel = self._take(lane_at)
+                    parcel = self._take(lane_at, running.values())
                     if parcel is None:
                         break
-                    running.add(pool.submit(self._send, parcel))
+                    running[pool.submit(self._send, parcel)] = parcel.claim.member_id
                     tried += 1
                 if not running:
                     return tried
-                finished, running = wait(running, _LOOK_AGAIN_SECONDS, FIRST_COMPLETED)
-                for attempt in finished:
+                for attempt in wait(running, _LOOK_AGAIN_SECONDS, FIRST_COMPLETED).done:
+                    del running[attempt]
                     attempt.result()
 
-    def _take(self, lane_at: Callable[[datetime], Lane]) -> Parcel | None:
+    def _take(self, lane_at: Callable[[datetime], Lane], on_the_way: Iterable[str]) -> Parcel | None:
         """The next message that may leave, None if there is none, or while the log is down."""
+        counted = Counter(on_the_way)
+        busy = frozenset(member_id for member_id, count in counted.items() if count >= MOST_OF_ONE_MEMBER)
         now = self.clock()
-        while (claim := self._claim(lane_at(now), now)) is not None:
+        lane = replace(lane_at(now), busy=busy)
+        while (claim := self._claim(lane, now)) is not None:
             try:
-                parcel = self._prepare(claim, lane_at(now), now)
+                parcel = self._prepare(claim, lane, now)
             except LogUnavailableError:
                 self._give_back(claim)
                 log.warning("deliveries wait for the log")

@@ -25,7 +25,8 @@ class Subscription(Base):
     `filters_json` names themes, colours, kinds of issuer and groups; an empty list means all of them. A webhook's
     signing secret is not stored: it follows from a key in the exchange's custody, the id and `secret_number`, which
     rises when the member changes it (`secret_at`). `failures` counts the attempts that failed since the last one that
-    did not. The worker that serves the subscription holds it under its `claim_id` until `claimed_until`.
+    did not; `failed_at` is when the last of all did. The worker that serves the subscription holds it under its
+    `claim_id` until `claimed_until`.
     """
 
     __tablename__ = "subscriptions"
@@ -43,6 +44,7 @@ class Subscription(Base):
     confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     failures: Mapped[int] = mapped_column(Integer)
+    failed_at: Mapped[datetime] = mapped_column(UtcDateTime)
     tried_at: Mapped[datetime] = mapped_column(UtcDateTime)
     claim_id: Mapped[str] = mapped_column(String(36))
     claimed_until: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -139,6 +141,12 @@ def count_deliveries(session: Session, subscription_ids: Iterable[str]) -> dict[
         .group_by(Delivery.subscription_id, Delivery.state)
     )
     return {(subscription_id, state): count for subscription_id, state, count in session.execute(counted)}
+
+
+def count_begun(session: Session, member_id: str, since: datetime) -> int:
+    """How many subscriptions a member has begun since a time, ended ones too."""
+    begun = (Subscription.member_id == member_id) & (Subscription.created_at > since)
+    return session.scalar(select(func.count()).select_from(Subscription).where(begun)) or 0
 
 
 def end(session: Session, subscription: Subscription, now: datetime) -> None:

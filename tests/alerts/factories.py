@@ -121,6 +121,7 @@ def plant_subscription(taskforce: Taskforce, member_id: str, target: str) -> str
         confirmed_at=now,
         ended_at=None,
         failures=0,
+        failed_at=NEVER,
         tried_at=now,
         claim_id="",
         claimed_until=NEVER,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from alerts.subscribing import MOST_LIVE
+from alerts.subscribing import MOST_A_DAY, MOST_CODES, MOST_LIVE
 from schemas.identifiers import uuid7
 from tests.alerts.delivery import receivers
 from tests.alerts.delivery.receivers import answering, in_turn, receiver
@@ -128,6 +128,36 @@ def test_a_member_has_so_many_and_ending_one_makes_room(small_world: PushingWorl
     assert small_world.act("b", made[0], "end")["state"] == "ended"
     small_world.begin("b", HOOK)
     small_world.begin("c", HOOK)
+
+
+def test_a_stranger_is_not_sent_codes_without_end(small_world: PushingWorld) -> None:
+    world = small_world
+
+    def ask(made: dict[str, Any]) -> str:
+        answer = world.member("b").send("POST", f"/v1/subscriptions/{made['subscription_id']}/test", {})
+        return "" if answer.status_code == 200 else str(answer.get_json()["reasons"][0]["code"])
+
+    with receiver(receivers.ok) as to:
+        made = world.begin("b", to.url)
+        assert ask(made) == "too-soon"
+        for _ in range(MOST_CODES - 1):
+            world.advance(minutes=11)
+            assert ask(made) == ""
+        world.advance(minutes=11)
+        assert ask(made) == "too-many-codes"
+        while world.post():
+            pass
+        assert len(to.received) == MOST_CODES
+        confirm = world.member("b").send("GET", f"/v1/subscriptions/{made['subscription_id']}/deliveries").get_json()
+        wanted = {"delivery_ids": [row["delivery_id"] for row in confirm["deliveries"]]}
+        assert world.act("b", made, "replay", wanted) == {"replayed": 0}
+        for _ in range(MOST_A_DAY - 1):
+            world.act("b", made, "end")
+            made = world.begin("b", HOOK)
+        world.act("b", made, "end")
+        assert refusal(world, "b", {"channel": "webhook", "target": HOOK}) == "too-many-today"
+        world.advance(days=1)
+        world.begin("b", HOOK)
 
 
 def test_subscriptions_and_deliveries_come_page_by_page(small_world: PushingWorld) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from sqlalchemy import update
 from standardwebhooks import Webhook
 
+from alerts.delivery.sending import WebhookClient
 from alerts.domain.subscription import RETRIES
 from alerts.publication import do_what_is_due
+from alerts.store.subscriptions import Subscription
 from exchange.services.stop_member import stop_member
 from schemas.terms import AlertState
 from tests.alerts.delivery import receivers
 from tests.alerts.delivery.receivers import answering, in_turn, receiver
-from tests.alerts.delivery.world import PushingWorld
+from tests.alerts.delivery.world import LOOPBACK, PushingWorld
 from tests.alerts.factories import release, step
 
 TITLE = "Mule accounts opened with forged payslips"
@@ -275,6 +278,49 @@ def test_what_is_published_while_a_receiver_hangs_reaches_others_in_the_same_rou
             assert len(good.received) == 1
 
 
+def test_one_member_with_many_receivers_that_hang_leaves_threads_to_the_others(small_world: PushingWorld) -> None:
+    def hang_until_others_are_served(made: receivers.Receiver, _: object) -> None:
+        assert good.arrived.wait(30)
+
+    with receiver(receivers.ok) as good, receiver(receivers.ok) as bad:
+        small_world.subscribe("c", good)
+        for _ in range(4):
+            small_world.subscribe("b", bad)
+        bad.behave = hang_until_others_are_served
+        patient = WebhookClient(LOOPBACK, seconds=30)
+        postman = small_world.make_postman(small_world.taskforce.database, threads=3, webhooks=patient)
+        # The one that was served last comes last: all of b's are taken up before it.
+        small_world.advance(seconds=1)
+        release(small_world.member("a"))
+        with small_world.taskforce.database.transaction() as session:
+            later = Subscription.member_id == "c"
+            session.execute(update(Subscription).where(later).values(tried_at=small_world.taskforce.clock()))
+        assert postman.deliver_webhooks(failing=False) == 5
+        assert (len(bad.received), len(good.received)) == (4, 1)
+
+
+def test_who_is_not_confirmed_or_failed_of_late_is_not_served_beside_those_that_work(
+    small_world: PushingWorld,
+) -> None:
+    with receiver(in_turn(receivers.ok, answering(500), receivers.ok)) as to:
+        small_world.begin("c", to.url)
+        assert small_world.postman.deliver_webhooks(failing=False) == 0
+        assert small_world.postman.deliver_webhooks(failing=True) == 1
+        made = small_world.begin("b", to.url)
+        assert small_world.postman.deliver_webhooks(failing=True) == 1
+        small_world.advance(seconds=10)
+        assert small_world.postman.deliver_webhooks(failing=True) == 1
+        code = to.received[-1].value["data"]["code"]
+        small_world.act("b", made, "confirm", {"code": code})
+        release(small_world.member("a"))
+        # It answered meanwhile, but failed a moment ago.
+        assert small_world.postman.deliver_webhooks(failing=False) == 0
+        assert small_world.postman.deliver_webhooks(failing=True) == 1
+        small_world.advance(minutes=11)
+        release(small_world.member("a"))
+        assert small_world.postman.deliver_webhooks(failing=False) == 1
+
+
 def test_a_subscription_that_nobody_confirmed_gets_its_code_and_no_alert(small_world: PushingWorld) -> None:
     with receiver(receivers.ok) as to:
         made = small_world.begin("b", to.url)
@@ -308,7 +354,6 @@ def test_a_changed_secret_signs_beside_the_old_one_for_a_day(small_world: Pushin
 def test_a_test_says_nothing_of_alerts_and_is_no_disclosure(small_world: PushingWorld) -> None:
     with receiver(receivers.ok) as to:
         made = small_world.subscribe("b", to)
-        small_world.act("b", made, "test")
         small_world.act("b", made, "test")
         assert small_world.post() == 1
         assert to.received[0].value["type"] == "subscription.test"

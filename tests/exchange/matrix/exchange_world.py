@@ -19,7 +19,7 @@ from alerts.feeds.storing import open_collections
 from alerts.feeds.taxii import MEDIA_TYPE
 from alerts.jobs import drain_outbox
 from alerts.store.alerts import StoredAlert
-from alerts.store.subscriptions import Subscription
+from alerts.store.subscriptions import NEVER, Subscription
 from exchange.log.head_file import HeadFile
 from exchange.log.sequencer import Sequencer
 from exchange.services.rotate_key import rotate_key
@@ -160,9 +160,11 @@ class ExchangeWorld:
         return self._own_alerts[member_id, state, group]
 
     def own_subscription(self, cell: Cell) -> str:
-        """A subscription of the member that the cell asks as, one for each route: not the one that another ended."""
+        """A subscription of the member that the cell asks as, one for each route (not the one that another ended), and
+        a new one for each test, since they are sent only so often.
+        """
         key = self.member_of(cell).member_id, cell.route
-        if key not in self._own_subscriptions:
+        if key not in self._own_subscriptions or cell.route.endswith("/test"):
             self._own_subscriptions[key] = plant_subscription(self.taskforce, key[0], _HOOK)
         return self._own_subscriptions[key]
 
@@ -304,7 +306,7 @@ def _subscribe(world: ExchangeWorld, cell: Cell) -> Request:
     member_id = world.member_of(cell).member_id
     with world.taskforce.database.transaction() as session:  # a member may have only so many
         own = (Subscription.member_id == member_id) & (Subscription.target == _NEW_HOOK)
-        session.execute(update(Subscription).where(own).values(ended_at=world.taskforce.clock()))
+        session.execute(update(Subscription).where(own).values(ended_at=NEVER, created_at=NEVER))
     group = "others" if cell.tenant is Tenant.OTHERS_GROUP else _group_of(cell)
     return Request("/v1/subscriptions", {"channel": "webhook", "target": _NEW_HOOK, "groups": [group]})
 
