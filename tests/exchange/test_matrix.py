@@ -24,7 +24,10 @@ from tests.simulator import Taskforce
 def test_the_exchange_answers_every_cell_as_its_rules_declare(database_url: str, tmp_path: Path) -> None:
     world = ExchangeWorld(database_url, tmp_path)
     try:
-        cells = filter(is_in_slice, EXCHANGE.cells())
+        cells = [cell for cell in EXCHANGE.cells() if is_in_slice(cell)]
+        if not world.taskforce.database.is_sqlite:
+            # States and tenants are looked up there; roles are compared here, and need not be sent to both.
+            cells = [cell for cell in cells if cell.roles in ("", "none", "all")]
         tally = send_cells("exchange", world, EXCHANGE, judge_exchange, cells)
     finally:
         world.close()

@@ -41,8 +41,8 @@ def _service(title: str, dimensions: Dimensions, judge: Judge) -> Iterable[str]:
     )
     yield "### By state, for a representative with all roles\n"
     yield from _table(
-        ("state", *dimensions.routes),
-        [(state, *(judge(_asked(route, state=state)) for route in dimensions.routes)) for state in dimensions.states],
+        ("route", *dimensions.states),
+        [(route, *(judge(_asked(route, state=state)) for state in dimensions.states)) for route in dimensions.routes],
     )
     yield "### Naming what is not one's own\n"
     yield from _table(
