@@ -24,7 +24,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.store.base import Base, UtcDateTime
 from exchange.store.bulk_insert import update_many
-from exchange.store.chunks import in_chunks
+from exchange.store.chunks import in_chunks, in_even_chunks
 from exchange.store.upsert import insert_ignoring
 from schemas.identifiers import uuid7
 
@@ -64,7 +64,7 @@ _KNOWN = select(Hit.token, Hit.member_id, Hit.hit_id, Hit.view_json, Hit.disclos
 def find_hits(session: Session, tokens: Iterable[bytes]) -> dict[tuple[bytes, str], KnownHit]:
     """The hits of those tokens, of every member, by (token, member)."""
     found = {}
-    for some in in_chunks(sorted(set(tokens)), 1000):
+    for some in in_even_chunks(sorted(set(tokens)), 1024):
         for row in session.execute(_KNOWN.where(Hit.token.in_(some))):
             found[(row.token, row.member_id)] = KnownHit(*row)
     return found

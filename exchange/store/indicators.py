@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from exchange.domain.matching import Holding
 from exchange.store import bulk
 from exchange.store.base import Base, UtcDateTime
-from exchange.store.chunks import in_chunks
+from exchange.store.chunks import in_even_chunks
 from exchange.store.submissions import Submission
 from exchange.store.upsert import insert_ignoring, run_counted
 
@@ -120,7 +120,7 @@ def find_rows(session: Session, tokens: Sequence[bytes]) -> list[StoredRow]:
 def _submissions_of(session: Session, submission_ids: set[str]) -> dict[str, tuple[str, date]]:
     """Theme and last day of each submission."""
     found = {}
-    for some in in_chunks(sorted(submission_ids), 1000):
+    for some in in_even_chunks(sorted(submission_ids), 1024):
         wanted = select(Submission.submission_id, Submission.theme, Submission.expires_on)
         for submission_id, theme, expires_on in session.execute(wanted.where(Submission.submission_id.in_(some))):
             found[submission_id] = (theme, expires_on)
@@ -137,7 +137,7 @@ def retire_rows(session: Session, keys: Sequence[tuple[bytes, str, str]], reason
     """Move the live rows with those keys (token, group, member) to the retired ones; how many were moved."""
     moved = 0
     for model in (RecentIndicator, Indicator):
-        for some in in_chunks(keys, 1000):
+        for some in in_even_chunks(keys, 1024):
             where = tuple_(model.token, model.group_id, model.member_id).in_(some)
             rows = [dict(row) for row in session.execute(select(model.__table__).where(where)).mappings()]
             insert_ignoring(session, RetiredIndicator, [row | {"reason": reason, "retired_at": now} for row in rows])

@@ -137,7 +137,12 @@ def create_database(
             raise DatabaseUnfitError("SQLite in memory keeps nothing: name a file, sqlite:////srv/exchange/exchange.db")
         engine = create_engine(
             parsed,
-            connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+            connect_args={
+                "timeout": BUSY_SECONDS,
+                "check_same_thread": False,
+                # A list of another length is another statement, and each that is kept takes tens of KiB.
+                "cached_statements": 32,
+            },
             pool_size=pool_size,
             max_overflow=8,
             hide_parameters=True,
@@ -173,8 +178,8 @@ def _prepare_sqlite(engine: Engine) -> None:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            # 8 MiB of each thread's connection, so that a process of many threads stays small; mmap serves the rest.
-            "cache_size=-8192",
+            # 2 MiB of each thread's connection, so that a process of many threads stays small; mmap serves the rest.
+            "cache_size=-2048",
             "mmap_size=1073741824",
             "temp_store=MEMORY",
             "wal_autocheckpoint=4000",

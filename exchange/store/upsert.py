@@ -15,7 +15,8 @@ from exchange.store.bulk_insert import select_of
 def insert_ignoring(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> int:
     """Insert the rows whose primary or unique keys are still free; how many those were. All have the same columns.
 
-    Many rows go in one statement: as arrays on PostgreSQL, and on SQLite as lists of values, which RETURNING allows.
+    Many rows go in one statement on PostgreSQL, and one by one on SQLite: there each length of a list would be compiled
+    anew.
     """
     if not rows:
         return 0
@@ -23,8 +24,7 @@ def insert_ignoring(session: Session, model: type[Base], rows: Sequence[Mapping[
     key = next(iter(table.primary_key))
     connection = session.connection()
     if connection.dialect.name == "sqlite":
-        statement = sqlite.insert(table).on_conflict_do_nothing().returning(key)
-        return len(connection.execute(statement, list(rows)).all())
+        return run_counted(session, sqlite.insert(table).on_conflict_do_nothing(), list(rows))
     from_arrays = postgresql.insert(table).from_select(list(rows[0]), select_of(table, rows))
     return len(connection.execute(from_arrays.on_conflict_do_nothing().returning(key)).all())
 

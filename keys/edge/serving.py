@@ -32,8 +32,10 @@ from gunicorn.workers import gthread
 
 from schemas.problems import MEDIA_TYPE, Problem
 
-_M_ARENA_MAX = -8
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """Of <malloc.h>."""
+_LARGE_BYTES = 128 * 1024
+_TRIM_SECONDS = 30
 REQUEST_SECONDS = 10
 BYTES_A_SECOND = 64 * 1024
 _ANSWER_SECONDS = 60
@@ -83,19 +85,28 @@ class Server(BaseApplication):  # type: ignore[misc] # the library has no types
         """The application of this worker process. What it is made of stays for good, so the collector of garbage need
         not look at it again with every few requests.
         """
-        _share_arenas()
+        _keep_small()
         application = self._make_application()
         gc.collect()
         gc.freeze()
         return application
 
 
-def _share_arenas() -> None:
-    """Let all threads allocate from two arenas. By itself glibc gives each thread one of its own and returns little of
-    it, so that a process of many threads grows for hours; elsewhere there is nothing to set.
+def _keep_small() -> None:
+    """Let all threads allocate from one arena, and large bodies from the system. By itself glibc gives each thread an
+    arena of its own, takes larger and larger bodies from them and returns little, so that a process of many threads
+    grows for hours; elsewhere there is nothing to set.
     """
     with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+        library = ctypes.CDLL(None)
+        for name, value in ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, _LARGE_BYTES), (_M_TRIM_THRESHOLD, _LARGE_BYTES)):
+            library.mallopt(name, value)
+
+
+def _give_back() -> None:
+    """Return to the system what is free between what is in use; glibc alone does so."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class PacedSocket(socket.socket):
@@ -181,6 +192,16 @@ class _Parser(RequestParser):  # type: ignore[misc]
 
 class PacedWorker(gthread.ThreadWorker):  # type: ignore[misc]
     """gunicorn's worker of threads under the module's rules."""
+
+    _trimmed_at = 0.0
+
+    def notify(self) -> None:
+        """Tell the master that this worker lives; now and then return memory."""
+        super().notify()
+        now = time.monotonic()
+        if now - self._trimmed_at > _TRIM_SECONDS:
+            self._trimmed_at = now
+            _give_back()
 
     def handle(self, conn: Any) -> Any:
         """Handle a request on a connection, in a thread of the pool; whether the connection is kept."""
