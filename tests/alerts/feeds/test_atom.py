@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from uuid import UUID
 from xml.etree.ElementTree import Element, fromstring
 
@@ -25,6 +26,12 @@ NewTaskforce = Callable[..., Taskforce]
 _SPACE = "{http://www.w3.org/2005/Atom}"
 _HEADING = Heading("g", "Alerts: g", "https://x.test/a", "https://x.test/a", None, None)
 _ONCE = {"id", "title", "updated"}
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """What an alert looks like in this form is the same on each database: one will do."""
+    return f"sqlite:///{tmp_path}/test.db"
 
 
 def check_atom(document: bytes) -> list[Element]:

@@ -52,7 +52,7 @@ def test_nothing_of_a_hidden_alert_shows_in_any_feed(new_taskforce: NewTaskforce
     kinds = {"b": "financial_institution", "police": "law_enforcement"}
     readers = {member_id: FeedReader(taskforce, member_id) for member_id in kinds}
 
-    @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
     @given(alerts=_alerts)
     def check(alerts: list[dict[str, Any]]) -> None:
         _empty(taskforce)

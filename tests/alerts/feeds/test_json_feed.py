@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from schemas.terms import AlertState
 from tests.alerts.feeds.readers import ACCOUNT, JSON, FeedReader, change, publish
@@ -13,6 +16,12 @@ from tests.simulator import Taskforce
 NewTaskforce = Callable[..., Taskforce]
 _TOP = {"version", "title", "language", "feed_url", "next_url", "items"}
 _ITEM = {"id", "title", "summary", "content_html", "date_published", "date_modified", "authors", "tags", "language"}
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """What an alert looks like in this form is the same on each database: one will do."""
+    return f"sqlite:///{tmp_path}/test.db"
 
 
 def check_json_feed(feed: dict[str, Any]) -> list[dict[str, Any]]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from schemas.terms import AlertState
 from tests.alerts.feeds.readers import ACCOUNT, HASHES, MANIFEST, FeedReader, change, publish, stix_id_of
@@ -17,6 +20,12 @@ with warnings.catch_warnings():
 
 NewTaskforce = Callable[..., Taskforce]
 ABROAD = {"iban": "DE89370400440532013000", "sort_code": "", "account_number": "", "bic": ""}
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """What an alert looks like in this form is the same on each database: one will do."""
+    return f"sqlite:///{tmp_path}/test.db"
 
 
 def load_event(reader: FeedReader, event_id: str) -> Any:

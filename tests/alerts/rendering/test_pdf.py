@@ -98,19 +98,19 @@ def test_signs_that_the_typeface_lacks_are_told_by_their_number() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    ["word " * 40_000, "x" * 200_000, (OVERVIEW + "\n\n") * 60, "    " + "y" * 50_000, "**bold** " * 4_000],
+    ["word " * 20_000, "x" * 200_000, (OVERVIEW + "\n\n") * 30, "    " + "y" * 50_000, "**bold** " * 1_500],
     ids=["one paragraph", "one word", "prose", "code", "marks"],
 )
 def test_very_long_texts_are_set(body: str) -> None:
     pages = read(render_pdf(alert_with(body=body), "alphabank")).pages
-    assert len(pages) > 5
+    assert len(pages) > 2
     assert "About this alert" in pages[-1].extract_text() + pages[-2].extract_text()
 
 
 def test_long_lists_and_conditions_go_on_over_pages() -> None:
     alert = alert_with(
-        red_flags=tuple("flag " * 150 for _ in range(100)),
-        accounts=ALERT.content.accounts * 50,
+        red_flags=tuple("flag " * 30 for _ in range(100)),
+        accounts=ALERT.content.accounts * 30,
         conditions="One condition more.\n" * 100,
         purpose="Purpose.\n" * 220,
     )
@@ -144,7 +144,7 @@ def test_nothing_of_a_withdrawn_alert_is_left() -> None:
 _MARKUP = st.text(alphabet=st.sampled_from("<>&\"'/=[](){}*_`#-+>1. \n\tabпара</font>"), max_size=200)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(_MARKUP)
 def test_markup_of_an_attacker_stays_text(text: str) -> None:
     changes: dict[str, Any] = {
