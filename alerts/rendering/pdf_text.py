@@ -20,7 +20,7 @@ from alerts.rendering.markdown import parse
 _FONTS = Path(__file__).parent / "fonts"
 SANS, BOLD, MONO = "NotoSans", "NotoSans-Bold", "NotoSansMono"
 INK, GREY, LINK = HexColor("#14171a"), HexColor("#4a545e"), HexColor("#0b4f8a")
-_STEP = 16
+_STEP = 18
 _CODE_COLUMNS = 84
 _LONGEST = 2000
 _MARKUP = {
