@@ -25,7 +25,7 @@ _SECONDS = 20.0
 _PERMANENT = 500
 _CAVEAT = (
     "Handle each alert by its Traffic Light Protocol (TLP 2.0) label. Do not forward this message: it is for the "
-    "subscribing member alone. It says that there is something to read, never what it is."
+    "subscribing member alone. It tells that there is something to read; the alerts themselves are at the exchange."
 )
 
 
