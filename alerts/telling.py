@@ -15,6 +15,7 @@ from exchange.log.entries import View
 from exchange.services.events import record
 from exchange.store.chunks import in_chunks
 from exchange.store.lookups import Looking, Lookup
+from exchange.store.membership import lock_member
 from exchange.store.upsert import insert_ignoring
 from schemas.encoding import to_base64
 
@@ -61,6 +62,16 @@ def _told(count: int) -> Lookup:
         "SELECT alert_id, version FROM alert_told"  # noqa: S608 - names of our own
         f" WHERE member_id = :member_id AND channel = :channel AND alert_id IN ({names})"
     )
+
+
+def tell_once(
+    session: Session, member_id: str, versions: Iterable[AlertVersion], channel: str, now: datetime
+) -> str | None:
+    """As record_told, of those of the versions that are untold: the log says each once, however many polls of the
+    member's ask for them at the same time.
+    """
+    lock_member(session, member_id)
+    return record_told(session, member_id, find_untold(session, member_id, versions, channel), channel, now)
 
 
 def record_told(

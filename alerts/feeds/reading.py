@@ -22,7 +22,7 @@ from alerts.domain.alert import Alert
 from alerts.feeds.kept import Kept
 from alerts.feeds.listing import Cursor, Feed, Line, Page, find_feed, find_listed, read_page
 from alerts.store.alerts import StoredAlert
-from alerts.telling import AlertVersion, find_untold, record_told
+from alerts.telling import AlertVersion, find_untold, tell_once
 from exchange.store.chunks import in_chunks
 from exchange.store.session import Database
 
@@ -152,14 +152,11 @@ class FeedReader:
         return find_untold(session, self.member_id, versions, form.channel)
 
     def _tell(self, untold: Sequence[AlertVersion], channel: str) -> None:
-        """Rule 3. Two readings at once record it once."""
-
-        def record(session: Session) -> None:
-            still = find_untold(session, self.member_id, untold, channel)
-            record_told(session, self.member_id, still, channel, self.now)
-
+        """Rule 3."""
         if untold:
-            self.database.run_in_transaction(record)
+            self.database.run_in_transaction(
+                lambda session: tell_once(session, self.member_id, untold, channel, self.now)
+            )
 
 
 def _entries(session: Session, lines: Sequence[Line], form: Form) -> list[bytes]:

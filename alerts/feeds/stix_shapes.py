@@ -96,7 +96,8 @@ class Versioned(Shape):
     created: Timestamp
     modified: Timestamp
 
-    def __post_init__(self) -> None:
+    def check_times(self) -> None:
+        """Raises ValueError unless both are times, in order."""
         if datetime.fromisoformat(self.modified) < datetime.fromisoformat(self.created):
             raise ValueError("modified before it was created")
 
@@ -194,6 +195,8 @@ def encode_checked(value: StixObject) -> bytes:
     body = msgspec.json.encode(value)
     try:
         _decoder.decode(body)
-    except msgspec.ValidationError as error:
+        if isinstance(value, Versioned):
+            value.check_times()
+    except ValueError as error:
         raise NotStixError(f"{type(value).__name__}: {error}") from None
     return body

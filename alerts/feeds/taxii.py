@@ -15,13 +15,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from alerts.feeds.filters import EVERY, LAST_ONLY, Filters, Versions, read_filters, write_moment, write_version
 from alerts.feeds.pages import Columns, Page, Reading, find_reading, holds, read_page
 from alerts.feeds.storing import open_collections
 from alerts.store.feed_objects import find_collections
-from alerts.telling import AlertVersion, find_untold, look_for_untold, record_told
+from alerts.telling import AlertVersion, look_for_untold, tell_once
 from exchange.store.lookups import Looking, looking
 from exchange.store.membership import SharingGroup, groups_of_member
 from exchange.store.session import Database
@@ -117,14 +115,11 @@ class Reader:
         return reading
 
     def _record(self, untold: Sequence[AlertVersion]) -> None:
-        """Rule 3. Two polls at once record it once."""
-
-        def record(session: Session) -> None:
-            still = find_untold(session, self.member_id, untold, CHANNEL)
-            record_told(session, self.member_id, still, CHANNEL, self.now)
-
+        """Rule 3."""
         if untold:
-            self.database.run_in_transaction(record)
+            self.database.run_in_transaction(
+                lambda session: tell_once(session, self.member_id, untold, CHANNEL, self.now)
+            )
 
 
 def _describe(group: SharingGroup, collection_id: str) -> dict[str, Any]:

@@ -13,13 +13,13 @@ from exchange.web.context import Context
 from exchange.web.problems import FEED_TOKEN, AccessRefusedError
 from keys.request_limits import RequestLimit
 
+_TOKEN_SCHEMES = frozenset({"bearer", "token"})
+
 
 def find_feed_reader(context: Context) -> str:
     """The active member whose feed token the present request shows. Raises AccessRefusedError, LimitExceededError."""
-    shown = request.authorization
-    token = "" if shown is None else (shown.token or shown.password or "")
     with looking(context.database) as look:
-        found = find_feed_token(look, token)
+        found = find_feed_token(look, _shown_token())
     if found is None:
         detail = "Show a feed token: Authorization: Bearer, Token, or Basic with the token as the password."
         raise AccessRefusedError(401, FEED_TOKEN, detail)
@@ -28,3 +28,13 @@ def find_feed_reader(context: Context) -> str:
     now = context.clock()
     RequestLimit(context.settings.requests_per_minute).check(context.feed_counts.count(found.member_id, now), now)
     return found.member_id
+
+
+def _shown_token() -> str:
+    """The token that the request shows, in one of the ways that feed readers know; empty for none."""
+    shown = request.authorization
+    if shown is None:
+        return ""
+    if shown.type == "basic":
+        return shown.password or ""
+    return shown.token or "" if shown.type in _TOKEN_SCHEMES else ""
