@@ -6,13 +6,15 @@ import sqlite3
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from alerts.store.subscriptions import Subscription
 from alerts.subscribing import MOST_A_DAY, MOST_CODES, MOST_LIVE
 from schemas.identifiers import uuid7
 from tests.alerts.delivery import receivers
 from tests.alerts.delivery.receivers import answering, in_turn, receiver
 from tests.alerts.delivery.world import PushingWorld
-from tests.alerts.factories import release
+from tests.alerts.factories import plant_subscription, release
 from tests.canaries import Canaries
 
 HOOK = "https://hooks.bank.example/in"
@@ -122,10 +124,12 @@ def test_what_is_refused_is_refused_by_the_rules_name(small_world: PushingWorld)
 
 
 def test_a_member_has_so_many_and_ending_one_makes_room(small_world: PushingWorld) -> None:
-    made = [small_world.begin("b", HOOK) for _ in range(MOST_LIVE)]
+    for _ in range(MOST_LIVE - 1):
+        plant_subscription(small_world.taskforce, "b", HOOK)
+    made = small_world.begin("b", HOOK)
     assert refusal(small_world, "b", {"channel": "webhook", "target": HOOK}) == "too-many-subscriptions"
-    assert small_world.act("b", made[0], "end")["state"] == "ended"
-    assert small_world.act("b", made[0], "end")["state"] == "ended"
+    assert small_world.act("b", made, "end")["state"] == "ended"
+    assert small_world.act("b", made, "end")["state"] == "ended"
     small_world.begin("b", HOOK)
     small_world.begin("c", HOOK)
 
@@ -151,10 +155,10 @@ def test_a_stranger_is_not_sent_codes_without_end(small_world: PushingWorld) -> 
         confirm = world.member("b").send("GET", f"/v1/subscriptions/{made['subscription_id']}/deliveries").get_json()
         wanted = {"delivery_ids": [row["delivery_id"] for row in confirm["deliveries"]]}
         assert world.act("b", made, "replay", wanted) == {"replayed": 0}
-        for _ in range(MOST_A_DAY - 1):
-            world.act("b", made, "end")
-            made = world.begin("b", HOOK)
-        world.act("b", made, "end")
+        for _ in range(MOST_A_DAY):
+            plant_subscription(world.taskforce, "b", HOOK)
+        with world.taskforce.database.transaction() as session:
+            session.execute(update(Subscription).values(ended_at=world.taskforce.clock()))
         assert refusal(world, "b", {"channel": "webhook", "target": HOOK}) == "too-many-today"
         world.advance(days=1)
         world.begin("b", HOOK)

@@ -21,7 +21,7 @@ from tests.alerts.delivery.receivers import answering, in_turn, receiver
 from tests.alerts.delivery.world import PushingWorld
 from tests.alerts.factories import release
 
-ALERTS = 6
+ALERTS = 3
 
 
 def lane(world: PushingWorld) -> Lane:
