@@ -21,6 +21,7 @@ from exchange.store.lookups import Looking, Lookup
 
 _OWN_AUDIENCE = ""
 _MOST_RANGES = 100
+_IN_ORDER = " ORDER BY added_ms LIMIT :most"
 
 
 class Columns(Enum):
@@ -73,26 +74,29 @@ def read_page(looking: Looking, reading: Reading, filters: Filters, columns: Col
     """The page that the filters ask for."""
     if not filters.is_possible:
         return Page([], more=False)
+    lookup, values = page_lookup(reading, filters, columns)
+    rows = lookup.rows(looking, values)
+    return Page(rows[: filters.limit], more=len(rows) > filters.limit)
+
+
+def page_lookup(reading: Reading, filters: Filters, columns: Columns) -> tuple[Lookup, dict[str, Any]]:
+    """The statement of a page and its values."""
+    versions = filters.versions
     shape = _Shape(
         columns,
         len(reading.audiences),
         len(filters.types),
         len(filters.ids),
-        filters.versions.every,
-        filters.versions.first,
-        filters.versions.last,
-        len(filters.versions.moments),
+        versions.every,
+        versions.first,
+        versions.last,
+        len(versions.moments),
     )
     values: dict[str, Any] = {"c": reading.collection_id, "after": filters.after_ms, "most": filters.limit + 1}
-    for letter, several in (
-        ("a", reading.audiences),
-        ("t", filters.types),
-        ("i", filters.ids),
-        ("v", filters.versions.moments),
-    ):
+    lists = {"a": reading.audiences, "t": filters.types, "i": filters.ids, "v": versions.moments}
+    for letter, several in lists.items():
         values |= {f"{letter}{number}": value for number, value in enumerate(several)}
-    rows = _statement(shape).rows(looking, values)
-    return Page(rows[: filters.limit], more=len(rows) > filters.limit)
+    return _statement(shape), values
 
 
 def holds(looking: Looking, reading: Reading, object_id: str) -> bool:
@@ -119,29 +123,27 @@ class _Shape:
 def _statement(shape: _Shape) -> Lookup:
     if shape.ids:
         # Arithmetic keeps the databases from the indices by audience and moment: the ids are the fewest rows.
-        conditions = ["collection_id = :c", f"object_id IN ({_names('i', shape.ids)})", "added_ms + 0 > :after"]
+        conditions = [f"object_id IN ({_names('i', shape.ids)})", "added_ms + 0 > :after"]
         conditions += [f"audience_id || '' IN ({_names('a', shape.audiences)})"]
         conditions += [f"object_type IN ({_names('t', shape.types)})"] if shape.types else []
-        return _finish([conditions], shape)
+        return Lookup(f"{_select(shape, conditions)} ORDER BY added_ms + 0 LIMIT :most")
     if shape.audiences * max(1, shape.types) > _MOST_RANGES:
-        conditions = ["collection_id = :c", "added_ms > :after", f"audience_id IN ({_names('a', shape.audiences)})"]
+        conditions = ["added_ms > :after", f"audience_id IN ({_names('a', shape.audiences)})"]
         conditions += [f"object_type IN ({_names('t', shape.types)})"] if shape.types else []
-        return _finish([conditions], shape)
-    types: Sequence[int | None] = range(shape.types) if shape.types else [None]
-    ranges = []
-    for audience, kind in product(range(shape.audiences), types):
-        conditions = ["collection_id = :c", f"audience_id = :a{audience}", "added_ms > :after"]
-        ranges.append(conditions + ([] if kind is None else [f"object_type = :t{kind}"]))
-    return _finish(ranges, shape)
-
-
-def _finish(ranges: Sequence[Sequence[str]], shape: _Shape) -> Lookup:
-    wanted = [] if shape.every else [_version_condition(shape)]
-    parts = [
-        f"SELECT {shape.columns.value} FROM feed_objects WHERE {' AND '.join([*conditions, *wanted])}"  # noqa: S608 - names and placeholders of our own
-        for conditions in ranges
+        return Lookup(_select(shape, conditions) + _IN_ORDER)
+    kinds = [[f"object_type = :t{number}"] for number in range(shape.types)] or [[]]
+    ranges = [
+        _select(shape, [f"audience_id = :a{audience}", "added_ms > :after", *kind])
+        for audience, kind in product(range(shape.audiences), kinds)
     ]
-    return Lookup(" UNION ALL ".join(parts) + " ORDER BY added_ms LIMIT :most")
+    # SQLite merges the ranges itself. PostgreSQL takes a range for ordered only where it is asked for one in order.
+    ordered = [f"SELECT * FROM ({one}{_IN_ORDER}) AS range{number}" for number, one in enumerate(ranges)]  # noqa: S608
+    return Lookup(" UNION ALL ".join(ranges) + _IN_ORDER, postgresql=" UNION ALL ".join(ordered) + _IN_ORDER)
+
+
+def _select(shape: _Shape, conditions: Sequence[str]) -> str:
+    wanted = ["collection_id = :c", *conditions, *([] if shape.every else [_version_condition(shape)])]
+    return f"SELECT {shape.columns.value} FROM feed_objects WHERE {' AND '.join(wanted)}"  # noqa: S608 - names of ours
 
 
 def _version_condition(shape: _Shape) -> str:

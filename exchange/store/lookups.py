@@ -36,13 +36,17 @@ class Looking:
 
 
 class Lookup:
-    """A SELECT with named values, the same text for both databases."""
+    """A SELECT with named values; PostgreSQL gets a text of its own where it needs one."""
 
     __slots__ = ("_postgresql", "_sqlite")
 
-    def __init__(self, statement: str) -> None:
+    def __init__(self, statement: str, *, postgresql: str = "") -> None:
         self._sqlite = statement
-        self._postgresql = _NAME.sub(r"%(\1)s", statement)
+        self._postgresql = _NAME.sub(r"%(\1)s", postgresql or statement)
+
+    def text(self, *, is_sqlite: bool) -> str:
+        """As the driver takes it."""
+        return self._sqlite if is_sqlite else self._postgresql
 
     def rows(self, looking: Looking, values: dict[str, Any]) -> list[Any]:
         """All rows, as tuples."""
