@@ -99,6 +99,7 @@ def take_moments(session: Session, count: int, now: datetime) -> range:
     They begin up to a second ahead of `now`, at random: a reader who compares the moment of one alert with the time in
     it learns nothing of how many objects of others came just before.
     """
+    insert_ignoring(session, FeedClock, [{"id": 1, "last_ms": 0}])
     clock = session.scalars(select(FeedClock).where(FeedClock.id == 1).with_for_update()).one()
     first = max(int(now.timestamp() * 1000) + secrets.randbelow(_SPREAD_MS), clock.last_ms + 1)
     clock.last_ms = first + count - 1

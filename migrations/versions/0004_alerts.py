@@ -12,7 +12,7 @@ depends_on: str | None = None
 
 
 def upgrade() -> None:
-    """Create the tables, and the one row of the feeds' clock."""
+    """Create the tables."""
     op.create_table(
         "alert_audiences",
         sa.Column("audience_id", sa.String(length=32), nullable=False),
@@ -183,7 +183,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_subscriptions_member_id", "subscriptions", ["member_id", "subscription_id"], unique=False)
 
-    op.execute("INSERT INTO feed_clock (id, last_ms) VALUES (1, 0)")
 
 
 def downgrade() -> None:

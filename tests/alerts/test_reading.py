@@ -27,6 +27,9 @@ STEPS: list[tuple[str, Any]] = [
     ("acknowledgement", {"implemented": True, "feedback": ""}),
 ]
 
+# Not made anew: each of the test processes must collect the same tests.
+_UUID = "01a202c5-1fa0-7b28-abb9-d9688b33acb8"
+
 
 def listed(member: MemberSimulator, query: str = "") -> list[dict[str, Any]]:
     """Every alert of the list, page by page."""
@@ -66,7 +69,7 @@ def test_a_hidden_alert_is_answered_as_one_that_does_not_exist(shared: Taskforce
     assert {reason["code"] for _, reasons in entries[0] for reason in reasons} == {"unknown-alert"}
 
 
-@pytest.mark.parametrize("name", ["x", "..", "%00", "%27", uuid7().upper(), uuid7() + "x", "1" * 3000])
+@pytest.mark.parametrize("name", ["x", "..", "%00", "%27", _UUID.upper(), _UUID + "x", "1" * 3000])
 def test_what_is_no_id_is_not_found_either(shared: Taskforce, name: str) -> None:
     answer = shared.send_unsigned("GET", f"/v1/alerts/{name}")
     assert answer.status_code in (400, 401, 404)
@@ -74,7 +77,7 @@ def test_what_is_no_id_is_not_found_either(shared: Taskforce, name: str) -> None
         assert shared.members["a"].send("GET", f"/v1/alerts/{name}").status_code in (404, 414)
 
 
-@pytest.mark.parametrize("cursor", ["x", "%00", "01a2026e", "-1", "%27--", uuid7().upper()])
+@pytest.mark.parametrize("cursor", ["x", "%00", "01a2026e", "-1", "%27--", _UUID.upper()])
 def test_a_broken_cursor_is_refused_by_its_name(shared: Taskforce, cursor: str) -> None:
     answer = shared.members["a"].send("GET", f"/v1/alerts?cursor={cursor}")
     assert answer.status_code in (400, 422)
