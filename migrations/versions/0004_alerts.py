@@ -184,7 +184,6 @@ def upgrade() -> None:
     op.create_index("ix_subscriptions_member_id", "subscriptions", ["member_id", "subscription_id"], unique=False)
 
 
-
 def downgrade() -> None:
     """Drop them."""
     op.drop_index("ix_subscriptions_member_id", table_name="subscriptions")
