@@ -11,6 +11,7 @@ Rules, in order
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -20,7 +21,7 @@ from alerts.feeds.pages import Columns, Page, Reading, find_reading, holds, read
 from alerts.feeds.storing import open_collections
 from alerts.store.feed_objects import find_collections
 from alerts.telling import AlertVersion, look_for_untold, tell_once
-from exchange.store.lookups import Looking, looking
+from exchange.store.lookups import Looking
 from exchange.store.membership import SharingGroup, groups_of_member
 from exchange.store.session import Database
 
@@ -44,48 +45,55 @@ class Answer:
     last: str | None = None
 
 
+def list_collections(database: Database, member_id: str, now: datetime) -> list[dict[str, Any]]:
+    """The collections that there are for the member. One that is missing is made: a group has its own before its first
+    alert, so that it tells of none.
+    """
+    with database.reading() as session:
+        groups = [group for group in groups_of_member(session, member_id) if group.is_open(now)]
+        found = find_collections(session, [group.group_id for group in groups])
+    missing = [group.group_id for group in groups if group.group_id not in found]
+    if missing:
+        found |= database.run_in_transaction(lambda session: open_collections(session, missing))
+    return [_describe(group, found[group.group_id]) for group in groups]
+
+
+def find_collection(database: Database, member_id: str, now: datetime, collection_id: str) -> dict[str, Any]:
+    """One of them. Raises UnknownError."""
+    for found in list_collections(database, member_id, now):
+        if found["id"] == collection_id:
+            return found
+    raise UnknownError
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who reads, from what, when."""
+    """Who reads pages, from what, when. `looking` gives the reading transaction of the request, which ends with its
+    block and before any other begins.
+    """
 
     database: Database
     member_id: str
     now: datetime
-
-    def collections(self) -> list[dict[str, Any]]:
-        """The collections that there are for it. One that is missing is made: a group has its own before its first
-        alert, so that it tells of none.
-        """
-        with self.database.reading() as session:
-            groups = [group for group in groups_of_member(session, self.member_id) if group.is_open(self.now)]
-            found = find_collections(session, [group.group_id for group in groups])
-        missing = [group.group_id for group in groups if group.group_id not in found]
-        if missing:
-            found |= self.database.run_in_transaction(lambda session: open_collections(session, missing))
-        return [_describe(group, found[group.group_id]) for group in groups]
-
-    def collection(self, collection_id: str) -> dict[str, Any]:
-        """One of them. Raises UnknownError."""
-        for found in self.collections():
-            if found["id"] == collection_id:
-                return found
-        raise UnknownError
+    looking: Callable[[], AbstractContextManager[Looking]]
 
     def objects(self, collection_id: str, query: Mapping[str, str], object_id: str | None = None) -> Answer:
         """An envelope of objects, or of versions of one object. Raises UnknownError, BadQueryError."""
-        return self._page(collection_id, query, Columns.BODIES, _join_bodies, object_id=object_id)
+        return self._page(collection_id, query, Columns.BODIES, _bodies, object_id=object_id)
 
     def manifest(self, collection_id: str, query: Mapping[str, str]) -> Answer:
         """A manifest. Raises UnknownError, BadQueryError."""
-        return self._page(collection_id, query, Columns.RECORDS, _join_records)
+        return self._page(collection_id, query, Columns.RECORDS, _records)
 
     def versions(self, collection_id: str, query: Mapping[str, str], object_id: str) -> Answer:
         """The versions of one object. Raises UnknownError, BadQueryError."""
-        return self._page(collection_id, query, Columns.RECORDS, _join_versions, object_id=object_id, versions=EVERY)
+        return self._page(
+            collection_id, query, Columns.RECORDS, _versions, name=b"versions", object_id=object_id, versions=EVERY
+        )
 
     def check_readable(self, collection_id: str) -> None:
         """Raises UnknownError if there is no such collection for the reader."""
-        with looking(self.database) as look:
+        with self.looking() as look:
             self._find(look, collection_id)
 
     def _page(
@@ -93,20 +101,21 @@ class Reader:
         collection_id: str,
         query: Mapping[str, str],
         columns: Columns,
-        join: Callable[[Page], bytes],
+        parts: Callable[[Page], list[bytes]],
         *,
+        name: bytes = b"objects",
         object_id: str | None = None,
         versions: Versions = LAST_ONLY,
     ) -> Answer:
         filters = read_filters(query, versions)
-        with looking(self.database) as look:
+        with self.looking() as look:
             reading = self._find(look, collection_id)
             if object_id is not None:
                 filters = _about(look, reading, filters, object_id)
             page = read_page(look, reading, filters, columns)
             untold = look_for_untold(look, self.member_id, page.versions(), CHANNEL)
         self._record(untold)
-        return _answer(page, join)
+        return _answer(page, name, parts(page))
 
     def _find(self, look: Looking, collection_id: str) -> Reading:
         reading = find_reading(look, self.member_id, collection_id, self.now)
@@ -139,26 +148,28 @@ def _about(look: Looking, reading: Reading, filters: Filters, object_id: str) ->
     return replace(filters, ids=(object_id,), types=())
 
 
-def _answer(page: Page, join: Callable[[Page], bytes]) -> Answer:
-    if not page.rows:
+def _answer(page: Page, name: bytes, parts: list[bytes]) -> Answer:
+    """The resource with its list of that name; joined at once, since a copy of a page is what costs most here."""
+    if not parts:
         return Answer(EMPTY)
     first, last = page.rows[0][0], page.rows[-1][0]
-    head = b'{"more":true,"next":"%d",' % last if page.more else b'{"more":false,'
-    return Answer(head + join(page) + b"]}", write_moment(first), write_moment(last))
+    head = b'{"more":true,"next":"%d","%b":[' % (last, name) if page.more else b'{"more":false,"%b":[' % name
+    parts[0] = head + parts[0]
+    parts[-1] += b"]}"
+    return Answer(b",".join(parts), write_moment(first), write_moment(last))
 
 
-def _join_bodies(page: Page) -> bytes:
-    return b'"objects":[' + b",".join([row[3] for row in page.rows])
+def _bodies(page: Page) -> list[bytes]:
+    return [row[3] for row in page.rows]
 
 
-def _join_records(page: Page) -> bytes:
-    records = [
+def _records(page: Page) -> list[bytes]:
+    return [
         f'{{"id":"{object_id}","date_added":"{write_moment(added_ms)}",'
-        f'"version":"{write_version(modified_ms)}","media_type":"{STIX_TYPE}"}}'
+        f'"version":"{write_version(modified_ms)}","media_type":"{STIX_TYPE}"}}'.encode()
         for added_ms, _, _, object_id, modified_ms in page.rows
     ]
-    return b'"objects":[' + ",".join(records).encode()
 
 
-def _join_versions(page: Page) -> bytes:
-    return b'"versions":[' + ",".join(f'"{write_version(row[4])}"' for row in page.rows).encode()
+def _versions(page: Page) -> list[bytes]:
+    return [f'"{write_version(row[4])}"'.encode() for row in page.rows]

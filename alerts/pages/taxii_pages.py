@@ -17,8 +17,17 @@ from werkzeug.exceptions import BadRequest, Forbidden, NotAcceptable, NotFound
 
 from alerts.feeds.accepting import accepts_taxii, names_taxii
 from alerts.feeds.filters import LARGEST_PAGE, USUAL_PAGE, BadQueryError
-from alerts.feeds.taxii import CONTENT_TYPE, EMPTY, MEDIA_TYPE, Answer, Reader, UnknownError
-from exchange.web.authentication import current_feed_member_id
+from alerts.feeds.taxii import (
+    CONTENT_TYPE,
+    EMPTY,
+    MEDIA_TYPE,
+    Answer,
+    Reader,
+    UnknownError,
+    find_collection,
+    list_collections,
+)
+from exchange.web.authentication import current_feed_member_id, current_feed_reading
 from exchange.web.context import current_context
 from exchange.web.forms import MAX_BODY_BYTES
 from exchange.web.pages import Blueprint, Decorator
@@ -112,14 +121,16 @@ def status(status_id: str) -> Response:
 @_route("/api/collections/", "The collections of the reader's sharing groups")
 def collections() -> Response:
     """One for each open group."""
-    found = _reader().collections()
+    context = current_context()
+    found = list_collections(context.database, current_feed_member_id(), context.clock())
     return _answer({"collections": found} if found else {})
 
 
 @_route(_COLLECTION, "One collection")
 def collection(collection_id: str) -> Response:
     """What it is called."""
-    return _answer(_reader().collection(collection_id))
+    context = current_context()
+    return _answer(find_collection(context.database, current_feed_member_id(), context.clock(), collection_id))
 
 
 @_route(f"{_COLLECTION}manifest/", "Ids and versions of objects", _PAGING | _MATCHING, has_dates=True)
@@ -181,8 +192,8 @@ blueprint.after_request(_speak_taxii)
 
 
 def _reader() -> Reader:
-    context = current_context()
-    return Reader(context.database, current_feed_member_id(), context.clock())
+    context, reading = current_context(), current_feed_reading()
+    return Reader(context.database, reading.member_id, context.clock(), reading.looking)
 
 
 def _absolute(path: str) -> str:

@@ -19,7 +19,7 @@ from exchange.web import (
     submission_pages,
 )
 from exchange.web.access import LIMITED, RULES, SIGNED, TOKEN_SHOWN
-from exchange.web.authentication import authenticate, current_member_id
+from exchange.web.authentication import authenticate, current_member_id, end_feed_reading
 from exchange.web.context import Context, attach_context
 from exchange.web.forms import MAX_BODY_BYTES
 from exchange.web.log_pages import create_log_blueprint
@@ -65,6 +65,7 @@ def create_app(context: Context, blueprints: Sequence[Any] = ()) -> Flask:
     app.before_request(serve_description(app, document))
     app.before_request(authenticate)
     app.after_request(_note)
+    app.teardown_request(end_feed_reading)
     register_problems(app)
     _check_access(app)
     return app

@@ -30,7 +30,7 @@ from exchange.store.nonces import use_nonce
 from exchange.store.request_counts import count_request
 from exchange.web.access import LIMITED, RULES, Caller, Rule
 from exchange.web.context import Context, current_context
-from exchange.web.feed_reading import find_feed_reader
+from exchange.web.feed_reading import FeedReading, open_feed_reading
 from exchange.web.problems import AccessRefusedError
 from keys.request_limits import RequestLimit, minute_of
 from keys.signing import WINDOW, RequestSignatureError, VerifiedRequest, verify_request
@@ -55,7 +55,7 @@ def authenticate() -> None:
             _count_source(context, route)
         return
     if Caller.FEED_READER in rule.callers:
-        g.feed_member_id = find_feed_reader(context)
+        g.feed_reading = open_feed_reading(context)
         return
     known: dict[str, KnownRepresentative] = {}
     verified = _verify(context, rule, known)
@@ -87,8 +87,21 @@ def current_member_id() -> str:
 
 
 def current_feed_member_id() -> str:
-    """The member whose feed token the present request shows."""
-    return cast(str, g.feed_member_id)
+    """The member whose feed token the present request shows. Its reading ends: the page opens transactions itself."""
+    reading = current_feed_reading()
+    reading.end()
+    return reading.member_id
+
+
+def current_feed_reading() -> FeedReading:
+    """The reading in which the present feed request was authenticated."""
+    return cast(FeedReading, g.feed_reading)
+
+
+def end_feed_reading(_error: BaseException | None = None) -> None:
+    """At the end of every request."""
+    if "feed_reading" in g:
+        current_feed_reading().end()
 
 
 def idempotency_key() -> str:
