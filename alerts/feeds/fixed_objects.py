@@ -48,6 +48,12 @@ GATEWAY_MARKINGS = {
 }
 
 
+FIXED_IDS = frozenset(
+    {*TLP_MARKINGS.values(), *GATEWAY_MARKINGS.values(), extensions.ALERT, extensions.ACCOUNT, _DESIGNER}
+)
+"""Of all of them but the exchange's own identity."""
+
+
 def make_fixed_objects(taskforce_id: str) -> list[FixedObject]:
     """All of them; `taskforce_id` is the id of this exchange's own identity. The order is that of the places."""
     return [

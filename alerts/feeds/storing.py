@@ -17,7 +17,7 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from alerts.domain.alert import Alert
-from alerts.feeds.fixed_objects import FIRST_ADDED_MS, FixedObject, make_fixed_objects
+from alerts.feeds.fixed_objects import FIRST_ADDED_MS, FIXED_IDS, FixedObject, make_fixed_objects
 from alerts.feeds.stix import AlertObject, make_objects, parts_of
 from alerts.feeds.stix_shapes import (
     AttackPattern,
@@ -29,7 +29,14 @@ from alerts.feeds.stix_shapes import (
     encode_checked,
 )
 from alerts.store.alerts import id_of_audience
-from alerts.store.feed_objects import FeedObject, keep_collections, keep_ids, last_versions, take_moments
+from alerts.store.feed_objects import (
+    FeedObject,
+    find_collections,
+    keep_collections,
+    keep_ids,
+    last_versions,
+    take_moments,
+)
 from exchange.store.upsert import insert_ignoring
 from schemas.encoding import from_rfc3339, to_rfc3339
 from schemas.terms import TrafficLight
@@ -55,7 +62,7 @@ def store_objects(session: Session, alert: Alert, now: datetime) -> None:
     collections = open_collections(session, alert.content.audience.groups)
     taskforce_id = _taskforce_id(session)
     objects = make_objects(alert, keep_ids(session, alert.alert_id, parts_of(alert)), taskforce_id)
-    _check_references(objects, make_fixed_objects(taskforce_id))
+    _check_references(objects, taskforce_id)
     # First the clock: with it locked, the last versions are the last.
     moments = iter(take_moments(session, len(objects) * len(collections), now))
     known = last_versions(session, alert.alert_id)
@@ -73,6 +80,9 @@ def store_objects(session: Session, alert: Alert, now: datetime) -> None:
 
 def open_collections(session: Session, group_ids: Sequence[str]) -> dict[str, str]:
     """The ids of the groups' collections; one that is new gets what every collection holds."""
+    known = find_collections(session, group_ids)
+    if len(known) == len(group_ids):
+        return known
     collections = keep_collections(session, group_ids)
     fixed = [
         _Version(one.id, _type_of(one), _version_ms(one), encode_checked(one))
@@ -91,8 +101,8 @@ def _taskforce_id(session: Session) -> str:
     return f"identity--{keep_ids(session, _OWN, [_TASKFORCE])[_TASKFORCE]}"
 
 
-def _check_references(objects: Iterable[AlertObject], fixed: Iterable[FixedObject]) -> None:
-    present = {one.id for one in (*objects, *fixed)}
+def _check_references(objects: Sequence[AlertObject], taskforce_id: str) -> None:
+    present = FIXED_IDS | {taskforce_id, *(one.id for one in objects)}
     for one in objects:
         wanted = set(one.object_marking_refs)
         wanted |= {*one.object_refs, one.created_by_ref} if isinstance(one, Report) else set()
