@@ -13,9 +13,9 @@ from pathlib import Path
 
 from flask import Flask
 
-from alerts.notices import count_notices
-from alerts.pages import blueprint as notices_blueprint
-from exchange.settings import Settings, SettingsError, load_receipt_key, load_settings
+from alerts.composition import blueprints
+from alerts.store.notices import count_notices
+from exchange.settings import Settings, SettingsError, load_receipt_key, load_settings, load_webhook_key
 from exchange.start_checks import check_start
 from exchange.store.session import LONGEST_STATEMENT_SECONDS, create_database
 from exchange.web.app import create_app
@@ -28,13 +28,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def load_keys(settings: Settings) -> SigningKey:
-    """The receipt key. Raises SettingsError, naming what is missing."""
-    return load_receipt_key(settings)
+def load_keys(settings: Settings) -> tuple[SigningKey, bytes]:
+    """The receipt key and the webhook key. Raises SettingsError, naming what is missing."""
+    return load_receipt_key(settings), load_webhook_key(settings)
 
 
 def compose(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Flask:
     """The application of an exchange. Call it in the process that serves, after any fork. Raises SettingsError."""
+    receipt_key, webhook_key = load_keys(settings)
     context = Context(
         settings=settings,
         database=create_database(
@@ -42,11 +43,12 @@ def compose(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Flas
             statement_seconds=LONGEST_STATEMENT_SECONDS,
             log_stale_seconds=settings.log_stale_seconds,
         ),
-        receipt_key=load_keys(settings),
+        receipt_key=receipt_key,
         clock=clock,
         count_notices=count_notices,
+        webhook_key=webhook_key,
     )
-    return create_app(context, [notices_blueprint])
+    return create_app(context, blueprints())
 
 
 def __getattr__(name: str) -> Flask:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from alerts.notices import add_notices
+from alerts.store.notices import add_notices
 from exchange.store import outbox
 from exchange.store.session import Database
 

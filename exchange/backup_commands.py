@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from exchange.commands import home_of, opened, reports, utc_now
-from exchange.settings import load_settings
+from exchange.settings import load_settings, make_missing_keys
 from keys.custody import read_passphrase
 
 BACKUP_PASSPHRASE_VARIABLE = "EXCHANGE_BACKUP_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
@@ -95,10 +95,14 @@ def restore(context: click.Context, file: Path, passphrase_file: Path | None) ->
 @click.pass_context
 @reports(lambda done: f"The tables were at revision {done['before']} and are at {done['now']}.")
 def upgrade(context: click.Context) -> dict[str, Any]:
-    """Bring the tables to what this version wants, whole or not at all. Take a backup first."""
+    """Bring the tables to what this version wants, whole or not at all, and make keys that it wants and the home lacks.
+
+    Take a backup first.
+    """
     from migrations import upgrade as migrations  # noqa: PLC0415 - slow to import, needed here only
 
-    with opened(context) as (_, database):
+    with opened(context) as (settings, database):
+        make_missing_keys(settings)
         before = migrations.revision_to_upgrade(database)
         migrations.upgrade(database)
     return {"before": before, "now": migrations.head_revision()}

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import click
 
 from exchange.backup_commands import backup, new_origin, restore, upgrade
 from exchange.commands import CommandError, configure_logs, home_of, opened, reports, run_program, utc_now
+from exchange.domain.decision import RefusedError
 from exchange.key_commands import rotate_key_command
 from exchange.log.head_file import LogRefusedError
 from exchange.log.reading import read_status
@@ -26,6 +28,7 @@ from exchange.metrics_commands import metrics
 from exchange.report_commands import report
 from exchange.sandbox_commands import demo, sandbox
 from exchange.services.back_up_database import BackupError
+from exchange.services.events import LogUnavailableError
 from exchange.services.issue_enrolment import CODE_LIFETIME, Invitation, issue_enrolment
 from exchange.services.propose_statement import add_payload, propose_statement
 from exchange.services.rotate_key import UnknownRepresentativeError
@@ -59,6 +62,8 @@ ERRORS: list[tuple[type[Exception], str]] = [
     (UnknownRepresentativeError, "unknown-representative"),
     (ReplacementError, "new-key"),
     (LogRefusedError, "log"),
+    (LogUnavailableError, "log"),
+    (RefusedError, "refused"),
     (BackupError, "backup"),
 ]
 
@@ -162,20 +167,17 @@ def serve(context: click.Context, host: str, port: int, workers: int, threads: i
 @click.pass_context
 def worker(context: click.Context, *, as_json: bool) -> None:
     """Tick the log and run the scheduled jobs, until SIGTERM."""
-    from alerts.jobs import drain_outbox  # noqa: PLC0415 - slow to import, needed here only
+    from alerts.composition import jobs as alerts_jobs  # noqa: PLC0415 - slow to import, needed here only
     from exchange.log.head_file import HeadFile  # noqa: PLC0415 - likewise
     from exchange.log.sequencer import Sequencer  # noqa: PLC0415 - likewise
     from exchange.start_checks import check_start  # noqa: PLC0415 - likewise
-    from exchange.worker import Job, Worker, exchange_jobs  # noqa: PLC0415 - likewise
+    from exchange.worker import Worker, exchange_jobs  # noqa: PLC0415 - likewise
 
     with opened(context) as (settings, database):
         check_start(settings, database)
         signer = load_log_signer(settings)
         sequencer = Sequencer(database, signer, HeadFile(settings.head_file, signer))
-        jobs = [
-            *exchange_jobs(database),
-            Job("outbox", max(1, min(5, settings.tick_seconds)), lambda now: drain_outbox(database)),
-        ]
+        jobs = [*exchange_jobs(database), *alerts_jobs(settings, database, utc_now)]
         Worker(database, sequencer, tick_seconds=settings.tick_seconds, jobs=jobs, clock=utc_now).run()
 
 
@@ -347,6 +349,29 @@ def propose(context: click.Context, file: Path) -> dict[str, Any]:
         sequence = next_sequence(session, "epoch", str(number))
         head = {"type": "epoch", "sequence": sequence, "issued_at": to_rfc3339(now)}
         return {"epoch": number, "proposal_id": add_payload(session, canonical_json({**body, **head}), now)}
+
+
+@program.group()
+def alert() -> None:
+    """Alerts of generated text, for trying out feeds and readers."""
+
+
+@alert.command(epilog="Example: exchange alert generate 1000 --member necc --group taskforce")
+@click.argument("count", type=click.IntRange(1, 1_000_000))
+@click.option("--member", "member_id", required=True, type=Identifier(), help="Who issues them.")
+@click.option("--group", "group_id", required=True, type=Identifier(), help="A group of its, which may read them all.")
+@click.pass_context
+@reports(lambda done: f"{done['alerts']:,} generated alerts are published.")
+def generate(context: click.Context, count: int, member_id: str, group_id: str) -> dict[str, Any]:
+    """Publish COUNT generated alerts by the rules of every other, with their log entries and in all feeds.
+
+    They bear nobody's signature: give this command in a sandbox, not where alerts are meant.
+    """
+    from alerts.load import publish_generated  # noqa: PLC0415 - slow to import, needed here only
+
+    with opened(context) as (_, database):
+        report = partial(click.echo, err=True)
+        return {"alerts": publish_generated(database, member_id, group_id, count, report)}
 
 
 @program.group("log")

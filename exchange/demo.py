@@ -1,4 +1,5 @@
-"""The story of the README on generated data: upload, overlap, hits, what the operator could see, the log verified.
+"""The story of the README on generated data: upload, overlap, hits, an alert about them, what the operator could see,
+the log verified.
 
 Three banks each hold accounts that nobody else knows and a few that others hold too, written in their own way. What
 must be found is known from how the data were made, and the demonstration fails when anything is missing or too much.
@@ -7,6 +8,7 @@ must be found is known from how the data were made, and the demonstration fails 
 from __future__ import annotations
 
 import csv
+import json
 import random
 import sqlite3
 import tempfile
@@ -17,11 +19,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exchange.sandbox import Plan, Sandbox, run_command
+from exchange.sandbox import GROUP, Plan, Sandbox, run_command
 
 _GIVEN = ("Amina", "Björn", "Chloé", "Dmitri", "Eilidh", "Farid", "Grace", "Hiro")
 _FAMILY = ("Okafor", "O'Neill", "Sørensen", "Łukasik", "Haddad", "Nakamura", "Price", "Silva")
 BANKS = ("a", "b", "c")
+_ALERT = {
+    "title": "Mule accounts paid by a parcel-fee fraud",
+    "colour": "amber",
+    "tlp": "AMBER",
+    "audience": {"groups": [GROUP]},
+    "overview": "Accounts opened with false papers take the takings of a **parcel-fee fraud** and empty into a wallet.",
+    "red_flags": ["Many small payments of the same sum within a day", "The balance leaves for a wallet within an hour"],
+    "requested_action": "Look for these patterns among accounts younger than a year, and say what you find.",
+}
 _SQLITE = b"SQLite format 3\0"
 
 
@@ -143,11 +154,42 @@ def _play(sandbox: Sandbox, story: Story, tell: Callable[[str], None]) -> dict[s
     return outcome
 
 
+def _play_alert(sandbox: Sandbox, tell: Callable[[str], None]) -> dict[str, Any]:
+    """One bank warns the others: drafted by one person, released by another, read and answered by the rest."""
+    issuer, *readers = ((bank, ["--home", str(sandbox.member_home(bank))]) for bank in BANKS)
+    path = sandbox.folder / "alert.json"
+    path.write_text(json.dumps(_ALERT))
+    reference = run_command("member", *issuer[1], "alert", "draft", str(path))["reference"]
+    tell(f"bank {issuer[0]}'s analyst drafts the alert {reference}: {_ALERT['title']}")
+    for step in ("review", "release"):
+        state = run_command("member", *issuer[1], "--as", "authoriser", "alert", step, reference)["state"]
+    if state != "published":
+        raise DemonstrationError(f"the alert {reference} is {state}, not published")
+    tell(f"a colleague reviews and releases it: {reference} is {state}")
+    with ThreadPoolExecutor(2) as pool:
+        read = dict(pool.map(lambda reader: (reader[0], _read_and_answer(reader[1], reference)), readers))
+    for bank, title in read.items():
+        if title != _ALERT["title"]:
+            raise DemonstrationError(f"bank {bank} read another alert than {reference}")
+        tell(f"bank {bank} reads it and puts it to use")
+    answers = run_command("member", *issuer[1], "alert", "responses", reference)["responses"]
+    implemented = sorted(answer["member_id"] for answer in answers if answer["implemented_at"])
+    if implemented != sorted(read):
+        raise DemonstrationError(f"the alert {reference} was put to use by {implemented}, not by all who said so")
+    return {"reference": reference, "state": state, "implemented": implemented}
+
+
+def _read_and_answer(home: list[str], reference: str) -> str:
+    title: str = run_command("member", *home, "alert", "read", reference)["content"]["title"]
+    run_command("member", *home, "alert", "ack", reference, "--implemented")
+    return title
+
+
 def run_demonstration(tell: Callable[[str], None]) -> dict[str, Any]:
     """Play the story in a temporary sandbox; what happened, as one document.
 
-    Raises DemonstrationError when an overlap is missing or too much, an identifier is found at the exchange or a
-    holder, or the log does not verify; SandboxError when the sandbox does not start.
+    Raises DemonstrationError when an overlap is missing or too much, the alert does not reach all, an identifier is
+    found at the exchange or a holder, or the log does not verify; SandboxError when the sandbox does not start.
     """
     started = time.monotonic()
     story = generate_story(random.Random())  # noqa: S311 - invented data, not secrets
@@ -156,6 +198,7 @@ def run_demonstration(tell: Callable[[str], None]) -> dict[str, Any]:
         try:
             sandbox.start(Plan(banks=BANKS))
             outcome = _play(sandbox, story, tell)
+            outcome["alert"] = _play_alert(sandbox, tell)
             searched, found = count_identifiers_at_rest(sandbox, story)
             tell(f"searched {searched} files of the exchange and the key holders: {found} identifiers in them")
             if found:

@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from exchange.load import store_generated_rows
 from exchange.settings import load_settings
 from exchange.store.session import create_database
@@ -53,6 +55,7 @@ class Plan:
     port: int = 0
     database_url: str | None = None
     indicators: int = 0
+    alerts: int = 0
 
     @property
     def load_members(self) -> tuple[str, ...]:
@@ -84,6 +87,17 @@ def _write_atomically(path: Path, content: dict[str, Any]) -> None:
     draft.replace(path)
 
 
+def _read_taxii(url: str, token: str) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/taxii+json;version=2.1"}
+    try:
+        answer = httpx.get(url, headers=headers, timeout=30, trust_env=False)
+        answer.raise_for_status()
+    except httpx.HTTPError as error:
+        raise SandboxError(f"the feeds cannot be read at {url}: {type(error).__name__}") from error
+    document: dict[str, Any] = answer.json()
+    return document
+
+
 def run_command(program: str, *arguments: str) -> dict[str, Any]:
     """Run one command of `exchange`, `keyholder` or `member` with --json; the document that it prints.
 
@@ -105,6 +119,7 @@ class Sandbox:
         self.folder = folder.resolve()
         self._report = report
         self._state: dict[str, Any] = {}
+        self._taxii: dict[str, Any] | None = None
         self.plan = Plan()
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("EXCHANGE_", "KEYHOLDER_", "MEMBER_"))}
         self.supervisor = Supervisor(environment, changed=self._tell)
@@ -124,6 +139,10 @@ class Sandbox:
     @property
     def _exchange_home(self) -> Path:
         return self.folder / "exchange"
+
+    @property
+    def _feed_tokens_file(self) -> Path:
+        return self.folder / "feed-tokens.json"
 
     @property
     def exchange_url(self) -> str:
@@ -162,6 +181,7 @@ class Sandbox:
         else:
             self.plan = plan
             self._set_up(state_file)
+        self._taxii = self._find_collections()
         self._tell()
         return self.describe()
 
@@ -191,8 +211,11 @@ class Sandbox:
         self._start_programs()
         self._enrol_members()
         self._sign_and_allow()
+        self._make_feed_tokens()
         if self.plan.indicators:
             self._store_generated_rows()
+        if self.plan.alerts:
+            self._publish_generated_alerts()
         _write_atomically(state_file, self._state)
 
     def _set_up_authorities(self) -> None:
@@ -307,20 +330,57 @@ class Sandbox:
         finally:
             database.dispose()
 
+    def _publish_generated_alerts(self) -> None:
+        self._report(f"{COORDINATOR} publishes {self.plan.alerts:,} generated alerts")
+        run_command(
+            *("exchange", "--home", str(self._exchange_home), "alert", "generate", str(self.plan.alerts)),
+            *("--member", COORDINATOR, "--group", GROUP),
+        )
+
+    def _make_feed_tokens(self) -> None:
+        """Kept here in a private file: the exchange tells a token once, and a second start wants the same."""
+        self._report("each member makes a token for its feed readers")
+        with ThreadPoolExecutor(2) as pool:
+            tokens = dict(zip(self.plan.members, pool.map(self._make_feed_token, self.plan.members), strict=True))
+        write_private_file(self._feed_tokens_file, json.dumps(tokens, indent=2).encode() + b"\n")
+
+    def _make_feed_token(self, member_id: str) -> str:
+        home = str(self.member_home(member_id))
+        token: str = run_command("member", "--home", home, "feed", "token", "--name", "sandbox")["token"]
+        return token
+
+    @property
+    def _feed_tokens(self) -> dict[str, str]:
+        """By member; none in a sandbox that was set up before there were feeds."""
+        path = self._feed_tokens_file
+        tokens: dict[str, str] = json.loads(path.read_bytes()) if path.exists() else {}
+        return tokens
+
+    def _find_collections(self) -> dict[str, Any] | None:
+        """Where the feeds are, as a TAXII client finds it: the collections that any of the members may read."""
+        discovery_url = f"{self.exchange_url}/taxii2/"
+        collections: dict[str, str] = {}
+        for token in self._feed_tokens.values():
+            root = _read_taxii(discovery_url, token)["default"]
+            for found in _read_taxii(f"{root}collections/", token).get("collections", ()):
+                collections[found["title"]] = found["id"]
+        return {"discovery_url": discovery_url, "collections": collections} if self._feed_tokens else None
+
     # -- what is told
 
     def describe(self) -> dict[str, Any]:
         """The document of sandbox.json."""
+        tokens = self._feed_tokens
         return {
             "exchange_url": self.exchange_url,
             "holders": self.holder_urls,
             "threshold": self.plan.threshold,
             "members": {
-                member_id: {"home": str(self.member_home(member_id)), "kind": kind, "feed_token": None}
+                member_id: {"home": str(self.member_home(member_id)), "kind": kind, "feed_token": tokens.get(member_id)}
                 for member_id, kind in self.plan.members.items()
             },
             "log": self._state["log"],
-            "taxii": None,
+            "taxii": self._taxii,
             "pids": self.supervisor.pids,
         }
 

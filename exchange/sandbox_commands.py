@@ -36,6 +36,7 @@ def _names(context: click.Context, parameter: click.Parameter, text: str) -> tup
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Of the exchange; 0 takes a free one.")
 @click.option("--database-url", help="postgresql+psycopg://…  [default: SQLite in the folder]")
 @click.option("--indicators", default=0, type=click.IntRange(0, 20_000_000), help="Generated rows, for load tests.")
+@click.option("--alerts", default=0, type=click.IntRange(0, 1_000_000), help="Generated alerts, for feed tests.")
 @click.pass_context
 def sandbox(context: click.Context, /, folder: Path, **options: Any) -> None:
     """Run a whole taskforce on this machine until SIGTERM or Ctrl-C, in FOLDER.

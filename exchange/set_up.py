@@ -18,6 +18,7 @@ from exchange.settings import (
     config_file,
     key_path,
     load_settings,
+    make_webhook_key,
     write_config,
 )
 from exchange.store.session import create_database
@@ -59,6 +60,7 @@ def set_up(home: Path, plan: Plan, passphrase: bytes, now: datetime) -> tuple[Se
     signer = NoteSigner(f"{urlsplit(url).netloc}/{plan.exchange_id}", log_seed)
     write_secret(key_path(home, "receipt.key"), receipt_key.to_seed(), passphrase, RECEIPT_KEY_PURPOSE)
     write_secret(key_path(home, "log.key"), log_seed, passphrase, LOG_KEY_PURPOSE)
+    make_webhook_key(home, passphrase)
     write_config(
         home,
         {

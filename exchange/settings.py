@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from exchange.domain.allowed_targets import AllowedTargets, is_host_name
 from exchange.store.session import LOG_STALE_SECONDS
-from keys.custody import CustodyError, read_passphrase, read_secret, write_private_file
+from keys.custody import CustodyError, read_passphrase, read_secret, write_private_file, write_secret
 from keys.request_limits import LARGEST_LIMIT, USUAL_LIMIT
 from keys.signing import SigningKey
 from keys.statements import Root
@@ -27,12 +29,21 @@ from tlog.notes import NoteSigner
 PASSPHRASE_VARIABLE = "EXCHANGE_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
 LOG_KEY_PURPOSE = "log signing key"
 RECEIPT_KEY_PURPOSE = "receipt key"
+WEBHOOK_KEY_PURPOSE = "webhook key"
 ENROLMENTS_PER_MINUTE = 30
 _DAY_SECONDS = 86_400
+_DAY_MINUTES = 1_440
+SMTP_PORT = 587
+DIGEST_MINUTES = 60
+SMTP_SECURITIES = ("starttls", "tls", "none")
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+_SENDER = re.compile(r"[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9.-]+", re.ASCII)
 CONFIGURED = (
     *("exchange_id", "url", "database_url", "log_origin", "log_vkey"),
     *("tick_seconds", "log_stale_seconds", "passphrase_file"),
     *("requests_per_minute", "enrolments_per_minute"),
+    *("allowed_private_targets", "digest_minutes", "mail_sender"),
+    *("smtp_host", "smtp_port", "smtp_security", "smtp_user", "smtp_password_file"),
 )
 
 
@@ -44,7 +55,8 @@ class SettingsError(Exception):
 class Settings:
     """What the web application, the worker and the commands are told. `tick_seconds` is the log's tick; disclosing
     stops while an entry waits for its place in the log longer than `log_stale_seconds`. Of the limits a minute, the
-    first is each member's, the second each source's of answers to enrolment codes.
+    first is each member's, the second each source's of answers to enrolment codes. Without an `smtp_host` no mail is
+    sent; webhooks reach public addresses and the `allowed_private_targets`.
     """
 
     home: Path
@@ -59,6 +71,14 @@ class Settings:
     passphrase_file: Path | None = field(default=None, repr=False)
     requests_per_minute: int = USUAL_LIMIT
     enrolments_per_minute: int = ENROLMENTS_PER_MINUTE
+    allowed_private_targets: AllowedTargets = AllowedTargets()  # noqa: RUF009 - a frozen value
+    digest_minutes: int = DIGEST_MINUTES
+    mail_sender: str = ""
+    smtp_host: str = ""
+    smtp_port: int = SMTP_PORT
+    smtp_security: str = SMTP_SECURITIES[0]
+    smtp_user: str = ""
+    smtp_password_file: Path | None = field(default=None, repr=False)
 
     @property
     def head_file(self) -> Path:
@@ -83,7 +103,7 @@ def load_settings(home: Path, environ: Mapping[str, str] = os.environ) -> Settin
         if environ.get(f"EXCHANGE_{name.upper()}"):
             found[name] = environ[f"EXCHANGE_{name.upper()}"]
     try:
-        passphrase_file = None if found.get("passphrase_file") in (None, "") else _text_of(found, "passphrase_file")
+        passphrase_file = _optional(found, "passphrase_file")
         return Settings(
             home=home,
             exchange_id=_checked(found, "exchange_id", require_identifier),
@@ -97,6 +117,9 @@ def load_settings(home: Path, environ: Mapping[str, str] = os.environ) -> Settin
             passphrase_file=Path(passphrase_file) if passphrase_file else None,
             requests_per_minute=_number_of(found, "requests_per_minute", USUAL_LIMIT, LARGEST_LIMIT),
             enrolments_per_minute=_number_of(found, "enrolments_per_minute", ENROLMENTS_PER_MINUTE, LARGEST_LIMIT),
+            digest_minutes=_number_of(found, "digest_minutes", DIGEST_MINUTES, _DAY_MINUTES),
+            **_read_targets(found),
+            **_read_mail(found),
         )
     except ValueError as error:
         raise SettingsError(f"{error} (settings are in {config_file(home)} and EXCHANGE_…)") from None
@@ -116,6 +139,37 @@ def load_log_signer(settings: Settings, environ: Mapping[str, str] = os.environ)
 def load_receipt_key(settings: Settings, environ: Mapping[str, str] = os.environ) -> SigningKey:
     """The key that signs receipts; the web application alone needs it. Raises SettingsError."""
     return SigningKey.from_seed(_read_key(settings, "receipt.key", RECEIPT_KEY_PURPOSE, environ))
+
+
+def load_webhook_key(settings: Settings, environ: Mapping[str, str] = os.environ) -> bytes:
+    """The key, 32 bytes, that the secrets of webhooks follow from. Raises SettingsError."""
+    return _read_key(settings, "webhook.key", WEBHOOK_KEY_PURPOSE, environ)
+
+
+def load_smtp_password(settings: Settings) -> str:
+    """The password for the mail server, empty where none is wanted. Raises SettingsError."""
+    if settings.smtp_password_file is None:
+        return ""
+    try:
+        return read_passphrase(settings.smtp_password_file, variable="", environ={}).decode()
+    except CustodyError as error:
+        raise SettingsError(f"smtp_password_file: {error}") from None
+
+
+def make_webhook_key(home: Path, passphrase: bytes) -> None:
+    """Put a new webhook key into custody. Raises CustodyError."""
+    write_secret(key_path(home, "webhook.key"), secrets.token_bytes(32), passphrase, WEBHOOK_KEY_PURPOSE)
+
+
+def make_missing_keys(settings: Settings, environ: Mapping[str, str] = os.environ) -> None:
+    """Make what a home of an earlier version lacks. Raises SettingsError."""
+    if key_path(settings.home, "webhook.key").exists():
+        return
+    try:
+        passphrase = read_passphrase(settings.passphrase_file, variable=PASSPHRASE_VARIABLE, environ=environ)
+        make_webhook_key(settings.home, passphrase)
+    except CustodyError as error:
+        raise SettingsError(f"{WEBHOOK_KEY_PURPOSE}: {error}") from None
 
 
 def key_path(home: Path, name: str) -> Path:
@@ -143,6 +197,41 @@ def _read_config(path: Path) -> dict[str, Any]:
     if unknown:
         raise SettingsError(f"{path}: {unknown[0]!r} is no setting; known are {', '.join(CONFIGURED)}")
     return found
+
+
+def _read_targets(found: Mapping[str, Any]) -> dict[str, Any]:
+    text = _optional(found, "allowed_private_targets")
+    try:
+        return {"allowed_private_targets": AllowedTargets.parse(text)}
+    except ValueError as error:
+        raise ValueError(f"allowed_private_targets: {error}") from None
+
+
+def _read_mail(found: Mapping[str, Any]) -> dict[str, Any]:
+    """How mail leaves. A password goes through TLS, and nothing goes in the clear but to this machine itself."""
+    host, security = _optional(found, "smtp_host").lower(), _optional(found, "smtp_security") or SMTP_SECURITIES[0]
+    sender, user = _optional(found, "mail_sender"), _optional(found, "smtp_user")
+    password_file = _optional(found, "smtp_password_file")
+    if security not in SMTP_SECURITIES:
+        raise ValueError(f"smtp_security is one of {', '.join(SMTP_SECURITIES)}")
+    if security == "none" and (user or host not in {"", *_THIS_MACHINE}):
+        raise ValueError("smtp_security is none only for a mail server on this machine that wants no smtp_user")
+    if host and not (_SENDER.fullmatch(sender) and is_host_name(sender.rpartition("@")[2].lower())):
+        raise ValueError("mail_sender is missing or no address: set it, such as alerts@exchange.example")
+    if bool(user) != bool(password_file):
+        raise ValueError("smtp_user and smtp_password_file are set together, or neither")
+    return {
+        "mail_sender": sender,
+        "smtp_host": host,
+        "smtp_port": _number_of(found, "smtp_port", SMTP_PORT, 65_535),
+        "smtp_security": security,
+        "smtp_user": user,
+        "smtp_password_file": Path(password_file) if password_file else None,
+    }
+
+
+def _optional(found: Mapping[str, Any], name: str) -> str:
+    return "" if found.get(name) in (None, "") else _text_of(found, name)
 
 
 def _text_of(found: Mapping[str, Any], name: str) -> str:

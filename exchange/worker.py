@@ -36,15 +36,19 @@ from exchange.store.session import Database
 
 log = structlog.get_logger()
 SEQUENCER = "sequencer"
+DELIVERY = "delivery"
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something to do once every `seconds`."""
+    """Something to do once every `seconds`. What waits for others' machines does so on threads of its own (`pool`), and
+    holds up no other job.
+    """
 
     name: str
     seconds: int
     work: Callable[[datetime], object]
+    pool: str = "default"
 
 
 def exchange_jobs(database: Database) -> list[Job]:
@@ -90,7 +94,11 @@ class Worker:
         self.holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._scheduler = BlockingScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(2), "log": ThreadPoolExecutor(1)},
+            executors={
+                "default": ThreadPoolExecutor(2),
+                "log": ThreadPoolExecutor(1),
+                DELIVERY: ThreadPoolExecutor(3),
+            },
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
 
@@ -98,7 +106,7 @@ class Worker:
         """Work until SIGTERM, SIGINT or stop()."""
         self._add(self.tick, self._tick_seconds, "log")
         for job in self._jobs:
-            self._add(partial(self.run_job, job), job.seconds, "default")
+            self._add(partial(self.run_job, job), job.seconds, job.pool)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: threading.Thread(target=self.stop, daemon=True).start())
         log.info("worker started", holder=self.holder)

@@ -13,7 +13,7 @@ Rules, in order:
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -212,7 +212,15 @@ def read_problem(server: str, status: int, body: bytes) -> RefusedError:
     detail = str(document.get("detail") or document.get("title") or f"{server} answered {status}")[:_SHOWN_CHARS]
     known = {"type", "title", "status", "detail", "instance", "hint"}
     fields = {name: value for name, value in document.items() if name not in known}
+    detail = "; ".join(_told_reasons(fields.get("reasons")))[:_SHOWN_CHARS] or detail
     return RefusedError(detail, _HINTS.get(status), slug=slug, status=status, problem=fields)
+
+
+def _told_reasons(reasons: Any) -> Iterator[str]:
+    """The reasons of a refusal by rules, each with the rule's name."""
+    for reason in reasons if isinstance(reasons, list) else ():
+        if isinstance(reason, dict):
+            yield f"{reason.get('field')}: {reason.get('detail')} ({reason.get('code')})"
 
 
 def decode(body: bytes, form: type[T], server: str) -> T:

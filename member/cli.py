@@ -7,13 +7,16 @@ from pathlib import Path
 
 import click
 
+from member.commands.alerts import alert
 from member.commands.common import MemberGroup
 from member.commands.enrolment import init, join, status
+from member.commands.feed import feed
 from member.commands.indicators import hits, submit, token
 from member.commands.log import log
 from member.commands.registrar import registrar
 from member.commands.representatives import representative
 from member.commands.settings import config
+from member.commands.subscriptions import subscription
 from member.commands.vault import vault
 from member.session import Session
 
@@ -33,12 +36,15 @@ from member.session import Session
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def cli(context: click.Context, home: Path | None, acting_as: str, as_json: bool) -> None:
-    """What a member of the exchange runs: its vault, its submissions, its hits, and its own check of the log."""
+    """What a member of the exchange runs: its vault, its submissions and hits, its alerts, its own check of the log."""
     session = context.ensure_object(Session)
     session.set_out(home, acting_as, as_json=as_json)
 
 
-for command in (init, join, status, representative, token, submit, hits, log, vault, config, registrar):
+for command in (
+    *(init, join, status, representative, token, submit, hits, alert, feed, subscription),
+    *(log, vault, config, registrar),
+):
     cli.add_command(command)
 
 

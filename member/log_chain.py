@@ -128,46 +128,10 @@ class OwnChain:
 
     def _opened(self, row: Mapping[str, Any]) -> OwnEntry:
         expected = self.number + 1
-        entry_id, event_id = row.get("entry_id"), row.get("event_id")
-        number, index = row.get("number"), row.get("index")
-        where: dict[str, Any] = {"number": expected}
-        if not (isinstance(entry_id, str) and isinstance(event_id, str) and is_index(number) and is_index(index)):
-            raise LogFault("the exchange gives an entry without id, event, number or index", **where)
-        if number != expected:
-            raise LogFault(f"it is missing; the exchange goes on with number {number} (event {event_id})", **where)
-        where |= {"event_id": event_id, "index": index, "entry_id": entry_id}
-        if self.places and index <= self.places[-1].index:
+        where = read_place(row, expected)
+        if self.places and where["index"] <= self.places[-1].index:
             raise LogFault("its index does not lie behind that of the entry before it", **where)
-        try:
-            entry = from_base64(row["entry"], ENTRY_BYTES)
-            chain_head = from_base64(row["chain_head"], HASH_BYTES)
-            view = None if row["view"] is None else from_base64(row["view"])
-            salt = None if row["salt"] is None else from_base64(row["salt"], SALT_BYTES)
-        except (KeyError, ValueError, AttributeError, TypeError):
-            raise LogFault("its entry, chain head, view or salt is malformed or has another length", **where) from None
-        body = self._opened_view(view, salt, entry, where)
-        return OwnEntry(entry_id, event_id, expected, index, entry, chain_head, body)
-
-    def _opened_view(
-        self, view: bytes | None, salt: bytes | None, entry: bytes, where: dict[str, Any]
-    ) -> Mapping[str, Any] | None:
-        if view is None and salt is None:
-            return None
-        if view is None or salt is None:
-            raise LogFault("its view or its salt is missing, but not both", **where)
-        if entry_commitment(salt, view) != entry:
-            raise LogFault("its view and salt are not what the entry commits to", **where)
-        try:
-            body = parse_canonical_json(view)
-        except ValueError:
-            body = None
-        if not isinstance(body, dict):
-            raise LogFault("its view is not canonical JSON", **where)
-        if body.get("member_id") != self.member_id:
-            raise LogFault("its view is addressed to another member", **where)
-        if body.get("event_id") != where["event_id"]:
-            raise LogFault("its view is of another event", **where)
-        return body
+        return open_entry(row, self.member_id, where)
 
     def _read_view(self, entry: OwnEntry) -> None:
         """Take in what the view states about hits and about the chain itself."""
@@ -194,6 +158,55 @@ class OwnChain:
         if self.last_day is not None and day != self.last_day + timedelta(days=1):
             raise entry.fault(f"the head of the day after {self.last_day.isoformat()} is missing")
         self.last_day = day
+
+
+def read_place(row: Mapping[str, Any], expected: int) -> dict[str, Any]:
+    """Where a row of GET /log/entries says it stands, as a LogFault names it. Raises LogFault unless its number is the
+    expected one.
+    """
+    entry_id, event_id = row.get("entry_id"), row.get("event_id")
+    number, index = row.get("number"), row.get("index")
+    if not (isinstance(entry_id, str) and isinstance(event_id, str) and is_index(number) and is_index(index)):
+        raise LogFault("the exchange gives an entry without id, event, number or index", number=expected)
+    if number != expected:
+        what = f"it is missing; the exchange goes on with number {number} (event {event_id})"
+        raise LogFault(what, number=expected)
+    return {"number": expected, "event_id": event_id, "index": index, "entry_id": entry_id}
+
+
+def open_entry(row: Mapping[str, Any], member_id: str, where: dict[str, Any]) -> OwnEntry:
+    """The entry of a row, by itself: the commitment to a view of this member. Raises LogFault."""
+    try:
+        entry = from_base64(row["entry"], ENTRY_BYTES)
+        chain_head = from_base64(row["chain_head"], HASH_BYTES)
+        view = None if row["view"] is None else from_base64(row["view"])
+        salt = None if row["salt"] is None else from_base64(row["salt"], SALT_BYTES)
+    except (KeyError, ValueError, AttributeError, TypeError):
+        raise LogFault("its entry, chain head, view or salt is malformed or has another length", **where) from None
+    body = _opened_view(view, salt, entry, member_id, where)
+    return OwnEntry(**where, entry=entry, chain_head=chain_head, view=body)
+
+
+def _opened_view(
+    view: bytes | None, salt: bytes | None, entry: bytes, member_id: str, where: dict[str, Any]
+) -> Mapping[str, Any] | None:
+    if view is None and salt is None:
+        return None
+    if view is None or salt is None:
+        raise LogFault("its view or its salt is missing, but not both", **where)
+    if entry_commitment(salt, view) != entry:
+        raise LogFault("its view and salt are not what the entry commits to", **where)
+    try:
+        body = parse_canonical_json(view)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise LogFault("its view is not canonical JSON", **where)
+    if body.get("member_id") != member_id:
+        raise LogFault("its view is addressed to another member", **where)
+    if body.get("event_id") != where["event_id"]:
+        raise LogFault("its view is of another event", **where)
+    return body
 
 
 def is_index(value: Any) -> TypeGuard[int]:

@@ -13,11 +13,14 @@ import click
 
 from keys.keyring import EpochStatement, Keyring, Root
 from member.access import Unlocked, open_vault, unlock_registrar, unlock_representative
+from member.alert_client import AlertClient
 from member.authority import check_may_act, current_epoch, load_root, refresh_keyring
 from member.channel import Channel, Identity, Surroundings
 from member.exchange_client import ExchangeClient
 from member.holders import HolderClient, connect_holders, epoch_info
 from member.home import Home
+from member.subscription_client import SubscriptionClient
+from member.terminal import printable
 from member.tokenise import Tokeniser
 from member.vault.faults import HolderFaults
 from member.vault.store import Vault
@@ -28,7 +31,7 @@ _HOLDER_TIMEOUT_SECONDS = 20.0
 def default_surroundings() -> Surroundings:
     """The real clock, real sleep and real network; what takes long is told on standard error."""
     return Surroundings(
-        lambda: datetime.now(UTC), time.sleep, lambda url: None, tell=lambda text: click.echo(text, err=True)
+        lambda: datetime.now(UTC), time.sleep, lambda url: None, tell=lambda text: click.echo(printable(text), err=True)
     )
 
 
@@ -88,6 +91,16 @@ class Session:
     def exchange(self) -> ExchangeClient:
         """The exchange, asked as the acting representative."""
         return self.exchange_as(self.unlocked.identity)
+
+    @cached_property
+    def alerts(self) -> AlertClient:
+        """The exchange's alerts, asked as the acting representative."""
+        return AlertClient(self.channel(self.home.exchange_url, self.unlocked.identity))
+
+    @cached_property
+    def subscriptions(self) -> SubscriptionClient:
+        """This member's subscriptions, asked for as the acting representative."""
+        return SubscriptionClient(self.channel(self.home.exchange_url, self.unlocked.identity))
 
     @cached_property
     def registrar(self) -> Identity:

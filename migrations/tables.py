@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from alerts import notices
+from alerts.store import alerts, feed_objects, notices, subscriptions
 from exchange.store import (
     enrolments,
+    feed_tokens,
     hits,
     idempotency,
     indicators,
@@ -22,7 +23,10 @@ from exchange.store import (
 from exchange.store.base import Base
 
 MODULES = (
+    alerts,
     enrolments,
+    feed_objects,
+    feed_tokens,
     hits,
     idempotency,
     indicators,
@@ -37,6 +41,7 @@ MODULES = (
     request_counts,
     statements,
     submissions,
+    subscriptions,
 )
 """The modules whose import defines the tables."""
 

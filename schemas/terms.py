@@ -187,6 +187,52 @@ class HitStage(StrEnum):
     DISSEMINATION = "dissemination"
 
 
+class AlertColour(StrEnum):
+    """How pressing an alert is: red for a specific or immediate threat, amber for what complements existing knowledge,
+    green for background.
+    """
+
+    RED = "red"
+    AMBER = "amber"
+    GREEN = "green"
+
+
+class AlertState(StrEnum):
+    """The life of an alert. Readers see it from `published` on; what was published is never unsaid, but marked."""
+
+    DRAFT = "draft"
+    REVIEWED = "reviewed"
+    SCHEDULED = "scheduled"
+    PUBLISHED = "published"
+    SUPERSEDED = "superseded"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+
+class PushChannel(StrEnum):
+    """How a subscription is served."""
+
+    WEBHOOK = "webhook"
+    MAIL = "mail"
+
+
+class SubscriptionState(StrEnum):
+    """The life of a subscription: nothing of an alert is pushed before the receiver showed that it wants it."""
+
+    UNCONFIRMED = "unconfirmed"
+    ACTIVE = "active"
+    ENDED = "ended"
+
+
+class DeliveryState(StrEnum):
+    """How a delivery stands: `dead` after its last attempt, `dropped` where it came to be nothing to deliver."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    DROPPED = "dropped"
+
+
 class InstitutionBand(StrEnum):
     """How many other institutions hold an indicator: never a number."""
 

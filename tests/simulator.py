@@ -19,8 +19,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from werkzeug.test import TestResponse
 
-from alerts.notices import count_notices
-from alerts.pages import blueprint as notices_blueprint
+from alerts.composition import blueprints
+from alerts.store.notices import count_notices
 from exchange.services.accept_statement import accept_statement
 from exchange.services.issue_enrolment import Invitation, issue_enrolment
 from exchange.services.propose_statement import propose_statement
@@ -178,6 +178,7 @@ class Taskforce:
         people = tuple(Registrar(name, key.public_bytes) for name, key in self.registrars.items())
         self.root = Root(len(people), people)
         self.receipt_key = SigningKey.generate()
+        self.webhook_key = secrets.token_bytes(32)
         self.settings = Settings(
             home=home,
             exchange_id="test",
@@ -194,8 +195,8 @@ class Taskforce:
 
     def make_app(self, database: Database) -> Any:
         """Another worker on a database."""
-        context = Context(self.settings, database, self.receipt_key, self.clock, count_notices)
-        return create_app(context, [notices_blueprint])
+        context = Context(self.settings, database, self.receipt_key, self.clock, count_notices, self.webhook_key)
+        return create_app(context, blueprints())
 
     def close(self) -> None:
         """Close the connections."""
@@ -211,6 +212,7 @@ class Taskforce:
         key: SigningKey,
         idempotency_key: str | None = None,
         nonce: str | None = None,
+        content_type: str = "application/json",
         app: Any = None,
     ) -> TestResponse:
         """A request signed with any key."""
@@ -218,7 +220,7 @@ class Taskforce:
         if method == "POST":
             headers = {
                 "Idempotency-Key": idempotency_key or secrets.token_hex(16),
-                "Content-Type": "application/json",
+                "Content-Type": content_type,
             }
         signed = sign_request(
             method, URL + target, headers, body, key_id, key, clock=self.clock, nonce=nonce or new_nonce()

@@ -41,8 +41,9 @@ def complete(program: str, words: str, home: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("program", "words", "offered"),
     [
-        ("member", "member su", ["submit"]),
+        ("member", "member su", ["submit", "subscription"]),
         ("member", "member submit --tlp AMBER+", ["AMBER+STRICT"]),
+        ("member", "member alert re", ["read", "release", "responses", "review"]),
         ("exchange", "exchange member su", ["suspend"]),
         ("keyholder", "keyholder --home h grant --un", ["--until"]),
     ],

@@ -33,6 +33,11 @@ class Marking:
         )
 
 
+def is_wider(tlp: str, source: str) -> bool:
+    """Whether a traffic light lets more people read than that of a source."""
+    return _LIGHTS.index(TrafficLight(tlp)) < _LIGHTS.index(TrafficLight(source))
+
+
 def decide_marking(classification: str, handling: str, conditions: str) -> Decision:
     """Whether something so marked may be held here, its conditions said where the handling code calls for
     them.

@@ -62,9 +62,9 @@ RULES: dict[LegalGateway, GatewayRule] = {
 }
 
 
-def decide_gateway(gateway: str, purpose: str, kind: str, theme: str, evidence_standard: str) -> Decision:
-    """Whether a member of that kind may submit under that gateway for that purpose, theme and evidence
-    standard.
+def decide_gateway(gateway: str, purpose: str, kind: str, theme: str, evidence_standard: str | None) -> Decision:
+    """Whether a member of that kind may share under that gateway for that purpose, theme and evidence standard; None
+    for what is about no single subject, such as an alert: a gateway that asks for a standard is closed to it.
     """
     decision = ALLOWED if purpose.strip() else refuse("no-purpose", "purpose", "say what the sharing is for")
     rule = RULES.get(LegalGateway(gateway)) if gateway in set(LegalGateway) else None
@@ -74,6 +74,8 @@ def decide_gateway(gateway: str, purpose: str, kind: str, theme: str, evidence_s
         decision &= refuse("gateway-kind", "legal_gateway", f"{rule.citation}: not open to a {kind}")
     if theme not in rule.themes:
         decision &= refuse("gateway-theme", "theme", f"{rule.citation}: does not cover {theme}")
-    if evidence_standard not in rule.standards:
+    if evidence_standard is None and rule.standards != _EVERY_STANDARD:
+        decision &= refuse("gateway-evidence", "legal_gateway", f"{rule.citation}: about single subjects only")
+    if evidence_standard is not None and evidence_standard not in rule.standards:
         decision &= refuse("gateway-evidence", "evidence_standard", f"{rule.citation}: more than {evidence_standard}")
     return decision

@@ -57,16 +57,16 @@ def last_day_allowed(today: date) -> date:
     return today.replace(year=today.year + RETENTION_YEARS, day=28 if leap_day else today.day)
 
 
-def decide_dates(envelope: Envelope, today: date) -> Decision:
+def decide_dates(review_by: date, expires_on: date, today: date) -> Decision:
     """Expiry and review are mandatory, in this order, and bounded."""
     decision = ALLOWED
-    if envelope.expires_on < today:
+    if expires_on < today:
         decision &= refuse("expired", "expires_on", "the last day has passed")
-    if envelope.expires_on > last_day_allowed(today):
+    if expires_on > last_day_allowed(today):
         decision &= refuse("expiry-too-late", "expires_on", f"at most {RETENTION_YEARS} years from today")
-    if envelope.review_by > envelope.expires_on:
+    if review_by > expires_on:
         decision &= refuse("review-too-late", "review_by", "the review comes before the expiry")
-    if envelope.review_by < today:
+    if review_by < today:
         decision &= refuse("review-passed", "review_by", "the day of the review has passed")
     return decision
 
@@ -102,5 +102,5 @@ def decide_submission(
         & decide_epoch(envelope.epoch, envelope.normalisation, epochs)
         & decide_gateway(envelope.legal_gateway, envelope.purpose, kind, envelope.theme, envelope.evidence_standard)
         & decide_marking(envelope.classification, envelope.handling, envelope.conditions)
-        & decide_dates(envelope, today)
+        & decide_dates(envelope.review_by, envelope.expires_on, today)
     )

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO, cast
 import msgspec
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Connection,
     Date,
     LargeBinary,
@@ -50,6 +51,7 @@ _KINDS: dict[str, tuple[Any, Any]] = {
     "integer": (int, BigInteger()),
     "time": (datetime, UtcDateTime()),
     "date": (date, Date()),
+    "yes or no": (bool, Boolean()),
 }
 
 

@@ -138,6 +138,11 @@ def find_member(session: Session, member_id: str) -> Member | None:
     return session.get(Member, member_id)
 
 
+def lock_member(session: Session, member_id: str) -> None:
+    """Wait until no other transaction holds the member's row, then hold it until this one ends."""
+    session.execute(select(Member.member_id).where(Member.member_id == member_id).with_for_update()).one()
+
+
 def list_members(session: Session) -> Sequence[Member]:
     """All members by id."""
     return session.scalars(select(Member).order_by(Member.member_id)).all()

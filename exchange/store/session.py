@@ -189,8 +189,20 @@ def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         reading = connection.get_execution_options().get(_READING, False)
-        connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reading else 'OFF'}")
+        pragma = turn_query_only(connection.info, reading)
+        if pragma:
+            connection.exec_driver_sql(pragma)
         connection.exec_driver_sql("BEGIN DEFERRED" if reading else "BEGIN IMMEDIATE")
+
+
+def turn_query_only(info: dict[Any, Any], reading: bool) -> str:
+    """What a pooled connection of SQLite must be told so that it writes or does not; empty if it is that way already.
+    `info` is the pool's note of the connection. Told anew, it would prepare every statement again.
+    """
+    if info.get(_READING) is reading:
+        return ""
+    info[_READING] = reading
+    return f"PRAGMA query_only={'ON' if reading else 'OFF'}"
 
 
 def _prepare_postgresql(engine: Engine, statement_seconds: int | None) -> None:

@@ -16,6 +16,7 @@ class Caller(Enum):
     ANYONE = "anyone"
     MEMBER = "member"
     REGISTRAR = "registrar"
+    FEED_READER = "feed_reader"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,17 @@ ANYONE = Rule(frozenset({Caller.ANYONE}))
 ANY_REPRESENTATIVE = Rule(_MEMBER)
 REGISTRAR = Rule(frozenset({Caller.REGISTRAR}))
 REPRESENTATIVE_OR_REGISTRAR = Rule(frozenset({Caller.MEMBER, Caller.REGISTRAR}))
+# Shows a feed token instead of a signature; a token speaks for the member, not for a person.
+FEED_READERS = Rule(frozenset({Caller.FEED_READER}))
 SUBMITTERS = Rule(_MEMBER, frozenset({Role.SUBMITTER}))
 HIT_READERS = Rule(_MEMBER, frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER, Role.REVIEWER}))
+# Who drafts does neither review nor release: the rules of alerts look at the person (alerts/domain/rules.py).
+AUTHORS = Rule(_MEMBER, frozenset({Role.AUTHOR}))
+PEERS = Rule(_MEMBER, frozenset({Role.AUTHOR, Role.REVIEWER, Role.RELEASER, Role.AUTHORISER}))
+RELEASERS = Rule(_MEMBER, frozenset({Role.RELEASER}))
+WITHDRAWERS = Rule(_MEMBER, frozenset({Role.AUTHOR, Role.RELEASER}))
+RESPONDERS = Rule(_MEMBER, frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER, Role.AUTHOR, Role.RELEASER}))
+SUBSCRIBERS = Rule(_MEMBER, frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER, Role.AUTHOR}))
 
 # Of those that anyone may call, the ones limited in number for each source; what is signed is limited for each member.
 LIMITED = frozenset({"POST /v1/enrolments"})
@@ -51,6 +61,44 @@ RULES: dict[str, Rule] = {
     "GET /v1/notices": ANY_REPRESENTATIVE,
     "POST /v1/submissions": SUBMITTERS,
     "GET /v1/hits": HIT_READERS,
+    "POST /v1/alerts": AUTHORS,
+    "GET /v1/alerts": ANY_REPRESENTATIVE,
+    "GET /v1/alerts/<alert_id>": ANY_REPRESENTATIVE,
+    "GET /v1/alerts/<alert_id>/page": ANY_REPRESENTATIVE,
+    "GET /v1/alerts/<alert_id>/pdf": ANY_REPRESENTATIVE,
+    "POST /v1/alerts/<alert_id>/review": PEERS,
+    "POST /v1/alerts/<alert_id>/release": RELEASERS,
+    "POST /v1/alerts/<alert_id>/withdraw": WITHDRAWERS,
+    "POST /v1/alerts/<alert_id>/acknowledgement": RESPONDERS,
+    "GET /v1/alerts/<alert_id>/responses": ANY_REPRESENTATIVE,
+    # Feeds. What TAXII 2.1 has for writing is refused to those who may read.
+    "GET /taxii2/": FEED_READERS,
+    "GET /taxii2/api/": FEED_READERS,
+    "GET /taxii2/api/status/<status_id>/": FEED_READERS,
+    "GET /taxii2/api/collections/": FEED_READERS,
+    "GET /taxii2/api/collections/<collection_id>/": FEED_READERS,
+    "GET /taxii2/api/collections/<collection_id>/manifest/": FEED_READERS,
+    "GET /taxii2/api/collections/<collection_id>/objects/": FEED_READERS,
+    "POST /taxii2/api/collections/<collection_id>/objects/": FEED_READERS,
+    "GET /taxii2/api/collections/<collection_id>/objects/<object_id>/": FEED_READERS,
+    "DELETE /taxii2/api/collections/<collection_id>/objects/<object_id>/": FEED_READERS,
+    "GET /taxii2/api/collections/<collection_id>/objects/<object_id>/versions/": FEED_READERS,
+    "POST /v1/subscriptions": SUBSCRIBERS,
+    "GET /v1/subscriptions": SUBSCRIBERS,
+    "GET /v1/subscriptions/<subscription_id>/deliveries": SUBSCRIBERS,
+    "POST /v1/subscriptions/<subscription_id>/confirm": SUBSCRIBERS,
+    "POST /v1/subscriptions/<subscription_id>/end": SUBSCRIBERS,
+    "POST /v1/subscriptions/<subscription_id>/test": SUBSCRIBERS,
+    "POST /v1/subscriptions/<subscription_id>/secret": SUBSCRIBERS,
+    "POST /v1/subscriptions/<subscription_id>/replay": SUBSCRIBERS,
+    "POST /v1/feed-tokens": ANY_REPRESENTATIVE,
+    "GET /v1/feed-tokens": ANY_REPRESENTATIVE,
+    "POST /v1/feed-tokens/<token_id>/revoke": ANY_REPRESENTATIVE,
+    "GET /feeds/<group_id>.atom": FEED_READERS,
+    "GET /feeds/<group_id>.json": FEED_READERS,
+    "GET /feeds/misp/<group_id>/manifest.json": FEED_READERS,
+    "GET /feeds/misp/<group_id>/hashes.csv": FEED_READERS,
+    "GET /feeds/misp/<group_id>/<event_id>.json": FEED_READERS,
     # Salted hashes only.
     "GET /log/checkpoint": ANYONE,
     "GET /log/tile/<path:path>": ANYONE,
@@ -58,5 +106,8 @@ RULES: dict[str, Rule] = {
 }
 
 
-SIGNED = frozenset(route for route, rule in RULES.items() if Caller.ANYONE not in rule.callers)
+SIGNED = frozenset(route for route, rule in RULES.items() if not rule.callers & {Caller.ANYONE, Caller.FEED_READER})
 """The routes whose requests are signed."""
+
+TOKEN_SHOWN = frozenset(route for route, rule in RULES.items() if Caller.FEED_READER in rule.callers)
+"""The routes whose requests show a feed token."""

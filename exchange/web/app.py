@@ -18,8 +18,8 @@ from exchange.web import (
     status_pages,
     submission_pages,
 )
-from exchange.web.access import LIMITED, RULES, SIGNED
-from exchange.web.authentication import authenticate, current_member_id
+from exchange.web.access import LIMITED, RULES, SIGNED, TOKEN_SHOWN
+from exchange.web.authentication import authenticate, current_member_id, end_feed_reading
 from exchange.web.context import Context, attach_context
 from exchange.web.forms import MAX_BODY_BYTES
 from exchange.web.log_pages import create_log_blueprint
@@ -59,12 +59,13 @@ def create_app(context: Context, blueprints: Sequence[Any] = ()) -> Flask:
     api.register_blueprint(create_log_blueprint(context.database, current_member_id))
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
-    document = complete_description(api.spec.to_dict(), signed=SIGNED, limited=LIMITED)
+    document = complete_description(api.spec.to_dict(), signed=SIGNED, limited=LIMITED, token_shown=TOKEN_SHOWN)
     start_measuring(app)
     app.before_request(_start)
     app.before_request(serve_description(app, document))
     app.before_request(authenticate)
     app.after_request(_note)
+    app.teardown_request(end_feed_reading)
     register_problems(app)
     _check_access(app)
     return app
@@ -88,8 +89,8 @@ def _start() -> None:
 
 def _note(response: Response) -> Response:
     """One line a request: what kind, how it went, how long; never payload, keys or tokens."""
-    route = "" if request.url_rule is None else request.url_rule.rule
-    milliseconds = round((time.perf_counter() - g.get("started", time.perf_counter())) * 1000)
+    rule, now = request.url_rule, time.perf_counter()
+    route, milliseconds = "" if rule is None else rule.rule, round((now - g.get("started", now)) * 1000)
     log.info("request", method=request.method, route=route, status=response.status_code, milliseconds=milliseconds)
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     if "request_id" in g:

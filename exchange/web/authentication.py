@@ -9,6 +9,8 @@ Rules, in order:
    committed before the request is served, so that they hold across all workers; a repetition is not counted, since
    anyone could send it.
 5. The representative has a role that the route wants.
+A feed reader shows a feed token instead of a signature (exchange.web.feed_reading); it reads feeds and nothing else,
+so that none of its requests, not even one that would write, needs a key.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from exchange.store.nonces import use_nonce
 from exchange.store.request_counts import count_request
 from exchange.web.access import LIMITED, RULES, Caller, Rule
 from exchange.web.context import Context, current_context
+from exchange.web.feed_reading import FeedReading, open_feed_reading
 from exchange.web.problems import AccessRefusedError
 from keys.request_limits import RequestLimit, minute_of
 from keys.signing import WINDOW, RequestSignatureError, VerifiedRequest, verify_request
@@ -43,12 +46,16 @@ def authenticate() -> None:
     Raises AccessRefusedError, LimitExceededError, NotFound, MethodNotAllowed.
     """
     route, rule = _rule_of()
-    if request.method == "POST" and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key()):
+    keyed = request.method == "POST" and Caller.FEED_READER not in rule.callers
+    if keyed and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key()):
         raise AccessRefusedError(400, "idempotency-key", "A POST wants an Idempotency-Key of 8 to 128 characters.")
     context = current_context()
     if Caller.ANYONE in rule.callers:
         if route in LIMITED:
             _count_source(context, route)
+        return
+    if Caller.FEED_READER in rule.callers:
+        g.feed_reading = open_feed_reading(context)
         return
     known: dict[str, KnownRepresentative] = {}
     verified = _verify(context, rule, known)
@@ -77,6 +84,24 @@ def current_actor() -> Actor:
 def current_member_id() -> str:
     """The member whose representative made the present request."""
     return current_actor().member_id
+
+
+def current_feed_member_id() -> str:
+    """The member whose feed token the present request shows. Its reading ends: the page opens transactions itself."""
+    reading = current_feed_reading()
+    reading.end()
+    return reading.member_id
+
+
+def current_feed_reading() -> FeedReading:
+    """The reading in which the present feed request was authenticated."""
+    return cast(FeedReading, g.feed_reading)
+
+
+def end_feed_reading(_error: BaseException | None = None) -> None:
+    """At the end of every request."""
+    if "feed_reading" in g:
+        current_feed_reading().end()
 
 
 def idempotency_key() -> str:

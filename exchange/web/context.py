@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from exchange.settings import Settings
 from exchange.store.session import Database
+from exchange.web.minute_counts import MinuteCounts
 from keys.signing import SigningKey
 
 _EXTENSION = "exchange"
@@ -19,13 +20,17 @@ _EXTENSION = "exchange"
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Settings, database, the key of receipts, the clock (aware UTC), and who counts a member's notices."""
+    """Settings, database, the key of receipts, the clock (aware UTC), who counts a member's notices, the key that the
+    secrets of webhooks follow from, and how often each member read feeds in this minute.
+    """
 
     settings: Settings
     database: Database
     receipt_key: SigningKey
     clock: Callable[[], datetime]
     count_notices: Callable[[Session, str], int]
+    webhook_key: bytes = field(repr=False)
+    feed_counts: MinuteCounts = field(default_factory=MinuteCounts, repr=False)
 
 
 def current_context() -> Context:

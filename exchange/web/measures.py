@@ -22,6 +22,8 @@ from schemas.problems import MEDIA_TYPE
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _SLUG = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _OTHER = "other"
+# Of feed readers some speak TAXII, whose refusals have the fields of a problem too.
+_REFUSALS = frozenset({MEDIA_TYPE, "application/taxii+json"})
 
 
 class Measures:
@@ -46,7 +48,7 @@ class Measures:
         route = request.url_rule.rule if request.url_rule is not None else "none"
         self._requests.labels(request.method if known else _OTHER, route, f"{response.status_code // 100}xx").inc()
         self._seconds.labels(route).observe(seconds)
-        if response.mimetype == MEDIA_TYPE:
+        if response.status_code >= 400 and response.mimetype in _REFUSALS:
             self._refusals.labels(*_rule_of(response.get_data())).inc()
 
 

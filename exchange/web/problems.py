@@ -24,6 +24,8 @@ __all__ = ["AccessRefusedError", "InvalidFormError", "answer_problem", "problem_
 
 log = structlog.get_logger()
 _RETRY = {"Retry-After": "5"}
+FEED_TOKEN = "feed-token"  # noqa: S105 - the reason of a refusal
+_FEED_CHALLENGES = ('Basic realm="feeds", charset="UTF-8"', 'Bearer realm="feeds"')
 
 _ACCESS = {
     400: ("idempotency-key-missing", "An Idempotency-Key is wanted"),
@@ -100,7 +102,12 @@ def register_problems(app: Flask) -> None:
         if problem.status >= 500:
             # The type alone: a database's message quotes parameters, and these are tokens.
             log.error("request failed", error=type(error).__name__, problem=problem.slug)
-        return answer_problem(problem, _RETRY if problem.status == 503 else None)
+        response = answer_problem(problem, _RETRY if problem.status == 503 else None)
+        if isinstance(error, AccessRefusedError) and error.reason == FEED_TOKEN:
+            # What may be shown instead (RFC 9110 section 11.6.1); one header each: many readers look no further.
+            for challenge in _FEED_CHALLENGES:
+                response.headers.add("WWW-Authenticate", challenge)
+        return response
 
     def handle_limit(error: LimitExceededError) -> Response:
         log.warning("request limit exceeded", limit=error.limit)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -17,17 +18,31 @@ from schemas.problems import MEDIA_TYPE, TYPE_PREFIX
 
 PATH = "/openapi.json"
 _SCHEME = "HTTPMessageSignature"
+_SIGNATURE = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "Signature",
+    "description": "HTTP message signature (RFC 9421) by an enrolled Ed25519 key; good once, for 60 seconds",
+}
+_TOKEN_SCHEMES = {
+    "FeedTokenBearer": {"type": "http", "scheme": "bearer", "description": "A feed token of a member's"},
+    "FeedTokenBasic": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "A feed token of a member's as the password; the name may be any",
+    },
+}
 _VARIABLE = re.compile(r"<(?:[a-z]+:)?([a-z_]+)>", re.ASCII)
 _METHODS = ("get", "put", "post", "delete", "patch")
 
 # Before any route: no HTTP, or not as it is taken here.
 _ALWAYS = (400, 405, 408, 414, 417, 431)
 _WITH_BODY = (413, 415, 422)
-_SIGNED = (401, 403, 429, 503)
+_AUTHENTICATED = (401, 403, 429, 503)
 
 _DESCRIPTIONS = {
     400: "The request cannot be read: broken HTTP, a body where none is wanted, a NUL, a field given twice",
-    401: "Not signed per RFC 9421 by a key known here, too old, or a repetition",
+    401: "Not signed per RFC 9421 by a key known here, too old, or a repetition; or without a feed token that counts",
     403: "Suspended, revoked, or without the role that this wants; or a rule refuses it",
     405: "The path takes other methods; `Allow` names them",
     408: "The request did not arrive in time",
@@ -65,16 +80,21 @@ _SIGNATURE_HEADERS = {
 }
 
 
+@lru_cache(maxsize=1024)
 def path_of(rule: str) -> str:
     """A rule of Flask's as OpenAPI writes the path: `/log/tile/<path:path>` is `/log/tile/{path}`."""
     return _VARIABLE.sub(r"{\1}", rule)
 
 
 def complete_description(
-    document: Mapping[str, Any], *, signed: Collection[str], limited: Collection[str] = ()
+    document: Mapping[str, Any],
+    *,
+    signed: Collection[str],
+    limited: Collection[str] = (),
+    token_shown: Collection[str] = (),
 ) -> dict[str, Any]:
-    """The document of a service, complete. Given are the routes, such as `GET /v1/hits`, whose requests are signed, and
-    those of the others whose requests are limited in number.
+    """The document of a service, complete. Given are the routes, such as `GET /v1/hits`, whose requests are signed,
+    those whose requests show a feed token, and those of the others whose requests are limited in number.
     """
     completed: dict[str, Any] = _with_portable_patterns(copy.deepcopy(dict(document)))
     completed["paths"][PATH] = {"get": _describe_itself()}
@@ -83,36 +103,36 @@ def complete_description(
         for method in set(item) & set(_METHODS):
             route = f"{method.upper()} {path}"
             is_limited = route in map(path_of, limited)
-            used |= _complete(item[method], is_signed=route in map(path_of, signed), is_limited=is_limited)
+            if route in map(path_of, signed):
+                _describe_signature(item[method])
+            elif route in map(path_of, token_shown):
+                item[method]["security"] = [{name: []} for name in _TOKEN_SCHEMES]
+            used |= _complete(item[method], is_limited=is_limited)
     components = completed.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for name in ("Error", "PaginationMetadata"):  # the library's own, which nothing here answers with
         schemas.pop(name, None)
     schemas["Problem"] = _PROBLEM
     components["responses"] = {f"Problem{status}": _describe_problem(status) for status in sorted(used)}
-    components["securitySchemes"] = {
-        _SCHEME: {
-            "type": "apiKey",
-            "in": "header",
-            "name": "Signature",
-            "description": "HTTP message signature (RFC 9421) by an enrolled Ed25519 key; good once, for 60 seconds",
-        }
-    }
+    components["securitySchemes"] = {_SCHEME: _SIGNATURE, **(_TOKEN_SCHEMES if token_shown else {})}
     return completed
 
 
-def _complete(operation: dict[str, Any], *, is_signed: bool, is_limited: bool) -> set[int]:
+def _describe_signature(operation: dict[str, Any]) -> None:
+    operation["security"] = [{_SCHEME: []}]
+    operation.setdefault("parameters", []).extend(_header(name, text) for name, text in _SIGNATURE_HEADERS.items())
+
+
+def _complete(operation: dict[str, Any], *, is_limited: bool) -> set[int]:
     """Give an operation what all such have; the statuses of the problems that it now refers to."""
-    parameters = operation.setdefault("parameters", [])
+    operation.setdefault("parameters", [])
     statuses = set(_ALWAYS)
     if "requestBody" in operation:
         statuses |= set(_WITH_BODY)
     # A field that is not known is refused everywhere.
     statuses.add(422)
-    if is_signed:
-        statuses |= set(_SIGNED)
-        operation["security"] = [{_SCHEME: []}]
-        parameters += [_header(name, text) for name, text in _SIGNATURE_HEADERS.items()]
+    if "security" in operation:
+        statuses |= set(_AUTHENTICATED)
     if is_limited:
         statuses.add(429)
     responses = operation["responses"]

@@ -29,6 +29,7 @@ from werkzeug.exceptions import (
     UnprocessableEntity,
     UnsupportedMediaType,
 )
+from werkzeug.routing import RequestRedirect
 
 from keys.edge.description import path_of
 
@@ -58,6 +59,9 @@ class RequestGuard:
 
     def __call__(self) -> None:
         """Raises werkzeug's HTTPException."""
+        if isinstance(request.routing_exception, RequestRedirect):
+            # A path is the one written: one that lacks its last stroke is another.
+            raise NotFound
         if request.routing_exception is not None:
             raise request.routing_exception
         operation = self._find_operation()

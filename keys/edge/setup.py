@@ -13,9 +13,11 @@ from keys.edge.guard import RequestGuard
 
 
 def make_strict(app: Flask) -> None:
-    """Call it before any route is added: a path is the one written, and none is answered with a redirection."""
+    """Call it before any route is added: a path is the one written."""
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
+    # All functions of ours are synchronous; Flask asks each of them at every request.
+    app.ensure_sync = lambda func: func  # type: ignore[method-assign]
 
 
 def serve_description(app: Flask, document: Mapping[str, Any]) -> RequestGuard:

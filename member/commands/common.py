@@ -15,29 +15,35 @@ from typing import Any, NoReturn, ParamSpec
 
 import click
 import msgspec
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 
 from keys.custody import CustodyError
 from member.errors import FAILED, USED_WRONGLY, MemberError
 from member.session import Session, default_surroundings
+from member.terminal import PlainTable, printable
 from member.tokenise import NoQuorumError
 
 P = ParamSpec("P")
 DEBUG_VARIABLE = "MEMBER_DEBUG"
 _DONE = 0
 _INTERRUPTED = "interrupted"
+_PAGE_COLUMNS = 100
+"""A line that is longer is hard to read."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A command's result: the JSON document (values may be iterators of items), and the same for people."""
+    """A command's result: the JSON document (values may be iterators of items), and the same for people: a table, a
+    page to read (made when it is shown), a text.
+    """
 
     document: Mapping[str, Any]
     text: str = ""
     table: Table | None = None
     warnings: Sequence[str] = field(default_factory=tuple)
     exit_code: int = _DONE
+    page: Callable[[], RenderableType] | None = None
 
 
 def reporting(function: Callable[P, Shown]) -> Callable[P, None]:
@@ -51,7 +57,7 @@ def reporting(function: Callable[P, Shown]) -> Callable[P, None]:
         shown = function(*args, **kwargs)
         context = click.get_current_context()
         for warning in shown.warnings:
-            click.echo(f"warning: {warning}", err=True)
+            click.echo(f"warning: {printable(warning)}", err=True)
         if context.find_object(Session) is not None and context.ensure_object(Session).as_json:
             _print_json(shown.document)
         else:
@@ -91,13 +97,15 @@ def _print_text(shown: Shown) -> None:
         # At a terminal the table fits it; in a pipe nothing is cut off.
         width = None if sys.stdout.isatty() else 200
         Console(width=width, highlight=False).print(shown.table)
+    if shown.page is not None:
+        Console(width=min(Console().width, _PAGE_COLUMNS), highlight=False).print(shown.page())
     if shown.text:
-        click.echo(shown.text)
+        click.echo(printable(shown.text))
 
 
 def table(title: str, *columns: str) -> Table:
     """An empty table for people."""
-    made = Table(title=title, title_justify="left")
+    made = PlainTable(title=title, title_justify="left")
     for column in columns:
         made.add_column(column, overflow="fold")
     return made
@@ -132,7 +140,7 @@ def _tell(error: Exception, *, as_json: bool) -> int:
         _print_json(told.document())
     else:
         hint = f" hint: {told.hint}" if told.hint else ""
-        click.echo(f"error: {told.detail}{hint}", err=True)
+        click.echo(printable(f"error: {told.detail}{hint}"), err=True)
     return told.exit_code
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from keys.keyring import ExchangeStatement
+from member.alert_log import AlertLog, ReadingsCheck, describe_alerts
 from member.authority import stated_exchange
 from member.commands.common import Shown, reporting, table
 from member.errors import MemberError, UsedWronglyError
@@ -60,13 +61,24 @@ def _faults() -> Iterator[None]:
 
 
 def _verify(session: Session, each: Callable[[OwnEntry], None]) -> tuple[VerifiedLog, FollowedLog]:
-    """Verify, then remember how far. MemberError naming the entry for a fault; then nothing is remembered."""
+    """Verify, with the alerts that were read, then remember how far. MemberError naming the entry for a fault; then
+    nothing is remembered.
+    """
     stated = stated_exchange(session.keyring)
     log = check_origin(session.vault, stated.log_origin)
     seen = load_seen(session.vault, stated.log_origin)
+    alerts = AlertLog(session.vault, stated.log_origin, session.home.member_id)
+    readings = ReadingsCheck(alerts.readings())
+
+    def look_at(entry: OwnEntry) -> None:
+        readings.look_at(entry)
+        each(entry)
+
     with _faults():
-        found = _verifier(session, stated).verify(seen, _receipts(session, but=set(log.lost_events)), each=each)
+        found = _verifier(session, stated).verify(seen, _receipts(session, but=set(log.lost_events)), each=look_at)
+        read = readings.finish(is_complete=not found.waiting)
     store_seen(session.vault, stated.log_origin, found.seen)
+    alerts.forget(read)
     return found, log
 
 
@@ -141,10 +153,11 @@ def verify(session: Session, proofs: Path | None) -> Shown:
 def entries(session: Session, proofs: Path | None) -> Shown:
     """Verify the log and list this member's own entries."""
     verified, log, collected = _collect(session, proofs, keep=True)
-    made = table(f"{verified.entries} entries", "number", "recorded at", "kind", "index", "event")
+    made = table(f"{verified.entries} entries", "number", "recorded at", "kind", "about", "index", "event")
     for entry in collected.entries:
         view = entry.view or {}
-        made.add_row(str(entry.number), view.get("recorded_at"), view.get("kind"), str(entry.index), entry.event_id)
+        shown = (view.get("recorded_at"), view.get("kind"), describe_alerts(view))
+        made.add_row(str(entry.number), *shown, str(entry.index), entry.event_id)
     listed = [_describe_entry(entry) for entry in collected.entries]
     return Shown({**_describe(verified, log, proofs), "entries": listed}, table=made)
 

@@ -73,6 +73,15 @@ def iban(text: str) -> Canonical:
 
     A UK IBAN becomes its sort code and account number, type `bank_account`.
     """
+    number = iban_number(text)
+    united_kingdom = _UK_IBAN.fullmatch(number)
+    if united_kingdom:
+        return Canonical(IndicatorType.BANK_ACCOUNT.value, united_kingdom[1])
+    return Canonical(IndicatorType.IBAN.value, number)
+
+
+def iban_number(text: str) -> str:
+    """The IBAN itself, of whatever country: upper case without separators, mod 97 = 1."""
     number = _IBAN_SEPARATORS.sub("", with_plain_hyphens(text))
     if not number.isascii():
         raise NormalisationError("an IBAN holds the letters A to Z and digits only")
@@ -81,10 +90,13 @@ def iban(text: str) -> Canonical:
         number = _unlabelled(number)
     if mod_97_10.checksum(number[4:] + number[:4]) != 1:
         raise NormalisationError("the check digits of the IBAN are wrong", "look for a mistyped or missing character")
-    united_kingdom = _UK_IBAN.fullmatch(number)
-    if united_kingdom:
-        return Canonical(IndicatorType.BANK_ACCOUNT.value, united_kingdom[1])
-    return Canonical(IndicatorType.IBAN.value, number)
+    return number
+
+
+def uk_iban(bank: str, account: str) -> str:
+    """The IBAN of a UK account: `bank` is the four letters that its BIC begins with, `account` its 14 digits."""
+    check_digits = mod_97_10.calc_check_digits(f"{bank}{account}GB")
+    return f"GB{check_digits}{bank}{account}"
 
 
 def _unlabelled(number: str) -> str:

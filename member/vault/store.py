@@ -24,6 +24,8 @@ from member.vault.cipher import VaultCipher
 
 _CHECK = "check"
 _RESTORE = "restore it from a backup"
+_UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What a spoiled file is met with: SQLite's own message may quote bytes of it that are no text."""
 
 
 class Vault:
@@ -53,7 +55,7 @@ class Vault:
             raise VaultError(f"there is no vault at {path}", "member init makes one")
         try:
             connection = schema.connect(path)
-        except sqlite3.DatabaseError as error:
+        except _UNREADABLE as error:
             raise VaultError(f"{path} is not a readable vault", _RESTORE) from error
         vault = cls(connection, VaultCipher(vault_key))
         try:
@@ -70,7 +72,7 @@ class Vault:
             owner = self.get(_CHECK, b"member")
         except VaultTamperedError:
             owner = None
-        except sqlite3.DatabaseError as error:
+        except _UNREADABLE as error:
             raise VaultError(f"{path} is not a readable vault", _RESTORE) from error
         if owner != member_id.encode():
             raise VaultError("the vault does not open with this key", "it belongs to another member, or was replaced")

@@ -1,4 +1,6 @@
-"""One running taskforce for each kind of database, shared by the tests of this folder: three banks, their uploads."""
+"""One running taskforce for each kind of database, shared by the tests of this folder: three banks, their uploads, and
+a few generated alerts.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,7 @@ from tests.postgresql import postgresql_server
 from tests.sandbox_process import RunningSandbox, sandbox_process
 
 BANKS = ("a", "b", "c")
+ALERTS = 12
 
 
 @dataclass(frozen=True)
@@ -43,14 +46,14 @@ def write_upload(path: Path, rows: list[tuple[str, str, str]]) -> Path:
 def taskforce(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
     """The taskforce on each kind of database; on a PostgreSQL server of its own, whose files are searched."""
     folder = tmp_path_factory.mktemp("taskforce")
-    options: tuple[str, ...] = ()
+    options: tuple[str, ...] = ("--alerts", str(ALERTS))
     url = f"sqlite:///{folder / 'sandbox' / 'exchange' / 'exchange.db'}"
     story = generate_story(random.Random(20261122), private=150)
     files = {bank: write_upload(folder / f"{bank}.csv", story.rows[bank]) for bank in BANKS}
     with ExitStack() as stack:
         if request.param == "postgresql":
             url = stack.enter_context(postgresql_server()).url()
-            options = ("--database-url", url)
+            options = (*options, "--database-url", url)
         sandbox = stack.enter_context(sandbox_process(folder / "sandbox", "--banks", ",".join(BANKS), *options))
         for bank in BANKS:
             done = sandbox.member(bank, "submit", str(files[bank]))

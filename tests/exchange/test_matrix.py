@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,7 @@ from exchange.web import access
 from exchange.web.app import OpenRouteError, create_app
 from exchange.web.context import Context
 from exchange.web.pages import Blueprint
-from schemas.terms import MemberKind
-from tests.exchange.matrix.cells import ROLE_SETS, Caller, Dimensions, is_in_slice
+from tests.exchange.matrix.cells import Caller, Dimensions, Tenant, is_in_slice
 from tests.exchange.matrix.document import PAGE, render
 from tests.exchange.matrix.exchange_world import REQUESTS, ExchangeWorld
 from tests.exchange.matrix.holder_world import HolderWorld
@@ -24,7 +24,10 @@ from tests.simulator import Taskforce
 def test_the_exchange_answers_every_cell_as_its_rules_declare(database_url: str, tmp_path: Path) -> None:
     world = ExchangeWorld(database_url, tmp_path)
     try:
-        cells = filter(is_in_slice, EXCHANGE.cells())
+        cells = [cell for cell in EXCHANGE.cells() if is_in_slice(cell)]
+        if not world.taskforce.database.is_sqlite:
+            # States and tenants are looked up there; roles are compared here, and need not be sent to both.
+            cells = [cell for cell in cells if cell.roles in ("", "none", "all")]
         tally = send_cells("exchange", world, EXCHANGE, judge_exchange, cells)
     finally:
         world.close()
@@ -47,11 +50,14 @@ def test_the_key_holder_answers_every_cell_as_its_rules_declare(tmp_path: Path) 
 @pytest.mark.parametrize("dimensions", [EXCHANGE, HOLDER], ids=["exchange", "holder"])
 def test_the_slice_holds_every_pair_that_rules_can_speak_of(dimensions: Dimensions) -> None:
     """A smaller matrix that left out a kind or a role somewhere would be no proof."""
-    sent = [cell for cell in dimensions.cells() if is_in_slice(cell) and cell.caller is Caller.REPRESENTATIVE]
-    pairs = {(cell.route, cell.tenant, cell.state, cell.roles) for cell in sent}
-    kinds = {(cell.route, cell.tenant, cell.state, cell.kind) for cell in sent}
-    places = sum(len(dimensions.tenants.get(route, "1")) for route in dimensions.routes) * len(dimensions.states)
-    assert (len(pairs), len(kinds)) == (places * len(ROLE_SETS), places * len(MemberKind))
+    every = [cell for cell in dimensions.cells() if cell.caller is Caller.REPRESENTATIVE]
+    for names in (("tenant", "roles"), ("tenant", "state"), ("tenant", "kind")):
+        told = operator.attrgetter("route", *names)
+        assert {told(cell) for cell in every} == {told(cell) for cell in every if is_in_slice(cell)}, names
+    own = [cell for cell in every if cell.tenant is Tenant.OWN]
+    for names in (("state", "roles"), ("state", "kind")):
+        told = operator.attrgetter("route", *names)
+        assert {told(cell) for cell in own} == {told(cell) for cell in own if is_in_slice(cell)}, names
 
 
 def test_a_matrix_that_finds_nothing_would_find_a_wrong_rule(tmp_path: Path) -> None:
@@ -69,7 +75,9 @@ def test_a_route_without_a_rule_stops_the_start(new_taskforce: Callable[..., Tas
     taskforce = new_taskforce()
     blueprint = Blueprint("new", __name__)
     blueprint.route("/v1/new")(lambda: "open")
-    context = Context(taskforce.settings, taskforce.database, taskforce.receipt_key, taskforce.clock, lambda *_: 0)
+    context = Context(
+        taskforce.settings, taskforce.database, taskforce.receipt_key, taskforce.clock, lambda *_: 0, bytes(32)
+    )
     with pytest.raises(OpenRouteError, match="/v1/new"):
         create_app(context, [blueprint])
 

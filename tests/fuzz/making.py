@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -71,9 +72,25 @@ class Operation:
         return next(iter(self.described.get("requestBody", {}).get("content", {})), None)
 
     @property
+    def takes_json(self) -> bool:
+        """Whether its body is JSON, under whatever name."""
+        return str(self.content_type).endswith("json")
+
+    @property
+    def body_schema(self) -> Mapping[str, Any]:
+        """Of its body."""
+        schema: Mapping[str, Any] = self.described["requestBody"]["content"][self.content_type].get("schema", {})
+        return schema
+
+    @property
     def is_signed(self) -> bool:
         """Whether its requests are signed."""
-        return bool(self.described.get("security"))
+        return any("HTTPMessageSignature" in one for one in self.described.get("security", ()))
+
+    @property
+    def shows_token(self) -> bool:
+        """Whether its requests show a feed token."""
+        return any("FeedTokenBearer" in one for one in self.described.get("security", ()))
 
 
 def operations_of(document: Mapping[str, Any]) -> list[Operation]:
@@ -101,9 +118,7 @@ class RequestMaker:
             for name, schema in one.query.items()
         }
         self._bodies = {
-            one.route: draw(values.of(one.described["requestBody"]["content"][JSON]["schema"]), size, number)
-            for one in self.operations
-            if one.content_type == JSON
+            one.route: draw(values.of(one.body_schema), size, number) for one in self.operations if one.takes_json
         }
 
         self._hostile = {one.route: list(self.hostile(one)) for one in self.operations}
@@ -125,11 +140,12 @@ class RequestMaker:
 
     def good(self, operation: Operation, chance: random.Random) -> Request:
         """A request as the document wants it, most often one that is served."""
-        sample = self.service.samples.get(operation.route)
         target, headers, body = operation.path, {}, b""
-        if "{path}" in target:
-            found = sample() if sample and chance.random() < 0.7 else chance.choice(self._texts)
-            target = target.replace("{path}", quote(str(found), safe="/.") or "x")
+        for variable in _VARIABLE.findall(target):
+            known = self.service.samples.get(variable)
+            found = str(known() if known and chance.random() < 0.7 else chance.choice(self._texts))
+            found = found if variable == "{path}" else found.replace("/", "")
+            target = target.replace(variable, quote(found, safe="/.") or "x")
         fields = {
             name: self._good_field(operation, name, chance)
             for name in operation.query
@@ -244,7 +260,7 @@ class RequestMaker:
             return
         for name, content_type in (("no content type", ""), ("another content type", "text/plain")):
             yield replace(good, headers=good.headers | {"Content-Type": content_type}, made=name)
-        if operation.content_type == JSON:
+        if operation.takes_json:
             for name, body in HOSTILE_BODIES.items():
                 yield replace(good, body=body, made=name)
         else:
@@ -256,6 +272,8 @@ class RequestMaker:
     # -- signed
 
     def _signed(self, request: Request, operation: Operation, chance: random.Random) -> Request:
+        if operation.shows_token:
+            return self._with_any_token(request, chance)
         if not operation.is_signed and chance.random() < 0.9:
             return request
         how = chance.choices(("rightly", "by another", "not", "garbled"), (70, 8, 8, 14))[0]
@@ -266,6 +284,14 @@ class RequestMaker:
         fit = fit if self.service.name == "exchange" and fit else [one for one in key_ids if one.endswith("/analyst")]
         signed = self.sign(request, chance.choice(key_ids if how == "by another" else fit))
         return self._garble(signed, chance) if how == "garbled" else signed
+
+    def _with_any_token(self, request: Request, chance: random.Random) -> Request:
+        shown = chance.choice(_TOKENS) if chance.random() < 0.25 else f"Bearer {self.service.feed_token}"
+        return replace(request, headers=request.headers | {"Authorization": shown})
+
+    def show_token(self, request: Request) -> Request:
+        """The request with the service's feed token, which is known."""
+        return replace(request, headers={"Authorization": f"Bearer {self.service.feed_token}"} | request.headers)
 
     def sign(self, request: Request, key_id: str, *, seconds: int = 0) -> Request:
         """The request signed by one of the service's signers, so many seconds from now; unsigned if it cannot be."""
@@ -304,6 +330,19 @@ class RequestMaker:
         return replace(request, headers=headers, made=f"{request.made}, {name} garbled")
 
 
+_TOKENS = (
+    "",
+    "Bearer",
+    "Bearer ",
+    "Bearer x y",
+    "Basic",
+    "Basic !",
+    "Basic OmE=",
+    "Basic /w==",
+    "Token \xff",
+    "B" * 9000,
+)
+_VARIABLE = re.compile(r"\{[a-z_]+\}")
 _REGISTRARS_ROUTES = ("/v1/proposals", "/v1/statements")
 GARBLED_SIGNATURES = (
     "",

@@ -20,9 +20,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from alerts.notices import count_notices
-from alerts.pages import blueprint as notices_blueprint
+from alerts.composition import blueprints
+from alerts.feeds.fixed_objects import TLP_MARKINGS
+from alerts.feeds.storing import open_collections
+from alerts.store.alerts import StoredAlert
+from alerts.store.notices import count_notices
 from exchange.settings import Settings
+from exchange.store.feed_tokens import make_feed_token
 from exchange.store.session import create_database
 from exchange.web.app import create_app
 from exchange.web.context import Context
@@ -37,6 +41,8 @@ from keys.statements import Root, sign_statement
 from keys.threshold import Share
 from schemas.encoding import from_base64, to_base64
 from schemas.identifiers import uuid7
+from schemas.terms import AlertState, TrafficLight
+from tests.alerts.factories import make_content, plant_alert, plant_subscription
 from tests.exchange.factories import make_envelope, make_rows, make_token
 from tests.keys.holder.simulator import make_elements, migrate
 from tests.keys.taskforce import holder_key, holder_url, make_dealing, make_epoch, make_member, make_root, sign
@@ -57,8 +63,8 @@ class Signer:
 
 @dataclass(frozen=True)
 class Service:
-    """A running server. `url` is what requests are signed for; `samples` makes a request that is served, for each
-    route: its body, or its query.
+    """A running server. `url` is what requests are signed for; `samples` makes the body of a request that is served,
+    for each route, and what stands for each variable of a path, such as `{alert_id}`.
     """
 
     name: str
@@ -68,6 +74,7 @@ class Service:
     signers: dict[str, Signer]
     samples: dict[str, Callable[[], Any]]
     log_file: Path
+    feed_token: str = field(default="", repr=False)
 
 
 def utc_now() -> datetime:
@@ -87,6 +94,13 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
         new = [MemberSimulator(taskforce, f"new-{number}") for number in range(3)]
         claims = [member.claim(taskforce.invite(member.member_id)) for member in new]
         statement = taskforce.member_statement(taskforce.members["b"], 2)
+        alert_ids = [plant_alert(taskforce, "a", state) for state in AlertState for _ in range(3)]
+        planted = [plant_subscription(taskforce, "a", f"https://hooks.a.example/{number}") for number in range(6)]
+        with taskforce.database.transaction() as session:
+            _, feed_token = make_feed_token(session, "a", "feed", "a/analyst", utc_now())
+            token_ids = [make_feed_token(session, "a", "other", "a/analyst", utc_now())[0] for _ in range(3)]
+            collection_id = open_collections(session, ["taskforce"])["taskforce"]
+            event_ids = [session.get_one(StoredAlert, alert_id).stix_id for alert_id in alert_ids]
     finally:
         taskforce.close()
     _write(
@@ -112,10 +126,29 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
         "POST /v1/submissions": _submission,
         "POST /v1/enrolments": lambda: claims[next(turn) % len(claims)],
         "POST /v1/statements": lambda: envelopes[next(turn) % len(envelopes)],
-        "GET /log/tile/{path}": lambda: ("0/000", "entries/000.p/1", "0/000.p/16")[next(turn) % 3],
+        "POST /v1/alerts": make_content,
+        "POST /v1/alerts/{alert_id}/review": dict,
+        "POST /v1/alerts/{alert_id}/release": lambda: {"at": (None, "2027-01-01T00:00:00Z")[next(turn) % 2]},
+        "POST /v1/alerts/{alert_id}/withdraw": lambda: {"reason": "a mistake"},
+        "POST /v1/alerts/{alert_id}/acknowledgement": lambda: {"implemented": True, "feedback": "of use"},
+        "POST /v1/subscriptions": lambda: {"channel": "webhook", "target": "https://hooks.bank.example/in"},
+        **{f"POST /v1/subscriptions/{{subscription_id}}/{name}": dict for name in ("end", "test", "secret")},
+        "POST /v1/subscriptions/{subscription_id}/confirm": lambda: {"code": "A" * 16},
+        "POST /v1/subscriptions/{subscription_id}/replay": lambda: {"since": "2026-01-01"},
+        "{subscription_id}": lambda: planted[next(turn) % len(planted)],
+        "POST /v1/feed-tokens": lambda: {"name": "feed reader"},
+        "POST /v1/feed-tokens/{token_id}/revoke": dict,
+        "{token_id}": lambda: token_ids[next(turn) % len(token_ids)],
+        "{group_id}": lambda: "taskforce",
+        "{collection_id}": lambda: collection_id,
+        "{object_id}": lambda: TLP_MARKINGS[TrafficLight.AMBER],
+        "{event_id}": lambda: event_ids[next(turn) % len(event_ids)],
+        "{alert_id}": lambda: alert_ids[next(turn) % len(alert_ids)],
+        "{path}": lambda: ("0/000", "entries/000.p/1", "0/000.p/16")[next(turn) % 3],
     }
     with _server("exchange", folder) as port:
-        yield Service("exchange", port, URL, _read_document(port), signers, samples, folder / "exchange.log")
+        log_file = folder / "exchange.log"
+        yield Service("exchange", port, URL, _read_document(port), signers, samples, log_file, feed_token)
 
 
 @contextmanager
@@ -242,7 +275,7 @@ def serve_exchange(folder: Path, port: int) -> None:
 
     def make() -> Any:
         database = create_database(settings.database_url)
-        return create_app(Context(settings, database, receipt_key, utc_now, count_notices), [notices_blueprint])
+        return create_app(Context(settings, database, receipt_key, utc_now, count_notices, bytes(32)), blueprints())
 
     Server(make, host="127.0.0.1", port=port, workers=told["workers"], threads=4).run()
 

@@ -59,7 +59,9 @@ def test_every_hostile_request_gets_a_declared_answer(running: dict[str, Running
     try:
         for request in one.maker.hostile(operation):
             # Signed as it should be, so that it is not refused for want of a signature alone.
-            asked = one.maker.sign(request, signer) if operation.is_signed else request
+            # So too with a feed token.
+            asked = one.maker.show_token(request) if operation.shows_token else request
+            asked = one.maker.sign(request, signer) if operation.is_signed else asked
             send_one(connection, one.judge, one.maker, asked, summary)
     finally:
         connection.close()

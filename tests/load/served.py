@@ -22,8 +22,8 @@ from typing import Any
 
 import httpx
 
-from alerts.notices import count_notices
-from alerts.pages import blueprint as notices_blueprint
+from alerts.composition import blueprints
+from alerts.store.notices import count_notices
 from exchange.log.head_file import HeadFile
 from exchange.log.sequencer import Sequencer
 from exchange.serve import Server
@@ -32,6 +32,7 @@ from exchange.store.leases import acquire_lease, release_lease
 from exchange.store.session import create_database
 from exchange.web.app import create_app
 from exchange.web.context import Context
+from keys.edge.logs import configure_logs
 from keys.signing import SigningKey
 from keys.statements import Root
 from member.channel import Channel, Identity, Surroundings
@@ -78,9 +79,9 @@ class Served:
 
 
 @contextmanager
-def serve(taskforce: Taskforce, folder: Path) -> Iterator[Served]:
+def serve(taskforce: Taskforce, folder: Path, *, workers: int = WORKERS, threads: int = THREADS) -> Iterator[Served]:
     """Serve a taskforce whose clock is the real one until the block ends."""
-    port = _free_port()
+    port = free_port()
     url, origin = f"http://127.0.0.1:{port}", "exchange.test/log"
     signer = NoteSigner(origin, bytes(range(32)))
     settings = taskforce.settings
@@ -90,6 +91,8 @@ def serve(taskforce: Taskforce, folder: Path) -> Iterator[Served]:
         "receipt_key": base64.b64encode(taskforce.receipt_key.to_seed()).decode(),
         "log_vkey": str(signer.verifier_key),
         "port": port,
+        "workers": workers,
+        "threads": threads,
     }
     file = folder / "served.json"
     file.touch(mode=0o600)
@@ -107,7 +110,8 @@ def serve(taskforce: Taskforce, folder: Path) -> Iterator[Served]:
         process.wait(timeout=60)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
@@ -125,7 +129,8 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
 
 
 def main(file: Path) -> None:
-    """Serve as the file says, until SIGTERM."""
+    """Serve as the file says, until SIGTERM, with logs as in production."""
+    configure_logs()
     told: dict[str, Any] = json.loads(file.read_text())
     settings = Settings(
         home=file.parent,
@@ -140,10 +145,14 @@ def main(file: Path) -> None:
     receipt_key = SigningKey.from_seed(base64.b64decode(told["receipt_key"]))
 
     def make_application() -> Any:
-        context = Context(settings, create_database(settings.database_url), receipt_key, utc_now, count_notices)
-        return create_app(context, [notices_blueprint])
+        context = Context(
+            settings, create_database(settings.database_url), receipt_key, utc_now, count_notices, bytes(32)
+        )
+        return create_app(context, blueprints())
 
-    Server(make_application, host="127.0.0.1", port=told["port"], workers=WORKERS, threads=THREADS).run()
+    Server(
+        make_application, host="127.0.0.1", port=told["port"], workers=told["workers"], threads=told["threads"]
+    ).run()
 
 
 if __name__ == "__main__":

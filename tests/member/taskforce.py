@@ -18,6 +18,7 @@ import httpx
 from click.testing import CliRunner, Result
 from flask import Flask
 
+from alerts.composition import blueprints
 from exchange.log.head_file import HeadFile
 from exchange.log.sequencer import Sequencer
 from exchange.services.issue_enrolment import Invitation, issue_enrolment
@@ -133,7 +134,7 @@ class Taskforce:
         self.database = create_database(f"sqlite:///{self.folder / 'exchange.db'}")
         self.closing.append(self.database.dispose)
         upgrade(self.database)
-        self.applications[EXCHANGE_URL] = create_app(self._context(self.database, root))
+        self.applications[EXCHANGE_URL] = create_app(self._context(self.database, root), blueprints())
 
     def close(self) -> None:
         """Let go of the databases."""
@@ -176,7 +177,7 @@ class Taskforce:
             database_url=database.url,
             tick_seconds=1,
         )
-        return Context(settings, database, self._receipt_key(), now, lambda session, member_id: 0)
+        return Context(settings, database, self._receipt_key(), now, lambda session, member_id: 0, bytes(32))
 
     def _receipt_key(self) -> SigningKey:
         return SigningKey.from_seed((self.folder / "receipt.seed").read_bytes())

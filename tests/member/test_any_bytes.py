@@ -233,6 +233,13 @@ def test_a_vault_with_changed_bytes_is_refused_or_gives_nothing_but_what_was_put
     assert set(found) <= {f"2000000001234{digit}" for digit in range(9)}
 
 
+def test_a_vault_whose_fault_sqlite_tells_with_bytes_that_are_no_text_is_refused(home: Home, vault: bytes) -> None:
+    content = vault.replace(b"PRIMARY KEY (kind, lookup)", b"PRIMARY KEY\x98\x80kind, lookup)", 1)
+    assert content != vault
+    with pytest.raises(VaultError, match="not a readable vault"):
+        read_vault(home.path.parent / "odd.sqlite", content)
+
+
 @given(st.binary(max_size=300))
 def test_a_vault_of_any_bytes_is_refused(home: Home, content: bytes) -> None:
     with pytest.raises(VaultError):

@@ -30,9 +30,14 @@ class Caller(StrEnum):
     FALSE_REGISTRAR = "another key in a registrar's name"
     REGISTRAR = "a registrar"
     REPRESENTATIVE = "a representative"
+    FEED_TOKEN = "a feed token"
+    INVENTED_TOKEN = "a feed token that nobody was given"
+    REVOKED_TOKEN = "a revoked feed token"
+    SUSPENDED_TOKEN = "a suspended member's feed token"
 
 
-STRANGERS = tuple(caller for caller in Caller if caller not in {Caller.REGISTRAR, Caller.REPRESENTATIVE})
+TOKENS = (Caller.FEED_TOKEN, Caller.INVENTED_TOKEN, Caller.REVOKED_TOKEN, Caller.SUSPENDED_TOKEN)
+STRANGERS = tuple(caller for caller in Caller if caller not in {Caller.REGISTRAR, Caller.REPRESENTATIVE, *TOKENS})
 
 
 class State(StrEnum):
@@ -60,6 +65,11 @@ class Tenant(StrEnum):
     USED_KEY = "an idempotency key of its own, used for another request"
     OTHERS_CURSOR = "a cursor out of another member's pages"
     OTHERS_CODE = "an enrolment code of another"
+    ADDRESSED_ALERT = "another member's alert that is addressed to it"
+    OTHERS_ALERT = "another member's alert that is not addressed to it"
+    OTHERS_COLLECTION = "a collection of a group of others"
+    OTHERS_TOKEN = "another member's feed token"
+    OTHERS_SUBSCRIPTION = "another member's subscription"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +99,20 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Dimensions:
-    """What varies at one service: routes, states, and the tenants that a route can name."""
+    """What varies at one service: routes, states, the tenants that a route can name, and who calls besides
+    representatives.
+    """
 
     routes: Sequence[str]
     states: Sequence[State]
     tenants: Mapping[str, Sequence[Tenant]]
+    callers: Sequence[Caller] = (*STRANGERS, Caller.REGISTRAR)
 
     def cells(self) -> Iterator[Cell]:
         """Every cell."""
         for route in self.routes:
             for tenant in self.tenants.get(route, (Tenant.OWN,)):
-                yield from (Cell(route, caller, tenant) for caller in (*STRANGERS, Caller.REGISTRAR))
+                yield from (Cell(route, caller, tenant) for caller in self.callers)
                 for state in self.states:
                     for kind in MemberKind:
                         for roles in ROLE_SETS:
@@ -117,10 +130,13 @@ class Dimensions:
 
 def is_in_slice(cell: Cell) -> bool:
     """Whether a cell is in the smaller part that every run of the tests sends: kinds of member in turn, so that on each
-    route and in each state every set of roles and every kind is there. Whatever depends on two dimensions shows in it.
+    route and in each state every set of roles and every kind is there; what is not one's own is named with every set
+    of roles by active members, and with all roles in every state. Whatever depends on two dimensions shows in it.
     """
     if cell.kind is None:
         return True
+    if cell.tenant is not Tenant.OWN and cell.state is not State.ACTIVE and cell.roles != "all":
+        return False
     turn = list(State).index(cell.state) + list(ROLE_SETS).index(cell.roles)
     return list(MemberKind).index(cell.kind) == turn % len(MemberKind)
 

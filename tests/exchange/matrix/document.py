@@ -30,10 +30,9 @@ def render() -> str:
 def _service(title: str, dimensions: Dimensions, judge: Judge) -> Iterable[str]:
     yield f"## {title}\n"
     yield "### By caller\n"
-    callers = [caller for caller in Caller if caller is not Caller.REPRESENTATIVE]
     yield from _table(
-        ("route", *callers),
-        [(route, *(judge(Cell(route, caller)) for caller in callers)) for route in dimensions.routes],
+        ("route", *dimensions.callers),
+        [(route, *(judge(Cell(route, caller)) for caller in dimensions.callers)) for route in dimensions.routes],
     )
     yield "### By role of an active member's representative\n"
     yield from _table(
@@ -42,8 +41,8 @@ def _service(title: str, dimensions: Dimensions, judge: Judge) -> Iterable[str]:
     )
     yield "### By state, for a representative with all roles\n"
     yield from _table(
-        ("state", *dimensions.routes),
-        [(state, *(judge(_asked(route, state=state)) for route in dimensions.routes)) for state in dimensions.states],
+        ("route", *dimensions.states),
+        [(route, *(judge(_asked(route, state=state)) for state in dimensions.states)) for route in dimensions.routes],
     )
     yield "### Naming what is not one's own\n"
     yield from _table(

@@ -4,30 +4,43 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
+from alerts.delivery.webhook import WebhookSecrets
+from alerts.feeds.fixed_objects import TLP_MARKINGS
+from alerts.feeds.storing import open_collections
+from alerts.feeds.taxii import MEDIA_TYPE
 from alerts.jobs import drain_outbox
+from alerts.store.alerts import StoredAlert
+from alerts.store.subscriptions import NEVER, Subscription
 from exchange.log.head_file import HeadFile
 from exchange.log.sequencer import Sequencer
 from exchange.services.rotate_key import rotate_key
 from exchange.services.stop_member import stop_member
+from exchange.store.feed_tokens import FeedToken, make_feed_token
 from exchange.store.leases import acquire_lease
 from keys.keyring import EpochState, GroupState, MemberState, Representative, RepresentativeState
 from keys.request_limits import LARGEST_LIMIT
 from keys.signing import SigningKey, new_nonce
-from schemas.terms import MemberKind
+from schemas.terms import AlertState, MemberKind, TrafficLight
+from tests.alerts.factories import make_content, plant_alert, plant_subscription
 from tests.exchange.factories import make_token
-from tests.exchange.matrix.cells import ROLE_SETS, Caller, Cell, State, Tenant
+from tests.exchange.matrix.cells import ROLE_SETS, TOKENS, Caller, Cell, State, Tenant
 from tests.simulator import MemberSimulator, make_taskforce
 from tlog.notes import NoteSigner
 
 OWN_MEMBER = (State.STOPPED, State.SUSPENDED, State.KEY_REVOKED, State.KEY_WITHDRAWN, State.NOT_IN_GROUP)
 """States that are the member's own; in the others, the request of an active member names the group or epoch."""
+_VARIABLE = re.compile("<[^>]*>")
+_HOOK, _NEW_HOOK = "https://hooks.own.example/", "https://hooks.new.example/"
+_ACKNOWLEDGEMENT = {"implemented": True, "feedback": "of use"}
 _ENVELOPES: dict[State, dict[str, Any]] = {
     State.GROUP_CLOSED: {"group": "closed"},
     State.GROUP_PAST_SUNSET: {"group": "past-sunset"},
@@ -42,6 +55,8 @@ class Request:
     target: str
     value: Any = None
     idempotency_key: str | None = None
+    headers: dict[str, str] = dataclasses.field(default_factory=dict)
+    content_type: str = "application/json"
 
 
 class ManifoldMember(MemberSimulator):
@@ -86,6 +101,9 @@ class ExchangeWorld:
             self._bring_about(state, member)
         self._make_objects(folder)
         self.stranger = SigningKey.generate()
+        self.feed_tokens = {caller: self._make_token(caller) for caller in TOKENS}
+        self._own_subscriptions: dict[tuple[str, str], str] = {}
+        self._own_alerts: dict[tuple[str, AlertState, str], str] = {}
 
     def close(self) -> None:
         """Close the connections."""
@@ -103,15 +121,25 @@ class ExchangeWorld:
         """The answer to a cell."""
         method, _, path = cell.route.partition(" ")
         make = REQUESTS.get(cell.route)
-        asked = Request(path.replace("<path:path>", "0/000")) if make is None else make(self, cell)
+        asked = Request(_VARIABLE.sub("0", path)) if make is None else make(self, cell)
         body = b"" if asked.value is None else json.dumps(asked.value).encode()
-        if cell.caller is Caller.UNSIGNED:
-            headers = {"Content-Type": "application/json", "Idempotency-Key": new_nonce()} if method == "POST" else {}
-            return self.taskforce.send_unsigned(method, asked.target, body, headers)
+        if cell.caller in (Caller.UNSIGNED, *TOKENS):
+            headers = {"Content-Type": asked.content_type, "Idempotency-Key": new_nonce()} if method == "POST" else {}
+            token = {"Authorization": f"Bearer {self.feed_tokens[cell.caller]}"} if cell.caller in TOKENS else {}
+            return self.taskforce.send_unsigned(method, asked.target, body, {**asked.headers, **headers, **token})
         key_id, key = self._signer(cell)
-        return self.taskforce.send(
-            method, asked.target, body, key_id=key_id, key=key, idempotency_key=asked.idempotency_key
+        answer = self.taskforce.send(
+            method,
+            asked.target,
+            body,
+            key_id=key_id,
+            key=key,
+            idempotency_key=asked.idempotency_key,
+            content_type=asked.content_type,
         )
+        if method == "POST" and answer.status_code == 200:
+            self._own_alerts = {key: kept for key, kept in self._own_alerts.items() if kept not in asked.target}
+        return answer
 
     def leaks(self, text: str) -> bool:
         """Whether an answer holds anything of what is the other member's alone."""
@@ -121,6 +149,33 @@ class ExchangeWorld:
         """The member that a cell asks as."""
         kind = cell.kind or MemberKind.FINANCIAL_INSTITUTION
         return self.members[cell.state if cell.state in OWN_MEMBER else State.ACTIVE, kind]
+
+    def own_alert(self, cell: Cell, state: AlertState) -> str:
+        """An alert of the member that the cell asks as, in that state."""
+        member_id, group = self.member_of(cell).member_id, _group_of(cell)
+        if (member_id, state, group) not in self._own_alerts:
+            audience = {"groups": [group], "kinds": []}
+            planted = plant_alert(self.taskforce, member_id, state, audience=audience)
+            self._own_alerts[member_id, state, group] = planted
+        return self._own_alerts[member_id, state, group]
+
+    def own_subscription(self, cell: Cell) -> str:
+        """A subscription of the member that the cell asks as, one for each route (not the one that another ended), and
+        a new one for each test, since they are sent only so often.
+        """
+        key = self.member_of(cell).member_id, cell.route
+        if key not in self._own_subscriptions or cell.route.endswith("/test"):
+            self._own_subscriptions[key] = plant_subscription(self.taskforce, key[0], _HOOK)
+        return self._own_subscriptions[key]
+
+    def _make_token(self, caller: Caller) -> str:
+        state = State.SUSPENDED if caller is Caller.SUSPENDED_TOKEN else State.ACTIVE
+        member_id = self.members[state, MemberKind.FINANCIAL_INSTITUTION].member_id
+        with self.taskforce.database.transaction() as session:
+            token_id, token = make_feed_token(session, member_id, "feed", f"{member_id}/all", self.taskforce.clock())
+            made = session.scalars(select(FeedToken).where(FeedToken.token_id == token_id)).one()
+            made.revoked_at = self.taskforce.clock() if caller is Caller.REVOKED_TOKEN else None
+        return token[:-1] + ("a" if token[-1] != "a" else "b") if caller is Caller.INVENTED_TOKEN else token
 
     def _signer(self, cell: Cell) -> tuple[str, SigningKey]:
         member = self.member_of(cell)
@@ -158,6 +213,7 @@ class ExchangeWorld:
 
     def _make_objects(self, folder: Path) -> None:
         """Objects of `other`: a submission, a hit, a notice, log entries; then a published tree."""
+        taskforce = self.taskforce
         other, partner = self.taskforce.members["other"], self.taskforce.members["partner"]
         token = make_token()
         self.others_body = other.submission([token])
@@ -170,7 +226,16 @@ class ExchangeWorld:
         entries = other.send("GET", "/log/entries").get_json()
         self.others_hit = other.hits()[0]["hit_id"]
         self.others_notice = notices[0]["notice_id"]
+        self.addressed = {
+            group: plant_alert(taskforce, "other", AlertState.PUBLISHED, audience={"groups": [group], "kinds": []})
+            for group in ("taskforce", "closed", "past-sunset")
+        }
+        hidden = {"title": "Hidden from all but others", "audience": {"groups": ["others"], "kinds": []}}
+        self.others_alert = plant_alert(taskforce, "other", AlertState.PUBLISHED, **hidden)
+        self.others_subscription = plant_subscription(taskforce, "other", "https://hooks.other.example/")
         self.secrets = [
+            *(self.others_alert, hidden["title"]),
+            *(self.others_subscription, "https://hooks.other.example/"),
             *(self.others_hit, self.others_notice, self.others_body["submission_id"]),
             *(entry["entry_id"] for entry in entries["entries"]),
             *entries["pending"],
@@ -213,6 +278,94 @@ def _submission(world: ExchangeWorld, cell: Cell) -> Request:
     return Request("/v1/submissions", value)
 
 
+def _group_of(cell: Cell) -> str:
+    return str(_ENVELOPES.get(cell.state, {}).get("group", "taskforce"))
+
+
+def _alert(suffix: str = "", state: AlertState = AlertState.PUBLISHED, value: Any = None) -> Callable[..., Request]:
+    """A request about an alert: the caller's own, one that is addressed to it, or one that is not."""
+
+    def make(world: ExchangeWorld, cell: Cell) -> Request:
+        if cell.tenant is Tenant.OTHERS_ALERT:
+            alert_id = world.others_alert
+        elif cell.tenant is Tenant.ADDRESSED_ALERT:
+            alert_id = world.addressed[_group_of(cell)]
+        else:
+            alert_id = world.own_alert(cell, state)
+        return Request(f"/v1/alerts/{alert_id}{suffix}", value)
+
+    return make
+
+
+def _draft(world: ExchangeWorld, cell: Cell) -> Request:
+    group = "others" if cell.tenant is Tenant.OTHERS_GROUP else _group_of(cell)
+    return Request("/v1/alerts", make_content(audience={"groups": [group], "kinds": []}))
+
+
+def _subscribe(world: ExchangeWorld, cell: Cell) -> Request:
+    member_id = world.member_of(cell).member_id
+    with world.taskforce.database.transaction() as session:  # a member may have only so many
+        own = (Subscription.member_id == member_id) & (Subscription.target == _NEW_HOOK)
+        session.execute(update(Subscription).where(own).values(ended_at=NEVER, created_at=NEVER))
+    group = "others" if cell.tenant is Tenant.OTHERS_GROUP else _group_of(cell)
+    return Request("/v1/subscriptions", {"channel": "webhook", "target": _NEW_HOOK, "groups": [group]})
+
+
+def _subscription(name: str, value: Any = None) -> Callable[..., Request]:
+    """A request about a subscription: the caller's own, or another's."""
+
+    def make(world: ExchangeWorld, cell: Cell) -> Request:
+        is_others = cell.tenant is Tenant.OTHERS_SUBSCRIPTION
+        subscription_id = world.others_subscription if is_others else world.own_subscription(cell)
+        sent = value
+        if name == "confirm":
+            sent = {"code": WebhookSecrets(world.taskforce.webhook_key).code(subscription_id)}
+        return Request(f"/v1/subscriptions/{subscription_id}/{name}", sent)
+
+    return make
+
+
+def _feed(suffix: str) -> Callable[..., Request]:
+    """A request for a feed: of a group that the caller's member is in, or of one that it is not in."""
+
+    def make(world: ExchangeWorld, cell: Cell) -> Request:
+        group = "others" if cell.tenant is Tenant.OTHERS_COLLECTION else "taskforce"
+        alert_id = world.addressed["taskforce"] if cell.tenant is Tenant.ADDRESSED_ALERT else world.others_alert
+        with world.taskforce.database.reading() as session:
+            event_id = session.get_one(StoredAlert, alert_id).stix_id
+        return Request(f"/feeds/{suffix.format(group=group, event=event_id)}")
+
+    return make
+
+
+def _taxii(suffix: str) -> Callable[..., Request]:
+    """A TAXII request for the collection of a group that the caller's member is in, or of one that it is not in."""
+
+    def make(world: ExchangeWorld, cell: Cell) -> Request:
+        group = "others" if cell.tenant is Tenant.OTHERS_COLLECTION else "taskforce"
+        with world.taskforce.database.transaction() as session:
+            collection_id = open_collections(session, [group])[group]
+        target = f"/taxii2/api/collections/{collection_id}/{suffix.format(object=TLP_MARKINGS[TrafficLight.AMBER])}"
+        return Request(target, {} if cell.route.startswith("POST ") else None, content_type=MEDIA_TYPE)
+
+    return make
+
+
+def _make_feed_token(world: ExchangeWorld, cell: Cell) -> Request:
+    own = (FeedToken.member_id == world.member_of(cell).member_id) & (FeedToken.name == "matrix")
+    with world.taskforce.database.transaction() as session:  # a member may have only so many
+        session.execute(update(FeedToken).where(own).values(revoked_at=world.taskforce.clock()))
+    return Request("/v1/feed-tokens", {"name": "matrix"})
+
+
+def _revoke_feed_token(world: ExchangeWorld, cell: Cell) -> Request:
+    is_others = cell.tenant is Tenant.OTHERS_TOKEN
+    member_id = "other" if is_others else world.member_of(cell).member_id
+    with world.taskforce.database.transaction() as session:
+        token_id, _ = make_feed_token(session, member_id, "matrix", f"{member_id}/all", world.taskforce.clock())
+    return Request(f"/v1/feed-tokens/{token_id}/revoke", {})
+
+
 def _page(path: str, name: str, others: Callable[[ExchangeWorld], Any]) -> Callable[[ExchangeWorld, Cell], Request]:
     def make(world: ExchangeWorld, cell: Cell) -> Request:
         # The cursor just before the other's object: a page that did not look at the owner would begin with it.
@@ -232,6 +385,39 @@ REQUESTS: dict[str, Callable[[ExchangeWorld, Cell], Request]] = {
     "GET /v1/hits": _page("/v1/hits", "cursor", lambda world: world.others_hit[:-1] + "0"),
     "GET /v1/notices": _page("/v1/notices", "cursor", lambda world: world.others_notice[:-1] + "0"),
     "GET /log/entries": _page("/log/entries", "after", lambda world: 0),
+    "POST /v1/alerts": _draft,
+    "GET /v1/alerts": _page("/v1/alerts", "cursor", lambda world: world.others_alert[:-1] + "0"),
+    "GET /v1/alerts/<alert_id>": _alert(),
+    **{f"GET /v1/alerts/<alert_id>{form}": _alert(form) for form in ("/responses", "/page", "/pdf")},
+    "POST /v1/alerts/<alert_id>/review": _alert("/review", AlertState.DRAFT, {}),
+    "POST /v1/alerts/<alert_id>/release": _alert("/release", AlertState.REVIEWED, {"at": None}),
+    "POST /v1/alerts/<alert_id>/withdraw": _alert("/withdraw", AlertState.PUBLISHED, {"reason": "wrong"}),
+    "POST /v1/alerts/<alert_id>/acknowledgement": _alert("/acknowledgement", value=_ACKNOWLEDGEMENT),
+    "POST /v1/subscriptions": _subscribe,
+    "GET /v1/subscriptions": _page("/v1/subscriptions", "cursor", lambda world: world.others_subscription[:-1] + "0"),
+    "GET /v1/subscriptions/<subscription_id>/deliveries": _subscription("deliveries"),
+    "POST /v1/subscriptions/<subscription_id>/replay": _subscription("replay", {"since": "2026-01-01"}),
+    **{
+        f"POST /v1/subscriptions/<subscription_id>/{name}": _subscription(name, {})
+        for name in ("confirm", "end", "test", "secret")
+    },
+    "POST /v1/feed-tokens": _make_feed_token,
+    "GET /v1/feed-tokens": _at("/v1/feed-tokens"),
+    "POST /v1/feed-tokens/<token_id>/revoke": _revoke_feed_token,
+    "GET /feeds/<group_id>.atom": _feed("{group}.atom"),
+    "GET /feeds/<group_id>.json": _feed("{group}.json"),
+    "GET /feeds/misp/<group_id>/manifest.json": _feed("misp/{group}/manifest.json"),
+    "GET /feeds/misp/<group_id>/hashes.csv": _feed("misp/{group}/hashes.csv"),
+    "GET /feeds/misp/<group_id>/<event_id>.json": _feed("misp/{group}/{event}.json"),
+    **{f"GET {path}": _at(path) for path in ("/taxii2/", "/taxii2/api/", "/taxii2/api/collections/")},
+    "GET /taxii2/api/status/<status_id>/": _at("/taxii2/api/status/1/"),
+    "GET /taxii2/api/collections/<collection_id>/": _taxii(""),
+    "GET /taxii2/api/collections/<collection_id>/manifest/": _taxii("manifest/"),
+    "GET /taxii2/api/collections/<collection_id>/objects/": _taxii("objects/"),
+    "POST /taxii2/api/collections/<collection_id>/objects/": _taxii("objects/"),
+    "GET /taxii2/api/collections/<collection_id>/objects/<object_id>/": _taxii("objects/{object}/"),
+    "DELETE /taxii2/api/collections/<collection_id>/objects/<object_id>/": _taxii("objects/{object}/"),
+    "GET /taxii2/api/collections/<collection_id>/objects/<object_id>/versions/": _taxii("objects/{object}/versions/"),
     "POST /v1/submissions": _submission,
     "POST /v1/statements": lambda world, cell: Request("/v1/statements", world.envelope),
     "POST /v1/enrolments": lambda world, cell: Request(

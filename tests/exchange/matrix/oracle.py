@@ -6,17 +6,34 @@ from __future__ import annotations
 
 from exchange.web.access import RULES as EXCHANGE_RULES
 from exchange.web.access import Caller as Called
+from exchange.web.access import Rule
 from keys.holder.access import RULES as HOLDER_RULES
-from tests.exchange.matrix.cells import ROLE_SETS, STRANGERS, Caller, Cell, Dimensions, Outcome, State, Tenant
+from tests.exchange.matrix.cells import ROLE_SETS, STRANGERS, TOKENS, Caller, Cell, Dimensions, Outcome, State, Tenant
 
 UNAUTHENTICATED = Outcome(401, "unauthenticated")
 FORBIDDEN = Outcome(403, "forbidden")
 REFUSED = Outcome(403, "refused")
+NOT_FOUND = Outcome(404, "not-found")
 NO_METHOD = Outcome(405, "method-not-allowed")
 DONE = Outcome(200)
 
 _SUBMIT, _ENROL, _EVALUATE = "POST /v1/submissions", "POST /v1/enrolments", "POST /v1/evaluations"
-_PAGED = ("GET /v1/hits", "GET /v1/notices", "GET /log/entries")
+_PAGED = ("GET /v1/hits", "GET /v1/notices", "GET /log/entries", "GET /v1/alerts", "GET /v1/subscriptions")
+_DRAFT, _ALERT = "POST /v1/alerts", "GET /v1/alerts/<alert_id>"
+_RELEASE, _ACKNOWLEDGE = "POST /v1/alerts/<alert_id>/release", "POST /v1/alerts/<alert_id>/acknowledgement"
+_COPIES = ("GET /v1/alerts/<alert_id>/page", "GET /v1/alerts/<alert_id>/pdf")
+_RESPONSES = "GET /v1/alerts/<alert_id>/responses"
+_STEPS = tuple(route for route in EXCHANGE_RULES if route.startswith("POST /v1/alerts/<alert_id>/"))
+_SUBSCRIBE = "POST /v1/subscriptions"
+_MAKE_TOKEN, _REVOKE_TOKEN = "POST /v1/feed-tokens", "POST /v1/feed-tokens/<token_id>/revoke"
+_LISTS = tuple(route for route in EXCHANGE_RULES if route.startswith("GET /feeds/") and "event_id" not in route)
+_EVENT = "GET /feeds/misp/<group_id>/<event_id>.json"
+_TAXII = tuple(route for route in EXCHANGE_RULES if "/taxii2/" in route and "<collection_id>" in route)
+_NO_STATUS = "GET /taxii2/api/status/<status_id>/"  # nothing is ever added, so no request to add has one
+_OF_SUBSCRIPTION = tuple(route for route in EXCHANGE_RULES if "/subscriptions/<subscription_id>/" in route)
+_NO_GROUP = frozenset({State.NOT_IN_GROUP, State.GROUP_CLOSED, State.GROUP_PAST_SUNSET})
+# What is not the caller's to see looks like what does not exist.
+_HIDDEN = frozenset({Tenant.OTHERS_ALERT, Tenant.OTHERS_COLLECTION, Tenant.OTHERS_TOKEN, Tenant.OTHERS_SUBSCRIPTION})
 _BARRED = frozenset({State.STOPPED, State.SUSPENDED, State.KEY_REVOKED, State.KEY_WITHDRAWN})
 _HOLDER_BARS = {State.SUSPENDED: "member-suspended", State.KEY_REVOKED: "key-revoked"}
 _UNKNOWN = frozenset({Caller.INVENTED_KEY, Caller.FALSE_REGISTRAR, Caller.REGISTRAR})  # holders know members only
@@ -28,7 +45,20 @@ EXCHANGE = Dimensions(
         _SUBMIT: (Tenant.OWN, Tenant.OTHERS_SUBMISSION, Tenant.OTHERS_GROUP, Tenant.OTHERS_KEY, Tenant.USED_KEY),
         _ENROL: (Tenant.OWN, Tenant.OTHERS_CODE),
         **dict.fromkeys(_PAGED, (Tenant.OWN, Tenant.OTHERS_CURSOR)),
+        _DRAFT: (Tenant.OWN, Tenant.OTHERS_GROUP),
+        **dict.fromkeys(_STEPS, (Tenant.OWN, Tenant.OTHERS_ALERT)),
+        _ACKNOWLEDGE: (Tenant.ADDRESSED_ALERT, Tenant.OTHERS_ALERT),
+        _ALERT: (Tenant.OWN, Tenant.ADDRESSED_ALERT, Tenant.OTHERS_ALERT),
+        **dict.fromkeys(_COPIES, (Tenant.OWN, Tenant.OTHERS_ALERT)),
+        _RESPONSES: (Tenant.OWN, Tenant.ADDRESSED_ALERT),
+        _REVOKE_TOKEN: (Tenant.OWN, Tenant.OTHERS_TOKEN),
+        **dict.fromkeys(_LISTS, (Tenant.OWN, Tenant.OTHERS_COLLECTION)),
+        **dict.fromkeys(_TAXII, (Tenant.OWN, Tenant.OTHERS_COLLECTION)),
+        _EVENT: (Tenant.ADDRESSED_ALERT, Tenant.OTHERS_ALERT, Tenant.OTHERS_COLLECTION),
+        _SUBSCRIBE: (Tenant.OWN, Tenant.OTHERS_GROUP),
+        **dict.fromkeys(_OF_SUBSCRIPTION, (Tenant.OWN, Tenant.OTHERS_SUBSCRIPTION)),
     },
+    callers=(*STRANGERS, Caller.REGISTRAR, *TOKENS),
 )
 HOLDER = Dimensions(
     routes=sorted(HOLDER_RULES),
@@ -45,14 +75,39 @@ def judge_exchange(cell: Cell) -> Outcome:
         return NO_METHOD
     if Called.ANYONE in rule.callers:
         return _public(cell)
+    return _fed(cell) if Called.FEED_READER in rule.callers else _signed(cell, rule)
+
+
+def _signed(cell: Cell, rule: Rule) -> Outcome:
     called = Called.REGISTRAR if cell.caller is Caller.REGISTRAR else Called.MEMBER
-    if cell.caller in STRANGERS or called not in rule.callers:
+    if cell.caller in (*STRANGERS, *TOKENS) or called not in rule.callers:
         return UNAUTHENTICATED
     if called is Called.REGISTRAR:
         return DONE
     if cell.state in _BARRED or (rule.roles and not rule.roles & ROLE_SETS[cell.roles]):
         return FORBIDDEN
-    return _submitted(cell) if cell.route == _SUBMIT else DONE
+    return _submitted(cell) if cell.route == _SUBMIT else _alerted(cell)
+
+
+def _fed(cell: Cell) -> Outcome:
+    """A feed token alone opens a feed, whatever else the request shows."""
+    if cell.caller is Caller.SUSPENDED_TOKEN:
+        return FORBIDDEN
+    if cell.caller is not Caller.FEED_TOKEN:
+        return UNAUTHENTICATED
+    if cell.tenant in _HIDDEN or cell.route == _NO_STATUS:
+        return NOT_FOUND
+    return DONE if cell.route.startswith("GET ") else FORBIDDEN
+
+
+def _alerted(cell: Cell) -> Outcome:
+    """Of alerts, and of all else that any representative with the role may do."""
+    is_outside = cell.tenant is Tenant.ADDRESSED_ALERT and (cell.route == _RESPONSES or cell.state in _NO_GROUP)
+    if cell.tenant in _HIDDEN or is_outside:
+        return NOT_FOUND
+    if cell.route in (_DRAFT, _RELEASE, _SUBSCRIBE) and (cell.state in _NO_GROUP or cell.tenant is Tenant.OTHERS_GROUP):
+        return REFUSED
+    return Outcome(201) if cell.route in (_DRAFT, _SUBSCRIBE, _MAKE_TOKEN) else DONE
 
 
 def _public(cell: Cell) -> Outcome:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response
 
-from alerts.notices import page_of_notices
+from alerts.store.notices import page_of_notices
 from exchange.web.authentication import current_member_id
 from exchange.web.context import current_context
 from exchange.web.pages import Blueprint, answer_json, problem_responses

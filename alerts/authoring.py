@@ -1,0 +1,135 @@
+"""Drafting an alert, and its review by a peer."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy.orm import Session
+
+from alerts.acting import Request, act_once, cut, find_own, load_issuer, require, standing_of, view_of
+from alerts.domain.alert import AlertContent
+from alerts.domain.rules import decide_content, decide_review
+from alerts.rendering.markdown import find_forbidden
+from alerts.store.alerts import StoredAlert, is_reference_taken, keep_audience, lock_own
+from exchange.domain.decision import ALLOWED, Decision, refuse
+from exchange.log.entries import View
+from exchange.services.actor import Actor
+from exchange.services.events import record
+from exchange.store.session import Database
+from schemas.canonical import canonical_json
+from schemas.identifiers import uuid7
+from schemas.terms import AlertState
+
+_DRAWS = 8
+
+
+def draft_alert(database: Database, request: Request, content: AlertContent) -> tuple[dict[str, Any], int]:
+    """Keep a draft; how it stands. Raises as act_once does."""
+
+    def draft(session: Session) -> dict[str, Any]:
+        return standing_of(draft_in(session, request, content))
+
+    return act_once(database, request, {"asked": "alert_draft"}, draft, 201)
+
+
+def draft_in(session: Session, request: Request, content: AlertContent) -> StoredAlert:
+    """Keep a draft, in the caller's transaction. Raises RefusedError, LogUnavailableError."""
+    require(decide_draft(session, request.actor.member_id, content, request.now))
+    stored = store_draft(session, request.actor, content, request.now)
+    _record(session, "alert_drafted", stored, request)
+    return stored
+
+
+def review_alert(database: Database, request: Request, alert_id: str) -> tuple[dict[str, Any], int]:
+    """Note that a peer found the draft good; how it stands. Raises as act_once does."""
+
+    def review(session: Session) -> dict[str, Any]:
+        stored = find_own(session, request.actor.member_id, alert_id)
+        review_in(session, request, stored)
+        return standing_of(stored)
+
+    return act_once(database, request, {"asked": "alert_review", "alert_id": alert_id}, review)
+
+
+def review_in(session: Session, request: Request, stored: StoredAlert) -> None:
+    """Note the review of a locked draft, in the caller's transaction. Raises RefusedError, LogUnavailableError."""
+    require(decide_review(AlertState(stored.state), stored.author_id, request.actor.representative_id))
+    stored.state, stored.reviewer_id = AlertState.REVIEWED.value, request.actor.representative_id
+    stored.modified_at = cut(request.now)
+    _record(session, "alert_reviewed", stored, request)
+
+
+def decide_draft(session: Session, member_id: str, content: AlertContent, now: datetime) -> Decision:
+    """Whether the member may publish this at present."""
+    issuer = load_issuer(session, member_id, now)
+    superseded = find_superseded(session, member_id, content)
+    alert = None if superseded is None else superseded.alert
+    return decide_content(content, issuer, alert, now.date()) & decide_markdown(content)
+
+
+def decide_markdown(content: AlertContent) -> Decision:
+    """CommonMark without HTML and images, in every field that is Markdown; each fault is told with its line."""
+    decision = ALLOWED
+    for field, text in _markdown_of(content):
+        for one in find_forbidden(text):
+            decision &= refuse(one.rule, field, f"line {one.line}: {one.cure}")
+    return decision
+
+
+def find_superseded(session: Session, member_id: str, content: AlertContent) -> StoredAlert | None:
+    """The member's own alert that the content says it takes the place of, locked until the transaction ends."""
+    return lock_own(session, member_id, reference=content.supersedes) if content.supersedes else None
+
+
+def store_draft(session: Session, actor: Actor, content: AlertContent, now: datetime) -> StoredAlert:
+    """A new alert."""
+    stored = StoredAlert(
+        alert_id=uuid7(),
+        stix_id=str(uuid4()),
+        reference=draw_reference(session),
+        member_id=actor.member_id,
+        author_id=actor.representative_id,
+        reviewer_id=None,
+        releaser_id=None,
+        state=AlertState.DRAFT.value,
+        version=0,
+        audience_id=keep_audience(session, content.audience),
+        tlp=content.tlp,
+        content_json=canonical_json(content.as_fields()).decode(),
+        created_at=cut(now),
+        modified_at=cut(now),
+        due_at=None,
+        published_at=None,
+        reason="",
+        superseded_by="",
+    )
+    session.add(stored)
+    session.flush()
+    return stored
+
+
+def draw_reference(session: Session) -> str:
+    """A free reference, drawn at random, so that a gap tells nobody of an alert that it may not read
+    (docs/adr/0023). It has four digits until most of these are taken.
+    """
+    for digits in (4, 5, 6):
+        for _ in range(_DRAWS):
+            reference = f"{secrets.randbelow(10**digits):0{digits}}-NECC"
+            if not is_reference_taken(session, reference):
+                return reference
+    raise RuntimeError("references run out")
+
+
+def _markdown_of(content: AlertContent) -> list[tuple[str, str]]:
+    cases = [(f"case_studies.{number}.text", case.text) for number, case in enumerate(content.case_studies)]
+    plain = ("overview", "requested_action", "body")
+    return [*((field, getattr(content, field)) for field in plain), *cases]
+
+
+def _record(session: Session, kind: str, stored: StoredAlert, request: Request) -> None:
+    actor = request.actor
+    view = {**view_of(stored), "representative_id": actor.representative_id}
+    record(session, kind, [View(actor.member_id, view)], request.now, {"signature": actor.signature})

@@ -1,0 +1,32 @@
+"""What the programs compose the alerts of: their pages and their jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from alerts.delivery.jobs import delivery_jobs
+from alerts.jobs import drain_outbox
+from alerts.pages import alert_pages, feed_pages, feed_token_pages, notices, subscription_pages, taxii_pages
+from alerts.publication import do_what_is_due
+from exchange.commands import utc_now
+from exchange.settings import Settings
+from exchange.store.session import Database
+from exchange.web.pages import Blueprint
+from exchange.worker import Job
+
+
+def blueprints() -> list[Blueprint]:
+    """The pages, for the web application."""
+    pages = (notices, alert_pages, feed_token_pages, taxii_pages, feed_pages, subscription_pages)
+    return [page.blueprint for page in pages]
+
+
+def jobs(settings: Settings, database: Database, clock: Callable[[], datetime] = utc_now) -> list[Job]:
+    """What the worker does for alerts. Raises SettingsError for a key or password that is not there."""
+    often = max(1, min(5, settings.tick_seconds))
+    return [
+        Job("outbox", often, lambda now: drain_outbox(database)),
+        Job("alerts", often, lambda now: do_what_is_due(database, now)),
+        *delivery_jobs(settings, database, clock),
+    ]

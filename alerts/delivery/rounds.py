@@ -1,0 +1,150 @@
+"""Rounds of the worker: everything that is due, several subscriptions at a time.
+
+A round ends when nothing is due and nothing on its way; it takes up nothing new after ROUND_SECONDS, so that a worker
+that is told to stop does. While one receiver keeps its thread waiting, the round goes on looking for others.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+
+import structlog
+
+from alerts.delivery import mail, parcels
+from alerts.delivery.mail import Addressed, Mailer
+from alerts.delivery.parcels import Claim, Lane, Parcel
+from alerts.delivery.sending import Outcome, WebhookClient
+from alerts.delivery.webhook import WebhookSecrets, message_body, sign_message, valid_numbers
+from alerts.store.subscriptions import ALERT, CONFIRM
+from exchange.services.events import LogUnavailableError
+from exchange.store.session import Database
+from schemas.terms import PushChannel
+
+log = structlog.get_logger()
+ROUND_SECONDS = 20.0
+THREADS = 8
+MOST_OF_ONE_MEMBER = 2
+"""Of the threads of a round, so many wait for receivers of one member at most."""
+_LOOK_AGAIN_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Postman:
+    """Sends what is due. `url` is the exchange's public address, `digest_minutes` how often one address gets mail."""
+
+    database: Database
+    clock: Callable[[], datetime]
+    url: str
+    secrets: WebhookSecrets
+    webhooks: WebhookClient
+    mailer: Mailer
+    digest_minutes: int
+    threads: int = THREADS
+    round_seconds: float = ROUND_SECONDS
+
+    def deliver_webhooks(self, *, failing: bool) -> int:
+        """Webhooks to the receivers that are known to work, or to all others; how many attempts."""
+        return self._round(lambda now: Lane(PushChannel.WEBHOOK, failing, now))
+
+    def deliver_mail(self) -> int:
+        """Codes and tests at once, digests once an interval; how many messages were tried."""
+        if not self.mailer.settings.host:
+            return 0
+        return self._round(lambda now: Lane(PushChannel.MAIL, None, start_of_interval(now, self.digest_minutes)))
+
+    def _round(self, lane_at: Callable[[datetime], Lane]) -> int:
+        tried, ends_at = 0, time.monotonic() + self.round_seconds
+        running: dict[Future[None], str] = {}
+        with ThreadPoolExecutor(self.threads) as pool:
+            while True:
+                while len(running) < self.threads and time.monotonic() < ends_at:
+                    parcel = self._take(lane_at, running.values())
+                    if parcel is None:
+                        break
+                    running[pool.submit(self._send, parcel)] = parcel.claim.member_id
+                    tried += 1
+                if not running:
+                    return tried
+                for attempt in wait(running, _LOOK_AGAIN_SECONDS, FIRST_COMPLETED).done:
+                    del running[attempt]
+                    attempt.result()
+
+    def _take(self, lane_at: Callable[[datetime], Lane], on_the_way: Iterable[str]) -> Parcel | None:
+        """The next message that may leave, None if there is none, or while the log is down."""
+        counted = Counter(on_the_way)
+        busy = frozenset(member_id for member_id, count in counted.items() if count >= MOST_OF_ONE_MEMBER)
+        now = self.clock()
+        lane = replace(lane_at(now), busy=busy)
+        while (claim := self._claim(lane, now)) is not None:
+            try:
+                parcel = self._prepare(claim, lane, now)
+            except LogUnavailableError:
+                self._give_back(claim)
+                log.warning("deliveries wait for the log")
+                return None
+            if parcel is not None:
+                return parcel
+        return None
+
+    def _claim(self, lane: Lane, now: datetime) -> Claim | None:
+        return self.database.run_in_transaction(lambda session: parcels.claim_next(session, lane, now))
+
+    def _prepare(self, claim: Claim, lane: Lane, now: datetime) -> Parcel | None:
+        return self.database.run_in_transaction(lambda session: parcels.prepare(session, claim, lane, now))
+
+    def _give_back(self, claim: Claim) -> None:
+        self.database.run_in_transaction(lambda session: parcels.give_back(session, claim))
+
+    def _send(self, parcel: Parcel) -> None:
+        by_mail = parcel.subscription.channel == PushChannel.MAIL
+        try:
+            outcome = self._mail(parcel) if by_mail else self._post(parcel)
+        except Exception as error:  # noqa: BLE001 - tried again later like any other failure; its message may quote
+            log.warning("a delivery failed in the exchange itself", error=type(error).__name__)
+            outcome = Outcome("something is wrong at the exchange")
+        now, chance = self.clock(), random.random()  # noqa: S311 - spreads attempts
+        self.database.run_in_transaction(lambda session: parcels.finish(session, parcel, outcome, now, chance))
+
+    def _post(self, parcel: Parcel) -> Outcome:
+        subscription, now = parcel.subscription, self.clock()
+        numbers = valid_numbers(subscription.secret_number, subscription.secret_at, now)
+        keys = [self.secrets.secret(subscription.subscription_id, number) for number in numbers]
+        body = self._body(parcel)
+        return self.webhooks.post(subscription.target, sign_message(keys, parcel.message_id, body, now), body)
+
+    def _body(self, parcel: Parcel) -> bytes:
+        subscription_id = parcel.subscription.subscription_id
+        if parcel.kind == ALERT:
+            (alert,) = parcel.alerts
+            data = {**alert, "url": f"{self.url}/v1/alerts/{alert['alert_id']}"}
+            return message_body(f"alert.{alert['state']}", parcel.happened_at, data)
+        data = {"subscription_id": subscription_id}
+        if parcel.kind == CONFIRM:
+            data["code"] = self.secrets.code(subscription_id)
+        return message_body(f"subscription.{parcel.kind}", parcel.happened_at, data)
+
+    def _mail(self, parcel: Parcel) -> Outcome:
+        message = self._message(parcel)
+        return self.mailer.send(message, parcel.subscription.target)
+
+    def _message(self, parcel: Parcel) -> EmailMessage:
+        sender, now = self.mailer.settings.sender, self.clock()
+        to = Addressed(parcel.subscription.subscription_id, parcel.subscription.target)
+        if parcel.kind == ALERT:
+            return mail.write_digest(sender, to, parcel.message_id, parcel.alerts, now)
+        if parcel.kind == CONFIRM:
+            return mail.write_code(sender, to, parcel.message_id, self.secrets.code(to.subscription_id), now)
+        return mail.write_test(sender, to, parcel.message_id, now)
+
+
+def start_of_interval(now: datetime, minutes: int) -> datetime:
+    """When the interval began that a moment falls into; the same for every worker."""
+    seconds = timedelta(minutes=minutes) // timedelta(seconds=1)
+    return datetime.fromtimestamp(int(now.timestamp()) // seconds * seconds, UTC)

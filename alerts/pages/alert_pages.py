@@ -1,0 +1,188 @@
+"""Alerts over HTTP, for the representatives of members."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from typing import Any, ParamSpec
+
+from flask import Response
+from werkzeug.exceptions import NotFound
+
+from alerts.acting import Request, UnknownAlertError
+from alerts.authoring import draft_alert, review_alert
+from alerts.domain.alert import AlertContent, Audience
+from alerts.publication import release_alert, withdraw_alert
+from alerts.reading import AlertRead, list_alerts, read_alert
+from alerts.rendering.page import PAGE_HEADERS, render_page
+from alerts.responding import acknowledge_alert, read_responses
+from exchange.web.authentication import current_actor, current_member_id, idempotency_key
+from exchange.web.context import current_context
+from exchange.web.pages import POST_PARAMETERS, Blueprint, Decorator, answer_json, problem_responses, request_sha256
+from schemas.alerts import (
+    UUID,
+    AcknowledgementSchema,
+    AlertContentSchema,
+    AlertSchema,
+    AlertsPageSchema,
+    AlertsQuery,
+    AlertStandingSchema,
+    EmptySchema,
+    ReleaseSchema,
+    ResponsesSchema,
+    WithdrawalSchema,
+)
+
+blueprint = Blueprint("alerts", __name__, url_prefix="/v1", description="Alerts")
+_ID = re.compile(UUID, re.ASCII)
+_Arguments = ParamSpec("_Arguments")
+
+
+def _finding(view: Callable[_Arguments, Response]) -> Callable[_Arguments, Response]:
+    """What is hidden is answered as what does not exist is: by the same 404 as a path that no route has."""
+
+    @wraps(view)
+    def found(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Response:
+        try:
+            return view(*args, **kwargs)
+        except UnknownAlertError:
+            raise NotFound from None
+
+    return found
+
+
+def _form(content_type: str) -> dict[str, Any]:
+    """How a document that is not JSON is described."""
+    return {"description": "The document", "content": {content_type: {"schema": {"type": "string"}}}}
+
+
+def _step(path: str, summary: str, schema: type[Any]) -> Decorator:
+    """A POST that changes one alert, and answers how it stands then."""
+
+    def describe(view: Any) -> Any:
+        view = blueprint.response(200, AlertStandingSchema)(_finding(view))
+        view = blueprint.arguments(schema)(view)
+        view = problem_responses(blueprint, 401, 403, 404)(view)
+        view = blueprint.doc(summary=summary, parameters=POST_PARAMETERS)(view)
+        return blueprint.route(f"/alerts/<alert_id>{path}", methods=["POST"])(view)
+
+    return describe
+
+
+@blueprint.route("/alerts", methods=["POST"])
+@blueprint.doc(summary="Draft an alert", parameters=POST_PARAMETERS)
+@problem_responses(blueprint, 401, 403, 413)
+@blueprint.arguments(AlertContentSchema)
+@blueprint.response(201, AlertStandingSchema)
+def draft(fields: dict[str, Any]) -> Response:
+    """Judged at once by every rule that publication asks; each reason against it is told."""
+    return answer_json(*draft_alert(current_context().database, _request(), _content_of(fields)))
+
+
+@blueprint.route("/alerts")
+@blueprint.doc(summary="Alerts that the member may see, page by page")
+@problem_responses(blueprint, 401, 403)
+@blueprint.arguments(AlertsQuery, location="query")
+@blueprint.response(200, AlertsPageSchema)
+def listing(query: dict[str, Any]) -> Response:
+    """Its own in every state, others' that are addressed to it now. Every page read is an entry in the reader's log."""
+    context = current_context()
+    return answer_json(list_alerts(context.database, current_actor(), now=context.clock(), **query))
+
+
+@blueprint.route("/alerts/<alert_id>")
+@blueprint.doc(summary="An alert, whole")
+@problem_responses(blueprint, 401, 403, 404)
+@blueprint.response(200, AlertSchema)
+@_finding
+def reading(alert_id: str) -> Response:
+    """Every reading is an entry in the reader's log."""
+    return answer_json(_read(alert_id, "json").fields)
+
+
+@blueprint.route("/alerts/<alert_id>/page")
+@blueprint.doc(summary="An alert as a page for screen and print", responses={"200": _form("text/html")})
+@problem_responses(blueprint, 401, 403, 404)
+@_finding
+def page(alert_id: str) -> Response:
+    """The reader's own copy: it bears the member's name."""
+    html = render_page(_read(alert_id, "html").alert, current_member_id())
+    return Response(html, content_type="text/html; charset=utf-8", headers=PAGE_HEADERS)
+
+
+@blueprint.route("/alerts/<alert_id>/pdf")
+@blueprint.doc(summary="An alert as a PDF", responses={"200": _form("application/pdf")})
+@problem_responses(blueprint, 401, 403, 404)
+@_finding
+def pdf(alert_id: str) -> Response:
+    """The reader's own copy: it bears the member's name."""
+    from alerts.rendering.pdf import render_pdf  # noqa: PLC0415 - large, and many a process never makes a PDF
+
+    found = _read(alert_id, "pdf")
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Disposition": f'attachment; filename="{found.alert.reference}.pdf"',
+    }
+    made = render_pdf(found.alert, current_member_id())
+    return Response(made, content_type="application/pdf", headers=headers)
+
+
+@_step("/review", "Note a peer's review of a draft", EmptySchema)
+def review(_: dict[str, Any], alert_id: str) -> Response:
+    """By another than the author."""
+    return answer_json(*review_alert(current_context().database, _request(), _known(alert_id)))
+
+
+@_step("/release", "Publish a reviewed alert, now or at a time", ReleaseSchema)
+def release(fields: dict[str, Any], alert_id: str) -> Response:
+    """By another than the author. Once more with another time, until the first has come."""
+    return answer_json(*release_alert(current_context().database, _request(), _known(alert_id), fields["at"]))
+
+
+@_step("/withdraw", "Take back a published alert, or stop a scheduled one", WithdrawalSchema)
+def withdraw(fields: dict[str, Any], alert_id: str) -> Response:
+    """All who were ever told are told of it."""
+    return answer_json(*withdraw_alert(current_context().database, _request(), _known(alert_id), fields["reason"]))
+
+
+@_step("/acknowledgement", "Acknowledge an alert, say whether it is in use, and give feedback", AcknowledgementSchema)
+def acknowledgement(fields: dict[str, Any], alert_id: str) -> Response:
+    """In place of what the member said before."""
+    return answer_json(*acknowledge_alert(current_context().database, _request(), _known(alert_id), **fields))
+
+
+@blueprint.route("/alerts/<alert_id>/responses")
+@blueprint.doc(summary="What members said to an alert of one's own")
+@problem_responses(blueprint, 401, 403, 404)
+@blueprint.response(200, ResponsesSchema)
+@_finding
+def responses(alert_id: str) -> Response:
+    """For the issuing member alone."""
+    context = current_context()
+    return answer_json(read_responses(context.database, current_actor(), _known(alert_id), context.clock()))
+
+
+def _read(alert_id: str, form: str) -> AlertRead:
+    context = current_context()
+    return read_alert(context.database, current_actor(), _known(alert_id), form, context.clock())
+
+
+def _request() -> Request:
+    return Request(current_actor(), idempotency_key(), request_sha256(), current_context().clock())
+
+
+def _known(alert_id: str) -> str:
+    """The id, if it could be one. Raises UnknownAlertError."""
+    if not _ID.fullmatch(alert_id):
+        raise UnknownAlertError
+    return alert_id
+
+
+def _content_of(fields: dict[str, Any]) -> AlertContent:
+    audience = fields["audience"]
+    days = {name: fields[name].isoformat() for name in ("review_by", "expires_on")}
+    content = AlertContent.from_fields({**fields, **days})
+    made = Audience(tuple(sorted(set(audience["groups"]))), tuple(sorted(set(audience["kinds"]))))
+    return replace(content, audience=made)

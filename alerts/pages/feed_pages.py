@@ -1,0 +1,115 @@
+"""/feeds/: a group's alerts as Atom, as JSON Feed and as a MISP feed, for readers with a feed token."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flask import Response, request
+from marshmallow import Schema
+from werkzeug.exceptions import NotFound
+from werkzeug.http import is_resource_modified
+
+from alerts.feeds.atom import AtomForm
+from alerts.feeds.json_feed import JsonForm
+from alerts.feeds.listing import CURSOR, Cursor
+from alerts.feeds.misp import EventForm, HashesForm, ManifestForm
+from alerts.feeds.reading import Answer, FeedReader, Form, UnknownFeedError
+from exchange.web.authentication import current_feed_member_id
+from exchange.web.context import current_context
+from exchange.web.pages import Blueprint, Decorator, problem_responses
+from schemas.alerts import UUID
+from schemas.fields import QueryText
+
+blueprint = Blueprint("feeds", __name__, url_prefix="/feeds", description="The feeds as Atom, JSON Feed and MISP")
+_ID = re.compile(UUID, re.ASCII)
+ATOM, JSON, EVENT, MANIFEST, HASHES = AtomForm(), JsonForm(), EventForm(), ManifestForm(), HashesForm()
+
+
+class FeedQuery(Schema):
+    """Where to go on: as a page's link to the next one has it."""
+
+    cursor = QueryText(CURSOR, load_default=None)
+
+
+class NoQuery(Schema):
+    """Nothing."""
+
+
+def _route(path: str, summary: str, form: Form, query: type[Schema]) -> Decorator:
+    """A GET of a feed in a form."""
+    answers = {
+        "200": {"description": summary, "content": {form.media_type.partition(";")[0]: {}}},
+        "304": {"description": "What the reader holds is as it was"},
+    }
+
+    def describe(view: Any) -> Any:
+        view = blueprint.doc(summary=summary, responses=answers)(view)
+        view = blueprint.arguments(query, location="query")(view)
+        view = problem_responses(blueprint, 401, 403, 404)(view)
+        return blueprint.route(path)(view)
+
+    return describe
+
+
+@_route("/<group_id>.atom", "A group's alerts as Atom, the last changed first", ATOM, FeedQuery)
+def atom(query: dict[str, Any], group_id: str) -> Response:
+    """Page by page, by `link rel="next"`."""
+    return _page(ATOM, group_id, query["cursor"])
+
+
+@_route("/<group_id>.json", "A group's alerts as JSON Feed, the last changed first", JSON, FeedQuery)
+def json_feed(query: dict[str, Any], group_id: str) -> Response:
+    """Page by page, by `next_url`."""
+    return _page(JSON, group_id, query["cursor"])
+
+
+@_route("/misp/<group_id>/manifest.json", "What the MISP feed holds", MANIFEST, NoQuery)
+def misp_manifest(_: dict[str, Any], group_id: str) -> Response:
+    """The alerts that were changed last."""
+    return _page(MANIFEST, group_id)
+
+
+@_route("/misp/<group_id>/hashes.csv", "Hashes of the values in the MISP feed", HASHES, NoQuery)
+def misp_hashes(_: dict[str, Any], group_id: str) -> Response:
+    """Of the same events as in the manifest."""
+    return _page(HASHES, group_id)
+
+
+@_route("/misp/<group_id>/<event_id>.json", "One event of the MISP feed", EVENT, NoQuery)
+def misp_event(_: dict[str, Any], group_id: str, event_id: str) -> Response:
+    """One alert, whole."""
+    if not _ID.fullmatch(event_id):
+        raise NotFound
+    try:
+        return _respond(EVENT, _reader().single(group_id, EVENT, event_id, _is_held))
+    except UnknownFeedError:
+        raise NotFound from None
+
+
+def _page(form: Form, group_id: str, cursor: str | None = None) -> Response:
+    after = None if cursor is None else Cursor.read(cursor)
+    try:
+        return _respond(form, _reader().page(group_id, form, after, _is_held))
+    except UnknownFeedError:
+        raise NotFound from None
+
+
+def _reader() -> FeedReader:
+    context = current_context()
+    return FeedReader(context.database, current_feed_member_id(), context.clock(), context.settings.url)
+
+
+def _is_held(etag: str, changed_at: Any) -> bool:
+    """RFC 9110 section 13.2.2: If-None-Match, or else If-Modified-Since."""
+    return not is_resource_modified(request.environ, etag=etag, last_modified=changed_at)
+
+
+def _respond(form: Form, answer: Answer) -> Response:
+    response = Response(status=304) if answer.body is None else Response(answer.body, content_type=form.media_type)
+    response.set_etag(answer.etag)
+    if answer.changed_at is not None:
+        response.last_modified = answer.changed_at
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers["Vary"] = "Authorization"
+    return response

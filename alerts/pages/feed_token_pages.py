@@ -1,0 +1,67 @@
+"""/v1/feed-tokens: a member's tokens for feed readers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flask import Response
+from werkzeug.exceptions import NotFound
+
+from alerts.acting import Request
+from alerts.feed_tokens import UnknownTokenError, make_token, own_tokens, revoke_token
+from exchange.web.authentication import current_actor, current_member_id, idempotency_key
+from exchange.web.context import current_context
+from exchange.web.pages import POST_PARAMETERS, Blueprint, answer_json, problem_responses, request_sha256
+from schemas.alerts import UUID, EmptySchema
+from schemas.feed_tokens import (
+    FeedTokenForm,
+    FeedTokenSchema,
+    FeedTokensPageSchema,
+    FeedTokensQuery,
+    NewFeedTokenSchema,
+)
+
+blueprint = Blueprint("feed-tokens", __name__, url_prefix="/v1", description="Feed tokens")
+_ID = re.compile(UUID, re.ASCII)
+
+
+@blueprint.route("/feed-tokens", methods=["POST"])
+@blueprint.doc(summary="Make a feed token", parameters=POST_PARAMETERS)
+@problem_responses(blueprint, 401, 403)
+@blueprint.arguments(FeedTokenForm)
+@blueprint.response(201, NewFeedTokenSchema)
+def make(form: dict[str, Any]) -> Response:
+    """It reads the member's feeds and can do no more. The token is told here only."""
+    return answer_json(*make_token(current_context().database, _request(), form["name"]))
+
+
+@blueprint.route("/feed-tokens")
+@blueprint.doc(summary="One's own feed tokens, page by page")
+@problem_responses(blueprint, 401, 403)
+@blueprint.arguments(FeedTokensQuery, location="query")
+@blueprint.response(200, FeedTokensPageSchema)
+def listing(query: dict[str, Any]) -> Response:
+    """Revoked ones too."""
+    with current_context().database.reading() as session:
+        found = own_tokens(session, current_member_id(), query["cursor"] or "", query["limit"])
+    return answer_json({"feed_tokens": found, "next": found[-1]["token_id"] if len(found) == query["limit"] else None})
+
+
+@blueprint.route("/feed-tokens/<token_id>/revoke", methods=["POST"])
+@blueprint.doc(summary="Make a feed token worthless", parameters=POST_PARAMETERS)
+@problem_responses(blueprint, 401, 403, 404)
+@blueprint.arguments(EmptySchema)
+@blueprint.response(200, FeedTokenSchema)
+def revoke(_: dict[str, Any], token_id: str) -> Response:
+    """At once, however often it is asked."""
+    if not _ID.fullmatch(token_id):
+        raise NotFound
+    try:
+        return answer_json(*revoke_token(current_context().database, _request(), token_id))
+    except UnknownTokenError:
+        raise NotFound from None
+
+
+def _request() -> Request:
+    return Request(current_actor(), idempotency_key(), request_sha256(), current_context().clock())

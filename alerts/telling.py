@@ -1,0 +1,118 @@
+"""Recording that versions of alerts are disclosed to a member through a channel: once, however often it is fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from alerts.store.alerts import AlertTold, StoredAlert
+from exchange.log.entries import View
+from exchange.services.events import record
+from exchange.store.chunks import in_chunks
+from exchange.store.lookups import Looking, Lookup
+from exchange.store.membership import lock_member
+from exchange.store.upsert import insert_ignoring
+from schemas.encoding import to_base64
+
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class AlertVersion:
+    """One version of one alert."""
+
+    alert_id: str
+    version: int
+
+
+def find_untold(session: Session, member_id: str, versions: Iterable[AlertVersion], channel: str) -> list[AlertVersion]:
+    """Those of the versions that were not yet disclosed to the member through the channel."""
+    wanted = sorted(set(versions), key=lambda one: (one.alert_id, one.version))
+    told = set()
+    for some in in_chunks([one.alert_id for one in wanted], _AT_ONCE):
+        rows = select(AlertTold.alert_id, AlertTold.version).where(
+            AlertTold.alert_id.in_(some), AlertTold.member_id == member_id, AlertTold.channel == channel
+        )
+        told |= {AlertVersion(*row) for row in session.execute(rows)}
+    return [one for one in wanted if one not in told]
+
+
+def look_for_untold(
+    looking: Looking, member_id: str, versions: Collection[tuple[str, int]], channel: str
+) -> list[AlertVersion]:
+    """As find_untold, for polls; at most a page's versions, by alert and number."""
+    if not versions:
+        return []
+    alert_ids = {alert_id for alert_id, _ in versions}
+    values: dict[str, object] = {f"a{number}": alert_id for number, alert_id in enumerate(alert_ids)}
+    values |= {"member_id": member_id, "channel": channel}
+    told = _told(len(alert_ids)).rows(looking, values)
+    return [AlertVersion(*one) for one in sorted(set(versions).difference(told))]
+
+
+@lru_cache(maxsize=512)
+def _told(count: int) -> Lookup:
+    names = ", ".join(f":a{number}" for number in range(count))
+    return Lookup(
+        "SELECT alert_id, version FROM alert_told"  # noqa: S608 - names of our own
+        f" WHERE member_id = :member_id AND channel = :channel AND alert_id IN ({names})"
+    )
+
+
+def tell_once(
+    session: Session, member_id: str, versions: Iterable[AlertVersion], channel: str, now: datetime
+) -> str | None:
+    """As record_told, of those of the versions that are untold: the log says each once, however many polls of the
+    member's ask for them at the same time.
+    """
+    lock_member(session, member_id)
+    return record_told(session, member_id, find_untold(session, member_id, versions, channel), channel, now)
+
+
+def record_told(
+    session: Session, member_id: str, untold: Sequence[AlertVersion], channel: str, now: datetime
+) -> str | None:
+    """Record the disclosure of those versions in the log, one event for all; its id, None for none.
+
+    Call it in a writing transaction and answer after its commit. Raises LogUnavailableError.
+    """
+    if not untold:
+        return None
+    view = {"channel": channel, "alerts": [_line(session, one) for one in untold]}
+    event_id = record(session, "alert_told", [View(member_id, view)], now).event_id
+    rows = [
+        {"alert_id": one.alert_id, "member_id": member_id, "version": one.version}
+        | {"channel": channel, "event_id": event_id, "told_at": now}
+        for one in untold
+    ]
+    for some in in_chunks(rows, _AT_ONCE):
+        insert_ignoring(session, AlertTold, some)
+    return event_id
+
+
+def _line(session: Session, one: AlertVersion) -> dict[str, object]:
+    stored = session.get_one(StoredAlert, one.alert_id)
+    return {
+        "alert_id": one.alert_id,
+        "reference": stored.reference,
+        "version": one.version,
+        "content_sha256": to_base64(stored.alert.content.sha256),
+    }
+
+
+def record_all_told(
+    session: Session, stored: StoredAlert, member_ids: Sequence[str], *, event_id: str, channel: str, now: datetime
+) -> None:
+    """Keep that an event told each of the members of the alert's present version."""
+    rows = [
+        {"alert_id": stored.alert_id, "member_id": member_id, "version": stored.version}
+        | {"channel": channel, "event_id": event_id, "told_at": now}
+        for member_id in member_ids
+    ]
+    for some in in_chunks(rows, _AT_ONCE):
+        insert_ignoring(session, AlertTold, some)

@@ -1,0 +1,76 @@
+"""Who reads a feed: the member behind the token that a request shows.
+
+Reading writes nothing, so that a poll costs no commit; its limit is therefore counted in each worker process by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from flask import request
+
+from exchange.store.feed_tokens import find_feed_token
+from exchange.store.lookups import Looking, looking
+from exchange.store.session import Database
+from exchange.web.context import Context
+from exchange.web.problems import FEED_TOKEN, AccessRefusedError
+from keys.request_limits import RequestLimit
+
+_TOKEN_SCHEMES = frozenset({"bearer", "token"})
+
+
+class FeedReading:
+    """The reading transaction in which a feed's request was authenticated. A page that only looks up goes on in it, so
+    that a poll needs no second one; it ends when the page is through with it, and with the request at the latest.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._stack = ExitStack()
+        self.look = self._stack.enter_context(looking(database))
+        self.member_id = ""
+
+    @contextmanager
+    def looking(self) -> Iterator[Looking]:
+        """The transaction, which ends with the block; once."""
+        with self._stack:
+            yield self.look
+
+    def end(self) -> None:
+        """End it now, if it has not ended: whoever takes another connection first gives this one back."""
+        self._stack.close()
+
+
+def open_feed_reading(context: Context) -> FeedReading:
+    """A reading for the active member whose feed token the present request shows. Raises AccessRefusedError,
+    LimitExceededError.
+    """
+    reading = FeedReading(context.database)
+    try:
+        reading.member_id = _find_reader(context, reading)
+    except BaseException:
+        reading.end()
+        raise
+    return reading
+
+
+def _find_reader(context: Context, reading: FeedReading) -> str:
+    found = find_feed_token(reading.look, _shown_token())
+    if found is None:
+        detail = "Show a feed token: Authorization: Bearer, Token, or Basic with the token as the password."
+        raise AccessRefusedError(401, FEED_TOKEN, detail)
+    if not found.is_active:
+        raise AccessRefusedError(403, "suspended", "This member is suspended.")
+    now = context.clock()
+    RequestLimit(context.settings.requests_per_minute).check(context.feed_counts.count(found.member_id, now), now)
+    return found.member_id
+
+
+def _shown_token() -> str:
+    """The token that the request shows, in one of the ways that feed readers know; empty for none."""
+    shown = request.authorization
+    if shown is None:
+        return ""
+    if shown.type == "basic":
+        return shown.password or ""
+    return shown.token or "" if shown.type in _TOKEN_SCHEMES else ""

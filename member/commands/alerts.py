@@ -1,0 +1,246 @@
+"""`alert`: drafting, reviewing, releasing and withdrawing one's own alerts; reading and answering others'."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.console import RenderableType
+
+from member.alert_client import AlertStanding, ReadAlert
+from member.alert_file import example_alert, read_alert
+from member.alert_log import AlertLog
+from member.alert_values import ValueRefusedError, as_text
+from member.authority import stated_exchange
+from member.commands.common import Shown, reporting, table
+from member.errors import AnswerError, MemberError, UsedWronglyError
+from member.home import Home
+from member.log_origin import check_origin
+from member.session import Session
+from schemas.encoding import to_rfc3339
+from schemas.terms import AlertState
+
+_MAX_FEEDBACK_BYTES = 64 * 1024
+_file = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group()
+def alert() -> None:
+    """Alerts: write and release one's own, read and answer those of others."""
+
+
+@alert.command("template", epilog="Example: member alert template alert.json")
+@click.argument("file", type=_file, required=False)
+@click.pass_obj
+@reporting
+def template(session: Session, file: Path | None) -> Shown:
+    """Print an example of FILE.json for `alert draft`, or write it to a new FILE. It can be drafted as it is."""
+    defaults = Home.open(session.home_path).config.defaults if session.home_path.is_dir() else {}
+    document = example_alert(defaults, session.today())
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    if file is None:
+        return Shown(document, text)
+    _write_new(file, f"{text}\n".encode())
+    return Shown({"file": str(file)}, f"{file} is an example: change it, then member alert draft {file}")
+
+
+@alert.command("draft", epilog="Example: member alert draft alert.json")
+@click.argument("file", type=_file)
+@click.pass_obj
+@reporting
+def draft(session: Session, file: Path) -> Shown:
+    """Hand in a draft: FILE is one JSON object (`alert template` shows it).
+
+    Theme, legal gateway, purpose and dates come from the home's defaults where the file does not say them. Everything
+    wrong with the file is told at once, before anybody is contacted.
+    """
+    content = read_alert(file, session.home.config.defaults, session.today())
+    standing = session.alerts.draft(content)
+    audience = ", ".join(content["audience"]["groups"] + content["audience"]["kinds"])
+    return _standing(standing, f"to {audience}; another person reviews it: member --as … alert review")
+
+
+@alert.command("review", epilog="Example: member --as authoriser alert review 1234-NECC")
+@click.argument("alert_id", metavar="ID")
+@click.pass_obj
+@reporting
+def review(session: Session, alert_id: str) -> Shown:
+    """Note that you, not its author, have reviewed a draft. Read it first: alert read."""
+    return _step(session, alert_id, "review", {})
+
+
+@alert.command("release", epilog="Example: member --as authoriser alert release 1234-NECC --at 2026-11-23T09:00:00Z")
+@click.argument("alert_id", metavar="ID")
+@click.option("--at", "moment", metavar="TIME", help="When to publish, 2026-11-23T09:00:00Z; at once if not said.")
+@click.pass_obj
+@reporting
+def release(session: Session, alert_id: str, moment: str | None) -> Shown:
+    """Publish a reviewed alert, now or at a set time. Its author cannot."""
+    at = None if moment is None else to_rfc3339(_read_moment(moment))
+    return _step(session, alert_id, "release", {"at": at})
+
+
+@alert.command("withdraw", epilog="Example: member alert withdraw 1234-NECC --reason 'the second account is a victim'")
+@click.argument("alert_id", metavar="ID")
+@click.option("--reason", required=True, help="Why; every recipient reads it.")
+@click.pass_obj
+@reporting
+def withdraw(session: Session, alert_id: str, reason: str) -> Shown:
+    """Take an alert back. Everyone who was ever told of it is told."""
+    return _step(session, alert_id, "withdraw", {"reason": _read_option("--reason", reason)})
+
+
+@alert.command("list", epilog="Example: member alert list --state published")
+@click.option("--state", type=click.Choice([state.value for state in AlertState]), help="Only those in this state.")
+@click.pass_obj
+@reporting
+def list_all(session: Session, state: str | None) -> Shown:
+    """List the alerts that this member may read: its own in any state, and those addressed to it."""
+    found = list(session.alerts.alerts(state=state))
+    made = table(
+        f"{len(found):,} alerts", "reference", "colour", "TLP", "state", "published", "from", "answered", "title"
+    )
+    for one in sorted(found, key=lambda one: one.published_at or one.modified_at, reverse=True):
+        published = (one.published_at or "")[:10]
+        answered = "yes" if one.acknowledged else ""
+        made.add_row(one.reference, one.colour, one.tlp, one.state, published, one.member_id, answered, one.title)
+    return Shown({"alerts": msgspec.to_builtins(found)}, table=made)
+
+
+@alert.command("read", epilog="Example: member alert read 1234-NECC --pdf 1234.pdf")
+@click.argument("alert_id", metavar="ID")
+@click.option("--pdf", type=_file, help="Write the alert for print to this new file.")
+@click.option("--html", type=_file, help="Write it as a page for a browser to this new file.")
+@click.pass_obj
+@reporting
+def read(session: Session, alert_id: str, pdf: Path | None, html: Path | None) -> Shown:
+    """Read an alert. What is shown is checked against this member's own log; every reading is logged."""
+    wanted = {form: path for form, path in (("pdf", pdf), ("page", html)) if path is not None}
+    for path in wanted.values():
+        _refuse_existing(path)
+    found = session.alerts.read(session.alerts.find_id(alert_id))
+    logged = _check_with_log(session, found)
+    for form, path in wanted.items():
+        _write_new(path, session.alerts.rendered(found.alert_id, form))
+    files = {name: str(path) for name, path in (("pdf", pdf), ("html", html)) if path is not None}
+    told = [f"written: {path}" for path in files.values()]
+    document = {**found.document, "logged": logged, **files}
+    return Shown(document, "\n".join([_told_logged(logged), *told]), page=partial(_render, found))
+
+
+@alert.command("ack", epilog="Example: member alert ack 1234-NECC --implemented --feedback what-we-found.txt")
+@click.argument("alert_id", metavar="ID")
+@click.option("--implemented", is_flag=True, help="Its red flags are in use in our monitoring.")
+@click.option("--feedback", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A text for its issuer.")
+@click.pass_obj
+@reporting
+def acknowledge(session: Session, alert_id: str, implemented: bool, feedback: Path | None) -> Shown:
+    """Tell the issuer that this member has read an alert, uses it, and what came of it. It may be said again."""
+    text = "" if feedback is None else _read_feedback(feedback)
+    client = session.alerts
+    said = {"implemented": implemented, "feedback": text}
+    standing = client.step(client.find_id(alert_id), "acknowledgement", said)
+    told = f"{standing.reference} is acknowledged{', and implemented' if implemented else ''}; its issuer is told"
+    return Shown(msgspec.to_builtins(standing), told)
+
+
+@alert.command("responses", epilog="Example: member alert responses 1234-NECC")
+@click.argument("alert_id", metavar="ID")
+@click.pass_obj
+@reporting
+def responses(session: Session, alert_id: str) -> Shown:
+    """List who acknowledged one's own alert, who implemented it, and what they said."""
+    found = session.alerts.responses(session.alerts.find_id(alert_id))
+    made = table(f"{len(found):,} responses", "member", "acknowledged", "implemented", "version", "feedback")
+    for one in found:
+        made.add_row(one.member_id, one.acknowledged_at, one.implemented_at, str(one.version), one.feedback)
+    return Shown({"responses": msgspec.to_builtins(found)}, table=made)
+
+
+def _render(found: ReadAlert) -> RenderableType:
+    from member.alert_page import render_alert  # noqa: PLC0415 - Markdown is slow to import, needed here only
+
+    return render_alert(found)
+
+
+def _step(session: Session, alert_id: str, step: str, value: dict[str, Any]) -> Shown:
+    client = session.alerts
+    return _standing(client.step(client.find_id(alert_id), step, value))
+
+
+def _standing(standing: AlertStanding, more: str = "") -> Shown:
+    text = f"{standing.reference} is {standing.state}{f', {more} {standing.reference}' if more else ''}"
+    return Shown(msgspec.to_builtins(standing), text)
+
+
+def _check_with_log(session: Session, found: ReadAlert) -> int | None:
+    """The number of the own log entry that states what was read; None while it waits for its place. Raises AnswerError
+    or LogFault if something else was shown than was logged.
+    """
+    computed = found.computed_sha256()
+    if computed != found.content_sha256:
+        raise AnswerError("the exchange shows an alert that is not the one whose digest it states", "tell the reviewer")
+    origin = check_origin(session.vault, stated_exchange(session.keyring).log_origin).origin
+    log = AlertLog(session.vault, origin, session.home.member_id)
+    log.keep(found.event_id, found.alert_id, found.version, computed)
+    log.catch_up(session.exchange)
+    logged = log.check(found.alert_id, found.version, computed)
+    return None if logged is None else logged.number
+
+
+def _told_logged(number: int | None) -> str:
+    if number is None:
+        return "its entry in the log has no place yet: member log verify will check what you have read"
+    return f"this is what entry {number} of our log says was disclosed"
+
+
+def _read_moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise UsedWronglyError(f"--at {text!r} is no time", "2026-11-23T09:00:00Z") from None
+    if moment.tzinfo is None:
+        raise UsedWronglyError(f"--at {text!r} does not say its zone", f"{text.strip()}Z for UTC, or …+01:00")
+    if moment.utcoffset() is None or abs(moment.utcoffset() or timedelta(0)) >= timedelta(days=1):
+        raise UsedWronglyError(f"--at {text!r} has no such zone", "2026-11-23T09:00:00Z")
+    return moment.astimezone(UTC)
+
+
+def _read_option(name: str, text: str) -> str:
+    try:
+        return as_text(text)
+    except ValueRefusedError as refused:
+        raise UsedWronglyError(f"{name}: {refused.found}", refused.wanted) from None
+
+
+def _read_feedback(path: Path) -> str:
+    with path.open("rb") as stream:
+        data = stream.read(_MAX_FEEDBACK_BYTES + 1)
+    if len(data) > _MAX_FEEDBACK_BYTES:
+        raise MemberError(f"{path.name}: more than {_MAX_FEEDBACK_BYTES:,} bytes", "shorten it", slug="too-long")
+    try:
+        return _read_option(path.name, data.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise MemberError(f"{path.name} is not in UTF-8", "save it again as UTF-8 text", slug="not-utf-8") from None
+
+
+def _refuse_existing(path: Path) -> None:
+    """Before anything is asked for: what is read is logged, and must then have a place to go."""
+    if path.exists():
+        raise UsedWronglyError(f"{path} exists already", "name a new file")
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    """A file for its owner alone, where none was."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise UsedWronglyError(f"{path} exists already", "name a new file") from None
+    with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, not a path
+        stream.write(data)

@@ -1,0 +1,141 @@
+"""`subscription`: where this member wants alerts pushed, by webhook or mail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import msgspec
+
+from member.commands.common import Shown, reporting, table
+from member.errors import UsedWronglyError
+from member.hits import read_since
+from member.session import Session
+from schemas.terms import AlertColour, DeliveryState, MemberKind, PushChannel, Theme
+
+_LONG_AGO = "1970-01-01"
+
+
+@click.group()
+def subscription() -> None:
+    """Alerts pushed to this member: which, and where to."""
+
+
+@subscription.command("add", epilog="Example: member subscription add --webhook https://hooks.bank.example/alerts")
+@click.option("--webhook", metavar="URL", help="Where signed messages go (Standard Webhooks).")
+@click.option("--mail", metavar="ADDRESS", help="Where digests go.")
+@click.option("--theme", "themes", multiple=True, type=click.Choice([code.value for code in Theme]))
+@click.option("--colour", "colours", multiple=True, type=click.Choice([code.value for code in AlertColour]))
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice([code.value for code in MemberKind]),
+    help="Kind of the member that issues the alert.",
+)
+@click.option("--group", "groups", multiple=True, metavar="ID", help="Sharing group that it is addressed to.")
+@click.pass_obj
+@reporting
+def add(session: Session, /, webhook: str | None, mail: str | None, **filters: tuple[str, ...]) -> Shown:
+    """Subscribe: to all alerts that this member may read, or to what the options choose.
+
+    The receiver is sent a code at once; give it to `subscription confirm`. A webhook's secret is shown here only.
+    """
+    if (webhook is None) == (mail is None):
+        raise UsedWronglyError("say where alerts go", "--webhook URL, or --mail ADDRESS")
+    channel, target = (PushChannel.WEBHOOK, webhook) if mail is None else (PushChannel.MAIL, mail)
+    made = session.subscriptions.begin(channel, str(target), {name: list(codes) for name, codes in filters.items()})
+    confirm = f"a code is sent to {target}: member subscription confirm {made.subscription_id} CODE"
+    return Shown(msgspec.to_builtins(made), "\n".join([*_shown_secret(made.secret), confirm]))
+
+
+@subscription.command("list", epilog="Example: member subscription list")
+@click.pass_obj
+@reporting
+def list_all(session: Session) -> Shown:
+    """List this member's subscriptions, ended ones too."""
+    found = list(session.subscriptions.subscriptions())
+    made = table(f"{len(found)} subscriptions", "id", "state", "to", "only", "failures", "waiting", "dead")
+    for one in found:
+        only = ", ".join([*one.themes, *one.colours, *one.kinds, *one.groups])
+        counts = (str(number) for number in (one.failures, one.waiting, one.dead))
+        made.add_row(one.subscription_id, one.state, one.target, only, *counts)
+    return Shown({"subscriptions": msgspec.to_builtins(found)}, table=made)
+
+
+@subscription.command("confirm", epilog="Example: member subscription confirm 019ac7b2-… ABCDEFGHIJKLMNOP")
+@click.argument("subscription_id", metavar="ID")
+@click.argument("code")
+@click.pass_obj
+@reporting
+def confirm(session: Session, subscription_id: str, code: str) -> Shown:
+    """Show the code that the receiver was sent: alerts are pushed from now on."""
+    return _step(session, subscription_id, "confirm", {"code": code})
+
+
+@subscription.command("test", epilog="Example: member subscription test 019ac7b2-…")
+@click.argument("subscription_id", metavar="ID")
+@click.pass_obj
+@reporting
+def test(session: Session, subscription_id: str) -> Shown:
+    """Have a message sent that says nothing, or the code once more."""
+    return _step(session, subscription_id, "test", {})
+
+
+@subscription.command("end", epilog="Example: member subscription end 019ac7b2-…")
+@click.argument("subscription_id", metavar="ID")
+@click.pass_obj
+@reporting
+def end(session: Session, subscription_id: str) -> Shown:
+    """End a subscription: nothing more is sent."""
+    return _step(session, subscription_id, "end", {})
+
+
+@subscription.command("secret", epilog="Example: member subscription secret 019ac7b2-…")
+@click.argument("subscription_id", metavar="ID")
+@click.pass_obj
+@reporting
+def secret(session: Session, subscription_id: str) -> Shown:
+    """Change a webhook's secret. The new one is shown here only; for a day messages are signed under both."""
+    made = session.subscriptions.change_secret(subscription_id)
+    return Shown(msgspec.to_builtins(made), "\n".join(_shown_secret(made.secret)))
+
+
+@subscription.command("dead", epilog="Example: member subscription dead 019ac7b2-…")
+@click.argument("subscription_id", metavar="ID")
+@click.pass_obj
+@reporting
+def dead(session: Session, subscription_id: str) -> Shown:
+    """List what was given up after the last attempt."""
+    found = list(session.subscriptions.deliveries(subscription_id, DeliveryState.DEAD))
+    made = table(f"{len(found)} given up", "id", "alert", "version", "attempts", "last error", "queued at")
+    for one in found:
+        counts = (str(number) for number in (one.version, one.attempts))
+        made.add_row(one.delivery_id, one.alert_id, *counts, one.error, one.created_at)
+    return Shown({"deliveries": msgspec.to_builtins(found)}, table=made)
+
+
+@subscription.command("replay", epilog="Example: member subscription replay 019ac7b2-… --since 2026-11-22")
+@click.argument("subscription_id", metavar="ID")
+@click.option("--delivery", "delivery_ids", multiple=True, metavar="ID", help="This one, given up or delivered.")
+@click.option("--since", metavar="TIME", help="All that were given up of what was queued since then.")
+@click.pass_obj
+@reporting
+def replay(session: Session, subscription_id: str, delivery_ids: tuple[str, ...], since: str | None) -> Shown:
+    """Have deliveries sent again under their old ids: those named, or all that were given up."""
+    if delivery_ids and since:
+        raise UsedWronglyError("say which deliveries", "--delivery ID, or --since TIME")
+    wanted: dict[str, Any] = {"since": read_since(since or _LONG_AGO)}
+    if delivery_ids:
+        wanted = {"delivery_ids": list(delivery_ids)}
+    replayed = session.subscriptions.replay(subscription_id, wanted)
+    return Shown({"subscription_id": subscription_id, "replayed": replayed}, f"{replayed} will be sent again")
+
+
+def _step(session: Session, subscription_id: str, step: str, value: dict[str, Any]) -> Shown:
+    standing = session.subscriptions.step(subscription_id, step, value)
+    return Shown(msgspec.to_builtins(standing), f"{standing.subscription_id} is {standing.state}")
+
+
+def _shown_secret(secret: str | None) -> list[str]:
+    return [] if secret is None else [secret, "the secret that the receiver verifies with: it is shown this once"]

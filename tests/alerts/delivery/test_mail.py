@@ -1,0 +1,198 @@
+"""E-mail against a real mail server on loopback: what is sent, to whom, once an interval, and what cannot be put in."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+from aiosmtpd.smtp import AuthResult, LoginPassword
+
+from alerts.delivery.mail import Addressed, Mailer, MailSettings, write_digest
+from alerts.delivery.sending import DELIVERED
+from tests.alerts.delivery.certificates import tls_for
+from tests.alerts.delivery.receivers import Mailbox, mail_server
+from tests.alerts.delivery.world import SENDER, MailWorld, PushingWorld, mail_at
+from tests.alerts.factories import release, step
+from tests.exchange.factories import NOW
+
+ADDRESS = "analyst@bank.example"
+TO = Addressed("s-1", ADDRESS)
+
+
+def test_all_that_waits_comes_in_one_digest_once_an_interval(mail_world: MailWorld) -> None:
+    made = mail_world.subscribe_by_mail("b", ADDRESS)
+    references = []
+    for _ in range(3):
+        alert_id = release(mail_world.member("a"), tlp="GREEN", sources=[])
+        references.append(mail_world.member("b").send("GET", f"/v1/alerts/{alert_id}").get_json()["reference"])
+    assert mail_world.send() == 0
+    assert mail_world.told("b") == []
+    mail_world.advance(hours=1)
+    assert mail_world.send() == 1
+    (message,) = mail_world.mailbox.messages
+    assert (message["From"], message["To"], message["Subject"]) == (SENDER, ADDRESS, "3 alerts to read")
+    assert message["Auto-Submitted"] == "auto-generated"
+    for part in ("plain", "html"):
+        body = message.get_body((part,))
+        assert body is not None
+        for reference in references:
+            assert f"{reference} (TLP:GREEN)" in body.get_content()
+        assert "Traffic Light Protocol" in body.get_content()
+        assert "Mule accounts opened with forged payslips" in body.get_content()
+        assert f"member subscription end {made['subscription_id']}" in body.get_content()
+    (told,) = mail_world.told("b")
+    assert (told["channel"], len(told["alerts"])) == ("mail", 3)
+    assert [row["state"] for row in mail_world.deliveries("b", made)] == ["delivered"] * 3
+    mail_world.advance(hours=1)
+    assert mail_world.send() == 0
+
+
+def test_of_amber_and_stricter_the_reference_alone_is_mailed_and_of_red_nothing(mail_world: MailWorld) -> None:
+    mail_world.subscribe_by_mail("b", ADDRESS)
+    for tlp in ("AMBER", "AMBER+STRICT", "RED"):
+        release(mail_world.member("a"), tlp=tlp, sources=[])
+    mail_world.advance(hours=1)
+    mail_world.send()
+    text = mail_world.text_of_last()
+    assert "(TLP:AMBER), published\n" in text
+    assert "(TLP:AMBER+STRICT), published\n" in text
+    assert "TLP:RED" not in text
+    assert b"Mule" not in mail_world.mailbox.raw[0]
+
+
+def test_what_was_withdrawn_or_ended_before_the_digest_is_told_as_it_stands(mail_world: MailWorld) -> None:
+    mail_world.subscribe_by_mail("b", ADDRESS)
+    alert_id = release(mail_world.member("a"))
+    step(mail_world.member("a"), alert_id, "withdraw", {"reason": "wrong"})
+    mail_world.taskforce.state_group(["a", "b", "c"], "cell")
+    release(mail_world.member("a"), audience={"groups": ["cell"], "kinds": []})
+    mail_world.taskforce.state_group(["a", "c"], "cell")
+    mail_world.advance(hours=1)
+    assert mail_world.send() == 1
+    assert mail_world.mailbox.messages[0]["Subject"] == "1 alert to read"
+    assert "withdrawn" in mail_world.text_of_last()
+    assert sorted(row.state for row in mail_world.rows()) == ["delivered", "dropped", "dropped"]
+
+
+def test_a_digest_that_was_not_taken_comes_again_as_the_same_message_and_new_alerts_in_the_next(
+    mail_world: MailWorld,
+) -> None:
+    made = mail_world.subscribe_by_mail("b", ADDRESS)
+    release(mail_world.member("a"))
+    mail_world.advance(hours=1)
+    mail_world.mailbox.refuse = "451 later"
+    assert mail_world.send() == 1
+    assert mail_world.deliveries("b", made)[0]["error"] == "the address was refused (451)"
+    release(mail_world.member("a"))
+    mail_world.mailbox.refuse = ""
+    mail_world.advance(seconds=6)
+    assert mail_world.send() == 1
+    mail_world.advance(hours=1)
+    assert mail_world.send() == 1
+    first, second = mail_world.mailbox.messages
+    waited = mail_world.deliveries("b", made)
+    assert first["Message-ID"] == f"<{waited[0]['message_id']}@exchange.example>"
+    assert second["Message-ID"] == f"<{waited[1]['message_id']}@exchange.example>"
+    assert first["Message-ID"] != second["Message-ID"]
+    assert [message["Subject"] for message in (first, second)] == ["1 alert to read"] * 2
+
+
+def test_an_address_that_is_refused_for_good_is_dead_at_once_and_a_replay_is_a_new_digest(
+    mail_world: MailWorld,
+) -> None:
+    made = mail_world.subscribe_by_mail("b", ADDRESS)
+    release(mail_world.member("a"))
+    mail_world.advance(hours=1)
+    mail_world.mailbox.refuse = "550 nobody of that name"
+    assert mail_world.send() == 1
+    assert [row["error"] for row in mail_world.deliveries("b", made, "dead")] == ["the address was refused (550)"]
+    mail_world.mailbox.refuse = ""
+    assert mail_world.act("b", made, "replay", {"since": "2026-01-01"}) == {"replayed": 1}
+    mail_world.advance(hours=1)
+    assert mail_world.send() == 1
+    assert len(mail_world.mailbox.raw) == 1
+    assert len(mail_world.told("b")) == 1
+
+
+def test_a_mail_server_that_is_away_loses_nothing(mail_world: MailWorld) -> None:
+    mail_world.subscribe_by_mail("b", ADDRESS)
+    release(mail_world.member("a"))
+    mail_world.advance(hours=1)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        away = mail_world.make_postman(mail_world.taskforce.database, mailer=Mailer(mail_at(unused.getsockname()[1])))
+        assert away.deliver_mail() == 1
+    assert [row.last_error for row in mail_world.rows()] == ["the mail server cannot be reached"]
+    mail_world.advance(seconds=6)
+    assert mail_world.send() == 1
+    assert len(mail_world.mailbox.raw) == 1
+
+
+def test_nobody_subscribes_a_stranger_or_writes_a_header(mail_world: MailWorld) -> None:
+    for address in (
+        *("analyst@bank.example\nBcc: x@evil.example", "a@b.example,c@d.example", "Analyst <a@b.example>", "a@b"),
+        *(
+            "a@@b.example",
+            ".a@b.example",
+            "a..b@b.example",
+            '"a b"@b.example',
+            "a@b.example>",
+            "é@b.example",
+            "a@[10.0.0.1]",
+        ),
+        *("a" * 65 + "@b.example", "a@" + "b" * 64 + ".example", "a b@c.example", "@b.example", "a@-b.example"),
+    ):
+        answer = mail_world.member("b").send("POST", "/v1/subscriptions", {"channel": "mail", "target": address})
+        assert answer.status_code in (403, 422), address
+    assert mail_world.show("b") == []
+    mail_world.begin("b", ADDRESS, "mail")
+    release(mail_world.member("a"))
+    mail_world.advance(hours=2)
+    mail_world.send()
+    assert [message["Subject"] for message in mail_world.mailbox.messages] == ["Confirm a subscription to alerts"]
+    assert mail_world.mailbox.recipients == [[ADDRESS]]
+
+
+def test_what_an_author_wrote_is_text_in_the_body_and_never_markup_or_a_header() -> None:
+    shown = {
+        **{"reference": "4711-NECC", "tlp": "GREEN", "state": "published", "colour": "red", "theme": "tax_evasion"},
+        "title": "<script>alert(1)</script>\r\nBcc: evil@evil.example &amp;",
+    }
+    message = write_digest(SENDER, TO, "m-1", [shown], NOW)
+    html = message.get_body(("html",))
+    assert html is not None
+    assert "<script>" not in html.get_content()
+    assert "&lt;script&gt;" in html.get_content()
+    assert message["Bcc"] is None
+    assert {name.lower() for name in message.keys()} == {  # noqa: SIM118 - a message is no mapping
+        *("from", "to", "subject", "date", "message-id", "auto-submitted", "mime-version", "content-type"),
+    }
+
+
+def test_a_login_and_a_message_go_through_tls_only(tmp_path: Path) -> None:
+    server, trusting = tls_for("localhost", tmp_path)
+    mailbox, seen = Mailbox(), []
+
+    def check(_server: object, _session: object, _envelope: object, _mechanism: str, data: LoginPassword) -> AuthResult:
+        seen.append((data.login, data.password))
+        return AuthResult(success=data.password == b"right", handled=False)
+
+    options = {"tls_context": server, "require_starttls": True, "authenticator": check, "auth_required": True}
+    with mail_server(mailbox, **options) as port:
+        message = write_digest(SENDER, TO, "m-1", [], NOW)
+
+        def send(password: str, security: str = "starttls", tls: Any = trusting) -> str:
+            settings = MailSettings("localhost", port, security, "exchange", SENDER, password)
+            return Mailer(settings, tls).send(message, ADDRESS).error
+
+        assert send("right") == DELIVERED.error
+        assert send("wrong") == "the mail server refused (535)"
+        assert send("right", tls=None) == "the mail server cannot be reached"
+        assert set(seen) == {(b"exchange", b"right"), (b"exchange", b"wrong")}
+        assert len(mailbox.raw) == 1
+    assert "right" not in repr(MailSettings("h", 1, "tls", "u", SENDER, "right"))
+
+
+def test_without_a_mail_server_no_mail_leaves(small_world: PushingWorld) -> None:
+    assert small_world.postman.deliver_mail() == 0

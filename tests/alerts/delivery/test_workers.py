@@ -1,0 +1,183 @@
+"""Several workers, workers that die, a log that is down: each message once, none lost, none without its entry."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+
+from alerts.delivery import parcels
+from alerts.delivery.parcels import CLAIM, Lane
+from alerts.delivery.sending import DELIVERED
+from exchange.store.session import create_database
+from schemas.terms import PushChannel
+from tests.alerts.delivery import receivers
+from tests.alerts.delivery.receivers import answering, in_turn, receiver
+from tests.alerts.delivery.world import PushingWorld
+from tests.alerts.factories import release
+
+ALERTS = 3
+
+
+def lane(world: PushingWorld) -> Lane:
+    return Lane(PushChannel.WEBHOOK, failing=False, digest_before=world.taskforce.clock())
+
+
+def test_two_workers_deliver_each_message_once_and_record_each_telling_once(world: PushingWorld) -> None:
+    with receiver(receivers.ok) as one, receiver(receivers.ok) as other:
+        for to in (one, other):
+            world.subscribe("b", to)
+            world.subscribe("c", to)
+        for _ in range(ALERTS):
+            release(world.member("a"))
+        databases = [create_database(world.taskforce.database.url) for _ in range(2)]
+        postmen = [world.make_postman(database) for database in databases]
+        with ThreadPoolExecutor(2) as pool:
+            tried = list(pool.map(lambda postman: postman.deliver_webhooks(failing=False), postmen))
+        for database in databases:
+            database.dispose()
+        assert sum(tried) == 4 * ALERTS
+        ids = [message.message_id for to in (one, other) for message in to.received]
+        assert len(ids) == len(set(ids)) == 4 * ALERTS
+        assert {row.state for row in world.rows()} == {"delivered"}
+        for member_id in ("b", "c"):
+            told = [line["alert_id"] for event in world.told(member_id) for line in event["alerts"]]
+            assert len(told) == len(set(told)) == ALERTS
+
+
+def test_a_worker_that_died_while_sending_has_its_message_sent_again_under_the_same_id(world: PushingWorld) -> None:
+    with receiver(receivers.ok) as to:
+        world.subscribe("b", to)
+        release(world.member("a"))
+        database, now = world.taskforce.database, world.taskforce.clock()
+        claim = database.run_in_transaction(lambda session: parcels.claim_next(session, lane(world), now))
+        assert claim is not None
+        parcel = database.run_in_transaction(lambda session: parcels.prepare(session, claim, lane(world), now))
+        assert parcel is not None
+        assert world.post() == 0  # it is claimed
+        world.advance(seconds=CLAIM.total_seconds())
+        assert world.post() == 1
+        assert [message.message_id for message in to.received] == [parcel.message_id]
+        assert len(world.told("b")) == 1
+        # It was not dead after all: what it says of the outcome no longer counts.
+        later = world.taskforce.clock()
+        database.run_in_transaction(lambda session: parcels.finish(session, parcel, DELIVERED, later, 0.0))
+        assert [row.attempts for row in world.rows()] == [1]
+
+
+KILLED = """
+import sys, threading
+from datetime import datetime
+from alerts.delivery.mail import Mailer, MailSettings
+from alerts.delivery.rounds import Postman
+from alerts.delivery.sending import WebhookClient
+from alerts.delivery.webhook import WebhookSecrets
+from exchange.domain.allowed_targets import AllowedTargets
+from exchange.store.session import create_database
+url, now = sys.argv[1], datetime.fromisoformat(sys.argv[2])
+postman = Postman(create_database(url, log_stale_seconds=10**9), lambda: now, "https://exchange.test",
+    WebhookSecrets(bytes(32)), WebhookClient(AllowedTargets.parse("127.0.0.1"), seconds=60),
+    Mailer(MailSettings("", 25, "none", "", "")), 60)
+postman.deliver_webhooks(failing=False)
+"""
+
+
+def test_a_worker_process_killed_in_the_middle_of_an_attempt_loses_nothing(small_world: PushingWorld) -> None:
+    with receiver(in_turn(receivers.ok, receivers.hang, receivers.ok)) as to:
+        small_world.subscribe("b", to)
+        release(small_world.member("a"))
+        moment = small_world.taskforce.clock().isoformat()
+        command = [sys.executable, "-c", KILLED, small_world.taskforce.database.url, moment]
+        with subprocess.Popen(command, env={**os.environ, "EXCHANGE_HOME": ""}) as process:
+            assert to.arrived.wait(60)
+            process.kill()
+        assert len(small_world.told("b")) == 1  # on record before the first byte left
+        assert small_world.post() == 0
+        small_world.advance(seconds=CLAIM.total_seconds())
+        assert small_world.post() == 1
+        assert len({message.message_id for message in to.received}) == 1
+        assert len(to.received) == 2
+        assert [row.state for row in small_world.rows()] == ["delivered"]
+        assert len(small_world.told("b")) == 1
+
+
+def test_while_the_log_stands_still_nothing_leaves_and_nothing_is_lost(small_world: PushingWorld) -> None:
+    with receiver(receivers.ok) as to:
+        small_world.subscribe("b", to)
+        release(small_world.member("a"))
+        careful = create_database(small_world.taskforce.database.url, log_stale_seconds=60)
+        small_world.advance(seconds=120)
+        postman = small_world.make_postman(careful)
+        assert postman.deliver_webhooks(failing=False) == 0
+        assert (to.received, small_world.told("b")) == ([], [])
+        assert [(row.state, row.attempts) for row in small_world.rows()] == [("waiting", 0)]
+        careful.dispose()
+        assert small_world.post() == 1
+        assert len(to.received) == 1
+
+
+def test_a_log_that_takes_no_entries_keeps_every_message_back(small_world: PushingWorld) -> None:
+    with receiver(receivers.ok) as to:
+        small_world.subscribe("b", to)
+        release(small_world.member("a"))
+        trigger = "CREATE TRIGGER no BEFORE INSERT ON log_entries BEGIN SELECT RAISE(ABORT, 'full'); END"
+        with small_world.taskforce.database.transaction() as session:
+            session.execute(text(trigger))
+        assert small_world.post() == 0
+        assert to.received == []
+        with small_world.taskforce.database.transaction() as session:
+            session.execute(text("DROP TRIGGER no"))
+        assert small_world.post() == 1
+
+
+def test_the_entry_is_committed_before_the_receiver_sees_a_byte(small_world: PushingWorld) -> None:
+    seen: list[int] = []
+
+    def look(made: receivers.Receiver, connection: socket.socket) -> None:
+        seen.append(len(small_world.told("b")))
+        receivers.ok(made, connection)
+
+    with receiver(in_turn(receivers.ok, look)) as to:
+        small_world.subscribe("b", to)
+        release(small_world.member("a"))
+        small_world.post()
+        assert seen == [1]
+
+
+def test_an_error_of_the_exchange_itself_is_an_attempt_and_holds_up_no_other(
+    small_world: PushingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with receiver(receivers.ok) as to, receiver(receivers.ok) as good:
+        made = small_world.subscribe("b", to)
+        small_world.subscribe("c", good)
+        release(small_world.member("a"))
+        post = type(small_world.postman.webhooks).post
+
+        def fail(client: object, url: str, headers: dict[str, str], body: bytes) -> object:
+            if url == to.url:
+                raise RuntimeError(body)
+            return post(client, url, headers, body)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(type(small_world.postman.webhooks), "post", fail)
+        assert small_world.postman.deliver_webhooks(failing=False) == 2
+        assert len(good.received) == 1
+        assert small_world.deliveries("b", made)[0]["error"] == "something is wrong at the exchange"
+
+
+def test_a_subscription_ended_while_its_message_was_on_the_way_stays_ended(small_world: PushingWorld) -> None:
+    def end_then_answer(made: receivers.Receiver, connection: socket.socket) -> None:
+        small_world.act("b", subscription, "end")
+        answering(500)(made, connection)
+
+    with receiver(in_turn(receivers.ok, end_then_answer)) as to:
+        subscription = small_world.subscribe("b", to)
+        release(small_world.member("a"))
+        assert small_world.post() == 1
+        assert [row.state for row in small_world.rows()] == ["dropped"]
+        small_world.advance(days=1)
+        assert small_world.post() == 0
