@@ -109,8 +109,8 @@ def _whole(stored: StoredAlert, alert: Alert, response: AlertResponse | None, ac
         "state": alert.state.value,
         "member_id": alert.member_id,
         "version": alert.version,
-        "content": alert.content.as_fields(),
-        "content_sha256": to_base64(alert.content.sha256),
+        "content": alert.shown.as_fields(),
+        "content_sha256": to_base64(alert.shown.sha256),
         "created_at": to_rfc3339(alert.created_at),
         "modified_at": to_rfc3339(alert.modified_at),
         "published_at": text_of(alert.published_at),
@@ -133,7 +133,7 @@ def _steps(stored: StoredAlert) -> dict[str, Any]:
 
 def _line(stored: StoredAlert, *, is_acknowledged: bool) -> dict[str, Any]:
     alert = stored.alert
-    content = alert.content
+    content = alert.shown
     return {
         "alert_id": alert.alert_id,
         "reference": alert.reference,

@@ -201,7 +201,8 @@ class StepsSchema(Schema):
 
 class AlertSchema(AlertStandingSchema):
     """An alert as a member reads it. `content_sha256` (base64) is that of the canonical content without its audience;
-    of the audience's groups a reader sees those that it is in.
+    of the audience's groups a reader sees those that it is in. Of a withdrawn alert `content` keeps its handling, codes
+    and dates alone.
     """
 
     member_id = Identifier(required=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -91,6 +91,12 @@ class AlertContent:
         """
         return digest({name: value for name, value in self.as_fields().items() if name != "audience"})
 
+    def taken_back(self) -> AlertContent:
+        """What is left once the alert is withdrawn: how to handle it, its codes and dates, and no word of the rest."""
+        words = {"title": "Withdrawn", "overview": "This alert was withdrawn.", "requested_action": "", "body": ""}
+        origin = {"legal_gateway": "", "purpose": "", "sources": (), "supersedes": ""}
+        return replace(self, **words, **origin, red_flags=(), case_studies=(), accounts=())  # type: ignore[arg-type]
+
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> AlertContent:
         """The inverse of `as_fields`."""
@@ -128,3 +134,8 @@ class Alert:
     published_at: datetime | None = None
     reason: str = ""
     superseded_by: str = ""
+
+    @property
+    def shown(self) -> AlertContent:
+        """What a reader is shown of the present version, and what the log's digest of that version is of."""
+        return self.content.taken_back() if self.state is AlertState.WITHDRAWN else self.content

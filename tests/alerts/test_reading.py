@@ -245,6 +245,26 @@ def test_a_withdrawal_is_acknowledged_as_the_version_that_it_is(shared: Taskforc
     assert (one["version"], one["implemented_at"]) == (2, None)
 
 
+def test_of_a_withdrawn_alert_nobody_is_shown_what_it_said(shared: Taskforce) -> None:
+    a, b = shared.members["a"], shared.members["b"]
+    words = {"title": "Kestrel title", "overview": "Kestrel overview", "purpose": "Kestrel purpose"}
+    alert_id = release(a, **words)
+    before = read(b, alert_id)
+    assert before["content"]["title"] == "Kestrel title"
+    step(a, alert_id, "withdraw", {"reason": "The employer is genuine."})
+    for member in (a, b):
+        told = json.dumps([read(member, alert_id), listed(member)])
+        assert "Kestrel" not in told
+        assert "The employer is genuine." in told
+        assert read(member, alert_id)["content"]["accounts"] == []
+        assert member.send("GET", f"/v1/alerts/{alert_id}/page").status_code == 200
+    after = read(b, alert_id)
+    assert after["content"]["tlp"] == before["content"]["tlp"]
+    assert after["content_sha256"] != before["content_sha256"]
+    logged_as = [view["content_sha256"] for view in logged(shared, "b", "alert_withdrawn", alert_id)]
+    assert logged_as == [after["content_sha256"]]
+
+
 def test_markdown_that_came_in_all_the_same_is_shown_as_the_text_that_it_is(shared: Taskforce) -> None:
     """Drafting refuses it; a page must not trust that."""
     alert_id = plant_alert(
