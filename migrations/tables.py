@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alerts.store import alerts, feed_objects, notices, subscriptions
 from exchange.store import (
+    derived,
     enrolments,
     feed_tokens,
     hits,
@@ -24,6 +25,7 @@ from exchange.store.base import Base
 
 MODULES = (
     alerts,
+    derived,
     enrolments,
     feed_objects,
     feed_tokens,

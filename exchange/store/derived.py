@@ -1,0 +1,97 @@
+"""Who was told what because of whose row, beyond hits: the rows that a withdrawal follows to everyone who was told.
+
+A hit says itself who was shown it (`hits.view_json`). What else is derived from a row is noted here in the transaction
+of the disclosure: a request that was shown to a holder, a holder's answer, the answer to a query, a match of a watch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Index, LargeBinary, PrimaryKeyConstraint, String, delete, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from exchange.store.base import Base, UtcDateTime
+from exchange.store.chunks import in_chunks, in_even_chunks
+from exchange.store.upsert import insert_ignoring, run_counted
+
+
+class DerivedKind(StrEnum):
+    """What told the recipient: the object is a request, a request, a query, a query."""
+
+    REQUEST = "request"
+    RESPONSE = "response"
+    QUERY = "query"
+    WATCH = "watch"
+
+
+class DerivedDisclosure(Base):
+    """That a member was told something that derives from another member's row."""
+
+    __tablename__ = "derived_disclosures"
+    __table_args__ = (
+        PrimaryKeyConstraint("token", "recipient_member_id", "kind", "object_id", "source_member_id"),
+        Index("ix_derived_disclosures_disclosed_at", "disclosed_at"),
+        {"sqlite_with_rowid": False},
+    )
+
+    token: Mapped[bytes] = mapped_column(LargeBinary(32))
+    recipient_member_id: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(16))
+    object_id: Mapped[str] = mapped_column(String(36))
+    source_member_id: Mapped[str] = mapped_column(String(64))
+    event_id: Mapped[str] = mapped_column(String(36))
+    disclosed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    covert_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A disclosure to `recipient_member_id` that derives from the row of `source_member_id` with that token.
+
+    `object_id` is the request's or the query's id, `event_id` the log's event that told it. `covert_until` is the end
+    of the cover of police work that its source must not learn of, None where it is overt.
+    """
+
+    token: bytes
+    recipient_member_id: str
+    kind: DerivedKind
+    object_id: str
+    source_member_id: str
+    event_id: str
+    disclosed_at: datetime
+    covert_until: datetime | None = None
+
+
+def note_derived(session: Session, rows: Iterable[Derived]) -> None:
+    """Keep what was just disclosed, in the disclosure's own transaction; what is known already stays as it is."""
+    noted = [asdict(row) for row in sorted(rows, key=_key)]
+    for some in in_chunks(noted, 1000):
+        insert_ignoring(session, DerivedDisclosure, some)
+
+
+def _key(row: Derived) -> tuple[bytes, str, str, str, str]:
+    """In the order of the primary key, so that two who note the same rows wait for one another and never crosswise."""
+    return row.token, row.recipient_member_id, row.kind, row.object_id, row.source_member_id
+
+
+def find_derived(session: Session, sources: Collection[tuple[bytes, str]]) -> list[Derived]:
+    """What derives from those rows, each given as (token, member whose row it is)."""
+    found = []
+    columns = [DerivedDisclosure.__table__.c[field.name] for field in fields(Derived)]
+    tokens = sorted({token for token, _ in sources})
+    wanted = frozenset(sources)
+    for some in in_even_chunks(tokens, 1024):
+        for row in session.execute(select(*columns).where(DerivedDisclosure.token.in_(some))).mappings():
+            derived = Derived(**{**row, "kind": DerivedKind(row["kind"])})
+            if (derived.token, derived.source_member_id) in wanted:
+                found.append(derived)
+    return found
+
+
+def purge_derived(session: Session, before: datetime) -> int:
+    """Delete what was disclosed before a time; how many rows."""
+    return run_counted(session, delete(DerivedDisclosure).where(DerivedDisclosure.disclosed_at < before))
