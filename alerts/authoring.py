@@ -9,13 +9,14 @@ from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
-from alerts.acting import Request, act_once, cut, find_own, load_issuer, require, standing_of, view_of
+from alerts.acting import cut, find_own, load_issuer, standing_of, view_of
 from alerts.domain.alert import AlertContent
 from alerts.domain.rules import decide_content, decide_review
 from alerts.rendering.markdown import find_forbidden
 from alerts.store.alerts import StoredAlert, is_reference_taken, keep_audience, lock_own
 from exchange.domain.decision import ALLOWED, Decision, refuse
 from exchange.log.entries import View
+from exchange.services.acting import Request, act_once, require
 from exchange.services.actor import Actor
 from exchange.services.events import record
 from exchange.store.session import Database

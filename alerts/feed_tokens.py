@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from alerts.acting import Request, act_once
 from exchange.domain.decision import RefusedError, refuse
 from exchange.log.entries import View
+from exchange.services.acting import Request, act_once
 from exchange.services.actor import Actor
 from exchange.services.events import record
 from exchange.store.feed_tokens import FeedToken, count_live_tokens, find_own_token, list_tokens, make_feed_token

@@ -10,11 +10,11 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from alerts.acting import Request
 from alerts.authoring import draft_in, review_in
 from alerts.domain.alert import AlertContent, Audience, CaseStudy, PublishedAccount, Source
 from alerts.publication import release_in
 from exchange.domain.handling import is_wider
+from exchange.services.acting import Request
 from exchange.services.actor import Actor
 from exchange.store.session import Database
 from keys.signing import new_nonce

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
-from alerts.acting import Request, act_once, cut, find_own, load_issuer, require, standing_of, view_of
+from alerts.acting import cut, find_own, load_issuer, standing_of, view_of
 from alerts.audiences import members_addressed
 from alerts.authoring import decide_draft, find_superseded
 from alerts.delivery.queueing import queue_deliveries
@@ -23,6 +23,7 @@ from alerts.store.alerts import StoredAlert, list_due, members_told, take_due
 from alerts.telling import record_all_told
 from exchange.domain.decision import Decision
 from exchange.log.entries import View
+from exchange.services.acting import Request, act_once, require
 from exchange.services.events import LogUnavailableError, record
 from exchange.store import outbox
 from exchange.store.session import Database

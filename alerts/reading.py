@@ -8,12 +8,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from alerts.acting import RecordedRefusals, find_readable, text_of, view_of
+from alerts.acting import find_readable, text_of, view_of
 from alerts.audiences import readable_audiences
 from alerts.domain.alert import Alert, Audience
 from alerts.store.alerts import AlertResponse, StoredAlert, acknowledged_among, find_response, page_of_alerts
 from alerts.telling import record_all_told
 from exchange.log.entries import View
+from exchange.services.acting import RecordedRefusals
 from exchange.services.actor import Actor
 from exchange.services.events import record
 from exchange.store.membership import load_authority

@@ -7,11 +7,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from alerts.acting import RecordedRefusals, Request, act_once, find_own, find_readable, require, standing_of, view_of
+from alerts.acting import find_own, find_readable, standing_of, view_of
 from alerts.domain.rules import decide_acknowledgement
 from alerts.reading import response_fields
 from alerts.store.alerts import AlertResponse, StoredAlert, find_response, list_responses
 from exchange.log.entries import View
+from exchange.services.acting import RecordedRefusals, Request, act_once, require
 from exchange.services.actor import Actor
 from exchange.services.events import record
 from exchange.store import outbox

@@ -18,6 +18,7 @@ from exchange.store import (
     nonces,
     outbox,
     request_counts,
+    requests,
     statements,
     submissions,
 )
@@ -41,6 +42,7 @@ MODULES = (
     notices,
     outbox,
     request_counts,
+    requests,
     statements,
     submissions,
     subscriptions,

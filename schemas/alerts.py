@@ -4,12 +4,11 @@ refused.
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from schemas.fields import Identifier, Moment, QueryInteger, QueryText, Text, code_of
+from schemas.fields import Identifier, Moment, Prose, QueryInteger, QueryText, Text, code_of
 from schemas.terms import (
     AlertColour,
     AlertState,
@@ -26,21 +25,6 @@ MAX_ITEMS = 100
 MAX_TEXT = 200 * 1024
 REFERENCE = r"[0-9]{4,6}-NECC"
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-
-
-class Prose(fields.String):
-    """Text as people write it, line by line: no control characters but line feed and tab, none that turn the direction
-    of reading or show nothing, and no lone surrogate.
-    """
-
-    def __init__(self, most: int = MAX_TEXT, *, least: int = 0, **rest: Any) -> None:
-        super().__init__(validate=validate.Length(least, most), **rest)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text: str = super()._deserialize(value, attr, data, **kwargs)
-        if any(unicodedata.category(sign)[0] == "C" and sign not in "\n\t" for sign in set(text)):
-            raise ValidationError("text without control characters is wanted; lines end in a line feed")
-        return text
 
 
 class TrueOrFalse(fields.Boolean):
@@ -72,7 +56,7 @@ class CaseStudySchema(Schema):
     """An example of what happened; `text` is Markdown."""
 
     title = Text(200, required=True)
-    text = Prose(least=1, required=True)
+    text = Prose(MAX_TEXT, least=1, required=True)
 
 
 class SourceSchema(Schema):
@@ -103,11 +87,11 @@ class AlertContentSchema(Schema):
     conditions = Prose(2000, required=True)
     theme = code_of(Theme, required=True)
     audience = fields.Nested(AudienceSchema, required=True)
-    overview = Prose(least=1, required=True)
+    overview = Prose(MAX_TEXT, least=1, required=True)
     red_flags = _list_of(Text(1000))
     case_studies = _list_of(fields.Nested(CaseStudySchema))
-    requested_action = Prose(required=True)
-    body = Prose(required=True)
+    requested_action = Prose(MAX_TEXT, required=True)
+    body = Prose(MAX_TEXT, required=True)
     legal_gateway = fields.String(required=True, validate=validate.OneOf(["", *(code.value for code in LegalGateway)]))
     purpose = Prose(2000, required=True)
     sources = _list_of(fields.Nested(SourceSchema))

@@ -5,12 +5,14 @@ range.
 from __future__ import annotations
 
 import re
+import unicodedata
 from enum import StrEnum
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
 from schemas.encoding import from_base64, from_rfc3339
+from schemas.identifiers import is_uuid7
 
 IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 MAX_INTEGER = 2**53 - 1
@@ -29,6 +31,21 @@ class Text(fields.String):
         shown = text.replace("\n", " ") if self._multiline else text
         if not shown.isprintable():
             raise ValidationError("printable text is wanted")
+        return text
+
+
+class Prose(fields.String):
+    """Text as people write it, line by line: no control characters but line feed and tab, none that turn the direction
+    of reading or show nothing, and no lone surrogate.
+    """
+
+    def __init__(self, most: int, *, least: int = 0, **rest: Any) -> None:
+        super().__init__(validate=validate.Length(least, most), **rest)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if any(unicodedata.category(sign)[0] == "C" and sign not in "\n\t" for sign in set(text)):
+            raise ValidationError("text without control characters is wanted; lines end in a line feed")
         return text
 
 
@@ -62,6 +79,16 @@ def code_of(codes: type[StrEnum], **rest: Any) -> fields.String:
     return fields.String(validate=validate.OneOf([code.value for code in codes]), **rest)
 
 
+class OwnId(fields.String):
+    """An identifier that the client makes, since a proof covers it: a UUID of version 7 in lower case."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if not is_uuid7(text):
+            raise ValidationError("a UUID of version 7 in lower case is wanted")
+        return text
+
+
 class RepresentativeId(fields.String):
     """`<member>/<name>`, both identifiers."""
 
@@ -77,18 +104,22 @@ class RepresentativeId(fields.String):
 
 
 class Base64(fields.String):
-    """So many bytes in canonical base64, given as bytes."""
+    """So many bytes (one of the lengths) in canonical base64, given as bytes."""
 
-    def __init__(self, length: int, **rest: Any) -> None:
-        super().__init__(metadata={"description": f"base64, {length} bytes"}, **rest)
-        self._length = length
+    def __init__(self, *lengths: int, **rest: Any) -> None:
+        told = " or ".join(f"{length:,}" for length in lengths)
+        super().__init__(metadata={"description": f"base64, {told} bytes"}, **rest)
+        self._lengths, self._told = lengths, told
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         text: str = super()._deserialize(value, attr, data, **kwargs)
         try:
-            return from_base64(text, self._length)
+            data = from_base64(text)
         except ValueError as error:
             raise ValidationError(str(error)) from error
+        if len(data) not in self._lengths:
+            raise ValidationError(f"{self._told} bytes are wanted, these are {len(data):,}")
+        return data
 
 
 class QueryText(fields.String):

@@ -178,6 +178,96 @@ class LegalGateway(StrEnum):
     DPA2018_SCH2 = "DPA2018_Sch2"
 
 
+class GatewayCondition(StrEnum):
+    """The two conditions of ECCTA 2023 s188: the disclosure was asked for, or it warns of what the discloser did."""
+
+    REQUEST = "request"
+    WARNING = "warning"
+
+
+class RequestMode(StrEnum):
+    """What an information request is for (COSMIC): ask, offer, or warn."""
+
+    REQUEST = "request"
+    PROVIDE = "provide"
+    ALERT = "alert"
+
+
+class Urgency(StrEnum):
+    """How soon an answer is wanted; settings say how many minutes each is."""
+
+    IMMEDIATE = "immediate"
+    DAY = "24h"
+    TWO_DAYS = "48h"
+    TWO_WEEKS = "14d"
+
+
+class RequestField(StrEnum):
+    """What can be asked for of a holder's row."""
+
+    LOCAL_REFERENCE = "local_reference"
+    REASON = "reason"
+    FIRST_SEEN = "first_seen"
+    LAST_SEEN = "last_seen"
+    SUBJECT_ROLE = "subject_role"
+    CONTACT = "contact"
+    NARRATIVE = "narrative"
+    OTHER_COLUMNS = "other_columns"
+
+
+class Direction(StrEnum):
+    """Whether a request came to the reading member or is its own."""
+
+    INCOMING = "incoming"
+    OUTGOING = "outgoing"
+
+
+class RequestState(StrEnum):
+    """The life of a request. Its sender sees `answered` from the first answer on (others may still answer until it
+    lapses), and never `taken_up`; a holder sees its own part's life.
+    """
+
+    OPEN = "open"
+    TAKEN_UP = "taken_up"
+    ANSWERED = "answered"
+    LAPSED = "lapsed"
+    CANCELLED = "cancelled"
+
+
+class RequestOutcome(StrEnum):
+    """What a holder answers."""
+
+    FULL = "full"
+    PARTIAL = "partial"
+    NO_TRACE = "no_trace"
+    REFUSED = "refused"
+
+
+class RefusalReason(StrEnum):
+    """Why a holder refuses. There is no code for tipping off or a running investigation: it would give away what it is
+    there to protect.
+    """
+
+    GATEWAY_NOT_MET = "gateway_not_met"
+    NOT_NECESSARY = "not_necessary"
+    NOT_PROPORTIONATE = "not_proportionate"
+    PROOF_NOT_VALID = "proof_not_valid"
+    OUT_OF_SCOPE = "out_of_scope"
+    PRIVILEGED_MATERIAL = "privileged_material"
+    CONSENT_OF_OWNER = "consent_of_owner"
+    POLICY = "policy"
+
+
+class QueryState(StrEnum):
+    """The life of a law-enforcement query: `lapsed` was never approved in time, `ended` is past its authority."""
+
+    PENDING = "pending"
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    LAPSED = "lapsed"
+    ENDED = "ended"
+
+
 class HitStage(StrEnum):
     """How much of an overlap has been revealed."""
 

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
-from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any
 
 from flask import Response
-from werkzeug.exceptions import NotFound
 
-from alerts.acting import Request, UnknownAlertError
+from alerts.acting import UnknownAlertError
 from alerts.authoring import draft_alert, review_alert
 from alerts.domain.alert import AlertContent, Audience
 from alerts.publication import release_alert, withdraw_alert
 from alerts.reading import AlertRead, list_alerts, read_alert
 from alerts.rendering.page import PAGE_HEADERS, render_page
 from alerts.responding import acknowledge_alert, read_responses
-from exchange.web.authentication import current_actor, current_member_id, idempotency_key
+from exchange.web.authentication import current_actor, current_member_id
 from exchange.web.context import current_context
-from exchange.web.pages import POST_PARAMETERS, Blueprint, Decorator, answer_json, problem_responses, request_sha256
+from exchange.web.pages import POST_PARAMETERS, Blueprint, Decorator, answer_json, current_request, problem_responses
 from schemas.alerts import (
     UUID,
     AcknowledgementSchema,
@@ -37,20 +34,6 @@ from schemas.alerts import (
 
 blueprint = Blueprint("alerts", __name__, url_prefix="/v1", description="Alerts")
 _ID = re.compile(UUID, re.ASCII)
-_Arguments = ParamSpec("_Arguments")
-
-
-def _finding(view: Callable[_Arguments, Response]) -> Callable[_Arguments, Response]:
-    """What is hidden is answered as what does not exist is: by the same 404 as a path that no route has."""
-
-    @wraps(view)
-    def found(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Response:
-        try:
-            return view(*args, **kwargs)
-        except UnknownAlertError:
-            raise NotFound from None
-
-    return found
 
 
 def _form(content_type: str) -> dict[str, Any]:
@@ -62,7 +45,7 @@ def _step(path: str, summary: str, schema: type[Any]) -> Decorator:
     """A POST that changes one alert, and answers how it stands then."""
 
     def describe(view: Any) -> Any:
-        view = blueprint.response(200, AlertStandingSchema)(_finding(view))
+        view = blueprint.response(200, AlertStandingSchema)(view)
         view = blueprint.arguments(schema)(view)
         view = problem_responses(blueprint, 401, 403, 404)(view)
         view = blueprint.doc(summary=summary, parameters=POST_PARAMETERS)(view)
@@ -78,7 +61,7 @@ def _step(path: str, summary: str, schema: type[Any]) -> Decorator:
 @blueprint.response(201, AlertStandingSchema)
 def draft(fields: dict[str, Any]) -> Response:
     """Judged at once by every rule that publication asks; each reason against it is told."""
-    return answer_json(*draft_alert(current_context().database, _request(), _content_of(fields)))
+    return answer_json(*draft_alert(current_context().database, current_request(), _content_of(fields)))
 
 
 @blueprint.route("/alerts")
@@ -96,7 +79,6 @@ def listing(query: dict[str, Any]) -> Response:
 @blueprint.doc(summary="An alert, whole")
 @problem_responses(blueprint, 401, 403, 404)
 @blueprint.response(200, AlertSchema)
-@_finding
 def reading(alert_id: str) -> Response:
     """Every reading is an entry in the reader's log."""
     return answer_json(_read(alert_id, "json").fields)
@@ -105,7 +87,6 @@ def reading(alert_id: str) -> Response:
 @blueprint.route("/alerts/<alert_id>/page")
 @blueprint.doc(summary="An alert as a page for screen and print", responses={"200": _form("text/html")})
 @problem_responses(blueprint, 401, 403, 404)
-@_finding
 def page(alert_id: str) -> Response:
     """The reader's own copy: it bears the member's name."""
     html = render_page(_read(alert_id, "html").alert, current_member_id())
@@ -115,7 +96,6 @@ def page(alert_id: str) -> Response:
 @blueprint.route("/alerts/<alert_id>/pdf")
 @blueprint.doc(summary="An alert as a PDF", responses={"200": _form("application/pdf")})
 @problem_responses(blueprint, 401, 403, 404)
-@_finding
 def pdf(alert_id: str) -> Response:
     """The reader's own copy: it bears the member's name."""
     from alerts.rendering.pdf import render_pdf  # noqa: PLC0415 - large, and many a process never makes a PDF
@@ -132,32 +112,33 @@ def pdf(alert_id: str) -> Response:
 @_step("/review", "Note a peer's review of a draft", EmptySchema)
 def review(_: dict[str, Any], alert_id: str) -> Response:
     """By another than the author."""
-    return answer_json(*review_alert(current_context().database, _request(), _known(alert_id)))
+    return answer_json(*review_alert(current_context().database, current_request(), _known(alert_id)))
 
 
 @_step("/release", "Publish a reviewed alert, now or at a time", ReleaseSchema)
 def release(fields: dict[str, Any], alert_id: str) -> Response:
     """By another than the author. Once more with another time, until the first has come."""
-    return answer_json(*release_alert(current_context().database, _request(), _known(alert_id), fields["at"]))
+    return answer_json(*release_alert(current_context().database, current_request(), _known(alert_id), fields["at"]))
 
 
 @_step("/withdraw", "Take back a published alert, or stop a scheduled one", WithdrawalSchema)
 def withdraw(fields: dict[str, Any], alert_id: str) -> Response:
     """All who were ever told are told of it."""
-    return answer_json(*withdraw_alert(current_context().database, _request(), _known(alert_id), fields["reason"]))
+    return answer_json(
+        *withdraw_alert(current_context().database, current_request(), _known(alert_id), fields["reason"])
+    )
 
 
 @_step("/acknowledgement", "Acknowledge an alert, say whether it is in use, and give feedback", AcknowledgementSchema)
 def acknowledgement(fields: dict[str, Any], alert_id: str) -> Response:
     """In place of what the member said before."""
-    return answer_json(*acknowledge_alert(current_context().database, _request(), _known(alert_id), **fields))
+    return answer_json(*acknowledge_alert(current_context().database, current_request(), _known(alert_id), **fields))
 
 
 @blueprint.route("/alerts/<alert_id>/responses")
 @blueprint.doc(summary="What members said to an alert of one's own")
 @problem_responses(blueprint, 401, 403, 404)
 @blueprint.response(200, ResponsesSchema)
-@_finding
 def responses(alert_id: str) -> Response:
     """For the issuing member alone."""
     context = current_context()
@@ -167,10 +148,6 @@ def responses(alert_id: str) -> Response:
 def _read(alert_id: str, form: str) -> AlertRead:
     context = current_context()
     return read_alert(context.database, current_actor(), _known(alert_id), form, context.clock())
-
-
-def _request() -> Request:
-    return Request(current_actor(), idempotency_key(), request_sha256(), current_context().clock())
 
 
 def _known(alert_id: str) -> str:

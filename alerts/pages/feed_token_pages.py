@@ -8,11 +8,10 @@ from typing import Any
 from flask import Response
 from werkzeug.exceptions import NotFound
 
-from alerts.acting import Request
 from alerts.feed_tokens import UnknownTokenError, make_token, own_tokens, revoke_token
-from exchange.web.authentication import current_actor, current_member_id, idempotency_key
+from exchange.web.authentication import current_member_id
 from exchange.web.context import current_context
-from exchange.web.pages import POST_PARAMETERS, Blueprint, answer_json, problem_responses, request_sha256
+from exchange.web.pages import POST_PARAMETERS, Blueprint, answer_json, current_request, problem_responses
 from schemas.alerts import UUID, EmptySchema
 from schemas.feed_tokens import (
     FeedTokenForm,
@@ -33,7 +32,7 @@ _ID = re.compile(UUID, re.ASCII)
 @blueprint.response(201, NewFeedTokenSchema)
 def make(form: dict[str, Any]) -> Response:
     """It reads the member's feeds and can do no more. The token is told here only."""
-    return answer_json(*make_token(current_context().database, _request(), form["name"]))
+    return answer_json(*make_token(current_context().database, current_request(), form["name"]))
 
 
 @blueprint.route("/feed-tokens")
@@ -58,10 +57,6 @@ def revoke(_: dict[str, Any], token_id: str) -> Response:
     if not _ID.fullmatch(token_id):
         raise NotFound
     try:
-        return answer_json(*revoke_token(current_context().database, _request(), token_id))
+        return answer_json(*revoke_token(current_context().database, current_request(), token_id))
     except UnknownTokenError:
         raise NotFound from None
-
-
-def _request() -> Request:
-    return Request(current_actor(), idempotency_key(), request_sha256(), current_context().clock())

@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound
 
 from alerts import subscribing
-from alerts.acting import Request, act_once
 from alerts.delivery.webhook import WebhookSecrets
 from alerts.domain.subscription import Filters
 from alerts.store.subscriptions import Delivery, Subscription, count_deliveries
 from alerts.subscribing import UnknownSubscriptionError, Wish
+from exchange.services.acting import Request, act_once
 from exchange.services.actor import Actor
 from exchange.web.authentication import current_actor, idempotency_key
 from exchange.web.context import current_context

@@ -27,6 +27,7 @@ from exchange.domain.decision import RefusedError
 from exchange.domain.matching import Holding
 from exchange.domain.submission import Envelope, decide_submission
 from exchange.log.entries import View
+from exchange.services.acting import OtherRequestError
 from exchange.services.actor import Actor
 from exchange.services.disclose_hits import (
     HitState,
@@ -50,10 +51,6 @@ from schemas.submissions import Rows
 
 class SubmissionConflictError(Exception):
     """The submission id or part is in use for something else."""
-
-
-class OtherRequestError(Exception):
-    """The Idempotency-Key was used for another request."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ import msgspec
 from flask import Response, request
 from flask_smorest import Blueprint as SmorestBlueprint
 
-from exchange.services.submit_indicators import OtherRequestError
+from exchange.services.acting import OtherRequestError, Request
 from exchange.store.idempotency import IdempotentAnswer, find_answer
 from exchange.store.upsert import insert_ignoring
-from exchange.web.authentication import idempotency_key
+from exchange.web.authentication import current_actor, idempotency_key
 from exchange.web.context import current_context
 from exchange.web.forms import StrictParser
 from schemas.problems import ProblemSchema
@@ -90,6 +90,11 @@ def request_sha256() -> bytes:
     """SHA-256, 32 bytes, of method, target and body of the present request."""
     head = f"{request.method} {request.full_path}\n".encode()
     return hashlib.sha256(head + request.get_data(cache=True)).digest()
+
+
+def current_request() -> Request:
+    """The present request of a representative, as the acts take it."""
+    return Request(current_actor(), idempotency_key(), request_sha256(), current_context().clock())
 
 
 def answer_once(principal: str, work: Callable[[], tuple[Any, int]]) -> Response:

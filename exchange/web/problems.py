@@ -9,12 +9,13 @@ import structlog
 from flask import Flask, Response
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
 from exchange.domain.decision import RefusedError
+from exchange.services.acting import OtherRequestError, UnknownObjectError
 from exchange.services.claim_enrolment import EnrolmentRefusedError
 from exchange.services.events import LogUnavailableError
-from exchange.services.submit_indicators import OtherRequestError, SubmissionConflictError
+from exchange.services.submit_indicators import SubmissionConflictError
 from keys.edge.problems import answer_http, answer_limit, answer_problem, http_problem
 from keys.request_limits import LimitExceededError
 from keys.statements import StatementError
@@ -34,6 +35,7 @@ _ACCESS = {
 }
 _ENROLMENT_DETAILS = {
     "code": "The code is unknown, expired or used, or it is another member's.",
+    "encryption-key": "The encryption key is none to which anything can be sealed.",
     "proof": "A representative did not prove that it holds its key for this code.",
     "roles": "A member's representative cannot have these roles.",
     "representative": "A representative's id starts with the member's.",
@@ -58,7 +60,7 @@ class AccessRefusedError(Exception):
         self.detail = detail
 
 
-def problem_of(error: Exception) -> Problem:  # noqa: PLR0911 - one line for each error is the point
+def problem_of(error: Exception) -> Problem:  # noqa: PLR0911, PLR0912 - one line for each error is the point
     """The problem that tells of an error."""
     match error:
         case InvalidFormError():
@@ -70,6 +72,9 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911 - one line for eac
             reasons = [reason.as_fields() for reason in error.decision.reasons]
             detail = "; ".join(f"{reason.field}: {reason.detail}" for reason in error.decision.reasons)
             return Problem("refused", "A rule refuses this disclosure", 403, detail, {"reasons": reasons})
+        case UnknownObjectError():
+            # What is hidden is answered as what does not exist is: by the same 404 as a path that no route has.
+            return http_problem(NotFound())
         case SubmissionConflictError():
             detail = "The submission id or part is in use for something else: take a new submission id."
             return Problem("submission-conflict", "Submission id in use", 409, detail)
