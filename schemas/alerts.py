@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import Schema, fields, validate
 
-from schemas.fields import Identifier, Moment, Prose, QueryInteger, QueryText, Text, code_of
+from schemas.fields import Identifier, Moment, Prose, QueryInteger, QueryText, Text, TrueOrFalse, code_of
 from schemas.terms import (
     AlertColour,
     AlertState,
@@ -25,15 +25,6 @@ MAX_ITEMS = 100
 MAX_TEXT = 200 * 1024
 REFERENCE = r"[0-9]{4,6}-NECC"
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-
-
-class TrueOrFalse(fields.Boolean):
-    """true or false; no number and no text."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
-        if type(value) is not bool:
-            raise ValidationError("true or false is wanted")
-        return value
 
 
 def _list_of(field: fields.Field[Any], least: int = 0) -> fields.List[Any]:

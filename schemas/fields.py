@@ -74,6 +74,15 @@ class BoundedInteger(fields.Integer):
         return value
 
 
+class TrueOrFalse(fields.Boolean):
+    """true or false; no number and no text."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if type(value) is not bool:
+            raise ValidationError("true or false is wanted")
+        return value
+
+
 def code_of(codes: type[StrEnum], **rest: Any) -> fields.String:
     """A field that takes one of the codes of a list."""
     return fields.String(validate=validate.OneOf([code.value for code in codes]), **rest)

@@ -65,6 +65,7 @@ def _value(name: str, kind: str, number: int) -> Any:
         # what is used of a grant is bounded by a constraint
         "integer": number if name == "used" else number * 1_000 + 10 + digest.digest()[0],
         "time": datetime(2026, 11, 22, 10, 0, 0, 123_456, UTC) + timedelta(days=number),
+        "yes or no": number % 2 == 1,
         "date": date(2026, 11, 22) + timedelta(days=number),
     }
     return values[kind]

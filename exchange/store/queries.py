@@ -1,0 +1,295 @@
+"""Queries of law enforcement: what was asked on whose authority, about which tokens, which rows the agency was told of,
+and which queries of other agencies met it.
+
+No row or hit of a bank is written or locked for any of it. The token leads the keys of the tables that hold tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+
+from sqlalchemy import (
+    Boolean,
+    Date,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    String,
+    Text,
+    delete,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
+
+from exchange.store.base import Base, UtcDateTime
+from exchange.store.chunks import in_chunks, in_even_chunks
+from exchange.store.derived import DerivedDisclosure, DerivedKind
+from exchange.store.upsert import insert_ignoring, run_counted
+from schemas.terms import QueryState
+
+
+class Query(Base):
+    """One query. `ends_on` is the last day of its authority and, of a covert one, of its cover; `watch_until` the last
+    day of its watch, None without one. `cover_salt` (32 bytes) keeps what is withheld from banks unguessable.
+    """
+
+    __tablename__ = "queries"
+    __table_args__ = (
+        Index("ix_queries_member_id_query_id", "member_id", "query_id"),
+        Index("ix_queries_state_ends_on", "state", "ends_on"),
+        Index("ix_queries_watch_until", "watch_until"),
+    )
+
+    query_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    member_id: Mapped[str] = mapped_column(String(64))
+    asker_id: Mapped[str] = mapped_column(String(130))
+    authoriser_id: Mapped[str] = mapped_column(String(130))
+    state: Mapped[str] = mapped_column(String(16))
+    case_reference: Mapped[str] = mapped_column(String(64))
+    legal_gateway: Mapped[str] = mapped_column(String(32))
+    purpose: Mapped[str] = mapped_column(Text)
+    necessity: Mapped[str] = mapped_column(Text)
+    proportionality: Mapped[str] = mapped_column(Text)
+    covert: Mapped[bool] = mapped_column(Boolean)
+    silent: Mapped[bool] = mapped_column(Boolean)
+    ends_on: Mapped[date] = mapped_column(Date)
+    watch_until: Mapped[date | None] = mapped_column(Date)
+    cover_salt: Mapped[bytes] = mapped_column(LargeBinary(32))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    decided_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    def stands(self, today: date) -> bool:
+        """Whether it was approved and its authority has not passed."""
+        return self.state == QueryState.ANSWERED and self.ends_on >= today
+
+    def is_watching(self, today: date) -> bool:
+        """Whether it stands and its watch has not ended."""
+        return self.stands(today) and self.watch_until is not None and self.watch_until >= today
+
+
+class QuerySubject(Base):
+    """One token of a query, the `position`-th from 0; `hit_id` names what the agency is told of it."""
+
+    __tablename__ = "query_subjects"
+    __table_args__ = (
+        PrimaryKeyConstraint("token", "query_id"),
+        Index("ix_query_subjects_query_id_position", "query_id", "position"),
+    )
+
+    token: Mapped[bytes] = mapped_column(LargeBinary(32))
+    query_id: Mapped[str] = mapped_column(String(36))
+    position: Mapped[int] = mapped_column(Integer)
+    indicator_type: Mapped[str] = mapped_column(String(32))
+    hit_id: Mapped[str] = mapped_column(String(36))
+
+
+class QueryMatch(Base):
+    """That the agency was told of a member's row, by the event `event_id`; and when that member was told so itself,
+    None while the query's cover holds.
+    """
+
+    __tablename__ = "query_matches"
+    __table_args__ = (
+        PrimaryKeyConstraint("token", "query_id", "member_id", "submission_id"),
+        Index("ix_query_matches_query_id", "query_id"),
+    )
+
+    token: Mapped[bytes] = mapped_column(LargeBinary(32))
+    query_id: Mapped[str] = mapped_column(String(36))
+    member_id: Mapped[str] = mapped_column(String(64))
+    submission_id: Mapped[str] = mapped_column(String(36))
+    event_id: Mapped[str] = mapped_column(String(36))
+    told_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    disclosed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class QueryMeeting(Base):
+    """That two agencies' queries are about one token; `is_told` says whether the owner of `query_id` may know it."""
+
+    __tablename__ = "query_meetings"
+    __table_args__ = (PrimaryKeyConstraint("query_id", "other_id"), Index("ix_query_meetings_other_id", "other_id"))
+
+    query_id: Mapped[str] = mapped_column(String(36))
+    other_id: Mapped[str] = mapped_column(String(36))
+    is_told: Mapped[bool] = mapped_column(Boolean)
+    met_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One thing that is asked about."""
+
+    token: bytes
+    indicator_type: str
+    hit_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A row of a member that a query meets."""
+
+    token: bytes
+    member_id: str
+    submission_id: str
+
+
+def add_query(session: Session, query: Query, subjects: Sequence[Subject]) -> None:
+    """Store a query. Its id is free (see find_query)."""
+    session.add(query)
+    session.flush()
+    rows = [
+        {"query_id": query.query_id, "position": position, **asdict(subject)}
+        for position, subject in enumerate(subjects)
+    ]
+    for some in in_chunks(rows, 1000):
+        insert_ignoring(session, QuerySubject, some)
+
+
+def find_query(session: Session, query_id: str) -> Query | None:
+    """The query of that id, anyone's."""
+    return session.get(Query, query_id)
+
+
+def lock_query(session: Session, query_id: str) -> Query | None:
+    """The same, its row locked until the transaction ends."""
+    wanted = select(Query).where(Query.query_id == query_id).with_for_update()
+    return session.execute(wanted, execution_options={"populate_existing": True}).scalar_one_or_none()
+
+
+def subjects_of(session: Session, query_id: str) -> list[Subject]:
+    """What a query asks about, in its order."""
+    wanted = select(QuerySubject.token, QuerySubject.indicator_type, QuerySubject.hit_id)
+    ordered = wanted.where(QuerySubject.query_id == query_id).order_by(QuerySubject.position)
+    return [Subject(*row) for row in session.execute(ordered)]
+
+
+def page_of_queries(
+    session: Session, member_id: str, *, person_id: str | None, state: str | None, after: str, limit: int
+) -> Sequence[Query]:
+    """A member's queries behind an id, in order of the id; with `person_id`, those it asked or is to authorise."""
+    wanted = select(Query).where(Query.member_id == member_id, Query.query_id > after)
+    if person_id is not None:
+        wanted = wanted.where(or_(Query.asker_id == person_id, Query.authoriser_id == person_id))
+    if state is not None:
+        wanted = wanted.where(Query.state == state)
+    return session.scalars(wanted.order_by(Query.query_id).limit(limit)).all()
+
+
+def list_over(session: Session, today: date, limit: int) -> list[str]:
+    """Ids of queries that are waiting or answered, and whose last day has passed."""
+    states = (QueryState.PENDING.value, QueryState.ANSWERED.value)
+    over = select(Query.query_id).where(Query.state.in_(states), Query.ends_on < today)
+    return list(session.scalars(over.order_by(Query.query_id).limit(limit)))
+
+
+def list_watching(session: Session, today: date) -> Sequence[Query]:
+    """The queries whose watch is on."""
+    watching = select(Query).where(Query.watch_until >= today, Query.state == QueryState.ANSWERED.value)
+    return session.scalars(watching.where(Query.ends_on >= today).order_by(Query.query_id)).all()
+
+
+def matches_of(session: Session, query_id: str) -> set[Match]:
+    """The rows that a query's agency was told of."""
+    wanted = select(QueryMatch.token, QueryMatch.member_id, QueryMatch.submission_id)
+    return {Match(*row) for row in session.execute(wanted.where(QueryMatch.query_id == query_id))}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """When, and by which event, an agency was told of rows; and when their members were, None while cover holds."""
+
+    event_id: str
+    told_at: datetime
+    disclosed_at: datetime | None
+
+
+def add_matches(session: Session, query_id: str, matches: Iterable[Match], told: Told) -> None:
+    """Keep which rows the agency was told of."""
+    ordered = sorted(matches, key=lambda match: (match.token, match.member_id, match.submission_id))
+    rows = [asdict(match) | {"query_id": query_id} | asdict(told) for match in ordered]
+    for some in in_chunks(rows, 1000):
+        insert_ignoring(session, QueryMatch, some)
+
+
+def withheld_matches(session: Session, query_id: str) -> Sequence[QueryMatch]:
+    """The matches that their members have not been told of, in order."""
+    withheld = select(QueryMatch).where(QueryMatch.query_id == query_id, QueryMatch.disclosed_at.is_(None))
+    return session.scalars(withheld.order_by(QueryMatch.told_at, QueryMatch.event_id, QueryMatch.token)).all()
+
+
+def mark_disclosed(session: Session, query_id: str, now: datetime) -> None:
+    """Note that the members of all matches have been told."""
+    withheld = (QueryMatch.query_id == query_id) & QueryMatch.disclosed_at.is_(None)
+    session.execute(
+        update(QueryMatch).where(withheld).values(disclosed_at=now),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def move_cover(session: Session, query: Query, tokens: Sequence[bytes], until: datetime | None) -> None:
+    """Let what was noted as derived for a query's agency say the new end of its cover, None for none."""
+    noted = DerivedDisclosure
+    kinds = (DerivedKind.QUERY.value, DerivedKind.WATCH.value)
+    for some in in_even_chunks(tokens, 1024):
+        where = noted.token.in_(some), noted.recipient_member_id == query.member_id, noted.kind.in_(kinds)
+        session.execute(
+            update(noted).where(*where, noted.object_id == query.query_id).values(covert_until=until),
+            execution_options={"synchronize_session": False},
+        )
+
+
+def queries_meeting(session: Session, query: Query, tokens: Sequence[bytes], today: date) -> list[Query]:
+    """Other agencies' queries that stand and ask about any of the tokens, in order of their ids."""
+    found: dict[str, Query] = {}
+    for some in in_even_chunks(tokens, 1024):
+        meeting = (
+            select(Query)
+            .join(QuerySubject, QuerySubject.query_id == Query.query_id)
+            .where(QuerySubject.token.in_(some), Query.member_id != query.member_id)
+            .where(Query.state == QueryState.ANSWERED.value, Query.ends_on >= today)
+        )
+        found |= {other.query_id: other for other in session.scalars(meeting)}
+    return [found[query_id] for query_id in sorted(found)]
+
+
+def add_meetings(session: Session, meetings: Iterable[tuple[str, str, bool]], now: datetime) -> None:
+    """Keep meetings, each as (query, other, whether the first one's owner may know)."""
+    rows = [
+        {"query_id": query_id, "other_id": other_id, "is_told": is_told, "met_at": now}
+        for query_id, other_id, is_told in meetings
+    ]
+    insert_ignoring(session, QueryMeeting, rows)
+
+
+def others_told(session: Session, query_ids: Collection[str], today: date) -> dict[str, list[Query]]:
+    """For each query, the standing ones of other agencies that its owner may know of."""
+    other = aliased(Query)
+    wanted = (
+        select(QueryMeeting.query_id, other)
+        .join(other, other.query_id == QueryMeeting.other_id)
+        .where(QueryMeeting.is_told.is_(True), other.state == QueryState.ANSWERED.value, other.ends_on >= today)
+        .order_by(other.query_id)
+    )
+    found: dict[str, list[Query]] = {query_id: [] for query_id in query_ids}
+    for some in in_even_chunks(sorted(found), 1024):
+        for query_id, met in session.execute(wanted.where(QueryMeeting.query_id.in_(some))):
+            found[query_id].append(met)
+    return found
+
+
+def purge_queries(session: Session, before: date, limit: int) -> int:
+    """Delete up to `limit` queries that are over since before a day, with their tokens; how many queries."""
+    over = (QueryState.REFUSED.value, QueryState.LAPSED.value, QueryState.ENDED.value)
+    wanted = select(Query.query_id).where(Query.state.in_(over), Query.ends_on < before).limit(limit)
+    query_ids = list(session.scalars(wanted))
+    for some in in_even_chunks(query_ids, 1024):
+        for model in (QuerySubject, QueryMatch, QueryMeeting):
+            run_counted(session, delete(model).where(model.query_id.in_(some)))
+        run_counted(session, delete(QueryMeeting).where(QueryMeeting.other_id.in_(some)))
+        run_counted(session, delete(Query).where(Query.query_id.in_(some)))
+    return len(query_ids)

@@ -1,0 +1,133 @@
+"""Law-enforcement queries on the wire. Unknown fields are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+
+from schemas.encoding import to_base64
+from schemas.fields import Base64, OwnId, Prose, QueryInteger, QueryText, RepresentativeId, Text, TrueOrFalse, code_of
+from schemas.terms import IndicatorType, InstitutionBand, LegalGateway, QueryState
+
+MAX_TOKENS = 500
+MAX_CASE = 64
+MAX_PROSE = 2000
+QUERIES_PAGE = 100
+_DAY = "%Y-%m-%d"
+
+
+def result_to_wire(token: bytes, indicator_type: str, hit_id: str, finding: dict[str, Any] | None) -> dict[str, Any]:
+    """The JSON object of one result; `finding` has institutions, band, themes and first_seen, None for no hit."""
+    nothing: dict[str, Any] = {"institutions": [], "band": None, "themes": [], "first_seen": None}
+    return {
+        **(nothing if finding is None else finding),
+        "token": to_base64(token),
+        "indicator_type": indicator_type,
+        "hit": finding is not None,
+        "hit_id": None if finding is None else hit_id,
+    }
+
+
+class AskQuerySchema(Schema):
+    """A query as the agency asks it: `types` are those of `tokens`, one for one. Dates are the last day of each."""
+
+    query_id = OwnId(required=True)
+    tokens = fields.List(Base64(32), required=True, validate=validate.Length(1, MAX_TOKENS))
+    types = fields.List(code_of(IndicatorType), required=True, validate=validate.Length(1, MAX_TOKENS))
+    # What is empty is read here and refused by the rules, so that the refusal is recorded.
+    case = Text(MAX_CASE, least=0, required=True)
+    legal_gateway = fields.String(required=True, validate=validate.OneOf(["", *(code.value for code in LegalGateway)]))
+    purpose = Prose(MAX_PROSE, required=True)
+    necessity = Prose(MAX_PROSE, required=True, allow_none=True)
+    proportionality = Prose(MAX_PROSE, required=True, allow_none=True)
+    authorised_by = RepresentativeId(required=True)
+    covert = TrueOrFalse(required=True)
+    until = fields.Date(required=True, allow_none=True, format=_DAY)
+    watch_until = fields.Date(required=True, allow_none=True, format=_DAY)
+    silent = TrueOrFalse(required=True)
+
+    @validates_schema
+    def check_tokens(self, data: dict[str, Any], **_: Any) -> None:
+        """Each token once, and a type for each."""
+        if len(set(data["tokens"])) != len(data["tokens"]):
+            raise ValidationError("each token is wanted once", "tokens")
+        if len(data["types"]) != len(data["tokens"]):
+            raise ValidationError("one type for each token is wanted", "types")
+
+
+class ExtendQuerySchema(Schema):
+    """A later last day, and why."""
+
+    until = fields.Date(required=True, format=_DAY)
+    reason = Prose(MAX_PROSE, required=True)
+
+
+class QueriesQuery(Schema):
+    """Which queries, and where to go on."""
+
+    state = code_of(QueryState, load_default=None)
+    cursor = QueryText(r"[0-9a-f-]{36}", load_default=None)
+    limit = QueryInteger(1, QUERIES_PAGE, load_default=QUERIES_PAGE)
+
+
+class QueryStandingSchema(Schema):
+    """How a query stands after a step."""
+
+    query_id = fields.UUID(required=True)
+    state = code_of(QueryState, required=True)
+    until = fields.Date(required=True, format=_DAY)
+    watch_until = fields.Date(required=True, allow_none=True, format=_DAY)
+
+
+class OtherAgencySchema(Schema):
+    """An agency that is about the same subject, and its authorising officer."""
+
+    agency = fields.String(required=True)
+    officer = fields.String(required=True)
+
+
+class QueryHeadSchema(QueryStandingSchema):
+    """A query without its results."""
+
+    case = fields.String(required=True)
+    legal_gateway = fields.String(required=True)
+    purpose = fields.String(required=True)
+    necessity = fields.String(required=True)
+    proportionality = fields.String(required=True)
+    asked_by = fields.String(required=True)
+    authorised_by = fields.String(required=True)
+    covert = fields.Boolean(required=True)
+    silent = fields.Boolean(required=True)
+    created_at = fields.DateTime(required=True)
+    decided_at = fields.DateTime(required=True, allow_none=True)
+    deconfliction = fields.Boolean(required=True)
+    others = fields.List(fields.Nested(OtherAgencySchema), required=True)
+
+
+class QueryResultSchema(Schema):
+    """What is told of one token. `institutions` are members' ids where the gateway allows names; `band` counts them."""
+
+    token = fields.String(required=True, metadata={"description": "base64, 32 bytes"})
+    indicator_type = code_of(IndicatorType, required=True)
+    hit = fields.Boolean(required=True)
+    institutions = fields.List(fields.String(), required=True)
+    band = code_of(InstitutionBand, required=True, allow_none=True)
+    themes = fields.List(fields.String(), required=True)
+    first_seen = fields.String(required=True, allow_none=True, metadata={"description": "YYYY-MM or other"})
+    hit_id = fields.UUID(required=True, allow_none=True)
+
+
+class QuerySchema(QueryHeadSchema):
+    """A query whole: `results` in the order in which it was asked, null unless it stands."""
+
+    results = fields.List(fields.Nested(QueryResultSchema), required=True, allow_none=True)
+    event_id = fields.UUID(required=True)
+
+
+class QueriesPageSchema(Schema):
+    """One page of queries."""
+
+    queries = fields.List(fields.Nested(QueryHeadSchema), required=True)
+    next = fields.String(required=True, allow_none=True)
+    event_id = fields.UUID(required=True)
