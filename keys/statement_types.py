@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from keys.group import InvalidElementError, check_element
+from keys.sealing import PUBLIC_KEY_SIZES
 from keys.statements import MAX_SEQUENCE, Statement, StatementError, read_payload
 from keys.strict import (
     require_code,
@@ -28,7 +29,7 @@ from keys.strict import (
     require_url,
 )
 from schemas.canonical import canonical_json
-from schemas.encoding import to_base64, to_rfc3339
+from schemas.encoding import from_base64, to_base64, to_rfc3339
 from schemas.terms import GroupKind, MemberKind, Role, Sector
 
 _RESERVED_MEMBER_IDS = frozenset({"registrar"})
@@ -78,7 +79,9 @@ class Representative:
 
 @dataclass(frozen=True, slots=True)
 class MemberStatement:
-    """Who a member is. `declared_book` is its number of accounts; `encryption_key` is X25519, 32 bytes."""
+    """Who a member is. `declared_book` is its number of accounts; `encryption_key` has 1,216 bytes (hybrid), or
+    32 (X25519, of members of the first days).
+    """
 
     sequence: int
     issued_at: datetime
@@ -260,9 +263,17 @@ def _member(statement: Statement) -> MemberStatement:
         sector=require_code(body["sector"], Sector),
         state=require_code(body["state"], MemberState),
         declared_book=require_integer(body["declared_book"], 0, _MAX_BOOK),
-        encryption_key=require_key(body["encryption_key"]),
+        encryption_key=_encryption_key(body["encryption_key"]),
         representatives=people,
     )
+
+
+def _encryption_key(value: object) -> bytes:
+    """Its size alone: a key to which nothing can be sealed harms its owner only, and is told when it is used."""
+    key = from_base64(require_text(value, 4 * max(PUBLIC_KEY_SIZES)))
+    if len(key) not in PUBLIC_KEY_SIZES:
+        raise ValueError("an encryption key has another size")
+    return key
 
 
 def _representative(value: object, member_id: str) -> Representative:

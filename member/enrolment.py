@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from keys.custody import write_private_file
 from keys.ed25519 import SigningKey
+from keys.sealing import EncryptionKey
 from keys.strict import require_identifier
 from keys.urls import canonical_url
 from member.access import lock_representative
@@ -72,7 +72,7 @@ def check_id(text: str, what: str) -> str:
 def create_member(
     home: Home, member_id: str, passphrase_of: Callable[[str], bytes], passphrase_dir: str | None
 ) -> None:
-    """Make the first representatives' keys, the encryption key (X25519) and the vault, then write config.json.
+    """Make the first representatives' keys, the hybrid encryption key and the vault, then write config.json.
 
     config.json comes last: a home that was left half made is not taken for a whole one.
     """
@@ -80,7 +80,7 @@ def create_member(
     if home.config.member_id is not None:
         raise HomeError(f"{home.config.member_id} lives in this home already", "choose another --home")
     passphrases = {name: passphrase_of(name) for name in FIRST_REPRESENTATIVES}
-    vault_key, encryption_key = os.urandom(KEY_BYTES), X25519PrivateKey.generate()
+    vault_key, encryption_key = os.urandom(KEY_BYTES), EncryptionKey.generate()
     home.config = msgspec.structs.replace(home.config, member_id=member_id)
     representatives = {}
     for name, roles in FIRST_REPRESENTATIVES.items():
@@ -89,10 +89,10 @@ def create_member(
         public = to_base64(key.public_bytes)
         representatives[name] = LocalRepresentative([role.value for role in roles], public)
     with Vault.create(home.vault_path, vault_key, member_id) as vault, vault.transaction():
-        vault.put("secret", ENCRYPTION_SECRET, encryption_key.private_bytes_raw())
+        vault.put("secret", ENCRYPTION_SECRET, encryption_key.to_bytes())
     home.save(
         member_id=member_id,
-        encryption_key=to_base64(encryption_key.public_key().public_bytes_raw()),
+        encryption_key=to_base64(encryption_key.public_bytes),
         representatives=representatives,
         passphrase_dir=passphrase_dir,
     )

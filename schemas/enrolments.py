@@ -18,11 +18,11 @@ class ClaimedRepresentativeSchema(Schema):
 
 
 class EnrolmentSchema(Schema):
-    """The claim of a new member. `encryption_key` is X25519."""
+    """The claim of a new member. `encryption_key` is ML-KEM-768's and X25519's (1,216 bytes), or X25519's alone."""
 
     code = fields.String(required=True, validate=validate.Regexp(r"[A-Za-z0-9_-]{32,65536}\Z"))
     member_id = Identifier(required=True)
-    encryption_key = Base64(32, required=True)
+    encryption_key = Base64(32, 1216, required=True)
     representatives = fields.List(
         fields.Nested(ClaimedRepresentativeSchema), required=True, validate=validate.Length(1, 64)
     )

@@ -16,7 +16,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from werkzeug.test import TestResponse
 
 from alerts.composition import blueprints
@@ -29,6 +28,7 @@ from exchange.store.session import Database, create_database
 from exchange.web.app import create_app
 from exchange.web.context import Context
 from keys import threshold
+from keys.sealing import EncryptionKey
 from keys.signing import SigningKey, new_nonce, sign_request
 from keys.statement_types import (
     AnyStatement,
@@ -64,12 +64,13 @@ class MemberSimulator:
     member_id: str
     keys: dict[str, SigningKey] = field(default_factory=dict)
     encryption_key: bytes = b""
+    private_key: EncryptionKey = field(default_factory=EncryptionKey.generate)
     kind: MemberKind = MemberKind.FINANCIAL_INSTITUTION
     sector: Sector = Sector.BANKING
 
     def __post_init__(self) -> None:
         self.keys = {name: SigningKey.generate() for name in ("analyst", "authoriser")}
-        self.encryption_key = X25519PrivateKey.generate().public_key().public_bytes_raw()
+        self.encryption_key = self.private_key.public_bytes
 
     def send(
         self,

@@ -4,7 +4,8 @@ Rules, in order:
 1. The code is one that was issued, for this member id, not expired and not used; it is used once. The same
    claim again gets the same answer.
 2. Every representative proves that it holds its key, for this code, this member and these roles.
-3. Nobody is a member by this: that takes the registrars' quorum.
+3. The encryption key is one to which something can be sealed.
+4. Nobody is a member by this: that takes the registrars' quorum.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from exchange.services.propose_statement import add_draft
 from exchange.store.enrolments import Enrolment, lock_enrolment
 from exchange.store.session import Database
 from keys.ed25519 import SignatureError, verify_signature
+from keys.sealing import SealingError, check_encryption_key
 from keys.statement_types import MemberState, MemberStatement, Representative, RepresentativeState
 from schemas.canonical import canonical_json, digest
 from schemas.encoding import to_base64
@@ -29,8 +31,8 @@ _ROLES_OF_THE_TASKFORCE = frozenset({Role.REGISTRAR, Role.OPERATOR})
 
 
 class EnrolmentRefusedError(Exception):
-    """The claim is refused; `reason` is a slug: code, proof, roles, representative. Codes that were never
-    issued, have expired or were used by another look alike.
+    """The claim is refused; `reason` is a slug: code, proof, roles, representative, encryption-key. Codes that were
+    never issued, have expired or were used by another look alike.
     """
 
     def __init__(self, reason: str) -> None:
@@ -52,7 +54,7 @@ class ClaimedRepresentative:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The answer to an invitation. `encryption_key` is X25519, 32 bytes."""
+    """The answer to an invitation. `encryption_key` has 1,216 bytes (hybrid) or 32 (X25519)."""
 
     code: str
     member_id: str
@@ -79,6 +81,7 @@ def _claim(session: Session, claim: Claim, now: datetime) -> str:
         return invitation.proposal_id
     if now >= invitation.expires_at:
         raise EnrolmentRefusedError("code")
+    _check_encryption_key(claim.encryption_key)
     for person in claim.representatives:
         _verify(claim, person, code_sha256.hex())
     proposal_id = add_draft(
@@ -94,6 +97,13 @@ def _digest_of(claim: Claim) -> bytes:
         [person.representative_id, to_base64(person.public_key), list(person.roles)] for person in claim.representatives
     ]
     return digest([claim.code, claim.member_id, to_base64(claim.encryption_key), people])
+
+
+def _check_encryption_key(public_key: bytes) -> None:
+    try:
+        check_encryption_key(public_key)
+    except SealingError:
+        raise EnrolmentRefusedError("encryption-key") from None
 
 
 def _verify(claim: Claim, person: ClaimedRepresentative, code_sha256: str) -> None:

@@ -32,7 +32,7 @@ class Member(Base):
     sector: Mapped[str] = mapped_column(String(40))
     state: Mapped[str] = mapped_column(String(16))
     declared_book: Mapped[int] = mapped_column(BigInteger)
-    encryption_key: Mapped[bytes] = mapped_column(LargeBinary(32))
+    encryption_key: Mapped[bytes] = mapped_column(LargeBinary(1216))
     sequence: Mapped[int] = mapped_column(BigInteger)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from keys.sealing import EncryptionKey
 from keys.signing import SigningKey
 from schemas.encoding import from_base64, to_base64
 from tests.simulator import MemberSimulator, Taskforce
@@ -81,6 +82,26 @@ def test_a_key_without_proof_of_possession_is_refused(new_taskforce: NewTaskforc
     more_roles = MemberSimulator(taskforce, "new").claim(code)
     more_roles["representatives"][0]["roles"].append("authoriser")
     assert enrol(taskforce, more_roles, "another-key")[1]["reason"] == "proof"
+
+
+def test_a_member_enrols_with_a_hybrid_key_or_with_one_of_the_first_days(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce()
+    for name, key in (("new", EncryptionKey.generate()), ("early", EncryptionKey(b"x" * 32))):
+        member = MemberSimulator(taskforce, name)
+        member.encryption_key = key.public_bytes
+        assert enrol(taskforce, member.claim(taskforce.invite(name)), name)[0] == 202
+        taskforce.sign(taskforce.proposals()[0]["proposal_id"])
+        assert member.send("GET", "/v1/status").status_code == 200
+
+
+def test_a_key_to_which_nothing_can_be_sealed_is_refused(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce()
+    member = MemberSimulator(taskforce, "new")
+    member.encryption_key = bytes(32)
+    status, answer = enrol(taskforce, member.claim(taskforce.invite("new")))
+    assert (status, answer["reason"]) == (403, "encryption-key")
+    member.encryption_key = EncryptionKey.generate().public_bytes[1:]
+    assert enrol(taskforce, member.claim(taskforce.invite("new")))[0] == 422
 
 
 def test_a_member_cannot_enrol_a_registrar(new_taskforce: NewTaskforce) -> None:

@@ -71,7 +71,7 @@ def members(draw: st.DrawFn) -> MemberStatement:
         sector=draw(st.sampled_from(Sector)),
         state=draw(st.sampled_from(MemberState)),
         declared_book=draw(st.integers(0, 10**10)),
-        encryption_key=draw(st.binary(min_size=32, max_size=32)),
+        encryption_key=draw(st.sampled_from([32, 1216]).flatmap(lambda size: st.binary(min_size=size, max_size=size))),
         representatives=people,
     )
 

@@ -214,6 +214,7 @@ def _changed(statement: AnyStatement, path: str, value: object) -> bytes:
         (MEMBER.statement, "declared_book", True),
         (MEMBER.statement, "declared_book", 10**11),
         (MEMBER.statement, "encryption_key", to_base64(b"e" * 31)),
+        (MEMBER.statement, "encryption_key", to_base64(b"e" * 1215)),
         (MEMBER.statement, "representatives", {}),
         (MEMBER.statement, "representatives.0.extra", 1),
         (MEMBER.statement, "representatives.0.representative_id", "b/analyst"),
