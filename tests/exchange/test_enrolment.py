@@ -89,7 +89,7 @@ def test_a_member_enrols_with_a_hybrid_key_or_with_one_of_the_first_days(new_tas
     for name, key in (("new", EncryptionKey.generate()), ("early", EncryptionKey(b"x" * 32))):
         member = MemberSimulator(taskforce, name)
         member.encryption_key = key.public_bytes
-        assert enrol(taskforce, member.claim(taskforce.invite(name)), name)[0] == 202
+        assert enrol(taskforce, member.claim(taskforce.invite(name)), f"the-key-of-{name}")[0] == 202
         taskforce.sign(taskforce.proposals()[0]["proposal_id"])
         assert member.send("GET", "/v1/status").status_code == 200
 
