@@ -154,12 +154,15 @@ class AnswerSchema(Schema):
 
 
 class MarkingSchema(Schema):
-    """The most restrictive marking of both sides' rows, and every condition that goes with it."""
+    """The most restrictive marking of both sides' rows, and every condition that goes with it, a line each. The subject
+    is protected if any of the rows is about a victim or an unwitting mule.
+    """
 
     classification = code_of(Classification, required=True)
     tlp = code_of(TrafficLight, required=True)
     handling = code_of(Handling, required=True)
-    conditions = fields.List(fields.String(), required=True)
+    conditions = fields.String(required=True)
+    protected_subject = fields.Boolean(required=True)
 
 
 class GivenAnswerSchema(Schema):
@@ -170,7 +173,9 @@ class GivenAnswerSchema(Schema):
     representative_id = RepresentativeId(required=True, allow_none=True)
     told = fields.List(code_of(RequestField), required=True, data_key="fields")
     refusal_reason = code_of(RefusalReason, required=True, allow_none=True)
-    sealed = fields.String(required=True, allow_none=True, metadata={"description": "base64; null once purged"})
+    sealed = fields.String(
+        required=True, allow_none=True, metadata={"description": "base64; null once purged, withdrawn or out of reach"}
+    )
     sealed_sha256 = fields.String(required=True, allow_none=True, metadata={"description": "base64, 32 bytes"})
     signature = fields.String(required=True, allow_none=True, metadata={"description": "base64, 64 bytes"})
     marking = fields.Nested(MarkingSchema, required=True, allow_none=True)
@@ -225,6 +230,13 @@ class RequestsPageSchema(Schema):
     event_id = fields.UUID(required=True)
 
 
+class ModeConditionSchema(Schema):
+    """The condition that a request in one mode meets, and has to name."""
+
+    mode = code_of(RequestMode, required=True)
+    condition = code_of(GatewayCondition, required=True)
+
+
 class PartiesSchema(Schema):
     """Who may disclose to whom."""
 
@@ -250,13 +262,13 @@ class GatewayNoticeSchema(Schema):
 
 
 class GatewaySchema(Schema):
-    """One legal gateway: what it takes. Empty `conditions`: none has to be named."""
+    """One legal gateway: what it takes. A mode without a condition names none."""
 
     code = code_of(LegalGateway, required=True)
     citation = fields.String(required=True)
     parties = fields.List(fields.Nested(PartiesSchema), required=True)
-    modes = fields.List(code_of(RequestMode), required=True)
-    conditions = fields.List(code_of(GatewayCondition), required=True)
+    modes = fields.List(fields.String(), required=True, metadata={"description": "modes of requests, and `query`"})
+    conditions = fields.List(fields.Nested(ModeConditionSchema), required=True)
     statements = fields.List(fields.Nested(StatementSchema), required=True)
     prior_notice = fields.Nested(GatewayNoticeSchema, required=True, allow_none=True)
     themes = fields.List(code_of(Theme), required=True)

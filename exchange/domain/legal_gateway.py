@@ -1,73 +1,280 @@
-"""The legal gateways as a table of rules: who may submit under which, for which themes, with which grounds.
+"""The legal gateways as a table of rules: who may disclose to whom, how, with which statements, after which steps.
 
-A thin reading of the statutes, for configuration by counsel; not advice. A decision is a value with reasons.
-An empty or unknown gateway, and an empty purpose, mean no.
+A thin reading of the statutes, for configuration by counsel (exchange/domain/gateway_file.py); not advice. A decision
+is a value with reasons, each of which names the field at fault and what would be right. The rules, in order:
+1. An empty or unknown gateway, and an empty purpose, mean no.
+2. Nothing is asked without necessity and proportionality.
+3. The gateway is open to both sides' kinds, to the mode, to the theme and to the evidence standard.
+4. A condition that the gateway wants is named, and is the one that goes with the mode.
+5. A step that comes first was taken: before now, and not too long ago.
+6. Nothing is released unless another person than the one who asks, with another key, authorises it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from exchange.domain.decision import ALLOWED, Decision, refuse
-from schemas.terms import EvidenceStandard, LegalGateway, MemberKind, Theme
+from schemas.terms import EvidenceStandard, GatewayCondition, LegalGateway, MemberKind, RequestMode, Theme
+
+QUERY = "query"
+"""The mode of a law-enforcement query, beside those of information requests."""
 
 _EVERY_KIND = frozenset(MemberKind)
 _REGULATED = frozenset({MemberKind.FINANCIAL_INSTITUTION})
-_ANTI_FRAUD = frozenset(
-    {
-        MemberKind.FINANCIAL_INSTITUTION,
-        MemberKind.FRAUD_PREVENTION_SERVICE,
-        MemberKind.TELECOM,
-        MemberKind.PLATFORM,
-        MemberKind.LAW_ENFORCEMENT,
-        MemberKind.REGULATOR,
-    }
-)
+_POLICE = frozenset({MemberKind.LAW_ENFORCEMENT})
 _EVERY_THEME = frozenset(Theme)
 _EVERY_STANDARD = frozenset(EvidenceStandard)
 _BEYOND_SUSPICION = _EVERY_STANDARD - {EvidenceStandard.SUSPICION}
 _FRAUD = frozenset({Theme.FRAUD, Theme.MONEY_MULES})
+_MODES = frozenset(RequestMode)
+_ASKING = frozenset({RequestMode.REQUEST})
+_NO_CONDITION: Mapping[str, GatewayCondition] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Members of one of these kinds may disclose to those of one of those."""
+
+    disclosers: frozenset[MemberKind]
+    recipients: frozenset[MemberKind]
+
+
+NOTICE_PLACEHOLDERS = ("requester", "request_id", "subject", "grounds", "information_sought", "date")
+_NOTICE = """To: {addressee}
+From: {{requester}}
+Date: {{date}}
+
+Notification under {provision}
+
+1. A disclosure request is made in connection with {suspicion}.
+2. It is made through the exchange under the reference {{request_id}}, to the institutions there that hold the same
+   identifier. They are named to us when they answer; we shall name them to you then.
+3. The person suspected, so far as known to us: {{subject}}
+4. The grounds: {{grounds}}
+5. The information sought: {{information_sought}}
+6. Disclosures follow within {within_days} days of this notification, and a joint report within {report_days} days.
+
+Please acknowledge this with your reference.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRule:
+    """A notice that must have been given before anything is disclosed, not more than `within_days` ago."""
+
+    addressee: str
+    provision: str
+    suspicion: str
+    within_days: int = 28
+    report_days: int = 84
+
+    @property
+    def template(self) -> str:
+        """The notice, with `{placeholders}` (NOTICE_PLACEHOLDERS) that a member fills in at home: whom it is about is
+        not for the exchange to know.
+        """
+        return _NOTICE.format(
+            addressee=self.addressee,
+            provision=self.provision,
+            suspicion=self.suspicion,
+            within_days=self.within_days,
+            report_days=self.report_days,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayRule:
-    """What a submission under one gateway must satisfy. `citation` is the provision that the rule reads."""
+    """What sharing under one gateway must satisfy. `citation` is the provision that the rule reads; `submitters` may
+    hand in rows under it; `conditions` has the one that each mode wants. Purpose, necessity and proportionality answer
+    the questions.
+    """
 
     citation: str
     submitters: frozenset[MemberKind] = _EVERY_KIND
     themes: frozenset[Theme] = _EVERY_THEME
     standards: frozenset[EvidenceStandard] = _EVERY_STANDARD
+    parties: tuple[Parties, ...] = (Parties(_EVERY_KIND, _EVERY_KIND),)
+    modes: frozenset[str] = _MODES
+    conditions: Mapping[str, GatewayCondition] = field(default_factory=lambda: _NO_CONDITION)
+    notice: NoticeRule | None = None
+    purpose: str = "What is the disclosure for?"
+    necessity: str = "Why can this not be done without it?"
+    proportionality: str = "Why is what is asked for no more than that takes, and fair to the person whom it is about?"
+
+    def is_open(self, discloser_kind: str, recipient_kind: str) -> bool:
+        """Whether a member of the one kind may disclose to one of the other."""
+        return any(discloser_kind in pair.disclosers and recipient_kind in pair.recipients for pair in self.parties)
 
 
 RULES: dict[LegalGateway, GatewayRule] = {
-    LegalGateway.CCA2013_S7: GatewayRule("Crime and Courts Act 2013, section 7"),
+    LegalGateway.CCA2013_S7: GatewayRule(
+        "Crime and Courts Act 2013, section 7: to the NCA for its functions, and by it onward for a permitted purpose",
+        parties=(Parties(_EVERY_KIND, _POLICE), Parties(_POLICE, _EVERY_KIND)),
+        modes=_MODES | {QUERY},
+        purpose="Which function of the NCA, or which permitted purpose of onward disclosure, does it serve?",
+    ),
     LegalGateway.POCA2002_S339ZB: GatewayRule(
-        "Proceeds of Crime Act 2002, section 339ZB: within the regulated sector", _REGULATED
+        "Proceeds of Crime Act 2002, section 339ZB: within the regulated sector, asked for, after a notice",
+        _REGULATED,
+        parties=(Parties(_REGULATED, _REGULATED),),
+        modes=_ASKING,
+        notice=NoticeRule(
+            "an authorised officer of the National Crime Agency",
+            "section 339ZC(3) to (5) of the Proceeds of Crime Act 2002",
+            "a suspicion that a person is engaged in money laundering",
+        ),
+        purpose="Which matter about a suspicion of money laundering will or may it help to determine?",
     ),
     LegalGateway.TACT2000_S21CA: GatewayRule(
-        "Terrorism Act 2000, section 21CA: within the regulated sector, terrorist property",
+        "Terrorism Act 2000, section 21CA: within the regulated sector, terrorist property, after a notice",
         _REGULATED,
         frozenset({Theme.TERRORIST_FINANCE}),
+        parties=(Parties(_REGULATED, _REGULATED),),
+        modes=_ASKING,
+        notice=NoticeRule(
+            "a constable, or an authorised officer of the National Crime Agency",
+            "section 21CB of the Terrorism Act 2000",
+            "a suspicion that a person is involved in the commission of a terrorist financing offence",
+        ),
+        purpose="Which matter about a suspicion of terrorist financing will or may it help to determine?",
     ),
     LegalGateway.ECCTA2023_S188: GatewayRule(
-        "Economic Crime and Corporate Transparency Act 2023, section 188: request or warning condition", _REGULATED
+        "Economic Crime and Corporate Transparency Act 2023, section 188: request or warning condition",
+        _REGULATED,
+        parties=(Parties(_REGULATED, _REGULATED),),
+        conditions={
+            RequestMode.REQUEST: GatewayCondition.REQUEST,
+            RequestMode.PROVIDE: GatewayCondition.WARNING,
+            RequestMode.ALERT: GatewayCondition.WARNING,
+        },
+        purpose="Which action against economic crime will or may it help the recipient to take?",
     ),
     LegalGateway.ECCTA2023_S189: GatewayRule(
-        "Economic Crime and Corporate Transparency Act 2023, section 189: after a decision to end, refuse or restrict",
+        "Economic Crime and Corporate Transparency Act 2023, section 189: to an intermediary, after a decision to end, "
+        "refuse or restrict",
         _REGULATED,
         standards=_BEYOND_SUSPICION,
+        parties=(Parties(_REGULATED, frozenset({MemberKind.FRAUD_PREVENTION_SERVICE})),),
+        purpose="Which decision about the customer, for which concern about economic crime, is passed on?",
     ),
-    LegalGateway.SCA2007_S68: GatewayRule("Serious Crime Act 2007, section 68: to prevent fraud", _ANTI_FRAUD, _FRAUD),
-    LegalGateway.DPA2018_SCH2: GatewayRule("Data Protection Act 2018, Schedule 2, paragraph 2: crime and taxation"),
+    LegalGateway.SCA2007_S68: GatewayRule(
+        "Serious Crime Act 2007, section 68: to prevent fraud", themes=_FRAUD, purpose="Which fraud is prevented?"
+    ),
+    LegalGateway.DPA2018_SCH2: GatewayRule(
+        "Data Protection Act 2018, Schedule 2, paragraph 2: crime and taxation",
+        modes=_MODES | {QUERY},
+        purpose="Which crime is prevented or detected, or which offender prosecuted?",
+        necessity="How would the purpose be prejudiced without it?",
+    ),
 }
 
 
-def decide_gateway(gateway: str, purpose: str, kind: str, theme: str, evidence_standard: str | None) -> Decision:
+@dataclass(frozen=True, slots=True)
+class PriorNotice:
+    """A notice that was given: the addressee's reference, and when."""
+
+    reference: str
+    given_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who acts. Two are the same person if either the id or the key is the same."""
+
+    representative_id: str
+    public_key: bytes
+
+    def is_same(self, other: Person) -> bool:
+        """Whether the two are one."""
+        return self.representative_id == other.representative_id or self.public_key == other.public_key
+
+
+@dataclass(frozen=True, slots=True)
+class DisclosureCase:
+    """All that a gateway looks at. `mode` is a RequestMode or QUERY. Themes and evidence standards are those of the
+    rows behind it, if there are any. `authoriser` and `discloser_kind` are None until somebody agrees to release.
+    """
+
+    gateway: str
+    mode: str
+    purpose: str
+    necessity: str
+    proportionality: str
+    recipient_kind: str
+    asker: Person
+    now: datetime
+    condition: str | None = None
+    notice: PriorNotice | None = None
+    themes: frozenset[str] = frozenset()
+    standards: frozenset[str] = frozenset()
+    discloser_kind: str | None = None
+    authoriser: Person | None = None
+
+
+def decide_asking(case: DisclosureCase, rules: Mapping[LegalGateway, GatewayRule] = RULES) -> Decision:
+    """Whether something may be asked for so, whoever may have it: rules 1 to 5 but for the discloser's kind."""
+    decision = _decide_statements(case)
+    rule = rules.get(LegalGateway(case.gateway)) if case.gateway in set(LegalGateway) else None
+    if rule is None:
+        return decision & _no_gateway(rules)
+    if not any(case.recipient_kind in pair.recipients for pair in rule.parties):
+        decision &= refuse("gateway-kind", "legal_gateway", f"{rule.citation}: not open to a {case.recipient_kind}")
+    if case.mode not in rule.modes:
+        decision &= refuse("gateway-mode", "mode", f"{rule.citation}: {_one_of(rule.modes)}")
+    if rule.themes != _EVERY_THEME and not case.themes & rule.themes:
+        decision &= refuse("gateway-theme", "theme", f"{rule.citation}: covers {_one_of(rule.themes)}")
+    if rule.standards != _EVERY_STANDARD and not case.standards & rule.standards:
+        wanted = f"{rule.citation}: {_one_of(rule.standards)}"
+        decision &= refuse("gateway-evidence", "evidence_standard", wanted)
+    return decision & _decide_condition(case, rule) & _decide_notice(case, rule)
+
+
+def decide_disclosure(case: DisclosureCase, rules: Mapping[LegalGateway, GatewayRule] = RULES) -> Decision:
+    """Whether something may be released so: all rules. Who asks and who authorises are two people."""
+    decision = decide_asking(case, rules)
+    rule = rules.get(LegalGateway(case.gateway)) if case.gateway in set(LegalGateway) else None
+    if case.discloser_kind is None:
+        decision &= refuse("no-discloser", "discloser", "say who discloses")
+    elif rule is not None and not rule.is_open(case.discloser_kind, case.recipient_kind):
+        pair = f"not from a {case.discloser_kind} to a {case.recipient_kind}"
+        decision &= refuse("gateway-parties", "legal_gateway", f"{rule.citation}: {pair}")
+    return decision & decide_people(case.asker, case.authoriser)
+
+
+def decide_people(asker: Person, authoriser: Person | None) -> Decision:
+    """Rule 6."""
+    if authoriser is None:
+        return refuse("no-authoriser", "authoriser", "an authoriser agrees to the release")
+    if authoriser.is_same(asker):
+        return refuse("same-person", "representative", "another person, with another key, authorises it")
+    return ALLOWED
+
+
+def is_open_to(
+    gateway: str, discloser_kind: str, recipient_kind: str, rules: Mapping[LegalGateway, GatewayRule] = RULES
+) -> bool:
+    """Whether the gateway lets a member of the one kind disclose to one of the other at all."""
+    rule = rules.get(LegalGateway(gateway)) if gateway in set(LegalGateway) else None
+    return rule is not None and rule.is_open(discloser_kind, recipient_kind)
+
+
+def decide_gateway(
+    gateway: str,
+    purpose: str,
+    kind: str,
+    theme: str,
+    evidence_standard: str | None,
+    *,
+    rules: Mapping[LegalGateway, GatewayRule] = RULES,
+) -> Decision:
     """Whether a member of that kind may share under that gateway for that purpose, theme and evidence standard; None
     for what is about no single subject, such as an alert: a gateway that asks for a standard is closed to it.
     """
     decision = ALLOWED if purpose.strip() else refuse("no-purpose", "purpose", "say what the sharing is for")
-    rule = RULES.get(LegalGateway(gateway)) if gateway in set(LegalGateway) else None
+    rule = rules.get(LegalGateway(gateway)) if gateway in set(LegalGateway) else None
     if rule is None:
         return decision & refuse("no-gateway", "legal_gateway", "name the legal gateway")
     if kind not in rule.submitters:
@@ -79,3 +286,50 @@ def decide_gateway(gateway: str, purpose: str, kind: str, theme: str, evidence_s
     if evidence_standard is not None and evidence_standard not in rule.standards:
         decision &= refuse("gateway-evidence", "evidence_standard", f"{rule.citation}: more than {evidence_standard}")
     return decision
+
+
+def _decide_statements(case: DisclosureCase) -> Decision:
+    decision = ALLOWED
+    if not case.purpose.strip():
+        decision &= refuse("no-purpose", "purpose", "say what it is for")
+    if not case.necessity.strip():
+        decision &= refuse("no-necessity", "necessity", "say why it cannot be done without")
+    if not case.proportionality.strip():
+        decision &= refuse("no-proportionality", "proportionality", "say why it is no more than that takes, and fair")
+    return decision
+
+
+def _decide_condition(case: DisclosureCase, rule: GatewayRule) -> Decision:
+    wanted = rule.conditions.get(case.mode)
+    if wanted is None:
+        if case.condition is None:
+            return ALLOWED
+        return refuse("gateway-condition", "condition", f"{rule.citation}: has no condition to name here")
+    if case.condition is None:
+        return refuse("no-condition", "condition", f"{rule.citation}: name the {wanted} condition")
+    if case.condition != wanted:
+        return refuse("gateway-condition", "condition", f"{rule.citation}: mode {case.mode} is the {wanted} condition")
+    return ALLOWED
+
+
+def _decide_notice(case: DisclosureCase, rule: GatewayRule) -> Decision:
+    if rule.notice is None:
+        return ALLOWED
+    notice = case.notice
+    if notice is None or not notice.reference.strip():
+        said = f"{rule.citation}: first notify {rule.notice.addressee}, then give the reference and the time of that"
+        return refuse("no-prior-notice", "nca_notice", said)
+    if notice.given_at > case.now:
+        return refuse("notice-not-prior", "nca_notice.given_at", "the notice comes first: a time that has passed")
+    if case.now - notice.given_at > timedelta(days=rule.notice.within_days):
+        said = f"at most {rule.notice.within_days} days ago: give a new notice"
+        return refuse("notice-too-old", "nca_notice.given_at", said)
+    return ALLOWED
+
+
+def _no_gateway(rules: Mapping[LegalGateway, GatewayRule]) -> Decision:
+    return refuse("no-gateway", "legal_gateway", f"name the legal gateway: {_one_of(rules)}")
+
+
+def _one_of(codes: Iterable[str]) -> str:
+    return "one of " + ", ".join(sorted(str(code) for code in codes))

@@ -61,14 +61,21 @@ def band_of(others: int) -> str:
     return InstitutionBand.TWO_TO_FOUR.value if others >= 2 else InstitutionBand.ONE.value
 
 
+def split_overlap(
+    member_id: str, holdings: Sequence[Holding], authority: Authority
+) -> tuple[list[Holding], list[Holding]]:
+    """The member's own rows of one token that count, and those of others that overlap with them: rules 1 and 2."""
+    counted = [row for row in holdings if authority.is_in(row.group_id, row.member_id)]
+    own = [row for row in counted if row.member_id == member_id]
+    own_groups = {row.group_id for row in own}
+    return own, [row for row in counted if row.member_id != member_id and row.group_id in own_groups]
+
+
 def see_overlap(member_id: str, holdings: Sequence[Holding], authority: Authority) -> Overlap | None:
     """What `member_id` may see of the rows of one token under present authority; None if there is no
     overlap.
     """
-    counted = [row for row in holdings if authority.is_in(row.group_id, row.member_id)]
-    own = [row for row in counted if row.member_id == member_id]
-    own_groups = {row.group_id for row in own}
-    others = [row for row in counted if row.member_id != member_id and row.group_id in own_groups]
+    own, others = split_overlap(member_id, holdings, authority)
     if not others:
         return None
     shown = [row for row in others if authority.is_sector_shown(row.group_id, row.member_id)]

@@ -110,8 +110,8 @@ def page_of_requests(
     """The member's own requests, and those of others that it holds a part of (then with the part), behind a request id,
     in order of the id.
     """
-    own = InformationRequest.member_id == member_id
-    held = RequestPart.member_id.is_not(None)
+    own: Any = InformationRequest.member_id == member_id
+    held: Any = RequestPart.member_id.is_not(None)
     if state is not None:
         own, held = and_(own, InformationRequest.state == state), RequestPart.state == state
     kept = {None: or_(own, held), Direction.OUTGOING.value: own, Direction.INCOMING.value: held}[direction]
