@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alerts.store import alerts, feed_objects, notices, subscriptions
 from exchange.store import (
+    corrections,
     derived,
     enrolments,
     feed_tokens,
@@ -17,6 +18,7 @@ from exchange.store import (
     membership,
     nonces,
     outbox,
+    outcomes,
     queries,
     request_counts,
     requests,
@@ -27,6 +29,8 @@ from exchange.store.base import Base
 
 MODULES = (
     alerts,
+    corrections,
+    outcomes,
     derived,
     enrolments,
     feed_objects,

@@ -277,6 +277,71 @@ class HitStage(StrEnum):
     DISSEMINATION = "dissemination"
 
 
+class WithdrawalReason(StrEnum):
+    """Why a row is taken back. Recipients are told it."""
+
+    FALSE_POSITIVE = "false_positive"
+    CLEARED = "cleared"
+    ERROR = "error"
+    COURT_ORDER = "court_order"
+
+
+class CorrectionKind(StrEnum):
+    """What a recipient had been told that rested on a row taken back; the object is the hit, the request or the query
+    by which it was told.
+    """
+
+    HIT = "hit"
+    REQUEST = "request"
+    RESPONSE = "response"
+    QUERY = "query"
+    WATCH = "watch"
+
+
+class OutcomeObject(StrEnum):
+    """What an outcome is about: something that its recorder was told."""
+
+    HIT = "hit"
+    REQUEST = "request"
+    QUERY = "query"
+
+
+class Usefulness(StrEnum):
+    """What intelligence was worth to who got it."""
+
+    DECISIVE = "decisive"
+    USEFUL = "useful"
+    KNOWN_ALREADY = "known_already"
+    NOT_USEFUL = "not_useful"
+
+
+class InternalInvestigation(StrEnum):
+    """What an institution's own investigation came to (JMLIT counts them)."""
+
+    OPENED = "opened"
+    CLOSED = "closed"
+    NONE = "none"
+
+
+class AccountAction(StrEnum):
+    """What was done with an account; `keep_open_requested` is law enforcement's wish that it stays open."""
+
+    NONE = "none"
+    MONITOR = "monitor"
+    RESTRICT = "restrict"
+    FREEZE = "freeze"
+    EXIT = "exit"
+    KEEP_OPEN_REQUESTED = "keep_open_requested"
+
+
+class DisruptionLevel(StrEnum):
+    """How far serious crime was disrupted (APMIS)."""
+
+    MAJOR = "major"
+    MODERATE = "moderate"
+    MINOR = "minor"
+
+
 class AlertColour(StrEnum):
     """How pressing an alert is: red for a specific or immediate threat, amber for what complements existing knowledge,
     green for background.

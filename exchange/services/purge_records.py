@@ -1,15 +1,19 @@
 """Forgetting what is no longer needed: spent nonces, counts of past minutes, old answers, old job slots, content of
-long retired rows.
+long retired rows, corrections and outcomes of long ago.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from exchange.domain.submission import RETENTION_YEARS
+from exchange.store.corrections import purge_corrections
+from exchange.store.derived import purge_derived
 from exchange.store.idempotency import delete_answers_before
 from exchange.store.indicators import purge_retired
 from exchange.store.job_runs import delete_runs_before
 from exchange.store.nonces import delete_expired_nonces
+from exchange.store.outcomes import purge_outcomes
 from exchange.store.request_counts import delete_counts_before
 from exchange.store.session import Database
 from keys.request_limits import minute_of
@@ -18,6 +22,12 @@ ANSWERS_KEPT = timedelta(days=30)
 RUNS_KEPT = timedelta(days=7)
 RETIRED_KEPT = timedelta(days=90)
 """How long a retired row is kept for complaints and corrections; its log entry outlives it."""
+CORRECTIONS_KEPT = timedelta(days=365)
+"""How long a correction is kept after it was told, once it is acknowledged."""
+OUTCOMES_KEPT = timedelta(days=365 * RETENTION_YEARS)
+"""How long outcomes and assessments are kept: as long as markers may be, since they say why an account was closed."""
+DERIVED_KEPT = timedelta(days=366 * RETENTION_YEARS) + RETIRED_KEPT
+"""How long it is known who was told because of a row: no row lives longer, so that each can be taken back."""
 
 
 def purge_nonces(database: Database, now: datetime) -> int:
@@ -36,5 +46,8 @@ def purge_records(database: Database, now: datetime) -> int:
             delete_answers_before(session, now - ANSWERS_KEPT)
             + delete_runs_before(session, now - RUNS_KEPT)
             + purge_retired(session, now - RETIRED_KEPT)
+            + purge_corrections(session, now - CORRECTIONS_KEPT)
+            + purge_outcomes(session, now - OUTCOMES_KEPT)
+            + purge_derived(session, now - DERIVED_KEPT)
         )
     )

@@ -32,11 +32,13 @@ from exchange.services.actor import Actor
 from exchange.services.disclose_hits import (
     HitState,
     disclose_to_reader,
+    hits_to_wire,
     save_changes,
     view_of_changes,
     work_out_hits,
 )
 from exchange.services.events import record
+from exchange.services.move_withdrawn import move_withdrawn
 from exchange.services.refuse_disclosure import refuse_disclosure
 from exchange.store import outbox
 from exchange.store.idempotency import IdempotentAnswer, find_answer
@@ -111,8 +113,7 @@ def _submit(
     holdings, duplicates = _store(session, actor, request, now)
     tokens = [row[0] for row in request.rows.good]
     states = work_out_hits(session, holdings, tokens if duplicates else (), authority)
-    own = [state for state in states if state.known.member_id == actor.member_id and state.fields is not None]
-    hits = [state.to_wire(now) for state in sorted(own, key=lambda state: state.known.hit_id)]
+    hits = hits_to_wire(session, (state for state in states if state.known.member_id == actor.member_id), now)
     numbers = sorted([*duplicates, *request.rows.duplicates])
     fields = {
         "submission_id": request.submission_id,
@@ -176,6 +177,7 @@ def _claim_part(session: Session, actor: Actor, request: SubmissionRequest, now:
                 state=ACTIVE,
                 envelope_json=envelope_json,
                 created_at=now,
+                review_on=envelope.review_by,
             )
         )
         session.flush()
@@ -193,8 +195,9 @@ def _store(
     batch = Batch(*([row[column] for row in good] for column in range(4)))  # type: ignore[arg-type]
     rows = find_rows(session, batch.tokens)
     own = [row for row in rows if (row.holding.member_id, row.holding.group_id) == (actor.member_id, envelope.group)]
-    passed = [(row.holding.token, row.holding.group_id, row.holding.member_id) for row in own if row.expires_on < today]
-    retire_rows(session, passed, EXPIRED, now)
+    passed = [row for row in own if row.expires_on < today and not row.is_withdrawn]
+    retire_rows(session, [row.key for row in passed], EXPIRED, now)
+    move_withdrawn(session, [(*row.key, row.submission_id) for row in own if row.is_withdrawn], now)
     there = {row.holding.token for row in own if row.expires_on >= today}
     store_rows(
         session, batch.without(there) if there else batch, envelope.group, actor.member_id, request.submission_id

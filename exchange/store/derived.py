@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Index, LargeBinary, PrimaryKeyConstraint, String, delete, select
+from sqlalchemy import Index, LargeBinary, PrimaryKeyConstraint, RowMapping, String, delete, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.store.base import Base, UtcDateTime
@@ -78,18 +78,39 @@ def _key(row: Derived) -> tuple[bytes, str, str, str, str]:
     return row.token, row.recipient_member_id, row.kind, row.object_id, row.source_member_id
 
 
+_NOTED = select(*(DerivedDisclosure.__table__.c[field.name] for field in fields(Derived)))
+
+
 def find_derived(session: Session, sources: Collection[tuple[bytes, str]]) -> list[Derived]:
     """What derives from those rows, each given as (token, member whose row it is)."""
-    found = []
-    columns = [DerivedDisclosure.__table__.c[field.name] for field in fields(Derived)]
-    tokens = sorted({token for token, _ in sources})
-    wanted = frozenset(sources)
-    for some in in_even_chunks(tokens, 1024):
-        for row in session.execute(select(*columns).where(DerivedDisclosure.token.in_(some))).mappings():
-            derived = Derived(**{**row, "kind": DerivedKind(row["kind"])})
+    found, wanted = [], frozenset(sources)
+    for some in in_even_chunks(sorted({token for token, _ in sources}), 1024):
+        for row in session.execute(_NOTED.where(DerivedDisclosure.token.in_(some))).mappings():
+            derived = _derived(row)
             if (derived.token, derived.source_member_id) in wanted:
                 found.append(derived)
     return found
+
+
+def derived_since(session: Session, moment: datetime) -> list[Derived]:
+    """What was disclosed from a moment on."""
+    rows = session.execute(_NOTED.where(DerivedDisclosure.disclosed_at >= moment)).mappings()
+    return [_derived(row) for row in rows]
+
+
+def _derived(row: RowMapping) -> Derived:
+    return Derived(**{**row, "kind": DerivedKind(row["kind"])})
+
+
+def known_by_name(session: Session, tokens: Collection[bytes], member_id: str) -> set[str]:
+    """The members that exchanged an answered request about any of the tokens with a member: each knows the other."""
+    noted, found = DerivedDisclosure, set()
+    parties = select(noted.source_member_id, noted.recipient_member_id).where(noted.kind == DerivedKind.RESPONSE.value)
+    own = or_(noted.source_member_id == member_id, noted.recipient_member_id == member_id)
+    for some in in_even_chunks(sorted(set(tokens)), 1024):
+        for row in session.execute(parties.where(own, noted.token.in_(some))):
+            found |= {row.source_member_id, row.recipient_member_id}
+    return found - {member_id}
 
 
 def purge_derived(session: Session, before: datetime) -> int:

@@ -7,7 +7,7 @@ None while nothing is shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    and_,
     select,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -25,6 +26,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from exchange.store.base import Base, UtcDateTime
 from exchange.store.bulk_insert import update_many
 from exchange.store.chunks import in_chunks, in_even_chunks
+from exchange.store.indicators import Indicator, RecentIndicator
 from exchange.store.upsert import insert_ignoring
 from schemas.identifiers import uuid7
 
@@ -49,16 +51,17 @@ class Hit(Base):
 
 @dataclass(frozen=True, slots=True)
 class KnownHit:
-    """A stored hit. `view_json` and `disclosed_at` are None while nothing has been shown."""
+    """A stored hit. `view_json`, `disclosed_at` and `event_id` are None while nothing has been shown."""
 
     token: bytes
     member_id: str
     hit_id: str
     view_json: str | None
     disclosed_at: datetime | None
+    event_id: str | None
 
 
-_KNOWN = select(Hit.token, Hit.member_id, Hit.hit_id, Hit.view_json, Hit.disclosed_at)
+_KNOWN = select(Hit.token, Hit.member_id, Hit.hit_id, Hit.view_json, Hit.disclosed_at, Hit.event_id)
 
 
 def find_hits(session: Session, tokens: Iterable[bytes]) -> dict[tuple[bytes, str], KnownHit]:
@@ -74,6 +77,21 @@ def page_of_hits(session: Session, member_id: str, after: str, limit: int) -> li
     """A member's hits behind a hit id, in order of the id, shown or not."""
     wanted = _KNOWN.where(Hit.member_id == member_id, Hit.hit_id > after).order_by(Hit.hit_id).limit(limit)
     return [KnownHit(*row) for row in session.execute(wanted)]
+
+
+def find_shown_hit(session: Session, member_id: str, hit_id: str) -> KnownHit | None:
+    """A member's hit of that id, if it was ever shown."""
+    wanted = _KNOWN.where(Hit.hit_id == hit_id, Hit.member_id == member_id, Hit.event_id.is_not(None))
+    row = session.execute(wanted).one_or_none()
+    return None if row is None else KnownHit(*row)
+
+
+def hits_of_submission(session: Session, member_id: str, group_id: str, submission_id: str) -> Iterator[KnownHit]:
+    """What a member is shown of the live rows of its submission. The cost follows its hits."""
+    for model in (RecentIndicator, Indicator):
+        key = and_(model.token == Hit.token, model.group_id == group_id, model.member_id == member_id)
+        shown = Hit.member_id == member_id, Hit.view_json.is_not(None), model.submission_id == submission_id
+        yield from (KnownHit(*row) for row in session.execute(_KNOWN.join(model, key).where(*shown)))
 
 
 def add_hits(session: Session, pairs: Iterable[tuple[bytes, str]]) -> None:

@@ -11,7 +11,7 @@ Look-ups read the recent table first: a row that is moved meanwhile is then foun
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -23,7 +23,7 @@ from exchange.domain.matching import Holding
 from exchange.store import bulk
 from exchange.store.base import Base, UtcDateTime
 from exchange.store.chunks import in_even_chunks
-from exchange.store.submissions import Submission
+from exchange.store.submissions import WITHDRAWN, Submission
 from exchange.store.upsert import insert_ignoring, run_counted
 
 EXPIRED = "expired"
@@ -94,37 +94,82 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class StoredRow:
-    """A row of either live table, with what its submission says of it."""
+    """A row of either live table, with what its submission says of it. The last day of a withdrawn submission's row,
+    which is on its way to the retired ones, has passed whatever the submission said.
+    """
 
     holding: Holding
     submission_id: str
     expires_on: date
+    is_withdrawn: bool = False
+
+    @property
+    def key(self) -> tuple[bytes, str, str]:
+        """Token, group and member."""
+        return self.holding.token, self.holding.group_id, self.holding.member_id
 
 
 def find_rows(session: Session, tokens: Sequence[bytes]) -> list[StoredRow]:
     """Every live row of those tokens, of whichever member and group. The cost follows the tokens, not the
     store.
     """
-    found: dict[tuple[bytes, str, str], Any] = {}
-    for row in bulk.rows_of_tokens(session, LIVE_TABLES, LIVE_COLUMNS, tokens):
-        found[(row[0], row[1], row[2])] = row
+    return _as_stored(session, bulk.rows_of_tokens(session, LIVE_TABLES, LIVE_COLUMNS, tokens))
+
+
+def read_rows(session: Session, tokens: Sequence[bytes]) -> list[StoredRow]:
+    """The same for few tokens, in a reading transaction too, in which SQLite lets nothing be staged."""
+    rows: list[Any] = []
+    for model in (RecentIndicator, Indicator):
+        columns = [model.__table__.c[name] for name in LIVE_COLUMNS.split(", ")]
+        for some in in_even_chunks(tokens, 512):
+            rows += session.execute(select(*columns).where(model.token.in_(some)))
+    return _as_stored(session, rows)
+
+
+def _as_stored(session: Session, rows: Iterable[Sequence[Any]]) -> list[StoredRow]:
+    """Rows of LIVE_COLUMNS, each once, with what their submissions say of them."""
+    found = {(row[0], row[1], row[2]): row for row in rows}
     submissions = _submissions_of(session, {row[3] for row in found.values()})
     stored = []
     for token, group_id, member_id, submission_id, indicator_type, first_seen, _last in found.values():
-        theme, expires_on = submissions[submission_id]
+        theme, expires_on, is_withdrawn = submissions[submission_id]
         holding = Holding(bytes(token), group_id, member_id, indicator_type, theme, first_seen)
-        stored.append(StoredRow(holding, submission_id, expires_on))
+        stored.append(StoredRow(holding, submission_id, date.min if is_withdrawn else expires_on, is_withdrawn))
     return stored
 
 
-def _submissions_of(session: Session, submission_ids: set[str]) -> dict[str, tuple[str, date]]:
-    """Theme and last day of each submission."""
+def _submissions_of(session: Session, submission_ids: set[str]) -> dict[str, tuple[str, date, bool]]:
+    """Theme and last day of each submission, and whether it is withdrawn."""
     found = {}
     for some in in_even_chunks(sorted(submission_ids), 1024):
-        wanted = select(Submission.submission_id, Submission.theme, Submission.expires_on)
-        for submission_id, theme, expires_on in session.execute(wanted.where(Submission.submission_id.in_(some))):
-            found[submission_id] = (theme, expires_on)
+        wanted = select(Submission.submission_id, Submission.theme, Submission.expires_on, Submission.state)
+        for row in session.execute(wanted.where(Submission.submission_id.in_(some))):
+            found[row.submission_id] = (row.theme, row.expires_on, row.state == WITHDRAWN)
     return found
+
+
+def find_past_rows(session: Session, tokens: Sequence[bytes]) -> list[tuple[bytes, str, str, str, datetime | None]]:
+    """Every row of those tokens, live or not, as (token, group, member, submission, when it was retired: None for live
+    ones).
+    """
+    found: list[tuple[bytes, str, str, str, datetime | None]] = []
+    for row in bulk.rows_of_tokens(session, LIVE_TABLES, "token, group_id, member_id, submission_id", tokens):
+        found.append((bytes(row[0]), row[1], row[2], row[3], None))
+    gone = RetiredIndicator
+    wanted = select(gone.token, gone.group_id, gone.member_id, gone.submission_id, gone.retired_at)
+    for some in in_even_chunks(tokens, 1024):
+        rows = session.execute(wanted.where(gone.token.in_(some)))
+        found += [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
+    return found
+
+
+def count_rows(session: Session, submission_id: str) -> int:
+    """How many live rows a submission has. Reads the whole store."""
+    counted = (
+        session.scalar(select(func.count()).select_from(model).where(model.submission_id == submission_id))
+        for model in (RecentIndicator, Indicator)
+    )
+    return sum(count or 0 for count in counted)
 
 
 def store_rows(session: Session, batch: Batch, group_id: str, member_id: str, submission_id: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
 from sqlalchemy import Date, ForeignKey, Index, Integer, LargeBinary, String, Text, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.store.base import Base, UtcDateTime
+from exchange.store.chunks import in_even_chunks
 
 ACTIVE = "active"
 EXPIRED = "expired"
@@ -17,13 +18,14 @@ WITHDRAWN = "withdrawn"
 
 class Submission(Base):
     """One submission. `envelope_json` is its canonical JSON; the columns beside it are those that queries
-    need.
+    need. On `review_on` its member is reminded to review it; None once it was.
     """
 
     __tablename__ = "submissions"
     __table_args__ = (
         Index("ix_submissions_member_id", "member_id"),
         Index("ix_submissions_state_expires_on", "state", "expires_on"),
+        Index("ix_submissions_state_review_on", "state", "review_on"),
     )
 
     submission_id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -36,6 +38,7 @@ class Submission(Base):
     state: Mapped[str] = mapped_column(String(16))
     envelope_json: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    review_on: Mapped[date | None] = mapped_column(Date)
 
 
 class SubmissionPart(Base):
@@ -76,3 +79,33 @@ def list_expired(session: Session, today: date, limit: int) -> Sequence[Submissi
 def mark_submissions(session: Session, submission_ids: Sequence[str], state: str) -> None:
     """Set the state of some submissions."""
     session.execute(update(Submission).where(Submission.submission_id.in_(submission_ids)).values(state=state))
+
+
+def begun_at(session: Session, submission_ids: Iterable[str]) -> dict[str, datetime]:
+    """When each of the submissions began."""
+    found: dict[str, datetime] = {}
+    for some in in_even_chunks(sorted(set(submission_ids)), 1024):
+        wanted = select(Submission.submission_id, Submission.created_at).where(Submission.submission_id.in_(some))
+        found |= {row.submission_id: row.created_at for row in session.execute(wanted)}
+    return found
+
+
+def arrivals_of(session: Session, submission_ids: Iterable[str]) -> dict[str, frozenset[str]]:
+    """The events of the parts of each of the submissions."""
+    found: dict[str, set[str]] = {}
+    for some in in_even_chunks(sorted(set(submission_ids)), 1024):
+        part = SubmissionPart
+        wanted = select(part.submission_id, part.event_id).where(part.submission_id.in_(some)).distinct()
+        for submission_id, event_id in session.execute(wanted):
+            found.setdefault(submission_id, set()).add(event_id)
+    return {submission_id: frozenset(events) for submission_id, events in found.items()}
+
+
+def take_reviews(session: Session, today: date, limit: int) -> list[tuple[str, str]]:
+    """(submission, member) of active submissions that are to be reviewed by today; each is taken once."""
+    due = Submission.state == ACTIVE, Submission.review_on <= today
+    wanted = select(Submission.submission_id, Submission.member_id).where(*due)
+    found = [(row[0], row[1]) for row in session.execute(wanted.order_by(Submission.review_on).limit(limit))]
+    taken = Submission.submission_id.in_([submission_id for submission_id, _ in found])
+    session.execute(update(Submission).where(taken).values(review_on=None))
+    return found

@@ -1,0 +1,89 @@
+"""Taking back: who was told because of a row, and how many of them the one who takes it back may know of.
+
+Rules, in order:
+1. Told is who was shown a hit that the row was part of, and who was told something that derives from the row
+   (exchange.store.derived), agencies under cover included. Present authority does not matter: who has left is told too.
+2. Not told is who learned of the token from others alone: it would learn that there was another row.
+3. The one who takes a row back is shown a lower bound of what it knows already: the band of its own hit, or the members
+   that it knows by name from requests that were answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from exchange.domain.decision import ALLOWED, Decision, refuse
+from schemas.terms import InstitutionBand
+
+_AT_LEAST = {
+    InstitutionBand.ONE.value: 1,
+    InstitutionBand.TWO_TO_FOUR.value: 2,
+    InstitutionBand.FIVE_OR_MORE.value: 5,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """A row that was taken back at `withdrawn_at`. `submitted_at` is when its submission began, `arrivals` the events
+    that told the world of the submission's parts.
+    """
+
+    group_id: str
+    submitted_at: datetime
+    withdrawn_at: datetime
+    arrivals: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A row that another member has, or lately had, with the same token: in which group, and for how long."""
+
+    group_id: str
+    since: datetime
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LastShown:
+    """How a hit was last shown to its member: when, by which event (None: never), and whether it is still shown."""
+
+    is_shown: bool
+    at: datetime | None
+    event_id: str | None
+
+
+def was_told_by_hit(row: TakenBack, held: Iterable[Held], last: LastShown) -> bool:
+    """Whether a member that held the same token was shown a hit that the row was part of: both held it in one group at
+    one time, and the hit was shown then.
+
+    A hit that has ended counts if it ended after the row came, and not by the row's own coming (which ends the hits of
+    members that had left the group).
+    """
+    together = any(
+        one.group_id == row.group_id
+        and one.since <= row.withdrawn_at
+        and (one.until is None or one.until > row.submitted_at)
+        for one in held
+    )
+    if not together or last.at is None:
+        return False
+    return last.is_shown or (last.at >= row.submitted_at and last.event_id not in row.arrivals)
+
+
+def told_at_least(bands: Iterable[str], known_by_name: Collection[str]) -> int:
+    """How many members are told as far as the one who takes back may know; `bands` are those of its own hits, as they
+    were last shown to it.
+    """
+    return max([len(set(known_by_name)), *(_AT_LEAST[band] for band in bands)])
+
+
+def decide_withdrawal(rows: int) -> Decision:
+    """Only what lives can be taken back; what is another's looks like what is not there."""
+    return ALLOWED if rows else refuse("no-live-row", "tokens", "none of these is a live row of yours: member hits")
+
+
+def decide_id(field: str, *, is_free: bool) -> Decision:
+    """An id that the client makes is used once."""
+    return ALLOWED if is_free else refuse("id-used", field, "make a new id: this one is taken")

@@ -1,0 +1,24 @@
+"""Taking rows of withdrawn submissions out of the live tables.
+
+They count for nothing from the moment of the withdrawal (exchange.store.indicators.StoredRow); moving them is work for
+later, since finding them reads the whole store. Whoever moves them holds the lock of their group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from exchange.store.corrections import RowKey, add_withdrawn, open_withdrawals
+from exchange.store.indicators import retire_rows
+
+
+def move_withdrawn(session: Session, rows: Sequence[RowKey], now: datetime) -> None:
+    """Retire live rows of submissions that are being taken back, and let their recipients be told."""
+    withdrawals = open_withdrawals(session, {row[3] for row in rows}) if rows else {}
+    for submission_id, withdrawal in withdrawals.items():
+        own = [row for row in rows if row[3] == submission_id]
+        retire_rows(session, [row[:3] for row in own], withdrawal.reason, now)
+        add_withdrawn(session, withdrawal.withdrawal_id, own)

@@ -1,0 +1,84 @@
+"""What an outcome is about: something that its recorder was told, and whose rows that was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from exchange.domain.matching import shared_rows
+from exchange.services.acting import UnknownObjectError
+from exchange.services.disclose_hits import live_holdings
+from exchange.store.hits import find_hits, find_shown_hit
+from exchange.store.membership import load_authority
+from exchange.store.outcomes import Contribution
+from exchange.store.queries import QueryMatch, find_query
+from exchange.store.requests import find_part, find_request, list_parts
+from schemas.terms import OutcomeObject, QueryState, RequestOutcome
+
+_ANSWERED = frozenset({QueryState.ANSWERED.value, QueryState.ENDED.value})
+_TOLD = frozenset({RequestOutcome.FULL.value, RequestOutcome.PARTIAL.value})
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What an outcome is about: the recorder's own hit (None for a query), whether it is police work under cover, and
+    whose rows contributed.
+    """
+
+    hit_id: str | None
+    is_covert: bool
+    contributions: list[Contribution]
+
+
+def find_subject(session: Session, member_id: str, about: str, object_id: str, now: datetime) -> Subject:
+    """What the member was told under that id. Raises UnknownObjectError for what is not its own."""
+    return _FINDERS[OutcomeObject(about)](session, member_id, object_id, now)
+
+
+def _of_hit(session: Session, member_id: str, hit_id: str, now: datetime) -> Subject:
+    hit = find_shown_hit(session, member_id, hit_id)
+    if hit is None:
+        raise UnknownObjectError
+    holdings = live_holdings(session, [hit.token], now)
+    _, others = shared_rows(member_id, holdings, load_authority(session, now))
+    return Subject(
+        hit_id, False, [Contribution(hit.token, other) for other in sorted({row.member_id for row in others})]
+    )
+
+
+def _of_request(session: Session, member_id: str, request_id: str, _now: datetime) -> Subject:
+    """The requester's outcome goes to the holders that told it something, a holder's to the requester."""
+    found = find_request(session, request_id)
+    if found is not None and found.member_id == member_id:
+        holders = [part.member_id for part in list_parts(session, request_id) if part.outcome in _TOLD]
+        return Subject(found.hit_id, False, [Contribution(found.token, holder) for holder in holders])
+    part = None if found is None else find_part(session, request_id, member_id)
+    if found is None or part is None or part.taken_up_at is None:
+        raise UnknownObjectError
+    own = find_hits(session, [found.token]).get((found.token, member_id))
+    return Subject(None if own is None else own.hit_id, False, [Contribution(found.token, found.member_id)])
+
+
+def _of_query(session: Session, member_id: str, query_id: str, _now: datetime) -> Subject:
+    """Contributors learn of it once they have learned of the query."""
+    found = find_query(session, query_id)
+    if found is None or found.member_id != member_id or found.state not in _ANSWERED:
+        raise UnknownObjectError
+    matches = session.execute(
+        select(QueryMatch.token, QueryMatch.member_id, QueryMatch.disclosed_at).where(QueryMatch.query_id == query_id)
+    )
+    withheld: dict[tuple[bytes, str], bool] = {}
+    for token, holder, disclosed_at in matches:
+        withheld[token, holder] = withheld.get((token, holder), True) and disclosed_at is None
+    return Subject(None, found.covert, [Contribution(*key, is_withheld) for key, is_withheld in withheld.items()])
+
+
+_FINDERS: dict[OutcomeObject, Callable[[Session, str, str, datetime], Subject]] = {
+    OutcomeObject.HIT: _of_hit,
+    OutcomeObject.REQUEST: _of_request,
+    OutcomeObject.QUERY: _of_query,
+}

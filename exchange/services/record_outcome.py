@@ -1,0 +1,170 @@
+"""Recording what became of intelligence, and a member's own assessment of a hit.
+
+In order:
+1. The object is something that the member was told; another's looks like what does not exist.
+2. The rules decide (exchange.domain.outcome): an exit wants an assessment of one's own.
+3. The contributors of the rows are told in the same event, those of a covert query when its cover has ended; each by
+   codes and figures, and by the kind of the recorder alone unless it knows the recorder from an answered request.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from exchange.domain.outcome import Checks, decide_assessment, decide_outcome
+from exchange.domain.withdrawal import decide_id
+from exchange.log.entries import View
+from exchange.services.acting import Request, UnknownObjectError, act_once, require
+from exchange.services.events import record
+from exchange.services.outcome_subjects import Subject, find_subject
+from exchange.store import outbox
+from exchange.store.derived import known_by_name
+from exchange.store.hits import find_shown_hit
+from exchange.store.membership import find_member, list_reviewers
+from exchange.store.outcomes import (
+    Assessment,
+    Outcome,
+    Received,
+    add_recipients,
+    find_outcome,
+    latest_decision,
+    list_released,
+    mark_told,
+    received_of,
+)
+from exchange.store.session import Database
+from schemas.canonical import canonical_json
+from schemas.encoding import to_base64, to_rfc3339
+
+AT_ONCE = 500
+
+
+def record_outcome(
+    database: Database, request: Request, outcome_id: str, *, about: str, object_id: str, figures: dict[str, Any]
+) -> tuple[dict[str, Any], int]:
+    """Keep the outcome and tell the contributors; what to answer. Raises as act_once does."""
+    actor, now = request.actor, request.now
+
+    def work(session: Session) -> dict[str, Any]:
+        require(decide_id("outcome_id", is_free=find_outcome(session, outcome_id) is None))
+        subject = find_subject(session, actor.member_id, about, object_id, now)
+        decided = None if subject.hit_id is None else latest_decision(session, actor.member_id, subject.hit_id)
+        require(decide_outcome(figures, about, decided))
+        outcome = Outcome(
+            outcome_id=outcome_id,
+            member_id=actor.member_id,
+            representative_id=actor.representative_id,
+            about=about,
+            object_id=object_id,
+            figures_json=canonical_json(figures).decode(),
+            recorded_at=now,
+        )
+        session.add(outcome)
+        session.flush()
+        tokens = {one.token for one in subject.contributions}
+        known = known_by_name(session, tokens, actor.member_id)
+        add_recipients(session, outcome_id, subject.contributions, known, now)
+        return {"outcome_id": outcome_id, "event_id": _record(session, request, outcome, subject)}
+
+    asked = {"asked": "outcome", "object": about, "object_id": object_id}
+    return act_once(database, request, asked, work, 201)
+
+
+def _record(session: Session, request: Request, outcome: Outcome, subject: Subject) -> str:
+    """One event: the recorder's view, each contributor's that may know now, and the reviewers' of police work."""
+    own = {
+        "outcome_id": outcome.outcome_id,
+        "representative_id": outcome.representative_id,
+        "object": outcome.about,
+        "object_id": outcome.object_id,
+        "figures": outcome.figures,
+    }
+    views = {outcome.member_id: own}
+    told = sorted({one.member_id for one in subject.contributions if not one.is_withheld} - {outcome.member_id})
+    kind = _kind_of(session, outcome.member_id)
+    for member_id in told:
+        (received,) = received_of(session, member_id, [outcome.outcome_id])
+        views[member_id] = received_fields(received, kind)
+    for reviewer in list_reviewers(session) if subject.is_covert else ():
+        views.setdefault(reviewer, {**own, "recorder": outcome.member_id})
+    core = {"signature": request.actor.signature}
+    listed = [View(member_id, view) for member_id, view in views.items()]
+    event = record(session, "outcome", listed, request.now, core)
+    outbox.send(session, "outcome", event.event_id, told, request.now)
+    return event.event_id
+
+
+def received_fields(received: Received, kind: str) -> dict[str, Any]:
+    """An outcome as a contributor is told it, in its log and in its list."""
+    outcome = received.outcome
+    return {
+        "outcome_id": outcome.outcome_id,
+        **outcome.figures,
+        "tokens": [to_base64(token) for token in received.tokens],
+        "recorder_kind": kind,
+        "recorder": outcome.member_id if received.is_named else None,
+        "told_at": to_rfc3339(received.told_at),
+    }
+
+
+def tell_outcomes(database: Database, now: datetime) -> int:
+    """Tell contributors of outcomes that a query's cover held back until now; how many were told."""
+    told = 0
+    while True:
+        some = database.run_in_transaction(lambda session: _tell_some(session, now))
+        told += some
+        if some < AT_ONCE:
+            return told
+
+
+def _tell_some(session: Session, now: datetime) -> int:
+    released = list_released(session, AT_ONCE)
+    by_outcome: dict[str, list[str]] = defaultdict(list)
+    for outcome_id, member_id in released:
+        mark_told(session, outcome_id, member_id, now)
+        by_outcome[outcome_id].append(member_id)
+    for outcome_id, member_ids in by_outcome.items():
+        views = []
+        for member_id in member_ids:
+            (received,) = received_of(session, member_id, [outcome_id])
+            views.append(View(member_id, received_fields(received, _kind_of(session, received.outcome.member_id))))
+        event = record(session, "outcome", views, now)
+        outbox.send(session, "outcome", event.event_id, member_ids, now)
+    return len(released)
+
+
+def record_assessment(
+    database: Database, request: Request, assessment_id: str, *, hit_id: str, checks: Checks, decision: str
+) -> tuple[dict[str, Any], int]:
+    """Keep a member's own assessment of a hit that it was shown. Raises as act_once does."""
+    actor = request.actor
+
+    def work(session: Session) -> dict[str, Any]:
+        require(decide_id("assessment_id", is_free=session.get(Assessment, assessment_id) is None))
+        if find_shown_hit(session, actor.member_id, hit_id) is None:
+            raise UnknownObjectError
+        require(decide_assessment(checks, decision))
+        made = {
+            "hit_id": hit_id,
+            "other_sources": checks.other_sources,
+            "vulnerability_checked": checks.vulnerability_checked,
+            "keep_open_checked": checks.keep_open_checked,
+            "decision": decision,
+        }
+        person = {"assessment_id": assessment_id, "representative_id": actor.representative_id}
+        session.add(Assessment(**made, **person, member_id=actor.member_id, recorded_at=request.now))
+        session.flush()
+        views = [View(actor.member_id, made | person)]
+        event = record(session, "assessment", views, request.now, {"signature": actor.signature})
+        return {"assessment_id": assessment_id, "event_id": event.event_id}
+
+    return act_once(database, request, {"asked": "assessment", "hit_id": hit_id}, work, 201)
+
+
+def _kind_of(session: Session, member_id: str) -> str:
+    member = find_member(session, member_id)
+    return "" if member is None else member.kind

@@ -1,0 +1,217 @@
+"""Telling everyone who was told of a row that it is taken back: the worker's part of a withdrawal.
+
+In order:
+1. Rows of withdrawn submissions are moved out of the live tables, in short transactions.
+2. For each batch of rows, in one transaction: who was told (exchange.domain.withdrawal), a correction for each of them,
+   one event with a view for each, a notice for each that has nothing open of this withdrawal yet. A member's view says
+   by which hits, requests and queries it was told, and which of its hits have ended; nothing of anybody else.
+3. What was disclosed while that went on (by a transaction that had seen the rows) is told after it.
+Work that was stopped goes on where it stopped; what was told once is not told again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from exchange.domain.withdrawal import Held, LastShown, TakenBack, was_told_by_hit
+from exchange.log.entries import View
+from exchange.services.disclose_hits import HitState, live_holdings, save_changes, view_of_changes, work_out_hits
+from exchange.services.events import record
+from exchange.services.move_withdrawn import move_withdrawn
+from exchange.store import outbox
+from exchange.store.chunks import in_chunks
+from exchange.store.corrections import (
+    Novelty,
+    Told,
+    Withdrawal,
+    WithdrawnRow,
+    add_corrections,
+    close_submission,
+    find_withdrawal,
+    forget_withdrawn,
+    late_disclosures,
+    list_open_submissions,
+    mark_told,
+    next_untold,
+)
+from exchange.store.derived import Derived, find_derived
+from exchange.store.hits import find_hits
+from exchange.store.indicators import find_past_rows, find_rows, iterate_keys_of_submissions
+from exchange.store.locks import lock_named
+from exchange.store.membership import list_reviewers, load_authority, lock_group
+from exchange.store.session import Database
+from exchange.store.submissions import arrivals_of, begun_at
+from schemas.canonical import digest
+from schemas.encoding import to_base64, to_rfc3339
+from schemas.terms import CorrectionKind
+
+ACKNOWLEDGED_WITHIN = timedelta(hours=72)
+ROWS_MOVED_AT_ONCE = 2000
+ROWS_TOLD_AT_ONCE = 500
+WATCHED_FOR = timedelta(minutes=10)
+"""How long after the telling late disclosures are looked for; no transaction lasts so long."""
+_COVERT = frozenset({CorrectionKind.QUERY.value, CorrectionKind.WATCH.value})
+
+
+def tell_corrections(database: Database, now: datetime, within: timedelta = ACKNOWLEDGED_WITHIN) -> int:
+    """Tell everyone of everything that was taken back until now; how many corrections were made or added to. A
+    correction is to be acknowledged `within` a time.
+    """
+    _move_submissions(database, now)
+    due_at, told = now + within, 0
+    while (made := database.run_in_transaction(lambda session: _tell_batch(session, now, due_at))) is not None:
+        told += made
+    told += database.run_in_transaction(lambda session: _tell_late(session, now, due_at))
+    database.run_in_transaction(lambda session: forget_withdrawn(session, now - WATCHED_FOR))
+    return told
+
+
+def _move_submissions(database: Database, now: datetime) -> None:
+    with database.reading() as session:
+        waiting = [(row.withdrawal_id, str(row.open_submission_id)) for row in list_open_submissions(session)]
+    for withdrawal_id, submission_id in waiting:
+        with database.reading() as session:
+            keys = list(iterate_keys_of_submissions(session, [submission_id]))
+        for some in in_chunks(keys, ROWS_MOVED_AT_ONCE):
+            database.run_in_transaction(
+                lambda session, some=some, submission_id=submission_id: _move(session, some, submission_id, now)  # type: ignore[misc]
+            )
+        database.run_in_transaction(
+            lambda session, withdrawal_id=withdrawal_id: close_submission(session, withdrawal_id)  # type: ignore[misc]
+        )
+
+
+def _move(session: Session, keys: Sequence[tuple[bytes, str, str]], submission_id: str, now: datetime) -> None:
+    """Move those of the rows that are still there and still of the submission: one may have been submitted anew."""
+    for group_id in sorted({key[1] for key in keys}):
+        lock_group(session, group_id)
+    wanted = frozenset(keys)
+    there = [row for row in find_rows(session, [key[0] for key in keys]) if row.key in wanted]
+    rows = [(*row.key, row.submission_id) for row in there if row.submission_id == submission_id]
+    move_withdrawn(session, rows, now)
+
+
+def _tell_batch(session: Session, now: datetime, due_at: datetime) -> int | None:
+    """Tell of one batch of rows; None if there is none."""
+    lock_named(session, "corrections")
+    rows = next_untold(session, ROWS_TOLD_AT_ONCE)
+    if not rows:
+        return None
+    withdrawal = find_withdrawal(session, rows[0].withdrawal_id)
+    assert withdrawal is not None  # noqa: S101 - stored with its rows; for the type checker
+    told = _told_by_hits(session, withdrawal, rows) | _told_otherwise(_derived_of(session, rows))
+    made = _tell(session, withdrawal, told, now, due_at)
+    mark_told(session, rows, now)
+    return made
+
+
+def _tell_late(session: Session, now: datetime, due_at: datetime) -> int:
+    lock_named(session, "corrections")
+    late: dict[str, list[Derived]] = defaultdict(list)
+    for withdrawal_id, derived in late_disclosures(session, now - WATCHED_FOR):
+        late[withdrawal_id].append(derived)
+    made = 0
+    for withdrawal_id, found in sorted(late.items()):
+        withdrawal = find_withdrawal(session, withdrawal_id)
+        if withdrawal is not None:
+            made += _tell(session, withdrawal, _told_otherwise(found), now, due_at)
+    return made
+
+
+def _derived_of(session: Session, rows: Sequence[WithdrawnRow]) -> list[Derived]:
+    return find_derived(session, {(row.token, row.member_id) for row in rows})
+
+
+def _told_otherwise(derived: Iterable[Derived]) -> set[Told]:
+    """Who was told by a request, an answer, a query or a watch."""
+    return {
+        Told(one.recipient_member_id, one.token, one.kind.value, one.object_id)
+        for one in derived
+        if one.recipient_member_id != one.source_member_id
+    }
+
+
+def _told_by_hits(session: Session, withdrawal: Withdrawal, rows: Sequence[WithdrawnRow]) -> set[Told]:
+    """Who was shown a hit that one of the rows was part of."""
+    tokens = sorted({row.token for row in rows})
+    past = [row for row in find_past_rows(session, tokens) if row[2] != withdrawal.member_id]
+    begun = begun_at(session, [*(row[3] for row in past), *(row.submission_id for row in rows)])
+    arrivals = arrivals_of(session, {row.submission_id for row in rows})
+    held: dict[tuple[bytes, str], list[Held]] = defaultdict(list)
+    for token, group_id, member_id, submission_id, until in past:
+        held[token, member_id].append(Held(group_id, begun[submission_id], until))
+    taken: dict[bytes, list[TakenBack]] = defaultdict(list)
+    for row in rows:
+        events = arrivals.get(row.submission_id, frozenset())
+        taken[row.token].append(TakenBack(row.group_id, begun[row.submission_id], withdrawal.created_at, events))
+    told = set()
+    for hit in find_hits(session, tokens).values():
+        last = LastShown(hit.view_json is not None, hit.disclosed_at, hit.event_id)
+        others = held.get((hit.token, hit.member_id), ())
+        if any(was_told_by_hit(row, others, last) for row in taken[hit.token]):
+            told.add(Told(hit.member_id, hit.token, CorrectionKind.HIT.value, hit.hit_id))
+    return told
+
+
+def _tell(session: Session, withdrawal: Withdrawal, told: set[Told], now: datetime, due_at: datetime) -> int:
+    """Make the corrections, the event and the notices; how many members were told something new."""
+    news = add_corrections(session, withdrawal, told, now, due_at)
+    if not news:
+        return 0
+    changed = _changed_hits(session, {one.token for new in news.values() for one in new.items}, now)
+    views = [
+        View(member_id, _view_of(new, view_of_changes(changed.get(member_id, ()), now)))
+        for member_id, new in sorted(news.items())
+    ]
+    views += _reviewers_views(session, news)
+    event = record(session, "correction", views, now, {"withdrawal_id": withdrawal.withdrawal_id})
+    save_changes(session, [state for member_id in news for state in changed.get(member_id, ())], event.event_id, now)
+    calling = [member_id for member_id, new in news.items() if new.calls]
+    outbox.send(session, "correction", event.event_id, calling, now)
+    return len(news)
+
+
+def _changed_hits(session: Session, tokens: set[bytes], now: datetime) -> dict[str, list[HitState]]:
+    """How each member's hits on the tokens stand without the rows."""
+    listed = sorted(tokens)
+    states: dict[str, list[HitState]] = defaultdict(list)
+    for state in work_out_hits(session, live_holdings(session, listed, now), listed, load_authority(session, now)):
+        states[state.known.member_id].append(state)
+    return states
+
+
+def _view_of(new: Novelty, changes: dict[str, Any]) -> dict[str, Any]:
+    """What the member's log says: the facts, and a digest of the items with their tokens."""
+    correction = new.correction
+    items = [[to_base64(one.token), one.kind, one.object_id] for one in new.items]
+    return {
+        "correction_id": correction.correction_id,
+        "reason": correction.reason,
+        "due_at": to_rfc3339(correction.due_at),
+        "told_by": _objects(new.items),
+        "items": len(items),
+        "items_sha256": to_base64(digest(items)),
+        **changes,
+    }
+
+
+def _objects(items: Iterable[Told]) -> list[dict[str, str]]:
+    return [
+        {"kind": kind, "object_id": object_id} for kind, object_id in sorted({(i.kind, i.object_id) for i in items})
+    ]
+
+
+def _reviewers_views(session: Session, news: dict[str, Novelty]) -> list[View]:
+    """What reviewers are told of agencies' corrections, since they see all police work at once."""
+    listed = [
+        {"recipient": member_id, "correction_id": new.correction.correction_id, "told_by": _objects(covert)}
+        for member_id, new in sorted(news.items())
+        if (covert := [one for one in new.items if one.kind in _COVERT])
+    ]
+    reviewers = [member_id for member_id in list_reviewers(session) if member_id not in news] if listed else []
+    return [View(member_id, {"agencies_corrections": listed}) for member_id in reviewers]

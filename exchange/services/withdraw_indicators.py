@@ -1,0 +1,129 @@
+"""Taking back one's own rows. The act itself is short and bounded; telling everyone who was told is the worker's
+(exchange.services.tell_corrections).
+
+In order:
+1. The groups of the rows are locked, as for submitting: whoever submits the same token either came before and is told,
+   or comes later and sees nothing.
+2. The rows are gone at once: given tokens are retired, a submission is marked, and its rows count for nothing.
+3. The withdrawing member is answered how many rows that were, and a lower bound of who is told, from what it knows
+   already: its own hits and the requests that were answered. Nothing else is looked at, agencies' queries least of all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from exchange.domain.withdrawal import decide_id, decide_withdrawal, told_at_least
+from exchange.log.entries import View
+from exchange.services.acting import Request, UnknownObjectError, act_once, require
+from exchange.services.events import record
+from exchange.store.corrections import Withdrawal, add_withdrawn, find_withdrawal
+from exchange.store.derived import known_by_name
+from exchange.store.hits import KnownHit, find_hits, hits_of_submission
+from exchange.store.indicators import StoredRow, count_rows, find_rows, retire_rows
+from exchange.store.membership import lock_group
+from exchange.store.session import Database
+from exchange.store.submissions import ACTIVE, WITHDRAWN, find_submission, mark_submissions
+from schemas.canonical import digest
+from schemas.encoding import to_base64
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be taken back, by tokens or by submission (the other is None), and why."""
+
+    withdrawal_id: str
+    tokens: Sequence[bytes] | None
+    submission_id: str | None
+    reason: str
+
+
+def withdraw_indicators(database: Database, request: Request, wanted: Wanted) -> tuple[dict[str, Any], int]:
+    """Take the rows back; what to answer. Raises as act_once does."""
+
+    def withdraw(session: Session) -> dict[str, Any]:
+        require(decide_id("withdrawal_id", is_free=find_withdrawal(session, wanted.withdrawal_id) is None))
+        take = _take_tokens if wanted.submission_id is None else _take_submission
+        rows, hits = take(session, request, wanted)
+        require(decide_withdrawal(rows))
+        told = _told(session, request.actor.member_id, hits)
+        event_id = _record(session, request, wanted, rows, told)
+        withdrawal = Withdrawal(
+            withdrawal_id=wanted.withdrawal_id,
+            member_id=request.actor.member_id,
+            representative_id=request.actor.representative_id,
+            open_submission_id=wanted.submission_id,
+            reason=wanted.reason,
+            rows=rows,
+            told=told,
+            event_id=event_id,
+            created_at=request.now,
+        )
+        session.add(withdrawal)
+        session.flush()
+        return {"withdrawal_id": wanted.withdrawal_id, "withdrawn": rows, "told": told, "event_id": event_id}
+
+    return act_once(database, request, {"asked": "withdraw", "withdrawal_id": wanted.withdrawal_id}, withdraw, 201)
+
+
+def _take_tokens(session: Session, request: Request, wanted: Wanted) -> tuple[int, list[KnownHit]]:
+    """Retire the member's live rows of the tokens; how many, and its hits on them."""
+    tokens = sorted(wanted.tokens or ())
+    for group_id in sorted({row.holding.group_id for row in _own_rows(session, request, tokens)}):
+        lock_group(session, group_id)
+    rows = _own_rows(session, request, tokens)
+    retire_rows(session, [row.key for row in rows], wanted.reason, request.now)
+    add_withdrawn(session, wanted.withdrawal_id, [(*row.key, row.submission_id) for row in rows])
+    taken = {row.holding.token for row in rows}
+    own = [hit for hit in find_hits(session, taken).values() if hit.member_id == request.actor.member_id]
+    return len(rows), own
+
+
+def _own_rows(session: Session, request: Request, tokens: Sequence[bytes]) -> list[StoredRow]:
+    today = request.now.date()
+    rows = find_rows(session, tokens)
+    return [row for row in rows if row.holding.member_id == request.actor.member_id and row.expires_on >= today]
+
+
+def _take_submission(session: Session, request: Request, wanted: Wanted) -> tuple[int, list[KnownHit]]:
+    """Mark the member's submission; how many live rows it has, and the member's hits on them. Raises
+    UnknownObjectError for another's.
+    """
+    submission_id = str(wanted.submission_id)
+    found = find_submission(session, submission_id)
+    if found is None or found.member_id != request.actor.member_id:
+        raise UnknownObjectError
+    lock_group(session, found.group_id)
+    session.refresh(found)
+    if found.state != ACTIVE or found.expires_on < request.now.date():
+        return 0, []
+    mark_submissions(session, [submission_id], WITHDRAWN)
+    hits = list(hits_of_submission(session, found.member_id, found.group_id, submission_id))
+    return count_rows(session, submission_id), hits
+
+
+def _told(session: Session, member_id: str, hits: Iterable[KnownHit]) -> int:
+    """How many members are told as far as the withdrawing one may know."""
+    shown = [hit for hit in hits if hit.view_json is not None]
+    bands = {json.loads(hit.view_json or "")["institutions"] for hit in shown}
+    return told_at_least(bands, known_by_name(session, {hit.token for hit in hits}, member_id))
+
+
+def _record(session: Session, request: Request, wanted: Wanted, rows: int, told: int) -> str:
+    tokens = None if wanted.tokens is None else [to_base64(token) for token in sorted(wanted.tokens)]
+    view = {
+        "withdrawal_id": wanted.withdrawal_id,
+        "representative_id": request.actor.representative_id,
+        "reason": wanted.reason,
+        "submission_id": wanted.submission_id,
+        "tokens_sha256": None if tokens is None else to_base64(digest(tokens)),
+        "withdrawn": rows,
+        "told_at_least": told,
+    }
+    core = {"signature": request.actor.signature, "request_sha256": to_base64(request.sha256)}
+    return record(session, "withdrawal", [View(request.actor.member_id, view)], request.now, core).event_id

@@ -1,0 +1,400 @@
+"""Taking back: the rows are gone at once, everyone who was told is told, and nobody else learns anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+from alerts.jobs import drain_outbox
+from exchange.services.escalate_corrections import escalate_corrections
+from exchange.services.purge_records import CORRECTIONS_KEPT, purge_records
+from exchange.services.remind_reviews import remind_reviews
+from exchange.services.tell_corrections import WATCHED_FOR, tell_corrections
+from exchange.store.derived import Derived, DerivedKind, note_derived
+from keys.keyring import Representative, RepresentativeState
+from schemas.encoding import to_base64
+from schemas.identifiers import uuid7
+from schemas.terms import MemberKind, Role, Sector
+from tests.exchange.factories import make_token
+from tests.exchange.test_hits import views
+from tests.simulator import MemberSimulator, Taskforce, make_taskforce
+
+NewTaskforce = Callable[..., Taskforce]
+
+
+def body(tokens: list[bytes] | None = None, submission_id: str | None = None, **changes: Any) -> dict[str, Any]:
+    """A withdrawal on the wire."""
+    listed = None if tokens is None else [to_base64(token) for token in tokens]
+    wanted = {"tokens": listed, "submission_id": submission_id, "reason": "false_positive"}
+    return {"withdrawal_id": uuid7(), **wanted, **changes}
+
+
+def withdraw(member: MemberSimulator, *args: Any, **changes: Any) -> dict[str, Any]:
+    """What a withdrawal that is granted answers."""
+    answer = member.send("POST", "/v1/withdrawals", body(*args, **changes))
+    assert answer.status_code == 201, answer.text
+    told: dict[str, Any] = answer.get_json()
+    return told
+
+
+def tell(taskforce: Taskforce) -> int:
+    """One round of the worker."""
+    return tell_corrections(taskforce.database, taskforce.clock())
+
+
+def corrections(member: MemberSimulator, query: str = "") -> list[dict[str, Any]]:
+    """A member's corrections."""
+    answer = member.send("GET", f"/v1/corrections{query}")
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.get_json()["corrections"]
+    return found
+
+
+def concerned(member: MemberSimulator, correction_id: str) -> list[dict[str, Any]]:
+    """Everything that a correction concerns."""
+    found: list[dict[str, Any]] = []
+    cursor: int | None = 0
+    while cursor is not None:
+        page = member.send("GET", f"/v1/corrections/{correction_id}?cursor={cursor}").get_json()
+        found += page["concerned"]
+        cursor = page["next"]
+    return found
+
+
+def note(taskforce: Taskforce, token: bytes, recipient: str, source: str, kind: DerivedKind, **more: Any) -> str:
+    """Let a member have been told something that derives from another's row; the id of the request or query."""
+    object_id = more.pop("object_id", None) or uuid7()
+    made = Derived(token, recipient, kind, object_id, source, uuid7(), taskforce.clock(), **more)
+    with taskforce.database.transaction() as session:
+        note_derived(session, [made])
+    return object_id
+
+
+class Reviewer(MemberSimulator):
+    """The independent reviewer."""
+
+    def representatives(self) -> tuple[Representative, ...]:
+        """As the registrars state them."""
+        return tuple(
+            Representative(
+                f"{self.member_id}/{name}", key.public_bytes, frozenset({Role.REVIEWER}), RepresentativeState.ACTIVE
+            )
+            for name, key in self.keys.items()
+        )
+
+
+def add_reviewer(taskforce: Taskforce) -> MemberSimulator:
+    """An enrolled reviewer."""
+    reviewer = Reviewer(taskforce, "reviewer", kind=MemberKind.REGULATOR, sector=Sector.REGULATION)
+    taskforce.members["reviewer"] = reviewer
+    taskforce.state_member(reviewer)
+    return reviewer
+
+
+def test_who_saw_the_hit_is_told_and_acknowledges_and_nobody_finds_the_row_again(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b", "c")
+    a, b, c = taskforce.members.values()
+    token, kept = make_token(), make_token()
+    a.submit([token, kept])
+    (hit, _) = sorted(b.submit([token, kept]).get_json()["hits"], key=lambda hit: str(hit["token"] != to_base64(token)))
+    done = withdraw(a, [token])
+    assert (done["withdrawn"], done["told"]) == (1, 1)
+    assert [one["token"] for one in b.hits()] == [to_base64(kept)]
+    assert tell(taskforce) == 1
+    assert tell(taskforce) == 0
+    (correction,) = corrections(b, "?state=open")
+    assert (correction["reason"], correction["items"], correction["is_overdue"]) == ("false_positive", 1, False)
+    item = {"token": to_base64(token), "kind": "hit", "object_id": hit["hit_id"]}
+    assert concerned(b, correction["correction_id"]) == [item]
+    (view,) = views(taskforce, "b", "correction")
+    assert view["told_by"] == [{"kind": "hit", "object_id": hit["hit_id"]}]
+    assert '"a"' not in json.dumps(view)
+    assert c.submit([token]).get_json()["hits"][0]["institutions"] == "1"
+    drain_outbox(taskforce.database)
+    kinds = [notice["kind"] for notice in b.send("GET", "/v1/notices").get_json()["notices"]]
+    assert kinds.count("correction") == 1
+    path = f"/v1/corrections/{correction['correction_id']}/acknowledgement"
+    first = b.send("POST", path, {}).get_json()
+    taskforce.clock.advance(hours=1)  # type: ignore[attr-defined]
+    assert b.send("POST", path, {}).get_json() == first
+    assert corrections(b, "?state=open") == []
+    assert len(views(taskforce, "b", "correction_acknowledged")) == 1
+    assert corrections(a) == corrections(c) == []
+
+
+def test_what_is_not_ones_own_looks_like_what_is_not_there(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b")
+    a, b = taskforce.members.values()
+    token = make_token()
+    submission_id = a.submit([token]).get_json()["submission_id"]
+    refused = b.send("POST", "/v1/withdrawals", body([token]))
+    missing = b.send("POST", "/v1/withdrawals", body([make_token()]))
+    assert refused.get_json()["reasons"] == missing.get_json()["reasons"]
+    assert (refused.status_code, refused.get_json()["reasons"][0]["code"]) == (403, "no-live-row")
+    hidden = b.send("POST", "/v1/withdrawals", body(submission_id=submission_id))
+    unknown = b.send("POST", "/v1/withdrawals", body(submission_id=uuid7()))
+    assert (hidden.status_code, hidden.get_json()) == (404, unknown.get_json())
+    assert b.submit([token]).get_json()["hits"] != []
+    withdraw(a, [token])
+    tell(taskforce)
+    (correction,) = corrections(b)
+    for method, path in (("GET", ""), ("POST", "/acknowledgement")):
+        value = {} if method == "POST" else None
+        stolen = a.send(method, f"/v1/corrections/{correction['correction_id']}{path}", value)
+        nothing = a.send(method, f"/v1/corrections/{uuid7()}{path}", value)
+        assert (stolen.status_code, stolen.get_json()) == (404, nothing.get_json())
+    assert len(corrections(b, "?state=open")) == 1
+    asked = [view["asked"] for view in views(taskforce, "b", "refusal")]
+    assert asked == ["withdraw"] * 4
+
+
+def test_a_withdrawal_is_done_once_and_its_id_is_used_once(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a")
+    a = taskforce.members["a"]
+    one, two = make_token(), make_token()
+    a.submit([one, two])
+    wanted = body([one])
+    first = a.send("POST", "/v1/withdrawals", wanted, idempotency_key="withdrawal-one")
+    again = a.send("POST", "/v1/withdrawals", wanted, idempotency_key="withdrawal-one")
+    assert (first.status_code, again.get_json()) == (201, first.get_json())
+    reused = a.send("POST", "/v1/withdrawals", {**wanted, "tokens": [to_base64(two)]})
+    assert reused.get_json()["reasons"][0]["code"] == "id-used"
+    assert withdraw(a, [one, two])["withdrawn"] == 1
+    assert a.send("POST", "/v1/withdrawals", body([one])).get_json()["reasons"][0]["code"] == "no-live-row"
+    for wrong in (body(), body([one], uuid7()), body([one, one]), body([one], reason="spite"), body([])):
+        assert a.send("POST", "/v1/withdrawals", wrong).status_code == 422
+    assert a.submit([one]).get_json()["accepted"] == 1
+
+
+def test_who_learned_from_others_alone_is_not_told(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b", "c", "d")
+    taskforce.state_group(["a", "b"], "cell")
+    a, b, c, d = (taskforce.members[name] for name in "abcd")
+    token = make_token()
+    for member in (c, d):
+        member.submit([token])
+    taskforce.clock.advance(minutes=1)  # type: ignore[attr-defined]
+    taskforce.state_group(["a", "b", "c"])  # d has left before a came
+    taskforce.clock.advance(minutes=1)  # type: ignore[attr-defined]
+    b.submit([token], envelope={"group": "cell"})
+    a.submit([token], envelope={"group": "cell"})
+    taskforce.clock.advance(minutes=1)  # type: ignore[attr-defined]
+    assert withdraw(a, [token])["told"] == 1
+    tell(taskforce)
+    assert [len(corrections(member)) for member in (b, c, d)] == [1, 0, 0]
+
+
+def test_who_has_left_since_it_was_told_is_told(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b", "c", "d")
+    a, b, c, d = (taskforce.members[name] for name in "abcd")
+    token = make_token()
+    for member in (a, b, c):
+        member.submit([token])
+    taskforce.clock.advance(minutes=1)  # type: ignore[attr-defined]
+    taskforce.state_group(["a", "b", "d"])
+    assert c.hits() == []
+    withdraw(b, [token])  # b's own hit ends, and yet it saw a's row
+    tell(taskforce)
+    taskforce.clock.advance(minutes=1)  # type: ignore[attr-defined]
+    assert d.submit([token]).get_json()["hits"][0]["institutions"] == "1"
+    withdraw(a, [token])
+    tell(taskforce)
+    assert [len(corrections(member)) for member in (b, c, d)] == [1, 2, 1]
+
+
+def test_agencies_under_cover_are_told_and_the_withdrawing_bank_learns_nothing_of_them(
+    new_taskforce: NewTaskforce,
+) -> None:
+    taskforce = new_taskforce("a", "b")
+    agency = taskforce.add_member("nca", kind=MemberKind.LAW_ENFORCEMENT, sector=Sector.LAW_ENFORCEMENT)
+    reviewer = add_reviewer(taskforce)
+    a, b = taskforce.members["a"], taskforce.members["b"]
+    queried, plain = make_token(), make_token()
+    for member in (a, b):
+        member.submit([queried, plain])
+    until = taskforce.clock() + timedelta(days=90)
+    query_id = note(taskforce, queried, "nca", "a", DerivedKind.QUERY, covert_until=until)
+    with_query, without = withdraw(a, [queried]), withdraw(a, [plain])
+    assert {**with_query, "withdrawal_id": "", "event_id": ""} == {**without, "withdrawal_id": "", "event_id": ""}
+    own = views(taskforce, "a", "withdrawal")
+    assert [len(json.dumps(view)) for view in own] == [len(json.dumps(own[0]))] * 2
+    before = len(views(taskforce, "a", "correction"))
+    assert tell(taskforce) == 3
+    assert len(views(taskforce, "a", "correction")) == before == 0
+    (correction,) = corrections(agency)
+    told = [{"token": to_base64(queried), "kind": "query", "object_id": query_id}]
+    assert concerned(agency, correction["correction_id"]) == told
+    (seen,) = views(taskforce, "reviewer", "correction")
+    assert seen["agencies_corrections"][0]["recipient"] == "nca"
+    assert reviewer.hits() == []
+    for view in views(taskforce, "b", "correction"):
+        assert "nca" not in json.dumps(view)
+        assert query_id not in json.dumps(view)
+
+
+def test_ten_thousand_disclosures_are_told_of_in_one_round(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b")
+    a, b = taskforce.members["a"], taskforce.members["b"]
+    token = make_token()
+    for member in (a, b):
+        member.submit([token])
+    recipients = [f"agency-{number}" for number in range(20)]
+    made = [
+        Derived(token, recipient, DerivedKind.QUERY, uuid7(), "a", uuid7(), taskforce.clock())
+        for recipient in recipients
+        for _ in range(500)
+    ]
+    with taskforce.database.transaction() as session:
+        note_derived(session, made)
+    agency = taskforce.add_member("agency-7", kind=MemberKind.LAW_ENFORCEMENT, sector=Sector.LAW_ENFORCEMENT)
+    assert withdraw(a, [token])["told"] == 1
+    assert tell(taskforce) == len(recipients) + 1
+    (correction,) = corrections(agency)
+    assert correction["items"] == 500
+    found = {item["object_id"] for item in concerned(agency, correction["correction_id"])}
+    assert found == {one.object_id for one in made if one.recipient_member_id == "agency-7"}
+    assert all(len(views(taskforce, recipient, "correction")) == 1 for recipient in recipients)
+
+
+def test_a_submission_is_gone_at_once_and_what_is_submitted_anew_stays(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b")
+    a, b = taskforce.members["a"], taskforce.members["b"]
+    tokens = sorted(make_token() for _ in range(30))
+    submission_id = a.submit(tokens).get_json()["submission_id"]
+    b.submit(tokens)
+    done = withdraw(a, None, submission_id)
+    assert (done["withdrawn"], done["told"]) == (30, 1)
+    assert b.hits() == []
+    again = a.submit(tokens[:10]).get_json()
+    assert (again["accepted"], again["duplicates"], len(again["hits"])) == (10, [], 10)
+    refused = a.send("POST", "/v1/withdrawals", body(submission_id=submission_id))
+    assert refused.get_json()["reasons"][0]["code"] == "no-live-row"
+    assert tell(taskforce) == 1
+    (correction,) = corrections(b)
+    assert {item["token"] for item in concerned(b, correction["correction_id"])} == {to_base64(one) for one in tokens}
+    assert {hit["token"] for hit in b.hits()} == {to_base64(token) for token in tokens[:10]}
+    assert len(a.hits()) == 10
+    more = a.submission([make_token()]) | {"submission_id": submission_id, "part": 1}
+    assert a.send("POST", "/v1/submissions", more).status_code == 409
+
+
+def test_what_was_under_way_while_the_row_was_taken_back_is_told_too(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b")
+    a, b = taskforce.members["a"], taskforce.members["b"]
+    token = make_token()
+    for member in (a, b):
+        member.submit([token])
+    withdraw(a, [token])
+    assert tell(taskforce) == 1
+    (correction,) = corrections(b)
+    b.send("POST", f"/v1/corrections/{correction['correction_id']}/acknowledgement", {})
+    request_id = note(taskforce, token, "b", "a", DerivedKind.REQUEST)
+    note(taskforce, make_token(), "b", "a", DerivedKind.REQUEST)
+    assert tell(taskforce) == 1
+    assert tell(taskforce) == 0
+    (correction,) = corrections(b, "?state=open")
+    assert request_id in {item["object_id"] for item in concerned(b, correction["correction_id"])}
+    taskforce.clock.advance(seconds=WATCHED_FOR.total_seconds() + 1)  # type: ignore[attr-defined]
+    assert tell(taskforce) == 0
+    note(taskforce, token, "b", "a", DerivedKind.REQUEST)
+    assert tell(taskforce) == 0
+
+
+def test_the_withdrawing_member_counts_only_those_it_knows(new_taskforce: NewTaskforce) -> None:
+    names = ("a", "b", "c", "d", "e")
+    taskforce = new_taskforce(*names)
+    token = make_token()
+    for name in names:
+        taskforce.members[name].submit([token])
+    for holder in ("b", "c", "d"):
+        note(taskforce, token, "a", holder, DerivedKind.RESPONSE)
+    note(taskforce, token, "x", "a", DerivedKind.QUERY)
+    assert withdraw(taskforce.members["a"], [token])["told"] == 3
+    assert withdraw(taskforce.members["e"], [token])["told"] == 2
+
+
+def test_overdue_corrections_reach_the_member_again_and_the_reviewer_once(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b", "c")
+    add_reviewer(taskforce)
+    a, b, c = (taskforce.members[name] for name in "abc")
+    token = make_token()
+    for member in (a, b, c):
+        member.submit([token])
+    withdraw(a, [token])
+    tell(taskforce)
+    (done,) = corrections(c)
+    c.send("POST", f"/v1/corrections/{done['correction_id']}/acknowledgement", {})
+    assert escalate_corrections(taskforce.database, taskforce.clock()) == 0
+    taskforce.clock.advance(hours=73)  # type: ignore[attr-defined]
+    assert escalate_corrections(taskforce.database, taskforce.clock()) == 1
+    assert escalate_corrections(taskforce.database, taskforce.clock()) == 0
+    assert corrections(b)[0]["is_overdue"]
+    (seen,) = views(taskforce, "reviewer", "correction_overdue")
+    assert seen["recipient"] == "b"
+    assert len(views(taskforce, "b", "correction_overdue")) == 1
+    assert views(taskforce, "a", "correction_overdue") == views(taskforce, "c", "correction_overdue") == []
+
+
+def test_members_are_reminded_of_a_review_once_and_of_nothing_that_is_taken_back(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a")
+    a = taskforce.members["a"]
+    kept = a.submit([make_token()], envelope={"review_by": "2026-11-30"}).get_json()["submission_id"]
+    gone = a.submit([make_token()], envelope={"review_by": "2026-11-30"}).get_json()["submission_id"]
+    withdraw(a, None, gone)
+    assert remind_reviews(taskforce.database, taskforce.clock()) == 0
+    taskforce.clock.advance(days=8)  # type: ignore[attr-defined]
+    assert remind_reviews(taskforce.database, taskforce.clock()) == 1
+    assert remind_reviews(taskforce.database, taskforce.clock()) == 0
+    (view,) = views(taskforce, "a", "review_due")
+    assert view["submission_ids"] == [kept]
+
+
+def test_acknowledged_corrections_are_forgotten_in_time_and_open_ones_are_not(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b", "c")
+    a, b, c = (taskforce.members[name] for name in "abc")
+    token = make_token()
+    for member in (a, b, c):
+        member.submit([token])
+    withdraw(a, [token])
+    tell(taskforce)
+    (done,) = corrections(b)
+    b.send("POST", f"/v1/corrections/{done['correction_id']}/acknowledgement", {})
+    taskforce.clock.advance(days=CORRECTIONS_KEPT.days + 1)  # type: ignore[attr-defined]
+    purge_records(taskforce.database, taskforce.clock())
+    assert corrections(b) == []
+    assert len(concerned(c, corrections(c)[0]["correction_id"])) == 1
+    assert len(views(taskforce, "b", "correction")) == 1
+
+
+def test_who_submits_while_a_row_is_taken_back_is_told_or_sees_nothing(postgresql_url: str, tmp_path: Path) -> None:
+    taskforce = make_taskforce(postgresql_url, tmp_path, "a", "b")
+    try:
+        a, b = taskforce.members.values()
+        for _ in range(6):
+            token, together = make_token(), Barrier(2)
+            a.submit([token])
+
+            def submit(token: bytes = token, together: Barrier = together) -> int:
+                together.wait()
+                answer = b.submit([token])
+                assert answer.status_code == 201, answer.text
+                return len(answer.get_json()["hits"])
+
+            def take_back(token: bytes = token, together: Barrier = together) -> int:
+                together.wait()
+                return int(withdraw(a, [token])["withdrawn"])
+
+            before = len(corrections(b))
+            with ThreadPoolExecutor(2) as pool:
+                seen, withdrawn = pool.submit(submit), pool.submit(take_back)
+            assert withdrawn.result() == 1
+            tell(taskforce)
+            assert len(corrections(b)) - before == seen.result()
+        assert b.hits() == []
+    finally:
+        taskforce.close()
