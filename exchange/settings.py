@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from exchange.domain.allowed_targets import AllowedTargets, is_host_name
+from exchange.domain.law_enforcement import LONGEST_DAYS as LONGEST_QUERY_DAYS
 from exchange.store.session import LOG_STALE_SECONDS
 from keys.custody import CustodyError, read_passphrase, read_secret, write_private_file, write_secret
 from keys.request_limits import LARGEST_LIMIT, USUAL_LIMIT
@@ -42,6 +43,7 @@ CONFIGURED = (
     *("exchange_id", "url", "database_url", "log_origin", "log_vkey"),
     *("tick_seconds", "log_stale_seconds", "passphrase_file"),
     *("requests_per_minute", "enrolments_per_minute"),
+    "longest_query_days",
     *("allowed_private_targets", "digest_minutes", "mail_sender"),
     *("smtp_host", "smtp_port", "smtp_security", "smtp_user", "smtp_password_file"),
 )
@@ -73,6 +75,7 @@ class Settings:
     enrolments_per_minute: int = ENROLMENTS_PER_MINUTE
     allowed_private_targets: AllowedTargets = AllowedTargets()  # noqa: RUF009 - a frozen value
     digest_minutes: int = DIGEST_MINUTES
+    longest_query_days: int = LONGEST_QUERY_DAYS
     mail_sender: str = ""
     smtp_host: str = ""
     smtp_port: int = SMTP_PORT
@@ -118,6 +121,7 @@ def load_settings(home: Path, environ: Mapping[str, str] = os.environ) -> Settin
             requests_per_minute=_number_of(found, "requests_per_minute", USUAL_LIMIT, LARGEST_LIMIT),
             enrolments_per_minute=_number_of(found, "enrolments_per_minute", ENROLMENTS_PER_MINUTE, LARGEST_LIMIT),
             digest_minutes=_number_of(found, "digest_minutes", DIGEST_MINUTES, _DAY_MINUTES),
+            longest_query_days=_number_of(found, "longest_query_days", LONGEST_QUERY_DAYS, LONGEST_QUERY_DAYS),
             **_read_targets(found),
             **_read_mail(found),
         )

@@ -8,7 +8,15 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from schemas.encoding import to_base64
 from schemas.fields import Base64, OwnId, Prose, QueryInteger, QueryText, RepresentativeId, Text, TrueOrFalse, code_of
-from schemas.terms import IndicatorType, InstitutionBand, LegalGateway, QueryState
+from schemas.terms import (
+    Classification,
+    Handling,
+    IndicatorType,
+    InstitutionBand,
+    LegalGateway,
+    QueryState,
+    TrafficLight,
+)
 
 MAX_TOKENS = 500
 MAX_CASE = 64
@@ -18,8 +26,13 @@ _DAY = "%Y-%m-%d"
 
 
 def result_to_wire(token: bytes, indicator_type: str, hit_id: str, finding: dict[str, Any] | None) -> dict[str, Any]:
-    """The JSON object of one result; `finding` has institutions, band, themes and first_seen, None for no hit."""
-    nothing: dict[str, Any] = {"institutions": [], "band": None, "themes": [], "first_seen": None}
+    """The JSON object of one result; `finding` has its fields from institutions to handling, None for no
+    hit.
+    """
+    nothing: dict[str, Any] = {
+        **{"institutions": [], "band": None, "themes": [], "first_seen": None},
+        **{"protected": False, "handling": None},
+    }
     return {
         **(nothing if finding is None else finding),
         "token": to_base64(token),
@@ -105,8 +118,19 @@ class QueryHeadSchema(QueryStandingSchema):
     others = fields.List(fields.Nested(OtherAgencySchema), required=True)
 
 
+class QueryHandlingSchema(Schema):
+    """The strictest marking of the rows behind a result, and every condition of theirs."""
+
+    classification = code_of(Classification, required=True)
+    tlp = code_of(TrafficLight, required=True)
+    handling = code_of(Handling, required=True)
+    conditions = fields.String(required=True)
+
+
 class QueryResultSchema(Schema):
-    """What is told of one token. `institutions` are members' ids where the gateway allows names; `band` counts them."""
+    """What is told of one token. `institutions` are members' ids where the gateway allows names; `band` counts them.
+    `protected` says that one of them holds the subject for a victim or an unwitting mule.
+    """
 
     token = fields.String(required=True, metadata={"description": "base64, 32 bytes"})
     indicator_type = code_of(IndicatorType, required=True)
@@ -115,6 +139,8 @@ class QueryResultSchema(Schema):
     band = code_of(InstitutionBand, required=True, allow_none=True)
     themes = fields.List(fields.String(), required=True)
     first_seen = fields.String(required=True, allow_none=True, metadata={"description": "YYYY-MM or other"})
+    protected = fields.Boolean(required=True)
+    handling = fields.Nested(QueryHandlingSchema, required=True, allow_none=True)
     hit_id = fields.UUID(required=True, allow_none=True)
 
 

@@ -92,7 +92,7 @@ def decide_officers(asker: Officer | None, authoriser: Officer | None) -> Decisi
     if asker is not None and (
         asker.representative_id == authoriser.representative_id or asker.public_key == authoriser.public_key
     ):
-        decision &= refuse("two-people", "authorised_by", "another person, with another key, authorises")
+        decision &= refuse("same-person", "authorised_by", "another person, with another key, authorises")
     return decision
 
 

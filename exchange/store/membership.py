@@ -17,6 +17,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.domain.authority import Authority
 from exchange.store.base import Base, UtcDateTime
+from schemas.terms import MemberKind, Role
 
 _REVOKED = "revoked"
 
@@ -138,6 +139,16 @@ def find_member(session: Session, member_id: str) -> Member | None:
     return session.get(Member, member_id)
 
 
+def list_reviewers(session: Session) -> list[str]:
+    """Ids of the independent reviewers, sorted: active members of kind regulator with an active representative in the
+    role reviewer.
+    """
+    people = select(Representative.member_id, Representative.roles_json).where(Representative.state == "active")
+    found = {member_id for member_id, roles in session.execute(people) if Role.REVIEWER in json.loads(roles)}
+    reviewers = [member for member in list_members(session) if member.kind == MemberKind.REGULATOR]
+    return [member.member_id for member in reviewers if member.is_active and member.member_id in found]
+
+
 def lock_member(session: Session, member_id: str) -> None:
     """Wait until no other transaction holds the member's row, then hold it until this one ends."""
     session.execute(select(Member.member_id).where(Member.member_id == member_id).with_for_update()).one()
@@ -146,6 +157,11 @@ def lock_member(session: Session, member_id: str) -> None:
 def list_members(session: Session) -> Sequence[Member]:
     """All members by id."""
     return session.scalars(select(Member).order_by(Member.member_id)).all()
+
+
+def kinds_of_members(session: Session) -> dict[str, str]:
+    """The kind of every member, by its id."""
+    return {row.member_id: row.kind for row in session.execute(select(Member.member_id, Member.kind))}
 
 
 def list_groups(session: Session) -> Sequence[SharingGroup]:

@@ -1,0 +1,71 @@
+"""The authorising officer's decision on a query: approved, it is answered at once; refused, it never is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from exchange.domain.decision import ALLOWED, Decision, refuse
+from exchange.services.acting import Request, act_once, require
+from exchange.services.answer_query import Answer, answer_query
+from exchange.services.deconflict_queries import deconflict
+from exchange.services.query_rules import QueryLimits, decide_answering
+from exchange.services.query_views import find_own, head_of, paperwork_of, standing_of, state_of, tell_overseers
+from exchange.services.read_query import read_query
+from exchange.store.queries import Query, others_told
+from exchange.store.session import Database
+from schemas.terms import QueryState
+
+
+def approve_query(
+    database: Database, request: Request, query_id: str, limits: QueryLimits
+) -> tuple[dict[str, Any], int]:
+    """The query with what it finds, and 200; a repetition is answered as a new reading. Raises as act_once does."""
+    made: list[dict[str, Any]] = []
+
+    def approve(session: Session) -> dict[str, Any]:
+        now, today = request.now, request.now.date()
+        query = find_own(session, request.actor, query_id)
+        require(_decide_step(query, request) & decide_answering(session, query, limits, now))
+        query.state, query.decided_at = QueryState.ANSWERED.value, now
+        session.flush()
+        answer = answer_query(session, "le_query_approved", query, limits, actor=request.actor, now=now)
+        deconflict(session, query, now)
+        made[:] = [_told(session, query, answer, request)]
+        return standing_of(query, today)
+
+    asked = {"asked": "query_approve", "query_id": query_id}
+    _, status = act_once(database, request, asked, approve)
+    return (made[0] if made else read_query(database, request.actor, query_id, limits, request.now)), status
+
+
+def refuse_query(database: Database, request: Request, query_id: str) -> tuple[dict[str, Any], int]:
+    """Let nothing come of a query that waits; how it stands. Raises as act_once does."""
+
+    def turn_down(session: Session) -> dict[str, Any]:
+        query = find_own(session, request.actor, query_id)
+        require(_decide_step(query, request))
+        query.state, query.decided_at = QueryState.REFUSED.value, request.now
+        said = {**paperwork_of(query), "representative_id": request.actor.representative_id}
+        tell_overseers(session, "le_query_refused", query, said, request.now, actor=request.actor)
+        return standing_of(query, request.now.date())
+
+    return act_once(database, request, {"asked": "query_refuse", "query_id": query_id}, turn_down)
+
+
+def _decide_step(query: Query, request: Request) -> Decision:
+    """Whether this officer may decide on the query as it stands."""
+    decision = ALLOWED
+    if request.actor.representative_id != query.authoriser_id:
+        decision &= refuse("not-its-authoriser", "query_id", f"{query.authoriser_id} decides on it")
+    state = state_of(query, request.now.date())
+    if state is not QueryState.PENDING:
+        decision &= refuse("not-pending", "query_id", f"it is {state.value} already")
+    return decision
+
+
+def _told(session: Session, query: Query, answer: Answer, request: Request) -> dict[str, Any]:
+    today = request.now.date()
+    others = others_told(session, [query.query_id], today)[query.query_id]
+    return {**head_of(query, others, today), "results": answer.results, "event_id": answer.event_id}

@@ -1,0 +1,92 @@
+"""Asking a query: it waits for the officer who is to authorise it, and nothing is answered yet."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from exchange.domain.decision import ALLOWED, Decision, refuse
+from exchange.domain.law_enforcement import QueryTerms, last_day_of
+from exchange.services.acting import Request, act_once, require
+from exchange.services.query_rules import QueryLimits, decide_asking_query
+from exchange.services.query_views import is_free, paperwork_of, standing_of, tell_overseers
+from exchange.store import outbox
+from exchange.store.queries import Query, Subject, add_query
+from exchange.store.session import Database
+from schemas.canonical import digest
+from schemas.encoding import to_base64
+from schemas.identifiers import uuid7
+from schemas.terms import QueryState
+
+
+@dataclass(frozen=True, slots=True)
+class NewQuery:
+    """A query whose form has been checked; `types` are those of `tokens`, one for one."""
+
+    query_id: str
+    tokens: Sequence[bytes]
+    types: Sequence[str]
+    case: str
+    legal_gateway: str
+    purpose: str
+    necessity: str | None
+    proportionality: str | None
+    authorised_by: str
+    covert: bool
+    until: date | None
+    watch_until: date | None
+    silent: bool
+
+
+def ask_query(database: Database, request: Request, new: NewQuery, limits: QueryLimits) -> tuple[dict[str, Any], int]:
+    """Store the query and tell its agency that it waits; how it stands, and 201. Raises as act_once does."""
+
+    def ask(session: Session) -> dict[str, Any]:
+        now, today = request.now, request.now.date()
+        terms = QueryTerms(new.case, new.covert, new.until, new.watch_until)
+        query = _query_of(request, new, last_day_of(terms, today))
+        require(_decide_id(session, new.query_id) & decide_asking_query(session, query, terms, limits, now))
+        pairs = zip(new.tokens, new.types, strict=True)
+        add_query(session, query, [Subject(token, indicator_type, uuid7()) for token, indicator_type in pairs])
+        said = {
+            "subjects": len(new.tokens),
+            "subjects_sha256": to_base64(digest([to_base64(token) for token in new.tokens])),
+        }
+        event = tell_overseers(
+            session, "le_query_asked", query, {**paperwork_of(query), **said}, now, actor=request.actor
+        )
+        outbox.send(session, "le_query_asked", event.event_id, [query.member_id], now)
+        return standing_of(query, today)
+
+    return act_once(database, request, {"asked": "query", "query_id": new.query_id}, ask, 201)
+
+
+def _decide_id(session: Session, query_id: str) -> Decision:
+    return ALLOWED if is_free(session, query_id) else refuse("id-in-use", "query_id", "take a new id")
+
+
+def _query_of(request: Request, new: NewQuery, ends_on: date) -> Query:
+    return Query(
+        query_id=new.query_id,
+        member_id=request.actor.member_id,
+        asker_id=request.actor.representative_id,
+        authoriser_id=new.authorised_by,
+        state=QueryState.PENDING.value,
+        case_reference=new.case.strip(),
+        legal_gateway=new.legal_gateway,
+        purpose=new.purpose,
+        necessity=new.necessity or "",
+        proportionality=new.proportionality or "",
+        covert=new.covert,
+        silent=new.silent,
+        ends_on=ends_on,
+        watch_until=new.watch_until,
+        cover_salt=secrets.token_bytes(32),
+        created_at=request.now,
+        decided_at=None,
+    )

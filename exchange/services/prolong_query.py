@@ -1,0 +1,82 @@
+"""Letting a query go on beyond its last day, and ending its watch before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from exchange.domain.decision import ALLOWED, Decision, refuse
+from exchange.domain.law_enforcement import decide_extension, end_of
+from exchange.domain.safeguards import decide_texts
+from exchange.services.acting import Request, act_once, require
+from exchange.services.query_rules import QueryLimits, decide_reading
+from exchange.services.query_views import find_own, paperwork_of, standing_of, tell_overseers
+from exchange.store.queries import Query, move_cover, subjects_of
+from exchange.store.session import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """A later last day, and why."""
+
+    until: date
+    reason: str
+
+
+def extend_query(
+    database: Database, request: Request, query_id: str, extension: Extension, limits: QueryLimits
+) -> tuple[dict[str, Any], int]:
+    """Move the last day of a query, and with it of its cover; how it stands. By its authorising officer, or another of
+    that role. Raises as act_once does.
+    """
+
+    def extend(session: Session) -> dict[str, Any]:
+        query, today = find_own(session, request.actor, query_id), request.now.date()
+        until, reason = extension.until, extension.reason
+        require(
+            _decide_standing(query, today)
+            & _decide_extender(query, request)
+            & decide_reading(session, query, request.now)
+            & decide_extension(query.ends_on, until, reason, today, limits.longest_days)
+            & decide_texts({"reason": reason})
+        )
+        former, query.ends_on = query.ends_on, until
+        if query.covert:
+            tokens = [subject.token for subject in subjects_of(session, query_id)]
+            move_cover(session, query, tokens, end_of(until))
+        said = {"representative_id": request.actor.representative_id, "former_until": former.isoformat()}
+        body = {**paperwork_of(query), **said, "reason": reason}
+        tell_overseers(session, "le_query_extended", query, body, request.now, actor=request.actor)
+        return standing_of(query, today)
+
+    return act_once(database, request, {"asked": "query_extend", "query_id": query_id}, extend)
+
+
+def end_watch(database: Database, request: Request, query_id: str) -> tuple[dict[str, Any], int]:
+    """End a query's watch now; how it stands. Raises as act_once does."""
+
+    def end(session: Session) -> dict[str, Any]:
+        query, today = find_own(session, request.actor, query_id), request.now.date()
+        if not query.is_watching(today):
+            require(refuse("no-watch", "query_id", "no watch of it is on"))
+        query.watch_until = None
+        said = {**paperwork_of(query), "representative_id": request.actor.representative_id}
+        tell_overseers(session, "le_watch_ended", query, said, request.now, actor=request.actor)
+        return standing_of(query, today)
+
+    return act_once(database, request, {"asked": "query_end_watch", "query_id": query_id}, end)
+
+
+def _decide_standing(query: Query, today: date) -> Decision:
+    if query.stands(today):
+        return ALLOWED
+    return refuse("not-standing", "query_id", "it waits for its approval, was refused, or is over: ask anew")
+
+
+def _decide_extender(query: Query, request: Request) -> Decision:
+    if request.actor.representative_id != query.asker_id:
+        return ALLOWED
+    return refuse("same-person", "query_id", "another than the one who asked extends it")

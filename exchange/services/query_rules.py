@@ -1,0 +1,112 @@
+"""Whether a query may be asked, approved and read: the rules of exchange.domain, given what is known now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from exchange.domain.decision import Decision
+from exchange.domain.law_enforcement import (
+    LONGEST_DAYS,
+    Officer,
+    QueryTerms,
+    decide_agency,
+    decide_officers,
+    decide_terms,
+)
+from exchange.domain.legal_gateway import (
+    QUERY,
+    RULES,
+    DisclosureCase,
+    GatewayRule,
+    Person,
+    decide_asking,
+    decide_disclosure,
+    is_open_to,
+)
+from exchange.domain.safeguards import decide_texts
+from exchange.store.membership import find_member, find_representative, list_reviewers, load_authority
+from exchange.store.queries import Query
+from schemas.terms import LegalGateway, MemberKind
+
+
+@dataclass(frozen=True, slots=True)
+class QueryLimits:
+    """The gateways' rules, and how many days ahead a query may end at most."""
+
+    rules: Mapping[LegalGateway, GatewayRule]
+    longest_days: int
+
+
+USUAL_LIMITS = QueryLimits(RULES, LONGEST_DAYS)
+
+
+def decide_asking_query(
+    session: Session, query: Query, terms: QueryTerms, limits: QueryLimits, now: datetime
+) -> Decision:
+    """Whether the query may wait for its authoriser, with every reason against."""
+    case = _case_of(session, query, now)
+    return _decide_query(session, query, terms, limits, now) & decide_asking(case, limits.rules)
+
+
+def decide_answering(session: Session, query: Query, limits: QueryLimits, now: datetime) -> Decision:
+    """Whether the query may be answered now that its authoriser agrees, with every reason against."""
+    terms = QueryTerms(query.case_reference, query.covert, query.ends_on, query.watch_until)
+    case = _case_of(session, query, now, limits)
+    return _decide_query(session, query, terms, limits, now) & decide_disclosure(case, limits.rules)
+
+
+def decide_reading(session: Session, query: Query, now: datetime) -> Decision:
+    """Whether an agency may still be told what its query finds."""
+    member = find_member(session, query.member_id)
+    return decide_agency(query.member_id, "" if member is None else member.kind, load_authority(session, now))
+
+
+def _decide_query(session: Session, query: Query, terms: QueryTerms, limits: QueryLimits, now: datetime) -> Decision:
+    has_reviewer = bool(list_reviewers(session))
+    texts = {
+        "case": query.case_reference,
+        "purpose": query.purpose,
+        "necessity": query.necessity,
+        "proportionality": query.proportionality,
+    }
+    officers = [_officer_of(session, query, name) for name in (query.asker_id, query.authoriser_id)]
+    return (
+        decide_reading(session, query, now)
+        & decide_officers(*officers)
+        & decide_terms(terms, has_reviewer=has_reviewer, today=now.date(), longest_days=limits.longest_days)
+        & decide_texts(texts)
+    )
+
+
+def _officer_of(session: Session, query: Query, representative_id: str) -> Officer | None:
+    """The representative, if it is one of the query's agency."""
+    found = find_representative(session, representative_id)
+    if found is None or found.member_id != query.member_id:
+        return None
+    return Officer(found.representative_id, found.public_key, found.roles, found.is_active)
+
+
+def _case_of(session: Session, query: Query, now: datetime, limits: QueryLimits | None = None) -> DisclosureCase:
+    """What the gateway looks at; with `limits`, also who agrees and who discloses: any kind to which it is open."""
+    asker, authoriser = (_officer_of(session, query, name) for name in (query.asker_id, query.authoriser_id))
+    disclosers = () if limits is None else (kind for kind in MemberKind if _is_open(query, kind, limits))
+    return DisclosureCase(
+        gateway=query.legal_gateway,
+        mode=QUERY,
+        purpose=query.purpose,
+        necessity=query.necessity,
+        proportionality=query.proportionality,
+        recipient_kind=MemberKind.LAW_ENFORCEMENT,
+        asker=Person(query.asker_id, b"" if asker is None else asker.public_key),
+        now=now,
+        discloser_kind=next(iter(disclosers), None),
+        authoriser=None if limits is None or authoriser is None else Person(query.authoriser_id, authoriser.public_key),
+    )
+
+
+def _is_open(query: Query, kind: MemberKind, limits: QueryLimits) -> bool:
+    return is_open_to(query.legal_gateway, kind, MemberKind.LAW_ENFORCEMENT, limits.rules)
