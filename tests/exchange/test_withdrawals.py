@@ -144,7 +144,7 @@ def test_what_is_not_ones_own_looks_like_what_is_not_there(new_taskforce: NewTas
     tell(taskforce)
     (correction,) = corrections(b)
     for method, path in (("GET", ""), ("POST", "/acknowledgement")):
-        value = {} if method == "POST" else None
+        value: dict[str, str] | None = {} if method == "POST" else None
         stolen = a.send(method, f"/v1/corrections/{correction['correction_id']}{path}", value)
         nothing = a.send(method, f"/v1/corrections/{uuid7()}{path}", value)
         assert (stolen.status_code, stolen.get_json()) == (404, nothing.get_json())

@@ -1,0 +1,264 @@
+"""Outcomes and assessments: what came of intelligence reaches who contributed, and nobody learns who it may not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.domain.outcome import Checks, decide_assessment, decide_outcome
+from exchange.domain.withdrawal import Held, LastShown, TakenBack, told_at_least, was_told_by_hit
+from exchange.services.purge_records import OUTCOMES_KEPT, purge_records
+from exchange.services.record_outcome import tell_outcomes
+from exchange.store.derived import Derived, DerivedKind, note_derived
+from exchange.store.queries import Query, QueryMatch, Subject, add_query, mark_disclosed
+from exchange.store.requests import InformationRequest, RequestPart
+from schemas.encoding import to_base64
+from schemas.identifiers import uuid7
+from schemas.terms import AccountAction, MemberKind, OutcomeObject, Sector
+from tests.exchange.factories import NOW, make_token
+from tests.exchange.test_hits import views
+from tests.exchange.test_withdrawals import add_reviewer
+from tests.simulator import MemberSimulator, Taskforce
+
+NewTaskforce = Callable[..., Taskforce]
+NOTHING: dict[str, Any] = dict.fromkeys(
+    [
+        *("usefulness", "internal_investigation", "account_action", "arrests", "charges", "restrained_gbp"),
+        *("disruption", "false_positive", "harm_to_customer"),
+    ]
+)
+
+
+def outcome(about: str, object_id: str, **figures: Any) -> dict[str, Any]:
+    """An outcome on the wire."""
+    return {"outcome_id": uuid7(), "object": about, "object_id": object_id, **NOTHING, **figures}
+
+
+def assessment(hit_id: str, **changes: Any) -> dict[str, Any]:
+    """An assessment on the wire, with every check made."""
+    checks = dict.fromkeys(("other_sources", "vulnerability_checked", "keep_open_checked"), True)
+    return {"assessment_id": uuid7(), "hit_id": hit_id, **checks, "decision": "exit", **changes}
+
+
+def received(member: MemberSimulator) -> list[dict[str, Any]]:
+    """The outcomes that concern the member's rows."""
+    found: list[dict[str, Any]] = member.send("GET", "/v1/outcomes/received").get_json()["outcomes"]
+    return found
+
+
+def rules_of(answer: Any) -> list[str]:
+    """The names of the rules that refused."""
+    assert answer.status_code == 403, answer.text
+    return [reason["code"] for reason in answer.get_json()["reasons"]]
+
+
+def shared_hit(taskforce: Taskforce, *names: str) -> tuple[bytes, str]:
+    """A token that the members share, and the last one's hit on it."""
+    token = make_token()
+    for name in names:
+        answer = taskforce.members[name].submit([token])
+    return token, answer.get_json()["hits"][0]["hit_id"]
+
+
+def test_contributors_see_what_came_of_it_and_not_who_says_so(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("bank-one", "bank-two", "bank-three")
+    taskforce.state_group(["bank-one", "bank-three"], "cell")
+    one, two, three = taskforce.members.values()
+    token, hit_id = shared_hit(taskforce, "bank-one", "bank-two")
+    three.submit([token], envelope={"group": "cell"})
+    sent = outcome("hit", hit_id, usefulness="useful", arrests=0, restrained_gbp=1200)
+    answer = two.send("POST", "/v1/outcomes", sent, idempotency_key="outcome-one")
+    assert answer.status_code == 201, answer.text
+    assert two.send("POST", "/v1/outcomes", sent, idempotency_key="outcome-one").get_json() == answer.get_json()
+    (seen,) = received(one)
+    assert (seen["usefulness"], seen["arrests"], seen["charges"], seen["restrained_gbp"]) == ("useful", 0, None, 1200)
+    assert (seen["tokens"], seen["recorder_kind"], seen["recorder"]) == (
+        [to_base64(token)],
+        "financial_institution",
+        None,
+    )
+    (view,) = views(taskforce, "bank-one", "outcome")
+    assert "bank-two" not in json.dumps(view) + json.dumps(seen)
+    assert received(two) == received(three) == []
+    (own,) = two.send("GET", "/v1/outcomes").get_json()["outcomes"]
+    assert (own["object_id"], own["false_positive"]) == (hit_id, None)
+    assert rules_of(two.send("POST", "/v1/outcomes", sent)) == ["id-used"]
+    assert rules_of(two.send("POST", "/v1/outcomes", outcome("hit", hit_id))) == ["nothing-reported"]
+    stolen = one.send("POST", "/v1/outcomes", outcome("hit", hit_id, arrests=1))
+    unknown = one.send("POST", "/v1/outcomes", outcome("hit", uuid7(), arrests=1))
+    assert (stolen.status_code, stolen.get_json()) == (404, unknown.get_json())
+    for wrong in ({"arrests": -1}, {"arrests": 1.5}, {"arrests": True}, {"usefulness": "great"}, {"note": "a text"}):
+        assert two.send("POST", "/v1/outcomes", outcome("hit", hit_id, **wrong)).status_code == 422
+    taskforce.clock.advance(days=OUTCOMES_KEPT.days + 1)  # type: ignore[attr-defined]
+    purge_records(taskforce.database, taskforce.clock())
+    assert received(one) == []
+
+
+def test_an_exit_wants_the_members_own_assessment_before_it(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b")
+    a, b = taskforce.members.values()
+    _, hit_id = shared_hit(taskforce, "a", "b")
+    (other_hit,) = a.hits()
+    leave = outcome("hit", hit_id, account_action="exit")
+    assert rules_of(b.send("POST", "/v1/outcomes", leave)) == ["no-assessment"]
+    # Another's assessment of its own hit on the same thing does not count.
+    assert a.send("POST", "/v1/assessments", assessment(other_hit["hit_id"])).status_code == 201
+    assert a.send("POST", "/v1/assessments", assessment(hit_id)).status_code == 404
+    assert rules_of(b.send("POST", "/v1/outcomes", leave)) == ["no-assessment"]
+    hasty = assessment(hit_id, vulnerability_checked=False, other_sources=False)
+    assert rules_of(b.send("POST", "/v1/assessments", hasty)) == ["exit-unchecked", "exit-unchecked"]
+    milder = assessment(hit_id, keep_open_checked=False, decision="monitor")
+    assert b.send("POST", "/v1/assessments", milder).status_code == 201
+    assert rules_of(b.send("POST", "/v1/outcomes", leave)) == ["assessment-decision"]
+    assert b.send("POST", "/v1/outcomes", outcome("hit", hit_id, account_action="monitor")).status_code == 201
+    assert b.send("POST", "/v1/assessments", assessment(hit_id)).status_code == 201
+    assert b.send("POST", "/v1/outcomes", leave).status_code == 201
+    assert views(taskforce, "a", "assessment")[0]["decision"] == "exit"
+    assert len(views(taskforce, "b", "assessment")) == 2
+    assert len(received(a)) == 2
+
+
+def test_an_outcome_of_a_request_goes_to_who_answered_and_back_with_names_that_are_known(
+    new_taskforce: NewTaskforce,
+) -> None:
+    taskforce = new_taskforce("a", "b", "c")
+    a, b, c = taskforce.members.values()
+    token, hit_id = shared_hit(taskforce, "b", "c", "a")
+    now, request_id = taskforce.clock(), uuid7()
+    asked = InformationRequest(
+        request_id=request_id,
+        member_id="a",
+        representative_id="a/analyst",
+        public_key=bytes(32),
+        encryption_key=bytes(32),
+        hit_id=hit_id,
+        token=token,
+        terms_json="{}",
+        proof=bytes(32),
+        state="answered",
+        created_at=now,
+        due_at=now,
+        lapses_at=now,
+    )
+    parts = [
+        RequestPart(request_id=request_id, member_id="b", state="answered", outcome="partial", taken_up_at=now),
+        RequestPart(request_id=request_id, member_id="c", state="open"),
+    ]
+    with taskforce.database.transaction() as session:
+        session.add_all([asked, *parts])
+        note_derived(session, [Derived(token, "a", DerivedKind.RESPONSE, request_id, "b", uuid7(), now)])
+    assert a.send("POST", "/v1/outcomes", outcome("request", request_id, charges=2)).status_code == 201
+    (seen,) = received(b)
+    assert (seen["charges"], seen["recorder"]) == (2, "a")
+    assert received(c) == []
+    # A holder that took it up may report too; one that did not knows nothing of it.
+    assert b.send("POST", "/v1/outcomes", outcome("request", request_id, usefulness="useful")).status_code == 201
+    assert [one["recorder"] for one in received(a)] == ["b"]
+    hidden = c.send("POST", "/v1/outcomes", outcome("request", request_id, usefulness="useful"))
+    assert hidden.status_code == 404
+    assert rules_of(a.send("POST", "/v1/outcomes", outcome("request", request_id, account_action="exit"))) == [
+        "no-assessment"
+    ]
+
+
+def test_an_outcome_of_a_covert_query_reaches_banks_when_they_learn_of_the_query(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b")
+    agency = taskforce.add_member("nca", kind=MemberKind.LAW_ENFORCEMENT, sector=Sector.LAW_ENFORCEMENT)
+    add_reviewer(taskforce)
+    a = taskforce.members["a"]
+    token, query_id = make_token(), uuid7()
+    submission_id = a.submit([token]).get_json()["submission_id"]
+    query = Query(
+        query_id=query_id,
+        member_id="nca",
+        asker_id="nca/analyst",
+        authoriser_id="nca/authoriser",
+        state="answered",
+        case_reference="OP-1",
+        legal_gateway="CCA2013_s7",
+        purpose="p",
+        necessity="n",
+        proportionality="p",
+        covert=True,
+        silent=False,
+        ends_on=date(2027, 1, 1),
+        cover_salt=bytes(32),
+        created_at=taskforce.clock(),
+    )
+    with taskforce.database.transaction() as session:
+        add_query(session, query, [Subject(token, "bank_account", uuid7())])
+        matched = {"member_id": "a", "submission_id": submission_id, "event_id": uuid7()}
+        session.add(QueryMatch(token=token, query_id=query_id, told_at=taskforce.clock(), **matched))
+    sent = outcome("query", query_id, arrests=3, disruption="major")
+    assert agency.send("POST", "/v1/outcomes", sent).status_code == 201
+    assert a.send("POST", "/v1/outcomes", outcome("query", query_id, arrests=3)).status_code == 404
+    assert rules_of(agency.send("POST", "/v1/outcomes", outcome("query", query_id, account_action="exit"))) == [
+        "exit-without-hit"
+    ]
+    assert tell_outcomes(taskforce.database, taskforce.clock()) == 0
+    assert (received(a), views(taskforce, "a", "outcome")) == ([], [])
+    assert views(taskforce, "reviewer", "outcome")[0]["recorder"] == "nca"
+    with taskforce.database.transaction() as session:
+        mark_disclosed(session, query_id, taskforce.clock())
+    taskforce.clock.advance(days=1)  # type: ignore[attr-defined]
+    assert tell_outcomes(taskforce.database, taskforce.clock()) == 1
+    assert tell_outcomes(taskforce.database, taskforce.clock()) == 0
+    (seen,) = received(a)
+    assert (seen["arrests"], seen["recorder_kind"], seen["recorder"]) == (3, "law_enforcement", None)
+    assert seen["told_at"].startswith("2026-11-23")
+    assert views(taskforce, "a", "outcome")[0]["disruption"] == "major"
+
+
+@given(
+    st.builds(Checks, st.booleans(), st.booleans(), st.booleans()),
+    st.sampled_from(list(AccountAction)),
+    st.sampled_from(list(OutcomeObject)),
+    st.none() | st.sampled_from(list(AccountAction)),
+)
+def test_there_is_no_way_to_an_exit_without_every_check(
+    checks: Checks, decision: AccountAction, about: OutcomeObject, decided: AccountAction | None
+) -> None:
+    assessed = decide_assessment(checks, decision).is_allowed
+    every = checks.other_sources and checks.vulnerability_checked and checks.keep_open_checked
+    assert assessed == (decision is not AccountAction.EXIT or every)
+    recorded = decide_outcome({**NOTHING, "account_action": "exit"}, about, decided).is_allowed
+    assert not recorded or (decided is AccountAction.EXIT and about is not OutcomeObject.QUERY)
+
+
+@given(st.lists(st.sampled_from(["1", "2-4", "5+"])), st.sets(st.sampled_from("abcdefgh")))
+def test_never_more_are_counted_as_told_than_bands_and_names_say(bands: list[str], names: set[str]) -> None:
+    told = told_at_least(bands, names)
+    lowest = {"1": 1, "2-4": 2, "5+": 5}
+    assert told == max([len(names), *(lowest[band] for band in bands)])
+
+
+_ROW = TakenBack("g", NOW, NOW + timedelta(days=9), frozenset({"arrival"}))
+_HELD = Held("g", NOW - timedelta(days=1), None)
+_SHOWN = LastShown(True, NOW, "any")
+
+
+@pytest.mark.parametrize(
+    ("held", "last", "told"),
+    [
+        ([_HELD], _SHOWN, True),
+        ([], _SHOWN, False),
+        ([Held("h", NOW, None)], _SHOWN, False),
+        ([Held("g", NOW + timedelta(days=10), None)], _SHOWN, False),  # came after the row had gone
+        ([Held("g", NOW - timedelta(days=2), NOW - timedelta(days=1))], _SHOWN, False),  # gone before the row came
+        ([Held("g", NOW - timedelta(days=2), NOW + timedelta(days=1))], _SHOWN, True),
+        ([_HELD], LastShown(False, None, None), False),  # never shown
+        ([_HELD], LastShown(False, NOW + timedelta(days=1), "end"), True),
+        ([_HELD], LastShown(False, NOW - timedelta(hours=1), "end"), False),
+        ([_HELD], LastShown(False, NOW, "arrival"), False),  # the row's coming ended it: it had left the group
+    ],
+)
+def test_told_by_a_hit_is_who_held_the_token_in_the_group_then_and_was_shown_it(
+    held: list[Held], last: LastShown, told: bool
+) -> None:
+    assert was_told_by_hit(_ROW, held, last) is told
