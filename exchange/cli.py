@@ -21,6 +21,7 @@ import click
 from exchange.backup_commands import backup, new_origin, restore, upgrade
 from exchange.commands import CommandError, configure_logs, home_of, opened, reports, run_program, utc_now
 from exchange.domain.decision import RefusedError
+from exchange.domain.legal_gateway import RULES
 from exchange.key_commands import rotate_key_command
 from exchange.log.head_file import LogRefusedError
 from exchange.log.reading import read_status
@@ -31,6 +32,7 @@ from exchange.services.back_up_database import BackupError
 from exchange.services.events import LogUnavailableError
 from exchange.services.issue_enrolment import CODE_LIFETIME, Invitation, issue_enrolment
 from exchange.services.propose_statement import add_payload, propose_statement
+from exchange.services.query_rules import QueryLimits
 from exchange.services.rotate_key import UnknownRepresentativeError
 from exchange.services.stop_member import UnknownMemberError, stop_member
 from exchange.settings import (
@@ -171,13 +173,15 @@ def worker(context: click.Context, *, as_json: bool) -> None:
     from exchange.log.head_file import HeadFile  # noqa: PLC0415 - likewise
     from exchange.log.sequencer import Sequencer  # noqa: PLC0415 - likewise
     from exchange.start_checks import check_start  # noqa: PLC0415 - likewise
-    from exchange.worker import Worker, exchange_jobs  # noqa: PLC0415 - likewise
+    from exchange.worker import Worker, exchange_jobs, query_jobs  # noqa: PLC0415 - likewise
 
     with opened(context) as (settings, database):
         check_start(settings, database)
         signer = load_log_signer(settings)
         sequencer = Sequencer(database, signer, HeadFile(settings.head_file, signer))
-        jobs = [*exchange_jobs(database), *alerts_jobs(settings, database, utc_now)]
+        limits = QueryLimits(RULES, settings.longest_query_days)
+        queries = query_jobs(database, limits, min(60, settings.tick_seconds))
+        jobs = [*exchange_jobs(database), *queries, *alerts_jobs(settings, database, utc_now)]
         Worker(database, sequencer, tick_seconds=settings.tick_seconds, jobs=jobs, clock=utc_now).run()
 
 

@@ -26,9 +26,16 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 from exchange.log.day_heads import record_day_heads
 from exchange.log.head_file import LogRefusedError
 from exchange.log.sequencer import Sequencer
+from exchange.services.end_requests import keep_time, purge_answers
+from exchange.services.escalate_corrections import escalate_corrections
 from exchange.services.expire_indicators import expire_indicators
 from exchange.services.purge_records import purge_nonces, purge_records
+from exchange.services.query_rules import QueryLimits
+from exchange.services.record_outcome import tell_outcomes
+from exchange.services.remind_reviews import remind_reviews
 from exchange.services.settle_indicators import settle_indicators
+from exchange.services.tell_corrections import tell_corrections
+from exchange.services.watch_queries import end_queries, purge_old_queries, watch_queries
 from exchange.store.job_runs import finish_slot, take_slot
 from exchange.store.leases import Lease, LeaseLostError, acquire_lease, release_lease, renew_lease
 from exchange.store.membership import list_members
@@ -55,10 +62,25 @@ def exchange_jobs(database: Database) -> list[Job]:
     """The exchange's own jobs, but for the log's ticks."""
     return [
         Job("expire", 3600, lambda now: expire_indicators(database, now)),
+        Job("corrections", 5, lambda now: tell_corrections(database, now)),
+        Job("outcomes", 60, lambda now: tell_outcomes(database, now)),
+        Job("overdue", 300, lambda now: escalate_corrections(database, now)),
+        Job("reviews", 3600, lambda now: remind_reviews(database, now)),
         Job("settle", 60, lambda now: settle_indicators(database)),
         Job("nonces", 300, lambda now: purge_nonces(database, now)),
         Job("purge", 86_400, lambda now: purge_records(database, now)),
+        Job("requests", 15, lambda now: keep_time(database, now)),
+        Job("answers", 86_400, lambda now: purge_answers(database, now)),
         Job("day_heads", 600, lambda now: _record_day_heads(database, now)),
+    ]
+
+
+def query_jobs(database: Database, limits: QueryLimits, often: int) -> list[Job]:
+    """The jobs of law-enforcement queries; `often` is after how many seconds a watch looks again."""
+    return [
+        Job("watches", often, lambda now: watch_queries(database, limits, now)),
+        Job("queries", often, lambda now: end_queries(database, now)),
+        Job("old_queries", 86_400, lambda now: purge_old_queries(database, now)),
     ]
 
 

@@ -24,7 +24,8 @@ from schemas.encoding import from_base64, from_rfc3339
 from tlog.entries import CHAIN_START, ENTRY_BYTES, SALT_BYTES, entry_commitment, next_chain_head
 from tlog.hashing import HASH_BYTES, leaf_hash
 
-_SHOWN_FIELDS = ("indicator_type", "institutions", "sectors", "themes", "first_seen", "stage")
+# Not the stage: that is how far this member itself has asked, and its requests' own entries say that.
+_SHOWN_FIELDS = ("indicator_type", "institutions", "sectors", "themes", "first_seen")
 HitFields = dict[str, Any]
 
 

@@ -1,4 +1,4 @@
-"""A hit on the wire and in the log: an overlap at its first stage, without names."""
+"""A hit on the wire and in the log: an overlap without names, and how far its reader has asked about it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from schemas.fields import Moment, QueryInteger, QueryText
 from schemas.terms import HitStage, IndicatorType, InstitutionBand
 
 
-def hit_to_wire(hit_id: str, token: bytes, view: dict[str, Any], disclosed_at: datetime) -> dict[str, Any]:
+def hit_to_wire(
+    hit_id: str, token: bytes, view: dict[str, Any], disclosed_at: datetime, stage: HitStage = HitStage.HIT
+) -> dict[str, Any]:
     """The JSON object of a hit; `view` has type, institutions, sectors, themes and first_seen."""
     return {
         **view,
         "hit_id": hit_id,
         "token": to_base64(token),
-        "stage": HitStage.HIT.value,
+        "stage": stage.value,
         "disclosed_at": to_rfc3339(disclosed_at),
     }
 

@@ -108,13 +108,17 @@ class GatewayRule:
         """Whether a member of the one kind may disclose to one of the other."""
         return any(discloser_kind in pair.disclosers and recipient_kind in pair.recipients for pair in self.parties)
 
+    def has_recipient(self, kind: str) -> bool:
+        """Whether anyone may disclose to a member of that kind."""
+        return any(kind in pair.recipients for pair in self.parties)
+
 
 RULES: dict[LegalGateway, GatewayRule] = {
     LegalGateway.CCA2013_S7: GatewayRule(
-        "Crime and Courts Act 2013, section 7: to the NCA for its functions, and by it onward for a permitted purpose",
-        parties=(Parties(_EVERY_KIND, _POLICE), Parties(_POLICE, _EVERY_KIND)),
+        "Crime and Courts Act 2013, section 7: to the NCA for its functions",
+        parties=(Parties(_EVERY_KIND, _POLICE),),
         modes=_MODES | {QUERY},
-        purpose="Which function of the NCA, or which permitted purpose of onward disclosure, does it serve?",
+        purpose="Which function of the NCA does it serve?",
     ),
     LegalGateway.POCA2002_S339ZB: GatewayRule(
         "Proceeds of Crime Act 2002, section 339ZB: within the regulated sector, asked for, after a notice",
@@ -220,14 +224,16 @@ def decide_asking(case: DisclosureCase, rules: Mapping[LegalGateway, GatewayRule
     rule = rules.get(LegalGateway(case.gateway)) if case.gateway in set(LegalGateway) else None
     if rule is None:
         return decision & _no_gateway(rules)
-    if not any(case.recipient_kind in pair.recipients for pair in rule.parties):
-        decision &= refuse("gateway-kind", "legal_gateway", f"{rule.citation}: not open to a {case.recipient_kind}")
+    if not rule.has_recipient(case.recipient_kind):
+        others = _list(code for code, other in rules.items() if other.has_recipient(case.recipient_kind))
+        cure = f"{rule.citation}: not open to a {case.recipient_kind}; open are {others}"
+        decision &= refuse("gateway-kind", "legal_gateway", cure)
     if case.mode not in rule.modes:
-        decision &= refuse("gateway-mode", "mode", f"{rule.citation}: {_one_of(rule.modes)}")
+        decision &= refuse("gateway-mode", "mode", f"{rule.citation}: for {_list(rule.modes)}")
     if rule.themes != _EVERY_THEME and not case.themes & rule.themes:
-        decision &= refuse("gateway-theme", "theme", f"{rule.citation}: covers {_one_of(rule.themes)}")
+        decision &= refuse("gateway-theme", "theme", f"{rule.citation}: covers {_list(rule.themes)}")
     if rule.standards != _EVERY_STANDARD and not case.standards & rule.standards:
-        wanted = f"{rule.citation}: {_one_of(rule.standards)}"
+        wanted = f"{rule.citation}: wants {_list(rule.standards)}"
         decision &= refuse("gateway-evidence", "evidence_standard", wanted)
     return decision & _decide_condition(case, rule) & _decide_notice(case, rule)
 
@@ -328,8 +334,8 @@ def _decide_notice(case: DisclosureCase, rule: GatewayRule) -> Decision:
 
 
 def _no_gateway(rules: Mapping[LegalGateway, GatewayRule]) -> Decision:
-    return refuse("no-gateway", "legal_gateway", f"name the legal gateway: {_one_of(rules)}")
+    return refuse("no-gateway", "legal_gateway", f"name the legal gateway: {_list(rules)}")
 
 
-def _one_of(codes: Iterable[str]) -> str:
-    return "one of " + ", ".join(sorted(str(code) for code in codes))
+def _list(codes: Iterable[str]) -> str:
+    return ", ".join(sorted(str(code) for code in codes))

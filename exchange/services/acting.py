@@ -28,6 +28,10 @@ class OtherRequestError(Exception):
     """The Idempotency-Key was used for another request."""
 
 
+class ConflictError(RefusedError):
+    """An id that the client made is in use already."""
+
+
 class UnknownObjectError(Exception):
     """There is no such object that the asker may know of; `decision` is what its log says of it."""
 

@@ -10,7 +10,7 @@ Rules, in order:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,9 +25,11 @@ from exchange.services.events import record
 from exchange.store.hits import KnownHit, add_hits, find_hits, save_views
 from exchange.store.indicators import find_rows
 from exchange.store.membership import load_authority
+from exchange.store.requests import states_by_hit
 from schemas.canonical import canonical_json, digest
 from schemas.encoding import to_base64
 from schemas.hits import hit_to_wire
+from schemas.terms import HitStage, RequestState
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,10 @@ class HitState:
         """Whether this differs from what the member was last shown."""
         return self.view_json != self.known.view_json
 
-    def to_wire(self, now: datetime) -> dict[str, Any]:
+    def to_wire(self, now: datetime, stage: HitStage = HitStage.HIT) -> dict[str, Any]:
         """The hit for an answer; a hit that has not changed keeps the time at which it was disclosed."""
         disclosed_at = now if self.has_changed or self.known.disclosed_at is None else self.known.disclosed_at
-        return hit_to_wire(self.known.hit_id, self.known.token, self.fields or {}, disclosed_at)
+        return hit_to_wire(self.known.hit_id, self.known.token, self.fields or {}, disclosed_at, stage)
 
 
 def work_out_hits(
@@ -77,6 +79,24 @@ def _state_of(hit: KnownHit, rows: Sequence[Holding], authority: Authority) -> H
         return HitState(hit, None, None)
     fields = overlap.as_fields()
     return HitState(hit, fields, canonical_json(fields).decode())
+
+
+def hits_to_wire(session: Session, states: Iterable[HitState], now: datetime) -> list[dict[str, Any]]:
+    """One member's hits for an answer, in order of their ids, each with the stage that the member's requests about it
+    have reached. The log says that of the requests themselves: a hit's own entries leave it at the first.
+    """
+    shown = sorted((state for state in states if state.fields is not None), key=lambda state: state.known.hit_id)
+    if not shown:
+        return []
+    requests = states_by_hit(session, shown[0].known.member_id, (state.known.hit_id for state in shown))
+    return [state.to_wire(now, _stage_of(requests.get(state.known.hit_id, ()))) for state in shown]
+
+
+def _stage_of(requests: Container[str]) -> HitStage:
+    """By the states of the requests about a hit."""
+    if RequestState.ANSWERED in requests:
+        return HitStage.RESPONSE
+    return HitStage.REQUEST if requests else HitStage.HIT
 
 
 def view_of_changes(states: Iterable[HitState], now: datetime) -> dict[str, Any]:
@@ -110,14 +130,11 @@ def disclose_to_reader(
     """
     authority = load_authority(session, now)
     states = work_out_hits(session, live_holdings(session, tokens, now), tokens, authority)
-    own = sorted(
-        (state for state in states if state.known.member_id == actor.member_id),
-        key=lambda state: state.known.hit_id,
-    )
+    own = [state for state in states if state.known.member_id == actor.member_id]
     if any(state.has_changed for state in own):
         view = View(actor.member_id, view_of_changes(own, now))
         save_changes(session, own, record(session, "hits_changed", [view], now).event_id, now)
-    hits = [state.to_wire(now) for state in own if state.fields is not None]
+    hits = hits_to_wire(session, own, now)
     body = {
         **read,
         "representative_id": actor.representative_id,

@@ -36,6 +36,18 @@ REPRESENTATIVE_OR_REGISTRAR = Rule(frozenset({Caller.MEMBER, Caller.REGISTRAR}))
 FEED_READERS = Rule(frozenset({Caller.FEED_READER}))
 SUBMITTERS = Rule(_MEMBER, frozenset({Role.SUBMITTER}))
 HIT_READERS = Rule(_MEMBER, frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER, Role.REVIEWER}))
+# A query's own rules look at the person: who asked, who is to authorise it (exchange/services/query_rules.py).
+INVESTIGATORS = Rule(_MEMBER, frozenset({Role.INVESTIGATOR}))
+QUERY_AUTHORISERS = Rule(_MEMBER, frozenset({Role.AUTHORISER}))
+QUERY_READERS = Rule(_MEMBER, frozenset({Role.INVESTIGATOR, Role.AUTHORISER, Role.REVIEWER}))
+WATCHERS = Rule(_MEMBER, frozenset({Role.INVESTIGATOR, Role.AUTHORISER}))
+# To take back a mistake is urgent: either of those who could have made it.
+TAKERS_BACK = Rule(_MEMBER, frozenset({Role.SUBMITTER, Role.AUTHORISER}))
+HIT_USERS = Rule(_MEMBER, frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER}))
+# Who asks does not authorise, and who answers is another's authoriser (exchange/domain/information_request.py).
+ASKERS = Rule(_MEMBER, frozenset({Role.INVESTIGATOR}))
+ANSWERERS = Rule(_MEMBER, frozenset({Role.AUTHORISER}))
+CANCELLERS = Rule(_MEMBER, frozenset({Role.INVESTIGATOR, Role.AUTHORISER}))
 # Who drafts does neither review nor release: the rules of alerts look at the person (alerts/domain/rules.py).
 AUTHORS = Rule(_MEMBER, frozenset({Role.AUTHOR}))
 PEERS = Rule(_MEMBER, frozenset({Role.AUTHOR, Role.REVIEWER, Role.RELEASER, Role.AUTHORISER}))
@@ -61,6 +73,28 @@ RULES: dict[str, Rule] = {
     "GET /v1/notices": ANY_REPRESENTATIVE,
     "POST /v1/submissions": SUBMITTERS,
     "GET /v1/hits": HIT_READERS,
+    "GET /v1/gateways": ANY_REPRESENTATIVE,
+    "POST /v1/requests": ASKERS,
+    "GET /v1/requests": HIT_READERS,
+    "GET /v1/requests/<request_id>": HIT_READERS,
+    "POST /v1/requests/<request_id>/take-up": ANSWERERS,
+    "POST /v1/requests/<request_id>/answer": ANSWERERS,
+    "POST /v1/requests/<request_id>/cancel": CANCELLERS,
+    "POST /v1/queries": INVESTIGATORS,
+    "GET /v1/queries": QUERY_READERS,
+    "GET /v1/queries/<query_id>": QUERY_READERS,
+    "POST /v1/queries/<query_id>/approve": QUERY_AUTHORISERS,
+    "POST /v1/queries/<query_id>/refuse": QUERY_AUTHORISERS,
+    "POST /v1/queries/<query_id>/extend": QUERY_AUTHORISERS,
+    "POST /v1/queries/<query_id>/end-watch": WATCHERS,
+    "POST /v1/withdrawals": TAKERS_BACK,
+    "GET /v1/corrections": HIT_READERS,
+    "GET /v1/corrections/<correction_id>": HIT_READERS,
+    "POST /v1/corrections/<correction_id>/acknowledgement": HIT_USERS,
+    "POST /v1/outcomes": HIT_USERS,
+    "GET /v1/outcomes": HIT_READERS,
+    "GET /v1/outcomes/received": HIT_READERS,
+    "POST /v1/assessments": HIT_USERS,
     "POST /v1/alerts": AUTHORS,
     "GET /v1/alerts": ANY_REPRESENTATIVE,
     "GET /v1/alerts/<alert_id>": ANY_REPRESENTATIVE,

@@ -14,9 +14,13 @@ from exchange.web import (
     enrolment_pages,
     hit_pages,
     operations_pages,
+    outcome_pages,
+    query_pages,
+    request_pages,
     statement_pages,
     status_pages,
     submission_pages,
+    withdrawal_pages,
 )
 from exchange.web.access import LIMITED, RULES, SIGNED, TOKEN_SHOWN
 from exchange.web.authentication import authenticate, current_member_id, end_feed_reading
@@ -53,7 +57,18 @@ def create_app(context: Context, blueprints: Sequence[Any] = ()) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     attach_context(app.extensions, context)
     api = Api(app, spec_kwargs={"servers": [{"url": context.settings.url}]})
-    own = (enrolment_pages, statement_pages, submission_pages, hit_pages, status_pages, operations_pages)
+    own = (
+        enrolment_pages,
+        statement_pages,
+        submission_pages,
+        hit_pages,
+        status_pages,
+        operations_pages,
+        query_pages,
+        request_pages,
+        withdrawal_pages,
+        outcome_pages,
+    )
     for page in own:
         api.register_blueprint(page.blueprint)
     api.register_blueprint(create_log_blueprint(context.database, current_member_id))

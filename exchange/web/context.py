@@ -10,6 +10,7 @@ from typing import cast
 from flask import current_app
 from sqlalchemy.orm import Session
 
+from exchange.domain.information_request import RequestPolicy
 from exchange.settings import Settings
 from exchange.store.session import Database
 from exchange.web.minute_counts import MinuteCounts
@@ -21,7 +22,7 @@ _EXTENSION = "exchange"
 @dataclass(frozen=True, slots=True)
 class Context:
     """Settings, database, the key of receipts, the clock (aware UTC), who counts a member's notices, the key that the
-    secrets of webhooks follow from, and how often each member read feeds in this minute.
+    secrets of webhooks follow from, the rules of requests, and how often each member read feeds in this minute.
     """
 
     settings: Settings
@@ -30,6 +31,7 @@ class Context:
     clock: Callable[[], datetime]
     count_notices: Callable[[Session, str], int]
     webhook_key: bytes = field(repr=False)
+    policy: RequestPolicy = field(default_factory=RequestPolicy)
     feed_counts: MinuteCounts = field(default_factory=MinuteCounts, repr=False)
 
 

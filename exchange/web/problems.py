@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, NotFound
 
 from exchange.domain.decision import RefusedError
-from exchange.services.acting import OtherRequestError, UnknownObjectError
+from exchange.services.acting import ConflictError, OtherRequestError, UnknownObjectError
 from exchange.services.claim_enrolment import EnrolmentRefusedError
 from exchange.services.events import LogUnavailableError
 from exchange.services.submit_indicators import SubmissionConflictError
@@ -71,7 +71,8 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911, PLR0912 - one lin
         case RefusedError():
             reasons = [reason.as_fields() for reason in error.decision.reasons]
             detail = "; ".join(f"{reason.field}: {reason.detail}" for reason in error.decision.reasons)
-            return Problem("refused", "A rule refuses this disclosure", 403, detail, {"reasons": reasons})
+            status = 409 if isinstance(error, ConflictError) else 403
+            return Problem("refused", "A rule refuses this disclosure", status, detail, {"reasons": reasons})
         case UnknownObjectError():
             # What is hidden is answered as what does not exist is: by the same 404 as a path that no route has.
             return http_problem(NotFound())

@@ -1,0 +1,156 @@
+"""Information requests: what may be asked of the holders of an indicator, who may answer, and when time is up.
+
+In order:
+1. A request is about a live hit of the requester's own, and the gateway allows what it asks for.
+2. It reaches those holders whose kind the gateway lets disclose to the requester's; nothing says whom it did not
+   reach.
+3. A holder learns the requester's kind, the gateway, the mode and the time; the rest when its authoriser takes it up.
+4. The authoriser who took it up answers, once, while both sides still share a live row in an open group. Never the
+   requester, nor anyone with the key of the one who asked.
+5. `full` and `partial` tell fields that were asked for, sealed; nothing else carries details. Who answers `no_trace` or
+   refuses stays unnamed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from datetime import datetime, timedelta
+from typing import Any
+
+from exchange.domain.decision import ALLOWED, Decision, refuse
+from exchange.domain.legal_gateway import RULES, DisclosureCase, GatewayRule, Person, PriorNotice
+from schemas.encoding import from_rfc3339
+from schemas.terms import LegalGateway, RefusalReason, RequestOutcome, RequestState, Urgency
+
+DISCLOSING = frozenset({RequestOutcome.FULL, RequestOutcome.PARTIAL})
+"""The outcomes with which a holder names itself and tells details."""
+IMMEDIATE_MINUTES = 15
+GRACE_MINUTES = 1440
+_HOUR = 60
+_MINUTES = {Urgency.DAY: 24 * _HOUR, Urgency.TWO_DAYS: 48 * _HOUR, Urgency.TWO_WEEKS: 14 * 24 * _HOUR}
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPolicy:
+    """The gateways' rules, how soon `immediate` is, and how long after its time a request can still be answered."""
+
+    rules: Mapping[LegalGateway, GatewayRule] = dataclass_field(default_factory=lambda: RULES)
+    immediate_minutes: int = IMMEDIATE_MINUTES
+    grace_minutes: int = GRACE_MINUTES
+
+    @property
+    def urgency_minutes(self) -> dict[Urgency, int]:
+        """How many minutes each urgency gives a holder."""
+        return {Urgency.IMMEDIATE: self.immediate_minutes, **_MINUTES}
+
+    def due_at(self, urgency: str, now: datetime) -> datetime:
+        """When an answer is wanted."""
+        return now + timedelta(minutes=self.urgency_minutes[Urgency(urgency)])
+
+    def lapses_at(self, due_at: datetime) -> datetime:
+        """From when on nobody answers any more."""
+        return due_at + timedelta(minutes=self.grace_minutes)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a holder says to a request. `sealed` is opaque; the signature is its authoriser's."""
+
+    outcome: str
+    told: tuple[str, ...]
+    refusal_reason: str | None
+    sealed: bytes | None
+    signature: bytes
+
+
+def case_of(terms: Mapping[str, Any], asker: Person, recipient_kind: str, now: datetime) -> DisclosureCase:
+    """What the gateway looks at of a request with these terms (as on the wire)."""
+    notice = terms["nca_notice"]
+    return DisclosureCase(
+        gateway=terms["legal_gateway"],
+        mode=terms["mode"],
+        purpose=terms["purpose"],
+        necessity=terms["necessity"],
+        proportionality=terms["proportionality"],
+        recipient_kind=recipient_kind,
+        asker=asker,
+        now=now,
+        condition=terms["condition"],
+        notice=None if notice is None else PriorNotice(notice["reference"], from_rfc3339(notice["given_at"])),
+    )
+
+
+def texts_of(terms: Mapping[str, Any]) -> dict[str, str]:
+    """The free texts of a request, by field."""
+    notice = terms["nca_notice"]
+    texts = {name: terms[name] for name in ("purpose", "necessity", "proportionality")}
+    return texts if notice is None else texts | {"nca_notice.reference": notice["reference"]}
+
+
+def decide_fields(wanted: Sequence[str]) -> Decision:
+    """Whether a request says what it wants, each once."""
+    if not wanted:
+        return refuse("no-fields", "fields", "say which fields are wanted")
+    return ALLOWED if len(set(wanted)) == len(wanted) else refuse("fields", "fields", "each field once")
+
+
+def decide_own_rows(has_row: bool, has_others: bool) -> Decision:
+    """Whether there is a live hit: a row of one's own in an open group, and others' beside it."""
+    if not has_row:
+        return refuse("row-ended", "hit_id", "your own row has expired, was withdrawn, or lies in no open group")
+    return ALLOWED if has_others else refuse("hit-ended", "hit_id", "nobody else holds it with you at present")
+
+
+def decide_take_up(state: str, has_overlap: bool) -> Decision:
+    """Whether a holder's authoriser may take up its part, which is in that state."""
+    return _decide_unended(state) & _decide_overlap(has_overlap)
+
+
+def decide_answer(
+    answer: Answer, wanted: Sequence[str], state: str, taken_up_by: str | None, authoriser: str, *, has_overlap: bool
+) -> Decision:
+    """Whether a holder's part, in that state, may be answered so by that representative."""
+    decision = _decide_unended(state)
+    if decision.is_allowed and taken_up_by != authoriser:
+        decision &= refuse("not-taken-up", "representative", "take the request up first, and answer as the same person")
+    decision &= _decide_outcome(answer, wanted)
+    return decision & _decide_overlap(has_overlap) if answer.outcome in DISCLOSING else decision
+
+
+def decide_cancelling(state: str) -> Decision:
+    """Whether the requester may still take its request back."""
+    if state in (RequestState.OPEN, RequestState.ANSWERED):
+        return ALLOWED
+    return refuse(state, "request_id", f"it is {state} already")
+
+
+def _decide_unended(state: str) -> Decision:
+    if state == RequestState.ANSWERED:
+        return refuse("second-answer", "request_id", "it is answered already, and once only")
+    if state in (RequestState.LAPSED, RequestState.CANCELLED):
+        return refuse(state, "request_id", f"it is {state}: nothing more can be said to it")
+    return ALLOWED
+
+
+def _decide_overlap(has_overlap: bool) -> Decision:
+    if has_overlap:
+        return ALLOWED
+    cure = "you and the requester no longer hold it in an open group together; answer no_trace, or refuse"
+    return refuse("hit-ended", "request_id", cure)
+
+
+def _decide_outcome(answer: Answer, wanted: Sequence[str]) -> Decision:
+    told, decision = set(answer.told), ALLOWED
+    tells = answer.outcome in DISCLOSING
+    if len(told) != len(answer.told) or told - set(wanted):
+        decision &= refuse("fields", "fields", "fields that were asked for, each once")
+    if tells != bool(told):
+        decision &= refuse("fields", "fields", "full and partial tell fields, no_trace and refused none")
+    if tells != (answer.sealed is not None):
+        decision &= refuse("sealed", "sealed", "full and partial carry sealed details, no_trace and refused none")
+    if (answer.outcome == RequestOutcome.REFUSED) != (answer.refusal_reason is not None):
+        reasons = ", ".join(RefusalReason)
+        decision &= refuse("refusal-reason", "refusal_reason", f"a refusal, and nothing else, has one of {reasons}")
+    return decision

@@ -1,0 +1,79 @@
+"""Reading information requests: every page and every request read is an entry in the reader's log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from exchange.log.entries import View
+from exchange.services.acting import RecordedRefusals
+from exchange.services.actor import Actor
+from exchange.services.events import record
+from exchange.services.request_rows import find_request_rows
+from exchange.services.request_views import UnknownRequestError, for_holder, for_requester, listed
+from exchange.store.membership import kinds_of_members
+from exchange.store.requests import InformationRequest, find_part, find_request, list_parts, page_of_requests
+from exchange.store.session import Database
+from schemas.canonical import digest
+from schemas.encoding import to_base64
+
+
+def list_requests(
+    database: Database,
+    actor: Actor,
+    *,
+    direction: str | None,
+    state: str | None,
+    cursor: str | None,
+    limit: int,
+    now: datetime,
+) -> dict[str, Any]:
+    """A page of the member's own requests, and of those that it holds a part of. Raises LogUnavailableError: then
+    nothing is told.
+    """
+
+    def read(session: Session) -> dict[str, Any]:
+        page = page_of_requests(
+            session, actor.member_id, direction=direction, state=state, after=cursor or "", limit=limit
+        )
+        kinds = kinds_of_members(session)
+        found = [listed(info, part, kinds) for info, part in page]
+        asked = {"after": cursor, "limit": limit, "direction": direction, "state": state}
+        event_id = _record(session, actor, "requests_read", {**asked, "count": len(found)}, shown=found, now=now)
+        last = page[-1][0].request_id if len(page) == limit else None
+        return {"requests": found, "next": last, "event_id": event_id}
+
+    return database.run_in_transaction(read)
+
+
+def read_request(database: Database, actor: Actor, request_id: str, now: datetime) -> dict[str, Any]:
+    """One request, as far as the member may read it. Raises UnknownRequestError (recorded) and LogUnavailableError."""
+
+    def read(session: Session) -> dict[str, Any]:
+        info = find_request(session, request_id)
+        found = None if info is None else _as_read(session, info, actor, now)
+        if found is None:
+            raise UnknownRequestError
+        event_id = _record(session, actor, "request_read", {"request_id": request_id}, shown=found, now=now)
+        return {**found, "event_id": event_id}
+
+    asked = {"asked": "request_read", "request_id": request_id}
+    return RecordedRefusals(database, actor, asked, now).run(read)
+
+
+def _as_read(session: Session, info: InformationRequest, actor: Actor, now: datetime) -> dict[str, Any] | None:
+    """The request for its sender or a holder, None for anyone else."""
+    kinds = kinds_of_members(session)
+    if info.member_id != actor.member_id:
+        part = find_part(session, info.request_id, actor.member_id)
+        return None if part is None else for_holder(info, part, kinds)
+    rows = find_request_rows(session, info.member_id, info.token, now)
+    return for_requester(info, list(list_parts(session, info.request_id)), kinds, rows.holders)
+
+
+def _record(session: Session, actor: Actor, kind: str, asked: dict[str, Any], *, shown: Any, now: datetime) -> str:
+    """Record what was read, its content as a digest; the id of the event."""
+    view = {**asked, "representative_id": actor.representative_id, "shown_sha256": to_base64(digest(shown))}
+    return record(session, kind, [View(actor.member_id, view)], now).event_id

@@ -1,0 +1,133 @@
+"""Information requests as a member may read them. Three readers: the requester, a holder that took the request up, and
+one that did not; to everyone else there is none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Mapping
+from typing import Any
+
+from exchange.domain.decision import refuse
+from exchange.domain.information_request import DISCLOSING
+from exchange.services.acting import UnknownObjectError
+from exchange.store.requests import InformationRequest, RequestPart
+from schemas.canonical import digest
+from schemas.encoding import to_base64, to_rfc3339
+from schemas.terms import Direction, RequestOutcome
+
+
+class UnknownRequestError(UnknownObjectError):
+    """There is no request of that id that the asker may know of."""
+
+    decision = refuse("unknown-request", "request_id", "there is no such request")
+
+
+def standing_of(info: InformationRequest, part: RequestPart | None = None) -> dict[str, Any]:
+    """What an act answers: the request as its sender sees it, or a holder's part."""
+    state = info.state if part is None else part.state
+    return {"request_id": info.request_id, "state": state, "due_at": to_rfc3339(info.due_at)}
+
+
+def listed(info: InformationRequest, part: RequestPart | None, kinds: Mapping[str, str]) -> dict[str, Any]:
+    """What a list shows: for a holder all that it may know before it takes the request up. `kinds` by member."""
+    terms = info.terms
+    return {
+        **standing_of(info, part),
+        "direction": (Direction.OUTGOING if part is None else Direction.INCOMING).value,
+        "token": to_base64(info.token),
+        "requester_kind": kinds.get(info.member_id, ""),
+        **{name: terms[name] for name in ("mode", "legal_gateway", "urgency")},
+    }
+
+
+def revealed(info: InformationRequest) -> dict[str, Any]:
+    """What a holder learns by taking the request up, and the requester knows."""
+    return {
+        "requester": info.member_id,
+        "requested_by": info.representative_id,
+        "encryption_key": to_base64(info.encryption_key),
+        "terms": info.terms,
+        "proof": to_base64(info.proof),
+    }
+
+
+def for_holder(info: InformationRequest, part: RequestPart, kinds: Mapping[str, str]) -> dict[str, Any]:
+    """The request as the holder of a part reads it, but for the event of the reading."""
+    taken_up = part.taken_up_at is not None
+    told = revealed(info) if taken_up else dict.fromkeys(_REVEALED)
+    marking = None if part.marking_json is None else json.loads(part.marking_json)
+    answers = [] if part.outcome is None else [_answer(part, sealed=None, is_named=True)]
+    return {**listed(info, part, kinds), **told, "marking": marking, "taken_up": taken_up, "answers": answers}
+
+
+def for_requester(
+    info: InformationRequest, parts: list[RequestPart], kinds: Mapping[str, str], reachable: Container[str]
+) -> dict[str, Any]:
+    """The request as its sender reads it, but for the event of the reading. What was sealed is given for those holders
+    alone that are `reachable`: their rows still overlap with the requester's.
+    """
+    answered = sorted((part for part in parts if part.outcome is not None), key=_order)
+    return {
+        **listed(info, None, kinds),
+        **revealed(info),
+        "marking": None,
+        "taken_up": any(part.taken_up_at is not None for part in parts),
+        "answers": [
+            _answer(part, sealed=part.sealed if part.member_id in reachable else None, is_named=_is_named(part))
+            for part in answered
+        ],
+    }
+
+
+def request_view(info: InformationRequest) -> dict[str, Any]:
+    """What the log says of a request to its sender, and to a holder that took it up: the texts as a digest."""
+    terms = info.terms
+    codes = ("mode", "legal_gateway", "condition", "urgency", "fields")
+    return {
+        "request_id": info.request_id,
+        "requester": info.member_id,
+        "requested_by": info.representative_id,
+        **{name: terms[name] for name in codes},
+        "terms_sha256": to_base64(digest(terms)),
+        "encryption_key_sha256": to_base64(digest(to_base64(info.encryption_key))),
+        "due_at": to_rfc3339(info.due_at),
+    }
+
+
+def answer_view(part: RequestPart) -> dict[str, Any]:
+    """What the log says of an answer to both sides: its details as a digest, of an unnamed one the outcome alone."""
+    answer = _answer(part, sealed=None, is_named=_is_named(part))
+    names = ("outcome", "institution", "representative_id", "fields", "refusal_reason", "sealed_sha256", "signature")
+    return {"request_id": part.request_id, **{name: answer[name] for name in names}}
+
+
+_REVEALED = ("requester", "requested_by", "encryption_key", "terms", "proof")
+
+
+def _is_named(part: RequestPart) -> bool:
+    return part.outcome in DISCLOSING
+
+
+def _order(part: RequestPart) -> tuple[bool, str]:
+    """Named ones by their names; of the others no order tells who or when: refusals by reason, then no trace."""
+    if _is_named(part):
+        return False, part.member_id
+    return True, part.refusal_reason or "~"
+
+
+def _answer(part: RequestPart, *, sealed: bytes | None, is_named: bool) -> dict[str, Any]:
+    """`is_named`: with who answered and when, and the signature."""
+    marking = None if part.marking_json is None or part.outcome not in DISCLOSING else json.loads(part.marking_json)
+    return {
+        "outcome": part.outcome or RequestOutcome.NO_TRACE.value,
+        "institution": part.member_id if is_named else None,
+        "representative_id": part.representative_id if is_named else None,
+        "fields": json.loads(part.fields_json or "[]"),
+        "refusal_reason": part.refusal_reason,
+        "sealed": None if sealed is None else to_base64(sealed),
+        "sealed_sha256": None if part.sealed_sha256 is None else to_base64(part.sealed_sha256),
+        "signature": to_base64(part.signature) if is_named and part.signature is not None else None,
+        "marking": marking if is_named else None,
+        "answered_at": to_rfc3339(part.answered_at) if is_named and part.answered_at is not None else None,
+    }

@@ -1,0 +1,74 @@
+"""Taking a request up: a holder's authoriser learns who asks, for what and why, so as to decide."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from exchange.domain.decision import refuse
+from exchange.domain.information_request import decide_take_up
+from exchange.domain.legal_gateway import Person, decide_people
+from exchange.log.entries import View
+from exchange.services.acting import Request, act_once, require
+from exchange.services.events import record
+from exchange.services.request_rows import find_request_rows, marking_of
+from exchange.services.request_views import UnknownRequestError, for_holder, request_view
+from exchange.store import outbox
+from exchange.store.membership import find_representative, kinds_of_members
+from exchange.store.requests import InformationRequest, RequestPart, find_part, find_request, list_parts
+from exchange.store.session import Database
+from schemas.terms import RequestState
+
+
+def take_up_request(database: Database, request: Request, request_id: str) -> tuple[dict[str, Any], int]:
+    """Reveal the whole request to the holder; the request as it reads it now. Another authoriser of the same holder
+    takes it over from the one before. The requester learns once that a holder took it up, not which, nor how many.
+
+    Raises as act_once does; UnknownRequestError also for who holds no part of it.
+    """
+
+    def take_up(session: Session) -> dict[str, Any]:
+        info, part, person = find_to_act(session, request, request_id)
+        rows = find_request_rows(session, info.member_id, info.token, request.now)
+        held = rows.of_holder(part.member_id)
+        people = decide_people(Person(info.representative_id, info.public_key), person)
+        require(people & decide_take_up(part.state, bool(held)))
+        is_first = all(one.taken_up_at is None for one in list_parts(session, request_id))
+        part.state, part.representative_id = RequestState.TAKEN_UP.value, person.representative_id
+        part.taken_up_at = part.taken_up_at or request.now
+        part.marking_json = json.dumps(marking_of(session, [*rows.own, *held]))
+        session.flush()
+        event_id = _record(session, info, part, request, tells_requester=is_first)
+        return {**for_holder(info, part, kinds_of_members(session)), "event_id": event_id}
+
+    return act_once(database, request, {"asked": "request_take_up", "request_id": request_id}, take_up)
+
+
+def find_to_act(session: Session, request: Request, request_id: str) -> tuple[InformationRequest, RequestPart, Person]:
+    """The request, locked, the part of the actor's member, and the actor. Raises UnknownRequestError, and RefusedError
+    for the requester itself, who knows that the request is there.
+    """
+    info = find_request(session, request_id, lock=True)
+    if info is not None and info.member_id == request.actor.member_id:
+        require(refuse("own-request", "request_id", "a holder takes it up and answers it, never the requester"))
+    part = None if info is None else find_part(session, request_id, request.actor.member_id)
+    person = find_representative(session, request.actor.representative_id)
+    if info is None or part is None or person is None:
+        raise UnknownRequestError
+    return info, part, Person(person.representative_id, person.public_key)
+
+
+def _record(
+    session: Session, info: InformationRequest, part: RequestPart, request: Request, *, tells_requester: bool
+) -> str:
+    """Record it; the id of the event."""
+    actor = request.actor
+    views = [View(part.member_id, {**request_view(info), "representative_id": actor.representative_id})]
+    if tells_requester:
+        views.append(View(info.member_id, {"request_id": info.request_id}))
+    event = record(session, "request_taken_up", views, request.now, {"signature": actor.signature})
+    if tells_requester:
+        outbox.send(session, "request_taken_up", event.event_id, [info.member_id], request.now)
+    return event.event_id

@@ -1,0 +1,259 @@
+"""Making a request: whom it reaches, what each side learns of it, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from exchange.store.derived import DerivedDisclosure
+from exchange.store.requests import InformationRequest, RequestPart
+from keys.statement_types import GroupState, MemberState
+from schemas.encoding import to_base64
+from schemas.identifiers import uuid7
+from schemas.terms import MemberKind, Sector
+from tests.exchange.factories import make_token
+from tests.exchange.requests.world import RequestWorld, make_request, notice, reasons_of
+
+NewWorld = Callable[..., RequestWorld]
+SEEN_BEFORE_TAKING_UP = {
+    *("request_id", "state", "due_at", "direction", "token"),
+    *("requester_kind", "mode", "legal_gateway", "urgency"),
+}
+
+
+def test_a_request_reaches_every_holder_and_names_nobody(new_world: NewWorld) -> None:
+    world = new_world()
+    hit_id = world.share("a", "b", "c")
+    answer = world.ask("a", hit_id, urgency="immediate")
+    assert answer.status_code == 201, answer.text
+    due_at = "2026-11-22T10:15:00.000Z"
+    request_id = answer.get_json()["request_id"]
+    assert answer.get_json() == {"request_id": request_id, "state": "open", "due_at": due_at}
+    for holder in "bc":
+        (listed,) = world.listed(holder)
+        assert listed == {
+            "request_id": request_id,
+            "state": "open",
+            "due_at": due_at,
+            "direction": "incoming",
+            "token": to_base64(world.token),
+            "requester_kind": "financial_institution",
+            "mode": "request",
+            "legal_gateway": "ECCTA2023_s188",
+            "urgency": "immediate",
+        }
+        (view,) = world.views(holder, "request_made")
+        assert '"a"' not in str(view).replace("'", '"')
+        assert view["requester_kind"] == "financial_institution"
+        assert world.notices(holder) == ["request_received"]
+    assert world.notices("a") == []
+    (own,) = world.views("a", "request_made")
+    assert own["representative_id"] == "a/analyst"
+    assert not {"b", "c"} & set(map(str, own.values()))
+
+
+def test_a_holder_that_has_not_taken_it_up_reads_no_more_than_it_was_told(new_world: NewWorld) -> None:
+    world = new_world()
+    request_id = world.asked("a", world.share("a", "b"))
+    found = world.read("b", request_id)
+    told = {name for name, value in found.items() if value not in (None, [], False)}
+    assert told == {*SEEN_BEFORE_TAKING_UP, "event_id"}
+    assert "deciding whether" not in str(found)
+
+
+def test_who_holds_nothing_is_not_asked_and_finds_nothing(new_world: NewWorld) -> None:
+    world = new_world()
+    request_id = world.asked("a", world.share("a", "b"))
+    missing = uuid7()
+    for target in ("", "/take-up", "/answer", "/cancel"):
+        method = "POST" if target else "GET"
+        value = {} if target in ("/take-up", "/cancel") else None
+        if target == "/answer":
+            value = {"outcome": "no_trace", "fields": [], "refusal_reason": None, "sealed": None}
+            value["signature"] = to_base64(bytes(64))
+        answers = [
+            world["c"].send(method, f"/v1/requests/{known}{target}", value, as_name="authoriser")
+            for known in (request_id, missing)
+        ]
+        assert [answer.status_code for answer in answers] == [404, 404]
+        assert answers[0].data == answers[1].data
+    assert world.listed("c") == []
+
+
+def test_the_hit_rises_to_request_for_the_one_who_asked_alone(new_world: NewWorld) -> None:
+    world = new_world()
+    world.asked("a", world.share("a", "b"))
+    assert [hit["stage"] for hit in world["a"].hits()] == ["request"]
+    assert [hit["stage"] for hit in world["b"].hits()] == ["hit"]
+
+
+def test_a_holder_to_whose_kind_the_gateway_is_closed_is_left_out_and_the_asker_cannot_tell(
+    new_world: NewWorld,
+) -> None:
+    world = new_world("a", "b")
+    world.taskforce.add_member("t", kind=MemberKind.TELECOM, sector=Sector.TELECOMMUNICATIONS)
+    world.taskforce.state_group(["a", "b", "t"])
+    hit_id = world.share("a", "t", legal_gateway="DPA2018_Sch2")
+    closed = world.ask("a", hit_id)
+    opened = world.ask("a", hit_id, legal_gateway="DPA2018_Sch2", condition=None)
+    assert (closed.status_code, opened.status_code) == (201, 201)
+    assert closed.get_json().keys() == opened.get_json().keys()
+    assert [one["legal_gateway"] for one in world.listed("t")] == ["DPA2018_Sch2"]
+
+
+def test_the_same_request_again_gets_the_same_answer_and_reaches_nobody_twice(new_world: NewWorld) -> None:
+    world = new_world()
+    body = make_request(world.share("a", "b"))
+    first, again = (world["a"].send("POST", "/v1/requests", body, idempotency_key="asked-once-only") for _ in range(2))
+    assert (first.status_code, first.data) == (again.status_code, again.data)
+    assert world.notices("b") == ["request_received"]
+    under_another_key = world["a"].send("POST", "/v1/requests", body)
+    assert reasons_of(under_another_key, 409) == {"id-in-use"}
+    assert reasons_of(world.ask("b", world.hit_of("b"), request_id=body["request_id"]), 409) == {"id-in-use"}
+
+
+def test_a_request_is_noted_as_derived_from_the_askers_row(new_world: NewWorld) -> None:
+    world = new_world()
+    request_id = world.asked("a", world.share("a", "b"))
+    with world.taskforce.database.reading() as session:
+        (noted,) = session.scalars(select(DerivedDisclosure)).all()
+    assert (noted.token, noted.recipient_member_id, noted.kind) == (world.token, "b", "request")
+    assert (noted.object_id, noted.source_member_id) == (request_id, "a")
+
+
+REFUSED: list[tuple[str, str, dict[str, Any]]] = [
+    ("no-gateway", "legal_gateway", {"legal_gateway": ""}),
+    ("no-purpose", "purpose", {"purpose": " \n "}),
+    ("no-necessity", "necessity", {"necessity": ""}),
+    ("no-proportionality", "proportionality", {"proportionality": "\t"}),
+    ("no-fields", "fields", {"fields": []}),
+    ("fields", "fields", {"fields": ["reason", "reason"]}),
+    ("no-condition", "condition", {"condition": None}),
+    ("gateway-condition", "condition", {"condition": "warning"}),
+    ("gateway-condition", "condition", {"mode": "alert"}),
+    ("gateway-condition", "condition", {"legal_gateway": "DPA2018_Sch2"}),
+    ("gateway-mode", "mode", {"legal_gateway": "POCA2002_s339ZB", "mode": "provide", "condition": None}),
+    ("no-prior-notice", "nca_notice", {"legal_gateway": "POCA2002_s339ZB", "condition": None}),
+    ("gateway-theme", "theme", {"legal_gateway": "TACT2000_s21CA", "condition": None}),
+    ("gateway-kind", "legal_gateway", {"legal_gateway": "CCA2013_s7", "condition": None}),
+    ("gateway-kind", "legal_gateway", {"legal_gateway": "ECCTA2023_s189", "condition": None}),
+    ("tipping-off", "purpose", {"purpose": "after our SAR of last week"}),
+    ("tipping-off", "necessity", {"necessity": "a D.A.M.L. is pending"}),
+]
+MALFORMED: list[tuple[str, dict[str, Any]]] = [
+    ("request_id", {"request_id": "0"}),
+    ("request_id", {"request_id": "11111111-1111-4111-8111-111111111111"}),
+    ("hit_id", {"hit_id": "nothing"}),
+    ("mode", {"mode": "demand"}),
+    ("legal_gateway", {"legal_gateway": "ECCTA2023_s190"}),
+    ("condition", {"condition": ""}),
+    ("purpose", {"purpose": "a\u0007b"}),
+    ("necessity", {"necessity": "right \u202e to left"}),
+    ("proportionality", {"proportionality": "p" * 2001}),
+    ("fields", {"fields": ["everything"]}),
+    ("urgency", {"urgency": "now"}),
+    ("nca_notice", {"nca_notice": {"reference": "r", "given_at": "yesterday"}}),
+    ("nca_notice", {"nca_notice": {"reference": "", "given_at": "2026-11-21T10:00:00Z"}}),
+    ("proof", {"proof": to_base64(bytes(31))}),
+    ("unknown", {"audience": "everyone"}),
+]
+
+
+@pytest.fixture(scope="module")
+def hit_id(shared: RequestWorld) -> str:
+    """a's hit."""
+    return shared.share("a", "b")
+
+
+@pytest.mark.parametrize(("rule", "field", "changes"), REFUSED)
+def test_what_a_rule_refuses_is_refused_by_its_name_recorded_and_reaches_nobody(
+    shared: RequestWorld, hit_id: str, rule: str, field: str, changes: dict[str, Any]
+) -> None:
+    refusals = len(shared.views("a", "refusal"))
+    answer = shared.ask("a", hit_id, **changes)
+    assert rule in reasons_of(answer)
+    (refusal,) = shared.views("a", "refusal")[refusals:]
+    assert {"code": rule, "field": field} in refusal["reasons"]
+    assert (refusal["asked"], refusal["hit_id"]) == ("request", hit_id)
+    assert not _stored(shared)
+
+
+@pytest.mark.parametrize(("field", "changes"), MALFORMED)
+def test_what_has_another_form_is_refused_with_the_field(
+    shared: RequestWorld, hit_id: str, field: str, changes: dict[str, Any]
+) -> None:
+    answer = shared.ask("a", hit_id, **changes)
+    assert answer.status_code == 422, answer.text
+    assert set(answer.get_json()["errors"]["json"]) == {field}
+    assert not _stored(shared)
+
+
+def test_every_reason_is_told_at_once(shared: RequestWorld, hit_id: str) -> None:
+    changes = {"legal_gateway": "", "purpose": "", "necessity": "", "proportionality": "", "fields": []}
+    wanted = {"no-gateway", "no-purpose", "no-necessity", "no-proportionality", "no-fields"}
+    assert reasons_of(shared.ask("a", hit_id, **changes)) == wanted
+
+
+def test_ten_megabytes_are_refused_for_their_length(shared: RequestWorld, hit_id: str) -> None:
+    assert shared.ask("a", hit_id, purpose="p" * 10_000_000).status_code == 413
+
+
+def test_an_authoriser_does_not_ask(shared: RequestWorld, hit_id: str) -> None:
+    assert shared.ask("a", hit_id, as_name="authoriser").status_code == 403
+
+
+def test_anothers_hit_looks_like_one_that_does_not_exist(shared: RequestWorld, hit_id: str) -> None:
+    of_other, invented = (shared.ask("b", known) for known in (hit_id, uuid7()))
+    assert (of_other.status_code, invented.status_code) == (404, 404)
+    assert of_other.data == invented.data
+    assert shared.views("b", "refusal")[-1]["reasons"] == [{"code": "unknown-hit", "field": "hit_id"}]
+
+
+@pytest.mark.parametrize(("days", "rule"), [(-28, None), (-29, "notice-too-old"), (0, None), (1, "notice-not-prior")])
+def test_a_notice_comes_first_and_not_long_before(new_world: NewWorld, days: int, rule: str | None) -> None:
+    world = new_world()
+    hit_id = world.share("a", "b")
+    given = notice(world.clock() + timedelta(days=days))
+    answer = world.ask("a", hit_id, legal_gateway="POCA2002_s339ZB", condition=None, nca_notice=given)
+    assert (answer.status_code == 201) if rule is None else (reasons_of(answer) == {rule})
+
+
+def test_a_closed_cell_an_expired_row_and_a_holder_that_is_gone_end_what_may_be_asked(new_world: NewWorld) -> None:
+    world = new_world()
+    world.taskforce.state_group(["a", "b"], "cell")
+    in_cell = world.share("a", "b", group="cell")
+    assert world.ask("a", in_cell).status_code == 201
+    world.taskforce.state_group(["a", "b"], "cell", state=GroupState.CLOSED)
+    assert reasons_of(world.ask("a", in_cell)) == {"closed-group"}
+    world.taskforce.state_group(["a", "b"], "cell", sunset=world.clock() - timedelta(seconds=1))
+    assert reasons_of(world.ask("a", in_cell)) == {"closed-group"}
+    world.token = make_token()
+    shared = world.share("a", "c", expires_on="2027-05-02")
+    world.taskforce.state_member(world["c"], MemberState.SUSPENDED)
+    assert reasons_of(world.ask("a", shared)) == {"hit-ended"}
+    world.clock.advance(days=200)  # type: ignore[attr-defined]
+    assert reasons_of(world.ask("a", shared)) == {"row-ended"}
+
+
+def test_with_the_log_down_nothing_is_asked(new_world: NewWorld) -> None:
+    world = new_world()
+    hit_id = world.share("a", "b")
+    with world.taskforce.database.transaction() as session:
+        session.connection().exec_driver_sql("ALTER TABLE log_pending RENAME TO log_elsewhere")
+    assert world.ask("a", hit_id).status_code == 503
+    with world.taskforce.database.transaction() as session:
+        session.connection().exec_driver_sql("ALTER TABLE log_elsewhere RENAME TO log_pending")
+    assert not _stored(world)
+    assert world.listed("b") == []
+
+
+def _stored(world: RequestWorld) -> int:
+    with world.taskforce.database.reading() as session:
+        counts = (
+            session.scalar(select(func.count()).select_from(model)) for model in (InformationRequest, RequestPart)
+        )
+        return sum(count or 0 for count in counts)

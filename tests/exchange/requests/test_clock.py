@@ -1,0 +1,102 @@
+"""The clock: reminders half way and when due, what lapses, what is taken back, and what is forgotten in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from exchange.services.end_requests import SEALED_KEPT, keep_time, purge_answers
+from tests.exchange.requests.world import NO_TRACE, RequestWorld, reasons_of
+
+NewWorld = Callable[..., RequestWorld]
+HALF, GRACE = timedelta(hours=12), timedelta(days=1)
+
+
+def test_a_holder_is_reminded_half_way_and_when_an_answer_is_due_and_then_it_lapses(new_world: NewWorld) -> None:
+    world = new_world()
+    request_id = world.asked("a", world.share("a", "b"))
+    told = [world.pass_time(by) for by in (HALF - timedelta(seconds=1), timedelta(seconds=1), timedelta(0), HALF, HALF)]
+    assert told == [0, 1, 0, 1, 0]
+    assert [view["overdue"] for view in world.views("b", "request_reminder")] == [False, True]
+    assert world.pass_time(HALF) == 1
+    assert world.pass_time(HALF) == 0
+    assert world.notices("b") == ["request_received", "request_reminder", "request_reminder", "request_lapsed"]
+    assert world.notices("a") == ["request_lapsed"]
+    assert [world.read(name, request_id)["state"] for name in "ab"] == ["lapsed", "lapsed"]
+    assert reasons_of(world.take_up("b", request_id)) == {"lapsed"}
+
+
+def test_until_it_lapses_an_answer_may_still_come_late(new_world: NewWorld) -> None:
+    world = new_world()
+    request_id = world.asked("a", world.share("a", "b"), urgency="immediate")
+    world.pass_time(timedelta(hours=20))
+    world.answered("b", request_id)
+    assert world.pass_time(GRACE) == 0
+    assert world.read("a", request_id)["state"] == "answered"
+
+
+def test_who_was_answered_does_not_learn_that_another_let_it_lapse(new_world: NewWorld) -> None:
+    world = new_world()
+    request_id = world.asked("a", world.share("a", "b", "c"))
+    world.answered("b", request_id)
+    before = world.notices("a")
+    world.pass_time(3 * GRACE)
+    assert world.notices("a") == before
+    assert world.views("a", "request_lapsed") == []
+    assert world.read("a", request_id)["state"] == "answered"
+    assert world.read("c", request_id)["state"] == "lapsed"
+
+
+def test_an_answered_holder_is_reminded_of_nothing(new_world: NewWorld) -> None:
+    world = new_world()
+    request_id = world.asked("a", world.share("a", "b"))
+    world.answered("b", request_id, **NO_TRACE)
+    assert world.pass_time(GRACE) == 0
+    assert "request_reminder" not in world.notices("b")
+
+
+def test_a_request_that_is_taken_back_is_answered_by_nobody(new_world: NewWorld) -> None:
+    world = new_world()
+    request_id = world.asked("a", world.share("a", "b", "c"))
+    assert world.take_up("b", request_id).status_code == 200
+    cancelled = world["a"].send("POST", f"/v1/requests/{request_id}/cancel", {})
+    assert (cancelled.status_code, cancelled.get_json()["state"]) == (200, "cancelled")
+    assert reasons_of(world.answer("b", request_id)) == {"cancelled"}
+    assert reasons_of(world.take_up("c", request_id)) == {"cancelled"}
+    assert world.read("c", request_id)["requester"] is None
+    assert [world.notices(name)[-1] for name in "bc"] == ["request_cancelled", "request_cancelled"]
+    assert reasons_of(world["a"].send("POST", f"/v1/requests/{request_id}/cancel", {})) == {"cancelled"}
+    assert world["b"].send("POST", f"/v1/requests/{request_id}/cancel", {}).status_code == 404
+    assert world.pass_time(3 * GRACE) == 0
+
+
+def test_what_was_answered_before_it_was_taken_back_stays_answered(new_world: NewWorld) -> None:
+    world = new_world()
+    request_id = world.asked("a", world.share("a", "b", "c"))
+    world.answered("b", request_id)
+    assert world["a"].send("POST", f"/v1/requests/{request_id}/cancel", {}).get_json()["state"] == "answered"
+    assert [hit["stage"] for hit in world["a"].hits()] == ["response"]
+    assert reasons_of(world.take_up("c", request_id)) == {"cancelled"}
+
+
+def test_what_was_sealed_is_forgotten_long_after_the_request_has_closed_and_nothing_else(new_world: NewWorld) -> None:
+    world = new_world()
+    request_id = world.asked("a", world.share("a", "b"))
+    world.answered("b", request_id)
+    before = world.read("a", request_id)["answers"][0]
+    database, closed_at = world.taskforce.database, world.clock()
+    assert purge_answers(database, closed_at + SEALED_KEPT) == 0
+    assert purge_answers(database, closed_at + SEALED_KEPT + timedelta(seconds=1)) == 1
+    assert purge_answers(database, closed_at + SEALED_KEPT + timedelta(seconds=1)) == 0
+    assert world.read("a", request_id)["answers"] == [{**before, "sealed": None}]
+
+
+def test_two_workers_remind_once(new_world: NewWorld) -> None:
+    world = new_world()
+    world.asked("a", world.share("a", "b"))
+    later = world.clock() + HALF
+    with ThreadPoolExecutor(2) as workers:
+        done = list(workers.map(lambda _: keep_time(world.taskforce.database, later), range(2)))
+    assert sum(done) == 1
+    assert world.notices("b") == ["request_received", "request_reminder"]
