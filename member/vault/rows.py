@@ -169,6 +169,23 @@ class VaultRows:
             found[wanted[lookup]] = self._indicator(indicator_id)
         return found
 
+    def find_token(self, token: bytes) -> Token | None:
+        """One of our own tokens with its detail key, whatever its epoch; None for a token that we never computed."""
+        query = "SELECT epoch, indicator_id, payload FROM tokens WHERE lookup = ?"
+        lookup = self.token_lookup(token)
+        for epoch, indicator_id, sealed in self._connection.execute(query, (lookup,)):
+            return self._open_token(epoch, indicator_id, lookup, sealed)
+        return None
+
+    def tokens_of(self, indicator_type: str, canonical: str) -> list[bytes]:
+        """The tokens of an indicator in every epoch, the newest first; none for one that was never tokenised."""
+        query = (
+            "SELECT t.epoch, t.indicator_id, t.lookup, t.payload FROM tokens t"
+            " JOIN indicators i ON i.indicator_id = t.indicator_id WHERE i.lookup = ? ORDER BY t.epoch DESC"
+        )
+        found = self._connection.execute(query, (self.lookup(indicator_type, canonical),))
+        return [self._open_token(*row).token for row in found]
+
     def _indicator(self, indicator_id: int) -> OwnIndicator:
         query = "SELECT lookup, payload FROM indicators WHERE indicator_id = ?"
         row = self._connection.execute(query, (indicator_id,)).fetchone()

@@ -1,0 +1,119 @@
+"""`outcome`, `assessment`: what came of intelligence, and one's own judgement before anything is done to a customer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+import click
+import msgspec
+
+from member.commands.common import Shown, reporting, table
+from member.errors import UsedWronglyError
+from member.outcomes import FIGURES, OutcomeClient, ReceivedOutcome
+from member.session import Session
+from member.vault.rows import VaultRows
+from member.withdrawals import checked_id
+from schemas.terms import AccountAction, DisruptionLevel, InternalInvestigation, OutcomeObject, Usefulness
+
+_MOST_PEOPLE, _MOST_POUNDS = 100_000, 10**12
+
+
+def _codes(codes: type[StrEnum]) -> click.Choice[str]:
+    return click.Choice([code.value for code in codes])
+
+
+@click.group()
+def outcome() -> None:
+    """What came of hits, requests and queries: say it, and read what others say of one's own rows."""
+
+
+def _objects(function: Callable[..., Any]) -> Callable[..., Any]:
+    for about in reversed(OutcomeObject):
+        function = click.option(f"--{about.value}", about.value, metavar="ID", help=f"The {about.value}.")(function)
+    return function
+
+
+@outcome.command("record", epilog="Example: member outcome record --hit ID --usefulness useful --restrained 12000")
+@_objects
+@click.option("--usefulness", type=_codes(Usefulness))
+@click.option("--internal-investigation", type=_codes(InternalInvestigation))
+@click.option("--account-action", type=_codes(AccountAction), help="An exit wants an assessment before it.")
+@click.option("--arrests", type=click.IntRange(0, _MOST_PEOPLE), help="How many; not said means not known.")
+@click.option("--charges", type=click.IntRange(0, _MOST_PEOPLE))
+@click.option("--restrained", "restrained_gbp", type=click.IntRange(0, _MOST_POUNDS), metavar="GBP", help="Pounds.")
+@click.option("--disruption", type=_codes(DisruptionLevel))
+@click.option("--false-positive", is_flag=True, default=None, help="It was not what it seemed.")
+@click.option("--harm-to-customer", is_flag=True, default=None, help="A customer came to harm by it.")
+@click.pass_obj
+@reporting
+def record(session: Session, /, **given: Any) -> Shown:
+    """Say what came of a hit, a request or a query. Codes and figures alone; what is not said counts as not known.
+
+    Those whose rows contributed are told, and not by whom unless they know that already.
+    """
+    named = {about.value: given.pop(about.value) for about in OutcomeObject}
+    chosen = {about: object_id for about, object_id in named.items() if object_id is not None}
+    if len(chosen) != 1:
+        raise UsedWronglyError("one of --hit, --request and --query is wanted", "member outcome record --hit ID …")
+    ((about, object_id),) = chosen.items()
+    figures = {name: value for name, value in given.items() if value is not None}
+    done = _client(session).record(about, checked_id(object_id), figures)
+    return Shown(msgspec.to_builtins(done), f"the outcome of {about} {object_id} is recorded")
+
+
+@outcome.command("list", epilog="Example: member outcome list --received")
+@click.option("--received", is_flag=True, help="What others say of this member's rows.")
+@click.pass_obj
+@reporting
+def list_all(session: Session, received: bool) -> Shown:
+    """List the outcomes that this member recorded, or those about its rows."""
+    client = _client(session)
+    if received:
+        listed = [_received(session, one) for one in client.received()]
+        made = table(f"{len(listed)} outcomes about our rows", "told", "values", "from", "outcome")
+        for one in listed:
+            source = one["recorder"] or one["recorder_kind"]
+            made.add_row(one["told_at"], ", ".join(one["values"]), source, _figures(one))
+    else:
+        listed = [msgspec.to_builtins(one) for one in client.recorded()]
+        made = table(f"{len(listed)} outcomes recorded", "recorded", "of", "id", "outcome")
+        for one in listed:
+            made.add_row(one["recorded_at"], one["object"], one["object_id"], _figures(one))
+    return Shown({"outcomes": listed}, table=made)
+
+
+def _received(session: Session, one: ReceivedOutcome) -> dict[str, Any]:
+    """An outcome with the own values that it is about, in place of their tokens."""
+    own = VaultRows(session.vault).find_by_tokens(one.token_bytes())
+    told: dict[str, Any] = msgspec.to_builtins(one)
+    del told["tokens"]
+    return {**told, "values": sorted(held.canonical for held in own.values())}
+
+
+def _figures(one: dict[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')}: {one[name]}" for name in FIGURES if one[name] is not None)
+
+
+@click.group()
+def assessment() -> None:
+    """This member's own assessment of a hit, without which no exit can be recorded."""
+
+
+@assessment.command("record", epilog="Example: member assessment record --hit ID --other-sources --decision monitor")
+@click.option("--hit", "hit_id", required=True, metavar="ID", help="The hit (member hits).")
+@click.option("--other-sources", is_flag=True, help="Other sources than the hit were looked at.")
+@click.option("--vulnerability-checked", is_flag=True, help="Whether the customer is vulnerable or a victim.")
+@click.option("--keep-open-checked", is_flag=True, help="Whether law enforcement wants the account kept open.")
+@click.option("--decision", required=True, type=_codes(AccountAction))
+@click.pass_obj
+@reporting
+def assess(session: Session, /, hit_id: str, decision: str, **checks: bool) -> Shown:
+    """Record what was checked, and what was decided. A hit alone never justifies an exit."""
+    done = _client(session).assess(checked_id(hit_id), checks, decision)
+    return Shown(msgspec.to_builtins(done), f"the assessment of hit {hit_id} is recorded: {decision}")
+
+
+def _client(session: Session) -> OutcomeClient:
+    return OutcomeClient(session.channel(session.home.exchange_url, session.unlocked.identity))

@@ -1,0 +1,77 @@
+"""`withdraw`, `corrections`: taking back one's own rows, and what others took back."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from member.commands.common import Shown, reporting, table
+from member.errors import UsedWronglyError
+from member.normalise.rules import RULES
+from member.session import Session
+from member.withdrawals import WithdrawalClient, checked_id, describe_concerned, tokens_of_values
+from schemas.terms import WithdrawalReason
+
+_EXAMPLE = "Example: member withdraw --type bank_account 20000012345678 --reason false_positive"
+
+
+@click.command(epilog=_EXAMPLE)
+@click.option("--type", "indicator_type", type=click.Choice(sorted(RULES)), help="What the values are.")
+@click.option("--submission", "submission_id", metavar="ID", help="Take back all rows of a submission.")
+@click.option("--reason", required=True, type=click.Choice([code.value for code in WithdrawalReason]))
+@click.argument("values", nargs=-1, metavar="[VALUE]...")
+@click.pass_obj
+@reporting
+def withdraw(
+    session: Session, indicator_type: str | None, submission_id: str | None, reason: str, values: tuple[str, ...]
+) -> Shown:
+    """Take back own rows, by value or by submission. They count for nothing at once, and everyone who was told of them
+    is told; shown is how many of those this member may know of.
+    """
+    if (submission_id is None) == (not values):
+        raise UsedWronglyError("either values or --submission ID is wanted", _EXAMPLE.removeprefix("Example: "))
+    if values and indicator_type is None:
+        raise UsedWronglyError("--type says what the values are", ", ".join(sorted(RULES)))
+    _ = session.keyring  # enrolled, and the acting key is the one that the registrars signed
+    tokens = None if indicator_type is None else tokens_of_values(session.vault, indicator_type, values)
+    submission = None if submission_id is None else checked_id(submission_id)
+    done = _client(session).withdraw(reason, tokens=None if submission else tokens, submission_id=submission)
+    text = f"{done.withdrawn:,} rows are taken back; at least {done.told:,} other members are told"
+    return Shown(msgspec.to_builtins(done), text)
+
+
+@click.group()
+def corrections() -> None:
+    """What this member was told and others took back: list it, act on it, acknowledge it."""
+
+
+@corrections.command("list", epilog="Example: member corrections list --all")
+@click.option("--all", "every", is_flag=True, help="Also those that are acknowledged.")
+@click.pass_obj
+@reporting
+def list_all(session: Session, every: bool) -> Shown:
+    """List corrections with the own values that they concern."""
+    client = _client(session)
+    made = table("corrections", "id", "reason", "concerns", "told", "acknowledge by", "acknowledged")
+    listed = []
+    for one in client.corrections(state=None if every else "open"):
+        concerned = describe_concerned(session.vault, list(client.concerned(one.correction_id)))
+        listed.append({**msgspec.to_builtins(one), "concerned": concerned})
+        told = [" ".join([item["kind"], *item["values"]]) for item in concerned[:3]] + ["…"] * (len(concerned) > 3)
+        due = one.due_at + (" (overdue)" if one.is_overdue else "")
+        made.add_row(one.correction_id, one.reason, ", ".join(told), one.told_at, due, one.acknowledged_at or "")
+    return Shown({"corrections": listed}, "" if listed else "no corrections", made if listed else None)
+
+
+@corrections.command("ack", epilog="Example: member corrections ack 019ac7b2-7f7e-7b1c-9d2a-3c5b8a1f0e11")
+@click.argument("correction_id", metavar="ID")
+@click.pass_obj
+@reporting
+def acknowledge(session: Session, correction_id: str) -> Shown:
+    """Say that a correction was taken in and acted on. Nobody else learns who did."""
+    done = _client(session).acknowledge(correction_id)
+    return Shown(msgspec.to_builtins(done), f"{done.correction_id} is acknowledged")
+
+
+def _client(session: Session) -> WithdrawalClient:
+    return WithdrawalClient(session.channel(session.home.exchange_url, session.unlocked.identity))

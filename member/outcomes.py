@@ -1,0 +1,127 @@
+"""Outcomes and assessments at the exchange, as a member sees them: codes and figures, no text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import msgspec
+
+from member import wire
+from member.channel import Channel, decode
+from member.errors import AnswerError
+from schemas.encoding import from_base64
+from schemas.identifiers import uuid7
+
+FIGURES = (
+    *("usefulness", "internal_investigation", "account_action", "arrests", "charges", "restrained_gbp"),
+    *("disruption", "false_positive", "harm_to_customer"),
+)
+_PAGE = 100
+
+
+class _Figures(msgspec.Struct, frozen=True, kw_only=True):
+    usefulness: str | None
+    internal_investigation: str | None
+    account_action: str | None
+    arrests: int | None
+    charges: int | None
+    restrained_gbp: int | None
+    disruption: str | None
+    false_positive: bool | None
+    harm_to_customer: bool | None
+
+
+class RecordedOutcome(_Figures, frozen=True, kw_only=True):
+    """An outcome that this member recorded; None for what was not reported."""
+
+    outcome_id: str
+    object: str
+    object_id: str
+    recorded_at: str
+
+
+class ReceivedOutcome(_Figures, frozen=True, kw_only=True):
+    """An outcome about this member's rows; `recorder` is None where it may not know who it was."""
+
+    outcome_id: str
+    tokens: list[str]
+    recorder_kind: str
+    recorder: str | None
+    told_at: str
+
+    def token_bytes(self) -> list[bytes]:
+        """The tokens, 32 bytes each; AnswerError if one is none."""
+        try:
+            return [from_base64(token, 32) for token in self.tokens]
+        except ValueError as error:
+            raise AnswerError("the exchange showed an outcome without a proper token") from error
+
+
+class OutcomeStanding(msgspec.Struct, frozen=True):
+    """That an outcome is kept."""
+
+    outcome_id: str
+    event_id: str
+
+
+class AssessmentStanding(msgspec.Struct, frozen=True):
+    """That an assessment is kept."""
+
+    assessment_id: str
+    event_id: str
+
+
+class _RecordedPage(msgspec.Struct, frozen=True):
+    outcomes: list[RecordedOutcome]
+    next: str | None
+
+
+class _ReceivedPage(msgspec.Struct, frozen=True):
+    outcomes: list[ReceivedOutcome]
+    next: str | None
+
+
+_Page = TypeVar("_Page", _RecordedPage, _ReceivedPage)
+
+
+class OutcomeClient:
+    """The requests of one representative about outcomes."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._server = channel.base_url
+
+    def record(self, about: str, object_id: str, figures: dict[str, Any]) -> OutcomeStanding:
+        """Say what came of a hit, a request or a query; what is not among `figures` is not reported."""
+        reported = {name: figures.get(name) for name in FIGURES}
+        value = {"outcome_id": uuid7(), "object": about, "object_id": object_id, **reported}
+        return decode(self._channel.post(wire.OUTCOMES, msgspec.json.encode(value)).body, OutcomeStanding, self._server)
+
+    def assess(self, hit_id: str, checks: dict[str, bool], decision: str) -> AssessmentStanding:
+        """Record this member's own assessment of a hit."""
+        value = {"assessment_id": uuid7(), "hit_id": hit_id, **checks, "decision": decision}
+        answer = self._channel.post(wire.ASSESSMENTS, msgspec.json.encode(value))
+        return decode(answer.body, AssessmentStanding, self._server)
+
+    def recorded(self) -> Iterator[RecordedOutcome]:
+        """Every outcome that this member recorded."""
+        for page in self._pages(wire.OUTCOMES, _RecordedPage):
+            yield from page.outcomes
+
+    def received(self) -> Iterator[ReceivedOutcome]:
+        """Every outcome about this member's rows."""
+        for page in self._pages(f"{wire.OUTCOMES}/received", _ReceivedPage):
+            yield from page.outcomes
+
+    def _pages(self, path: str, form: type[_Page]) -> Iterator[_Page]:
+        cursor: str | None = None
+        while True:
+            wanted: dict[str, str | int] = {"limit": _PAGE} | ({} if cursor is None else {"cursor": cursor})
+            page = decode(self._channel.get(path, wanted).body, form, self._server)
+            yield page
+            if page.next is None:
+                return
+            if page.next == cursor:
+                raise AnswerError("the exchange repeats a page cursor")
+            cursor = page.next

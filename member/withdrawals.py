@@ -1,0 +1,177 @@
+"""Taking back one's own rows, and the corrections of what one was told, as a member sees them.
+
+A row is named to the exchange by its tokens, of every epoch in which it may lie there. What a correction concerns comes
+back as tokens too, and is looked up among one's own indicators at home.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from member import wire
+from member.channel import Channel, decode
+from member.errors import AnswerError, MemberError, UsedWronglyError
+from member.normalise.outcome import NormalisationError
+from member.normalise.rules import normalise
+from member.vault.rows import VaultRows
+from member.vault.store import Vault
+from schemas.encoding import from_base64, to_base64
+from schemas.identifiers import is_uuid7, uuid7
+
+MOST_TOKENS = 1000
+_PAGE = 100
+
+
+class Withdrawn(msgspec.Struct, frozen=True):
+    """How many rows were taken back, and how many members, of those that this one may know of, are told at least."""
+
+    withdrawal_id: str
+    withdrawn: int
+    told: int
+    event_id: str
+
+
+class Correction(msgspec.Struct, frozen=True):
+    """Something that this member was told is taken back. `items` counts what it concerns."""
+
+    correction_id: str
+    reason: str
+    items: int
+    told_at: str
+    due_at: str
+    acknowledged_at: str | None
+    is_overdue: bool
+
+
+class Concerned(msgspec.Struct, frozen=True):
+    """One thing that had been told: by which hit, request or query, about which token (base64)."""
+
+    token: str
+    kind: str
+    object_id: str
+
+    def token_bytes(self) -> bytes:
+        """The token, 32 bytes; AnswerError if it is none."""
+        try:
+            return from_base64(self.token, 32)
+        except ValueError as error:
+            raise AnswerError("the exchange showed a correction without a proper token") from error
+
+
+class CorrectionStanding(msgspec.Struct, frozen=True):
+    """How a correction stands after it was acknowledged."""
+
+    correction_id: str
+    acknowledged_at: str
+
+
+class _CorrectionsPage(msgspec.Struct, frozen=True):
+    corrections: list[Correction]
+    next: str | None
+
+
+class _ReadCorrection(msgspec.Struct, frozen=True):
+    correction_id: str
+    concerned: list[Concerned]
+    next: int | None
+
+
+class WithdrawalClient:
+    """The requests of one representative about withdrawals and corrections."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._server = channel.base_url
+
+    def withdraw(self, reason: str, *, tokens: Sequence[bytes] | None, submission_id: str | None) -> Withdrawn:
+        """Take rows back, by tokens or by submission."""
+        listed = None if tokens is None else [to_base64(token) for token in tokens]
+        value = {"withdrawal_id": uuid7(), "tokens": listed, "submission_id": submission_id, "reason": reason}
+        answer = decode(self._channel.post(wire.WITHDRAWALS, msgspec.json.encode(value)).body, Withdrawn, self._server)
+        if answer.withdrawal_id != value["withdrawal_id"]:
+            raise AnswerError("the exchange answered another withdrawal")
+        return answer
+
+    def corrections(self, *, state: str | None = None) -> Iterator[Correction]:
+        """Every correction of what this member was told, page by page; `state` open or acknowledged."""
+        cursor: str | None = None
+        while True:
+            wanted: dict[str, str | int] = {"limit": _PAGE}
+            wanted |= {} if state is None else {"state": state}
+            wanted |= {} if cursor is None else {"cursor": cursor}
+            page = decode(self._channel.get(wire.CORRECTIONS, wanted).body, _CorrectionsPage, self._server)
+            yield from page.corrections
+            if page.next is None:
+                return
+            if page.next == cursor:
+                raise AnswerError("the exchange repeats a page cursor")
+            cursor = page.next
+
+    def concerned(self, correction_id: str) -> Iterator[Concerned]:
+        """Everything that a correction concerns, page by page."""
+        cursor = 0
+        while True:
+            answer = self._channel.get(f"{wire.CORRECTIONS}/{correction_id}", {"cursor": cursor})
+            page = decode(answer.body, _ReadCorrection, self._server)
+            yield from page.concerned
+            if page.next is None:
+                return
+            if page.next <= cursor:
+                raise AnswerError("the exchange repeats a page cursor")
+            cursor = page.next
+
+    def acknowledge(self, correction_id: str) -> CorrectionStanding:
+        """Say that a correction was taken in."""
+        path = f"{wire.CORRECTIONS}/{checked_id(correction_id)}/acknowledgement"
+        return decode(self._channel.post(path, b"{}").body, CorrectionStanding, self._server)
+
+
+def checked_id(text: str) -> str:
+    """An id as the exchange makes them, in lower case. UsedWronglyError for anything else."""
+    given = text.strip().lower()
+    if not is_uuid7(given):
+        raise UsedWronglyError(f"{text!r} is no id", "019ac7b2-7f7e-7b1c-9d2a-3c5b8a1f0e11")
+    return given
+
+
+def tokens_of_values(vault: Vault, indicator_type: str, values: Sequence[str]) -> list[bytes]:
+    """The tokens under which the values lie at the exchange. MemberError, naming the value, for one that this member
+    never submitted.
+    """
+    rows = VaultRows(vault)
+    tokens: list[bytes] = []
+    for value in values:
+        try:
+            found = normalise(indicator_type, value)
+        except NormalisationError as error:
+            raise MemberError(f"{value}: {error.reason}", error.hint or None, slug="not_normalisable") from error
+        known = rows.tokens_of(found.indicator_type, found.canonical)
+        if not known:
+            raise MemberError(f"{value} is no indicator of ours", "member hits lists those that matter", slug="unknown")
+        tokens += known
+    tokens = list(dict.fromkeys(tokens))
+    if len(tokens) > MOST_TOKENS:
+        raise UsedWronglyError(f"{len(tokens):,} tokens, at most {MOST_TOKENS:,} at once", "or --submission ID")
+    return tokens
+
+
+def describe_concerned(vault: Vault, items: Sequence[Concerned]) -> list[dict[str, Any]]:
+    """What a correction concerns, with one's own values; none for a token that only a query was about."""
+    own = VaultRows(vault).find_by_tokens([item.token_bytes() for item in items])
+    described = []
+    for item in items:
+        held = own.get(item.token_bytes())
+        references = [] if held is None else [source.source_ref for source in held.sources if source.source_ref]
+        described.append(
+            {
+                "kind": item.kind,
+                "object_id": item.object_id,
+                "indicator_type": None if held is None else held.indicator_type,
+                "values": [] if held is None else [held.canonical],
+                "source_refs": list(dict.fromkeys(references)),
+            }
+        )
+    return described
