@@ -62,6 +62,13 @@ SETTINGS: Mapping[str, Setting] = {
     "tlp": Setting("--tlp", TrafficLight, TrafficLight.AMBER),
     "red_flags": Setting("--red-flags", None, ""),
 }
+CONTACT = "contact"
+"""The desk that answers questions: told in answers to requests where a row names no other. Part of no envelope."""
+STATEMENTS: Mapping[str, Setting] = {
+    "necessity": Setting("--necessity"),
+    "proportionality": Setting("--proportionality"),
+}
+"""What a law-enforcement query states beside its purpose. Part of no envelope either."""
 _DAYS = ("expires_days", "review_days")
 
 
@@ -74,9 +81,10 @@ class MissingSettingError(MemberError):
 
 def check_setting(name: str, value: str) -> str:
     """The value of a default, checked. UsedWronglyError for unknown names, codes and lengths."""
-    setting = SETTINGS.get(name)
+    setting = {**SETTINGS, **STATEMENTS, CONTACT: Setting("config set")}.get(name)
     if setting is None:
-        raise UsedWronglyError(f"there is no default called {name}", "known: " + ", ".join(SETTINGS))
+        known = ", ".join([*SETTINGS, *STATEMENTS, CONTACT])
+        raise UsedWronglyError(f"there is no default called {name}", f"known: {known}")
     if setting.codes is not None and value not in set(setting.codes):
         raise UsedWronglyError(f"{name} cannot be {value!r}", "one of: " + ", ".join(setting.codes))
     if name in _DAYS and not (value.isascii() and value.isdigit() and 1 <= int(value[:5]) <= _MAX_DAYS):

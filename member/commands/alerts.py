@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from member.alert_file import example_alert, read_alert
 from member.alert_log import AlertLog
 from member.alert_values import ValueRefusedError, as_text
 from member.authority import stated_exchange
-from member.commands.common import Shown, reporting, table
+from member.commands.common import Shown, read_moment, reporting, table, write_new_file
 from member.errors import AnswerError, MemberError, UsedWronglyError
 from member.home import Home
 from member.log_origin import check_origin
@@ -46,7 +44,7 @@ def template(session: Session, file: Path | None) -> Shown:
     text = json.dumps(document, indent=2, ensure_ascii=False)
     if file is None:
         return Shown(document, text)
-    _write_new(file, f"{text}\n".encode())
+    write_new_file(file, f"{text}\n".encode())
     return Shown({"file": str(file)}, f"{file} is an example: change it, then member alert draft {file}")
 
 
@@ -82,7 +80,7 @@ def review(session: Session, alert_id: str) -> Shown:
 @reporting
 def release(session: Session, alert_id: str, moment: str | None) -> Shown:
     """Publish a reviewed alert, now or at a set time. Its author cannot."""
-    at = None if moment is None else to_rfc3339(_read_moment(moment))
+    at = None if moment is None else to_rfc3339(read_moment("--at", moment))
     return _step(session, alert_id, "release", {"at": at})
 
 
@@ -127,7 +125,7 @@ def read(session: Session, alert_id: str, pdf: Path | None, html: Path | None) -
     found = session.alerts.read(session.alerts.find_id(alert_id))
     logged = _check_with_log(session, found)
     for form, path in wanted.items():
-        _write_new(path, session.alerts.rendered(found.alert_id, form))
+        write_new_file(path, session.alerts.rendered(found.alert_id, form))
     files = {name: str(path) for name, path in (("pdf", pdf), ("html", html)) if path is not None}
     told = [f"written: {path}" for path in files.values()]
     document = {**found.document, "logged": logged, **files}
@@ -200,18 +198,6 @@ def _told_logged(number: int | None) -> str:
     return f"this is what entry {number} of our log says was disclosed"
 
 
-def _read_moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise UsedWronglyError(f"--at {text!r} is no time", "2026-11-23T09:00:00Z") from None
-    if moment.tzinfo is None:
-        raise UsedWronglyError(f"--at {text!r} does not say its zone", f"{text.strip()}Z for UTC, or …+01:00")
-    if moment.utcoffset() is None or abs(moment.utcoffset() or timedelta(0)) >= timedelta(days=1):
-        raise UsedWronglyError(f"--at {text!r} has no such zone", "2026-11-23T09:00:00Z")
-    return moment.astimezone(UTC)
-
-
 def _read_option(name: str, text: str) -> str:
     try:
         return as_text(text)
@@ -234,13 +220,3 @@ def _refuse_existing(path: Path) -> None:
     """Before anything is asked for: what is read is logged, and must then have a place to go."""
     if path.exists():
         raise UsedWronglyError(f"{path} exists already", "name a new file")
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    """A file for its owner alone, where none was."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise UsedWronglyError(f"{path} exists already", "name a new file") from None
-    with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, not a path
-        stream.write(data)

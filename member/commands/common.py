@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec
@@ -19,7 +20,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from keys.custody import CustodyError
-from member.errors import FAILED, USED_WRONGLY, MemberError
+from member.errors import FAILED, USED_WRONGLY, MemberError, UsedWronglyError
 from member.session import Session, default_surroundings
 from member.terminal import PlainTable, printable
 from member.tokenise import NoQuorumError
@@ -109,6 +110,29 @@ def table(title: str, *columns: str) -> Table:
     for column in columns:
         made.add_column(column, overflow="fold")
     return made
+
+
+def read_moment(option: str, text: str) -> datetime:
+    """A time that says its zone, in UTC. UsedWronglyError for anything else."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise UsedWronglyError(f"{option} {text!r} is no time", "2026-11-23T09:00:00Z") from None
+    if moment.tzinfo is None:
+        raise UsedWronglyError(f"{option} {text!r} does not say its zone", f"{text.strip()}Z for UTC, or …+01:00")
+    if moment.utcoffset() is None or abs(moment.utcoffset() or timedelta(0)) >= timedelta(days=1):
+        raise UsedWronglyError(f"{option} {text!r} has no such zone", "2026-11-23T09:00:00Z")
+    return moment.astimezone(UTC)
+
+
+def write_new_file(path: Path, data: bytes) -> None:
+    """A file for its owner alone, where none was."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise UsedWronglyError(f"{path} exists already", "name a new file") from None
+    with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, not a path
+        stream.write(data)
 
 
 class MemberGroup(click.Group):

@@ -18,7 +18,9 @@ from member.commands.common import Shown, reporting, table
 from member.errors import MemberError, UsedWronglyError
 from member.log import LogFault, LoggedReceipt, LogVerifier, OwnEntry, VerifiedLog
 from member.log_origin import FollowedLog, check_origin, follow, followed_log
+from member.request_log import RequestLog, RequestsCheck
 from member.session import Session
+from member.vault.requests import RequestRecords
 from member.vault.uploads import Uploads
 from member.witness import cosign_newest, load_seen, log_key, store_seen
 from schemas.encoding import to_base64, to_rfc3339
@@ -61,24 +63,30 @@ def _faults() -> Iterator[None]:
 
 
 def _verify(session: Session, each: Callable[[OwnEntry], None]) -> tuple[VerifiedLog, FollowedLog]:
-    """Verify, with the alerts that were read, then remember how far. MemberError naming the entry for a fault; then
-    nothing is remembered.
+    """Verify, with what was read of alerts and requests, then remember how far. MemberError naming the entry for a
+    fault; then nothing is remembered.
     """
     stated = stated_exchange(session.keyring)
     log = check_origin(session.vault, stated.log_origin)
     seen = load_seen(session.vault, stated.log_origin)
     alerts = AlertLog(session.vault, stated.log_origin, session.home.member_id)
     readings = ReadingsCheck(alerts.readings())
+    requests = RequestLog(session.vault, stated.log_origin)
+    opened = list(RequestRecords(session.vault).opened_under(stated.log_origin))
+    asked = RequestsCheck(requests.readings(), opened)
 
     def look_at(entry: OwnEntry) -> None:
         readings.look_at(entry)
+        asked.look_at(entry)
         each(entry)
 
     with _faults():
         found = _verifier(session, stated).verify(seen, _receipts(session, but=set(log.lost_events)), each=look_at)
         read = readings.finish(is_complete=not found.waiting)
+        shown = asked.finish(is_complete=not found.waiting)
     store_seen(session.vault, stated.log_origin, found.seen)
     alerts.forget(read)
+    requests.forget(shown)
     return found, log
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from member.commands.common import Shown, reporting
-from member.envelope import SETTINGS, check_setting
+from member.envelope import CONTACT, SETTINGS, STATEMENTS, check_setting
 from member.errors import UsedWronglyError
 from member.session import Session
 
@@ -38,6 +38,7 @@ def show_defaults(session: Session) -> Shown:
 
 
 def _show(session: Session) -> Shown:
-    defaults = {name: session.home.config.defaults[name] for name in SETTINGS if name in session.home.config.defaults}
+    held = session.home.config.defaults
+    defaults = {name: held[name] for name in (*SETTINGS, *STATEMENTS, CONTACT) if name in held}
     text = "\n".join(f"{name:24} {value}" for name, value in defaults.items()) or "no defaults are set"
     return Shown({"defaults": defaults}, text)

@@ -1,7 +1,8 @@
 """Uploads in progress and receipts: what a killed upload needs to go on, and the proof of what the exchange took.
 
 An upload is found by the digest of its file and the terms it was asked for under. A part is confirmed when its receipt
-stands here; a confirmed part is never sent again. An upload is forgotten when it ends; receipts stay.
+stands here; a confirmed part is never sent again. An upload is forgotten when it ends; receipts stay,
+and so does the role that each submission gave its subjects.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import msgspec
 
 from member.vault.store import Vault
 
-_UPLOAD, _PART, _RECEIPT = "upload", "part", "receipt"
+_UPLOAD, _PART, _RECEIPT, _ROLE = "upload", "part", "receipt", "subject_role"
 
 
 class Upload(msgspec.Struct, frozen=True):
@@ -54,11 +55,17 @@ class Uploads:
         """Remember that an upload has begun, before its first part leaves."""
         with self._vault.transaction():
             self._vault.put(_UPLOAD, name, msgspec.msgpack.encode(upload))
+            role = str(upload.envelope.get("subject_role", ""))
+            self._vault.put(_ROLE, upload.submission_id.encode(), role.encode())
 
     def find(self, name: bytes) -> Upload | None:
         """The unfinished upload of this name."""
         payload = self._vault.get(_UPLOAD, name)
         return None if payload is None else msgspec.msgpack.decode(payload, type=Upload)
+
+    def subject_role(self, submission_id: str) -> str:
+        """What part a submission's subjects play (schemas.terms.SubjectRole); empty where that was not kept yet."""
+        return (self._vault.get(_ROLE, submission_id.encode()) or b"").decode()
 
     def confirm(self, submission_id: str, part: int, outcome: PartOutcome, receipt: Receipt) -> None:
         """Keep the receipt and the outcome of a part, in one transaction."""

@@ -1,0 +1,342 @@
+"""`request`: asking the holders behind a hit for more, and answering what others ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from member.alert_values import ValueRefusedError, as_text
+from member.commands.common import Shown, read_moment, reporting, table, write_new_file
+from member.envelope import CONTACT
+from member.errors import FAILED, MemberError, UsedWronglyError
+from member.request_answering import TakenUp, finish_begun, take_up, tell, tell_nothing
+from member.request_client import ListedRequest, Marking, ReadRequest, RequestStanding
+from member.request_notice import draft_notice
+from member.requests import ReadAnswer, RequestDesk, Wanted, ask, read_answers
+from member.session import Session
+from member.vault.rows import OwnIndicator, VaultRows
+from schemas.encoding import to_rfc3339
+from schemas.identifiers import is_uuid7
+from schemas.terms import (
+    Direction,
+    GatewayCondition,
+    LegalGateway,
+    RefusalReason,
+    RequestField,
+    RequestMode,
+    RequestState,
+    Urgency,
+)
+
+_USUAL_FIELDS = ",".join(field for field in RequestField if field is not RequestField.OTHER_COLUMNS)
+_MAX_NOTE = 4000
+_BATCH = 500
+_gateway = click.Choice([code.value for code in LegalGateway])
+
+
+@click.group()
+def request() -> None:
+    """Information requests: ask the institutions behind a hit for more, and answer what they ask."""
+
+
+def _texts(function: Any) -> Any:
+    for option, told in (
+        ("--proportionality", "Why it is no more than that takes, and fair to whom it is about."),
+        ("--necessity", "Why it cannot be done without."),
+        ("--purpose", "What it is for."),
+    ):
+        function = click.option(option, default="", help=told)(function)
+    return function
+
+
+@request.command("create", epilog="Example: member request create HIT_ID --legal-gateway ECCTA2023_s188 --purpose …")
+@click.argument("hit_id")
+@click.option("--mode", type=click.Choice([code.value for code in RequestMode]), default="request", show_default=True)
+@click.option("--legal-gateway", type=_gateway, required=True, help="The ground on which it is told.")
+@click.option("--condition", type=click.Choice([code.value for code in GatewayCondition]), help="Of ECCTA 2023 s188.")
+@_texts
+@click.option("--fields", default=_USUAL_FIELDS, show_default=True, help="What is asked for.")
+@click.option("--urgency", type=click.Choice([code.value for code in Urgency]), default="14d", show_default=True)
+@click.option("--nca-notice", help="The NCA's reference of a notice given before (member request notice drafts it).")
+@click.option("--notice-given-at", metavar="TIME", help="When that notice was given, 2026-11-23T09:00:00Z.")
+@click.pass_obj
+@reporting
+def create(
+    session: Session,
+    /,
+    hit_id: str,
+    fields: str,
+    nca_notice: str | None,
+    notice_given_at: str | None,
+    **given: Any,
+) -> Shown:
+    """Ask the institutions behind a hit. They see who asks only once they take it up.
+
+    What the legal gateway wants and is missing is named before anything is sent.
+    """
+    texts = {name: _read_text(name, given.pop(name)) for name in ("purpose", "necessity", "proportionality")}
+    notice = _read_notice(nca_notice, notice_given_at)
+    wanted = Wanted(hit_id=hit_id.strip().lower(), fields=_read_fields(fields), nca_notice=notice, **texts, **given)
+    standing = ask(session.request_desk, wanted)
+    told = f"request {standing.request_id} is {standing.state}, due {standing.due_at}: member request show …"
+    return Shown(msgspec.to_builtins(standing), told)
+
+
+@request.command(
+    "notice", epilog="Example: member request notice HIT_ID --legal-gateway POCA2002_s339ZB --out notice.txt"
+)
+@click.argument("hit_id")
+@click.option("--legal-gateway", type=_gateway, required=True, help="The gateway that wants a notice first.")
+@click.option("--subject", default="", help="Who is suspected, so far as known.")
+@click.option("--grounds", default="", help="The grounds of the suspicion.")
+@click.option("--sought", default="", help="The information that will be asked for.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write it to this new file.")
+@click.pass_obj
+@reporting
+def notice(
+    session: Session, hit_id: str, *, legal_gateway: str, subject: str, grounds: str, sought: str, out: Path | None
+) -> Shown:
+    """Draft the notice that a gateway wants before a request. It is made here: the exchange sees nothing of it."""
+    said = {"subject": subject, "grounds": grounds, "information_sought": sought}
+    drafted = draft_notice(session.request_desk, hit_id.strip().lower(), legal_gateway, said)
+    document = {"request_id": drafted.request_id, "addressee": drafted.addressee, "notice": drafted.text}
+    if out is None:
+        return Shown(document, drafted.text)
+    write_new_file(out, drafted.text.encode())
+    return Shown({**document, "file": str(out)}, f"written: {out}")
+
+
+@request.command("gateways", epilog="Example: member request gateways")
+@click.pass_obj
+@reporting
+def gateways(session: Session) -> Shown:
+    """List the legal gateways and what each takes."""
+    found = list(session.requests.gateways().values())
+    made = table("legal gateways", "code", "modes", "conditions", "notice before", "provision")
+    for one in found:
+        notice_to = one.prior_notice.addressee if one.prior_notice else ""
+        conditions = ", ".join(f"{each.mode}: {each.condition}" for each in one.conditions)
+        made.add_row(one.code, ", ".join(one.modes), conditions, notice_to, one.citation)
+    return Shown({"gateways": msgspec.to_builtins(found)}, table=made)
+
+
+@request.command("list", epilog="Example: member request list --incoming")
+@click.option("--incoming", "direction", flag_value=Direction.INCOMING.value, help="Only what others ask.")
+@click.option("--outgoing", "direction", flag_value=Direction.OUTGOING.value, help="Only what we ask.")
+@click.option("--state", type=click.Choice([code.value for code in RequestState]), help="Only those in this state.")
+@click.pass_obj
+@reporting
+def list_all(session: Session, direction: str | None, state: str | None) -> Shown:
+    """List requests to us and of ours."""
+    listed = list(session.request_desk.every_request(direction=direction, state=state))
+    found = list(_with_own_rows(session, listed))
+    columns = ("request", "direction", "state", "due", "urgency", "mode", "gateway", "own value")
+    made = table(f"{len(found):,} requests", *columns)
+    for one in found:
+        shown = (one[name] for name in ("direction", "state", "due_at", "urgency", "mode", "legal_gateway"))
+        made.add_row(one["request_id"], *shown, ", ".join(one["values"]))
+    return Shown({"requests": found}, table=made)
+
+
+@request.command("show", epilog="Example: member request show ID")
+@click.argument("request_id", metavar="ID")
+@click.pass_obj
+@reporting
+def show(session: Session, request_id: str) -> Shown:
+    """Show a request; of one's own the answers too, opened, each checked against the registrars' statements."""
+    found = _read_id(request_id)
+    desk = session.request_desk
+    read = desk.read(found)
+    answers = read_answers(desk, read) if read.direction == Direction.OUTGOING else []
+    document = {**_describe(session, read), "answers": [_describe_answer(answer) for answer in answers]}
+    faults = [f"{answer.given.institution}: {answer.fault}" for answer in answers if answer.fault]
+    if faults:
+        error = {"type": "bad_answer", "detail": f"answers that cannot be believed: {'; '.join(faults)}"}
+        document = {"error": error, **document}
+    text = "\n".join(_told(read, answers))
+    return Shown(document, text, warnings=faults, exit_code=FAILED if faults else 0)
+
+
+@request.command("take-up", epilog="Example: member --as authoriser request take-up ID")
+@click.argument("request_id", metavar="ID")
+@click.pass_obj
+@reporting
+def take(session: Session, request_id: str) -> Shown:
+    """Take up a request to us: only then do we see who asks, what for, and whether it is proved."""
+    found = _read_id(request_id)
+    taken = take_up(session.request_desk, found)
+    warnings = [f"nothing may be told: {taken.doubt}"] if taken.doubt else []
+    document = {**_describe(session, taken.request), "proved": taken.doubt is None, "doubt": taken.doubt}
+    return Shown(document, "\n".join(_told(taken.request, [])), warnings=warnings)
+
+
+@request.command("answer", epilog="Example: member --as authoriser request answer ID --partial reason,first_seen")
+@click.argument("request_id", metavar="ID")
+@click.option("--full", is_flag=True, help="Tell all that was asked for, as far as we hold it.")
+@click.option("--partial", metavar="FIELDS", help="Tell these fields only: a,b.")
+@click.option("--no-trace", is_flag=True, help="Say that nothing is held.")
+@click.option("--note", help="A text that goes with what is told.")
+@click.pass_obj
+@reporting
+def answer(
+    session: Session, request_id: str, *, full: bool, partial: str | None, no_trace: bool, note: str | None
+) -> Shown:
+    """Answer a request to us. What is told is sealed here, for whoever asked alone."""
+    if full + no_trace + (partial is not None) != 1:
+        raise UsedWronglyError("one of --full, --partial and --no-trace is wanted")
+    if no_trace and note is not None:
+        raise UsedWronglyError("--no-trace tells nothing, a note neither", "leave --note out")
+    fields = None if partial is None else _read_fields(partial)
+    said = _read_text("note", note or "", _MAX_NOTE)
+    if no_trace:
+        return _give(session, request_id, lambda desk, taken: tell_nothing(desk, taken, None))
+    contact = session.home.config.defaults.get(CONTACT, "")
+    return _give(session, request_id, lambda desk, taken: tell(desk, taken, fields, said, contact))
+
+
+@request.command("refuse", epilog="Example: member --as authoriser request refuse ID --reason not_proportionate")
+@click.argument("request_id", metavar="ID")
+@click.option("--reason", required=True, type=click.Choice([code.value for code in RefusalReason]))
+@click.pass_obj
+@reporting
+def refuse(session: Session, request_id: str, reason: str) -> Shown:
+    """Refuse a request to us. Whoever asked learns the reason, and not who refused."""
+    return _give(session, request_id, lambda desk, taken: tell_nothing(desk, taken, reason))
+
+
+@request.command("cancel", epilog="Example: member request cancel ID")
+@click.argument("request_id", metavar="ID")
+@click.pass_obj
+@reporting
+def cancel(session: Session, request_id: str) -> Shown:
+    """Take back a request of our own. What was answered stays."""
+    found = _read_id(request_id)
+    _ = session.keyring
+    standing = session.requests.cancel(found)
+    return Shown(msgspec.to_builtins(standing), f"request {standing.request_id} is {standing.state}")
+
+
+def _give(session: Session, request_id: str, answering: Callable[[RequestDesk, TakenUp], RequestStanding]) -> Shown:
+    """Answer, once an answer that was begun before has been sent to its end."""
+    found = _read_id(request_id)
+    desk = session.request_desk
+    begun = finish_begun(desk, found)
+    if begun is not None:
+        reply, standing = begun
+        said = ", ".join([reply.outcome, *reply.fields, *([reply.refusal_reason] if reply.refusal_reason else [])])
+        warnings = [f"an answer was begun before, and has arrived: {said}. What was given now was not sent"]
+        return Shown(msgspec.to_builtins(standing), f"request {found} is {standing.state}", warnings=warnings)
+    taken = take_up(desk, found)
+    standing = answering(desk, taken)
+    return Shown(msgspec.to_builtins(standing), f"request {found} of {taken.request.requester} is {standing.state}")
+
+
+def _describe(session: Session, read: ReadRequest) -> dict[str, Any]:
+    (listed,) = _with_own_rows(session, [read])
+    more = ("requester", "requested_by", "terms", "marking", "taken_up")
+    return {**listed, **{name: msgspec.to_builtins(getattr(read, name)) for name in more}}
+
+
+def _describe_answer(answer: ReadAnswer) -> dict[str, Any]:
+    given = answer.given
+    return {
+        "institution": given.institution,
+        "outcome": given.outcome,
+        "details": answer.details,
+        "fields": given.fields,
+        "refusal_reason": given.refusal_reason,
+        "answered_by": given.representative_id,
+        "answered_at": given.answered_at,
+        "marking": msgspec.to_builtins(given.marking),
+        "fault": answer.fault,
+    }
+
+
+def _with_own_rows(session: Session, requests: list[Any]) -> Iterator[dict[str, Any]]:
+    """Each request as it is listed, with our own value behind its token."""
+    rows = VaultRows(session.vault)
+    for start in range(0, len(requests), _BATCH):
+        batch: list[ListedRequest] = requests[start : start + _BATCH]
+        own = rows.find_by_tokens([one.token_bytes() for one in batch])
+        for one in batch:
+            yield _listed(one, own.get(one.token_bytes()))
+
+
+def _listed(one: ListedRequest, own: OwnIndicator | None) -> dict[str, Any]:
+    names = ("request_id", "state", "due_at", "direction", "requester_kind", "mode", "legal_gateway", "urgency")
+    values = [] if own is None else [own.canonical]
+    kind = None if own is None else own.indicator_type
+    return {**{name: getattr(one, name) for name in names}, "indicator_type": kind, "values": values}
+
+
+def _told(read: ReadRequest, answers: list[ReadAnswer]) -> Iterator[str]:
+    yield f"request {read.request_id} ({read.direction}) is {read.state}, due {read.due_at}"
+    yield f"  {read.mode} under {read.legal_gateway}, from {read.requester or f'a {read.requester_kind}'}"
+    for name, value in (read.terms or {}).items():
+        if value and name in {"purpose", "necessity", "proportionality", "fields", "condition"}:
+            yield f"  {name}: {', '.join(value) if isinstance(value, list) else value}"
+    yield from _told_marking(read.marking)
+    for answer in answers:
+        given = answer.given
+        reason = f" ({given.refusal_reason})" if given.refusal_reason else ""
+        yield f"{given.institution or 'one that held it'}: {given.outcome}{reason}"
+        for name, value in answer.details.items():
+            yield f"  {name}: {_line(value)}"
+        yield from _told_marking(given.marking)
+
+
+def _told_marking(marking: Marking | None) -> Iterator[str]:
+    if marking is None:
+        return
+    yield f"  marked {marking.classification}, TLP:{marking.tlp}, handling {marking.handling}"
+    for condition in marking.conditions.splitlines():
+        yield f"  handle under: {condition}"
+    if marking.protected_subject:
+        yield "  the subject is a victim or an unwitting mule: protect it"
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{name} = {item}" for name, item in value.items())
+    return ", ".join(map(_line, value)) if isinstance(value, list) else "nothing held" if value is None else str(value)
+
+
+def _read_id(text: str) -> str:
+    found = text.strip().lower()
+    if not is_uuid7(found):
+        raise UsedWronglyError(f"{text!r} is no id of a request", "member request list")
+    return found
+
+
+def _read_fields(text: str) -> tuple[str, ...]:
+    named = tuple(dict.fromkeys(name.strip().lower().replace("-", "_") for name in text.split(",") if name.strip()))
+    unknown = [name for name in named if name not in set(RequestField)]
+    if unknown or not named:
+        what = f"no field is called {', '.join(unknown)}" if unknown else "no field is named"
+        raise UsedWronglyError(what, f"known: {', '.join(RequestField)}")
+    return named
+
+
+def _read_text(name: str, text: str, most: int = 2000) -> str:
+    try:
+        said = as_text(text)
+    except ValueRefusedError as refused:
+        raise UsedWronglyError(f"--{name}: {refused.found}", refused.wanted) from None
+    if len(said) > most:
+        raise MemberError(f"--{name}: {len(said):,} signs", f"at most {most:,}", slug="too-long")
+    return said
+
+
+def _read_notice(reference: str | None, given_at: str | None) -> dict[str, str] | None:
+    if reference is None and given_at is None:
+        return None
+    if reference is None or given_at is None:
+        raise UsedWronglyError("--nca-notice and --notice-given-at go together")
+    return {
+        "reference": " ".join(_read_text("nca-notice", reference, 64).split()),
+        "given_at": to_rfc3339(read_moment("--notice-given-at", given_at)),
+    }

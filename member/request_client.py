@@ -1,0 +1,207 @@
+"""Information requests as a member sends, takes up and answers them: one method a request to the exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from member import wire
+from member.channel import Channel, decode
+from member.errors import AnswerError
+from schemas.canonical import NotCanonicalError, digest
+from schemas.encoding import from_base64, to_base64
+
+_PAGE = 100
+
+
+class RequestStanding(msgspec.Struct, frozen=True):
+    """How a request stands after a step."""
+
+    request_id: str
+    state: str
+    due_at: str
+
+
+class ListedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One request of a list: all that a holder sees of one that it has not taken up. `token` is in base64."""
+
+    request_id: str
+    state: str
+    due_at: str
+    direction: str
+    token: str
+    requester_kind: str
+    mode: str
+    legal_gateway: str
+    urgency: str
+
+    def token_bytes(self) -> bytes:
+        """The token, 32 bytes; AnswerError if it is none."""
+        return read_bytes(self.token, "a token", 32)
+
+
+class Marking(msgspec.Struct, frozen=True):
+    """The most restrictive marking of both sides' rows; `conditions` has a line each."""
+
+    classification: str
+    tlp: str
+    handling: str
+    conditions: str
+    protected_subject: bool
+
+
+class GivenAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A holder's answer. `sealed` is None where nothing is told, and once the exchange has purged it."""
+
+    outcome: str
+    institution: str | None
+    representative_id: str | None
+    fields: list[str]
+    refusal_reason: str | None
+    sealed: str | None
+    sealed_sha256: str | None
+    signature: str | None
+    marking: Marking | None
+    answered_at: str | None
+
+
+class ReadRequest(ListedRequest, frozen=True, kw_only=True):
+    """A request as this member may read it: whose it is, its terms and its proof only once it has been taken up.
+    `shown_sha256` is computed here, of all that was shown (base64).
+    """
+
+    requester: str | None
+    requested_by: str | None
+    encryption_key: str | None
+    terms: dict[str, Any] | None
+    proof: str | None
+    marking: Marking | None
+    taken_up: bool
+    answers: list[GivenAnswer]
+    event_id: str
+    shown_sha256: str = ""
+
+
+class RequestsPage(msgspec.Struct, frozen=True):
+    """One page of requests; `shown_sha256` is computed here."""
+
+    requests: list[ListedRequest]
+    next: str | None
+    event_id: str
+    shown_sha256: str = ""
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """A text that a gateway wants, and the question that it answers."""
+
+    field: str
+    question: str
+
+
+class ModeCondition(msgspec.Struct, frozen=True):
+    """The condition that a gateway wants for a mode."""
+
+    mode: str
+    condition: str
+
+
+class PriorNotice(msgspec.Struct, frozen=True):
+    """A notice that comes first; `template` has `{placeholders}`."""
+
+    addressee: str
+    within_days: int
+    template: str
+    placeholders: list[str]
+
+
+class Gateway(msgspec.Struct, frozen=True):
+    """One legal gateway: what it takes."""
+
+    code: str
+    citation: str
+    modes: list[str]
+    conditions: list[ModeCondition]
+    statements: list[Statement]
+    prior_notice: PriorNotice | None
+
+
+class _Gateways(msgspec.Struct, frozen=True):
+    gateways: list[Gateway]
+
+
+class RequestClient:
+    """The requests of one representative about information requests."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._server = channel.base_url
+
+    def gateways(self) -> dict[str, Gateway]:
+        """Every legal gateway, by its code."""
+        found = decode(self._channel.get(wire.GATEWAYS).body, _Gateways, self._server).gateways
+        return {gateway.code: gateway for gateway in found}
+
+    def ask(self, body: Mapping[str, Any], idempotency_key: str) -> RequestStanding:
+        """Send a request to all who hold what a hit is about."""
+        sent = msgspec.json.encode(body)
+        answer = self._channel.post(wire.REQUESTS, sent, idempotency_key=idempotency_key)
+        return decode(answer.body, RequestStanding, self._server)
+
+    def pages(self, **wanted: str | None) -> Iterator[RequestsPage]:
+        """Every request of ours and to us; `wanted` names a `direction` or a `state`."""
+        cursor: str | None = None
+        while True:
+            parameters: dict[str, str | int] = {name: value for name, value in wanted.items() if value is not None}
+            parameters |= {"limit": _PAGE} | ({} if cursor is None else {"cursor": cursor})
+            body = self._channel.get(wire.REQUESTS, parameters).body
+            page = decode(body, RequestsPage, self._server)
+            yield msgspec.structs.replace(page, shown_sha256=_digest(msgspec.json.decode(body)["requests"]))
+            if page.next is None:
+                return
+            if page.next == cursor:
+                raise AnswerError("the exchange repeats a page cursor")
+            cursor = page.next
+
+    def read(self, request_id: str) -> ReadRequest:
+        """One request."""
+        return self._as_asked_for(request_id, self._channel.get(f"{wire.REQUESTS}/{request_id}").body)
+
+    def take_up(self, request_id: str) -> ReadRequest:
+        """Take up a request to us; only then is it shown whose it is."""
+        return self._as_asked_for(request_id, self._channel.post(f"{wire.REQUESTS}/{request_id}/take-up", b"{}").body)
+
+    def answer(self, request_id: str, body: bytes, idempotency_key: str) -> RequestStanding:
+        """Answer a request that was taken up."""
+        path = f"{wire.REQUESTS}/{request_id}/answer"
+        sent = self._channel.post(path, body, idempotency_key=idempotency_key)
+        return decode(sent.body, RequestStanding, self._server)
+
+    def cancel(self, request_id: str) -> RequestStanding:
+        """Take back a request of our own."""
+        body = self._channel.post(f"{wire.REQUESTS}/{request_id}/cancel", b"{}").body
+        return decode(body, RequestStanding, self._server)
+
+    def _as_asked_for(self, request_id: str, body: bytes) -> ReadRequest:
+        read = decode(body, ReadRequest, self._server)
+        if read.request_id != request_id:
+            raise AnswerError("the exchange showed another request than was asked for")
+        shown = msgspec.json.decode(body)
+        del shown["event_id"]
+        return msgspec.structs.replace(read, shown_sha256=_digest(shown))
+
+
+def _digest(shown: Any) -> str:
+    try:
+        return to_base64(digest(shown))
+    except NotCanonicalError as error:
+        raise AnswerError("the exchange showed requests without a canonical form") from error
+
+
+def read_bytes(text: str | None, what: str, length: int | None = None) -> bytes:
+    """Bytes that the exchange shows in base64. AnswerError if it shows none of that form."""
+    try:
+        return from_base64(text or "", length)
+    except ValueError as error:
+        raise AnswerError(f"the exchange showed {what} of another form") from error

@@ -1,0 +1,281 @@
+"""Asking the holders of an indicator for more, and reading what they answer.
+
+A request leaves by these rules, in order:
+1. It is about a hit of our own, whose token and detail key lie in our vault.
+2. All that its gateway wants is there; what is missing is named, at once and in full, before anything is sent.
+3. No text of it speaks of a suspicious activity report.
+4. The terms are in the vault before they leave, with a proof that we hold the identifier.
+
+An answer is shown by these rules, in order:
+1. Its holder is a member that the registrars signed, and another than we.
+2. An active authoriser of that member signed it, with the key that the registrars state, for this very request.
+3. It opens with our encryption key and the identifier's detail key, bound to the terms as we sent them.
+4. Its details have the fields that it names. What is opened is kept in the vault.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from keys.ed25519 import SignatureError, verify_signature
+from keys.holding import HoldingClaim, prove_holding
+from keys.keyring import Keyring, MemberState, RepresentativeState, UnknownStatementError
+from keys.sealing import Binding, EncryptionKey, SealingError, open_details
+from keys.tokens import Token
+from member.channel import Identity
+from member.enrolment import ENCRYPTION_SECRET
+from member.errors import AnswerError, HomeError, MemberError
+from member.exchange_client import ExchangeClient
+from member.request_client import (
+    Gateway,
+    GivenAnswer,
+    ListedRequest,
+    ReadRequest,
+    RequestClient,
+    RequestStanding,
+    read_bytes,
+)
+from member.request_details import check_texts, read_details
+from member.request_log import RequestLog
+from member.rule_refusal import Broken, RuleRefusedError
+from member.vault.hits import ShownHits
+from member.vault.requests import AskedRequest, OpenedAnswer, RequestRecords
+from member.vault.rows import VaultRows
+from member.vault.store import Vault
+from schemas.canonical import digest
+from schemas.encoding import to_base64, to_rfc3339
+from schemas.identifiers import uuid7
+from schemas.terms import RequestOutcome, Role
+
+_TEXTS = ("purpose", "necessity", "proportionality")
+
+
+@dataclass(frozen=True)
+class RequestDesk:
+    """What asking and answering work with. `keyring` is what the registrars say at present, `origin` names
+    the log that this member follows.
+    """
+
+    member_id: str
+    identity: Identity
+    vault: Vault
+    keyring: Keyring
+    exchange: ExchangeClient
+    client: RequestClient
+    clock: Callable[[], datetime]
+    origin: str
+
+    @property
+    def records(self) -> RequestRecords:
+        """The vault's records of requests."""
+        return RequestRecords(self.vault)
+
+    @property
+    def log(self) -> RequestLog:
+        """What was shown of requests, until the log is verified."""
+        return RequestLog(self.vault, self.origin)
+
+    def read(self, request_id: str) -> ReadRequest:
+        """One request; the reading is kept, to be held against the log."""
+        shown = self.client.read(request_id)
+        self.log.keep(shown.event_id, "shown_sha256", shown.shown_sha256)
+        return shown
+
+    def take_up(self, request_id: str) -> ReadRequest:
+        """Take up a request to us; its terms are kept, to be held against the log."""
+        shown = self.client.take_up(request_id)
+        self.log.keep(shown.event_id, "terms_sha256", to_base64(digest(shown.terms)))
+        return shown
+
+    def every_request(self, **wanted: str | None) -> Iterator[ListedRequest]:
+        """Every request of ours and to us; each page is kept, to be held against the log."""
+        for page in self.client.pages(**wanted):
+            self.log.keep(page.event_id, "shown_sha256", page.shown_sha256)
+            yield from page.requests
+
+    def encryption_key(self) -> EncryptionKey:
+        """Our private encryption key. HomeError unless it is the one that the registrars state."""
+        secret = self.vault.get("secret", ENCRYPTION_SECRET)
+        if secret is None:
+            raise HomeError("this vault has no encryption key", "restore it from a backup")
+        key = EncryptionKey(secret)
+        if key.public_bytes != self.keyring.member(self.member_id).encryption_key:
+            raise HomeError("the registrars state another encryption key than this vault holds", "tell the registrars")
+        return key
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a person asks for. `condition` None: the one that goes with the mode, if the gateway has any."""
+
+    hit_id: str
+    mode: str
+    legal_gateway: str
+    purpose: str
+    necessity: str
+    proportionality: str
+    fields: tuple[str, ...]
+    urgency: str
+    condition: str | None = None
+    nca_notice: dict[str, str] | None = None
+
+    def terms(self, request_id: str, condition: str | None) -> dict[str, Any]:
+        """The request on the wire, but for its proof."""
+        return {
+            "request_id": request_id,
+            "hit_id": self.hit_id,
+            "mode": self.mode,
+            "legal_gateway": self.legal_gateway,
+            "condition": condition,
+            "purpose": self.purpose,
+            "necessity": self.necessity,
+            "proportionality": self.proportionality,
+            "fields": list(self.fields),
+            "urgency": self.urgency,
+            "nca_notice": self.nca_notice,
+        }
+
+
+@dataclass(frozen=True)
+class ReadAnswer:
+    """An answer as it is shown: opened details, or why it cannot be believed."""
+
+    given: GivenAnswer
+    details: dict[str, Any] = field(default_factory=dict)
+    fault: str | None = None
+
+
+def ask(desk: RequestDesk, wanted: Wanted) -> RequestStanding:
+    """Ask the holders of what a hit is about. Raises RuleRefusedError, RefusedError."""
+    token = own_token(desk, wanted.hit_id)
+    gateway = desk.client.gateways().get(wanted.legal_gateway)
+    broken = list(what_is_missing(wanted, gateway))
+    if broken or gateway is None:
+        raise RuleRefusedError("nothing was sent", broken)
+    request_id = desk.records.noticed_id(wanted.hit_id, wanted.legal_gateway) if wanted.nca_notice else None
+    terms = wanted.terms(request_id or uuid7(), _condition(wanted, gateway))
+    claim = HoldingClaim(terms["request_id"], desk.member_id, desk.encryption_key().public_bytes, terms)
+    proof = prove_holding(token.detail_key, claim)
+    asked_at = to_rfc3339(desk.clock())
+    desk.records.keep_asked(AskedRequest(claim.request_id, wanted.hit_id, token.token, terms, asked_at))
+    key = desk.records.idempotency_key(claim.request_id)
+    return desk.client.ask({**terms, "proof": to_base64(proof)}, key)
+
+
+def own_token(desk: RequestDesk, hit_id: str) -> Token:
+    """The token and detail key behind one of our hits. MemberError for a hit that is not ours, or no longer there."""
+    shown = ShownHits(desk.vault).find(hit_id)
+    if shown is None:
+        found = next((hit for hit in desk.exchange.hits() if hit.hit_id == hit_id), None)
+        if found is None:
+            raise MemberError(f"there is no hit {hit_id} of ours", "member hits lists them", slug="unknown_hit")
+        shown = msgspec.to_builtins(found)
+    token = VaultRows(desk.vault).find_token(read_bytes(shown["token"], "a hit's token", 32))
+    if token is None:
+        hint = "the row may be another machine's: ask from the home that submitted it"
+        raise MemberError("this vault does not hold the row behind the hit", hint, slug="unknown_row")
+    return token
+
+
+def what_is_missing(wanted: Wanted, gateway: Gateway | None) -> list[Broken]:
+    """Every rule of the gateway that the request does not keep, as far as that shows at home."""
+    if gateway is None:
+        return [Broken("no-gateway", "legal_gateway", "name a legal gateway: member request gateways lists them")]
+    questions = {statement.field: statement.question for statement in gateway.statements}
+    broken = [
+        Broken(f"no-{name}", name, questions.get(name, "say it in a sentence"))
+        for name in _TEXTS
+        if not getattr(wanted, name).strip()
+    ]
+    if wanted.mode not in gateway.modes:
+        broken.append(Broken("gateway-mode", "mode", f"{gateway.citation}: one of {', '.join(gateway.modes)}"))
+    notice = gateway.prior_notice
+    if notice is not None and wanted.nca_notice is None:
+        said = f"{gateway.citation}: first notify {notice.addressee} (member request notice drafts it), then give "
+        broken.append(Broken("no-prior-notice", "nca_notice", f"{said}--nca-notice and --notice-given-at"))
+    return broken + check_texts((name, getattr(wanted, name)) for name in _TEXTS)
+
+
+def _condition(wanted: Wanted, gateway: Gateway) -> str | None:
+    """What was said, else the one condition that goes with the mode."""
+    if wanted.condition is not None:
+        return wanted.condition
+    return next((one.condition for one in gateway.conditions if one.mode == wanted.mode), None)
+
+
+def read_answers(desk: RequestDesk, request: ReadRequest) -> list[ReadAnswer]:
+    """The answers to a request of our own, opened. One that cannot be believed is told as that, beside the others."""
+    asked = desk.records.asked(request.request_id)
+    return [_read_answer(desk, asked, answer) for answer in request.answers]
+
+
+def _read_answer(desk: RequestDesk, asked: AskedRequest | None, answer: GivenAnswer) -> ReadAnswer:
+    if answer.outcome not in (RequestOutcome.FULL, RequestOutcome.PARTIAL):
+        return ReadAnswer(answer)
+    if asked is None:
+        return ReadAnswer(answer, fault="this vault did not ask, and cannot open it")
+    try:
+        return ReadAnswer(answer, _open(desk, asked, answer))
+    except (AnswerError, SignatureError, SealingError) as error:
+        return ReadAnswer(answer, fault=str(error))
+
+
+def _open(desk: RequestDesk, asked: AskedRequest, answer: GivenAnswer) -> dict[str, Any]:
+    institution = answer.institution or ""
+    kept = desk.records.opened(asked.request_id, institution)
+    if kept is not None:
+        shown = (answer.outcome, answer.fields, answer.sealed_sha256)
+        if shown != (kept.outcome, kept.fields, kept.sealed_sha256):
+            raise AnswerError("it is another answer than this member gave before")
+        return kept.details
+    if answer.sealed is None:
+        raise AnswerError("it is no longer given out, and was not opened here before")
+    sealed = read_bytes(answer.sealed, "a sealed answer")
+    _verify_signature(desk, asked, answer, sealed)
+    token = VaultRows(desk.vault).find_token(asked.token)
+    if token is None:
+        raise AnswerError("the row that was asked about is gone from this vault")
+    binding = Binding(asked.request_id, institution, desk.member_id, digest(asked.terms))
+    payload = open_details(sealed, token.detail_key, desk.encryption_key(), binding)
+    details = read_details(payload, answer.fields)
+    sealed_sha256 = to_base64(hashlib.sha256(sealed).digest())
+    opened = OpenedAnswer(
+        asked.request_id, institution, answer.outcome, answer.fields, sealed_sha256, details, desk.origin
+    )
+    desk.records.keep_opened(opened)
+    return details
+
+
+def _verify_signature(desk: RequestDesk, asked: AskedRequest, answer: GivenAnswer, sealed: bytes) -> None:
+    """Rules 1 and 2. Raises AnswerError, SignatureError."""
+    from schemas.requests import answer_to_sign  # noqa: PLC0415 - marshmallow is slow to import, needed here only
+
+    if answer.institution == desk.member_id:
+        raise AnswerError("nobody answers its own request")
+    try:
+        holder, person = desk.keyring.representative(answer.representative_id or "")
+    except UnknownStatementError:
+        raise AnswerError("the registrars know nobody who could have answered so") from None
+    if holder.member_id != answer.institution or holder.state is not MemberState.ACTIVE:
+        raise AnswerError("who signed it is not of an active member that answers")
+    if person.state is not RepresentativeState.ACTIVE or Role.AUTHORISER not in person.roles:
+        raise AnswerError("who signed it is not an active authoriser")
+    own = desk.keyring.member(desk.member_id).representatives
+    if person.public_key in {each.public_key for each in own}:
+        raise AnswerError("it is signed with a key of our own")
+    message = answer_to_sign(
+        request_id=asked.request_id,
+        holder=holder.member_id,
+        requester=desk.member_id,
+        outcome=answer.outcome,
+        told=answer.fields,
+        refusal_reason=answer.refusal_reason,
+        sealed=sealed,
+    )
+    verify_signature(person.public_key, message, read_bytes(answer.signature, "a signature", 64))
