@@ -1,0 +1,110 @@
+"""Information requests in the vault: what we asked under which terms, the answers as they were opened, and the answer
+that we are giving, until the exchange has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from member.vault.store import Vault
+
+_ASKED, _OPENED, _REPLY, _NOTICE = "request", "request_answer", "request_reply", "request_notice"
+
+
+class AskedRequest(msgspec.Struct, frozen=True):
+    """A request of our own, kept before it leaves: its terms are what its answers are bound to."""
+
+    request_id: str
+    hit_id: str
+    token: bytes
+    terms: dict[str, Any]
+    asked_at: str
+
+
+class OpenedAnswer(msgspec.Struct, frozen=True):
+    """An answer that was verified and opened, under the log of `origin`; it stays readable when the exchange has purged
+    what was sealed.
+    """
+
+    request_id: str
+    institution: str
+    outcome: str
+    fields: list[str]
+    sealed_sha256: str
+    details: dict[str, Any]
+    origin: str
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """An answer of ours on its way: the body as it leaves, and what it says, for the person who gives it again."""
+
+    attempt: str
+    body: bytes
+    outcome: str
+    fields: list[str]
+    refusal_reason: str | None
+
+
+class RequestRecords:
+    """The request records of an open vault."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    def keep_asked(self, asked: AskedRequest) -> None:
+        """Keep a request of our own, before it leaves."""
+        with self._vault.transaction():
+            self._vault.put(_ASKED, asked.request_id.encode(), msgspec.msgpack.encode(asked))
+
+    def asked(self, request_id: str) -> AskedRequest | None:
+        """A request of our own; None for one that this vault did not ask."""
+        payload = self._vault.get(_ASKED, request_id.encode())
+        return None if payload is None else msgspec.msgpack.decode(payload, type=AskedRequest)
+
+    def keep_opened(self, answer: OpenedAnswer) -> None:
+        """Keep an answer as it was opened."""
+        with self._vault.transaction():
+            name = f"{answer.request_id}|{answer.institution}".encode()
+            self._vault.put(_OPENED, name, msgspec.msgpack.encode(answer))
+
+    def opened(self, request_id: str, institution: str) -> OpenedAnswer | None:
+        """An answer that was opened before."""
+        payload = self._vault.get(_OPENED, f"{request_id}|{institution}".encode())
+        return None if payload is None else msgspec.msgpack.decode(payload, type=OpenedAnswer)
+
+    def opened_under(self, origin: str) -> Iterator[OpenedAnswer]:
+        """All answers that were opened under the log of an origin."""
+        kept = (msgspec.msgpack.decode(payload, type=OpenedAnswer) for payload in self._vault.all(_OPENED))
+        return (answer for answer in kept if answer.origin == origin)
+
+    def keep_reply(self, request_id: str, reply: Reply) -> None:
+        """Keep an answer of ours, before it leaves."""
+        with self._vault.transaction():
+            self._vault.put(_REPLY, request_id.encode(), msgspec.msgpack.encode(reply))
+
+    def reply(self, request_id: str) -> Reply | None:
+        """The answer of ours whose arrival is not certain yet."""
+        payload = self._vault.get(_REPLY, request_id.encode())
+        return None if payload is None else msgspec.msgpack.decode(payload, type=Reply)
+
+    def forget_reply(self, request_id: str) -> None:
+        """The exchange has the answer, or has refused it."""
+        with self._vault.transaction():
+            self._vault.delete(_REPLY, request_id.encode())
+
+    def keep_notice(self, hit_id: str, legal_gateway: str, request_id: str) -> None:
+        """Keep the id that a drafted notice names, for the request that follows it."""
+        with self._vault.transaction():
+            self._vault.put(_NOTICE, f"{hit_id}|{legal_gateway}".encode(), request_id.encode())
+
+    def noticed_id(self, hit_id: str, legal_gateway: str) -> str | None:
+        """The id that the notice for this request names."""
+        payload = self._vault.get(_NOTICE, f"{hit_id}|{legal_gateway}".encode())
+        return None if payload is None else payload.decode()
+
+    def idempotency_key(self, name: str) -> str:
+        """The key of a POST about requests: an HMAC under a vault secret (64 hex digits)."""
+        return self._vault.cipher.mac("idempotency", f"request|{name}".encode()).hex()
