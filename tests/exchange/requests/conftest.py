@@ -1,4 +1,4 @@
-"""A world of requests on each kind of database."""
+"""Worlds of requests."""
 
 from __future__ import annotations
 
@@ -7,16 +7,38 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import create_postgresql_database
 from tests.exchange.requests.world import RequestWorld
+from tests.postgresql import PostgresqlServer
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RequestWorld]:
+    """A world on each kind of database, for a whole module."""
+    folder = tmp_path_factory.mktemp("requests")
+    url = f"sqlite:///{folder / 'test.db'}"
+    if request.param == "postgresql":
+        server: PostgresqlServer = request.getfixturevalue("postgresql")
+        url = server.url(create_postgresql_database(server))
+    world = RequestWorld(url, folder)
+    yield world
+    world.close()
 
 
 @pytest.fixture
-def new_world(database_url: str, tmp_path: Path) -> Iterator[Callable[..., RequestWorld]]:
-    """Makes the world of a test, with the banks that it names, or a, b and c."""
+def world(kept: RequestWorld) -> RequestWorld:
+    """The banks a, b and c and a token that nobody holds yet."""
+    kept.begin()
+    return kept
+
+
+@pytest.fixture
+def new_world(tmp_path: Path) -> Iterator[Callable[..., RequestWorld]]:
+    """Makes a world of a test's own, with the banks that it names, or a, b and c: for what changes members or time."""
     made: list[RequestWorld] = []
 
     def make(*names: str) -> RequestWorld:
-        made.append(RequestWorld(database_url, tmp_path, *names))
+        made.append(RequestWorld(f"sqlite:///{tmp_path / 'test.db'}", tmp_path, *names))
         return made[-1]
 
     yield make
@@ -26,7 +48,7 @@ def new_world(database_url: str, tmp_path: Path) -> Iterator[Callable[..., Reque
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RequestWorld]:
-    """One world on SQLite for tests that only refuse: a and b hold the token."""
+    """One world for tests that only refuse."""
     folder = tmp_path_factory.mktemp("requests")
     world = RequestWorld(f"sqlite:///{folder / 'test.db'}", folder)
     yield world

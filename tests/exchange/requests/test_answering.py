@@ -18,8 +18,7 @@ from tests.exchange.requests.world import NO_TRACE, REFUSED, WANTED, RequestWorl
 NewWorld = Callable[..., RequestWorld]
 
 
-def test_taking_up_reveals_the_whole_request_to_that_holder_alone(new_world: NewWorld) -> None:
-    world = new_world()
+def test_taking_up_reveals_the_whole_request_to_that_holder_alone(world: RequestWorld) -> None:
     body = make_request(world.share("a", "b", "c"))
     assert world["a"].send("POST", "/v1/requests", body).status_code == 201
     request_id = body["request_id"]
@@ -36,8 +35,7 @@ def test_taking_up_reveals_the_whole_request_to_that_holder_alone(new_world: New
     assert (of_requester["state"], of_requester["taken_up"], of_requester["answers"]) == ("open", True, [])
 
 
-def test_the_requester_learns_once_that_it_was_taken_up_and_never_by_whom_or_how_many(new_world: NewWorld) -> None:
-    world = new_world()
+def test_the_requester_learns_once_that_it_was_taken_up_and_never_by_whom_or_how_many(world: RequestWorld) -> None:
     request_id = world.asked("a", world.share("a", "b", "c"))
     for holder in "bc":
         assert world.take_up(holder, request_id).status_code == 200
@@ -48,8 +46,7 @@ def test_the_requester_learns_once_that_it_was_taken_up_and_never_by_whom_or_how
     assert [len(world.views(holder, "request_taken_up")) for holder in "bc"] == [1, 1]
 
 
-def test_a_partial_answer_names_the_holder_and_brings_what_is_sealed_to_the_requester(new_world: NewWorld) -> None:
-    world = new_world()
+def test_a_partial_answer_names_the_holder_and_brings_what_is_sealed_to_the_requester(world: RequestWorld) -> None:
     request_id = world.asked("a", world.share("a", "b"))
     world.answered("b", request_id, sealed=to_base64(b"s" * SEALED_SIZES[1]))
     found = world.read("a", request_id)
@@ -62,14 +59,14 @@ def test_a_partial_answer_names_the_holder_and_brings_what_is_sealed_to_the_requ
     (own,), (theirs,) = (world.views(name, "request_answered") for name in "ab")
     assert own["event_id"] == theirs["event_id"]
     assert own["sealed_sha256"] == theirs["sealed_sha256"] == answer["sealed_sha256"]
-    assert [hit["stage"] for hit in world["a"].hits()] == ["response"]
+    assert world.stage_of("a") == "response"
     with world.taskforce.database.reading() as session:
-        responses = session.scalars(select(DerivedDisclosure).where(DerivedDisclosure.kind == DerivedKind.RESPONSE))
+        noted = DerivedDisclosure.token == world.token, DerivedDisclosure.kind == DerivedKind.RESPONSE
+        responses = session.scalars(select(DerivedDisclosure).where(*noted))
         assert [(one.recipient_member_id, one.source_member_id) for one in responses] == [("a", "b")]
 
 
-def test_who_has_no_trace_or_refuses_stays_unnamed(new_world: NewWorld) -> None:
-    world = new_world()
+def test_who_has_no_trace_or_refuses_stays_unnamed(world: RequestWorld) -> None:
     request_id = world.asked("a", world.share("a", "b", "c"))
     world.answered("b", request_id, **NO_TRACE)
     world.answered("c", request_id, **REFUSED)
@@ -84,8 +81,8 @@ def test_who_has_no_trace_or_refuses_stays_unnamed(new_world: NewWorld) -> None:
     assert world.read("b", request_id)["answers"][0]["institution"] == "b"
 
 
-def test_the_requester_cannot_tell_from_the_state_whether_others_are_still_to_answer(new_world: NewWorld) -> None:
-    world, alone = new_world(), "b"
+def test_the_requester_cannot_tell_from_the_state_whether_others_are_still_to_answer(world: RequestWorld) -> None:
+    alone = "b"
     request_id = world.asked("a", world.share("a", "b", "c"))
     world.answered(alone, request_id)
     two_held = world.read("a", request_id)
@@ -93,8 +90,7 @@ def test_the_requester_cannot_tell_from_the_state_whether_others_are_still_to_an
     assert two_held["state"] == world.read("a", request_id)["state"] == "answered"
 
 
-def test_only_the_authoriser_who_took_it_up_answers_and_once(new_world: NewWorld) -> None:
-    world = new_world()
+def test_only_the_authoriser_who_took_it_up_answers_and_once(world: RequestWorld) -> None:
     request_id = world.asked("a", world.share("a", "b"))
     assert reasons_of(world.answer("b", request_id)) == {"not-taken-up"}
     assert world.take_up("b", request_id, as_name="analyst").status_code == 403
@@ -106,8 +102,7 @@ def test_only_the_authoriser_who_took_it_up_answers_and_once(new_world: NewWorld
     assert [view["reasons"][0]["code"] for view in world.views("b", "refusal")][-2:] == ["second-answer"] * 2
 
 
-def test_the_requester_neither_takes_up_nor_answers_its_own_request(new_world: NewWorld) -> None:
-    world = new_world()
+def test_the_requester_neither_takes_up_nor_answers_its_own_request(world: RequestWorld) -> None:
     request_id = world.asked("a", world.share("a", "b"))
     assert reasons_of(world.take_up("a", request_id)) == {"own-request"}
     assert reasons_of(world.answer("a", request_id)) == {"own-request"}
@@ -162,8 +157,7 @@ def test_what_is_sealed_has_one_of_three_sizes(shared: RequestWorld, taken_up: s
     assert set(answer.get_json()["errors"]["json"]) == {"sealed"}
 
 
-def test_an_answer_signed_for_one_request_is_worth_nothing_for_another(new_world: NewWorld) -> None:
-    world = new_world()
+def test_an_answer_signed_for_one_request_is_worth_nothing_for_another(world: RequestWorld) -> None:
     hit_id = world.share("a", "b")
     first, second = world.asked("a", hit_id), world.asked("a", hit_id)
     world.answered("b", first)
@@ -176,9 +170,8 @@ def test_an_answer_signed_for_one_request_is_worth_nothing_for_another(new_world
 
 
 def test_when_the_two_no_longer_share_the_row_nothing_is_revealed_or_told_but_a_refusal_can_be_said(
-    new_world: NewWorld,
+    world: RequestWorld,
 ) -> None:
-    world = new_world()
     for holder in "bc":
         world.taskforce.state_group(["a", holder], f"cell-{holder}")
     hit_id = world.share("a", "b", group="cell-b")
@@ -193,8 +186,7 @@ def test_when_the_two_no_longer_share_the_row_nothing_is_revealed_or_told_but_a_
     assert world.answer("b", request_id, **REFUSED).status_code == 200
 
 
-def test_what_was_sealed_is_out_of_reach_once_the_row_behind_it_is(new_world: NewWorld) -> None:
-    world = new_world()
+def test_what_was_sealed_is_out_of_reach_once_the_row_behind_it_is(world: RequestWorld) -> None:
     world.taskforce.state_group(["a", "b"], "cell")
     request_id = world.asked("a", world.share("a", "b", group="cell"))
     world.answered("b", request_id)
@@ -205,8 +197,7 @@ def test_what_was_sealed_is_out_of_reach_once_the_row_behind_it_is(new_world: Ne
     assert after == {**before, "sealed": None}
 
 
-def test_the_strictest_marking_of_both_rows_goes_with_the_request_and_the_answer(new_world: NewWorld) -> None:
-    world = new_world()
+def test_the_strictest_marking_of_both_rows_goes_with_the_request_and_the_answer(world: RequestWorld) -> None:
     world.hold("a", tlp="RED")
     victim = {"handling": "C", "conditions": "not to be shown to the customer", "subject_role": "victim"}
     world.hold("b", **victim)
@@ -248,8 +239,7 @@ def test_the_gateway_is_judged_again_when_details_are_released(new_world: NewWor
     assert world.answer("b", request_id, **NO_TRACE).status_code == 200
 
 
-def test_with_the_log_down_nothing_is_revealed_and_no_answer_is_kept(new_world: NewWorld) -> None:
-    world = new_world()
+def test_with_the_log_down_nothing_is_revealed_and_no_answer_is_kept(world: RequestWorld) -> None:
     request_id = world.asked("a", world.share("a", "b", "c"))
     assert world.take_up("b", request_id).status_code == 200
     rename = "ALTER TABLE {} RENAME TO {}"
@@ -264,12 +254,10 @@ def test_with_the_log_down_nothing_is_revealed_and_no_answer_is_kept(new_world: 
     assert world.read("c", request_id)["requester"] is None
 
 
-def test_the_same_answer_again_is_answered_alike_and_told_once(new_world: NewWorld) -> None:
-    world = new_world()
+def test_the_same_answer_again_is_answered_alike_and_told_once(world: RequestWorld) -> None:
     request_id = world.asked("a", world.share("a", "b"))
     assert world.take_up("b", request_id).status_code == 200
-    body = {"outcome": "no_trace", "fields": [], "refusal_reason": None, "sealed": None}
-    value = make_answer(world["b"].keys["authoriser"], request_id, "b", "a", **body)
+    value = make_answer(world["b"].keys["authoriser"], request_id, "b", "a", **NO_TRACE)
     target = f"/v1/requests/{request_id}/answer"
     first, again = (
         world["b"].send("POST", target, value, as_name="authoriser", idempotency_key="answered-once") for _ in range(2)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import pytest
+
 from exchange.services.end_requests import SEALED_KEPT, keep_time, purge_answers
 from tests.exchange.requests.world import NO_TRACE, RequestWorld, reasons_of
 
@@ -13,8 +15,16 @@ NewWorld = Callable[..., RequestWorld]
 HALF, GRACE = timedelta(hours=12), timedelta(days=1)
 
 
-def test_a_holder_is_reminded_half_way_and_when_an_answer_is_due_and_then_it_lapses(new_world: NewWorld) -> None:
-    world = new_world()
+@pytest.fixture
+def world(shared: RequestWorld) -> RequestWorld:
+    """A world in which no request is open."""
+    for _ in range(2):
+        keep_time(shared.taskforce.database, shared.clock() + timedelta(days=30))
+    shared.begin()
+    return shared
+
+
+def test_a_holder_is_reminded_half_way_and_when_an_answer_is_due_and_then_it_lapses(world: RequestWorld) -> None:
     request_id = world.asked("a", world.share("a", "b"))
     told = [world.pass_time(by) for by in (HALF - timedelta(seconds=1), timedelta(seconds=1), timedelta(0), HALF, HALF)]
     assert told == [0, 1, 0, 1, 0]
@@ -27,8 +37,7 @@ def test_a_holder_is_reminded_half_way_and_when_an_answer_is_due_and_then_it_lap
     assert reasons_of(world.take_up("b", request_id)) == {"lapsed"}
 
 
-def test_until_it_lapses_an_answer_may_still_come_late(new_world: NewWorld) -> None:
-    world = new_world()
+def test_until_it_lapses_an_answer_may_still_come_late(world: RequestWorld) -> None:
     request_id = world.asked("a", world.share("a", "b"), urgency="immediate")
     world.pass_time(timedelta(hours=20))
     world.answered("b", request_id)
@@ -36,8 +45,7 @@ def test_until_it_lapses_an_answer_may_still_come_late(new_world: NewWorld) -> N
     assert world.read("a", request_id)["state"] == "answered"
 
 
-def test_who_was_answered_does_not_learn_that_another_let_it_lapse(new_world: NewWorld) -> None:
-    world = new_world()
+def test_who_was_answered_does_not_learn_that_another_let_it_lapse(world: RequestWorld) -> None:
     request_id = world.asked("a", world.share("a", "b", "c"))
     world.answered("b", request_id)
     before = world.notices("a")
@@ -48,16 +56,14 @@ def test_who_was_answered_does_not_learn_that_another_let_it_lapse(new_world: Ne
     assert world.read("c", request_id)["state"] == "lapsed"
 
 
-def test_an_answered_holder_is_reminded_of_nothing(new_world: NewWorld) -> None:
-    world = new_world()
+def test_an_answered_holder_is_reminded_of_nothing(world: RequestWorld) -> None:
     request_id = world.asked("a", world.share("a", "b"))
     world.answered("b", request_id, **NO_TRACE)
     assert world.pass_time(GRACE) == 0
     assert "request_reminder" not in world.notices("b")
 
 
-def test_a_request_that_is_taken_back_is_answered_by_nobody(new_world: NewWorld) -> None:
-    world = new_world()
+def test_a_request_that_is_taken_back_is_answered_by_nobody(world: RequestWorld) -> None:
     request_id = world.asked("a", world.share("a", "b", "c"))
     assert world.take_up("b", request_id).status_code == 200
     cancelled = world["a"].send("POST", f"/v1/requests/{request_id}/cancel", {})
@@ -71,12 +77,11 @@ def test_a_request_that_is_taken_back_is_answered_by_nobody(new_world: NewWorld)
     assert world.pass_time(3 * GRACE) == 0
 
 
-def test_what_was_answered_before_it_was_taken_back_stays_answered(new_world: NewWorld) -> None:
-    world = new_world()
+def test_what_was_answered_before_it_was_taken_back_stays_answered(world: RequestWorld) -> None:
     request_id = world.asked("a", world.share("a", "b", "c"))
     world.answered("b", request_id)
     assert world["a"].send("POST", f"/v1/requests/{request_id}/cancel", {}).get_json()["state"] == "answered"
-    assert [hit["stage"] for hit in world["a"].hits()] == ["response"]
+    assert world.stage_of("a") == "response"
     assert reasons_of(world.take_up("c", request_id)) == {"cancelled"}
 
 
@@ -92,8 +97,7 @@ def test_what_was_sealed_is_forgotten_long_after_the_request_has_closed_and_noth
     assert world.read("a", request_id)["answers"] == [{**before, "sealed": None}]
 
 
-def test_two_workers_remind_once(new_world: NewWorld) -> None:
-    world = new_world()
+def test_two_workers_remind_once(world: RequestWorld) -> None:
     world.asked("a", world.share("a", "b"))
     later = world.clock() + HALF
     with ThreadPoolExecutor(2) as workers:

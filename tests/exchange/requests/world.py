@@ -27,7 +27,13 @@ class RequestWorld:
     def __init__(self, database_url: str, folder: Path, *names: str) -> None:
         self.taskforce = make_taskforce(database_url, folder, *(names or ("a", "b", "c")))
         self.clock = self.taskforce.clock
+        self.begin()
+
+    def begin(self) -> None:
+        """From here on there is another token, and what was logged, listed and noticed before does not count."""
         self.token = make_token()
+        drain_outbox(self.taskforce.database)
+        self.since = uuid7()
 
     def close(self) -> None:
         """Close the connections."""
@@ -47,10 +53,16 @@ class RequestWorld:
         assert self[name].submit([self.token], envelope=envelope).status_code == 201
 
     def hit_of(self, name: str) -> str:
-        """A member's hit on the token."""
+        """The id of a member's hit on the token."""
+        return str(self._hit(name)["hit_id"])
+
+    def stage_of(self, name: str) -> str:
+        """How far a member has asked about its hit on the token."""
+        return str(self._hit(name)["stage"])
+
+    def _hit(self, name: str) -> dict[str, Any]:
         (hit,) = (hit for hit in self[name].hits() if hit["token"] == to_base64(self.token))
-        hit_id: str = hit["hit_id"]
-        return hit_id
+        return hit
 
     def ask(self, name: str, hit_id: str, /, as_name: str = "analyst", **changes: Any) -> TestResponse:
         """Send a request."""
@@ -90,7 +102,7 @@ class RequestWorld:
 
     def listed(self, name: str, query: str = "") -> list[dict[str, Any]]:
         """The first page of a member's requests."""
-        answer = self[name].send("GET", f"/v1/requests{query}")
+        answer = self[name].send("GET", f"/v1/requests?cursor={self.since}{query}")
         assert answer.status_code == 200, answer.text
         found: list[dict[str, Any]] = answer.get_json()["requests"]
         return found
@@ -98,13 +110,15 @@ class RequestWorld:
     def views(self, name: str, kind: str) -> list[dict[str, Any]]:
         """A member's views of one kind in the log, oldest first."""
         with self.taskforce.database.reading() as session:
-            wanted = text("SELECT view FROM log_entries WHERE member_id = :m AND kind = :k ORDER BY entry_id")
-            return [json.loads(row.view) for row in session.execute(wanted, {"m": name, "k": kind})]
+            wanted = text(
+                "SELECT view FROM log_entries WHERE member_id = :m AND kind = :k AND entry_id > :s ORDER BY entry_id"
+            )
+            return [json.loads(row.view) for row in session.execute(wanted, {"m": name, "k": kind, "s": self.since})]
 
     def notices(self, name: str) -> list[str]:
         """The kinds of a member's notices about requests, in order of their times."""
         drain_outbox(self.taskforce.database)
-        found = self[name].send("GET", "/v1/notices").get_json()["notices"]
+        found = self[name].send("GET", f"/v1/notices?cursor={self.since}").get_json()["notices"]
         return [one["kind"] for one in found if one["kind"].startswith("request_")]
 
     def pass_time(self, by: timedelta) -> int:
@@ -156,8 +170,8 @@ def make_answer(signer: Any, request_id: str, holder: str, requester: str, **cha
     return value
 
 
-NO_TRACE = {"outcome": "no_trace", "fields": [], "sealed": None}
-REFUSED = {"outcome": "refused", "fields": [], "sealed": None, "refusal_reason": "not_necessary"}
+NO_TRACE: dict[str, Any] = {"outcome": "no_trace", "fields": [], "sealed": None}
+REFUSED: dict[str, Any] = {"outcome": "refused", "fields": [], "sealed": None, "refusal_reason": "not_necessary"}
 
 
 def notice(given_at: Any) -> dict[str, str]:
