@@ -28,15 +28,26 @@ from exchange.supervisor import Program, Supervisor
 from keys.custody import make_private_folder, write_private_file
 
 COORDINATOR = "necc"
+REVIEWER = "reviewer"
 GROUP = "taskforce"
 LOAD_MEMBERS = ("load-1", "load-2")
 _EVALUATIONS = 50_000_000
+_STATEMENTS = {
+    "necessity": "sandbox: nothing else says who holds the accounts of the case",
+    "proportionality": "sandbox: only what the case is about, for as long as it lasts",
+}
+"""Defaults of members that may ask queries."""
 _DEFAULTS = {
     "group": GROUP,
     "legal_gateway": "CCA2013_s7",
     "purpose": "sandbox: finding accounts that launder across institutions",
     "theme": "money_mules",
     "expires_days": "365",
+}
+_SECTORS = {
+    "financial_institution": "banking",
+    "law_enforcement": "law_enforcement",
+    "regulator": "regulation",
 }
 
 
@@ -66,8 +77,19 @@ class Plan:
     def members(self) -> dict[str, str]:
         """Kind of each member, by its id; the coordinator last."""
         kinds = dict.fromkeys((*self.banks, *self.load_members), "financial_institution")
+        kinds |= dict.fromkeys(self.reviewers, "regulator")
         kinds |= dict.fromkeys((*self.agencies, COORDINATOR), "law_enforcement")
         return kinds
+
+    @property
+    def reviewers(self) -> tuple[str, ...]:
+        """The independent reviewer, who reads of the agencies' work at once."""
+        return (REVIEWER,) if self.agencies else ()
+
+    @property
+    def in_group(self) -> list[str]:
+        """The members that share rows, and may tokenise; the reviewer only reads the log."""
+        return [member_id for member_id in self.members if member_id not in self.reviewers]
 
 
 def _free_ports(count: int) -> list[int]:
@@ -288,13 +310,13 @@ class Sandbox:
             list(pool.map(self._enrol_member, self.plan.members.items()))
         run_command(
             *("exchange", "--home", str(self._exchange_home), "group", "create", GROUP, "--kind", "taskforce"),
-            *("--objective", "the whole taskforce", "--members", ",".join(self.plan.members)),
+            *("--objective", "the whole taskforce", "--members", ",".join(self.plan.in_group)),
         )
 
     def _enrol_member(self, member: tuple[str, str]) -> None:
         member_id, kind = member
         home = ["--home", str(self.member_home(member_id))]
-        sector = "banking" if kind == "financial_institution" else "law_enforcement"
+        sector = _SECTORS[kind]
         code = run_command(
             *("exchange", "--home", str(self._exchange_home), "member", "enrol", member_id, "--kind", kind),
             *("--name", f"Sandbox {member_id}", "--sector", sector, "--declared-book", "1000000"),
@@ -302,9 +324,11 @@ class Sandbox:
         for representative in ("analyst", "authoriser"):
             self._passphrase(member_id, representative)
         folder = str(self.folder / "passphrases" / member_id)
-        run_command("member", *home, "init", "--member-id", member_id, "--passphrase-dir", folder)
+        roles = ["--role", "analyst=reviewer"] if member_id in self.plan.reviewers else []
+        run_command("member", *home, "init", "--member-id", member_id, "--passphrase-dir", folder, *roles)
         run_command("member", *home, "join", code, "--yes")
-        settings = [part for pair in _DEFAULTS.items() for part in pair]
+        defaults = _DEFAULTS | (_STATEMENTS if kind == "law_enforcement" else {})
+        settings = [part for pair in defaults.items() for part in pair]
         run_command("member", *home, "config", "set", *settings)
 
     def _sign_and_allow(self) -> None:
@@ -321,7 +345,7 @@ class Sandbox:
 
     def _allow_members(self, index: int) -> None:
         home = ["keyholder", "--home", str(self._holder_home(index))]
-        run_command(*home, "allow", *self.plan.members, "--evaluations", str(_EVALUATIONS))
+        run_command(*home, "allow", *self.plan.in_group, "--evaluations", str(_EVALUATIONS))
 
     def _store_generated_rows(self) -> None:
         database = create_database(load_settings(self._exchange_home).database_url)

@@ -13,11 +13,15 @@ from member.commands.enrolment import init, join, status
 from member.commands.feed import feed
 from member.commands.indicators import hits, submit, token
 from member.commands.log import log
+from member.commands.outcomes import assessment, outcome
+from member.commands.queries import query
 from member.commands.registrar import registrar
 from member.commands.representatives import representative
+from member.commands.requests import request
 from member.commands.settings import config
 from member.commands.subscriptions import subscription
 from member.commands.vault import vault
+from member.commands.withdrawals import corrections, withdraw
 from member.session import Session
 
 
@@ -42,7 +46,8 @@ def cli(context: click.Context, home: Path | None, acting_as: str, as_json: bool
 
 
 for command in (
-    *(init, join, status, representative, token, submit, hits, alert, feed, subscription),
+    *(init, join, status, representative, token, submit, hits, query, request, alert, feed, subscription),
+    *(withdraw, corrections, outcome, assessment),
     *(log, vault, config, registrar),
 ):
     cli.add_command(command)

@@ -14,7 +14,7 @@ import base64
 import binascii
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,9 +70,14 @@ def check_id(text: str, what: str) -> str:
 
 
 def create_member(
-    home: Home, member_id: str, passphrase_of: Callable[[str], bytes], passphrase_dir: str | None
+    home: Home,
+    member_id: str,
+    passphrase_of: Callable[[str], bytes],
+    passphrase_dir: str | None,
+    more_roles: Sequence[tuple[str, Role]] = (),
 ) -> None:
     """Make the first representatives' keys, the hybrid encryption key and the vault, then write config.json.
+    `more_roles` are asked for beside FIRST_REPRESENTATIVES, each as (name, role).
 
     config.json comes last: a home that was left half made is not taken for a whole one.
     """
@@ -83,7 +88,8 @@ def create_member(
     vault_key, encryption_key = os.urandom(KEY_BYTES), EncryptionKey.generate()
     home.config = msgspec.structs.replace(home.config, member_id=member_id)
     representatives = {}
-    for name, roles in FIRST_REPRESENTATIVES.items():
+    for name, usual in FIRST_REPRESENTATIVES.items():
+        roles = dict.fromkeys((*usual, *(role for each, role in more_roles if each == name)))
         key = SigningKey.generate()
         lock_representative(home, name, key, vault_key, passphrases[name])
         public = to_base64(key.public_bytes)

@@ -14,11 +14,17 @@ import click
 from keys.keyring import EpochStatement, Keyring, Root
 from member.access import Unlocked, open_vault, unlock_registrar, unlock_representative
 from member.alert_client import AlertClient
-from member.authority import check_may_act, current_epoch, load_root, refresh_keyring
+from member.authority import check_may_act, current_epoch, load_root, refresh_keyring, stated_exchange
 from member.channel import Channel, Identity, Surroundings
+from member.errors import UsedWronglyError
 from member.exchange_client import ExchangeClient
 from member.holders import HolderClient, connect_holders, epoch_info
 from member.home import Home
+from member.log_origin import check_origin
+from member.queries import QueryDesk
+from member.query_client import QueryClient
+from member.request_client import RequestClient
+from member.requests import RequestDesk
 from member.subscription_client import SubscriptionClient
 from member.terminal import printable
 from member.tokenise import Tokeniser
@@ -101,6 +107,38 @@ class Session:
     def subscriptions(self) -> SubscriptionClient:
         """This member's subscriptions, asked for as the acting representative."""
         return SubscriptionClient(self.channel(self.home.exchange_url, self.unlocked.identity))
+
+    @cached_property
+    def requests(self) -> RequestClient:
+        """Information requests, asked and answered as the acting representative."""
+        return RequestClient(self.channel(self.home.exchange_url, self.unlocked.identity))
+
+    @property
+    def request_desk(self) -> RequestDesk:
+        """What asking and answering work with."""
+        identity, keyring = self.unlocked.identity, self.keyring
+        clock, home = self.around.clock, self.home
+        origin = check_origin(self.vault, stated_exchange(keyring).log_origin).origin
+        return RequestDesk(home.member_id, identity, self.vault, keyring, self.exchange, self.requests, clock, origin)
+
+    @cached_property
+    def queries(self) -> QueryClient:
+        """Law-enforcement queries, asked and authorised as the acting representative."""
+        return QueryClient(self.channel(self.home.exchange_url, self.unlocked.identity))
+
+    def queries_as(self, representative_id: str) -> QueryClient:
+        """The same as another representative of this member whose key lies in this home."""
+        member_id, _, name = representative_id.partition("/")
+        if member_id != self.home.member_id:
+            raise UsedWronglyError(f"{representative_id} is not of {self.home.member_id}", "name an officer of yours")
+        return QueryClient(self.channel(self.home.exchange_url, unlock_representative(self.home, name).identity))
+
+    @property
+    def query_desk(self) -> QueryDesk:
+        """What asking queries works with."""
+        epoch = self.epoch.epoch
+        origin = check_origin(self.vault, stated_exchange(self.keyring).log_origin).origin
+        return QueryDesk(self.vault, self.queries, epoch, lambda: self.tokeniser(epoch), origin)
 
     @cached_property
     def registrar(self) -> Identity:

@@ -96,7 +96,7 @@ def answer_query(
         "representative_id": actor.representative_id,
         "subjects": len(subjects),
         "subjects_sha256": to_base64(digest([to_base64(subject.token) for subject in subjects])),
-        "hits": [result["hit_id"] for result in results if result["hit"]],
+        "hit_ids": [result["hit_id"] for result in results if result["hit"]],
         "results_sha256": to_base64(digest(results)),
     }
     fresh = matches_in(rows) - matches_of(session, query.query_id)

@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from exchange.domain.decision import ALLOWED, Decision, refuse
+from exchange.domain.decision import refuse
 from exchange.domain.law_enforcement import QueryTerms, last_day_of
-from exchange.services.acting import Request, act_once, require
+from exchange.services.acting import ConflictError, Request, act_once, require
 from exchange.services.query_rules import QueryLimits, decide_asking_query
 from exchange.services.query_views import is_free, paperwork_of, standing_of, tell_overseers
 from exchange.store import outbox
@@ -50,7 +50,9 @@ def ask_query(database: Database, request: Request, new: NewQuery, limits: Query
         now, today = request.now, request.now.date()
         terms = QueryTerms(new.case, new.covert, new.until, new.watch_until)
         query = _query_of(request, new, last_day_of(terms, today))
-        require(_decide_id(session, new.query_id) & decide_asking_query(session, query, terms, limits, now))
+        require(decide_asking_query(session, query, terms, limits, now))
+        if not is_free(session, new.query_id):
+            raise ConflictError(refuse("id-in-use", "query_id", "this id is in use: take a new one"))
         pairs = zip(new.tokens, new.types, strict=True)
         add_query(session, query, [Subject(token, indicator_type, uuid7()) for token, indicator_type in pairs])
         said = {
@@ -64,10 +66,6 @@ def ask_query(database: Database, request: Request, new: NewQuery, limits: Query
         return standing_of(query, today)
 
     return act_once(database, request, {"asked": "query", "query_id": new.query_id}, ask, 201)
-
-
-def _decide_id(session: Session, query_id: str) -> Decision:
-    return ALLOWED if is_free(session, query_id) else refuse("id-in-use", "query_id", "take a new id")
 
 
 def _query_of(request: Request, new: NewQuery, ends_on: date) -> Query:

@@ -80,7 +80,7 @@ def _tell_of_matches(session: Session, query_id: str, limits: QueryLimits, now: 
     if not fresh:
         return False
     met = {match.token for match in fresh}
-    said = {"hits": [subject.hit_id for subject in subjects if subject.token in met]}
+    said = {"hit_ids": [subject.hit_id for subject in subjects if subject.token in met]}
     event = note_told(session, "le_watch_matched", query, fresh, said, now=now, derived=DerivedKind.WATCH)
     outbox.send(session, "le_watch_matched", event.event_id, [query.member_id], now)
     return True

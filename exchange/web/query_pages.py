@@ -45,7 +45,7 @@ def _step(path: str, summary: str, schema: type[Any], answer: type[Any] = QueryS
 
 @blueprint.route("/queries", methods=["POST"])
 @blueprint.doc(summary="Ask, for a case, who holds any of some tokens", parameters=POST_PARAMETERS)
-@problem_responses(blueprint, 401, 403, 413)
+@problem_responses(blueprint, 401, 403, 409, 413)
 @blueprint.arguments(AskQuerySchema)
 @blueprint.response(201, QueryStandingSchema)
 def ask(fields: dict[str, Any]) -> Response:

@@ -26,6 +26,7 @@ from member.errors import MemberError, UsedWronglyError
 from member.home import Home
 from member.session import Session
 from member.standing import describe_standing
+from schemas.terms import Role
 
 
 @click.command(epilog="Example: member --home ~/bank-a init --member-id bank-a")
@@ -35,21 +36,33 @@ from member.standing import describe_standing
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder with one passphrase file for each representative, by name (mode 0600).",
 )
+@click.option(
+    "--role", "roles", metavar="NAME=ROLE", multiple=True, help="One more role: analyst=reviewer. Repeatable."
+)
 @click.pass_obj
 @reporting
-def init(session: Session, member_id: str, passphrase_dir: Path | None) -> Shown:
+def init(session: Session, member_id: str, passphrase_dir: Path | None, roles: tuple[str, ...]) -> Shown:
     """Make keys for two representatives, analyst and authoriser, and an empty vault."""
+    more_roles = [_read_role(text) for text in roles]
     folder = None if passphrase_dir is None else passphrase_dir.resolve()
 
     def choose(name: str) -> bytes:
         return passphrase_of(name, None if folder is None else folder / name, confirm=True)
 
     home = Home.make(session.home_path)
-    create_member(home, member_id, choose, None if folder is None else str(folder))
+    create_member(home, member_id, choose, None if folder is None else str(folder), more_roles)
     names = ", ".join(FIRST_REPRESENTATIVES)
     keys = {name: local.public_key for name, local in home.config.representatives.items()}
     document = {"member_id": member_id, "home": str(home.path), "representatives": keys}
     return Shown(document, f"{member_id}: keys of {names} and a vault are in {home.path}\nnext: member join CODE")
+
+
+def _read_role(text: str) -> tuple[str, Role]:
+    name, _, code = text.partition("=")
+    if name not in FIRST_REPRESENTATIVES or code not in set(Role):
+        known = ", ".join(Role)
+        raise UsedWronglyError(f"--role {text!r} is not NAME=ROLE", f"analyst or authoriser, and one of {known}")
+    return name, Role(code)
 
 
 @click.command(epilog="Example: member --home ~/bank-a join CODE --registrars-fingerprint 3f9a…")

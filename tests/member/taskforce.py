@@ -109,17 +109,29 @@ class Taskforce:
     applications: dict[str, Application] = field(default_factory=dict)
     database: Database | None = None
     closing: list[Callable[[], None]] = field(default_factory=list)
+    kinds: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @classmethod
-    def found(cls, folder: Path, banks: tuple[str, ...] = ("a", "b"), holders: int = 3) -> Taskforce:
-        """A new taskforce with everything signed, and its banks enrolled."""
+    def found(
+        cls,
+        folder: Path,
+        banks: tuple[str, ...] = ("a", "b"),
+        holders: int = 3,
+        agencies: tuple[str, ...] = (),
+        reviewers: tuple[str, ...] = (),
+    ) -> Taskforce:
+        """A new taskforce with everything signed, and its members enrolled; reviewers are in no group."""
         taskforce = cls(folder)
+        taskforce.kinds |= dict.fromkeys(agencies, ("law_enforcement", "law_enforcement"))
+        taskforce.kinds |= dict.fromkeys(reviewers, ("regulator", "regulation"))
         taskforce._make_authorities(holders)
         taskforce.open()
         taskforce._propose()
-        for bank in banks:
-            taskforce.enrol(bank)
-        taskforce.sign(banks)
+        for member_id in (*banks, *agencies):
+            taskforce.enrol(member_id)
+        for member_id in reviewers:
+            taskforce.enrol(member_id, "--role", "analyst=reviewer")
+        taskforce.sign((*banks, *agencies))
         return taskforce
 
     def open(self) -> None:
@@ -212,15 +224,17 @@ class Taskforce:
     def invite(self, member_id: str) -> str:
         """A one-time code."""
         assert self.database is not None
-        invitation = Invitation(member_id, f"Bank {member_id}", "financial_institution", "banking", 1_000_000)
+        kind, sector = self.kinds.get(member_id, ("financial_institution", "banking"))
+        invitation = Invitation(member_id, f"Bank {member_id}", kind, sector, 1_000_000)
         root = Root.load(self.folder / "registrars.json")
         return issue_enrolment(self.database, invitation, url=EXCHANGE_URL, root=root, now=now())
 
-    def enrol(self, member_id: str) -> None:
+    def enrol(self, member_id: str, *options: str) -> None:
         """Make a member's home and let it join."""
         home = self.home(member_id)
         passphrases = str(self.passphrase_dir(member_id))
-        assert run_member(home, "init", "--member-id", member_id, "--passphrase-dir", passphrases).status == 0
+        made = run_member(home, "init", "--member-id", member_id, "--passphrase-dir", passphrases, *options)
+        assert made.status == 0, made.document
         joined = self.run(member_id, "join", self.invite(member_id), "--yes")
         assert joined.status == 0, joined.document
         settings = [part for pair in DEFAULTS.items() for part in pair]

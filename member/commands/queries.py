@@ -1,0 +1,248 @@
+"""`query`: asking as law enforcement, authorising what a colleague asks, and what comes of it."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.table import Table
+
+from member.alert_values import ValueRefusedError, as_text
+from member.commands.common import Shown, reporting, table
+from member.errors import MemberError, UsedWronglyError
+from member.normalise.rules import RULES
+from member.queries import Grounds, Subject, read_file, read_values
+from member.query_client import QueryStanding, ReadQuery
+from member.reading import FileRefusedError
+from member.session import Session
+from schemas.identifiers import is_uuid7
+from schemas.terms import LegalGateway, QueryState
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_ASK = "ask"
+
+
+class QueryGroup(click.Group):
+    """`member query VALUE …` asks; a first word that names a subcommand is one."""
+
+    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
+        """Asking is what is meant unless something else is said."""
+        said = arguments[0] if arguments else None
+        if said is not None and said not in self.commands and said not in context.help_option_names:
+            arguments = [_ASK, *arguments]
+        return super().parse_args(context, arguments)
+
+
+@click.group(
+    cls=QueryGroup,
+    epilog="Example: member query --type iban 'GB29 NWBK 6016 1331 9268 19' --case OP-7 --legal-gateway CCA2013_s7 …",
+)
+def query() -> None:
+    """Law enforcement: ask who holds what a case is about, covertly unless --overt is said.
+
+    Without a subcommand: member query --type TYPE VALUE… (see member query ask --help).
+    """
+
+
+@query.command(
+    _ASK,
+    epilog="Example: member query --type phone +447700900123 --case OP-7 --legal-gateway CCA2013_s7 --purpose '…' "
+    "--authorised-by authoriser --until 2027-02-01",
+)
+@click.option("--type", "indicator_type", type=click.Choice(sorted(RULES)), help="What the values are.")
+@click.argument("values", metavar="VALUE…", nargs=-1)
+@click.option("--file", type=click.Path(dir_okay=False, path_type=Path), help="A CSV of indicator_type and value.")
+@click.option("--case", required=True, help="The case's reference; banks never see it.")
+@click.option("--legal-gateway", required=True, type=click.Choice([code.value for code in LegalGateway]))
+@click.option("--purpose", required=True, help="What it is for.")
+@click.option("--necessity", help="Why it cannot be done without; default: config set.")
+@click.option("--proportionality", help="Why it is no more than that takes; default: config set.")
+@click.option("--authorised-by", required=True, metavar="REPRESENTATIVE", help="The officer who is to authorise it.")
+@click.option("--until", metavar="DATE", help="The last day of it and of its cover; 90 days if neither is said.")
+@click.option("--watch", metavar="DATE", help="Tell of new rows too, until this day.")
+@click.option("--overt", is_flag=True, help="Tell the banks at once.")
+@click.option("--silent", is_flag=True, help="No other agency learns of it.")
+@click.option("--approve", is_flag=True, help="Authorise it at once, with the officer's key in this home.")
+@click.pass_obj
+@reporting
+def ask(
+    session: Session,
+    /,
+    *,
+    indicator_type: str | None,
+    values: tuple[str, ...],
+    file: Path | None,
+    overt: bool,
+    silent: bool,
+    approve: bool,
+    **given: str | None,
+) -> Shown:
+    """Ask which institutions hold any of the values. Another officer authorises it, and then it is answered."""
+    subjects = _read_subjects(indicator_type, values, file)
+    grounds = _read_grounds(session, given, covert=not overt, silent=silent)
+    standing = session.query_desk.ask(subjects, grounds, session.today())
+    if approve:
+        officer = session.queries_as(grounds.authorised_by)
+        return _show(session, officer.approve(standing.query_id))
+    document = {**msgspec.to_builtins(standing), "results": [], "deconfliction": False}
+    name = grounds.authorised_by.partition("/")[2]
+    told = f"query {standing.query_id} is {standing.state}: member --as {name} query approve {standing.query_id}"
+    return Shown(document, told)
+
+
+@query.command("approve", epilog="Example: member --as authoriser query approve ID")
+@click.argument("query_id", metavar="ID")
+@click.pass_obj
+@reporting
+def approve_one(session: Session, query_id: str) -> Shown:
+    """Authorise a query that names you, and have it answered. Read it first: query show."""
+    _ = session.keyring
+    return _show(session, session.queries.approve(_read_id(query_id)))
+
+
+@query.command("refuse", epilog="Example: member --as authoriser query refuse ID")
+@click.argument("query_id", metavar="ID")
+@click.pass_obj
+@reporting
+def refuse(session: Session, query_id: str) -> Shown:
+    """Refuse to authorise a query that names you. It is never answered."""
+    return _step(session, query_id, "refuse", {})
+
+
+@query.command("list", epilog="Example: member query list --state pending")
+@click.option("--state", type=click.Choice([state.value for state in QueryState]), help="Only those in this state.")
+@click.pass_obj
+@reporting
+def list_all(session: Session, state: str | None) -> Shown:
+    """List the queries that you asked, are to authorise, or review."""
+    found = list(session.queries.queries(state))
+    columns = ("query", "case", "state", "covert", "until", "watch until", "asked by", "authorised by", "others")
+    made = table(f"{len(found):,} queries", *columns)
+    for one in found:
+        others = ", ".join(f"{other.agency} ({other.officer})" for other in one.others)
+        days = (one.until, one.watch_until or "")
+        shown = (one.case, one.state, "yes" if one.covert else "no", *days, one.asked_by, one.authorised_by, others)
+        made.add_row(one.query_id, *shown)
+    return Shown({"queries": msgspec.to_builtins(found)}, table=made)
+
+
+@query.command("show", epilog="Example: member query show ID")
+@click.argument("query_id", metavar="ID")
+@click.pass_obj
+@reporting
+def show(session: Session, query_id: str) -> Shown:
+    """Show a query, with what it finds now while it stands. Every reading is logged."""
+    return _show(session, session.queries.read(_read_id(query_id)))
+
+
+@query.command("extend", epilog="Example: member --as authoriser query extend ID --until 2027-05-01 --reason 'trial'")
+@click.argument("query_id", metavar="ID")
+@click.option("--until", metavar="DATE", required=True, help="The new last day.")
+@click.option("--reason", required=True, help="Why it must go on; logged.")
+@click.pass_obj
+@reporting
+def extend(session: Session, query_id: str, until: str, reason: str) -> Shown:
+    """Let a query and its cover last longer. Not by the one who asked."""
+    value = {"until": _read_day("--until", until).isoformat(), "reason": _read_text("--reason", reason)}
+    return _step(session, query_id, "extend", value)
+
+
+@query.command("end-watch", epilog="Example: member query end-watch ID")
+@click.argument("query_id", metavar="ID")
+@click.pass_obj
+@reporting
+def end_watch(session: Session, query_id: str) -> Shown:
+    """End a query's watch before its day."""
+    return _step(session, query_id, "end-watch", {})
+
+
+def _step(session: Session, query_id: str, step: str, value: dict[str, Any]) -> Shown:
+    standing = session.queries.step(_read_id(query_id), step, value)
+    return Shown(msgspec.to_builtins(standing), _told(standing))
+
+
+def _told(standing: QueryStanding) -> str:
+    watch = f", watching until {standing.watch_until}" if standing.watch_until else ""
+    return f"query {standing.query_id} is {standing.state} until {standing.until}{watch}"
+
+
+def _show(session: Session, read: ReadQuery) -> Shown:
+    document = session.query_desk.show(read)
+    others = [f"{other.agency} is about the same: {other.officer} authorises it there" for other in read.others]
+    return Shown(document, "\n".join([_told(read), *others]), _table(document["results"]) if read.results else None)
+
+
+def _table(results: list[dict[str, Any]]) -> Table:
+    hits = sum(result["hit"] for result in results)
+    columns = ("value", "type", "institutions", "themes", "first seen", "handling", "victim or unwitting mule")
+    made = table(f"{hits:,} of {len(results):,} are held", *columns)
+    for result in results:
+        if result["hit"]:
+            handling = result["handling"]
+            marked = [handling[name] for name in ("classification", "tlp", "handling", "conditions")]
+            institutions = ", ".join(result["institutions"]) or result["band"]
+            shown = (", ".join(result["themes"]), result["first_seen"], " ".join(marked).strip())
+            protected = "yes" if result["protected"] else ""
+            made.add_row(result["value"] or "", result["indicator_type"], institutions, *shown, protected)
+        else:
+            made.add_row(result["value"] or "", result["indicator_type"], "none")
+    return made
+
+
+def _read_subjects(indicator_type: str | None, values: tuple[str, ...], file: Path | None) -> list[Subject]:
+    if (file is None) == (not values):
+        raise UsedWronglyError("say what to ask about in one way", "--type TYPE VALUE…, or --file FILE.csv")
+    if file is None:
+        if indicator_type is None:
+            raise UsedWronglyError("--type is missing: what are the values?", "one of: " + ", ".join(sorted(RULES)))
+        return read_values(indicator_type, values)
+    if indicator_type is not None:
+        raise UsedWronglyError("a file says the type of each of its values", "leave out --type")
+    try:
+        return read_file(file)
+    except FileRefusedError as error:
+        raise MemberError(f"{file.name}: {error.found}", error.wanted, slug="file_refused") from error
+
+
+def _read_grounds(session: Session, given: dict[str, str | None], *, covert: bool, silent: bool) -> Grounds:
+    defaults = session.home.config.defaults
+    said = {name: given[name] or defaults.get(name, "") for name in ("necessity", "proportionality")}
+    texts = {name: _read_text(f"--{name}", text or "") for name, text in {"purpose": given["purpose"], **said}.items()}
+    officer = given["authorised_by"] or ""
+    return Grounds(
+        case=_read_text("--case", given["case"] or ""),
+        legal_gateway=given["legal_gateway"] or "",
+        authorised_by=officer if "/" in officer else f"{session.home.member_id}/{officer}",
+        covert=covert,
+        silent=silent,
+        until=None if given["until"] is None else _read_day("--until", given["until"]),
+        watch_until=None if given["watch"] is None else _read_day("--watch", given["watch"]),
+        **texts,
+    )
+
+
+def _read_text(option: str, text: str) -> str:
+    try:
+        return as_text(text)
+    except ValueRefusedError as refused:
+        raise UsedWronglyError(f"{option}: {refused.found}", refused.wanted) from None
+
+
+def _read_day(option: str, text: str) -> date:
+    if not _DAY.fullmatch(text.strip()):
+        raise UsedWronglyError(f"{option} {text!r} is no date", "write it as 2027-11-22")
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise UsedWronglyError(f"{option} {text} is not in the calendar", "write it as 2027-11-22") from None
+
+
+def _read_id(text: str) -> str:
+    found = text.strip().lower()
+    if not is_uuid7(found):
+        raise UsedWronglyError("this is no id of a query", "member query list")
+    return found

@@ -1,0 +1,88 @@
+"""A taskforce with banks, two agencies and an independent reviewer, on each kind of database.
+
+It is founded once for each kind, and every test gets a copy of its own.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import create_postgresql_database
+from tests.exchange.queries.world import QueryWorld
+from tests.postgresql import PostgresqlServer
+
+
+@pytest.fixture(scope="session")
+def founded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> tuple[QueryWorld, Path]:
+    """The world, and the file that it lies in."""
+    folder = tmp_path_factory.mktemp("queries")
+    made = QueryWorld(f"sqlite:///{folder / 'founded.db'}", folder)
+    made.taskforce.close()
+    return made, folder / "founded.db"
+
+
+@pytest.fixture(scope="session")
+def founded_postgresql(
+    postgresql: PostgresqlServer, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[QueryWorld, str]:
+    """The world, and the name of its database."""
+    name = create_postgresql_database(postgresql)
+    made = QueryWorld(postgresql.url(name), tmp_path_factory.mktemp("queries"))
+    made.taskforce.close()
+    return made, name
+
+
+@pytest.fixture
+def sqlite_world(founded_sqlite: tuple[QueryWorld, Path], tmp_path: Path) -> Iterator[QueryWorld]:
+    """A copy on SQLite."""
+    founded, file = founded_sqlite
+    yield from _copied(founded, lambda: f"sqlite:///{shutil.copy(file, tmp_path / 'test.db')}", tmp_path)
+
+
+@pytest.fixture
+def postgresql_world(
+    founded_postgresql: tuple[QueryWorld, str], postgresql: PostgresqlServer, tmp_path: Path
+) -> Iterator[QueryWorld]:
+    """A copy on PostgreSQL."""
+    founded, name = founded_postgresql
+    yield from _copied(founded, lambda: postgresql.url(create_postgresql_database(postgresql, name)), tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def world(request: pytest.FixtureRequest) -> QueryWorld:
+    """The banks a and b, the agencies nca and met, the reviewer ico; a test that takes it runs once on each kind."""
+    made: QueryWorld = request.getfixturevalue(f"{request.param}_world")
+    return made
+
+
+def _copied(founded: QueryWorld, make_url: Callable[[], str], folder: Path) -> Iterator[QueryWorld]:
+    made = founded.copy(make_url(), folder)
+    yield made
+    made.taskforce.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def copies(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], QueryWorld]]:
+    """Makes several copies, each in a folder of its own."""
+    made: list[QueryWorld] = []
+
+    def copy(name: str) -> QueryWorld:
+        folder = tmp_path / name
+        folder.mkdir()
+        if request.param == "sqlite":
+            founded, file = request.getfixturevalue("founded_sqlite")
+            url = f"sqlite:///{shutil.copy(file, folder / 'test.db')}"
+        else:
+            founded, database = request.getfixturevalue("founded_postgresql")
+            server = request.getfixturevalue("postgresql")
+            url = server.url(create_postgresql_database(server, database))
+        made.append(founded.copy(url, folder))
+        return made[-1]
+
+    yield copy
+    for world in made:
+        world.taskforce.close()

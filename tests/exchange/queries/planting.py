@@ -1,0 +1,43 @@
+"""Queries put into a database as they stand after their steps, for tests of who may reach them."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from exchange.store.queries import Query, Subject, add_query
+from exchange.store.session import Database
+from schemas.identifiers import uuid7
+from schemas.terms import IndicatorType, QueryState
+from tests.exchange.factories import NOW, make_token
+
+
+def plant_query(
+    database: Database,
+    asker_id: str,
+    authoriser_id: str,
+    state: QueryState = QueryState.PENDING,
+    ends_on: date = date(2027, 2, 20),
+) -> str:
+    """The id of a covert query of the asker's member, watching until its last day."""
+    query = Query(
+        query_id=uuid7(),
+        member_id=asker_id.partition("/")[0],
+        asker_id=asker_id,
+        authoriser_id=authoriser_id,
+        state=state.value,
+        case_reference="OP-1",
+        legal_gateway="CCA2013_s7",
+        purpose="investigating a laundering network",
+        necessity="no other source names the holders",
+        proportionality="accounts of suspects only",
+        covert=True,
+        silent=False,
+        ends_on=ends_on,
+        watch_until=ends_on,
+        cover_salt=bytes(32),
+        created_at=NOW,
+        decided_at=None if state is QueryState.PENDING else NOW,
+    )
+    with database.transaction() as session:
+        add_query(session, query, [Subject(make_token(), IndicatorType.IBAN.value, uuid7())])
+    return query.query_id

@@ -1,0 +1,285 @@
+"""A query from asking to answering: two officers, a gateway, a case, an end; and what the attacker tries instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from exchange.services.query_rules import USUAL_LIMITS
+from exchange.services.read_query import read_query
+from exchange.services.watch_queries import KEPT, purge_old_queries
+from exchange.store.derived import DerivedDisclosure
+from exchange.store.hits import Hit
+from exchange.store.queries import Query, QueryMatch, QueryMeeting, QuerySubject
+from keys.keyring import GroupState, MemberState
+from schemas.encoding import to_base64
+from schemas.identifiers import uuid7
+from schemas.terms import MemberKind
+from tests.exchange.factories import make_token
+from tests.exchange.queries.world import QueryWorld, rules_of
+
+ANOTHER_ID = "01920000-0000-7000-8000-000000000000"
+
+
+def test_an_authorised_query_names_who_holds_each_token_and_tells_agency_and_reviewer(world: QueryWorld) -> None:
+    held, missed, shared = make_token(), make_token(), make_token()
+    assert world.banks["a"].submit([held, shared]).status_code == 201
+    marked = {"theme": "drugs", "handling": "C", "conditions": "ask b first"}
+    assert world.banks["b"].submit([shared], envelope=marked).status_code == 201
+    query_id = world.ask([held, missed, shared])
+    assert world.notices("nca") == ["le_query_asked"]
+    assert world.read(query_id).get_json()["results"] is None
+    answered = world.approve(query_id)
+    first, second, third = answered["results"]
+    assert (first["hit"], first["institutions"], first["band"]) == (True, ["a"], "1")
+    assert (first["themes"], first["first_seen"], first["protected"]) == (["money_mules"], "2026-10", False)
+    assert second == {
+        **{"token": to_base64(missed), "indicator_type": "bank_account", "hit": False, "institutions": []},
+        **{"band": None, "themes": [], "first_seen": None, "protected": False, "handling": None, "hit_id": None},
+    }
+    assert (third["institutions"], third["themes"]) == (["a", "b"], ["drugs", "money_mules"])
+    assert third["handling"]["handling"] == "C"
+    assert third["handling"]["conditions"] == "ask b first"
+    assert (answered["state"], answered["deconfliction"], answered["others"]) == ("answered", False, [])
+    kinds = ["le_query_asked", "le_query_read", "le_query_approved"]
+    assert world.kinds("nca") == world.kinds("ico") == kinds
+    told = world.views("ico", "le_query_approved")[0]
+    assert (told["case"], told["asked_by"], told["authorised_by"]) == ("OP-1", "nca/analyst", "nca/authoriser")
+    assert told["hit_ids"] == [first["hit_id"], third["hit_id"]]
+    assert set(told["withheld"]) == {"a", "b"}
+    assert "withheld" not in world.views("nca", "le_query_approved")[0]
+
+
+def test_a_query_reads_only_and_leaves_nothing_at_the_banks(world: QueryWorld) -> None:
+    token = make_token()
+    assert world.banks["a"].submit([token]).status_code == 201
+    hits, entries = world.count(Hit), len(world.views("a"))
+    answered = world.query([token], watch_until="2027-02-20")
+    assert answered["results"][0]["hit"]
+    world.watch()
+    assert world.count(Hit) == hits
+    assert len(world.views("a")) == entries
+    assert world.notices("a") == []
+    assert world.banks["a"].hits() == []
+
+
+_REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"legal_gateway": ""}, "no-gateway"),
+    ({"legal_gateway": "ECCTA2023_s188"}, "gateway-kind"),
+    ({"legal_gateway": "SCA2007_s68"}, "gateway-mode"),
+    ({"purpose": " "}, "no-purpose"),
+    ({"necessity": None}, "no-necessity"),
+    ({"proportionality": ""}, "no-proportionality"),
+    ({"purpose": "we filed a suspicious activity report"}, "tipping-off"),
+    ({"case": " "}, "no-case"),
+    ({"until": None}, "no-end"),
+    ({"until": "2026-11-21"}, "end-passed"),
+    ({"until": "2027-11-23"}, "end-too-late"),
+    ({"watch_until": "2026-11-21"}, "watch-passed"),
+    ({"watch_until": "2027-02-21"}, "watch-too-late"),
+    ({"authorised_by": "nca/nobody"}, "authoriser"),
+    ({"authorised_by": "nca/reviewer"}, "authoriser"),
+    ({"authorised_by": "met/authoriser"}, "authoriser"),
+]
+
+
+def test_a_query_that_lacks_what_the_rules_want_is_refused_by_name_and_logged(world: QueryWorld) -> None:
+    for changes, rule in _REFUSED:
+        answer = world.agencies["nca"].send("POST", "/v1/queries", world.question([make_token()], **changes))
+        assert rule in rules_of(answer), changes
+        refusal = world.views("nca", "refusal")[-1]
+        assert rule in {reason["code"] for reason in refusal["reasons"]}
+    assert world.count(Query) == world.count(QuerySubject) == 0
+
+
+def test_nobody_authorises_his_own_query(world: QueryWorld) -> None:
+    body = world.question([make_token()], authorised_by="nca/colleague")
+    answer = world.agencies["nca"].send("POST", "/v1/queries", body, as_name="colleague")
+    assert rules_of(answer) == {"same-person"}
+    query_id = world.ask([make_token()])
+    assert rules_of(world.step(query_id, "approve", as_name="colleague")) == {"not-its-authoriser"}
+    assert world.step(query_id, "approve", as_name="analyst").status_code == 403
+
+
+def test_a_bank_asks_no_query(world: QueryWorld) -> None:
+    body = world.question([make_token()], "a")
+    assert {"law-enforcement"} <= rules_of(world.banks["a"].send("POST", "/v1/queries", body))
+
+
+def test_covert_work_without_an_independent_reviewer_is_refused(world: QueryWorld) -> None:
+    world.taskforce.state_member(world.reviewer, MemberState.SUSPENDED)
+    answer = world.agencies["nca"].send("POST", "/v1/queries", world.question([make_token()]))
+    assert rules_of(answer) == {"no-reviewer"}
+
+
+def test_an_id_is_used_once_and_the_same_request_twice_asks_once(world: QueryWorld) -> None:
+    body = world.question([make_token()])
+    sent = [world.agencies["nca"].send("POST", "/v1/queries", body, idempotency_key="the-same-key") for _ in range(2)]
+    assert [answer.status_code for answer in sent] == [201, 201]
+    assert sent[0].get_json() == sent[1].get_json()
+    assert world.count(Query) == 1
+    others = {**body, "authorised_by": "met/authoriser"}
+    for agency, again in (("nca", body), ("met", others)):
+        answer = world.agencies[agency].send("POST", "/v1/queries", again)
+        assert (answer.status_code, rules_of(answer)) == (409, {"id-in-use"})
+
+
+_MALFORMED: list[dict[str, Any]] = [
+    {"tokens": []},
+    {"tokens": [to_base64(bytes(31))]},
+    {"tokens": [to_base64(bytes(32))] * 2, "types": ["iban", "iban"]},
+    {"types": ["passport"]},
+    {"types": ["iban", "iban"]},
+    {"case": "x" * 65},
+    {"case": "a\x07b"},
+    {"purpose": "x" * 2001},
+    {"until": "2026-02-30"},
+    {"covert": 1},
+    {"silent": None},
+    {"query_id": "2f5ef6a8-0000-4000-8000-000000000000"},
+    {"surprise": 1},
+]
+
+
+def test_a_query_of_another_form_is_refused(world: QueryWorld) -> None:
+    for changes in _MALFORMED:
+        answer = world.agencies["nca"].send("POST", "/v1/queries", {**world.question([make_token()]), **changes})
+        assert answer.status_code == 422, changes
+    assert world.count(Query) == 0
+
+
+def test_someone_elses_query_looks_like_none(world: QueryWorld) -> None:
+    query_id = world.query([make_token()])["query_id"]
+    extension = {"until": "2027-03-01", "reason": "more"}
+    steps: list[tuple[str, dict[str, Any]]] = [
+        ("approve", {}),
+        ("refuse", {}),
+        ("end-watch", {}),
+        ("extend", extension),
+    ]
+    for step, value in steps:
+        answers = [world.step(each, step, value, agency="met") for each in (query_id, uuid7(), ANOTHER_ID[:-1] + "x")]
+        assert {answer.status_code for answer in answers} == {404}
+        assert len({answer.data for answer in answers}) == 1
+    answers = [world.read(each, "met") for each in (query_id, ANOTHER_ID)]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert answers[0].data == answers[1].data
+    refusals = world.views("met", "refusal")
+    assert [view["reasons"] for view in refusals].count([{"code": "unknown", "field": "id"}]) >= 2
+
+
+def test_within_the_agency_only_those_concerned_and_its_reviewers_read(world: QueryWorld) -> None:
+    query_id = world.query([make_token()])["query_id"]
+    read = {name: world.read(query_id, as_name=name).status_code for name in world.agencies["nca"].keys}
+    assert read == {"analyst": 200, "authoriser": 200, "reviewer": 200, "colleague": 404}
+    listed = {
+        name: len(world.agencies["nca"].send("GET", "/v1/queries", as_name=name).get_json()["queries"]) for name in read
+    }
+    assert listed == {"analyst": 1, "authoriser": 1, "reviewer": 1, "colleague": 0}
+    assert world.agencies["met"].send("GET", "/v1/queries").get_json()["queries"] == []
+
+
+def test_queries_are_listed_page_by_page_and_by_state(world: QueryWorld) -> None:
+    query_ids = sorted(world.ask([make_token()]) for _ in range(3))
+    world.approve(query_ids[1])
+    nca = world.agencies["nca"]
+    page = nca.send("GET", "/v1/queries?limit=2").get_json()
+    assert [query["query_id"] for query in page["queries"]] == query_ids[:2]
+    rest = nca.send("GET", f"/v1/queries?limit=2&cursor={page['next']}").get_json()
+    assert [query["query_id"] for query in rest["queries"]] == query_ids[2:]
+    assert rest["next"] is None
+    answered = nca.send("GET", "/v1/queries?state=answered").get_json()["queries"]
+    assert [query["query_id"] for query in answered] == [query_ids[1]]
+    assert "results" not in answered[0]
+
+
+def test_results_follow_present_authority_and_live_rows(world: QueryWorld) -> None:
+    token = make_token()
+    expiring = {"expires_on": "2026-12-01", "review_by": "2026-12-01"}
+    assert world.banks["a"].submit([token], envelope=expiring).status_code == 201
+    query_id = world.query([token])["query_id"]
+    assert world.read(query_id).get_json()["results"][0]["institutions"] == ["a"]
+    world.taskforce.state_group(("b", "nca", "met"))
+    assert not world.read(query_id).get_json()["results"][0]["hit"]
+    world.taskforce.state_group(("a", "b", "nca", "met"))
+    assert world.read(query_id).get_json()["results"][0]["hit"]
+    world.clock.advance(days=10)
+    assert not world.read(query_id).get_json()["results"][0]["hit"], "an expired row is told of no more"
+    world.taskforce.state_group(("a", "b"), state=GroupState.CLOSED)
+    assert rules_of(world.read(query_id)) == {"group"}
+
+
+def test_an_agency_that_is_law_enforcement_no_longer_reads_nothing(world: QueryWorld) -> None:
+    query_id = world.query([make_token()])["query_id"]
+    world.agencies["nca"].kind = MemberKind.REGULATOR
+    world.taskforce.state_member(world.agencies["nca"])
+    assert "law-enforcement" in rules_of(world.read(query_id))
+
+
+def test_a_refused_query_is_never_answered(world: QueryWorld) -> None:
+    query_id = world.ask([make_token()])
+    assert world.step(query_id, "refuse").get_json()["state"] == "refused"
+    assert rules_of(world.step(query_id, "approve")) == {"not-pending"}
+    assert world.read(query_id).get_json()["results"] is None
+    assert world.kinds("ico") == ["le_query_asked", "le_query_refused", "le_query_read"]
+
+
+def test_an_approval_twice_is_one_and_a_repetition_is_a_new_reading(world: QueryWorld) -> None:
+    token = make_token()
+    assert world.banks["a"].submit([token]).status_code == 201
+    query_id = world.ask([token])
+    answers = [world.step(query_id, "approve", idempotency_key="the-same-key").get_json() for _ in range(2)]
+    assert answers[0]["results"] == answers[1]["results"]
+    assert answers[0]["event_id"] != answers[1]["event_id"]
+    assert world.kinds("nca") == ["le_query_asked", "le_query_approved", "le_query_read"]
+    assert rules_of(world.step(query_id, "approve")) == {"not-pending"}
+
+
+def test_what_is_told_is_noted_as_derived_so_that_a_withdrawal_reaches_it(world: QueryWorld) -> None:
+    token = make_token()
+    assert world.banks["a"].submit([token]).status_code == 201
+    query_id = world.query([token])["query_id"]
+    with world.taskforce.database.reading() as session:
+        (noted,) = session.query(DerivedDisclosure).all()
+    assert (noted.token, noted.recipient_member_id, noted.source_member_id) == (token, "nca", "a")
+    assert (noted.kind, noted.object_id) == ("query", query_id)
+    assert noted.covert_until is not None
+    assert noted.covert_until.isoformat() == "2027-02-21T00:00:00+00:00"
+    assert world.step(query_id, "extend", {"until": "2027-03-01", "reason": "the trial moved"}).status_code == 200
+    with world.taskforce.database.reading() as session:
+        assert session.query(DerivedDisclosure).one().covert_until.isoformat() == "2027-03-02T00:00:00+00:00"  # type: ignore[union-attr]
+
+
+def test_queries_that_are_long_over_are_forgotten_but_for_the_log(world: QueryWorld) -> None:
+    token = make_token()
+    assert world.banks["a"].submit([token]).status_code == 201
+    world.query([token], until="2026-11-30")
+    world.query([token], "met", until="2026-11-30")
+    kept = world.query([token], until="2027-11-20")["query_id"]
+    world.clock.advance(days=9)
+    assert world.end() == 2
+    assert purge_old_queries(world.taskforce.database, world.clock()) == 0
+    world.clock.advance(days=KEPT.days + 1)
+    assert purge_old_queries(world.taskforce.database, world.clock()) == 2
+    assert world.count(Query) == world.count(QuerySubject) == world.count(QueryMatch) == 1
+    assert world.count(QueryMeeting) == 0
+    assert world.read(kept).get_json()["results"][0]["hit"]
+    assert len(world.views("nca", "le_query_approved")) == 2
+
+
+def test_a_log_that_takes_nothing_stops_the_answer(world: QueryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    from exchange.services import events  # noqa: PLC0415 - what is made to fail
+    from exchange.services.actor import Actor  # noqa: PLC0415
+
+    token = make_token()
+    assert world.banks["a"].submit([token]).status_code == 201
+    query_id = world.ask([token])
+    monkeypatch.setattr(events, "stands_still", lambda *_: True)
+    assert world.step(query_id, "approve").status_code == 503
+    assert world.count(QueryMatch) == world.count(DerivedDisclosure) == 0
+    actor = Actor("nca/analyst", "nca", frozenset())
+    with pytest.raises(events.LogUnavailableError):
+        read_query(world.taskforce.database, actor, query_id, USUAL_LIMITS, world.clock())
+    monkeypatch.undo()
+    assert world.approve(query_id)["results"][0]["hit"]

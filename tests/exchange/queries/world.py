@@ -1,0 +1,173 @@
+"""Agencies that ask, officers who authorise, a reviewer who reads of it: real requests to the real application."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+from collections.abc import Sequence
+from copy import copy
+from pathlib import Path
+from typing import Any, cast
+
+from sqlalchemy import func, select
+from werkzeug.test import TestResponse
+
+from alerts.jobs import drain_outbox
+from exchange.services.query_rules import USUAL_LIMITS
+from exchange.services.watch_queries import end_queries, watch_queries
+from exchange.store.log_tables import LogEntry
+from exchange.store.session import create_database
+from keys.signing import SigningKey
+from keys.statement_types import Representative, RepresentativeState
+from schemas.encoding import to_base64
+from schemas.identifiers import uuid7
+from schemas.terms import MemberKind, Role, Sector
+from tests.exchange.factories import Clock
+from tests.simulator import ANALYST, AUTHORISER, NEVER_SECONDS, MemberSimulator, Taskforce
+
+BANKS, AGENCIES, REVIEWER = ("a", "b"), ("nca", "met"), "ico"
+ROLES: dict[str, frozenset[Role]] = {
+    "analyst": ANALYST,
+    "authoriser": AUTHORISER,
+    "colleague": frozenset({Role.INVESTIGATOR, Role.AUTHORISER}),
+    "reviewer": frozenset({Role.REVIEWER}),
+}
+
+
+class Office(MemberSimulator):
+    """A member with an analyst, an authoriser, a colleague who may do both, and a reviewer."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.keys = {name: SigningKey.generate() for name in ROLES}
+
+    def representatives(self) -> tuple[Representative, ...]:
+        """As the registrars state them."""
+        return tuple(
+            Representative(f"{self.member_id}/{name}", key.public_bytes, ROLES[name], RepresentativeState.ACTIVE)
+            for name, key in self.keys.items()
+        )
+
+
+class QueryWorld:
+    """The taskforce, and what is done in it."""
+
+    def __init__(self, database_url: str, folder: Path, *, banks: Sequence[str] = BANKS) -> None:
+        self.clock = Clock()
+        self.taskforce = Taskforce(database_url, folder, clock=self.clock)
+        self.banks = {name: self.taskforce.add_member(name) for name in banks}
+        self.agencies = {name: self._add(name, MemberKind.LAW_ENFORCEMENT, Sector.LAW_ENFORCEMENT) for name in AGENCIES}
+        self.reviewer = self._add(REVIEWER, MemberKind.REGULATOR, Sector.REGULATION)
+        self.taskforce.state_epoch()
+        self.taskforce.state_group((*banks, *AGENCIES))
+
+    def copy(self, database_url: str, folder: Path) -> QueryWorld:
+        """The same people on a copy of the database."""
+        made, taskforce = copy(self), copy(self.taskforce)
+        made.clock = taskforce.clock = Clock()
+        made.taskforce = taskforce
+        taskforce.settings = dataclasses.replace(taskforce.settings, home=folder, database_url=database_url)
+        taskforce.database = create_database(database_url, log_stale_seconds=NEVER_SECONDS)
+        taskforce.app = taskforce.make_app(taskforce.database)
+        members = {name: copy(member) for name, member in taskforce.members.items()}
+        for member in members.values():
+            member.taskforce = taskforce
+        taskforce.members = members
+        made.banks = {name: members[name] for name in self.banks}
+        made.agencies = {name: cast(Office, members[name]) for name in self.agencies}
+        made.reviewer = cast(Office, members[REVIEWER])
+        return made
+
+    def _add(self, name: str, kind: MemberKind, sector: Sector) -> Office:
+        office = Office(self.taskforce, name, kind=kind, sector=sector)
+        self.taskforce.members[name] = office
+        self.taskforce.state_member(office)
+        return office
+
+    def question(self, tokens: Sequence[bytes], agency: str = "nca", **changes: Any) -> dict[str, Any]:
+        """The body of a covert query."""
+        return {
+            "query_id": uuid7(),
+            "tokens": [to_base64(token) for token in tokens],
+            "types": ["bank_account" for _ in tokens],
+            "case": "OP-1",
+            "legal_gateway": "CCA2013_s7",
+            "purpose": "investigating a laundering network",
+            "necessity": "no other source names the holders",
+            "proportionality": "accounts of suspects only",
+            "authorised_by": f"{agency}/authoriser",
+            "covert": True,
+            "until": "2027-02-20",
+            "watch_until": None,
+            "silent": False,
+            **changes,
+        }
+
+    def ask(self, tokens: Sequence[bytes], agency: str = "nca", **changes: Any) -> str:
+        """The id of a query that waits."""
+        body = self.question(tokens, agency, **changes)
+        answer = self.agencies[agency].send("POST", "/v1/queries", body)
+        assert answer.status_code == 201, answer.text
+        return str(body["query_id"])
+
+    def step(self, query_id: str, step: str, value: Any = None, *, agency: str = "nca", **options: Any) -> TestResponse:
+        """A step of the authoriser, unless it is said whose."""
+        target = f"/v1/queries/{query_id}/{step}"
+        return self.agencies[agency].send("POST", target, value or {}, **{"as_name": "authoriser", **options})
+
+    def approve(self, query_id: str, agency: str = "nca") -> dict[str, Any]:
+        """What an approval answers."""
+        answer = self.step(query_id, "approve", agency=agency)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.get_json()
+        return found
+
+    def query(self, tokens: Sequence[bytes], agency: str = "nca", **changes: Any) -> dict[str, Any]:
+        """A query that was asked and approved."""
+        return self.approve(self.ask(tokens, agency, **changes), agency)
+
+    def read(self, query_id: str, agency: str = "nca", as_name: str = "analyst") -> TestResponse:
+        """The query once more."""
+        return self.agencies[agency].send("GET", f"/v1/queries/{query_id}", as_name=as_name)
+
+    def watch(self) -> int:
+        """A run of the watching job."""
+        return watch_queries(self.taskforce.database, USUAL_LIMITS, self.clock())
+
+    def end(self) -> int:
+        """A run of the ending job."""
+        return end_queries(self.taskforce.database, self.clock())
+
+    def views(self, member_id: str, kind: str | None = None) -> list[dict[str, Any]]:
+        """What a member's log says, in the order in which it was recorded."""
+        wanted = select(LogEntry).where(LogEntry.member_id == member_id).order_by(LogEntry.entry_id)
+        with self.taskforce.database.reading() as session:
+            views = [json.loads(entry.view) for entry in session.scalars(wanted) if entry.view is not None]
+        return [view for view in views if kind is None or view["kind"] == kind]
+
+    def kinds(self, member_id: str) -> list[str]:
+        """The kinds of a member's entries about queries."""
+        return [view["kind"] for view in self.views(member_id) if view["kind"].startswith("le_")]
+
+    def notices(self, member_id: str) -> list[str]:
+        """The kinds of a member's notices about queries."""
+        drain_outbox(self.taskforce.database)
+        found = self.taskforce.members[member_id].send("GET", "/v1/notices").get_json()["notices"]
+        return [notice["kind"] for notice in found if notice["kind"].startswith("le_")]
+
+    def count(self, model: type[Any]) -> int:
+        """How many rows a table has."""
+        with self.taskforce.database.reading() as session:
+            return session.scalar(select(func.count()).select_from(model)) or 0
+
+
+def rules_of(answer: TestResponse) -> set[str]:
+    """The names of the rules that refused."""
+    assert answer.status_code in (403, 409), answer.text
+    return {reason["code"] for reason in answer.get_json()["reasons"]}
+
+
+def decode(text: str) -> bytes:
+    """Bytes of base64."""
+    return base64.b64decode(text, validate=True)

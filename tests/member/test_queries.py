@@ -1,0 +1,175 @@
+"""Queries from the command line, against the real exchange and key holders in this process: asked, authorised, answered
+with the values that were given, and held against the agency's own log.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exchange.services.query_rules import USUAL_LIMITS
+from exchange.services.watch_queries import watch_queries
+from member.queries import COVER_DAYS
+from schemas.identifiers import uuid7
+from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, accounts, now, write_csv
+
+HELD, MISSED = "20000012345678", "20000099999999"
+GROUNDS = ("--case", "OP-7", "--legal-gateway", "CCA2013_s7", "--purpose", "finding a network")
+STATED = ("--necessity", "nothing else says it", "--proportionality", "suspects alone")
+
+
+@pytest.fixture(scope="module")
+def police(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
+    """A bank that holds HELD, two agencies and a reviewer."""
+    folder = tmp_path_factory.mktemp("police")
+    founded = Taskforce.found(folder, ("a",), agencies=("nca", "met"), reviewers=("ico",))
+    file = write_csv(folder / "rows.csv", f"bank_account,{HELD},test,2026-10-05,ref-1")
+    assert founded.run("a", "submit", str(file)).status == 0
+    yield founded
+    founded.close()
+
+
+def ask(police: Taskforce, *said: str, agency: str = "nca", authorised_by: str = "authoriser") -> Ran:
+    """A query as the contract writes it."""
+    return police.run(agency, "query", *said, *GROUNDS, *STATED, "--authorised-by", authorised_by)
+
+
+def rules_of(done: Ran) -> set[str]:
+    """The names of the rules that refused."""
+    assert done.status == 1, done.document
+    return {reason["code"] for reason in done.document["error"]["problem"]["reasons"]}
+
+
+def test_a_query_is_asked_authorised_by_another_and_answered_with_its_values(police: Taskforce) -> None:
+    asked = ask(police, "--type", "bank_account", "20-00-00 12345678", MISSED)
+    assert asked.status == 0, asked.document
+    assert (asked.document["state"], asked.document["results"]) == ("pending", [])
+    assert asked.document["until"] == (now().date() + timedelta(days=COVER_DAYS)).isoformat()
+    query_id = asked.document["query_id"]
+    assert police.run("nca", "query", "approve", query_id).document["error"]["type"] == "forbidden"
+    done = police.run("nca", "--as", "authoriser", "query", "approve", query_id)
+    assert done.status == 0, done.document
+    first, second = done.document["results"]
+    assert {name: first[name] for name in ("value", "hit", "institutions", "themes", "first_seen")} == {
+        **{"value": "20-00-00 12345678", "hit": True, "institutions": ["a"]},
+        **{"themes": ["money_mules"], "first_seen": "2026-10"},
+    }
+    assert (second["value"], second["hit"], second["hit_id"]) == (MISSED, False, None)
+    assert done.document["deconfliction"] is False
+    shown = police.run("nca", "query", "show", query_id).document
+    assert shown["results"] == done.document["results"]
+    verified = police.run("nca", "log", "verify")
+    assert verified.status == 0, verified.document
+    assert HELD not in json.dumps(police.run("ico", "log", "entries").document)
+    kinds = [entry["view"]["kind"] for entry in police.run("ico", "log", "entries").document["entries"]]
+    assert kinds.count("le_query_approved") >= 1
+    assert police.run("a", "hits").document["hits"] == []
+
+
+def test_a_file_is_asked_about_row_by_row_and_approved_at_once_by_the_officer(
+    police: Taskforce, tmp_path: Path
+) -> None:
+    twice = [f"bank_account,{HELD},,,", "iban,GB33BUKB20201555555555,,,", f"bank_account,{HELD},,,"]
+    file = write_csv(tmp_path / "file.csv", *twice)
+    done = ask(police, "--file", str(file), "--approve", "--watch", "2099-01-01")
+    assert rules_of(done) == {"end-too-late"}
+    watch = (now().date() + timedelta(days=30)).isoformat()
+    done = ask(police, "--file", str(file), "--approve", "--watch", watch, authorised_by="nca/authoriser")
+    assert done.status == 0, done.document
+    assert [result["hit"] for result in done.document["results"]] == [True, False, True]
+    assert (done.document["until"], done.document["watch_until"], done.document["covert"]) == (watch, watch, True)
+    ended = police.run("nca", "query", "end-watch", done.document["query_id"])
+    assert ended.document["watch_until"] is None
+
+
+def test_tokens_that_were_paid_for_are_not_asked_for_again(police: Taskforce) -> None:
+    assert ask(police, "--type", "phone", "+447700900123").status == 0
+    holders = {url: police.applications.pop(url) for url in list(police.applications) if "holder" in url}
+    try:
+        assert ask(police, "--type", "phone", "+44 7700 900123").status == 0
+        assert ask(police, "--type", "phone", "+447700900124").document["error"]["type"] == "no_quorum"
+    finally:
+        police.applications |= holders
+
+
+def test_what_is_missing_or_wrong_is_told_before_anything_is_sent(police: Taskforce, tmp_path: Path) -> None:
+    wrong: list[tuple[tuple[str, ...], str]] = [
+        ((), "usage"),
+        (("+447700900123",), "usage"),
+        (("--type", "phone", "1", "2"), "not_normalisable"),
+        (("--type", "phone", "+447700900123", "--until", "soon"), "usage"),
+        (("--file", str(write_csv(tmp_path / "bad.csv", "phone,none,,,", "iban,x,,,"))), "not_normalisable"),
+        (("--file", str(write_csv(tmp_path / "long.csv", *accounts(*range(501))))), "usage"),
+    ]
+    before = len(police.run("nca", "query", "list").document["queries"])
+    for said, slug in wrong:
+        done = ask(police, *said)
+        assert done.document["error"]["type"] == slug, (said, done.document)
+    assert len(police.run("nca", "query", "list").document["queries"]) == before
+    missing = police.run("nca", "query", "--type", "phone", "+447700900123", "--case", "x")
+    assert (missing.status, missing.document["error"]["type"]) == (2, "usage")
+
+
+def test_statements_come_from_the_homes_defaults_and_without_them_the_rule_is_named(police: Taskforce) -> None:
+    said = ("query", "--type", "phone", "+447700900123", *GROUNDS, "--authorised-by", "authoriser")
+    assert {"no-necessity", "no-proportionality"} <= rules_of(police.run("met", *said))
+    assert (
+        police.run("met", "config", "set", "necessity", "none but they know", "proportionality", "one number").status
+        == 0
+    )
+    assert police.run("met", *said).status == 0
+
+
+def test_a_query_is_extended_refused_and_listed(police: Taskforce) -> None:
+    asked = [ask(police, "--type", "phone", "+447700900125").document["query_id"] for _ in range(2)]
+    authoriser = ("nca", "--as", "authoriser", "query")
+    assert police.run(*authoriser, "refuse", asked[0]).document["state"] == "refused"
+    assert police.run(*authoriser, "approve", asked[1]).status == 0
+    until = (now().date() + timedelta(days=200)).isoformat()
+    extended = police.run(*authoriser, "extend", asked[1], "--until", until, "--reason", "the trial moved")
+    assert extended.document["until"] == until
+    states = {query["query_id"]: query["state"] for query in police.run("nca", "query", "list").document["queries"]}
+    assert [states[query_id] for query_id in asked] == ["refused", "answered"]
+    pending = police.run("nca", "query", "list", "--state", "pending").document["queries"]
+    assert not set(asked) & {query["query_id"] for query in pending}
+    assert police.run("nca", "query", "show", uuid7()).document["error"]["type"] == "not-found"
+    assert police.run("nca", "query", "show", "no id").status == 2
+
+
+def test_agencies_learn_of_each_other_and_a_watch_reports(police: Taskforce, tmp_path: Path) -> None:
+    number = "20000055500001"
+    said = ("--type", "bank_account", number, "--approve")
+    watch = (now().date() + timedelta(days=30)).isoformat()
+    first = ask(police, *said, "--watch", watch).document
+    second = ask(police, *said, agency="met").document
+    assert (first["deconfliction"], second["deconfliction"]) == (False, True)
+    assert second["others"] == [{"agency": "nca", "officer": "nca/authoriser"}]
+    file = write_csv(tmp_path / "new.csv", f"bank_account,{number},test,,")
+    assert police.run("a", "submit", str(file)).status == 0
+    assert police.database is not None
+    assert watch_queries(police.database, USUAL_LIMITS, now()) == 1
+    shown = police.run("nca", "query", "show", first["query_id"], as_json=False)
+    assert number in shown.document["text"]
+    assert "met/authoriser" in shown.document["text"]
+
+
+def test_an_exchange_that_shows_other_results_than_it_logged_is_found_out(police: Taskforce) -> None:
+    honest = police.applications[EXCHANGE_URL]
+
+    def lying(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        return [b"".join(honest(environ, start_response)).replace(b'"institutions":["a"]', b'"institutions":["z"]')]
+
+    police.applications[EXCHANGE_URL] = lying
+    try:
+        done = ask(police, "--type", "bank_account", HELD, "--approve", agency="met")
+    finally:
+        police.applications[EXCHANGE_URL] = honest
+    assert done.document["results"][0]["institutions"] == ["z"]
+    verified = police.run("met", "log", "verify")
+    assert verified.status == 1
+    assert done.document["event_id"] in json.dumps(verified.document)
