@@ -22,28 +22,11 @@ from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from schemas.terms import AccountAction, MemberKind, OutcomeObject, Sector
 from tests.exchange.factories import NOW, make_token
+from tests.exchange.taking_back import NOTHING, add_reviewer, make_assessment, make_outcome
 from tests.exchange.test_hits import views
-from tests.exchange.test_withdrawals import add_reviewer
 from tests.simulator import MemberSimulator, Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
-NOTHING: dict[str, Any] = dict.fromkeys(
-    [
-        *("usefulness", "internal_investigation", "account_action", "arrests", "charges", "restrained_gbp"),
-        *("disruption", "false_positive", "harm_to_customer"),
-    ]
-)
-
-
-def outcome(about: str, object_id: str, **figures: Any) -> dict[str, Any]:
-    """An outcome on the wire."""
-    return {"outcome_id": uuid7(), "object": about, "object_id": object_id, **NOTHING, **figures}
-
-
-def assessment(hit_id: str, **changes: Any) -> dict[str, Any]:
-    """An assessment on the wire, with every check made."""
-    checks = dict.fromkeys(("other_sources", "vulnerability_checked", "keep_open_checked"), True)
-    return {"assessment_id": uuid7(), "hit_id": hit_id, **checks, "decision": "exit", **changes}
 
 
 def received(member: MemberSimulator) -> list[dict[str, Any]]:
@@ -72,7 +55,7 @@ def test_contributors_see_what_came_of_it_and_not_who_says_so(new_taskforce: New
     one, two, three = taskforce.members.values()
     token, hit_id = shared_hit(taskforce, "bank-one", "bank-two")
     three.submit([token], envelope={"group": "cell"})
-    sent = outcome("hit", hit_id, usefulness="useful", arrests=0, restrained_gbp=1200)
+    sent = make_outcome("hit", hit_id, usefulness="useful", arrests=0, restrained_gbp=1200)
     answer = two.send("POST", "/v1/outcomes", sent, idempotency_key="outcome-one")
     assert answer.status_code == 201, answer.text
     assert two.send("POST", "/v1/outcomes", sent, idempotency_key="outcome-one").get_json() == answer.get_json()
@@ -89,12 +72,12 @@ def test_contributors_see_what_came_of_it_and_not_who_says_so(new_taskforce: New
     (own,) = two.send("GET", "/v1/outcomes").get_json()["outcomes"]
     assert (own["object_id"], own["false_positive"]) == (hit_id, None)
     assert rules_of(two.send("POST", "/v1/outcomes", sent)) == ["id-used"]
-    assert rules_of(two.send("POST", "/v1/outcomes", outcome("hit", hit_id))) == ["nothing-reported"]
-    stolen = one.send("POST", "/v1/outcomes", outcome("hit", hit_id, arrests=1))
-    unknown = one.send("POST", "/v1/outcomes", outcome("hit", uuid7(), arrests=1))
+    assert rules_of(two.send("POST", "/v1/outcomes", make_outcome("hit", hit_id))) == ["nothing-reported"]
+    stolen = one.send("POST", "/v1/outcomes", make_outcome("hit", hit_id, arrests=1))
+    unknown = one.send("POST", "/v1/outcomes", make_outcome("hit", uuid7(), arrests=1))
     assert (stolen.status_code, stolen.get_json()) == (404, unknown.get_json())
     for wrong in ({"arrests": -1}, {"arrests": 1.5}, {"arrests": True}, {"usefulness": "great"}, {"note": "a text"}):
-        assert two.send("POST", "/v1/outcomes", outcome("hit", hit_id, **wrong)).status_code == 422
+        assert two.send("POST", "/v1/outcomes", make_outcome("hit", hit_id, **wrong)).status_code == 422
     taskforce.clock.advance(days=OUTCOMES_KEPT.days + 1)  # type: ignore[attr-defined]
     purge_records(taskforce.database, taskforce.clock())
     assert received(one) == []
@@ -105,19 +88,19 @@ def test_an_exit_wants_the_members_own_assessment_before_it(new_taskforce: NewTa
     a, b = taskforce.members.values()
     _, hit_id = shared_hit(taskforce, "a", "b")
     (other_hit,) = a.hits()
-    leave = outcome("hit", hit_id, account_action="exit")
+    leave = make_outcome("hit", hit_id, account_action="exit")
     assert rules_of(b.send("POST", "/v1/outcomes", leave)) == ["no-assessment"]
     # Another's assessment of its own hit on the same thing does not count.
-    assert a.send("POST", "/v1/assessments", assessment(other_hit["hit_id"])).status_code == 201
-    assert a.send("POST", "/v1/assessments", assessment(hit_id)).status_code == 404
+    assert a.send("POST", "/v1/assessments", make_assessment(other_hit["hit_id"])).status_code == 201
+    assert a.send("POST", "/v1/assessments", make_assessment(hit_id)).status_code == 404
     assert rules_of(b.send("POST", "/v1/outcomes", leave)) == ["no-assessment"]
-    hasty = assessment(hit_id, vulnerability_checked=False, other_sources=False)
+    hasty = make_assessment(hit_id, vulnerability_checked=False, other_sources=False)
     assert rules_of(b.send("POST", "/v1/assessments", hasty)) == ["exit-unchecked", "exit-unchecked"]
-    milder = assessment(hit_id, keep_open_checked=False, decision="monitor")
+    milder = make_assessment(hit_id, keep_open_checked=False, decision="monitor")
     assert b.send("POST", "/v1/assessments", milder).status_code == 201
     assert rules_of(b.send("POST", "/v1/outcomes", leave)) == ["assessment-decision"]
-    assert b.send("POST", "/v1/outcomes", outcome("hit", hit_id, account_action="monitor")).status_code == 201
-    assert b.send("POST", "/v1/assessments", assessment(hit_id)).status_code == 201
+    assert b.send("POST", "/v1/outcomes", make_outcome("hit", hit_id, account_action="monitor")).status_code == 201
+    assert b.send("POST", "/v1/assessments", make_assessment(hit_id)).status_code == 201
     assert b.send("POST", "/v1/outcomes", leave).status_code == 201
     assert views(taskforce, "a", "assessment")[0]["decision"] == "exit"
     assert len(views(taskforce, "b", "assessment")) == 2
@@ -153,16 +136,16 @@ def test_an_outcome_of_a_request_goes_to_who_answered_and_back_with_names_that_a
     with taskforce.database.transaction() as session:
         session.add_all([asked, *parts])
         note_derived(session, [Derived(token, "a", DerivedKind.RESPONSE, request_id, "b", uuid7(), now)])
-    assert a.send("POST", "/v1/outcomes", outcome("request", request_id, charges=2)).status_code == 201
+    assert a.send("POST", "/v1/outcomes", make_outcome("request", request_id, charges=2)).status_code == 201
     (seen,) = received(b)
     assert (seen["charges"], seen["recorder"]) == (2, "a")
     assert received(c) == []
     # A holder that took it up may report too; one that did not knows nothing of it.
-    assert b.send("POST", "/v1/outcomes", outcome("request", request_id, usefulness="useful")).status_code == 201
+    assert b.send("POST", "/v1/outcomes", make_outcome("request", request_id, usefulness="useful")).status_code == 201
     assert [one["recorder"] for one in received(a)] == ["b"]
-    hidden = c.send("POST", "/v1/outcomes", outcome("request", request_id, usefulness="useful"))
+    hidden = c.send("POST", "/v1/outcomes", make_outcome("request", request_id, usefulness="useful"))
     assert hidden.status_code == 404
-    assert rules_of(a.send("POST", "/v1/outcomes", outcome("request", request_id, account_action="exit"))) == [
+    assert rules_of(a.send("POST", "/v1/outcomes", make_outcome("request", request_id, account_action="exit"))) == [
         "no-assessment"
     ]
 
@@ -195,10 +178,10 @@ def test_an_outcome_of_a_covert_query_reaches_banks_when_they_learn_of_the_query
         add_query(session, query, [Subject(token, "bank_account", uuid7())])
         matched = {"member_id": "a", "submission_id": submission_id, "event_id": uuid7()}
         session.add(QueryMatch(token=token, query_id=query_id, told_at=taskforce.clock(), **matched))
-    sent = outcome("query", query_id, arrests=3, disruption="major")
+    sent = make_outcome("query", query_id, arrests=3, disruption="major")
     assert agency.send("POST", "/v1/outcomes", sent).status_code == 201
-    assert a.send("POST", "/v1/outcomes", outcome("query", query_id, arrests=3)).status_code == 404
-    assert rules_of(agency.send("POST", "/v1/outcomes", outcome("query", query_id, account_action="exit"))) == [
+    assert a.send("POST", "/v1/outcomes", make_outcome("query", query_id, arrests=3)).status_code == 404
+    assert rules_of(agency.send("POST", "/v1/outcomes", make_outcome("query", query_id, account_action="exit"))) == [
         "exit-without-hit"
     ]
     assert tell_outcomes(taskforce.database, taskforce.clock()) == 0

@@ -6,6 +6,7 @@ The parent makes their databases and keys, and leaves what the servers need in a
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import subprocess
@@ -41,15 +42,19 @@ from keys.statements import Root, sign_statement
 from keys.threshold import Share
 from schemas.encoding import from_base64, to_base64
 from schemas.identifiers import uuid7
-from schemas.terms import AlertState, TrafficLight
+from schemas.terms import AlertState, MemberKind, QueryState, TrafficLight
 from tests.alerts.factories import make_content, plant_alert, plant_subscription
 from tests.exchange.factories import make_envelope, make_rows, make_token
+from tests.exchange.queries.planting import plant_query
+from tests.exchange.requests.planting import plant_hit, plant_row
+from tests.exchange.taking_back import make_assessment, make_outcome, make_withdrawal, plant_correction
 from tests.keys.holder.simulator import make_elements, migrate
 from tests.keys.taskforce import holder_key, holder_url, make_dealing, make_epoch, make_member, make_root, sign
 from tests.simulator import URL, MemberSimulator, Taskforce
 
 UNLIMITED = 1_000_000
 _EVALUATIONS = 10**12
+_OWN_ROWS = 40
 _START_SECONDS = 60.0
 
 
@@ -90,12 +95,19 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
         for member_id in ("a", "b"):
             taskforce.add_member(member_id)
         taskforce.state_epoch()
-        taskforce.state_group(("a", "b"))
+        taskforce.add_member("nca", kind=MemberKind.LAW_ENFORCEMENT)
+        taskforce.state_group(("a", "b", "nca"))
         new = [MemberSimulator(taskforce, f"new-{number}") for number in range(3)]
         claims = [member.claim(taskforce.invite(member.member_id)) for member in new]
         statement = taskforce.member_statement(taskforce.members["b"], 2)
+        people = ("nca/analyst", "nca/authoriser")
+        query_ids = [plant_query(taskforce.database, *people, state) for state in QueryState for _ in range(3)]
         alert_ids = [plant_alert(taskforce, "a", state) for state in AlertState for _ in range(3)]
         planted = [plant_subscription(taskforce, "a", f"https://hooks.a.example/{number}") for number in range(6)]
+        correction_ids = [plant_correction(taskforce, "a") for _ in range(3)]
+        hit_id = plant_hit(taskforce, "a", make_token())
+        for number in range(_OWN_ROWS):
+            plant_row(taskforce, "a", "taskforce", _own_token(number))
         with taskforce.database.transaction() as session:
             _, feed_token = make_feed_token(session, "a", "feed", "a/analyst", utc_now())
             token_ids = [make_feed_token(session, "a", "other", "a/analyst", utc_now())[0] for _ in range(3)]
@@ -136,6 +148,15 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
         "POST /v1/subscriptions/{subscription_id}/confirm": lambda: {"code": "A" * 16},
         "POST /v1/subscriptions/{subscription_id}/replay": lambda: {"since": "2026-01-01"},
         "{subscription_id}": lambda: planted[next(turn) % len(planted)],
+        "POST /v1/withdrawals": lambda: _withdrawal(next(turn)),
+        "POST /v1/corrections/{correction_id}/acknowledgement": dict,
+        "{correction_id}": lambda: correction_ids[next(turn) % len(correction_ids)],
+        "POST /v1/outcomes": lambda: make_outcome("hit", hit_id, arrests=next(turn) % 3),
+        "POST /v1/assessments": lambda: make_assessment(hit_id),
+        "POST /v1/queries": _query,
+        **{f"POST /v1/queries/{{query_id}}/{step}": dict for step in ("approve", "refuse", "end-watch")},
+        "POST /v1/queries/{query_id}/extend": lambda: {"until": "2027-01-01", "reason": "the trial moved"},
+        "{query_id}": lambda: query_ids[next(turn) % len(query_ids)],
         "POST /v1/feed-tokens": lambda: {"name": "feed reader"},
         "POST /v1/feed-tokens/{token_id}/revoke": dict,
         "{token_id}": lambda: token_ids[next(turn) % len(token_ids)],
@@ -186,9 +207,26 @@ def running_holder(folder: Path, database_url: str, *, limit: int = UNLIMITED, w
         yield Service("holder", port, holder_url(1), _read_document(port), signers, samples, folder / "holder.log")
 
 
+def _query() -> dict[str, Any]:
+    """An overt one, since no independent reviewer takes part here."""
+    texts = dict.fromkeys(("case", "purpose", "necessity", "proportionality"), "operation X")
+    people = {"authorised_by": "nca/authoriser", "legal_gateway": "CCA2013_s7"}
+    days = {"until": None, "watch_until": None, "covert": False, "silent": False}
+    return {"query_id": uuid7(), "tokens": [to_base64(make_token())], "types": ["iban"], **texts, **people, **days}
+
+
 def _submission() -> dict[str, Any]:
     rows = make_rows([make_token() for _ in range(3)])
     return {"submission_id": uuid7(), "part": 0, "envelope": make_envelope(), "rows": rows}
+
+
+def _own_token(number: int) -> bytes:
+    """The token of one of the rows that bank a has."""
+    return hashlib.sha256(bytes([number % _OWN_ROWS])).digest()
+
+
+def _withdrawal(number: int) -> dict[str, Any]:
+    return make_withdrawal([_own_token(number)])
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:
