@@ -1,0 +1,72 @@
+"""What the cells of information requests send: about the caller's own, or about one of which it may not know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tests.exchange.factories import make_token
+from tests.exchange.matrix.cells import Cell, Tenant
+from tests.exchange.matrix.sending import Request, group_of
+from tests.exchange.requests.planting import GATEWAY, plant_hit, plant_request, plant_row
+from tests.exchange.requests.world import make_answer, make_request
+
+if TYPE_CHECKING:
+    from tests.exchange.matrix.exchange_world import ExchangeWorld
+
+Maker = Callable[["ExchangeWorld", Cell], Request]
+
+
+def _ask(world: ExchangeWorld, cell: Cell) -> Request:
+    """About a hit of the caller's own, in the group that the cell names; or about another's."""
+    hit_id = world.others_hit if cell.tenant is Tenant.OTHERS_HIT else _share(world, cell)[0]
+    return Request("/v1/requests", make_request(hit_id, **GATEWAY))
+
+
+def _share(world: ExchangeWorld, cell: Cell) -> tuple[str, bytes]:
+    """The caller's hit on a token that it holds with `partner`, both in the group of the cell."""
+    taskforce, member_id, token = world.taskforce, world.member_of(cell).member_id, make_token()
+    for holder in (member_id, "partner"):
+        plant_row(taskforce, holder, group_of(cell), token)
+    return plant_hit(taskforce, member_id, token), token
+
+
+def _incoming(suffix: str = "", value: Any = None) -> Maker:
+    """About a request that came to the caller, or one between others."""
+
+    def make(world: ExchangeWorld, cell: Cell) -> Request:
+        if cell.tenant is Tenant.OTHERS_REQUEST:
+            return Request(f"/v1/requests/{world.others_request}{suffix}", value)
+        _, token = _share(world, cell)
+        request_id = plant_request(world.taskforce, "partner", [world.member_of(cell).member_id], token)
+        return Request(f"/v1/requests/{request_id}{suffix}", value)
+
+    return make
+
+
+def _answer(world: ExchangeWorld, cell: Cell) -> Request:
+    """A partial answer to a request that the cell's representative took up."""
+    member, name = world.member_of(cell), cell.roles or "all"
+    key, member_id = member.keys[name], member.member_id
+    request_id = world.others_request
+    if cell.tenant is not Tenant.OTHERS_REQUEST:
+        token = _share(world, cell)[1]
+        request_id = plant_request(world.taskforce, "partner", [member_id], token, f"{member_id}/{name}")
+    return Request(f"/v1/requests/{request_id}/answer", make_answer(key, request_id, member_id, "partner"))
+
+
+def _cancel(world: ExchangeWorld, cell: Cell) -> Request:
+    request_id = world.others_request
+    if cell.tenant is not Tenant.OTHERS_REQUEST:
+        request_id = plant_request(world.taskforce, world.member_of(cell).member_id, ["partner"], make_token())
+    return Request(f"/v1/requests/{request_id}/cancel", {})
+
+
+REQUEST_CELLS: dict[str, Maker] = {
+    "GET /v1/gateways": lambda world, cell: Request("/v1/gateways"),
+    "POST /v1/requests": _ask,
+    "GET /v1/requests/<request_id>": _incoming(),
+    "POST /v1/requests/<request_id>/take-up": _incoming("/take-up", {}),
+    "POST /v1/requests/<request_id>/answer": _answer,
+    "POST /v1/requests/<request_id>/cancel": _cancel,
+}
