@@ -15,7 +15,7 @@ from flask import Flask
 
 from alerts.composition import blueprints
 from alerts.store.notices import count_notices
-from exchange.settings import Settings, SettingsError, load_receipt_key, load_settings, load_webhook_key
+from exchange.settings import Settings, SettingsError, load_policy, load_receipt_key, load_settings, load_webhook_key
 from exchange.start_checks import check_start
 from exchange.store.session import LONGEST_STATEMENT_SECONDS, create_database
 from exchange.web.app import create_app
@@ -47,6 +47,7 @@ def compose(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Flas
         clock=clock,
         count_notices=count_notices,
         webhook_key=webhook_key,
+        policy=load_policy(settings),
     )
     return create_app(context, blueprints())
 

@@ -21,7 +21,6 @@ import click
 from exchange.backup_commands import backup, new_origin, restore, upgrade
 from exchange.commands import CommandError, configure_logs, home_of, opened, reports, run_program, utc_now
 from exchange.domain.decision import RefusedError
-from exchange.domain.legal_gateway import RULES
 from exchange.key_commands import rotate_key_command
 from exchange.log.head_file import LogRefusedError
 from exchange.log.reading import read_status
@@ -40,6 +39,7 @@ from exchange.settings import (
     SettingsError,
     config_file,
     load_log_signer,
+    load_policy,
 )
 from exchange.store.fitness import DatabaseUnfitError
 from exchange.store.membership import groups_of_member, list_members
@@ -179,7 +179,7 @@ def worker(context: click.Context, *, as_json: bool) -> None:
         check_start(settings, database)
         signer = load_log_signer(settings)
         sequencer = Sequencer(database, signer, HeadFile(settings.head_file, signer))
-        limits = QueryLimits(RULES, settings.longest_query_days)
+        limits = QueryLimits(load_policy(settings).rules, settings.longest_query_days)
         queries = query_jobs(database, limits, min(60, settings.tick_seconds))
         jobs = [*exchange_jobs(database), *queries, *alerts_jobs(settings, database, utc_now)]
         Worker(database, sequencer, tick_seconds=settings.tick_seconds, jobs=jobs, clock=utc_now).run()

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from exchange.domain.allowed_targets import AllowedTargets, is_host_name
+from exchange.domain.information_request import GRACE_MINUTES, IMMEDIATE_MINUTES, RequestPolicy
 from exchange.domain.law_enforcement import LONGEST_DAYS as LONGEST_QUERY_DAYS
+from exchange.gateway_file import load_rules
 from exchange.store.session import LOG_STALE_SECONDS
 from keys.custody import CustodyError, read_passphrase, read_secret, write_private_file, write_secret
 from keys.request_limits import LARGEST_LIMIT, USUAL_LIMIT
@@ -34,6 +36,7 @@ WEBHOOK_KEY_PURPOSE = "webhook key"
 ENROLMENTS_PER_MINUTE = 30
 _DAY_SECONDS = 86_400
 _DAY_MINUTES = 1_440
+_LONGEST_GRACE_MINUTES = 30 * _DAY_MINUTES
 SMTP_PORT = 587
 DIGEST_MINUTES = 60
 SMTP_SECURITIES = ("starttls", "tls", "none")
@@ -43,7 +46,7 @@ CONFIGURED = (
     *("exchange_id", "url", "database_url", "log_origin", "log_vkey"),
     *("tick_seconds", "log_stale_seconds", "passphrase_file"),
     *("requests_per_minute", "enrolments_per_minute"),
-    "longest_query_days",
+    *("gateways_file", "immediate_minutes", "request_grace_minutes", "longest_query_days"),
     *("allowed_private_targets", "digest_minutes", "mail_sender"),
     *("smtp_host", "smtp_port", "smtp_security", "smtp_user", "smtp_password_file"),
 )
@@ -75,6 +78,9 @@ class Settings:
     enrolments_per_minute: int = ENROLMENTS_PER_MINUTE
     allowed_private_targets: AllowedTargets = AllowedTargets()  # noqa: RUF009 - a frozen value
     digest_minutes: int = DIGEST_MINUTES
+    gateways_file: Path | None = None
+    immediate_minutes: int = IMMEDIATE_MINUTES
+    request_grace_minutes: int = GRACE_MINUTES
     longest_query_days: int = LONGEST_QUERY_DAYS
     mail_sender: str = ""
     smtp_host: str = ""
@@ -106,7 +112,7 @@ def load_settings(home: Path, environ: Mapping[str, str] = os.environ) -> Settin
         if environ.get(f"EXCHANGE_{name.upper()}"):
             found[name] = environ[f"EXCHANGE_{name.upper()}"]
     try:
-        passphrase_file = _optional(found, "passphrase_file")
+        passphrase_file, gateways_file = _optional(found, "passphrase_file"), _optional(found, "gateways_file")
         return Settings(
             home=home,
             exchange_id=_checked(found, "exchange_id", require_identifier),
@@ -121,6 +127,9 @@ def load_settings(home: Path, environ: Mapping[str, str] = os.environ) -> Settin
             requests_per_minute=_number_of(found, "requests_per_minute", USUAL_LIMIT, LARGEST_LIMIT),
             enrolments_per_minute=_number_of(found, "enrolments_per_minute", ENROLMENTS_PER_MINUTE, LARGEST_LIMIT),
             digest_minutes=_number_of(found, "digest_minutes", DIGEST_MINUTES, _DAY_MINUTES),
+            gateways_file=Path(gateways_file) if gateways_file else None,
+            immediate_minutes=_number_of(found, "immediate_minutes", IMMEDIATE_MINUTES, _DAY_MINUTES),
+            request_grace_minutes=_number_of(found, "request_grace_minutes", GRACE_MINUTES, _LONGEST_GRACE_MINUTES),
             longest_query_days=_number_of(found, "longest_query_days", LONGEST_QUERY_DAYS, LONGEST_QUERY_DAYS),
             **_read_targets(found),
             **_read_mail(found),
@@ -158,6 +167,15 @@ def load_smtp_password(settings: Settings) -> str:
         return read_passphrase(settings.smtp_password_file, variable="", environ={}).decode()
     except CustodyError as error:
         raise SettingsError(f"smtp_password_file: {error}") from None
+
+
+def load_policy(settings: Settings) -> RequestPolicy:
+    """The rules of the legal gateways and the clock of requests. Raises SettingsError."""
+    try:
+        rules = load_rules(settings.gateways_file)
+    except ValueError as error:
+        raise SettingsError(f"gateways_file: {error}") from None
+    return RequestPolicy(rules, settings.immediate_minutes, settings.request_grace_minutes)
 
 
 def make_webhook_key(home: Path, passphrase: bytes) -> None:

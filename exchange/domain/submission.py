@@ -12,7 +12,8 @@ from typing import Any
 from exchange.domain.authority import Authority
 from exchange.domain.decision import ALLOWED, Decision, refuse
 from exchange.domain.handling import decide_marking
-from exchange.domain.legal_gateway import decide_gateway
+from exchange.domain.legal_gateway import RULES, GatewayRule, decide_gateway
+from schemas.terms import LegalGateway
 
 RETENTION_YEARS = 6
 """Markers are kept for six years at most."""
@@ -95,12 +96,15 @@ def decide_submission(
     authority: Authority,
     epochs: Mapping[int, str],
     today: date,
+    rules: Mapping[LegalGateway, GatewayRule] = RULES,
 ) -> Decision:
     """Whether the member may submit rows under this envelope, with every reason against."""
     return (
         decide_group(envelope.group, member_id, authority)
         & decide_epoch(envelope.epoch, envelope.normalisation, epochs)
-        & decide_gateway(envelope.legal_gateway, envelope.purpose, kind, envelope.theme, envelope.evidence_standard)
+        & decide_gateway(
+            envelope.legal_gateway, envelope.purpose, kind, envelope.theme, envelope.evidence_standard, rules=rules
+        )
         & decide_marking(envelope.classification, envelope.handling, envelope.conditions)
         & decide_dates(envelope.review_by, envelope.expires_on, today)
     )

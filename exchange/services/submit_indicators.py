@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,7 @@ from sqlalchemy.orm import Session
 
 from exchange.domain.authority import Authority
 from exchange.domain.decision import RefusedError
+from exchange.domain.legal_gateway import RULES, GatewayRule
 from exchange.domain.matching import Holding
 from exchange.domain.submission import Envelope, decide_submission
 from exchange.log.entries import View
@@ -49,6 +51,7 @@ from exchange.store.submissions import ACTIVE, Submission, SubmissionPart, find_
 from schemas.canonical import canonical_json, digest
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.submissions import Rows
+from schemas.terms import LegalGateway
 
 
 class SubmissionConflictError(Exception):
@@ -78,16 +81,22 @@ class SubmissionAnswer:
 
 
 def submit_indicators(
-    database: Database, actor: Actor, request: SubmissionRequest, *, now: datetime, merge_delay_seconds: int
+    database: Database,
+    actor: Actor,
+    request: SubmissionRequest,
+    *,
+    now: datetime,
+    merge_delay_seconds: int,
+    rules: Mapping[LegalGateway, GatewayRule] = RULES,
 ) -> SubmissionAnswer:
-    """Store the rows and say what overlaps.
+    """Store the rows and say what overlaps; `rules` are those of the legal gateways.
 
     Raises RefusedError (recorded in the log), SubmissionConflictError, OtherRequestError,
     LogUnavailableError; then nothing is stored and nothing may be told.
     """
 
     def work(session: Session) -> SubmissionAnswer:
-        return _submit(session, actor, request, now, merge_delay_seconds)
+        return _submit(session, actor, request, now=now, merge_delay_seconds=merge_delay_seconds, rules=rules)
 
     try:
         try:
@@ -102,13 +111,19 @@ def submit_indicators(
 
 
 def _submit(
-    session: Session, actor: Actor, request: SubmissionRequest, now: datetime, merge_delay_seconds: int
+    session: Session,
+    actor: Actor,
+    request: SubmissionRequest,
+    *,
+    now: datetime,
+    merge_delay_seconds: int,
+    rules: Mapping[LegalGateway, GatewayRule],
 ) -> SubmissionAnswer:
     lock_group(session, request.envelope.group)
     answered = find_answer(session, actor.representative_id, request.idempotency_key)
     if answered is not None:
         return _repeat(session, actor, request, answered, now)
-    authority = _check(session, actor, request, now)
+    authority = _check(session, actor, request, now, rules)
     _claim_part(session, actor, request, now)
     holdings, duplicates = _store(session, actor, request, now)
     tokens = [row[0] for row in request.rows.good]
@@ -140,7 +155,13 @@ def _repeat(
     return SubmissionAnswer(stored["fields"], stored["receipt"], hits, is_repeated=True)
 
 
-def _check(session: Session, actor: Actor, request: SubmissionRequest, now: datetime) -> Authority:
+def _check(
+    session: Session,
+    actor: Actor,
+    request: SubmissionRequest,
+    now: datetime,
+    rules: Mapping[LegalGateway, GatewayRule],
+) -> Authority:
     """The authority under which the envelope is allowed. Raises RefusedError."""
     authority = load_authority(session, now)
     member = find_member(session, actor.member_id)
@@ -151,6 +172,7 @@ def _check(session: Session, actor: Actor, request: SubmissionRequest, now: date
         authority=authority,
         epochs=usable_epochs(session),
         today=now.date(),
+        rules=rules,
     )
     if not decision.is_allowed:
         raise RefusedError(decision)

@@ -6,7 +6,6 @@ from typing import Any
 
 from flask import Response
 
-from exchange.domain.legal_gateway import RULES
 from exchange.services.acting import UnknownObjectError
 from exchange.services.approve_query import approve_query, refuse_query
 from exchange.services.ask_query import NewQuery, ask_query
@@ -101,7 +100,8 @@ def stop_watching(_: dict[str, Any], query_id: str) -> Response:
 
 
 def _limits() -> QueryLimits:
-    return QueryLimits(RULES, current_context().settings.longest_query_days)
+    context = current_context()
+    return QueryLimits(context.policy.rules, context.settings.longest_query_days)
 
 
 def _known(query_id: str) -> str:

@@ -49,6 +49,7 @@ def submit() -> Response:
         _read(request.get_data(cache=True), now.date()),
         now=now,
         merge_delay_seconds=context.settings.merge_delay_seconds,
+        rules=context.policy.rules,
     )
     receipt = sign_receipt(context.receipt_key, answer.receipt)
     body = {**answer.fields, "receipt": receipt, "hits": answer.hits}
