@@ -57,7 +57,7 @@ def collect_details(
         RequestField.OTHER_COLUMNS: [columns for columns in map(_other_columns, own.sources) if columns],
     }
     told = [*fields, *([RequestField.SUBJECT_ROLE] if _PROTECTED & set(roles) else [])]
-    details = {str(field): held[field] or None for field in told} | ({"note": note} if note else {})
+    details = {str(field): held.get(field) or None for field in told} | ({"note": note} if note else {})
     broken = [_tipping_off(name, word) for name, value in details.items() if (word := _first_word(value))]
     if broken:
         raise RuleRefusedError("this cannot be told", broken)

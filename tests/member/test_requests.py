@@ -1,0 +1,589 @@
+"""Information requests from the command line, between real members through the real exchange: asked, taken up,
+answered, opened; and what becomes of stolen tokens, copied proofs, exchanged keys and changed answers on the way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keys.sealing import EncryptionKey
+from keys.tokens import Token
+from member.access import open_vault, unlock_representative
+from member.errors import AnswerError
+from member.home import Home
+from member.log_chain import LogFault, OwnEntry
+from member.request_details import collect_details, encode_details, read_details
+from member.request_log import RequestLog, RequestReading, RequestsCheck
+from member.rule_refusal import RuleRefusedError
+from member.vault.requests import OpenedAnswer
+from member.vault.rows import OwnIndicator, OwnRow, Source, VaultRows
+from member.vault.store import Vault
+from schemas.encoding import to_base64
+from schemas.identifiers import uuid7
+from tests.member.taskforce import EXCHANGE_URL, ORIGIN, Ran, Taskforce
+
+BOSS = ("b", "--as", "authoriser", "request")
+TERMS = (
+    *("--legal-gateway", "ECCTA2023_s188", "--purpose", "to decide whether to restrict the account"),
+    *("--necessity", "our own records end at the first payment", "--proportionality", "one account, four fields"),
+)
+FIELDS = "reason,first_seen,local_reference,contact"
+REASONS = {"a": "paid by a victim", "b": "cash from a stolen card"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def desk(taskforce: Taskforce) -> Iterator[None]:
+    """Bank b has a desk that answers questions. What was read falsely here is no other module's business."""
+    taskforce.run("b", "config", "set", "contact", "financial crime desk, extension 7")
+    yield
+    forget_readings(taskforce)
+
+
+@dataclass
+class Shared:
+    """An account that both banks hold, and bank a's hit on it."""
+
+    taskforce: Taskforce
+    account: str
+    hit: str
+
+    def ask(self, *options: str) -> str:
+        done = self.taskforce.run("a", "request", "create", self.hit, *TERMS, "--fields", FIELDS, *options)
+        assert done.status == 0, done.document
+        assert done.document["state"] == "open"
+        return str(done.document["request_id"])
+
+
+def submit(taskforce: Taskforce, folder: Path, bank: str, accounts: Iterable[str], *options: str) -> None:
+    """Rows of these accounts, as the bank itself would write them."""
+    path = folder / f"{bank}-{uuid7()}.csv"
+    rows = [f"bank_account,{one},{REASONS[bank]},2026-03-06,ledger of {bank},2026-10-01,Leeds\n" for one in accounts]
+    path.write_text("indicator_type,value,reason,first_seen,source_ref,last_seen,branch\n" + "".join(rows))
+    done = taskforce.run(bank, "submit", str(path), *options)
+    assert done.status == 0, done.document
+
+
+def hits_of(taskforce: Taskforce) -> dict[str, dict[str, Any]]:
+    """Bank a's hits, by the account."""
+    return {hit["values"][0]: hit for hit in taskforce.run("a", "hits").document["hits"]}
+
+
+def new_account() -> str:
+    return f"{int.from_bytes(os.urandom(6), 'big') % 10**14:014d}"
+
+
+@pytest.fixture(scope="module")
+def pool(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """Accounts that both banks hold; each test takes those that it needs."""
+    folder, accounts = tmp_path_factory.mktemp("pool"), [new_account() for _ in range(20)]
+    submit(taskforce, folder, "b", accounts)
+    submit(taskforce, folder, "a", accounts)
+    hits = hits_of(taskforce)
+    return iter([Shared(taskforce, account, hits[account]["hit_id"]) for account in accounts])
+
+
+@pytest.fixture
+def shared(pool: Iterator[Shared]) -> Shared:
+    return next(pool)
+
+
+@contextmanager
+def answers_changed(
+    taskforce: Taskforce, change: Callable[[dict[str, Any]], None], path: str = "/v1/req"
+) -> Iterator[None]:
+    """While it lasts, the exchange shows other requests than it keeps."""
+    honest = taskforce.applications[EXCHANGE_URL]
+
+    def changed(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        body = b"".join(honest(environ, start_response))
+        if not environ["PATH_INFO"].startswith(path):
+            return [body]
+        document = json.loads(body)
+        change(document)
+        return [json.dumps(document).encode()]
+
+    def with_length_left_out(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], info: Any = None) -> Any:
+            return start_response(status, [each for each in headers if each[0].lower() != "content-length"])
+
+        return changed(environ, start)
+
+    taskforce.applications[EXCHANGE_URL] = with_length_left_out
+    try:
+        yield
+    finally:
+        taskforce.applications[EXCHANGE_URL] = honest
+
+
+def rules_of(done: Ran) -> set[str]:
+    """The names of the rules that refused."""
+    assert done.status == 1, done.document
+    return {reason["code"] for reason in done.document["error"]["problem"]["reasons"]}
+
+
+def refused_as(done: Ran) -> str:
+    assert done.status == 1, done.document
+    return str(done.document["error"]["type"])
+
+
+# asking and answering
+
+
+def test_a_bank_asks_and_the_holders_authoriser_answers_partly(taskforce: Taskforce, shared: Shared) -> None:
+    forget_readings(taskforce)
+    request_id = shared.ask("--urgency", "immediate")
+    waiting = taskforce.run("b", "request", "list", "--incoming", "--state", "open").document["requests"]
+    (listed,) = [one for one in waiting if one["request_id"] == request_id]
+    assert (listed["values"], listed["requester_kind"]) == ([shared.account], "financial_institution")
+    before = taskforce.run("b", "request", "show", request_id).document
+    assert (before["requester"], before["terms"], before["answers"]) == (None, None, [])
+    taking = taskforce.run(*BOSS, "take-up", request_id)
+    assert taking.status == 0, taking.document
+    taken = taking.document
+    assert (taken["requester"], taken["proved"], taken["doubt"]) == ("a", True, None)
+    assert taken["terms"]["purpose"] == "to decide whether to restrict the account"
+    note = "call before noon"
+    done = taskforce.run(*BOSS, "answer", request_id, "--partial", "reason,first_seen,contact", "--note", note)
+    assert (done.status, done.document["state"]) == (0, "answered"), done.document
+    shown = taskforce.run("a", "request", "show", request_id)
+    assert shown.status == 0, shown.document
+    (answer,) = shown.document["answers"]
+    assert (answer["institution"], answer["outcome"], answer["answered_by"]) == ("b", "partial", "b/authoriser")
+    assert answer["details"] == {
+        "reason": ["cash from a stolen card"],
+        "first_seen": "2026-03-06",
+        "contact": ["financial crime desk, extension 7"],
+        "note": note,
+    }
+    text = taskforce.run("a", "request", "show", request_id, as_json=False).document["text"]
+    assert "b: partial" in text
+    assert "reason: cash from a stolen card" in text
+    assert hits_of(taskforce)[shared.account]["stage"] == "response"
+    for bank in ("a", "b"):
+        verified = taskforce.run(bank, "log", "verify")
+        assert verified.status == 0, verified.document
+    kept = b"".join(path.read_bytes() for path in taskforce.folder.glob("exchange.db*"))
+    told = (b"stolen card", b"call before noon", b"ledger of b", b"extension 7")
+    assert not [text for text in told if text in kept]
+
+
+def test_a_full_answer_tells_all_that_was_asked_and_null_for_what_is_not_held(
+    taskforce: Taskforce, shared: Shared
+) -> None:
+    done = taskforce.run("a", "request", "create", shared.hit, *TERMS)
+    request_id = done.document["request_id"]
+    assert taskforce.run(*BOSS, "answer", request_id, "--full").status == 0
+    (answer,) = taskforce.run("a", "request", "show", request_id).document["answers"]
+    assert answer["outcome"] == "full"
+    details = answer["details"]
+    assert (details["local_reference"], details["last_seen"]) == (["ledger of b"], "2026-10-01")
+    assert (details["subject_role"], details["narrative"]) == (["suspect"], None)
+    assert "other_columns" not in details
+    again = taskforce.run("a", "request", "show", request_id).document["answers"]
+    assert again == [answer]
+
+
+def test_who_answers_no_trace_or_refuses_is_not_named(taskforce: Taskforce, shared: Shared) -> None:
+    nothing, refused = shared.ask(), shared.ask()
+    assert taskforce.run(*BOSS, "answer", nothing, "--no-trace").status == 0
+    assert taskforce.run(*BOSS, "refuse", refused, "--reason", "not_proportionate").status == 0
+    (first,) = taskforce.run("a", "request", "show", nothing).document["answers"]
+    (second,) = taskforce.run("a", "request", "show", refused).document["answers"]
+    assert (first["outcome"], second["outcome"]) == ("no_trace", "refused")
+    assert second["refusal_reason"] == "not_proportionate"
+    for answer in (first, second):
+        assert (answer["institution"], answer["answered_by"], answer["details"]) == (None, None, {})
+
+
+def test_a_victim_is_marked_as_one_whatever_was_asked(taskforce: Taskforce, tmp_path: Path) -> None:
+    account = new_account()
+    submit(taskforce, tmp_path, "b", [account], "--subject-role", "victim")
+    submit(taskforce, tmp_path, "a", [account])
+    request_id = Shared(taskforce, account, hits_of(taskforce)[account]["hit_id"]).ask()
+    assert taskforce.run(*BOSS, "answer", request_id, "--partial", "reason").status == 0
+    (answer,) = taskforce.run("a", "request", "show", request_id).document["answers"]
+    assert answer["details"] == {"reason": [REASONS["b"]], "subject_role": ["victim"]}
+    assert answer["marking"]["protected_subject"] is True
+
+
+def test_a_request_taken_back_is_answered_by_nobody(taskforce: Taskforce, shared: Shared) -> None:
+    request_id = shared.ask()
+    assert taskforce.run("a", "request", "cancel", request_id).document["state"] == "cancelled"
+    assert rules_of(taskforce.run(*BOSS, "answer", request_id, "--full")) == {"cancelled"}
+
+
+# who may not
+
+
+def test_nobody_answers_twice_nor_its_own_nor_without_the_role(taskforce: Taskforce, shared: Shared) -> None:
+    request_id = shared.ask()
+    own = taskforce.run("a", "--as", "authoriser", "request", "answer", request_id, "--full")
+    assert rules_of(own) == {"own-request"}
+    assert refused_as(taskforce.run("b", "request", "answer", request_id, "--full")) == "forbidden"
+    assert taskforce.run(*BOSS, "answer", request_id, "--full").status == 0
+    assert rules_of(taskforce.run(*BOSS, "answer", request_id, "--partial", "reason")) == {"second-answer"}
+    assert rules_of(taskforce.run(*BOSS, "refuse", request_id, "--reason", "policy")) == {"second-answer"}
+
+
+def test_what_was_not_asked_for_is_not_told(taskforce: Taskforce, shared: Shared) -> None:
+    request_id = shared.ask()
+    done = taskforce.run(*BOSS, "answer", request_id, "--partial", "reason,other_columns")
+    assert rules_of(done) == {"not-asked-for"}
+    assert taskforce.run("a", "request", "show", request_id).document["answers"] == []
+
+
+def test_a_row_planted_with_a_stolen_token_gets_no_answer(taskforce: Taskforce, tmp_path: Path) -> None:
+    """The thief has the token from a copy of the exchange's database, and not the identifier."""
+    held, planted = new_account(), new_account()
+    submit(taskforce, tmp_path, "b", [held])
+    with vault_of(taskforce, "b") as vault:
+        rows = VaultRows(vault)
+        lookup = rows.lookup("bank_account", held)
+        stolen = rows.cached_tokens(1, [lookup])[lookup].token
+    with vault_of(taskforce, "a") as vault:
+        rows = VaultRows(vault)
+        rows.store([OwnRow("bank_account", planted, Source(planted, "", "", "", {}, 2, ""))])
+        rows.store_tokens(1, {rows.lookup("bank_account", planted): Token(stolen, os.urandom(32))})
+    submit(taskforce, tmp_path, "a", [planted])
+    request_id = Shared(taskforce, planted, hits_of(taskforce)[planted]["hit_id"]).ask()
+    for answer in (("--full",), ("--no-trace",)):
+        assert refused_as(taskforce.run(*BOSS, "answer", request_id, *answer)) == "not_proved"
+    assert taskforce.run("a", "request", "show", request_id).document["answers"] == []
+    assert taskforce.run(*BOSS, "refuse", request_id, "--reason", "proof_not_valid").status == 0
+    (answer,) = taskforce.run("a", "request", "show", request_id).document["answers"]
+    assert (answer["outcome"], answer["institution"], answer["details"]) == ("refused", None, {})
+
+
+@contextmanager
+def vault_of(taskforce: Taskforce, bank: str) -> Iterator[Vault]:
+    home = Home.open(taskforce.home(bank))
+    with open_vault(home, unlock_representative(home, "analyst")) as vault:
+        yield vault
+
+
+def change_key(document: dict[str, Any]) -> None:
+    document["encryption_key"] = to_base64(EncryptionKey.generate().public_bytes)
+
+
+def change_fields(document: dict[str, Any]) -> None:
+    document["terms"]["fields"].append("other_columns")
+
+
+def change_gateway(document: dict[str, Any]) -> None:
+    document["terms"]["legal_gateway"] = document["legal_gateway"] = "DPA2018_Sch2"
+
+
+def change_proof(document: dict[str, Any]) -> None:
+    document["proof"] = to_base64(bytes(32))
+
+
+def change_person(document: dict[str, Any]) -> None:
+    document["requester"], document["requested_by"] = "invented", "invented/analyst"
+
+
+def change_member(document: dict[str, Any]) -> None:
+    document["requester"] = "b"
+
+
+def change_id(document: dict[str, Any]) -> None:
+    document["terms"]["request_id"] = uuid7()
+
+
+@pytest.mark.parametrize(
+    "change", [change_key, change_fields, change_gateway, change_proof, change_person, change_member, change_id]
+)
+def test_an_exchange_that_shows_another_request_than_was_made_gets_no_answer(
+    taskforce: Taskforce, asked: str, change: Callable[[dict[str, Any]], None]
+) -> None:
+    with answers_changed(taskforce, lambda shown: change(shown) if shown.get("terms") else None):
+        done = taskforce.run(*BOSS, "answer", asked, "--full")
+    assert refused_as(done) == "not_proved"
+
+
+@pytest.fixture(scope="module")
+def asked(pool: Iterator[Shared]) -> str:
+    """A request that nobody ever answers."""
+    return next(pool).ask()
+
+
+def test_a_proof_copied_from_another_request_is_worth_nothing(taskforce: Taskforce, shared: Shared, asked: str) -> None:
+    seen: dict[str, Any] = {}
+    own = shared.ask()
+    with answers_changed(taskforce, seen.update):
+        assert taskforce.run(*BOSS, "take-up", own).document["proved"] is True
+    stolen = seen["proof"]
+    with answers_changed(taskforce, lambda shown: shown.update({"proof": stolen} if shown.get("proof") else {})):
+        taken = taskforce.run(*BOSS, "take-up", asked).document
+    assert (taken["proved"], taken["requester"]) == (False, "a")
+
+
+# answers on their way back
+
+
+def swap_institution(answer: dict[str, Any]) -> None:
+    answer["institution"] = "a"
+
+
+def swap_signer(answer: dict[str, Any]) -> None:
+    answer["representative_id"] = "b/analyst"
+
+
+def invent_signer(answer: dict[str, Any]) -> None:
+    answer["institution"], answer["representative_id"] = "invented", "invented/authoriser"
+
+
+def change_outcome(answer: dict[str, Any]) -> None:
+    answer["outcome"] = "full"
+
+
+def change_sealed(answer: dict[str, Any]) -> None:
+    answer["sealed"] = to_base64(bytes(4096))
+
+
+def lengthen_fields(answer: dict[str, Any]) -> None:
+    answer["fields"].append("narrative")
+
+
+def forget_sealed(answer: dict[str, Any]) -> None:
+    answer["sealed"] = None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [swap_institution, swap_signer, invent_signer, change_outcome, change_sealed, lengthen_fields, forget_sealed],
+)
+def test_an_answer_changed_on_its_way_is_told_as_that(
+    taskforce: Taskforce, answered: str, change: Callable[[dict[str, Any]], None]
+) -> None:
+    def apply(shown: dict[str, Any]) -> None:
+        for answer in shown.get("answers", ()):
+            change(answer)
+
+    with answers_changed(taskforce, apply):
+        done = taskforce.run("a", "request", "show", answered)
+    assert refused_as(done) == "bad_answer"
+    (answer,) = done.document["answers"]
+    assert (answer["details"], bool(answer["fault"])) == ({}, True)
+
+
+@pytest.fixture(scope="module")
+def answered(taskforce: Taskforce, pool: Iterator[Shared]) -> str:
+    """A request whose answer nobody has opened yet."""
+    request_id = next(pool).ask()
+    assert taskforce.run(*BOSS, "answer", request_id, "--partial", "reason").status == 0
+    return request_id
+
+
+def test_an_answer_lost_on_its_way_is_sent_again_as_it_was(taskforce: Taskforce, shared: Shared) -> None:
+    request_id = shared.ask()
+    honest = taskforce.applications[EXCHANGE_URL]
+
+    def losing(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        answer = list(honest(environ, start_response))
+        if environ["PATH_INFO"].endswith("/answer"):
+            raise ConnectionResetError("the answer is lost")
+        return answer
+
+    taskforce.applications[EXCHANGE_URL] = losing
+    try:
+        assert taskforce.run(*BOSS, "answer", request_id, "--partial", "reason").status == 1
+    finally:
+        taskforce.applications[EXCHANGE_URL] = honest
+    again = taskforce.run(*BOSS, "answer", request_id, "--full")
+    assert (again.status, again.document["state"]) == (0, "answered")
+    assert "was begun before, and has arrived: partial, reason" in again.said
+    (answer,) = taskforce.run("a", "request", "show", request_id).document["answers"]
+    assert (answer["outcome"], list(answer["details"])) == ("partial", ["reason"])
+
+
+# the log
+
+
+def test_an_exchange_that_shows_other_requests_than_it_logged_is_caught(taskforce: Taskforce, asked: str) -> None:
+    shown: dict[str, Any] = {}
+    forget_readings(taskforce)
+    with answers_changed(taskforce, lambda request: shown.update(request) or request.update(urgency="immediate")):
+        assert taskforce.run("b", "request", "show", asked).status == 0
+    verified = taskforce.run("b", "log", "verify")
+    assert refused_as(verified) == "log_fault"
+    assert verified.document["error"]["entry"]["event_id"] == shown["event_id"]
+    forget_readings(taskforce)
+    assert taskforce.run("b", "log", "verify").status == 0
+
+
+def forget_readings(taskforce: Taskforce) -> None:
+    """What other tests let the banks read falsely."""
+    for bank in ("a", "b"):
+        with vault_of(taskforce, bank) as vault:
+            log = RequestLog(vault, ORIGIN)
+            log.forget(list(log.readings()))
+
+
+def entry_of(**view: Any) -> OwnEntry:
+    event_id = uuid7()
+    where: dict[str, Any] = {"number": 1, "index": 1, "event_id": event_id, "entry_id": uuid7()}
+    return OwnEntry(**where, entry=bytes(33), chain_head=bytes(32), view={**view, "event_id": event_id})
+
+
+def test_an_opened_answer_and_a_reading_that_the_log_lacks_are_faults() -> None:
+    answer = OpenedAnswer("r", "b", "partial", ["reason"], "digest", {}, "log")
+    stated = {"request_id": "r", "institution": "b", "outcome": "partial", "fields": ["reason"]}
+    honest = entry_of(kind="request_answered", sealed_sha256="digest", **stated)
+    check = RequestsCheck({}, [answer])
+    check.look_at(honest)
+    assert check.finish(is_complete=True) == []
+    for other in ({"sealed_sha256": "other"}, {"institution": "c"}, {"fields": ["reason", "contact"]}):
+        check = RequestsCheck({}, [answer])
+        check.look_at(entry_of(kind="request_answered", **{"sealed_sha256": "digest", **stated, **other}))
+        with pytest.raises(LogFault, match="does not say so"):
+            check.finish(is_complete=True)
+        assert check.finish(is_complete=False) == []
+    reading = RequestReading("log", honest.event_id, "shown_sha256", "digest")
+    check = RequestsCheck({honest.event_id: reading}, [])
+    with pytest.raises(LogFault, match="not in the log"):
+        check.finish(is_complete=True)
+    with pytest.raises(LogFault, match="what was shown"):
+        check.look_at(honest)
+
+
+# what is missing, and what may not be said
+
+
+def test_what_the_gateway_wants_and_is_missing_is_named_before_anything_is_sent(
+    taskforce: Taskforce, shared: Shared
+) -> None:
+    create = ("a", "request", "create", shared.hit)
+    before = len(taskforce.run("a", "request", "list", "--outgoing").document["requests"])
+    done = taskforce.run(*create, "--legal-gateway", "ECCTA2023_s188")
+    assert rules_of(done) == {"no-purpose", "no-necessity", "no-proportionality"}
+    assert "economic crime" in done.document["error"]["detail"]
+    poca = ("--legal-gateway", "POCA2002_s339ZB", *TERMS[2:])
+    assert rules_of(taskforce.run(*create, *poca)) == {"no-prior-notice"}
+    assert rules_of(taskforce.run(*create, *poca, "--mode", "alert")) == {"gateway-mode", "no-prior-notice"}
+    tipping = taskforce.run(*create, *TERMS, "--purpose", "we have filed a SAR about it")
+    assert rules_of(tipping) == {"tipping-off"}
+    assert len(taskforce.run("a", "request", "list", "--outgoing").document["requests"]) == before
+    wrong = taskforce.run(*create, *TERMS, "--condition", "warning")
+    assert rules_of(wrong) == {"gateway-condition"}
+
+
+def test_a_notice_is_drafted_at_home_and_the_request_bears_its_reference(
+    taskforce: Taskforce, shared: Shared, tmp_path: Path
+) -> None:
+    hit, out = shared.hit, tmp_path / "notice.txt"
+    poca = ("--legal-gateway", "POCA2002_s339ZB")
+    said = ("--subject", "Jo Example, account 12", "--grounds", "cash in, cash out")
+    drafted = taskforce.run("a", "request", "notice", hit, *poca, *said, "--out", str(out))
+    assert drafted.status == 0, drafted.document
+    assert "Jo Example, account 12" in out.read_text()
+    assert drafted.document["request_id"] in out.read_text()
+    given = ("--nca-notice", "NCA-2026-4711", "--notice-given-at")
+    early = taskforce.run("a", "request", "create", hit, *poca, *TERMS[2:], *given, "2020-01-01T09:00:00Z")
+    assert rules_of(early) == {"notice-too-old"}
+    at = taskforce.around().clock().isoformat(timespec="seconds")
+    done = taskforce.run("a", "request", "create", hit, *poca, *TERMS[2:], *given, at)
+    assert (done.status, done.document["request_id"]) == (0, drafted.document["request_id"]), done.document
+    none = taskforce.run("a", "request", "notice", hit, "--legal-gateway", "ECCTA2023_s188")
+    assert rules_of(none) == {"no-notice"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("create", uuid7(), "--mode", "shout"),
+        ("create", uuid7(), *TERMS, "--legal-gateway", ""),
+        ("create", uuid7(), *TERMS, "--fields", "everything"),
+        ("create", uuid7(), *TERMS, "--fields", ","),
+        ("create", uuid7(), *TERMS, "--purpose", "a\x1b[2Jb"),
+        ("create", uuid7(), *TERMS, "--nca-notice", "N-1"),
+        ("create", uuid7(), *TERMS, "--nca-notice", "N-1", "--notice-given-at", "yesterday"),
+        ("answer", uuid7()),
+        ("answer", uuid7(), "--full", "--no-trace"),
+        ("answer", uuid7(), "--no-trace", "--note", "x"),
+        ("answer", uuid7(), "--partial", ""),
+        ("refuse", uuid7(), "--reason", "because"),
+        ("show", "the last one"),
+    ],
+)
+def test_what_is_asked_wrongly_is_told_before_anybody_is_contacted(
+    taskforce: Taskforce, arguments: tuple[str, ...]
+) -> None:
+    with answers_changed(taskforce, lambda shown: shown.clear(), path="/"):
+        done = taskforce.run("a", "request", *arguments)
+    assert (done.status, done.document["error"]["type"]) == (2, "usage"), done.document
+
+
+def test_a_hit_that_is_not_ours_cannot_be_asked_about(taskforce: Taskforce, shared: Shared) -> None:
+    assert refused_as(taskforce.run("a", "request", "create", uuid7(), *TERMS)) == "unknown_hit"
+    done = taskforce.run("b", "request", "show", uuid7())
+    assert (refused_as(done), done.document["error"]["status"]) == ("not-found", 404)
+
+
+# details
+
+SOURCE = Source(
+    "1", "reason", "2026-02-01", "ref", {"Contact": "desk", "branch": "Leeds", "last_seen": "2026-05-01"}, 2, "s"
+)
+OWN = OwnIndicator("bank_account", "1", [SOURCE, Source("1", "reason", "2026-01-01", "", {}, 3, "t")])
+
+
+def test_details_are_the_distinct_values_of_all_rows() -> None:
+    fields = ["reason", "first_seen", "last_seen", "contact", "other_columns", "local_reference", "narrative"]
+    details = collect_details(OWN, fields, lambda _: "suspect", "switchboard", "")
+    assert details == {
+        "reason": ["reason"],
+        "first_seen": "2026-01-01",
+        "last_seen": "2026-05-01",
+        "contact": ["desk"],
+        "other_columns": [{"branch": "Leeds"}],
+        "local_reference": ["ref"],
+        "narrative": None,
+    }
+    assert read_details(encode_details(details), fields) == details
+
+
+@pytest.mark.parametrize("role", ["victim", "mule_unwitting"])
+def test_protected_subjects_are_marked_unasked(role: str) -> None:
+    roles = {"s": role, "t": "suspect"}
+    assert collect_details(OWN, ["reason"], roles.__getitem__, "", "")["subject_role"] == [role, "suspect"]
+
+
+@pytest.mark.parametrize("where", ["reason", "other_columns", "contact", "note"])
+def test_no_word_of_a_suspicious_activity_report_leaves_the_vault(where: str) -> None:
+    word = "see our S.A.R. of May"
+    extra = {"branch": word} if where == "other_columns" else {}
+    source = Source("1", word if where == "reason" else "", "", "", extra, 2, "s")
+    contact, note = (word if where == name else "" for name in ("contact", "note"))
+    fields = ["reason", "contact", "other_columns"]
+    with pytest.raises(RuleRefusedError) as refused:
+        collect_details(OwnIndicator("iban", "1", [source]), fields, lambda _: "", contact, note)
+    (reason,) = refused.value.fields["problem"]["reasons"]
+    assert (reason["code"], reason["field"]) == ("tipping-off", where)
+
+
+@pytest.mark.parametrize(
+    ("payload", "told"),
+    [
+        (b"", []),
+        (b"[]", []),
+        (b'{"reason":["x"]}', []),
+        (b"{}", ["reason"]),
+        (b'{"reason":"x"}', ["reason"]),
+        (b'{"reason":[1]}', ["reason"]),
+        (b'{"reason":["x"],"extra":1}', ["reason"]),
+        (b'{"note":null}', []),
+        (b'{"other_columns":[["a"]]}', ["other_columns"]),
+        (b"\xff", []),
+    ],
+)
+def test_details_of_another_form_than_agreed_are_refused(payload: bytes, told: list[str]) -> None:
+    with pytest.raises(AnswerError):
+        read_details(payload, told)
