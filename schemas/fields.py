@@ -91,6 +91,9 @@ def code_of(codes: type[StrEnum], **rest: Any) -> fields.String:
 class OwnId(fields.String):
     """An identifier that the client makes, since a proof covers it: a UUID of version 7 in lower case."""
 
+    def __init__(self, **rest: Any) -> None:
+        super().__init__(metadata={"description": "UUID of version 7, in lower case"}, **rest)
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs)
         if not is_uuid7(text):

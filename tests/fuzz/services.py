@@ -46,7 +46,8 @@ from schemas.terms import AlertState, MemberKind, QueryState, TrafficLight
 from tests.alerts.factories import make_content, plant_alert, plant_subscription
 from tests.exchange.factories import make_envelope, make_rows, make_token
 from tests.exchange.queries.planting import plant_query
-from tests.exchange.requests.planting import plant_hit, plant_row
+from tests.exchange.requests.planting import GATEWAY, plant_hit, plant_request, plant_row
+from tests.exchange.requests.world import NO_TRACE, make_answer, make_request
 from tests.exchange.taking_back import make_assessment, make_outcome, make_withdrawal, plant_correction
 from tests.keys.holder.simulator import make_elements, migrate
 from tests.keys.taskforce import holder_key, holder_url, make_dealing, make_epoch, make_member, make_root, sign
@@ -108,6 +109,16 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
         hit_id = plant_hit(taskforce, "a", make_token())
         for number in range(_OWN_ROWS):
             plant_row(taskforce, "a", "taskforce", _own_token(number))
+        shared = make_token()
+        for member_id in ("a", "b"):
+            plant_row(taskforce, member_id, "taskforce", shared)
+        shared_hit = plant_hit(taskforce, "a", shared)
+        request_ids = [
+            plant_request(taskforce, *parties, shared, taken_up_by)
+            for parties in (("b", ["a"]), ("a", ["b"]))
+            for taken_up_by in (None, f"{parties[1][0]}/authoriser")
+            for _ in range(3)
+        ]
         with taskforce.database.transaction() as session:
             _, feed_token = make_feed_token(session, "a", "feed", "a/analyst", utc_now())
             token_ids = [make_feed_token(session, "a", "other", "a/analyst", utc_now())[0] for _ in range(3)]
@@ -153,6 +164,12 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
         "{correction_id}": lambda: correction_ids[next(turn) % len(correction_ids)],
         "POST /v1/outcomes": lambda: make_outcome("hit", hit_id, arrests=next(turn) % 3),
         "POST /v1/assessments": lambda: make_assessment(hit_id),
+        "POST /v1/requests": lambda: make_request(shared_hit, **GATEWAY),
+        **{f"POST /v1/requests/{{request_id}}/{step}": dict for step in ("take-up", "cancel")},
+        "POST /v1/requests/{request_id}/answer": lambda: make_answer(
+            signers["a/authoriser"].key, request_ids[next(turn) % len(request_ids)], "a", "b", **NO_TRACE
+        ),
+        "{request_id}": lambda: request_ids[next(turn) % len(request_ids)],
         "POST /v1/queries": _query,
         **{f"POST /v1/queries/{{query_id}}/{step}": dict for step in ("approve", "refuse", "end-watch")},
         "POST /v1/queries/{query_id}/extend": lambda: {"until": "2027-01-01", "reason": "the trial moved"},
