@@ -4,8 +4,9 @@ Rules, in order:
 1. What may be shown follows present authority, the gateway's parties and live rows. Nothing of a bank is written or
    locked for it, and no submitter waits.
 2. Every telling is an event for the agency and each reviewer at once, with a commitment to what each bank will be told.
-3. A row told of for the first time is noted: as derived from its member, so that a withdrawal reaches the agency; and
-   for its member's own log, at once where the query is overt, else when its cover ends.
+3. A row told of for the first time is noted: as derived from its member, so that a withdrawal reaches the agency, also
+   one that is under way (exchange.services.tell_corrections looks for what was told late); and for its member's own
+   log, at once where the query is overt, else when its cover ends.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ from exchange.services.query_views import paperwork_of, tell_overseers
 from exchange.store import outbox
 from exchange.store.derived import Derived, DerivedKind, note_derived
 from exchange.store.indicators import StoredRow, read_rows
-from exchange.store.locks import DISCLOSING, share_named
 from exchange.store.membership import list_members, load_authority
 from exchange.store.queries import (
     Match,
@@ -88,7 +88,6 @@ def answer_query(
     session: Session, kind: str, query: Query, limits: QueryLimits, *, actor: Actor, now: datetime
 ) -> Answer:
     """What the agency is told now, recorded as an event of that kind. Raises LogUnavailableError."""
-    share_named(session, DISCLOSING)
     subjects = subjects_of(session, query.query_id)
     rows = rows_for(session, query, subjects, limits, now)
     results = _results(session, query, subjects, rows, load_authority(session, now))

@@ -14,7 +14,6 @@ from exchange.domain.legal_gateway import DisclosureCase
 from exchange.domain.matching import split_overlap
 from exchange.domain.safeguards import is_protected, strictest_handling
 from exchange.store.indicators import StoredRow, find_rows
-from exchange.store.locks import DISCLOSING, share_named
 from exchange.store.membership import load_authority
 from exchange.store.queries import read_envelopes
 
@@ -41,8 +40,9 @@ class RequestRows:
 
 
 def find_request_rows(session: Session, requester: str, token: bytes, now: datetime) -> RequestRows:
-    """The rows of a token as they are now. Until the transaction ends none of them is taken back."""
-    share_named(session, DISCLOSING)
+    """The rows of a token as they are now. Of one that is taken back meanwhile, the worker tells whoever was told late
+    (exchange.services.tell_corrections).
+    """
     authority = load_authority(session, now)
     rows = {row.key: row for row in find_rows(session, [token]) if row.expires_on >= now.date()}
     own, others = split_overlap(requester, [row.holding for row in rows.values()], authority)

@@ -19,7 +19,6 @@ from exchange.services.query_rules import QueryLimits, decide_reading
 from exchange.services.query_views import paperwork_of, tell_overseers
 from exchange.store import outbox
 from exchange.store.derived import DerivedKind
-from exchange.store.locks import DISCLOSING, share_named
 from exchange.store.queries import (
     Query,
     list_over,
@@ -71,7 +70,6 @@ def _meets(session: Session, query: Query, limits: QueryLimits, now: datetime) -
 
 
 def _tell_of_matches(session: Session, query_id: str, limits: QueryLimits, now: datetime) -> bool:
-    share_named(session, DISCLOSING)
     query = lock_query(session, query_id)
     if query is None or not query.is_watching(now.date()) or not decide_reading(session, query, now).is_allowed:
         return False

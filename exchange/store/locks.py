@@ -8,11 +8,6 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from exchange.store.base import Base
 from exchange.store.upsert import insert_ignoring
 
-DISCLOSING = "disclosing"
-"""Shared by what tells others than submitters of rows, held alone by what takes rows back: a row that is told of while
-it is taken back is then either not told of, or noted as told before the withdrawal looks.
-"""
-
 
 class NamedLock(Base):
     """A row to lock."""
@@ -26,11 +21,3 @@ def lock_named(session: Session, name: str) -> None:
     """Wait until no other transaction holds the lock of that name, then hold it until this one ends."""
     insert_ignoring(session, NamedLock, [{"name": name}])
     session.execute(select(NamedLock.name).where(NamedLock.name == name).with_for_update()).one()
-
-
-def share_named(session: Session, name: str) -> None:
-    """Hold the lock of that name until this transaction ends, together with others that share it; wait only for one
-    that holds it alone.
-    """
-    insert_ignoring(session, NamedLock, [{"name": name}])
-    session.execute(select(NamedLock.name).where(NamedLock.name == name).with_for_update(read=True)).one()
