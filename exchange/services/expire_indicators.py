@@ -24,7 +24,9 @@ def expire_indicators(database: Database, now: datetime) -> int:
         keys = list(iterate_keys_of_submissions(session, expired)) if expired else []
     retired = 0
     for some in in_chunks(keys, ROWS_AT_ONCE):
-        retired += database.run_in_transaction(lambda session, some=some: retire_rows(session, some, EXPIRED, now))  # type: ignore[misc]
+        retired += database.run_in_transaction(
+            lambda session, some=some: retire_rows(session, some, EXPIRED, now, expired)  # type: ignore[misc]
+        )
     if expired:
         database.run_in_transaction(lambda session: mark_submissions(session, expired, EXPIRED))
     return retired

@@ -20,5 +20,5 @@ def move_withdrawn(session: Session, rows: Sequence[RowKey], now: datetime) -> N
     withdrawals = open_withdrawals(session, {row[3] for row in rows}) if rows else {}
     for submission_id, withdrawal in withdrawals.items():
         own = [row for row in rows if row[3] == submission_id]
-        retire_rows(session, [row[:3] for row in own], withdrawal.reason, now)
+        retire_rows(session, [row[:3] for row in own], withdrawal.reason, now, [submission_id])
         add_withdrawn(session, withdrawal.withdrawal_id, own)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import LargeBinary, PrimaryKeyConstraint, String, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, LargeBinary, PrimaryKeyConstraint, String, delete, func, select, tuple_
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.domain.matching import Holding
@@ -178,12 +178,23 @@ def store_rows(session: Session, batch: Batch, group_id: str, member_id: str, su
     bulk.insert_rows(session, "recent_indicators", LIVE_COLUMNS, columns, (group_id, member_id, submission_id))
 
 
-def retire_rows(session: Session, keys: Sequence[tuple[bytes, str, str]], reason: str, now: datetime) -> int:
-    """Move the live rows with those keys (token, group, member) to the retired ones; how many were moved."""
+def retire_rows(
+    session: Session,
+    keys: Sequence[tuple[bytes, str, str]],
+    reason: str,
+    now: datetime,
+    submission_ids: Sequence[str] | None = None,
+) -> int:
+    """Move the live rows with those keys (token, group, member) to the retired ones; how many were moved. With
+    `submission_ids`, rows of these alone: whoever read the keys in another transaction says so, since a row may have
+    been submitted anew meanwhile.
+    """
     moved = 0
     for model in (RecentIndicator, Indicator):
         for some in in_even_chunks(keys, 1024):
-            where = tuple_(model.token, model.group_id, model.member_id).in_(some)
+            where: ColumnElement[bool] = tuple_(model.token, model.group_id, model.member_id).in_(some)
+            if submission_ids is not None:
+                where &= model.submission_id.in_(submission_ids)
             rows = [dict(row) for row in session.execute(select(model.__table__).where(where)).mappings()]
             insert_ignoring(session, RetiredIndicator, [row | {"reason": reason, "retired_at": now} for row in rows])
             if rows:

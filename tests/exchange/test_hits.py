@@ -17,6 +17,7 @@ from exchange.services.expire_indicators import expire_indicators
 from exchange.services.purge_records import purge_records
 from exchange.services.settle_indicators import settle_indicators
 from exchange.services.stop_member import stop_member
+from exchange.store.indicators import EXPIRED, iterate_keys_of_submissions, retire_rows
 from keys.statement_types import MemberState
 from schemas.encoding import to_base64
 from schemas.terms import MemberKind, Sector
@@ -187,6 +188,20 @@ def test_expired_rows_count_for_nothing_before_and_after_they_are_retired(new_ta
     with taskforce.database.reading() as session:
         assert session.execute(text("SELECT count(*) FROM retired_indicators")).scalar_one() == 0
     assert len(b.hits()) == 1
+
+
+def test_a_row_that_is_submitted_anew_while_the_old_one_is_retired_stays(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a")
+    a, token = taskforce.members["a"], make_token()
+    dates = {"expires_on": "2026-11-30", "review_by": "2026-11-30"}
+    old = a.submit([token], envelope=dates).get_json()["submission_id"]
+    taskforce.clock.advance(days=9)  # type: ignore[attr-defined]
+    with taskforce.database.reading() as session:
+        keys = list(iterate_keys_of_submissions(session, [old]))
+    assert a.submit([token]).get_json()["accepted"] == 1
+    with taskforce.database.transaction() as session:
+        assert retire_rows(session, keys, EXPIRED, taskforce.clock(), [old]) == 0
+    assert a.submit([token]).get_json()["duplicates"] == [0]
 
 
 def test_rows_are_found_in_the_large_table_as_in_the_recent_one(new_taskforce: NewTaskforce) -> None:
