@@ -1,5 +1,5 @@
-"""The story of the README on generated data: upload, overlap, hits, an alert about them, what the operator could see,
-the log verified.
+"""The story of the README on generated data: upload, overlap, hits, a question about one and its answer, an alert, what
+the operator could see, the log verified.
 
 Three banks each hold accounts that nobody else knows and a few that others hold too, written in their own way. What
 must be found is known from how the data were made, and the demonstration fails when anything is missing or too much.
@@ -33,6 +33,15 @@ _ALERT = {
     "red_flags": ["Many small payments of the same sum within a day", "The balance leaves for a wallet within an hour"],
     "requested_action": "Look for these patterns among accounts younger than a year, and say what you find.",
 }
+_ASKED = ("reason", "first_seen", "local_reference", "contact")
+_TOLD = ("reason", "first_seen")
+_NOTE = "We restricted the account at noon; please do not contact the customer."
+_QUESTION = (
+    *("--legal-gateway", "ECCTA2023_s188", "--fields", ",".join(_ASKED), "--urgency", "immediate"),
+    *("--purpose", "to decide whether to restrict the account"),
+    *("--necessity", "our own records begin with the first payment in"),
+    *("--proportionality", "one account, four fields, no customer's name"),
+)
 _SQLITE = b"SQLite format 3\0"
 
 
@@ -116,6 +125,7 @@ def count_identifiers_at_rest(sandbox: Sandbox, story: Story) -> tuple[int, int]
     """Files of the exchange and the key holders that were searched, and how many identifiers any of them holds."""
     needles = {value.encode() for rows in story.rows.values() for _, value, _ in rows}
     needles |= {value.encode() for values in story.expected.values() for value in values if value != "person"}
+    needles.add(_NOTE.encode())
     files = [path for part in ("exchange", "holders", "logs") for path in (sandbox.folder / part).rglob("*")]
     for path in files:
         if _read(path).startswith(_SQLITE):
@@ -154,6 +164,25 @@ def _play(sandbox: Sandbox, story: Story, tell: Callable[[str], None]) -> dict[s
     return outcome
 
 
+def _play_request(sandbox: Sandbox, hits: list[dict[str, Any]], tell: Callable[[str], None]) -> dict[str, Any]:
+    """One bank asks about the account that it shares with one other; that one's authoriser answers in part."""
+    asker, holder = (["--home", str(sandbox.member_home(bank))] for bank in BANKS[:2])
+    hit = next(hit for hit in hits if hit["indicator_type"] == "bank_account")
+    request_id = run_command("member", *asker, "request", "create", hit["hit_id"], *_QUESTION)["request_id"]
+    tell(f"bank {BANKS[0]} asks whoever holds {hit['values'][0]}, and does not learn who that is")
+    waiting = run_command("member", *holder, "request", "list", "--incoming")["requests"]
+    if [(one["request_id"], one["values"]) for one in waiting] != [(request_id, hit["values"])]:
+        raise DemonstrationError(f"bank {BANKS[1]} was brought {len(waiting)} requests, not the one about its account")
+    answering = "answer", request_id, "--partial", ",".join(_TOLD), "--note", _NOTE
+    run_command("member", *holder, "--as", "authoriser", "request", *answering)
+    tell(f"bank {BANKS[1]}'s authoriser takes it up, sees who asks and why, and tells {', '.join(_TOLD)}, sealed")
+    (answer,) = run_command("member", *asker, "request", "show", request_id)["answers"]
+    if (answer["institution"], set(answer["details"])) != (BANKS[1], {*_TOLD, "note"}):
+        raise DemonstrationError(f"{answer['institution']} told {sorted(answer['details'])}, not what was agreed")
+    tell(f"bank {BANKS[0]} opens what bank {answer['institution']} told: {answer['details']['note']}")
+    return {"request_id": request_id, "institution": answer["institution"], "told": list(_TOLD)}
+
+
 def _play_alert(sandbox: Sandbox, tell: Callable[[str], None]) -> dict[str, Any]:
     """One bank warns the others: drafted by one person, released by another, read and answered by the rest."""
     issuer, *readers = ((bank, ["--home", str(sandbox.member_home(bank))]) for bank in BANKS)
@@ -188,8 +217,9 @@ def _read_and_answer(home: list[str], reference: str) -> str:
 def run_demonstration(tell: Callable[[str], None]) -> dict[str, Any]:
     """Play the story in a temporary sandbox; what happened, as one document.
 
-    Raises DemonstrationError when an overlap is missing or too much, the alert does not reach all, an identifier is
-    found at the exchange or a holder, or the log does not verify; SandboxError when the sandbox does not start.
+    Raises DemonstrationError when an overlap is missing or too much, an answer tells other than was agreed, the alert
+    does not reach all, an identifier or a detail is found at the exchange or a holder, or the log does not verify;
+    SandboxError when the sandbox does not start.
     """
     started = time.monotonic()
     story = generate_story(random.Random())  # noqa: S311 - invented data, not secrets
@@ -198,7 +228,13 @@ def run_demonstration(tell: Callable[[str], None]) -> dict[str, Any]:
         try:
             sandbox.start(Plan(banks=BANKS))
             outcome = _play(sandbox, story, tell)
-            outcome["alert"] = _play_alert(sandbox, tell)
+            meanwhile: list[str] = []
+            with ThreadPoolExecutor(2) as pool:
+                alerted = pool.submit(_play_alert, sandbox, meanwhile.append)
+                outcome["request"] = _play_request(sandbox, outcome["members"][BANKS[0]]["hits"], tell)
+                outcome["alert"] = alerted.result()
+            for line in meanwhile:
+                tell(line)
             searched, found = count_identifiers_at_rest(sandbox, story)
             tell(f"searched {searched} files of the exchange and the key holders: {found} identifiers in them")
             if found:
