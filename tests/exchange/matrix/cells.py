@@ -70,6 +70,11 @@ class Tenant(StrEnum):
     OTHERS_COLLECTION = "a collection of a group of others"
     OTHERS_TOKEN = "another member's feed token"
     OTHERS_SUBSCRIPTION = "another member's subscription"
+    OTHERS_HIT = "another member's hit"
+    OTHERS_ROW = "another member's row"
+    OTHERS_CORRECTION = "another member's correction"
+    OTHERS_REQUEST = "an information request between others"
+    OTHERS_QUERY = "another agency's query"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ _HEAD = """# Who may do what
 
 Generated from the tables of rules (`exchange/web/access.py`, `keys/holder/access.py`) by `make matrix`; do not edit.
 The tests send every cell of it to both services, signed with real keys, and compare status and problem type; a test
-also compares this page with the rules, and a route without a rule stops the start of the service. No rule depends on
-the kind of member: the tests send each for all kinds.
+also compares this page with the rules, and a route without a rule stops the start of the service. Each is sent for all
+kinds of member; law-enforcement queries, which alone depend on it, are shown for an agency, and refused to others.
 
 A number is the status of a success. A refusal is its status and the type of its problem (`urn:exchange:problem:…`).
 """
@@ -57,7 +57,8 @@ def _service(title: str, dimensions: Dimensions, judge: Judge) -> Iterable[str]:
 
 
 def _asked(route: str, *, roles: str = "all", **named: object) -> Cell:
-    cell = {"kind": MemberKind.FINANCIAL_INSTITUTION, "roles": roles, **named}
+    kind = MemberKind.LAW_ENFORCEMENT if "/queries" in route else MemberKind.FINANCIAL_INSTITUTION
+    cell = {"kind": kind, "roles": roles, **named}
     return Cell(route, Caller.REPRESENTATIVE, **cell)  # type: ignore[arg-type]
 
 

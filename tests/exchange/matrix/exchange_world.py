@@ -33,6 +33,13 @@ from schemas.terms import AlertState, MemberKind, TrafficLight
 from tests.alerts.factories import make_content, plant_alert, plant_subscription
 from tests.exchange.factories import make_token
 from tests.exchange.matrix.cells import ROLE_SETS, TOKENS, Caller, Cell, State, Tenant
+from tests.exchange.matrix.query_cells import QUERY_CELLS
+from tests.exchange.matrix.request_cells import REQUEST_CELLS
+from tests.exchange.matrix.sending import ENVELOPES, Request, group_of
+from tests.exchange.matrix.withdrawal_cells import WITHDRAWAL_CELLS
+from tests.exchange.queries.planting import plant_query
+from tests.exchange.requests.planting import plant_request
+from tests.exchange.taking_back import plant_correction, plant_outcome
 from tests.simulator import MemberSimulator, make_taskforce
 from tlog.notes import NoteSigner
 
@@ -41,22 +48,6 @@ OWN_MEMBER = (State.STOPPED, State.SUSPENDED, State.KEY_REVOKED, State.KEY_WITHD
 _VARIABLE = re.compile("<[^>]*>")
 _HOOK, _NEW_HOOK = "https://hooks.own.example/", "https://hooks.new.example/"
 _ACKNOWLEDGEMENT = {"implemented": True, "feedback": "of use"}
-_ENVELOPES: dict[State, dict[str, Any]] = {
-    State.GROUP_CLOSED: {"group": "closed"},
-    State.GROUP_PAST_SUNSET: {"group": "past-sunset"},
-    State.EPOCH_RETIRED: {"epoch": 2},
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Request:
-    """What a cell sends, but for its signature."""
-
-    target: str
-    value: Any = None
-    idempotency_key: str | None = None
-    headers: dict[str, str] = dataclasses.field(default_factory=dict)
-    content_type: str = "application/json"
 
 
 class ManifoldMember(MemberSimulator):
@@ -152,7 +143,7 @@ class ExchangeWorld:
 
     def own_alert(self, cell: Cell, state: AlertState) -> str:
         """An alert of the member that the cell asks as, in that state."""
-        member_id, group = self.member_of(cell).member_id, _group_of(cell)
+        member_id, group = self.member_of(cell).member_id, group_of(cell)
         if (member_id, state, group) not in self._own_alerts:
             audience = {"groups": [group], "kinds": []}
             planted = plant_alert(self.taskforce, member_id, state, audience=audience)
@@ -233,9 +224,17 @@ class ExchangeWorld:
         hidden = {"title": "Hidden from all but others", "audience": {"groups": ["others"], "kinds": []}}
         self.others_alert = plant_alert(taskforce, "other", AlertState.PUBLISHED, **hidden)
         self.others_subscription = plant_subscription(taskforce, "other", "https://hooks.other.example/")
+        self.others_query = plant_query(taskforce.database, "other/analyst", "other/authoriser")
+        self.others_request = plant_request(taskforce, "other", ["partner"], token)
+        self.others_correction = plant_correction(taskforce, "other")
+        self.others_outcome = plant_outcome(taskforce, "other", "partner")
+        self.received_outcome = plant_outcome(taskforce, "partner", "other")
         self.secrets = [
             *(self.others_alert, hidden["title"]),
             *(self.others_subscription, "https://hooks.other.example/"),
+            self.others_request,
+            self.others_query,
+            *(self.others_correction, self.others_outcome, self.received_outcome),
             *(self.others_hit, self.others_notice, self.others_body["submission_id"]),
             *(entry["entry_id"] for entry in entries["entries"]),
             *entries["pending"],
@@ -262,7 +261,7 @@ def _key_of_other(state: State) -> str:
 
 def _submission(world: ExchangeWorld, cell: Cell) -> Request:
     member = world.member_of(cell)
-    envelope = dict(_ENVELOPES.get(cell.state, {}))
+    envelope = dict(ENVELOPES.get(cell.state, {}))
     if cell.tenant is Tenant.OTHERS_GROUP:
         envelope["group"] = "others"
     value = member.submission([make_token()], **envelope)
@@ -278,10 +277,6 @@ def _submission(world: ExchangeWorld, cell: Cell) -> Request:
     return Request("/v1/submissions", value)
 
 
-def _group_of(cell: Cell) -> str:
-    return str(_ENVELOPES.get(cell.state, {}).get("group", "taskforce"))
-
-
 def _alert(suffix: str = "", state: AlertState = AlertState.PUBLISHED, value: Any = None) -> Callable[..., Request]:
     """A request about an alert: the caller's own, one that is addressed to it, or one that is not."""
 
@@ -289,7 +284,7 @@ def _alert(suffix: str = "", state: AlertState = AlertState.PUBLISHED, value: An
         if cell.tenant is Tenant.OTHERS_ALERT:
             alert_id = world.others_alert
         elif cell.tenant is Tenant.ADDRESSED_ALERT:
-            alert_id = world.addressed[_group_of(cell)]
+            alert_id = world.addressed[group_of(cell)]
         else:
             alert_id = world.own_alert(cell, state)
         return Request(f"/v1/alerts/{alert_id}{suffix}", value)
@@ -298,7 +293,7 @@ def _alert(suffix: str = "", state: AlertState = AlertState.PUBLISHED, value: An
 
 
 def _draft(world: ExchangeWorld, cell: Cell) -> Request:
-    group = "others" if cell.tenant is Tenant.OTHERS_GROUP else _group_of(cell)
+    group = "others" if cell.tenant is Tenant.OTHERS_GROUP else group_of(cell)
     return Request("/v1/alerts", make_content(audience={"groups": [group], "kinds": []}))
 
 
@@ -307,7 +302,7 @@ def _subscribe(world: ExchangeWorld, cell: Cell) -> Request:
     with world.taskforce.database.transaction() as session:  # a member may have only so many
         own = (Subscription.member_id == member_id) & (Subscription.target == _NEW_HOOK)
         session.execute(update(Subscription).where(own).values(ended_at=NEVER, created_at=NEVER))
-    group = "others" if cell.tenant is Tenant.OTHERS_GROUP else _group_of(cell)
+    group = "others" if cell.tenant is Tenant.OTHERS_GROUP else group_of(cell)
     return Request("/v1/subscriptions", {"channel": "webhook", "target": _NEW_HOOK, "groups": [group]})
 
 
@@ -385,6 +380,16 @@ REQUESTS: dict[str, Callable[[ExchangeWorld, Cell], Request]] = {
     "GET /v1/hits": _page("/v1/hits", "cursor", lambda world: world.others_hit[:-1] + "0"),
     "GET /v1/notices": _page("/v1/notices", "cursor", lambda world: world.others_notice[:-1] + "0"),
     "GET /log/entries": _page("/log/entries", "after", lambda world: 0),
+    **REQUEST_CELLS,
+    **QUERY_CELLS,
+    "GET /v1/queries": _page("/v1/queries", "cursor", lambda world: world.others_query[:-1] + "0"),
+    **WITHDRAWAL_CELLS,
+    "GET /v1/corrections": _page("/v1/corrections", "cursor", lambda world: world.others_correction[:-1] + "0"),
+    "GET /v1/outcomes": _page("/v1/outcomes", "cursor", lambda world: world.others_outcome[:-1] + "0"),
+    "GET /v1/outcomes/received": _page(
+        "/v1/outcomes/received", "cursor", lambda world: world.received_outcome[:-1] + "0"
+    ),
+    "GET /v1/requests": _page("/v1/requests", "cursor", lambda world: world.others_request[:-1] + "0"),
     "POST /v1/alerts": _draft,
     "GET /v1/alerts": _page("/v1/alerts", "cursor", lambda world: world.others_alert[:-1] + "0"),
     "GET /v1/alerts/<alert_id>": _alert(),

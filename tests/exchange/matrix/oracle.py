@@ -8,6 +8,7 @@ from exchange.web.access import RULES as EXCHANGE_RULES
 from exchange.web.access import Caller as Called
 from exchange.web.access import Rule
 from keys.holder.access import RULES as HOLDER_RULES
+from schemas.terms import MemberKind
 from tests.exchange.matrix.cells import ROLE_SETS, STRANGERS, TOKENS, Caller, Cell, Dimensions, Outcome, State, Tenant
 
 UNAUTHENTICATED = Outcome(401, "unauthenticated")
@@ -18,7 +19,11 @@ NO_METHOD = Outcome(405, "method-not-allowed")
 DONE = Outcome(200)
 
 _SUBMIT, _ENROL, _EVALUATE = "POST /v1/submissions", "POST /v1/enrolments", "POST /v1/evaluations"
-_PAGED = ("GET /v1/hits", "GET /v1/notices", "GET /log/entries", "GET /v1/alerts", "GET /v1/subscriptions")
+_PAGED = (
+    *("GET /v1/hits", "GET /v1/notices", "GET /log/entries"),
+    *("GET /v1/alerts", "GET /v1/subscriptions", "GET /v1/requests"),
+    *("GET /v1/corrections", "GET /v1/outcomes", "GET /v1/outcomes/received", "GET /v1/queries"),
+)
 _DRAFT, _ALERT = "POST /v1/alerts", "GET /v1/alerts/<alert_id>"
 _RELEASE, _ACKNOWLEDGE = "POST /v1/alerts/<alert_id>/release", "POST /v1/alerts/<alert_id>/acknowledgement"
 _COPIES = ("GET /v1/alerts/<alert_id>/page", "GET /v1/alerts/<alert_id>/pdf")
@@ -31,12 +36,33 @@ _EVENT = "GET /feeds/misp/<group_id>/<event_id>.json"
 _TAXII = tuple(route for route in EXCHANGE_RULES if "/taxii2/" in route and "<collection_id>" in route)
 _NO_STATUS = "GET /taxii2/api/status/<status_id>/"  # nothing is ever added, so no request to add has one
 _OF_SUBSCRIPTION = tuple(route for route in EXCHANGE_RULES if "/subscriptions/<subscription_id>/" in route)
+_ASK = "POST /v1/requests"
+_OF_REQUEST = tuple(route for route in EXCHANGE_RULES if "/requests/<request_id>" in route)
+# What reveals or tells: it takes an open group that both sides are in.
+_SHARING = (
+    *(_DRAFT, _RELEASE, _SUBSCRIBE, _ASK),
+    *(f"POST /v1/requests/<request_id>/{step}" for step in ("take-up", "answer")),
+)
+_WITHDRAW = "POST /v1/withdrawals"  # what is wrong can be taken back whatever became of the group
+_OF_CORRECTION = tuple(route for route in EXCHANGE_RULES if "/corrections/<correction_id>" in route)
+_OF_HIT = ("POST /v1/outcomes", "POST /v1/assessments")
+_QUERY = "POST /v1/queries"
+_OF_QUERY = tuple(route for route in EXCHANGE_RULES if "/queries/<query_id>" in route)
+# What asks or tells: for law enforcement that is in an open group. To refuse, or to end a watch, tells nothing.
+_POLICE = (_QUERY, *(route for route in _OF_QUERY if not route.endswith(("/refuse", "/end-watch"))))
 _NO_GROUP = frozenset({State.NOT_IN_GROUP, State.GROUP_CLOSED, State.GROUP_PAST_SUNSET})
 # What is not the caller's to see looks like what does not exist.
-_HIDDEN = frozenset({Tenant.OTHERS_ALERT, Tenant.OTHERS_COLLECTION, Tenant.OTHERS_TOKEN, Tenant.OTHERS_SUBSCRIPTION})
+_HIDDEN = frozenset(
+    {
+        *(Tenant.OTHERS_ALERT, Tenant.OTHERS_COLLECTION, Tenant.OTHERS_TOKEN, Tenant.OTHERS_SUBSCRIPTION),
+        *(Tenant.OTHERS_HIT, Tenant.OTHERS_REQUEST),
+        *(Tenant.OTHERS_SUBMISSION, Tenant.OTHERS_CORRECTION, Tenant.OTHERS_QUERY),
+    }
+)
 _BARRED = frozenset({State.STOPPED, State.SUSPENDED, State.KEY_REVOKED, State.KEY_WITHDRAWN})
 _HOLDER_BARS = {State.SUSPENDED: "member-suspended", State.KEY_REVOKED: "key-revoked"}
 _UNKNOWN = frozenset({Caller.INVENTED_KEY, Caller.FALSE_REGISTRAR, Caller.REGISTRAR})  # holders know members only
+_MAKING = frozenset({_DRAFT, _SUBSCRIBE, _MAKE_TOKEN, _ASK, _WITHDRAW, *_OF_HIT})
 
 EXCHANGE = Dimensions(
     routes=sorted(EXCHANGE_RULES),
@@ -56,6 +82,12 @@ EXCHANGE = Dimensions(
         **dict.fromkeys(_TAXII, (Tenant.OWN, Tenant.OTHERS_COLLECTION)),
         _EVENT: (Tenant.ADDRESSED_ALERT, Tenant.OTHERS_ALERT, Tenant.OTHERS_COLLECTION),
         _SUBSCRIBE: (Tenant.OWN, Tenant.OTHERS_GROUP),
+        _ASK: (Tenant.OWN, Tenant.OTHERS_HIT),
+        **dict.fromkeys(_OF_QUERY, (Tenant.OWN, Tenant.OTHERS_QUERY)),
+        **dict.fromkeys(_OF_REQUEST, (Tenant.OWN, Tenant.OTHERS_REQUEST)),
+        _WITHDRAW: (Tenant.OWN, Tenant.OTHERS_ROW, Tenant.OTHERS_SUBMISSION),
+        **dict.fromkeys(_OF_CORRECTION, (Tenant.OWN, Tenant.OTHERS_CORRECTION)),
+        **dict.fromkeys(_OF_HIT, (Tenant.OWN, Tenant.OTHERS_HIT)),
         **dict.fromkeys(_OF_SUBSCRIPTION, (Tenant.OWN, Tenant.OTHERS_SUBSCRIPTION)),
     },
     callers=(*STRANGERS, Caller.REGISTRAR, *TOKENS),
@@ -86,6 +118,8 @@ def _signed(cell: Cell, rule: Rule) -> Outcome:
         return DONE
     if cell.state in _BARRED or (rule.roles and not rule.roles & ROLE_SETS[cell.roles]):
         return FORBIDDEN
+    if cell.route == _QUERY or cell.route in _OF_QUERY:
+        return _queried(cell)
     return _submitted(cell) if cell.route == _SUBMIT else _alerted(cell)
 
 
@@ -105,9 +139,21 @@ def _alerted(cell: Cell) -> Outcome:
     is_outside = cell.tenant is Tenant.ADDRESSED_ALERT and (cell.route == _RESPONSES or cell.state in _NO_GROUP)
     if cell.tenant in _HIDDEN or is_outside:
         return NOT_FOUND
-    if cell.route in (_DRAFT, _RELEASE, _SUBSCRIBE) and (cell.state in _NO_GROUP or cell.tenant is Tenant.OTHERS_GROUP):
+    if cell.route in _SHARING and (cell.state in _NO_GROUP or cell.tenant is Tenant.OTHERS_GROUP):
         return REFUSED
-    return Outcome(201) if cell.route in (_DRAFT, _SUBSCRIBE, _MAKE_TOKEN) else DONE
+    if cell.tenant is Tenant.OTHERS_ROW:
+        return REFUSED
+    return Outcome(201) if cell.route in _MAKING else DONE
+
+
+def _queried(cell: Cell) -> Outcome:
+    """Of law-enforcement queries, the one rule that looks at the kind of member."""
+    if cell.tenant in _HIDDEN:
+        return NOT_FOUND
+    is_outside = cell.kind is not MemberKind.LAW_ENFORCEMENT or cell.state is State.NOT_IN_GROUP
+    if cell.route in _POLICE and is_outside:
+        return REFUSED
+    return Outcome(201) if cell.route == _QUERY else DONE
 
 
 def _public(cell: Cell) -> Outcome:

@@ -1,0 +1,64 @@
+"""What the cells of law-enforcement queries send: about one's own, or about another agency's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from schemas.encoding import to_base64
+from schemas.identifiers import uuid7
+from schemas.terms import QueryState
+from tests.exchange.factories import make_token
+from tests.exchange.matrix.cells import Cell, Tenant
+from tests.exchange.matrix.sending import Request
+from tests.exchange.queries.planting import plant_query
+
+if TYPE_CHECKING:
+    from tests.exchange.matrix.exchange_world import ExchangeWorld
+
+Maker = Callable[["ExchangeWorld", Cell], Request]
+
+
+def _ask(world: ExchangeWorld, cell: Cell) -> Request:
+    """To be authorised by another of the caller's member."""
+    question = {
+        "query_id": uuid7(),
+        "tokens": [to_base64(make_token())],
+        "types": ["iban"],
+        "case": "OP-1",
+        "legal_gateway": "CCA2013_s7",
+        "purpose": "investigating a laundering network",
+        "necessity": "no other source names the holders",
+        "proportionality": "accounts of suspects only",
+        "authorised_by": f"{world.member_of(cell).member_id}/authoriser",
+        "covert": True,
+        "until": "2027-02-20",
+        "watch_until": None,
+        "silent": False,
+    }
+    return Request("/v1/queries", question)
+
+
+def _about(suffix: str, state: QueryState, value: Any = None, *, asks: bool = False) -> Maker:
+    """About a query that the caller is to authorise, or that it asked; or about another's."""
+
+    def make(world: ExchangeWorld, cell: Cell) -> Request:
+        if cell.tenant is Tenant.OTHERS_QUERY:
+            return Request(f"/v1/queries/{world.others_query}{suffix}", value)
+        member_id = world.member_of(cell).member_id
+        caller = f"{member_id}/{cell.roles or 'all'}"
+        people = (caller, f"{member_id}/authoriser") if asks else (f"{member_id}/investigator", caller)
+        return Request(f"/v1/queries/{plant_query(world.taskforce.database, *people, state)}{suffix}", value)
+
+    return make
+
+
+_EXTENSION = {"until": "2027-03-01", "reason": "the trial moved"}
+QUERY_CELLS: dict[str, Maker] = {
+    "POST /v1/queries": _ask,
+    "GET /v1/queries/<query_id>": _about("", QueryState.ANSWERED, asks=True),
+    "POST /v1/queries/<query_id>/approve": _about("/approve", QueryState.PENDING, {}),
+    "POST /v1/queries/<query_id>/refuse": _about("/refuse", QueryState.PENDING, {}),
+    "POST /v1/queries/<query_id>/extend": _about("/extend", QueryState.ANSWERED, _EXTENSION),
+    "POST /v1/queries/<query_id>/end-watch": _about("/end-watch", QueryState.ANSWERED, {}, asks=True),
+}
