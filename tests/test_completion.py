@@ -44,6 +44,7 @@ def complete(program: str, words: str, home: Path) -> list[str]:
         ("member", "member su", ["submit", "subscription"]),
         ("member", "member submit --tlp AMBER+", ["AMBER+STRICT"]),
         ("member", "member alert re", ["read", "release", "responses", "review"]),
+        ("member", "member request refuse x --reason not_", ["not_necessary", "not_proportionate"]),
         ("exchange", "exchange member su", ["suspend"]),
         ("keyholder", "keyholder --home h grant --un", ["--until"]),
     ],
