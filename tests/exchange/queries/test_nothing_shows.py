@@ -16,6 +16,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import pytest
 from werkzeug.test import TestResponse
 
 from exchange.log.head_file import HeadFile
@@ -42,6 +43,9 @@ class Side:
         self.rng = random.Random(seed)
         self.tokens = [self.rng.randbytes(32) for _ in range(TOKENS)]
         self._covert = random.Random(seed + 1)
+        self._pack = ["query", "watch", "extend", "read", "query", "ask", "end-watch", "extend"]
+        self._covert.shuffle(self._pack)
+        self._acted = 0
         self._queries: list[tuple[str, str]] = []
         head = Path(world.taskforce.settings.home) / "head"
         head.mkdir(mode=0o700)
@@ -54,12 +58,12 @@ class Side:
     def round(self) -> list[tuple[str, TestResponse]]:
         """What the banks are answered in one round, each with what was asked."""
         answers = list(self._banks_act())
+        self.world.watch()
         self._tick()
         for _ in range(ACTS):
             if self.acts:
                 self._agency_acts()
             self._tick()
-        self.world.watch()
         self.world.end()
         self.world.notices("a")
         self._tick()
@@ -84,26 +88,26 @@ class Side:
             yield f"{name} reads a query", bank.send("GET", f"/v1/queries/{query_id}")
 
     def _agency_acts(self) -> None:
-        """A covert act of any kind; some concern what banks hold."""
-        agency = self._covert.choice(("nca", "met"))
-        act = self._covert.choice(("ask", "query", "query", "watch", "watch", "extend", "end-watch", "read"))
+        """A covert act, drawn from a pack of all kinds; the first of all is a watch on everything."""
+        agency = ("nca", "met")[self._acted % 2]
+        act = "watch" if self._acted == 0 else self._pack[self._acted % len(self._pack)]
+        tokens = self.tokens if self._acted == 0 else self._covert.sample(self.tokens, self._covert.randint(1, 4))
+        self._acted += 1
         known = [query_id for owner, query_id in self._queries if owner == agency]
         if act in ("ask", "query", "watch") or not known:
-            self._ask(agency, act)
+            self._ask(agency, act, tokens)
         elif act == "extend":
             until = (self.world.clock.now + timedelta(days=300)).date().isoformat()
-            value = {"until": until, "reason": "it goes on"}
-            self.world.step(self._covert.choice(known), act, value, agency=agency)
+            self.world.step(known[0], act, {"until": until, "reason": "it goes on"}, agency=agency)
         elif act == "end-watch":
             self.world.step(self._covert.choice(known), act, agency=agency)
         else:
             self.world.read(self._covert.choice(known), agency)
 
-    def _ask(self, agency: str, act: str) -> None:
+    def _ask(self, agency: str, act: str, tokens: list[bytes]) -> None:
         day = self.world.clock.now.date()
         until = (day + timedelta(days=200)).isoformat()
         watch_until = (day + timedelta(days=100)).isoformat() if act == "watch" else None
-        tokens = self._covert.sample(self.tokens, self._covert.randint(1, 4))
         changes = {"until": until, "watch_until": watch_until, "silent": self._covert.random() < 0.3}
         query_id = self.world.ask(tokens, agency, **changes)
         self._queries.append((agency, query_id))
@@ -154,6 +158,7 @@ def test_no_answer_to_a_bank_tells_whether_there_is_covert_work(copies: Callable
     assert compared >= ROUNDS * 18
 
 
+@pytest.mark.parametrize("copies", ["sqlite"], indirect=True)
 def test_the_comparison_would_see_a_bank_being_told(copies: Callable[[str], QueryWorld]) -> None:
     """An overt query is told to the banks: the same comparison finds it."""
     quiet, told = Side(copies("quiet"), 3, acts=False), Side(copies("told"), 3, acts=False)
@@ -164,6 +169,7 @@ def test_the_comparison_would_see_a_bank_being_told(copies: Callable[[str], Quer
     assert {"a reads /v1/notices", "a reads /log/entries"} <= differing
 
 
+@pytest.mark.parametrize("copies", ["sqlite"], indirect=True)
 def test_an_agencys_query_is_to_a_bank_as_one_that_does_not_exist(copies: Callable[[str], QueryWorld]) -> None:
     world = copies("one")
     token = bytes(32)

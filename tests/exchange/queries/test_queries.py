@@ -84,6 +84,7 @@ _REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_a_query_that_lacks_what_the_rules_want_is_refused_by_name_and_logged(world: QueryWorld) -> None:
     for changes, rule in _REFUSED:
         answer = world.agencies["nca"].send("POST", "/v1/queries", world.question([make_token()], **changes))
@@ -93,6 +94,7 @@ def test_a_query_that_lacks_what_the_rules_want_is_refused_by_name_and_logged(wo
     assert world.count(Query) == world.count(QuerySubject) == 0
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_nobody_authorises_his_own_query(world: QueryWorld) -> None:
     body = world.question([make_token()], authorised_by="nca/colleague")
     answer = world.agencies["nca"].send("POST", "/v1/queries", body, as_name="colleague")
@@ -102,11 +104,13 @@ def test_nobody_authorises_his_own_query(world: QueryWorld) -> None:
     assert world.step(query_id, "approve", as_name="analyst").status_code == 403
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_a_bank_asks_no_query(world: QueryWorld) -> None:
     body = world.question([make_token()], "a")
     assert {"law-enforcement"} <= rules_of(world.banks["a"].send("POST", "/v1/queries", body))
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_covert_work_without_an_independent_reviewer_is_refused(world: QueryWorld) -> None:
     world.taskforce.state_member(world.reviewer, MemberState.SUSPENDED)
     answer = world.agencies["nca"].send("POST", "/v1/queries", world.question([make_token()]))
@@ -142,6 +146,7 @@ _MALFORMED: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_a_query_of_another_form_is_refused(world: QueryWorld) -> None:
     for changes in _MALFORMED:
         answer = world.agencies["nca"].send("POST", "/v1/queries", {**world.question([make_token()]), **changes})
@@ -149,6 +154,7 @@ def test_a_query_of_another_form_is_refused(world: QueryWorld) -> None:
     assert world.count(Query) == 0
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_someone_elses_query_looks_like_none(world: QueryWorld) -> None:
     query_id = world.query([make_token()])["query_id"]
     extension = {"until": "2027-03-01", "reason": "more"}
@@ -169,6 +175,7 @@ def test_someone_elses_query_looks_like_none(world: QueryWorld) -> None:
     assert [view["reasons"] for view in refusals].count([{"code": "unknown", "field": "id"}]) >= 2
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_within_the_agency_only_those_concerned_and_its_reviewers_read(world: QueryWorld) -> None:
     query_id = world.query([make_token()])["query_id"]
     read = {name: world.read(query_id, as_name=name).status_code for name in world.agencies["nca"].keys}
@@ -217,6 +224,7 @@ def test_an_agency_that_is_law_enforcement_no_longer_reads_nothing(world: QueryW
     assert "law-enforcement" in rules_of(world.read(query_id))
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_a_refused_query_is_never_answered(world: QueryWorld) -> None:
     query_id = world.ask([make_token()])
     assert world.step(query_id, "refuse").get_json()["state"] == "refused"
