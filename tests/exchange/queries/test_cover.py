@@ -58,6 +58,7 @@ def test_an_overt_query_is_told_to_the_banks_at_once(world: QueryWorld) -> None:
     assert tellings == [[to_base64(token)], [to_base64(later)]]
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_an_extension_is_logged_with_its_reason_and_keeps_the_cover(world: QueryWorld) -> None:
     token = make_token()
     assert world.banks["a"].submit([token]).status_code == 201
@@ -82,6 +83,7 @@ def test_an_extension_is_logged_with_its_reason_and_keeps_the_cover(world: Query
     assert rules_of(world.step(query_id, "extend", {"until": "2027-03-01", "reason": "more"})) == {"not-standing"}
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_the_one_who_asked_does_not_extend_his_own_query(world: QueryWorld) -> None:
     query_id = world.ask([make_token()])
     nca = world.agencies["nca"]
@@ -128,6 +130,7 @@ def test_a_watch_tells_the_agency_alone_of_each_new_row_once(world: QueryWorld) 
     )
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_a_watch_ends_with_its_day_or_when_it_is_ended(world: QueryWorld) -> None:
     first, second = make_token(), make_token()
     world.query([first], watch_until="2026-12-01")
@@ -141,6 +144,7 @@ def test_a_watch_ends_with_its_day_or_when_it_is_ended(world: QueryWorld) -> Non
     assert world.watch() == 0
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_a_watch_of_an_agency_outside_the_group_tells_nothing(world: QueryWorld) -> None:
     token = make_token()
     world.query([token], watch_until="2026-12-01")
@@ -154,6 +158,7 @@ def test_a_watch_of_an_agency_outside_the_group_tells_nothing(world: QueryWorld)
 # -- deconfliction
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("silent", "other_silent", "learns", "other_learns"),
     [(False, False, True, True), (True, False, True, False), (False, True, False, True), (True, True, False, False)],
@@ -178,6 +183,7 @@ def test_agencies_on_one_subject_learn_of_each_other_unless_a_case_is_silent(
     assert (world.kinds("a"), world.kinds("b")) == ([], [])
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_a_silent_case_shows_in_nothing_that_the_other_agency_is_answered(world: QueryWorld) -> None:
     token = make_token()
     alone = world.query([token], "met")
@@ -187,6 +193,7 @@ def test_a_silent_case_shows_in_nothing_that_the_other_agency_is_answered(world:
     assert "nca" not in str(world.views("met"))
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_queries_that_are_over_or_of_one_agency_do_not_meet(world: QueryWorld) -> None:
     token = make_token()
     old = world.query([token], until="2026-12-01")["query_id"]

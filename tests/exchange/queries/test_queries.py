@@ -51,6 +51,7 @@ def test_an_authorised_query_names_who_holds_each_token_and_tells_agency_and_rev
     assert "withheld" not in world.views("nca", "le_query_approved")[0]
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_a_query_reads_only_and_leaves_nothing_at_the_banks(world: QueryWorld) -> None:
     token = make_token()
     assert world.banks["a"].submit([token]).status_code == 201
@@ -217,6 +218,7 @@ def test_results_follow_present_authority_and_live_rows(world: QueryWorld) -> No
     assert rules_of(world.read(query_id)) == {"group"}
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_an_agency_that_is_law_enforcement_no_longer_reads_nothing(world: QueryWorld) -> None:
     query_id = world.query([make_token()])["query_id"]
     world.agencies["nca"].kind = MemberKind.REGULATOR
