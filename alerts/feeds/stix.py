@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+import msgspec
+
 from alerts.domain.alert import Alert, PublishedAccount
 from alerts.feeds import extensions
 from alerts.feeds.fixed_objects import GATEWAY_MARKINGS, TLP_MARKINGS
@@ -50,6 +52,7 @@ the other themes: terrorist finance, for one, need not launder anything.
 """
 
 _LONGEST_NAME = 120
+_TAKEN_BACK = "This alert was withdrawn."
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>&~|#])")
 
 
@@ -71,10 +74,33 @@ def make_objects(alert: Alert, ids: Mapping[str, str], taskforce_id: str) -> lis
         for number, text in enumerate(content.red_flags)
     ]
     objects += [
-        _bank_account(account, ids[f"account/{number}"], markings, is_withdrawn)
-        for number, account in enumerate(content.accounts)
+        _bank_account(account, ids[f"account/{number}"], markings) for number, account in enumerate(content.accounts)
     ]
-    return [*objects, _report(alert, [taskforce_id, *(one.id for one in objects)], taskforce_id, markings)]
+    objects.append(_report(alert, [taskforce_id, *(one.id for one in objects)], taskforce_id, markings))
+    return [take_back(one) for one in objects] if is_withdrawn else objects
+
+
+def take_back(one: AlertObject) -> AlertObject:
+    """The same version of an object of a withdrawn alert, without what it said: its ids, times, references, markings
+    and codes are left.
+    """
+    match one:
+        case Report():
+            extension = one.extensions[extensions.ALERT]
+            (reference,) = {named.external_id for named in one.external_references}
+            return msgspec.structs.replace(
+                one,
+                name=f"WITHDRAWN: alert {reference}",
+                description=_TAKEN_BACK,
+                extensions={extensions.ALERT: msgspec.structs.replace(extension, purpose=_TAKEN_BACK, supersedes="")},
+            )
+        case AttackPattern():
+            return msgspec.structs.replace(one, name="Withdrawn", description=_TAKEN_BACK, kill_chain_phases=[])
+        case BankAccount():
+            withdrawn = {extensions.ACCOUNT: AccountExtension(withdrawn=True)}
+            return msgspec.structs.replace(
+                one, iban="", bic="", account_number="", extensions={**one.extensions, **withdrawn}
+            )
 
 
 def _report(alert: Alert, object_refs: list[str], taskforce_id: str, markings: list[str]) -> Report:
@@ -134,9 +160,9 @@ def _attack_pattern(alert: Alert, text: str, part_id: str, taskforce_id: str, ma
     )
 
 
-def _bank_account(account: PublishedAccount, part_id: str, markings: list[str], is_withdrawn: bool) -> BankAccount:
-    own = AccountExtension(sort_code=account.sort_code, withdrawn=is_withdrawn)
-    added = {extensions.ACCOUNT: own} if account.sort_code or is_withdrawn else {}
+def _bank_account(account: PublishedAccount, part_id: str, markings: list[str]) -> BankAccount:
+    own = {extensions.ACCOUNT: AccountExtension(sort_code=account.sort_code)}
+    added = own if account.sort_code else {}
     return BankAccount(
         spec_version="2.1",
         id=f"bank-account--{part_id}",
