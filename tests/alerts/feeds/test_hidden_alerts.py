@@ -47,7 +47,7 @@ def test_nothing_of_a_hidden_alert_shows_in_any_feed(new_taskforce: NewTaskforce
     taskforce.add_member("police", kind=MemberKind.LAW_ENFORCEMENT)
     for group_id, members in GROUPS.items():
         taskforce.state_group(members, group_id)
-    taskforce.settings = replace(taskforce.settings, requests_per_minute=LARGEST_LIMIT)
+    taskforce.settings = replace(taskforce.settings, feed_requests_per_minute=LARGEST_LIMIT)
     taskforce.app = taskforce.make_app(taskforce.database)
     kinds = {"b": "financial_institution", "police": "law_enforcement"}
     readers = {member_id: FeedReader(taskforce, member_id) for member_id in kinds}

@@ -61,7 +61,7 @@ def feed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         server: PostgresqlServer = request.getfixturevalue("postgresql")
         url = server.url(create_postgresql_database(server))
     taskforce = make_taskforce(url, folder, "a", "b")
-    taskforce.settings = replace(taskforce.settings, requests_per_minute=LARGEST_LIMIT)
+    taskforce.settings = replace(taskforce.settings, feed_requests_per_minute=LARGEST_LIMIT)
     taskforce.app = taskforce.make_app(taskforce.database)
     yield Feed(taskforce)
     taskforce.close()

@@ -103,7 +103,7 @@ def _make(new_taskforce: NewTaskforce) -> Taskforce:
     taskforce.add_member("police", kind=MemberKind.LAW_ENFORCEMENT)
     for group_id, members in GROUPS.items():
         taskforce.state_group(members, group_id)
-    taskforce.settings = replace(taskforce.settings, requests_per_minute=LARGEST_LIMIT)
+    taskforce.settings = replace(taskforce.settings, feed_requests_per_minute=LARGEST_LIMIT)
     taskforce.app = taskforce.make_app(taskforce.database)
     return taskforce
 
