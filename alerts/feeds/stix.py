@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from alerts.domain.alert import Alert, PublishedAccount
+from alerts.domain.alert import TAKEN_BACK, Alert, PublishedAccount
 from alerts.feeds import extensions
 from alerts.feeds.fixed_objects import GATEWAY_MARKINGS, TLP_MARKINGS
 from alerts.feeds.stix_shapes import (
@@ -24,6 +24,7 @@ from alerts.feeds.stix_shapes import (
     NewObservable,
     Report,
 )
+from alerts.feeds.wording import title_of
 from schemas.encoding import to_rfc3339
 from schemas.terms import AlertState, LegalGateway, Theme, TrafficLight
 
@@ -52,7 +53,6 @@ the other themes: terrorist finance, for one, need not launder anything.
 """
 
 _LONGEST_NAME = 120
-_TAKEN_BACK = "This alert was withdrawn."
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>&~|#])")
 
 
@@ -68,7 +68,6 @@ def make_objects(alert: Alert, ids: Mapping[str, str], taskforce_id: str) -> lis
     """
     content = alert.content
     markings = [TLP_MARKINGS[TrafficLight(content.tlp)], GATEWAY_MARKINGS[LegalGateway(content.legal_gateway)]]
-    is_withdrawn = alert.state is AlertState.WITHDRAWN
     objects: list[AlertObject] = [
         _attack_pattern(alert, text, ids[f"red-flag/{number}"], taskforce_id, markings)
         for number, text in enumerate(content.red_flags)
@@ -77,25 +76,21 @@ def make_objects(alert: Alert, ids: Mapping[str, str], taskforce_id: str) -> lis
         _bank_account(account, ids[f"account/{number}"], markings) for number, account in enumerate(content.accounts)
     ]
     objects.append(_report(alert, [taskforce_id, *(one.id for one in objects)], taskforce_id, markings))
-    return [take_back(one) for one in objects] if is_withdrawn else objects
+    return [take_back(one, alert) for one in objects] if alert.state is AlertState.WITHDRAWN else objects
 
 
-def take_back(one: AlertObject) -> AlertObject:
+def take_back(one: AlertObject, alert: Alert) -> AlertObject:
     """The same version of an object of a withdrawn alert, without what it said: its ids, times, references, markings
     and codes are left.
     """
     match one:
         case Report():
-            extension = one.extensions[extensions.ALERT]
-            (reference,) = {named.external_id for named in one.external_references}
+            extension = msgspec.structs.replace(one.extensions[extensions.ALERT], purpose=TAKEN_BACK, supersedes="")
             return msgspec.structs.replace(
-                one,
-                name=f"WITHDRAWN: alert {reference}",
-                description=_TAKEN_BACK,
-                extensions={extensions.ALERT: msgspec.structs.replace(extension, purpose=_TAKEN_BACK, supersedes="")},
+                one, name=title_of(alert), description=TAKEN_BACK, extensions={extensions.ALERT: extension}
             )
         case AttackPattern():
-            return msgspec.structs.replace(one, name="Withdrawn", description=_TAKEN_BACK, kill_chain_phases=[])
+            return msgspec.structs.replace(one, name="Withdrawn", description=TAKEN_BACK, kill_chain_phases=[])
         case BankAccount():
             withdrawn = {extensions.ACCOUNT: AccountExtension(withdrawn=True)}
             return msgspec.structs.replace(

@@ -80,15 +80,15 @@ def store_objects(session: Session, alert: Alert, now: datetime) -> None:
     if rows:
         session.execute(insert(FeedObject), rows)
     if alert.state is AlertState.WITHDRAWN:
-        _take_back_versions(session, alert.alert_id)
+        _take_back_versions(session, alert)
 
 
-def _take_back_versions(session: Session, alert_id: str) -> None:
+def _take_back_versions(session: Session, alert: Alert) -> None:
     """Let the words of the earlier versions go too, from the feeds and from the disk."""
-    for stored in earlier_versions(session, alert_id):
+    for stored in earlier_versions(session, alert.alert_id):
         one = decode_stored(stored.body)
         if isinstance(one, AlertObject):
-            stored.body = encode_checked(take_back(one))
+            stored.body = encode_checked(take_back(one, alert))
     session.flush()
 
 
