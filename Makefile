@@ -6,7 +6,7 @@ DATABASE_URL ?=
 MINUTES ?= 30
 ROWS ?= 1000000
 
-.PHONY: help develop format lint types contracts test check demo acceptance matrix soak million bench fuzz lock torture
+.PHONY: help develop format lint types contracts test check demo acceptance matrix soak million feeds bench fuzz lock sbom torture
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ soak:  ## mixed traffic on a sandbox for MINUTES=30; memory must stay flat, no 5
 
 million:  ## ROWS=1000000 of one member end to end, killed and resumed; every process under 1 GiB; DATABASE_URL=… or =postgresql
 	$(BIN)/python -m tests.million --rows $(ROWS) $(if $(DATABASE_URL),--database-url $(DATABASE_URL))
+
+feeds:  ## ALERTS=1000: every feed of a sandbox walked by tools that are out there; DATABASE_URL=… or =postgresql
+	$(BIN)/python -m tests.feed_walk --alerts $(or $(ALERTS),1000) $(if $(DATABASE_URL),--database-url $(DATABASE_URL))
 
 bench:  ## print the figures of docs/figures.md with their references
 	$(BIN)/python -m bench

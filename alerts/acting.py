@@ -59,7 +59,7 @@ def view_of(stored: StoredAlert) -> dict[str, Any]:
         "version": alert.version,
         "state": alert.state.value,
         "tlp": alert.content.tlp,
-        "content_sha256": to_base64(alert.shown.sha256),
+        "content_sha256": to_base64(alert.sha256_of(alert.version)),
     }
 
 

@@ -111,7 +111,7 @@ def _whole(stored: StoredAlert, alert: Alert, response: AlertResponse | None, ac
         "member_id": alert.member_id,
         "version": alert.version,
         "content": alert.shown.as_fields(),
-        "content_sha256": to_base64(alert.shown.sha256),
+        "content_sha256": to_base64(alert.sha256_of(alert.version)),
         "created_at": to_rfc3339(alert.created_at),
         "modified_at": to_rfc3339(alert.modified_at),
         "published_at": text_of(alert.published_at),

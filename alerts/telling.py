@@ -101,7 +101,7 @@ def _line(session: Session, one: AlertVersion) -> dict[str, object]:
         "alert_id": one.alert_id,
         "reference": stored.reference,
         "version": one.version,
-        "content_sha256": to_base64(stored.alert.shown.sha256),
+        "content_sha256": to_base64(stored.alert.sha256_of(one.version)),
     }
 
 

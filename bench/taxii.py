@@ -257,9 +257,10 @@ def serve_bare(database: Path, port: int) -> None:
 @contextmanager
 def medallion(python: str, rows: list[tuple[int, bytes]], folder: Path) -> Iterator[Feed]:
     """medallion as it comes, from memory, on the server it comes with, over the same objects but for observables, which
-    it cannot give a version.
+    it cannot give a version, and extension definitions, whose own property `version` it takes for a time.
     """
-    objects = [(added_ms, one) for added_ms, body in rows if "created" in (one := json.loads(body))]
+    read = [(added_ms, json.loads(body)) for added_ms, body in rows]
+    objects = [(added_ms, one) for added_ms, one in read if "created" in one and "version" not in one]
     manifest = [
         {
             "id": one["id"],

@@ -7,12 +7,14 @@ statement. Passphrases lie in files of the sandbox and nowhere else. A second st
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
 import socket
 import subprocess
 import sysconfig
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -37,6 +39,8 @@ _STATEMENTS = {
     "proportionality": "sandbox: only what the case is about, for as long as it lasts",
 }
 """Defaults of members that may ask queries."""
+_WAIT_SECONDS = 30.0
+"""For another sandbox on the same folder to end: stopping its programs takes up to 20."""
 _DEFAULTS = {
     "group": GROUP,
     "legal_gateway": "CCA2013_s7",
@@ -142,6 +146,7 @@ class Sandbox:
         self._report = report
         self._state: dict[str, Any] = {}
         self._taxii: dict[str, Any] | None = None
+        self._lock: int | None = None
         self.plan = Plan()
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("EXCHANGE_", "KEYHOLDER_", "MEMBER_"))}
         self.supervisor = Supervisor(environment, changed=self._tell)
@@ -194,6 +199,7 @@ class Sandbox:
         On a second start the plan of the first holds; the fields of `plan` named in `chosen` must agree with it.
         Raises SandboxError, ProgramNotReadyError.
         """
+        self._lock_folder()
         state_file = self.folder / "state.json"
         self.description_file.unlink(missing_ok=True)
         if state_file.exists():
@@ -206,6 +212,25 @@ class Sandbox:
         self._taxii = self._find_collections()
         self._tell()
         return self.describe()
+
+    def _lock_folder(self) -> None:
+        """Keep every other sandbox off the folder until this one has stopped."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock, deadline, is_told = os.open(self.folder, os.O_RDONLY), time.monotonic() + _WAIT_SECONDS, False
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    os.close(lock)
+                    raise SandboxError(f"a sandbox runs in {self.folder}: stop it, or take another folder") from None
+                if not is_told:
+                    self._report(f"a sandbox runs in {self.folder}; waiting for it to stop")
+                is_told = True
+                time.sleep(0.2)
+            else:
+                self._lock = lock
+                return
 
     def _load_state(self, state_file: Path, plan: Plan, chosen: Iterable[str]) -> None:
         self._state = json.loads(state_file.read_text())
@@ -412,9 +437,12 @@ class Sandbox:
         _write_atomically(self.description_file, self.describe())
 
     def stop(self) -> None:
-        """Stop all programs; the folder keeps everything."""
+        """Stop all programs; the folder keeps everything. One that did not get the folder leaves it as it is."""
         self.supervisor.stop()
-        self.description_file.unlink(missing_ok=True)
+        if self._lock is not None:
+            self.description_file.unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = None
 
 
 def split_names(text: str) -> tuple[str, ...]:

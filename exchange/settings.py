@@ -34,6 +34,10 @@ LOG_KEY_PURPOSE = "log signing key"
 RECEIPT_KEY_PURPOSE = "receipt key"
 WEBHOOK_KEY_PURPOSE = "webhook key"
 ENROLMENTS_PER_MINUTE = 30
+FEED_REQUESTS_PER_MINUTE = 6_000
+"""A MISP server that finds a feed of 2,000 events asks for each of them at once, and comes back for what
+it missed in its next round only.
+"""
 _DAY_SECONDS = 86_400
 _DAY_MINUTES = 1_440
 _LONGEST_GRACE_MINUTES = 30 * _DAY_MINUTES
@@ -45,7 +49,7 @@ _SENDER = re.compile(r"[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9.-]+", re.A
 CONFIGURED = (
     *("exchange_id", "url", "database_url", "log_origin", "log_vkey"),
     *("tick_seconds", "log_stale_seconds", "passphrase_file"),
-    *("requests_per_minute", "enrolments_per_minute"),
+    *("requests_per_minute", "feed_requests_per_minute", "enrolments_per_minute"),
     *("gateways_file", "immediate_minutes", "request_grace_minutes", "longest_query_days"),
     *("allowed_private_targets", "digest_minutes", "mail_sender"),
     *("smtp_host", "smtp_port", "smtp_security", "smtp_user", "smtp_password_file"),
@@ -75,6 +79,7 @@ class Settings:
     log_stale_seconds: int = LOG_STALE_SECONDS
     passphrase_file: Path | None = field(default=None, repr=False)
     requests_per_minute: int = USUAL_LIMIT
+    feed_requests_per_minute: int = FEED_REQUESTS_PER_MINUTE
     enrolments_per_minute: int = ENROLMENTS_PER_MINUTE
     allowed_private_targets: AllowedTargets = AllowedTargets()  # noqa: RUF009 - a frozen value
     digest_minutes: int = DIGEST_MINUTES
@@ -125,6 +130,9 @@ def load_settings(home: Path, environ: Mapping[str, str] = os.environ) -> Settin
             log_stale_seconds=_number_of(found, "log_stale_seconds", LOG_STALE_SECONDS, _DAY_SECONDS),
             passphrase_file=Path(passphrase_file) if passphrase_file else None,
             requests_per_minute=_number_of(found, "requests_per_minute", USUAL_LIMIT, LARGEST_LIMIT),
+            feed_requests_per_minute=_number_of(
+                found, "feed_requests_per_minute", FEED_REQUESTS_PER_MINUTE, LARGEST_LIMIT
+            ),
             enrolments_per_minute=_number_of(found, "enrolments_per_minute", ENROLMENTS_PER_MINUTE, LARGEST_LIMIT),
             digest_minutes=_number_of(found, "digest_minutes", DIGEST_MINUTES, _DAY_MINUTES),
             gateways_file=Path(gateways_file) if gateways_file else None,

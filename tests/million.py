@@ -24,12 +24,13 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from tests.load.checks import Checks, tell
 from tests.load.connected import Connected, connect, submission_body
 from tests.load.processes import Watch, children_of, read_sample, size_of, with_children
 from tests.load.rows import Indicator, make_indicator, with_repeats, write_file
@@ -43,12 +44,6 @@ AT_ONCE = 16
 REPEATED_EVERY = 100
 PLANTED = 500
 _PROGRESS = re.compile(r"submitting: ([\d,]+) of")
-
-
-def tell(text: str) -> None:
-    """A line of progress."""
-    sys.stderr.write(f"{datetime.now(UTC):%H:%M:%S} {text}\n")
-    sys.stderr.flush()
 
 
 @dataclass
@@ -95,19 +90,6 @@ class Uploader:
             text = printed.read()
         processor = progress[-1][0] if progress else 0.0
         return Upload(status, json.loads(text) if text else {}, time.monotonic() - started, progress, processor)
-
-
-@dataclass
-class Checks:
-    """What held and what did not."""
-
-    failed: list[str] = field(default_factory=list)
-
-    def check(self, name: str, holds: bool, found: object = None) -> None:
-        """Note a check."""
-        tell(f"{'holds' if holds else 'FAILS'}: {name}{'' if found is None else f' ({found})'}")
-        if not holds:
-            self.failed.append(f"{name}: {found}")
 
 
 def large_file(folder: Path, rows: int) -> Path:

@@ -14,6 +14,10 @@ READABLE = frozenset({AlertState.PUBLISHED, AlertState.SUPERSEDED, AlertState.WI
 """The states in which an alert's audience can see it; before that, its own member alone."""
 
 
+TAKEN_BACK = "This alert was withdrawn."
+"""What stands in the place of what a withdrawn alert said."""
+
+
 @dataclass(frozen=True, slots=True)
 class Audience:
     """Whom an alert is addressed to: active members of at least one of the sharing `groups` (one or more) that are of
@@ -93,9 +97,20 @@ class AlertContent:
 
     def taken_back(self) -> AlertContent:
         """What is left once the alert is withdrawn: how to handle it, its codes and dates, and no word of the rest."""
-        words = {"title": "Withdrawn", "overview": "This alert was withdrawn.", "requested_action": "", "body": ""}
-        origin = {"legal_gateway": "", "purpose": "", "sources": (), "supersedes": ""}
-        return replace(self, **words, **origin, red_flags=(), case_studies=(), accounts=())  # type: ignore[arg-type]
+        return replace(
+            self,
+            title="Withdrawn",
+            overview=TAKEN_BACK,
+            red_flags=(),
+            case_studies=(),
+            requested_action="",
+            body="",
+            legal_gateway="",
+            purpose="",
+            sources=(),
+            accounts=(),
+            supersedes="",
+        )
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> AlertContent:
@@ -137,5 +152,11 @@ class Alert:
 
     @property
     def shown(self) -> AlertContent:
-        """What a reader is shown of the present version, and what the log's digest of that version is of."""
+        """What a reader is shown of the present version."""
         return self.content.taken_back() if self.state is AlertState.WITHDRAWN else self.content
+
+    def sha256_of(self, version: int) -> bytes:
+        """SHA-256, 32 bytes, of what that version says or said, as the log tells of it. Only the last version of an
+        alert can be its withdrawal; a reader may be told of an earlier one after it.
+        """
+        return (self.shown if version == self.version else self.content).sha256

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from alerts.domain.alert import Alert, PublishedAccount
+import msgspec
+
+from alerts.domain.alert import TAKEN_BACK, Alert, PublishedAccount
 from alerts.feeds import extensions
 from alerts.feeds.fixed_objects import GATEWAY_MARKINGS, TLP_MARKINGS
 from alerts.feeds.stix_shapes import (
@@ -22,6 +24,7 @@ from alerts.feeds.stix_shapes import (
     NewObservable,
     Report,
 )
+from alerts.feeds.wording import title_of
 from schemas.encoding import to_rfc3339
 from schemas.terms import AlertState, LegalGateway, Theme, TrafficLight
 
@@ -65,16 +68,34 @@ def make_objects(alert: Alert, ids: Mapping[str, str], taskforce_id: str) -> lis
     """
     content = alert.content
     markings = [TLP_MARKINGS[TrafficLight(content.tlp)], GATEWAY_MARKINGS[LegalGateway(content.legal_gateway)]]
-    is_withdrawn = alert.state is AlertState.WITHDRAWN
     objects: list[AlertObject] = [
         _attack_pattern(alert, text, ids[f"red-flag/{number}"], taskforce_id, markings)
         for number, text in enumerate(content.red_flags)
     ]
     objects += [
-        _bank_account(account, ids[f"account/{number}"], markings, is_withdrawn)
-        for number, account in enumerate(content.accounts)
+        _bank_account(account, ids[f"account/{number}"], markings) for number, account in enumerate(content.accounts)
     ]
-    return [*objects, _report(alert, [taskforce_id, *(one.id for one in objects)], taskforce_id, markings)]
+    objects.append(_report(alert, [taskforce_id, *(one.id for one in objects)], taskforce_id, markings))
+    return [take_back(one, alert) for one in objects] if alert.state is AlertState.WITHDRAWN else objects
+
+
+def take_back(one: AlertObject, alert: Alert) -> AlertObject:
+    """The same version of an object of a withdrawn alert, without what it said: its ids, times, references, markings
+    and codes are left.
+    """
+    match one:
+        case Report():
+            extension = msgspec.structs.replace(one.extensions[extensions.ALERT], purpose=TAKEN_BACK, supersedes="")
+            return msgspec.structs.replace(
+                one, name=title_of(alert), description=TAKEN_BACK, extensions={extensions.ALERT: extension}
+            )
+        case AttackPattern():
+            return msgspec.structs.replace(one, name="Withdrawn", description=TAKEN_BACK, kill_chain_phases=[])
+        case BankAccount():
+            withdrawn = {extensions.ACCOUNT: AccountExtension(withdrawn=True)}
+            return msgspec.structs.replace(
+                one, iban="", bic="", account_number="", extensions={**one.extensions, **withdrawn}
+            )
 
 
 def _report(alert: Alert, object_refs: list[str], taskforce_id: str, markings: list[str]) -> Report:
@@ -134,9 +155,9 @@ def _attack_pattern(alert: Alert, text: str, part_id: str, taskforce_id: str, ma
     )
 
 
-def _bank_account(account: PublishedAccount, part_id: str, markings: list[str], is_withdrawn: bool) -> BankAccount:
-    own = AccountExtension(sort_code=account.sort_code, withdrawn=is_withdrawn)
-    added = {extensions.ACCOUNT: own} if account.sort_code or is_withdrawn else {}
+def _bank_account(account: PublishedAccount, part_id: str, markings: list[str]) -> BankAccount:
+    own = {extensions.ACCOUNT: AccountExtension(sort_code=account.sort_code)}
+    added = own if account.sort_code else {}
     return BankAccount(
         spec_version="2.1",
         id=f"bank-account--{part_id}",

@@ -138,9 +138,9 @@ class BankAccount(Shape, tag="bank-account"):
 
     spec_version: SpecVersion
     id: Annotated[str, Meta(pattern=rf"^bank-account--{_UUID}")]
-    iban: Annotated[str, Meta(pattern=r"^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$")]
     object_marking_refs: list[MarkingId]
     extensions: dict[ExtensionId, NewObservable | AccountExtension]
+    iban: Annotated[str, Meta(pattern=r"^([A-Z]{2}[0-9]{2}[A-Z0-9]{11,30})?$")] = ""
     bic: str = ""
     account_number: str = ""
 
@@ -186,6 +186,12 @@ class ExtensionDefinition(Versioned, tag="extension-definition"):
 StixObject = Report | AttackPattern | BankAccount | Identity | MarkingDefinition | ExtensionDefinition
 
 _decoder = msgspec.json.Decoder(StixObject)
+
+
+def decode_stored(body: bytes) -> StixObject:
+    """An object from the JSON that encode_checked made of it."""
+    stored: StixObject = _decoder.decode(body)
+    return stored
 
 
 def encode_checked(value: StixObject) -> bytes:

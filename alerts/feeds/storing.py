@@ -3,7 +3,8 @@
 1. A RED alert is in no feed.
 2. Nothing is stored that is not STIX as alerts.feeds.stix_shapes has it, or that refers to what its collection lacks.
 3. An object that did not change keeps its version; one that did gets a later `modified`, whatever the clock says.
-4. What else a collection holds is the same whether or not an alert is in it (alerts.feeds.fixed_objects).
+4. Of a withdrawn alert no version keeps what it said: the versions stay, as readers know them, and their words go.
+5. What else a collection holds is the same whether or not an alert is in it (alerts.feeds.fixed_objects).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from alerts.domain.alert import Alert
 from alerts.feeds.fixed_objects import FIRST_ADDED_MS, FIXED_IDS, FixedObject, make_fixed_objects
-from alerts.feeds.stix import AlertObject, make_objects, parts_of
+from alerts.feeds.stix import AlertObject, make_objects, parts_of, take_back
 from alerts.feeds.stix_shapes import (
     AttackPattern,
     BankAccount,
@@ -26,11 +27,13 @@ from alerts.feeds.stix_shapes import (
     NotStixError,
     Report,
     StixObject,
+    decode_stored,
     encode_checked,
 )
 from alerts.store.alerts import id_of_audience
 from alerts.store.feed_objects import (
     FeedObject,
+    earlier_versions,
     find_collections,
     keep_collections,
     keep_ids,
@@ -39,7 +42,7 @@ from alerts.store.feed_objects import (
 )
 from exchange.store.upsert import insert_ignoring
 from schemas.encoding import from_rfc3339, to_rfc3339
-from schemas.terms import TrafficLight
+from schemas.terms import AlertState, TrafficLight
 
 _OWN = ""
 _TASKFORCE = "taskforce"
@@ -76,6 +79,17 @@ def store_objects(session: Session, alert: Alert, now: datetime) -> None:
     _end_last(session, [known[key] for row in rows if (key := (row["collection_id"], row["object_id"])) in known])
     if rows:
         session.execute(insert(FeedObject), rows)
+    if alert.state is AlertState.WITHDRAWN:
+        _take_back_versions(session, alert)
+
+
+def _take_back_versions(session: Session, alert: Alert) -> None:
+    """Let the words of the earlier versions go too, from the feeds and from the disk."""
+    for stored in earlier_versions(session, alert.alert_id):
+        one = decode_stored(stored.body)
+        if isinstance(one, AlertObject):
+            stored.body = encode_checked(take_back(one, alert))
+    session.flush()
 
 
 def open_collections(session: Session, group_ids: Sequence[str]) -> dict[str, str]:

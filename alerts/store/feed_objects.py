@@ -133,3 +133,8 @@ def last_versions(session: Session, alert_id: str) -> dict[tuple[str, str], Feed
     """The newest version of each object of an alert, by collection and object."""
     found = select(FeedObject).where(FeedObject.alert_id == alert_id, FeedObject.is_last)
     return {(one.collection_id, one.object_id): one for one in session.scalars(found)}
+
+
+def earlier_versions(session: Session, alert_id: str) -> Sequence[FeedObject]:
+    """All versions of the objects of an alert but the newest of each."""
+    return session.scalars(select(FeedObject).where(FeedObject.alert_id == alert_id, ~FeedObject.is_last)).all()

@@ -62,7 +62,8 @@ def _find_reader(context: Context, reading: FeedReading) -> str:
     if not found.is_active:
         raise AccessRefusedError(403, "suspended", "This member is suspended.")
     now = context.clock()
-    RequestLimit(context.settings.requests_per_minute).check(context.feed_counts.count(found.member_id, now), now)
+    limit = RequestLimit(context.settings.feed_requests_per_minute)
+    limit.check(context.feed_counts.count(found.member_id, now), now)
     return found.member_id
 
 

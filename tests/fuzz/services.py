@@ -324,6 +324,7 @@ def serve_exchange(folder: Path, port: int) -> None:
         root=Root.parse(told["root"]),
         database_url=told["database_url"],
         requests_per_minute=told["limit"],
+        feed_requests_per_minute=told["limit"],
         enrolments_per_minute=told["limit"],
     )
     receipt_key = SigningKey.from_seed(from_base64(told["receipt_seed"], 32))

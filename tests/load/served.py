@@ -141,6 +141,7 @@ def main(file: Path) -> None:
         root=Root.parse(told["registrars"]),
         database_url=told["database_url"],
         requests_per_minute=_REQUESTS_PER_MINUTE,
+        feed_requests_per_minute=_REQUESTS_PER_MINUTE,
     )
     receipt_key = SigningKey.from_seed(base64.b64decode(told["receipt_key"]))
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from alerts.delivery.webhook import WebhookSecrets
-from alerts.store.subscriptions import Delivery
+from alerts.store.subscriptions import ALERT, Delivery
 from schemas.identifiers import uuid7
 from tests.member.taskforce import Ran, Taskforce
 
@@ -24,10 +24,11 @@ def codes_of(done: Ran) -> list[str]:
 
 
 def give_up(taskforce: Taskforce, subscription_id: str) -> str:
-    """The id of its first delivery, which is now dead."""
+    """The id of its first delivery, which is now one of an alert, and dead."""
     assert taskforce.database is not None
     with taskforce.database.transaction() as session:
         row = session.scalars(select(Delivery).where(Delivery.subscription_id == subscription_id)).one()
+        row.kind, row.alert_id = ALERT, row.alert_id or uuid7()
         row.state, row.attempts, row.last_error = "dead", 10, "answered 500"
         row.finished_at = datetime.now(UTC)
         return row.delivery_id

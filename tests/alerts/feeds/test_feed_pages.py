@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 from pathlib import Path
@@ -51,6 +52,21 @@ def test_basic_and_bearer_open_the_same_feed(new_taskforce: NewTaskforce) -> Non
     assert (
         client.get(ATOM, auth=("anyone", reader.token), base_url=taskforce.settings.url).data == reader.read(ATOM).data
     )
+
+
+def test_who_asks_too_often_is_told_when_to_come_back_and_holds_up_no_other(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b", "c")
+    taskforce.settings = replace(taskforce.settings, feed_requests_per_minute=3)
+    taskforce.app = taskforce.make_app(taskforce.database)
+    reader, another = FeedReader(taskforce, "b"), FeedReader(taskforce, "b")
+    statuses = [one.get(ATOM).status_code for one in (reader, another, reader, another)]
+    assert statuses == [200, 200, 200, 429], "the limit is a member's, whichever token it shows"
+    refused = reader.get(ATOM)
+    assert int(refused.headers["Retry-After"]) == 60 - taskforce.clock().second
+    assert refused.get_json()["status"] == 429
+    assert FeedReader(taskforce, "c").get(ATOM).status_code == 200
+    taskforce.clock.advance(seconds=60)  # type: ignore[attr-defined]
+    assert reader.get(ATOM).status_code == 200
 
 
 def test_a_group_of_others_is_answered_as_one_that_does_not_exist(new_taskforce: NewTaskforce) -> None:

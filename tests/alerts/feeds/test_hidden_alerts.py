@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -18,14 +17,13 @@ from alerts.domain.alert import READABLE
 from alerts.feeds.atom import AtomForm
 from alerts.feeds.json_feed import JsonForm
 from alerts.store.alerts import AlertTold, StoredAlert
-from keys.request_limits import LARGEST_LIMIT
-from schemas.terms import AlertState, MemberKind
+from schemas.terms import AlertState
 from tests.alerts.factories import plant_alert
+from tests.alerts.feeds.divided import GROUPS, KINDS, divide
 from tests.alerts.feeds.readers import ACCOUNT, LISTS, FeedReader, told
 from tests.simulator import Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
-GROUPS = {"taskforce": {"a", "b", "police"}, "cell": {"a", "police"}, "own": {"a", "b"}}
 SECRET = "Hidden from this reader"
 
 _alerts = st.lists(
@@ -43,14 +41,8 @@ _alerts = st.lists(
 
 
 def test_nothing_of_a_hidden_alert_shows_in_any_feed(new_taskforce: NewTaskforce) -> None:
-    taskforce = new_taskforce("a", "b")
-    taskforce.add_member("police", kind=MemberKind.LAW_ENFORCEMENT)
-    for group_id, members in GROUPS.items():
-        taskforce.state_group(members, group_id)
-    taskforce.settings = replace(taskforce.settings, requests_per_minute=LARGEST_LIMIT)
-    taskforce.app = taskforce.make_app(taskforce.database)
-    kinds = {"b": "financial_institution", "police": "law_enforcement"}
-    readers = {member_id: FeedReader(taskforce, member_id) for member_id in kinds}
+    taskforce = divide(new_taskforce)
+    readers = {member_id: FeedReader(taskforce, member_id) for member_id in KINDS}
 
     @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
     @given(alerts=_alerts)
@@ -59,7 +51,7 @@ def test_nothing_of_a_hidden_alert_shows_in_any_feed(new_taskforce: NewTaskforce
         planted = {_plant(taskforce, one): one for one in alerts}
         for member_id, reader in readers.items():
             shown = {
-                group_id: {alert_id for alert_id, one in planted.items() if _shows(one, group_id, kinds[member_id])}
+                group_id: {alert_id for alert_id, one in planted.items() if _shows(one, group_id, KINDS[member_id])}
                 for group_id in GROUPS
                 if member_id in GROUPS[group_id]
             }

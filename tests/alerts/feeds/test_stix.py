@@ -15,6 +15,7 @@ import stix2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from sqlalchemy import select
 from stix2validator import ValidationOptions, validate_instance
 
 from alerts.domain.alert import Alert, AlertContent
@@ -119,15 +120,15 @@ def test_every_object_of_every_state_passes_the_validator_and_is_read_by_stix2(n
     accounts=st.lists(st.sampled_from([ACCOUNT, FOREIGN]), max_size=2),
 )
 def test_whatever_an_author_writes_becomes_objects_that_pass(state: AlertState, **changes: Any) -> None:
-    alert = make_alert(state, **changes)
+    alert, is_withdrawn = make_alert(state, **changes), state is AlertState.WITHDRAWN
     objects = objects_of(alert)
     assert faults(objects) == []
     report = objects[-1]
     assert report["object_refs"] == [TASKFORCE_ID, *(one["id"] for one in objects[:-1])]
-    assert report["name"] == alert.content.title
+    assert report["name"] == ("WITHDRAWN: alert 0421-NECC" if is_withdrawn else alert.content.title)
     assert report["external_references"][0]["external_id"] == "0421-NECC"
     versioned = [one for one in objects if one["type"] != "bank-account"]
-    assert {one.get("revoked", False) for one in versioned} == {state is AlertState.WITHDRAWN}
+    assert {one.get("revoked", False) for one in versioned} == {is_withdrawn}
 
 
 def test_an_object_keeps_its_id_through_all_versions_and_changes_only_with_the_alert(
@@ -153,6 +154,31 @@ def test_an_object_keeps_its_id_through_all_versions_and_changes_only_with_the_a
     assert len(every) == 8
     report = of_type(list(after.values()), "report")[0]
     assert report["extensions"][extensions.ALERT]["withdrawal_reason"] == "a mistake"
+
+
+def test_once_an_alert_is_withdrawn_no_version_tells_what_it_said(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b")
+    reader = TaxiiReader(taskforce, "b")
+    words = {"title": "Kestrel title", "overview": "Kestrel overview", "purpose": "Kestrel purpose", "body": "Kestrel"}
+    kept = release(taskforce.members["a"], accounts=[ACCOUNT], **words)
+    gone = release(taskforce.members["a"], red_flags=["Kestrel flag"], accounts=[FOREIGN], **words)
+    assert "Kestrel flag" in json.dumps(reader.alert_objects(match_version="all"))
+    before = [one["id"] for one in reader.alert_objects()]
+    step(taskforce.members["a"], gone, "withdraw", {"reason": "a mistake"})
+    every = reader.alert_objects(match_version="all")
+    said = json.dumps([one for one in every if one.get("revoked")])
+    assert "Kestrel" not in said
+    text = json.dumps(every)
+    assert FOREIGN["iban"] not in text
+    assert "Kestrel flag" not in text
+    assert ACCOUNT["iban"] in text
+    assert {one["id"] for one in every} == set(before)
+    assert faults(every) == []
+    with taskforce.database.reading() as session:
+        bodies = list(session.scalars(select(FeedObject.body).where(FeedObject.alert_id == gone)))
+    assert len(bodies) == 6
+    assert not any(b"Kestrel" in body for body in bodies)
+    assert kept != gone
 
 
 def test_what_expires_makes_a_new_version_of_its_report_alone(new_taskforce: NewTaskforce) -> None:

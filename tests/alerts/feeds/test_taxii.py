@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,10 +18,11 @@ from alerts.feeds.fixed_objects import FIRST_ADDED_MS, TLP_MARKINGS
 from alerts.feeds.storing import open_collections
 from alerts.store.feed_objects import FeedObject
 from exchange.store.feed_tokens import FeedToken
+from exchange.store.log_tables import LogEntry
 from exchange.store.session import create_database
 from keys.request_limits import LARGEST_LIMIT
 from keys.statement_types import GroupState, MemberState
-from schemas.terms import MemberKind
+from schemas.terms import MemberKind, TrafficLight
 from tests.alerts.factories import release, step
 from tests.alerts.feeds.readers import ACCOUNT, told
 from tests.alerts.feeds.taxii_reader import API, TAXII, TaxiiReader
@@ -61,7 +63,7 @@ def feed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         server: PostgresqlServer = request.getfixturevalue("postgresql")
         url = server.url(create_postgresql_database(server))
     taskforce = make_taskforce(url, folder, "a", "b")
-    taskforce.settings = replace(taskforce.settings, requests_per_minute=LARGEST_LIMIT)
+    taskforce.settings = replace(taskforce.settings, feed_requests_per_minute=LARGEST_LIMIT)
     taskforce.app = taskforce.make_app(taskforce.database)
     yield Feed(taskforce)
     taskforce.close()
@@ -164,7 +166,7 @@ def test_objects_come_oldest_first_with_the_moments_of_the_first_and_the_last(fe
 
 
 def test_an_empty_answer_is_an_empty_object_without_moments(feed: Feed) -> None:
-    one_object = f"{feed.path}{TLP_MARKINGS['AMBER']}/"  # type: ignore[index]
+    one_object = f"{feed.path}{TLP_MARKINGS[TrafficLight.AMBER]}/"
     for path in (feed.path, f"collections/{feed.id}/manifest/", one_object, f"{one_object}versions/"):
         answer = feed.reader.ask(path, added_after=LATER)
         assert (answer.status_code, answer.data) == (200, b"{}")
@@ -279,7 +281,7 @@ def test_a_query_field_that_is_not_known_or_comes_twice_is_refused(feed: Feed) -
 def test_a_collection_for_reading_refuses_to_be_written(feed: Feed) -> None:
     token = {"Authorization": f"Bearer {feed.reader.reader.token}", "Accept": TAXII}
     body = {**token, "Content-Type": TAXII}
-    known = f"{feed.path}{TLP_MARKINGS['AMBER']}/"  # type: ignore[index]
+    known = f"{feed.path}{TLP_MARKINGS[TrafficLight.AMBER]}/"
     assert feed.send("POST", feed.path, body, b'{"objects":[]}').status_code == 403
     assert feed.send("DELETE", known, token).status_code == 403
     assert feed.send("DELETE", f"{feed.path}x/", token).status_code == 403
@@ -290,7 +292,7 @@ def test_a_collection_for_reading_refuses_to_be_written(feed: Feed) -> None:
         answer = feed.send(method, feed.path, token)
         assert answer.status_code == 405
         assert {"GET", "POST"} <= set(answer.headers["Allow"].split(", "))
-    assert len(feed.reader.objects(match_id=TLP_MARKINGS["AMBER"])) == 1  # type: ignore[index]
+    assert len(feed.reader.objects(match_id=TLP_MARKINGS[TrafficLight.AMBER])) == 1
 
 
 def test_a_path_without_its_last_stroke_is_another_path(feed: Feed) -> None:
@@ -316,6 +318,23 @@ def test_each_version_served_is_in_the_log_once_however_often_it_is_polled(own_f
     assert sorted(told(feed.taskforce, "b")) == sorted(expected)
     feed.reader.objects(match_version="all")
     assert sorted(told(feed.taskforce, "b")) == sorted([*expected, ("taxii", feed.alerts[1], 1)])
+
+
+def test_each_version_is_told_under_the_digest_that_it_had_when_it_was_published(own_feed: Feed) -> None:
+    """Whoever reads the first version after the withdrawal must not look to its member as if it had been changed."""
+    bank = own_feed.taskforce.members["a"]
+    alert_id = release(bank)
+    step(bank, alert_id, "withdraw", {"reason": "a mistake"})
+    own_feed.reader.objects(match_version="all")
+    with own_feed.taskforce.database.reading() as session:
+        kinds = ("alert_published", "alert_withdrawn", "alert_told")
+        rows = select(LogEntry.view).where(LogEntry.member_id == "b", LogEntry.kind.in_(kinds))
+        views = [json.loads(view or b"{}") for view in session.scalars(rows)]
+    stated = [one for view in views for one in view.get("alerts", [view]) if one["alert_id"] == alert_id]
+    digests = {version: {one["content_sha256"] for one in stated if one["version"] == version} for version in (1, 2)}
+    assert len(stated) == 4
+    assert all(len(found) == 1 for found in digests.values())
+    assert digests[1] != digests[2]
 
 
 def test_without_the_log_nothing_new_is_served_and_what_was_told_still_is(own_feed: Feed) -> None:

@@ -27,7 +27,7 @@ ALERTS = 40
 
 def test_a_poller_misses_nothing_while_two_workers_publish(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a", "b")
-    taskforce.settings = replace(taskforce.settings, requests_per_minute=LARGEST_LIMIT)
+    taskforce.settings = replace(taskforce.settings, feed_requests_per_minute=LARGEST_LIMIT)
     taskforce.app = taskforce.make_app(taskforce.database)
     due = [plant_alert(taskforce, "a", AlertState.SCHEDULED, accounts=[ACCOUNT]) for _ in range(ALERTS)]
     with taskforce.database.transaction() as session:

@@ -5,7 +5,6 @@ cursor, of any object or header.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -17,16 +16,14 @@ from alerts.feeds.storing import store_objects
 from alerts.store.alerts import StoredAlert, list_audiences
 from alerts.store.feed_objects import FeedObject
 from exchange.store.lookups import looking
-from keys.request_limits import LARGEST_LIMIT
-from schemas.terms import AlertState, MemberKind
+from schemas.terms import AlertState
 from tests.alerts.factories import plant_alert
+from tests.alerts.feeds.divided import GROUPS, KINDS, divide
 from tests.alerts.feeds.readers import ACCOUNT, told
 from tests.alerts.feeds.taxii_reader import TaxiiReader
 from tests.simulator import Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
-GROUPS = {"taskforce": {"a", "b", "police"}, "cell": {"a", "police"}, "own": {"a", "b"}}
-KINDS = {"b": "financial_institution", "police": "law_enforcement"}
 READABLE = [AlertState.PUBLISHED, AlertState.WITHDRAWN, AlertState.SUPERSEDED, AlertState.EXPIRED]
 MARK = "Hidden from this reader"
 
@@ -42,7 +39,7 @@ _alert = st.fixed_dictionaries(
 
 
 def test_an_alert_shows_nowhere_but_to_those_it_is_addressed_to(new_taskforce: NewTaskforce) -> None:
-    taskforce = _make(new_taskforce)
+    taskforce = divide(new_taskforce)
     readers = {member_id: TaxiiReader(taskforce, member_id) for member_id in KINDS}
 
     @settings(max_examples=6, suppress_health_check=list(HealthCheck))
@@ -82,7 +79,7 @@ def test_a_first_alert_that_is_hidden_does_not_open_the_collection(new_taskforce
 
 
 def test_the_audiences_of_a_collection_are_those_that_the_rights_say(new_taskforce: NewTaskforce) -> None:
-    taskforce = _make(new_taskforce)
+    taskforce = divide(new_taskforce)
     for groups in (["taskforce"], ["cell"], ["cell", "own"]):
         for kinds in ([], ["law_enforcement"], ["financial_institution", "telecom"]):
             plant_alert(taskforce, "a", AlertState.PUBLISHED, audience={"groups": groups, "kinds": kinds})
@@ -96,16 +93,6 @@ def test_the_audiences_of_a_collection_are_those_that_the_rights_say(new_taskfor
             assert set().union(*by_group.values()) == readable
             for group, found in by_group.items():
                 assert found == {one for one in readable if group in audiences[one].groups}
-
-
-def _make(new_taskforce: NewTaskforce) -> Taskforce:
-    taskforce = new_taskforce("a", "b")
-    taskforce.add_member("police", kind=MemberKind.LAW_ENFORCEMENT)
-    for group_id, members in GROUPS.items():
-        taskforce.state_group(members, group_id)
-    taskforce.settings = replace(taskforce.settings, requests_per_minute=LARGEST_LIMIT)
-    taskforce.app = taskforce.make_app(taskforce.database)
-    return taskforce
 
 
 def _publish(taskforce: Taskforce, alert: dict[str, Any]) -> set[str]:

@@ -75,7 +75,10 @@ class ExchangeWorld:
     def __init__(self, database_url: str, folder: Path) -> None:
         taskforce = self.taskforce = make_taskforce(database_url, folder, "other", "partner")
         taskforce.settings = dataclasses.replace(
-            taskforce.settings, requests_per_minute=LARGEST_LIMIT, enrolments_per_minute=LARGEST_LIMIT
+            taskforce.settings,
+            requests_per_minute=LARGEST_LIMIT,
+            feed_requests_per_minute=LARGEST_LIMIT,
+            enrolments_per_minute=LARGEST_LIMIT,
         )
         taskforce.app = taskforce.make_app(taskforce.database)
         self.members: dict[tuple[State, MemberKind], ManifoldMember] = {}
