@@ -104,6 +104,11 @@ class Channel:
             headers={"User-Agent": "exchange-member"},
         )
 
+    @property
+    def signer(self) -> str | None:
+        """The id of the representative who signs, if there is one."""
+        return None if self._identity is None else self._identity.key_id
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()

@@ -10,6 +10,9 @@ from typing import Any
 
 FAILED = 1
 USED_WRONGLY = 2
+_FIRST_OF_CLIENT, _FIRST_OF_SERVER = 400, 500
+_MAY_PASS = {401, 408, 429}
+"""A wrong clock, a slow network, a limit: the same request may be taken later."""
 
 
 class MemberError(Exception):
@@ -90,3 +93,8 @@ class RefusedError(MemberError):
     def __init__(self, detail: str, hint: str | None = None, *, slug: str, status: int, **fields: Any) -> None:
         super().__init__(detail, hint, slug=slug, status=status, **fields)
         self.status = status
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the server has not done what was asked, and never will do it for these very bytes."""
+        return _FIRST_OF_CLIENT <= self.status < _FIRST_OF_SERVER and self.status not in _MAY_PASS

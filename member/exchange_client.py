@@ -121,6 +121,13 @@ class LogStanding(msgspec.Struct, frozen=True):
     size: int
 
 
+class OpenRequests(msgspec.Struct, frozen=True):
+    """How many information requests wait for our answer, and how many of ours for one."""
+
+    incoming: int
+    outgoing: int
+
+
 class Standing(msgspec.Struct, frozen=True):
     """This member as the exchange sees it."""
 
@@ -132,6 +139,7 @@ class Standing(msgspec.Struct, frozen=True):
     epoch: int | None
     log: LogStanding
     notices: int
+    open_requests: OpenRequests
 
 
 class LogPage(msgspec.Struct, frozen=True):

@@ -10,6 +10,8 @@ import msgspec
 from member import wire
 from member.channel import Channel, decode
 from member.errors import AnswerError
+from member.outgoing import Outgoing
+from member.vault.store import Vault
 from schemas.encoding import from_base64
 from schemas.identifiers import uuid7
 
@@ -88,20 +90,22 @@ _Page = TypeVar("_Page", _RecordedPage, _ReceivedPage)
 class OutcomeClient:
     """The requests of one representative about outcomes."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, vault: Vault) -> None:
         self._channel = channel
+        self._outgoing = Outgoing(vault, channel)
         self._server = channel.base_url
 
     def record(self, about: str, object_id: str, figures: dict[str, Any]) -> OutcomeStanding:
         """Say what came of a hit, a request or a query; what is not among `figures` is not reported."""
         reported = {name: figures.get(name) for name in FIGURES}
-        value = {"outcome_id": uuid7(), "object": about, "object_id": object_id, **reported}
-        return decode(self._channel.post(wire.OUTCOMES, msgspec.json.encode(value)).body, OutcomeStanding, self._server)
+        said = {"object": about, "object_id": object_id, **reported}
+        answer = self._outgoing.post(wire.OUTCOMES, said, lambda: {"outcome_id": uuid7(), **said})
+        return decode(answer.body, OutcomeStanding, self._server)
 
     def assess(self, hit_id: str, checks: dict[str, bool], decision: str) -> AssessmentStanding:
         """Record this member's own assessment of a hit."""
-        value = {"assessment_id": uuid7(), "hit_id": hit_id, **checks, "decision": decision}
-        answer = self._channel.post(wire.ASSESSMENTS, msgspec.json.encode(value))
+        said = {"hit_id": hit_id, **checks, "decision": decision}
+        answer = self._outgoing.post(wire.ASSESSMENTS, said, lambda: {"assessment_id": uuid7(), **said})
         return decode(answer.body, AssessmentStanding, self._server)
 
     def recorded(self) -> Iterator[RecordedOutcome]:

@@ -108,21 +108,20 @@ class QueryDesk:
     def ask(self, subjects: Sequence[Subject], grounds: Grounds, today: date) -> QueryStanding:
         """Ask about the subjects. Each token is sent once, however often its value was given."""
         tokens = self._tokens(subjects)
-        query_id = uuid7()
         asked = [
             AskedSubject(subject.value, subject.indicator_type, token)
             for subject, token in zip(subjects, tokens, strict=True)
         ]
-        with self.vault.transaction():
-            self.vault.put(_QUERY, query_id.encode(), msgspec.msgpack.encode(asked))
         once = {one.token: one.indicator_type for one in asked}
-        question = {
-            "query_id": query_id,
-            "tokens": [to_base64(token) for token in once],
-            "types": list(once.values()),
-            **grounds.to_wire(today),
-        }
-        return self.client.ask(question)
+        tokens_once = [to_base64(token) for token in once]
+        question = {"tokens": tokens_once, "types": list(once.values()), **grounds.to_wire(today)}
+
+        def make() -> dict[str, Any]:
+            query_id = uuid7()
+            self.vault.put(_QUERY, query_id.encode(), msgspec.msgpack.encode(asked))
+            return {"query_id": query_id, **question}
+
+        return self.client.ask(question, make)
 
     def show(self, read: ReadQuery) -> dict[str, Any]:
         """A query as `query --json` gives it: one result for each value that was asked about."""
@@ -134,17 +133,13 @@ class QueryDesk:
 
     def _results(self, read: ReadQuery) -> Iterator[dict[str, Any]]:
         found = {result.token_bytes(): result for result in read.results or ()}
-        for asked in self._asked(read.query_id):
+        for asked in asked_about(self.vault, read.query_id):
             result = found.pop(asked.token, None)
             if result is not None:
                 yield _describe(asked.value, result)
                 found[asked.token] = result
-        known = {asked.token for asked in self._asked(read.query_id)}
+        known = {asked.token for asked in asked_about(self.vault, read.query_id)}
         yield from (_describe(None, result) for token, result in found.items() if token not in known)
-
-    def _asked(self, query_id: str) -> list[AskedSubject]:
-        payload = self.vault.get(_QUERY, query_id.encode())
-        return [] if payload is None else msgspec.msgpack.decode(payload, type=list[AskedSubject])
 
     def _tokens(self, subjects: Sequence[Subject]) -> list[bytes]:
         inputs = dict.fromkeys(subject.input for subject in subjects)
@@ -161,6 +156,12 @@ class QueryDesk:
 
     def _name(self, oprf: bytes) -> bytes:
         return f"{self.epoch}|".encode() + oprf
+
+
+def asked_about(vault: Vault, query_id: str) -> list[AskedSubject]:
+    """What a query asked about; nothing if this vault did not ask it."""
+    payload = vault.get(_QUERY, query_id.encode())
+    return [] if payload is None else msgspec.msgpack.decode(payload, type=list[AskedSubject])
 
 
 def _describe(value: str | None, result: QueryResult) -> dict[str, Any]:

@@ -4,7 +4,7 @@ form.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,6 +12,8 @@ import msgspec
 from member import wire
 from member.channel import Channel, decode
 from member.errors import AnswerError
+from member.outgoing import Outgoing
+from member.vault.store import Vault
 from schemas.canonical import NotCanonicalError, digest
 from schemas.encoding import from_base64, to_base64
 
@@ -100,13 +102,14 @@ class _Page(msgspec.Struct, frozen=True):
 class QueryClient:
     """The requests of one representative about queries."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, vault: Vault) -> None:
         self._channel = channel
+        self._outgoing = Outgoing(vault, channel)
         self._server = channel.base_url
 
-    def ask(self, question: Mapping[str, Any]) -> QueryStanding:
-        """Hand in a query, to be authorised."""
-        return self._post(wire.QUERIES, question, QueryStanding)
+    def ask(self, question: Mapping[str, Any], make: Callable[[], Mapping[str, Any]]) -> QueryStanding:
+        """Hand in the query that `make` gives, to be authorised; `question` is what it is made of, without its id."""
+        return decode(self._outgoing.post(wire.QUERIES, question, make).body, QueryStanding, self._server)
 
     def approve(self, query_id: str) -> ReadQuery:
         """Authorise a query; it is answered."""

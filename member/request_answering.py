@@ -38,8 +38,6 @@ from schemas.identifiers import uuid7
 from schemas.terms import Direction, RefusalReason, RequestOutcome
 
 _SHOWN_BEFORE = ("mode", "legal_gateway", "urgency")
-_DECIDED = {403, 404, 409, 422}
-"""Answers after which the exchange has not taken ours, and never will."""
 
 
 class UnprovedError(MemberError):
@@ -144,7 +142,7 @@ def finish_begun(desk: RequestDesk, request_id: str) -> tuple[Reply, RequestStan
     try:
         return reply, _post(desk, request_id, reply)
     except RefusedError as error:
-        if error.status in _DECIDED:
+        if error.is_final:
             return None
         raise
 
@@ -183,7 +181,7 @@ def _post(desk: RequestDesk, request_id: str, reply: Reply) -> RequestStanding:
     try:
         standing = desk.client.answer(request_id, reply.body, records.idempotency_key(f"{request_id}|{reply.attempt}"))
     except RefusedError as error:
-        if error.status in _DECIDED:
+        if error.is_final:
             records.forget_reply(request_id)
         raise
     records.forget_reply(request_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -10,6 +10,8 @@ import msgspec
 from member import wire
 from member.channel import Channel, decode
 from member.errors import AnswerError
+from member.outgoing import Outgoing
+from member.vault.store import Vault
 from schemas.canonical import NotCanonicalError, digest
 from schemas.encoding import from_base64, to_base64
 
@@ -134,8 +136,9 @@ class _Gateways(msgspec.Struct, frozen=True):
 class RequestClient:
     """The requests of one representative about information requests."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, vault: Vault) -> None:
         self._channel = channel
+        self._outgoing = Outgoing(vault, channel)
         self._server = channel.base_url
 
     def gateways(self) -> dict[str, Gateway]:
@@ -143,10 +146,9 @@ class RequestClient:
         found = decode(self._channel.get(wire.GATEWAYS).body, _Gateways, self._server).gateways
         return {gateway.code: gateway for gateway in found}
 
-    def ask(self, body: Mapping[str, Any], idempotency_key: str) -> RequestStanding:
-        """Send a request to all who hold what a hit is about."""
-        sent = msgspec.json.encode(body)
-        answer = self._channel.post(wire.REQUESTS, sent, idempotency_key=idempotency_key)
+    def ask(self, terms: Mapping[str, Any], make: Callable[[], Mapping[str, Any]]) -> RequestStanding:
+        """Send what `make` gives to all who hold what a hit is about; `terms` are what it is made of."""
+        answer = self._outgoing.post(wire.REQUESTS, terms, make)
         return decode(answer.body, RequestStanding, self._server)
 
     def pages(self, **wanted: str | None) -> Iterator[RequestsPage]:

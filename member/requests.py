@@ -125,10 +125,9 @@ class Wanted:
     condition: str | None = None
     nca_notice: dict[str, str] | None = None
 
-    def terms(self, request_id: str, condition: str | None) -> dict[str, Any]:
-        """The request on the wire, but for its proof."""
+    def terms(self, condition: str | None) -> dict[str, Any]:
+        """The request on the wire, but for its id and its proof."""
         return {
-            "request_id": request_id,
             "hit_id": self.hit_id,
             "mode": self.mode,
             "legal_gateway": self.legal_gateway,
@@ -158,14 +157,19 @@ def ask(desk: RequestDesk, wanted: Wanted) -> RequestStanding:
     broken = list(what_is_missing(wanted, gateway))
     if broken or gateway is None:
         raise RuleRefusedError("nothing was sent", broken)
-    request_id = desk.records.noticed_id(wanted.hit_id, wanted.legal_gateway) if wanted.nca_notice else None
-    terms = wanted.terms(request_id or uuid7(), _condition(wanted, gateway))
-    claim = HoldingClaim(terms["request_id"], desk.member_id, desk.encryption_key().public_bytes, terms)
-    proof = prove_holding(token.detail_key, claim)
-    asked_at = to_rfc3339(desk.clock())
-    desk.records.keep_asked(AskedRequest(claim.request_id, wanted.hit_id, token.token, terms, asked_at))
-    key = desk.records.idempotency_key(claim.request_id)
-    return desk.client.ask({**terms, "proof": to_base64(proof)}, key)
+    noticed_id = desk.records.noticed_id(wanted.hit_id, wanted.legal_gateway) if wanted.nca_notice else None
+    without_id = wanted.terms(_condition(wanted, gateway))
+    encryption_key = desk.encryption_key().public_bytes
+
+    def make() -> dict[str, Any]:
+        request_id = noticed_id or uuid7()
+        terms = {"request_id": request_id, **without_id}
+        proof = prove_holding(token.detail_key, HoldingClaim(request_id, desk.member_id, encryption_key, terms))
+        asked_at = to_rfc3339(desk.clock())
+        desk.records.keep_asked(AskedRequest(request_id, wanted.hit_id, token.token, terms, asked_at))
+        return {**terms, "proof": to_base64(proof)}
+
+    return desk.client.ask(without_id, make)
 
 
 def own_token(desk: RequestDesk, hit_id: str) -> Token:

@@ -111,7 +111,7 @@ class Session:
     @cached_property
     def requests(self) -> RequestClient:
         """Information requests, asked and answered as the acting representative."""
-        return RequestClient(self.channel(self.home.exchange_url, self.unlocked.identity))
+        return RequestClient(self.channel(self.home.exchange_url, self.unlocked.identity), self.vault)
 
     @property
     def request_desk(self) -> RequestDesk:
@@ -124,14 +124,15 @@ class Session:
     @cached_property
     def queries(self) -> QueryClient:
         """Law-enforcement queries, asked and authorised as the acting representative."""
-        return QueryClient(self.channel(self.home.exchange_url, self.unlocked.identity))
+        return QueryClient(self.channel(self.home.exchange_url, self.unlocked.identity), self.vault)
 
     def queries_as(self, representative_id: str) -> QueryClient:
         """The same as another representative of this member whose key lies in this home."""
         member_id, _, name = representative_id.partition("/")
         if member_id != self.home.member_id:
             raise UsedWronglyError(f"{representative_id} is not of {self.home.member_id}", "name an officer of yours")
-        return QueryClient(self.channel(self.home.exchange_url, unlock_representative(self.home, name).identity))
+        identity = unlock_representative(self.home, name).identity
+        return QueryClient(self.channel(self.home.exchange_url, identity), self.vault)
 
     @property
     def query_desk(self) -> QueryDesk:

@@ -72,5 +72,6 @@ def _from_servers(session: Session, keyring: Keyring) -> dict[str, Any]:
         "log": msgspec.to_builtins(standing.log),
         "lag": len(session.exchange.log_page(0, limit=1).pending),
         "notices": standing.notices,
+        "open_requests": msgspec.to_builtins(standing.open_requests),
         "holders": msgspec.to_builtins(holders),
     }

@@ -16,12 +16,15 @@ from member.channel import Channel, decode
 from member.errors import AnswerError, MemberError, UsedWronglyError
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import normalise
-from member.vault.rows import VaultRows
+from member.outgoing import Outgoing
+from member.queries import AskedSubject, asked_about
+from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.store import Vault
 from schemas.encoding import from_base64, to_base64
 from schemas.identifiers import is_uuid7, uuid7
 
 MOST_TOKENS = 1000
+_OF_QUERIES = {"query", "watch"}
 _PAGE = 100
 
 
@@ -82,18 +85,17 @@ class _ReadCorrection(msgspec.Struct, frozen=True):
 class WithdrawalClient:
     """The requests of one representative about withdrawals and corrections."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, vault: Vault) -> None:
         self._channel = channel
+        self._outgoing = Outgoing(vault, channel)
         self._server = channel.base_url
 
     def withdraw(self, reason: str, *, tokens: Sequence[bytes] | None, submission_id: str | None) -> Withdrawn:
         """Take rows back, by tokens or by submission."""
         listed = None if tokens is None else [to_base64(token) for token in tokens]
-        value = {"withdrawal_id": uuid7(), "tokens": listed, "submission_id": submission_id, "reason": reason}
-        answer = decode(self._channel.post(wire.WITHDRAWALS, msgspec.json.encode(value)).body, Withdrawn, self._server)
-        if answer.withdrawal_id != value["withdrawal_id"]:
-            raise AnswerError("the exchange answered another withdrawal")
-        return answer
+        wanted = {"tokens": listed, "submission_id": submission_id, "reason": reason}
+        answer = self._outgoing.post(wire.WITHDRAWALS, wanted, lambda: {"withdrawal_id": uuid7(), **wanted})
+        return decode(answer.body, Withdrawn, self._server)
 
     def corrections(self, *, state: str | None = None) -> Iterator[Correction]:
         """Every correction of what this member was told, page by page; `state` open or acknowledged."""
@@ -159,19 +161,23 @@ def tokens_of_values(vault: Vault, indicator_type: str, values: Sequence[str]) -
 
 
 def describe_concerned(vault: Vault, items: Sequence[Concerned]) -> list[dict[str, Any]]:
-    """What a correction concerns, with one's own values; none for a token that only a query was about."""
+    """What a correction concerns, with the values that this vault knows: those of own rows, and those that a query of
+    ours asked about.
+    """
     own = VaultRows(vault).find_by_tokens([item.token_bytes() for item in items])
-    described = []
-    for item in items:
-        held = own.get(item.token_bytes())
-        references = [] if held is None else [source.source_ref for source in held.sources if source.source_ref]
-        described.append(
-            {
-                "kind": item.kind,
-                "object_id": item.object_id,
-                "indicator_type": None if held is None else held.indicator_type,
-                "values": [] if held is None else [held.canonical],
-                "source_refs": list(dict.fromkeys(references)),
-            }
-        )
-    return described
+    asked = {item.object_id: asked_about(vault, item.object_id) for item in items if item.kind in _OF_QUERIES}
+    return [_describe(item, own.get(item.token_bytes()), asked.get(item.object_id, ())) for item in items]
+
+
+def _describe(item: Concerned, held: OwnIndicator | None, asked: Sequence[AskedSubject]) -> dict[str, Any]:
+    about = [one for one in asked if one.token == item.token_bytes()]
+    types = [one.indicator_type for one in about] if held is None else [held.indicator_type]
+    values = [one.value for one in about] if held is None else [held.canonical]
+    references = [] if held is None else [source.source_ref for source in held.sources if source.source_ref]
+    return {
+        "kind": item.kind,
+        "object_id": item.object_id,
+        "indicator_type": next(iter(types), None),
+        "values": list(dict.fromkeys(values)),
+        "source_refs": list(dict.fromkeys(references)),
+    }

@@ -24,6 +24,13 @@ class LogStandingSchema(Schema):
     size = fields.Integer(required=True)
 
 
+class OpenRequestsSchema(Schema):
+    """Information requests that wait for this member's answer, and those of its own that wait for one."""
+
+    incoming = fields.Integer(required=True)
+    outgoing = fields.Integer(required=True)
+
+
 class StatusSchema(Schema):
     """A member as the exchange sees it."""
 
@@ -35,6 +42,7 @@ class StatusSchema(Schema):
     epoch = fields.Integer(required=True, allow_none=True)
     log = fields.Nested(LogStandingSchema, required=True)
     notices = fields.Integer(required=True)
+    open_requests = fields.Nested(OpenRequestsSchema, required=True)
 
 
 class NoticesQuery(Schema):

@@ -61,7 +61,7 @@ def _decide_step(query: Query, request: Request) -> Decision:
         decision &= refuse("not-its-authoriser", "query_id", f"{query.authoriser_id} decides on it")
     state = state_of(query, request.now.date())
     if state is not QueryState.PENDING:
-        decision &= refuse("not-pending", "query_id", f"it is {state.value} already")
+        decision &= refuse("not-pending", "query_id", f"it is {state.value} already: member query show")
     return decision
 
 

@@ -8,7 +8,9 @@ from datetime import datetime
 from exchange.log.reading import read_status as read_log_status
 from exchange.services.actor import Actor
 from exchange.store.membership import current_epoch, find_member, groups_of_member
+from exchange.store.requests import count_open
 from exchange.store.session import Database
+from schemas.terms import Direction
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,9 @@ class GroupStanding:
 
 @dataclass(frozen=True, slots=True)
 class MemberStatus:
-    """A member as the exchange sees it, and the size of the published log."""
+    """A member as the exchange sees it, the size of the published log, and how many information requests wait for an
+    answer: of its own (outgoing), and its own answer (incoming).
+    """
 
     member_id: str
     kind: str
@@ -31,6 +35,7 @@ class MemberStatus:
     groups: list[GroupStanding]
     epoch: int | None
     log_size: int
+    open_requests: dict[Direction, int]
 
 
 def read_status(database: Database, actor: Actor, now: datetime) -> MemberStatus:
@@ -52,4 +57,5 @@ def read_status(database: Database, actor: Actor, now: datetime) -> MemberStatus
             groups=groups,
             epoch=current_epoch(session),
             log_size=read_log_status(session).size,
+            open_requests=count_open(session, member.member_id),
         )

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, LargeBinary, String, Text, and_, or_, select, update
+from sqlalchemy import Index, LargeBinary, String, Text, and_, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.store.base import Base, UtcDateTime
@@ -120,6 +120,13 @@ def page_of_requests(
     wanted = wanted.where(kept, InformationRequest.request_id > after)
     found = session.execute(wanted.order_by(InformationRequest.request_id).limit(limit))
     return [(row[0], row[1]) for row in found]
+
+
+def count_open(session: Session, member_id: str) -> dict[Direction, int]:
+    """How many requests the member still waits for an answer to, and how many wait for its own."""
+    own = select(func.count()).where(InformationRequest.member_id == member_id, InformationRequest.state.not_in(ENDED))
+    held = select(func.count()).where(RequestPart.member_id == member_id, RequestPart.state.not_in(ENDED))
+    return {Direction.INCOMING: session.scalar(held) or 0, Direction.OUTGOING: session.scalar(own) or 0}
 
 
 def states_by_hit(session: Session, member_id: str, hit_ids: Iterable[str]) -> dict[str, set[str]]:

@@ -19,7 +19,7 @@ blueprint = Blueprint("status", __name__, url_prefix="/v1", description="One's o
 @problem_responses(blueprint, 401, 403)
 @blueprint.response(200, StatusSchema)
 def status() -> Response:
-    """Kind, sector, open groups, key epoch, the log and the number of notices."""
+    """Kind, sector, open groups, key epoch, the log, the number of notices and of open information requests."""
     context = current_context()
     found = read_status(context.database, current_actor(), context.clock())
     with context.database.reading() as session:
@@ -42,5 +42,6 @@ def status() -> Response:
             "epoch": found.epoch,
             "log": {"origin": context.settings.log_origin, "size": found.log_size},
             "notices": notices,
+            "open_requests": {direction.value: count for direction, count in found.open_requests.items()},
         }
     )

@@ -87,6 +87,7 @@ def _print_json(document: Mapping[str, Any]) -> None:
         else:
             out.write(_encode(value))
     out.write("}\n" if document else "{}\n")
+    out.flush()
 
 
 def _encode(value: Any) -> str:
@@ -145,6 +146,8 @@ class MemberGroup(click.Group):
         session = extra.pop("obj", None) or Session(default_surroundings())
         try:
             code = super().main(arguments, prog_name or "member", standalone_mode=False, obj=session, **extra)
+        except BrokenPipeError:
+            sys.exit(_stop_writing())
         except Exception as error:  # noqa: BLE001 - the top of the program: whatever happened is told, not thrown
             sys.exit(_tell(error, as_json="--json" in arguments))
         except KeyboardInterrupt:
@@ -152,6 +155,14 @@ class MemberGroup(click.Group):
         finally:
             session.close()
         sys.exit(code if isinstance(code, int) else _DONE)
+
+
+def _stop_writing() -> int:
+    """Nobody reads on (`… | head`): nothing more can be said on standard output, at the end of the program neither."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    return FAILED
 
 
 def _tell(error: Exception, *, as_json: bool) -> int:

@@ -131,6 +131,8 @@ def _status_text(document: dict[str, Any]) -> str:
         lines += [f"epoch     {document['epoch']['epoch'] if document['epoch'] else 'none'}"]
         lines += [f"log       {document['log']['size']} entries, {document['lag']} of ours waiting"]
         lines += [f"notices   {document['notices']}"]
+        waiting = document["open_requests"]
+        lines += [f"requests  {waiting['incoming']} wait for our answer, {waiting['outgoing']} of ours for one"]
         lines += [
             f"fault     {each['holder_id']}: {each['reason']} ({each['met_at']})" for each in document["holder_faults"]
         ]

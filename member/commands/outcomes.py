@@ -116,4 +116,4 @@ def assess(session: Session, /, hit_id: str, decision: str, **checks: bool) -> S
 
 
 def _client(session: Session) -> OutcomeClient:
-    return OutcomeClient(session.channel(session.home.exchange_url, session.unlocked.identity))
+    return OutcomeClient(session.channel(session.home.exchange_url, session.unlocked.identity), session.vault)

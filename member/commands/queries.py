@@ -86,12 +86,21 @@ def ask(
     grounds = _read_grounds(session, given, covert=not overt, silent=silent)
     standing = session.query_desk.ask(subjects, grounds, session.today())
     if approve:
-        officer = session.queries_as(grounds.authorised_by)
-        return _show(session, officer.approve(standing.query_id))
+        return _approve_at_once(session, grounds.authorised_by, standing.query_id)
     document = {**msgspec.to_builtins(standing), "results": [], "deconfliction": False}
     name = grounds.authorised_by.partition("/")[2]
     told = f"query {standing.query_id} is {standing.state}: member --as {name} query approve {standing.query_id}"
     return Shown(document, told)
+
+
+def _approve_at_once(session: Session, officer: str, query_id: str) -> Shown:
+    try:
+        return _show(session, session.queries_as(officer).approve(query_id))
+    except MemberError as error:
+        name = officer.partition("/")[2]
+        hint = f"the query is asked; do not ask again: member --as {name} query approve {query_id}"
+        error.hint = f"{error.hint}; {hint}" if error.hint else hint
+        raise
 
 
 @query.command("approve", epilog="Example: member --as authoriser query approve ID")

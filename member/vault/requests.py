@@ -55,9 +55,8 @@ class RequestRecords:
         self._vault = vault
 
     def keep_asked(self, asked: AskedRequest) -> None:
-        """Keep a request of our own, before it leaves."""
-        with self._vault.transaction():
-            self._vault.put(_ASKED, asked.request_id.encode(), msgspec.msgpack.encode(asked))
+        """Keep a request of our own, before it leaves. Inside a transaction of the caller."""
+        self._vault.put(_ASKED, asked.request_id.encode(), msgspec.msgpack.encode(asked))
 
     def asked(self, request_id: str) -> AskedRequest | None:
         """A request of our own; None for one that this vault did not ask."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -272,6 +273,23 @@ class Taskforce:
     def run(self, member_id: str, *arguments: str, as_json: bool = True) -> Ran:
         """Run the member program for one of the members."""
         return run_member(self.home(member_id), *arguments, around=self.around(), as_json=as_json)
+
+    @contextmanager
+    def losing_answers(self, path: str) -> Iterator[None]:
+        """While it lasts, the exchange does what is asked under a path that ends so, and its answers are lost."""
+        honest = self.applications[EXCHANGE_URL]
+
+        def losing(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            answer = list(honest(environ, start_response))
+            if environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"].endswith(path):
+                raise httpx.ReadError("the answer is lost")
+            return answer
+
+        self.applications[EXCHANGE_URL] = losing
+        try:
+            yield
+        finally:
+            self.applications[EXCHANGE_URL] = honest
 
     def tick(self) -> None:
         """Sequence what waits for the log."""

@@ -227,3 +227,13 @@ def test_the_program_prints_one_document_and_nothing_else(tmp_path: Path) -> Non
         done = subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=environment)
         assert keys <= set(json.loads(done.stdout))
         assert done.stdout.count(b"\n") == 1
+
+
+def test_who_stops_reading_gets_no_traceback(home: Path) -> None:
+    """As in `member status --json | head -c 1`: what is left to say has nowhere to go."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "member", "--home", str(home), "status", "--json"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False, cwd=ROOT)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")

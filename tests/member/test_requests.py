@@ -384,19 +384,8 @@ def answered(taskforce: Taskforce, pool: Iterator[Shared]) -> str:
 
 def test_an_answer_lost_on_its_way_is_sent_again_as_it_was(taskforce: Taskforce, shared: Shared) -> None:
     request_id = shared.ask()
-    honest = taskforce.applications[EXCHANGE_URL]
-
-    def losing(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        answer = list(honest(environ, start_response))
-        if environ["PATH_INFO"].endswith("/answer"):
-            raise ConnectionResetError("the answer is lost")
-        return answer
-
-    taskforce.applications[EXCHANGE_URL] = losing
-    try:
+    with taskforce.losing_answers("/answer"):
         assert taskforce.run(*BOSS, "answer", request_id, "--partial", "reason").status == 1
-    finally:
-        taskforce.applications[EXCHANGE_URL] = honest
     again = taskforce.run(*BOSS, "answer", request_id, "--full")
     assert (again.status, again.document["state"]) == (0, "answered")
     assert "was begun before, and has arrived: partial, reason" in again.said

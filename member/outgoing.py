@@ -1,0 +1,50 @@
+"""What must be done once, whatever happens on the way: a POST with an id of our own making stays in the vault from
+before it leaves until the exchange has decided on it. The same command, given again after a kill or a lost answer,
+sends the very same bytes under the same key, and is answered as it was the first time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from member.channel import Answer, Channel
+from member.errors import RefusedError
+from member.vault.store import Vault
+from schemas.canonical import canonical_json
+
+_KIND = "outgoing"
+
+
+class Outgoing:
+    """The POSTs of one representative that are on their way."""
+
+    def __init__(self, vault: Vault, channel: Channel) -> None:
+        self._vault = vault
+        self._channel = channel
+
+    def post(self, path: str, content: Mapping[str, Any], make: Callable[[], Mapping[str, Any]]) -> Answer:
+        """POST what `make` gives, or what it gave when the same `content` (what a person said, without the id) was sent
+        before and not decided on. `make` may keep more in the vault. Raises as Channel.post does.
+        """
+        name = canonical_json([self._channel.signer, path, dict(content)])
+        body = self._vault.get(_KIND, name)
+        if body is None:
+            with self._vault.transaction():
+                body = msgspec.json.encode(make())
+                self._vault.put(_KIND, name, body)
+        key = self._vault.cipher.mac("idempotency", _KIND.encode(), path.encode(), body).hex()
+        try:
+            answer = self._channel.post(path, body, idempotency_key=key)
+        except RefusedError as error:
+            if error.is_final:
+                self._forget(name)
+            raise
+        self._forget(name)
+        return answer
+
+    def _forget(self, name: bytes) -> None:
+        with self._vault.transaction():
+            self._vault.delete(_KIND, name)
