@@ -181,7 +181,11 @@ def worker(context: click.Context, *, as_json: bool) -> None:
         sequencer = Sequencer(database, signer, HeadFile(settings.head_file, signer))
         limits = QueryLimits(load_policy(settings).rules, settings.longest_query_days)
         queries = query_jobs(database, limits, min(60, settings.tick_seconds))
-        jobs = [*exchange_jobs(database), *queries, *alerts_jobs(settings, database, utc_now)]
+        jobs = [
+            *exchange_jobs(database, settings.correction_hours),
+            *queries,
+            *alerts_jobs(settings, database, utc_now),
+        ]
         Worker(database, sequencer, tick_seconds=settings.tick_seconds, jobs=jobs, clock=utc_now).run()
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from exchange.domain.allowed_targets import AllowedTargets, is_host_name
 from exchange.domain.information_request import GRACE_MINUTES, IMMEDIATE_MINUTES, RequestPolicy
 from exchange.domain.law_enforcement import LONGEST_DAYS as LONGEST_QUERY_DAYS
+from exchange.domain.withdrawal import CORRECTION_HOURS
 from exchange.gateway_file import load_rules
 from exchange.store.session import LOG_STALE_SECONDS
 from keys.custody import CustodyError, read_passphrase, read_secret, write_private_file, write_secret
@@ -41,6 +42,7 @@ it missed in its next round only.
 _DAY_SECONDS = 86_400
 _DAY_MINUTES = 1_440
 _LONGEST_GRACE_MINUTES = 30 * _DAY_MINUTES
+_LONGEST_CORRECTION_HOURS = 30 * 24
 SMTP_PORT = 587
 DIGEST_MINUTES = 60
 SMTP_SECURITIES = ("starttls", "tls", "none")
@@ -51,6 +53,7 @@ CONFIGURED = (
     *("tick_seconds", "log_stale_seconds", "passphrase_file"),
     *("requests_per_minute", "feed_requests_per_minute", "enrolments_per_minute"),
     *("gateways_file", "immediate_minutes", "request_grace_minutes", "longest_query_days"),
+    "correction_hours",
     *("allowed_private_targets", "digest_minutes", "mail_sender"),
     *("smtp_host", "smtp_port", "smtp_security", "smtp_user", "smtp_password_file"),
 )
@@ -87,6 +90,7 @@ class Settings:
     immediate_minutes: int = IMMEDIATE_MINUTES
     request_grace_minutes: int = GRACE_MINUTES
     longest_query_days: int = LONGEST_QUERY_DAYS
+    correction_hours: int = CORRECTION_HOURS
     mail_sender: str = ""
     smtp_host: str = ""
     smtp_port: int = SMTP_PORT
@@ -139,6 +143,7 @@ def load_settings(home: Path, environ: Mapping[str, str] = os.environ) -> Settin
             immediate_minutes=_number_of(found, "immediate_minutes", IMMEDIATE_MINUTES, _DAY_MINUTES),
             request_grace_minutes=_number_of(found, "request_grace_minutes", GRACE_MINUTES, _LONGEST_GRACE_MINUTES),
             longest_query_days=_number_of(found, "longest_query_days", LONGEST_QUERY_DAYS, LONGEST_QUERY_DAYS),
+            correction_hours=_number_of(found, "correction_hours", CORRECTION_HOURS, _LONGEST_CORRECTION_HOURS),
             **_read_targets(found),
             **_read_mail(found),
         )

@@ -23,6 +23,7 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.blocking import BlockingScheduler
 
+from exchange.domain.withdrawal import CORRECTION_HOURS
 from exchange.log.day_heads import record_day_heads
 from exchange.log.head_file import LogRefusedError
 from exchange.log.sequencer import Sequencer
@@ -58,11 +59,14 @@ class Job:
     pool: str = "default"
 
 
-def exchange_jobs(database: Database) -> list[Job]:
-    """The exchange's own jobs, but for the log's ticks."""
+def exchange_jobs(database: Database, correction_hours: int = CORRECTION_HOURS) -> list[Job]:
+    """The exchange's own jobs, but for the log's ticks. `correction_hours` is how soon a correction is to be
+    acknowledged.
+    """
+    within = timedelta(hours=correction_hours)
     return [
         Job("expire", 3600, lambda now: expire_indicators(database, now)),
-        Job("corrections", 5, lambda now: tell_corrections(database, now)),
+        Job("corrections", 5, lambda now: tell_corrections(database, now, within)),
         Job("outcomes", 60, lambda now: tell_outcomes(database, now)),
         Job("overdue", 300, lambda now: escalate_corrections(database, now)),
         Job("reviews", 3600, lambda now: remind_reviews(database, now)),
