@@ -27,6 +27,7 @@ from schemas.terms import (
     Theme,
     TrafficLight,
 )
+from schemas.tipping_off import find_tipping_off
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _MAX_TEXT_CHARS = 2000
@@ -80,7 +81,9 @@ class MissingSettingError(MemberError):
 
 
 def check_setting(name: str, value: str) -> str:
-    """The value of a default, checked. UsedWronglyError for unknown names, codes and lengths."""
+    """The value of a default, checked. UsedWronglyError for unknown names, codes and lengths, and for
+    text that speaks of a suspicious activity report.
+    """
     setting = {**SETTINGS, **STATEMENTS, CONTACT: Setting("config set")}.get(name)
     if setting is None:
         known = ", ".join([*SETTINGS, *STATEMENTS, CONTACT])
@@ -91,6 +94,10 @@ def check_setting(name: str, value: str) -> str:
         raise UsedWronglyError(f"{name} is a number of days, 1 to {_MAX_DAYS}")
     if len(value) > _MAX_TEXT_CHARS or not value.isprintable():
         raise UsedWronglyError(f"{name} is printable text of at most {_MAX_TEXT_CHARS} characters")
+    told = find_tipping_off(value) if setting.codes is None else None
+    if told is not None:
+        hint = "nothing that reveals a suspicious activity report may be told"
+        raise UsedWronglyError(f"{name} speaks of: {told}", hint)
     return value
 
 

@@ -13,6 +13,7 @@ from exchange.domain.authority import Authority
 from exchange.domain.decision import ALLOWED, Decision, refuse
 from exchange.domain.handling import decide_marking
 from exchange.domain.legal_gateway import RULES, GatewayRule, decide_gateway
+from exchange.domain.safeguards import decide_texts
 from schemas.terms import LegalGateway
 
 RETENTION_YEARS = 6
@@ -107,4 +108,5 @@ def decide_submission(
         )
         & decide_marking(envelope.classification, envelope.handling, envelope.conditions)
         & decide_dates(envelope.review_by, envelope.expires_on, today)
+        & decide_texts({"purpose": envelope.purpose, "conditions": envelope.conditions})
     )

@@ -21,6 +21,7 @@ from exchange.store.requests import (
     list_lapsed,
     list_parts,
     list_to_remind,
+    purge_requests,
     purge_sealed,
 )
 from exchange.store.session import Database
@@ -30,6 +31,8 @@ from schemas.terms import RequestState
 AT_ONCE = 500
 SEALED_KEPT = timedelta(days=90)
 """How long what was sealed is kept after a request has closed."""
+REQUESTS_KEPT = timedelta(days=365)
+"""How long the request itself is, with its texts, its token and what was answered."""
 
 
 def keep_time(database: Database, now: datetime) -> int:
@@ -44,8 +47,11 @@ def keep_time(database: Database, now: datetime) -> int:
 
 
 def purge_answers(database: Database, now: datetime) -> int:
-    """Delete what was sealed for requests that closed long ago; how many answers. The log says that they were given."""
-    return database.run_in_transaction(lambda session: purge_sealed(session, now - SEALED_KEPT))
+    """Delete what was sealed for requests that closed long ago, and the requests that closed longer ago; how many
+    answers and requests. The log says that they were made and given.
+    """
+    sealed = database.run_in_transaction(lambda session: purge_sealed(session, now - SEALED_KEPT))
+    return sealed + database.run_in_transaction(lambda session: purge_requests(session, now - REQUESTS_KEPT))
 
 
 def end_parts(

@@ -66,10 +66,10 @@ def read_request(database: Database, actor: Actor, request_id: str, now: datetim
 def _as_read(session: Session, info: InformationRequest, actor: Actor, now: datetime) -> dict[str, Any] | None:
     """The request for its sender or a holder, None for anyone else."""
     kinds = kinds_of_members(session)
+    rows = find_request_rows(session, info.member_id, info.token, now)
     if info.member_id != actor.member_id:
         part = find_part(session, info.request_id, actor.member_id)
-        return None if part is None else for_holder(info, part, kinds)
-    rows = find_request_rows(session, info.member_id, info.token, now)
+        return None if part is None else for_holder(info, part, kinds, may_know=actor.member_id in rows.holders)
     return for_requester(info, list(list_parts(session, info.request_id)), kinds, rows.holders)
 
 

@@ -52,10 +52,14 @@ def revealed(info: InformationRequest) -> dict[str, Any]:
     }
 
 
-def for_holder(info: InformationRequest, part: RequestPart, kinds: Mapping[str, str]) -> dict[str, Any]:
-    """The request as the holder of a part reads it, but for the event of the reading."""
+def for_holder(
+    info: InformationRequest, part: RequestPart, kinds: Mapping[str, str], *, may_know: bool
+) -> dict[str, Any]:
+    """The request as the holder of a part reads it, but for the event of the reading. Who asks and why it reads once it
+    has taken it up, and as long as it `may_know`: the rows of the two overlap in an open group.
+    """
     taken_up = part.taken_up_at is not None
-    told = revealed(info) if taken_up else dict.fromkeys(_REVEALED)
+    told = revealed(info) if taken_up and may_know else dict.fromkeys(_REVEALED)
     marking = None if part.marking_json is None else json.loads(part.marking_json)
     answers = [] if part.outcome is None else [_answer(part, sealed=None, is_named=True)]
     return {**listed(info, part, kinds), **told, "marking": marking, "taken_up": taken_up, "answers": answers}

@@ -41,7 +41,7 @@ def take_up_request(database: Database, request: Request, request_id: str) -> tu
         part.marking_json = json.dumps(marking_of(session, [*rows.own, *held]))
         session.flush()
         event_id = _record(session, info, part, request, tells_requester=is_first)
-        return {**for_holder(info, part, kinds_of_members(session)), "event_id": event_id}
+        return {**for_holder(info, part, kinds_of_members(session), may_know=True), "event_id": event_id}
 
     return act_once(database, request, {"asked": "request_take_up", "request_id": request_id}, take_up)
 

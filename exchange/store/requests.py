@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, LargeBinary, String, Text, and_, func, or_, select, update
+from sqlalchemy import Index, LargeBinary, String, Text, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.store.base import Base, UtcDateTime
@@ -159,3 +159,10 @@ def purge_sealed(session: Session, before: datetime) -> int:
     closed = select(InformationRequest.request_id).where(InformationRequest.closed_at < before)
     kept = RequestPart.sealed.is_not(None), RequestPart.request_id.in_(closed)
     return run_counted(session, update(RequestPart).where(*kept).values(sealed=None))
+
+
+def purge_requests(session: Session, before: datetime) -> int:
+    """Delete the requests that were closed before a time, and their parts; how many requests."""
+    closed = select(InformationRequest.request_id).where(InformationRequest.closed_at < before)
+    session.execute(delete(RequestPart).where(RequestPart.request_id.in_(closed)))
+    return run_counted(session, delete(InformationRequest).where(InformationRequest.closed_at < before))

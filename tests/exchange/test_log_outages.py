@@ -222,6 +222,18 @@ def test_an_exchange_on_a_read_only_file_refuses_and_stores_nothing(new_taskforc
 # A commit whose outcome is unknown
 
 
+def reload_standbys(taskforce: Taskforce, session: psycopg.Connection, wanted: str) -> None:
+    """Wait until commits wait for the standbys that are set: the server has read its configuration, and so has its
+    checkpointer, which tells the others and does so before the checkpoint that it is asked for then.
+    """
+    session.execute("SELECT pg_reload_conf()")
+    while True:
+        with administrator(taskforce) as fresh:
+            if fresh.execute("SHOW synchronous_standby_names").fetchone() == (wanted,):
+                break
+    session.execute("CHECKPOINT")
+
+
 def end_the_commit(session: psycopg.Connection, waiting: str, ended: threading.Event) -> None:
     """Cut the connection of the transaction that waits as told, in the middle of its COMMIT."""
     query = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND {waiting}"
@@ -272,7 +284,7 @@ def test_a_commit_cut_in_the_middle_tells_nothing_and_is_done_once_when_asked_ag
         session.execute("SET synchronous_commit = local")
         if committed:
             session.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
-            session.execute("SELECT pg_reload_conf()")
+            reload_standbys(taskforce, session, "nobody")
         waiting = "wait_event = 'SyncRep'" if committed else "wait_event = 'PgSleep' AND query = 'COMMIT'"
         try:
             answer = submit_into_a_cut_commit(taskforce, asked, waiting)

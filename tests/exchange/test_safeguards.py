@@ -31,6 +31,12 @@ from schemas.tipping_off import find_tipping_off
         "ＳＡＲ",
         "S\u200bAR",
         "sent through goAML",
+        "we reported him to the NCA",
+        "reported to our MLRO in May",
+        "our MLRO has reported it",
+        "an STR was filed",
+        "we filed an STR",
+        "a required disclosure was made",
     ],
 )
 def test_text_that_tells_of_a_report_is_refused_and_not_quoted(text: str) -> None:
@@ -41,7 +47,18 @@ def test_text_that_tells_of_a_report_is_refused_and_not_quoted(text: str) -> Non
 
 @pytest.mark.parametrize(
     "text",
-    ["Sarah of Sarajevo", "Kansas arrears", "an activity report on sales", "the customer's consent", "salary", ""],
+    [
+        "paid from the Hong Kong SAR",
+        "a required disclosure under FATCA",
+        "Str. des 17. Juni 5",
+        "reported by the customer",
+        "Sarah of Sarajevo",
+        "Kansas arrears",
+        "an activity report on sales",
+        "the customer's consent",
+        "salary",
+        "",
+    ],
 )
 def test_text_about_other_things_passes(text: str) -> None:
     assert decide_texts({"purpose": text, "note": None}).is_allowed

@@ -155,6 +155,8 @@ def test_rows_that_break_a_rule_are_named_and_the_others_kept(new_taskforce: New
         ({"legal_gateway": "TACT2000_s21CA"}, "gateway-theme"),
         ({"handling": "C"}, "no-conditions"),
         ({"classification": "SECRET"}, "classification"),
+        ({"purpose": "we filed a SAR on him"}, "tipping-off"),
+        ({"conditions": "a SAR was filed, consent is pending"}, "tipping-off"),
     ],
 )
 def test_an_envelope_against_the_rules_is_refused_and_the_refusal_logged(

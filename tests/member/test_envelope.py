@@ -57,7 +57,14 @@ def test_an_expiry_that_is_no_day_to_come_is_refused(expires: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("theme", "nonsense"), ("expires_days", "0"), ("expires_days", "²"), ("purpose", "a\0b"), ("colour", "blue")],
+    [
+        ("theme", "nonsense"),
+        ("expires_days", "0"),
+        ("expires_days", "²"),
+        ("purpose", "a\0b"),
+        ("colour", "blue"),
+        ("purpose", "after our SAR"),
+    ],
 )
 def test_a_default_that_no_envelope_may_have_is_refused(name: str, value: str) -> None:
     with pytest.raises(UsedWronglyError):

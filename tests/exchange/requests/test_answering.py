@@ -181,7 +181,9 @@ def test_when_the_two_no_longer_share_the_row_nothing_is_revealed_or_told_but_a_
     for holder in "bc":
         world.taskforce.state_group(["a", holder], f"cell-{holder}", state=GroupState.CLOSED)
     assert reasons_of(world.take_up("c", request_id)) == {"hit-ended"}
-    assert world.read("c", request_id)["requester"] is None
+    for holder in "bc":
+        assert world.read(holder, request_id)["requester"] is None
+        assert world.read(holder, request_id)["terms"] is None
     assert reasons_of(world.answer("b", request_id)) == {"hit-ended"}
     assert world.answer("b", request_id, **REFUSED).status_code == 200
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from exchange.services.end_requests import SEALED_KEPT, keep_time, purge_answers
+from exchange.services.end_requests import REQUESTS_KEPT, SEALED_KEPT, keep_time, purge_answers
 from tests.exchange.requests.world import NO_TRACE, RequestWorld, reasons_of
 
 NewWorld = Callable[..., RequestWorld]
@@ -85,7 +85,9 @@ def test_what_was_answered_before_it_was_taken_back_stays_answered(world: Reques
     assert reasons_of(world.take_up("c", request_id)) == {"cancelled"}
 
 
-def test_what_was_sealed_is_forgotten_long_after_the_request_has_closed_and_nothing_else(new_world: NewWorld) -> None:
+def test_what_was_sealed_is_forgotten_long_after_the_request_has_closed_and_the_request_later(
+    new_world: NewWorld,
+) -> None:
     world = new_world()
     request_id = world.asked("a", world.share("a", "b"))
     world.answered("b", request_id)
@@ -95,6 +97,11 @@ def test_what_was_sealed_is_forgotten_long_after_the_request_has_closed_and_noth
     assert purge_answers(database, closed_at + SEALED_KEPT + timedelta(seconds=1)) == 1
     assert purge_answers(database, closed_at + SEALED_KEPT + timedelta(seconds=1)) == 0
     assert world.read("a", request_id)["answers"] == [{**before, "sealed": None}]
+    assert purge_answers(database, closed_at + REQUESTS_KEPT) == 0
+    assert purge_answers(database, closed_at + REQUESTS_KEPT + timedelta(seconds=1)) == 1
+    for member_id in "ab":
+        assert world[member_id].send("GET", f"/v1/requests/{request_id}").status_code == 404
+        assert world.listed(member_id) == []
 
 
 def test_two_workers_remind_once(world: RequestWorld) -> None:
