@@ -21,6 +21,8 @@ import httpx
 
 _PR_SET_PDEATHSIG = 1
 _WATCH_SECONDS = 0.2
+_READY_SECONDS = 180.0
+"""A program that ends while starting is noticed at once; one that lives may be slow on a busy machine."""
 _STOP_SECONDS = 20.0
 
 
@@ -63,7 +65,7 @@ class Supervisor:
         """The process id of each program, by name."""
         return {name: child.pid for name, child in self._children.items()}
 
-    def start(self, *programs: Program, seconds: float = 60.0) -> None:
+    def start(self, *programs: Program, seconds: float = _READY_SECONDS) -> None:
         """Start the programs and wait until each is ready. Raises ProgramNotReadyError."""
         for program in programs:
             self._programs[program.name] = program
