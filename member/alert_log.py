@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 
 from member.log import LogSource
-from member.log_chain import LogFault, OwnEntry, open_entry, read_place
+from member.log_chain import LogFault, OwnEntry
+from member.own_entries import read_on
 from member.vault.store import Vault
 
 _CURSOR, _DIGEST, _READING = "alert_cursor", "alert_digest", "alert_reading"
-_PAGE = 500
 
 
 class LoggedDigest(msgspec.Struct, frozen=True):
@@ -50,18 +50,7 @@ class AlertLog:
 
     def catch_up(self, source: LogSource) -> None:
         """Take in the entries that got their place since the last time. Raises LogFault."""
-        cursor = self._vault.get(_CURSOR, self._origin.encode())
-        number = 0 if cursor is None else int(cursor)
-        while True:
-            page = source.log_page(number, _PAGE)
-            with self._vault.transaction():
-                for row in page.entries:
-                    entry = open_entry(row, self._member_id, read_place(row, number + 1))
-                    number += 1
-                    self._take_in(entry)
-                self._vault.put(_CURSOR, self._origin.encode(), str(number).encode())
-            if page.next is None or not page.entries:
-                return
+        read_on(self._vault, source, self._member_id, (_CURSOR, self._origin.encode()), self._take_in)
 
     def _take_in(self, entry: OwnEntry) -> None:
         for alert_id, version, content_sha256 in _stated(entry):

@@ -13,6 +13,7 @@ from member.commands.enrolment import init, join, status
 from member.commands.feed import feed
 from member.commands.indicators import hits, submit, token
 from member.commands.log import log
+from member.commands.notices import notices
 from member.commands.outcomes import assessment, outcome
 from member.commands.queries import query
 from member.commands.registrar import registrar
@@ -46,7 +47,7 @@ def cli(context: click.Context, home: Path | None, acting_as: str, as_json: bool
 
 
 for command in (
-    *(init, join, status, representative, token, submit, hits, query, request, alert, feed, subscription),
+    *(init, join, status, notices, representative, token, submit, hits, query, request, alert, feed, subscription),
     *(withdraw, corrections, outcome, assessment),
     *(log, vault, config, registrar),
 ):

@@ -142,6 +142,20 @@ class Standing(msgspec.Struct, frozen=True):
     open_requests: OpenRequests
 
 
+class Notice(msgspec.Struct, frozen=True):
+    """That something happened which concerns this member: the kind and the event, no content."""
+
+    notice_id: str
+    kind: str
+    event_id: str
+    created_at: str
+
+
+class _NoticesPage(msgspec.Struct, frozen=True):
+    notices: list[Notice]
+    next: str | None
+
+
 class LogPage(msgspec.Struct, frozen=True):
     """One page of the member's own log entries, as received."""
 
@@ -203,6 +217,19 @@ class ExchangeClient:
             cursor = _next(page.next, cursor)
             if cursor is None:
                 return
+
+    def notices(self, after: str | None = None) -> Iterator[Notice]:
+        """Every notice behind one, oldest first, page by page."""
+        cursor = after
+        while True:
+            parameters: dict[str, str | int] = {} if cursor is None else {"cursor": cursor}
+            page = decode(self._channel.get(wire.NOTICES, parameters).body, _NoticesPage, self._server)
+            yield from page.notices
+            if page.next is None:
+                return
+            if page.next == cursor:
+                raise AnswerError("the exchange repeats a page cursor")
+            cursor = page.next
 
     def checkpoint(self) -> bytes:
         """The log's latest checkpoint, a signed note."""

@@ -21,6 +21,7 @@ from member.exchange_client import ExchangeClient
 from member.holders import HolderClient, connect_holders, epoch_info
 from member.home import Home
 from member.log_origin import check_origin
+from member.notices import NoticeBoard, NoticeLog
 from member.queries import QueryDesk
 from member.query_client import QueryClient
 from member.request_client import RequestClient
@@ -97,6 +98,17 @@ class Session:
     def exchange(self) -> ExchangeClient:
         """The exchange, asked as the acting representative."""
         return self.exchange_as(self.unlocked.identity)
+
+    @property
+    def notice_board(self) -> NoticeBoard:
+        """Notices, as the acting representative reads them."""
+        return NoticeBoard(self.vault, self.exchange, self.acting_as)
+
+    @property
+    def notice_log(self) -> NoticeLog:
+        """What notices are about."""
+        origin = check_origin(self.vault, stated_exchange(self.keyring).log_origin).origin
+        return NoticeLog(self.vault, self.exchange, self.home.member_id, origin, self.around.sleep)
 
     @cached_property
     def alerts(self) -> AlertClient:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -13,6 +15,9 @@ from member.holders import ask_budgets
 from member.session import Session
 from member.vault.faults import HolderFaults
 from member.vault.rows import VaultRows
+
+_MOST_NOTICES = 1000
+"""How many unread notices are counted by kind at most."""
 
 _AWAITING = "awaiting_registrars"
 
@@ -72,6 +77,7 @@ def _from_servers(session: Session, keyring: Keyring) -> dict[str, Any]:
         "log": msgspec.to_builtins(standing.log),
         "lag": len(session.exchange.log_page(0, limit=1).pending),
         "notices": standing.notices,
+        "new_notices": dict(Counter(notice.kind for notice in islice(session.notice_board.unread(), _MOST_NOTICES))),
         "open_requests": msgspec.to_builtins(standing.open_requests),
         "holders": msgspec.to_builtins(holders),
     }

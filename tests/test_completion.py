@@ -42,6 +42,7 @@ def complete(program: str, words: str, home: Path) -> list[str]:
     ("program", "words", "offered"),
     [
         ("member", "member su", ["submit", "subscription"]),
+        ("member", "member no", ["notices"]),
         ("member", "member submit --tlp AMBER+", ["AMBER+STRICT"]),
         ("member", "member alert re", ["read", "release", "responses", "review"]),
         ("member", "member request refuse x --reason not_", ["not_necessary", "not_proportionate"]),

@@ -130,7 +130,8 @@ def _status_text(document: dict[str, Any]) -> str:
         lines += [f"groups    {', '.join(group['group_id'] for group in document['groups']) or 'none'}"]
         lines += [f"epoch     {document['epoch']['epoch'] if document['epoch'] else 'none'}"]
         lines += [f"log       {document['log']['size']} entries, {document['lag']} of ours waiting"]
-        lines += [f"notices   {document['notices']}"]
+        new = ", ".join(f"{count} {kind}" for kind, count in document["new_notices"].items())
+        lines += [f"notices   {document['notices']}, new: {new} (member notices)" if new else "notices   nothing new"]
         waiting = document["open_requests"]
         lines += [f"requests  {waiting['incoming']} wait for our answer, {waiting['outgoing']} of ours for one"]
         lines += [
