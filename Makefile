@@ -66,6 +66,6 @@ lock:  ## make requirements/*.txt anew from pyproject.toml, and docs/sbom.json f
 sbom:  ## make docs/sbom.json (CycloneDX) anew from requirements/run.txt
 	$(BIN)/python -m requirements.sbom
 
-torture:  ## KILLS=500 [DATABASE_URL=postgresql] [SEED=1] [FOLDER=…] [WRONG=yes]: kill a taskforce at work, and check it
+torture:  ## KILLS=500 [DATABASE_URL=postgresql] [SEED=1] [FOLDER=…] [WRONG=yes|action]: kill a taskforce at work, and check it
 	$(BIN)/python -m tests.torture --kills $(or $(KILLS),500) --seed $(or $(SEED),1) \
-	  $(if $(DATABASE_URL),--database-url $(DATABASE_URL)) $(if $(FOLDER),--folder $(FOLDER)) $(if $(WRONG),--wrong)
+	  $(if $(DATABASE_URL),--database-url $(DATABASE_URL)) $(if $(FOLDER),--folder $(FOLDER)) $(if $(WRONG),--wrong $(filter-out yes,$(WRONG)))
