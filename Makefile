@@ -6,7 +6,7 @@ DATABASE_URL ?=
 MINUTES ?= 30
 ROWS ?= 1000000
 
-.PHONY: help develop format lint types contracts test check demo acceptance matrix soak million feeds bench fuzz lock sbom torture
+.PHONY: help develop format lint types contracts test check demo acceptance action matrix soak million feeds bench fuzz lock sbom torture
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,10 @@ demo:  ## tell the README's story on generated data
 acceptance:  ## DATA=folder with members/ and truth/: six banks submit, every hit must be right; DATABASE_URL=… or =postgresql
 	$(BIN)/python -m tests.acceptance --data $(DATA) $(if $(DATABASE_URL),--database-url $(DATABASE_URL))
 
+action:  ## from a hit to lawful action, told thrice and compared: DATA=folder, or generated lists; BANKS=a,b,c; DATABASE_URL=…
+	$(BIN)/python -m tests.lawful_action $(if $(DATA),--data $(DATA)) $(if $(BANKS),--banks $(BANKS)) \
+	  $(if $(DATABASE_URL),--database-url $(DATABASE_URL))
+
 matrix:  ## send every cell of the permission matrix, print its figures, write docs/permissions.md anew
 	$(BIN)/python -m tests.exchange.matrix
 
@@ -62,6 +66,6 @@ lock:  ## make requirements/*.txt anew from pyproject.toml, and docs/sbom.json f
 sbom:  ## make docs/sbom.json (CycloneDX) anew from requirements/run.txt
 	$(BIN)/python -m requirements.sbom
 
-torture:  ## KILLS=500 [DATABASE_URL=postgresql] [SEED=1] [FOLDER=…] [WRONG=yes]: kill a taskforce at work, and check it
+torture:  ## KILLS=500 [DATABASE_URL=postgresql] [SEED=1] [FOLDER=…] [WRONG=yes|action]: kill a taskforce at work, and check it
 	$(BIN)/python -m tests.torture --kills $(or $(KILLS),500) --seed $(or $(SEED),1) \
-	  $(if $(DATABASE_URL),--database-url $(DATABASE_URL)) $(if $(FOLDER),--folder $(FOLDER)) $(if $(WRONG),--wrong)
+	  $(if $(DATABASE_URL),--database-url $(DATABASE_URL)) $(if $(FOLDER),--folder $(FOLDER)) $(if $(WRONG),--wrong $(filter-out yes,$(WRONG)))

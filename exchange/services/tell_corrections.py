@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from exchange.domain.withdrawal import Held, LastShown, TakenBack, was_told_by_hit
+from exchange.domain.withdrawal import CORRECTION_HOURS, Held, LastShown, TakenBack, was_told_by_hit
 from exchange.log.entries import View
 from exchange.services.disclose_hits import HitState, live_holdings, save_changes, view_of_changes, work_out_hits
 from exchange.services.events import record
@@ -50,7 +50,7 @@ from schemas.canonical import digest
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.terms import CorrectionKind
 
-ACKNOWLEDGED_WITHIN = timedelta(hours=72)
+ACKNOWLEDGED_WITHIN = timedelta(hours=CORRECTION_HOURS)
 ROWS_MOVED_AT_ONCE = 2000
 ROWS_TOLD_AT_ONCE = 500
 WATCHED_FOR = timedelta(minutes=10)
@@ -163,7 +163,7 @@ def _tell(session: Session, withdrawal: Withdrawal, told: set[Told], now: dateti
     news = add_corrections(session, withdrawal, told, now, due_at)
     if not news:
         return 0
-    changed = _changed_hits(session, {one.token for new in news.values() for one in new.items}, now)
+    changed = _changed_hits(session, news, now)
     views = [
         View(member_id, _view_of(new, view_of_changes(changed.get(member_id, ()), now)))
         for member_id, new in sorted(news.items())
@@ -176,12 +176,17 @@ def _tell(session: Session, withdrawal: Withdrawal, told: set[Told], now: dateti
     return len(news)
 
 
-def _changed_hits(session: Session, tokens: set[bytes], now: datetime) -> dict[str, list[HitState]]:
-    """How each member's hits on the tokens stand without the rows."""
-    listed = sorted(tokens)
+def _changed_hits(session: Session, news: dict[str, Novelty], now: datetime) -> dict[str, list[HitState]]:
+    """How each member's hits on the tokens that itself is told of stand without the rows. Its hits on what others alone
+    are told of are left to their own time: what else it hears now would tell that somebody was told of them, and that
+    may be an agency under cover.
+    """
+    told = {(one.token, member_id) for member_id, new in news.items() for one in new.items}
+    listed = sorted({token for token, _ in told})
     states: dict[str, list[HitState]] = defaultdict(list)
     for state in work_out_hits(session, live_holdings(session, listed, now), listed, load_authority(session, now)):
-        states[state.known.member_id].append(state)
+        if (state.known.token, state.known.member_id) in told:
+            states[state.known.member_id].append(state)
     return states
 
 

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.torture.programs import ACTION, SUBMISSIONS
 from tests.torture.run import Plan, Torture
 
 
@@ -23,7 +24,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--database-url", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--folder", type=Path, help="keep everything there, and go on from there")
-    parser.add_argument("--wrong", action="store_true", help="an exchange that answers before it commits: must fail")
+    wrong = "an exchange that answers these before it commits: must fail"
+    parser.add_argument("--wrong", nargs="?", choices=[SUBMISSIONS, ACTION], const=SUBMISSIONS, help=wrong)
     parser.add_argument("--audit-every", type=int, default=10, metavar="KILLS")
     parser.add_argument("--longest-pause", type=float, default=2.0, metavar="SECONDS", help="between two kills")
     given = parser.parse_args()

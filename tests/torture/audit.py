@@ -16,13 +16,21 @@ import sqlalchemy
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from tests.torture.records import DOUBLED, LOST, UNLOGGED, Records, Shown
+from tests.torture.action_audit import Found, compare_action, compare_settled
+from tests.torture.records import DOUBLED, LOST, UNLOGGED, Records
+from tests.torture.shown import Shown
 
 _Result = TypeVar("_Result")
 _RECOVERY_SECONDS = 120.0
+_WORKER_SECONDS = 60.0
+_TELLING_JOBS = ("corrections", "watches")
 _ROWS = "SELECT member_id, token FROM recent_indicators UNION ALL SELECT member_id, token FROM indicators"
+_RETIRED = "SELECT member_id, token FROM retired_indicators"
 _FIGURES = {
     "rows": _ROWS,
+    "rows_taken_back": _RETIRED,
+    "corrected": "SELECT 1 FROM correction_items",
+    "told_by_queries": "SELECT 1 FROM query_matches",
     "parts": "SELECT 1 FROM submission_parts",
     "entries": "SELECT 1 FROM log_entries",
     "leaves": "SELECT 1 FROM log_leaves",
@@ -61,11 +69,21 @@ class Audit:
         self._engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
         self._records = records
 
-    def run(self) -> None:
-        """All checks once."""
+    def run(self, *, settled: bool = False) -> None:
+        """All checks once. `settled`: nobody does anything any more, and the worker has told all there is to tell."""
         shown = self._records.shown()
-        for kind, what, count in self._read(lambda connection: _compare(connection, shown)):
+        for kind, what, count in self._read(lambda connection: find_faults(connection, shown, settled=settled)):
             self._records.fault(kind, what, count)
+
+    def wait_for_worker(self) -> None:
+        """Until each job that tells of what was done has begun and ended anew; LOST if one never does."""
+        before, deadline = self._read(_slots), time.monotonic() + _WORKER_SECONDS
+        while time.monotonic() < deadline:
+            now = self._read(_slots)
+            if all(now.get(job, 0) >= before.get(job, 0) + 2 for job in _TELLING_JOBS):
+                return
+            time.sleep(0.2)
+        self._records.fault(LOST, f"the worker did not tell for {_WORKER_SECONDS:.0f} s")
 
     def figures(self) -> dict[str, int]:
         """Live rows, parts of submissions, and entries and leaves of the log."""
@@ -86,11 +104,17 @@ class Audit:
                 time.sleep(0.2)
 
 
-Found = list[tuple[str, str, int]]
+def find_faults(connection: Connection, shown: Mapping[str, Shown], *, settled: bool) -> Found:
+    """Every check on one state of the database, with how often it fails."""
+    found = [*_rows(connection, shown), *_log(connection, shown), *_hits(connection, shown)]
+    found += compare_action(connection, shown)
+    return found + compare_settled(connection, shown) if settled else found
 
 
-def _compare(connection: Connection, shown: Mapping[str, Shown]) -> Found:
-    return [*_rows(connection, shown), *_log(connection, shown), *_hits(connection, shown)]
+def _slots(connection: Connection) -> dict[str, int]:
+    """How many slots of each job have ended."""
+    statement = "SELECT job, count(*) FROM job_runs WHERE finished_at IS NOT NULL GROUP BY job"
+    return {job: int(count) for job, count in connection.execute(text(statement))}
 
 
 def _count(connection: Connection, table: str) -> int:
@@ -98,10 +122,8 @@ def _count(connection: Connection, table: str) -> int:
 
 
 def _rows(connection: Connection, shown: Mapping[str, Shown]) -> Found:
-    """Acknowledged rows are stored, once, and no part was counted twice."""
-    stored: dict[str, list[str]] = defaultdict(list)
-    for member, token in connection.execute(text(_ROWS)):
-        stored[member].append(_text(token))
+    """Acknowledged rows are stored, once, or were taken back, and no part was counted twice."""
+    stored, retired = _tokens(connection, _ROWS), _tokens(connection, _RETIRED)
     accepted: dict[str, int] = dict(
         connection.execute(
             text(
@@ -112,14 +134,22 @@ def _rows(connection: Connection, shown: Mapping[str, Shown]) -> Found:
     )
     found = []
     for member, seen in shown.items():
-        rows = stored[member]
-        count = int(accepted.get(member, 0))
+        rows, gone = stored[member], retired[member]
+        count = int(accepted.get(member, 0)) - len(gone)
         found += [
-            (LOST, f"acknowledged rows of {member} are not stored", len(seen.tokens - set(rows))),
+            (LOST, f"acknowledged rows of {member} are not stored", len(seen.tokens - {*rows, *gone})),
             (DOUBLED, f"rows of {member} are stored twice", len(rows) - len(set(rows))),
             (LOST, f"{member} has fewer rows than were accepted", max(0, count - len(rows))),
             (DOUBLED, f"{member} has more rows than were accepted", max(0, len(rows) - count)),
         ]
+    return found
+
+
+def _tokens(connection: Connection, statement: str) -> dict[str, list[str]]:
+    """By member, the tokens (base64) that a statement gives."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for member, token in connection.execute(text(statement)):
+        found[member].append(_text(token))
     return found
 
 
@@ -144,10 +174,10 @@ def _log(connection: Connection, shown: Mapping[str, Shown]) -> Found:
 
 
 def _hits(connection: Connection, shown: Mapping[str, Shown]) -> Found:
-    """Hits that were shown are on record as shown to that member."""
+    """Hits that were shown are on record as shown to that member; one that has ended since, by the event of its end."""
     statement = (
         "SELECT h.member_id, h.hit_id FROM hits h JOIN log_entries e "
-        "ON e.event_id = h.event_id AND e.member_id = h.member_id WHERE h.view_json IS NOT NULL"
+        "ON e.event_id = h.event_id AND e.member_id = h.member_id"
     )
     disclosed: dict[str, set[str]] = defaultdict(set)
     for member, hit in connection.execute(text(statement)):

@@ -1,10 +1,12 @@
-"""An `exchange` that is wrong on purpose: it answers a submission first and commits a while later. For tests alone.
+"""An `exchange` that is wrong on purpose: it answers first and commits a while later. For tests alone.
 
-What the torture run must find: killed in between, it has promised rows and shown hits that nobody has on record.
+What the torture run must find: killed in between, it has promised rows and shown hits, or taken requests, answers,
+queries and withdrawals, that nobody has on record.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 from collections.abc import Callable
@@ -12,12 +14,21 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
-import exchange.web.submission_pages
 from exchange.cli import main
-from exchange.services.submit_indicators import SubmissionAnswer, submit_indicators
 from exchange.store.session import Database
+from tests.torture.programs import ACTION, SUBMISSIONS
 
 DELAY = "TORTURE_COMMIT_DELAY_SECONDS"
+WHERE = "TORTURE_WRONG_IN"
+_WRONG: dict[str, dict[str, tuple[str, ...]]] = {
+    SUBMISSIONS: {"submission_pages": ("submit_indicators",)},
+    ACTION: {
+        "request_pages": ("create_request", "take_up_request", "answer_request"),
+        "query_pages": ("ask_query", "approve_query"),
+        "withdrawal_pages": ("withdraw_indicators",),
+    },
+}
+"""In which pages which services answer early: each is given the database first."""
 _Result = TypeVar("_Result")
 
 
@@ -32,11 +43,18 @@ class EarlyDatabase(Database):
         return result
 
 
-def submit_early(database: Database, *arguments: Any, **options: Any) -> SubmissionAnswer:
-    """As submit_indicators, but for the commit."""
-    return submit_indicators(EarlyDatabase(database.engine, database.url), *arguments, **options)
+def make_early(service: Callable[..., _Result]) -> Callable[..., _Result]:
+    """The service, but for when it commits."""
+
+    def serve(database: Database, *arguments: Any, **options: Any) -> _Result:
+        return service(EarlyDatabase(database.engine, database.url), *arguments, **options)
+
+    return serve
 
 
 if __name__ == "__main__":
-    setattr(exchange.web.submission_pages, "submit_indicators", submit_early)  # noqa: B010
+    for name, services in _WRONG[os.environ[WHERE]].items():
+        pages = importlib.import_module(f"exchange.web.{name}")
+        for each in services:
+            setattr(pages, each, make_early(getattr(pages, each)))
     main()

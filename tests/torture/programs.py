@@ -19,6 +19,11 @@ from tests.sandbox_process import SCRIPTS
 from tests.torture.victims import belongs_to, children_of, kill_one
 
 BANKS = ("a", "b", "c")
+AGENCY = "nca"
+REVIEWER = "reviewer"
+"""Whom the sandbox enrols beside an agency."""
+SUBMISSIONS, ACTION = "submissions", "action"
+"""What a wrong exchange answers before it commits."""
 _PR_SET_PDEATHSIG = 1
 _READY_SECONDS = 600.0
 _STOP_SECONDS = 120.0
@@ -107,16 +112,17 @@ def _is_alive(pid: int) -> bool:
 
 
 class SandboxPrograms:
-    """`exchange sandbox` on `folder`/sandbox, or one whose exchange is wrong on purpose."""
+    """`exchange sandbox` on `folder`/sandbox, or one whose exchange is `wrong` on purpose."""
 
-    def __init__(self, folder: Path, url: str | None, *, wrong: bool) -> None:
+    def __init__(self, folder: Path, url: str | None, *, wrong: str | None) -> None:
         self.folder = folder / "sandbox"
         self._log = folder / "sandbox.log"
         self._pid_file = folder / "sandbox.pid"
         self._stop_left_behind()
         (self.folder / "sandbox.json").unlink(missing_ok=True)
-        program = [sys.executable, "-m", "tests.torture.wrong_sandbox"] if wrong else [str(SCRIPTS / "exchange")]
-        options = ["--banks", ",".join(BANKS), *(["--database-url", url] if url else [])]
+        wrong_program = [sys.executable, "-m", "tests.torture.wrong_sandbox", str(wrong)]
+        program = [str(SCRIPTS / "exchange")] if wrong is None else wrong_program
+        options = ["--banks", ",".join(BANKS), "--agencies", AGENCY, *(["--database-url", url] if url else [])]
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
                 [*program, "sandbox", str(self.folder), *options],

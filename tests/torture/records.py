@@ -2,48 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from member.log_chain import shown_fields
-from tests.torture.member_process import read_tap
+from tests.torture.shown import Shown
+from tests.torture.tap import Note, read_tap
 
 LOST, DOUBLED, UNLOGGED, UNEXPECTED = "lost", "doubled", "unlogged", "unexpected"
 FAULTS = (LOST, DOUBLED, UNLOGGED, UNEXPECTED)
-
-
-@dataclass
-class Shown:
-    """What one member was shown, whether it lived to print it or not."""
-
-    tokens: set[str] = field(default_factory=set)
-    receipts: dict[str, str] = field(default_factory=dict)
-    readings: set[str] = field(default_factory=set)
-    hits: set[tuple[str, str]] = field(default_factory=set)
-
-    def take_in(self, tapped: Iterable[Mapping[str, Any]]) -> None:
-        """Add some answers: tokens and entries in base64, hits as (id, their other fields in JSON)."""
-        for answer in tapped:
-            if "entry" in answer:
-                self.tokens.update(answer["tokens"])
-                self.receipts[answer["event_id"]] = answer["entry"]
-            else:
-                self.readings.add(answer["event_id"])
-            self.hits.update(fingerprint(hit) for hit in answer["hits"])
-
-    def copy(self) -> Shown:
-        """As of now."""
-        return Shown(set(self.tokens), dict(self.receipts), set(self.readings), set(self.hits))
-
-
-def fingerprint(hit: Mapping[str, Any]) -> tuple[str, str]:
-    """A hit in a state: its id, and what it says."""
-    return hit["hit_id"], json.dumps(shown_fields(hit), sort_keys=True)
 
 
 class Records:
@@ -55,7 +23,7 @@ class Records:
         self._faults: dict[str, list[str]] = {name: [] for name in FAULTS}
         self._figures: Counter[str] = Counter()
 
-    def show(self, member: str, tapped: Iterable[Mapping[str, Any]]) -> None:
+    def show(self, member: str, tapped: Iterable[Note]) -> None:
         """A member was shown some answers."""
         with self._lock:
             self._shown.setdefault(member, Shown()).take_in(tapped)

@@ -8,40 +8,44 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.torture import victims
+from tests.torture.agency import Agency
 from tests.torture.audit import Audit
-from tests.torture.drivers import Driver
-from tests.torture.programs import BANKS, Postgresql, SandboxPrograms
-from tests.torture.records import UNEXPECTED, Records
+from tests.torture.bank import Bank
+from tests.torture.drivers import Driver, Reader
+from tests.torture.programs import AGENCY, BANKS, REVIEWER, Postgresql, SandboxPrograms
+from tests.torture.records import DOUBLED, UNEXPECTED, Records
 from tests.torture.victims import Blow
 from tests.torture.work import Truth
 
+_Driver = TypeVar("_Driver", bound=Driver)
 _VICTIM_SECONDS = 120.0
 _WORK_SECONDS = 300.0
 _KILLS_AT_REST = 3
+_ACTION = ("requests", "answers", "queries", "withdrawals", "corrections")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is told. `wrong`: the exchange answers before it commits, and only it is killed."""
+    """What a run is told. `wrong`: the exchange answers that before it commits, and only it is killed."""
 
     kills: int
     seed: int
     postgresql: bool = False
-    wrong: bool = False
+    wrong: str | None = None
     audit_every: int = 10
     longest_pause: float = 2.0
 
     @property
     def victims(self) -> tuple[str, ...]:
         """The kinds of processes to kill."""
-        if self.wrong:
+        if self.wrong is not None:
             return (victims.EXCHANGE,)
         return (*victims.COMMON, *(victims.OF_POSTGRESQL if self.postgresql else ()))
 
@@ -104,17 +108,9 @@ class Torture:
 
     def _work(self, url: str) -> dict[str, Any]:
         audit = Audit(url, self._records)
-        self._drivers = [
-            Driver(
-                bank,
-                self._programs.home(bank),
-                self._folder / "members" / bank,
-                seed=self._plan.seed,
-                truth=self._truth,
-                records=self._records,
-            )
-            for bank in BANKS
-        ]
+        self._banks = [self._make(Bank, bank) for bank in BANKS]
+        self._agency = self._make(Agency, AGENCY)
+        self._drivers: list[Driver] = [*self._banks, self._agency, self._make(Reader, REVIEWER)]
         started_at = time.monotonic()
         for driver in self._drivers:
             driver.start()
@@ -130,9 +126,15 @@ class Torture:
             for driver in self._drivers:
                 driver.join()
 
+    def _make(self, kind: type[_Driver], member: str) -> _Driver:
+        folder = self._folder / "members" / member
+        home, seed = self._programs.home(member), self._plan.seed
+        return kind(member, home, folder, seed=seed, truth=self._truth, records=self._records)
+
     def _strike_all(self, audit: Audit, started_at: float) -> None:
         """Every kill that is still to come, until something is found wrong."""
         self._answers, self._at_rest = 0, _KILLS_AT_REST  # work first
+        self._wait_for_every_kind()
         plan = self._plan
         for blow in victims.make_schedule(plan.seed, plan.kills, plan.victims, plan.longest_pause)[self._kills :]:
             self._wait_for_work()
@@ -140,16 +142,29 @@ class Torture:
             self._save_state(started_at)
             if self._kills % plan.audit_every == 0:
                 for driver in self._drivers:
-                    driver.note_answers()
+                    driver.commands.note_answers()
                 audit.run()
                 self._tell()
             if self._records.has_faults():
                 return
 
+    def _wait_for_every_kind(self) -> None:
+        """Nobody is killed before each kind of work has been done once: then every kill can hit any of it. A wrong
+        exchange would not come so far.
+        """
+        deadline = time.monotonic() + _WORK_SECONDS
+        while not self._plan.wrong and not all(map(self._records.figures().get, _ACTION)):
+            if self._records.has_faults():
+                return
+            if time.monotonic() > deadline:
+                self._records.fault(UNEXPECTED, f"not every kind of work was done within {_WORK_SECONDS:.0f} s")
+                return
+            time.sleep(0.1)
+
     def _wait_for_work(self) -> None:
         """Kills hit a taskforce at work: of `_KILLS_AT_REST` in a row, one at least follows an answer to a member."""
         deadline = time.monotonic() + _WORK_SECONDS
-        while (answers := sum(driver.answers() for driver in self._drivers)) == self._answers:
+        while (answers := sum(driver.commands.answers() for driver in self._drivers)) == self._answers:
             if self._at_rest < _KILLS_AT_REST:
                 self._at_rest += 1
                 return
@@ -196,7 +211,7 @@ class Torture:
         if kind == victims.POSTGRES_BACKEND:
             return self._postgresql.backends() if self._postgresql else []
         if kind == victims.MEMBER:
-            return [pid for driver in self._drivers if (pid := driver.running_pid()) is not None]
+            return [pid for driver in self._drivers if (pid := driver.commands.running_pid()) is not None]
         (leader,) = self._leaders(victims.EXCHANGE)
         return victims.children_of(leader) if victims.belongs_to(leader, self._programs.folder) else []
 
@@ -208,18 +223,38 @@ class Torture:
         for driver in self._drivers:
             driver.join()
         for driver in self._drivers:
-            driver.look_at_hits(exactly=True)
-            if driver.done:
-                driver.upload_again(driver.done - 1)
-        audit.run()
+            driver.finish()
+        self._acknowledge_all(audit)
+        for bank in self._banks:
+            bank.look_at_hits(exactly=True)
+            bank.check_answers(self._answers_given())
+        self._agency.check_every_query()
+        audit.run(settled=True)
         for driver in self._drivers:
             driver.verify_log()
+
+    def _acknowledge_all(self, audit: Audit) -> None:
+        """Once the worker has told all that was taken back, every correction waits to be taken in, and then none."""
+        audit.wait_for_worker()
+        for member in (*self._banks, self._agency):
+            member.acknowledge_corrections()
+            if member.acknowledge_corrections():
+                self._records.fault(DOUBLED, f"{member.member} is told again what it has taken in")
+
+    def _answers_given(self) -> dict[str, list[tuple[str, str]]]:
+        """By request, what the banks answered, as whoever asked must read it."""
+        given: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for bank in self._banks:
+            for request_id, answers in bank.answers_given().items():
+                given[request_id] += answers
+        return given
 
     def _tell(self) -> None:
         figures = self._records.figures()
         self._report(
             f"{self._kills} kills; {figures.get('submissions', 0)} files, "
             f"{figures.get('resumed', 0)} of them cut short and resumed; "
+            f"{', '.join(f'{figures.get(name, 0)} {name}' for name in _ACTION)}; "
             f"{self._records.faults()}"
         )
 
@@ -230,6 +265,7 @@ class Torture:
             "kills": self._kills,
             "by_victim": dict(sorted(self._by_victim.items())),
             **self._records.faults(),
+            **dict.fromkeys(_ACTION, 0),
             **self._records.figures(),
             **audit.figures(),
             "database": "postgresql" if self._plan.postgresql else "sqlite",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,12 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 
 from tests.torture import victims
+from tests.torture.audit import find_faults
+from tests.torture.corrected import Due, find_due
+from tests.torture.mutations import MUTATIONS
+from tests.torture.programs import AGENCY, BANKS, REVIEWER
+from tests.torture.records import Records
+from tests.torture.shown import Shown, Submitted, Told
 from tests.torture.work import Truth, make_upload
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = 20
+ACTION = ("requests", "answers", "queries", "withdrawals", "corrections")
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -42,6 +51,9 @@ def assert_nothing_is_wrong(status: int, document: dict[str, Any]) -> None:
     assert document["submissions"] > 0
     assert document["rows"] > 0
     assert document["entries_verified"] > document["parts"] > 0
+    assert all(document[name] > 0 for name in ("requests", "answers", "queries", "withdrawals", "corrections")), (
+        document
+    )
 
 
 def test_twenty_kills_on_postgresql_lose_double_and_hide_nothing() -> None:
@@ -67,6 +79,16 @@ def run_to_the_end(folder: Path) -> tuple[int, dict[str, Any]]:
     return end(start("--kills", str(KILLS), "--seed", "1", "--folder", str(folder)))
 
 
+def finish(folder: Path) -> None:
+    """Have the run in the folder end well, and keep what its members were told and its database as they are then."""
+    kept = folder / "kept"
+    if not kept.exists():
+        if kills_of(folder) < KILLS:
+            run_to_the_end(folder)
+        shutil.copytree(folder / "members", kept)
+        shutil.copytree(folder / "sandbox" / "exchange", kept / "exchange")
+
+
 def test_twenty_kills_on_sqlite_lose_double_and_hide_nothing_even_when_the_run_is_killed_too(folder: Path) -> None:
     first = start("--kills", str(KILLS), "--seed", "1", "--folder", str(folder))
     while kills_of(folder) < KILLS // 2:
@@ -77,11 +99,28 @@ def test_twenty_kills_on_sqlite_lose_double_and_hide_nothing_even_when_the_run_i
     reached = kills_of(folder)
     assert_nothing_is_wrong(*run_to_the_end(folder))
     assert KILLS // 2 <= reached < KILLS
+    finish(folder)
+
+
+def test_whatever_is_falsified_in_the_database_is_found(folder: Path) -> None:
+    finish(folder)
+    records = Records()
+    for member in (*BANKS, AGENCY, REVIEWER):
+        records.read_taps(member, folder / "kept" / member)
+    engine = sqlalchemy.create_engine(f"sqlite:///{folder / 'kept' / 'exchange' / 'exchange.db'}")
+    for what, (kind, statement) in MUTATIONS.items():
+        with engine.connect() as connection:
+            assert connection.execute(sqlalchemy.text(statement)).rowcount > 0, what
+            found = find_faults(connection, records.shown(), settled=True)
+            connection.rollback()
+        assert kind in {each for each, _, count in found if count}, what
+    with engine.connect() as connection:
+        assert not [fault for fault in find_faults(connection, records.shown(), settled=True) if fault[2]]
+    engine.dispose()
 
 
 def test_an_exchange_that_answers_before_it_commits_is_found_out(folder: Path) -> None:
-    if kills_of(folder) < KILLS:
-        run_to_the_end(folder)
+    finish(folder)
     options = ("--kills", str(KILLS + 3), "--seed", "1", "--folder", str(folder))
     status, document = end(start(*options, "--wrong", "--audit-every", "1"))
     assert status == 1
@@ -97,6 +136,48 @@ def test_the_same_seed_kills_the_same_and_uploads_the_same() -> None:
     assert {blow.kind for blow in victims.make_schedule(7, 500, kinds, 2.0)} == set(kinds)
     assert make_upload(7, "a", 3) == make_upload(7, "a", 3)
     assert make_upload(7, "a", 3) != make_upload(7, "b", 3)
+
+
+def test_a_value_that_is_taken_back_is_certain_no_more_and_possible_until_that_has_ended() -> None:
+    truth, upload = Truth(), make_upload(7, "a", 0)
+    value = min(upload.values)
+    for member in ("a", "b"):
+        truth.begin(member, upload)
+        truth.acknowledge(member, upload)
+    moment = truth.moment()
+    assert truth.certain("b")[value] == {"a", "b"}
+    truth.begin_withdrawal("a", [value])
+    assert value not in truth.certain("b")
+    assert value in truth.possible("b")
+    truth.end_withdrawal("a", [value])
+    assert value not in truth.possible("b")
+    assert truth.taken_back_since(moment) == {value}
+    assert truth.begin("a", upload) == 1
+
+
+def told(asked_at: float, told_at: float, kind: str = "hit", object_id: str = "h") -> Told:
+    """That somebody was told of the token between two moments."""
+    return Told("token", kind, object_id, asked_at, told_at)
+
+
+def test_whoever_was_told_of_a_row_while_it_lived_is_due_a_correction_and_nobody_else_is() -> None:
+    holder = Shown(submitted={Submitted("token", 10.0, "s")}, withdrawing={"w": 20.0}, withdrawn={"w": ("token",)})
+    for moments, is_due in (((11.0, 12.0), True), ((9.0, 12.0), False), ((19.0, 21.0), False), ((21.0, 22.0), False)):
+        due = find_due({"a": holder, "b": Shown(told={told(*moments)})})
+        assert due == ({Due("w", "b", "token", "hit", "h")} if is_due else set())
+
+
+def test_an_answer_is_due_a_correction_when_its_holder_takes_the_row_back_and_not_when_another_does() -> None:
+    def row() -> Shown:
+        return Shown(submitted={Submitted("token", 10.0, "s")}, withdrawing={"w": 20.0}, withdrawn={"w": ("token",)})
+
+    asker, holder, other = Shown(asked={"r": "h"}), row(), row()
+    holder.told.add(told(11.0, 12.0, "request", "r"))
+    holder.answered["r"] = 13.0
+    assert find_due({"a": asker, "b": holder}) == {Due("w", "a", "token", "response", "r")}
+    asker.submitted, asker.withdrawing, asker.withdrawn = row().submitted, {"x": 20.0}, {"x": ("token",)}
+    holder.withdrawing, holder.withdrawn = {}, {}
+    assert find_due({"a": asker, "b": holder, "c": other}) == {Due("x", "b", "token", "request", "r")}
 
 
 def test_the_files_of_different_members_overlap_and_repeat_themselves() -> None:

@@ -10,6 +10,7 @@ import csv
 import random
 import threading
 from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,10 +56,20 @@ def _value(rng: random.Random) -> tuple[str, str, str]:
     return "wallet", wallet, wallet
 
 
+def shared_value(seed: int, number: int) -> tuple[str, str, str]:
+    """(type, as printed, canonical) of one of the values that anyone may upload."""
+    return _value(random.Random(f"{seed}/shared/{number}"))
+
+
+def type_of(canonical: str) -> str:
+    """The type of a canonical value."""
+    return "wallet" if canonical.startswith("0x") else "bank_account"
+
+
 def make_upload(seed: int, member: str, number: int) -> Upload:
     """The member's file of that number."""
     rng = random.Random(f"{seed}/{member}/{number}")
-    shared = [_value(random.Random(f"{seed}/shared/{rng.randrange(SHARED)}")) for _ in range(rng.randrange(3, 9))]
+    shared = [shared_value(seed, rng.randrange(SHARED)) for _ in range(rng.randrange(3, 9))]
     own = [_value(rng) for _ in range(rng.randrange(6, 18))]
     found = [*shared, *own]
     found += rng.choices(found, k=rng.randrange(3))
@@ -71,10 +82,17 @@ def make_upload(seed: int, member: str, number: int) -> Upload:
 
 @dataclass
 class Truth:
-    """Who holds what: for certain (acknowledged), and at most (begun). Safe to use from several threads."""
+    """Who holds what: for certain (acknowledged), and at most (begun). Safe to use from several threads.
 
-    _acknowledged: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    A value that is taken back is certain no more from when that begins, and possible until it has come to its end.
+    What was looked at while that went on may tell either: a look takes a `moment` before it, and passes over values
+    that somebody took back since.
+    """
+
+    _acknowledged: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     _begun: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _taken_back: dict[str, int] = field(default_factory=dict)
+    _moment: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self, member: str, upload: Upload) -> int:
@@ -85,10 +103,41 @@ class Truth:
             return sum(member not in self._acknowledged[value] for value in upload.values)
 
     def acknowledge(self, member: str, upload: Upload) -> None:
-        """After the member was told that all its rows were taken."""
+        """After the member was told that all its rows were taken; those that it held before stay of their upload."""
         with self._lock:
             for value in upload.values:
-                self._acknowledged[value].add(member)
+                self._acknowledged[value].setdefault(member, upload.number)
+
+    def begin_withdrawal(self, member: str, values: Iterable[str]) -> None:
+        """Before the first request that takes the values back."""
+        with self._lock:
+            self._moment += 1
+            for value in values:
+                self._acknowledged[value].pop(member, None)
+                self._taken_back[value] = self._moment
+
+    def end_withdrawal(self, member: str, values: Iterable[str]) -> None:
+        """After the member was told that they are taken back."""
+        with self._lock:
+            self._moment += 1
+            for value in values:
+                self._begun[value].discard(member)
+                self._taken_back[value] = self._moment
+
+    def moment(self) -> int:
+        """Now, for taken_back_since."""
+        with self._lock:
+            return self._moment
+
+    def taken_back_since(self, moment: int) -> set[str]:
+        """The values that anyone began, or ended, to take back since."""
+        with self._lock:
+            return {value for value, at in self._taken_back.items() if at > moment}
+
+    def held_by(self, member: str) -> dict[str, int]:
+        """The values that the member holds for certain, each with the number of the upload that it is of."""
+        with self._lock:
+            return {value: members[member] for value, members in self._acknowledged.items() if member in members}
 
     def certain(self, member: str) -> Holders:
         """The values that must be hits of the member, and by whom they are held."""
@@ -100,8 +149,18 @@ class Truth:
         with self._lock:
             return _hits_of(member, self._begun)
 
+    def certain_holders(self, value: str) -> frozenset[str]:
+        """Who holds the value for certain."""
+        with self._lock:
+            return frozenset(self._acknowledged.get(value, ()))
 
-def _hits_of(member: str, holders: dict[str, set[str]]) -> Holders:
+    def possible_holders(self, value: str) -> frozenset[str]:
+        """Who holds the value at most."""
+        with self._lock:
+            return frozenset(self._begun.get(value, ()))
+
+
+def _hits_of(member: str, holders: Mapping[str, Collection[str]]) -> Holders:
     return {value: frozenset(members) for value, members in holders.items() if member in members and len(members) > 1}
 
 

@@ -1,4 +1,4 @@
-"""`exchange sandbox` whose exchange is that of tests.torture.early_answers."""
+"""`exchange sandbox` whose exchange is that of tests.torture.early_answers, wrong in what the first argument names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import exchange.sandbox
 from exchange.cli import main
 from exchange.supervisor import Program, Supervisor
-from tests.torture.early_answers import DELAY
+from tests.torture.early_answers import DELAY, WHERE
 
 _DELAY_SECONDS = "30"
 """Longer than from any answer to the next kill, so that each kill loses something."""
@@ -33,6 +33,7 @@ class WrongSupervisor(Supervisor):
 
 if __name__ == "__main__":
     os.environ[DELAY] = _DELAY_SECONDS
+    os.environ[WHERE] = sys.argv.pop(1)
     os.chdir(Path(__file__).resolve().parents[2])
     setattr(exchange.sandbox, "Supervisor", WrongSupervisor)  # noqa: B010
     main()

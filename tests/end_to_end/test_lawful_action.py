@@ -1,0 +1,50 @@
+"""From a hit to lawful action with real programs, once and on generated lists; `make action` compares whole runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance import Report
+from tests.lawful_action.__main__ import tell_story
+from tests.lawful_action.lists import read_lists, write_lists
+from tests.lawful_action.seen import differences, lines_of
+from tests.lawful_action.story import Police
+
+
+@pytest.mark.timeout(600)
+def test_a_hit_becomes_lawful_action_and_covert_work_stays_covert_until_its_cover_ends(tmp_path: Path) -> None:
+    lists, report = read_lists(write_lists(tmp_path / "lists"), ("a", "b", "c")), Report()
+    tell_story(lists, tmp_path, None, report, Police.COVERT, looks=False)
+    assert report.failed == 0
+
+
+def test_the_comparison_sees_one_notice_more_and_no_other_id_or_time() -> None:
+    def shown(*notices: dict[str, str]) -> dict[str, list[str]]:
+        return {"a: GET /v1/notices": lines_of({"notices": list(notices), "next": None}, Path("/nowhere"))}
+
+    one = {
+        "notice_id": "019ac7b2-7f7e-7b1c-9d2a-3c5b8a1f0e11",
+        "kind": "match",
+        "created_at": "2026-11-22T10:00:00.000Z",
+    }
+    other = {
+        "notice_id": "019ac7b2-7f7e-7b1c-9d2a-3c5b8a1f0e12",
+        "kind": "match",
+        "created_at": "2026-11-22T11:11:11.111Z",
+    }
+    assert differences(shown(one), shown(other)) == {}
+    assert differences(shown(one), shown(one, other)).keys() == {"a: GET /v1/notices"}
+    assert differences(shown(one), shown({**other, "kind": "le_query_disclosed"}))
+    assert differences(shown(one), {}), "what was not shown at all differs too"
+
+
+def test_the_comparison_reads_log_entries_whatever_their_order_within_a_tick() -> None:
+    def shown(*kinds: str) -> dict[str, list[str]]:
+        entries = [{"number": number, "view": {"kind": kind}} for number, kind in enumerate(kinds, 1)]
+        return {"a: member log entries": lines_of({"entries": entries}, Path("/nowhere"))}
+
+    assert differences(shown("hits", "request_made"), shown("request_made", "hits")) == {}
+    assert differences(shown("hits", "request_made"), shown("hits", "correction"))
+    assert differences(shown("hits"), shown("hits", "hits"))
