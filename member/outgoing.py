@@ -25,9 +25,16 @@ class Outgoing:
         self._vault = vault
         self._channel = channel
 
-    def post(self, path: str, content: Mapping[str, Any], make: Callable[[], Mapping[str, Any]]) -> Answer:
-        """POST what `make` gives, or what it gave when the same `content` (what a person said, without the id) was sent
-        before and not decided on. `make` may keep more in the vault. Raises as Channel.post does.
+    def post(
+        self,
+        path: str,
+        content: Mapping[str, Any],
+        make: Callable[[], Mapping[str, Any]],
+        keep: Callable[[], None] = lambda: None,
+    ) -> Answer:
+        """POST what `make` gives, or what it gave when the same `content` (what a person said and what it concerns,
+        without the id) was sent before and not decided on. `make` may keep more in the vault, and so may `keep` once
+        the exchange has taken it. Raises as Channel.post does.
         """
         name = canonical_json([self._channel.signer, path, dict(content)])
         body = self._vault.get(_KIND, name)
@@ -40,11 +47,12 @@ class Outgoing:
             answer = self._channel.post(path, body, idempotency_key=key)
         except RefusedError as error:
             if error.is_final:
-                self._forget(name)
+                self._end(name, lambda: None)
             raise
-        self._forget(name)
+        self._end(name, keep)
         return answer
 
-    def _forget(self, name: bytes) -> None:
+    def _end(self, name: bytes, keep: Callable[[], None]) -> None:
         with self._vault.transaction():
+            keep()
             self._vault.delete(_KIND, name)

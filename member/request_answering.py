@@ -6,16 +6,19 @@ An answer leaves by these rules, in order:
    key that the answer would be sealed to is the one that the registrars state.
 3. The request proves that whoever asks holds the identifier itself, under these very terms. Without that nothing is
    told: a row planted with a stolen token is worth nothing. What remains is to refuse.
-4. Only fields that were asked for are told, sealed for this request alone, and signed.
-5. The answer is in the vault before it leaves. One whose arrival is not certain is sent again as it stands there,
+4. Only rows are told of whose group the requester is in, by the registrars' statements, whatever the exchange names;
+   never one that we have taken back.
+5. Only fields that were asked for are told, sealed for this request alone, and signed.
+6. The answer is in the vault before it leaves. One whose arrival is not certain is sent again as it stands there,
    before anything else is said: nobody tells two things.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -23,6 +26,7 @@ import msgspec
 from keys.holding import HoldingClaim, HoldingError, verify_holding
 from keys.keyring import GroupState, Keyring, MemberState, RepresentativeState, UnknownStatementError
 from keys.sealing import Binding, SealingError, seal_details
+from keys.statement_types import GroupStatement
 from keys.tokens import Token
 from member.channel import Identity
 from member.errors import AnswerError, MemberError, RefusedError
@@ -53,12 +57,25 @@ class UnprovedError(MemberError):
 
 @dataclass(frozen=True)
 class TakenUp:
-    """A request that this member has taken up, and its own row behind it. `doubt` says why nothing may be told."""
+    """A request that this member has taken up, and its own indicator behind it, with those of its rows that may be told
+    of; None if there are none. `doubt` says what is not proved.
+    """
 
     request: ReadRequest
     token: Token | None
     own: OwnIndicator | None
     doubt: str | None
+
+    @property
+    def hindrance(self) -> str | None:
+        """Why nothing may be told."""
+        nothing = None if self.own is not None else "this vault holds no row of it that whoever asks may be told of"
+        return self.doubt or nothing
+
+    @property
+    def submissions(self) -> list[str]:
+        """Our submissions that are told of."""
+        return [] if self.own is None else sorted({source.submission_id for source in self.own.sources})
 
     @property
     def fields(self) -> list[str]:
@@ -72,10 +89,27 @@ def take_up(desk: RequestDesk, request_id: str) -> TakenUp:
     if listed.direction != Direction.INCOMING:
         broken = Broken("own-request", "request_id", "nobody answers its own request: wait for the holders")
         raise RuleRefusedError("nothing was sent", [broken])
-    rows, token = VaultRows(desk.vault), listed.token_bytes()
-    own, held = rows.find_by_tokens([token]).get(token), rows.find_token(token)
+    token = VaultRows(desk.vault).find_token(listed.token_bytes())
     request = desk.take_up(request_id)
-    return TakenUp(request, held, own, _doubt(desk, request, held))
+    own = None if token is None else _rows_to_tell(desk, request, token)
+    return TakenUp(request, token, own, _doubt(desk, request, token))
+
+
+def _rows_to_tell(desk: RequestDesk, request: ReadRequest, token: Token) -> OwnIndicator | None:
+    """Rule 4: our indicator with those of its rows that the requester may be told of; None if there are none."""
+    rows, uploads = VaultRows(desk.vault), Uploads(desk.vault)
+    held = rows.find_by_tokens([token.token])[token.token]
+    indicator, now = rows.lookup(held.indicator_type, held.canonical), desk.clock()
+    shared = {group.group_id for group in open_groups(desk.keyring, {desk.member_id, request.requester or ""}, now)}
+
+    def is_told(submission_id: str) -> bool:
+        kept = uploads.envelope(submission_id)
+        is_shared = kept is not None and kept.group in shared
+        return is_shared and not uploads.is_withdrawn(submission_id, indicator)
+
+    told = {name for name in request.submissions or () if is_told(name)}
+    sources = [source for source in held.sources if source.submission_id in told]
+    return OwnIndicator(held.indicator_type, held.canonical, sources) if sources else None
 
 
 def _doubt(desk: RequestDesk, request: ReadRequest, token: Token | None) -> str | None:
@@ -103,18 +137,21 @@ def check_requester(keyring: Keyring, member_id: str, identity: Identity, reques
         raise UnprovedError("whoever asks has our own key")
     if requester.encryption_key != read_bytes(request.encryption_key, "an encryption key"):
         raise UnprovedError("the key to seal to is not the one that the registrars state")
-    if not any(
-        {member_id, requester.member_id} <= group.members
-        and group.state is GroupState.OPEN
-        and (group.sunset is None or now < group.sunset)
-        for group in keyring.groups()
-    ):
+    if not any(open_groups(keyring, {member_id, requester.member_id}, now)):
         raise UnprovedError("whoever asks shares no open group with us")
     terms = request.terms or {}
     if terms.get("request_id") != request.request_id:
         raise UnprovedError("its terms are another request's")
     if any(terms.get(name) != getattr(request, name) for name in _SHOWN_BEFORE):
         raise UnprovedError("its terms are others than those shown before it was taken up")
+
+
+def open_groups(keyring: Keyring, members: Set[str], now: datetime) -> Iterator[GroupStatement]:
+    """The open groups that all those members are in, by the registrars' statements."""
+    for group in keyring.groups():
+        is_open = group.state is GroupState.OPEN and (group.sunset is None or now < group.sunset)
+        if is_open and members <= group.members:
+            yield group
 
 
 def _claim(request: ReadRequest) -> HoldingClaim:
@@ -149,21 +186,26 @@ def finish_begun(desk: RequestDesk, request_id: str) -> tuple[Reply, RequestStan
 
 def tell(desk: RequestDesk, taken: TakenUp, fields: Sequence[str] | None, note: str, contact: str) -> RequestStanding:
     """Answer fully (`fields` None) or partly. Raises UnprovedError, RuleRefusedError, RefusedError."""
-    if taken.doubt is not None or taken.own is None or taken.token is None:
-        raise UnprovedError(taken.doubt or "this vault does not hold the row that it is about")
+    if taken.hindrance is not None or taken.own is None:
+        raise UnprovedError(taken.hindrance or "")
     told = taken.fields if fields is None else list(fields)
     not_asked = [name for name in told if name not in taken.fields]
     if not_asked or not told:
         asked = f"it asks for {', '.join(taken.fields)}"
         raise RuleRefusedError("nothing was sent", [Broken("not-asked-for", "fields", asked)])
     outcome = RequestOutcome.FULL if set(told) == set(taken.fields) else RequestOutcome.PARTIAL
-    details = collect_details(taken.own, told, Uploads(desk.vault).subject_role, contact, note)
+    details = collect_details(taken.own, told, partial(_role_of, Uploads(desk.vault)), contact, note)
     return _send(desk, taken, _Said(outcome, told, details=details))
+
+
+def _role_of(uploads: Uploads, submission_id: str) -> str:
+    kept = uploads.envelope(submission_id)
+    return "" if kept is None else kept.subject_role
 
 
 def tell_nothing(desk: RequestDesk, taken: TakenUp, reason: str | None) -> RequestStanding:
     """Refuse for a reason, or answer no trace (None). No trace is an answer, and takes the same proof."""
-    if reason is None and taken.doubt is not None and taken.own is not None:
+    if reason is None and taken.doubt is not None and taken.token is not None:
         raise UnprovedError(taken.doubt)
     outcome = RequestOutcome.NO_TRACE if reason is None else RequestOutcome.REFUSED
     return _send(desk, taken, _Said(outcome, [], reason))
@@ -207,6 +249,7 @@ def _signed_body(desk: RequestDesk, taken: TakenUp, said: _Said) -> bytes:
         "refusal_reason": said.refusal_reason,
         "sealed": None if sealed is None else to_base64(sealed),
         "signature": to_base64(desk.identity.key.sign(message)),
+        "submissions": [] if said.details is None else taken.submissions,
     }
     return msgspec.json.encode(answer)
 

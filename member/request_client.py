@@ -55,7 +55,9 @@ class Marking(msgspec.Struct, frozen=True):
 
 
 class GivenAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A holder's answer. `sealed` is None where nothing is told, and once the exchange has purged it."""
+    """A holder's answer. `sealed` is None where nothing is told, and once the exchange has purged it; `withdrawn` says
+    that the holder has taken back what it tells.
+    """
 
     outcome: str
     institution: str | None
@@ -67,11 +69,13 @@ class GivenAnswer(msgspec.Struct, frozen=True, kw_only=True):
     signature: str | None
     marking: Marking | None
     answered_at: str | None
+    withdrawn: bool
 
 
 class ReadRequest(ListedRequest, frozen=True, kw_only=True):
     """A request as this member may read it: whose it is, its terms and its proof only once it has been taken up.
-    `shown_sha256` is computed here, of all that was shown (base64).
+    `submissions` are our own that a request to us is about. `shown_sha256` is computed here, of all that was shown
+    (base64).
     """
 
     requester: str | None
@@ -82,6 +86,7 @@ class ReadRequest(ListedRequest, frozen=True, kw_only=True):
     marking: Marking | None
     taken_up: bool
     answers: list[GivenAnswer]
+    submissions: list[str] | None
     event_id: str
     shown_sha256: str = ""
 

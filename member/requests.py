@@ -11,6 +11,7 @@ An answer is shown by these rules, in order:
 2. An active authoriser of that member signed it, with the key that the registrars state, for this very request.
 3. It opens with our encryption key and the identifier's detail key, bound to the terms as we sent them.
 4. Its details have the fields that it names. What is opened is kept in the vault.
+5. One that its holder has taken back is shown as that.
 """
 
 from __future__ import annotations
@@ -143,11 +144,23 @@ class Wanted:
 
 @dataclass(frozen=True)
 class ReadAnswer:
-    """An answer as it is shown: opened details, or why it cannot be believed."""
+    """An answer as it is shown: opened details, or why it cannot be believed. Of one that was taken back the details
+    are those that were opened before, if any.
+    """
 
     given: GivenAnswer
     details: dict[str, Any] = field(default_factory=dict)
     fault: str | None = None
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether its holder has taken back what it tells."""
+        return self.given.withdrawn
+
+    @property
+    def is_given_out(self) -> bool:
+        """Whether the exchange still gives it out: not once it is taken back, out of reach, or long over."""
+        return self.given.sealed is not None
 
 
 def ask(desk: RequestDesk, wanted: Wanted) -> RequestStanding:
@@ -238,6 +251,8 @@ def _open(desk: RequestDesk, asked: AskedRequest, answer: GivenAnswer) -> dict[s
         if shown != (kept.outcome, kept.fields, kept.sealed_sha256):
             raise AnswerError("it is another answer than this member gave before")
         return kept.details
+    if answer.withdrawn:
+        return {}
     if answer.sealed is None:
         raise AnswerError("it is no longer given out, and was not opened here before")
     sealed = read_bytes(answer.sealed, "a sealed answer")

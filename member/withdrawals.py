@@ -7,7 +7,8 @@ back as tokens too, and is looked up among one's own indicators at home.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import msgspec
 
@@ -20,6 +21,7 @@ from member.outgoing import Outgoing
 from member.queries import AskedSubject, asked_about
 from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.store import Vault
+from member.vault.uploads import Uploads
 from schemas.encoding import from_base64, to_base64
 from schemas.identifiers import is_uuid7, uuid7
 
@@ -82,19 +84,47 @@ class _ReadCorrection(msgspec.Struct, frozen=True):
     next: int | None
 
 
+@dataclass(frozen=True)
+class RowsToWithdraw:
+    """Own rows as the exchange knows them, by tokens or by submission (the other is None), and as the vault does: each
+    submission with the look-up of the indicator that is taken out of it, None for all of it.
+    """
+
+    tokens: Sequence[bytes] | None
+    submission_id: str | None
+    concerned: Sequence[tuple[str, bytes | None]]
+
+    @classmethod
+    def of_submission(cls, submission_id: str) -> Self:
+        """All rows of a submission."""
+        return cls(None, submission_id, [(submission_id, None)])
+
+
 class WithdrawalClient:
     """The requests of one representative about withdrawals and corrections."""
 
     def __init__(self, channel: Channel, vault: Vault) -> None:
         self._channel = channel
         self._outgoing = Outgoing(vault, channel)
+        self._uploads = Uploads(vault)
         self._server = channel.base_url
 
-    def withdraw(self, reason: str, *, tokens: Sequence[bytes] | None, submission_id: str | None) -> Withdrawn:
-        """Take rows back, by tokens or by submission."""
-        listed = None if tokens is None else [to_base64(token) for token in tokens]
-        wanted = {"tokens": listed, "submission_id": submission_id, "reason": reason}
-        answer = self._outgoing.post(wire.WITHDRAWALS, wanted, lambda: {"withdrawal_id": uuid7(), **wanted})
+    def withdraw(self, reason: str, rows: RowsToWithdraw) -> Withdrawn:
+        """Take rows back; the vault then knows that they are. The same command is another withdrawal once the values
+        were submitted anew.
+        """
+        listed = None if rows.tokens is None else [to_base64(token) for token in rows.tokens]
+        wanted = {"tokens": listed, "submission_id": rows.submission_id, "reason": reason}
+        concerned = sorted({submission_id for submission_id, _ in rows.concerned})
+
+        def make() -> dict[str, Any]:
+            return {"withdrawal_id": uuid7(), **wanted}
+
+        def keep() -> None:
+            for submission_id, indicator in rows.concerned:
+                self._uploads.keep_withdrawn(submission_id, indicator)
+
+        answer = self._outgoing.post(wire.WITHDRAWALS, {**wanted, "concerned": concerned}, make, keep)
         return decode(answer.body, Withdrawn, self._server)
 
     def corrections(self, *, state: str | None = None) -> Iterator[Correction]:
@@ -139,12 +169,13 @@ def checked_id(text: str) -> str:
     return given
 
 
-def tokens_of_values(vault: Vault, indicator_type: str, values: Sequence[str]) -> list[bytes]:
-    """The tokens under which the values lie at the exchange. MemberError, naming the value, for one that this member
+def rows_of_values(vault: Vault, indicator_type: str, values: Sequence[str]) -> RowsToWithdraw:
+    """The rows with those values that are not taken back yet. MemberError, naming the value, for one that this member
     never submitted.
     """
-    rows = VaultRows(vault)
+    rows, uploads = VaultRows(vault), Uploads(vault)
     tokens: list[bytes] = []
+    concerned: list[tuple[str, bytes | None]] = []
     for value in values:
         try:
             found = normalise(indicator_type, value)
@@ -154,10 +185,13 @@ def tokens_of_values(vault: Vault, indicator_type: str, values: Sequence[str]) -
         if not known:
             raise MemberError(f"{value} is no indicator of ours", "member hits lists those that matter", slug="unknown")
         tokens += known
+        indicator = rows.lookup(found.indicator_type, found.canonical)
+        submissions = {source.submission_id for source in rows.find_by_tokens(known[:1])[known[0]].sources}
+        concerned += [(one, indicator) for one in sorted(submissions) if not uploads.is_withdrawn(one, indicator)]
     tokens = list(dict.fromkeys(tokens))
     if len(tokens) > MOST_TOKENS:
         raise UsedWronglyError(f"{len(tokens):,} tokens, at most {MOST_TOKENS:,} at once", "or --submission ID")
-    return tokens
+    return RowsToWithdraw(tokens, None, concerned)
 
 
 def describe_concerned(vault: Vault, items: Sequence[Concerned]) -> list[dict[str, Any]]:

@@ -34,6 +34,8 @@ from schemas.terms import (
 MAX_STATEMENT = 2000
 """Signs of a purpose, a necessity or a proportionality."""
 REQUESTS_PAGE = 100
+MOST_SUBMISSIONS = 1000
+"""Of which an answer tells: a holder has one live row of a token in each group."""
 SEALED_SIZES = (4096, 16_384, 65_536)
 """How many bytes a sealed answer has as a whole, encapsulated key and tags included: what is inside is padded, so that
 its length says nothing, not even which suite sealed it.
@@ -95,6 +97,10 @@ def answer_to_sign(
     return ANSWER_DOMAIN + canonical_json(signed)
 
 
+def _submissions(**more: Any) -> fields.List[str]:
+    return fields.List(OwnId(), validate=validate.Length(max=MOST_SUBMISSIONS), **more)
+
+
 def _statement() -> Prose:
     # An empty one is read here and refused by the rules, so that the refusal is recorded; so are empty lists and codes.
     return Prose(MAX_STATEMENT, required=True)
@@ -142,6 +148,8 @@ class RequestStandingSchema(Schema):
 class AnswerSchema(Schema):
     """A holder's answer. `sealed` and a signature go with `full` and `partial`, a reason with `refused`, and nothing
     with `no_trace`. The signature is always given: the authoriser's, over the answer (docs/wire-format.md).
+    `submissions` names the holder's own submissions that the details are taken from, of those that the request names;
+    it is told to nobody.
     """
 
     outcome = code_of(RequestOutcome, required=True)
@@ -151,6 +159,7 @@ class AnswerSchema(Schema):
     refusal_reason = code_of(RefusalReason, required=True, allow_none=True)
     sealed = Sealed(required=True, allow_none=True)
     signature = Base64(64, required=True)
+    submissions = _submissions(required=True)
 
 
 class MarkingSchema(Schema):
@@ -180,6 +189,9 @@ class GivenAnswerSchema(Schema):
     signature = fields.String(required=True, allow_none=True, metadata={"description": "base64, 64 bytes"})
     marking = fields.Nested(MarkingSchema, required=True, allow_none=True)
     answered_at = fields.DateTime(required=True, allow_none=True)
+    withdrawn = fields.Boolean(
+        required=True, metadata={"description": "the holder has taken back a row that the answer tells of"}
+    )
 
 
 class ListedRequestSchema(RequestStandingSchema):
@@ -197,7 +209,9 @@ class ListedRequestSchema(RequestStandingSchema):
 
 class RequestSchema(ListedRequestSchema):
     """A request as one member may read it. To a holder who has not taken it up, `requester`, `encryption_key`, `terms`,
-    `proof` and `marking` are null; `answers` are the requester's to read, and of a holder its own.
+    `proof` and `marking` are null; `answers` are the requester's to read, and of a holder its own. `submissions` names,
+    to a holder that has taken it up, those of its own submissions whose live rows the request is about: those in groups
+    in which the requester holds it too.
     """
 
     requester = Identifier(required=True, allow_none=True)
@@ -210,6 +224,7 @@ class RequestSchema(ListedRequestSchema):
         required=True, metadata={"description": "whether any holder has taken it up, of one's own: whether oneself has"}
     )
     answers = fields.List(fields.Nested(GivenAnswerSchema), required=True)
+    submissions = fields.List(fields.UUID(), required=True, allow_none=True)
     event_id = fields.UUID(required=True)
 
 

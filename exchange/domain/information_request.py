@@ -13,7 +13,7 @@ In order:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import datetime, timedelta
@@ -56,13 +56,16 @@ class RequestPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a holder says to a request. `sealed` is opaque; the signature is its authoriser's."""
+    """What a holder says to a request. `sealed` is opaque; the signature is its authoriser's. `submissions` are the
+    holder's own that the details are taken from.
+    """
 
     outcome: str
     told: tuple[str, ...]
     refusal_reason: str | None
     sealed: bytes | None
     signature: bytes
+    submissions: tuple[str, ...]
 
 
 def case_of(terms: Mapping[str, Any], asker: Person, recipient_kind: str, now: datetime) -> DisclosureCase:
@@ -109,14 +112,25 @@ def decide_take_up(state: str, has_overlap: bool) -> Decision:
 
 
 def decide_answer(
-    answer: Answer, wanted: Sequence[str], state: str, taken_up_by: str | None, authoriser: str, *, has_overlap: bool
+    answer: Answer,
+    wanted: Sequence[str],
+    state: str,
+    taken_up_by: str | None,
+    authoriser: str,
+    *,
+    held: Collection[str],
 ) -> Decision:
-    """Whether a holder's part, in that state, may be answered so by that representative."""
+    """Whether a holder's part, in that state, may be answered so by that representative. `held` are the holder's
+    submissions whose live rows overlap with the requester's.
+    """
     decision = _decide_unended(state)
     if decision.is_allowed and taken_up_by != authoriser:
         decision &= refuse("not-taken-up", "representative", "take the request up first, and answer as the same person")
     decision &= _decide_outcome(answer, wanted)
-    return decision & _decide_overlap(has_overlap) if answer.outcome in DISCLOSING else decision
+    if not decision.is_allowed:
+        return decision
+    tells_of_nothing = answer.outcome in DISCLOSING and not held
+    return _decide_overlap(has_overlap=False) if tells_of_nothing else _decide_submissions(answer, held)
 
 
 def decide_cancelling(state: str) -> Decision:
@@ -139,6 +153,16 @@ def _decide_overlap(has_overlap: bool) -> Decision:
         return ALLOWED
     cure = "you and the requester no longer hold it in an open group together; answer no_trace, or refuse"
     return refuse("hit-ended", "request_id", cure)
+
+
+def _decide_submissions(answer: Answer, held: Collection[str]) -> Decision:
+    """What is told comes from rows that live and that the requester shares: a withdrawal then knows whom it reaches."""
+    if (answer.outcome in DISCLOSING) != bool(answer.submissions):
+        cure = "full and partial name the submissions that they tell of, no_trace and refused none"
+        return refuse("submissions", "submissions", cure)
+    if set(answer.submissions) <= set(held):
+        return ALLOWED
+    return refuse("rows-changed", "submissions", "take it up again, and tell of the submissions that it names then")
 
 
 def _decide_outcome(answer: Answer, wanted: Sequence[str]) -> Decision:

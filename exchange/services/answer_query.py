@@ -141,6 +141,7 @@ def note_told(
                 derived,
                 query.query_id,
                 match.member_id,
+                match.submission_id,
                 event.event_id,
                 now,
                 covert_until,

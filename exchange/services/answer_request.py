@@ -16,7 +16,13 @@ from exchange.domain.legal_gateway import Person, decide_disclosure, decide_peop
 from exchange.log.entries import View
 from exchange.services.acting import Request, act_once, require
 from exchange.services.events import record
-from exchange.services.request_rows import RequestRows, find_request_rows, marking_of, with_grounds
+from exchange.services.request_rows import (
+    RequestRows,
+    find_request_rows,
+    marking_of,
+    submissions_of,
+    with_grounds,
+)
 from exchange.services.request_views import answer_view, standing_of
 from exchange.services.take_up_request import find_to_act
 from exchange.store import outbox
@@ -39,15 +45,15 @@ def answer_request(
     def give(session: Session) -> dict[str, Any]:
         info, part, person = find_to_act(session, request, request_id)
         rows = find_request_rows(session, info.member_id, info.token, request.now)
-        held = bool(rows.of_holder(part.member_id))
+        held = submissions_of(rows.of_holder(part.member_id))
         wanted, by = info.terms["fields"], request.actor.representative_id
         require(
-            decide_answer(answer, wanted, part.state, part.representative_id, by, has_overlap=held)
+            decide_answer(answer, wanted, part.state, part.representative_id, by, held=held)
             & _decide_signature(answer, info, part, person)
             & _decide_gateway(session, answer, info, part, person=person, rows=rows, policy=policy, now=request.now)
         )
         _keep(session, answer, info, part, rows=rows, now=request.now)
-        _tell(session, info, part, request)
+        _tell(session, info, part, answer, request)
         return standing_of(info, part)
 
     return act_once(database, request, {"asked": "request_answer", "request_id": request_id}, give)
@@ -99,6 +105,7 @@ def _keep(
     part.state, part.remind_at, part.answered_at = RequestState.ANSWERED.value, None, now
     part.outcome, part.fields_json = answer.outcome, json.dumps(answer.told)
     part.refusal_reason, part.signature = answer.refusal_reason, answer.signature
+    part.submissions_json = json.dumps(sorted(set(answer.submissions)))
     if answer.sealed is not None:
         part.sealed, part.sealed_sha256 = answer.sealed, hashlib.sha256(answer.sealed).digest()
         part.marking_json = json.dumps(marking_of(session, [*rows.own, *rows.of_holder(part.member_id)]))
@@ -110,15 +117,28 @@ def _keep(
     session.flush()
 
 
-def _tell(session: Session, info: InformationRequest, part: RequestPart, request: Request) -> None:
-    """Record the answer for both sides, note whose row it derives from, and send the requester a notice: the same one
+def _tell(session: Session, info: InformationRequest, part: RequestPart, answer: Answer, request: Request) -> None:
+    """Record the answer for both sides, note which rows it derives from, and send the requester a notice: the same one
     whatever the answer.
     """
     actor, now = request.actor, request.now
     own = {**answer_view(part), "requester": info.member_id, "representative_id": actor.representative_id}
     views = [View(info.member_id, answer_view(part)), View(part.member_id, own)]
     event = record(session, "request_answered", views, now, {"signature": actor.signature})
-    if part.outcome in DISCLOSING:
-        kind, source = DerivedKind.RESPONSE, part.member_id
-        note_derived(session, [Derived(info.token, info.member_id, kind, info.request_id, source, event.event_id, now)])
+    note_derived(
+        session,
+        (
+            Derived(
+                token=info.token,
+                recipient_member_id=info.member_id,
+                kind=DerivedKind.RESPONSE,
+                object_id=info.request_id,
+                source_member_id=part.member_id,
+                submission_id=submission_id,
+                event_id=event.event_id,
+                disclosed_at=now,
+            )
+            for submission_id in answer.submissions
+        ),
+    )
     outbox.send(session, "request_answered", event.event_id, [info.member_id], now)

@@ -31,10 +31,9 @@ from exchange.domain.safeguards import decide_open_group, decide_texts
 from exchange.log.entries import View
 from exchange.services.acting import ConflictError, Request, UnknownObjectError, act_once, require
 from exchange.services.events import record
-from exchange.services.request_rows import RequestRows, find_request_rows, with_grounds
+from exchange.services.request_rows import RequestRows, find_request_rows, note_asked, with_grounds
 from exchange.services.request_views import request_view, standing_of
 from exchange.store import outbox
-from exchange.store.derived import Derived, DerivedKind, note_derived
 from exchange.store.hits import find_shown_hit
 from exchange.store.membership import find_member, find_representative, kinds_of_members
 from exchange.store.requests import InformationRequest, RequestPart, find_request
@@ -83,7 +82,7 @@ def create_request(
         session.flush()
         kinds, gateway = kinds_of_members(session), terms["legal_gateway"]
         holders = [one for one in sorted(rows.holders) if is_open_to(gateway, kinds[one], asker.kind, policy.rules)]
-        _bring(session, info, holders, asker.kind, request)
+        _bring(session, info, rows, holders, asker.kind, request=request)
         return standing_of(info)
 
     asked = {"asked": "request", "request_id": terms["request_id"], "hit_id": terms["hit_id"]}
@@ -141,7 +140,9 @@ def _decide_rows(rows: RequestRows, member_id: str) -> Decision:
     return decision & decide_own_rows(has_row=True, has_others=bool(rows.others)) if decision.is_allowed else decision
 
 
-def _bring(session: Session, info: InformationRequest, holders: list[str], kind: str, request: Request) -> None:
+def _bring(
+    session: Session, info: InformationRequest, rows: RequestRows, holders: list[str], kind: str, *, request: Request
+) -> None:
     """Make each holder's part, record the request for all of them, and send them a notice."""
     now, actor = request.now, request.actor
     half_way = now + (info.due_at - now) / 2
@@ -169,11 +170,5 @@ def _bring(session: Session, info: InformationRequest, holders: list[str], kind:
     views = [View(actor.member_id, own), *(View(holder, shown) for holder in holders)]
     core = {"signature": actor.signature, "request_sha256": to_base64(request.sha256)}
     event = record(session, "request_made", views, now, core)
-    note_derived(
-        session,
-        (
-            Derived(info.token, holder, DerivedKind.REQUEST, info.request_id, actor.member_id, event.event_id, now)
-            for holder in holders
-        ),
-    )
+    note_asked(session, info, rows, holders, event.event_id, now)
     outbox.send(session, "request_received", event.event_id, holders, now)

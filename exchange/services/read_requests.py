@@ -11,8 +11,9 @@ from exchange.log.entries import View
 from exchange.services.acting import RecordedRefusals
 from exchange.services.actor import Actor
 from exchange.services.events import record
-from exchange.services.request_rows import find_request_rows
+from exchange.services.request_rows import find_request_rows, submissions_of
 from exchange.services.request_views import UnknownRequestError, for_holder, for_requester, listed
+from exchange.store.corrections import find_taken_back
 from exchange.store.membership import kinds_of_members
 from exchange.store.requests import InformationRequest, find_part, find_request, list_parts, page_of_requests
 from exchange.store.session import Database
@@ -69,8 +70,11 @@ def _as_read(session: Session, info: InformationRequest, actor: Actor, now: date
     rows = find_request_rows(session, info.member_id, info.token, now)
     if info.member_id != actor.member_id:
         part = find_part(session, info.request_id, actor.member_id)
-        return None if part is None else for_holder(info, part, kinds, may_know=actor.member_id in rows.holders)
-    return for_requester(info, list(list_parts(session, info.request_id)), kinds, rows.holders)
+        return None if part is None else for_holder(info, part, kinds, submissions_of(rows.of_holder(part.member_id)))
+    parts = list(list_parts(session, info.request_id))
+    told_of = set().union(*(part.submissions for part in parts))
+    taken_back = find_taken_back(session, info.token, told_of)
+    return for_requester(info, parts, kinds, set(submissions_of(rows.others)), taken_back)
 
 
 def _record(session: Session, actor: Actor, kind: str, asked: dict[str, Any], *, shown: Any, now: datetime) -> str:

@@ -13,9 +13,11 @@ from exchange.domain.authority import Authority
 from exchange.domain.legal_gateway import DisclosureCase
 from exchange.domain.matching import split_overlap
 from exchange.domain.safeguards import is_protected, strictest_handling
+from exchange.store.derived import Derived, DerivedKind, note_derived
 from exchange.store.indicators import StoredRow, find_rows
 from exchange.store.membership import load_authority
 from exchange.store.queries import read_envelopes
+from exchange.store.requests import InformationRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,11 @@ class RequestRows:
     def of_holder(self, member_id: str) -> list[StoredRow]:
         """One holder's rows."""
         return [row for row in self.others if row.holding.member_id == member_id]
+
+    def own_beside(self, member_id: str) -> list[StoredRow]:
+        """The requester's rows in the groups in which that holder has one."""
+        groups = {row.holding.group_id for row in self.of_holder(member_id)}
+        return [row for row in self.own if row.holding.group_id in groups]
 
     @property
     def holders(self) -> set[str]:
@@ -53,6 +60,39 @@ def find_request_rows(session: Session, requester: str, token: bytes, now: datet
         live=[row for row in rows.values() if row.holding.member_id == requester],
         own=[row for row in kept if row.holding.member_id == requester],
         others=[row for row in kept if row.holding.member_id != requester],
+    )
+
+
+def submissions_of(rows: Iterable[StoredRow]) -> list[str]:
+    """The submissions that the rows belong to, each once, in order."""
+    return sorted({row.submission_id for row in rows})
+
+
+def note_asked(  # noqa: PLR0917 - what was told to whom, and when
+    session: Session,
+    info: InformationRequest,
+    rows: RequestRows,
+    holders: Iterable[str],
+    event_id: str,
+    now: datetime,
+) -> None:
+    """Note that holders were shown the request, which rests on the requester's rows beside theirs."""
+    note_derived(
+        session,
+        (
+            Derived(
+                token=info.token,
+                recipient_member_id=holder,
+                kind=DerivedKind.REQUEST,
+                object_id=info.request_id,
+                source_member_id=info.member_id,
+                submission_id=submission_id,
+                event_id=event_id,
+                disclosed_at=now,
+            )
+            for holder in holders
+            for submission_id in submissions_of(rows.own_beside(holder))
+        ),
     )
 
 

@@ -5,7 +5,7 @@ one that did not; to everyone else there is none.
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from exchange.domain.decision import refuse
@@ -53,23 +53,36 @@ def revealed(info: InformationRequest) -> dict[str, Any]:
 
 
 def for_holder(
-    info: InformationRequest, part: RequestPart, kinds: Mapping[str, str], *, may_know: bool
+    info: InformationRequest, part: RequestPart, kinds: Mapping[str, str], submissions: list[str]
 ) -> dict[str, Any]:
-    """The request as the holder of a part reads it, but for the event of the reading. Who asks and why it reads once it
-    has taken it up, and as long as it `may_know`: the rows of the two overlap in an open group.
+    """The request as the holder of a part reads it, but for the event of the reading. `submissions` are those of the
+    holder whose live rows overlap with the requester's in an open group. Once it has taken the request up, it reads
+    these, and who asks and why, as long as there are any.
     """
     taken_up = part.taken_up_at is not None
-    told = revealed(info) if taken_up and may_know else dict.fromkeys(_REVEALED)
+    told = revealed(info) if taken_up and submissions else dict.fromkeys(_REVEALED)
     marking = None if part.marking_json is None else json.loads(part.marking_json)
     answers = [] if part.outcome is None else [_answer(part, sealed=None, is_named=True)]
-    return {**listed(info, part, kinds), **told, "marking": marking, "taken_up": taken_up, "answers": answers}
+    return {
+        **listed(info, part, kinds),
+        **told,
+        "marking": marking,
+        "taken_up": taken_up,
+        "answers": answers,
+        "submissions": submissions if taken_up else None,
+    }
 
 
 def for_requester(
-    info: InformationRequest, parts: list[RequestPart], kinds: Mapping[str, str], reachable: Container[str]
+    info: InformationRequest,
+    parts: list[RequestPart],
+    kinds: Mapping[str, str],
+    reachable: Set[str],
+    taken_back: Set[str],
 ) -> dict[str, Any]:
-    """The request as its sender reads it, but for the event of the reading. What was sealed is given for those holders
-    alone that are `reachable`: their rows still overlap with the requester's.
+    """The request as its sender reads it, but for the event of the reading. What was sealed is given as long as all
+    that it tells of is `reachable`: submissions whose rows still live and overlap with the requester's. Those of
+    `taken_back` were withdrawn, so that the requester knows why it is not given.
     """
     answered = sorted((part for part in parts if part.outcome is not None), key=_order)
     return {
@@ -78,9 +91,15 @@ def for_requester(
         "marking": None,
         "taken_up": any(part.taken_up_at is not None for part in parts),
         "answers": [
-            _answer(part, sealed=part.sealed if part.member_id in reachable else None, is_named=_is_named(part))
+            _answer(
+                part,
+                sealed=part.sealed if part.submissions <= reachable else None,
+                is_named=_is_named(part),
+                taken_back=taken_back,
+            )
             for part in answered
         ],
+        "submissions": None,
     }
 
 
@@ -120,7 +139,9 @@ def _order(part: RequestPart) -> tuple[bool, str]:
     return True, part.refusal_reason or "~"
 
 
-def _answer(part: RequestPart, *, sealed: bytes | None, is_named: bool) -> dict[str, Any]:
+def _answer(
+    part: RequestPart, *, sealed: bytes | None, is_named: bool, taken_back: Set[str] = frozenset()
+) -> dict[str, Any]:
     """`is_named`: with who answered and when, and the signature."""
     marking = None if part.marking_json is None or part.outcome not in DISCLOSING else json.loads(part.marking_json)
     return {
@@ -134,4 +155,5 @@ def _answer(part: RequestPart, *, sealed: bytes | None, is_named: bool) -> dict[
         "signature": to_base64(part.signature) if is_named and part.signature is not None else None,
         "marking": marking if is_named else None,
         "answered_at": to_rfc3339(part.answered_at) if is_named and part.answered_at is not None else None,
+        "withdrawn": part.withdrawn_at is not None or bool(part.submissions & taken_back),
     }

@@ -13,7 +13,7 @@ from exchange.domain.legal_gateway import Person, decide_people
 from exchange.log.entries import View
 from exchange.services.acting import Request, act_once, require
 from exchange.services.events import record
-from exchange.services.request_rows import find_request_rows, marking_of
+from exchange.services.request_rows import find_request_rows, marking_of, note_asked, submissions_of
 from exchange.services.request_views import UnknownRequestError, for_holder, request_view
 from exchange.store import outbox
 from exchange.store.membership import find_representative, kinds_of_members
@@ -41,7 +41,9 @@ def take_up_request(database: Database, request: Request, request_id: str) -> tu
         part.marking_json = json.dumps(marking_of(session, [*rows.own, *held]))
         session.flush()
         event_id = _record(session, info, part, request, tells_requester=is_first)
-        return {**for_holder(info, part, kinds_of_members(session), may_know=True), "event_id": event_id}
+        note_asked(session, info, rows, [part.member_id], event_id, request.now)
+        shown = for_holder(info, part, kinds_of_members(session), submissions_of(held))
+        return {**shown, "event_id": event_id}
 
     return act_once(database, request, {"asked": "request_take_up", "request_id": request_id}, take_up)
 

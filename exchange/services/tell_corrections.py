@@ -39,11 +39,12 @@ from exchange.store.corrections import (
     mark_told,
     next_untold,
 )
-from exchange.store.derived import Derived, find_derived
+from exchange.store.derived import Derived, DerivedKind, find_derived
 from exchange.store.hits import find_hits
 from exchange.store.indicators import find_past_rows, find_rows, iterate_keys_of_submissions
 from exchange.store.locks import lock_named
 from exchange.store.membership import list_reviewers, load_authority, lock_group
+from exchange.store.requests import mark_withdrawn
 from exchange.store.session import Database
 from exchange.store.submissions import arrivals_of, begun_at
 from schemas.canonical import digest
@@ -104,7 +105,7 @@ def _tell_batch(session: Session, now: datetime, due_at: datetime) -> int | None
         return None
     withdrawal = find_withdrawal(session, rows[0].withdrawal_id)
     assert withdrawal is not None  # noqa: S101 - stored with its rows; for the type checker
-    told = _told_by_hits(session, withdrawal, rows) | _told_otherwise(_derived_of(session, rows))
+    told = _told_by_hits(session, withdrawal, rows) | _told_otherwise(session, _derived_of(session, rows), now)
     made = _tell(session, withdrawal, told, now, due_at)
     mark_told(session, rows, now)
     return made
@@ -119,16 +120,18 @@ def _tell_late(session: Session, now: datetime, due_at: datetime) -> int:
     for withdrawal_id, found in sorted(late.items()):
         withdrawal = find_withdrawal(session, withdrawal_id)
         if withdrawal is not None:
-            made += _tell(session, withdrawal, _told_otherwise(found), now, due_at)
+            made += _tell(session, withdrawal, _told_otherwise(session, found, now), now, due_at)
     return made
 
 
 def _derived_of(session: Session, rows: Sequence[WithdrawnRow]) -> list[Derived]:
-    return find_derived(session, {(row.token, row.member_id) for row in rows})
+    return find_derived(session, {(row.token, row.submission_id) for row in rows})
 
 
-def _told_otherwise(derived: Iterable[Derived]) -> set[Told]:
-    """Who was told by a request, an answer, a query or a watch."""
+def _told_otherwise(session: Session, derived: Sequence[Derived], now: datetime) -> set[Told]:
+    """Who was told by a request, an answer, a query or a watch; the answers are marked as withdrawn."""
+    answers = ((one.object_id, one.source_member_id) for one in derived if one.kind is DerivedKind.RESPONSE)
+    mark_withdrawn(session, answers, now)
     return {
         Told(one.recipient_member_id, one.token, one.kind.value, one.object_id)
         for one in derived

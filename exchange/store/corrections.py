@@ -61,7 +61,7 @@ class WithdrawnRow(Base):
 
     __tablename__ = "withdrawn_rows"
     __table_args__ = (
-        PrimaryKeyConstraint("token", "member_id", "group_id", "withdrawal_id"),
+        PrimaryKeyConstraint("token", "submission_id", "withdrawal_id"),
         Index("ix_withdrawn_rows_told_at", "told_at", "withdrawal_id"),
         {"sqlite_with_rowid": False},
     )
@@ -165,7 +165,7 @@ def next_untold(session: Session, limit: int) -> Sequence[WithdrawnRow]:
 
 def mark_told(session: Session, rows: Sequence[WithdrawnRow], now: datetime) -> None:
     """Note that the recipients of those rows are told."""
-    keys = ("token", "member_id", "group_id", "withdrawal_id")
+    keys = ("token", "submission_id", "withdrawal_id")
     update_many(session, WithdrawnRow, [{name: getattr(row, name) for name in keys} | {"told_at": now} for row in rows])
 
 
@@ -177,14 +177,21 @@ def late_disclosures(session: Session, since: datetime) -> list[tuple[str, Deriv
     if session.scalar(select(row.withdrawal_id).where(row.told_at.is_not(None)).limit(1)) is None:
         return []
     derived = derived_since(session, since)
-    wanted = select(row.token, row.member_id, row.withdrawal_id).where(row.told_at.is_not(None))
+    wanted = select(row.token, row.submission_id, row.withdrawal_id).where(row.told_at.is_not(None))
     taken: dict[tuple[bytes, str], list[str]] = {}
     for some in in_even_chunks(sorted({one.token for one in derived}), 1024):
-        for token, member_id, withdrawal_id in session.execute(wanted.where(row.token.in_(some))):
-            taken.setdefault((token, member_id), []).append(withdrawal_id)
-    return [
-        (withdrawal_id, one) for one in derived for withdrawal_id in taken.get((one.token, one.source_member_id), ())
-    ]
+        for token, submission_id, withdrawal_id in session.execute(wanted.where(row.token.in_(some))):
+            taken.setdefault((token, submission_id), []).append(withdrawal_id)
+    return [(withdrawal_id, one) for one in derived for withdrawal_id in taken.get((one.token, one.submission_id), ())]
+
+
+def find_taken_back(session: Session, token: bytes, submission_ids: Collection[str]) -> set[str]:
+    """Which of those submissions' rows of a token were taken back lately, from the moment of the withdrawal until some
+    time after its recipients were told.
+    """
+    row, own = WithdrawnRow, WithdrawnRow.submission_id.in_(submission_ids)
+    found = set(session.scalars(select(row.submission_id).where(row.token == token, own))) if submission_ids else set()
+    return found | open_withdrawals(session, submission_ids).keys()
 
 
 def forget_withdrawn(session: Session, before: datetime) -> int:

@@ -33,7 +33,7 @@ class DerivedDisclosure(Base):
 
     __tablename__ = "derived_disclosures"
     __table_args__ = (
-        PrimaryKeyConstraint("token", "recipient_member_id", "kind", "object_id", "source_member_id"),
+        PrimaryKeyConstraint("token", "recipient_member_id", "kind", "object_id", "submission_id"),
         Index("ix_derived_disclosures_disclosed_at", "disclosed_at"),
         {"sqlite_with_rowid": False},
     )
@@ -43,6 +43,7 @@ class DerivedDisclosure(Base):
     kind: Mapped[str] = mapped_column(String(16))
     object_id: Mapped[str] = mapped_column(String(36))
     source_member_id: Mapped[str] = mapped_column(String(64))
+    submission_id: Mapped[str] = mapped_column(String(36))
     event_id: Mapped[str] = mapped_column(String(36))
     disclosed_at: Mapped[datetime] = mapped_column(UtcDateTime)
     covert_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -50,7 +51,8 @@ class DerivedDisclosure(Base):
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """A disclosure to `recipient_member_id` that derives from the row of `source_member_id` with that token.
+    """A disclosure to `recipient_member_id` that derives from the row of `source_member_id` with that token, of that
+    submission: the member may have others, in other groups and at other times, of which the recipient learned nothing.
 
     `object_id` is the request's or the query's id, `event_id` the log's event that told it. `covert_until` is the end
     of the cover of police work that its source must not learn of, None where it is overt.
@@ -61,6 +63,7 @@ class Derived:
     kind: DerivedKind
     object_id: str
     source_member_id: str
+    submission_id: str
     event_id: str
     disclosed_at: datetime
     covert_until: datetime | None = None
@@ -75,19 +78,19 @@ def note_derived(session: Session, rows: Iterable[Derived]) -> None:
 
 def _key(row: Derived) -> tuple[bytes, str, str, str, str]:
     """In the order of the primary key, so that two who note the same rows wait for one another and never crosswise."""
-    return row.token, row.recipient_member_id, row.kind, row.object_id, row.source_member_id
+    return row.token, row.recipient_member_id, row.kind, row.object_id, row.submission_id
 
 
 _NOTED = select(*(DerivedDisclosure.__table__.c[field.name] for field in fields(Derived)))
 
 
 def find_derived(session: Session, sources: Collection[tuple[bytes, str]]) -> list[Derived]:
-    """What derives from those rows, each given as (token, member whose row it is)."""
+    """What derives from those rows, each given as (token, submission)."""
     found, wanted = [], frozenset(sources)
     for some in in_even_chunks(sorted({token for token, _ in sources}), 1024):
         for row in session.execute(_NOTED.where(DerivedDisclosure.token.in_(some))).mappings():
             derived = _derived(row)
-            if (derived.token, derived.source_member_id) in wanted:
+            if (derived.token, derived.submission_id) in wanted:
                 found.append(derived)
     return found
 

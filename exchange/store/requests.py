@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, LargeBinary, String, Text, and_, delete, func, or_, select, update
+from sqlalchemy import Index, LargeBinary, String, Text, and_, delete, func, or_, select, tuple_, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.store.base import Base, UtcDateTime
@@ -57,7 +57,8 @@ class InformationRequest(Base):
 
 class RequestPart(Base):
     """One holder's part of a request. `representative_id` took it up last; `remind_at` is when the holder is reminded
-    next, None for never again.
+    next, None for never again. `submissions_json` names the submissions whose rows the answer tells of; `withdrawn_at`
+    is when the requester was told that one of these rows is taken back.
     """
 
     __tablename__ = "request_parts"
@@ -80,6 +81,13 @@ class RequestPart(Base):
     signature: Mapped[bytes | None] = mapped_column(LargeBinary(64))
     marking_json: Mapped[str | None] = mapped_column(Text)
     answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    submissions_json: Mapped[str | None] = mapped_column(Text)
+    withdrawn_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    @property
+    def submissions(self) -> set[str]:
+        """The submissions whose rows the answer tells of."""
+        return set(json.loads(self.submissions_json or "[]"))
 
 
 ENDED = (RequestState.ANSWERED, RequestState.LAPSED, RequestState.CANCELLED)
@@ -152,6 +160,17 @@ def list_lapsed(session: Session, now: datetime, limit: int) -> Sequence[str]:
     open_ones = InformationRequest.closed_at.is_(None), InformationRequest.lapses_at <= now
     wanted = select(InformationRequest.request_id).where(*open_ones).order_by(InformationRequest.lapses_at)
     return session.scalars(wanted.limit(limit)).all()
+
+
+def mark_withdrawn(session: Session, parts: Iterable[tuple[str, str]], now: datetime) -> None:
+    """Note of the answers of those (request, holder) that what they tell is taken back."""
+    key = tuple_(RequestPart.request_id, RequestPart.member_id)
+    for some in in_even_chunks(sorted(set(parts)), 512):
+        first = key.in_(some), RequestPart.withdrawn_at.is_(None)
+        session.execute(
+            update(RequestPart).where(*first).values(withdrawn_at=now),
+            execution_options={"synchronize_session": False},
+        )
 
 
 def purge_sealed(session: Session, before: datetime) -> int:

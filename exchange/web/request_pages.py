@@ -107,6 +107,7 @@ def answering(fields: dict[str, Any], request_id: str) -> Response:
         refusal_reason=fields["refusal_reason"],
         sealed=fields["sealed"],
         signature=fields["signature"],
+        submissions=tuple(fields["submissions"]),
     )
     context, known = current_context(), _known(request_id)
     return answer_json(*answer_request(context.database, current_request(), known, answer, context.policy))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,14 +145,20 @@ def list_all(session: Session, direction: str | None, state: str | None) -> Show
 
 @request.command("show", epilog="Example: member request show ID")
 @click.argument("request_id", metavar="ID")
+@click.option("--withdrawn", "shows_withdrawn", is_flag=True, help="Also the details of answers that were taken back.")
 @click.pass_obj
 @reporting
-def show(session: Session, request_id: str) -> Shown:
-    """Show a request; of one's own the answers too, opened, each checked against the registrars' statements."""
+def show(session: Session, request_id: str, *, shows_withdrawn: bool) -> Shown:
+    """Show a request; of one's own the answers too, opened, each checked against the registrars' statements.
+
+    An answer that its holder has taken back is marked as that: nobody may go by it any more.
+    """
     found = _read_id(request_id)
     desk = session.request_desk
     read = desk.read(found)
     answers = read_answers(desk, read) if read.direction == Direction.OUTGOING else []
+    if not shows_withdrawn:
+        answers = [replace(answer, details={}) if answer.is_withdrawn else answer for answer in answers]
     document = {**_describe(session, read), "answers": [_describe_answer(answer) for answer in answers]}
     faults = [f"{answer.given.institution}: {answer.fault}" for answer in answers if answer.fault]
     if faults:
@@ -169,7 +176,7 @@ def take(session: Session, request_id: str) -> Shown:
     """Take up a request to us: only then do we see who asks, what for, and whether it is proved."""
     found = _read_id(request_id)
     taken = take_up(session.request_desk, found)
-    warnings = [f"nothing may be told: {taken.doubt}"] if taken.doubt else []
+    warnings = [f"nothing may be told: {taken.hindrance}"] if taken.hindrance else []
     document = {**_describe(session, taken.request), "proved": taken.doubt is None, "doubt": taken.doubt}
     return Shown(document, "\n".join(_told(taken.request, [])), warnings=warnings)
 
@@ -253,6 +260,8 @@ def _describe_answer(answer: ReadAnswer) -> dict[str, Any]:
         "answered_at": given.answered_at,
         "marking": msgspec.to_builtins(given.marking),
         "fault": answer.fault,
+        "withdrawn": answer.is_withdrawn,
+        "given_out": answer.is_given_out,
     }
 
 
@@ -284,6 +293,10 @@ def _told(read: ReadRequest, answers: list[ReadAnswer]) -> Iterator[str]:
         given = answer.given
         reason = f" ({given.refusal_reason})" if given.refusal_reason else ""
         yield f"{given.institution or 'one that held it'}: {given.outcome}{reason}"
+        if answer.is_withdrawn:
+            yield "  WITHDRAWN: its holder has taken this back; do not go by it (--withdrawn shows what it said)"
+        elif answer.details and not answer.is_given_out:
+            yield "  the exchange no longer gives this out; it is shown as it was opened here"
         for name, value in answer.details.items():
             yield f"  {name}: {_line(value)}"
         yield from _told_marking(given.marking)

@@ -9,7 +9,7 @@ from member.commands.common import Shown, reporting, table
 from member.errors import UsedWronglyError
 from member.normalise.rules import RULES
 from member.session import Session
-from member.withdrawals import WithdrawalClient, checked_id, describe_concerned, tokens_of_values
+from member.withdrawals import RowsToWithdraw, WithdrawalClient, checked_id, describe_concerned, rows_of_values
 from schemas.terms import WithdrawalReason
 
 _EXAMPLE = "Example: member withdraw --type bank_account 20000012345678 --reason false_positive"
@@ -33,9 +33,11 @@ def withdraw(
     if values and indicator_type is None:
         raise UsedWronglyError("--type says what the values are", ", ".join(sorted(RULES)))
     _ = session.keyring  # enrolled, and the acting key is the one that the registrars signed
-    tokens = None if indicator_type is None else tokens_of_values(session.vault, indicator_type, values)
-    submission = None if submission_id is None else checked_id(submission_id)
-    done = _client(session).withdraw(reason, tokens=None if submission else tokens, submission_id=submission)
+    if submission_id is not None:
+        rows = RowsToWithdraw.of_submission(checked_id(submission_id))
+    else:
+        rows = rows_of_values(session.vault, indicator_type or "", values)
+    done = _client(session).withdraw(reason, rows)
     text = f"{done.withdrawn:,} rows are taken back; at least {done.told:,} other members are told"
     return Shown(msgspec.to_builtins(done), text)
 

@@ -109,8 +109,11 @@ class VaultRows:
         self._connection.executemany("INSERT INTO sources VALUES (?, ?, ?, ?)", fresh)
 
     def _source_lookup(self, indicator_id: int, source: Source) -> bytes:
-        """Line and submission are left out: the same row in a later file is the same source."""
-        content = _encode((source.value, source.reason, source.first_seen, source.source_ref, source.extra))
+        """The line is left out: the same row again in a submission is the same source. In another submission it is
+        another: what the row's subject is, and who may be told of it, is said by the submission.
+        """
+        said = (source.value, source.reason, source.first_seen, source.source_ref, source.extra)
+        content = _encode((*said, source.submission_id))
         return self._cipher.lookup("source", indicator_id.to_bytes(8, "big"), content)
 
     def _last(self, table: str, column: str) -> int:

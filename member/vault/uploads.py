@@ -2,7 +2,7 @@
 
 An upload is found by the digest of its file and the terms it was asked for under. A part is confirmed when its receipt
 stands here; a confirmed part is never sent again. An upload is forgotten when it ends; receipts stay,
-and so does the role that each submission gave its subjects.
+and so do the group that each submission was made to, the role that it gave its subjects, and what of it was taken back.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 from member.vault.store import Vault
 
-_UPLOAD, _PART, _RECEIPT, _ROLE = "upload", "part", "receipt", "subject_role"
+_UPLOAD, _PART, _RECEIPT, _ENVELOPE, _WITHDRAWN = "upload", "part", "receipt", "envelope", "withdrawn"
 
 
 class Upload(msgspec.Struct, frozen=True):
@@ -41,6 +41,19 @@ class Receipt(msgspec.Struct, frozen=True):
     signature: bytes
 
 
+class KeptEnvelope(msgspec.Struct, frozen=True):
+    """What stays of a submission's envelope: its group, and the part that its subjects play
+    (schemas.terms.SubjectRole).
+    """
+
+    group: str
+    subject_role: str
+
+
+def _withdrawn_name(submission_id: str, indicator: bytes | None) -> bytes:
+    return submission_id.encode() + (b"" if indicator is None else b"|" + indicator)
+
+
 def _part_name(submission_id: str, part: int) -> bytes:
     return f"{submission_id}|{part}".encode()
 
@@ -55,17 +68,31 @@ class Uploads:
         """Remember that an upload has begun, before its first part leaves."""
         with self._vault.transaction():
             self._vault.put(_UPLOAD, name, msgspec.msgpack.encode(upload))
-            role = str(upload.envelope.get("subject_role", ""))
-            self._vault.put(_ROLE, upload.submission_id.encode(), role.encode())
+            kept = KeptEnvelope(**{name: str(upload.envelope.get(name, "")) for name in KeptEnvelope.__struct_fields__})
+            self._vault.put(_ENVELOPE, upload.submission_id.encode(), msgspec.msgpack.encode(kept))
 
     def find(self, name: bytes) -> Upload | None:
         """The unfinished upload of this name."""
         payload = self._vault.get(_UPLOAD, name)
         return None if payload is None else msgspec.msgpack.decode(payload, type=Upload)
 
-    def subject_role(self, submission_id: str) -> str:
-        """What part a submission's subjects play (schemas.terms.SubjectRole); empty where that was not kept yet."""
-        return (self._vault.get(_ROLE, submission_id.encode()) or b"").decode()
+    def envelope(self, submission_id: str) -> KeptEnvelope | None:
+        """What is kept of a submission's envelope; None for a submission that this vault did not make, or did when
+        nothing of it was kept yet.
+        """
+        payload = self._vault.get(_ENVELOPE, submission_id.encode())
+        return None if payload is None else msgspec.msgpack.decode(payload, type=KeptEnvelope)
+
+    def keep_withdrawn(self, submission_id: str, indicator: bytes | None = None) -> None:
+        """Note that a submission was taken back, or its rows of an indicator (by look-up) alone. Inside a transaction
+        of the caller.
+        """
+        self._vault.put(_WITHDRAWN, _withdrawn_name(submission_id, indicator), b"")
+
+    def is_withdrawn(self, submission_id: str, indicator: bytes) -> bool:
+        """Whether this vault has taken back a submission's rows of an indicator."""
+        names = (_withdrawn_name(submission_id, None), _withdrawn_name(submission_id, indicator))
+        return any(self._vault.get(_WITHDRAWN, name) is not None for name in names)
 
     def confirm(self, submission_id: str, part: int, outcome: PartOutcome, receipt: Receipt) -> None:
         """Keep the receipt and the outcome of a part, in one transaction."""

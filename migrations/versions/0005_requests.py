@@ -56,6 +56,8 @@ def upgrade() -> None:
         sa.Column("signature", sa.LargeBinary(length=64), nullable=True),
         sa.Column("marking_json", sa.Text(), nullable=True),
         sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("submissions_json", sa.Text(), nullable=True),
+        sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("request_id", "member_id", name=op.f("pk_request_parts")),
     )
     op.create_index("ix_request_parts_member_id", "request_parts", ["member_id", "request_id"], unique=False)

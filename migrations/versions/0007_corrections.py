@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("object_id", sa.String(length=36), nullable=False),
         sa.Column("source_member_id", sa.String(length=64), nullable=False),
+        sa.Column("submission_id", sa.String(length=36), nullable=False),
         sa.Column("event_id", sa.String(length=36), nullable=False),
         sa.Column("disclosed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("covert_until", sa.DateTime(timezone=True), nullable=True),
@@ -28,7 +29,7 @@ def upgrade() -> None:
             "recipient_member_id",
             "kind",
             "object_id",
-            "source_member_id",
+            "submission_id",
             name=op.f("pk_derived_disclosures"),
         ),
         sqlite_with_rowid=False,
@@ -58,7 +59,7 @@ def upgrade() -> None:
         sa.Column("withdrawal_id", sa.String(length=36), nullable=False),
         sa.Column("submission_id", sa.String(length=36), nullable=False),
         sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
-        sa.PrimaryKeyConstraint("token", "member_id", "group_id", "withdrawal_id", name=op.f("pk_withdrawn_rows")),
+        sa.PrimaryKeyConstraint("token", "submission_id", "withdrawal_id", name=op.f("pk_withdrawn_rows")),
         sqlite_with_rowid=False,
     )
     op.create_index("ix_withdrawn_rows_told_at", "withdrawn_rows", ["told_at", "withdrawal_id"], unique=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from exchange.store.corrections import Correction
+from exchange.store.indicators import find_past_rows
 from exchange.store.outcomes import Outcome, OutcomeRecipient
 from keys.keyring import Representative, RepresentativeState
 from schemas.canonical import canonical_json
@@ -83,3 +84,10 @@ def add_reviewer(taskforce: Taskforce) -> MemberSimulator:
     taskforce.members["reviewer"] = reviewer
     taskforce.state_member(reviewer)
     return reviewer
+
+
+def submission_of(taskforce: Taskforce, token: bytes, member_id: str) -> str:
+    """The submission of a member's row, live or not; a new id if it never had one."""
+    with taskforce.database.transaction() as session:
+        found = [row[3] for row in find_past_rows(session, [token]) if row[2] == member_id]
+    return found[0] if found else uuid7()

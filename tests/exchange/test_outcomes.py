@@ -135,7 +135,7 @@ def test_an_outcome_of_a_request_goes_to_who_answered_and_back_with_names_that_a
     ]
     with taskforce.database.transaction() as session:
         session.add_all([asked, *parts])
-        note_derived(session, [Derived(token, "a", DerivedKind.RESPONSE, request_id, "b", uuid7(), now)])
+        note_derived(session, [Derived(token, "a", DerivedKind.RESPONSE, request_id, "b", uuid7(), uuid7(), now)])
     assert a.send("POST", "/v1/outcomes", make_outcome("request", request_id, charges=2)).status_code == 201
     (seen,) = received(b)
     assert (seen["charges"], seen["recorder"]) == (2, "a")

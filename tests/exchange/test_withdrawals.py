@@ -22,7 +22,7 @@ from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from schemas.terms import MemberKind, Sector
 from tests.exchange.factories import make_token
-from tests.exchange.taking_back import add_reviewer, make_withdrawal
+from tests.exchange.taking_back import add_reviewer, make_withdrawal, submission_of
 from tests.exchange.test_hits import views
 from tests.simulator import MemberSimulator, Taskforce, make_taskforce
 
@@ -64,7 +64,8 @@ def concerned(member: MemberSimulator, correction_id: str) -> list[dict[str, Any
 def note(taskforce: Taskforce, token: bytes, recipient: str, source: str, kind: DerivedKind, **more: Any) -> str:
     """Let a member have been told something that derives from another's row; the id of the request or query."""
     object_id = more.pop("object_id", None) or uuid7()
-    made = Derived(token, recipient, kind, object_id, source, uuid7(), taskforce.clock(), **more)
+    submission_id = more.pop("submission_id", None) or submission_of(taskforce, token, source)
+    made = Derived(token, recipient, kind, object_id, source, submission_id, uuid7(), taskforce.clock(), **more)
     with taskforce.database.transaction() as session:
         note_derived(session, [made])
     return object_id
@@ -223,8 +224,9 @@ def test_ten_thousand_disclosures_are_told_of_in_one_round(new_taskforce: NewTas
     for member in (a, b):
         member.submit([token])
     recipients = [f"agency-{number}" for number in range(20)]
+    submission_id = submission_of(taskforce, token, "a")
     made = [
-        Derived(token, recipient, DerivedKind.QUERY, uuid7(), "a", uuid7(), taskforce.clock())
+        Derived(token, recipient, DerivedKind.QUERY, uuid7(), "a", submission_id, uuid7(), taskforce.clock())
         for recipient in recipients
         for _ in range(500)
     ]
@@ -282,6 +284,27 @@ def test_what_was_under_way_while_the_row_was_taken_back_is_told_too(new_taskfor
     assert tell(taskforce) == 0
     note(taskforce, token, "b", "a", DerivedKind.REQUEST)
     assert tell(taskforce) == 0
+
+
+def test_what_rests_on_another_row_of_the_same_member_is_not_taken_back_with_this_one(
+    new_taskforce: NewTaskforce,
+) -> None:
+    """A row in another group, and a right one submitted in place of a wrong one."""
+    taskforce = new_taskforce("a", "b")
+    a, b = taskforce.members["a"], taskforce.members["b"]
+    token = make_token()
+    a.submit([token])
+    told = note(taskforce, token, "x", "a", DerivedKind.QUERY)
+    note(taskforce, token, "b", "a", DerivedKind.RESPONSE, submission_id=uuid7())
+    withdraw(a, [token])
+    assert tell(taskforce) == 1
+    a.submit([token])
+    note(taskforce, token, "b", "a", DerivedKind.RESPONSE, submission_id=uuid7())
+    note(taskforce, token, "x", "a", DerivedKind.QUERY, submission_id=uuid7())
+    assert tell(taskforce) == 0
+    assert corrections(b) == []
+    (view,) = views(taskforce, "x", "correction")
+    assert view["told_by"] == [{"kind": "query", "object_id": told}]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # a rule of the domain, not of a database

@@ -241,19 +241,21 @@ class Taskforce:
         settings = [part for pair in DEFAULTS.items() for part in pair]
         assert self.run(member_id, "config", "set", *settings).status == 0
 
+    def sign_group(self, group_id: str, kind: GroupKind, members: tuple[str, ...]) -> None:
+        """The registrar signs what waits, and a new group of these members."""
+        group = GroupStatement(1, now(), group_id, "all", kind, "all", None, GroupState.OPEN, frozenset(members))
+        assert self.database is not None
+        propose_statement(self.database, "group", group_id, lambda sequence: group, now())
+        approved = self.run("registrar", "--as", "registrar", "registrar", "approve", "--all")
+        assert approved.status == 0, approved.document
+
     def sign(self, members: tuple[str, ...]) -> None:
         """The registrar signs what waits, and a group of these members; the holders allow them."""
-        group = GroupStatement(
-            1, now(), GROUP, "all", GroupKind.TASKFORCE, "all", None, GroupState.OPEN, frozenset(members)
-        )
-        assert self.database is not None
-        propose_statement(self.database, "group", GROUP, lambda sequence: group, now())
         root = str(self.folder / "registrars.json")
         registrar = ("registrar", "--as", "registrar")
         connected = self.run(*registrar, "registrar", "connect", "--exchange-url", EXCHANGE_URL, "--registrars", root)
         assert connected.status == 0, connected.document
-        approved = self.run(*registrar, "registrar", "approve", "--all")
-        assert approved.status == 0, approved.document
+        self.sign_group(GROUP, GroupKind.TASKFORCE, members)
         for home in (self.folder / "holders").iterdir():
             database = open_database(load_config(home).database_url)
             with database.transaction() as connection:

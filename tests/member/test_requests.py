@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from exchange.services.tell_corrections import tell_corrections
 from keys.sealing import EncryptionKey
 from keys.tokens import Token
 from member.access import open_vault, unlock_representative
@@ -28,7 +29,8 @@ from member.vault.rows import OwnIndicator, OwnRow, Source, VaultRows
 from member.vault.store import Vault
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
-from tests.member.taskforce import EXCHANGE_URL, ORIGIN, Ran, Taskforce
+from schemas.terms import GroupKind
+from tests.member.taskforce import EXCHANGE_URL, ORIGIN, Ran, Taskforce, now
 
 BOSS = ("b", "--as", "authoriser", "request")
 TERMS = (
@@ -260,6 +262,81 @@ def test_a_row_planted_with_a_stolen_token_gets_no_answer(taskforce: Taskforce, 
     assert taskforce.run(*BOSS, "refuse", request_id, "--reason", "proof_not_valid").status == 0
     (answer,) = taskforce.run("a", "request", "show", request_id).document["answers"]
     assert (answer["outcome"], answer["institution"], answer["details"]) == ("refused", None, {})
+
+
+def answer_fully(taskforce: Taskforce, shared: Shared) -> dict[str, Any]:
+    """What bank b's full answer to a new request tells bank a."""
+    request_id = shared.ask("--fields", "reason,subject_role")
+    done = taskforce.run(*BOSS, "answer", request_id, "--full")
+    assert done.status == 0, done.document
+    (answer,) = taskforce.run("a", "request", "show", request_id).document["answers"]
+    return {"request_id": request_id, **answer}
+
+
+def test_a_row_of_a_group_that_the_requester_is_not_in_is_not_told_of_whatever_the_exchange_names(
+    taskforce: Taskforce, shared: Shared, tmp_path: Path
+) -> None:
+    taskforce.sign_group("cell-of-b", GroupKind.CELL, ("b",))
+    path = tmp_path / "cell.csv"
+    path.write_text(f"indicator_type,value,reason\nbank_account,{shared.account},secret of the cell\n")
+    cell = taskforce.run("b", "submit", str(path), "--group", "cell-of-b").document["submission_id"]
+    assert answer_fully(taskforce, shared)["details"]["reason"] == [REASONS["b"]]
+
+    def name_the_cell(shown: dict[str, Any]) -> None:
+        if shown.get("submissions"):
+            shown["submissions"].append(cell)
+
+    with answers_changed(taskforce, name_the_cell):
+        assert answer_fully(taskforce, shared)["details"]["reason"] == [REASONS["b"]]
+    request_id = shared.ask()
+    with answers_changed(taskforce, lambda shown: shown.update({"submissions": [cell]} if shown.get("proof") else {})):
+        assert refused_as(taskforce.run(*BOSS, "answer", request_id, "--full")) == "not_proved"
+
+
+def test_a_row_taken_back_is_told_of_no_more_and_an_answer_that_told_of_it_is_shown_as_withdrawn(
+    taskforce: Taskforce, shared: Shared, tmp_path: Path
+) -> None:
+    """The very same line comes back with another role: that of the live row is told."""
+    first = answer_fully(taskforce, shared)
+    assert (first["details"]["subject_role"], first["withdrawn"]) == (["suspect"], False)
+    done = taskforce.run("b", "withdraw", "--type", "bank_account", shared.account, "--reason", "error")
+    assert done.document["withdrawn"] == 1
+    submit(taskforce, tmp_path, "b", [shared.account], "--subject-role", "victim")
+    second = answer_fully(taskforce, shared)
+    assert second["details"] == {"reason": [REASONS["b"]], "subject_role": ["victim"]}
+    show = ("a", "request", "show", first["request_id"])
+    (after,) = taskforce.run(*show).document["answers"]
+    assert (after["withdrawn"], after["given_out"], after["details"]) == (True, False, {})
+    said = taskforce.run(*show, as_json=False).document["text"]
+    assert "WITHDRAWN" in said
+    assert REASONS["b"] not in said
+    (kept,) = taskforce.run(*show, "--withdrawn").document["answers"]
+    assert (kept["withdrawn"], kept["details"]) == (True, first["details"])
+    assert taskforce.run("a", "log", "verify").status == 0
+    tell_of_withdrawals(taskforce)
+
+
+def test_the_holder_leaves_out_what_it_took_back_though_the_exchange_names_it(
+    taskforce: Taskforce, shared: Shared, tmp_path: Path
+) -> None:
+    request_id = shared.ask()
+    seen: dict[str, Any] = {}
+    with answers_changed(taskforce, seen.update):
+        assert taskforce.run(*BOSS, "take-up", request_id).status == 0
+    stale = seen["submissions"]
+    assert len(stale) == 1
+    assert taskforce.run("b", "withdraw", "--type", "bank_account", shared.account, "--reason", "error").status == 0
+    submit(taskforce, tmp_path, "b", [shared.account])
+    with answers_changed(taskforce, lambda shown: shown.update({"submissions": stale} if shown.get("proof") else {})):
+        done = taskforce.run(*BOSS, "answer", request_id, "--full")
+    assert refused_as(done) == "not_proved"
+    tell_of_withdrawals(taskforce)
+
+
+def tell_of_withdrawals(taskforce: Taskforce) -> None:
+    """One round of the worker: what was taken back here is no other module's business."""
+    assert taskforce.database is not None
+    tell_corrections(taskforce.database, now())
 
 
 @contextmanager

@@ -47,11 +47,14 @@ def test_a_row_is_found_by_its_token_with_all_its_sources(vault: Vault) -> None:
     assert found[TOKEN.token].sources[0].extra == {"desk": "fraud"}
 
 
-def test_the_same_rows_again_change_nothing(vault: Vault) -> None:
+def test_the_same_rows_again_change_nothing_but_for_another_submission(vault: Vault) -> None:
     keep(vault, own_row())
-    rows = keep(vault, own_row(line=9, submission="s-2"), own_row())
+    rows = keep(vault, own_row(line=9), own_row())
     (indicator,) = rows.every_indicator()
     assert len(indicator.sources) == 1
+    rows = keep(vault, own_row(submission="s-2"))
+    (indicator,) = rows.every_indicator()
+    assert [source.submission_id for source in indicator.sources] == ["s-1", "s-2"]
     assert rows.count() == 1
 
 

@@ -89,6 +89,21 @@ def test_a_submission_is_taken_back_whole_by_the_authoriser_too(taskforce: Taskf
     assert hit_on(taskforce, "b", numbers[0]) is not None
 
 
+def test_the_same_command_after_a_lost_answer_and_a_new_row_takes_the_new_row_back(
+    taskforce: Taskforce, tmp_path: Path
+) -> None:
+    share(taskforce, tmp_path, FIRST + 15)
+    command = ("b", "withdraw", "--type", "bank_account", str(WHOLE + FIRST + 15), "--reason", "error")
+    with taskforce.losing_answers("/withdrawals"):
+        assert taskforce.run(*command).status == 1
+    assert hit_on(taskforce, "a", FIRST + 15) is None
+    path = write_csv(tmp_path / "again.csv", f"bank_account,{WHOLE + FIRST + 15},right this time,,anew")
+    assert taskforce.run("b", "submit", str(path)).document["accepted"] == 1
+    assert hit_on(taskforce, "a", FIRST + 15) is not None
+    assert taskforce.run(*command).document["withdrawn"] == 1
+    assert hit_on(taskforce, "a", FIRST + 15) is None
+
+
 def test_what_cannot_be_taken_back_is_said_before_anybody_is_asked(taskforce: Taskforce) -> None:
     unknown = taskforce.run("a", "withdraw", "--type", "bank_account", "20000099999999", "--reason", "error")
     assert (unknown.status, unknown.document["error"]["type"]) == (1, "unknown")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from schemas.identifiers import uuid7
 from tests.exchange.factories import make_token
 from tests.exchange.matrix.cells import Cell, Tenant
 from tests.exchange.matrix.sending import Request, group_of
@@ -23,12 +24,12 @@ def _ask(world: ExchangeWorld, cell: Cell) -> Request:
     return Request("/v1/requests", make_request(hit_id, **GATEWAY))
 
 
-def _share(world: ExchangeWorld, cell: Cell) -> tuple[str, bytes]:
-    """The caller's hit on a token that it holds with `partner`, both in the group of the cell."""
+def _share(world: ExchangeWorld, cell: Cell) -> tuple[str, bytes, str]:
+    """The caller's hit on a token that it holds with `partner`, both in the group of the cell, and its submission."""
     taskforce, member_id, token = world.taskforce, world.member_of(cell).member_id, make_token()
-    for holder in (member_id, "partner"):
-        plant_row(taskforce, holder, group_of(cell), token)
-    return plant_hit(taskforce, member_id, token), token
+    submission_id = plant_row(taskforce, member_id, group_of(cell), token)
+    plant_row(taskforce, "partner", group_of(cell), token)
+    return plant_hit(taskforce, member_id, token), token, submission_id
 
 
 def _incoming(suffix: str = "", value: Any = None) -> Maker:
@@ -37,7 +38,7 @@ def _incoming(suffix: str = "", value: Any = None) -> Maker:
     def make(world: ExchangeWorld, cell: Cell) -> Request:
         if cell.tenant is Tenant.OTHERS_REQUEST:
             return Request(f"/v1/requests/{world.others_request}{suffix}", value)
-        _, token = _share(world, cell)
+        _, token, _ = _share(world, cell)
         request_id = plant_request(world.taskforce, "partner", [world.member_of(cell).member_id], token)
         return Request(f"/v1/requests/{request_id}{suffix}", value)
 
@@ -48,11 +49,12 @@ def _answer(world: ExchangeWorld, cell: Cell) -> Request:
     """A partial answer to a request that the cell's representative took up."""
     member, name = world.member_of(cell), cell.roles or "all"
     key, member_id = member.keys[name], member.member_id
-    request_id = world.others_request
+    request_id, submission_id = world.others_request, uuid7()
     if cell.tenant is not Tenant.OTHERS_REQUEST:
-        token = _share(world, cell)[1]
+        _, token, submission_id = _share(world, cell)
         request_id = plant_request(world.taskforce, "partner", [member_id], token, f"{member_id}/{name}")
-    return Request(f"/v1/requests/{request_id}/answer", make_answer(key, request_id, member_id, "partner"))
+    value = make_answer(key, request_id, member_id, "partner", submissions=[submission_id])
+    return Request(f"/v1/requests/{request_id}/answer", value)
 
 
 def _cancel(world: ExchangeWorld, cell: Cell) -> Request:

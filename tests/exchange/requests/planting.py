@@ -22,8 +22,8 @@ GATEWAY = {"legal_gateway": "DPA2018_Sch2", "condition": None}
 """Open to every kind of member."""
 
 
-def plant_row(taskforce: Taskforce, member_id: str, group_id: str, token: bytes) -> None:
-    """A live row of a member, under a submission of its own."""
+def plant_row(taskforce: Taskforce, member_id: str, group_id: str, token: bytes) -> str:
+    """A live row of a member, under a submission of its own; its id."""
     envelope = make_envelope(group=group_id, legal_gateway=GATEWAY["legal_gateway"])
     submission_id = uuid7()
     with taskforce.database.transaction() as session:
@@ -44,6 +44,7 @@ def plant_row(taskforce: Taskforce, member_id: str, group_id: str, token: bytes)
         )
         row = {"submission_id": submission_id, "indicator_type": "iban", "first_seen": None, "last_seen": None}
         session.add(RecentIndicator(token=token, group_id=group_id, member_id=member_id, **row))
+    return submission_id
 
 
 def plant_hit(taskforce: Taskforce, member_id: str, token: bytes) -> str:

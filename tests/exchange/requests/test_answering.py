@@ -8,12 +8,16 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from exchange.services.purge_records import purge_records
+from exchange.services.tell_corrections import tell_corrections
 from exchange.store.derived import DerivedDisclosure, DerivedKind
+from exchange.store.indicators import read_rows
 from keys.statement_types import GroupState
 from schemas.encoding import to_base64
 from schemas.requests import SEALED_SIZES
 from schemas.terms import MemberKind, Sector
 from tests.exchange.requests.world import NO_TRACE, REFUSED, WANTED, RequestWorld, make_answer, make_request, reasons_of
+from tests.exchange.taking_back import make_withdrawal, submission_of
 
 NewWorld = Callable[..., RequestWorld]
 
@@ -164,7 +168,7 @@ def test_an_answer_signed_for_one_request_is_worth_nothing_for_another(world: Re
     assert world.take_up("b", second).status_code == 200
     given = world.read("b", first)["answers"][0]
     body = {name: given[name] for name in ("outcome", "fields", "refusal_reason", "signature")}
-    body["sealed"] = to_base64(bytes(SEALED_SIZES[0]))
+    body |= {"sealed": to_base64(bytes(SEALED_SIZES[0])), "submissions": world.submissions("b", second)}
     replayed = world["b"].send("POST", f"/v1/requests/{second}/answer", body, as_name="authoriser")
     assert reasons_of(replayed) == {"signature"}
 
@@ -197,6 +201,62 @@ def test_what_was_sealed_is_out_of_reach_once_the_row_behind_it_is(world: Reques
     after = world.read("a", request_id)["answers"][0]
     assert before["sealed"] is not None
     assert after == {**before, "sealed": None}
+
+
+def test_an_answer_tells_of_rows_in_groups_that_the_requester_is_in_and_of_no_others(world: RequestWorld) -> None:
+    """Bank b holds the token in the open group and in a cell with c: a learns nothing of the cell."""
+    world.taskforce.state_group(["b", "c"], "other-cell")
+    hit_id = world.share("a", "b")
+    (kept,) = {submission_of(world.taskforce, world.token, "b")}
+    world.hold("b", group="other-cell")
+    request_id = world.asked("a", hit_id)
+    taken = world.take_up("b", request_id).get_json()
+    assert taken["submissions"] == [kept]
+    with world.taskforce.database.reading() as session:
+        (cell,) = {row.submission_id for row in read_rows(session, [world.token]) if row.key[1] == "other-cell"}
+    for named, rule in (([], "submissions"), ([cell], "rows-changed"), ([kept, cell], "rows-changed")):
+        assert reasons_of(world.answer("b", request_id, submissions=named)) == {rule}
+    assert reasons_of(world.answer("b", request_id, **NO_TRACE, submissions=[kept])) == {"submissions"}
+    assert world.answer("b", request_id, submissions=[kept]).status_code == 200
+    read = world.read("a", request_id)
+    assert read["submissions"] is None
+    assert kept not in str(read)
+    # The row in the cell is taken back: a was never told of it.
+    world["b"].send("POST", "/v1/withdrawals", make_withdrawal(submission_id=cell))
+    tell_corrections(world.taskforce.database, world.clock())
+    assert world["a"].send("GET", "/v1/corrections?state=open").get_json()["corrections"] == []
+    assert world.read("a", request_id)["answers"] == read["answers"]
+
+
+def test_an_answer_that_was_taken_back_is_marked_at_once_and_for_good_and_a_new_one_is_not(
+    new_world: NewWorld,
+) -> None:
+    world = new_world("a", "b")
+    hit_id = world.share("a", "b")
+    first, waiting = world.asked("a", hit_id), world.asked("a", hit_id)
+    world.answered("b", first)
+    assert world.take_up("b", waiting).status_code == 200
+    wrong = world.submissions("b", waiting)
+    assert world["b"].send("POST", "/v1/withdrawals", make_withdrawal([world.token])).status_code == 201
+
+    def marks(request_id: str) -> list[tuple[bool, bool]]:
+        return [(one["withdrawn"], one["sealed"] is None) for one in world.read("a", request_id)["answers"]]
+
+    assert marks(first) == [(True, True)]
+    world.hold("b")
+    assert reasons_of(world.answer("b", waiting, submissions=wrong)) == {"rows-changed"}
+    world.answered("b", waiting)
+    assert (marks(first), marks(waiting)) == ([(True, True)], [(False, False)])
+    assert tell_corrections(world.taskforce.database, world.clock()) == 1
+    world.clock.advance(seconds=60)  # type: ignore[attr-defined]
+    assert tell_corrections(world.taskforce.database, world.clock()) == 0
+    (correction,) = world["a"].send("GET", "/v1/corrections").get_json()["corrections"]
+    path = f"/v1/corrections/{correction['correction_id']}"
+    about = {(one["kind"], one["object_id"]) for one in world["a"].send("GET", path).get_json()["concerned"]}
+    assert about == {("hit", hit_id), ("response", first)}
+    world.clock.advance(days=100)  # type: ignore[attr-defined]
+    purge_records(world.taskforce.database, world.clock())
+    assert marks(first) == [(True, True)]
 
 
 def test_the_strictest_marking_of_both_rows_goes_with_the_request_and_the_answer(world: RequestWorld) -> None:

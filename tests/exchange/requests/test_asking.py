@@ -70,7 +70,7 @@ def test_who_holds_nothing_is_not_asked_and_finds_nothing(world: RequestWorld) -
         method = "POST" if target else "GET"
         value: dict[str, Any] | None = {} if target in ("/take-up", "/cancel") else None
         if target == "/answer":
-            value = {"outcome": "no_trace", "fields": [], "refusal_reason": None, "sealed": None}
+            value = {"outcome": "no_trace", "fields": [], "refusal_reason": None, "sealed": None, "submissions": []}
             value["signature"] = to_base64(bytes(64))
         answers = [
             world["c"].send(method, f"/v1/requests/{known}{target}", value, as_name="authoriser")

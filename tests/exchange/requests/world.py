@@ -83,7 +83,8 @@ class RequestWorld:
         """Answer a request, signed by the key of `signed_as` (of the one who sends it, if not said)."""
         signer = self[name].keys[changes.pop("signed_as", as_name)]
         requester = changes.pop("requester", "a")
-        value = make_answer(signer, request_id, name, requester, **changes)
+        told_of = [] if changes.get("outcome") in {"no_trace", "refused"} else self.submissions(name, request_id)
+        value = make_answer(signer, request_id, name, requester, **{"submissions": told_of, **changes})
         return self[name].send("POST", f"/v1/requests/{request_id}/answer", value, as_name=as_name)
 
     def answered(self, name: str, request_id: str, **changes: Any) -> None:
@@ -92,6 +93,11 @@ class RequestWorld:
         assert taken.status_code == 200, taken.text
         given = self.answer(name, request_id, **changes)
         assert given.status_code == 200, given.text
+
+    def submissions(self, name: str, request_id: str) -> list[str]:
+        """The submissions that a holder's part of a request is about, once it is taken up; none before."""
+        read = self[name].send("GET", f"/v1/requests/{request_id}")
+        return (read.get_json().get("submissions") if read.status_code == 200 else None) or []
 
     def read(self, name: str, request_id: str) -> dict[str, Any]:
         """A request as the member reads it."""
@@ -153,6 +159,7 @@ def make_answer(signer: Any, request_id: str, holder: str, requester: str, **cha
         "fields": WANTED[:1],
         "refusal_reason": None,
         "sealed": to_base64(bytes(SEALED_SIZES[0])),
+        "submissions": [],
         **changes,
     }
     if "signature" not in value:
