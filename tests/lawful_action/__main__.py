@@ -16,32 +16,46 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import create_engine, make_url, text
 
 from tests.acceptance import Report, search_for_identifiers
 from tests.lawful_action.lists import ASKER, HOLDER, Lists, needles_of, read_lists, write_lists
-from tests.lawful_action.seen import differences
+from tests.lawful_action.moments import database_beside
+from tests.lawful_action.seen import Look, differences
 from tests.lawful_action.story import AGENCIES, NOTE, HaltedError, Police, Story
 from tests.postgresql import postgresql_server
-from tests.sandbox_process import sandbox_process
+from tests.sandbox_process import Done, RunningSandbox, sandbox_process
 
 USUAL_BANKS = "a,b,c"
 
 
-def tell_story(
-    lists: Lists, folder: Path, server_url: str | None, report: Report, police: Police, *, looks: bool = True
-) -> Story:
+@dataclass(frozen=True)
+class Processes:
+    """The programs of a sandbox."""
+
+    sandbox: RunningSandbox
+
+    def member(self, member: str, *arguments: str) -> Done:
+        return self.sandbox.member(member, *arguments)
+
+    def wait(self) -> None:
+        time.sleep(1)
+
+
+def tell_story(lists: Lists, folder: Path, server_url: str | None, report: Report, police: Police) -> Story:
     """One run in a sandbox of its own, afterwards searched for identifiers; what of it was seen."""
     began = time.monotonic()
     url = None if server_url is None else new_database(server_url, f"action_{police.name.lower()}")
     options = ["--banks", ",".join(lists.files), "--agencies", ",".join(AGENCIES)]
-    with sandbox_process(
-        folder / "sandbox", *options, *(["--database-url", url] if url else []), seconds=900
-    ) as sandbox:
-        database_url = url or f"sqlite:///{sandbox.folder / 'exchange' / 'exchange.db'}"
-        story = Story(sandbox, lists, database_url, report, police, looks)
+    with ExitStack() as stack:
+        options += ["--database-url", url] if url else []
+        sandbox = stack.enter_context(sandbox_process(folder / "sandbox", *options, seconds=900))
+        file_url = f"sqlite:///{sandbox.folder / 'exchange' / 'exchange.db'}"
+        database = stack.enter_context(database_beside(url or file_url))
+        story = Story(Processes(sandbox), lists, database, folder, report, police, Look(sandbox))
         try:
             story.tell()
         except HaltedError:
