@@ -119,8 +119,21 @@ def _tell_late(session: Session, now: datetime, due_at: datetime) -> int:
     for withdrawal_id, found in sorted(late.items()):
         withdrawal = find_withdrawal(session, withdrawal_id)
         if withdrawal is not None:
-            made += _tell(session, withdrawal, _told_otherwise(found), now, due_at)
+            made += _tell(session, withdrawal, _told_otherwise(_of_old_rows(session, withdrawal, found)), now, due_at)
     return made
+
+
+def _of_old_rows(session: Session, withdrawal: Withdrawal, found: Sequence[Derived]) -> list[Derived]:
+    """Without what was disclosed when its source had submitted the row anew, after the withdrawal: that is another row,
+    and lives.
+    """
+    past = find_past_rows(session, sorted({one.token for one in found}))
+    begun = begun_at(session, [row[3] for row in past])
+    anew: dict[tuple[bytes, str], list[datetime]] = defaultdict(list)
+    for token, _, member_id, submission_id, _ in past:
+        if begun[submission_id] > withdrawal.created_at:
+            anew[token, member_id].append(begun[submission_id])
+    return [one for one in found if all(one.disclosed_at < since for since in anew[one.token, one.source_member_id])]
 
 
 def _derived_of(session: Session, rows: Sequence[WithdrawnRow]) -> list[Derived]:
