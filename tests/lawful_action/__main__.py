@@ -106,9 +106,12 @@ def main() -> int:
     parser.add_argument("--banks", default=USUAL_BANKS, help=f"at least three, a and b among them ({USUAL_BANKS})")
     parser.add_argument("--database-url", default=None, help="a PostgreSQL URL, or the word postgresql")
     arguments = parser.parse_args()
+    banks = tuple(dict.fromkeys(arguments.banks.split(",")))
+    if len(banks) < 3 or not {ASKER, HOLDER} <= set(banks):
+        parser.error(f"--banks {arguments.banks}: at least three are wanted, {ASKER} and {HOLDER} among them")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="action-")))
-        lists = read_lists(arguments.data or write_lists(folder / "lists"), arguments.banks.split(","))
+        lists = read_lists(arguments.data or write_lists(folder / "lists"), banks)
         url, data_folders = arguments.database_url, []
         if url == "postgresql":
             server = stack.enter_context(postgresql_server())

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from exchange.services.query_rules import USUAL_LIMITS
 from exchange.store.corrections import Correction, Withdrawal, WithdrawnRow
 from exchange.store.job_runs import JobRun
+from exchange.store.log_tables import LogPending
 from exchange.store.outbox import OutboxMessage
 from exchange.store.session import Database, create_database
 from exchange.worker import exchange_jobs, query_jobs
@@ -29,10 +30,13 @@ def database_beside(url: str) -> Iterator[Database]:
 
 
 def is_settled(database: Database) -> bool:
-    """Whether the worker has told of every row that was taken back, and made a notice of every message."""
+    """Whether the worker has told of every row that was taken back, made a notice of every message, and given every
+    entry its place in the log.
+    """
+    untold = select(func.count()).select_from(WithdrawnRow).where(WithdrawnRow.told_at.is_(None))
+    waiting = (select(func.count()).select_from(table) for table in (OutboxMessage, LogPending))
     with database.reading() as session:
-        untold = select(func.count()).select_from(WithdrawnRow).where(WithdrawnRow.told_at.is_(None))
-        return not session.scalar(untold) and not session.scalar(select(func.count()).select_from(OutboxMessage))
+        return not any(session.scalar(counted) for counted in (untold, *waiting))
 
 
 def ticks_until_told(database: Database) -> dict[str, int]:
