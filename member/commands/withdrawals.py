@@ -32,9 +32,9 @@ def withdraw(
         raise UsedWronglyError("either values or --submission ID is wanted", _EXAMPLE.removeprefix("Example: "))
     if values and indicator_type is None:
         raise UsedWronglyError("--type says what the values are", ", ".join(sorted(RULES)))
+    submission = None if submission_id is None else checked_id(submission_id)
     _ = session.keyring  # enrolled, and the acting key is the one that the registrars signed
     tokens = None if indicator_type is None else tokens_of_values(session.vault, indicator_type, values)
-    submission = None if submission_id is None else checked_id(submission_id)
     done = _client(session).withdraw(reason, tokens=None if submission else tokens, submission_id=submission)
     text = f"{done.withdrawn:,} rows are taken back; at least {done.told:,} other members are told"
     return Shown(msgspec.to_builtins(done), text)
