@@ -22,6 +22,7 @@ from member.session import Session
 from schemas.identifiers import is_uuid7
 from schemas.terms import LegalGateway, QueryState
 
+_MOST_CASE, _MOST_PROSE = 64, 2000  # as schemas.queries has them; marshmallow is slow to import
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ASK = "ask"
 
@@ -109,8 +110,8 @@ def _approve_at_once(session: Session, officer: str, query_id: str) -> Shown:
 @reporting
 def approve_one(session: Session, query_id: str) -> Shown:
     """Authorise a query that names you, and have it answered. Read it first: query show."""
-    _ = session.keyring
-    return _show(session, session.queries.approve(_read_id(query_id)))
+    wanted, _ = _read_id(query_id), session.keyring
+    return _show(session, session.queries.approve(wanted))
 
 
 @query.command("refuse", epilog="Example: member --as authoriser query refuse ID")
@@ -236,9 +237,13 @@ def _read_grounds(session: Session, given: dict[str, str | None], *, covert: boo
 
 def _read_text(option: str, text: str) -> str:
     try:
-        return as_text(text)
+        read = as_text(text)
     except ValueRefusedError as refused:
         raise UsedWronglyError(f"{option}: {refused.found}", refused.wanted) from None
+    most = _MOST_CASE if option == "--case" else _MOST_PROSE
+    if len(read) > most:
+        raise UsedWronglyError(f"{option}: {len(read):,} signs", f"at most {most:,}")
+    return read
 
 
 def _read_day(option: str, text: str) -> date:

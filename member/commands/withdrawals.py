@@ -32,9 +32,10 @@ def withdraw(
         raise UsedWronglyError("either values or --submission ID is wanted", _EXAMPLE.removeprefix("Example: "))
     if values and indicator_type is None:
         raise UsedWronglyError("--type says what the values are", ", ".join(sorted(RULES)))
+    submission = None if submission_id is None else checked_id(submission_id)
     _ = session.keyring  # enrolled, and the acting key is the one that the registrars signed
-    if submission_id is not None:
-        rows = RowsToWithdraw.of_submission(checked_id(submission_id))
+    if submission is not None:
+        rows = RowsToWithdraw.of_submission(submission)
     else:
         rows = rows_of_values(session.vault, indicator_type or "", values)
     done = _client(session).withdraw(reason, rows)

@@ -1,22 +1,51 @@
-"""From a hit to lawful action with real programs, once and on generated lists; `make action` compares whole runs."""
+"""From a hit to lawful action with the real programs, once and on generated lists. `make action` runs them as
+processes, on real lists, and compares whole runs.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from tests.acceptance import Report
-from tests.lawful_action.__main__ import tell_story
-from tests.lawful_action.lists import read_lists, write_lists
+from alerts.jobs import drain_outbox
+from exchange.services.query_rules import USUAL_LIMITS
+from exchange.store.session import Database
+from exchange.worker import exchange_jobs, query_jobs
+from tests.acceptance import Report, search_for_identifiers
+from tests.lawful_action.lists import needles_of, read_lists, write_lists
 from tests.lawful_action.seen import differences, lines_of
-from tests.lawful_action.story import Police
+from tests.lawful_action.story import AGENCIES, NOTE, REVIEWER, Police, Story
+from tests.member.taskforce import Ran, Taskforce, now
 
 
-@pytest.mark.timeout(600)
+class InOneProcess:
+    """The real programs behind one another in this process; the worker works while they wait."""
+
+    def __init__(self, taskforce: Taskforce, database: Database) -> None:
+        self._taskforce = taskforce
+        self._database = database
+
+    def member(self, member: str, *arguments: str) -> Ran:
+        return self._taskforce.run(member, *arguments)
+
+    def wait(self) -> None:
+        for job in (*query_jobs(self._database, USUAL_LIMITS, 1), *exchange_jobs(self._database)):
+            job.work(now())
+        drain_outbox(self._database)
+        self._taskforce.tick()
+
+
 def test_a_hit_becomes_lawful_action_and_covert_work_stays_covert_until_its_cover_ends(tmp_path: Path) -> None:
     lists, report = read_lists(write_lists(tmp_path / "lists"), ("a", "b", "c")), Report()
-    tell_story(lists, tmp_path, None, report, Police.COVERT, looks=False)
+    folder = tmp_path / "taskforce"
+    folder.mkdir()
+    taskforce = Taskforce.found(folder, tuple(lists.files), agencies=AGENCIES, reviewers=(REVIEWER,))
+    database = taskforce.database
+    assert database is not None
+    try:
+        Story(InOneProcess(taskforce, database), lists, database, tmp_path, report, Police.COVERT).tell()
+    finally:
+        taskforce.close()
+    search_for_identifiers([folder / "exchange.db", folder / "holders"], lists.files, needles_of(lists, NOTE), report)
     assert report.failed == 0
 
 

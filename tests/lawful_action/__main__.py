@@ -16,32 +16,46 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import create_engine, make_url, text
 
 from tests.acceptance import Report, search_for_identifiers
 from tests.lawful_action.lists import ASKER, HOLDER, Lists, needles_of, read_lists, write_lists
-from tests.lawful_action.seen import differences
+from tests.lawful_action.moments import database_beside
+from tests.lawful_action.seen import Look, differences
 from tests.lawful_action.story import AGENCIES, NOTE, HaltedError, Police, Story
 from tests.postgresql import postgresql_server
-from tests.sandbox_process import sandbox_process
+from tests.sandbox_process import Done, RunningSandbox, sandbox_process
 
 USUAL_BANKS = "a,b,c"
 
 
-def tell_story(
-    lists: Lists, folder: Path, server_url: str | None, report: Report, police: Police, *, looks: bool = True
-) -> Story:
+@dataclass(frozen=True)
+class Processes:
+    """The programs of a sandbox."""
+
+    sandbox: RunningSandbox
+
+    def member(self, member: str, *arguments: str) -> Done:
+        return self.sandbox.member(member, *arguments)
+
+    def wait(self) -> None:
+        time.sleep(1)
+
+
+def tell_story(lists: Lists, folder: Path, server_url: str | None, report: Report, police: Police) -> Story:
     """One run in a sandbox of its own, afterwards searched for identifiers; what of it was seen."""
     began = time.monotonic()
     url = None if server_url is None else new_database(server_url, f"action_{police.name.lower()}")
     options = ["--banks", ",".join(lists.files), "--agencies", ",".join(AGENCIES)]
-    with sandbox_process(
-        folder / "sandbox", *options, *(["--database-url", url] if url else []), seconds=900
-    ) as sandbox:
-        database_url = url or f"sqlite:///{sandbox.folder / 'exchange' / 'exchange.db'}"
-        story = Story(sandbox, lists, database_url, report, police, looks)
+    with ExitStack() as stack:
+        options += ["--database-url", url] if url else []
+        sandbox = stack.enter_context(sandbox_process(folder / "sandbox", *options, seconds=900))
+        file_url = f"sqlite:///{sandbox.folder / 'exchange' / 'exchange.db'}"
+        database = stack.enter_context(database_beside(url or file_url))
+        story = Story(Processes(sandbox), lists, database, folder, report, police, Look(sandbox))
         try:
             story.tell()
         except HaltedError:
@@ -92,9 +106,12 @@ def main() -> int:
     parser.add_argument("--banks", default=USUAL_BANKS, help=f"at least three, a and b among them ({USUAL_BANKS})")
     parser.add_argument("--database-url", default=None, help="a PostgreSQL URL, or the word postgresql")
     arguments = parser.parse_args()
+    banks = tuple(dict.fromkeys(arguments.banks.split(",")))
+    if len(banks) < 3 or not {ASKER, HOLDER} <= set(banks):
+        parser.error(f"--banks {arguments.banks}: at least three are wanted, {ASKER} and {HOLDER} among them")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="action-")))
-        lists = read_lists(arguments.data or write_lists(folder / "lists"), arguments.banks.split(","))
+        lists = read_lists(arguments.data or write_lists(folder / "lists"), banks)
         url, data_folders = arguments.database_url, []
         if url == "postgresql":
             server = stack.enter_context(postgresql_server())

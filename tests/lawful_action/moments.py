@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from exchange.services.query_rules import USUAL_LIMITS
 from exchange.store.corrections import Correction, Withdrawal, WithdrawnRow
 from exchange.store.job_runs import JobRun
+from exchange.store.log_tables import LogPending
 from exchange.store.outbox import OutboxMessage
 from exchange.store.session import Database, create_database
 from exchange.worker import exchange_jobs, query_jobs
@@ -19,8 +20,8 @@ from tests.simulator import NEVER_SECONDS
 
 
 @contextmanager
-def exchange_database(url: str) -> Iterator[Database]:
-    """The database of a running exchange, opened beside it."""
+def database_beside(url: str) -> Iterator[Database]:
+    """The database of an exchange that runs in other processes."""
     database = create_database(url, log_stale_seconds=NEVER_SECONDS)
     try:
         yield database
@@ -28,16 +29,19 @@ def exchange_database(url: str) -> Iterator[Database]:
         database.dispose()
 
 
-def is_settled(url: str) -> bool:
-    """Whether the worker has told of every row that was taken back, and made a notice of every message."""
-    with exchange_database(url) as database, database.reading() as session:
-        untold = select(func.count()).select_from(WithdrawnRow).where(WithdrawnRow.told_at.is_(None))
-        return not session.scalar(untold) and not session.scalar(select(func.count()).select_from(OutboxMessage))
+def is_settled(database: Database) -> bool:
+    """Whether the worker has told of every row that was taken back, made a notice of every message, and given every
+    entry its place in the log.
+    """
+    untold = select(func.count()).select_from(WithdrawnRow).where(WithdrawnRow.told_at.is_(None))
+    waiting = (select(func.count()).select_from(table) for table in (OutboxMessage, LogPending))
+    with database.reading() as session:
+        return not any(session.scalar(counted) for counted in (untold, *waiting))
 
 
-def ticks_until_told(url: str) -> dict[str, int]:
+def ticks_until_told(database: Database) -> dict[str, int]:
     """By member: how many runs of the worker's job began after the last withdrawal, up to the one that told of it."""
-    with exchange_database(url) as database, database.reading() as session:
+    with database.reading() as session:
         withdrawal = session.scalars(select(Withdrawal).order_by(Withdrawal.created_at.desc()).limit(1)).one()
         corrections = session.scalars(select(Correction).where(Correction.withdrawal_id == withdrawal.withdrawal_id))
         told = {correction.member_id: correction.told_at for correction in corrections}
@@ -46,10 +50,9 @@ def ticks_until_told(url: str) -> dict[str, int]:
     return {member: max(1, sum(start <= at for start in began)) for member, at in told.items()}
 
 
-def end_cover(url: str, last_day: date) -> None:
+def end_cover(database: Database, last_day: date) -> None:
     """What the worker's own jobs do in the night after a query's last day."""
     night = datetime.combine(last_day + timedelta(days=1), time_of_day(1), UTC)
-    with exchange_database(url) as database:
-        for job in (*query_jobs(database, USUAL_LIMITS, 60), *exchange_jobs(database)):
-            if job.name in {"queries", "outcomes"}:
-                job.work(night)
+    for job in (*query_jobs(database, USUAL_LIMITS, 60), *exchange_jobs(database)):
+        if job.name in {"queries", "outcomes"}:
+            job.work(night)

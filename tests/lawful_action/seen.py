@@ -5,12 +5,14 @@ the exchange that it may read, with status, headers and length, over the same si
 
 Two runs are two sandboxes with keys of their own. Masked, in place and by a mark, is therefore what is random or a time
 by itself: ids (UUID), times, hashes, tokens, keys and signatures (base64 and hex; their length is kept), the sandbox's
-folder and ports. Two things more, and why:
+folder and ports. Three things more, and why:
 - the size of the log's tree, its root and an entry's index: the tree holds a salted hash of each party's entry, so that
   everyone sees how many there are. That agencies work at all makes it larger; whose work, about whom, is not to be seen
   in it. A bank's own entries, their running numbers and what they say are compared.
+- how many evaluations a key holder has counted: a member deals its rows into bins at random, and each that is not empty
+  is one more. Key holders know of the member's asking alone.
 - the order within lists that come in the order of random ids or tokens, hits and entries of one tick: they are sorted.
-Nothing else is masked: counts, bands, kinds and order of notices, corrections, requests, budgets and headers are held
+Nothing else is masked: counts, bands, kinds and order of notices, corrections, requests and headers are held
 against each other as they are.
 """
 
@@ -41,32 +43,37 @@ _MASKS = (
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "<id>"),
     (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|\+00:00)"), "<time>"),
     (re.compile(r"[0-9]{1,2} [A-Z][a-z]+ [0-9]{4}, [0-9]{2}:[0-9]{2} UTC"), "<time>"),
+    (re.compile(r'(?<="timestamp": ")[0-9]{10}(?=")'), "<time>"),
     (re.compile(r"[0-9]{4}-NECC"), "<reference>"),
     (re.compile(r"127\.0\.0\.1:[0-9]+"), "<host>"),
 )
 _RANDOM = re.compile(
     r"(?<![\w/+-])([0-9a-f]{64}|[A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{44}|[A-Za-z0-9+/]{86,}={0,2})(?![\w/+=])"
 )
-_PLACE = re.compile(r'"(index|size|tree_size)": [0-9]+')
-_OF_ANOTHER_MOMENT = frozenset({"date", "x-request-id", "content-length"})
-"""Headers: the two first are a time and an id; the length is taken of the masked body, since numbers that are masked
-have more or fewer digits.
+_PLACE = re.compile(r'"(index|size|tree_size|used|remaining)": [0-9]+')
+_OF_ANOTHER_MOMENT = frozenset({"date", "last-modified", "x-request-id", "content-length"})
+"""Headers: times, the second of which is left out while a feed is younger than a minute, and an id; the length is taken
+of the masked body, since numbers that are masked have more or fewer digits.
 """
 _BY_RANDOM_IDS = frozenset({"hits", "entries"})
 _TARGETS = (
-    *("/v1/hits", "/v1/requests", "/v1/corrections", "/v1/outcomes", "/v1/outcomes/received"),
-    *("/v1/notices", "/v1/status", "/v1/queries", "/v1/alerts", "/log/entries", "/log/checkpoint"),
+    *("/log/entries", "/log/checkpoint", "/v1/status", "/v1/notices", "/v1/hits", "/v1/requests", "/v1/corrections"),
+    *("/v1/outcomes", "/v1/outcomes/received", "/v1/queries", "/v1/alerts"),
 )
+"""The log's first: reading some of the others writes an entry, which is in the log a tick later."""
+
 _CURSORS = {"/v1/hits": "cursor", "/log/entries": "after"}
 _COMMANDS = (
+    ("log", "entries"),
+    ("status",),
     ("hits",),
     ("request", "list"),
-    ("status",),
     ("corrections", "list", "--all"),
     ("outcome", "list"),
     ("outcome", "list", "--received"),
-    ("log", "entries"),
 )
+"""The first waits for entries that have no place in the log yet."""
+
 _FEEDS = (f"/feeds/{GROUP}.atom", f"/feeds/{GROUP}.json", f"/feeds/misp/{GROUP}/manifest.json")
 
 
@@ -190,7 +197,9 @@ class Look:
         if document is not None:
             return lines_of(document, self._folder)
         if headers.get("content-type", "").startswith("text/plain"):
-            return body.decode().splitlines()[:1]  # a checkpoint: its origin; size, root and signature are masked
+            return masked(body.decode(), self._folder).splitlines()[
+                :1
+            ]  # a checkpoint: its origin; size, root and signature are masked
         text = masked(body.decode(), self._folder)
         return [f"{len(text)} signs", *text.splitlines()]
 

@@ -17,22 +17,28 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
+from exchange.store.session import Database
 from schemas.identifiers import uuid7
 from tests.acceptance import Report
 from tests.lawful_action.lists import ASKER, HOLDER, Key, Lists, OwnRow, rows_by_key, write_values
 from tests.lawful_action.moments import end_cover, is_settled, ticks_until_told
 from tests.lawful_action.seen import Look, Seen
-from tests.sandbox_process import RunningSandbox
 
 AGENCIES, REVIEWER = ("nca", "met"), "reviewer"
 FIRST, SECOND = AGENCIES
-PURPOSE = "to decide whether to restrict the account"
+NECESSITY, PROPORTIONALITY = "our own records begin with the first payment", "one account, no names"
 NOTE = "Told by telephone only: the customer knows nothing of it."
 ASKED = ("reason", "first_seen", "local_reference", "contact", "other_columns")
 TOLD = ("reason", "first_seen")
 UNKNOWN = ("email", "held.by.nobody@nobody.example")
+_TEXTS = (
+    *("--purpose", "to decide whether to restrict the account"),
+    *("--necessity", NECESSITY),
+    *("--proportionality", PROPORTIONALITY),
+)
 _PATIENCE_SECONDS = 180.0
 _ALERT = {
     "title": "Mule accounts paid by a parcel-fee fraud",
@@ -57,16 +63,37 @@ class HaltedError(Exception):
     """A step that the following ones rest on did not succeed; it was reported."""
 
 
+class Ended(Protocol):
+    """How a command ended."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def document(self) -> dict[str, Any]: ...
+
+
+class Programs(Protocol):
+    """The member program in front of an exchange and its worker."""
+
+    def member(self, member: str, *arguments: str) -> Ended:
+        """Run `member` for one of the members."""
+
+    def wait(self) -> None:
+        """Give the worker time."""
+
+
 @dataclass
 class Story:
-    """One run in one sandbox. `looks` says whether what banks are shown is kept in `seen`, for a comparison."""
+    """One run in one sandbox. With a `look`, what banks are shown is kept in `seen`, for a comparison."""
 
-    sandbox: RunningSandbox
+    programs: Programs
     lists: Lists
-    database_url: str
+    database: Database
+    folder: Path
     report: Report
     police: Police
-    looks: bool = True
+    look: Look | None = None
     seen: dict[str, Seen] = field(default_factory=dict)
     queries: dict[str, str] = field(default_factory=dict)
     _rows: dict[str, dict[Key, list[OwnRow]]] = field(default_factory=dict)
@@ -82,11 +109,11 @@ class Story:
         self.open(request_id)
         self.third_submits_late()
         self.publish_alert()
-        self.look("while the row stands", request_id)
+        self.keep_what_is_shown("while the row stands", request_id)
         self.record_outcomes(request_id)
         self.withdraw()
         self.nobody_finds_it(hit_id)
-        self.look("after it was taken back", request_id, printed=True)
+        self.keep_what_is_shown("after it was taken back", request_id, printed=True)
         if self.police is Police.COVERT:
             self.covert_entries()
             self.cover_ends()
@@ -138,7 +165,7 @@ class Story:
         """The first agency asks a batch, and watches; the second asks about the same subject."""
         asker_row, watched_row = self.own(ASKER, self.subject)[0], self.own(ASKER, self.watched)[0]
         batch = [*((row.indicator_type, row.value) for row in (asker_row, watched_row)), UNKNOWN]
-        path = write_values(self.sandbox.folder.parent / f"case-{self.police.name}.csv", batch)
+        path = write_values(self.folder / f"case-{self.police.name}.csv", batch)
         day = self.last_day.isoformat()
         how = ("--until", day, "--watch", day) if self.police is Police.COVERT else ("--overt", "--until", day)
         answered = self._query(FIRST, "OP-7", "--file", str(path), *how)
@@ -156,7 +183,15 @@ class Story:
 
     def _query(self, agency: str, case: str, *question: str) -> dict[str, Any]:
         """Asked by one officer, authorised by another."""
-        grounds = ("--case", case, "--legal-gateway", "CCA2013_s7", "--purpose", "who receives the takings")
+        texts = (
+            "--purpose",
+            "who receives the takings",
+            "--necessity",
+            NECESSITY,
+            "--proportionality",
+            PROPORTIONALITY,
+        )
+        grounds = ("--case", case, "--legal-gateway", "CCA2013_s7", *texts)
         asked = self.do(agency, "query", *grounds, "--authorised-by", "authoriser", *question)
         self.queries.setdefault(agency, asked["query_id"])
         unanswered = asked["state"] == "pending" and asked["results"] == []
@@ -176,10 +211,7 @@ class Story:
         missing = self.do(ASKER, "request", "create", hit_id, *grounds, wanted=1)
         named = json.dumps(missing["error"])
         self.check("what the gateway wants and is missing is named", "necessity" in named, found=missing["error"])
-        said = ("--purpose", PURPOSE, "--necessity", "our records begin with the first payment")
-        done = self.do(
-            ASKER, "request", "create", hit_id, *grounds, *said, "--proportionality", "one account, no names"
-        )
+        done = self.do(ASKER, "request", "create", hit_id, *grounds, *_TEXTS)
         self.check(f"{ASKER} asks under ECCTA 2023 s188", done["state"] == "open", due_at=done["due_at"])
         return str(done["request_id"])
 
@@ -209,9 +241,7 @@ class Story:
 
     def third_submits_late(self) -> None:
         third, row = self.lists.third, self.own(ASKER, self.watched)[0]
-        path = write_values(
-            self.sandbox.folder.parent / f"late-{self.police.name}.csv", [(row.indicator_type, row.value)]
-        )
+        path = write_values(self.folder / f"late-{self.police.name}.csv", [(row.indicator_type, row.value)])
         done = self.do(third, "submit", str(path))
         self.check(f"{third} submits what {ASKER} holds", (done["accepted"], done["hits"]) == (1, 1))
         if self.police is not Police.COVERT:
@@ -223,9 +253,9 @@ class Story:
 
     def publish_alert(self) -> None:
         """So that feeds have something to tell."""
-        if not self.looks:
+        if self.look is None:
             return
-        path = self.sandbox.folder.parent / "alert.json"
+        path = self.folder / "alert.json"
         path.write_text(json.dumps(_ALERT))
         reference = self.do(ASKER, "alert", "draft", str(path))["reference"]
         for step in ("review", "release"):
@@ -248,17 +278,19 @@ class Story:
         counted = (done["withdrawn"], done["told"])
         self.check(f"{HOLDER} takes its row back, and counts those it may know of", counted == (1, 1), found=counted)
         asked = {Police.NOTHING: (), Police.COVERT: AGENCIES, Police.OVERT: (FIRST,)}[self.police]
-        self.until(lambda: is_settled(self.database_url))
+        self.until(lambda: is_settled(self.database))
+        written = {bank: self.own(bank, self.subject)[0].value for bank in (ASKER, HOLDER)}
+        known_as = {ASKER: self.subject[1], FIRST: written[ASKER], SECOND: written[HOLDER]}
         for member in (ASKER, *asked):
             told = self._corrections(member)
             kinds = [sorted({item["kind"] for item in one["concerned"]}) for one in told]
             values = [sorted({value for item in one["concerned"] for value in item["values"]}) for one in told]
-            is_right = [one["reason"] for one in told] == ["false_positive"] and values == [[self.subject[1]]]
-            self.check(f"{member} is told", is_right, kinds=kinds)
+            is_right = [one["reason"] for one in told] == ["false_positive"] and values == [[known_as[member]]]
+            self.check(f"{member} is told, and of which of its own values", is_right, kinds=kinds)
             for one in told:
                 self.do(member, "corrections", "ack", one["correction_id"])
             self.check(f"{member} acknowledges", self._corrections(member) == [])
-        ticks = ticks_until_told(self.database_url)
+        ticks = ticks_until_told(self.database)
         self.check("all of them within one tick of the worker", ticks == dict.fromkeys((ASKER, *asked), 1), ticks=ticks)
         untold = [bank for bank in self.lists.files if bank != ASKER and self._corrections(bank, "--all")]
         self.check("nobody else is told", untold == [])
@@ -272,8 +304,7 @@ class Story:
             hits = self.do(bank, "hits")["hits"]
             left = [hit for hit in hits if (hit["indicator_type"], *hit["values"]) == self.subject]
             self.check(f"{bank} has no hit on it any more", left == [])
-        said = ("--purpose", PURPOSE, "--necessity", "none other knows", "--proportionality", "one account")
-        again = self.do(ASKER, "request", "create", hit_id, "--legal-gateway", "ECCTA2023_s188", *said, wanted=1)
+        again = self.do(ASKER, "request", "create", hit_id, "--legal-gateway", "ECCTA2023_s188", *_TEXTS, wanted=1)
         self.check("the old hit carries no new request", "error" in again, type=again["error"]["type"])
         if self.police is Police.COVERT:
             self._agencies_find_it_gone()
@@ -305,7 +336,8 @@ class Story:
             self.check(f"{bank}'s log has nothing of it", told == [], found=told)
 
     def cover_ends(self) -> None:
-        end_cover(self.database_url, self.last_day)
+        self.programs.wait()
+        end_cover(self.database, self.last_day)
         for bank, wanted in ((HOLDER, {FIRST, SECOND}), (ASKER, {FIRST, SECOND}), (self.lists.third, {FIRST})):
             told = self._entries(bank, "le_query_disclosed")
             agencies = {one["agency"] for entry in told for one in entry["view"]["told"]}
@@ -320,19 +352,18 @@ class Story:
 
     # -- what banks are shown
 
-    def look(self, when: str, request_id: str, *, printed: bool = False) -> None:
-        if not self.looks:
+    def keep_what_is_shown(self, when: str, request_id: str, *, printed: bool = False) -> None:
+        if self.look is None:
             return
-        self.until(lambda: is_settled(self.database_url))
-        look = Look(self.sandbox)
+        self.until(lambda: is_settled(self.database))
         seen: Seen = {}
         for bank in self.lists.files:
             targets = (f"/v1/requests/{request_id}", f"/v1/queries/{self.queries.get(FIRST, uuid7())}")
-            seen |= look.answered(bank, *targets) | (look.printed(bank) if printed else {})
+            seen |= self.look.answered(bank, *targets) | (self.look.printed(bank) if printed else {})
         if printed:
             document = self.do(ASKER, "request", "show", request_id)
-            seen[f"{ASKER}: member request show"] = look.lines(document)
-            ticks = ticks_until_told(self.database_url)
+            seen[f"{ASKER}: member request show"] = self.look.lines(document)
+            ticks = ticks_until_told(self.database)
             seen["in which tick of the worker banks were told"] = [
                 f"{bank}: {ticks[bank]}" for bank in self.lists.files if bank in ticks
             ]
@@ -342,7 +373,7 @@ class Story:
 
     def do(self, member: str, *arguments: str, wanted: int = 0) -> dict[str, Any]:
         """Run `member` for a member; its document. Raises HaltedError, reported, if it ends otherwise than wanted."""
-        done = self.sandbox.member(member, *arguments)
+        done = self.programs.member(member, *arguments)
         if done.status != wanted:
             command = " ".join(arguments[:4])
             self.check(f"{member}: member {command}", False, status=done.status, error=done.document.get("error"))
@@ -353,7 +384,7 @@ class Story:
         """What `find` gives as soon as it is something, or its last nothing."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not (found := find()) and time.monotonic() < deadline:
-            time.sleep(1)
+            self.programs.wait()
         return found
 
     def check(self, name: str, holds: bool, **figures: Any) -> None:

@@ -84,10 +84,13 @@ def _epoch(taskforce: Taskforce, around: Surroundings) -> EpochStatement:
     return build_keyring(load_root(home / "registrars.json"), [listed]).current_epoch
 
 
-def test_no_holder_answers_a_member_that_the_operator_invented(taskforce: Taskforce) -> None:
+@pytest.mark.parametrize("person", [_PERSON, "a/ghost"])
+def test_no_holder_answers_a_member_or_a_person_of_a_member_that_the_operator_invented(
+    taskforce: Taskforce, person: str
+) -> None:
     around = dataclasses.replace(taskforce.around(), patience=0.0)
     epoch = _epoch(taskforce, around)
-    holders = connect_holders(epoch, Identity(_PERSON, INVENTED.key), around)
+    holders = connect_holders(epoch, Identity(person, INVENTED.key), around)
     for holder in holders.values():
         with pytest.raises(HolderRefusedError, match="no representative with this keyid"):
             holder.evaluate(make_elements(1), epoch=1, quorum=(1, 2), proof=False, idempotency_key="k" * 16)

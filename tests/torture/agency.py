@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.torture.corrections import Correcting
 from tests.torture.drivers import refused_for
 from tests.torture.journal import Act
 from tests.torture.member_process import Ended
 from tests.torture.records import LOST, UNEXPECTED
+from tests.torture.taking_back import Correcting
 from tests.torture.work import SHARED, shared_value
 
 _MOST_VALUES = 6

@@ -6,23 +6,20 @@ figures must be those of a run that nothing ever happened to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from tests.torture.asking import Answering, Asking
-from tests.torture.corrections import Correcting
 from tests.torture.drivers import REFUSED
 from tests.torture.journal import Act
 from tests.torture.member_process import Ended
 from tests.torture.records import DOUBLED, LOST, UNEXPECTED, Records
-from tests.torture.work import Truth, Upload, band, make_upload, type_of
+from tests.torture.taking_back import Withdrawing
+from tests.torture.work import Truth, Upload, band, make_upload
 
-_REASONS = ("false_positive", "cleared", "error", "court_order")
 
-
-class Bank(Asking, Answering, Correcting):
-    """A bank; requests are in tests.torture.asking."""
+class Bank(Asking, Answering, Withdrawing):
+    """A bank. How it asks and answers is in tests.torture.asking, how it takes back in tests.torture.taking_back."""
 
     def __init__(self, member: str, home: str, folder: Path, *, seed: int, truth: Truth, records: Records) -> None:
         super().__init__(member, home, folder, seed=seed, truth=truth, records=records)
@@ -61,12 +58,12 @@ class Bank(Asking, Answering, Correcting):
     def _turn(self) -> None:
         uploaded = self._upload(self.done, "upload")
         if self.done % 5 == 0 and uploaded is not None and uploaded["is_whole"]:
-            self._withdraw_submission(uploaded)
+            self.withdraw_submission(uploaded)
         self.answer_requests(2)
         self.look_at_hits(exactly=False)
         self.ask_about(self._hits)
         if self.done % 2 == 0:
-            self._withdraw_some()
+            self.withdraw_some()
             self.acknowledge_corrections()
         if self.done % 3 == 0:
             self.read_answers(1)
@@ -76,7 +73,7 @@ class Bank(Asking, Answering, Correcting):
         checks = {
             "upload": self._uploaded,
             "again": self._uploaded,
-            "withdraw": self._withdrawn,
+            "withdraw": self.withdrawn,
             "ask": self.asked,
             "answer": self.answered,
             "acknowledge": self.acknowledged,
@@ -138,40 +135,6 @@ class Bank(Asking, Answering, Correcting):
             wrong = sum(bands.get(value) != band(holders) for value, holders in certain.items())
             fault(LOST, f"{self.member} is shown a hit with a wrong band", wrong)
         self._records.count(hits_listed=1)
-
-    # -- taking back
-
-    def _withdraw_some(self) -> None:
-        """A few values, rather such as others were told of."""
-        held = self._truth.held_by(self.member)
-        shared = sorted(held.keys() & self._truth.certain(self.member).keys())
-        first = self._rng.choice(shared or sorted(held))
-        alike = [value for value in shared or sorted(held) if type_of(value) == type_of(first)]
-        values = sorted({first, *self._rng.sample(alike, k=min(len(alike), self._rng.randrange(3)))})
-        self._withdraw(values, "--type", type_of(first), *values)
-
-    def _withdraw_submission(self, uploaded: Act) -> None:
-        """All rows that a submission brought."""
-        held = self._truth.held_by(self.member)
-        values = sorted(value for value, number in held.items() if number == uploaded["number"])
-        if values:
-            self._withdraw(values, "--submission", uploaded["submission_id"])
-
-    def _withdraw(self, values: Iterable[str], *what: str) -> None:
-        self._truth.begin_withdrawal(self.member, values)
-        self._act("withdraw", "withdraw", "--reason", self._rng.choice(_REASONS), *what, values=list(values))
-
-    def _withdrawn(self, act: Act, ended: Ended, _: int) -> Act | None:
-        if ended.status != 0 or ended.document is None:
-            self._is_wrong(act["arguments"], ended)
-            return None
-        wrong = len(act["values"]) - ended.document["withdrawn"]
-        self._records.fault(LOST, f"{self.member} held rows that were not there to be taken back", max(0, wrong))
-        self._records.fault(DOUBLED, f"{self.member} took back more rows than it held", max(0, -wrong))
-        self._records.count(withdrawals=1)
-        return {"withdrawal_id": ended.document["withdrawal_id"]}
-
-    # -- the end
 
     def finish(self) -> None:
         """Upload the last file again, and answer all that can be answered."""
