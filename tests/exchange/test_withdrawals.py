@@ -308,36 +308,6 @@ def test_what_rests_on_another_row_of_the_same_member_is_not_taken_back_with_thi
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # a rule of the domain, not of a database
-def test_what_is_told_of_a_row_that_was_submitted_anew_is_not_taken_back_with_the_old_one(
-    new_taskforce: NewTaskforce,
-) -> None:
-    taskforce = new_taskforce("a", "b")
-    a, b = taskforce.members["a"], taskforce.members["b"]
-    token = make_token()
-    for member in (a, b):
-        member.submit([token])
-    withdraw(a, [token])
-    assert tell(taskforce) == 1
-    under_way = taskforce.clock()
-    taskforce.clock.advance(seconds=1)  # type: ignore[attr-defined]
-    a.submit([token])
-    taskforce.clock.advance(seconds=1)  # type: ignore[attr-defined]
-    note(taskforce, token, "b", "a", DerivedKind.RESPONSE)
-    assert tell(taskforce) == 0
-    late = Derived(token, "b", DerivedKind.REQUEST, uuid7(), "a", uuid7(), under_way)
-    with taskforce.database.transaction() as session:
-        note_derived(session, [late])
-    assert tell(taskforce) == 1
-    (correction,) = corrections(b)
-    told = {item["object_id"] for item in concerned(b, correction["correction_id"]) if item["kind"] != "hit"}
-    assert told == {late.object_id}
-    withdraw(a, [token])
-    assert tell(taskforce) == 1
-    (second,) = [one for one in corrections(b) if one["correction_id"] != correction["correction_id"]]
-    assert {item["kind"] for item in concerned(b, second["correction_id"])} == {"hit", "request", "response"}
-
-
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # a rule of the domain, not of a database
 def test_the_withdrawing_member_counts_only_those_it_knows(new_taskforce: NewTaskforce) -> None:
     names = ("a", "b", "c", "d", "e")
     taskforce = new_taskforce(*names)
