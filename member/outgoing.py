@@ -1,6 +1,7 @@
-"""What must be done once, whatever happens on the way: a POST with an id of our own making stays in the vault from
+"""What must be done once, whatever happens on the way. A POST with an id of our own making stays in the vault from
 before it leaves until the exchange has decided on it. The same command, given again after a kill or a lost answer,
-sends the very same bytes under the same key, and is answered as it was the first time.
+sends the very same bytes under the same key, and is answered as it was the first time. An act on something that has
+its id already needs no keeping: its key follows from what it is.
 """
 
 from __future__ import annotations
@@ -42,15 +43,29 @@ class Outgoing:
             with self._vault.transaction():
                 body = msgspec.json.encode(make())
                 self._vault.put(_KIND, name, body)
-        key = self._vault.cipher.mac("idempotency", _KIND.encode(), path.encode(), body).hex()
         try:
-            answer = self._channel.post(path, body, idempotency_key=key)
+            answer = self._channel.post(path, body, idempotency_key=self._key(path, body))
         except RefusedError as error:
             if error.is_final:
                 self._end(name, lambda: None)
             raise
         self._end(name, keep)
         return answer
+
+    def is_on_its_way(self, path: str, content: Mapping[str, Any]) -> bool:
+        """Whether a POST of this content was sent, or was about to be, and not decided on."""
+        return self._vault.get(_KIND, canonical_json([self._channel.signer, path, dict(content)])) is not None
+
+    def act(self, path: str, value: Mapping[str, Any]) -> Answer:
+        """POST what is an act of itself, on an object that the path names: the same act again is answered as it was.
+        Raises as Channel.post does.
+        """
+        body = canonical_json(dict(value))
+        return self._channel.post(path, body, idempotency_key=self._key(path, body))
+
+    def _key(self, path: str, body: bytes) -> str:
+        """The same for the same act, under a secret of the vault."""
+        return self._vault.cipher.mac("idempotency", _KIND.encode(), path.encode(), body).hex()
 
     def _end(self, name: bytes, keep: Callable[[], None]) -> None:
         with self._vault.transaction():

@@ -6,7 +6,8 @@ In order:
    fully proved batch.
 3. What was asked is in the vault before the query leaves, so that whoever reads the answer, the authorising officer
    too, sees the values; the exchange never does.
-4. What was shown is kept until `log verify` has found its entry in the verified log.
+4. The officer authorises what was read, by its digest; where this vault asked it, that must be what was asked.
+5. What was shown is kept until `log verify` has found its entry in the verified log.
 """
 
 from __future__ import annotations
@@ -14,30 +15,38 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from keys.tokens import oprf_input
-from member.errors import MemberError, UsedWronglyError
+from member.errors import MemberError, RefusedError, UsedWronglyError
 from member.intake import Accepted, read_normalised
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import normalise
-from member.query_client import QueryClient, QueryResult, QueryStanding, ReadQuery
+from member.query_client import OtherAgency, QueryClient, QueryHead, QueryResult, QueryStanding, ReadQuery
 from member.reading import check_file
 from member.request_log import RequestLog
 from member.tokenise import Tokeniser
 from member.vault.store import Vault
+from schemas.canonical import canonical_json
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
-from schemas.terms import NORMALISATION
+from schemas.terms import NORMALISATION, QueryState
 
 MAX_SUBJECTS = 500
 COVER_DAYS = 90
 """How long the cover of a query lasts for which neither an end nor a watch is named."""
 
-_QUERY, _TOKEN = "query", "query_token"
+_QUERY, _TOKEN, _QUESTION, _UNAPPROVED = "query", "query_token", "query_question", "query_unapproved"
+_WHEN_PENDING = ("until", "watch_until")
+"""Terms that later steps may change."""
+
+
+_NOT_SHOWN = ("results_sha256", "terms_sha256", "subjects_sha256", "salt", "tokens", "types")
+"""What is for programs to check."""
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -107,6 +116,67 @@ class QueryDesk:
 
     def ask(self, subjects: Sequence[Subject], grounds: Grounds, today: date) -> QueryStanding:
         """Ask about the subjects. Each token is sent once, however often its value was given."""
+        return self._ask(*self._question(subjects, grounds, today), _keep_nothing)
+
+    def ask_and_approve(
+        self, subjects: Sequence[Subject], grounds: Grounds, today: date, officer: QueryClient
+    ) -> ReadQuery:
+        """Ask, and have the officer whose key is at hand authorise it. Given again after an approval whose answer was
+        lost, it is the same query that is approved. Raises UnapprovedError for a query that waits now.
+        """
+        asked, question = self._question(subjects, grounds, today)
+        name = canonical_json([self.client.signer, question])
+        kept = self.vault.get(_UNAPPROVED, name)
+        if kept is None or self.client.is_asking(question):
+            keep = partial(self.vault.put, _UNAPPROVED, name)
+            query_id = self._ask(asked, question, lambda made: keep(made.encode())).query_id
+        else:
+            query_id = kept.decode()
+        try:
+            read = self.approve(query_id, officer)
+        except MemberError as error:
+            if is_decided(error):
+                self._forget(name)
+            raise UnapprovedError(query_id, error) from error
+        self._forget(name)
+        return read
+
+    def approve(
+        self, query_id: str, officer: QueryClient, agree: Callable[[ReadQuery], None] = lambda _: None
+    ) -> ReadQuery:
+        """Authorise a query as its officer: it is read, held against what this vault asked, shown to `agree` (which
+        raises unless the person agrees), and its digest sent.
+        """
+        read = self._checked(officer.read(query_id))
+        RequestLog(self.vault, self.origin).keep(read.event_id, "terms_sha256", read.terms_sha256)
+        agree(read)
+        return officer.approve(query_id, read.terms_sha256)
+
+    def _checked(self, read: ReadQuery) -> ReadQuery:
+        """The query, if it is what this vault asked, where it did. Raises MemberError."""
+        payload = self.vault.get(_QUESTION, read.query_id.encode())
+        if payload is None:
+            return read
+        asked, shown = msgspec.msgpack.decode(payload), msgspec.to_builtins(read)
+        later = () if read.state == QueryState.PENDING else _WHEN_PENDING
+        others = [
+            name
+            for name, value in asked.items()
+            if name not in later and not (name == "until" and value is None) and _plain(value) != _plain(shown[name])
+        ]
+        if others:
+            what = f"the exchange shows another {', '.join(others)} than was asked from this home"
+            raise MemberError(what, "do not approve it: tell the reviewer", slug="other_terms")
+        return read
+
+    def _forget(self, name: bytes) -> None:
+        with self.vault.transaction():
+            self.vault.delete(_UNAPPROVED, name)
+
+    def _question(
+        self, subjects: Sequence[Subject], grounds: Grounds, today: date
+    ) -> tuple[list[AskedSubject], dict[str, Any]]:
+        """What is asked, with values for the vault, and on the wire without its id."""
         tokens = self._tokens(subjects)
         asked = [
             AskedSubject(subject.value, subject.indicator_type, token)
@@ -114,22 +184,31 @@ class QueryDesk:
         ]
         once = {one.token: one.indicator_type for one in asked}
         tokens_once = [to_base64(token) for token in once]
-        question = {"tokens": tokens_once, "types": list(once.values()), **grounds.to_wire(today)}
+        return asked, {"tokens": tokens_once, "types": list(once.values()), **grounds.to_wire(today)}
 
+    def _ask(
+        self, asked: Sequence[AskedSubject], question: dict[str, Any], keep: Callable[[str], None]
+    ) -> QueryStanding:
         def make() -> dict[str, Any]:
             query_id = uuid7()
             self.vault.put(_QUERY, query_id.encode(), msgspec.msgpack.encode(asked))
+            self.vault.put(_QUESTION, query_id.encode(), msgspec.msgpack.encode(question))
+            keep(query_id)
             return {"query_id": query_id, **question}
 
         return self.client.ask(question, make)
 
     def show(self, read: ReadQuery) -> dict[str, Any]:
         """A query as `query --json` gives it: one result for each value that was asked about."""
+        kept = RequestLog(self.vault, self.origin)
+        kept.keep(read.event_id, "terms_sha256", read.terms_sha256)
         if read.results is not None:
-            RequestLog(self.vault, self.origin).keep(read.event_id, "results_sha256", read.results_sha256)
-        document: dict[str, Any] = msgspec.to_builtins(read)
-        del document["results_sha256"]
-        return {**document, "results": list(self._results(read))}
+            kept.keep(read.event_id, "results_sha256", read.results_sha256)
+        document: dict[str, Any] = msgspec.to_builtins(self._checked(read))
+        for name in _NOT_SHOWN:
+            del document[name]
+        results, asked = list(self._results(read)), asked_about(self.vault, read.query_id)
+        return {**document, "others": [_describe_other(other, asked) for other in read.others], "results": results}
 
     def _results(self, read: ReadQuery) -> Iterator[dict[str, Any]]:
         found = {result.token_bytes(): result for result in read.results or ()}
@@ -158,10 +237,47 @@ class QueryDesk:
         return f"{self.epoch}|".encode() + oprf
 
 
+class UnapprovedError(Exception):
+    """A query was asked, and its approval failed by `error`."""
+
+    def __init__(self, query_id: str, error: MemberError) -> None:
+        super().__init__(str(error))
+        self.query_id = query_id
+        self.error = error
+
+
+def is_decided(error: MemberError) -> bool:
+    """Whether an approval was refused because the query waits for none: it was refused, lapsed, or is gone."""
+    reasons = error.fields.get("problem", {}).get("reasons", ()) if isinstance(error, RefusedError) else ()
+    return error.slug == "not-found" or any(reason.get("code") == "not-pending" for reason in reasons)
+
+
+def _keep_nothing(query_id: str) -> None:
+    """For a query that another is to approve."""
+
+
+def _plain(value: Any) -> Any:
+    """As the exchange keeps it: no text rather than none, and no white space around a case."""
+    return value.strip() if isinstance(value, str) else value or ""
+
+
 def asked_about(vault: Vault, query_id: str) -> list[AskedSubject]:
     """What a query asked about; nothing if this vault did not ask it."""
     payload = vault.get(_QUERY, query_id.encode())
     return [] if payload is None else msgspec.msgpack.decode(payload, type=list[AskedSubject])
+
+
+def describe_head(vault: Vault, head: QueryHead) -> dict[str, Any]:
+    """A query as a list gives it."""
+    document: dict[str, Any] = msgspec.to_builtins(head)
+    asked = asked_about(vault, head.query_id)
+    return {**document, "others": [_describe_other(other, asked) for other in head.others]}
+
+
+def _describe_other(other: OtherAgency, asked: Sequence[AskedSubject]) -> dict[str, Any]:
+    """Another agency and the subjects that it is about too: their values, as far as this vault asked about them."""
+    values = [one.value for one in asked if to_base64(one.token) in other.tokens]
+    return {"agency": other.agency, "officer": other.officer, "subjects": len(other.tokens), "values": values}
 
 
 def _describe(value: str | None, result: QueryResult) -> dict[str, Any]:

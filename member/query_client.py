@@ -5,7 +5,7 @@ form.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -14,11 +14,11 @@ from member.channel import Channel, decode
 from member.errors import AnswerError
 from member.outgoing import Outgoing
 from member.vault.store import Vault
-from schemas.canonical import NotCanonicalError, digest
+from schemas.canonical import digest
 from schemas.encoding import from_base64, to_base64
+from schemas.query_terms import subjects_digest, terms_digest
 
 _PAGE = 100
-_Form = TypeVar("_Form")
 
 
 class QueryStanding(msgspec.Struct, frozen=True):
@@ -31,15 +31,27 @@ class QueryStanding(msgspec.Struct, frozen=True):
 
 
 class OtherAgency(msgspec.Struct, frozen=True):
-    """An agency that is about the same subject, and its authorising officer."""
+    """An agency that is about the same subjects, its authorising officer, and those of our tokens (base64)."""
 
     agency: str
     officer: str
+    tokens: list[str]
+
+
+class Extension(msgspec.Struct, frozen=True):
+    """That a query was let last longer: by whom, and why."""
+
+    by: str
+    former_until: str
+    until: str
+    reason: str
 
 
 class QueryHead(QueryStanding, frozen=True, kw_only=True):
     """A query without its results."""
 
+    agency: str
+    subjects: int
     case: str
     legal_gateway: str
     purpose: str
@@ -87,11 +99,19 @@ class QueryResult(msgspec.Struct, frozen=True):
 
 
 class ReadQuery(QueryHead, frozen=True, kw_only=True):
-    """A query whole. `results` is None unless it stands; `results_sha256` (base64) is computed here from what came."""
+    """A query whole. `results` is None unless it stands, `tokens` and `types` for an independent reviewer. Both digests
+    (base64) are computed here from what came.
+    """
 
+    extensions: list[Extension]
+    subjects_sha256: str
+    salt: str
+    tokens: list[str] | None
+    types: list[str] | None
     results: list[QueryResult] | None
     event_id: str
     results_sha256: str = ""
+    terms_sha256: str = ""
 
 
 class _Page(msgspec.Struct, frozen=True):
@@ -111,9 +131,21 @@ class QueryClient:
         """Hand in the query that `make` gives, to be authorised; `question` is what it is made of, without its id."""
         return decode(self._outgoing.post(wire.QUERIES, question, make).body, QueryStanding, self._server)
 
-    def approve(self, query_id: str) -> ReadQuery:
-        """Authorise a query; it is answered."""
-        return self._read(query_id, self._channel.post(f"{wire.QUERIES}/{query_id}/approve", b"{}").body)
+    def is_asking(self, question: Mapping[str, Any]) -> bool:
+        """Whether a query was sent whose arrival is not certain yet."""
+        return self._outgoing.is_on_its_way(wire.QUERIES, question)
+
+    @property
+    def signer(self) -> str:
+        """Who asks."""
+        return self._channel.signer or ""
+
+    def approve(self, query_id: str, terms_sha256: str) -> ReadQuery:
+        """Authorise a query on the terms that were read; it is answered. Once sent, the same terms are sent until the
+        exchange has decided.
+        """
+        path = f"{wire.QUERIES}/{query_id}/approve"
+        return self._read(query_id, self._outgoing.post(path, {}, lambda: {"terms_sha256": terms_sha256}).body)
 
     def read(self, query_id: str) -> ReadQuery:
         """A query with what it finds now."""
@@ -121,7 +153,8 @@ class QueryClient:
 
     def step(self, query_id: str, step: str, value: Mapping[str, Any]) -> QueryStanding:
         """Refuse or extend a query, or end its watch."""
-        return self._post(f"{wire.QUERIES}/{query_id}/{step}", value, QueryStanding)
+        body = self._outgoing.act(f"{wire.QUERIES}/{query_id}/{step}", value).body
+        return decode(body, QueryStanding, self._server)
 
     def queries(self, state: str | None = None) -> Iterator[QueryHead]:
         """Every query that the representative may read, page by page."""
@@ -142,11 +175,11 @@ class QueryClient:
         read = decode(body, ReadQuery, self._server)
         if read.query_id != query_id:
             raise AnswerError("the exchange showed another query than was asked for")
+        whole = msgspec.json.decode(body)
         try:
-            computed = to_base64(digest(msgspec.json.decode(body)["results"]))
-        except NotCanonicalError as error:
-            raise AnswerError("the exchange showed results without a canonical form") from error
-        return msgspec.structs.replace(read, results_sha256=computed)
-
-    def _post(self, path: str, value: Mapping[str, Any], form: type[_Form]) -> _Form:
-        return decode(self._channel.post(path, msgspec.json.encode(value)).body, form, self._server)
+            if read.tokens is not None and subjects_digest(read.tokens, read.types or []) != read.subjects_sha256:
+                raise AnswerError("the exchange showed other subjects than its digest of them says")
+            terms, results = terms_digest(whole), to_base64(digest(whole["results"]))
+        except ValueError as error:  # no canonical form, or not a type for each token
+            raise AnswerError("the exchange showed a query without a canonical form") from error
+        return msgspec.structs.replace(read, results_sha256=results, terms_sha256=terms)

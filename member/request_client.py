@@ -187,7 +187,7 @@ class RequestClient:
 
     def cancel(self, request_id: str) -> RequestStanding:
         """Take back a request of our own."""
-        body = self._channel.post(f"{wire.REQUESTS}/{request_id}/cancel", b"{}").body
+        body = self._outgoing.act(f"{wire.REQUESTS}/{request_id}/cancel", {}).body
         return decode(body, RequestStanding, self._server)
 
     def _as_asked_for(self, request_id: str, body: bytes) -> ReadRequest:

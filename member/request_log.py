@@ -1,23 +1,35 @@
 """What was shown of information requests, held against this member's own entries of the log.
 
-1. Each reading of a request, or of a page of them, is kept with the digest of what was shown, until `log verify` has
-   found its entry, in the verified tree, with that digest.
-2. Each answer that was opened here must stand in the log as it was opened: whose it is, its outcome, its fields and the
+1. Each reading of a request, of a page of them, or of a query, is kept with the digests of what was shown, until `log
+   verify` has found its entry, in the verified tree, with those digests.
+2. The answers that a request of ours was last shown with, those without a name too, must stand in the log, each as
+   often as it was shown; and none that stood there well before may have been left out.
+3. Each answer that was opened here must stand in the log as it was opened: whose it is, its outcome, its fields and the
    digest of what was sealed. Those stay in the vault, and are looked for at every verification.
 """
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
 
 import msgspec
 
 from member.log_chain import LogFault, OwnEntry
 from member.vault.requests import OpenedAnswer
 from member.vault.store import Vault
+from schemas.canonical import canonical_json
+from schemas.encoding import from_rfc3339
 
-_READING = "request_reading"
+_READING, _SHOWN = "request_reading", "request_shown"
+_ANSWERED = "request_answered"
+_MEANWHILE = timedelta(seconds=60)
+"""An answer recorded so shortly before a reading may not have been there for it."""
+_SAID = ("outcome", "institution", "representative_id", "fields", "refusal_reason", "sealed_sha256", "signature")
 _Stated = tuple[object, ...]
 
 
@@ -32,6 +44,15 @@ class RequestReading(msgspec.Struct, frozen=True):
     sha256: str
 
 
+class ShownAnswers(msgspec.Struct, frozen=True):
+    """The answers that the exchange showed for a request of ours under an event, each in canonical JSON."""
+
+    origin: str
+    event_id: str
+    request_id: str
+    answers: list[bytes]
+
+
 class RequestLog:
     """The kept readings in an open vault, for the log of one origin."""
 
@@ -43,18 +64,29 @@ class RequestLog:
         """Keep a reading until the log has been verified."""
         reading = RequestReading(self._origin, event_id, name, sha256)
         with self._vault.transaction():
-            self._vault.put(_READING, event_id.encode(), msgspec.msgpack.encode(reading))
+            self._vault.put(_READING, _name(reading), msgspec.msgpack.encode(reading))
 
-    def readings(self) -> dict[str, RequestReading]:
-        """Kept readings of this log, by their events."""
+    def keep_answers(self, event_id: str, request_id: str, answers: Iterable[Mapping[str, Any]]) -> None:
+        """Keep the answers that a request of ours was shown with; those of an earlier reading are dropped."""
+        shown = ShownAnswers(self._origin, event_id, request_id, [_said(answer) for answer in answers])
+        with self._vault.transaction():
+            self._vault.put(_SHOWN, request_id.encode(), msgspec.msgpack.encode(shown))
+
+    def answers(self) -> list[ShownAnswers]:
+        """The answers last shown for each request under this log."""
+        kept = (msgspec.msgpack.decode(payload, type=ShownAnswers) for payload in self._vault.all(_SHOWN))
+        return [shown for shown in kept if shown.origin == self._origin]
+
+    def readings(self) -> list[RequestReading]:
+        """Kept readings of this log."""
         kept = (msgspec.msgpack.decode(payload, type=RequestReading) for payload in self._vault.all(_READING))
-        return {reading.event_id: reading for reading in kept if reading.origin == self._origin}
+        return [reading for reading in kept if reading.origin == self._origin]
 
-    def forget(self, event_ids: Iterable[str]) -> None:
+    def forget(self, readings: Iterable[RequestReading]) -> None:
         """Drop readings that were found in the verified log."""
         with self._vault.transaction():
-            for event_id in event_ids:
-                self._vault.delete(_READING, event_id.encode())
+            for reading in readings:
+                self._vault.delete(_READING, _name(reading))
 
 
 @dataclass
@@ -63,38 +95,85 @@ class RequestsCheck:
     `finish`.
     """
 
-    readings: Mapping[str, RequestReading]
+    readings: list[RequestReading]
     opened: list[OpenedAnswer]
-    found: list[str] = field(default_factory=list)
+    shown: list[ShownAnswers]
+    found: list[RequestReading] = field(default_factory=list)
     _answers: set[_Stated] = field(default_factory=set)
+    _logged: dict[str, list[tuple[datetime, bytes, OwnEntry]]] = field(default_factory=lambda: defaultdict(list))
+    _read_at: dict[str, datetime] = field(default_factory=dict)
     _erased: bool = False
+
+    @cached_property
+    def _shown_under(self) -> set[str]:
+        return {shown.event_id for shown in self.shown}
+
+    @cached_property
+    def _by_event(self) -> dict[str, list[RequestReading]]:
+        kept: dict[str, list[RequestReading]] = defaultdict(list)
+        for reading in self.readings:
+            kept[reading.event_id].append(reading)
+        return kept
 
     def look_at(self, entry: OwnEntry) -> None:
         """Raises LogFault for an entry that does not state what was shown under its event."""
-        reading = self.readings.get(entry.event_id)
         if entry.view is None:
             self._erased = True
-        elif entry.view.get("kind") == "request_answered":
-            self._answers.add(_stated(entry.view))
-        if reading is None:
-            return
-        if entry.view is not None and entry.view.get(reading.name) != reading.sha256:
-            raise entry.fault("requests were read under this event, and it does not state what was shown")
-        self.found.append(entry.event_id)
+        else:
+            self._take_in(entry, entry.view)
+        for reading in self._by_event.get(entry.event_id, ()):
+            if entry.view is not None and entry.view.get(reading.name) != reading.sha256:
+                raise entry.fault(
+                    "requests or queries were read under this event, and it does not state what was shown"
+                )
+            self.found.append(reading)
 
-    def finish(self, *, is_complete: bool) -> list[str]:
-        """The events that were found. Raises LogFault if a reading, or the entry of an opened answer, is missing though
-        no entry waits.
+    def _take_in(self, entry: OwnEntry, view: Mapping[str, Any]) -> None:
+        if entry.event_id in self._shown_under:
+            self._read_at[entry.event_id] = from_rfc3339(view["recorded_at"])
+        if view.get("kind") == _ANSWERED:
+            self._answers.add(_stated(view))
+            if "requester" not in view:  # a request of ours: what we answer ourselves says whom
+                self._logged[str(view.get("request_id"))].append(
+                    (from_rfc3339(view["recorded_at"]), _said(view), entry)
+                )
+
+    def finish(self, *, is_complete: bool) -> list[RequestReading]:
+        """The readings that were found. Raises LogFault if a reading, or the entry of an answer that was shown, is
+        missing though no entry waits, or if an answer is not shown that was logged before.
         """
-        missing = sorted(self.readings.keys() - set(self.found))
+        missing = sorted({reading.event_id for reading in self.readings} - {one.event_id for one in self.found})
         if missing and is_complete:
             raise LogFault("requests were read under it, and it is not in the log", event_id=missing[0])
+        for shown in self.shown if is_complete and not self._erased else ():
+            self._check_shown(shown)
         for answer in self.opened if is_complete and not self._erased else ():
             if _stated(msgspec.to_builtins(answer)) not in self._answers:
                 raise LogFault(
                     f"{answer.institution} answered request {answer.request_id}, and the log does not say so"
                 )
         return self.found
+
+    def _check_shown(self, shown: ShownAnswers) -> None:
+        logged = self._logged[shown.request_id]
+        if Counter(shown.answers) - Counter(said for _, said, _ in logged):
+            what = f"request {shown.request_id} was shown with an answer that was never logged as given"
+            raise LogFault(what, event_id=shown.event_id)
+        until = self._read_at.get(shown.event_id)
+        left = Counter(shown.answers)
+        for recorded_at, said, entry in logged:
+            left[said] -= 1
+            if left[said] < 0 and until is not None and recorded_at < until - _MEANWHILE:
+                raise entry.fault(f"request {shown.request_id} was later shown without this answer")
+
+
+def _name(reading: RequestReading) -> bytes:
+    return f"{reading.event_id}|{reading.name}".encode()
+
+
+def _said(answer: Mapping[str, Any]) -> bytes:
+    """What an answer says, as it is shown and as it is logged."""
+    return canonical_json({name: answer.get(name) for name in _SAID})
 
 
 def _stated(view: Mapping[str, object]) -> _Stated:

@@ -52,7 +52,7 @@ from member.vault.store import Vault
 from schemas.canonical import digest
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.identifiers import uuid7
-from schemas.terms import RequestOutcome, Role
+from schemas.terms import Direction, RequestOutcome, Role
 
 _TEXTS = ("purpose", "necessity", "proportionality")
 
@@ -86,6 +86,9 @@ class RequestDesk:
         """One request; the reading is kept, to be held against the log."""
         shown = self.client.read(request_id)
         self.log.keep(shown.event_id, "shown_sha256", shown.shown_sha256)
+        if shown.direction == Direction.OUTGOING:
+            answers = msgspec.to_builtins(shown.answers)
+            self.log.keep_answers(shown.event_id, request_id, answers)
         return shown
 
     def take_up(self, request_id: str) -> ReadRequest:

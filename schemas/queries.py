@@ -69,6 +69,12 @@ class AskQuerySchema(Schema):
             raise ValidationError("one type for each token is wanted", "types")
 
 
+class ApproveQuerySchema(Schema):
+    """What the officer agrees to: the digest of the terms as they were read (schemas/query_terms.py)."""
+
+    terms_sha256 = Base64(32, required=True)
+
+
 class ExtendQuerySchema(Schema):
     """A later last day, and why."""
 
@@ -98,11 +104,23 @@ class OtherAgencySchema(Schema):
 
     agency = fields.String(required=True)
     officer = fields.String(required=True)
+    tokens = fields.List(fields.String(), required=True, metadata={"description": "those of ours that both ask about"})
+
+
+class ExtensionSchema(Schema):
+    """That a query was let last longer: by whom, and why."""
+
+    by = fields.String(required=True)
+    former_until = fields.Date(required=True, format=_DAY)
+    until = fields.Date(required=True, format=_DAY)
+    reason = fields.String(required=True)
 
 
 class QueryHeadSchema(QueryStandingSchema):
-    """A query without its results."""
+    """A query without its results. `subjects` counts what it asks about."""
 
+    agency = fields.String(required=True)
+    subjects = fields.Integer(required=True)
     case = fields.String(required=True)
     legal_gateway = fields.String(required=True)
     purpose = fields.String(required=True)
@@ -145,8 +163,15 @@ class QueryResultSchema(Schema):
 
 
 class QuerySchema(QueryHeadSchema):
-    """A query whole: `results` in the order in which it was asked, null unless it stands."""
+    """A query whole: `results` in the order in which it was asked, null unless it stands. `tokens` and `types` are null
+    for an independent reviewer.
+    """
 
+    extensions = fields.List(fields.Nested(ExtensionSchema), required=True)
+    subjects_sha256 = fields.String(required=True)
+    salt = fields.String(required=True)
+    tokens = fields.List(fields.String(), required=True, allow_none=True)
+    types = fields.List(code_of(IndicatorType), required=True, allow_none=True)
     results = fields.List(fields.Nested(QueryResultSchema), required=True, allow_none=True)
     event_id = fields.UUID(required=True)
 

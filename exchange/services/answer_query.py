@@ -93,8 +93,6 @@ def answer_query(
     results = _results(session, query, subjects, rows, load_authority(session, now))
     said = {
         "representative_id": actor.representative_id,
-        "subjects": len(subjects),
-        "subjects_sha256": to_base64(digest([to_base64(subject.token) for subject in subjects])),
         "hit_ids": [result["hit_id"] for result in results if result["hit"]],
         "results_sha256": to_base64(digest(results)),
     }
@@ -159,17 +157,20 @@ def tell_banks(session: Session, query: Query, now: datetime) -> None:
     gateway, when, and about which tokens of its own. The case is not told. Raises LogUnavailableError.
     """
     told: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    disclosed: dict[str, list[str]] = defaultdict(list)
     ordered = sorted(withheld_matches(session, query.query_id), key=attrgetter("member_id", "told_at", "event_id"))
     for (member_id, told_at, _), some in groupby(ordered, attrgetter("member_id", "told_at", "event_id")):
         body = _bank_body(query, member_id, {match.token for match in some}, told_at)
-        told[member_id].append({**body, "salt": to_base64(withhold(query.cover_salt, body)[0])})
+        salt, commitment = withhold(query.cover_salt, body)
+        told[member_id].append({**body, "salt": to_base64(salt)})
+        disclosed[member_id].append(to_base64(commitment))
     event = tell_overseers(
         session,
         "le_query_disclosed",
         query,
         paperwork_of(query),
         now,
-        to_reviewers={"told": sorted(told)},
+        to_reviewers={"told": sorted(told), "disclosed": disclosed},
         to_banks={member_id: {"query_id": query.query_id, "told": bodies} for member_id, bodies in told.items()},
     )
     mark_disclosed(session, query.query_id, now)

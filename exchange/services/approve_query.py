@@ -11,23 +11,35 @@ from exchange.services.acting import Request, act_once, require
 from exchange.services.answer_query import Answer, answer_query
 from exchange.services.deconflict_queries import deconflict
 from exchange.services.query_rules import QueryLimits, decide_answering
-from exchange.services.query_views import find_own, head_of, paperwork_of, standing_of, state_of, tell_overseers
+from exchange.services.query_views import (
+    find_own,
+    paperwork_of,
+    standing_of,
+    state_of,
+    tell_overseers,
+    terms_sha256_of,
+    whole_of,
+)
 from exchange.services.read_query import read_query
-from exchange.store.queries import Query, others_told
+from exchange.store.queries import Query, others_told, subjects_of
 from exchange.store.session import Database
+from schemas.encoding import to_base64
 from schemas.terms import QueryState
 
 
 def approve_query(
-    database: Database, request: Request, query_id: str, limits: QueryLimits
+    database: Database, request: Request, query_id: str, terms_sha256: bytes, limits: QueryLimits
 ) -> tuple[dict[str, Any], int]:
-    """The query with what it finds, and 200; a repetition is answered as a new reading. Raises as act_once does."""
+    """The query with what it finds, and 200; a repetition is answered as a new reading. `terms_sha256` is the digest of
+    what the officer read and agrees to. Raises as act_once does.
+    """
     made: list[dict[str, Any]] = []
 
     def approve(session: Session) -> dict[str, Any]:
         now, today = request.now, request.now.date()
         query = find_own(session, request.actor, query_id)
-        require(_decide_step(query, request) & decide_answering(session, query, limits, now))
+        agreed = _decide_step(query, request) & _decide_terms(query, terms_sha256)
+        require(agreed & decide_answering(session, query, limits, now))
         query.state, query.decided_at = QueryState.ANSWERED.value, now
         session.flush()
         answer = answer_query(session, "le_query_approved", query, limits, actor=request.actor, now=now)
@@ -65,7 +77,17 @@ def _decide_step(query: Query, request: Request) -> Decision:
     return decision
 
 
+def _decide_terms(query: Query, terms_sha256: bytes) -> Decision:
+    """Whether the officer agrees to this very query, and not to whatever bears its id."""
+    if to_base64(terms_sha256) == terms_sha256_of(query):
+        return ALLOWED
+    return refuse(
+        "other-terms", "terms_sha256", "these are not its terms: read it (query show), then approve what it says"
+    )
+
+
 def _told(session: Session, query: Query, answer: Answer, request: Request) -> dict[str, Any]:
     today = request.now.date()
     others = others_told(session, [query.query_id], today)[query.query_id]
-    return {**head_of(query, others, today), "results": answer.results, "event_id": answer.event_id}
+    whole = whole_of(query, others, today, subjects_of(session, query.query_id))
+    return {**whole, "results": answer.results, "event_id": answer.event_id}

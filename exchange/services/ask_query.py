@@ -18,9 +18,9 @@ from exchange.services.query_views import is_free, paperwork_of, standing_of, te
 from exchange.store import outbox
 from exchange.store.queries import Query, Subject, add_query
 from exchange.store.session import Database
-from schemas.canonical import digest
-from schemas.encoding import to_base64
+from schemas.encoding import from_base64, to_base64
 from schemas.identifiers import uuid7
+from schemas.query_terms import subjects_digest
 from schemas.terms import QueryState
 
 
@@ -55,13 +55,7 @@ def ask_query(database: Database, request: Request, new: NewQuery, limits: Query
             raise ConflictError(refuse("id-in-use", "query_id", "this id is in use: take a new one"))
         pairs = zip(new.tokens, new.types, strict=True)
         add_query(session, query, [Subject(token, indicator_type, uuid7()) for token, indicator_type in pairs])
-        said = {
-            "subjects": len(new.tokens),
-            "subjects_sha256": to_base64(digest([to_base64(token) for token in new.tokens])),
-        }
-        event = tell_overseers(
-            session, "le_query_asked", query, {**paperwork_of(query), **said}, now, actor=request.actor
-        )
+        event = tell_overseers(session, "le_query_asked", query, paperwork_of(query), now, actor=request.actor)
         outbox.send(session, "le_query_asked", event.event_id, [query.member_id], now)
         return standing_of(query, today)
 
@@ -85,6 +79,9 @@ def _query_of(request: Request, new: NewQuery, ends_on: date) -> Query:
         ends_on=ends_on,
         watch_until=new.watch_until,
         cover_salt=secrets.token_bytes(32),
+        subjects=len(new.tokens),
+        subjects_sha256=from_base64(subjects_digest([to_base64(token) for token in new.tokens], new.types)),
+        extensions_json="[]",
         created_at=request.now,
         decided_at=None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -44,12 +45,16 @@ def extend_query(
             & decide_texts({"reason": reason})
         )
         former, query.ends_on = query.ends_on, until
+        days = {"former_until": former.isoformat(), "until": until.isoformat()}
+        made = {**days, "by": request.actor.representative_id, "reason": reason}
+        query.extensions_json = json.dumps([*query.extensions, made])
         if query.covert:
             tokens = [subject.token for subject in subjects_of(session, query_id)]
             move_cover(session, query, tokens, end_of(until))
         said = {"representative_id": request.actor.representative_id, "former_until": former.isoformat()}
-        body = {**paperwork_of(query), **said, "reason": reason}
-        tell_overseers(session, "le_query_extended", query, body, request.now, actor=request.actor)
+        tell_overseers(
+            session, "le_query_extended", query, {**paperwork_of(query), **said}, request.now, actor=request.actor
+        )
         return standing_of(query, today)
 
     return act_once(database, request, {"asked": "query_extend", "query_id": query_id}, extend)

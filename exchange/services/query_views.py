@@ -4,6 +4,7 @@ those of the agency who may read it.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -15,8 +16,9 @@ from exchange.services.acting import UnknownObjectError
 from exchange.services.actor import Actor
 from exchange.services.events import record
 from exchange.store.membership import list_reviewers
-from exchange.store.queries import Query, find_query, lock_query
-from schemas.encoding import to_rfc3339
+from exchange.store.queries import Met, Query, Subject, find_query, lock_query
+from schemas.encoding import to_base64, to_rfc3339
+from schemas.query_terms import terms_digest
 from schemas.terms import QueryState, Role
 
 
@@ -29,13 +31,24 @@ def find_own(session: Session, actor: Actor, query_id: str) -> Query:
 
 
 def find_readable(session: Session, actor: Actor, query_id: str) -> Query:
-    """A query of the actor's agency that the actor asked, is to authorise, or reviews, locked. Raises
-    UnknownObjectError, after the same work.
+    """A query of the actor's agency that the actor asked, is to authorise, or reviews, or anyone's for an independent
+    reviewer; locked. Raises UnknownObjectError.
     """
-    found = find_own(session, actor, query_id)
-    if Role.REVIEWER in actor.roles or actor.representative_id in (found.asker_id, found.authoriser_id):
+    found = lock_query(session, query_id)
+    if found is not None and (_is_concerned(found, actor) or _is_overseer(session, actor, found)):
         return found
     raise UnknownObjectError
+
+
+def _is_concerned(query: Query, actor: Actor) -> bool:
+    is_named = Role.REVIEWER in actor.roles or actor.representative_id in (query.asker_id, query.authoriser_id)
+    return query.member_id == actor.member_id and is_named
+
+
+def _is_overseer(session: Session, actor: Actor, query: Query) -> bool:
+    """Whether the actor is an independent reviewer, of another member than the query's."""
+    is_other = query.member_id != actor.member_id
+    return is_other and Role.REVIEWER in actor.roles and actor.member_id in list_reviewers(session)
 
 
 def is_free(session: Session, query_id: str) -> bool:
@@ -61,37 +74,66 @@ def standing_of(query: Query, today: date) -> dict[str, Any]:
     }
 
 
-def head_of(query: Query, others: Sequence[Query], today: date) -> dict[str, Any]:
+def head_of(query: Query, others: Sequence[Met], today: date) -> dict[str, Any]:
     """The query on the wire without its results; `others` are those of other agencies that its officers may know."""
-    met = {(other.member_id, other.authoriser_id) for other in others}
+    met: dict[tuple[str, str], dict[str, None]] = {}
+    for other in others:
+        met.setdefault((other.agency, other.officer), {})[to_base64(other.token)] = None
     return {
         **standing_of(query, today),
-        **_terms_of(query),
-        "created_at": to_rfc3339(query.created_at),
-        "decided_at": None if query.decided_at is None else to_rfc3339(query.decided_at),
-        "deconfliction": bool(met),
-        "others": [{"agency": agency, "officer": officer} for agency, officer in sorted(met)],
-    }
-
-
-def paperwork_of(query: Query) -> dict[str, Any]:
-    """What the log says of a query to its agency and to the reviewers."""
-    days = {"until": query.ends_on.isoformat()}
-    watch = None if query.watch_until is None else query.watch_until.isoformat()
-    return {"query_id": query.query_id, "agency": query.member_id, **_terms_of(query), **days, "watch_until": watch}
-
-
-def _terms_of(query: Query) -> dict[str, Any]:
-    return {
+        **_parties_of(query),
         "case": query.case_reference,
-        "legal_gateway": query.legal_gateway,
         "purpose": query.purpose,
         "necessity": query.necessity,
         "proportionality": query.proportionality,
+        "created_at": to_rfc3339(query.created_at),
+        "decided_at": None if query.decided_at is None else to_rfc3339(query.decided_at),
+        "deconfliction": bool(met),
+        "others": [
+            {"agency": agency, "officer": officer, "tokens": list(tokens)}
+            for (agency, officer), tokens in sorted(met.items())
+        ],
+    }
+
+
+def whole_of(
+    query: Query, others: Sequence[Met], today: date, subjects: Sequence[Subject] | None = None
+) -> dict[str, Any]:
+    """The query on the wire but for results and event: all its terms; `subjects` are for its agency alone."""
+    return {
+        **head_of(query, others, today),
+        "extensions": query.extensions,
+        "subjects_sha256": to_base64(query.subjects_sha256),
+        "salt": to_base64(hmac.digest(query.cover_salt, b"terms", "sha256")),
+        "tokens": None if subjects is None else [to_base64(subject.token) for subject in subjects],
+        "types": None if subjects is None else [subject.indicator_type for subject in subjects],
+    }
+
+
+def terms_sha256_of(query: Query) -> str:
+    """The digest of the query's terms as they stand (base64)."""
+    return terms_digest(whole_of(query, (), date.max))
+
+
+def paperwork_of(query: Query) -> dict[str, Any]:
+    """What the log says of a query to its agency and to the reviewers. Case and texts are in the digest of the terms
+    alone: every representative of a member reads its log, and the log outlives the query.
+    """
+    days = {"until": query.ends_on.isoformat()}
+    watch = None if query.watch_until is None else query.watch_until.isoformat()
+    terms = {"subjects_sha256": to_base64(query.subjects_sha256), "terms_sha256": terms_sha256_of(query)}
+    return {"query_id": query.query_id, **_parties_of(query), **days, "watch_until": watch, **terms}
+
+
+def _parties_of(query: Query) -> dict[str, Any]:
+    return {
+        "agency": query.member_id,
+        "legal_gateway": query.legal_gateway,
         "asked_by": query.asker_id,
         "authorised_by": query.authoriser_id,
         "covert": query.covert,
         "silent": query.silent,
+        "subjects": query.subjects,
     }
 
 

@@ -13,22 +13,24 @@ from exchange.services.actor import Actor
 from exchange.services.answer_query import answer_query
 from exchange.services.events import record
 from exchange.services.query_rules import QueryLimits, decide_reading
-from exchange.services.query_views import find_readable, head_of, paperwork_of, tell_overseers
-from exchange.store.queries import others_told, page_of_queries
+from exchange.services.query_views import find_readable, head_of, paperwork_of, tell_overseers, whole_of
+from exchange.store.queries import Met, Query, others_told, page_of_queries, subjects_of
 from exchange.store.session import Database
 from schemas.terms import Role
 
 
 def read_query(database: Database, actor: Actor, query_id: str, limits: QueryLimits, now: datetime) -> dict[str, Any]:
-    """A query on the wire, with results while it stands. Raises RefusedError and UnknownObjectError (recorded),
-    LogUnavailableError.
+    """A query on the wire, with results while it stands; for an independent reviewer its terms alone. Raises
+    RefusedError and UnknownObjectError (recorded), LogUnavailableError.
     """
 
     def read(session: Session) -> dict[str, Any]:
         query, today = find_readable(session, actor, query_id), now.date()
-        require(decide_reading(session, query, now))
         others = others_told(session, [query_id], today)[query_id] if query.stands(today) else []
-        head = head_of(query, others, today)
+        if query.member_id != actor.member_id:
+            return _review(session, query, others, actor, now)
+        require(decide_reading(session, query, now))
+        head = whole_of(query, others, today, subjects_of(session, query_id))
         if query.stands(today):
             answer = answer_query(session, "le_query_read", query, limits, actor=actor, now=now)
             return {**head, "results": answer.results, "event_id": answer.event_id}
@@ -38,6 +40,15 @@ def read_query(database: Database, actor: Actor, query_id: str, limits: QueryLim
 
     asked = {"asked": "query_read", "query_id": query_id}
     return RecordedRefusals(database, actor, asked, now).run(read)
+
+
+def _review(session: Session, query: Query, others: list[Met], actor: Actor, now: datetime) -> dict[str, Any]:
+    """What an independent reviewer reads of a query: everything but tokens and results. The agency is not told."""
+    whole = whole_of(query, others, now.date())
+    body = {**paperwork_of(query), "representative_id": actor.representative_id}
+    event = record(session, "le_paperwork_read", [View(actor.member_id, body)], now)
+    told = [{**other, "tokens": []} for other in whole["others"]]
+    return {**whole, "others": told, "results": None, "event_id": event.event_id}
 
 
 def list_queries(

@@ -38,7 +38,8 @@ from schemas.terms import QueryState
 
 class Query(Base):
     """One query. `ends_on` is the last day of its authority and, of a covert one, of its cover; `watch_until` the last
-    day of its watch, None without one. `cover_salt` (32 bytes) keeps what is withheld from banks unguessable.
+    day of its watch, None without one. `cover_salt` (32 bytes) keeps what is withheld from banks unguessable, and the
+    texts whose digest the log has. `subjects` counts the tokens, `subjects_sha256` is over them and their types.
     """
 
     __tablename__ = "queries"
@@ -63,8 +64,17 @@ class Query(Base):
     ends_on: Mapped[date] = mapped_column(Date)
     watch_until: Mapped[date | None] = mapped_column(Date)
     cover_salt: Mapped[bytes] = mapped_column(LargeBinary(32))
+    subjects: Mapped[int] = mapped_column(Integer)
+    subjects_sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
+    extensions_json: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     decided_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    @property
+    def extensions(self) -> list[dict[str, str]]:
+        """Each extension, oldest first: `by`, `former_until`, `until`, `reason`."""
+        found: list[dict[str, str]] = json.loads(self.extensions_json)
+        return found
 
     def stands(self, today: date) -> bool:
         """Whether it was approved and its authority has not passed."""
@@ -269,19 +279,32 @@ def add_meetings(session: Session, meetings: Iterable[tuple[str, str, bool]], no
     insert_ignoring(session, QueryMeeting, rows)
 
 
-def others_told(session: Session, query_ids: Collection[str], today: date) -> dict[str, list[Query]]:
-    """For each query, the standing ones of other agencies that its owner may know of."""
-    other = aliased(Query)
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A query of another agency that met one of ours, and a token that both are about."""
+
+    agency: str
+    officer: str
+    token: bytes
+
+
+def others_told(session: Session, query_ids: Collection[str], today: date) -> dict[str, list[Met]]:
+    """For each query, the standing ones of other agencies that its owner may know of, by each of its own tokens that
+    they are about, in the order of its tokens.
+    """
+    other, own, theirs = aliased(Query), aliased(QuerySubject), aliased(QuerySubject)
     wanted = (
-        select(QueryMeeting.query_id, other)
+        select(QueryMeeting.query_id, other.member_id, other.authoriser_id, own.token)
         .join(other, other.query_id == QueryMeeting.other_id)
+        .join(own, own.query_id == QueryMeeting.query_id)
+        .join(theirs, (theirs.token == own.token) & (theirs.query_id == other.query_id))
         .where(QueryMeeting.is_told.is_(True), other.state == QueryState.ANSWERED.value, other.ends_on >= today)
-        .order_by(other.query_id)
+        .order_by(own.position, other.query_id)
     )
-    found: dict[str, list[Query]] = {query_id: [] for query_id in query_ids}
+    found: dict[str, list[Met]] = {query_id: [] for query_id in query_ids}
     for some in in_even_chunks(sorted(found), 1024):
-        for query_id, met in session.execute(wanted.where(QueryMeeting.query_id.in_(some))):
-            found[query_id].append(met)
+        for query_id, agency, officer, token in session.execute(wanted.where(QueryMeeting.query_id.in_(some))):
+            found[query_id].append(Met(agency, officer, token))
     return found
 
 

@@ -18,6 +18,7 @@ from exchange.web.pages import POST_PARAMETERS, Blueprint, Decorator, answer_jso
 from schemas.alerts import EmptySchema
 from schemas.identifiers import is_uuid7
 from schemas.queries import (
+    ApproveQuerySchema,
     AskQuerySchema,
     ExtendQuerySchema,
     QueriesPageSchema,
@@ -74,10 +75,11 @@ def reading(query_id: str) -> Response:
     return answer_json(found)
 
 
-@_step("/approve", "Authorise a query, and have it answered", EmptySchema, QuerySchema)
-def approve(_: dict[str, Any], query_id: str) -> Response:
-    """By the officer whom it names, who is another than the one who asked."""
-    return answer_json(*approve_query(current_context().database, current_request(), _known(query_id), _limits()))
+@_step("/approve", "Authorise a query, and have it answered", ApproveQuerySchema, QuerySchema)
+def approve(fields: dict[str, Any], query_id: str) -> Response:
+    """By the officer whom it names, who is another than the one who asked, and who says what was read of it."""
+    database, request = current_context().database, current_request()
+    return answer_json(*approve_query(database, request, _known(query_id), fields["terms_sha256"], _limits()))
 
 
 @_step("/refuse", "Refuse to authorise a query", EmptySchema)

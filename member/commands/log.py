@@ -1,4 +1,4 @@
-"""`log verify|entries|witness|accept-origin`: every disclosure made to or by this member, checked by this member."""
+"""`log verify|entries|withheld|witness|accept-origin`: every disclosure made to or by this member, checked by it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from keys.keyring import ExchangeStatement
 from member.alert_log import AlertLog, ReadingsCheck, describe_alerts
 from member.authority import stated_exchange
 from member.commands.common import Shown, reporting, table
-from member.errors import MemberError, UsedWronglyError
+from member.cover_log import CoverCheck, CoverState
+from member.errors import FAILED, MemberError, UsedWronglyError
 from member.log import LogFault, LoggedReceipt, LogVerifier, OwnEntry, VerifiedLog
 from member.log_origin import FollowedLog, check_origin, follow, followed_log
 from member.request_log import RequestLog, RequestsCheck
@@ -63,8 +64,8 @@ def _faults() -> Iterator[None]:
 
 
 def _verify(session: Session, each: Callable[[OwnEntry], None]) -> tuple[VerifiedLog, FollowedLog]:
-    """Verify, with what was read of alerts and requests, then remember how far. MemberError naming the entry for a
-    fault; then nothing is remembered.
+    """Verify, with what was read of alerts, requests and queries, then remember how far. MemberError naming the entry
+    for a fault; then nothing is remembered.
     """
     stated = stated_exchange(session.keyring)
     log = check_origin(session.vault, stated.log_origin)
@@ -73,7 +74,7 @@ def _verify(session: Session, each: Callable[[OwnEntry], None]) -> tuple[Verifie
     readings = ReadingsCheck(alerts.readings())
     requests = RequestLog(session.vault, stated.log_origin)
     opened = list(RequestRecords(session.vault).opened_under(stated.log_origin))
-    asked = RequestsCheck(requests.readings(), opened)
+    asked = RequestsCheck(requests.readings(), opened, requests.answers())
 
     def look_at(entry: OwnEntry) -> None:
         readings.look_at(entry)
@@ -111,12 +112,20 @@ class _Collected:
                 (self.folder / f"{name}.json").write_text(view + "\n", encoding="utf-8")
 
 
-def _collect(session: Session, proofs: Path | None, *, keep: bool) -> tuple[VerifiedLog, FollowedLog, _Collected]:
+def _collect(
+    session: Session, proofs: Path | None, cover: CoverCheck, *, keep: bool
+) -> tuple[VerifiedLog, FollowedLog, _Collected]:
     if proofs is not None and proofs.exists() and any(proofs.iterdir()):
         raise UsedWronglyError(f"{proofs} is not empty", "name a new folder")
     collected = _Collected(proofs, [])
     wanted = keep or proofs is not None
-    verified, log = _verify(session, collected.entries.append if wanted else lambda _: None)
+
+    def take_in(entry: OwnEntry) -> None:
+        cover.look_at(entry)
+        if wanted:
+            collected.entries.append(entry)
+
+    verified, log = _verify(session, take_in)
     collected.write_proofs(verified)
     return verified, log, collected
 
@@ -143,7 +152,10 @@ def _describe(verified: VerifiedLog, log: FollowedLog, proofs: Path | None) -> d
 @reporting
 def verify(session: Session, proofs: Path | None) -> Shown:
     """Verify that every disclosure to or by this member stands in the log, unaltered, and nothing was taken out."""
-    verified, log, _ = _collect(session, proofs, keep=False)
+    cover = CoverCheck(session.today())
+    verified, log, _ = _collect(session, proofs, cover, keep=False)
+    with _faults():
+        cover.finish()
     text = (
         f"verified: {verified.entries} entries of ours, {verified.receipts} receipts and {verified.hits} hits, "
         f"in a log of {verified.checkpoint.size} leaves"
@@ -151,7 +163,35 @@ def verify(session: Session, proofs: Path | None) -> Shown:
     warnings = [f"{len(verified.waiting)} entries have no place in the log yet"] if verified.waiting else []
     if log.lost_events:
         warnings.append(f"{len(log.lost_events)} receipts of a former log have no entry in this one, as accepted")
-    return Shown(_describe(verified, log, proofs), text, warnings=warnings)
+    lines = [text, *(_told_at_cover_end(one) for one in cover.disclosed)]
+    return Shown(
+        {**_describe(verified, log, proofs), "disclosed": cover.disclosed}, "\n".join(lines), warnings=warnings
+    )
+
+
+def _told_at_cover_end(told: dict[str, Any]) -> str:
+    about = f"{told['agency']} was told of {told['tokens']:,} of our indicators at {told['told_at']}"
+    return f"query {told['query_id']}: {about}; a reviewer has the commitment {told['commitment']}"
+
+
+@log.command("withheld", epilog="Example: member log withheld")
+@click.pass_obj
+@reporting
+def withheld(session: Session) -> Shown:
+    """Verify the log, and list what was fixed for banks to be told when the cover of queries ends (reviewers), and what
+    this bank was told since. The commitments of both are the same.
+    """
+    cover = CoverCheck(session.today())
+    _collect(session, None, cover, keep=False)
+    fixed = list(cover.withheld())
+    made = table(f"{len(fixed):,} tellings fixed", "query", "bank", "fixed at", "until", "state", "commitment")
+    for one in fixed:
+        made.add_row(*(one[name] for name in ("query_id", "bank", "fixed_at", "until", "state", "commitment")))
+    overdue = sum(one["state"] == CoverState.OVERDUE for one in fixed)
+    text = "\n".join(_told_at_cover_end(one) for one in cover.disclosed)
+    warnings = [f"{overdue} are overdue: cover has ended, and the bank was not told what was fixed"] if overdue else []
+    document = {"withheld": fixed, "disclosed": cover.disclosed, "overdue": overdue}
+    return Shown(document, text, made if fixed else None, warnings, FAILED if overdue else 0)
 
 
 @log.command("entries", epilog="Example: member log entries --proofs ./proofs")
@@ -160,7 +200,7 @@ def verify(session: Session, proofs: Path | None) -> Shown:
 @reporting
 def entries(session: Session, proofs: Path | None) -> Shown:
     """Verify the log and list this member's own entries."""
-    verified, log, collected = _collect(session, proofs, keep=True)
+    verified, log, collected = _collect(session, proofs, CoverCheck(session.today()), keep=True)
     made = table(f"{verified.entries} entries", "number", "recorded at", "kind", "about", "index", "event")
     for entry in collected.entries:
         view = entry.view or {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,16 @@ import click
 import msgspec
 from rich.table import Table
 
+from keys.keyring import Keyring, UnknownStatementError
 from member.alert_values import ValueRefusedError, as_text
 from member.commands.common import Shown, reporting, table
 from member.errors import MemberError, UsedWronglyError
 from member.normalise.rules import RULES
-from member.queries import Grounds, Subject, read_file, read_values
+from member.queries import Grounds, Subject, UnapprovedError, asked_about, describe_head, read_file, read_values
 from member.query_client import QueryStanding, ReadQuery
 from member.reading import FileRefusedError
 from member.session import Session
+from member.terminal import printable
 from schemas.identifiers import is_uuid7
 from schemas.terms import LegalGateway, QueryState
 
@@ -85,33 +89,64 @@ def ask(
     """Ask which institutions hold any of the values. Another officer authorises it, and then it is answered."""
     subjects = _read_subjects(indicator_type, values, file)
     grounds = _read_grounds(session, given, covert=not overt, silent=silent)
-    standing = session.query_desk.ask(subjects, grounds, session.today())
     if approve:
-        return _approve_at_once(session, grounds.authorised_by, standing.query_id)
+        return _approve_at_once(session, subjects, grounds)
+    standing = session.query_desk.ask(subjects, grounds, session.today())
     document = {**msgspec.to_builtins(standing), "results": [], "deconfliction": False}
     name = grounds.authorised_by.partition("/")[2]
     told = f"query {standing.query_id} is {standing.state}: member --as {name} query approve {standing.query_id}"
     return Shown(document, told)
 
 
-def _approve_at_once(session: Session, officer: str, query_id: str) -> Shown:
+def _approve_at_once(session: Session, subjects: list[Subject], grounds: Grounds) -> Shown:
+    officer = session.queries_as(grounds.authorised_by)
     try:
-        return _show(session, session.queries_as(officer).approve(query_id))
-    except MemberError as error:
-        name = officer.partition("/")[2]
-        hint = f"the query is asked; do not ask again: member --as {name} query approve {query_id}"
+        return _show(session, session.query_desk.ask_and_approve(subjects, grounds, session.today(), officer))
+    except UnapprovedError as unapproved:
+        error, name = unapproved.error, grounds.authorised_by.partition("/")[2]
+        approving = f"member --as {name} query approve {unapproved.query_id}"
+        hint = f"the query is asked: give the same command again, or {approving}"
         error.hint = f"{error.hint}; {hint}" if error.hint else hint
-        raise
+        raise error from None
 
 
 @query.command("approve", epilog="Example: member --as authoriser query approve ID")
 @click.argument("query_id", metavar="ID")
+@click.option("--yes", is_flag=True, help="Do not ask whether you agree.")
 @click.pass_obj
 @reporting
-def approve_one(session: Session, query_id: str) -> Shown:
-    """Authorise a query that names you, and have it answered. Read it first: query show."""
-    wanted, _ = _read_id(query_id), session.keyring
-    return _show(session, session.queries.approve(wanted))
+def approve_one(session: Session, query_id: str, yes: bool) -> Shown:
+    """Authorise a query that names you, and have it answered. Shows on what it stands: you agree to that and to nothing
+    else, for the exchange approves none that says other than what was shown.
+    """
+
+    def agree(read: ReadQuery) -> None:
+        if session.as_json:
+            return
+        click.echo(printable(_what_is_approved(session, read)), err=True)
+        if not yes and sys.stdin.isatty():
+            click.confirm("Do you authorise this query?", abort=True, err=True)
+
+    wanted = _read_id(query_id)
+    return _show(session, session.query_desk.approve(wanted, session.queries, agree))
+
+
+def _what_is_approved(session: Session, read: ReadQuery) -> str:
+    values = [asked.value for asked in asked_about(session.vault, read.query_id)]
+    told = f": {', '.join(values)}" if values else " (this home did not ask, and does not know the values)"
+    rows = (
+        ("case", read.case),
+        ("legal gateway", read.legal_gateway),
+        ("purpose", read.purpose),
+        ("necessity", read.necessity),
+        ("proportionality", read.proportionality),
+        ("subjects", f"{read.subjects:,}{told}"),
+        ("asked by", read.asked_by),
+        ("covert", ("yes" if read.covert else "no: the banks are told at once") + (", silent" if read.silent else "")),
+        ("until", read.until),
+        ("watch until", read.watch_until or "no watch"),
+    )
+    return "\n".join(f"{name:16}{value}" for name, value in rows)
 
 
 @query.command("refuse", epilog="Example: member --as authoriser query refuse ID")
@@ -130,14 +165,20 @@ def refuse(session: Session, query_id: str) -> Shown:
 def list_all(session: Session, state: str | None) -> Shown:
     """List the queries that you asked, are to authorise, or review."""
     found = list(session.queries.queries(state))
+    described = {one.query_id: describe_head(session.vault, one) for one in found}
     columns = ("query", "case", "state", "covert", "until", "watch until", "asked by", "authorised by", "others")
     made = table(f"{len(found):,} queries", *columns)
     for one in found:
-        others = ", ".join(f"{other.agency} ({other.officer})" for other in one.others)
+        others = "; ".join(_told_other(other) for other in described[one.query_id]["others"])
         days = (one.until, one.watch_until or "")
         shown = (one.case, one.state, "yes" if one.covert else "no", *days, one.asked_by, one.authorised_by, others)
         made.add_row(one.query_id, *shown)
-    return Shown({"queries": msgspec.to_builtins(found)}, table=made)
+    return Shown({"queries": list(described.values())}, table=made)
+
+
+def _told_other(other: dict[str, Any]) -> str:
+    about = ", ".join(other["values"]) or f"{other['subjects']:,} subjects"
+    return f"{other['agency']} ({other['officer']}): {about}"
 
 
 @query.command("show", epilog="Example: member query show ID")
@@ -182,11 +223,35 @@ def _told(standing: QueryStanding) -> str:
 
 def _show(session: Session, read: ReadQuery) -> Shown:
     document = session.query_desk.show(read)
-    others = [f"{other.agency} is about the same: {other.officer} authorises it there" for other in read.others]
-    return Shown(document, "\n".join([_told(read), *others]), _table(document["results"]) if read.results else None)
+    document["names"] = _names_of(session.keyring, document["results"])
+    others = [f"another agency is about the same: {_told_other(other)}" for other in document["others"]]
+    return Shown(
+        document,
+        "\n".join([_told(read), *others]),
+        _table(document["results"], document["names"]) if read.results else None,
+    )
 
 
-def _table(results: list[dict[str, Any]]) -> Table:
+def _names_of(keyring: Keyring, results: list[dict[str, Any]]) -> dict[str, str]:
+    """What the registrars call the institutions that the results name by their ids; one that they never signed has no
+    name.
+    """
+    names = {}
+    for member_id in sorted({member_id for result in results for member_id in result["institutions"]}):
+        try:
+            names[member_id] = keyring.member(member_id).name
+        except UnknownStatementError:
+            continue
+    return names
+
+
+def _named(member_id: str, names: Mapping[str, str]) -> str:
+    if member_id not in names:
+        return f"{member_id} (not signed by the registrars)"
+    return member_id if names[member_id] == member_id else f"{names[member_id]} ({member_id})"
+
+
+def _table(results: list[dict[str, Any]], names: Mapping[str, str]) -> Table:
     hits = sum(result["hit"] for result in results)
     columns = ("value", "type", "institutions", "themes", "first seen", "handling", "victim or unwitting mule")
     made = table(f"{hits:,} of {len(results):,} are held", *columns)
@@ -194,7 +259,7 @@ def _table(results: list[dict[str, Any]]) -> Table:
         if result["hit"]:
             handling = result["handling"]
             marked = [handling[name] for name in ("classification", "tlp", "handling", "conditions")]
-            institutions = ", ".join(result["institutions"]) or result["band"]
+            institutions = ", ".join(_named(one, names) for one in result["institutions"]) or result["band"]
             shown = (", ".join(result["themes"]), result["first_seen"], " ".join(marked).strip())
             protected = "yes" if result["protected"] else ""
             made.add_row(result["value"] or "", result["indicator_type"], institutions, *shown, protected)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import socket
 import subprocess
 import sys
@@ -171,7 +172,8 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
         ),
         "{request_id}": lambda: request_ids[next(turn) % len(request_ids)],
         "POST /v1/queries": _query,
-        **{f"POST /v1/queries/{{query_id}}/{step}": dict for step in ("approve", "refuse", "end-watch")},
+        **{f"POST /v1/queries/{{query_id}}/{step}": dict for step in ("refuse", "end-watch")},
+        "POST /v1/queries/{query_id}/approve": lambda: {"terms_sha256": to_base64(secrets.token_bytes(32))},
         "POST /v1/queries/{query_id}/extend": lambda: {"until": "2027-01-01", "reason": "the trial moved"},
         "{query_id}": lambda: query_ids[next(turn) % len(query_ids)],
         "POST /v1/feed-tokens": lambda: {"name": "feed reader"},

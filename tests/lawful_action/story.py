@@ -177,8 +177,11 @@ class Story:
             return
         second = self._query(SECOND, "MET-12", "--until", day, *self._written(HOLDER))
         first = self.do(FIRST, "query", "show", self.queries[FIRST])
-        met = [(one["deconfliction"], one["others"]) for one in (first, second)]
-        wanted_met = [(True, [{"agency": other, "officer": f"{other}/authoriser"}]) for other in (SECOND, FIRST)]
+        met = [
+            (one["deconfliction"], [(other["agency"], other["officer"]) for other in one["others"]])
+            for one in (first, second)
+        ]
+        wanted_met = [(True, [(other, f"{other}/authoriser")]) for other in (SECOND, FIRST)]
         self.check("both authorising officers learn of each other", met == wanted_met, found=met)
 
     def _query(self, agency: str, case: str, *question: str) -> dict[str, Any]:

@@ -5,13 +5,14 @@ The exchange is the real one; some of its answers do not arrive.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from exchange.services.tell_corrections import tell_corrections
-from tests.member.taskforce import Ran, Taskforce, accounts, now, write_csv
+from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, accounts, now, write_csv
 
 WHOLE, FIRST = 20_000_000_000_000, 95_000
 TYPE = ("--type", "bank_account")
@@ -88,27 +89,72 @@ def test_a_query_is_asked_once_and_its_correction_names_what_was_asked_about(for
     with forgetful.losing_answers("/approve"):
         lost = forgetful.run("nca", "--as", "authoriser", "query", "approve", query["query_id"])
     assert lost.status == 1
-    again = forgetful.run("nca", "--as", "authoriser", "query", "approve", query["query_id"])
-    assert "it is answered already: member query show" in again.document["error"]["detail"]
-    shown = forgetful.run("nca", "query", "show", query["query_id"])
-    assert [result["institutions"] for result in shown.document["results"]] == [["a", "b"]]
+    for _ in range(2):
+        again = forgetful.run("nca", "--as", "authoriser", "query", "approve", query["query_id"])
+        assert [result["institutions"] for result in again.document["results"]] == [["a", "b"]]
+    steps = (("extend", "--until", "2027-06-01", "--reason", "the trial moved"), ("end-watch",))
+    for step, *options in steps[: 1 if query["watch_until"] is None else 2]:
+        run_twice(forgetful, f"/{step}", "nca", "--as", "authoriser", "query", step, query["query_id"], *options)
     assert forgetful.run("b", "withdraw", *TYPE, account, "--reason", "cleared").status == 0
     assert forgetful.database is not None
     assert tell_corrections(forgetful.database, now()) >= 1
     (correction,) = listed(forgetful, "corrections", "nca", "corrections", "list")
     (about,) = correction["concerned"]
     assert (about["kind"], about["object_id"], about["values"]) == ("query", query["query_id"], [account])
+    run_twice(forgetful, "/acknowledgement", "nca", "corrections", "ack", correction["correction_id"])
 
 
-def test_an_officer_who_could_not_authorise_at_once_is_told_how_to_go_on(forgetful: Taskforce) -> None:
-    said = ("nca", "query", *TYPE, str(WHOLE + FIRST + 3), "--case", "OP-10", *GROUNDS, *STATED)
+def at_once(case: str) -> tuple[str, ...]:
+    """A query that is asked and authorised in one command."""
+    officer = ("--authorised-by", "authoriser", "--approve")
+    return ("nca", "query", *TYPE, str(WHOLE + FIRST + 3), "--case", case, *GROUNDS, *STATED, *officer)
+
+
+def queries_of(taskforce: Taskforce, case: str) -> list[str]:
+    """The ids of the agency's queries for a case."""
+    return [one["query_id"] for one in listed(taskforce, "queries", "nca", "query", "list") if one["case"] == case]
+
+
+def test_an_approval_at_once_whose_answer_was_lost_is_of_the_same_query_when_given_again(forgetful: Taskforce) -> None:
+    said = at_once("OP-10")
     with forgetful.losing_answers("/approve"):
-        lost = forgetful.run(*said, "--authorised-by", "authoriser", "--approve")
-    hint = lost.document["error"]["hint"]
-    (query_id,) = [
-        one["query_id"] for one in listed(forgetful, "queries", "nca", "query", "list") if one["case"] == "OP-10"
-    ]
-    assert f"member --as authoriser query approve {query_id}" in hint
+        lost = forgetful.run(*said)
+    (query_id,) = queries_of(forgetful, "OP-10")
+    assert f"member --as authoriser query approve {query_id}" in lost.document["error"]["hint"]
+    again = forgetful.run(*said)
+    assert (again.status, again.document["query_id"], again.document["state"]) == (0, query_id, "answered")
+    assert queries_of(forgetful, "OP-10") == [query_id]
+    with forgetful.losing_answers("/queries"):
+        assert forgetful.run(*said).status == 1
+    anew = forgetful.run(*said)
+    assert anew.status == 0, anew.document
+    assert sorted(queries_of(forgetful, "OP-10")) == sorted([query_id, anew.document["query_id"]]), "this is another"
+
+
+def test_a_query_that_its_officer_refused_meanwhile_is_asked_anew(forgetful: Taskforce) -> None:
+    said = at_once("OP-11")
+    honest = forgetful.applications[EXCHANGE_URL]
+
+    def failing(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["PATH_INFO"].endswith("/approve"):
+            raise httpx.ReadError("it never arrives")
+        return honest(environ, start_response)
+
+    forgetful.applications[EXCHANGE_URL] = failing
+    try:
+        assert forgetful.run(*said).status == 1
+    finally:
+        forgetful.applications[EXCHANGE_URL] = honest
+    (waiting,) = queries_of(forgetful, "OP-11")
+    run_twice(forgetful, "/refuse", "nca", "--as", "authoriser", "query", "refuse", waiting)
+    assert forgetful.run(*said).status == 1
+    assert forgetful.run(*said).status == 0
+    assert len(queries_of(forgetful, "OP-11")) == 2
+
+
+def test_a_request_is_taken_back_once(forgetful: Taskforce) -> None:
+    asked = forgetful.run("a", "request", "create", hit_on(forgetful, FIRST + 3), *ASKING, *STATED).document
+    run_twice(forgetful, "/cancel", "a", "request", "cancel", asked["request_id"])
 
 
 def test_an_outcome_and_an_assessment_are_recorded_once(forgetful: Taskforce) -> None:

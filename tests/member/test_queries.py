@@ -6,15 +6,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from contextlib import contextmanager
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from exchange.services.query_rules import USUAL_LIMITS
-from exchange.services.watch_queries import watch_queries
+from exchange.services.watch_queries import end_queries, watch_queries
+from member.cover_log import CoverCheck
+from member.log_chain import LogFault, OwnEntry
 from member.queries import COVER_DAYS
+from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, accounts, now, write_csv
 
@@ -61,6 +65,7 @@ def test_a_query_is_asked_authorised_by_another_and_answered_with_its_values(pol
     }
     assert (second["value"], second["hit"], second["hit_id"]) == (MISSED, False, None)
     assert done.document["deconfliction"] is False
+    assert done.document["names"] == {"a": "Bank a"}
     shown = police.run("nca", "query", "show", query_id).document
     assert shown["results"] == done.document["results"]
     verified = police.run("nca", "log", "verify")
@@ -143,33 +148,131 @@ def test_a_query_is_extended_refused_and_listed(police: Taskforce) -> None:
 
 def test_agencies_learn_of_each_other_and_a_watch_reports(police: Taskforce, tmp_path: Path) -> None:
     number = "20000055500001"
-    said = ("--type", "bank_account", number, "--approve")
+    said = ("--type", "bank_account", number, "20000055500002", "--approve")
     watch = (now().date() + timedelta(days=30)).isoformat()
     first = ask(police, *said, "--watch", watch).document
-    second = ask(police, *said, agency="met").document
+    second = ask(police, "--type", "bank_account", "20000055500003", number, "--approve", agency="met").document
     assert (first["deconfliction"], second["deconfliction"]) == (False, True)
-    assert second["others"] == [{"agency": "nca", "officer": "nca/authoriser"}]
+    other = {"officer": "nca/authoriser", "subjects": 1, "values": [number]}
+    assert second["others"] == [{"agency": "nca", **other}]
+    listed = police.run("met", "query", "list").document["queries"]
+    assert [one["others"] for one in listed if one["query_id"] == second["query_id"]] == [second["others"]]
     file = write_csv(tmp_path / "new.csv", f"bank_account,{number},test,,")
     assert police.run("a", "submit", str(file)).status == 0
     assert police.database is not None
     assert watch_queries(police.database, USUAL_LIMITS, now()) == 1
     shown = police.run("nca", "query", "show", first["query_id"], as_json=False)
     assert number in shown.document["text"]
-    assert "met/authoriser" in shown.document["text"]
+    assert f"met (met/authoriser): {number}\n" in shown.document["text"]
+    assert "Bank a (a)" in shown.document["text"], "as the registrars call it"
 
 
-def test_an_exchange_that_shows_other_results_than_it_logged_is_found_out(police: Taskforce) -> None:
+def test_the_officer_is_shown_what_is_approved_and_approves_nothing_else(police: Taskforce) -> None:
+    query_id = ask(police, "--type", "phone", "+447700900199").document["query_id"]
+    officer = ("nca", "--as", "authoriser", "query", "approve", query_id)
+    with changed(police, b'"purpose":"finding a network"', b'"purpose":"finding a debtor"'):
+        lied_to = police.run(*officer)
+    assert lied_to.document["error"]["type"] == "other_terms"
+    assert "purpose" in lied_to.document["error"]["detail"]
+    assert police.run("nca", "query", "show", query_id).document["state"] == "pending"
+    done = police.run(*officer, as_json=False)
+    assert done.status == 0
+    for told in ("OP-7", "finding a network", "nothing else says it", "+447700900199", "1: "):
+        assert told in done.said
+    again = police.run(*officer, "--yes")
+    assert (again.status, again.document["state"]) == (0, "answered")
+
+
+def test_an_officer_elsewhere_approves_no_other_subjects_than_it_was_shown(police: Taskforce) -> None:
+    """Without the asker's vault the officer's program still holds the tokens against their digest."""
+    asked = ask(police, "--type", "phone", "+447700900198").document["query_id"]
+    token = police.run("nca", "query", "show", asked).document
+    assert token["subjects"] == 1
+    officer = ("nca", "--as", "authoriser", "query", "approve", asked)
+    with changed(police, b'"subjects_sha256":"', b'"subjects_sha256":"AAAA'):
+        assert police.run(*officer).document["error"]["type"] == "bad_answer"
+    assert police.run(*officer).status == 0
+
+
+def test_what_a_bank_is_told_when_cover_ends_is_what_the_reviewer_saw_fixed(police: Taskforce) -> None:
+    asked = ask(police, "--type", "bank_account", HELD, "--approve", "--until", now().date().isoformat())
+    query_id = asked.document["query_id"]
+
+    def fixed() -> list[dict[str, Any]]:
+        listed = police.run("ico", "log", "withheld")
+        assert (listed.status, listed.document["overdue"]) == (0, 0), listed.document
+        return [one for one in listed.document["withheld"] if one["query_id"] == query_id]
+
+    (before,) = fixed()
+    assert (before["bank"], before["state"], before["told_at"]) == ("a", "open", None)
+    assert police.run("a", "log", "verify").document["disclosed"] == []
+    police.tick()
+    assert police.database is not None
+    assert end_queries(police.database, now() + timedelta(days=1)) == 1
+    (after,) = fixed()
+    assert (after["state"], after["commitment"]) == ("told", before["commitment"])
+    (told,) = police.run("a", "log", "verify").document["disclosed"]
+    assert (told["query_id"], told["agency"], told["tokens"]) == (query_id, "nca", 1)
+    assert told["commitment"] == before["commitment"]
+    agency = police.run("nca", "log", "withheld")
+    assert agency.status == 0, agency.document["error"]["detail"]
+    assert agency.document["withheld"] == [], "the agency has one digest of them all"
+
+
+def entry_of(member_id: str, **view: Any) -> OwnEntry:
+    """An entry as it is when it has been opened."""
+    where: dict[str, Any] = {"number": 1, "index": 1, "event_id": uuid7(), "entry_id": uuid7()}
+    body = {"member_id": member_id, "recorded_at": "2026-11-22T10:00:00Z", "query_id": "q", **view}
+    return OwnEntry(**where, entry=bytes(33), chain_head=bytes(32), view=body)
+
+
+def test_a_bank_that_is_told_late_nothing_or_another_story_is_found_by_the_reviewer() -> None:
+    told_of = {"withheld": {"a": "x", "b": "y"}, "until": "2026-12-01"}
+    telling = entry_of("ico", kind="le_query_approved", **told_of)
+    honest = entry_of("ico", kind="le_query_disclosed", told=["a", "b"], disclosed={"a": ["x"], "b": ["y"]})
+    another = entry_of("ico", kind="le_query_disclosed", told=["a", "b"], disclosed={"a": ["x"], "b": ["z"]})
+    extended = entry_of("ico", kind="le_query_extended", until="2026-12-20")
+
+    def check(today: str, *entries: OwnEntry) -> None:
+        made = CoverCheck(date.fromisoformat(today))
+        for entry in entries:
+            made.look_at(entry)
+        made.finish()
+
+    check("2026-12-02", telling)
+    check("2027-01-01", telling, honest)
+    check("2027-01-01", honest, telling)
+    check("2026-12-10", telling, extended)
+    for entries in ((telling,), (telling, another), (telling, extended)):
+        with pytest.raises(LogFault, match="has not been told what this fixed"):
+            check("2027-01-01", *entries)
+    body = {"holder": "a", "query_id": "q", "agency": "nca", "legal_gateway": "g", "told_at": "t", "tokens": ["t"]}
+    for wrong in ({"holder": "b"}, {"query_id": "r"}, {"salt": "short"}):
+        made = entry_of("a", kind="le_query_disclosed", told=[{**body, "salt": to_base64(bytes(32)), **wrong}])
+        with pytest.raises(LogFault):
+            check("2026-12-01", made)
+
+
+@contextmanager
+def changed(police: Taskforce, true: bytes, false: bytes) -> Iterator[None]:
+    """While it lasts, the exchange answers with one thing in place of another."""
     honest = police.applications[EXCHANGE_URL]
 
     def lying(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        return [b"".join(honest(environ, start_response)).replace(b'"institutions":["a"]', b'"institutions":["z"]')]
+        return [b"".join(honest(environ, start_response)).replace(true, false)]
 
     police.applications[EXCHANGE_URL] = lying
     try:
-        done = ask(police, "--type", "bank_account", HELD, "--approve", agency="met")
+        yield
     finally:
         police.applications[EXCHANGE_URL] = honest
+
+
+def test_an_exchange_that_shows_other_results_than_it_logged_is_found_out(police: Taskforce) -> None:
+    with changed(police, b'"institutions":["a"]', b'"institutions":["z"]'):
+        done = ask(police, "--type", "bank_account", HELD, "--approve", agency="met")
     assert done.document["results"][0]["institutions"] == ["z"]
+    assert "z" not in done.document["names"], "nobody signed it"
     verified = police.run("met", "log", "verify")
     assert verified.status == 1
     assert done.document["event_id"] in json.dumps(verified.document)

@@ -89,6 +89,11 @@ class Cell:
     roles: str = ""
 
 
+def is_overseer(cell: Cell) -> bool:
+    """Whether an independent reviewer asks."""
+    return cell.kind is MemberKind.REGULATOR and Role.REVIEWER in ROLE_SETS[cell.roles]
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a cell is answered with: the status, and the slug of the problem if it is one."""

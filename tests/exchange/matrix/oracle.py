@@ -9,7 +9,18 @@ from exchange.web.access import Caller as Called
 from exchange.web.access import Rule
 from keys.holder.access import RULES as HOLDER_RULES
 from schemas.terms import MemberKind
-from tests.exchange.matrix.cells import ROLE_SETS, STRANGERS, TOKENS, Caller, Cell, Dimensions, Outcome, State, Tenant
+from tests.exchange.matrix.cells import (
+    ROLE_SETS,
+    STRANGERS,
+    TOKENS,
+    Caller,
+    Cell,
+    Dimensions,
+    Outcome,
+    State,
+    Tenant,
+    is_overseer,
+)
 
 UNAUTHENTICATED = Outcome(401, "unauthenticated")
 FORBIDDEN = Outcome(403, "forbidden")
@@ -46,7 +57,7 @@ _SHARING = (
 _WITHDRAW = "POST /v1/withdrawals"  # what is wrong can be taken back whatever became of the group
 _OF_CORRECTION = tuple(route for route in EXCHANGE_RULES if "/corrections/<correction_id>" in route)
 _OF_HIT = ("POST /v1/outcomes", "POST /v1/assessments")
-_QUERY = "POST /v1/queries"
+_QUERY, _READ_QUERY = "POST /v1/queries", "GET /v1/queries/<query_id>"
 _OF_QUERY = tuple(route for route in EXCHANGE_RULES if "/queries/<query_id>" in route)
 # What asks or tells: for law enforcement that is in an open group. To refuse, or to end a watch, tells nothing.
 _POLICE = (_QUERY, *(route for route in _OF_QUERY if not route.endswith(("/refuse", "/end-watch"))))
@@ -147,7 +158,11 @@ def _alerted(cell: Cell) -> Outcome:
 
 
 def _queried(cell: Cell) -> Outcome:
-    """Of law-enforcement queries, the one rule that looks at the kind of member."""
+    """Of law-enforcement queries, the one rule that looks at the kind of member; an independent reviewer reads the
+    terms of anyone's.
+    """
+    if cell.tenant is Tenant.OTHERS_QUERY and is_overseer(cell) and cell.route == _READ_QUERY:
+        return DONE
     if cell.tenant in _HIDDEN:
         return NOT_FOUND
     is_outside = cell.kind is not MemberKind.LAW_ENFORCEMENT or cell.state is State.NOT_IN_GROUP

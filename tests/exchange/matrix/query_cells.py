@@ -9,9 +9,9 @@ from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from schemas.terms import QueryState
 from tests.exchange.factories import make_token
-from tests.exchange.matrix.cells import Cell, Tenant
+from tests.exchange.matrix.cells import Cell, Tenant, is_overseer
 from tests.exchange.matrix.sending import Request
-from tests.exchange.queries.planting import plant_query
+from tests.exchange.queries.planting import plant_query, terms_of
 
 if TYPE_CHECKING:
     from tests.exchange.matrix.exchange_world import ExchangeWorld
@@ -44,20 +44,26 @@ def _about(suffix: str, state: QueryState, value: Any = None, *, asks: bool = Fa
 
     def make(world: ExchangeWorld, cell: Cell) -> Request:
         if cell.tenant is Tenant.OTHERS_QUERY:
-            return Request(f"/v1/queries/{world.others_query}{suffix}", value)
+            # What an independent reviewer may read is none of the secrets that no answer may hold.
+            open_one = plant_query(world.taskforce.database, "other/analyst", "other/authoriser")
+            return Request(f"/v1/queries/{open_one if is_overseer(cell) else world.others_query}{suffix}", value)
         member_id = world.member_of(cell).member_id
         caller = f"{member_id}/{cell.roles or 'all'}"
         people = (caller, f"{member_id}/authoriser") if asks else (f"{member_id}/investigator", caller)
-        return Request(f"/v1/queries/{plant_query(world.taskforce.database, *people, state)}{suffix}", value)
+        query_id = plant_query(world.taskforce.database, *people, state)
+        body = terms_of(world.taskforce.database, query_id) if value is _TERMS else value
+        return Request(f"/v1/queries/{query_id}{suffix}", body)
 
     return make
 
 
+_TERMS = {"terms_sha256": to_base64(bytes(32))}
+"""Of another's query; of one's own as it stands."""
 _EXTENSION = {"until": "2027-03-01", "reason": "the trial moved"}
 QUERY_CELLS: dict[str, Maker] = {
     "POST /v1/queries": _ask,
     "GET /v1/queries/<query_id>": _about("", QueryState.ANSWERED, asks=True),
-    "POST /v1/queries/<query_id>/approve": _about("/approve", QueryState.PENDING, {}),
+    "POST /v1/queries/<query_id>/approve": _about("/approve", QueryState.PENDING, _TERMS),
     "POST /v1/queries/<query_id>/refuse": _about("/refuse", QueryState.PENDING, {}),
     "POST /v1/queries/<query_id>/extend": _about("/extend", QueryState.ANSWERED, _EXTENSION),
     "POST /v1/queries/<query_id>/end-watch": _about("/end-watch", QueryState.ANSWERED, {}, asks=True),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
-from exchange.store.queries import Query, Subject, add_query
+from exchange.services.query_views import terms_sha256_of
+from exchange.store.queries import Query, Subject, add_query, find_query
 from exchange.store.session import Database
+from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from schemas.terms import IndicatorType, QueryState
 from tests.exchange.factories import NOW, make_token
@@ -35,9 +37,19 @@ def plant_query(
         ends_on=ends_on,
         watch_until=ends_on,
         cover_salt=bytes(32),
+        subjects=1,
+        subjects_sha256=bytes(32),
+        extensions_json="[]",
         created_at=NOW,
         decided_at=None if state is QueryState.PENDING else NOW,
     )
     with database.transaction() as session:
         add_query(session, query, [Subject(make_token(), IndicatorType.IBAN.value, uuid7())])
-    return query.query_id
+        return query.query_id
+
+
+def terms_of(database: Database, query_id: str) -> dict[str, str]:
+    """The body with which its officer approves a query; of one that is not there, of no query."""
+    with database.reading() as session:
+        query = find_query(session, query_id)
+        return {"terms_sha256": to_base64(bytes(32)) if query is None else terms_sha256_of(query)}

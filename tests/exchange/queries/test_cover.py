@@ -40,7 +40,8 @@ def test_a_bank_learns_of_a_covert_query_when_its_cover_ends_and_what_it_learns_
     assert "OP-1" not in str(told)
     assert (world.kinds("b"), world.notices("b")) == ([], [])
     assert world.notices("a") == ["le_query_disclosed"]
-    assert world.views("ico", "le_query_disclosed")[0]["told"] == ["a"]
+    (reviewed,) = world.views("ico", "le_query_disclosed")
+    assert (reviewed["told"], reviewed["disclosed"]) == (["a"], {"a": [withheld["a"]]})
     assert world.read(answered["query_id"]).get_json()["state"] == "ended"
     assert world.read(answered["query_id"]).get_json()["results"] is None, "its authority has passed"
 
@@ -75,7 +76,7 @@ def test_an_extension_is_logged_with_its_reason_and_keeps_the_cover(world: Query
     assert world.step(query_id, "extend", value).get_json()["until"] == "2027-01-01"
     for member_id in ("nca", "ico"):
         (view,) = world.views(member_id, "le_query_extended")
-        assert (view["reason"], view["former_until"], view["until"]) == (value["reason"], "2026-12-01", "2027-01-01")
+        assert (view["former_until"], view["until"]) == ("2026-12-01", "2027-01-01")
     world.clock.advance(days=20)
     assert (world.end(), world.kinds("a")) == (0, [])
     world.clock.advance(days=30)
@@ -173,8 +174,9 @@ def test_agencies_on_one_subject_learn_of_each_other_unless_a_case_is_silent(
     assert second["deconfliction"] is other_learns
     seen = world.read(first["query_id"]).get_json()
     assert (seen["deconfliction"], second["deconfliction"]) == (learns, other_learns)
-    assert seen["others"] == ([{"agency": "met", "officer": "met/authoriser"}] if learns else [])
-    assert second["others"] == ([{"agency": "nca", "officer": "nca/authoriser"}] if other_learns else [])
+    met = {"tokens": [to_base64(token)]}
+    assert seen["others"] == ([{"agency": "met", "officer": "met/authoriser", **met}] if learns else [])
+    assert second["others"] == ([{"agency": "nca", "officer": "nca/authoriser", **met}] if other_learns else [])
     for member_id, does_learn in (("nca", learns), ("met", other_learns)):
         assert len(world.views(member_id, "le_deconfliction")) == does_learn
         assert world.notices(member_id).count("le_deconfliction") == does_learn
@@ -199,7 +201,8 @@ def test_queries_that_are_over_or_of_one_agency_do_not_meet(world: QueryWorld) -
     old = world.query([token], until="2026-12-01")["query_id"]
     assert world.query([token])["deconfliction"] is False
     world.clock.advance(days=10)
-    assert world.query([token], "met", until="2026-12-20")["others"] == [{"agency": "nca", "officer": "nca/authoriser"}]
+    (other,) = world.query([token], "met", until="2026-12-20")["others"]
+    assert (other["agency"], other["officer"]) == ("nca", "nca/authoriser")
     assert world.read(old).get_json()["others"] == []
     world.clock.advance(days=30)
     assert [query["deconfliction"] for query in _listed(world)] == [False, False]

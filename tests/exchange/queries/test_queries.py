@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from exchange.store.queries import Query, QueryMatch, QueryMeeting, QuerySubject
 from keys.keyring import GroupState, MemberState
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
+from schemas.query_terms import subjects_digest, terms_digest
 from schemas.terms import MemberKind
 from tests.exchange.factories import make_token
 from tests.exchange.queries.world import QueryWorld, rules_of
@@ -45,10 +47,62 @@ def test_an_authorised_query_names_who_holds_each_token_and_tells_agency_and_rev
     kinds = ["le_query_asked", "le_query_read", "le_query_approved"]
     assert world.kinds("nca") == world.kinds("ico") == kinds
     told = world.views("ico", "le_query_approved")[0]
-    assert (told["case"], told["asked_by"], told["authorised_by"]) == ("OP-1", "nca/analyst", "nca/authoriser")
+    assert (told["asked_by"], told["authorised_by"], told["subjects"]) == ("nca/analyst", "nca/authoriser", 3)
     assert told["hit_ids"] == [first["hit_id"], third["hit_id"]]
     assert set(told["withheld"]) == {"a", "b"}
     assert "withheld" not in world.views("nca", "le_query_approved")[0]
+
+
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
+def test_the_log_has_case_and_texts_as_a_digest_and_an_independent_reviewer_reads_them_from_the_query(
+    world: QueryWorld,
+) -> None:
+    token = make_token()
+    assert world.banks["a"].submit([token]).status_code == 201
+    query_id = world.query([token], until="2026-12-01")["query_id"]
+    extension = {"until": "2027-01-01", "reason": "arrests are due in December"}
+    assert world.step(query_id, "extend", extension).status_code == 200
+    assert world.end() == 0
+    question = world.question([token])
+    for member_id in ("nca", "ico", "a"):
+        said = json.dumps(world.views(member_id))
+        texts = (question["purpose"], question["necessity"], question["proportionality"], extension["reason"])
+        assert not any(text in said for text in (*texts, '"OP-1"'))
+    before = len(world.views("nca"))
+    read = world.read(query_id, "ico", "reviewer").get_json()
+    assert (read["case"], read["purpose"], read["extensions"][0]["reason"]) == (
+        "OP-1",
+        question["purpose"],
+        extension["reason"],
+    )
+    assert (read["results"], read["tokens"], read["subjects"]) == (None, None, 1)
+    assert terms_digest(read) == world.views("ico", "le_query_extended")[0]["terms_sha256"]
+    assert terms_digest(read) == world.views("ico", "le_paperwork_read")[0]["terms_sha256"]
+    assert terms_digest({**read, "case": "OP-2"}) != terms_digest(read)
+    assert len(world.views("nca")) == before, "the agency is not told that it is reviewed"
+    assert world.read(query_id, "ico", "analyst").status_code == 404
+    own = world.read(query_id).get_json()
+    assert subjects_digest(own["tokens"], own["types"]) == read["subjects_sha256"]
+    assert own["tokens"] == [to_base64(token)]
+
+
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
+def test_nothing_is_approved_but_what_the_officer_read(world: QueryWorld) -> None:
+    query_id = world.ask([make_token()])
+    read = world.read(query_id, as_name="authoriser").get_json()
+    for changed in (
+        {"case": "OP-2"},
+        {"subjects_sha256": to_base64(bytes(32))},
+        {"until": "2027-02-21"},
+        {"covert": False},
+    ):
+        body = {"terms_sha256": terms_digest({**read, **changed})}
+        assert rules_of(world.step(query_id, "approve", body)) == {"other-terms"}
+    assert world.step(query_id, "approve", {}).status_code == 422
+    body = {"terms_sha256": terms_digest(read)}
+    assert world.step(query_id, "approve", body).status_code == 200
+    (told,) = world.views("nca", "le_query_approved")
+    assert told["terms_sha256"] == body["terms_sha256"]
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
@@ -160,7 +214,7 @@ def test_someone_elses_query_looks_like_none(world: QueryWorld) -> None:
     query_id = world.query([make_token()])["query_id"]
     extension = {"until": "2027-03-01", "reason": "more"}
     steps: list[tuple[str, dict[str, Any]]] = [
-        ("approve", {}),
+        ("approve", {"terms_sha256": to_base64(bytes(32))}),
         ("refuse", {}),
         ("end-watch", {}),
         ("extend", extension),

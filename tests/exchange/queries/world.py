@@ -24,6 +24,7 @@ from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from schemas.terms import MemberKind, Role, Sector
 from tests.exchange.factories import Clock
+from tests.exchange.queries.planting import terms_of
 from tests.simulator import ANALYST, AUTHORISER, NEVER_SECONDS, MemberSimulator, Taskforce
 
 BANKS, AGENCIES, REVIEWER = ("a", "b"), ("nca", "met"), "ico"
@@ -112,8 +113,10 @@ class QueryWorld:
         return str(body["query_id"])
 
     def step(self, query_id: str, step: str, value: Any = None, *, agency: str = "nca", **options: Any) -> TestResponse:
-        """A step of the authoriser, unless it is said whose."""
+        """A step of the authoriser, unless it is said whose; an approval is of the query as it stands."""
         target = f"/v1/queries/{query_id}/{step}"
+        if step == "approve" and value is None:
+            value = terms_of(self.taskforce.database, query_id)
         return self.agencies[agency].send("POST", target, value or {}, **{"as_name": "authoriser", **options})
 
     def approve(self, query_id: str, agency: str = "nca") -> dict[str, Any]:
@@ -129,7 +132,7 @@ class QueryWorld:
 
     def read(self, query_id: str, agency: str = "nca", as_name: str = "analyst") -> TestResponse:
         """The query once more."""
-        return self.agencies[agency].send("GET", f"/v1/queries/{query_id}", as_name=as_name)
+        return self.taskforce.members[agency].send("GET", f"/v1/queries/{query_id}", as_name=as_name)
 
     def watch(self) -> int:
         """A run of the watching job."""
