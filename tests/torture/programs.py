@@ -70,7 +70,9 @@ class Postgresql:
 
     def kill(self) -> None:
         """Kill the server with all its processes, and start it again: it recovers."""
-        _kill_all([self.server.process.pid, *children_of(self.server.process.pid)])
+        pid = self.server.process.pid
+        os.kill(pid, signal.SIGSTOP)  # or it makes a session more, which keeps the shared memory for a moment
+        _kill_all([pid, *children_of(pid)])
         self.server.process.wait()
         self.server = self._cluster.start()
 
