@@ -17,7 +17,7 @@ from schemas.identifiers import uuid7
 
 FIGURES = (
     *("usefulness", "internal_investigation", "account_action", "arrests", "charges", "restrained_gbp"),
-    *("disruption", "false_positive", "harm_to_customer"),
+    *("forfeited_gbp", "repatriated_gbp", "disruption", "outcome_code", "false_positive", "harm_to_customer"),
 )
 _PAGE = 100
 
@@ -29,7 +29,10 @@ class _Figures(msgspec.Struct, frozen=True, kw_only=True):
     arrests: int | None
     charges: int | None
     restrained_gbp: int | None
+    forfeited_gbp: int | None
+    repatriated_gbp: int | None
     disruption: str | None
+    outcome_code: str | None
     false_positive: bool | None
     harm_to_customer: bool | None
 

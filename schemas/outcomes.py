@@ -9,6 +9,7 @@ from marshmallow import Schema, fields, validate
 from schemas.fields import Base64, BoundedInteger, Identifier, OwnId, QueryInteger, QueryText, TrueOrFalse, code_of
 from schemas.terms import (
     AccountAction,
+    CrimeOutcome,
     DisruptionLevel,
     InternalInvestigation,
     MemberKind,
@@ -23,7 +24,9 @@ _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
 class FiguresSchema(Schema):
-    """What came of something; null for what is not reported. `restrained_gbp` is in whole pounds."""
+    """What came of something; null for what is not reported. Sums are in whole pounds: restrained for the time being,
+    forfeited for good, repatriated to those who lost them. `outcome_code` is the Home Office's.
+    """
 
     usefulness = code_of(Usefulness, required=True, allow_none=True)
     internal_investigation = code_of(InternalInvestigation, required=True, allow_none=True)
@@ -31,7 +34,10 @@ class FiguresSchema(Schema):
     arrests = BoundedInteger(0, MOST_PEOPLE, required=True, allow_none=True)
     charges = BoundedInteger(0, MOST_PEOPLE, required=True, allow_none=True)
     restrained_gbp = BoundedInteger(0, MOST_POUNDS, required=True, allow_none=True)
+    forfeited_gbp = BoundedInteger(0, MOST_POUNDS, required=True, allow_none=True)
+    repatriated_gbp = BoundedInteger(0, MOST_POUNDS, required=True, allow_none=True)
     disruption = code_of(DisruptionLevel, required=True, allow_none=True)
+    outcome_code = code_of(CrimeOutcome, required=True, allow_none=True)
     false_positive = TrueOrFalse(required=True, allow_none=True)
     harm_to_customer = TrueOrFalse(required=True, allow_none=True)
 

@@ -342,6 +342,35 @@ class DisruptionLevel(StrEnum):
     MINOR = "minor"
 
 
+class CrimeOutcome(StrEnum):
+    """How a recorded crime ended: the numbers of the crime outcomes framework (Home Office Crime Recording Rules;
+    "Crime outcomes in England and Wales").
+    """
+
+    CHARGED = "1"
+    YOUTH_CAUTION = "2"
+    ADULT_CAUTION = "3"
+    TAKEN_INTO_CONSIDERATION = "4"
+    OFFENDER_DIED = "5"
+    PENALTY_NOTICE = "6"
+    CANNABIS_WARNING = "7"
+    COMMUNITY_RESOLUTION = "8"
+    NOT_IN_PUBLIC_INTEREST_CPS = "9"
+    NOT_IN_PUBLIC_INTEREST_POLICE = "10"
+    SUSPECT_UNDER_AGE = "11"
+    SUSPECT_TOO_ILL = "12"
+    VICTIM_OR_WITNESS_DEAD_OR_TOO_ILL = "13"
+    VICTIM_DECLINES_NO_SUSPECT = "14"
+    EVIDENTIAL_DIFFICULTIES_VICTIM_SUPPORTS = "15"
+    VICTIM_DECLINES_SUSPECT_KNOWN = "16"
+    TIME_LIMIT_EXPIRED = "17"
+    NO_SUSPECT_IDENTIFIED = "18"
+    FILED_BY_NFIB = "19"
+    OTHER_BODY_INVESTIGATES = "20"
+    FURTHER_INVESTIGATION_NOT_IN_PUBLIC_INTEREST = "21"
+    DIVERSION = "22"
+
+
 class AlertColour(StrEnum):
     """How pressing an alert is: red for a specific or immediate threat, amber for what complements existing knowledge,
     green for background.

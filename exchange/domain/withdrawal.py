@@ -28,13 +28,13 @@ _AT_LEAST = {
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """A row that was taken back at `withdrawn_at`. `submitted_at` is when its submission began, `arrivals` the events
-    that told the world of the submission's parts.
+    """A row that was taken back. `submitted_at` is when its submission began, `ended_at` when it ceased to count: now,
+    or when it expired. `arrivals` are the events that told the world of the submission's parts.
     """
 
     group_id: str
     submitted_at: datetime
-    withdrawn_at: datetime
+    ended_at: datetime
     arrivals: frozenset[str]
 
 
@@ -65,7 +65,7 @@ def was_told_by_hit(row: TakenBack, held: Iterable[Held], last: LastShown) -> bo
     """
     together = any(
         one.group_id == row.group_id
-        and one.since <= row.withdrawn_at
+        and one.since <= row.ended_at
         and (one.until is None or one.until > row.submitted_at)
         for one in held
     )
@@ -82,8 +82,9 @@ def told_at_least(bands: Iterable[str], known_by_name: Collection[str]) -> int:
 
 
 def decide_withdrawal(rows: int) -> Decision:
-    """Only what lives can be taken back; what is another's looks like what is not there."""
-    return ALLOWED if rows else refuse("no-live-row", "tokens", "none of these is a live row of yours: member hits")
+    """Only what lives or has lately expired can be taken back; what is another's looks like what is not there."""
+    cure = "none of these is a row of yours that lives or has lately expired: member hits"
+    return ALLOWED if rows else refuse("no-live-row", "tokens", cure)
 
 
 def decide_id(field: str, *, is_free: bool) -> Decision:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from exchange.log.entries import View
 from exchange.services.actor import Actor
+from exchange.services.each import run_each
 from exchange.services.events import record
 from exchange.store import outbox
 from exchange.store.requests import (
@@ -43,7 +44,7 @@ def keep_time(database: Database, now: datetime) -> int:
         waiting, lapsed = list_to_remind(session, now, AT_ONCE), list_lapsed(session, now, AT_ONCE)
     acts = [*(partial(_remind, request_id=one, holder=holder, now=now) for one, holder in waiting)]
     acts += [partial(_lapse, request_id=one, now=now) for one in lapsed]
-    return sum(database.run_in_transaction(act) for act in acts)
+    return run_each(database, "requests", acts)
 
 
 def purge_answers(database: Database, now: datetime) -> int:

@@ -10,6 +10,7 @@ from exchange.log.entries import View
 from exchange.services.events import record
 from exchange.store import outbox
 from exchange.store.corrections import Correction, list_overdue
+from exchange.store.locks import lock_named
 from exchange.store.membership import list_reviewers
 from exchange.store.session import Database
 from schemas.encoding import to_rfc3339
@@ -28,6 +29,7 @@ def escalate_corrections(database: Database, now: datetime) -> int:
 
 
 def _escalate(session: Session, now: datetime) -> int:
+    lock_named(session, "overdue")  # another worker's slot may overlap with this one
     overdue = list_overdue(session, now, AT_ONCE)
     reviewers = list_reviewers(session) if overdue else []
     for correction in overdue:

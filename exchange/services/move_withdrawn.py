@@ -11,8 +11,8 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from exchange.store.corrections import RowKey, add_withdrawn, open_withdrawals
-from exchange.store.indicators import retire_rows
+from exchange.store.corrections import add_withdrawn, open_withdrawals
+from exchange.store.indicators import RowKey, retire_rows
 
 
 def move_withdrawn(session: Session, rows: Sequence[RowKey], now: datetime) -> None:

@@ -24,6 +24,7 @@ from exchange.services.outcome_subjects import Subject, find_subject
 from exchange.store import outbox
 from exchange.store.derived import known_by_name
 from exchange.store.hits import find_shown_hit
+from exchange.store.locks import lock_named
 from exchange.store.membership import find_member, list_reviewers
 from exchange.store.outcomes import (
     Assessment,
@@ -122,6 +123,7 @@ def tell_outcomes(database: Database, now: datetime) -> int:
 
 
 def _tell_some(session: Session, now: datetime) -> int:
+    lock_named(session, "outcomes")  # another worker's slot may overlap with this one
     released = list_released(session, AT_ONCE)
     by_outcome: dict[str, list[str]] = defaultdict(list)
     for outcome_id, member_id in released:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from exchange.log.entries import View
 from exchange.services.events import record
 from exchange.store import outbox
+from exchange.store.locks import lock_named
 from exchange.store.session import Database
 from exchange.store.submissions import take_reviews
 
@@ -27,6 +28,7 @@ def remind_reviews(database: Database, now: datetime) -> int:
 
 
 def _remind(session: Session, now: datetime) -> int:
+    lock_named(session, "reviews")  # another worker's slot may overlap with this one
     due = take_reviews(session, now.date(), AT_ONCE)
     by_member: dict[str, list[str]] = defaultdict(list)
     for submission_id, member_id in due:

@@ -14,10 +14,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from exchange.domain.law_enforcement import end_of
 from exchange.domain.withdrawal import CORRECTION_HOURS, Held, LastShown, TakenBack, was_told_by_hit
 from exchange.log.entries import View
 from exchange.services.disclose_hits import HitState, live_holdings, save_changes, view_of_changes, work_out_hits
@@ -31,6 +33,7 @@ from exchange.store.corrections import (
     Withdrawal,
     WithdrawnRow,
     add_corrections,
+    add_withdrawn,
     close_submission,
     find_withdrawal,
     forget_withdrawn,
@@ -41,12 +44,19 @@ from exchange.store.corrections import (
 )
 from exchange.store.derived import Derived, DerivedKind, find_derived
 from exchange.store.hits import find_hits
-from exchange.store.indicators import find_past_rows, find_rows, iterate_keys_of_submissions
+from exchange.store.indicators import (
+    RowKey,
+    expired_of_submission,
+    find_past_rows,
+    find_rows,
+    iterate_keys_of_submissions,
+    withdraw_expired,
+)
 from exchange.store.locks import lock_named
 from exchange.store.membership import list_reviewers, load_authority, lock_group
 from exchange.store.requests import mark_withdrawn
 from exchange.store.session import Database
-from exchange.store.submissions import arrivals_of, begun_at
+from exchange.store.submissions import arrivals_of, begun_at, last_days
 from schemas.canonical import digest
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.terms import CorrectionKind
@@ -78,10 +88,13 @@ def _move_submissions(database: Database, now: datetime) -> None:
     for withdrawal_id, submission_id in waiting:
         with database.reading() as session:
             keys = list(iterate_keys_of_submissions(session, [submission_id]))
+            expired = expired_of_submission(session, submission_id)
         for some in in_chunks(keys, ROWS_MOVED_AT_ONCE):
             database.run_in_transaction(
                 lambda session, some=some, submission_id=submission_id: _move(session, some, submission_id, now)  # type: ignore[misc]
             )
+        for expired_rows in in_chunks(expired, ROWS_MOVED_AT_ONCE):
+            database.run_in_transaction(partial(_take, rows=expired_rows, withdrawal_id=withdrawal_id))
         database.run_in_transaction(
             lambda session, withdrawal_id=withdrawal_id: close_submission(session, withdrawal_id)  # type: ignore[misc]
         )
@@ -95,6 +108,13 @@ def _move(session: Session, keys: Sequence[tuple[bytes, str, str]], submission_i
     there = [row for row in find_rows(session, [key[0] for key in keys]) if row.key in wanted]
     rows = [(*row.key, row.submission_id) for row in there if row.submission_id == submission_id]
     move_withdrawn(session, rows, now)
+
+
+def _take(session: Session, rows: Sequence[RowKey], withdrawal_id: str) -> None:
+    """Take back those of the rows that are kept as expired."""
+    withdrawal = find_withdrawal(session, withdrawal_id)
+    if withdrawal is not None:
+        add_withdrawn(session, withdrawal_id, withdraw_expired(session, rows, withdrawal.reason))
 
 
 def _tell_batch(session: Session, now: datetime, due_at: datetime) -> int | None:
@@ -144,6 +164,7 @@ def _told_by_hits(session: Session, withdrawal: Withdrawal, rows: Sequence[Withd
     tokens = sorted({row.token for row in rows})
     past = [row for row in find_past_rows(session, tokens) if row[2] != withdrawal.member_id]
     begun = begun_at(session, [*(row[3] for row in past), *(row.submission_id for row in rows)])
+    days = last_days(session, {row.submission_id for row in rows})
     arrivals = arrivals_of(session, {row.submission_id for row in rows})
     held: dict[tuple[bytes, str], list[Held]] = defaultdict(list)
     for token, group_id, member_id, submission_id, until in past:
@@ -151,7 +172,8 @@ def _told_by_hits(session: Session, withdrawal: Withdrawal, rows: Sequence[Withd
     taken: dict[bytes, list[TakenBack]] = defaultdict(list)
     for row in rows:
         events = arrivals.get(row.submission_id, frozenset())
-        taken[row.token].append(TakenBack(row.group_id, begun[row.submission_id], withdrawal.created_at, events))
+        ended_at = min(withdrawal.created_at, end_of(days[row.submission_id]))
+        taken[row.token].append(TakenBack(row.group_id, begun[row.submission_id], ended_at, events))
     told = set()
     for hit in find_hits(session, tokens).values():
         last = LastShown(hit.view_json is not None, hit.disclosed_at, hit.event_id)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
-import structlog
 from sqlalchemy.orm import Session
 
 from exchange.services.answer_query import matches_in, note_told, rows_for, tell_banks
-from exchange.services.events import LogUnavailableError
+from exchange.services.each import run_each
 from exchange.services.query_rules import QueryLimits, decide_reading
 from exchange.services.query_views import paperwork_of, tell_overseers
 from exchange.store import outbox
@@ -32,7 +32,6 @@ from exchange.store.queries import (
 from exchange.store.session import Database
 from schemas.terms import QueryState
 
-log = structlog.get_logger()
 _AT_ONCE = 200
 _OVER: Mapping[str, tuple[QueryState, str]] = {
     QueryState.PENDING: (QueryState.LAPSED, "le_query_lapsed"),
@@ -49,17 +48,8 @@ def watch_queries(database: Database, limits: QueryLimits, now: datetime) -> int
     with database.reading() as session:
         watching = list_watching(session, now.date())
         meeting = [query.query_id for query in watching if _meets(session, query, limits, now)]
-    met = 0
-    for query_id in meeting:
-        try:
-            met += database.run_in_transaction(
-                lambda session, query_id=query_id: _tell_of_matches(session, query_id, limits, now)  # type: ignore[misc]
-            )
-        except LogUnavailableError:
-            raise
-        except Exception as error:  # noqa: BLE001 - one watch that fails must not keep the others
-            log.warning("watch not told", error=type(error).__name__)
-    return met
+    acts = [partial(_tell_of_matches, query_id=query_id, limits=limits, now=now) for query_id in meeting]
+    return run_each(database, "watches", acts)
 
 
 def _meets(session: Session, query: Query, limits: QueryLimits, now: datetime) -> bool:
@@ -89,21 +79,20 @@ def end_queries(database: Database, now: datetime) -> int:
     today = now.date()
     with database.reading() as session:
         over = list_over(session, today, _AT_ONCE)
-    for query_id in over:
-        database.run_in_transaction(lambda session, query_id=query_id: _end(session, query_id, now))  # type: ignore[misc]
-    return len(over)
+    return run_each(database, "queries", [partial(_end, query_id=query_id, now=now) for query_id in over])
 
 
-def _end(session: Session, query_id: str, now: datetime) -> None:
+def _end(session: Session, query_id: str, now: datetime) -> bool:
     query = lock_query(session, query_id)
     if query is None or query.ends_on >= now.date() or query.state not in _OVER:
-        return
+        return False
     state, kind = _OVER[query.state]
     query.state = state.value
     event = tell_overseers(session, kind, query, paperwork_of(query), now)
     outbox.send(session, kind, event.event_id, [query.member_id], now)
     if withheld_matches(session, query_id):
         tell_banks(session, query, now)
+    return True
 
 
 def purge_old_queries(database: Database, now: datetime) -> int:

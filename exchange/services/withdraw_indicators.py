@@ -4,7 +4,8 @@
 In order:
 1. The groups of the rows are locked, as for submitting: whoever submits the same token either came before and is told,
    or comes later and sees nothing.
-2. The rows are gone at once: given tokens are retired, a submission is marked, and its rows count for nothing.
+2. The rows are gone at once: given tokens are retired, a submission is marked, and its rows count for nothing. Rows
+   that have expired are taken back too, as long as they are kept: whoever was told of them is told.
 3. The withdrawing member is answered how many rows that were, and a lower bound of who is told, from what it knows
    already: its own hits and the requests that were answered. Nothing else is looked at, agencies' queries least of all.
 """
@@ -25,10 +26,18 @@ from exchange.services.events import record
 from exchange.store.corrections import Withdrawal, add_withdrawn, find_withdrawal
 from exchange.store.derived import known_by_name
 from exchange.store.hits import KnownHit, find_hits, hits_of_submission
-from exchange.store.indicators import StoredRow, count_rows, find_rows, retire_rows
+from exchange.store.indicators import (
+    StoredRow,
+    count_rows,
+    expired_of_submission,
+    find_expired,
+    find_rows,
+    retire_rows,
+    withdraw_expired,
+)
 from exchange.store.membership import lock_group
 from exchange.store.session import Database
-from exchange.store.submissions import ACTIVE, WITHDRAWN, find_submission, mark_submissions
+from exchange.store.submissions import WITHDRAWN, find_submission, mark_submissions
 from schemas.canonical import digest
 from schemas.encoding import to_base64
 
@@ -72,26 +81,29 @@ def withdraw_indicators(database: Database, request: Request, wanted: Wanted) ->
 
 
 def _take_tokens(session: Session, request: Request, wanted: Wanted) -> tuple[int, list[KnownHit]]:
-    """Retire the member's live rows of the tokens; how many, and its hits on them."""
-    tokens = sorted(wanted.tokens or ())
-    for group_id in sorted({row.holding.group_id for row in _own_rows(session, request, tokens)}):
+    """Retire the member's rows of the tokens; how many, and its hits on them."""
+    tokens, member_id = sorted(wanted.tokens or ()), request.actor.member_id
+    groups = {row.holding.group_id for row in _own_rows(session, request, tokens)}
+    for group_id in sorted(groups | {row[1] for row in find_expired(session, tokens, member_id)}):
         lock_group(session, group_id)
-    rows = _own_rows(session, request, tokens)
-    retire_rows(session, [row.key for row in rows], wanted.reason, request.now)
-    add_withdrawn(session, wanted.withdrawal_id, [(*row.key, row.submission_id) for row in rows])
-    taken = {row.holding.token for row in rows}
+    rows = [(*row.key, row.submission_id) for row in _own_rows(session, request, tokens)]
+    expired = withdraw_expired(session, find_expired(session, tokens, member_id), wanted.reason)
+    retire_rows(session, [row[:3] for row in rows], wanted.reason, request.now)
+    rows += expired
+    add_withdrawn(session, wanted.withdrawal_id, rows)
+    taken = {row[0] for row in rows}
     own = [hit for hit in find_hits(session, taken).values() if hit.member_id == request.actor.member_id]
     return len(rows), own
 
 
 def _own_rows(session: Session, request: Request, tokens: Sequence[bytes]) -> list[StoredRow]:
-    today = request.now.date()
+    """The member's rows that are not retired yet, nor of a submission that is on its way there."""
     rows = find_rows(session, tokens)
-    return [row for row in rows if row.holding.member_id == request.actor.member_id and row.expires_on >= today]
+    return [row for row in rows if row.holding.member_id == request.actor.member_id and not row.is_withdrawn]
 
 
 def _take_submission(session: Session, request: Request, wanted: Wanted) -> tuple[int, list[KnownHit]]:
-    """Mark the member's submission; how many live rows it has, and the member's hits on them. Raises
+    """Mark the member's submission; how many rows it has, live or expired, and the member's hits on them. Raises
     UnknownObjectError for another's.
     """
     submission_id = str(wanted.submission_id)
@@ -100,11 +112,11 @@ def _take_submission(session: Session, request: Request, wanted: Wanted) -> tupl
         raise UnknownObjectError
     lock_group(session, found.group_id)
     session.refresh(found)
-    if found.state != ACTIVE or found.expires_on < request.now.date():
+    if found.state == WITHDRAWN:
         return 0, []
     mark_submissions(session, [submission_id], WITHDRAWN)
     hits = list(hits_of_submission(session, found.member_id, found.group_id, submission_id))
-    return count_rows(session, submission_id), hits
+    return count_rows(session, submission_id) + len(expired_of_submission(session, submission_id)), hits
 
 
 def _told(session: Session, member_id: str, hits: Iterable[KnownHit]) -> int:

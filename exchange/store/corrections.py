@@ -29,6 +29,7 @@ from exchange.store.base import Base, UtcDateTime
 from exchange.store.bulk_insert import update_many
 from exchange.store.chunks import in_chunks, in_even_chunks
 from exchange.store.derived import Derived, derived_since
+from exchange.store.indicators import RowKey
 from exchange.store.upsert import insert_ignoring, run_counted
 from schemas.identifiers import uuid7
 
@@ -119,10 +120,6 @@ class Told:
     token: bytes
     kind: str
     object_id: str
-
-
-RowKey = tuple[bytes, str, str, str]
-"""Token, group, member and submission of a row."""
 
 
 def add_withdrawn(session: Session, withdrawal_id: str, rows: Iterable[RowKey]) -> None:

@@ -35,6 +35,7 @@ class DerivedDisclosure(Base):
     __table_args__ = (
         PrimaryKeyConstraint("token", "recipient_member_id", "kind", "object_id", "submission_id"),
         Index("ix_derived_disclosures_disclosed_at", "disclosed_at"),
+        Index("ix_derived_disclosures_object_id", "object_id"),
         {"sqlite_with_rowid": False},
     )
 
@@ -93,6 +94,19 @@ def find_derived(session: Session, sources: Collection[tuple[bytes, str]]) -> li
             if (derived.token, derived.submission_id) in wanted:
                 found.append(derived)
     return found
+
+
+def find_derived_of(session: Session, object_id: str) -> list[Derived]:
+    """What derives from rows by a request or a query."""
+    noted = _NOTED.where(DerivedDisclosure.object_id == object_id)
+    return [_derived(row) for row in session.execute(noted).mappings()]
+
+
+def told_sources(session: Session, token: bytes, member_id: str) -> set[str]:
+    """The members that have answered requests of a member about a token."""
+    noted = DerivedDisclosure
+    own = noted.token == token, noted.recipient_member_id == member_id, noted.kind == DerivedKind.RESPONSE.value
+    return set(session.scalars(select(noted.source_member_id).where(*own)))
 
 
 def derived_since(session: Session, moment: datetime) -> list[Derived]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, LargeBinary, PrimaryKeyConstraint, String, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, LargeBinary, PrimaryKeyConstraint, String, delete, func, select, tuple_, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.domain.matching import Holding
@@ -201,6 +201,46 @@ def retire_rows(
                 session.execute(model.__table__.delete().where(where))  # type: ignore[attr-defined]
             moved += len(rows)
     return moved
+
+
+RowKey = tuple[bytes, str, str, str]
+"""Token, group, member and submission of a row."""
+_GONE = (
+    RetiredIndicator.token,
+    RetiredIndicator.group_id,
+    RetiredIndicator.member_id,
+    RetiredIndicator.submission_id,
+)
+
+
+def find_expired(session: Session, tokens: Sequence[bytes], member_id: str) -> list[RowKey]:
+    """A member's rows of those tokens that have expired and are still kept."""
+    own = RetiredIndicator.member_id == member_id, RetiredIndicator.reason == EXPIRED
+    found: list[RowKey] = []
+    for some in in_even_chunks(tokens, 1024):
+        rows = session.execute(select(*_GONE).where(RetiredIndicator.token.in_(some), *own))
+        found += [(row[0], row[1], row[2], row[3]) for row in rows]
+    return found
+
+
+def expired_of_submission(session: Session, submission_id: str) -> list[RowKey]:
+    """The rows of a submission that have expired and are still kept. Reads all that is kept of retired rows."""
+    own = RetiredIndicator.submission_id == submission_id, RetiredIndicator.reason == EXPIRED
+    return [(row[0], row[1], row[2], row[3]) for row in session.execute(select(*_GONE).where(*own))]
+
+
+def withdraw_expired(session: Session, rows: Sequence[RowKey], reason: str) -> list[RowKey]:
+    """Note of those rows, if they are retired as expired, that they are taken back; which ones were."""
+    there, expired = tuple_(*_GONE), RetiredIndicator.reason == EXPIRED
+    done: list[RowKey] = []
+    for some in in_even_chunks(rows, 512):
+        found = session.execute(select(*_GONE).where(there.in_(some), expired).with_for_update())
+        done += [(row[0], row[1], row[2], row[3]) for row in found]
+        session.execute(
+            update(RetiredIndicator).where(there.in_(some), expired).values(reason=reason),
+            execution_options={"synchronize_session": False},
+        )
+    return done
 
 
 def iterate_keys_of_submissions(session: Session, submission_ids: Sequence[str]) -> Iterator[tuple[bytes, str, str]]:

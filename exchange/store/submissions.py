@@ -77,8 +77,9 @@ def list_expired(session: Session, today: date, limit: int) -> Sequence[Submissi
 
 
 def mark_submissions(session: Session, submission_ids: Sequence[str], state: str) -> None:
-    """Set the state of some submissions."""
-    session.execute(update(Submission).where(Submission.submission_id.in_(submission_ids)).values(state=state))
+    """Set the state of some submissions; one that was taken back stays so."""
+    marked = Submission.submission_id.in_(submission_ids), Submission.state != WITHDRAWN
+    session.execute(update(Submission).where(*marked).values(state=state))
 
 
 def begun_at(session: Session, submission_ids: Iterable[str]) -> dict[str, datetime]:
@@ -87,6 +88,15 @@ def begun_at(session: Session, submission_ids: Iterable[str]) -> dict[str, datet
     for some in in_even_chunks(sorted(set(submission_ids)), 1024):
         wanted = select(Submission.submission_id, Submission.created_at).where(Submission.submission_id.in_(some))
         found |= {row.submission_id: row.created_at for row in session.execute(wanted)}
+    return found
+
+
+def last_days(session: Session, submission_ids: Iterable[str]) -> dict[str, date]:
+    """The last day of each of the submissions."""
+    found: dict[str, date] = {}
+    for some in in_even_chunks(sorted(set(submission_ids)), 1024):
+        wanted = select(Submission.submission_id, Submission.expires_on).where(Submission.submission_id.in_(some))
+        found |= {row.submission_id: row.expires_on for row in session.execute(wanted)}
     return found
 
 

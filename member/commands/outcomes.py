@@ -15,7 +15,7 @@ from member.outcomes import FIGURES, OutcomeClient, ReceivedOutcome
 from member.session import Session
 from member.vault.rows import VaultRows
 from member.withdrawals import checked_id
-from schemas.terms import AccountAction, DisruptionLevel, InternalInvestigation, OutcomeObject, Usefulness
+from schemas.terms import AccountAction, CrimeOutcome, DisruptionLevel, InternalInvestigation, OutcomeObject, Usefulness
 
 _MOST_PEOPLE, _MOST_POUNDS = 100_000, 10**12
 
@@ -43,7 +43,14 @@ def _objects(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--arrests", type=click.IntRange(0, _MOST_PEOPLE), help="How many; not said means not known.")
 @click.option("--charges", type=click.IntRange(0, _MOST_PEOPLE))
 @click.option("--restrained", "restrained_gbp", type=click.IntRange(0, _MOST_POUNDS), metavar="GBP", help="Pounds.")
+@click.option("--forfeited", "forfeited_gbp", type=click.IntRange(0, _MOST_POUNDS), metavar="GBP", help="Pounds.")
+@click.option(
+    "--repatriated", "repatriated_gbp", type=click.IntRange(0, _MOST_POUNDS), metavar="GBP", help="Given back, pounds."
+)
 @click.option("--disruption", type=_codes(DisruptionLevel))
+@click.option(
+    "--outcome-code", type=_codes(CrimeOutcome), metavar="1-22", help="The Home Office's code of a crime's end."
+)
 @click.option("--false-positive", is_flag=True, default=None, help="It was not what it seemed.")
 @click.option("--harm-to-customer", is_flag=True, default=None, help="A customer came to harm by it.")
 @click.pass_obj

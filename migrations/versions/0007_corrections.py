@@ -35,6 +35,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_derived_disclosures_disclosed_at", "derived_disclosures", ["disclosed_at"], unique=False)
+    op.create_index("ix_derived_disclosures_object_id", "derived_disclosures", ["object_id"], unique=False)
     op.create_table(
         "withdrawals",
         sa.Column("withdrawal_id", sa.String(length=36), nullable=False),
@@ -160,5 +161,6 @@ def downgrade() -> None:
     op.drop_table("corrections")
     op.drop_table("withdrawn_rows")
     op.drop_table("withdrawals")
+    op.drop_index("ix_derived_disclosures_object_id", table_name="derived_disclosures")
     op.drop_index("ix_derived_disclosures_disclosed_at", table_name="derived_disclosures")
     op.drop_table("derived_disclosures")

@@ -18,7 +18,7 @@ from tests.simulator import MemberSimulator, Taskforce
 NOTHING: dict[str, Any] = dict.fromkeys(
     [
         *("usefulness", "internal_investigation", "account_action", "arrests", "charges", "restrained_gbp"),
-        *("disruption", "false_positive", "harm_to_customer"),
+        *("forfeited_gbp", "repatriated_gbp", "disruption", "outcome_code", "false_positive", "harm_to_customer"),
     ]
 )
 """The figures of an outcome that reports nothing."""

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from exchange.domain.outcome import Checks, decide_assessment, decide_outcome
 from exchange.domain.withdrawal import Held, LastShown, TakenBack, told_at_least, was_told_by_hit
+from exchange.services.expire_indicators import expire_indicators
 from exchange.services.purge_records import OUTCOMES_KEPT, purge_records
 from exchange.services.record_outcome import tell_outcomes
+from exchange.services.tell_corrections import tell_corrections
 from exchange.store.derived import Derived, DerivedKind, note_derived
 from exchange.store.queries import Query, QueryMatch, Subject, add_query, mark_disclosed
 from exchange.store.requests import InformationRequest, RequestPart
@@ -22,7 +24,7 @@ from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from schemas.terms import AccountAction, MemberKind, OutcomeObject, Sector
 from tests.exchange.factories import NOW, make_token
-from tests.exchange.taking_back import NOTHING, add_reviewer, make_assessment, make_outcome
+from tests.exchange.taking_back import NOTHING, add_reviewer, make_assessment, make_outcome, make_withdrawal
 from tests.exchange.test_hits import views
 from tests.simulator import MemberSimulator, Taskforce
 
@@ -148,6 +150,65 @@ def test_an_outcome_of_a_request_goes_to_who_answered_and_back_with_names_that_a
     assert rules_of(a.send("POST", "/v1/outcomes", make_outcome("request", request_id, account_action="exit"))) == [
         "no-assessment"
     ]
+
+
+def test_it_reaches_whose_row_was_taken_back_or_has_expired_and_nobody_whose_row_was_no_part_of_the_hit(
+    new_taskforce: NewTaskforce,
+) -> None:
+    taskforce = new_taskforce("a", "b", "c", "d")
+    a, b, c, d = taskforce.members.values()
+    token = make_token()
+    d.submit([token])
+    d.send("POST", "/v1/withdrawals", make_withdrawal([token]))
+    taskforce.clock.advance(seconds=60)  # type: ignore[attr-defined]
+    b.submit([token])
+    c.submit([token], envelope={"expires_on": "2026-12-20", "review_by": "2026-12-01"})
+    hit_id = a.submit([token]).get_json()["hits"][0]["hit_id"]
+    b.send("POST", "/v1/withdrawals", make_withdrawal([token]))
+    tell_corrections(taskforce.database, taskforce.clock())
+    taskforce.clock.advance(days=40)  # type: ignore[attr-defined]
+    assert expire_indicators(taskforce.database, taskforce.clock()) == 1
+    sent = make_outcome("hit", hit_id, arrests=2, harm_to_customer=True, forfeited_gbp=900, outcome_code="1")
+    assert a.send("POST", "/v1/outcomes", sent).status_code == 201
+    for contributor in (b, c):
+        (seen,) = received(contributor)
+        assert (seen["arrests"], seen["forfeited_gbp"], seen["repatriated_gbp"]) == (2, 900, None)
+        assert (seen["outcome_code"], seen["recorder"]) == ("1", None)
+    assert received(d) == []
+    assert a.send("POST", "/v1/outcomes", make_outcome("hit", hit_id, outcome_code="23")).status_code == 422
+
+
+def test_what_came_of_a_request_or_a_query_can_be_said_when_these_are_long_forgotten(
+    new_taskforce: NewTaskforce,
+) -> None:
+    taskforce = new_taskforce("a", "b")
+    for name in ("nca", "met"):
+        taskforce.add_member(name, kind=MemberKind.LAW_ENFORCEMENT, sector=Sector.LAW_ENFORCEMENT)
+    a, b, agency, other = taskforce.members.values()
+    token, now = make_token(), taskforce.clock()
+    asked, answered, queried = uuid7(), uuid7(), uuid7()
+    told = [
+        Derived(token, "nca", DerivedKind.QUERY, queried, "a", uuid7(), uuid7(), now, now),
+        Derived(token, "b", DerivedKind.RESPONSE, answered, "a", uuid7(), uuid7(), now),
+        Derived(token, "b", DerivedKind.REQUEST, asked, "a", uuid7(), uuid7(), now),
+    ]
+    with taskforce.database.transaction() as session:
+        note_derived(session, told)
+    for member, about, object_id, status in (
+        (agency, "query", queried, 201),
+        (b, "request", answered, 201),
+        (a, "request", answered, 201),
+        (other, "query", queried, 404),
+        (a, "query", queried, 404),
+        (b, "request", asked, 404),
+    ):
+        said = member.send("POST", "/v1/outcomes", make_outcome(about, object_id, charges=4))
+        assert said.status_code == status, said.text
+    assert sorted((one["recorder_kind"], one["recorder"]) for one in received(a)) == [
+        ("financial_institution", "b"),
+        ("law_enforcement", None),
+    ]
+    assert [one["recorder"] for one in received(b)] == ["a"]
 
 
 def test_an_outcome_of_a_covert_query_reaches_banks_when_they_learn_of_the_query(new_taskforce: NewTaskforce) -> None:

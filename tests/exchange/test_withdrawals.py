@@ -14,6 +14,7 @@ import pytest
 
 from alerts.jobs import drain_outbox
 from exchange.services.escalate_corrections import escalate_corrections
+from exchange.services.expire_indicators import expire_indicators
 from exchange.services.purge_records import CORRECTIONS_KEPT, purge_records
 from exchange.services.remind_reviews import remind_reviews
 from exchange.services.tell_corrections import WATCHED_FOR, tell_corrections
@@ -284,6 +285,54 @@ def test_what_was_under_way_while_the_row_was_taken_back_is_told_too(new_taskfor
     assert tell(taskforce) == 0
     note(taskforce, token, "b", "a", DerivedKind.REQUEST)
     assert tell(taskforce) == 0
+
+
+def test_what_has_expired_is_taken_back_too_as_long_as_it_is_kept(new_taskforce: NewTaskforce) -> None:
+    """Those who were told while it lived are told, and not who held the same after its end."""
+    taskforce = new_taskforce("a", "b", "c")
+    a, b, c = taskforce.members.values()
+    one, two, three = make_token(), make_token(), make_token()
+    short = {"expires_on": "2026-12-20", "review_by": "2026-12-01"}
+    submitted = a.submit([one, two], envelope=short).get_json()["submission_id"]
+    a.submit([three], envelope=short)
+    b.submit([one, two, three])
+    query_id = note(taskforce, two, "nca", "a", DerivedKind.QUERY)
+    taskforce.clock.advance(days=40)  # type: ignore[attr-defined]
+    c.submit([one, two, three])
+    assert withdraw(a, [three])["withdrawn"] == 1, "its last day has passed, it was not retired yet"
+    assert expire_indicators(taskforce.database, taskforce.clock()) == 2
+    assert withdraw(a, [one])["withdrawn"] == 1
+    assert withdraw(a, None, submitted)["withdrawn"] == 1
+    tell(taskforce)
+    about = [concerned(b, correction["correction_id"]) for correction in corrections(b)]
+    assert sorted(item["token"] for items in about for item in items) == sorted(map(to_base64, (one, two, three)))
+    assert views(taskforce, "nca", "correction")[0]["told_by"] == [{"kind": "query", "object_id": query_id}]
+    assert corrections(c) == []
+    again = a.send("POST", "/v1/withdrawals", make_withdrawal([one, two, three]))
+    assert again.get_json()["reasons"][0]["code"] == "no-live-row"
+    assert tell(taskforce) == 0
+
+
+def test_workers_whose_slots_overlap_escalate_and_remind_once(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b")
+    a, b = taskforce.members.values()
+    token = make_token()
+    a.submit([token])
+    b.submit([token], envelope={"review_by": "2026-12-01"})
+    withdraw(a, [token])
+    tell(taskforce)
+    taskforce.clock.advance(days=100)  # type: ignore[attr-defined]
+    now, ready = taskforce.clock(), Barrier(2)
+    for job in (escalate_corrections, remind_reviews):
+
+        def run(job: Callable[..., int] = job) -> int:
+            ready.wait()
+            return job(taskforce.database, now)
+
+        with ThreadPoolExecutor(2) as workers:
+            done = [worker.result() for worker in (workers.submit(run), workers.submit(run))]
+        assert sorted(done) == [0, 1]
+    assert [len(views(taskforce, "b", kind)) for kind in ("correction_overdue", "review_due")] == [1, 1]
 
 
 def test_what_rests_on_another_row_of_the_same_member_is_not_taken_back_with_this_one(
