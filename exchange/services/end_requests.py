@@ -88,6 +88,7 @@ def _remind(session: Session, request_id: str, holder: str, now: datetime) -> bo
         return False
     is_due = info.due_at <= now
     part.remind_at = None if is_due else info.due_at
+    session.flush()
     view = {"request_id": request_id, "due_at": to_rfc3339(info.due_at), "overdue": is_due}
     event = record(session, "request_reminder", [View(holder, view)], now)
     outbox.send(session, "request_reminder", event.event_id, [holder], now)

@@ -37,6 +37,20 @@ def test_a_holder_is_reminded_half_way_and_when_an_answer_is_due_and_then_it_lap
     assert reasons_of(world.take_up("b", request_id)) == {"lapsed"}
 
 
+def test_a_request_that_cannot_be_ended_keeps_no_other_from_ending(world: RequestWorld) -> None:
+    hit_id = world.share("a", "b")
+    stuck, other = world.asked("a", hit_id), world.asked("a", hit_id)
+    refusing = f"BEFORE UPDATE ON request_parts WHEN OLD.request_id = '{stuck}' BEGIN SELECT RAISE(ABORT, 'stuck'); END"
+    with world.taskforce.database.transaction() as session:
+        session.connection().exec_driver_sql(f"CREATE TRIGGER stuck {refusing}")
+    world.pass_time(3 * GRACE)
+    assert [world.read("a", one)["state"] for one in (stuck, other)] == ["open", "lapsed"]
+    with world.taskforce.database.transaction() as session:
+        session.connection().exec_driver_sql("DROP TRIGGER stuck")
+    world.pass_time(GRACE)
+    assert world.read("a", stuck)["state"] == "lapsed"
+
+
 def test_until_it_lapses_an_answer_may_still_come_late(world: RequestWorld) -> None:
     request_id = world.asked("a", world.share("a", "b"), urgency="immediate")
     world.pass_time(timedelta(hours=20))
