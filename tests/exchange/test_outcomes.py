@@ -233,6 +233,9 @@ def test_an_outcome_of_a_covert_query_reaches_banks_when_they_learn_of_the_query
         silent=False,
         ends_on=date(2027, 1, 1),
         cover_salt=bytes(32),
+        subjects=1,
+        subjects_sha256=bytes(32),
+        extensions_json="[]",
         created_at=taskforce.clock(),
     )
     with taskforce.database.transaction() as session:
