@@ -32,10 +32,11 @@ def find_own(session: Session, actor: Actor, query_id: str) -> Query:
 
 def find_readable(session: Session, actor: Actor, query_id: str) -> Query:
     """A query of the actor's agency that the actor asked, is to authorise, or reviews, or anyone's for an independent
-    reviewer; locked. Raises UnknownObjectError.
+    reviewer; locked. Raises UnknownObjectError, after the same work.
     """
+    is_overseer = Role.REVIEWER in actor.roles and actor.member_id in list_reviewers(session)
     found = lock_query(session, query_id)
-    if found is not None and (_is_concerned(found, actor) or _is_overseer(session, actor, found)):
+    if found is not None and (_is_concerned(found, actor) or (is_overseer and found.member_id != actor.member_id)):
         return found
     raise UnknownObjectError
 
@@ -43,12 +44,6 @@ def find_readable(session: Session, actor: Actor, query_id: str) -> Query:
 def _is_concerned(query: Query, actor: Actor) -> bool:
     is_named = Role.REVIEWER in actor.roles or actor.representative_id in (query.asker_id, query.authoriser_id)
     return query.member_id == actor.member_id and is_named
-
-
-def _is_overseer(session: Session, actor: Actor, query: Query) -> bool:
-    """Whether the actor is an independent reviewer, of another member than the query's."""
-    is_other = query.member_id != actor.member_id
-    return is_other and Role.REVIEWER in actor.roles and actor.member_id in list_reviewers(session)
 
 
 def is_free(session: Session, query_id: str) -> bool:
