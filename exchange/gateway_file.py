@@ -7,10 +7,16 @@
     themes = ["fraud", "money_mules"]
     parties = [{ disclosers = ["financial_institution"], recipients = ["financial_institution"] }]
 
+    [CCA2013_s7]
+    recipients = ["nca"]
+    names = true
+
     [SCA2007_s68]
     closed = true
 
-What a table does not name stays as exchange/domain/legal_gateway.py has it. A gateway that is closed is open to nobody.
+`recipients` are the members to whom alone may be disclosed, by their ids (section 7 of the 2013 Act: the NCA's);
+`names` says whether a query is told who holds a thing. What a table does not name stays as
+exchange/domain/legal_gateway.py has it. A gateway that is closed is open to nobody.
 """
 
 from __future__ import annotations
@@ -23,6 +29,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from exchange.domain.legal_gateway import QUERY, RULES, GatewayRule, Parties
+from schemas.fields import IDENTIFIER
 from schemas.terms import EvidenceStandard, LegalGateway, MemberKind, RequestMode, Theme
 
 _Code = TypeVar("_Code", bound=StrEnum)
@@ -68,6 +75,8 @@ def _change(rule: GatewayRule, changes: Mapping[str, Any]) -> GatewayRule | None
         elif name != "closed":
             known = ", ".join(["closed", *_READERS, *_DAYS])
             raise ValueError(f"{name!r} is nothing that can be changed; known are {known}")
+    if rule.notice is not None and rule.notice.within_days > rule.notice.report_days:
+        raise ValueError("notice_within_days is at most notice_report_days")
     return None if is_closed else rule
 
 
@@ -78,6 +87,19 @@ def _change_days(rule: GatewayRule, name: str, value: Any) -> GatewayRule:
         raise ValueError(f"{name} is a number of days from 1 to {_MOST_DAYS}")
     changed: dict[str, Any] = {_DAYS[name]: value}
     return replace(rule, notice=replace(rule.notice, **changed))
+
+
+def _members(name: str, value: Any) -> frozenset[str]:
+    listed = value if isinstance(value, list) else []
+    if not listed or not all(isinstance(one, str) and IDENTIFIER.fullmatch(one) for one in listed):
+        raise ValueError(f"{name} is a list of at least one member's id")
+    return frozenset(listed)
+
+
+def _yes_or_no(name: str, value: Any) -> bool:
+    if type(value) is not bool:
+        raise ValueError(f"{name} is true or false")
+    return value
 
 
 def _codes_of(codes: type[_Code]) -> Callable[[str, Any], frozenset[_Code]]:
@@ -110,4 +132,6 @@ _READERS: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "evidence_standards": ("standards", _codes_of(EvidenceStandard)),
     "modes": ("modes", _modes),
     "parties": ("parties", _parties),
+    "recipients": ("recipients", _members),
+    "names": ("names", _yes_or_no),
 }

@@ -1,4 +1,4 @@
-"""Answering what others ask about one's own rows.
+"""Answering what others ask about one's own rows, and releasing what one has offered.
 
 An answer leaves by these rules, in order:
 1. The request is not our own, and the row that it is about lies in our vault.
@@ -8,17 +8,21 @@ An answer leaves by these rules, in order:
    told: a row planted with a stolen token is worth nothing. What remains is to refuse.
 4. Only rows are told of whose group the requester is in, by the registrars' statements, whatever the exchange names;
    never one that we have taken back.
-5. Only fields that were asked for are told, sealed for this request alone, and signed.
+5. Only fields that were asked for are told, sealed for this request alone, and signed with how they are to be handled:
+   our own rows' marking and the one shown to us, whichever is stricter.
 6. The answer is in the vault before it leaves. One whose arrival is not certain is sent again as it stands there,
    before anything else is said: nobody tells two things.
+
+To an offer nobody answers with details: it is refused, unseen or taken up, or taken up and waited for. What was offered
+leaves by rules 4 to 6, released by an authoriser of ours who did not make the offer, to each holder that took it up: an
+active member that the registrars signed, in an open group with us, sealed to the key that they state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -26,20 +30,22 @@ import msgspec
 from keys.holding import HoldingClaim, HoldingError, verify_holding
 from keys.keyring import GroupState, Keyring, MemberState, RepresentativeState, UnknownStatementError
 from keys.sealing import Binding, SealingError, seal_details
-from keys.statement_types import GroupStatement
+from keys.statement_types import GroupStatement, MemberStatement
 from keys.tokens import Token
 from member.channel import Identity
-from member.errors import AnswerError, MemberError, RefusedError
-from member.request_client import ReadRequest, RequestStanding, read_bytes
+from member.errors import MemberError, RefusedError
+from member.request_client import ReadRequest, RequestStanding, Waiting, read_bytes
 from member.request_details import collect_details, encode_details
 from member.requests import RequestDesk
 from member.rule_refusal import Broken, RuleRefusedError
-from member.vault.requests import Reply
+from member.vault.requests import AskedRequest, Reply
 from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.uploads import Uploads
+from schemas.canonical import digest
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
-from schemas.terms import Direction, RefusalReason, RequestOutcome
+from schemas.marking import strictest
+from schemas.terms import OFFERS, Direction, RefusalReason, RequestMode, RequestOutcome
 
 _SHOWN_BEFORE = ("mode", "legal_gateway", "urgency")
 
@@ -73,41 +79,57 @@ class TakenUp:
         return self.doubt or nothing
 
     @property
-    def submissions(self) -> list[str]:
-        """Our submissions that are told of."""
-        return [] if self.own is None else sorted({source.submission_id for source in self.own.sources})
-
-    @property
     def fields(self) -> list[str]:
         """What was asked for."""
         return [str(name) for name in (self.request.terms or {}).get("fields", ())]
 
 
 def take_up(desk: RequestDesk, request_id: str) -> TakenUp:
-    """Take up a request to us, and check who asks and whether it holds the identifier. RuleRefusedError for our own."""
+    """Take up a request to us, and check who asks and whether it holds the identifier. To take up an offer is to agree
+    to receive it and to be named to its sender. RuleRefusedError for our own.
+    """
+    return _take_up(desk, desk.read(request_id))
+
+
+def look_at(desk: RequestDesk, request_id: str, *, refusing: bool) -> TakenUp:
+    """A request to us, so as to answer it: taken up, but for an offer that is refused, which may stay unseen. Raises
+    RuleRefusedError for our own, and for an offer to be answered otherwise.
+    """
     listed = desk.read(request_id)
+    if listed.mode not in OFFERS or listed.direction != Direction.INCOMING:
+        return _take_up(desk, listed)
+    if refusing:
+        return TakenUp(listed, None, None, None)
+    cure = "the sender of an offer tells, a holder does not: request take-up to receive it, or request refuse"
+    raise RuleRefusedError("nothing was sent", [Broken("offer", "outcome", cure)])
+
+
+def _take_up(desk: RequestDesk, listed: ReadRequest) -> TakenUp:
     if listed.direction != Direction.INCOMING:
         broken = Broken("own-request", "request_id", "nobody answers its own request: wait for the holders")
         raise RuleRefusedError("nothing was sent", [broken])
     token = VaultRows(desk.vault).find_token(listed.token_bytes())
-    request = desk.take_up(request_id)
-    own = None if token is None else _rows_to_tell(desk, request, token)
+    request = desk.take_up(listed.request_id)
+    requester, named = request.requester or "", request.submissions or ()
+    own = None if token is None else _rows_to_tell(desk, requester, named, token)
     return TakenUp(request, token, own, _doubt(desk, request, token))
 
 
-def _rows_to_tell(desk: RequestDesk, request: ReadRequest, token: Token) -> OwnIndicator | None:
-    """Rule 4: our indicator with those of its rows that the requester may be told of; None if there are none."""
+def _rows_to_tell(desk: RequestDesk, recipient: str, named: Iterable[str], token: Token) -> OwnIndicator | None:
+    """Rule 4: our indicator with those of its rows, of the submissions that the exchange names, that the recipient may
+    be told of; None if there are none.
+    """
     rows, uploads = VaultRows(desk.vault), Uploads(desk.vault)
     held = rows.find_by_tokens([token.token])[token.token]
     indicator, now = rows.lookup(held.indicator_type, held.canonical), desk.clock()
-    shared = {group.group_id for group in open_groups(desk.keyring, {desk.member_id, request.requester or ""}, now)}
+    shared = {group.group_id for group in open_groups(desk.keyring, {desk.member_id, recipient}, now)}
 
     def is_told(submission_id: str) -> bool:
         kept = uploads.envelope(submission_id)
         is_shared = kept is not None and kept.group in shared
         return is_shared and not uploads.is_withdrawn(submission_id, indicator)
 
-    told = {name for name in request.submissions or () if is_told(name)}
+    told = {name for name in named if is_told(name)}
     sources = [source for source in held.sources if source.submission_id in told]
     return OwnIndicator(held.indicator_type, held.canonical, sources) if sources else None
 
@@ -161,19 +183,47 @@ def _claim(request: ReadRequest) -> HoldingClaim:
 
 @dataclass(frozen=True)
 class _Said:
-    """What is answered, before it is sealed and signed."""
+    """What is answered, before it is sealed and signed. The marking goes with details."""
 
     outcome: RequestOutcome
     fields: list[str]
     refusal_reason: str | None = None
     details: dict[str, Any] | None = None
+    marking: dict[str, Any] | None = None
+    confirmations: Sequence[str] = ()
+    submissions: Sequence[str] = ()
 
 
-def finish_begun(desk: RequestDesk, request_id: str) -> tuple[Reply, RequestStanding] | None:
-    """Send the answer that was begun before and whose arrival is not certain, as it stands in the vault; None if there
-    is none, or the exchange neither has it nor takes it.
+@dataclass(frozen=True)
+class _Recipient:
+    """Whom something is told: `member_id` None for whoever made an offer that we refuse unseen. `key` is the one that
+    the registrars state, `terms_sha256` the digest of the request's terms. `to` is said of an offer of ours.
     """
-    reply = desk.records.reply(request_id)
+
+    member_id: str | None
+    key: bytes = b""
+    terms_sha256: bytes = b""
+    detail_key: bytes = b""
+    to: str | None = None
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What an authoriser agrees to tell: these fields (None: all that is wanted), with a note, confirming what gateway
+    and marking want confirmed. `contact` is the desk that answers for rows without one.
+    """
+
+    fields: Sequence[str] | None
+    note: str = ""
+    contact: str = ""
+    confirmations: Sequence[str] = ()
+
+
+def finish_begun(desk: RequestDesk, request_id: str, to: str | None = None) -> tuple[Reply, RequestStanding] | None:
+    """Send the answer, or the release to a holder, that was begun before and whose arrival is not certain, as it stands
+    in the vault; None if there is none, or the exchange neither has it nor takes it.
+    """
+    reply = desk.records.reply(request_id, to)
     if reply is None:
         return None
     try:
@@ -184,23 +234,80 @@ def finish_begun(desk: RequestDesk, request_id: str) -> tuple[Reply, RequestStan
         raise
 
 
-def tell(desk: RequestDesk, taken: TakenUp, fields: Sequence[str] | None, note: str, contact: str) -> RequestStanding:
-    """Answer fully (`fields` None) or partly. Raises UnprovedError, RuleRefusedError, RefusedError."""
-    if taken.hindrance is not None or taken.own is None:
-        raise UnprovedError(taken.hindrance or "")
-    told = taken.fields if fields is None else list(fields)
-    not_asked = [name for name in told if name not in taken.fields]
-    if not_asked or not told:
-        asked = f"it asks for {', '.join(taken.fields)}"
+def tell(desk: RequestDesk, taken: TakenUp, telling: Telling) -> RequestStanding:
+    """Answer fully or partly. Raises UnprovedError, RuleRefusedError, RefusedError."""
+    if taken.hindrance is not None or taken.own is None or taken.token is None:
+        raise UnprovedError(taken.hindrance or "this vault does not hold the row that it is about")
+    said = _collect(desk, taken.own, taken.request, taken.fields, telling)
+    claim = _claim(taken.request)
+    recipient = _Recipient(claim.requester, claim.encryption_key, claim.terms_sha256, taken.token.detail_key)
+    return _send(desk, taken.request.request_id, recipient, said)
+
+
+def _collect(
+    desk: RequestDesk, own: OwnIndicator, request: ReadRequest, wanted: Sequence[str], telling: Telling
+) -> _Said:
+    """What is told of our own rows. Raises RuleRefusedError."""
+    told = list(wanted if telling.fields is None else telling.fields)
+    if not told or not set(told) <= set(wanted):
+        asked = f"it is about {', '.join(wanted)}"
         raise RuleRefusedError("nothing was sent", [Broken("not-asked-for", "fields", asked)])
-    outcome = RequestOutcome.FULL if set(told) == set(taken.fields) else RequestOutcome.PARTIAL
-    details = collect_details(taken.own, told, partial(_role_of, Uploads(desk.vault)), contact, note)
-    return _send(desk, taken, _Said(outcome, told, details=details))
+    outcome = RequestOutcome.FULL if set(told) == set(wanted) else RequestOutcome.PARTIAL
+    submissions = sorted({source.submission_id for source in own.sources})
+    uploads = Uploads(desk.vault)
+    kept = {name: envelope for name in submissions if (envelope := uploads.envelope(name)) is not None}
+    details = collect_details(own, told, lambda name: kept[name].subject_role, telling.contact, telling.note)
+    shown = [] if request.marking is None else [msgspec.to_builtins(request.marking)]
+    marking = strictest([*(envelope.marking for envelope in kept.values()), *shown])
+    return _Said(outcome, told, None, details, marking, telling.confirmations, submissions)
 
 
-def _role_of(uploads: Uploads, submission_id: str) -> str:
-    kept = uploads.envelope(submission_id)
-    return "" if kept is None else kept.subject_role
+def release(desk: RequestDesk, offer: ReadRequest, waiting: Sequence[Waiting], telling: Telling) -> None:
+    """Tell what we offered to these holders that took it up, one after the other. Raises RuleRefusedError,
+    RefusedError, MemberError.
+    """
+    broken = list(_what_bars(desk, offer, telling, waiting))
+    if broken:
+        raise RuleRefusedError("nothing was sent", broken)
+    asked = desk.records.asked(offer.request_id)
+    token = None if asked is None else VaultRows(desk.vault).find_token(asked.token)
+    if asked is None or token is None:
+        hint = "it was offered from another home, or the row is gone"
+        raise MemberError("this vault does not hold the offer and the row that it is about", hint, slug="unknown_row")
+    for one in waiting:
+        recipient = _recipient_of(desk, one.institution, asked, token)
+        own = _rows_to_tell(desk, one.institution, one.submissions, token)
+        if own is None:
+            raise UnprovedError(f"this vault holds no row of it that {one.institution} may be told of")
+        fields = [str(name) for name in asked.terms["fields"]]
+        _send(desk, offer.request_id, recipient, _collect(desk, own, offer, fields, telling))
+
+
+def _what_bars(desk: RequestDesk, offer: ReadRequest, telling: Telling, waiting: Sequence[Waiting]) -> Iterator[Broken]:
+    if offer.requested_by == desk.identity.key_id:
+        yield Broken("same-person", "representative", "another person than made the offer releases it")
+    if not waiting:
+        cure = "nobody who was not told yet has taken it up: member request show lists who waits"
+        yield Broken("not-taken-up", "to", cure)
+    if offer.mode == RequestMode.ALERT and telling.note:
+        yield Broken("alert", "note", "an alert tells its fields alone: leave the note out, or provide")
+
+
+def _recipient_of(desk: RequestDesk, member_id: str, asked: AskedRequest, token: Token) -> _Recipient:
+    """A holder that took up an offer of ours, as the registrars state it. Raises UnprovedError."""
+    found = _find_member(desk.keyring, member_id)
+    if found is None or found.state is not MemberState.ACTIVE or member_id == desk.member_id:
+        raise UnprovedError(f"the registrars know no other active member {member_id}")
+    if not any(open_groups(desk.keyring, {desk.member_id, member_id}, desk.clock())):
+        raise UnprovedError(f"{member_id} shares no open group with us")
+    return _Recipient(member_id, found.encryption_key, digest(asked.terms), token.detail_key, to=member_id)
+
+
+def _find_member(keyring: Keyring, member_id: str) -> MemberStatement | None:
+    try:
+        return keyring.member(member_id)
+    except UnknownStatementError:
+        return None
 
 
 def tell_nothing(desk: RequestDesk, taken: TakenUp, reason: str | None) -> RequestStanding:
@@ -208,14 +315,14 @@ def tell_nothing(desk: RequestDesk, taken: TakenUp, reason: str | None) -> Reque
     if reason is None and taken.doubt is not None and taken.token is not None:
         raise UnprovedError(taken.doubt)
     outcome = RequestOutcome.NO_TRACE if reason is None else RequestOutcome.REFUSED
-    return _send(desk, taken, _Said(outcome, [], reason))
+    return _send(desk, taken.request.request_id, _Recipient(taken.request.requester), _Said(outcome, [], reason))
 
 
-def _send(desk: RequestDesk, taken: TakenUp, said: _Said) -> RequestStanding:
-    body = _signed_body(desk, taken, said)
-    reply = Reply(uuid7(), body, said.outcome.value, said.fields, said.refusal_reason)
-    desk.records.keep_reply(taken.request.request_id, reply)
-    return _post(desk, taken.request.request_id, reply)
+def _send(desk: RequestDesk, request_id: str, recipient: _Recipient, said: _Said) -> RequestStanding:
+    body = _signed_body(desk, request_id, recipient, said)
+    reply = Reply(uuid7(), body, said.outcome.value, said.fields, said.refusal_reason, recipient.to)
+    desk.records.keep_reply(request_id, reply)
+    return _post(desk, request_id, reply)
 
 
 def _post(desk: RequestDesk, request_id: str, reply: Reply) -> RequestStanding:
@@ -224,43 +331,44 @@ def _post(desk: RequestDesk, request_id: str, reply: Reply) -> RequestStanding:
         standing = desk.client.answer(request_id, reply.body, records.idempotency_key(f"{request_id}|{reply.attempt}"))
     except RefusedError as error:
         if error.is_final:
-            records.forget_reply(request_id)
+            records.forget_reply(request_id, reply.to)
         raise
-    records.forget_reply(request_id)
+    records.forget_reply(request_id, reply.to)
     return standing
 
 
-def _signed_body(desk: RequestDesk, taken: TakenUp, said: _Said) -> bytes:
+def _signed_body(desk: RequestDesk, request_id: str, recipient: _Recipient, said: _Said) -> bytes:
     from schemas.requests import answer_to_sign  # noqa: PLC0415 - marshmallow is slow to import, needed here only
 
-    sealed = None if said.details is None else _seal(desk, taken, said.details)
+    sealed = None if said.details is None else _seal(desk, request_id, recipient, said.details)
     message = answer_to_sign(
-        request_id=taken.request.request_id,
+        request_id=request_id,
         holder=desk.member_id,
-        requester=taken.request.requester or "",
+        requester=recipient.member_id,
         outcome=said.outcome.value,
         told=said.fields,
         refusal_reason=said.refusal_reason,
         sealed=sealed,
+        marking=said.marking,
     )
     answer = {
+        "to": recipient.to,
         "outcome": said.outcome.value,
         "fields": said.fields,
         "refusal_reason": said.refusal_reason,
         "sealed": None if sealed is None else to_base64(sealed),
+        "marking": said.marking,
+        "confirmations": list(said.confirmations),
         "signature": to_base64(desk.identity.key.sign(message)),
-        "submissions": [] if said.details is None else taken.submissions,
+        "submissions": list(said.submissions),
     }
     return msgspec.json.encode(answer)
 
 
-def _seal(desk: RequestDesk, taken: TakenUp, details: dict[str, Any]) -> bytes:
-    if taken.token is None:
-        raise AnswerError("this vault does not hold the row that it is about")
-    claim = _claim(taken.request)
-    binding = Binding(claim.request_id, desk.member_id, claim.requester, claim.terms_sha256)
+def _seal(desk: RequestDesk, request_id: str, recipient: _Recipient, details: dict[str, Any]) -> bytes:
+    binding = Binding(request_id, desk.member_id, recipient.member_id or "", recipient.terms_sha256)
     try:
-        return seal_details(encode_details(details), taken.token.detail_key, claim.encryption_key, binding)
+        return seal_details(encode_details(details), recipient.detail_key, recipient.key, binding)
     except SealingError as error:
         broken = Broken("too-long", "fields", f"{error}: leave out other_columns, or shorten the note")
         raise RuleRefusedError("nothing was sent", [broken]) from error

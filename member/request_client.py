@@ -45,7 +45,7 @@ class ListedRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Marking(msgspec.Struct, frozen=True):
-    """The most restrictive marking of both sides' rows; `conditions` has a line each."""
+    """The most restrictive marking of the rows that something rests on; `conditions` has a line each."""
 
     classification: str
     tlp: str
@@ -55,12 +55,13 @@ class Marking(msgspec.Struct, frozen=True):
 
 
 class GivenAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A holder's answer. `sealed` is None where nothing is told, and once the exchange has purged it; `withdrawn` says
-    that the holder has taken back what it tells.
+    """What `institution` told `recipient`. `sealed` is None where nothing is told, once the exchange has purged it, and
+    to whoever told it; `withdrawn` says that what it tells was taken back.
     """
 
     outcome: str
     institution: str | None
+    recipient: str | None
     representative_id: str | None
     fields: list[str]
     refusal_reason: str | None
@@ -72,10 +73,17 @@ class GivenAnswer(msgspec.Struct, frozen=True, kw_only=True):
     withdrawn: bool
 
 
+class Waiting(msgspec.Struct, frozen=True):
+    """A holder that took up an offer of ours, and our submissions that it may be told of."""
+
+    institution: str
+    submissions: list[str]
+
+
 class ReadRequest(ListedRequest, frozen=True, kw_only=True):
     """A request as this member may read it: whose it is, its terms and its proof only once it has been taken up.
-    `submissions` are our own that a request to us is about. `shown_sha256` is computed here, of all that was shown
-    (base64).
+    `submissions` are our own that a request to us is about; `waiting` took up an offer of ours. `shown_sha256` is
+    computed here, of all that was shown (base64).
     """
 
     requester: str | None
@@ -85,6 +93,7 @@ class ReadRequest(ListedRequest, frozen=True, kw_only=True):
     proof: str | None
     marking: Marking | None
     taken_up: bool
+    waiting: list[Waiting]
     answers: list[GivenAnswer]
     submissions: list[str] | None
     event_id: str
@@ -119,8 +128,17 @@ class PriorNotice(msgspec.Struct, frozen=True):
 
     addressee: str
     within_days: int
+    report_days: int
     template: str
     placeholders: list[str]
+
+
+class Confirmation(msgspec.Struct, frozen=True):
+    """What whoever discloses confirms: one of the codes. `condition` None: whichever is claimed."""
+
+    codes: list[str]
+    question: str
+    condition: str | None
 
 
 class Gateway(msgspec.Struct, frozen=True):
@@ -131,6 +149,9 @@ class Gateway(msgspec.Struct, frozen=True):
     modes: list[str]
     conditions: list[ModeCondition]
     statements: list[Statement]
+    confirmations: list[Confirmation]
+    recipients: list[str] | None
+    onward: list[str]
     prior_notice: PriorNotice | None
 
 

@@ -1,4 +1,4 @@
-"""Asking the holders of an indicator for more, and reading what they answer.
+"""Asking the holders of an indicator for more, or offering them more, and reading what is told in answer.
 
 A request leaves by these rules, in order:
 1. It is about a hit of our own, whose token and detail key lie in our vault.
@@ -6,10 +6,11 @@ A request leaves by these rules, in order:
 3. No text of it speaks of a suspicious activity report.
 4. The terms are in the vault before they leave, with a proof that we hold the identifier.
 
-An answer is shown by these rules, in order:
-1. Its holder is a member that the registrars signed, and another than we.
-2. An active authoriser of that member signed it, with the key that the registrars state, for this very request.
-3. It opens with our encryption key and the identifier's detail key, bound to the terms as we sent them.
+What is told, in answer to our request or of an offer that we took up, is shown by these rules, in order:
+1. Who tells it is a member that the registrars signed, and another than we; of an offer, its sender.
+2. An active authoriser of that member signed it, with the key that the registrars state, for this very request and with
+   the marking that is shown; of an offer, another person than the one who made it.
+3. It opens with our encryption key and the identifier's detail key, bound to the terms as we sent them or took them up.
 4. Its details have the fields that it names. What is opened is kept in the vault.
 5. One that its holder has taken back is shown as that.
 """
@@ -28,10 +29,11 @@ from keys.ed25519 import SignatureError, verify_signature
 from keys.holding import HoldingClaim, prove_holding
 from keys.keyring import Keyring, MemberState, RepresentativeState, UnknownStatementError
 from keys.sealing import Binding, EncryptionKey, SealingError, open_details
+from keys.statement_types import MemberStatement, Representative
 from keys.tokens import Token
 from member.channel import Identity
 from member.enrolment import ENCRYPTION_SECRET
-from member.errors import AnswerError, HomeError, MemberError
+from member.errors import AnswerError, HomeError, MemberError, RefusedError
 from member.exchange_client import ExchangeClient
 from member.request_client import (
     Gateway,
@@ -52,8 +54,9 @@ from member.vault.store import Vault
 from schemas.canonical import digest
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.identifiers import uuid7
-from schemas.terms import Direction, RequestOutcome, Role
+from schemas.terms import OFFERS, Direction, RequestOutcome, Role
 
+_IN_USE = 409
 _TEXTS = ("purpose", "necessity", "proportionality")
 
 
@@ -128,6 +131,7 @@ class Wanted:
     urgency: str
     condition: str | None = None
     nca_notice: dict[str, str] | None = None
+    confirmations: tuple[str, ...] = ()
 
     def terms(self, condition: str | None) -> dict[str, Any]:
         """The request on the wire, but for its id and its proof."""
@@ -141,6 +145,7 @@ class Wanted:
             "proportionality": self.proportionality,
             "fields": list(self.fields),
             "urgency": self.urgency,
+            "confirmations": list(self.confirmations),
             "nca_notice": self.nca_notice,
         }
 
@@ -185,7 +190,21 @@ def ask(desk: RequestDesk, wanted: Wanted) -> RequestStanding:
         desk.records.keep_asked(AskedRequest(request_id, wanted.hit_id, token.token, terms, asked_at))
         return {**terms, "proof": to_base64(proof)}
 
-    return desk.client.ask(without_id, make)
+    standing = _ask(desk, noticed_id, lambda: desk.client.ask(without_id, make))
+    desk.records.forget_notice(wanted.hit_id, wanted.legal_gateway)
+    return standing
+
+
+def _ask(desk: RequestDesk, noticed_id: str | None, send: Callable[[], RequestStanding]) -> RequestStanding:
+    """Send a request. One that is refused was not made, and leaves the id that a notice names to the next; one whose id
+    is in use was.
+    """
+    try:
+        return send()
+    except RefusedError as error:
+        if noticed_id is not None and error.is_final and error.status != _IN_USE:
+            desk.records.forget_asked(noticed_id)
+        raise
 
 
 def own_token(desk: RequestDesk, hit_id: str) -> Token:
@@ -219,7 +238,19 @@ def what_is_missing(wanted: Wanted, gateway: Gateway | None) -> list[Broken]:
     if notice is not None and wanted.nca_notice is None:
         said = f"{gateway.citation}: first notify {notice.addressee} (member request notice drafts it), then give "
         broken.append(Broken("no-prior-notice", "nca_notice", f"{said}--nca-notice and --notice-given-at"))
+    if wanted.mode in OFFERS:
+        broken += _unconfirmed(wanted, gateway)
     return broken + check_texts((name, getattr(wanted, name)) for name in _TEXTS)
+
+
+def _unconfirmed(wanted: Wanted, gateway: Gateway) -> list[Broken]:
+    """Who offers discloses, and confirms what the gateway wants of that."""
+    condition = _condition(wanted, gateway)
+    return [
+        Broken("no-confirmation", "confirmations", f"{one.question} --confirm {' or '.join(one.codes)}")
+        for one in gateway.confirmations
+        if one.condition in (None, condition) and not set(one.codes) & set(wanted.confirmations)
+    ]
 
 
 def _condition(wanted: Wanted, gateway: Gateway) -> str | None:
@@ -230,9 +261,20 @@ def _condition(wanted: Wanted, gateway: Gateway) -> str | None:
 
 
 def read_answers(desk: RequestDesk, request: ReadRequest) -> list[ReadAnswer]:
-    """The answers to a request of our own, opened. One that cannot be believed is told as that, beside the others."""
-    asked = desk.records.asked(request.request_id)
-    return [_read_answer(desk, asked, answer) for answer in request.answers]
+    """The answers to a request of our own, or what an offer to us told us, opened. What cannot be believed is told as
+    that, beside the others.
+    """
+    is_own = request.direction == Direction.OUTGOING
+    asked = desk.records.asked(request.request_id) if is_own else _taken_up(request)
+    is_told = is_own != (request.mode in OFFERS)
+    return [_read_answer(desk, asked, answer) if is_told else ReadAnswer(answer) for answer in request.answers]
+
+
+def _taken_up(request: ReadRequest) -> AskedRequest | None:
+    """An offer as it was taken up: what was sealed opens under its very terms alone."""
+    if request.terms is None or request.requester is None or request.requested_by is None:
+        return None
+    return AskedRequest(request.request_id, "", request.token_bytes(), request.terms, "", request.requested_by)
 
 
 def _read_answer(desk: RequestDesk, asked: AskedRequest | None, answer: GivenAnswer) -> ReadAnswer:
@@ -248,10 +290,10 @@ def _read_answer(desk: RequestDesk, asked: AskedRequest | None, answer: GivenAns
 
 def _open(desk: RequestDesk, asked: AskedRequest, answer: GivenAnswer) -> dict[str, Any]:
     institution = answer.institution or ""
-    kept = desk.records.opened(asked.request_id, institution)
+    kept, marking = desk.records.opened(asked.request_id, institution), msgspec.to_builtins(answer.marking)
     if kept is not None:
-        shown = (answer.outcome, answer.fields, answer.sealed_sha256)
-        if shown != (kept.outcome, kept.fields, kept.sealed_sha256):
+        shown = (answer.outcome, answer.fields, answer.sealed_sha256, marking)
+        if shown != (kept.outcome, kept.fields, kept.sealed_sha256, kept.marking):
             raise AnswerError("it is another answer than this member gave before")
         return kept.details
     if answer.withdrawn:
@@ -268,7 +310,7 @@ def _open(desk: RequestDesk, asked: AskedRequest, answer: GivenAnswer) -> dict[s
     details = read_details(payload, answer.fields)
     sealed_sha256 = to_base64(hashlib.sha256(sealed).digest())
     opened = OpenedAnswer(
-        asked.request_id, institution, answer.outcome, answer.fields, sealed_sha256, details, desk.origin
+        asked.request_id, institution, answer.outcome, answer.fields, sealed_sha256, details, desk.origin, marking
     )
     desk.records.keep_opened(opened)
     return details
@@ -278,8 +320,8 @@ def _verify_signature(desk: RequestDesk, asked: AskedRequest, answer: GivenAnswe
     """Rules 1 and 2. Raises AnswerError, SignatureError."""
     from schemas.requests import answer_to_sign  # noqa: PLC0415 - marshmallow is slow to import, needed here only
 
-    if answer.institution == desk.member_id:
-        raise AnswerError("nobody answers its own request")
+    if answer.institution == desk.member_id or answer.recipient != desk.member_id:
+        raise AnswerError("nobody answers its own request, nor to another than who is told")
     try:
         holder, person = desk.keyring.representative(answer.representative_id or "")
     except UnknownStatementError:
@@ -288,6 +330,8 @@ def _verify_signature(desk: RequestDesk, asked: AskedRequest, answer: GivenAnswe
         raise AnswerError("who signed it is not of an active member that answers")
     if person.state is not RepresentativeState.ACTIVE or Role.AUTHORISER not in person.roles:
         raise AnswerError("who signed it is not an active authoriser")
+    if asked.offered_by is not None:
+        _check_two_people(desk, asked.offered_by, holder, person)
     own = desk.keyring.member(desk.member_id).representatives
     if person.public_key in {each.public_key for each in own}:
         raise AnswerError("it is signed with a key of our own")
@@ -299,5 +343,18 @@ def _verify_signature(desk: RequestDesk, asked: AskedRequest, answer: GivenAnswe
         told=answer.fields,
         refusal_reason=answer.refusal_reason,
         sealed=sealed,
+        marking=msgspec.to_builtins(answer.marking),
     )
     verify_signature(person.public_key, message, read_bytes(answer.signature, "a signature", 64))
+
+
+def _check_two_people(desk: RequestDesk, offered_by: str, sender: MemberStatement, person: Representative) -> None:
+    """Of an offer: its sender tells it, by another person than made it. Raises AnswerError."""
+    try:
+        offering, maker = desk.keyring.representative(offered_by)
+    except UnknownStatementError:
+        raise AnswerError("the registrars know nobody who could have offered it") from None
+    if offering.member_id != sender.member_id:
+        raise AnswerError("it was told by another than offered it")
+    if person.representative_id == maker.representative_id or person.public_key == maker.public_key:
+        raise AnswerError("one person offered it and released it")

@@ -5,14 +5,25 @@ legal gateways as data, so that a client can say what is missing before it asks.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
 from schemas.canonical import canonical_json
 from schemas.encoding import from_base64, from_rfc3339, to_base64
-from schemas.fields import Base64, Identifier, OwnId, Prose, QueryInteger, QueryText, RepresentativeId, Text, code_of
+from schemas.fields import (
+    Base64,
+    Identifier,
+    OwnId,
+    Prose,
+    QueryInteger,
+    QueryText,
+    RepresentativeId,
+    Text,
+    TrueOrFalse,
+    code_of,
+)
 from schemas.terms import (
     Classification,
     Direction,
@@ -33,6 +44,9 @@ from schemas.terms import (
 
 MAX_STATEMENT = 2000
 """Signs of a purpose, a necessity or a proportionality."""
+_MAX_CODE, _MAX_CODES = 64, 16
+_MAX_CONDITIONS = 65_536
+"""Signs of all conditions together of the rows of one answer."""
 REQUESTS_PAGE = 100
 MOST_SUBMISSIONS = 1000
 """Of which an answer tells: a holder has one live row of a token in each group."""
@@ -76,14 +90,16 @@ def answer_to_sign(
     *,
     request_id: str,
     holder: str,
-    requester: str,
+    requester: str | None,
     outcome: str,
     told: Sequence[str],
     refusal_reason: str | None,
     sealed: bytes | None,
+    marking: Mapping[str, Any] | None,
 ) -> bytes:
-    """What the holder's authoriser signs (Ed25519): the domain, then canonical JSON. Holder and requester are members'
-    ids; `told` has the fields in the order of the answer.
+    """What the authoriser signs (Ed25519): the domain, then canonical JSON. Holder and requester are members' ids, of
+    who tells and who is told: of an offer its sender and the holder that took it up. The requester is null where a
+    holder refuses an offer that it has not taken up. `told` has the fields in the order of the answer.
     """
     signed = {
         "request_id": request_id,
@@ -93,6 +109,7 @@ def answer_to_sign(
         "fields": list(told),
         "refusal_reason": refusal_reason,
         "sealed_sha256": None if sealed is None else to_base64(hashlib.sha256(sealed).digest()),
+        "marking": None if marking is None else dict(marking),
     }
     return ANSWER_DOMAIN + canonical_json(signed)
 
@@ -104,6 +121,15 @@ def _submissions(**more: Any) -> fields.List[str]:
 def _statement() -> Prose:
     # An empty one is read here and refused by the rules, so that the refusal is recorded; so are empty lists and codes.
     return Prose(MAX_STATEMENT, required=True)
+
+
+def _code(**rest: Any) -> Text:
+    """A code that the rules judge, so that the refusal of an unknown one is recorded."""
+    return Text(_MAX_CODE, least=0, **rest)
+
+
+def _codes(most: int, **rest: Any) -> Any:
+    return fields.List(_code(), validate=validate.Length(max=most), **rest)
 
 
 class PriorNoticeSchema(Schema):
@@ -118,16 +144,15 @@ class RequestTermsSchema(Schema):
 
     request_id = OwnId(required=True)
     hit_id = QueryText(_UUID, required=True)
-    mode = code_of(RequestMode, required=True)
-    legal_gateway = fields.String(required=True, validate=validate.OneOf(["", *(code.value for code in LegalGateway)]))
-    condition = code_of(GatewayCondition, required=True, allow_none=True)
+    mode = _code(required=True)
+    legal_gateway = _code(required=True)
+    condition = _code(required=True, allow_none=True)
     purpose = _statement()
     necessity = _statement()
     proportionality = _statement()
-    wanted = fields.List(
-        code_of(RequestField), required=True, data_key="fields", validate=validate.Length(max=len(RequestField))
-    )
-    urgency = code_of(Urgency, required=True)
+    wanted = _codes(_MAX_CODES, required=True, data_key="fields")
+    urgency = _code(required=True)
+    confirmations = _codes(_MAX_CODES, required=True)
     nca_notice = fields.Nested(PriorNoticeSchema, required=True, allow_none=True)
 
 
@@ -145,40 +170,46 @@ class RequestStandingSchema(Schema):
     due_at = fields.DateTime(required=True)
 
 
-class AnswerSchema(Schema):
-    """A holder's answer. `sealed` and a signature go with `full` and `partial`, a reason with `refused`, and nothing
-    with `no_trace`. The signature is always given: the authoriser's, over the answer (docs/wire-format.md).
-    `submissions` names the holder's own submissions that the details are taken from, of those that the request names;
-    it is told to nobody.
+class MarkingSchema(Schema):
+    """The most restrictive marking of the rows that something rests on, and every condition that goes with it, a line
+    each. The subject is protected if any of the rows is about a victim or an unwitting mule.
     """
 
+    classification = code_of(Classification, required=True)
+    tlp = code_of(TrafficLight, required=True)
+    handling = code_of(Handling, required=True)
+    conditions = Prose(_MAX_CONDITIONS, required=True)
+    protected_subject = TrueOrFalse(required=True)
+
+
+class AnswerSchema(Schema):
+    """A holder's answer, or the release of an offer to the holder `to`. `sealed` and `marking` go with `full` and
+    `partial`, a reason with `refused`, and nothing with `no_trace`. The signature is always given: the authoriser's,
+    over the answer (docs/wire-format.md). `submissions` names the discloser's own submissions that the details are
+    taken from, of those that the request names; it is told to nobody.
+    """
+
+    to = Identifier(required=True, allow_none=True)
     outcome = code_of(RequestOutcome, required=True)
     told = fields.List(
         code_of(RequestField), required=True, data_key="fields", validate=validate.Length(max=len(RequestField))
     )
     refusal_reason = code_of(RefusalReason, required=True, allow_none=True)
     sealed = Sealed(required=True, allow_none=True)
+    marking = fields.Nested(MarkingSchema, required=True, allow_none=True)
+    confirmations = _codes(_MAX_CODES, required=True)
     signature = Base64(64, required=True)
     submissions = _submissions(required=True)
 
 
-class MarkingSchema(Schema):
-    """The most restrictive marking of both sides' rows, and every condition that goes with it, a line each. The subject
-    is protected if any of the rows is about a victim or an unwitting mule.
-    """
-
-    classification = code_of(Classification, required=True)
-    tlp = code_of(TrafficLight, required=True)
-    handling = code_of(Handling, required=True)
-    conditions = fields.String(required=True)
-    protected_subject = fields.Boolean(required=True)
-
-
 class GivenAnswerSchema(Schema):
-    """An answer as the requester reads it. Who answered is told with `full` and `partial` alone."""
+    """An answer as either side reads it. Which `institution` tells which `recipient` is said with `full` and
+    `partial` alone. The marking is the one that the signature covers.
+    """
 
     outcome = code_of(RequestOutcome, required=True)
     institution = Identifier(required=True, allow_none=True)
+    recipient = Identifier(required=True, allow_none=True)
     representative_id = RepresentativeId(required=True, allow_none=True)
     told = fields.List(code_of(RequestField), required=True, data_key="fields")
     refusal_reason = code_of(RefusalReason, required=True, allow_none=True)
@@ -207,11 +238,19 @@ class ListedRequestSchema(RequestStandingSchema):
     urgency = code_of(Urgency, required=True)
 
 
+class WaitingSchema(Schema):
+    """A holder that took up an offer, and those of the sender's submissions that it may be told of."""
+
+    institution = Identifier(required=True)
+    submissions = fields.List(fields.UUID(), required=True)
+
+
 class RequestSchema(ListedRequestSchema):
     """A request as one member may read it. To a holder who has not taken it up, `requester`, `encryption_key`, `terms`,
-    `proof` and `marking` are null; `answers` are the requester's to read, and of a holder its own. `submissions` names,
-    to a holder that has taken it up, those of its own submissions whose live rows the request is about: those in groups
-    in which the requester holds it too.
+    `proof` and `marking` are null; `answers` are the requester's to read, and of a holder its own, or what it was told.
+    `submissions` names, to a holder that has taken it up, those of its own submissions whose live rows the request is
+    about: those in groups in which the requester holds it too. `waiting` are those that took up an offer of the
+    reader's and were not told yet.
     """
 
     requester = Identifier(required=True, allow_none=True)
@@ -223,6 +262,7 @@ class RequestSchema(ListedRequestSchema):
     taken_up = fields.Boolean(
         required=True, metadata={"description": "whether any holder has taken it up, of one's own: whether oneself has"}
     )
+    waiting = fields.List(fields.Nested(WaitingSchema), required=True)
     answers = fields.List(fields.Nested(GivenAnswerSchema), required=True)
     submissions = fields.List(fields.UUID(), required=True, allow_none=True)
     event_id = fields.UUID(required=True)
@@ -272,12 +312,23 @@ class GatewayNoticeSchema(Schema):
     field = fields.String(required=True)
     addressee = fields.String(required=True)
     within_days = fields.Integer(required=True)
+    report_days = fields.Integer(required=True)
     template = fields.String(required=True)
     placeholders = fields.List(fields.String(), required=True)
 
 
+class ConfirmationSchema(Schema):
+    """What whoever discloses confirms: one of the codes. `condition` null: whichever is claimed."""
+
+    codes = fields.List(fields.String(), required=True)
+    question = fields.String(required=True)
+    condition = code_of(GatewayCondition, required=True, allow_none=True)
+
+
 class GatewaySchema(Schema):
-    """One legal gateway: what it takes. A mode without a condition names none."""
+    """One legal gateway: what it takes. A mode without a condition names none. `recipients` are the members to whom
+    alone may be disclosed, null for all of the right kind; `onward` goes with all that is.
+    """
 
     code = code_of(LegalGateway, required=True)
     citation = fields.String(required=True)
@@ -285,6 +336,9 @@ class GatewaySchema(Schema):
     modes = fields.List(fields.String(), required=True, metadata={"description": "modes of requests, and `query`"})
     conditions = fields.List(fields.Nested(ModeConditionSchema), required=True)
     statements = fields.List(fields.Nested(StatementSchema), required=True)
+    confirmations = fields.List(fields.Nested(ConfirmationSchema), required=True)
+    recipients = fields.List(Identifier(), required=True, allow_none=True)
+    onward = fields.List(fields.String(), required=True)
     prior_notice = fields.Nested(GatewayNoticeSchema, required=True, allow_none=True)
     themes = fields.List(code_of(Theme), required=True)
     evidence_standards = fields.List(code_of(EvidenceStandard), required=True)

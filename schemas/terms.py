@@ -215,6 +215,21 @@ class RequestField(StrEnum):
     OTHER_COLUMNS = "other_columns"
 
 
+OFFERS = frozenset({RequestMode.PROVIDE, RequestMode.ALERT})
+"""Modes in which the sender tells the holders."""
+
+WARNING_FIELDS = frozenset(
+    {
+        RequestField.REASON,
+        RequestField.SUBJECT_ROLE,
+        RequestField.FIRST_SEEN,
+        RequestField.LAST_SEEN,
+        RequestField.CONTACT,
+    }
+)
+"""What an alert tells: why, whom about, since when, and whom to ask."""
+
+
 class Direction(StrEnum):
     """Whether a request came to the reading member or is its own."""
 

@@ -1,14 +1,19 @@
-"""Information requests: what may be asked of the holders of an indicator, who may answer, and when time is up.
+"""Information requests: what may be asked of the holders of an indicator, or offered to them, who may answer, and when
+time is up. In mode `request` the holders tell the sender; in `provide` and `alert`, the offers, the sender tells them.
 
 In order:
-1. A request is about a live hit of the requester's own, and the gateway allows what it asks for.
-2. It reaches those holders whose kind the gateway lets disclose to the requester's; nothing says whom it did not
-   reach.
-3. A holder learns the requester's kind, the gateway, the mode and the time; the rest when its authoriser takes it up.
-4. The authoriser who took it up answers, once, while both sides still share a live row in an open group. Never the
-   requester, nor anyone with the key of the one who asked.
-5. `full` and `partial` tell fields that were asked for, sealed; nothing else carries details. Who answers `no_trace` or
-   refuses stays unnamed.
+1. A request is about a live hit of the sender's own, and the gateway allows what it asks for or offers. An alert offers
+   what warns, and no more.
+2. It reaches those holders that the gateway lets disclose to the sender, of an offer those it lets receive from the
+   sender; nothing says whom it did not reach.
+3. A holder learns the sender's kind, the gateway, the mode and the time; the rest when its authoriser takes it up. Who
+   takes up an offer agrees to receive it, and to be named to the sender.
+4. The authoriser who took a request up answers, once, while both sides still share a live row in an open group. Never
+   the requester, nor anyone with the key of the one who asked.
+5. What was offered is released by an authoriser of the sender, another person than the one who offered it, to each
+   holder that took it up, once. A holder never tells details to an offer; it may refuse it, taken up or not.
+6. `full` and `partial` tell fields that were asked for or offered, sealed; nothing else carries details. Who answers
+   `no_trace` or refuses stays unnamed.
 """
 
 from __future__ import annotations
@@ -20,9 +25,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from exchange.domain.decision import ALLOWED, Decision, refuse
-from exchange.domain.legal_gateway import RULES, DisclosureCase, GatewayRule, Person, PriorNotice
+from exchange.domain.legal_gateway import RULES, DisclosureCase, GatewayRule, Person, PriorNotice, Side, find_rule
 from schemas.encoding import from_rfc3339
-from schemas.terms import LegalGateway, RefusalReason, RequestOutcome, RequestState, Urgency
+from schemas.terms import (
+    OFFERS,
+    WARNING_FIELDS,
+    LegalGateway,
+    RefusalReason,
+    RequestField,
+    RequestMode,
+    RequestOutcome,
+    RequestState,
+    Urgency,
+)
 
 DISCLOSING = frozenset({RequestOutcome.FULL, RequestOutcome.PARTIAL})
 """The outcomes with which a holder names itself and tells details."""
@@ -45,19 +60,26 @@ class RequestPolicy:
         """How many minutes each urgency gives a holder."""
         return {Urgency.IMMEDIATE: self.immediate_minutes, **_MINUTES}
 
-    def due_at(self, urgency: str, now: datetime) -> datetime:
-        """When an answer is wanted."""
-        return now + timedelta(minutes=self.urgency_minutes[Urgency(urgency)])
+    def due_at(self, terms: Mapping[str, Any], now: datetime) -> datetime:
+        """When an answer to a request with these terms is wanted: at the latest when its notice becomes too old."""
+        return self._cut(terms, now + timedelta(minutes=self.urgency_minutes[Urgency(terms["urgency"])]))
 
-    def lapses_at(self, due_at: datetime) -> datetime:
+    def lapses_at(self, terms: Mapping[str, Any], due_at: datetime) -> datetime:
         """From when on nobody answers any more."""
-        return due_at + timedelta(minutes=self.grace_minutes)
+        return self._cut(terms, due_at + timedelta(minutes=self.grace_minutes))
+
+    def _cut(self, terms: Mapping[str, Any], moment: datetime) -> datetime:
+        rule, given = find_rule(terms["legal_gateway"], self.rules), _notice_in(terms)
+        if rule is None or rule.notice is None or given is None:
+            return moment
+        return min(moment, given.given_at + timedelta(days=rule.notice.within_days))
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a holder says to a request. `sealed` is opaque; the signature is its authoriser's. `submissions` are the
-    holder's own that the details are taken from.
+    """What a holder says to a request, or a sender releases of an offer to the holder `to`. `sealed` is opaque; the
+    signature is the authoriser's; `submissions` are the discloser's own that the details are taken from, and `marking`
+    is how these are to be handled.
     """
 
     outcome: str
@@ -66,23 +88,40 @@ class Answer:
     sealed: bytes | None
     signature: bytes
     submissions: tuple[str, ...]
+    marking: Mapping[str, Any] | None
+    confirmations: frozenset[str]
+    to: str | None
 
 
-def case_of(terms: Mapping[str, Any], asker: Person, recipient_kind: str, now: datetime) -> DisclosureCase:
-    """What the gateway looks at of a request with these terms (as on the wire)."""
-    notice = terms["nca_notice"]
+def is_offer(mode: str) -> bool:
+    """Whether it is the sender who tells."""
+    return mode in OFFERS
+
+
+def case_of(terms: Mapping[str, Any], asker: Person, sender: Side, now: datetime) -> DisclosureCase:
+    """What the gateway looks at of a request with these terms (as on the wire): who asks is to receive, who offers to
+    disclose.
+    """
+    offers = is_offer(terms["mode"])
     return DisclosureCase(
         gateway=terms["legal_gateway"],
         mode=terms["mode"],
         purpose=terms["purpose"],
         necessity=terms["necessity"],
         proportionality=terms["proportionality"],
-        recipient_kind=recipient_kind,
         asker=asker,
         now=now,
         condition=terms["condition"],
-        notice=None if notice is None else PriorNotice(notice["reference"], from_rfc3339(notice["given_at"])),
+        notice=_notice_in(terms),
+        confirmations=frozenset(terms["confirmations"]),
+        recipient=None if offers else sender,
+        discloser=sender if offers else None,
     )
+
+
+def _notice_in(terms: Mapping[str, Any]) -> PriorNotice | None:
+    notice = terms["nca_notice"]
+    return None if notice is None else PriorNotice(notice["reference"], from_rfc3339(notice["given_at"]))
 
 
 def texts_of(terms: Mapping[str, Any]) -> dict[str, str]:
@@ -92,11 +131,20 @@ def texts_of(terms: Mapping[str, Any]) -> dict[str, str]:
     return texts if notice is None else texts | {"nca_notice.reference": notice["reference"]}
 
 
-def decide_fields(wanted: Sequence[str]) -> Decision:
-    """Whether a request says what it wants, each once."""
+def decide_codes(mode: str, urgency: str, wanted: Sequence[str]) -> Decision:
+    """Whether a request says how, how soon, and which fields, each once; an alert, only what warns."""
+    decision = ALLOWED
+    if mode not in set(RequestMode):
+        decision &= refuse("no-mode", "mode", f"one of {', '.join(RequestMode)}")
+    if urgency not in set(Urgency):
+        decision &= refuse("no-urgency", "urgency", f"one of {', '.join(Urgency)}")
     if not wanted:
-        return refuse("no-fields", "fields", "say which fields are wanted")
-    return ALLOWED if len(set(wanted)) == len(wanted) else refuse("fields", "fields", "each field once")
+        decision &= refuse("no-fields", "fields", "say which fields are wanted, or offered")
+    known = WARNING_FIELDS if mode == RequestMode.ALERT else set(RequestField)
+    if len(set(wanted)) != len(wanted) or not set(wanted) <= known:
+        listed = ", ".join(field for field in RequestField if field in known)
+        decision &= refuse("fields", "fields", f"each field once, of {listed}")
+    return decision
 
 
 def decide_own_rows(has_row: bool, has_others: bool) -> Decision:
@@ -113,24 +161,38 @@ def decide_take_up(state: str, has_overlap: bool) -> Decision:
 
 def decide_answer(
     answer: Answer,
-    wanted: Sequence[str],
+    terms: Mapping[str, Any],
     state: str,
     taken_up_by: str | None,
     authoriser: str,
     *,
     held: Collection[str],
 ) -> Decision:
-    """Whether a holder's part, in that state, may be answered so by that representative. `held` are the holder's
-    submissions whose live rows overlap with the requester's.
+    """Whether a holder's part, in that state, may be answered so by that representative of the holder. `held` are the
+    holder's submissions whose live rows overlap with the requester's.
     """
     decision = _decide_unended(state)
-    if decision.is_allowed and taken_up_by != authoriser:
+    if is_offer(terms["mode"]):
+        if answer.outcome != RequestOutcome.REFUSED:
+            cure = "the sender of an offer tells, never a holder: take it up to receive it, or refuse it"
+            decision &= refuse("offer", "outcome", cure)
+    elif decision.is_allowed and taken_up_by != authoriser:
         decision &= refuse("not-taken-up", "representative", "take the request up first, and answer as the same person")
-    decision &= _decide_outcome(answer, wanted)
-    if not decision.is_allowed:
-        return decision
-    tells_of_nothing = answer.outcome in DISCLOSING and not held
-    return _decide_overlap(has_overlap=False) if tells_of_nothing else _decide_submissions(answer, held)
+    if answer.to is not None:
+        decision &= refuse("to", "to", "null: an answer goes to whoever asked")
+    return _decide_telling(decision & _decide_outcome(answer, terms["fields"]), answer, held)
+
+
+def decide_provision(answer: Answer, terms: Mapping[str, Any], state: str | None, *, held: Collection[str]) -> Decision:
+    """Whether what was offered may be released so to a holder whose part has that state, None for one that has not
+    taken it up or is none. `held` are the sender's submissions whose live rows overlap with that holder's.
+    """
+    if state is None:
+        return refuse("not-taken-up", "to", "name an institution that has taken it up: member request show")
+    decision = _decide_unended(state) & _decide_outcome(answer, terms["fields"])
+    if answer.outcome not in DISCLOSING:
+        decision &= refuse("offer", "outcome", "release what was offered, or cancel the offer")
+    return _decide_telling(decision, answer, held)
 
 
 def decide_cancelling(state: str) -> Decision:
@@ -151,8 +213,16 @@ def _decide_unended(state: str) -> Decision:
 def _decide_overlap(has_overlap: bool) -> Decision:
     if has_overlap:
         return ALLOWED
-    cure = "you and the requester no longer hold it in an open group together; answer no_trace, or refuse"
+    cure = "the two sides no longer hold it in an open group together: nothing can be told"
     return refuse("hit-ended", "request_id", cure)
+
+
+def _decide_telling(decision: Decision, answer: Answer, held: Collection[str]) -> Decision:
+    """What was decided of the answer, and if nothing is against it whether the rows are there that it tells of."""
+    if not decision.is_allowed:
+        return decision
+    tells_of_nothing = answer.outcome in DISCLOSING and not held
+    return _decide_overlap(has_overlap=False) if tells_of_nothing else _decide_submissions(answer, held)
 
 
 def _decide_submissions(answer: Answer, held: Collection[str]) -> Decision:
@@ -169,7 +239,7 @@ def _decide_outcome(answer: Answer, wanted: Sequence[str]) -> Decision:
     told, decision = set(answer.told), ALLOWED
     tells = answer.outcome in DISCLOSING
     if len(told) != len(answer.told) or told - set(wanted):
-        decision &= refuse("fields", "fields", "fields that were asked for, each once")
+        decision &= refuse("fields", "fields", "fields that were asked for or offered, each once")
     if tells != bool(told):
         decision &= refuse("fields", "fields", "full and partial tell fields, no_trace and refused none")
     if tells != (answer.sealed is not None):

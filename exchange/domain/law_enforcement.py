@@ -5,8 +5,8 @@ In order:
 1. An agency asks, for a case, by an officer who investigates; another officer with another key authorises it.
 2. Covert work has a mandatory last day, and an independent reviewer who reads of it at once; without one it is refused.
 3. A watch ends with the query at the latest, for its matches are covered by the same authority.
-4. Names of institutions are told where the gateway allows it, else the band alone; what a band may say beside itself is
-   what any member's hit may (exchange.domain.matching).
+4. Names of institutions are told where the gateway allows it and no row of theirs is marked TLP:RED, else the band
+   alone; what a band may say beside itself is what any member's hit may (exchange.domain.matching).
 5. What a bank is told when cover ends was fixed when the agency was told: its digest stands in the log from then on.
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -23,18 +23,13 @@ from exchange.domain.authority import Authority
 from exchange.domain.decision import ALLOWED, Decision, refuse
 from exchange.domain.matching import OTHER, Holding, band_of
 from schemas.canonical import canonical_json
-from schemas.terms import LegalGateway, MemberKind, Role
+from schemas.terms import MemberKind, Role
 
 OVERT_DAYS = 90
 """How long an overt query that names no last day stands."""
 
 LONGEST_DAYS = 365
 """The usual limit of a query's last day, and of each extension, from the day on which it is said."""
-
-_NAMED = frozenset({LegalGateway.CCA2013_S7, LegalGateway.DPA2018_SCH2})
-"""Gateways to law enforcement that carry who holds a thing: disclosure to the NCA for its functions, and to a competent
-authority for crime and taxation.
-"""
 
 _WITHHELD_DOMAIN = b"exchange-withheld-v1\x00"
 
@@ -61,7 +56,7 @@ class Officer:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What an agency may see of one token: institutions by their ids, none where the gateway names none; `first_seen`
+    """What an agency may see of one token: institutions by their ids, those that may be named; `first_seen`
     is `YYYY-MM` or `other`.
     """
 
@@ -156,17 +151,16 @@ def rows_shown(member_id: str, rows: Sequence[Holding], authority: Authority) ->
     ]
 
 
-def see_subject(rows: Sequence[Holding], authority: Authority, legal_gateway: str) -> Finding | None:
-    """What may be seen of one token's rows (rows_shown); None for no row."""
+def see_subject(rows: Sequence[Holding], authority: Authority, named: Container[str]) -> Finding | None:
+    """What may be seen of one token's rows (rows_shown), `named` being the members that may be; None for no row."""
     if not rows:
         return None
     institutions = {row.member_id for row in rows}
-    is_named = legal_gateway in _NAMED
-    told = [row for row in rows if is_named or authority.is_sector_shown(row.group_id, row.member_id)]
+    told = [row for row in rows if row.member_id in named or authority.is_sector_shown(row.group_id, row.member_id)]
     hidden = {OTHER} if len(told) < len(rows) else set()
     months = [row.first_seen[:7] for row in told if row.first_seen is not None]
     return Finding(
-        institutions=tuple(sorted(institutions)) if is_named else (),
+        institutions=tuple(sorted(one for one in institutions if one in named)),
         band=band_of(len(institutions)),
         themes=tuple(sorted({row.theme for row in told} | hidden)),
         first_seen=min(months, default=OTHER),

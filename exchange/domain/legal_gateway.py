@@ -3,11 +3,13 @@
 A thin reading of the statutes, for configuration by counsel (exchange/domain/gateway_file.py); not advice. A decision
 is a value with reasons, each of which names the field at fault and what would be right. The rules, in order:
 1. An empty or unknown gateway, and an empty purpose, mean no.
-2. Nothing is asked without necessity and proportionality.
-3. The gateway is open to both sides' kinds, to the mode, to the theme and to the evidence standard.
+2. Nothing is asked or offered without necessity and proportionality.
+3. The gateway is open to both sides, to the mode, to the theme and to the evidence standard. A side is a member and its
+   kind: who asks is to receive, who offers is to disclose.
 4. A condition that the gateway wants is named, and is the one that goes with the mode.
 5. A step that comes first was taken: before now, and not too long ago.
-6. Nothing is released unless another person than the one who asks, with another key, authorises it.
+6. Whoever discloses confirms what else the gateway wants of it: with its offer, or with its answer.
+7. Nothing is released unless another person than the one who asks or offers, with another key, authorises it.
 """
 
 from __future__ import annotations
@@ -32,6 +34,23 @@ _FRAUD = frozenset({Theme.FRAUD, Theme.MONEY_MULES})
 _MODES = frozenset(RequestMode)
 _ASKING = frozenset({RequestMode.REQUEST})
 _NO_CONDITION: Mapping[str, GatewayCondition] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a disclosure: a member, empty for any of its kind, and that kind."""
+
+    member_id: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What whoever discloses confirms: one of `codes`. With `condition`, only where that one is claimed."""
+
+    codes: tuple[str, ...]
+    question: str
+    condition: GatewayCondition | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +107,9 @@ class NoticeRule:
 @dataclass(frozen=True, slots=True)
 class GatewayRule:
     """What sharing under one gateway must satisfy. `citation` is the provision that the rule reads; `submitters` may
-    hand in rows under it; `conditions` has the one that each mode wants. Purpose, necessity and proportionality answer
-    the questions.
+    hand in rows under it; `recipients` are the members that may be disclosed to, None for all of the right kind;
+    `conditions` has the one that each mode wants; `onward` goes with all that is disclosed, a condition a line; `names`
+    says whether a query may be told who holds a thing. Purpose, necessity and proportionality answer the questions.
     """
 
     citation: str
@@ -97,27 +117,67 @@ class GatewayRule:
     themes: frozenset[Theme] = _EVERY_THEME
     standards: frozenset[EvidenceStandard] = _EVERY_STANDARD
     parties: tuple[Parties, ...] = (Parties(_EVERY_KIND, _EVERY_KIND),)
+    recipients: frozenset[str] | None = None
     modes: frozenset[str] = _MODES
     conditions: Mapping[str, GatewayCondition] = field(default_factory=lambda: _NO_CONDITION)
+    confirmations: tuple[Confirmation, ...] = ()
     notice: NoticeRule | None = None
+    onward: tuple[str, ...] = ()
+    names: bool = False
     purpose: str = "What is the disclosure for?"
     necessity: str = "Why can this not be done without it?"
     proportionality: str = "Why is what is asked for no more than that takes, and fair to the person whom it is about?"
 
-    def is_open(self, discloser_kind: str, recipient_kind: str) -> bool:
-        """Whether a member of the one kind may disclose to one of the other."""
-        return any(discloser_kind in pair.disclosers and recipient_kind in pair.recipients for pair in self.parties)
+    def is_open(self, discloser: Side, recipient: Side) -> bool:
+        """Whether the one may disclose to the other."""
+        pairs = (pair for pair in self.parties if discloser.kind in pair.disclosers)
+        return self._is_named(recipient) and any(recipient.kind in pair.recipients for pair in pairs)
 
-    def has_recipient(self, kind: str) -> bool:
-        """Whether anyone may disclose to a member of that kind."""
+    def has_recipient(self, side: Side) -> bool:
+        """Whether anyone may disclose to that side."""
+        return self._is_named(side) and self.has_recipient_kind(side.kind)
+
+    def has_recipient_kind(self, kind: str) -> bool:
+        """Whether anyone may disclose to a member of that kind, if not to every one."""
         return any(kind in pair.recipients for pair in self.parties)
 
+    def has_discloser(self, side: Side) -> bool:
+        """Whether that side may disclose to anyone."""
+        return any(side.kind in pair.disclosers for pair in self.parties)
+
+    def wanted_confirmations(self, condition: str | None) -> list[Confirmation]:
+        """What is to be confirmed where that condition, or none, is claimed."""
+        return [one for one in self.confirmations if one.condition in (None, condition)]
+
+    def _is_named(self, side: Side) -> bool:
+        return self.recipients is None or side.member_id in self.recipients
+
+
+NCA = "nca"
+"""The member that is the National Crime Agency, where counsel's gateways_file names no `recipients`."""
+
+_REGULATED_SHARING = (
+    Confirmation(
+        ("regulated_sector",),
+        "Do we and whoever receives it carry on business in the regulated sector, and did it come to us in that?",
+    ),
+    Confirmation(("will_or_may_assist",), "Are we satisfied that it will or may assist in determining the matter?"),
+)
+"""Conditions 1 and 4 of POCA 2002 s339ZB; TACT 2000 s21CA has the same. Condition 2, that it was asked for, the request
+itself shows, and condition 3 is the notice.
+"""
 
 RULES: dict[LegalGateway, GatewayRule] = {
     LegalGateway.CCA2013_S7: GatewayRule(
         "Crime and Courts Act 2013, section 7: to the NCA for its functions",
         parties=(Parties(_EVERY_KIND, _POLICE),),
+        recipients=frozenset({NCA}),
         modes=_MODES | {QUERY},
+        onward=(
+            "Crime and Courts Act 2013, s7: onward disclosure by the NCA for a permitted purpose only",
+            "Crime and Courts Act 2013, Schedule 7: revenue and customs information onward with its owner's consent",
+        ),
+        names=True,
         purpose="Which function of the NCA does it serve?",
     ),
     LegalGateway.POCA2002_S339ZB: GatewayRule(
@@ -130,6 +190,7 @@ RULES: dict[LegalGateway, GatewayRule] = {
             "section 339ZC(3) to (5) of the Proceeds of Crime Act 2002",
             "a suspicion that a person is engaged in money laundering",
         ),
+        confirmations=_REGULATED_SHARING,
         purpose="Which matter about a suspicion of money laundering will or may it help to determine?",
     ),
     LegalGateway.TACT2000_S21CA: GatewayRule(
@@ -143,6 +204,7 @@ RULES: dict[LegalGateway, GatewayRule] = {
             "section 21CB of the Terrorism Act 2000",
             "a suspicion that a person is involved in the commission of a terrorist financing offence",
         ),
+        confirmations=_REGULATED_SHARING,
         purpose="Which matter about a suspicion of terrorist financing will or may it help to determine?",
     ),
     LegalGateway.ECCTA2023_S188: GatewayRule(
@@ -154,6 +216,14 @@ RULES: dict[LegalGateway, GatewayRule] = {
             RequestMode.PROVIDE: GatewayCondition.WARNING,
             RequestMode.ALERT: GatewayCondition.WARNING,
         },
+        confirmations=(
+            Confirmation(
+                ("safeguarding_action",),
+                "Was it decided, for a concern about economic crime, to end the relationship with the customer, or to "
+                "refuse or restrict a service, or would it have been for a former customer?",
+                GatewayCondition.WARNING,
+            ),
+        ),
         purpose="Which action against economic crime will or may it help the recipient to take?",
     ),
     LegalGateway.ECCTA2023_S189: GatewayRule(
@@ -162,6 +232,15 @@ RULES: dict[LegalGateway, GatewayRule] = {
         _REGULATED,
         standards=_BEYOND_SUSPICION,
         parties=(Parties(_REGULATED, frozenset({MemberKind.FRAUD_PREVENTION_SERVICE})),),
+        confirmations=(
+            Confirmation(
+                ("decided_to_end", "decided_to_refuse", "decided_to_restrict"),
+                "Which decision was taken for a concern about economic crime: to end the relationship, to refuse or to "
+                "restrict a service?",
+            ),
+            Confirmation(("intermediary_agreement",), "Is there an agreement with the intermediary for this sharing?"),
+            Confirmation(("no_privileged_material",), "Is nothing in it privileged?"),
+        ),
         purpose="Which decision about the customer, for which concern about economic crime, is passed on?",
     ),
     LegalGateway.SCA2007_S68: GatewayRule(
@@ -170,6 +249,7 @@ RULES: dict[LegalGateway, GatewayRule] = {
     LegalGateway.DPA2018_SCH2: GatewayRule(
         "Data Protection Act 2018, Schedule 2, paragraph 2: crime and taxation",
         modes=_MODES | {QUERY},
+        names=True,
         purpose="Which crime is prevented or detected, or which offender prosecuted?",
         necessity="How would the purpose be prejudiced without it?",
     ),
@@ -199,7 +279,8 @@ class Person:
 @dataclass(frozen=True, slots=True)
 class DisclosureCase:
     """All that a gateway looks at. `mode` is a RequestMode or QUERY. Themes and evidence standards are those of the
-    rows behind it, if there are any. `authoriser` and `discloser_kind` are None until somebody agrees to release.
+    rows behind it, if there are any; `confirmations` are the discloser's. Who asks is the recipient and who offers the
+    discloser; the other side, and the authoriser, are None until somebody agrees to release.
     """
 
     gateway: str
@@ -207,27 +288,25 @@ class DisclosureCase:
     purpose: str
     necessity: str
     proportionality: str
-    recipient_kind: str
     asker: Person
     now: datetime
     condition: str | None = None
     notice: PriorNotice | None = None
     themes: frozenset[str] = frozenset()
     standards: frozenset[str] = frozenset()
-    discloser_kind: str | None = None
+    confirmations: frozenset[str] = frozenset()
+    recipient: Side | None = None
+    discloser: Side | None = None
     authoriser: Person | None = None
 
 
 def decide_asking(case: DisclosureCase, rules: Mapping[LegalGateway, GatewayRule] = RULES) -> Decision:
-    """Whether something may be asked for so, whoever may have it: rules 1 to 5 but for the discloser's kind."""
+    """Whether something may be asked for, or offered, so, whoever the other side may be: rules 1 to 6 of this side."""
     decision = _decide_statements(case)
-    rule = rules.get(LegalGateway(case.gateway)) if case.gateway in set(LegalGateway) else None
+    rule = find_rule(case.gateway, rules)
     if rule is None:
         return decision & _no_gateway(rules)
-    if not rule.has_recipient(case.recipient_kind):
-        others = _list(code for code, other in rules.items() if other.has_recipient(case.recipient_kind))
-        cure = f"{rule.citation}: not open to a {case.recipient_kind}; open are {others}"
-        decision &= refuse("gateway-kind", "legal_gateway", cure)
+    decision &= _decide_sides(case, rule, rules)
     if case.mode not in rule.modes:
         decision &= refuse("gateway-mode", "mode", f"{rule.citation}: for {_list(rule.modes)}")
     if rule.themes != _EVERY_THEME and not case.themes & rule.themes:
@@ -235,23 +314,25 @@ def decide_asking(case: DisclosureCase, rules: Mapping[LegalGateway, GatewayRule
     if rule.standards != _EVERY_STANDARD and not case.standards & rule.standards:
         wanted = f"{rule.citation}: wants {_list(rule.standards)}"
         decision &= refuse("gateway-evidence", "evidence_standard", wanted)
-    return decision & _decide_condition(case, rule) & _decide_notice(case, rule)
+    return decision & _decide_condition(case, rule) & _decide_notice(case, rule) & _decide_confirmations(case, rule)
 
 
 def decide_disclosure(case: DisclosureCase, rules: Mapping[LegalGateway, GatewayRule] = RULES) -> Decision:
-    """Whether something may be released so: all rules. Who asks and who authorises are two people."""
+    """Whether something may be released so: all rules. Who asks or offers and who authorises are two people."""
     decision = decide_asking(case, rules)
-    rule = rules.get(LegalGateway(case.gateway)) if case.gateway in set(LegalGateway) else None
-    if case.discloser_kind is None:
+    rule = find_rule(case.gateway, rules)
+    if case.discloser is None:
         decision &= refuse("no-discloser", "discloser", "say who discloses")
-    elif rule is not None and not rule.is_open(case.discloser_kind, case.recipient_kind):
-        pair = f"not from a {case.discloser_kind} to a {case.recipient_kind}"
+    if case.recipient is None:
+        decision &= refuse("no-recipient", "recipient", "say who receives it")
+    elif case.discloser is not None and rule is not None and not rule.is_open(case.discloser, case.recipient):
+        pair = f"not from a {case.discloser.kind} to this {case.recipient.kind}"
         decision &= refuse("gateway-parties", "legal_gateway", f"{rule.citation}: {pair}")
     return decision & decide_people(case.asker, case.authoriser)
 
 
 def decide_people(asker: Person, authoriser: Person | None) -> Decision:
-    """Rule 6."""
+    """Rule 7."""
     if authoriser is None:
         return refuse("no-authoriser", "authoriser", "an authoriser agrees to the release")
     if authoriser.is_same(asker):
@@ -260,11 +341,16 @@ def decide_people(asker: Person, authoriser: Person | None) -> Decision:
 
 
 def is_open_to(
-    gateway: str, discloser_kind: str, recipient_kind: str, rules: Mapping[LegalGateway, GatewayRule] = RULES
+    gateway: str, discloser: Side, recipient: Side, rules: Mapping[LegalGateway, GatewayRule] = RULES
 ) -> bool:
-    """Whether the gateway lets a member of the one kind disclose to one of the other at all."""
-    rule = rules.get(LegalGateway(gateway)) if gateway in set(LegalGateway) else None
-    return rule is not None and rule.is_open(discloser_kind, recipient_kind)
+    """Whether the gateway lets the one disclose to the other at all."""
+    rule = find_rule(gateway, rules)
+    return rule is not None and rule.is_open(discloser, recipient)
+
+
+def find_rule(gateway: str, rules: Mapping[LegalGateway, GatewayRule] = RULES) -> GatewayRule | None:
+    """The rule of a gateway; None for one that is unknown or closed."""
+    return rules.get(LegalGateway(gateway)) if gateway in set(LegalGateway) else None
 
 
 def decide_gateway(
@@ -280,7 +366,7 @@ def decide_gateway(
     for what is about no single subject, such as an alert: a gateway that asks for a standard is closed to it.
     """
     decision = ALLOWED if purpose.strip() else refuse("no-purpose", "purpose", "say what the sharing is for")
-    rule = rules.get(LegalGateway(gateway)) if gateway in set(LegalGateway) else None
+    rule = find_rule(gateway, rules)
     if rule is None:
         return decision & refuse("no-gateway", "legal_gateway", "name the legal gateway")
     if kind not in rule.submitters:
@@ -291,6 +377,41 @@ def decide_gateway(
         decision &= refuse("gateway-evidence", "legal_gateway", f"{rule.citation}: about single subjects only")
     if evidence_standard is not None and evidence_standard not in rule.standards:
         decision &= refuse("gateway-evidence", "evidence_standard", f"{rule.citation}: more than {evidence_standard}")
+    return decision
+
+
+def _decide_sides(case: DisclosureCase, rule: GatewayRule, rules: Mapping[LegalGateway, GatewayRule]) -> Decision:
+    """Rule 3, of each side that is known; one is."""
+    recipient, discloser = case.recipient, case.discloser
+    if recipient is not None and not rule.has_recipient(recipient):
+        open_ones = (
+            code for code, other in rules.items() if other.has_recipient(recipient) and case.mode in other.modes
+        )
+        others = f"open to you are {_list(open_ones)}"
+        if not rule.has_recipient_kind(recipient.kind):
+            return refuse("gateway-kind", "legal_gateway", f"{rule.citation}: not open to a {recipient.kind}; {others}")
+        said = f"{rule.citation}: to {_list(rule.recipients or ())} alone (gateways_file: recipients); {others}"
+        return refuse("gateway-recipient", "legal_gateway", said)
+    if discloser is not None and not rule.has_discloser(discloser):
+        others = _list(
+            code for code, other in rules.items() if other.has_discloser(discloser) and case.mode in other.modes
+        )
+        cure = f"{rule.citation}: a {discloser.kind} cannot disclose under it; open to you are {others}"
+        return refuse("gateway-kind", "legal_gateway", cure)
+    return ALLOWED
+
+
+def _decide_confirmations(case: DisclosureCase, rule: GatewayRule) -> Decision:
+    """Rule 6. Who asks confirms nothing: it is not the one who discloses."""
+    wanted = rule.wanted_confirmations(case.condition) if case.discloser is not None else []
+    decision = ALLOWED
+    for one in wanted:
+        if not case.confirmations & set(one.codes):
+            said = f"{rule.citation}: {one.question} Confirm {' or '.join(one.codes)}"
+            decision &= refuse("no-confirmation", "confirmations", said)
+    if case.confirmations - {code for one in wanted for code in one.codes}:
+        known = _list(code for one in wanted for code in one.codes) or "nothing"
+        decision &= refuse("confirmation", "confirmations", f"{rule.citation}: {known} can be confirmed here")
     return decision
 
 

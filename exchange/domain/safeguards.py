@@ -1,21 +1,22 @@
 """What the software enforces whatever the gateway allows: nothing of a suspicious activity report crosses, victims are
-marked, a group that is closed shares nothing, and the strictest handling of all rows involved holds.
+marked, a group that is closed shares nothing, the strictest handling of all rows involved holds, and what is marked
+TLP:RED or has handling code C is released only by someone who says that this was looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import reduce
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from exchange.domain.authority import Authority
 from exchange.domain.decision import ALLOWED, Decision, refuse
-from exchange.domain.handling import Marking
-from schemas.terms import Classification, Handling, SubjectRole, TrafficLight
+from schemas.marking import PROTECTED_ROLES, is_laxer, marking_of_envelope, strictest
+from schemas.terms import Handling, TrafficLight
 from schemas.tipping_off import find_tipping_off
 
-PROTECTED_ROLES = frozenset({SubjectRole.VICTIM, SubjectRole.MULE_UNWITTING})
-"""Subjects that are to be protected, not pursued: whoever is told of them is told so."""
+TLP_RED, CONDITIONS = "tlp-red", "conditions"
+RELEASE_CODES = frozenset({TLP_RED, CONDITIONS})
+"""What an authoriser confirms of the marking of what it releases; the gateway's confirmations come beside them."""
 
 
 def decide_texts(texts: Mapping[str, str | None]) -> Decision:
@@ -47,16 +48,28 @@ def strictest_handling(envelopes: Iterable[Mapping[str, Any]]) -> dict[str, str]
     """The handling of something that rests on rows of these envelopes (at least one; as on the wire): of each marking
     the most restrictive, and every condition, a line each.
     """
-    rows = list(envelopes)
-    markings = [
-        Marking(Classification(row["classification"]), TrafficLight(row["tlp"]), Handling(row["handling"]))
-        for row in rows
-    ]
-    marking = reduce(Marking.combine, markings)
-    conditions = dict.fromkeys(text for row in rows if (text := (row.get("conditions") or "").strip()))
-    return {
-        "classification": marking.classification.value,
-        "tlp": marking.tlp.value,
-        "handling": marking.handling.value,
-        "conditions": "\n".join(conditions),
-    }
+    marking = strictest(map(marking_of_envelope, envelopes))
+    del marking["protected_subject"]
+    return marking
+
+
+def decide_release(marking: Mapping[str, Any], confirmations: Collection[str]) -> Decision:
+    """Whether details may be released that rest on rows so marked: TLP:RED with the originator's consent alone,
+    handling code C with its conditions, which go with them; each is confirmed.
+    """
+    decision = ALLOWED
+    if marking["tlp"] == TrafficLight.RED and TLP_RED not in confirmations:
+        cure = f"TLP:RED is for those it was given to: confirm {TLP_RED} if whoever originated it consents"
+        decision &= refuse("tlp-red", "confirmations", cure)
+    if marking["handling"] == Handling.CONDITIONS and CONDITIONS not in confirmations:
+        cure = f"handling code C: confirm {CONDITIONS} once its conditions are met; they go with what is told"
+        decision &= refuse("handling-conditions", "confirmations", cure)
+    return decision
+
+
+def decide_marking_given(given: Mapping[str, Any] | None, least: Mapping[str, Any]) -> Decision:
+    """Whether the marking that an authoriser signs is as strict as the rows call for."""
+    if given is not None and not is_laxer(given, least):
+        return ALLOWED
+    cure = f"at least {least['classification']}, TLP:{least['tlp']}, handling {least['handling']}, and every condition"
+    return refuse("marking", "marking", cure)

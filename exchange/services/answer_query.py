@@ -23,12 +23,13 @@ from sqlalchemy.orm import Session
 
 from exchange.domain.authority import Authority
 from exchange.domain.law_enforcement import end_of, rows_shown, see_subject, withhold
-from exchange.domain.legal_gateway import is_open_to
+from exchange.domain.legal_gateway import GatewayRule, Side, find_rule
 from exchange.domain.safeguards import is_protected, strictest_handling
 from exchange.log.entries import RecordedEvent
 from exchange.services.actor import Actor
 from exchange.services.query_rules import QueryLimits
 from exchange.services.query_views import paperwork_of, tell_overseers
+from exchange.services.request_rows import with_onward
 from exchange.store import outbox
 from exchange.store.derived import Derived, DerivedKind, note_derived
 from exchange.store.indicators import StoredRow, read_rows
@@ -48,7 +49,7 @@ from exchange.store.queries import (
 from schemas.canonical import digest
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.queries import result_to_wire
-from schemas.terms import MemberKind
+from schemas.terms import MemberKind, TrafficLight
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,11 @@ def rows_for(
 ) -> dict[bytes, list[StoredRow]]:
     """The live rows that the query's agency may be told of now, by token. Only reads."""
     authority, today = load_authority(session, now), now.date()
+    rule, agency = find_rule(query.legal_gateway, limits.rules), Side(query.member_id, MemberKind.LAW_ENFORCEMENT)
     open_to = {
         member.member_id
         for member in list_members(session)
-        if is_open_to(query.legal_gateway, member.kind, MemberKind.LAW_ENFORCEMENT, limits.rules)
+        if rule is not None and rule.is_open(Side(member.member_id, member.kind), agency)
     }
     found: dict[bytes, list[StoredRow]] = defaultdict(list)
     for row in read_rows(session, [subject.token for subject in subjects]):
@@ -90,7 +92,8 @@ def answer_query(
     """What the agency is told now, recorded as an event of that kind. Raises LogUnavailableError."""
     subjects = subjects_of(session, query.query_id)
     rows = rows_for(session, query, subjects, limits, now)
-    results = _results(session, query, subjects, rows, load_authority(session, now))
+    rule = find_rule(query.legal_gateway, limits.rules)
+    results = _results(session, rule, subjects, rows, load_authority(session, now))
     said = {
         "representative_id": actor.representative_id,
         "hit_ids": [result["hit_id"] for result in results if result["hit"]],
@@ -191,7 +194,7 @@ def _bank_body(query: Query, member_id: str, tokens: Iterable[bytes], told_at: d
 
 def _results(
     session: Session,
-    query: Query,
+    rule: GatewayRule | None,
     subjects: Sequence[Subject],
     rows: Mapping[bytes, Sequence[StoredRow]],
     authority: Authority,
@@ -200,7 +203,9 @@ def _results(
     results = []
     for subject in subjects:
         some = rows.get(subject.token, ())
-        finding = see_subject([row.holding for row in some], authority, query.legal_gateway)
+        red = {row.holding.member_id for row in some if envelopes[row.submission_id]["tlp"] == TrafficLight.RED}
+        named = {row.holding.member_id for row in some} - red if rule is not None and rule.names else set()
+        finding = see_subject([row.holding for row in some], authority, named)
         fields = None
         if finding is not None:
             behind = [envelopes[row.submission_id] for row in some]
@@ -209,7 +214,7 @@ def _results(
                 "institutions": list(finding.institutions),
                 "themes": list(finding.themes),
                 "protected": any(is_protected(envelope["subject_role"]) for envelope in behind),
-                "handling": strictest_handling(behind),
+                "handling": with_onward(strictest_handling(behind), rule),
             }
         results.append(result_to_wire(subject.token, subject.indicator_type, subject.hit_id, fields))
     return results

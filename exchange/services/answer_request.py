@@ -1,114 +1,190 @@
-"""Answering a request: once, by the authoriser of the holder who took it up. What is sealed passes through unread."""
+"""Answering a request: once, by the authoriser of the holder who took it up; and releasing what was offered, once to
+each holder that took the offer up, by an authoriser of its sender. What is sealed passes through unread.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from exchange.domain.decision import ALLOWED, Decision, refuse
-from exchange.domain.information_request import DISCLOSING, Answer, RequestPolicy, case_of, decide_answer
-from exchange.domain.legal_gateway import Person, decide_disclosure, decide_people
+from exchange.domain.information_request import (
+    DISCLOSING,
+    Answer,
+    RequestPolicy,
+    case_of,
+    decide_answer,
+    decide_provision,
+    is_offer,
+)
+from exchange.domain.legal_gateway import Person, Side, decide_disclosure, decide_people, find_rule
+from exchange.domain.safeguards import RELEASE_CODES, decide_marking_given, decide_release
 from exchange.log.entries import View
 from exchange.services.acting import Request, act_once, require
 from exchange.services.events import record
-from exchange.services.request_rows import (
-    RequestRows,
-    find_request_rows,
-    marking_of,
-    submissions_of,
-    with_grounds,
-)
-from exchange.services.request_views import answer_view, standing_of
-from exchange.services.take_up_request import find_to_act
+from exchange.services.request_rows import RequestRows, find_request_rows, marking_of, submissions_of, with_grounds
+from exchange.services.request_views import answer_view, discloser_of, recipient_of, standing_of
+from exchange.services.take_up_request import find_person, find_to_act
 from exchange.store import outbox
 from exchange.store.derived import Derived, DerivedKind, note_derived
+from exchange.store.indicators import StoredRow
 from exchange.store.membership import kinds_of_members
-from exchange.store.requests import ENDED, InformationRequest, RequestPart, list_parts
+from exchange.store.requests import ENDED, InformationRequest, RequestPart, find_part, find_request, list_parts
 from exchange.store.session import Database
 from keys.ed25519 import SignatureError, verify_signature
 from schemas.requests import answer_to_sign
 from schemas.terms import RequestState
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """Whose turn it is to say something: a holder, of its own part, or (`is_sender`) the sender of an offer, of the
+    part of a holder that took it up.
+    """
+
+    info: InformationRequest
+    part: RequestPart
+    person: Person
+    rows: RequestRows
+    is_sender: bool
+
+    @property
+    def discloser(self) -> str:
+        """The member whose details these are."""
+        return self.info.member_id if self.is_sender else self.part.member_id
+
+    @property
+    def recipient(self) -> str | None:
+        """Whom the answer is for; None for one that does not know whose offer it refuses."""
+        if self.is_sender:
+            return self.part.member_id
+        is_known = not is_offer(self.info.terms["mode"]) or self.part.taken_up_at is not None
+        return self.info.member_id if is_known else None
+
+    @property
+    def told_rows(self) -> list[StoredRow]:
+        """The rows of the discloser that live and overlap with the other side's."""
+        holder = self.part.member_id
+        return self.rows.own_beside(holder) if self.is_sender else self.rows.of_holder(holder)
+
+
 def answer_request(
     database: Database, request: Request, request_id: str, answer: Answer, policy: RequestPolicy
 ) -> tuple[dict[str, Any], int]:
-    """Keep the answer and tell the requester; how the holder's part stands. Raises as act_once does;
-    UnknownRequestError also for who holds no part of it.
+    """Keep the answer and tell whom it is for; how the part stands. Raises as act_once does; UnknownRequestError also
+    for who holds no part of it.
     """
 
     def give(session: Session) -> dict[str, Any]:
-        info, part, person = find_to_act(session, request, request_id)
-        rows = find_request_rows(session, info.member_id, info.token, request.now)
-        held = submissions_of(rows.of_holder(part.member_id))
-        wanted, by = info.terms["fields"], request.actor.representative_id
+        turn = _find_turn(session, request, request_id, answer)
+        marking = _marking(session, turn, policy) if answer.outcome in DISCLOSING and turn.told_rows else None
         require(
-            decide_answer(answer, wanted, part.state, part.representative_id, by, held=held)
-            & _decide_signature(answer, info, part, person)
-            & _decide_gateway(session, answer, info, part, person=person, rows=rows, policy=policy, now=request.now)
+            _decide_step(answer, turn)
+            & _decide_signature(answer, turn)
+            & _decide_gateway(session, answer, turn, policy, request.now)
+            & (ALLOWED if marking is None else _decide_marking(session, answer, turn, marking))
         )
-        _keep(session, answer, info, part, rows=rows, now=request.now)
-        _tell(session, info, part, answer, request)
-        return standing_of(info, part)
+        _keep(session, answer, turn, request.now)
+        _tell(session, answer, turn, request)
+        return standing_of(turn.info, turn.part)
 
     return act_once(database, request, {"asked": "request_answer", "request_id": request_id}, give)
 
 
-def _decide_signature(answer: Answer, info: InformationRequest, part: RequestPart, person: Person) -> Decision:
-    """The requester's client checks the signature against the registrars' statements; what would fail there is refused
-    here, while the holder can still mend it.
+def _find_turn(session: Session, request: Request, request_id: str, answer: Answer) -> _Turn:
+    """Raises UnknownRequestError, and RefusedError for a requester, and for a sender that names no holder that took its
+    offer up: whether that one is a holder is not told.
+    """
+    info = find_request(session, request_id, lock=True)
+    if info is None or info.member_id != request.actor.member_id or not is_offer(info.terms["mode"]):
+        info, part, person = find_to_act(session, request, request_id)
+        rows = find_request_rows(session, info.member_id, info.token, request.now)
+        return _Turn(info, part, person, rows, is_sender=False)
+    found = None if answer.to is None else find_part(session, request_id, answer.to)
+    rows = find_request_rows(session, info.member_id, info.token, request.now)
+    if found is None or found.taken_up_at is None:
+        require(decide_provision(answer, info.terms, None, held=()))
+    assert found is not None  # noqa: S101 - refused above
+    return _Turn(info, found, find_person(session, request), rows, is_sender=True)
+
+
+def _decide_step(answer: Answer, turn: _Turn) -> Decision:
+    terms, part, held = turn.info.terms, turn.part, submissions_of(turn.told_rows)
+    if turn.is_sender:
+        return decide_provision(answer, terms, part.state, held=held)
+    by = turn.person.representative_id
+    return decide_answer(answer, terms, part.state, part.representative_id, by, held=held)
+
+
+def _decide_signature(answer: Answer, turn: _Turn) -> Decision:
+    """The client of whoever is told checks the signature against the registrars' statements; what would fail there is
+    refused here, while it can still be mended.
     """
     signed = answer_to_sign(
-        request_id=info.request_id,
-        holder=part.member_id,
-        requester=info.member_id,
+        request_id=turn.info.request_id,
+        holder=turn.discloser,
+        requester=turn.recipient,
         outcome=answer.outcome,
         told=answer.told,
         refusal_reason=answer.refusal_reason,
         sealed=answer.sealed,
+        marking=answer.marking,
     )
     try:
-        verify_signature(person.public_key, signed, answer.signature)
+        verify_signature(turn.person.public_key, signed, answer.signature)
     except SignatureError:
         return refuse("signature", "signature", "sign the answer with the key that signs this request")
     return ALLOWED
 
 
-def _decide_gateway(
-    session: Session,
-    answer: Answer,
-    info: InformationRequest,
-    part: RequestPart,
-    *,
-    person: Person,
-    rows: RequestRows,
-    policy: RequestPolicy,
-    now: datetime,
-) -> Decision:
-    """Details are released as the gateway's rules say at this moment; to tell nothing takes two people all the same."""
+def _decide_gateway(session: Session, answer: Answer, turn: _Turn, policy: RequestPolicy, now: datetime) -> Decision:
+    """Details are released as the gateway's rules say at this moment; to tell nothing takes two people all the same.
+    What a sender confirmed with its offer holds.
+    """
+    info, kinds = turn.info, kinds_of_members(session)
     asker = Person(info.representative_id, info.public_key)
     if answer.outcome not in DISCLOSING:
-        return decide_people(asker, person)
-    kinds = kinds_of_members(session)
-    case = with_grounds(session, case_of(info.terms, asker, kinds[info.member_id], now), rows.of_holder(part.member_id))
-    return decide_disclosure(replace(case, discloser_kind=kinds[part.member_id], authoriser=person), policy.rules)
+        return decide_people(asker, turn.person)
+    sender, holder = (Side(one, kinds[one]) for one in (info.member_id, turn.part.member_id))
+    case = with_grounds(session, case_of(info.terms, asker, sender, now), turn.told_rows)
+    case = replace(
+        case,
+        confirmations=(case.confirmations if turn.is_sender else frozenset()) | answer.confirmations - RELEASE_CODES,
+        discloser=sender if turn.is_sender else holder,
+        recipient=holder if turn.is_sender else sender,
+        authoriser=turn.person,
+    )
+    return decide_disclosure(case, policy.rules)
 
 
-def _keep(
-    session: Session, answer: Answer, info: InformationRequest, part: RequestPart, *, rows: RequestRows, now: datetime
-) -> None:
+def _marking(session: Session, turn: _Turn, policy: RequestPolicy) -> dict[str, Any]:
+    """How what is told is to be handled at least. A holder sees the requester's marking too, a sender not the holder's:
+    that would tell of its row.
+    """
+    rows = turn.told_rows if turn.is_sender else [*turn.rows.own, *turn.told_rows]
+    return marking_of(session, rows, find_rule(turn.info.terms["legal_gateway"], policy.rules))
+
+
+def _decide_marking(session: Session, answer: Answer, turn: _Turn, least: dict[str, Any]) -> Decision:
+    own = marking_of(session, turn.told_rows, None)
+    return decide_marking_given(answer.marking, least) & decide_release(own, answer.confirmations)
+
+
+def _keep(session: Session, answer: Answer, turn: _Turn, now: datetime) -> None:
+    info, part = turn.info, turn.part
     part.state, part.remind_at, part.answered_at = RequestState.ANSWERED.value, None, now
     part.outcome, part.fields_json = answer.outcome, json.dumps(answer.told)
     part.refusal_reason, part.signature = answer.refusal_reason, answer.signature
     part.submissions_json = json.dumps(sorted(set(answer.submissions)))
+    part.answered_by = turn.person.representative_id
     if answer.sealed is not None:
         part.sealed, part.sealed_sha256 = answer.sealed, hashlib.sha256(answer.sealed).digest()
-        part.marking_json = json.dumps(marking_of(session, [*rows.own, *rows.of_holder(part.member_id)]))
+        part.marking_json = json.dumps(answer.marking)
     if info.state == RequestState.OPEN:
         info.state = RequestState.ANSWERED.value
     session.flush()
@@ -117,23 +193,30 @@ def _keep(
     session.flush()
 
 
-def _tell(session: Session, info: InformationRequest, part: RequestPart, answer: Answer, request: Request) -> None:
-    """Record the answer for both sides, note which rows it derives from, and send the requester a notice: the same one
+def _tell(session: Session, answer: Answer, turn: _Turn, request: Request) -> None:
+    """Record the answer for both sides, note which rows it derives from, and send whom it is for a notice: the same one
     whatever the answer.
     """
-    actor, now = request.actor, request.now
-    own = {**answer_view(part), "requester": info.member_id, "representative_id": actor.representative_id}
-    views = [View(info.member_id, answer_view(part)), View(part.member_id, own)]
-    event = record(session, "request_answered", views, now, {"signature": actor.signature})
+    info, part, now = turn.info, turn.part, request.now
+    shown = answer_view(info, part)
+    own = {
+        **shown,
+        "requester": turn.recipient,
+        "representative_id": request.actor.representative_id,
+        "confirmations": sorted(answer.confirmations),
+    }
+    told = part.member_id if turn.is_sender else info.member_id
+    views = [View(told, shown), View(request.actor.member_id, own)]
+    event = record(session, "request_answered", views, now, {"signature": request.actor.signature})
     note_derived(
         session,
         (
             Derived(
                 token=info.token,
-                recipient_member_id=info.member_id,
+                recipient_member_id=recipient_of(info, part),
                 kind=DerivedKind.RESPONSE,
                 object_id=info.request_id,
-                source_member_id=part.member_id,
+                source_member_id=discloser_of(info, part),
                 submission_id=submission_id,
                 event_id=event.event_id,
                 disclosed_at=now,
@@ -141,4 +224,4 @@ def _tell(session: Session, info: InformationRequest, part: RequestPart, answer:
             for submission_id in answer.submissions
         ),
     )
-    outbox.send(session, "request_answered", event.event_id, [info.member_id], now)
+    outbox.send(session, "request_answered", event.event_id, [told], now)

@@ -1,11 +1,11 @@
-"""Making an information request: it is judged, kept, and brought to those who hold what the hit is about, in one
-transaction.
+"""Making an information request, or an offer: it is judged, kept, and brought to those who hold what the hit is about,
+in one transaction.
 
 In order:
 1. The hit is the requester's own and was shown to it; the request's id is new.
 2. The gateway, the fields, the texts and the rows behind the hit are judged (exchange.domain); every reason is told.
-3. The holders are found among live rows in the groups that the requester shares with them now. Those whose kind the
-   gateway does not let disclose to the requester's are left out; nobody is told that they were.
+3. The holders are found among live rows in the groups that the requester shares with them now. Those that the gateway
+   does not let disclose to the requester, or receive what it offers, are left out; nobody is told that they were.
 4. One event: the requester's view names no holder, a holder's view only the requester's kind, the gateway and the time.
 """
 
@@ -22,11 +22,12 @@ from exchange.domain.decision import Decision, refuse
 from exchange.domain.information_request import (
     RequestPolicy,
     case_of,
-    decide_fields,
+    decide_codes,
     decide_own_rows,
+    is_offer,
     texts_of,
 )
-from exchange.domain.legal_gateway import Person, decide_asking, is_open_to
+from exchange.domain.legal_gateway import Person, Side, decide_asking, is_open_to
 from exchange.domain.safeguards import decide_open_group, decide_texts
 from exchange.log.entries import View
 from exchange.services.acting import ConflictError, Request, UnknownObjectError, act_once, require
@@ -65,7 +66,7 @@ def create_request(
         rows = find_request_rows(session, request.actor.member_id, hit.token, request.now)
         asker = _find_asker(session, request)
         require(_decide(session, terms, rows, asker, policy=policy, now=request.now))
-        due_at = policy.due_at(terms["urgency"], request.now)
+        due_at = policy.due_at(terms, request.now)
         info = InformationRequest(
             **asker.as_columns(),
             request_id=terms["request_id"],
@@ -76,13 +77,11 @@ def create_request(
             state=RequestState.OPEN.value,
             created_at=request.now,
             due_at=due_at,
-            lapses_at=policy.lapses_at(due_at),
+            lapses_at=policy.lapses_at(terms, due_at),
         )
         session.add(info)
         session.flush()
-        kinds, gateway = kinds_of_members(session), terms["legal_gateway"]
-        holders = [one for one in sorted(rows.holders) if is_open_to(gateway, kinds[one], asker.kind, policy.rules)]
-        _bring(session, info, rows, holders, asker.kind, request=request)
+        _bring(session, info, rows, _reachable(session, rows, terms, asker, policy), asker.kind, request=request)
         return standing_of(info)
 
     asked = {"asked": "request", "request_id": terms["request_id"], "hit_id": terms["hit_id"]}
@@ -97,6 +96,11 @@ class _Asker:
     kind: str
     encryption_key: bytes
     person: Person
+
+    @property
+    def side(self) -> Side:
+        """The member as a side of a disclosure."""
+        return Side(self.member_id, self.kind)
 
     def as_columns(self) -> dict[str, Any]:
         """What the request keeps of it."""
@@ -122,10 +126,10 @@ def _decide(
     policy: RequestPolicy,
     now: datetime,
 ) -> Decision:
-    case = with_grounds(session, case_of(terms, asker.person, asker.kind, now), rows.live)
+    case = with_grounds(session, case_of(terms, asker.person, asker.side, now), rows.live)
     return (
         decide_asking(case, policy.rules)
-        & decide_fields(terms["fields"])
+        & decide_codes(terms["mode"], terms["urgency"], terms["fields"])
         & decide_texts(texts_of(terms))
         & _decide_rows(rows, asker.member_id)
     )
@@ -138,6 +142,19 @@ def _decide_rows(rows: RequestRows, member_id: str) -> Decision:
     groups = {row.holding.group_id for row in rows.live}
     decision = decide_open_group(groups, member_id, rows.authority)
     return decision & decide_own_rows(has_row=True, has_others=bool(rows.others)) if decision.is_allowed else decision
+
+
+def _reachable(
+    session: Session, rows: RequestRows, terms: Mapping[str, Any], asker: _Asker, policy: RequestPolicy
+) -> list[str]:
+    """The holders that the gateway lets tell whoever asks, or be told by whoever offers."""
+    kinds, gateway = kinds_of_members(session), terms["legal_gateway"]
+
+    def is_reachable(holder: Side) -> bool:
+        discloser, recipient = (asker.side, holder) if is_offer(terms["mode"]) else (holder, asker.side)
+        return is_open_to(gateway, discloser, recipient, policy.rules)
+
+    return [one for one in sorted(rows.holders) if is_reachable(Side(one, kinds[one]))]
 
 
 def _bring(

@@ -14,6 +14,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from exchange.domain.information_request import is_offer
 from exchange.domain.matching import shared_rows
 from exchange.domain.withdrawal import Held, LastShown, TakenBack, was_told_by_hit
 from exchange.services.acting import UnknownObjectError
@@ -75,10 +76,13 @@ def _contributed_before(session: Session, hit: KnownHit) -> set[str]:
 
 
 def _of_request(session: Session, member_id: str, request_id: str, _now: datetime) -> Subject:
-    """The requester's outcome goes to the holders that told it something, a holder's to the requester."""
+    """The requester's outcome goes to the holders that told it something, a holder's to the requester. Nobody told the
+    sender of an offer anything.
+    """
     found = find_request(session, request_id)
     if found is not None and found.member_id == member_id:
-        holders = [part.member_id for part in list_parts(session, request_id) if part.outcome in _TOLD]
+        parts = [] if is_offer(found.terms["mode"]) else list_parts(session, request_id)
+        holders = [part.member_id for part in parts if part.outcome in _TOLD]
         return Subject(found.hit_id, False, [Contribution(found.token, holder) for holder in holders])
     if found is None:
         return _of_forgotten(session, member_id, request_id)

@@ -23,6 +23,7 @@ from exchange.domain.legal_gateway import (
     DisclosureCase,
     GatewayRule,
     Person,
+    Side,
     decide_asking,
     decide_disclosure,
     is_open_to,
@@ -93,20 +94,18 @@ def _officer_of(session: Session, query: Query, representative_id: str) -> Offic
 def _case_of(session: Session, query: Query, now: datetime, limits: QueryLimits | None = None) -> DisclosureCase:
     """What the gateway looks at; with `limits`, also who agrees and who discloses: any kind to which it is open."""
     asker, authoriser = (_officer_of(session, query, name) for name in (query.asker_id, query.authoriser_id))
-    disclosers = () if limits is None else (kind for kind in MemberKind if _is_open(query, kind, limits))
+    agency = Side(query.member_id, MemberKind.LAW_ENFORCEMENT)
+    every_kind = () if limits is None else (Side("", kind) for kind in MemberKind)
+    disclosers = (side for side in every_kind if limits and is_open_to(query.legal_gateway, side, agency, limits.rules))
     return DisclosureCase(
         gateway=query.legal_gateway,
         mode=QUERY,
         purpose=query.purpose,
         necessity=query.necessity,
         proportionality=query.proportionality,
-        recipient_kind=MemberKind.LAW_ENFORCEMENT,
         asker=Person(query.asker_id, b"" if asker is None else asker.public_key),
         now=now,
-        discloser_kind=next(iter(disclosers), None),
+        recipient=agency,
+        discloser=next(disclosers, None),
         authoriser=None if limits is None or authoriser is None else Person(query.authoriser_id, authoriser.public_key),
     )
-
-
-def _is_open(query: Query, kind: MemberKind, limits: QueryLimits) -> bool:
-    return is_open_to(query.legal_gateway, kind, MemberKind.LAW_ENFORCEMENT, limits.rules)

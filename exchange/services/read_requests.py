@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from exchange.domain.information_request import RequestPolicy
+from exchange.domain.legal_gateway import find_rule
 from exchange.log.entries import View
 from exchange.services.acting import RecordedRefusals
 from exchange.services.actor import Actor
 from exchange.services.events import record
-from exchange.services.request_rows import find_request_rows, submissions_of
-from exchange.services.request_views import UnknownRequestError, for_holder, for_requester, listed
+from exchange.services.request_rows import RequestRows, find_request_rows, marking_of, submissions_of
+from exchange.services.request_views import Reach, UnknownRequestError, for_holder, for_requester, listed
 from exchange.store.corrections import find_taken_back
 from exchange.store.membership import kinds_of_members
-from exchange.store.requests import InformationRequest, find_part, find_request, list_parts, page_of_requests
+from exchange.store.requests import (
+    InformationRequest,
+    RequestPart,
+    find_part,
+    find_request,
+    list_parts,
+    page_of_requests,
+)
 from exchange.store.session import Database
 from schemas.canonical import digest
 from schemas.encoding import to_base64
@@ -49,12 +59,14 @@ def list_requests(
     return database.run_in_transaction(read)
 
 
-def read_request(database: Database, actor: Actor, request_id: str, now: datetime) -> dict[str, Any]:
+def read_request(
+    database: Database, actor: Actor, request_id: str, policy: RequestPolicy, now: datetime
+) -> dict[str, Any]:
     """One request, as far as the member may read it. Raises UnknownRequestError (recorded) and LogUnavailableError."""
 
     def read(session: Session) -> dict[str, Any]:
         info = find_request(session, request_id)
-        found = None if info is None else _as_read(session, info, actor, now)
+        found = None if info is None else _as_read(session, info, actor, policy, now)
         if found is None:
             raise UnknownRequestError
         event_id = _record(session, actor, "request_read", {"request_id": request_id}, shown=found, now=now)
@@ -64,17 +76,33 @@ def read_request(database: Database, actor: Actor, request_id: str, now: datetim
     return RecordedRefusals(database, actor, asked, now).run(read)
 
 
-def _as_read(session: Session, info: InformationRequest, actor: Actor, now: datetime) -> dict[str, Any] | None:
+def _as_read(
+    session: Session, info: InformationRequest, actor: Actor, policy: RequestPolicy, now: datetime
+) -> dict[str, Any] | None:
     """The request for its sender or a holder, None for anyone else."""
     kinds = kinds_of_members(session)
     rows = find_request_rows(session, info.member_id, info.token, now)
     if info.member_id != actor.member_id:
         part = find_part(session, info.request_id, actor.member_id)
-        return None if part is None else for_holder(info, part, kinds, submissions_of(rows.of_holder(part.member_id)))
+        own, part = (
+            submissions_of(rows.of_holder(actor.member_id)),
+            find_part(session, info.request_id, actor.member_id),
+        )
+        return None if part is None else for_holder(info, part, kinds, own, _reach(session, info, rows, [part]))
     parts = list(list_parts(session, info.request_id))
+    rule = find_rule(info.terms["legal_gateway"], policy.rules)
+    marking = marking_of(session, rows.own, rule) if rows.own else None
+    return for_requester(info, parts, kinds, _reach(session, info, rows, parts), marking)
+
+
+def _reach(session: Session, info: InformationRequest, rows: RequestRows, parts: Sequence[RequestPart]) -> Reach:
+    """What these parts' answers may still be read of."""
     told_of = set().union(*(part.submissions for part in parts))
-    taken_back = find_taken_back(session, info.token, told_of)
-    return for_requester(info, parts, kinds, set(submissions_of(rows.others)), taken_back)
+    return Reach(
+        told_by_holders=set(submissions_of(rows.others)),
+        told_by_sender={part.member_id: submissions_of(rows.own_beside(part.member_id)) for part in parts},
+        taken_back=find_taken_back(session, info.token, told_of),
+    )
 
 
 def _record(session: Session, actor: Actor, kind: str, asked: dict[str, Any], *, shown: Any, now: datetime) -> str:

@@ -10,14 +10,14 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from exchange.domain.authority import Authority
-from exchange.domain.legal_gateway import DisclosureCase
+from exchange.domain.legal_gateway import DisclosureCase, GatewayRule
 from exchange.domain.matching import split_overlap
-from exchange.domain.safeguards import is_protected, strictest_handling
 from exchange.store.derived import Derived, DerivedKind, note_derived
 from exchange.store.indicators import StoredRow, find_rows
 from exchange.store.membership import load_authority
 from exchange.store.queries import read_envelopes
 from exchange.store.requests import InformationRequest
+from schemas.marking import marking_of_envelope, strictest
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +106,15 @@ def with_grounds(session: Session, case: DisclosureCase, rows: Iterable[StoredRo
     )
 
 
-def marking_of(session: Session, rows: Iterable[StoredRow]) -> dict[str, Any]:
-    """The marking of what rests on the rows, at least one: the most restrictive of all, and whether the subject is to
-    be protected.
+def marking_of(session: Session, rows: Iterable[StoredRow], rule: GatewayRule | None) -> dict[str, Any]:
+    """The marking of what rests on the rows, at least one, and is told under that rule: the most restrictive of all,
+    and whether the subject is to be protected.
     """
-    envelopes = list(read_envelopes(session, {row.submission_id for row in rows}).values())
-    protected = any(is_protected(envelope["subject_role"]) for envelope in envelopes)
-    return {**strictest_handling(envelopes), "protected_subject": protected}
+    envelopes = read_envelopes(session, {row.submission_id for row in rows}).values()
+    return with_onward(strictest(map(marking_of_envelope, envelopes)), rule)
+
+
+def with_onward(marking: dict[str, Any], rule: GatewayRule | None) -> dict[str, Any]:
+    """The marking with the conditions of the gateway itself."""
+    onward = () if rule is None else rule.onward
+    return {**marking, "conditions": "\n".join(filter(None, [marking["conditions"], *onward]))}

@@ -6,21 +6,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
 from typing import Any
 
 from exchange.domain.decision import refuse
-from exchange.domain.information_request import DISCLOSING
+from exchange.domain.information_request import DISCLOSING, is_offer
 from exchange.services.acting import UnknownObjectError
 from exchange.store.requests import InformationRequest, RequestPart
 from schemas.canonical import digest
 from schemas.encoding import to_base64, to_rfc3339
-from schemas.terms import Direction, RequestOutcome
+from schemas.terms import Direction, RequestOutcome, RequestState
 
 
 class UnknownRequestError(UnknownObjectError):
     """There is no request of that id that the asker may know of."""
 
     decision = refuse("unknown-request", "request_id", "there is no such request")
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What answers may still be read of: submissions whose rows live and overlap with the other side's, the holders'
+    and, for each holder, the sender's. Those of `taken_back` were withdrawn, so that who was told knows why it is not
+    given.
+    """
+
+    told_by_holders: Set[str] = frozenset()
+    told_by_sender: Mapping[str, list[str]] = field(default_factory=dict)
+    taken_back: Set[str] = frozenset()
+
+    def has(self, submissions: Set[str], holder: str | None = None) -> bool:
+        """Whether all that an answer tells of is there: of the holders, or of the sender to that holder."""
+        return submissions <= (self.told_by_holders if holder is None else set(self.told_by_sender.get(holder, ())))
 
 
 def standing_of(info: InformationRequest, part: RequestPart | None = None) -> dict[str, Any]:
@@ -53,7 +70,7 @@ def revealed(info: InformationRequest) -> dict[str, Any]:
 
 
 def for_holder(
-    info: InformationRequest, part: RequestPart, kinds: Mapping[str, str], submissions: list[str]
+    info: InformationRequest, part: RequestPart, kinds: Mapping[str, str], submissions: list[str], reach: Reach
 ) -> dict[str, Any]:
     """The request as the holder of a part reads it, but for the event of the reading. `submissions` are those of the
     holder whose live rows overlap with the requester's in an open group. Once it has taken the request up, it reads
@@ -62,13 +79,17 @@ def for_holder(
     taken_up = part.taken_up_at is not None
     told = revealed(info) if taken_up and submissions else dict.fromkeys(_REVEALED)
     marking = None if part.marking_json is None else json.loads(part.marking_json)
-    answers = [] if part.outcome is None else [_answer(part, sealed=None, is_named=True)]
+    offers = recipient_of(info, part) == part.member_id
+    sealed = part.sealed if offers and reach.has(part.submissions, part.member_id) else None
+    taken_back = reach.taken_back if offers else frozenset()
+    answers = [_answer(info, part, sealed=sealed, is_named=True, taken_back=taken_back)]
     return {
         **listed(info, part, kinds),
         **told,
         "marking": marking,
         "taken_up": taken_up,
-        "answers": answers,
+        "waiting": [],
+        "answers": [] if part.outcome is None else answers,
         "submissions": submissions if taken_up else None,
     }
 
@@ -77,25 +98,31 @@ def for_requester(
     info: InformationRequest,
     parts: list[RequestPart],
     kinds: Mapping[str, str],
-    reachable: Set[str],
-    taken_back: Set[str],
+    reach: Reach,
+    marking: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """The request as its sender reads it, but for the event of the reading. What was sealed is given as long as all
-    that it tells of is `reachable`: submissions whose rows still live and overlap with the requester's. Those of
-    `taken_back` were withdrawn, so that the requester knows why it is not given.
+    """The request as its sender reads it, but for the event of the reading. What was sealed is given within `reach`.
+    `marking` is that of what it offers.
     """
+    offers = is_offer(info.terms["mode"])
     answered = sorted((part for part in parts if part.outcome is not None), key=_order)
     return {
         **listed(info, None, kinds),
         **revealed(info),
-        "marking": None,
+        "marking": marking if offers else None,
         "taken_up": any(part.taken_up_at is not None for part in parts),
+        "waiting": [
+            {"institution": part.member_id, "submissions": reach.told_by_sender.get(part.member_id, [])}
+            for part in parts
+            if offers and part.state == RequestState.TAKEN_UP
+        ],
         "answers": [
             _answer(
+                info,
                 part,
-                sealed=part.sealed if part.submissions <= reachable else None,
+                sealed=part.sealed if not offers and reach.has(part.submissions) else None,
                 is_named=_is_named(part),
-                taken_back=taken_back,
+                taken_back=reach.taken_back,
             )
             for part in answered
         ],
@@ -106,7 +133,7 @@ def for_requester(
 def request_view(info: InformationRequest) -> dict[str, Any]:
     """What the log says of a request to its sender, and to a holder that took it up: the texts as a digest."""
     terms = info.terms
-    codes = ("mode", "legal_gateway", "condition", "urgency", "fields")
+    codes = ("mode", "legal_gateway", "condition", "urgency", "fields", "confirmations")
     return {
         "request_id": info.request_id,
         "requester": info.member_id,
@@ -118,11 +145,26 @@ def request_view(info: InformationRequest) -> dict[str, Any]:
     }
 
 
-def answer_view(part: RequestPart) -> dict[str, Any]:
+def answer_view(info: InformationRequest, part: RequestPart) -> dict[str, Any]:
     """What the log says of an answer to both sides: its details as a digest, of an unnamed one the outcome alone."""
-    answer = _answer(part, sealed=None, is_named=_is_named(part))
-    names = ("outcome", "institution", "representative_id", "fields", "refusal_reason", "sealed_sha256", "signature")
-    return {"request_id": part.request_id, **{name: answer[name] for name in names}}
+    answer = _answer(info, part, sealed=None, is_named=_is_named(part))
+    names = ("outcome", "institution", "recipient", "representative_id", "fields", "refusal_reason", "sealed_sha256")
+    return {"request_id": part.request_id, **{name: answer[name] for name in (*names, "signature")}}
+
+
+def discloser_of(info: InformationRequest, part: RequestPart) -> str:
+    """Who said what the part was answered with."""
+    return info.member_id if _is_released(info, part) else part.member_id
+
+
+def recipient_of(info: InformationRequest, part: RequestPart) -> str:
+    """Whom it is for."""
+    return part.member_id if _is_released(info, part) else info.member_id
+
+
+def _is_released(info: InformationRequest, part: RequestPart) -> bool:
+    """Whether a sender told a holder what it had offered."""
+    return is_offer(info.terms["mode"]) and _is_named(part)
 
 
 _REVEALED = ("requester", "requested_by", "encryption_key", "terms", "proof")
@@ -140,14 +182,20 @@ def _order(part: RequestPart) -> tuple[bool, str]:
 
 
 def _answer(
-    part: RequestPart, *, sealed: bytes | None, is_named: bool, taken_back: Set[str] = frozenset()
+    info: InformationRequest,
+    part: RequestPart,
+    *,
+    sealed: bytes | None,
+    is_named: bool,
+    taken_back: Set[str] = frozenset(),
 ) -> dict[str, Any]:
     """`is_named`: with who answered and when, and the signature."""
     marking = None if part.marking_json is None or part.outcome not in DISCLOSING else json.loads(part.marking_json)
     return {
         "outcome": part.outcome or RequestOutcome.NO_TRACE.value,
-        "institution": part.member_id if is_named else None,
-        "representative_id": part.representative_id if is_named else None,
+        "institution": discloser_of(info, part) if is_named else None,
+        "recipient": recipient_of(info, part) if _is_named(part) else None,
+        "representative_id": part.answered_by if is_named else None,
         "fields": json.loads(part.fields_json or "[]"),
         "refusal_reason": part.refusal_reason,
         "sealed": None if sealed is None else to_base64(sealed),

@@ -1,4 +1,6 @@
-"""Taking a request up: a holder's authoriser learns who asks, for what and why, so as to decide."""
+"""Taking a request up: a holder's authoriser learns who asks, for what and why, so as to decide. Who takes up an offer
+agrees to receive what is offered, and to be named to its sender.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +10,27 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from exchange.domain.decision import refuse
-from exchange.domain.information_request import decide_take_up
-from exchange.domain.legal_gateway import Person, decide_people
+from exchange.domain.information_request import RequestPolicy, decide_take_up, is_offer
+from exchange.domain.legal_gateway import Person, decide_people, find_rule
 from exchange.log.entries import View
 from exchange.services.acting import Request, act_once, require
 from exchange.services.events import record
 from exchange.services.request_rows import find_request_rows, marking_of, note_asked, submissions_of
-from exchange.services.request_views import UnknownRequestError, for_holder, request_view
+from exchange.services.request_views import Reach, UnknownRequestError, for_holder, request_view
 from exchange.store import outbox
+from exchange.store.derived import Derived, DerivedKind, note_derived
 from exchange.store.membership import find_representative, kinds_of_members
 from exchange.store.requests import InformationRequest, RequestPart, find_part, find_request, list_parts
 from exchange.store.session import Database
 from schemas.terms import RequestState
 
 
-def take_up_request(database: Database, request: Request, request_id: str) -> tuple[dict[str, Any], int]:
+def take_up_request(
+    database: Database, request: Request, request_id: str, policy: RequestPolicy
+) -> tuple[dict[str, Any], int]:
     """Reveal the whole request to the holder; the request as it reads it now. Another authoriser of the same holder
-    takes it over from the one before. The requester learns once that a holder took it up, not which, nor how many.
+    takes it over from the one before. The requester learns once that a holder took it up, not which, nor how many; the
+    sender of an offer learns of each by name.
 
     Raises as act_once does; UnknownRequestError also for who holds no part of it.
     """
@@ -32,17 +38,21 @@ def take_up_request(database: Database, request: Request, request_id: str) -> tu
     def take_up(session: Session) -> dict[str, Any]:
         info, part, person = find_to_act(session, request, request_id)
         rows = find_request_rows(session, info.member_id, info.token, request.now)
+        rule = find_rule(info.terms["legal_gateway"], policy.rules)
         held = rows.of_holder(part.member_id)
         people = decide_people(Person(info.representative_id, info.public_key), person)
         require(people & decide_take_up(part.state, bool(held)))
-        is_first = all(one.taken_up_at is None for one in list_parts(session, request_id))
+        parts = [part] if is_offer(info.terms["mode"]) else list_parts(session, request_id)
+        is_first = all(one.taken_up_at is None for one in parts)
         part.state, part.representative_id = RequestState.TAKEN_UP.value, person.representative_id
         part.taken_up_at = part.taken_up_at or request.now
-        part.marking_json = json.dumps(marking_of(session, [*rows.own, *held]))
+        if is_offer(info.terms["mode"]):
+            part.remind_at = None  # it is for the sender to tell now
+        part.marking_json = json.dumps(marking_of(session, [*rows.own, *held], rule))
         session.flush()
-        event_id = _record(session, info, part, request, tells_requester=is_first)
+        event_id = _record(session, info, part, submissions_of(held), request, tells_requester=is_first)
         note_asked(session, info, rows, [part.member_id], event_id, request.now)
-        shown = for_holder(info, part, kinds_of_members(session), submissions_of(held))
+        shown = for_holder(info, part, kinds_of_members(session), submissions_of(held), Reach())
         return {**shown, "event_id": event_id}
 
     return act_once(database, request, {"asked": "request_take_up", "request_id": request_id}, take_up)
@@ -56,21 +66,54 @@ def find_to_act(session: Session, request: Request, request_id: str) -> tuple[In
     if info is not None and info.member_id == request.actor.member_id:
         require(refuse("own-request", "request_id", "a holder takes it up and answers it, never the requester"))
     part = None if info is None else find_part(session, request_id, request.actor.member_id)
-    person = find_representative(session, request.actor.representative_id)
-    if info is None or part is None or person is None:
+    if info is None or part is None:
         raise UnknownRequestError
-    return info, part, Person(person.representative_id, person.public_key)
+    return info, part, find_person(session, request)
+
+
+def find_person(session: Session, request: Request) -> Person:
+    """The actor, who is there, or authentication had refused it."""
+    person = find_representative(session, request.actor.representative_id)
+    if person is None:
+        raise LookupError(request.actor.representative_id)
+    return Person(person.representative_id, person.public_key)
 
 
 def _record(
-    session: Session, info: InformationRequest, part: RequestPart, request: Request, *, tells_requester: bool
+    session: Session,
+    info: InformationRequest,
+    part: RequestPart,
+    held: list[str],
+    request: Request,
+    *,
+    tells_requester: bool,
 ) -> str:
     """Record it; the id of the event."""
     actor = request.actor
     views = [View(part.member_id, {**request_view(info), "representative_id": actor.representative_id})]
+    is_named = is_offer(info.terms["mode"])
     if tells_requester:
-        views.append(View(info.member_id, {"request_id": info.request_id}))
+        named = {"institution": part.member_id} if is_named else {}
+        views.append(View(info.member_id, {"request_id": info.request_id, **named}))
     event = record(session, "request_taken_up", views, request.now, {"signature": actor.signature})
+    if is_named:
+        # The sender of the offer now knows of the holder's rows.
+        note_derived(
+            session,
+            (
+                Derived(
+                    token=info.token,
+                    recipient_member_id=info.member_id,
+                    kind=DerivedKind.REQUEST,
+                    object_id=info.request_id,
+                    source_member_id=part.member_id,
+                    submission_id=submission_id,
+                    event_id=event.event_id,
+                    disclosed_at=request.now,
+                )
+                for submission_id in held
+            ),
+        )
     if tells_requester:
         outbox.send(session, "request_taken_up", event.event_id, [info.member_id], request.now)
     return event.event_id

@@ -150,8 +150,10 @@ def _derived_of(session: Session, rows: Sequence[WithdrawnRow]) -> list[Derived]
 
 def _told_otherwise(session: Session, derived: Sequence[Derived], now: datetime) -> set[Told]:
     """Who was told by a request, an answer, a query or a watch; the answers are marked as withdrawn."""
-    answers = ((one.object_id, one.source_member_id) for one in derived if one.kind is DerivedKind.RESPONSE)
-    mark_withdrawn(session, answers, now)
+    responses = [one for one in derived if one.kind is DerivedKind.RESPONSE]
+    # A part is its holder's, who told the sender, or whom the sender of an offer told.
+    parts = ((one.object_id, holder) for one in responses for holder in (one.source_member_id, one.recipient_member_id))
+    mark_withdrawn(session, parts, now)
     return {
         Told(one.recipient_member_id, one.token, one.kind.value, one.object_id)
         for one in derived

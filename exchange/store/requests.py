@@ -56,9 +56,10 @@ class InformationRequest(Base):
 
 
 class RequestPart(Base):
-    """One holder's part of a request. `representative_id` took it up last; `remind_at` is when the holder is reminded
-    next, None for never again. `submissions_json` names the submissions whose rows the answer tells of; `withdrawn_at`
-    is when the requester was told that one of these rows is taken back.
+    """One holder's part of a request. `representative_id` took it up last; `answered_by` is who answered it, of an
+    offer who released it to the holder; `remind_at` is when the holder is reminded next, None for never again.
+    `submissions_json` names the submissions whose rows the answer tells of; `withdrawn_at` is when whoever was told was
+    told that one of these rows is taken back.
     """
 
     __tablename__ = "request_parts"
@@ -72,6 +73,7 @@ class RequestPart(Base):
     state: Mapped[str] = mapped_column(String(16))
     representative_id: Mapped[str | None] = mapped_column(String(130))
     taken_up_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    answered_by: Mapped[str | None] = mapped_column(String(130))
     remind_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     outcome: Mapped[str | None] = mapped_column(String(16))
     fields_json: Mapped[str | None] = mapped_column(Text)

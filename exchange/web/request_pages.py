@@ -89,18 +89,20 @@ def listing(query: dict[str, Any]) -> Response:
 def reading(request_id: str) -> Response:
     """Every reading is an entry in the reader's log."""
     context = current_context()
-    return answer_json(read_request(context.database, current_actor(), _known(request_id), context.clock()))
+    known = _known(request_id)
+    return answer_json(read_request(context.database, current_actor(), known, context.policy, context.clock()))
 
 
 @_step("/take-up", "Learn who asks for what, so as to answer", EmptySchema, RequestSchema)
 def taking_up(_: dict[str, Any], request_id: str) -> Response:
     """By an authoriser of a holder."""
-    return answer_json(*take_up_request(current_context().database, current_request(), _known(request_id)))
+    context = current_context()
+    return answer_json(*take_up_request(context.database, current_request(), _known(request_id), context.policy))
 
 
 @_step("/answer", "Answer a request that one has taken up", AnswerSchema, RequestStandingSchema)
 def answering(fields: dict[str, Any], request_id: str) -> Response:
-    """Once, by the same person."""
+    """Once, by the same person; of an offer by an authoriser of its sender, once for each holder that took it up."""
     answer = Answer(
         outcome=fields["outcome"],
         told=tuple(fields["told"]),
@@ -108,6 +110,9 @@ def answering(fields: dict[str, Any], request_id: str) -> Response:
         sealed=fields["sealed"],
         signature=fields["signature"],
         submissions=tuple(fields["submissions"]),
+        marking=fields["marking"],
+        confirmations=frozenset(fields["confirmations"]),
+        to=fields["to"],
     )
     context, known = current_context(), _known(request_id)
     return answer_json(*answer_request(context.database, current_request(), known, answer, context.policy))
@@ -139,12 +144,19 @@ def _gateway(code: str, rule: GatewayRule) -> dict[str, Any]:
         "statements": [
             {"field": name, "question": getattr(rule, name)} for name in ("purpose", "necessity", "proportionality")
         ],
+        "confirmations": [
+            {"codes": list(one.codes), "question": one.question, "condition": one.condition}
+            for one in rule.confirmations
+        ],
+        "recipients": None if rule.recipients is None else sorted(rule.recipients),
+        "onward": list(rule.onward),
         "prior_notice": None
         if notice is None
         else {
             "field": "nca_notice",
             "addressee": notice.addressee,
             "within_days": notice.within_days,
+            "report_days": notice.report_days,
             "template": notice.template,
             "placeholders": list(NOTICE_PLACEHOLDERS),
         },

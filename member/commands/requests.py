@@ -1,4 +1,4 @@
-"""`request`: asking the holders behind a hit for more, and answering what others ask."""
+"""`request`: asking the holders behind a hit for more or offering them more, and answering what others ask."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from member.alert_values import ValueRefusedError, as_text
 from member.commands.common import Shown, read_moment, reporting, table, write_new_file
 from member.envelope import CONTACT
 from member.errors import FAILED, MemberError, UsedWronglyError
-from member.request_answering import TakenUp, finish_begun, take_up, tell, tell_nothing
+from member.request_answering import TakenUp, Telling, finish_begun, look_at, release, take_up, tell, tell_nothing
 from member.request_client import ListedRequest, Marking, ReadRequest, RequestStanding
 from member.request_notice import draft_notice
 from member.requests import ReadAnswer, RequestDesk, Wanted, ask, read_answers
@@ -23,6 +23,8 @@ from member.vault.rows import OwnIndicator, VaultRows
 from schemas.encoding import to_rfc3339
 from schemas.identifiers import is_uuid7
 from schemas.terms import (
+    OFFERS,
+    WARNING_FIELDS,
     Direction,
     GatewayCondition,
     LegalGateway,
@@ -34,6 +36,7 @@ from schemas.terms import (
 )
 
 _USUAL_FIELDS = ",".join(field for field in RequestField if field is not RequestField.OTHER_COLUMNS)
+_ALERT_FIELDS = ",".join(field for field in RequestField if field in WARNING_FIELDS)
 _MAX_NOTE = 4000
 _BATCH = 500
 _gateway = click.Choice([code.value for code in LegalGateway])
@@ -41,7 +44,7 @@ _gateway = click.Choice([code.value for code in LegalGateway])
 
 @click.group()
 def request() -> None:
-    """Information requests: ask the institutions behind a hit for more, and answer what they ask."""
+    """Information requests: ask the institutions behind a hit for more, or offer it, and answer what they ask."""
 
 
 def _texts(function: Any) -> Any:
@@ -54,13 +57,19 @@ def _texts(function: Any) -> Any:
     return function
 
 
+_confirm = click.option(
+    "--confirm", "confirmations", metavar="CODE", multiple=True, help="What the gateway or the marking wants confirmed."
+)
+
+
 @request.command("create", epilog="Example: member request create HIT_ID --legal-gateway ECCTA2023_s188 --purpose …")
 @click.argument("hit_id")
 @click.option("--mode", type=click.Choice([code.value for code in RequestMode]), default="request", show_default=True)
 @click.option("--legal-gateway", type=_gateway, required=True, help="The ground on which it is told.")
 @click.option("--condition", type=click.Choice([code.value for code in GatewayCondition]), help="Of ECCTA 2023 s188.")
 @_texts
-@click.option("--fields", default=_USUAL_FIELDS, show_default=True, help="What is asked for.")
+@click.option("--fields", help=f"What is asked for, or offered: {_USUAL_FIELDS}; in an alert {_ALERT_FIELDS}.")
+@_confirm
 @click.option("--urgency", type=click.Choice([code.value for code in Urgency]), default="14d", show_default=True)
 @click.option("--nca-notice", help="The NCA's reference of a notice given before (member request notice drafts it).")
 @click.option("--notice-given-at", metavar="TIME", help="When that notice was given, 2026-11-23T09:00:00Z.")
@@ -70,18 +79,26 @@ def create(
     session: Session,
     /,
     hit_id: str,
-    fields: str,
+    fields: str | None,
     nca_notice: str | None,
     notice_given_at: str | None,
     **given: Any,
 ) -> Shown:
     """Ask the institutions behind a hit. They see who asks only once they take it up.
 
+    With --mode provide or alert we offer to tell them. Who takes that up agrees to receive it and to be named to us;
+    then another person of ours releases it: member --as authoriser request answer ID --full.
+
     What the legal gateway wants and is missing is named before anything is sent.
     """
     texts = {name: _read_text(name, given.pop(name)) for name in ("purpose", "necessity", "proportionality")}
     notice = _read_notice(nca_notice, notice_given_at)
-    wanted = Wanted(hit_id=hit_id.strip().lower(), fields=_read_fields(fields), nca_notice=notice, **texts, **given)
+    usual = _ALERT_FIELDS if given["mode"] == RequestMode.ALERT else _USUAL_FIELDS
+    named = _read_fields(fields or usual)
+    confirmed = _read_codes(given.pop("confirmations"))
+    wanted = Wanted(
+        hit_id=hit_id.strip().lower(), fields=named, nca_notice=notice, confirmations=confirmed, **texts, **given
+    )
     standing = ask(session.request_desk, wanted)
     told = f"request {standing.request_id} is {standing.state}, due {standing.due_at}: member request show …"
     return Shown(msgspec.to_builtins(standing), told)
@@ -117,11 +134,12 @@ def notice(
 def gateways(session: Session) -> Shown:
     """List the legal gateways and what each takes."""
     found = list(session.requests.gateways().values())
-    made = table("legal gateways", "code", "modes", "conditions", "notice before", "provision")
+    made = table("legal gateways", "code", "modes", "conditions", "to be confirmed", "notice before", "provision")
     for one in found:
         notice_to = one.prior_notice.addressee if one.prior_notice else ""
         conditions = ", ".join(f"{each.mode}: {each.condition}" for each in one.conditions)
-        made.add_row(one.code, ", ".join(one.modes), conditions, notice_to, one.citation)
+        confirmed = ", ".join(" or ".join(each.codes) for each in one.confirmations)
+        made.add_row(one.code, ", ".join(one.modes), conditions, confirmed, notice_to, one.citation)
     return Shown({"gateways": msgspec.to_builtins(found)}, table=made)
 
 
@@ -149,14 +167,15 @@ def list_all(session: Session, direction: str | None, state: str | None) -> Show
 @click.pass_obj
 @reporting
 def show(session: Session, request_id: str, *, shows_withdrawn: bool) -> Shown:
-    """Show a request; of one's own the answers too, opened, each checked against the registrars' statements.
+    """Show a request, and what was told in answer or of an offer: opened, and checked against the registrars'
+    statements.
 
-    An answer that its holder has taken back is marked as that: nobody may go by it any more.
+    What was taken back is marked as that: nobody may go by it any more.
     """
     found = _read_id(request_id)
     desk = session.request_desk
     read = desk.read(found)
-    answers = read_answers(desk, read) if read.direction == Direction.OUTGOING else []
+    answers = read_answers(desk, read)
     if not shows_withdrawn:
         answers = [replace(answer, details={}) if answer.is_withdrawn else answer for answer in answers]
     document = {**_describe(session, read), "answers": [_describe_answer(answer) for answer in answers]}
@@ -173,7 +192,10 @@ def show(session: Session, request_id: str, *, shows_withdrawn: bool) -> Shown:
 @click.pass_obj
 @reporting
 def take(session: Session, request_id: str) -> Shown:
-    """Take up a request to us: only then do we see who asks, what for, and whether it is proved."""
+    """Take up a request to us: only then do we see who asks, what for, and whether it is proved.
+
+    Who takes up an offer (mode provide or alert) agrees to receive it, and to be named to its sender.
+    """
     found = _read_id(request_id)
     taken = take_up(session.request_desk, found)
     warnings = [f"nothing may be told: {taken.hindrance}"] if taken.hindrance else []
@@ -187,12 +209,25 @@ def take(session: Session, request_id: str) -> Shown:
 @click.option("--partial", metavar="FIELDS", help="Tell these fields only: a,b.")
 @click.option("--no-trace", is_flag=True, help="Say that nothing is held.")
 @click.option("--note", help="A text that goes with what is told.")
+@click.option("--to", metavar="INSTITUTION", help="Of an offer of ours: tell this one alone of those that took it up.")
+@_confirm
 @click.pass_obj
 @reporting
 def answer(
-    session: Session, request_id: str, *, full: bool, partial: str | None, no_trace: bool, note: str | None
+    session: Session,
+    request_id: str,
+    *,
+    full: bool,
+    partial: str | None,
+    no_trace: bool,
+    note: str | None,
+    to: str | None,
+    confirmations: tuple[str, ...],
 ) -> Shown:
-    """Answer a request to us. What is told is sealed here, for whoever asked alone."""
+    """Answer a request to us, or release what we offered (mode provide or alert) to those that took it up.
+
+    What is told is sealed here, for whoever is told alone. An offer is released by another person than made it.
+    """
     if full + no_trace + (partial is not None) != 1:
         raise UsedWronglyError("one of --full, --partial and --no-trace is wanted")
     if no_trace and note is not None:
@@ -202,7 +237,13 @@ def answer(
     if no_trace:
         return _give(session, request_id, lambda desk, taken: tell_nothing(desk, taken, None))
     contact = session.home.config.defaults.get(CONTACT, "")
-    return _give(session, request_id, lambda desk, taken: tell(desk, taken, fields, said, contact))
+    telling = Telling(fields, said, contact, _read_codes(confirmations))
+    read = session.request_desk.read(_read_id(request_id))
+    if read.direction == Direction.OUTGOING and read.mode in OFFERS:
+        return _release(session, read, telling, to)
+    if to is not None:
+        raise UsedWronglyError("--to goes with an offer of our own", "an answer goes to whoever asked")
+    return _give(session, request_id, lambda desk, taken: tell(desk, taken, telling))
 
 
 @request.command("refuse", epilog="Example: member --as authoriser request refuse ID --reason not_proportionate")
@@ -212,7 +253,7 @@ def answer(
 @reporting
 def refuse(session: Session, request_id: str, reason: str) -> Shown:
     """Refuse a request to us. Whoever asked learns the reason, and not who refused."""
-    return _give(session, request_id, lambda desk, taken: tell_nothing(desk, taken, reason))
+    return _give(session, request_id, lambda desk, taken: tell_nothing(desk, taken, reason), refusing=True)
 
 
 @request.command("cancel", epilog="Example: member request cancel ID")
@@ -227,7 +268,26 @@ def cancel(session: Session, request_id: str) -> Shown:
     return Shown(msgspec.to_builtins(standing), f"request {standing.request_id} is {standing.state}")
 
 
-def _give(session: Session, request_id: str, answering: Callable[[RequestDesk, TakenUp], RequestStanding]) -> Shown:
+def _release(session: Session, offer: ReadRequest, telling: Telling, to: str | None) -> Shown:
+    """Release an offer of ours, once what was begun before has been sent to its end."""
+    desk = session.request_desk
+    told = [one.institution for one in offer.waiting if to in (None, one.institution)]
+    begun = [one for one in told if finish_begun(desk, offer.request_id, one)]
+    warnings = [f"{one} was told what was begun before; what was given now was not sent to it" for one in begun]
+    left = [one for one in offer.waiting if one.institution in told and one.institution not in begun]
+    if left or not begun:
+        release(desk, offer, left, telling)
+    standing = {"request_id": offer.request_id, "state": RequestState.ANSWERED.value, "due_at": offer.due_at}
+    return Shown({**standing, "told": told}, f"request {offer.request_id}: told {', '.join(told)}", warnings=warnings)
+
+
+def _give(
+    session: Session,
+    request_id: str,
+    answering: Callable[[RequestDesk, TakenUp], RequestStanding],
+    *,
+    refusing: bool = False,
+) -> Shown:
     """Answer, once an answer that was begun before has been sent to its end."""
     found = _read_id(request_id)
     desk = session.request_desk
@@ -237,14 +297,15 @@ def _give(session: Session, request_id: str, answering: Callable[[RequestDesk, T
         said = ", ".join([reply.outcome, *reply.fields, *([reply.refusal_reason] if reply.refusal_reason else [])])
         warnings = [f"an answer was begun before, and has arrived: {said}. What was given now was not sent"]
         return Shown(msgspec.to_builtins(standing), f"request {found} is {standing.state}", warnings=warnings)
-    taken = take_up(desk, found)
+    taken = look_at(desk, found, refusing=refusing)
     standing = answering(desk, taken)
-    return Shown(msgspec.to_builtins(standing), f"request {found} of {taken.request.requester} is {standing.state}")
+    of = taken.request.requester or f"a {taken.request.requester_kind}"
+    return Shown(msgspec.to_builtins(standing), f"request {found} of {of} is {standing.state}")
 
 
 def _describe(session: Session, read: ReadRequest) -> dict[str, Any]:
     (listed,) = _with_own_rows(session, [read])
-    more = ("requester", "requested_by", "terms", "marking", "taken_up")
+    more = ("requester", "requested_by", "terms", "marking", "taken_up", "waiting")
     return {**listed, **{name: msgspec.to_builtins(getattr(read, name)) for name in more}}
 
 
@@ -252,6 +313,7 @@ def _describe_answer(answer: ReadAnswer) -> dict[str, Any]:
     given = answer.given
     return {
         "institution": given.institution,
+        "recipient": given.recipient,
         "outcome": given.outcome,
         "details": answer.details,
         "fields": given.fields,
@@ -286,8 +348,11 @@ def _told(read: ReadRequest, answers: list[ReadAnswer]) -> Iterator[str]:
     yield f"request {read.request_id} ({read.direction}) is {read.state}, due {read.due_at}"
     yield f"  {read.mode} under {read.legal_gateway}, from {read.requester or f'a {read.requester_kind}'}"
     for name, value in (read.terms or {}).items():
-        if value and name in {"purpose", "necessity", "proportionality", "fields", "condition"}:
+        if value and name in {"purpose", "necessity", "proportionality", "fields", "condition", "confirmations"}:
             yield f"  {name}: {', '.join(value) if isinstance(value, list) else value}"
+    if read.waiting:
+        waiting = ", ".join(one.institution for one in read.waiting)
+        yield f"  took it up, and waits to be told: {waiting} (request answer, by another of us)"
     yield from _told_marking(read.marking)
     for answer in answers:
         given = answer.given
@@ -332,6 +397,11 @@ def _read_fields(text: str) -> tuple[str, ...]:
         what = f"no field is called {', '.join(unknown)}" if unknown else "no field is named"
         raise UsedWronglyError(what, f"known: {', '.join(RequestField)}")
     return named
+
+
+def _read_codes(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Codes in the order given, each once; the exchange knows which there are."""
+    return tuple(dict.fromkeys(code.strip() for code in given if code.strip()))
 
 
 def _read_text(name: str, text: str, most: int = 2000) -> str:

@@ -9,19 +9,23 @@ from typing import Any
 
 import msgspec
 
+from member.errors import MemberError
 from member.vault.store import Vault
 
 _ASKED, _OPENED, _REPLY, _NOTICE = "request", "request_answer", "request_reply", "request_notice"
 
 
 class AskedRequest(msgspec.Struct, frozen=True):
-    """A request of our own, kept before it leaves: its terms are what its answers are bound to."""
+    """A request of our own, kept before it leaves: its terms are what its answers are bound to. `offered_by` is who
+    made an offer that we took up; it is not kept.
+    """
 
     request_id: str
     hit_id: str
     token: bytes
     terms: dict[str, Any]
     asked_at: str
+    offered_by: str | None = None
 
 
 class OpenedAnswer(msgspec.Struct, frozen=True):
@@ -36,16 +40,20 @@ class OpenedAnswer(msgspec.Struct, frozen=True):
     sealed_sha256: str
     details: dict[str, Any]
     origin: str
+    marking: dict[str, Any] | None = None
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """An answer of ours on its way: the body as it leaves, and what it says, for the person who gives it again."""
+    """An answer of ours on its way: the body as it leaves, and what it says, for the person who gives it again. `to` is
+    the holder to which an offer of ours is released.
+    """
 
     attempt: str
     body: bytes
     outcome: str
     fields: list[str]
     refusal_reason: str | None
+    to: str | None = None
 
 
 class RequestRecords:
@@ -55,8 +63,18 @@ class RequestRecords:
         self._vault = vault
 
     def keep_asked(self, asked: AskedRequest) -> None:
-        """Keep a request of our own, before it leaves. Inside a transaction of the caller."""
+        """Keep a request of our own, before it leaves. Inside a transaction of the caller. MemberError for an id that
+        other terms were sent under: its answers are bound to those.
+        """
+        before = self.asked(asked.request_id)
+        if before is not None and before.terms != asked.terms:
+            raise MemberError(f"other terms were sent as request {asked.request_id}", "ask anew", slug="id_in_use")
         self._vault.put(_ASKED, asked.request_id.encode(), msgspec.msgpack.encode(asked))
+
+    def forget_asked(self, request_id: str) -> None:
+        """The request was refused: nothing can come of it."""
+        with self._vault.transaction():
+            self._vault.delete(_ASKED, request_id.encode())
 
     def asked(self, request_id: str) -> AskedRequest | None:
         """A request of our own; None for one that this vault did not ask."""
@@ -82,22 +100,27 @@ class RequestRecords:
     def keep_reply(self, request_id: str, reply: Reply) -> None:
         """Keep an answer of ours, before it leaves."""
         with self._vault.transaction():
-            self._vault.put(_REPLY, request_id.encode(), msgspec.msgpack.encode(reply))
+            self._vault.put(_REPLY, _reply_name(request_id, reply.to), msgspec.msgpack.encode(reply))
 
-    def reply(self, request_id: str) -> Reply | None:
-        """The answer of ours whose arrival is not certain yet."""
-        payload = self._vault.get(_REPLY, request_id.encode())
+    def reply(self, request_id: str, to: str | None = None) -> Reply | None:
+        """The answer of ours, or the release to a holder, whose arrival is not certain yet."""
+        payload = self._vault.get(_REPLY, _reply_name(request_id, to))
         return None if payload is None else msgspec.msgpack.decode(payload, type=Reply)
 
-    def forget_reply(self, request_id: str) -> None:
+    def forget_reply(self, request_id: str, to: str | None = None) -> None:
         """The exchange has the answer, or has refused it."""
         with self._vault.transaction():
-            self._vault.delete(_REPLY, request_id.encode())
+            self._vault.delete(_REPLY, _reply_name(request_id, to))
 
     def keep_notice(self, hit_id: str, legal_gateway: str, request_id: str) -> None:
         """Keep the id that a drafted notice names, for the request that follows it."""
         with self._vault.transaction():
             self._vault.put(_NOTICE, f"{hit_id}|{legal_gateway}".encode(), request_id.encode())
+
+    def forget_notice(self, hit_id: str, legal_gateway: str) -> None:
+        """The request that the notice named has been made: another one wants another notice."""
+        with self._vault.transaction():
+            self._vault.delete(_NOTICE, f"{hit_id}|{legal_gateway}".encode())
 
     def noticed_id(self, hit_id: str, legal_gateway: str) -> str | None:
         """The id that the notice for this request names."""
@@ -107,3 +130,7 @@ class RequestRecords:
     def idempotency_key(self, name: str) -> str:
         """The key of a POST about requests: an HMAC under a vault secret (64 hex digits)."""
         return self._vault.cipher.mac("idempotency", f"request|{name}".encode()).hex()
+
+
+def _reply_name(request_id: str, to: str | None) -> bytes:
+    return (request_id if to is None else f"{request_id}|{to}").encode()

@@ -2,7 +2,8 @@
 
 An upload is found by the digest of its file and the terms it was asked for under. A part is confirmed when its receipt
 stands here; a confirmed part is never sent again. An upload is forgotten when it ends; receipts stay,
-and so do the group that each submission was made to, the role that it gave its subjects, and what of it was taken back.
+and so do the group that each submission was made to, how it is marked, the role that it gave its subjects, and what of
+it was taken back.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import msgspec
 
 from member.vault.store import Vault
+from schemas.marking import marking_of_envelope
 
 _UPLOAD, _PART, _RECEIPT, _ENVELOPE, _WITHDRAWN = "upload", "part", "receipt", "envelope", "withdrawn"
 
@@ -42,12 +44,21 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class KeptEnvelope(msgspec.Struct, frozen=True):
-    """What stays of a submission's envelope: its group, and the part that its subjects play
-    (schemas.terms.SubjectRole).
+    """What stays of a submission's envelope: its group, the part that its subjects play (schemas.terms.SubjectRole),
+    and how its rows are marked.
     """
 
     group: str
     subject_role: str
+    classification: str
+    tlp: str
+    handling: str
+    conditions: str
+
+    @property
+    def marking(self) -> dict[str, Any]:
+        """How the rows are marked (schemas.marking)."""
+        return marking_of_envelope(msgspec.to_builtins(self))
 
 
 def _withdrawn_name(submission_id: str, indicator: bytes | None) -> bytes:
@@ -68,7 +79,8 @@ class Uploads:
         """Remember that an upload has begun, before its first part leaves."""
         with self._vault.transaction():
             self._vault.put(_UPLOAD, name, msgspec.msgpack.encode(upload))
-            kept = KeptEnvelope(**{name: str(upload.envelope.get(name, "")) for name in KeptEnvelope.__struct_fields__})
+            fields = KeptEnvelope.__struct_fields__
+            kept = KeptEnvelope(**{name: str(upload.envelope.get(name) or "") for name in fields})
             self._vault.put(_ENVELOPE, upload.submission_id.encode(), msgspec.msgpack.encode(kept))
 
     def find(self, name: bytes) -> Upload | None:

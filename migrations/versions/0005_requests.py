@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("representative_id", sa.String(length=130), nullable=True),
         sa.Column("taken_up_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answered_by", sa.String(length=130), nullable=True),
         sa.Column("remind_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("outcome", sa.String(length=16), nullable=True),
         sa.Column("fields_json", sa.Text(), nullable=True),

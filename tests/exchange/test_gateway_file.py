@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exchange.domain.legal_gateway import RULES
+from exchange.domain.legal_gateway import RULES, Side
 from exchange.gateway_file import load_rules
 from schemas.terms import LegalGateway, MemberKind, RequestMode, Theme
 
@@ -21,6 +21,10 @@ modes = ["request"]
 submitters = ["financial_institution", "telecom"]
 evidence_standards = ["conviction"]
 parties = [{ disclosers = ["telecom"], recipients = ["financial_institution"] }]
+
+[CCA2013_s7]
+recipients = ["nca-uk"]
+names = false
 
 [SCA2007_s68]
 closed = true
@@ -37,12 +41,15 @@ def test_what_the_file_names_is_changed_and_all_else_stays(tmp_path: Path) -> No
     assert "within 14 days" in notice.template
     assert changed.themes == {Theme.FRAUD, Theme.MONEY_MULES}
     assert changed.modes == frozenset({RequestMode.REQUEST.value})
-    assert changed.is_open(MemberKind.TELECOM, MemberKind.FINANCIAL_INSTITUTION)
-    assert not changed.is_open(MemberKind.FINANCIAL_INSTITUTION, MemberKind.FINANCIAL_INSTITUTION)
+    assert changed.is_open(Side("t", MemberKind.TELECOM), Side("a", MemberKind.FINANCIAL_INSTITUTION))
+    assert not changed.is_open(Side("b", MemberKind.FINANCIAL_INSTITUTION), Side("a", MemberKind.FINANCIAL_INSTITUTION))
+    nca = rules[LegalGateway.CCA2013_S7]
+    assert (nca.recipients, nca.names) == (frozenset({"nca-uk"}), False)
     assert LegalGateway.SCA2007_S68 not in rules
     untouched = set(LegalGateway) - {
         LegalGateway.POCA2002_S339ZB,
         LegalGateway.ECCTA2023_S188,
+        LegalGateway.CCA2013_S7,
         LegalGateway.SCA2007_S68,
     }
     assert all(rules[gateway] is RULES[gateway] for gateway in untouched)
@@ -65,6 +72,10 @@ def test_what_the_file_names_is_changed_and_all_else_stays(tmp_path: Path) -> No
         ("[ECCTA2023_s188]\nnotice_within_days = 1", "notice"),
         ("[POCA2002_s339ZB]\nnotice_within_days = 0", "notice_within_days"),
         ("[POCA2002_s339ZB]\nnotice_within_days = true", "notice_within_days"),
+        ("[POCA2002_s339ZB]\nnotice_report_days = 20", "notice_report_days"),
+        ("[CCA2013_s7]\nrecipients = []", "recipients"),
+        ('[CCA2013_s7]\nrecipients = ["The NCA"]', "recipients"),
+        ("[CCA2013_s7]\nnames = 1", "names"),
         ("[POCA2002_s339ZB", "cannot be read"),
     ],
 )

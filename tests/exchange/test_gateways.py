@@ -12,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.domain.legal_gateway import (
+    NCA,
     NOTICE_PLACEHOLDERS,
     QUERY,
     RULES,
     DisclosureCase,
     Person,
     PriorNotice,
+    Side,
     decide_asking,
     decide_disclosure,
     is_open_to,
@@ -29,6 +31,8 @@ MODES = (*RequestMode, QUERY)
 EMPTY = st.sampled_from(["", " ", "\t\n", "  \n "])
 SOMETHING = st.text("ab \n", min_size=1).filter(str.strip)
 KINDS = st.sampled_from([kind.value for kind in MemberKind])
+SIDES = st.builds(Side, st.sampled_from([NCA, "met", "a"]), KINDS)
+CODES = sorted({code for rule in RULES.values() for one in rule.confirmations for code in one.codes})
 PEOPLE = st.builds(Person, st.sampled_from(["a/x", "a/y", "b/x"]), st.sampled_from([b"1" * 32, b"2" * 32, b"3" * 32]))
 NOTICES = st.none() | st.builds(
     PriorNotice,
@@ -42,14 +46,15 @@ CASES = st.builds(
     purpose=SOMETHING | EMPTY,
     necessity=SOMETHING | EMPTY,
     proportionality=SOMETHING | EMPTY,
-    recipient_kind=KINDS,
+    recipient=st.none() | SIDES,
     asker=PEOPLE,
     now=st.just(NOW),
     condition=st.sampled_from([None, *GatewayCondition]),
     notice=NOTICES,
     themes=st.frozensets(st.sampled_from([theme.value for theme in Theme]), max_size=3),
     standards=st.frozensets(st.sampled_from([standard.value for standard in EvidenceStandard]), max_size=2),
-    discloser_kind=st.none() | KINDS,
+    confirmations=st.frozensets(st.sampled_from(CODES)),
+    discloser=st.none() | SIDES,
     authoriser=st.none() | PEOPLE,
 )
 
@@ -65,14 +70,15 @@ def right_case(gateway: LegalGateway) -> DisclosureCase:
         purpose="p",
         necessity="n",
         proportionality="q",
-        recipient_kind=min(pair.recipients),
+        recipient=Side(NCA, min(pair.recipients)),
         asker=Person("a/analyst", b"1" * 32),
         now=NOW,
         condition=rule.conditions.get(mode),
         notice=None if rule.notice is None else PriorNotice("NCA/1", NOW - timedelta(days=1)),
         themes=frozenset({min(rule.themes).value}),
         standards=frozenset({EvidenceStandard.CONVICTION.value}),
-        discloser_kind=min(pair.disclosers),
+        confirmations=frozenset(one.codes[0] for one in rule.wanted_confirmations(rule.conditions.get(mode))),
+        discloser=Side("b", min(pair.disclosers)),
         authoriser=Person("b/authoriser", b"2" * 32),
     )
 
@@ -88,8 +94,11 @@ def test_nothing_is_released_without_gateway_purpose_necessity_proportionality_a
     assert case.authoriser is not None
     assert case.authoriser.representative_id != case.asker.representative_id
     assert case.authoriser.public_key != case.asker.public_key
-    assert case.discloser_kind is not None
-    assert is_open_to(case.gateway, case.discloser_kind, case.recipient_kind)
+    assert case.discloser is not None
+    assert case.recipient is not None
+    assert is_open_to(case.gateway, case.discloser, case.recipient)
+    assert rule.recipients is None or case.recipient.member_id in rule.recipients
+    assert all(case.confirmations & set(one.codes) for one in rule.wanted_confirmations(case.condition))
     assert case.mode in rule.modes
     assert case.condition == rule.conditions.get(case.mode)
     if rule.notice is not None:
@@ -117,11 +126,12 @@ MISSING: list[tuple[str, str, dict[str, Any]]] = [
     ("no-purpose", "purpose", {"purpose": ""}),
     ("no-necessity", "necessity", {"necessity": " "}),
     ("no-proportionality", "proportionality", {"proportionality": "\n"}),
-    ("no-discloser", "discloser", {"discloser_kind": None}),
+    ("no-discloser", "discloser", {"discloser": None}),
+    ("no-recipient", "recipient", {"recipient": None}),
     ("no-authoriser", "authoriser", {"authoriser": None}),
     ("same-person", "representative", {"authoriser": Person("a/analyst", b"2" * 32)}),
     ("same-person", "representative", {"authoriser": Person("b/authoriser", b"1" * 32)}),
-    ("gateway-kind", "legal_gateway", {"recipient_kind": ""}),
+    ("gateway-kind", "legal_gateway", {"recipient": Side(NCA, "")}),
 ]
 
 
@@ -136,7 +146,7 @@ def test_what_is_missing_is_named_by_rule_and_field(
 
 
 def test_a_refusal_says_which_gateways_are_open_instead() -> None:
-    case = replace(right_case(LegalGateway.CCA2013_S7), recipient_kind="financial_institution")
+    case = replace(right_case(LegalGateway.CCA2013_S7), recipient=Side("a", "financial_institution"))
     (reason,) = decide_asking(case).reasons
     assert reason.code == "gateway-kind"
     assert "ECCTA2023_s188" in reason.detail
@@ -144,8 +154,45 @@ def test_a_refusal_says_which_gateways_are_open_instead() -> None:
 
 
 def test_only_police_may_be_disclosed_to_under_the_section_about_the_nca() -> None:
-    kinds = [kind for kind in MemberKind if is_open_to("CCA2013_s7", "financial_institution", kind)]
+    bank = Side("a", "financial_institution")
+    kinds = [kind for kind in MemberKind if is_open_to("CCA2013_s7", bank, Side(NCA, kind))]
     assert kinds == [MemberKind.LAW_ENFORCEMENT]
+
+
+def test_other_police_are_pointed_from_the_nca_s_gateway_to_theirs_and_the_operator_to_the_setting() -> None:
+    case = replace(right_case(LegalGateway.CCA2013_S7), recipient=Side("met", MemberKind.LAW_ENFORCEMENT))
+    assert {reason.code for reason in decide_disclosure(case).reasons} == {"gateway-recipient", "gateway-parties"}
+    (reason,) = decide_asking(replace(case, discloser=None)).reasons
+    assert all(word in reason.detail for word in ("DPA2018_Sch2", "gateways_file", "recipients"))
+    named = {**RULES, LegalGateway.CCA2013_S7: replace(RULES[LegalGateway.CCA2013_S7], recipients=frozenset({"met"}))}
+    assert decide_disclosure(case, named).is_allowed
+
+
+def test_who_asks_confirms_nothing_for_the_one_who_is_to_disclose() -> None:
+    case = right_case(LegalGateway.POCA2002_S339ZB)
+    asking = replace(case, discloser=None, authoriser=None)
+    assert {reason.code for reason in decide_asking(asking).reasons} == {"confirmation"}
+    assert decide_asking(replace(asking, confirmations=frozenset())).is_allowed
+    refused = decide_disclosure(replace(case, confirmations=frozenset({"regulated_sector"})))
+    assert [reason.code for reason in refused.reasons] == ["no-confirmation"]
+    assert "will_or_may_assist" in refused.reasons[0].detail
+
+
+@pytest.mark.parametrize("mode", [RequestMode.PROVIDE, RequestMode.ALERT])
+def test_a_warning_under_section_188_wants_the_decision_that_it_warns_of(mode: RequestMode) -> None:
+    warning = replace(
+        right_case(LegalGateway.ECCTA2023_S188), mode=mode, condition=GatewayCondition.WARNING, recipient=None
+    )
+    assert {reason.code for reason in decide_asking(warning).reasons} == {"no-confirmation"}
+    assert decide_asking(replace(warning, confirmations=frozenset({"safeguarding_action"}))).is_allowed
+
+
+def test_section_189_wants_one_of_three_decisions_an_agreement_and_nothing_privileged() -> None:
+    case = right_case(LegalGateway.ECCTA2023_S189)
+    assert len(decide_disclosure(replace(case, confirmations=frozenset())).reasons) == 3
+    for decided in ("decided_to_end", "decided_to_refuse", "decided_to_restrict"):
+        said = frozenset({decided, "intermediary_agreement", "no_privileged_material"})
+        assert decide_disclosure(replace(case, confirmations=said)).is_allowed
 
 
 @pytest.mark.parametrize("gateway", [code for code, rule in RULES.items() if rule.notice is not None])

@@ -186,15 +186,9 @@ class Story:
 
     def _query(self, agency: str, case: str, *question: str) -> dict[str, Any]:
         """Asked by one officer, authorised by another."""
-        texts = (
-            "--purpose",
-            "who receives the takings",
-            "--necessity",
-            NECESSITY,
-            "--proportionality",
-            PROPORTIONALITY,
-        )
-        grounds = ("--case", case, "--legal-gateway", "CCA2013_s7", *texts)
+        texts = ("--purpose", "who receives the takings", "--necessity", NECESSITY, "--proportionality", PROPORTIONALITY)
+        gateway = "CCA2013_s7" if agency == FIRST else "DPA2018_Sch2"
+        grounds = ("--case", case, "--legal-gateway", gateway, *texts)
         asked = self.do(agency, "query", *grounds, "--authorised-by", "authoriser", *question)
         self.queries.setdefault(agency, asked["query_id"])
         unanswered = asked["state"] == "pending" and asked["results"] == []

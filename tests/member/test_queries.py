@@ -26,6 +26,8 @@ HELD, MISSED = "20000012345678", "20000099999999"
 GROUNDS = ("--case", "OP-7", "--legal-gateway", "CCA2013_s7", "--purpose", "finding a network")
 STATED = ("--necessity", "nothing else says it", "--proportionality", "suspects alone")
 
+TO_MET = ("--legal-gateway", "DPA2018_Sch2")
+
 
 @pytest.fixture(scope="module")
 def police(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
@@ -40,7 +42,8 @@ def police(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
 
 def ask(police: Taskforce, *said: str, agency: str = "nca", authorised_by: str = "authoriser") -> Ran:
     """A query as the contract writes it."""
-    return police.run(agency, "query", *said, *GROUNDS, *STATED, "--authorised-by", authorised_by)
+    gateway = () if agency == "nca" else TO_MET
+    return police.run(agency, "query", *said, *GROUNDS, *gateway, *STATED, "--authorised-by", authorised_by)
 
 
 def rules_of(done: Ran) -> set[str]:
@@ -121,7 +124,7 @@ def test_what_is_missing_or_wrong_is_told_before_anything_is_sent(police: Taskfo
 
 
 def test_statements_come_from_the_homes_defaults_and_without_them_the_rule_is_named(police: Taskforce) -> None:
-    said = ("query", "--type", "phone", "+447700900123", *GROUNDS, "--authorised-by", "authoriser")
+    said = ("query", "--type", "phone", "+447700900123", *GROUNDS, *TO_MET, "--authorised-by", "authoriser")
     assert {"no-necessity", "no-proportionality"} <= rules_of(police.run("met", *said))
     assert (
         police.run("met", "config", "set", "necessity", "none but they know", "proportionality", "one number").status

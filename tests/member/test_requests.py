@@ -590,7 +590,11 @@ def test_what_the_gateway_wants_and_is_missing_is_named_before_anything_is_sent(
     assert "economic crime" in done.document["error"]["detail"]
     poca = ("--legal-gateway", "POCA2002_s339ZB", *TERMS[2:])
     assert rules_of(taskforce.run(*create, *poca)) == {"no-prior-notice"}
-    assert rules_of(taskforce.run(*create, *poca, "--mode", "alert")) == {"gateway-mode", "no-prior-notice"}
+    assert rules_of(taskforce.run(*create, *poca, "--mode", "alert")) == {
+        "gateway-mode",
+        "no-prior-notice",
+        "no-confirmation",
+    }
     tipping = taskforce.run(*create, *TERMS, "--purpose", "we have filed a SAR about it")
     assert rules_of(tipping) == {"tipping-off"}
     assert len(taskforce.run("a", "request", "list", "--outgoing").document["requests"]) == before

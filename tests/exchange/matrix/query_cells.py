@@ -26,7 +26,7 @@ def _ask(world: ExchangeWorld, cell: Cell) -> Request:
         "tokens": [to_base64(make_token())],
         "types": ["iban"],
         "case": "OP-1",
-        "legal_gateway": "CCA2013_s7",
+        "legal_gateway": "DPA2018_Sch2",
         "purpose": "investigating a laundering network",
         "necessity": "no other source names the holders",
         "proportionality": "accounts of suspects only",

@@ -28,7 +28,7 @@ def plant_query(
         authoriser_id=authoriser_id,
         state=state.value,
         case_reference="OP-1",
-        legal_gateway="CCA2013_s7",
+        legal_gateway="DPA2018_Sch2",
         purpose="investigating a laundering network",
         necessity="no other source names the holders",
         proportionality="accounts of suspects only",

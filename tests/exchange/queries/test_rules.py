@@ -83,13 +83,16 @@ def test_a_gateway_that_carries_no_names_tells_a_band_and_what_any_hit_may_tell(
     ]
     shown = rows_shown("nca", rows, authority)
     assert {row.member_id for row in shown} == {"a", "x"}
-    banded = see_subject(shown, authority, "SCA2007_s68")
+    banded = see_subject(shown, authority, ())
     assert banded is not None
     assert (banded.institutions, banded.band, banded.themes) == ((), "2-4", ("drugs", "other"))
     assert banded.first_seen == "2026-10"
-    named = see_subject(shown, authority, "CCA2013_s7")
+    named = see_subject(shown, authority, {"a", "x"})
     assert named is not None
     assert (named.institutions, named.themes, named.first_seen) == (("a", "x"), ("drugs", "fraud"), "2025-01")
+    partly = see_subject(shown, authority, {"x"})
+    assert partly is not None
+    assert (partly.institutions, partly.band) == (("x",), "2-4")
 
 
 def test_a_commitment_tells_nothing_and_fixes_everything() -> None:

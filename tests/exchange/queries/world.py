@@ -51,6 +51,11 @@ class Office(MemberSimulator):
         )
 
 
+def gateway_of(agency: str) -> str:
+    """The gateway to an agency: section 7 of the 2013 Act is the NCA's alone."""
+    return "CCA2013_s7" if agency == "nca" else "DPA2018_Sch2"
+
+
 class QueryWorld:
     """The taskforce, and what is done in it."""
 
@@ -93,7 +98,7 @@ class QueryWorld:
             "tokens": [to_base64(token) for token in tokens],
             "types": ["bank_account" for _ in tokens],
             "case": "OP-1",
-            "legal_gateway": "CCA2013_s7",
+            "legal_gateway": gateway_of(agency),
             "purpose": "investigating a laundering network",
             "necessity": "no other source names the holders",
             "proportionality": "accounts of suspects only",

@@ -16,7 +16,16 @@ from keys.statement_types import GroupState
 from schemas.encoding import to_base64
 from schemas.requests import SEALED_SIZES
 from schemas.terms import MemberKind, Sector
-from tests.exchange.requests.world import NO_TRACE, REFUSED, WANTED, RequestWorld, make_answer, make_request, reasons_of
+from tests.exchange.requests.world import (
+    NO_TRACE,
+    REFUSED,
+    STRICT,
+    WANTED,
+    RequestWorld,
+    make_answer,
+    make_request,
+    reasons_of,
+)
 from tests.exchange.taking_back import make_withdrawal, submission_of
 
 NewWorld = Callable[..., RequestWorld]
@@ -136,6 +145,10 @@ def test_who_has_the_key_of_the_one_who_asked_is_the_same_person_at_another_bank
         ("signature", {"signature": to_base64(bytes(64))}),
         ("signature", {"signed_as": "analyst"}),
         ("signature", {"requester": "c"}),
+        ("marking", {"marking": None}),
+        ("marking", {"marking": {**STRICT, "tlp": "GREEN"}}),
+        ("to", {"to": "a"}),
+        ("confirmation", {"confirmations": ["will_or_may_assist"]}),
     ],
 )
 def test_an_answer_that_a_rule_refuses_leaves_the_request_as_it_was(
@@ -167,7 +180,8 @@ def test_an_answer_signed_for_one_request_is_worth_nothing_for_another(world: Re
     world.answered("b", first)
     assert world.take_up("b", second).status_code == 200
     given = world.read("b", first)["answers"][0]
-    body = {name: given[name] for name in ("outcome", "fields", "refusal_reason", "signature")}
+    body = {name: given[name] for name in ("outcome", "fields", "refusal_reason", "signature", "marking")}
+    body |= {"to": None, "confirmations": []}
     body |= {"sealed": to_base64(bytes(SEALED_SIZES[0])), "submissions": world.submissions("b", second)}
     replayed = world["b"].send("POST", f"/v1/requests/{second}/answer", body, as_name="authoriser")
     assert reasons_of(replayed) == {"signature"}
@@ -272,8 +286,24 @@ def test_the_strictest_marking_of_both_rows_goes_with_the_request_and_the_answer
         "protected_subject": True,
     }
     assert world.take_up("b", request_id).get_json()["marking"] == marking
-    assert world.answer("b", request_id).status_code == 200
+    for lax in ("tlp", "handling", "conditions", "protected_subject"):
+        laxer = {**marking, lax: {**STRICT, "conditions": ""}[lax]}
+        assert "marking" in reasons_of(world.answer("b", request_id, marking=laxer, confirmations=["conditions"]))
+    assert reasons_of(world.answer("b", request_id, marking=marking)) == {"handling-conditions"}
+    assert world.answer("b", request_id, marking=marking, confirmations=["conditions"]).status_code == 200
     assert world.read("a", request_id)["answers"][0]["marking"] == marking
+    assert world.views("b", "request_answered")[-1]["confirmations"] == ["conditions"]
+
+
+def test_what_is_marked_red_is_told_only_with_its_originators_consent(world: RequestWorld) -> None:
+    world.hold("a")
+    world.hold("b", tlp="RED")
+    request_id = world.asked("a", world.hit_of("a"))
+    assert world.take_up("b", request_id).status_code == 200
+    red = {**STRICT, "tlp": "RED"}
+    assert reasons_of(world.answer("b", request_id, marking=red)) == {"tlp-red"}
+    assert reasons_of(world.answer("b", request_id, marking=red, confirmations=["conditions"])) == {"tlp-red"}
+    assert world.answer("b", request_id, marking=red, confirmations=["tlp-red"]).status_code == 200
 
 
 def test_a_colleague_takes_over_what_another_took_up(new_world: NewWorld) -> None:
@@ -297,7 +327,7 @@ def test_the_gateway_is_judged_again_when_details_are_released(new_world: NewWor
     assert world.take_up("b", request_id).status_code == 200
     world["b"].kind, world["b"].sector = MemberKind.TELECOM, Sector.TELECOMMUNICATIONS
     world.taskforce.state_member(world["b"])
-    assert reasons_of(world.answer("b", request_id)) == {"gateway-parties"}
+    assert reasons_of(world.answer("b", request_id)) == {"gateway-kind", "gateway-parties"}
     assert world.answer("b", request_id, **NO_TRACE).status_code == 200
 
 

@@ -71,6 +71,7 @@ def test_who_holds_nothing_is_not_asked_and_finds_nothing(world: RequestWorld) -
         value: dict[str, Any] | None = {} if target in ("/take-up", "/cancel") else None
         if target == "/answer":
             value = {"outcome": "no_trace", "fields": [], "refusal_reason": None, "sealed": None, "submissions": []}
+            value |= {"to": None, "marking": None, "confirmations": []}
             value["signature"] = to_base64(bytes(64))
         answers = [
             world["c"].send(method, f"/v1/requests/{known}{target}", value, as_name="authoriser")
@@ -135,6 +136,14 @@ REFUSED: list[tuple[str, str, dict[str, Any]]] = [
     ("gateway-theme", "theme", {"legal_gateway": "TACT2000_s21CA", "condition": None}),
     ("gateway-kind", "legal_gateway", {"legal_gateway": "CCA2013_s7", "condition": None}),
     ("gateway-kind", "legal_gateway", {"legal_gateway": "ECCTA2023_s189", "condition": None}),
+    ("no-gateway", "legal_gateway", {"legal_gateway": "ECCTA2023_s190"}),
+    ("no-mode", "mode", {"mode": "demand"}),
+    ("no-urgency", "urgency", {"urgency": "now"}),
+    ("gateway-condition", "condition", {"condition": "suspicion"}),
+    ("fields", "fields", {"fields": ["everything"]}),
+    ("fields", "fields", {"mode": "alert", "fields": ["narrative"]}),
+    ("confirmation", "confirmations", {"confirmations": ["safeguarding_action"]}),
+    ("no-confirmation", "confirmations", {"mode": "provide", "condition": "warning"}),
     ("tipping-off", "purpose", {"purpose": "after our SAR of last week"}),
     ("tipping-off", "necessity", {"necessity": "a D.A.M.L. is pending"}),
 ]
@@ -142,14 +151,10 @@ MALFORMED: list[tuple[str, dict[str, Any]]] = [
     ("request_id", {"request_id": "0"}),
     ("request_id", {"request_id": "11111111-1111-4111-8111-111111111111"}),
     ("hit_id", {"hit_id": "nothing"}),
-    ("mode", {"mode": "demand"}),
-    ("legal_gateway", {"legal_gateway": "ECCTA2023_s190"}),
-    ("condition", {"condition": ""}),
+    ("mode", {"mode": "demand\n"}),
     ("purpose", {"purpose": "a\u0007b"}),
     ("necessity", {"necessity": "right \u202e to left"}),
     ("proportionality", {"proportionality": "p" * 2001}),
-    ("fields", {"fields": ["everything"]}),
-    ("urgency", {"urgency": "now"}),
     ("nca_notice", {"nca_notice": {"reference": "r", "given_at": "yesterday"}}),
     ("nca_notice", {"nca_notice": {"reference": "", "given_at": "2026-11-21T10:00:00Z"}}),
     ("proof", {"proof": to_base64(bytes(31))}),

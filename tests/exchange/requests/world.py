@@ -14,8 +14,9 @@ from alerts.jobs import drain_outbox
 from exchange.services.end_requests import keep_time
 from schemas.encoding import from_base64, to_base64, to_rfc3339
 from schemas.identifiers import uuid7
+from schemas.marking import marking_of_envelope
 from schemas.requests import SEALED_SIZES, answer_to_sign
-from tests.exchange.factories import make_token
+from tests.exchange.factories import make_envelope, make_token
 from tests.simulator import MemberSimulator, make_taskforce
 
 WANTED = ["local_reference", "reason"]
@@ -133,6 +134,10 @@ class RequestWorld:
         return keep_time(self.taskforce.database, self.clock())
 
 
+STRICT = {**marking_of_envelope(make_envelope()), "protected_subject": False}
+"""How the rows of a usual submission are marked."""
+
+
 def make_request(hit_id: str, /, **changes: Any) -> dict[str, Any]:
     """A request on the wire, under section 188."""
     return {
@@ -146,13 +151,14 @@ def make_request(hit_id: str, /, **changes: Any) -> dict[str, Any]:
         "proportionality": "two fields about one account",
         "fields": WANTED,
         "urgency": "24h",
+        "confirmations": [],
         "nca_notice": None,
         "proof": to_base64(bytes(32)),
         **changes,
     }
 
 
-def make_answer(signer: Any, request_id: str, holder: str, requester: str, **changes: Any) -> dict[str, Any]:
+def make_answer(signer: Any, request_id: str, holder: str, requester: str | None, **changes: Any) -> dict[str, Any]:
     """An answer on the wire, partial unless told otherwise, signed as it stands unless `signature` is given."""
     value = {
         "outcome": "partial",
@@ -160,8 +166,11 @@ def make_answer(signer: Any, request_id: str, holder: str, requester: str, **cha
         "refusal_reason": None,
         "sealed": to_base64(bytes(SEALED_SIZES[0])),
         "submissions": [],
+        "confirmations": [],
+        "to": None,
         **changes,
     }
+    value.setdefault("marking", None if value["sealed"] is None else STRICT)
     if "signature" not in value:
         sealed = value["sealed"]
         signed = answer_to_sign(
@@ -172,6 +181,7 @@ def make_answer(signer: Any, request_id: str, holder: str, requester: str, **cha
             told=value["fields"],
             refusal_reason=value["refusal_reason"],
             sealed=None if sealed is None else from_base64(sealed),
+            marking=value["marking"],
         )
         value["signature"] = to_base64(signer.sign(signed))
     return value

@@ -1,0 +1,250 @@
+"""Offers (modes provide and alert): the sender tells, the holders agree to be told; who learns what when, and what
+nobody may do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from exchange.services.end_requests import SEALED_KEPT, purge_answers
+from exchange.services.tell_corrections import tell_corrections
+from exchange.store.derived import DerivedDisclosure
+from schemas.encoding import to_base64
+from schemas.requests import SEALED_SIZES
+from schemas.terms import MemberKind, Sector
+from tests.exchange.requests.world import NO_TRACE, REFUSED, STRICT, WANTED, RequestWorld, make_answer, reasons_of
+from tests.exchange.taking_back import make_withdrawal
+from tests.simulator import MemberSimulator
+
+NewWorld = Callable[..., RequestWorld]
+OFFER: dict[str, Any] = {"mode": "provide", "condition": "warning", "confirmations": ["safeguarding_action"]}
+SEALED = to_base64(b"s" * SEALED_SIZES[0])
+
+
+def offered(world: RequestWorld, *names: str, **changes: Any) -> str:
+    """The id of an offer of the first member's to the others, all of whom hold the token."""
+    return world.asked(names[0], world.share(*names), **{**OFFER, **changes})
+
+
+def release(
+    world: RequestWorld, request_id: str, to: str | None, as_name: str = "authoriser", **said: Any
+) -> TestResponse:
+    """a tells a holder what it offered."""
+    signer = world["a"].keys[as_name]
+    told_of = [] if said.get("outcome") in {"no_trace", "refused"} else told_to(world, request_id, to)
+    value = make_answer(signer, request_id, "a", to, **{"to": to, "sealed": SEALED, "submissions": told_of, **said})
+    return world["a"].send("POST", f"/v1/requests/{request_id}/answer", value, as_name=as_name)
+
+
+def told_to(world: RequestWorld, request_id: str, holder: str | None) -> list[str]:
+    """a's submissions that a holder which took the offer up may be told of."""
+    waiting = world.read("a", request_id)["waiting"]
+    return next((one["submissions"] for one in waiting if one["institution"] == holder), [])
+
+
+def test_who_takes_up_an_offer_is_named_to_its_sender_and_told_by_another_person(world: RequestWorld) -> None:
+    request_id = offered(world, "a", "b", "c")
+    assert {world.read(holder, request_id)["requester"] for holder in "bc"} == {None}
+    taken = world.take_up("b", request_id)
+    assert taken.get_json()["requester"] == "a"
+    (view,) = world.views("a", "request_taken_up")
+    assert view["institution"] == "b"
+    of_sender = world.read("a", request_id)
+    assert [one["institution"] for one in of_sender["waiting"]] == ["b"]
+    assert (of_sender["answers"], of_sender["marking"]) == ([], STRICT)
+    told = release(world, request_id, "b")
+    assert told.status_code == 200, told.text
+    (got,), (given,) = (world.read(name, request_id)["answers"] for name in "ba")
+    assert (got["institution"], got["recipient"], got["representative_id"]) == ("a", "b", "a/authoriser")
+    assert (got["sealed"], given["sealed"], got["marking"]) == (SEALED, None, STRICT)
+    assert given == {**got, "sealed": None}
+    assert world.read("c", request_id)["answers"] == []
+    assert world.read("a", request_id)["waiting"] == []
+    (own,), (theirs,) = (world.views(name, "request_answered") for name in "ab")
+    assert own["event_id"] == theirs["event_id"]
+    assert own["sealed_sha256"] == theirs["sealed_sha256"] == got["sealed_sha256"]
+    assert (theirs["institution"], theirs["recipient"]) == ("a", "b")
+    assert world.views("c", "request_answered") == []
+    assert (world.notices("a"), world.notices("c")) == (["request_taken_up"], ["request_received"])
+    assert world.notices("b") == ["request_received", "request_answered"]
+
+
+def test_a_withdrawal_reaches_whom_an_offer_told_and_who_knows_of_the_holder(world: RequestWorld) -> None:
+    request_id = offered(world, "a", "b", "c")
+    assert world.take_up("b", request_id).status_code == 200
+    assert release(world, request_id, "b").status_code == 200
+    with world.taskforce.database.reading() as session:
+        rows = session.scalars(select(DerivedDisclosure).where(DerivedDisclosure.token == world.token)).all()
+    noted = {(row.source_member_id, row.recipient_member_id, row.kind) for row in rows}
+    assert noted == {("a", "b", "request"), ("a", "c", "request"), ("b", "a", "request"), ("a", "b", "response")}
+    assert world["b"].send("POST", "/v1/withdrawals", make_withdrawal([world.token])).status_code == 201
+    tell_corrections(world.taskforce.database, world.clock())
+    assert [one["withdrawn"] for one in world.read("b", request_id)["answers"]] == [False], "what a told is a's"
+    assert world["a"].send("POST", "/v1/withdrawals", make_withdrawal([world.token])).status_code == 201
+    told = [(one["withdrawn"], one["sealed"]) for one in world.read("b", request_id)["answers"]]
+    assert told == [(True, None)], "at once"
+    tell_corrections(world.taskforce.database, world.clock())
+    for reader, others in (("a", "b"), ("b", "a"), ("c", "a")):
+        listed = world[reader].send("GET", "/v1/corrections?state=open").get_json()["corrections"]
+        assert listed, (reader, others)
+
+
+def test_one_who_made_an_offer_does_not_release_it_nor_does_anyone_with_its_key(new_world: NewWorld) -> None:
+    world = new_world("a", "b")
+    request_id = offered(world, "a", "b")
+    assert world.take_up("b", request_id).status_code == 200
+    assert release(world, request_id, "b", as_name="analyst").status_code == 403
+    keys = world["a"].keys
+    keys["authoriser"], keys["analyst"] = keys["analyst"], keys["authoriser"]
+    world.taskforce.state_member(world["a"])
+    assert "same-person" in reasons_of(release(world, request_id, "b"))
+    assert world.read("b", request_id)["answers"] == []
+
+
+def test_nobody_is_told_who_did_not_take_it_up_and_whether_there_is_such_a_holder_is_not_said(
+    world: RequestWorld,
+) -> None:
+    request_id = offered(world, "a", "b")
+    answers = [release(world, request_id, to) for to in ("b", "c", "nobody", None)]
+    assert [reasons_of(answer) for answer in answers] == [{"not-taken-up"}] * 4
+    assert {answer.data for answer in answers} == {answers[0].data}
+    assert world.read("b", request_id)["answers"] == []
+
+
+def test_a_holder_never_tells_details_to_an_offer(world: RequestWorld) -> None:
+    request_id = offered(world, "a", "b")
+    assert world.take_up("b", request_id).status_code == 200
+    assert "offer" in reasons_of(world.answer("b", request_id))
+    assert "offer" in reasons_of(world.answer("b", request_id, **NO_TRACE))
+    assert world.read("a", request_id)["answers"] == []
+
+
+def test_an_offer_can_be_refused_unseen_and_stays_so(world: RequestWorld) -> None:
+    request_id = offered(world, "a", "b", "c")
+    assert reasons_of(world.answer("b", request_id, **REFUSED)) == {"signature"}, "it cannot know whose offer it is"
+    assert world.answer("b", request_id, requester=None, **REFUSED).status_code == 200
+    (answer,) = world.read("a", request_id)["answers"]
+    assert (answer["outcome"], answer["institution"], answer["recipient"]) == ("refused", None, None)
+    assert world.views("a", "request_taken_up") == []
+    assert world.views("a", "request_answered")[0]["institution"] is None
+    of_holder = world.read("b", request_id)
+    assert (of_holder["requester"], of_holder["state"]) == (None, "answered")
+    assert world.views("b", "request_answered")[0]["requester"] is None
+    assert reasons_of(release(world, request_id, "b")) == {"not-taken-up"}
+
+
+def test_who_took_an_offer_up_may_still_refuse_it_and_then_waits_no_more(world: RequestWorld) -> None:
+    request_id = offered(world, "a", "b")
+    assert world.take_up("b", request_id).status_code == 200
+    assert world.answer("b", request_id, **REFUSED).status_code == 200
+    assert world.read("a", request_id)["waiting"] == []
+    assert reasons_of(release(world, request_id, "b")) == {"second-answer"}
+
+
+def test_each_holder_is_told_once(world: RequestWorld) -> None:
+    request_id = offered(world, "a", "b", "c")
+    for holder in "bc":
+        assert world.take_up(holder, request_id).status_code == 200
+        assert release(world, request_id, holder).status_code == 200
+        assert reasons_of(release(world, request_id, holder)) == {"second-answer"}
+    assert [answer["recipient"] for answer in world.read("a", request_id)["answers"]] == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes"),
+    [
+        ("fields", {"fields": ["narrative"]}),
+        ("fields", {"fields": []}),
+        ("offer", {**NO_TRACE, "marking": None}),
+        ("offer", {**REFUSED, "marking": None}),
+        ("sealed", {"sealed": None}),
+        ("marking", {"marking": {**STRICT, "tlp": "CLEAR"}}),
+        ("signature", {"signature": to_base64(bytes(64))}),
+    ],
+)
+def test_a_release_that_a_rule_refuses_tells_nothing(world: RequestWorld, rule: str, changes: dict[str, Any]) -> None:
+    request_id = offered(world, "a", "b")
+    assert world.take_up("b", request_id).status_code == 200
+    assert rule in reasons_of(release(world, request_id, "b", **changes))
+    assert world.read("b", request_id)["answers"] == []
+
+
+def test_an_alert_offers_what_warns_and_no_more(world: RequestWorld) -> None:
+    hit_id = world.share("a", "b")
+    assert reasons_of(world.ask("a", hit_id, **{**OFFER, "mode": "alert"})) == {"fields"}, WANTED
+    request_id = world.asked("a", hit_id, **{**OFFER, "mode": "alert", "fields": ["reason", "contact"]})
+    assert world.take_up("b", request_id).status_code == 200
+    assert release(world, request_id, "b", fields=["reason"]).status_code == 200
+
+
+def test_what_was_offered_and_not_released_lapses_and_what_was_is_purged(new_world: NewWorld) -> None:
+    world = new_world("a", "b", "c")
+    request_id = offered(world, "a", "b", "c")
+    for holder in "bc":
+        assert world.take_up(holder, request_id).status_code == 200
+    assert release(world, request_id, "b").status_code == 200
+    world.pass_time(timedelta(days=1, minutes=1))
+    assert "request_reminder" not in world.notices("c"), "it is for the sender to tell"
+    world.pass_time(timedelta(days=1))
+    assert [world.read(holder, request_id)["state"] for holder in "bc"] == ["answered", "lapsed"]
+    assert reasons_of(release(world, request_id, "c")) == {"lapsed"}
+    assert purge_answers(world.taskforce.database, world.clock() + SEALED_KEPT + timedelta(seconds=1)) >= 1
+    assert world.read("b", request_id)["answers"][0]["sealed"] is None
+
+
+def test_what_is_sealed_is_handed_out_while_both_sides_share_it_and_released_only_then(new_world: NewWorld) -> None:
+    world = new_world("a", "b", "c")
+    request_id = offered(world, "a", "b", "c")
+    for holder in "bc":
+        assert world.take_up(holder, request_id).status_code == 200
+    assert release(world, request_id, "b").status_code == 200
+    world.taskforce.state_group(["a", "x"])
+    assert world.read("b", request_id)["answers"][0]["sealed"] is None
+    assert "hit-ended" in reasons_of(release(world, request_id, "c"))
+
+
+def test_police_are_offered_things_by_banks_under_the_gateways_to_them(new_world: NewWorld) -> None:
+    """Section 7 of the 2013 Act is to the NCA: other police who hold the same are left out, as are banks."""
+    world = new_world("a", "b")
+    for name in ("nca", "met"):
+        member = MemberSimulator(world.taskforce, name, kind=MemberKind.LAW_ENFORCEMENT, sector=Sector.LAW_ENFORCEMENT)
+        world.taskforce.members[name] = member
+        world.taskforce.state_member(member)
+    world.taskforce.state_group(["a", "b", "nca", "met"])
+    hit_id = world.share("a", "b", "nca", "met")
+    to_nca = {"mode": "provide", "condition": None, "legal_gateway": "CCA2013_s7"}
+    request_id = world.asked("a", hit_id, **to_nca)
+    assert [len(world.listed(name)) for name in ("b", "met", "nca")] == [0, 0, 1]
+    taken = world.take_up("nca", request_id)
+    assert taken.status_code == 200, taken.text
+    marking = taken.get_json()["marking"]
+    assert "permitted purpose" in marking["conditions"]
+    assert reasons_of(release(world, request_id, "nca")) == {"marking"}, "what goes with section 7 goes with it"
+    assert release(world, request_id, "nca", marking=marking).status_code == 200
+    of_met = world.ask("met", world.hit_of("met"), legal_gateway="CCA2013_s7", condition=None)
+    assert reasons_of(of_met) == {"gateway-recipient"}
+    assert "DPA2018_Sch2" in of_met.text
+
+
+def test_a_fraud_prevention_service_is_told_of_a_decision_and_cannot_be_without_one(new_world: NewWorld) -> None:
+    world = new_world("a", "b")
+    service = MemberSimulator(
+        world.taskforce, "cifas", kind=MemberKind.FRAUD_PREVENTION_SERVICE, sector=Sector.FRAUD_PREVENTION
+    )
+    world.taskforce.members["cifas"] = service
+    world.taskforce.state_member(service)
+    world.taskforce.state_group(["a", "b", "cifas"])
+    hit_id = world.share("a", "b", "cifas")
+    to_service = {**OFFER, "condition": None, "legal_gateway": "ECCTA2023_s189"}
+    assert reasons_of(world.ask("a", hit_id, **{**to_service, "confirmations": []})) == {"no-confirmation"}
+    confirmed = ["decided_to_restrict", "intermediary_agreement", "no_privileged_material"]
+    request_id = world.asked("a", hit_id, **{**to_service, "confirmations": confirmed})
+    assert [len(world.listed(name)) for name in ("b", "cifas")] == [0, 1]
+    assert world.take_up("cifas", request_id).status_code == 200
+    assert release(world, request_id, "cifas").status_code == 200
