@@ -383,6 +383,7 @@ def decide_gateway(
 def _decide_sides(case: DisclosureCase, rule: GatewayRule, rules: Mapping[LegalGateway, GatewayRule]) -> Decision:
     """Rule 3, of each side that is known; one is."""
     recipient, discloser = case.recipient, case.discloser
+    of_mode = [(code, other) for code, other in rules.items() if case.mode in other.modes]
     if recipient is not None and not rule.has_recipient(recipient):
         open_ones = (
             code for code, other in rules.items() if other.has_recipient(recipient) and case.mode in other.modes
