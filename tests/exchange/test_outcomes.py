@@ -124,7 +124,7 @@ def test_an_outcome_of_a_request_goes_to_who_answered_and_back_with_names_that_a
         encryption_key=bytes(32),
         hit_id=hit_id,
         token=token,
-        terms_json="{}",
+        terms_json='{"mode":"request"}',
         proof=bytes(32),
         state="answered",
         created_at=now,

@@ -19,7 +19,7 @@ from schemas.identifiers import uuid7
 from schemas.query_terms import subjects_digest, terms_digest
 from schemas.terms import MemberKind
 from tests.exchange.factories import make_token
-from tests.exchange.queries.world import QueryWorld, rules_of
+from tests.exchange.queries.world import QueryWorld, gateway_of, rules_of
 
 ANOTHER_ID = "01920000-0000-7000-8000-000000000000"
 
@@ -42,7 +42,9 @@ def test_an_authorised_query_names_who_holds_each_token_and_tells_agency_and_rev
     }
     assert (third["institutions"], third["themes"]) == (["a", "b"], ["drugs", "money_mules"])
     assert third["handling"]["handling"] == "C"
-    assert third["handling"]["conditions"] == "ask b first"
+    conditions = third["handling"]["conditions"].splitlines()
+    assert conditions[0] == "ask b first"
+    assert ["permitted purpose" in line or "owner's consent" in line for line in conditions[1:]] == [True, True]
     assert (answered["state"], answered["deconfliction"], answered["others"]) == ("answered", False, [])
     kinds = ["le_query_asked", "le_query_read", "le_query_approved"]
     assert world.kinds("nca") == world.kinds("ico") == kinds
@@ -178,7 +180,7 @@ def test_an_id_is_used_once_and_the_same_request_twice_asks_once(world: QueryWor
     assert [answer.status_code for answer in sent] == [201, 201]
     assert sent[0].get_json() == sent[1].get_json()
     assert world.count(Query) == 1
-    others = {**body, "authorised_by": "met/authoriser"}
+    others = {**body, "authorised_by": "met/authoriser", "legal_gateway": gateway_of("met")}
     for agency, again in (("nca", body), ("met", others)):
         answer = world.agencies[agency].send("POST", "/v1/queries", again)
         assert (answer.status_code, rules_of(answer)) == (409, {"id-in-use"})
@@ -347,3 +349,14 @@ def test_a_log_that_takes_nothing_stops_the_answer(world: QueryWorld, monkeypatc
         read_query(world.taskforce.database, actor, query_id, USUAL_LIMITS, world.clock())
     monkeypatch.undo()
     assert world.approve(query_id)["results"][0]["hit"]
+
+
+def test_what_is_marked_red_is_found_and_not_named_and_section_7_is_the_ncas_alone(world: QueryWorld) -> None:
+    token = make_token()
+    assert world.banks["a"].submit([token], envelope={"tlp": "RED"}).status_code == 201
+    assert world.banks["b"].submit([token]).status_code == 201
+    (result,) = world.approve(world.ask([token]))["results"]
+    assert (result["hit"], result["institutions"], result["band"]) == (True, ["b"], "2-4")
+    assert result["handling"]["tlp"] == "RED"
+    to_met = world.question([token], "met", legal_gateway="CCA2013_s7")
+    assert rules_of(world.agencies["met"].send("POST", "/v1/queries", to_met)) == {"gateway-recipient"}
