@@ -385,18 +385,13 @@ def _decide_sides(case: DisclosureCase, rule: GatewayRule, rules: Mapping[LegalG
     recipient, discloser = case.recipient, case.discloser
     of_mode = [(code, other) for code, other in rules.items() if case.mode in other.modes]
     if recipient is not None and not rule.has_recipient(recipient):
-        open_ones = (
-            code for code, other in rules.items() if other.has_recipient(recipient) and case.mode in other.modes
-        )
-        others = f"open to you are {_list(open_ones)}"
+        others = f"open to you are {_list(code for code, other in of_mode if other.has_recipient(recipient))}"
         if not rule.has_recipient_kind(recipient.kind):
             return refuse("gateway-kind", "legal_gateway", f"{rule.citation}: not open to a {recipient.kind}; {others}")
         said = f"{rule.citation}: to {_list(rule.recipients or ())} alone (gateways_file: recipients); {others}"
         return refuse("gateway-recipient", "legal_gateway", said)
     if discloser is not None and not rule.has_discloser(discloser):
-        others = _list(
-            code for code, other in rules.items() if other.has_discloser(discloser) and case.mode in other.modes
-        )
+        others = _list(code for code, other in of_mode if other.has_discloser(discloser))
         cure = f"{rule.citation}: a {discloser.kind} cannot disclose under it; open to you are {others}"
         return refuse("gateway-kind", "legal_gateway", cure)
     return ALLOWED
