@@ -201,7 +201,8 @@ def _tell(session: Session, answer: Answer, turn: _Turn, request: Request) -> No
     shown = answer_view(info, part)
     own = {
         **shown,
-        "requester": turn.recipient,
+        # Who answers a request of another's reads whose it was; a release says that as its recipient.
+        **({} if turn.is_sender else {"requester": turn.recipient}),
         "representative_id": request.actor.representative_id,
         "confirmations": sorted(answer.confirmations),
     }

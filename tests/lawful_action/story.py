@@ -186,7 +186,14 @@ class Story:
 
     def _query(self, agency: str, case: str, *question: str) -> dict[str, Any]:
         """Asked by one officer, authorised by another."""
-        texts = ("--purpose", "who receives the takings", "--necessity", NECESSITY, "--proportionality", PROPORTIONALITY)
+        texts = (
+            "--purpose",
+            "who receives the takings",
+            "--necessity",
+            NECESSITY,
+            "--proportionality",
+            PROPORTIONALITY,
+        )
         gateway = "CCA2013_s7" if agency == FIRST else "DPA2018_Sch2"
         grounds = ("--case", case, "--legal-gateway", gateway, *texts)
         asked = self.do(agency, "query", *grounds, "--authorised-by", "authoriser", *question)

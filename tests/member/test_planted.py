@@ -153,6 +153,7 @@ def plant_answer(taskforce: Taskforce, request_id: str, token: Token, answerer: 
             told=["reason"],
             refusal_reason=None,
             sealed=sealed,
+            marking=None,
         )
         info.state = RequestState.ANSWERED.value
         part = session.get(RequestPart, (request_id, answerer.member_id))
@@ -160,6 +161,7 @@ def plant_answer(taskforce: Taskforce, request_id: str, token: Token, answerer: 
             part = RequestPart(request_id=request_id, member_id=answerer.member_id)
             session.add(part)
         part.state, part.representative_id = RequestState.ANSWERED.value, answerer.person
+        part.answered_by = answerer.person
         part.taken_up_at = part.answered_at = now()
         part.outcome, part.fields_json = RequestOutcome.PARTIAL.value, json.dumps(["reason"])
         part.sealed, part.sealed_sha256 = sealed, hashlib.sha256(sealed).digest()

@@ -1,0 +1,130 @@
+"""Offers from the command line, between real members through the real exchange: made by one person, taken up by another
+member, released by a second person, opened; and the marking that goes with what is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.encoding import to_rfc3339
+from tests.member.taskforce import Taskforce
+from tests.member.test_requests import (
+    BOSS,
+    REASONS,
+    TERMS,
+    Shared,
+    answers_changed,
+    forget_readings,
+    hits_of,
+    new_account,
+    refused_as,
+    rules_of,
+    submit,
+)
+
+CONFIRMED = ("--confirm", "safeguarding_action")
+RELEASE = ("a", "--as", "authoriser", "request", "answer")
+
+
+@pytest.fixture(scope="module")
+def pool(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """Accounts that both banks hold; each test takes those that it needs."""
+    folder, accounts = tmp_path_factory.mktemp("offers"), [new_account() for _ in range(6)]
+    submit(taskforce, folder, "b", accounts)
+    submit(taskforce, folder, "a", accounts)
+    hits = hits_of(taskforce)
+    return iter([Shared(taskforce, account, hits[account]["hit_id"]) for account in accounts])
+
+
+@pytest.fixture
+def shared(pool: Iterator[Shared]) -> Shared:
+    return next(pool)
+
+
+def test_what_is_offered_is_released_by_a_second_person_to_who_took_it_up_and_opened_there(
+    taskforce: Taskforce, shared: Shared
+) -> None:
+    create = ("a", "request", "create", shared.hit, *TERMS, "--mode", "provide", "--fields", "reason,local_reference")
+    assert rules_of(taskforce.run(*create)) == {"no-confirmation"}
+    made = taskforce.run(*create, *CONFIRMED)
+    assert made.status == 0, made.document
+    request_id = made.document["request_id"]
+    assert rules_of(taskforce.run(*RELEASE, request_id, "--full")) == {"not-taken-up"}
+    assert rules_of(taskforce.run(*BOSS, "answer", request_id, "--full")) == {"offer"}
+    assert taskforce.run("b", "request", "show", request_id).document["requester"] is None, "not taken up by trying"
+    taken = taskforce.run(*BOSS, "take-up", request_id).document
+    assert (taken["requester"], taken["proved"]) == ("a", True)
+    waiting = taskforce.run("a", "request", "show", request_id).document["waiting"]
+    assert [one["institution"] for one in waiting] == ["b"]
+    assert refused_as(taskforce.run("a", "request", "answer", request_id, "--full")) != "failed"
+    assert rules_of(taskforce.run(*RELEASE, request_id, "--full", "--to", "c")) == {"not-taken-up"}
+    done = taskforce.run(*RELEASE, request_id, "--partial", "reason", "--note", "we froze it", "--to", "b")
+    assert (done.status, done.document["told"]) == (0, ["b"]), done.document
+    (answer,) = taskforce.run("b", "request", "show", request_id).document["answers"]
+    assert (answer["institution"], answer["recipient"], answer["fault"]) == ("a", "b", None)
+    assert answer["details"] == {"reason": [REASONS["a"]], "note": "we froze it"}
+    (given,) = taskforce.run("a", "request", "show", request_id).document["answers"]
+    assert (given["recipient"], given["details"], given["fault"]) == ("b", {}, None)
+    for bank in ("a", "b"):
+        verified = taskforce.run(bank, "log", "verify")
+        assert verified.status == 0, verified.document
+
+
+def test_an_offer_is_refused_without_learning_whose_it_is(taskforce: Taskforce, shared: Shared) -> None:
+    made = taskforce.run("a", "request", "create", shared.hit, *TERMS, "--mode", "alert", *CONFIRMED)
+    assert made.status == 0, made.document
+    request_id = made.document["request_id"]
+    assert taskforce.run(*BOSS, "refuse", request_id, "--reason", "not_necessary").status == 0
+    assert taskforce.run("b", "request", "show", request_id).document["requester"] is None
+    shown = taskforce.run("a", "request", "show", request_id).document
+    assert [(one["outcome"], one["institution"]) for one in shown["answers"]] == [("refused", None)]
+
+
+def make_lax(document: dict[str, Any]) -> None:
+    for answer in document.get("answers", ()):
+        answer["marking"] = {**answer["marking"], "tlp": "CLEAR", "protected_subject": False}
+
+
+def test_a_marking_that_the_exchange_makes_milder_is_found_out(taskforce: Taskforce, tmp_path: Path) -> None:
+    account = new_account()
+    submit(taskforce, tmp_path, "b", [account], "--tlp", "RED", "--subject-role", "victim")
+    submit(taskforce, tmp_path, "a", [account])
+    request_id = Shared(taskforce, account, hits_of(taskforce)[account]["hit_id"]).ask()
+    assert rules_of(taskforce.run(*BOSS, "answer", request_id, "--partial", "reason")) == {"tlp-red"}
+    assert taskforce.run(*BOSS, "answer", request_id, "--partial", "reason", "--confirm", "tlp-red").status == 0
+    with answers_changed(taskforce, make_lax):
+        assert refused_as(taskforce.run("a", "request", "show", request_id)) == "bad_answer"
+    (answer,) = taskforce.run("a", "request", "show", request_id).document["answers"]
+    assert (answer["marking"]["tlp"], answer["marking"]["protected_subject"]) == ("RED", True)
+    with answers_changed(taskforce, make_lax):
+        assert refused_as(taskforce.run("a", "request", "show", request_id)) == "bad_answer", "opened before, too"
+    forget_readings(taskforce)
+
+
+def test_each_request_under_a_notice_is_another_and_leaves_the_first_ones_answers(
+    taskforce: Taskforce, shared: Shared
+) -> None:
+    poca = ("--legal-gateway", "POCA2002_s339ZB")
+    notice = ("a", "request", "notice", shared.hit, *poca)
+    given = ("--nca-notice", "NCA/1", "--notice-given-at", to_rfc3339(datetime.now(UTC) - timedelta(hours=1)))
+    create = ("a", "request", "create", shared.hit, *TERMS, *poca, *given)
+    first = taskforce.run(*notice).document["request_id"]
+    late = ("--nca-notice", "NCA/1", "--notice-given-at", "2025-01-01T00:00:00Z")
+    assert rules_of(taskforce.run(*create, *late)) == {"notice-too-old"}
+    assert taskforce.run(*notice).document["request_id"] == first, "nothing was asked under it"
+    assert taskforce.run(*create, "--fields", "reason").document["request_id"] == first
+    second = taskforce.run(*create, "--fields", "reason,contact")
+    assert second.status == 0, second.document
+    assert second.document["request_id"] != first
+    assert taskforce.run(*notice).document["request_id"] not in {first, second.document["request_id"]}
+    confirmed = ("--confirm", "regulated_sector", "--confirm", "will_or_may_assist")
+    assert rules_of(taskforce.run(*BOSS, "answer", first, "--full")) == {"no-confirmation"}
+    for request_id in (first, second.document["request_id"]):
+        assert taskforce.run(*BOSS, "answer", request_id, "--full", *confirmed).status == 0
+        (answer,) = taskforce.run("a", "request", "show", request_id).document["answers"]
+        assert answer["details"]["reason"] == [REASONS["b"]]
