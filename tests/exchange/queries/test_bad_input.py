@@ -17,6 +17,7 @@ from exchange.store.outcomes import Assessment, Outcome
 from exchange.store.queries import Query
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
+from tests.exchange.queries.planting import terms_of
 from tests.exchange.queries.world import QueryWorld
 from tests.exchange.taking_back import make_assessment, make_outcome, make_withdrawal, plant_correction, plant_outcome
 
@@ -81,7 +82,7 @@ def place(sqlite_world: QueryWorld) -> Iterator[Place]:
 Make = Callable[[Place], dict[str, Any]]
 ROUTES: dict[str, Make] = {
     "/v1/queries": lambda place: place.world.question([TOKEN]),
-    "/v1/queries/{query}/approve": lambda place: {},
+    "/v1/queries/{query}/approve": lambda place: terms_of(place.world.taskforce.database, place.query_id),
     "/v1/queries/{query}/refuse": lambda place: {},
     "/v1/queries/{answered}/extend": lambda place: {"until": "2027-03-01", "reason": "the trial moved"},
     "/v1/queries/{answered}/end-watch": lambda place: {},
@@ -108,6 +109,7 @@ MALFORMED: list[tuple[str, str, Any]] = [
     ("/v1/queries", "proportionality", "p" * 2001),
     ("/v1/queries", "authorised_by", "nca/\x00"),
     ("/v1/queries", "until", "soon"),
+    ("/v1/queries/{query}/approve", "terms_sha256", to_base64(bytes(31))),
     ("/v1/queries/{answered}/extend", "reason", "a\x1b[2Jb"),
     ("/v1/queries/{answered}/extend", "until", None),
     ("/v1/withdrawals", "withdrawal_id", "0"),
@@ -186,9 +188,10 @@ def test_what_is_anothers_looks_like_what_is_not_there_and_is_logged(place: Plac
     assert place.stored() == before
 
 
-def test_a_row_that_expired_is_neither_withdrawn_nor_found_by_a_query(place: Place) -> None:
+def test_a_row_that_expired_is_found_by_no_query_and_taken_back_once(place: Place) -> None:
     place.world.clock.advance(days=400)
-    refused = place.send("/v1/withdrawals", make_withdrawal([TOKEN]))
-    assert [reason["code"] for reason in refused.get_json()["reasons"]] == ["no-live-row"]
+    assert place.send("/v1/withdrawals", make_withdrawal([TOKEN])).get_json()["withdrawn"] == 1
+    again = place.send("/v1/withdrawals", make_withdrawal([TOKEN]))
+    assert [reason["code"] for reason in again.get_json()["reasons"]] == ["no-live-row"]
     found = place.world.query([TOKEN], until="2028-02-20")
     assert [result["hit"] for result in found["results"]] == [False]
