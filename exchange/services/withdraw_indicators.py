@@ -13,7 +13,7 @@ In order:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ from exchange.log.entries import View
 from exchange.services.acting import Request, UnknownObjectError, act_once, require
 from exchange.services.events import record
 from exchange.store.corrections import Withdrawal, add_withdrawn, find_withdrawal
-from exchange.store.derived import known_by_name
+from exchange.store.derived import told_by_name
 from exchange.store.hits import KnownHit, find_hits, hits_of_submission
 from exchange.store.indicators import (
     StoredRow,
@@ -58,9 +58,9 @@ def withdraw_indicators(database: Database, request: Request, wanted: Wanted) ->
     def withdraw(session: Session) -> dict[str, Any]:
         require(decide_id("withdrawal_id", is_free=find_withdrawal(session, wanted.withdrawal_id) is None))
         take = _take_tokens if wanted.submission_id is None else _take_submission
-        rows, hits = take(session, request, wanted)
+        rows, hits, sources = take(session, request, wanted)
         require(decide_withdrawal(rows))
-        told = _told(session, request.actor.member_id, hits)
+        told = _told(session, request, hits, sources)
         event_id = _record(session, request, wanted, rows, told)
         withdrawal = Withdrawal(
             withdrawal_id=wanted.withdrawal_id,
@@ -80,8 +80,12 @@ def withdraw_indicators(database: Database, request: Request, wanted: Wanted) ->
     return act_once(database, request, {"asked": "withdraw", "withdrawal_id": wanted.withdrawal_id}, withdraw, 201)
 
 
-def _take_tokens(session: Session, request: Request, wanted: Wanted) -> tuple[int, list[KnownHit]]:
-    """Retire the member's rows of the tokens; how many, and its hits on them."""
+_Taken = tuple[int, list[KnownHit], set[tuple[bytes, str]]]
+"""How many rows, the member's hits on them, and (token, submission) of those that anybody could be told of."""
+
+
+def _take_tokens(session: Session, request: Request, wanted: Wanted) -> _Taken:
+    """Retire the member's rows of the tokens."""
     tokens, member_id = sorted(wanted.tokens or ()), request.actor.member_id
     groups = {row.holding.group_id for row in _own_rows(session, request, tokens)}
     for group_id in sorted(groups | {row[1] for row in find_expired(session, tokens, member_id)}):
@@ -93,7 +97,7 @@ def _take_tokens(session: Session, request: Request, wanted: Wanted) -> tuple[in
     add_withdrawn(session, wanted.withdrawal_id, rows)
     taken = {row[0] for row in rows}
     own = [hit for hit in find_hits(session, taken).values() if hit.member_id == request.actor.member_id]
-    return len(rows), own
+    return len(rows), own, {(row[0], row[3]) for row in rows}
 
 
 def _own_rows(session: Session, request: Request, tokens: Sequence[bytes]) -> list[StoredRow]:
@@ -102,10 +106,8 @@ def _own_rows(session: Session, request: Request, tokens: Sequence[bytes]) -> li
     return [row for row in rows if row.holding.member_id == request.actor.member_id and not row.is_withdrawn]
 
 
-def _take_submission(session: Session, request: Request, wanted: Wanted) -> tuple[int, list[KnownHit]]:
-    """Mark the member's submission; how many rows it has, live or expired, and the member's hits on them. Raises
-    UnknownObjectError for another's.
-    """
+def _take_submission(session: Session, request: Request, wanted: Wanted) -> _Taken:
+    """Mark the member's submission, with its rows, live or expired. Raises UnknownObjectError for another's."""
     submission_id = str(wanted.submission_id)
     found = find_submission(session, submission_id)
     if found is None or found.member_id != request.actor.member_id:
@@ -113,17 +115,27 @@ def _take_submission(session: Session, request: Request, wanted: Wanted) -> tupl
     lock_group(session, found.group_id)
     session.refresh(found)
     if found.state == WITHDRAWN:
-        return 0, []
+        return 0, [], set()
     mark_submissions(session, [submission_id], WITHDRAWN)
     hits = list(hits_of_submission(session, found.member_id, found.group_id, submission_id))
-    return count_rows(session, submission_id) + len(expired_of_submission(session, submission_id)), hits
+    expired = expired_of_submission(session, submission_id)
+    sources = {(hit.token, submission_id) for hit in hits} | {(row[0], submission_id) for row in expired}
+    return count_rows(session, submission_id) + len(expired), hits, sources
 
 
-def _told(session: Session, member_id: str, hits: Iterable[KnownHit]) -> int:
-    """How many members are told as far as the withdrawing one may know."""
-    shown = [hit for hit in hits if hit.view_json is not None]
+def _told(session: Session, request: Request, hits: Sequence[KnownHit], sources: Collection[tuple[bytes, str]]) -> int:
+    """How many members are told as far as the withdrawing one may know. A hit that rests on another row of its own too
+    says nothing: the others may share that one alone.
+    """
+    today = request.now.date()
+    left = {
+        row.holding.token
+        for row in _own_rows(session, request, sorted({hit.token for hit in hits}))
+        if row.expires_on >= today
+    }
+    shown = [hit for hit in hits if hit.view_json is not None and hit.token not in left]
     bands = {json.loads(hit.view_json or "")["institutions"] for hit in shown}
-    return told_at_least(bands, known_by_name(session, {hit.token for hit in hits}, member_id))
+    return told_at_least(bands, told_by_name(session, sources, request.actor.member_id))
 
 
 def _record(session: Session, request: Request, wanted: Wanted, rows: int, told: int) -> str:

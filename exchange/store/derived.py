@@ -130,6 +130,21 @@ def known_by_name(session: Session, tokens: Collection[bytes], member_id: str) -
     return found - {member_id}
 
 
+def told_by_name(session: Session, sources: Collection[tuple[bytes, str]], member_id: str) -> set[str]:
+    """The members that a member knows by name and that were told of its rows, given as (token, submission), by requests
+    and answers. Queries are not looked at.
+    """
+    noted, told, wanted = DerivedDisclosure, set(), frozenset(sources)
+    named = noted.kind.in_([DerivedKind.REQUEST.value, DerivedKind.RESPONSE.value])
+    columns = select(noted.token, noted.submission_id, noted.recipient_member_id)
+    tokens = sorted({token for token, _ in sources})
+    for some in in_even_chunks(tokens, 1024):
+        own = noted.token.in_(some), named, noted.source_member_id == member_id
+        found = session.execute(columns.where(*own))
+        told |= {recipient for token, submission_id, recipient in found if (token, submission_id) in wanted}
+    return told & known_by_name(session, tokens, member_id)
+
+
 def purge_derived(session: Session, before: datetime) -> int:
     """Delete what was disclosed before a time; how many rows."""
     return run_counted(session, delete(DerivedDisclosure).where(DerivedDisclosure.disclosed_at < before))

@@ -364,7 +364,8 @@ def test_the_withdrawing_member_counts_only_those_it_knows(new_taskforce: NewTas
     for name in names:
         taskforce.members[name].submit([token])
     for holder in ("b", "c", "d"):
-        note(taskforce, token, "a", holder, DerivedKind.RESPONSE)
+        asked = note(taskforce, token, holder, "a", DerivedKind.REQUEST)
+        note(taskforce, token, "a", holder, DerivedKind.RESPONSE, object_id=asked)
     note(taskforce, token, "x", "a", DerivedKind.QUERY)
     assert withdraw(taskforce.members["a"], [token])["told"] == 3
     assert withdraw(taskforce.members["e"], [token])["told"] == 2

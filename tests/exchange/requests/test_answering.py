@@ -236,7 +236,8 @@ def test_an_answer_tells_of_rows_in_groups_that_the_requester_is_in_and_of_no_ot
     assert read["submissions"] is None
     assert kept not in str(read)
     # The row in the cell is taken back: a was never told of it.
-    world["b"].send("POST", "/v1/withdrawals", make_withdrawal(submission_id=cell))
+    taken_back = world["b"].send("POST", "/v1/withdrawals", make_withdrawal(submission_id=cell)).get_json()
+    assert (taken_back["withdrawn"], taken_back["told"]) == (1, 0)
     tell_corrections(world.taskforce.database, world.clock())
     assert world["a"].send("GET", "/v1/corrections?state=open").get_json()["corrections"] == []
     assert world.read("a", request_id)["answers"] == read["answers"]
