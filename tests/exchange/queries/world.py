@@ -26,7 +26,7 @@ from schemas.terms import MemberKind, Role, Sector
 from tests.exchange.factories import Clock
 from tests.simulator import ANALYST, AUTHORISER, NEVER_SECONDS, MemberSimulator, Taskforce
 
-BANKS, AGENCIES, REVIEWER = ("a", "b"), ("nca", "met"), "ico"
+BANKS, AGENCIES, REVIEWER = ("a", "b", "c"), ("nca", "met"), "ico"
 ROLES: dict[str, frozenset[Role]] = {
     "analyst": ANALYST,
     "authoriser": AUTHORISER,
