@@ -36,7 +36,8 @@ def _read_feeds(side: Side, bank: str) -> None:
         for name in (f"{group}.atom", f"{group}.json", f"misp/{group}/manifest.json", f"misp/{group}/hashes.csv"):
             side.read_feed(bank, "GET", f"/feeds/{name}")
     events = json.loads(side.read_feed(bank, "GET", "/feeds/misp/taskforce/manifest.json").text)
-    for event_id in (*sorted(events)[:1], "0"):
+    oldest = sorted(events, key=lambda event_id: int(events[event_id]["timestamp"]))[:1]
+    for event_id in (*oldest, "0"):
         side.read_feed(bank, "GET", f"/feeds/misp/taskforce/{event_id}.json")
     for target in ("/taxii2/", "/taxii2/api/", "/taxii2/api/status/1/", "/taxii2/api/collections/"):
         side.read_feed(bank, "GET", target)
