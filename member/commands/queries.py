@@ -301,14 +301,13 @@ def _read_grounds(session: Session, given: dict[str, str | None], *, covert: boo
 
 
 def _read_text(option: str, text: str) -> str:
+    most = _MOST_CASE if option == "--case" else _MOST_PROSE
+    if len(text) > most:
+        raise UsedWronglyError(f"{option}: {len(text):,} signs", f"at most {most:,}")
     try:
-        read = as_text(text)
+        return as_text(text)
     except ValueRefusedError as refused:
         raise UsedWronglyError(f"{option}: {refused.found}", refused.wanted) from None
-    most = _MOST_CASE if option == "--case" else _MOST_PROSE
-    if len(read) > most:
-        raise UsedWronglyError(f"{option}: {len(read):,} signs", f"at most {most:,}")
-    return read
 
 
 def _read_day(option: str, text: str) -> date:

@@ -27,7 +27,7 @@ from tests.exchange.factories import Clock
 from tests.exchange.queries.planting import terms_of
 from tests.simulator import ANALYST, AUTHORISER, NEVER_SECONDS, MemberSimulator, Taskforce
 
-BANKS, AGENCIES, REVIEWER = ("a", "b"), ("nca", "met"), "ico"
+BANKS, AGENCIES, REVIEWER = ("a", "b", "c"), ("nca", "met"), "ico"
 ROLES: dict[str, frozenset[Role]] = {
     "analyst": ANALYST,
     "authoriser": AUTHORISER,
