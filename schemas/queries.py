@@ -13,7 +13,6 @@ from schemas.terms import (
     Handling,
     IndicatorType,
     InstitutionBand,
-    LegalGateway,
     QueryState,
     TrafficLight,
 )
@@ -21,6 +20,7 @@ from schemas.terms import (
 MAX_TOKENS = 500
 MAX_CASE = 64
 MAX_PROSE = 2000
+_MAX_CODE = 64
 QUERIES_PAGE = 100
 _DAY = "%Y-%m-%d"
 
@@ -50,7 +50,7 @@ class AskQuerySchema(Schema):
     types = fields.List(code_of(IndicatorType), required=True, validate=validate.Length(1, MAX_TOKENS))
     # What is empty is read here and refused by the rules, so that the refusal is recorded.
     case = Text(MAX_CASE, least=0, required=True)
-    legal_gateway = fields.String(required=True, validate=validate.OneOf(["", *(code.value for code in LegalGateway)]))
+    legal_gateway = Text(_MAX_CODE, least=0, required=True)
     purpose = Prose(MAX_PROSE, required=True)
     necessity = Prose(MAX_PROSE, required=True, allow_none=True)
     proportionality = Prose(MAX_PROSE, required=True, allow_none=True)

@@ -29,6 +29,7 @@ from exchange.web.forms import MAX_BODY_BYTES
 from exchange.web.log_pages import create_log_blueprint
 from exchange.web.measures import start_measuring
 from exchange.web.problems import register_problems
+from exchange.web.refused_forms import register_refused_forms
 from keys.edge.description import complete_description
 from keys.edge.logs import REQUEST_ID_HEADER, begin_request
 from keys.edge.setup import make_strict, serve_description
@@ -82,6 +83,7 @@ def create_app(context: Context, blueprints: Sequence[Any] = ()) -> Flask:
     app.after_request(_note)
     app.teardown_request(end_feed_reading)
     register_problems(app)
+    register_refused_forms(app)
     _check_access(app)
     return app
 

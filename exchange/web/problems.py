@@ -21,7 +21,14 @@ from keys.request_limits import LimitExceededError
 from keys.statements import StatementError
 from schemas.problems import Problem
 
-__all__ = ["AccessRefusedError", "InvalidFormError", "answer_problem", "problem_of", "register_problems"]
+__all__ = [
+    "AccessRefusedError",
+    "InvalidFormError",
+    "answer_error",
+    "answer_problem",
+    "problem_of",
+    "register_problems",
+]
 
 log = structlog.get_logger()
 _RETRY = {"Retry-After": "5"}
@@ -100,15 +107,20 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911, PLR0912 - one lin
             return Problem("internal", "Something is wrong at the exchange", 500)
 
 
+def answer_error(error: Exception) -> Response:
+    """The problem that an error is; a failure of ours goes to the program's log."""
+    problem = problem_of(error)
+    if problem.status >= 500:
+        # The type alone: a database's message quotes parameters, and these are tokens.
+        log.error("request failed", error=type(error).__name__, problem=problem.slug)
+    return answer_problem(problem, _RETRY if problem.status == 503 else None)
+
+
 def register_problems(app: Flask) -> None:
     """Answer every error as a problem."""
 
     def handle(error: Exception) -> Response:
-        problem = problem_of(error)
-        if problem.status >= 500:
-            # The type alone: a database's message quotes parameters, and these are tokens.
-            log.error("request failed", error=type(error).__name__, problem=problem.slug)
-        response = answer_problem(problem, _RETRY if problem.status == 503 else None)
+        response = answer_error(error)
         if isinstance(error, AccessRefusedError) and error.reason == FEED_TOKEN:
             # What may be shown instead (RFC 9110 section 11.6.1); one header each: many readers look no further.
             for challenge in _FEED_CHALLENGES:

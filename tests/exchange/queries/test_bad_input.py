@@ -103,7 +103,7 @@ def test_ten_megabytes_and_fields_that_nobody_knows_are_refused_everywhere(place
 
 
 MALFORMED: list[tuple[str, str, Any]] = [
-    ("/v1/queries", "legal_gateway", "consent"),
+    ("/v1/queries", "legal_gateway", "consent\x07"),
     ("/v1/queries", "purpose", "a\x07b"),
     ("/v1/queries", "necessity", "right \u202e to left"),
     ("/v1/queries", "proportionality", "p" * 2001),

@@ -185,9 +185,15 @@ def test_what_a_rule_refuses_is_refused_by_its_name_recorded_and_reaches_nobody(
 def test_what_has_another_form_is_refused_with_the_field(
     shared: RequestWorld, hit_id: str, field: str, changes: dict[str, Any]
 ) -> None:
+    refusals = len(shared.views("a", "refusal"))
     answer = shared.ask("a", hit_id, **changes)
     assert answer.status_code == 422, answer.text
     assert set(answer.get_json()["errors"]["json"]) == {field}
+    (refusal,) = shared.views("a", "refusal")[refusals:]
+    (reason,) = refusal["reasons"]
+    assert (reason["code"], reason["field"].partition(".")[0]) == ("invalid-form", field)
+    assert (refusal["asked"], refusal["route"]) == ("form", "POST /v1/requests")
+    assert not any(str(value) in str(refusal) for value in changes.values() if value not in ("0", ""))
     assert not _stored(shared)
 
 

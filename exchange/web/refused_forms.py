@@ -1,0 +1,60 @@
+"""What cannot be read is refused like what a rule refuses, and recorded: a POST of an authenticated representative to
+one of the blueprints in which every refusal counts. The log says the route and the fields, never what stood in them.
+
+A body that is too long is not recorded: it is refused unread, before its digest could show who sent it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from operator import and_
+from typing import Any
+
+from flask import Flask, Response, g, request
+from sqlalchemy.exc import SQLAlchemyError
+
+from exchange.domain.decision import ALLOWED, refuse
+from exchange.services.events import LogUnavailableError
+from exchange.services.refuse_disclosure import refuse_disclosure
+from exchange.web.authentication import current_actor
+from exchange.web.context import current_context
+from exchange.web.problems import InvalidFormError, answer_error
+
+RULE = "invalid-form"
+_RECORDED = frozenset({"requests", "queries", "withdrawals", "outcomes"})
+_MOST_FIELDS = 20
+
+
+def register_refused_forms(app: Flask) -> None:
+    """Record forms that are refused, before they are answered; with the log unavailable that is the answer."""
+
+    def handle(error: InvalidFormError) -> Response:
+        if request.method == "POST" and request.blueprint in _RECORDED and "actor" in g:
+            try:
+                _record(error)
+            except (LogUnavailableError, SQLAlchemyError) as failed:
+                return answer_error(failed)
+        return answer_error(error)
+
+    app.register_error_handler(InvalidFormError, handle)
+
+
+def _record(error: InvalidFormError) -> None:
+    fields = sorted(set(_fields_in(error.errors)))[:_MOST_FIELDS]
+    decision = reduce(and_, (refuse(RULE, field, "another form is wanted") for field in fields), ALLOWED)
+    route = "" if request.url_rule is None else request.url_rule.rule
+    context = current_context()
+    asked = {"asked": "form", "route": f"{request.method} {route}"}
+    refuse_disclosure(context.database, current_actor(), decision, asked, context.clock())
+
+
+def _fields_in(errors: Mapping[str, Any], within: str = "") -> Iterator[str]:
+    """The names of the fields at fault, `nca_notice.given_at`, without where they stood and without places in lists."""
+    for name, found in errors.items():
+        is_field = name not in ("json", "query", "_schema") and not name.isdecimal()
+        path = ".".join(filter(None, [within, name if is_field else ""]))
+        if isinstance(found, Mapping):
+            yield from _fields_in(found, path)
+        else:
+            yield path or "body"
