@@ -37,8 +37,6 @@ from tlog.notes import NoteSigner
 _MOMENTS = itertools.count(1_800_000_000_000_000_000, 1_000_000)
 CELL = "cell"
 """A second group: the banks alone."""
-_TICKS_AFTER = frozenset({"corrections", "overdue", "requests", "watches"})
-"""Jobs that leave many entries: with a tick after each, all ticks stay in the smallest size class."""
 
 
 class Side:
@@ -96,10 +94,8 @@ class Side:
         self.clock.advance(seconds=1)
 
     def look(self) -> None:
-        """A run of the watching job, between ticks: where agencies watch, what they are told fills one of its own."""
-        self.tick()
+        """A run of the watching job."""
         self.world.watch()
-        self.tick()
 
     def work(self) -> None:
         """A round of every job of the worker's but for the sending of webhooks and mail, which goes out to the world;
@@ -108,8 +104,6 @@ class Side:
         for name, job in self._jobs():
             job(self.clock())
             self._observe_outbox(name)
-            if name in _TICKS_AFTER:
-                self.tick()
         drain_outbox(self.database)
         self.tick()
 
