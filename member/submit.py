@@ -4,7 +4,9 @@ In order, for each part of the file:
 1. Tokens come from the vault; what is missing is tokenised, two batches at a time.
 2. Rows and tokens are in the vault before anything leaves: a hit can always be looked up.
 3. The part is posted under an Idempotency-Key that is the same after a kill; the exchange takes it once.
-4. The receipt is verified, and stored together with the outcome. Only then does the part count as sent.
+4. Rows that the exchange took as new, and that the vault knew from an earlier submission, are this one's from then on;
+   duplicates stay the earlier one's, there as here.
+5. The receipt is verified, and stored together with the outcome. Only then does the part count as sent.
 A part whose outcome is stored is not sent again. When all parts are, the upload is forgotten: the same file is then a
 new submission, all of whose rows are duplicates.
 """
@@ -146,9 +148,10 @@ class _Sending:
         self._report = report
         self._rows = VaultRows(desk.vault)
         self._shown = ShownHits(desk.vault)
-        self._epoch = int(upload.envelope["epoch"])
+        self._group, self._epoch = str(upload.envelope["group"]), int(upload.envelope["epoch"])
         self._receipt_key = stated_exchange(desk.keyring).receipt_key
         self._pending: deque[_Prepared] = deque()
+        self._renewed: set[bytes] = set()
         self._parts = 0
 
     def run(self, checked: CheckedFile) -> int:
@@ -191,8 +194,9 @@ class _Sending:
     def _send(self, prepared: _Prepared, fresh: Sequence[Token]) -> None:
         part = prepared.part
         found = {part.lookups[at]: token for at, token in zip(prepared.missing, fresh, strict=True)}
-        self._keep(part, found)
+        known = self._keep(part, found)
         if not part.rows:
+            self._take_over(known)
             return
         prepared.tokens.update(found)
         body = self._body(part, [prepared.tokens[lookup].token for lookup in part.lookups])
@@ -204,15 +208,28 @@ class _Sending:
             answer, receipt_key=self._receipt_key, member_id=self._desk.home.member_id, rows=len(part.rows)
         )
         outcome = _outcome_of(answer)
+        accepted = _accepted_lookups(part, answer)
+        self._renewed.update(lookup for lookup, _ in known if lookup in accepted)
+        self._take_over(known)
         self._shown.store((hit.hit_id, msgspec.to_builtins(hit)) for hit in answer.hits)
         self._uploads.confirm(self._upload.submission_id, part.number, outcome, receipt)
         self._count(part, outcome)
 
-    def _keep(self, part: Part, tokens: dict[bytes, Token]) -> None:
-        """Rows first, then their tokens: a token never stands for an indicator that is not there."""
+    def _keep(self, part: Part, tokens: dict[bytes, Token]) -> list[tuple[bytes, OwnRow]]:
+        """Rows first, then their tokens: a token never stands for an indicator that is not there. Gives back the rows
+        of indicators that were known before.
+        """
         rows = [_own_row(row, self._upload.submission_id) for row in (*part.rows, *part.echoes)]
-        self._rows.store(rows)
+        known = self._rows.store(rows, self._group, self._epoch)
         self._rows.store_tokens(self._epoch, tokens)
+        return known
+
+    def _take_over(self, known: Sequence[tuple[bytes, OwnRow]]) -> None:
+        """An echo goes with its row. One whose row was confirmed in an earlier run stays where it was: if its old
+        submission has ended, nothing is told of it.
+        """
+        renewed = [row for lookup, row in known if lookup in self._renewed]
+        self._rows.take_over(renewed, self._group, self._epoch)
 
     def _body(self, part: Part, tokens: Sequence[bytes]) -> bytes:
         rows = [
@@ -241,6 +258,12 @@ def _outcome_of(answer: SubmissionAnswer) -> PartOutcome:
         (refused.row, _SENT_AS.get(refused.field, refused.field), refused.reason) for refused in answer.rejected
     ]
     return PartOutcome(answer.accepted, len(answer.duplicates), rejected, [hit.hit_id for hit in answer.hits])
+
+
+def _accepted_lookups(part: Part, answer: SubmissionAnswer) -> set[bytes]:
+    """The indicators of the part that were taken as new."""
+    others = {*answer.duplicates, *(refused.row for refused in answer.rejected)}
+    return {lookup for position, lookup in enumerate(part.lookups) if position not in others}
 
 
 def _value_of(row: Row, column: str) -> str:

@@ -170,10 +170,11 @@ def checked_id(text: str) -> str:
 
 
 def rows_of_values(vault: Vault, indicator_type: str, values: Sequence[str]) -> RowsToWithdraw:
-    """The rows with those values that are not taken back yet. MemberError, naming the value, for one that this member
-    never submitted.
+    """The rows with those values that are not taken back yet, also of uploads that are not finished: the exchange may
+    have taken them though its answer was lost. MemberError, naming the value, for one that this member never submitted.
     """
     rows, uploads = VaultRows(vault), Uploads(vault)
+    unfinished = {upload.submission_id for upload in uploads.unfinished()}
     tokens: list[bytes] = []
     concerned: list[tuple[str, bytes | None]] = []
     for value in values:
@@ -186,7 +187,8 @@ def rows_of_values(vault: Vault, indicator_type: str, values: Sequence[str]) -> 
             raise MemberError(f"{value} is no indicator of ours", "member hits lists those that matter", slug="unknown")
         tokens += known
         indicator = rows.lookup(found.indicator_type, found.canonical)
-        submissions = {source.submission_id for source in rows.find_by_tokens(known[:1])[known[0]].sources}
+        held = rows.find_by_tokens(known[:1])[known[0]]
+        submissions = unfinished.union(source.submission_id for source in held.sources)
         concerned += [(one, indicator) for one in sorted(submissions) if not uploads.is_withdrawn(one, indicator)]
     tokens = list(dict.fromkeys(tokens))
     if len(tokens) > MOST_TOKENS:

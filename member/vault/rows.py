@@ -19,7 +19,7 @@ _TOKEN_BYTES = 32
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One row of a member's file, as it stood there."""
+    """One row of a member's file, as it stood there, and the submission that it counts as a row of."""
 
     value: str
     reason: str
@@ -62,6 +62,10 @@ def _place(number: int, lookup: bytes) -> bytes:
     return number.to_bytes(8, "big") + lookup
 
 
+def _source_place(number: int, lookup: bytes, indicator_id: int) -> bytes:
+    return _place(number, lookup) + indicator_id.to_bytes(8, "big")
+
+
 class VaultRows:
     """The row tables of an open vault."""
 
@@ -74,19 +78,51 @@ class VaultRows:
         """The 16 bytes under which an indicator is found; equal exactly when type and canonical form are."""
         return self._cipher.lookup("indicator", indicator_type.encode(), canonical.encode())
 
-    def store(self, rows: Sequence[OwnRow]) -> None:
-        """Keep the rows, each indicator once and each source once. Storing the same rows again changes nothing."""
+    def store(self, rows: Sequence[OwnRow], group: str, epoch: int) -> list[tuple[bytes, OwnRow]]:
+        """Keep the rows of a submission to a group in an epoch, each indicator once, and each source once in these: one
+        that is known stays its earlier submission's (see `take_over`). Storing the same rows again changes nothing.
+        Gives back the rows whose indicators were known, each after the look-up of its indicator.
+        """
         lookups = [self.lookup(row.indicator_type, row.canonical) for row in rows]
         with self._vault.transaction():
-            ids = self._add_indicators(dict(zip(lookups, rows, strict=True)))
-            self._add_sources([(ids[lookup], row.source) for lookup, row in zip(lookups, rows, strict=True)])
+            known = self._indicator_ids(lookups)
+            ids = known | self._add_indicators(dict(zip(lookups, rows, strict=True)), known)
+            sources = [(ids[lookup], row.source) for lookup, row in zip(lookups, rows, strict=True)]
+            self._add_sources(sources, group, epoch)
+        return [(lookup, row) for lookup, row in zip(lookups, rows, strict=True) if lookup in known]
 
-    def _add_indicators(self, wanted: Mapping[bytes, OwnRow]) -> dict[bytes, int]:
-        ids = self._ids("SELECT lookup, indicator_id FROM indicators WHERE lookup IN ({})", wanted)
+    def take_over(self, rows: Sequence[OwnRow], group: str, epoch: int) -> None:
+        """Make known sources those of the submission that these stored rows name, of which the exchange took them as
+        new: it takes none while an earlier submission's lives, so that whatever held them before has ended. Nothing
+        goes back to an earlier submission, whose answer may come late.
+        """
+        if not rows:
+            return
+        with self._vault.transaction():
+            lookups = [self.lookup(row.indicator_type, row.canonical) for row in rows]
+            ids, wanted = self._indicator_ids(lookups), {}
+            for found, row in zip(lookups, rows, strict=True):
+                indicator_id = ids[found]
+                wanted[self._source_lookup(indicator_id, row.source, group, epoch)] = (indicator_id, row.source)
+            query = "SELECT lookup, source_id, payload FROM sources WHERE lookup IN ({})"
+            changed = []
+            for lookup, source_id, sealed in self._select_in(query, list(wanted)):
+                indicator_id, source = wanted[lookup]
+                place = _source_place(source_id, lookup, indicator_id)
+                held = _decode_source(self._cipher.open("sources", place, sealed))
+                if held.submission_id < source.submission_id:  # UUIDv7: in the order in which they began
+                    changed.append((self._cipher.seal("sources", place, _encode(source)), source_id))
+            self._connection.executemany("UPDATE sources SET payload = ? WHERE source_id = ?", changed)
+
+    def _indicator_ids(self, lookups: Iterable[bytes]) -> dict[bytes, int]:
+        return self._ids("SELECT lookup, indicator_id FROM indicators WHERE lookup IN ({})", lookups)
+
+    def _add_indicators(self, wanted: Mapping[bytes, OwnRow], known: Mapping[bytes, int]) -> dict[bytes, int]:
+        ids = {}
         number = self._last("indicators", "indicator_id")
         fresh = []
         for lookup, row in wanted.items():
-            if lookup in ids:
+            if lookup in known:
                 continue
             number += 1
             payload = _encode(_Indicator(row.indicator_type, row.canonical))
@@ -95,8 +131,8 @@ class VaultRows:
         self._connection.executemany("INSERT INTO indicators VALUES (?, ?, ?)", fresh)
         return ids
 
-    def _add_sources(self, sources: Sequence[tuple[int, Source]]) -> None:
-        wanted = {self._source_lookup(indicator_id, source): (indicator_id, source) for indicator_id, source in sources}
+    def _add_sources(self, sources: Sequence[tuple[int, Source]], group: str, epoch: int) -> None:
+        wanted = {self._source_lookup(one[0], one[1], group, epoch): one for one in sources}
         known = self._ids("SELECT lookup, source_id FROM sources WHERE lookup IN ({})", wanted)
         number = self._last("sources", "source_id")
         fresh = []
@@ -104,16 +140,16 @@ class VaultRows:
             if lookup in known:
                 continue
             number += 1
-            place = _place(number, lookup) + indicator_id.to_bytes(8, "big")
+            place = _source_place(number, lookup, indicator_id)
             fresh.append((number, lookup, indicator_id, self._cipher.seal("sources", place, _encode(source))))
         self._connection.executemany("INSERT INTO sources VALUES (?, ?, ?, ?)", fresh)
 
-    def _source_lookup(self, indicator_id: int, source: Source) -> bytes:
-        """The line is left out: the same row again in a submission is the same source. In another submission it is
-        another: what the row's subject is, and who may be told of it, is said by the submission.
+    def _source_lookup(self, indicator_id: int, source: Source, group: str, epoch: int) -> bytes:
+        """Line and submission are left out: the same row in a later file is the same source. In another group or epoch
+        it is another: there the exchange has another row, of a submission of its own, and both may live.
         """
         said = (source.value, source.reason, source.first_seen, source.source_ref, source.extra)
-        content = _encode((*said, source.submission_id))
+        content = _encode((*said, group, epoch))
         return self._cipher.lookup("source", indicator_id.to_bytes(8, "big"), content)
 
     def _last(self, table: str, column: str) -> int:
@@ -152,7 +188,7 @@ class VaultRows:
     def store_tokens(self, epoch: int, tokens: Mapping[bytes, Token]) -> None:
         """Cache tokens of an epoch by indicator look-up. The indicators are stored already (KeyError otherwise)."""
         with self._vault.transaction():
-            ids = self._ids("SELECT lookup, indicator_id FROM indicators WHERE lookup IN ({})", tokens)
+            ids = self._indicator_ids(tokens)
             fresh = []
             for lookup, token in tokens.items():
                 token_lookup = self.token_lookup(token.token)
@@ -199,9 +235,8 @@ class VaultRows:
 
     def _sources(self, indicator_id: int) -> list[Source]:
         query = "SELECT source_id, lookup, payload FROM sources WHERE indicator_id = ? ORDER BY source_id"
-        number = indicator_id.to_bytes(8, "big")
         return [
-            _decode_source(self._cipher.open("sources", _place(source_id, lookup) + number, sealed))
+            _decode_source(self._cipher.open("sources", _source_place(source_id, lookup, indicator_id), sealed))
             for source_id, lookup, sealed in self._connection.execute(query, (indicator_id,))
         ]
 

@@ -1,7 +1,8 @@
 """The vault's tables. Every column but row ids, epochs and record kinds is a blind look-up or a sealed payload.
 
 indicators  one per (type, canonical form) that this member ever held
-sources     one per row of a file: raw value, reason, dates, reference, other columns, line
+sources     one per row of a file, sharing group and epoch, however often it is submitted: raw value, reason, dates,
+            reference, other columns, line, submission
 tokens      an indicator's token and detail key in one epoch
 records     everything small: secrets, statements, uploads and their parts, receipts, hits shown, the last checkpoint
 """

@@ -88,6 +88,11 @@ class Uploads:
         payload = self._vault.get(_UPLOAD, name)
         return None if payload is None else msgspec.msgpack.decode(payload, type=Upload)
 
+    def unfinished(self) -> Iterator[Upload]:
+        """Every upload that has begun and is not finished."""
+        for payload in self._vault.all(_UPLOAD):
+            yield msgspec.msgpack.decode(payload, type=Upload)
+
     def envelope(self, submission_id: str) -> KeptEnvelope | None:
         """What is kept of a submission's envelope; None for a submission that this vault did not make, or did when
         nothing of it was kept yet.

@@ -202,7 +202,7 @@ def vault(home: Home) -> bytes:
     path = home.path.parent / "right.sqlite"
     with Vault.create(path, KEY, "a") as made:
         source = Source("20000000012345", "mule", "2026-01-31", "ref", {}, 2, "s-1")
-        VaultRows(made).store([OwnRow("bank_account", f"2000000001234{digit}", source) for digit in range(9)])
+        VaultRows(made).store([OwnRow("bank_account", f"2000000001234{digit}", source) for digit in range(9)], "g", 1)
         made.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         made.connection.execute("PRAGMA journal_mode=DELETE")
     return path.read_bytes()

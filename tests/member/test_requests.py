@@ -4,6 +4,7 @@ answered, opened; and what becomes of stolen tokens, copied proofs, exchanged ke
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +25,7 @@ from member.log_chain import LogFault, OwnEntry
 from member.request_details import collect_details, encode_details, read_details
 from member.request_log import RequestLog, RequestReading, RequestsCheck, ShownAnswers
 from member.rule_refusal import RuleRefusedError
+from member.submit import Desk
 from member.vault.requests import OpenedAnswer
 from member.vault.rows import OwnIndicator, OwnRow, Source, VaultRows
 from member.vault.store import Vault
@@ -253,7 +255,7 @@ def test_a_row_planted_with_a_stolen_token_gets_no_answer(taskforce: Taskforce, 
         stolen = rows.cached_tokens(1, [lookup])[lookup].token
     with vault_of(taskforce, "a") as vault:
         rows = VaultRows(vault)
-        rows.store([OwnRow("bank_account", planted, Source(planted, "", "", "", {}, 2, ""))])
+        rows.store([OwnRow("bank_account", planted, Source(planted, "", "", "", {}, 2, ""))], "g", 1)
         rows.store_tokens(1, {rows.lookup("bank_account", planted): Token(stolen, os.urandom(32))})
     submit(taskforce, tmp_path, "a", [planted])
     request_id = Shared(taskforce, planted, hits_of(taskforce)[planted]["hit_id"]).ask()
@@ -332,6 +334,70 @@ def test_the_holder_leaves_out_what_it_took_back_though_the_exchange_names_it(
         done = taskforce.run(*BOSS, "answer", request_id, "--full")
     assert refused_as(done) == "not_proved"
     tell_of_withdrawals(taskforce)
+
+
+def test_a_list_uploaded_again_is_kept_once_and_its_rows_are_told_of_as_before(
+    taskforce: Taskforce, shared: Shared, tmp_path: Path
+) -> None:
+    taskforce.sign_group("list-of-b", GroupKind.CELL, ("b",))
+    before = count_sources(taskforce, "b")
+    for role in ("suspect", "victim"):  # duplicates, whatever they say: the exchange keeps the row that it has
+        submit(taskforce, tmp_path, "b", [shared.account], "--subject-role", role)
+    assert count_sources(taskforce, "b") == before
+    for _ in range(2):
+        submit(taskforce, tmp_path, "b", [shared.account], "--group", "list-of-b", "--subject-role", "victim")
+    assert count_sources(taskforce, "b") == before + 1
+    assert answer_fully(taskforce, shared)["details"] == {"reason": [REASONS["b"]], "subject_role": ["suspect"]}
+
+
+def test_all_lines_of_a_row_come_back_with_it(
+    taskforce: Taskforce, shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is told is every line of the file, in whichever part it stands, and none that is no longer there."""
+    lines = [f"bank_account,{shared.account},{reason}" for reason in ("first", "left out", "second")]
+    path, withdraw = tmp_path / "lines.csv", ("withdraw", "--type", "bank_account", shared.account, "--reason", "error")
+    assert taskforce.run("b", *withdraw).status == 0
+    path.write_text("\n".join(["indicator_type,value,reason", *lines]))
+    assert taskforce.run("b", "submit", str(path)).document["accepted"] == 1
+    assert answer_fully(taskforce, shared)["details"]["reason"] == ["first", "left out", "second"]
+    assert taskforce.run("b", *withdraw).status == 0
+    others = [f"bank_account,{new_account()},filling" for _ in range(3)]
+    path.write_text("\n".join(["indicator_type,value,reason", lines[0], *others, lines[2]]))
+    monkeypatch.setattr("member.commands.indicators.Desk", functools.partial(Desk, part_rows=2))
+    again = taskforce.run("b", "submit", str(path)).document
+    assert (again["accepted"], again["duplicates"]) == (1 + len(others), 1)
+    assert answer_fully(taskforce, shared)["details"]["reason"] == ["first", "second"]
+    tell_of_withdrawals(taskforce)
+
+
+def test_a_row_taken_back_while_its_upload_hangs_is_not_told_of_when_the_upload_goes_on(
+    taskforce: Taskforce, shared: Shared, tmp_path: Path
+) -> None:
+    """The exchange took the row, lost its answer, and names the submission though the row was taken back since."""
+    withdraw = ("b", "withdraw", "--type", "bank_account", shared.account, "--reason", "error")
+    assert taskforce.run(*withdraw).document["withdrawn"] == 1
+    path = tmp_path / "anew.csv"
+    line = f"bank_account,{shared.account},{REASONS['b']},2026-03-06,ledger of b,2026-10-01,Leeds\n"
+    path.write_text("indicator_type,value,reason,first_seen,source_ref,last_seen,branch\n" + line)
+    before = count_sources(taskforce, "b")
+    with taskforce.losing_answers("/submissions"):
+        assert taskforce.run("b", "submit", str(path)).status == 1
+    assert taskforce.run(*withdraw).document["withdrawn"] == 1
+    resumed = taskforce.run("b", "submit", str(path)).document
+    assert (resumed["accepted"], count_sources(taskforce, "b")) == (1, before)
+    path.write_text(f"indicator_type,value,reason\nbank_account,{shared.account},right at last\n")
+    assert taskforce.run("b", "submit", str(path)).document["accepted"] == 1
+    assert answer_fully(taskforce, shared)["details"]["reason"] == ["right at last"]
+    stale = [resumed["submission_id"]]
+    request_id = shared.ask()
+    with answers_changed(taskforce, lambda shown: shown.update({"submissions": stale} if shown.get("proof") else {})):
+        assert refused_as(taskforce.run(*BOSS, "answer", request_id, "--full")) == "not_proved"
+    tell_of_withdrawals(taskforce)
+
+
+def count_sources(taskforce: Taskforce, bank: str) -> int:
+    with vault_of(taskforce, bank) as vault:
+        return int(vault.connection.execute("SELECT count(*) FROM sources").fetchone()[0])
 
 
 def tell_of_withdrawals(taskforce: Taskforce) -> None:

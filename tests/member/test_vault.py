@@ -31,9 +31,9 @@ def own_row(canonical: str = CANARY, reference: str = "ref-1", line: int = 2, su
     return OwnRow("bank_account", canonical, source)
 
 
-def keep(vault: Vault, *rows: OwnRow) -> VaultRows:
+def keep(vault: Vault, *rows: OwnRow, group: str = "open", epoch: int = 1) -> VaultRows:
     stored = VaultRows(vault)
-    stored.store(rows)
+    stored.store(rows, group, epoch)
     return stored
 
 
@@ -47,15 +47,34 @@ def test_a_row_is_found_by_its_token_with_all_its_sources(vault: Vault) -> None:
     assert found[TOKEN.token].sources[0].extra == {"desk": "fraud"}
 
 
-def test_the_same_rows_again_change_nothing_but_for_another_submission(vault: Vault) -> None:
+def test_the_same_rows_again_change_nothing_but_in_another_group_or_epoch(vault: Vault) -> None:
     keep(vault, own_row())
-    rows = keep(vault, own_row(line=9), own_row())
-    (indicator,) = rows.every_indicator()
-    assert len(indicator.sources) == 1
-    rows = keep(vault, own_row(submission="s-2"))
-    (indicator,) = rows.every_indicator()
-    assert [source.submission_id for source in indicator.sources] == ["s-1", "s-2"]
+    rows = keep(vault, own_row(line=9), own_row(), own_row(submission="s-2"))
+    assert submissions_of(rows) == ["s-1"]
+    rows = keep(vault, own_row(submission="s-3"), group="cell")
+    rows = keep(vault, own_row(submission="s-4"), epoch=2)
+    assert submissions_of(rows) == ["s-1", "s-3", "s-4"]
     assert rows.count() == 1
+
+
+def submissions_of(rows: VaultRows) -> list[str]:
+    """The submissions of the sources of the only indicator."""
+    (indicator,) = rows.every_indicator()
+    return [source.submission_id for source in indicator.sources]
+
+
+def test_a_source_is_taken_over_by_a_later_submission_of_its_group_and_epoch_only(vault: Vault) -> None:
+    rows = keep(vault, own_row(submission="s-2"), own_row(reference="ref-2", submission="s-2"))
+    keep(vault, own_row(submission="s-2"), group="cell")
+    keep(vault, own_row(submission="s-2"), epoch=2)
+    for later in ("s-3", "s-1"):
+        rows.take_over([own_row(submission=later, line=7)], "open", 1)
+        assert submissions_of(rows) == ["s-3", "s-2", "s-2", "s-2"]
+    rows.take_over([own_row(submission="s-4", reference="never stored")], "open", 1)
+    assert submissions_of(rows) == ["s-3", "s-2", "s-2", "s-2"]
+    assert rows.store([own_row(submission="s-5"), own_row("20000000000001")], "open", 1) == [
+        (rows.lookup("bank_account", CANARY), own_row(submission="s-5"))
+    ]
 
 
 def test_tokens_are_cached_for_their_epoch_only(vault: Vault) -> None:
