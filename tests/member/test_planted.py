@@ -30,10 +30,26 @@ from schemas.requests import answer_to_sign
 from schemas.terms import RequestOutcome, RequestState
 from tests.exchange.requests.planting import plant_request, plant_row
 from tests.member.taskforce import GROUP, Taskforce, now
-from tests.member.test_requests import BOSS, Shared, hits_of, new_account, refused_as, submit, vault_of
+from tests.member.test_requests import (
+    BOSS,
+    Shared,
+    hits_of,
+    new_account,
+    refused_as,
+    submit,
+    vault_of,
+)
 
 INVENTED, GHOST = SigningKey.generate(), SigningKey.generate()
 INVENTED_KEY = EncryptionKey.generate().public_bytes
+
+
+@pytest.fixture(scope="module")
+def taskforce(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
+    """Of its own: what is planted here, others need not find."""
+    founded = Taskforce.found(tmp_path_factory.mktemp("planted"))
+    yield founded
+    founded.close()
 
 
 @pytest.fixture(scope="module", autouse=True)
