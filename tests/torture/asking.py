@@ -60,7 +60,8 @@ class Asking(Driver):
             self._is_wrong(("request", "show"), ended)
             return []
         answers = document["answers"]
-        empty = sum(one["outcome"] == "full" and not one["details"] and not one["fault"] for one in answers)
+        given = [one for one in answers if not one["fault"] and not one["withdrawn"]]
+        empty = sum(one["outcome"] == "full" and not one["details"] for one in given)
         self._records.fault(LOST, f"{self.member} was answered in full and reads nothing", empty)
         self._records.count(answers_read=len(answers))
         return sorted((one["institution"] or "", one["outcome"]) for one in answers)
