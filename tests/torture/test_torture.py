@@ -120,13 +120,14 @@ def test_whatever_is_falsified_in_the_database_is_found(folder: Path) -> None:
 
 
 def test_an_exchange_that_answers_before_it_commits_is_found_out(folder: Path) -> None:
+    """By the first kill that falls between an answer to an upload and its commit; others hit other work."""
     finish(folder)
-    options = ("--kills", str(KILLS + 3), "--seed", "1", "--folder", str(folder))
+    options = ("--kills", str(KILLS + 15), "--seed", "1", "--folder", str(folder))
     status, document = end(start(*options, "--wrong", "--audit-every", "1"))
     assert status == 1
     assert document["lost"] > 0
     assert document["unlogged"] > 0
-    assert document["kills"] == KILLS + 1
+    assert KILLS < document["kills"] < KILLS + 15
 
 
 def test_the_same_seed_kills_the_same_and_uploads_the_same() -> None:
