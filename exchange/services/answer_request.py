@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from exchange.domain.decision import ALLOWED, Decision, refuse
+from exchange.domain.decision import ALLOWED, Decision, RefusedError, refuse
 from exchange.domain.information_request import (
     DISCLOSING,
     Answer,
@@ -108,8 +108,7 @@ def _find_turn(session: Session, request: Request, request_id: str, answer: Answ
     found = None if answer.to is None else find_part(session, request_id, answer.to)
     rows = find_request_rows(session, info.member_id, info.token, request.now)
     if found is None or found.taken_up_at is None:
-        require(decide_provision(answer, info.terms, None, held=()))
-    assert found is not None  # noqa: S101 - refused above
+        raise RefusedError(decide_provision(answer, info.terms, None, held=()))
     return _Turn(info, found, find_person(session, request), rows, is_sender=True)
 
 

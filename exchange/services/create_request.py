@@ -187,5 +187,5 @@ def _bring(
     views = [View(actor.member_id, own), *(View(holder, shown) for holder in holders)]
     core = {"signature": actor.signature, "request_sha256": to_base64(request.sha256)}
     event = record(session, "request_made", views, now, core)
-    note_asked(session, info, rows, holders, event.event_id, now)
+    note_asked(session, info, rows, holders=holders, event_id=event.event_id, now=now)
     outbox.send(session, "request_received", event.event_id, holders, now)

@@ -68,10 +68,11 @@ def submissions_of(rows: Iterable[StoredRow]) -> list[str]:
     return sorted({row.submission_id for row in rows})
 
 
-def note_asked(  # noqa: PLR0917 - what was told to whom, and when
+def note_asked(
     session: Session,
     info: InformationRequest,
     rows: RequestRows,
+    *,
     holders: Iterable[str],
     event_id: str,
     now: datetime,

@@ -51,7 +51,7 @@ def take_up_request(
         part.marking_json = json.dumps(marking_of(session, [*rows.own, *held], rule))
         session.flush()
         event_id = _record(session, info, part, submissions_of(held), request, tells_requester=is_first)
-        note_asked(session, info, rows, [part.member_id], event_id, request.now)
+        note_asked(session, info, rows, holders=[part.member_id], event_id=event_id, now=request.now)
         shown = for_holder(info, part, kinds_of_members(session), submissions_of(held), Reach())
         return {**shown, "event_id": event_id}
 

@@ -24,6 +24,7 @@ from tests.member.test_requests import (
     new_account,
     refused_as,
     rules_of,
+    share_accounts,
     submit,
 )
 
@@ -33,12 +34,8 @@ RELEASE = ("a", "--as", "authoriser", "request", "answer")
 
 @pytest.fixture(scope="module")
 def pool(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
-    """Accounts that both banks hold; each test takes those that it needs."""
-    folder, accounts = tmp_path_factory.mktemp("offers"), [new_account() for _ in range(6)]
-    submit(taskforce, folder, "b", accounts)
-    submit(taskforce, folder, "a", accounts)
-    hits = hits_of(taskforce)
-    return iter([Shared(taskforce, account, hits[account]["hit_id"]) for account in accounts])
+    """Each test takes those that it needs."""
+    return share_accounts(taskforce, tmp_path_factory.mktemp("offers"), 6)
 
 
 @pytest.fixture

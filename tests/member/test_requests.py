@@ -85,14 +85,19 @@ def new_account() -> str:
     return f"{int.from_bytes(os.urandom(6), 'big') % 10**14:014d}"
 
 
-@pytest.fixture(scope="module")
-def pool(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
-    """Accounts that both banks hold; each test takes those that it needs."""
-    folder, accounts = tmp_path_factory.mktemp("pool"), [new_account() for _ in range(20)]
+def share_accounts(taskforce: Taskforce, folder: Path, count: int) -> Iterator[Shared]:
+    """New accounts that both banks hold."""
+    accounts = [new_account() for _ in range(count)]
     submit(taskforce, folder, "b", accounts)
     submit(taskforce, folder, "a", accounts)
     hits = hits_of(taskforce)
     return iter([Shared(taskforce, account, hits[account]["hit_id"]) for account in accounts])
+
+
+@pytest.fixture(scope="module")
+def pool(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """Each test takes those that it needs."""
+    return share_accounts(taskforce, tmp_path_factory.mktemp("pool"), 20)
 
 
 @pytest.fixture
