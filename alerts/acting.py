@@ -12,6 +12,7 @@ from alerts.domain.alert import READABLE
 from alerts.domain.rules import Issuer
 from alerts.store.alerts import StoredAlert, find_alert, lock_own
 from exchange.domain.decision import refuse
+from exchange.domain.gateway_rules import GatewayRules
 from exchange.services.acting import UnknownObjectError
 from exchange.store.membership import find_member, load_authority
 from schemas.encoding import to_base64, to_rfc3339
@@ -44,10 +45,10 @@ def find_readable(session: Session, member_id: str, alert_id: str, now: datetime
     raise UnknownAlertError
 
 
-def load_issuer(session: Session, member_id: str, now: datetime) -> Issuer:
+def load_issuer(session: Session, member_id: str, gateways: GatewayRules, now: datetime) -> Issuer:
     """The member as an issuer, under present authority."""
     member = find_member(session, member_id)
-    return Issuer(member_id, "" if member is None else member.kind, load_authority(session, now))
+    return Issuer(member_id, "" if member is None else member.kind, load_authority(session, now), gateways)
 
 
 def view_of(stored: StoredAlert) -> dict[str, Any]:

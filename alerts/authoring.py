@@ -15,6 +15,7 @@ from alerts.domain.rules import decide_content, decide_review
 from alerts.rendering.markdown import find_forbidden
 from alerts.store.alerts import StoredAlert, is_reference_taken, keep_audience, lock_own
 from exchange.domain.decision import ALLOWED, Decision, refuse
+from exchange.domain.gateway_rules import GatewayRules
 from exchange.log.entries import View
 from exchange.services.acting import Request, act_once, require
 from exchange.services.actor import Actor
@@ -27,18 +28,20 @@ from schemas.terms import AlertState
 _DRAWS = 8
 
 
-def draft_alert(database: Database, request: Request, content: AlertContent) -> tuple[dict[str, Any], int]:
+def draft_alert(
+    database: Database, request: Request, content: AlertContent, gateways: GatewayRules
+) -> tuple[dict[str, Any], int]:
     """Keep a draft; how it stands. Raises as act_once does."""
 
     def draft(session: Session) -> dict[str, Any]:
-        return standing_of(draft_in(session, request, content))
+        return standing_of(draft_in(session, request, content, gateways))
 
     return act_once(database, request, {"asked": "alert_draft"}, draft, 201)
 
 
-def draft_in(session: Session, request: Request, content: AlertContent) -> StoredAlert:
+def draft_in(session: Session, request: Request, content: AlertContent, gateways: GatewayRules) -> StoredAlert:
     """Keep a draft, in the caller's transaction. Raises RefusedError, LogUnavailableError."""
-    require(decide_draft(session, request.actor.member_id, content, request.now))
+    require(decide_draft(session, request.actor.member_id, content, gateways, request.now))
     stored = store_draft(session, request.actor, content, request.now)
     _record(session, "alert_drafted", stored, request)
     return stored
@@ -63,9 +66,11 @@ def review_in(session: Session, request: Request, stored: StoredAlert) -> None:
     _record(session, "alert_reviewed", stored, request)
 
 
-def decide_draft(session: Session, member_id: str, content: AlertContent, now: datetime) -> Decision:
+def decide_draft(
+    session: Session, member_id: str, content: AlertContent, gateways: GatewayRules, now: datetime
+) -> Decision:
     """Whether the member may publish this at present."""
-    issuer = load_issuer(session, member_id, now)
+    issuer = load_issuer(session, member_id, gateways, now)
     superseded = find_superseded(session, member_id, content)
     alert = None if superseded is None else superseded.alert
     return decide_content(content, issuer, alert, now.date()) & decide_markdown(content)

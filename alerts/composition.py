@@ -10,7 +10,7 @@ from alerts.jobs import drain_outbox
 from alerts.pages import alert_pages, feed_pages, feed_token_pages, notices, subscription_pages, taxii_pages
 from alerts.publication import do_what_is_due
 from exchange.commands import utc_now
-from exchange.settings import Settings
+from exchange.settings import Settings, load_policy
 from exchange.store.session import Database
 from exchange.web.pages import Blueprint
 from exchange.worker import Job
@@ -23,10 +23,13 @@ def blueprints() -> list[Blueprint]:
 
 
 def jobs(settings: Settings, database: Database, clock: Callable[[], datetime] = utc_now) -> list[Job]:
-    """What the worker does for alerts. Raises SettingsError for a key or password that is not there."""
+    """What the worker does for alerts. Raises SettingsError for a key or password that is not there, or for counsel's
+    file of gateways.
+    """
+    gateways = load_policy(settings).rules
     often = max(1, min(5, settings.tick_seconds))
     return [
         Job("outbox", often, lambda now: drain_outbox(database)),
-        Job("alerts", often, lambda now: do_what_is_due(database, now)),
+        Job("alerts", often, lambda now: do_what_is_due(database, now, gateways)),
         *delivery_jobs(settings, database, clock),
     ]

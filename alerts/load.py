@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from alerts.authoring import draft_in, review_in
 from alerts.domain.alert import AlertContent, Audience, CaseStudy, PublishedAccount, Source
 from alerts.publication import release_in
+from exchange.domain.gateway_rules import RULES
 from exchange.domain.handling import is_wider
 from exchange.services.acting import Request
 from exchange.services.actor import Actor
@@ -63,9 +64,9 @@ def _publish(session: Session, member_id: str, contents: list[AlertContent]) -> 
     releaser = Actor(f"{member_id}/authoriser", member_id, frozenset())
     for content in contents:
         now = datetime.now(UTC)
-        stored = draft_in(session, _request(author, now), content)
+        stored = draft_in(session, _request(author, now), content, RULES)
         review_in(session, _request(releaser, now), stored)
-        release_in(session, _request(releaser, now), stored, None)
+        release_in(session, _request(releaser, now), stored, None, RULES)
 
 
 def _request(actor: Actor, now: datetime) -> Request:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -17,11 +18,12 @@ from alerts.acting import cut, find_own, load_issuer, standing_of, view_of
 from alerts.audiences import members_addressed
 from alerts.authoring import decide_draft, find_superseded
 from alerts.delivery.queueing import queue_deliveries
-from alerts.domain.rules import decide_audience, decide_release, decide_time, decide_withdrawal, end_of
+from alerts.domain.rules import decide_audience, decide_ground, decide_release, decide_time, decide_withdrawal, end_of
 from alerts.feeds.storing import store_objects
 from alerts.store.alerts import StoredAlert, list_due, members_told, take_due
 from alerts.telling import record_all_told
 from exchange.domain.decision import Decision
+from exchange.domain.gateway_rules import RULES, GatewayRules
 from exchange.log.entries import View
 from exchange.services.acting import Request, act_once, require
 from exchange.services.events import LogUnavailableError, record
@@ -36,26 +38,28 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def release_alert(
-    database: Database, request: Request, alert_id: str, at: datetime | None
+    database: Database, request: Request, alert_id: str, at: datetime | None, gateways: GatewayRules
 ) -> tuple[dict[str, Any], int]:
     """Publish the alert, or have it published at a time; how it stands. Raises as act_once does."""
 
     def release(session: Session) -> dict[str, Any]:
         stored = find_own(session, request.actor.member_id, alert_id)
-        release_in(session, request, stored, at)
+        release_in(session, request, stored, at, gateways)
         return standing_of(stored)
 
     return act_once(database, request, {"asked": "alert_release", "alert_id": alert_id}, release)
 
 
-def release_in(session: Session, request: Request, stored: StoredAlert, at: datetime | None) -> None:
+def release_in(
+    session: Session, request: Request, stored: StoredAlert, at: datetime | None, gateways: GatewayRules
+) -> None:
     """Release a locked alert, in the caller's transaction. Raises RefusedError, LogUnavailableError."""
     actor, now = request.actor, request.now
     content, state = stored.alert.content, AlertState(stored.state)
     require(
         decide_release(state, stored.author_id, actor.representative_id)
         & decide_time(content, at, now)
-        & decide_draft(session, actor.member_id, content, now)
+        & decide_draft(session, actor.member_id, content, gateways, now)
     )
     stored.state, stored.releaser_id = AlertState.SCHEDULED.value, actor.representative_id
     stored.due_at, stored.modified_at = at or now, cut(now)
@@ -85,7 +89,7 @@ def withdraw_alert(database: Database, request: Request, alert_id: str, reason: 
     return act_once(database, request, {"asked": "alert_withdraw", "alert_id": alert_id}, withdraw)
 
 
-def do_what_is_due(database: Database, now: datetime) -> int:
+def do_what_is_due(database: Database, now: datetime, gateways: GatewayRules = RULES) -> int:
     """Publish what is scheduled for now, and let expire what has passed its last day; how many alerts changed. Several
     workers at once do each once. One that fails stays due, and holds up no other.
     """
@@ -94,7 +98,7 @@ def do_what_is_due(database: Database, now: datetime) -> int:
     done = 0
     for alert_id in due:
         try:
-            done += database.run_in_transaction(lambda session, alert_id=alert_id: _do(session, alert_id, now))  # type: ignore[misc]
+            done += database.run_in_transaction(partial(_do, alert_id=alert_id, gateways=gateways, now=now))
         except LogUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - one alert that fails must not keep the others
@@ -102,13 +106,14 @@ def do_what_is_due(database: Database, now: datetime) -> int:
     return done
 
 
-def _do(session: Session, alert_id: str, now: datetime) -> bool:
+def _do(session: Session, alert_id: str, gateways: GatewayRules, now: datetime) -> bool:
     stored = take_due(session, alert_id, now)
     if stored is None:
         return False
     if stored.state == AlertState.SCHEDULED:
-        content, issuer = stored.alert.content, load_issuer(session, stored.member_id, now)
-        decision = decide_audience(content.audience, issuer) & decide_time(content, now, now)
+        content, issuer = stored.alert.content, load_issuer(session, stored.member_id, gateways, now)
+        may = decide_audience(content.audience, issuer) & decide_ground(content, issuer)
+        decision = may & decide_time(content, now, now)
         if decision.is_allowed:
             _publish(session, stored, now)
         else:

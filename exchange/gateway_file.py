@@ -16,7 +16,7 @@
 
 `recipients` are the members to whom alone may be disclosed, by their ids (section 7 of the 2013 Act: the NCA's);
 `names` says whether a query is told who holds a thing. What a table does not name stays as
-exchange/domain/legal_gateway.py has it. A gateway that is closed is open to nobody.
+exchange/domain/gateway_rules.py has it. A gateway that is closed is open to nobody.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from exchange.domain.legal_gateway import QUERY, RULES, GatewayRule, Parties
+from exchange.domain.gateway_rules import QUERY, RULES, GatewayRule, GatewayRules, Parties
 from schemas.fields import IDENTIFIER
 from schemas.terms import EvidenceStandard, LegalGateway, MemberKind, RequestMode, Theme
 
@@ -37,7 +37,7 @@ _MOST_DAYS = 366
 _DAYS = {"notice_within_days": "within_days", "notice_report_days": "report_days"}
 
 
-def load_rules(path: Path | None) -> Mapping[LegalGateway, GatewayRule]:
+def load_rules(path: Path | None) -> GatewayRules:
     """The gateways' rules with the changes of a file, as they are for None. ValueError names what is wrong with it."""
     if path is None:
         return RULES

@@ -20,6 +20,7 @@ from stdnum.iso7064 import mod_97_10
 from alerts.domain.alert import READABLE, Alert, AlertContent, Audience, PublishedAccount
 from exchange.domain.authority import Authority
 from exchange.domain.decision import ALLOWED, Decision, refuse
+from exchange.domain.gateway_rules import GatewayRules
 from exchange.domain.handling import decide_marking, is_wider
 from exchange.domain.legal_gateway import decide_gateway
 from exchange.domain.submission import decide_dates
@@ -32,11 +33,12 @@ MAX_BYTES = 200 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """The member that issues an alert, and who may share with whom at this moment."""
+    """The member that issues an alert, and who may share with whom, under which gateways, at this moment."""
 
     member_id: str
     kind: str
     authority: Authority
+    gateways: GatewayRules
 
 
 def decide_content(content: AlertContent, issuer: Issuer, superseded: Alert | None, today: date) -> Decision:
@@ -48,7 +50,7 @@ def decide_content(content: AlertContent, issuer: Issuer, superseded: Alert | No
         & decide_audience(content.audience, issuer)
         & decide_tlp(content)
         & decide_marking(content.classification, Handling.PERMITTED, content.conditions)
-        & decide_gateway(content.legal_gateway, content.purpose, issuer.kind, content.theme, None)
+        & decide_ground(content, issuer)
         & decide_dates(content.review_by, content.expires_on, today)
         & decide_accounts(content.accounts)
         & decide_supersedes(content, issuer, superseded)
@@ -69,6 +71,12 @@ def decide_audience(audience: Audience, issuer: Issuer) -> Decision:
     if all(issuer.authority.is_in(group_id, issuer.member_id) for group_id in audience.groups):
         return ALLOWED
     return refuse("group", "audience.groups", "one of these is no open group of yours")
+
+
+def decide_ground(content: AlertContent, issuer: Issuer) -> Decision:
+    """A gateway that is open to the issuer for this theme, and a purpose. An alert is about no single subject."""
+    ground, rules = (content.legal_gateway, content.purpose), issuer.gateways
+    return decide_gateway(*ground, issuer.kind, content.theme, None, rules=rules)
 
 
 def decide_tlp(content: AlertContent) -> Decision:

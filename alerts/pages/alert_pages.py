@@ -61,7 +61,9 @@ def _step(path: str, summary: str, schema: type[Any]) -> Decorator:
 @blueprint.response(201, AlertStandingSchema)
 def draft(fields: dict[str, Any]) -> Response:
     """Judged at once by every rule that publication asks; each reason against it is told."""
-    return answer_json(*draft_alert(current_context().database, current_request(), _content_of(fields)))
+    context = current_context()
+    gateways = context.policy.rules
+    return answer_json(*draft_alert(context.database, current_request(), _content_of(fields), gateways))
 
 
 @blueprint.route("/alerts")
@@ -118,7 +120,9 @@ def review(_: dict[str, Any], alert_id: str) -> Response:
 @_step("/release", "Publish a reviewed alert, now or at a time", ReleaseSchema)
 def release(fields: dict[str, Any], alert_id: str) -> Response:
     """By another than the author. Once more with another time, until the first has come."""
-    return answer_json(*release_alert(current_context().database, current_request(), _known(alert_id), fields["at"]))
+    context, known = current_context(), _known(alert_id)
+    gateways = context.policy.rules
+    return answer_json(*release_alert(context.database, current_request(), known, fields["at"], gateways))
 
 
 @_step("/withdraw", "Take back a published alert, or stop a scheduled one", WithdrawalSchema)

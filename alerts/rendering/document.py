@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from alerts.domain.alert import Alert, AlertContent, CaseStudy, PublishedAccount
-from exchange.domain.legal_gateway import RULES
+from exchange.domain.gateway_rules import RULES
 from schemas.terms import AlertState, LegalGateway
 
 COLOURS = {

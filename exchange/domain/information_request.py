@@ -25,12 +25,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from exchange.domain.decision import ALLOWED, Decision, refuse
-from exchange.domain.legal_gateway import RULES, DisclosureCase, GatewayRule, Person, PriorNotice, Side, find_rule
+from exchange.domain.gateway_rules import RULES, GatewayRules, Side
+from exchange.domain.legal_gateway import DisclosureCase, Person, PriorNotice, find_rule
 from schemas.encoding import from_rfc3339
 from schemas.terms import (
     OFFERS,
     WARNING_FIELDS,
-    LegalGateway,
     RefusalReason,
     RequestField,
     RequestMode,
@@ -51,7 +51,7 @@ _MINUTES = {Urgency.DAY: 24 * _HOUR, Urgency.TWO_DAYS: 48 * _HOUR, Urgency.TWO_W
 class RequestPolicy:
     """The gateways' rules, how soon `immediate` is, and how long after its time a request can still be answered."""
 
-    rules: Mapping[LegalGateway, GatewayRule] = dataclass_field(default_factory=lambda: RULES)
+    rules: GatewayRules = dataclass_field(default_factory=lambda: RULES)
     immediate_minutes: int = IMMEDIATE_MINUTES
     grace_minutes: int = GRACE_MINUTES
 

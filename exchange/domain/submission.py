@@ -11,10 +11,10 @@ from typing import Any
 
 from exchange.domain.authority import Authority
 from exchange.domain.decision import ALLOWED, Decision, refuse
+from exchange.domain.gateway_rules import RULES, GatewayRules
 from exchange.domain.handling import decide_marking
-from exchange.domain.legal_gateway import RULES, GatewayRule, decide_gateway
+from exchange.domain.legal_gateway import decide_gateway
 from exchange.domain.safeguards import decide_texts
-from schemas.terms import LegalGateway
 
 RETENTION_YEARS = 6
 """Markers are kept for six years at most."""
@@ -97,7 +97,7 @@ def decide_submission(
     authority: Authority,
     epochs: Mapping[int, str],
     today: date,
-    rules: Mapping[LegalGateway, GatewayRule] = RULES,
+    rules: GatewayRules = RULES,
 ) -> Decision:
     """Whether the member may submit rows under this envelope, with every reason against."""
     return (

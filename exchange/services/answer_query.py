@@ -22,8 +22,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from exchange.domain.authority import Authority
+from exchange.domain.gateway_rules import GatewayRule, Side
 from exchange.domain.law_enforcement import end_of, rows_shown, see_subject, withhold
-from exchange.domain.legal_gateway import GatewayRule, Side, find_rule
+from exchange.domain.legal_gateway import find_rule
 from exchange.domain.safeguards import is_protected, strictest_handling
 from exchange.log.entries import RecordedEvent
 from exchange.services.actor import Actor

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from exchange.domain.decision import ALLOWED, Decision, RefusedError, refuse
+from exchange.domain.gateway_rules import Side
 from exchange.domain.information_request import (
     DISCLOSING,
     Answer,
@@ -22,7 +23,7 @@ from exchange.domain.information_request import (
     decide_provision,
     is_offer,
 )
-from exchange.domain.legal_gateway import Person, Side, decide_disclosure, decide_people, find_rule
+from exchange.domain.legal_gateway import Person, decide_disclosure, decide_people, find_rule
 from exchange.domain.safeguards import RELEASE_CODES, decide_marking_given, decide_release
 from exchange.log.entries import View
 from exchange.services.acting import Request, act_once, require

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from exchange.domain.decision import Decision
+from exchange.domain.gateway_rules import QUERY, RULES, GatewayRules, Side
 from exchange.domain.law_enforcement import (
     LONGEST_DAYS,
     Officer,
@@ -17,28 +17,18 @@ from exchange.domain.law_enforcement import (
     decide_officers,
     decide_terms,
 )
-from exchange.domain.legal_gateway import (
-    QUERY,
-    RULES,
-    DisclosureCase,
-    GatewayRule,
-    Person,
-    Side,
-    decide_asking,
-    decide_disclosure,
-    is_open_to,
-)
+from exchange.domain.legal_gateway import DisclosureCase, Person, decide_asking, decide_disclosure, is_open_to
 from exchange.domain.safeguards import decide_texts
 from exchange.store.membership import find_member, find_representative, list_reviewers, load_authority
 from exchange.store.queries import Query
-from schemas.terms import LegalGateway, MemberKind
+from schemas.terms import MemberKind
 
 
 @dataclass(frozen=True, slots=True)
 class QueryLimits:
     """The gateways' rules, and how many days ahead a query may end at most."""
 
-    rules: Mapping[LegalGateway, GatewayRule]
+    rules: GatewayRules
     longest_days: int
 
 

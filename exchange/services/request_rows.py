@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from exchange.domain.authority import Authority
-from exchange.domain.legal_gateway import DisclosureCase, GatewayRule
+from exchange.domain.gateway_rules import GatewayRule
+from exchange.domain.legal_gateway import DisclosureCase
 from exchange.domain.matching import split_overlap
 from exchange.store.derived import Derived, DerivedKind, note_derived
 from exchange.store.indicators import StoredRow, find_rows

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from exchange.domain.authority import Authority
 from exchange.domain.decision import RefusedError
-from exchange.domain.legal_gateway import RULES, GatewayRule
+from exchange.domain.gateway_rules import RULES, GatewayRules
 from exchange.domain.matching import Holding
 from exchange.domain.submission import Envelope, decide_submission
 from exchange.log.entries import View
@@ -51,7 +50,6 @@ from exchange.store.submissions import ACTIVE, Submission, SubmissionPart, find_
 from schemas.canonical import canonical_json, digest
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.submissions import Rows
-from schemas.terms import LegalGateway
 
 
 class SubmissionConflictError(Exception):
@@ -87,7 +85,7 @@ def submit_indicators(
     *,
     now: datetime,
     merge_delay_seconds: int,
-    rules: Mapping[LegalGateway, GatewayRule] = RULES,
+    rules: GatewayRules = RULES,
 ) -> SubmissionAnswer:
     """Store the rows and say what overlaps; `rules` are those of the legal gateways.
 
@@ -117,7 +115,7 @@ def _submit(
     *,
     now: datetime,
     merge_delay_seconds: int,
-    rules: Mapping[LegalGateway, GatewayRule],
+    rules: GatewayRules,
 ) -> SubmissionAnswer:
     lock_group(session, request.envelope.group)
     answered = find_answer(session, actor.representative_id, request.idempotency_key)
@@ -160,7 +158,7 @@ def _check(
     actor: Actor,
     request: SubmissionRequest,
     now: datetime,
-    rules: Mapping[LegalGateway, GatewayRule],
+    rules: GatewayRules,
 ) -> Authority:
     """The authority under which the envelope is allowed. Raises RefusedError."""
     authority = load_authority(session, now)

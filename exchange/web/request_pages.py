@@ -6,8 +6,8 @@ from typing import Any
 
 from flask import Response
 
+from exchange.domain.gateway_rules import NOTICE_PLACEHOLDERS, GatewayRule
 from exchange.domain.information_request import Answer
-from exchange.domain.legal_gateway import NOTICE_PLACEHOLDERS, GatewayRule
 from exchange.services.answer_request import answer_request
 from exchange.services.cancel_request import cancel_request
 from exchange.services.create_request import create_request

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,13 @@ from werkzeug.test import TestResponse
 from alerts.jobs import drain_outbox
 from alerts.publication import do_what_is_due
 from alerts.store.alerts import StoredAlert
+from exchange.domain.gateway_rules import RULES, GatewayRules
+from exchange.domain.information_request import RequestPolicy
 from exchange.services.events import LogUnavailableError
 from exchange.store.session import create_database
+from exchange.web.context import attach_context
 from keys.statement_types import GroupState
+from schemas.terms import LegalGateway
 from tests.alerts.factories import draft, logged, make_content, read, reasons_of, release, step
 from tests.simulator import NEVER_SECONDS, Taskforce
 
@@ -212,6 +217,23 @@ def test_what_its_issuer_may_no_longer_publish_waits_for_a_new_release(new_taskf
     assert read(taskforce.members["a"], alert_id)["state"] == "reviewed"
     assert logged(taskforce, "a", "refusal", alert_id)[-1]["reasons"] == [{"code": "group", "field": "audience.groups"}]
     assert len(notices(taskforce, "a", "refusal")) == 1
+    assert logged(taskforce, "b", "alert_published") == []
+
+
+def test_a_gateway_that_counsel_closed_carries_no_alert_from_then_on(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b")
+    a, context = taskforce.members["a"], taskforce.app.extensions["exchange"]
+    reviewed = draft(a)
+    step(a, reviewed, "review", {})
+    scheduled = release(a, at=SOON)
+    left: GatewayRules = {gateway: rule for gateway, rule in RULES.items() if gateway is not LegalGateway.CCA2013_S7}
+    attach_context(taskforce.app.extensions, replace(context, policy=RequestPolicy(left)))
+    assert reasons_of(a.send("POST", "/v1/alerts", make_content())) == {"no-gateway"}
+    assert refused(taskforce, reviewed, "release", {"at": None}) == {"no-gateway"}
+    do_what_is_due(taskforce.database, taskforce.clock() + timedelta(hours=2), left)
+    assert read(a, scheduled)["state"] == "reviewed"
+    reasons = logged(taskforce, "a", "refusal", scheduled)[-1]["reasons"]
+    assert reasons == [{"code": "no-gateway", "field": "legal_gateway"}]
     assert logged(taskforce, "b", "alert_published") == []
 
 

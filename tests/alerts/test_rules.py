@@ -21,6 +21,7 @@ from alerts.domain.rules import (
     end_of,
 )
 from exchange.domain.authority import Authority
+from exchange.domain.gateway_rules import RULES
 from exchange.domain.handling import is_wider
 from schemas.alerts import AlertContentSchema
 from schemas.terms import AlertState, TrafficLight
@@ -43,7 +44,7 @@ def test_an_alert_is_at_least_as_strict_as_each_source(tlp: str, sources: list[s
 @pytest.mark.parametrize("groups", [(), ("others",), ("own", "others"), ("closed",), ("own", "closed")])
 def test_an_audience_is_of_open_groups_of_ones_own(groups: tuple[str, ...]) -> None:
     authority = Authority.of({"own": ["a", "b"], "others": ["b"]}, {"a": "banking", "b": "banking"})
-    issuer = Issuer("a", "financial_institution", authority)
+    issuer = Issuer("a", "financial_institution", authority, RULES)
     assert not decide_audience(Audience(groups), issuer).is_allowed
     assert decide_audience(Audience(("own",)), issuer).is_allowed
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exchange.domain.legal_gateway import RULES, Side
+from exchange.domain.gateway_rules import RULES, Side
 from exchange.gateway_file import load_rules
 from schemas.terms import LegalGateway, MemberKind, RequestMode, Theme
 

@@ -11,15 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exchange.domain.gateway_rules import NCA, NOTICE_PLACEHOLDERS, QUERY, RULES, Side
 from exchange.domain.legal_gateway import (
-    NCA,
-    NOTICE_PLACEHOLDERS,
-    QUERY,
-    RULES,
     DisclosureCase,
     Person,
     PriorNotice,
-    Side,
     decide_asking,
     decide_disclosure,
     is_open_to,

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.domain.authority import Authority
+from exchange.domain.gateway_rules import RULES
 from exchange.domain.handling import Marking
-from exchange.domain.legal_gateway import RULES, decide_gateway
+from exchange.domain.legal_gateway import decide_gateway
 from exchange.domain.matching import Holding, band_of, see_overlap
 from exchange.domain.submission import last_day_allowed
 from schemas.terms import Classification, Handling, LegalGateway, MemberKind, TrafficLight
