@@ -7,7 +7,7 @@ A request is believed by these rules, in order; the first one broken is the reas
    server is worth nothing at another. With that, the one signature there is right, and it is Ed25519.
 4. Its label is `sig1`; its parameters are `created`, `keyid`, `nonce`, and if wanted `alg` and `expires`; no others.
 5. It covers `@method`, `@target-uri`, `content-digest`, and on a POST `idempotency-key`; it may cover more.
-6. `Content-Digest` is the SHA-256 of the body, also of an empty one.
+6. `Content-Digest` is the SHA-256 of the body, also of an empty one. A body that was refused unread is not looked at.
 7. `created` is at most 60 seconds away from now, before or after; `expires`, if there, is not past.
 The nonce is returned: the caller must refuse one that it has seen (RFC 9421 section 7.2.2), and decide what the key may
 do.
@@ -146,14 +146,15 @@ def verify_request(  # noqa: PLR0917 - a message has these parts
     public_url_of_server: str,
     path_and_query: str,
     headers: HeaderFields,
-    body: bytes,
+    body: bytes | None,
     resolve_key: Callable[[str], bytes],
     now: datetime,
 ) -> VerifiedRequest:
     """Apply the module's rules to one request.
 
     `path_and_query` is the request target as received, still encoded, from `/` on. `resolve_key` gives the 32-byte
-    public key of a keyid and raises LookupError for an unknown one. Raises RequestSignatureError.
+    public key of a keyid and raises LookupError for an unknown one. `body` is None for one that was refused unread: who
+    sent the request is known then, not what. Raises RequestSignatureError.
     """
     try:
         message = _Message(headers=_lines(headers), method=method, url=_join(public_url_of_server, path_and_query))
@@ -316,7 +317,7 @@ def _sign(
 
 def _verify(
     message: _Message | _Answer,
-    body: bytes,
+    body: bytes | None,
     *,
     resolve: Callable[[str], bytes],
     now: datetime,
@@ -339,7 +340,7 @@ def _verify(
         raise _RefusedError("malformed")
     if not set(_identifiers(components)) <= set(result.covered_components):
         raise _RefusedError("coverage")
-    if message.headers["content-digest"] != content_digest(body):
+    if body is not None and message.headers["content-digest"] != content_digest(body):
         raise _RefusedError("digest")
     verifier.verify_times(result.parameters)
     return dict(result.parameters)

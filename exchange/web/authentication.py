@@ -40,8 +40,8 @@ _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{8,128}", re.ASCII)
 _NONCE_KEPT = 2 * WINDOW + timedelta(seconds=1)
 
 
-def authenticate() -> None:
-    """Apply the rules to the present request.
+def authenticate(*, is_read: bool = True) -> None:
+    """Apply the rules to the present request; `is_read` says whether its body counts, or was refused unread.
 
     Raises AccessRefusedError, LimitExceededError, NotFound, MethodNotAllowed.
     """
@@ -58,7 +58,7 @@ def authenticate() -> None:
         g.feed_reading = open_feed_reading(context)
         return
     known: dict[str, KnownRepresentative] = {}
-    verified = _verify(context, rule, known)
+    verified = _verify(context, rule, known, request.get_data(cache=True) if is_read else None)
     person = known.get(verified.key_id)
     if person is not None and not person.is_active:
         raise AccessRefusedError(403, "suspended", "This member is suspended, or this key is revoked.")
@@ -119,7 +119,7 @@ def _rule_of() -> tuple[str, Rule]:
     return route, rule
 
 
-def _verify(context: Context, rule: Rule, known: dict[str, KnownRepresentative]) -> VerifiedRequest:
+def _verify(context: Context, rule: Rule, known: dict[str, KnownRepresentative], body: bytes | None) -> VerifiedRequest:
     """The verified signature; the representative behind it, if it is one, is put into `known`."""
 
     def resolve(key_id: str) -> bytes:
@@ -141,7 +141,7 @@ def _verify(context: Context, rule: Rule, known: dict[str, KnownRepresentative])
             context.settings.url,
             request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI") or request.full_path,
             request.headers,
-            request.get_data(cache=True),
+            body,
             resolve,
             context.clock(),
         )

@@ -1,27 +1,31 @@
 """What cannot be read is refused like what a rule refuses, and recorded: a POST of an authenticated representative to
 one of the blueprints in which every refusal counts. The log says the route and the fields, never what stood in them.
 
-A body that is too long is not recorded: it is refused unread, before its digest could show who sent it.
+A body that is too long is refused unread; who sent it is known by the signature all the same, since that covers the
+body's digest and not the body.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
 from operator import and_
 from typing import Any
 
 from flask import Flask, Response, g, request
 from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from exchange.domain.decision import ALLOWED, refuse
 from exchange.services.events import LogUnavailableError
 from exchange.services.refuse_disclosure import refuse_disclosure
-from exchange.web.authentication import current_actor
+from exchange.web.authentication import authenticate, current_actor
 from exchange.web.context import current_context
-from exchange.web.problems import InvalidFormError, answer_error
+from exchange.web.problems import AccessRefusedError, InvalidFormError, answer_error
+from keys.request_limits import LimitExceededError
 
 RULE = "invalid-form"
+LONG = "too-long"
 _RECORDED = frozenset({"requests", "queries", "withdrawals", "outcomes"})
 _MOST_FIELDS = 20
 
@@ -29,20 +33,38 @@ _MOST_FIELDS = 20
 def register_refused_forms(app: Flask) -> None:
     """Record forms that are refused, before they are answered; with the log unavailable that is the answer."""
 
-    def handle(error: InvalidFormError) -> Response:
-        if request.method == "POST" and request.blueprint in _RECORDED and "actor" in g:
+    def handle_form(error: InvalidFormError) -> Response:
+        return _answer(error, RULE, sorted(set(_fields_in(error.errors)))[:_MOST_FIELDS])
+
+    def handle_long(error: RequestEntityTooLarge) -> Response:
+        if _counts():
             try:
-                _record(error)
-            except (LogUnavailableError, SQLAlchemyError) as failed:
+                authenticate(is_read=False)
+            except (AccessRefusedError, LimitExceededError, HTTPException):
+                return answer_error(error)
+            except SQLAlchemyError as failed:
                 return answer_error(failed)
-        return answer_error(error)
+        return _answer(error, LONG, ["body"])
 
-    app.register_error_handler(InvalidFormError, handle)
+    app.register_error_handler(InvalidFormError, handle_form)
+    app.register_error_handler(RequestEntityTooLarge, handle_long)
 
 
-def _record(error: InvalidFormError) -> None:
-    fields = sorted(set(_fields_in(error.errors)))[:_MOST_FIELDS]
-    decision = reduce(and_, (refuse(RULE, field, "another form is wanted") for field in fields), ALLOWED)
+def _counts() -> bool:
+    return request.method == "POST" and request.blueprint in _RECORDED
+
+
+def _answer(error: Exception, rule: str, fields: Iterable[str]) -> Response:
+    if _counts() and "actor" in g:
+        try:
+            _record(rule, fields)
+        except (LogUnavailableError, SQLAlchemyError) as failed:
+            return answer_error(failed)
+    return answer_error(error)
+
+
+def _record(rule: str, fields: Iterable[str]) -> None:
+    decision = reduce(and_, (refuse(rule, field, "another form is wanted") for field in fields), ALLOWED)
     route = "" if request.url_rule is None else request.url_rule.rule
     context = current_context()
     asked = {"asked": "form", "route": f"{request.method} {route}"}

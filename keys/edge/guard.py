@@ -123,11 +123,15 @@ def _check_body(content_type: str | None) -> None:
     try:
         body = request.get_data(cache=True, parse_form_data=False)
     except RequestEntityTooLarge:
-        raise
+        raise _too_long() from None
     except Exception as error:  # noqa: BLE001 - each server has its own errors for a body that breaks off or is garbled
         if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
             raise RequestTimeout("The body did not arrive in time.") from None
         raise BadRequest("The body cannot be read.") from None
     if request.content_length is None and len(body) >= (request.max_content_length or 0):
         # One in chunks, without a length, is read up to the bound and cut there.
-        raise RequestEntityTooLarge
+        raise _too_long()
+
+
+def _too_long() -> RequestEntityTooLarge:
+    return RequestEntityTooLarge(f"The body has at most {request.max_content_length or 0:,} bytes.")

@@ -11,12 +11,14 @@ from sqlalchemy import func, select
 
 from exchange.store.derived import DerivedDisclosure
 from exchange.store.requests import InformationRequest, RequestPart
+from keys.signing import new_nonce, sign_request
 from keys.statement_types import GroupState, MemberState
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from schemas.terms import MemberKind, Sector
 from tests.exchange.factories import make_token
 from tests.exchange.requests.world import RequestWorld, make_request, notice, reasons_of
+from tests.simulator import URL
 
 NewWorld = Callable[..., RequestWorld]
 SEEN_BEFORE_TAKING_UP = {
@@ -203,8 +205,30 @@ def test_every_reason_is_told_at_once(shared: RequestWorld, hit_id: str) -> None
     assert reasons_of(shared.ask("a", hit_id, **changes)) == wanted
 
 
-def test_ten_megabytes_are_refused_for_their_length(shared: RequestWorld, hit_id: str) -> None:
-    assert shared.ask("a", hit_id, purpose="p" * 10_000_000).status_code == 413
+def test_ten_megabytes_are_refused_for_their_length_and_that_is_logged(shared: RequestWorld, hit_id: str) -> None:
+    logged = len(shared.views("a", "refusal"))
+    answer = shared.ask("a", hit_id, purpose="p" * 10_000_000)
+    assert (answer.status_code, answer.get_json()["detail"]) == (413, "The body has at most 4,194,304 bytes.")
+    (refusal,) = shared.views("a", "refusal")[logged:]
+    assert refusal["reasons"] == [{"code": "too-long", "field": "body"}]
+    assert refusal["route"] == "POST /v1/requests"
+    assert not _stored(shared)
+
+
+def test_what_is_too_long_is_in_nobodys_log_by_a_replay_or_in_anothers_name(shared: RequestWorld, hit_id: str) -> None:
+    member, body = shared["a"], b"p" * 10_000_000
+    given = {"Idempotency-Key": "key-of-the-member", "Content-Type": "application/json"}
+    target = f"{URL}/v1/requests"
+    right, anothers = (
+        sign_request("POST", target, given, body, "a/analyst", key, shared.taskforce.clock, new_nonce())
+        for key in (member.keys["analyst"], shared["b"].keys["analyst"])
+    )
+    logged = len(shared.views("a", "refusal"))
+    sent = [
+        shared.taskforce.send_unsigned("POST", "/v1/requests", body, one) for one in (anothers, given, right, right)
+    ]
+    assert {answer.status_code for answer in sent} == {413}
+    assert len(shared.views("a", "refusal")) == logged + 1
 
 
 def test_an_authoriser_does_not_ask(shared: RequestWorld, hit_id: str) -> None:
