@@ -1,7 +1,7 @@
 """What banks are to be told when the cover of a query ends, held against what was fixed when its agency was told.
 
-1. At a bank: what it was told when cover had ended names this bank, and is committed to anew with its salt. The result
-   is shown, to be compared with what a reviewer has of the same query.
+1. At a bank: what it was told when cover had ended names this bank and an agency that the registrars state, and is
+   committed to anew with its salt. The result is shown, to be compared with what a reviewer has of the same query.
 2. At an independent reviewer: each telling to an agency fixed a commitment for each bank. Once the bank was told, the
    reviewer's entry of that has the same commitment; where the last day of the query has passed and nothing has it, the
    bank was told nothing, late, or something else.
@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
@@ -46,9 +46,12 @@ class Commitment:
 
 @dataclass
 class CoverCheck:
-    """Give `look_at` every entry, then `finish`, or list what was found."""
+    """Give `look_at` every entry, then `finish`, or list what was found. `agencies` are the members that the registrars
+    state as law enforcement, in whatever state.
+    """
 
     today: date
+    agencies: Set[str]
     disclosed: list[dict[str, Any]] = field(default_factory=list)
     _fixed: dict[Commitment, OwnEntry] = field(default_factory=dict)
     _told: dict[Commitment, str] = field(default_factory=dict)
@@ -79,7 +82,7 @@ class CoverCheck:
                 self._told[Commitment(view["query_id"], bank, commitment)] = view["recorded_at"]
         for told in view.get("told", ()):
             if isinstance(told, Mapping):  # a reviewer has the names of the banks alone
-                self.disclosed.append(_as_disclosed(entry, told))
+                self.disclosed.append(_as_disclosed(entry, told, self.agencies))
 
     def withheld(self) -> Iterator[dict[str, Any]]:
         """Every commitment that this member saw fixed, in the order of the log."""
@@ -109,12 +112,14 @@ class CoverCheck:
                 )
 
 
-def _as_disclosed(entry: OwnEntry, told: Mapping[str, Any]) -> dict[str, Any]:
+def _as_disclosed(entry: OwnEntry, told: Mapping[str, Any], agencies: Set[str]) -> dict[str, Any]:
     """What a bank was told of one telling, and its commitment as it comes out here. Raises LogFault."""
     view = entry.view or {}
     body = {name: value for name, value in told.items() if name != "salt"}
     if (body["holder"], body["query_id"]) != (view["member_id"], view["query_id"]):
         raise entry.fault("it tells of another bank, or of another query, than it is about")
+    if body["agency"] not in agencies:
+        raise entry.fault("it names an agency that the registrars do not state")
     content = from_base64(told["salt"], _SALT_BYTES) + canonical_json(body)
     commitment = to_base64(hashlib.sha256(_DOMAIN + content).digest())
     shown = {name: body[name] for name in ("query_id", "agency", "legal_gateway", "told_at")}

@@ -124,8 +124,8 @@ class LogStanding(msgspec.Struct, frozen=True):
 class OpenRequests(msgspec.Struct, frozen=True):
     """How many information requests wait for our answer, and how many of ours for one."""
 
-    incoming: int
-    outgoing: int
+    incoming: int = 0
+    outgoing: int = 0
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -139,7 +139,8 @@ class Standing(msgspec.Struct, frozen=True):
     epoch: int | None
     log: LogStanding
     notices: int
-    open_requests: OpenRequests
+    open_requests: OpenRequests = OpenRequests()
+    """None, of an exchange of a version that has no requests."""
 
 
 class Notice(msgspec.Struct, frozen=True):

@@ -25,6 +25,7 @@ from member.vault.requests import RequestRecords
 from member.vault.uploads import Uploads
 from member.witness import cosign_newest, load_seen, log_key, store_seen
 from schemas.encoding import to_base64, to_rfc3339
+from schemas.terms import MemberKind
 
 _proofs_option = click.option(
     "--proofs",
@@ -53,6 +54,11 @@ def _receipts(session: Session, but: Collection[str] = ()) -> list[LoggedReceipt
     """What receipts promise of the log, but for those of some events."""
     found = (LoggedReceipt.from_payload(receipt.payload) for receipt in Uploads(session.vault).receipts())
     return [receipt for receipt in found if receipt.event_id not in but]
+
+
+def _cover_check(session: Session) -> CoverCheck:
+    stated = session.keyring.members()
+    return CoverCheck(session.today(), {one.member_id for one in stated if one.kind is MemberKind.LAW_ENFORCEMENT})
 
 
 @contextmanager
@@ -152,7 +158,7 @@ def _describe(verified: VerifiedLog, log: FollowedLog, proofs: Path | None) -> d
 @reporting
 def verify(session: Session, proofs: Path | None) -> Shown:
     """Verify that every disclosure to or by this member stands in the log, unaltered, and nothing was taken out."""
-    cover = CoverCheck(session.today())
+    cover = _cover_check(session)
     verified, log, _ = _collect(session, proofs, cover, keep=False)
     with _faults():
         cover.finish()
@@ -181,7 +187,7 @@ def withheld(session: Session) -> Shown:
     """Verify the log, and list what was fixed for banks to be told when the cover of queries ends (reviewers), and what
     this bank was told since. The commitments of both are the same.
     """
-    cover = CoverCheck(session.today())
+    cover = _cover_check(session)
     _collect(session, None, cover, keep=False)
     fixed = list(cover.withheld())
     made = table(f"{len(fixed):,} tellings fixed", "query", "bank", "fixed at", "until", "state", "commitment")
@@ -200,7 +206,7 @@ def withheld(session: Session) -> Shown:
 @reporting
 def entries(session: Session, proofs: Path | None) -> Shown:
     """Verify the log and list this member's own entries."""
-    verified, log, collected = _collect(session, proofs, CoverCheck(session.today()), keep=True)
+    verified, log, collected = _collect(session, proofs, _cover_check(session), keep=True)
     made = table(f"{verified.entries} entries", "number", "recorded at", "kind", "about", "index", "event")
     for entry in collected.entries:
         view = entry.view or {}

@@ -237,7 +237,7 @@ def test_a_bank_that_is_told_late_nothing_or_another_story_is_found_by_the_revie
     extended = entry_of("ico", kind="le_query_extended", until="2026-12-20")
 
     def check(today: str, *entries: OwnEntry) -> None:
-        made = CoverCheck(date.fromisoformat(today))
+        made = CoverCheck(date.fromisoformat(today), {"nca"})
         for entry in entries:
             made.look_at(entry)
         made.finish()
@@ -250,10 +250,12 @@ def test_a_bank_that_is_told_late_nothing_or_another_story_is_found_by_the_revie
         with pytest.raises(LogFault, match="has not been told what this fixed"):
             check("2027-01-01", *entries)
     body = {"holder": "a", "query_id": "q", "agency": "nca", "legal_gateway": "g", "told_at": "t", "tokens": ["t"]}
-    for wrong in ({"holder": "b"}, {"query_id": "r"}, {"salt": "short"}):
+    wrongs = ({"holder": "b"}, {"query_id": "r"}, {"salt": "short"}, {"agency": "invented"}, {"agency": "a"})
+    for wrong in wrongs:
         made = entry_of("a", kind="le_query_disclosed", told=[{**body, "salt": to_base64(bytes(32)), **wrong}])
         with pytest.raises(LogFault):
             check("2026-12-01", made)
+    check("2026-12-01", entry_of("a", kind="le_query_disclosed", told=[{**body, "salt": to_base64(bytes(32))}]))
 
 
 @contextmanager
