@@ -24,7 +24,7 @@ from keys.signing import verify_response
 from member import wire
 from member.channel import Answer, Channel, Identity, Surroundings, decode, read_problem
 from member.errors import AnswerError, MemberError, RefusedError, UnreachableError
-from member.tokenise import (
+from member.evaluation import (
     EpochInfo,
     Evaluation,
     HolderAnswerError,

@@ -32,10 +32,11 @@ from member.home import Home
 from member.intake import Accepted, read_normalised
 from member.parts import PART_ROWS, Part, cut_parts
 from member.progress import Report
+from member.quorums import NoQuorumError
 from member.reading import CheckedFile, Rejected, Row
 from member.receipts import verify_receipt
 from member.rejections import Rejections, collect_rejections
-from member.tokenise import NoQuorumError, Tokeniser
+from member.tokenise import Tokeniser
 from member.vault.hits import ShownHits
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault

@@ -2,16 +2,15 @@
 
 For each batch, in order:
 1. Every input is blinded with a fresh scalar.
-2. A quorum, exactly t holders, is drawn among those that live: those asked for least so far, at random where they are
-   equal, so that all budgets are spent alike and a budget of rows * t / n at each reaches. All of it are asked at once.
-   One that is down or refuses drops out, and the batch is asked of another quorum. A bulk batch that no quorum has the
-   budget for is halved, and halved again: what is left at the holders is used as far as it goes.
+2. A quorum, exactly t holders, is drawn (member.quorums). All of it are asked at once. One that is down or refuses
+   drops out, and the batch is asked of another quorum. A bulk batch that no quorum has the budget for is halved, and
+   halved again: what is left at the holders is used as far as it goes.
 3. A small batch comes with a proof from each holder. A bulk batch is dealt into bins once all answers are in, and the
    bins' sums are asked for and proved (keys.batch_check).
 4. A wrong proof, a wrong sum, a malformed answer or a check not answered is a fault: it is logged with the holder's
    name, the holder is left out from then on, and the batch is finished with another quorum. Silence counts: in a
    batch of few rows a bin holds one or two, and a holder could answer only the checks that it would pass. A budget that
-   ends before the check is no fault; nobody is asked for more than it last said is left.
+   ends before the check is no fault.
 5. Only a checked batch is unblinded. No token of an unchecked batch is returned.
 
 Idempotency keys are an HMAC under the member's secret of a nonce of the batch, the holder, the phase and the attempt. A
@@ -22,114 +21,33 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import logging
 import os
 import random
 import secrets
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
 from keys import batch_check, group, oprf, threshold
 from keys.group import ELEMENT_BYTES
 from keys.tokens import Token, split_output
-
-_log = logging.getLogger(__name__)
+from member.evaluation import (
+    EpochInfo,
+    Evaluation,
+    Evaluator,
+    HolderAnswerError,
+    HolderRefusedError,
+    HolderUnavailableError,
+)
+from member.quorums import HolderFault, NoQuorumError, Quorums
 
 _HANGING_SECONDS = 5.0
 """A holder that is silent for so long is not asked again at once: another quorum answers sooner."""
 
-_LONGEST_REST_DOUBLINGS = 4
-
 _ANSWER = "answer"
 _CHECK = "check"
-
-
-class HolderUnavailableError(Exception):
-    """No answer came: a lost connection, a timeout, a busy server. The same call may be repeated with its key."""
-
-
-class HolderRefusedError(Exception):
-    """The holder answered no. The text is its reason, fit to be shown: a budget spent, a member suspended …
-
-    `remaining` is how many evaluations are left where the budget did not reach: so many may still be answered.
-    """
-
-    def __init__(self, reason: str, *, remaining: int | None = None) -> None:
-        super().__init__(reason)
-        self.remaining = remaining
-
-
-class HolderAnswerError(Exception):
-    """The holder answered with something that no holder may answer, a wrong signature for one."""
-
-
-class NoQuorumError(Exception):
-    """Too few holders are left to answer a batch. `reasons` says why, by holder's id, of every holder.
-
-    `lacks_budget` tells that a larger budget would give a quorum. `tokens` are those of the batch's first inputs, which
-    were answered before: paid for, and checked.
-    """
-
-    def __init__(self, threshold_wanted: int, reasons: Mapping[str, str], *, lacks_budget: bool = False) -> None:
-        self.reasons = dict(reasons)
-        self.lacks_budget = lacks_budget
-        self.tokens: list[Token] = []
-        listed = "; ".join(f"{holder_id}: {reason}" for holder_id, reason in self.reasons.items())
-        super().__init__(f"{threshold_wanted} key holders are needed to tokenise ({listed})")
-
-
-@dataclass(frozen=True, slots=True)
-class HolderInfo:
-    """A holder as the registrars' statement of the epoch names it."""
-
-    index: int
-    holder_id: str
-    commitment: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class EpochInfo:
-    """An epoch's key: its number, threshold, the group's public key (32 bytes) and its holders."""
-
-    epoch: int
-    threshold: int
-    public_key: bytes
-    holders: tuple[HolderInfo, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """A holder's answer: as many 32-byte elements as were sent, and the 64-byte proof if one was asked for."""
-
-    elements: bytes = field(repr=False)
-    proof: bytes | None = field(default=None, repr=False)
-
-
-class Evaluator(Protocol):
-    """One holder, as the member reaches it. Called from several threads at once."""
-
-    def evaluate(
-        self, elements: bytes, *, epoch: int, quorum: tuple[int, ...], proof: bool, idempotency_key: str
-    ) -> Evaluation:
-        """Asks for lambda_i(quorum) * k_i times each of 1 to 65,535 elements.
-
-        Raises HolderUnavailableError, HolderRefusedError, HolderAnswerError.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class HolderFault:
-    """What a holder did that an honest one does not."""
-
-    holder_index: int
-    holder_id: str
-    reason: str
 
 
 class _SetbackError(Exception):
@@ -154,9 +72,8 @@ class Tokeniser:
 
     `evaluators` go by holder's index; `secret` (at least 16 bytes) is the member's, for idempotency keys. Batches of
     up to `proved_up_to` rows are proved row by row: up to 256, bins would cost more and spend twice the budget. A
-    holder that was down or refused rests for `rest_seconds`, twice as long each further time, unless there is no quorum
-    without it: one that hangs costs a long upload a few time-outs, not one a minute. A lost call is
-    repeated after each of `pauses` (seconds), a lost check after each of `check_pauses`.
+    holder that was down or refused rests for `rest_seconds` at first. A lost call is repeated after each of `pauses`
+    (seconds), a lost check after each of `check_pauses`.
 
     Raises InvalidCommitmentsError if the epoch's commitments do not make up its key.
     """
@@ -188,16 +105,14 @@ class Tokeniser:
         self._rng = rng or secrets.SystemRandom()
         self._clock = clock
         self._proved_up_to = proved_up_to
-        self._rest_seconds = rest_seconds
         self._sleep = sleep
         self._pauses = {_ANSWER: tuple(pauses), _CHECK: tuple(check_pauses)}
-        self._lock = threading.Lock()
-        self._excluded: dict[int, str] = {}
-        self._left: dict[int, int] = {}
-        self._resting: dict[int, float] = {}
-        self._absences: dict[int, int] = {}
-        self._asked = dict.fromkeys(self._holders, 0)
-        self.faults: list[HolderFault] = []
+        self._quorums = Quorums(epoch, self._evaluators, rng=self._rng, clock=clock, rest_seconds=rest_seconds)
+
+    @property
+    def faults(self) -> list[HolderFault]:
+        """What holders did that honest ones do not, so far."""
+        return self._quorums.faults
 
     def tokenise(self, inputs: Sequence[bytes]) -> list[Token]:
         """The token of each input (`keys.tokens.oprf_input`), in order; at most 65,535 of them.
@@ -249,12 +164,12 @@ class Tokeniser:
         wanted = self._evaluations(len(elements) // ELEMENT_BYTES)
         # Each attempt drops a holder or, rarely, blames nobody: the bound only stops endless bad luck.
         for number in range(2 * len(self._holders)):
-            attempt = _Attempt(label, number, self._draw_quorum(failed, wanted))
+            attempt = _Attempt(label, number, self._quorums.draw(failed, wanted))
             try:
                 return self._attempt(attempt, elements)
             except _SetbackError as setback:
                 failed.update(setback.reasons)
-        raise self._no_quorum(failed, wanted)
+        raise self._quorums.no_quorum(failed, wanted)
 
     def _evaluations(self, rows: int) -> int:
         """What a batch costs at each holder, its check included, at most."""
@@ -329,7 +244,7 @@ class Tokeniser:
         for index, call in calls.items():
             try:
                 evaluations[index] = call.result()
-                self._absences.pop(index, None)
+                self._quorums.note_answer(index)
             except HolderUnavailableError as error:
                 absent[index] = f"unavailable: {error}"
             except HolderRefusedError as error:
@@ -340,7 +255,7 @@ class Tokeniser:
             # An answer that is not stood by is worth nothing, whatever the reason given.
             wrong.update({index: f"the check was not answered: {reason}" for index, reason in absent.items()})
             absent = {}
-        self._rest(absent)
+        self._quorums.note_absences(absent)
         self._raise_faults(wrong, absent, short)
         return evaluations
 
@@ -348,8 +263,7 @@ class Tokeniser:
         """Whether the budget is the reason, as far as the holder's own figure bears that out."""
         if refusal.remaining is None or refusal.remaining * ELEMENT_BYTES >= length:
             return False
-        with self._lock:
-            self._left[index] = refusal.remaining
+        self._quorums.note_budget(index, refusal.remaining)
         return True
 
     def _call(self, attempt: _Attempt, phase: str, index: int, elements: bytes, proof: bool) -> Evaluation:
@@ -382,72 +296,11 @@ class Tokeniser:
         message = "\0".join(("exchange-evaluation-v1", str(self._epoch.epoch), *parts))
         return hmac.new(self._secret, message.encode(), hashlib.sha256).hexdigest()
 
-    # Who is left
-
-    def _draw_quorum(self, failed: Mapping[int, str], evaluations: int) -> tuple[int, ...]:
-        """t holders that were asked for least, those at rest only if there is no quorum without them.
-
-        Raises NoQuorumError.
-        """
-        wanted = self._epoch.threshold
-        with self._lock:
-            out = failed.keys() | self._excluded.keys() | self._poor(evaluations).keys()
-            able = [index for index in self._evaluators if index not in out]
-            if len(able) < wanted:
-                raise self._no_quorum(failed, evaluations)
-            mixed = self._rng.sample(able, len(able))
-            mixed.sort(key=lambda index: (self._rests(index), self._asked[index]))
-            quorum = tuple(sorted(mixed[:wanted]))
-            for index in quorum:
-                self._asked[index] += evaluations
-                if index in self._left:
-                    self._left[index] -= evaluations
-            return quorum
-
-    def _poor(self, evaluations: int) -> dict[int, str]:
-        """Who has said that its budget does not reach so far."""
-        return {
-            index: f"refused: the budget has {left:,} evaluations left, {evaluations:,} are wanted"
-            for index, left in self._left.items()
-            if left < evaluations
-        }
-
-    def _rests(self, index: int) -> bool:
-        now = self._clock()
-        return self._resting.get(index, now) > now
-
-    def _rest(self, absent: Mapping[int, str]) -> None:
-        with self._lock:
-            for index, reason in absent.items():
-                times = self._absences[index] = self._absences.get(index, 0) + 1
-                self._resting[index] = self._clock() + self._rest_seconds * 2 ** min(times - 1, _LONGEST_REST_DOUBLINGS)
-                holder_id = self._holders[index].holder_id
-                _log.info("key holder gave no answer", extra={"holder_id": holder_id, "reason": reason})
-
     def _raise_faults(
         self, wrong: Mapping[int, str], absent: Mapping[int, str] | None = None, short: Mapping[int, str] | None = None
     ) -> None:
-        """Records the faults, and gives the attempt up if any holder is named at all."""
-        with self._lock:
-            for index, reason in wrong.items():
-                if index in self._excluded:  # the other batch in flight met it first
-                    continue
-                self._excluded[index] = reason
-                fault = HolderFault(index, self._holders[index].holder_id, reason)
-                self.faults.append(fault)
-                _log.error("key holder at fault", extra={"holder_id": fault.holder_id, "reason": fault.reason})
+        """Notes the faults, and gives the attempt up if any holder is named at all."""
+        self._quorums.note_faults(wrong)
         reasons = {**(absent or {}), **(short or {}), **wrong}
         if reasons:
             raise _SetbackError(reasons)
-
-    def _no_quorum(self, failed: Mapping[int, str], evaluations: int) -> NoQuorumError:
-        poor = self._poor(evaluations)
-        known = {**poor, **failed, **self._excluded}
-        reasons = {}
-        for index, holder in self._holders.items():
-            fallback = "ready" if index in self._evaluators else "not configured"
-            reasons[holder.holder_id] = known.get(index, fallback)
-        lacking = poor.keys() - self._excluded.keys()
-        others = [index for index in self._evaluators if index not in known and not self._rests(index)]
-        lacks_budget = bool(lacking) and len(lacking) + len(others) >= self._epoch.threshold
-        return NoQuorumError(self._epoch.threshold, reasons, lacks_budget=lacks_budget)

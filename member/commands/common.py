@@ -21,9 +21,9 @@ from rich.table import Table
 
 from keys.custody import CustodyError
 from member.errors import FAILED, USED_WRONGLY, MemberError, UsedWronglyError
+from member.quorums import NoQuorumError
 from member.session import Session, default_surroundings
 from member.terminal import PlainTable, printable
-from member.tokenise import NoQuorumError
 
 P = ParamSpec("P")
 DEBUG_VARIABLE = "MEMBER_DEBUG"

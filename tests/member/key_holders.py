@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from keys import group, threshold
 from keys.threshold import Dealing, Share
-from member.tokenise import EpochInfo, Evaluation, HolderInfo, HolderRefusedError, HolderUnavailableError
+from member.evaluation import EpochInfo, Evaluation, HolderInfo, HolderRefusedError, HolderUnavailableError
 
 SECRET = b"a secret of the member's vault!!"
 

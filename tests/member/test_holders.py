@@ -19,8 +19,8 @@ from keys.signing import SignedRequest, SigningKey, sign_response
 from keys.threshold import Dealing
 from member.channel import Identity, Surroundings
 from member.errors import AnswerError
+from member.evaluation import HolderAnswerError, HolderRefusedError, HolderUnavailableError
 from member.holders import HolderClient
-from member.tokenise import HolderAnswerError, HolderRefusedError, HolderUnavailableError
 from tests.keys.holder.simulator import Clock, HolderSimulator, make_elements, make_settings, migrate
 from tests.keys.taskforce import Member, holder_key, make_dealing, make_epoch, make_member, sign
 from tests.member.taskforce import Application, Taskforce, accounts, write_csv

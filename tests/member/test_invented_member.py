@@ -15,8 +15,8 @@ from keys.statements import pre_authentication_encoding, sign_statement
 from member.authority import build_keyring, load_root
 from member.channel import Channel, Identity, Surroundings
 from member.errors import RefusedError
+from member.evaluation import HolderRefusedError
 from member.holders import connect_holders
-from member.tokenise import HolderRefusedError
 from tests.keys.holder.simulator import make_elements
 from tests.keys.taskforce import make_member, registrar_key
 from tests.member.taskforce import Taskforce, now

@@ -13,16 +13,9 @@ import pytest
 from keys import group, oprf, threshold
 from keys.threshold import InvalidCommitmentsError, Share
 from keys.tokens import Token, split_output
-from member.tokenise import (
-    EpochInfo,
-    Evaluation,
-    Evaluator,
-    HolderInfo,
-    HolderRefusedError,
-    HolderUnavailableError,
-    NoQuorumError,
-    Tokeniser,
-)
+from member.evaluation import EpochInfo, Evaluation, Evaluator, HolderInfo, HolderRefusedError, HolderUnavailableError
+from member.quorums import NoQuorumError
+from member.tokenise import Tokeniser
 from tests.keys.vectors_rfc9497 import SECRET_KEY
 from tests.member.key_holders import (
     SECRET,
