@@ -19,17 +19,11 @@ from exchange.services.tell_corrections import tell_corrections
 from keys.sealing import EncryptionKey
 from keys.tokens import Token
 from member.access import open_vault, unlock_representative
-from member.errors import AnswerError
 from member.home import Home
-from member.log_chain import LogFault, OwnEntry
-from member.request_details import collect_details, encode_details, read_details
-from member.request_log import RequestLog, RequestReading, RequestsCheck, ShownAnswers
-from member.rule_refusal import RuleRefusedError
+from member.request_log import RequestLog
 from member.submit import Desk
-from member.vault.requests import OpenedAnswer
-from member.vault.rows import OwnIndicator, OwnRow, Source, VaultRows
+from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
-from schemas.canonical import canonical_json
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from schemas.terms import GroupKind
@@ -568,44 +562,6 @@ def forget_readings(taskforce: Taskforce) -> None:
                     vault.delete("request_shown", shown.request_id.encode())
 
 
-def entry_of(**view: Any) -> OwnEntry:
-    event_id = uuid7()
-    where: dict[str, Any] = {"number": 1, "index": 1, "event_id": event_id, "entry_id": uuid7()}
-    stated = {"recorded_at": "2026-11-22T10:00:00Z", **view, "event_id": event_id}
-    return OwnEntry(**where, entry=bytes(33), chain_head=bytes(32), view=stated)
-
-
-def test_answers_are_shown_as_they_were_logged_no_more_and_no_less() -> None:
-    nothing: dict[str, Any] = {
-        "institution": None,
-        "representative_id": None,
-        "fields": [],
-        "sealed_sha256": None,
-        "signature": None,
-    }
-    no_trace = {"outcome": "no_trace", "refusal_reason": None, **nothing}
-    partial = {**no_trace, "outcome": "partial", "institution": "b", "fields": ["reason"]}
-    logged = [entry_of(kind="request_answered", request_id="r", **answer) for answer in (no_trace, partial)]
-    read = entry_of(kind="request_read", request_id="r", recorded_at="2026-11-22T11:00:00Z")
-    at_once = entry_of(kind="request_read", request_id="r", recorded_at="2026-11-22T10:00:59Z")
-
-    def check(*answers: dict[str, Any], under: OwnEntry = read) -> None:
-        shown = ShownAnswers("log", under.event_id, "r", [canonical_json(answer) for answer in answers])
-        made = RequestsCheck([], [], [shown])
-        for entry in (*logged, under):
-            made.look_at(entry)
-        assert made.finish(is_complete=True) == []
-
-    check(no_trace, partial)
-    check(no_trace, under=at_once)
-    for answers in ((no_trace, no_trace, partial), (no_trace, {**partial, "institution": "c"})):
-        with pytest.raises(LogFault, match="never logged"):
-            check(*answers)
-    for left in ([no_trace], [partial], []):
-        with pytest.raises(LogFault, match="later shown without"):
-            check(*left)
-
-
 def test_an_answer_that_the_exchange_invents_is_found_out(taskforce: Taskforce, shared: Shared) -> None:
     refused = shared.ask()
     gave = taskforce.run("b", "--as", "authoriser", "request", "refuse", refused, "--reason", "not_necessary")
@@ -625,27 +581,6 @@ def test_an_answer_that_the_exchange_invents_is_found_out(taskforce: Taskforce, 
     assert "never logged" in verified.document["error"]["detail"]
     assert taskforce.run("a", "request", "show", refused).status == 0
     assert taskforce.run("a", "log", "verify").status == 0
-
-
-def test_an_opened_answer_and_a_reading_that_the_log_lacks_are_faults() -> None:
-    answer = OpenedAnswer("r", "b", "partial", ["reason"], "digest", {}, "log")
-    stated = {"request_id": "r", "institution": "b", "outcome": "partial", "fields": ["reason"]}
-    honest = entry_of(kind="request_answered", sealed_sha256="digest", **stated)
-    check = RequestsCheck([], [answer], [])
-    check.look_at(honest)
-    assert check.finish(is_complete=True) == []
-    for other in ({"sealed_sha256": "other"}, {"institution": "c"}, {"fields": ["reason", "contact"]}):
-        check = RequestsCheck([], [answer], [])
-        check.look_at(entry_of(kind="request_answered", **{"sealed_sha256": "digest", **stated, **other}))
-        with pytest.raises(LogFault, match="does not say so"):
-            check.finish(is_complete=True)
-        assert check.finish(is_complete=False) == []
-    reading = RequestReading("log", honest.event_id, "shown_sha256", "digest")
-    check = RequestsCheck([reading], [], [])
-    with pytest.raises(LogFault, match="not in the log"):
-        check.finish(is_complete=True)
-    with pytest.raises(LogFault, match="what was shown"):
-        check.look_at(honest)
 
 
 # what is missing, and what may not be said
@@ -723,65 +658,3 @@ def test_a_hit_that_is_not_ours_cannot_be_asked_about(taskforce: Taskforce, shar
     assert refused_as(taskforce.run("a", "request", "create", uuid7(), *TERMS)) == "unknown_hit"
     done = taskforce.run("b", "request", "show", uuid7())
     assert (refused_as(done), done.document["error"]["status"]) == ("not-found", 404)
-
-
-# details
-
-SOURCE = Source(
-    "1", "reason", "2026-02-01", "ref", {"Contact": "desk", "branch": "Leeds", "last_seen": "2026-05-01"}, 2, "s"
-)
-OWN = OwnIndicator("bank_account", "1", [SOURCE, Source("1", "reason", "2026-01-01", "", {}, 3, "t")])
-
-
-def test_details_are_the_distinct_values_of_all_rows() -> None:
-    fields = ["reason", "first_seen", "last_seen", "contact", "other_columns", "local_reference", "narrative"]
-    details = collect_details(OWN, fields, lambda _: "suspect", "switchboard", "")
-    assert details == {
-        "reason": ["reason"],
-        "first_seen": "2026-01-01",
-        "last_seen": "2026-05-01",
-        "contact": ["desk"],
-        "other_columns": [{"branch": "Leeds"}],
-        "local_reference": ["ref"],
-        "narrative": None,
-    }
-    assert read_details(encode_details(details), fields) == details
-
-
-@pytest.mark.parametrize("role", ["victim", "mule_unwitting"])
-def test_protected_subjects_are_marked_unasked(role: str) -> None:
-    roles = {"s": role, "t": "suspect"}
-    assert collect_details(OWN, ["reason"], roles.__getitem__, "", "")["subject_role"] == [role, "suspect"]
-
-
-@pytest.mark.parametrize("where", ["reason", "other_columns", "contact", "note"])
-def test_no_word_of_a_suspicious_activity_report_leaves_the_vault(where: str) -> None:
-    word = "see our S.A.R. of May"
-    extra = {"branch": word} if where == "other_columns" else {}
-    source = Source("1", word if where == "reason" else "", "", "", extra, 2, "s")
-    contact, note = (word if where == name else "" for name in ("contact", "note"))
-    fields = ["reason", "contact", "other_columns"]
-    with pytest.raises(RuleRefusedError) as refused:
-        collect_details(OwnIndicator("iban", "1", [source]), fields, lambda _: "", contact, note)
-    (reason,) = refused.value.fields["problem"]["reasons"]
-    assert (reason["code"], reason["field"]) == ("tipping-off", where)
-
-
-@pytest.mark.parametrize(
-    ("payload", "told"),
-    [
-        (b"", []),
-        (b"[]", []),
-        (b'{"reason":["x"]}', []),
-        (b"{}", ["reason"]),
-        (b'{"reason":"x"}', ["reason"]),
-        (b'{"reason":[1]}', ["reason"]),
-        (b'{"reason":["x"],"extra":1}', ["reason"]),
-        (b'{"note":null}', []),
-        (b'{"other_columns":[["a"]]}', ["other_columns"]),
-        (b"\xff", []),
-    ],
-)
-def test_details_of_another_form_than_agreed_are_refused(payload: bytes, told: list[str]) -> None:
-    with pytest.raises(AnswerError):
-        read_details(payload, told)
