@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -46,10 +47,32 @@ def create_postgresql_database(server: PostgresqlServer, template: str = "templa
     return name
 
 
+def empty_postgresql_database(server: PostgresqlServer, name: str) -> None:
+    """Leave nothing in the database that a test put there. Raises psycopg.Error for one that the test took away."""
+    with psycopg.connect(host=str(server.socket_folder), user="postgres", dbname=name, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        connection.execute(sql.SQL("ALTER DATABASE {} RESET ALL").format(sql.Identifier(name)))
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+
+
+@pytest.fixture(scope="session")
+def emptied_databases() -> list[str]:
+    """The names of databases that tests are done with. To make and remove one costs more than most tests do."""
+    return []
+
+
 @pytest.fixture
-def postgresql_url(postgresql: PostgresqlServer) -> str:
-    """The URL of a new, empty PostgreSQL database."""
-    return postgresql.url(create_postgresql_database(postgresql))
+def postgresql_url(postgresql: PostgresqlServer, emptied_databases: list[str]) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database."""
+    name = emptied_databases.pop() if emptied_databases else create_postgresql_database(postgresql)
+    yield postgresql.url(name)
+    with contextlib.suppress(psycopg.Error):
+        empty_postgresql_database(postgresql, name)
+        emptied_databases.append(name)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

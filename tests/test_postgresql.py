@@ -11,7 +11,12 @@ import sqlalchemy
 from tests.postgresql import PostgresqlServer, postgresql_server
 
 
-def test_each_test_gets_an_empty_database_that_it_can_write(postgresql_url: str) -> None:
+@pytest.mark.parametrize("turn", ["first", "next"])
+def test_each_test_gets_an_empty_database_that_it_can_write(
+    postgresql_url: str, emptied_databases: list[str], turn: str
+) -> None:
+    name = postgresql_url.rsplit("/", 1)[1].split("?", maxsplit=1)[0]
+    assert name not in emptied_databases
     engine = sqlalchemy.create_engine(postgresql_url)
     with engine.begin() as connection:
         connection.execute(sqlalchemy.text("CREATE TABLE note (body text)"))
