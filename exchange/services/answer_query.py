@@ -22,7 +22,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from exchange.domain.authority import Authority
-from exchange.domain.gateway_rules import GatewayRule, Side
+from exchange.domain.gateway_rules import QUERY, GatewayRule, Side
 from exchange.domain.law_enforcement import end_of, rows_shown, see_subject, withhold
 from exchange.domain.legal_gateway import find_rule
 from exchange.domain.safeguards import is_protected, strictest_handling
@@ -70,7 +70,7 @@ def rows_for(
     open_to = {
         member.member_id
         for member in list_members(session)
-        if rule is not None and rule.is_open(Side(member.member_id, member.kind), agency)
+        if rule is not None and QUERY in rule.modes and rule.is_open(Side(member.member_id, member.kind), agency)
     }
     found: dict[bytes, list[StoredRow]] = defaultdict(list)
     for row in read_rows(session, [subject.token for subject in subjects]):

@@ -35,7 +35,15 @@ from exchange.store import outbox
 from exchange.store.derived import Derived, DerivedKind, note_derived
 from exchange.store.indicators import StoredRow
 from exchange.store.membership import kinds_of_members
-from exchange.store.requests import ENDED, InformationRequest, RequestPart, find_part, find_request, list_parts
+from exchange.store.requests import (
+    ENDED,
+    InformationRequest,
+    RequestPart,
+    find_part,
+    find_request,
+    list_parts,
+    state_at,
+)
 from exchange.store.session import Database
 from keys.ed25519 import SignatureError, verify_signature
 from schemas.requests import answer_to_sign
@@ -85,7 +93,7 @@ def answer_request(
         turn = _find_turn(session, request, request_id, answer)
         marking = _marking(session, turn, policy) if answer.outcome in DISCLOSING and turn.told_rows else None
         require(
-            _decide_step(answer, turn)
+            _decide_step(answer, turn, request.now)
             & _decide_signature(answer, turn)
             & _decide_gateway(session, answer, turn, policy, request.now)
             & (ALLOWED if marking is None else _decide_marking(session, answer, turn, marking))
@@ -113,12 +121,12 @@ def _find_turn(session: Session, request: Request, request_id: str, answer: Answ
     return _Turn(info, found, find_person(session, request), rows, is_sender=True)
 
 
-def _decide_step(answer: Answer, turn: _Turn) -> Decision:
+def _decide_step(answer: Answer, turn: _Turn, now: datetime) -> Decision:
     terms, part, held = turn.info.terms, turn.part, submissions_of(turn.told_rows)
     if turn.is_sender:
-        return decide_provision(answer, terms, part.state, held=held)
+        return decide_provision(answer, terms, state_at(turn.info, part, now), held=held)
     by = turn.person.representative_id
-    return decide_answer(answer, terms, part.state, part.representative_id, by, held=held)
+    return decide_answer(answer, terms, state_at(turn.info, part, now), part.representative_id, by, held=held)
 
 
 def _decide_signature(answer: Answer, turn: _Turn) -> Decision:
@@ -151,7 +159,8 @@ def _decide_gateway(session: Session, answer: Answer, turn: _Turn, policy: Reque
     if answer.outcome not in DISCLOSING:
         return decide_people(asker, turn.person)
     sender, holder = (Side(one, kinds[one]) for one in (info.member_id, turn.part.member_id))
-    case = with_grounds(session, case_of(info.terms, asker, sender, now), turn.told_rows)
+    told_of = [row for row in turn.told_rows if row.submission_id in answer.submissions]
+    case = with_grounds(session, case_of(info.terms, asker, sender, now), told_of)
     case = replace(
         case,
         confirmations=(case.confirmations if turn.is_sender else frozenset()) | answer.confirmations - RELEASE_CODES,
@@ -166,7 +175,7 @@ def _marking(session: Session, turn: _Turn, policy: RequestPolicy) -> dict[str, 
     """How what is told is to be handled at least. A holder sees the requester's marking too, a sender not the holder's:
     that would tell of its row.
     """
-    rows = turn.told_rows if turn.is_sender else [*turn.rows.own, *turn.told_rows]
+    rows = turn.told_rows if turn.is_sender else [*turn.rows.own_beside(turn.part.member_id), *turn.told_rows]
     return marking_of(session, rows, find_rule(turn.info.terms["legal_gateway"], policy.rules))
 
 

@@ -45,11 +45,13 @@ def approve_query(
         answer = answer_query(session, "le_query_approved", query, limits, actor=request.actor, now=now)
         deconflict(session, query, now)
         made[:] = [_told(session, query, answer, request)]
-        return standing_of(query, today)
+        return {**standing_of(query, today), "event_id": answer.event_id}
 
     asked = {"asked": "query_approve", "query_id": query_id}
-    _, status = act_once(database, request, asked, approve)
-    return (made[0] if made else read_query(database, request.actor, query_id, limits, request.now)), status
+    kept, status = act_once(database, request, asked, approve)
+    # What an attempt made that was rolled back was not told: the same request may have been done by another worker.
+    told = next((one for one in made if one["event_id"] == kept.get("event_id")), None)
+    return (told or read_query(database, request.actor, query_id, limits, request.now)), status
 
 
 def refuse_query(database: Database, request: Request, query_id: str) -> tuple[dict[str, Any], int]:

@@ -67,7 +67,7 @@ def end_parts(
     is_told = info.state == RequestState.OPEN or state is RequestState.CANCELLED
     if info.state == RequestState.OPEN:
         info.state = state.value
-    info.closed_at = now
+    info.closed_at = info.closed_at or now
     session.flush()
     holders = [part.member_id for part in left]
     view = {"request_id": info.request_id, "state": state.value}

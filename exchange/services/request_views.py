@@ -78,7 +78,7 @@ def for_holder(
     """
     taken_up = part.taken_up_at is not None
     told = revealed(info) if taken_up and submissions else dict.fromkeys(_REVEALED)
-    marking = None if part.marking_json is None else json.loads(part.marking_json)
+    marking = None if part.marking_json is None or not submissions else json.loads(part.marking_json)
     offers = recipient_of(info, part) == part.member_id
     sealed = part.sealed if offers and reach.has(part.submissions, part.member_id) else None
     taken_back = reach.taken_back if offers else frozenset()

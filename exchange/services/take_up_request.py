@@ -15,12 +15,13 @@ from exchange.domain.legal_gateway import Person, decide_people, find_rule
 from exchange.log.entries import View
 from exchange.services.acting import Request, act_once, require
 from exchange.services.events import record
+from exchange.services.read_requests import read_request
 from exchange.services.request_rows import find_request_rows, marking_of, note_asked, submissions_of
-from exchange.services.request_views import Reach, UnknownRequestError, for_holder, request_view
+from exchange.services.request_views import Reach, UnknownRequestError, for_holder, request_view, standing_of
 from exchange.store import outbox
 from exchange.store.derived import Derived, DerivedKind, note_derived
 from exchange.store.membership import find_representative, kinds_of_members
-from exchange.store.requests import InformationRequest, RequestPart, find_part, find_request, list_parts
+from exchange.store.requests import InformationRequest, RequestPart, find_part, find_request, list_parts, state_at
 from exchange.store.session import Database
 from schemas.terms import RequestState
 
@@ -30,10 +31,11 @@ def take_up_request(
 ) -> tuple[dict[str, Any], int]:
     """Reveal the whole request to the holder; the request as it reads it now. Another authoriser of the same holder
     takes it over from the one before. The requester learns once that a holder took it up, not which, nor how many; the
-    sender of an offer learns of each by name.
+    sender of an offer learns of each by name. A repetition is answered as a new reading.
 
     Raises as act_once does; UnknownRequestError also for who holds no part of it.
     """
+    made: list[dict[str, Any]] = []
 
     def take_up(session: Session) -> dict[str, Any]:
         info, part, person = find_to_act(session, request, request_id)
@@ -41,21 +43,25 @@ def take_up_request(
         rule = find_rule(info.terms["legal_gateway"], policy.rules)
         held = rows.of_holder(part.member_id)
         people = decide_people(Person(info.representative_id, info.public_key), person)
-        require(people & decide_take_up(part.state, bool(held)))
+        require(people & decide_take_up(state_at(info, part, request.now), bool(held)))
         parts = [part] if is_offer(info.terms["mode"]) else list_parts(session, request_id)
         is_first = all(one.taken_up_at is None for one in parts)
         part.state, part.representative_id = RequestState.TAKEN_UP.value, person.representative_id
         part.taken_up_at = part.taken_up_at or request.now
         if is_offer(info.terms["mode"]):
             part.remind_at = None  # it is for the sender to tell now
-        part.marking_json = json.dumps(marking_of(session, [*rows.own, *held], rule))
+        part.marking_json = json.dumps(marking_of(session, [*rows.own_beside(part.member_id), *held], rule))
         session.flush()
         event_id = _record(session, info, part, submissions_of(held), request, tells_requester=is_first)
         note_asked(session, info, rows, holders=[part.member_id], event_id=event_id, now=request.now)
         shown = for_holder(info, part, kinds_of_members(session), submissions_of(held), Reach())
-        return {**shown, "event_id": event_id}
+        made[:] = [{**shown, "event_id": event_id}]
+        return {**standing_of(info, part), "event_id": event_id}
 
-    return act_once(database, request, {"asked": "request_take_up", "request_id": request_id}, take_up)
+    asked = {"asked": "request_take_up", "request_id": request_id}
+    kept, status = act_once(database, request, asked, take_up)
+    told = next((one for one in made if one["event_id"] == kept["event_id"]), None)
+    return told or read_request(database, request.actor, request_id, policy, request.now), status
 
 
 def find_to_act(session: Session, request: Request, request_id: str) -> tuple[InformationRequest, RequestPart, Person]:

@@ -88,11 +88,13 @@ def _move_submissions(database: Database, now: datetime) -> None:
     for withdrawal_id, submission_id in waiting:
         with database.reading() as session:
             keys = list(iterate_keys_of_submissions(session, [submission_id]))
-            expired = expired_of_submission(session, submission_id)
         for some in in_chunks(keys, ROWS_MOVED_AT_ONCE):
             database.run_in_transaction(
                 lambda session, some=some, submission_id=submission_id: _move(session, some, submission_id, now)  # type: ignore[misc]
             )
+        with database.reading() as session:
+            # Only now: the job `expire` may have retired some of the rows since their keys were read.
+            expired = expired_of_submission(session, submission_id)
         for expired_rows in in_chunks(expired, ROWS_MOVED_AT_ONCE):
             database.run_in_transaction(partial(_take, rows=expired_rows, withdrawal_id=withdrawal_id))
         database.run_in_transaction(

@@ -96,6 +96,12 @@ ENDED = (RequestState.ANSWERED, RequestState.LAPSED, RequestState.CANCELLED)
 """States of a part in which its holder does nothing more."""
 
 
+def state_at(info: InformationRequest, part: RequestPart, now: datetime) -> str:
+    """The state of a part at a moment, whether or not the worker has come to it."""
+    is_over = part.state not in ENDED and info.lapses_at <= now
+    return RequestState.LAPSED.value if is_over else part.state
+
+
 def find_request(session: Session, request_id: str, *, lock: bool = False) -> InformationRequest | None:
     """The request of that id, whoever's; with `lock`, nobody else changes it until the transaction ends. The lock of a
     request is that of its parts too.
