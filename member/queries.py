@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from keys.tokens import oprf_input
-from member.errors import MemberError, RefusedError, UsedWronglyError
+from member.errors import AnswerError, MemberError, RefusedError, UsedWronglyError
 from member.intake import Accepted, read_normalised
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import normalise
@@ -147,18 +147,19 @@ class QueryDesk:
         """Authorise a query as its officer: it is read, held against what this vault asked, shown to `agree` (which
         raises unless the person agrees), and its digest sent.
         """
-        read = self._checked(officer.read(query_id))
+        is_again = officer.is_approving(query_id)  # then the digest that was read before is sent
+        read = self._checked(officer.read(query_id), is_fresh=not is_again)
         RequestLog(self.vault, self.origin).keep(read.event_id, "terms_sha256", read.terms_sha256)
         agree(read)
         return officer.approve(query_id, read.terms_sha256)
 
-    def _checked(self, read: ReadQuery) -> ReadQuery:
+    def _checked(self, read: ReadQuery, *, is_fresh: bool = False) -> ReadQuery:
         """The query, if it is what this vault asked, where it did. Raises MemberError."""
         payload = self.vault.get(_QUESTION, read.query_id.encode())
         if payload is None:
             return read
         asked, shown = msgspec.msgpack.decode(payload), msgspec.to_builtins(read)
-        later = () if read.state == QueryState.PENDING else _WHEN_PENDING
+        later = () if is_fresh or read.state == QueryState.PENDING else _WHEN_PENDING
         others = [
             name
             for name, value in asked.items()
@@ -196,7 +197,11 @@ class QueryDesk:
             keep(query_id)
             return {"query_id": query_id, **question}
 
-        return self.client.ask(question, make)
+        standing = self.client.ask(question, make)
+        kept = self.vault.get(_QUESTION, standing.query_id.encode())
+        if kept is None or msgspec.msgpack.decode(kept) != question:
+            raise AnswerError("the exchange answered for another query than was asked")
+        return standing
 
     def show(self, read: ReadQuery) -> dict[str, Any]:
         """A query as `query --json` gives it: one result for each value that was asked about."""

@@ -147,6 +147,10 @@ class QueryClient:
         path = f"{wire.QUERIES}/{query_id}/approve"
         return self._read(query_id, self._outgoing.post(path, {}, lambda: {"terms_sha256": terms_sha256}).body)
 
+    def is_approving(self, query_id: str) -> bool:
+        """Whether an approval was sent whose arrival is not certain yet."""
+        return self._outgoing.is_on_its_way(f"{wire.QUERIES}/{query_id}/approve", {})
+
     def read(self, query_id: str) -> ReadQuery:
         """A query with what it finds now."""
         return self._read(query_id, self._channel.get(f"{wire.QUERIES}/{query_id}").body)

@@ -112,7 +112,7 @@ def _take_up(desk: RequestDesk, listed: ReadRequest) -> TakenUp:
     request = desk.take_up(listed.request_id)
     requester, named = request.requester or "", request.submissions or ()
     own = None if token is None else _rows_to_tell(desk, requester, named, token)
-    return TakenUp(request, token, own, _doubt(desk, request, token))
+    return TakenUp(request, token, own, _doubt(desk, listed, request, token))
 
 
 def _rows_to_tell(desk: RequestDesk, recipient: str, named: Iterable[str], token: Token) -> OwnIndicator | None:
@@ -134,7 +134,9 @@ def _rows_to_tell(desk: RequestDesk, recipient: str, named: Iterable[str], token
     return OwnIndicator(held.indicator_type, held.canonical, sources) if sources else None
 
 
-def _doubt(desk: RequestDesk, request: ReadRequest, token: Token | None) -> str | None:
+def _doubt(desk: RequestDesk, listed: ReadRequest, request: ReadRequest, token: Token | None) -> str | None:
+    if any(getattr(listed, name) != getattr(request, name) for name in (*_SHOWN_BEFORE, "requester_kind", "token")):
+        return "it is another than was shown before it was taken up"
     try:
         check_requester(desk.keyring, desk.member_id, desk.identity, request, desk.clock())
         if token is None:

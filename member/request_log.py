@@ -168,7 +168,7 @@ class RequestsCheck:
 
 
 def _name(reading: RequestReading) -> bytes:
-    return f"{reading.event_id}|{reading.name}".encode()
+    return f"{reading.event_id}|{reading.name}|{reading.sha256}".encode()
 
 
 def _said(answer: Mapping[str, Any]) -> bytes:

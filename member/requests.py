@@ -266,8 +266,9 @@ def read_answers(desk: RequestDesk, request: ReadRequest) -> list[ReadAnswer]:
     """
     is_own = request.direction == Direction.OUTGOING
     asked = desk.records.asked(request.request_id) if is_own else _taken_up(request)
-    is_told = is_own != (request.mode in OFFERS)
-    return [_read_answer(desk, asked, answer) if is_told else ReadAnswer(answer) for answer in request.answers]
+    mode = asked.terms["mode"] if is_own and asked is not None else request.mode
+    is_told = is_own != (mode in OFFERS)
+    return [_read_answer(desk, asked, answer) if is_told else _own_answer(desk, answer) for answer in request.answers]
 
 
 def _taken_up(request: ReadRequest) -> AskedRequest | None:
@@ -277,9 +278,21 @@ def _taken_up(request: ReadRequest) -> AskedRequest | None:
     return AskedRequest(request.request_id, "", request.token_bytes(), request.terms, "", request.requested_by)
 
 
+_TELLING = (RequestOutcome.FULL, RequestOutcome.PARTIAL)
+
+
+def _own_answer(desk: RequestDesk, answer: GivenAnswer) -> ReadAnswer:
+    is_ours = answer.institution == (desk.member_id if answer.outcome in _TELLING else None)
+    return ReadAnswer(answer, fault=None if is_ours else "it is said to be another's than ours")
+
+
 def _read_answer(desk: RequestDesk, asked: AskedRequest | None, answer: GivenAnswer) -> ReadAnswer:
-    if answer.outcome not in (RequestOutcome.FULL, RequestOutcome.PARTIAL):
-        return ReadAnswer(answer)
+    if answer.outcome not in _TELLING:
+        is_unnamed = (answer.institution, answer.recipient, answer.representative_id, answer.sealed) == (None,) * 4
+        is_known = answer.outcome in (RequestOutcome.NO_TRACE, RequestOutcome.REFUSED)
+        return ReadAnswer(
+            answer, fault=None if is_known and is_unnamed else "nobody signed that it is of whom it names"
+        )
     if asked is None:
         return ReadAnswer(answer, fault="this vault did not ask, and cannot open it")
     try:

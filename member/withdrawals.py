@@ -158,7 +158,7 @@ class WithdrawalClient:
     def acknowledge(self, correction_id: str) -> CorrectionStanding:
         """Say that a correction was taken in."""
         path = f"{wire.CORRECTIONS}/{checked_id(correction_id)}/acknowledgement"
-        return decode(self._outgoing.act(path, {}).body, CorrectionStanding, self._server)
+        return decode(self._channel.post(path, b"{}").body, CorrectionStanding, self._server)
 
 
 def checked_id(text: str) -> str:

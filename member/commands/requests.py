@@ -271,8 +271,10 @@ def cancel(session: Session, request_id: str) -> Shown:
 def _release(session: Session, offer: ReadRequest, telling: Telling, to: str | None) -> Shown:
     """Release an offer of ours, once what was begun before has been sent to its end."""
     desk = session.request_desk
-    told = [one.institution for one in offer.waiting if to in (None, one.institution)]
-    begun = [one for one in told if finish_begun(desk, offer.request_id, one)]
+    stated = [one.member_id for one in desk.keyring.members() if to in (None, one.member_id)]
+    begun = [one for one in stated if finish_begun(desk, offer.request_id, one)]
+    waiting = [one.institution for one in offer.waiting if to in (None, one.institution)]
+    told = list(dict.fromkeys([*begun, *waiting]))
     warnings = [f"{one} was told what was begun before; what was given now was not sent to it" for one in begun]
     left = [one for one in offer.waiting if one.institution in told and one.institution not in begun]
     if left or not begun:
