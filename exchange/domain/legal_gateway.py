@@ -85,16 +85,21 @@ def decide_asking(case: DisclosureCase, rules: GatewayRules = RULES) -> Decision
 
 def decide_disclosure(case: DisclosureCase, rules: GatewayRules = RULES) -> Decision:
     """Whether something may be released so: all rules. Who asks or offers and who authorises are two people."""
-    decision = decide_asking(case, rules)
-    rule = find_rule(case.gateway, rules)
+    decision = decide_asking(case, rules) & decide_people(case.asker, case.authoriser)
     if case.discloser is None:
         decision &= refuse("no-discloser", "discloser", "say who discloses")
     if case.recipient is None:
         decision &= refuse("no-recipient", "recipient", "say who receives it")
-    elif case.discloser is not None and rule is not None and not rule.is_open(case.discloser, case.recipient):
-        pair = f"not from a {case.discloser.kind} to this {case.recipient.kind}"
-        decision &= refuse("gateway-parties", "legal_gateway", f"{rule.citation}: {pair}")
-    return decision & decide_people(case.asker, case.authoriser)
+    elif case.discloser is not None:
+        decision &= _decide_pair(case.gateway, case.discloser, case.recipient, rules)
+    return decision
+
+
+def decide_taking_up(case: DisclosureCase, discloser: Side, recipient: Side, rules: GatewayRules = RULES) -> Decision:
+    """Whether what was asked or offered still may be, now that the other side is known: it is shown the whole of it,
+    and of an offer it is named to its sender.
+    """
+    return decide_asking(case, rules) & _decide_pair(case.gateway, discloser, recipient, rules)
 
 
 def decide_people(asker: Person, authoriser: Person | None) -> Decision:
@@ -159,6 +164,15 @@ def _decide_sides(case: DisclosureCase, rule: GatewayRule, rules: GatewayRules) 
         cure = f"{rule.citation}: a {discloser.kind} cannot disclose under it; open to you are {others}"
         return refuse("gateway-kind", "legal_gateway", cure)
     return ALLOWED
+
+
+def _decide_pair(gateway: str, discloser: Side, recipient: Side, rules: GatewayRules) -> Decision:
+    """Rule 3, of both sides. An unknown gateway is refused by others."""
+    rule = find_rule(gateway, rules)
+    if rule is None or rule.is_open(discloser, recipient):
+        return ALLOWED
+    pair = f"not from a {discloser.kind} to this {recipient.kind}"
+    return refuse("gateway-parties", "legal_gateway", f"{rule.citation}: {pair}")
 
 
 def _decide_confirmations(case: DisclosureCase, rule: GatewayRule) -> Decision:

@@ -91,18 +91,6 @@ def see_overlap(member_id: str, holdings: Sequence[Holding], authority: Authorit
     )
 
 
-def shared_rows(
-    member_id: str, holdings: Sequence[Holding], authority: Authority
-) -> tuple[list[Holding], list[Holding]]:
-    """Of the rows of one token, under present authority: the member's own, and those of others in the groups in which
-    it holds the token itself.
-    """
-    counted = [row for row in holdings if authority.is_in(row.group_id, row.member_id)]
-    own = [row for row in counted if row.member_id == member_id]
-    own_groups = {row.group_id for row in own}
-    return own, [row for row in counted if row.member_id != member_id and row.group_id in own_groups]
-
-
 def _codes(values: Iterable[str], *, hidden: bool) -> tuple[str, ...]:
     """The codes sorted, with `other` standing for everything that is not shown."""
     return tuple(sorted({*values, OTHER} if hidden else set(values)))

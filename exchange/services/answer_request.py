@@ -30,7 +30,7 @@ from exchange.services.acting import Request, act_once, require
 from exchange.services.events import record
 from exchange.services.request_rows import RequestRows, find_request_rows, marking_of, submissions_of, with_grounds
 from exchange.services.request_views import answer_view, discloser_of, recipient_of, standing_of
-from exchange.services.take_up_request import find_person, find_to_act
+from exchange.services.take_up_request import decide_asker, find_person, find_to_act
 from exchange.store import outbox
 from exchange.store.derived import Derived, DerivedKind, note_derived
 from exchange.store.indicators import StoredRow
@@ -158,6 +158,7 @@ def _decide_gateway(session: Session, answer: Answer, turn: _Turn, policy: Reque
     asker = Person(info.representative_id, info.public_key)
     if answer.outcome not in DISCLOSING:
         return decide_people(asker, turn.person)
+    standing = decide_asker(session, info)
     sender, holder = (Side(one, kinds[one]) for one in (info.member_id, turn.part.member_id))
     told_of = [row for row in turn.told_rows if row.submission_id in answer.submissions]
     case = with_grounds(session, case_of(info.terms, asker, sender, now), told_of)
@@ -168,7 +169,7 @@ def _decide_gateway(session: Session, answer: Answer, turn: _Turn, policy: Reque
         recipient=holder if turn.is_sender else sender,
         authoriser=turn.person,
     )
-    return decide_disclosure(case, policy.rules)
+    return standing & decide_disclosure(case, policy.rules)
 
 
 def _marking(session: Session, turn: _Turn, policy: RequestPolicy) -> dict[str, Any]:

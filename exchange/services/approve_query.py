@@ -15,7 +15,6 @@ from exchange.services.query_views import (
     find_own,
     paperwork_of,
     standing_of,
-    state_of,
     tell_overseers,
     terms_sha256_of,
     whole_of,
@@ -73,7 +72,7 @@ def _decide_step(query: Query, request: Request) -> Decision:
     decision = ALLOWED
     if request.actor.representative_id != query.authoriser_id:
         decision &= refuse("not-its-authoriser", "query_id", f"{query.authoriser_id} decides on it")
-    state = state_of(query, request.now.date())
+    state = query.state_on(request.now.date())
     if state is not QueryState.PENDING:
         decision &= refuse("not-pending", "query_id", f"it is {state.value} already: member query show")
     return decision

@@ -59,9 +59,12 @@ def end_parts(
     session: Session, info: InformationRequest, state: RequestState, now: datetime, actor: Actor | None = None
 ) -> None:
     """End a locked request: every part that is not answered takes the state, and its holder is told. The requester is
-    told unless answers came before the time was up: that others did not answer is not for it to know.
+    told unless answers came before the time was up: that others did not answer is not for it to know. What is over
+    stays as it is.
     """
     left = [part for part in list_parts(session, info.request_id) if part.state not in ENDED]
+    if info.closed_at is not None and not left:
+        return
     for part in left:
         part.state, part.remind_at = state.value, None
     is_told = info.state == RequestState.OPEN or state is RequestState.CANCELLED
@@ -76,7 +79,8 @@ def end_parts(
     views += [View(holder, view) for holder in holders]
     if not views:
         return
-    event = record(session, f"request_{state.value}", views, now)
+    core = None if actor is None else {"signature": actor.signature}
+    event = record(session, f"request_{state.value}", views, now, core)
     told = [*holders, *([info.member_id] if is_told and actor is None else [])]
     outbox.send(session, f"request_{state.value}", event.event_id, told, now)
 

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from exchange.domain.information_request import is_offer
-from exchange.domain.matching import shared_rows
+from exchange.domain.matching import split_overlap
 from exchange.domain.withdrawal import Held, LastShown, TakenBack, was_told_by_hit
 from exchange.services.acting import UnknownObjectError
 from exchange.services.disclose_hits import live_holdings
@@ -54,7 +54,7 @@ def _of_hit(session: Session, member_id: str, hit_id: str, now: datetime) -> Sub
     if hit is None:
         raise UnknownObjectError
     holdings = live_holdings(session, [hit.token], now)
-    _, others = shared_rows(member_id, holdings, load_authority(session, now))
+    _, others = split_overlap(member_id, holdings, load_authority(session, now))
     contributors = {row.member_id for row in others} | told_sources(session, hit.token, member_id)
     contributors |= _contributed_before(session, hit) - {member_id}
     return Subject(hit_id, False, [Contribution(hit.token, other) for other in sorted(contributors)])

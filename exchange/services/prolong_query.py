@@ -10,12 +10,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from exchange.domain.decision import ALLOWED, Decision, refuse
-from exchange.domain.law_enforcement import decide_extension, end_of
+from exchange.domain.law_enforcement import decide_extension
 from exchange.domain.safeguards import decide_texts
 from exchange.services.acting import Request, act_once, require
-from exchange.services.query_rules import QueryLimits, decide_reading
+from exchange.services.query_rules import QueryLimits, decide_ground, decide_reading
 from exchange.services.query_views import find_own, paperwork_of, standing_of, tell_overseers
-from exchange.store.queries import Query, move_cover, subjects_of
+from exchange.store.queries import Query
 from exchange.store.session import Database
 
 
@@ -41,6 +41,7 @@ def extend_query(
             _decide_standing(query, today)
             & _decide_extender(query, request)
             & decide_reading(session, query, request.now)
+            & decide_ground(session, query, limits, request.now)
             & decide_extension(query.ends_on, until, reason, today, limits.longest_days)
             & decide_texts({"reason": reason})
         )
@@ -48,9 +49,6 @@ def extend_query(
         days = {"former_until": former.isoformat(), "until": until.isoformat()}
         made = {**days, "by": request.actor.representative_id, "reason": reason}
         query.extensions_json = json.dumps([*query.extensions, made])
-        if query.covert:
-            tokens = [subject.token for subject in subjects_of(session, query_id)]
-            move_cover(session, query, tokens, end_of(until))
         said = {"representative_id": request.actor.representative_id, "former_until": former.isoformat()}
         tell_overseers(
             session, "le_query_extended", query, {**paperwork_of(query), **said}, request.now, actor=request.actor

@@ -39,8 +39,12 @@ def decide_asking_query(
     session: Session, query: Query, terms: QueryTerms, limits: QueryLimits, now: datetime
 ) -> Decision:
     """Whether the query may wait for its authoriser, with every reason against."""
-    case = _case_of(session, query, now)
-    return _decide_query(session, query, terms, limits, now) & decide_asking(case, limits.rules)
+    return _decide_query(session, query, terms, limits, now) & decide_ground(session, query, limits, now)
+
+
+def decide_ground(session: Session, query: Query, limits: QueryLimits, now: datetime) -> Decision:
+    """Whether its gateway carries the query now, whoever may disclose."""
+    return decide_asking(_case_of(session, query, now), limits.rules)
 
 
 def decide_answering(session: Session, query: Query, limits: QueryLimits, now: datetime) -> Decision:

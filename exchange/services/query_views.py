@@ -19,7 +19,7 @@ from exchange.store.membership import list_reviewers
 from exchange.store.queries import Met, Query, Subject, find_query, lock_query
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.query_terms import terms_digest
-from schemas.terms import QueryState, Role
+from schemas.terms import Role
 
 
 def find_own(session: Session, actor: Actor, query_id: str) -> Query:
@@ -51,19 +51,11 @@ def is_free(session: Session, query_id: str) -> bool:
     return find_query(session, query_id) is None
 
 
-def state_of(query: Query, today: date) -> QueryState:
-    """How the query stands on a day, whether or not the worker has come to it."""
-    if query.ends_on >= today:
-        return QueryState(query.state)
-    over = {QueryState.PENDING: QueryState.LAPSED, QueryState.ANSWERED: QueryState.ENDED}
-    return over.get(QueryState(query.state), QueryState(query.state))
-
-
 def standing_of(query: Query, today: date) -> dict[str, Any]:
     """What a step answers."""
     return {
         "query_id": query.query_id,
-        "state": state_of(query, today).value,
+        "state": query.state_on(today).value,
         "until": query.ends_on.isoformat(),
         "watch_until": None if query.watch_until is None else query.watch_until.isoformat(),
     }

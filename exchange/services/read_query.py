@@ -60,7 +60,7 @@ def list_queries(
         today = now.date()
         person_id = None if Role.REVIEWER in actor.roles else actor.representative_id
         page = page_of_queries(
-            session, actor.member_id, person_id=person_id, state=state, after=cursor or "", limit=limit
+            session, actor.member_id, person_id=person_id, state=state, today=today, after=cursor or "", limit=limit
         )
         standing = [query.query_id for query in page if query.stands(today)]
         others = others_told(session, standing, today) if standing else {}

@@ -84,10 +84,7 @@ def _as_read(
     rows = find_request_rows(session, info.member_id, info.token, now)
     if info.member_id != actor.member_id:
         part = find_part(session, info.request_id, actor.member_id)
-        own, part = (
-            submissions_of(rows.of_holder(actor.member_id)),
-            find_part(session, info.request_id, actor.member_id),
-        )
+        own = submissions_of(rows.of_holder(actor.member_id))
         return None if part is None else for_holder(info, part, kinds, own, _reach(session, info, rows, [part]))
     parts = list(list_parts(session, info.request_id))
     rule = find_rule(info.terms["legal_gateway"], policy.rules)

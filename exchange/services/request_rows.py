@@ -23,8 +23,8 @@ from schemas.marking import marking_of_envelope, strictest
 
 @dataclass(frozen=True, slots=True)
 class RequestRows:
-    """`live`: the requester's rows whose last day has not passed, in whichever group. `own` and `others`: its rows, and
-    those of others, that overlap in open groups.
+    """`live`: the requester's rows whose last day has not passed, in whichever group. `own`: its rows in open
+    groups, also in those in which nobody holds the token with it. `others`: rows of others that overlap with these.
     """
 
     authority: Authority

@@ -5,18 +5,27 @@ agrees to receive what is offered, and to be named to its sender.
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from exchange.domain.decision import refuse
-from exchange.domain.information_request import RequestPolicy, decide_take_up, is_offer
-from exchange.domain.legal_gateway import Person, decide_people, find_rule
+from exchange.domain.decision import ALLOWED, Decision, refuse
+from exchange.domain.gateway_rules import Side
+from exchange.domain.information_request import RequestPolicy, case_of, decide_take_up, is_offer
+from exchange.domain.legal_gateway import Person, decide_people, decide_taking_up, find_rule
 from exchange.log.entries import View
 from exchange.services.acting import Request, act_once, require
 from exchange.services.events import record
 from exchange.services.read_requests import read_request
-from exchange.services.request_rows import find_request_rows, marking_of, note_asked, submissions_of
+from exchange.services.request_rows import (
+    RequestRows,
+    find_request_rows,
+    marking_of,
+    note_asked,
+    submissions_of,
+    with_grounds,
+)
 from exchange.services.request_views import Reach, UnknownRequestError, for_holder, request_view, standing_of
 from exchange.store import outbox
 from exchange.store.derived import Derived, DerivedKind, note_derived
@@ -44,6 +53,9 @@ def take_up_request(
         held = rows.of_holder(part.member_id)
         people = decide_people(Person(info.representative_id, info.public_key), person)
         require(people & decide_take_up(state_at(info, part, request.now), bool(held)))
+        require(
+            _decide_gateway(session, info, part, rows, policy=policy, now=request.now) & decide_asker(session, info)
+        )
         parts = [part] if is_offer(info.terms["mode"]) else list_parts(session, request_id)
         is_first = all(one.taken_up_at is None for one in parts)
         part.state, part.representative_id = RequestState.TAKEN_UP.value, person.representative_id
@@ -75,6 +87,31 @@ def find_to_act(session: Session, request: Request, request_id: str) -> tuple[In
     if info is None or part is None:
         raise UnknownRequestError
     return info, part, find_person(session, request)
+
+
+def decide_asker(session: Session, info: InformationRequest) -> Decision:
+    """What was asked by a person who cannot act any more, or for a member that cannot, goes no further."""
+    person = find_representative(session, info.representative_id)
+    if person is not None and person.is_active:
+        return ALLOWED
+    return refuse("asker-inactive", "request_id", "who made it can no longer act for its member: it has to ask anew")
+
+
+def _decide_gateway(
+    session: Session,
+    info: InformationRequest,
+    part: RequestPart,
+    rows: RequestRows,
+    *,
+    policy: RequestPolicy,
+    now: datetime,
+) -> Decision:
+    kinds, offers = kinds_of_members(session), is_offer(info.terms["mode"])
+    sender, holder = (Side(one, kinds[one]) for one in (info.member_id, part.member_id))
+    asked = case_of(info.terms, Person(info.representative_id, info.public_key), sender, now)
+    told = rows.own_beside(part.member_id) if offers else rows.of_holder(part.member_id)
+    sides = (sender, holder) if offers else (holder, sender)
+    return decide_taking_up(with_grounds(session, asked, told), *sides, policy.rules)
 
 
 def find_person(session: Session, request: Request) -> Person:

@@ -56,7 +56,7 @@ class Derived:
     submission: the member may have others, in other groups and at other times, of which the recipient learned nothing.
 
     `object_id` is the request's or the query's id, `event_id` the log's event that told it. `covert_until` is the end
-    of the cover of police work that its source must not learn of, None where it is overt.
+    of the cover, as it was then, of police work that its source must not learn of, None where it is overt.
     """
 
     token: bytes

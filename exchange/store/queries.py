@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import (
     Boolean,
+    ColumnElement,
     Date,
     Index,
     Integer,
@@ -30,10 +31,12 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from exchange.store.base import Base, UtcDateTime
 from exchange.store.chunks import in_chunks, in_even_chunks
-from exchange.store.derived import DerivedDisclosure, DerivedKind
 from exchange.store.submissions import Submission
 from exchange.store.upsert import insert_ignoring, run_counted
 from schemas.terms import QueryState
+
+_OVER = {QueryState.PENDING: QueryState.LAPSED, QueryState.ANSWERED: QueryState.ENDED}
+"""What becomes of a query when its last day has passed."""
 
 
 class Query(Base):
@@ -76,9 +79,14 @@ class Query(Base):
         found: list[dict[str, str]] = json.loads(self.extensions_json)
         return found
 
+    def state_on(self, today: date) -> QueryState:
+        """How it stands on a day, whether or not the worker has come to it."""
+        state = QueryState(self.state)
+        return state if self.ends_on >= today else _OVER.get(state, state)
+
     def stands(self, today: date) -> bool:
         """Whether it was approved and its authority has not passed."""
-        return self.state == QueryState.ANSWERED and self.ends_on >= today
+        return self.state_on(today) is QueryState.ANSWERED
 
     def is_watching(self, today: date) -> bool:
         """Whether it stands and its watch has not ended."""
@@ -182,15 +190,24 @@ def subjects_of(session: Session, query_id: str) -> list[Subject]:
 
 
 def page_of_queries(
-    session: Session, member_id: str, *, person_id: str | None, state: str | None, after: str, limit: int
+    session: Session, member_id: str, *, person_id: str | None, state: str | None, today: date, after: str, limit: int
 ) -> Sequence[Query]:
     """A member's queries behind an id, in order of the id; with `person_id`, those it asked or is to authorise."""
     wanted = select(Query).where(Query.member_id == member_id, Query.query_id > after)
     if person_id is not None:
         wanted = wanted.where(or_(Query.asker_id == person_id, Query.authoriser_id == person_id))
     if state is not None:
-        wanted = wanted.where(Query.state == state)
+        wanted = wanted.where(_is_in_state(QueryState(state), today))
     return session.scalars(wanted.order_by(Query.query_id).limit(limit)).all()
+
+
+def _is_in_state(state: QueryState, today: date) -> ColumnElement[bool]:
+    """As `state_on` has it."""
+    is_over = Query.ends_on < today
+    if state in _OVER:
+        return (Query.state == state.value) & ~is_over
+    former = [one.value for one, over in _OVER.items() if over is state]
+    return (Query.state == state.value) | (Query.state.in_(former) & is_over)
 
 
 def list_over(session: Session, today: date, limit: int) -> list[str]:
@@ -242,18 +259,6 @@ def mark_disclosed(session: Session, query_id: str, now: datetime) -> None:
         update(QueryMatch).where(withheld).values(disclosed_at=now),
         execution_options={"synchronize_session": False},
     )
-
-
-def move_cover(session: Session, query: Query, tokens: Sequence[bytes], until: datetime | None) -> None:
-    """Let what was noted as derived for a query's agency say the new end of its cover, None for none."""
-    noted = DerivedDisclosure
-    kinds = (DerivedKind.QUERY.value, DerivedKind.WATCH.value)
-    for some in in_even_chunks(tokens, 1024):
-        where = noted.token.in_(some), noted.recipient_member_id == query.member_id, noted.kind.in_(kinds)
-        session.execute(
-            update(noted).where(*where, noted.object_id == query.query_id).values(covert_until=until),
-            execution_options={"synchronize_session": False},
-        )
 
 
 def queries_meeting(session: Session, query: Query, tokens: Sequence[bytes], today: date) -> list[Query]:
