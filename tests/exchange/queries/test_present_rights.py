@@ -1,0 +1,105 @@
+"""Queries go on as the gateway of the moment lets them, and are told as they stand whether or not the worker came."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
+
+from exchange.domain.decision import RefusedError
+from exchange.domain.gateway_rules import RULES, GatewayRules
+from exchange.services.acting import Request
+from exchange.services.actor import Actor
+from exchange.services.approve_query import approve_query
+from exchange.services.prolong_query import Extension, extend_query
+from exchange.services.query_rules import USUAL_LIMITS, QueryLimits
+from exchange.services.query_views import standing_of
+from exchange.services.read_query import read_query
+from exchange.services.watch_queries import watch_queries
+from exchange.store.log_tables import LogEntry
+from schemas.encoding import from_base64
+from schemas.terms import LegalGateway, RequestMode
+from tests.exchange.factories import make_token
+from tests.exchange.queries.planting import terms_of
+from tests.exchange.queries.world import QueryWorld
+
+NO_QUERIES: GatewayRules = {
+    **RULES,
+    LegalGateway.CCA2013_S7: replace(RULES[LegalGateway.CCA2013_S7], modes=frozenset(RequestMode)),
+}
+CLOSED: GatewayRules = {code: rule for code, rule in RULES.items() if code is not LegalGateway.CCA2013_S7}
+
+
+@pytest.mark.parametrize(("rules", "broken"), [(NO_QUERIES, "gateway-mode"), (CLOSED, "no-gateway")])
+def test_under_a_gateway_that_carries_no_queries_any_more_none_goes_on(
+    sqlite_world: QueryWorld, rules: GatewayRules, broken: str
+) -> None:
+    world, limits = sqlite_world, QueryLimits(rules, USUAL_LIMITS.longest_days)
+    database, now = world.taskforce.database, world.clock()
+    first, later = make_token(), make_token()
+    assert world.banks["a"].submit([first]).status_code == 201
+    query_id = world.query([first, later], watch_until="2026-12-20")["query_id"]
+    assert world.banks["b"].submit([later]).status_code == 201
+    assert watch_queries(database, limits, now) == 0
+    read = read_query(database, Actor("nca/analyst", "nca", frozenset()), query_id, limits, now)
+    assert [(one["hit"], one["institutions"]) for one in read["results"]] == [(False, []), (False, [])]
+    officer = Request(Actor("nca/authoriser", "nca", frozenset()), "k" * 16, bytes(32), now)
+    with pytest.raises(RefusedError) as refused:
+        extend_query(database, officer, query_id, Extension(date(2027, 3, 1), "the trial moved"), limits)
+    assert {reason.code for reason in refused.value.decision.reasons} == {broken}
+    assert watch_queries(database, USUAL_LIMITS, now) == 1, "it goes on where the gateway does"
+
+
+def test_what_an_attempt_found_that_was_rolled_back_is_told_to_nobody(
+    sqlite_world: QueryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, token, database = sqlite_world, make_token(), sqlite_world.taskforce.database
+    assert world.banks["a"].submit([token]).status_code == 201
+    query_id = world.ask([token])
+    digest = from_base64(terms_of(database, query_id)["terms_sha256"])
+    officer = Request(Actor("nca/authoriser", "nca", frozenset()), "k" * 16, bytes(32), world.clock())
+    attempts: list[str] = []
+
+    def fail_once(query: Any, today: date) -> dict[str, Any]:
+        attempts.append(query.query_id)
+        if len(attempts) == 1:
+            busy = sqlite3.OperationalError("locked")
+            busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise OperationalError("COMMIT", {}, busy)
+        return standing_of(query, today)
+
+    def meanwhile(_seconds: float) -> None:
+        """Before the second attempt another worker has done the same request."""
+        if len(attempts) == 1:
+            approve_query(database, officer, query_id, digest, USUAL_LIMITS)
+
+    monkeypatch.setattr("exchange.services.approve_query.standing_of", fail_once)
+    monkeypatch.setattr("exchange.store.session.time.sleep", meanwhile)
+    told, _ = approve_query(database, officer, query_id, digest, USUAL_LIMITS)
+    assert len(attempts) == 2
+    with database.reading() as session:
+        logged = select(func.count()).select_from(LogEntry).where(LogEntry.event_id == told["event_id"])
+        assert session.scalar(logged)
+
+
+def test_a_list_by_state_says_what_each_is_on_that_day(sqlite_world: QueryWorld) -> None:
+    world, token = sqlite_world, make_token()
+    lapsed, over = world.ask([token], until="2026-11-23"), world.query([token], until="2026-11-24")["query_id"]
+    world.clock.advance(days=4)
+    waiting = world.ask([token], until="2026-12-24")
+    listed = {
+        state: {(one["query_id"], one["state"]) for one in found.get_json()["queries"]}
+        for state in ("pending", "answered", "lapsed", "ended")
+        for found in [world.agencies["nca"].send("GET", f"/v1/queries?state={state}")]
+    }
+    assert listed == {
+        "pending": {(waiting, "pending")},
+        "answered": set(),
+        "lapsed": {(lapsed, "lapsed")},
+        "ended": {(over, "ended")},
+    }

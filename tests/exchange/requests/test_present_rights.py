@@ -1,0 +1,172 @@
+"""What was right when a request was made may not be so when it is taken up, answered, read again or sent again: the
+rows, groups, gateways, people and times of the moment decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from exchange.domain.gateway_rules import RULES, GatewayRules
+from exchange.domain.information_request import RequestPolicy
+from exchange.services.end_requests import REQUESTS_KEPT, purge_answers
+from exchange.services.tell_corrections import tell_corrections
+from exchange.store.indicators import RecentIndicator
+from exchange.store.membership import revoke_key
+from exchange.store.requests import InformationRequest
+from exchange.web.context import attach_context
+from schemas.terms import LegalGateway, MemberKind
+from tests.exchange.requests.world import RequestWorld, notice, reasons_of
+from tests.exchange.taking_back import make_withdrawal
+
+NewWorld = Callable[..., RequestWorld]
+SECRET = "Cell KESTREL only: never outside a and c"
+OFFER: dict[str, Any] = {"mode": "provide", "condition": "warning", "confirmations": ["safeguarding_action"]}
+REQUEST: dict[str, Any] = {}
+
+
+@pytest.mark.parametrize("terms", [REQUEST, OFFER])
+def test_a_holder_learns_nothing_of_a_cell_of_the_others(new_world: NewWorld, terms: dict[str, Any]) -> None:
+    world = new_world()
+    world.taskforce.state_group(("a", "c"), "cell")
+    world.share("a", "b")
+    for name in "ac":
+        world.hold(name, group="cell", handling="C", conditions=SECRET, tlp="RED", subject_role="victim")
+    request_id = world.asked("a", world.hit_of("a"), **terms)
+    taken = world.take_up("b", request_id)
+    assert taken.status_code == 200, taken.text
+    assert taken.get_json()["marking"]["conditions"] == ""
+    assert SECRET not in world["b"].send("GET", f"/v1/requests/{request_id}").text
+    if not terms:
+        assert world.answer("b", request_id).status_code == 200, "at the marking of the rows that both share"
+
+
+def test_a_take_up_sent_again_tells_no_more_than_may_be_read_then_and_is_logged(new_world: NewWorld) -> None:
+    world = new_world("a", "b")
+    request_id = world.asked("a", world.share("a", "b"))
+    path = f"/v1/requests/{request_id}/take-up"
+
+    def send() -> dict[str, Any]:
+        answer = world["b"].send("POST", path, {}, as_name="authoriser", idempotency_key="k" * 32)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.get_json()
+        return found
+
+    assert send()["requester"] == "a"
+    assert send()["requester"] == "a", "a lost answer is given again"
+    assert world["a"].send("POST", "/v1/withdrawals", make_withdrawal([world.token])).status_code == 201
+    tell_corrections(world.taskforce.database, world.clock())
+    before = len(world.views("b", "request_read"))
+    again = send()
+    assert [again[name] for name in ("requester", "terms", "proof", "marking")] == [None] * 4
+    assert len(world.views("b", "request_read")) == before + 1
+
+
+def test_after_a_withdrawal_its_marking_is_not_read_either(new_world: NewWorld) -> None:
+    world = new_world("a", "b")
+    world.hold("a", handling="C", conditions=SECRET)
+    world.hold("b")
+    request_id = world.asked("a", world.hit_of("a"))
+    assert world.take_up("b", request_id).get_json()["marking"]["conditions"] == SECRET
+    assert world["a"].send("POST", "/v1/withdrawals", make_withdrawal([world.token])).status_code == 201
+    tell_corrections(world.taskforce.database, world.clock())
+    assert world.read("b", request_id)["marking"] is None
+
+
+def test_when_its_time_is_up_nobody_takes_it_up_or_answers_though_the_worker_is_late(new_world: NewWorld) -> None:
+    world = new_world()
+    request_id = world.asked("a", world.share("a", "b", "c"), urgency="immediate")
+    assert world.take_up("b", request_id).status_code == 200
+    world.clock.advance(days=3)  # type: ignore[attr-defined]
+    assert reasons_of(world.take_up("c", request_id)) == {"lapsed"}
+    assert "lapsed" in reasons_of(world.answer("b", request_id))
+    assert world.read("a", request_id)["answers"] == []
+
+
+def test_an_offer_whose_time_is_up_is_released_to_nobody(new_world: NewWorld) -> None:
+    world = new_world("a", "b")
+    request_id = world.asked("a", world.share("a", "b"), **OFFER)
+    assert world.take_up("b", request_id).status_code == 200
+    world.clock.advance(days=30)  # type: ignore[attr-defined]
+    told = [one["submission_id"] for one in _submissions(world, "a")]
+    answer = world.answer("a", request_id, requester="b", to="b", submissions=told)
+    assert "lapsed" in reasons_of(answer)
+
+
+def test_the_gateway_looks_at_the_rows_that_are_told_of_and_at_no_others(new_world: NewWorld) -> None:
+    world = new_world("a", "b")
+    world.taskforce.state_group(("a", "b"), "cell")
+    for name in "ab":
+        world.hold(name, theme="terrorist_finance")
+        world.hold(name, theme="fraud", group="cell")
+    given = notice(world.clock() - timedelta(days=1))
+    ground = {"legal_gateway": "TACT2000_s21CA", "condition": None, "nca_notice": given}
+    request_id = world.asked("a", world.hit_of("a"), **ground)
+    assert world.take_up("b", request_id).status_code == 200
+    by_group = {one["group_id"]: one["submission_id"] for one in _submissions(world, "b")}
+    confirmed = ["regulated_sector", "will_or_may_assist"]
+    fraud = world.answer("b", request_id, submissions=[by_group["cell"]], confirmations=confirmed)
+    assert reasons_of(fraud) == {"gateway-theme"}
+    right = world.answer("b", request_id, submissions=[by_group["taskforce"]], confirmations=confirmed)
+    assert right.status_code == 200, right.text
+
+
+@pytest.mark.parametrize("terms", [REQUEST, OFFER])
+def test_under_a_gateway_that_is_closed_since_nobody_is_shown_or_named(
+    new_world: NewWorld, terms: dict[str, Any]
+) -> None:
+    world = new_world("a", "b")
+    request_id = world.asked("a", world.share("a", "b"), **terms)
+    left: GatewayRules = {
+        gateway: rule for gateway, rule in RULES.items() if gateway is not LegalGateway.ECCTA2023_S188
+    }
+    app = world.taskforce.app
+    attach_context(app.extensions, replace(app.extensions["exchange"], policy=RequestPolicy(left)))
+    assert reasons_of(world.take_up("b", request_id)) == {"no-gateway"}
+    assert world.views("a", "request_taken_up") == []
+    assert world.read("b", request_id)["requester"] is None
+
+
+def test_who_is_no_longer_of_the_kind_that_the_gateway_wants_is_told_nothing(new_world: NewWorld) -> None:
+    world = new_world("a", "b")
+    request_id = world.asked("a", world.share("a", "b"))
+    world["a"].kind = MemberKind.TELECOM
+    world.taskforce.state_member(world["a"])
+    assert {"gateway-kind", "gateway-parties"} == reasons_of(world.take_up("b", request_id))
+
+
+@pytest.mark.parametrize("taken_up_before", [False, True])
+def test_what_a_revoked_person_asked_goes_no_further(new_world: NewWorld, taken_up_before: bool) -> None:
+    world = new_world("a", "b")
+    request_id = world.asked("a", world.share("a", "b"))
+    if taken_up_before:
+        assert world.take_up("b", request_id).status_code == 200
+    world.taskforce.database.run_in_transaction(lambda session: revoke_key(session, "a/analyst"))
+    refused = world.answer("b", request_id) if taken_up_before else world.take_up("b", request_id)
+    assert reasons_of(refused) == {"asker-inactive"}
+
+
+def test_to_cancel_what_is_over_changes_nothing_and_keeps_nothing_longer(new_world: NewWorld) -> None:
+    world = new_world("a", "b")
+    request_id = world.asked("a", world.share("a", "b"))
+    world.answered("b", request_id)
+    world.clock.advance(days=60)  # type: ignore[attr-defined]
+    assert world["a"].send("POST", f"/v1/requests/{request_id}/cancel", {}).get_json()["state"] == "answered"
+    assert world.views("a", "request_cancelled") == []
+    world.clock.advance(days=REQUESTS_KEPT.days - 59)  # type: ignore[attr-defined]
+    purge_answers(world.taskforce.database, world.clock())
+    with world.taskforce.database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(InformationRequest)) == 0
+
+
+def _submissions(world: RequestWorld, name: str) -> list[dict[str, str]]:
+    """Group and submission of each of a member's rows of the token."""
+    row = RecentIndicator
+    wanted = select(row.group_id, row.submission_id).where(row.token == world.token, row.member_id == name)
+    with world.taskforce.database.reading() as session:
+        return [dict(one) for one in session.execute(wanted).mappings()]

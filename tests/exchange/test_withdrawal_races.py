@@ -1,0 +1,48 @@
+"""Two of the worker's jobs at the same rows: nothing is lost between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+
+from exchange.services.tell_corrections import tell_corrections
+from exchange.store.chunks import in_chunks
+from exchange.store.indicators import retire_rows
+from exchange.store.submissions import EXPIRED
+from tests.exchange.factories import make_token
+from tests.exchange.taking_back import make_withdrawal
+from tests.simulator import Taskforce
+
+
+def test_rows_that_expire_while_their_submission_is_taken_back_are_told_of(
+    new_taskforce: Callable[..., Taskforce], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taskforce, token = new_taskforce("a", "b"), make_token()
+    a, b = taskforce.members["a"], taskforce.members["b"]
+    last = (taskforce.clock() + timedelta(days=3)).date().isoformat()
+    submitted = a.submit([token], envelope={"expires_on": last, "review_by": last})
+    assert b.submit([token]).status_code == 201
+    assert b.hits()
+    taskforce.clock.advance(days=4)  # type: ignore[attr-defined]
+    now = taskforce.clock()
+    submission_id = submitted.get_json()["submission_id"]
+    withdrawal = make_withdrawal(submission_id=submission_id)
+    expired: list[int] = []
+
+    def once_expired(rows: Sequence[Any], size: int) -> Iterator[Any]:
+        """The keys are read; before the rows are moved, the other job, which had listed them before, retires them."""
+        if not expired:
+            retire = partial(retire_rows, keys=rows, reason=EXPIRED, now=now, submission_ids=[submission_id])
+            expired.append(taskforce.database.run_in_transaction(retire))
+        return iter(in_chunks(rows, size))
+
+    assert a.send("POST", "/v1/withdrawals", withdrawal).get_json()["withdrawn"] == 1
+    monkeypatch.setattr("exchange.services.tell_corrections.in_chunks", once_expired)
+    told = tell_corrections(taskforce.database, now)
+    assert (expired, told) == ([1], 1)
+    (correction,) = b.send("GET", "/v1/corrections").get_json()["corrections"]
+    assert correction["reason"] == withdrawal["reason"]
