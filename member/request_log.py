@@ -6,6 +6,7 @@
    often as it was shown; and none that stood there well before may have been left out.
 3. Each answer that was opened here must stand in the log as it was opened: whose it is, its outcome, its fields and the
    digest of what was sealed. Those stay in the vault, and are looked for at every verification.
+4. An entry whose content is erased may have been one answer, and stands in for one that is looked for, not for more.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import msgspec
 from member.log_chain import LogFault, OwnEntry
 from member.vault.requests import OpenedAnswer
 from member.vault.store import Vault
-from schemas.canonical import canonical_json
+from schemas.canonical import canonical_json, parse_canonical_json
 from schemas.encoding import from_rfc3339
 
 _READING, _SHOWN = "request_reading", "request_shown"
@@ -30,7 +31,7 @@ _ANSWERED = "request_answered"
 _MEANWHILE = timedelta(seconds=60)
 """An answer recorded so shortly before a reading may not have been there for it."""
 _SAID = ("outcome", "institution", "representative_id", "fields", "refusal_reason", "sealed_sha256", "signature")
-_Stated = tuple[object, ...]
+_OPENED = ("request_id", "institution", "outcome", "sealed_sha256", "fields")
 
 
 class RequestReading(msgspec.Struct, frozen=True):
@@ -99,10 +100,10 @@ class RequestsCheck:
     opened: list[OpenedAnswer]
     shown: list[ShownAnswers]
     found: list[RequestReading] = field(default_factory=list)
-    _answers: set[_Stated] = field(default_factory=set)
+    _answers: set[bytes] = field(default_factory=set)
     _logged: dict[str, list[tuple[datetime, bytes, OwnEntry]]] = field(default_factory=lambda: defaultdict(list))
     _read_at: dict[str, datetime] = field(default_factory=dict)
-    _erased: bool = False
+    _erased: int = 0
 
     @cached_property
     def _shown_under(self) -> set[str]:
@@ -118,7 +119,7 @@ class RequestsCheck:
     def look_at(self, entry: OwnEntry) -> None:
         """Raises LogFault for an entry that does not state what was shown under its event."""
         if entry.view is None:
-            self._erased = True
+            self._erased += 1
         else:
             self._take_in(entry, entry.view)
         for reading in self._by_event.get(entry.event_id, ()):
@@ -145,26 +146,45 @@ class RequestsCheck:
         missing = sorted({reading.event_id for reading in self.readings} - {one.event_id for one in self.found})
         if missing and is_complete:
             raise LogFault("requests were read under it, and it is not in the log", event_id=missing[0])
-        for shown in self.shown if is_complete and not self._erased else ():
-            self._check_shown(shown)
-        for answer in self.opened if is_complete and not self._erased else ():
-            if _stated(msgspec.to_builtins(answer)) not in self._answers:
-                raise LogFault(
-                    f"{answer.institution} answered request {answer.request_id}, and the log does not say so"
-                )
+        if is_complete:
+            lacking = self._shown_without_entry() | self._opened_without_entry()
+            if lacking.total() > self._erased:
+                raise self._fault_of(next(iter(lacking)))
+            self._check_left_out()
         return self.found
 
-    def _check_shown(self, shown: ShownAnswers) -> None:
-        logged = self._logged[shown.request_id]
-        if Counter(shown.answers) - Counter(said for _, said, _ in logged):
-            what = f"request {shown.request_id} was shown with an answer that was never logged as given"
-            raise LogFault(what, event_id=shown.event_id)
-        until = self._read_at.get(shown.event_id)
-        left = Counter(shown.answers)
-        for recorded_at, said, entry in logged:
-            left[said] -= 1
-            if left[said] < 0 and until is not None and recorded_at < until - _MEANWHILE:
-                raise entry.fault(f"request {shown.request_id} was later shown without this answer")
+    def _shown_without_entry(self) -> Counter[bytes]:
+        """What was shown more often than it is logged."""
+        lacking: Counter[bytes] = Counter()
+        for shown in self.shown:
+            left = Counter(shown.answers) - Counter(said for _, said, _ in self._logged[shown.request_id])
+            for said, times in left.items():
+                answer = parse_canonical_json(said)
+                lacking[_stated({**answer, "request_id": shown.request_id})] += times
+        return lacking
+
+    def _opened_without_entry(self) -> Counter[bytes]:
+        stated = {_stated(msgspec.to_builtins(answer)) for answer in self.opened}
+        return Counter(stated - self._answers)
+
+    def _fault_of(self, stated: bytes) -> LogFault:
+        """What is wrong where nothing logged says what an answer stated."""
+        answer = parse_canonical_json(stated)
+        request_id = answer["request_id"]
+        if any(stated == _stated(msgspec.to_builtins(opened)) for opened in self.opened):
+            return LogFault(f"{answer['institution']} answered request {request_id}, and the log does not say so")
+        event_id = next(shown.event_id for shown in self.shown if shown.request_id == request_id)
+        what = f"request {request_id} was shown with an answer that was never logged as given"
+        return LogFault(what, event_id=event_id)
+
+    def _check_left_out(self) -> None:
+        for shown in self.shown:
+            until = self._read_at.get(shown.event_id)
+            left = Counter(shown.answers)
+            for recorded_at, said, entry in self._logged[shown.request_id]:
+                left[said] -= 1
+                if left[said] < 0 and until is not None and recorded_at < until - _MEANWHILE:
+                    raise entry.fault(f"request {shown.request_id} was later shown without this answer")
 
 
 def _name(reading: RequestReading) -> bytes:
@@ -176,7 +196,6 @@ def _said(answer: Mapping[str, Any]) -> bytes:
     return canonical_json({name: answer.get(name) for name in _SAID})
 
 
-def _stated(view: Mapping[str, object]) -> _Stated:
-    fields = view.get("fields")
-    told = tuple(fields) if isinstance(fields, list) else None
-    return *(view.get(name) for name in ("request_id", "institution", "outcome", "sealed_sha256")), told
+def _stated(view: Mapping[str, Any]) -> bytes:
+    """What is compared of an answer that was opened."""
+    return canonical_json({name: view.get(name) for name in _OPENED})

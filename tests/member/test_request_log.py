@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from member.log_chain import LogFault, OwnEntry
@@ -51,6 +53,38 @@ def test_answers_are_shown_as_they_were_logged_no_more_and_no_less() -> None:
             check(*left)
 
 
+def erased() -> OwnEntry:
+    """An entry whose content is erased."""
+    return replace(entry_of(kind="request_answered"), view=None)
+
+
+def test_an_erased_entry_stands_in_for_one_answer_and_hides_none() -> None:
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("institution", "representative_id", "refusal_reason", "sealed_sha256", "signature")
+    )
+    no_trace = {**nothing, "outcome": "no_trace", "fields": []}
+    full = {**nothing, "outcome": "full", "institution": "b", "fields": ["reason"], "sealed_sha256": "digest"}
+    opened = OpenedAnswer("r", "b", "full", ["reason"], "digest", {}, "log")
+    logged = entry_of(kind="request_answered", request_id="r", **no_trace)
+    read = entry_of(kind="request_read", request_id="r", recorded_at="2026-11-22T11:00:00Z")
+
+    def check(answers: list[dict[str, Any]], opened: list[OpenedAnswer], *entries: OwnEntry) -> None:
+        shown = ShownAnswers("log", read.event_id, "r", [canonical_json(answer) for answer in answers])
+        made = RequestsCheck([], opened, [shown])
+        for entry in (*entries, read):
+            made.look_at(entry)
+        made.finish(is_complete=True)
+
+    check([no_trace, full], [opened], logged, erased())
+    check([no_trace, full], [opened], erased(), erased())
+    with pytest.raises(LogFault, match="never logged"):
+        check([no_trace, no_trace, full], [opened], logged, erased())
+    with pytest.raises(LogFault, match="does not say so"):
+        check([no_trace], [opened, msgspec.structs.replace(opened, institution="c")], logged, erased())
+    with pytest.raises(LogFault, match="later shown without"):
+        check([], [], erased(), logged, erased())
+
+
 def test_an_opened_answer_and_a_reading_that_the_log_lacks_are_faults() -> None:
     answer = OpenedAnswer("r", "b", "partial", ["reason"], "digest", {}, "log")
     stated = {"request_id": "r", "institution": "b", "outcome": "partial", "fields": ["reason"]}
@@ -58,7 +92,12 @@ def test_an_opened_answer_and_a_reading_that_the_log_lacks_are_faults() -> None:
     check = RequestsCheck([], [answer], [])
     check.look_at(honest)
     assert check.finish(is_complete=True) == []
-    for other in ({"sealed_sha256": "other"}, {"institution": "c"}, {"fields": ["reason", "contact"]}):
+    others: tuple[dict[str, Any], ...] = (
+        {"sealed_sha256": "other"},
+        {"institution": "c"},
+        {"fields": ["reason", "contact"]},
+    )
+    for other in (*others, {"institution": []}, {"fields": [["reason"]]}):
         check = RequestsCheck([], [answer], [])
         check.look_at(entry_of(kind="request_answered", **{"sealed_sha256": "digest", **stated, **other}))
         with pytest.raises(LogFault, match="does not say so"):
