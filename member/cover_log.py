@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
@@ -47,42 +47,57 @@ class Commitment:
 @dataclass
 class CoverCheck:
     """Give `look_at` every entry, then `finish`, or list what was found. `agencies` are the members that the registrars
-    state as law enforcement, in whatever state.
+    state as law enforcement, `regulators` those that may be independent reviewers, in whatever state.
     """
 
     today: date
     agencies: Set[str]
+    regulators: Set[str]
     disclosed: list[dict[str, Any]] = field(default_factory=list)
     _fixed: dict[Commitment, OwnEntry] = field(default_factory=dict)
     _told: dict[Commitment, str] = field(default_factory=dict)
     _until: dict[str, date] = field(default_factory=dict)
-    _erased: bool = False
+    _erased: int = 0
 
     def look_at(self, entry: OwnEntry) -> None:
         """Raises LogFault for an entry that is not of the form that it should have."""
         view = entry.view
         if view is None:
-            self._erased = True
+            self._erased += 1
             return
         try:
             self._take_in(entry, view)
-        except (KeyError, ValueError, TypeError, AttributeError):
+        except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
             raise entry.fault("what it says of a query's cover lacks a field or has one of another form") from None
 
     def _take_in(self, entry: OwnEntry, view: Mapping[str, Any]) -> None:
-        if "withheld" in view:
-            for bank, commitment in view["withheld"].items():
-                self._fixed.setdefault(Commitment(view["query_id"], bank, commitment), entry)
-        if str(view["kind"]).startswith("le_") and "until" in view:
-            self._until[view["query_id"]] = date.fromisoformat(view["until"])
+        if "withheld" in view or (str(view["kind"]).startswith("le_") and "until" in view):
+            until = date.fromisoformat(view["until"])
+            _ = until + OVERDUE  # OverflowError: no query has such a last day
+            self._until[view["query_id"]] = until
+        for bank, commitment in view.get("withheld", {}).items():
+            self._fixed.setdefault(Commitment(view["query_id"], bank, commitment), entry)
         if view["kind"] != "le_query_disclosed":
             return
         for bank, commitments in view.get("disclosed", {}).items():
             for commitment in commitments:
                 self._told[Commitment(view["query_id"], bank, commitment)] = view["recorded_at"]
-        for told in view.get("told", ()):
-            if isinstance(told, Mapping):  # a reviewer has the names of the banks alone
-                self.disclosed.append(_as_disclosed(entry, told, self.agencies))
+        for told in self._told_to_a_bank(entry, view):
+            self.disclosed.append(_as_disclosed(entry, told, self.agencies))
+
+    def _told_to_a_bank(self, entry: OwnEntry, view: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """What a member was told as a holder. An agency's view of its own query tells nothing, a reviewer's names the
+        banks unless it is told as a holder itself; everyone else's tells something. Raises LogFault.
+        """
+        told, member_id = view.get("told"), view["member_id"]
+        if told is None and member_id in self.agencies and view.get("agency") == member_id:
+            return ()
+        names = isinstance(told, list) and all(isinstance(one, str) for one in told)
+        if names and "disclosed" in view and member_id in self.regulators:
+            return ()
+        if not (isinstance(told, list) and told and all(isinstance(one, Mapping) for one in told)):
+            raise entry.fault("it says that an agency was told of rows, and not what")
+        return told
 
     def withheld(self) -> Iterator[dict[str, Any]]:
         """Every commitment that this member saw fixed, in the order of the log."""
@@ -103,13 +118,17 @@ class CoverCheck:
         return CoverState.OVERDUE if self.today > self._until[one.query_id] + OVERDUE else CoverState.OPEN
 
     def finish(self) -> None:
-        """Raises LogFault for a commitment that is overdue, unless an erased entry may have honoured it."""
-        for one, entry in self._fixed.items() if not self._erased else ():
-            if self._state_of(one) is CoverState.OVERDUE:
-                over = self._until[one.query_id].isoformat()
-                raise entry.fault(
-                    f"the last day of query {one.query_id} was {over}, and {one.bank} has not been told what this fixed"
-                )
+        """Raises LogFault for a commitment that is overdue, unless an erased entry may have honoured it: each those of
+        one query, at most.
+        """
+        overdue = {one: entry for one, entry in self._fixed.items() if self._state_of(one) is CoverState.OVERDUE}
+        if len({one.query_id for one in overdue}) <= self._erased:
+            return
+        one, entry = next(iter(overdue.items()))
+        over = self._until[one.query_id].isoformat()
+        raise entry.fault(
+            f"the last day of query {one.query_id} was {over}, and {one.bank} has not been told what this fixed"
+        )
 
 
 def _as_disclosed(entry: OwnEntry, told: Mapping[str, Any], agencies: Set[str]) -> dict[str, Any]:

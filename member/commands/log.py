@@ -57,8 +57,10 @@ def _receipts(session: Session, but: Collection[str] = ()) -> list[LoggedReceipt
 
 
 def _cover_check(session: Session) -> CoverCheck:
-    stated = session.keyring.members()
-    return CoverCheck(session.today(), {one.member_id for one in stated if one.kind is MemberKind.LAW_ENFORCEMENT})
+    stated = list(session.keyring.members())
+    agencies = {one.member_id for one in stated if one.kind is MemberKind.LAW_ENFORCEMENT}
+    regulators = {one.member_id for one in stated if one.kind is MemberKind.REGULATOR}
+    return CoverCheck(session.today(), agencies, regulators)
 
 
 @contextmanager

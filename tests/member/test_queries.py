@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -237,7 +238,7 @@ def test_a_bank_that_is_told_late_nothing_or_another_story_is_found_by_the_revie
     extended = entry_of("ico", kind="le_query_extended", until="2026-12-20")
 
     def check(today: str, *entries: OwnEntry) -> None:
-        made = CoverCheck(date.fromisoformat(today), {"nca"})
+        made = CoverCheck(date.fromisoformat(today), {"nca"}, {"ico"})
         for entry in entries:
             made.look_at(entry)
         made.finish()
@@ -256,6 +257,49 @@ def test_a_bank_that_is_told_late_nothing_or_another_story_is_found_by_the_revie
         with pytest.raises(LogFault):
             check("2026-12-01", made)
     check("2026-12-01", entry_of("a", kind="le_query_disclosed", told=[{**body, "salt": to_base64(bytes(32))}]))
+
+
+def test_a_telling_that_tells_nothing_and_a_day_that_is_none_name_their_entry() -> None:
+    def check(member_id: str, **view: Any) -> OwnEntry:
+        made = CoverCheck(date(2027, 1, 1), {"nca"}, {"ico"})
+        entry = entry_of(member_id, **view)
+        made.look_at(entry)
+        made.finish()
+        assert list(made.withheld()) == made.disclosed == []
+        return entry
+
+    told = "le_query_disclosed"
+    check("nca", kind=told, agency="nca", until="2026-12-01")
+    check("ico", kind=told, agency="nca", told=["a"], disclosed={"a": ["x"]}, until="2026-12-01")
+    check("ico", kind=told, agency="nca", told=[], disclosed={}, until="2026-12-01")
+    fixed = {"kind": "le_query_approved", "withheld": {"a": "x"}}
+    for member_id, view in (
+        *[("a", {"kind": told, **said}) for said in ({}, {"told": []}, {"told": ["a"]}, {"told": None}, {"told": "a"})],
+        ("a", {"kind": told, "told": ["a"], "disclosed": {}}),
+        ("a", {"kind": told, "agency": "a"}),
+        ("nca", {"kind": told, "agency": "met"}),
+        ("ico", fixed),
+        ("ico", {**fixed, "until": "9999-12-31"}),
+        ("ico", {**fixed, "until": None}),
+        ("ico", {**fixed, "withheld": ["a"], "until": "2027-12-31"}),
+    ):
+        with pytest.raises(LogFault) as caught:
+            check(member_id, **view)
+        assert caught.value.where.keys() == {"number", "event_id", "index", "entry_id"}, (member_id, view)
+
+
+def test_an_erased_entry_may_have_ended_the_cover_of_one_query() -> None:
+    def check(*query_ids: str) -> None:
+        made = CoverCheck(date(2027, 1, 1), {"nca"}, {"ico"})
+        fixed: dict[str, Any] = {"kind": "le_query_approved", "withheld": {"a": "x", "b": "y"}, "until": "2026-12-01"}
+        for query_id in query_ids:
+            made.look_at(entry_of("ico", **{**fixed, "query_id": query_id}))
+        made.look_at(replace(entry_of("ico"), view=None))
+        made.finish()
+
+    check("q")
+    with pytest.raises(LogFault, match="has not been told what this fixed"):
+        check("q", "r")
 
 
 @contextmanager
