@@ -273,8 +273,9 @@ def test_a_telling_that_tells_nothing_and_a_day_that_is_none_name_their_entry() 
     check("ico", kind=told, agency="nca", told=["a"], disclosed={"a": ["x"]}, until="2026-12-01")
     check("ico", kind=told, agency="nca", told=[], disclosed={}, until="2026-12-01")
     fixed = {"kind": "le_query_approved", "withheld": {"a": "x"}}
-    for member_id, view in (
-        *[("a", {"kind": told, **said}) for said in ({}, {"told": []}, {"told": ["a"]}, {"told": None}, {"told": "a"})],
+    nothing: tuple[dict[str, Any], ...] = ({}, {"told": []}, {"told": ["a"]}, {"told": None}, {"told": "a"})
+    wrong: list[tuple[str, dict[str, Any]]] = [
+        *(("a", {"kind": told, **said}) for said in nothing),
         ("a", {"kind": told, "told": ["a"], "disclosed": {}}),
         ("a", {"kind": told, "agency": "a"}),
         ("nca", {"kind": told, "agency": "met"}),
@@ -282,7 +283,8 @@ def test_a_telling_that_tells_nothing_and_a_day_that_is_none_name_their_entry() 
         ("ico", {**fixed, "until": "9999-12-31"}),
         ("ico", {**fixed, "until": None}),
         ("ico", {**fixed, "withheld": ["a"], "until": "2027-12-31"}),
-    ):
+    ]
+    for member_id, view in wrong:
         with pytest.raises(LogFault) as caught:
             check(member_id, **view)
         assert caught.value.where.keys() == {"number", "event_id", "index", "entry_id"}, (member_id, view)
