@@ -3,18 +3,20 @@
 Rules, in order:
 1. Told is who was shown a hit that the row was part of, and who was told something that derives from the row
    (exchange.store.derived), agencies under cover included. Present authority does not matter: who has left is told too.
-2. Not told is who learned of the token from others alone: it would learn that there was another row.
+2. Not told is who learned of the token from others alone: it would learn that there was another row. A row counts for a
+   member only in the time in which both it and the row's own member could share in the row's group.
 3. The one who takes a row back is shown a lower bound of what it knows already: the band of its own hit, or the members
    that it knows by name from requests that were answered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from exchange.domain.decision import ALLOWED, Decision, refuse
+from exchange.domain.past_authority import Span, earlier
 from schemas.terms import InstitutionBand
 
 CORRECTION_HOURS = 72
@@ -46,6 +48,10 @@ class Held:
     since: datetime
     until: datetime | None
 
+    def ends_before(self, moment: datetime) -> bool:
+        """Whether it was gone at a moment."""
+        return self.until is not None and self.until <= moment
+
 
 @dataclass(frozen=True, slots=True)
 class LastShown:
@@ -56,22 +62,31 @@ class LastShown:
     event_id: str | None
 
 
-def was_told_by_hit(row: TakenBack, held: Iterable[Held], last: LastShown) -> bool:
+def was_told_by_hit(row: TakenBack, held: Iterable[Held], last: LastShown, together: Sequence[Span]) -> bool:
     """Whether a member that held the same token was shown a hit that the row was part of: both held it in one group at
-    one time, and the hit was shown then.
+    one time, `together` there, and the hit was shown then.
 
-    A hit that has ended counts if it ended after the row came, and not by the row's own coming (which ends the hits of
-    members that had left the group).
+    A hit that has ended counts if it ended after that time began, and not by the row's own coming (which ends the hits
+    of members that had left the group).
     """
-    together = any(
-        one.group_id == row.group_id
-        and one.since <= row.ended_at
-        and (one.until is None or one.until > row.submitted_at)
-        for one in held
-    )
-    if not together or last.at is None:
+    shared = shared_since(row, held, together)
+    if shared is None or last.at is None:
         return False
-    return last.is_shown or (last.at >= row.submitted_at and last.event_id not in row.arrivals)
+    return last.is_shown or (last.at >= shared and last.event_id not in row.arrivals)
+
+
+def shared_since(row: TakenBack, held: Iterable[Held], together: Sequence[Span]) -> datetime | None:
+    """When the row first could be part of the hit of a member; `together` is when that member and the row's could both
+    share in the row's group. None: never.
+    """
+    starts = []
+    for one in held:
+        since, until = max(row.submitted_at, one.since), earlier(row.ended_at, one.until) or row.ended_at
+        if one.group_id == row.group_id and one.since <= row.ended_at and not one.ends_before(row.submitted_at):
+            starts += [
+                max(since, span.since) for span in together if span.since <= until and not span.ends_before(since)
+            ]
+    return min(starts, default=None)
 
 
 def told_at_least(bands: Iterable[str], known_by_name: Collection[str]) -> int:

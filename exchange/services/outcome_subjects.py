@@ -19,6 +19,7 @@ from exchange.domain.matching import split_overlap
 from exchange.domain.withdrawal import Held, LastShown, TakenBack, was_told_by_hit
 from exchange.services.acting import UnknownObjectError
 from exchange.services.disclose_hits import live_holdings
+from exchange.services.past_authority import load_past_authority
 from exchange.store.derived import DerivedKind, find_derived_of, told_sources
 from exchange.store.hits import KnownHit, find_hits, find_shown_hit
 from exchange.store.indicators import find_past_rows
@@ -67,11 +68,17 @@ def _contributed_before(session: Session, hit: KnownHit) -> set[str]:
     arrivals = arrivals_of(session, {row[3] for row in past})
     last = LastShown(hit.view_json is not None, hit.disclosed_at, hit.event_id)
     own = [Held(group, begun[name], until) for _, group, member, name, until in past if member == hit.member_id]
+    authority = load_past_authority(session, {one.group_id for one in own}, {row[2] for row in past})
     return {
         member
         for _, group, member, name, until in past
         if until is not None
-        and was_told_by_hit(TakenBack(group, begun[name], until, arrivals.get(name, frozenset())), own, last)
+        and was_told_by_hit(
+            TakenBack(group, begun[name], until, arrivals.get(name, frozenset())),
+            own,
+            last,
+            authority.together(group, hit.member_id, member),
+        )
     }
 
 

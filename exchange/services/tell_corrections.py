@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -25,6 +25,7 @@ from exchange.log.entries import View
 from exchange.services.disclose_hits import HitState, live_holdings, save_changes, view_of_changes, work_out_hits
 from exchange.services.events import record
 from exchange.services.move_withdrawn import move_withdrawn
+from exchange.services.past_authority import load_past_authority
 from exchange.store import outbox
 from exchange.store.chunks import in_chunks
 from exchange.store.corrections import (
@@ -178,11 +179,14 @@ def _told_by_hits(session: Session, withdrawal: Withdrawal, rows: Sequence[Withd
         events = arrivals.get(row.submission_id, frozenset())
         ended_at = min(withdrawal.created_at, end_of(days[row.submission_id]))
         taken[row.token].append(TakenBack(row.group_id, begun[row.submission_id], ended_at, events))
+    members = {member_id for _, member_id in held} | {withdrawal.member_id}
+    authority = load_past_authority(session, {row.group_id for row in rows}, members)
+    together = cache(lambda group_id, member_id: authority.together(group_id, withdrawal.member_id, member_id))
     told = set()
     for hit in find_hits(session, tokens).values():
         last = LastShown(hit.view_json is not None, hit.disclosed_at, hit.event_id)
         others = held.get((hit.token, hit.member_id), ())
-        if any(was_told_by_hit(row, others, last) for row in taken[hit.token]):
+        if any(was_told_by_hit(row, others, last, together(row.group_id, hit.member_id)) for row in taken[hit.token]):
             told.add(Told(hit.member_id, hit.token, CorrectionKind.HIT.value, hit.hit_id))
     return told
 

@@ -8,7 +8,7 @@ to admit anyone.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -162,6 +162,12 @@ def list_members(session: Session) -> Sequence[Member]:
 def kinds_of_members(session: Session) -> dict[str, str]:
     """The kind of every member, by its id."""
     return {row.member_id: row.kind for row in session.execute(select(Member.member_id, Member.kind))}
+
+
+def stops_of_members(session: Session, member_ids: Collection[str]) -> dict[str, datetime]:
+    """Since when those of the members are stopped that the operator has stopped."""
+    found = session.execute(select(Member.member_id, Member.stopped_at))
+    return {name: stopped_at for name, stopped_at in found if stopped_at is not None and name in member_ids}
 
 
 def list_groups(session: Session) -> Sequence[SharingGroup]:

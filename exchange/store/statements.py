@@ -8,13 +8,14 @@ skips one that committed late.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.store.base import Base, UtcDateTime
+from exchange.store.chunks import in_even_chunks
 from exchange.store.locks import lock_named
 
 COLLECTING = "collecting"
@@ -82,6 +83,16 @@ def list_effective_about(session: Session, kind: str, subject: str) -> Sequence[
         .where(StoredStatement.type == kind, StoredStatement.subject == subject, StoredStatement.state == EFFECTIVE)
         .order_by(StoredStatement.sequence)
     ).all()
+
+
+def effective_by_subject(session: Session, kind: str, subjects: Collection[str]) -> dict[str, list[StoredStatement]]:
+    """The same about each of some subjects."""
+    found: dict[str, list[StoredStatement]] = {}
+    for some in in_even_chunks(sorted(subjects), 512):
+        about = StoredStatement.type == kind, StoredStatement.subject.in_(some), StoredStatement.state == EFFECTIVE
+        for stored in session.scalars(select(StoredStatement).where(*about).order_by(StoredStatement.sequence)):
+            found.setdefault(stored.subject, []).append(stored)
+    return found
 
 
 def next_sequence(session: Session, kind: str, subject: str) -> int:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.domain.outcome import Checks, decide_assessment, decide_outcome
+from exchange.domain.past_authority import PastAuthority, Span
 from exchange.domain.withdrawal import Held, LastShown, TakenBack, told_at_least, was_told_by_hit
 from exchange.services.expire_indicators import expire_indicators
 from exchange.services.purge_records import OUTCOMES_KEPT, purge_records
@@ -288,6 +289,7 @@ def test_never_more_are_counted_as_told_than_bands_and_names_say(bands: list[str
 _ROW = TakenBack("g", NOW, NOW + timedelta(days=9), frozenset({"arrival"}))
 _HELD = Held("g", NOW - timedelta(days=1), None)
 _SHOWN = LastShown(True, NOW, "any")
+_ALWAYS = [Span(NOW - timedelta(days=90), None)]
 
 
 @pytest.mark.parametrize(
@@ -308,4 +310,32 @@ _SHOWN = LastShown(True, NOW, "any")
 def test_told_by_a_hit_is_who_held_the_token_in_the_group_then_and_was_shown_it(
     held: list[Held], last: LastShown, told: bool
 ) -> None:
-    assert was_told_by_hit(_ROW, held, last) is told
+    assert was_told_by_hit(_ROW, held, last, _ALWAYS) is told
+
+
+@pytest.mark.parametrize(
+    ("together", "last", "told"),
+    [
+        ([], _SHOWN, False),
+        ([Span(NOW - timedelta(days=9), NOW)], _SHOWN, False),  # one of them left when the row came
+        ([Span(NOW - timedelta(days=9), NOW + timedelta(hours=1))], _SHOWN, True),  # left later
+        ([Span(NOW + timedelta(days=10), None)], _SHOWN, False),  # joined when the row had gone
+        ([Span(NOW + timedelta(days=2), None)], _SHOWN, True),  # joined while it was there
+        ([Span(NOW + timedelta(days=2), None)], LastShown(False, NOW + timedelta(days=1), "end"), False),
+        ([Span(NOW + timedelta(days=2), None)], LastShown(False, NOW + timedelta(days=3), "end"), True),
+    ],
+)
+def test_a_row_counts_for_a_member_only_while_both_could_share_in_the_group(
+    together: list[Span], last: LastShown, told: bool
+) -> None:
+    assert was_told_by_hit(_ROW, [_HELD], last, together) is told
+
+
+def test_members_are_together_while_both_are_active_and_in_the_open_group() -> None:
+    days = [NOW + timedelta(days=number) for number in range(8)]
+    groups = {"g": [(Span(days[0], days[2]), frozenset("ab")), (Span(days[3], None), frozenset("abc"))]}
+    active = {"a": [Span(days[1], days[4]), Span(days[5], None)], "b": [Span(days[0], days[6])]}
+    past = PastAuthority(groups, active)
+    expected = [Span(days[1], days[2]), Span(days[3], days[4]), Span(days[5], days[6])]
+    assert past.together("g", "a", "b") == past.together("g", "b", "a") == expected
+    assert past.together("g", "a", "c") == past.together("h", "a", "b") == []

@@ -19,11 +19,12 @@ from exchange.services.purge_records import CORRECTIONS_KEPT, purge_records
 from exchange.services.remind_reviews import remind_reviews
 from exchange.services.tell_corrections import WATCHED_FOR, tell_corrections
 from exchange.store.derived import Derived, DerivedKind, note_derived
+from keys.statement_types import GroupState, MemberState
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from schemas.terms import MemberKind, Sector
 from tests.exchange.factories import make_token
-from tests.exchange.taking_back import add_reviewer, make_withdrawal, submission_of
+from tests.exchange.taking_back import add_reviewer, make_outcome, make_withdrawal, submission_of
 from tests.exchange.test_hits import views
 from tests.simulator import MemberSimulator, Taskforce, make_taskforce
 
@@ -186,6 +187,54 @@ def test_who_has_left_since_it_was_told_is_told(new_taskforce: NewTaskforce) -> 
     withdraw(a, [token])
     tell(taskforce)
     assert [len(corrections(member)) for member in (b, c, d)] == [1, 2, 1]
+
+
+def test_who_was_apart_while_the_row_was_there_is_not_told_though_its_hit_shows_another_group(
+    new_taskforce: NewTaskforce,
+) -> None:
+    """Member b's hits are of c alone, in their cell, but for the one on the token that a submitted before b left."""
+    taskforce = new_taskforce("a", "b", "c")
+    taskforce.state_group(["b", "c"], "cell")
+    a, b, c = taskforce.members.values()
+    seen, left, closed, ended, suspended = tokens = [make_token() for _ in range(5)]
+    b.submit(tokens)
+    b.submit(tokens, envelope={"group": "cell"})
+    c.submit(tokens, envelope={"group": "cell"})
+    assert len(b.hits()) == 5
+    a.submit([seen])
+
+    def later() -> None:
+        taskforce.clock.advance(minutes=1)  # type: ignore[attr-defined]
+
+    later()
+    taskforce.state_group(["a", "c"])  # b has left
+    a.submit([left, closed, ended])
+    withdraw(a, [left])
+    later()
+    taskforce.state_group(["a", "b", "c"], state=GroupState.CLOSED)
+    withdraw(a, [closed])
+    later()
+    taskforce.state_group(["a", "b", "c"], sunset=taskforce.clock())
+    withdraw(a, [ended])
+    taskforce.state_member(b, MemberState.SUSPENDED)
+    later()
+    taskforce.state_group(["a", "b", "c"])
+    a.submit([suspended])
+    withdraw(a, [suspended])
+    later()
+    taskforce.state_member(b)
+    assert {hit["institutions"] for hit in b.hits() if hit["token"] != to_base64(seen)} == {"1"}
+    assert tell(taskforce) == 0
+    taskforce.state_group(["a", "c"])
+    withdraw(a, [seen])
+    assert tell(taskforce) == 1
+    (correction,) = corrections(b)
+    assert [item["token"] for item in concerned(b, correction["correction_id"])] == [to_base64(seen)]
+    mine = {hit["token"]: hit["hit_id"] for hit in b.hits()}
+    for token, reached in ((left, 0), (seen, 1)):
+        sent = make_outcome("hit", mine[to_base64(token)], arrests=1)
+        assert b.send("POST", "/v1/outcomes", sent).status_code == 201
+        assert len(a.send("GET", "/v1/outcomes/received").get_json()["outcomes"]) == reached
 
 
 def test_agencies_under_cover_are_told_and_the_withdrawing_bank_learns_nothing_of_them(
