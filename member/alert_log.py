@@ -7,8 +7,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -17,6 +19,7 @@ from member.log import LogSource
 from member.log_chain import LogFault, OwnEntry
 from member.own_entries import read_on
 from member.vault.store import Vault
+from schemas.canonical import canonical_json
 
 _CURSOR, _DIGEST, _READING = "alert_cursor", "alert_digest", "alert_reading"
 
@@ -78,18 +81,18 @@ class AlertLog:
         """Keep a reading until the log has been verified."""
         reading = Reading(self._origin, event_id, alert_id, version, content_sha256)
         with self._vault.transaction():
-            self._vault.put(_READING, event_id.encode(), msgspec.msgpack.encode(reading))
+            self._vault.put(_READING, _name_of(reading), msgspec.msgpack.encode(reading))
 
-    def readings(self) -> dict[str, Reading]:
-        """Kept readings of this log, by their events."""
+    def readings(self) -> list[Reading]:
+        """Kept readings of this log."""
         kept = (msgspec.msgpack.decode(payload, type=Reading) for payload in self._vault.all(_READING))
-        return {reading.event_id: reading for reading in kept if reading.origin == self._origin}
+        return [reading for reading in kept if reading.origin == self._origin]
 
-    def forget(self, event_ids: list[str]) -> None:
+    def forget(self, readings: Iterable[Reading]) -> None:
         """Drop readings that were found in the verified log."""
         with self._vault.transaction():
-            for event_id in event_ids:
-                self._vault.delete(_READING, event_id.encode())
+            for reading in readings:
+                self._vault.delete(_READING, _name_of(reading))
 
     def _name(self, alert_id: str, version: int) -> bytes:
         return f"{self._origin}|{alert_id}|{version}".encode()
@@ -99,25 +102,35 @@ class AlertLog:
 class ReadingsCheck:
     """Holds kept readings against entries as they are verified; give `look_at` every entry, then `finish`."""
 
-    readings: Mapping[str, Reading]
-    found: list[str] = field(default_factory=list)
+    readings: list[Reading]
+    found: list[Reading] = field(default_factory=list)
+
+    @cached_property
+    def _by_event(self) -> dict[str, list[Reading]]:
+        kept: dict[str, list[Reading]] = defaultdict(list)
+        for reading in self.readings:
+            kept[reading.event_id].append(reading)
+        return kept
 
     def look_at(self, entry: OwnEntry) -> None:
         """Raises LogFault for an entry that does not state what was read under its event."""
-        reading = self.readings.get(entry.event_id)
-        if reading is None:
-            return
-        read = (reading.alert_id, reading.version, reading.content_sha256)
-        if entry.view is not None and read not in _stated(entry):
-            raise entry.fault("an alert was read under this event, and it does not state what was read")
-        self.found.append(entry.event_id)
+        for reading in self._by_event.get(entry.event_id, ()):
+            read = (reading.alert_id, reading.version, reading.content_sha256)
+            if entry.view is not None and read not in _stated(entry):
+                raise entry.fault("an alert was read under this event, and it does not state what was read")
+            self.found.append(reading)
 
-    def finish(self, *, is_complete: bool) -> list[str]:
-        """The events that were found. Raises LogFault if one is missing though no entry waits."""
-        missing = sorted(self.readings.keys() - set(self.found))
+    def finish(self, *, is_complete: bool) -> list[Reading]:
+        """The readings that were found. Raises LogFault if one is missing though no entry waits."""
+        missing = sorted({reading.event_id for reading in self.readings} - {one.event_id for one in self.found})
         if missing and is_complete:
             raise LogFault("an alert was read under it, and it is not in the log", event_id=missing[0])
         return self.found
+
+
+def _name_of(reading: Reading) -> bytes:
+    """Each thing read is kept, also where the exchange says one event of several."""
+    return canonical_json([reading.event_id, reading.alert_id, reading.version, reading.content_sha256])
 
 
 def describe_alerts(view: Mapping[str, Any]) -> str:
