@@ -32,6 +32,7 @@ from schemas.tipping_off import find_tipping_off
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _MAX_TEXT_CHARS = 2000
 _MAX_DAYS = 3660
+_MAX_DAYS_DIGITS = 4
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def check_setting(name: str, value: str) -> str:
         raise UsedWronglyError(f"there is no default called {name}", f"known: {known}")
     if setting.codes is not None and value not in set(setting.codes):
         raise UsedWronglyError(f"{name} cannot be {value!r}", "one of: " + ", ".join(setting.codes))
-    if name in _DAYS and not (value.isascii() and value.isdigit() and 1 <= int(value[:5]) <= _MAX_DAYS):
+    if name in _DAYS and not _is_number_of_days(value):
         raise UsedWronglyError(f"{name} is a number of days, 1 to {_MAX_DAYS}")
     if len(value) > _MAX_TEXT_CHARS or not value.isprintable():
         raise UsedWronglyError(f"{name} is printable text of at most {_MAX_TEXT_CHARS} characters")
@@ -99,6 +100,11 @@ def check_setting(name: str, value: str) -> str:
         hint = "nothing that reveals a suspicious activity report may be told"
         raise UsedWronglyError(f"{name} speaks of: {told}", hint)
     return value
+
+
+def _is_number_of_days(value: str) -> bool:
+    is_number = value.isascii() and value.isdigit() and len(value) <= _MAX_DAYS_DIGITS
+    return is_number and 1 <= int(value) <= _MAX_DAYS
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from member.exchange_client import ExchangeClient, Notice
 from member.log_chain import OwnEntry
 from member.own_entries import read_on
 from member.vault.store import Vault
-from schemas.identifiers import is_uuid7
+from schemas.identifiers import is_reference, is_uuid7
 
 _ABOUT, _CURSOR, _SHOWN = "notice_about", "notice_cursor", "notices_shown"
 _OVERLAP_MILLISECONDS = 3_600_000
@@ -157,7 +157,11 @@ class NoticeLog:
         if kind is None:
             return
         about = {name: entry.view[name] for name in kind.about if entry.view.get(name) is not None}
-        self.vault.put(_ABOUT, self._name(entry.event_id), msgspec.msgpack.encode(about))
+        try:
+            kept = msgspec.msgpack.encode(about)
+        except (OverflowError, RecursionError):
+            raise entry.fault("what it is about is of another form") from None
+        self.vault.put(_ABOUT, self._name(entry.event_id), kept)
 
     def _about(self, event_id: str) -> dict[str, Any] | None:
         payload = self.vault.get(_ABOUT, self._name(event_id))
@@ -169,11 +173,16 @@ class NoticeLog:
     def _describe(self, notice: Notice) -> dict[str, Any]:
         kind = KINDS.get(notice.kind, NoticeKind(notice.kind.replace("_", " ")))
         about = self._about(notice.event_id)
-        try:
-            go_on = kind.go_on.format(**(about or {}))
-        except KeyError:
-            go_on = "member log entries"
-        return {**msgspec.to_builtins(notice), "said": kind.said, "about": about, "go_on": go_on}
+        return {**msgspec.to_builtins(notice), "said": kind.said, "about": about, "go_on": _command(kind, about or {})}
+
+
+def _command(kind: NoticeKind, about: Mapping[str, Any]) -> str:
+    """How to go on, to be pasted into a shell: what the log states stands in it only as an id or a reference."""
+    named = {name: value for name, value in about.items() if is_uuid7(str(value)) or is_reference(str(value))}
+    try:
+        return kind.go_on.format(**named)
+    except KeyError:
+        return NoticeKind.go_on
 
 
 def _an_hour_before(notice_id: str) -> str:

@@ -253,8 +253,9 @@ class UnapprovedError(Exception):
 
 def is_decided(error: MemberError) -> bool:
     """Whether an approval was refused because the query waits for none: it was refused, lapsed, or is gone."""
-    reasons = error.fields.get("problem", {}).get("reasons", ()) if isinstance(error, RefusedError) else ()
-    return error.slug == "not-found" or any(reason.get("code") == "not-pending" for reason in reasons)
+    reasons = error.fields.get("problem", {}).get("reasons") if isinstance(error, RefusedError) else None
+    codes = [one.get("code") for one in reasons if isinstance(one, dict)] if isinstance(reasons, list) else []
+    return error.slug == "not-found" or "not-pending" in codes
 
 
 def _keep_nothing(query_id: str) -> None:

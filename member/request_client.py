@@ -14,6 +14,7 @@ from member.outgoing import Outgoing
 from member.vault.store import Vault
 from schemas.canonical import NotCanonicalError, digest
 from schemas.encoding import from_base64, to_base64
+from schemas.terms import Classification, Handling, TrafficLight
 
 _PAGE = 100
 
@@ -47,9 +48,9 @@ class ListedRequest(msgspec.Struct, frozen=True, kw_only=True):
 class Marking(msgspec.Struct, frozen=True):
     """The most restrictive marking of the rows that something rests on; `conditions` has a line each."""
 
-    classification: str
-    tlp: str
-    handling: str
+    classification: Classification
+    tlp: TrafficLight
+    handling: Handling
     conditions: str
     protected_subject: bool
 

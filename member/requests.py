@@ -172,7 +172,7 @@ class ReadAnswer:
 
 
 def ask(desk: RequestDesk, wanted: Wanted) -> RequestStanding:
-    """Ask the holders of what a hit is about. Raises RuleRefusedError, RefusedError."""
+    """Ask the holders of what a hit is about. Raises RuleRefusedError, RefusedError, AnswerError."""
     token = own_token(desk, wanted.hit_id)
     gateway = desk.client.gateways().get(wanted.legal_gateway)
     broken = list(what_is_missing(wanted, gateway))
@@ -191,6 +191,9 @@ def ask(desk: RequestDesk, wanted: Wanted) -> RequestStanding:
         return {**terms, "proof": to_base64(proof)}
 
     standing = _ask(desk, noticed_id, lambda: desk.client.ask(without_id, make))
+    asked = desk.records.asked(standing.request_id)
+    if asked is None or asked.terms != {"request_id": standing.request_id, **without_id}:
+        raise AnswerError("the exchange answered for another request than was asked")
     desk.records.forget_notice(wanted.hit_id, wanted.legal_gateway)
     return standing
 

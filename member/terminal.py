@@ -7,6 +7,7 @@ mark can turn a number round. Each such character is shown by its code point ins
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +18,13 @@ def printable(text: str) -> str:
     if text.replace("\n", " ").isprintable():
         return text
     return "".join(one if one == "\n" or one.isprintable() else _shown(one) for one in text.replace("\r\n", "\n"))
+
+
+def as_lines(lines: Iterable[str]) -> str:
+    """Lines of the program's own, one below the other. What goes on behind a line's end within one of them belongs to a
+    value, and is marked as that: no text of another's looks like a line of ours.
+    """
+    return "\n".join(line.replace("\n", "\n    | ") for line in lines)
 
 
 def _shown(character: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from schemas.fields import Identifier, Moment, Prose, QueryInteger, QueryText, Text, TrueOrFalse, code_of
+from schemas.identifiers import REFERENCE
 from schemas.terms import (
     AlertColour,
     AlertState,
@@ -23,7 +24,6 @@ ALERTS_PAGE = 100
 MAX_ITEMS = 100
 """Of any list in an alert."""
 MAX_TEXT = 200 * 1024
-REFERENCE = r"[0-9]{4,6}-NECC"
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 

@@ -7,6 +7,8 @@ import secrets
 import time
 import uuid
 
+REFERENCE = r"[0-9]{4,6}-NECC"
+"""The number of an alert."""
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.ASCII)
 
 
@@ -20,3 +22,8 @@ def uuid7() -> str:
 def is_uuid7(text: str) -> bool:
     """Whether the text is a version 7 UUID in lower case."""
     return _UUID7.fullmatch(text) is not None
+
+
+def is_reference(text: str) -> bool:
+    """Whether the text is the reference of an alert."""
+    return re.fullmatch(REFERENCE, text, re.ASCII) is not None

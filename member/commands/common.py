@@ -23,7 +23,7 @@ from keys.custody import CustodyError
 from member.errors import FAILED, USED_WRONGLY, MemberError, UsedWronglyError
 from member.quorums import NoQuorumError
 from member.session import Session, default_surroundings
-from member.terminal import PlainTable, printable
+from member.terminal import PlainTable, as_lines, printable
 
 P = ParamSpec("P")
 DEBUG_VARIABLE = "MEMBER_DEBUG"
@@ -58,7 +58,7 @@ def reporting(function: Callable[P, Shown]) -> Callable[P, None]:
         shown = function(*args, **kwargs)
         context = click.get_current_context()
         for warning in shown.warnings:
-            click.echo(f"warning: {printable(warning)}", err=True)
+            click.echo(printable(as_lines([f"warning: {warning}"])), err=True)
         if context.find_object(Session) is not None and context.ensure_object(Session).as_json:
             _print_json(shown.document)
         else:
@@ -123,7 +123,10 @@ def read_moment(option: str, text: str) -> datetime:
         raise UsedWronglyError(f"{option} {text!r} does not say its zone", f"{text.strip()}Z for UTC, or …+01:00")
     if moment.utcoffset() is None or abs(moment.utcoffset() or timedelta(0)) >= timedelta(days=1):
         raise UsedWronglyError(f"{option} {text!r} has no such zone", "2026-11-23T09:00:00Z")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise UsedWronglyError(f"{option} {text!r} is in no year of UTC's calendar", "2026-11-23T09:00:00Z") from None
 
 
 def write_new_file(path: Path, data: bytes) -> None:

@@ -22,7 +22,7 @@ from member.queries import Grounds, Subject, UnapprovedError, asked_about, descr
 from member.query_client import QueryStanding, ReadQuery
 from member.reading import FileRefusedError
 from member.session import Session
-from member.terminal import printable
+from member.terminal import as_lines, printable
 from schemas.identifiers import is_uuid7
 from schemas.terms import LegalGateway, QueryState
 
@@ -95,7 +95,7 @@ def ask(
     document = {**msgspec.to_builtins(standing), "results": [], "deconfliction": False}
     name = grounds.authorised_by.partition("/")[2]
     told = f"query {standing.query_id} is {standing.state}: member --as {name} query approve {standing.query_id}"
-    return Shown(document, told)
+    return Shown(document, as_lines([told]))
 
 
 def _approve_at_once(session: Session, subjects: list[Subject], grounds: Grounds) -> Shown:
@@ -146,7 +146,7 @@ def _what_is_approved(session: Session, read: ReadQuery) -> str:
         ("until", read.until),
         ("watch until", read.watch_until or "no watch"),
     )
-    return "\n".join(f"{name:16}{value}" for name, value in rows)
+    return as_lines(f"{name:16}{value}" for name, value in rows)
 
 
 @query.command("refuse", epilog="Example: member --as authoriser query refuse ID")
@@ -213,7 +213,7 @@ def end_watch(session: Session, query_id: str) -> Shown:
 
 def _step(session: Session, query_id: str, step: str, value: dict[str, Any]) -> Shown:
     standing = session.queries.step(_read_id(query_id), step, value)
-    return Shown(msgspec.to_builtins(standing), _told(standing))
+    return Shown(msgspec.to_builtins(standing), as_lines([_told(standing)]))
 
 
 def _told(standing: QueryStanding) -> str:
@@ -227,7 +227,7 @@ def _show(session: Session, read: ReadQuery) -> Shown:
     others = [f"another agency is about the same: {_told_other(other)}" for other in document["others"]]
     return Shown(
         document,
-        "\n".join([_told(read), *others]),
+        as_lines([_told(read), *others]),
         _table(document["results"], document["names"]) if read.results else None,
     )
 

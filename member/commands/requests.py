@@ -19,6 +19,7 @@ from member.request_client import ListedRequest, Marking, ReadRequest, RequestSt
 from member.request_notice import draft_notice
 from member.requests import ReadAnswer, RequestDesk, Wanted, ask, read_answers
 from member.session import Session
+from member.terminal import as_lines
 from member.vault.rows import OwnIndicator, VaultRows
 from schemas.encoding import to_rfc3339
 from schemas.identifiers import is_uuid7
@@ -101,7 +102,7 @@ def create(
     )
     standing = ask(session.request_desk, wanted)
     told = f"request {standing.request_id} is {standing.state}, due {standing.due_at}: member request show …"
-    return Shown(msgspec.to_builtins(standing), told)
+    return Shown(msgspec.to_builtins(standing), as_lines([told]))
 
 
 @request.command(
@@ -183,7 +184,7 @@ def show(session: Session, request_id: str, *, shows_withdrawn: bool) -> Shown:
     if faults:
         error = {"type": "bad_answer", "detail": f"answers that cannot be believed: {'; '.join(faults)}"}
         document = {"error": error, **document}
-    text = "\n".join(_told(read, answers))
+    text = as_lines(_told(read, answers))
     return Shown(document, text, warnings=faults, exit_code=FAILED if faults else 0)
 
 
@@ -200,7 +201,7 @@ def take(session: Session, request_id: str) -> Shown:
     taken = take_up(session.request_desk, found)
     warnings = [f"nothing may be told: {taken.hindrance}"] if taken.hindrance else []
     document = {**_describe(session, taken.request), "proved": taken.doubt is None, "doubt": taken.doubt}
-    return Shown(document, "\n".join(_told(taken.request, [])), warnings=warnings)
+    return Shown(document, as_lines(_told(taken.request, [])), warnings=warnings)
 
 
 @request.command("answer", epilog="Example: member --as authoriser request answer ID --partial reason,first_seen")
@@ -230,8 +231,10 @@ def answer(
     """
     if full + no_trace + (partial is not None) != 1:
         raise UsedWronglyError("one of --full, --partial and --no-trace is wanted")
-    if no_trace and note is not None:
-        raise UsedWronglyError("--no-trace tells nothing, a note neither", "leave --note out")
+    given = {"--note": note is not None, "--to": to is not None, "--confirm": bool(confirmations)}
+    beside = ", ".join(option for option, is_given in given.items() if is_given)
+    if no_trace and beside:
+        raise UsedWronglyError(f"--no-trace tells nothing: {beside} goes with what is told", f"leave out {beside}")
     fields = None if partial is None else _read_fields(partial)
     said = _read_text("note", note or "", _MAX_NOTE)
     if no_trace:
@@ -265,7 +268,7 @@ def cancel(session: Session, request_id: str) -> Shown:
     found = _read_id(request_id)
     _ = session.keyring
     standing = session.requests.cancel(found)
-    return Shown(msgspec.to_builtins(standing), f"request {standing.request_id} is {standing.state}")
+    return Shown(msgspec.to_builtins(standing), as_lines([f"request {standing.request_id} is {standing.state}"]))
 
 
 def _release(session: Session, offer: ReadRequest, telling: Telling, to: str | None) -> Shown:
@@ -298,11 +301,12 @@ def _give(
         reply, standing = begun
         said = ", ".join([reply.outcome, *reply.fields, *([reply.refusal_reason] if reply.refusal_reason else [])])
         warnings = [f"an answer was begun before, and has arrived: {said}. What was given now was not sent"]
-        return Shown(msgspec.to_builtins(standing), f"request {found} is {standing.state}", warnings=warnings)
+        text = as_lines([f"request {found} is {standing.state}"])
+        return Shown(msgspec.to_builtins(standing), text, warnings=warnings)
     taken = look_at(desk, found, refusing=refusing)
     standing = answering(desk, taken)
     of = taken.request.requester or f"a {taken.request.requester_kind}"
-    return Shown(msgspec.to_builtins(standing), f"request {found} of {of} is {standing.state}")
+    return Shown(msgspec.to_builtins(standing), as_lines([f"request {found} of {of} is {standing.state}"]))
 
 
 def _describe(session: Session, read: ReadRequest) -> dict[str, Any]:
@@ -351,7 +355,7 @@ def _told(read: ReadRequest, answers: list[ReadAnswer]) -> Iterator[str]:
     yield f"  {read.mode} under {read.legal_gateway}, from {read.requester or f'a {read.requester_kind}'}"
     for name, value in (read.terms or {}).items():
         if value and name in {"purpose", "necessity", "proportionality", "fields", "condition", "confirmations"}:
-            yield f"  {name}: {', '.join(value) if isinstance(value, list) else value}"
+            yield f"  {name}: {_line(value)}"
     if read.waiting:
         waiting = ", ".join(one.institution for one in read.waiting)
         yield f"  took it up, and waits to be told: {waiting} (request answer, by another of us)"
@@ -360,6 +364,8 @@ def _told(read: ReadRequest, answers: list[ReadAnswer]) -> Iterator[str]:
         given = answer.given
         reason = f" ({given.refusal_reason})" if given.refusal_reason else ""
         yield f"{given.institution or 'one that held it'}: {given.outcome}{reason}"
+        if answer.fault is not None:
+            yield f"  NOT TO BE BELIEVED: {answer.fault}"
         if answer.is_withdrawn:
             yield "  WITHDRAWN: its holder has taken this back; do not go by it (--withdrawn shows what it said)"
         elif answer.details and not answer.is_given_out:

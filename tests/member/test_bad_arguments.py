@@ -15,6 +15,7 @@ GROUNDS = ("--necessity", "n", "--proportionality", "q", "--purpose", "p", "--au
 QUERY = ("query", "--type", "phone", "+447700900123", *GROUNDS, "--legal-gateway", "CCA2013_s7", "--case", "OP-1")
 EXTENSION = ("query", "extend", ID, "--until", "2027-03-01", "--reason", "the trial moved")
 REQUEST = ("request", "create", ID, "--legal-gateway", "ECCTA2023_s188", *GROUNDS[:6])
+NOTICED = (*REQUEST, "--nca-notice", "NCA/1", "--notice-given-at")
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +55,13 @@ def unreachable(taskforce: Taskforce) -> Iterator[Taskforce]:
         *(("query", step, "the last one") for step in ("approve", "refuse", "show", "end-watch")),
         (*REQUEST, "--purpose", BIG),
         (*REQUEST, "--legal-gateway", "consent"),
+        *((*NOTICED, time) for time in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-11-22")),
+        ("config", "set", "review_days", "0100099999999"),
+        ("submit", __file__, "--review-days", "0100099999999"),
         ("request", "answer", ID, "--partial", "everything"),
         ("request", "answer", ID, "--full", "--note", ESCAPE),
         ("request", "answer", ID, "--full", "--note", BIG),
+        *(("request", "answer", ID, "--no-trace", *said) for said in (("--to", "c"), ("--confirm", "tlp-red"))),
         ("request", "refuse", ID, "--reason", ""),
         ("request", "take-up", "the last one"),
         ("request", "cancel", "the last one"),

@@ -60,6 +60,8 @@ def test_an_expiry_that_is_no_day_to_come_is_refused(expires: str) -> None:
     [
         ("theme", "nonsense"),
         ("expires_days", "0"),
+        ("expires_days", "0366099999999"),
+        ("review_days", "0100099999999"),
         ("expires_days", "²"),
         ("purpose", "a\0b"),
         ("colour", "blue"),

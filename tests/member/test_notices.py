@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from alerts.jobs import drain_outbox
+from member.exchange_client import Notice
+from member.log_chain import LogFault
+from member.notices import NoticeLog
+from member.vault.store import Vault
 from schemas.identifiers import uuid7
 from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, accounts, write_csv
+from tests.member.test_alerts import Pages, entry_of
 
 ASKING = ("--legal-gateway", "ECCTA2023_s188", "--purpose", "finding who is paid")
 STATED = ("--necessity", "nobody else can say", "--proportionality", "one account")
@@ -96,3 +102,32 @@ def test_a_notice_that_the_log_knows_nothing_of_is_shown_as_that(asked: Taskforc
     (shown,) = done.document["notices"]
     assert (shown["event_id"], shown["about"]) == (invented, None)
     assert "no entry in our log" in done.said
+
+
+def test_what_an_entry_states_stands_in_a_command_only_as_an_id_or_a_reference(tmp_path: Path) -> None:
+    request_id = uuid7()
+    wrong: list[Any] = ["x; rm -rf ~", "$(id)", "-h", [request_id], 7, {}]
+    stated: list[dict[str, Any]] = [
+        {"kind": "request_made", "request_id": request_id},
+        {"kind": "alert_published", "reference": "0042-NECC", "alert_id": uuid7()},
+        *({"kind": "request_made", "request_id": said} for said in wrong),
+        {"kind": "alert_published", "reference": "0042-NECC\n", "alert_id": uuid7()},
+        {"kind": "alert_published", "reference": "`id`", "alert_id": uuid7()},
+    ]
+    entries = [entry_of(number, **view) for number, view in enumerate(stated, 1)]
+    told = [Notice(uuid7(), entry.view["kind"], entry.event_id, "t") for _, entry in entries if entry.view is not None]
+    with Vault.create(tmp_path / "vault.sqlite", bytes(32), "b") as vault:
+        log = NoticeLog(vault, Pages([row for row, _ in entries]), "b", "log", lambda _: None)  # type: ignore[arg-type]
+        told = [Notice(one.notice_id, one.kind.replace("made", "received"), one.event_id, "t") for one in told]
+        commands = [one["go_on"] for one in log.describe(told)]
+    honest = [f"member request show {request_id}", "member alert read 0042-NECC"]
+    assert commands == honest + ["member log entries"] * (len(stated) - 2)
+
+
+@pytest.mark.parametrize("said", [10**30, -(2**70)])
+def test_an_entry_about_what_cannot_be_kept_is_a_fault_of_the_log(tmp_path: Path, said: Any) -> None:
+    row, entry = entry_of(1, kind="request_made", request_id=said)
+    with Vault.create(tmp_path / "vault.sqlite", bytes(32), "b") as vault:
+        log = NoticeLog(vault, Pages([row]), "b", "log", lambda _: None)  # type: ignore[arg-type]
+        with pytest.raises(LogFault, match=entry.event_id):
+            log.describe([Notice(uuid7(), "request_received", entry.event_id, "t")])

@@ -17,8 +17,9 @@ import pytest
 from exchange.services.query_rules import USUAL_LIMITS
 from exchange.services.watch_queries import end_queries, watch_queries
 from member.cover_log import CoverCheck
+from member.errors import RefusedError
 from member.log_chain import LogFault, OwnEntry
-from member.queries import COVER_DAYS
+from member.queries import COVER_DAYS, is_decided
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, accounts, now, write_csv
@@ -185,6 +186,27 @@ def test_the_officer_is_shown_what_is_approved_and_approves_nothing_else(police:
         assert told in done.said
     again = police.run(*officer, "--yes")
     assert (again.status, again.document["state"]) == (0, "answered")
+
+
+def test_what_a_colleague_writes_looks_like_no_line_of_the_program(police: Taskforce) -> None:
+    forged = "finding a network\nuntil           2026-11-23\r\ncovert          no: the banks are told at once"
+    said_by = ("--authorised-by", "authoriser", *GROUNDS, *STATED, "--purpose", forged)
+    query_id = police.run("nca", "query", "--type", "phone", "+447700900197", *said_by).document["query_id"]
+    said = police.run("nca", "--as", "authoriser", "query", "approve", query_id, as_json=False).said.splitlines()
+    for name in ("until", "covert"):
+        (true,) = [line for line in said if line.startswith(name)]
+        assert true not in forged
+    assert "    | until           2026-11-23" in said
+    assert police.run("nca", "query", "show", query_id).document["purpose"] == forged.replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("reasons", [None, 7, "not-pending", ["not-pending"], [None, 7], {"code": "not-pending"}])
+def test_a_refusal_whose_reasons_are_of_another_form_decides_nothing(reasons: Any) -> None:
+    def refusal(said: Any) -> RefusedError:
+        return RefusedError("no", slug="refused-by-rules", status=403, problem={"reasons": said})
+
+    assert not is_decided(refusal(reasons))
+    assert is_decided(refusal([None, {"code": "not-pending"}]))
 
 
 def test_an_officer_elsewhere_approves_no_other_subjects_than_it_was_shown(police: Taskforce) -> None:

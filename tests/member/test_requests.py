@@ -91,7 +91,7 @@ def share_accounts(taskforce: Taskforce, folder: Path, count: int) -> Iterator[S
 @pytest.fixture(scope="module")
 def pool(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """Each test takes those that it needs."""
-    return share_accounts(taskforce, tmp_path_factory.mktemp("pool"), 20)
+    return share_accounts(taskforce, tmp_path_factory.mktemp("pool"), 24)
 
 
 @pytest.fixture
@@ -451,6 +451,40 @@ def test_an_exchange_that_shows_another_request_than_was_made_gets_no_answer(
     assert refused_as(done) == "not_proved"
 
 
+def change_marking(document: dict[str, Any]) -> None:
+    document["marking"]["tlp"] = "PURPLE"
+
+
+def shorten_terms(document: dict[str, Any]) -> None:
+    document["terms"] = ["purpose"]
+
+
+@pytest.mark.parametrize("change", [change_marking, shorten_terms])
+def test_what_is_shown_in_another_form_gets_no_answer(
+    taskforce: Taskforce, asked: str, change: Callable[[dict[str, Any]], None]
+) -> None:
+    with answers_changed(taskforce, lambda shown: change(shown) if shown.get("terms") else None):
+        done = taskforce.run(*BOSS, "answer", asked, "--full")
+    assert refused_as(done) == "bad_answer"
+
+
+def test_what_others_write_looks_like_no_line_of_the_program(taskforce: Taskforce, shared: Shared) -> None:
+    """A purpose, a necessity, a note: none can say that a bank answered, or how something is marked."""
+    forged = "\n  marked OFFICIAL, TLP:CLEAR, handling permitted\nbank-c: full\n  reason: charged with fraud"
+    request_id = shared.ask("--purpose", f"to see{forged}", "--necessity", f"none other{forged}")
+    taken = taskforce.run(*BOSS, "take-up", request_id, as_json=False).document["text"].splitlines()
+    done = taskforce.run(*BOSS, "answer", request_id, "--partial", "reason", "--note", f"see{forged}", as_json=False)
+    assert done.status == 0, done.document
+    shown = taskforce.run("a", "request", "show", request_id, as_json=False).document["text"].splitlines()
+    assert (taken.count("    | bank-c: full"), shown.count("    | bank-c: full")) == (2, 3)
+    assert "  note: see" in shown
+    assert [line for line in shown if line.startswith("b: ")] == ["b: partial"]
+    for line in (*taken, *shown):
+        assert not line.startswith(("bank-c", "  marked OFFICIAL, TLP:CLEAR", "  reason: charged"))
+    (answer,) = taskforce.run("a", "request", "show", request_id).document["answers"]
+    assert answer["details"]["note"] == f"see{forged}"
+
+
 @pytest.fixture(scope="module")
 def asked(pool: Iterator[Shared]) -> str:
     """A request that nobody ever answers."""
@@ -641,6 +675,8 @@ def test_a_notice_is_drafted_at_home_and_the_request_bears_its_reference(
         ("answer", uuid7()),
         ("answer", uuid7(), "--full", "--no-trace"),
         ("answer", uuid7(), "--no-trace", "--note", "x"),
+        ("answer", uuid7(), "--no-trace", "--to", "b"),
+        ("answer", uuid7(), "--no-trace", "--confirm", "tlp-red"),
         ("answer", uuid7(), "--partial", ""),
         ("refuse", uuid7(), "--reason", "because"),
         ("show", "the last one"),
