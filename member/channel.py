@@ -25,6 +25,7 @@ import msgspec
 from keys.ed25519 import SigningKey
 from keys.signing import SignedRequest, new_nonce, sign_request
 from keys.urls import canonical_url
+from member import wire
 from member.errors import AnswerError, MemberError, RefusedError, UnreachableError
 from member.wire import PROBLEM_PREFIX
 
@@ -41,11 +42,25 @@ _SHOWN_CHARS = 1000
 
 T = TypeVar("T")
 
+_FORBIDDEN, _NOT_FOUND = 403, 404
 _HINTS = {
     401: "check this machine's clock, and that the registrars have signed this representative's key",
-    403: "member status shows roles, groups and state",
+    _FORBIDDEN: "member status shows roles, groups and state",
     429: "wait for as long as it says, then run the same command again: it goes on where it stopped",
 }
+
+_LISTS = {
+    wire.REQUESTS + "/": "member request list",
+    wire.REQUESTS: "member hits",
+    wire.QUERIES: "member query list",
+    wire.CORRECTIONS: "member corrections list",
+    wire.OUTCOMES: "member hits, member request list, member query list",
+    wire.ASSESSMENTS: "member hits",
+    wire.ALERTS: "member alert list",
+    wire.SUBSCRIPTIONS: "member subscription list",
+    wire.FEED_TOKENS: "member feed list",
+}
+"""What shows the ids that there are, by the path that none was found under."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +201,8 @@ class Channel:
         status = response.status_code
         after = _retry_after(response)
         error = read_problem(self.base_url, status, body)
+        if status == _NOT_FOUND and error.hint is None:
+            error.hint = _lists_of(response.request.url.path)
         if status == _UNAVAILABLE:
             return _Failure(UnreachableError(error.detail, error.hint, slug=error.slug), after=after)
         return _Failure(error, after, may_pass=False, is_limit=status == _TOO_MANY and after is not None)
@@ -217,8 +234,15 @@ def read_problem(server: str, status: int, body: bytes) -> RefusedError:
     detail = str(document.get("detail") or document.get("title") or f"{server} answered {status}")[:_SHOWN_CHARS]
     known = {"type", "title", "status", "detail", "instance", "hint"}
     fields = {name: value for name, value in document.items() if name not in known}
-    detail = "; ".join(_told_reasons(fields.get("reasons")))[:_SHOWN_CHARS] or detail
-    return RefusedError(detail, _HINTS.get(status), slug=slug, status=status, problem=fields)
+    reasons = "; ".join(_told_reasons(fields.get("reasons")))[:_SHOWN_CHARS]
+    hint = None if reasons and status == _FORBIDDEN else _HINTS.get(status)
+    return RefusedError(reasons or detail, hint, slug=slug, status=status, problem=fields)
+
+
+def _lists_of(path: str) -> str | None:
+    """What shows the ids that there are, where none was found under the path."""
+    found = next((lists for start, lists in _LISTS.items() if start in path), None)
+    return None if found is None else f"what there is for you: {found}"
 
 
 def _told_reasons(reasons: Any) -> Iterator[str]:

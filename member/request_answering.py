@@ -44,7 +44,7 @@ from member.vault.uploads import Uploads
 from schemas.canonical import digest
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
-from schemas.marking import strictest
+from schemas.marking import RELEASE_CODES, strictest
 from schemas.terms import OFFERS, Direction, RefusalReason, RequestMode, RequestOutcome
 
 _SHOWN_BEFORE = ("mode", "legal_gateway", "urgency")
@@ -64,13 +64,14 @@ class UnprovedError(MemberError):
 @dataclass(frozen=True)
 class TakenUp:
     """A request that this member has taken up, and its own indicator behind it, with those of its rows that may be told
-    of; None if there are none. `doubt` says what is not proved.
+    of; None if there are none. `doubt` says what is not proved. `is_new`: it was not taken up before.
     """
 
     request: ReadRequest
     token: Token | None
     own: OwnIndicator | None
     doubt: str | None
+    is_new: bool = False
 
     @property
     def hindrance(self) -> str | None:
@@ -91,17 +92,39 @@ def take_up(desk: RequestDesk, request_id: str) -> TakenUp:
     return _take_up(desk, desk.read(request_id))
 
 
-def look_at(desk: RequestDesk, request_id: str, *, refusing: bool) -> TakenUp:
+def look_at(desk: RequestDesk, request_id: str, *, refusing: bool, telling: Telling | None = None) -> TakenUp:
     """A request to us, so as to answer it: taken up, but for an offer that is refused, which may stay unseen. Raises
-    RuleRefusedError for our own, and for an offer to be answered otherwise.
+    RuleRefusedError for our own, for an offer to be answered otherwise, and for a telling that cannot be right: all of
+    that before it is taken up.
     """
     listed = desk.read(request_id)
     if listed.mode not in OFFERS or listed.direction != Direction.INCOMING:
+        broken = list(_what_shows_before(desk, listed, telling)) if telling is not None else []
+        if broken and listed.direction == Direction.INCOMING:
+            raise RuleRefusedError("nothing was sent", broken)
         return _take_up(desk, listed)
     if refusing:
         return TakenUp(listed, None, None, None)
     cure = "the sender of an offer tells, a holder does not: request take-up to receive it, or request refuse"
     raise RuleRefusedError("nothing was sent", [Broken("offer", "outcome", cure)])
+
+
+def _what_shows_before(desk: RequestDesk, listed: ReadRequest, telling: Telling) -> Iterator[Broken]:
+    """What is wrong with a telling as far as that shows in a request that may not be taken up yet."""
+    gateway = desk.client.gateways().get(listed.legal_gateway)
+    if gateway is None:
+        return
+    condition = next((one.condition for one in gateway.conditions if one.mode == listed.mode), None)
+    wanted = [one for one in gateway.confirmations if one.condition in (None, condition)]
+    for one in wanted:
+        if not set(one.codes) & set(telling.confirmations):
+            said = f"{gateway.citation}: {one.question} --confirm {' or '.join(one.codes)}"
+            yield Broken("no-confirmation", "confirmations", said)
+    known = {code for one in wanted for code in one.codes} | RELEASE_CODES
+    unknown = [code for code in telling.confirmations if code not in known]
+    if unknown:
+        said = f"{gateway.citation}: {', '.join(sorted(known))} can be confirmed here, not {', '.join(unknown)}"
+        yield Broken("confirmation", "confirmations", said)
 
 
 def _take_up(desk: RequestDesk, listed: ReadRequest) -> TakenUp:
@@ -112,7 +135,7 @@ def _take_up(desk: RequestDesk, listed: ReadRequest) -> TakenUp:
     request = desk.take_up(listed.request_id)
     requester, named = request.requester or "", request.submissions or ()
     own = None if token is None else _rows_to_tell(desk, requester, named, token)
-    return TakenUp(request, token, own, _doubt(desk, listed, request, token))
+    return TakenUp(request, token, own, _doubt(desk, listed, request, token), is_new=not listed.taken_up)
 
 
 def _rows_to_tell(desk: RequestDesk, recipient: str, named: Iterable[str], token: Token) -> OwnIndicator | None:

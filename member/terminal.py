@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -32,6 +33,11 @@ def _shown(character: str) -> str:
     return " " if is_blank else f"<U+{ord(character):04X}>"
 
 
+_NARROW_COLUMNS = 110
+_MOST_WHEN_NARROW = 5
+"""More columns than that cannot be read at a narrower terminal."""
+
+
 class PlainTable(Table):
     """A table whose cells are shown as they are: printable, and never read as markup."""
 
@@ -39,3 +45,22 @@ class PlainTable(Table):
         """One row; a cell is a text, or None for an empty one."""
         plain = [Text("" if cell is None else printable(str(cell))) for cell in cells]
         super().add_row(*plain, **options)  # type: ignore[arg-type]
+
+
+def is_too_wide(table: Table, width: int) -> bool:
+    """Whether so many columns would be folded out of shape at that width."""
+    return width < _NARROW_COLUMNS and len(table.columns) > _MOST_WHEN_NARROW
+
+
+def as_blocks(table: Table) -> Group:
+    """The same with one block for each row: a line for each cell that says something."""
+    blocks: list[RenderableType] = [Text(str(table.title or ""), style="table.title")]
+    for row in zip(*(list(column.cells) for column in table.columns), strict=True):
+        block = Table.grid(padding=(0, 2))
+        block.add_column(no_wrap=True, style="table.header")
+        block.add_column(overflow="fold")
+        for column, cell in zip(table.columns, row, strict=True):
+            if str(cell):
+                block.add_row(str(column.header), cell)
+        blocks += [Text(""), block]
+    return Group(*blocks)

@@ -11,6 +11,9 @@ from schemas.terms import Classification, Handling, SubjectRole, TrafficLight
 
 PROTECTED_ROLES = frozenset({SubjectRole.VICTIM, SubjectRole.MULE_UNWITTING})
 """Subjects that are to be protected, not pursued: whoever is told of them is told so."""
+TLP_RED, CONDITIONS = "tlp-red", "conditions"
+RELEASE_CODES = frozenset({TLP_RED, CONDITIONS})
+"""What an authoriser confirms of the marking of what it releases; the gateway's confirmations come beside them."""
 _LEAST_FIRST: dict[str, tuple[str, ...]] = {
     "classification": tuple(Classification),
     "tlp": tuple(reversed(TrafficLight)),

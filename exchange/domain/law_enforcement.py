@@ -31,6 +31,8 @@ OVERT_DAYS = 90
 LONGEST_DAYS = 365
 """The usual limit of a query's last day, and of each extension, from the day on which it is said."""
 
+NO_AGENCY = "law-enforcement"
+
 _WITHHELD_DOMAIN = b"exchange-withheld-v1\x00"
 
 
@@ -68,12 +70,11 @@ class Finding:
 
 def decide_agency(member_id: str, kind: str, authority: Authority) -> Decision:
     """Only law enforcement queries, and only in open groups that it is in."""
-    decision = ALLOWED
     if kind != MemberKind.LAW_ENFORCEMENT:
-        decision &= refuse("law-enforcement", "query_id", "only a member of law enforcement queries")
+        return refuse(NO_AGENCY, "query_id", "only a member of law enforcement queries")
     if not any(authority.is_in(group_id, member_id) for group_id in authority.groups):
-        decision &= refuse("group", "query_id", "you are in no open group")
-    return decision
+        return refuse("group", "query_id", "you are in no open group")
+    return ALLOWED
 
 
 def decide_officers(asker: Officer | None, authoriser: Officer | None) -> Decision:

@@ -185,7 +185,10 @@ def _decide_confirmations(case: DisclosureCase, rule: GatewayRule) -> Decision:
             decision &= refuse("no-confirmation", "confirmations", said)
     if case.confirmations - {code for one in wanted for code in one.codes}:
         known = _list(code for one in wanted for code in one.codes) or "nothing"
-        decision &= refuse("confirmation", "confirmations", f"{rule.citation}: {known} can be confirmed here")
+        said = f"{rule.citation}: {known} can be confirmed here"
+        if case.discloser is None:
+            said = f"{rule.citation}: whoever tells confirms that, with the answer; leave it out"
+        decision &= refuse("confirmation", "confirmations", said)
     return decision
 
 

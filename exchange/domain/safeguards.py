@@ -10,13 +10,9 @@ from typing import Any
 
 from exchange.domain.authority import Authority
 from exchange.domain.decision import ALLOWED, Decision, refuse
-from schemas.marking import PROTECTED_ROLES, is_laxer, marking_of_envelope, strictest
+from schemas.marking import CONDITIONS, PROTECTED_ROLES, TLP_RED, is_laxer, marking_of_envelope, strictest
 from schemas.terms import Handling, TrafficLight
 from schemas.tipping_off import find_tipping_off
-
-TLP_RED, CONDITIONS = "tlp-red", "conditions"
-RELEASE_CODES = frozenset({TLP_RED, CONDITIONS})
-"""What an authoriser confirms of the marking of what it releases; the gateway's confirmations come beside them."""
 
 
 def decide_texts(texts: Mapping[str, str | None]) -> Decision:

@@ -24,7 +24,7 @@ from exchange.domain.information_request import (
     is_offer,
 )
 from exchange.domain.legal_gateway import Person, decide_disclosure, decide_people, find_rule
-from exchange.domain.safeguards import RELEASE_CODES, decide_marking_given, decide_release
+from exchange.domain.safeguards import decide_marking_given, decide_release
 from exchange.log.entries import View
 from exchange.services.acting import Request, act_once, require
 from exchange.services.events import record
@@ -46,6 +46,7 @@ from exchange.store.requests import (
 )
 from exchange.store.session import Database
 from keys.ed25519 import SignatureError, verify_signature
+from schemas.marking import RELEASE_CODES
 from schemas.requests import answer_to_sign
 from schemas.terms import RequestState
 

@@ -11,6 +11,7 @@ from exchange.domain.decision import Decision
 from exchange.domain.gateway_rules import QUERY, RULES, GatewayRules, Side
 from exchange.domain.law_enforcement import (
     LONGEST_DAYS,
+    NO_AGENCY,
     Officer,
     QueryTerms,
     decide_agency,
@@ -39,7 +40,8 @@ def decide_asking_query(
     session: Session, query: Query, terms: QueryTerms, limits: QueryLimits, now: datetime
 ) -> Decision:
     """Whether the query may wait for its authoriser, with every reason against."""
-    return _decide_query(session, query, terms, limits, now) & decide_ground(session, query, limits, now)
+    ground = decide_ground(session, query, limits, now)
+    return _decide_query(session, query, terms, limits, now, gateway=ground)
 
 
 def decide_ground(session: Session, query: Query, limits: QueryLimits, now: datetime) -> Decision:
@@ -51,7 +53,7 @@ def decide_answering(session: Session, query: Query, limits: QueryLimits, now: d
     """Whether the query may be answered now that its authoriser agrees, with every reason against."""
     terms = QueryTerms(query.case_reference, query.covert, query.ends_on, query.watch_until)
     case = _case_of(session, query, now, limits)
-    return _decide_query(session, query, terms, limits, now) & decide_disclosure(case, limits.rules)
+    return _decide_query(session, query, terms, limits, now, gateway=decide_disclosure(case, limits.rules))
 
 
 def decide_reading(session: Session, query: Query, now: datetime) -> Decision:
@@ -60,7 +62,13 @@ def decide_reading(session: Session, query: Query, now: datetime) -> Decision:
     return decide_agency(query.member_id, "" if member is None else member.kind, load_authority(session, now))
 
 
-def _decide_query(session: Session, query: Query, terms: QueryTerms, limits: QueryLimits, now: datetime) -> Decision:
+def _decide_query(
+    session: Session, query: Query, terms: QueryTerms, limits: QueryLimits, now: datetime, *, gateway: Decision
+) -> Decision:
+    """All rules, that of the gateway with them. Who is no agency is told that alone: nothing else would help it."""
+    agency = decide_reading(session, query, now)
+    if any(reason.code == NO_AGENCY for reason in agency.reasons):
+        return agency
     has_reviewer = bool(list_reviewers(session))
     texts = {
         "case": query.case_reference,
@@ -70,10 +78,11 @@ def _decide_query(session: Session, query: Query, terms: QueryTerms, limits: Que
     }
     officers = [_officer_of(session, query, name) for name in (query.asker_id, query.authoriser_id)]
     return (
-        decide_reading(session, query, now)
+        agency
         & decide_officers(*officers)
         & decide_terms(terms, has_reviewer=has_reviewer, today=now.date(), longest_days=limits.longest_days)
         & decide_texts(texts)
+        & gateway
     )
 
 

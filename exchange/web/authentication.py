@@ -67,7 +67,7 @@ def authenticate(*, is_read: bool = True) -> None:
         g.registrar_id = verified.key_id.removeprefix(_REGISTRAR)
         return
     if rule.roles and not rule.roles & person.roles:
-        raise AccessRefusedError(403, "role", f"This wants a role of: {', '.join(sorted(rule.roles))}.")
+        raise AccessRefusedError(403, "role", f"This wants a role of: {', '.join(sorted(rule.roles))}.", rule.roles)
     g.actor = Actor(
         representative_id=person.representative_id,
         member_id=person.member_id,

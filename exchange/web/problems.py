@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import structlog
@@ -35,6 +35,8 @@ _RETRY = {"Retry-After": "5"}
 FEED_TOKEN = "feed-token"  # noqa: S105 - the reason of a refusal
 _FEED_CHALLENGES = ('Basic realm="feeds", charset="UTF-8"', 'Bearer realm="feeds"')
 
+_NOTHING_THERE = "There is nothing of that id for you."
+
 _ACCESS = {
     400: ("idempotency-key-missing", "An Idempotency-Key is wanted"),
     401: ("unauthenticated", "The request is not signed as it must be"),
@@ -58,13 +60,16 @@ class InvalidFormError(Exception):
 
 
 class AccessRefusedError(Exception):
-    """Authentication or a role is missing. `status` 400: no idempotency key; 401: who are you; 403: not you."""
+    """Authentication or a role is missing. `status` 400: no idempotency key; 401: who are you; 403: not you. `roles`:
+    any of these is wanted.
+    """
 
-    def __init__(self, status: int, reason: str, detail: str) -> None:
+    def __init__(self, status: int, reason: str, detail: str, roles: Iterable[str] = ()) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
         self.detail = detail
+        self.roles = sorted(roles)
 
 
 def problem_of(error: Exception) -> Problem:  # noqa: PLR0911, PLR0912 - one line for each error is the point
@@ -74,15 +79,16 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911, PLR0912 - one lin
             return Problem("invalid-form", "The request has the wrong form", 422, extra={"errors": error.errors})
         case AccessRefusedError():
             slug, title = _ACCESS[error.status]
-            return Problem(slug, title, error.status, error.detail, {"reason": error.reason})
+            roles = {"roles": error.roles} if error.roles else {}
+            return Problem(slug, title, error.status, error.detail, {"reason": error.reason, **roles})
         case RefusedError():
             reasons = [reason.as_fields() for reason in error.decision.reasons]
             detail = "; ".join(f"{reason.field}: {reason.detail}" for reason in error.decision.reasons)
             status = 409 if isinstance(error, ConflictError) else 403
             return Problem("refused", "A rule refuses this disclosure", status, detail, {"reasons": reasons})
-        case UnknownObjectError():
+        case UnknownObjectError() | NotFound():
             # What is hidden is answered as what does not exist is: by the same 404 as a path that no route has.
-            return http_problem(NotFound())
+            return http_problem(NotFound(_NOTHING_THERE))
         case SubmissionConflictError():
             detail = "The submission id or part is in use for something else: take a new submission id."
             return Problem("submission-conflict", "Submission id in use", 409, detail)
@@ -134,4 +140,5 @@ def register_problems(app: Flask) -> None:
     handler: Callable[[Any], Response] = handle
     app.register_error_handler(Exception, handler)
     app.register_error_handler(HTTPException, answer_http)
+    app.register_error_handler(NotFound, handler)
     app.register_error_handler(LimitExceededError, handle_limit)

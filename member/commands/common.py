@@ -7,7 +7,7 @@ import os
 import sqlite3
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import wraps
@@ -20,15 +20,16 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from keys.custody import CustodyError
-from member.errors import FAILED, USED_WRONGLY, MemberError, UsedWronglyError
+from member.errors import FAILED, USED_WRONGLY, MemberError, RefusedError, UsedWronglyError
 from member.quorums import NoQuorumError
 from member.session import Session, default_surroundings
-from member.terminal import PlainTable, as_lines, printable
+from member.terminal import PlainTable, as_blocks, as_lines, is_too_wide, printable
 
 P = ParamSpec("P")
 DEBUG_VARIABLE = "MEMBER_DEBUG"
 _DONE = 0
 _INTERRUPTED = "interrupted"
+_PIPE_COLUMNS = 200
 _PAGE_COLUMNS = 100
 """A line that is longer is hard to read."""
 
@@ -97,19 +98,29 @@ def _encode(value: Any) -> str:
 def _print_text(shown: Shown) -> None:
     if shown.table is not None:
         # At a terminal the table fits it; in a pipe nothing is cut off.
-        width = None if sys.stdout.isatty() else 200
-        Console(width=width, highlight=False).print(shown.table)
+        console = Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS, highlight=False)
+        console.print(as_blocks(shown.table) if is_too_wide(shown.table, console.width) else shown.table)
     if shown.page is not None:
         Console(width=min(Console().width, _PAGE_COLUMNS), highlight=False).print(shown.page())
     if shown.text:
         click.echo(printable(shown.text))
 
 
-def table(title: str, *columns: str) -> Table:
-    """An empty table for people."""
+def at_terminal(session: Session) -> bool:
+    """Whether a person gives the command and reads what it shows: then it may ask."""
+    return not session.as_json and sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def counted(count: int, one: str, several: str | None = None) -> str:
+    """How many there are of something, in words."""
+    return f"{count:,} {one if count == 1 else several or f'{one}s'}"
+
+
+def table(title: str, *columns: str, whole: Collection[str] = ()) -> PlainTable:
+    """An empty table for people. The columns `whole` are never folded: ids and values are copied from them."""
     made = PlainTable(title=title, title_justify="left")
     for column in columns:
-        made.add_column(column, overflow="fold")
+        made.add_column(column, overflow="fold", no_wrap=column in whole)
     return made
 
 
@@ -120,7 +131,8 @@ def read_moment(option: str, text: str) -> datetime:
     except ValueError:
         raise UsedWronglyError(f"{option} {text!r} is no time", "2026-11-23T09:00:00Z") from None
     if moment.tzinfo is None:
-        raise UsedWronglyError(f"{option} {text!r} does not say its zone", f"{text.strip()}Z for UTC, or …+01:00")
+        right = text.strip() if "T" in text else f"{moment.date().isoformat()}T09:00:00"
+        raise UsedWronglyError(f"{option} {text!r} does not say its zone", f"{right}Z for UTC, or …+01:00")
     if moment.utcoffset() is None or abs(moment.utcoffset() or timedelta(0)) >= timedelta(days=1):
         raise UsedWronglyError(f"{option} {text!r} has no such zone", "2026-11-23T09:00:00Z")
     try:
@@ -152,6 +164,7 @@ class MemberGroup(click.Group):
         except BrokenPipeError:
             sys.exit(_stop_writing())
         except Exception as error:  # noqa: BLE001 - the top of the program: whatever happened is told, not thrown
+            _name_who_may(error, session)
             sys.exit(_tell(error, as_json="--json" in arguments))
         except KeyboardInterrupt:
             sys.exit(_tell(MemberError("stopped", slug=_INTERRUPTED), as_json="--json" in arguments))
@@ -166,6 +179,18 @@ def _stop_writing() -> int:
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
     return FAILED
+
+
+def _name_who_may(error: Exception, session: Session) -> None:
+    """Where a role is missing, the hint names the representatives with a key in this home that have it."""
+    if not isinstance(error, RefusedError):
+        return
+    wanted = error.fields.get("problem", {}).get("roles")
+    wanted_roles = {str(role) for role in wanted} if isinstance(wanted, list) else set()
+    known = session.home.config.representatives if wanted_roles else {}
+    able = [name for name, each in known.items() if name != session.acting_as and wanted_roles & set(each.roles)]
+    if able:
+        error.hint = " or ".join(f"member --as {name} …" for name in able)
 
 
 def _tell(error: Exception, *, as_json: bool) -> int:

@@ -11,7 +11,7 @@ import msgspec
 from rich.table import Table
 
 from keys.tokens import Token, oprf_input
-from member.commands.common import Shown, reporting, table
+from member.commands.common import Shown, counted, reporting, table
 from member.envelope import SETTINGS, Terms, read_terms
 from member.errors import FAILED, MemberError
 from member.hits import list_hits, read_since
@@ -181,17 +181,19 @@ def hits(session: Session, since: str | None) -> Shown:
 
 
 def _more(count: int) -> str:
-    if count > _SHOWN_HITS:
-        return f"… {count - _SHOWN_HITS:,} more; --json gives all"
-    return "" if count else "no hits"
+    if not count:
+        return "no hits"
+    more = [f"… {count - _SHOWN_HITS:,} more; --json gives all"] if count > _SHOWN_HITS else []
+    asking = "ask about one: member request create HIT_ID --legal-gateway … (member request create --help)"
+    return "\n".join([*more, asking])
 
 
 def _hits_table(found: list[bytes]) -> Table:
-    columns = ("type", "own value", "references", "institutions", "sectors", "themes", "first seen")
-    made = table(f"{len(found):,} hits", *columns)
+    columns = ("hit id", "type", "own value", "references", "institutions", "sectors", "themes", "first seen")
+    made = table(counted(len(found), "hit"), *columns, whole=("hit id", "own value"))
     for encoded in found[:_SHOWN_HITS]:
         hit = msgspec.json.decode(encoded)
         lists = (", ".join(hit[name]) for name in ("values", "source_refs"))
         more = (", ".join(hit[name]) for name in ("sectors", "themes"))
-        made.add_row(hit["indicator_type"], *lists, hit["institutions"], *more, hit["first_seen"])
+        made.add_row(hit["hit_id"], hit["indicator_type"], *lists, hit["institutions"], *more, hit["first_seen"])
     return made

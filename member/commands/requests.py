@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from member.alert_values import ValueRefusedError, as_text
-from member.commands.common import Shown, read_moment, reporting, table, write_new_file
+from member.commands.common import Shown, at_terminal, read_moment, reporting, table, write_new_file
 from member.envelope import CONTACT
 from member.errors import FAILED, MemberError, UsedWronglyError
 from member.request_answering import TakenUp, Telling, finish_begun, look_at, release, take_up, tell, tell_nothing
@@ -19,7 +19,7 @@ from member.request_client import ListedRequest, Marking, ReadRequest, RequestSt
 from member.request_notice import draft_notice
 from member.requests import ReadAnswer, RequestDesk, Wanted, ask, read_answers
 from member.session import Session
-from member.terminal import as_lines
+from member.terminal import as_lines, printable
 from member.vault.rows import OwnIndicator, VaultRows
 from schemas.encoding import to_rfc3339
 from schemas.identifiers import is_uuid7
@@ -32,7 +32,9 @@ from schemas.terms import (
     RefusalReason,
     RequestField,
     RequestMode,
+    RequestOutcome,
     RequestState,
+    Role,
     Urgency,
 )
 
@@ -40,6 +42,7 @@ _USUAL_FIELDS = ",".join(field for field in RequestField if field is not Request
 _ALERT_FIELDS = ",".join(field for field in RequestField if field in WARNING_FIELDS)
 _MAX_NOTE = 4000
 _BATCH = 500
+_TAKEN_UP = "the request is taken up now, and waits for an answer or a refusal"
 _gateway = click.Choice([code.value for code in LegalGateway])
 
 
@@ -59,7 +62,11 @@ def _texts(function: Any) -> Any:
 
 
 _confirm = click.option(
-    "--confirm", "confirmations", metavar="CODE", multiple=True, help="What the gateway or the marking wants confirmed."
+    "--confirm",
+    "confirmations",
+    metavar="CODE",
+    multiple=True,
+    help="What the gateway or the marking wants confirmed by who tells (member request gateways lists the codes).",
 )
 
 
@@ -95,13 +102,14 @@ def create(
     texts = {name: _read_text(name, given.pop(name)) for name in ("purpose", "necessity", "proportionality")}
     notice = _read_notice(nca_notice, notice_given_at)
     usual = _ALERT_FIELDS if given["mode"] == RequestMode.ALERT else _USUAL_FIELDS
-    named = _read_fields(fields or usual)
+    named = _read_fields(usual if fields is None else fields)
     confirmed = _read_codes(given.pop("confirmations"))
     wanted = Wanted(
         hit_id=hit_id.strip().lower(), fields=named, nca_notice=notice, confirmations=confirmed, **texts, **given
     )
     standing = ask(session.request_desk, wanted)
-    told = f"request {standing.request_id} is {standing.state}, due {standing.due_at}: member request show …"
+    show_it = f"member request show {standing.request_id}"
+    told = f"request {standing.request_id} is {standing.state}, due {standing.due_at}: {show_it}"
     return Shown(msgspec.to_builtins(standing), as_lines([told]))
 
 
@@ -135,7 +143,9 @@ def notice(
 def gateways(session: Session) -> Shown:
     """List the legal gateways and what each takes."""
     found = list(session.requests.gateways().values())
-    made = table("legal gateways", "code", "modes", "conditions", "to be confirmed", "notice before", "provision")
+    made = table(
+        "legal gateways", "code", "modes", "conditions", "confirmed by who tells", "notice before", "provision"
+    )
     for one in found:
         notice_to = one.prior_notice.addressee if one.prior_notice else ""
         conditions = ", ".join(f"{each.mode}: {each.condition}" for each in one.conditions)
@@ -184,7 +194,7 @@ def show(session: Session, request_id: str, *, shows_withdrawn: bool) -> Shown:
     if faults:
         error = {"type": "bad_answer", "detail": f"answers that cannot be believed: {'; '.join(faults)}"}
         document = {"error": error, **document}
-    text = as_lines(_told(read, answers))
+    text = as_lines([*_told(session, read, answers), *_next_step(session, read)])
     return Shown(document, text, warnings=faults, exit_code=FAILED if faults else 0)
 
 
@@ -199,9 +209,15 @@ def take(session: Session, request_id: str) -> Shown:
     """
     found = _read_id(request_id)
     taken = take_up(session.request_desk, found)
-    warnings = [f"nothing may be told: {taken.hindrance}"] if taken.hindrance else []
     document = {**_describe(session, taken.request), "proved": taken.doubt is None, "doubt": taken.doubt}
-    return Shown(document, as_lines(_told(taken.request, [])), warnings=warnings)
+    warnings = [f"nothing may be told: {taken.hindrance}"] if taken.hindrance else []
+    text = as_lines([*_told(session, taken.request, []), *_next_step(session, taken.request, taken.hindrance)])
+    return Shown(document, text, warnings=warnings)
+
+
+_yes = click.option(
+    "--yes", is_flag=True, help="Do not ask whether you agree. Without a terminal, or with --json, nobody is asked."
+)
 
 
 @request.command("answer", epilog="Example: member --as authoriser request answer ID --partial reason,first_seen")
@@ -212,6 +228,7 @@ def take(session: Session, request_id: str) -> Shown:
 @click.option("--note", help="A text that goes with what is told.")
 @click.option("--to", metavar="INSTITUTION", help="Of an offer of ours: tell this one alone of those that took it up.")
 @_confirm
+@_yes
 @click.pass_obj
 @reporting
 def answer(
@@ -224,8 +241,12 @@ def answer(
     note: str | None,
     to: str | None,
     confirmations: tuple[str, ...],
+    yes: bool,
 ) -> Shown:
     """Answer a request to us, or release what we offered (mode provide or alert) to those that took it up.
+
+    A request that is open is taken up first. At a terminal you then see who asks, why and what for, and are asked
+    whether you agree; without a terminal, or with --json, giving the command is agreeing.
 
     What is told is sealed here, for whoever is told alone. An offer is released by another person than made it.
     """
@@ -238,7 +259,7 @@ def answer(
     fields = None if partial is None else _read_fields(partial)
     said = _read_text("note", note or "", _MAX_NOTE)
     if no_trace:
-        return _give(session, request_id, lambda desk, taken: tell_nothing(desk, taken, None))
+        return _give(session, request_id, lambda desk, taken: tell_nothing(desk, taken, None), yes=yes)
     contact = session.home.config.defaults.get(CONTACT, "")
     telling = Telling(fields, said, contact, _read_codes(confirmations))
     read = session.request_desk.read(_read_id(request_id))
@@ -246,17 +267,22 @@ def answer(
         return _release(session, read, telling, to)
     if to is not None:
         raise UsedWronglyError("--to goes with an offer of our own", "an answer goes to whoever asked")
-    return _give(session, request_id, lambda desk, taken: tell(desk, taken, telling))
+    return _give(session, request_id, lambda desk, taken: tell(desk, taken, telling), telling=telling, yes=yes)
 
 
 @request.command("refuse", epilog="Example: member --as authoriser request refuse ID --reason not_proportionate")
 @click.argument("request_id", metavar="ID")
 @click.option("--reason", required=True, type=click.Choice([code.value for code in RefusalReason]))
+@_yes
 @click.pass_obj
 @reporting
-def refuse(session: Session, request_id: str, reason: str) -> Shown:
-    """Refuse a request to us. Whoever asked learns the reason, and not who refused."""
-    return _give(session, request_id, lambda desk, taken: tell_nothing(desk, taken, reason), refusing=True)
+def refuse(session: Session, request_id: str, reason: str, *, yes: bool) -> Shown:
+    """Refuse a request to us. Whoever asked learns the reason, and not who refused.
+
+    A request that is open is taken up first; at a terminal you then see it, and are asked whether you agree. An offer
+    may be refused unseen.
+    """
+    return _give(session, request_id, lambda desk, taken: tell_nothing(desk, taken, reason), refusing=True, yes=yes)
 
 
 @request.command("cancel", epilog="Example: member request cancel ID")
@@ -264,11 +290,17 @@ def refuse(session: Session, request_id: str, reason: str) -> Shown:
 @click.pass_obj
 @reporting
 def cancel(session: Session, request_id: str) -> Shown:
-    """Take back a request of our own. What was answered stays."""
+    """Take back a request of our own: nobody answers it any more. What was answered stays."""
     found = _read_id(request_id)
     _ = session.keyring
     standing = session.requests.cancel(found)
-    return Shown(msgspec.to_builtins(standing), as_lines([f"request {standing.request_id} is {standing.state}"]))
+    if standing.state == RequestState.ANSWERED:
+        said = "what was answered stays, and nobody else answers it any more"
+    else:
+        said = "nobody answers it any more"
+    return Shown(
+        msgspec.to_builtins(standing), as_lines([f"request {standing.request_id} is {standing.state}: {said}"])
+    )
 
 
 def _release(session: Session, offer: ReadRequest, telling: Telling, to: str | None) -> Shown:
@@ -291,7 +323,9 @@ def _give(
     request_id: str,
     answering: Callable[[RequestDesk, TakenUp], RequestStanding],
     *,
+    yes: bool,
     refusing: bool = False,
+    telling: Telling | None = None,
 ) -> Shown:
     """Answer, once an answer that was begun before has been sent to its end."""
     found = _read_id(request_id)
@@ -303,10 +337,30 @@ def _give(
         warnings = [f"an answer was begun before, and has arrived: {said}. What was given now was not sent"]
         text = as_lines([f"request {found} is {standing.state}"])
         return Shown(msgspec.to_builtins(standing), text, warnings=warnings)
-    taken = look_at(desk, found, refusing=refusing)
-    standing = answering(desk, taken)
+    taken = look_at(desk, found, refusing=refusing, telling=telling)
+    if taken.is_new and not yes and at_terminal(session):
+        _agree(session, taken, "refuse it" if refusing else "answer it so")
+    try:
+        standing = answering(desk, taken)
+    except MemberError as error:
+        if taken.is_new:
+            error.hint = f"{error.hint}; {_TAKEN_UP}" if error.hint else _TAKEN_UP
+        raise
     of = taken.request.requester or f"a {taken.request.requester_kind}"
-    return Shown(msgspec.to_builtins(standing), as_lines([f"request {found} of {of} is {standing.state}"]))
+    state = RequestOutcome.REFUSED.value if refusing else standing.state
+    return Shown(msgspec.to_builtins(standing), as_lines([f"request {found} of {of} is {state}"]))
+
+
+def _agree(session: Session, taken: TakenUp, what: str) -> None:
+    """Show a request that was just taken up, and ask. MemberError unless the person agrees: then nothing is sent."""
+    hindrance = [f"  nothing may be told: {taken.hindrance}"] if taken.hindrance else []
+    click.echo(printable(as_lines([*_told(session, taken.request, []), *hindrance])), err=True)
+    try:
+        agrees = click.confirm(f"Do you {what}?", err=True)
+    except click.Abort:
+        agrees = False
+    if not agrees:
+        raise MemberError("stopped: nothing was answered", _TAKEN_UP, slug="interrupted")
 
 
 def _describe(session: Session, read: ReadRequest) -> dict[str, Any]:
@@ -350,9 +404,24 @@ def _listed(one: ListedRequest, own: OwnIndicator | None) -> dict[str, Any]:
     return {**{name: getattr(one, name) for name in names}, "indicator_type": kind, "values": values}
 
 
-def _told(read: ReadRequest, answers: list[ReadAnswer]) -> Iterator[str]:
+def _next_step(session: Session, read: ReadRequest, hindrance: str | None = None) -> Iterator[str]:
+    """How to go on with a request to us."""
+    if read.direction != Direction.INCOMING or read.state not in (RequestState.OPEN, RequestState.TAKEN_UP):
+        return
+    able = [name for name, each in session.home.config.representatives.items() if Role.AUTHORISER in each.roles]
+    officer = f"member --as {session.acting_as if session.acting_as in able else next(iter(able), '…')} request"
+    if read.state == RequestState.OPEN:
+        yield f"next: {officer} take-up {read.request_id}"
+    elif read.mode not in OFFERS:
+        answering = "" if hindrance else f"{officer} answer {read.request_id} --full, or "
+        yield f"next: {answering}{officer} refuse {read.request_id} --reason …"
+
+
+def _told(session: Session, read: ReadRequest, answers: list[ReadAnswer]) -> Iterator[str]:
     yield f"request {read.request_id} ({read.direction}) is {read.state}, due {read.due_at}"
     yield f"  {read.mode} under {read.legal_gateway}, from {read.requester or f'a {read.requester_kind}'}"
+    (own,) = _with_own_rows(session, [read])
+    yield f"  about: {', '.join(own['values']) or 'a value that this vault does not hold'}"
     for name, value in (read.terms or {}).items():
         if value and name in {"purpose", "necessity", "proportionality", "fields", "condition", "confirmations"}:
             yield f"  {name}: {_line(value)}"

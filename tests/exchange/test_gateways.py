@@ -167,7 +167,9 @@ def test_other_police_are_pointed_from_the_nca_s_gateway_to_theirs_and_the_opera
 def test_who_asks_confirms_nothing_for_the_one_who_is_to_disclose() -> None:
     case = right_case(LegalGateway.POCA2002_S339ZB)
     asking = replace(case, discloser=None, authoriser=None)
-    assert {reason.code for reason in decide_asking(asking).reasons} == {"confirmation"}
+    (reason,) = decide_asking(asking).reasons
+    assert reason.code == "confirmation"
+    assert "whoever tells confirms that, with the answer" in reason.detail
     assert decide_asking(replace(asking, confirmations=frozenset())).is_allowed
     refused = decide_disclosure(replace(case, confirmations=frozenset({"regulated_sector"})))
     assert [reason.code for reason in refused.reasons] == ["no-confirmation"]

@@ -92,11 +92,13 @@ def write_secret_file(path: Path, text: str) -> Path:
     return path
 
 
-def run_member(home: Path, *arguments: str, around: Surroundings | None = None, as_json: bool = True) -> Ran:
+def run_member(
+    home: Path, *arguments: str, around: Surroundings | None = None, as_json: bool = True, typed: str | None = None
+) -> Ran:
     """Run the member program as a person would, but in this process."""
     options = ("--json",) if as_json else ()
     session = Session(around or Surroundings(now, time.sleep, lambda url: None, patience=1.0))
-    result: Result = CliRunner().invoke(cli, ["--home", str(home), *arguments, *options], obj=session)
+    result: Result = CliRunner().invoke(cli, ["--home", str(home), *arguments, *options], obj=session, input=typed)
     # The servers are in this process too, and may log to standard output: the document is the last line.
     document = json.loads(result.stdout.splitlines()[-1]) if as_json else {"text": result.stdout}
     return Ran(result.exit_code, document, result.stderr)
@@ -272,9 +274,9 @@ class Taskforce:
             return httpx.MockTransport(_unreachable)
         return httpx.WSGITransport(_with_raw_uri(self.applications[url]))
 
-    def run(self, member_id: str, *arguments: str, as_json: bool = True) -> Ran:
-        """Run the member program for one of the members."""
-        return run_member(self.home(member_id), *arguments, around=self.around(), as_json=as_json)
+    def run(self, member_id: str, *arguments: str, as_json: bool = True, typed: str | None = None) -> Ran:
+        """Run the member program for one of the members; `typed` is what comes from its standard input."""
+        return run_member(self.home(member_id), *arguments, around=self.around(), as_json=as_json, typed=typed)
 
     @contextmanager
     def losing_answers(self, path: str) -> Iterator[None]:

@@ -669,6 +669,8 @@ def test_a_notice_is_drafted_at_home_and_the_request_bears_its_reference(
         ("create", uuid7(), *TERMS, "--legal-gateway", ""),
         ("create", uuid7(), *TERMS, "--fields", "everything"),
         ("create", uuid7(), *TERMS, "--fields", ","),
+        ("create", uuid7(), *TERMS, "--fields", ""),
+        ("create", uuid7(), *TERMS, "--nca-notice", "N-1", "--notice-given-at", "2026-11-22"),
         ("create", uuid7(), *TERMS, "--purpose", "a\x1b[2Jb"),
         ("create", uuid7(), *TERMS, "--nca-notice", "N-1"),
         ("create", uuid7(), *TERMS, "--nca-notice", "N-1", "--notice-given-at", "yesterday"),
@@ -694,3 +696,72 @@ def test_a_hit_that_is_not_ours_cannot_be_asked_about(taskforce: Taskforce, shar
     assert refused_as(taskforce.run("a", "request", "create", uuid7(), *TERMS)) == "unknown_hit"
     done = taskforce.run("b", "request", "show", uuid7())
     assert (refused_as(done), done.document["error"]["status"]) == ("not-found", 404)
+
+
+# at the terminal
+
+
+def at_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on the program takes its caller for a person at a terminal."""
+    monkeypatch.setattr("member.commands.requests.at_terminal", lambda session: not session.as_json)
+
+
+def test_who_answers_at_a_terminal_sees_who_asks_before_agreeing_and_else_nothing_is_sent(
+    taskforce: Taskforce, shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = shared.ask()
+    looked = taskforce.run("b", "request", "show", request_id, as_json=False).document["text"]
+    assert f"about: {shared.account}" in looked
+    assert f"next: member --as authoriser request take-up {request_id}" in looked
+    at_the_terminal(monkeypatch)
+    stopped = taskforce.run(*BOSS, "answer", request_id, "--full", as_json=False, typed="n\n")
+    assert stopped.status == 1
+    for told in ("from a", "purpose: to decide whether to restrict the account", f"about: {shared.account}", "y/N"):
+        assert told in stopped.said, told
+    assert "taken up now" in stopped.said
+    shown = taskforce.run("b", "request", "show", request_id).document
+    assert (shown["state"], shown["answers"]) == ("taken_up", [])
+    done = taskforce.run(*BOSS, "refuse", request_id, "--reason", "policy", as_json=False)
+    assert (done.status, "is refused" in done.document["text"]) == (0, True), done
+    second, third = shared.ask(), shared.ask()
+    agreed = taskforce.run(*BOSS, "answer", second, "--partial", "reason", as_json=False, typed="y\n")
+    assert (agreed.status, "of a is answered" in agreed.document["text"]) == (0, True), agreed
+    assert "y/N" not in taskforce.run(*BOSS, "answer", third, "--full", "--yes", as_json=False).said
+    (answer,) = taskforce.run("a", "request", "show", third).document["answers"]
+    assert answer["outcome"] == "full"
+
+
+def test_an_answer_that_can_be_seen_to_be_wrong_is_refused_before_the_request_is_taken_up(
+    taskforce: Taskforce, shared: Shared
+) -> None:
+    request_id = shared.ask()
+    assert rules_of(taskforce.run(*BOSS, "answer", request_id, "--full", "--confirm", "bogus")) == {"confirmation"}
+    assert taskforce.run("b", "request", "show", request_id).document["state"] == "open"
+    late = taskforce.run(*BOSS, "answer", request_id, "--partial", "narrative")
+    assert rules_of(late) == {"not-asked-for"}
+    assert "taken up now" in late.document["error"]["hint"]
+    again = taskforce.run(*BOSS, "answer", request_id, "--partial", "narrative")
+    assert "taken up now" not in (again.document["error"].get("hint") or "")
+
+
+def test_an_id_that_is_anothers_or_nobodys_is_told_with_the_list_of_what_there_is(taskforce: Taskforce) -> None:
+    error = taskforce.run("b", "request", "show", uuid7()).document["error"]
+    assert error["detail"] == "There is nothing of that id for you."
+    assert error["hint"] == "what there is for you: member request list"
+
+
+def test_who_lacks_a_role_is_told_which_representative_here_has_it(taskforce: Taskforce, shared: Shared) -> None:
+    request_id = shared.ask()
+    error = taskforce.run("b", "request", "take-up", request_id).document["error"]
+    assert (error["type"], error["hint"]) == ("forbidden", "member --as authoriser …")
+    own = taskforce.run("a", "--as", "authoriser", "request", "take-up", request_id).document["error"]
+    assert "hint" not in own
+
+
+def test_cancelling_what_is_answered_leaves_the_answer_and_says_so(taskforce: Taskforce, shared: Shared) -> None:
+    request_id = shared.ask()
+    assert taskforce.run(*BOSS, "answer", request_id, "--full").status == 0
+    for _ in range(2):
+        done = taskforce.run("a", "request", "cancel", request_id, as_json=False)
+        assert done.status == 0
+        assert "what was answered stays, and nobody else answers it any more" in done.document["text"]

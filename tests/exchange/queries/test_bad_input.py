@@ -172,6 +172,8 @@ def test_an_end_in_the_past_is_refused_by_name_for_a_query_and_for_its_extension
 def test_what_is_anothers_looks_like_what_is_not_there_and_is_logged(place: Place) -> None:
     others_outcome = plant_outcome(place.world.taskforce, "b", "c")
     before, logged = place.stored(), place.refusals()
+    no_route = place.send("/v1/nothing/of/the/kind", {})
+    assert (no_route.status_code, no_route.get_json()["detail"]) == (404, "There is nothing of that id for you.")
     cases: list[tuple[str, Callable[[str], dict[str, Any]], list[str]]] = [
         ("/v1/outcomes", lambda one: make_outcome("hit", one), [place.others_hit, others_outcome]),
         ("/v1/outcomes", lambda one: make_outcome("request", one), [place.hit_id]),
@@ -181,6 +183,7 @@ def test_what_is_anothers_looks_like_what_is_not_there_and_is_logged(place: Plac
     ]
     for path, make, ids in cases:
         nothing = place.send(path, make(uuid7()))
+        assert nothing.data == no_route.data, path
         for one in ids:
             answer = place.send(path, make(one))
             assert (answer.status_code, answer.data) == (404, nothing.data), (path, one)
