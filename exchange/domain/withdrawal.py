@@ -5,14 +5,15 @@ Rules, in order:
    (exchange.store.derived), agencies under cover included. Present authority does not matter: who has left is told too.
 2. Not told is who learned of the token from others alone: it would learn that there was another row. A row counts for a
    member only in the time in which both it and the row's own member could share in the row's group.
-3. The one who takes a row back is shown a lower bound of what it knows already: the band of its own hit, or the members
+3. Who was being shown the hit while the row was taken back is told when that has come out.
+4. The one who takes a row back is shown a lower bound of what it knows already: the band of its own hit, or the members
    that it knows by name from requests that were answered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Container, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from exchange.domain.decision import ALLOWED, Decision, refuse
@@ -87,6 +88,37 @@ def shared_since(row: TakenBack, held: Iterable[Held], together: Sequence[Span])
                 max(since, span.since) for span in together if span.since <= until and not span.ends_before(since)
             ]
     return min(starts, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class OtherRow:
+    """A row of somebody else with the same token, and when that one and the hit's member could share in its group."""
+
+    row: TakenBack
+    together: Sequence[Span]
+
+
+def was_shown_late(
+    held: Collection[Held], last: LastShown, told_at: datetime, others: Collection[OtherRow], came: Container[str]
+) -> bool:
+    """Whether a member that shared a row, and had not been shown the hit when others were told at `told_at`, was
+    shown it by a reading that was under way when the row was taken back. A reading's time is when it began.
+
+    Who was shown it later, when another row could be shown, saw that one; so did who was shown it by one of the events
+    `came`, by which rows came into the group: they wait for the taking back (docs/adr/0008).
+    """
+    if last.at is None or last.event_id in came:
+        return False
+    if last.at <= told_at:
+        return last.is_shown
+    return not any(_could_be_shown(one, held, told_at, last.at) for one in others)
+
+
+def _could_be_shown(other: OtherRow, held: Collection[Held], after: datetime, until: datetime) -> bool:
+    """Whether it was part of the member's hit at any time behind `after`, up to `until`."""
+    since, ended_at = max(other.row.submitted_at, after), min(other.row.ended_at, until)
+    clipped = replace(other.row, submitted_at=since, ended_at=ended_at)
+    return after < ended_at >= since and shared_since(clipped, held, other.together) is not None
 
 
 def told_at_least(bands: Iterable[str], known_by_name: Collection[str]) -> int:

@@ -5,7 +5,8 @@ In order:
 2. For each batch of rows, in one transaction: who was told (exchange.domain.withdrawal), a correction for each of them,
    one event with a view for each, a notice for each that has nothing open of this withdrawal yet. A member's view says
    by which hits, requests and queries it was told, and which of its hits have ended; nothing of anybody else.
-3. What was disclosed while that went on (by a transaction that had seen the rows) is told after it.
+3. What was disclosed while that went on (by a transaction that had seen the rows) is told after it, hits too: a row is
+   watched if a member shared it that had not been shown its hit.
 Work that was stopped goes on where it stopped; what was told once is not told again.
 """
 
@@ -13,14 +14,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from exchange.domain.law_enforcement import end_of
-from exchange.domain.withdrawal import CORRECTION_HOURS, Held, LastShown, TakenBack, was_told_by_hit
+from exchange.domain.past_authority import Span
+from exchange.domain.withdrawal import (
+    CORRECTION_HOURS,
+    Held,
+    LastShown,
+    OtherRow,
+    TakenBack,
+    shared_since,
+    was_shown_late,
+    was_told_by_hit,
+)
 from exchange.log.entries import View
 from exchange.services.disclose_hits import HitState, live_holdings, save_changes, view_of_changes, work_out_hits
 from exchange.services.events import record
@@ -40,11 +52,12 @@ from exchange.store.corrections import (
     forget_withdrawn,
     late_disclosures,
     list_open_submissions,
+    list_watched,
     mark_told,
     next_untold,
 )
 from exchange.store.derived import Derived, DerivedKind, find_derived
-from exchange.store.hits import find_hits
+from exchange.store.hits import KnownHit, find_hits
 from exchange.store.indicators import (
     RowKey,
     expired_of_submission,
@@ -67,6 +80,7 @@ ROWS_MOVED_AT_ONCE = 2000
 ROWS_TOLD_AT_ONCE = 500
 WATCHED_FOR = timedelta(minutes=10)
 """How long after the telling late disclosures are looked for; no transaction lasts so long."""
+_FOR_EVER = datetime.max.replace(tzinfo=UTC)
 _COVERT = frozenset({CorrectionKind.QUERY.value, CorrectionKind.WATCH.value})
 
 
@@ -128,9 +142,10 @@ def _tell_batch(session: Session, now: datetime, due_at: datetime) -> int | None
         return None
     withdrawal = find_withdrawal(session, rows[0].withdrawal_id)
     assert withdrawal is not None  # noqa: S101 - stored with its rows; for the type checker
-    told = _told_by_hits(session, withdrawal, rows) | _told_otherwise(session, _derived_of(session, rows), now)
+    told, watched = _told_by_hits(_find_shares(session, withdrawal, rows))
+    told |= _told_otherwise(session, _derived_of(session, rows), now)
     made = _tell(session, withdrawal, told, now, due_at)
-    mark_told(session, rows, now)
+    mark_told(session, rows, watched, now)
     return made
 
 
@@ -139,11 +154,18 @@ def _tell_late(session: Session, now: datetime, due_at: datetime) -> int:
     late: dict[str, list[Derived]] = defaultdict(list)
     for withdrawal_id, derived in late_disclosures(session, now - WATCHED_FOR):
         late[withdrawal_id].append(derived)
+    watched: dict[str, list[WithdrawnRow]] = defaultdict(list)
+    # A row is watched so long after the telling, and a reading may have begun so long before it.
+    for row in list_watched(session, now - 2 * WATCHED_FOR):
+        watched[row.withdrawal_id].append(row)
     made = 0
-    for withdrawal_id, found in sorted(late.items()):
+    for withdrawal_id in sorted(late.keys() | watched.keys()):
         withdrawal = find_withdrawal(session, withdrawal_id)
         if withdrawal is not None:
-            made += _tell(session, withdrawal, _told_otherwise(session, found, now), now, due_at)
+            told = _told_otherwise(session, late[withdrawal_id], now)
+            for rows in in_chunks(watched[withdrawal_id], ROWS_TOLD_AT_ONCE):
+                told |= _told_by_late_hits(session, withdrawal, rows)
+            made += _tell(session, withdrawal, told, now, due_at)
     return made
 
 
@@ -164,30 +186,93 @@ def _told_otherwise(session: Session, derived: Sequence[Derived], now: datetime)
     }
 
 
-def _told_by_hits(session: Session, withdrawal: Withdrawal, rows: Sequence[WithdrawnRow]) -> set[Told]:
-    """Who was shown a hit that one of the rows was part of."""
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """That a member held the token of a withdrawn row with it, in a time in which both could share in its group."""
+
+    source: WithdrawnRow
+    row: TakenBack
+    member_id: str
+    held: list[Held]
+    together: list[Span]
+    hit: KnownHit | None
+
+    @property
+    def last(self) -> LastShown:
+        """How the member's hit was last shown to it."""
+        hit = self.hit
+        if hit is None:
+            return LastShown(False, None, None)
+        return LastShown(hit.view_json is not None, hit.disclosed_at, hit.event_id)
+
+    def told(self) -> Told:
+        """That the member was told by its hit, which there is."""
+        assert self.hit is not None  # noqa: S101 - it was shown; for the type checker
+        return Told(self.member_id, self.source.token, CorrectionKind.HIT.value, self.hit.hit_id)
+
+
+def _find_shares(session: Session, withdrawal: Withdrawal, rows: Sequence[WithdrawnRow]) -> list[_Share]:
+    """Who shared the rows, shown a hit or not."""
     tokens = sorted({row.token for row in rows})
     past = [row for row in find_past_rows(session, tokens) if row[2] != withdrawal.member_id]
     begun = begun_at(session, [*(row[3] for row in past), *(row.submission_id for row in rows)])
     days = last_days(session, {row.submission_id for row in rows})
     arrivals = arrivals_of(session, {row.submission_id for row in rows})
-    held: dict[tuple[bytes, str], list[Held]] = defaultdict(list)
+    held: dict[bytes, dict[str, list[Held]]] = defaultdict(lambda: defaultdict(list))
     for token, group_id, member_id, submission_id, until in past:
-        held[token, member_id].append(Held(group_id, begun[submission_id], until))
-    taken: dict[bytes, list[TakenBack]] = defaultdict(list)
-    for row in rows:
-        events = arrivals.get(row.submission_id, frozenset())
-        ended_at = min(withdrawal.created_at, end_of(days[row.submission_id]))
-        taken[row.token].append(TakenBack(row.group_id, begun[row.submission_id], ended_at, events))
-    members = {member_id for _, member_id in held} | {withdrawal.member_id}
+        held[token][member_id].append(Held(group_id, begun[submission_id], until))
+    members = {row[2] for row in past} | {withdrawal.member_id}
     authority = load_past_authority(session, {row.group_id for row in rows}, members)
     together = cache(lambda group_id, member_id: authority.together(group_id, withdrawal.member_id, member_id))
+    hits, shares = find_hits(session, tokens), []
+    for source in rows:
+        ended_at = min(withdrawal.created_at, end_of(days[source.submission_id]))
+        events = arrivals.get(source.submission_id, frozenset())
+        row = TakenBack(source.group_id, begun[source.submission_id], ended_at, events)
+        for member_id, own in held[source.token].items():
+            spans = together(row.group_id, member_id)
+            if shared_since(row, own, spans) is not None:
+                shares.append(_Share(source, row, member_id, own, spans, hits.get((source.token, member_id))))
+    return shares
+
+
+def _told_by_hits(shares: Sequence[_Share]) -> tuple[set[Told], set[tuple[bytes, str]]]:
+    """Who was shown a hit that one of the rows was part of; (token, submission) of the rows that some member shared and
+    was not shown.
+    """
+    told, watched = set(), set()
+    for one in shares:
+        if was_told_by_hit(one.row, one.held, one.last, one.together):
+            told.add(one.told())
+        else:
+            watched.add((one.source.token, one.source.submission_id))
+    return told, watched
+
+
+def _told_by_late_hits(session: Session, withdrawal: Withdrawal, rows: Sequence[WithdrawnRow]) -> set[Told]:
+    """Who was shown a hit of one of the rows by a reading that was under way when the row's recipients were told."""
+    shares = [one for one in _find_shares(session, withdrawal, rows) if one.hit is not None]
+    past = find_past_rows(session, sorted({one.source.token for one in shares}))
+    begun, arrivals = begun_at(session, [row[3] for row in past]), arrivals_of(session, [row[3] for row in past])
+    authority = load_past_authority(session, {row[1] for row in past}, {row[2] for row in past})
+    there: dict[bytes, list[tuple[str, TakenBack]]] = defaultdict(list)
+    for token, group_id, holder, name, until in past:
+        # A withdrawn row, this one too, ended before its recipients were told.
+        row = TakenBack(group_id, begun[name], until or _FOR_EVER, arrivals.get(name, frozenset()))
+        there[token].append((holder, row))
     told = set()
-    for hit in find_hits(session, tokens).values():
-        last = LastShown(hit.view_json is not None, hit.disclosed_at, hit.event_id)
-        others = held.get((hit.token, hit.member_id), ())
-        if any(was_told_by_hit(row, others, last, together(row.group_id, hit.member_id)) for row in taken[hit.token]):
-            told.add(Told(hit.member_id, hit.token, CorrectionKind.HIT.value, hit.hit_id))
+    for one in shares:
+        others = [
+            OtherRow(row, authority.together(row.group_id, one.member_id, holder))
+            for holder, row in there[one.source.token]
+            if holder != one.member_id
+        ]
+        came = {
+            event for _, row in there[one.source.token] if row.group_id == one.row.group_id for event in row.arrivals
+        }
+        told_at = max(one.source.told_at or withdrawal.created_at, withdrawal.created_at)
+        if was_shown_late(one.held, one.last, told_at, others, came):
+            told.add(one.told())
     return told
 
 

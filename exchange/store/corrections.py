@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     Index,
     Integer,
     LargeBinary,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     delete,
+    exists,
     func,
     select,
     update,
@@ -29,6 +31,7 @@ from exchange.store.base import Base, UtcDateTime
 from exchange.store.bulk_insert import update_many
 from exchange.store.chunks import in_chunks, in_even_chunks
 from exchange.store.derived import Derived, derived_since
+from exchange.store.hits import Hit
 from exchange.store.indicators import RowKey
 from exchange.store.upsert import insert_ignoring, run_counted
 from schemas.identifiers import uuid7
@@ -58,11 +61,14 @@ class Withdrawal(Base):
 
 
 class WithdrawnRow(Base):
-    """A row taken back, by `withdrawal_id`; `told_at` is None until its recipients are told."""
+    """A row taken back, by `withdrawal_id`; `told_at` is None until its recipients are told. `is_watched` says that a
+    member that was not told could be shown a hit of it by a reading that was under way then.
+    """
 
     __tablename__ = "withdrawn_rows"
     __table_args__ = (
         PrimaryKeyConstraint("token", "submission_id", "withdrawal_id"),
+        Index("ix_withdrawn_rows_is_watched", "is_watched"),
         Index("ix_withdrawn_rows_told_at", "told_at", "withdrawal_id"),
         {"sqlite_with_rowid": False},
     )
@@ -73,6 +79,7 @@ class WithdrawnRow(Base):
     withdrawal_id: Mapped[str] = mapped_column(String(36))
     submission_id: Mapped[str] = mapped_column(String(36))
     told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    is_watched: Mapped[bool] = mapped_column(Boolean)
 
 
 class Correction(Base):
@@ -126,7 +133,7 @@ def add_withdrawn(session: Session, withdrawal_id: str, rows: Iterable[RowKey]) 
     """Let the recipients of those rows be told."""
     made = [
         dict(zip(("token", "group_id", "member_id", "submission_id"), row, strict=True))
-        | {"withdrawal_id": withdrawal_id, "told_at": None}
+        | {"withdrawal_id": withdrawal_id, "told_at": None, "is_watched": False}
         for row in sorted(rows)
     ]
     for some in in_chunks(made, 1000):
@@ -160,10 +167,26 @@ def next_untold(session: Session, limit: int) -> Sequence[WithdrawnRow]:
     return session.scalars(wanted.limit(limit)).all()
 
 
-def mark_told(session: Session, rows: Sequence[WithdrawnRow], now: datetime) -> None:
-    """Note that the recipients of those rows are told."""
+def mark_told(
+    session: Session, rows: Sequence[WithdrawnRow], watched: Collection[tuple[bytes, str]], now: datetime
+) -> None:
+    """Note that the recipients of those rows are told; hits under way of those in `watched`, given as (token,
+    submission), are looked for from now on.
+    """
     keys = ("token", "submission_id", "withdrawal_id")
-    update_many(session, WithdrawnRow, [{name: getattr(row, name) for name in keys} | {"told_at": now} for row in rows])
+    marked = [
+        {name: getattr(row, name) for name in keys}
+        | {"told_at": now, "is_watched": (row.token, row.submission_id) in watched}
+        for row in rows
+    ]
+    update_many(session, WithdrawnRow, marked)
+
+
+def list_watched(session: Session, since: datetime) -> Sequence[WithdrawnRow]:
+    """The rows that are watched and on whose tokens anything was shown, or ceased to be, from `since` on."""
+    changed = exists().where(Hit.token == WithdrawnRow.token, Hit.disclosed_at >= since)
+    wanted = select(WithdrawnRow).where(WithdrawnRow.is_watched.is_(True), changed)
+    return session.scalars(wanted.order_by(WithdrawnRow.withdrawal_id, WithdrawnRow.token)).all()
 
 
 def late_disclosures(session: Session, since: datetime) -> list[tuple[str, Derived]]:

@@ -60,9 +60,11 @@ def upgrade() -> None:
         sa.Column("withdrawal_id", sa.String(length=36), nullable=False),
         sa.Column("submission_id", sa.String(length=36), nullable=False),
         sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("is_watched", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("token", "submission_id", "withdrawal_id", name=op.f("pk_withdrawn_rows")),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_withdrawn_rows_is_watched", "withdrawn_rows", ["is_watched"], unique=False)
     op.create_index("ix_withdrawn_rows_told_at", "withdrawn_rows", ["told_at", "withdrawal_id"], unique=False)
     op.create_table(
         "corrections",

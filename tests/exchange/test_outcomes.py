@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,7 +14,15 @@ from hypothesis import strategies as st
 
 from exchange.domain.outcome import Checks, decide_assessment, decide_outcome
 from exchange.domain.past_authority import PastAuthority, Span
-from exchange.domain.withdrawal import Held, LastShown, TakenBack, told_at_least, was_told_by_hit
+from exchange.domain.withdrawal import (
+    Held,
+    LastShown,
+    OtherRow,
+    TakenBack,
+    told_at_least,
+    was_shown_late,
+    was_told_by_hit,
+)
 from exchange.services.expire_indicators import expire_indicators
 from exchange.services.purge_records import OUTCOMES_KEPT, purge_records
 from exchange.services.record_outcome import tell_outcomes
@@ -329,6 +338,38 @@ def test_a_row_counts_for_a_member_only_while_both_could_share_in_the_group(
     together: list[Span], last: LastShown, told: bool
 ) -> None:
     assert was_told_by_hit(_ROW, [_HELD], last, together) is told
+
+
+_TOLD_AT = NOW + timedelta(days=9, seconds=5)
+_AFTER = _TOLD_AT + timedelta(seconds=20)
+_OTHER = TakenBack("h", NOW, NOW + timedelta(days=30), frozenset({"other"}))
+
+
+@pytest.mark.parametrize(
+    ("last", "other", "told"),
+    [
+        (LastShown(False, None, None), None, False),
+        (LastShown(False, NOW, "arrival"), None, False),  # as it was when the others were told
+        (LastShown(True, _TOLD_AT, "read"), None, True),
+        (LastShown(True, _TOLD_AT, "read"), _OTHER, True),
+        (LastShown(True, _TOLD_AT, "coming"), _OTHER, False),
+        (LastShown(True, _AFTER, "read"), None, True),  # nothing else was there to be shown
+        (LastShown(True, _AFTER, "read"), _OTHER, False),
+        (LastShown(False, _AFTER, "end"), None, True),
+        (LastShown(False, _AFTER, "end"), _OTHER, False),
+        (LastShown(True, _AFTER, "read"), replace(_OTHER, ended_at=_TOLD_AT), True),
+        (LastShown(True, _AFTER, "read"), replace(_OTHER, submitted_at=_AFTER + timedelta(seconds=1)), True),
+    ],
+)
+def test_told_by_a_late_hit_is_who_can_have_been_shown_nothing_else(
+    last: LastShown, other: TakenBack | None, told: bool
+) -> None:
+    held = [_HELD, replace(_HELD, group_id="h")]
+    others = [] if other is None else [OtherRow(other, _ALWAYS)]
+    assert was_shown_late(held, last, _TOLD_AT, others, {"coming"}) is told
+    apart = [OtherRow(one.row, []) for one in others]
+    if last.at == _AFTER:
+        assert was_shown_late(held, last, _TOLD_AT, apart, {"coming"}), "the other row could not be shown to the member"
 
 
 def test_members_are_together_while_both_are_active_and_in_the_open_group() -> None:

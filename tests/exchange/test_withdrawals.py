@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from alerts.jobs import drain_outbox
+from exchange.services.actor import Actor
+from exchange.services.disclose_hits import disclose_to_reader
 from exchange.services.escalate_corrections import escalate_corrections
 from exchange.services.expire_indicators import expire_indicators
 from exchange.services.purge_records import CORRECTIONS_KEPT, purge_records
@@ -461,6 +463,71 @@ def test_members_are_reminded_of_a_review_once_and_of_nothing_that_is_taken_back
     assert remind_reviews(taskforce.database, taskforce.clock()) == 0
     (view,) = views(taskforce, "a", "review_due")
     assert view["submission_ids"] == [kept]
+
+
+def share_unseen(taskforce: Taskforce, tokens: list[bytes]) -> None:
+    """Let a and b each submit the tokens while the other is out of the group, and both be in it then."""
+    for name in "ab":
+        taskforce.state_group([name, "c"])
+        assert taskforce.members[name].submit(tokens).get_json()["hits"] == []
+    taskforce.clock.advance(minutes=1)  # type: ignore[attr-defined]
+    taskforce.state_group(["a", "b", "c"])
+
+
+def test_who_could_have_been_shown_the_row_and_saw_a_later_one_alone_is_not_told(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b", "c")
+    a, b, c = taskforce.members.values()
+    came, read, unread = tokens = [make_token() for _ in range(3)]
+    share_unseen(taskforce, tokens)
+    withdraw(a, tokens)
+    assert tell(taskforce) == 0
+    c.submit([came])  # in the same moment as the telling
+    taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
+    taskforce.state_group(["a", "b"])
+    c_left = tell(taskforce)
+    taskforce.state_group(["a", "b", "c"])
+    c.submit([read])
+    a.submit([unread])
+    assert {hit["token"] for hit in b.hits()} == set(map(to_base64, tokens))
+    assert (c_left, tell(taskforce)) == (0, 0)
+    assert corrections(b) == []
+    assert views(taskforce, "b", "correction") == []
+
+
+@pytest.mark.parametrize("reads_again", [False, True])
+def test_who_was_being_shown_a_hit_while_the_row_was_taken_back_is_told_once(
+    postgresql_url: str, tmp_path: Path, reads_again: bool
+) -> None:
+    """SQLite has no two writers at a time; on PostgreSQL reading waits for nobody."""
+    taskforce = make_taskforce(postgresql_url, tmp_path, "a", "b", "c")
+    try:
+        a, b, _ = taskforce.members.values()
+        token, other = make_token(), make_token()
+        share_unseen(taskforce, [token, other])
+        reader = Actor("b/analyst", "b", frozenset())
+        with taskforce.database.transaction() as session:
+            hits, _event_id = disclose_to_reader(session, reader, [token], taskforce.clock(), {})
+            session.flush()
+            assert [hit["institutions"] for hit in hits] == ["1"]
+            withdraw(a, [token, other])
+            taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
+            assert tell(taskforce) == 0, "nothing that was shown is committed yet"
+        taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
+        if reads_again:
+            assert b.hits() == []
+        assert tell(taskforce) == 1
+        (correction,) = corrections(b)
+        item = {"token": to_base64(token), "kind": "hit", "object_id": hits[0]["hit_id"]}
+        assert concerned(b, correction["correction_id"]) == [item]
+        assert b.hits() == []
+        b.send("POST", f"/v1/corrections/{correction['correction_id']}/acknowledgement", {})
+        for _ in range(3):
+            taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
+            assert tell(taskforce) == 0
+        assert corrections(b, "?state=open") == []
+        assert len(views(taskforce, "b", "correction")) == 1
+    finally:
+        taskforce.close()
 
 
 def test_who_submits_while_a_row_is_taken_back_is_told_or_sees_nothing(postgresql_url: str, tmp_path: Path) -> None:
