@@ -21,8 +21,9 @@ from member.log_chain import OwnEntry
 from member.own_entries import read_on
 from member.vault.store import Vault
 from schemas.identifiers import is_reference, is_uuid7
+from schemas.terms import OFFERS, Direction
 
-_ABOUT, _CURSOR, _SHOWN = "notice_about", "notice_cursor", "notices_shown"
+_ABOUT, _CURSOR, _SHOWN, _OFFER = "notice_about", "notice_cursor", "notices_shown", "notice_offer"
 _OVERLAP_MILLISECONDS = 3_600_000
 _WAITS, _WAIT_SECONDS = 20, 0.5
 """How often, and how long each time, an entry is waited for that has no place in the log yet."""
@@ -81,8 +82,23 @@ KINDS: Mapping[str, NoticeKind] = {
 """Every kind that is known here; another is shown by its name."""
 
 
-_TOLD_AS = {"request_made": "request_received"}
+_ASKED = "request_made"
+_TOLD_AS = {_ASKED: "request_received"}
 """Kinds of events whose notices have another kind."""
+
+_OFFER_TO_US: Mapping[str, str] = {
+    "request_received": "we are offered information",
+    "request_answered": "what we were offered was told to us",
+    "request_reminder": "an offer to us waits to be taken up or refused",
+    "request_lapsed": "an offer lapsed: its time was up",
+    "request_cancelled": "an offer was taken back by who made it",
+}
+_OFFER_OF_OURS: Mapping[str, str] = {
+    "request_taken_up": "our offer was taken up",
+    "request_answered": "our offer was refused",
+    "request_lapsed": "our offer lapsed: its time was up",
+}
+"""What kinds of notices say of an offer."""
 
 
 class _Shown(msgspec.Struct, frozen=True):
@@ -162,6 +178,9 @@ class NoticeLog:
         except (OverflowError, RecursionError):
             raise entry.fault("what it is about is of another form") from None
         self.vault.put(_ABOUT, self._name(entry.event_id), kept)
+        if recorded == _ASKED and entry.view.get("mode") in OFFERS and "request_id" in about:
+            direction = str(entry.view.get("direction"))
+            self.vault.put(_OFFER, self._name(str(about["request_id"])), direction.encode())
 
     def _about(self, event_id: str) -> dict[str, Any] | None:
         payload = self.vault.get(_ABOUT, self._name(event_id))
@@ -173,7 +192,15 @@ class NoticeLog:
     def _describe(self, notice: Notice) -> dict[str, Any]:
         kind = KINDS.get(notice.kind, NoticeKind(notice.kind.replace("_", " ")))
         about = self._about(notice.event_id)
-        return {**msgspec.to_builtins(notice), "said": kind.said, "about": about, "go_on": _command(kind, about or {})}
+        said = self._said_of_offer(notice.kind, about or {}) or kind.said
+        return {**msgspec.to_builtins(notice), "said": said, "about": about, "go_on": _command(kind, about or {})}
+
+    def _said_of_offer(self, kind: str, about: Mapping[str, Any]) -> str | None:
+        """What the notice says if the request that it is about is an offer."""
+        direction = self.vault.get(_OFFER, self._name(str(about.get("request_id"))))
+        if direction is None:
+            return None
+        return (_OFFER_OF_OURS if direction.decode() == Direction.OUTGOING else _OFFER_TO_US).get(kind)
 
 
 def _command(kind: NoticeKind, about: Mapping[str, Any]) -> str:

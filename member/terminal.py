@@ -6,6 +6,7 @@ mark can turn a number round. Each such character is shown by its code point ins
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -33,6 +34,15 @@ def _shown(character: str) -> str:
     return " " if is_blank else f"<U+{ord(character):04X}>"
 
 
+def _to_second(text: str) -> str:
+    """A time without its fractions of a second; anything else as it is."""
+    found = _TIME.fullmatch(text)
+    return text if found is None else f"{found[1]}{found[2]}"
+
+
+_TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\.[0-9]+(Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII
+)
 _NARROW_COLUMNS = 110
 _MOST_WHEN_NARROW = 5
 """More columns than that cannot be read at a narrower terminal."""
@@ -43,7 +53,7 @@ class PlainTable(Table):
 
     def add_row(self, *cells: object, **options: object) -> None:
         """One row; a cell is a text, or None for an empty one."""
-        plain = [Text("" if cell is None else printable(str(cell))) for cell in cells]
+        plain = [Text("" if cell is None else printable(_to_second(str(cell)))) for cell in cells]
         super().add_row(*plain, **options)  # type: ignore[arg-type]
 
 

@@ -20,7 +20,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from keys.custody import CustodyError
-from member.errors import FAILED, USED_WRONGLY, MemberError, RefusedError, UsedWronglyError
+from member.errors import FAILED, USED_WRONGLY, MemberError, UsedWronglyError
 from member.quorums import NoQuorumError
 from member.session import Session, default_surroundings
 from member.terminal import PlainTable, as_blocks, as_lines, is_too_wide, printable
@@ -183,9 +183,10 @@ def _stop_writing() -> int:
 
 def _name_who_may(error: Exception, session: Session) -> None:
     """Where a role is missing, the hint names the representatives with a key in this home that have it."""
-    if not isinstance(error, RefusedError):
+    if not isinstance(error, MemberError):
         return
-    wanted = error.fields.get("problem", {}).get("roles")
+    problem = error.fields.get("problem")
+    wanted = problem.get("roles") if isinstance(problem, dict) else None
     wanted_roles = {str(role) for role in wanted} if isinstance(wanted, list) else set()
     known = session.home.config.representatives if wanted_roles else {}
     able = [name for name, each in known.items() if name != session.acting_as and wanted_roles & set(each.roles)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +14,22 @@ import click
 from keys.keyring import ExchangeStatement
 from member.alert_log import AlertLog, ReadingsCheck, describe_alerts
 from member.authority import stated_exchange
-from member.commands.common import Shown, reporting, table
+from member.commands.common import Shown, counted, reporting, table
 from member.cover_log import CoverCheck, CoverState
 from member.errors import FAILED, MemberError, UsedWronglyError
 from member.log import LogFault, LoggedReceipt, LogVerifier, OwnEntry, VerifiedLog
 from member.log_origin import FollowedLog, check_origin, follow, followed_log
 from member.request_log import RequestLog, RequestsCheck
 from member.session import Session
+from member.terminal import as_lines
 from member.vault.requests import RequestRecords
 from member.vault.uploads import Uploads
 from member.witness import cosign_newest, load_seen, log_key, store_seen
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.terms import MemberKind
 
+_SHOWN_COMMITMENT = 12
+"""Characters of a commitment that a table shows; --json has it whole."""
 _proofs_option = click.option(
     "--proofs",
     type=click.Path(file_okay=False, path_type=Path),
@@ -192,11 +195,15 @@ def withheld(session: Session) -> Shown:
     cover = _cover_check(session)
     _collect(session, None, cover, keep=False)
     fixed = list(cover.withheld())
-    made = table(f"{len(fixed):,} tellings fixed", "query", "bank", "fixed at", "until", "state", "commitment")
+    columns = ("query", "bank", "fixed at", "until", "state", "commitment")
+    made = table(counted(len(fixed), "telling fixed", "tellings fixed"), *columns, whole=("query",))
     for one in fixed:
-        made.add_row(*(one[name] for name in ("query_id", "bank", "fixed_at", "until", "state", "commitment")))
+        shown = (one[name] for name in ("query_id", "bank", "fixed_at", "until", "state"))
+        made.add_row(*shown, f"{one['commitment'][:_SHOWN_COMMITMENT]}…")
     overdue = sum(one["state"] == CoverState.OVERDUE for one in fixed)
-    text = "\n".join(_told_at_cover_end(one) for one in cover.disclosed)
+    text = as_lines(_told_at_cover_end(one) for one in cover.disclosed)
+    if not fixed and not cover.disclosed:
+        text = "nothing: no telling is fixed here, and of none whose cover has ended was this member told"
     warnings = [f"{overdue} are overdue: cover has ended, and the bank was not told what was fixed"] if overdue else []
     document = {"withheld": fixed, "disclosed": cover.disclosed, "overdue": overdue}
     return Shown(document, text, made if fixed else None, warnings, FAILED if overdue else 0)
@@ -209,13 +216,22 @@ def withheld(session: Session) -> Shown:
 def entries(session: Session, proofs: Path | None) -> Shown:
     """Verify the log and list this member's own entries."""
     verified, log, collected = _collect(session, proofs, _cover_check(session), keep=True)
-    made = table(f"{verified.entries} entries", "number", "recorded at", "kind", "about", "index", "event")
+    columns = ("number", "recorded at", "kind", "about", "index", "event")
+    made = table(counted(verified.entries, "entry", "entries"), *columns, whole=("about", "event"))
     for entry in collected.entries:
         view = entry.view or {}
-        shown = (view.get("recorded_at"), view.get("kind"), describe_alerts(view))
+        shown = (view.get("recorded_at"), view.get("kind"), describe_alerts(view) or _describe_subject(view))
         made.add_row(str(entry.number), *shown, str(entry.index), entry.event_id)
     listed = [_describe_entry(entry) for entry in collected.entries]
     return Shown({**_describe(verified, log, proofs), "entries": listed}, table=made)
+
+
+_SUBJECTS = ("query", "request", "correction", "outcome", "assessment", "submission", "hit")
+
+
+def _describe_subject(view: Mapping[str, Any]) -> str:
+    """The query, request … that an entry is about, by its id; empty for an entry about something else."""
+    return next((f"{name} {view[f'{name}_id']}" for name in _SUBJECTS if view.get(f"{name}_id")), "")
 
 
 def _describe_entry(entry: OwnEntry) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from member.commands.common import Shown, reporting, table
+from member.commands.common import Shown, counted, reporting, table
 from member.errors import UsedWronglyError
 from member.session import Session
 from schemas.identifiers import is_uuid7
@@ -26,12 +26,13 @@ def notices(session: Session, since: str | None, every: bool) -> Shown:
     found = list(board.unread() if since is None and not every else session.exchange.notices(after))
     listed = session.notice_log.describe(found)
     new = board.remember(found)
-    made = table(f"{len(found):,} notices, {new:,} of them new", "id", "at", "what happened", "about", "go on with")
+    made = table(f"{counted(len(found), 'notice')}, {new:,} new", "id", "at", "what happened", "about", "go on with")
     for one in listed:
         about = "no entry in our log" if one["about"] is None else _in_words(one["about"])
         made.add_row(one["notice_id"], one["created_at"], one["said"], about, one["go_on"])
-    lacking = sum(one["about"] is None for one in listed)
-    warnings = [f"{lacking} notices have no entry in our log: member log verify"] if lacking else []
+    lacking = counted(sum(one["about"] is None for one in listed), "notice has", "notices have")
+    lacks = any(one["about"] is None for one in listed)
+    warnings = [f"{lacking} no entry in our log: member log verify"] if lacks else []
     text = "" if listed else "nothing new: member notices --all shows what was shown before"
     return Shown({"notices": listed, "new": new}, text, made if listed else None, warnings)
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from member.commands.common import Shown, reporting, table
+from member.commands.common import Shown, counted, reporting, table
 from member.errors import UsedWronglyError
 from member.outcomes import FIGURES, OutcomeClient, ReceivedOutcome
 from member.session import Session
@@ -17,6 +17,7 @@ from member.vault.rows import VaultRows
 from member.withdrawals import checked_id
 from schemas.terms import AccountAction, CrimeOutcome, DisruptionLevel, InternalInvestigation, OutcomeObject, Usefulness
 
+_THEN = "what comes of it: member outcome record --hit ID …"
 _MOST_PEOPLE, _MOST_POUNDS = 100_000, 10**12
 
 
@@ -67,7 +68,7 @@ def record(session: Session, /, **given: Any) -> Shown:
     ((about, object_id),) = chosen.items()
     figures = {name: value for name, value in given.items() if value is not None}
     done = _client(session).record(about, checked_id(object_id), figures)
-    return Shown(msgspec.to_builtins(done), f"the outcome of {about} {object_id} is recorded")
+    return Shown(msgspec.to_builtins(done), f"the outcome of {about} {object_id} is recorded: member outcome list")
 
 
 @outcome.command("list", epilog="Example: member outcome list --received")
@@ -79,13 +80,19 @@ def list_all(session: Session, received: bool) -> Shown:
     client = _client(session)
     if received:
         listed = [_received(session, one) for one in client.received()]
-        made = table(f"{len(listed)} outcomes about our rows", "told", "values", "from", "outcome")
+        made = table(
+            counted(len(listed), "outcome about our rows", "outcomes about our rows"),
+            "told",
+            "values",
+            "from",
+            "outcome",
+        )
         for one in listed:
             source = one["recorder"] or one["recorder_kind"]
             made.add_row(one["told_at"], ", ".join(one["values"]), source, _figures(one))
     else:
         listed = [msgspec.to_builtins(one) for one in client.recorded()]
-        made = table(f"{len(listed)} outcomes recorded", "recorded", "of", "id", "outcome")
+        made = table(counted(len(listed), "outcome recorded", "outcomes recorded"), "recorded", "of", "id", "outcome")
         for one in listed:
             made.add_row(one["recorded_at"], one["object"], one["object_id"], _figures(one))
     return Shown({"outcomes": listed}, table=made)
@@ -119,7 +126,7 @@ def assessment() -> None:
 def assess(session: Session, /, hit_id: str, decision: str, **checks: bool) -> Shown:
     """Record what was checked, and what was decided. A hit alone never justifies an exit."""
     done = _client(session).assess(checked_id(hit_id), checks, decision)
-    return Shown(msgspec.to_builtins(done), f"the assessment of hit {hit_id} is recorded: {decision}")
+    return Shown(msgspec.to_builtins(done), f"the assessment of hit {hit_id} is recorded: {decision}\n{_THEN}")
 
 
 def _client(session: Session) -> OutcomeClient:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,17 @@ from rich.table import Table
 
 from keys.keyring import Keyring, UnknownStatementError
 from member.alert_values import ValueRefusedError, as_text
-from member.commands.common import Shown, reporting, table
+from member.commands.common import Shown, counted, reporting, table
 from member.errors import MemberError, UsedWronglyError
 from member.normalise.rules import RULES
 from member.queries import Grounds, Subject, UnapprovedError, asked_about, describe_head, read_file, read_values
 from member.query_client import QueryStanding, ReadQuery
 from member.reading import FileRefusedError
+from member.rule_refusal import Broken, RuleRefusedError
 from member.session import Session
 from member.terminal import as_lines, printable
 from schemas.identifiers import is_uuid7
-from schemas.terms import LegalGateway, QueryState
+from schemas.terms import LegalGateway, QueryState, Role
 
 _MOST_CASE, _MOST_PROSE = 64, 2000  # as schemas.queries has them; marshmallow is slow to import
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -112,18 +113,28 @@ def _approve_at_once(session: Session, subjects: list[Subject], grounds: Grounds
 
 @query.command("approve", epilog="Example: member --as authoriser query approve ID")
 @click.argument("query_id", metavar="ID")
-@click.option("--yes", is_flag=True, help="Do not ask whether you agree.")
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Do not ask whether you agree. Without a terminal, or with --json, giving the command is agreeing.",
+)
 @click.pass_obj
 @reporting
 def approve_one(session: Session, query_id: str, yes: bool) -> Shown:
     """Authorise a query that names you, and have it answered. Shows on what it stands: you agree to that and to nothing
     else, for the exchange approves none that says other than what was shown.
+
+    At a terminal you are asked whether you agree; without one, or with --json, giving the command is agreeing.
     """
+    _check_authorises(session)
 
     def agree(read: ReadQuery) -> None:
+        if read.authorised_by != session.unlocked.identity.key_id:
+            decides = Broken("not-its-authoriser", "query_id", f"{read.authorised_by} decides on it")
+            raise RuleRefusedError("nothing was approved", [decides])
         if session.as_json:
             return
-        click.echo(printable(_what_is_approved(session, read)), err=True)
+        click.echo(printable(as_lines(_grounds_of(session, read))), err=True)
         if not yes and sys.stdin.isatty():
             click.confirm("Do you authorise this query?", abort=True, err=True)
 
@@ -131,7 +142,17 @@ def approve_one(session: Session, query_id: str, yes: bool) -> Shown:
     return _show(session, session.query_desk.approve(wanted, session.queries, agree))
 
 
-def _what_is_approved(session: Session, read: ReadQuery) -> str:
+def _check_authorises(session: Session) -> None:
+    """MemberError unless the acting representative is an authoriser, before it is shown anything to agree to."""
+    _, person = session.keyring.representative(session.unlocked.identity.key_id)
+    if Role.AUTHORISER not in person.roles:
+        wanted = [Role.AUTHORISER.value]
+        problem = {"reason": "role", "roles": wanted}
+        raise MemberError(f"This wants a role of: {wanted[0]}.", slug="forbidden", problem=problem)
+
+
+def _grounds_of(session: Session, read: ReadQuery) -> Iterator[str]:
+    """On what a query stands."""
     values = [asked.value for asked in asked_about(session.vault, read.query_id)]
     told = f": {', '.join(values)}" if values else " (this home did not ask, and does not know the values)"
     rows = (
@@ -141,12 +162,15 @@ def _what_is_approved(session: Session, read: ReadQuery) -> str:
         ("necessity", read.necessity),
         ("proportionality", read.proportionality),
         ("subjects", f"{read.subjects:,}{told}"),
-        ("asked by", read.asked_by),
+        ("asked by", f"{read.asked_by} of {read.agency}"),
+        ("authorised by", read.authorised_by),
         ("covert", ("yes" if read.covert else "no: the banks are told at once") + (", silent" if read.silent else "")),
         ("until", read.until),
         ("watch until", read.watch_until or "no watch"),
     )
-    return as_lines(f"{name:16}{value}" for name, value in rows)
+    yield from (f"{name:16}{value}" for name, value in rows)
+    for one in read.extensions:
+        yield f"{'extended':16}from {one.former_until} until {one.until} by {one.by}: {one.reason}"
 
 
 @query.command("refuse", epilog="Example: member --as authoriser query refuse ID")
@@ -163,11 +187,13 @@ def refuse(session: Session, query_id: str) -> Shown:
 @click.pass_obj
 @reporting
 def list_all(session: Session, state: str | None) -> Shown:
-    """List the queries that you asked, are to authorise, or review."""
+    """List the queries of your agency that you asked, are to authorise, or review. An independent reviewer finds those
+    of all agencies in member log entries, and what is fixed for banks to be told in member log withheld.
+    """
     found = list(session.queries.queries(state))
     described = {one.query_id: describe_head(session.vault, one) for one in found}
     columns = ("query", "case", "state", "covert", "until", "watch until", "asked by", "authorised by", "others")
-    made = table(f"{len(found):,} queries", *columns)
+    made = table(counted(len(found), "query", "queries"), *columns, whole=("query",))
     for one in found:
         others = "; ".join(_told_other(other) for other in described[one.query_id]["others"])
         days = (one.until, one.watch_until or "")
@@ -187,7 +213,8 @@ def _told_other(other: dict[str, Any]) -> str:
 @reporting
 def show(session: Session, query_id: str) -> Shown:
     """Show a query, with what it finds now while it stands. Every reading is logged."""
-    return _show(session, session.queries.read(_read_id(query_id)))
+    read = session.queries.read(_read_id(query_id))
+    return _show(session, read, grounds=list(_grounds_of(session, read)))
 
 
 @query.command("extend", epilog="Example: member --as authoriser query extend ID --until 2027-05-01 --reason 'trial'")
@@ -208,7 +235,8 @@ def extend(session: Session, query_id: str, until: str, reason: str) -> Shown:
 @reporting
 def end_watch(session: Session, query_id: str) -> Shown:
     """End a query's watch before its day."""
-    return _step(session, query_id, "end-watch", {})
+    standing = session.queries.step(_read_id(query_id), "end-watch", {})
+    return Shown(msgspec.to_builtins(standing), as_lines([f"{_told(standing)}; its watch has ended"]))
 
 
 def _step(session: Session, query_id: str, step: str, value: dict[str, Any]) -> Shown:
@@ -221,13 +249,13 @@ def _told(standing: QueryStanding) -> str:
     return f"query {standing.query_id} is {standing.state} until {standing.until}{watch}"
 
 
-def _show(session: Session, read: ReadQuery) -> Shown:
+def _show(session: Session, read: ReadQuery, grounds: Sequence[str] = ()) -> Shown:
     document = session.query_desk.show(read)
     document["names"] = _names_of(session.keyring, document["results"])
     others = [f"another agency is about the same: {_told_other(other)}" for other in document["others"]]
     return Shown(
         document,
-        as_lines([_told(read), *others]),
+        as_lines([_told(read), *grounds, *_handling(document["results"]), *others]),
         _table(document["results"], document["names"]) if read.results else None,
     )
 
@@ -253,19 +281,27 @@ def _named(member_id: str, names: Mapping[str, str]) -> str:
 
 def _table(results: list[dict[str, Any]], names: Mapping[str, str]) -> Table:
     hits = sum(result["hit"] for result in results)
-    columns = ("value", "type", "institutions", "themes", "first seen", "handling", "victim or unwitting mule")
-    made = table(f"{hits:,} of {len(results):,} are held", *columns)
+    columns = ("value", "type", "institutions", "themes", "first seen", "victim or unwitting mule")
+    made = table(f"{hits:,} of {len(results):,} are held", *columns, whole=("value",))
     for result in results:
         if result["hit"]:
-            handling = result["handling"]
-            marked = [handling[name] for name in ("classification", "tlp", "handling", "conditions")]
             institutions = ", ".join(_named(one, names) for one in result["institutions"]) or result["band"]
-            shown = (", ".join(result["themes"]), result["first_seen"], " ".join(marked).strip())
+            shown = (", ".join(result["themes"]), result["first_seen"])
             protected = "yes" if result["protected"] else ""
             made.add_row(result["value"] or "", result["indicator_type"], institutions, *shown, protected)
         else:
             made.add_row(result["value"] or "", result["indicator_type"], "none")
     return made
+
+
+def _handling(results: list[dict[str, Any]]) -> Iterator[str]:
+    """How each result is to be handled, in a line of its own: its conditions may be long."""
+    for result in results:
+        if result["hit"]:
+            handling = result["handling"]
+            marked = f"{handling['classification']}, TLP:{handling['tlp']}, handling {handling['handling']}"
+            conditions = f": {handling['conditions']}" if handling["conditions"] else ""
+            yield f"{result['value'] or result['hit_id']} is marked {marked}{conditions}"
 
 
 def _read_subjects(indicator_type: str | None, values: tuple[str, ...], file: Path | None) -> list[Subject]:
@@ -303,7 +339,7 @@ def _read_grounds(session: Session, given: dict[str, str | None], *, covert: boo
 def _read_text(option: str, text: str) -> str:
     most = _MOST_CASE if option == "--case" else _MOST_PROSE
     if len(text) > most:
-        raise UsedWronglyError(f"{option}: {len(text):,} signs", f"at most {most:,}")
+        raise UsedWronglyError(f"{option}: {len(text):,} characters", f"at most {most:,}")
     try:
         return as_text(text)
     except ValueRefusedError as refused:

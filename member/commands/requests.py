@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from member.alert_values import ValueRefusedError, as_text
-from member.commands.common import Shown, at_terminal, read_moment, reporting, table, write_new_file
+from member.commands.common import Shown, at_terminal, counted, read_moment, reporting, table, write_new_file
 from member.envelope import CONTACT
 from member.errors import FAILED, MemberError, UsedWronglyError
 from member.request_answering import TakenUp, Telling, finish_begun, look_at, release, take_up, tell, tell_nothing
@@ -150,8 +150,9 @@ def gateways(session: Session) -> Shown:
         notice_to = one.prior_notice.addressee if one.prior_notice else ""
         conditions = ", ".join(f"{each.mode}: {each.condition}" for each in one.conditions)
         confirmed = ", ".join(" or ".join(each.codes) for each in one.confirmations)
-        made.add_row(one.code, ", ".join(one.modes), conditions, confirmed, notice_to, one.citation)
-    return Shown({"gateways": msgspec.to_builtins(found)}, table=made)
+        made.add_row(one.code, ", ".join(one.modes), conditions, confirmed, notice_to)
+    provisions = as_lines(f"{one.code} is {one.citation}" for one in found)
+    return Shown({"gateways": msgspec.to_builtins(found)}, provisions, made)
 
 
 @request.command("list", epilog="Example: member request list --incoming")
@@ -165,7 +166,7 @@ def list_all(session: Session, direction: str | None, state: str | None) -> Show
     listed = list(session.request_desk.every_request(direction=direction, state=state))
     found = list(_with_own_rows(session, listed))
     columns = ("request", "direction", "state", "due", "urgency", "mode", "gateway", "own value")
-    made = table(f"{len(found):,} requests", *columns)
+    made = table(counted(len(found), "request"), *columns, whole=("request", "own value"))
     for one in found:
         shown = (one[name] for name in ("direction", "state", "due_at", "urgency", "mode", "legal_gateway"))
         made.add_row(one["request_id"], *shown, ", ".join(one["values"]))
@@ -487,7 +488,7 @@ def _read_text(name: str, text: str, most: int = 2000) -> str:
     except ValueRefusedError as refused:
         raise UsedWronglyError(f"--{name}: {refused.found}", refused.wanted) from None
     if len(said) > most:
-        raise MemberError(f"--{name}: {len(said):,} signs", f"at most {most:,}", slug="too-long")
+        raise MemberError(f"--{name}: {len(said):,} characters", f"at most {most:,}", slug="too-long")
     return said
 
 

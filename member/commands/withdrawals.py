@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
-from member.commands.common import Shown, reporting, table
+from member.commands.common import Shown, counted, reporting, table
 from member.errors import UsedWronglyError
 from member.normalise.rules import RULES
 from member.session import Session
@@ -39,7 +39,9 @@ def withdraw(
     else:
         rows = rows_of_values(session.vault, indicator_type or "", values)
     done = _client(session).withdraw(reason, rows)
-    text = f"{done.withdrawn:,} rows are taken back; at least {done.told:,} other members are told"
+    rows_taken, told = counted(done.withdrawn, "row"), counted(done.told, "other member")
+    overdue = "who does not acknowledge it in time is named to you: member notices"
+    text = f"taken back: {rows_taken}; told: at least {told}\n{overdue}"
     return Shown(msgspec.to_builtins(done), text)
 
 
@@ -55,7 +57,7 @@ def corrections() -> None:
 def list_all(session: Session, every: bool) -> Shown:
     """List corrections with the own values that they concern."""
     client = _client(session)
-    made = table("corrections", "id", "reason", "concerns", "told", "acknowledge by", "acknowledged")
+    made = table("corrections", "id", "reason", "concerns", "told", "acknowledge by", "acknowledged", whole=("id",))
     listed = []
     for one in client.corrections(state=None if every else "open"):
         concerned = describe_concerned(session.vault, list(client.concerned(one.correction_id)))
@@ -63,7 +65,8 @@ def list_all(session: Session, every: bool) -> Shown:
         told = [" ".join([item["kind"], *item["values"]]) for item in concerned[:3]] + ["…"] * (len(concerned) > 3)
         due = one.due_at + (" (overdue)" if one.is_overdue else "")
         made.add_row(one.correction_id, one.reason, ", ".join(told), one.told_at, due, one.acknowledged_at or "")
-    return Shown({"corrections": listed}, "" if listed else "no corrections", made if listed else None)
+    acting = "once you have acted on one: member corrections ack ID"
+    return Shown({"corrections": listed}, acting if listed else "no corrections", made if listed else None)
 
 
 @corrections.command("ack", epilog="Example: member corrections ack 019ac7b2-7f7e-7b1c-9d2a-3c5b8a1f0e11")

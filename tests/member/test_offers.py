@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from alerts.jobs import drain_outbox
 from schemas.encoding import to_rfc3339
 from tests.member.taskforce import Taskforce
 from tests.member.test_requests import (
@@ -80,6 +81,26 @@ def test_an_offer_is_refused_without_learning_whose_it_is(taskforce: Taskforce, 
     assert taskforce.run("b", "request", "show", request_id).document["requester"] is None
     shown = taskforce.run("a", "request", "show", request_id).document
     assert [(one["outcome"], one["institution"]) for one in shown["answers"]] == [("refused", None)]
+
+
+def test_notices_of_an_offer_speak_of_an_offer_on_both_sides(taskforce: Taskforce, shared: Shared) -> None:
+    assert taskforce.database is not None
+    create = ("request", "create", shared.hit, *TERMS, "--mode", "provide", "--fields", "reason", *CONFIRMED)
+    request_id = taskforce.run("a", *create).document["request_id"]
+    assert taskforce.run(*BOSS, "take-up", request_id).status == 0
+    assert taskforce.run(*RELEASE, request_id, "--full").status == 0
+    drain_outbox(taskforce.database)
+    said = {
+        (bank, one["said"])
+        for bank in ("a", "b")
+        for one in taskforce.run(bank, "notices").document["notices"]
+        if (one["about"] or {}).get("request_id") == request_id
+    }
+    assert said == {
+        ("a", "our offer was taken up"),
+        ("b", "we are offered information"),
+        ("b", "what we were offered was told to us"),
+    }
 
 
 def make_lax(document: dict[str, Any]) -> None:

@@ -60,7 +60,8 @@ def test_a_query_is_asked_authorised_by_another_and_answered_with_its_values(pol
     assert (asked.document["state"], asked.document["results"]) == ("pending", [])
     assert asked.document["until"] == (now().date() + timedelta(days=COVER_DAYS)).isoformat()
     query_id = asked.document["query_id"]
-    assert police.run("nca", "query", "approve", query_id).document["error"]["type"] == "forbidden"
+    analysts = police.run("nca", "query", "approve", query_id, typed="y\n").document["error"]
+    assert (analysts["type"], analysts["hint"]) == ("forbidden", "member --as authoriser …")
     done = police.run("nca", "--as", "authoriser", "query", "approve", query_id)
     assert done.status == 0, done.document
     first, second = done.document["results"]
@@ -143,6 +144,11 @@ def test_a_query_is_extended_refused_and_listed(police: Taskforce) -> None:
     until = (now().date() + timedelta(days=200)).isoformat()
     extended = police.run(*authoriser, "extend", asked[1], "--until", until, "--reason", "the trial moved")
     assert extended.document["until"] == until
+    shown = police.run("ico", "query", "show", asked[1], as_json=False).document["text"]
+    assert f"until {until} by nca/authoriser: the trial moved" in shown
+    assert "does not know the values" in shown
+    assert f"query {asked[1]}" in police.run("ico", "log", "entries", as_json=False).document["text"]
+    assert "nothing: no telling is fixed here" in police.run("a", "log", "withheld", as_json=False).document["text"]
     states = {query["query_id"]: query["state"] for query in police.run("nca", "query", "list").document["queries"]}
     assert [states[query_id] for query_id in asked] == ["refused", "answered"]
     pending = police.run("nca", "query", "list", "--state", "pending").document["queries"]
@@ -182,8 +188,10 @@ def test_the_officer_is_shown_what_is_approved_and_approves_nothing_else(police:
     assert police.run("nca", "query", "show", query_id).document["state"] == "pending"
     done = police.run(*officer, as_json=False)
     assert done.status == 0
-    for told in ("OP-7", "finding a network", "nothing else says it", "+447700900199", "1: "):
+    shown = police.run("nca", "query", "show", query_id, as_json=False).document["text"]
+    for told in ("OP-7", "finding a network", "nothing else says it", "+447700900199", "1: ", "nca/analyst"):
         assert told in done.said
+        assert told in shown
     again = police.run(*officer, "--yes")
     assert (again.status, again.document["state"]) == (0, "answered")
 
