@@ -28,6 +28,8 @@ from keys.urls import canonical_url
 from member import wire
 from member.errors import AnswerError, MemberError, RefusedError, UnreachableError
 from member.wire import PROBLEM_PREFIX
+from schemas.canonical import NotCanonicalError, digest
+from schemas.encoding import to_base64
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _TOO_MANY, _UNAVAILABLE = 429, 503
@@ -258,3 +260,11 @@ def decode(body: bytes, form: type[T], server: str) -> T:
         return msgspec.json.decode(body, type=form)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AnswerError(f"{server} answered something else than was asked for: {error}") from error
+
+
+def shown_digest(shown: Any) -> str:
+    """SHA-256 (base64) of something that a server showed, as it came; AnswerError if it has no canonical form."""
+    try:
+        return to_base64(digest(shown))
+    except NotCanonicalError as error:
+        raise AnswerError("the exchange showed something without a canonical form") from error

@@ -8,17 +8,14 @@ from typing import Any, TypeVar
 import msgspec
 
 from member import wire
-from member.channel import Channel, decode
+from member.channel import Channel, decode, shown_digest
 from member.errors import AnswerError
 from member.outgoing import Outgoing
+from member.told_log import FIGURES, ToldLog
 from member.vault.store import Vault
 from schemas.encoding import from_base64
 from schemas.identifiers import uuid7
 
-FIGURES = (
-    *("usefulness", "internal_investigation", "account_action", "arrests", "charges", "restrained_gbp"),
-    *("forfeited_gbp", "repatriated_gbp", "disruption", "outcome_code", "false_positive", "harm_to_customer"),
-)
 _PAGE = 100
 
 
@@ -80,11 +77,13 @@ class AssessmentStanding(msgspec.Struct, frozen=True):
 class _RecordedPage(msgspec.Struct, frozen=True):
     outcomes: list[RecordedOutcome]
     next: str | None
+    event_id: str
 
 
 class _ReceivedPage(msgspec.Struct, frozen=True):
     outcomes: list[ReceivedOutcome]
     next: str | None
+    event_id: str
 
 
 _Page = TypeVar("_Page", _RecordedPage, _ReceivedPage)
@@ -111,21 +110,25 @@ class OutcomeClient:
         answer = self._outgoing.post(wire.ASSESSMENTS, said, lambda: {"assessment_id": uuid7(), **said})
         return decode(answer.body, AssessmentStanding, self._server)
 
-    def recorded(self) -> Iterator[RecordedOutcome]:
-        """Every outcome that this member recorded."""
-        for page in self._pages(wire.OUTCOMES, _RecordedPage):
+    def recorded(self, log: ToldLog) -> Iterator[RecordedOutcome]:
+        """Every outcome that this member recorded; the pages are kept to be held against the log."""
+        for page in self._pages(log, wire.OUTCOMES, _RecordedPage):
             yield from page.outcomes
 
-    def received(self) -> Iterator[ReceivedOutcome]:
-        """Every outcome about this member's rows."""
-        for page in self._pages(f"{wire.OUTCOMES}/received", _ReceivedPage):
+    def received(self, log: ToldLog) -> Iterator[ReceivedOutcome]:
+        """Every outcome about this member's rows; kept to be held against the log."""
+        for page in self._pages(log, f"{wire.OUTCOMES}/received", _ReceivedPage):
+            for one in page.outcomes:
+                log.keep_outcome(page.event_id, msgspec.to_builtins(one))
             yield from page.outcomes
 
-    def _pages(self, path: str, form: type[_Page]) -> Iterator[_Page]:
+    def _pages(self, log: ToldLog, path: str, form: type[_Page]) -> Iterator[_Page]:
         cursor: str | None = None
         while True:
             wanted: dict[str, str | int] = {"limit": _PAGE} | ({} if cursor is None else {"cursor": cursor})
-            page = decode(self._channel.get(path, wanted).body, form, self._server)
+            body = self._channel.get(path, wanted).body
+            page = decode(body, form, self._server)
+            log.keep_reading(page.event_id, shown_digest(msgspec.json.decode(body)["outcomes"]))
             yield page
             if page.next is None:
                 return

@@ -8,12 +8,11 @@ from typing import Any
 import msgspec
 
 from member import wire
-from member.channel import Channel, decode
+from member.channel import Channel, decode, shown_digest
 from member.errors import AnswerError
 from member.outgoing import Outgoing
 from member.vault.store import Vault
-from schemas.canonical import NotCanonicalError, digest
-from schemas.encoding import from_base64, to_base64
+from schemas.encoding import from_base64
 from schemas.terms import Classification, Handling, TrafficLight
 
 _PAGE = 100
@@ -186,7 +185,7 @@ class RequestClient:
             parameters |= {"limit": _PAGE} | ({} if cursor is None else {"cursor": cursor})
             body = self._channel.get(wire.REQUESTS, parameters).body
             page = decode(body, RequestsPage, self._server)
-            yield msgspec.structs.replace(page, shown_sha256=_digest(msgspec.json.decode(body)["requests"]))
+            yield msgspec.structs.replace(page, shown_sha256=shown_digest(msgspec.json.decode(body)["requests"]))
             if page.next is None:
                 return
             if page.next == cursor:
@@ -218,14 +217,7 @@ class RequestClient:
             raise AnswerError("the exchange showed another request than was asked for")
         shown = msgspec.json.decode(body)
         del shown["event_id"]
-        return msgspec.structs.replace(read, shown_sha256=_digest(shown))
-
-
-def _digest(shown: Any) -> str:
-    try:
-        return to_base64(digest(shown))
-    except NotCanonicalError as error:
-        raise AnswerError("the exchange showed requests without a canonical form") from error
+        return msgspec.structs.replace(read, shown_sha256=shown_digest(shown))
 
 
 def read_bytes(text: str | None, what: str, length: int | None = None) -> bytes:

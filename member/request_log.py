@@ -1,7 +1,7 @@
 """What was shown of information requests, held against this member's own entries of the log.
 
-1. Each reading of a request, of a page of them, or of a query, is kept with the digests of what was shown, until `log
-   verify` has found its entry, in the verified tree, with those digests.
+1. Each reading of a request, of a page of them, of a query, a correction or outcomes is kept with the digests of what
+   was shown, until `log verify` has found its entry, in the verified tree, with those digests.
 2. The answers that a request of ours was last shown with, those without a name too, must stand in the log, each as
    often as it was shown; and none that stood there well before may have been left out.
 3. Each answer that was opened here must stand in the log as it was opened: whose it is, its outcome, its fields and the
@@ -124,9 +124,7 @@ class RequestsCheck:
             self._take_in(entry, entry.view)
         for reading in self._by_event.get(entry.event_id, ()):
             if entry.view is not None and entry.view.get(reading.name) != reading.sha256:
-                raise entry.fault(
-                    "requests or queries were read under this event, and it does not state what was shown"
-                )
+                raise entry.fault("something was read under this event, and it does not state what was shown")
             self.found.append(reading)
 
     def _take_in(self, entry: OwnEntry, view: Mapping[str, Any]) -> None:
@@ -145,7 +143,7 @@ class RequestsCheck:
         """
         missing = sorted({reading.event_id for reading in self.readings} - {one.event_id for one in self.found})
         if missing and is_complete:
-            raise LogFault("requests were read under it, and it is not in the log", event_id=missing[0])
+            raise LogFault("something was read under it, and it is not in the log", event_id=missing[0])
         if is_complete:
             lacking = self._shown_without_entry() | self._opened_without_entry()
             if lacking.total() > self._erased:

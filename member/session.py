@@ -29,6 +29,7 @@ from member.requests import RequestDesk
 from member.subscription_client import SubscriptionClient
 from member.terminal import printable
 from member.tokenise import Tokeniser
+from member.told_log import ToldLog
 from member.vault.faults import HolderFaults
 from member.vault.store import Vault
 
@@ -132,6 +133,11 @@ class Session:
         clock, home = self.around.clock, self.home
         origin = check_origin(self.vault, stated_exchange(keyring).log_origin).origin
         return RequestDesk(home.member_id, identity, self.vault, keyring, self.exchange, self.requests, clock, origin)
+
+    @property
+    def told_log(self) -> ToldLog:
+        """What was shown of corrections and outcomes, until the log is verified."""
+        return ToldLog(self.vault, check_origin(self.vault, stated_exchange(self.keyring).log_origin).origin)
 
     @cached_property
     def queries(self) -> QueryClient:

@@ -13,12 +13,13 @@ from typing import Any, Self
 import msgspec
 
 from member import wire
-from member.channel import Channel, decode
+from member.channel import Channel, decode, shown_digest
 from member.errors import AnswerError, MemberError, UsedWronglyError
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import normalise
 from member.outgoing import Outgoing
 from member.queries import AskedSubject, asked_about
+from member.told_log import ToldLog
 from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.store import Vault
 from member.vault.uploads import Uploads
@@ -28,6 +29,7 @@ from schemas.identifiers import is_uuid7, uuid7
 MOST_TOKENS = 1000
 _OF_QUERIES = {"query", "watch"}
 _PAGE = 100
+_TRIES = 3
 
 
 class Withdrawn(msgspec.Struct, frozen=True):
@@ -65,6 +67,10 @@ class Concerned(msgspec.Struct, frozen=True):
         except ValueError as error:
             raise AnswerError("the exchange showed a correction without a proper token") from error
 
+    def sort_key(self) -> tuple[bytes, str, str]:
+        """The order in which the log's digest has them."""
+        return self.token_bytes(), self.kind, self.object_id
+
 
 class CorrectionStanding(msgspec.Struct, frozen=True):
     """How a correction stands after it was acknowledged."""
@@ -76,12 +82,16 @@ class CorrectionStanding(msgspec.Struct, frozen=True):
 class _CorrectionsPage(msgspec.Struct, frozen=True):
     corrections: list[Correction]
     next: str | None
+    event_id: str
 
 
 class _ReadCorrection(msgspec.Struct, frozen=True):
     correction_id: str
+    reason: str
+    items: int
     concerned: list[Concerned]
     next: int | None
+    event_id: str
 
 
 @dataclass(frozen=True)
@@ -127,28 +137,53 @@ class WithdrawalClient:
         answer = self._outgoing.post(wire.WITHDRAWALS, {**wanted, "concerned": concerned}, make, keep)
         return decode(answer.body, Withdrawn, self._server)
 
-    def corrections(self, *, state: str | None = None) -> Iterator[Correction]:
-        """Every correction of what this member was told, page by page; `state` open or acknowledged."""
+    def corrections(self, log: ToldLog, *, every: bool = False) -> Iterator[Correction]:
+        """The open corrections of what this member was told, or every one, page by page; kept to be held against the
+        log.
+        """
         cursor: str | None = None
+        pages: list[_CorrectionsPage] = []
         while True:
             wanted: dict[str, str | int] = {"limit": _PAGE}
-            wanted |= {} if state is None else {"state": state}
+            wanted |= {} if every else {"state": "open"}
             wanted |= {} if cursor is None else {"cursor": cursor}
-            page = decode(self._channel.get(wire.CORRECTIONS, wanted).body, _CorrectionsPage, self._server)
+            body = self._channel.get(wire.CORRECTIONS, wanted).body
+            page = decode(body, _CorrectionsPage, self._server)
+            pages.append(page)
+            log.keep_reading(page.event_id, shown_digest(msgspec.json.decode(body)["corrections"]))
+            for one in page.corrections:
+                log.keep_correction(page.event_id, one.correction_id, one.reason, one.items)
             yield from page.corrections
             if page.next is None:
+                listed = [one.correction_id for shown in pages for one in shown.corrections]
+                log.keep_listing([shown.event_id for shown in pages], listed)
                 return
             if page.next == cursor:
                 raise AnswerError("the exchange repeats a page cursor")
             cursor = page.next
 
-    def concerned(self, correction_id: str) -> Iterator[Concerned]:
-        """Everything that a correction concerns, page by page."""
+    def concerned(self, log: ToldLog, correction_id: str) -> list[Concerned]:
+        """Everything that a correction concerns; kept to be held against the log. One that more is told of while its
+        pages are read is read again.
+        """
+        for _ in range(_TRIES):
+            *_, last = pages = list(self._read(log, correction_id))
+            found = sorted({one for page in pages for one in page.concerned}, key=Concerned.sort_key)
+            if len(found) == last.items:
+                shown = [[one.token, one.kind, one.object_id] for one in found]
+                log.keep_concerned(last.event_id, correction_id, last.reason, shown)
+                return found
+        raise AnswerError("the exchange shows other things than it counts in a correction")
+
+    def _read(self, log: ToldLog, correction_id: str) -> Iterator[_ReadCorrection]:
         cursor = 0
         while True:
-            answer = self._channel.get(f"{wire.CORRECTIONS}/{correction_id}", {"cursor": cursor})
-            page = decode(answer.body, _ReadCorrection, self._server)
-            yield from page.concerned
+            body = self._channel.get(f"{wire.CORRECTIONS}/{correction_id}", {"cursor": cursor}).body
+            page = decode(body, _ReadCorrection, self._server)
+            if page.correction_id != correction_id:
+                raise AnswerError("the exchange showed another correction than was asked for")
+            log.keep_reading(page.event_id, shown_digest(msgspec.json.decode(body)["concerned"]))
+            yield page
             if page.next is None:
                 return
             if page.next <= cursor:

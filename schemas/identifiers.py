@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 import uuid
+from datetime import UTC, datetime, timedelta
 
 REFERENCE = r"[0-9]{4,6}-NECC"
 """The number of an alert."""
@@ -27,3 +28,10 @@ def is_uuid7(text: str) -> bool:
 def is_reference(text: str) -> bool:
     """Whether the text is the reference of an alert."""
     return re.fullmatch(REFERENCE, text, re.ASCII) is not None
+
+
+def made_at(identifier: str) -> datetime:
+    """When an identifier was made, by its maker's clock. ValueError for what is no version 7 UUID in lower case."""
+    if not is_uuid7(identifier):
+        raise ValueError("not a version 7 UUID")
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=uuid.UUID(identifier).int >> 80)

@@ -52,7 +52,7 @@ def _read(
             **asked,
             "representative_id": actor.representative_id,
             "count": len(found),
-            "outcomes_sha256": to_base64(digest(found)),
+            "shown_sha256": to_base64(digest(found)),
         }
         event_id = record(session, "outcomes_read", [View(actor.member_id, view)], now).event_id
         last = found[-1]["outcome_id"] if len(found) == asked["limit"] else None

@@ -22,6 +22,7 @@ from member.log_origin import FollowedLog, check_origin, follow, followed_log
 from member.request_log import RequestLog, RequestsCheck
 from member.session import Session
 from member.terminal import as_lines
+from member.told_log import ToldLog
 from member.vault.requests import RequestRecords
 from member.vault.uploads import Uploads
 from member.witness import cosign_newest, load_seen, log_key, store_seen
@@ -75,8 +76,8 @@ def _faults() -> Iterator[None]:
 
 
 def _verify(session: Session, each: Callable[[OwnEntry], None]) -> tuple[VerifiedLog, FollowedLog]:
-    """Verify, with what was read of alerts, requests and queries, then remember how far. MemberError naming the entry
-    for a fault; then nothing is remembered.
+    """Verify, with what was read of alerts, requests, queries, corrections and outcomes, then remember how far.
+    MemberError naming the entry for a fault; then nothing is remembered.
     """
     stated = stated_exchange(session.keyring)
     log = check_origin(session.vault, stated.log_origin)
@@ -87,18 +88,24 @@ def _verify(session: Session, each: Callable[[OwnEntry], None]) -> tuple[Verifie
     opened = list(RequestRecords(session.vault).opened_under(stated.log_origin))
     asked = RequestsCheck(requests.readings(), opened, requests.answers())
 
+    told_log = ToldLog(session.vault, stated.log_origin)
+    told = told_log.check()
+
     def look_at(entry: OwnEntry) -> None:
         readings.look_at(entry)
         asked.look_at(entry)
+        told.look_at(entry)
         each(entry)
 
     with _faults():
         found = _verifier(session, stated).verify(seen, _receipts(session, but=set(log.lost_events)), each=look_at)
         read = readings.finish(is_complete=not found.waiting)
         shown = asked.finish(is_complete=not found.waiting)
+        found_told = told.finish(is_complete=not found.waiting)
     store_seen(session.vault, stated.log_origin, found.seen)
     alerts.forget(read)
     requests.forget(shown)
+    told_log.forget(found_told)
     return found, log
 
 

@@ -11,8 +11,9 @@ import msgspec
 
 from member.commands.common import Shown, counted, reporting, table
 from member.errors import UsedWronglyError
-from member.outcomes import FIGURES, OutcomeClient, ReceivedOutcome
+from member.outcomes import OutcomeClient, ReceivedOutcome
 from member.session import Session
+from member.told_log import FIGURES
 from member.vault.rows import VaultRows
 from member.withdrawals import checked_id
 from schemas.terms import AccountAction, CrimeOutcome, DisruptionLevel, InternalInvestigation, OutcomeObject, Usefulness
@@ -79,7 +80,7 @@ def list_all(session: Session, received: bool) -> Shown:
     """List the outcomes that this member recorded, or those about its rows."""
     client = _client(session)
     if received:
-        listed = [_received(session, one) for one in client.received()]
+        listed = [_received(session, one) for one in client.received(session.told_log)]
         made = table(
             counted(len(listed), "outcome about our rows", "outcomes about our rows"),
             "told",
@@ -91,7 +92,7 @@ def list_all(session: Session, received: bool) -> Shown:
             source = one["recorder"] or one["recorder_kind"]
             made.add_row(one["told_at"], ", ".join(one["values"]), source, _figures(one))
     else:
-        listed = [msgspec.to_builtins(one) for one in client.recorded()]
+        listed = [msgspec.to_builtins(one) for one in client.recorded(session.told_log)]
         made = table(counted(len(listed), "outcome recorded", "outcomes recorded"), "recorded", "of", "id", "outcome")
         for one in listed:
             made.add_row(one["recorded_at"], one["object"], one["object_id"], _figures(one))

@@ -56,11 +56,11 @@ def corrections() -> None:
 @reporting
 def list_all(session: Session, every: bool) -> Shown:
     """List corrections with the own values that they concern."""
-    client = _client(session)
+    client, log = _client(session), session.told_log
     made = table("corrections", "id", "reason", "concerns", "told", "acknowledge by", "acknowledged", whole=("id",))
     listed = []
-    for one in client.corrections(state=None if every else "open"):
-        concerned = describe_concerned(session.vault, list(client.concerned(one.correction_id)))
+    for one in client.corrections(log, every=every):
+        concerned = describe_concerned(session.vault, client.concerned(log, one.correction_id))
         listed.append({**msgspec.to_builtins(one), "concerned": concerned})
         told = [" ".join([item["kind"], *item["values"]]) for item in concerned[:3]] + ["…"] * (len(concerned) > 3)
         due = one.due_at + (" (overdue)" if one.is_overdue else "")

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
+
+import pytest
 
 from exchange.services.tell_corrections import tell_corrections
+from member.log_chain import LogFault, OwnEntry
+from member.told_log import FIGURES, ToldLog
+from member.vault.store import Vault
+from schemas.canonical import digest
+from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
-from tests.member.taskforce import Ran, Taskforce, accounts, now, write_csv
+from tests.member.taskforce import ORIGIN, Ran, Taskforce, accounts, now, write_csv
+from tests.member.test_requests import answers_changed, forget_readings, vault_of
 
 FIRST = 91_000
 WHOLE = 20_000_000_000_000
@@ -148,3 +161,152 @@ def test_outcomes_reach_the_contributor_with_its_own_value_and_without_a_name(
     assert True in [one["false_positive"] for one in taskforce.run("b", "outcome", "list").document["outcomes"]]
     for bank in ("a", "b"):
         assert taskforce.run(bank, "log", "verify").status == 0
+
+
+def id_at(moment: str) -> str:
+    """An id as it is made at a time of 22 November 2026."""
+    made = datetime.fromisoformat(f"2026-11-22T{moment}:00+00:00")
+    return str(UUID(int=int(made.timestamp() * 1000) << 80 | UUID(uuid7()).int & (1 << 80) - 1))
+
+
+def entry_of(kind: str, at: str = "10:00", **view: Any) -> OwnEntry:
+    """An entry as it is when it has been opened, of an event made at a time."""
+    where: dict[str, Any] = {"number": 1, "index": 1, "event_id": id_at(at), "entry_id": uuid7()}
+    return OwnEntry(**where, entry=bytes(33), chain_head=bytes(32), view={"kind": kind, **view})
+
+
+def concerned_of(*objects: str) -> list[list[str]]:
+    """What a correction concerns: hits on tokens."""
+    return [[to_base64(bytes([number]) * 32), "hit", one] for number, one in enumerate(objects)]
+
+
+def telling_of(concerned: list[list[str]], at: str = "10:00", **view: Any) -> OwnEntry:
+    """The entry by which a member is told of a correction."""
+    told_by = [{"kind": kind, "object_id": object_id} for _, kind, object_id in concerned]
+    said = {"told_by": told_by, "items": len(concerned), "items_sha256": to_base64(digest(concerned))}
+    return entry_of("correction", at, **{"correction_id": "c", "reason": "error", **said, **view})
+
+
+@pytest.fixture
+def told_log(tmp_path: Path) -> Iterator[ToldLog]:
+    """What was shown, in a vault of its own."""
+    with Vault.create(tmp_path / "vault.db", bytes(32), "a") as vault:
+        yield ToldLog(vault, "log")
+
+
+def check(told_log: ToldLog, *entries: OwnEntry, is_complete: bool = True) -> None:
+    """Hold what is kept against entries; what is found is forgotten."""
+    made = told_log.check()
+    for entry in entries:
+        made.look_at(entry)
+    told_log.forget(made.finish(is_complete=is_complete))
+
+
+def test_a_correction_is_shown_as_it_was_told_and_with_no_more_than_that(told_log: ToldLog) -> None:
+    one, two = concerned_of("h1"), concerned_of("h1", "h2")
+    other = concerned_of("h3")
+    told_log.keep_correction("e", "c", "error", 1)
+    told_log.keep_concerned("e", "c", "error", one)
+    with pytest.raises(LogFault, match="never told so"):
+        check(told_log)
+    check(told_log, is_complete=False)
+    check(told_log, replace(telling_of(one), view=None))
+    wrong = ({"correction_id": "d"}, {"reason": "cleared"}, {"items": 2}, {"items_sha256": to_base64(digest(other))})
+    for said in (*wrong, {"told_by": [{"kind": "query", "object_id": "h1"}]}):
+        with pytest.raises(LogFault, match="never told so"):
+            check(told_log, telling_of(one, **said))
+    malformed: tuple[dict[str, Any], ...] = ({"told_by": [1]}, {"items": None}, {"correction_id": []})
+    for strange in malformed:
+        with pytest.raises(LogFault, match="lacks a field"):
+            check(told_log, telling_of(one, **strange))
+    check(told_log, telling_of(one), telling_of(two[1:]))
+    check(told_log)
+    told_log.keep_concerned("f", "c", "error", two)
+    check(told_log, telling_of(one), telling_of(two[1:]))
+    told_log.keep_concerned("g", "c", "error", concerned_of("h1", "h3"))
+    with pytest.raises(LogFault, match="never told so"):
+        check(told_log, telling_of(one), telling_of(two[1:]))
+    told_log.keep_correction("h", "d", "error", 1)
+    with pytest.raises(LogFault, match="never told so"):
+        check(told_log, telling_of(one), replace(telling_of(one), view=None))
+
+
+def test_an_open_correction_that_was_told_well_before_is_left_out_of_no_listing(told_log: ToldLog) -> None:
+    items = concerned_of("h1")
+    pages = [entry_of("corrections_read", at) for at in ("11:00", "11:01")]
+    told_log.keep_listing([page.event_id for page in pages], [])
+    check(told_log, *pages)
+    check(told_log, telling_of(items, "10:55"), *pages)
+    check(told_log, *pages, telling_of(items, "11:30"))
+    acknowledged = [entry_of("correction_acknowledged", at, correction_id="c") for at in ("10:20", "11:05")]
+    for one in acknowledged:
+        check(told_log, telling_of(items, "10:10"), one, *pages)
+    late = entry_of("correction_acknowledged", "12:00", correction_id="c")
+    others = entry_of("correction_acknowledged", "10:20", correction_id="d")
+    for entries in ([], [late], [others], [acknowledged[0], telling_of(concerned_of("h2"), "10:40")]):
+        with pytest.raises(LogFault, match="listed without this one"):
+            check(told_log, telling_of(items, "10:10"), *entries, *pages)
+        check(told_log, telling_of(items, "10:10"), *entries, *pages, replace(late, view=None))
+    told_log.keep_listing([page.event_id for page in pages], ["c"])
+    check(told_log, telling_of(items, "10:10"), *pages)
+
+
+def test_an_outcome_about_our_rows_is_shown_as_it_was_told(told_log: ToldLog) -> None:
+    figures: dict[str, Any] = dict.fromkeys(FIGURES) | {"arrests": 1}
+    told = {"outcome_id": "o", "tokens": ["t"], "recorder": None, "recorder_kind": "telecom", "told_at": "t", **figures}
+    told_log.keep_outcome("e", told)
+    own = entry_of("outcome", outcome_id="o", figures=figures)
+    for entries in (
+        [own],
+        [entry_of("outcome", **told | {"arrests": 7})],
+        [entry_of("outcome", **told | {"recorder": "nca"})],
+        [entry_of("outcome", **told | {"tokens": []})],
+    ):
+        with pytest.raises(LogFault, match="never told so"):
+            check(told_log, *entries)
+    check(told_log, own, entry_of("outcome", **told))
+    check(told_log)
+
+
+@contextmanager
+def lied_to(taskforce: Taskforce, lie: Callable[[dict[str, Any]], None], path: str) -> Iterator[None]:
+    """While it lasts, the exchange shows other things than it keeps; then the log of bank a does not stand up. What was
+    read falsely is forgotten.
+    """
+    with answers_changed(taskforce, lie, path):
+        yield
+    verified = taskforce.run("a", "log", "verify").document
+    forget_readings(taskforce)
+    with vault_of(taskforce, "a") as vault, vault.transaction():
+        vault.delete("corrections_listed", b"last")
+    with vault_of(taskforce, "a") as vault:
+        kept = ToldLog(vault, ORIGIN)
+        kept.forget(kept.check().shown)
+    assert "does not state what was shown" in verified["error"]["detail"]
+    assert taskforce.run("a", "log", "verify").status == 0
+
+
+def test_an_exchange_that_hides_or_invents_a_correction_or_an_outcome_is_found_out(
+    taskforce: Taskforce, tmp_path: Path
+) -> None:
+    share(taskforce, tmp_path, FIRST + 30)
+    done = taskforce.run("b", "withdraw", "--type", "bank_account", str(WHOLE + FIRST + 30), "--reason", "error")
+    assert done.document["withdrawn"] == 1
+    assert tell(taskforce) >= 1
+    listing = ("a", "corrections", "list")
+    with lied_to(taskforce, lambda shown: shown.update(corrections=[]), "/v1/corrections"):
+        assert taskforce.run(*listing).document["corrections"] == []
+
+    def other_hit(shown: dict[str, Any]) -> None:
+        for one in shown.get("concerned", ()):
+            one["object_id"] = uuid7()
+
+    with lied_to(taskforce, other_hit, "/v1/corrections/"):
+        assert taskforce.run(*listing).status == 0
+    for false in ({"items": 2}, {"correction_id": uuid7()}):
+        with answers_changed(taskforce, lambda shown, false=false: shown.update(false), "/v1/corrections/"):  # type: ignore[misc]
+            assert taskforce.run(*listing).document["error"]["type"] == "bad_answer"
+    told: dict[str, Any] = dict.fromkeys(FIGURES) | {"arrests": 7, "outcome_id": uuid7(), "tokens": [], "told_at": "t"}
+    invented = {**told, "recorder": "nca", "recorder_kind": "law_enforcement"}
+    with lied_to(taskforce, lambda shown: shown.update(outcomes=[invented]), "/v1/outcomes/received"):
+        assert taskforce.run("a", "outcome", "list", "--received").document["outcomes"][0]["arrests"] == 7
