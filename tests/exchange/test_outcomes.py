@@ -30,6 +30,7 @@ from exchange.services.tell_corrections import tell_corrections
 from exchange.store.derived import Derived, DerivedKind, note_derived
 from exchange.store.queries import Query, QueryMatch, Subject, add_query, mark_disclosed
 from exchange.store.requests import InformationRequest, RequestPart
+from schemas.canonical import digest
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from schemas.terms import AccountAction, MemberKind, OutcomeObject, Sector
@@ -78,10 +79,15 @@ def test_contributors_see_what_came_of_it_and_not_who_says_so(new_taskforce: New
         "financial_institution",
         None,
     )
+    read = views(taskforce, "bank-one", "outcomes_read")[-1]
+    assert (read["read"], read["shown_sha256"]) == ("received", to_base64(digest([seen])))
     (view,) = views(taskforce, "bank-one", "outcome")
+    assert {name: view[name] for name in seen} == seen
     assert "bank-two" not in json.dumps(view) + json.dumps(seen)
     assert received(two) == received(three) == []
     (own,) = two.send("GET", "/v1/outcomes").get_json()["outcomes"]
+    read = views(taskforce, "bank-two", "outcomes_read")[-1]
+    assert (read["read"], read["shown_sha256"]) == ("recorded", to_base64(digest([own])))
     assert (own["object_id"], own["false_positive"]) == (hit_id, None)
     assert rules_of(two.send("POST", "/v1/outcomes", sent)) == ["id-used"]
     assert rules_of(two.send("POST", "/v1/outcomes", make_outcome("hit", hit_id))) == ["nothing-reported"]
