@@ -5,6 +5,7 @@ Everything lies in files under one folder, so that another process can open the 
 
 from __future__ import annotations
 
+import io
 import json
 import secrets
 import time
@@ -292,6 +293,25 @@ class Taskforce:
         self.applications[EXCHANGE_URL] = losing
         try:
             yield
+        finally:
+            self.applications[EXCHANGE_URL] = honest
+
+    @contextmanager
+    def noting_posts(self, path: str) -> Iterator[list[dict[str, Any]]]:
+        """While it lasts, what the exchange is sent under a path that ends so is noted."""
+        honest = self.applications[EXCHANGE_URL]
+        sent: list[dict[str, Any]] = []
+
+        def noting(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            if environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"].endswith(path):
+                body = environ["wsgi.input"].read()
+                environ["wsgi.input"] = io.BytesIO(body)
+                sent.append(json.loads(body))
+            return honest(environ, start_response)
+
+        self.applications[EXCHANGE_URL] = noting
+        try:
+            yield sent
         finally:
             self.applications[EXCHANGE_URL] = honest
 

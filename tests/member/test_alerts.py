@@ -311,6 +311,15 @@ def test_a_reading_that_the_log_lacks_or_states_otherwise_is_a_fault(vault: Vaul
         ReadingsCheck(log.readings()).look_at(other)
 
 
+def test_a_forged_reading_is_not_forgotten_for_an_honest_one_under_the_same_event(vault: Vault) -> None:
+    log = AlertLog(vault, "log", "b")
+    _, honest = entry_of(1, **stated("one"))
+    for shown in ("forged", "one"):
+        log.keep(honest.event_id, ALERT_ID, 1, shown)
+    with pytest.raises(LogFault, match="does not state what was read"):
+        ReadingsCheck(log.readings()).look_at(honest)
+
+
 def test_a_content_without_a_canonical_form_is_refused() -> None:
     alert = msgspec.structs.replace(hostile_alert(), document={"content": {"title": 1.5}})
     with pytest.raises(AnswerError):

@@ -36,7 +36,7 @@ RELEASE = ("a", "--as", "authoriser", "request", "answer")
 @pytest.fixture(scope="module")
 def pool(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """Each test takes those that it needs."""
-    return share_accounts(taskforce, tmp_path_factory.mktemp("offers"), 6)
+    return share_accounts(taskforce, tmp_path_factory.mktemp("offers"), 9)
 
 
 @pytest.fixture
@@ -146,3 +146,60 @@ def test_each_request_under_a_notice_is_another_and_leaves_the_first_ones_answer
         assert taskforce.run(*BOSS, "answer", request_id, "--full", *confirmed).status == 0
         (answer,) = taskforce.run("a", "request", "show", request_id).document["answers"]
         assert answer["details"]["reason"] == [REASONS["b"]]
+
+
+def offer(shared: Shared) -> str:
+    """An offer of bank a to provide a reason."""
+    said = ("--mode", "provide", "--fields", "reason", *CONFIRMED)
+    made = shared.taskforce.run("a", "request", "create", shared.hit, *TERMS, *said)
+    assert made.status == 0, made.document
+    return str(made.document["request_id"])
+
+
+def test_an_offer_that_is_shown_as_a_request_until_it_is_taken_up_gets_no_answer(
+    taskforce: Taskforce, shared: Shared
+) -> None:
+    """Whoever answers believes to be asked; its details would go to a bank that asked for nothing."""
+    request_id = offer(shared)
+
+    def lie(shown: dict[str, Any]) -> None:
+        if shown.get("terms") is None:
+            shown["mode"] = "request"
+
+    with taskforce.noting_posts("/answer") as answered, answers_changed(taskforce, lie):
+        done = taskforce.run(*BOSS, "answer", request_id, "--full")
+    assert (refused_as(done), answered) == ("not_proved", [])
+    forget_readings(taskforce)
+
+
+def test_what_the_exchange_says_that_we_or_others_released_is_held_against_who_we_are(
+    taskforce: Taskforce, shared: Shared
+) -> None:
+    request_id = offer(shared)
+    taskforce.run(*BOSS, "take-up", request_id)
+    assert taskforce.run(*RELEASE, request_id, "--full").status == 0
+
+    def swap(shown: dict[str, Any]) -> None:
+        shown["answers"][0].update(institution="b", recipient="a")
+
+    for bank in ("a", "b"):
+        with answers_changed(taskforce, swap):
+            done = taskforce.run(bank, "request", "show", request_id)
+        assert refused_as(done) == "bad_answer"
+        assert done.document["answers"][0]["details"] == {}
+        assert taskforce.run(bank, "request", "show", request_id).status == 0
+    forget_readings(taskforce)
+
+
+def test_a_release_whose_answer_was_lost_is_finished_by_the_same_command(taskforce: Taskforce, shared: Shared) -> None:
+    request_id = offer(shared)
+    assert taskforce.run(*BOSS, "take-up", request_id).status == 0
+    release = (*RELEASE, request_id, "--full", "--note", "we froze it")
+    with taskforce.losing_answers("/answer"):
+        assert refused_as(taskforce.run(*release)) == "unreachable"
+    again = taskforce.run(*release)
+    assert (again.status, again.document["told"]) == (0, ["b"]), again.document
+    assert "b was told what was begun before" in again.said
+    (answer,) = taskforce.run("b", "request", "show", request_id).document["answers"]
+    assert (answer["fault"], answer["details"]) == (None, {"reason": [REASONS["a"]], "note": "we froze it"})
+    assert rules_of(taskforce.run(*release)) == {"not-taken-up"}, "it is finished: nothing is on its way any more"

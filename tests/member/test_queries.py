@@ -23,6 +23,7 @@ from member.queries import COVER_DAYS, is_decided
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, accounts, now, write_csv
+from tests.member.test_requests import answers_changed
 
 HELD, MISSED = "20000012345678", "20000099999999"
 GROUNDS = ("--case", "OP-7", "--legal-gateway", "CCA2013_s7", "--purpose", "finding a network")
@@ -194,6 +195,50 @@ def test_the_officer_is_shown_what_is_approved_and_approves_nothing_else(police:
         assert told in shown
     again = police.run(*officer, "--yes")
     assert (again.status, again.document["state"]) == (0, "answered")
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["another of ours", "none"])
+def test_the_exchange_does_not_choose_which_query_is_approved(police: Taskforce, is_there: bool) -> None:
+    """A query that was asked and approved in one go is that one, whatever id the exchange answers."""
+    other = ask(police, "--type", "phone", "+447700900111").document["query_id"]
+    answered = other if is_there else uuid7()
+    asking = ("--type", "bank_account", f"2000001234567{is_there:d}", "--approve")
+    with (
+        police.noting_posts("/approve") as approved,
+        answers_changed(police, lambda shown: shown.update(query_id=answered), "/v1/queries"),
+    ):
+        done = ask(police, *asking)
+    assert (done.status, done.document["error"]["type"], approved) == (1, "bad_answer", [])
+    again = ask(police, *asking)
+    assert (again.status, again.document["state"]) == (0, "answered"), again.document
+    assert [result["value"] for result in again.document["results"]] == [asking[2]]
+    assert again.document["query_id"] != other
+    assert police.run("nca", "query", "show", other).document["state"] == "pending"
+
+
+@pytest.mark.parametrize("state", ["refused", "answered"])
+def test_no_other_days_are_approved_though_the_query_is_shown_as_decided(police: Taskforce, state: str) -> None:
+    """The days of a decided query may have been changed since; what waits for approval has those that were asked."""
+    query_id = ask(police, "--type", "phone", "+447700900112").document["query_id"]
+    far = (now().date() + timedelta(days=360)).isoformat()
+    with (
+        police.noting_posts("/approve") as approved,
+        answers_changed(police, lambda shown: shown.update(state=state, until=far), "/v1/queries/"),
+    ):
+        done = police.run("nca", "--as", "authoriser", "query", "approve", query_id)
+    assert (done.document["error"]["type"], approved) == ("other_terms", [])
+    assert police.run("nca", "query", "show", query_id).document["state"] == "pending"
+
+
+def test_an_approval_whose_answer_was_lost_is_given_again_as_it_was(police: Taskforce) -> None:
+    query_id = ask(police, "--type", "phone", "+447700900113").document["query_id"]
+    officer = ("nca", "--as", "authoriser", "query")
+    with police.losing_answers("/approve"):
+        assert police.run(*officer, "approve", query_id).status == 1
+    until = (now().date() + timedelta(days=200)).isoformat()
+    assert police.run(*officer, "extend", query_id, "--until", until, "--reason", "the trial moved").status == 0
+    again = police.run(*officer, "approve", query_id)
+    assert (again.status, again.document["state"]) == (0, "answered"), again.document
 
 
 def test_what_a_colleague_writes_looks_like_no_line_of_the_program(police: Taskforce) -> None:

@@ -91,7 +91,7 @@ def share_accounts(taskforce: Taskforce, folder: Path, count: int) -> Iterator[S
 @pytest.fixture(scope="module")
 def pool(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """Each test takes those that it needs."""
-    return share_accounts(taskforce, tmp_path_factory.mktemp("pool"), 24)
+    return share_accounts(taskforce, tmp_path_factory.mktemp("pool"), 26)
 
 
 @pytest.fixture
@@ -502,7 +502,50 @@ def test_a_proof_copied_from_another_request_is_worth_nothing(taskforce: Taskfor
     assert (taken["proved"], taken["requester"]) == (False, "a")
 
 
+@pytest.mark.parametrize("is_there", [True, False], ids=["another of ours", "none"])
+def test_no_other_request_passes_for_the_one_that_was_made(
+    taskforce: Taskforce, shared: Shared, asked: str, is_there: bool
+) -> None:
+    """Whose id the exchange answers: the next command would show, or take back, that one."""
+    answered = asked if is_there else uuid7()
+    with answers_changed(taskforce, lambda shown: shown.update(request_id=answered)):
+        done = taskforce.run("a", "request", "create", shared.hit, *TERMS, "--fields", "reason")
+    assert refused_as(done) == "bad_answer"
+
+
 # answers on their way back
+
+
+UNSIGNED: dict[str, Any] = {
+    **{"institution": "b", "recipient": "a", "representative_id": "b/authoriser", "fields": [], "marking": None},
+    **{"refusal_reason": None, "sealed": None, "sealed_sha256": None, "signature": None, "answered_at": None},
+    "withdrawn": False,
+}
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"answers": [{**UNSIGNED, "outcome": "no_trace"}]},
+        {"answers": [{**UNSIGNED, "outcome": "refused", "refusal_reason": "policy"}]},
+        {"answers": [{**UNSIGNED, "outcome": "confirmed", "institution": None}]},
+        {"answers": [{**UNSIGNED, "outcome": "full", "fields": ["reason"]}], "mode": "provide"},
+        {"answers": [{**UNSIGNED, "outcome": "full", "institution": "a"}], "mode": "alert"},
+    ],
+    ids=["no trace", "refused", "unknown", "as if offered", "as if ours"],
+)
+def test_an_answer_that_nobody_signed_is_not_shown_under_a_banks_name(
+    taskforce: Taskforce, asked: str, forged: dict[str, Any]
+) -> None:
+    with answers_changed(taskforce, lambda shown: shown.update(forged)):
+        done = taskforce.run("a", "request", "show", asked)
+        text = taskforce.run("a", "request", "show", asked, as_json=False)
+    assert refused_as(done) == "bad_answer"
+    assert [bool(answer["fault"]) for answer in done.document["answers"]] == [True]
+    assert text.status == 1
+    assert "NOT TO BE BELIEVED" in text.document["text"]
+    assert "cannot be believed" in done.document["error"]["detail"]
+    forget_readings(taskforce)
 
 
 def swap_institution(answer: dict[str, Any]) -> None:
@@ -581,6 +624,25 @@ def test_an_exchange_that_shows_other_requests_than_it_logged_is_caught(taskforc
     verified = taskforce.run("b", "log", "verify")
     assert refused_as(verified) == "log_fault"
     assert verified.document["error"]["entry"]["event_id"] == shown["event_id"]
+    forget_readings(taskforce)
+    assert taskforce.run("b", "log", "verify").status == 0
+
+
+def test_a_forged_reading_is_not_forgotten_for_an_honest_one_under_the_same_event(
+    taskforce: Taskforce, asked: str
+) -> None:
+    forget_readings(taskforce)
+    honest: dict[str, Any] = {}
+    with answers_changed(taskforce, honest.update):
+        assert taskforce.run("b", "request", "show", asked).status == 0
+    forged = {"urgency": "immediate", "event_id": honest["event_id"]}
+    with answers_changed(taskforce, lambda shown: shown.update(forged)):
+        assert taskforce.run("b", "request", "show", asked).document["urgency"] == "immediate"
+    with answers_changed(taskforce, lambda shown: shown.update(honest)):
+        assert taskforce.run("b", "request", "show", asked).document["urgency"] == honest["urgency"] != "immediate"
+    verified = taskforce.run("b", "log", "verify")
+    assert refused_as(verified) == "log_fault"
+    assert verified.document["error"]["entry"]["event_id"] == honest["event_id"]
     forget_readings(taskforce)
     assert taskforce.run("b", "log", "verify").status == 0
 
