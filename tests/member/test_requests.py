@@ -91,7 +91,7 @@ def share_accounts(taskforce: Taskforce, folder: Path, count: int) -> Iterator[S
 @pytest.fixture(scope="module")
 def pool(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """Each test takes those that it needs."""
-    return share_accounts(taskforce, tmp_path_factory.mktemp("pool"), 26)
+    return share_accounts(taskforce, tmp_path_factory.mktemp("pool"), 30)
 
 
 @pytest.fixture
