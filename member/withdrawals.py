@@ -14,7 +14,7 @@ import msgspec
 
 from member import wire
 from member.channel import Channel, decode, shown_digest
-from member.errors import AnswerError, MemberError, UsedWronglyError
+from member.errors import AnswerError, MemberError, RefusedError, UsedWronglyError
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import normalise
 from member.outgoing import Outgoing
@@ -23,6 +23,7 @@ from member.told_log import ToldLog
 from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.store import Vault
 from member.vault.uploads import Uploads
+from schemas.canonical import canonical_json
 from schemas.encoding import from_base64, to_base64
 from schemas.identifiers import is_uuid7, uuid7
 
@@ -30,6 +31,7 @@ MOST_TOKENS = 1000
 _OF_QUERIES = {"query", "watch"}
 _PAGE = 100
 _TRIES = 3
+"""How often a correction to which more is being added is read."""
 
 
 class Withdrawn(msgspec.Struct, frozen=True):
@@ -190,10 +192,28 @@ class WithdrawalClient:
                 raise AnswerError("the exchange repeats a page cursor")
             cursor = page.next
 
-    def acknowledge(self, correction_id: str) -> CorrectionStanding:
-        """Say that a correction was taken in."""
-        path = f"{wire.CORRECTIONS}/{checked_id(correction_id)}/acknowledgement"
-        return decode(self._channel.post(path, b"{}").body, CorrectionStanding, self._server)
+    def acknowledge(self, log: ToldLog, correction_id: str) -> tuple[CorrectionStanding, list[Concerned]]:
+        """Read a correction to its end and say that all of it was taken in; what it concerns. When more of it is told
+        meanwhile, it is read again: MemberError if that goes on.
+        """
+        for _ in range(_TRIES):
+            items = self.concerned(log, correction_id)
+            body = canonical_json({"items": len(items)})
+            try:
+                answer = self._channel.post(f"{wire.CORRECTIONS}/{correction_id}/acknowledgement", body)
+            except RefusedError as error:
+                if not _is_other_count(error):
+                    raise
+            else:
+                return decode(answer.body, CorrectionStanding, self._server), items
+        detail = f"more is being added to correction {correction_id}; it is not acknowledged"
+        raise MemberError(detail, "run the same command again in a minute", slug="more-items")
+
+
+def _is_other_count(error: RefusedError) -> bool:
+    """Whether an acknowledgement was refused because the correction concerns more than was read, or less."""
+    reasons = error.fields.get("problem", {}).get("reasons", ())
+    return any(reason.get("code") in {"more-items", "fewer-items"} for reason in reasons)
 
 
 def checked_id(text: str) -> str:

@@ -10,13 +10,14 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from schemas.fields import Base64, OwnId, QueryInteger, QueryText, code_of
+from schemas.fields import Base64, BoundedInteger, OwnId, QueryInteger, QueryText, code_of
 from schemas.terms import CorrectionKind, WithdrawalReason
 
 MAX_TOKENS = 1000
 """Of one withdrawal by tokens; a submission is withdrawn whole, however large."""
 CORRECTIONS_PAGE = 100
 ITEMS_PAGE = 1000
+MAX_ITEMS = 999_999_999
 
 
 class NewWithdrawalSchema(Schema):
@@ -93,7 +94,13 @@ class CorrectionSchema(ListedCorrectionSchema):
 class CorrectionQuery(Schema):
     """Where to go on among the items of a correction."""
 
-    cursor = QueryInteger(0, 999_999_999, load_default=0)
+    cursor = QueryInteger(0, MAX_ITEMS, load_default=0)
+
+
+class TakenInSchema(Schema):
+    """That a correction was taken in: as many items of it as the member has read, which must be all that there are."""
+
+    items = BoundedInteger(1, MAX_ITEMS, required=True)
 
 
 class CorrectionStandingSchema(Schema):

@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from exchange.domain.correction import decide_acknowledgement
 from exchange.log.entries import View
-from exchange.services.acting import RecordedRefusals, Request, UnknownObjectError, act_once
+from exchange.services.acting import RecordedRefusals, Request, UnknownObjectError, act_once, require
 from exchange.services.actor import Actor
 from exchange.services.events import record
 from exchange.store.corrections import (
@@ -60,14 +61,21 @@ def read_correction(
     return RecordedRefusals(database, actor, {"asked": "correction", "correction_id": correction_id}, now).run(read)
 
 
-def acknowledge_correction(database: Database, request: Request, correction_id: str) -> tuple[dict[str, Any], int]:
-    """Note that the member has taken in a correction; once is enough. Raises as act_once does."""
+def acknowledge_correction(
+    database: Database, request: Request, correction_id: str, *, items: int
+) -> tuple[dict[str, Any], int]:
+    """Note that the member has taken in a correction, of which it has read so many `items`; once is enough. Raises as
+    act_once does.
+    """
 
     def acknowledge(session: Session) -> dict[str, Any]:
+        # Locked before the items are counted: the worker that tells of more holds the same lock until they are there.
         found = _own(session, request.actor.member_id, correction_id, lock=True)
+        require(decide_acknowledgement(items, count_items(session, [correction_id]).get(correction_id, 0)))
         if found.acknowledged_at is None:
             found.acknowledged_at, found.acknowledged_by = request.now, request.actor.representative_id
-            view = {"correction_id": correction_id, "representative_id": request.actor.representative_id}
+            person = request.actor.representative_id
+            view = {"correction_id": correction_id, "representative_id": person, "items": items}
             record(session, "correction_acknowledged", [View(found.member_id, view)], request.now)
         return {"correction_id": correction_id, "acknowledged_at": to_rfc3339(found.acknowledged_at)}
 

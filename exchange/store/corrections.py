@@ -232,7 +232,8 @@ def add_corrections(
     session: Session, withdrawal: Withdrawal, told: Collection[Told], now: datetime, due_at: datetime
 ) -> dict[str, Novelty]:
     """Keep what members are told of a withdrawal; what of it is new, by member. What was told is not told again."""
-    wanted = select(Correction).where(Correction.withdrawal_id == withdrawal.withdrawal_id)
+    # Locked: who acknowledges meanwhile does so before anything is added, or reads what was added first.
+    wanted = select(Correction).where(Correction.withdrawal_id == withdrawal.withdrawal_id).with_for_update()
     known = {correction.member_id: correction for correction in session.scalars(wanted)}
     there = _items_of(session, {correction.correction_id for correction in known.values()}, told)
     news: dict[str, Novelty] = {}

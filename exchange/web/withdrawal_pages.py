@@ -12,7 +12,6 @@ from exchange.services.withdraw_indicators import Wanted, withdraw_indicators
 from exchange.web.authentication import current_actor
 from exchange.web.context import current_context
 from exchange.web.pages import POST_PARAMETERS, Blueprint, answer_json, current_request, problem_responses
-from schemas.alerts import EmptySchema
 from schemas.identifiers import is_uuid7
 from schemas.withdrawals import (
     CorrectionQuery,
@@ -21,6 +20,7 @@ from schemas.withdrawals import (
     CorrectionsQuery,
     CorrectionStandingSchema,
     NewWithdrawalSchema,
+    TakenInSchema,
     WithdrawnSchema,
 )
 
@@ -61,13 +61,13 @@ def correction(query: dict[str, Any], correction_id: str) -> Response:
 
 
 @blueprint.route("/corrections/<correction_id>/acknowledgement", methods=["POST"])
-@blueprint.doc(summary="Say that a correction was taken in", parameters=POST_PARAMETERS)
+@blueprint.doc(summary="Say that a correction was taken in, all of it", parameters=POST_PARAMETERS)
 @problem_responses(blueprint, 401, 403, 404)
-@blueprint.arguments(EmptySchema)
+@blueprint.arguments(TakenInSchema)
 @blueprint.response(200, CorrectionStandingSchema)
-def acknowledge(_: dict[str, Any], correction_id: str) -> Response:
+def acknowledge(fields: dict[str, Any], correction_id: str) -> Response:
     """Nobody else is told who acknowledged: who withdrew may not know whom it reached."""
-    answer = acknowledge_correction(current_context().database, current_request(), _known(correction_id))
+    answer = acknowledge_correction(current_context().database, current_request(), _known(correction_id), **fields)
     return answer_json(*answer)
 
 

@@ -74,9 +74,17 @@ def list_all(session: Session, every: bool) -> Shown:
 @click.pass_obj
 @reporting
 def acknowledge(session: Session, correction_id: str) -> Shown:
-    """Say that a correction was taken in and acted on. Nobody else learns who did."""
-    done = _client(session).acknowledge(correction_id)
-    return Shown(msgspec.to_builtins(done), f"{done.correction_id} is acknowledged")
+    """Read a correction to its end, and say that it was taken in and acted on. Nobody else learns who did. Shown is
+    what is acknowledged: more than the list said, if more was told since.
+    """
+    wanted = checked_id(correction_id)
+    done, items = _client(session).acknowledge(session.told_log, wanted)
+    concerned = describe_concerned(session.vault, items)
+    made = table("taken in", "by", "id", "own values")
+    for one in concerned:
+        made.add_row(one["kind"], one["object_id"], ", ".join(one["values"]))
+    text = f"{done.correction_id} is acknowledged, with all it concerns: {len(concerned):,}"
+    return Shown({**msgspec.to_builtins(done), "concerned": concerned}, text, made)
 
 
 def _client(session: Session) -> WithdrawalClient:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from exchange.store.corrections import Correction
+from exchange.store.corrections import Correction, CorrectionItem
 from exchange.store.indicators import find_past_rows
 from exchange.store.outcomes import Outcome, OutcomeRecipient
 from keys.keyring import Representative, RepresentativeState
@@ -45,11 +45,12 @@ def make_assessment(hit_id: str, **changes: Any) -> dict[str, Any]:
 
 
 def plant_correction(taskforce: Taskforce, member_id: str) -> str:
-    """The id of a correction that the member was told."""
+    """The id of a correction that the member was told, of one thing."""
     now, correction_id = taskforce.clock(), uuid7()
     told = {"member_id": member_id, "reason": "error", "told_at": now, "due_at": now}
     with taskforce.database.transaction() as session:
         session.add(Correction(correction_id=correction_id, withdrawal_id=uuid7(), **told))
+        session.add(CorrectionItem(token=make_token(), correction_id=correction_id, kind="hit", object_id=uuid7()))
     return correction_id
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from pathlib import Path
 from threading import Barrier
@@ -20,6 +20,7 @@ from exchange.services.expire_indicators import expire_indicators
 from exchange.services.purge_records import CORRECTIONS_KEPT, purge_records
 from exchange.services.remind_reviews import remind_reviews
 from exchange.services.tell_corrections import WATCHED_FOR, tell_corrections
+from exchange.store.corrections import Told, add_corrections, find_withdrawal
 from exchange.store.derived import Derived, DerivedKind, note_derived
 from keys.statement_types import GroupState, MemberState
 from schemas.encoding import to_base64
@@ -98,9 +99,9 @@ def test_who_saw_the_hit_is_told_and_acknowledges_and_nobody_finds_the_row_again
     kinds = [notice["kind"] for notice in b.send("GET", "/v1/notices").get_json()["notices"]]
     assert kinds.count("correction") == 1
     path = f"/v1/corrections/{correction['correction_id']}/acknowledgement"
-    first = b.send("POST", path, {}).get_json()
+    first = b.send("POST", path, {"items": 1}).get_json()
     taskforce.clock.advance(hours=1)  # type: ignore[attr-defined]
-    assert b.send("POST", path, {}).get_json() == first
+    assert b.send("POST", path, {"items": 1}).get_json() == first
     assert corrections(b, "?state=open") == []
     assert len(views(taskforce, "b", "correction_acknowledged")) == 1
     assert corrections(a) == corrections(c) == []
@@ -125,7 +126,7 @@ def test_what_is_not_ones_own_looks_like_what_is_not_there_and_each_id_is_used_o
     tell(taskforce)
     (correction,) = corrections(b)
     for method, path in (("GET", ""), ("POST", "/acknowledgement")):
-        value: dict[str, str] | None = {} if method == "POST" else None
+        value = {"items": 1} if method == "POST" else None
         stolen = a.send(method, f"/v1/corrections/{correction['correction_id']}{path}", value)
         nothing = a.send(method, f"/v1/corrections/{uuid7()}{path}", value)
         assert (stolen.status_code, stolen.get_json()) == (404, nothing.get_json())
@@ -325,17 +326,80 @@ def test_what_was_under_way_while_the_row_was_taken_back_is_told_too(new_taskfor
     withdraw(a, [token])
     assert tell(taskforce) == 1
     (correction,) = corrections(b)
-    b.send("POST", f"/v1/corrections/{correction['correction_id']}/acknowledgement", {})
+    path = f"/v1/corrections/{correction['correction_id']}/acknowledgement"
+    first = b.send("POST", path, {"items": 1}, idempotency_key="taken-in-once")
+    assert first.status_code == 200, first.text
     request_id = note(taskforce, token, "b", "a", DerivedKind.REQUEST)
     note(taskforce, make_token(), "b", "a", DerivedKind.REQUEST)
     assert tell(taskforce) == 1
     assert tell(taskforce) == 0
     (correction,) = corrections(b, "?state=open")
     assert request_id in {item["object_id"] for item in concerned(b, correction["correction_id"])}
+    # The first acknowledgement, given again, is answered as it was, and stands for nothing that came since.
+    again = b.send("POST", path, {"items": 1}, idempotency_key="taken-in-once")
+    assert (again.status_code, again.get_json()) == (200, first.get_json())
+    assert [one["correction_id"] for one in corrections(b, "?state=open")] == [correction["correction_id"]]
+    assert b.send("POST", path, {"items": 2}).status_code == 200
+    assert corrections(b, "?state=open") == []
     taskforce.clock.advance(seconds=WATCHED_FOR.total_seconds() + 1)  # type: ignore[attr-defined]
     assert tell(taskforce) == 0
     note(taskforce, token, "b", "a", DerivedKind.REQUEST)
     assert tell(taskforce) == 0
+
+
+def test_an_acknowledgement_of_less_or_more_than_a_correction_concerns_by_now_is_refused_and_logged(
+    new_taskforce: NewTaskforce,
+) -> None:
+    taskforce = new_taskforce("a", "b")
+    a, b = taskforce.members.values()
+    tokens = [make_token(), make_token()]
+    for member in (a, b):
+        member.submit(tokens)
+    withdraw(a, tokens)
+    assert tell(taskforce) == 1
+    (correction,) = corrections(b)
+    read = len(concerned(b, correction["correction_id"]))
+    note(taskforce, tokens[0], "b", "a", DerivedKind.REQUEST)
+    assert tell(taskforce) == 1, "more of the same correction, under the same notice"
+    path = f"/v1/corrections/{correction['correction_id']}/acknowledgement"
+    for items, rule in ((read, "more-items"), (read + 2, "fewer-items")):
+        refused = b.send("POST", path, {"items": items})
+        (reason,) = refused.get_json()["reasons"]
+        assert (refused.status_code, reason["code"], reason["field"]) == (403, rule, "items")
+        assert "read it again" in reason["detail"]
+    logged = views(taskforce, "b", "refusal")
+    assert [view["asked"] for view in logged] == ["correction_acknowledge"] * 2
+    assert [one["acknowledged_at"] for one in corrections(b, "?state=open")] == [None]
+    assert views(taskforce, "b", "correction_acknowledged") == []
+    read = len(concerned(b, correction["correction_id"]))
+    assert b.send("POST", path, {"items": read}).status_code == 200
+    assert corrections(b, "?state=open") == []
+    assert [view["items"] for view in views(taskforce, "b", "correction_acknowledged")] == [3]
+
+
+def test_who_acknowledges_while_more_is_being_told_reads_that_first(postgresql_url: str, tmp_path: Path) -> None:
+    taskforce = make_taskforce(postgresql_url, tmp_path, "a", "b")
+    try:
+        a, b = taskforce.members.values()
+        token = make_token()
+        for member in (a, b):
+            member.submit([token])
+        withdrawal_id = withdraw(a, [token])["withdrawal_id"]
+        tell(taskforce)
+        (correction,) = corrections(b)
+        path, now = f"/v1/corrections/{correction['correction_id']}/acknowledgement", taskforce.clock()
+        with ThreadPoolExecutor(1) as pool:
+            with taskforce.database.transaction() as session:
+                withdrawal = find_withdrawal(session, withdrawal_id)
+                assert withdrawal is not None
+                more = Told("b", token, DerivedKind.REQUEST.value, uuid7())
+                assert list(add_corrections(session, withdrawal, [more], now, now)) == ["b"]
+                said = pool.submit(b.send, "POST", path, {"items": 1})
+                wait([said], timeout=0.5)  # time for the acknowledgement to be wrong in
+            assert said.result().status_code == 403
+        assert [one["items"] for one in corrections(b, "?state=open")] == [2]
+    finally:
+        taskforce.close()
 
 
 def test_what_has_expired_is_taken_back_too_as_long_as_it_is_kept(new_taskforce: NewTaskforce) -> None:
@@ -434,7 +498,7 @@ def test_overdue_corrections_reach_the_reviewer_once_and_acknowledged_ones_are_f
     withdraw(a, [token])
     tell(taskforce)
     (done,) = corrections(c)
-    c.send("POST", f"/v1/corrections/{done['correction_id']}/acknowledgement", {})
+    c.send("POST", f"/v1/corrections/{done['correction_id']}/acknowledgement", {"items": 1})
     assert escalate_corrections(taskforce.database, taskforce.clock()) == 0
     taskforce.clock.advance(hours=73)  # type: ignore[attr-defined]
     assert escalate_corrections(taskforce.database, taskforce.clock()) == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -11,15 +11,18 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from exchange.services.tell_corrections import tell_corrections
+from exchange.store.corrections import CorrectionItem
+from exchange.store.derived import Derived, DerivedKind, note_derived
 from member.log_chain import LogFault, OwnEntry
 from member.told_log import FIGURES, ToldLog
 from member.vault.store import Vault
 from schemas.canonical import digest
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
-from tests.member.taskforce import ORIGIN, Ran, Taskforce, accounts, now, write_csv
+from tests.member.taskforce import EXCHANGE_URL, ORIGIN, Ran, Taskforce, accounts, now, write_csv
 from tests.member.test_requests import answers_changed, forget_readings, vault_of
 
 FIRST = 91_000
@@ -49,6 +52,12 @@ def hit_on(taskforce: Taskforce, bank: str, number: int) -> dict[str, Any] | Non
     return next((hit for hit in listed if hit["values"] == [str(WHOLE + number)]), None)
 
 
+def open_corrections(taskforce: Taskforce) -> list[dict[str, Any]]:
+    """What b has yet to acknowledge."""
+    found: list[dict[str, Any]] = taskforce.run("b", "corrections", "list").document["corrections"]
+    return found
+
+
 def rules_of(done: Ran) -> list[str]:
     """The names of the rules that refused."""
     assert done.status == 1, done.document
@@ -69,7 +78,8 @@ def test_a_row_is_taken_back_and_who_was_told_reads_and_acknowledges_it(taskforc
     (about,) = one["concerned"]
     assert (about["kind"], about["object_id"], about["values"]) == ("hit", hit["hit_id"], [str(WHOLE + FIRST)])
     assert about["source_refs"] == [f"ref-{FIRST}"]
-    assert taskforce.run("b", "corrections", "ack", one["correction_id"]).status == 0
+    taken_in = taskforce.run("b", "corrections", "ack", one["correction_id"])
+    assert (taken_in.status, taken_in.document["concerned"]) == (0, [about])
     left = taskforce.run("b", "corrections", "list").document["corrections"]
     assert one["correction_id"] not in [other["correction_id"] for other in left]
     kept = taskforce.run("b", "corrections", "list", "--all").document["corrections"]
@@ -80,6 +90,54 @@ def test_a_row_is_taken_back_and_who_was_told_reads_and_acknowledges_it(taskforc
     for bank in ("a", "b"):
         verified = taskforce.run(bank, "log", "verify")
         assert verified.status == 0, verified.document
+
+
+@contextmanager
+def telling_more(taskforce: Taskforce, correction_id: str, submission_id: str, times: int) -> Iterator[None]:
+    """While it lasts, b is told more of a correction just before each of its first acknowledgements arrives."""
+    honest, left = taskforce.applications[EXCHANGE_URL], iter(range(times))
+
+    def add() -> None:
+        assert taskforce.database is not None
+        with taskforce.database.transaction() as session:
+            items = select(CorrectionItem.token).where(CorrectionItem.correction_id == correction_id)
+            token = session.scalars(items).first()
+            assert token is not None
+            asked = (token, "b", DerivedKind.REQUEST, uuid7(), "a", submission_id, uuid7(), now())
+            note_derived(session, [Derived(*asked)])
+        assert tell(taskforce) == 1
+
+    def adding(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["PATH_INFO"].endswith("/acknowledgement") and next(left, None) is not None:
+            add()
+        return honest(environ, start_response)
+
+    taskforce.applications[EXCHANGE_URL] = adding
+    try:
+        yield
+    finally:
+        taskforce.applications[EXCHANGE_URL] = honest
+
+
+def test_what_is_told_while_a_correction_is_taken_in_is_read_before_it_is_acknowledged(
+    taskforce: Taskforce, tmp_path: Path
+) -> None:
+    submission_id, _ = share(taskforce, tmp_path, FIRST + 5)
+    value = str(WHOLE + FIRST + 5)
+    assert taskforce.run("a", "withdraw", "--type", "bank_account", value, "--reason", "cleared").status == 0
+    assert tell(taskforce) == 1
+    (correction_id,) = [one["correction_id"] for one in open_corrections(taskforce) if one["reason"] == "cleared"]
+    with telling_more(taskforce, correction_id, submission_id, 3):
+        refused = taskforce.run("b", "corrections", "ack", correction_id)
+    assert (refused.status, refused.document["error"]["type"]) == (1, "more-items")
+    assert "again" in refused.document["error"]["hint"]
+    assert correction_id in [one["correction_id"] for one in open_corrections(taskforce)]
+    with telling_more(taskforce, correction_id, submission_id, 1):
+        done = taskforce.run("b", "corrections", "ack", correction_id)
+    assert done.status == 0, done.document
+    assert sorted(about["kind"] for about in done.document["concerned"]) == ["hit", *["request"] * 4]
+    assert {about["values"][0] for about in done.document["concerned"]} == {value}
+    assert correction_id not in [one["correction_id"] for one in open_corrections(taskforce)]
 
 
 def test_a_submission_is_taken_back_whole_by_the_authoriser_too(taskforce: Taskforce, tmp_path: Path) -> None:

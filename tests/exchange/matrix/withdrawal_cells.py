@@ -32,7 +32,7 @@ def _correction(suffix: str = "", *, is_post: bool = False) -> Maker:
         own = cell.tenant is not Tenant.OTHERS_CORRECTION
         member_id = world.member_of(cell).member_id
         correction_id = plant_correction(world.taskforce, member_id) if own else world.others_correction
-        return Request(f"/v1/corrections/{correction_id}{suffix}", {} if is_post else None)
+        return Request(f"/v1/corrections/{correction_id}{suffix}", {"items": 1} if is_post else None)
 
     return make
 

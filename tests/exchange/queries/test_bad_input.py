@@ -87,7 +87,7 @@ ROUTES: dict[str, Make] = {
     "/v1/queries/{answered}/extend": lambda place: {"until": "2027-03-01", "reason": "the trial moved"},
     "/v1/queries/{answered}/end-watch": lambda place: {},
     "/v1/withdrawals": lambda place: make_withdrawal([TOKEN]),
-    "/v1/corrections/{correction}/acknowledgement": lambda place: {},
+    "/v1/corrections/{correction}/acknowledgement": lambda place: {"items": 1},
     "/v1/outcomes": lambda place: make_outcome("hit", place.hit_id, usefulness="useful"),
     "/v1/assessments": lambda place: make_assessment(place.hit_id),
 }
@@ -123,6 +123,7 @@ MALFORMED: list[tuple[str, str, Any]] = [
         [to_base64(bytes([high, low, *bytes(30)])) for high in range(4) for low in range(251)],
     ),
     ("/v1/withdrawals", "reason", ""),
+    *(("/v1/corrections/{correction}/acknowledgement", "items", wrong) for wrong in (None, 0, "1", 1.0, True, 10**9)),
     ("/v1/outcomes", "outcome_id", "11111111-1111-4111-8111-111111111111"),
     ("/v1/outcomes", "object", "alert"),
     ("/v1/outcomes", "object_id", "one\x00"),
@@ -190,7 +191,7 @@ def test_what_is_anothers_looks_like_what_is_not_there_and_is_logged(place: Plac
         logged += 1 + len(ids)
         assert place.refusals() == logged, path
     for one in (place.others_correction, uuid7()):
-        assert place.send(f"/v1/corrections/{one}/acknowledgement", {}).status_code == 404
+        assert place.send(f"/v1/corrections/{one}/acknowledgement", {"items": 1}).status_code == 404
     assert place.stored() == before
 
 

@@ -78,7 +78,7 @@ class Agencies:
             office = self._world.agencies[agency]
             for one in office.send("GET", "/v1/corrections?state=open").get_json()["corrections"][: rng.choice((1, 9))]:
                 target = f"/v1/corrections/{one['correction_id']}/acknowledgement"
-                assert office.send("POST", target, {}).status_code == 200
+                assert office.send("POST", target, {"items": one["items"]}).status_code == 200
 
     def record_outcome(self, rng: Random) -> None:
         """What came of a covert query."""

@@ -93,7 +93,9 @@ class Banks:
                 self._side.read(bank, f"/v1/corrections/{one['correction_id']}")
         told = next(bank for bank in BANKS if self._side.read(bank, "/v1/corrections?state=open")["corrections"])
         (first, *_) = self._side.read(told, "/v1/corrections?state=open")["corrections"]
-        self._side.ask(told, "POST", f"/v1/corrections/{first['correction_id']}/acknowledgement", {})
+        target = f"/v1/corrections/{first['correction_id']}/acknowledgement"
+        for items in (first["items"] + 1, first["items"]):
+            self._side.ask(told, "POST", target, {"items": items})
 
     # requests
 
@@ -164,7 +166,7 @@ class Banks:
         side.ask(bank, "POST", "/v1/assessments", make_assessment(hidden))
         side.ask(bank, "POST", "/v1/withdrawals", make_withdrawal(submission_id=hidden))
         side.read(bank, f"/v1/corrections/{hidden}")
-        side.ask(bank, "POST", f"/v1/corrections/{hidden}/acknowledgement", {})
+        side.ask(bank, "POST", f"/v1/corrections/{hidden}/acknowledgement", {"items": 1})
 
     # alerts
 
