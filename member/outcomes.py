@@ -44,11 +44,13 @@ class RecordedOutcome(_Figures, frozen=True, kw_only=True):
 
 
 class ReceivedOutcome(_Figures, frozen=True, kw_only=True):
-    """An outcome about this member's rows; `recorder` is None where it may not know who it was."""
+    """An outcome about this member's rows; `recorder` is None where it may not know who it was, and
+    `recorder_kind` where it may not even know the kind.
+    """
 
     outcome_id: str
     tokens: list[str]
-    recorder_kind: str
+    recorder_kind: str | None
     recorder: str | None
     told_at: str
 

@@ -67,13 +67,14 @@ class RecordedOutcomeSchema(FiguresSchema):
 
 
 class ReceivedOutcomeSchema(FiguresSchema):
-    """An outcome that another member recorded and that concerns one's own rows (`tokens`). Who it was is told by kind,
-    and by name only to a member that knows it already from an answered request.
+    """An outcome that another member recorded and that concerns one's own rows (`tokens`). Who it was is told by
+    name only to a member that knows it already from an answered request, and to others by kind where enough members of
+    a group are of that kind.
     """
 
     outcome_id = fields.UUID(required=True)
     tokens = fields.List(Base64(32), required=True)
-    recorder_kind = code_of(MemberKind, required=True)
+    recorder_kind = code_of(MemberKind, required=True, allow_none=True)
     recorder = Identifier(required=True, allow_none=True)
     told_at = fields.DateTime(required=True)
 

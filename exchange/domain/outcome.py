@@ -5,15 +5,19 @@ Rules, in order:
 2. A hit alone never justifies an exit: the member that records one has recorded before, of that very hit, its own
    assessment with other sources, a check for vulnerability and a check whether law enforcement wants the account kept
    open, and the decision to exit.
-3. Who contributed a row sees what came of it without learning who recorded it, unless it knows that already.
+3. Who contributed a row sees what came of it without learning who recorded it, unless it knows that already. Of what
+   kind the recorder is, it learns like a sector (exchange.domain.matching): not where few are of that kind, and not
+   where few are of the kinds that are left unsaid, since saying nothing would tell of these.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from exchange.domain.authority import SECTOR_MINIMUM, Authority
 from exchange.domain.decision import ALLOWED, Decision, refuse
 from schemas.terms import AccountAction, OutcomeObject
 
@@ -59,3 +63,20 @@ def decide_outcome(figures: Mapping[str, Any], about: str, decided: str | None) 
     if decided != AccountAction.EXIT:
         return refuse("assessment-decision", "account_action", f"your latest assessment decided: {decided}")
     return ALLOWED
+
+
+def shown_kind(
+    recorder: str, group_ids: Iterable[str], kinds: Mapping[str, str], authority: Authority, *, is_named: bool
+) -> str | None:
+    """The recorder's kind, as a contributor may be told it that has its rows in those groups; None if it may not.
+    `kinds` are those of all members; `is_named`: the contributor knows the recorder.
+    """
+    if is_named:
+        return kinds.get(recorder)
+    for group_id in group_ids:
+        counted = Counter(kinds[member_id] for member_id in authority.groups.get(group_id, ()))
+        unsaid = sum(count for count in counted.values() if count < SECTOR_MINIMUM)
+        is_shown = counted[kinds.get(recorder, "")] >= SECTOR_MINIMUM and (unsaid == 0 or unsaid >= SECTOR_MINIMUM)
+        if is_shown and authority.is_in(group_id, recorder):
+            return kinds[recorder]
+    return None

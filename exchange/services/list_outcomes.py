@@ -12,7 +12,6 @@ from exchange.log.entries import View
 from exchange.services.actor import Actor
 from exchange.services.events import record
 from exchange.services.record_outcome import received_fields
-from exchange.store.membership import list_members
 from exchange.store.outcomes import Outcome, page_of_received, page_of_recorded
 from exchange.store.session import Database
 from schemas.canonical import digest
@@ -32,9 +31,7 @@ def list_received(database: Database, actor: Actor, *, cursor: str | None, limit
     """A page of the outcomes that concern the member's rows. Raises LogUnavailableError."""
 
     def page(session: Session) -> list[dict[str, Any]]:
-        kinds = {member.member_id: member.kind for member in list_members(session)}
-        found = page_of_received(session, actor.member_id, cursor or "", limit)
-        return [received_fields(one, kinds[one.outcome.member_id]) for one in found]
+        return [received_fields(one) for one in page_of_received(session, actor.member_id, cursor or "", limit)]
 
     return _read(database, actor, page, {"read": "received", "after": cursor, "limit": limit}, now)
 

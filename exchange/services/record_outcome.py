@@ -4,18 +4,21 @@ In order:
 1. The object is something that the member was told; another's looks like what does not exist.
 2. The rules decide (exchange.domain.outcome): an exit wants an assessment of one's own.
 3. The contributors of the rows are told in the same event, those of a covert query when its cover has ended; each by
-   codes and figures, and by the kind of the recorder alone unless it knows the recorder from an answered request.
+   codes and figures, and by no more of the recorder than its kind, where enough are of that kind, unless it knows the
+   recorder from an answered request. What it was told of the kind stays: its list says what its log does.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from exchange.domain.outcome import Checks, decide_assessment, decide_outcome
+from exchange.domain.outcome import Checks, decide_assessment, decide_outcome, shown_kind
 from exchange.domain.withdrawal import decide_id
 from exchange.log.entries import View
 from exchange.services.acting import Request, UnknownObjectError, act_once, require
@@ -24,14 +27,16 @@ from exchange.services.outcome_subjects import Subject, find_subject
 from exchange.store import outbox
 from exchange.store.derived import known_by_name
 from exchange.store.hits import find_shown_hit
+from exchange.store.indicators import find_past_rows
 from exchange.store.locks import lock_named
-from exchange.store.membership import find_member, list_reviewers
+from exchange.store.membership import kinds_of_members, list_reviewers, load_authority
 from exchange.store.outcomes import (
     Assessment,
     Outcome,
     Received,
     add_recipients,
     find_outcome,
+    keep_recorder_kind,
     latest_decision,
     list_released,
     mark_told,
@@ -84,12 +89,8 @@ def _record(session: Session, request: Request, outcome: Outcome, subject: Subje
         "object_id": outcome.object_id,
         "figures": outcome.figures,
     }
-    views = {outcome.member_id: own}
     told = sorted({one.member_id for one in subject.contributions if not one.is_withheld} - {outcome.member_id})
-    kind = _kind_of(session, outcome.member_id)
-    for member_id in told:
-        (received,) = received_of(session, member_id, [outcome.outcome_id])
-        views[member_id] = received_fields(received, kind)
+    views = {outcome.member_id: own, **_views_of_contributors(session, outcome.outcome_id, told, request.now)}
     for reviewer in list_reviewers(session) if subject.is_covert else ():
         views.setdefault(reviewer, {**own, "recorder": outcome.member_id})
     core = {"signature": request.actor.signature}
@@ -99,14 +100,42 @@ def _record(session: Session, request: Request, outcome: Outcome, subject: Subje
     return event.event_id
 
 
-def received_fields(received: Received, kind: str) -> dict[str, Any]:
+def _views_of_contributors(
+    session: Session, outcome_id: str, member_ids: Collection[str], now: datetime
+) -> dict[str, dict[str, Any]]:
+    """What members are told now of an outcome that concerns their rows, by member; it is kept with it what they are
+    told of the recorder's kind.
+    """
+    told = {member_id: received_of(session, member_id, [outcome_id])[0] for member_id in member_ids}
+    groups = _groups_of_rows(session, told)
+    kinds, authority = kinds_of_members(session), load_authority(session, now)
+    views = {}
+    for member_id, received in told.items():
+        recorder = received.outcome.member_id
+        kind = shown_kind(recorder, groups[member_id], kinds, authority, is_named=received.is_named)
+        keep_recorder_kind(session, outcome_id, member_id, kind)
+        views[member_id] = received_fields(replace(received, recorder_kind=kind))
+    return views
+
+
+def _groups_of_rows(session: Session, told: Mapping[str, Received]) -> dict[str, set[str]]:
+    """The groups in which the members have, or lately had, the rows that they are told of, by member."""
+    groups: dict[str, set[str]] = defaultdict(set)
+    concerned = {(token, member_id) for member_id, received in told.items() for token in received.tokens}
+    for token, group_id, member_id, _, _ in find_past_rows(session, sorted({token for token, _ in concerned})):
+        if (token, member_id) in concerned:
+            groups[member_id].add(group_id)
+    return groups
+
+
+def received_fields(received: Received) -> dict[str, Any]:
     """An outcome as a contributor is told it, in its log and in its list."""
     outcome = received.outcome
     return {
         "outcome_id": outcome.outcome_id,
         **outcome.figures,
         "tokens": [to_base64(token) for token in received.tokens],
-        "recorder_kind": kind,
+        "recorder_kind": received.recorder_kind,
         "recorder": outcome.member_id if received.is_named else None,
         "told_at": to_rfc3339(received.told_at),
     }
@@ -130,11 +159,8 @@ def _tell_some(session: Session, now: datetime) -> int:
         mark_told(session, outcome_id, member_id, now)
         by_outcome[outcome_id].append(member_id)
     for outcome_id, member_ids in by_outcome.items():
-        views = []
-        for member_id in member_ids:
-            (received,) = received_of(session, member_id, [outcome_id])
-            views.append(View(member_id, received_fields(received, _kind_of(session, received.outcome.member_id))))
-        event = record(session, "outcome", views, now)
+        views = _views_of_contributors(session, outcome_id, member_ids, now)
+        event = record(session, "outcome", [View(member_id, view) for member_id, view in views.items()], now)
         outbox.send(session, "outcome", event.event_id, member_ids, now)
     return len(released)
 
@@ -165,8 +191,3 @@ def record_assessment(
         return {"assessment_id": assessment_id, "event_id": event.event_id}
 
     return act_once(database, request, {"asked": "assessment", "hit_id": hit_id}, work, 201)
-
-
-def _kind_of(session: Session, member_id: str) -> str:
-    member = find_member(session, member_id)
-    return "" if member is None else member.kind

@@ -44,7 +44,7 @@ class Outcome(Base):
 
 class OutcomeRecipient(Base):
     """That an outcome concerns a member's row. `is_named`: the member knows who recorded it. `told_at` is None while
-    the cover of a query holds it back.
+    the cover of a query holds it back. `recorder_kind` is as the member was told it, None if it may not be.
     """
 
     __tablename__ = "outcome_recipients"
@@ -59,6 +59,7 @@ class OutcomeRecipient(Base):
     member_id: Mapped[str] = mapped_column(String(64))
     outcome_id: Mapped[str] = mapped_column(String(36))
     is_named: Mapped[bool] = mapped_column(Boolean)
+    recorder_kind: Mapped[str | None] = mapped_column(String(40))
     told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
@@ -98,6 +99,7 @@ class Received:
     outcome: Outcome
     tokens: list[bytes]
     is_named: bool
+    recorder_kind: str | None
     told_at: datetime
 
 
@@ -109,10 +111,12 @@ def find_outcome(session: Session, outcome_id: str) -> Outcome | None:
 def add_recipients(
     session: Session, outcome_id: str, contributions: Iterable[Contribution], known: set[str], now: datetime
 ) -> None:
-    """Keep whom an outcome goes to, now or when it is no longer withheld; `known` are those who know its recorder."""
+    """Keep whom an outcome goes to, now or when it is no longer withheld; `known` are those who know its recorder. Of
+    what kind that is, `keep_recorder_kind` keeps when they are told.
+    """
     rows = [
         {"token": one.token, "member_id": one.member_id, "outcome_id": outcome_id}
-        | {"is_named": one.member_id in known, "told_at": None if one.is_withheld else now}
+        | {"is_named": one.member_id in known, "recorder_kind": None, "told_at": None if one.is_withheld else now}
         for one in sorted(contributions)
     ]
     for some in in_chunks(rows, 1000):
@@ -147,6 +151,15 @@ def mark_told(session: Session, outcome_id: str, member_id: str, now: datetime) 
     )
 
 
+def keep_recorder_kind(session: Session, outcome_id: str, member_id: str, kind: str | None) -> None:
+    """Note what a contributor is told of the recorder's kind, so that its list says what its log does."""
+    own = OutcomeRecipient.outcome_id == outcome_id, OutcomeRecipient.member_id == member_id
+    session.execute(
+        update(OutcomeRecipient).where(*own).values(recorder_kind=kind),
+        execution_options={"synchronize_session": False},
+    )
+
+
 def page_of_recorded(session: Session, member_id: str, after: str, limit: int) -> Sequence[Outcome]:
     """The member's own outcomes behind an id, in order of the id."""
     wanted = select(Outcome).where(Outcome.member_id == member_id, Outcome.outcome_id > after)
@@ -171,10 +184,9 @@ def received_of(session: Session, member_id: str, outcome_ids: Sequence[str]) ->
         told = OutcomeRecipient.member_id == member_id, OutcomeRecipient.told_at.is_not(None)
         ordered = wanted.where(Outcome.outcome_id.in_(some), *told).order_by(Outcome.outcome_id, OutcomeRecipient.token)
         for outcome, row in session.execute(ordered):
-            received = found.setdefault(
-                outcome.outcome_id, Received(outcome, [], row.is_named, row.told_at or outcome.recorded_at)
-            )
-            received.tokens.append(row.token)
+            told_at = row.told_at or outcome.recorded_at
+            new = Received(outcome, [], row.is_named, row.recorder_kind, told_at)
+            found.setdefault(outcome.outcome_id, new).tokens.append(row.token)
     return list(found.values())
 
 

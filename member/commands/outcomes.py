@@ -89,7 +89,7 @@ def list_all(session: Session, received: bool) -> Shown:
             "outcome",
         )
         for one in listed:
-            source = one["recorder"] or one["recorder_kind"]
+            source = one["recorder"] or one["recorder_kind"] or "-"
             made.add_row(one["told_at"], ", ".join(one["values"]), source, _figures(one))
     else:
         listed = [msgspec.to_builtins(one) for one in client.recorded(session.told_log)]

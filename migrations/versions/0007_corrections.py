@@ -113,6 +113,7 @@ def upgrade() -> None:
         sa.Column("member_id", sa.String(length=64), nullable=False),
         sa.Column("outcome_id", sa.String(length=36), nullable=False),
         sa.Column("is_named", sa.Boolean(), nullable=False),
+        sa.Column("recorder_kind", sa.String(length=40), nullable=True),
         sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("token", "member_id", "outcome_id", name=op.f("pk_outcome_recipients")),
         sqlite_with_rowid=False,

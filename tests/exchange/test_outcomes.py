@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.domain.outcome import Checks, decide_assessment, decide_outcome
+from exchange.domain.authority import SECTOR_MINIMUM, Authority
+from exchange.domain.outcome import Checks, decide_assessment, decide_outcome, shown_kind
 from exchange.domain.past_authority import PastAuthority, Span
 from exchange.domain.withdrawal import (
     Held,
@@ -99,6 +100,41 @@ def test_contributors_see_what_came_of_it_and_not_who_says_so(new_taskforce: New
     taskforce.clock.advance(days=OUTCOMES_KEPT.days + 1)  # type: ignore[attr-defined]
     purge_records(taskforce.database, taskforce.clock())
     assert received(one) == []
+
+
+def test_of_what_kind_the_recorder_is_tells_nobody_that_one_of_few_holds_the_row(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b", "c")
+    for name in ("nca", "met"):
+        taskforce.add_member(name, kind=MemberKind.LAW_ENFORCEMENT, sector=Sector.LAW_ENFORCEMENT)
+    names = ["a", "b", "c", "nca", "met"]
+    taskforce.state_group(names)
+    _, hit_of_b = shared_hit(taskforce, "a", "nca", "b")
+    (hit_of_nca,) = taskforce.members["nca"].hits()
+    recorders = (("nca", hit_of_nca["hit_id"]), ("b", hit_of_b))
+
+    def record_all() -> list[str | None]:
+        """What a is told of both recorders, in its log and in its list."""
+        for name, hit_id in recorders:
+            said = taskforce.members[name].send("POST", "/v1/outcomes", make_outcome("hit", hit_id, arrests=1))
+            assert said.status_code == 201, said.text
+        listed = [one["recorder_kind"] for one in received(taskforce.members["a"])]
+        assert listed == [view["recorder_kind"] for view in views(taskforce, "a", "outcome")]
+        return listed
+
+    # Of two agencies none; and of the banks none either, since then saying nothing would mean an agency.
+    assert record_all() == [None, None]
+    taskforce.add_member("gmp", kind=MemberKind.LAW_ENFORCEMENT, sector=Sector.LAW_ENFORCEMENT)
+    taskforce.state_group([*names, "gmp"])
+    assert record_all() == [None, None, "law_enforcement", "financial_institution"]
+    # The row of a lies in a group with one of the agencies alone, whatever other groups they are in together.
+    taskforce.state_group(["a", "nca"], "cell")
+    small = make_token()
+    for name in ("a", "nca"):
+        answer = taskforce.members[name].submit([small], envelope={"group": "cell"})
+    (hit,) = answer.get_json()["hits"]
+    taskforce.members["nca"].send("POST", "/v1/outcomes", make_outcome("hit", hit["hit_id"], arrests=1))
+    (seen,) = [one for one in received(taskforce.members["a"]) if one["tokens"] == [to_base64(small)]]
+    assert (seen["recorder_kind"], seen["recorder"]) == (None, None)
 
 
 def test_an_exit_wants_the_members_own_assessment_before_it(new_taskforce: NewTaskforce) -> None:
@@ -220,10 +256,10 @@ def test_what_came_of_a_request_or_a_query_can_be_said_when_these_are_long_forgo
     ):
         said = member.send("POST", "/v1/outcomes", make_outcome(about, object_id, charges=4))
         assert said.status_code == status, said.text
-    assert sorted((one["recorder_kind"], one["recorder"]) for one in received(a)) == [
+    assert {(one["recorder_kind"], one["recorder"]) for one in received(a)} == {
         ("financial_institution", "b"),
-        ("law_enforcement", None),
-    ]
+        (None, None),
+    }
     assert [one["recorder"] for one in received(b)] == ["a"]
 
 
@@ -273,7 +309,7 @@ def test_an_outcome_of_a_covert_query_reaches_banks_when_they_learn_of_the_query
     assert tell_outcomes(taskforce.database, taskforce.clock()) == 1
     assert tell_outcomes(taskforce.database, taskforce.clock()) == 0
     (seen,) = received(a)
-    assert (seen["arrests"], seen["recorder_kind"], seen["recorder"]) == (3, "law_enforcement", None)
+    assert (seen["arrests"], seen["recorder_kind"], seen["recorder"]) == (3, None, None)
     assert seen["told_at"].startswith("2026-11-23")
     assert views(taskforce, "a", "outcome")[0]["disruption"] == "major"
 
@@ -292,6 +328,17 @@ def test_there_is_no_way_to_an_exit_without_every_check(
     assert assessed == (decision is not AccountAction.EXIT or every)
     recorded = decide_outcome({**NOTHING, "account_action": "exit"}, about, decided).is_allowed
     assert not recorded or (decided is AccountAction.EXIT and about is not OutcomeObject.QUERY)
+
+
+@given(st.dictionaries(st.sampled_from("abcdefghij"), st.sampled_from(list(MemberKind)[:4]), min_size=1))
+def test_whatever_is_told_of_the_kind_fits_three_members_of_the_group_or_all(kinds: dict[str, str]) -> None:
+    authority = Authority.of({"g": kinds}, dict.fromkeys(kinds, "banking"))
+    told = {one: shown_kind(one, ["g"], kinds, authority, is_named=False) for one in kinds}
+    for kind in set(told.values()):
+        assert list(told.values()).count(kind) >= min(SECTOR_MINIMUM, len(kinds))
+    assert all(kind is None or kind == kinds[one] for one, kind in told.items())
+    assert shown_kind("stranger", ["g"], kinds | {"stranger": kinds[min(kinds)]}, authority, is_named=False) is None
+    assert {one: shown_kind(one, [], kinds, authority, is_named=True) for one in kinds} == kinds
 
 
 @given(st.lists(st.sampled_from(["1", "2-4", "5+"])), st.sets(st.sampled_from("abcdefgh")))
