@@ -4,7 +4,7 @@ Rules, in order:
 1. An outcome reports something: a code or a figure. What is not reported is missing, never zero.
 2. A hit alone never justifies an exit: the member that records one has recorded before, of that very hit, its own
    assessment with other sources, a check for vulnerability and a check whether law enforcement wants the account kept
-   open, and the decision to exit.
+   open, and the decision to exit. What it was told since was taken back overtakes the assessment: it assesses anew.
 3. Who contributed a row sees what came of it without learning who recorded it, unless it knows that already. Of what
    kind the recorder is, it learns like a sector (exchange.domain.matching): not where few are of that kind, and not
    where few are of the kinds that are left unsaid, since saying nothing would tell of these.
@@ -48,18 +48,27 @@ def decide_assessment(checks: Checks, decision: str) -> Decision:
     return against
 
 
-def decide_outcome(figures: Mapping[str, Any], about: str, decided: str | None) -> Decision:
+def decide_outcome(
+    figures: Mapping[str, Any], about: str, decided: str | None, *, is_overtaken: bool = False
+) -> Decision:
     """Whether the outcome may be recorded. `decided` is the decision of the member's latest assessment of the hit
-    concerned, None if there is none.
+    concerned, None if there is none; `is_overtaken`: the member was told of a correction of that hit after it.
     """
     if all(value is None for value in figures.values()):
         return refuse("nothing-reported", "usefulness", "report a code or a figure")
     if figures["account_action"] != AccountAction.EXIT:
         return ALLOWED
+    return _decide_exit(about, decided, is_overtaken=is_overtaken)
+
+
+def _decide_exit(about: str, decided: str | None, *, is_overtaken: bool) -> Decision:
     if about == OutcomeObject.QUERY:
         return refuse("exit-without-hit", "account_action", "an exit is recorded of a hit, by the account's own bank")
     if decided is None:
         return refuse("no-assessment", "account_action", "record your own assessment first: member assessment record")
+    if is_overtaken:
+        cure = "a correction came after your assessment: member corrections list, then member assessment record anew"
+        return refuse("assessment-overtaken", "account_action", cure)
     if decided != AccountAction.EXIT:
         return refuse("assessment-decision", "account_action", f"your latest assessment decided: {decided}")
     return ALLOWED

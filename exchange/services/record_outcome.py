@@ -2,7 +2,8 @@
 
 In order:
 1. The object is something that the member was told; another's looks like what does not exist.
-2. The rules decide (exchange.domain.outcome): an exit wants an assessment of one's own.
+2. The rules decide (exchange.domain.outcome): an exit wants an assessment of one's own, later than whatever the
+   member was told was taken back.
 3. The contributors of the rows are told in the same event, those of a covert query when its cover has ended; each by
    codes and figures, and by no more of the recorder than its kind, where enough are of that kind, unless it knows the
    recorder from an answered request. What it was told of the kind stays: its list says what its log does.
@@ -18,6 +19,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from exchange.domain.decision import Decision
 from exchange.domain.outcome import Checks, decide_assessment, decide_outcome, shown_kind
 from exchange.domain.withdrawal import decide_id
 from exchange.log.entries import View
@@ -37,7 +39,7 @@ from exchange.store.outcomes import (
     add_recipients,
     find_outcome,
     keep_recorder_kind,
-    latest_decision,
+    latest_assessment,
     list_released,
     mark_told,
     received_of,
@@ -58,8 +60,7 @@ def record_outcome(
     def work(session: Session) -> dict[str, Any]:
         require(decide_id("outcome_id", is_free=find_outcome(session, outcome_id) is None))
         subject = find_subject(session, actor.member_id, about, object_id, now)
-        decided = None if subject.hit_id is None else latest_decision(session, actor.member_id, subject.hit_id)
-        require(decide_outcome(figures, about, decided))
+        require(_decide(session, actor.member_id, subject.hit_id, about, figures))
         outcome = Outcome(
             outcome_id=outcome_id,
             member_id=actor.member_id,
@@ -78,6 +79,13 @@ def record_outcome(
 
     asked = {"asked": "outcome", "object": about, "object_id": object_id}
     return act_once(database, request, asked, work, 201)
+
+
+def _decide(session: Session, member_id: str, hit_id: str | None, about: str, figures: dict[str, Any]) -> Decision:
+    latest = None if hit_id is None else latest_assessment(session, member_id, hit_id)
+    if latest is None:
+        return decide_outcome(figures, about, None)
+    return decide_outcome(figures, about, latest.decision, is_overtaken=latest.overtaken_at is not None)
 
 
 def _record(session: Session, request: Request, outcome: Outcome, subject: Subject) -> str:
@@ -176,6 +184,8 @@ def record_assessment(
         if find_shown_hit(session, actor.member_id, hit_id) is None:
             raise UnknownObjectError
         require(decide_assessment(checks, decision))
+        # What is being told of corrections meanwhile comes before this assessment or overtakes it.
+        lock_named(session, "corrections")
         made = {
             "hit_id": hit_id,
             "other_sources": checks.other_sources,

@@ -6,7 +6,8 @@ were under way meanwhile; then they are forgotten. The token leads the keys of t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,8 +32,9 @@ from exchange.store.base import Base, UtcDateTime
 from exchange.store.bulk_insert import update_many
 from exchange.store.chunks import in_chunks, in_even_chunks
 from exchange.store.derived import Derived, derived_since
-from exchange.store.hits import Hit
+from exchange.store.hits import Hit, find_hits
 from exchange.store.indicators import RowKey
+from exchange.store.outcomes import overtake_assessments
 from exchange.store.upsert import insert_ignoring, run_counted
 from schemas.identifiers import uuid7
 
@@ -231,7 +233,9 @@ class Novelty:
 def add_corrections(
     session: Session, withdrawal: Withdrawal, told: Collection[Told], now: datetime, due_at: datetime
 ) -> dict[str, Novelty]:
-    """Keep what members are told of a withdrawal; what of it is new, by member. What was told is not told again."""
+    """Keep what members are told of a withdrawal; what of it is new, by member. What was told is not told again. What
+    they had assessed of the same things is overtaken.
+    """
     # Locked: who acknowledges meanwhile does so before anything is added, or reads what was added first.
     wanted = select(Correction).where(Correction.withdrawal_id == withdrawal.withdrawal_id).with_for_update()
     known = {correction.member_id: correction for correction in session.scalars(wanted)}
@@ -250,7 +254,18 @@ def add_corrections(
     rows = [_item(new.correction.correction_id, one) for new in news.values() for one in new.items]
     for some in in_chunks(sorted(rows, key=lambda row: (row["token"], row["correction_id"])), 1000):
         insert_ignoring(session, CorrectionItem, some)
+    overtake_assessments(session, _hits_concerned(session, news), now)
     return news
+
+
+def _hits_concerned(session: Session, news: Mapping[str, Novelty]) -> dict[str, list[str]]:
+    """Each member's own hits on what it is told of, by a hit or otherwise."""
+    told = {(one.token, member_id) for member_id, new in news.items() for one in new.items}
+    concerned: dict[str, list[str]] = defaultdict(list)
+    for key, hit in find_hits(session, {token for token, _ in told}).items():
+        if key in told:
+            concerned[hit.member_id].append(hit.hit_id)
+    return concerned
 
 
 def _opened(  # noqa: PLR0917 - the parts of one row

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -64,7 +64,9 @@ class OutcomeRecipient(Base):
 
 
 class Assessment(Base):
-    """A member's own assessment of one of its hits."""
+    """A member's own assessment of one of its hits. `overtaken_at` is when the member was first told of a correction of
+    the hit after it, None if it was not: it lasts, though corrections are forgotten sooner.
+    """
 
     __tablename__ = "assessments"
     __table_args__ = (
@@ -81,6 +83,7 @@ class Assessment(Base):
     keep_open_checked: Mapped[bool] = mapped_column(Boolean)
     decision: Mapped[str] = mapped_column(String(32))
     recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    overtaken_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -190,12 +193,23 @@ def received_of(session: Session, member_id: str, outcome_ids: Sequence[str]) ->
     return list(found.values())
 
 
-def latest_decision(session: Session, member_id: str, hit_id: str) -> str | None:
-    """What the member's latest assessment of a hit decided; None without one."""
-    own = select(Assessment.decision).where(Assessment.member_id == member_id, Assessment.hit_id == hit_id)
-    latest = own.order_by(Assessment.recorded_at.desc(), Assessment.assessment_id.desc()).limit(1)
-    found: str | None = session.scalar(latest)
-    return found
+def latest_assessment(session: Session, member_id: str, hit_id: str) -> Assessment | None:
+    """The member's latest assessment of a hit; None without one."""
+    own = select(Assessment).where(Assessment.member_id == member_id, Assessment.hit_id == hit_id)
+    return session.scalar(own.order_by(Assessment.recorded_at.desc(), Assessment.assessment_id.desc()).limit(1))
+
+
+def overtake_assessments(session: Session, hit_ids: Mapping[str, Collection[str]], now: datetime) -> None:
+    """Note that members, each with hits of its own, are told of corrections of these: what they assessed before is
+    overtaken.
+    """
+    for member_id, own in sorted(hit_ids.items()):
+        for some in in_even_chunks(sorted(own), 1024):
+            before = Assessment.member_id == member_id, Assessment.hit_id.in_(some), Assessment.overtaken_at.is_(None)
+            session.execute(
+                update(Assessment).where(*before).values(overtaken_at=now),
+                execution_options={"synchronize_session": False},
+            )
 
 
 def purge_outcomes(session: Session, before: datetime) -> int:

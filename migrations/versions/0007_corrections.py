@@ -133,6 +133,7 @@ def upgrade() -> None:
         sa.Column("keep_open_checked", sa.Boolean(), nullable=False),
         sa.Column("decision", sa.String(length=32), nullable=False),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("overtaken_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("assessment_id", name=op.f("pk_assessments")),
     )
     op.create_index(

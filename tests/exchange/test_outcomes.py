@@ -25,7 +25,7 @@ from exchange.domain.withdrawal import (
     was_told_by_hit,
 )
 from exchange.services.expire_indicators import expire_indicators
-from exchange.services.purge_records import OUTCOMES_KEPT, purge_records
+from exchange.services.purge_records import CORRECTIONS_KEPT, OUTCOMES_KEPT, purge_records
 from exchange.services.record_outcome import tell_outcomes
 from exchange.services.tell_corrections import tell_corrections
 from exchange.store.derived import Derived, DerivedKind, note_derived
@@ -159,6 +159,43 @@ def test_an_exit_wants_the_members_own_assessment_before_it(new_taskforce: NewTa
     assert views(taskforce, "a", "assessment")[0]["decision"] == "exit"
     assert len(views(taskforce, "b", "assessment")) == 2
     assert len(received(a)) == 2
+
+
+def test_an_exit_rests_on_no_assessment_from_before_a_correction_of_the_hit(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b", "c")
+    a, b, c = taskforce.members.values()
+    token, hit_id = shared_hit(taskforce, "a", "c", "b")
+    _, other_hit = shared_hit(taskforce, "a", "b")
+    for one in (hit_id, other_hit):
+        assert b.send("POST", "/v1/assessments", make_assessment(one)).status_code == 201
+    leave = make_outcome("hit", hit_id, account_action="exit")
+    a.send("POST", "/v1/withdrawals", make_withdrawal([token]))
+    tell_corrections(taskforce.database, taskforce.clock())
+    assert [hit["institutions"] for hit in b.hits() if hit["hit_id"] == hit_id] == ["1"], "c still holds it"
+    refused = b.send("POST", "/v1/outcomes", leave)
+    assert rules_of(refused) == ["assessment-overtaken"]
+    assert refused.get_json()["reasons"][0]["field"] == "account_action"
+    assert views(taskforce, "b", "refusal")[-1]["asked"] == "outcome"
+    assert received(a) == received(c) == []
+    # Another hit's assessment stands, and so does anything else that is said of this one.
+    assert b.send("POST", "/v1/outcomes", make_outcome("hit", other_hit, account_action="exit")).status_code == 201
+    assert b.send("POST", "/v1/outcomes", make_outcome("hit", hit_id, account_action="monitor")).status_code == 201
+    # It stays overtaken when the correction is long forgotten.
+    (correction,) = b.send("GET", "/v1/corrections").get_json()["corrections"]
+    path = f"/v1/corrections/{correction['correction_id']}/acknowledgement"
+    assert b.send("POST", path, {"items": correction["items"]}).status_code == 200
+    taskforce.clock.advance(days=CORRECTIONS_KEPT.days + 1)  # type: ignore[attr-defined]
+    purge_records(taskforce.database, taskforce.clock())
+    assert b.send("GET", "/v1/corrections").get_json()["corrections"] == []
+    assert rules_of(b.send("POST", "/v1/outcomes", leave)) == ["assessment-overtaken"]
+    # Assessed anew, out of other sources, it may end in an exit; told of more, it is overtaken again.
+    for taken_back, rules in ((None, []), (c, ["assessment-overtaken"])):
+        assert b.send("POST", "/v1/assessments", make_assessment(hit_id)).status_code == 201
+        if taken_back is not None:
+            taken_back.send("POST", "/v1/withdrawals", make_withdrawal([token]))
+            assert tell_corrections(taskforce.database, taskforce.clock()) == 1
+        said = b.send("POST", "/v1/outcomes", make_outcome("hit", hit_id, account_action="exit"))
+        assert [reason["code"] for reason in said.get_json().get("reasons", ())] == rules
 
 
 def test_an_outcome_of_a_request_goes_to_who_answered_and_back_with_names_that_are_known(
@@ -319,15 +356,17 @@ def test_an_outcome_of_a_covert_query_reaches_banks_when_they_learn_of_the_query
     st.sampled_from(list(AccountAction)),
     st.sampled_from(list(OutcomeObject)),
     st.none() | st.sampled_from(list(AccountAction)),
+    st.booleans(),
 )
 def test_there_is_no_way_to_an_exit_without_every_check(
-    checks: Checks, decision: AccountAction, about: OutcomeObject, decided: AccountAction | None
+    checks: Checks, decision: AccountAction, about: OutcomeObject, decided: AccountAction | None, overtaken: bool
 ) -> None:
     assessed = decide_assessment(checks, decision).is_allowed
     every = checks.other_sources and checks.vulnerability_checked and checks.keep_open_checked
     assert assessed == (decision is not AccountAction.EXIT or every)
-    recorded = decide_outcome({**NOTHING, "account_action": "exit"}, about, decided).is_allowed
-    assert not recorded or (decided is AccountAction.EXIT and about is not OutcomeObject.QUERY)
+    exiting = {**NOTHING, "account_action": "exit"}
+    recorded = decide_outcome(exiting, about, decided, is_overtaken=overtaken).is_allowed
+    assert recorded == (decided is AccountAction.EXIT and about is not OutcomeObject.QUERY and not overtaken)
 
 
 @given(st.dictionaries(st.sampled_from("abcdefghij"), st.sampled_from(list(MemberKind)[:4]), min_size=1))
