@@ -95,7 +95,11 @@ class Identifiers(click.ParamType[list[str]]):
         return [Identifier().convert(part.strip(), param, ctx) for part in str(value).split(",") if part.strip()]
 
 
-@click.group("exchange", epilog="Example: exchange --home /srv/exchange serve --port 8443")
+@click.group(
+    "exchange",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: exchange --home /srv/exchange serve --port 8443",
+)
 @click.option(
     "--home", default="exchange-home", envvar="EXCHANGE_HOME", show_default=True, help="The exchange's folder."
 )

@@ -19,6 +19,9 @@ SAVE_AS_UTF8 = (
     'in Excel: File > Save As > "CSV UTF-8 (Comma delimited)"; in LibreOffice: character set "Unicode (UTF-8)"'
 )
 
+BAD_DAY = "a date YYYY-MM-DD, not in the future, or leave it empty"
+"""As the exchange says it (schemas.submissions; marshmallow is slow to import)."""
+
 _SORT_CODE_NAMES = frozenset({"sortcode", "sort", "branchcode", "branchsortcode"})
 _ACCOUNT_NAMES = frozenset({"account", "accountnumber", "accountno", "accountnum", "acctno", "accno", "accnumber"})
 _SIGNATURES = (

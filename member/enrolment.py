@@ -26,7 +26,7 @@ from keys.sealing import EncryptionKey
 from keys.strict import require_identifier
 from keys.urls import canonical_url
 from member.access import lock_representative
-from member.errors import HomeError, UsedWronglyError
+from member.errors import HomeError, UsedWronglyError, quoted
 from member.home import Home, LocalRepresentative
 from member.vault.cipher import KEY_BYTES
 from member.vault.store import Vault
@@ -66,7 +66,7 @@ def check_id(text: str, what: str) -> str:
         return require_identifier(text)
     except ValueError:
         hint = "1 to 64 of a-z, 0-9, - and _, beginning with a letter or digit"
-        raise UsedWronglyError(f"{text!r} is no {what}", hint) from None
+        raise UsedWronglyError(f"{quoted(text)} is no {what}", hint) from None
 
 
 def create_member(

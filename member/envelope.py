@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
 
-from member.errors import MemberError, UsedWronglyError
+from member.errors import MemberError, UsedWronglyError, quoted
 from schemas.terms import (
     NORMALISATION,
     CaseType,
@@ -90,7 +90,7 @@ def check_setting(name: str, value: str) -> str:
         known = ", ".join([*SETTINGS, *STATEMENTS, CONTACT])
         raise UsedWronglyError(f"there is no default called {name}", f"known: {known}")
     if setting.codes is not None and value not in set(setting.codes):
-        raise UsedWronglyError(f"{name} cannot be {value!r}", "one of: " + ", ".join(setting.codes))
+        raise UsedWronglyError(f"{name} cannot be {quoted(value)}", "one of: " + ", ".join(setting.codes))
     if name in _DAYS and not _is_number_of_days(value):
         raise UsedWronglyError(f"{name} is a number of days, 1 to {_MAX_DAYS}")
     if len(value) > _MAX_TEXT_CHARS or not value.isprintable():
@@ -142,7 +142,7 @@ def read_terms(given: Mapping[str, str | None], defaults: Mapping[str, str], exp
 
 def _read_date(text: str) -> date:
     if not _DAY.fullmatch(text):
-        raise UsedWronglyError(f"--expires {text!r} is no date", "write it as 2027-11-22")
+        raise UsedWronglyError(f"--expires {quoted(text)} is no date", "write it as 2027-11-22")
     try:
         return date.fromisoformat(text)
     except ValueError:

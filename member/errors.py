@@ -15,6 +15,14 @@ _MAY_PASS = {401, 408, 429}
 """A wrong clock, a slow network, a limit: the same request may be taken later."""
 
 
+_MOST_QUOTED = 80
+
+
+def quoted(text: str) -> str:
+    """What was typed, in quotes, as far as it need be seen to be known again."""
+    return repr(text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}…")
+
+
 class MemberError(Exception):
     """Refused or failed. `slug` is stable, `detail` says what, `hint` what to do, `fields` travel in the JSON form."""
 

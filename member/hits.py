@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from member.errors import UsedWronglyError
+from member.errors import UsedWronglyError, quoted
 from member.exchange_client import ExchangeClient, Hit
 from member.vault.hits import ShownHits
 from member.vault.rows import OwnIndicator, VaultRows
@@ -25,7 +25,7 @@ def read_since(text: str | None) -> str | None:
     try:
         from_rfc3339(moment)
     except ValueError:
-        raise UsedWronglyError(f"--since {text!r} is no time", "2026-11-22, or 2026-11-22T10:00:00Z") from None
+        raise UsedWronglyError(f"--since {quoted(text)} is no time", "2026-11-22, or 2026-11-22T10:00:00Z") from None
     return moment
 
 

@@ -17,7 +17,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
@@ -25,6 +25,7 @@ import msgspec
 from keys.keyring import Keyring
 from keys.tokens import Token, oprf_input
 from member.authority import current_epoch, stated_exchange, usable_epoch
+from member.csv_faults import BAD_DAY
 from member.envelope import Terms, fill_envelope
 from member.errors import AnswerError
 from member.exchange_client import ExchangeClient, SubmissionAnswer
@@ -46,6 +47,8 @@ from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from schemas.terms import NORMALISATION
 
+_EARLIEST = date(1900, 1, 1)
+"""The first day that the exchange takes."""
 _SENT_AS = {"token": "value"}
 
 
@@ -86,13 +89,16 @@ class Desk:
     part_rows: int = PART_ROWS
 
 
-def dry_run(home: Home, checked: CheckedFile) -> Submitted:
-    """Normalise a file and tell what would be sent; contacts nobody and opens no vault."""
+def dry_run(home: Home, checked: CheckedFile, today: date) -> Submitted:
+    """Normalise a file and tell what would be sent; contacts nobody and opens no vault. Days are judged as the exchange
+    judges them, which is a day more than today for those who are ahead of UTC.
+    """
     normalised: list[tuple[int, str, str]] = []
     seen: set[bytes] = set()
     with collect_rejections(home.rejected_path(f"dry-run-{checked.sha256[:16]}"), checked) as rejections:
         tally = Tally(rejections)
-        for item in read_normalised(checked):
+        for read in read_normalised(checked):
+            item = _with_good_day(read, today + timedelta(days=1))
             if isinstance(item, Rejected):
                 rejections.add(item)
                 continue
@@ -103,6 +109,13 @@ def dry_run(home: Home, checked: CheckedFile) -> Submitted:
             tally.duplicates += digest in seen
             seen.add(digest)
     return Submitted(None, tally, normalised)
+
+
+def _with_good_day(item: Accepted | Rejected, latest: date) -> Accepted | Rejected:
+    if isinstance(item, Rejected) or item.row.first_seen is None or _EARLIEST <= item.row.first_seen <= latest:
+        return item
+    row = item.row
+    return Rejected(row.line, "first_seen", _iso(row.first_seen), BAD_DAY, row.fields)
 
 
 def submit_file(desk: Desk, checked: CheckedFile, terms: Terms, *, restart: bool, report: Report) -> Submitted:

@@ -10,7 +10,7 @@ import msgspec
 
 from member import wire
 from member.channel import Channel, decode
-from member.errors import AnswerError, UsedWronglyError
+from member.errors import AnswerError, UsedWronglyError, quoted
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _PAGE = 100
@@ -140,5 +140,5 @@ class SubscriptionClient:
 def _path(subscription_id: str, step: str) -> str:
     given = subscription_id.strip().lower()
     if not _UUID.fullmatch(given):
-        raise UsedWronglyError(f"{subscription_id!r} is no id of a subscription", "member subscription list")
+        raise UsedWronglyError(f"{quoted(subscription_id)} is no id of a subscription", "member subscription list")
     return f"{wire.SUBSCRIPTIONS}/{given}/{step}"

@@ -14,7 +14,7 @@ import msgspec
 
 from member import wire
 from member.channel import Channel, decode, shown_digest
-from member.errors import AnswerError, MemberError, RefusedError, UsedWronglyError
+from member.errors import AnswerError, MemberError, RefusedError, UsedWronglyError, quoted
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import normalise
 from member.outgoing import Outgoing
@@ -216,11 +216,11 @@ def _is_other_count(error: RefusedError) -> bool:
     return any(reason.get("code") in {"more-items", "fewer-items"} for reason in reasons)
 
 
-def checked_id(text: str) -> str:
+def checked_id(text: str, hint: str = "019ac7b2-7f7e-7b1c-9d2a-3c5b8a1f0e11") -> str:
     """An id as the exchange makes them, in lower case. UsedWronglyError for anything else."""
     given = text.strip().lower()
     if not is_uuid7(given):
-        raise UsedWronglyError(f"{text!r} is no id", "019ac7b2-7f7e-7b1c-9d2a-3c5b8a1f0e11")
+        raise UsedWronglyError(f"{quoted(text)} is no id", hint)
     return given
 
 

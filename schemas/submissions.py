@@ -222,7 +222,7 @@ def _fault_of(row: Any, latest: str) -> tuple[str, str] | None:
         return "indicator_type", "this is no known type"
     for name, day in (("first_seen", first_seen), ("last_seen", last_seen)):
         if not _is_day(day, latest):
-            return name, "a date YYYY-MM-DD, not in the future, or null is wanted"
+            return name, "a date YYYY-MM-DD, not in the future, or leave it empty"
     if first_seen is not None and last_seen is not None and last_seen < first_seen:
         return "last_seen", "it is before first_seen"
     return None

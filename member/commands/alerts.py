@@ -28,7 +28,7 @@ _MAX_FEEDBACK_BYTES = 64 * 1024
 _file = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.group()
+@click.group(epilog="Example: member alert list")
 def alert() -> None:
     """Alerts: write and release one's own, read and answer those of others."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import sys
 import traceback
@@ -20,7 +21,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from keys.custody import CustodyError
-from member.errors import FAILED, USED_WRONGLY, MemberError, UsedWronglyError
+from member.errors import FAILED, USED_WRONGLY, MemberError, UsedWronglyError, quoted
 from member.quorums import NoQuorumError
 from member.session import Session, default_surroundings
 from member.terminal import PlainTable, as_blocks, as_lines, is_too_wide, printable
@@ -29,6 +30,7 @@ P = ParamSpec("P")
 DEBUG_VARIABLE = "MEMBER_DEBUG"
 _DONE = 0
 _INTERRUPTED = "interrupted"
+_LONG_QUOTE = re.compile(r"('[^']{80})[^']+'")
 _PIPE_COLUMNS = 200
 _PAGE_COLUMNS = 100
 """A line that is longer is hard to read."""
@@ -129,16 +131,18 @@ def read_moment(option: str, text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise UsedWronglyError(f"{option} {text!r} is no time", "2026-11-23T09:00:00Z") from None
+        raise UsedWronglyError(f"{option} {quoted(text)} is no time", "2026-11-23T09:00:00Z") from None
     if moment.tzinfo is None:
         right = text.strip() if "T" in text else f"{moment.date().isoformat()}T09:00:00"
-        raise UsedWronglyError(f"{option} {text!r} does not say its zone", f"{right}Z for UTC, or …+01:00")
+        raise UsedWronglyError(f"{option} {quoted(text)} does not say its zone", f"{right}Z for UTC, or …+01:00")
     if moment.utcoffset() is None or abs(moment.utcoffset() or timedelta(0)) >= timedelta(days=1):
-        raise UsedWronglyError(f"{option} {text!r} has no such zone", "2026-11-23T09:00:00Z")
+        raise UsedWronglyError(f"{option} {quoted(text)} has no such zone", "2026-11-23T09:00:00Z")
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise UsedWronglyError(f"{option} {text!r} is in no year of UTC's calendar", "2026-11-23T09:00:00Z") from None
+        raise UsedWronglyError(
+            f"{option} {quoted(text)} is in no year of UTC's calendar", "2026-11-23T09:00:00Z"
+        ) from None
 
 
 def write_new_file(path: Path, data: bytes) -> None:
@@ -245,7 +249,8 @@ def _from_no_quorum(error: NoQuorumError) -> MemberError:
 def _from_click(error: click.ClickException) -> MemberError:
     context = getattr(error, "ctx", None)
     hint = None if context is None else f"{context.command_path} --help"
-    told = MemberError(error.format_message(), hint, slug="usage")
+    message = _LONG_QUOTE.sub(r"\1…'", error.format_message())
+    told = MemberError(message, hint, slug="usage")
     told.exit_code = USED_WRONGLY if isinstance(error, click.UsageError) else FAILED
     return told
 

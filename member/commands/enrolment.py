@@ -22,7 +22,7 @@ from member.enrolment import (
     pin_root,
     read_code,
 )
-from member.errors import MemberError, UsedWronglyError
+from member.errors import MemberError, UsedWronglyError, quoted
 from member.home import Home
 from member.session import Session
 from member.standing import describe_standing
@@ -61,7 +61,7 @@ def _read_role(text: str) -> tuple[str, Role]:
     name, _, code = text.partition("=")
     if name not in FIRST_REPRESENTATIVES or code not in set(Role):
         known = ", ".join(Role)
-        raise UsedWronglyError(f"--role {text!r} is not NAME=ROLE", f"analyst or authoriser, and one of {known}")
+        raise UsedWronglyError(f"--role {quoted(text)} is not NAME=ROLE", f"analyst or authoriser, and one of {known}")
     return name, Role(code)
 
 

@@ -10,7 +10,7 @@ from member.errors import MemberError
 from member.session import Session
 
 
-@click.group()
+@click.group(epilog="Example: member feed list")
 def feed() -> None:
     """Tokens for feed readers (TAXII, Atom, JSON Feed, MISP): each reads this member's feeds and can do no more."""
 

@@ -99,7 +99,7 @@ def submit(
 
 def _dry_run(session: Session, file: Path) -> Submitted:
     try:
-        return dry_run(session.home, check_file(file))
+        return dry_run(session.home, check_file(file), session.today())
     except FileRefusedError as error:
         raise _refused(file, error) from error
 

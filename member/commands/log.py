@@ -38,7 +38,7 @@ _proofs_option = click.option(
 )
 
 
-@click.group()
+@click.group(epilog="Example: member log verify")
 def log() -> None:
     """Check the log of disclosures."""
 

@@ -19,6 +19,7 @@ from member.withdrawals import checked_id
 from schemas.terms import AccountAction, CrimeOutcome, DisruptionLevel, InternalInvestigation, OutcomeObject, Usefulness
 
 _THEN = "what comes of it: member outcome record --hit ID …"
+_LISTS = {"hit": "member hits", "request": "member request list", "query": "member query list"}
 _MOST_PEOPLE, _MOST_POUNDS = 100_000, 10**12
 
 
@@ -26,7 +27,7 @@ def _codes(codes: type[StrEnum]) -> click.Choice[str]:
     return click.Choice([code.value for code in codes])
 
 
-@click.group()
+@click.group(epilog="Example: member outcome list --received")
 def outcome() -> None:
     """What came of hits, requests and queries: say it, and read what others say of one's own rows."""
 
@@ -68,7 +69,7 @@ def record(session: Session, /, **given: Any) -> Shown:
         raise UsedWronglyError("one of --hit, --request and --query is wanted", "member outcome record --hit ID …")
     ((about, object_id),) = chosen.items()
     figures = {name: value for name, value in given.items() if value is not None}
-    done = _client(session).record(about, checked_id(object_id), figures)
+    done = _client(session).record(about, checked_id(object_id, _LISTS[about]), figures)
     return Shown(msgspec.to_builtins(done), f"the outcome of {about} {object_id} is recorded: member outcome list")
 
 
@@ -111,7 +112,7 @@ def _figures(one: dict[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')}: {one[name]}" for name in FIGURES if one[name] is not None)
 
 
-@click.group()
+@click.group(epilog="Example: member assessment record --hit ID --other-sources --decision monitor")
 def assessment() -> None:
     """This member's own assessment of a hit, without which no exit can be recorded."""
 
@@ -126,7 +127,7 @@ def assessment() -> None:
 @reporting
 def assess(session: Session, /, hit_id: str, decision: str, **checks: bool) -> Shown:
     """Record what was checked, and what was decided. A hit alone never justifies an exit."""
-    done = _client(session).assess(checked_id(hit_id), checks, decision)
+    done = _client(session).assess(checked_id(hit_id, "member hits"), checks, decision)
     return Shown(msgspec.to_builtins(done), f"the assessment of hit {hit_id} is recorded: {decision}\n{_THEN}")
 
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from keys.keyring import Keyring, UnknownStatementError
 from member.alert_values import ValueRefusedError, as_text
 from member.commands.common import Shown, counted, reporting, table
-from member.errors import MemberError, UsedWronglyError
+from member.errors import MemberError, UsedWronglyError, quoted
 from member.normalise.rules import RULES
 from member.queries import Grounds, Subject, UnapprovedError, asked_about, describe_head, read_file, read_values
 from member.query_client import QueryStanding, ReadQuery
@@ -126,6 +126,7 @@ def approve_one(session: Session, query_id: str, yes: bool) -> Shown:
 
     At a terminal you are asked whether you agree; without one, or with --json, giving the command is agreeing.
     """
+    wanted = _read_id(query_id)
     _check_authorises(session)
 
     def agree(read: ReadQuery) -> None:
@@ -138,7 +139,6 @@ def approve_one(session: Session, query_id: str, yes: bool) -> Shown:
         if not yes and sys.stdin.isatty():
             click.confirm("Do you authorise this query?", abort=True, err=True)
 
-    wanted = _read_id(query_id)
     return _show(session, session.query_desk.approve(wanted, session.queries, agree))
 
 
@@ -348,7 +348,7 @@ def _read_text(option: str, text: str) -> str:
 
 def _read_day(option: str, text: str) -> date:
     if not _DAY.fullmatch(text.strip()):
-        raise UsedWronglyError(f"{option} {text!r} is no date", "write it as 2027-11-22")
+        raise UsedWronglyError(f"{option} {quoted(text)} is no date", "write it as 2027-11-22")
     try:
         return date.fromisoformat(text.strip())
     except ValueError:

@@ -26,7 +26,7 @@ from member.session import Session
 from schemas.encoding import to_base64
 
 
-@click.group()
+@click.group(epilog="Example: member registrar pending")
 def registrar() -> None:
     """Sign who is a member, with which keys, in which group."""
 

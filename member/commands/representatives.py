@@ -17,7 +17,7 @@ from member.access import REGISTRAR, lock_representative, passphrase_of, remembe
 from member.authority import held_keyring, own_statement, refresh_keyring
 from member.commands.common import Shown, reporting, table
 from member.enrolment import check_id
-from member.errors import NotEnrolledError, RefusedError, UnreachableError, UsedWronglyError
+from member.errors import NotEnrolledError, RefusedError, UnreachableError, UsedWronglyError, quoted
 from member.home import LocalRepresentative
 from member.session import Session
 from schemas.encoding import to_base64
@@ -26,7 +26,7 @@ from schemas.terms import Role
 _ROLES = ", ".join(role.value for role in Role)
 
 
-@click.group()
+@click.group(epilog="Example: member representative list")
 def representative() -> None:
     """The people who act for this member, each with a key and a passphrase of their own."""
 
@@ -152,7 +152,7 @@ def _read_roles(text: str) -> frozenset[Role]:
     try:
         roles = frozenset(Role(name) for name in names)
     except ValueError:
-        raise UsedWronglyError(f"--roles {text!r} names no role we know", f"from: {_ROLES}") from None
+        raise UsedWronglyError(f"--roles {quoted(text)} names no role we know", f"from: {_ROLES}") from None
     if not roles:
         raise UsedWronglyError("a representative has a role", f"from: {_ROLES}")
     return roles

@@ -13,7 +13,7 @@ import msgspec
 from member.alert_values import ValueRefusedError, as_text
 from member.commands.common import Shown, at_terminal, counted, read_moment, reporting, table, write_new_file
 from member.envelope import CONTACT
-from member.errors import FAILED, MemberError, UsedWronglyError
+from member.errors import FAILED, MemberError, UsedWronglyError, quoted
 from member.request_answering import TakenUp, Telling, finish_begun, look_at, release, take_up, tell, tell_nothing
 from member.request_client import ListedRequest, Marking, ReadRequest, RequestStanding
 from member.request_notice import draft_notice
@@ -46,7 +46,7 @@ _TAKEN_UP = "the request is taken up now, and waits for an answer or a refusal"
 _gateway = click.Choice([code.value for code in LegalGateway])
 
 
-@click.group()
+@click.group(epilog="Example: member request list --incoming")
 def request() -> None:
     """Information requests: ask the institutions behind a hit for more, or offer it, and answer what they ask."""
 
@@ -464,7 +464,7 @@ def _line(value: Any) -> str:
 def _read_id(text: str) -> str:
     found = text.strip().lower()
     if not is_uuid7(found):
-        raise UsedWronglyError(f"{text!r} is no id of a request", "member request list")
+        raise UsedWronglyError(f"{quoted(text)} is no id of a request", "member request list")
     return found
 
 
@@ -472,7 +472,7 @@ def _read_fields(text: str) -> tuple[str, ...]:
     named = tuple(dict.fromkeys(name.strip().lower().replace("-", "_") for name in text.split(",") if name.strip()))
     unknown = [name for name in named if name not in set(RequestField)]
     if unknown or not named:
-        what = f"no field is called {', '.join(unknown)}" if unknown else "no field is named"
+        what = f"no field is called {', '.join(map(quoted, unknown[:5]))}" if unknown else "no field is named"
         raise UsedWronglyError(what, f"known: {', '.join(RequestField)}")
     return named
 

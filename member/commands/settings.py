@@ -10,7 +10,7 @@ from member.errors import UsedWronglyError
 from member.session import Session
 
 
-@click.group()
+@click.group(epilog="Example: member config show")
 def config() -> None:
     """Defaults of this home: group, legal_gateway, purpose, theme, expires_days and the rest of the envelope."""
 

@@ -16,7 +16,7 @@ from schemas.terms import AlertColour, DeliveryState, MemberKind, PushChannel, T
 _LONG_AGO = "1970-01-01"
 
 
-@click.group()
+@click.group(epilog="Example: member subscription list")
 def subscription() -> None:
     """Alerts pushed to this member: which, and where to."""
 

@@ -32,7 +32,7 @@ _COLUMNS = (
 _MAX_KEY_FILE_BYTES = 1 << 20
 
 
-@click.group()
+@click.group(epilog="Example: member vault export rows.csv")
 def vault() -> None:
     """The encrypted vault: own rows and keys."""
 

@@ -45,7 +45,7 @@ def withdraw(
     return Shown(msgspec.to_builtins(done), text)
 
 
-@click.group()
+@click.group(epilog="Example: member corrections list")
 def corrections() -> None:
     """What this member was told and others took back: list it, act on it, acknowledge it."""
 
@@ -77,7 +77,7 @@ def acknowledge(session: Session, correction_id: str) -> Shown:
     """Read a correction to its end, and say that it was taken in and acted on. Nobody else learns who did. Shown is
     what is acknowledged: more than the list said, if more was told since.
     """
-    wanted = checked_id(correction_id)
+    wanted = checked_id(correction_id, "member corrections list")
     done, items = _client(session).acknowledge(session.told_log, wanted)
     concerned = describe_concerned(session.vault, items)
     made = table("taken in", "by", "id", "own values")

@@ -9,6 +9,7 @@ import re
 import sqlite3
 import tracemalloc
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 
 import click
@@ -37,6 +38,7 @@ from schemas.identifiers import uuid7
 from tests.any_input import JSON, changed_bytes, changed_fields, changed_text
 from tests.keys.taskforce import make_root
 
+TODAY = date(2026, 11, 22)
 HEADER = "indicator_type,value,reason,first_seen,source_ref"
 KEY = bytes(range(32))
 _names = itertools.count()
@@ -105,7 +107,7 @@ def test_rows_are_accepted_duplicates_and_rejected_and_stand_where_a_reader_woul
         assert not wanted
         return
     assert [row.line for row in read_indicators(checked)] == wanted
-    tally = dry_run(home, checked).tally
+    tally = dry_run(home, checked, TODAY).tally
     rejected = list(tally.rejections.as_documents())
     assert tally.accepted + tally.duplicates + len(rejected) == tally.rows == len(wanted)
     assert {row["line"] for row in rejected} <= set(wanted)
@@ -120,7 +122,7 @@ def test_a_file_with_a_changed_byte_is_refused_or_every_row_is_accounted_for(hom
     except FileRefusedError as refused:
         assert refused.wanted
         return
-    tally = dry_run(home, checked).tally
+    tally = dry_run(home, checked, TODAY).tally
     assert tally.accepted + tally.duplicates + len(tally.rejections) == tally.rows == checked.records
 
 

@@ -42,6 +42,8 @@ def unreachable(taskforce: Taskforce) -> Iterator[Taskforce]:
         (*ASSESSMENT, ID, "--decision", "close"),
         (*ASSESSMENT, ID, "--decision", ""),
         ("corrections", "ack", "the last one"),
+        *((*command, BIG) for command in (("corrections", "ack"), ("request", "show"), (*OUTCOME, "--usefulness"))),
+        (*QUERY, "--until", BIG),
         ("withdraw", "--submission", ID, "--reason", ""),
         ("withdraw", "--submission", ESCAPE, "--reason", "error"),
         *((*QUERY, "--case", text) for text in (ESCAPE, "c" * 65)),

@@ -7,12 +7,13 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.member.taskforce import EXCHANGE_URL, Application, Taskforce, accounts, write_csv
+from tests.member.taskforce import EXCHANGE_URL, Application, Taskforce, accounts, now, write_csv
 
 
 @contextmanager
@@ -104,6 +105,16 @@ def test_a_file_that_cannot_be_used_is_refused_before_anyone_is_asked(taskforce:
     (tmp_path / "other.csv").write_text("name,account\nx,y\n")
     done = taskforce.run("a", "submit", str(tmp_path / "other.csv"))
     assert (done.status, done.document["error"]["type"]) == (1, "file_refused")
+
+
+def test_a_dry_run_judges_days_as_the_exchange_does(taskforce: Taskforce, tmp_path: Path) -> None:
+    days = ["2099-01-01", "1899-12-31", (now().date() + timedelta(days=1)).isoformat()]
+    rows = [f"bank_account,{30_000_000_000_001 + at},x,{day}," for at, day in enumerate(days)]
+    path = write_csv(tmp_path / "days.csv", *rows)
+    dry, sent = (taskforce.run("a", "submit", str(path), *dry).document for dry in (("--dry-run",), ()))
+    assert [(row["line"], row["column"]) for row in dry["rejected"]] == [(2, "first_seen"), (3, "first_seen")]
+    assert dry["rejected"] == sent["rejected"]
+    assert "leave it empty" in sent["rejected"][0]["reason"]
 
 
 def test_a_dry_run_contacts_nobody(taskforce: Taskforce, tmp_path: Path) -> None:
