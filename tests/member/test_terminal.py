@@ -1,0 +1,55 @@
+"""Tables as a person reads them: what is copied from them stands in one piece, however narrow the terminal is."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+from rich.console import Console
+
+from member.commands.common import table
+from member.terminal import PlainTable, as_blocks, is_too_wide
+from schemas.identifiers import uuid7
+
+NARROW, WIDE = 80, 160
+
+
+def shown(made: PlainTable, width: int) -> str:
+    """What a terminal of that width shows of it."""
+    out = StringIO()
+    Console(file=out, width=width, highlight=False).print(as_blocks(made) if is_too_wide(made, width) else made)
+    return out.getvalue()
+
+
+def test_an_id_and_a_value_are_never_folded() -> None:
+    hit_id, told = uuid7(), "a long story of what happened, " * 10
+    columns = ("hit id", "own value", "story", "a", "b", "c")
+    for count in (3, 4, 6):
+        made = table("hits", *columns[:count], whole=("hit id", "own value"))
+        made.add_row(hit_id, "20000012345678", told, *"xyz"[: count - 3])
+        for width in (NARROW, WIDE):
+            said = shown(made, width)
+            assert hit_id in said, (count, width)
+            assert "20000012345678" in said, (count, width)
+            assert max(map(len, said.splitlines())) <= width
+
+
+def test_many_columns_become_a_block_for_each_row_where_they_do_not_fit() -> None:
+    made = table("queries", *"abcdef", whole=("a",))
+    made.add_row("first", "", "2", "3", "4", "[red]5")
+    made.add_row("second", "1", "2", "3", "4", "5")
+    lines = [line.split() for line in shown(made, NARROW).splitlines() if line.strip()]
+    assert lines[:4] == [["queries"], ["a", "first"], ["c", "2"], ["d", "3"]], "an empty cell has no line"
+    assert ["f", "[red]5"] in lines
+    assert "a" not in [line[0] for line in lines[2:6]]
+    assert "first" in shown(made, WIDE)
+    assert not is_too_wide(made, WIDE)
+
+
+def test_a_time_is_shown_to_the_second_and_nothing_else_is_cut() -> None:
+    made = table("times", "at")
+    for cell in ("2026-11-22T10:00:00.123456Z", "2026-11-22T10:00:00.5+01:00", "v2026-11-22T10:00:00.5Z", None):
+        made.add_row(cell)
+    said = shown(made, NARROW)
+    for cell in ("2026-11-22T10:00:00Z", "2026-11-22T10:00:00+01:00", "v2026-11-22T10:00:00.5Z"):
+        assert cell in said
+    assert "123456" not in said
