@@ -291,10 +291,10 @@ def release(desk: RequestDesk, offer: ReadRequest, waiting: Sequence[Waiting], t
     """Tell what we offered to these holders that took it up, one after the other. Raises RuleRefusedError,
     RefusedError, MemberError.
     """
-    broken = list(_what_bars(desk, offer, telling, waiting))
+    asked = desk.records.asked(offer.request_id)
+    broken = list(_what_bars(desk, offer, asked, telling, waiting))
     if broken:
         raise RuleRefusedError("nothing was sent", broken)
-    asked = desk.records.asked(offer.request_id)
     token = None if asked is None else VaultRows(desk.vault).find_token(asked.token)
     if asked is None or token is None:
         hint = "it was offered from another home, or the row is gone"
@@ -308,8 +308,11 @@ def release(desk: RequestDesk, offer: ReadRequest, waiting: Sequence[Waiting], t
         _send(desk, offer.request_id, recipient, _collect(desk, own, offer, fields, telling))
 
 
-def _what_bars(desk: RequestDesk, offer: ReadRequest, telling: Telling, waiting: Sequence[Waiting]) -> Iterator[Broken]:
-    if offer.requested_by == desk.identity.key_id:
+def _what_bars(
+    desk: RequestDesk, offer: ReadRequest, asked: AskedRequest | None, telling: Telling, waiting: Sequence[Waiting]
+) -> Iterator[Broken]:
+    """What is told may not rest on whom the exchange names as the offer's maker: the vault knows who it was."""
+    if desk.identity.key_id in (None if asked is None else asked.asked_by, offer.requested_by):
         yield Broken("same-person", "representative", "another person than made the offer releases it")
     if not waiting:
         cure = "nobody who was not told yet has taken it up: member request show lists who waits"

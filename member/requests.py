@@ -187,7 +187,8 @@ def ask(desk: RequestDesk, wanted: Wanted) -> RequestStanding:
         terms = {"request_id": request_id, **without_id}
         proof = prove_holding(token.detail_key, HoldingClaim(request_id, desk.member_id, encryption_key, terms))
         asked_at = to_rfc3339(desk.clock())
-        desk.records.keep_asked(AskedRequest(request_id, wanted.hit_id, token.token, terms, asked_at))
+        asked = AskedRequest(request_id, wanted.hit_id, token.token, terms, asked_at, desk.identity.key_id)
+        desk.records.keep_asked(asked)
         return {**terms, "proof": to_base64(proof)}
 
     standing = _ask(desk, noticed_id, lambda: desk.client.ask(without_id, make))
@@ -278,7 +279,9 @@ def _taken_up(request: ReadRequest) -> AskedRequest | None:
     """An offer as it was taken up: what was sealed opens under its very terms alone."""
     if request.terms is None or request.requester is None or request.requested_by is None:
         return None
-    return AskedRequest(request.request_id, "", request.token_bytes(), request.terms, "", request.requested_by)
+    return AskedRequest(
+        request.request_id, "", request.token_bytes(), request.terms, "", offered_by=request.requested_by
+    )
 
 
 _TELLING = (RequestOutcome.FULL, RequestOutcome.PARTIAL)

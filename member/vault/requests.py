@@ -16,8 +16,8 @@ _ASKED, _OPENED, _REPLY, _NOTICE = "request", "request_answer", "request_reply",
 
 
 class AskedRequest(msgspec.Struct, frozen=True):
-    """A request of our own, kept before it leaves: its terms are what its answers are bound to. `offered_by` is who
-    made an offer that we took up; it is not kept.
+    """A request of our own, kept before it leaves: its terms are what its answers are bound to. `asked_by` is the
+    person of ours who made it. `offered_by` is who made an offer that we took up; it is not kept.
     """
 
     request_id: str
@@ -25,6 +25,7 @@ class AskedRequest(msgspec.Struct, frozen=True):
     token: bytes
     terms: dict[str, Any]
     asked_at: str
+    asked_by: str | None = None
     offered_by: str | None = None
 
 

@@ -36,7 +36,7 @@ RELEASE = ("a", "--as", "authoriser", "request", "answer")
 @pytest.fixture(scope="module")
 def pool(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """Each test takes those that it needs."""
-    return share_accounts(taskforce, tmp_path_factory.mktemp("offers"), 9)
+    return share_accounts(taskforce, tmp_path_factory.mktemp("offers"), 10)
 
 
 @pytest.fixture
@@ -71,6 +71,26 @@ def test_what_is_offered_is_released_by_a_second_person_to_who_took_it_up_and_op
     for bank in ("a", "b"):
         verified = taskforce.run(bank, "log", "verify")
         assert verified.status == 0, verified.document
+
+
+def test_who_made_an_offer_does_not_release_it_whomever_the_exchange_names_as_its_maker(
+    taskforce: Taskforce, shared: Shared
+) -> None:
+    made = taskforce.run("a", "request", "create", shared.hit, *TERMS, "--mode", "provide", *CONFIRMED)
+    request_id = made.document["request_id"]
+    assert taskforce.run(*BOSS, "take-up", request_id).status == 0
+
+    def name_another(document: dict[str, Any]) -> None:
+        if document.get("requested_by"):
+            document["requested_by"] = "a/authoriser"
+
+    with taskforce.garbling_answers("/answer") as sent, answers_changed(taskforce, name_another):
+        assert rules_of(taskforce.run("a", "request", "answer", request_id, "--full")) == {"same-person"}
+    assert sent == [], "nothing leaves"
+    with answers_changed(taskforce, lambda document: document.update(requested_by="a/analyst")):
+        assert rules_of(taskforce.run(*RELEASE, request_id, "--full")) == {"same-person"}, "nor by what it says itself"
+    assert taskforce.run(*RELEASE, request_id, "--full").status == 0
+    forget_readings(taskforce)
 
 
 def test_an_offer_is_refused_without_learning_whose_it_is(taskforce: Taskforce, shared: Shared) -> None:
