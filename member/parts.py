@@ -6,7 +6,7 @@ duplicate that is kept in the vault for its references and never sent. Memory: o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from member.intake import Accepted
@@ -24,6 +24,13 @@ class Part:
     rows: list[Accepted] = field(default_factory=list)
     lookups: list[bytes] = field(default_factory=list)
     echoes: list[Accepted] = field(default_factory=list)
+
+    def without(self, left_out: Collection[bytes]) -> Part:
+        """The part without the rows of some indicators, by look-up."""
+        if not left_out:
+            return self
+        kept = [(row, found) for row, found in zip(self.rows, self.lookups, strict=True) if found not in left_out]
+        return Part(self.number, [row for row, _ in kept], [found for _, found in kept], self.echoes)
 
 
 def cut_parts(

@@ -7,6 +7,8 @@ In order, for each part of the file:
 4. Rows that the exchange took as new, and that the vault knew from an earlier submission, are this one's from then on;
    duplicates stay the earlier one's, there as here.
 5. The receipt is verified, and stored together with the outcome. Only then does the part count as sent.
+6. An upload that goes on leaves out what was taken back meanwhile (docs/adr/0031): a part that was posted with it goes
+   as it was only if the exchange says that it has the part, from before it was taken back.
 A part whose outcome is stored is not sent again. When all parts are, the upload is forgotten: the same file is then a
 new submission, all of whose rows are duplicates.
 """
@@ -27,7 +29,7 @@ from keys.tokens import Token, oprf_input
 from member.authority import current_epoch, stated_exchange, usable_epoch
 from member.csv_faults import BAD_DAY
 from member.envelope import Terms, fill_envelope
-from member.errors import AnswerError
+from member.errors import AnswerError, RefusedError
 from member.exchange_client import ExchangeClient, SubmissionAnswer
 from member.home import Home
 from member.intake import Accepted, read_normalised
@@ -50,6 +52,7 @@ from schemas.terms import NORMALISATION
 _EARLIEST = date(1900, 1, 1)
 """The first day that the exchange takes."""
 _SENT_AS = {"token": "value"}
+_CONFLICT = "submission-conflict"
 
 
 @dataclass
@@ -59,12 +62,13 @@ class Tally:
     rejections: Rejections
     accepted: int = 0
     duplicates: int = 0
+    left_out: int = 0
     hit_ids: set[str] = field(default_factory=set)
 
     @property
     def rows(self) -> int:
         """Rows accounted for."""
-        return self.accepted + self.duplicates + len(self.rejections)
+        return self.accepted + self.duplicates + self.left_out + len(self.rejections)
 
 
 @dataclass(frozen=True)
@@ -123,12 +127,13 @@ def submit_file(desk: Desk, checked: CheckedFile, terms: Terms, *, restart: bool
     uploads = Uploads(desk.vault)
     name = checked.sha256.encode() + canonical_json(terms.description())
     upload = None if restart else _unfinished(desk, uploads, name)
+    is_resumed = upload is not None
     if upload is None:
         epoch = current_epoch(desk.keyring).epoch
         upload = Upload(uuid7(), fill_envelope(terms, epoch, desk.today), desk.part_rows)
         uploads.begin(name, upload)
     with collect_rejections(desk.home.rejected_path(upload.submission_id), checked) as rejections:
-        sending = _Sending(desk, uploads, upload, Tally(rejections), report)
+        sending = _Sending(desk, uploads, upload, Tally(rejections), report, is_resumed=is_resumed)
         parts = sending.run(checked)
     uploads.finish(name, upload, parts)
     return Submitted(upload.submission_id, sending.tally)
@@ -144,9 +149,12 @@ def _unfinished(desk: Desk, uploads: Uploads, name: bytes) -> Upload | None:
 
 @dataclass
 class _Prepared:
-    """A part on its way: the tokens known already, and which of its rows are being tokenised."""
+    """A part on its way: what of it is left out (by look-up), the tokens known already, and which of its rows are
+    being tokenised.
+    """
 
     part: Part
+    left_out: list[bytes]
     tokens: dict[bytes, Token]
     missing: list[int]
 
@@ -154,8 +162,11 @@ class _Prepared:
 class _Sending:
     """One run of one upload."""
 
-    def __init__(self, desk: Desk, uploads: Uploads, upload: Upload, tally: Tally, report: Report) -> None:
+    def __init__(
+        self, desk: Desk, uploads: Uploads, upload: Upload, tally: Tally, report: Report, *, is_resumed: bool
+    ) -> None:
         self.tally = tally
+        self._is_resumed = is_resumed
         self._desk = desk
         self._uploads = uploads
         self._upload = upload
@@ -199,11 +210,27 @@ class _Sending:
                     self._count(part, outcome)
                     self._report(self.tally.rows)
                     continue
-            tokens = self._rows.cached_tokens(self._epoch, part.lookups)
-            missing = [position for position, found in enumerate(part.lookups) if found not in tokens]
-            self._pending.append(_Prepared(part, tokens, missing))
-            wanted = (part.rows[position].canonical for position in missing)
+            prepared = self._prepare(part)
+            self._pending.append(prepared)
+            wanted = (prepared.part.rows[position].canonical for position in prepared.missing)
             yield [oprf_input(NORMALISATION, each.indicator_type, each.canonical) for each in wanted]
+
+    def _prepare(self, part: Part) -> _Prepared:
+        """A part all of whose rows were taken back is not sent, whether it was posted before or not."""
+        left_out = self._taken_back(part)
+        if part.rows and len(left_out) == len(part.rows):
+            self.tally.left_out += len(left_out)
+            part, left_out = part.without(left_out), []
+        tokens = self._rows.cached_tokens(self._epoch, part.lookups)
+        missing = [position for position, found in enumerate(part.lookups) if found not in tokens]
+        return _Prepared(part, left_out, tokens, missing)
+
+    def _taken_back(self, part: Part) -> list[bytes]:
+        """What was taken back of the upload since it began."""
+        if not self._is_resumed:
+            return []
+        submission_id = self._upload.submission_id
+        return [found for found in part.lookups if self._uploads.is_withdrawn(submission_id, found)]
 
     def _send(self, prepared: _Prepared, fresh: Sequence[Token]) -> None:
         part = prepared.part
@@ -213,21 +240,43 @@ class _Sending:
             self._take_over(known)
             return
         prepared.tokens.update(found)
-        body = self._body(part, [prepared.tokens[lookup].token for lookup in part.lookups])
-        key = self._uploads.idempotency_key(self._upload.submission_id, part.number)
-        answer = self._desk.exchange.submit_part(body, key)
-        if (answer.submission_id, answer.part) != (self._upload.submission_id, part.number):
-            raise AnswerError("the exchange answered for another part than was sent")
+        left_out, answer = self._post(prepared)
+        sent = part.without(left_out)
         receipt = verify_receipt(
-            answer, receipt_key=self._receipt_key, member_id=self._desk.home.member_id, rows=len(part.rows)
+            answer, receipt_key=self._receipt_key, member_id=self._desk.home.member_id, rows=len(sent.rows)
         )
-        outcome = _outcome_of(answer)
-        accepted = _accepted_lookups(part, answer)
+        outcome = _outcome_of(answer, left_out)
+        accepted = _accepted_lookups(sent, answer)
         self._renewed.update(lookup for lookup, _ in known if lookup in accepted)
         self._take_over(known)
         self._shown.store((hit.hit_id, msgspec.to_builtins(hit)) for hit in answer.hits)
         self._uploads.confirm(self._upload.submission_id, part.number, outcome, receipt)
         self._count(part, outcome)
+
+    def _post(self, prepared: _Prepared) -> tuple[list[bytes], SubmissionAnswer]:
+        """Send a part, and tell in which form the exchange has it. It takes a part in one form only: it has the one
+        that was posted before if it refuses the present one for that.
+        """
+        submission_id, number = self._upload.submission_id, prepared.part.number
+        before = [form for form in self._uploads.posted(submission_id, number) if form != prepared.left_out]
+        self._uploads.keep_posted(submission_id, number, [*before, prepared.left_out])
+        *forms, last = (prepared.left_out, *reversed(before))
+        for form in forms:
+            try:
+                return form, self._post_as(prepared, form)
+            except RefusedError as error:
+                if error.slug != _CONFLICT:
+                    raise
+        return last, self._post_as(prepared, last)
+
+    def _post_as(self, prepared: _Prepared, left_out: list[bytes]) -> SubmissionAnswer:
+        submission_id, part = self._upload.submission_id, prepared.part.without(left_out)
+        body = self._body(part, [prepared.tokens[lookup].token for lookup in part.lookups])
+        key = self._uploads.idempotency_key(submission_id, part.number, left_out)
+        answer = self._desk.exchange.submit_part(body, key)
+        if (answer.submission_id, answer.part) != (submission_id, part.number):
+            raise AnswerError("the exchange answered for another part than was sent")
+        return answer
 
     def _keep(self, part: Part, tokens: dict[bytes, Token]) -> list[tuple[bytes, OwnRow]]:
         """Rows first, then their tokens: a token never stands for an indicator that is not there. Gives back the rows
@@ -259,6 +308,8 @@ class _Sending:
         return msgspec.json.encode(document)
 
     def _count(self, part: Part, outcome: PartOutcome) -> None:
+        part = part.without(outcome.left_out)
+        self.tally.left_out += len(outcome.left_out)
         self.tally.accepted += outcome.accepted
         self.tally.duplicates += outcome.duplicates
         self.tally.hit_ids.update(outcome.hit_ids)
@@ -267,11 +318,12 @@ class _Sending:
             self.tally.rejections.add(Rejected(row.line, column, _value_of(row, column), reason, row.fields))
 
 
-def _outcome_of(answer: SubmissionAnswer) -> PartOutcome:
+def _outcome_of(answer: SubmissionAnswer, left_out: list[bytes]) -> PartOutcome:
     rejected = [
         (refused.row, _SENT_AS.get(refused.field, refused.field), refused.reason) for refused in answer.rejected
     ]
-    return PartOutcome(answer.accepted, len(answer.duplicates), rejected, [hit.hit_id for hit in answer.hits])
+    hit_ids = [hit.hit_id for hit in answer.hits]
+    return PartOutcome(answer.accepted, len(answer.duplicates), rejected, hit_ids, left_out)
 
 
 def _accepted_lookups(part: Part, answer: SubmissionAnswer) -> set[bytes]:

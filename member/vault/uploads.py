@@ -8,7 +8,7 @@ it was taken back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from member.vault.store import Vault
 from schemas.marking import marking_of_envelope
 
 _UPLOAD, _PART, _RECEIPT, _ENVELOPE, _WITHDRAWN = "upload", "part", "receipt", "envelope", "withdrawn"
+_POSTED = "posted_part"
 
 
 class Upload(msgspec.Struct, frozen=True):
@@ -28,12 +29,15 @@ class Upload(msgspec.Struct, frozen=True):
 
 
 class PartOutcome(msgspec.Struct, frozen=True):
-    """What the exchange answered to one part. Rows are positions in the part, from 0."""
+    """What the exchange answered to one part. Rows are positions in what was sent, from 0: the part without the
+    indicators (by look-up) that were `left_out`.
+    """
 
     accepted: int
     duplicates: int
     rejected: list[tuple[int, str, str]]
     hit_ids: list[str]
+    left_out: list[bytes] = []
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -106,8 +110,8 @@ class Uploads:
         """
         self._vault.put(_WITHDRAWN, _withdrawn_name(submission_id, indicator), b"")
 
-    def is_withdrawn(self, submission_id: str, indicator: bytes) -> bool:
-        """Whether this vault has taken back a submission's rows of an indicator."""
+    def is_withdrawn(self, submission_id: str, indicator: bytes | None) -> bool:
+        """Whether this vault has taken back a submission's rows of an indicator; None: all of them."""
         names = (_withdrawn_name(submission_id, None), _withdrawn_name(submission_id, indicator))
         return any(self._vault.get(_WITHDRAWN, name) is not None for name in names)
 
@@ -117,6 +121,17 @@ class Uploads:
         with self._vault.transaction():
             self._vault.put(_RECEIPT, name, msgspec.msgpack.encode(receipt))
             self._vault.put(_PART, name, msgspec.msgpack.encode(outcome))
+            self._vault.delete(_POSTED, name)
+
+    def keep_posted(self, submission_id: str, part: int, forms: Sequence[Sequence[bytes]]) -> None:
+        """Note, before it leaves, in which forms a part was posted: what each left out, the latest last."""
+        with self._vault.transaction():
+            self._vault.put(_POSTED, _part_name(submission_id, part), msgspec.msgpack.encode(forms))
+
+    def posted(self, submission_id: str, part: int) -> list[list[bytes]]:
+        """The forms in which a part was posted that is not confirmed."""
+        payload = self._vault.get(_POSTED, _part_name(submission_id, part))
+        return [] if payload is None else msgspec.msgpack.decode(payload, type=list[list[bytes]])
 
     def outcome(self, submission_id: str, part: int) -> PartOutcome | None:
         """What became of a part; None while it is not confirmed."""
@@ -129,12 +144,15 @@ class Uploads:
             self._vault.delete(_UPLOAD, name)
             for part in range(parts):
                 self._vault.delete(_PART, _part_name(upload.submission_id, part))
+                self._vault.delete(_POSTED, _part_name(upload.submission_id, part))
 
     def receipts(self) -> Iterator[Receipt]:
         """Every receipt this member was ever given."""
         for payload in self._vault.all(_RECEIPT):
             yield msgspec.msgpack.decode(payload, type=Receipt)
 
-    def idempotency_key(self, submission_id: str, part: int) -> str:
-        """The key of a part's POST: an HMAC under a vault secret (64 hex digits), never a hash of what is sent."""
-        return self._vault.cipher.mac("idempotency", _part_name(submission_id, part)).hex()
+    def idempotency_key(self, submission_id: str, part: int, left_out: Sequence[bytes] = ()) -> str:
+        """The key of a part's POST in one form: an HMAC under a vault secret (64 hex digits), never a hash of what is
+        sent.
+        """
+        return self._vault.cipher.mac("idempotency", _part_name(submission_id, part), *left_out).hex()

@@ -383,7 +383,7 @@ def test_a_row_taken_back_while_its_upload_hangs_is_not_told_of_when_the_upload_
         assert taskforce.run("b", "submit", str(path)).status == 1
     assert taskforce.run(*withdraw).document["withdrawn"] == 1
     resumed = taskforce.run("b", "submit", str(path)).document
-    assert (resumed["accepted"], count_sources(taskforce, "b")) == (1, before)
+    assert (resumed["accepted"], resumed["left_out"], count_sources(taskforce, "b")) == (0, 1, before)
     path.write_text(f"indicator_type,value,reason\nbank_account,{shared.account},right at last\n")
     assert taskforce.run("b", "submit", str(path)).document["accepted"] == 1
     assert answer_fully(taskforce, shared)["details"]["reason"] == ["right at last"]
