@@ -10,7 +10,7 @@ import msgspec
 from member import wire
 from member.channel import Channel, decode, shown_digest
 from member.errors import AnswerError
-from member.outgoing import Outgoing
+from member.outgoing import Outgoing, reading
 from member.told_log import FIGURES, ToldLog
 from member.vault.store import Vault
 from schemas.encoding import from_base64
@@ -103,14 +103,14 @@ class OutcomeClient:
         """Say what came of a hit, a request or a query; what is not among `figures` is not reported."""
         reported = {name: figures.get(name) for name in FIGURES}
         said = {"object": about, "object_id": object_id, **reported}
-        answer = self._outgoing.post(wire.OUTCOMES, said, lambda: {"outcome_id": uuid7(), **said})
-        return decode(answer.body, OutcomeStanding, self._server)
+        read = reading(OutcomeStanding, "outcome_id", self._server)
+        return self._outgoing.post(wire.OUTCOMES, said, lambda: {"outcome_id": uuid7(), **said}, read)
 
     def assess(self, hit_id: str, checks: dict[str, bool], decision: str) -> AssessmentStanding:
         """Record this member's own assessment of a hit."""
         said = {"hit_id": hit_id, **checks, "decision": decision}
-        answer = self._outgoing.post(wire.ASSESSMENTS, said, lambda: {"assessment_id": uuid7(), **said})
-        return decode(answer.body, AssessmentStanding, self._server)
+        read = reading(AssessmentStanding, "assessment_id", self._server)
+        return self._outgoing.post(wire.ASSESSMENTS, said, lambda: {"assessment_id": uuid7(), **said}, read)
 
     def recorded(self, log: ToldLog) -> Iterator[RecordedOutcome]:
         """Every outcome that this member recorded; the pages are kept to be held against the log."""

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from keys.tokens import oprf_input
-from member.errors import AnswerError, MemberError, RefusedError, UsedWronglyError
+from member.errors import MemberError, RefusedError, UsedWronglyError
 from member.intake import Accepted, read_normalised
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import normalise
@@ -90,6 +90,10 @@ class Grounds:
         until = self.until
         if until is None and self.covert:
             until = self.watch_until or today + timedelta(days=COVER_DAYS)
+        return {**self.said(), "until": None if until is None else until.isoformat()}
+
+    def said(self) -> dict[str, Any]:
+        """What was said, and nothing that follows from the day on which it was."""
         return {
             "case": self.case,
             "legal_gateway": self.legal_gateway,
@@ -99,7 +103,7 @@ class Grounds:
             "authorised_by": self.authorised_by,
             "covert": self.covert,
             "silent": self.silent,
-            "until": None if until is None else until.isoformat(),
+            "until": None if self.until is None else self.until.isoformat(),
             "watch_until": None if self.watch_until is None else self.watch_until.isoformat(),
         }
 
@@ -116,7 +120,7 @@ class QueryDesk:
 
     def ask(self, subjects: Sequence[Subject], grounds: Grounds, today: date) -> QueryStanding:
         """Ask about the subjects. Each token is sent once, however often its value was given."""
-        return self._ask(*self._question(subjects, grounds, today), _keep_nothing)
+        return self._ask(*self._question(subjects, grounds, today), _said(subjects, grounds), _keep_nothing)
 
     def ask_and_approve(
         self, subjects: Sequence[Subject], grounds: Grounds, today: date, officer: QueryClient
@@ -124,12 +128,13 @@ class QueryDesk:
         """Ask, and have the officer whose key is at hand authorise it. Given again after an approval whose answer was
         lost, it is the same query that is approved. Raises UnapprovedError for a query that waits now.
         """
-        asked, question = self._question(subjects, grounds, today)
-        name = canonical_json([self.client.signer, question])
+        said = _said(subjects, grounds)
+        name = canonical_json([self.client.signer, said])
         kept = self.vault.get(_UNAPPROVED, name)
-        if kept is None or self.client.is_asking(question):
+        if kept is None or self.client.is_asking(said):
+            asked, question = self._question(subjects, grounds, today)
             keep = partial(self.vault.put, _UNAPPROVED, name)
-            query_id = self._ask(asked, question, lambda made: keep(made.encode())).query_id
+            query_id = self._ask(asked, question, said, lambda made: keep(made.encode())).query_id
         else:
             query_id = kept.decode()
         try:
@@ -188,7 +193,11 @@ class QueryDesk:
         return asked, {"tokens": tokens_once, "types": list(once.values()), **grounds.to_wire(today)}
 
     def _ask(
-        self, asked: Sequence[AskedSubject], question: dict[str, Any], keep: Callable[[str], None]
+        self,
+        asked: Sequence[AskedSubject],
+        question: dict[str, Any],
+        said: dict[str, Any],
+        keep: Callable[[str], None],
     ) -> QueryStanding:
         def make() -> dict[str, Any]:
             query_id = uuid7()
@@ -197,11 +206,7 @@ class QueryDesk:
             keep(query_id)
             return {"query_id": query_id, **question}
 
-        standing = self.client.ask(question, make)
-        kept = self.vault.get(_QUESTION, standing.query_id.encode())
-        if kept is None or msgspec.msgpack.decode(kept) != question:
-            raise AnswerError("the exchange answered for another query than was asked")
-        return standing
+        return self.client.ask(said, make)
 
     def show(self, read: ReadQuery) -> dict[str, Any]:
         """A query as `query --json` gives it: one result for each value that was asked about."""
@@ -240,6 +245,12 @@ class QueryDesk:
 
     def _name(self, oprf: bytes) -> bytes:
         return f"{self.epoch}|".encode() + oprf
+
+
+def _said(subjects: Sequence[Subject], grounds: Grounds) -> dict[str, Any]:
+    """What tells one command from another: not the tokens, which are others in another epoch, nor a day worked out."""
+    about = dict.fromkeys((subject.indicator_type, subject.canonical) for subject in subjects)
+    return {"subjects": [list(one) for one in about], **grounds.said()}
 
 
 class UnapprovedError(Exception):

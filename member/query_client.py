@@ -12,7 +12,7 @@ import msgspec
 from member import wire
 from member.channel import Channel, decode
 from member.errors import AnswerError
-from member.outgoing import Outgoing
+from member.outgoing import Outgoing, reading
 from member.vault.store import Vault
 from schemas.canonical import digest
 from schemas.encoding import from_base64, to_base64
@@ -127,13 +127,13 @@ class QueryClient:
         self._outgoing = Outgoing(vault, channel)
         self._server = channel.base_url
 
-    def ask(self, question: Mapping[str, Any], make: Callable[[], Mapping[str, Any]]) -> QueryStanding:
-        """Hand in the query that `make` gives, to be authorised; `question` is what it is made of, without its id."""
-        return decode(self._outgoing.post(wire.QUERIES, question, make).body, QueryStanding, self._server)
+    def ask(self, said: Mapping[str, Any], make: Callable[[], Mapping[str, Any]]) -> QueryStanding:
+        """Hand in the query that `make` gives, to be authorised; `said` is what a person said of it."""
+        return self._outgoing.post(wire.QUERIES, said, make, reading(QueryStanding, "query_id", self._server))
 
-    def is_asking(self, question: Mapping[str, Any]) -> bool:
+    def is_asking(self, said: Mapping[str, Any]) -> bool:
         """Whether a query was sent whose arrival is not certain yet."""
-        return self._outgoing.is_on_its_way(wire.QUERIES, question)
+        return self._outgoing.is_on_its_way(wire.QUERIES, said)
 
     @property
     def signer(self) -> str:
@@ -145,7 +145,8 @@ class QueryClient:
         exchange has decided.
         """
         path = f"{wire.QUERIES}/{query_id}/approve"
-        return self._read(query_id, self._outgoing.post(path, {}, lambda: {"terms_sha256": terms_sha256}).body)
+        sent = {"terms_sha256": terms_sha256}
+        return self._outgoing.post(path, {}, lambda: sent, lambda _, body: self._read(query_id, body))
 
     def is_approving(self, query_id: str) -> bool:
         """Whether an approval was sent whose arrival is not certain yet."""

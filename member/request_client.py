@@ -10,7 +10,7 @@ import msgspec
 from member import wire
 from member.channel import Channel, decode, shown_digest
 from member.errors import AnswerError
-from member.outgoing import Outgoing
+from member.outgoing import Outgoing, reading
 from member.vault.store import Vault
 from schemas.encoding import from_base64
 from schemas.terms import Classification, Handling, TrafficLight
@@ -174,8 +174,7 @@ class RequestClient:
 
     def ask(self, terms: Mapping[str, Any], make: Callable[[], Mapping[str, Any]]) -> RequestStanding:
         """Send what `make` gives to all who hold what a hit is about; `terms` are what it is made of."""
-        answer = self._outgoing.post(wire.REQUESTS, terms, make)
-        return decode(answer.body, RequestStanding, self._server)
+        return self._outgoing.post(wire.REQUESTS, terms, make, reading(RequestStanding, "request_id", self._server))
 
     def pages(self, **wanted: str | None) -> Iterator[RequestsPage]:
         """Every request of ours and to us; `wanted` names a `direction` or a `state`."""

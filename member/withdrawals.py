@@ -6,7 +6,7 @@ back as tokens too, and is looked up among one's own indicators at home.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -17,7 +17,7 @@ from member.channel import Channel, decode, shown_digest
 from member.errors import AnswerError, MemberError, RefusedError, UsedWronglyError, quoted
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import normalise
-from member.outgoing import Outgoing
+from member.outgoing import Outgoing, reading
 from member.queries import AskedSubject, asked_about
 from member.told_log import ToldLog
 from member.vault.rows import OwnIndicator, VaultRows
@@ -99,17 +99,19 @@ class _ReadCorrection(msgspec.Struct, frozen=True):
 @dataclass(frozen=True)
 class RowsToWithdraw:
     """Own rows as the exchange knows them, by tokens or by submission (the other is None), and as the vault does: each
-    submission with the look-up of the indicator that is taken out of it, None for all of it.
+    submission with the look-up of the indicator that is taken out of it, None for all of it. `hanging` are those of
+    the submissions whose upload is not finished.
     """
 
     tokens: Sequence[bytes] | None
     submission_id: str | None
     concerned: Sequence[tuple[str, bytes | None]]
+    hanging: Set[str]
 
     @classmethod
-    def of_submission(cls, submission_id: str) -> Self:
+    def of_submission(cls, vault: Vault, submission_id: str) -> Self:
         """All rows of a submission."""
-        return cls(None, submission_id, [(submission_id, None)])
+        return cls(None, submission_id, [(submission_id, None)], _hanging(vault) & {submission_id})
 
 
 class WithdrawalClient:
@@ -118,26 +120,58 @@ class WithdrawalClient:
     def __init__(self, channel: Channel, vault: Vault) -> None:
         self._channel = channel
         self._outgoing = Outgoing(vault, channel)
+        self._vault = vault
         self._uploads = Uploads(vault)
         self._server = channel.base_url
 
     def withdraw(self, reason: str, rows: RowsToWithdraw) -> Withdrawn:
-        """Take rows back; the vault then knows that they are. The same command is another withdrawal once the values
-        were submitted anew.
+        """Take rows back; the vault then knows that they are. What was sent before and not decided on is sent to its
+        end first; what was submitted since, or may have been, is then taken back by another withdrawal.
         """
         listed = None if rows.tokens is None else [to_base64(token) for token in rows.tokens]
         wanted = {"tokens": listed, "submission_id": rows.submission_id, "reason": reason}
-        concerned = sorted({submission_id for submission_id, _ in rows.concerned})
+        before = self._finish_begun(wanted)
+        left = [one for one in rows.concerned if not self._uploads.is_withdrawn(*one)]
+        if before is not None and not left:
+            return before
+        settled = [one for one in left if one[0] not in rows.hanging]
+        try:
+            return self._post(wanted, settled, lambda _: self._keep(left))
+        except RefusedError as error:
+            if not _is_nothing_left(error):
+                raise
+            with self._vault.transaction():
+                self._keep(left)  # none of it lives: what a hanging upload has of it stays out of its other parts
+            if before is None:
+                raise
+            return before
 
+    def _finish_begun(self, wanted: dict[str, Any]) -> Withdrawn | None:
+        """What the same command sent before, decided on now; None if nothing was, or it was refused."""
+        if not self._outgoing.is_on_its_way(wire.WITHDRAWALS, wanted):
+            return None
+        try:
+            return self._post(wanted, [], self._keep)
+        except RefusedError as error:
+            if error.is_final:
+                return None
+            raise
+
+    def _post(
+        self,
+        wanted: dict[str, Any],
+        settled: Sequence[tuple[str, bytes | None]],
+        keep: Callable[[Sequence[tuple[str, bytes | None]]], None],
+    ) -> Withdrawn:
         def make() -> dict[str, Any]:
             return {"withdrawal_id": uuid7(), **wanted}
 
-        def keep() -> None:
-            for submission_id, indicator in rows.concerned:
-                self._uploads.keep_withdrawn(submission_id, indicator)
+        read = reading(Withdrawn, "withdrawal_id", self._server)
+        return self._outgoing.post(wire.WITHDRAWALS, wanted, make, read, beside=settled, keep=keep)
 
-        answer = self._outgoing.post(wire.WITHDRAWALS, {**wanted, "concerned": concerned}, make, keep)
-        return decode(answer.body, Withdrawn, self._server)
+    def _keep(self, concerned: Sequence[tuple[str, bytes | None]]) -> None:
+        for submission_id, indicator in concerned:
+            self._uploads.keep_withdrawn(submission_id, indicator)
 
     def corrections(self, log: ToldLog, *, every: bool = False) -> Iterator[Correction]:
         """The open corrections of what this member was told, or every one, page by page; kept to be held against the
@@ -216,6 +250,18 @@ def _is_other_count(error: RefusedError) -> bool:
     return any(reason.get("code") in {"more-items", "fewer-items"} for reason in reasons)
 
 
+def _is_nothing_left(error: RefusedError) -> bool:
+    """Whether a withdrawal was refused because nothing that it names lives."""
+    reasons = error.fields.get("problem", {}).get("reasons")
+    listed = reasons if isinstance(reasons, list) else []
+    return any(isinstance(reason, dict) and reason.get("code") == "no-live-row" for reason in listed)
+
+
+def _hanging(vault: Vault) -> set[str]:
+    """The submissions whose uploads are not finished."""
+    return {upload.submission_id for upload in Uploads(vault).unfinished()}
+
+
 def checked_id(text: str, hint: str = "019ac7b2-7f7e-7b1c-9d2a-3c5b8a1f0e11") -> str:
     """An id as the exchange makes them, in lower case. UsedWronglyError for anything else."""
     given = text.strip().lower()
@@ -226,10 +272,11 @@ def checked_id(text: str, hint: str = "019ac7b2-7f7e-7b1c-9d2a-3c5b8a1f0e11") ->
 
 def rows_of_values(vault: Vault, indicator_type: str, values: Sequence[str]) -> RowsToWithdraw:
     """The rows with those values that are not taken back yet, also of uploads that are not finished: the exchange may
-    have taken them though its answer was lost. MemberError, naming the value, for one that this member never submitted.
+    have taken them though its answer was lost, and what it has not taken stays out when the upload goes on.
+    MemberError, naming the value, for one that this member never submitted.
     """
     rows, uploads = VaultRows(vault), Uploads(vault)
-    unfinished = {upload.submission_id for upload in uploads.unfinished()}
+    hanging = _hanging(vault)
     tokens: list[bytes] = []
     concerned: list[tuple[str, bytes | None]] = []
     for value in values:
@@ -243,12 +290,12 @@ def rows_of_values(vault: Vault, indicator_type: str, values: Sequence[str]) -> 
         tokens += known
         indicator = rows.lookup(found.indicator_type, found.canonical)
         held = rows.find_by_tokens(known[:1])[known[0]]
-        submissions = unfinished.union(source.submission_id for source in held.sources)
+        submissions = hanging.union(source.submission_id for source in held.sources)
         concerned += [(one, indicator) for one in sorted(submissions) if not uploads.is_withdrawn(one, indicator)]
     tokens = list(dict.fromkeys(tokens))
     if len(tokens) > MOST_TOKENS:
         raise UsedWronglyError(f"{len(tokens):,} tokens, at most {MOST_TOKENS:,} at once", "or --submission ID")
-    return RowsToWithdraw(tokens, None, concerned)
+    return RowsToWithdraw(tokens, None, concerned, hanging)
 
 
 def describe_concerned(vault: Vault, items: Sequence[Concerned]) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ def withdraw(
     submission = None if submission_id is None else checked_id(submission_id)
     _ = session.keyring  # enrolled, and the acting key is the one that the registrars signed
     if submission is not None:
-        rows = RowsToWithdraw.of_submission(submission)
+        rows = RowsToWithdraw.of_submission(session.vault, submission)
     else:
         rows = rows_of_values(session.vault, indicator_type or "", values)
     done = _client(session).withdraw(reason, rows)

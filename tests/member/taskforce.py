@@ -315,6 +315,29 @@ class Taskforce:
         finally:
             self.applications[EXCHANGE_URL] = honest
 
+    @contextmanager
+    def garbling_answers(self, path: str, *, does: bool = True) -> Iterator[list[bytes]]:
+        """While it lasts, something in between answers a POST to a path that ends so with a page; the exchange does it
+        or never sees it. Gives the bodies that were sent.
+        """
+        honest, seen = self.applications[EXCHANGE_URL], []
+
+        def garbling(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            if environ["REQUEST_METHOD"] != "POST" or not environ["PATH_INFO"].endswith(path):
+                return honest(environ, start_response)
+            body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+            seen.append(body)
+            if does:
+                b"".join(honest({**environ, "wsgi.input": io.BytesIO(body)}, lambda *started: None))
+            start_response("200 OK", [("Content-Type", "text/html")])
+            return [b"<html>log in to this network</html>"]
+
+        self.applications[EXCHANGE_URL] = garbling
+        try:
+            yield seen
+        finally:
+            self.applications[EXCHANGE_URL] = honest
+
     def tick(self) -> None:
         """Sequence what waits for the log."""
         assert self.database is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,9 +17,14 @@ from sqlalchemy import select
 from exchange.services.tell_corrections import tell_corrections
 from exchange.store.corrections import CorrectionItem
 from exchange.store.derived import Derived, DerivedKind, note_derived
+from member.access import open_vault, unlock_representative
+from member.home import Home
 from member.log_chain import LogFault, OwnEntry
+from member.submit import Desk
 from member.told_log import FIGURES, ToldLog
+from member.vault.rows import VaultRows
 from member.vault.store import Vault
+from member.vault.uploads import Uploads
 from schemas.canonical import digest
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
@@ -173,6 +179,71 @@ def test_the_same_command_after_a_lost_answer_and_a_new_row_takes_the_new_row_ba
     assert hit_on(taskforce, "a", FIRST + 15) is not None
     assert taskforce.run(*command).document["withdrawn"] == 1
     assert hit_on(taskforce, "a", FIRST + 15) is None
+
+
+def test_a_withdrawal_that_never_arrived_though_something_answered_leaves_the_row_as_it_was(
+    taskforce: Taskforce, tmp_path: Path
+) -> None:
+    (_, others) = share(taskforce, tmp_path, FIRST + 16)
+    command = ("b", "withdraw", "--type", "bank_account", str(WHOLE + FIRST + 16), "--reason", "error")
+    with taskforce.garbling_answers("/withdrawals", does=False):
+        assert taskforce.run(*command).document["error"]["type"] == "bad_answer"
+    assert hit_on(taskforce, "a", FIRST + 16) is not None
+    assert not is_withdrawn(taskforce, "b", others, FIRST + 16), "what lives is not marked as taken back"
+    assert taskforce.run(*command).document["withdrawn"] == 1
+    assert is_withdrawn(taskforce, "b", others, FIRST + 16)
+
+
+def test_a_withdrawal_whose_answer_was_lost_is_ended_whatever_else_hangs(taskforce: Taskforce, tmp_path: Path) -> None:
+    (_, others) = share(taskforce, tmp_path, FIRST + 17)
+    command = ("b", "withdraw", "--type", "bank_account", str(WHOLE + FIRST + 17), "--reason", "error")
+    with taskforce.losing_answers("/withdrawals"):
+        assert taskforce.run(*command).status == 1
+    path = write_csv(tmp_path / "unrelated.csv", *accounts(FIRST + 18))
+    with taskforce.losing_answers("/submissions"):
+        assert taskforce.run("b", "submit", str(path)).status == 1
+    again = taskforce.run(*command)
+    assert (again.status, again.document.get("withdrawn")) == (0, 1), again.document
+    assert is_withdrawn(taskforce, "b", others, FIRST + 17)
+    assert taskforce.run("b", "submit", str(path)).document["accepted"] == 1
+    assert rules_of(taskforce.run(*command)) == ["no-live-row"]
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_what_was_taken_back_while_its_upload_hung_does_not_come_back_when_it_goes_on(
+    taskforce: Taskforce, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arrives: bool
+) -> None:
+    """In the part that was posted, whether it arrived or not, and in one that was not; all else goes on."""
+    first = FIRST + (30 if arrives else 40)
+    posted, later, *rest = range(first, first + 6)
+    share(taskforce, tmp_path, posted, later)
+    path = write_csv(tmp_path / "hung.csv", *accounts(posted, *rest, later))
+    monkeypatch.setattr("member.commands.indicators.Desk", functools.partial(Desk, part_rows=2))
+    withdraw = ("b", "withdraw", "--type", "bank_account", *(str(WHOLE + one) for one in (posted, later)))
+    if arrives:  # anew, by the part whose answer is lost
+        assert taskforce.run(*withdraw, "--reason", "error").document["withdrawn"] == 2
+    with taskforce.garbling_answers("/submissions", does=arrives):
+        assert taskforce.run("b", "submit", str(path)).status == 1
+    assert taskforce.run(*withdraw, "--reason", "cleared").document["withdrawn"] == (1 if arrives else 2)
+    resumed = taskforce.run("b", "submit", str(path)).document
+    told = ((5, 1) if arrives else (4, 2), 0)
+    assert ((resumed["accepted"], resumed["left_out"]), resumed["duplicates"]) == told
+    again = taskforce.run("a", "submit", str(write_csv(tmp_path / "all.csv", *accounts(posted, *rest, later))))
+    assert again.status == 0, again.document
+    assert [hit_on(taskforce, "a", one) is None for one in (posted, later, *rest)] == [True] * 2 + [False] * 4
+    assert rules_of(taskforce.run(*withdraw, "--reason", "error")) == ["no-live-row"]
+    file = write_csv(tmp_path / "anew.csv", *accounts(posted, later))
+    assert taskforce.run("b", "submit", str(file)).document["accepted"] == 2, "said anew it is there again"
+    assert hit_on(taskforce, "a", later) is not None
+    text = [taskforce.run("b", "log", "verify"), taskforce.run("a", "log", "verify")]
+    assert [one.status for one in text] == [0, 0], text[0].document
+
+
+def is_withdrawn(taskforce: Taskforce, bank: str, submission_id: str, number: int) -> bool:
+    """Whether a bank's vault says that it took an account out of a submission."""
+    home = Home.open(taskforce.home(bank))
+    with open_vault(home, unlock_representative(home, "analyst")) as vault:
+        return Uploads(vault).is_withdrawn(submission_id, VaultRows(vault).lookup("bank_account", str(WHOLE + number)))
 
 
 def test_what_cannot_be_taken_back_is_said_before_anybody_is_asked(taskforce: Taskforce) -> None:
