@@ -87,7 +87,7 @@ def test_who_made_an_offer_does_not_release_it_whomever_the_exchange_names_as_it
     with taskforce.garbling_answers("/answer") as sent, answers_changed(taskforce, name_another):
         assert rules_of(taskforce.run("a", "request", "answer", request_id, "--full")) == {"same-person"}
     assert sent == [], "nothing leaves"
-    with answers_changed(taskforce, lambda document: document.update(requested_by="a/analyst")):
+    with answers_changed(taskforce, name_another):
         assert rules_of(taskforce.run(*RELEASE, request_id, "--full")) == {"same-person"}, "nor by what it says itself"
     assert taskforce.run(*RELEASE, request_id, "--full").status == 0
     forget_readings(taskforce)

@@ -82,46 +82,6 @@ def test_holders_are_asked_once(forgetful: Taskforce) -> None:
     assert anew.document["request_id"] != again.document["request_id"], "what was answered is over: this is another"
 
 
-def test_what_was_answered_by_a_page_of_something_in_between_is_sent_again_and_done_once(forgetful: Taskforce) -> None:
-    """The exchange acted: the same command is answered as it was then, and makes nothing anew."""
-    account = str(WHOLE + FIRST + 5)
-    query = ("nca", "query", *TYPE, account, "--case", "OP-12", *GROUNDS, *STATED, "--authorised-by", "authoriser")
-    asking = ("a", "request", "create", hit_on(forgetful, FIRST + 5), *ASKING, *STATED, "--fields", "reason")
-    outcome = ("a", "outcome", "record", "--hit", hit_on(forgetful, FIRST + 5), "--usefulness", "useful")
-    for path, said, listing in (
-        ("/requests", asking, ("requests", "a", "request", "list", "--outgoing")),
-        ("/queries", query, ("queries", "nca", "query", "list")),
-        ("/outcomes", outcome, ("outcomes", "a", "outcome", "list")),
-    ):
-        before = len(listed(forgetful, *listing))
-        with forgetful.garbling_answers(path) as sent:
-            assert forgetful.run(*said).document["error"]["type"] == "bad_answer"
-            assert forgetful.run(*said).document["error"]["type"] == "bad_answer"
-        assert len(sent) == 2
-        assert sent[0] == sent[1], "the same bytes again"
-        assert forgetful.run(*said).status == 0
-        assert len(listed(forgetful, *listing)) == before + 1, path
-    (made,) = [one for one in listed(forgetful, "queries", "nca", "query", "list") if one["case"] == "OP-12"]
-    approve = ("nca", "--as", "authoriser", "query", "approve", made["query_id"])
-    with forgetful.garbling_answers("/approve"):
-        assert forgetful.run(*approve).document["error"]["type"] == "bad_answer"
-    assert forgetful.run(*approve).document["state"] == "answered"
-
-
-def test_a_query_given_again_on_the_next_day_is_the_same(forgetful: Taskforce, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The end that follows from the day is no part of what was said."""
-    account = str(WHOLE + FIRST + 5)
-    said = ("nca", "query", *TYPE, account, "--case", "OP-13", *GROUNDS, *STATED, "--authorised-by", "authoriser")
-    with forgetful.losing_answers("/queries"):
-        assert forgetful.run(*said).status == 1
-    until = [one["until"] for one in listed(forgetful, "queries", "nca", "query", "list") if one["case"] == "OP-13"]
-    monkeypatch.setattr(Session, "today", lambda session: now().date() + timedelta(days=1))
-    again = forgetful.run(*said)
-    assert (again.status, [again.document["until"]]) == (0, until), again.document
-    assert queries_of(forgetful, "OP-13") == [again.document["query_id"]]
-    assert forgetful.run(*said).document["query_id"] != again.document["query_id"], "decided on: this is another"
-
-
 def test_a_query_is_asked_once_and_its_correction_names_what_was_asked_about(forgetful: Taskforce) -> None:
     account = str(WHOLE + FIRST + 2)
     said = ("nca", "query", *TYPE, account, "--case", "OP-9", *GROUNDS, *STATED, "--authorised-by", "authoriser")
@@ -209,3 +169,43 @@ def test_an_outcome_and_an_assessment_are_recorded_once(forgetful: Taskforce) ->
     for member in ("a", "b", "nca", "ico"):
         verified = forgetful.run(member, "log", "verify")
         assert verified.status == 0, verified.document
+
+
+def test_what_was_answered_by_a_page_of_something_in_between_is_sent_again_and_done_once(forgetful: Taskforce) -> None:
+    """The exchange acted: the same command is answered as it was then, and makes nothing anew."""
+    account = str(WHOLE + FIRST + 5)
+    query = ("nca", "query", *TYPE, account, "--case", "OP-12", *GROUNDS, *STATED, "--authorised-by", "authoriser")
+    asking = ("a", "request", "create", hit_on(forgetful, FIRST + 5), *ASKING, *STATED, "--fields", "reason")
+    outcome = ("a", "outcome", "record", "--hit", hit_on(forgetful, FIRST + 5), "--usefulness", "useful")
+    for path, said, listing in (
+        ("/requests", asking, ("requests", "a", "request", "list", "--outgoing")),
+        ("/queries", query, ("queries", "nca", "query", "list")),
+        ("/outcomes", outcome, ("outcomes", "a", "outcome", "list")),
+    ):
+        before = len(listed(forgetful, *listing))
+        with forgetful.garbling_answers(path) as sent:
+            assert forgetful.run(*said).document["error"]["type"] == "bad_answer"
+            assert forgetful.run(*said).document["error"]["type"] == "bad_answer"
+        assert len(sent) == 2
+        assert sent[0] == sent[1], "the same bytes again"
+        assert forgetful.run(*said).status == 0
+        assert len(listed(forgetful, *listing)) == before + 1, path
+    (made,) = [one for one in listed(forgetful, "queries", "nca", "query", "list") if one["case"] == "OP-12"]
+    approve = ("nca", "--as", "authoriser", "query", "approve", made["query_id"])
+    with forgetful.garbling_answers("/approve"):
+        assert forgetful.run(*approve).document["error"]["type"] == "bad_answer"
+    assert forgetful.run(*approve).document["state"] == "answered"
+
+
+def test_a_query_given_again_on_the_next_day_is_the_same(forgetful: Taskforce, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end that follows from the day is no part of what was said."""
+    account = str(WHOLE + FIRST + 5)
+    said = ("nca", "query", *TYPE, account, "--case", "OP-13", *GROUNDS, *STATED, "--authorised-by", "authoriser")
+    with forgetful.losing_answers("/queries"):
+        assert forgetful.run(*said).status == 1
+    until = [one["until"] for one in listed(forgetful, "queries", "nca", "query", "list") if one["case"] == "OP-13"]
+    monkeypatch.setattr(Session, "today", lambda session: now().date() + timedelta(days=1))
+    again = forgetful.run(*said)
+    assert (again.status, [again.document["until"]]) == (0, until), again.document
+    assert queries_of(forgetful, "OP-13") == [again.document["query_id"]]
+    assert forgetful.run(*said).document["query_id"] != again.document["query_id"], "decided on: this is another"
