@@ -36,8 +36,7 @@ FIGURES = (
     *("usefulness", "internal_investigation", "account_action", "arrests", "charges", "restrained_gbp"),
     *("forfeited_gbp", "repatriated_gbp", "disruption", "outcome_code", "false_positive", "harm_to_customer"),
 )
-_OUTCOME = ("outcome_id", "tokens", "recorder", "told_at", *FIGURES)
-"""Not the kind of the recorder: the registrars may state another since."""
+_OUTCOME = ("outcome_id", "tokens", "recorder", "recorder_kind", "told_at", *FIGURES)
 
 
 class ShownCorrection(msgspec.Struct, frozen=True, tag="correction"):

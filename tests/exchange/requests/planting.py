@@ -71,7 +71,7 @@ def plant_request(
             InformationRequest(
                 request_id=terms["request_id"],
                 member_id=requester,
-                representative_id=f"{requester}/someone",
+                representative_id=f"{requester}/analyst",
                 public_key=bytes(32),
                 encryption_key=bytes(32),
                 hit_id=terms["hit_id"],
