@@ -765,7 +765,7 @@ def test_a_hit_that_is_not_ours_cannot_be_asked_about(taskforce: Taskforce, shar
 
 def at_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on the program takes its caller for a person at a terminal."""
-    monkeypatch.setattr("member.commands.requests.at_terminal", lambda session: not session.as_json)
+    monkeypatch.setattr("member.commands.request_answers.at_terminal", lambda session: not session.as_json)
 
 
 def test_who_answers_at_a_terminal_sees_who_asks_before_agreeing_and_else_nothing_is_sent(
