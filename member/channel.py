@@ -231,14 +231,17 @@ def read_problem(server: str, status: int, body: bytes) -> RefusedError:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        return RefusedError(f"{server} answered {status}", _HINTS.get(status), slug="refused", status=status)
-    slug = str(document.get("type", "")).removeprefix(PROBLEM_PREFIX)[:100] or "refused"
+        said = f"{server} answered {status}"
+        return RefusedError(said, _HINTS.get(status), slug="refused", status=status, is_foreign=True)
+    kind = str(document.get("type", ""))
+    slug = kind.removeprefix(PROBLEM_PREFIX)[:100] or "refused"
     detail = str(document.get("detail") or document.get("title") or f"{server} answered {status}")[:_SHOWN_CHARS]
     known = {"type", "title", "status", "detail", "instance", "hint"}
     fields = {name: value for name, value in document.items() if name not in known}
     reasons = "; ".join(_told_reasons(fields.get("reasons")))[:_SHOWN_CHARS]
     hint = None if reasons and status == _FORBIDDEN else _HINTS.get(status)
-    return RefusedError(reasons or detail, hint, slug=slug, status=status, problem=fields)
+    is_foreign = not kind.startswith(PROBLEM_PREFIX)
+    return RefusedError(reasons or detail, hint, slug=slug, status=status, is_foreign=is_foreign, problem=fields)
 
 
 def _lists_of(path: str) -> str | None:

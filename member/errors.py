@@ -94,15 +94,28 @@ class UnreachableError(MemberError):
 
 
 class RefusedError(MemberError):
-    """A server understood and refused; slug and detail are those of its problem document."""
+    """A server understood and refused; slug and detail are those of its problem document. `is_foreign`: it came without
+    one, from something in between.
+    """
 
     slug = "refused"
 
-    def __init__(self, detail: str, hint: str | None = None, *, slug: str, status: int, **fields: Any) -> None:
+    def __init__(
+        self,
+        detail: str,
+        hint: str | None = None,
+        *,
+        slug: str,
+        status: int,
+        is_foreign: bool = False,
+        **fields: Any,
+    ) -> None:
         super().__init__(detail, hint, slug=slug, status=status, **fields)
         self.status = status
+        self.is_foreign = is_foreign
 
     @property
     def is_final(self) -> bool:
         """Whether the server has not done what was asked, and never will do it for these very bytes."""
-        return _FIRST_OF_CLIENT <= self.status < _FIRST_OF_SERVER and self.status not in _MAY_PASS
+        is_clients = _FIRST_OF_CLIENT <= self.status < _FIRST_OF_SERVER
+        return is_clients and self.status not in _MAY_PASS and not self.is_foreign

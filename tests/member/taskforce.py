@@ -316,7 +316,7 @@ class Taskforce:
             self.applications[EXCHANGE_URL] = honest
 
     @contextmanager
-    def garbling_answers(self, path: str, *, does: bool = True) -> Iterator[list[bytes]]:
+    def garbling_answers(self, path: str, *, does: bool = True, status: str = "200 OK") -> Iterator[list[bytes]]:
         """While it lasts, something in between answers a POST to a path that ends so with a page; the exchange does it
         or never sees it. Gives the bodies that were sent.
         """
@@ -329,7 +329,7 @@ class Taskforce:
             seen.append(body)
             if does:
                 b"".join(honest({**environ, "wsgi.input": io.BytesIO(body)}, lambda *started: None))
-            start_response("200 OK", [("Content-Type", "text/html")])
+            start_response(status, [("Content-Type", "text/html")])
             return [b"<html>log in to this network</html>"]
 
         self.applications[EXCHANGE_URL] = garbling

@@ -197,6 +197,16 @@ def test_what_was_answered_by_a_page_of_something_in_between_is_sent_again_and_d
     assert forgetful.run(*approve).document["state"] == "answered"
 
 
+def test_a_refusal_that_is_not_the_exchanges_decides_nothing(forgetful: Taskforce) -> None:
+    said = ("a", "outcome", "record", "--hit", hit_on(forgetful, FIRST + 5), "--usefulness", "not_useful")
+    before = len(listed(forgetful, "outcomes", "a", "outcome", "list"))
+    with forgetful.garbling_answers("/outcomes", status="403 Forbidden") as sent:
+        assert [forgetful.run(*said).document["error"]["type"] for _ in range(2)] == ["refused"] * 2
+    assert sent[0] == sent[1], "the same bytes again"
+    assert forgetful.run(*said).status == 0
+    assert len(listed(forgetful, "outcomes", "a", "outcome", "list")) == before + 1
+
+
 def test_a_query_given_again_on_the_next_day_is_the_same(forgetful: Taskforce, monkeypatch: pytest.MonkeyPatch) -> None:
     """The end that follows from the day is no part of what was said."""
     account = str(WHOLE + FIRST + 5)
