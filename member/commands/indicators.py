@@ -132,7 +132,7 @@ def _show(done: Submitted, warnings: list[str], *, dry: bool) -> Shown:
         "rows": tally.rows,
         "accepted": tally.accepted,
         "duplicates": tally.duplicates,
-        "left_out": tally.left_out,
+        **({"left_out": tally.left_out} if tally.left_out else {}),
         "rejected": tally.rejections.as_documents(),
         "rejected_file": None if path is None else str(path),
         "hits": len(tally.hit_ids),

@@ -584,7 +584,7 @@ def test_who_was_being_shown_a_hit_while_the_row_was_taken_back_is_told_once(
         item = {"token": to_base64(token), "kind": "hit", "object_id": hits[0]["hit_id"]}
         assert concerned(b, correction["correction_id"]) == [item]
         assert b.hits() == []
-        b.send("POST", f"/v1/corrections/{correction['correction_id']}/acknowledgement", {})
+        b.send("POST", f"/v1/corrections/{correction['correction_id']}/acknowledgement", {"items": 1})
         for _ in range(3):
             taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
             assert tell(taskforce) == 0
