@@ -3,7 +3,8 @@
 
 In order:
 1. The groups of the rows are locked, as for submitting: whoever submits the same token either came before and is told,
-   or comes later and sees nothing.
+   or comes later and sees nothing. A withdrawal counts from when the last submission before it began, if that is later
+   than its own request: it may have waited for the lock.
 2. The rows are gone at once: given tokens are retired, a submission is marked, and its rows count for nothing. Rows
    that have expired are taken back too, as long as they are kept: whoever was told of them is told.
 3. The withdrawing member is answered how many rows that were, and a lower bound of who is told, from what it knows
@@ -37,7 +38,7 @@ from exchange.store.indicators import (
 )
 from exchange.store.membership import lock_group
 from exchange.store.session import Database
-from exchange.store.submissions import WITHDRAWN, find_submission, mark_submissions
+from exchange.store.submissions import WITHDRAWN, find_submission, latest_beginning, mark_submissions
 from schemas.canonical import digest
 from schemas.encoding import to_base64
 
@@ -71,7 +72,7 @@ def withdraw_indicators(database: Database, request: Request, wanted: Wanted) ->
             rows=rows,
             told=told,
             event_id=event_id,
-            created_at=request.now,
+            created_at=latest_beginning(session, request.now),
         )
         session.add(withdrawal)
         session.flush()

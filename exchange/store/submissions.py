@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
-from sqlalchemy import Date, ForeignKey, Index, Integer, LargeBinary, String, Text, select, update
+from sqlalchemy import Date, ForeignKey, Index, Integer, LargeBinary, String, Text, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.store.base import Base, UtcDateTime
@@ -89,6 +89,12 @@ def begun_at(session: Session, submission_ids: Iterable[str]) -> dict[str, datet
         wanted = select(Submission.submission_id, Submission.created_at).where(Submission.submission_id.in_(some))
         found |= {row.submission_id: row.created_at for row in session.execute(wanted)}
     return found
+
+
+def latest_beginning(session: Session, after: datetime) -> datetime:
+    """When the last submission began that began after a moment, or that moment."""
+    found = session.scalar(select(func.max(Submission.created_at)).where(Submission.created_at > after))
+    return after if found is None else found
 
 
 def last_days(session: Session, submission_ids: Iterable[str]) -> dict[str, date]:

@@ -18,6 +18,20 @@ from tests.exchange.taking_back import make_withdrawal
 from tests.simulator import Taskforce
 
 
+def test_who_submitted_while_a_withdrawal_waited_for_its_turn_is_told(new_taskforce: Callable[..., Taskforce]) -> None:
+    """Its request had come before, and its row was there until it got the lock."""
+    taskforce, token = new_taskforce("a", "b"), make_token()
+    a, b = taskforce.members["a"], taskforce.members["b"]
+    assert a.submit([token]).status_code == 201
+    taskforce.clock.advance(seconds=2)  # type: ignore[attr-defined]
+    assert len(b.submit([token]).get_json()["hits"]) == 1
+    taskforce.clock.advance(seconds=-1)  # type: ignore[attr-defined]
+    assert a.send("POST", "/v1/withdrawals", make_withdrawal([token])).status_code == 201
+    taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
+    assert tell_corrections(taskforce.database, taskforce.clock()) == 1
+    assert len(b.send("GET", "/v1/corrections").get_json()["corrections"]) == 1
+
+
 def test_rows_that_expire_while_their_submission_is_taken_back_are_told_of(
     new_taskforce: Callable[..., Taskforce], monkeypatch: pytest.MonkeyPatch
 ) -> None:
