@@ -29,7 +29,8 @@ class Part:
         """The part without the rows of some indicators, by look-up."""
         if not left_out:
             return self
-        kept = [(row, found) for row, found in zip(self.rows, self.lookups, strict=True) if found not in left_out]
+        gone = frozenset(left_out)
+        kept = [(row, found) for row, found in zip(self.rows, self.lookups, strict=True) if found not in gone]
         return Part(self.number, [row for row, _ in kept], [found for _, found in kept], self.echoes)
 
 

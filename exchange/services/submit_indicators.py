@@ -42,6 +42,7 @@ from exchange.services.events import record
 from exchange.services.move_withdrawn import move_withdrawn
 from exchange.services.refuse_disclosure import refuse_disclosure
 from exchange.store import outbox
+from exchange.store.corrections import after_withdrawals
 from exchange.store.idempotency import IdempotentAnswer, find_answer
 from exchange.store.indicators import EXPIRED, Batch, find_rows, retire_rows, store_rows
 from exchange.store.membership import find_member, load_authority, lock_group, usable_epochs
@@ -179,7 +180,7 @@ def _check(
 
 def _claim_part(session: Session, actor: Actor, request: SubmissionRequest, now: datetime) -> None:
     """Make the submission at its first part. Another member's id looks like one of one's own in another
-    use.
+    use. It begins after what was taken back while it waited for its turn.
     """
     envelope = request.envelope
     envelope_json = canonical_json(envelope.as_fields()).decode()
@@ -196,7 +197,7 @@ def _claim_part(session: Session, actor: Actor, request: SubmissionRequest, now:
                 expires_on=envelope.expires_on,
                 state=ACTIVE,
                 envelope_json=envelope_json,
-                created_at=now,
+                created_at=after_withdrawals(session, now),
                 review_on=envelope.review_by,
             )
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -145,6 +145,12 @@ def add_withdrawn(session: Session, withdrawal_id: str, rows: Iterable[RowKey]) 
 def find_withdrawal(session: Session, withdrawal_id: str) -> Withdrawal | None:
     """The withdrawal of that id, anyone's."""
     return session.get(Withdrawal, withdrawal_id)
+
+
+def after_withdrawals(session: Session, moment: datetime) -> datetime:
+    """The moment, or the first one after every withdrawal there is, if some are later than it."""
+    latest = session.scalar(select(func.max(Withdrawal.created_at)).where(Withdrawal.created_at > moment))
+    return moment if latest is None else latest + timedelta(microseconds=1)
 
 
 def list_open_submissions(session: Session) -> Sequence[Withdrawal]:

@@ -32,6 +32,23 @@ def test_who_submitted_while_a_withdrawal_waited_for_its_turn_is_told(new_taskfo
     assert len(b.send("GET", "/v1/corrections").get_json()["corrections"]) == 1
 
 
+def test_who_submitted_once_a_withdrawal_had_its_turn_is_told_nothing(new_taskforce: Callable[..., Taskforce]) -> None:
+    """Its request had come before, but it never saw the row: that there was one is not for it to learn."""
+    taskforce, token = new_taskforce("a", "b", "c"), make_token()
+    a, b, c = taskforce.members.values()
+    for member in (a, c):
+        assert member.submit([token]).status_code == 201
+    taskforce.clock.advance(seconds=2)  # type: ignore[attr-defined]
+    assert a.send("POST", "/v1/withdrawals", make_withdrawal([token])).status_code == 201
+    taskforce.clock.advance(seconds=-1)  # type: ignore[attr-defined]
+    (hit,) = b.submit([token]).get_json()["hits"]
+    assert hit["institutions"] == "1"
+    taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
+    assert tell_corrections(taskforce.database, taskforce.clock()) == 1
+    assert len(c.send("GET", "/v1/corrections").get_json()["corrections"]) == 1
+    assert b.send("GET", "/v1/corrections").get_json()["corrections"] == []
+
+
 def test_rows_that_expire_while_their_submission_is_taken_back_are_told_of(
     new_taskforce: Callable[..., Taskforce], monkeypatch: pytest.MonkeyPatch
 ) -> None:
