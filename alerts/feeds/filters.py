@@ -20,7 +20,7 @@ FIRST, LAST, ALL = "first", "last", "all"
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, and written without its offset
 _MOMENT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,20}))?Z", re.ASCII)
-_COUNT = re.compile(r"[0-9]{1,18}", re.ASCII)
+_COUNT = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _CURSOR = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 

@@ -17,24 +17,28 @@ class OpenRouteError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who may call a route: anyone, or else representatives of members who have one of `roles`."""
+    """Who may call a route: anyone, or else representatives of members who have one of `roles`. Where it `is_counted`,
+    anyone may so often in a minute from one address.
+    """
 
     is_public: bool
+    is_counted: bool = False
     roles: frozenset[Role] = frozenset()
 
 
 ANYONE = Rule(is_public=True)
+ANYONE_AT_TIMES = Rule(is_public=True, is_counted=True)
 # Those who handle identifiers; authors, releasers, reviewers, registrars and operators have no tokens to make.
 IDENTIFIER_HANDLERS = Rule(is_public=False, roles=frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER}))
 
 RULES: dict[str, Rule] = {
     "GET /healthz": ANYONE,
     "GET /readyz": ANYONE,
-    "GET /metrics": ANYONE,
+    "GET /metrics": ANYONE_AT_TIMES,
     "GET /openapi.json": ANYONE,
-    "GET /v1/epochs": ANYONE,
+    "GET /v1/epochs": ANYONE_AT_TIMES,
     # A statement is believed for the registrars' signatures on it, whoever brings it.
-    "POST /v1/statements": ANYONE,
+    "POST /v1/statements": ANYONE_AT_TIMES,
     "POST /v1/evaluations": IDENTIFIER_HANDLERS,
     "GET /v1/budget": IDENTIFIER_HANDLERS,
 }

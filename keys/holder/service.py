@@ -43,7 +43,7 @@ from keys.keyring import (
 )
 from keys.request_limits import RequestLimit, minute_of
 from keys.signing import HeaderFields, VerifiedRequest, verify_request
-from keys.statements import Statement, verify_statement
+from keys.statements import Envelope, Statement, read_payload, verify_statement
 from keys.threshold import Share, evaluate_batch, prove_batch, scaled_share
 from schemas.canonical import canonical_json
 from schemas.terms import Role
@@ -164,8 +164,12 @@ class HolderService:
     def store_statement(self, envelope: Any) -> tuple[Statement, bool]:
         """Accept a statement that the registrars' quorum signed; the second value tells whether it is new here.
 
+        What was accepted before is told by its digest, whoever signed this copy: a repeated one costs no signature.
         Raises StatementError, or RefusedError if an epoch statement does not fit the share held here.
         """
+        known = self._find_accepted(envelope)
+        if known is not None:
+            return known, False
         statement = verify_statement(envelope, self.settings.config.root)
         with self.database.transaction() as connection:
             self.database.lock_statements(connection)
@@ -182,6 +186,20 @@ class HolderService:
                 store.add_statement(connection, statement, envelope, self._clock())
         log.info("statement accepted", type=statement.type, sequence=statement.sequence, new=is_new)
         return statement, is_new
+
+    def _find_accepted(self, envelope: Any) -> Statement | None:
+        """The statement of an envelope whose payload was accepted before. Raises StatementError for one replaced since,
+        or malformed.
+        """
+        payload = Envelope.parse(envelope).payload
+        with self.database.reading() as connection:
+            if not store.has_statement(connection, payload):
+                return None
+        statement = read_payload(payload)
+        newest = self.keyring().next_sequence(statement.type, statement.subject) - 1
+        if statement.sequence < newest:
+            raise StatementError("stale", f"sequence {newest} is held already")
+        return statement
 
     def _read_keyring(self, connection: Connection) -> Keyring:
         keyring = Keyring(self.settings.config.root)

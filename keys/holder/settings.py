@@ -26,9 +26,10 @@ from keys.custody import (
     write_private_file,
     write_secret,
 )
+from keys.edge.caller_address import parse_proxies
 from keys.group import InvalidScalarError, check_scalar
 from keys.keyring import Root, StatementError
-from keys.request_limits import USUAL_LIMIT, parse_limit
+from keys.request_limits import UNSIGNED_LIMIT, USUAL_LIMIT, parse_limit
 from keys.signing import SigningKey
 from keys.strict import (
     require_fields,
@@ -44,6 +45,8 @@ from schemas.encoding import from_base64, to_base64
 
 PASSPHRASE_VARIABLE = "KEYHOLDER_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
 LIMIT_VARIABLE = "KEYHOLDER_REQUESTS_PER_MINUTE"
+UNSIGNED_LIMIT_VARIABLE = "KEYHOLDER_UNSIGNED_PER_MINUTE"
+PROXIES_VARIABLE = "KEYHOLDER_PROXIES"
 _CONFIG = "config.json"
 _SIGNING_KEY = "signing.key"
 _SIGNING_PURPOSE = "key holder's signing key"
@@ -56,8 +59,8 @@ class HomeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What config.json says. `database_url` may hold a password and is not shown. `requests_per_minute` is each
-    member's limit, and comes from the environment.
+    """What config.json says. `database_url` may hold a password and is not shown. From the environment come each
+    member's limit, that of each address for unauthenticated requests, and the addresses of proxies in front.
     """
 
     home: Path
@@ -68,6 +71,8 @@ class Config:
     database_url: str = field(repr=False)
     passphrase_file: Path | None = None
     requests_per_minute: int = USUAL_LIMIT
+    unsigned_per_minute: int = UNSIGNED_LIMIT
+    proxies: frozenset[str] = frozenset()
 
     def read_passphrase(self, environ: Mapping[str, str], prompt: Callable[[], str] | None) -> bytes:
         """From the file given at init, else from that named in the environment, else asked. Raises CustodyError."""
@@ -136,6 +141,8 @@ def load_config(home: Path, environ: Mapping[str, str] = os.environ) -> Config:
             database_url=_default_database(home) if database_url is None else require_text(database_url, 2000),
             passphrase_file=None if passphrase_file is None else Path(require_text(passphrase_file, 4096)),
             requests_per_minute=parse_limit(environ.get(LIMIT_VARIABLE, USUAL_LIMIT)),
+            unsigned_per_minute=parse_limit(environ.get(UNSIGNED_LIMIT_VARIABLE, UNSIGNED_LIMIT)),
+            proxies=parse_proxies(environ.get(PROXIES_VARIABLE, "")),
         )
     except (StatementError, ValueError) as error:
         raise HomeError(f"{home / _CONFIG}: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -204,6 +205,16 @@ def find_envelope(connection: Connection, statement_type: str, subject: str) -> 
     return None if row is None else json.loads(row)
 
 
+def has_statement(connection: Connection, payload: bytes) -> bool:
+    """Whether a statement with this payload was accepted before."""
+    query = select(statements.c.position).where(statements.c.digest == _digest(payload))
+    return connection.execute(query).one_or_none() is not None
+
+
+def _digest(payload: bytes) -> bytes:
+    return hashlib.sha256(payload).digest()
+
+
 def add_statement(connection: Connection, statement: Statement, envelope: Any, now: datetime) -> None:
     """Keep a verified statement with its envelope. The caller holds the lock of statements."""
     connection.execute(
@@ -212,6 +223,7 @@ def add_statement(connection: Connection, statement: Statement, envelope: Any, n
             type=statement.type,
             subject=statement.subject,
             sequence=statement.sequence,
+            digest=_digest(statement.payload),
             envelope=json.dumps(envelope),
             stored_at=now,
         )

@@ -112,7 +112,7 @@ request_counts = Table(
     PrimaryKeyConstraint("member_id", "minute", name="holder_request_counts_key"),
 )
 
-# Every statement ever accepted, envelopes as JSON, in the order accepted.
+# Every statement ever accepted, envelopes as JSON, in the order accepted; the digest is SHA-256 of the payload.
 statements = Table(
     "holder_statements",
     metadata,
@@ -120,7 +120,9 @@ statements = Table(
     Column("type", String(16), nullable=False),
     Column("subject", String(64), nullable=False),
     Column("sequence", BigInteger, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
     Column("envelope", Text, nullable=False),
     Column("stored_at", UtcTime, nullable=False),
     UniqueConstraint("type", "subject", "sequence", name="holder_statements_sequence"),
+    UniqueConstraint("digest", name="holder_statements_digest"),
 )

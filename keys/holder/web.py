@@ -15,6 +15,7 @@ from flask_smorest import Api, Blueprint
 from marshmallow import EXCLUDE, RAISE
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
 
+from keys.edge.caller_address import caller_address
 from keys.edge.description import complete_description
 from keys.edge.guard import NotJsonError, read_json
 from keys.edge.setup import make_strict, serve_description
@@ -25,6 +26,7 @@ from keys.holder.database import Database, open_database
 from keys.holder.problems import http_problem, problem, register_problems
 from keys.holder.service import MAX_ELEMENTS, Caller, HolderService, ReceivedRequest, Wanted
 from keys.holder.settings import Settings
+from keys.request_limits import AddressLimit
 from keys.signing import SignedRequest, sign_response
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.problems import MEDIA_TYPE
@@ -68,9 +70,11 @@ def create_app(
     service = HolderService(settings, database or open_database(settings.config.database_url), clock)
     service.check_shares()
     app.extensions[_SERVICE] = service
+    unsigned = AddressLimit(settings.config.unsigned_per_minute)
     api = _Api(app, spec_kwargs={"servers": [{"url": settings.config.url}]})
     api.register_blueprint(holder)
     register_problems(app, clock)
+    app.before_request(lambda: _count_stranger(unsigned, settings.config.proxies, clock()))
     app.before_request(serve_description(app, complete_description(api.spec.to_dict(), signed=SIGNED)))
     app.before_request(_authenticate)
     app.after_request(lambda response: _sign(response, service, clock))
@@ -102,6 +106,13 @@ def _refused(*statuses: int) -> Callable[[Any], Any]:
 def _service() -> HolderService:
     service: HolderService = current_app.extensions[_SERVICE]
     return service
+
+
+def _count_stranger(limit: AddressLimit, proxies: frozenset[str], now: datetime) -> None:
+    """Refuse an unauthenticated request that its address makes too often, before its body is read."""
+    rule = None if request.url_rule is None else rule_of(request.method, request.url_rule.rule)
+    if rule is not None and rule.is_counted:
+        limit.count(caller_address(request.remote_addr, request.headers.get("X-Forwarded-For"), proxies), now)
 
 
 def _authenticate() -> None:
@@ -204,7 +215,7 @@ def read_budget() -> dict[str, Any]:
     }
 
 
-@_operation("GET", "/v1/epochs", _refused(503), holder.response(200, web_schemas.EpochsAnswer))
+@_operation("GET", "/v1/epochs", _refused(429, 503), holder.response(200, web_schemas.EpochsAnswer))
 def list_epochs() -> dict[str, Any]:
     """The key epochs that the registrars state, each with their statement, which the reader verifies. Public."""
     service = _service()
@@ -229,11 +240,14 @@ def list_epochs() -> dict[str, Any]:
     holder.doc(
         requestBody={"required": True, "content": {"application/json": {"schema": web_schemas.EnvelopeDocument}}}
     ),
-    _refused(403, 409, 422, 503),
+    _refused(403, 409, 422, 429, 503),
     holder.response(200, web_schemas.StatementAnswer),
 )
 def store_statement() -> dict[str, Any]:
-    """Take in a statement of the registrars (a DSSE envelope). It is believed for its signatures, whoever brings it."""
+    """Take in a statement of the registrars (a DSSE envelope). It is believed for its signatures, whoever brings it.
+
+    One that is in force already is answered before a signature is looked at.
+    """
     statement, is_new = _service().store_statement(_read_json())
     return {
         "type": statement.type,
@@ -265,7 +279,7 @@ def tell_readiness() -> Any:
 @_operation(
     "GET",
     "/metrics",
-    _refused(503),
+    _refused(429, 503),
     holder.doc(responses={"200": {"description": "Counts", "content": {"text/plain": {"schema": {"type": "string"}}}}}),
 )
 def tell_metrics() -> Response:

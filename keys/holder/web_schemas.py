@@ -13,27 +13,30 @@ _MAX_QUORUM = 64
 
 
 class BoundedInteger(fields.Integer):
-    """A whole number from 1 to 65535, written in at most five ASCII digits: int() alone takes `1_0` and 5000 digits."""
+    """A whole number from 1 to 65535, written in one way: int() alone takes `01`, `1_0` and 5000 digits."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
         return read_integer(value)
 
 
 class Quorum(fields.Field[tuple[int, ...]]):
-    """Holders' indices with commas between, such as `1,3`."""
+    """Holders' indices in ascending order with commas between, such as `1,3`: a quorum has one spelling."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         parts = value.split(",", _MAX_QUORUM) if isinstance(value, str) else []
         if not 1 <= len(parts) <= _MAX_QUORUM:
             raise ValidationError("1 to 64 indices with commas between are wanted")
-        return tuple(read_integer(part) for part in parts)
+        quorum = tuple(read_integer(part) for part in parts)
+        if list(quorum) != sorted(quorum):
+            raise ValidationError("indices in ascending order are wanted, such as 1,3")
+        return quorum
 
 
 def read_integer(value: Any) -> int:
-    """The number of a text of one to five digits, 1 to 65535. Raises ValidationError."""
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,5}", value, re.ASCII):
-        raise ValidationError("a whole number of at most five digits is wanted")
-    if not 1 <= int(value) <= _MAX_INDEX:
+    """The number of a text of one to five digits, the first not 0: 1 to 65535. Raises ValidationError."""
+    if not isinstance(value, str) or not re.fullmatch(r"[1-9][0-9]{0,4}", value, re.ASCII):
+        raise ValidationError("a whole number of at most five digits, without leading zeros, is wanted")
+    if int(value) > _MAX_INDEX:
         raise ValidationError(f"a whole number from 1 to {_MAX_INDEX} is wanted")
     return int(value)
 

@@ -350,6 +350,7 @@ def serve_holder(folder: Path, port: int) -> None:
         root=make_root(),
         database_url=told["database_url"],
         requests_per_minute=told["limit"],
+        unsigned_per_minute=told["limit"],
     )
     settings = HolderSettings(config, holder_key(1), {1: share})
     HolderServer(settings, host="127.0.0.1", port=port, workers=told["workers"], threads=4).run()

@@ -27,9 +27,9 @@ class HolderWorld:
         dealing = make_dealing()
         url = f"sqlite:///{folder / 'holder.db'}"
         settings = make_settings(dealing, database_url=url)
-        settings = dataclasses.replace(
-            settings, config=dataclasses.replace(settings.config, requests_per_minute=LARGEST_LIMIT)
-        )
+        config = settings.config
+        config = dataclasses.replace(config, requests_per_minute=LARGEST_LIMIT, unsigned_per_minute=LARGEST_LIMIT)
+        settings = dataclasses.replace(settings, config=config)
         self.holder = HolderSimulator(settings, migrate(url), Clock())
         self.keys: dict[str, SigningKey] = {}
         self.stranger = SigningKey.generate()

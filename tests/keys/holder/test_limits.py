@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from keys.edge.caller_address import caller_address, parse_proxies
 from keys.holder.database import open_database
 from keys.holder.settings import HomeError, create_home, load_config
 from keys.holder.tables import request_counts
-from keys.request_limits import USUAL_LIMIT
+from keys.request_limits import USUAL_LIMIT, AddressLimit, LimitExceededError
 from keys.signing import SignedRequest
-from tests.keys.holder.simulator import HolderSimulator, make_elements, problem_of
+from tests.keys.holder.simulator import Clock, HolderSimulator, make_elements, problem_of
 from tests.keys.taskforce import Member, make_member, make_root
 
 LIMIT = 4
@@ -86,3 +87,66 @@ def test_a_limit_that_is_none_stops_the_start(tmp_path: Path, value: str) -> Non
     assert load_config(home, {"KEYHOLDER_REQUESTS_PER_MINUTE": "7"}).requests_per_minute == 7
     with pytest.raises(HomeError):
         load_config(home, {"KEYHOLDER_REQUESTS_PER_MINUTE": value})
+
+
+def test_strangers_are_limited_by_address_and_members_are_not(holder: HolderSimulator, member: Member) -> None:
+    config = dataclasses.replace(holder.settings.config, unsigned_per_minute=LIMIT, proxies=frozenset({"10.0.0.1"}))
+    settings = dataclasses.replace(holder.settings, config=config)
+    limited = HolderSimulator(settings, open_database(config.database_url), holder.clock)
+
+    def ask(peer: str, forwarded: str | None = None) -> int:
+        headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+        return limited.client.get("/v1/epochs", headers=headers, environ_base={"REMOTE_ADDR": peer}).status_code
+
+    assert [ask("192.0.2.1", f"198.51.100.{turn}") for turn in range(LIMIT + 1)] == [200] * LIMIT + [429]
+    assert [ask("10.0.0.1", "192.0.2.9, 192.0.2.1"), ask("10.0.0.1", "192.0.2.1, 192.0.2.9")] == [429, 200]
+    body = {"payloadType": "", "payload": "", "signatures": []}
+    refused = limited.client.post("/v1/statements", json=body, environ_base={"REMOTE_ADDR": "192.0.2.1"})
+    assert (problem_of(refused), refused.headers["Retry-After"]) == ("request-limit", "60")
+    headers = limited.sign(member, "GET", "/v1/budget")
+    asked = limited.client.get("/v1/budget", headers=headers, environ_base={"REMOTE_ADDR": "192.0.2.1"})
+    assert asked.status_code == 200
+    healthy = [limited.client.get("/healthz", environ_base={"REMOTE_ADDR": "192.0.2.1"}) for _ in range(LIMIT + 1)]
+    assert {answer.status_code for answer in healthy} == {200}
+    limited.clock.move(seconds=60)
+    assert ask("192.0.2.1") == 200
+    limited.database.dispose()
+
+
+def test_the_count_of_addresses_is_bounded() -> None:
+    now = Clock()()
+    limit = AddressLimit(2, addresses=3)
+    for number in range(3):
+        limit.count(f"192.0.2.{number}", now)
+    limit.count("192.0.2.8", now)
+    limit.count("192.0.2.9", now)
+    with pytest.raises(LimitExceededError):
+        limit.count("192.0.2.10", now)
+    limit.count("192.0.2.0", now)
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "counted"),
+    [
+        ("192.0.2.1", "198.51.100.1", "192.0.2.1"),
+        ("10.0.0.1", "198.51.100.1, 198.51.100.2", "198.51.100.2"),
+        ("::ffff:10.0.0.1", "198.51.100.2", "198.51.100.2"),
+        ("10.0.0.1", None, "10.0.0.1"),
+        ("10.0.0.1", "198.51.100.1, garbled", "10.0.0.1"),
+        ("2001:db8::1", None, "2001:db8::/64"),
+        ("10.0.0.1", "2001:db8::2:3", "2001:db8::/64"),
+        (None, "198.51.100.1", "unknown"),
+    ],
+)
+def test_the_address_counted_is_what_a_stated_proxy_saw(peer: str | None, forwarded: str | None, counted: str) -> None:
+    assert caller_address(peer, forwarded, parse_proxies("10.0.0.1, 10.0.0.2")) == counted
+
+
+def test_a_proxy_that_is_no_address_stops_the_start(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    create_home(home, "holder-1", "https://holder-1.example", make_root(), b"correct horse battery staple")
+    variables = {"KEYHOLDER_PROXIES": "127.0.0.1, ::1", "KEYHOLDER_UNSIGNED_PER_MINUTE": "9"}
+    config = load_config(home, variables)
+    assert (config.proxies, config.unsigned_per_minute) == (frozenset({"127.0.0.1", "::1"}), 9)
+    with pytest.raises(HomeError):
+        load_config(home, {"KEYHOLDER_PROXIES": "the proxy"})

@@ -315,6 +315,9 @@ def test_a_body_too_large_is_refused_before_it_is_read(light_holder: HolderSimul
         "?epoch=0&quorum=1,2",
         "?epoch=65536&quorum=1,2",
         "?epoch=1_0&quorum=1,2",
+        "?epoch=01&quorum=1,2",
+        "?epoch=1&quorum=01,2",
+        "?epoch=1&quorum=2,1",
         "?epoch=-1&quorum=1,2",
         "?epoch=%EF%BC%91&quorum=1,2",
         "?epoch=" + "9" * 3000 + "&quorum=1,2",
@@ -370,6 +373,21 @@ def test_statements_do_not_go_back(holder: HolderSimulator, member: Member) -> N
     (answer,) = holder.state(sign(dataclasses.replace(suspension, state=MemberState.ACTIVE)))
     assert (answer.status_code, problem_of(answer)) == (409, "statement-conflict")
     assert problem_of(holder.ask(member, ELEMENTS)) == "member-suspended"
+
+
+def test_a_statement_brought_again_is_answered_before_any_signature(
+    holder: HolderSimulator, member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suspension = sign(member.changed(state=MemberState.SUSPENDED))
+    holder.state(suspension)
+
+    def verify(*_: object) -> None:
+        raise AssertionError("a signature was verified")
+
+    monkeypatch.setattr("keys.holder.service.verify_statement", verify)
+    again, replaced = holder.state(suspension, sign(member.statement))
+    assert (again.status_code, again.json and again.json["state"]) == (200, "known")
+    assert problem_of(replaced) == "statement-stale"
 
 
 def test_an_epoch_that_names_another_commitment_for_this_holder_is_refused(database_url: str, dealing: Dealing) -> None:
