@@ -50,6 +50,7 @@ from keys.replacement import ReplacementError
 from keys.statement_types import GroupState, GroupStatement, parse_statement
 from keys.statements import StatementError
 from keys.strict import require_identifier
+from keys.terminal.program import Program, complete_program
 from schemas.canonical import NotCanonicalError, canonical_json
 from schemas.encoding import to_rfc3339
 from schemas.terms import GroupKind, MemberKind, Sector
@@ -97,13 +98,13 @@ class Identifiers(click.ParamType[list[str]]):
 
 @click.group(
     "exchange",
+    cls=Program,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: exchange --home /srv/exchange serve --port 8443",
 )
 @click.option(
     "--home", default="exchange-home", envvar="EXCHANGE_HOME", show_default=True, help="The exchange's folder."
 )
-@click.version_option(package_name="intelligence-sharing-exchange")
 def program(home: str) -> None:
     """Run an exchange: members find overlaps between their indicators without showing them."""
 
@@ -144,12 +145,12 @@ def init(context: click.Context, /, **options: Any) -> dict[str, Any]:
 @click.option("--port", default=8443, show_default=True, type=click.IntRange(1, 65_535))
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Processes.")
 @click.option("--threads", default=8, show_default=True, type=click.IntRange(1, 64), help="Threads of each process.")
-@click.option("--json", "as_json", is_flag=True, help="Errors as one JSON document.")
 @click.pass_context
-def serve(context: click.Context, host: str, port: int, workers: int, threads: int, *, as_json: bool) -> None:
+def serve(context: click.Context, host: str, port: int, workers: int, threads: int) -> None:
     """Serve the HTTP API, behind a proxy that speaks TLS."""
     from exchange.metrics_commands import prepare_measuring  # noqa: PLC0415 - needed here only
 
+    configure_logs(of_service=True)
     prepare_measuring(home_of(context))  # before anything that counts is imported
     import wsgi  # noqa: PLC0415 - slow to import, needed here only
     from exchange.serve import Server  # noqa: PLC0415 - likewise
@@ -169,9 +170,8 @@ def serve(context: click.Context, host: str, port: int, workers: int, threads: i
 
 
 @program.command(epilog="Example: exchange --home /srv/exchange worker")
-@click.option("--json", "as_json", is_flag=True, help="Errors as one JSON document.")
 @click.pass_context
-def worker(context: click.Context, *, as_json: bool) -> None:
+def worker(context: click.Context) -> None:
     """Tick the log and run the scheduled jobs, until SIGTERM."""
     from alerts.composition import jobs as alerts_jobs  # noqa: PLC0415 - slow to import, needed here only
     from exchange.log.head_file import HeadFile  # noqa: PLC0415 - likewise
@@ -179,6 +179,7 @@ def worker(context: click.Context, *, as_json: bool) -> None:
     from exchange.start_checks import check_start  # noqa: PLC0415 - likewise
     from exchange.worker import Worker, exchange_jobs, query_jobs  # noqa: PLC0415 - likewise
 
+    configure_logs(of_service=True)
     with opened(context) as (settings, database):
         check_start(settings, database)
         signer = load_log_signer(settings)
@@ -193,7 +194,7 @@ def worker(context: click.Context, *, as_json: bool) -> None:
         Worker(database, sequencer, tick_seconds=settings.tick_seconds, jobs=jobs, clock=utc_now).run()
 
 
-@program.group()
+@program.group(epilog="Example: exchange member list")
 def member() -> None:
     """Invite, list and stop members, and rotate their representatives' keys."""
 
@@ -252,7 +253,7 @@ def suspend(context: click.Context, member_id: str) -> dict[str, Any]:
         return {"member_id": member_id, "state": "stopped", "proposal_id": stop_member(database, member_id, utc_now())}
 
 
-@program.group()
+@program.group(epilog="Example: exchange group add mules --members c")
 def group() -> None:
     """Draft sharing groups for the registrars to sign."""
 
@@ -338,7 +339,7 @@ def _change_group(
         return {"group_id": group_id, "proposal_id": propose_statement(database, "group", group_id, draft, now)}
 
 
-@program.group()
+@program.group(epilog="Example: exchange epoch propose epoch.json")
 def epoch() -> None:
     """Draft key epochs for the registrars to sign."""
 
@@ -363,7 +364,7 @@ def propose(context: click.Context, file: Path) -> dict[str, Any]:
         return {"epoch": number, "proposal_id": add_payload(session, canonical_json({**body, **head}), now)}
 
 
-@program.group()
+@program.group(epilog="Example: exchange alert generate 1000 --member necc --group taskforce")
 def alert() -> None:
     """Alerts of generated text, for trying out feeds and readers."""
 
@@ -386,7 +387,7 @@ def generate(context: click.Context, count: int, member_id: str, group_id: str) 
         return {"alerts": publish_generated(database, member_id, group_id, count, report)}
 
 
-@program.group("log")
+@program.group("log", epilog="Example: exchange log status")
 def log_group() -> None:
     """The transparency log."""
 
@@ -414,6 +415,7 @@ for command in (backup, restore, upgrade, metrics, report):
     program.add_command(command)
 program.add_command(sandbox)
 program.add_command(demo)
+complete_program(program)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ failure `{"error":{"type","detail"}}`.
 from __future__ import annotations
 
 import json
+import logging
 import logging.config
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from exchange.settings import Settings, load_settings
 from exchange.store.session import Database, create_database
 from keys.edge import logs as edge_logs
+from keys.terminal.program import tell_error, wants_json
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -66,11 +68,10 @@ def reports(show: Callable[[dict[str, Any]], str]) -> Callable[[_Command], _Comm
     """A command that returns a document: printed as JSON with --json, else as `show` writes it."""
 
     def decorate(command: Any) -> Any:
-        @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
         @wraps(command)
-        def run(*arguments: Any, as_json: bool, **options: Any) -> None:
+        def run(*arguments: Any, **options: Any) -> None:
             document = command(*arguments, **options)
-            click.echo(json.dumps(document, ensure_ascii=False) if as_json else show(document))
+            click.echo(json.dumps(document, ensure_ascii=False) if wants_json() else show(document))
 
         return run
 
@@ -105,11 +106,13 @@ def _fail(as_json: bool, kind: str, detail: str, code: int) -> int:
     if as_json:
         click.echo(json.dumps({"error": {"type": kind, "detail": detail}}, ensure_ascii=False))
     else:
-        click.echo(f"Error: {detail}", err=True)
+        tell_error(detail)
     return code
 
 
-def configure_logs() -> None:
-    """JSON lines on standard error, of our own loggers and of the libraries'."""
-    edge_logs.configure_logs()
+def configure_logs(*, of_service: bool = False) -> None:
+    """JSON lines on standard error, of our own loggers and of the libraries'; without those of daily business, unless
+    they are a service's: what a command says is its answer.
+    """
+    edge_logs.configure_logs(logging.INFO if of_service else logging.WARNING)
     logging.config.dictConfig(edge_logs.logging_configuration())

@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from exchange.commands import home_of, opened, utc_now
 from exchange.store.session import Database
 from keys.custody import make_private_folder
+from keys.terminal.program import wants_json
 
 _FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -101,9 +102,8 @@ class _DatabaseCollector:
 @click.command(epilog="Example: exchange --home /srv/exchange metrics --port 9464")
 @click.option("--port", type=click.IntRange(0, 65_535), help="Serve them until stopped  [default: print them once].")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where only the operator's monitoring can ask.")
-@click.option("--json", "as_json", is_flag=True, help="Errors, and where it serves, as one JSON document.")
 @click.pass_context
-def metrics(context: click.Context, port: int | None, host: str, *, as_json: bool) -> None:
+def metrics(context: click.Context, port: int | None, host: str) -> None:
     """Print figures in Prometheus' text format, or serve them on a listener of their own. They name no member."""
     from prometheus_client import generate_latest, start_http_server  # noqa: PLC0415 - slow to import
 
@@ -117,5 +117,5 @@ def metrics(context: click.Context, port: int | None, host: str, *, as_json: boo
         except OSError as error:
             raise click.UsageError(f"cannot listen on {host}:{port}: {error.strerror}") from None
         url = f"http://{host}:{server.server_port}/metrics"
-        click.echo(f'{{"url":"{url}"}}' if as_json else f"Metrics on {url}")
+        click.echo(f'{{"url":"{url}"}}' if wants_json() else f"Metrics on {url}")
         threading.Event().wait()

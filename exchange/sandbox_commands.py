@@ -12,6 +12,7 @@ from exchange.commands import CommandError, reports
 from exchange.demo import DemonstrationError, run_demonstration
 from exchange.sandbox import COORDINATOR, LOAD_MEMBERS, Plan, Sandbox, SandboxError, split_names
 from exchange.supervisor import ProgramNotReadyError
+from keys.terminal.program import wants_json
 from schemas.fields import IDENTIFIER
 
 
@@ -69,7 +70,7 @@ def sandbox(context: click.Context, /, folder: Path, **options: Any) -> None:
 def demo() -> dict[str, Any]:
     """Tell the story of the README on generated data, in a temporary sandbox, in under a minute."""
     try:
-        as_json = click.get_current_context().params["as_json"]
+        as_json = wants_json()
         return run_demonstration(lambda text: click.echo(text, err=as_json))
     except (DemonstrationError, SandboxError, ProgramNotReadyError) as error:
         raise CommandError("demonstration", str(error)) from error

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from keys.terminal.program import complete_program
 from member.commands.alerts import alert
 from member.commands.common import MemberGroup
 from member.commands.enrolment import init, join, status
@@ -38,12 +39,11 @@ from member.session import Session
     help="The home directory (~/.exchange-member if not said).",
 )
 @click.option("--as", "acting_as", default="analyst", show_default=True, help="Which representative acts.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
-def cli(context: click.Context, home: Path | None, acting_as: str, as_json: bool) -> None:
+def cli(context: click.Context, home: Path | None, acting_as: str) -> None:
     """What a member of the exchange runs: its vault, its submissions and hits, its alerts, its own check of the log."""
     session = context.ensure_object(Session)
-    session.set_out(home, acting_as, as_json=as_json)
+    session.set_out(home, acting_as)
 
 
 for command in (
@@ -52,6 +52,13 @@ for command in (
     *(log, vault, config, registrar),
 ):
     cli.add_command(command)
+
+
+def _note_json(context: click.Context) -> None:
+    context.ensure_object(Session).as_json = True
+
+
+complete_program(cli, _note_json)
 
 
 def main() -> None:

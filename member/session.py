@@ -55,11 +55,10 @@ class Session:
         self._holders: dict[int, dict[int, HolderClient]] = {}
         self._tokenisers: list[tuple[int, Tokeniser]] = []
 
-    def set_out(self, home_path: Path | None, acting_as: str, *, as_json: bool) -> None:
+    def set_out(self, home_path: Path | None, acting_as: str) -> None:
         """Take in what the command line says."""
         self._home_path = home_path
         self.acting_as = acting_as
-        self.as_json = as_json
 
     def close(self) -> None:
         """Keep the faults of holders that were met, however the command ended, and close all that was opened."""

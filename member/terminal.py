@@ -10,8 +10,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.table import Column, Table
 from rich.text import Text
 
 
@@ -46,6 +47,18 @@ _TIME = re.compile(
 _NARROW_COLUMNS = 110
 _MOST_WHEN_NARROW = 5
 """More columns than that cannot be read at a narrower terminal."""
+_MOST_LINES = 5
+"""A cell folded over more lines than that is read better as a line of its own."""
+_FRAME, _BETWEEN = 1, 3
+"""What a table takes beside its cells: its left edge, and for each column two blanks and a line."""
+
+
+class AnswerConsole(Console):
+    """Standard output for what is laid out: whoever stops reading it is dealt with by the program."""
+
+    def on_broken_pipe(self) -> None:
+        """Rich would exit at once, with another status."""
+        raise BrokenPipeError
 
 
 class PlainTable(Table):
@@ -57,9 +70,29 @@ class PlainTable(Table):
         super().add_row(*plain, **options)  # type: ignore[arg-type]
 
 
-def is_too_wide(table: Table, width: int) -> bool:
-    """Whether so many columns would be folded out of shape at that width."""
-    return width < _NARROW_COLUMNS and len(table.columns) > _MOST_WHEN_NARROW
+def fitted(table: Table, width: int) -> RenderableType:
+    """The table at a width in which nothing is broken that is copied from it: no word of any cell, no cell of a column
+    that is not to be wrapped. As blocks, one for each row, where it cannot be had.
+    """
+    if width < _NARROW_COLUMNS and len(table.columns) > _MOST_WHEN_NARROW:
+        return as_blocks(table)
+    least, most = zip(*(_measure(column) for column in table.columns), strict=True)
+    room = width - _FRAME - sum(least) - _BETWEEN * len(least)
+    lacking = [full - narrow for narrow, full in zip(least, most, strict=True)]
+    if room < 0 or (sum(lacking) and room < sum(lacking) / _MOST_LINES):
+        return as_blocks(table)
+    share = min(1.0, room / max(sum(lacking), 1))
+    for column, narrow, lack in zip(table.columns, least, lacking, strict=True):
+        column.width = narrow + int(lack * share)
+    return table
+
+
+def _measure(column: Column) -> tuple[int, int]:
+    """The least and the whole width of a column, in cells of the terminal."""
+    texts = [str(column.header), *map(str, column.cells)]
+    whole = max(cell_len(line) for text in texts for line in (text.split("\n") or [""]))
+    words = max((cell_len(word) for text in texts for word in text.split()), default=0)
+    return (whole if column.no_wrap else words), whole
 
 
 def as_blocks(table: Table) -> Group:

@@ -37,11 +37,11 @@ _SHARED: tuple[Processor, ...] = (
 )
 
 
-def configure_logs() -> None:
-    """Send structlog's events to standard error as JSON."""
+def configure_logs(least: int = logging.INFO) -> None:
+    """Send structlog's events from the level `least` on to standard error as JSON."""
     structlog.configure(
         processors=[*_SHARED, structlog.processors.JSONRenderer()],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import structlog
@@ -38,9 +38,9 @@ from keys.holder.settings import (
 )
 from keys.keyring import Keyring, Root, StatementError, UnknownStatementError
 from keys.strict import require_identifier
+from keys.terminal.program import Program, complete_program, tell_error, wants_json
 from schemas.encoding import to_base64, to_rfc3339
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 _MAX_EVALUATIONS = 10**12
 DEBUG_VARIABLE = "KEYHOLDER_DEBUG"
 _FAILURES = (
@@ -62,7 +62,6 @@ class Invocation:
     """What the options before the command said."""
 
     home: Path | None
-    json: bool
 
     def config(self) -> Config:
         """The configuration of the home. Raises click.UsageError without --home; HomeError."""
@@ -72,32 +71,18 @@ class Invocation:
 
     def tell(self, document: dict[str, Any], text: str) -> None:
         """Print the outcome: the document with --json, else the text."""
-        click.echo(json.dumps(document) if self.json else text)
+        click.echo(json.dumps(document) if wants_json() else text)
 
 
-def _json_option(command: _Command) -> _Command:
-    """--json after the command, as before it."""
-
-    def remember(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
-        if value:
-            context.ensure_object(Invocation).json = True
-
-    option = click.option(
-        "--json", is_flag=True, expose_value=False, callback=remember, help="One JSON document on standard output."
-    )
-    return option(command)
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("keyholder", cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--home", type=click.Path(path_type=Path), envvar="KEYHOLDER_HOME", help="The key holder's folder.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.pass_context
-def cli(context: click.Context, home: Path | None, as_json: bool) -> None:
+def cli(context: click.Context, home: Path | None) -> None:
     """One of the n key holders of the exchange.
 
     Example: keyholder --home /var/lib/keyholder serve
     """
-    context.obj = Invocation(home, as_json)
+    context.obj = Invocation(home)
 
 
 @cli.command()
@@ -106,7 +91,6 @@ def cli(context: click.Context, home: Path | None, as_json: bool) -> None:
 @click.option("--registrars", required=True, type=click.Path(path_type=Path), help="The registrars' root file.")
 @click.option("--passphrase-file", type=click.Path(path_type=Path), help="Remembered for later commands.")
 @click.option("--database-url", help="PostgreSQL instead of a SQLite file in the home.")
-@_json_option
 @click.pass_obj
 def init(
     invocation: Invocation,
@@ -146,7 +130,6 @@ def init(
 @click.option("--threshold", required=True, type=click.IntRange(2, 64), help="How many holders a quorum has.")
 @click.option("--home", "homes", required=True, multiple=True, type=click.Path(path_type=Path), help="Once a holder.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Where the draft for the registrars goes.")
-@_json_option
 @click.pass_obj
 def ceremony(invocation: Invocation, epoch: int, threshold: int, homes: tuple[Path, ...], out: Path) -> None:
     """Deal a new key to several holders' homes on this machine.
@@ -173,7 +156,6 @@ def ceremony(invocation: Invocation, epoch: int, threshold: int, homes: tuple[Pa
 @click.option("--port", type=click.IntRange(1, 65_535), help="By default that of the holder's URL.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
 @click.option("--threads", default=4, show_default=True, type=click.IntRange(1, 64))
-@_json_option
 @click.pass_obj
 def serve(invocation: Invocation, host: str, port: int | None, workers: int, threads: int) -> None:
     """Answer members until SIGTERM.
@@ -194,7 +176,6 @@ def serve(invocation: Invocation, host: str, port: int | None, workers: int, thr
 @click.argument("members", nargs=-1, required=True)
 @click.option("--evaluations", type=click.IntRange(0, _MAX_EVALUATIONS), help="Per 30 days, instead of the rule.")
 @click.option("--statement", type=click.Path(path_type=Path), help="A registrars' statement to store first.")
-@_json_option
 @click.pass_obj
 def allow(invocation: Invocation, members: tuple[str, ...], evaluations: int | None, statement: Path | None) -> None:
     """Answer these members, with a standing budget per 30 days.
@@ -214,17 +195,16 @@ def allow(invocation: Invocation, members: tuple[str, ...], evaluations: int | N
             for member_id in members:
                 store.allow_member(connection, member_id, evaluations, _now())
         described = [_describe_member(config, database, member_id) for member_id in members]
-    for one in described:
-        log.info("member allowed", member_id=one["member_id"], evaluations=one["standing"])
     lines = "\n".join(f"{one['member_id']}: {one['standing']} evaluations per 30 days" for one in described)
     invocation.tell({"members": described}, lines)
+    for one in described:
+        log.info("member allowed", member_id=one["member_id"], evaluations=one["standing"])
 
 
 @cli.command()
 @click.argument("members", nargs=-1, required=True)
 @click.option("--evaluations", required=True, type=click.IntRange(1, _MAX_EVALUATIONS), help="How many, each.")
 @click.option("--until", required=True, type=click.DateTime(["%Y-%m-%d"]), help="The last day (UTC).")
-@_json_option
 @click.pass_obj
 def grant(invocation: Invocation, members: tuple[str, ...], evaluations: int, until: datetime) -> None:
     """Give members a dated extra, for a first load or a rotation.
@@ -244,14 +224,13 @@ def grant(invocation: Invocation, members: tuple[str, ...], evaluations: int, un
             for member_id in members:
                 store.add_grant(connection, member_id, evaluations, ends_at, now)
         described = [_describe_member(config, database, member_id) for member_id in members]
-    for member_id in members:
-        log.info("grant given", member_id=member_id, evaluations=evaluations, ends_at=to_rfc3339(ends_at))
     lines = "\n".join(f"{one['member_id']}: {one['remaining']} evaluations remain" for one in described)
     invocation.tell({"members": described}, lines)
+    for member_id in members:
+        log.info("grant given", member_id=member_id, evaluations=evaluations, ends_at=to_rfc3339(ends_at))
 
 
 @cli.command()
-@_json_option
 @click.pass_obj
 def status(invocation: Invocation) -> None:
     """Who it is, its epochs, and each member's budget and use.
@@ -279,12 +258,15 @@ def status(invocation: Invocation) -> None:
     invocation.tell(document, "\n".join(lines))
 
 
+complete_program(cli)
+
+
 def main() -> None:
     """The program: click's commands with our exit codes and errors."""
     as_json = "--json" in sys.argv[1:]
     configure_logs()
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="keyholder", standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.UsageError as error:
@@ -309,7 +291,7 @@ def _fail(kind: str, detail: str, code: int, as_json: bool, context: click.Conte
     else:
         if context is not None:
             click.echo(context.get_usage(), err=True)
-        click.echo(f"error: {detail}", err=True)
+        tell_error(detail)
     sys.exit(code)
 
 

@@ -21,10 +21,11 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from keys.custody import CustodyError
+from keys.terminal.program import Program, tell_error, wants_json
 from member.errors import FAILED, USED_WRONGLY, MemberError, UsedWronglyError, quoted
 from member.quorums import NoQuorumError
 from member.session import Session, default_surroundings
-from member.terminal import PlainTable, as_blocks, as_lines, is_too_wide, printable
+from member.terminal import AnswerConsole, PlainTable, as_lines, fitted, printable
 
 P = ParamSpec("P")
 DEBUG_VARIABLE = "MEMBER_DEBUG"
@@ -32,6 +33,7 @@ _DONE = 0
 _INTERRUPTED = "interrupted"
 _LONG_QUOTE = re.compile(r"('[^']{80})[^']+'")
 _PIPE_COLUMNS = 200
+_LEAST_COLUMNS = 20
 _PAGE_COLUMNS = 100
 """A line that is longer is hard to read."""
 
@@ -51,29 +53,21 @@ class Shown:
 
 
 def reporting(function: Callable[P, Shown]) -> Callable[P, None]:
-    """Give a command `--json`, and print what it returns."""
+    """Print what a command returns, as one JSON document if `--json` was given."""
 
-    @click.option(
-        "--json", "as_json", is_flag=True, expose_value=False, callback=_note_json, help="Print one JSON document."
-    )
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         shown = function(*args, **kwargs)
         context = click.get_current_context()
         for warning in shown.warnings:
-            click.echo(printable(as_lines([f"warning: {warning}"])), err=True)
-        if context.find_object(Session) is not None and context.ensure_object(Session).as_json:
+            click.echo(printable(as_lines([f"Warning: {warning}"])), err=True)
+        if wants_json():
             _print_json(shown.document)
         else:
             _print_text(shown)
         context.exit(shown.exit_code)
 
     return run
-
-
-def _note_json(context: click.Context, parameter: click.Parameter, value: bool) -> None:
-    if value:
-        context.ensure_object(Session).as_json = True
 
 
 def _print_json(document: Mapping[str, Any]) -> None:
@@ -99,13 +93,20 @@ def _encode(value: Any) -> str:
 
 def _print_text(shown: Shown) -> None:
     if shown.table is not None:
-        # At a terminal the table fits it; in a pipe nothing is cut off.
-        console = Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS, highlight=False)
-        console.print(as_blocks(shown.table) if is_too_wide(shown.table, console.width) else shown.table)
+        console = AnswerConsole(width=_width(), highlight=False)
+        console.print(fitted(shown.table, console.width))
     if shown.page is not None:
-        Console(width=min(Console().width, _PAGE_COLUMNS), highlight=False).print(shown.page())
+        AnswerConsole(width=min(Console().width, _PAGE_COLUMNS), highlight=False).print(shown.page())
     if shown.text:
         click.echo(printable(shown.text))
+
+
+def _width() -> int | None:
+    """At a terminal what is shown fits it, and so it does where COLUMNS says how wide it is; in a pipe it is wide."""
+    said = os.environ.get("COLUMNS", "")
+    if said.isdigit():
+        return max(int(said), _LEAST_COLUMNS)
+    return None if sys.stdout.isatty() else _PIPE_COLUMNS
 
 
 def at_terminal(session: Session) -> bool:
@@ -155,7 +156,7 @@ def write_new_file(path: Path, data: bytes) -> None:
         stream.write(data)
 
 
-class MemberGroup(click.Group):
+class MemberGroup(Program):
     """The program: every way out is an exit code and a message, never a traceback."""
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
@@ -165,8 +166,6 @@ class MemberGroup(click.Group):
         session = extra.pop("obj", None) or Session(default_surroundings())
         try:
             code = super().main(arguments, prog_name or "member", standalone_mode=False, obj=session, **extra)
-        except BrokenPipeError:
-            sys.exit(_stop_writing())
         except Exception as error:  # noqa: BLE001 - the top of the program: whatever happened is told, not thrown
             _name_who_may(error, session)
             sys.exit(_tell(error, as_json="--json" in arguments))
@@ -175,14 +174,6 @@ class MemberGroup(click.Group):
         finally:
             session.close()
         sys.exit(code if isinstance(code, int) else _DONE)
-
-
-def _stop_writing() -> int:
-    """Nobody reads on (`… | head`): nothing more can be said on standard output, at the end of the program neither."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
-    return FAILED
 
 
 def _name_who_may(error: Exception, session: Session) -> None:
@@ -207,8 +198,7 @@ def _tell(error: Exception, *, as_json: bool) -> int:
     if as_json:
         _print_json(told.document())
     else:
-        hint = f" hint: {told.hint}" if told.hint else ""
-        click.echo(printable(f"error: {told.detail}{hint}"), err=True)
+        tell_error(printable(told.detail), printable(told.hint) if told.hint else None)
     return told.exit_code
 
 

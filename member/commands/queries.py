@@ -37,7 +37,7 @@ class QueryGroup(click.Group):
 
     def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
         """Asking is what is meant unless something else is said."""
-        said = arguments[0] if arguments else None
+        said = next((word for word in arguments if word != "--json"), None)
         if said is not None and said not in self.commands and said not in context.help_option_names:
             arguments = [_ASK, *arguments]
         return super().parse_args(context, arguments)

@@ -157,8 +157,8 @@ def test_errors_for_people_go_to_standard_error_with_a_hint(tmp_path: Path) -> N
     done = run_member(tmp_path / "nowhere", "status", as_json=False)
     assert done.status == 1
     assert done.document["text"] == ""
-    assert done.said.startswith("error: there is no member's home")
-    assert "hint: " in done.said
+    assert done.said.startswith("Error: there is no member's home")
+    assert "\nHint: " in done.said
 
 
 def test_a_missing_default_is_named_by_its_option(home: Path, tmp_path: Path) -> None:
@@ -236,4 +236,4 @@ def test_who_stops_reading_gets_no_traceback(home: Path) -> None:
     command = [sys.executable, "-m", "member", "--home", str(home), "status", "--json"]
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False, cwd=ROOT)
     os.close(writing)
-    assert (done.returncode, done.stderr) == (1, b"")
+    assert (done.returncode, done.stderr) == (141, b"")

@@ -7,7 +7,7 @@ from io import StringIO
 from rich.console import Console
 
 from member.commands.common import table
-from member.terminal import PlainTable, as_blocks, is_too_wide
+from member.terminal import PlainTable, fitted
 from schemas.identifiers import uuid7
 
 NARROW, WIDE = 80, 160
@@ -16,7 +16,7 @@ NARROW, WIDE = 80, 160
 def shown(made: PlainTable, width: int) -> str:
     """What a terminal of that width shows of it."""
     out = StringIO()
-    Console(file=out, width=width, highlight=False).print(as_blocks(made) if is_too_wide(made, width) else made)
+    Console(file=out, width=width, highlight=False).print(fitted(made, width))
     return out.getvalue()
 
 
@@ -42,7 +42,7 @@ def test_many_columns_become_a_block_for_each_row_where_they_do_not_fit() -> Non
     assert ["f", "[red]5"] in lines
     assert "a" not in [line[0] for line in lines[2:6]]
     assert "first" in shown(made, WIDE)
-    assert not is_too_wide(made, WIDE)
+    assert isinstance(fitted(made, WIDE), PlainTable)
 
 
 def test_a_time_is_shown_to_the_second_and_nothing_else_is_cut() -> None:
@@ -53,3 +53,22 @@ def test_a_time_is_shown_to_the_second_and_nothing_else_is_cut() -> None:
     for cell in ("2026-11-22T10:00:00Z", "2026-11-22T10:00:00+01:00", "v2026-11-22T10:00:00.5Z"):
         assert cell in said
     assert "123456" not in said
+
+
+def test_a_command_stands_on_one_line_at_every_width() -> None:
+    command, said = f"member request show {uuid7()}", "we are asked about an indicator of ours"
+    made = table("notices", "id", "at", "what happened", "about", "go on with", whole=("go on with",))
+    made.add_row(uuid7(), "2026-11-22T10:00:00Z", said, f"request {uuid7()}", command)
+    for width in (NARROW, 120, WIDE, 200):
+        lines = shown(made, width).splitlines()
+        assert any(command in line for line in lines), width
+        assert max(map(len, lines)) <= width
+
+
+def test_no_word_is_broken_where_the_table_has_room() -> None:
+    for width in range(40, 200, 7):
+        made = table("words", "first", "second", "third")
+        made.add_row("a long story told in words " * 4, "trade-based laundering", "20000012345678")
+        said = shown(made, width)
+        for word in ("laundering", "20000012345678", "story"):
+            assert word in said, width

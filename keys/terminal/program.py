@@ -1,0 +1,94 @@
+"""What the programs `exchange`, `keyholder` and `member` have alike on a command line.
+
+1. `--json` is taken before and after every subcommand; each page of help that leads to an answer shows it once.
+2. `--version` prints the program's version.
+3. Who stops reading (`… | head`) gets no message; the exit status is that of a program that SIGPIPE ended, 141.
+4. Every failure begins with `Error:`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+STOPPED_READING = 141
+"""128 + SIGPIPE, as a shell reports it."""
+
+_DISTRIBUTION = "intelligence-sharing-exchange"
+_AS_JSON = f"{_DISTRIBUTION}.json"
+_HELP = "Print one JSON document."
+
+_Group = TypeVar("_Group", bound=click.Group)
+
+
+def wants_json() -> bool:
+    """Whether the present command line has `--json`."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.meta.get(_AS_JSON))
+
+
+def tell_error(detail: str, hint: str | None = None) -> None:
+    """Print a failure for people, on standard error."""
+    click.echo(f"Error: {detail}" + (f"\nHint: {hint}" if hint else ""), err=True)
+
+
+class Program(click.Group):
+    """A program: whoever stops reading what it prints ends it quietly."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """As click does; `--help` is printed here."""
+        with _quiet_pipe():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does."""
+        with _quiet_pipe():
+            return super().invoke(ctx)
+
+
+def complete_program(program: _Group, note: Callable[[click.Context], None] = lambda _: None) -> _Group:
+    """The program, once it has all its commands, with `--json` on each and `--version` of its own. `note` is called
+    with the context in which `--json` was met.
+    """
+
+    def remember(context: click.Context, _: click.Parameter, value: bool) -> None:
+        if value and not context.resilient_parsing:
+            context.meta[_AS_JSON] = True
+            note(context)
+
+    def add(command: click.Command, *, is_shown: bool) -> None:
+        option = click.Option(
+            ["--json"], is_flag=True, expose_value=False, callback=remember, help=_HELP, hidden=not is_shown
+        )
+        command.params.append(option)
+        for inner in command.commands.values() if isinstance(command, click.Group) else ():
+            add(inner, is_shown=not isinstance(inner, click.Group))
+
+    add(program, is_shown=True)
+    return click.version_option(package_name=_DISTRIBUTION, message="%(prog)s %(version)s")(program)
+
+
+@contextmanager
+def _quiet_pipe() -> Iterator[None]:
+    try:
+        try:
+            yield
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        _stop_writing()
+        raise SystemExit(STOPPED_READING) from None
+
+
+def _stop_writing() -> None:
+    """Nothing more can be said, at the end of the interpreter neither, which flushes what is left."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
