@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from keys.edge import problems as edge
 from keys.group import InvalidElementError
 from keys.holder.budget import BudgetExhaustedError
-from keys.holder.service import RefusedError, StoreTamperedError
+from keys.holder.service import BusyError, RefusedError, StoreTamperedError
 from keys.keyring import StatementError
 from keys.request_limits import LimitExceededError
 from keys.signing import RequestSignatureError
@@ -38,7 +38,10 @@ _REFUSALS = {
     "bad-length": 400,
     "idempotency-key": 400,
     "idempotency-conflict": 422,
+    "answered-before": 409,
+    "unknown-batch": 409,
 }
+_BUSY_SECONDS = 1
 _STATEMENTS = {"malformed": 422, "quorum": 403, "stale": 409, "conflict": 409, "inconsistent": 409}
 
 log = structlog.get_logger("keyholder")
@@ -69,6 +72,7 @@ def register_problems(app: Flask, clock: Callable[[], datetime]) -> None:
     app.register_error_handler(BudgetExhaustedError, budget)
     app.register_error_handler(RequestSignatureError, _signature)
     app.register_error_handler(RefusedError, _refused)
+    app.register_error_handler(BusyError, _busy)
     app.register_error_handler(InvalidElementError, _element)
     app.register_error_handler(StatementError, _statement)
     app.register_error_handler(HTTPException, http_problem)
@@ -105,6 +109,13 @@ def _refused(error: RefusedError) -> Response:
     log.info("request refused", reason=error.reason, **_member())
     title = error.reason.replace("-", " ").capitalize()
     return problem(error.reason, title, _REFUSALS[error.reason], str(error))
+
+
+def _busy(error: BusyError) -> Response:
+    log.info("request refused", reason="under-way", **_member())
+    answer = problem("under-way", "Under way", 503, f"{error}; ask again in a moment")
+    answer.headers["Retry-After"] = str(_BUSY_SECONDS)
+    return answer
 
 
 def _element(error: InvalidElementError) -> Response:

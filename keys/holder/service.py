@@ -7,9 +7,13 @@
    member; one of the representative's roles is among those that the route wants (keys/holder/access.py).
 3. The epoch is stated, not retired, and the share here belongs to the commitment stated for this holder.
 4. The quorum is exactly t distinct holders of the epoch, this one among them.
-5. The budget reaches. The same request again under the same idempotency key is free; another under that key is refused.
-6. The charge is committed before the answer leaves: no charge, no answer. A bad element costs nothing.
-The holder never sees an identifier, and keeps no element: a digest of the request is all.
+5. Few of the member's requests are under way, and the budget reaches. A batch without proofs is charged its rows and
+   CHECKS: as many proved elements are then answered to requests that name the batch, whatever its budget is by then.
+6. The charge is committed before the work begins: nobody has work done that he cannot pay for. An element that shows
+   only at work to be none is charged like any other, since an honest member sends none.
+7. The same request again under the same idempotency key is free, and no new work as long as its answer is kept; while
+   it is under way it is refused, and begun COMPUTATIONS times at most. Another request under that key is refused.
+The holder never sees an identifier, and stores no element: a digest of the request is all. Answers are kept in memory.
 """
 
 from __future__ import annotations
@@ -18,16 +22,17 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection
 
-from keys.group import ELEMENT_BYTES, multiply_base
+from keys.group import ELEMENT_BYTES, check_batch_form, multiply_base
 from keys.holder import store
-from keys.holder.budget import Budget, BudgetExhaustedError, standing_evaluations
+from keys.holder.answers import Evaluated, KeptAnswer, KeptAnswers
+from keys.holder.budget import Budget, Charge, standing_evaluations
 from keys.holder.database import Database
 from keys.holder.settings import HomeError, Settings
 from keys.keyring import (
@@ -49,6 +54,13 @@ from schemas.canonical import canonical_json
 from schemas.terms import Role
 
 MAX_ELEMENTS = 65_535
+CHECKS = 2
+"""Proved elements that a batch without proofs is charged for: its check, and the one that names a liar."""
+COMPUTATIONS = 3
+IN_FLIGHT = 4
+"""Evaluations of one member under way at a time, at all workers together."""
+_LEASE = timedelta(seconds=10)
+_LEASE_OF_AN_ELEMENT = timedelta(microseconds=500)
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
 
 log = structlog.get_logger("keyholder")
@@ -62,12 +74,16 @@ class RefusedError(Exception):
     """A request is refused; `reason` is a slug and the message may be told to the asker.
 
     One of: member-suspended, key-revoked, member-not-allowed, role-missing, replayed-request, unknown-epoch,
-    epoch-not-served, wrong-quorum, bad-length, idempotency-key, idempotency-conflict.
+    epoch-not-served, wrong-quorum, bad-length, idempotency-key, idempotency-conflict, answered-before, unknown-batch.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
+
+
+class BusyError(Exception):
+    """Not now: this very request is under way, or too many of the member's are. The message may be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,22 +120,26 @@ class Wanted:
     epoch: int
     quorum: tuple[int, ...]
     proof: bool
-    elements: bytes
+    elements: bytes = field(repr=False)
     idempotency_key: str
+    checked_batch: str | None = None
+    """The idempotency key of the batch that this checks."""
+
+    @property
+    def count(self) -> int:
+        """How many elements."""
+        return len(self.elements) // ELEMENT_BYTES
+
+    @property
+    def quorum_text(self) -> str:
+        """The quorum as in the request's target."""
+        return ",".join(map(str, self.quorum))
 
     @property
     def digest(self) -> bytes:
         """SHA-256, 32 bytes, of all but the key. The elements are blinded, so it tells nothing of what they hide."""
-        named = {"epoch": self.epoch, "quorum": list(self.quorum), "proof": self.proof}
+        named = {"epoch": self.epoch, "quorum": list(self.quorum), "proof": self.proof, "batch": self.checked_batch}
         return hashlib.sha256(canonical_json(named) + self.elements).digest()
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """The answer: n * 32 bytes, and 64 bytes of proof if it was wanted."""
-
-    elements: bytes
-    proof: bytes | None
 
 
 class HolderService:
@@ -131,6 +151,7 @@ class HolderService:
         self._clock = clock
         self._lock = threading.Lock()
         self._known: tuple[int, Keyring] = (0, Keyring(settings.config.root))
+        self._answers = KeptAnswers()
 
     def now(self) -> datetime:
         """The time by the service's clock."""
@@ -260,22 +281,26 @@ class HolderService:
     # -- evaluations
 
     def evaluate(self, caller: Caller, wanted: Wanted) -> Evaluated:
-        """Rules 3 to 6. Raises RefusedError, BudgetExhaustedError, InvalidElementError naming the position."""
-        count, rest = divmod(len(wanted.elements), ELEMENT_BYTES)
-        if rest or not 1 <= count <= MAX_ELEMENTS:
-            raise RefusedError("bad-length", f"the body is 1 to {MAX_ELEMENTS} elements of {ELEMENT_BYTES} bytes")
-        if not _IDEMPOTENCY_KEY.fullmatch(wanted.idempotency_key):
-            raise RefusedError("idempotency-key", "an Idempotency-Key of 1 to 128 visible characters is wanted")
+        """Rules 3 to 7. Raises RefusedError, BudgetExhaustedError, BusyError, InvalidElementError (position)."""
+        _check_form(wanted)
         keyring = self.keyring()
         scaled = scaled_share(self._share_for(keyring, wanted), wanted.quorum)
-        # Looked at before the work, so that nobody has work done that he cannot pay; decided after it, by the charge.
-        with self.database.reading() as connection:
-            self._plan(connection, keyring, caller, wanted, count)
-        elements = evaluate_batch(scaled, wanted.elements)
-        proof = prove_batch(scaled, wanted.elements, elements) if wanted.proof else None
-        charged = self._charge(keyring, caller, wanted, count)
-        log.info("evaluation answered", member_id=caller.member_id, evaluations=count, charged=charged)
-        return Evaluated(elements, proof)
+        kept = self._find_answer(caller, wanted)
+        if kept is not None:
+            return kept
+        charged = self._begin(keyring, caller, wanted)
+        if isinstance(charged, Evaluated):
+            return charged
+        try:
+            elements = evaluate_batch(scaled, wanted.elements)
+            proof = prove_batch(scaled, wanted.elements, elements) if wanted.proof else None
+            evaluated = Evaluated(elements, proof)
+            self._answers.keep(caller.member_id, wanted.idempotency_key, KeptAnswer(wanted.digest, evaluated))
+        finally:
+            with self.database.transaction() as connection:
+                store.finish_work(connection, caller.member_id, wanted.idempotency_key)
+        log.info("evaluation answered", member_id=caller.member_id, evaluations=wanted.count, charged=charged)
+        return evaluated
 
     def budget(self, caller: Caller) -> Budget:
         """The caller's budget now. Raises RefusedError."""
@@ -302,46 +327,89 @@ class HolderService:
             raise RefusedError("wrong-quorum", "a quorum is of holders of the epoch, this one among them")
         return share
 
-    def _charge(self, keyring: Keyring, caller: Caller, wanted: Wanted, count: int) -> bool:
+    def _find_answer(self, caller: Caller, wanted: Wanted) -> Evaluated | None:
+        """The answer to this very request if it is kept."""
+        kept = self._answers.find(caller.member_id, wanted.idempotency_key)
+        if kept is None:
+            return None
+        with self.database.reading() as connection:
+            _allowed(store.find_member(connection, caller.member_id))
+        _check_same(kept.request_digest, wanted)
+        return kept.evaluated
+
+    def _begin(self, keyring: Keyring, caller: Caller, wanted: Wanted) -> int | Evaluated:
+        """Rules 5 to 7: what it is charged, once this worker may begin it; or its answer, if it came in meanwhile."""
+        now = self._clock()
+        until = now + _LEASE + wanted.count * _LEASE_OF_AN_ELEMENT
         with self.database.transaction() as connection:
-            planned = self._plan(connection, keyring, caller, wanted, count, lock=True)
-            if planned is None:
-                return False
-            member, budget = planned
-            now = self._clock()
+            member = _allowed(store.find_member(connection, caller.member_id, lock=True))
+            before = store.find_charge(connection, caller.member_id, wanted.idempotency_key)
+            if before is not None:
+                _check_under_way(before, wanted, now)
+                kept = self._answers.find(caller.member_id, wanted.idempotency_key)
+                if kept is not None:  # it is kept before its work is called finished
+                    return kept.evaluated
+                _check_computations(before)
+                store.begin_again(connection, caller.member_id, wanted.idempotency_key, until)
+                return 0
+            if store.count_under_way(connection, caller.member_id, now) >= IN_FLIGHT:
+                raise BusyError(f"{IN_FLIGHT} evaluations of this member are under way")
+            checks = 0 if wanted.proof else CHECKS
+            charge = self._charge(connection, keyring, member, wanted, checks)
             store.record_charge(
                 connection,
                 member,
-                budget.charge(count, now),
+                charge,
                 idempotency_key=wanted.idempotency_key,
                 request_digest=wanted.digest,
                 epoch=wanted.epoch,
+                quorum=wanted.quorum_text,
+                checks=checks,
+                batch_key=wanted.checked_batch,
+                working_until=until,
                 now=now,
             )
-        return True
+        return charge.standing + sum(charge.grants.values())
 
-    def _plan(
-        self,
-        connection: Connection,
-        keyring: Keyring,
-        caller: Caller,
-        wanted: Wanted,
-        count: int,
-        *,
-        lock: bool = False,
-    ) -> tuple[store.AllowedMember, Budget] | None:
-        """The budget to charge, or None if this very request was charged before. Raises as evaluate does."""
-        member = _allowed(store.find_member(connection, caller.member_id, lock=lock))
-        before = store.find_charge(connection, caller.member_id, wanted.idempotency_key)
-        if before is not None:
-            if before.request_digest != wanted.digest:
-                raise RefusedError("idempotency-conflict", "this Idempotency-Key belongs to another request")
-            return None
-        now = self._clock()
+    def _charge(
+        self, connection: Connection, keyring: Keyring, member: store.AllowedMember, wanted: Wanted, checks: int
+    ) -> Charge:
+        """What a new request costs: nothing for a check that its batch has paid for."""
+        if wanted.checked_batch is not None:
+            batch = store.find_charge(connection, member.member_id, wanted.checked_batch)
+            if batch is None or (batch.epoch, batch.quorum) != (wanted.epoch, wanted.quorum_text) or not batch.checks:
+                raise RefusedError("unknown-batch", "no check of such a batch of this member is paid for")
+            store.use_check(connection, member.member_id, wanted.checked_batch)
+            return Charge(0, {})
+        now, count = self._clock(), wanted.count + checks
         budget = store.read_budget(connection, member, standing_of(keyring, member), now)
-        if count > budget.remaining(now):
-            raise BudgetExhaustedError(count, budget.remaining(now), budget.renews_at)
-        return member, budget
+        return budget.charge(count, now)
+
+
+def _check_form(wanted: Wanted) -> None:
+    if len(wanted.elements) % ELEMENT_BYTES or not 1 <= wanted.count <= MAX_ELEMENTS:
+        raise RefusedError("bad-length", f"the body is 1 to {MAX_ELEMENTS} elements of {ELEMENT_BYTES} bytes")
+    if wanted.checked_batch is not None and (wanted.count != 1 or not wanted.proof):
+        raise RefusedError("bad-length", "the check of a batch is one element, proved")
+    if not _IDEMPOTENCY_KEY.fullmatch(wanted.idempotency_key):
+        raise RefusedError("idempotency-key", "an Idempotency-Key of 1 to 128 visible characters is wanted")
+    check_batch_form(wanted.elements)
+
+
+def _check_same(request_digest: bytes, wanted: Wanted) -> None:
+    if request_digest != wanted.digest:
+        raise RefusedError("idempotency-conflict", "this Idempotency-Key belongs to another request")
+
+
+def _check_under_way(before: store.RecordedCharge, wanted: Wanted, now: datetime) -> None:
+    _check_same(before.request_digest, wanted)
+    if before.working_until is not None and before.working_until > now:
+        raise BusyError("this very request is under way")
+
+
+def _check_computations(before: store.RecordedCharge) -> None:
+    if before.computations >= COMPUTATIONS:
+        raise RefusedError("answered-before", f"this request was computed {COMPUTATIONS} times; ask under another key")
 
 
 def standing_of(keyring: Keyring, member: store.AllowedMember) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, text, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from keys.holder.budget import Budget, Charge, Grant, window_end, window_number
@@ -41,10 +41,16 @@ class AllowedMember:
 
 @dataclass(frozen=True, slots=True)
 class RecordedCharge:
-    """A request answered before."""
+    """A request charged before: SHA-256 of it, the quorum as `1,3`, the checks still paid for, how often it was begun
+    and until when a worker may be at it.
+    """
 
     request_digest: bytes
-    evaluations: int
+    epoch: int
+    quorum: str
+    checks: int
+    computations: int
+    working_until: datetime | None
 
 
 def remember_nonce(connection: Connection, key_id: str, nonce: str, created_at: datetime, now: datetime) -> None:
@@ -133,10 +139,36 @@ def read_budget(connection: Connection, member: AllowedMember, standing: int, no
 
 def find_charge(connection: Connection, member_id: str, idempotency_key: str) -> RecordedCharge | None:
     """The charge made under this key, if there is one."""
-    query = select(charges.c.request_digest, charges.c.evaluations)
-    query = query.where(charges.c.member_id == member_id, charges.c.idempotency_key == idempotency_key)
+    kept = (charges.c.request_digest, charges.c.epoch, charges.c.quorum, charges.c.checks)
+    query = select(*kept, charges.c.computations, charges.c.working_until).where(_charge(member_id, idempotency_key))
     row = connection.execute(query).one_or_none()
     return None if row is None else RecordedCharge(*row)
+
+
+def _charge(member_id: str, idempotency_key: str) -> ColumnElement[bool]:
+    return (charges.c.member_id == member_id) & (charges.c.idempotency_key == idempotency_key)
+
+
+def count_under_way(connection: Connection, member_id: str, now: datetime) -> int:
+    """How many of the member's requests workers are at."""
+    query = select(func.count()).where(charges.c.member_id == member_id, charges.c.working_until > now)
+    return int(connection.execute(query).scalar_one())
+
+
+def begin_again(connection: Connection, member_id: str, idempotency_key: str, until: datetime) -> None:
+    """Note that a request charged before is begun once more."""
+    again = {"computations": charges.c.computations + 1, "working_until": until}
+    connection.execute(update(charges).where(_charge(member_id, idempotency_key)).values(again))
+
+
+def finish_work(connection: Connection, member_id: str, idempotency_key: str) -> None:
+    """Note that no worker is at a request any more."""
+    connection.execute(update(charges).where(_charge(member_id, idempotency_key)).values(working_until=None))
+
+
+def use_check(connection: Connection, member_id: str, batch_key: str) -> None:
+    """Use up one of the checks that were paid for with a batch. The caller holds the member's lock."""
+    connection.execute(update(charges).where(_charge(member_id, batch_key)).values(checks=charges.c.checks - 1))
 
 
 def record_charge(
@@ -147,6 +179,10 @@ def record_charge(
     idempotency_key: str,
     request_digest: bytes,
     epoch: int,
+    quorum: str,
+    checks: int = 0,
+    batch_key: str | None = None,
+    working_until: datetime | None = None,
     now: datetime,
 ) -> None:
     """Spend `charge` and keep what it was for. The caller holds the member's lock and has read its budget."""
@@ -157,7 +193,12 @@ def record_charge(
             idempotency_key=idempotency_key,
             request_digest=request_digest,
             epoch=epoch,
+            quorum=quorum,
             evaluations=charge.standing + sum(charge.grants.values()),
+            checks=checks,
+            batch_key=batch_key,
+            computations=1,
+            working_until=working_until,
             charged_at=now,
         )
     )

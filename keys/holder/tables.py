@@ -77,7 +77,9 @@ grants = Table(
     Index("holder_grants_of_member", "member_id", "ends_at"),
 )
 
-# What each member asked for and when; the unique key makes a repeated request free, across workers.
+# What each member asked for and when; the unique key makes a repeated request free, across workers. While a worker is
+# at it, `working_until` says how long it may take; `computations` is how often it was begun. A batch without proofs has
+# `checks` paid for, which requests that name it in `batch_key` use up.
 charges = Table(
     "holder_charges",
     metadata,
@@ -86,10 +88,17 @@ charges = Table(
     Column("idempotency_key", String(128), nullable=False),
     Column("request_digest", LargeBinary(32), nullable=False),
     Column("epoch", Integer, nullable=False),
+    Column("quorum", String(400), nullable=False),
     Column("evaluations", Integer, nullable=False),
+    Column("checks", Integer, nullable=False),
+    Column("batch_key", String(128)),
+    Column("computations", Integer, nullable=False),
+    Column("working_until", UtcTime),
     Column("charged_at", UtcTime, nullable=False),
     UniqueConstraint("member_id", "idempotency_key", name="holder_charges_request"),
+    CheckConstraint("checks >= 0", name="holder_charges_checks"),
     Index("holder_charges_of_member", "member_id", "charged_at"),
+    Index("holder_charges_under_way", "member_id", "working_until"),
 )
 
 nonces = Table(

@@ -170,7 +170,7 @@ def _caller() -> Caller:
             },
         },
     ),
-    _refused(400, 403, 409, 422, 429),
+    _refused(400, 403, 409, 422, 429, 503),
     holder.arguments(web_schemas.EvaluationQuery, location="query", unknown=RAISE),
     holder.arguments(web_schemas.EvaluationHeaders, location="headers", unknown=EXCLUDE),
 )
@@ -178,7 +178,8 @@ def evaluate(query: dict[str, Any], headers: dict[str, str]) -> Response:
     """Evaluate 1 to 65535 elements of 32 bytes for a quorum.
 
     Signed per RFC 9421 by a representative of a member. The member's budget is charged one for each element, once for
-    each Idempotency-Key.
+    each Idempotency-Key; two more for a batch without proofs, for which two proved elements that name it in `batch` are
+    then answered.
     """
     wanted = Wanted(
         epoch=query["epoch"],
@@ -186,6 +187,7 @@ def evaluate(query: dict[str, Any], headers: dict[str, str]) -> Response:
         proof=query["proof"] == "yes",
         elements=request.get_data(),
         idempotency_key=headers["idempotency_key"],
+        checked_batch=query["batch"],
     )
     evaluated = _service().evaluate(_caller(), wanted)
     response = Response(evaluated.elements, mimetype=ELEMENTS_TYPE)

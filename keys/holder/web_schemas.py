@@ -63,6 +63,11 @@ class EvaluationQuery(StrictSchema):
         validate=validate.OneOf(("yes", "no")),
         metadata={"description": "Whether a proof (RFC 9497, mode 1, 64 bytes) is wanted in Evaluation-Proof"},
     )
+    batch = fields.String(
+        load_default=None,
+        validate=validate.Regexp(r"[A-Za-z0-9._~-]{1,128}\Z"),
+        metadata={"description": "The Idempotency-Key of the batch without proofs that this one element checks"},
+    )
 
 
 class EvaluationHeaders(Schema):

@@ -110,11 +110,13 @@ class HolderSimulator:
         key: str = "key-1",
         epoch: int = 1,
         quorum: Sequence[int] = (1, 2),
-        proof: bool = False,
+        proof: bool = True,
+        batch: str | None = None,
     ) -> TestResponse:
         """A member's request for evaluations, its answer's signature checked."""
         named = ",".join(map(str, quorum))
         target = f"{EVALUATIONS}?epoch={epoch}&quorum={named}&proof={'yes' if proof else 'no'}"
+        target += "" if batch is None else f"&batch={batch}"
         return self.send(target, elements, self.sign(member, "POST", target, elements, key=key))
 
     def send(self, target: str, body: bytes, headers: dict[str, str]) -> TestResponse:

@@ -164,7 +164,10 @@ def test_two_workers_believe_a_nonce_once(served: ServedHolder) -> None:
 def test_retries_that_arrive_together_are_charged_once(served: ServedHolder) -> None:
     member = make_member("b")
     retries = [served.signed(member, ELEMENTS, key="retried") for _ in range(6)]
-    assert served.send_together(retries, ELEMENTS) == [200] * 6
+    answers = served.send_together(retries, ELEMENTS)
+    # Two workers: what comes while the other is at it is told to come again.
+    assert 200 in answers
+    assert set(answers) <= {200, 503}
     _, document, _ = run("--home", served.home, "status")
     assert {one["member_id"]: one["evaluations_30_days"] for one in document["members"]}["b"] == 3
 
@@ -172,7 +175,12 @@ def test_retries_that_arrive_together_are_charged_once(served: ServedHolder) -> 
 def test_requests_that_arrive_together_cannot_overdraw_the_budget(served: ServedHolder) -> None:
     member = make_member("c")
     rivals = [served.signed(member, ELEMENTS, key=f"rival-{number}") for number in range(6)]
-    assert sorted(served.send_together(rivals, ELEMENTS)) == [200] * 3 + [429] * 3
+    answers = served.send_together(rivals, ELEMENTS)
+    # What comes while four are under way is told to come again.
+    assert answers.count(200) <= 3
+    assert set(answers) <= {200, 429, 503}
+    _, document, _ = run("--home", served.home, "status")
+    assert {one["member_id"]: one["evaluations_30_days"] for one in document["members"]}["c"] <= 10
 
 
 def test_the_host_header_has_no_say_in_what_was_signed(served: ServedHolder) -> None:

@@ -46,11 +46,18 @@ def upgrade() -> None:
         sa.Column("idempotency_key", sa.String(128), nullable=False),
         sa.Column("request_digest", sa.LargeBinary(32), nullable=False),
         sa.Column("epoch", sa.Integer, nullable=False),
+        sa.Column("quorum", sa.String(400), nullable=False),
         sa.Column("evaluations", sa.Integer, nullable=False),
+        sa.Column("checks", sa.Integer, nullable=False),
+        sa.Column("batch_key", sa.String(128)),
+        sa.Column("computations", sa.Integer, nullable=False),
+        sa.Column("working_until", sa.BigInteger),
         sa.Column("charged_at", sa.BigInteger, nullable=False),
         sa.UniqueConstraint("member_id", "idempotency_key", name="holder_charges_request"),
+        sa.CheckConstraint("checks >= 0", name="holder_charges_checks"),
     )
     op.create_index("holder_charges_of_member", "holder_charges", ["member_id", "charged_at"])
+    op.create_index("holder_charges_under_way", "holder_charges", ["member_id", "working_until"])
     op.create_table(
         "holder_nonces",
         sa.Column("key_id", sa.String(129), nullable=False),
