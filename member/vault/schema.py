@@ -32,7 +32,7 @@ CREATE TABLE tokens (
     indicator_id INTEGER NOT NULL,
     lookup BLOB NOT NULL,
     payload BLOB NOT NULL,
-    PRIMARY KEY (epoch, indicator_id)
+    PRIMARY KEY (indicator_id, epoch)
 ) WITHOUT ROWID;
 CREATE INDEX tokens_by_lookup ON tokens (lookup);
 CREATE TABLE records (
