@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from exchange.domain.allowed_targets import AllowedTargets, is_host_name
 from exchange.domain.information_request import GRACE_MINUTES, IMMEDIATE_MINUTES, RequestPolicy
@@ -23,6 +23,8 @@ from exchange.domain.withdrawal import CORRECTION_HOURS
 from exchange.gateway_file import load_rules
 from exchange.store.session import LOG_STALE_SECONDS
 from keys.custody import CustodyError, read_passphrase, read_secret, write_private_file, write_secret
+from keys.edge.caller_address import Proxies, parse_proxies
+from keys.edge.source_limits import UNSIGNED_REQUESTS_PER_MINUTE
 from keys.request_limits import LARGEST_LIMIT, USUAL_LIMIT
 from keys.signing import SigningKey
 from keys.statements import Root
@@ -52,11 +54,14 @@ CONFIGURED = (
     *("exchange_id", "url", "database_url", "log_origin", "log_vkey"),
     *("tick_seconds", "log_stale_seconds", "passphrase_file"),
     *("requests_per_minute", "feed_requests_per_minute", "enrolments_per_minute"),
+    *("unsigned_requests_per_minute", "trusted_proxies"),
     *("gateways_file", "immediate_minutes", "request_grace_minutes", "longest_query_days"),
     "correction_hours",
     *("allowed_private_targets", "digest_minutes", "mail_sender"),
     *("smtp_host", "smtp_port", "smtp_security", "smtp_user", "smtp_password_file"),
 )
+
+_Value = TypeVar("_Value")
 
 
 class SettingsError(Exception):
@@ -67,7 +72,8 @@ class SettingsError(Exception):
 class Settings:
     """What the web application, the worker and the commands are told. `tick_seconds` is the log's tick; disclosing
     stops while an entry waits for its place in the log longer than `log_stale_seconds`. Of the limits a minute, the
-    first is each member's, the second each source's of answers to enrolment codes. Without an `smtp_host` no mail is
+    first two are each member's, the others each address's (keys.edge.source_limits): of answers to enrolment codes
+    over all processes, and of all calls that do not authenticate in each process. Without an `smtp_host` no mail is
     sent; webhooks reach public addresses and the `allowed_private_targets`.
     """
 
@@ -84,6 +90,8 @@ class Settings:
     requests_per_minute: int = USUAL_LIMIT
     feed_requests_per_minute: int = FEED_REQUESTS_PER_MINUTE
     enrolments_per_minute: int = ENROLMENTS_PER_MINUTE
+    unsigned_requests_per_minute: int = UNSIGNED_REQUESTS_PER_MINUTE
+    trusted_proxies: Proxies = frozenset()
     allowed_private_targets: AllowedTargets = AllowedTargets()  # noqa: RUF009 - a frozen value
     digest_minutes: int = DIGEST_MINUTES
     gateways_file: Path | None = None
@@ -138,13 +146,17 @@ def load_settings(home: Path, environ: Mapping[str, str] = os.environ) -> Settin
                 found, "feed_requests_per_minute", FEED_REQUESTS_PER_MINUTE, LARGEST_LIMIT
             ),
             enrolments_per_minute=_number_of(found, "enrolments_per_minute", ENROLMENTS_PER_MINUTE, LARGEST_LIMIT),
+            unsigned_requests_per_minute=_number_of(
+                found, "unsigned_requests_per_minute", UNSIGNED_REQUESTS_PER_MINUTE, LARGEST_LIMIT
+            ),
+            trusted_proxies=_parsed(found, "trusted_proxies", parse_proxies),
             digest_minutes=_number_of(found, "digest_minutes", DIGEST_MINUTES, _DAY_MINUTES),
             gateways_file=Path(gateways_file) if gateways_file else None,
             immediate_minutes=_number_of(found, "immediate_minutes", IMMEDIATE_MINUTES, _DAY_MINUTES),
             request_grace_minutes=_number_of(found, "request_grace_minutes", GRACE_MINUTES, _LONGEST_GRACE_MINUTES),
             longest_query_days=_number_of(found, "longest_query_days", LONGEST_QUERY_DAYS, LONGEST_QUERY_DAYS),
             correction_hours=_number_of(found, "correction_hours", CORRECTION_HOURS, _LONGEST_CORRECTION_HOURS),
-            **_read_targets(found),
+            allowed_private_targets=_parsed(found, "allowed_private_targets", AllowedTargets.parse),
             **_read_mail(found),
         )
     except ValueError as error:
@@ -234,12 +246,11 @@ def _read_config(path: Path) -> dict[str, Any]:
     return found
 
 
-def _read_targets(found: Mapping[str, Any]) -> dict[str, Any]:
-    text = _optional(found, "allowed_private_targets")
+def _parsed(found: Mapping[str, Any], name: str, parse: Callable[[str], _Value]) -> _Value:
     try:
-        return {"allowed_private_targets": AllowedTargets.parse(text)}
+        return parse(_optional(found, name))
     except ValueError as error:
-        raise ValueError(f"allowed_private_targets: {error}") from None
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _read_mail(found: Mapping[str, Any]) -> dict[str, Any]:

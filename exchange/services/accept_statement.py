@@ -1,8 +1,9 @@
 """Gathering registrars' signatures; with the quorum a statement comes into force.
 
 Rules, in order:
-1. A signature counts if it is right under the key of a registrar of the pinned root; each registrar counts
-   once.
+1. A statement that is known with every signature shown is answered from what is stored: nothing is verified, locked
+   or written for a repetition. Else a signature counts if it is right under the key of a registrar of the pinned root;
+   each registrar counts once.
 2. A statement must be newer than the one in force about its subject; the keyring's rules hold
    (keys/keyring.py).
 3. Coming into force is one transaction: tables, running position, log. Every member whose authority it
@@ -38,6 +39,7 @@ from exchange.store.statements import (
     lock_statements,
     next_position,
     signatures_of,
+    statement_id_of,
 )
 from keys.keyring import Keyring
 from keys.statement_types import AnyStatement, EpochStatement, ExchangeStatement, GroupStatement, MemberStatement
@@ -55,10 +57,24 @@ class Standing:
 
 def accept_statement(database: Database, root: Root, envelope: object, now: datetime) -> Standing:
     """Add the valid signatures of `envelope` (JSON object). Raises StatementError, LogUnavailableError."""
+    known = _find_standing(database, root, Envelope.parse(envelope))
+    if known is not None:
+        return known
     signers = valid_signers(envelope, root)
     if not signers:
         raise StatementError("quorum", "no registrar's signature is on it")
     return database.run_in_transaction(lambda session: _accept(session, root, Envelope.parse(envelope), signers, now))
+
+
+def _find_standing(database: Database, root: Root, envelope: Envelope) -> Standing | None:
+    """Where a statement stands of which all signatures of `envelope` are stored; None if anything of it is new."""
+    with database.reading() as session:
+        stored = find_statement(session, statement_id_of(envelope.payload))
+        there = () if stored is None else signatures_of(session, stored.statement_id)
+    shown = {(name.removeprefix("registrar/"), signature) for name, signature in envelope.signatures}
+    if stored is None or not shown or not shown <= set(there):
+        return None
+    return Standing(stored.state, len(there), root.quorum)
 
 
 def _accept(session: Session, root: Root, envelope: Envelope, signers: frozenset[str], now: datetime) -> Standing:

@@ -56,8 +56,8 @@ WITHDRAWERS = Rule(_MEMBER, frozenset({Role.AUTHOR, Role.RELEASER}))
 RESPONDERS = Rule(_MEMBER, frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER, Role.AUTHOR, Role.RELEASER}))
 SUBSCRIBERS = Rule(_MEMBER, frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER, Role.AUTHOR}))
 
-# Of those that anyone may call, the ones limited in number for each source; what is signed is limited for each member.
-LIMITED = frozenset({"POST /v1/enrolments"})
+# Of those that anyone may call, the ones counted for each source over all workers, in the database.
+COUNTED = frozenset({"POST /v1/enrolments"})
 
 RULES: dict[str, Rule] = {
     "GET /healthz": ANYONE,
@@ -139,6 +139,9 @@ RULES: dict[str, Rule] = {
     "GET /log/entries": ANY_REPRESENTATIVE,
 }
 
+
+LIMITED = frozenset(route for route, rule in RULES.items() if Caller.ANYONE in rule.callers)
+"""The routes that anyone may call, limited in number for each source; what is signed is limited for each member."""
 
 SIGNED = frozenset(route for route, rule in RULES.items() if not rule.callers & {Caller.ANYONE, Caller.FEED_READER})
 """The routes whose requests are signed."""

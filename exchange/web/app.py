@@ -23,7 +23,7 @@ from exchange.web import (
     withdrawal_pages,
 )
 from exchange.web.access import LIMITED, RULES, SIGNED, TOKEN_SHOWN
-from exchange.web.authentication import authenticate, current_member_id, end_feed_reading
+from exchange.web.authentication import authenticate, check_source, current_member_id, end_feed_reading
 from exchange.web.context import Context, attach_context
 from exchange.web.forms import MAX_BODY_BYTES
 from exchange.web.log_pages import create_log_blueprint
@@ -78,6 +78,7 @@ def create_app(context: Context, blueprints: Sequence[Any] = ()) -> Flask:
     document = complete_description(api.spec.to_dict(), signed=SIGNED, limited=LIMITED, token_shown=TOKEN_SHOWN)
     start_measuring(app)
     app.before_request(_start)
+    app.before_request(check_source)
     app.before_request(serve_description(app, document))
     app.before_request(authenticate)
     app.after_request(_note)

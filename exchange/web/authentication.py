@@ -2,7 +2,9 @@
 
 Rules, in order:
 1. The route is in the table of exchange.web.access, and a POST carries an Idempotency-Key. For anyone nothing more is
-   asked, but on some routes each source may ask only so often.
+   asked, but each address may call without authenticating only so often (keys.edge.source_limits): calls to open
+   routes and calls refused with 401 count. Beyond that a call is refused before its body is read. Answers to
+   enrolment codes are counted over all workers too.
 2. The request is signed (RFC 9421, see keys.signing) for this server's public address by a key that is known now.
 3. The representative, its key and its member are active at this moment: suspension and revocation work at once.
 4. The nonce is new, and the member has not asked too often within this minute. Both are kept in one transaction,
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
+from http import HTTPStatus
 from typing import cast
 
 from flask import g, request
@@ -28,10 +30,11 @@ from exchange.services.actor import Actor
 from exchange.store.membership import KnownRepresentative, find_representative
 from exchange.store.nonces import use_nonce
 from exchange.store.request_counts import count_request
-from exchange.web.access import LIMITED, RULES, Caller, Rule
+from exchange.web.access import COUNTED, RULES, Caller, Rule
 from exchange.web.context import Context, current_context
 from exchange.web.feed_reading import FeedReading, open_feed_reading
 from exchange.web.problems import AccessRefusedError
+from keys.edge.caller_address import caller_address
 from keys.request_limits import RequestLimit, minute_of
 from keys.signing import WINDOW, RequestSignatureError, VerifiedRequest, verify_request
 
@@ -50,10 +53,32 @@ def authenticate(*, is_read: bool = True) -> None:
     if keyed and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key()):
         raise AccessRefusedError(400, "idempotency-key", "A POST wants an Idempotency-Key of 8 to 128 characters.")
     context = current_context()
+    now, source = context.clock(), _source(context)
     if Caller.ANYONE in rule.callers:
-        if route in LIMITED:
-            _count_source(context, route)
+        context.sources.count(source, now)
+        if route in COUNTED:
+            _count_source(context, route, source)
         return
+    try:
+        _authenticate_caller(context, rule, is_read=is_read)
+    except AccessRefusedError as refusal:
+        if refusal.status == HTTPStatus.UNAUTHORIZED:
+            context.sources.count(source, now)
+        raise
+    context.sources.note_known(source, now)
+
+
+def check_source() -> None:
+    """Before anything is read or looked up: refuse a source that keeps calling without authenticating.
+
+    Raises LimitExceededError.
+    """
+    context = current_context()
+    context.sources.check(_source(context), context.clock())
+
+
+def _authenticate_caller(context: Context, rule: Rule, *, is_read: bool) -> None:
+    """Rules 2 to 5, or a feed token. Raises AccessRefusedError, LimitExceededError."""
     if Caller.FEED_READER in rule.callers:
         g.feed_reading = open_feed_reading(context)
         return
@@ -164,17 +189,13 @@ def _spend_nonce(context: Context, verified: VerifiedRequest, caller: str) -> No
     RequestLimit(context.settings.requests_per_minute).check(made, now)
 
 
-def _count_source(context: Context, route: str) -> None:
-    """Count an unsigned request of the caller's address. Raises LimitExceededError."""
-    now, caller = context.clock(), f"{route} {_source()}"
+def _source(context: Context) -> str:
+    forwarded_for = request.headers.get("X-Forwarded-For")
+    return caller_address(request.remote_addr, forwarded_for, context.settings.trusted_proxies)
+
+
+def _count_source(context: Context, route: str, source: str) -> None:
+    """Count an unsigned request of a source over all workers. Raises LimitExceededError."""
+    now, caller = context.clock(), f"{route} {source}"
     made = context.database.run_in_transaction(lambda session: count_request(session, caller, minute_of(now)))
     RequestLimit(context.settings.enrolments_per_minute).check(made, now)
-
-
-def _source() -> str:
-    """The caller's address; of IPv6 the network, since one source has all addresses of it."""
-    try:
-        address = ip_address(request.remote_addr or "")
-    except ValueError:
-        return "unknown"
-    return str(address) if address.version == 4 else str(ip_network((address, 64), strict=False))

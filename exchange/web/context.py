@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from exchange.domain.information_request import RequestPolicy
 from exchange.settings import Settings
 from exchange.store.session import Database
-from exchange.web.minute_counts import MinuteCounts
+from keys.edge.minute_counts import MinuteCounts
+from keys.edge.source_limits import SourceLimits
 from keys.signing import SigningKey
 
 _EXTENSION = "exchange"
@@ -22,7 +23,8 @@ _EXTENSION = "exchange"
 @dataclass(frozen=True, slots=True)
 class Context:
     """Settings, database, the key of receipts, the clock (aware UTC), who counts a member's notices, the key that the
-    secrets of webhooks follow from, the rules of requests, and how often each member read feeds in this minute.
+    secrets of webhooks follow from, the rules of requests, how often each member read feeds in this minute, and how
+    often each source called without authenticating.
     """
 
     settings: Settings
@@ -33,6 +35,11 @@ class Context:
     webhook_key: bytes = field(repr=False)
     policy: RequestPolicy = field(default_factory=RequestPolicy)
     feed_counts: MinuteCounts = field(default_factory=MinuteCounts, repr=False)
+    sources: SourceLimits = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        limits = SourceLimits(self.settings.unsigned_requests_per_minute)
+        object.__setattr__(self, "sources", limits)
 
 
 def current_context() -> Context:

@@ -2,40 +2,50 @@
 
 1. Without a stated proxy, or from anybody but it: the address of the connection. Whoever sends `X-Forwarded-For`
    himself is not believed.
-2. From a stated proxy: the last address in `X-Forwarded-For`, the one that this proxy added. Those before it are what
-   the caller wrote.
+2. From a stated proxy: `X-Forwarded-For` read from its end, the first address that is no stated proxy's. Those before
+   it are what the caller wrote.
 3. An IPv6 address counts by its /64: one customer has at least so many.
 """
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Collection
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+Proxies = frozenset[IPv4Network | IPv6Network]
 _SITE_BITS = 64
+_MOST_HOPS = 20
 
 
-def parse_proxies(text: str) -> frozenset[str]:
-    """Addresses of proxies with commas between, as configured. Raises ValueError naming what is no address."""
-    return frozenset(str(ipaddress.ip_address(part.strip())) for part in text.split(",") if part.strip())
+def parse_proxies(text: str) -> Proxies:
+    """Addresses and networks of proxies with commas between, as configured. Raises ValueError naming what is none."""
+    try:
+        return frozenset(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError(f"{error}; write addresses and networks, such as 10.0.0.7, 10.1.0.0/24") from None
 
 
-def caller_address(peer: str | None, forwarded_for: str | None, proxies: Collection[str]) -> str:
+def caller_address(peer: str | None, forwarded_for: str | None, proxies: Iterable[IPv4Network | IPv6Network]) -> str:
     """The address to count a request under; `peer` is that of the connection, `forwarded_for` the header's value."""
     address = _address(peer)
-    if address is not None and str(address) in proxies:
-        address = _address((forwarded_for or "").rpartition(",")[2]) or address
+    trusted = tuple(proxies)
+    hops = (forwarded_for or "").split(",")[-_MOST_HOPS:]
+    while address is not None and hops and any(address in network for network in trusted):
+        further = _address(hops.pop())
+        if further is None:
+            break  # what a proxy of ours was told and is no address leads no further
+        address = further
     if address is None:
         return "unknown"
-    if isinstance(address, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((address, _SITE_BITS), strict=False))
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, _SITE_BITS), strict=False))
     return str(address)
 
 
-def _address(text: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _address(text: str | None) -> IPv4Address | IPv6Address | None:
     try:
-        address = ipaddress.ip_address((text or "").strip())
+        address = ip_address((text or "").strip())
     except ValueError:
         return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address

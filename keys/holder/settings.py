@@ -26,7 +26,7 @@ from keys.custody import (
     write_private_file,
     write_secret,
 )
-from keys.edge.caller_address import parse_proxies
+from keys.edge.caller_address import Proxies, parse_proxies
 from keys.group import InvalidScalarError, check_scalar
 from keys.keyring import Root, StatementError
 from keys.request_limits import UNSIGNED_LIMIT, USUAL_LIMIT, parse_limit
@@ -72,7 +72,7 @@ class Config:
     passphrase_file: Path | None = None
     requests_per_minute: int = USUAL_LIMIT
     unsigned_per_minute: int = UNSIGNED_LIMIT
-    proxies: frozenset[str] = frozenset()
+    proxies: Proxies = frozenset()
 
     def read_passphrase(self, environ: Mapping[str, str], prompt: Callable[[], str] | None) -> bytes:
         """From the file given at init, else from that named in the environment, else asked. Raises CustodyError."""

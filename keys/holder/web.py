@@ -15,7 +15,7 @@ from flask_smorest import Api, Blueprint
 from marshmallow import EXCLUDE, RAISE
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
 
-from keys.edge.caller_address import caller_address
+from keys.edge.caller_address import Proxies, caller_address
 from keys.edge.description import complete_description
 from keys.edge.guard import NotJsonError, read_json
 from keys.edge.setup import make_strict, serve_description
@@ -108,7 +108,7 @@ def _service() -> HolderService:
     return service
 
 
-def _count_stranger(limit: AddressLimit, proxies: frozenset[str], now: datetime) -> None:
+def _count_stranger(limit: AddressLimit, proxies: Proxies, now: datetime) -> None:
     """Refuse an unauthenticated request that its address makes too often, before its body is read."""
     rule = None if request.url_rule is None else rule_of(request.method, request.url_rule.rule)
     if rule is not None and rule.is_counted:

@@ -328,6 +328,7 @@ def serve_exchange(folder: Path, port: int) -> None:
         requests_per_minute=told["limit"],
         feed_requests_per_minute=told["limit"],
         enrolments_per_minute=told["limit"],
+        unsigned_requests_per_minute=told["limit"],
     )
     receipt_key = SigningKey.from_seed(from_base64(told["receipt_seed"], 32))
 

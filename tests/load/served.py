@@ -142,6 +142,7 @@ def main(file: Path) -> None:
         database_url=told["database_url"],
         requests_per_minute=_REQUESTS_PER_MINUTE,
         feed_requests_per_minute=_REQUESTS_PER_MINUTE,
+        unsigned_requests_per_minute=_REQUESTS_PER_MINUTE,
     )
     receipt_key = SigningKey.from_seed(base64.b64decode(told["receipt_key"]))
 

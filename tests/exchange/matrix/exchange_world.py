@@ -79,6 +79,7 @@ class ExchangeWorld:
             requests_per_minute=LARGEST_LIMIT,
             feed_requests_per_minute=LARGEST_LIMIT,
             enrolments_per_minute=LARGEST_LIMIT,
+            unsigned_requests_per_minute=LARGEST_LIMIT,
         )
         taskforce.app = taskforce.make_app(taskforce.database)
         self.members: dict[tuple[State, MemberKind], ManifoldMember] = {}

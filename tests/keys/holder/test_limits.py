@@ -90,7 +90,7 @@ def test_a_limit_that_is_none_stops_the_start(tmp_path: Path, value: str) -> Non
 
 
 def test_strangers_are_limited_by_address_and_members_are_not(holder: HolderSimulator, member: Member) -> None:
-    config = dataclasses.replace(holder.settings.config, unsigned_per_minute=LIMIT, proxies=frozenset({"10.0.0.1"}))
+    config = dataclasses.replace(holder.settings.config, unsigned_per_minute=LIMIT, proxies=parse_proxies("10.0.0.1"))
     settings = dataclasses.replace(holder.settings, config=config)
     limited = HolderSimulator(settings, open_database(config.database_url), holder.clock)
 
@@ -147,6 +147,6 @@ def test_a_proxy_that_is_no_address_stops_the_start(tmp_path: Path) -> None:
     create_home(home, "holder-1", "https://holder-1.example", make_root(), b"correct horse battery staple")
     variables = {"KEYHOLDER_PROXIES": "127.0.0.1, ::1", "KEYHOLDER_UNSIGNED_PER_MINUTE": "9"}
     config = load_config(home, variables)
-    assert (config.proxies, config.unsigned_per_minute) == (frozenset({"127.0.0.1", "::1"}), 9)
+    assert (config.proxies, config.unsigned_per_minute) == (parse_proxies("127.0.0.1, ::1"), 9)
     with pytest.raises(HomeError):
         load_config(home, {"KEYHOLDER_PROXIES": "the proxy"})
