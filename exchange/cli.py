@@ -25,12 +25,13 @@ from exchange.key_commands import rotate_key_command
 from exchange.log.head_file import LogRefusedError
 from exchange.log.reading import read_status
 from exchange.metrics_commands import metrics
+from exchange.proposal_commands import proposal
 from exchange.report_commands import report
 from exchange.sandbox_commands import demo, sandbox
 from exchange.services.back_up_database import BackupError
 from exchange.services.events import LogUnavailableError
 from exchange.services.issue_enrolment import CODE_LIFETIME, Invitation, issue_enrolment
-from exchange.services.propose_statement import add_payload, propose_statement
+from exchange.services.propose_statement import UnknownProposalError, add_drafted_payload, propose_statement
 from exchange.services.query_rules import QueryLimits
 from exchange.services.rotate_key import UnknownRepresentativeError
 from exchange.services.stop_member import UnknownMemberError, stop_member
@@ -59,6 +60,7 @@ ERRORS: list[tuple[type[Exception], str]] = [
     (SettingsError, "settings"),
     (CustodyError, "custody"),
     (StatementError, "statement"),
+    (UnknownProposalError, "unknown"),
     (NotCanonicalError, "statement"),
     (DatabaseUnfitError, "database"),
     (UnknownMemberError, "unknown-member"),
@@ -361,7 +363,7 @@ def propose(context: click.Context, file: Path) -> dict[str, Any]:
     with opened(context) as (_, database), database.transaction() as session:
         sequence = next_sequence(session, "epoch", str(number))
         head = {"type": "epoch", "sequence": sequence, "issued_at": to_rfc3339(now)}
-        return {"epoch": number, "proposal_id": add_payload(session, canonical_json({**body, **head}), now)}
+        return {"epoch": number, "proposal_id": add_drafted_payload(session, canonical_json({**body, **head}), now)}
 
 
 @program.group(epilog="Example: exchange alert generate 1000 --member necc --group taskforce")
@@ -411,7 +413,7 @@ def status(context: click.Context) -> dict[str, Any]:
 
 
 log_group.add_command(new_origin)
-for command in (backup, restore, upgrade, metrics, report):
+for command in (backup, restore, upgrade, metrics, report, proposal):
     program.add_command(command)
 program.add_command(sandbox)
 program.add_command(demo)

@@ -13,6 +13,7 @@ Nothing else has force, and what no statement says is unknown: asking for it rai
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -34,6 +35,7 @@ from keys.statement_types import (
 )
 from keys.statements import Registrar, Root, Statement, StatementError, verify_statement
 from keys.threshold import InvalidCommitmentsError, verify_commitments
+from schemas.canonical import canonical_json
 
 __all__ = [
     "AnyStatement",
@@ -87,6 +89,28 @@ class Keyring:
         self._check_and_place(parsed)
         self._payloads[statement.type, statement.subject] = statement
         return parsed
+
+    def in_force(self) -> list[Statement]:
+        """The statements in force, one of each subject, by type and subject."""
+        return [self._payloads[key] for key in sorted(self._payloads)]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, 64 hexadecimal digits, over what is in force: [type, subject, sequence, SHA-256 of the payload] of
+        every statement, as canonical JSON. Two keyrings have the same one if, and only if, they say the same.
+        """
+        listed = [[each.type, each.subject, each.sequence, each.digest] for each in self.in_force()]
+        return hashlib.sha256(canonical_json(listed)).hexdigest()
+
+    @property
+    def number(self) -> int:
+        """How far the registrars have come: the sum of the sequences in force. Every newer statement raises it."""
+        return sum(each.sequence for each in self._payloads.values())
+
+    def held(self, kind: str, subject: str) -> AnyStatement | None:
+        """The statement in force of this type and subject, if there is one."""
+        found = self._payloads.get((kind, subject))
+        return None if found is None else read_statement(found)
 
     def next_sequence(self, kind: str, subject: str) -> int:
         """The lowest sequence that a new statement of this type and subject may have."""

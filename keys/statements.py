@@ -46,7 +46,7 @@ SUBJECT_FIELDS = {"member": "member_id", "group": "group_id", "epoch": "epoch", 
 class StatementError(ValueError):
     """A statement, an envelope or a root is refused; `reason` is a slug.
 
-    One of: malformed, quorum, stale, conflict, inconsistent.
+    One of: malformed, quorum, stale, conflict, inconsistent; of a draft at the exchange also waiting, discarded.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -135,6 +135,16 @@ class Statement:
     issued_at: datetime
     body: Mapping[str, Any]
     signers: frozenset[str]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the payload, 64 hexadecimal digits: what a registrar is shown and approves."""
+        return payload_digest(self.payload)
+
+
+def payload_digest(payload: bytes) -> str:
+    """SHA-256 of a statement's bytes, 64 hexadecimal digits."""
+    return hashlib.sha256(payload).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,9 +144,3 @@ def stated_exchange(keyring: Keyring) -> ExchangeStatement:
         raise NotEnrolledError(
             "the registrars have signed no statement of the exchange yet", slug="no_exchange"
         ) from None
-
-
-def readable_fingerprint(root: Root) -> str:
-    """The root's fingerprint in groups of four hexadecimal digits, for reading aloud."""
-    text = root.fingerprint
-    return " ".join(text[start : start + 4] for start in range(0, len(text), 4))

@@ -1,115 +1,171 @@
-"""What a registrar does: see what waits, sign it, and hand what is in force to the key holders.
+"""What a registrar does: see what waits, sign what it was shown, and hand what is in force to the key holders.
 
 Rules, in order:
-1. Only what reads strictly as a statement is signed; the signed bytes are the ones that were read and shown.
-2. A proposal that could not take effect (an older sequence, another statement of the same sequence) is not signed.
+1. Only what reads strictly as a statement is signed, and only bytes whose SHA-256 is the digest that the registrar was
+   shown: whatever is behind a proposal's id by then, nothing unseen is signed. One digest that differs, and nothing is.
+2. A proposal that could not take effect (an older sequence, another statement of the same sequence) is not signed; the
+   others still are, and each is told.
 3. The root is the registrar's own copy of the registrars' file, given once.
-4. Holders take statements on the registrars' signatures alone; they are sent every one that came into force: none stays
-   behind. A holder that has a newer one already says so, and lacks nothing.
+4. The key holders are those of the epochs that the registrars stated, by what this registrar has itself seen in force,
+   never by the operator's list. They take statements on the signatures alone, and are sent every one.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from keys.keyring import AnyStatement, Keyring, Root, StatementError, UnknownStatementError, parse_statement
-from keys.statements import SUBJECT_FIELDS, Envelope, read_payload, sign_statement
-from keys.strict import require_object
-from member.authority import build_keyring
+from keys.keyring import AnyStatement, EpochState, Holder, Keyring, Root, StatementError, parse_statement
+from keys.statements import Envelope, payload_digest, read_payload, sign_statement, valid_signers
 from member.channel import Identity
-from member.errors import AnswerError, MemberError, RefusedError, UsedWronglyError
-from member.exchange_client import ExchangeClient, Proposal, StatementAnswer
-from schemas.canonical import canonical_json
-from schemas.encoding import from_base64, to_rfc3339
+from member.errors import AnswerError, MemberError, RefusedError
+from member.exchange_client import ExchangeClient, Proposal
+from member.statement_review import review
+from schemas.encoding import from_base64
 
 _ORDER = ("exchange", "epoch", "member", "group")
-_FOR_HOLDERS = ("epoch", "member")
 _HAS_NEWER = "statement-stale"
-_MAX_DRAFT_BYTES = 1 << 18
+_OVERTAKEN = "superseded"
+_CONFLICT = 409
+STALE, REFUSED = "stale", "refused"
 
 
 @dataclass(frozen=True)
 class ReadProposal:
     """A proposal whose payload reads as a statement."""
 
-    proposal: Proposal
+    proposal_id: str
+    signatures: int
     payload: bytes
     statement: AnyStatement
 
-    def as_document(self) -> dict[str, Any]:
-        """What is to be signed, whole."""
+    @property
+    def digest(self) -> str:
+        """What the registrar is shown, and says to have it signed."""
+        return payload_digest(self.payload)
+
+    def as_document(self, keyring: Keyring) -> dict[str, Any]:
+        """What is to be signed, whole, beside what is in force."""
+        head = read_payload(self.payload)
         return {
-            "proposal_id": self.proposal.proposal_id,
-            "type": self.proposal.type,
-            "subject": str(self.proposal.subject),
-            "signatures": self.proposal.signatures,
+            "proposal_id": self.proposal_id,
+            "type": head.type,
+            "subject": head.subject,
+            "signatures": self.signatures,
+            "digest": self.digest,
+            "stale": is_overtaken(self.payload, keyring),
+            **review(self.statement, keyring.held(head.type, head.subject)),
             "statement": self.statement.to_wire(),
         }
 
 
+def is_overtaken(payload: bytes, keyring: Keyring) -> bool:
+    """Whether the statement could not take effect any more."""
+    head = read_payload(payload)
+    return head.sequence < keyring.next_sequence(head.type, head.subject)
+
+
+def read_proposal(proposal_id: str, payload: str, signatures: int) -> ReadProposal:
+    """A proposal as it was received, `payload` in base64. AnswerError if it is no statement."""
+    try:
+        data = from_base64(payload)
+        return ReadProposal(proposal_id, signatures, data, parse_statement(data))
+    except ValueError as error:
+        detail = f"proposal {proposal_id} is not a statement: {error}"
+        raise AnswerError(detail, "do not sign it; tell the operator") from error
+
+
 def read_proposals(exchange: ExchangeClient) -> list[ReadProposal]:
     """What waits for signatures, the exchange and epochs first. AnswerError for a payload that is no statement."""
-    found = []
-    for proposal in exchange.proposals():
-        try:
-            payload = from_base64(proposal.payload)
-            found.append(ReadProposal(proposal, payload, parse_statement(payload)))
-        except ValueError as error:
-            detail = f"proposal {proposal.proposal_id} is no statement: {error}"
-            raise AnswerError(detail, "do not sign it; tell the operator") from error
-    return sorted(found, key=lambda each: _ORDER.index(read_payload(each.payload).type))
+    return in_order(_read(proposal) for proposal in exchange.proposals())
 
 
-def choose(proposals: Sequence[ReadProposal], ids: Sequence[str]) -> list[ReadProposal]:
-    """The proposals of these ids. MemberError if one does not wait."""
-    waiting = {each.proposal.proposal_id: each for each in proposals}
+def _read(proposal: Proposal) -> ReadProposal:
+    return read_proposal(proposal.proposal_id, proposal.payload, proposal.signatures)
+
+
+def in_order(proposals: Iterable[ReadProposal]) -> list[ReadProposal]:
+    """The exchange and epochs first: without them members and groups are of no use."""
+    return sorted(proposals, key=lambda each: _ORDER.index(read_payload(each.payload).type))
+
+
+def choose(proposals: Sequence[ReadProposal], ids: Sequence[str], digests: Sequence[str]) -> list[ReadProposal]:
+    """The proposals of these ids, each with the digest that was shown (none: they are shown now).
+
+    MemberError if one does not wait, or is another than the one shown; then none is to be signed.
+    """
+    waiting = {each.proposal_id: each for each in proposals}
     missing = [proposal_id for proposal_id in ids if proposal_id not in waiting]
     if missing:
         raise MemberError(
             f"no such proposal waits: {', '.join(missing)}", "registrar pending lists them", slug="unknown"
         )
-    return [waiting[proposal_id] for proposal_id in ids]
+    chosen = [waiting[proposal_id] for proposal_id in ids]
+    for each, digest in zip(chosen, digests, strict=bool(digests)):
+        if each.digest != digest.lower():
+            detail = f"proposal {each.proposal_id} is not what you were shown: its digest is {each.digest} now"
+            hint = "nothing was signed; look at it with registrar pending, and tell the other registrars"
+            raise MemberError(detail, hint, slug="digest_mismatch", proposal_id=each.proposal_id, found=each.digest)
+    return chosen
 
 
 def approve(
-    exchange: ExchangeClient, chosen: Sequence[ReadProposal], root: Root, identity: Identity
+    exchange: ExchangeClient, chosen: Sequence[ReadProposal], keyring: Keyring, identity: Identity
 ) -> list[dict[str, Any]]:
-    """Sign the chosen proposals and hand the signatures in; what became of each."""
-    keyring = build_keyring(root, exchange.statements())
-    return [{**each.as_document(), **msgspec.to_builtins(_sign(exchange, each, keyring, identity))} for each in chosen]
+    """Sign the chosen proposals and hand the signatures in; what became of each, to the last."""
+    return [{**each.as_document(keyring), **_approve_one(exchange, each, keyring, identity)} for each in chosen]
 
 
-def _sign(exchange: ExchangeClient, each: ReadProposal, keyring: Keyring, identity: Identity) -> StatementAnswer:
-    head = read_payload(each.payload)
-    if head.sequence < keyring.next_sequence(head.type, head.subject):
-        detail = (
-            f"proposal {each.proposal.proposal_id} is older than the statement of {head.type} {head.subject} in force"
-        )
-        raise MemberError(detail, "tell the operator", slug="stale_proposal")
-    envelope = sign_statement(each.payload, identity.key_id.removeprefix("registrar/"), identity.key)
-    return exchange.add_statement(envelope)
+def _approve_one(exchange: ExchangeClient, each: ReadProposal, keyring: Keyring, identity: Identity) -> dict[str, Any]:
+    if is_overtaken(each.payload, keyring):
+        return {"state": STALE, "problem": "a statement with this number, or a higher one, is in force already"}
+    return hand_in(exchange, sign(each.payload, identity))
+
+
+def sign(payload: bytes, identity: Identity) -> dict[str, Any]:
+    """The envelope with this registrar's signature."""
+    return sign_statement(payload, identity.key_id.removeprefix("registrar/"), identity.key)
+
+
+def hand_in(exchange: ExchangeClient, envelope: dict[str, Any]) -> dict[str, Any]:
+    """Send signatures to the exchange; where the statement then stands. A refusal is told, not raised."""
+    try:
+        answer = exchange.add_statement(envelope)
+    except RefusedError as error:
+        return {"state": STALE if error.status == _CONFLICT else REFUSED, "problem": error.detail}
+    except MemberError as error:
+        return {"state": REFUSED, "problem": error.detail}
+    counts = {"signatures": answer.signatures, "quorum": answer.quorum}
+    if answer.state == _OVERTAKEN:
+        return {"state": STALE, "problem": "another statement took its place meanwhile", **counts}
+    return {"state": answer.state, "problem": None, **counts}
+
+
+def is_signed_enough(envelope: dict[str, Any], root: Root) -> bool:
+    """Whether the quorum's signatures are on it, so that it counts whatever the exchange says of it."""
+    try:
+        return len(valid_signers(envelope, root)) >= root.quorum
+    except StatementError:
+        return False
+
+
+def stated_holders(keyring: Keyring) -> list[Holder]:
+    """The key holders of every epoch that is not retired, each once."""
+    found: dict[str, Holder] = {}
+    for epoch in sorted(keyring.epochs(), key=lambda each: each.epoch):
+        if epoch.state is not EpochState.RETIRED:
+            found |= {holder.holder_id: holder for holder in epoch.holders}
+    return list(found.values())
 
 
 def push_to_holders(
-    exchange: ExchangeClient, root: Root, add: Callable[[str, dict[str, Any]], None]
+    envelopes: Iterable[dict[str, Any]], keyring: Keyring, add: Callable[[str, dict[str, Any]], None]
 ) -> list[dict[str, Any]]:
-    """Hand every epoch and member statement in force to the current epoch's holders; a problem is told, not raised."""
-    envelopes = list(exchange.statements())
-    keyring = build_keyring(root, envelopes)
-    try:
-        holders = keyring.current_epoch.holders
-    except UnknownStatementError:
-        return []
-    wanted = _for_holders(envelopes)
+    """Hand every statement to every key holder that the registrars stated; a problem is told, not raised."""
+    wanted = _epochs_first(envelopes)
     report = []
-    for holder in holders:
+    for holder in stated_holders(keyring):
         handed, problem = 0, None
         try:
             for envelope in wanted:
@@ -125,26 +181,7 @@ def push_to_holders(
     return report
 
 
-def _for_holders(envelopes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Epochs first: a holder reads a member's statement in any order, but serves nobody without an epoch."""
+def _epochs_first(envelopes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A holder reads the others in any order, but serves nobody without an epoch."""
     typed = [(read_payload(Envelope.parse(envelope).payload).type, envelope) for envelope in envelopes]
-    return [envelope for kind in _FOR_HOLDERS for found, envelope in typed if found == kind]
-
-
-def read_draft(path: Path, keyring: Keyring | None, now: datetime) -> bytes:
-    """The payload to sign from a draft file: canonical bytes, sequence and time filled in where the draft has none."""
-    try:
-        data = path.read_bytes()
-        body = json.loads(data[:_MAX_DRAFT_BYTES])
-        body = require_object(body)
-        kind = body.get("type", "")
-        subject = str(body.get(SUBJECT_FIELDS.get(kind, ""), ""))
-        body.setdefault("sequence", keyring.next_sequence(kind, subject) if keyring else 1)
-        body.setdefault("issued_at", to_rfc3339(now))
-        payload = canonical_json(body)
-        parse_statement(payload)
-    except OSError as error:
-        raise UsedWronglyError(f"{path} cannot be read: {error.strerror}") from error
-    except (StatementError, ValueError, RecursionError) as error:
-        raise UsedWronglyError(f"{path} is no draft of a statement: {error}") from error
-    return payload
+    return [envelope for _, envelope in sorted(typed, key=lambda each: each[0] != "epoch")]

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from keys.fingerprints import fingerprint_of
 from keys.keyring import Keyring, UnknownStatementError
 from member.authority import own_statement, refresh_keyring
 from member.errors import NotEnrolledError
@@ -15,6 +16,7 @@ from member.holders import ask_budgets
 from member.session import Session
 from member.vault.faults import HolderFaults
 from member.vault.rows import VaultRows
+from schemas.encoding import from_base64
 
 _MOST_NOTICES = 1000
 """How many unread notices are counted by kind at most."""
@@ -29,7 +31,12 @@ def describe_standing(session: Session) -> dict[str, Any]:
         {"representative_id": f"{home.member_id}/{name}", "public_key": each.public_key, "roles": each.roles}
         for name, each in home.config.representatives.items()
     ]
-    document: dict[str, Any] = {"member_id": home.member_id, "state": "not_joined", "representatives": local}
+    document: dict[str, Any] = {
+        "member_id": home.member_id,
+        "state": "not_joined",
+        "encryption_key_fingerprint": _fingerprint(home.config.encryption_key),
+        "representatives": _with_fingerprints(local),
+    }
     if home.config.exchange_url is None:
         return document
     try:
@@ -43,7 +50,7 @@ def describe_standing(session: Session) -> dict[str, Any]:
         "state": signed["state"],
         "kind": signed["kind"],
         "sector": signed["sector"],
-        "representatives": signed["representatives"],
+        "representatives": _with_fingerprints(signed["representatives"]),
         "exchange_url": home.exchange_url,
         "registrars_fingerprint": session.root.fingerprint,
         "epoch": _epoch(keyring),
@@ -51,6 +58,15 @@ def describe_standing(session: Session) -> dict[str, Any]:
         "holder_faults": [msgspec.to_builtins(fault) for fault in HolderFaults(session.vault).all()],
         "indicators": VaultRows(session.vault).count(),
     }
+
+
+def _with_fingerprints(people: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What a registrar compares before it signs: `registrar pending` shows the same."""
+    return [{**person, "fingerprint": _fingerprint(person["public_key"])} for person in people]
+
+
+def _fingerprint(public_key: str | None) -> str | None:
+    return None if public_key is None else fingerprint_of(from_base64(public_key))
 
 
 def _epoch(keyring: Keyring) -> dict[str, Any] | None:

@@ -22,9 +22,9 @@ from alerts.composition import blueprints
 from alerts.store.notices import count_notices
 from exchange.services.accept_statement import accept_statement
 from exchange.services.issue_enrolment import Invitation, issue_enrolment
-from exchange.services.propose_statement import propose_statement
 from exchange.settings import Settings
 from exchange.store.session import Database, create_database
+from exchange.store.statements import next_sequence
 from exchange.web.app import create_app
 from exchange.web.context import Context
 from keys import threshold
@@ -41,6 +41,7 @@ from keys.statement_types import (
     MemberStatement,
     Representative,
     RepresentativeState,
+    to_payload,
 )
 from keys.statements import Registrar, Root, sign_statement
 from migrations.upgrade import upgrade
@@ -242,9 +243,11 @@ class Taskforce:
         return self.send(method, target, body, key_id=f"registrar/{name}", key=self.registrars[name])
 
     def state(self, kind: str, subject: str, draft: Callable[[int], AnyStatement]) -> None:
-        """Draft a statement and let all registrars sign it."""
-        proposal_id = propose_statement(self.database, kind, subject, draft, self.clock())
-        self.sign(proposal_id)
+        """Let all registrars sign a statement of their own."""
+        with self.database.reading() as session:
+            payload = to_payload(draft(next_sequence(session, kind, subject)))
+        for name, key in self.registrars.items():
+            accept_statement(self.database, self.root, sign_statement(payload, name, key), self.clock())
 
     def sign(self, proposal_id: str, *names: str) -> None:
         """Let the named registrars, or all, sign a proposal."""

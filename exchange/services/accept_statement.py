@@ -8,7 +8,7 @@ Rules, in order:
    (keys/keyring.py).
 3. Coming into force is one transaction: tables, running position, log. Every member whose authority it
    touches gets a view.
-4. Proposals that it overtakes are closed.
+4. Proposals that it overtakes are closed; one that the operator discarded takes no more signatures.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from exchange.store import membership, outbox
 from exchange.store.session import Database
 from exchange.store.statements import (
     COLLECTING,
+    DISCARDED,
     EFFECTIVE,
     SUPERSEDED,
     StatementSignature,
@@ -88,6 +89,8 @@ def _accept(session: Session, root: Root, envelope: Envelope, signers: frozenset
             raise StatementError("conflict", f"another statement has sequence {held.sequence} already")
     stored = find_statement(session, add_payload(session, envelope.payload, now))
     assert stored is not None  # noqa: S101 - just added; for the type checker
+    if stored.state == DISCARDED:
+        raise StatementError("discarded", "the operator discarded this proposal: it is to be drafted anew")
     _add_signatures(session, stored, envelope, signers, now)
     signatures = len(signatures_of(session, stored.statement_id))
     if stored.state == COLLECTING and signatures >= root.quorum:

@@ -54,7 +54,7 @@ def _rotate(session: Session, representative_id: str, replacement: Replacement |
         changed = tuple(successor if each is person else each for each in people)
         return dataclasses.replace(stated, sequence=sequence, issued_at=now, representatives=changed)
 
-    return add_draft(session, "member", member_id, draft, now)
+    return add_draft(session, "member", member_id, draft, now, is_urgent=True)
 
 
 def _successor(person: Representative, replacement: Replacement | None) -> Representative:

@@ -40,4 +40,4 @@ def _stop(session: Session, member_id: str, now: datetime) -> str:
         return dataclasses.replace(stated, sequence=sequence, issued_at=now, state=MemberState.SUSPENDED)
 
     record(session, "stop", [View(member_id, {"by": "operator"})], now)
-    return add_draft(session, "member", member_id, draft, now)
+    return add_draft(session, "member", member_id, draft, now, is_urgent=True)

@@ -21,10 +21,11 @@ from exchange.store.locks import lock_named
 COLLECTING = "collecting"
 EFFECTIVE = "effective"
 SUPERSEDED = "superseded"
+DISCARDED = "discarded"
 
 
 class StoredStatement(Base):
-    """One payload: proposed, in force, or overtaken by another before it was."""
+    """One payload: proposed, in force, overtaken by another before it was, or discarded by the operator."""
 
     __tablename__ = "statements"
     __table_args__ = (UniqueConstraint("position"), Index("ix_statements_type_subject", "type", "subject", "sequence"))
@@ -121,6 +122,15 @@ def list_collecting(session: Session) -> Sequence[StoredStatement]:
     return session.scalars(
         select(StoredStatement)
         .where(StoredStatement.state == COLLECTING)
+        .order_by(StoredStatement.proposed_at, StoredStatement.statement_id)
+    ).all()
+
+
+def list_collecting_about(session: Session, kind: str, subject: str) -> Sequence[StoredStatement]:
+    """Proposals about one subject that still want signatures."""
+    return session.scalars(
+        select(StoredStatement)
+        .where(StoredStatement.type == kind, StoredStatement.subject == subject, StoredStatement.state == COLLECTING)
         .order_by(StoredStatement.proposed_at, StoredStatement.statement_id)
     ).all()
 

@@ -42,6 +42,7 @@ _ACCESS = {
     401: ("unauthenticated", "The request is not signed as it must be"),
     403: ("forbidden", "Not allowed"),
 }
+_STATEMENT_CONFLICTS = frozenset({"stale", "conflict", "inconsistent", "waiting", "discarded"})
 _ENROLMENT_DETAILS = {
     "code": "The code is unknown, expired or used, or it is another member's.",
     "encryption-key": "The encryption key is none to which anything can be sealed.",
@@ -99,7 +100,7 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911, PLR0912 - one lin
             detail = _ENROLMENT_DETAILS[error.reason]
             return Problem("enrolment-refused", "Enrolment refused", 403, detail, {"reason": error.reason})
         case StatementError():
-            status = 409 if error.reason in ("stale", "conflict", "inconsistent") else 422
+            status = 409 if error.reason in _STATEMENT_CONFLICTS else 422
             return Problem("statement-refused", "Statement refused", status, str(error), {"reason": error.reason})
         case LogUnavailableError():
             return Problem("log-unavailable", "The log takes no entries, so nothing is disclosed", 503, str(error))

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
+from keys.fingerprints import in_fours
 from keys.keyring import Root, StatementError
 from member.access import passphrase_of, unlock_representative
-from member.authority import readable_fingerprint
 from member.commands.common import Shown, reporting, table
 from member.enrolment import (
     FIRST_REPRESENTATIVES,
@@ -84,7 +84,8 @@ def join(session: Session, code: str, registrars_fingerprint: str | None, yes: b
     state = exchange.enrol(enrolment_request(home, parsed, keys))
     pin_root(home, parsed.registrars, parsed.exchange_url)
     document = {"state": state, "exchange_url": parsed.exchange_url, "registrars_fingerprint": root.fingerprint}
-    return Shown(document, f"asked to join {parsed.exchange_url}; it takes effect when the registrars have signed")
+    text = f"asked to join {parsed.exchange_url}; it takes effect when the registrars have signed"
+    return Shown(document, f"{text}\nread them the keys' fingerprints: member status shows them")
 
 
 def _read_root(code: EnrolmentCode) -> Root:
@@ -104,7 +105,7 @@ def _compare(root: Root, told: str | None, yes: bool) -> None:
             )
         return
     names = ", ".join(registrar.registrar_id for registrar in root.registrars)
-    click.echo(f"registrars: {names} ({root.quorum} must sign)\nfingerprint: {readable_fingerprint(root)}", err=True)
+    click.echo(f"registrars: {names} ({root.quorum} must sign)\nfingerprint: {in_fours(root.fingerprint)}", err=True)
     if yes:
         return
     if not sys.stdin.isatty():
@@ -123,9 +124,11 @@ def status(session: Session) -> Shown:
 
 def _status_text(document: dict[str, Any]) -> str:
     lines = [f"member    {document['member_id']} ({document['state']})"]
-    lines += [
-        f"key       {each['representative_id']}: {', '.join(each['roles'])}" for each in document["representatives"]
-    ]
+    for each in document["representatives"]:
+        lines += [f"key       {each['representative_id']}: {', '.join(each['roles'])}"]
+        lines += [f"          signing key {in_fours(each['fingerprint'])}"]
+    if document["encryption_key_fingerprint"]:
+        lines += [f"          encryption key {in_fours(document['encryption_key_fingerprint'])}"]
     if "groups" in document:
         lines += [f"groups    {', '.join(group['group_id'] for group in document['groups']) or 'none'}"]
         lines += [f"epoch     {document['epoch']['epoch'] if document['epoch'] else 'none'}"]

@@ -176,4 +176,5 @@ def _write_new(path: Path, document: dict[str, Any]) -> None:
 
 def _drafted(representative_id: str, out: Path) -> Shown:
     document = {"representative_id": representative_id, "draft": str(out)}
-    return Shown(document, f"the draft is in {out}; it takes effect when the registrars sign it: registrar sign {out}")
+    text = f"the draft is in {out}; it takes effect when the registrars sign it: registrar show {out}"
+    return Shown(document, text)

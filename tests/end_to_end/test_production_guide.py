@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -53,7 +54,12 @@ class Country:
         return block.replace("CODE", self.code).replace("FINGERPRINT", self.fingerprint)
 
     def run(self, block: str) -> str:
-        """Run a command block; what it printed."""
+        """Run a command block; what it printed. ID and DIGEST stand for those of every proposal that is shown."""
+        if " approve ID --digest DIGEST" in block:
+            shown = json.loads(self.run(f"{block.partition(' approve ')[0]} pending --json"))["proposals"]
+            ids = " ".join(each["proposal_id"] for each in shown)
+            digests = " ".join(f"--digest {each['digest']}" for each in shown)
+            block = block.replace("ID --digest DIGEST", f"{ids} {digests}")
         done = subprocess.run(
             ["bash", "-euc", f"umask 077\n{self.here(block)}"],
             cwd=self.folder,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 from collections.abc import Callable
@@ -94,9 +95,12 @@ def test_an_older_draft_that_names_the_old_key_does_not_bring_it_back(new_taskfo
     older = propose_statement(
         taskforce.database, "member", "a", lambda sequence: taskforce.member_statement(a, sequence), taskforce.clock()
     )
+    (payload,) = (base64.b64decode(each["payload"]) for each in taskforce.proposals())
     taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
     rotate_key(taskforce.database, WHO, None, taskforce.clock())
-    taskforce.sign(older)
+    assert older not in {each["proposal_id"] for each in taskforce.proposals()}  # the revoking took its place
+    envelope = sign_statement(payload, "necc", taskforce.registrars["necc"])
+    assert accept_statement(taskforce.database, taskforce.root, envelope, taskforce.clock()).state == "superseded"
     assert status_of(taskforce, a.keys["analyst"]) == 403
     taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
     taskforce.state_member(a)  # even when the registrars state it anew

@@ -86,6 +86,36 @@ def test_what_cannot_be_done_is_told_as_a_document(home: Path, tmp_path: Path, r
     assert run("--home", tmp_path / "nowhere", "log", "status")[1]["error"]["type"] == "settings"
 
 
+def test_a_draft_is_made_once_listed_and_discarded(home: Path, tmp_path: Path, run: Run) -> None:
+    group = ("--home", home, "group", "create", "ring", "--members", "a", "--objective")
+    code, first = run(*group, "one ring")
+    assert code == 0
+    code, again = run(*group, "one ring")
+    assert (code, again["error"]["type"]) == (1, "statement")
+    assert f"exchange proposal discard {first['proposal_id']}" in again["error"]["detail"]
+    holders = [
+        {"index": i, "holder_id": f"h-{i}", "url": f"https://h-{i}.test", "commitment": "", "verify_key": ""}
+        for i in (1, 2)
+    ]
+    (tmp_path / "epoch.json").write_text(json.dumps({"epoch": 1, "holders": holders}))
+    assert run("--home", home, "epoch", "propose", tmp_path / "epoch.json")[1]["error"]["type"] == "statement"
+    listed = run("--home", home, "proposal", "list")[1]["proposals"]
+    assert {(each["type"], each["subject"], each["signatures"]) for each in listed} == {
+        ("exchange", "uk", 0),
+        ("group", "ring", 0),
+    }
+    exported = tmp_path / "proposals.json"
+    assert run("--home", home, "proposal", "export", exported) == (0, {"file": str(exported), "proposals": 2})
+    assert run("--home", home, "proposal", "export", exported)[1]["error"]["type"] == "file"
+    code, gone = run("--home", home, "proposal", "discard", first["proposal_id"][:10])
+    assert (code, gone["state"], gone["proposal_id"]) == (0, "discarded", first["proposal_id"])
+    code, none = run("--home", home, "proposal", "discard", first["proposal_id"])
+    assert (code, none["error"]["type"]) == (1, "unknown")
+    assert run(*group, "another ring")[0] == 0
+    (tmp_path / "signed.json").write_text("{}")
+    assert run("--home", home, "proposal", "submit", tmp_path / "signed.json")[1]["error"]["type"] == "file"
+
+
 def test_a_home_is_set_up_once(home: Path, tmp_path: Path, run: Run) -> None:
     again = ("--registrars", tmp_path / "registrars.json", "--url", "https://other.test", "--exchange-id", "uk")
     code, done = run("--home", home, "init", *again)

@@ -249,8 +249,17 @@ class Taskforce:
         group = GroupStatement(1, now(), group_id, "all", kind, "all", None, GroupState.OPEN, frozenset(members))
         assert self.database is not None
         propose_statement(self.database, "group", group_id, lambda sequence: group, now())
-        approved = self.run("registrar", "--as", "registrar", "registrar", "approve", "--all")
+        approved = self.approve_waiting()
         assert approved.status == 0, approved.document
+
+    def approve_waiting(self) -> Ran:
+        """The registrar reads what waits, and signs what it was shown."""
+        registrar = ("registrar", "--as", "registrar", "registrar")
+        pending = self.run(*registrar, "pending")
+        assert pending.status == 0, pending.document
+        waiting = pending.document["proposals"]
+        digests = [part for each in waiting for part in ("--digest", each["digest"])]
+        return self.run(*registrar, "approve", *[each["proposal_id"] for each in waiting], *digests)
 
     def sign(self, members: tuple[str, ...]) -> None:
         """The registrar signs what waits, and a group of these members; the holders allow them."""

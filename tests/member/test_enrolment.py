@@ -34,7 +34,8 @@ def test_a_member_is_told_to_wait_until_the_registrars_have_signed(taskforce: Ta
     waiting = taskforce.run("registrar", "registrar", "pending").document["proposals"]
     (proposal,) = [each for each in waiting if each["subject"] == "c"]
     assert proposal["statement"]["representatives"][0]["representative_id"] == "c/analyst"
-    approved = taskforce.run("registrar", "registrar", "approve", proposal["proposal_id"])
+    shown = (proposal["proposal_id"], "--digest", proposal["digest"])
+    approved = taskforce.run("registrar", "registrar", "approve", *shown)
     assert [each["state"] for each in approved.document["approved"]] == ["effective"]
     assert all(each["problem"] is None for each in approved.document["holders"])
     assert taskforce.run("c", "status").document["state"] == "active"
@@ -82,21 +83,30 @@ def test_what_is_no_code_is_refused(text: str) -> None:
         read_code(text)
 
 
+def sign_file(taskforce: Taskforce, draft: Path) -> None:
+    """The registrar reads a draft, signs it off line, and hands it in."""
+    (shown,) = taskforce.run("registrar", "registrar", "show", str(draft)).document["proposals"]
+    out = draft.with_suffix(".signed")
+    signed = taskforce.run("registrar", "registrar", "sign", str(draft), "--digest", shown["digest"], "--out", str(out))
+    assert signed.status == 0, signed.document
+    submitted = taskforce.run("registrar", "registrar", "submit", str(out))
+    assert submitted.status == 0, submitted.document
+
+
 def test_a_new_representative_counts_when_the_registrars_have_signed(taskforce: Taskforce, tmp_path: Path) -> None:
     secret = write_secret_file(taskforce.passphrase_dir("a") / "carol", "secret of carol")
     draft = tmp_path / "draft.json"
     options = ("--roles", "investigator", "--out", str(draft), "--passphrase-file", str(secret))
     assert taskforce.run("a", "representative", "add", "carol", *options).status == 0
     assert taskforce.run("a", "--as", "carol", "hits").status == 1
-    signed = taskforce.run("registrar", "registrar", "sign", str(draft), "--to", "http://exchange.test")
-    assert signed.status == 0, signed.document
+    sign_file(taskforce, draft)
     assert taskforce.run("a", "--as", "carol", "hits").status == 0
     people = {each["representative_id"]: each for each in taskforce.run("a", "status").document["representatives"]}
     assert people["a/carol"]["roles"] == ["investigator"]
 
     revoked = tmp_path / "revoked.json"
     assert taskforce.run("a", "representative", "remove", "carol", "--out", str(revoked)).status == 0
-    assert taskforce.run("registrar", "registrar", "sign", str(revoked), "--to", "http://exchange.test").status == 0
+    sign_file(taskforce, revoked)
     assert taskforce.run("a", "--as", "carol", "hits").status == 1
     listed = taskforce.run("a", "representative", "list").document["representatives"]
     assert {each["representative_id"]: each["state"] for each in listed}["a/carol"] == "revoked"
@@ -104,10 +114,10 @@ def test_a_new_representative_counts_when_the_registrars_have_signed(taskforce: 
 
 def test_a_registrar_signs_nothing_that_is_no_statement(taskforce: Taskforce, tmp_path: Path) -> None:
     (tmp_path / "draft.json").write_text(json.dumps({"type": "member", "member_id": "a"}))
-    done = taskforce.run("registrar", "registrar", "sign", str(tmp_path / "draft.json"))
+    done = taskforce.run("registrar", "registrar", "show", str(tmp_path / "draft.json"))
     assert (done.status, done.document["error"]["type"]) == (2, "usage")
 
 
 def test_a_registrar_is_told_which_proposals_do_not_wait(taskforce: Taskforce) -> None:
-    done = taskforce.run("registrar", "registrar", "approve", "nonsense")
+    done = taskforce.run("registrar", "registrar", "approve", "nonsense", "--digest", "0")
     assert (done.status, done.document["error"]["type"]) == (1, "unknown")

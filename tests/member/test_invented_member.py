@@ -113,5 +113,6 @@ def test_other_members_end_the_command_when_the_exchange_states_what_no_registra
         done = taskforce.run("a", *command)
         assert (done.status, done.document["error"]["type"]) == (1, "bad_answer"), command
         assert "cannot be believed" in done.document["error"]["detail"]
-    approved = taskforce.run("registrar", "registrar", "approve", "--all")
-    assert (approved.status, approved.document["error"]["type"]) == (1, "bad_answer")
+    for act in ("pending", "deliver"):
+        told = taskforce.run("registrar", "registrar", act)
+        assert (told.status, told.document["error"]["type"]) == (1, "bad_answer")

@@ -39,13 +39,13 @@ def test_a_new_key_takes_the_old_ones_place_at_the_exchange_and_the_holders(
     assert taskforce.run("a", "hits").document["error"]["type"] == "unauthenticated"  # the new key is not signed yet
     refused = taskforce.run("a", "--as", "authoriser", "hits")
     assert refused.status == 0  # another's key goes on working
-    approved = taskforce.run("registrar", "registrar", "approve", proposal_id)
+    approved = taskforce.run("registrar", "registrar", "approve", proposal_id, "--digest", proposal_id)
     assert approved.status == 0, approved.document
     assert approved.document["approved"][0]["state"] == "effective"
 
     done = taskforce.run("a", "submit", str(write_csv(tmp_path / "rows.csv", *accounts(1, 2))))
     assert (done.status, done.document["accepted"]) == (0, 2), done.document
-    again = taskforce.run("registrar", "registrar", "approve", "--all")
+    again = taskforce.run("registrar", "registrar", "deliver")
     assert again.status == 0, again.document  # holders that have the newer statement lack nothing
 
     new = {path.name: path.read_bytes() for path in stolen.iterdir()}, config.read_bytes()
