@@ -11,6 +11,7 @@ from tempfile import NamedTemporaryFile
 from types import TracebackType
 from typing import Self
 
+from member.left_out import LeftOut
 from member.normalise.outcome import Canonical, NormalisationError
 from member.normalise.rules import normalise
 from member.reading import CheckedFile, Rejected, Row, read_indicators
@@ -24,6 +25,17 @@ class Accepted:
 
     row: Row
     canonical: Canonical
+
+
+Read = Accepted | Rejected | LeftOut
+"""What becomes of a record on this machine before anything leaves it."""
+
+
+def read_to_submit(source: CheckedFile | str | Path) -> Iterator[Read]:
+    """Every record of a file to submit, in order: a good row that is not to be listed is a LeftOut. Raises what
+    read_indicators raises.
+    """
+    yield from read_normalised(source)
 
 
 def read_normalised(source: CheckedFile | str | Path) -> Iterator[Accepted | Rejected]:

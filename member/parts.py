@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from member.intake import Accepted
+from member.intake import Accepted, Read
+from member.left_out import LeftOut
 from member.reading import Rejected
 
 PART_ROWS = 10_000
@@ -35,17 +36,23 @@ class Part:
 
 
 def cut_parts(
-    items: Iterable[Accepted | Rejected],
+    items: Iterable[Read],
     lookup: Callable[[str, str], bytes],
     reject: Callable[[Rejected], None],
+    leave_out: Callable[[LeftOut], None],
     part_rows: int = PART_ROWS,
 ) -> Iterator[Part]:
-    """The parts of a file in order; rejected rows go to `reject` as they come. A part of echoes alone has no rows."""
+    """The parts of a file in order; rejected rows go to `reject` and those left out to `leave_out` as they come. A part
+    of echoes alone has no rows.
+    """
     seen: set[bytes] = set()
     part = Part(0)
     for item in items:
         if isinstance(item, Rejected):
             reject(item)
+            continue
+        if isinstance(item, LeftOut):
+            leave_out(item)
             continue
         found = lookup(item.canonical.indicator_type, item.canonical.canonical)
         if found in seen:

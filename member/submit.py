@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -32,7 +32,8 @@ from member.envelope import Terms, fill_envelope
 from member.errors import AnswerError, RefusedError
 from member.exchange_client import ExchangeClient, SubmissionAnswer
 from member.home import Home
-from member.intake import Accepted, read_normalised
+from member.intake import Accepted, Read, read_to_submit
+from member.left_out import LeftOut, LeftOutRows
 from member.parts import PART_ROWS, Part, cut_parts
 from member.progress import Report
 from member.quorums import NoQuorumError
@@ -53,6 +54,7 @@ _EARLIEST = date(1900, 1, 1)
 """The first day that the exchange takes."""
 _SENT_AS = {"token": "value"}
 _CONFLICT = "submission-conflict"
+_TAKEN_BACK = "taken back (member withdraw)"
 
 
 @dataclass
@@ -62,13 +64,13 @@ class Tally:
     rejections: Rejections
     accepted: int = 0
     duplicates: int = 0
-    left_out: int = 0
+    left_out: LeftOutRows = field(default_factory=LeftOutRows)
     hit_ids: set[str] = field(default_factory=set)
 
     @property
     def rows(self) -> int:
         """Rows accounted for."""
-        return self.accepted + self.duplicates + self.left_out + len(self.rejections)
+        return self.accepted + self.duplicates + len(self.left_out) + len(self.rejections)
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,13 @@ def dry_run(home: Home, checked: CheckedFile, today: date) -> Submitted:
     seen: set[bytes] = set()
     with collect_rejections(home.rejected_path(f"dry-run-{checked.sha256[:16]}"), checked) as rejections:
         tally = Tally(rejections)
-        for read in read_normalised(checked):
+        for read in read_to_submit(checked):
             item = _with_good_day(read, today + timedelta(days=1))
             if isinstance(item, Rejected):
                 rejections.add(item)
+                continue
+            if isinstance(item, LeftOut):
+                tally.left_out.add(item)
                 continue
             found = item.canonical
             normalised.append((item.row.line, found.indicator_type, found.canonical))
@@ -115,8 +120,8 @@ def dry_run(home: Home, checked: CheckedFile, today: date) -> Submitted:
     return Submitted(None, tally, normalised)
 
 
-def _with_good_day(item: Accepted | Rejected, latest: date) -> Accepted | Rejected:
-    if isinstance(item, Rejected) or item.row.first_seen is None or _EARLIEST <= item.row.first_seen <= latest:
+def _with_good_day(item: Read, latest: date) -> Read:
+    if not isinstance(item, Accepted) or item.row.first_seen is None or _EARLIEST <= item.row.first_seen <= latest:
         return item
     row = item.row
     return Rejected(row.line, "first_seen", _iso(row.first_seen), BAD_DAY, row.fields)
@@ -200,8 +205,10 @@ class _Sending:
 
     def _missing_inputs(self, checked: CheckedFile) -> Iterator[Sequence[bytes]]:
         """The inputs to tokenise, part by part; parts that are confirmed already are only counted."""
-        items = read_normalised(checked)
-        for part in cut_parts(items, self._rows.lookup, self.tally.rejections.add, self._upload.part_rows):
+        items = read_to_submit(checked)
+        for part in cut_parts(
+            items, self._rows.lookup, self.tally.rejections.add, self.tally.left_out.add, self._upload.part_rows
+        ):
             self.tally.duplicates += len(part.echoes)
             if part.rows:
                 self._parts = part.number + 1
@@ -219,7 +226,7 @@ class _Sending:
         """A part all of whose rows were taken back is not sent, whether it was posted before or not."""
         left_out = self._taken_back(part)
         if part.rows and len(left_out) == len(part.rows):
-            self.tally.left_out += len(left_out)
+            self._leave_out(part, left_out)
             part, left_out = part.without(left_out), []
         tokens = self._rows.cached_tokens(self._epoch, part.lookups)
         missing = [position for position, found in enumerate(part.lookups) if found not in tokens]
@@ -308,14 +315,20 @@ class _Sending:
         return msgspec.json.encode(document)
 
     def _count(self, part: Part, outcome: PartOutcome) -> None:
+        self._leave_out(part, outcome.left_out)
         part = part.without(outcome.left_out)
-        self.tally.left_out += len(outcome.left_out)
         self.tally.accepted += outcome.accepted
         self.tally.duplicates += outcome.duplicates
         self.tally.hit_ids.update(outcome.hit_ids)
         for position, column, reason in outcome.rejected:
             row = part.rows[position].row
             self.tally.rejections.add(Rejected(row.line, column, _value_of(row, column), reason, row.fields))
+
+    def _leave_out(self, part: Part, lookups: Collection[bytes]) -> None:
+        gone = frozenset(lookups)
+        for item, found in zip(part.rows, part.lookups, strict=True):
+            if found in gone:
+                self.tally.left_out.add(LeftOut(item.row.line, _TAKEN_BACK))
 
 
 def _outcome_of(answer: SubmissionAnswer, left_out: list[bytes]) -> PartOutcome:

@@ -132,7 +132,8 @@ def _show(done: Submitted, warnings: list[str], *, dry: bool) -> Shown:
         "rows": tally.rows,
         "accepted": tally.accepted,
         "duplicates": tally.duplicates,
-        **({"left_out": tally.left_out} if tally.left_out else {}),
+        "left_out": len(tally.left_out),
+        "left_out_rows": tally.left_out.as_documents(),
         "rejected": tally.rejections.as_documents(),
         "rejected_file": None if path is None else str(path),
         "hits": len(tally.hit_ids),
@@ -141,7 +142,7 @@ def _show(done: Submitted, warnings: list[str], *, dry: bool) -> Shown:
         document["normalised"] = (
             {"line": line, "indicator_type": kind, "canonical": canonical} for line, kind, canonical in done.normalised
         )
-    taken = tally.accepted + tally.duplicates + tally.left_out
+    taken = tally.accepted + tally.duplicates + len(tally.left_out)
     if not taken:
         detail = "every row is refused" if tally.rows else "the file has no rows"
         document = {"error": {"type": "every_row_refused", "detail": detail}, **document}
@@ -153,8 +154,8 @@ def _submit_lines(done: Submitted, *, dry: bool) -> Iterator[str]:
     yield f"{tally.rows:,} rows: {tally.accepted:,} {'would be sent' if dry else 'accepted'}, " + (
         f"{tally.duplicates:,} duplicates, {len(tally.rejections):,} rejected"
     )
-    if tally.left_out:
-        yield f"{tally.left_out:,} left out: they were taken back (member withdraw) while this upload hung"
+    for reason, count in tally.left_out.by_reason().items():
+        yield f"{counted(count, 'row')} left out: {reason}"
     if not dry:
         yield f"{len(tally.hit_ids):,} of this file's indicators overlap with another institution (member hits)"
     for position, row in enumerate(tally.rejections.as_documents()):

@@ -60,7 +60,8 @@ def test_rows_are_accepted_duplicates_or_rejected_and_nothing_else(taskforce: Ta
         (6, "value", ""),
     ]
     assert set(done.document) == {
-        *("submission_id", "rows", "accepted", "duplicates", "rejected", "rejected_file", "hits"),
+        *("submission_id", "rows", "accepted", "duplicates", "left_out", "left_out_rows"),
+        *("rejected", "rejected_file", "hits"),
     }
     with Path(done.document["rejected_file"]).open(newline="") as stream:
         assert [row["rejected_line"] for row in csv.DictReader(stream)] == ["5", "6"]

@@ -1,0 +1,46 @@
+"""Rows of a file that are good and yet not listed, each with the reason: part of the sum of a file's rows.
+
+A row is left out before it is tokenised (reading yields a `LeftOut` in its place), or later, because it was taken back.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from heapq import merge
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A row that is not listed. `line` is the physical line on which its record starts; `reason` never holds the value,
+    and says what lists the row all the same.
+    """
+
+    line: int
+    reason: str
+
+
+class LeftOutRows:
+    """The rows of one file that were left out. Eight bytes a row: a file may be left out whole."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, array[int]] = {}
+
+    def __len__(self) -> int:
+        return sum(len(lines) for lines in self._lines.values())
+
+    def add(self, row: LeftOut) -> None:
+        """Take one in."""
+        self._lines.setdefault(row.reason, array("Q")).append(row.line)
+
+    def by_reason(self) -> dict[str, int]:
+        """How many were left out for each reason."""
+        return {reason: len(lines) for reason, lines in self._lines.items()}
+
+    def as_documents(self) -> Iterator[dict[str, Any]]:
+        """Each as it stands in `--json` output, in the order of the lines."""
+        told = (((line, reason) for line in sorted(lines)) for reason, lines in self._lines.items())
+        for line, reason in merge(*told):
+            yield {"line": line, "reason": reason}
