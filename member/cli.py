@@ -12,7 +12,8 @@ from member.commands.alerts import alert
 from member.commands.common import MemberGroup
 from member.commands.enrolment import init, join, status
 from member.commands.feed import feed
-from member.commands.indicators import hits, submit, token
+from member.commands.hits import hits
+from member.commands.indicators import submit, token
 from member.commands.log import log
 from member.commands.notices import notices
 from member.commands.outcomes import assessment, outcome

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from member.errors import UsedWronglyError, quoted
+from member.errors import AnswerError, UsedWronglyError, quoted
 from member.exchange_client import ExchangeClient, Hit
+from member.hit_progress import HitProgress, Progress
 from member.vault.hits import ShownHits
 from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.store import Vault
-from schemas.encoding import from_rfc3339
+from schemas.encoding import from_rfc3339, to_rfc3339
+from schemas.identifiers import made_at
 
 _BATCH = 500
 
@@ -25,18 +28,54 @@ def read_since(text: str | None) -> str | None:
     try:
         from_rfc3339(moment)
     except ValueError:
-        raise UsedWronglyError(f"--since {quoted(text)} is no time", "2026-11-22, or 2026-11-22T10:00:00Z") from None
+        raise UsedWronglyError(
+            f"--since {quoted(text)} is not a valid time", "2026-11-22, or 2026-11-22T10:00:00Z"
+        ) from None
     return moment
 
 
-def list_hits(vault: Vault, exchange: ExchangeClient, since: str | None) -> Iterator[dict[str, Any]]:
-    """Every live hit as `hits --json` gives it. What was shown is kept, to be held against the log."""
+@dataclass(frozen=True)
+class Filters:
+    """Which hits are wanted; an empty set wants all."""
+
+    types: frozenset[str] = frozenset()
+    bands: frozenset[str] = frozenset()
+    states: frozenset[str] = frozenset()
+    only_new: bool = False
+
+    def want(self, hit: Mapping[str, Any]) -> bool:
+        """Whether a hit, as `list_hits` gives it, is wanted."""
+        chosen = ((self.types, "indicator_type"), (self.bands, "institutions"), (self.states, "state"))
+        return all(not codes or hit[name] in codes for codes, name in chosen) and (hit["new"] or not self.only_new)
+
+
+def list_hits(vault: Vault, exchange: ExchangeClient, since: str | None, reader: str = "") -> Iterator[dict[str, Any]]:
+    """Every live hit as `hits --json` gives it; `new` is what that representative was not shown before, or otherwise.
+    What was shown is kept, to be held against the log.
+    """
     rows, shown = VaultRows(vault), ShownHits(vault)
+    progress = HitProgress(vault)
     for batch in _batches(exchange.hits(since)):
         shown.store((hit.hit_id, msgspec.to_builtins(hit)) for hit in batch)
         own = rows.find_by_tokens([hit.token_bytes() for hit in batch])
         for hit in batch:
-            yield _describe(hit, own.get(hit.token_bytes()))
+            described = _describe(hit, own.get(hit.token_bytes()))
+            new = shown.seen_by(reader, hit.hit_id) != hit.disclosed_at
+            yield {**described, **_came(hit), "new": new, **_described_progress(progress.of(hit.hit_id))}
+
+
+def _came(hit: Hit) -> dict[str, Any]:
+    """When there was an overlap for the first time, by the hit's id, and when this was last told otherwise."""
+    try:
+        came_at = to_rfc3339(made_at(hit.hit_id))
+    except ValueError:
+        raise AnswerError("the exchange showed a hit without a proper id") from None
+    return {"came_at": came_at, "changed_at": hit.disclosed_at}
+
+
+def _described_progress(found: Progress) -> dict[str, Any]:
+    requests = [{"request_id": request_id, "state": state} for request_id, state in found.requests.items()]
+    return {"state": found.state.value, "requests": requests, "assessed": found.assessed, "outcome": found.outcome}
 
 
 def _batches(hits: Iterable[Hit]) -> Iterator[list[Hit]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -31,6 +32,7 @@ from member.terminal import printable
 from member.tokenise import Tokeniser
 from member.told_log import ToldLog
 from member.vault.faults import HolderFaults
+from member.vault.short_ids import ShortIds
 from member.vault.store import Vault
 
 _HOLDER_TIMEOUT_SECONDS = 20.0
@@ -88,6 +90,14 @@ class Session:
     def vault(self) -> Vault:
         """The open vault."""
         return self._stack.enter_context(open_vault(self.home, self.unlocked))
+
+    def number(self, kind: str, ids: Iterable[str]) -> dict[str, int]:
+        """The short number of each id of a kind of things, for a list that shows them."""
+        return ShortIds(self.vault, kind).number(ids)
+
+    def find_id(self, kind: str, text: str, known: Callable[[], Iterable[str]] = tuple) -> str:
+        """The id that a person means by an id, its beginning or a short number (member.vault.short_ids)."""
+        return ShortIds(self.vault, kind).find(text, known)
 
     @cached_property
     def root(self) -> Root:

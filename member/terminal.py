@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
@@ -35,7 +35,7 @@ def _shown(character: str) -> str:
     return " " if is_blank else f"<U+{ord(character):04X}>"
 
 
-def _to_second(text: str) -> str:
+def to_second(text: str) -> str:
     """A time without its fractions of a second; anything else as it is."""
     found = _TIME.fullmatch(text)
     return text if found is None else f"{found[1]}{found[2]}"
@@ -44,9 +44,6 @@ def _to_second(text: str) -> str:
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\.[0-9]+(Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII
 )
-_NARROW_COLUMNS = 110
-_MOST_WHEN_NARROW = 5
-"""More columns than that cannot be read at a narrower terminal."""
 _MOST_LINES = 5
 """A cell folded over more lines than that is read better as a line of its own."""
 _FRAME, _BETWEEN = 1, 3
@@ -62,29 +59,44 @@ class AnswerConsole(Console):
 
 
 class PlainTable(Table):
-    """A table whose cells are shown as they are: printable, and never read as markup."""
+    """A table whose cells are shown as they are: printable, and never read as markup. The columns `spare` are left out,
+    the last first, where there is no room for them.
+    """
+
+    spare: Sequence[str] = ()
 
     def add_row(self, *cells: object, **options: object) -> None:
         """One row; a cell is a text, or None for an empty one."""
-        plain = [Text("" if cell is None else printable(_to_second(str(cell)))) for cell in cells]
+        plain = [Text("" if cell is None else printable(to_second(str(cell)))) for cell in cells]
         super().add_row(*plain, **options)  # type: ignore[arg-type]
 
 
 def fitted(table: Table, width: int) -> RenderableType:
     """The table at a width in which nothing is broken that is copied from it: no word of any cell, no cell of a column
-    that is not to be wrapped. As blocks, one for each row, where it cannot be had.
+    that is not to be wrapped. Without spare columns where that is too wide, and whole, as blocks, one for each row,
+    where it cannot be had.
     """
-    if width < _NARROW_COLUMNS and len(table.columns) > _MOST_WHEN_NARROW:
-        return as_blocks(table)
-    least, most = zip(*(_measure(column) for column in table.columns), strict=True)
+    spare = list(table.spare) if isinstance(table, PlainTable) else []
+    for left_out in range(len(spare) + 1):
+        gone = spare[len(spare) - left_out :]
+        kept = [column for column in table.columns if str(column.header) not in gone]
+        if _fits(kept, width):
+            table.columns[:] = kept
+            return table
+    return as_blocks(table)
+
+
+def _fits(columns: Sequence[Column], width: int) -> bool:
+    """Whether columns fit a width; those that do are given their share of it."""
+    least, most = zip(*(_measure(column) for column in columns), strict=True)
     room = width - _FRAME - sum(least) - _BETWEEN * len(least)
     lacking = [full - narrow for narrow, full in zip(least, most, strict=True)]
     if room < 0 or (sum(lacking) and room < sum(lacking) / _MOST_LINES):
-        return as_blocks(table)
+        return False
     share = min(1.0, room / max(sum(lacking), 1))
-    for column, narrow, lack in zip(table.columns, least, lacking, strict=True):
+    for column, narrow, lack in zip(columns, least, lacking, strict=True):
         column.width = narrow + int(lack * share)
-    return table
+    return True
 
 
 def _measure(column: Column) -> tuple[int, int]:

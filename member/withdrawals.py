@@ -14,7 +14,7 @@ import msgspec
 
 from member import wire
 from member.channel import Channel, decode, shown_digest
-from member.errors import AnswerError, MemberError, RefusedError, UsedWronglyError, quoted
+from member.errors import AnswerError, MemberError, RefusedError, UsedWronglyError
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import normalise
 from member.outgoing import Outgoing, reading
@@ -25,7 +25,7 @@ from member.vault.store import Vault
 from member.vault.uploads import Uploads
 from schemas.canonical import canonical_json
 from schemas.encoding import from_base64, to_base64
-from schemas.identifiers import is_uuid7, uuid7
+from schemas.identifiers import uuid7
 
 MOST_TOKENS = 1000
 _OF_QUERIES = {"query", "watch"}
@@ -260,14 +260,6 @@ def _is_nothing_left(error: RefusedError) -> bool:
 def _hanging(vault: Vault) -> set[str]:
     """The submissions whose uploads are not finished."""
     return {upload.submission_id for upload in Uploads(vault).unfinished()}
-
-
-def checked_id(text: str, hint: str = "019ac7b2-7f7e-7b1c-9d2a-3c5b8a1f0e11") -> str:
-    """An id as the exchange makes them, in lower case. UsedWronglyError for anything else."""
-    given = text.strip().lower()
-    if not is_uuid7(given):
-        raise UsedWronglyError(f"{quoted(text)} is no id", hint)
-    return given
 
 
 def rows_of_values(vault: Vault, indicator_type: str, values: Sequence[str]) -> RowsToWithdraw:

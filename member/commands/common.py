@@ -119,9 +119,12 @@ def counted(count: int, one: str, several: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else several or f'{one}s'}"
 
 
-def table(title: str, *columns: str, whole: Collection[str] = ()) -> PlainTable:
-    """An empty table for people. The columns `whole` are never folded: ids and values are copied from them."""
+def table(title: str, *columns: str, whole: Collection[str] = (), spare: Sequence[str] = ()) -> PlainTable:
+    """An empty table for people. The columns `whole` are never folded: ids and values are copied from them. The columns
+    `spare` are left out, the last first, where there is no room for them.
+    """
     made = PlainTable(title=title, title_justify="left")
+    made.spare = spare
     for column in columns:
         made.add_column(column, overflow="fold", no_wrap=column in whole)
     return made

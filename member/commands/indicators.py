@@ -1,4 +1,4 @@
-"""`token`, `submit`, `hits`: the daily work with one's own rows."""
+"""`token`, `submit`: the daily work with one's own rows."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
-from rich.table import Table
 
 from keys.tokens import Token, oprf_input
-from member.commands.common import Shown, counted, reporting, table
+from member.commands.common import Shown, reporting
 from member.envelope import SETTINGS, Terms, read_terms
 from member.errors import FAILED, MemberError
-from member.hits import list_hits, read_since
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import RULES, normalise
 from member.progress import show_progress
@@ -26,7 +23,6 @@ from member.vault.rows import VaultRows
 from schemas.terms import NORMALISATION
 
 _SHOWN_REJECTED = 20
-_SHOWN_HITS = 500
 _OPTIONS = [name for name in SETTINGS if name != "expires_days"]
 
 
@@ -168,36 +164,3 @@ def _submit_lines(done: Submitted, *, dry: bool) -> Iterator[str]:
     if dry:
         for line, kind, canonical in done.normalised:
             yield f"  line {line}: {kind} {canonical}"
-
-
-@click.command(epilog="Example: member hits --since 2026-11-01")
-@click.option("--since", help="Only hits shown or changed since this day or time (UTC).")
-@click.pass_obj
-@reporting
-def hits(session: Session, since: str | None) -> Shown:
-    """List every live overlap of one's own indicators with other institutions; nobody is named."""
-    moment = read_since(since)
-    _ = session.keyring  # enrolled, and the acting key is the one that the registrars signed
-    # Kept in their JSON form: a million hits as Python objects would not fit.
-    found = [msgspec.json.encode(hit) for hit in list_hits(session.vault, session.exchange, moment)]
-    document = {"hits": (msgspec.Raw(hit) for hit in found)}
-    return Shown(document, _more(len(found)), _hits_table(found) if found else None)
-
-
-def _more(count: int) -> str:
-    if not count:
-        return "no hits"
-    more = [f"… {count - _SHOWN_HITS:,} more; --json gives all"] if count > _SHOWN_HITS else []
-    asking = "ask about one: member request create HIT_ID --legal-gateway … (member request create --help)"
-    return "\n".join([*more, asking])
-
-
-def _hits_table(found: list[bytes]) -> Table:
-    columns = ("hit id", "type", "own value", "references", "institutions", "sectors", "themes", "first seen")
-    made = table(counted(len(found), "hit"), *columns, whole=("hit id", "own value"))
-    for encoded in found[:_SHOWN_HITS]:
-        hit = msgspec.json.decode(encoded)
-        lists = (", ".join(hit[name]) for name in ("values", "source_refs"))
-        more = (", ".join(hit[name]) for name in ("sectors", "themes"))
-        made.add_row(hit["hit_id"], hit["indicator_type"], *lists, hit["institutions"], *more, hit["first_seen"])
-    return made

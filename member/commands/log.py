@@ -15,6 +15,7 @@ from keys.keyring import ExchangeStatement
 from member.alert_log import AlertLog, ReadingsCheck, describe_alerts
 from member.authority import stated_exchange
 from member.commands.common import Shown, counted, reporting, table
+from member.commands.exports import exported, output_option
 from member.cover_log import CoverCheck, CoverState
 from member.errors import FAILED, MemberError, UsedWronglyError
 from member.log import LogFault, LoggedReceipt, LogVerifier, OwnEntry, VerifiedLog
@@ -28,6 +29,7 @@ from member.vault.uploads import Uploads
 from member.witness import cosign_newest, load_seen, log_key, store_seen
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.terms import MemberKind
+from schemas.words import label
 
 _SHOWN_COMMITMENT = 12
 """Characters of a commitment that a table shows; --json has it whole."""
@@ -175,8 +177,8 @@ def verify(session: Session, proofs: Path | None) -> Shown:
     with _faults():
         cover.finish()
     text = (
-        f"verified: {verified.entries} entries of ours, {verified.receipts} receipts and {verified.hits} hits, "
-        f"in a log of {verified.checkpoint.size} leaves"
+        f"verified: {counted(verified.entries, 'entry', 'entries')} of ours, {counted(verified.receipts, 'receipt')} "
+        f"and {counted(verified.hits, 'hit')}, in a log of {counted(verified.checkpoint.size, 'leaf', 'leaves')}"
     )
     warnings = [f"{len(verified.waiting)} entries have no place in the log yet"] if verified.waiting else []
     if log.lost_events:
@@ -218,16 +220,21 @@ def withheld(session: Session) -> Shown:
 
 @log.command("entries", epilog="Example: member log entries --proofs ./proofs")
 @_proofs_option
+@output_option
 @click.pass_obj
 @reporting
-def entries(session: Session, proofs: Path | None) -> Shown:
+def entries(session: Session, proofs: Path | None, output: Path | None) -> Shown:
     """Verify the log and list this member's own entries."""
     verified, log, collected = _collect(session, proofs, _cover_check(session), keep=True)
-    columns = ("number", "recorded at", "kind", "about", "index", "event")
-    made = table(counted(verified.entries, "entry", "entries"), *columns, whole=("about", "event"))
+    if output is not None:
+        return exported(output, {"entries": [_row_of(entry) for entry in collected.entries]}, "entries")
+    columns = ("number", "recorded at", "what", "about", "index", "event")
+    title = counted(verified.entries, "entry", "entries")
+    made = table(title, *columns, whole=("recorded at", "about", "event"), spare=("index", "event"))
     for entry in collected.entries:
         view = entry.view or {}
-        shown = (view.get("recorded_at"), view.get("kind"), describe_alerts(view) or _describe_subject(view))
+        what = label(str(view.get("kind", "content erased")))
+        shown = (view.get("recorded_at"), what, describe_alerts(view) or _describe_subject(view))
         made.add_row(str(entry.number), *shown, str(entry.index), entry.event_id)
     listed = [_describe_entry(entry) for entry in collected.entries]
     return Shown({**_describe(verified, log, proofs), "entries": listed}, table=made)
@@ -239,6 +246,21 @@ _SUBJECTS = ("query", "request", "correction", "outcome", "assessment", "submiss
 def _describe_subject(view: Mapping[str, Any]) -> str:
     """The query, request … that an entry is about, by its id; empty for an entry about something else."""
     return next((f"{name} {view[f'{name}_id']}" for name in _SUBJECTS if view.get(f"{name}_id")), "")
+
+
+def _row_of(entry: OwnEntry) -> dict[str, Any]:
+    """An entry as a row for a spreadsheet; its view whole, as JSON."""
+    view = dict(entry.view or {})
+    return {
+        "number": entry.number,
+        "recorded_at": view.get("recorded_at"),
+        "kind": view.get("kind"),
+        "about": describe_alerts(view) or _describe_subject(view),
+        "index": entry.index,
+        "event_id": entry.event_id,
+        "entry": to_base64(entry.entry),
+        "view": json.dumps(view, ensure_ascii=False) if view else None,
+    }
 
 
 def _describe_entry(entry: OwnEntry) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import click
 from member.commands.common import Shown, counted, reporting, table
 from member.errors import UsedWronglyError
 from member.session import Session
-from schemas.identifiers import is_uuid7
+from schemas.words import in_words, label
 
 
 @click.command(epilog="Example: member --as authoriser notices")
@@ -19,22 +19,26 @@ def notices(session: Session, since: str | None, every: bool) -> Shown:
     """Show what happened since you last looked, what each is about, and how to go on with it."""
     if since is not None and every:
         raise UsedWronglyError("either --since ID or --all", "member notices --all")
-    after = None if since is None else since.strip().lower()
-    if after is not None and not is_uuid7(after):
-        raise UsedWronglyError("this is no id of a notice", "member notices --all lists them")
+    after = None if since is None else session.find_id("notice", since)
     board = session.notice_board
     found = list(board.unread() if since is None and not every else session.exchange.notices(after))
     listed = session.notice_log.describe(found)
     new = board.remember(found)
-    made = table(f"{counted(len(found), 'notice')}, {new:,} new", "id", "at", "what happened", "about", "go on with")
+    numbers = session.number("notice", (one["notice_id"] for one in listed))
+    columns = ("no.", "at", "what happened", "go on with", *_SPARE)
+    made = table(f"{counted(len(found), 'notice')}, {new:,} new", *columns, whole=("at", "go on with"), spare=_SPARE)
     for one in listed:
         about = "no entry in our log" if one["about"] is None else _in_words(one["about"])
-        made.add_row(one["notice_id"], one["created_at"], one["said"], about, one["go_on"])
+        number, said = str(numbers[one["notice_id"]]), label(one["said"])
+        made.add_row(number, one["created_at"], said, one["go_on"], about, one["notice_id"])
     lacking = counted(sum(one["about"] is None for one in listed), "notice has", "notices have")
     lacks = any(one["about"] is None for one in listed)
     warnings = [f"{lacking} no entry in our log: member log verify"] if lacks else []
     text = "" if listed else "nothing new: member notices --all shows what was shown before"
     return Shown({"notices": listed, "new": new}, text, made if listed else None, warnings)
+
+
+_SPARE = ("about", "notice")
 
 
 def _in_words(about: dict[str, object]) -> str:
@@ -46,4 +50,6 @@ def _in_words(about: dict[str, object]) -> str:
 
 
 def _flat(value: object) -> str:
-    return " ".join(str(one) for one in value.values()) if isinstance(value, dict) else str(value)
+    if isinstance(value, dict):  # a statement: what it is about, and of which kind
+        return " ".join(in_words(str(value[name])) for name in ("type", "subject") if name in value)
+    return in_words(str(value))

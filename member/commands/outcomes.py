@@ -11,15 +11,16 @@ import msgspec
 
 from member.commands.common import Shown, counted, reporting, table
 from member.errors import UsedWronglyError
+from member.hit_progress import HitProgress
 from member.outcomes import OutcomeClient, ReceivedOutcome
 from member.session import Session
 from member.told_log import FIGURES
+from member.vault.hits import ShownHits
 from member.vault.rows import VaultRows
-from member.withdrawals import checked_id
 from schemas.terms import AccountAction, CrimeOutcome, DisruptionLevel, InternalInvestigation, OutcomeObject, Usefulness
+from schemas.words import in_words, label
 
 _THEN = "what comes of it: member outcome record --hit ID …"
-_LISTS = {"hit": "member hits", "request": "member request list", "query": "member query list"}
 _MOST_PEOPLE, _MOST_POUNDS = 100_000, 10**12
 
 
@@ -69,7 +70,9 @@ def record(session: Session, /, **given: Any) -> Shown:
         raise UsedWronglyError("one of --hit, --request and --query is wanted", "member outcome record --hit ID …")
     ((about, object_id),) = chosen.items()
     figures = {name: value for name, value in given.items() if value is not None}
-    done = _client(session).record(about, checked_id(object_id, _LISTS[about]), figures)
+    found = _find(session, about, object_id)
+    done = _client(session).record(about, found, figures)
+    HitProgress(session.vault).outcome(about, found)
     return Shown(msgspec.to_builtins(done), f"the outcome of {about} {object_id} is recorded: member outcome list")
 
 
@@ -90,13 +93,20 @@ def list_all(session: Session, received: bool) -> Shown:
             "outcome",
         )
         for one in listed:
-            source = one["recorder"] or one["recorder_kind"] or "-"
+            source = one["recorder"] or label(one["recorder_kind"] or "-")
             made.add_row(one["told_at"], ", ".join(one["values"]), source, _figures(one))
     else:
         listed = [msgspec.to_builtins(one) for one in client.recorded(session.told_log)]
-        made = table(counted(len(listed), "outcome recorded", "outcomes recorded"), "recorded", "of", "id", "outcome")
+        made = table(
+            counted(len(listed), "outcome recorded", "outcomes recorded"),
+            "recorded",
+            "of",
+            "id",
+            "outcome",
+            whole=("id",),
+        )
         for one in listed:
-            made.add_row(one["recorded_at"], one["object"], one["object_id"], _figures(one))
+            made.add_row(one["recorded_at"], label(one["object"]), _figures(one), one["object_id"])
     return Shown({"outcomes": listed}, table=made)
 
 
@@ -109,7 +119,13 @@ def _received(session: Session, one: ReceivedOutcome) -> dict[str, Any]:
 
 
 def _figures(one: dict[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')}: {one[name]}" for name in FIGURES if one[name] is not None)
+    return ", ".join(f"{in_words(name)}: {_figure(one[name])}" for name in FIGURES if one[name] is not None)
+
+
+def _figure(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else in_words(str(value))
 
 
 @click.group(epilog="Example: member assessment record --hit ID --other-sources --decision monitor")
@@ -127,8 +143,16 @@ def assessment() -> None:
 @reporting
 def assess(session: Session, /, hit_id: str, decision: str, **checks: bool) -> Shown:
     """Record what was checked, and what was decided. A hit alone never justifies an exit."""
-    done = _client(session).assess(checked_id(hit_id, "member hits"), checks, decision)
-    return Shown(msgspec.to_builtins(done), f"the assessment of hit {hit_id} is recorded: {decision}\n{_THEN}")
+    found = _find(session, OutcomeObject.HIT, hit_id)
+    done = _client(session).assess(found, checks, decision)
+    HitProgress(session.vault).assessed(found, decision)
+    said = f"the assessment of hit {hit_id} is recorded: {in_words(decision)}"
+    return Shown(msgspec.to_builtins(done), f"{said}\n{_THEN}")
+
+
+def _find(session: Session, about: str, text: str) -> str:
+    """The id of what a person means."""
+    return session.find_id(about, text, ShownHits(session.vault).ids if about == OutcomeObject.HIT else tuple)
 
 
 def _client(session: Session) -> OutcomeClient:

@@ -16,6 +16,7 @@ from rich.table import Table
 from keys.keyring import Keyring, UnknownStatementError
 from member.alert_values import ValueRefusedError, as_text
 from member.commands.common import Shown, counted, reporting, table
+from member.commands.exports import exported, output_option
 from member.errors import MemberError, UsedWronglyError, quoted
 from member.normalise.rules import RULES
 from member.queries import Grounds, Subject, UnapprovedError, asked_about, describe_head, read_file, read_values
@@ -24,8 +25,8 @@ from member.reading import FileRefusedError
 from member.rule_refusal import Broken, RuleRefusedError
 from member.session import Session
 from member.terminal import as_lines, printable
-from schemas.identifiers import is_uuid7
 from schemas.terms import LegalGateway, QueryState, Role
+from schemas.words import in_words, label
 
 _MOST_CASE, _MOST_PROSE = 64, 2000  # as schemas.queries has them; marshmallow is slow to import
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -94,6 +95,7 @@ def ask(
         return _approve_at_once(session, subjects, grounds)
     standing = session.query_desk.ask(subjects, grounds, session.today())
     document = {**msgspec.to_builtins(standing), "results": [], "deconfliction": False}
+    session.number("query", [standing.query_id])
     name = grounds.authorised_by.partition("/")[2]
     told = f"query {standing.query_id} is {standing.state}: member --as {name} query approve {standing.query_id}"
     return Shown(document, as_lines([told]))
@@ -126,7 +128,7 @@ def approve_one(session: Session, query_id: str, yes: bool) -> Shown:
 
     At a terminal you are asked whether you agree; without one, or with --json, giving the command is agreeing.
     """
-    wanted = _read_id(query_id)
+    wanted = session.find_id("query", query_id)
     _check_authorises(session)
 
     def agree(read: ReadQuery) -> None:
@@ -157,7 +159,7 @@ def _grounds_of(session: Session, read: ReadQuery) -> Iterator[str]:
     told = f": {', '.join(values)}" if values else " (this home did not ask, and does not know the values)"
     rows = (
         ("case", read.case),
-        ("legal gateway", read.legal_gateway),
+        ("legal gateway", in_words(read.legal_gateway)),
         ("purpose", read.purpose),
         ("necessity", read.necessity),
         ("proportionality", read.proportionality),
@@ -184,26 +186,36 @@ def refuse(session: Session, query_id: str) -> Shown:
 
 @query.command("list", epilog="Example: member query list --state pending")
 @click.option("--state", type=click.Choice([state.value for state in QueryState]), help="Only those in this state.")
+@click.option("--case", help="Only those of this case.")
+@output_option
 @click.pass_obj
 @reporting
-def list_all(session: Session, state: str | None) -> Shown:
+def list_all(session: Session, state: str | None, case: str | None, output: Path | None) -> Shown:
     """List the queries of your agency that you asked, are to authorise, or review. An independent reviewer finds those
     of all agencies in member log entries, and what is fixed for banks to be told in member log withheld.
     """
-    found = list(session.queries.queries(state))
+    wanted = None if case is None else case.strip()
+    found = [one for one in session.queries.queries(state) if wanted is None or one.case.strip() == wanted]
     described = {one.query_id: describe_head(session.vault, one) for one in found}
-    columns = ("query", "case", "state", "covert", "until", "watch until", "asked by", "authorised by", "others")
-    made = table(counted(len(found), "query", "queries"), *columns, whole=("query",))
+    numbers = session.number("query", described)
+    if output is not None:
+        return exported(output, {"queries": list(described.values())}, "queries")
+    columns = ("no.", "case", "state", "covert", "until", *_SPARE)
+    made = table(counted(len(found), "query", "queries"), *columns, whole=("query", "until"), spare=_SPARE)
     for one in found:
         others = "; ".join(_told_other(other) for other in described[one.query_id]["others"])
         days = (one.until, one.watch_until or "")
-        shown = (one.case, one.state, "yes" if one.covert else "no", *days, one.asked_by, one.authorised_by, others)
-        made.add_row(one.query_id, *shown)
-    return Shown({"queries": list(described.values())}, table=made)
+        shown = (one.case, label(one.state), "yes" if one.covert else "no", *days)
+        spare = (others, one.authorised_by, one.asked_by, one.query_id)
+        made.add_row(str(numbers[one.query_id]), *shown, *spare)
+    return Shown({"queries": list(described.values())}, "" if found else "no queries", made if found else None)
+
+
+_SPARE = ("watch until", "others", "authorised by", "asked by", "query")
 
 
 def _told_other(other: dict[str, Any]) -> str:
-    about = ", ".join(other["values"]) or f"{other['subjects']:,} subjects"
+    about = ", ".join(other["values"]) or counted(other["subjects"], "subject")
     return f"{other['agency']} ({other['officer']}): {about}"
 
 
@@ -213,7 +225,7 @@ def _told_other(other: dict[str, Any]) -> str:
 @reporting
 def show(session: Session, query_id: str) -> Shown:
     """Show a query, with what it finds now while it stands. Every reading is logged."""
-    read = session.queries.read(_read_id(query_id))
+    read = session.queries.read(session.find_id("query", query_id))
     return _show(session, read, grounds=list(_grounds_of(session, read)))
 
 
@@ -235,18 +247,18 @@ def extend(session: Session, query_id: str, until: str, reason: str) -> Shown:
 @reporting
 def end_watch(session: Session, query_id: str) -> Shown:
     """End a query's watch before its day."""
-    standing = session.queries.step(_read_id(query_id), "end-watch", {})
+    standing = session.queries.step(session.find_id("query", query_id), "end-watch", {})
     return Shown(msgspec.to_builtins(standing), as_lines([f"{_told(standing)}; its watch has ended"]))
 
 
 def _step(session: Session, query_id: str, step: str, value: dict[str, Any]) -> Shown:
-    standing = session.queries.step(_read_id(query_id), step, value)
+    standing = session.queries.step(session.find_id("query", query_id), step, value)
     return Shown(msgspec.to_builtins(standing), as_lines([_told(standing)]))
 
 
 def _told(standing: QueryStanding) -> str:
     watch = f", watching until {standing.watch_until}" if standing.watch_until else ""
-    return f"query {standing.query_id} is {standing.state} until {standing.until}{watch}"
+    return f"query {standing.query_id} is {in_words(standing.state)} until {standing.until}{watch}"
 
 
 def _show(session: Session, read: ReadQuery, grounds: Sequence[str] = ()) -> Shown:
@@ -282,15 +294,15 @@ def _named(member_id: str, names: Mapping[str, str]) -> str:
 def _table(results: list[dict[str, Any]], names: Mapping[str, str]) -> Table:
     hits = sum(result["hit"] for result in results)
     columns = ("value", "type", "institutions", "themes", "first seen", "victim or unwitting mule")
-    made = table(f"{hits:,} of {len(results):,} are held", *columns, whole=("value",))
+    made = table(f"{hits:,} of {counted(len(results), 'subject')} held", *columns, whole=("value",))
     for result in results:
         if result["hit"]:
             institutions = ", ".join(_named(one, names) for one in result["institutions"]) or result["band"]
-            shown = (", ".join(result["themes"]), result["first_seen"])
+            shown = (", ".join(map(label, result["themes"])), result["first_seen"])
             protected = "yes" if result["protected"] else ""
-            made.add_row(result["value"] or "", result["indicator_type"], institutions, *shown, protected)
+            made.add_row(result["value"] or "", label(result["indicator_type"]), institutions, *shown, protected)
         else:
-            made.add_row(result["value"] or "", result["indicator_type"], "none")
+            made.add_row(result["value"] or "", label(result["indicator_type"]), "none")
     return made
 
 
@@ -348,15 +360,8 @@ def _read_text(option: str, text: str) -> str:
 
 def _read_day(option: str, text: str) -> date:
     if not _DAY.fullmatch(text.strip()):
-        raise UsedWronglyError(f"{option} {quoted(text)} is no date", "write it as 2027-11-22")
+        raise UsedWronglyError(f"{option} {quoted(text)} is not a valid date", "write it as 2027-11-22")
     try:
         return date.fromisoformat(text.strip())
     except ValueError:
         raise UsedWronglyError(f"{option} {text} is not in the calendar", "write it as 2027-11-22") from None
-
-
-def _read_id(text: str) -> str:
-    found = text.strip().lower()
-    if not is_uuid7(found):
-        raise UsedWronglyError("this is no id of a query", "member query list")
-    return found

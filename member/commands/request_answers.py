@@ -40,7 +40,7 @@ def take(session: Session, request_id: str) -> Shown:
 
     Who takes up an offer (mode provide or alert) agrees to receive it, and to be named to its sender.
     """
-    found = read_id(request_id)
+    found = read_id(session, request_id)
     taken = take_up(session.request_desk, found)
     document = {**describe(session, taken.request), "proved": taken.doubt is None, "doubt": taken.doubt}
     warnings = [f"nothing may be told: {taken.hindrance}"] if taken.hindrance else []
@@ -95,7 +95,7 @@ def answer(
         return _give(session, request_id, lambda desk, taken: tell_nothing(desk, taken, None), yes=yes)
     contact = session.home.config.defaults.get(CONTACT, "")
     telling = Telling(fields, said, contact, read_codes(confirmations))
-    read = session.request_desk.read(read_id(request_id))
+    read = session.request_desk.read(read_id(session, request_id))
     if read.direction == Direction.OUTGOING and read.mode in OFFERS:
         return _release(session, read, telling, to)
     if to is not None:
@@ -143,7 +143,7 @@ def _give(
     telling: Telling | None = None,
 ) -> Shown:
     """Answer, once an answer that was begun before has been sent to its end."""
-    found = read_id(request_id)
+    found = read_id(session, request_id)
     desk = session.request_desk
     begun = finish_begun(desk, found)
     if begun is not None:

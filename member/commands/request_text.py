@@ -13,9 +13,10 @@ from member.errors import MemberError, UsedWronglyError, quoted
 from member.request_client import ListedRequest, Marking, ReadRequest
 from member.requests import ReadAnswer
 from member.session import Session
+from member.terminal import to_second
 from member.vault.rows import OwnIndicator, VaultRows
-from schemas.identifiers import is_uuid7
 from schemas.terms import OFFERS, Direction, RequestField, RequestState, Role
+from schemas.words import in_words
 
 _BATCH = 500
 
@@ -86,8 +87,9 @@ def next_step(session: Session, read: ReadRequest, hindrance: str | None = None)
 
 def lines_of(session: Session, read: ReadRequest, answers: list[ReadAnswer]) -> Iterator[str]:
     """A request and its answers for a person."""
-    yield f"request {read.request_id} ({read.direction}) is {read.state}, due {read.due_at}"
-    yield f"  {read.mode} under {read.legal_gateway}, from {read.requester or f'a {read.requester_kind}'}"
+    yield f"request {read.request_id} ({read.direction}) is {in_words(read.state)}, due {to_second(read.due_at)}"
+    asker = read.requester or f"a {in_words(read.requester_kind)}"
+    yield f"  {in_words(read.mode)} under {in_words(read.legal_gateway)}, from {asker}"
     (own,) = with_own_rows(session, [read])
     yield f"  about: {', '.join(own['values']) or 'a value that this vault does not hold'}"
     for name, value in (read.terms or {}).items():
@@ -99,8 +101,8 @@ def lines_of(session: Session, read: ReadRequest, answers: list[ReadAnswer]) -> 
     yield from _told_marking(read.marking)
     for answer in answers:
         given = answer.given
-        reason = f" ({given.refusal_reason})" if given.refusal_reason else ""
-        yield f"{given.institution or 'one that held it'}: {given.outcome}{reason}"
+        reason = f" ({in_words(given.refusal_reason)})" if given.refusal_reason else ""
+        yield f"{given.institution or 'one that held it'}: {in_words(given.outcome)}{reason}"
         if answer.fault is not None:
             yield f"  NOT TO BE BELIEVED: {answer.fault}"
         if answer.is_withdrawn:
@@ -108,7 +110,7 @@ def lines_of(session: Session, read: ReadRequest, answers: list[ReadAnswer]) -> 
         elif answer.details and not answer.is_given_out:
             yield "  the exchange no longer gives this out; it is shown as it was opened here"
         for name, value in answer.details.items():
-            yield f"  {name}: {_line(value)}"
+            yield f"  {in_words(name)}: {_line(value)}"
         yield from _told_marking(given.marking)
 
 
@@ -128,12 +130,9 @@ def _line(value: Any) -> str:
     return ", ".join(map(_line, value)) if isinstance(value, list) else "nothing held" if value is None else str(value)
 
 
-def read_id(text: str) -> str:
-    """A request's id. Raises UsedWronglyError."""
-    found = text.strip().lower()
-    if not is_uuid7(found):
-        raise UsedWronglyError(f"{quoted(text)} is no id of a request", "member request list")
-    return found
+def read_id(session: Session, text: str) -> str:
+    """The id of the request that a person means. Raises UsedWronglyError."""
+    return session.find_id("request", text)
 
 
 def read_fields(text: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from member.commands.common import Shown, counted, read_moment, reporting, table, write_new_file
+from member.commands.exports import exported, output_option
 from member.commands.request_answers import answer, refuse, take
 from member.commands.request_text import (
     confirm_option,
@@ -24,10 +25,12 @@ from member.commands.request_text import (
     with_own_rows,
 )
 from member.errors import FAILED, UsedWronglyError
+from member.hit_progress import HitProgress
 from member.request_notice import draft_notice
 from member.requests import Wanted, ask, read_answers
 from member.session import Session
-from member.terminal import as_lines
+from member.terminal import as_lines, to_second
+from member.vault.hits import ShownHits
 from schemas.encoding import to_rfc3339
 from schemas.terms import (
     WARNING_FIELDS,
@@ -39,9 +42,11 @@ from schemas.terms import (
     RequestState,
     Urgency,
 )
+from schemas.words import in_words, label
 
 _USUAL_FIELDS = ",".join(field for field in RequestField if field is not RequestField.OTHER_COLUMNS)
 _ALERT_FIELDS = ",".join(field for field in RequestField if field in WARNING_FIELDS)
+_SPARE = ("mode", "urgency", "gateway", "request")
 _gateway = click.Choice([code.value for code in LegalGateway])
 
 
@@ -94,12 +99,20 @@ def create(
     usual = _ALERT_FIELDS if given["mode"] == RequestMode.ALERT else _USUAL_FIELDS
     named = read_fields(usual if fields is None else fields)
     confirmed = read_codes(given.pop("confirmations"))
+    about = _find_hit(session, hit_id)
     wanted = Wanted(
-        hit_id=hit_id.strip().lower(), fields=named, nca_notice=notice, confirmations=confirmed, **texts, **given
+        hit_id=about,
+        fields=named,
+        nca_notice=notice,
+        confirmations=confirmed,
+        **texts,
+        **given,
     )
     standing = ask(session.request_desk, wanted)
+    HitProgress(session.vault).asked(about, standing.request_id)
+    session.number("request", [standing.request_id])
     show_it = f"member request show {standing.request_id}"
-    told = f"request {standing.request_id} is {standing.state}, due {standing.due_at}: {show_it}"
+    told = f"request {standing.request_id} is {in_words(standing.state)}, due {to_second(standing.due_at)}: {show_it}"
     return Shown(msgspec.to_builtins(standing), as_lines([told]))
 
 
@@ -119,7 +132,7 @@ def notice(
 ) -> Shown:
     """Draft the notice that a gateway wants before a request. It is made here: the exchange sees nothing of it."""
     said = {"subject": subject, "grounds": grounds, "information_sought": sought}
-    drafted = draft_notice(session.request_desk, hit_id.strip().lower(), legal_gateway, said)
+    drafted = draft_notice(session.request_desk, _find_hit(session, hit_id), legal_gateway, said)
     document = {"request_id": drafted.request_id, "addressee": drafted.addressee, "notice": drafted.text}
     if out is None:
         return Shown(document, drafted.text)
@@ -134,13 +147,13 @@ def gateways(session: Session) -> Shown:
     """List the legal gateways and what each takes."""
     found = list(session.requests.gateways().values())
     made = table(
-        "legal gateways", "code", "modes", "conditions", "confirmed by who tells", "notice before", "provision"
+        "legal gateways", "code", "modes", "conditions", "confirmed by who tells", "notice before", whole=("code",)
     )
     for one in found:
         notice_to = one.prior_notice.addressee if one.prior_notice else ""
         conditions = ", ".join(f"{each.mode}: {each.condition}" for each in one.conditions)
         confirmed = ", ".join(" or ".join(each.codes) for each in one.confirmations)
-        made.add_row(one.code, ", ".join(one.modes), conditions, confirmed, notice_to)
+        made.add_row(one.code, ", ".join(map(in_words, one.modes)), conditions, confirmed, notice_to)
     provisions = as_lines(f"{one.code} is {one.citation}" for one in found)
     return Shown({"gateways": msgspec.to_builtins(found)}, provisions, made)
 
@@ -149,18 +162,23 @@ def gateways(session: Session) -> Shown:
 @click.option("--incoming", "direction", flag_value=Direction.INCOMING.value, help="Only what others ask.")
 @click.option("--outgoing", "direction", flag_value=Direction.OUTGOING.value, help="Only what we ask.")
 @click.option("--state", type=click.Choice([code.value for code in RequestState]), help="Only those in this state.")
+@output_option
 @click.pass_obj
 @reporting
-def list_all(session: Session, direction: str | None, state: str | None) -> Shown:
+def list_all(session: Session, direction: str | None, state: str | None, output: Path | None) -> Shown:
     """List requests to us and of ours."""
     listed = list(session.request_desk.every_request(direction=direction, state=state))
     found = list(with_own_rows(session, listed))
-    columns = ("request", "direction", "state", "due", "urgency", "mode", "gateway", "own value")
-    made = table(counted(len(found), "request"), *columns, whole=("request", "own value"))
+    numbers = session.number("request", (one["request_id"] for one in found))
+    if output is not None:
+        return exported(output, {"requests": found}, "requests")
+    columns = ("no.", "direction", "state", "due", "urgency", "mode", "gateway", "own value", "request")
+    made = table(counted(len(found), "request"), *columns, whole=("due", "request", "own value"), spare=_SPARE)
     for one in found:
-        shown = (one[name] for name in ("direction", "state", "due_at", "urgency", "mode", "legal_gateway"))
-        made.add_row(one["request_id"], *shown, ", ".join(one["values"]))
-    return Shown({"requests": found}, table=made)
+        shown = (label(one[name]) for name in ("direction", "state", "due_at", "urgency", "mode", "legal_gateway"))
+        number = str(numbers[one["request_id"]])
+        made.add_row(number, *shown, ", ".join(one["values"]), one["request_id"])
+    return Shown({"requests": found}, "" if found else "no requests", made if found else None)
 
 
 @request.command("show", epilog="Example: member request show ID")
@@ -174,7 +192,7 @@ def show(session: Session, request_id: str, *, shows_withdrawn: bool) -> Shown:
 
     What was taken back is marked as that: nobody may go by it any more.
     """
-    found = read_id(request_id)
+    found = read_id(session, request_id)
     desk = session.request_desk
     read = desk.read(found)
     answers = read_answers(desk, read)
@@ -195,16 +213,19 @@ def show(session: Session, request_id: str, *, shows_withdrawn: bool) -> Shown:
 @reporting
 def cancel(session: Session, request_id: str) -> Shown:
     """Take back a request of our own: nobody answers it any more. What was answered stays."""
-    found = read_id(request_id)
+    found = read_id(session, request_id)
     _ = session.keyring
     standing = session.requests.cancel(found)
     if standing.state == RequestState.ANSWERED:
         said = "what was answered stays, and nobody else answers it any more"
     else:
         said = "nobody answers it any more"
-    return Shown(
-        msgspec.to_builtins(standing), as_lines([f"request {standing.request_id} is {standing.state}: {said}"])
-    )
+    told = f"request {standing.request_id} is {in_words(standing.state)}: {said}"
+    return Shown(msgspec.to_builtins(standing), as_lines([told]))
+
+
+def _find_hit(session: Session, text: str) -> str:
+    return session.find_id("hit", text, ShownHits(session.vault).ids)
 
 
 def _read_notice(reference: str | None, given_at: str | None) -> dict[str, str] | None:

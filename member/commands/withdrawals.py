@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 import msgspec
 
@@ -9,8 +11,11 @@ from member.commands.common import Shown, counted, reporting, table
 from member.errors import UsedWronglyError
 from member.normalise.rules import RULES
 from member.session import Session
-from member.withdrawals import RowsToWithdraw, WithdrawalClient, checked_id, describe_concerned, rows_of_values
+from member.terminal import to_second
+from member.vault.rows import VaultRows
+from member.withdrawals import RowsToWithdraw, WithdrawalClient, describe_concerned, rows_of_values
 from schemas.terms import WithdrawalReason
+from schemas.words import in_words, label
 
 _EXAMPLE = "Example: member withdraw --type bank_account 20000012345678 --reason false_positive"
 
@@ -32,7 +37,9 @@ def withdraw(
         raise UsedWronglyError("either values or --submission ID is wanted", _EXAMPLE.removeprefix("Example: "))
     if values and indicator_type is None:
         raise UsedWronglyError("--type says what the values are", ", ".join(sorted(RULES)))
-    submission = None if submission_id is None else checked_id(submission_id)
+    submission = (
+        None if submission_id is None else session.find_id("submission", submission_id, partial(_submissions, session))
+    )
     _ = session.keyring  # enrolled, and the acting key is the one that the registrars signed
     if submission is not None:
         rows = RowsToWithdraw.of_submission(session.vault, submission)
@@ -43,6 +50,12 @@ def withdraw(
     overdue = "who does not acknowledge it in time is named to you: member notices"
     text = f"taken back: {rows_taken}; told: at least {told}\n{overdue}"
     return Shown(msgspec.to_builtins(done), text)
+
+
+def _submissions(session: Session) -> set[str]:
+    """Every submission that this vault holds rows of."""
+    rows = VaultRows(session.vault).every_indicator()
+    return {source.submission_id for indicator in rows for source in indicator.sources}
 
 
 @click.group(epilog="Example: member corrections list")
@@ -57,15 +70,22 @@ def corrections() -> None:
 def list_all(session: Session, every: bool) -> Shown:
     """List corrections with the own values that they concern."""
     client, log = _client(session), session.told_log
-    made = table("corrections", "id", "reason", "concerns", "told", "acknowledge by", "acknowledged", whole=("id",))
+    columns = ("no.", "reason", "concerns", "acknowledge by", "acknowledged", "told", "correction")
+    made = table("corrections", *columns, whole=("correction", "acknowledge by"), spare=("told", "correction"))
     listed = []
-    for one in client.corrections(log, every=every):
+    found = list(client.corrections(log, every=every))
+    numbers = session.number("correction", (one.correction_id for one in found))
+    for one in found:
         concerned = describe_concerned(session.vault, client.concerned(log, one.correction_id))
         listed.append({**msgspec.to_builtins(one), "concerned": concerned})
-        told = [" ".join([item["kind"], *item["values"]]) for item in concerned[:3]] + ["…"] * (len(concerned) > 3)
-        due = one.due_at + (" (overdue)" if one.is_overdue else "")
-        made.add_row(one.correction_id, one.reason, ", ".join(told), one.told_at, due, one.acknowledged_at or "")
-    acting = "once you have acted on one: member corrections ack ID"
+        told = [" ".join([in_words(item["kind"]), *item["values"]]) for item in concerned[:3]] + ["…"] * (
+            len(concerned) > 3
+        )
+        due, number = to_second(one.due_at) + (" (overdue)" if one.is_overdue else ""), str(numbers[one.correction_id])
+        shown = (label(one.reason), ", ".join(told), due, one.acknowledged_at or "", one.told_at)
+        made.add_row(number, *shown, one.correction_id)
+    made.title = counted(len(listed), "correction")
+    acting = "once you have acted on one: member corrections ack NO."
     return Shown({"corrections": listed}, acting if listed else "no corrections", made if listed else None)
 
 
@@ -77,13 +97,13 @@ def acknowledge(session: Session, correction_id: str) -> Shown:
     """Read a correction to its end, and say that it was taken in and acted on. Nobody else learns who did. Shown is
     what is acknowledged: more than the list said, if more was told since.
     """
-    wanted = checked_id(correction_id, "member corrections list")
+    wanted = session.find_id("correction", correction_id)
     done, items = _client(session).acknowledge(session.told_log, wanted)
     concerned = describe_concerned(session.vault, items)
-    made = table("taken in", "by", "id", "own values")
+    made = table("taken in", "by", "own values", "id", whole=("id",), spare=("id",))
     for one in concerned:
-        made.add_row(one["kind"], one["object_id"], ", ".join(one["values"]))
-    text = f"{done.correction_id} is acknowledged, with all it concerns: {len(concerned):,}"
+        made.add_row(label(one["kind"]), ", ".join(one["values"]), one["object_id"])
+    text = f"{done.correction_id} is acknowledged, with all that it concerns ({len(concerned):,})"
     return Shown({**msgspec.to_builtins(done), "concerned": concerned}, text, made)
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from member.vault.store import Vault
 
-_KIND = "hit"
+_KIND, _SEEN = "hit", "hit_seen"
 
 
 class ShownHits:
@@ -24,13 +24,32 @@ class ShownHits:
             for hit_id, shown in hits:
                 self._vault.put(_KIND, hit_id.encode(), msgspec.json.encode(shown))
 
+    def seen_by(self, reader: str, hit_id: str) -> str | None:
+        """When the hit was disclosed, RFC 3339, as that representative was last shown it; None if it never was."""
+        payload = self._vault.get(_SEEN, _seen_name(reader, hit_id))
+        return None if payload is None else payload.decode()
+
+    def mark_seen(self, reader: str, hits: Iterable[tuple[str, str]]) -> None:
+        """Keep that a representative was shown hits: the id of each, and when it was disclosed."""
+        with self._vault.transaction():
+            for hit_id, disclosed_at in hits:
+                self._vault.put(_SEEN, _seen_name(reader, hit_id), disclosed_at.encode())
+
     def find(self, hit_id: str) -> dict[str, Any] | None:
         """A hit as last shown, its token in base64; None if it never was."""
         payload = self._vault.get(_KIND, hit_id.encode())
         found: dict[str, Any] | None = None if payload is None else msgspec.json.decode(payload)
         return found
 
+    def ids(self) -> Iterator[str]:
+        """The id of every hit ever shown."""
+        return (str(hit["hit_id"]) for hit in self.all())
+
     def all(self) -> Iterator[dict[str, Any]]:
         """Every hit ever shown, in its latest form."""
         for payload in self._vault.all(_KIND):
             yield msgspec.json.decode(payload)
+
+
+def _seen_name(reader: str, hit_id: str) -> bytes:
+    return f"{reader}|{hit_id}".encode()

@@ -92,8 +92,8 @@ def test_an_overlap_is_shown_with_ones_own_value_and_references(taskforce: Taskf
         assert hits["20201555555555"]["institutions"] == "1"
         assert "token" not in hits["20201555555555"]
         text = taskforce.run(member, "hits", as_json=False).document["text"]
-        assert hits["20201555555555"]["hit_id"] in text
-        assert "member request create HIT_ID" in text
+        assert "20201555555555" in text
+        assert "member request create NO." in text
     again = taskforce.run("b", "submit", str(tmp_path / "b.csv")).document
     assert (again["hits"], again["duplicates"]) == (1, 3)
 

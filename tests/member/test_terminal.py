@@ -34,12 +34,13 @@ def test_an_id_and_a_value_are_never_folded() -> None:
 
 
 def test_many_columns_become_a_block_for_each_row_where_they_do_not_fit() -> None:
+    long = "20000012345678" * 3
     made = table("queries", *"abcdef", whole=("a",))
-    made.add_row("first", "", "2", "3", "4", "[red]5")
+    made.add_row("first", "", long, "3", "4", f"[red]{long}")
     made.add_row("second", "1", "2", "3", "4", "5")
     lines = [line.split() for line in shown(made, NARROW).splitlines() if line.strip()]
-    assert lines[:4] == [["queries"], ["a", "first"], ["c", "2"], ["d", "3"]], "an empty cell has no line"
-    assert ["f", "[red]5"] in lines
+    assert lines[:4] == [["queries"], ["a", "first"], ["c", long], ["d", "3"]], "an empty cell has no line"
+    assert ["f", f"[red]{long}"] in lines
     assert "a" not in [line[0] for line in lines[2:6]]
     assert "first" in shown(made, WIDE)
     assert isinstance(fitted(made, WIDE), PlainTable)
