@@ -20,7 +20,7 @@ _MAX_FILE_BYTES = 64 << 20
 _ALL = 2**31 - 1
 
 
-@click.group()
+@click.group(epilog="Example: exchange proposal list")
 def proposal() -> None:
     """See and discard what waits for the registrars' signatures."""
 
