@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from keys.tokens import Token, oprf_input
-from member.commands.common import Shown, reporting
+from member.commands.common import Shown, counted, reporting
 from member.envelope import SETTINGS, Terms, read_terms
 from member.errors import FAILED, MemberError
 from member.normalise.outcome import NormalisationError
@@ -147,8 +147,8 @@ def _show(done: Submitted, warnings: list[str], *, dry: bool) -> Shown:
 
 def _submit_lines(done: Submitted, *, dry: bool) -> Iterator[str]:
     tally = done.tally
-    yield f"{tally.rows:,} rows: {tally.accepted:,} {'would be sent' if dry else 'accepted'}, " + (
-        f"{tally.duplicates:,} duplicates, {len(tally.rejections):,} rejected"
+    yield f"{counted(tally.rows, 'row')}: {tally.accepted:,} {'would be sent' if dry else 'accepted'}, " + (
+        f"{counted(tally.duplicates, 'duplicate')}, {len(tally.rejections):,} rejected"
     )
     for reason, count in tally.left_out.by_reason().items():
         yield f"{counted(count, 'row')} left out: {reason}"
