@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from alerts.acting import cut, find_own, load_issuer, standing_of, view_of
 from alerts.domain.alert import AlertContent
 from alerts.domain.rules import decide_content, decide_review
-from alerts.rendering.markdown import find_forbidden
+from alerts.rendering.markdown import find_excess, find_forbidden
 from alerts.store.alerts import StoredAlert, is_reference_taken, keep_audience, lock_own
 from exchange.domain.decision import ALLOWED, Decision, refuse
 from exchange.domain.gateway_rules import GatewayRules
@@ -79,7 +79,11 @@ def decide_draft(
 def decide_markdown(content: AlertContent) -> Decision:
     """CommonMark without HTML and images, in every field that is Markdown; each fault is told with its line."""
     decision = ALLOWED
-    for field, text in _markdown_of(content):
+    texts = list(_markdown_of(content))
+    excess = find_excess([text for _, text in texts])
+    if excess is not None:
+        return refuse(excess.rule, texts[0][0], excess.cure)
+    for field, text in texts:
         for one in find_forbidden(text):
             decision &= refuse(one.rule, field, f"line {one.line}: {one.cure}")
     return decision

@@ -25,6 +25,9 @@ _MAY_BE_SHARED = {
 }
 """What a reader may do with an alert: the definitions of TLP 2.0 (FIRST), in short."""
 
+_MOST_MARKS = 2000
+"""Above that a text is shown as it is: what Markdown costs grows with the square of them, and the exchange sends it."""
+
 _ENDED = {
     AlertState.SUPERSEDED: "Superseded by {superseded_by}: act on that one.",
     AlertState.WITHDRAWN: "Withdrawn: act on it no longer. {reason}",
@@ -95,7 +98,15 @@ def _section(title: str, markdown: str) -> Iterator[RenderableType]:
     """Markdown under a heading; links are printed, not made, so that a reader sees where they lead."""
     if markdown.strip():
         yield Rule(Text(printable(title)), align="left")
-        yield Padding(Markdown(printable(markdown), hyperlinks=False), (0, 0, 1, 0))
+        if sum(markdown.count(sign) for sign in "[*_<&`\n") > _MOST_MARKS:
+            yield Padding(Text(printable(markdown)), (0, 0, 1, 0))
+            return
+        made = Markdown(printable(markdown), hyperlinks=False)
+        # A reference such as &#x202E; becomes a character in parsing only.
+        for token in made.parsed:
+            for one in (token, *(token.children or ())):
+                one.content = printable(one.content)
+        yield Padding(made, (0, 0, 1, 0))
 
 
 def _numbered(texts: list[str]) -> Table:

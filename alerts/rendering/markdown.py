@@ -1,11 +1,15 @@
 """Markdown as alerts use it: CommonMark 0.31 without raw HTML and images, with links to https and mailto only.
 
 What is outside that is refused at drafting (`find_forbidden`), because other programs render the same text by their own
-rules, and is shown as plain text all the same should it ever come here.
+rules, and is shown as plain text all the same should it ever come here. So are characters that show nothing or turn the
+direction of reading, which a reference such as `&#x202E;` brings in: they are shown as `[U+202E]`. A link whose words
+name another host than it leads to says where it leads.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,8 +24,15 @@ from markdown_it.utils import EnvType, OptionsDict
 _DEEPEST = 16
 # Past this depth the parser passes over what it reads, so that nothing may come near it unseen.
 _PARSED_DEPTH = 100
-# Each opening bracket and each mark of emphasis costs a look ahead for its partner; each line may become one in print.
-_LIMITS = (("\n", 5000, "lines"), ("[", 2000, "opening square brackets"), ("*_", 20_000, "marks of emphasis"))
+# What reading costs follows these figures, of all texts of an alert together: each line may open and close as many
+# blocks as may be nested, each mark looks for its partner, and each opening bracket for the end of its block.
+_LIMITS = (
+    ("\n", 2000, "lines"),
+    ("[*_", 5000, "square brackets, stars and underscores"),
+    ("<&`!", 5000, "angle brackets, ampersands, back quotes and exclamation marks"),
+)
+_MOST_BRACKETS_IN_BLOCK = 100
+_HOST = re.compile(r"(?:https?://|\bwww\.)([^\s/?#]+)|\b((?:[a-z0-9-]+\.)+[a-z]{2,24})\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +44,30 @@ class Forbidden:
     cure: str
 
 
+def find_excess(texts: Sequence[str]) -> Forbidden | None:
+    """Why some texts are together too much to be read at a bounded cost; None if they are not. Looking costs next to
+    nothing: do it before `find_forbidden`.
+    """
+    for marks, most, name in _LIMITS:
+        if sum(text.count(mark) for text in texts for mark in marks) > most:
+            return Forbidden("size-in-markdown", 1, f"Keep all texts of the alert together to {most:,} {name}.")
+    for text in texts:
+        for block in _block_parser().parse(text):
+            if block.type == "inline" and block.content.count("[") > _MOST_BRACKETS_IN_BLOCK:
+                cure = f"Keep each paragraph to {_MOST_BRACKETS_IN_BLOCK} opening square brackets."
+                return Forbidden("size-in-markdown", block.map[0] + 1 if block.map else 1, cure)
+    return None
+
+
 def find_forbidden(text: str) -> list[Forbidden]:
     """What an alert's Markdown may not hold, in the order of the text; none if all is well.
 
-    Rules: `html-in-markdown`, `image-in-markdown`, `link-in-markdown`, `nesting-in-markdown` and `size-in-markdown`.
-    Check the length of the text before: the cost of reading it follows that.
+    Rules: `html-in-markdown`, `image-in-markdown`, `link-in-markdown`, `hidden-in-markdown`, `nesting-in-markdown` and
+    `size-in-markdown`.
     """
-    for marks, most, name in _LIMITS:
-        if sum(map(text.count, marks)) > most:
-            return [Forbidden("size-in-markdown", 1, f"Keep the text to {most} {name}.")]
+    excess = find_excess([text])
+    if excess is not None:
+        return [excess]
     environment: dict[str, Any] = {}
     tokens = _checking_parser().parse(text, environment)
     found = [one for token in tokens for one in _judge_block(token)]
@@ -52,14 +78,53 @@ def find_forbidden(text: str) -> list[Forbidden]:
 
 def parse(text: str) -> Sequence[Token]:
     """The blocks of a text, for rendering in another form than HTML."""
-    return _rendering_parser().parse(text)
+    tokens = _rendering_parser().parse(text)
+    for token in tokens:
+        token.content = _show_hidden(token.content)
+        if token.children is not None:
+            token.children = list(_honest(token.children))
+    return tokens
 
 
 def to_html(text: str, heading: int = 3) -> str:
     """A text as HTML in which everything is escaped but what CommonMark makes; its first level of headings becomes
     `heading`, those below follow, to h6.
     """
-    return str(_rendering_parser().render(text, {"heading": heading}))
+    parser = _rendering_parser()
+    return str(parser.renderer.render(parse(text), parser.options, {"heading": heading}))
+
+
+def _show_hidden(text: str) -> str:
+    """The text with each character that shows nothing or turns the direction of reading as `[U+202E]`."""
+    if text.replace("\n", " ").replace("\t", " ").isprintable():
+        return text
+    hidden = {sign for sign in set(text) if unicodedata.category(sign)[0] == "C" and sign not in "\n\t"}
+    return text.translate({ord(sign): f"[U+{ord(sign):04X}]" for sign in hidden})
+
+
+def _honest(children: Sequence[Token]) -> Iterator[Token]:
+    """The inside of a block with nothing hidden, and behind each link that names another host where it leads."""
+    href, words = "", ""
+    for token in children:
+        token.content = _show_hidden(token.content)
+        if token.type == "link_open":
+            href, words = str(token.attrGet("href") or ""), ""
+            if token.attrGet("title"):
+                token.attrSet("title", _show_hidden(str(token.attrGet("title"))))
+        words += token.content
+        yield token
+        if token.type == "link_close" and (leads_to := _other_host(words, href)):
+            told = Token("text", "", 0)
+            told.content = f" [leads to {leads_to}]"
+            yield told
+
+
+def _other_host(words: str, href: str) -> str:
+    """Where a link leads, if its words name a host and none of them is that; else empty."""
+    named = {(found[1] or found[2]).lower().removeprefix("www.") for found in _HOST.finditer(words)}
+    parts = urlsplit(href)
+    host = (parts.hostname or parts.path.rpartition("@")[2]).lower()
+    return "" if not named or named <= {host.removeprefix("www.")} else host
 
 
 def is_allowed_link(href: str) -> bool:
@@ -84,6 +149,9 @@ def _judge_token(token: Token, line: int) -> Iterator[Forbidden]:
         yield Forbidden("html-in-markdown", line, "Take the HTML out, or write it as code between back quotes.")
     elif token.type == "image":
         yield Forbidden("image-in-markdown", line, "Take the image out: alerts are text.")
+    elif token.type == "text" and _show_hidden(token.content) != token.content:
+        cure = "Take out what shows nothing or turns the direction of reading."
+        yield Forbidden("hidden-in-markdown", line, cure)
     elif token.type == "link_open":
         yield from _judge_link(str(token.attrGet("href") or ""), line)
 
@@ -105,6 +173,11 @@ class _RenderingParser(MarkdownIt):
 
     def validateLink(self, url: str) -> bool:  # noqa: N802 - the library's name
         return is_allowed_link(url)
+
+
+@cache
+def _block_parser() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"html": True, "maxNesting": _PARSED_DEPTH}).disable("inline")
 
 
 @cache

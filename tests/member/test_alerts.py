@@ -186,7 +186,7 @@ def test_a_draft_that_cannot_be_right_leaves_the_machine_never(taskforce: Taskfo
 
 # what comes from outside and the terminal
 
-HOSTILE = "\x1b]0;owned\x07\x9b2J\u202eCCEN\r\x08[red]x[/red]"
+HOSTILE = "\x1b]0;owned\x07\x9b2J\u202eCCEN\r\x08[red]x[/red]&#x202E;&#x200B;"
 
 
 def hostile_alert() -> ReadAlert:
@@ -216,6 +216,16 @@ def test_no_control_character_of_an_alert_reaches_the_terminal() -> None:
     assert shown.replace("\n", "").isprintable()
     assert "[red]x[/red]" in shown
     assert "<U+001B>" in shown
+
+
+def test_a_text_that_is_dear_to_read_as_markdown_is_shown_as_it_is() -> None:
+    alert = msgspec.structs.replace(hostile_alert(), state="published")
+    content = msgspec.structs.replace(alert.content, overview="a&#x202E;b", body="[" * 19_000)
+    out = io.StringIO()
+    console = Console(file=out, width=80, force_terminal=False)
+    console.print(render_alert(msgspec.structs.replace(alert, content=content)))
+    assert out.getvalue().count("[") > 19_000
+    assert "a<U+202E>b" in out.getvalue()
 
 
 def test_printable_text_is_left_as_it_is() -> None:

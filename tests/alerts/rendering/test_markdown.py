@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.rendering.markdown import find_forbidden, is_allowed_link, to_html
+from alerts.rendering.markdown import find_excess, find_forbidden, is_allowed_link, to_html
 
 _TAGS = {"p", "em", "strong", "code", "pre", "a", "ul", "ol", "li", "blockquote", "hr", "br", "h3", "h4", "h5", "h6"}
 
@@ -33,7 +34,14 @@ FORBIDDEN = [
     ("[ref]: vbscript:x", "link-in-markdown"),
     (">" * 20 + " <script>", "nesting-in-markdown"),
     (">" * 200 + " <script>", "nesting-in-markdown"),
-    ("[" * 100_000, "size-in-markdown"),
+    ("[" * 19_000, "size-in-markdown"),
+    ("![" * 19_000, "size-in-markdown"),
+    ("[" * 150, "size-in-markdown"),
+    ("- fine\n\n  " + "[a](b " * 150, "size-in-markdown"),
+    ("&" * 19_000, "size-in-markdown"),
+    ("<" * 19_000, "size-in-markdown"),
+    ("a&#x202E;b", "hidden-in-markdown"),
+    ("a&#8203;b", "hidden-in-markdown"),
     ("*_" * 50_000, "size-in-markdown"),
     ("word\n" * 6_000, "size-in-markdown"),
 ]
@@ -82,6 +90,64 @@ def test_headings_begin_where_they_are_told_to() -> None:
 @pytest.mark.parametrize("href", ["https://[::1", "https://", "mailto:", "HTTP://x", "ftp://x", "https:x"])
 def test_addresses_that_are_none_are_no_links(href: str) -> None:
     assert not is_allowed_link(href)
+
+
+def _calls(text: str) -> int:
+    """How many functions are called to check a text: what it costs, on any machine."""
+    made = 0
+
+    def note(_frame: object, event: str, _argument: object) -> None:
+        nonlocal made
+        made += event == "call"
+
+    sys.setprofile(note)
+    try:
+        find_forbidden(text)
+    finally:
+        sys.setprofile(None)
+    return made
+
+
+_MARKS = ["[", "![", "[a](", "[a](<b", "*", "*a ", "*a_ ", "a**b_c*", "_a", "<", "<a ", "`", "&", "> "]
+
+
+@pytest.mark.parametrize("mark", _MARKS)
+def test_no_mark_makes_checking_dear(mark: str) -> None:
+    # 19,000 opening brackets were a million calls and a second.
+    for count in (50, 100, 101, 700, 1250, 2500, 5000, 19_000):
+        assert _calls(mark * count) < 200_000
+
+
+def test_the_texts_of_an_alert_count_together() -> None:
+    texts = ["*a* " * 500] * 6
+    assert all(find_forbidden(text) == [] for text in texts)
+    excess = find_excess(texts)
+    assert excess is not None
+    assert excess.cure == "Keep all texts of the alert together to 5,000 square brackets, stars and underscores."
+
+
+def test_what_hides_or_turns_is_shown_as_what_it_is() -> None:
+    assert to_html("a&#x202E;b `c`") == "<p>a[U+202E]b <code>c</code></p>\n"
+    assert "[U+2066]" in to_html('[x](https://a.example "&#x2066;")')
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[https://bank.example](https://evil.example/x)", "evil.example"),
+        ("[www.bank.example/login](https://evil.example)", "evil.example"),
+        ("[bank.example](https://bank.example.evil.test)", "bank.example.evil.test"),
+        ("[https://bank.example@evil.example](https://bank.example@evil.example)", "evil.example"),
+        ("[*bank*.example](https://evil.example)", "evil.example"),
+        ("[desk@bank.example](mailto:desk@evil.example)", "evil.example"),
+        ("[www.bank.example](https://bank.example)", ""),
+        ("[here](https://bank.example)", ""),
+        ("<https://bank.example/a>", ""),
+    ],
+)
+def test_a_link_that_names_another_host_says_where_it_leads(text: str, told: str) -> None:
+    assert (f"[leads to {told}]" in to_html(text)) == bool(told)
+    assert ("leads to" in to_html(text)) == bool(told)
 
 
 class _Checker(HTMLParser):

@@ -157,6 +157,12 @@ def test_markup_of_an_attacker_stays_text(text: str) -> None:
     read(render_pdf(alert_with(**{**SHORT, **changes}), "alphabank"))
 
 
+def test_what_turns_the_direction_and_where_links_lead_is_printed() -> None:
+    overview = "a&#x202E;b [https://bank.example](https://evil.example/x)"
+    text = text_of(render_pdf(alert_with(**{**SHORT, "overview": overview}), "alphabank"))
+    assert "a[U+202E]b https://bank.example [leads to evil.example]" in text
+
+
 def test_tags_of_the_library_are_shown_not_obeyed() -> None:
     attack = '<font color="[__import__(chr(111)+chr(115)).abort()]">x</font><img src="/etc/passwd"/><para>&amp;'
     text = text_of(render_pdf(alert_with(**{**SHORT, "title": attack, "overview": f"`{attack}`"}), "alphabank"))
