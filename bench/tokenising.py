@@ -32,7 +32,14 @@ class MirrorHolder:
     """A holder whose scaled key is 1."""
 
     def evaluate(
-        self, elements: bytes, *, epoch: int, quorum: tuple[int, ...], proof: bool, idempotency_key: str
+        self,
+        elements: bytes,
+        *,
+        epoch: int,
+        quorum: tuple[int, ...],
+        proof: bool,
+        idempotency_key: str,
+        batch: str | None = None,
     ) -> Evaluation:
         return Evaluation(elements, threshold.prove_batch(KEY_OF_ONE, elements, elements) if proof else None)
 

@@ -56,11 +56,20 @@ def blind(message: bytes, blind_scalar: bytes | None = None) -> tuple[bytes, byt
 
 def blind_batch(messages: Sequence[bytes]) -> Blinded:
     """Blinds each input with a fresh scalar. Raises ValueError for over 65,535 inputs, or one over 65,535 bytes."""
+    return blind_hashed(hash_batch(messages))
+
+
+def hash_batch(messages: Sequence[bytes]) -> bytes:
+    """Each input's element, concatenated. Raises ValueError for over 65,535 inputs, or one over 65,535 bytes."""
     check_batch_size(len(messages))
     for message in messages:
         check_input(message)
-    blinds = group.random_ints(len(messages))
-    hashed = group.hash_to_group_each(messages, _GROUP_DST)
+    return group.hash_to_group_each(messages, _GROUP_DST)
+
+
+def blind_hashed(hashed: bytes) -> Blinded:
+    """Blinds each input's element with a fresh scalar."""
+    blinds = group.random_ints(len(hashed) // ELEMENT_BYTES)
     return Blinded(blinds, group.multiply_pairs(group.join_scalars(blinds), hashed))
 
 

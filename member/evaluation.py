@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from keys.holder_fault import SignedExchange
+
 
 class HolderUnavailableError(Exception):
     """No answer came: a lost connection, a timeout, a busy server. The same call may be repeated with its key."""
@@ -22,7 +24,14 @@ class HolderRefusedError(Exception):
 
 
 class HolderAnswerError(Exception):
-    """The holder answered with something that no holder may answer, a wrong signature for one."""
+    """The holder answered with something that no holder may answer, a wrong signature for one.
+
+    `exchange` is there if it signed what it answered.
+    """
+
+    def __init__(self, reason: str, exchange: SignedExchange | None = None) -> None:
+        super().__init__(reason)
+        self.exchange = exchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +59,25 @@ class Evaluation:
 
     elements: bytes = field(repr=False)
     proof: bytes | None = field(default=None, repr=False)
+    exchange: SignedExchange | None = field(default=None, repr=False)
+    """The request and the holder's signed answer to it: what shows to others what the holder said."""
 
 
 class Evaluator(Protocol):
     """One holder, as the member reaches it. Called from several threads at once."""
 
     def evaluate(
-        self, elements: bytes, *, epoch: int, quorum: tuple[int, ...], proof: bool, idempotency_key: str
+        self,
+        elements: bytes,
+        *,
+        epoch: int,
+        quorum: tuple[int, ...],
+        proof: bool,
+        idempotency_key: str,
+        batch: str | None = None,
     ) -> Evaluation:
-        """Asks for lambda_i(quorum) * k_i times each of 1 to 65,535 elements.
+        """Asks for lambda_i(quorum) * k_i times each of 1 to 65,535 elements. `batch` is the idempotency key of the
+        batch without proofs that one proved element checks.
 
         Raises HolderUnavailableError, HolderRefusedError, HolderAnswerError.
         """

@@ -19,6 +19,7 @@ import msgspec
 
 from keys.ed25519 import SignatureError
 from keys.group import ELEMENT_BYTES
+from keys.holder_fault import SignedExchange
 from keys.keyring import EpochStatement, Holder
 from keys.signing import verify_response
 from member import wire
@@ -59,7 +60,14 @@ class HolderClient:
         self._channel = Channel(holder.url, identity, surroundings, self._believe)
 
     def evaluate(
-        self, elements: bytes, *, epoch: int, quorum: tuple[int, ...], proof: bool, idempotency_key: str
+        self,
+        elements: bytes,
+        *,
+        epoch: int,
+        quorum: tuple[int, ...],
+        proof: bool,
+        idempotency_key: str,
+        batch: str | None = None,
     ) -> Evaluation:
         """The holder's answer to 1..65,535 blinded elements, signature and lengths checked.
 
@@ -67,6 +75,8 @@ class HolderClient:
         """
         named = ",".join(str(index) for index in quorum)
         parameters: dict[str, str | int] = {"epoch": epoch, "quorum": named, "proof": "yes" if proof else "no"}
+        if batch is not None:
+            parameters["batch"] = batch
         try:
             answer = self._channel.post(
                 wire.EVALUATIONS,
@@ -81,9 +91,10 @@ class HolderClient:
             raise _refusal(error) from error
         except AnswerError as error:
             raise HolderAnswerError(error.detail) from error
+        exchange = SignedExchange.of(answer.request, elements, answer.status, answer.headers, answer.body)
         if len(answer.body) != len(elements) or len(elements) % ELEMENT_BYTES:
-            raise HolderAnswerError("its length is not that of the question")
-        return Evaluation(answer.body, _read_proof(answer) if proof else None)
+            raise HolderAnswerError("its length is not that of the question", exchange)
+        return Evaluation(answer.body, _read_proof(answer, exchange) if proof else None, exchange)
 
     def _believe(self, answer: Answer) -> None:
         """Rule 2. Raises AnswerError for what no honest holder answers, UnreachableError for what says nothing."""
@@ -132,11 +143,11 @@ def _refusal(error: RefusedError) -> HolderRefusedError:
     return HolderRefusedError(figures, remaining=remaining)
 
 
-def _read_proof(answer: Answer) -> bytes:
+def _read_proof(answer: Answer, exchange: SignedExchange) -> bytes:
     try:
         return from_base64(answer.headers.get(wire.EVALUATION_PROOF, ""), _PROOF_BYTES)
     except ValueError as error:
-        raise HolderAnswerError("it sent no proof") from error
+        raise HolderAnswerError("it sent no proof", exchange) from error
 
 
 def connect_holders(epoch: EpochStatement, identity: Identity, surroundings: Surroundings) -> dict[int, HolderClient]:

@@ -1,7 +1,8 @@
 """Which key holders are asked: a quorum, exactly t of them, is drawn among those that live.
 
 Those asked for least so far come first, at random where they are equal, so that all budgets are spent alike and a
-budget of rows * t / n at each reaches. A holder at fault is left out for good. One that was down or refused rests, each
+budget of rows * t / n at each reaches. A holder at fault, or that spoils batch after batch, is left out
+(member.holder_conduct). One that was down or refused rests, each
 further time twice as long, unless there is no quorum without it: one that hangs costs a long upload a few time-outs,
 not one a minute. Nobody is asked for more than it last said is left.
 """
@@ -12,10 +13,12 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+from keys.holder_fault import Evidence
 from keys.tokens import Token
 from member.evaluation import EpochInfo
+from member.holder_conduct import Conduct, ConductBook
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +47,7 @@ class HolderFault:
     holder_index: int
     holder_id: str
     reason: str
+    evidence: Evidence | None = field(default=None, repr=False)
 
 
 class Quorums:
@@ -60,6 +64,7 @@ class Quorums:
         rng: random.Random,
         clock: Callable[[], float],
         rest_seconds: float,
+        book: ConductBook,
     ) -> None:
         self._holders = {holder.index: holder for holder in epoch.holders}
         self._threshold = epoch.threshold
@@ -68,7 +73,9 @@ class Quorums:
         self._clock = clock
         self._rest_seconds = rest_seconds
         self._lock = threading.Lock()
-        self._excluded: dict[int, str] = {}
+        self._book = book
+        known = book.read()
+        self._conduct = {index: known.get(holder.holder_id, Conduct()) for index, holder in self._holders.items()}
         self._left: dict[int, int] = {}
         self._resting: dict[int, float] = {}
         self._absences: dict[int, int] = {}
@@ -82,7 +89,7 @@ class Quorums:
         """
         wanted = self._threshold
         with self._lock:
-            out = failed.keys() | self._excluded.keys() | self._poor(evaluations).keys()
+            out = failed.keys() | self._excluded().keys() | self._poor(evaluations).keys()
             able = [index for index in self._reachable if index not in out]
             if len(able) < wanted:
                 raise self.no_quorum(failed, evaluations)
@@ -94,6 +101,11 @@ class Quorums:
                 if index in self._left:
                     self._left[index] -= evaluations
             return quorum
+
+    def _excluded(self) -> dict[int, str]:
+        """Who is left out, and why."""
+        objections = ((index, conduct.objection) for index, conduct in self._conduct.items())
+        return {index: objection for index, objection in objections if objection is not None}
 
     def _poor(self, evaluations: int) -> dict[int, str]:
         """Who has said that its budget does not reach so far."""
@@ -126,26 +138,48 @@ class Quorums:
                 holder_id = self._holders[index].holder_id
                 _log.info("key holder gave no answer", extra={"holder_id": holder_id, "reason": reason})
 
-    def note_faults(self, wrong: Mapping[int, str]) -> None:
+    def note_refusals(self, refused: Mapping[int, str]) -> None:
+        """Hold it against these that they refused a check once their answers to the batch were in."""
+        with self._lock:
+            for index, reason in refused.items():
+                conduct = self._conduct[index]
+                self._keep(index, replace(conduct, refusals=conduct.refusals + 1))
+                holder_id = self._holders[index].holder_id
+                _log.warning("key holder refused a check", extra={"holder_id": holder_id, "reason": reason})
+
+    def note_losses(self, lost: Mapping[int, str]) -> None:
+        """Hold it against these, more lightly, that no answer to a check has come; they rest."""
+        with self._lock:
+            for index in lost:
+                conduct = self._conduct[index]
+                self._keep(index, replace(conduct, losses=conduct.losses + 1))
+        self.note_absences(lost)
+
+    def note_faults(self, wrong: Mapping[int, str], evidence: Mapping[int, Evidence] | None = None) -> None:
         """Leave those at fault out from now on, and say so."""
         with self._lock:
             for index, reason in wrong.items():
-                if index in self._excluded:  # the other batch in flight met it first
+                if self._conduct[index].fault is not None:  # the other batch in flight met it first
                     continue
-                self._excluded[index] = reason
-                fault = HolderFault(index, self._holders[index].holder_id, reason)
+                self._keep(index, replace(self._conduct[index], fault=reason))
+                fault = HolderFault(index, self._holders[index].holder_id, reason, (evidence or {}).get(index))
                 self.faults.append(fault)
                 _log.error("key holder at fault", extra={"holder_id": fault.holder_id, "reason": fault.reason})
+
+    def _keep(self, index: int, conduct: Conduct) -> None:
+        self._conduct[index] = conduct
+        self._book.keep(self._holders[index].holder_id, conduct)
 
     def no_quorum(self, failed: Mapping[int, str], evaluations: int) -> NoQuorumError:
         """Why there is none for a batch of which those failed."""
         poor = self._poor(evaluations)
-        known = {**poor, **failed, **self._excluded}
+        excluded = self._excluded()
+        known = {**poor, **failed, **excluded}
         reasons = {}
         for index, holder in self._holders.items():
             fallback = "ready" if index in self._reachable else "not configured"
             reasons[holder.holder_id] = known.get(index, fallback)
-        lacking = poor.keys() - self._excluded.keys()
+        lacking = poor.keys() - excluded.keys()
         others = [index for index in self._reachable if index not in known and not self._rests(index)]
         lacks_budget = bool(lacking) and len(lacking) + len(others) >= self._threshold
         return NoQuorumError(self._threshold, reasons, lacks_budget=lacks_budget)

@@ -31,6 +31,7 @@ from member.subscription_client import SubscriptionClient
 from member.terminal import printable
 from member.tokenise import Tokeniser
 from member.told_log import ToldLog
+from member.vault.conduct import VaultConduct
 from member.vault.faults import HolderFaults
 from member.vault.short_ids import ShortIds
 from member.vault.store import Vault
@@ -209,7 +210,8 @@ class Session:
         """A tokeniser for an epoch that holders still evaluate in."""
         epoch = self.keyring.epoch(number)
         secret = self.vault.cipher.mac("evaluations", str(number).encode())
-        tokeniser = Tokeniser(epoch_info(epoch), self.holders(epoch), secret)
+        book = VaultConduct(self.vault, number, epoch.sequence)
+        tokeniser = Tokeniser(epoch_info(epoch), self.holders(epoch), secret, book=book)
         self._tokenisers.append((number, tokeniser))
         return tokeniser
 

@@ -1,17 +1,18 @@
 """Turning canonical inputs into tokens with the key holders' help, trusting none of them.
 
 For each batch, in order:
-1. Every input is blinded with a fresh scalar.
-2. A quorum, exactly t holders, is drawn (member.quorums). All of it are asked at once. One that is down or refuses
-   drops out, and the batch is asked of another quorum. A bulk batch that no quorum has the budget for is halved, and
-   halved again: what is left at the holders is used as far as it goes.
-3. A small batch comes with a proof from each holder. A bulk batch is dealt into bins once all answers are in, and the
-   bins' sums are asked for and proved (keys.batch_check).
-4. A wrong proof, a wrong sum, a malformed answer or a check not answered is a fault: it is logged with the holder's
-   name, the holder is left out from then on, and the batch is finished with another quorum. Silence counts: in a
-   batch of few rows a bin holds one or two, and a holder could answer only the checks that it would pass. A budget that
-   ends before the check is no fault.
-5. Only a checked batch is unblinded. No token of an unchecked batch is returned.
+1. Inputs that come twice are asked about once. Every input is hashed to the group.
+2. A quorum, exactly t holders, is drawn (member.quorums). The batch is blinded for it with fresh scalars, and all of it
+   are asked at once. One that is down or refuses drops out, and the batch is asked of another quorum, blinded anew: no
+   element is asked about twice. A bulk batch that no quorum has the budget for is halved, and halved again: what is
+   left at the holders is used as far as it goes.
+3. A small batch comes with a proof from each holder. Of a bulk batch one element more is asked, and proved, once all
+   answers are in (keys.batch_check); its charge is paid with the batch.
+4. A wrong proof, a wrong sum or a malformed answer is a fault: it is logged with the holder's name, kept with the
+   evidence, and the holder is left out from then on. If the sum is wrong, a second question shows who lied.
+5. A check that is refused, lost or late has spoiled the batch: all answers to it are thrown away. It is held against
+   the holder (member.holder_conduct), which is left out of the batch, and after some such batches altogether.
+6. Only a checked batch becomes tokens. No token of an unchecked batch is returned.
 
 Idempotency keys are an HMAC under the member's secret of a nonce of the batch, the holder, the phase and the attempt. A
 call repeated after a lost connection carries the same key, so that the holder charges it once.
@@ -28,10 +29,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from keys import batch_check, group, oprf, threshold
+from keys import batch_check, group, holder_fault, oprf, threshold
 from keys.group import ELEMENT_BYTES
+from keys.holder_fault import Evidence, SignedExchange
 from keys.tokens import Token, split_output
 from member.evaluation import (
     EpochInfo,
@@ -41,6 +43,7 @@ from member.evaluation import (
     HolderRefusedError,
     HolderUnavailableError,
 )
+from member.holder_conduct import ConductBook, NoBook
 from member.quorums import HolderFault, NoQuorumError, Quorums
 
 _HANGING_SECONDS = 5.0
@@ -48,6 +51,7 @@ _HANGING_SECONDS = 5.0
 
 _ANSWER = "answer"
 _CHECK = "check"
+_ATTRIBUTION = "attribution"
 
 
 class _SetbackError(Exception):
@@ -67,11 +71,27 @@ class _Attempt:
     quorum: tuple[int, ...]
 
 
+@dataclass(slots=True)
+class _Replies:
+    """What the holders of a quorum said to one question, by index."""
+
+    given: dict[int, Evaluation] = field(default_factory=dict)
+    lost: dict[int, HolderUnavailableError] = field(default_factory=dict)
+    refused: dict[int, HolderRefusedError] = field(default_factory=dict)
+    malformed: dict[int, tuple[str, SignedExchange | None]] = field(default_factory=dict)
+
+    def raise_setback(self, others: Mapping[int, str]) -> None:
+        """Raises _SetbackError if any gave no answer, or a malformed one; `others` are the reasons of the former."""
+        reasons = {**others, **{index: reason for index, (reason, _) in self.malformed.items()}}
+        if reasons:
+            raise _SetbackError(reasons)
+
+
 class Tokeniser:
     """Tokenises batches under one epoch's key. Safe to use from several threads.
 
     `evaluators` go by holder's index; `secret` (at least 16 bytes) is the member's, for idempotency keys. Batches of
-    up to `proved_up_to` rows are proved row by row: up to 256, bins would cost more and spend twice the budget. A
+    up to `proved_up_to` rows are proved row by row, which saves a question. What holders did before is in `book`. A
     holder that was down or refused rests for `rest_seconds` at first. A lost call is repeated after each of `pauses`
     (seconds), a lost check after each of `check_pauses`.
 
@@ -84,9 +104,10 @@ class Tokeniser:
         evaluators: Mapping[int, Evaluator],
         secret: bytes,
         *,
+        book: ConductBook | None = None,
         rng: random.Random | None = None,
         clock: Callable[[], float] = time.monotonic,
-        proved_up_to: int = batch_check.BINS,
+        proved_up_to: int = batch_check.PROVED_UP_TO,
         rest_seconds: float = 60.0,
         sleep: Callable[[float], None] = time.sleep,
         pauses: Sequence[float] = (0.2, 1.0),
@@ -102,12 +123,18 @@ class Tokeniser:
         self._epoch = epoch
         self._evaluators = {index: evaluators[index] for index in self._holders if index in evaluators}
         self._secret = secret
-        self._rng = rng or secrets.SystemRandom()
         self._clock = clock
         self._proved_up_to = proved_up_to
         self._sleep = sleep
-        self._pauses = {_ANSWER: tuple(pauses), _CHECK: tuple(check_pauses)}
-        self._quorums = Quorums(epoch, self._evaluators, rng=self._rng, clock=clock, rest_seconds=rest_seconds)
+        self._pauses = {_ANSWER: tuple(pauses), _CHECK: tuple(check_pauses), _ATTRIBUTION: tuple(check_pauses)}
+        self._quorums = Quorums(
+            epoch,
+            self._evaluators,
+            rng=rng or secrets.SystemRandom(),
+            clock=clock,
+            rest_seconds=rest_seconds,
+            book=book or NoBook(),
+        )
 
     @property
     def faults(self) -> list[HolderFault]:
@@ -135,10 +162,14 @@ class Tokeniser:
             raise
 
     def _tokenise_at_once(self, inputs: Sequence[bytes]) -> list[Token]:
-        blinded = oprf.blind_batch(inputs)
-        combined = self._answer(blinded.elements)
-        unblinded = oprf.unblind_batch(blinded.blinds, combined)
-        return [split_output(output) for output in oprf.finalize_batch(inputs, unblinded)]
+        # Two rows of one input would carry one element, and errors on them could cancel.
+        distinct = list(dict.fromkeys(inputs))
+        unblinded = self._answer(oprf.hash_batch(distinct))
+        tokens = [split_output(output) for output in oprf.finalize_batch(distinct, unblinded)]
+        if len(distinct) == len(inputs):
+            return tokens
+        token_of = dict(zip(distinct, tokens, strict=True))
+        return [token_of[message] for message in inputs]
 
     def tokenise_batches(self, batches: Iterable[Sequence[bytes]], in_flight: int = 2) -> Iterator[list[Token]]:
         """The tokens of each batch, in order, with `in_flight` batches at work at a time (one a core).
@@ -157,60 +188,98 @@ class Tokeniser:
         finally:
             workers.shutdown(cancel_futures=True)
 
-    def _answer(self, elements: bytes) -> bytes:
-        """The checked, combined answers to a batch, from whichever quorum gives them."""
+    def _answer(self, hashed: bytes) -> bytes:
+        """The checked, unblinded answers to a batch, from whichever quorum gives them."""
         label = os.urandom(16)
         failed: dict[int, str] = {}
-        wanted = self._evaluations(len(elements) // ELEMENT_BYTES)
+        wanted = self._evaluations(len(hashed))
         # Each attempt drops a holder or, rarely, blames nobody: the bound only stops endless bad luck.
         for number in range(2 * len(self._holders)):
             attempt = _Attempt(label, number, self._quorums.draw(failed, wanted))
             try:
-                return self._attempt(attempt, elements)
+                return self._attempt(attempt, hashed)
             except _SetbackError as setback:
                 failed.update(setback.reasons)
         raise self._quorums.no_quorum(failed, wanted)
 
-    def _evaluations(self, rows: int) -> int:
-        """What a batch costs at each holder, its check included, at most."""
-        return rows if rows <= self._proved_up_to else rows + min(rows, batch_check.BINS)
+    def _evaluations(self, length: int) -> int:
+        """What a batch of so many bytes costs at each holder, its checks included."""
+        rows = length // ELEMENT_BYTES
+        return rows if self._is_small(length) else rows + batch_check.CHECKS
 
-    def _attempt(self, attempt: _Attempt, elements: bytes) -> bytes:
-        is_small = len(elements) <= self._proved_up_to * ELEMENT_BYTES
-        evaluations = self._ask(attempt, _ANSWER, elements, proof=is_small)
-        answers = {index: evaluation.elements for index, evaluation in evaluations.items()}
+    def _is_small(self, length: int) -> bool:
+        return length <= self._proved_up_to * ELEMENT_BYTES
+
+    def _attempt(self, attempt: _Attempt, hashed: bytes) -> bytes:
+        blinded = oprf.blind_hashed(hashed)
+        is_small = self._is_small(len(hashed))
+        given = self._ask(attempt, blinded.elements, proof=is_small)
         if is_small:
-            self._check_proofs(attempt, elements, evaluations)
-            return self._combine(answers)
-        combined = self._combine(answers)
-        self._check_bins(attempt, elements, answers, combined)
-        return combined
+            self._check_proofs(attempt, blinded.elements, given)
+        answers = {index: evaluation.elements for index, evaluation in given.items()}
+        combined = self._combine(answers, given)
+        try:
+            unblinded = oprf.unblind_batch(blinded.blinds, combined)
+        except group.InvalidElementError:  # two answers that cancel out leave the identity: of honest ones never
+            self._attribute(attempt, blinded.elements, given)
+            raise
+        if not is_small:
+            self._check_sum(attempt, hashed, unblinded, blinded.elements, given)
+        return unblinded
 
     # The checks
 
-    def _check_proofs(self, attempt: _Attempt, elements: bytes, evaluations: Mapping[int, Evaluation]) -> None:
+    def _check_proofs(self, attempt: _Attempt, elements: bytes, given: Mapping[int, Evaluation]) -> None:
         wrong = {}
         for index, public_key in self._public_keys(attempt.quorum).items():
-            evaluation = evaluations[index]
             try:
-                oprf.verify_proof(public_key, elements, evaluation.elements, evaluation.proof or b"")
+                oprf.verify_proof(public_key, elements, given[index].elements, given[index].proof or b"")
             except (oprf.InvalidProofError, group.InvalidElementError):
                 wrong[index] = "its proof is wrong"
-        self._raise_faults(wrong)
+        self._raise_faults(wrong, self._evidence(holder_fault.WRONG_PROOF, wrong, given))
 
-    def _check_bins(self, attempt: _Attempt, elements: bytes, answers: Mapping[int, bytes], combined: bytes) -> None:
-        bins = batch_check.deal_bins(elements, self._rng.randbytes)
-        proved = {
-            index: batch_check.ProvedAnswer(evaluation.elements, evaluation.proof or b"")
-            for index, evaluation in self._ask(attempt, _CHECK, bins.sums, proof=True).items()
-        }
+    def _check_sum(
+        self, attempt: _Attempt, hashed: bytes, unblinded: bytes, elements: bytes, given: Mapping[int, Evaluation]
+    ) -> None:
+        check = batch_check.draw_check(hashed)
+        checks = self._ask_more(attempt, _CHECK, check.element)
         try:
-            batch_check.verify_bins(bins, answers, combined, proved, self._public_keys(attempt.quorum))
+            batch_check.verify_check(check, unblinded, _proved(checks), self._public_keys(attempt.quorum))
         except batch_check.WrongAnswersError as error:
-            self._raise_faults(error.reasons)
-            raise _SetbackError({}) from error
+            self._raise_faults(error.reasons, self._evidence(holder_fault.WRONG_PROOF, error.reasons, checks))
+            self._attribute(attempt, elements, given)
 
-    def _combine(self, answers: Mapping[int, bytes]) -> bytes:
+    def _attribute(self, attempt: _Attempt, elements: bytes, given: Mapping[int, Evaluation]) -> None:
+        """Ask who lied. Raises _SetbackError, whatever comes of it."""
+        question = batch_check.draw_attribution(elements)
+        more = self._ask_more(attempt, _ATTRIBUTION, question.element)
+        keys, proved = self._public_keys(attempt.quorum), _proved(more)
+        unproved = batch_check.find_unproved(question.element, proved, keys)
+        self._raise_faults(unproved, self._evidence(holder_fault.WRONG_PROOF, unproved, more))
+        answers = {index: evaluation.elements for index, evaluation in given.items()}
+        liars = batch_check.find_liars(question, answers, proved, keys)
+        self._raise_faults(liars, self._evidence(holder_fault.WRONG_ANSWER, liars, given, more, question.seed))
+        raise _SetbackError({})
+
+    def _evidence(
+        self,
+        kind: str,
+        indices: Iterable[int],
+        answers: Mapping[int, Evaluation],
+        checks: Mapping[int, Evaluation] | None = None,
+        seed: bytes | None = None,
+    ) -> dict[int, Evidence]:
+        """What shows the faults to others, as far as the holders' signed answers are at hand."""
+        found = {}
+        for index in indices:
+            answer = answers[index].exchange
+            check = None if checks is None else checks[index].exchange
+            if answer is not None and (checks is None or check is not None):
+                holder_id = self._holders[index].holder_id
+                found[index] = Evidence(kind, holder_id, self._epoch.epoch, answer, check, seed)
+        return found
+
+    def _combine(self, answers: Mapping[int, bytes], given: Mapping[int, Evaluation]) -> bytes:
         """The sum of the answers; whoever sent a non-canonical element is at fault."""
         try:
             if len(answers) == 1:  # nothing is added, so nothing has checked the encodings yet
@@ -223,7 +292,7 @@ class Tokeniser:
                     group.check_elements(answer)
                 except group.InvalidElementError as error:
                     wrong[index] = f"a malformed answer: {error}"
-            self._raise_faults(wrong)
+            self._raise_faults(wrong, self._evidence(holder_fault.MALFORMED, wrong, given))
             raise
 
     def _public_keys(self, quorum: tuple[int, ...]) -> dict[int, bytes]:
@@ -231,43 +300,72 @@ class Tokeniser:
 
     # The calls
 
-    def _ask(self, attempt: _Attempt, phase: str, elements: bytes, *, proof: bool) -> dict[int, Evaluation]:
-        """Every holder's answer, all asked at once. Raises _SetbackError if any gave none."""
+    def _ask(self, attempt: _Attempt, elements: bytes, *, proof: bool) -> dict[int, Evaluation]:
+        """Every holder's answer to the rows. Raises _SetbackError if any gave none."""
+        replies = self._call_all(attempt, _ANSWER, elements, proof=proof)
+        short = {
+            index: f"refused: {refusal}"
+            for index, refusal in replies.refused.items()
+            if self._is_short(index, refusal, len(elements))
+        }
+        refused = {index: f"refused: {why}" for index, why in replies.refused.items() if index not in short}
+        absent = {index: f"unavailable: {why}" for index, why in replies.lost.items()} | refused
+        self._quorums.note_absences(absent)
+        self._quorums.note_faults(*self._malformed(replies))
+        replies.raise_setback(absent | short)
+        return replies.given
+
+    def _ask_more(self, attempt: _Attempt, phase: str, element: bytes) -> dict[int, Evaluation]:
+        """Every holder's proved answer to one element about a batch that it has answered. Raises _SetbackError."""
+        replies = self._call_all(attempt, phase, element, proof=True)
+        refused = {index: f"the check was not answered: refused: {why}" for index, why in replies.refused.items()}
+        lost = {index: f"the check was not answered: unavailable: {why}" for index, why in replies.lost.items()}
+        self._quorums.note_refusals(refused)
+        self._quorums.note_losses(lost)
+        self._quorums.note_faults(*self._malformed(replies))
+        replies.raise_setback(refused | lost)
+        return replies.given
+
+    def _malformed(self, replies: _Replies) -> tuple[dict[int, str], dict[int, Evidence]]:
+        reasons, evidence = {}, {}
+        for index, (reason, exchange) in replies.malformed.items():
+            reasons[index] = reason
+            if exchange is not None:
+                # An answer without its proof is as long as it should be.
+                is_whole = len(exchange.body) == len(exchange.elements)
+                kind = holder_fault.WRONG_PROOF if is_whole and exchange.proof is None else holder_fault.MALFORMED
+                evidence[index] = Evidence(kind, self._holders[index].holder_id, self._epoch.epoch, exchange)
+        return reasons, evidence
+
+    def _call_all(self, attempt: _Attempt, phase: str, elements: bytes, *, proof: bool) -> _Replies:
+        """Ask all of the quorum at once."""
         with ThreadPoolExecutor(len(attempt.quorum), thread_name_prefix="holder") as callers:
             calls = {
                 index: callers.submit(self._call, attempt, phase, index, elements, proof) for index in attempt.quorum
             }
-        evaluations: dict[int, Evaluation] = {}
-        absent: dict[int, str] = {}
-        wrong: dict[int, str] = {}
-        short: dict[int, str] = {}
+        replies = _Replies()
         for index, call in calls.items():
             try:
-                evaluations[index] = call.result()
+                replies.given[index] = call.result()
                 self._quorums.note_answer(index)
             except HolderUnavailableError as error:
-                absent[index] = f"unavailable: {error}"
+                replies.lost[index] = error
             except HolderRefusedError as error:
-                (short if self._is_short(index, error, len(elements)) else absent)[index] = f"refused: {error}"
-            except (HolderAnswerError, group.InvalidElementError) as error:
-                wrong[index] = f"a malformed answer: {error}"
-        if phase == _CHECK:
-            # An answer that is not stood by is worth nothing, whatever the reason given.
-            wrong.update({index: f"the check was not answered: {reason}" for index, reason in absent.items()})
-            absent = {}
-        self._quorums.note_absences(absent)
-        self._raise_faults(wrong, absent, short)
-        return evaluations
+                replies.refused[index] = error
+            except HolderAnswerError as error:
+                replies.malformed[index] = (f"a malformed answer: {error}", error.exchange)
+        return replies
 
     def _is_short(self, index: int, refusal: HolderRefusedError, length: int) -> bool:
         """Whether the budget is the reason, as far as the holder's own figure bears that out."""
-        if refusal.remaining is None or refusal.remaining * ELEMENT_BYTES >= length:
+        if refusal.remaining is None or refusal.remaining >= self._evaluations(length):
             return False
         self._quorums.note_budget(index, refusal.remaining)
         return True
 
     def _call(self, attempt: _Attempt, phase: str, index: int, elements: bytes, proof: bool) -> Evaluation:
         key = self._idempotency_key(attempt, phase, index)
+        batch = None if phase == _ANSWER else self._idempotency_key(attempt, _ANSWER, index)
         pauses = iter(self._pauses[phase])
         while True:
             asked_at = self._clock()
@@ -278,6 +376,7 @@ class Tokeniser:
                     quorum=attempt.quorum,
                     proof=proof,
                     idempotency_key=key,
+                    batch=batch,
                 )
                 break
             except HolderUnavailableError:
@@ -287,8 +386,11 @@ class Tokeniser:
                     raise
                 self._sleep(pause)
         if len(evaluation.elements) != len(elements):
-            raise HolderAnswerError("its length is not that of the question")
-        group.check_batch_form(evaluation.elements)
+            raise HolderAnswerError("its length is not that of the question", evaluation.exchange)
+        try:
+            group.check_batch_form(evaluation.elements)
+        except group.InvalidElementError as error:
+            raise HolderAnswerError(str(error), evaluation.exchange) from error
         return evaluation
 
     def _idempotency_key(self, attempt: _Attempt, phase: str, index: int) -> str:
@@ -296,11 +398,12 @@ class Tokeniser:
         message = "\0".join(("exchange-evaluation-v1", str(self._epoch.epoch), *parts))
         return hmac.new(self._secret, message.encode(), hashlib.sha256).hexdigest()
 
-    def _raise_faults(
-        self, wrong: Mapping[int, str], absent: Mapping[int, str] | None = None, short: Mapping[int, str] | None = None
-    ) -> None:
-        """Notes the faults, and gives the attempt up if any holder is named at all."""
-        self._quorums.note_faults(wrong)
-        reasons = {**(absent or {}), **(short or {}), **wrong}
-        if reasons:
-            raise _SetbackError(reasons)
+    def _raise_faults(self, wrong: Mapping[int, str], evidence: Mapping[int, Evidence]) -> None:
+        """Notes the faults, and gives the attempt up if there are any."""
+        if wrong:
+            self._quorums.note_faults(wrong, evidence)
+            raise _SetbackError(wrong)
+
+
+def _proved(answers: Mapping[int, Evaluation]) -> dict[int, batch_check.ProvedAnswer]:
+    return {index: batch_check.ProvedAnswer(one.elements, one.proof or b"") for index, one in answers.items()}

@@ -12,7 +12,8 @@
 6. The charge is committed before the work begins: nobody has work done that he cannot pay for. An element that shows
    only at work to be none is charged like any other, since an honest member sends none.
 7. The same request again under the same idempotency key is free, and no new work as long as its answer is kept; while
-   it is under way it is refused, and begun COMPUTATIONS times at most. Another request under that key is refused.
+   it is under way it is refused, and begun COMPUTATIONS times at most (a check CHECK_COMPUTATIONS times). Another
+   request under that key is refused.
 The holder never sees an identifier, and stores no element: a digest of the request is all. Answers are kept in memory.
 """
 
@@ -57,6 +58,8 @@ MAX_ELEMENTS = 65_535
 CHECKS = 2
 """Proved elements that a batch without proofs is charged for: its check, and the one that names a liar."""
 COMPUTATIONS = 3
+CHECK_COMPUTATIONS = 64
+"""Of one element about a batch: a lost answer spoils the batch, and is held against the holder."""
 IN_FLIGHT = 4
 """Evaluations of one member under way at a time, at all workers together."""
 _LEASE = timedelta(seconds=10)
@@ -349,7 +352,7 @@ class HolderService:
                 kept = self._answers.find(caller.member_id, wanted.idempotency_key)
                 if kept is not None:  # it is kept before its work is called finished
                     return kept.evaluated
-                _check_computations(before)
+                _check_computations(before, wanted)
                 store.begin_again(connection, caller.member_id, wanted.idempotency_key, until)
                 return 0
             if store.count_under_way(connection, caller.member_id, now) >= IN_FLIGHT:
@@ -407,9 +410,10 @@ def _check_under_way(before: store.RecordedCharge, wanted: Wanted, now: datetime
         raise BusyError("this very request is under way")
 
 
-def _check_computations(before: store.RecordedCharge) -> None:
-    if before.computations >= COMPUTATIONS:
-        raise RefusedError("answered-before", f"this request was computed {COMPUTATIONS} times; ask under another key")
+def _check_computations(before: store.RecordedCharge, wanted: Wanted) -> None:
+    most = COMPUTATIONS if wanted.checked_batch is None else CHECK_COMPUTATIONS
+    if before.computations >= most:
+        raise RefusedError("answered-before", f"this request was computed {most} times; ask under another key")
 
 
 def standing_of(keyring: Keyring, member: store.AllowedMember) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from keys import group, threshold
+from keys.batch_check import CHECKS
 from keys.threshold import Dealing, Share
 from member.evaluation import EpochInfo, Evaluation, HolderInfo, HolderRefusedError, HolderUnavailableError
 
@@ -19,6 +20,7 @@ class Call:
     quorum: tuple[int, ...]
     proof: bool
     idempotency_key: str
+    batch: str | None = None
 
 
 @dataclass
@@ -30,10 +32,17 @@ class HonestHolder:
     charged: dict[str, int] = field(default_factory=dict)
 
     def evaluate(
-        self, elements: bytes, *, epoch: int, quorum: tuple[int, ...], proof: bool, idempotency_key: str
+        self,
+        elements: bytes,
+        *,
+        epoch: int,
+        quorum: tuple[int, ...],
+        proof: bool,
+        idempotency_key: str,
+        batch: str | None = None,
     ) -> Evaluation:
         assert epoch == 7
-        self.calls.append(Call(elements, quorum, proof, idempotency_key))
+        self.calls.append(Call(elements, quorum, proof, idempotency_key, batch))
         self.charged[idempotency_key] = len(elements) // 32
         key = threshold.scaled_share(self.share, quorum)
         return self.answer(key, elements, proof)
@@ -66,13 +75,22 @@ class RefusingHolder(HonestHolder):
     refuses: Callable[[Call], bool] = lambda call: True
 
     def evaluate(
-        self, elements: bytes, *, epoch: int, quorum: tuple[int, ...], proof: bool, idempotency_key: str
+        self,
+        elements: bytes,
+        *,
+        epoch: int,
+        quorum: tuple[int, ...],
+        proof: bool,
+        idempotency_key: str,
+        batch: str | None = None,
     ) -> Evaluation:
-        call = Call(elements, quorum, proof, idempotency_key)
+        call = Call(elements, quorum, proof, idempotency_key, batch)
         if self.refuses(call):
             self.calls.append(call)
             raise self.error
-        return super().evaluate(elements, epoch=epoch, quorum=quorum, proof=proof, idempotency_key=idempotency_key)
+        return super().evaluate(
+            elements, epoch=epoch, quorum=quorum, proof=proof, idempotency_key=idempotency_key, batch=batch
+        )
 
 
 @dataclass
@@ -82,14 +100,25 @@ class BudgetedHolder(HonestHolder):
     budget: int = 0
 
     def evaluate(
-        self, elements: bytes, *, epoch: int, quorum: tuple[int, ...], proof: bool, idempotency_key: str
+        self,
+        elements: bytes,
+        *,
+        epoch: int,
+        quorum: tuple[int, ...],
+        proof: bool,
+        idempotency_key: str,
+        batch: str | None = None,
     ) -> Evaluation:
-        count = len(elements) // 32
+        count = len(elements) // 32 + (0 if proof else CHECKS)
+        if batch is not None:
+            count = 0
         if count > self.budget:
-            self.calls.append(Call(elements, quorum, proof, idempotency_key))
+            self.calls.append(Call(elements, quorum, proof, idempotency_key, batch))
             raise HolderRefusedError(f"{self.budget} left, {count} wanted", remaining=self.budget)
         self.budget -= count
-        return super().evaluate(elements, epoch=epoch, quorum=quorum, proof=proof, idempotency_key=idempotency_key)
+        return super().evaluate(
+            elements, epoch=epoch, quorum=quorum, proof=proof, idempotency_key=idempotency_key, batch=batch
+        )
 
 
 @dataclass
@@ -97,11 +126,18 @@ class ForgetfulLine(HonestHolder):
     """Loses each first answer on its way back: the work is done and charged, the member hears nothing."""
 
     def evaluate(
-        self, elements: bytes, *, epoch: int, quorum: tuple[int, ...], proof: bool, idempotency_key: str
+        self,
+        elements: bytes,
+        *,
+        epoch: int,
+        quorum: tuple[int, ...],
+        proof: bool,
+        idempotency_key: str,
+        batch: str | None = None,
     ) -> Evaluation:
         is_first = idempotency_key not in self.charged
         evaluation = super().evaluate(
-            elements, epoch=epoch, quorum=quorum, proof=proof, idempotency_key=idempotency_key
+            elements, epoch=epoch, quorum=quorum, proof=proof, idempotency_key=idempotency_key, batch=batch
         )
         if is_first:
             raise HolderUnavailableError("connection lost")

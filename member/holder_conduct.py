@@ -1,0 +1,62 @@
+"""How each key holder of an epoch has behaved towards this member, kept across runs: starting anew forgives none.
+
+1. A fault (a wrong proof, a wrong answer, a malformed one) leaves the holder out.
+2. A refusal once its answers to a batch are in has spoiled the batch. It gained nothing by that, but made others work
+   for nothing: REFUSALS_BORNE of them leave the holder out. An honest holder has no reason for one, since the check is
+   paid for with the batch.
+3. An answer that is lost on the way, every time that it was asked for again, may be the network's doing. The holder
+   rests, and LOSSES_BORNE of them leave it out: at most so many batches of the others' budget are wasted.
+Left out is left out until the registrars state the epoch anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+REFUSALS_BORNE = 3
+LOSSES_BORNE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """What is held against a holder: its fault if it had one, and how many batches it has spoiled in the other ways."""
+
+    fault: str | None = None
+    refusals: int = 0
+    losses: int = 0
+
+    @property
+    def objection(self) -> str | None:
+        """Why the holder is left out, or None."""
+        if self.fault is not None:
+            return self.fault
+        if self.refusals >= REFUSALS_BORNE:
+            return f"it refused {self.refusals} checks of batches that it had answered"
+        if self.losses >= LOSSES_BORNE:
+            return f"{self.losses} checks of batches that it had answered were lost"
+        return None
+
+
+class ConductBook(Protocol):
+    """Where the conduct of an epoch's holders is kept, by holder's id. Called from several threads at once."""
+
+    def read(self) -> Mapping[str, Conduct]:
+        """What is known of each."""
+        ...
+
+    def keep(self, holder_id: str, conduct: Conduct) -> None:
+        """Keep what is now known of one."""
+        ...
+
+
+class NoBook:
+    """Keeps nothing beyond the tokeniser's life."""
+
+    def read(self) -> Mapping[str, Conduct]:
+        """Nothing is known."""
+        return {}
+
+    def keep(self, holder_id: str, conduct: Conduct) -> None:
+        """It is forgotten."""
