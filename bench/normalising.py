@@ -20,6 +20,7 @@ from pathlib import Path
 
 from member.intake import read_normalised
 from member.normalise.rules import RULES, normalise
+from member.normalise.wallet_encodings import BECH32, CHARSET, base58check_encode, bech32_constant
 
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 Values = list[tuple[str, str]]
@@ -91,7 +92,7 @@ def _digits(made: random.Random, count: int) -> str:
 
 
 def _bank_account(made: random.Random) -> str:
-    sort_code, number = _digits(made, 6), _digits(made, 8)
+    sort_code, number = f"2{_digits(made, 5)}", f"1{_digits(made, 7)}"
     return made.choice((sort_code + number, f"{sort_code[:2]}-{sort_code[2:4]}-{sort_code[4:]} {number}"))
 
 
@@ -102,10 +103,11 @@ def _iban(made: random.Random) -> str:
 
 
 def _wallet(made: random.Random) -> str:
-    base58 = "1" + "".join(made.choices(BASE58, k=33))
-    return made.choice(
-        (base58, base58, f"0x{made.getrandbits(160):040x}", "bc1q" + "".join(made.choices("qpzry9x8", k=38)))
-    )
+    base58 = base58check_encode(b"\0" + made.randbytes(20))
+    data = "q" + "".join(made.choices(CHARSET, k=32))
+    sum_over = bech32_constant("bc", data + "qqqqqq") ^ BECH32
+    bech32 = "bc1" + data + "".join(CHARSET[sum_over >> 5 * (5 - place) & 31] for place in range(6))
+    return made.choice((base58, base58, f"0x{made.getrandbits(160):040x}", bech32))
 
 
 def _phone(made: random.Random) -> str:
@@ -123,7 +125,7 @@ def _domain(made: random.Random) -> str:
 
 
 def _company(made: random.Random) -> str:
-    return made.choice((f"GB:{_digits(made, 7)}", f"DE:HRB {_digits(made, 6)}", f"RU:{_digits(made, 13)}"))
+    return made.choice((f"GB:{made.randrange(1, 10**7):07d}", f"DE:HRB {_digits(made, 6)}", f"RU:{_digits(made, 13)}"))
 
 
 def _lei(made: random.Random) -> str:

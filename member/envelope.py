@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from member.errors import MemberError, UsedWronglyError, quoted
+from member.normalise.countries import COUNTRIES
 from schemas.terms import (
     NORMALISATION,
     CaseType,
@@ -66,6 +67,8 @@ SETTINGS: Mapping[str, Setting] = {
 }
 CONTACT = "contact"
 """The desk that answers questions: told in answers to requests where a row names no other. Part of no envelope."""
+COUNTRY = "country"
+"""Whose national phone numbers may be meant where no country code stands. Part of no envelope."""
 STATEMENTS: Mapping[str, Setting] = {
     "necessity": Setting("--necessity"),
     "proportionality": Setting("--proportionality"),
@@ -85,12 +88,16 @@ def check_setting(name: str, value: str) -> str:
     """The value of a default, checked. UsedWronglyError for unknown names, codes and lengths, and for
     text that speaks of a suspicious activity report.
     """
-    setting = {**SETTINGS, **STATEMENTS, CONTACT: Setting("config set")}.get(name)
+    setting = {**SETTINGS, **STATEMENTS, CONTACT: Setting("config set"), COUNTRY: Setting("config set")}.get(name)
     if setting is None:
-        known = ", ".join([*SETTINGS, *STATEMENTS, CONTACT])
+        known = ", ".join([*SETTINGS, *STATEMENTS, CONTACT, COUNTRY])
         raise UsedWronglyError(f"there is no default called {name}", f"known: {known}")
     if setting.codes is not None and value not in set(setting.codes):
         raise UsedWronglyError(f"{name} cannot be {quoted(value)}", "one of: " + ", ".join(setting.codes))
+    if name == COUNTRY:
+        value = value.strip().upper()
+        if value not in COUNTRIES:
+            raise UsedWronglyError(f"{name} cannot be {quoted(value)}", "an ISO 3166-1 code: GB, IE, US …")
     if name in _DAYS and not _is_number_of_days(value):
         raise UsedWronglyError(f"{name} is a number of days, 1 to {_MAX_DAYS}")
     if len(value) > _MAX_TEXT_CHARS or not value.isprintable():

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from member.left_out import LeftOut
+from member.normalise.circumstances import USUAL, Circumstances
 from member.normalise.outcome import Canonical, NormalisationError
 from member.normalise.rules import normalise
 from member.reading import CheckedFile, Rejected, Row, read_indicators
@@ -31,23 +32,25 @@ Read = Accepted | Rejected | LeftOut
 """What becomes of a record on this machine before anything leaves it."""
 
 
-def read_to_submit(source: CheckedFile | str | Path) -> Iterator[Read]:
+def read_to_submit(source: CheckedFile | str | Path, circumstances: Circumstances = USUAL) -> Iterator[Read]:
     """Every record of a file to submit, in order: a good row that is not to be listed is a LeftOut. Raises what
     read_indicators raises.
     """
-    yield from read_normalised(source)
+    yield from read_normalised(source, circumstances)
 
 
-def read_normalised(source: CheckedFile | str | Path) -> Iterator[Accepted | Rejected]:
+def read_normalised(
+    source: CheckedFile | str | Path, circumstances: Circumstances = USUAL
+) -> Iterator[Accepted | Rejected]:
     """Every record of a file, normalised or rejected, in order. Raises what read_indicators raises."""
     for row in read_indicators(source):
-        yield row if isinstance(row, Rejected) else normalised(row)
+        yield row if isinstance(row, Rejected) else normalised(row, circumstances)
 
 
-def normalised(row: Row) -> Accepted | Rejected:
+def normalised(row: Row, circumstances: Circumstances = USUAL) -> Accepted | Rejected:
     """One row, normalised or rejected."""
     try:
-        return Accepted(row, normalise(row.indicator_type, row.value))
+        return Accepted(row, normalise(row.indicator_type, row.value, circumstances))
     except NormalisationError as error:
         return Rejected(row.line, "value", row.value, str(error), row.fields)
 

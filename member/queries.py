@@ -24,6 +24,7 @@ import msgspec
 from keys.tokens import oprf_input
 from member.errors import MemberError, RefusedError, UsedWronglyError
 from member.intake import Accepted, read_normalised
+from member.normalise.circumstances import USUAL, Circumstances
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import normalise
 from member.query_client import OtherAgency, QueryClient, QueryHead, QueryResult, QueryStanding, ReadQuery
@@ -304,24 +305,24 @@ def _describe(value: str | None, result: QueryResult) -> dict[str, Any]:
     return {"value": value, **document}
 
 
-def read_values(indicator_type: str, values: Sequence[str]) -> list[Subject]:
+def read_values(indicator_type: str, values: Sequence[str], circumstances: Circumstances = USUAL) -> list[Subject]:
     """Subjects from the command line. UsedWronglyError naming every value that is none."""
     subjects, faults = [], []
     for position, value in enumerate(values, 1):
         try:
-            found = normalise(indicator_type, value)
+            found = normalise(indicator_type, value, circumstances)
             subjects.append(Subject(value, found.indicator_type, found.canonical))
         except NormalisationError as error:
             faults.append(f"value {position}: {error}")
     return _checked(subjects, faults)
 
 
-def read_file(path: Path) -> list[Subject]:
+def read_file(path: Path, circumstances: Circumstances = USUAL) -> list[Subject]:
     """Subjects from a CSV of indicator_type and value. UsedWronglyError naming every line that cannot be used;
     FileRefusedError.
     """
     subjects, faults = [], []
-    for row in read_normalised(check_file(path)):
+    for row in read_normalised(check_file(path), circumstances):
         if isinstance(row, Accepted):
             subjects.append(Subject(row.row.value, row.canonical.indicator_type, row.canonical.canonical))
         else:

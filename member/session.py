@@ -17,11 +17,13 @@ from member.access import Unlocked, open_vault, unlock_registrar, unlock_represe
 from member.alert_client import AlertClient
 from member.authority import check_may_act, current_epoch, load_root, refresh_keyring, stated_exchange
 from member.channel import Channel, Identity, Surroundings
+from member.envelope import COUNTRY
 from member.errors import UsedWronglyError
 from member.exchange_client import ExchangeClient
 from member.holders import HolderClient, connect_holders, epoch_info
 from member.home import Home
 from member.log_origin import check_origin
+from member.normalise.circumstances import HOME_COUNTRY, Circumstances
 from member.notices import NoticeBoard, NoticeLog
 from member.queries import QueryDesk
 from member.query_client import QueryClient
@@ -214,6 +216,11 @@ class Session:
         tokeniser = Tokeniser(epoch_info(epoch), self.holders(epoch), secret, book=book)
         self._tokenisers.append((number, tokeniser))
         return tokeniser
+
+    @property
+    def circumstances(self) -> Circumstances:
+        """What normalising needs to know of this member."""
+        return Circumstances(self.home.config.defaults.get(COUNTRY, HOME_COUNTRY), self.today)
 
     def today(self) -> date:
         """The day it is, in UTC."""

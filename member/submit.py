@@ -34,6 +34,7 @@ from member.exchange_client import ExchangeClient, SubmissionAnswer
 from member.home import Home
 from member.intake import Accepted, Read, read_to_submit
 from member.left_out import LeftOut, LeftOutRows
+from member.normalise.circumstances import USUAL, Circumstances
 from member.parts import PART_ROWS, Part, cut_parts
 from member.progress import Report
 from member.quorums import NoQuorumError
@@ -92,10 +93,11 @@ class Desk:
     exchange: ExchangeClient
     tokeniser: Callable[[int], Tokeniser]
     today: Callable[[], date]
+    circumstances: Circumstances = USUAL
     part_rows: int = PART_ROWS
 
 
-def dry_run(home: Home, checked: CheckedFile, today: date) -> Submitted:
+def dry_run(home: Home, checked: CheckedFile, circumstances: Circumstances) -> Submitted:
     """Normalise a file and tell what would be sent; contacts nobody and opens no vault. Days are judged as the exchange
     judges them, which is a day more than today for those who are ahead of UTC.
     """
@@ -103,8 +105,8 @@ def dry_run(home: Home, checked: CheckedFile, today: date) -> Submitted:
     seen: set[bytes] = set()
     with collect_rejections(home.rejected_path(f"dry-run-{checked.sha256[:16]}"), checked) as rejections:
         tally = Tally(rejections)
-        for read in read_to_submit(checked):
-            item = _with_good_day(read, today + timedelta(days=1))
+        for read in read_to_submit(checked, circumstances):
+            item = _with_good_day(read, circumstances.today() + timedelta(days=1))
             if isinstance(item, Rejected):
                 rejections.add(item)
                 continue
@@ -130,7 +132,7 @@ def _with_good_day(item: Read, latest: date) -> Read:
 def submit_file(desk: Desk, checked: CheckedFile, terms: Terms, *, restart: bool, report: Report) -> Submitted:
     """Submit a file, or go on with the upload of it that was cut short."""
     uploads = Uploads(desk.vault)
-    name = checked.sha256.encode() + canonical_json(terms.description())
+    name = checked.sha256.encode() + canonical_json({**terms.description(), "country": desk.circumstances.country})
     upload = None if restart else _unfinished(desk, uploads, name)
     is_resumed = upload is not None
     if upload is None:
@@ -205,7 +207,7 @@ class _Sending:
 
     def _missing_inputs(self, checked: CheckedFile) -> Iterator[Sequence[bytes]]:
         """The inputs to tokenise, part by part; parts that are confirmed already are only counted."""
-        items = read_to_submit(checked)
+        items = read_to_submit(checked, self._desk.circumstances)
         for part in cut_parts(
             items, self._rows.lookup, self.tally.rejections.add, self.tally.left_out.add, self._upload.part_rows
         ):

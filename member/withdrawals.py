@@ -15,6 +15,7 @@ import msgspec
 from member import wire
 from member.channel import Channel, decode, shown_digest
 from member.errors import AnswerError, MemberError, RefusedError, UsedWronglyError
+from member.normalise.circumstances import USUAL, Circumstances
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import normalise
 from member.outgoing import Outgoing, reading
@@ -262,7 +263,9 @@ def _hanging(vault: Vault) -> set[str]:
     return {upload.submission_id for upload in Uploads(vault).unfinished()}
 
 
-def rows_of_values(vault: Vault, indicator_type: str, values: Sequence[str]) -> RowsToWithdraw:
+def rows_of_values(
+    vault: Vault, indicator_type: str, values: Sequence[str], circumstances: Circumstances = USUAL
+) -> RowsToWithdraw:
     """The rows with those values that are not taken back yet, also of uploads that are not finished: the exchange may
     have taken them though its answer was lost, and what it has not taken stays out when the upload goes on.
     MemberError, naming the value, for one that this member never submitted.
@@ -273,7 +276,7 @@ def rows_of_values(vault: Vault, indicator_type: str, values: Sequence[str]) -> 
     concerned: list[tuple[str, bytes | None]] = []
     for value in values:
         try:
-            found = normalise(indicator_type, value)
+            found = normalise(indicator_type, value, circumstances)
         except NormalisationError as error:
             raise MemberError(f"{value}: {error.reason}", error.hint or None, slug="not_normalisable") from error
         known = rows.tokens_of(found.indicator_type, found.canonical)

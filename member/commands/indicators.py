@@ -34,7 +34,7 @@ _OPTIONS = [name for name in SETTINGS if name != "expires_days"]
 def token(session: Session, indicator_type: str, value: str) -> Shown:
     """Show the token of one value in the present epoch. It costs one evaluation unless the vault knows it."""
     try:
-        found = normalise(indicator_type, value)
+        found = normalise(indicator_type, value, session.circumstances)
     except NormalisationError as error:
         raise MemberError(error.reason, error.hint or None, slug="not_normalisable") from error
     rows, epoch = VaultRows(session.vault), session.epoch.epoch
@@ -95,7 +95,7 @@ def submit(
 
 def _dry_run(session: Session, file: Path) -> Submitted:
     try:
-        return dry_run(session.home, check_file(file), session.today())
+        return dry_run(session.home, check_file(file), session.circumstances)
     except FileRefusedError as error:
         raise _refused(file, error) from error
 
@@ -109,7 +109,15 @@ def _submit(session: Session, file: Path, terms: Terms, restart: bool) -> Shown:
 
     try:
         checked = check_file(file)
-        desk = Desk(session.home, session.vault, session.keyring, session.exchange, tokeniser, session.today)
+        desk = Desk(
+            session.home,
+            session.vault,
+            session.keyring,
+            session.exchange,
+            tokeniser,
+            session.today,
+            session.circumstances,
+        )
         with show_progress("submitting", checked.records) as report:
             done = submit_file(desk, checked, terms, restart=restart, report=report)
     except FileRefusedError as error:

@@ -18,6 +18,7 @@ from member.alert_values import ValueRefusedError, as_text
 from member.commands.common import Shown, counted, reporting, table
 from member.commands.exports import exported, output_option
 from member.errors import MemberError, UsedWronglyError, quoted
+from member.normalise.circumstances import Circumstances
 from member.normalise.rules import RULES
 from member.queries import Grounds, Subject, UnapprovedError, asked_about, describe_head, read_file, read_values
 from member.query_client import QueryStanding, ReadQuery
@@ -89,7 +90,7 @@ def ask(
     **given: str | None,
 ) -> Shown:
     """Ask which institutions hold any of the values. Another officer authorises it, and then it is answered."""
-    subjects = _read_subjects(indicator_type, values, file)
+    subjects = _read_subjects(indicator_type, values, file, session.circumstances)
     grounds = _read_grounds(session, given, covert=not overt, silent=silent)
     if approve:
         return _approve_at_once(session, subjects, grounds)
@@ -316,17 +317,19 @@ def _handling(results: list[dict[str, Any]]) -> Iterator[str]:
             yield f"{result['value'] or result['hit_id']} is marked {marked}{conditions}"
 
 
-def _read_subjects(indicator_type: str | None, values: tuple[str, ...], file: Path | None) -> list[Subject]:
+def _read_subjects(
+    indicator_type: str | None, values: tuple[str, ...], file: Path | None, circumstances: Circumstances
+) -> list[Subject]:
     if (file is None) == (not values):
         raise UsedWronglyError("say what to ask about in one way", "--type TYPE VALUE…, or --file FILE.csv")
     if file is None:
         if indicator_type is None:
             raise UsedWronglyError("--type is missing: what are the values?", "one of: " + ", ".join(sorted(RULES)))
-        return read_values(indicator_type, values)
+        return read_values(indicator_type, values, circumstances)
     if indicator_type is not None:
         raise UsedWronglyError("a file says the type of each of its values", "leave out --type")
     try:
-        return read_file(file)
+        return read_file(file, circumstances)
     except FileRefusedError as error:
         raise MemberError(f"{file.name}: {error.found}", error.wanted, slug="file_refused") from error
 

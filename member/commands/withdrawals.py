@@ -44,7 +44,7 @@ def withdraw(
     if submission is not None:
         rows = RowsToWithdraw.of_submission(session.vault, submission)
     else:
-        rows = rows_of_values(session.vault, indicator_type or "", values)
+        rows = rows_of_values(session.vault, indicator_type or "", values, session.circumstances)
     done = _client(session).withdraw(reason, rows)
     rows_taken, told = counted(done.withdrawn, "row"), counted(done.told, "other member")
     overdue = "who does not acknowledge it in time is named to you: member notices"

@@ -1,8 +1,8 @@
-"""Accounts: `bank_account` (UK sort code and account number) and `iban`.
+"""Accounts: `bank_account` (UK or Irish sort code and account number) and `iban`.
 
-A UK IBAN names the same account as its sort code and account number, so it becomes a `bank_account`: otherwise
-two banks that write one account differently would never meet. Neither the national account structure nor the UK
-modulus check is applied: both change over the years, and two members with different tables would miss each other.
+A UK or Irish IBAN names the same account as its sort code and account number, so it becomes a `bank_account`: otherwise
+two banks that write one account differently would never meet (docs/adr/0042). Neither a country's account structure nor
+the UK modulus check is applied: both change over the years, and members with different tables would miss each other.
 """
 
 from __future__ import annotations
@@ -11,85 +11,137 @@ import re
 
 from stdnum.iso7064 import mod_97_10
 
+from member.normalise.circumstances import Circumstances
+from member.normalise.national_checks import refuse_wrong_national_check
+from member.normalise.numbers import refuse_scientific, without_decimals
 from member.normalise.outcome import Canonical, NormalisationError
+from member.normalise.placeholders import placeholder, refuse_filler, refuse_word
 from member.normalise.text import with_plain_hyphens
 from schemas.terms import IndicatorType
 
 _SORT_CODE_AND_NUMBER = re.compile(r"[0-9]{14}")
-_SEPARATORS = re.compile(r"[\s./-]+")
-_IBAN_SEPARATORS = re.compile(r"[\s.-]+")
-_SCIENTIFIC = re.compile(r"[0-9]+([.,][0-9]+)?[eE]\+?[0-9]{1,3}")
-_IBAN_LABEL = re.compile(r"IBAN:?")
+_SEPARATORS = re.compile(r"[\s./:_-]+")
+_IBAN_SEPARATORS = re.compile(r"[\s._/:-]+")
+_IBAN_LABEL = re.compile(r"IBAN(?:NO|NR|NUMBER|NUMMER)?")
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")  # 15 characters (Norway) to 34
-_UK_IBAN = re.compile(r"GB[0-9]{2}[A-Z0-9]{4}([0-9]{14})")
+_SORT_CODE_IBAN = re.compile(r"(?:GB|IE)[0-9]{2}[A-Z0-9]{4}([0-9]{14})")
+_SORT_CODE_FIRST = re.compile(r"([0-9]{6}|[0-9]{2}-[0-9]{2}-[0-9]{2}|[0-9]{2} [0-9]{2} [0-9]{2})[\s:/_-]+(.+)")
+_NINE_AFTER_SIX = re.compile(r"([0-9]{6})([0-9]{9})")
+_ROLL_NUMBER = re.compile(r"\bROLL\b|[A-Z]/[0-9]|/[0-9]+-[0-9]", re.IGNORECASE)
+_PRINTED_EVERYWHERE = frozenset({"12345612345678", "12345678901234", "12345687654321"})
+_SECOND_FORMS = {"00": "97", "01": "98", "99": "02"}
+"""Check digits that pass MOD 97-10 beside the ones that ISO 13616 gives (98 less a remainder: 02 to 98)."""
 
 _WANTED_ACCOUNT = "wanted: six digits of sort code and eight of account number, 14 in all"
 
 
-def is_scientific(text: str) -> bool:
-    """True for `2.00E+13`: what a spreadsheet makes of a long number; the digits it dropped are lost."""
-    return _SCIENTIFIC.fullmatch(text) is not None
-
-
-def scientific_error() -> NormalisationError:
-    """The refusal for a number in scientific notation."""
-    return NormalisationError(
-        "a number in scientific notation: a spreadsheet has rounded it and its last digits are lost",
-        "export the column again as text",
-    )
-
-
-def bank_account(text: str) -> Canonical:
-    """Exactly 14 digits once spaces, hyphens, dots and slashes are gone."""
+def bank_account(text: str, _: Circumstances) -> Canonical:
+    """Exactly 14 digits once spaces, hyphens, dots, slashes, colons and underscores are gone."""
     if not _SORT_CODE_AND_NUMBER.fullmatch(text):
         text = _joined(text)
-    return Canonical(IndicatorType.BANK_ACCOUNT.value, text)
+    return _account(text)
+
+
+def _account(digits: str) -> Canonical:
+    if digits[6:] == "00000000" or digits[:6] == "000000" or digits in _PRINTED_EVERYWHERE:
+        raise placeholder()
+    refuse_filler(digits)
+    return Canonical(IndicatorType.BANK_ACCOUNT.value, digits)
 
 
 def _joined(text: str) -> str:
-    digits = _SEPARATORS.sub("", with_plain_hyphens(text))
+    refuse_word(text)
+    refuse_scientific(text)
+    text = without_decimals(with_plain_hyphens(text))
+    if text.startswith("-"):
+        raise NormalisationError("a minus sign in front", _WANTED_ACCOUNT)
+    if re.search(r"[0-9]{3}[.,][0-9]{1,2}\Z", text):
+        raise NormalisationError("a number with decimals", "export the column again as text")
+    digits = _SEPARATORS.sub("", text)
     if _SORT_CODE_AND_NUMBER.fullmatch(digits):
         return digits
-    if is_scientific(text):
-        raise scientific_error()
+    raise _no_account(text, digits)
+
+
+def _no_account(text: str, digits: str) -> NormalisationError:
     if digits[:2].isalpha() and digits[2:4].isdigit():
-        raise NormalisationError("this looks like an IBAN", "write iban as its type")
-    if not digits:
-        raise NormalisationError("no digits", _WANTED_ACCOUNT)
-    if not (digits.isascii() and digits.isdigit()):
-        raise NormalisationError("an account number holds digits only", _WANTED_ACCOUNT)
-    if len(digits) == 8:
-        raise NormalisationError("8 digits: an account number without its sort code", _WANTED_ACCOUNT)
-    if 6 < len(digits) < 14:
-        raise NormalisationError(
-            f"{len(digits)} digits: this looks like a leading zero lost in a spreadsheet",
+        return NormalisationError("this looks like an IBAN", "write iban as its type")
+    if _ROLL_NUMBER.search(text):
+        return NormalisationError(
+            "a building society's roll number",
+            "wanted: the sort code and eight-digit account number that the society receives payments on, if they are"
+            " this customer's alone; a roll number is no indicator type",
+        )
+    if digits and not (digits.isascii() and digits.isdigit()):
+        return NormalisationError("an account number holds digits only", _WANTED_ACCOUNT)
+    parts = _SORT_CODE_FIRST.fullmatch(text) or _NINE_AFTER_SIX.fullmatch(digits)
+    if parts:
+        return _other_length(_SEPARATORS.sub("", parts[1]), _SEPARATORS.sub("", parts[2]))
+    return _wrong_count(len(digits))
+
+
+def _wrong_count(digits: int) -> NormalisationError:
+    if digits == 8:
+        return NormalisationError("8 digits: an account number without its sort code", _WANTED_ACCOUNT)
+    if 6 < digits < 14:
+        return NormalisationError(
+            f"{digits} digits: this looks like a leading zero lost in a spreadsheet",
             f"{_WANTED_ACCOUNT}, zeros in front included; export the column as text",
         )
-    raise NormalisationError(f"{len(digits)} digits", f"{_WANTED_ACCOUNT}, zeros in front included")
+    return NormalisationError(f"{digits or 'no'} digits", f"{_WANTED_ACCOUNT}, zeros in front included")
 
 
-def iban(text: str) -> Canonical:
+def _other_length(sort_code: str, number: str) -> NormalisationError:
+    """An account number of another length than eight: how banks make eight of it (Vocalink, Validating account
+    numbers, non-standard account numbers).
+    """
+    found = f"an account number of {len(number)} digits"
+    if len(number) in (6, 7):
+        zeros = "a zero" if len(number) == 7 else "two zeros"
+        return NormalisationError(found, f"if none was lost, write {zeros} in front of it: eight digits are wanted")
+    if len(number) == 9:
+        holder = " (Santander's rule)" if sort_code.startswith("09") else ""
+        return NormalisationError(
+            found,
+            "where the bank has nine, the first of them replaces the last digit of the sort code and the other eight"
+            f" are the account number{holder}; ask the bank if it is another one",
+        )
+    if len(number) == 10:
+        return NormalisationError(
+            found, "the Co-operative Bank's are the first eight of ten, NatWest's the last eight; ask the bank"
+        )
+    return NormalisationError(found, f"{_WANTED_ACCOUNT}, zeros in front included")
+
+
+def iban(text: str, _: Circumstances) -> Canonical:
     """Upper case without separators, mod 97 = 1 (ISO 13616, over ISO 7064 MOD 97-10).
 
-    A UK IBAN becomes its sort code and account number, type `bank_account`.
+    A UK or Irish IBAN becomes its sort code and account number, type `bank_account`.
     """
     number = iban_number(text)
-    united_kingdom = _UK_IBAN.fullmatch(number)
-    if united_kingdom:
-        return Canonical(IndicatorType.BANK_ACCOUNT.value, united_kingdom[1])
+    with_sort_code = _SORT_CODE_IBAN.fullmatch(number)
+    if with_sort_code:
+        return _account(with_sort_code[1])
     return Canonical(IndicatorType.IBAN.value, number)
 
 
 def iban_number(text: str) -> str:
-    """The IBAN itself, of whatever country: upper case without separators, mod 97 = 1."""
+    """The IBAN itself, of whatever country: upper case without separators, its check digits right."""
     number = _IBAN_SEPARATORS.sub("", with_plain_hyphens(text))
     if not number.isascii():
-        raise NormalisationError("an IBAN holds the letters A to Z and digits only")
+        raise NormalisationError("an IBAN holds the letters A to Z and digits only", "type it again")
     number = number.upper()
-    if not _IBAN.fullmatch(number):
+    if not _IBAN.fullmatch(number) or number.startswith("IBAN"):
         number = _unlabelled(number)
     if mod_97_10.checksum(number[4:] + number[:4]) != 1:
         raise NormalisationError("the check digits of the IBAN are wrong", "look for a mistyped or missing character")
+    right = _SECOND_FORMS.get(number[2:4])
+    if right:
+        raise NormalisationError(
+            f"no IBAN has {number[2:4]} as its check digits", f"this account's are {right}; look it up in its source"
+        )
+    refuse_filler(number[4:])
+    refuse_wrong_national_check(number)
     return number
 
 
@@ -104,8 +156,8 @@ def _unlabelled(number: str) -> str:
     bare = number[label.end() :] if label else number
     if _IBAN.fullmatch(bare):
         return bare
-    if is_scientific(number):
-        raise scientific_error()
+    refuse_word(number)
+    refuse_scientific(number)
     if number.isdigit():
         raise NormalisationError(
             "digits only",

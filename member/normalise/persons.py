@@ -2,19 +2,22 @@
 
 The name, in this order: diacritics dropped (canonical decomposition, then every combining mark), apostrophes dropped,
 special Latin letters spelt out (CLDR's Latin-ASCII table, and schwa as E after ICAO Doc 9303), other punctuation to
-spaces, upper case, tokens sorted. Letters of other scripts are kept. So `O'NEILL, Anna-Lena` and `Anna Lena ONeill`
-are one.
+spaces, upper case, titles dropped when a name remains, tokens sorted. Letters of other scripts are kept. So
+`O'NEILL, Mrs Anna-Lena` and `Anna Lena ONeill` are one. The rule gives the same for its own result in whatever order,
+so a title is one wherever it stands.
 
-The date is a real, full date. `dd/mm/yyyy` is read in UK order; no other order is guessed.
+The date: member.normalise.birth_dates.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import date
 
+from member.normalise.birth_dates import birth_date
+from member.normalise.circumstances import Circumstances
 from member.normalise.outcome import Canonical, NormalisationError
+from member.normalise.placeholders import refuse_nobody, refuse_word
 from member.normalise.text import CodePointTable
 from schemas.terms import IndicatorType
 
@@ -56,49 +59,98 @@ _SPELT_OUT = {
 }
 
 
+TITLES = frozenset(
+    """
+    MR MRS MS MISS MX MISTER MESSRS MADAM DR DRS SIR PROF REV REVD REVEREND ESQ
+    HERR FRAU MONSIEUR MADAME MADEMOISELLE MME MLLE SENOR SENORA SENORITA SRA SRTA SIGNOR SIGNORA DHR MEVR
+    """.split()  # noqa: SIM905
+)
+"""Dropped when anything remains."""
+DOUBTFUL_TITLES = frozenset({"DAME", "DOCTOR", "HON", "LADY", "LORD", "PROFESSOR"})
+"""Names as well: dropped only when at least two words remain."""
+
+_TATWEEL = "\u0640"
+_LIKE_LATIN = frozenset({"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"})
+"""Scripts with letters that look like Latin ones."""
+
+
 def _fold(character: str) -> str | None:
-    if character in _APOSTROPHES or unicodedata.combining(character):
+    if character in _APOSTROPHES or character == _TATWEEL or unicodedata.combining(character):
         return None
     spelt = _SPELT_OUT.get(character)
     if spelt:
         return spelt
-    return character if unicodedata.category(character)[0] in "LMN" else " "
+    category = unicodedata.category(character)
+    if category[0] == "S" or (category == "Cc" and not character.isspace()):
+        raise NormalisationError(
+            "a sign that no name has: letters were lost on the way", "take the name from its source, as UTF-8"
+        )
+    return character if category[0] in "LMN" else " "
 
 
-_FOLD = CodePointTable(_fold)
-_FOLD_ASCII = str.maketrans({chr(code): _fold(chr(code)) for code in range(128)})
-_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_UK_DATE = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})")
+def _fold_ascii(code: int) -> str | None:
+    character = chr(code)
+    if character in _APOSTROPHES:
+        return None
+    return character if character.isalnum() else " "
 
 
-def person(text: str) -> Canonical:
+_FOLD = CodePointTable(lambda character: _fold_ascii(ord(character)) if character.isascii() else _fold(character))
+_FOLD_ASCII = str.maketrans({chr(code): _fold_ascii(code) for code in range(128)})
+_LOST = re.compile(r"\?|%[0-9A-Fa-f]{2}|\\[ux][0-9A-Fa-f]{2}|&#?[A-Za-z0-9]+;?(?=[A-Za-z])|=[0-9A-F]{2}=")
+_ANOTHER_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{1,2}[/.][0-9]{1,2}[/.][0-9]{4}")
+
+
+def person(text: str, circumstances: Circumstances) -> Canonical:
     """Tokens of the name in order of code points, `|`, and the date of birth in ISO form."""
     name, bar, birth = text.rpartition("|")
     if not bar:
+        refuse_word(text)
         raise NormalisationError("no date of birth", "wanted: NAME|YYYY-MM-DD")
+    refuse_word(name)
+    if not name.isalnum():
+        _refuse_damaged(name)
     key = _name_key(name)
     if not key:
         raise NormalisationError("no name before the date of birth", "wanted: NAME|YYYY-MM-DD")
-    return Canonical(IndicatorType.PERSON.value, f"{key}|{_birth_date(birth.strip())}")
+    born = birth_date(birth.strip(" \t\n'\""), circumstances.today())
+    refuse_nobody(name, key, born)
+    return Canonical(IndicatorType.PERSON.value, f"{key}|{born}")
+
+
+def _refuse_damaged(name: str) -> None:
+    if _LOST.search(name):
+        raise NormalisationError(
+            "a question mark or a code where a letter was lost", "take the name from its source, as UTF-8"
+        )
+    if _ANOTHER_DATE.search(name):
+        raise NormalisationError("more than one date", "one person a row: NAME|YYYY-MM-DD")
 
 
 def _name_key(name: str) -> str:
     if name.isascii():
-        return " ".join(sorted(name.translate(_FOLD_ASCII).upper().split()))
-    folded = unicodedata.normalize("NFD", name).translate(_FOLD).upper()
-    return " ".join(sorted(unicodedata.normalize("NFC", folded).split()))
+        words = name.translate(_FOLD_ASCII).upper().split()
+    else:
+        folded = unicodedata.normalize("NFD", name).translate(_FOLD).upper()
+        words = unicodedata.normalize("NFC", folded).split()
+        for word in words:
+            _refuse_mixed_scripts(word)
+    return " ".join(sorted(_without_titles(words)))
 
 
-def _birth_date(text: str) -> str:
-    try:
-        if _ISO_DATE.fullmatch(text):
-            return date.fromisoformat(text).isoformat()
-        united_kingdom = _UK_DATE.fullmatch(text)
-        if united_kingdom:
-            day, month, year = (int(part) for part in united_kingdom.groups())
-            return date(year, month, day).isoformat()
-    except ValueError:
+def _without_titles(words: list[str]) -> list[str]:
+    if TITLES.isdisjoint(words) and DOUBTFUL_TITLES.isdisjoint(words):
+        return words
+    names = [word for word in words if word not in TITLES] or words
+    certain = [word for word in names if word not in DOUBTFUL_TITLES]
+    return certain if len(certain) > 1 else names
+
+
+def _refuse_mixed_scripts(word: str) -> None:
+    if word.isascii():
+        return
+    scripts = {unicodedata.name(character, "?").split()[0] for character in word if character.isalpha()}
+    if "LATIN" in scripts and scripts & _LIKE_LATIN:
         raise NormalisationError(
-            "an impossible or incomplete date of birth", "a full date is wanted: YYYY-MM-DD"
-        ) from None
-    raise NormalisationError("no full date of birth", "wanted: NAME|YYYY-MM-DD (or dd/mm/yyyy)")
+            "letters of two scripts in one word: some look the same", "type the name again in one script"
+        )

@@ -1,52 +1,91 @@
-"""Phone numbers: `+` and 7 to 15 digits (ITU-T E.164), international.
+"""Phone numbers: `+` and the digits of an international number (ITU-T E.164), by libphonenumber's tables.
 
-No country is ever guessed: a number without `+` or `00` is taken as already international, and one that starts with 0
-is refused.
+With `+` or `00` in front the number counts as it stands if it can exist: its country code and its length are known. A
+trunk prefix that was left in it (`+44 07…`, `+7 8 495…`) is dropped where the country does so. Without either, a number
+is taken as international only if it is a valid one so and not also a number of the member's own country. No country is
+ever guessed.
 """
 
 from __future__ import annotations
 
 import re
+from functools import cache
 
-from member.normalise.accounts import is_scientific, scientific_error
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumber, PhoneNumberFormat
+
+from member.normalise.circumstances import Circumstances
+from member.normalise.numbers import refuse_scientific, without_decimals
 from member.normalise.outcome import Canonical, NormalisationError
+from member.normalise.placeholders import placeholder, refuse_word
 from member.normalise.text import with_plain_hyphens
 from schemas.terms import IndicatorType
 
-_COMPACT = re.compile(r"\+?([1-9][0-9]{6,14})")
-_TRUNK_ZERO = re.compile(r"\(\s*0\s*\)")
-_SEPARATORS = re.compile(r"[\s./()-]+")
+_COMPACT = re.compile(r"\+[1-9][0-9]{6,14}")
+_SCHEME = re.compile(r"(?:tel|phone|callto|sms|telephone|mobile|mob|fax)\s*[:.]\s*(?://)?\s*", re.IGNORECASE)
+_EXTENSION = re.compile(
+    r"\s*(?:;\s*(?:ext|isub)=|[;,]?\s*(?:ext|extn|extension|x|#)[.:\s]*)[0-9]{1,7}\Z", re.IGNORECASE
+)
+_TRUNK_ZERO = re.compile(r"[(\[]\s*0\s*[)\]]")
+_SEPARATORS = re.compile(r"[\s./()\[\]-]+")
+_DATE = re.compile(r"[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}|[0-9]{4}[./-][0-9]{1,2}[./-][0-9]{1,2}")
+_IP_ADDRESS = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})\.){3}(?:25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})")
+_SECOND_NUMBER = re.compile(r"(.*?[0-9])\s*/\s*([0-9]{1,4})(?:\s*/\s*[0-9]{1,4})*\Z")
 _SHORTEST, _LONGEST = 7, 15
+_FEWEST_FILLERS = 6
+_CURE = "write it with + and its country code, such as +44 20 7946 0123"
 
 
-def phone(text: str) -> Canonical:
-    """`+` and the digits; a prefix `00` and a trunk `(0)` dropped.
+def phone(text: str, circumstances: Circumstances) -> Canonical:
+    """`+` and the digits; a prefix `00`, a trunk prefix, `tel:` and an extension dropped.
 
     Spaces, dots, hyphens, slashes and brackets may separate.
     """
-    compact = _COMPACT.fullmatch(text)
-    digits = compact[1] if compact else _digits(text)
-    return Canonical(IndicatorType.PHONE.value, "+" + digits)
+    if _COMPACT.fullmatch(text) and _is_plain(text[1:]):
+        return Canonical(IndicatorType.PHONE.value, text)
+    return Canonical(IndicatorType.PHONE.value, "+" + _digits(text, circumstances.country))
 
 
-def _digits(text: str) -> str:
-    if is_scientific(text):
-        raise scientific_error()
-    spelt = with_plain_hyphens(text)
+def _digits(text: str, country: str) -> str:
+    refuse_word(text)
+    refuse_scientific(text)
+    if with_plain_hyphens(text).startswith("-"):
+        raise NormalisationError("a minus sign in front", "export the column again as text")
+    spelt = _SCHEME.sub("", with_plain_hyphens(text), count=1)
+    spelt = _EXTENSION.sub("", without_decimals(spelt.strip()))
+    if _DATE.fullmatch(spelt):
+        raise NormalisationError("this looks like a date", _CURE)
+    if _IP_ADDRESS.fullmatch(spelt):
+        raise NormalisationError("this looks like an IP address", _CURE)
     if _TRUNK_ZERO.match(spelt):  # nothing before the trunk zero: a national number, whose country nobody has said
         raise _national()
-    digits = _SEPARATORS.sub("", _TRUNK_ZERO.sub("", spelt))
-    if digits.startswith("+"):
-        digits = digits[1:]
-    elif digits.startswith("00"):
-        digits = digits[2:]
-    _check(digits)
-    return digits
+    _refuse_second_number(spelt)
+    with_trunk, without = (_SEPARATORS.sub("", _TRUNK_ZERO.sub(trunk, spelt)) for trunk in ("0", ""))
+    if without.startswith("+"):
+        return _international(with_trunk[1:], without[1:])
+    if without.startswith("00"):
+        return _international(with_trunk[2:], without[2:])
+    _check(without)
+    if with_trunk != without:  # 44 (0) 7911 …: only an international number is written so
+        return _international(with_trunk, without)
+    return _without_plus(without, country)
+
+
+def _refuse_second_number(spelt: str) -> None:
+    several = _SECOND_NUMBER.fullmatch(spelt)
+    if several is None:
+        return
+    first = _SEPARATORS.sub("", _TRUNK_ZERO.sub("", several[1]))
+    digits = first.removeprefix("+").removeprefix("00")
+    if digits.isdigit() and not digits.startswith("0") and len(digits) <= _LONGEST:
+        parsed = _parsed(digits)
+        if parsed is not None and phonenumbers.is_possible_number(parsed):
+            raise NormalisationError("two numbers, or the last digits of a second one", "one number a row")
 
 
 def _check(digits: str) -> None:
     if any(character.isalpha() for character in digits):
-        raise NormalisationError("letters in a phone number", "leave out words and extensions")
+        raise NormalisationError("letters in a phone number", "leave out words; an extension is written ext. 12")
     if digits and not (digits.isascii() and digits.isdigit()):
         raise NormalisationError(
             "a character that no phone number has", "one number a row: digits, +, spaces and . - / ( ) only"
@@ -57,6 +96,119 @@ def _check(digits: str) -> None:
         raise NormalisationError(
             f"{len(digits)} digits", f"wanted: {_SHORTEST} to {_LONGEST} with the country code; one number a row"
         )
+
+
+def _international(with_trunk: str, without: str) -> str:
+    """The digits of a number that was written with + or 00; `with_trunk` keeps a zero in brackets, which is part of the
+    number in a few countries (Italy).
+    """
+    _check(without)
+    digits = _possible(without)
+    if with_trunk != without:
+        whole = _parsed(with_trunk)
+        if whole is not None and whole.italian_leading_zero and phonenumbers.is_valid_number(whole):
+            return with_trunk
+    if digits is None:
+        if _country_code(without) is None:
+            raise NormalisationError("no country has this code", _CURE)
+        raise NormalisationError(
+            f"{len(without)} digits, which no number of its country has", "look for a missing digit or a second number"
+        )
+    return _unfilled(digits)
+
+
+def _possible(digits: str) -> str | None:
+    """The digits, without a trunk prefix that was left in; None if there is no such number."""
+    code = _country_code(digits)
+    if code is None:
+        return None
+    lengths, trunk = _plan(code)
+    national = digits[len(code) :]
+    if trunk and national.startswith(trunk):
+        bare = national[len(trunk) :]
+        if _is_valid(code, bare) or (len(national) not in lengths and len(bare) in lengths):
+            return code + bare
+    return digits if len(national) in lengths else None
+
+
+def _without_plus(digits: str, country: str) -> str:
+    """Digits without + or 00: international only if that is the one way to read them."""
+    international = _possible(digits)
+    code = _country_code(digits)
+    if international is None or code is None or not _is_valid(code, international[len(code) :]):
+        raise NormalisationError("no country code that fits", _CURE)
+    if _may_be_national(digits, country):
+        at_home = phonenumbers.parse(digits, country)
+        read = phonenumbers.format_number(at_home, PhoneNumberFormat.E164)
+        if phonenumbers.is_valid_number(at_home) and read != f"+{international}":
+            raise NormalisationError(f"a number of {country} as well as one with its country code", _CURE)
+    return _unfilled(international)
+
+
+def _may_be_national(digits: str, country: str) -> bool:
+    """True if a number of so many digits exists in the country, with its trunk prefix or without."""
+    if not phonenumbers.country_code_for_region(country):
+        return False
+    lengths, trunk = _plan_of(PhoneMetadata.metadata_for_region(country))
+    with_trunk = trunk is not None and digits.startswith(trunk) and len(digits) - len(trunk) in lengths
+    return len(digits) in lengths or with_trunk
+
+
+def _is_plain(digits: str) -> bool:
+    """True for the many numbers that need no second look."""
+    code = _country_code(digits)
+    if code is None:
+        return False
+    lengths, trunk = _plan(code)
+    national = digits[len(code) :]
+    return len(national) in lengths and not (trunk and national.startswith(trunk)) and len(set(national)) > 1
+
+
+def _unfilled(digits: str) -> str:
+    """The digits. NormalisationError for one figure over and over behind the country code."""
+    code = _country_code(digits) or ""
+    national = digits[len(code) :]
+    if len(national) >= _FEWEST_FILLERS and len(set(national)) == 1:
+        raise placeholder()
+    return digits
+
+
+def _country_code(digits: str) -> str | None:
+    for length in (1, 2, 3):
+        if int(digits[:length] or 0) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+            return digits[:length]
+    return None
+
+
+@cache
+def _plan(code: str) -> tuple[frozenset[int], str | None]:
+    """The lengths that a number behind this country code can have, and the country's trunk prefix."""
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[int(code)]
+    return _plan_of(PhoneMetadata.metadata_for_region_or_calling_code(int(code), regions[0]))
+
+
+def _plan_of(metadata: PhoneMetadata | None) -> tuple[frozenset[int], str | None]:
+    described = None if metadata is None else metadata.general_desc
+    if metadata is None or described is None:
+        return frozenset(), None
+    lengths = {*described.possible_length, *described.possible_length_local_only}
+    return frozenset(length for length in lengths if length > 0), metadata.national_prefix
+
+
+def _is_valid(code: str, national: str) -> bool:
+    if not national:
+        return False
+    if national.startswith("0"):  # part of the number in Italy
+        parsed = _parsed(code + national)
+        return parsed is not None and bool(parsed.italian_leading_zero) and phonenumbers.is_valid_number(parsed)
+    return phonenumbers.is_valid_number(PhoneNumber(country_code=int(code), national_number=int(national)))
+
+
+def _parsed(digits: str) -> PhoneNumber | None:
+    try:
+        return phonenumbers.parse("+" + digits)
+    except NumberParseException:
+        return None
 
 
 def _national() -> NormalisationError:

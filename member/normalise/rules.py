@@ -11,6 +11,7 @@ import difflib
 from collections.abc import Callable
 
 from member.normalise.accounts import bank_account, iban
+from member.normalise.circumstances import USUAL, Circumstances
 from member.normalise.internet import domain, email
 from member.normalise.organisations import company_number, lei
 from member.normalise.outcome import Canonical, NormalisationError
@@ -20,7 +21,7 @@ from member.normalise.text import clean
 from member.normalise.wallets import wallet
 from schemas.terms import IndicatorType
 
-Rule = Callable[[str], Canonical]
+Rule = Callable[[str, Circumstances], Canonical]
 
 RULES: dict[str, Rule] = {
     IndicatorType.BANK_ACCOUNT.value: bank_account,
@@ -55,7 +56,7 @@ _OFTEN_MEANT = {
 }
 
 
-def normalise(indicator_type: str, value: str) -> Canonical:
+def normalise(indicator_type: str, value: str, circumstances: Circumstances = USUAL) -> Canonical:
     """The canonical form of a value, under rules n1.
 
     Raises NormalisationError, and nothing else, for a value that has none or a type that is not in the table.
@@ -65,8 +66,8 @@ def normalise(indicator_type: str, value: str) -> Canonical:
         raise NormalisationError("no such indicator type", nearest_type(indicator_type))
     text = clean(value)
     if not text:
-        raise NormalisationError("the value is empty")
-    canonical = rule(text)
+        raise NormalisationError("the value is empty", "leave the row out")
+    canonical = rule(text, circumstances)
     if len(canonical.canonical) > LONGEST:
         raise NormalisationError(f"no indicator has more than {LONGEST} characters", "one indicator a row")
     return canonical

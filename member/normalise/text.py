@@ -1,15 +1,20 @@
 """What every value gets before the rule of its type (rules n1, in this order).
 
-1. Unicode NFKC.
-2. Format characters (category Cf: zero-width, bidirectional marks, byte order mark, soft hyphen) removed.
-3. Any decimal digit (category Nd) to its ASCII digit.
-4. Outer white space trimmed.
+1. HTML entities (`&#39;`, `&amp;`) as the characters that they stand for.
+2. Text that was decoded with the wrong character set, and U+FFFD, are refused: letters are lost.
+3. Unicode NFKC, but an acute accent that stands alone is an apostrophe.
+4. Format characters (category Cf: zero-width, bidirectional marks, byte order mark, soft hyphen) removed.
+5. Any decimal digit (category Nd) to its ASCII digit.
+6. Outer white space trimmed, and what spreadsheets and typists put around a cell undone: a leading apostrophe or `=`,
+   `="…"`, surrounding quotes, a final `;` or `,`. A spreadsheet's own error (`#N/A`) is refused.
 
-A plain ASCII value passes 1 to 3 unchanged, so it takes a short way.
+A plain ASCII value passes 2 to 5 unchanged, so it takes a short way.
 """
 
 from __future__ import annotations
 
+import html
+import re
 import unicodedata
 from collections.abc import Callable
 
@@ -44,14 +49,108 @@ _PLAIN = CodePointTable(_plain)
 _HYPHENS = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"))
 """Dashes that word processors put where a hyphen was typed."""
 
+_ACCENTS_ALONE = str.maketrans(dict.fromkeys("\u00b4\u0384\u1fbd\u1fbf\u1ffd\u1ffe", "'"))
+"""Acute accents and breathings typed as apostrophes; NFKC makes a space and a combining mark of them."""
+
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_ENTITY_LEVELS = 3  # `&amp;#39;`: text that went through a web page twice
+
+_HIGH_BYTES = "\u0080-\u00ff\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122"
+_DOUBLY_DECODED = re.compile(f"[\u00c2-\u00f4][{_HIGH_BYTES}]|[\u0400-\u045f][\u0080-\u00bf\u0400-\u045f\u2013-\u2122]")
+_WRONG_CHARACTER_SETS = ("cp1252", "cp1251")
+
+_SHEET_ERRORS = re.compile(
+    r"#(?:N/A|NULL!|REF!|VALUE!|NAME\?|NUM!|DIV/0!|SPILL!|CALC!|N/V|WERT!|BEZUG!|[#]+)\Z", re.IGNORECASE
+)
+_MAY_WRAP = frozenset("'\"=;,\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb`")
+_QUOTES = {
+    '"': '"',
+    "'": "'",
+    "`": "`",
+    "\u201c": "\u201d",
+    "\u201e": "\u201c\u201d",
+    "\u201d": "\u201d",
+    "\u2018": "\u2019",
+    "\u201a": "\u2018\u2019",
+    "\u2019": "\u2019",
+    "\u00ab": "\u00bb",
+    "\u00bb": "\u00ab",
+}
+
 
 def clean(value: str) -> str:
-    """The value after the four steps above. Raises NormalisationError for a lone surrogate, which has no UTF-8 form."""
+    """The value after the steps above. NormalisationError for a lone surrogate, which has no UTF-8 form, and for text
+    that was damaged on its way.
+    """
+    if "&" in value:
+        value = _without_entities(value)
     if value.isascii():
-        return value.strip()
-    return unicodedata.normalize("NFKC", value).translate(_PLAIN).strip()
+        text = value.strip()
+    else:
+        _refuse_lost_letters(value)
+        composed = unicodedata.normalize("NFKC", value.translate(_ACCENTS_ALONE))
+        text = composed.translate(_PLAIN).strip()
+    if text and (text[0] in _MAY_WRAP or text[-1] in _MAY_WRAP):
+        text = _unwrapped(text)
+    if text[:1] == "#" and _SHEET_ERRORS.match(text):
+        raise NormalisationError("a spreadsheet's error, not a value", "look the value up in its source")
+    return text
 
 
 def with_plain_hyphens(text: str) -> str:
     """Typographic dashes as the ASCII hyphen, for the types in which a hyphen only separates."""
     return text if text.isascii() else text.translate(_HYPHENS)
+
+
+def _without_entities(value: str) -> str:
+    for _ in range(_ENTITY_LEVELS):
+        plain = _ENTITY.sub(lambda entity: html.unescape(entity[0]), value)
+        if plain == value:
+            break
+        value = plain
+    return value
+
+
+def _unwrapped(text: str) -> str:
+    """Every step shortens the text, so it ends; doing it again changes nothing."""
+    while text:
+        if len(text) > 1 and text[-1] in _QUOTES.get(text[0], ""):
+            bare = text[1:-1]
+        elif text[0] in "='`\u2018\u2019":
+            bare = text[1:]
+        elif text[-1] in ";,":
+            bare = text[:-1]
+        else:
+            break
+        text = bare.strip()
+    return text
+
+
+def _refuse_lost_letters(value: str) -> None:
+    if "\ufffd" in value:
+        raise NormalisationError(
+            "the sign for a letter that was lost (U+FFFD)", "take the value from its source, as UTF-8"
+        )
+    if _DOUBLY_DECODED.search(value) and any(_was_utf8(value, wrong) for wrong in _WRONG_CHARACTER_SETS):
+        raise NormalisationError(
+            "text that was read with the wrong character set: accented letters stand as two signs",
+            "export it again as UTF-8",
+        )
+
+
+def _was_utf8(value: str, character_set: str) -> bool:
+    """True if these characters are the bytes of UTF-8 text, read one by one, and that text makes sense."""
+    try:
+        meant = b"".join(_byte(character, character_set) for character in value).decode("utf-8")
+    except UnicodeError:
+        return False
+    lost = [character for character in meant if not character.isascii()]
+    scripts = {unicodedata.name(character, "?").split()[0] for character in meant if character.isalpha()}
+    return bool(lost) and len(scripts) <= 1 and not any(unicodedata.category(character)[0] == "C" for character in lost)
+
+
+def _byte(character: str, character_set: str) -> bytes:
+    try:
+        return character.encode(character_set)
+    except UnicodeEncodeError:
+        return character.encode("latin-1")  # the few bytes that the set leaves undefined

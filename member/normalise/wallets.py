@@ -1,79 +1,242 @@
-"""Wallet addresses. The chain is not part of the value and checksums are not tested (rules n1).
+"""Wallet addresses in one form each. The chain is not part of the value.
 
-Rules, in order; the first that knows the shape decides:
-1. `0x` and 40 or 64 hexadecimal digits: lower case. `0x` of another length is refused.
-2. Bitcoin Cash (`bitcoincash:` or the bare 42 characters): prefix dropped, lower case.
-3. Bech32 (BIP 173): lower case; mixed case is refused, as BIP 173 does.
-4. 64 hexadecimal digits: lower case. 40 are an address that lost its `0x`, and are refused.
-5. Base58, Stellar (`G...`, base 32) and TON (base 64): unchanged, **case is significant**.
+Rules, in order; the first that knows the shape decides. A checksum is tested where the format has one: a typing fault
+would find no overlap, or a wrong one.
+1. URIs and account identifiers become the bare address (member.normalise.wallet_uris).
+2. `0x` and 40 or 64 hexadecimal digits: lower case; 40 in mixed case must be EIP-55's. Tron's `41…` (42 digits) becomes
+   its Base58 form.
+3. TON, raw or user-friendly in either alphabet: the bounceable, URL-safe form.
+4. CashAddr (`bitcoincash:` or bare): prefix dropped, lower case.
+5. Bech32 and Bech32m (BIP 173, BIP 350): lower case; mixed case is refused, as BIP 173 does.
+6. 64 hexadecimal digits: lower case. 40 are an address that lost its `0x`, and are refused. `xdc` and 40: lower case.
+7. Stellar (`G...`, base 32) and Base58: unchanged, **case is significant**.
 Anything under 25 characters is refused.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 
+from member.normalise.circumstances import Circumstances
 from member.normalise.outcome import Canonical, NormalisationError
+from member.normalise.placeholders import refuse_filler, refuse_word
+from member.normalise.wallet_encodings import (
+    BECH32,
+    BECH32M,
+    base58_decode,
+    base58check_encode,
+    bech32_constant,
+    crc16,
+    is_base58check,
+    is_cash_address,
+    is_eip55,
+    is_monero,
+    is_ss58,
+    ripple_decode,
+    ton_address,
+)
+from member.normalise.wallet_uris import bare_address
 from schemas.terms import IndicatorType
 
 _MINIMUM = 25
 
 _HEX = re.compile(r"[0-9a-fA-F]+")
 _PREFIXED_HEX = re.compile(r"0[xX][0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?")
+_XDC = re.compile(r"xdc[0-9a-fA-F]{40}", re.IGNORECASE)
+_TRON_HEX = re.compile(r"(?:0[xX])?(41[0-9a-fA-F]{40})")
 _BASE58 = re.compile(r"[1-9A-HJ-NP-Za-km-z]{25,}")
 _STELLAR = re.compile(r"G[A-Z2-7]{55}")
+_STELLAR_ACCOUNT = 6 << 3
 _TON = re.compile(r"[EUk0][Qf][A-Za-z0-9_+/-]{46}")
-_CASH_PREFIX = re.compile(r"(?:bitcoincash|bchtest|bchreg):", re.IGNORECASE)
+_TON_RAW = re.compile(r"(0|-1):([0-9a-fA-F]{64})")
+_TON_BOUNCEABLE, _TON_PLAIN, _TON_TEST = 0x11, 0x51, 0x80
+_CASH_PREFIX = re.compile(r"(bitcoincash|bchtest|bchreg|ecash|simpleledger):(.*)", re.IGNORECASE)
+_BARE_CASH_PREFIXES = ("bitcoincash", "bchtest", "ecash", "simpleledger", "bchreg")
 _CASH = re.compile(r"[qpzry9x8gf2tvdw0s3jn54khce6mua7l]{42,112}")
 _BARE_CASH = re.compile(r"[qp][qpzry9x8gf2tvdw0s3jn54khce6mua7l]{41}")
-_BECH32 = re.compile(r"[a-z][a-z_]{0,82}1[qpzry9x8gf2tvdw0s3jn54khce6mua7l]{6,}")
+_BECH32 = re.compile(r"([a-z][a-z_]{0,82})1([qpzry9x8gf2tvdw0s3jn54khce6mua7l]{6,})")
+_SEGWIT = frozenset({"bc", "tb", "bcrt", "ltc", "tltc", "grs", "tgrs", "dgb", "vtc", "btg", "sys", "nmc"})
+"""Prefixes behind which a witness version stands (BIP 173): 0 goes with Bech32, others with Bech32m."""
 _KNOWN_BECH32 = re.compile(
-    r"(?:bc|tb|bcrt|ltc|tltc|bnb|tbnb|zil|tzil|grs|tgrs|dgb|vtc|btg|sys|nmc|addr|addr_test|stake|stake_test"
+    r"(?:bc|tb|bcrt|ltc|tltc|bnb|tbnb|zil|tzil|grs|tgrs|dgb|vtc|btg|sys|nmc|addr|addr_test|stake|stake_test|avax|fuji"
     r"|cosmos|osmo|terra|kava|inj|juno|celestia|secret|akash|axelar|thor|one|erd|iota)1",
     re.IGNORECASE,
 )
 _ALPHABET = "a character outside the alphabet of wallet addresses"
+_LOOK = "look for a mistyped, missing or exchanged character; copy the address, do not type it"
+
+BASE58CHECK_VERSIONS = frozenset({
+    0x00, 0x05, 0x6F, 0xC4,  # Bitcoin, its test network
+    0x30, 0x32, 0x3A, 0x1E, 0x16,  # Litecoin, Dogecoin, DigiByte
+    0x4C, 0x10, 0x8C, 0x13,  # Dash
+    0x26, 0x17, 0x3F, 0x41, 0x47,  # Bitcoin Gold, DigiByte, Tron, Vertcoin
+})  # fmt: skip
+"""First bytes of 25-byte addresses whose last four are a double SHA-256."""
+_TWO_BYTE_VERSIONS = frozenset({b"\x1c\xb8", b"\x1c\xbd", b"\x1d\x25", b"\x1c\xba"})  # Zcash, its test network
+_THREE_BYTE_VERSIONS = frozenset({b"\x06\xa1\x9f", b"\x06\xa1\xa1", b"\x06\xa1\xa4", b"\x02\x5a\x79"})  # Tezos
+_SS58_NETWORKS = frozenset({0, 2, 42})  # Polkadot, Kusama, any
 
 
-def wallet(text: str) -> Canonical:
+def wallet(text: str, _: Circumstances) -> Canonical:
     """The address, in lower case where its encoding does not tell cases apart."""
     return Canonical(IndicatorType.WALLET.value, _address(text))
 
 
 def _address(text: str) -> str:
-    if text[:2] in ("0x", "0X"):
-        if _PREFIXED_HEX.fullmatch(text):
-            return text.lower()
-        raise _bad_hex(text)
-    # Nearly every address starts so; no Bech32 or Bitcoin Cash address does. 40 and 64 characters may be hexadecimal.
+    if text[:2] in ("0x", "0X") and _PREFIXED_HEX.fullmatch(text):
+        return _prefixed_hex(text)
+    # Nearly every other address starts so; no Bech32 or CashAddr does. 40 and 64 characters may be hexadecimal.
     if text[:1] in ("1", "3") and len(text) not in (40, 64) and _BASE58.fullmatch(text):
-        return text
+        return _base58(text)
     return _of_any_kind(text)
 
 
 def _of_any_kind(text: str) -> str:
     if not text.isascii():
-        raise NormalisationError(_ALPHABET)
-    prefix = _CASH_PREFIX.match(text)
-    if prefix:
-        return _cash(text[prefix.end() :])
+        raise NormalisationError(_ALPHABET, "letters of another script may look the same; copy the address again")
+    raw = _TON_RAW.fullmatch(text.lower().removeprefix("ton:"))
+    if raw:
+        return ton_address(_TON_BOUNCEABLE, int(raw[1]), bytes.fromhex(raw[2]))
+    prefixed = _CASH_PREFIX.fullmatch(text.partition("?")[0])
+    if prefixed:
+        return _prefixed_cash(prefixed[1], prefixed[2])
+    if _TON.fullmatch(text):
+        return _ton(text)
+    bare = bare_address(text)
+    if bare != text:
+        return _address(bare)
+    tron = _TRON_HEX.fullmatch(text)
+    if tron:
+        return base58check_encode(bytes.fromhex(tron[1]))
+    if text[:2] in ("0x", "0X"):
+        raise _bad_hex(text)
     if len(text) < _MINIMUM:
-        raise NormalisationError(f"{len(text)} characters; an address has {_MINIMUM} or more")
+        refuse_word(text)
+        raise NormalisationError(f"{len(text)} characters", f"an address has {_MINIMUM} or more")
+    return _bare(text)
+
+
+def _bare(text: str) -> str:
     lower = text.lower()
     one_case = text in (lower, text.upper())
-    if _BECH32.fullmatch(lower) and (one_case or _KNOWN_BECH32.match(text)):
+    bech32 = _BECH32.fullmatch(lower)
+    if bech32 and (one_case or _KNOWN_BECH32.match(text)):
         if not one_case:
             raise _mixed("Bech32")
-        return lower
+        return _checked_bech32(lower, bech32[1], bech32[2])
     if one_case and _KNOWN_BECH32.match(text):
-        raise NormalisationError("a character outside the alphabet of Bech32")
+        raise NormalisationError("a character outside the alphabet of Bech32", _LOOK)
     if one_case and _BARE_CASH.fullmatch(lower):
+        return _checked_cash(lower, _BARE_CASH_PREFIXES)
+    if _XDC.fullmatch(text):
         return lower
     if len(text) in (40, 64) and _HEX.fullmatch(text):
         return _bare_hex(lower)
-    if _BASE58.fullmatch(text) or _STELLAR.fullmatch(text) or _TON.fullmatch(text):
-        return text
+    if _STELLAR.fullmatch(text):
+        return _stellar(text)
+    if _BASE58.fullmatch(text):
+        return _base58(text)
     raise NormalisationError(_ALPHABET, "look for spaces, quotes or a mistyped 0, O, I or l")
+
+
+def _prefixed_hex(text: str) -> str:
+    digits = text[2:]
+    lower = digits.lower()
+    if len(digits) == 40 and digits not in (lower, digits.upper()) and not is_eip55(digits):
+        raise NormalisationError(
+            "upper and lower case do not fit the digits (EIP-55)",
+            f"{_LOOK}; if its source prints it so, write it in lower case",
+        )
+    refuse_filler(lower)
+    return "0x" + lower
+
+
+def _base58(text: str) -> str:
+    """The address as it stands, if its checksum is right."""
+    if text[0] == "r" and len(text) <= 35:
+        if not _is_version(ripple_decode(text), 25, {b"\0"}):
+            raise _typing_fault()
+        return text
+    if len(text) in (95, 106) and text[0] in "48":
+        if not is_monero(text):
+            raise _typing_fault()
+        return text
+    data = base58_decode(text) if len(text) <= 64 else b""
+    if not _has_right_checksum(text, data):
+        raise _typing_fault()
+    return text
+
+
+def _has_right_checksum(text: str, data: bytes) -> bool:
+    """False for a format that is known and a sum that is not its. Formats that are not known pass."""
+    if len(data) == 25 and data[0] in BASE58CHECK_VERSIONS:
+        return is_base58check(data)
+    if len(data) == 26 and data[:2] in _TWO_BYTE_VERSIONS:
+        return is_base58check(data)
+    if len(data) == 27 and data[:3] in _THREE_BYTE_VERSIONS:
+        return is_base58check(data)
+    if len(data) == 35 and data[0] in _SS58_NETWORKS:
+        return is_ss58(data)
+    if (
+        len(text) <= 35 and text[0] in "13T" and len(data) != 32
+    ):  # Bitcoin or Tron, with a character too few or too many
+        return is_base58check(data) and len(data) == 25
+    return len(set(text)) > 2
+
+
+def _is_version(data: bytes, length: int, versions: set[bytes]) -> bool:
+    return len(data) == length and data[:1] in versions and is_base58check(data)
+
+
+def _checked_bech32(address: str, prefix: str, data: str) -> str:
+    found = bech32_constant(prefix, data)
+    is_right = found in (BECH32, BECH32M)
+    if is_right and prefix in _SEGWIT:
+        is_right = (found == BECH32) == (data[0] == "q")
+    if not is_right:
+        raise _typing_fault()
+    return address
+
+
+def _prefixed_cash(prefix: str, address: str) -> str:
+    prefix, lower = prefix.lower(), address.lower()
+    if address not in (lower, address.upper()):
+        raise _mixed("Bitcoin Cash")
+    if not _CASH.fullmatch(lower):
+        raise NormalisationError(
+            "not a Bitcoin Cash address after its prefix", "wanted: 42 characters or more of its alphabet"
+        )
+    return _checked_cash(lower, (prefix,))
+
+
+def _checked_cash(address: str, prefixes: tuple[str, ...]) -> str:
+    if not any(is_cash_address(prefix, address) for prefix in prefixes):
+        raise _typing_fault()
+    return address
+
+
+def _ton(text: str) -> str:
+    try:
+        data = base64.urlsafe_b64decode(text.replace("+", "-").replace("/", "_"))
+    except binascii.Error as error:
+        raise _typing_fault() from error
+    flags = data[0] & ~_TON_TEST
+    if flags not in (_TON_BOUNCEABLE, _TON_PLAIN) or crc16(data[:-2]) != int.from_bytes(data[-2:], "big"):
+        raise _typing_fault()
+    return ton_address(_TON_BOUNCEABLE | data[0] & _TON_TEST, data[1], data[2:-2])
+
+
+def _stellar(text: str) -> str:
+    data = base64.b32decode(text)
+    if data[0] != _STELLAR_ACCOUNT or crc16(data[:-2]) != int.from_bytes(data[-2:], "little"):
+        raise _typing_fault()
+    return text
+
+
+def _typing_fault() -> NormalisationError:
+    return NormalisationError("the checksum of the address is wrong", f"{_LOOK}; upper and lower case count")
 
 
 def _mixed(encoding: str) -> NormalisationError:
@@ -88,20 +251,10 @@ def _bad_hex(text: str) -> NormalisationError:
     return NormalisationError("a character after 0x that is not a hexadecimal digit", "wanted: 40 or 64 of 0-9, a-f")
 
 
-def _cash(address: str) -> str:
-    lower = address.lower()
-    if address not in (lower, address.upper()):
-        raise _mixed("Bitcoin Cash")
-    if not _CASH.fullmatch(lower):
-        raise NormalisationError(
-            "not a Bitcoin Cash address after its prefix", "wanted: 42 characters or more of its alphabet"
-        )
-    return lower
-
-
 def _bare_hex(lower: str) -> str:
     if len(lower) == 40:
         raise NormalisationError(
             "40 hexadecimal digits without 0x", "write 0x in front if this is an account of that kind"
         )
+    refuse_filler(lower)
     return lower

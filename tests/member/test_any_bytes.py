@@ -26,6 +26,7 @@ from member.enrolment import check_code_fits, read_code
 from member.errors import AnswerError, MemberError, UsedWronglyError, VaultError
 from member.exchange_client import HitsPage, LogPage, Standing, StatementsPage, SubmissionAnswer
 from member.home import Config, Home
+from member.normalise.circumstances import Circumstances
 from member.reading import FileRefusedError, check_file, read_indicators
 from member.receipts import verify_receipt
 from member.submit import dry_run
@@ -107,7 +108,7 @@ def test_rows_are_accepted_duplicates_and_rejected_and_stand_where_a_reader_woul
         assert not wanted
         return
     assert [row.line for row in read_indicators(checked)] == wanted
-    tally = dry_run(home, checked, TODAY).tally
+    tally = dry_run(home, checked, Circumstances(today=lambda: TODAY)).tally
     rejected = list(tally.rejections.as_documents())
     assert tally.accepted + tally.duplicates + len(rejected) == tally.rows == len(wanted)
     assert {row["line"] for row in rejected} <= set(wanted)
@@ -122,7 +123,7 @@ def test_a_file_with_a_changed_byte_is_refused_or_every_row_is_accounted_for(hom
     except FileRefusedError as refused:
         assert refused.wanted
         return
-    tally = dry_run(home, checked, TODAY).tally
+    tally = dry_run(home, checked, Circumstances(today=lambda: TODAY)).tally
     assert tally.accepted + tally.duplicates + len(tally.rejections) == tally.rows == checked.records
 
 

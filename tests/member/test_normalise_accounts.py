@@ -39,11 +39,11 @@ def test_an_account_is_fourteen_digits_however_it_is_written(value: str) -> None
         ("2.00E+13", "scientific"),
         ("2,00E+13", "scientific"),
         ("200000", "6 digits"),
-        ("200000000123456", "15 digits"),
+        ("200000000123456", "account number of 9 digits"),
         ("20-00-00 0001234X", "digits only"),
-        ("20-00-00 0001234²3", "15 digits"),
+        ("20-00-00 0001234²3", "account number of 9 digits"),
         (BRITISH, "write iban"),
-        ("--", "no digits"),
+        ("--", "placeholder"),
         ("", "empty"),
     ],
 )
@@ -52,7 +52,7 @@ def test_an_account_that_is_not_fourteen_digits_is_refused_and_the_fault_named(v
 
 
 def test_the_uk_modulus_check_is_not_applied() -> None:
-    assert form_of("bank_account", "99999999999999") == "99999999999999"
+    assert form_of("bank_account", "99999999999998") == "99999999999998"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_an_iban_of_gb_that_does_not_end_in_fourteen_digits_stays_an_iban(accoun
     assert form_of("iban", iban_of("GB", account)) == iban_of("GB", account)
 
 
-@pytest.mark.parametrize(("country", "account"), [("DE", "123456789012"), ("ZZ", "ABCDEFGHIJK"), ("FR", "A" * 30)])
+@pytest.mark.parametrize(("country", "account"), [("DE", "123456789012"), ("ZZ", "ABCDEFGHIJK"), ("FR", "AB" * 15)])
 def test_neither_length_nor_structure_of_the_country_is_tested(country: str, account: str) -> None:
     assert form_of("iban", iban_of(country, account)) == iban_of(country, account)
 
@@ -105,7 +105,7 @@ def test_every_single_mistyped_character_of_an_iban_is_noticed() -> None:
         ("2.00E+13", "scientific"),
         ("IBAN", "shape"),
         (GERMAN.replace("D", "Д"), "A to Z"),
-        (GERMAN + "_", "shape"),
+        (GERMAN + "*", "shape"),
     ],
 )
 def test_a_text_without_the_shape_of_an_iban_is_refused(value: str, named: str) -> None:

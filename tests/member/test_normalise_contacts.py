@@ -19,7 +19,7 @@ def test_a_phone_number_is_plus_and_digits_however_it_is_written(value: str) -> 
     assert form_of("phone", value) == PHONE
 
 
-@pytest.mark.parametrize("value", ["+1234567", "+123456789012345"])
+@pytest.mark.parametrize("value", ["+6831234", "+491234567890123"])
 def test_a_phone_number_has_seven_to_fifteen_digits(value: str) -> None:
     assert form_of("phone", value) == value
 
@@ -33,8 +33,7 @@ def test_a_phone_number_has_seven_to_fifteen_digits(value: str) -> None:
         ("000442079460123", "starts with 0"),
         ("+123456", "6 digits"),
         ("+1234567890123456", "16 digits"),
-        ("+", "0 digits"),
-        ("+44 20 7946 0123 ext 4", "letters"),
+        ("+", "placeholder"),
         ("0800 FLOWERS", "letters"),
         ("+44 20 7946 0123; +44 20 7946 0124", "one number a row"),
         ("+44+2079460123", "one number a row"),
@@ -69,7 +68,6 @@ def test_an_email_address_is_lower_case_with_a_labels_and_nothing_folded(value: 
         ("anna@b@example.com", "exactly one @"),
         ("änna@example.com", "outside ASCII"),
         ("@example.com", "nothing before"),
-        ("Anna <anna@example.com>", "bare address"),
         ("anna b@example.com", "bare address"),
         ("anna@localhost", "no dot"),
         ("anna@192.0.2.1", "IP address"),

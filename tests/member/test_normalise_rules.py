@@ -89,7 +89,8 @@ def test_an_unknown_type_is_refused_with_the_nearest_one(name: str, hint: str) -
 def test_the_verdict_on_german_ibans_is_that_of_the_library(account: str, slip: int) -> None:
     right = iban_of("DE", account)
     value = f"DE{(int(right[2:4]) + slip) % 100:02d}{account}"
-    assert stdnum_iban.is_valid(value, check_country=False) == _accepts("iban", value)
+    is_second_form = value[2:4] in ("00", "01", "99") or len(set(account)) == 1
+    assert (stdnum_iban.is_valid(value, check_country=False) and not is_second_form) == _accepts("iban", value)
 
 
 @given(code=st.text(string.digits + string.ascii_uppercase, min_size=18, max_size=18), slip=st.integers(0, 96))

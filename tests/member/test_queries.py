@@ -116,7 +116,7 @@ def test_what_is_missing_or_wrong_is_told_before_anything_is_sent(police: Taskfo
         (("--type", "phone", "1", "2"), "not_normalisable"),
         (("--type", "phone", "+447700900123", "--until", "soon"), "usage"),
         (("--file", str(write_csv(tmp_path / "bad.csv", "phone,none,,,", "iban,x,,,"))), "not_normalisable"),
-        (("--file", str(write_csv(tmp_path / "long.csv", *accounts(*range(501))))), "usage"),
+        (("--file", str(write_csv(tmp_path / "long.csv", *accounts(*range(1, 502))))), "usage"),
     ]
     before = len(police.run("nca", "query", "list").document["queries"])
     for said, slug in wrong:
