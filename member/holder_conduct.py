@@ -1,6 +1,7 @@
 """How each key holder of an epoch has behaved towards this member, kept across runs: starting anew forgives none.
 
-1. A fault (a wrong proof, a wrong answer, a malformed one) leaves the holder out.
+1. A fault (a wrong proof, a wrong answer, a malformed one) that it signed leaves the holder out. What came in its name
+   without its signature may be another's doing: it is left out until the program ends, and an answer counts as lost.
 2. A refusal once its answers to a batch are in has spoiled the batch. It gained nothing by that, but made others work
    for nothing: REFUSALS_BORNE of them leave the holder out. An honest holder has no reason for one, since the check is
    paid for with the batch.

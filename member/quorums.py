@@ -76,6 +76,7 @@ class Quorums:
         self._book = book
         known = book.read()
         self._conduct = {index: known.get(holder.holder_id, Conduct()) for index, holder in self._holders.items()}
+        self._unbelieved: dict[int, str] = {}
         self._left: dict[int, int] = {}
         self._resting: dict[int, float] = {}
         self._absences: dict[int, int] = {}
@@ -105,7 +106,7 @@ class Quorums:
     def _excluded(self) -> dict[int, str]:
         """Who is left out, and why."""
         objections = ((index, conduct.objection) for index, conduct in self._conduct.items())
-        return {index: objection for index, objection in objections if objection is not None}
+        return self._unbelieved | {index: objection for index, objection in objections if objection is not None}
 
     def _poor(self, evaluations: int) -> dict[int, str]:
         """Who has said that its budget does not reach so far."""
@@ -156,15 +157,28 @@ class Quorums:
         self.note_absences(lost)
 
     def note_faults(self, wrong: Mapping[int, str], evidence: Mapping[int, Evidence] | None = None) -> None:
-        """Leave those at fault out from now on, and say so."""
+        """Leave those out from now on that signed what no honest holder signs, and say so."""
         with self._lock:
             for index, reason in wrong.items():
-                if self._conduct[index].fault is not None:  # the other batch in flight met it first
-                    continue
-                self._keep(index, replace(self._conduct[index], fault=reason))
-                fault = HolderFault(index, self._holders[index].holder_id, reason, (evidence or {}).get(index))
-                self.faults.append(fault)
-                _log.error("key holder at fault", extra={"holder_id": fault.holder_id, "reason": fault.reason})
+                if self._conduct[index].fault is None:  # the other batch in flight may have met it first
+                    self._keep(index, replace(self._conduct[index], fault=reason))
+                    self._tell_fault(index, reason, (evidence or {}).get(index))
+
+    def note_unbelieved(self, wrong: Mapping[int, str]) -> None:
+        """Leave those out until the program ends in whose name came what they did not sign: it may be another's doing.
+        Kept is that an answer was lost.
+        """
+        with self._lock:
+            for index, reason in wrong.items():
+                if index not in self._unbelieved:
+                    self._unbelieved[index] = reason
+                    self._keep(index, replace(self._conduct[index], losses=self._conduct[index].losses + 1))
+                    self._tell_fault(index, reason, None)
+
+    def _tell_fault(self, index: int, reason: str, evidence: Evidence | None) -> None:
+        fault = HolderFault(index, self._holders[index].holder_id, reason, evidence)
+        self.faults.append(fault)
+        _log.error("key holder at fault", extra={"holder_id": fault.holder_id, "reason": fault.reason})
 
     def _keep(self, index: int, conduct: Conduct) -> None:
         self._conduct[index] = conduct

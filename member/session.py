@@ -70,8 +70,7 @@ class Session:
         with self._stack:
             for epoch, tokeniser in self._tokenisers:
                 if tokeniser.faults:
-                    met = [(fault.holder_id, fault.reason) for fault in tokeniser.faults]
-                    HolderFaults(self.vault).store(epoch, met, self.around.clock())
+                    HolderFaults(self.vault).store(epoch, tokeniser.faults, self.around.clock())
             self._tokenisers.clear()
 
     @property

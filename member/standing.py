@@ -55,7 +55,7 @@ def describe_standing(session: Session) -> dict[str, Any]:
         "registrars_fingerprint": session.root.fingerprint,
         "epoch": _epoch(keyring),
         **_from_servers(session, keyring),
-        "holder_faults": [msgspec.to_builtins(fault) for fault in HolderFaults(session.vault).all()],
+        "holder_faults": [fault.shown() for fault in HolderFaults(session.vault).all()],
         "indicators": VaultRows(session.vault).count(),
     }
 

@@ -311,7 +311,7 @@ class Tokeniser:
         refused = {index: f"refused: {why}" for index, why in replies.refused.items() if index not in short}
         absent = {index: f"unavailable: {why}" for index, why in replies.lost.items()} | refused
         self._quorums.note_absences(absent)
-        self._quorums.note_faults(*self._malformed(replies))
+        self._note_malformed(replies)
         replies.raise_setback(absent | short)
         return replies.given
 
@@ -322,20 +322,20 @@ class Tokeniser:
         lost = {index: f"the check was not answered: unavailable: {why}" for index, why in replies.lost.items()}
         self._quorums.note_refusals(refused)
         self._quorums.note_losses(lost)
-        self._quorums.note_faults(*self._malformed(replies))
+        self._note_malformed(replies)
         replies.raise_setback(refused | lost)
         return replies.given
 
-    def _malformed(self, replies: _Replies) -> tuple[dict[int, str], dict[int, Evidence]]:
-        reasons, evidence = {}, {}
+    def _note_malformed(self, replies: _Replies) -> None:
         for index, (reason, exchange) in replies.malformed.items():
-            reasons[index] = reason
-            if exchange is not None:
-                # An answer without its proof is as long as it should be.
-                is_whole = len(exchange.body) == len(exchange.elements)
-                kind = holder_fault.WRONG_PROOF if is_whole and exchange.proof is None else holder_fault.MALFORMED
-                evidence[index] = Evidence(kind, self._holders[index].holder_id, self._epoch.epoch, exchange)
-        return reasons, evidence
+            if exchange is None:
+                self._quorums.note_unbelieved({index: reason})
+                continue
+            # An answer that lacks its proof is as long as it should be.
+            is_whole = len(exchange.body) == len(exchange.elements)
+            kind = holder_fault.WRONG_PROOF if is_whole and exchange.proof is None else holder_fault.MALFORMED
+            evidence = Evidence(kind, self._holders[index].holder_id, self._epoch.epoch, exchange)
+            self._quorums.note_faults({index: reason}, {index: evidence})
 
     def _call_all(self, attempt: _Attempt, phase: str, elements: bytes, *, proof: bool) -> _Replies:
         """Ask all of the quorum at once."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from keys import group, oprf, threshold
+from keys.holder_fault import SignedExchange
 from keys.tokens import Token, split_output
 from member.evaluation import (
     Evaluation,
@@ -42,6 +43,7 @@ SHARE_1, SHARE_2, SHARE_3 = DEALING.shares
 EPOCH = epoch_of(DEALING)
 ERROR = group.multiply_base(group.random_scalar())
 BULK = [b"n1|bank_account|%014d" % number for number in range(257)]
+SIGNED = SignedExchange("https://holder-1.example/v1/evaluations", {}, bytes(32), 200, {}, bytes(32))
 NO_BUDGET = HolderRefusedError("the budget has 0 evaluations left", remaining=0)
 
 
@@ -181,9 +183,10 @@ def is_check(call: Call) -> bool:
         (HolderRefusedError("the member is suspended"), Conduct(refusals=1)),
         (HolderUnavailableError("answered 500, unsigned"), Conduct(losses=1)),
         (HolderUnavailableError("timed out"), Conduct(losses=1)),
-        (HolderAnswerError("it sent no proof"), Conduct(fault="a malformed answer: it sent no proof")),
+        (HolderAnswerError("signature: missing"), Conduct(losses=1)),
+        (HolderAnswerError("it sent no proof", SIGNED), Conduct(fault="a malformed answer: it sent no proof")),
     ],
-    ids=["budget", "refused", "5xx", "silence", "malformed"],
+    ids=["budget", "refused", "5xx", "silence", "not signed", "malformed"],
 )
 def test_whoever_gives_no_check_has_spoiled_the_batch(error: Exception, conduct: Conduct) -> None:
     book = MemoryBook()
