@@ -11,7 +11,7 @@ import click
 
 from exchange.commands import home_of, opened, reports, utc_now
 from exchange.settings import load_settings, make_missing_keys
-from keys.custody import read_passphrase
+from keys.custody import check_new_passphrase, read_passphrase
 
 BACKUP_PASSPHRASE_VARIABLE = "EXCHANGE_BACKUP_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
 
@@ -48,6 +48,7 @@ def backup(context: click.Context, file: Path, passphrase_file: Path | None) -> 
 
     load_settings(home_of(context))  # before a passphrase is asked for
     passphrase = _passphrase(passphrase_file, confirm=True)
+    check_new_passphrase(passphrase)
     now = utc_now()
     with opened(context) as (settings, database):
         made = back_up_database(database, settings, file.absolute(), passphrase, now)

@@ -45,7 +45,7 @@ from exchange.settings import (
 from exchange.store.fitness import DatabaseUnfitError
 from exchange.store.membership import groups_of_member, list_members
 from exchange.store.statements import latest_effective, next_sequence
-from keys.custody import CustodyError, read_passphrase
+from keys.custody import CustodyError, check_new_passphrase, read_passphrase
 from keys.edge.logs import logging_configuration
 from keys.replacement import ReplacementError
 from keys.statement_types import GroupState, GroupStatement, parse_statement
@@ -132,6 +132,7 @@ def init(context: click.Context, /, **options: Any) -> dict[str, Any]:
         environ=os.environ,
         prompt=lambda: click.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True),
     )
+    check_new_passphrase(passphrase, options["exchange_id"])
     settings, proposal_id = set_up(home_of(context), Plan(**options), passphrase, utc_now())
     return {
         "exchange_id": settings.exchange_id,

@@ -354,7 +354,7 @@ class Sandbox:
             self._passphrase(member_id, representative)
         folder = str(self.folder / "passphrases" / member_id)
         roles = ["--role", "analyst=reviewer"] if member_id in self.plan.reviewers else []
-        run_command("member", *home, "init", "--member-id", member_id, "--passphrase-dir", folder, *roles)
+        run_command("member", *home, "init", "--member-id", member_id, "--sandbox", "--passphrase-dir", folder, *roles)
         run_command("member", *home, "join", code, "--yes")
         defaults = _DEFAULTS | (_STATEMENTS if kind == "law_enforcement" else {})
         settings = [part for pair in defaults.items() for part in pair]

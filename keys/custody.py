@@ -9,6 +9,9 @@ The rules, in order:
 4. ChaCha20-Poly1305 (RFC 8439) under a random nonce and a fresh salt; the header and the purpose are authenticated, so
    a file cannot stand in for another. A wrong passphrase and a changed file look alike.
 5. Neither the secret nor the passphrase appears in an error.
+6. A new passphrase has at least 12 characters, is not one character repeated, and is not the name of whoever it is for
+   (NIST SP 800-63B sections 5.1.1.1 and 5.1.1.2: a length, and a list of what is refused; no rule of composition).
+   What is written under a shorter one is refused, a machine's passphrase file too; what was written before still opens.
 """
 
 from __future__ import annotations
@@ -34,6 +37,10 @@ _SCRYPT = {"n": 1 << 15, "r": 8, "p": 3}
 _FORMAT = "exchange-custody-v1"
 MAX_SECRET_BYTES = 65_536
 MAX_PASSPHRASE_BYTES = 1024
+MIN_PASSPHRASE_CHARACTERS = 12
+PASSPHRASE_RULE = (
+    f"at least {MIN_PASSPHRASE_CHARACTERS} characters, not one character repeated, not the name of whoever it is for"
+)
 _MAX_FILE_BYTES = 2 * MAX_SECRET_BYTES
 
 
@@ -44,8 +51,9 @@ class CustodyError(Exception):
 def write_secret(path: Path, secret: bytes, passphrase: bytes, purpose: str) -> None:
     """Encrypt 1..65536 bytes into `path`, replacing what was there in one step; makes a missing folder (0700).
 
-    `purpose` must be given again to read it. Raises CustodyError.
+    `purpose` must be given again to read it. Raises CustodyError, also for a passphrase that is too weak.
     """
+    check_new_passphrase(passphrase)
     if not 1 <= len(secret) <= MAX_SECRET_BYTES:
         raise CustodyError(f"a secret has 1 to {MAX_SECRET_BYTES} bytes")
     salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
@@ -103,26 +111,52 @@ def read_passphrase(
     return passphrase
 
 
-def make_private_folder(path: Path) -> None:
-    """Make `path` with mode 0700, or check that what is there is the user's alone. Raises CustodyError."""
+def check_new_passphrase(passphrase: bytes, *names: str) -> None:
+    """Raise CustodyError for a passphrase that nothing may be put under: rule 6. `names` are those of its owner."""
+    if len(passphrase) > MAX_PASSPHRASE_BYTES:
+        raise CustodyError(f"a passphrase has at most {MAX_PASSPHRASE_BYTES} bytes")
+    written = passphrase.decode("utf-8", "replace")
+    text = rest = written.casefold()
+    for name in names:
+        rest = rest.replace(name.casefold(), "")
+    is_name = rest != text and not any(character.isalnum() for character in rest)
+    if len(written) < MIN_PASSPHRASE_CHARACTERS or len(set(text)) == 1 or is_name:
+        raise CustodyError(f"the passphrase is too weak: {PASSPHRASE_RULE}")
+
+
+def make_private_folder(path: Path, *, shared: bool = False) -> None:
+    """Make `path` with mode 0700, or check that what is there is the user's alone. `shared`: its group may use it too,
+    if it stands in a folder that its group may use. Raises CustodyError.
+    """
     try:
+        is_new = not path.exists()
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if is_new and shared and is_group_shared(path.parent):
+            path.chmod(0o2770)  # 2000: what is made in it is of its group, whoever makes it
     except OSError as error:
         raise CustodyError(f"{path} cannot be made: {error.strerror}") from None
-    _check_folder(path)
+    _check_folder(path, shared=shared)
 
 
-def write_private_file(path: Path, data: bytes) -> None:
-    """Write `data` with mode 0600 in one step: afterwards all of it is there, or what was there before.
+def is_group_shared(folder: Path) -> bool:
+    """Whether the group of an existing folder may read and write in it."""
+    return folder.stat().st_mode & 0o070 == 0o070
+
+
+def write_private_file(path: Path, data: bytes, *, shared: bool = False) -> None:
+    """Write `data` with mode 0600 in one step: afterwards all of it is there, or what was there before. `shared`: with
+    0660 in a folder that its group may use.
 
     Raises CustodyError.
     """
-    make_private_folder(path.parent)
+    make_private_folder(path.parent, shared=shared)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
+            if shared and is_group_shared(path.parent):
+                os.fchmod(stream.fileno(), 0o660)
             stream.flush()
             os.fsync(stream.fileno())
         beside.replace(path)
@@ -133,10 +167,12 @@ def write_private_file(path: Path, data: bytes) -> None:
         raise CustodyError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def read_private_file(path: Path, limit: int, *, check_folder: bool = True) -> bytes:
-    """At most `limit` bytes of a regular file that is the user's alone. Raises CustodyError with the cure."""
+def read_private_file(path: Path, limit: int, *, check_folder: bool = True, shared: bool = False) -> bytes:
+    """At most `limit` bytes of a regular file that is the user's alone, or `shared` with its group. Raises CustodyError
+    with the cure.
+    """
     if check_folder:
-        _check_folder(path.parent)
+        _check_folder(path.parent, shared=shared)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
@@ -146,23 +182,23 @@ def read_private_file(path: Path, limit: int, *, check_folder: bool = True) -> b
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise CustodyError(f"{path} is no regular file")
-        if status.st_mode & 0o077:
-            raise CustodyError(f"others may read {path}: chmod 600 it")
+        if status.st_mode & (0o007 if shared else 0o077):
+            raise CustodyError(f"others may read {path}: chmod {'660' if shared else '600'} it")
         data = stream.read(limit + 1)
     if len(data) > limit:
         raise CustodyError(f"{path} is longer than {limit} bytes")
     return data
 
 
-def _check_folder(path: Path) -> None:
+def _check_folder(path: Path, *, shared: bool = False) -> None:
     try:
         status = path.stat()
     except OSError as error:
         raise CustodyError(f"{path} cannot be read: {error.strerror}") from None
     if not stat.S_ISDIR(status.st_mode):
         raise CustodyError(f"{path} is no folder")
-    if status.st_mode & 0o077:
-        raise CustodyError(f"others may enter {path}: chmod 700 it")
+    if status.st_mode & (0o007 if shared else 0o077):
+        raise CustodyError(f"others may enter {path}: chmod {'2770' if shared else '700'} it")
 
 
 def _sync_folder(path: Path) -> None:

@@ -112,7 +112,7 @@ def check_encryption_key(public: bytes) -> None:
     """Raise SealingError unless something can be sealed to this public key (no point of small order, FIPS 203's check
     of the modulus).
     """
-    _seal_outer(b"", public, b"")
+    seal_to(public, b"", b"")
 
 
 def seal_details(details: bytes, detail_key: bytes, public_key: bytes, binding: Binding) -> bytes:
@@ -129,7 +129,7 @@ def seal_details(details: bytes, detail_key: bytes, public_key: bytes, binding: 
     padded = len(details).to_bytes(_LENGTH_BYTES, "big") + details + bytes(size - room - length)
     nonce, bound = secrets.token_bytes(_NONCE_BYTES), binding.to_bytes()
     inner = nonce + _inner_cipher(detail_key, binding).encrypt(nonce, padded, bound)
-    return _seal_outer(inner, public_key, bound)
+    return seal_to(public_key, inner, bound)
 
 
 def open_details(sealed: bytes, detail_key: bytes, key: EncryptionKey, binding: Binding) -> bytes:
@@ -154,7 +154,10 @@ def _inner_cipher(detail_key: bytes, binding: Binding) -> ChaCha20Poly1305:
     return ChaCha20Poly1305(HKDF(SHA256(), 32, binding.request_id.encode(), _DOMAIN).derive(detail_key))
 
 
-def _seal_outer(plain: bytes, public: bytes, info: bytes) -> bytes:
+def seal_to(public: bytes, plain: bytes, info: bytes) -> bytes:
+    """What only the key behind `public` (32 or 1,216 bytes) opens, under the same `info` (HPKE, RFC 9180). Raises
+    SealingError for a key that is none.
+    """
     try:
         return _suite_of(public).encrypt(plain, _read_public_key(public), info)
     except ValueError:

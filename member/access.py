@@ -1,41 +1,80 @@
 """Who sits at the keyboard: passphrases, and what each unlocks.
 
 Rules, in order:
-1. Each representative has its own passphrase. It unlocks that representative's signing key and, beside it, the one
-   vault key: both work on the same rows, and neither can sign as the other.
+1. Each representative has its own passphrase, and outside a sandbox its own home. It unlocks that representative's
+   signing key and, beside it, the key to which the vault key is wrapped for it: all work on the same rows, and nobody
+   can sign as another.
 2. A passphrase comes from the file that the home's settings name, else from the one that MEMBER_PASSPHRASE_FILE names,
    else from the terminal; a new one is typed twice. It is never an argument or an environment value itself.
-3. There is no default passphrase, and no second way in.
+3. Who authorises or releases is a person: outside a sandbox its passphrase is typed, whatever files there are.
+4. There is no default passphrase, no weak one (keys.custody), and no second way in.
+5. A home opens one vault: the one that it opened first, under whatever key it is today.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import cached_property
 from getpass import getpass
 from pathlib import Path
 
-from keys.custody import CustodyError, read_passphrase, read_secret, write_secret
+from keys.custody import CustodyError, check_new_passphrase, read_passphrase, read_secret, write_secret
 from keys.ed25519 import SEED_BYTES, SigningKey
+from keys.sealing import EncryptionKey
 from member.channel import Identity
-from member.errors import HomeError, PassphraseError, UsedWronglyError
+from member.errors import HomeError, PassphraseError, UsedWronglyError, VaultError
 from member.home import Home
-from member.vault.cipher import KEY_BYTES
+from member.vault.cipher import VaultCipher
 from member.vault.store import Vault
+from schemas.terms import Role
 
 PASSPHRASE_VARIABLE = "MEMBER_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
 REGISTRAR = "registrar"
+TYPED_ROLES = frozenset({Role.AUTHORISER, Role.RELEASER})
+"""Roles of a second person."""
 _REGISTRAR_PURPOSE = "registrar-signing-key"
+_TYPED = "who authorises or releases types it; outside a sandbox no file stands for a person"
 
 
 @dataclass(frozen=True)
 class Unlocked:
-    """What a representative's passphrase opens."""
+    """What a representative's passphrase opens. Who was not let into the vault has a signing key all the same."""
 
+    home: Home
+    name: str
     identity: Identity
-    vault_key: bytes = field(repr=False)
+    wrap_key: EncryptionKey = field(repr=False)
+    passphrase: bytes = field(repr=False)
+
+    @cached_property
+    def vault_key(self) -> bytes:
+        """The key of the member's vault. HomeError for whoever was not let in, and for another vault than before."""
+        vault_key = self._fitting(self.home.vault_folder.unwrap(self.name, self.wrap_key))
+        found, known = vault_id(vault_key), self.home.config.vault_id
+        if known is None:
+            self.home.save(vault_id=found)
+        elif known != found:
+            hint = "find out who put it there; restore the right one from a backup"
+            raise HomeError(f"{self.home.vault_folder.path} holds another vault than this home has opened", hint)
+        return vault_key
+
+    def _fitting(self, keys: list[bytes]) -> bytes:
+        """The key that the vault is under, if a change of it stopped half way."""
+        for key in keys[:-1]:
+            try:
+                Vault.open(self.home.vault_path, key, self.home.member_id).close()
+            except VaultError:
+                continue
+            return key
+        return keys[-1]
+
+
+def vault_id(vault_key: bytes) -> str:
+    """What stays of a vault when its key changes, in hexadecimal; says nothing of the key."""
+    return VaultCipher(vault_key).mac("vault-id").hex()
 
 
 def _ask(name: str, confirm: bool) -> Callable[[], str] | None:
@@ -52,9 +91,16 @@ def _ask(name: str, confirm: bool) -> Callable[[], str] | None:
     return ask
 
 
-def passphrase_of(name: str, path: Path | None, *, confirm: bool = False, from_environment: bool = True) -> bytes:
-    """The passphrase of `analyst`, `registrar` …, 1..1024 bytes, from `path` if given. Raises PassphraseError."""
-    environ = os.environ if from_environment else {}
+def passphrase_of(
+    name: str, path: Path | None, *, confirm: bool = False, from_environment: bool = True, typed: bool = False
+) -> bytes:
+    """The passphrase of `analyst`, `registrar` …, 1..1024 bytes, from `path` if given; `typed`: from the terminal
+    alone. Raises PassphraseError.
+    """
+    if typed and (path is not None or _ask(name, confirm) is None):
+        beside = "" if path is None else f", without {path}"
+        raise PassphraseError(f"passphrase of {name}: {_TYPED}", f"give the command at a terminal{beside}")
+    environ = os.environ if from_environment and not typed else {}
     try:
         return read_passphrase(path, variable=PASSPHRASE_VARIABLE, environ=environ, prompt=_ask(name, confirm))
     except CustodyError as error:
@@ -70,19 +116,38 @@ def remembered_file(home: Home, name: str) -> Path | None:
     return path if path is not None and path.exists() else None
 
 
-def lock_representative(home: Home, name: str, key: SigningKey, vault_key: bytes, passphrase: bytes) -> None:
-    """Write a representative's key file."""
-    _write(home.key_path(name), key.to_seed() + vault_key, passphrase, _purpose(home, name))
+def is_typed(home: Home, roles: Collection[str]) -> bool:
+    """Whether the passphrase of a representative with these roles may come from no file."""
+    return not home.config.sandbox and bool(TYPED_ROLES & set(roles))
+
+
+def check_passphrase(home: Home, name: str, passphrase: bytes, others: Collection[bytes] = ()) -> None:
+    """PassphraseError for a weak one, and for one that another person of this home has (of `others`)."""
+    try:
+        check_new_passphrase(passphrase, home.member_id, name)
+    except CustodyError as error:
+        raise PassphraseError(f"passphrase of {name}: {error}", "choose another one") from error
+    if passphrase in others:
+        raise PassphraseError(f"passphrase of {name}: another representative has it", "two people have two passphrases")
+
+
+def lock_representative(home: Home, name: str, key: SigningKey, wrap_key: EncryptionKey, passphrase: bytes) -> None:
+    """Write a representative's key file. PassphraseError for a weak passphrase."""
+    check_passphrase(home, name, passphrase)
+    _write(home.key_path(name), key.to_seed() + wrap_key.to_bytes(), passphrase, _purpose(home, name))
 
 
 def unlock_representative(home: Home, name: str) -> Unlocked:
     """Open a representative's key file with its passphrase."""
     known_representative(home, name)
-    secret = _read(home.key_path(name), passphrase_of(name, remembered_file(home, name)), _purpose(home, name))
-    if len(secret) != SEED_BYTES + KEY_BYTES:
-        raise HomeError(f"{home.key_path(name)} is damaged", "restore it from a backup")
-    key = SigningKey.from_seed(secret[:SEED_BYTES])
-    return Unlocked(Identity(f"{home.member_id}/{name}", key), secret[SEED_BYTES:])
+    typed = is_typed(home, home.config.representatives[name].roles)
+    passphrase = passphrase_of(name, None if typed else remembered_file(home, name), typed=typed)
+    secret = _read(home.key_path(name), passphrase, _purpose(home, name))
+    try:
+        key, wrap_key = SigningKey.from_seed(secret[:SEED_BYTES]), EncryptionKey(secret[SEED_BYTES:])
+    except ValueError:
+        raise HomeError(f"{home.key_path(name)} is damaged", "restore it from a backup") from None
+    return Unlocked(home, name, Identity(f"{home.member_id}/{name}", key), wrap_key, passphrase)
 
 
 def known_representative(home: Home, name: str) -> None:

@@ -39,12 +39,12 @@ from member.session import Session
     envvar="MEMBER_HOME",
     help="The home directory (~/.exchange-member if not said).",
 )
-@click.option("--as", "acting_as", default="analyst", show_default=True, help="Which representative acts.")
+@click.option("--as", "said_as", help="Which representative acts (if not said whoever's home it is, or analyst).")
 @click.pass_context
-def cli(context: click.Context, home: Path | None, acting_as: str) -> None:
+def cli(context: click.Context, home: Path | None, said_as: str | None) -> None:
     """What a member of the exchange runs: its vault, its submissions and hits, its alerts, its own check of the log."""
     session = context.ensure_object(Session)
-    session.set_out(home, acting_as)
+    session.set_out(home, said_as)
 
 
 for command in (

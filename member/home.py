@@ -1,22 +1,27 @@
-"""A member's home directory: where everything lies, and the settings in config.json (nothing secret stands there).
+"""One person's home directory: where everything lies, and the settings in config.json (nothing secret stands there).
 
-config.json            member, representatives, exchange, defaults
+config.json            member, representative, exchange, defaults
 registrars.json        the registrars' root, pinned when joining
-keys/NAME.key          a representative's signing seed and the vault key, under its passphrase
+keys/NAME.key          a representative's signing seed and the key that opens the vault for it, under its passphrase
 keys/registrar.key     a registrar's signing seed, under its own
-vault.sqlite           the vault
 rejected/              rows refused, by submission (in the clear, for the person who mends them)
+
+The vault lies here too, or in a folder that several people's homes name (member.vault_folder). A sandbox's home alone
+holds the keys of several representatives, and is good for an exchange on the same machine only.
 """
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import msgspec
 
 from keys.custody import CustodyError, make_private_folder, write_private_file
 from member.errors import HomeError
+from member.vault_folder import VaultFolder
 
 _CONFIG = "config.json"
 _MAX_CONFIG_BYTES = 1 << 20
@@ -46,6 +51,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     representatives: dict[str, LocalRepresentative] = {}
     registrar: Registrar | None = None
     passphrase_dir: str | None = None
+    sandbox: bool = False
+    vault: str | None = None
+    vault_id: str | None = None
     exchange_url: str | None = None
     defaults: dict[str, str] = {}
 
@@ -77,9 +85,8 @@ class Home:
     def save(self, **changes: Any) -> None:
         """Change settings on disk, in one step."""
         self.config = msgspec.structs.replace(self.config, **changes)
-        text = msgspec.json.format(msgspec.json.encode(self.config), indent=2)
         try:
-            write_private_file(self.path / _CONFIG, text + b"\n")
+            write_private_file(self.path / _CONFIG, to_json(self.config))
         except CustodyError as error:
             raise HomeError(str(error)) from error
 
@@ -95,12 +102,24 @@ class Home:
         """Where the exchange is. HomeError before joining."""
         if self.config.exchange_url is None:
             raise HomeError("this home has joined no exchange", "member join CODE, or member registrar connect")
+        self.check_reaches(self.config.exchange_url)
         return self.config.exchange_url
+
+    def check_reaches(self, exchange_url: str) -> None:
+        """HomeError for a sandbox's home and an exchange that is not on this machine: here one person can be two."""
+        if self.config.sandbox and not _is_loopback(exchange_url):
+            cure = "each person makes a home of their own: member --home DIR init (docs/production.md)"
+            raise HomeError(f"a sandbox's home joins no exchange elsewhere: {exchange_url}", cure, slug="sandbox_home")
+
+    @property
+    def vault_folder(self) -> VaultFolder:
+        """Where the member's vault lies."""
+        return VaultFolder(Path(self.config.vault) if self.config.vault else self.path, self.member_id)
 
     @property
     def vault_path(self) -> Path:
         """The vault's file."""
-        return self.path / "vault.sqlite"
+        return self.vault_folder.vault_path
 
     @property
     def root_path(self) -> Path:
@@ -116,6 +135,20 @@ class Home:
         folder = self.path / "rejected"
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder / f"{submission_id}.csv"
+
+
+def to_json(config: Config) -> bytes:
+    """The text of config.json."""
+    return msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n"
+
+
+def _is_loopback(url: str) -> bool:
+    """Whether it is of this machine: 127.0.0.0/8, ::1, localhost or a name under it (RFC 6761 section 6.3)."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _read_config(path: Path) -> Config:

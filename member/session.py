@@ -18,7 +18,7 @@ from member.alert_client import AlertClient
 from member.authority import check_may_act, current_epoch, load_root, refresh_keyring, stated_exchange
 from member.channel import Channel, Identity, Surroundings
 from member.envelope import COUNTRY
-from member.errors import UsedWronglyError
+from member.errors import HomeError, UsedWronglyError
 from member.exchange_client import ExchangeClient
 from member.holders import HolderClient, connect_holders, epoch_info
 from member.home import Home
@@ -39,6 +39,8 @@ from member.vault.short_ids import ShortIds
 from member.vault.store import Vault
 
 _HOLDER_TIMEOUT_SECONDS = 20.0
+USUAL = "analyst"
+"""Who acts, if nothing is said."""
 
 
 def default_surroundings() -> Surroundings:
@@ -53,17 +55,17 @@ class Session:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._home_path: Path | None = None
-        self.acting_as = ""
+        self.said_as: str | None = None
         self.around = surroundings
         self.as_json = False
         self._stack = ExitStack()
         self._holders: dict[int, dict[int, HolderClient]] = {}
         self._tokenisers: list[tuple[int, Tokeniser]] = []
 
-    def set_out(self, home_path: Path | None, acting_as: str) -> None:
+    def set_out(self, home_path: Path | None, said_as: str | None) -> None:
         """Take in what the command line says."""
         self._home_path = home_path
-        self.acting_as = acting_as
+        self.said_as = said_as
 
     def close(self) -> None:
         """Keep the faults of holders that were met, however the command ended, and close all that was opened."""
@@ -77,6 +79,14 @@ class Session:
     def home_path(self) -> Path:
         """--home, or the user's own."""
         return self._home_path or Path.home() / ".exchange-member"
+
+    @property
+    def acting_as(self) -> str:
+        """--as; if it is not said whoever's home this is, in a home of several the analyst."""
+        if self.said_as is not None:
+            return self.said_as
+        people = list(self.home.config.representatives)
+        return people[0] if len(people) == 1 else USUAL
 
     @cached_property
     def home(self) -> Home:
@@ -156,10 +166,17 @@ class Session:
         return QueryClient(self.channel(self.home.exchange_url, self.unlocked.identity), self.vault)
 
     def queries_as(self, representative_id: str) -> QueryClient:
-        """The same as another representative of this member whose key lies in this home."""
+        """The same as another representative of this member whose key lies in this home: a sandbox's alone, since one
+        run would ask and authorise. HomeError elsewhere.
+        """
         member_id, _, name = representative_id.partition("/")
         if member_id != self.home.member_id:
             raise UsedWronglyError(f"{representative_id} is not of {self.home.member_id}", "name an officer of yours")
+        if not self.home.config.sandbox:
+            cure = f"leave out --approve; {name} then gives, in a home of their own: member query approve ID"
+            raise HomeError(
+                "one person does not ask and authorise: only a sandbox does both at once", cure, slug="same_person"
+            )
         identity = unlock_representative(self.home, name).identity
         return QueryClient(self.channel(self.home.exchange_url, identity), self.vault)
 

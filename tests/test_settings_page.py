@@ -41,7 +41,7 @@ def test_the_stated_defaults_of_the_exchange_are_those_of_the_code() -> None:
 
 
 def test_a_key_holders_settings_are_those_that_init_writes(tmp_path: Path) -> None:
-    create_home(tmp_path / "home", "holder-1", "https://holder-1.example", make_root(), b"passphrase")
+    create_home(tmp_path / "home", "holder-1", "https://holder-1.example", make_root(), b"a passphrase")
     written = msgspec.json.decode((tmp_path / "home" / "config.json").read_bytes())
     assert sorted(listed("A key holder", "setting")) == sorted(written)
 

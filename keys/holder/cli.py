@@ -20,7 +20,7 @@ import click
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from keys.custody import CustodyError, read_passphrase
+from keys.custody import CustodyError, check_new_passphrase, read_passphrase
 from keys.edge.logs import configure_logs
 from keys.holder import store
 from keys.holder.budget import WINDOW
@@ -110,6 +110,7 @@ def init(
     root = Root.load(registrars)
     prompt = _prompt_twice if sys.stdin.isatty() else None
     passphrase = read_passphrase(passphrase_file, variable=PASSPHRASE_VARIABLE, environ=os.environ, prompt=prompt)
+    check_new_passphrase(passphrase, holder_id)
     config = create_home(
         invocation.home,
         holder_id,

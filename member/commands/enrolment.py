@@ -4,93 +4,209 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from keys.fingerprints import in_fours
 from keys.keyring import Root, StatementError
-from member.access import passphrase_of, unlock_representative
+from member.access import Unlocked, is_typed, passphrase_of, unlock_representative
 from member.commands.common import Shown, reporting, table
 from member.enrolment import (
     FIRST_REPRESENTATIVES,
-    EnrolmentCode,
+    Newcomer,
+    answer_code,
+    ask_to_join,
     check_code_fits,
+    check_id,
     create_member,
     enrolment_request,
+    joined_exchange,
     pin_root,
     read_code,
 )
-from member.errors import MemberError, UsedWronglyError, quoted
+from member.errors import HomeError, MemberError, UsedWronglyError, quoted
 from member.home import Home
-from member.session import Session
+from member.session import USUAL, Session
 from member.standing import describe_standing
+from member.terminal import as_lines
 from schemas.terms import Role
 
 
-@click.command(epilog="Example: member --home ~/bank-a init --member-id bank-a")
+@click.command(epilog="Example: member --home ~/bank-a init --member-id bank-a --vault /srv/bank-a")
 @click.option("--member-id", required=True, help="The id under which the exchange invited you.")
+@click.option(
+    "--vault",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder of the member's vault, which its people share (in this home if not said). Where a vault is there "
+    "already, you ask to be let in.",
+)
 @click.option(
     "--passphrase-dir",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder with one passphrase file for each representative, by name (mode 0600).",
+    help="A folder with one passphrase file for each representative, by name (mode 0600). Never for an authoriser or "
+    "releaser, but in a sandbox.",
 )
 @click.option(
     "--role", "roles", metavar="NAME=ROLE", multiple=True, help="One more role: analyst=reviewer. Repeatable."
 )
+@click.option(
+    "--sandbox",
+    is_flag=True,
+    help="For trying out: two people in one home, which joins an exchange on this machine only.",
+)
 @click.pass_obj
 @reporting
-def init(session: Session, member_id: str, passphrase_dir: Path | None, roles: tuple[str, ...]) -> Shown:
-    """Make keys for two representatives, analyst and authoriser, and an empty vault."""
-    more_roles = [_read_role(text) for text in roles]
-    folder = None if passphrase_dir is None else passphrase_dir.resolve()
+def init(
+    session: Session,
+    member_id: str,
+    folder: Path | None,
+    passphrase_dir: Path | None,
+    roles: tuple[str, ...],
+    *,
+    sandbox: bool,
+) -> Shown:
+    """Make your own home: the analyst's, or that of whoever --as names; with it, for the first person, the vault.
 
-    def choose(name: str) -> bytes:
-        return passphrase_of(name, None if folder is None else folder / name, confirm=True)
-
+    Each person has a home, a key and a passphrase of their own. The next one gives the same command with --as NAME and
+    --vault, in a home of their own, and is let in: member representative add NAME.
+    """
+    names = list(FIRST_REPRESENTATIVES) if sandbox else [session.said_as or USUAL]
+    if sandbox and folder is not None:
+        raise UsedWronglyError("a sandbox's home holds its vault", "leave out --vault")
+    known = {name: _roles_of(name, roles) for name in names}
+    _check_role_names(roles, names)
     home = Home.make(session.home_path)
-    create_member(home, member_id, choose, None if folder is None else str(folder), more_roles)
-    names = ", ".join(FIRST_REPRESENTATIVES)
+    if home.config.member_id is not None:
+        raise HomeError(f"{home.config.member_id} lives in this home already", "choose another --home")
+    files = None if passphrase_dir is None else passphrase_dir.resolve()
+    home.config = msgspec.structs.replace(home.config, member_id=check_id(member_id, "member id"), sandbox=sandbox)
+    people = [Newcomer(name, known[name], _new_passphrase(home, name, known[name], files)) for name in names]
+    home.config = msgspec.structs.replace(home.config, member_id=None)
+    remembered = None if files is None else str(files)
+    if folder is not None and (folder / "vault.sqlite").exists():
+        return _ask_to_join(home, member_id, people[0], folder, remembered)
+    create_member(home, member_id, people, vault=folder, passphrase_dir=remembered, sandbox=sandbox)
     keys = {name: local.public_key for name, local in home.config.representatives.items()}
-    document = {"member_id": member_id, "home": str(home.path), "representatives": keys}
-    return Shown(document, f"{member_id}: keys of {names} and a vault are in {home.path}\nnext: member join CODE")
+    document = {"member_id": member_id, "home": str(home.path), "vault": str(home.vault_folder.path)}
+    lines = [f"{member_id}: the key of {name} is in {home.path}" for name in names]
+    lines += [f"the vault is in {home.vault_folder.path}", "next: member join CODE", *_who_is_missing(home, names)]
+    return Shown({**document, "representatives": keys}, as_lines(lines))
+
+
+def _ask_to_join(home: Home, member_id: str, person: Newcomer, folder: Path, passphrase_dir: str | None) -> Shown:
+    request = ask_to_join(home, member_id, person, folder, passphrase_dir)
+    document = {
+        "member_id": member_id,
+        "home": str(home.path),
+        "vault": str(home.vault_folder.path),
+        "representatives": {person.name: request.public_key},
+        "fingerprint": request.fingerprint,
+    }
+    lines = [
+        f"{member_id}: the key of {person.name} is in {home.path}",
+        f"fingerprint: {in_fours(request.fingerprint)}",
+        f"next, by somebody for whom the vault opens: member representative add {person.name}",
+        "they compare the fingerprint with you; then: member join",
+    ]
+    return Shown(document, as_lines(lines))
+
+
+def _who_is_missing(home: Home, names: list[str]) -> Iterator[str]:
+    """How the second person comes to it."""
+    for name in FIRST_REPRESENTATIVES:
+        if name not in names:
+            command = f"init --member-id {home.member_id} --vault {home.vault_folder.path}"
+            yield f"{name} is another person: member --home THEIR-OWN-HOME --as {name} {command}"
+
+
+def _new_passphrase(home: Home, name: str, roles: list[str], files: Path | None) -> bytes:
+    """A new passphrase of a person, by the file of its name or typed twice."""
+    typed = is_typed(home, roles)
+    return passphrase_of(name, None if files is None else files / name, confirm=True, typed=typed)
+
+
+def _roles_of(name: str, more: tuple[str, ...]) -> list[str]:
+    """What somebody of that name may do: the usual, and what --role says."""
+    said = [_read_role(text) for text in more]
+    roles = [*FIRST_REPRESENTATIVES.get(name, ()), *(role for each, role in said if each == name)]
+    if not roles:
+        raise UsedWronglyError(f"what may {name} do?", f"--role {name}=ROLE, one of {', '.join(Role)}")
+    return [role.value for role in dict.fromkeys(roles)]
+
+
+def _check_role_names(more: tuple[str, ...], names: list[str]) -> None:
+    for text in more:
+        if _read_role(text)[0] not in names:
+            raise UsedWronglyError(f"--role {quoted(text)} is for nobody whose key is made here", ", ".join(names))
 
 
 def _read_role(text: str) -> tuple[str, Role]:
     name, _, code = text.partition("=")
-    if name not in FIRST_REPRESENTATIVES or code not in set(Role):
-        known = ", ".join(Role)
-        raise UsedWronglyError(f"--role {quoted(text)} is not NAME=ROLE", f"analyst or authoriser, and one of {known}")
-    return name, Role(code)
+    if code not in set(Role):
+        raise UsedWronglyError(f"--role {quoted(text)} is not NAME=ROLE", f"ROLE is one of {', '.join(Role)}")
+    return check_id(name, "name of a representative"), Role(code)
 
 
 @click.command(epilog="Example: member --home ~/bank-a join CODE --registrars-fingerprint 3f9a…")
-@click.argument("code")
+@click.argument("code", required=False)
 @click.option(
     "--registrars-fingerprint", help="The fingerprint you were told another way; joins only if it is the same."
 )
 @click.option("--yes", is_flag=True, help="Take the registrars in the code without comparing.")
 @click.pass_obj
 @reporting
-def join(session: Session, code: str, registrars_fingerprint: str | None, yes: bool) -> Shown:
-    """Answer the one-time enrolment code, once the registrars' fingerprint has been compared."""
-    home, parsed = session.home, read_code(code)
+def join(session: Session, code: str | None, registrars_fingerprint: str | None, yes: bool) -> Shown:
+    """Answer the one-time enrolment code, once the registrars' fingerprint has been compared.
+
+    Each person for whom the vault opens answers it, in their own home; with the last of them it is sent. Without CODE:
+    take the exchange and the registrars with which the others have joined, after comparing.
+    """
+    home = session.home
+    if code is None:
+        return _follow(session, registrars_fingerprint, yes=yes)
+    parsed = read_code(code)
     check_code_fits(home, parsed)
-    root = _read_root(parsed)
+    root = _read_root(parsed.registrars)
     _compare(root, registrars_fingerprint, yes)
-    keys = {name: unlock_representative(home, name).identity.key for name in home.config.representatives}
+    keys = {name: _unlocked(session, name).identity.key for name in home.config.representatives}
+    waiting = answer_code(home, session.vault, parsed, keys)
+    document = {"exchange_url": parsed.exchange_url, "registrars_fingerprint": root.fingerprint}
+    if waiting:
+        pin_root(home, parsed.registrars, parsed.exchange_url)
+        names = ", ".join(waiting)
+        text = f"your answer is kept; it is sent when {names} gives the same command in a home of their own"
+        return Shown({"state": "awaiting_people", "waiting_for": waiting, **document}, text)
     exchange = session.exchange_as(None, parsed.exchange_url)
-    state = exchange.enrol(enrolment_request(home, parsed, keys))
+    state = exchange.enrol(enrolment_request(home, session.vault, parsed))
     pin_root(home, parsed.registrars, parsed.exchange_url)
-    document = {"state": state, "exchange_url": parsed.exchange_url, "registrars_fingerprint": root.fingerprint}
     text = f"asked to join {parsed.exchange_url}; it takes effect when the registrars have signed"
-    return Shown(document, f"{text}\nread them the keys' fingerprints: member status shows them")
+    return Shown({"state": state, **document}, f"{text}\nread them the keys' fingerprints: member status shows them")
 
 
-def _read_root(code: EnrolmentCode) -> Root:
+def _unlocked(session: Session, name: str) -> Unlocked:
+    return session.unlocked if name == session.acting_as else unlock_representative(session.home, name)
+
+
+def _follow(session: Session, fingerprint: str | None, *, yes: bool) -> Shown:
+    """Join where the others have joined."""
+    joined = joined_exchange(session.vault)
+    root = _read_root(joined["registrars"])
+    if session.home.root_path.exists():
+        raise HomeError("this home has pinned its registrars already", "member status")
+    _compare(root, fingerprint, yes)
+    pin_root(session.home, joined["registrars"], joined["exchange_url"])
+    document = {"state": "joined", "exchange_url": joined["exchange_url"], "registrars_fingerprint": root.fingerprint}
+    return Shown(document, f"joined {joined['exchange_url']}; you may act when the registrars have signed your key")
+
+
+def _read_root(registrars: dict[str, Any]) -> Root:
     try:
-        return Root.parse(code.registrars)
+        return Root.parse(registrars)
     except StatementError as error:
         raise UsedWronglyError(f"the enrolment code is not usable: {error}") from error
 

@@ -74,7 +74,9 @@ def query() -> None:
 @click.option("--watch", metavar="DATE", help="Tell of new rows too, until this day.")
 @click.option("--overt", is_flag=True, help="Tell the banks at once.")
 @click.option("--silent", is_flag=True, help="No other agency learns of it.")
-@click.option("--approve", is_flag=True, help="Authorise it at once, with the officer's key in this home.")
+@click.option(
+    "--approve", is_flag=True, help="A sandbox's alone: authorise it at once, with the officer's key in the same home."
+)
 @click.pass_obj
 @reporting
 def ask(

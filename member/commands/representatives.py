@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,28 @@ import click
 import msgspec
 
 from keys.ed25519 import SigningKey
+from keys.fingerprints import in_fours
 from keys.keyring import Keyring, MemberStatement, Representative, RepresentativeState
 from keys.replacement import sign_replacement
-from member.access import REGISTRAR, lock_representative, passphrase_of, remembered_file
+from keys.sealing import EncryptionKey
+from member.access import (
+    REGISTRAR,
+    check_passphrase,
+    is_typed,
+    lock_representative,
+    passphrase_of,
+    remembered_file,
+)
 from member.authority import held_keyring, own_statement, refresh_keyring
 from member.commands.common import Shown, reporting, table
 from member.enrolment import check_id
-from member.errors import NotEnrolledError, RefusedError, UnreachableError, UsedWronglyError, quoted
+from member.errors import MemberError, NotEnrolledError, RefusedError, UnreachableError, UsedWronglyError, quoted
 from member.home import LocalRepresentative
+from member.people import Person, let_in, let_out, people_of, put_under_new_key
 from member.session import Session
-from schemas.encoding import to_base64
+from member.terminal import as_lines, printable
+from member.vault_folder import JoiningRequest
+from schemas.encoding import from_base64, to_base64
 from schemas.terms import Role
 
 _ROLES = ", ".join(role.value for role in Role)
@@ -53,34 +66,134 @@ def list_all(session: Session) -> Shown:
     return Shown({"representatives": people}, table=made)
 
 
-@representative.command("add", epilog="Example: member representative add carol --roles submitter --out draft.json")
+@representative.command("add", epilog="Example: member representative add authoriser --out draft.json")
 @click.argument("name")
-@click.option("--roles", required=True, help=f"Separated by commas, from: {_ROLES}.")
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Where the draft goes.")
+@click.option("--roles", help=f"In a sandbox: what it may do, separated by commas, from: {_ROLES}.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where the draft for the registrars goes; not needed before the member has joined.",
+)
+@click.option("--fingerprint", help="The fingerprint that the newcomer told you; lets it in only if it is the same.")
+@click.option("--yes", is_flag=True, help="Let the newcomer in without comparing.")
 @click.option(
     "--passphrase-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The new representative's passphrase (mode 0600); typed twice without it.",
+    help="In a sandbox: the new representative's passphrase (mode 0600); typed twice without it.",
 )
 @click.pass_obj
 @reporting
-def add(session: Session, name: str, roles: str, out: Path, passphrase_file: Path | None) -> Shown:
-    """Make a key for a new representative and draft the statement for the registrars to sign."""
-    home = session.home
+def add(
+    session: Session,
+    name: str,
+    *,
+    roles: str | None,
+    out: Path | None,
+    fingerprint: str | None,
+    yes: bool,
+    passphrase_file: Path | None,
+) -> Shown:
+    """Let in a person who made a key in a home of their own (init --as NAME --vault FOLDER): the vault opens for it.
+
+    The statement for the registrars to sign is drafted too. In a sandbox the key is made here, in the same home.
+    """
     check_id(name, "name of a representative")
+    if session.home.config.sandbox:
+        return _add_here(session, name, roles, out, passphrase_file)
+    given = {"--roles": roles, "--passphrase-file": passphrase_file}
+    beside = ", ".join(option for option, value in given.items() if value is not None)
+    if beside:
+        raise UsedWronglyError(f"{beside}: the newcomer says that itself", "member init --as NAME --vault FOLDER")
+    folder = session.home.vault_folder
+    request = folder.find_request(name)
+    _compare(request, fingerprint, yes=yes)
+    person = Person(name, request.public_key, request.wrap_key)
+    wanted = frozenset(_read_roles(",".join(request.roles)))
+    representative_id = f"{session.home.member_id}/{name}"
+    if session.home.config.exchange_url is not None:
+        if out is None:
+            raise UsedWronglyError("where does the draft for the registrars go?", "--out draft.json")
+        signed = Representative(
+            representative_id, from_base64(request.public_key, 32), wanted, RepresentativeState.ACTIVE
+        )
+        statement = own_statement(session.keyring, session.home.member_id)
+        _write_draft(session, statement, _with_person(statement, signed), out)
+    with session.vault.transaction():
+        let_in(session.vault, folder, session.unlocked.vault_key, person)
+    folder.forget_request(name)
+    document = {
+        "representative_id": representative_id,
+        "fingerprint": request.fingerprint,
+        "roles": request.roles,
+        "draft": None if out is None else str(out),
+    }
+    lines = [
+        f"the vault opens for {representative_id} ({', '.join(request.roles)}); next, in its own home: member join"
+    ]
+    lines += [] if out is None else [f"the draft is in {out}; the registrars sign it: registrar sign {out}"]
+    return Shown(document, as_lines(lines))
+
+
+def _compare(request: JoiningRequest, told: str | None, *, yes: bool) -> None:
+    """Raise unless whoever lets somebody in has compared what the newcomer's own screen shows."""
+    if told is not None:
+        if re.sub(r"[\s:]", "", told).lower() != request.fingerprint:
+            hint = "do not let it in; ask the newcomer in person"
+            detail = f"{request.name} asks with another key than the one whose fingerprint you were told"
+            raise MemberError(detail, hint, slug="other_key", found=request.fingerprint)
+        return
+    shown = f"{request.name} ({', '.join(request.roles)})\nfingerprint: {in_fours(request.fingerprint)}"
+    click.echo(printable(shown), err=True)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsedWronglyError("the newcomer's fingerprint was not compared", "--fingerprint HEX, or --yes")
+    click.confirm("Is this the fingerprint on the newcomer's screen?", abort=True, err=True)
+
+
+def _with_person(statement: MemberStatement, person: Representative) -> tuple[Representative, ...]:
+    """The statement's people with one more. UsedWronglyError for one that is there, and for another's key."""
+    for other in statement.representatives:
+        if other.representative_id == person.representative_id:
+            hint = "a new key for a person who is there: member representative rotate"
+            raise UsedWronglyError(f"the registrars have signed {person.representative_id} already", hint)
+        if other.public_key == person.public_key:
+            detail = f"{person.representative_id} has the key of {other.representative_id}: one person is not two"
+            raise MemberError(detail, "each person makes a key in a home of their own", slug="same_key")
+    return (*statement.representatives, person)
+
+
+def _add_here(session: Session, name: str, roles: str | None, out: Path | None, file: Path | None) -> Shown:
+    """In a sandbox: a key for a new representative, in this home."""
+    home = session.home
+    if roles is None or out is None:
+        raise UsedWronglyError("--roles and --out are missing", "--roles submitter --out draft.json")
     if name in home.config.representatives or name == REGISTRAR:
         raise UsedWronglyError(f"{name} has a key in this home already")
     wanted = _read_roles(roles)
     statement = own_statement(session.keyring, home.member_id)
-    passphrase = passphrase_of(name, passphrase_file, confirm=True, from_environment=False)
+    passphrase = passphrase_of(name, file, confirm=True, from_environment=False)
+    check_passphrase(home, name, passphrase, [session.unlocked.passphrase])
     key = SigningKey.generate()
     person = Representative(f"{home.member_id}/{name}", key.public_bytes, wanted, RepresentativeState.ACTIVE)
-    people = (*statement.representatives, person)
-    _write_draft(session, statement, people, out)
-    lock_representative(home, name, key, session.unlocked.vault_key, passphrase)
-    local = LocalRepresentative(sorted(role.value for role in wanted), to_base64(key.public_bytes))
-    home.save(representatives={**home.config.representatives, name: local})
+    _write_draft(session, statement, (*statement.representatives, person), out)
+    _keep_keys(session, name, key, passphrase, wanted)
     return _drafted(person.representative_id, out)
+
+
+def _keep_keys(
+    session: Session, name: str, key: SigningKey, passphrase: bytes, roles: frozenset[Role]
+) -> LocalRepresentative:
+    """Put a representative's new keys into this home, and open the vault for them."""
+    home, wrap_key = session.home, EncryptionKey.generate()
+    vault_key = session.unlocked.vault_key
+    lock_representative(home, name, key, wrap_key, passphrase)
+    public = to_base64(key.public_bytes)
+    with session.vault.transaction():
+        let_in(session.vault, home.vault_folder, vault_key, Person(name, public, to_base64(wrap_key.public_bytes)))
+    local = LocalRepresentative(sorted(role.value for role in roles), public)
+    home.save(representatives={**home.config.representatives, name: local})
+    return local
 
 
 @representative.command("rotate", epilog="Example: member --as authoriser representative rotate analyst --out new.json")
@@ -94,24 +207,30 @@ def add(session: Session, name: str, roles: str, out: Path, passphrase_file: Pat
 @click.pass_obj
 @reporting
 def rotate(session: Session, name: str, out: Path, passphrase_file: Path | None) -> Shown:
-    """Make a new key for a representative whose key is lost, stolen or old, and a request for the operator.
+    """Make a new key for yourself, when yours is lost, stolen or old, and a request for the operator.
 
-    The old key is gone from this home at once; the new one counts when the registrars have signed it.
+    The old key is gone from this home at once; the new one counts when the registrars have signed it. Who lost the home
+    too makes a new one first (init --as NAME --vault FOLDER) and is let in again (representative add). In a sandbox the
+    key may be another's.
     """
     home = session.home
+    if not home.config.sandbox and name != session.acting_as:
+        raise UsedWronglyError(
+            f"{name} makes a new key in a home of their own", "nobody makes a key for another person"
+        )
     representative_id = f"{home.member_id}/{name}"
     statement = own_statement(_latest_keyring(session), home.member_id)
     person = next((each for each in statement.representatives if each.representative_id == representative_id), None)
     if person is None:
         raise UsedWronglyError(f"the registrars have signed no {representative_id}", "member representative add")
-    file = passphrase_file or remembered_file(home, name)
-    passphrase = passphrase_of(name, file, confirm=True, from_environment=False)
+    typed = is_typed(home, [role.value for role in person.roles])
+    file = passphrase_file or (None if typed else remembered_file(home, name))
+    passphrase = passphrase_of(name, file, confirm=True, from_environment=False, typed=typed)
+    others = [] if name == session.acting_as else [session.unlocked.passphrase]
+    check_passphrase(home, name, passphrase, others)
     key = SigningKey.generate()
     _write_new(out, sign_replacement(representative_id, person.public_key, key))
-    lock_representative(home, name, key, session.unlocked.vault_key, passphrase)
-    public = to_base64(key.public_bytes)
-    local = LocalRepresentative(sorted(role.value for role in person.roles), public)
-    home.save(representatives={**home.config.representatives, name: local})
+    public = _keep_keys(session, name, key, passphrase, person.roles).public_key
     document = {"representative_id": representative_id, "public_key": public, "request": str(out)}
     text = (
         f"the operator takes {out}: exchange member rotate-key {representative_id} --new-key {out.name}\n"
@@ -122,21 +241,47 @@ def rotate(session: Session, name: str, out: Path, passphrase_file: Path | None)
 
 @representative.command("remove", epilog="Example: member representative remove carol --out draft.json")
 @click.argument("name")
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Where the draft goes.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where the draft for the registrars goes; not needed before the member has joined.",
+)
+@click.option(
+    "--change-vault-key",
+    is_flag=True,
+    help="Seal the whole vault anew too, so that a copy of the old key opens nothing from now on.",
+)
 @click.pass_obj
 @reporting
-def remove(session: Session, name: str, out: Path) -> Shown:
-    """Draft the statement that revokes a representative's key."""
-    statement = own_statement(session.keyring, session.home.member_id)
-    representative_id = f"{session.home.member_id}/{name}"
-    if representative_id not in {person.representative_id for person in statement.representatives}:
-        raise UsedWronglyError(f"the registrars have signed no {representative_id}")
-    people = tuple(
-        replace(person, state=RepresentativeState.REVOKED) if person.representative_id == representative_id else person
-        for person in statement.representatives
-    )
-    _write_draft(session, statement, people, out)
-    return _drafted(representative_id, out)
+def remove(session: Session, name: str, out: Path | None, *, change_vault_key: bool) -> Shown:
+    """Close the vault for a representative, and draft the statement that revokes its key."""
+    home = session.home
+    representative_id = f"{home.member_id}/{name}"
+    if name == session.acting_as:
+        raise UsedWronglyError("nobody removes themselves", "another person for whom the vault opens does")
+    if home.config.exchange_url is not None:
+        if out is None:
+            raise UsedWronglyError("where does the draft for the registrars go?", "--out draft.json")
+        statement = own_statement(session.keyring, home.member_id)
+        if representative_id not in {person.representative_id for person in statement.representatives}:
+            raise UsedWronglyError(f"the registrars have signed no {representative_id}")
+        people = tuple(
+            replace(person, state=RepresentativeState.REVOKED)
+            if person.representative_id == representative_id
+            else person
+            for person in statement.representatives
+        )
+        _write_draft(session, statement, people, out)
+    elif name not in {each.name for each in people_of(session.vault)}:
+        raise UsedWronglyError(f"the vault does not open for {name}", "member representative list")
+    with session.vault.transaction():
+        let_out(session.vault, home.vault_folder, name)
+    if change_vault_key:
+        put_under_new_key(session.vault, home.vault_folder, session.unlocked.vault_key)
+    document = {"representative_id": representative_id, "draft": None if out is None else str(out)}
+    lines = [f"the vault is closed for {name}" + (", and under a new key" if change_vault_key else "")]
+    lines += [] if out is None else [f"the draft is in {out}; it takes effect when the registrars sign it: sign {out}"]
+    return Shown({**document, "vault_key_changed": change_vault_key}, as_lines(lines))
 
 
 def _latest_keyring(session: Session) -> Keyring:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from keys.custody import CustodyError, make_private_folder, read_private_file, write_private_file
-from member.access import lock_representative, passphrase_of
+from member.access import is_typed, lock_representative, passphrase_of
 from member.commands.common import Shown, reporting
 from member.errors import VaultError
-from member.home import Home
+from member.home import Home, to_json
 from member.session import Session
 from member.vault.rows import VaultRows
 
@@ -77,7 +78,10 @@ def _exported(rows: VaultRows) -> Iterator[dict[str, Any]]:
 @click.pass_obj
 @reporting
 def backup(session: Session, folder: Path) -> Shown:
-    """Copy the home to a new folder, encrypted as it is; it opens with the same passphrases."""
+    """Copy vault and home to a new folder, encrypted as they are; it opens with the same passphrases.
+
+    The key of each person lies in that person's home: each makes a backup of their own.
+    """
     if folder.exists() and any(folder.iterdir()):
         raise VaultError(f"{folder} is not empty", "name a new folder")
     home = session.home
@@ -87,14 +91,19 @@ def backup(session: Session, folder: Path) -> Shown:
         for path in _small_files(home):
             data = read_private_file(path, _MAX_KEY_FILE_BYTES)
             write_private_file(folder / path.relative_to(home.path), data)
+        for path in sorted((home.vault_folder.path / "people").glob("*.wrap")):
+            data = read_private_file(path, _MAX_KEY_FILE_BYTES, shared=True)
+            write_private_file(folder / "people" / path.name, data)
+        config = msgspec.structs.replace(home.config, vault=None)
+        write_private_file(folder / "config.json", to_json(config))
     except CustodyError as error:
         raise VaultError(str(error)) from error
     return Shown({"folder": str(folder)}, f"backup in {folder}; put it back by using that folder as --home")
 
 
 def _small_files(home: Home) -> list[Path]:
-    """Key files, the pinned root, and the settings last: a backup with settings is a whole one."""
-    candidates = [*sorted((home.path / "keys").glob("*.key")), home.root_path, home.path / "config.json"]
+    """Key files and the pinned root. The settings come last: a backup with settings is a whole one."""
+    candidates = [*sorted((home.path / "keys").glob("*.key")), home.root_path]
     return [path for path in candidates if path.is_file()]
 
 
@@ -110,8 +119,9 @@ def change(session: Session, new_passphrase_file: Path | None) -> Shown:
     """Put the acting representative's keys under a new passphrase; those of others stay as they are."""
     name = session.acting_as
     unlocked = session.unlocked
-    new = passphrase_of(f"{name} (new)", new_passphrase_file, confirm=True, from_environment=False)
-    lock_representative(session.home, name, unlocked.identity.key, unlocked.vault_key, new)
+    typed = is_typed(session.home, session.home.config.representatives[name].roles)
+    new = passphrase_of(f"{name} (new)", new_passphrase_file, confirm=True, from_environment=False, typed=typed)
+    lock_representative(session.home, name, unlocked.identity.key, unlocked.wrap_key, new)
     warnings = []
     if session.home.config.passphrase_dir is not None:
         warnings = [

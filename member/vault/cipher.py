@@ -1,4 +1,4 @@
-"""The cryptography of the vault: field encryption and blind look-ups, all under one 32-byte vault key.
+"""The cryptography of the vault: field encryption and blind look-ups, all under one vault key.
 
 Rules, in order:
 1. The vault key itself encrypts nothing: HKDF-SHA256 derives one key per table and one per kind of look-up.
@@ -7,6 +7,10 @@ Rules, in order:
 3. The associated data name the table and the place (row id, look-up), so that a payload moved elsewhere does not open.
 4. A look-up is the first 16 bytes of HMAC-SHA256 over length-prefixed parts: equal values can be found, but neither
    read nor tested without the vault key.
+5. The vault key is 32 bytes, and 32 more for each time that it was changed. Payloads are sealed under the last of these
+   parts; a look-up is keyed by the first, and what comes of it by each of the others in turn, so that look-ups are made
+   anew without knowing what they stand for, and whoever has all parts but the last can test none. What is told to
+   others (idempotency keys, the witness's key) stays under the first.
 """
 
 from __future__ import annotations
@@ -24,6 +28,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from member.errors import VaultTamperedError
 
 KEY_BYTES = 32
+MOST_KEYS = 64
+"""Parts of a vault key."""
 LOOKUP_BYTES = 16
 _NONCE_BYTES = 12
 
@@ -32,19 +38,22 @@ class VaultCipher:
     """Seals and opens payloads, and makes look-ups, for one vault."""
 
     def __init__(self, vault_key: bytes) -> None:
-        """Takes the 32-byte vault key; ValueError for any other length."""
-        if len(vault_key) != KEY_BYTES:
-            raise ValueError(f"a vault key has {KEY_BYTES} bytes")
-        self._vault_key = vault_key
-        self._aead = cache(lambda table: ChaCha20Poly1305(self._derive(f"seal/{table}")))
-        self._mac_key = cache(lambda purpose: self._derive(f"mac/{purpose}"))
+        """Takes the vault key, 32 bytes and 32 for each change; ValueError for any other length."""
+        if not vault_key or len(vault_key) % KEY_BYTES or len(vault_key) > MOST_KEYS * KEY_BYTES:
+            raise ValueError(f"a vault key has {KEY_BYTES} bytes, and {KEY_BYTES} for each change")
+        parts = [vault_key[start : start + KEY_BYTES] for start in range(0, len(vault_key), KEY_BYTES)]
+        self._first, self._last, self._later = parts[0], parts[-1], parts[1:]
+        self._aead = cache(lambda table: ChaCha20Poly1305(self._derive(self._last, f"seal/{table}")))
+        self._mac_key = cache(lambda purpose: self._derive(self._first, f"mac/{purpose}"))
+        self._renewing = [self._derive(part, "renew") for part in self._later]
 
     def __repr__(self) -> str:
         return "VaultCipher(<key hidden>)"
 
-    def _derive(self, purpose: str) -> bytes:
+    @staticmethod
+    def _derive(part: bytes, purpose: str) -> bytes:
         info = b"exchange-vault-v1/" + purpose.encode("ascii")
-        return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self._vault_key)
+        return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(part)
 
     def seal(self, table: str, place: bytes, payload: bytes) -> bytes:
         """Nonce (12 bytes), ciphertext and tag (16 bytes) of a payload that belongs in `table` at `place`."""
@@ -71,4 +80,15 @@ class VaultCipher:
 
     def lookup(self, purpose: str, *parts: bytes) -> bytes:
         """The 16 bytes under which a record is found."""
-        return self.mac(purpose, *parts)[:LOOKUP_BYTES]
+        found = self.mac(purpose, *parts)[:LOOKUP_BYTES]
+        for key in self._renewing:
+            found = _renew(key, found)
+        return found
+
+    def renew(self, lookup: bytes) -> bytes:
+        """What a look-up under the key before the last change is under this one."""
+        return _renew(self._renewing[-1], lookup)
+
+
+def _renew(key: bytes, lookup: bytes) -> bytes:
+    return hmac.digest(key, lookup, hashlib.sha256)[:LOOKUP_BYTES]

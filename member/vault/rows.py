@@ -56,14 +56,21 @@ _decode_indicator = msgspec.msgpack.Decoder(_Indicator).decode
 _decode_source = msgspec.msgpack.Decoder(Source).decode
 
 
-def _place(number: int, lookup: bytes) -> bytes:
+def place_of(number: int, lookup: bytes) -> bytes:
+    """Where an indicator is sealed to. VaultTamperedError for a look-up that is none."""
     if not isinstance(lookup, bytes):
         raise VaultTamperedError("a look-up of the vault is no longer the one that was written")
     return number.to_bytes(8, "big") + lookup
 
 
-def _source_place(number: int, lookup: bytes, indicator_id: int) -> bytes:
-    return _place(number, lookup) + indicator_id.to_bytes(8, "big")
+def place_of_source(number: int, lookup: bytes, indicator_id: int) -> bytes:
+    """Where a source is sealed to."""
+    return place_of(number, lookup) + indicator_id.to_bytes(8, "big")
+
+
+def place_of_token(epoch: int, indicator_id: int, lookup: bytes) -> bytes:
+    """Where a token is sealed to."""
+    return place_of(indicator_id, lookup) + epoch.to_bytes(8, "big")
 
 
 class VaultRows:
@@ -108,7 +115,7 @@ class VaultRows:
             changed = []
             for lookup, source_id, sealed in self._select_in(query, list(wanted)):
                 indicator_id, source = wanted[lookup]
-                place = _source_place(source_id, lookup, indicator_id)
+                place = place_of_source(source_id, lookup, indicator_id)
                 held = _decode_source(self._cipher.open("sources", place, sealed))
                 if held.submission_id < source.submission_id:  # UUIDv7: in the order in which they began
                     changed.append((self._cipher.seal("sources", place, _encode(source)), source_id))
@@ -126,7 +133,7 @@ class VaultRows:
                 continue
             number += 1
             payload = _encode(_Indicator(row.indicator_type, row.canonical))
-            fresh.append((number, lookup, self._cipher.seal("indicators", _place(number, lookup), payload)))
+            fresh.append((number, lookup, self._cipher.seal("indicators", place_of(number, lookup), payload)))
             ids[lookup] = number
         self._connection.executemany("INSERT INTO indicators VALUES (?, ?, ?)", fresh)
         return ids
@@ -140,7 +147,7 @@ class VaultRows:
             if lookup in known:
                 continue
             number += 1
-            place = _source_place(number, lookup, indicator_id)
+            place = place_of_source(number, lookup, indicator_id)
             fresh.append((number, lookup, indicator_id, self._cipher.seal("sources", place, _encode(source))))
         self._connection.executemany("INSERT INTO sources VALUES (?, ?, ?, ?)", fresh)
 
@@ -182,7 +189,7 @@ class VaultRows:
         }
 
     def _open_token(self, epoch: int, indicator_id: int, lookup: bytes, sealed: bytes) -> Token:
-        place = _place(indicator_id, lookup) + epoch.to_bytes(8, "big")
+        place = place_of_token(epoch, indicator_id, lookup)
         payload = self._cipher.open("tokens", place, sealed)
         return Token(payload[:_TOKEN_BYTES], payload[_TOKEN_BYTES:])
 
@@ -197,7 +204,7 @@ class VaultRows:
             fresh = []
             for lookup, token in tokens.items():
                 token_lookup = self.token_lookup(token.token)
-                place = _place(ids[lookup], token_lookup) + epoch.to_bytes(8, "big")
+                place = place_of_token(epoch, ids[lookup], token_lookup)
                 payload = token.token + token.detail_key
                 fresh.append((epoch, ids[lookup], token_lookup, self._cipher.seal("tokens", place, payload)))
             self._connection.executemany("INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?)", fresh)
@@ -235,13 +242,13 @@ class VaultRows:
         row = self._connection.execute(query, (indicator_id,)).fetchone()
         if row is None:
             raise VaultTamperedError("a token of the vault stands for an indicator that is gone")
-        held = _decode_indicator(self._cipher.open("indicators", _place(indicator_id, row[0]), row[1]))
+        held = _decode_indicator(self._cipher.open("indicators", place_of(indicator_id, row[0]), row[1]))
         return OwnIndicator(held.indicator_type, held.canonical, self._sources(indicator_id))
 
     def _sources(self, indicator_id: int) -> list[Source]:
         query = "SELECT source_id, lookup, payload FROM sources WHERE indicator_id = ? ORDER BY source_id"
         return [
-            _decode_source(self._cipher.open("sources", _source_place(source_id, lookup, indicator_id), sealed))
+            _decode_source(self._cipher.open("sources", place_of_source(source_id, lookup, indicator_id), sealed))
             for source_id, lookup, sealed in self._connection.execute(query, (indicator_id,))
         ]
 

@@ -28,6 +28,11 @@ _UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
 """What a spoiled file is met with: SQLite's own message may quote bytes of it that are no text."""
 
 
+def place_of_record(kind: str, lookup: bytes) -> bytes:
+    """Where a record is sealed to."""
+    return kind.encode() + lookup
+
+
 class Vault:
     """An open vault. Use it as a context manager, from one thread."""
 
@@ -36,10 +41,11 @@ class Vault:
         self.cipher = cipher
 
     @classmethod
-    def create(cls, path: Path, vault_key: bytes, member_id: str) -> Self:
-        """Make a new vault at `path` (mode 0600). VaultError if something is there already."""
+    def create(cls, path: Path, vault_key: bytes, member_id: str, mode: int = 0o600) -> Self:
+        """Make a new vault at `path`, with a mode that its side files get too. VaultError if something is there."""
         try:
             path.touch(mode=0o600, exist_ok=False)
+            path.chmod(mode)
         except FileExistsError:
             raise VaultError(f"there is a vault at {path} already", "choose another --home") from None
         vault = cls(schema.connect(path), VaultCipher(vault_key))
@@ -97,16 +103,26 @@ class Vault:
         except sqlite3.OperationalError as error:
             raise VaultError("another process is writing to this vault", "try again when it has finished") from error
         try:
+            self._check_key()
             yield
         except BaseException:
             self.connection.execute("ROLLBACK")
             raise
         self.connection.execute("COMMIT")
 
+    def _check_key(self) -> None:
+        """VaultError if the vault has come under another key since it was opened: what is written now would be lost."""
+        found = self.connection.execute(
+            "SELECT count(*), max(lookup = ?) FROM records WHERE kind = ?",
+            (self.cipher.lookup(f"record/{_CHECK}", b"member"), _CHECK),
+        ).fetchone()
+        if found[0] and not found[1]:
+            raise VaultError("the vault's key was changed meanwhile", "give the command again")
+
     def put(self, kind: str, name: bytes, payload: bytes) -> None:
         """Set the record `name` of a kind. Inside a transaction of the caller."""
         lookup = self.cipher.lookup(f"record/{kind}", name)
-        sealed = self.cipher.seal("records", kind.encode() + lookup, payload)
+        sealed = self.cipher.seal("records", place_of_record(kind, lookup), payload)
         statement = "INSERT OR REPLACE INTO records (kind, lookup, payload) VALUES (?, ?, ?)"
         self.connection.execute(statement, (kind, lookup, sealed))
 
@@ -115,7 +131,7 @@ class Vault:
         lookup = self.cipher.lookup(f"record/{kind}", name)
         query = "SELECT payload FROM records WHERE kind = ? AND lookup = ?"
         row = self.connection.execute(query, (kind, lookup)).fetchone()
-        return None if row is None else self.cipher.open("records", kind.encode() + lookup, row[0])
+        return None if row is None else self.cipher.open("records", place_of_record(kind, lookup), row[0])
 
     def delete(self, kind: str, name: bytes) -> None:
         """Drop the record `name` of a kind, if it is there. Inside a transaction of the caller."""
@@ -126,7 +142,7 @@ class Vault:
         """Every record of a kind, in no meaningful order."""
         query = "SELECT lookup, payload FROM records WHERE kind = ? ORDER BY lookup"
         for lookup, sealed in self.connection.execute(query, (kind,)):
-            yield self.cipher.open("records", kind.encode() + lookup, sealed)
+            yield self.cipher.open("records", place_of_record(kind, lookup), sealed)
 
     def copy_to(self, path: Path) -> None:
         """A consistent copy of the file, sealed as it is, also while others write. VaultError if `path` exists."""

@@ -246,7 +246,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A secret in custody, and its file as it was written."""
     folder = tmp_path_factory.mktemp("custody")
     folder.chmod(0o700)
-    write_secret(folder / "right.key", b"secret", b"passphrase", "test")
+    write_secret(folder / "right.key", b"secret", b"a passphrase", "test")
     yield folder / "right.key"
 
 
@@ -260,7 +260,7 @@ def _write(sealed: Path, content: bytes) -> Path:
 @given(st.binary(max_size=300) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_a_custody_file_of_any_bytes_is_refused(sealed: Path, content: bytes) -> None:
     with pytest.raises(CustodyError):
-        read_secret(_write(sealed, content), b"passphrase", "test")
+        read_secret(_write(sealed, content), b"a passphrase", "test")
 
 
 @settings(max_examples=20)  # those with their form intact cost a full derivation each
@@ -271,7 +271,7 @@ def test_a_custody_file_with_a_changed_byte_opens_nothing(sealed: Path, data: st
     if content == right:
         return
     with pytest.raises(CustodyError):
-        read_secret(_write(sealed, content), b"passphrase", "test")
+        read_secret(_write(sealed, content), b"a passphrase", "test")
 
 
 @given(st.data())
@@ -293,7 +293,7 @@ def test_a_custody_file_chooses_neither_its_cost_nor_its_form(sealed: Path, data
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(custody, "_derive_key", derive)
         with pytest.raises(CustodyError):
-            read_secret(path, b"passphrase", "test")
+            read_secret(path, b"a passphrase", "test")
     if derived:
         figures = document["scrypt"]
         assert {name: figures[name] for name in ("n", "r", "p")} == {"n": 32768, "r": 8, "p": 3}

@@ -10,6 +10,7 @@ import pytest
 
 from keys.custody import (
     CustodyError,
+    check_new_passphrase,
     make_private_folder,
     read_passphrase,
     read_private_file,
@@ -176,9 +177,30 @@ def test_no_passphrase_at_all_names_the_variable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("secret", "passphrase"), [(b"", b"p"), (b"x" * 65_537, b"p"), (b"x", b""), (b"x", b"p" * 1025)]
+    ("secret", "passphrase"),
+    [(b"", b"twelve words"), (b"x" * 65_537, b"twelve words"), (b"x", b""), (b"x", b"ab" * 513)],
 )
 def test_secrets_and_passphrases_have_bounds(home: Path, secret: bytes, passphrase: bytes) -> None:
     with pytest.raises(CustodyError):
         write_secret(home / "secret", secret, passphrase, "a test")
     assert not (home / "secret").exists()
+
+
+@pytest.mark.parametrize(
+    "passphrase",
+    [b"x", b"elevenchars", b"aaaaaaaaaaaaaaaaaaaa", b"bank-a-north", b"BANK-A-NORTH", b"bank-a-north bank-a-north!"],
+)
+def test_nothing_new_is_put_under_a_weak_passphrase(home: Path, passphrase: bytes) -> None:
+    with pytest.raises(CustodyError, match="at least 12 characters"):
+        check_new_passphrase(passphrase, "bank-a-north")
+    if len(set(passphrase)) == 1 or len(passphrase) < 12:
+        with pytest.raises(CustodyError, match="at least 12 characters"):
+            write_secret(home / "secret", SECRET, passphrase, "a test")
+    assert not (home / "secret").exists()
+
+
+@pytest.mark.parametrize(
+    "passphrase", ["twelve words", "caf\u00e9 caf\u00e9 12", "!?!?!?!?!?!?", "bank-a-north at four"]
+)
+def test_a_passphrase_of_twelve_characters_is_long_enough(passphrase: str) -> None:
+    check_new_passphrase(passphrase.encode(), "bank-a-north")

@@ -46,7 +46,7 @@ from schemas.encoding import to_rfc3339
 from schemas.terms import GroupKind
 from tlog.notes import NoteSigner
 
-EXCHANGE_URL = "http://exchange.test"
+EXCHANGE_URL = "http://exchange.localhost"
 GROUP = "taskforce"
 ORIGIN = "exchange.test/log"
 DEFAULTS = {
@@ -56,7 +56,7 @@ DEFAULTS = {
     "theme": "money_mules",
     "expires_days": "365",
 }
-_HOLDER_PASSPHRASE = b"holder"
+_HOLDER_PASSPHRASE = b"words of a holder"
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
@@ -180,7 +180,9 @@ class Taskforce:
         self._head_file().create()
 
     def _registrar_passphrase(self) -> tuple[str, str]:
-        return "--passphrase-file", str(write_secret_file(self.folder / "passphrases" / "registrar", "registrar"))
+        return "--passphrase-file", str(
+            write_secret_file(self.folder / "passphrases" / "registrar", "words of a registrar")
+        )
 
     def _context(self, database: Database, root: Root) -> Context:
         settings = Settings(
@@ -237,7 +239,9 @@ class Taskforce:
         """Make a member's home and let it join."""
         home = self.home(member_id)
         passphrases = str(self.passphrase_dir(member_id))
-        made = run_member(home, "init", "--member-id", member_id, "--passphrase-dir", passphrases, *options)
+        made = run_member(
+            home, "init", "--member-id", member_id, "--sandbox", "--passphrase-dir", passphrases, *options
+        )
         assert made.status == 0, made.document
         joined = self.run(member_id, "join", self.invite(member_id), "--yes")
         assert joined.status == 0, joined.document
@@ -260,6 +264,15 @@ class Taskforce:
         waiting = pending.document["proposals"]
         digests = [part for each in waiting for part in ("--digest", each["digest"])]
         return self.run(*registrar, "approve", *[each["proposal_id"] for each in waiting], *digests)
+
+    def sign_file(self, draft: Path) -> None:
+        """The registrar reads a draft, signs it off line, and hands it in."""
+        (shown,) = self.run("registrar", "registrar", "show", str(draft)).document["proposals"]
+        out = draft.with_suffix(".signed")
+        signed = self.run("registrar", "registrar", "sign", str(draft), "--digest", shown["digest"], "--out", str(out))
+        assert signed.status == 0, signed.document
+        submitted = self.run("registrar", "registrar", "submit", str(out))
+        assert submitted.status == 0, submitted.document
 
     def sign(self, members: tuple[str, ...]) -> None:
         """The registrar signs what waits, and a group of these members; the holders allow them."""

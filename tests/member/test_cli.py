@@ -30,7 +30,9 @@ def passphrases(folder: Path) -> Path:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home of member a, which has joined nothing."""
     folder = tmp_path_factory.mktemp("cli")
-    done = run_member(folder / "a", "init", "--member-id", "a", "--passphrase-dir", str(passphrases(folder / "pp")))
+    done = run_member(
+        folder / "a", "init", "--member-id", "a", "--sandbox", "--passphrase-dir", str(passphrases(folder / "pp"))
+    )
     assert done.status == 0
     return folder / "a"
 
@@ -67,12 +69,17 @@ def test_init_makes_two_representatives_whose_keys_only_their_owner_may_read(hom
 
 def test_init_does_not_overwrite_a_member(home: Path) -> None:
     folder = str(home.parent / "pp")
-    assert error_of(run_member(home, "init", "--member-id", "b", "--passphrase-dir", folder)) == (1, "home")
+    assert error_of(run_member(home, "init", "--member-id", "b", "--sandbox", "--passphrase-dir", folder)) == (
+        1,
+        "home",
+    )
 
 
 def test_init_refuses_an_id_that_the_registrars_could_not_sign(tmp_path: Path) -> None:
     folder = str(passphrases(tmp_path / "pp"))
-    assert error_of(run_member(tmp_path / "x", "init", "--member-id", "A B", "--passphrase-dir", folder)) == (
+    assert error_of(
+        run_member(tmp_path / "x", "init", "--member-id", "A B", "--sandbox", "--passphrase-dir", folder)
+    ) == (
         2,
         "usage",
     )
@@ -87,7 +94,7 @@ def test_there_is_no_default_passphrase(tmp_path: Path) -> None:
 def test_a_passphrase_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
     folder = passphrases(tmp_path / "pp")
     (folder / "analyst").chmod(0o644)
-    done = run_member(tmp_path / "x", "init", "--member-id", "x", "--passphrase-dir", str(folder))
+    done = run_member(tmp_path / "x", "init", "--member-id", "x", "--sandbox", "--passphrase-dir", str(folder))
     assert error_of(done) == (1, "passphrase")
 
 
@@ -221,7 +228,7 @@ def test_the_program_prints_one_document_and_nothing_else(tmp_path: Path) -> Non
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MEMBER_")}
     folder = passphrases(tmp_path / "pp")
     call = [sys.executable, "-m", "member", "--home", str(tmp_path / "a")]
-    init = [*call, "init", "--member-id", "a", "--passphrase-dir", str(folder), "--json"]
+    init = [*call, "init", "--member-id", "a", "--sandbox", "--passphrase-dir", str(folder), "--json"]
     for command, keys in (
         (init, {"member_id", "home", "representatives"}),
         ([*call, "submit", str(path), "--dry-run", "--json"], {"rows", "normalised"}),

@@ -17,7 +17,9 @@ from tests.member.taskforce import Taskforce, accounts, run_member, write_csv, w
 def ready(taskforce: Taskforce, member_id: str) -> str:
     """A home for a new member, and its code."""
     folder = str(taskforce.passphrase_dir(member_id))
-    made = run_member(taskforce.home(member_id), "init", "--member-id", member_id, "--passphrase-dir", folder)
+    made = run_member(
+        taskforce.home(member_id), "init", "--member-id", member_id, "--sandbox", "--passphrase-dir", folder
+    )
     assert made.status == 0
     return taskforce.invite(member_id)
 
@@ -64,7 +66,7 @@ def test_an_attacker_cannot_use_anothers_code_or_use_one_twice(taskforce: Taskfo
     assert taskforce.run("g", "join", code, "--yes").document["error"]["type"] == "home"
     assert taskforce.run("f", "join", code, "--yes").status == 0
     folder = str(taskforce.passphrase_dir("f"))
-    run_member(taskforce.home("f-again"), "init", "--member-id", "f", "--passphrase-dir", folder)
+    run_member(taskforce.home("f-again"), "init", "--member-id", "f", "--sandbox", "--passphrase-dir", folder)
     again = taskforce.run("f-again", "join", code, "--yes")
     assert (again.status, again.document["error"]["status"]) == (1, 403)
 
@@ -83,30 +85,20 @@ def test_what_is_no_code_is_refused(text: str) -> None:
         read_code(text)
 
 
-def sign_file(taskforce: Taskforce, draft: Path) -> None:
-    """The registrar reads a draft, signs it off line, and hands it in."""
-    (shown,) = taskforce.run("registrar", "registrar", "show", str(draft)).document["proposals"]
-    out = draft.with_suffix(".signed")
-    signed = taskforce.run("registrar", "registrar", "sign", str(draft), "--digest", shown["digest"], "--out", str(out))
-    assert signed.status == 0, signed.document
-    submitted = taskforce.run("registrar", "registrar", "submit", str(out))
-    assert submitted.status == 0, submitted.document
-
-
 def test_a_new_representative_counts_when_the_registrars_have_signed(taskforce: Taskforce, tmp_path: Path) -> None:
     secret = write_secret_file(taskforce.passphrase_dir("a") / "carol", "secret of carol")
     draft = tmp_path / "draft.json"
     options = ("--roles", "investigator", "--out", str(draft), "--passphrase-file", str(secret))
     assert taskforce.run("a", "representative", "add", "carol", *options).status == 0
     assert taskforce.run("a", "--as", "carol", "hits").status == 1
-    sign_file(taskforce, draft)
+    taskforce.sign_file(draft)
     assert taskforce.run("a", "--as", "carol", "hits").status == 0
     people = {each["representative_id"]: each for each in taskforce.run("a", "status").document["representatives"]}
     assert people["a/carol"]["roles"] == ["investigator"]
 
     revoked = tmp_path / "revoked.json"
     assert taskforce.run("a", "representative", "remove", "carol", "--out", str(revoked)).status == 0
-    sign_file(taskforce, revoked)
+    taskforce.sign_file(revoked)
     assert taskforce.run("a", "--as", "carol", "hits").status == 1
     listed = taskforce.run("a", "representative", "list").document["representatives"]
     assert {each["representative_id"]: each["state"] for each in listed}["a/carol"] == "revoked"

@@ -103,7 +103,7 @@ def test_a_statement_of_any_bytes_is_refused(light_holder: HolderSimulator, body
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A key holder's home."""
     path = tmp_path_factory.mktemp("any") / "home"
-    create_home(path, "holder-1", "https://holder-1.example", make_root(), b"passphrase")
+    create_home(path, "holder-1", "https://holder-1.example", make_root(), b"a passphrase")
     (path / "config.json").rename(path / "right.json")
     return path
 
