@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from member.left_out import LeftOut
@@ -32,11 +32,21 @@ Read = Accepted | Rejected | LeftOut
 """What becomes of a record on this machine before anything leaves it."""
 
 
-def read_to_submit(source: CheckedFile | str | Path, circumstances: Circumstances = USUAL) -> Iterator[Read]:
-    """Every record of a file to submit, in order: a good row that is not to be listed is a LeftOut. Raises what
-    read_indicators raises.
+def read_to_submit(
+    source: CheckedFile | str | Path,
+    circumstances: Circumstances = USUAL,
+    kept_back: Mapping[tuple[str, str], str] = MappingProxyType({}),
+) -> Iterator[Read]:
+    """Every record of a file to submit, in order: a good row that is not to be listed is a LeftOut. `kept_back` gives
+    the reason by type and canonical form. Raises what read_indicators raises.
     """
-    yield from read_normalised(source, circumstances)
+    for item in read_normalised(source, circumstances):
+        if kept_back and isinstance(item, Accepted):
+            reason = kept_back.get((item.canonical.indicator_type, item.canonical.canonical))
+            if reason is not None:
+                yield LeftOut(item.row.line, reason)
+                continue
+        yield item
 
 
 def read_normalised(

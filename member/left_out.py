@@ -6,7 +6,7 @@ A row is left out before it is tokenised (reading yields a `LeftOut` in its plac
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import merge
 from typing import Any
@@ -41,6 +41,9 @@ class LeftOutRows:
 
     def as_documents(self) -> Iterator[dict[str, Any]]:
         """Each as it stands in `--json` output, in the order of the lines."""
-        told = (((line, reason) for line in sorted(lines)) for reason, lines in self._lines.items())
-        for line, reason in merge(*told):
+        for line, reason in merge(*(_told(reason, lines) for reason, lines in self._lines.items())):
             yield {"line": line, "reason": reason}
+
+
+def _told(reason: str, lines: Iterable[int]) -> Iterator[tuple[int, str]]:
+    return ((line, reason) for line in sorted(lines))

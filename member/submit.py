@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -94,10 +95,16 @@ class Desk:
     tokeniser: Callable[[int], Tokeniser]
     today: Callable[[], date]
     circumstances: Circumstances = USUAL
+    kept_back: Mapping[tuple[str, str], str] = field(default_factory=dict)
     part_rows: int = PART_ROWS
 
 
-def dry_run(home: Home, checked: CheckedFile, circumstances: Circumstances) -> Submitted:
+def dry_run(
+    home: Home,
+    checked: CheckedFile,
+    circumstances: Circumstances,
+    kept_back: Mapping[tuple[str, str], str] = MappingProxyType({}),
+) -> Submitted:
     """Normalise a file and tell what would be sent; contacts nobody and opens no vault. Days are judged as the exchange
     judges them, which is a day more than today for those who are ahead of UTC.
     """
@@ -105,7 +112,7 @@ def dry_run(home: Home, checked: CheckedFile, circumstances: Circumstances) -> S
     seen: set[bytes] = set()
     with collect_rejections(home.rejected_path(f"dry-run-{checked.sha256[:16]}"), checked) as rejections:
         tally = Tally(rejections)
-        for read in read_to_submit(checked, circumstances):
+        for read in read_to_submit(checked, circumstances, kept_back):
             item = _with_good_day(read, circumstances.today() + timedelta(days=1))
             if isinstance(item, Rejected):
                 rejections.add(item)
@@ -132,7 +139,8 @@ def _with_good_day(item: Read, latest: date) -> Read:
 def submit_file(desk: Desk, checked: CheckedFile, terms: Terms, *, restart: bool, report: Report) -> Submitted:
     """Submit a file, or go on with the upload of it that was cut short."""
     uploads = Uploads(desk.vault)
-    name = checked.sha256.encode() + canonical_json({**terms.description(), "country": desk.circumstances.country})
+    said = {"country": desk.circumstances.country, "kept_back": bool(desk.kept_back)}
+    name = checked.sha256.encode() + canonical_json({**terms.description(), **said})
     upload = None if restart else _unfinished(desk, uploads, name)
     is_resumed = upload is not None
     if upload is None:
@@ -207,7 +215,7 @@ class _Sending:
 
     def _missing_inputs(self, checked: CheckedFile) -> Iterator[Sequence[bytes]]:
         """The inputs to tokenise, part by part; parts that are confirmed already are only counted."""
-        items = read_to_submit(checked, self._desk.circumstances)
+        items = read_to_submit(checked, self._desk.circumstances, self._desk.kept_back)
         for part in cut_parts(
             items, self._rows.lookup, self.tally.rejections.add, self.tally.left_out.add, self._upload.part_rows
         ):

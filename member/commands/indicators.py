@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import click
 
 from keys.tokens import Token, oprf_input
 from member.commands.common import Shown, counted, reporting
+from member.common_values import common_values
 from member.envelope import SETTINGS, Terms, read_terms
 from member.errors import FAILED, MemberError
 from member.normalise.outcome import NormalisationError
@@ -76,31 +77,44 @@ def _envelope_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @_envelope_options
 @click.option("--expires", help="The day after which the rows no longer count, YYYY-MM-DD.")
 @click.option("--dry-run", "dry", is_flag=True, help="Contact nobody; show what each row is normalised to.")
+@click.option("--include-common", is_flag=True, help="List values too common to mean anything as well (gmail.com).")
 @click.option("--restart", is_flag=True, help="Forget an unfinished upload of this file and begin anew.")
 @click.pass_obj
 @reporting
 def submit(
-    session: Session, /, file: Path, expires: str | None, dry: bool, restart: bool, **given: str | None
+    session: Session,
+    /,
+    *,
+    file: Path,
+    expires: str | None,
+    dry: bool,
+    include_common: bool,
+    restart: bool,
+    **given: str | None,
 ) -> Shown:
     """Submit a CSV of indicators: indicator_type,value,reason,first_seen,source_ref by name, in any order.
 
     Rows that cannot be used are told by line, column and reason, and written to a CSV of their own. The same rows
-    again are duplicates. An upload that was stopped goes on where it stopped when the command is given again.
+    again are duplicates. Values that nearly every institution holds are left out and named. An upload that was stopped
+    goes on where it stopped when the command is given again.
     """
+    kept_back = {} if include_common else common_values(session.home.path, session.circumstances)
     if dry:
-        return _show(_dry_run(session, file), [], dry=True)
+        return _show(_dry_run(session, file, kept_back), [], dry=True)
     terms = read_terms(given, session.home.config.defaults, expires)
-    return _submit(session, file, terms, restart)
+    return _submit(session, file, terms, restart, kept_back)
 
 
-def _dry_run(session: Session, file: Path) -> Submitted:
+def _dry_run(session: Session, file: Path, kept_back: Mapping[tuple[str, str], str]) -> Submitted:
     try:
-        return dry_run(session.home, check_file(file), session.circumstances)
+        return dry_run(session.home, check_file(file), session.circumstances, kept_back)
     except FileRefusedError as error:
         raise _refused(file, error) from error
 
 
-def _submit(session: Session, file: Path, terms: Terms, restart: bool) -> Shown:
+def _submit(
+    session: Session, file: Path, terms: Terms, restart: bool, kept_back: Mapping[tuple[str, str], str]
+) -> Shown:
     used: list[Tokeniser] = []
 
     def tokeniser(epoch: int) -> Tokeniser:
@@ -117,6 +131,7 @@ def _submit(session: Session, file: Path, terms: Terms, restart: bool) -> Shown:
             tokeniser,
             session.today,
             session.circumstances,
+            kept_back,
         )
         with show_progress("submitting", checked.records) as report:
             done = submit_file(desk, checked, terms, restart=restart, report=report)
