@@ -20,6 +20,7 @@ from exchange.log.entries import View
 from exchange.services.acting import Request, act_once, require
 from exchange.services.actor import Actor
 from exchange.services.events import record
+from exchange.store.membership import find_member
 from exchange.store.session import Database
 from schemas.canonical import canonical_json
 from schemas.identifiers import uuid7
@@ -99,8 +100,9 @@ def store_draft(session: Session, actor: Actor, content: AlertContent, now: date
     stored = StoredAlert(
         alert_id=uuid7(),
         stix_id=str(uuid4()),
-        reference=draw_reference(session),
+        reference=draw_reference(session, actor.member_id),
         member_id=actor.member_id,
+        issuer=_name_of(session, actor.member_id),
         author_id=actor.representative_id,
         reviewer_id=None,
         releaser_id=None,
@@ -121,13 +123,19 @@ def store_draft(session: Session, actor: Actor, content: AlertContent, now: date
     return stored
 
 
-def draw_reference(session: Session) -> str:
-    """A free reference, drawn at random, so that a gap tells nobody of an alert that it may not read
-    (docs/adr/0023). It has four digits until most of these are taken.
+def _name_of(session: Session, member_id: str) -> str:
+    member = find_member(session, member_id)
+    return member_id if member is None else member.name
+
+
+def draw_reference(session: Session, member_id: str) -> str:
+    """A free reference of that member, drawn at random, so that a gap tells nobody of an alert that it may not read
+    (docs/adr/0023). It has four digits until most of these are taken, and the member's id in capitals, so that nobody's
+    alert passes for another's (docs/adr/0044).
     """
     for digits in (4, 5, 6):
         for _ in range(_DRAWS):
-            reference = f"{secrets.randbelow(10**digits):0{digits}}-NECC"
+            reference = f"{secrets.randbelow(10**digits):0{digits}}-{member_id.upper()}"
             if not is_reference_taken(session, reference):
                 return reference
     raise RuntimeError("references run out")

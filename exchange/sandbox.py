@@ -440,6 +440,15 @@ class Sandbox:
                 collections[found["title"]] = found["id"]
         return {"discovery_url": discovery_url, "collections": collections} if self._feed_tokens else None
 
+    def _feeds(self) -> dict[str, str]:
+        """Where the feeds of the taskforce's group are in their other forms, as `member feed addresses` lists them."""
+        place = f"{self.exchange_url}/feeds"
+        return {
+            "atom": f"{place}/{GROUP}.atom",
+            "json": f"{place}/{GROUP}.json",
+            "misp": f"{place}/misp/{GROUP}/",
+        }
+
     # -- what is told
 
     def describe(self) -> dict[str, Any]:
@@ -455,6 +464,7 @@ class Sandbox:
             },
             "log": self._state["log"],
             "taxii": self._taxii,
+            "feeds": self._feeds() if tokens else None,
             "pids": self.supervisor.pids,
         }
 

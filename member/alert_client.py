@@ -12,14 +12,16 @@ import msgspec
 
 from member import wire
 from member.channel import Channel, decode
-from member.errors import AnswerError, RefusedError, UsedWronglyError
+from member.errors import AnswerError, RefusedError, UsedWronglyError, quoted
 from schemas.canonical import NotCanonicalError, digest
 from schemas.encoding import to_base64
+from schemas.identifiers import is_reference
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-_REFERENCE = re.compile(r"[0-9]{4,6}-NECC", re.ASCII)
 _PAGE = 100
 _UNKNOWN = 404
+_BEGINNING = re.compile(r"[0-9]{4,6}(-[A-Z0-9_-]{0,64})?|[0-9A-F][0-9A-F-]{3,35}", re.ASCII)
+_SHOWN_CANDIDATES = 5
 
 
 _Form = TypeVar("_Form")
@@ -40,6 +42,7 @@ class ListedAlert(msgspec.Struct, frozen=True):
     reference: str
     state: str
     member_id: str
+    issuer: str
     version: int
     title: str
     colour: str
@@ -130,6 +133,7 @@ class ReadAlert(msgspec.Struct, frozen=True):
     reference: str
     state: str
     member_id: str
+    issuer: str
     version: int
     content: AlertContent
     content_sha256: str
@@ -179,6 +183,10 @@ class _FeedTokens(msgspec.Struct, frozen=True):
 _Paged = TypeVar("_Paged", AlertsPage, _FeedTokens)
 
 
+def _begins(alert: ListedAlert, text: str) -> bool:
+    return alert.reference.startswith(text.upper()) or alert.alert_id.startswith(text.lower())
+
+
 class AlertClient:
     """The requests of one representative about alerts and feed tokens."""
 
@@ -201,15 +209,23 @@ class AlertClient:
             yield from page.alerts
 
     def find_id(self, given: str) -> str:
-        """The id of an alert by its id or its reference. UsedWronglyError for neither, RefusedError for none."""
+        """The id of an alert by its id, its reference, or the beginning of either (four characters or more).
+        UsedWronglyError for none of these and for the beginning of several, RefusedError for what is not there.
+        """
         text = given.strip()
         if _UUID.fullmatch(text.lower()):
             return text.lower()
-        if not _REFERENCE.fullmatch(text.upper()):
-            raise UsedWronglyError("neither the id of an alert nor a reference such as 1234-NECC", "member alert list")
-        for alert in self.alerts(reference=text.upper()):
-            if alert.reference == text.upper():
-                return alert.alert_id
+        if not _BEGINNING.fullmatch(text.upper()):
+            what = f"{quoted(given)} is neither a reference such as 1234-NECC nor the id of an alert"
+            raise UsedWronglyError(what, "member alert list")
+        wanted = text.upper() if is_reference(text.upper()) else None
+        found = [one for one in self.alerts(reference=wanted) if text.upper() == one.reference] if wanted else []
+        found = found or [one for one in self.alerts() if _begins(one, text)]
+        if len(found) > 1:
+            candidates = ", ".join(sorted(one.reference for one in found[:_SHOWN_CANDIDATES]))
+            raise UsedWronglyError(f"{text} begins {len(found):,} alerts: {candidates}", "give more of it")
+        if found:
+            return found[0].alert_id
         raise RefusedError(
             f"no alert {text.upper()} is there for this member",
             "member alert list",

@@ -13,8 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from member.alert_client import AlertContent, ReadAlert
-from member.terminal import PlainTable, printable
+from member.terminal import PlainTable, printable, to_second
 from schemas.terms import AlertState, TrafficLight
+from schemas.words import in_words, label
 
 _MAY_BE_SHARED = {
     TrafficLight.RED: "for the eyes of those it was sent to only: no further disclosure",
@@ -73,14 +74,14 @@ def _parts(alert: ReadAlert) -> Iterator[RenderableType]:
 def _facts(alert: ReadAlert) -> Table:
     content = alert.content
     facts = {
-        "Colour": content.colour,
-        "State": f"{alert.state}, version {alert.version}",
-        "Issued by": alert.member_id,
-        "Published": alert.published_at,
-        "Theme": content.theme,
-        "Addressed to": ", ".join([*content.audience.groups, *content.audience.kinds]),
+        "Colour": label(content.colour),
+        "State": f"{label(alert.state)}, version {alert.version}",
+        "Issued by": alert.issuer,
+        "Published": to_second(alert.published_at or ""),
+        "Theme": label(content.theme),
+        "Addressed to": ", ".join([*content.audience.groups, *map(in_words, content.audience.kinds)]),
         "Conditions": content.conditions,
-        "Legal gateway": content.legal_gateway,
+        "Legal gateway": in_words(content.legal_gateway),
         "Purpose": content.purpose,
         "Sources": ", ".join(f"{source.reference} (TLP:{source.tlp})" for source in content.sources),
         "Supersedes": content.supersedes,

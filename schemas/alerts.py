@@ -142,9 +142,12 @@ class OwnResponseSchema(Schema):
 
 
 class ListedAlertSchema(AlertStandingSchema):
-    """One alert of a list. `member_id` issued it; `acknowledged` says whether the reading member did."""
+    """One alert of a list. `member_id` issued it, `issuer` is its name; `acknowledged` says whether the reading member
+    did.
+    """
 
     member_id = Identifier(required=True)
+    issuer = fields.String(required=True)
     version = fields.Integer(required=True)
     title = fields.String(required=True)
     colour = code_of(AlertColour, required=True)
@@ -181,6 +184,7 @@ class AlertSchema(AlertStandingSchema):
     """
 
     member_id = Identifier(required=True)
+    issuer = fields.String(required=True)
     version = fields.Integer(required=True)
     content = fields.Nested(AlertContentSchema, required=True)
     content_sha256 = fields.String(required=True)

@@ -8,8 +8,8 @@ import time
 import uuid
 from datetime import UTC, datetime, timedelta
 
-REFERENCE = r"[0-9]{4,6}-NECC"
-"""The number of an alert."""
+REFERENCE = r"[0-9]{4,6}-[A-Z0-9_-]{1,64}"
+"""The number of an alert, and who issued it: its member's id in capitals."""
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.ASCII)
 
 

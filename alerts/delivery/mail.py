@@ -20,6 +20,7 @@ from html import escape
 from typing import Any
 
 from alerts.delivery.sending import DELIVERED, Outcome
+from schemas.words import in_words
 
 _SECONDS = 20.0
 _PERMANENT = 500
@@ -152,4 +153,4 @@ def _line(alert: Mapping[str, Any]) -> str:
     head = f"{alert['reference']} (TLP:{alert['tlp']}), {alert['state']}"
     if "title" not in alert:
         return head
-    return f"{head}, colour {alert['colour']}, theme {alert['theme'].replace('_', ' ')}: {alert['title']}"
+    return f"{head}, colour {alert['colour']}, theme {in_words(alert['theme'])}: {alert['title']}"

@@ -130,9 +130,10 @@ class AlertContent:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert at one version. `reference` is NNNN-NECC; `member_id` the member that issues it; `version` is 0
-    until publication, then 1, and rises with every change that readers see; `modified_at` is the time of the present
-    version, later than that of the one before.
+    """An alert at one version. `reference` is NNNN- and the issuing member's id in capitals (NNNN-NECC); `member_id` is
+    that member, `issuer` its name as the registrars stated it when the alert was drafted; `version` is 0 until
+    publication, then 1, and rises with every change that readers see; `modified_at` is the time of the present version,
+    later than that of the one before.
     `reason` says why it was withdrawn, `superseded_by` the reference of what took its place; both may be empty.
     Times are aware UTC, cut to milliseconds.
     """
@@ -141,6 +142,7 @@ class Alert:
     stix_id: str
     reference: str
     member_id: str
+    issuer: str
     state: AlertState
     version: int
     content: AlertContent

@@ -41,7 +41,9 @@ class AtomForm:
         _text(entry, "updated", to_rfc3339(alert.modified_at))
         if alert.published_at is not None:
             _text(entry, "published", to_rfc3339(alert.published_at))
-        _text(SubElement(entry, "author"), "name", alert.member_id)
+        _text(SubElement(entry, "author"), "name", alert.issuer)
+        # Relative to the feed's xml:base: an entry is made once, and stands in the feeds of several groups.
+        SubElement(entry, "link", rel="alternate", type="text/html", href=f"{alert.stix_id}.html")
         for scheme, term in tags_of(alert):
             SubElement(entry, "category", scheme=f"urn:x-alert:{scheme}", term=term)
         _text(entry, "rights", marking_of(alert))
@@ -50,7 +52,8 @@ class AtomForm:
 
     def join(self, heading: Heading, entries: Sequence[bytes]) -> bytes:
         """A whole `feed` document."""
-        feed = Element("feed", {"xmlns": _NAMESPACE, "xml:lang": "en-GB"})
+        pages = f"{heading.first_url.removesuffix('.atom')}/"
+        feed = Element("feed", {"xmlns": _NAMESPACE, "xml:lang": "en-GB", "xml:base": pages})
         _text(feed, "id", heading.first_url)
         _text(feed, "title", heading.title)
         _text(feed, "updated", to_rfc3339(heading.changed_at or _EMPTY))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from schemas.identifiers import REFERENCE
 from schemas.terms import AlertColour, AlertState, Classification, LegalGateway, Theme
 
 ALERT = "extension-definition--17eb491f-4589-405b-961a-8db307862f7d"
@@ -29,7 +30,7 @@ def _text(description: str, **more: Any) -> dict[str, Any]:
     return {"type": "string", "minLength": 1, "description": description, **more}
 
 
-_REFERENCE = "^[0-9]{4,6}-NECC$"
+_REFERENCE = f"^{REFERENCE}$"
 
 ALERT_SCHEMA: dict[str, Any] = {
     "$schema": _DRAFT,
@@ -39,7 +40,7 @@ ALERT_SCHEMA: dict[str, Any] = {
     "properties": {
         "extension_type": {"const": "property-extension"},
         "reference": _text("Number of the alert", pattern=_REFERENCE),
-        "issuer": _text("The member that issues it"),
+        "issuer": _text("The name of the member that issues it"),
         "state": _codes(_READABLE, "How the alert stands; a withdrawn one is also revoked"),
         "colour": _codes(AlertColour, "How pressing it is"),
         "theme": _codes(Theme, "The threat that it is about"),

@@ -54,7 +54,7 @@ class JsonForm:
             "summary": marking_of(alert),
             "content_html": render_entry(alert),
             "date_modified": to_rfc3339(alert.modified_at),
-            "authors": [{"name": alert.member_id}],
+            "authors": [{"name": alert.issuer}],
             "tags": [f"{kind}:{code}" for kind, code in tags_of(alert)],
             "language": "en-GB",
             "_alert": _fields_of(alert),

@@ -135,7 +135,7 @@ def make_event(alert: Alert) -> dict[str, Any]:
 
 def _about(alert: Alert) -> dict[str, Any]:
     published = alert.published_at or alert.created_at
-    organisation = {"name": alert.member_id, "uuid": str(uuid5(_ORGANISATIONS, alert.member_id))}
+    organisation = {"name": alert.issuer, "uuid": str(uuid5(_ORGANISATIONS, alert.member_id))}
     return {
         "uuid": alert.stix_id,
         "info": title_of(alert),

@@ -26,7 +26,7 @@ from alerts.telling import AlertVersion, find_untold, tell_once
 from exchange.store.chunks import in_chunks
 from exchange.store.session import Database
 
-_MAKE = 1
+_MAKE = 2
 """To be raised when the same alerts are to look different, so that readers fetch them again."""
 
 _SETTLED = timedelta(minutes=1)

@@ -31,7 +31,7 @@ from schemas.terms import AlertState, LegalGateway, Theme, TrafficLight
 AlertObject = Report | AttackPattern | BankAccount
 
 KILL_CHAIN = "money-laundering"
-SOURCE_NAME = "NECC alert"
+SOURCE_NAME = "JMLIT alert"
 _PLACEMENT, _LAYERING, _INTEGRATION = "placement", "layering", "integration"
 
 PHASES: Mapping[Theme, tuple[str, ...]] = {
@@ -123,7 +123,7 @@ def _extension(alert: Alert) -> AlertExtension:
     content = alert.content
     return AlertExtension(
         reference=alert.reference,
-        issuer=alert.member_id,
+        issuer=alert.issuer,
         state=alert.state.value,
         colour=content.colour,
         theme=content.theme,

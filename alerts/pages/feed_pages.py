@@ -14,7 +14,9 @@ from alerts.feeds.atom import AtomForm
 from alerts.feeds.json_feed import JsonForm
 from alerts.feeds.listing import CURSOR, Cursor
 from alerts.feeds.misp import EventForm, HashesForm, ManifestForm
+from alerts.feeds.page import PageForm
 from alerts.feeds.reading import Answer, FeedReader, Form, UnknownFeedError
+from alerts.rendering.page import PAGE_HEADERS
 from exchange.web.authentication import current_feed_member_id
 from exchange.web.context import current_context
 from exchange.web.pages import Blueprint, Decorator, problem_responses
@@ -79,10 +81,22 @@ def misp_hashes(_: dict[str, Any], group_id: str) -> Response:
 @_route("/misp/<group_id>/<event_id>.json", "One event of the MISP feed", EVENT, NoQuery)
 def misp_event(_: dict[str, Any], group_id: str, event_id: str) -> Response:
     """One alert, whole."""
-    if not _ID.fullmatch(event_id):
+    return _single(EVENT, group_id, event_id)
+
+
+@_route("/<group_id>/<event_id>.html", "An alert of a feed as a page for a browser", PageForm(""), NoQuery)
+def alert_page(_: dict[str, Any], group_id: str, event_id: str) -> Response:
+    """The reader's own copy, where an Atom entry leads; a browser asks for the feed token as a password."""
+    response = _single(PageForm(current_feed_member_id()), group_id, event_id)
+    response.headers.update(PAGE_HEADERS)
+    return response
+
+
+def _single(form: Form, group_id: str, stix_id: str) -> Response:
+    if not _ID.fullmatch(stix_id):
         raise NotFound
     try:
-        return _respond(EVENT, _reader().single(group_id, EVENT, event_id, _is_held))
+        return _respond(form, _reader().single(group_id, form, stix_id, _is_held))
     except UnknownFeedError:
         raise NotFound from None
 

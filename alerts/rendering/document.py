@@ -11,6 +11,7 @@ from datetime import date, datetime
 from alerts.domain.alert import Alert, AlertContent, CaseStudy, PublishedAccount
 from exchange.domain.gateway_rules import RULES
 from schemas.terms import AlertState, LegalGateway
+from schemas.words import label
 
 COLOURS = {
     "red": "Red alert: a specific or immediate threat",
@@ -141,16 +142,11 @@ def in_words(moment: date | datetime | None) -> str:
     return f"{day}, {moment:%H:%M} UTC" if isinstance(moment, datetime) else day
 
 
-def code_in_words(code: str) -> str:
-    """`money_mules` as `Money mules`."""
-    return code.replace("_", " ").capitalize()
-
-
 def _facts(alert: Alert) -> tuple[tuple[str, str], ...]:
     return (
         ("Published", in_words(alert.published_at)),
-        ("Issued by", alert.member_id),
-        ("Threat", code_in_words(alert.content.theme)),
+        ("Issued by", alert.issuer),
+        ("Threat", label(alert.content.theme)),
         ("Review by", in_words(alert.content.review_by)),
         ("Expires", in_words(alert.content.expires_on)),
         ("Version", str(alert.version)),

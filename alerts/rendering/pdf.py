@@ -70,7 +70,7 @@ def _render(document: Document, alert: Alert) -> bytes:
         made,
         pagesize=A4,
         title=f"{document.reference} {document.title}",
-        author=alert.member_id,
+        author=alert.issuer,
         subject=f"{document.classification} TLP:{document.tlp}",
         lang="en-GB",
         invariant=1,

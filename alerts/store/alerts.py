@@ -48,8 +48,10 @@ class StoredAlert(Base):
 
     alert_id: Mapped[str] = mapped_column(String(36), primary_key=True)
     stix_id: Mapped[str] = mapped_column(String(36))
-    reference: Mapped[str] = mapped_column(String(16))
+    reference: Mapped[str] = mapped_column(String(72))
     member_id: Mapped[str] = mapped_column(String(64))
+    # As the registrars stated it when the alert was drafted.
+    issuer: Mapped[str] = mapped_column(String(200))
     author_id: Mapped[str] = mapped_column(String(129))
     reviewer_id: Mapped[str | None] = mapped_column(String(129))
     releaser_id: Mapped[str | None] = mapped_column(String(129))
@@ -64,7 +66,7 @@ class StoredAlert(Base):
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     published_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     reason: Mapped[str] = mapped_column(Text)
-    superseded_by: Mapped[str] = mapped_column(String(16))
+    superseded_by: Mapped[str] = mapped_column(String(72))
 
     @property
     def alert(self) -> Alert:
@@ -74,6 +76,7 @@ class StoredAlert(Base):
             stix_id=self.stix_id,
             reference=self.reference,
             member_id=self.member_id,
+            issuer=self.issuer,
             state=AlertState(self.state),
             version=self.version,
             content=AlertContent.from_fields(json.loads(self.content_json)),
@@ -87,8 +90,8 @@ class StoredAlert(Base):
 
 class AlertTold(Base):
     """That a version of an alert was disclosed to a member through a channel (`log`: its own entry of the log,
-    `api`, `taxii`, `atom`, `json`, `misp`, `webhook`, `mail`), and the log's event of that. A second time is no new
-    disclosure.
+    `api`, `taxii`, `atom`, `json`, `misp`, `html`, `webhook`, `mail`), and the log's event of that. A second time
+    is no new disclosure.
     """
 
     __tablename__ = "alert_told"

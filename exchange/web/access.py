@@ -133,6 +133,7 @@ RULES: dict[str, Rule] = {
     "GET /feeds/misp/<group_id>/manifest.json": FEED_READERS,
     "GET /feeds/misp/<group_id>/hashes.csv": FEED_READERS,
     "GET /feeds/misp/<group_id>/<event_id>.json": FEED_READERS,
+    "GET /feeds/<group_id>/<event_id>.html": FEED_READERS,
     # Salted hashes only.
     "GET /log/checkpoint": ANYONE,
     "GET /log/tile/<path:path>": ANYONE,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,20 +13,24 @@ import click
 import msgspec
 from rich.console import RenderableType
 
-from member.alert_client import AlertStanding, ReadAlert
+from member.alert_client import AlertStanding, ListedAlert, ReadAlert
 from member.alert_file import example_alert, read_alert
 from member.alert_log import AlertLog
 from member.alert_values import ValueRefusedError, as_text
 from member.authority import stated_exchange
-from member.commands.common import Shown, read_moment, reporting, table, write_new_file
+from member.commands.common import Shown, counted, read_moment, reporting, table, write_new_file
 from member.errors import AnswerError, MemberError, UsedWronglyError
 from member.home import Home
 from member.log_origin import check_origin
 from member.session import Session
 from schemas.encoding import to_rfc3339
-from schemas.terms import AlertState
+from schemas.terms import AlertState, Theme
+from schemas.words import in_words, label
 
 _MAX_FEEDBACK_BYTES = 64 * 1024
+_READ = "alert_read"
+"""The record of the vault that an alert was read from this home."""
+_DATE = click.DateTime(["%Y-%m-%d"])
 _file = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -60,7 +66,7 @@ def draft(session: Session, file: Path) -> Shown:
     """
     content = read_alert(file, session.home.config.defaults, session.today())
     standing = session.alerts.draft(content)
-    audience = ", ".join(content["audience"]["groups"] + content["audience"]["kinds"])
+    audience = ", ".join([*content["audience"]["groups"], *map(in_words, content["audience"]["kinds"])])
     return _standing(standing, f"to {audience}; another person reviews it: member --as … alert review")
 
 
@@ -94,21 +100,54 @@ def withdraw(session: Session, alert_id: str, reason: str) -> Shown:
     return _step(session, alert_id, "withdraw", {"reason": _read_option("--reason", reason)})
 
 
-@alert.command("list", epilog="Example: member alert list --state published")
+@alert.command("list", epilog="Example: member alert list --theme money_mules --from 2026-11-01 --unanswered")
 @click.option("--state", type=click.Choice([state.value for state in AlertState]), help="Only those in this state.")
+@click.option("--theme", "themes", multiple=True, type=click.Choice([one.value for one in Theme]), help="Repeatable.")
+@click.option("--from", "first", metavar="DATE", type=_DATE, help="Published on this day (UTC) or later.")
+@click.option("--to", "last", metavar="DATE", type=_DATE, help="Published on this day (UTC) or earlier.")
+@click.option("--unanswered", is_flag=True, help="Only those of others that we did not acknowledge.")
 @click.pass_obj
 @reporting
-def list_all(session: Session, state: str | None) -> Shown:
+def list_all(
+    session: Session,
+    *,
+    state: str | None,
+    themes: tuple[str, ...],
+    first: datetime | None,
+    last: datetime | None,
+    unanswered: bool,
+) -> Shown:
     """List the alerts that this member may read: its own in any state, and those addressed to it."""
-    found = list(session.alerts.alerts(state=state))
-    made = table(
-        f"{len(found):,} alerts", "reference", "colour", "TLP", "state", "published", "from", "answered", "title"
-    )
+    wanted = _Wanted(frozenset(themes), first, last, session.home.member_id if unanswered else None)
+    found = [one for one in session.alerts.alerts(state=state) if wanted.want(one)]
+    columns = ("reference", "published", "title", "state", "from", "colour", "TLP", "theme", "answered")
+    spare = ("colour", "TLP", "from", "answered", "theme")
+    made = table(counted(len(found), "alert"), *columns, whole=("reference", "published"), spare=spare)
     for one in sorted(found, key=lambda one: one.published_at or one.modified_at, reverse=True):
-        published = (one.published_at or "")[:10]
-        answered = "yes" if one.acknowledged else ""
-        made.add_row(one.reference, one.colour, one.tlp, one.state, published, one.member_id, answered, one.title)
-    return Shown({"alerts": msgspec.to_builtins(found)}, table=made)
+        published, answered = (one.published_at or "")[:10], "Yes" if one.acknowledged else ""
+        codes = (label(one.colour), one.tlp, label(one.theme), answered)
+        made.add_row(one.reference, published, one.title, label(one.state), one.issuer, *codes)
+    return Shown({"alerts": msgspec.to_builtins(found)}, "" if found else "no alerts", made if found else None)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Which alerts a list shows; `unanswered_by` is who must have left them unanswered, and not have issued them."""
+
+    themes: frozenset[str]
+    first: datetime | None
+    last: datetime | None
+    unanswered_by: str | None
+
+    def want(self, alert: ListedAlert) -> bool:
+        day = (alert.published_at or "")[:10]
+        is_in_time = (self.first is None or day >= f"{self.first:%Y-%m-%d}") and (
+            self.last is None or "" < day <= f"{self.last:%Y-%m-%d}"
+        )
+        is_answered = self.unanswered_by is not None and (
+            alert.acknowledged or alert.member_id == self.unanswered_by or alert.state != AlertState.PUBLISHED
+        )
+        return is_in_time and not is_answered and (not self.themes or alert.theme in self.themes)
 
 
 @alert.command("read", epilog="Example: member alert read 1234-NECC --pdf 1234.pdf")
@@ -133,19 +172,36 @@ def read(session: Session, alert_id: str, pdf: Path | None, html: Path | None) -
 
 
 @alert.command("ack", epilog="Example: member alert ack 1234-NECC --implemented --feedback what-we-found.txt")
-@click.argument("alert_id", metavar="ID")
+@click.argument("alert_ids", metavar="[ID]…", nargs=-1)
+@click.option("--all-read", is_flag=True, help="All that were read from this home and are not acknowledged.")
 @click.option("--implemented", is_flag=True, help="Its red flags are in use in our monitoring.")
 @click.option("--feedback", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A text for its issuer.")
 @click.pass_obj
 @reporting
-def acknowledge(session: Session, alert_id: str, implemented: bool, feedback: Path | None) -> Shown:
-    """Tell the issuer that this member has read an alert, uses it, and what came of it. It may be said again."""
+def acknowledge(
+    session: Session, alert_ids: tuple[str, ...], *, all_read: bool, implemented: bool, feedback: Path | None
+) -> Shown:
+    """Tell the issuers that this member has read alerts, uses them, and what came of it. It may be said again."""
+    if all_read == bool(alert_ids):
+        raise UsedWronglyError("say which alerts: their ids or references, or --all-read", "member alert ack 1234-NECC")
+    if feedback is not None and len(alert_ids) != 1:
+        raise UsedWronglyError("--feedback goes with one alert", "acknowledge it by itself")
     text = "" if feedback is None else _read_feedback(feedback)
     client = session.alerts
     said = {"implemented": implemented, "feedback": text}
-    standing = client.step(client.find_id(alert_id), "acknowledgement", said)
-    told = f"{standing.reference} is acknowledged{', and implemented' if implemented else ''}; its issuer is told"
-    return Shown(msgspec.to_builtins(standing), told)
+    chosen = _read_here(session) if all_read else list(dict.fromkeys(client.find_id(one) for one in alert_ids))
+    done = [client.step(alert_id, "acknowledgement", said) for alert_id in chosen]
+    told = [f"{one.reference} is acknowledged{', and implemented' if implemented else ''}" for one in done]
+    document = msgspec.to_builtins(done[0]) if len(alert_ids) == 1 else {"alerts": msgspec.to_builtins(done)}
+    end = "the issuer is told" if len(done) == 1 else "the issuers are told"
+    nothing = "nothing to acknowledge: every alert that was read from this home is answered"
+    return Shown(document, "\n".join([*told, end]) if done else nothing)
+
+
+def _read_here(session: Session) -> list[str]:
+    """The alerts in force that were read from this home, and that this member has not acknowledged."""
+    open_ones = (one for one in session.alerts.alerts(state=AlertState.PUBLISHED.value) if not one.acknowledged)
+    return [one.alert_id for one in open_ones if session.vault.get(_READ, one.alert_id.encode()) is not None]
 
 
 @alert.command("responses", epilog="Example: member alert responses 1234-NECC")
@@ -155,10 +211,10 @@ def acknowledge(session: Session, alert_id: str, implemented: bool, feedback: Pa
 def responses(session: Session, alert_id: str) -> Shown:
     """List who acknowledged one's own alert, who implemented it, and what they said."""
     found = session.alerts.responses(session.alerts.find_id(alert_id))
-    made = table(f"{len(found):,} responses", "member", "acknowledged", "implemented", "version", "feedback")
+    made = table(counted(len(found), "response"), "member", "acknowledged", "implemented", "version", "feedback")
     for one in found:
         made.add_row(one.member_id, one.acknowledged_at, one.implemented_at, str(one.version), one.feedback)
-    return Shown({"responses": msgspec.to_builtins(found)}, table=made)
+    return Shown({"responses": msgspec.to_builtins(found)}, "" if found else "no responses", made if found else None)
 
 
 def _render(found: ReadAlert) -> RenderableType:
@@ -173,7 +229,7 @@ def _step(session: Session, alert_id: str, step: str, value: dict[str, Any]) -> 
 
 
 def _standing(standing: AlertStanding, more: str = "") -> Shown:
-    text = f"{standing.reference} is {standing.state}{f', {more} {standing.reference}' if more else ''}"
+    text = f"{standing.reference} is {in_words(standing.state)}{f', {more} {standing.reference}' if more else ''}"
     return Shown(msgspec.to_builtins(standing), text)
 
 
@@ -188,6 +244,8 @@ def _check_with_log(session: Session, found: ReadAlert) -> int | None:
     log = AlertLog(session.vault, origin, session.home.member_id)
     log.keep(found.event_id, found.alert_id, found.version, computed)
     log.catch_up(session.exchange)
+    with session.vault.transaction():
+        session.vault.put(_READ, found.alert_id.encode(), str(found.version).encode())
     logged = log.check(found.alert_id, found.version, computed)
     return None if logged is None else logged.number
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 import msgspec
 
-from member.commands.common import Shown, reporting, table
+from member.commands.common import Shown, counted, reporting, table
 from member.errors import MemberError
+from member.feeds import feed_addresses
 from member.session import Session
 
 
@@ -25,8 +26,12 @@ def make(session: Session, name: str) -> Shown:
     if made.token is None:
         hint = f"member feed revoke {made.token_id}, then make another"
         raise MemberError("the token was made, and the answer with it was lost on its way", hint, slug="token_lost")
-    text = f"{made.token}\n\nas a Bearer token, or as the password of Basic; member feed revoke {made.token_id} ends it"
-    return Shown({**msgspec.to_builtins(made), "name": name}, text)
+    session.number("feed token", [made.token_id])
+    feeds = feed_addresses(session.home.exchange_url, [one.group_id for one in session.exchange.standing().groups])
+    ends = f"as a Bearer token, or as the password of Basic; member feed revoke {made.token_id} ends it"
+    listed = (f"{one['form']:10} {one['url']}" for one in feeds)
+    text = "\n".join([made.token, "", ends, "", *listed])
+    return Shown({**msgspec.to_builtins(made), "name": name, "feeds": feeds}, text)
 
 
 @feed.command("list", epilog="Example: member feed list")
@@ -35,10 +40,23 @@ def make(session: Session, name: str) -> Shown:
 def list_all(session: Session) -> Shown:
     """List this member's feed tokens, without the secrets."""
     found = list(session.alerts.tokens())
-    made = table(f"{len(found)} feed tokens", "id", "name", "made by", "made at", "revoked at")
+    numbers = session.number("feed token", (one.token_id for one in found))
+    columns = ("no.", "name", "made at", "revoked at", "made by", "feed token")
+    made = table(counted(len(found), "feed token"), *columns, whole=("feed token",), spare=("made by", "feed token"))
     for one in found:
-        made.add_row(one.token_id, one.name, one.created_by, one.created_at, one.revoked_at)
-    return Shown({"feed_tokens": msgspec.to_builtins(found)}, table=made)
+        number = str(numbers[one.token_id])
+        made.add_row(number, one.name, one.created_at, one.revoked_at, one.created_by, one.token_id)
+    text = "" if found else "no feed tokens"
+    return Shown({"feed_tokens": msgspec.to_builtins(found)}, text, made if found else None)
+
+
+@feed.command("addresses", epilog="Example: member feed addresses")
+@click.pass_obj
+@reporting
+def addresses(session: Session) -> Shown:
+    """List where this member's feeds are; reading them takes a feed token."""
+    feeds = feed_addresses(session.home.exchange_url, [one.group_id for one in session.exchange.standing().groups])
+    return Shown({"feeds": feeds}, "\n".join(f"{one['form']:10} {one['url']}" for one in feeds))
 
 
 @feed.command("revoke", epilog="Example: member feed revoke 019ac7b2-7f7e-7b1c-9d2a-3c5b8a1f0e11")
@@ -47,5 +65,6 @@ def list_all(session: Session) -> Shown:
 @reporting
 def revoke(session: Session, token_id: str) -> Shown:
     """End a feed token at once."""
-    session.alerts.revoke_token(token_id)
-    return Shown({"token_id": token_id, "state": "revoked"}, f"{token_id} is revoked")
+    found = session.find_id("feed token", token_id)
+    session.alerts.revoke_token(found)
+    return Shown({"token_id": found, "state": "revoked"}, f"{found} is revoked")

@@ -161,15 +161,26 @@ def test_references_are_drawn_at_random_and_grow_when_short_ones_are_taken(share
         row = dict(session.execute(text("SELECT * FROM alerts LIMIT 1")).mappings().one())
         taken = set(session.scalars(select(StoredAlert.reference)))
         rows = [
-            row | {"alert_id": f"taken-{number}", "stix_id": f"taken-{number}", "reference": f"{number:04}-NECC"}
+            row | {"alert_id": f"taken-{number}", "stix_id": f"taken-{number}", "reference": f"{number:04}-A"}
             for number in range(10_000)
-            if f"{number:04}-NECC" not in taken
+            if f"{number:04}-A" not in taken
         ]
         session.execute(text(f"INSERT INTO alerts ({', '.join(row)}) VALUES (:{', :'.join(row)})"), rows)
-        reference = draw_reference(session)
+        reference = draw_reference(session, "a")
+        others = draw_reference(session, "b")
         session.rollback()
-    assert len(reference) == len("00000-NECC")
-    assert reference.removesuffix("-NECC").isdigit()
+    assert len(reference) == len("00000-A")
+    assert reference.removesuffix("-A").isdigit()
+    assert len(others) == len("0000-B"), "another member's numbers are its own"
+
+
+def test_a_reference_and_an_issuer_say_whose_alert_it_is(shared: Taskforce) -> None:
+    for member_id in ("a", "b"):
+        member = shared.members[member_id]
+        shown = read(member, release(member))
+        assert shown["reference"].endswith(f"-{member_id.upper()}")
+        assert (shown["member_id"], shown["issuer"]) == (member_id, f"Member {member_id}")
+    assert "NECC" not in shown["reference"]
 
 
 def _count(taskforce: Taskforce) -> int:

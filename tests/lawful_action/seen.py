@@ -44,7 +44,7 @@ _MASKS = (
     (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|\+00:00)"), "<time>"),
     (re.compile(r"[0-9]{1,2} [A-Z][a-z]+ [0-9]{4}, [0-9]{2}:[0-9]{2} UTC"), "<time>"),
     (re.compile(r'(?<="timestamp": ")[0-9]{10}(?=")'), "<time>"),
-    (re.compile(r"[0-9]{4}-NECC"), "<reference>"),
+    (re.compile(r"[0-9]{4,6}-[A-Z][A-Z0-9_-]*"), "<reference>"),
     (re.compile(r"127\.0\.0\.1:[0-9]+"), "<host>"),
 )
 _RANDOM = re.compile(

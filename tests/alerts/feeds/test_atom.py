@@ -38,7 +38,8 @@ def check_atom(document: bytes) -> list[Element]:
     """The entries of a feed that keeps RFC 4287, section by section; AssertionError otherwise."""
     feed = fromstring(document)  # noqa: S314 - ours
     assert feed.tag == f"{_SPACE}feed"
-    assert feed.attrib == {"{http://www.w3.org/XML/1998/namespace}lang": "en-GB"}
+    assert set(feed.attrib) == {f"{_XML}lang", f"{_XML}base"}
+    assert feed.get(f"{_XML}lang") == "en-GB"
     entries = feed.findall(f"{_SPACE}entry")
     for parent, allowed in ((feed, {"link", "entry"}), *((one, _ENTRY) for one in entries)):
         names = [child.tag.removeprefix(_SPACE) for child in parent]
@@ -60,7 +61,8 @@ def check_atom(document: bytes) -> list[Element]:
     return entries
 
 
-_ENTRY = {"published", "author", "category", "rights", "content"}
+_XML = "{http://www.w3.org/XML/1998/namespace}"
+_ENTRY = {"published", "author", "link", "category", "rights", "content"}
 
 
 def test_an_ordinary_reader_reads_the_feed(new_taskforce: NewTaskforce) -> None:
@@ -87,6 +89,21 @@ def test_an_ordinary_reader_reads_the_feed(new_taskforce: NewTaskforce) -> None:
     assert {tag.term for tag in newest.tags} == {"AMBER", "OFFICIAL", "published", "amber", "money_mules"}
     assert newest.rights == "OFFICIAL TLP:AMBER."
     assert usual
+
+
+def test_an_entry_leads_to_the_alerts_page(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b", "c")
+    publish(taskforce, title="About mules")
+    reader = FeedReader(taskforce, "b")
+    answer = reader.read(ATOM)
+    (entry,) = feedparser.parse(answer.data, response_headers={"content-type": answer.headers["Content-Type"]}).entries
+    assert entry.link.startswith("https://"), "resolved by the feed's own base"
+    page = reader.read("/" + entry.link.split("/", 3)[3])
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert "About mules" in page.text
+    assert "Issued to b" in page.text
+    assert "Issued to c" in FeedReader(taskforce, "c").read("/" + entry.link.split("/", 3)[3]).text
 
 
 def test_nothing_of_a_withdrawn_alert_is_left(new_taskforce: NewTaskforce) -> None:

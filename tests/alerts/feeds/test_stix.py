@@ -62,6 +62,7 @@ def make_alert(state: AlertState = AlertState.PUBLISHED, **changes: Any) -> Aler
         stix_id=str(uuid4()),
         reference="0421-NECC",
         member_id="a",
+        issuer="Bank A",
         state=state,
         version=1,
         content=AlertContent.from_fields(make_content(**changes)),

@@ -161,7 +161,7 @@ def test_a_report_tells_a_machine_what_a_person_is_told(served: Served) -> None:
     told = report["extensions"][extensions.ALERT]
     assert (told["colour"], told["legal_gateway"], told["issuer"]) == ("amber", "CCA2013_s7", "a")
     assert (told["review_by"], told["expires_on"]) == ("2027-05-01", "2027-11-01")
-    assert report["external_references"] == [{"source_name": "NECC alert", "external_id": told["reference"]}]
+    assert report["external_references"] == [{"source_name": "JMLIT alert", "external_id": told["reference"]}]
     assert "Look for the employer's name." in report["description"]
 
 

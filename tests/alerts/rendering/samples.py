@@ -76,6 +76,7 @@ ALERT = Alert(
     stix_id="5f0c86cf-9d0f-4a39-b7a5-6d2f3a1c8e77",
     reference="4711-NECC",
     member_id="nca",
+    issuer="National Crime Agency",
     state=AlertState.PUBLISHED,
     version=1,
     content=CONTENT,

@@ -418,6 +418,7 @@ REQUESTS: dict[str, Callable[[ExchangeWorld, Cell], Request]] = {
     "GET /feeds/misp/<group_id>/manifest.json": _feed("misp/{group}/manifest.json"),
     "GET /feeds/misp/<group_id>/hashes.csv": _feed("misp/{group}/hashes.csv"),
     "GET /feeds/misp/<group_id>/<event_id>.json": _feed("misp/{group}/{event}.json"),
+    "GET /feeds/<group_id>/<event_id>.html": _feed("{group}/{event}.html"),
     **{f"GET {path}": _at(path) for path in ("/taxii2/", "/taxii2/api/", "/taxii2/api/collections/")},
     "GET /taxii2/api/status/<status_id>/": _at("/taxii2/api/status/1/"),
     "GET /taxii2/api/collections/<collection_id>/": _taxii(""),

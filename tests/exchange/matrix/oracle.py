@@ -43,7 +43,7 @@ _STEPS = tuple(route for route in EXCHANGE_RULES if route.startswith("POST /v1/a
 _SUBSCRIBE = "POST /v1/subscriptions"
 _MAKE_TOKEN, _REVOKE_TOKEN = "POST /v1/feed-tokens", "POST /v1/feed-tokens/<token_id>/revoke"
 _LISTS = tuple(route for route in EXCHANGE_RULES if route.startswith("GET /feeds/") and "event_id" not in route)
-_EVENT = "GET /feeds/misp/<group_id>/<event_id>.json"
+_EVENTS = tuple(route for route in EXCHANGE_RULES if "/<event_id>" in route)
 _TAXII = tuple(route for route in EXCHANGE_RULES if "/taxii2/" in route and "<collection_id>" in route)
 _NO_STATUS = "GET /taxii2/api/status/<status_id>/"  # nothing is ever added, so no request to add has one
 _OF_SUBSCRIPTION = tuple(route for route in EXCHANGE_RULES if "/subscriptions/<subscription_id>/" in route)
@@ -91,7 +91,7 @@ EXCHANGE = Dimensions(
         _REVOKE_TOKEN: (Tenant.OWN, Tenant.OTHERS_TOKEN),
         **dict.fromkeys(_LISTS, (Tenant.OWN, Tenant.OTHERS_COLLECTION)),
         **dict.fromkeys(_TAXII, (Tenant.OWN, Tenant.OTHERS_COLLECTION)),
-        _EVENT: (Tenant.ADDRESSED_ALERT, Tenant.OTHERS_ALERT, Tenant.OTHERS_COLLECTION),
+        **dict.fromkeys(_EVENTS, (Tenant.ADDRESSED_ALERT, Tenant.OTHERS_ALERT, Tenant.OTHERS_COLLECTION)),
         _SUBSCRIBE: (Tenant.OWN, Tenant.OTHERS_GROUP),
         _ASK: (Tenant.OWN, Tenant.OTHERS_HIT),
         **dict.fromkeys(_OF_QUERY, (Tenant.OWN, Tenant.OTHERS_QUERY)),

@@ -29,7 +29,7 @@ from werkzeug.test import TestResponse
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _PLACE = re.compile(r'(?:"(?:index|size)": ?|^exchange_log_size )([0-9]+)', re.MULTILINE)
-_REFERENCE = re.compile(r"[0-9]{4}-NECC")
+_REFERENCE = re.compile(r"[0-9]{4,6}-[A-Z][A-Z0-9_-]*")
 _ADDED = re.compile(r"T[0-9:]{8}\.[0-9]{6}Z")
 _MD5 = re.compile(r"^[0-9a-f]{32},", re.MULTILINE)
 _FEED_TOKEN = re.compile(r"feed_[A-Za-z0-9_-]+")
