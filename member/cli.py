@@ -13,6 +13,7 @@ from member.commands.common import MemberGroup
 from member.commands.enrolment import init, join, status
 from member.commands.feed import feed
 from member.commands.hits import hits
+from member.commands.holder_faults import holder_fault
 from member.commands.indicators import submit, token
 from member.commands.log import log
 from member.commands.notices import notices
@@ -50,6 +51,7 @@ def cli(context: click.Context, home: Path | None, said_as: str | None) -> None:
 for command in (
     *(init, join, status, notices, representative, token, submit, hits, query, request, alert, feed, subscription),
     *(withdraw, corrections, outcome, assessment),
+    holder_fault,
     *(log, vault, config, registrar),
 ):
     cli.add_command(command)
