@@ -44,6 +44,7 @@ class Extension(msgspec.Struct, frozen=True):
     by: str
     former_until: str
     until: str
+    watch_until: str | None
     reason: str
 
 

@@ -17,6 +17,7 @@ from member.session import Session
 from member.vault.faults import HolderFaults
 from member.vault.rows import VaultRows
 from schemas.encoding import from_base64
+from schemas.terms import MemberKind, QueryState, Role
 
 _MOST_NOTICES = 1000
 """How many unread notices are counted by kind at most."""
@@ -82,6 +83,15 @@ def _epoch(keyring: Keyring) -> dict[str, Any] | None:
     }
 
 
+def _to_authorise(session: Session, kind: str) -> list[str]:
+    """The queries that wait for the acting officer's authorisation; none is asked for where nobody asks queries."""
+    key_id = session.unlocked.identity.key_id
+    acting = session.home.config.representatives.get(session.acting_as)
+    if kind != MemberKind.LAW_ENFORCEMENT or acting is None or Role.AUTHORISER not in acting.roles:
+        return []
+    return [one.query_id for one in session.queries.queries(QueryState.PENDING) if one.authorised_by == key_id]
+
+
 def _from_servers(session: Session, keyring: Keyring) -> dict[str, Any]:
     standing = session.exchange.standing()
     try:
@@ -95,5 +105,6 @@ def _from_servers(session: Session, keyring: Keyring) -> dict[str, Any]:
         "notices": standing.notices,
         "new_notices": dict(Counter(notice.kind for notice in islice(session.notice_board.unread(), _MOST_NOTICES))),
         "open_requests": msgspec.to_builtins(standing.open_requests),
+        "queries_to_authorise": _to_authorise(session, standing.kind),
         "holders": msgspec.to_builtins(holders),
     }

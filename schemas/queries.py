@@ -76,9 +76,12 @@ class ApproveQuerySchema(Schema):
 
 
 class ExtendQuerySchema(Schema):
-    """A later last day, and why."""
+    """A later last day, and why; with `watch_until`, a later last day of its watch, and then `until` may be the present
+    one.
+    """
 
     until = fields.Date(required=True, format=_DAY)
+    watch_until = fields.Date(load_default=None, allow_none=True, format=_DAY)
     reason = Prose(MAX_PROSE, required=True)
 
 
@@ -108,11 +111,14 @@ class OtherAgencySchema(Schema):
 
 
 class ExtensionSchema(Schema):
-    """That a query was let last longer: by whom, and why."""
+    """That a query, or its watch, was let last longer: by whom, and why."""
 
     by = fields.String(required=True)
     former_until = fields.Date(required=True, format=_DAY)
     until = fields.Date(required=True, format=_DAY)
+    watch_until = fields.Date(
+        required=True, allow_none=True, format=_DAY, metadata={"description": "if it went on too"}
+    )
     reason = fields.String(required=True)
 
 

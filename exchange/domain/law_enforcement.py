@@ -121,14 +121,29 @@ def decide_end(until: date, today: date, longest_days: int) -> Decision:
     return ALLOWED
 
 
-def decide_extension(present: date, until: date, reason: str, today: date, longest_days: int) -> Decision:
-    """Whether a query that stands until `present` may stand until a later day."""
+def decide_extension(
+    present: date, until: date, reason: str, today: date, longest_days: int, *, only_watch: bool = False
+) -> Decision:
+    """Whether a query that stands until `present` may stand until a later day; with `only_watch`, its last day may
+    stay as it is.
+    """
     decision = decide_end(until, today, longest_days)
-    if until <= present:
+    if until < present or (until == present and not only_watch):
         decision &= refuse("no-extension", "until", f"it stands until {present.isoformat()} already")
     if not reason.strip():
         decision &= refuse("no-reason", "reason", "say why it must go on")
     return decision
+
+
+def decide_longer_watch(present: date | None, wanted: date, until: date, today: date) -> Decision:
+    """Whether a watch whose last day is `present` may go on until `wanted`, in a query that stands until `until`."""
+    if present is None or present < today:
+        return refuse("no-watch", "watch_until", "no watch of it is on")
+    if wanted <= present:
+        return refuse("no-extension", "watch_until", f"it watches until {present.isoformat()} already")
+    if wanted > until:
+        return refuse("watch-too-late", "watch_until", "a watch ends with its query at the latest")
+    return ALLOWED
 
 
 def last_day_of(terms: QueryTerms, today: date) -> date:

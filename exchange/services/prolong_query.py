@@ -1,4 +1,4 @@
-"""Letting a query go on beyond its last day, and ending its watch before it."""
+"""Letting a query, or its watch, go on beyond its last day, and ending a watch before it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from exchange.domain.decision import ALLOWED, Decision, refuse
-from exchange.domain.law_enforcement import decide_extension
+from exchange.domain.law_enforcement import decide_extension, decide_longer_watch
 from exchange.domain.safeguards import decide_texts
 from exchange.services.acting import Request, act_once, require
 from exchange.services.query_rules import QueryLimits, decide_ground, decide_reading
@@ -21,10 +21,11 @@ from exchange.store.session import Database
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """A later last day, and why."""
+    """A later last day, and why; with `watch_until`, a later last day of its watch."""
 
     until: date
     reason: str
+    watch_until: date | None = None
 
 
 def extend_query(
@@ -36,18 +37,21 @@ def extend_query(
 
     def extend(session: Session) -> dict[str, Any]:
         query, today = find_own(session, request.actor, query_id), request.now.date()
-        until, reason = extension.until, extension.reason
+        until, reason, watch = extension.until, extension.reason, extension.watch_until
         require(
             _decide_standing(query, today)
             & _decide_extender(query, request)
             & decide_reading(session, query, request.now)
             & decide_ground(session, query, limits, request.now)
-            & decide_extension(query.ends_on, until, reason, today, limits.longest_days)
+            & decide_extension(query.ends_on, until, reason, today, limits.longest_days, only_watch=watch is not None)
+            & (ALLOWED if watch is None else decide_longer_watch(query.watch_until, watch, until, today))
             & decide_texts({"reason": reason})
         )
         former, query.ends_on = query.ends_on, until
+        query.watch_until = query.watch_until if watch is None else watch
         days = {"former_until": former.isoformat(), "until": until.isoformat()}
-        made = {**days, "by": request.actor.representative_id, "reason": reason}
+        lengthened = None if watch is None else watch.isoformat()
+        made = {**days, "watch_until": lengthened, "by": request.actor.representative_id, "reason": reason}
         query.extensions_json = json.dumps([*query.extensions, made])
         said = {"representative_id": request.actor.representative_id, "former_until": former.isoformat()}
         tell_overseers(

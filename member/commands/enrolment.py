@@ -34,6 +34,7 @@ from member.session import USUAL, Session
 from member.standing import describe_standing
 from member.terminal import as_lines
 from schemas.terms import Role
+from schemas.words import in_words
 
 
 @click.command(epilog="Example: member --home ~/bank-a init --member-id bank-a --vault /srv/bank-a")
@@ -235,10 +236,10 @@ def _compare(root: Root, told: str | None, yes: bool) -> None:
 def status(session: Session) -> Shown:
     """Show keys, groups, epoch, budgets at the key holders, and how far the log is behind."""
     document = describe_standing(session)
-    return Shown(document, _status_text(document), table=_holder_table(document))
+    return Shown(document, _status_text(session, document), table=_holder_table(document))
 
 
-def _status_text(document: dict[str, Any]) -> str:
+def _status_text(session: Session, document: dict[str, Any]) -> str:
     lines = [f"member    {document['member_id']} ({document['state']})"]
     for each in document["representatives"]:
         lines += [f"key       {each['representative_id']}: {', '.join(each['roles'])}"]
@@ -249,10 +250,12 @@ def _status_text(document: dict[str, Any]) -> str:
         lines += [f"groups    {', '.join(group['group_id'] for group in document['groups']) or 'none'}"]
         lines += [f"epoch     {document['epoch']['epoch'] if document['epoch'] else 'none'}"]
         lines += [f"log       {document['log']['size']} entries, {document['lag']} of ours waiting"]
-        new = ", ".join(f"{count} {kind}" for kind, count in document["new_notices"].items())
+        new = ", ".join(f"{count} {in_words(kind)}" for kind, count in document["new_notices"].items())
         lines += [f"notices   {document['notices']}, new: {new} (member notices)" if new else "notices   nothing new"]
         waiting = document["open_requests"]
         lines += [f"requests  {waiting['incoming']} wait for our answer, {waiting['outgoing']} of ours for one"]
+        approve = f"member --as {session.acting_as} query approve"
+        lines += [f"queries   one waits for you: {approve} {each}" for each in document["queries_to_authorise"]]
         lines += [
             f"fault     {each['holder_id']}: {each['reason']} ({each['met_at']})" for each in document["holder_faults"]
         ]

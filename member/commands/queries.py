@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,22 @@ from rich.table import Table
 
 from keys.keyring import Keyring, UnknownStatementError
 from member.alert_values import ValueRefusedError, as_text
-from member.commands.common import Shown, counted, reporting, table
+from member.commands.common import Shown, counted, reporting, table, write_new_file
 from member.commands.exports import exported, output_option
 from member.errors import MemberError, UsedWronglyError, quoted
+from member.exporting import check_output, write_rows
+from member.log_chain import LogFault
 from member.normalise.circumstances import Circumstances
 from member.normalise.rules import RULES
 from member.queries import Grounds, Subject, UnapprovedError, asked_about, describe_head, read_file, read_values
 from member.query_client import QueryStanding, ReadQuery
+from member.query_entries import QueryEntries
+from member.query_report import COLUMNS, LogProof, render_pdf, rows_of
 from member.reading import FileRefusedError
 from member.rule_refusal import Broken, RuleRefusedError
 from member.session import Session
 from member.terminal import as_lines, printable
+from schemas.encoding import to_rfc3339
 from schemas.terms import LegalGateway, QueryState, Role
 from schemas.words import in_words, label
 
@@ -175,7 +181,8 @@ def _grounds_of(session: Session, read: ReadQuery) -> Iterator[str]:
     )
     yield from (f"{name:16}{value}" for name, value in rows)
     for one in read.extensions:
-        yield f"{'extended':16}from {one.former_until} until {one.until} by {one.by}: {one.reason}"
+        watch = f", its watch until {one.watch_until}" if one.watch_until else ""
+        yield f"{'extended':16}from {one.former_until} until {one.until}{watch} by {one.by}: {one.reason}"
 
 
 @query.command("refuse", epilog="Example: member --as authoriser query refuse ID")
@@ -222,26 +229,67 @@ def _told_other(other: dict[str, Any]) -> str:
     return f"{other['agency']} ({other['officer']}): {about}"
 
 
-@query.command("show", epilog="Example: member query show ID")
+@query.command("show", epilog="Example: member query show 3 --pdf op-7.pdf")
 @click.argument("query_id", metavar="ID")
+@click.option("--pdf", type=click.Path(dir_okay=False, path_type=Path), help="Write it for the case file, marked.")
+@click.option("--csv", "sheet", type=click.Path(dir_okay=False, path_type=Path), help="The same as CSV (or .xlsx).")
 @click.pass_obj
 @reporting
-def show(session: Session, query_id: str) -> Shown:
-    """Show a query, with what it finds now while it stands. Every reading is logged."""
+def show(session: Session, query_id: str, pdf: Path | None, sheet: Path | None) -> Shown:
+    """Show a query, with what it finds now while it stands. Every reading is logged.
+
+    What is written with --pdf or --csv is made here, and says the marking, the case, and what of the reading stands in
+    the log.
+    """
+    if pdf is not None and pdf.exists():
+        raise UsedWronglyError(f"{pdf} exists already", "name a new file")
+    if sheet is not None:
+        check_output(sheet)
     read = session.queries.read(session.find_id("query", query_id))
-    return _show(session, read, grounds=list(_grounds_of(session, read)))
+    shown = _show(session, read, grounds=list(_grounds_of(session, read)))
+    return shown if pdf is None and sheet is None else _write(session, read, shown, pdf, sheet)
 
 
-@query.command("extend", epilog="Example: member --as authoriser query extend ID --until 2027-05-01 --reason 'trial'")
+def _write(session: Session, read: ReadQuery, shown: Shown, pdf: Path | None, sheet: Path | None) -> Shown:
+    """Write what was shown; it says where."""
+    document = {**shown.document}
+    proof, read_at = _proof(session, read), to_rfc3339(session.around.clock())
+    if sheet is not None:
+        write_rows(sheet, COLUMNS, rows_of(document, proof, read_at))
+    if pdf is not None:
+        write_new_file(pdf, render_pdf(document, proof, reader=session.unlocked.identity.key_id, read_at=read_at))
+    written = {name: str(path) for name, path in (("pdf", pdf), ("csv", sheet)) if path is not None}
+    text = "\n".join([shown.text, *(f"written: {path}" for path in written.values())])
+    warning = "what is written holds identifiers in the clear: keep it as its marking says"
+    return replace(shown, document={**document, "log_entry": proof.number, **written}, text=text, warnings=[warning])
+
+
+def _proof(session: Session, read: ReadQuery) -> LogProof:
+    origin = session.query_desk.origin
+    entries = QueryEntries(session.vault, session.exchange, session.home.member_id, origin, sleep=session.around.sleep)
+    try:
+        number = entries.number_of(read.event_id)
+    except LogFault as fault:
+        raise MemberError(fault.detail, fault.hint, slug=fault.slug, entry=fault.where) from fault
+    return LogProof(read.event_id, number, read.terms_sha256, read.results_sha256, origin)
+
+
+@query.command("extend", epilog="Example: member --as authoriser query extend ID --watch 2027-05-01 --reason 'trial'")
 @click.argument("query_id", metavar="ID")
-@click.option("--until", metavar="DATE", required=True, help="The new last day.")
+@click.option("--until", metavar="DATE", help="The new last day; with --watch, the present one if not said.")
+@click.option("--watch", metavar="DATE", help="The new last day of its watch.")
 @click.option("--reason", required=True, help="Why it must go on; logged.")
 @click.pass_obj
 @reporting
-def extend(session: Session, query_id: str, until: str, reason: str) -> Shown:
-    """Let a query and its cover last longer. Not by the one who asked."""
-    value = {"until": _read_day("--until", until).isoformat(), "reason": _read_text("--reason", reason)}
-    return _step(session, query_id, "extend", value)
+def extend(session: Session, query_id: str, until: str | None, watch: str | None, reason: str) -> Shown:
+    """Let a query and its cover, or its watch, last longer. Not by the one who asked."""
+    if until is None and watch is None:
+        raise UsedWronglyError("say what is to last longer", "--until DATE, --watch DATE, or both")
+    said = _read_text("--reason", reason)
+    longer = None if watch is None else _read_day("--watch", watch).isoformat()
+    found = session.find_id("query", query_id)
+    last = session.queries.read(found).until if until is None else _read_day("--until", until).isoformat()
+    return _step(session, found, "extend", {"until": last, "watch_until": longer, "reason": said})
 
 
 @query.command("end-watch", epilog="Example: member query end-watch ID")

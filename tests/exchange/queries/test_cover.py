@@ -85,6 +85,36 @@ def test_an_extension_is_logged_with_its_reason_and_keeps_the_cover(world: Query
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
+def test_a_watch_goes_on_for_as_long_as_its_query_and_no_longer(world: QueryWorld) -> None:
+    token = make_token()
+    query_id = world.query([token], until="2027-01-10", watch_until="2026-12-01")["query_id"]
+    reason, present = "the handler is still at work", "2027-01-10"
+    wrong = [
+        ({"until": present, "watch_until": "2026-12-01", "reason": reason}, "no-extension"),
+        ({"until": present, "watch_until": "2027-01-11", "reason": reason}, "watch-too-late"),
+        ({"until": "2027-01-09", "watch_until": "2026-12-20", "reason": reason}, "no-extension"),
+        ({"until": present, "watch_until": "2026-12-20", "reason": " "}, "no-reason"),
+    ]
+    for value, rule in wrong:
+        assert rules_of(world.step(query_id, "extend", value)) == {rule}
+    value = {"until": present, "watch_until": "2026-12-20", "reason": reason}
+    assert world.step(query_id, "extend", value, as_name="analyst").status_code == 403, "not by the one who asked"
+    assert world.step(query_id, "extend", value).get_json()["watch_until"] == "2026-12-20"
+    both = {"until": "2027-01-20", "watch_until": "2027-01-15", "reason": reason}
+    done = world.step(query_id, "extend", both).get_json()
+    assert (done["until"], done["watch_until"]) == ("2027-01-20", "2027-01-15")
+    assert [one["watch_until"] for one in world.read(query_id).get_json()["extensions"]] == ["2026-12-20", "2027-01-15"]
+    for member_id in ("nca", "ico"):
+        assert [view["watch_until"] for view in world.views(member_id, "le_query_extended")] == [
+            "2026-12-20",
+            "2027-01-15",
+        ]
+    assert world.step(query_id, "end-watch", as_name="analyst").get_json()["watch_until"] is None
+    later = {"until": "2027-01-20", "watch_until": "2027-01-18", "reason": reason}
+    assert rules_of(world.step(query_id, "extend", later)) == {"no-watch"}
+
+
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_the_one_who_asked_does_not_extend_his_own_query(world: QueryWorld) -> None:
     query_id = world.ask([make_token()])
     nca = world.agencies["nca"]

@@ -1,0 +1,184 @@
+"""A query and what it found, on paper or in a spreadsheet: made at the agency's own home, from what was read and shown.
+
+Each page says how it may be handled, in whose name it was read, and which entry of the agency's own log states it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+from member.terminal import printable, to_second
+from schemas.terms import Classification, TrafficLight
+from schemas.words import in_words, label
+
+COLUMNS = (
+    *("value", "type", "held", "institutions", "themes", "first_seen", "protected", "marking", "conditions", "hit_id"),
+    *("query_id", "case", "read_at", "event_id", "log_entry", "terms_sha256", "results_sha256"),
+)
+_STRICTEST = tuple(reversed(Classification)), tuple(TrafficLight)
+
+
+@dataclass(frozen=True)
+class LogProof:
+    """What ties a paper to the log: the event of the reading, the number of the agency's own entry of it (None while it
+    waits for its place), and the digests (base64) that the entry states.
+    """
+
+    event_id: str
+    number: int | None
+    terms_sha256: str
+    results_sha256: str
+    origin: str
+
+    def lines(self) -> list[tuple[str, str]]:
+        """As facts of the paper."""
+        entry = "waits for its place in the log" if self.number is None else f"{self.number:,}"
+        return [
+            ("Log", self.origin),
+            ("Event of this reading", self.event_id),
+            ("Own entry", entry),
+            ("Digest of the terms (SHA-256)", self.terms_sha256),
+            ("Digest of the results (SHA-256)", self.results_sha256),
+        ]
+
+
+def marking_of(results: Sequence[Mapping[str, Any]]) -> str:
+    """The strictest marking of all results, as it stands at the head of a page."""
+    held = [result["handling"] for result in results if result["handling"]]
+    if not held:
+        return f"{Classification.OFFICIAL_SENSITIVE} TLP:{TrafficLight.AMBER_STRICT}"
+    classification = next(one for one in _STRICTEST[0] if any(each["classification"] == one for each in held))
+    light = next(one for one in _STRICTEST[1] if any(each["tlp"] == one for each in held))
+    return f"{classification} TLP:{light}"
+
+
+def rows_of(document: Mapping[str, Any], proof: LogProof, read_at: str) -> Iterator[list[object]]:
+    """One row for each value that was asked about, in the order of COLUMNS."""
+    stated = (document["query_id"], document["case"], read_at, proof.event_id, proof.number)
+    for result in document["results"]:
+        handling = result["handling"] or {}
+        marking = f"{handling['classification']} TLP:{handling['tlp']} {handling['handling']}" if handling else None
+        found = (_institutions(document, result), [label(one) for one in result["themes"]], result["first_seen"])
+        kind = label(result["indicator_type"])
+        marked = (result["protected"], marking, handling.get("conditions"), result["hit_id"])
+        yield [result["value"], kind, result["hit"], *found, *marked, *stated, proof.terms_sha256, proof.results_sha256]
+
+
+def render_pdf(document: Mapping[str, Any], proof: LogProof, *, reader: str, read_at: str) -> bytes:
+    """The paper, A4: head, grounds, results, proof."""
+    from reportlab.lib.colors import HexColor  # noqa: PLC0415 - slow to import, needed here only
+    from reportlab.lib.pagesizes import A4  # noqa: PLC0415 - likewise
+    from reportlab.lib.styles import ParagraphStyle  # noqa: PLC0415 - likewise
+    from reportlab.lib.units import mm  # noqa: PLC0415 - likewise
+    from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle  # noqa: PLC0415 - likewise
+
+    marking, margin = marking_of(document["results"]), 18 * mm
+    usual = ParagraphStyle("usual", fontName="Helvetica", fontSize=9, leading=12, splitLongWords=1)
+    head = ParagraphStyle("head", parent=usual, fontName="Helvetica-Bold", fontSize=15, leading=19, spaceAfter=8)
+    part = ParagraphStyle("part", parent=head, fontSize=11, leading=14, spaceBefore=10, spaceAfter=4)
+    width = A4[0] - 2 * margin
+
+    def facts(pairs: Sequence[tuple[str, str]]) -> Any:
+        cells = [[Paragraph(_text(name), usual), Paragraph(_text(value), usual)] for name, value in pairs if value]
+        table = Table(cells, [width * 0.3, width * 0.7])
+        table.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]))
+        return table
+
+    def edges(canvas: Any, _: Any) -> None:
+        canvas.saveState()
+        canvas.setFont("Helvetica-Bold", 9)
+        for y in (A4[1] - 10 * mm, 9 * mm):
+            canvas.drawCentredString(A4[0] / 2, y, marking)
+        canvas.setFont("Helvetica", 8)
+        canvas.drawString(margin, 9 * mm, f"Read by {reader}, {to_second(read_at)}")
+        canvas.drawRightString(A4[0] - margin, 9 * mm, f"Page {canvas.getPageNumber()}")
+        canvas.restoreState()
+
+    columns = ("Value", "Type", "Held by", "Themes", "First seen", "Marking")
+    cells = [[Paragraph(f"<b>{column}</b>", usual) for column in columns]]
+    for result in document["results"]:
+        cells.append([Paragraph(_text(cell), usual) for cell in _cells(document, result)])
+    results = Table(cells, [width * share for share in (0.22, 0.13, 0.2, 0.17, 0.11, 0.17)], repeatRows=1)
+    grid = [("GRID", (0, 0), (-1, -1), 0.5, HexColor("#c3c9d0")), ("VALIGN", (0, 0), (-1, -1), "TOP")]
+    results.setStyle(TableStyle([*grid, ("BACKGROUND", (0, 0), (-1, 0), HexColor("#f6f7f9"))]))
+    title = f"Query {document['query_id']}"
+    made = BytesIO()
+    template = SimpleDocTemplate(
+        made,
+        pagesize=A4,
+        title=f"{title}, case {printable(document['case'])}",
+        author=reader,
+        subject=marking,
+        lang="en-GB",
+        leftMargin=margin,
+        rightMargin=margin,
+        topMargin=margin,
+        bottomMargin=margin,
+    )
+    conditions = list(_conditions(document["results"]))
+    story = [Paragraph(_text(title), head), facts(_grounds(document)), Paragraph("Results", part), results]
+    if conditions:
+        story += [Paragraph("Conditions", part), *(Paragraph(_text(one), usual) for one in conditions)]
+    story += [Paragraph("Proof", part), facts(proof.lines()), Spacer(0, 4)]
+    said = (
+        "member log entries --proofs DIR writes the proof of that entry; who holds it can check this paper against it."
+    )
+    template.build([*story, Paragraph(_text(said), usual)], onFirstPage=edges, onLaterPages=edges)
+    return made.getvalue()
+
+
+def _grounds(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    cover = ("Covert" if document["covert"] else "Overt") + (", silent" if document["silent"] else "")
+    return [
+        ("Case", document["case"]),
+        ("Agency", document["agency"]),
+        ("State", label(document["state"])),
+        ("Legal gateway", in_words(document["legal_gateway"])),
+        ("Purpose", document["purpose"]),
+        ("Necessity", document["necessity"]),
+        ("Proportionality", document["proportionality"]),
+        ("Asked by", document["asked_by"]),
+        ("Authorised by", document["authorised_by"]),
+        ("Cover", cover),
+        ("Until", document["until"]),
+        ("Watch until", document["watch_until"] or ""),
+    ]
+
+
+def _cells(document: Mapping[str, Any], result: Mapping[str, Any]) -> list[str]:
+    value, kind = result["value"] or "not asked from this home", label(result["indicator_type"])
+    if not result["hit"]:
+        return [value, kind, "nobody", "", "", ""]
+    handling = result["handling"]
+    protected = "; victim or unwitting mule" if result["protected"] else ""
+    marking = f"{handling['classification']} TLP:{handling['tlp']} {handling['handling']}"
+    themes, first_seen = ", ".join(map(label, result["themes"])), result["first_seen"] or ""
+    return [value, kind, ", ".join(_institutions(document, result)) + protected, themes, first_seen, marking]
+
+
+def _institutions(document: Mapping[str, Any], result: Mapping[str, Any]) -> list[str]:
+    names = document["names"]
+    return [names.get(one, one) for one in result["institutions"]] or ([result["band"]] if result["band"] else [])
+
+
+def _conditions(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    found = (result["handling"]["conditions"] for result in results if result["handling"])
+    yield from dict.fromkeys(line for conditions in found for line in conditions.splitlines() if line.strip())
+
+
+def _text(text: str) -> str:
+    """Printable text for a paragraph, where `<` and `&` are markup; what the typeface lacks by its code point."""
+    shown = "".join(one if _is_set(one) else f"[U+{ord(one):04X}]" for one in printable(text))
+    return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", "<br/>")
+
+
+def _is_set(sign: str) -> bool:
+    """Whether Helvetica, which every reader has, sets it (Windows-1252)."""
+    try:
+        sign.encode("cp1252")
+    except UnicodeEncodeError:
+        return False
+    return True
