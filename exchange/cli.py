@@ -17,9 +17,20 @@ from pathlib import Path
 from typing import Any
 
 import click
+from sqlalchemy.exc import SQLAlchemyError
 
 from exchange.backup_commands import backup, new_origin, restore, upgrade
-from exchange.commands import CommandError, configure_logs, home_of, opened, reports, run_program, utc_now
+from exchange.commands import (
+    CommandError,
+    configure_logs,
+    database_error,
+    home_of,
+    opened,
+    reports,
+    run_program,
+    utc_now,
+)
+from exchange.doctor_command import doctor
 from exchange.domain.decision import RefusedError
 from exchange.key_commands import rotate_key_command
 from exchange.log.head_file import LogRefusedError
@@ -47,6 +58,7 @@ from exchange.store.membership import groups_of_member, list_members
 from exchange.store.statements import latest_effective, next_sequence
 from keys.custody import CustodyError, check_new_passphrase, read_passphrase
 from keys.edge.logs import logging_configuration
+from keys.new_home import is_unfinished
 from keys.replacement import ReplacementError
 from keys.statement_types import GroupState, GroupStatement, parse_statement
 from keys.statements import StatementError
@@ -124,7 +136,7 @@ def init(context: click.Context, /, **options: Any) -> dict[str, Any]:
     """Make keys, log and database, and draft the exchange's own statement."""
     from exchange.set_up import Plan, set_up  # noqa: PLC0415 - slow to import, needed here only
 
-    if config_file(home_of(context)).exists():
+    if config_file(home_of(context)).exists() and not is_unfinished(home_of(context)):
         raise SettingsError(f"{home_of(context)} holds an exchange already")
     passphrase = read_passphrase(
         options["passphrase_file"],
@@ -133,7 +145,10 @@ def init(context: click.Context, /, **options: Any) -> dict[str, Any]:
         prompt=lambda: click.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True),
     )
     check_new_passphrase(passphrase, options["exchange_id"])
-    settings, proposal_id = set_up(home_of(context), Plan(**options), passphrase, utc_now())
+    try:
+        settings, proposal_id = set_up(home_of(context), Plan(**options), passphrase, utc_now())
+    except SQLAlchemyError as error:
+        raise database_error(error, options["database_url"] or f"sqlite:///{home_of(context)}") from error
     return {
         "exchange_id": settings.exchange_id,
         "url": settings.url,
@@ -414,7 +429,7 @@ def status(context: click.Context) -> dict[str, Any]:
 
 
 log_group.add_command(new_origin)
-for command in (backup, restore, upgrade, metrics, report, proposal):
+for command in (backup, restore, upgrade, metrics, report, doctor, proposal):
     program.add_command(command)
 program.add_command(sandbox)
 program.add_command(demo)

@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from exchange.settings import Settings, load_settings
 from exchange.store.session import Database, create_database
 from keys.edge import logs as edge_logs
+from keys.edge.database_faults import explain_database_error
 from keys.terminal.program import tell_error, wants_json
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -60,8 +62,16 @@ def opened(context: click.Context) -> Iterator[tuple[Settings, Database]]:
         finally:
             database.dispose()
     except SQLAlchemyError as error:
-        # Its own message may quote the address, with a password, or values.
-        raise CommandError("database", f"the database cannot be used ({type(error).__name__})") from error
+        raise database_error(error, settings.database_url) from error
+
+
+def database_error(error: SQLAlchemyError, url: str) -> CommandError:
+    """The error that tells of a database's: its own message may quote the address, with a password, or values."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return CommandError("database", "database_url is not an address: sqlite:///FILE or postgresql+psycopg://…")
+    return CommandError("database", explain_database_error(error, parsed))
 
 
 def reports(show: Callable[[dict[str, Any]], str]) -> Callable[[_Command], _Command]:
@@ -81,7 +91,8 @@ def reports(show: Callable[[dict[str, Any]], str]) -> Callable[[_Command], _Comm
 def run_program(program: click.Group, arguments: Sequence[str], errors: Sequence[tuple[type[Exception], str]]) -> int:
     """Run the program; its exit code. `errors` gives the slug of each error that is told to people."""
     try:
-        program.main(list(arguments), prog_name=program.name, standalone_mode=False)
+        # What a command ends with by context.exit() is returned here, not raised.
+        ended_with = program.main(list(arguments), prog_name=program.name, standalone_mode=False)
     except click.exceptions.Exit as done:
         return done.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -98,7 +109,7 @@ def run_program(program: click.Group, arguments: Sequence[str], errors: Sequence
         # Its message may quote values, and a traceback more.
         failure = "internal", f"an unexpected {type(error).__name__}; set {DEBUG_VARIABLE}=1 to see where", FAILED
     else:
-        return DONE
+        return ended_with if type(ended_with) is int else DONE
     return _fail("--json" in arguments, *failure)
 
 

@@ -23,6 +23,7 @@ from exchange.settings import (
 )
 from exchange.store.session import create_database
 from keys.custody import make_private_folder, write_private_file, write_secret
+from keys.new_home import is_unfinished, whole_home
 from keys.signing import SigningKey, canonical_url
 from keys.statement_types import ExchangeStatement
 from keys.statements import Root
@@ -46,14 +47,20 @@ class Plan:
 def set_up(home: Path, plan: Plan, passphrase: bytes, now: datetime) -> tuple[Settings, str]:
     """Make the home of an exchange; its settings and the id of the proposal that registrars are to sign.
 
-    The configuration is written before the draft, and what fails before it leaves no configuration: run it again in a
-    new folder. Raises SettingsError, CustodyError, StatementError.
+    Whole or not at all: what fails leaves the folder as it was (keys.new_home), and a database without the draft.
+    Raises SettingsError, CustodyError, StatementError, DatabaseUnfitError, SQLAlchemyError.
     """
-    if config_file(home).exists():
+    if config_file(home).exists() and not is_unfinished(home):
         raise SettingsError(f"{home} holds an exchange already")
     root = Root.load(plan.registrars)
     url = _public_url(plan.url)
-    make_private_folder(home)
+    with whole_home(home):
+        return _make_home(home, plan, root, url, passphrase, now)
+
+
+def _make_home(  # noqa: PLR0917 - what was told and what was read of it
+    home: Path, plan: Plan, root: Root, url: str, passphrase: bytes, now: datetime
+) -> tuple[Settings, str]:
     write_private_file(home / "registrars.json", canonical_json(root.to_wire()))
     receipt_key = SigningKey.generate()
     log_seed = secrets.token_bytes(32)
@@ -73,7 +80,7 @@ def set_up(home: Path, plan: Plan, passphrase: bytes, now: datetime) -> tuple[Se
             "passphrase_file": None if plan.passphrase_file is None else str(plan.passphrase_file.absolute()),
         },
     )
-    settings = load_settings(home, {})
+    settings = load_settings(home, {}, being_made=True)
     make_private_folder(settings.head_file.parent)
     HeadFile(settings.head_file, signer).create()
     return settings, _draft_own_statement(settings, receipt_key.public_bytes, now)

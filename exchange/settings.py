@@ -25,6 +25,7 @@ from exchange.store.session import LOG_STALE_SECONDS
 from keys.custody import CustodyError, read_passphrase, read_secret, write_private_file, write_secret
 from keys.edge.caller_address import Proxies, parse_proxies
 from keys.edge.source_limits import UNSIGNED_REQUESTS_PER_MINUTE
+from keys.new_home import is_unfinished
 from keys.request_limits import LARGEST_LIMIT, USUAL_LIMIT
 from keys.signing import SigningKey
 from keys.statements import Root
@@ -122,8 +123,10 @@ def config_file(home: Path) -> Path:
     return home / "config.toml"
 
 
-def load_settings(home: Path, environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of the exchange at `home`. Raises SettingsError."""
+def load_settings(home: Path, environ: Mapping[str, str] = os.environ, *, being_made: bool = False) -> Settings:
+    """The settings of the exchange at `home`; `being_made` by `init` alone. Raises SettingsError."""
+    if is_unfinished(home) and not being_made:
+        raise SettingsError(f"{home} was left half made: run `exchange --home {home} init` again")
     found = _read_config(config_file(home))
     for name in CONFIGURED:
         if environ.get(f"EXCHANGE_{name.upper()}"):

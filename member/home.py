@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from keys.custody import CustodyError, make_private_folder, write_private_file
+from keys.new_home import is_unfinished
 from member.errors import HomeError
 from member.vault_folder import VaultFolder
 
@@ -77,6 +78,8 @@ class Home:
     @classmethod
     def open(cls, path: Path) -> Self:
         """The home at `path`. HomeError unless `init` has made one there."""
+        if is_unfinished(path):
+            raise HomeError(f"{path} was left half made", "run the init that was stopped again")
         if not (path / _CONFIG).is_file():
             hint = "make one: member --home DIR init --member-id ID"
             raise HomeError(f"there is no member's home at {path}", hint)

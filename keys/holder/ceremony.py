@@ -9,10 +9,10 @@ holds needs a distributed ceremony.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from keys.holder.settings import Config, HomeError, list_share_epochs, open_settings, write_share
+from keys.holder.settings import Config, HomeError, list_share_epochs, open_settings, remove_share, write_share
 from keys.keyring import EpochState, Holder
 from keys.threshold import deal, verify_commitments
 from schemas.encoding import to_base64
@@ -21,21 +21,24 @@ from schemas.terms import NORMALISATION
 LEAST_THRESHOLD = 2
 
 
-def hold_ceremony(homes: Sequence[tuple[Config, bytes]], epoch: int, threshold: int) -> dict[str, Any]:
-    """Deal a new key to the homes (each with its passphrase); the draft of the epoch's statement.
+def hold_ceremony(
+    homes: Sequence[tuple[Config, bytes]],
+    epoch: int,
+    threshold: int,
+    publish: Callable[[dict[str, Any]], object] = lambda draft: None,
+) -> dict[str, Any]:
+    """Deal a new key to the homes (each with its passphrase); the draft of the epoch's statement, given to `publish`.
 
-    Raises HomeError, CustodyError.
+    If a share or the draft cannot be written, no home keeps a share. Raises HomeError, CustodyError, OSError.
     """
     _check(homes, epoch, threshold)
     dealing = deal(None, threshold, len(homes))
     verify_commitments(dealing.group_public_key, dealing.commitments, threshold)
-    for (config, passphrase), share in zip(homes, dealing.shares, strict=True):
-        write_share(config, epoch, share, passphrase)
     holders = [
         Holder(share.index, config.holder_id, config.url, dealing.commitments[share.index], config.verify_key)
         for (config, _), share in zip(homes, dealing.shares, strict=True)
     ]
-    return {
+    draft = {
         "type": "epoch",
         "epoch": epoch,
         "state": EpochState.CURRENT.value,
@@ -44,6 +47,15 @@ def hold_ceremony(homes: Sequence[tuple[Config, bytes]], epoch: int, threshold: 
         "normalisation": NORMALISATION,
         "holders": [holder.to_wire() for holder in holders],
     }
+    try:
+        for (config, passphrase), share in zip(homes, dealing.shares, strict=True):
+            write_share(config, epoch, share, passphrase)
+        publish(draft)
+    except BaseException:
+        for config, _ in homes:
+            remove_share(config, epoch)  # of this ceremony: no home had one before
+        raise
+    return draft
 
 
 def _check(homes: Sequence[tuple[Config, bytes]], epoch: int, threshold: int) -> None:

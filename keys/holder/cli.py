@@ -18,9 +18,11 @@ from typing import Any
 
 import click
 import structlog
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from keys.custody import CustodyError, check_new_passphrase, read_passphrase
+from keys.edge.database_faults import explain_database_error
 from keys.edge.logs import configure_logs
 from keys.holder import store
 from keys.holder.budget import WINDOW
@@ -37,6 +39,7 @@ from keys.holder.settings import (
     open_settings,
 )
 from keys.keyring import Keyring, Root, StatementError, UnknownStatementError
+from keys.new_home import is_unfinished, whole_home
 from keys.strict import require_identifier
 from keys.terminal.program import Program, complete_program, tell_error, wants_json
 from schemas.encoding import to_base64, to_rfc3339
@@ -67,7 +70,7 @@ class Invocation:
         """The configuration of the home. Raises click.UsageError without --home; HomeError."""
         if self.home is None:
             raise click.UsageError("--home DIR is wanted before the command")
-        return load_config(self.home)
+        return _whole_config(self.home)
 
     def tell(self, document: dict[str, Any], text: str) -> None:
         """Print the outcome: the document with --json, else the text."""
@@ -111,17 +114,18 @@ def init(
     prompt = _prompt_twice if sys.stdin.isatty() else None
     passphrase = read_passphrase(passphrase_file, variable=PASSPHRASE_VARIABLE, environ=os.environ, prompt=prompt)
     check_new_passphrase(passphrase, holder_id)
-    config = create_home(
-        invocation.home,
-        holder_id,
-        url,
-        root,
-        passphrase,
-        passphrase_file=passphrase_file,
-        database_url=database_url,
-    )
-    with _database(config):
-        pass
+    with whole_home(invocation.home):
+        config = create_home(
+            invocation.home,
+            holder_id,
+            url,
+            root,
+            passphrase,
+            passphrase_file=passphrase_file,
+            database_url=database_url,
+        )
+        with _database(config):
+            pass
     document = {**_describe(config), "home": str(config.home)}
     invocation.tell(document, f"{holder_id} is set up; registrars' fingerprint {config.root.fingerprint}")
 
@@ -138,10 +142,11 @@ def ceremony(invocation: Invocation, epoch: int, threshold: int, homes: tuple[Pa
     Example: keyholder ceremony --epoch 1 --threshold 2 --home H1 --home H2 --home H3 --out epoch.json
     """
     click.echo("this machine sees the whole key during a dealt ceremony: wipe it afterwards", err=True)
-    configs = [load_config(home) for home in homes]
+    configs = [_whole_config(home) for home in homes]
     opened = [(config, _passphrase(config)) for config in configs]
-    draft = hold_ceremony(opened, epoch, threshold)
-    out.write_text(json.dumps(draft, indent=2) + "\n")
+    draft = hold_ceremony(
+        opened, epoch, threshold, lambda draft: out.write_text(json.dumps(draft, indent=2) + "\n", encoding="utf-8")
+    )
     document = {
         "epoch": epoch,
         "threshold": threshold,
@@ -315,12 +320,20 @@ def _passphrase(config: Config) -> bytes:
     return config.read_passphrase(os.environ, _prompt if sys.stdin.isatty() else None)
 
 
+def _whole_config(home: Path) -> Config:
+    if is_unfinished(home):
+        raise HomeError(f"{home} was left half made: run `keyholder --home {home} init` again")
+    return load_config(home)
+
+
 @contextmanager
 def _database(config: Config) -> Iterator[Database]:
     database = open_database(config.database_url)
     try:
         database.migrate()
         yield database
+    except SQLAlchemyError as error:
+        raise DatabaseUnfitError(explain_database_error(error, make_url(config.database_url))) from error
     finally:
         database.dispose()
 

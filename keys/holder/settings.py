@@ -172,6 +172,11 @@ def write_share(config: Config, epoch: int, share: Share, passphrase: bytes) -> 
     write_secret(path, canonical_json(document), passphrase, _share_purpose(epoch))
 
 
+def remove_share(config: Config, epoch: int) -> None:
+    """Remove a share that was dealt and whose key nobody will use, if it is there."""
+    _share_path(config, epoch).unlink(missing_ok=True)
+
+
 def _read_share(config: Config, epoch: int, passphrase: bytes) -> Share:
     path = _share_path(config, epoch)
     secret = read_secret(path, passphrase, _share_purpose(epoch))

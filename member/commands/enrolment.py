@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import msgspec
 
 from keys.fingerprints import in_fours
 from keys.keyring import Root, StatementError
+from keys.new_home import whole_home
 from member.access import Unlocked, is_typed, passphrase_of, unlock_representative
 from member.commands.common import Shown, reporting, table
 from member.enrolment import (
@@ -81,17 +83,21 @@ def init(
         raise UsedWronglyError("a sandbox's home holds its vault", "leave out --vault")
     known = {name: _roles_of(name, roles) for name in names}
     _check_role_names(roles, names)
-    home = Home.make(session.home_path)
-    if home.config.member_id is not None:
-        raise HomeError(f"{home.config.member_id} lives in this home already", "choose another --home")
-    files = None if passphrase_dir is None else passphrase_dir.resolve()
-    home.config = msgspec.structs.replace(home.config, member_id=check_id(member_id, "member id"), sandbox=sandbox)
-    people = [Newcomer(name, known[name], _new_passphrase(home, name, known[name], files)) for name in names]
-    home.config = msgspec.structs.replace(home.config, member_id=None)
-    remembered = None if files is None else str(files)
-    if folder is not None and (folder / "vault.sqlite").exists():
-        return _ask_to_join(home, member_id, people[0], folder, remembered)
-    create_member(home, member_id, people, vault=folder, passphrase_dir=remembered, sandbox=sandbox)
+    with ExitStack() as made_whole:
+        made_whole.enter_context(whole_home(session.home_path))
+        if folder is not None and not (folder / "vault.sqlite").exists():
+            made_whole.enter_context(whole_home(folder))
+        home = Home.make(session.home_path)
+        if home.config.member_id is not None:
+            raise HomeError(f"{home.config.member_id} lives in this home already", "choose another --home")
+        files = None if passphrase_dir is None else passphrase_dir.resolve()
+        home.config = msgspec.structs.replace(home.config, member_id=check_id(member_id, "member id"), sandbox=sandbox)
+        people = [Newcomer(name, known[name], _new_passphrase(home, name, known[name], files)) for name in names]
+        home.config = msgspec.structs.replace(home.config, member_id=None)
+        remembered = None if files is None else str(files)
+        if folder is not None and (folder / "vault.sqlite").exists():
+            return _ask_to_join(home, member_id, people[0], folder, remembered)
+        create_member(home, member_id, people, vault=folder, passphrase_dir=remembered, sandbox=sandbox)
     keys = {name: local.public_key for name, local in home.config.representatives.items()}
     document = {"member_id": member_id, "home": str(home.path), "vault": str(home.vault_folder.path)}
     lines = [f"{member_id}: the key of {name} is in {home.path}" for name in names]

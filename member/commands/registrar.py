@@ -9,6 +9,7 @@ import click
 from keys.ed25519 import SigningKey
 from keys.fingerprints import in_fours
 from keys.keyring import Root, StatementError
+from keys.new_home import whole_home
 from keys.urls import canonical_url
 from member.access import REGISTRAR, lock_registrar, passphrase_of
 from member.authority import load_root
@@ -37,15 +38,16 @@ def registrar() -> None:
 @reporting
 def init(session: Session, registrar_id: str, passphrase_file: Path | None) -> Shown:
     """Make a registrar's key. The home may be a member's too."""
-    home = Home.make(session.home_path)
-    if home.config.registrar is not None:
-        raise HomeError(f"the registrar {home.config.registrar.registrar_id} has its key in this home already")
     check_id(registrar_id, "registrar id")
-    file = None if passphrase_file is None else passphrase_file.resolve()
-    key = SigningKey.generate()
-    lock_registrar(home, key, passphrase_of(REGISTRAR, file, confirm=True))
-    public = to_base64(key.public_bytes)
-    home.save(registrar=Registrar(registrar_id, public, None if file is None else str(file)))
+    with whole_home(session.home_path):
+        home = Home.make(session.home_path)
+        if home.config.registrar is not None:
+            raise HomeError(f"the registrar {home.config.registrar.registrar_id} has its key in this home already")
+        file = None if passphrase_file is None else passphrase_file.resolve()
+        key = SigningKey.generate()
+        lock_registrar(home, key, passphrase_of(REGISTRAR, file, confirm=True))
+        public = to_base64(key.public_bytes)
+        home.save(registrar=Registrar(registrar_id, public, None if file is None else str(file)))
     document = {"registrar_id": registrar_id, "public_key": public}
     return Shown(document, f"registrar {registrar_id}\npublic key {public}")
 
