@@ -16,7 +16,9 @@ import codecs
 import csv
 import hashlib
 import os
+import re
 import stat
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,28 +26,27 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from member.column_map import NO_MAP, ColumnMap
 from member.csv_faults import (
-    COLUMNS,
-    REQUIRED_COLUMNS,
+    ONE_OF_SEPARATORS,
     SAVE_AS_UTF8,
     WANTED,
     FileChangedError,
     FileRefusedError,
-    duplicate_column,
-    missing_columns,
-    no_header,
     no_such_file,
     not_utf8,
     nul_byte,
     other_format,
-    other_separator,
-    split_account,
     unbalanced_quote,
 )
 from member.csv_quotes import quote_left_open
+from member.headers import Layout, known_columns, layout_of
 
 _CHUNK = 1 << 20
 DELIMITERS = (",", ";", "\t")
+_SEPARATOR_LINE = re.compile(r"sep=(.)", re.IGNORECASE)
+_HIGHEST_HEADER = 20
+"""Lines in which a header that does not come first is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +66,11 @@ class FileState:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """`header` as it stands in the file, trimmed; `columns` the known ones by position; `extra` all others."""
-
-    delimiter: str
-    header: tuple[str, ...]
-    columns: dict[str, int]
-    extra: tuple[tuple[str, int], ...]
-    header_line: int
-
-
-@dataclass(frozen=True, slots=True)
 class CheckedFile:
-    """A file that may be read. `records` counts the rows to come (header and blank lines left out), good and bad."""
+    """A file that may be read. `records` counts the rows to come (header and blank lines left out), good and bad.
+
+    `sheet` names the one that is read of a workbook. `map_digest` names the map of columns, empty for none.
+    """
 
     path: Path
     encoding: str
@@ -85,6 +78,8 @@ class CheckedFile:
     records: int
     state: FileState
     sha256: str
+    map_digest: str = ""
+    sheet: str | None = None
 
 
 Record = tuple[int, list[str]]
@@ -101,7 +96,7 @@ class BrokenRecord:
     too_long: bool
 
 
-def check_file(path: str | Path) -> CheckedFile:
+def check_csv(path: str | Path, mapped: ColumnMap = NO_MAP) -> CheckedFile:
     """Check a whole file, in two cheap passes and constant memory. Raises FileRefusedError; nothing was used then."""
     path = Path(path)
     try:
@@ -110,7 +105,7 @@ def check_file(path: str | Path) -> CheckedFile:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise FileRefusedError("this is no regular file", "wanted: a CSV file on disk")
             encoding, sha256 = _check_bytes(file, path)
-        layout = _find_layout(path, encoding)
+        layout = _find_layout(path, encoding, mapped)
         records = _check_quotes(path, encoding, layout)
         with path.open("rb") as file:
             if FileState.of(file) != state:
@@ -123,7 +118,7 @@ def check_file(path: str | Path) -> CheckedFile:
         raise FileRefusedError(
             f"the file cannot be read ({error.strerror or 'no reason given'})", "wanted: a readable CSV file"
         ) from error
-    return CheckedFile(path, encoding, layout, records, state, sha256)
+    return CheckedFile(path, encoding, layout, records, state, sha256, mapped.digest)
 
 
 @contextmanager
@@ -227,66 +222,69 @@ def _position(path: Path, offset: int) -> tuple[int, int]:
     return line, offset - line_start + 1
 
 
-def _find_layout(path: Path, encoding: str) -> Layout:
-    """The separator under which the first line that is not blank holds most known columns."""
+def _find_layout(path: Path, encoding: str, mapped: ColumnMap) -> Layout:
+    """The separator under which the first line that is not blank holds most known columns, or the one that a line
+    `sep=;` in front of it says.
+    """
+    said = _said_separator(path, encoding)
     headers = []
-    for delimiter in DELIMITERS:
+    for delimiter in (said[0],) if said else DELIMITERS:
         with open_text(path, encoding) as text:
             try:
-                headers.append((delimiter, *_first_record(text, delimiter)))
+                headers.append((delimiter, *_first_record(text, delimiter, said[1] if said else 0)))
             except csv.Error:
                 continue
     if not headers:
         raise unbalanced_quote(_first_line(path, encoding))
     delimiter, found, line = max(
-        headers, key=lambda header: (_known(header[1]), 0 if _known(header[1]) else len(header[1]))
+        headers, key=lambda header: (known := known_columns(header[1], mapped), 0 if known else len(header[1]))
     )
     if not found:
         raise FileRefusedError("the file holds blank lines only", WANTED)
-    return _layout(delimiter, tuple(name.strip() for name in found), line)
+    if not known_columns(found, mapped):
+        _refuse_title(path, encoding, line, mapped)
+    return layout_of(delimiter, tuple(name.strip() for name in found), line, mapped)
 
 
-def _first_record(text: TextIO, delimiter: str) -> tuple[list[str], int]:
+def _said_separator(path: Path, encoding: str) -> tuple[str, int] | None:
+    """What `sep=;`, a line that spreadsheets write and read, says, and the number of that line."""
+    with open_text(path, encoding) as text:
+        for number, line in enumerate(islice(text, _HIGHEST_HEADER), 1):
+            said = _SEPARATOR_LINE.fullmatch(line.strip('\r\n \ufeff\u200b"'))
+            if said and said[1] not in DELIMITERS:
+                raise FileRefusedError(f"line {number} says that {said[1]} separates the columns", ONE_OF_SEPARATORS)
+            if said:
+                return said[1], number
+            if line.strip():
+                return None
+    return None
+
+
+def _refuse_title(path: Path, encoding: str, first: int, mapped: ColumnMap) -> None:
+    """FileRefusedError if a line further down is the header: a title or an export's notes stand above it."""
+    with open_text(path, encoding) as text:
+        for number, line in enumerate(islice(text, _HIGHEST_HEADER), 1):
+            if number > first and any(known_columns(line.split(by), mapped) > 1 for by in DELIMITERS):
+                raise FileRefusedError(
+                    f"line {first} is no header; line {number} looks like it", f"remove the lines above line {number}"
+                )
+
+
+def _first_record(text: TextIO, delimiter: str, start: int) -> tuple[list[str], int]:
+    """The first record behind the first `start` lines that is not blank, and the line on which it begins."""
+    deque(islice(text, start), maxlen=0)
+    skipped = start
     reader = csv.reader(text, delimiter=delimiter, strict=True)
-    start = 0
     for fields in reader:
         if any(field.strip() for field in fields):
             return fields, start + 1
-        start = reader.line_num
+        start = skipped + reader.line_num
     return [], start + 1
 
 
 def _first_line(path: Path, encoding: str) -> int:
     with open_text(path, encoding) as text:
         return next((number for number, line in enumerate(text, 1) if line.strip()), 1)
-
-
-def _known(names: list[str]) -> int:
-    return sum(name.strip().lower() in COLUMNS for name in names)
-
-
-def _layout(delimiter: str, header: tuple[str, ...], line: int) -> Layout:
-    lowered = [name.lower() for name in header]
-    missing = [name for name in REQUIRED_COLUMNS if name not in lowered]
-    if missing:
-        raise (
-            (split_account(header) if "value" in missing else None)
-            or (missing_columns(header, missing) if any(name in COLUMNS for name in lowered) else None)
-            or other_separator(header)
-            or no_header(len(header))
-        )
-    seen: set[str] = set()
-    for name in lowered:
-        if name and name in seen:
-            raise duplicate_column(name)
-        seen.add(name)
-    columns = {name: position for position, name in enumerate(lowered) if name in COLUMNS}
-    extra = tuple(
-        (name or f"column_{position + 1}", position)
-        for position, name in enumerate(header)
-        if lowered[position] not in COLUMNS
-    )
-    return Layout(delimiter, header, columns, extra, line)
 
 
 def _check_quotes(path: Path, encoding: str, layout: Layout) -> int:

@@ -19,14 +19,15 @@ SAVE_AS_UTF8 = (
     'in Excel: File > Save As > "CSV UTF-8 (Comma delimited)"; in LibreOffice: character set "Unicode (UTF-8)"'
 )
 
+ONE_OF_SEPARATORS = "wanted: a comma, a semicolon or a tab between the columns"
+
 BAD_DAY = "a date YYYY-MM-DD, not in the future, or leave it empty"
 """As the exchange says it (schemas.submissions; marshmallow is slow to import)."""
 
 _SORT_CODE_NAMES = frozenset({"sortcode", "sort", "branchcode", "branchsortcode"})
 _ACCOUNT_NAMES = frozenset({"account", "accountnumber", "accountno", "accountnum", "acctno", "accno", "accnumber"})
 _SIGNATURES = (
-    (b"PK\x03\x04", "an Excel workbook or another zip archive"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls), or one with a password"),
     (b"%PDF", "a PDF document"),
     (b"\x1f\x8b", "a gzip archive"),
 )
@@ -57,7 +58,9 @@ def other_format(head: bytes) -> FileRefusedError | None:
     """The refusal for a file whose first bytes are those of another format, else None."""
     for signature, name in _SIGNATURES:
         if head.startswith(signature):
-            return FileRefusedError(f"this is {name}, not a CSV file", f"wanted: CSV as UTF-8; {SAVE_AS_UTF8}")
+            return FileRefusedError(
+                f"this is {name}, not a CSV file", f"wanted: CSV as UTF-8, or .xlsx; {SAVE_AS_UTF8}"
+            )
     if head.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
         return FileRefusedError("this is UTF-32", f"wanted: CSV as UTF-8; {SAVE_AS_UTF8}")
     return None
@@ -116,15 +119,20 @@ def other_separator(found: Sequence[str]) -> FileRefusedError | None:
     for separator in _OTHER_SEPARATORS:
         names = [name.strip().lower() for name in found[0].split(separator)]
         if len(found) == 1 and all(name in names for name in REQUIRED_COLUMNS):
-            return FileRefusedError(
-                f"the columns are separated by {separator}", "wanted: a comma, a semicolon or a tab between the columns"
-            )
+            return FileRefusedError(f"the columns are separated by {separator}", ONE_OF_SEPARATORS)
     return None
 
 
-def duplicate_column(name: str) -> FileRefusedError:
-    """A column name that stands twice."""
-    return FileRefusedError(f"the column {name} stands twice in the header", "wanted: each column once")
+def duplicate_column(first: str, second: str) -> FileRefusedError:
+    """Two columns whose names are one when case, spaces and hyphens do not count."""
+    both = f"{first} and {second}" if first != second else first
+    return FileRefusedError(f"duplicate column in the header: {both}", "wanted: each column once")
+
+
+def unmapped_column(name: str, found: Sequence[str]) -> FileRefusedError:
+    """A column that the map names and the header lacks."""
+    named = ", ".join(each or "(unnamed)" for each in found[:40])
+    return FileRefusedError(f"the map names the column {name}, which the header lacks", f"found: {named}")
 
 
 def missing_columns(found: Sequence[str], missing: Sequence[str]) -> FileRefusedError:
@@ -148,9 +156,10 @@ def split_account(found: Sequence[str]) -> FileRefusedError | None:
         return None
     return FileRefusedError(
         f"sort code and account number stand in two columns, {sort_code} and {account}",
-        "wanted: one column value with both joined, six digits and eight, zeros in front kept (200000 and 00012345 give"
-        " 20000000012345), and a column indicator_type that says bank_account; in a spreadsheet, with the sort code in"
-        ' A2 and the number in B2: =TEXT(SUBSTITUTE(A2,"-",""),"000000")&TEXT(B2,"00000000")',
+        "wanted: a file for --map that names both (docs/uploads.md), or one column value with both joined, six digits"
+        " and eight, zeros in front kept (200000 and 00012345 give 20000000012345), and a column indicator_type that"
+        " says bank_account; in a spreadsheet, with the sort code in A2 and the number in B2:"
+        ' =TEXT(SUBSTITUTE(A2,"-",""),"000000")&TEXT(B2,"00000000")',
     )
 
 

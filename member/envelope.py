@@ -11,8 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
+from member.column_map import read_column_map
+from member.csv_faults import FileRefusedError
 from member.errors import MemberError, UsedWronglyError, quoted
 from member.normalise.countries import COUNTRIES
 from schemas.terms import (
@@ -69,6 +72,9 @@ CONTACT = "contact"
 """The desk that answers questions: told in answers to requests where a row names no other. Part of no envelope."""
 COUNTRY = "country"
 """Whose national phone numbers may be meant where no country code stands. Part of no envelope."""
+MAP = "map"
+"""The file with the names of one's own columns, which `submit` reads. Part of no envelope."""
+_OF_NO_ENVELOPE = {name: Setting("config set") for name in (CONTACT, COUNTRY, MAP)}
 STATEMENTS: Mapping[str, Setting] = {
     "necessity": Setting("--necessity"),
     "proportionality": Setting("--proportionality"),
@@ -88,12 +94,20 @@ def check_setting(name: str, value: str) -> str:
     """The value of a default, checked. UsedWronglyError for unknown names, codes and lengths, and for
     text that speaks of a suspicious activity report.
     """
-    setting = {**SETTINGS, **STATEMENTS, CONTACT: Setting("config set"), COUNTRY: Setting("config set")}.get(name)
+    setting = {
+        **SETTINGS,
+        **STATEMENTS,
+        CONTACT: Setting("config set"),
+        COUNTRY: Setting("config set"),
+        MAP: Setting("--map"),
+    }.get(name)
     if setting is None:
-        known = ", ".join([*SETTINGS, *STATEMENTS, CONTACT, COUNTRY])
+        known = ", ".join([*SETTINGS, *STATEMENTS, CONTACT, COUNTRY, MAP])
         raise UsedWronglyError(f"there is no default called {name}", f"known: {known}")
     if setting.codes is not None and value not in set(setting.codes):
         raise UsedWronglyError(f"{name} cannot be {quoted(value)}", "one of: " + ", ".join(setting.codes))
+    if name == MAP:
+        return _checked_map(value)
     if name == COUNTRY:
         value = value.strip().upper()
         if value not in COUNTRIES:
@@ -107,6 +121,15 @@ def check_setting(name: str, value: str) -> str:
         hint = "nothing that reveals a suspicious activity report may be told"
         raise UsedWronglyError(f"{name} speaks of: {told}", hint)
     return value
+
+
+def _checked_map(value: str) -> str:
+    path = Path(value).absolute()
+    try:
+        read_column_map(path)
+    except FileRefusedError as error:
+        raise UsedWronglyError(error.found, error.wanted) from error
+    return str(path)
 
 
 def _is_number_of_days(value: str) -> bool:

@@ -7,18 +7,25 @@ constant.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from member.csv_dialect import BrokenRecord, CheckedFile, FileState, Layout, check_file, open_text, records
+from member.column_map import NO_MAP, ColumnMap
+from member.csv_dialect import BrokenRecord, CheckedFile, FileState, Record, check_csv, open_text, records
 from member.csv_faults import FileChangedError, FileRefusedError, bad_first_seen, wrong_field_count
+from member.headers import Layout
 from member.normalise.rules import RULES, nearest_type
+from member.workbooks import CellFault, check_workbook, is_workbook, workbook_records
+from schemas.terms import IndicatorType
 
 __all__ = ["CheckedFile", "FileChangedError", "FileRefusedError", "Rejected", "Row", "check_file", "read_indicators"]
 
 
+_ACCOUNT_LENGTHS = (6, 8)
+_SEPARATORS = re.compile(r"[\s./:_-]+")
 _SHOWN = 500
 """Characters of a broken record that its report shows."""
 
@@ -52,6 +59,18 @@ class Rejected:
     fields: list[str] = field(repr=False, default_factory=list)
 
 
+def check_file(path: str | Path, mapped: ColumnMap = NO_MAP, sheet: str | None = None) -> CheckedFile:
+    """Check a whole file, CSV or workbook. Raises FileRefusedError; nothing of it was used then.
+
+    `sheet`: of a workbook, its first one if not said.
+    """
+    if is_workbook(path):
+        return check_workbook(Path(path), mapped, sheet)
+    if sheet is not None:
+        raise FileRefusedError("a CSV file has no sheets", "leave out --sheet")
+    return check_csv(path, mapped)
+
+
 def read_indicators(source: CheckedFile | str | Path) -> Iterator[Row | Rejected]:
     """Every record of a file, in order. A path is checked first.
 
@@ -59,17 +78,25 @@ def read_indicators(source: CheckedFile | str | Path) -> Iterator[Row | Rejected
     soon as it is seen that the file is not the one that was checked.
     """
     checked = source if isinstance(source, CheckedFile) else check_file(source)
-    return _read(checked)
-
-
-def _read(checked: CheckedFile) -> Iterator[Row | Rejected]:
     reader = _RowReader(checked.layout)
+    for record in _records(checked):
+        if isinstance(record, BrokenRecord):
+            yield reader.broken(record)
+        elif isinstance(record, CellFault):
+            yield Rejected(record.line, record.column, record.shown, record.reason, record.fields)
+        else:
+            yield reader.row(*record)
+
+
+def _records(checked: CheckedFile) -> Iterator[Record | BrokenRecord | CellFault]:
     try:
+        if checked.sheet is not None:
+            yield from workbook_records(checked)
+            return
         with open_text(checked.path, checked.encoding) as text:
             if FileState.of(text) != checked.state:
                 raise FileChangedError
-            for record in records(text, checked.layout):
-                yield reader.broken(record) if isinstance(record, BrokenRecord) else reader.row(*record)
+            yield from records(text, checked.layout)
             if FileState.of(text) != checked.state:
                 raise FileChangedError
     except (UnicodeDecodeError, OSError) as error:
@@ -80,8 +107,9 @@ class _RowReader:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._width = len(layout.header)
-        self._type = layout.columns["indicator_type"]
-        self._value = layout.columns["value"]
+        self._type = layout.columns.get("indicator_type")
+        self._value = layout.columns.get("value")
+        self._account = layout.account
         self._reason = layout.columns.get("reason")
         self._first_seen = layout.columns.get("first_seen")
         self._source_ref = layout.columns.get("source_ref")
@@ -89,12 +117,13 @@ class _RowReader:
     def row(self, line: int, fields: list[str]) -> Row | Rejected:
         if len(fields) != self._width:
             return self._wrong_width(line, fields)
-        indicator_type = fields[self._type]
-        if indicator_type not in RULES:
-            indicator_type = indicator_type.strip().lower()
-            if indicator_type not in RULES:
-                return self._unknown_type(line, fields)
-        value = fields[self._value]
+        indicator_type = self._type_of(fields)
+        if indicator_type is None:
+            return self._unknown_type(line, fields)
+        fault = self._account_fault(line, indicator_type, fields)
+        if fault is not None:
+            return fault
+        value = self._value_of(indicator_type, fields)
         if not value or value.isspace():
             return Rejected(line, "value", value, "the value is empty", fields)
         seen = fields[self._first_seen].strip() if self._first_seen is not None else ""
@@ -114,6 +143,36 @@ class _RowReader:
             fields=fields,
         )
 
+    def _type_of(self, fields: list[str]) -> str | None:
+        if self._type is None:
+            return self._layout.fixed_type
+        written = fields[self._type]
+        if written in RULES:
+            return written
+        spelt = written.strip().lower()
+        kind = self._layout.types.get(spelt, spelt)
+        return kind if kind in RULES else None if spelt else self._layout.fixed_type
+
+    def _account_fault(self, line: int, indicator_type: str, fields: list[str]) -> Rejected | None:
+        """Sort code and account number each have their length: joined, one digit too many here and one too few there
+        would make another account.
+        """
+        if self._account is None or indicator_type != IndicatorType.BANK_ACCOUNT:
+            return None
+        for at, wanted in zip(self._account, _ACCOUNT_LENGTHS, strict=True):
+            digits = _SEPARATORS.sub("", fields[at])
+            if digits and len(digits) != wanted:
+                reason = f"{len(digits)} digits; wanted: {wanted}, zeros in front included; export the column as text"
+                return Rejected(line, self._layout.header[at], fields[at], reason, fields)
+        return None
+
+    def _value_of(self, indicator_type: str, fields: list[str]) -> str:
+        if self._account is not None and indicator_type == IndicatorType.BANK_ACCOUNT:
+            sort_code, number = (fields[at].strip() for at in self._account)
+            if sort_code or number:
+                return f"{sort_code} {number}"
+        return "" if self._value is None else fields[self._value]
+
     def broken(self, record: BrokenRecord) -> Rejected:
         reason = (
             "a field of more than 131,072 characters"
@@ -131,7 +190,7 @@ class _RowReader:
         return Rejected(line, "", self._layout.delimiter.join(fields[self._width :]), reason, fields)
 
     def _unknown_type(self, line: int, fields: list[str]) -> Rejected:
-        found = fields[self._type]
+        found = fields[self._type] if self._type is not None else ""
         reason = (
             "the indicator type is empty" if not found.strip() else f"no such indicator type; {nearest_type(found)}"
         )

@@ -139,7 +139,8 @@ def _with_good_day(item: Read, latest: date) -> Read:
 def submit_file(desk: Desk, checked: CheckedFile, terms: Terms, *, restart: bool, report: Report) -> Submitted:
     """Submit a file, or go on with the upload of it that was cut short."""
     uploads = Uploads(desk.vault)
-    said = {"country": desk.circumstances.country, "kept_back": bool(desk.kept_back)}
+    read_as = {"map": checked.map_digest, "sheet": checked.sheet}
+    said = {"country": desk.circumstances.country, "kept_back": bool(desk.kept_back), **read_as}
     name = checked.sha256.encode() + canonical_json({**terms.description(), **said})
     upload = None if restart else _unfinished(desk, uploads, name)
     is_resumed = upload is not None

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
 from keys.tokens import Token, oprf_input
+from member.column_map import NO_MAP, read_column_map
 from member.commands.common import Shown, counted, reporting
 from member.common_values import common_values
-from member.envelope import SETTINGS, Terms, read_terms
+from member.envelope import MAP, SETTINGS, Terms, read_terms
 from member.errors import FAILED, MemberError
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import RULES, normalise
 from member.progress import show_progress
-from member.reading import FileRefusedError, check_file
+from member.reading import CheckedFile, FileRefusedError, check_file
 from member.session import Session
+from member.standard_input import as_file
 from member.submit import Desk, Submitted, dry_run, submit_file
 from member.tokenise import Tokeniser
 from member.vault.rows import VaultRows
@@ -70,13 +75,24 @@ def _envelope_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+@dataclass(frozen=True)
+class _ReadAs:
+    """How a file is to be read."""
+
+    map_file: Path | None
+    sheet: str | None
+    kept_back: Mapping[tuple[str, str], str]
+
+
 @click.command(
     epilog="Example: member submit suspects.csv --purpose 'mule accounts of operation X' --expires 2027-05-01"
 )
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True))
 @_envelope_options
 @click.option("--expires", help="The day after which the rows no longer count, YYYY-MM-DD.")
 @click.option("--dry-run", "dry", is_flag=True, help="Contact nobody; show what each row is normalised to.")
+@click.option("--map", "map_file", type=click.Path(path_type=Path), help="Names of your own columns (docs/uploads.md).")
+@click.option("--sheet", help="Of a workbook: the sheet to read; its first if not said.")
 @click.option("--include-common", is_flag=True, help="List values too common to mean anything as well (gmail.com).")
 @click.option("--restart", is_flag=True, help="Forget an unfinished upload of this file and begin anew.")
 @click.pass_obj
@@ -88,32 +104,58 @@ def submit(
     file: Path,
     expires: str | None,
     dry: bool,
+    map_file: Path | None,
+    sheet: str | None,
     include_common: bool,
     restart: bool,
     **given: str | None,
 ) -> Shown:
-    """Submit a CSV of indicators: indicator_type,value,reason,first_seen,source_ref by name, in any order.
+    """Submit indicators from a CSV file, an .xlsx workbook, or standard input (-).
 
-    Rows that cannot be used are told by line, column and reason, and written to a CSV of their own. The same rows
-    again are duplicates. Values that nearly every institution holds are left out and named. An upload that was stopped
-    goes on where it stopped when the command is given again.
+    The columns are indicator_type,value,reason,first_seen,source_ref by name, in any order. Rows that cannot be used
+    are told by line, column and reason, and written to a CSV of their own. The same rows again are duplicates. Values
+    that nearly every institution holds are left out and named. An upload that was stopped goes on where it stopped when
+    the command is given again.
     """
     kept_back = {} if include_common else common_values(session.home.path, session.circumstances)
-    if dry:
-        return _show(_dry_run(session, file, kept_back), [], dry=True)
-    terms = read_terms(given, session.home.config.defaults, expires)
-    return _submit(session, file, terms, restart, kept_back)
+    read_as = _ReadAs(map_file, sheet, kept_back)
+    terms = None if dry else read_terms(given, session.home.config.defaults, expires)
+    with _as_file(session, file) as path:
+        try:
+            checked = _checked(session, path, read_as)
+            if terms is None:
+                return _show(dry_run(session.home, checked, session.circumstances, kept_back), [], dry=True)
+            return _submit(session, checked, terms, restart, kept_back)
+        except FileRefusedError as error:
+            raise _refused(file, error) from error
 
 
-def _dry_run(session: Session, file: Path, kept_back: Mapping[tuple[str, str], str]) -> Submitted:
+@contextmanager
+def _as_file(session: Session, file: Path) -> Iterator[Path]:
+    if str(file) != "-":
+        yield file
+        return
+    with as_file(sys.stdin.buffer, session.home.path) as path:
+        yield path
+
+
+def _checked(session: Session, path: Path, read_as: _ReadAs) -> CheckedFile:
+    """A map that is only a default gives way to a file with our own column names."""
+    usual = session.home.config.defaults.get(MAP)
+    if read_as.map_file is not None or usual is None:
+        mapped = NO_MAP if read_as.map_file is None else read_column_map(read_as.map_file)
+        return check_file(path, mapped, read_as.sheet)
     try:
-        return dry_run(session.home, check_file(file), session.circumstances, kept_back)
+        return check_file(path, read_column_map(Path(usual)), read_as.sheet)
     except FileRefusedError as error:
-        raise _refused(file, error) from error
+        try:
+            return check_file(path, NO_MAP, read_as.sheet)
+        except FileRefusedError:
+            raise error from None
 
 
 def _submit(
-    session: Session, file: Path, terms: Terms, restart: bool, kept_back: Mapping[tuple[str, str], str]
+    session: Session, checked: CheckedFile, terms: Terms, restart: bool, kept_back: Mapping[tuple[str, str], str]
 ) -> Shown:
     used: list[Tokeniser] = []
 
@@ -121,27 +163,24 @@ def _submit(
         used.append(session.tokeniser(epoch))
         return used[-1]
 
-    try:
-        checked = check_file(file)
-        desk = Desk(
-            session.home,
-            session.vault,
-            session.keyring,
-            session.exchange,
-            tokeniser,
-            session.today,
-            session.circumstances,
-            kept_back,
-        )
-        with show_progress("submitting", checked.records) as report:
-            done = submit_file(desk, checked, terms, restart=restart, report=report)
-    except FileRefusedError as error:
-        raise _refused(file, error) from error
+    desk = Desk(
+        session.home,
+        session.vault,
+        session.keyring,
+        session.exchange,
+        tokeniser,
+        session.today,
+        session.circumstances,
+        kept_back,
+    )
+    with show_progress("submitting", checked.records) as report:
+        done = submit_file(desk, checked, terms, restart=restart, report=report)
     return _show(done, [line for each in used for line in _fault_warnings(each)], dry=False)
 
 
 def _refused(file: Path, error: FileRefusedError) -> MemberError:
-    return MemberError(f"{file.name}: {error.found}", error.wanted, slug="file_refused")
+    name = "standard input" if str(file) == "-" else file.name
+    return MemberError(f"{name}: {error.found}", error.wanted, slug="file_refused")
 
 
 def _show(done: Submitted, warnings: list[str], *, dry: bool) -> Shown:

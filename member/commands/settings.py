@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from member.commands.common import Shown, reporting
-from member.envelope import CONTACT, COUNTRY, SETTINGS, STATEMENTS, check_setting
+from member.envelope import CONTACT, COUNTRY, MAP, SETTINGS, STATEMENTS, check_setting
 from member.errors import UsedWronglyError
 from member.session import Session
 
@@ -39,6 +39,6 @@ def show_defaults(session: Session) -> Shown:
 
 def _show(session: Session) -> Shown:
     held = session.home.config.defaults
-    defaults = {name: held[name] for name in (*SETTINGS, *STATEMENTS, CONTACT, COUNTRY) if name in held}
+    defaults = {name: held[name] for name in (*SETTINGS, *STATEMENTS, CONTACT, COUNTRY, MAP) if name in held}
     text = "\n".join(f"{name:24} {value}" for name, value in defaults.items()) or "no defaults are set"
     return Shown({"defaults": defaults}, text)
