@@ -30,7 +30,7 @@ from keys.strict import (
 )
 from schemas.canonical import canonical_json
 from schemas.encoding import from_base64, to_base64, to_rfc3339
-from schemas.terms import GroupKind, MemberKind, Role, Sector
+from schemas.terms import FourEyes, GroupKind, MemberKind, Role, Sector
 
 _RESERVED_MEMBER_IDS = frozenset({"registrar"})
 _HEAD = ("type", "sequence", "issued_at")
@@ -80,7 +80,7 @@ class Representative:
 @dataclass(frozen=True, slots=True)
 class MemberStatement:
     """Who a member is. `declared_book` is its number of accounts; `encryption_key` has 1,216 bytes (hybrid), or
-    32 (X25519, of members of the first days).
+    32 (X25519, of members of the first days). `four_eyes` is what takes two people of it, by its own wish.
     """
 
     sequence: int
@@ -93,6 +93,7 @@ class MemberStatement:
     declared_book: int
     encryption_key: bytes
     representatives: tuple[Representative, ...]
+    four_eyes: frozenset[FourEyes] = frozenset()
 
     def to_wire(self) -> dict[str, Any]:
         """The statement's JSON object."""
@@ -114,6 +115,7 @@ class MemberStatement:
                 }
                 for person in self.representatives
             ],
+            "four_eyes": sorted(str(code) for code in self.four_eyes),
         }
 
 
@@ -248,12 +250,15 @@ def _member(statement: Statement) -> MemberStatement:
         statement.body,
         *_HEAD,
         *("member_id", "name", "kind", "sector", "state", "declared_book", "encryption_key", "representatives"),
+        "four_eyes",
     )
     if statement.subject in _RESERVED_MEMBER_IDS:
         raise ValueError("this member id is reserved")
     people = tuple(_representative(person, statement.subject) for person in require_list(body["representatives"], 64))
     require_distinct([person.representative_id for person in people], "representative")
     require_distinct([person.public_key for person in people], "key")
+    four_eyes = [require_code(code, FourEyes) for code in require_list(body["four_eyes"], len(FourEyes))]
+    require_distinct(four_eyes, "code of four_eyes")
     return MemberStatement(
         sequence=statement.sequence,
         issued_at=statement.issued_at,
@@ -265,6 +270,7 @@ def _member(statement: Statement) -> MemberStatement:
         declared_book=require_integer(body["declared_book"], 0, _MAX_BOOK),
         encryption_key=_encryption_key(body["encryption_key"]),
         representatives=people,
+        four_eyes=frozenset(four_eyes),
     )
 
 

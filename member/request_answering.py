@@ -47,6 +47,7 @@ from schemas.identifiers import uuid7
 from schemas.marking import RELEASE_CODES, strictest
 from schemas.terms import OFFERS, Direction, RefusalReason, RequestMode, RequestOutcome
 
+_SAME = "same-person"
 _SHOWN_BEFORE = ("mode", "legal_gateway", "urgency")
 
 
@@ -107,6 +108,27 @@ def look_at(desk: RequestDesk, request_id: str, *, refusing: bool, telling: Tell
         return TakenUp(listed, None, None, None)
     cure = "the sender of an offer tells, a holder does not: request take-up to receive it, or request refuse"
     raise RuleRefusedError("nothing was sent", [Broken("offer", "outcome", cure)])
+
+
+def look_to_prepare(desk: RequestDesk, request_id: str, *, refusing: bool) -> TakenUp:
+    """A request to us, so as to prepare what another person sends: nothing is taken up by that. RuleRefusedError for
+    our own, and for one that no authoriser has taken up, but for an offer that is to be refused.
+    """
+    read = desk.read(request_id)
+    broken = None
+    if read.direction != Direction.INCOMING:
+        broken = Broken("own-request", "request_id", "nobody answers its own request: wait for the holders")
+    elif read.mode in OFFERS and not refusing:
+        broken = Broken("offer", "outcome", "the sender of an offer tells, a holder does not: prepare a refusal")
+    elif not read.taken_up and not (read.mode in OFFERS and refusing):
+        broken = Broken("not-taken-up", "request_id", "an authoriser takes it up first: member request take-up ID")
+    if broken is not None:
+        raise RuleRefusedError("nothing was prepared", [broken])
+    if not read.taken_up:
+        return TakenUp(read, None, None, None)
+    token = VaultRows(desk.vault).find_token(read.token_bytes())
+    own = None if token is None else _rows_to_tell(desk, read.requester or "", read.submissions or (), token)
+    return TakenUp(read, token, own, _doubt(desk, read, read, token))
 
 
 def _what_shows_before(desk: RequestDesk, listed: ReadRequest, telling: Telling) -> Iterator[Broken]:
@@ -207,8 +229,10 @@ def _claim(request: ReadRequest) -> HoldingClaim:
 
 
 @dataclass(frozen=True)
-class _Said:
-    """What is answered, before it is sealed and signed. The marking goes with details."""
+class Said:
+    """What is answered, before it is sealed and signed. The marking goes with details; `prepared` is by whom it was
+    prepared (as on the wire), and the salt of what that one signed.
+    """
 
     outcome: RequestOutcome
     fields: list[str]
@@ -217,10 +241,12 @@ class _Said:
     marking: dict[str, Any] | None = None
     confirmations: Sequence[str] = ()
     submissions: Sequence[str] = ()
+    prepared: dict[str, Any] | None = None
+    salt: bytes | None = None
 
 
 @dataclass(frozen=True)
-class _Recipient:
+class Recipient:
     """Whom something is told: `member_id` None for whoever made an offer that we refuse unseen. `key` is the one that
     the registrars state, `terms_sha256` the digest of the request's terms. `to` is said of an offer of ours.
     """
@@ -259,19 +285,23 @@ def finish_begun(desk: RequestDesk, request_id: str, to: str | None = None) -> t
         raise
 
 
-def tell(desk: RequestDesk, taken: TakenUp, telling: Telling) -> RequestStanding:
-    """Answer fully or partly. Raises UnprovedError, RuleRefusedError, RefusedError."""
+def what_to_tell(desk: RequestDesk, taken: TakenUp, telling: Telling) -> tuple[Recipient, Said]:
+    """An answer that tells fully or partly, and whom. Raises UnprovedError, RuleRefusedError."""
     if taken.hindrance is not None or taken.own is None or taken.token is None:
         raise UnprovedError(taken.hindrance or "this vault does not hold the row that it is about")
     said = _collect(desk, taken.own, taken.request, taken.fields, telling)
     claim = _claim(taken.request)
-    recipient = _Recipient(claim.requester, claim.encryption_key, claim.terms_sha256, taken.token.detail_key)
-    return _send(desk, taken.request.request_id, recipient, said)
+    return Recipient(claim.requester, claim.encryption_key, claim.terms_sha256, taken.token.detail_key), said
+
+
+def tell(desk: RequestDesk, taken: TakenUp, telling: Telling) -> RequestStanding:
+    """Answer fully or partly. Raises UnprovedError, RuleRefusedError, RefusedError."""
+    return send(desk, taken.request.request_id, *what_to_tell(desk, taken, telling))
 
 
 def _collect(
     desk: RequestDesk, own: OwnIndicator, request: ReadRequest, wanted: Sequence[str], telling: Telling
-) -> _Said:
+) -> Said:
     """What is told of our own rows. Raises RuleRefusedError."""
     told = list(wanted if telling.fields is None else telling.fields)
     if not told or not set(told) <= set(wanted):
@@ -284,15 +314,25 @@ def _collect(
     details = collect_details(own, told, lambda name: kept[name].subject_role, telling.contact, telling.note)
     shown = [] if request.marking is None else [msgspec.to_builtins(request.marking)]
     marking = strictest([*(envelope.marking for envelope in kept.values()), *shown])
-    return _Said(outcome, told, None, details, marking, telling.confirmations, submissions)
+    return Said(outcome, told, None, details, marking, telling.confirmations, submissions)
 
 
 def release(desk: RequestDesk, offer: ReadRequest, waiting: Sequence[Waiting], telling: Telling) -> None:
     """Tell what we offered to these holders that took it up, one after the other. Raises RuleRefusedError,
     RefusedError, MemberError.
     """
+    for recipient, said in what_to_release(desk, offer, waiting, telling):
+        send(desk, offer.request_id, recipient, said)
+
+
+def what_to_release(
+    desk: RequestDesk, offer: ReadRequest, waiting: Sequence[Waiting], telling: Telling, *, preparing: bool = False
+) -> Iterator[tuple[Recipient, Said]]:
+    """What each of these holders is told of our offer; whoever made it may prepare that for another. Raises
+    RuleRefusedError, MemberError.
+    """
     asked = desk.records.asked(offer.request_id)
-    broken = list(_what_bars(desk, offer, asked, telling, waiting))
+    broken = [one for one in _what_bars(desk, offer, asked, telling, waiting) if not preparing or one.code != _SAME]
     if broken:
         raise RuleRefusedError("nothing was sent", broken)
     token = None if asked is None else VaultRows(desk.vault).find_token(asked.token)
@@ -305,7 +345,7 @@ def release(desk: RequestDesk, offer: ReadRequest, waiting: Sequence[Waiting], t
         if own is None:
             raise UnprovedError(f"this vault holds no row of it that {one.institution} may be told of")
         fields = [str(name) for name in asked.terms["fields"]]
-        _send(desk, offer.request_id, recipient, _collect(desk, own, offer, fields, telling))
+        yield recipient, _collect(desk, own, offer, fields, telling)
 
 
 def _what_bars(
@@ -313,7 +353,7 @@ def _what_bars(
 ) -> Iterator[Broken]:
     """What is told may not rest on whom the exchange names as the offer's maker: the vault knows who it was."""
     if desk.identity.key_id in (None if asked is None else asked.asked_by, offer.requested_by):
-        yield Broken("same-person", "representative", "another person than made the offer releases it")
+        yield Broken(_SAME, "representative", "another person than made the offer releases it")
     if not waiting:
         cure = "nobody who was not told yet has taken it up: member request show lists who waits"
         yield Broken("not-taken-up", "to", cure)
@@ -321,14 +361,14 @@ def _what_bars(
         yield Broken("alert", "note", "an alert tells its fields alone: leave the note out, or provide")
 
 
-def _recipient_of(desk: RequestDesk, member_id: str, asked: AskedRequest, token: Token) -> _Recipient:
+def _recipient_of(desk: RequestDesk, member_id: str, asked: AskedRequest, token: Token) -> Recipient:
     """A holder that took up an offer of ours, as the registrars state it. Raises UnprovedError."""
     found = _find_member(desk.keyring, member_id)
     if found is None or found.state is not MemberState.ACTIVE or member_id == desk.member_id:
         raise UnprovedError(f"the registrars know no other active member {member_id}")
     if not any(open_groups(desk.keyring, {desk.member_id, member_id}, desk.clock())):
         raise UnprovedError(f"{member_id} shares no open group with us")
-    return _Recipient(member_id, found.encryption_key, digest(asked.terms), token.detail_key, to=member_id)
+    return Recipient(member_id, found.encryption_key, digest(asked.terms), token.detail_key, to=member_id)
 
 
 def _find_member(keyring: Keyring, member_id: str) -> MemberStatement | None:
@@ -339,14 +379,20 @@ def _find_member(keyring: Keyring, member_id: str) -> MemberStatement | None:
 
 
 def tell_nothing(desk: RequestDesk, taken: TakenUp, reason: str | None) -> RequestStanding:
-    """Refuse for a reason, or answer no trace (None). No trace is an answer, and takes the same proof."""
+    """Refuse for a reason, or answer no trace (None)."""
+    return send(desk, taken.request.request_id, *nothing_to_tell(taken, reason))
+
+
+def nothing_to_tell(taken: TakenUp, reason: str | None) -> tuple[Recipient, Said]:
+    """A refusal for a reason, or no trace (None). No trace is an answer, and takes the same proof. UnprovedError."""
     if reason is None and taken.doubt is not None and taken.token is not None:
         raise UnprovedError(taken.doubt)
     outcome = RequestOutcome.NO_TRACE if reason is None else RequestOutcome.REFUSED
-    return _send(desk, taken.request.request_id, _Recipient(taken.request.requester), _Said(outcome, [], reason))
+    return Recipient(taken.request.requester), Said(outcome, [], reason)
 
 
-def _send(desk: RequestDesk, request_id: str, recipient: _Recipient, said: _Said) -> RequestStanding:
+def send(desk: RequestDesk, request_id: str, recipient: Recipient, said: Said) -> RequestStanding:
+    """Seal, sign and send an answer; it is in the vault before it leaves. Raises RuleRefusedError, RefusedError."""
     body = _signed_body(desk, request_id, recipient, said)
     reply = Reply(uuid7(), body, said.outcome.value, said.fields, said.refusal_reason, recipient.to)
     desk.records.keep_reply(request_id, reply)
@@ -365,10 +411,10 @@ def _post(desk: RequestDesk, request_id: str, reply: Reply) -> RequestStanding:
     return standing
 
 
-def _signed_body(desk: RequestDesk, request_id: str, recipient: _Recipient, said: _Said) -> bytes:
+def _signed_body(desk: RequestDesk, request_id: str, recipient: Recipient, said: Said) -> bytes:
     from schemas.requests import answer_to_sign  # noqa: PLC0415 - marshmallow is slow to import, needed here only
 
-    sealed = None if said.details is None else _seal(desk, request_id, recipient, said.details)
+    sealed = None if said.details is None else _seal(desk, request_id, recipient, said)
     message = answer_to_sign(
         request_id=request_id,
         holder=desk.member_id,
@@ -378,6 +424,7 @@ def _signed_body(desk: RequestDesk, request_id: str, recipient: _Recipient, said
         refusal_reason=said.refusal_reason,
         sealed=sealed,
         marking=said.marking,
+        prepared=said.prepared,
     )
     answer = {
         "to": recipient.to,
@@ -389,14 +436,15 @@ def _signed_body(desk: RequestDesk, request_id: str, recipient: _Recipient, said
         "confirmations": list(said.confirmations),
         "signature": to_base64(desk.identity.key.sign(message)),
         "submissions": list(said.submissions),
+        "prepared": said.prepared,
     }
     return msgspec.json.encode(answer)
 
 
-def _seal(desk: RequestDesk, request_id: str, recipient: _Recipient, details: dict[str, Any]) -> bytes:
+def _seal(desk: RequestDesk, request_id: str, recipient: Recipient, said: Said) -> bytes:
     binding = Binding(request_id, desk.member_id, recipient.member_id or "", recipient.terms_sha256)
     try:
-        return seal_details(encode_details(details), recipient.detail_key, recipient.key, binding)
+        return seal_details(encode_details(said.details or {}, said.salt), recipient.detail_key, recipient.key, binding)
     except SealingError as error:
         broken = Broken("too-long", "fields", f"{error}: leave out other_columns, or shorten the note")
         raise RuleRefusedError("nothing was sent", [broken]) from error

@@ -54,6 +54,14 @@ class Marking(msgspec.Struct, frozen=True):
     protected_subject: bool
 
 
+class GivenPrepared(msgspec.Struct, frozen=True):
+    """Who prepared an answer that another person sent (all in base64 but the id)."""
+
+    representative_id: str
+    signature: str
+    details_commitment: str | None
+
+
 class GivenAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What `institution` told `recipient`. `sealed` is None where nothing is told, once the exchange has purged it, and
     to whoever told it; `withdrawn` says that what it tells was taken back.
@@ -69,6 +77,7 @@ class GivenAnswer(msgspec.Struct, frozen=True, kw_only=True):
     sealed_sha256: str | None
     signature: str | None
     marking: Marking | None
+    prepared: GivenPrepared | None
     answered_at: str | None
     withdrawn: bool
 

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -16,9 +18,11 @@ from member.errors import AnswerError
 from member.rule_refusal import Broken, RuleRefusedError
 from member.vault.rows import OwnIndicator, Source
 from schemas.canonical import canonical_json
+from schemas.encoding import from_base64, to_base64
 from schemas.terms import RequestField, SubjectRole
 from schemas.tipping_off import find_tipping_off
 
+SALT_BYTES = 32
 _PROTECTED = {SubjectRole.VICTIM, SubjectRole.MULE_UNWITTING}
 _COLUMNS = {RequestField.LAST_SEEN, RequestField.CONTACT, RequestField.NARRATIVE}
 """Fields that a file may have a column for: it is kept in the vault with all other columns."""
@@ -37,6 +41,7 @@ class _Details(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     narrative: _Texts = msgspec.UNSET
     other_columns: list[dict[str, str]] | msgspec.UnsetType | None = msgspec.UNSET
     note: str | msgspec.UnsetType = msgspec.UNSET
+    prepared_salt: str | msgspec.UnsetType = msgspec.UNSET
 
 
 def collect_details(
@@ -64,21 +69,38 @@ def collect_details(
     return details
 
 
-def encode_details(details: dict[str, Any]) -> bytes:
-    """The bytes that are sealed."""
-    return canonical_json(details)
+def encode_details(details: dict[str, Any], salt: bytes | None = None) -> bytes:
+    """The bytes that are sealed, with the salt of what their preparer signed, if somebody prepared them."""
+    return canonical_json(details if salt is None else {**details, "prepared_salt": to_base64(salt)})
 
 
-def read_details(payload: bytes, told: Sequence[str]) -> dict[str, Any]:
-    """Opened details, exactly of the fields that the answer names; role and note may come beside. AnswerError else."""
+def commit_to(details: dict[str, Any], salt: bytes) -> bytes:
+    """What fixes details for those who must not read them: HMAC-SHA256 (32 bytes) under a salt of 32 bytes."""
+    return hmac.digest(salt, canonical_json(details), hashlib.sha256)
+
+
+def read_details(payload: bytes, told: Sequence[str], commitment: bytes | None = None) -> dict[str, Any]:
+    """Opened details, exactly of the fields that the answer names; role and note may come beside, and those prepared by
+    one for another to send are what was prepared. AnswerError else.
+    """
     try:
         details: dict[str, Any] = msgspec.to_builtins(msgspec.json.decode(payload, type=_Details))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AnswerError("the details have another form than was agreed") from error
+    salt = details.pop("prepared_salt", None)
+    if commitment is not None and not _is_committed(details, salt, commitment):
+        raise AnswerError("the details are others than were prepared")
     always = {RequestField.SUBJECT_ROLE.value, "note"}
     if not set(told) <= details.keys() or details.keys() - set(told) - always:
         raise AnswerError("the details have other fields than the answer names")
     return details
+
+
+def _is_committed(details: dict[str, Any], salt: Any, commitment: bytes) -> bool:
+    try:
+        return hmac.compare_digest(commit_to(details, from_base64(salt, SALT_BYTES)), commitment)
+    except (TypeError, ValueError):  # no salt, or none of ours
+        return False
 
 
 def check_texts(texts: Iterable[tuple[str, str]]) -> list[Broken]:

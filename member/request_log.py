@@ -30,7 +30,16 @@ _READING, _SHOWN = "request_reading", "request_shown"
 _ANSWERED = "request_answered"
 _MEANWHILE = timedelta(seconds=60)
 """An answer recorded so shortly before a reading may not have been there for it."""
-_SAID = ("outcome", "institution", "representative_id", "fields", "refusal_reason", "sealed_sha256", "signature")
+_SAID = (
+    "outcome",
+    "institution",
+    "representative_id",
+    "fields",
+    "refusal_reason",
+    "sealed_sha256",
+    "signature",
+    "prepared",
+)
 _OPENED = ("request_id", "institution", "outcome", "sealed_sha256", "fields")
 
 

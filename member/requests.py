@@ -9,7 +9,8 @@ A request leaves by these rules, in order:
 What is told, in answer to our request or of an offer that we took up, is shown by these rules, in order:
 1. Who tells it is a member that the registrars signed, and another than we; of an offer, its sender.
 2. An active authoriser of that member signed it, with the key that the registrars state, for this very request and with
-   the marking that is shown; of an offer, another person than the one who made it.
+   the marking that is shown; of an offer, another person than the one who made it. Where that member's statement asks
+   for four eyes, another active person of it prepared it, and what opens is what was prepared.
 3. It opens with our encryption key and the identifier's detail key, bound to the terms as we sent them or took them up.
 4. Its details have the fields that it names. What is opened is kept in the vault.
 5. One that its holder has taken back is shown as that.
@@ -54,7 +55,7 @@ from member.vault.store import Vault
 from schemas.canonical import digest
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.identifiers import uuid7
-from schemas.terms import OFFERS, Direction, RequestOutcome, Role
+from schemas.terms import OFFERS, Direction, FourEyes, RequestOutcome, Role
 
 _IN_USE = 409
 _TEXTS = ("purpose", "necessity", "proportionality")
@@ -326,7 +327,8 @@ def _open(desk: RequestDesk, asked: AskedRequest, answer: GivenAnswer) -> dict[s
         raise AnswerError("the row that was asked about is gone from this vault")
     binding = Binding(asked.request_id, institution, desk.member_id, digest(asked.terms))
     payload = open_details(sealed, token.detail_key, desk.encryption_key(), binding)
-    details = read_details(payload, answer.fields)
+    fixed = None if answer.prepared is None else answer.prepared.details_commitment
+    details = read_details(payload, answer.fields, None if fixed is None else read_bytes(fixed, "a commitment", 32))
     sealed_sha256 = to_base64(hashlib.sha256(sealed).digest())
     opened = OpenedAnswer(
         asked.request_id, institution, answer.outcome, answer.fields, sealed_sha256, details, desk.origin, marking
@@ -363,8 +365,29 @@ def _verify_signature(desk: RequestDesk, asked: AskedRequest, answer: GivenAnswe
         refusal_reason=answer.refusal_reason,
         sealed=sealed,
         marking=msgspec.to_builtins(answer.marking),
+        prepared=None if answer.prepared is None else msgspec.to_builtins(answer.prepared),
     )
+    _check_prepared(answer, holder, person)
     verify_signature(person.public_key, message, read_bytes(answer.signature, "a signature", 64))
+
+
+def _check_prepared(answer: GivenAnswer, holder: MemberStatement, sender: Representative) -> None:
+    """Rule 2: two people of the holder, where its statement asks for them. What the preparer signed covers what the
+    exchange alone sees besides: the exchange has checked it, and the sender's signature covers the preparer's. Raises
+    AnswerError.
+    """
+    if answer.prepared is None:
+        if FourEyes.ANSWERS in holder.four_eyes:
+            raise AnswerError("nobody prepared it, and its holder's statement asks for two people")
+        return
+    people = {each.representative_id: each for each in holder.representatives}
+    preparer = people.get(answer.prepared.representative_id)
+    if preparer is None or preparer.state is not RepresentativeState.ACTIVE:
+        raise AnswerError("who prepared it is no active person of its holder")
+    if preparer.representative_id == sender.representative_id or preparer.public_key == sender.public_key:
+        raise AnswerError("one person prepared it and sent it")
+    if (answer.prepared.details_commitment is None) != (answer.sealed is None):
+        raise AnswerError("it does not say what was prepared")
 
 
 def _check_two_people(desk: RequestDesk, offered_by: str, sender: MemberStatement, person: Representative) -> None:

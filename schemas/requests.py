@@ -5,7 +5,7 @@ legal gateways as data, so that a client can say what is missing before it asks.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
@@ -84,6 +84,7 @@ class Sealed(fields.String):
 
 
 ANSWER_DOMAIN = b"exchange-answer-v1\0"
+PREPARED_DOMAIN = b"exchange-prepared-answer-v1\0"
 
 
 def answer_to_sign(
@@ -96,10 +97,12 @@ def answer_to_sign(
     refusal_reason: str | None,
     sealed: bytes | None,
     marking: Mapping[str, Any] | None,
+    prepared: Mapping[str, Any] | None = None,
 ) -> bytes:
     """What the authoriser signs (Ed25519): the domain, then canonical JSON. Holder and requester are members' ids, of
     who tells and who is told: of an offer its sender and the holder that took it up. The requester is null where a
-    holder refuses an offer that it has not taken up. `told` has the fields in the order of the answer.
+    holder refuses an offer that it has not taken up. `told` has the fields in the order of the answer,
+    `prepared` is that of the answer, with the preparer's signature.
     """
     signed = {
         "request_id": request_id,
@@ -110,8 +113,41 @@ def answer_to_sign(
         "refusal_reason": refusal_reason,
         "sealed_sha256": None if sealed is None else to_base64(hashlib.sha256(sealed).digest()),
         "marking": None if marking is None else dict(marking),
+        "prepared": None if prepared is None else dict(prepared),
     }
     return ANSWER_DOMAIN + canonical_json(signed)
+
+
+def prepared_to_sign(
+    *,
+    request_id: str,
+    holder: str,
+    requester: str | None,
+    outcome: str,
+    told: Sequence[str],
+    refusal_reason: str | None,
+    details_commitment: bytes | None,
+    marking: Mapping[str, Any] | None,
+    confirmations: Iterable[str],
+    submissions: Iterable[str],
+) -> bytes:
+    """What whoever prepares an answer for another person to send signs (Ed25519): the domain, then canonical JSON.
+    `details_commitment` is HMAC-SHA256 of the details, in canonical JSON, under a salt of 32 bytes that is sealed with
+    them: the exchange learns nothing of them by it, and whoever opens them sees that they are those prepared.
+    """
+    signed = {
+        "request_id": request_id,
+        "holder": holder,
+        "requester": requester,
+        "outcome": outcome,
+        "fields": list(told),
+        "refusal_reason": refusal_reason,
+        "details_commitment": None if details_commitment is None else to_base64(details_commitment),
+        "marking": None if marking is None else dict(marking),
+        "confirmations": sorted(confirmations),
+        "submissions": sorted(submissions),
+    }
+    return PREPARED_DOMAIN + canonical_json(signed)
 
 
 def _submissions(**more: Any) -> fields.List[str]:
@@ -182,6 +218,24 @@ class MarkingSchema(Schema):
     protected_subject = TrueOrFalse(required=True)
 
 
+class PreparedSchema(Schema):
+    """Who prepared an answer that another person of the same member sends. The commitment goes with `full` and
+    `partial`.
+    """
+
+    representative_id = RepresentativeId(required=True)
+    signature = Base64(64, required=True)
+    details_commitment = Base64(32, required=True, allow_none=True)
+
+
+class GivenPreparedSchema(Schema):
+    """The same as it is read."""
+
+    representative_id = RepresentativeId(required=True)
+    signature = fields.String(required=True, metadata={"description": "base64, 64 bytes"})
+    details_commitment = fields.String(required=True, allow_none=True, metadata={"description": "base64, 32 bytes"})
+
+
 class AnswerSchema(Schema):
     """A holder's answer, or the release of an offer to the holder `to`. `sealed` and `marking` go with `full` and
     `partial`, a reason with `refused`, and nothing with `no_trace`. The signature is always given: the authoriser's,
@@ -200,6 +254,7 @@ class AnswerSchema(Schema):
     confirmations = _codes(_MAX_CODES, required=True)
     signature = Base64(64, required=True)
     submissions = _submissions(required=True)
+    prepared = fields.Nested(PreparedSchema, required=True, allow_none=True)
 
 
 class GivenAnswerSchema(Schema):
@@ -219,6 +274,7 @@ class GivenAnswerSchema(Schema):
     sealed_sha256 = fields.String(required=True, allow_none=True, metadata={"description": "base64, 32 bytes"})
     signature = fields.String(required=True, allow_none=True, metadata={"description": "base64, 64 bytes"})
     marking = fields.Nested(MarkingSchema, required=True, allow_none=True)
+    prepared = fields.Nested(GivenPreparedSchema, required=True, allow_none=True)
     answered_at = fields.DateTime(required=True, allow_none=True)
     withdrawn = fields.Boolean(
         required=True, metadata={"description": "the holder has taken back a row that the answer tells of"}

@@ -249,6 +249,12 @@ class RequestState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class FourEyes(StrEnum):
+    """What of a member is done by two people, by its own statement: one prepares, another sends."""
+
+    ANSWERS = "answers"
+
+
 class RequestOutcome(StrEnum):
     """What a holder answers."""
 

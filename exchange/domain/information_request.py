@@ -27,7 +27,7 @@ from typing import Any
 from exchange.domain.decision import ALLOWED, Decision, refuse
 from exchange.domain.gateway_rules import RULES, GatewayRules, Side
 from exchange.domain.legal_gateway import DisclosureCase, Person, PriorNotice, find_rule
-from schemas.encoding import from_rfc3339
+from schemas.encoding import from_rfc3339, to_base64
 from schemas.terms import (
     OFFERS,
     WARNING_FIELDS,
@@ -76,6 +76,26 @@ class RequestPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Preparation:
+    """By whom an answer was prepared, with that one's signature; `details_commitment` fixes details that are not read
+    here, None where there are none.
+    """
+
+    representative_id: str
+    signature: bytes
+    details_commitment: bytes | None
+
+    def to_wire(self) -> dict[str, Any]:
+        """As it is sent, signed and logged."""
+        fixed = self.details_commitment
+        return {
+            "representative_id": self.representative_id,
+            "signature": to_base64(self.signature),
+            "details_commitment": None if fixed is None else to_base64(fixed),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a holder says to a request, or a sender releases of an offer to the holder `to`. `sealed` is opaque; the
     signature is the authoriser's; `submissions` are the discloser's own that the details are taken from, and `marking`
@@ -91,6 +111,7 @@ class Answer:
     marking: Mapping[str, Any] | None
     confirmations: frozenset[str]
     to: str | None
+    prepared: Preparation | None = None
 
 
 def is_offer(mode: str) -> bool:

@@ -171,6 +171,7 @@ def _apply_member(session: Session, statement: MemberStatement, now: datetime) -
         state=statement.state.value,
         declared_book=statement.declared_book,
         encryption_key=statement.encryption_key,
+        four_eyes_json=json.dumps(sorted(code.value for code in statement.four_eyes)),
         sequence=statement.sequence,
         updated_at=now,
         stopped_at=known.stopped_at if known is not None and still_stopped else None,

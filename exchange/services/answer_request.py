@@ -13,10 +13,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from exchange.domain.decision import ALLOWED, Decision, RefusedError, refuse
+from exchange.domain.four_eyes import Preparer, decide_preparer, decide_unprepared
 from exchange.domain.gateway_rules import Side
 from exchange.domain.information_request import (
     DISCLOSING,
     Answer,
+    Preparation,
     RequestPolicy,
     case_of,
     decide_answer,
@@ -34,7 +36,7 @@ from exchange.services.take_up_request import decide_asker, find_person, find_to
 from exchange.store import outbox
 from exchange.store.derived import Derived, DerivedKind, note_derived
 from exchange.store.indicators import StoredRow
-from exchange.store.membership import kinds_of_members
+from exchange.store.membership import find_member, find_representative, kinds_of_members
 from exchange.store.requests import (
     ENDED,
     InformationRequest,
@@ -47,8 +49,8 @@ from exchange.store.requests import (
 from exchange.store.session import Database
 from keys.ed25519 import SignatureError, verify_signature
 from schemas.marking import RELEASE_CODES
-from schemas.requests import answer_to_sign
-from schemas.terms import RequestState
+from schemas.requests import answer_to_sign, prepared_to_sign
+from schemas.terms import FourEyes, RequestState
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ def answer_request(
         require(
             _decide_step(answer, turn, request.now)
             & _decide_signature(answer, turn)
+            & _decide_prepared(session, answer, turn)
             & _decide_gateway(session, answer, turn, policy, request.now)
             & (ALLOWED if marking is None else _decide_marking(session, answer, turn, marking))
         )
@@ -143,11 +146,49 @@ def _decide_signature(answer: Answer, turn: _Turn) -> Decision:
         refusal_reason=answer.refusal_reason,
         sealed=answer.sealed,
         marking=answer.marking,
+        prepared=None if answer.prepared is None else answer.prepared.to_wire(),
     )
     try:
         verify_signature(turn.person.public_key, signed, answer.signature)
     except SignatureError:
         return refuse("signature", "signature", "sign the answer with the key that signs this request")
+    return ALLOWED
+
+
+def _decide_prepared(session: Session, answer: Answer, turn: _Turn) -> Decision:
+    """Whether two people stand for it, where somebody prepared it or the member's statement asks for that."""
+    member = find_member(session, turn.discloser)
+    given = answer.prepared
+    if given is None:
+        return decide_unprepared(is_wanted=member is not None and FourEyes.ANSWERS in member.four_eyes)
+    found = find_representative(session, given.representative_id)
+    preparer = None
+    if found is not None and found.member_id == turn.discloser:
+        preparer = Preparer(Person(found.representative_id, found.public_key), found.roles, found.is_active)
+    decision = decide_preparer(preparer, turn.person)
+    if (given.details_commitment is None) != (answer.sealed is None):
+        cure = "full and partial have one, no_trace and refused have none"
+        decision &= refuse("commitment", "prepared.details_commitment", cure)
+    return decision if preparer is None else decision & _decide_preparers_signature(answer, given, preparer, turn)
+
+
+def _decide_preparers_signature(answer: Answer, given: Preparation, preparer: Preparer, turn: _Turn) -> Decision:
+    signed = prepared_to_sign(
+        request_id=turn.info.request_id,
+        holder=turn.discloser,
+        requester=turn.recipient,
+        outcome=answer.outcome,
+        told=answer.told,
+        refusal_reason=answer.refusal_reason,
+        details_commitment=given.details_commitment,
+        marking=answer.marking,
+        confirmations=answer.confirmations,
+        submissions=answer.submissions,
+    )
+    try:
+        verify_signature(preparer.person.public_key, signed, given.signature)
+    except SignatureError:
+        return refuse("preparers-signature", "prepared.signature", "send what was prepared, for this very request")
     return ALLOWED
 
 
@@ -193,6 +234,7 @@ def _keep(session: Session, answer: Answer, turn: _Turn, now: datetime) -> None:
     part.refusal_reason, part.signature = answer.refusal_reason, answer.signature
     part.submissions_json = json.dumps(sorted(set(answer.submissions)))
     part.answered_by = turn.person.representative_id
+    part.prepared_json = None if answer.prepared is None else json.dumps(answer.prepared.to_wire())
     if answer.sealed is not None:
         part.sealed, part.sealed_sha256 = answer.sealed, hashlib.sha256(answer.sealed).digest()
         part.marking_json = json.dumps(answer.marking)
@@ -216,6 +258,7 @@ def _tell(session: Session, answer: Answer, turn: _Turn, request: Request) -> No
         **({} if turn.is_sender else {"requester": turn.recipient}),
         "representative_id": request.actor.representative_id,
         "confirmations": sorted(answer.confirmations),
+        "prepared": None if answer.prepared is None else answer.prepared.to_wire(),
     }
     told = part.member_id if turn.is_sender else info.member_id
     views = [View(told, shown), View(request.actor.member_id, own)]

@@ -149,7 +149,7 @@ def answer_view(info: InformationRequest, part: RequestPart) -> dict[str, Any]:
     """What the log says of an answer to both sides: its details as a digest, of an unnamed one the outcome alone."""
     answer = _answer(info, part, sealed=None, is_named=_is_named(part))
     names = ("outcome", "institution", "recipient", "representative_id", "fields", "refusal_reason", "sealed_sha256")
-    return {"request_id": part.request_id, **{name: answer[name] for name in (*names, "signature")}}
+    return {"request_id": part.request_id, **{name: answer[name] for name in (*names, "signature", "prepared")}}
 
 
 def discloser_of(info: InformationRequest, part: RequestPart) -> str:
@@ -202,6 +202,7 @@ def _answer(
         "sealed_sha256": None if part.sealed_sha256 is None else to_base64(part.sealed_sha256),
         "signature": to_base64(part.signature) if is_named and part.signature is not None else None,
         "marking": marking if is_named else None,
+        "prepared": json.loads(part.prepared_json) if is_named and part.prepared_json is not None else None,
         "answered_at": to_rfc3339(part.answered_at) if is_named and part.answered_at is not None else None,
         "withdrawn": part.withdrawn_at is not None or bool(part.submissions & taken_back),
     }

@@ -37,6 +37,12 @@ class Member(Base):
     sequence: Mapped[int] = mapped_column(BigInteger)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    four_eyes_json: Mapped[str] = mapped_column(Text, default="[]")
+
+    @property
+    def four_eyes(self) -> frozenset[str]:
+        """The codes of what takes two people of it."""
+        return frozenset(json.loads(self.four_eyes_json))
 
     @property
     def is_active(self) -> bool:

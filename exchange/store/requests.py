@@ -58,8 +58,8 @@ class InformationRequest(Base):
 class RequestPart(Base):
     """One holder's part of a request. `representative_id` took it up last; `answered_by` is who answered it, of an
     offer who released it to the holder; `remind_at` is when the holder is reminded next, None for never again.
-    `submissions_json` names the submissions whose rows the answer tells of; `withdrawn_at` is when whoever was told was
-    told that one of these rows is taken back.
+    `submissions_json` names the submissions whose rows the answer tells of; `prepared_json` says who
+    prepared it, as on the wire; `withdrawn_at` is when whoever was told was told that one of these rows is taken back.
     """
 
     __tablename__ = "request_parts"
@@ -81,6 +81,7 @@ class RequestPart(Base):
     sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     sealed_sha256: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     signature: Mapped[bytes | None] = mapped_column(LargeBinary(64))
+    prepared_json: Mapped[str | None] = mapped_column(Text)
     marking_json: Mapped[str | None] = mapped_column(Text)
     answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     submissions_json: Mapped[str | None] = mapped_column(Text)

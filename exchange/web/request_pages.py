@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response
 
 from exchange.domain.gateway_rules import NOTICE_PLACEHOLDERS, GatewayRule
-from exchange.domain.information_request import Answer
+from exchange.domain.information_request import Answer, Preparation
 from exchange.services.answer_request import answer_request
 from exchange.services.cancel_request import cancel_request
 from exchange.services.create_request import create_request
@@ -113,6 +113,7 @@ def answering(fields: dict[str, Any], request_id: str) -> Response:
         marking=fields["marking"],
         confirmations=frozenset(fields["confirmations"]),
         to=fields["to"],
+        prepared=None if fields["prepared"] is None else Preparation(**fields["prepared"]),
     )
     context, known = current_context(), _known(request_id)
     return answer_json(*answer_request(context.database, current_request(), known, answer, context.policy))

@@ -34,7 +34,7 @@ from member.session import Session
 from member.terminal import as_lines, printable
 from member.vault_folder import JoiningRequest
 from schemas.encoding import from_base64, to_base64
-from schemas.terms import Role
+from schemas.terms import FourEyes, Role
 
 _ROLES = ", ".join(role.value for role in Role)
 
@@ -282,6 +282,28 @@ def remove(session: Session, name: str, out: Path | None, *, change_vault_key: b
     lines = [f"the vault is closed for {name}" + (", and under a new key" if change_vault_key else "")]
     lines += [] if out is None else [f"the draft is in {out}; it takes effect when the registrars sign it: sign {out}"]
     return Shown({**document, "vault_key_changed": change_vault_key}, as_lines(lines))
+
+
+@representative.command("four-eyes", epilog="Example: member representative four-eyes --answers --out draft.json")
+@click.option("--answers/--no-answers", default=None, help="One prepares each answer to a request, another sends it.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Where the draft for the registrars goes.")
+@click.pass_obj
+@reporting
+def four_eyes(session: Session, *, answers: bool | None, out: Path | None) -> Shown:
+    """Show what takes two people of this member, or draft the statement that asks for it.
+
+    Once the registrars have signed it, the exchange and those who are told refuse what one person alone sends.
+    """
+    statement = own_statement(session.keyring, session.home.member_id)
+    if answers is None:
+        codes = sorted(statement.four_eyes)
+        return Shown({"four_eyes": codes}, f"four eyes: {', '.join(codes) or 'nothing'}")
+    if out is None:
+        raise UsedWronglyError("where does the draft for the registrars go?", "--out draft.json")
+    wanted = statement.four_eyes | {FourEyes.ANSWERS} if answers else statement.four_eyes - {FourEyes.ANSWERS}
+    _write_draft(session, replace(statement, four_eyes=wanted), statement.representatives, out)
+    text = f"the draft is in {out}; it takes effect when the registrars sign it: registrar sign {out}"
+    return Shown({"four_eyes": sorted(wanted), "draft": str(out)}, text)
 
 
 def _latest_keyring(session: Session) -> Keyring:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import click
 import msgspec
@@ -11,8 +11,10 @@ from member.commands.common import Shown, at_terminal, reporting
 from member.commands.request_text import (
     confirm_option,
     describe,
+    describe_prepared,
     lines_of,
     next_step,
+    prepared_lines,
     read_codes,
     read_fields,
     read_id,
@@ -20,11 +22,26 @@ from member.commands.request_text import (
 )
 from member.envelope import CONTACT
 from member.errors import MemberError, UsedWronglyError
-from member.request_answering import TakenUp, Telling, finish_begun, look_at, release, take_up, tell, tell_nothing
+from member.prepared_answers import check_unchanged, find_prepared, prepare, send_as_prepared, send_prepared
+from member.request_answering import (
+    TakenUp,
+    Telling,
+    finish_begun,
+    look_at,
+    look_to_prepare,
+    nothing_to_tell,
+    release,
+    take_up,
+    tell,
+    tell_nothing,
+    what_to_release,
+    what_to_tell,
+)
 from member.request_client import ReadRequest, RequestStanding
 from member.requests import RequestDesk
 from member.session import Session
 from member.terminal import as_lines, printable
+from member.vault.requests import PreparedAnswer
 from schemas.terms import OFFERS, Direction, RefusalReason, RequestOutcome, RequestState
 
 _MAX_NOTE = 4000
@@ -58,6 +75,7 @@ _yes = click.option(
 @click.option("--full", is_flag=True, help="Tell all that was asked for, as far as we hold it.")
 @click.option("--partial", metavar="FIELDS", help="Tell these fields only: a,b.")
 @click.option("--no-trace", is_flag=True, help="Say that nothing is held.")
+@click.option("--prepared", is_flag=True, help="Send what another person of ours prepared: request prepare ID.")
 @click.option("--note", help="A text that goes with what is told.")
 @click.option("--to", metavar="INSTITUTION", help="Of an offer of ours: tell this one alone of those that took it up.")
 @confirm_option
@@ -71,6 +89,7 @@ def answer(
     full: bool,
     partial: str | None,
     no_trace: bool,
+    prepared: bool,
     note: str | None,
     to: str | None,
     confirmations: tuple[str, ...],
@@ -83,12 +102,13 @@ def answer(
 
     What is told is sealed here, for whoever is told alone. An offer is released by another person than made it.
     """
-    if full + no_trace + (partial is not None) != 1:
-        raise UsedWronglyError("one of --full, --partial and --no-trace is wanted")
-    given = {"--note": note is not None, "--to": to is not None, "--confirm": bool(confirmations)}
-    beside = ", ".join(option for option, is_given in given.items() if is_given)
-    if no_trace and beside:
-        raise UsedWronglyError(f"--no-trace tells nothing: {beside} goes with what is told", f"leave out {beside}")
+    if full + no_trace + prepared + (partial is not None) != 1:
+        raise UsedWronglyError("one of --full, --partial, --no-trace and --prepared is wanted")
+    if prepared:
+        _check_beside("--prepared is sent as it is", {"--note": note, "--confirm": confirmations})
+        return _give_prepared(session, request_id, to, yes=yes)
+    if no_trace:
+        _check_beside("--no-trace tells nothing", {"--note": note, "--to": to, "--confirm": confirmations})
     fields = None if partial is None else read_fields(partial)
     said = read_text("note", note or "", _MAX_NOTE)
     if no_trace:
@@ -105,17 +125,126 @@ def answer(
 
 @click.command("refuse", epilog="Example: member --as authoriser request refuse ID --reason not_proportionate")
 @click.argument("request_id", metavar="ID")
-@click.option("--reason", required=True, type=click.Choice([code.value for code in RefusalReason]))
+@click.option("--reason", type=click.Choice([code.value for code in RefusalReason]))
+@click.option("--prepared", is_flag=True, help="Refuse as another person of ours prepared it.")
 @_yes
 @click.pass_obj
 @reporting
-def refuse(session: Session, request_id: str, reason: str, *, yes: bool) -> Shown:
+def refuse(session: Session, request_id: str, reason: str | None, *, prepared: bool, yes: bool) -> Shown:
     """Refuse a request to us. Whoever asked learns the reason, and not who refused.
 
     A request that is open is taken up first; at a terminal you then see it, and are asked whether you agree. An offer
     may be refused unseen.
     """
+    if prepared == (reason is not None):
+        raise UsedWronglyError("one of --reason and --prepared is wanted")
+    if prepared:
+        return _give_prepared(session, request_id, None, yes=yes, refusing=True)
     return _give(session, request_id, lambda desk, taken: tell_nothing(desk, taken, reason), refusing=True, yes=yes)
+
+
+@click.command("prepare", epilog="Example: member request prepare ID --partial reason,first_seen")
+@click.argument("request_id", metavar="ID")
+@click.option("--full", is_flag=True, help="Tell all that was asked for, as far as we hold it.")
+@click.option("--partial", metavar="FIELDS", help="Tell these fields only: a,b.")
+@click.option("--no-trace", is_flag=True, help="Say that nothing is held.")
+@click.option("--refuse", "reason", type=click.Choice([code.value for code in RefusalReason]), help="Refuse so.")
+@click.option("--note", help="A text that goes with what is told.")
+@click.option("--to", metavar="INSTITUTION", help="Of an offer of ours: this one alone of those that took it up.")
+@confirm_option
+@click.pass_obj
+@reporting
+def prepare_one(
+    session: Session,
+    request_id: str,
+    *,
+    full: bool,
+    partial: str | None,
+    no_trace: bool,
+    reason: str | None,
+    note: str | None,
+    to: str | None,
+    confirmations: tuple[str, ...],
+) -> Shown:
+    """Prepare an answer, a refusal or a release, signed by you, for another person of ours to send.
+
+    That one sees it and gives `request answer ID --prepared`. It tells nobody anything before. A request to us is taken
+    up by an authoriser first.
+    """
+    if full + no_trace + (partial is not None) + (reason is not None) != 1:
+        raise UsedWronglyError("one of --full, --partial, --no-trace and --refuse is wanted")
+    if no_trace or reason is not None:
+        _check_beside("it tells nothing", {"--note": note, "--to": to, "--confirm": confirmations})
+    desk, found = session.request_desk, read_id(session, request_id)
+    fields = None if partial is None else read_fields(partial)
+    contact = session.home.config.defaults.get(CONTACT, "")
+    telling = Telling(fields, read_text("note", note or "", _MAX_NOTE), contact, read_codes(confirmations))
+    read = desk.read(found)
+    if read.direction == Direction.OUTGOING and read.mode in OFFERS:
+        waiting = [one for one in read.waiting if to in (None, one.institution)]
+        told = what_to_release(desk, read, waiting, telling, preparing=True)
+        made = [prepare(desk, found, *each) for each in told]
+    else:
+        taken = look_to_prepare(desk, found, refusing=reason is not None)
+        nothing = no_trace or reason is not None
+        recipient, said = nothing_to_tell(taken, reason) if nothing else what_to_tell(desk, taken, telling)
+        made = [prepare(desk, found, recipient, said)]
+    document = {"request_id": found, "prepared": [describe_prepared(one) for one in made]}
+    lines = [line for one in made for line in prepared_lines(one)]
+    return Shown(document, as_lines([*lines, f"next, by another person: member request answer {found} --prepared"]))
+
+
+def _check_beside(why: str, given: Mapping[str, object]) -> None:
+    beside = ", ".join(option for option, value in given.items() if value)
+    if beside:
+        raise UsedWronglyError(f"{why}: {beside} goes with what is told", f"leave out {beside}")
+
+
+def _give_prepared(session: Session, request_id: str, to: str | None, *, yes: bool, refusing: bool = False) -> Shown:
+    """Send what another person prepared, once it was shown at a terminal."""
+    desk, found = session.request_desk, read_id(session, request_id)
+    read = desk.read(found)
+    if read.direction == Direction.OUTGOING and read.mode in OFFERS:
+        return _release_prepared(session, desk, read, to, yes=yes)
+    _check_beside("an answer goes to whoever asked", {"--to": to})
+    prepared = find_prepared(desk, found)
+    is_refusal = prepared.outcome == RequestOutcome.REFUSED
+    if refusing and not is_refusal:
+        raise MemberError("no refusal was prepared", f"member request answer {found} --prepared", slug="not_prepared")
+    _agree_to(session, [prepared], yes=yes)
+    return _give(
+        session, found, lambda desk, taken: send_prepared(desk, taken, prepared), refusing=is_refusal, yes=True
+    )
+
+
+def _release_prepared(session: Session, desk: RequestDesk, offer: ReadRequest, to: str | None, *, yes: bool) -> Shown:
+    """Release what another person prepared, to each holder that it was prepared for."""
+    waiting = [one for one in offer.waiting if to in (None, one.institution)]
+    prepared = [find_prepared(desk, offer.request_id, one.institution) for one in waiting]
+    if not prepared:
+        raise MemberError("nobody waits for it", "member request show lists who waits", slug="not_taken_up")
+    _agree_to(session, prepared, yes=yes)
+    for one, each in zip(waiting, prepared, strict=True):
+        telling = Telling(each.fields, confirmations=each.confirmations)
+        for recipient, today in what_to_release(desk, offer, [one], telling):
+            check_unchanged(each, today)
+            send_as_prepared(desk, each, recipient)
+    told = [one.institution for one in waiting]
+    standing = {"request_id": offer.request_id, "state": RequestState.ANSWERED.value, "due_at": offer.due_at}
+    return Shown({**standing, "told": told}, f"request {offer.request_id}: told {', '.join(told)}")
+
+
+def _agree_to(session: Session, prepared: list[PreparedAnswer], *, yes: bool) -> None:
+    """Show what was prepared, and ask. MemberError unless the person agrees."""
+    if yes or not at_terminal(session):
+        return
+    click.echo(printable(as_lines([line for one in prepared for line in prepared_lines(one)])), err=True)
+    try:
+        agrees = click.confirm("Do you send it so?", err=True)
+    except click.Abort:
+        agrees = False
+    if not agrees:
+        raise MemberError("stopped: nothing was sent", "it stays prepared", slug="interrupted")
 
 
 def _release(session: Session, offer: ReadRequest, telling: Telling, to: str | None) -> Shown:

@@ -14,6 +14,7 @@ from member.request_client import ListedRequest, Marking, ReadRequest
 from member.requests import ReadAnswer
 from member.session import Session
 from member.terminal import to_second
+from member.vault.requests import PreparedAnswer
 from member.vault.rows import OwnIndicator, VaultRows
 from schemas.terms import OFFERS, Direction, RequestField, RequestState, Role
 from schemas.words import in_words
@@ -47,12 +48,36 @@ def describe_answer(answer: ReadAnswer) -> dict[str, Any]:
         "fields": given.fields,
         "refusal_reason": given.refusal_reason,
         "answered_by": given.representative_id,
+        "prepared_by": None if given.prepared is None else given.prepared.representative_id,
         "answered_at": given.answered_at,
         "marking": msgspec.to_builtins(given.marking),
         "fault": answer.fault,
         "withdrawn": answer.is_withdrawn,
         "given_out": answer.is_given_out,
     }
+
+
+def describe_prepared(prepared: PreparedAnswer) -> dict[str, Any]:
+    """What one person prepared for another to send."""
+    names = ("to", "outcome", "fields", "refusal_reason", "details", "marking", "prepared_by", "prepared_at")
+    return {name: getattr(prepared, name) for name in names}
+
+
+def prepared_lines(prepared: PreparedAnswer) -> Iterator[str]:
+    """The same for people, word for word."""
+    yield f"prepared by {prepared.prepared_by}, {to_second(prepared.prepared_at)}: {in_words(prepared.outcome)}"
+    yield from (f"  to: {one}" for one in (prepared.to or prepared.requester,) if one)
+    yield from (f"  reason: {in_words(one)}" for one in (prepared.refusal_reason,) if one)
+    for name, value in (prepared.details or {}).items():
+        yield f"  {in_words(name)}: {_in_a_line(value)}"
+
+
+def _in_a_line(value: Any) -> str:
+    if isinstance(value, list):
+        return "; ".join(_in_a_line(each) for each in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={each}" for name, each in value.items())
+    return "nothing held" if value is None else str(value)
 
 
 def with_own_rows(session: Session, requests: list[Any]) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ import msgspec
 
 from member.commands.common import Shown, counted, read_moment, reporting, table, write_new_file
 from member.commands.exports import exported, output_option
-from member.commands.request_answers import answer, refuse, take
+from member.commands.request_answers import answer, prepare_one, refuse, take
 from member.commands.request_text import (
     confirm_option,
     describe,
@@ -239,5 +239,5 @@ def _read_notice(reference: str | None, given_at: str | None) -> dict[str, str] 
     }
 
 
-for _command in (take, answer, refuse):
+for _command in (take, prepare_one, answer, refuse):
     request.add_command(_command)

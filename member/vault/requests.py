@@ -13,6 +13,7 @@ from member.errors import MemberError
 from member.vault.store import Vault
 
 _ASKED, _OPENED, _REPLY, _NOTICE = "request", "request_answer", "request_reply", "request_notice"
+_PREPARED = "answer_draft"
 
 
 class AskedRequest(msgspec.Struct, frozen=True):
@@ -55,6 +56,27 @@ class Reply(msgspec.Struct, frozen=True):
     fields: list[str]
     refusal_reason: str | None
     to: str | None = None
+
+
+class PreparedAnswer(msgspec.Struct, frozen=True):
+    """An answer, or the release of an offer to the holder `to`, that one person prepared for another to send: all that
+    is told, in the clear, and the preparer's signature over it. `salt` goes with details.
+    """
+
+    request_id: str
+    to: str | None
+    requester: str | None
+    prepared_by: str
+    outcome: str
+    fields: list[str]
+    refusal_reason: str | None
+    details: dict[str, Any] | None
+    marking: dict[str, Any] | None
+    confirmations: list[str]
+    submissions: list[str]
+    salt: bytes | None
+    signature: bytes
+    prepared_at: str
 
 
 class RequestRecords:
@@ -112,6 +134,22 @@ class RequestRecords:
         """The exchange has the answer, or has refused it."""
         with self._vault.transaction():
             self._vault.delete(_REPLY, _reply_name(request_id, to))
+
+    def keep_prepared(self, prepared: PreparedAnswer) -> None:
+        """Keep what was prepared, in place of what was prepared before."""
+        with self._vault.transaction():
+            name = _reply_name(prepared.request_id, prepared.to)
+            self._vault.put(_PREPARED, name, msgspec.msgpack.encode(prepared))
+
+    def prepared(self, request_id: str, to: str | None = None) -> PreparedAnswer | None:
+        """What was prepared, and not sent yet."""
+        payload = self._vault.get(_PREPARED, _reply_name(request_id, to))
+        return None if payload is None else msgspec.msgpack.decode(payload, type=PreparedAnswer)
+
+    def forget_prepared(self, request_id: str, to: str | None = None) -> None:
+        """It was sent."""
+        with self._vault.transaction():
+            self._vault.delete(_PREPARED, _reply_name(request_id, to))
 
     def keep_notice(self, hit_id: str, legal_gateway: str, request_id: str) -> None:
         """Keep the id that a drafted notice names, for the request that follows it."""

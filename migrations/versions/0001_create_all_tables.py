@@ -168,6 +168,7 @@ def upgrade() -> None:
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("stopped_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("four_eyes_json", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("member_id", name=op.f("pk_members")),
     )
     op.create_table(

@@ -55,6 +55,7 @@ def upgrade() -> None:
         sa.Column("sealed", sa.LargeBinary(), nullable=True),
         sa.Column("sealed_sha256", sa.LargeBinary(length=32), nullable=True),
         sa.Column("signature", sa.LargeBinary(length=64), nullable=True),
+        sa.Column("prepared_json", sa.Text(), nullable=True),
         sa.Column("marking_json", sa.Text(), nullable=True),
         sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("submissions_json", sa.Text(), nullable=True),

@@ -15,7 +15,7 @@ from exchange.services.end_requests import keep_time
 from schemas.encoding import from_base64, to_base64, to_rfc3339
 from schemas.identifiers import uuid7
 from schemas.marking import marking_of_envelope
-from schemas.requests import SEALED_SIZES, answer_to_sign
+from schemas.requests import SEALED_SIZES, answer_to_sign, prepared_to_sign
 from tests.exchange.factories import make_envelope, make_token
 from tests.simulator import MemberSimulator, make_taskforce
 
@@ -168,6 +168,7 @@ def make_answer(signer: Any, request_id: str, holder: str, requester: str | None
         "submissions": [],
         "confirmations": [],
         "to": None,
+        "prepared": None,
         **changes,
     }
     value.setdefault("marking", None if value["sealed"] is None else STRICT)
@@ -182,9 +183,32 @@ def make_answer(signer: Any, request_id: str, holder: str, requester: str | None
             refusal_reason=value["refusal_reason"],
             sealed=None if sealed is None else from_base64(sealed),
             marking=value["marking"],
+            prepared=value["prepared"],
         )
         value["signature"] = to_base64(signer.sign(signed))
     return value
+
+
+def make_prepared(
+    signer: Any, by: str, request_id: str, holder: str, requester: str | None, **changes: Any
+) -> dict[str, Any]:
+    """Who prepared an answer on the wire, signed for that answer."""
+    answer = make_answer(signer, request_id, holder, requester, **changes)
+    fixed = None if answer["sealed"] is None else bytes(32)
+    signed = prepared_to_sign(
+        request_id=request_id,
+        holder=holder,
+        requester=requester,
+        outcome=answer["outcome"],
+        told=answer["fields"],
+        refusal_reason=answer["refusal_reason"],
+        details_commitment=fixed,
+        marking=answer["marking"],
+        confirmations=answer["confirmations"],
+        submissions=answer["submissions"],
+    )
+    commitment = None if fixed is None else to_base64(fixed)
+    return {"representative_id": by, "signature": to_base64(signer.sign(signed)), "details_commitment": commitment}
 
 
 NO_TRACE: dict[str, Any] = {"outcome": "no_trace", "fields": [], "sealed": None}

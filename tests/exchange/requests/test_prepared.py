@@ -1,0 +1,141 @@
+"""Four eyes inside an answering bank: what one person prepared another sends, and the exchange holds them to it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from keys.statement_types import MemberStatement, RepresentativeState
+from schemas.encoding import to_base64
+from schemas.terms import FourEyes
+from tests.exchange.requests.world import NO_TRACE, REFUSED, RequestWorld, make_prepared, reasons_of
+
+
+def want_two(world: RequestWorld, *codes: FourEyes) -> None:
+    """Bank b says what takes two people of it."""
+    stated, member = world.taskforce.member_statement, world["b"]
+    world.taskforce.state(
+        "member", "b", lambda number: dataclasses.replace(stated(member, number), four_eyes=frozenset(codes))
+    )
+
+
+@pytest.fixture
+def wary(world: RequestWorld) -> Iterator[RequestWorld]:
+    """Bank b wants two people for each answer, by its own statement."""
+    want_two(world, FourEyes.ANSWERS)
+    yield world
+    want_two(world)
+
+
+def taken_up(world: RequestWorld) -> str:
+    """A request that the authoriser of b has taken up."""
+    request_id = world.asked("a", world.share("a", "b"))
+    assert world.take_up("b", request_id).status_code == 200
+    return request_id
+
+
+def prepared(world: RequestWorld, request_id: str, by: str = "analyst", **changes: Any) -> dict[str, Any]:
+    """The analyst's preparation of a partial answer, or of another."""
+    told_of = [] if changes.get("outcome") in {"no_trace", "refused"} else world.submissions("b", request_id)
+    key = world["b"].keys[changes.pop("key_of", by)]
+    return make_prepared(key, f"b/{by}", request_id, "b", "a", **{"submissions": told_of, **changes})
+
+
+def test_both_people_stand_in_the_answer_and_in_both_logs(world: RequestWorld) -> None:
+    request_id = taken_up(world)
+    given = prepared(world, request_id)
+    assert world.answer("b", request_id, prepared=given).status_code == 200
+    (answer,) = world.read("a", request_id)["answers"]
+    assert (answer["representative_id"], answer["prepared"]) == ("b/authoriser", given)
+    for name in "ab":
+        (view,) = world.views(name, "request_answered")
+        assert (view["prepared"], view["representative_id"]) == (given, "b/authoriser")
+
+
+@pytest.mark.parametrize("outcome", [NO_TRACE, REFUSED], ids=["no trace", "refused"])
+def test_who_prepared_an_answer_without_a_name_is_in_its_own_log_alone(
+    world: RequestWorld, outcome: dict[str, Any]
+) -> None:
+    request_id = taken_up(world)
+    given = prepared(world, request_id, **outcome)
+    assert world.answer("b", request_id, prepared=given, **outcome).status_code == 200
+    (own,), (theirs,) = world.views("b", "request_answered"), world.views("a", "request_answered")
+    assert (own["prepared"], theirs["prepared"]) == (given, None)
+    assert world.read("a", request_id)["answers"][0]["prepared"] is None
+
+
+@pytest.mark.parametrize("outcome", [{}, NO_TRACE, REFUSED], ids=["partial", "no trace", "refused"])
+def test_a_bank_that_wants_two_people_sends_nothing_that_one_made(wary: RequestWorld, outcome: dict[str, Any]) -> None:
+    request_id = taken_up(wary)
+    assert reasons_of(wary.answer("b", request_id, **outcome)) == {"not-prepared"}
+    (refusal,) = wary.views("b", "refusal")
+    assert {reason["code"] for reason in refusal["reasons"]} == {"not-prepared"}
+    assert wary.answer("b", request_id, prepared=prepared(wary, request_id, **outcome), **outcome).status_code == 200
+
+
+def test_an_attacker_cannot_prepare_and_send_as_one_person(wary: RequestWorld) -> None:
+    request_id = taken_up(wary)
+    same = prepared(wary, request_id, by="authoriser")
+    assert reasons_of(wary.answer("b", request_id, prepared=same)) == {"same-preparer"}
+    named = prepared(wary, request_id, key_of="authoriser")
+    assert reasons_of(wary.answer("b", request_id, prepared=named)) == {"preparers-signature"}
+
+
+def test_an_attacker_cannot_replay_what_was_prepared_for_another_request(wary: RequestWorld) -> None:
+    first = taken_up(wary)
+    given = prepared(wary, first)
+    wary.begin()
+    second = taken_up(wary)
+    assert "preparers-signature" in reasons_of(wary.answer("b", second, prepared=given))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"outcome": "full", "fields": ["local_reference", "reason"]}, {"confirmations": ["need_to_know"]}, NO_TRACE],
+    ids=["more fields", "confirmed", "another outcome"],
+)
+def test_what_one_prepared_the_other_does_not_change(wary: RequestWorld, changed: dict[str, Any]) -> None:
+    request_id = taken_up(wary)
+    given = prepared(wary, request_id)
+    assert "preparers-signature" in reasons_of(wary.answer("b", request_id, prepared=given, **changed))
+
+
+def test_the_senders_signature_covers_who_prepared_it(world: RequestWorld) -> None:
+    request_id = taken_up(world)
+    given = prepared(world, request_id)
+    other = {**given, "signature": to_base64(bytes(64))}
+    assert "preparers-signature" in reasons_of(world.answer("b", request_id, prepared=other))
+    assert world.answer("b", request_id, prepared=given).status_code == 200
+
+
+@pytest.mark.parametrize("by", ["a/analyst", "b/nobody", "c/analyst"])
+def test_nobody_else_prepares_it(world: RequestWorld, by: str) -> None:
+    request_id = taken_up(world)
+    told_of = world.submissions("b", request_id)
+    key = world[by[0]].keys["analyst"]
+    given = make_prepared(key, by, request_id, "b", "a", submissions=told_of)
+    assert reasons_of(world.answer("b", request_id, prepared=given)) == {"preparer"}
+
+
+def test_a_removed_person_has_prepared_nothing(new_world: Callable[..., RequestWorld]) -> None:
+    world = new_world("a", "b")
+    request_id = taken_up(world)
+    given = prepared(world, request_id)
+    stated, member = world.taskforce.member_statement, world["b"]
+
+    def without_the_analyst(number: int) -> MemberStatement:
+        statement = stated(member, number)
+        people = tuple(
+            dataclasses.replace(each, state=RepresentativeState.REVOKED)
+            if each.representative_id == "b/analyst"
+            else each
+            for each in statement.representatives
+        )
+        return dataclasses.replace(statement, representatives=people)
+
+    told_of = world.submissions("b", request_id)
+    world.taskforce.state("member", "b", without_the_analyst)
+    assert reasons_of(world.answer("b", request_id, prepared=given, submissions=told_of)) == {"preparer"}
