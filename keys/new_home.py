@@ -44,6 +44,17 @@ def whole_home(home: Path) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def as_it_was_on_failure(folder: Path) -> Iterator[None]:
+    """What is made within the block in a folder that others share is removed if it fails; the folder stays."""
+    before = _files_in(folder)
+    try:
+        yield
+    except BaseException:
+        _remove(folder, before)
+        raise
+
+
 def _clear(home: Path) -> None:
     """Remove what an `init` made that did not finish; nothing without its mark."""
     try:
@@ -52,11 +63,16 @@ def _clear(home: Path) -> None:
         return
     except (OSError, ValueError, TypeError):
         raise CustodyError(f"{home} was left half made and {_MARK} in it cannot be read: empty it, then init") from None
+    _remove(home, before)
+    (home / _MARK).unlink(missing_ok=True)
+
+
+def _remove(home: Path, before: set[str]) -> None:
+    """Remove what was not there before."""
     for name in sorted(_files_in(home) - before, reverse=True):  # what is in a folder before the folder
         path = home / name
         with suppress(OSError):
             path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-    (home / _MARK).unlink(missing_ok=True)
 
 
 def _files_in(home: Path) -> set[str]:

@@ -14,7 +14,7 @@ import msgspec
 
 from keys.fingerprints import in_fours
 from keys.keyring import Root, StatementError
-from keys.new_home import whole_home
+from keys.new_home import as_it_was_on_failure, whole_home
 from member.access import Unlocked, is_typed, passphrase_of, unlock_representative
 from member.commands.common import Shown, reporting, table
 from member.enrolment import (
@@ -86,7 +86,7 @@ def init(
     with ExitStack() as made_whole:
         made_whole.enter_context(whole_home(session.home_path))
         if folder is not None and not (folder / "vault.sqlite").exists():
-            made_whole.enter_context(whole_home(folder))
+            made_whole.enter_context(as_it_was_on_failure(folder))
         home = Home.make(session.home_path)
         if home.config.member_id is not None:
             raise HomeError(f"{home.config.member_id} lives in this home already", "choose another --home")

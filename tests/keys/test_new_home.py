@@ -110,6 +110,21 @@ def test_a_members_home_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
     assert not (tmp_path / "m").exists()
 
 
+def test_a_vault_in_a_shared_folder_is_made_there_or_leaves_nothing(tmp_path: Path) -> None:
+    words, vault = tmp_path / "words", tmp_path / "vault"
+    words.mkdir(mode=0o700)
+    vault.mkdir()
+    vault.chmod(0o2770)
+    command = ("member", "--home", tmp_path / "m", "init", "--member-id", "bank-a", "--vault", vault)
+    assert run(*command, "--passphrase-dir", words)[0] != 0  # the analyst's file is missing
+    assert (list(vault.iterdir()), (tmp_path / "m").exists()) == ([], False)
+    (words / "analyst").write_text("words of the analyst's, many\n")
+    (words / "analyst").chmod(0o600)
+    code, said = run(*command, "--passphrase-dir", words)
+    assert code == 0, said
+    assert (vault / "vault.sqlite").exists()
+
+
 def test_a_registrar_without_a_passphrase_leaves_no_home(tmp_path: Path) -> None:
     assert run("member", "--home", tmp_path / "r", "registrar", "init", "necc")[0] != 0
     assert not (tmp_path / "r").exists()
