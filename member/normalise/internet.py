@@ -26,6 +26,7 @@ _LABEL = re.compile(r"[a-z0-9_-]{1,63}")
 _TOP_LEVEL = re.compile(r"[a-z]{1,63}|xn--[a-z0-9-]{1,59}")
 _LOCAL_PART = re.compile(r"[!#-'*+\-./0-9=?A-Z^-~]+")
 _DEFANGED = re.compile(r"[\[({]|\.\]|\\\.|\s\.|\.\s|\sdot\s|^h..ps?:|^h..p:", re.IGNORECASE)
+_FOLLOWABLE = re.compile(r"[a-z][a-z0-9+.*-]*\s*:\s*[/\\]", re.IGNORECASE)
 _BRACKETED = re.compile(r"[\[({]\s*(:/{0,2}|/{1,2}|\.|@|dot|punkt|point|at|s)\s*[\])}]", re.IGNORECASE)
 _MEANT = {"dot": ".", "punkt": ".", "point": ".", "at": "@"}
 _SPACED_DOT = re.compile(r"\s+(?:dot\s+|\.\s*)|\.\s+", re.IGNORECASE)
@@ -63,7 +64,9 @@ def undefanged(text: str) -> str:
     if not _DEFANGED.search(text):
         return text
     spelt = _BRACKETED.sub(lambda found: _MEANT.get(found[1].lower(), found[1]), text)
-    spelt = spelt.replace("[.", ".").replace(".]", ".").replace("\\.", ".")
+    spelt = spelt.replace("[.", ".").replace(".]", ".")
+    if not _FOLLOWABLE.match(spelt):  # behind a scheme a backslash ends the host, as browsers read it
+        spelt = spelt.replace("\\.", ".")
     return _SPACED_DOT.sub(".", spelt)
 
 

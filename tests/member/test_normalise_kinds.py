@@ -173,7 +173,7 @@ def test_an_address_that_nobody_can_click_is_that_address(value: str) -> None:
     ["hxxps[:]//login[.]bank[.]example/x", "HXXP://LOGIN[dot]BANK[dot]EXAMPLE", "login{.}bank{.}example",
      "login . bank . example",
      "http:\\\\login.bank.example\\@evil.example", "https://login.bank.example/@evil.example",
-     "//login.bank.example/x",
+     "//login.bank.example/x", "https://login.bank.example\\.evil.example", "login\\.bank\\.example",
      "https://login.bank.example?@evil.example", "https://login.bank.example#@evil.example", "*.login.bank.example",
      "https://evil.example@login.bank.example", "https://evil.example:x@login.bank.example:444",
      "<http://login.bank.example>",
