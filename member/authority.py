@@ -58,7 +58,7 @@ def refresh_keyring(root: Root, vault: Vault, exchange: ExchangeClient) -> Keyri
         if error.status == _UNAUTHENTICATED and not any(keyring.members()):
             raise NotEnrolledError(_AWAITING, _AWAITING_HINT, slug="awaiting_registrars") from error
         raise
-    _take_in(keyring, vault, offered)
+    take_in(keyring, vault, offered)
     return keyring
 
 
@@ -78,12 +78,20 @@ def build_keyring(root: Root, envelopes: Iterable[dict[str, Any]]) -> Keyring:
     return keyring
 
 
-def _take_in(keyring: Keyring, vault: Vault, envelopes: list[dict[str, Any]]) -> None:
+def take_in(keyring: Keyring, vault: Vault, envelopes: Iterable[dict[str, Any]]) -> int:
+    """Add what is newer to the keyring and keep it in the vault; how many statements were."""
+    before = keyring.number
     with vault.transaction():
         for envelope in envelopes:
             if _add(keyring, envelope):
                 head = read_payload(Envelope.parse(envelope).payload)
                 vault.put(_KIND, f"{head.type}|{head.subject}".encode(), msgspec.json.encode(envelope))
+    return keyring.number - before
+
+
+def held_envelopes(vault: Vault) -> list[dict[str, Any]]:
+    """The envelopes in force that the vault keeps."""
+    return [msgspec.json.decode(payload) for payload in vault.all(_KIND)]
 
 
 def _add(keyring: Keyring, envelope: dict[str, Any]) -> bool:

@@ -13,6 +13,8 @@ from member.errors import AnswerError
 from schemas.encoding import from_base64
 
 _PAGE = 500
+_MOST_PAGES = 500
+"""Of statements: of 200 each, more than any taskforce states."""
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -187,15 +189,18 @@ class ExchangeClient:
         return decode(answer.body, StatementAnswer, self._server)
 
     def statements(self) -> Iterator[dict[str, Any]]:
-        """Every effective statement, unverified, in the exchange's order."""
+        """Every effective statement, unverified, in the exchange's order. AnswerError for a list without end."""
         cursor: str | int | None = None
-        while True:
+        for _ in range(_MOST_PAGES):
             answer = self._channel.get(wire.STATEMENTS, {} if cursor is None else {"cursor": cursor})
             page = decode(answer.body, StatementsPage, self._server)
             yield from page.statements
             cursor = _next(page.next, cursor)
             if cursor is None:
                 return
+            if not page.statements:
+                break
+        raise AnswerError("the exchange shows statements without end", "tell the registrars")
 
     def standing(self) -> Standing:
         """How this member stands."""

@@ -7,16 +7,27 @@ Rules, in order:
    others still are, and each is told.
 3. The root is the registrar's own copy of the registrars' file, given once.
 4. The key holders are those of the epochs that the registrars stated, by what this registrar has itself seen in force,
-   never by the operator's list. They take statements on the signatures alone, and are sent every one.
+   never by the operator's list. They take statements on the signatures alone, and are sent every one; that a holder
+   has them is believed for its own signed snapshot.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from keys.keyring import AnyStatement, EpochState, Holder, Keyring, Root, StatementError, parse_statement
+from keys.keyring import (
+    AnyStatement,
+    EpochState,
+    Holder,
+    Keyring,
+    Root,
+    StatementError,
+    UnknownStatementError,
+    parse_statement,
+)
+from keys.snapshots import Snapshot, SnapshotError
 from keys.statements import Envelope, payload_digest, read_payload, sign_statement, valid_signers
 from member.channel import Identity
 from member.errors import AnswerError, MemberError, RefusedError
@@ -159,26 +170,66 @@ def stated_holders(keyring: Keyring) -> list[Holder]:
     return list(found.values())
 
 
+class Courier(Protocol):
+    """A way to one key holder: its signed word on what it has, and a hand that takes statements."""
+
+    def snapshot(self) -> tuple[dict[str, str], Snapshot]:
+        """What it has in force. Raises MemberError, SnapshotError."""
+
+    def hand_over(self, envelope: dict[str, Any]) -> None:
+        """Give it a statement. Raises MemberError."""
+
+
 def push_to_holders(
-    envelopes: Iterable[dict[str, Any]], keyring: Keyring, add: Callable[[str, dict[str, Any]], None]
+    envelopes: Iterable[dict[str, Any]], keyring: Keyring, courier_of: Callable[[Holder], Courier]
 ) -> list[dict[str, Any]]:
-    """Hand every statement to every key holder that the registrars stated; a problem is told, not raised."""
+    """Bring every key holder that the registrars stated up to date; a problem is told, not raised.
+
+    It counts as up to date only by its own signature: nobody between can take the statements in its place.
+    """
     wanted = _epochs_first(envelopes)
     report = []
     for holder in stated_holders(keyring):
-        handed, problem = 0, None
+        courier, handed, problem = courier_of(holder), 0, None
         try:
-            for envelope in wanted:
-                try:
-                    add(holder.url, envelope)
-                except RefusedError as error:
-                    if error.slug != _HAS_NEWER:
-                        raise
-                handed += 1
+            if not _has_all(courier, keyring):
+                handed = _hand_over(courier, wanted)
+                if not _has_all(courier, keyring):
+                    problem = "it took the statements, but vouches for others: compare what the registrars have"
         except MemberError as error:
             problem = error.detail
+        except SnapshotError as error:
+            problem = str(error)
         report.append({"holder_id": holder.holder_id, "url": holder.url, "statements": handed, "problem": problem})
     return report
+
+
+def _has_all(courier: Courier, keyring: Keyring) -> bool:
+    _, snapshot = courier.snapshot()
+    return snapshot.digest == keyring.digest
+
+
+def _hand_over(courier: Courier, envelopes: Sequence[dict[str, Any]]) -> int:
+    for envelope in envelopes:
+        try:
+            courier.hand_over(envelope)
+        except RefusedError as error:
+            if error.slug != _HAS_NEWER:
+                raise
+    return len(envelopes)
+
+
+def effective_for_freshness(keyring: Keyring, report: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """How many holders of the current epoch confirmed, and how many must (n - t + 1): from then on no member can be
+    kept from what was stated, since one of any t holders has it.
+    """
+    try:
+        epoch = keyring.current_epoch
+    except UnknownStatementError:
+        return {"confirmed": 0, "needed": 0}
+    names = {holder.holder_id for holder in epoch.holders}
+    confirmed = sum(each["problem"] is None and each["holder_id"] in names for each in report)
+    return {"confirmed": confirmed, "needed": len(epoch.holders) - epoch.threshold + 1}
 
 
 def _epochs_first(envelopes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

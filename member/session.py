@@ -12,14 +12,24 @@ from pathlib import Path
 
 import click
 
-from keys.keyring import EpochStatement, Keyring, Root
+from keys.keyring import EpochStatement, Holder, Keyring, Root
 from member.access import Unlocked, open_vault, unlock_registrar, unlock_representative
 from member.alert_client import AlertClient
-from member.authority import check_may_act, current_epoch, load_root, refresh_keyring, stated_exchange
+from member.authority import (
+    check_may_act,
+    current_epoch,
+    held_envelopes,
+    load_root,
+    refresh_keyring,
+    stated_exchange,
+    take_in,
+)
 from member.channel import Channel, Identity, Surroundings
 from member.envelope import COUNTRY
 from member.errors import HomeError, UsedWronglyError
 from member.exchange_client import ExchangeClient
+from member.freshness import Freshness, Library, confirm_freshness
+from member.holder_word import HolderWord
 from member.holders import HolderClient, connect_holders, epoch_info
 from member.home import Home
 from member.log_origin import check_origin
@@ -39,6 +49,7 @@ from member.vault.short_ids import ShortIds
 from member.vault.store import Vault
 
 _HOLDER_TIMEOUT_SECONDS = 20.0
+_WORD_TIMEOUT_SECONDS = 5.0
 USUAL = "analyst"
 """Who acts, if nothing is said."""
 
@@ -129,7 +140,7 @@ class Session:
     @property
     def notice_log(self) -> NoticeLog:
         """What notices are about."""
-        origin = check_origin(self.vault, stated_exchange(self.keyring).log_origin).origin
+        origin = check_origin(self.vault, stated_exchange(self.stated).log_origin).origin
         return NoticeLog(self.vault, self.exchange, self.home.member_id, origin, self.around.sleep)
 
     @cached_property
@@ -158,7 +169,7 @@ class Session:
     @property
     def told_log(self) -> ToldLog:
         """What was shown of corrections and outcomes, until the log is verified."""
-        return ToldLog(self.vault, check_origin(self.vault, stated_exchange(self.keyring).log_origin).origin)
+        return ToldLog(self.vault, check_origin(self.vault, stated_exchange(self.stated).log_origin).origin)
 
     @cached_property
     def queries(self) -> QueryClient:
@@ -203,11 +214,45 @@ class Session:
         return channel
 
     @cached_property
-    def keyring(self) -> Keyring:
-        """What the registrars say at present. The acting representative may act (NotEnrolledError otherwise)."""
+    def stated(self) -> Keyring:
+        """What the registrars say as far as the exchange shows it, enough to check the log and to take back. The acting
+        representative may act (NotEnrolledError otherwise).
+        """
         keyring = refresh_keyring(self.root, self.vault, self.exchange)
         check_may_act(keyring, self.home.member_id, self.unlocked.identity)
         return keyring
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        """What the registrars say at present: enough key holders vouch that nothing newer was stated.
+
+        Raises StaleStatementsError, NotEnrolledError.
+        """
+        keyring, freshness = self.stated, self.freshness(self.stated)
+        if freshness.taken:
+            self.around.tell("the exchange did not show statements that the key holders have: tell the registrars")
+        check_may_act(keyring, self.home.member_id, self.unlocked.identity)
+        freshness.check()
+        return keyring
+
+    def holder_word(
+        self, holder: Holder, around: Surroundings | None = None, identity: Identity | None = None
+    ) -> HolderWord:
+        """A way to a key holder's word on the statements, closed with the session."""
+        word = HolderWord(holder, around or self.around, identity)
+        self._stack.callback(word.close)
+        return word
+
+    def freshness(self, keyring: Keyring) -> Freshness:
+        """Ask the key holders whether the keyring is up to date, and bring it up to date."""
+        around = replace(self.around, patience=0.0, timeout=_WORD_TIMEOUT_SECONDS)
+        identity = self.unlocked.identity
+        words = [self.holder_word(holder, around, identity) for holder in current_epoch(keyring).holders]
+        vault = self.vault
+        library = Library(
+            self.root, keyring, lambda: held_envelopes(vault), lambda found: take_in(keyring, vault, found)
+        )
+        return confirm_freshness(library, words, vault, self.around.clock())
 
     @property
     def epoch(self) -> EpochStatement:

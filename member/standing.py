@@ -55,6 +55,7 @@ def describe_standing(session: Session) -> dict[str, Any]:
         "exchange_url": home.exchange_url,
         "registrars_fingerprint": session.root.fingerprint,
         "epoch": _epoch(keyring),
+        "statements": _freshness(session, keyring),
         **_from_servers(session, keyring),
         "holder_faults": [fault.shown() for fault in HolderFaults(session.vault).all()],
         "indicators": VaultRows(session.vault).count(),
@@ -68,6 +69,14 @@ def _with_fingerprints(people: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _fingerprint(public_key: str | None) -> str | None:
     return None if public_key is None else fingerprint_of(from_base64(public_key))
+
+
+def _freshness(session: Session, keyring: Keyring) -> dict[str, Any] | None:
+    """Whether the key holders vouch that nothing newer was stated; None before there are any."""
+    try:
+        return session.freshness(keyring).as_document()
+    except NotEnrolledError:
+        return None
 
 
 def _epoch(keyring: Keyring) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 ENROLMENTS = "/v1/enrolments"
 PROPOSALS = "/v1/proposals"
 STATEMENTS = "/v1/statements"
+SNAPSHOT = "/v1/snapshot"
 STATUS = "/v1/status"
 NOTICES = "/v1/notices"
 SUBMISSIONS = "/v1/submissions"

@@ -30,6 +30,8 @@ ANYONE = Rule(is_public=True)
 ANYONE_AT_TIMES = Rule(is_public=True, is_counted=True)
 # Those who handle identifiers; authors, releasers, reviewers, registrars and operators have no tokens to make.
 IDENTIFIER_HANDLERS = Rule(is_public=False, roles=frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER}))
+# What the registrars stated is for every member, whatever its people do.
+REPRESENTATIVES = Rule(is_public=False, roles=frozenset(Role))
 
 RULES: dict[str, Rule] = {
     "GET /healthz": ANYONE,
@@ -39,6 +41,9 @@ RULES: dict[str, Rule] = {
     "GET /v1/epochs": ANYONE_AT_TIMES,
     # A statement is believed for the registrars' signatures on it, whoever brings it.
     "POST /v1/statements": ANYONE_AT_TIMES,
+    "GET /v1/statements": REPRESENTATIVES,
+    # A digest and two times: made once a minute, whoever asks.
+    "GET /v1/snapshot": ANYONE,
     "POST /v1/evaluations": IDENTIFIER_HANDLERS,
     "GET /v1/budget": IDENTIFIER_HANDLERS,
 }

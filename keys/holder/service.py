@@ -20,6 +20,7 @@ The holder never sees an identifier, and stores no element: a digest of the requ
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import threading
 from collections.abc import Callable
@@ -49,6 +50,7 @@ from keys.keyring import (
 )
 from keys.request_limits import RequestLimit, minute_of
 from keys.signing import HeaderFields, VerifiedRequest, verify_request
+from keys.snapshots import sign_snapshot
 from keys.statements import Envelope, Statement, read_payload, verify_statement
 from keys.threshold import Share, evaluate_batch, prove_batch, scaled_share
 from schemas.canonical import canonical_json
@@ -155,6 +157,8 @@ class HolderService:
         self._lock = threading.Lock()
         self._known: tuple[int, Keyring] = (0, Keyring(settings.config.root))
         self._answers = KeptAnswers()
+        # The keyring is kept beside, so that its identity is not another's while it stands for it.
+        self._vouched: tuple[tuple[int, int], dict[str, str], Keyring] | None = None
 
     def now(self) -> datetime:
         """The time by the service's clock."""
@@ -174,6 +178,23 @@ class HolderService:
             if position > self._known[0]:
                 self._known = (position, keyring)
         return keyring
+
+    def snapshot(self) -> dict[str, str]:
+        """This holder's dated word on what is in force here, signed anew at most once a minute and for each change."""
+        keyring, now = self.keyring(), self._clock()
+        made = (id(keyring), minute_of(now))
+        with self._lock:
+            if self._vouched is None or self._vouched[0] != made:
+                config = self.settings.config
+                signed = sign_snapshot(keyring, config.holder_id, self.settings.signing_key, now)
+                self._vouched = (made, signed, keyring)
+            return self._vouched[1]
+
+    def statements_page(self, after: int, limit: int) -> tuple[list[Any], int | None]:
+        """Envelopes accepted behind a position, in order, and the position to go on from."""
+        with self.database.reading() as connection:
+            found = store.list_page(connection, after, limit)
+        return [json.loads(envelope) for _, envelope in found], found[-1][0] if len(found) == limit else None
 
     def is_serving(self, epoch: EpochStatement) -> bool:
         """Whether evaluations of this epoch are answered here."""

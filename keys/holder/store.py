@@ -239,6 +239,14 @@ def list_envelopes(connection: Connection) -> Iterator[Any]:
         yield json.loads(envelope)
 
 
+def list_page(connection: Connection, after: int, limit: int) -> list[tuple[int, str]]:
+    """(position, envelope as JSON) of the statements accepted behind a position, in order."""
+    query = select(statements.c.position, statements.c.envelope).where(statements.c.position > after)
+    return [
+        (position, text) for position, text in connection.execute(query.order_by(statements.c.position).limit(limit))
+    ]
+
+
 def find_envelope(connection: Connection, statement_type: str, subject: str) -> Any:
     """The newest envelope of a subject (JSON object), or None."""
     query = select(statements.c.envelope).where(statements.c.type == statement_type, statements.c.subject == subject)

@@ -34,6 +34,7 @@ from schemas.problems import MEDIA_TYPE
 MAX_BODY_BYTES = MAX_ELEMENTS * ELEMENT_BYTES
 ELEMENTS_TYPE = "application/octet-stream"
 _SERVICE = "keyholder"
+_STATEMENTS_PAGE = 200
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 _View = TypeVar("_View", bound=Callable[..., Any])
@@ -257,6 +258,27 @@ def store_statement() -> dict[str, Any]:
         "sequence": statement.sequence,
         "state": "stored" if is_new else "known",
     }
+
+
+@_operation(
+    "GET",
+    "/v1/statements",
+    _refused(400, 403, 422, 503),
+    holder.arguments(web_schemas.StatementsQuery, location="query", unknown=RAISE),
+    holder.response(200, web_schemas.StatementsPage),
+)
+def list_statements(query: dict[str, Any]) -> dict[str, Any]:
+    """Every statement accepted here, older ones too, page by page. Signed per RFC 9421 by a representative of a member:
+    so a member gets what the exchange does not show.
+    """
+    found, position = _service().statements_page(query["cursor"], _STATEMENTS_PAGE)
+    return {"statements": found, "next": None if position is None else str(position)}
+
+
+@_operation("GET", "/v1/snapshot", _refused(503), holder.response(200, web_schemas.SnapshotAnswer))
+def read_snapshot() -> dict[str, str]:
+    """Number and digest of the statements in force here, signed by this holder and good for seven days. Public."""
+    return _service().snapshot()
 
 
 @_operation("GET", "/healthz", holder.response(200, web_schemas.StateAnswer))

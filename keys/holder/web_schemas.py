@@ -41,6 +41,15 @@ def read_integer(value: Any) -> int:
     return int(value)
 
 
+class Position(fields.Integer):
+    """A position in the list of statements: 1 to 9 digits, written one way."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if not isinstance(value, str) or not re.fullmatch(r"0|[1-9][0-9]{0,8}", value, re.ASCII):
+            raise ValidationError("the `next` of the page before is wanted")
+        return int(value)
+
+
 class StrictSchema(Schema):
     """Refuses unknown fields."""
 
@@ -89,6 +98,28 @@ class EnvelopeDocument(StrictSchema):
     payloadType = fields.String(required=True)  # noqa: N815 - the name in DSSE
     payload = fields.String(required=True)
     signatures = fields.List(fields.Nested(SignatureOfRegistrar), required=True)
+
+
+class StatementsQuery(StrictSchema):
+    """Where to go on."""
+
+    cursor = Position(load_default=0, metadata={"type": "string", "description": "`next` of the page before"})
+
+
+class StatementsPage(Schema):
+    """Statements accepted here, in the order in which they came."""
+
+    statements = fields.List(fields.Nested(EnvelopeDocument))
+    next = fields.String(allow_none=True)
+
+
+class SnapshotAnswer(Schema):
+    """This holder's word on what is in force: canonical JSON with type, holder_id, number, digest, issued_at and
+    valid_until, and its signature over `exchange-snapshot-v1`, a zero byte, and the payload.
+    """
+
+    payload = fields.String(metadata={"description": "Base64"})
+    signature = fields.String(metadata={"description": "Base64 of 64 bytes, Ed25519, the holder's verify_key"})
 
 
 class StatementAnswer(Schema):

@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from keys.keyring import Keyring
 from keys.statements import Envelope, merge, read_payload
-from member import wire
-from member.channel import Channel
 from member.commands.common import Shown, at_terminal, reporting, write_new_file
 from member.errors import FAILED, MemberError, UsedWronglyError
 from member.exchange_client import ExchangeClient
@@ -22,6 +19,7 @@ from member.registrar import (
     STALE,
     ReadProposal,
     choose,
+    effective_for_freshness,
     hand_in,
     is_overtaken,
     is_signed_enough,
@@ -205,16 +203,19 @@ def _digest_of(envelope: dict[str, Any]) -> str:
 def _report(session: Session, exchange: ExchangeClient, kept: KeptStatements, document: dict[str, Any]) -> Shown:
     """Deliver, and say what took effect, what did not, and which holders are behind."""
     keyring = kept.take_in(exchange.statements())
-    holders = push_to_holders(kept.envelopes, keyring, _Couriers(session))
+    holders = push_to_holders(kept.envelopes, keyring, session.holder_word)
+    freshness = effective_for_freshness(keyring, holders)
     done = [*document.get("approved", ()), *document.get("submitted", ())]
     failed = [each for each in done if each["state"] in {STALE, REFUSED}]
     behind = [each["holder_id"] for each in holders if each["problem"] is not None]
-    document = {**document, "holders": holders}
+    document = {**document, "holders": holders, "freshness": freshness}
     if failed:
         named = "; ".join(f"{_name(each)}: {each['state']}, {each['problem']}" for each in failed)
         document = {"error": {"type": "not_approved", "detail": named}, **document}
     elif behind:
-        detail = f"these key holders did not take the statements: {', '.join(behind)}; registrar deliver tries again"
+        counts = f"{freshness['confirmed']} of the {freshness['needed']} that are needed confirmed"
+        named = ", ".join(behind)
+        detail = f"these key holders did not take the statements: {named} ({counts}); registrar deliver tries again"
         document = {"error": {"type": "holders_behind", "detail": detail}, **document}
     lines = [_line(each) for each in done]
     lines += [f"{each['holder_id']}: {each['problem'] or 'up to date'}" for each in holders]
@@ -229,16 +230,3 @@ def _line(each: dict[str, Any]) -> str:
     counts = f" ({each['signatures']}/{each['quorum']})" if "quorum" in each else ""
     problem = f": {each['problem']}" if each["problem"] else ""
     return f"{_name(each)}: {each['state']}{counts}{problem}"
-
-
-class _Couriers:
-    """One connection to each server that takes statements; what it answers beyond yes or no is its own form."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._channels: dict[str, Channel] = {}
-
-    def __call__(self, url: str, envelope: dict[str, Any]) -> None:
-        if url not in self._channels:
-            self._channels[url] = self._session.channel(url, self._session.registrar)
-        self._channels[url].post(wire.STATEMENTS, msgspec.json.encode(envelope))

@@ -63,7 +63,7 @@ def _receipts(session: Session, but: Collection[str] = ()) -> list[LoggedReceipt
 
 
 def _cover_check(session: Session) -> CoverCheck:
-    stated = list(session.keyring.members())
+    stated = list(session.stated.members())
     agencies = {one.member_id for one in stated if one.kind is MemberKind.LAW_ENFORCEMENT}
     regulators = {one.member_id for one in stated if one.kind is MemberKind.REGULATOR}
     return CoverCheck(session.today(), agencies, regulators)
@@ -81,7 +81,7 @@ def _verify(session: Session, each: Callable[[OwnEntry], None]) -> tuple[Verifie
     """Verify, with what was read of alerts, requests, queries, corrections and outcomes, then remember how far.
     MemberError naming the entry for a fault; then nothing is remembered.
     """
-    stated = stated_exchange(session.keyring)
+    stated = stated_exchange(session.stated)
     log = check_origin(session.vault, stated.log_origin)
     seen = load_seen(session.vault, stated.log_origin)
     alerts = AlertLog(session.vault, stated.log_origin, session.home.member_id)
@@ -280,7 +280,7 @@ def _describe_entry(entry: OwnEntry) -> dict[str, Any]:
 @reporting
 def witness(session: Session, out: Path | None) -> Shown:
     """Cosign the newest checkpoint, if it continues the one cosigned last."""
-    stated = stated_exchange(session.keyring)
+    stated = stated_exchange(session.stated)
     now = session.around.clock()
     check_origin(session.vault, stated.log_origin)
     cosigned = cosign_newest(session.vault, session.exchange, stated, session.home.member_id, now)
@@ -302,7 +302,7 @@ def witness(session: Session, out: Path | None) -> Shown:
 @reporting
 def accept_origin(session: Session, origin: str) -> Shown:
     """Follow a log that was started anew, once the registrars have told you why. Shows what it lacks."""
-    stated = stated_exchange(session.keyring)
+    stated = stated_exchange(session.stated)
     former = followed_log(session.vault)
     if origin != stated.log_origin:
         raise UsedWronglyError(f"the registrars state the log {stated.log_origin}, not {origin}")

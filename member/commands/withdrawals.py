@@ -40,7 +40,7 @@ def withdraw(
     submission = (
         None if submission_id is None else session.find_id("submission", submission_id, partial(_submissions, session))
     )
-    _ = session.keyring  # enrolled, and the acting key is the one that the registrars signed
+    _ = session.stated  # enrolled, and the acting key is the one that the registrars signed
     if submission is not None:
         rows = RowsToWithdraw.of_submission(session.vault, submission)
     else:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from werkzeug.test import TestResponse
 
+from keys.holder.access import SIGNED
 from keys.keyring import EpochState, MemberState, Representative, RepresentativeState
 from keys.request_limits import LARGEST_LIMIT
 from keys.signing import SignedRequest, SigningKey, new_nonce, sign_request
@@ -69,7 +70,7 @@ class HolderWorld:
         if cell.caller is not Caller.UNSIGNED:
             headers = self._signed(cell, method, target, headers, body)
         answer: TestResponse = self.holder.client.open(target, method=method, data=body, headers=headers)
-        is_known = cell.caller is Caller.REPRESENTATIVE and target.startswith((EVALUATIONS, "/v1/budget"))
+        is_known = cell.caller is Caller.REPRESENTATIVE and cell.route in SIGNED
         assert ("Signature" in answer.headers) == is_known, cell
         if is_known:
             self.holder.verify(answer, SignedRequest(method, self.holder.settings.config.url + target, headers))

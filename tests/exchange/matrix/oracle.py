@@ -210,4 +210,6 @@ def _evaluated(cell: Cell) -> Outcome:
 
 
 def _allowed(cell: Cell) -> Outcome:
-    return Outcome(403, "member-not-allowed") if cell.state is State.NOT_ALLOWED else DONE
+    # What the registrars stated every member reads, whether or not the holder evaluates for it.
+    is_barred = cell.state is State.NOT_ALLOWED and cell.route != "GET /v1/statements"
+    return Outcome(403, "member-not-allowed") if is_barred else DONE

@@ -1,0 +1,68 @@
+"""A key holder's word on what the registrars stated, and the list behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from keys.keyring import Keyring
+from keys.snapshots import verify_snapshot
+from tests.keys.holder.simulator import Clock, HolderSimulator, make_settings, migrate
+from tests.keys.taskforce import make_dealing, make_epoch, make_member, make_root, sign
+
+DEALING = make_dealing()
+
+
+@pytest.fixture
+def holder(database_url: str) -> Iterator[HolderSimulator]:
+    database = migrate(database_url)
+    yield HolderSimulator(make_settings(DEALING, database_url=database_url), database, Clock())
+    database.dispose()
+
+
+def test_a_holder_vouches_at_once_for_what_it_took_in(holder: HolderSimulator) -> None:
+    epoch, keyring, a = make_epoch(DEALING), Keyring(make_root()), make_member("a").statement
+    for envelope in (sign(epoch), sign(a), sign(replace(a, sequence=2))):
+        holder.state(envelope)
+        keyring.add(envelope)
+        answer = holder.client.get("/v1/snapshot")
+        assert answer.status_code == 200
+        snapshot = verify_snapshot(answer.get_json(), epoch.holders[0], holder.clock())
+        assert (snapshot.number, snapshot.digest) == (keyring.number, keyring.digest)
+    holder.clock.move(days=30)  # made anew whenever it is asked for
+    verify_snapshot(holder.client.get("/v1/snapshot").get_json(), epoch.holders[0], holder.clock())
+
+
+def test_the_list_behind_it_is_for_members_page_by_page(holder: HolderSimulator) -> None:
+    a = make_member("a")
+    holder.state(sign(make_epoch(DEALING)), *(sign(replace(a.statement, sequence=n)) for n in range(1, 203)))
+    keyring, target = Keyring(make_root()), "/v1/statements"
+    sizes = []
+    while True:
+        answer = holder.client.get(target, headers=holder.sign(a, "GET", target))
+        assert answer.status_code == 200, answer.text
+        page = answer.get_json()
+        sizes.append(len(page["statements"]))
+        for envelope in page["statements"]:
+            keyring.add(envelope)
+        if page["next"] is None:
+            break
+        target = f"/v1/statements?cursor={page['next']}"
+    assert sizes == [200, 3]
+    stated = holder.client.get("/v1/snapshot").get_json()
+    assert verify_snapshot(stated, make_epoch(DEALING).holders[0], holder.clock()).digest == keyring.digest
+
+
+@pytest.mark.parametrize("cursor", ["", "-1", "01", "1_0", "x", "1" * 40, "٣"])
+def test_a_cursor_is_written_one_way(holder: HolderSimulator, cursor: str) -> None:
+    a = make_member("a")
+    holder.state(sign(a.statement))
+    target = f"/v1/statements?cursor={cursor}" if cursor.isascii() else "/v1/statements?cursor=%D9%A3"
+    assert holder.client.get(target, headers=holder.sign(a, "GET", target)).status_code == 422
+
+
+def test_the_list_is_not_for_strangers(holder: HolderSimulator) -> None:
+    holder.state(sign(make_member("a").statement))
+    assert holder.client.get("/v1/statements").status_code == 401
