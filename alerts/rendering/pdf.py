@@ -18,10 +18,8 @@ from reportlab.platypus import (
     BaseDocTemplate,
     CondPageBreak,
     Flowable,
-    Frame,
     FrameBG,
     HRFlowable,
-    LongTable,
     PageTemplate,
     Paragraph,
     Spacer,
@@ -33,6 +31,7 @@ from alerts.domain.alert import Alert
 from alerts.rendering import document as parts
 from alerts.rendering.document import Document, compose
 from alerts.rendering.pdf_edges import SIDE, PageEdges
+from alerts.rendering.pdf_tags import TaggedFrame, TaggedLongTable, TaggedTable, date_document
 from alerts.rendering.pdf_text import BOLD, GREY, INK, Typesetter, heading, load_fonts, style
 
 _WIDTH = A4[0] - 2 * SIDE
@@ -76,7 +75,7 @@ def _render(document: Document, alert: Alert) -> bytes:
         invariant=1,
     )
     edges = PageEdges(document, typesetter)
-    frame = Frame(
+    frame = TaggedFrame(
         SIDE,
         edges.bottom,
         _WIDTH,
@@ -87,7 +86,13 @@ def _render(document: Document, alert: Alert) -> bytes:
         bottomPadding=4,
     )
     template.addPageTemplates(PageTemplate("page", [frame], onPage=edges.draw))
-    template.build(story, canvasmaker=edges.canvas)
+
+    def canvas(*args: Any, **options: Any) -> Canvas:
+        made = edges.canvas(*args, **options)
+        date_document(made, alert.modified_at)
+        return made
+
+    template.build(story, canvasmaker=canvas)
     return made.getvalue()
 
 
@@ -100,7 +105,9 @@ def _story(document: Document, typesetter: Typesetter) -> Iterator[Flowable]:
         yield from _standing(document.standing, typesetter)
     label = style(fontName=BOLD, fontSize=9.5, textColor=GREY, spaceAfter=0)
     yield Paragraph(f"JMLIT Alert {document.reference}", label)
-    yield Paragraph(typesetter.plain(document.title), style(fontName=BOLD, fontSize=19, leading=23.5, spaceAfter=8))
+    title = Paragraph(typesetter.plain(document.title), style(fontName=BOLD, fontSize=19, leading=23.5, spaceAfter=8))
+    title.role = "H1"
+    yield title
     yield _facts(document.facts, typesetter)
     for number, section in enumerate(document.sections, 1):
         yield from _section(section, number, typesetter)
@@ -108,6 +115,7 @@ def _story(document: Document, typesetter: Typesetter) -> Iterator[Flowable]:
 
 def _box(text: str, shown: Any, fill: Any) -> Flowable:
     table = Table([[Paragraph(text, shown)]], [_WIDTH])
+    table.role = "P"
     table.setStyle(TableStyle([("BACKGROUND", (0, 0), (-1, -1), fill), ("LEFTPADDING", (0, 0), (-1, -1), 9)]))
     return table
 
@@ -131,7 +139,7 @@ def _facts(facts: parts.Facts, typesetter: Typesetter) -> Flowable:
     value = style(fontName=BOLD, spaceAfter=0)
     cells = [[Paragraph(one, name), Paragraph(typesetter.plain(other), value)] for one, other in facts.pairs]
     rows = [[*cells[start : start + 3], "", ""][:3] for start in range(0, len(cells), 3)]
-    table = Table(rows, [_WIDTH / 3] * 3)
+    table = TaggedTable(rows, [_WIDTH / 3] * 3)
     lines = [("LINEABOVE", (0, 0), (-1, 0), 0.5, _LINE), ("LINEBELOW", (0, -1), (-1, -1), 0.5, _LINE)]
     edges = [("LEFTPADDING", (0, 0), (-1, -1), 0), ("VALIGN", (0, 0), (-1, -1), "TOP")]
     table.setStyle(TableStyle([*lines, *edges]))
@@ -177,7 +185,7 @@ def _table(head: tuple[str, ...], rows: tuple[tuple[str, ...], ...], typesetter:
     bold, usual = style(fontName=BOLD, spaceAfter=0), style(spaceAfter=0)
     cells = [[Paragraph(name, bold) for name in head]]
     cells += [[Paragraph(typesetter.plain(cell), usual) for cell in row] for row in rows]
-    table = LongTable(cells, [_WIDTH * 0.46, _WIDTH * 0.32, _WIDTH * 0.22], repeatRows=1)
+    table = TaggedLongTable(cells, [_WIDTH * 0.46, _WIDTH * 0.32, _WIDTH * 0.22], repeatRows=1)
     table.setStyle(TableStyle([("GRID", (0, 0), (-1, -1), 0.5, _LINE), ("BACKGROUND", (0, 0), (-1, 0), _PALE)]))
     return table
 
@@ -190,6 +198,8 @@ def _pairs(pairs: tuple[tuple[str, str], ...], typesetter: Typesetter) -> Iterat
 
 class _Heading(Paragraph):  # type: ignore[misc] # ReportLab has no types
     """A section's heading, which the document's outline leads to."""
+
+    role = "H2"
 
     def __init__(self, text: str, key: str) -> None:
         super().__init__(

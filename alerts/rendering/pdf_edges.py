@@ -14,6 +14,7 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Paragraph
 
 from alerts.rendering.document import Document
+from alerts.rendering.pdf_tags import Structure, artifact
 from alerts.rendering.pdf_text import BOLD, INK, SANS, Typesetter, style
 
 SIDE = 16 * mm
@@ -49,6 +50,10 @@ class PageEdges:
 
     def draw(self, canvas: Canvas, template: Any) -> None:
         """Draw a page's edges, before what stands on the page."""
+        with artifact(canvas):
+            self._draw(canvas)
+
+    def _draw(self, canvas: Canvas) -> None:
         canvas.saveState()
         if canvas.getPageNumber() == 1:
             canvas.setViewerPreference("DisplayDocTitle", "true")
@@ -90,6 +95,7 @@ class _CountingCanvas(Canvas):  # type: ignore[misc] # ReportLab has no types
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.structure = Structure()
         self._kept: list[dict[str, Any]] = []
 
     def showPage(self) -> None:  # noqa: N802 - ReportLab's name
@@ -101,10 +107,12 @@ class _CountingCanvas(Canvas):  # type: ignore[misc] # ReportLab has no types
         """Write all pages."""
         for number, page in enumerate(self._kept, 1):
             self.__dict__.update(page)
-            self.setFont(SANS, _SIZE)
-            self.setFillColor(INK)
-            self.drawRightString(A4[0] - SIDE, 7 * mm, f"Page {number} of {len(self._kept)}")
+            with artifact(self):
+                self.setFont(SANS, _SIZE)
+                self.setFillColor(INK)
+                self.drawRightString(A4[0] - SIDE, 7 * mm, f"Page {number} of {len(self._kept)}")
             super().showPage()
+        self.structure.write(self)
         super().save()
 
 

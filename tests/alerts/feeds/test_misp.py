@@ -46,7 +46,7 @@ def test_the_manifest_tells_what_each_event_says(new_taskforce: NewTaskforce) ->
         made = event.manifest[event_id]
         assert manifest[event_id]["info"] == made["info"]
         assert int(manifest[event_id]["timestamp"]) == int(made["timestamp"])
-        assert manifest[event_id]["Orgc"]["name"] == "a"
+        assert manifest[event_id]["Orgc"]["name"] == "Member a"
         assert "tlp:amber+strict" in {tag.name for tag in event.tags}
         assert (event.analysis, event.threat_level_id, event.published) == (2, 2, True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 from typing import Any
@@ -76,6 +77,42 @@ def test_the_document_is_titled_outlined_and_carries_its_typefaces() -> None:
     used = {str(font["/BaseFont"]) for font in fonts}
     assert all("+NotoSans" in name for name in used - {"/Helvetica"})
     assert all("/FontFile2" in font["/FontDescriptor"] for font in fonts if font["/BaseFont"] != "/Helvetica")
+
+
+def elements_of(element: Any) -> list[tuple[str, int, int]]:
+    """Role, page (from 0) and number of all marked content below an element of the structure, in order."""
+    found, held = element.get_object(), element.get_object()["/K"]
+    if isinstance(held, int):
+        return [(str(found["/S"]), found["/Pg"]["/StructParents"], held)]
+    return [one for inner in held for one in elements_of(inner)]
+
+
+def test_the_document_is_tagged_in_reading_order_and_dated() -> None:
+    made = read(render_pdf(alert_with(body=(OVERVIEW + "\n\n") * 8), "alphabank"))
+    root: Any = made.root_object
+    assert root["/MarkInfo"]["/Marked"]
+    assert root["/ViewerPreferences"]["/DisplayDocTitle"]
+    (top,) = root["/StructTreeRoot"]["/K"]
+    found = elements_of(top)
+    roles = [role for role, _, _ in found]
+    assert roles.count("/H1") == 1
+    assert roles.index("/H1") < roles.index("/H2")
+    assert {"/P", "/TH", "/TD"} <= set(roles)
+    pages: list[Any] = list(made.pages)
+    for number, page in enumerate(pages):
+        assert (page["/StructParents"], page["/Tabs"]) == (number, "/S")
+        contents = page.get_contents()
+        assert contents is not None
+        code = contents.get_data().decode("latin-1")
+        begun = [int(one) for one in re.findall(r"<<\s*/MCID (\d+)\s*>> BDC", code)]
+        assert begun == sorted(set(begun))
+        assert begun == sorted(mcid for _, at, mcid in found if at == number)
+        assert code.count(" BMC") + code.count(" BDC") == code.count("EMC")
+        outside = re.sub(r"(?s)(BMC|BDC).*?EMC", "", code)
+        assert "Tj" not in outside, "no text is outside of the structure"
+    assert len(root["/StructTreeRoot"]["/ParentTree"]["/Nums"]) == 2 * len(made.pages)
+    assert made.metadata is not None
+    assert made.metadata.creation_date == ALERT.modified_at
 
 
 def test_the_same_copy_has_the_same_bytes_in_any_process() -> None:
