@@ -8,12 +8,14 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from rich.console import Console
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from alerts.store.alerts import StoredAlert
 from member.alert_client import ReadAlert
@@ -27,7 +29,7 @@ from member.vault.store import Vault
 from schemas.canonical import canonical_json
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
-from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce
+from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, now
 from tlog.entries import entry_commitment
 
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
@@ -184,6 +186,75 @@ def test_a_draft_that_cannot_be_right_leaves_the_machine_never(taskforce: Taskfo
     assert (rules_of(done), asked) == (["unknown-code"], [])
 
 
+def published(taskforce: Taskforce, folder: Path, **content: Any) -> str:
+    """The reference of an alert of bank a's that is out."""
+    reference: str = taskforce.run("a", "alert", "draft", write_alert(folder, **content)).document["reference"]
+    for step in ("review", "release"):
+        done = taskforce.run("a", "--as", "authoriser", "alert", step, reference)
+        assert done.status == 0, done.document
+    return reference
+
+
+def test_a_reference_names_the_issuer_and_its_beginning_will_do(taskforce: Taskforce, tmp_path: Path) -> None:
+    reference = published(taskforce, tmp_path)
+    assert reference.endswith("-A")
+    read = taskforce.run("b", "alert", "read", reference.lower())
+    assert (read.document["issuer"], read.document["member_id"]) == ("Bank a", "a")
+    assert taskforce.run("b", "alert", "read", reference.split("-")[0]).document["reference"] == reference
+    assert "Bank a" in taskforce.run("b", "alert", "read", reference, as_json=False).document["text"]
+    assert taskforce.run("b", "alert", "read", "00").status == 2
+
+
+def test_a_list_is_chosen_by_theme_day_and_whether_it_is_answered(taskforce: Taskforce, tmp_path: Path) -> None:
+    one, other = (published(taskforce, tmp_path, theme=theme) for theme in ("ransomware", "tax_evasion"))
+    today = now().date()
+
+    def listed(*options: str) -> set[str]:
+        done = taskforce.run("b", "alert", "list", *options)
+        assert done.status == 0, done.document
+        return {alert["reference"] for alert in done.document["alerts"]} & {one, other}
+
+    assert listed("--theme", "ransomware") == {one}
+    assert listed("--theme", "ransomware", "--theme", "tax_evasion") == {one, other}
+    assert listed("--from", today.isoformat(), "--to", today.isoformat()) == {one, other}
+    assert listed("--to", (today - timedelta(days=1)).isoformat()) == set()
+    assert listed("--from", (today + timedelta(days=1)).isoformat()) == set()
+    assert taskforce.run("b", "alert", "list", "--from", "yesterday").status == 2
+    assert taskforce.run("b", "alert", "ack", one).status == 0
+    assert listed("--unanswered") == {other}
+
+
+def test_several_alerts_are_acknowledged_at_once(taskforce: Taskforce, tmp_path: Path) -> None:
+    references = [published(taskforce, tmp_path) for _ in range(4)]
+    done = taskforce.run("b", "alert", "ack", *references[:2], "--implemented")
+    assert done.status == 0, done.document
+    assert [alert["reference"] for alert in done.document["alerts"]] == references[:2]
+    assert taskforce.run("b", "alert", "read", references[2]).status == 0
+    read = {alert["reference"] for alert in taskforce.run("b", "alert", "ack", "--all-read").document["alerts"]}
+    assert references[2] in read
+    assert references[3] not in read, "what was not read is not acknowledged"
+    assert taskforce.run("b", "alert", "ack", "--all-read").document == {"alerts": []}
+    assert taskforce.run("b", "alert", "ack").status == 2
+    assert taskforce.run("b", "alert", "ack", references[0], "--all-read").status == 2
+
+
+def test_a_feed_token_comes_with_the_address_of_every_feed(taskforce: Taskforce) -> None:
+    made = taskforce.run("b", "feed", "token").document
+    assert [one["form"] for one in made["feeds"]] == ["TAXII 2.1", "Atom", "JSON Feed", "MISP"]
+    text = taskforce.run("b", "feed", "token", as_json=False).document["text"]
+    for one in made["feeds"]:
+        assert one["url"].startswith(EXCHANGE_URL)
+        assert one["url"] in text
+    assert taskforce.run("b", "feed", "addresses").document["feeds"] == made["feeds"]
+    application = taskforce.applications[EXCHANGE_URL]
+    for one in made["feeds"][:3]:
+        path = one["url"].removeprefix(EXCHANGE_URL)
+        environ = EnvironBuilder(path, headers=[("Authorization", f"Bearer {made['token']}")]).get_environ()
+        _, status, _ = run_wsgi_app(application, environ)
+        assert status == "200 OK", path
+    assert taskforce.run("b", "feed", "revoke", made["token_id"]).status == 0
+
+
 # what comes from outside and the terminal
 
 HOSTILE = "\x1b]0;owned\x07\x9b2J\u202eCCEN\r\x08[red]x[/red]&#x202E;&#x200B;"
@@ -200,8 +271,17 @@ def hostile_alert() -> ReadAlert:
         "sources": [{"reference": HOSTILE, "tlp": HOSTILE}],
         "accounts": [{"iban": HOSTILE, "sort_code": HOSTILE, "account_number": HOSTILE, "bic": HOSTILE}],
     }
-    names = ("alert_id", "reference", "member_id", "content_sha256", "modified_at", "superseded_by", "event_id")
-    fields = {**dict.fromkeys(names, HOSTILE), "published_at": HOSTILE, "reason": HOSTILE, "version": 1}
+    names = (
+        "alert_id",
+        "reference",
+        "member_id",
+        "issuer",
+        "content_sha256",
+        "modified_at",
+        "superseded_by",
+        "event_id",
+    )
+    fields = {**dict.fromkeys((*names, "event_id"), HOSTILE), "published_at": HOSTILE, "reason": HOSTILE, "version": 1}
     return msgspec.convert({**fields, "state": "withdrawn", "content": content}, ReadAlert)
 
 
