@@ -29,9 +29,11 @@ class Indicator:
 
 
 def make_indicator(number: int) -> Indicator:
-    """The indicator with that number: every number gives another one. Types alternate as in real lists."""
+    """The indicator with that number: every number gives another one. Types alternate as in real lists. No account
+    number is 00000000, which is a placeholder, below number 99,911,605.
+    """
     if number % 10 < 7:
-        return Indicator("bank_account", f"{10_000_000_000_000 + number * 7919 % 80_000_000_000_000:014d}")
+        return Indicator("bank_account", f"{10_000_000_000_005 + number * 7919 % 80_000_000_000_000:014d}")
     if number % 10 == 7:
         return Indicator("phone", f"+447{number % 1_000_000_000:09d}")
     if number % 10 == 8:

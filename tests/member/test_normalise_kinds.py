@@ -43,17 +43,15 @@ def is_refused(kind: str, value: str) -> bool:
 
 
 @pytest.mark.parametrize("kind", sorted(RULES))
-@pytest.mark.parametrize("wrapping", WRAPPINGS)
-def test_what_a_spreadsheet_puts_around_a_value_is_undone(kind: str, wrapping: str) -> None:
-    assert normalise(kind, wrapping.format(PLAIN[kind])) == normalise(kind, PLAIN[kind])
+def test_what_a_spreadsheet_puts_around_a_value_is_undone(kind: str) -> None:
+    plain = normalise(kind, PLAIN[kind])
+    assert [each for each in WRAPPINGS if normalise(kind, each.format(PLAIN[kind])) != plain] == []
 
 
 @pytest.mark.parametrize("kind", sorted(RULES))
-@pytest.mark.parametrize(
-    "word", [*sorted(WORDS), "n/a", "N.A.", "-", "--", "?", "#N/A", "#REF!", "########", "Not known"]
-)
-def test_a_placeholder_is_refused_for_every_type(kind: str, word: str) -> None:
-    assert is_refused(kind, word)
+def test_a_placeholder_is_refused_for_every_type(kind: str) -> None:
+    words = [*WORDS, "n/a", "N.A.", "-", "--", "?", "#N/A", "#REF!", "########", "Not known"]
+    assert [word for word in words if not is_refused(kind, word)] == []
 
 
 @pytest.mark.parametrize("region", REGIONS)
@@ -131,9 +129,9 @@ def test_the_iban_of_a_sort_code_is_its_account(country: str) -> None:
 
 
 @pytest.mark.parametrize("sort_code", ["202015", "20-20-15", "20 20 15", "20.20.15", "20:20:15", "20/20/15"])
-@pytest.mark.parametrize("between", [" ", "-", "/", ":", "_", "  ", " / ", "."])
-def test_separators_of_an_account_do_not_count(sort_code: str, between: str) -> None:
-    assert form_of("bank_account", f"{sort_code}{between}12345678") == "20201512345678"
+def test_separators_of_an_account_do_not_count(sort_code: str) -> None:
+    written = [f"{sort_code}{between}12345678" for between in (" ", "-", "/", ":", "_", "  ", " / ", ".")]
+    assert {form_of("bank_account", each) for each in written} == {"20201512345678"}
 
 
 @pytest.mark.parametrize(
