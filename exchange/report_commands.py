@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -10,8 +12,14 @@ import click
 
 from exchange.commands import opened, reports, utc_now
 from schemas.encoding import to_rfc3339
+from schemas.words import in_words
 
 _MISSING = "missing"
+_TOGETHER = "\u00a0"
+"""Between a name and its figure, which stay on one line."""
+_PIPE_COLUMNS, _LEAST_COLUMNS = 200, 40
+_FIGURES, _MONTH_FIGURES = 16, 9
+"""Where what goes on behind a line's end stands."""
 
 
 def _show(done: dict[str, Any]) -> str:
@@ -36,11 +44,20 @@ def _show(done: dict[str, Any]) -> str:
     if not done["months"]:
         lines.append(_MISSING)
     lines += ["", "Outcomes        " + _or_missing(done["outcomes"])]
-    return "\n".join(lines)
+    return "\n".join(_wrapped(line) for line in lines).replace(_TOGETHER, " ")
+
+
+def _wrapped(line: str) -> str:
+    """The line in the width of the terminal, or of COLUMNS, going on where its figures began; no word is broken."""
+    width = max(shutil.get_terminal_size((_PIPE_COLUMNS, 24)).columns, _LEAST_COLUMNS)
+    if len(line) <= width:
+        return line
+    behind = " " * (_MONTH_FIGURES if line[:4].isdigit() else _FIGURES)
+    return textwrap.fill(line, width, subsequent_indent=behind, break_long_words=False, break_on_hyphens=False)
 
 
 def _listed(figures: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in figures.items()) or "none"
+    return ", ".join(f"{in_words(name)} {value}".replace(" ", _TOGETHER) for name, value in figures.items()) or "none"
 
 
 def _or_missing(value: str | None) -> str:
