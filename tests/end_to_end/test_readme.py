@@ -22,11 +22,12 @@ TOUR = [block for block in BLOCKS if block.startswith((".venv/bin/", "cp ", "eva
 ACCOUNT = "20000000012345"
 _ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _PRINTED = (
-    ("HIT_ID", re.compile(rf"^.*\b{ACCOUNT}\b.*({_ID})", re.MULTILINE)),
-    ("ID", re.compile(rf"^request ({_ID}) ", re.MULTILINE)),
-    ("ID", re.compile(rf"^query ({_ID}) is pending", re.MULTILINE)),
-    ("NNNN-A", re.compile(r"\b([0-9]{4}-A)\b")),
+    ("HIT_ID", " hits", re.compile(rf"^.*\b{ACCOUNT}\b.*({_ID})", re.MULTILINE)),
+    ("ID", " request create ", re.compile(rf"^request ({_ID}) ", re.MULTILINE)),
+    ("ID", " query ", re.compile(rf"^query ({_ID}) is pending", re.MULTILINE)),
+    ("NNNN-A", " alert draft ", re.compile(r"\b([0-9]{4}-A)\b")),
 )
+"""What is copied, from which command's output, and how it stands there."""
 
 
 @dataclass
@@ -40,8 +41,8 @@ class Reader:
         """Give a command as it stands, what stands in capitals replaced; what it printed."""
         done = self.run(command)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
-        for name, pattern in _PRINTED:
-            found = pattern.search(done.stdout)
+        for name, printing, pattern in _PRINTED:
+            found = pattern.search(done.stdout) if printing in command else None
             if found:
                 self.copied[name] = found[1]
         return done.stdout
