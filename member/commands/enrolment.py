@@ -255,6 +255,7 @@ def _status_text(session: Session, document: dict[str, Any]) -> str:
     if "groups" in document:
         lines += [f"groups    {', '.join(group['group_id'] for group in document['groups']) or 'none'}"]
         lines += [f"epoch     {document['epoch']['epoch'] if document['epoch'] else 'none'}"]
+        lines += [_freshness_line(document["statements"])]
         lines += [f"log       {document['log']['size']} entries, {document['lag']} of ours waiting"]
         new = ", ".join(f"{count} {in_words(kind)}" for kind, count in document["new_notices"].items())
         lines += [f"notices   {document['notices']}, new: {new} (member notices)" if new else "notices   nothing new"]
@@ -266,6 +267,14 @@ def _status_text(session: Session, document: dict[str, Any]) -> str:
             f"fault     {each['holder_id']}: {each['reason']} ({each['met_at']})" for each in document["holder_faults"]
         ]
     return "\n".join(lines)
+
+
+def _freshness_line(statements: dict[str, Any] | None) -> str:
+    if statements is None:
+        return "stated    no key holders are stated yet"
+    if statements["valid_until"] is None:
+        return "stated    out of date: too few key holders vouch that nothing newer was stated"
+    return f"stated    {statements['number']}, vouched for until {statements['valid_until']}"
 
 
 def _holder_table(document: dict[str, Any]) -> Any:
