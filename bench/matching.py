@@ -162,17 +162,19 @@ def fill_plain(database: Database, rows: int) -> None:
     write_back(database)
 
 
-def insert_sorted(database: Database, table: str, tokens: list[bytes], submission_id: str) -> None:
-    """Rows of member a, in the order of their tokens."""
+def insert_sorted(
+    database: Database, table: str, tokens: list[bytes], submission_id: str, member_id: str = "a"
+) -> None:
+    """Rows of a member, in the order of their tokens."""
     count = len(tokens)
     values = (tokens, ["bank_account"] * count, ["2026-10-05"] * count, [None] * count)
     with database.transaction() as session:
-        bulk.insert_rows(session, table, COLUMNS, values, ("taskforce", "a", submission_id))
+        bulk.insert_rows(session, table, COLUMNS, values, ("taskforce", member_id, submission_id))
 
 
-def add_taskforce(session: Session, submission_id: str) -> None:
-    """Two members, their group, an epoch, and a submission of the first."""
-    for member_id in ("a", "b"):
+def add_taskforce(session: Session, submission_id: str, member_ids: Sequence[str] = ("a", "b")) -> None:
+    """Members, their group, an epoch, and a submission of the first."""
+    for member_id in member_ids:
         session.add(
             Member(
                 member_id=member_id,
@@ -190,7 +192,7 @@ def add_taskforce(session: Session, submission_id: str) -> None:
     group.updated_at = NOW
     session.add(group)
     session.flush()
-    session.add_all([GroupMember(group_id="taskforce", member_id=member_id) for member_id in ("a", "b")])
+    session.add_all([GroupMember(group_id="taskforce", member_id=member_id) for member_id in member_ids])
     epoch = KeyEpoch(epoch=1, state="current", threshold=2, public_key=bytes(32), normalisation="n1", sequence=1)
     epoch.holders_json = "[]"
     session.add(epoch)
@@ -258,7 +260,7 @@ def plain_values(tokens: Sequence[bytes], store: Store) -> Any:
     return (list(tokens), *same, ["bank_account"] * count, ["2026-10-05"] * count, [None] * count)
 
 
-def submit(database: Database, body: bytes) -> None:
+def submit(database: Database, body: bytes, member_id: str = "b") -> None:
     """What POST /v1/submissions does between signature and receipt."""
     head = read_head(body)
     rows = read_rows(head.rows, NOW.date())
@@ -272,9 +274,9 @@ def submit(database: Database, body: bytes) -> None:
         idempotency_key=secrets.token_hex(16),
         request_sha256=secrets.token_bytes(32),
     )
-    actor = Actor("b/analyst", "b", frozenset({"submitter"}), "signature")
+    actor = Actor(f"{member_id}/analyst", member_id, frozenset({"submitter"}), "signature")
     answer = submit_indicators(database, actor, request, now=NOW, merge_delay_seconds=60)
-    assert answer.fields["accepted"] == BATCH
+    assert answer.fields["accepted"] == len(rows.good)
 
 
 def insert(database: Database, values: Any) -> None:

@@ -9,7 +9,6 @@ Rules, in order:
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,11 +17,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from exchange.domain.authority import Authority
-from exchange.domain.matching import Holding, group_by_token, see_overlap
+from exchange.domain.matching import Holding, Overlap, group_by_token, see_overlaps
 from exchange.log.entries import View
 from exchange.services.actor import Actor
 from exchange.services.events import record
-from exchange.store.hits import KnownHit, add_hits, find_hits, save_views
+from exchange.store.hits import KnownHit, add_hits, hits_of_member, last_views, save_views
 from exchange.store.indicators import find_rows
 from exchange.store.membership import load_authority
 from exchange.store.requests import states_by_hit
@@ -52,33 +51,85 @@ class HitState:
 
 
 def work_out_hits(
-    session: Session, holdings: Iterable[Holding], tokens: Iterable[bytes], authority: Authority
+    session: Session,
+    holdings: Iterable[Holding],
+    tokens: Iterable[bytes],
+    authority: Authority,
+    reader: str | None = None,
 ) -> list[HitState]:
-    """The state of every hit, of every member, on `tokens`; `holdings` are all live rows of those tokens."""
+    """The state of every hit on `tokens` that is no longer as it was last shown, of every member, and of all those of
+    the `reader`; `holdings` are all live rows of those tokens.
+    """
     by_token = group_by_token(holdings)
-    wanted = set(by_token) | set(tokens)
-    known = find_hits(session, wanted)
-    missing = {pair for token, rows in by_token.items() for pair in _sharing(token, rows)} - known.keys()
+    shown = last_views(session, sorted(set(by_token) | set(tokens)))
+    missing = [
+        (token, member_id)
+        for token, rows in by_token.items()
+        for member_id in _sharing(rows) - shown.get(token, {}).keys()
+    ]
     if missing:
         add_hits(session, missing)
-        known |= find_hits(session, {token for token, _ in missing})
-    return [_state_of(hit, by_token.get(hit.token, ()), authority) for hit in known.values()]
+        for token, member_id in missing:
+            shown.setdefault(token, {})[member_id] = None
+    views, wanted = _Views(authority), _Wanted()
+    for token, members in shown.items():
+        allowed = views.of(by_token.get(token, ()))
+        for member_id, view_json in members.items():
+            now_shown = allowed.get(member_id, _NOTHING)
+            if now_shown[1] != view_json or member_id == reader:
+                wanted.setdefault(member_id, {})[token] = now_shown
+    return [
+        HitState(hit, *some[hit.token])
+        for member_id, some in wanted.items()
+        for hit in hits_of_member(session, member_id, list(some))
+    ]
 
 
-def _sharing(token: bytes, rows: Sequence[Holding]) -> Iterable[tuple[bytes, str]]:
-    """(token, member) of the members that hold the token in a group where another does too."""
-    groups: dict[str, set[str]] = defaultdict(set)
+_Shown = tuple[dict[str, Any] | None, str | None]
+"""What a member may see of a token, and the same as canonical JSON."""
+_NOTHING: _Shown = (None, None)
+_Wanted = dict[str, dict[bytes, _Shown]]
+_Shape = tuple[str, str, str, str, str | None]
+"""Group, member, type, theme and month of a row."""
+_WAYS_KEPT = 512
+
+
+class _Views:
+    """What the members may see of some tokens. Tokens that the same members hold in the same way show the same: each
+    way is worked out once.
+    """
+
+    def __init__(self, authority: Authority) -> None:
+        self._authority = authority
+        self._of_holders: dict[tuple[_Shape, ...], dict[str, _Shown]] = {}
+        self._of_overlaps: dict[Overlap, _Shown] = {}
+
+    def of(self, rows: Sequence[Holding]) -> Mapping[str, _Shown]:
+        """By member; `rows` are the live rows of one token. A member that may see nothing is not in it."""
+        held = tuple([(row[1], row[2], row[3], row[4], row[5] and row[5][:7]) for row in rows])
+        found = self._of_holders.get(held)
+        if found is None:
+            if len(self._of_holders) >= _WAYS_KEPT:
+                self._of_holders.clear()
+            overlaps = see_overlaps(rows, self._authority)
+            found = {member_id: self._shown(overlap) for member_id, overlap in overlaps.items()}
+            self._of_holders[held] = found
+        return found
+
+    def _shown(self, overlap: Overlap) -> _Shown:
+        shown = self._of_overlaps.get(overlap)
+        if shown is None:
+            fields = overlap.as_fields()
+            shown = self._of_overlaps[overlap] = (fields, canonical_json(fields).decode())
+        return shown
+
+
+def _sharing(rows: Sequence[Holding]) -> set[str]:
+    """The members that hold a token in a group where another does too."""
+    groups: dict[str, set[str]] = {}
     for row in rows:
-        groups[row.group_id].add(row.member_id)
-    return ((token, member_id) for inside in groups.values() if len(inside) > 1 for member_id in inside)
-
-
-def _state_of(hit: KnownHit, rows: Sequence[Holding], authority: Authority) -> HitState:
-    overlap = see_overlap(hit.member_id, rows, authority)
-    if overlap is None:
-        return HitState(hit, None, None)
-    fields = overlap.as_fields()
-    return HitState(hit, fields, canonical_json(fields).decode())
+        groups.setdefault(row.group_id, set()).add(row.member_id)
+    return {member_id for inside in groups.values() if len(inside) > 1 for member_id in inside}
 
 
 def hits_to_wire(session: Session, states: Iterable[HitState], now: datetime) -> list[dict[str, Any]]:
@@ -129,7 +180,7 @@ def disclose_to_reader(
     `read` tells in the log what was asked for.
     """
     authority = load_authority(session, now)
-    states = work_out_hits(session, live_holdings(session, tokens, now), tokens, authority)
+    states = work_out_hits(session, live_holdings(session, tokens, now), tokens, authority, actor.member_id)
     own = [state for state in states if state.known.member_id == actor.member_id]
     if any(state.has_changed for state in own):
         view = View(actor.member_id, view_of_changes(own, now))

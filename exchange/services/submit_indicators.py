@@ -126,7 +126,7 @@ def _submit(
     _claim_part(session, actor, request, now)
     holdings, duplicates = _store(session, actor, request, now)
     tokens = [row[0] for row in request.rows.good]
-    states = work_out_hits(session, holdings, tokens if duplicates else (), authority)
+    states = work_out_hits(session, holdings, tokens if duplicates else (), authority, actor.member_id)
     hits = hits_to_wire(session, (state for state in states if state.known.member_id == actor.member_id), now)
     numbers = sorted([*duplicates, *request.rows.duplicates])
     fields = {

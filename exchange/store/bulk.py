@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import Any
 
+from sqlalchemy import CursorResult
 from sqlalchemy.orm import Session
 
 _STAGE = "CREATE TEMP TABLE IF NOT EXISTS staged (token BLOB)"
@@ -34,16 +35,26 @@ def rows_of_tokens(
         _stage(session, tokens)
         names = ", ".join(f"i.{name.strip()}" for name in columns.split(","))
         for table in tables:
-            yield from connection.exec_driver_sql(
-                f"SELECT {names} FROM temp.staged s CROSS JOIN {table} i ON i.token = s.token"  # noqa: S608
-            ).all()
+            yield from _fetched(
+                connection.exec_driver_sql(
+                    f"SELECT {names} FROM temp.staged s CROSS JOIN {table} i ON i.token = s.token"  # noqa: S608
+                )
+            )
         return
     parts = " UNION ALL ".join(f"SELECT {columns} FROM {table} t WHERE t.token = s.token" for table in tables)  # noqa: S608
-    yield from connection.exec_driver_sql(
+    found = connection.exec_driver_sql(
         f"SELECT i.* FROM (SELECT {_token('n')} AS token FROM generate_series(1, %s) AS n OFFSET 0) AS s, "  # noqa: S608
         f"LATERAL ({parts}) AS i",
         (b"".join(tokens), len(tokens)),
-    ).all()
+    )
+    yield from _fetched(found)
+
+
+def _fetched(result: CursorResult[Any]) -> list[Any]:
+    """All rows as the driver gives them: the ORM's cost as much again, and a token may have hundreds."""
+    rows = result.cursor.fetchall() if result.cursor is not None else []
+    result.close()
+    return list(rows)
 
 
 def _token(number: str) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, LargeBinary, PrimaryKeyConstraint, String, delete, func, select, tuple_, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -92,8 +92,7 @@ class Batch:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRow:
+class StoredRow(NamedTuple):
     """A row of either live table, with what its submission says of it. The last day of a withdrawn submission's row,
     which is on its way to the retired ones, has passed whatever the submission said.
     """
@@ -128,7 +127,7 @@ def read_rows(session: Session, tokens: Sequence[bytes]) -> list[StoredRow]:
 
 def _as_stored(session: Session, rows: Iterable[Sequence[Any]]) -> list[StoredRow]:
     """Rows of LIVE_COLUMNS, each once, with what their submissions say of them."""
-    found = {(row[0], row[1], row[2]): row for row in rows}
+    found = {row[:3]: row for row in rows}
     submissions = _submissions_of(session, {row[3] for row in found.values()})
     stored = []
     for token, group_id, member_id, submission_id, indicator_type, first_seen, _last in found.values():
