@@ -271,6 +271,7 @@ def submit(database: Database, body: bytes, member_id: str = "b") -> None:
         part=head.part,
         envelope=Envelope(**fields | dates),
         rows=rows,
+        relist=None,
         idempotency_key=secrets.token_hex(16),
         request_sha256=secrets.token_bytes(32),
     )

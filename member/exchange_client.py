@@ -46,6 +46,13 @@ class RejectedRow(msgspec.Struct, frozen=True):
     reason: str
 
 
+class LeftOutRow(msgspec.Struct, frozen=True):
+    """A row of a part that was taken back, and is not listed again."""
+
+    row: int
+    reason: str
+
+
 class SignedReceipt(msgspec.Struct, frozen=True):
     """A receipt on the wire."""
 
@@ -61,6 +68,7 @@ class SubmissionAnswer(msgspec.Struct, frozen=True):
     accepted: int
     duplicates: list[int]
     rejected: list[RejectedRow]
+    left_out: list[LeftOutRow]
     receipt: SignedReceipt
     hits: list[Hit]
 

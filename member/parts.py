@@ -6,7 +6,7 @@ duplicate that is kept in the vault for its references and never sent. Memory: o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from member.intake import Accepted, Read
@@ -25,14 +25,6 @@ class Part:
     rows: list[Accepted] = field(default_factory=list)
     lookups: list[bytes] = field(default_factory=list)
     echoes: list[Accepted] = field(default_factory=list)
-
-    def without(self, left_out: Collection[bytes]) -> Part:
-        """The part without the rows of some indicators, by look-up."""
-        if not left_out:
-            return self
-        gone = frozenset(left_out)
-        kept = [(row, found) for row, found in zip(self.rows, self.lookups, strict=True) if found not in gone]
-        return Part(self.number, [row for row, _ in kept], [found for _, found in kept], self.echoes)
 
 
 def cut_parts(

@@ -32,11 +32,13 @@ def verify_receipt(answer: SubmissionAnswer, *, receipt_key: bytes, member_id: s
         "accepted": answer.accepted,
         "duplicates": len(answer.duplicates),
         "rejected": len(answer.rejected),
+        "left_out": len(answer.left_out),
     }
     differing = [name for name, value in answered.items() if stated.get(name) != value]
     if differing:
         raise AnswerError(f"the exchange's receipt differs from its answer in {', '.join(differing)}")
-    positions = [*answer.duplicates, *(refused.row for refused in answer.rejected)]
+    others = [refused.row for refused in answer.rejected] + [one.row for one in answer.left_out]
+    positions = [*answer.duplicates, *others]
     if answer.accepted + len(positions) != rows or len(set(positions)) != len(positions):
         raise AnswerError("the exchange's answer does not account for every row")
     if any(not 0 <= position < rows for position in positions):

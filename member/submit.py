@@ -7,8 +7,8 @@ In order, for each part of the file:
 4. Rows that the exchange took as new, and that the vault knew from an earlier submission, are this one's from then on;
    duplicates stay the earlier one's, there as here.
 5. The receipt is verified, and stored together with the outcome. Only then does the part count as sent.
-6. An upload that goes on leaves out what was taken back meanwhile (docs/adr/0031): a part that was posted with it goes
-   as it was only if the exchange says that it has the part, from before it was taken back.
+6. A row that was taken back is left out (docs/adr/0040), also by an upload that goes on: a part that was posted with it
+   goes as it was only if the exchange says that it has the part, from before it was taken back (docs/adr/0031).
 A part whose outcome is stored is not sent again. When all parts are, the upload is forgotten: the same file is then a
 new submission, all of whose rows are duplicates.
 """
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from types import MappingProxyType
@@ -46,7 +46,8 @@ from member.tokenise import Tokeniser
 from member.vault.hits import ShownHits
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
-from member.vault.uploads import PartOutcome, Upload, Uploads
+from member.vault.taken_back import TakenBackRows
+from member.vault.uploads import PartOutcome, TakenBack, Upload, Uploads
 from schemas.canonical import canonical_json
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
@@ -56,7 +57,7 @@ _EARLIEST = date(1900, 1, 1)
 """The first day that the exchange takes."""
 _SENT_AS = {"token": "value"}
 _CONFLICT = "submission-conflict"
-_TAKEN_BACK = "taken back (member withdraw)"
+_TAKEN_BACK = "taken back as {}; submit --relist with a reason lists it again"
 
 
 @dataclass
@@ -136,21 +137,30 @@ def _with_good_day(item: Read, latest: date) -> Read:
     return Rejected(row.line, "first_seen", _iso(row.first_seen), BAD_DAY, row.fields)
 
 
-def submit_file(desk: Desk, checked: CheckedFile, terms: Terms, *, restart: bool, report: Report) -> Submitted:
-    """Submit a file, or go on with the upload of it that was cut short."""
+def submit_file(
+    desk: Desk, checked: CheckedFile, terms: Terms, *, relist: str | None = None, restart: bool, report: Report
+) -> Submitted:
+    """Submit a file, or go on with the upload of it that was cut short. `relist` is why rows that were taken back are
+    listed again; None leaves them out.
+    """
     uploads = Uploads(desk.vault)
     read_as = {"map": checked.map_digest, "sheet": checked.sheet}
-    said = {"country": desk.circumstances.country, "kept_back": bool(desk.kept_back), **read_as}
+    said = {"country": desk.circumstances.country, "kept_back": bool(desk.kept_back), "relist": relist, **read_as}
     name = checked.sha256.encode() + canonical_json({**terms.description(), **said})
     upload = None if restart else _unfinished(desk, uploads, name)
     is_resumed = upload is not None
     if upload is None:
         epoch = current_epoch(desk.keyring).epoch
-        upload = Upload(uuid7(), fill_envelope(terms, epoch, desk.today), desk.part_rows)
+        upload = Upload(uuid7(), fill_envelope(terms, epoch, desk.today), desk.part_rows, relist)
         uploads.begin(name, upload)
     with collect_rejections(desk.home.rejected_path(upload.submission_id), checked) as rejections:
         sending = _Sending(desk, uploads, upload, Tally(rejections), report, is_resumed=is_resumed)
-        parts = sending.run(checked)
+        try:
+            parts = sending.run(checked)
+        except RefusedError as error:
+            if error.is_final and not sending.has_sent:
+                uploads.drop(name, upload)
+            raise
     uploads.finish(name, upload, parts)
     return Submitted(upload.submission_id, sending.tally)
 
@@ -165,12 +175,12 @@ def _unfinished(desk: Desk, uploads: Uploads, name: bytes) -> Upload | None:
 
 @dataclass
 class _Prepared:
-    """A part on its way: what of it is left out (by look-up), the tokens known already, and which of its rows are
+    """A part on its way: what of it was taken back and is left out, the tokens known already, and which of its rows are
     being tokenised.
     """
 
     part: Part
-    left_out: list[bytes]
+    left_out: list[TakenBack]
     tokens: dict[bytes, Token]
     missing: list[int]
 
@@ -182,6 +192,8 @@ class _Sending:
         self, desk: Desk, uploads: Uploads, upload: Upload, tally: Tally, report: Report, *, is_resumed: bool
     ) -> None:
         self.tally = tally
+        self.has_sent = False
+        """Whether the exchange has a part of it, sent now or before."""
         self._is_resumed = is_resumed
         self._desk = desk
         self._uploads = uploads
@@ -189,6 +201,7 @@ class _Sending:
         self._report = report
         self._rows = VaultRows(desk.vault)
         self._shown = ShownHits(desk.vault)
+        self._taken = TakenBackRows(desk.vault)
         self._group, self._epoch = str(upload.envelope["group"]), int(upload.envelope["epoch"])
         self._receipt_key = stated_exchange(desk.keyring).receipt_key
         self._pending: deque[_Prepared] = deque()
@@ -225,6 +238,7 @@ class _Sending:
                 self._parts = part.number + 1
                 outcome = self._uploads.outcome(self._upload.submission_id, part.number)
                 if outcome is not None:
+                    self.has_sent = True
                     self._count(part, outcome)
                     self._report(self.tally.rows)
                     continue
@@ -234,21 +248,19 @@ class _Sending:
             yield [oprf_input(NORMALISATION, each.indicator_type, each.canonical) for each in wanted]
 
     def _prepare(self, part: Part) -> _Prepared:
-        """A part all of whose rows were taken back is not sent, whether it was posted before or not."""
-        left_out = self._taken_back(part)
-        if part.rows and len(left_out) == len(part.rows):
-            self._leave_out(part, left_out)
-            part, left_out = part.without(left_out), []
+        """All rows are sent, those that were taken back as such: the exchange keeps them out in this epoch too."""
         tokens = self._rows.cached_tokens(self._epoch, part.lookups)
         missing = [position for position, found in enumerate(part.lookups) if found not in tokens]
-        return _Prepared(part, left_out, tokens, missing)
+        return _Prepared(part, self._taken_back(part), tokens, missing)
 
-    def _taken_back(self, part: Part) -> list[bytes]:
-        """What was taken back of the upload since it began."""
-        if not self._is_resumed:
-            return []
-        submission_id = self._upload.submission_id
-        return [found for found in part.lookups if self._uploads.is_withdrawn(submission_id, found)]
+    def _taken_back(self, part: Part) -> list[TakenBack]:
+        """What of the part was taken back: ever, or since the upload began if it lists such rows again."""
+        reasons = {} if self._upload.relist is not None else self._taken.reasons(part.lookups, self._group)
+        if self._is_resumed:
+            for found in part.lookups:
+                reason = self._uploads.why_withdrawn(self._upload.submission_id, found)
+                reasons |= {} if reason is None else {found: reason}
+        return sorted(reasons.items())
 
     def _send(self, prepared: _Prepared, fresh: Sequence[Token]) -> None:
         part = prepared.part
@@ -258,22 +270,31 @@ class _Sending:
             self._take_over(known)
             return
         prepared.tokens.update(found)
-        left_out, answer = self._post(prepared)
-        sent = part.without(left_out)
+        try:
+            answer = self._post(prepared)
+        except RefusedError as error:
+            if error.is_final:
+                self._rows.drop(self._own_rows(part), self._group, self._epoch)
+            raise
         receipt = verify_receipt(
-            answer, receipt_key=self._receipt_key, member_id=self._desk.home.member_id, rows=len(sent.rows)
+            answer, receipt_key=self._receipt_key, member_id=self._desk.home.member_id, rows=len(part.rows)
         )
-        outcome = _outcome_of(answer, left_out)
-        accepted = _accepted_lookups(sent, answer)
+        outcome = _outcome_of(answer)
+        accepted = _accepted_lookups(part, answer)
+        known_out = {found for found, _ in prepared.left_out}
+        self._taken.keep(
+            {part.lookups[at]: why for at, why in outcome.left_out if part.lookups[at] not in known_out}, self._group
+        )
         self._renewed.update(lookup for lookup, _ in known if lookup in accepted)
         self._take_over(known)
         self._shown.store((hit.hit_id, msgspec.to_builtins(hit)) for hit in answer.hits)
         self._uploads.confirm(self._upload.submission_id, part.number, outcome, receipt)
+        self.has_sent = True
         self._count(part, outcome)
 
-    def _post(self, prepared: _Prepared) -> tuple[list[bytes], SubmissionAnswer]:
-        """Send a part, and tell in which form the exchange has it. It takes a part in one form only: it has the one
-        that was posted before if it refuses the present one for that.
+    def _post(self, prepared: _Prepared) -> SubmissionAnswer:
+        """Send a part. The exchange takes it in one form only: it has the one that was posted before if it refuses the
+        present one for that.
         """
         submission_id, number = self._upload.submission_id, prepared.part.number
         before = [form for form in self._uploads.posted(submission_id, number) if form != prepared.left_out]
@@ -281,15 +302,15 @@ class _Sending:
         *forms, last = (prepared.left_out, *reversed(before))
         for form in forms:
             try:
-                return form, self._post_as(prepared, form)
+                return self._post_as(prepared, form)
             except RefusedError as error:
                 if error.slug != _CONFLICT:
                     raise
-        return last, self._post_as(prepared, last)
+        return self._post_as(prepared, last)
 
-    def _post_as(self, prepared: _Prepared, left_out: list[bytes]) -> SubmissionAnswer:
-        submission_id, part = self._upload.submission_id, prepared.part.without(left_out)
-        body = self._body(part, [prepared.tokens[lookup].token for lookup in part.lookups])
+    def _post_as(self, prepared: _Prepared, left_out: list[TakenBack]) -> SubmissionAnswer:
+        submission_id, part = self._upload.submission_id, prepared.part
+        body = self._body(part, [prepared.tokens[lookup].token for lookup in part.lookups], dict(left_out))
         key = self._uploads.idempotency_key(submission_id, part.number, left_out)
         answer = self._desk.exchange.submit_part(body, key)
         if (answer.submission_id, answer.part) != (submission_id, part.number):
@@ -300,10 +321,12 @@ class _Sending:
         """Rows first, then their tokens: a token never stands for an indicator that is not there. Gives back the rows
         of indicators that were known before.
         """
-        rows = [_own_row(row, self._upload.submission_id) for row in (*part.rows, *part.echoes)]
-        known = self._rows.store(rows, self._group, self._epoch)
+        known = self._rows.store(self._own_rows(part), self._group, self._epoch)
         self._rows.store_tokens(self._epoch, tokens)
         return known
+
+    def _own_rows(self, part: Part) -> list[OwnRow]:
+        return [_own_row(row, self._upload.submission_id) for row in (*part.rows, *part.echoes)]
 
     def _take_over(self, known: Sequence[tuple[bytes, OwnRow]]) -> None:
         """An echo goes with its row. One whose row was confirmed in an earlier run stays where it was: if its old
@@ -312,7 +335,7 @@ class _Sending:
         renewed = [row for lookup, row in known if lookup in self._renewed]
         self._rows.take_over(renewed, self._group, self._epoch)
 
-    def _body(self, part: Part, tokens: Sequence[bytes]) -> bytes:
+    def _body(self, part: Part, tokens: Sequence[bytes], left_out: Mapping[bytes, str]) -> bytes:
         rows = [
             (to_base64(token), item.canonical.indicator_type, _iso(item.row.first_seen) or None, None)
             for item, token in zip(part.rows, tokens, strict=True)
@@ -323,11 +346,17 @@ class _Sending:
             "envelope": self._upload.envelope,
             "rows": rows,
         }
+        if left_out:
+            document["taken_back"] = [
+                (at, left_out[found]) for at, found in enumerate(part.lookups) if found in left_out
+            ]
+        if self._upload.relist is not None:
+            document["relist"] = self._upload.relist
         return msgspec.json.encode(document)
 
     def _count(self, part: Part, outcome: PartOutcome) -> None:
-        self._leave_out(part, outcome.left_out)
-        part = part.without(outcome.left_out)
+        for position, reason in outcome.left_out:
+            self.tally.left_out.add(LeftOut(part.rows[position].row.line, _TAKEN_BACK.format(reason)))
         self.tally.accepted += outcome.accepted
         self.tally.duplicates += outcome.duplicates
         self.tally.hit_ids.update(outcome.hit_ids)
@@ -335,24 +364,19 @@ class _Sending:
             row = part.rows[position].row
             self.tally.rejections.add(Rejected(row.line, column, _value_of(row, column), reason, row.fields))
 
-    def _leave_out(self, part: Part, lookups: Collection[bytes]) -> None:
-        gone = frozenset(lookups)
-        for item, found in zip(part.rows, part.lookups, strict=True):
-            if found in gone:
-                self.tally.left_out.add(LeftOut(item.row.line, _TAKEN_BACK))
 
-
-def _outcome_of(answer: SubmissionAnswer, left_out: list[bytes]) -> PartOutcome:
+def _outcome_of(answer: SubmissionAnswer) -> PartOutcome:
     rejected = [
         (refused.row, _SENT_AS.get(refused.field, refused.field), refused.reason) for refused in answer.rejected
     ]
     hit_ids = [hit.hit_id for hit in answer.hits]
+    left_out = [(one.row, one.reason) for one in answer.left_out]
     return PartOutcome(answer.accepted, len(answer.duplicates), rejected, hit_ids, left_out)
 
 
 def _accepted_lookups(part: Part, answer: SubmissionAnswer) -> set[bytes]:
     """The indicators of the part that were taken as new."""
-    others = {*answer.duplicates, *(refused.row for refused in answer.rejected)}
+    others = {*answer.duplicates, *(one.row for one in answer.rejected), *(one.row for one in answer.left_out)}
     return {lookup for position, lookup in enumerate(part.lookups) if position not in others}
 
 

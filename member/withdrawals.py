@@ -137,12 +137,14 @@ class WithdrawalClient:
             return before
         settled = [one for one in left if one[0] not in rows.hanging]
         try:
-            return self._post(wanted, settled, lambda _: self._keep(left))
+            return self._post(wanted, settled, lambda _: self._keep(left, reason))
         except RefusedError as error:
             if not _is_nothing_left(error):
                 raise
             with self._vault.transaction():
-                self._keep(left)  # none of it lives: what a hanging upload has of it stays out of its other parts
+                self._keep(
+                    left, reason
+                )  # none of it lives: what a hanging upload has of it stays out of its other parts
             if before is None:
                 raise
             return before
@@ -152,7 +154,7 @@ class WithdrawalClient:
         if not self._outgoing.is_on_its_way(wire.WITHDRAWALS, wanted):
             return None
         try:
-            return self._post(wanted, [], self._keep)
+            return self._post(wanted, [], lambda concerned: self._keep(concerned, wanted["reason"]))
         except RefusedError as error:
             if error.is_final:
                 return None
@@ -170,9 +172,9 @@ class WithdrawalClient:
         read = reading(Withdrawn, "withdrawal_id", self._server)
         return self._outgoing.post(wire.WITHDRAWALS, wanted, make, read, beside=settled, keep=keep)
 
-    def _keep(self, concerned: Sequence[tuple[str, bytes | None]]) -> None:
+    def _keep(self, concerned: Sequence[tuple[str, bytes | None]], reason: str) -> None:
         for submission_id, indicator in concerned:
-            self._uploads.keep_withdrawn(submission_id, indicator)
+            self._uploads.keep_withdrawn(submission_id, indicator, reason)
 
     def corrections(self, log: ToldLog, *, every: bool = False) -> Iterator[Correction]:
         """The open corrections of what this member was told, or every one, page by page; kept to be held against the

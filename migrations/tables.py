@@ -24,6 +24,7 @@ from exchange.store import (
     requests,
     statements,
     submissions,
+    taken_back,
 )
 from exchange.store.base import Base
 
@@ -51,6 +52,7 @@ MODULES = (
     requests,
     statements,
     submissions,
+    taken_back,
     subscriptions,
 )
 """The modules whose import defines the tables."""

@@ -9,7 +9,8 @@ with its index, the field and the reason; the others are kept.
 from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from operator import itemgetter
 from typing import Annotated, Any, Literal
@@ -32,16 +33,20 @@ from schemas.terms import (
     SubjectRole,
     Theme,
     TrafficLight,
+    WithdrawalReason,
 )
 
 MAX_ROWS = 20_000
 MAX_PARTS = 1_000_000
+MAX_REASON = 2000
+"""Characters of the reason for which rows are listed again."""
 ROW_FIELDS = ("token", "indicator_type", "first_seen", "last_seen")
 
 _Token = Annotated[str, msgspec.Meta(min_length=44, max_length=44)]
 _Type: Any = Literal.__getitem__(tuple(code.value for code in IndicatorType))
 _Day = Annotated[str, msgspec.Meta(min_length=10, max_length=10)] | None
 _FastRow: Any = tuple[_Token, _Type, _Day, _Day]
+_Reason: Any = Literal.__getitem__(tuple(code.value for code in WithdrawalReason))
 _TYPES = frozenset(IndicatorType)
 
 
@@ -52,6 +57,8 @@ class SubmissionHead(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     part: int
     envelope: dict[str, Any]
     rows: msgspec.Raw
+    relist: str | None = None
+    taken_back: list[tuple[int, _Reason]] = []
 
 
 class EnvelopeSchema(Schema):
@@ -92,6 +99,28 @@ class SubmissionSchema(Schema):
         validate=validate.Length(1, MAX_ROWS),
         metadata={"description": "[token (base64, 32 bytes), indicator_type, first_seen | null, last_seen | null]"},
     )
+    relist = Text(
+        MAX_REASON,
+        least=0,
+        multiline=True,
+        allow_none=True,
+        metadata={"description": "why rows that were taken back are listed again; without it they are left out"},
+    )
+    taken_back = fields.List(
+        fields.Raw(),
+        validate=validate.Length(0, MAX_ROWS),
+        metadata={
+            "description": "[index of a row, reason (false_positive, cleared, error, court_order)]: rows taken "
+            "back, maybe in another epoch; they are left out, and kept out in this epoch too"
+        },
+    )
+
+
+class LeftOutRowSchema(Schema):
+    """A row that its member had taken back, and that is not listed again."""
+
+    row = fields.Integer(required=True)
+    reason = code_of(WithdrawalReason, required=True)
 
 
 class RejectedRowSchema(Schema):
@@ -117,6 +146,7 @@ class SubmissionAnswerSchema(Schema):
     accepted = fields.Integer(required=True)
     duplicates = fields.List(fields.Integer(), required=True)
     rejected = fields.List(fields.Nested(RejectedRowSchema), required=True)
+    left_out = fields.List(fields.Nested(LeftOutRowSchema), required=True)
     receipt = fields.Nested(ReceiptSchema, required=True)
     hits = fields.List(fields.Nested(HitSchema), required=True)
 
@@ -132,6 +162,8 @@ class Rows:
     good: list[tuple[bytes, str, str | None, str | None, int]]
     rejected: list[dict[str, Any]] = field(default_factory=list)
     duplicates: list[int] = field(default_factory=list)
+    taken_back: dict[int, str] = field(default_factory=dict)
+    """By index, why the member took a row back; it comes to be kept out."""
 
 
 _HEAD = msgspec.json.Decoder(SubmissionHead)
@@ -144,10 +176,11 @@ def read_head(body: bytes) -> SubmissionHead:
     return _HEAD.decode(body)
 
 
-def read_rows(raw: msgspec.Raw, today: date) -> Rows:
-    """The rows, judged one by one; the first of several with one token is kept, the others are duplicates.
+def read_rows(raw: msgspec.Raw, today: date, taken_back: Sequence[tuple[int, str]] = ()) -> Rows:
+    """The rows, judged one by one; the first of several with one token is kept, the others are duplicates. `taken_back`
+    names some by index, each once, with the reason for which they were taken back.
 
-    Raises RowsError unless they are an array of 1 to 20,000.
+    Raises RowsError unless they are an array of 1 to 20,000, or for an index that is none of theirs.
     """
     latest = date.fromordinal(today.toordinal() + 1).isoformat()
     listed, has_form = _decode(raw)
@@ -163,7 +196,10 @@ def read_rows(raw: msgspec.Raw, today: date) -> Rows:
         )
     else:
         found = _judge_each(listed, latest)
-    return _drop_doublets(found)
+    reasons = dict(taken_back)
+    if len(reasons) != len(taken_back) or not all(0 <= index < len(listed) for index in reasons):
+        raise RowsError("taken_back names each row once, by its index from 0")
+    return replace(_drop_doublets(found), taken_back=reasons)
 
 
 def _decode(raw: msgspec.Raw) -> tuple[list[Any], bool]:

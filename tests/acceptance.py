@@ -133,7 +133,8 @@ def submit_again(sandbox: RunningSandbox, files: dict[str, Path], report: Report
         found = sandbox.member(member, "submit", str(path)).document
         report.check(
             f"{member} submits again",
-            found["accepted"] == 0 and found["duplicates"] == found["rows"] - len(found["rejected"]),
+            found["accepted"] == 0
+            and found["duplicates"] == found["rows"] - found["left_out"] - len(found["rejected"]),
             duplicates=found["duplicates"],
         )
 

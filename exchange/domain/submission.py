@@ -89,6 +89,13 @@ def decide_epoch(epoch: int, normalisation: str, epochs: Mapping[int, str]) -> D
     return ALLOWED
 
 
+def decide_relisting(reason: str | None) -> Decision:
+    """Listing again what was taken back wants a reason, for the log. None: nothing is listed again."""
+    if reason is None or reason.strip():
+        return ALLOWED
+    return refuse("relist-reason", "relist", "say why rows that were taken back are listed again")
+
+
 def decide_submission(
     envelope: Envelope,
     *,
@@ -98,8 +105,11 @@ def decide_submission(
     epochs: Mapping[int, str],
     today: date,
     rules: GatewayRules = RULES,
+    relist: str | None = None,
 ) -> Decision:
-    """Whether the member may submit rows under this envelope, with every reason against."""
+    """Whether the member may submit rows under this envelope, with every reason against; `relist` is why it lists again
+    what it took back, None if it does not.
+    """
     return (
         decide_group(envelope.group, member_id, authority)
         & decide_epoch(envelope.epoch, envelope.normalisation, epochs)
@@ -108,5 +118,6 @@ def decide_submission(
         )
         & decide_marking(envelope.classification, envelope.handling, envelope.conditions)
         & decide_dates(envelope.review_by, envelope.expires_on, today)
-        & decide_texts({"purpose": envelope.purpose, "conditions": envelope.conditions})
+        & decide_relisting(relist)
+        & decide_texts({"purpose": envelope.purpose, "conditions": envelope.conditions, "relist": relist})
     )

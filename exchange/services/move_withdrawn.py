@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from exchange.store.corrections import add_withdrawn, open_withdrawals
 from exchange.store.indicators import RowKey, retire_rows
+from exchange.store.taken_back import keep_rows_out
 
 
 def move_withdrawn(session: Session, rows: Sequence[RowKey], now: datetime) -> None:
@@ -22,3 +23,4 @@ def move_withdrawn(session: Session, rows: Sequence[RowKey], now: datetime) -> N
         own = [row for row in rows if row[3] == submission_id]
         retire_rows(session, [row[:3] for row in own], withdrawal.reason, now, [submission_id])
         add_withdrawn(session, withdrawal.withdrawal_id, own)
+        keep_rows_out(session, own, withdrawal.reason)

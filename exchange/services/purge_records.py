@@ -12,10 +12,12 @@ from exchange.store.derived import purge_derived
 from exchange.store.idempotency import delete_answers_before
 from exchange.store.indicators import purge_retired
 from exchange.store.job_runs import delete_runs_before
+from exchange.store.membership import retired_epochs
 from exchange.store.nonces import delete_expired_nonces
 from exchange.store.outcomes import purge_outcomes
 from exchange.store.request_counts import delete_counts_before
 from exchange.store.session import Database
+from exchange.store.taken_back import forget_epochs
 from keys.request_limits import minute_of
 
 ANSWERS_KEPT = timedelta(days=30)
@@ -49,5 +51,6 @@ def purge_records(database: Database, now: datetime) -> int:
             + purge_corrections(session, now - CORRECTIONS_KEPT)
             + purge_outcomes(session, now - OUTCOMES_KEPT)
             + purge_derived(session, now - DERIVED_KEPT)
+            + forget_epochs(session, retired_epochs(session))
         )
     )

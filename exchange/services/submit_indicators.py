@@ -6,7 +6,8 @@ In order:
 2. A repetition (same Idempotency-Key, same request) gets the same answer, its hits worked out anew; another
    request under the key is refused.
 3. The envelope is judged by exchange.domain.submission under present authority.
-4. Rows are stored, those already there left as they are; hits are found by joining the batch's tokens.
+4. Rows are stored, those already there left as they are, and what the member took back left out, unless the request
+   says why it lists it again (docs/adr/0040); hits are found by joining the batch's tokens.
 5. One event is recorded, a view for each affected member; others' views name nobody.
 6. After the commit, and only then, the caller signs the receipt and answers.
 """
@@ -15,8 +16,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -42,12 +45,13 @@ from exchange.services.events import record
 from exchange.services.move_withdrawn import move_withdrawn
 from exchange.services.refuse_disclosure import refuse_disclosure
 from exchange.store import outbox
-from exchange.store.corrections import after_withdrawals
+from exchange.store.corrections import after_withdrawals, open_withdrawals_of
 from exchange.store.idempotency import IdempotentAnswer, find_answer
-from exchange.store.indicators import EXPIRED, Batch, find_rows, retire_rows, store_rows
+from exchange.store.indicators import EXPIRED, Batch, find_expired, find_rows, retire_rows, store_rows
 from exchange.store.membership import find_member, load_authority, lock_group, usable_epochs
 from exchange.store.session import Database
 from exchange.store.submissions import ACTIVE, Submission, SubmissionPart, find_part, find_submission
+from exchange.store.taken_back import keep_tokens_out, kept_out, let_in
 from schemas.canonical import canonical_json, digest
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.submissions import Rows
@@ -59,12 +63,15 @@ class SubmissionConflictError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SubmissionRequest:
-    """A request whose form has been checked. `request_sha256` covers method, target and body."""
+    """A request whose form has been checked. `relist` is why rows that were taken back are listed again, None if they
+    are not. `request_sha256` covers method, target and body.
+    """
 
     submission_id: str
     part: int
     envelope: Envelope
     rows: Rows
+    relist: str | None
     idempotency_key: str
     request_sha256: bytes
 
@@ -124,7 +131,9 @@ def _submit(
         return _repeat(session, actor, request, answered, now)
     authority = _check(session, actor, request, now, rules)
     _claim_part(session, actor, request, now)
-    holdings, duplicates = _store(session, actor, request, now)
+    holdings, there, out = _store(session, actor, request, now)
+    duplicates = [row[4] for row in request.rows.good if row[0] in there]
+    left_out = [{"row": row[4], "reason": out.reasons[row[0]]} for row in request.rows.good if row[0] in out.reasons]
     tokens = [row[0] for row in request.rows.good]
     states = work_out_hits(session, holdings, tokens if duplicates else (), authority, actor.member_id)
     hits = hits_to_wire(session, (state for state in states if state.known.member_id == actor.member_id), now)
@@ -132,11 +141,12 @@ def _submit(
     fields = {
         "submission_id": request.submission_id,
         "part": request.part,
-        "accepted": len(request.rows.good) - len(duplicates),
+        "accepted": len(request.rows.good) - len(duplicates) - len(left_out),
         "duplicates": numbers,
+        "left_out": sorted(left_out, key=itemgetter("row")),
         "rejected": request.rows.rejected,
     }
-    receipt = _record(session, actor, request, fields=fields, hits=hits, states=states, now=now)
+    receipt = _record(session, actor, request, fields=fields, relisted=out.relisted, hits=hits, states=states, now=now)
     receipt["maximum_merge_delay_seconds"] = merge_delay_seconds
     _remember(session, actor, request, fields=fields, receipt=receipt, now=now)
     return SubmissionAnswer(fields, receipt, hits, is_repeated=False)
@@ -172,6 +182,7 @@ def _check(
         epochs=usable_epochs(session),
         today=now.date(),
         rules=rules,
+        relist=request.relist,
     )
     if not decision.is_allowed:
         raise RefusedError(decision)
@@ -208,10 +219,22 @@ def _claim_part(session: Session, actor: Actor, request: SubmissionRequest, now:
         raise SubmissionConflictError
 
 
+@dataclass(frozen=True, slots=True)
+class _LeftOut:
+    """Tokens whose rows are left out, with the reason for which each was taken back, and how many rows that were taken
+    back are listed again.
+    """
+
+    reasons: dict[bytes, str]
+    relisted: int
+
+
 def _store(
     session: Session, actor: Actor, request: SubmissionRequest, now: datetime
-) -> tuple[list[Holding], list[int]]:
-    """All live rows of those tokens that anyone else holds too, and the indices of rows already there."""
+) -> tuple[list[Holding], set[bytes], _LeftOut]:
+    """All live rows of those tokens that anyone else holds too, the tokens that were there already, and what is left
+    out.
+    """
     good, envelope, today = request.rows.good, request.envelope, now.date()
     batch = Batch(*([row[column] for row in good] for column in range(4)))  # type: ignore[arg-type]
     rows = find_rows(session, batch.tokens)
@@ -220,17 +243,48 @@ def _store(
     retire_rows(session, [row.key for row in passed], EXPIRED, now)
     move_withdrawn(session, [(*row.key, row.submission_id) for row in own if row.is_withdrawn], now)
     there = {row.holding.token for row in own if row.expires_on >= today}
+    out = _leave_out(session, actor, request, batch.tokens, there)
+    absent = there | out.reasons.keys()
     store_rows(
-        session, batch.without(there) if there else batch, envelope.group, actor.member_id, request.submission_id
+        session, batch.without(absent) if absent else batch, envelope.group, actor.member_id, request.submission_id
     )
     holdings = [row.holding for row in rows if row.expires_on >= today]
     shared = {row.token for row in holdings}
     holdings += [
         Holding(token, envelope.group, actor.member_id, indicator_type, envelope.theme, first_seen)
         for token, indicator_type, first_seen, _last, _index in good
-        if token in shared and token not in there
+        if token in shared and token not in absent
     ]
-    return holdings, [row[4] for row in good if row[0] in there]
+    return holdings, there, out
+
+
+def _leave_out(
+    session: Session, actor: Actor, request: SubmissionRequest, tokens: Sequence[bytes], there: set[bytes]
+) -> _LeftOut:
+    """What the member took back in this epoch, and what it says that it took back in another: that is kept out from now
+    on too. What lives is not left out.
+    """
+    group_id, member_id = request.envelope.group, actor.member_id
+    kept = kept_out(session, tokens, group_id, member_id) | _expired_meanwhile(session, actor, request, tokens)
+    said = {row[0]: request.rows.taken_back[row[4]] for row in request.rows.good if row[4] in request.rows.taken_back}
+    said = {token: reason for token, reason in said.items() if token not in there}
+    keep_tokens_out(session, said, group_id, member_id, request.envelope.epoch)
+    if request.relist is None:
+        return _LeftOut({token: reason for token, reason in (said | kept).items() if token not in there}, 0)
+    listed = [token for token in kept if token not in said and token not in there]
+    let_in(session, listed, group_id, member_id)
+    return _LeftOut({token: kept.get(token, reason) for token, reason in said.items()}, len(listed))
+
+
+def _expired_meanwhile(
+    session: Session, actor: Actor, request: SubmissionRequest, tokens: Sequence[bytes]
+) -> dict[bytes, str]:
+    """Expired rows of submissions that were taken back and that the worker has not got to."""
+    reasons = open_withdrawals_of(session, actor.member_id)
+    if not reasons:
+        return {}
+    expired = find_expired(session, tokens, actor.member_id)
+    return {row[0]: reasons[row[3]] for row in expired if row[1] == request.envelope.group and row[3] in reasons}
 
 
 def _record(
@@ -239,13 +293,14 @@ def _record(
     request: SubmissionRequest,
     *,
     fields: dict[str, Any],
+    relisted: int,
     hits: list[dict[str, Any]],
     states: list[HitState],
     now: datetime,
 ) -> dict[str, Any]:
     """Record the event and the notices of it; the receipt's payload but for the merge delay."""
     counts = {name: fields[name] for name in ("submission_id", "part", "accepted")}
-    counts |= {name: len(fields[name]) for name in ("duplicates", "rejected")}
+    counts |= {name: len(fields[name]) for name in ("duplicates", "rejected", "left_out")}
     by_member: dict[str, list[HitState]] = defaultdict(list)
     for state in states:
         if state.has_changed:
@@ -257,6 +312,8 @@ def _record(
         "group": request.envelope.group,
         "legal_gateway": request.envelope.legal_gateway,
         "purpose": request.envelope.purpose,
+        "relist": request.relist,
+        "relisted": relisted,
         "envelope_sha256": to_base64(digest(request.envelope.as_fields())),
         "hits": hits,
         "ended": ended,
@@ -297,6 +354,7 @@ def _remember(
             accepted=receipt["accepted"],
             duplicates=receipt["duplicates"],
             rejected=receipt["rejected"],
+            left_out=receipt["left_out"],
             committed_at=now,
         )
     )

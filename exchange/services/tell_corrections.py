@@ -71,6 +71,7 @@ from exchange.store.membership import list_reviewers, load_authority, lock_group
 from exchange.store.requests import mark_withdrawn
 from exchange.store.session import Database
 from exchange.store.submissions import arrivals_of, begun_at, last_days
+from exchange.store.taken_back import keep_rows_out
 from schemas.canonical import digest
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.terms import CorrectionKind
@@ -131,7 +132,9 @@ def _take(session: Session, rows: Sequence[RowKey], withdrawal_id: str) -> None:
     """Take back those of the rows that are kept as expired."""
     withdrawal = find_withdrawal(session, withdrawal_id)
     if withdrawal is not None:
-        add_withdrawn(session, withdrawal_id, withdraw_expired(session, rows, withdrawal.reason))
+        taken = withdraw_expired(session, rows, withdrawal.reason)
+        add_withdrawn(session, withdrawal_id, taken)
+        keep_rows_out(session, taken, withdrawal.reason)
 
 
 def _tell_batch(session: Session, now: datetime, due_at: datetime) -> int | None:

@@ -39,6 +39,7 @@ from exchange.store.indicators import (
 from exchange.store.membership import lock_group
 from exchange.store.session import Database
 from exchange.store.submissions import WITHDRAWN, find_submission, latest_beginning, mark_submissions
+from exchange.store.taken_back import keep_rows_out
 from schemas.canonical import digest
 from schemas.encoding import to_base64
 
@@ -96,6 +97,7 @@ def _take_tokens(session: Session, request: Request, wanted: Wanted) -> _Taken:
     retire_rows(session, [row[:3] for row in rows], wanted.reason, request.now)
     rows += expired
     add_withdrawn(session, wanted.withdrawal_id, rows)
+    keep_rows_out(session, rows, wanted.reason)
     taken = {row[0] for row in rows}
     own = [hit for hit in find_hits(session, taken).values() if hit.member_id == request.actor.member_id]
     return len(rows), own, {(row[0], row[3]) for row in rows}

@@ -159,6 +159,14 @@ def list_open_submissions(session: Session) -> Sequence[Withdrawal]:
     return session.scalars(waiting.order_by(Withdrawal.created_at)).all()
 
 
+def open_withdrawals_of(session: Session, member_id: str) -> dict[str, str]:
+    """The reasons of a member's withdrawals of submissions whose rows are still to be moved, by submission."""
+    wanted = select(Withdrawal.open_submission_id, Withdrawal.reason).where(
+        Withdrawal.member_id == member_id, Withdrawal.open_submission_id.is_not(None)
+    )
+    return {str(row.open_submission_id): row.reason for row in session.execute(wanted)}
+
+
 def open_withdrawals(session: Session, submission_ids: Collection[str]) -> dict[str, Withdrawal]:
     """The withdrawals of submissions whose rows are still to be moved, by submission."""
     found: dict[str, Withdrawal] = {}

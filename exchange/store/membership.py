@@ -221,6 +221,11 @@ def usable_epochs(session: Session) -> dict[int, str]:
     return {row.epoch: row.normalisation for row in session.execute(found)}
 
 
+def retired_epochs(session: Session) -> list[int]:
+    """The epochs in which nothing can be submitted any more."""
+    return list(session.scalars(select(KeyEpoch.epoch).where(KeyEpoch.state == "retired")))
+
+
 def current_epoch(session: Session) -> int | None:
     """The number of the current epoch, None before the first ceremony."""
     return session.scalars(

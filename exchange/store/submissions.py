@@ -53,6 +53,7 @@ class SubmissionPart(Base):
     accepted: Mapped[int] = mapped_column(Integer)
     duplicates: Mapped[int] = mapped_column(Integer)
     rejected: Mapped[int] = mapped_column(Integer)
+    left_out: Mapped[int] = mapped_column(Integer)
     committed_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

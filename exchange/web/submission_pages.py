@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from flask import Response, request
+from marshmallow import ValidationError
 
 from exchange.domain.submission import Envelope
 from exchange.services.receipts import sign_receipt
@@ -16,9 +17,11 @@ from exchange.web.context import current_context
 from exchange.web.forms import load_form
 from exchange.web.pages import POST_PARAMETERS, Blueprint, answer_json, problem_responses, request_sha256
 from exchange.web.problems import InvalidFormError
+from schemas.fields import Text
 from schemas.identifiers import is_uuid7
 from schemas.submissions import (
     MAX_PARTS,
+    MAX_REASON,
     EnvelopeSchema,
     RowsError,
     SubmissionAnswerSchema,
@@ -29,6 +32,7 @@ from schemas.submissions import (
 
 blueprint = Blueprint("submissions", __name__, url_prefix="/v1", description="Submitting indicators")
 _ENVELOPE = EnvelopeSchema()
+_REASON = Text(MAX_REASON, least=0, multiline=True)
 
 
 @blueprint.route("/submissions", methods=["POST"])
@@ -59,11 +63,13 @@ def submit() -> Response:
 def _read(body: bytes, today: date) -> SubmissionRequest:
     try:
         head = read_head(body)
-        rows = read_rows(head.rows, today)
+        rows = read_rows(head.rows, today, head.taken_back)
     except RowsError as error:
         raise InvalidFormError({"rows": [str(error)]}) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise InvalidFormError({"body": ["submission_id, part, envelope and rows are wanted, no more"]}) from None
+        raise InvalidFormError(
+            {"body": ["wanted: submission_id, part, envelope, rows, and if need be relist and taken_back; no more"]}
+        ) from None
     if not is_uuid7(head.submission_id):
         raise InvalidFormError({"submission_id": ["a UUID of version 7 in lower case is wanted"]})
     if not 0 <= head.part <= MAX_PARTS:
@@ -75,6 +81,15 @@ def _read(body: bytes, today: date) -> SubmissionRequest:
         part=head.part,
         envelope=envelope,
         rows=rows,
+        relist=_relist(head.relist),
         idempotency_key=idempotency_key(),
         request_sha256=request_sha256(),
     )
+
+
+def _relist(given: str | None) -> str | None:
+    """An empty reason is left to the rules, so that the refusal is recorded."""
+    try:
+        return None if given is None else str(_REASON.deserialize(given))
+    except ValidationError as error:
+        raise InvalidFormError({"relist": error.messages}) from None

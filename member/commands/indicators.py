@@ -16,7 +16,7 @@ from member.column_map import NO_MAP, read_column_map
 from member.commands.common import Shown, counted, reporting
 from member.common_values import common_values
 from member.envelope import MAP, SETTINGS, Terms, read_terms
-from member.errors import FAILED, MemberError
+from member.errors import FAILED, MemberError, UsedWronglyError
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import RULES, normalise
 from member.progress import show_progress
@@ -95,6 +95,14 @@ class _ReadAs:
 @click.option("--sheet", help="Of a workbook: the sheet to read; its first if not said.")
 @click.option("--include-common", is_flag=True, help="List values too common to mean anything as well (gmail.com).")
 @click.option("--restart", is_flag=True, help="Forget an unfinished upload of this file and begin anew.")
+@click.option(
+    "--relist",
+    is_flag=False,
+    flag_value="",
+    metavar="REASON",
+    help="List rows again that were taken back, and say why; the log keeps it.",
+)
+@click.option("--reason", help="Why, if --relist does not say it.")
 @click.pass_obj
 @reporting
 def submit(
@@ -108,15 +116,18 @@ def submit(
     sheet: str | None,
     include_common: bool,
     restart: bool,
+    relist: str | None,
+    reason: str | None,
     **given: str | None,
 ) -> Shown:
     """Submit indicators from a CSV file, an .xlsx workbook, or standard input (-).
 
     The columns are indicator_type,value,reason,first_seen,source_ref by name, in any order. Rows that cannot be used
     are told by line, column and reason, and written to a CSV of their own. The same rows again are duplicates. Values
-    that nearly every institution holds are left out and named. An upload that was stopped goes on where it stopped when
+    that nearly every institution holds are left out and named, and so are rows that were taken back. An upload that was stopped goes on where it stopped when
     the command is given again.
     """
+    relist = _relist_reason(relist, reason)
     kept_back = {} if include_common else common_values(session.home.path, session.circumstances)
     read_as = _ReadAs(map_file, sheet, kept_back)
     terms = None if dry else read_terms(given, session.home.config.defaults, expires)
@@ -125,9 +136,21 @@ def submit(
             checked = _checked(session, path, read_as)
             if terms is None:
                 return _show(dry_run(session.home, checked, session.circumstances, kept_back), [], dry=True)
-            return _submit(session, checked, terms, restart, kept_back)
+            return _submit(session, checked, terms, relist=relist, restart=restart, kept_back=kept_back)
         except FileRefusedError as error:
             raise _refused(file, error) from error
+
+
+def _relist_reason(relist: str | None, reason: str | None) -> str | None:
+    """Why rows that were taken back are listed again; None if they are not. UsedWronglyError for no reason."""
+    if relist is None:
+        if reason is not None:
+            raise UsedWronglyError("--reason says why rows are listed again", "give it with --relist")
+        return None
+    given = (relist or reason or "").strip()
+    if not given:
+        raise UsedWronglyError("--relist without a reason", "submit FILE.csv --relist 'why they are listed again'")
+    return given
 
 
 @contextmanager
@@ -155,7 +178,13 @@ def _checked(session: Session, path: Path, read_as: _ReadAs) -> CheckedFile:
 
 
 def _submit(
-    session: Session, checked: CheckedFile, terms: Terms, restart: bool, kept_back: Mapping[tuple[str, str], str]
+    session: Session,
+    checked: CheckedFile,
+    terms: Terms,
+    *,
+    relist: str | None,
+    restart: bool,
+    kept_back: Mapping[tuple[str, str], str],
 ) -> Shown:
     used: list[Tokeniser] = []
 
@@ -174,7 +203,7 @@ def _submit(
         kept_back,
     )
     with show_progress("submitting", checked.records) as report:
-        done = submit_file(desk, checked, terms, restart=restart, report=report)
+        done = submit_file(desk, checked, terms, relist=relist, restart=restart, report=report)
     return _show(done, [line for each in used for line in _fault_warnings(each)], dry=False)
 
 
@@ -215,6 +244,7 @@ def _submit_lines(done: Submitted, *, dry: bool) -> Iterator[str]:
     for reason, count in tally.left_out.by_reason().items():
         yield f"{counted(count, 'row')} left out: {reason}"
     if not dry:
+        yield f"submission {done.submission_id}"
         yield f"{len(tally.hit_ids):,} of this file's indicators overlap with another institution (member hits)"
     for position, row in enumerate(tally.rejections.as_documents()):
         if position == _SHOWN_REJECTED:

@@ -16,6 +16,8 @@ from member.vault.store import Vault
 
 _VARIABLES = 500  # parameters of one statement; SQLite allows 999 in its oldest builds
 _TOKEN_BYTES = 32
+_HAS_ROWS = "EXISTS (SELECT 1 FROM sources s WHERE s.indicator_id = i.indicator_id)"
+"""An indicator without is one whose token alone is kept: its submission was refused."""
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -28,6 +30,8 @@ class Source(msgspec.Struct, frozen=True):
     extra: dict[str, str]
     line: int
     submission_id: str
+    is_duplicate: bool = False
+    """Whether the exchange had a row of the indicator already, of an earlier submission: then this is no row there."""
 
 
 class OwnRow(msgspec.Struct, frozen=True):
@@ -87,14 +91,18 @@ class VaultRows:
 
     def store(self, rows: Sequence[OwnRow], group: str, epoch: int) -> list[tuple[bytes, OwnRow]]:
         """Keep the rows of a submission to a group in an epoch, each indicator once, and each source once in these: one
-        that is known stays its earlier submission's (see `take_over`). Storing the same rows again changes nothing.
+        that is known stays its earlier submission's (see `take_over`), and one of a known indicator counts as a
+        duplicate until the exchange takes it as new. Storing the same rows again changes nothing.
         Gives back the rows whose indicators were known, each after the look-up of its indicator.
         """
         lookups = [self.lookup(row.indicator_type, row.canonical) for row in rows]
         with self._vault.transaction():
             known = self._indicator_ids(lookups)
             ids = known | self._add_indicators(dict(zip(lookups, rows, strict=True)), known)
-            sources = [(ids[lookup], row.source) for lookup, row in zip(lookups, rows, strict=True)]
+            sources = [
+                (ids[lookup], msgspec.structs.replace(row.source, is_duplicate=lookup in known))
+                for lookup, row in zip(lookups, rows, strict=True)
+            ]
             self._add_sources(sources, group, epoch)
         return [(lookup, row) for lookup, row in zip(lookups, rows, strict=True) if lookup in known]
 
@@ -117,9 +125,29 @@ class VaultRows:
                 indicator_id, source = wanted[lookup]
                 place = place_of_source(source_id, lookup, indicator_id)
                 held = _decode_source(self._cipher.open("sources", place, sealed))
-                if held.submission_id < source.submission_id:  # UUIDv7: in the order in which they began
+                # UUIDv7: in the order in which they began
+                if held.submission_id < source.submission_id or held.is_duplicate:
                     changed.append((self._cipher.seal("sources", place, _encode(source)), source_id))
             self._connection.executemany("UPDATE sources SET payload = ? WHERE source_id = ?", changed)
+
+    def drop(self, rows: Sequence[OwnRow], group: str, epoch: int) -> None:
+        """Forget these rows as far as they are of the submissions that they name, which were refused. Their indicators'
+        tokens stay: they are paid for.
+        """
+        with self._vault.transaction():
+            lookups = [self.lookup(row.indicator_type, row.canonical) for row in rows]
+            ids, wanted = self._indicator_ids(lookups), {}
+            for found, row in zip(lookups, rows, strict=True):
+                wanted[self._source_lookup(ids[found], row.source, group, epoch)] = (ids[found], row.source)
+            query = "SELECT lookup, source_id, payload FROM sources WHERE lookup IN ({})"
+            gone = []
+            for lookup, source_id, sealed in self._select_in(query, list(wanted)):
+                indicator_id, source = wanted[lookup]
+                place = _source_place(source_id, lookup, indicator_id)
+                held = _decode_source(self._cipher.open("sources", place, sealed))
+                if held.submission_id == source.submission_id:
+                    gone.append((source_id,))
+            self._connection.executemany("DELETE FROM sources WHERE source_id = ?", gone)
 
     def _indicator_ids(self, lookups: Iterable[bytes]) -> dict[bytes, int]:
         return self._ids("SELECT lookup, indicator_id FROM indicators WHERE lookup IN ({})", lookups)
@@ -252,11 +280,25 @@ class VaultRows:
             for source_id, lookup, sealed in self._connection.execute(query, (indicator_id,))
         ]
 
+    def sources_of(self, lookups: Sequence[bytes]) -> dict[bytes, list[Source]]:
+        """Every source of these indicators, by look-up of the indicator. The cost follows the look-ups."""
+        query = (
+            "SELECT i.lookup, s.source_id, s.lookup, s.indicator_id, s.payload FROM indicators i"
+            " CROSS JOIN sources s ON s.indicator_id = i.indicator_id WHERE i.lookup IN ({})"
+        )
+        found: dict[bytes, list[Source]] = {}
+        for lookup, source_id, source_lookup, indicator_id, sealed in self._select_in(query, lookups):
+            place = _source_place(source_id, source_lookup, indicator_id)
+            found.setdefault(lookup, []).append(_decode_source(self._cipher.open("sources", place, sealed)))
+        return found
+
     def every_indicator(self) -> Iterator[OwnIndicator]:
         """All own indicators, in the order in which they were first stored."""
-        for (indicator_id,) in self._connection.execute("SELECT indicator_id FROM indicators ORDER BY 1"):
+        query = f"SELECT indicator_id FROM indicators i WHERE {_HAS_ROWS} ORDER BY 1"  # noqa: S608
+        for (indicator_id,) in self._connection.execute(query):
             yield self._indicator(indicator_id)
 
     def count(self) -> int:
         """How many indicators this member holds."""
-        return int(self._connection.execute("SELECT count(*) FROM indicators").fetchone()[0])
+        query = f"SELECT count(*) FROM indicators i WHERE {_HAS_ROWS}"  # noqa: S608
+        return int(self._connection.execute(query).fetchone()[0])

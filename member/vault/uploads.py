@@ -21,23 +21,30 @@ _POSTED = "posted_part"
 
 
 class Upload(msgspec.Struct, frozen=True):
-    """An upload that has begun: its id and the envelope all its parts carry."""
+    """An upload that has begun: its id, the envelope that all its parts carry, and why it lists again what was taken
+    back; None if it does not.
+    """
 
     submission_id: str
     envelope: dict[str, Any]
     part_rows: int
+    relist: str | None = None
+
+
+TakenBack = tuple[bytes, str]
+"""The look-up of an indicator that was taken back, and the reason."""
 
 
 class PartOutcome(msgspec.Struct, frozen=True):
-    """What the exchange answered to one part. Rows are positions in what was sent, from 0: the part without the
-    indicators (by look-up) that were `left_out`.
+    """What the exchange answered to one part. Rows are positions in it, from 0; those left out come with the reason for
+    which they were taken back.
     """
 
     accepted: int
     duplicates: int
     rejected: list[tuple[int, str, str]]
     hit_ids: list[str]
-    left_out: list[bytes] = []
+    left_out: list[tuple[int, str]] = []
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -49,10 +56,12 @@ class Receipt(msgspec.Struct, frozen=True):
 
 class KeptEnvelope(msgspec.Struct, frozen=True):
     """What stays of a submission's envelope: its group, the part that its subjects play (schemas.terms.SubjectRole),
-    and how its rows are marked.
+    how its rows are marked, and until when they count.
     """
 
     group: str
+    expires_on: str
+    theme: str
     subject_role: str
     classification: str
     tlp: str
@@ -87,6 +96,13 @@ class Uploads:
             kept = KeptEnvelope(**{name: str(upload.envelope.get(name) or "") for name in fields})
             self._vault.put(_ENVELOPE, upload.submission_id.encode(), msgspec.msgpack.encode(kept))
 
+    def drop(self, name: bytes, upload: Upload) -> None:
+        """Forget an upload that was refused before anything of it was taken."""
+        with self._vault.transaction():
+            self._vault.delete(_UPLOAD, name)
+            self._vault.delete(_ENVELOPE, upload.submission_id.encode())
+            self._vault.delete(_POSTED, _part_name(upload.submission_id, 0))
+
     def find(self, name: bytes) -> Upload | None:
         """The unfinished upload of this name."""
         payload = self._vault.get(_UPLOAD, name)
@@ -104,16 +120,27 @@ class Uploads:
         payload = self._vault.get(_ENVELOPE, submission_id.encode())
         return None if payload is None else msgspec.msgpack.decode(payload, type=KeptEnvelope)
 
-    def keep_withdrawn(self, submission_id: str, indicator: bytes | None = None) -> None:
-        """Note that a submission was taken back, or its rows of an indicator (by look-up) alone. Inside a transaction
-        of the caller.
+    def keep_withdrawn(self, submission_id: str, indicator: bytes | None, reason: str) -> None:
+        """Note that a submission was taken back (None), or its rows of an indicator (by look-up) alone, and why. Inside
+        a transaction of the caller.
         """
-        self._vault.put(_WITHDRAWN, _withdrawn_name(submission_id, indicator), b"")
+        self._vault.put(_WITHDRAWN, _withdrawn_name(submission_id, indicator), reason.encode())
+
+    def why_withdrawn(self, submission_id: str, indicator: bytes | None) -> str | None:
+        """Why this vault has taken back a submission's rows of an indicator (None: all of them), None if it has not."""
+        for name in (_withdrawn_name(submission_id, indicator), _withdrawn_name(submission_id, None)):
+            reason = self._vault.get(_WITHDRAWN, name)
+            if reason is not None:
+                return reason.decode()
+        return None
 
     def is_withdrawn(self, submission_id: str, indicator: bytes | None) -> bool:
         """Whether this vault has taken back a submission's rows of an indicator; None: all of them."""
-        names = (_withdrawn_name(submission_id, None), _withdrawn_name(submission_id, indicator))
-        return any(self._vault.get(_WITHDRAWN, name) is not None for name in names)
+        return self.why_withdrawn(submission_id, indicator) is not None
+
+    def has_withdrawn(self) -> bool:
+        """Whether this vault has taken back anything at all."""
+        return next(self._vault.all(_WITHDRAWN), None) is not None
 
     def confirm(self, submission_id: str, part: int, outcome: PartOutcome, receipt: Receipt) -> None:
         """Keep the receipt and the outcome of a part, in one transaction."""
@@ -123,15 +150,15 @@ class Uploads:
             self._vault.put(_PART, name, msgspec.msgpack.encode(outcome))
             self._vault.delete(_POSTED, name)
 
-    def keep_posted(self, submission_id: str, part: int, forms: Sequence[Sequence[bytes]]) -> None:
+    def keep_posted(self, submission_id: str, part: int, forms: Sequence[Sequence[TakenBack]]) -> None:
         """Note, before it leaves, in which forms a part was posted: what each left out, the latest last."""
         with self._vault.transaction():
             self._vault.put(_POSTED, _part_name(submission_id, part), msgspec.msgpack.encode(forms))
 
-    def posted(self, submission_id: str, part: int) -> list[list[bytes]]:
+    def posted(self, submission_id: str, part: int) -> list[list[TakenBack]]:
         """The forms in which a part was posted that is not confirmed."""
         payload = self._vault.get(_POSTED, _part_name(submission_id, part))
-        return [] if payload is None else msgspec.msgpack.decode(payload, type=list[list[bytes]])
+        return [] if payload is None else msgspec.msgpack.decode(payload, type=list[list[TakenBack]])
 
     def outcome(self, submission_id: str, part: int) -> PartOutcome | None:
         """What became of a part; None while it is not confirmed."""
@@ -151,8 +178,10 @@ class Uploads:
         for payload in self._vault.all(_RECEIPT):
             yield msgspec.msgpack.decode(payload, type=Receipt)
 
-    def idempotency_key(self, submission_id: str, part: int, left_out: Sequence[bytes] = ()) -> str:
+    def idempotency_key(self, submission_id: str, part: int, left_out: Sequence[TakenBack] = ()) -> str:
         """The key of a part's POST in one form: an HMAC under a vault secret (64 hex digits), never a hash of what is
         sent.
         """
-        return self._vault.cipher.mac("idempotency", _part_name(submission_id, part), *left_out).hex()
+        return self._vault.cipher.mac(
+            "idempotency", _part_name(submission_id, part), *(found for found, _ in left_out)
+        ).hex()

@@ -67,6 +67,17 @@ def upgrade() -> None:
     op.create_index("ix_withdrawn_rows_is_watched", "withdrawn_rows", ["is_watched"], unique=False)
     op.create_index("ix_withdrawn_rows_told_at", "withdrawn_rows", ["told_at", "withdrawal_id"], unique=False)
     op.create_table(
+        "taken_back_rows",
+        sa.Column("token", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("group_id", sa.String(length=64), nullable=False),
+        sa.Column("member_id", sa.String(length=64), nullable=False),
+        sa.Column("reason", sa.String(length=32), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("token", "group_id", "member_id", name=op.f("pk_taken_back_rows")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_taken_back_rows_epoch", "taken_back_rows", ["epoch"], unique=False)
+    op.create_table(
         "corrections",
         sa.Column("correction_id", sa.String(length=36), nullable=False),
         sa.Column("withdrawal_id", sa.String(length=36), nullable=False),
@@ -163,6 +174,7 @@ def downgrade() -> None:
     op.drop_table("outcomes")
     op.drop_table("correction_items")
     op.drop_table("corrections")
+    op.drop_table("taken_back_rows")
     op.drop_table("withdrawn_rows")
     op.drop_table("withdrawals")
     op.drop_index("ix_derived_disclosures_object_id", table_name="derived_disclosures")

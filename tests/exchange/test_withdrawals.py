@@ -151,7 +151,7 @@ def test_what_is_not_ones_own_looks_like_what_is_not_there_and_each_id_is_used_o
         make_withdrawal([]),
     ):
         assert a.send("POST", "/v1/withdrawals", wrong).status_code == 422
-    assert a.submit([one]).get_json()["accepted"] == 1
+    assert a.submit([one]).get_json()["left_out"] == [{"row": 0, "reason": "false_positive"}]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # a rule of the domain, not of a database
@@ -304,7 +304,7 @@ def test_a_submission_is_gone_at_once_and_what_is_submitted_anew_stays(new_taskf
     done = withdraw(a, None, submission_id)
     assert (done["withdrawn"], done["told"]) == (30, 1)
     assert b.hits() == []
-    again = a.submit(tokens[:10]).get_json()
+    again = a.submit(tokens[:10], fields={"relist": "seen again"}).get_json()
     assert (again["accepted"], again["duplicates"], len(again["hits"])) == (10, [], 10)
     refused = a.send("POST", "/v1/withdrawals", make_withdrawal(submission_id=submission_id))
     assert refused.get_json()["reasons"][0]["code"] == "no-live-row"
@@ -551,7 +551,7 @@ def test_who_could_have_been_shown_the_row_and_saw_a_later_one_alone_is_not_told
     c_left = tell(taskforce)
     taskforce.state_group(["a", "b", "c"])
     c.submit([read])
-    a.submit([unread])
+    a.submit([unread], fields={"relist": "seen again"})
     assert {hit["token"] for hit in b.hits()} == set(map(to_base64, tokens))
     assert (c_left, tell(taskforce)) == (0, 0)
     assert corrections(b) == []

@@ -158,7 +158,7 @@ class Story:
             normalised = self.do(bank, "submit", str(path), "--dry-run")["normalised"]
             self._rows[bank] = rows_by_key(path, normalised)
             done = self.do(bank, "submit", str(path))
-            adds_up = done["rows"] == done["accepted"] + done["duplicates"] + len(done["rejected"])
+            adds_up = done["rows"] == done["accepted"] + done["duplicates"] + done["left_out"] + len(done["rejected"])
             self.check(f"{bank} submits", adds_up, rows=done["rows"], accepted=done["accepted"], hits=done["hits"])
 
     def agencies_ask(self) -> None:

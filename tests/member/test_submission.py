@@ -277,3 +277,16 @@ def test_nothing_of_ones_own_stands_in_the_clear_in_the_home(taskforce: Taskforc
     servers = subprocess.check_output(["cat", *taskforce.folder.glob("exchange.db*")])
     assert len(servers) > 10_000
     assert b"canary" not in servers
+
+
+def test_a_refused_submission_leaves_no_row_in_the_vault(taskforce: Taskforce, tmp_path: Path) -> None:
+    path = str(write_csv(tmp_path / "refused.csv", *accounts(901, 902)))
+    before = taskforce.run("a", "status").document["indicators"]
+    refused = taskforce.run("a", "submit", path, "--group", "nowhere")
+    assert (refused.status, refused.document["error"]["type"]) == (1, "refused"), refused.document
+    assert taskforce.run("a", "status").document["indicators"] == before
+    budgets = [each["budget"]["remaining"] for each in taskforce.run("a", "status").document["holders"]]
+    assert taskforce.run("a", "submit", path).document["accepted"] == 2
+    assert taskforce.run("a", "status").document["indicators"] == before + 2
+    after = [each["budget"]["remaining"] for each in taskforce.run("a", "status").document["holders"]]
+    assert after == budgets, "what was paid for is kept"

@@ -209,6 +209,37 @@ def test_a_withdrawal_whose_answer_was_lost_is_ended_whatever_else_hangs(taskfor
     assert rules_of(taskforce.run(*command)) == ["no-live-row"]
 
 
+def test_a_file_again_leaves_out_what_was_taken_back_until_it_is_listed_again(
+    taskforce: Taskforce, tmp_path: Path
+) -> None:
+    one, other = FIRST + 60, FIRST + 61
+    share(taskforce, tmp_path, one)
+    path = str(write_csv(tmp_path / "nightly.csv", *accounts(one, other)))
+    first = taskforce.run("b", "submit", path).document
+    assert (first["accepted"], first["duplicates"], first["left_out"]) == (1, 1, 0)
+    taken = taskforce.run("b", "withdraw", "--type", "bank_account", str(WHOLE + one), "--reason", "false_positive")
+    assert taken.document["withdrawn"] == 1
+    again = taskforce.run("b", "submit", path)
+    assert again.status == 0
+    told = {name: again.document[name] for name in ("rows", "accepted", "duplicates", "left_out", "rejected")}
+    assert told == {"rows": 2, "accepted": 0, "duplicates": 1, "left_out": 1, "rejected": []}
+    ((line, reason),) = [(row["line"], row["reason"]) for row in again.document["left_out_rows"]]
+    assert (line, "false_positive" in reason, "--relist" in reason) == (2, True, True)
+    assert hit_on(taskforce, "a", one) is None
+    said = taskforce.run("b", "submit", path, as_json=False).document["text"]
+    assert "1 row left out: taken back as false_positive" in said
+    only = str(write_csv(tmp_path / "only.csv", *accounts(one)))
+    alone = taskforce.run("b", "submit", only)
+    assert (alone.status, alone.document["left_out"]) == (0, 1)
+    for wrongly in (("--relist",), ("--relist", "  "), ("--reason", "seen again")):
+        assert taskforce.run("b", "submit", only, *wrongly).status == 2
+    listed = taskforce.run("b", "submit", path, "--relist", "--reason", "seen again").document
+    assert (listed["accepted"], listed["duplicates"], listed["left_out"]) == (1, 1, 0)
+    assert hit_on(taskforce, "a", one) is not None
+    assert taskforce.run("b", "submit", path).document["duplicates"] == 2
+    assert taskforce.run("b", "log", "verify").status == 0
+
+
 @pytest.mark.parametrize("arrives", [True, False])
 def test_what_was_taken_back_while_its_upload_hung_does_not_come_back_when_it_goes_on(
     taskforce: Taskforce, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arrives: bool
@@ -220,12 +251,13 @@ def test_what_was_taken_back_while_its_upload_hung_does_not_come_back_when_it_go
     path = write_csv(tmp_path / "hung.csv", *accounts(posted, *rest, later))
     monkeypatch.setattr("member.commands.indicators.Desk", functools.partial(Desk, part_rows=2))
     withdraw = ("b", "withdraw", "--type", "bank_account", *(str(WHOLE + one) for one in (posted, later)))
+    submit = ("b", "submit", str(path), *(("--relist", "seen again") if arrives else ()))
     if arrives:  # anew, by the part whose answer is lost
         assert taskforce.run(*withdraw, "--reason", "error").document["withdrawn"] == 2
     with taskforce.garbling_answers("/submissions", does=arrives):
-        assert taskforce.run("b", "submit", str(path)).status == 1
+        assert taskforce.run(*submit).status == 1
     assert taskforce.run(*withdraw, "--reason", "cleared").document["withdrawn"] == (1 if arrives else 2)
-    resumed = taskforce.run("b", "submit", str(path)).document
+    resumed = taskforce.run(*submit).document
     told = ((5, 1) if arrives else (4, 2), 0)
     assert ((resumed["accepted"], resumed["left_out"]), resumed["duplicates"]) == told
     again = taskforce.run("a", "submit", str(write_csv(tmp_path / "all.csv", *accounts(posted, *rest, later))))
@@ -233,7 +265,9 @@ def test_what_was_taken_back_while_its_upload_hung_does_not_come_back_when_it_go
     assert [hit_on(taskforce, "a", one) is None for one in (posted, later, *rest)] == [True] * 2 + [False] * 4
     assert rules_of(taskforce.run(*withdraw, "--reason", "error")) == ["no-live-row"]
     file = write_csv(tmp_path / "anew.csv", *accounts(posted, later))
-    assert taskforce.run("b", "submit", str(file)).document["accepted"] == 2, "said anew it is there again"
+    assert taskforce.run("b", "submit", str(file)).document["left_out"] == 2
+    anew = taskforce.run("b", "submit", str(file), "--relist", "seen once more").document
+    assert anew["accepted"] == 2, "said anew it is there again"
     assert hit_on(taskforce, "a", later) is not None
     text = [taskforce.run("b", "log", "verify"), taskforce.run("a", "log", "verify")]
     assert [one.status for one in text] == [0, 0], text[0].document

@@ -106,7 +106,7 @@ class Bank(Asking, Answering, Withdrawing):
 
     def _check_rows(self, upload: Upload, document: dict[str, Any], accepted: set[int]) -> None:
         rejected = len(document["rejected"])
-        rows = document["accepted"] + document["duplicates"] + rejected
+        rows = document["accepted"] + document["duplicates"] + document["left_out"] + rejected
         file = f"{self.member}: file {upload.number}"
         if rows != document["rows"] or rows != len(upload.rows) or rejected != upload.unreadable:
             self._records.fault(LOST, f"{file} has {len(upload.rows)} rows, told of {rows}")

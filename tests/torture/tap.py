@@ -79,7 +79,7 @@ def _find_telling(method: str, path: str) -> tuple[str, _Telling, str] | None:
 
 def _submission(_: str, sent: Any, answer: Any) -> Note:
     receipt = json.loads(base64.b64decode(answer["receipt"]["payload"]))
-    refused = {row["row"] for row in answer["rejected"]}
+    refused = {row["row"] for row in (*answer["rejected"], *answer["left_out"])}
     tokens = {number: row[0] for number, row in enumerate(sent["rows"]) if number not in refused}
     known = set(answer["duplicates"])
     return {

@@ -82,7 +82,10 @@ class Banks:
         if self._withdrawn is None:
             self.withdraw_tokens(rng)
         assert self._withdrawn is not None
-        self._submit(*self._withdrawn)
+        bank, tokens = self._withdrawn
+        self._submit(bank, tokens)
+        value = self._side.world.banks[bank].submission(tokens)
+        self._send(bank, value | {"relist": "seen again"})
 
     def acknowledge_correction(self, rng: Random) -> None:
         """The corrections of all banks, looked at; the first that there is, acknowledged."""
