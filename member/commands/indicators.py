@@ -124,8 +124,8 @@ def submit(
 
     The columns are indicator_type,value,reason,first_seen,source_ref by name, in any order. Rows that cannot be used
     are told by line, column and reason, and written to a CSV of their own. The same rows again are duplicates. Values
-    that nearly every institution holds are left out and named, and so are rows that were taken back. An upload that was stopped goes on where it stopped when
-    the command is given again.
+    that nearly every institution holds are left out and named, and so are rows that were taken back. An upload that was
+    stopped goes on where it stopped when the command is given again.
     """
     relist = _relist_reason(relist, reason)
     kept_back = {} if include_common else common_values(session.home.path, session.circumstances)

@@ -143,7 +143,7 @@ class VaultRows:
             gone = []
             for lookup, source_id, sealed in self._select_in(query, list(wanted)):
                 indicator_id, source = wanted[lookup]
-                place = _source_place(source_id, lookup, indicator_id)
+                place = place_of_source(source_id, lookup, indicator_id)
                 held = _decode_source(self._cipher.open("sources", place, sealed))
                 if held.submission_id == source.submission_id:
                     gone.append((source_id,))
@@ -288,7 +288,7 @@ class VaultRows:
         )
         found: dict[bytes, list[Source]] = {}
         for lookup, source_id, source_lookup, indicator_id, sealed in self._select_in(query, lookups):
-            place = _source_place(source_id, source_lookup, indicator_id)
+            place = place_of_source(source_id, source_lookup, indicator_id)
             found.setdefault(lookup, []).append(_decode_source(self._cipher.open("sources", place, sealed)))
         return found
 
