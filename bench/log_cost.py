@@ -33,6 +33,7 @@ from exchange.store.log_tables import (
     LogCheckpoint,
     LogDayHead,
     LogEntry,
+    LogLane,
     LogLeaf,
     LogNumber,
     LogPending,
@@ -48,7 +49,10 @@ from tlog.notes import NoteSigner
 WRITERS = 4
 ROWS, HITS = 20, 4
 HOLD = 0.5
-_TABLES = (LogEntry, LogPending, LogLeaf, LogNumber, LogTile, LogCheckpoint, LogPublication, LogDayHead, LeaseRow)
+_TABLES = (
+    *(LogEntry, LogPending, LogLane, LogLeaf, LogNumber, LogTile, LogCheckpoint, LogPublication, LogDayHead),
+    LeaseRow,
+)
 
 _metadata = MetaData()
 _submissions = Table(

@@ -47,7 +47,9 @@ from exchange.services.query_rules import QueryLimits
 from exchange.services.rotate_key import UnknownRepresentativeError
 from exchange.services.stop_member import UnknownMemberError, stop_member
 from exchange.settings import (
+    LONGEST_TICK,
     PASSPHRASE_VARIABLE,
+    TICK_SECONDS,
     SettingsError,
     config_file,
     load_log_signer,
@@ -129,7 +131,13 @@ def program(home: str) -> None:
 @click.option("--exchange-id", required=True, type=Identifier())
 @click.option("--database-url", help="sqlite:///… or postgresql+psycopg://…  [default: SQLite in the home]")
 @click.option("--passphrase-file", type=click.Path(path_type=Path), help="Opens the keys; asked for if not given.")
-@click.option("--tick-seconds", default=60, show_default=True, type=click.IntRange(1, 86_400), help="The log's tick.")
+@click.option(
+    "--tick-seconds",
+    default=TICK_SECONDS,
+    show_default=True,
+    type=click.IntRange(1, LONGEST_TICK),
+    help="How often the log grows, by a leaf for each member.",
+)
 @click.pass_context
 @reports(lambda done: f"The exchange {done['exchange_id']} is set up. Registrars sign proposal {done['proposal_id']}.")
 def init(context: click.Context, /, **options: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from exchange.services.propose_statement import propose_statement
 from exchange.settings import (
     LOG_KEY_PURPOSE,
     RECEIPT_KEY_PURPOSE,
+    TICK_SECONDS,
     Settings,
     SettingsError,
     config_file,
@@ -39,7 +40,7 @@ class Plan:
     exchange_id: str
     url: str
     registrars: Path
-    tick_seconds: int = 60
+    tick_seconds: int = TICK_SECONDS
     database_url: str | None = None
     passphrase_file: Path | None = None
 

@@ -14,6 +14,7 @@ import secrets
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -45,6 +46,10 @@ from exchange.store.session import Database
 log = structlog.get_logger()
 SEQUENCER = "sequencer"
 DELIVERY = "delivery"
+_SHOWN_AFTER = 5.0
+"""How many seconds after its beginning a tick's head is shown, at most a quarter of the tick: a fixed time, so that it
+does not tell how long the work took.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,8 @@ class Worker:
         self._database = database
         self._sequencer = sequencer
         self._tick_seconds = tick_seconds
+        self._shown_after = min(_SHOWN_AFTER, tick_seconds / 4)
+        self._stopping = threading.Event()
         self._jobs = jobs
         self._clock = clock
         self._lease: Lease | None = None
@@ -130,7 +137,7 @@ class Worker:
 
     def run(self) -> None:
         """Work until SIGTERM, SIGINT or stop()."""
-        self._add(self.tick, self._tick_seconds, "log")
+        self._add(partial(self.tick, self._shown_after), self._tick_seconds, "log")
         for job in self._jobs:
             self._add(partial(self.run_job, job), job.seconds, job.pool)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -142,6 +149,7 @@ class Worker:
 
     def stop(self) -> None:
         """End after the jobs that are running."""
+        self._stopping.set()
         self._scheduler.shutdown(wait=True)
 
     def _add(self, work: Callable[[], object], seconds: int, executor: str) -> None:
@@ -166,14 +174,19 @@ class Worker:
             log.info("job done", job=job.name, done=int(done) if isinstance(done, int) else None)
         return True
 
-    def tick(self) -> bool:
-        """One tick of the log if this process holds, or now takes, the sequencer's lease; whether it ticked."""
+    def tick(self, shown_after: float = 0.0) -> bool:
+        """One tick of the log if this process holds, or now takes, the sequencer's lease; whether it ticked. Its head
+        is shown so many seconds after its beginning.
+        """
         now = self._clock()
         try:
             lease = self._hold_lease(now)
             if lease is None:
                 return False
-            self._sequencer.tick(now, lease)
+            begun = time.monotonic()
+            ticked = self._sequencer.sequence(now, lease)
+            self._stopping.wait(max(0.0, begun + shown_after - time.monotonic()))
+            self._sequencer.publish(ticked, now)
         except LeaseLostError:
             self._lease = None
             return False

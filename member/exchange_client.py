@@ -173,6 +173,7 @@ class LogPage(msgspec.Struct, frozen=True):
     entries: list[dict[str, Any]]
     pending: list[str]
     next: int | None
+    waiting: list[dict[str, Any]] = []
 
 
 class ExchangeClient:
@@ -257,6 +258,11 @@ class ExchangeClient:
         """Own log entries numbered above `after`."""
         answer = self._channel.get(wire.LOG_ENTRIES, {"after": after, "limit": limit})
         return decode(answer.body, LogPage, self._server)
+
+    def waiting_entries(self) -> list[dict[str, Any]]:
+        """The oldest own log entries that wait for their place, each with its receipt, as received."""
+        answer = self._channel.get(wire.LOG_ENTRIES, {"after": 0, "limit": 1, "waiting": _PAGE})
+        return decode(answer.body, LogPage, self._server).waiting
 
 
 def _next(cursor: str | int | None, before: str | int | None) -> str | int | None:

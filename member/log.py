@@ -18,7 +18,7 @@ The first fault is raised as a LogFault that names the entry. What the exchange 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -26,12 +26,13 @@ from typing import Protocol
 import msgspec
 
 from member.exchange_client import Hit, LogPage
-from member.log_chain import HitFields, LogFault, OwnChain, OwnEntry, shown_fields
+from member.log_chain import HitFields, LogFault, OwnChain, OwnEntry, Place, shown_fields
 from member.log_leaves import StoredLeaves
 from schemas.canonical import parse_canonical_json
 from schemas.encoding import from_base64, from_rfc3339
 from tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
-from tlog.entries import CHAIN_START, ENTRY_BYTES
+from tlog.entries import CHAIN_START, ENTRY_BYTES, BatchPlace, leaf_entry, place_in_batch
+from tlog.hashing import leaf_hash
 from tlog.notes import NoteError, VerifierKey
 from tlog.offline_proofs import format_offline_proof
 from tlog.proofs import prove_inclusion, tree_root
@@ -99,7 +100,8 @@ class LoggedReceipt:
 
 @dataclass(frozen=True)
 class VerifiedLog:
-    """A log that stood up. `waiting` are own entries still without a place, `erased` the numbers without content;
+    """A log that stood up. `waiting` are own entries still without a place, `pending` the events of receipts whose
+    entries are among them, within the time that each grants; `erased` are the numbers without content;
     where either is not empty, hits were compared as far as that leaves open. Store `seen` for the next time.
     """
 
@@ -108,14 +110,24 @@ class VerifiedLog:
     erased: tuple[int, ...]
     waiting: tuple[str, ...]
     receipts: int
+    pending: tuple[str, ...]
     hits: int
     seen: LastSeen
     tree: TileHashReader
+    shared: Mapping[int, Sequence[Place]]
 
     @property
     def checkpoint(self) -> Checkpoint:
         """The verified checkpoint."""
         return self.signed.checkpoint
+
+    def leaf_of(self, entry: OwnEntry) -> tuple[bytes, BatchPlace | None]:
+        """The 33 bytes of the leaf that holds an own entry, and its place there where others share the leaf."""
+        held = self.shared.get(entry.index)
+        if held is None:
+            return entry.entry, None
+        entries = [place.entry for place in held]
+        return leaf_entry(entries), place_in_batch(entry.number - held[0].number, entries)
 
     def offline_proof(self, index: int) -> str:
         """A tlog-proof of the leaf at an index, for anyone to verify without the log."""
@@ -169,15 +181,24 @@ class LogVerifier:
             raise LogFault("it was there before and is missing now", number=chain.number + 1)
         signed, tree = self._open_tree(seen)
         _check_inclusion(chain, tree)
-        leaves.check_own(chain.places, tree.size)
+        leaves.check_own(chain.leaves(), tree.size)
         leaves.audit_newest(tree)
-        checked = self._check_receipts(chain, receipts, waiting)
+        checked, unplaced = self._check_receipts(chain, receipts, waiting)
         self._check_day_heads(chain)
         if with_hits:
             _check_hits(chain, hits, known, waiting)
         next_seen = LastSeen(str(signed.note), chain.number, chain.heads[-1])
         return VerifiedLog(
-            signed, chain.number, tuple(chain.erased), tuple(sorted(waiting)), checked, len(hits), next_seen, tree
+            signed=signed,
+            entries=chain.number,
+            erased=tuple(chain.erased),
+            waiting=tuple(sorted(waiting)),
+            receipts=checked,
+            pending=unplaced,
+            hits=len(hits),
+            seen=next_seen,
+            tree=tree,
+            shared={leaf.index: leaf.places for leaf in chain.leaves() if len(leaf.places) > 1},
         )
 
     def _check_what_is_there(self, chain: OwnChain, leaves: StoredLeaves, seen: LastSeen) -> None:
@@ -185,7 +206,7 @@ class LogVerifier:
         if not chain.places:
             return
         published = self._open_checkpoint(self._source.checkpoint(), "the checkpoint").checkpoint
-        leaves.check_own(chain.places, published.size)
+        leaves.check_own(chain.leaves(), published.size)
         self._open_tree(seen)
 
     def _read_on(self, chain: OwnChain, each: Callable[[OwnEntry], None]) -> set[str]:
@@ -241,8 +262,10 @@ class LogVerifier:
         except NoteError as error:
             raise LogFault(f"{name} is not one of this log: {error}") from error
 
-    def _check_receipts(self, chain: OwnChain, receipts: Iterable[LoggedReceipt], waiting: set[str]) -> int:
-        checked = 0
+    def _check_receipts(
+        self, chain: OwnChain, receipts: Iterable[LoggedReceipt], waiting: set[str]
+    ) -> tuple[int, tuple[str, ...]]:
+        checked, unplaced = 0, set()
         for receipt in receipts:
             entry = chain.entry_by_event.get(receipt.event_id)
             if entry is not None and entry != receipt.entry:
@@ -252,7 +275,9 @@ class LogVerifier:
             if entry is None and (overdue or not waiting):
                 raise LogFault("a receipt promises it, and it is not in the log", event_id=receipt.event_id)
             checked += 1
-        return checked
+            if entry is None:
+                unplaced.add(receipt.event_id)
+        return checked, tuple(sorted(unplaced))
 
     def _check_day_heads(self, chain: OwnChain) -> None:
         if chain.last_day is not None and self._now().date() - chain.last_day > HEADS_OVERDUE:
@@ -263,15 +288,15 @@ class LogVerifier:
 
 
 def _check_inclusion(chain: OwnChain, tree: TileHashReader) -> None:
-    for place in chain.places:
-        if place.index >= tree.size:
-            raise LogFault(f"its index lies outside the tree of {tree.size} leaves", **place.where)
+    for leaf in chain.leaves():
+        if leaf.index >= tree.size:
+            raise LogFault(f"its index lies outside the tree of {tree.size} leaves", **leaf.where)
         try:
-            is_there = tree.leaf(place.index) == place.leaf
+            is_there = tree.leaf(leaf.index) == leaf_hash(leaf.entry)
         except TileError as error:
-            raise LogFault(f"a tile is wrong: {error}", **place.where) from error
+            raise LogFault(f"a tile is wrong: {error}", **leaf.where) from error
         if not is_there:
-            raise LogFault("the tree has another leaf at its index", **place.where)
+            raise LogFault("the tree has another leaf at its index", **leaf.where)
 
 
 def _check_hits(chain: OwnChain, hits: dict[str, HitFields], known: int, waiting: set[str]) -> None:

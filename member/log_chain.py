@@ -3,7 +3,8 @@ one before.
 
 Rules for each entry, in order; the first broken one is a LogFault that names the entry:
 1. its fields have their types and lengths; view and salt are both there or both erased;
-2. its number follows the last one, its index lies behind the last one's: no hole, no repetition;
+2. its number follows the last one, its index lies behind the last one's or is the same (several entries of one member
+   may share a leaf): no hole, no repetition;
 3. the entry is the commitment to salt and view; the view is canonical JSON, addressed to this member, of the event
    named;
 4. the chain head is that of the entry upon the head before; where this member has been before, it is the head it
@@ -13,16 +14,17 @@ Rules for each entry, in order; the first broken one is a LogFault that names th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import groupby
 from typing import Any, TypeGuard
 
 from member.errors import MemberError
 from schemas.canonical import parse_canonical_json
 from schemas.encoding import from_base64, from_rfc3339
-from tlog.entries import CHAIN_START, ENTRY_BYTES, SALT_BYTES, entry_commitment, next_chain_head
-from tlog.hashing import HASH_BYTES, leaf_hash
+from tlog.entries import CHAIN_START, ENTRY_BYTES, SALT_BYTES, entry_commitment, leaf_entry, next_chain_head
+from tlog.hashing import HASH_BYTES
 
 # Not the stage: that is how far this member itself has asked, and its requests' own entries say that.
 _SHOWN_FIELDS = ("indicator_type", "institutions", "sectors", "themes", "first_seen")
@@ -72,18 +74,40 @@ class OwnEntry:
 
 @dataclass(frozen=True)
 class Place:
-    """What is kept of an entry once it has been opened: where it must be in the tree, and as which leaf."""
+    """What is kept of an entry once it has been opened: where it must be in the tree, and its 33 bytes."""
 
     number: int
     index: int
     event_id: str
     entry_id: str
-    leaf: bytes
+    entry: bytes
 
     @property
     def where(self) -> dict[str, Any]:
         """How a LogFault names the entry."""
         return {"number": self.number, "event_id": self.event_id, "index": self.index, "entry_id": self.entry_id}
+
+
+@dataclass(frozen=True)
+class OwnLeaf:
+    """One own leaf of the tree: the entries that it holds, in order."""
+
+    places: Sequence[Place]
+
+    @property
+    def index(self) -> int:
+        """Where it is in the tree."""
+        return self.places[0].index
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """How a LogFault names it: by its last entry."""
+        return self.places[-1].where
+
+    @property
+    def entry(self) -> bytes:
+        """Its 33 bytes."""
+        return leaf_entry([place.entry for place in self.places])
 
 
 def shown_fields(hit: Mapping[str, Any]) -> HitFields:
@@ -111,6 +135,11 @@ class OwnChain:
         """The number of the last entry, 0 before the first."""
         return len(self.places)
 
+    def leaves(self) -> Iterator[OwnLeaf]:
+        """The own leaves of the tree, in order. Complete only once all entries have been read."""
+        for _, held in groupby(self.places, key=lambda place: place.index):
+            yield OwnLeaf(list(held))
+
     def add(self, row: Mapping[str, Any]) -> OwnEntry:
         """Check the next entry as GET /log/entries gives it, and take it in. Raises LogFault."""
         entry = self._opened(row)
@@ -121,7 +150,7 @@ class OwnChain:
         if entry.event_id in self.entry_by_event:
             raise entry.fault("its event has an entry already")
         self._read_view(entry)
-        self.places.append(Place(entry.number, entry.index, entry.event_id, entry.entry_id, leaf_hash(entry.entry)))
+        self.places.append(Place(entry.number, entry.index, entry.event_id, entry.entry_id, entry.entry))
         self.heads.append(entry.chain_head)
         self.entry_by_event[entry.event_id] = entry.entry
         self.entry_ids.add(entry.entry_id)
@@ -130,8 +159,8 @@ class OwnChain:
     def _opened(self, row: Mapping[str, Any]) -> OwnEntry:
         expected = self.number + 1
         where = read_place(row, expected)
-        if self.places and where["index"] <= self.places[-1].index:
-            raise LogFault("its index does not lie behind that of the entry before it", **where)
+        if self.places and where["index"] < self.places[-1].index:
+            raise LogFault("its index lies before that of the entry before it", **where)
         return open_entry(row, self.member_id, where)
 
     def _read_view(self, entry: OwnEntry) -> None:
@@ -184,18 +213,19 @@ def open_entry(row: Mapping[str, Any], member_id: str, where: dict[str, Any]) ->
         salt = None if row["salt"] is None else from_base64(row["salt"], SALT_BYTES)
     except (KeyError, ValueError, AttributeError, TypeError):
         raise LogFault("its entry, chain head, view or salt is malformed or has another length", **where) from None
-    body = _opened_view(view, salt, entry, member_id, where)
+    body = open_view(view, salt, entry, member_id, where)
     return OwnEntry(**where, entry=entry, chain_head=chain_head, view=body)
 
 
-def _opened_view(
+def open_view(
     view: bytes | None, salt: bytes | None, entry: bytes, member_id: str, where: dict[str, Any]
 ) -> Mapping[str, Any] | None:
+    """What a view says, None for an erased one, if the entry commits to it and it is this member's. Raises LogFault."""
     if view is None and salt is None:
         return None
     if view is None or salt is None:
         raise LogFault("its view or its salt is missing, but not both", **where)
-    if entry_commitment(salt, view) != entry:
+    if len(salt) != SALT_BYTES or entry_commitment(salt, view) != entry:
         raise LogFault("its view and salt are not what the entry commits to", **where)
     try:
         body = parse_canonical_json(view)

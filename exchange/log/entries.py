@@ -70,7 +70,8 @@ def record_event(
     }
     rows = [_entry_row(view, common, now, core_salt) for view in views]
     session.execute(insert(LogEntry.__table__), rows)  # type: ignore[arg-type]
-    session.execute(insert(LogPending.__table__), [{"entry_id": row["entry_id"]} for row in rows])  # type: ignore[arg-type]
+    waiting = [{"entry_id": row["entry_id"], "member_id": row["member_id"]} for row in rows]
+    session.execute(insert(LogPending.__table__), waiting)  # type: ignore[arg-type]
     return RecordedEvent(event_id, {row["member_id"]: row["entry"] for row in rows})
 
 

@@ -59,11 +59,15 @@ def unpublished_since(session: Session) -> datetime | None:
 
 
 def stands_still(session: Session, now: datetime, stale_seconds: int) -> bool:
-    """Whether something has waited longer than `stale_seconds` for its place in the published log: the worker does
-    not run, cannot write, or refuses to sign.
+    """Whether something waits for its place in the published log, and none has been given for longer than
+    `stale_seconds`: the worker does not run, cannot write, or refuses to sign. What waits for its turn while ticks go
+    on is no fault.
     """
     since = unpublished_since(session)
-    return since is not None and (now - since).total_seconds() > stale_seconds
+    if since is None or (now - since).total_seconds() <= stale_seconds:
+        return False
+    ticked = session.scalar(_newest(LogCheckpoint.signed_at))
+    return ticked is None or (now - ticked).total_seconds() > stale_seconds
 
 
 def read_checkpoint(session: Session) -> str | None:
@@ -130,6 +134,21 @@ def read_own_entries(session: Session, member_id: str, after: int, limit: int) -
     }
 
 
+def read_waiting_entries(session: Session, member_id: str, limit: int) -> list[dict[str, Any]]:
+    """The oldest of a member's entries that wait for their place, at most `limit` and about PAGE_BYTES of views: as in
+    read_own_entries, without number, index and chain head, and with `recorded_at` (aware UTC).
+    """
+    waiting = select(LogEntry).where(LogEntry.entry_id.in_(_pending(session, member_id, _published_size(session))))
+    found: list[dict[str, Any]] = []
+    total = 0
+    for entry in session.scalars(waiting.order_by(LogEntry.recorded_at, LogEntry.entry_id).limit(limit)):
+        total += len(entry.view or b"")
+        if found and total > PAGE_BYTES:
+            break
+        found.append({**_content(entry), "recorded_at": entry.recorded_at})
+    return found
+
+
 def _page_end(sizes: Sequence[tuple[int, int]], limit: int) -> int:
     """The last number of the page: one entry always, then as many as limit and bytes let in."""
     total, last = 0, 0
@@ -142,25 +161,23 @@ def _page_end(sizes: Sequence[tuple[int, int]], limit: int) -> int:
 
 
 def _pending(session: Session, member_id: str, size: int) -> list[str]:
-    queued = (
-        select(LogEntry.entry_id)
-        .join(LogPending, LogPending.entry_id == LogEntry.entry_id)
-        .where(LogEntry.member_id == member_id)
-    )
+    queued = select(LogPending.entry_id).where(LogPending.member_id == member_id).order_by(LogPending.ticket)
     unpublished = select(LogNumber.entry_id).where(LogNumber.member_id == member_id, LogNumber.idx >= size)
     return [*session.scalars(queued), *session.scalars(unpublished)]
 
 
 def _wire(entry: LogEntry, number: LogNumber) -> dict[str, Any]:
+    place = {"number": number.number, "index": number.idx, "chain_head": to_base64(number.chain_head)}
+    return {**_content(entry), **place}
+
+
+def _content(entry: LogEntry) -> dict[str, Any]:
     return {
         "entry_id": entry.entry_id,
         "event_id": entry.event_id,
-        "number": number.number,
-        "index": number.idx,
         "view": None if entry.view is None else to_base64(entry.view),
         "salt": None if entry.salt is None else to_base64(entry.salt),
         "entry": to_base64(entry.entry),
-        "chain_head": to_base64(number.chain_head),
     }
 
 

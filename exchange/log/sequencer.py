@@ -5,9 +5,9 @@ Rules, in order:
    besides.
 2. It signs only what continues the last signed head, which lies in a file outside the database (LogRestoredError
    otherwise).
-3. Indices are contiguous; the order within a tick is random, and every tick, an empty one too, is padded to a size
-   class, so that neither order nor growth tells who did what. One member's entries keep the order of their
-   recording.
+3. The tree grows by one leaf for each member at every tick, whatever anybody did (docs/adr/0034): its oldest entries,
+   or padding that nobody can tell from them. Members stand in the order of their ids. What waits longer is carried
+   over in its member's own queue, and nobody's entries delay anybody else's.
 4. Leaves, numbers, full tiles and checkpoint are one transaction. Then the head file, on disk. Then publication. A
    crash before the commit leaves nothing; one after it leaves a head that was signed and never shown, which the
    next tick takes in, since the database then continues the head file.
@@ -16,8 +16,7 @@ Rules, in order:
 from __future__ import annotations
 
 import secrets
-from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -29,25 +28,38 @@ from exchange.log.head_file import HeadFile, LogRefusedError, LogRestoredError
 from exchange.log.reading import read_hashes
 from exchange.store.bulk_insert import delete_many, insert_many
 from exchange.store.leases import Lease, confirm_lease
-from exchange.store.log_tables import LogCheckpoint, LogEntry, LogLeaf, LogNumber, LogPending, LogPublication, LogTile
+from exchange.store.log_tables import (
+    LogCheckpoint,
+    LogEntry,
+    LogLane,
+    LogLeaf,
+    LogNumber,
+    LogPending,
+    LogPublication,
+    LogTile,
+)
 from exchange.store.session import Database
 from exchange.store.upsert import insert_ignoring
 from tlog.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
-from tlog.entries import CHAIN_START, SALT_BYTES, next_chain_head, padding_entry
+from tlog.entries import CHAIN_START, SALT_BYTES, leaf_entry, next_chain_head, padding_entry
 from tlog.growth import FullTile, TreeEdge, edge_widths
 from tlog.hashing import HASH_BYTES, leaf_hash
 from tlog.notes import NoteError, NoteSigner
 from tlog.proofs import tree_root
 from tlog.tiles import TILE_HEIGHT, TILE_WIDTH, TileError, TileHashReader, parse_tile_path
 
-LARGEST_TICK = 16_384  # a second or two on SQLite, whose other writers wait for it at most five
-SMALLEST_CLASS = 16
-_CLASS_FACTOR = 4
+LARGEST_BATCH = 16_384  # of one member; a second or two on SQLite, whose other writers wait for it at most five
+CARRIED_TICKS = 4
+"""How many entries of a member are carried over at most, and so how many ticks one waits for a leaf of its own: what
+more there is shares one leaf with others of the same member.
+"""
 
 
 @dataclass(frozen=True)
 class Ticked:
-    """What a tick did: the new size and note of the tree, and how many of its new leaves are entries and padding."""
+    """What a tick did: the new size and note of the tree, how many entries got their place, and how many of its new
+    leaves are padding.
+    """
 
     size: int
     entries: int
@@ -58,12 +70,15 @@ class Ticked:
 class _Waiting(NamedTuple):
     ticket: int
     entry_id: str
-    member_id: str
     entry: bytes
 
 
+_Lanes = Mapping[str, Sequence[_Waiting]]
+"""What each member's leaf of a tick holds, in the order of the leaves."""
+
+
 class Sequencer:
-    """Sequences one log. `head_file` was created with the log; `largest_tick` bounds the entries of a tick.
+    """Sequences one log. `head_file` was created with the log; `largest_batch` bounds the entries of a leaf.
 
     With `former` the newest stored checkpoint may be that signer's: the first tick of a log that was restarted under a
     new origin (exchange.new_origin).
@@ -74,7 +89,7 @@ class Sequencer:
         database: Database,
         signer: NoteSigner,
         head_file: HeadFile,
-        largest_tick: int = LARGEST_TICK,
+        largest_batch: int = LARGEST_BATCH,
         *,
         former: NoteSigner | None = None,
     ) -> None:
@@ -82,7 +97,7 @@ class Sequencer:
         self._former = former
         self._signer = signer
         self._head_file = head_file
-        self._largest_tick = largest_tick
+        self._largest_batch = largest_batch
 
     def tick(self, now: datetime, lease: Lease) -> Ticked:
         """Sequence what waits, sign and publish.
@@ -99,16 +114,17 @@ class Sequencer:
         with self._database.transaction() as session:
             confirm_lease(session, lease)
             edge = self._checked_edge(session)
-            waiting = _take_waiting(session, self._largest_tick)
+            lanes = _take_waiting(session, self._largest_batch)
             start = edge.size
-            order = _random_order(waiting)
-            leaves = [padding_entry(secrets.token_bytes(SALT_BYTES)) if slot is None else slot.entry for slot in order]
+            leaves = [leaf_entry([one.entry for one in held]) if held else _padding() for held in lanes.values()]
+            leaves = leaves or [_padding()]  # nobody is a member yet
             tiles = edge.append(map(leaf_hash, leaves))
             note = sign_checkpoint(Checkpoint(self._signer.name, edge.size, edge.root()), self._signer)
             _store_leaves(session, start, leaves, tiles)
-            _store_numbers(session, start, order)
+            _store_numbers(session, start, lanes)
             session.add(LogCheckpoint(size=edge.size, note=note, signed_at=now))
-        return Ticked(edge.size, len(waiting), len(order) - len(waiting), note)
+        entries = sum(map(len, lanes.values()))
+        return Ticked(edge.size, entries, len(leaves) - sum(map(bool, lanes.values())), note)
 
     def publish(self, ticked: Ticked, now: datetime) -> None:
         """The second half: the head into its file, then into sight."""
@@ -154,12 +170,18 @@ class Sequencer:
             raise LogRefusedError("the stored leaves are not those of the stored checkpoint: the database is damaged")
 
 
-def padded_size(count: int) -> int:
-    """The number of leaves of a tick with `count` entries: 16, 64, 256, 1024 …"""
-    size = SMALLEST_CLASS
-    while size < count:
-        size *= _CLASS_FACTOR
-    return size
+def merge_delay(tick_seconds: int) -> int:
+    """After how many seconds at the latest a committed entry is in the published tree: the ticks for which it may be
+    carried over, one that it just missed, one that is late, and a minute.
+    """
+    return (CARRIED_TICKS + 3) * tick_seconds + 60
+
+
+def taken_of(waiting: int, largest_batch: int = LARGEST_BATCH) -> int:
+    """How many of a member's waiting entries its leaf of a tick holds: one, or, where more wait than are carried over,
+    all but those.
+    """
+    return min(max(waiting - CARRIED_TICKS, 1), waiting, largest_batch)
 
 
 def _load_edge(session: Session) -> TreeEdge:
@@ -192,30 +214,35 @@ def _root_at(session: Session, edge: TreeEdge, size: int) -> bytes:
         raise LogRefusedError(f"the stored tiles are damaged: {error}") from error
 
 
-def _take_waiting(session: Session, limit: int) -> list[_Waiting]:
-    """Remove the oldest tickets from the queue; their entries."""
-    queue = (
-        select(LogPending.ticket, LogEntry.entry_id, LogEntry.member_id, LogEntry.entry)
-        .join(LogEntry, LogEntry.entry_id == LogPending.entry_id)
-        .order_by(LogPending.ticket)
-        .limit(limit)
-    )
-    waiting = [_Waiting(*row) for row in session.execute(queue)]
-    delete_many(session, LogPending, LogPending.ticket, [row.ticket for row in waiting])
-    return waiting
-
-
-def _random_order(waiting: Sequence[_Waiting]) -> list[_Waiting | None]:
-    """The leaves of a tick, None for padding: places are dealt at random, one member's in the order of its
-    tickets.
+def _take_waiting(session: Session, largest_batch: int) -> _Lanes:
+    """Remove from each member's queue what its leaf of this tick holds: its oldest tickets, none for most. Who has its
+    first entry gets its lane.
     """
-    queues: dict[str, deque[_Waiting]] = defaultdict(deque)
-    for row in waiting:
-        queues[row.member_id].append(row)
-    places: list[str | None] = [row.member_id for row in waiting]
-    places += [None] * (padded_size(len(waiting)) - len(waiting))
-    secrets.SystemRandom().shuffle(places)
-    return [None if member is None else queues[member].popleft() for member in places]
+    counted = select(LogPending.member_id, func.count()).group_by(LogPending.member_id)
+    waiting = {row[0]: row[1] for row in session.execute(counted)}
+    known = set(session.scalars(select(LogLane.member_id)))
+    insert_many(session, LogLane, [{"member_id": one} for one in sorted(waiting.keys() - known)])
+    lanes: dict[str, Sequence[_Waiting]] = {}
+    for member_id in sorted(known | waiting.keys()):
+        count = taken_of(waiting.get(member_id, 0), largest_batch)
+        lanes[member_id] = _oldest(session, member_id, count) if count else ()
+    delete_many(session, LogPending, LogPending.ticket, [one.ticket for held in lanes.values() for one in held])
+    return lanes
+
+
+def _oldest(session: Session, member_id: str, count: int) -> list[_Waiting]:
+    queue = (
+        select(LogPending.ticket, LogEntry.entry_id, LogEntry.entry)
+        .join(LogEntry, LogEntry.entry_id == LogPending.entry_id)
+        .where(LogPending.member_id == member_id)
+        .order_by(LogPending.ticket)
+        .limit(count)
+    )
+    return [_Waiting(*row) for row in session.execute(queue)]
+
+
+def _padding() -> bytes:
+    return padding_entry(secrets.token_bytes(SALT_BYTES))
 
 
 def _store_leaves(session: Session, start: int, leaves: Sequence[bytes], tiles: Sequence[FullTile]) -> None:
@@ -225,23 +252,22 @@ def _store_leaves(session: Session, start: int, leaves: Sequence[bytes], tiles: 
     insert_many(session, LogTile, full)
 
 
-def _store_numbers(session: Session, start: int, order: Sequence[_Waiting | None]) -> None:
-    heads = _member_heads(session, {slot.member_id for slot in order if slot})
+def _store_numbers(session: Session, start: int, lanes: _Lanes) -> None:
+    heads = _member_heads(session, {member_id for member_id, held in lanes.items() if held})
     rows = []
-    for offset, slot in enumerate(order):
-        if slot is None:
-            continue
-        number, head = heads[slot.member_id]
-        heads[slot.member_id] = number + 1, next_chain_head(head, slot.entry)
-        rows.append(
-            {
-                "member_id": slot.member_id,
-                "number": number + 1,
-                "entry_id": slot.entry_id,
-                "idx": start + offset,
-                "chain_head": heads[slot.member_id][1],
-            }
-        )
+    for index, (member_id, held) in enumerate(lanes.items(), start):
+        for one in held:
+            number, head = heads[member_id]
+            heads[member_id] = number + 1, next_chain_head(head, one.entry)
+            rows.append(
+                {
+                    "member_id": member_id,
+                    "number": number + 1,
+                    "entry_id": one.entry_id,
+                    "idx": index,
+                    "chain_head": heads[member_id][1],
+                }
+            )
     insert_many(session, LogNumber, rows)
 
 

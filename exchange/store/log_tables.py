@@ -36,19 +36,30 @@ class LogEntry(Base):
 
 
 class LogPending(Base):
-    """An entry that waits for its place in the tree.
+    """An entry that waits for its place in the tree, in its member's own queue.
 
-    Tickets order the entries of one tick. They are never compared with an earlier tick's: they commit out of order.
+    Tickets order the entries of one queue at one tick. They are never compared with those of entries that have their
+    place: they commit out of order.
     """
 
     __tablename__ = "log_pending"
+    __table_args__ = (Index("ix_log_pending_member_id", "member_id", "ticket"),)
 
     ticket: Mapped[int] = mapped_column(_Number, primary_key=True, autoincrement=True)
     entry_id: Mapped[str] = mapped_column(String(36), unique=True)
+    member_id: Mapped[str] = mapped_column(String(64))
+
+
+class LogLane(Base):
+    """That a member has a leaf at every tick, from its first entry on, for ever."""
+
+    __tablename__ = "log_lanes"
+
+    member_id: Mapped[str] = mapped_column(String(64), primary_key=True)
 
 
 class LogLeaf(Base):
-    """The 33 bytes at one index of the tree, an entry or padding."""
+    """The 33 bytes at one index of the tree: an entry, a batch of them, or padding."""
 
     __tablename__ = "log_leaves"
 
@@ -57,14 +68,17 @@ class LogLeaf(Base):
 
 
 class LogNumber(Base):
-    """The running number of an entry among its member's, its index in the tree, and the chain head after it."""
+    """The running number of an entry among its member's, the index of the leaf that holds it, and the chain head after
+    it.
+    """
 
     __tablename__ = "log_numbers"
+    __table_args__ = (Index("ix_log_numbers_member_id", "member_id", "idx"),)
 
     member_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     number: Mapped[int] = mapped_column(_Number, primary_key=True, autoincrement=False)
     entry_id: Mapped[str] = mapped_column(String(36), unique=True)
-    idx: Mapped[int] = mapped_column(_Number, unique=True)
+    idx: Mapped[int] = mapped_column(_Number)
     chain_head: Mapped[bytes] = mapped_column(LargeBinary(32))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
 from flask import Flask, Response, g, request
 from flask_smorest import Api
 
+from exchange.services.receipts import waiting_entries
 from exchange.web import (
     enrolment_pages,
     hit_pages,
@@ -72,7 +73,7 @@ def create_app(context: Context, blueprints: Sequence[Any] = ()) -> Flask:
     )
     for page in own:
         api.register_blueprint(page.blueprint)
-    api.register_blueprint(create_log_blueprint(context.database, current_member_id))
+    api.register_blueprint(create_log_blueprint(context.database, current_member_id, _waiting_of(context)))
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
     document = complete_description(api.spec.to_dict(), signed=SIGNED, limited=LIMITED, token_shown=TOKEN_SHOWN)
@@ -87,6 +88,11 @@ def create_app(context: Context, blueprints: Sequence[Any] = ()) -> Flask:
     register_refused_forms(app)
     _check_access(app)
     return app
+
+
+def _waiting_of(context: Context) -> Callable[[str, int], list[dict[str, Any]]]:
+    delay = context.settings.merge_delay_seconds
+    return lambda member_id, most: waiting_entries(context.database, context.receipt_key, member_id, most, delay)
 
 
 def _check_access(app: Flask) -> None:

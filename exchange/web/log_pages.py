@@ -36,6 +36,12 @@ _PAGE_PARAMETERS = [
         "name": "limit",
         "schema": {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": _USUAL_PAGE},
     },
+    {
+        "in": "query",
+        "name": "waiting",
+        "description": "How many of the entries that wait for their place to show, each with its receipt",
+        "schema": {"type": "integer", "minimum": 0, "maximum": LARGEST_PAGE, "default": 0},
+    },
 ]
 _ENTRIES = {
     "type": "object",
@@ -43,14 +49,19 @@ _ENTRIES = {
     "properties": {
         "entries": {"type": "array", "items": {"type": "object"}},
         "pending": {"type": "array", "items": {"type": "string"}},
+        "waiting": {"type": "array", "items": {"type": "object"}},
         "next": {"type": ["integer", "null"]},
     },
 }
 
 
-def create_log_blueprint(database: Database, current_member_id: Callable[[], str]) -> Any:
+def create_log_blueprint(
+    database: Database,
+    current_member_id: Callable[[], str],
+    read_waiting: Callable[[str, int], list[dict[str, Any]]],
+) -> Any:
     """The blueprint of /log. `current_member_id` authenticates the present request, or raises the error that
-    refuses it.
+    refuses it; `read_waiting` gives a member's waiting entries with their receipts, so many at most.
     """
     blueprint = Blueprint("log", __name__, url_prefix="/log", description="The transparency log")
 
@@ -73,11 +84,20 @@ def create_log_blueprint(database: Database, current_member_id: Callable[[], str
     def entries() -> Response:
         member_id = current_member_id()
         after, limit = _number("after", 0), _number("limit", _USUAL_PAGE)
-        if after is None or limit is None or not 1 <= limit <= LARGEST_PAGE:
-            detail = f"`after` is a number from 0, `limit` one from 1 to {LARGEST_PAGE}."
+        waiting = _number("waiting", 0)
+        if (
+            after is None
+            or limit is None
+            or not 1 <= limit <= LARGEST_PAGE
+            or waiting is None
+            or waiting > LARGEST_PAGE
+        ):
+            detail = f"`after` is a number from 0, `limit` one from 1 to {LARGEST_PAGE}, `waiting` one from 0 to that."
             return _problem(422, "invalid-parameter", "Invalid parameter", detail)
         with database.reading() as session:
-            page = read_own_entries(session, member_id, after, limit)
+            page = read_own_entries(session, member_id, after or 0, limit)
+        if waiting:
+            page["waiting"] = read_waiting(member_id, waiting)
         answer = jsonify(page)
         answer.headers["Cache-Control"] = "no-store"
         return answer

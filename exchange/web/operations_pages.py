@@ -1,7 +1,8 @@
 """For whoever runs the exchange: is it up, is it ready, how old is the log's head.
 
-Anyone may ask, so nothing here grows with what members do between two ticks: the size of the log is padded and
-public. What does grow, the operator reads by `exchange metrics`, on a listener of its own (exchange.web.measures).
+Anyone may ask, so nothing here grows with what members do between two ticks: the log grows at a
+constant rate. What does grow, the operator reads by `exchange metrics`, on a listener of its own
+(exchange.web.measures).
 """
 
 from __future__ import annotations

@@ -26,17 +26,20 @@ from member.terminal import as_lines
 from member.told_log import ToldLog
 from member.vault.requests import RequestRecords
 from member.vault.uploads import Uploads
+from member.waiting_entries import WaitingEntries, WaitingEntry
 from member.witness import cosign_newest, load_seen, log_key, store_seen
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.terms import MemberKind
 from schemas.words import label
+from tlog.entries import BatchPlace
 
 _SHOWN_COMMITMENT = 12
 """Characters of a commitment that a table shows; --json has it whole."""
 _proofs_option = click.option(
     "--proofs",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write a proof of each own entry, its 33 bytes and its view into this folder.",
+    help="Write a proof of each own entry, the 33 bytes of its leaf and its view into this folder; where entries share "
+    "a leaf, also its place there.",
 )
 
 
@@ -54,6 +57,25 @@ def _verifier(session: Session, stated: ExchangeStatement) -> LogVerifier:
         sleep=session.around.sleep,
         now=session.around.clock,
     )
+
+
+def keep_receipts(session: Session) -> list[WaitingEntry]:
+    """Read what waits for its place in the log, and keep its receipts. LogFault for one that is worth nothing."""
+    stated = stated_exchange(session.keyring)
+    waiting = WaitingEntries(session.vault, stated.log_origin, session.home.member_id)
+    return waiting.take_in(session.exchange.waiting_entries(), stated.receipt_key)
+
+
+def receipts_kept(session: Session) -> list[str]:
+    """Keep the receipts of what was just done; a warning if the exchange could not be asked for them."""
+    with _faults():
+        try:
+            keep_receipts(session)
+        except LogFault:
+            raise
+        except MemberError as error:
+            return [f"no receipt yet ({error.detail}): member log verify asks for it"]
+    return []
 
 
 def _receipts(session: Session, but: Collection[str] = ()) -> list[LoggedReceipt]:
@@ -99,12 +121,19 @@ def _verify(session: Session, each: Callable[[OwnEntry], None]) -> tuple[Verifie
         told.look_at(entry)
         each(entry)
 
+    waiting = WaitingEntries(session.vault, stated.log_origin, session.home.member_id)
     with _faults():
-        found = _verifier(session, stated).verify(seen, _receipts(session, but=set(log.lost_events)), each=look_at)
+        keep_receipts(session)
+        promised = [LoggedReceipt.from_payload(receipt.payload) for receipt in waiting.receipts()]
+        given = _receipts(session, but=set(log.lost_events))
+        with_own = {receipt.event_id for receipt in given}
+        receipts = [*given, *(receipt for receipt in promised if receipt.event_id not in with_own)]
+        found = _verifier(session, stated).verify(seen, receipts, each=look_at)
         read = readings.finish(is_complete=not found.waiting)
         shown = asked.finish(is_complete=not found.waiting)
         found_told = told.finish(is_complete=not found.waiting)
     store_seen(session.vault, stated.log_origin, found.seen)
+    waiting.forget({receipt.event_id for receipt in promised}.difference(found.pending))
     alerts.forget(read)
     requests.forget(shown)
     told_log.forget(found_told)
@@ -124,9 +153,11 @@ class _Collected:
         self.folder.mkdir(parents=True, exist_ok=True)
         for entry in self.entries:
             name = f"{entry.number:08}"
-            proof = verified.offline_proof(entry.index)
+            proof, (leaf, place) = verified.offline_proof(entry.index), verified.leaf_of(entry)
             (self.folder / f"{name}.tlog-proof").write_text(proof, encoding="utf-8")
-            (self.folder / f"{name}.entry").write_bytes(entry.entry)
+            (self.folder / f"{name}.entry").write_bytes(leaf)
+            if place is not None:
+                (self.folder / f"{name}.batch.json").write_text(_describe_place(entry, place), encoding="utf-8")
             if entry.view is not None:
                 view = json.dumps(dict(entry.view), indent=2, ensure_ascii=False)
                 (self.folder / f"{name}.json").write_text(view + "\n", encoding="utf-8")
@@ -161,6 +192,7 @@ def _describe(verified: VerifiedLog, log: FollowedLog, proofs: Path | None) -> d
         "hits": verified.hits,
         "erased": list(verified.erased),
         "waiting": list(verified.waiting),
+        "pending": len(verified.pending),
         "lost": list(log.lost_events),
     }
     return document if proofs is None else {**document, "proofs": str(proofs)}
@@ -180,7 +212,9 @@ def verify(session: Session, proofs: Path | None) -> Shown:
         f"verified: {counted(verified.entries, 'entry', 'entries')} of ours, {counted(verified.receipts, 'receipt')} "
         f"and {counted(verified.hits, 'hit')}, in a log of {counted(verified.checkpoint.size, 'leaf', 'leaves')}"
     )
-    warnings = [f"{len(verified.waiting)} entries have no place in the log yet"] if verified.waiting else []
+    waiting = f"{counted(len(verified.waiting), 'entry', 'entries')} of ours without a place in the log yet"
+    pending = f"{counted(len(verified.pending), 'receipt')} pending within the time promised"
+    warnings = [f"{waiting}, {pending}"] if verified.waiting else []
     if log.lost_events:
         warnings.append(f"{len(log.lost_events)} receipts of a former log have no entry in this one, as accepted")
     lines = [text, *(_told_at_cover_end(one) for one in cover.disclosed)]
@@ -225,9 +259,12 @@ def withheld(session: Session) -> Shown:
 @reporting
 def entries(session: Session, proofs: Path | None, output: Path | None) -> Shown:
     """Verify the log and list this member's own entries."""
+    with _faults():
+        read = keep_receipts(session)
     verified, log, collected = _collect(session, proofs, _cover_check(session), keep=True)
     if output is not None:
         return exported(output, {"entries": [_row_of(entry) for entry in collected.entries]}, "entries")
+    waiting = [one for one in read if one.entry_id in verified.waiting]
     columns = ("number", "recorded at", "what", "about", "index", "event")
     title = counted(verified.entries, "entry", "entries")
     made = table(title, *columns, whole=("recorded at", "about", "event"), spare=("index", "event"))
@@ -236,8 +273,14 @@ def entries(session: Session, proofs: Path | None, output: Path | None) -> Shown
         what = label(str(view.get("kind", "content erased")))
         shown = (view.get("recorded_at"), what, describe_alerts(view) or _describe_subject(view))
         made.add_row(str(entry.number), *shown, str(entry.index), entry.event_id)
+    for one in waiting:
+        view = one.view or {}
+        about = describe_alerts(view) or _describe_subject(view)
+        what = label(str(view.get("kind", "content erased")))
+        made.add_row("", view.get("recorded_at"), what, about, "waits", one.event_id)
     listed = [_describe_entry(entry) for entry in collected.entries]
-    return Shown({**_describe(verified, log, proofs), "entries": listed}, table=made)
+    document = {**_describe(verified, log, proofs), "entries": listed}
+    return Shown({**document, "waiting_entries": [_describe_waiting(one) for one in waiting]}, table=made)
 
 
 _SUBJECTS = ("query", "request", "correction", "outcome", "assessment", "submission", "hit")
@@ -272,6 +315,26 @@ def _describe_entry(entry: OwnEntry) -> dict[str, Any]:
         "entry": to_base64(entry.entry),
         "view": None if entry.view is None else dict(entry.view),
     }
+
+
+def _describe_waiting(one: WaitingEntry) -> dict[str, Any]:
+    return {
+        "event_id": one.event_id,
+        "entry_id": one.entry_id,
+        "entry": to_base64(one.entry),
+        "view": None if one.view is None else dict(one.view),
+    }
+
+
+def _describe_place(entry: OwnEntry, place: BatchPlace) -> str:
+    shown = {
+        "entry": to_base64(entry.entry),
+        "position": place.position,
+        "count": place.count,
+        "root": to_base64(place.root),
+        "proof": [to_base64(value) for value in place.proof],
+    }
+    return json.dumps(shown, indent=2) + "\n"
 
 
 @log.command("witness", epilog="Example: member log witness --out cosigned.txt")

@@ -18,6 +18,7 @@ from keys.keyring import Keyring, UnknownStatementError
 from member.alert_values import ValueRefusedError, as_text
 from member.commands.common import Shown, counted, reporting, table, write_new_file
 from member.commands.exports import exported, output_option
+from member.commands.log import receipts_kept
 from member.errors import MemberError, UsedWronglyError, quoted
 from member.exporting import check_output, write_rows
 from member.log_chain import LogFault
@@ -107,7 +108,7 @@ def ask(
     session.number("query", [standing.query_id])
     name = grounds.authorised_by.partition("/")[2]
     told = f"query {standing.query_id} is {standing.state}: member --as {name} query approve {standing.query_id}"
-    return Shown(document, as_lines([told]))
+    return Shown(document, as_lines([told]), warnings=receipts_kept(session))
 
 
 def _approve_at_once(session: Session, subjects: list[Subject], grounds: Grounds) -> Shown:
@@ -299,12 +300,16 @@ def extend(session: Session, query_id: str, until: str | None, watch: str | None
 def end_watch(session: Session, query_id: str) -> Shown:
     """End a query's watch before its day."""
     standing = session.queries.step(session.find_id("query", query_id), "end-watch", {})
-    return Shown(msgspec.to_builtins(standing), as_lines([f"{_told(standing)}; its watch has ended"]))
+    return Shown(
+        msgspec.to_builtins(standing),
+        as_lines([f"{_told(standing)}; its watch has ended"]),
+        warnings=receipts_kept(session),
+    )
 
 
 def _step(session: Session, query_id: str, step: str, value: dict[str, Any]) -> Shown:
     standing = session.queries.step(session.find_id("query", query_id), step, value)
-    return Shown(msgspec.to_builtins(standing), as_lines([_told(standing)]))
+    return Shown(msgspec.to_builtins(standing), as_lines([_told(standing)]), warnings=receipts_kept(session))
 
 
 def _told(standing: QueryStanding) -> str:
@@ -320,6 +325,7 @@ def _show(session: Session, read: ReadQuery, grounds: Sequence[str] = ()) -> Sho
         document,
         as_lines([_told(read), *grounds, *_handling(document["results"]), *others]),
         _table(document["results"], document["names"]) if read.results else None,
+        receipts_kept(session),
     )
 
 

@@ -125,6 +125,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("idx", name=op.f("pk_log_leaves")),
     )
     op.create_table(
+        "log_lanes",
+        sa.Column("member_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("member_id", name=op.f("pk_log_lanes")),
+    )
+    op.create_table(
         "log_numbers",
         sa.Column("member_id", sa.String(length=64), nullable=False),
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
@@ -133,15 +138,17 @@ def upgrade() -> None:
         sa.Column("chain_head", sa.LargeBinary(length=32), nullable=False),
         sa.PrimaryKeyConstraint("member_id", "number", name=op.f("pk_log_numbers")),
         sa.UniqueConstraint("entry_id", name=op.f("uq_log_numbers_entry_id")),
-        sa.UniqueConstraint("idx", name=op.f("uq_log_numbers_idx")),
     )
+    op.create_index("ix_log_numbers_member_id", "log_numbers", ["member_id", "idx"], unique=False)
     op.create_table(
         "log_pending",
         sa.Column("ticket", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("entry_id", sa.String(length=36), nullable=False),
+        sa.Column("member_id", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("ticket", name=op.f("pk_log_pending")),
         sa.UniqueConstraint("entry_id", name=op.f("uq_log_pending_entry_id")),
     )
+    op.create_index("ix_log_pending_member_id", "log_pending", ["member_id", "ticket"], unique=False)
     op.create_table(
         "log_publications",
         sa.Column("size", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
@@ -351,8 +358,11 @@ def downgrade() -> None:
     op.drop_table("members")
     op.drop_table("log_tiles")
     op.drop_table("log_publications")
+    op.drop_index("ix_log_pending_member_id", table_name="log_pending")
     op.drop_table("log_pending")
+    op.drop_index("ix_log_numbers_member_id", table_name="log_numbers")
     op.drop_table("log_numbers")
+    op.drop_table("log_lanes")
     op.drop_table("log_leaves")
     op.drop_index("ix_log_entries_event_id", table_name="log_entries")
     op.drop_table("log_entries")

@@ -27,7 +27,7 @@ from exchange.log.reading import stands_still, unpublished_since
 from exchange.store.session import create_database
 from schemas.encoding import to_base64
 from tests.exchange.factories import make_token
-from tests.exchange.test_worker import make_worker
+from tests.exchange.test_worker import make_worker, settle
 from tests.postgresql import PostgresqlCluster, stop_at_once
 from tests.simulator import Taskforce, make_taskforce
 
@@ -162,7 +162,7 @@ def assert_outage_is_survived(taskforce: Taskforce, trouble: AbstractContextMana
     assert answer.status_code == 201, answer.text
     assert len(answer.get_json()["hits"]) == 1
     assert len(b.hits()) == 2
-    assert worker.tick()
+    settle(worker)
     assert a.send("GET", "/log/entries").get_json()["pending"] == []
 
 
@@ -338,7 +338,7 @@ def test_a_log_that_is_signed_but_never_published_stands_still_too(new_taskforce
     taskforce = new_taskforce("a")
     taskforce.members["a"].submit([make_token()])
     worker = make_worker(taskforce, tmp_path, [])
-    assert worker.tick()
+    settle(worker)
     with taskforce.database.reading() as session:
         assert unpublished_since(session) is None
     with taskforce.database.transaction() as session:
@@ -348,6 +348,6 @@ def test_a_log_that_is_signed_but_never_published_stands_still_too(new_taskforce
         assert since == taskforce.clock()
         assert not stands_still(session, since + timedelta(seconds=60), 60)
         assert stands_still(session, since + timedelta(seconds=61), 60)
-    assert worker.tick()
+    settle(worker)
     with taskforce.database.reading() as session:
         assert unpublished_since(session) is None

@@ -26,7 +26,7 @@ from exchange.worker import Job
 from keys.signing import SigningKey
 from schemas.encoding import to_base64
 from tests.exchange.factories import make_token
-from tests.exchange.test_worker import make_worker
+from tests.exchange.test_worker import make_worker, settle
 from tests.simulator import Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
@@ -95,7 +95,7 @@ def test_the_operators_metrics_count_what_waits_and_name_nobody(new_taskforce: N
     assert found["exchange_log_pending"] == waiting + 1
     assert found["exchange_log_oldest_wait_seconds"] >= 30
     assert found["exchange_database_bytes"] > 10_000
-    assert worker.tick()
+    settle(worker)
     taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
     found = exposition(taskforce, tmp_path / "none")
     assert (found["exchange_log_pending"], found["exchange_log_head_age_seconds"]) == (0, 5)

@@ -25,7 +25,7 @@ import httpx
 from alerts.composition import blueprints
 from alerts.store.notices import count_notices
 from exchange.log.head_file import HeadFile
-from exchange.log.sequencer import Sequencer
+from exchange.log.sequencer import CARRIED_TICKS, Sequencer
 from exchange.serve import Server
 from exchange.settings import Settings
 from exchange.store.leases import acquire_lease, release_lease
@@ -69,11 +69,13 @@ class Served:
         return Identity(f"{member_id}/analyst", self.taskforce.members[member_id].keys["analyst"])
 
     def tick(self) -> None:
-        """Sequence what waits for the log."""
+        """Give all that waits for the log its place."""
         with self.taskforce.database.transaction() as session:
             lease = acquire_lease(session, "sequencer", "test", utc_now(), timedelta(seconds=60))
         assert lease is not None
-        Sequencer(self.taskforce.database, self.signer, self.head_file).tick(utc_now(), lease)
+        sequencer = Sequencer(self.taskforce.database, self.signer, self.head_file)
+        for _ in range(CARRIED_TICKS + 1):
+            sequencer.tick(utc_now(), lease)
         with self.taskforce.database.transaction() as session:
             release_lease(session, lease)
 

@@ -22,7 +22,7 @@ from flask import Flask
 
 from alerts.composition import blueprints
 from exchange.log.head_file import HeadFile
-from exchange.log.sequencer import Sequencer
+from exchange.log.sequencer import CARRIED_TICKS, Sequencer
 from exchange.services.issue_enrolment import Invitation, issue_enrolment
 from exchange.services.propose_statement import propose_statement
 from exchange.settings import Settings
@@ -365,7 +365,7 @@ class Taskforce:
             self.applications[EXCHANGE_URL] = honest
 
     def tick(self) -> None:
-        """Sequence what waits for the log."""
+        """Give all that waits for the log its place."""
         assert self.database is not None
         with self.database.transaction() as session:
             lease = acquire_lease(session, "sequencer", secrets.token_hex(8), now(), timedelta(seconds=0.001))
@@ -373,7 +373,9 @@ class Taskforce:
             time.sleep(0.01)
             self.tick()
             return
-        Sequencer(self.database, self._log_signer(), self._head_file()).tick(now(), lease)
+        sequencer = Sequencer(self.database, self._log_signer(), self._head_file())
+        for _ in range(CARRIED_TICKS + 1):
+            sequencer.tick(now(), lease)
 
 
 def _unreachable(request: httpx.Request) -> httpx.Response:

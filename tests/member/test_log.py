@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,10 @@ from schemas.canonical import canonical_json, parse_canonical_json
 from schemas.encoding import from_base64, to_base64, to_rfc3339
 from tests.exchange.log.laboratory import NOW, ORIGIN, SIGNER, Laboratory, open_laboratory
 from tlog.checkpoint import Checkpoint, sign_checkpoint
-from tlog.entries import CHAIN_START, entry_commitment, next_chain_head
+from tlog.entries import CHAIN_START, entry_commitment, next_chain_head, verify_in_batch
 from tlog.notes import NoteSigner
 from tlog.offline_proofs import verify_offline_proof
+from tlog.proofs import ProofError
 
 Row = dict[str, Any]
 
@@ -97,15 +99,16 @@ class Served:
 
 @pytest.fixture
 def served(laboratory: Laboratory) -> Served:
-    """An honest log: five own entries over two ticks, others' between them, one live hit and one ended."""
+    """An honest log of 16 members: five own entries over five ticks, one live hit and one ended."""
+    laboratory.add_members(13, "a", "b", "c")
     laboratory.record({"a": {"hits": [hit("h1"), hit("h2")]}, "b": {"hits": [hit("h9")]}})
     laboratory.record({"b": {}})
     laboratory.record({"a": {"count": 1}}, kind="hits_read")
-    laboratory.tick()
+    laboratory.settle()
     laboratory.record({"a": {"hits": [hit("h1", "2-4")]}, "c": {}})
     laboratory.record({"a": {"ended": ["h2"]}}, kind="hits_changed")
     laboratory.record({"a": {}}, kind="refusal")
-    laboratory.tick()
+    laboratory.settle()
     exchange = Served(laboratory)
     exchange.shown = [hit("h1", "2-4")]
     return exchange
@@ -154,7 +157,7 @@ def view_of(row: Row) -> Row:
 def test_an_honest_log_stands_up(served: Served) -> None:
     verified = served.verify()
     assert (verified.entries, verified.hits, verified.waiting, verified.erased) == (5, 1, (), ())
-    assert verified.checkpoint.size == 32
+    assert verified.checkpoint.size == 80
     assert verified.seen.number == 5
 
 
@@ -171,7 +174,7 @@ def test_it_stands_up_in_small_pages_and_again_later(served: Served) -> None:
     seen = served.verify().seen
     for _ in range(3):
         served.laboratory.record({"a": {}})
-        served.laboratory.tick()
+        served.laboratory.settle()
         verified = served.verify(seen)
         assert verified.seen.number == seen.number + 1
         seen = verified.seen
@@ -179,22 +182,22 @@ def test_it_stands_up_in_small_pages_and_again_later(served: Served) -> None:
 
 def test_a_member_without_entries_verifies_the_log_all_the_same(laboratory: Laboratory) -> None:
     laboratory.record({"b": {}})
-    laboratory.tick()
+    laboratory.settle()
     assert Served(laboratory).verify().entries == 0
 
 
 def test_thousands_of_entries_need_each_tile_once(laboratory: Laboratory) -> None:
     laboratory.record_many("a", 2_000)
-    laboratory.tick()
+    laboratory.settle()
     exchange = Served(laboratory)
     assert exchange.verify().entries == 2_000
-    assert exchange.tiles_fetched <= 2 * (4_096 // 256) + 4  # a tick of 2,000 is padded to 4,096; tiles and bundles
+    assert exchange.tiles_fetched <= 4  # 1,996 of them share a leaf
 
 
 def test_large_views_are_read(laboratory: Laboratory) -> None:
     shown = [hit(f"h{number}") for number in range(8_000)]
     laboratory.record({"a": {"hits": shown}})
-    laboratory.tick()
+    laboratory.settle()
     exchange = Served(laboratory)
     exchange.shown = shown
     assert exchange.verify().hits == 8_000
@@ -205,14 +208,14 @@ def test_proofs_of_own_entries_verify_offline(served: Served) -> None:
     verified = served.verify(each=entries.append)
     for entry in entries:
         proof = verified.offline_proof(entry.index)
-        assert verify_offline_proof(proof, entry.entry, ORIGIN, [SIGNER.verifier_key]).size == 32
+        assert verify_offline_proof(proof, entry.entry, ORIGIN, [SIGNER.verifier_key]).size == 80
 
 
 def test_erased_entries_still_verify_by_their_bytes(served: Served) -> None:
     event_id = own_row(served, 2)["event_id"]
     with served.laboratory.tampering() as session:
         erase_event(session, event_id, "retention", NOW)
-    served.laboratory.tick()
+    served.laboratory.settle()
     verified = served.verify()
     assert verified.erased == (2,)
     assert verified.entries == 6
@@ -221,7 +224,7 @@ def test_erased_entries_still_verify_by_their_bytes(served: Served) -> None:
 def test_an_erased_disclosure_leaves_open_what_was_last_shown(served: Served) -> None:
     with served.laboratory.tampering() as session:
         erase_event(session, own_row(served, 3)["event_id"], "retention", NOW)
-    served.laboratory.tick()
+    served.laboratory.settle()
     assert served.verify().erased == (3,)
 
 
@@ -231,7 +234,7 @@ def test_an_erased_disclosure_leaves_open_what_was_last_shown(served: Served) ->
 def test_entries_committed_before_the_call_are_waited_for(served: Served) -> None:
     served.laboratory.record({"a": {"hits": [hit("h3")]}})
     served.shown.append(hit("h3"))
-    served.on_sleep = served.laboratory.tick
+    served.on_sleep = served.laboratory.settle
     verified = served.verify()
     assert (verified.entries, verified.hits, verified.waiting) == (6, 2, ())
     assert served.slept > 0
@@ -246,7 +249,7 @@ def test_waiting_ends_after_sixty_seconds_and_is_told(served: Served) -> None:
 
 def test_entries_that_come_in_meanwhile_are_not_waited_for(served: Served) -> None:
     def meanwhile() -> None:
-        served.laboratory.tick()
+        served.laboratory.settle()
         served.laboratory.record({"a": {}})
 
     served.laboratory.record({"a": {}})
@@ -258,7 +261,7 @@ def test_entries_that_come_in_meanwhile_are_not_waited_for(served: Served) -> No
 def test_a_disclosure_while_verifying_is_no_fault(served: Served) -> None:
     def meanwhile() -> list[Hit]:
         served.laboratory.record({"a": {"hits": [hit("h1", "5+"), hit("h3")], "ended": []}})
-        served.laboratory.tick()
+        served.laboratory.settle()
         return [Hit(**hit("h1", "2-4"))]
 
     served.hits = meanwhile  # type: ignore[method-assign]
@@ -445,15 +448,77 @@ def test_attacker_cannot_give_two_numbers_to_one_leaf(served: Served) -> None:
     first = own_row(served, 1)
     served.bend_page = bend_row(2, index=first["index"])
     found = fault(served)
-    assert (found.where["number"], "behind" in found.detail) == (2, True)
+    assert (found.where["number"], "another" in found.detail) == (2, True)
+    served.bend_page = bend_row(3, index=first["index"])
+    assert (fault(served).where["number"], "lies before" in fault(served).detail) == (3, True)
+
+
+@pytest.fixture
+def batched(laboratory: Laboratory) -> Served:
+    """A log in which seven of eleven own entries share a leaf, in pages of four."""
+    for number in range(11):
+        laboratory.record({"a": {"n": number}})
+    laboratory.settle()
+    exchange = Served(laboratory)
+    exchange.page_limit = 4
+    return exchange
+
+
+def test_entries_that_share_a_leaf_stand_up(batched: Served) -> None:
+    entries: list[OwnEntry] = []
+    assert batched.verify(each=entries.append).entries == 11
+    assert [entry.index for entry in entries] == [0] * 7 + [1, 2, 3, 4]
+
+
+def test_proofs_of_entries_that_share_a_leaf_verify_offline(batched: Served) -> None:
+    entries: list[OwnEntry] = []
+    verified = batched.verify(each=entries.append)
+    for entry in entries:
+        leaf, place = verified.leaf_of(entry)
+        proof = verified.offline_proof(entry.index)
+        assert verify_offline_proof(proof, leaf, ORIGIN, [SIGNER.verifier_key]).size == 5
+        if place is None:
+            assert leaf == entry.entry
+            continue
+        verify_in_batch(leaf, entry.entry, place)
+        for wrong in ((leaf, bytes(33)), (entry.entry, entry.entry)):
+            with pytest.raises(ProofError):
+                verify_in_batch(*wrong, place)
+        with pytest.raises(ProofError):
+            verify_in_batch(leaf, entry.entry, replace(place, position=(place.position + 1) % 7))
+    assert [verified.leaf_of(entry)[1] is None for entry in entries] == [False] * 7 + [True] * 4
+
+
+@pytest.mark.parametrize("number", [1, 4, 7])
+def test_attacker_cannot_move_an_entry_out_of_its_leaf(number: int, batched: Served) -> None:
+    batched.bend_page = bend_row(number, index=1 if number == 7 else 5)
+    assert fault(batched).where["number"] in {number - 1, number, number + 1}
+
+
+def test_attacker_cannot_change_an_entry_that_shares_a_leaf(batched: Served) -> None:
+    body = view_of(own_row(batched, 7)) | {"kind": "harmless"}
+    forged = forged_row(batched, 7, body)
+    batched.bend_page = bend_row(7, **forged)
+    found = fault(batched)
+    assert (found.where["number"], found.where["index"]) == (8, 1)  # the chain goes on from another
+
+
+def test_attacker_cannot_drop_the_tail_of_a_shared_leaf(laboratory: Laboratory) -> None:
+    laboratory.record_many("a", 11)
+    laboratory.tick()
+    with laboratory.tampering() as session:
+        session.execute(delete(LogNumber).where(LogNumber.number == 7))
+        session.execute(delete(LogPending))
+    found = fault(Served(laboratory))
+    assert (found.where["number"], "another" in found.detail) == (6, True)
 
 
 def test_attacker_cannot_name_an_index_outside_the_tree_or_a_wrong_one(served: Served) -> None:
-    served.bend_page = bend_row(5, index=32)
+    served.bend_page = bend_row(5, index=80)
     found = fault(served)
     assert (found.where["number"], "outside" in found.detail) == (5, True)
     last = own_row(served, 5)["index"]
-    served.bend_page = bend_row(5, index=31 if last != 31 else 30)
+    served.bend_page = bend_row(5, index=last + 1)
     assert fault(served).where["number"] == 5
 
 
@@ -485,7 +550,8 @@ def test_attacker_cannot_bend_a_tile(served: Served) -> None:
 
 
 def test_attacker_cannot_bend_a_full_tile(laboratory: Laboratory) -> None:
-    laboratory.record_many("a", 300)
+    laboratory.add_members(300)
+    laboratory.record({"a": {}})
     laboratory.tick()
     with laboratory.tampering() as session:
         hashes = session.scalars(select(LogTile.hashes).where(LogTile.tile == 0)).one()
@@ -497,7 +563,8 @@ def test_attacker_cannot_bend_a_full_tile(laboratory: Laboratory) -> None:
 
 @pytest.mark.parametrize("index", [0, 299, 300, 1_023])
 def test_attacker_cannot_change_a_stored_leaf_whoever_it_belongs_to(index: int, laboratory: Laboratory) -> None:
-    laboratory.record_many("a", 300)
+    laboratory.add_members(1023)
+    laboratory.record({"a": {}})
     laboratory.tick()
     with laboratory.tampering() as session:
         entry = session.scalars(select(LogLeaf.entry).where(LogLeaf.idx == index)).one()
@@ -516,13 +583,13 @@ def test_a_bundle_cut_short_is_a_fault(served: Served) -> None:
 @pytest.mark.parametrize(
     "bend",
     [
-        lambda note: note.replace("\n32\n", "\n33\n"),
+        lambda note: note.replace("\n80\n", "\n81\n"),
         lambda note: note[:-5] + "AAA=\n",
         lambda note: "",
         lambda note: sign_checkpoint(
-            Checkpoint("other.example", 32, bytes(32)), NoteSigner("other.example", bytes(32))
+            Checkpoint("other.example", 80, bytes(32)), NoteSigner("other.example", bytes(32))
         ),
-        lambda note: sign_checkpoint(Checkpoint(ORIGIN, 32, bytes(32)), NoteSigner(ORIGIN, bytes(32))),
+        lambda note: sign_checkpoint(Checkpoint(ORIGIN, 80, bytes(32)), NoteSigner(ORIGIN, bytes(32))),
     ],
 )
 def test_attacker_cannot_bend_or_replace_the_checkpoint(bend: Callable[[str], str], served: Served) -> None:
@@ -531,7 +598,7 @@ def test_attacker_cannot_bend_or_replace_the_checkpoint(bend: Callable[[str], st
 
 
 def test_even_the_log_s_key_cannot_sign_another_root(served: Served) -> None:
-    served.bend_checkpoint = lambda _: sign_checkpoint(Checkpoint(ORIGIN, 32, bytes(32)), SIGNER)
+    served.bend_checkpoint = lambda _: sign_checkpoint(Checkpoint(ORIGIN, 80, bytes(32)), SIGNER)
     assert "root" in fault(served).detail
 
 
@@ -539,8 +606,8 @@ def test_a_tree_that_shrank_is_a_fault(served: Served) -> None:
     seen = served.verify().seen
     with served.laboratory.tampering() as session:
         for table in (LogPublication, LogCheckpoint):
-            session.execute(delete(table).where(table.size > 16))
-        session.execute(delete(LogNumber).where(LogNumber.idx >= 16))
+            session.execute(delete(table).where(table.size > 32))
+        session.execute(delete(LogNumber).where(LogNumber.idx >= 32))
         session.execute(
             delete(LogEntry).where(LogEntry.kind != "none", ~LogEntry.entry_id.in_(select(LogNumber.entry_id)))
         )
@@ -553,15 +620,15 @@ def test_a_forked_tree_is_a_fault(served: Served, tmp_path: Path) -> None:
     """The operator, with every key, wipes the tree and builds another from the same entries."""
     seen = served.verify().seen
     with served.laboratory.tampering() as session:
-        entry_ids = session.scalars(select(LogNumber.entry_id)).all()
+        entries = session.execute(select(LogEntry.entry_id, LogEntry.member_id).order_by(LogEntry.entry_id)).all()
         for table in (LogLeaf, LogNumber, LogTile, LogCheckpoint, LogPublication):
             session.execute(delete(table))
-        for entry_id in sorted(entry_ids):
-            session.add(LogPending(entry_id=entry_id))
+        for entry_id, member_id in entries:
+            session.add(LogPending(entry_id=entry_id, member_id=member_id))
     (tmp_path / "rogue").mkdir()
     rogue = HeadFile(tmp_path / "rogue" / "head", SIGNER)
     rogue.create()
-    for _ in range(3):
+    for _ in range(6):
         Sequencer(served.laboratory.database, SIGNER, rogue).tick(NOW, served.laboratory.lease)
     found = fault(served, LastSeen(seen.checkpoint_note))
     assert "forked" in found.detail
@@ -582,7 +649,7 @@ def receipt(served: Served, event_id: str, entry: bytes) -> LoggedReceipt:
 
 def test_receipts_are_found(served: Served) -> None:
     event = served.laboratory.record({"a": {}}, kind="submission")
-    served.laboratory.tick()
+    served.laboratory.settle()
     assert served.verify(receipts=[receipt(served, event.event_id, event.entries["a"])]).receipts == 1
 
 
@@ -593,7 +660,7 @@ def test_attacker_cannot_forget_what_it_gave_a_receipt_for(served: Served) -> No
 
 def test_attacker_cannot_log_another_entry_than_the_receipt_s(served: Served) -> None:
     event = served.laboratory.record({"a": {}}, kind="submission")
-    served.laboratory.tick()
+    served.laboratory.settle()
     found = fault(served, receipts=[receipt(served, event.event_id, b"\x01" + bytes(32))])
     assert (found.where["number"], found.where["event_id"]) == (6, event.event_id)
 
@@ -647,7 +714,7 @@ def test_attacker_cannot_show_a_hit_that_ended(served: Served) -> None:
 def heads(laboratory: Laboratory, days: int) -> None:
     with laboratory.tampering() as session:
         record_day_heads(session, ["a"], NOW + timedelta(days=days))
-    laboratory.tick()
+    laboratory.settle()
 
 
 def test_day_heads_that_state_the_chain_stand_up(served: Served) -> None:

@@ -10,6 +10,7 @@ import base64
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from itertools import groupby
 from typing import Any, TypeVar
 
 import sqlalchemy
@@ -19,6 +20,7 @@ from sqlalchemy.exc import OperationalError
 from tests.torture.action_audit import Found, compare_action, compare_settled
 from tests.torture.records import DOUBLED, LOST, UNLOGGED, Records
 from tests.torture.shown import Shown
+from tlog.entries import leaf_entry
 
 _Result = TypeVar("_Result")
 _RECOVERY_SECONDS = 120.0
@@ -44,10 +46,7 @@ _EMPTY = {
     "entries that wait and have a place": (
         "SELECT entry_id FROM log_pending WHERE entry_id IN (SELECT entry_id FROM log_numbers)"
     ),
-    "leaves that are another entry": (
-        "SELECT n.idx FROM log_numbers n JOIN log_entries e ON e.entry_id = n.entry_id "
-        "LEFT JOIN log_leaves l ON l.idx = n.idx WHERE l.entry IS NULL OR l.entry <> e.entry"
-    ),
+    "leaves of two members": "SELECT idx FROM log_numbers GROUP BY idx HAVING min(member_id) <> max(member_id)",
     "holes in a member's numbers": (
         "SELECT member_id FROM log_numbers GROUP BY member_id HAVING count(*) <> max(number) OR min(number) <> 1"
     ),
@@ -168,9 +167,26 @@ def _log(connection: Connection, shown: Mapping[str, Shown]) -> Found:
         ]
     counts = [_count(connection, table) for table in ("log_entries", "log_pending", "log_numbers")]
     found.append((UNLOGGED, "entries neither wait nor have a place", max(0, counts[0] - counts[1] - counts[2])))
+    found.append((DOUBLED, "leaves that hold other entries", _wrong_leaves(connection)))
     for what, statement in _EMPTY.items():
         found.append((DOUBLED, what, len(connection.execute(text(statement)).all())))
     return found
+
+
+def _wrong_leaves(connection: Connection) -> int:
+    """How many leaves are not those of the entries that have their place there."""
+    numbered = connection.execute(
+        text(
+            "SELECT n.idx, e.entry, l.entry FROM log_numbers n JOIN log_entries e ON e.entry_id = n.entry_id "
+            "LEFT JOIN log_leaves l ON l.idx = n.idx ORDER BY n.idx, n.number"
+        )
+    )
+    wrong = 0
+    for _, held in groupby(numbered, key=lambda row: row[0]):
+        rows = list(held)
+        leaf = rows[0][2]
+        wrong += leaf is None or bytes(leaf) != leaf_entry([bytes(row[1]) for row in rows])
+    return wrong
 
 
 def _hits(connection: Connection, shown: Mapping[str, Shown]) -> Found:

@@ -21,6 +21,7 @@ from exchange.store.log_tables import (
     LogCheckpoint,
     LogDayHead,
     LogEntry,
+    LogLane,
     LogLeaf,
     LogNumber,
     LogPending,
@@ -34,7 +35,10 @@ from tlog.tiles import parse_tile_path
 ORIGIN = "exchange.example/log"
 SIGNER = NoteSigner(ORIGIN, bytes(range(32)))
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
-TABLES = (LogEntry, LogPending, LogLeaf, LogNumber, LogTile, LogCheckpoint, LogPublication, LogDayHead, LeaseRow)
+TABLES = (
+    *(LogEntry, LogPending, LogLane, LogLeaf, LogNumber, LogTile, LogCheckpoint, LogPublication, LogDayHead),
+    LeaseRow,
+)
 
 
 class Laboratory:
@@ -68,6 +72,19 @@ class Laboratory:
 
     def tick(self) -> Ticked:
         return self.sequencer().tick(self.now, self.lease)
+
+    def settle(self) -> Ticked:
+        """Ticks until nothing waits; the last of them."""
+        ticked = self.tick()
+        while self.count(LogPending):
+            ticked = self.tick()
+        return ticked
+
+    def add_members(self, count: int, *named: str) -> None:
+        """Let so many more members, and those named, have a leaf at every tick."""
+        with self.database.transaction() as session:
+            members = [*named, *(f"other-{number:04}" for number in range(count))]
+            session.add_all(LogLane(member_id=member_id) for member_id in members)
 
     def count(self, table: type[Base]) -> int:
         with self.database.reading() as session:

@@ -24,9 +24,9 @@ def heads(laboratory: Laboratory, member_id: str) -> list[dict[str, Any]]:
 
 def test_each_member_has_one_head_a_day_idle_ones_too(laboratory: Laboratory) -> None:
     laboratory.record({"a": {}})
-    laboratory.tick()
+    laboratory.settle()
     assert (run(laboratory), run(laboratory)) == (2, 0)
-    laboratory.tick()
+    laboratory.settle()
     (head,) = heads(laboratory, "a")
     assert (head["day"], head["number"]) == ("2026-11-21", 1)
     assert head["chain_head"] == laboratory.entries("a")["entries"][0]["chain_head"]
@@ -37,7 +37,7 @@ def test_each_member_has_one_head_a_day_idle_ones_too(laboratory: Laboratory) ->
 def test_missed_days_are_made_up(laboratory: Laboratory) -> None:
     run(laboratory)
     assert run(laboratory, days=3) == 6
-    laboratory.tick()
+    laboratory.settle()
     assert [head["day"] for head in heads(laboratory, "a")] == ["2026-11-21", "2026-11-22", "2026-11-23", "2026-11-24"]
 
 

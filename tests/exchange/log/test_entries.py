@@ -24,7 +24,7 @@ def own_view(laboratory: Laboratory, member_id: str) -> dict[str, Any]:
 
 def test_each_member_gets_its_own_view_of_one_event(laboratory: Laboratory) -> None:
     event = laboratory.record({"a": {"hits": [1]}, "b": {"hits": [2]}})
-    laboratory.tick()
+    laboratory.settle()
     a, b = own_view(laboratory, "a"), own_view(laboratory, "b")
     assert (a["hits"], b["hits"]) == ([1], [2])
     assert a["event_id"] == b["event_id"] == event.event_id
@@ -34,7 +34,7 @@ def test_each_member_gets_its_own_view_of_one_event(laboratory: Laboratory) -> N
 
 def test_the_entry_returned_for_the_receipt_opens_to_the_view(laboratory: Laboratory) -> None:
     event = laboratory.record({"a": {}})
-    laboratory.tick()
+    laboratory.settle()
     row = laboratory.entries("a")["entries"][0]
     assert from_base64(row["entry"]) == event.entries["a"]
     assert entry_commitment(from_base64(row["salt"]), from_base64(row["view"])) == event.entries["a"]
@@ -42,7 +42,7 @@ def test_the_entry_returned_for_the_receipt_opens_to_the_view(laboratory: Labora
 
 def test_attacker_cannot_read_another_member_s_entries(laboratory: Laboratory) -> None:
     laboratory.record({"a": {"secret": "of a"}, "b": {}})
-    laboratory.tick()
+    laboratory.settle()
     assert "of a" not in json.dumps(laboratory.entries("b"))
     assert laboratory.entries("c") == {"entries": [], "pending": [], "next": None}
 
@@ -52,7 +52,7 @@ def test_attacker_cannot_guess_the_core_from_its_digest(laboratory: Laboratory) 
     for _ in range(2):
         with laboratory.database.transaction() as session:
             event = record_event(session, "match", [View("a", {})], NOW, {"submitter": "b"})
-        laboratory.tick()
+        laboratory.settle()
         digest = own_view(laboratory, "a")["core_digest"]
         digests.add(digest)
         with laboratory.database.reading() as session:
@@ -82,12 +82,13 @@ def test_events_that_cannot_be_recorded_are_refused(views: list[View], laborator
 
 
 def test_erasing_deletes_content_keeps_the_tree_and_is_itself_logged(laboratory: Laboratory) -> None:
+    laboratory.add_members(14)
     event = laboratory.record({"a": {"x": 1}, "b": {"x": 2}})
-    laboratory.tick()
+    laboratory.settle()
     before = laboratory.tile("tile/entries/000.p/16")
     with laboratory.database.transaction() as session:
         assert erase_event(session, event.event_id, "retention", NOW) is not None
-    laboratory.tick()
+    laboratory.settle()
     erased, erasure = laboratory.entries("a")["entries"]
     assert (erased["view"], erased["salt"]) == (None, None)
     assert from_base64(erased["entry"]) == event.entries["a"]

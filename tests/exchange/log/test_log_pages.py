@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_smorest import Api
 
+from exchange.services.receipts import RECEIPT_DOMAIN, waiting_entries
 from exchange.web.log_pages import create_log_blueprint
+from keys.ed25519 import verify_signature
+from keys.signing import SigningKey
+from schemas.canonical import parse_canonical_json
+from schemas.encoding import from_base64, to_rfc3339
 from tests.exchange.log.laboratory import ORIGIN, SIGNER, Laboratory
 from tlog.checkpoint import open_checkpoint
+from tlog.entries import entry_commitment
 from tlog.hashing import leaf_hash
 from tlog.tiles import TileHashReader, decode_entries
+
+RECEIPT_KEY = SigningKey.from_seed(bytes(32))
 
 
 @pytest.fixture
 def client(laboratory: Laboratory) -> FlaskClient:
+    def waiting(member_id: str, most: int) -> list[dict[str, Any]]:
+        return waiting_entries(laboratory.database, RECEIPT_KEY, member_id, most, 74)
+
     app = Flask("log")
     app.config.update(API_TITLE="log", API_VERSION="1", OPENAPI_VERSION="3.1.0")
-    Api(app).register_blueprint(create_log_blueprint(laboratory.database, lambda: "a"))
+    Api(app).register_blueprint(create_log_blueprint(laboratory.database, lambda: "a", waiting))
     return app.test_client()
 
 
 def test_an_outsider_reads_and_verifies_the_whole_log(laboratory: Laboratory, client: FlaskClient) -> None:
-    laboratory.record_many("a", 300)
+    laboratory.add_members(513)
+    laboratory.record({"a": {}})
     laboratory.tick()
     laboratory.tick()
     answer = client.get("/log/checkpoint")
@@ -37,9 +52,10 @@ def test_an_outsider_reads_and_verifies_the_whole_log(laboratory: Laboratory, cl
         assert tree.leaf(3 * 256 + offset) == leaf_hash(entry)
 
 
-@pytest.mark.parametrize("path", ["tile/0/000", "tile/0/004.p/16", "tile/entries/004.p/3"])
+@pytest.mark.parametrize("path", ["tile/0/000", "tile/0/004.p/4", "tile/entries/004.p/3"])
 def test_tiles_may_be_kept_for_ever(path: str, laboratory: Laboratory, client: FlaskClient) -> None:
-    laboratory.record_many("a", 300)
+    laboratory.add_members(513)
+    laboratory.record({"a": {}})
     laboratory.tick()
     laboratory.tick()
     answer = client.get(f"/log/{path}")
@@ -93,7 +109,7 @@ def test_refusals_are_problem_details(laboratory: Laboratory, client: FlaskClien
 def test_own_entries_come_in_pages(laboratory: Laboratory, client: FlaskClient) -> None:
     laboratory.record_many("a", 5)
     laboratory.record_many("b", 5)
-    laboratory.tick()
+    laboratory.settle()
     laboratory.record_many("a", 1)
     numbers, after = [], 0
     for _ in range(3):
@@ -134,8 +150,34 @@ def test_other_parameters_are_refused(query: str, client: FlaskClient) -> None:
 def test_large_views_make_short_pages(laboratory: Laboratory, client: FlaskClient) -> None:
     for _ in range(5):
         laboratory.record({"a": {"hits": ["x" * 3_000_000]}})
-    laboratory.tick()
+    laboratory.settle()
     first = client.get("/log/entries").json
     assert first is not None
     assert [entry["number"] for entry in first["entries"]] == [1, 2]
     assert first["next"] == 2
+
+
+def test_an_entry_is_readable_at_once_under_a_signed_receipt(laboratory: Laboratory, client: FlaskClient) -> None:
+    event = laboratory.record({"a": {"n": 1}, "b": {"n": 2}})
+    for _ in range(3):
+        laboratory.record({"a": {}})
+    page = client.get("/log/entries?waiting=1").json
+    assert page is not None
+    (row,) = page["waiting"]
+    assert page["entries"] == []
+    assert (row["event_id"], row["entry_id"]) == (event.event_id, page["pending"][0])
+    entry = from_base64(row["entry"])
+    assert entry_commitment(from_base64(row["salt"]), from_base64(row["view"])) == entry == event.entries["a"]
+    payload = from_base64(row["receipt"]["payload"])
+    verify_signature(RECEIPT_KEY.public_bytes, RECEIPT_DOMAIN + payload, from_base64(row["receipt"]["signature"]))
+    assert parse_canonical_json(payload) == {
+        "event_id": event.event_id, "member_id": "a", "entry": row["entry"], "maximum_merge_delay_seconds": 74,
+        "committed_at": to_rfc3339(laboratory.now - timedelta(seconds=3)),
+    }  # fmt: skip
+    laboratory.settle()
+    assert client.get("/log/entries?waiting=10").json["waiting"] == []  # type: ignore[index]
+
+
+@pytest.mark.parametrize("number", ["-1", "501", "x", "01", ""])
+def test_a_wrong_number_of_waiting_entries_is_refused(number: str, client: FlaskClient) -> None:
+    assert client.get(f"/log/entries?waiting={number}").status_code == 422

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,13 +16,13 @@ from sqlalchemy.orm import Session
 
 from exchange.log.entries import View, record_event
 from exchange.log.head_file import HeadFile, LogRefusedError, LogRestoredError
-from exchange.log.sequencer import Sequencer, padded_size
+from exchange.log.sequencer import CARRIED_TICKS, Sequencer, merge_delay, taken_of
 from exchange.store.base import Base
 from exchange.store.leases import Lease, LeaseLostError
 from exchange.store.log_tables import LogCheckpoint, LogEntry, LogLeaf, LogNumber, LogPending, LogTile
 from tests.exchange.log.laboratory import NOW, ORIGIN, SIGNER, TABLES, Laboratory
 from tlog.checkpoint import Checkpoint, open_checkpoint
-from tlog.entries import CHAIN_START, next_chain_head
+from tlog.entries import CHAIN_START, leaf_entry, next_chain_head
 from tlog.hashing import EMPTY_ROOT, leaf_hash
 from tlog.notes import NoteSigner
 from tlog.proofs import tree_root
@@ -53,57 +54,82 @@ def assert_whole(laboratory: Laboratory) -> None:
     stored = leaves(laboratory)[: head.size]
     tree = TileHashReader(head.size, head.root, laboratory.tile)
     assert [tree.leaf(index) for index in range(head.size)] == [leaf_hash(entry) for entry in stored]
+    held: dict[int, list[bytes]] = defaultdict(list)
     with laboratory.database.reading() as session:
-        placed = session.execute(
-            select(LogNumber.idx, LogEntry.entry).join(LogEntry, LogEntry.entry_id == LogNumber.entry_id)
-        )
-        assert all(stored[idx] == entry for idx, entry in placed if idx < head.size)
+        placed = select(LogNumber.idx, LogEntry.entry).join(LogEntry, LogEntry.entry_id == LogNumber.entry_id)
+        for index, entry in session.execute(placed.order_by(LogNumber.member_id, LogNumber.number)):
+            held[index].append(entry)
+    assert all(stored[index] == leaf_entry(entries) for index, entries in held.items() if index < head.size)
 
 
-def test_a_tick_places_entries_once_and_pads(laboratory: Laboratory) -> None:
-    for number in range(5):
-        laboratory.record({"a": {"n": number}, "b": {"n": number}})
+def test_a_tick_gives_each_member_one_leaf_entry_or_padding(laboratory: Laboratory) -> None:
+    laboratory.record({"a": {}, "b": {}, "c": {}})
+    laboratory.settle()
+    for number in range(2):
+        laboratory.record({"a": {"n": number}})
+    laboratory.record({"c": {}})
+    before = published(laboratory).size
     ticked = laboratory.tick()
-    assert (ticked.size, ticked.entries, ticked.padding) == (16, 10, 6)
-    assert laboratory.count(LogPending) == 0
-    assert [entry["number"] for entry in laboratory.entries("a")["entries"]] == [1, 2, 3, 4, 5]
+    assert (ticked.size - before, ticked.entries, ticked.padding) == (3, 2, 1)
+    indices = {member: laboratory.entries(member)["entries"][-1]["index"] - before for member in ("a", "c")}
+    assert indices == {"a": 0, "c": 2}
+    assert laboratory.count(LogPending) == 1
+    laboratory.settle()
+    assert [entry["number"] for entry in laboratory.entries("a")["entries"]] == [1, 2, 3]
     assert_whole(laboratory)
 
 
 def test_a_member_s_numbers_follow_the_order_of_recording(laboratory: Laboratory) -> None:
     events = [laboratory.record({"a": {"n": number}}).event_id for number in range(12)]
-    laboratory.tick()
+    laboratory.settle()
     entries = laboratory.entries("a")["entries"]
     assert [entry["event_id"] for entry in entries] == events
     assert [entry["index"] for entry in entries] == sorted(entry["index"] for entry in entries)
 
 
-def test_places_within_a_tick_tell_nothing_about_the_order(laboratory: Laboratory) -> None:
-    layouts = set()
-    for _ in range(6):
-        for member in "abcdefgh":
-            laboratory.record({member: {}})
-        start = laboratory.tick().size - 16
-        layouts.add(tuple(laboratory.entries(member)["entries"][-1]["index"] - start for member in "abcdefgh"))
-    assert len(layouts) == 6
+@pytest.mark.parametrize("waiting", [0, 1, CARRIED_TICKS, 70, 3_000])
+def test_the_tree_grows_by_one_leaf_for_each_member_whatever_waits(waiting: int, laboratory: Laboratory) -> None:
+    laboratory.record({"a": {}, "b": {}, "c": {}})
+    laboratory.settle()
+    before = published(laboratory).size
+    laboratory.record_many("a", waiting)
+    assert [laboratory.tick().size for _ in range(3)] == [before + 3, before + 6, before + 9]
 
 
-def test_an_empty_tick_grows_the_tree_like_any_other(laboratory: Laboratory) -> None:
-    assert laboratory.tick().size == 16
-    laboratory.record({"a": {}})
-    assert laboratory.tick().size == 32
-    assert laboratory.tick().size == 48
+def test_a_member_that_fills_its_queue_delays_nobody_else(laboratory: Laboratory) -> None:
+    laboratory.record({"a": {}, "b": {}})
+    laboratory.settle()
+    laboratory.record_many("a", 1_000)
+    laboratory.record({"b": {"n": 2}})
+    size = laboratory.tick().size
+    assert laboratory.entries("b")["entries"][-1]["index"] == size - 1
 
 
-@pytest.mark.parametrize(("count", "size"), [(0, 16), (16, 16), (17, 64), (65, 256), (257, 1024), (65_536, 65_536)])
-def test_ticks_come_in_few_sizes(count: int, size: int) -> None:
-    assert padded_size(count) == size
+def test_nothing_waits_longer_than_its_ticks(laboratory: Laboratory) -> None:
+    """However much comes, an entry has its place after one tick more than entries are carried over."""
+    waiting: dict[str, int] = {}
+    for tick in range(12):
+        for _ in range((tick * 7) % 11):
+            waiting[laboratory.record({"a": {}}).event_id] = tick
+        laboratory.tick()
+        for event_id in {entry["event_id"] for entry in laboratory.entries("a")["entries"]} & waiting.keys():
+            assert tick - waiting.pop(event_id) <= CARRIED_TICKS
+    assert merge_delay(300) > (CARRIED_TICKS + 1) * 300
+
+
+@pytest.mark.parametrize(("waiting", "taken"), [(0, 0), (1, 1), (4, 1), (5, 1), (6, 2), (100, 96), (50_000, 16_384)])
+def test_a_leaf_holds_one_entry_or_all_that_is_not_carried_over(waiting: int, taken: int) -> None:
+    assert taken_of(waiting) == taken
+
+
+def test_an_empty_log_grows_by_one_leaf_a_tick(laboratory: Laboratory) -> None:
+    assert [laboratory.tick().size for _ in range(3)] == [1, 2, 3]
 
 
 def test_chain_heads_follow_the_leaves(laboratory: Laboratory) -> None:
     for number in range(3):
         laboratory.record({"a": {"n": number}})
-        laboratory.tick()
+        laboratory.settle()
     head = CHAIN_START
     with laboratory.database.reading() as session:
         rows = select(LogNumber.chain_head, LogEntry.entry).join(LogEntry, LogEntry.entry_id == LogNumber.entry_id)
@@ -113,35 +139,33 @@ def test_chain_heads_follow_the_leaves(laboratory: Laboratory) -> None:
 
 
 def test_full_tiles_are_stored_and_partial_ones_derived(laboratory: Laboratory) -> None:
-    laboratory.record_many("a", 300)
-    assert laboratory.tick().size == 1024
+    laboratory.add_members(1024)
     laboratory.tick()
+    assert laboratory.tick().size == 2048
+    laboratory.record({"a": {}})
+    assert laboratory.tick().size == 3073
     with laboratory.database.reading() as session:
-        assert session.execute(select(LogTile.level, LogTile.tile).order_by(LogTile.tile)).all() == [
-            (0, 0),
-            (0, 1),
-            (0, 2),
-            (0, 3),
-        ]
+        tiles = session.execute(select(LogTile.level, LogTile.tile).order_by(LogTile.tile)).all()
+    assert tiles == [(0, number) for number in range(12)]
     assert laboratory.tile("tile/0/000.p/7") == laboratory.tile("tile/0/000")[: 7 * 32]
-    assert len(laboratory.tile("tile/1/000.p/4")) == 4 * 32
-    assert decode_entries(laboratory.tile("tile/entries/004.p/16"), 16) == leaves(laboratory)[1024:]
+    assert len(laboratory.tile("tile/1/000.p/12")) == 12 * 32
+    assert decode_entries(laboratory.tile("tile/entries/012.p/1"), 1) == leaves(laboratory)[3072:]
     assert_whole(laboratory)
 
 
-def test_a_tick_takes_a_bounded_number_and_the_next_the_rest(laboratory: Laboratory) -> None:
+def test_a_leaf_holds_a_bounded_number_and_the_next_the_rest(laboratory: Laboratory) -> None:
     laboratory.record_many("a", 25)
-    small = laboratory.sequencer(largest_tick=20)
-    assert small.tick(NOW, laboratory.lease).entries == 20
-    assert small.tick(NOW, laboratory.lease).entries == 5
+    small = laboratory.sequencer(largest_batch=20)
+    assert [small.tick(NOW, laboratory.lease).entries for _ in range(6)] == [20, 1, 1, 1, 1, 1]
     assert [entry["number"] for entry in laboratory.entries("a")["entries"]] == list(range(1, 26))
     assert_whole(laboratory)
 
 
-def test_thousands_of_entries_fit_in_one_tick(laboratory: Laboratory) -> None:
+def test_thousands_of_entries_fit_in_one_leaf(laboratory: Laboratory) -> None:
     laboratory.record_many("a", 3_000)
-    assert laboratory.tick().size == 4096
-    assert laboratory.count(LogNumber) == 3_000
+    assert laboratory.tick().size == 1
+    assert laboratory.count(LogNumber) == 3_000 - CARRIED_TICKS
+    laboratory.settle()
     assert_whole(laboratory)
 
 
@@ -149,6 +173,7 @@ def test_every_checkpoint_is_consistent_with_all_before(laboratory: Laboratory) 
     heads = []
     for count in (0, 3, 40, 0, 70, 300):
         laboratory.record_many("a", count)
+        laboratory.record({f"b-{count}": {}})
         heads.append(opened(laboratory.tick().checkpoint))
     tree = TileHashReader(heads[-1].size, heads[-1].root, laboratory.tile)
     for head in heads:
@@ -158,13 +183,14 @@ def test_every_checkpoint_is_consistent_with_all_before(laboratory: Laboratory) 
 def test_two_sequencers_at_once_never_fork(laboratory: Laboratory) -> None:
     """Even with both believing in the lease, ticks follow one another or fail."""
     laboratory.record_many("a", 60)
+    laboratory.add_members(3)
     failures: list[BaseException] = []
     notes: list[str] = []
 
     def run() -> None:
         for _ in range(6):
             try:
-                notes.append(laboratory.sequencer(largest_tick=10).tick(NOW, laboratory.lease).checkpoint)
+                notes.append(laboratory.sequencer(largest_batch=10).tick(NOW, laboratory.lease).checkpoint)
             except (DBAPIError, LogRefusedError) as error:
                 failures.append(error)
 
@@ -179,7 +205,7 @@ def test_two_sequencers_at_once_never_fork(laboratory: Laboratory) -> None:
     assert last.size == max(heads)
     tree = TileHashReader(last.size, last.root, laboratory.tile)
     assert all(tree_root(size, tree.read) == root for size, root in heads.items())
-    laboratory.sequencer().tick(NOW, laboratory.lease)
+    laboratory.settle()
     assert laboratory.count(LogNumber) == 60
     assert_whole(laboratory)
 
@@ -187,7 +213,7 @@ def test_two_sequencers_at_once_never_fork(laboratory: Laboratory) -> None:
 def test_attacker_cannot_insert_a_second_leaf_at_an_index(laboratory: Laboratory) -> None:
     laboratory.tick()
     with pytest.raises(DBAPIError), laboratory.tampering() as session:
-        session.add(LogLeaf(idx=15, entry=bytes(33)))
+        session.add(LogLeaf(idx=0, entry=bytes(33)))
 
 
 def test_a_sequencer_whose_lease_was_taken_over_writes_nothing(laboratory: Laboratory) -> None:
@@ -216,8 +242,8 @@ def test_an_old_sequencer_that_wakes_up_does_not_set_the_head_back(laboratory: L
     old.publish(half, NOW)
     head = laboratory.head_file.read()
     assert head is not None
-    assert head.size == 32
-    assert published(laboratory).size == 32
+    assert head.size == 2
+    assert published(laboratory).size == 2
 
 
 def test_a_crash_between_commit_and_publication_is_taken_in_by_the_next_tick(laboratory: Laboratory) -> None:
@@ -228,9 +254,9 @@ def test_a_crash_between_commit_and_publication_is_taken_in_by_the_next_tick(lab
     laboratory.record({"a": {}})
     laboratory.tick()
     head = published(laboratory)
-    assert head.size == 32
+    assert head.size == 2
     tree = TileHashReader(head.size, head.root, laboratory.tile)
-    assert tree_root(16, tree.read) == opened(signed.checkpoint).root
+    assert tree_root(1, tree.read) == opened(signed.checkpoint).root
     assert [entry["number"] for entry in laboratory.entries("a")["entries"]] == [1, 2]
 
 
@@ -238,13 +264,14 @@ def test_a_crash_between_head_file_and_publication_is_taken_in_too(laboratory: L
     laboratory.tick()
     signed = laboratory.sequencer().sequence(NOW, laboratory.lease)
     laboratory.head_file.advance(signed.checkpoint)
-    assert published(laboratory).size == 16
+    assert published(laboratory).size == 1
     laboratory.tick()
-    assert published(laboratory).size == 48
+    assert published(laboratory).size == 3
     assert_whole(laboratory)
 
 
 def test_nothing_beyond_the_published_size_is_served(laboratory: Laboratory) -> None:
+    laboratory.add_members(16)
     laboratory.tick()
     laboratory.sequencer().sequence(NOW, laboratory.lease)
     assert len(laboratory.tile("tile/0/000.p/16")) == 16 * 32
@@ -279,7 +306,7 @@ def test_a_restored_older_database_is_not_signed(laboratory: Laboratory) -> None
     laboratory.record({"b": {}})
     with pytest.raises(LogRestoredError, match="restored from an older copy"):
         laboratory.tick()
-    assert laboratory.count(LogLeaf) == 16
+    assert laboratory.count(LogLeaf) == 1
     assert laboratory.count(LogPending) == 1
 
 
@@ -326,7 +353,7 @@ def test_the_head_file_starts_with_the_empty_tree(laboratory: Laboratory) -> Non
 
 @pytest.mark.parametrize("table", [LogLeaf, LogTile, LogCheckpoint])
 def test_attacker_with_the_database_cannot_have_changed_rows_signed(table: type[Base], laboratory: Laboratory) -> None:
-    laboratory.record_many("a", 300)
+    laboratory.add_members(520)
     laboratory.tick()
     laboratory.tick()
     changes = {
@@ -341,6 +368,7 @@ def test_attacker_with_the_database_cannot_have_changed_rows_signed(table: type[
 
 
 def test_attacker_with_the_database_cannot_have_deleted_leaves_signed(laboratory: Laboratory) -> None:
+    laboratory.add_members(16)
     laboratory.tick()
     with laboratory.tampering() as session:
         session.execute(delete(LogLeaf).where(LogLeaf.idx == 3))
@@ -374,7 +402,7 @@ def test_writers_during_ticks_have_every_entry_sequenced_exactly_once(laboratory
         thread.join()
     stop.set()
     ticker.join()
-    laboratory.tick()
+    laboratory.settle()
     assert failures == []
     assert laboratory.count(LogNumber) == laboratory.count(LogEntry) == 3 * 25 * 2
     assert laboratory.count(LogPending) == 0
@@ -391,4 +419,4 @@ def test_what_a_killed_sequencer_left_beside_the_head_file_is_taken_away_by_the_
     laboratory.record({"a": {}})
     laboratory.tick()
     assert {path.name for path in tmp_path.iterdir() if path.name.startswith("head")} == {"head", "head.lock"}
-    assert published(laboratory).size == 16
+    assert published(laboratory).size == 1

@@ -8,12 +8,9 @@ What is masked, and why:
 - The moment at which TAXII says that an object was added: it is put off by a random part of a second.
 - Salts, signatures, secrets, and the digests and log entries that cover them: random, and of fixed length, which is
   kept.
-- The index of a log entry, and the head of the tree (size, root, signature, tiles, proofs): a leaf's place is dealt at
-  random within its tick. Each tick is padded to a size class (16, 64, 256 ... leaves), so that the tree's size tells
-  how much all members do together, agencies too, and no more exactly than that. It is the one thing here that covert
-  work can change: a tick of the banks' own may be filled over the edge of its class.
-- X-Request-Id, an ETag, and Content-Length where an index or the size makes the body a digit longer; the length of
-  the body without them is compared instead.
+- X-Request-Id and an ETag.
+Not masked are the index of each log entry and the size of the tree: they do not depend on what anybody does
+(docs/adr/0034). Of the tree's head, its tiles and bundles only the hashes and signatures are.
 Views and receipts, which travel as base64, are opened and compared like all else.
 """
 
@@ -28,15 +25,13 @@ from typing import Any, NamedTuple
 from werkzeug.test import TestResponse
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_PLACE = re.compile(r'(?:"(?:index|size)": ?|^exchange_log_size )([0-9]+)', re.MULTILINE)
 _REFERENCE = re.compile(r"[0-9]{4,6}-[A-Z][A-Z0-9_-]*")
 _ADDED = re.compile(r"T[0-9:]{8}\.[0-9]{6}Z")
 _MD5 = re.compile(r"^[0-9a-f]{32},", re.MULTILINE)
 _FEED_TOKEN = re.compile(r"feed_[A-Za-z0-9_-]+")
 _RANDOM = frozenset({"signature", "entry", "salt", "chain_head", "core_digest", "secret", "error_id"})
-_PLACES = frozenset({"index", "size"})
 _OPENED = frozenset({"view", "payload"})
-_RANDOM_HEADERS = frozenset({"X-Request-Id", "ETag", "Content-Length"})
+_RANDOM_HEADERS = frozenset({"X-Request-Id", "ETag"})
 _OPAQUE = frozenset({"application/octet-stream", "application/pdf"})
 
 
@@ -59,11 +54,7 @@ class Eyes:
         """An answer, masked."""
         body = self._body(answer)
         headers = [(name, self.text(value)) for name, value in answer.headers if name not in _RANDOM_HEADERS]
-        if answer.mimetype in _OPAQUE or _is_checkpoint(answer):
-            length = 0
-        else:
-            length = len(answer.data) - sum(map(len, _PLACE.findall(answer.text)))
-        return Seen(answer.status_code, tuple(sorted(headers)), body, length)
+        return Seen(answer.status_code, tuple(sorted(headers)), body, len(answer.data))
 
     def text(self, text: str) -> str:
         """A text, with its ids numbered."""
@@ -74,7 +65,7 @@ class Eyes:
     def value(self, value: Any, name: str = "") -> Any:
         """A JSON value, masked; `name` is that of the field that holds it."""
         if isinstance(value, dict):
-            return {self.text(key): self.value(one, key) for key, one in value.items() if key not in _PLACES}
+            return {self.text(key): self.value(one, key) for key, one in value.items()}
         if isinstance(value, list):
             return [self.value(one, name) for one in value]
         if not isinstance(value, str):
@@ -91,9 +82,9 @@ class Eyes:
         if _is_json(answer):
             return json.dumps(self.value(answer.get_json(force=True)), indent=1)
         if _is_checkpoint(answer):
-            return answer.text.partition("\n")[0]  # the origin
+            return "\n".join(answer.text.split("\n")[:2])  # the origin and the size
         if answer.mimetype == "text/plain":
-            return self.text(_PLACE.sub("<size>", answer.text))
+            return self.text(answer.text)
         return self.text(_MD5.sub("<digest>,", answer.text))
 
     def _number(self, found: str) -> str:
