@@ -520,6 +520,7 @@ UNSIGNED: dict[str, Any] = {
     **{"institution": "b", "recipient": "a", "representative_id": "b/authoriser", "fields": [], "marking": None},
     **{"refusal_reason": None, "sealed": None, "sealed_sha256": None, "signature": None, "answered_at": None},
     "withdrawn": False,
+    "prepared": None,
 }
 
 
