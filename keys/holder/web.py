@@ -188,7 +188,7 @@ def evaluate(query: dict[str, Any], headers: dict[str, str]) -> Response:
         proof=query["proof"] == "yes",
         elements=request.get_data(),
         idempotency_key=headers["idempotency_key"],
-        checked_batch=query["batch"],
+        checked_batch=query.get("batch"),
     )
     evaluated = _service().evaluate(_caller(), wanted)
     response = Response(evaluated.elements, mimetype=ELEMENTS_TYPE)

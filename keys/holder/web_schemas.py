@@ -73,7 +73,6 @@ class EvaluationQuery(StrictSchema):
         metadata={"description": "Whether a proof (RFC 9497, mode 1, 64 bytes) is wanted in Evaluation-Proof"},
     )
     batch = fields.String(
-        load_default=None,
         validate=validate.Regexp(r"[A-Za-z0-9._~-]{1,128}\Z"),
         metadata={"description": "The Idempotency-Key of the batch without proofs that this one element checks"},
     )
@@ -103,7 +102,9 @@ class EnvelopeDocument(StrictSchema):
 class StatementsQuery(StrictSchema):
     """Where to go on."""
 
-    cursor = Position(load_default=0, metadata={"type": "string", "description": "`next` of the page before"})
+    cursor = Position(
+        load_default=0, metadata={"type": "integer", "minimum": 0, "description": "`next` of the page before"}
+    )
 
 
 class StatementsPage(Schema):
