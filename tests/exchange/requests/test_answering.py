@@ -180,7 +180,7 @@ def test_an_answer_signed_for_one_request_is_worth_nothing_for_another(world: Re
     world.answered("b", first)
     assert world.take_up("b", second).status_code == 200
     given = world.read("b", first)["answers"][0]
-    body = {name: given[name] for name in ("outcome", "fields", "refusal_reason", "signature", "marking")}
+    body = {name: given[name] for name in ("outcome", "fields", "refusal_reason", "signature", "marking", "prepared")}
     body |= {"to": None, "confirmations": []}
     body |= {"sealed": to_base64(bytes(SEALED_SIZES[0])), "submissions": world.submissions("b", second)}
     replayed = world["b"].send("POST", f"/v1/requests/{second}/answer", body, as_name="authoriser")
