@@ -33,9 +33,10 @@ class PostgresqlServer:
 
     socket_folder: Path
     process: subprocess.Popen[bytes]
+    port: int = 5432
 
     def url(self, database: str = "postgres") -> str:
-        return f"postgresql+psycopg://postgres@/{database}?host={self.socket_folder}"
+        return f"postgresql+psycopg://postgres@/{database}?host={self.socket_folder}&port={self.port}"
 
 
 def _installed_binaries() -> Path:
@@ -79,7 +80,9 @@ def _wait_until_ready(server: PostgresqlServer, log: Path) -> None:
         if server.process.poll() is not None:
             raise PostgresqlStartError(log.read_text(errors="replace"))
         try:
-            psycopg.connect(host=str(server.socket_folder), user="postgres", dbname="postgres").close()
+            psycopg.connect(
+                host=str(server.socket_folder), port=server.port, user="postgres", dbname="postgres"
+            ).close()
         except psycopg.OperationalError:
             time.sleep(0.05)
         else:
@@ -102,6 +105,7 @@ class PostgresqlCluster:
         if self._user is not None:
             self._binaries = folder / "install" / self._binaries.relative_to(self._binaries.parents[2])
         options = [f"unix_socket_directories={self._data}", "listen_addresses=", "max_connections=200", *settings]
+        self._port = next((int(one.removeprefix("port=")) for one in settings if one.startswith("port=")), 5432)
         self._options = [part for option in options for part in ("-c", option)]
 
     def create(self) -> None:
@@ -128,7 +132,7 @@ class PostgresqlCluster:
                 group=self._user.pw_gid if self._user else None,
                 start_new_session=True,
             )
-        server = PostgresqlServer(self._data, process)
+        server = PostgresqlServer(self._data, process, self._port)
         _wait_until_ready(server, log)
         return server
 
