@@ -300,7 +300,7 @@ class Sandbox:
         database = ["--database-url", self.plan.database_url] if self.plan.database_url else []
         return run_command(
             *("exchange", "--home", str(self._exchange_home), "init", "--registrars", str(self._registrars_file)),
-            *("--url", self.exchange_url, "--exchange-id", "sandbox", "--tick-seconds", "2"),
+            *("--url", self.exchange_url, "--exchange-id", "sandbox", "--tick-seconds", "1"),
             *("--passphrase-file", str(self._passphrase("exchange")), *database),
         )
 

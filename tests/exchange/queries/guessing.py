@@ -198,7 +198,7 @@ class Game:
 
     def _submit_what_others_hold(self, hides: bool) -> int:
         """Under a theme that is new to the seven, so that each of them is told."""
-        self._submit((self._held_by_all if hides else self._held_by_one).pop(), theme="romance_fraud")
+        self._submit((self._held_by_all if hides else self._held_by_one).pop(), theme="drugs")
         return 2
 
     def _submit(self, token: bytes, **envelope: str) -> None:
