@@ -3,7 +3,7 @@
 1. Of several workers, one at a time holds the lease of a job; a sequencer that was overtaken writes nothing (its
    fence).
 2. Each slot of a job runs once, wherever: PRIMARY KEY (job, slot).
-3. A job that fails is logged and runs again at its next slot; it stops no other job.
+3. A job that fails is logged, once until it works again, and runs again at its next slot; it stops no other job.
 4. SIGTERM and SIGINT end it between jobs, and give its leases back.
 """
 
@@ -42,10 +42,14 @@ from exchange.store.job_runs import finish_slot, take_slot
 from exchange.store.leases import Lease, LeaseLostError, acquire_lease, release_lease, renew_lease
 from exchange.store.membership import list_members
 from exchange.store.session import Database
+from exchange.worker_troubles import LateJobs, Troubles
 
 log = structlog.get_logger()
 SEQUENCER = "sequencer"
 DELIVERY = "delivery"
+TICK = "tick"
+_JOB_FAILED = "job failed"
+_TICK_FAILED = "tick failed"
 _SHOWN_AFTER = 5.0
 """How many seconds after its beginning a tick's head is shown, at most a quarter of the tick: a fixed time, so that it
 does not tell how long the work took.
@@ -124,6 +128,7 @@ class Worker:
         self._jobs = jobs
         self._clock = clock
         self._lease: Lease | None = None
+        self._troubles = Troubles()
         self.holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._scheduler = BlockingScheduler(
             timezone=UTC,
@@ -134,12 +139,13 @@ class Worker:
             },
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
+        LateJobs(self._troubles).watch(self._scheduler)
 
     def run(self) -> None:
         """Work until SIGTERM, SIGINT or stop()."""
-        self._add(partial(self.tick, self._shown_after), self._tick_seconds, "log")
+        self._add(TICK, partial(self.tick, self._shown_after), self._tick_seconds, "log")
         for job in self._jobs:
-            self._add(partial(self.run_job, job), job.seconds, job.pool)
+            self._add(job.name, partial(self.run_job, job), job.seconds, job.pool)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: threading.Thread(target=self.stop, daemon=True).start())
         log.info("worker started", holder=self.holder)
@@ -152,8 +158,9 @@ class Worker:
         self._stopping.set()
         self._scheduler.shutdown(wait=True)
 
-    def _add(self, work: Callable[[], object], seconds: int, executor: str) -> None:
-        self._scheduler.add_job(work, "interval", seconds=seconds, executor=executor, next_run_time=datetime.now(UTC))
+    def _add(self, name: str, work: Callable[[], object], seconds: int, executor: str) -> None:
+        begin = datetime.now(UTC)
+        self._scheduler.add_job(work, "interval", seconds=seconds, executor=executor, id=name, next_run_time=begin)
 
     def run_job(self, job: Job) -> bool:
         """Run a job in its present slot unless that was taken; whether it ran."""
@@ -168,8 +175,9 @@ class Worker:
             done = job.work(now)
             self._database.run_in_transaction(lambda session: finish_slot(session, job.name, slot, self._clock()))
         except Exception as error:  # noqa: BLE001 - a failing job must not stop the others
-            log.warning("job failed", job=job.name, error=type(error).__name__)
+            self._troubles.met(_JOB_FAILED, job.name, error=type(error).__name__)
             return False
+        self._troubles.over(_JOB_FAILED, job.name)
         if done:
             log.info("job done", job=job.name, done=int(done) if isinstance(done, int) else None)
         return True
@@ -191,8 +199,9 @@ class Worker:
             self._lease = None
             return False
         except Exception as error:  # noqa: BLE001 - the next tick tries again; the refusal's reason is for the operator
-            log.warning("tick failed", error=type(error).__name__, detail=_detail_of(error))
+            self._troubles.met(_TICK_FAILED, TICK, error=type(error).__name__, detail=_detail_of(error))
             return False
+        self._troubles.over(_TICK_FAILED, TICK)
         return True
 
     def _hold_lease(self, now: datetime) -> Lease | None:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+
+import pytest
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES
+from structlog.testing import capture_logs
 
 from exchange.log.head_file import HeadFile
 from exchange.log.reading import read_status
 from exchange.log.sequencer import CARRIED_TICKS, Sequencer
 from exchange.worker import Job, Worker, exchange_jobs
+from exchange.worker_troubles import LateJobs
 from tests.exchange.factories import make_token
 from tests.simulator import Taskforce
 from tlog.notes import NoteSigner
@@ -88,6 +94,70 @@ def test_a_failing_job_stops_no_other(new_taskforce: NewTaskforce, tmp_path: Pat
     worker = make_worker(taskforce, tmp_path, [])
     assert not worker.run_job(Job("fail", 60, fail))
     assert all(worker.run_job(job) for job in exchange_jobs(taskforce.database))
+
+
+def test_a_job_that_keeps_failing_is_told_once_and_when_it_is_over(new_taskforce: NewTaskforce, tmp_path: Path) -> None:
+    taskforce = new_taskforce("a")
+    faults: list[Exception | None] = [*[OSError("disk")] * 5, *[ValueError("other")] * 3, None, None, OSError("disk")]
+    ran = iter(faults)
+
+    def work(now: datetime) -> None:
+        if fault := next(ran):
+            raise fault
+
+    worker = make_worker(taskforce, tmp_path, [])
+    with capture_logs() as said:
+        for _ in faults:
+            worker.run_job(Job("work", 60, work))
+            taskforce.clock.advance(seconds=60)  # type: ignore[attr-defined]
+    shown = [(line["event"], line["job"], line.get("error", line.get("times"))) for line in said]
+    assert shown == [
+        ("job failed", "work", "OSError"),
+        ("job failed", "work", "ValueError"),
+        ("job failed: over", "work", 8),
+        ("job failed", "work", "OSError"),
+    ]
+
+
+def test_a_tick_that_keeps_failing_is_told_once_and_when_it_is_over(
+    new_taskforce: NewTaskforce, tmp_path: Path
+) -> None:
+    taskforce = new_taskforce("a")
+    worker = make_worker(taskforce, tmp_path, [])
+    head, away = tmp_path / "signed-head", tmp_path / "away"
+    head.rename(away)
+    with capture_logs() as said:
+        assert not any(worker.tick() for _ in range(5))
+        away.rename(head)
+        assert worker.tick()
+    assert [line["event"] for line in said if line["log_level"] == "warning"] == ["tick failed", "tick failed: over"]
+
+
+def test_a_job_that_hangs_is_told_once_and_when_it_is_over(
+    new_taskforce: NewTaskforce, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Due every second and stopped for three, as when the store does not answer."""
+    taskforce = new_taskforce("a")
+    hangs, skipped = threading.Event(), threading.Semaphore(0)
+    worker = make_worker(taskforce, tmp_path, [])
+    scheduler = worker._scheduler
+    scheduler.add_listener(lambda event: skipped.release(), EVENT_JOB_MAX_INSTANCES)
+    worker._add("work", lambda: hangs.wait(60), 1, "default")
+    with capture_logs() as said:
+        running = threading.Thread(target=scheduler.start)
+        running.start()
+        for _ in range(3):
+            assert skipped.acquire(timeout=60)
+        hangs.set()
+        deadline = time.monotonic() + 60
+        while len(said) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        worker.stop()
+        running.join()
+    events = [line["event"] for line in said]
+    assert events == [LateJobs.EVENT, f"{LateJobs.EVENT}: over"]
+    assert said[1]["times"] >= 3
+    assert "skipped" not in caplog.text
 
 
 def test_sigterm_ends_a_worker_after_its_tick(new_taskforce: NewTaskforce, tmp_path: Path) -> None:
