@@ -17,6 +17,7 @@ from typing import Any
 from member.column_map import read_column_map
 from member.csv_faults import FileRefusedError
 from member.errors import MemberError, UsedWronglyError, quoted
+from member.home import REJECTED_DAYS
 from member.normalise.countries import COUNTRIES
 from schemas.terms import (
     NORMALISATION,
@@ -74,7 +75,6 @@ COUNTRY = "country"
 """Whose national phone numbers may be meant where no country code stands. Part of no envelope."""
 MAP = "map"
 """The file with the names of one's own columns, which `submit` reads. Part of no envelope."""
-_OF_NO_ENVELOPE = {name: Setting("config set") for name in (CONTACT, COUNTRY, MAP)}
 STATEMENTS: Mapping[str, Setting] = {
     "necessity": Setting("--necessity"),
     "proportionality": Setting("--proportionality"),
@@ -100,9 +100,10 @@ def check_setting(name: str, value: str) -> str:
         CONTACT: Setting("config set"),
         COUNTRY: Setting("config set"),
         MAP: Setting("--map"),
+        REJECTED_DAYS: Setting("config set"),
     }.get(name)
     if setting is None:
-        known = ", ".join([*SETTINGS, *STATEMENTS, CONTACT, COUNTRY, MAP])
+        known = ", ".join([*SETTINGS, *STATEMENTS, CONTACT, COUNTRY, MAP, REJECTED_DAYS])
         raise UsedWronglyError(f"there is no default called {name}", f"known: {known}")
     if setting.codes is not None and value not in set(setting.codes):
         raise UsedWronglyError(f"{name} cannot be {quoted(value)}", "one of: " + ", ".join(setting.codes))
@@ -112,7 +113,7 @@ def check_setting(name: str, value: str) -> str:
         value = value.strip().upper()
         if value not in COUNTRIES:
             raise UsedWronglyError(f"{name} cannot be {quoted(value)}", "an ISO 3166-1 code: GB, IE, US …")
-    if name in _DAYS and not _is_number_of_days(value):
+    if name in (*_DAYS, REJECTED_DAYS) and not _is_number_of_days(value):
         raise UsedWronglyError(f"{name} is a number of days, 1 to {_MAX_DAYS}")
     if len(value) > _MAX_TEXT_CHARS or not value.isprintable():
         raise UsedWronglyError(f"{name} is printable text of at most {_MAX_TEXT_CHARS} characters")

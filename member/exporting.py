@@ -33,6 +33,11 @@ def formula_safe(text: str) -> str:
     return f"'{text}" if _BEGINS_FORMULA.match(text) else text
 
 
+def as_it_was(cell: str) -> str:
+    """The text that formula_safe made this cell of; a cell that it never makes stays as it is."""
+    return cell[1:] if cell.startswith("'") and _BEGINS_FORMULA.match(cell[1:]) else cell
+
+
 def check_output(path: Path) -> Path:
     """The path, if rows can be written to it; to be asked before anything else is done. Raises UsedWronglyError."""
     if path.suffix.lower() not in FORMS:

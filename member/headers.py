@@ -25,6 +25,9 @@ from member.csv_faults import (
     unmapped_column,
 )
 
+REPORT_COLUMNS = ("rejected_line", "rejected_column", "rejected_reason")
+"""The columns in front of a report of rejected rows (member.intake), which is mended and submitted again."""
+
 _BETWEEN_WORDS = re.compile(r"[\s_-]+")
 _AROUND = "\"'“”‘’: *"
 
@@ -45,6 +48,11 @@ class Layout:
     account: tuple[int, int] | None = None
     fixed_type: str | None = None
     types: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def is_report(self) -> bool:
+        """Whether it is a report of rejected rows: its cells are formula-safe, and read as they were."""
+        return {*REPORT_COLUMNS} <= {*map(folded, self.header)}
 
 
 def folded(name: str) -> str:

@@ -4,7 +4,7 @@ config.json            member, representative, exchange, defaults
 registrars.json        the registrars' root, pinned when joining
 keys/NAME.key          a representative's signing seed and the key that opens the vault for it, under its passphrase
 keys/registrar.key     a registrar's signing seed, under its own
-rejected/              rows refused, by submission (in the clear, for the person who mends them)
+rejected/              rows refused, by submission (in the clear, for the person who mends them; removed after a time)
 
 The vault lies here too, or in a folder that several people's homes name (member.vault_folder). A sandbox's home alone
 holds the keys of several representatives, and is good for an exchange on the same machine only.
@@ -12,6 +12,8 @@ holds the keys of several representatives, and is good for an exchange on the sa
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +26,11 @@ from keys.new_home import is_unfinished
 from member.errors import HomeError
 from member.vault_folder import VaultFolder
 
+REJECTED_DAYS = "rejected_days"
+"""The default that says for how many days reports of rejected rows are kept."""
+USUAL_REJECTED_DAYS = 30
+REPORT_NAME = ".formula-safe.csv"
+"""How the name of a report of rejected rows ends: its cells begin no formula, and are read as they were."""
 _CONFIG = "config.json"
 _MAX_CONFIG_BYTES = 1 << 20
 
@@ -137,7 +144,18 @@ class Home:
         """Where the refused rows of a submission go; the folder is made if it is missing."""
         folder = self.path / "rejected"
         folder.mkdir(mode=0o700, exist_ok=True)
-        return folder / f"{submission_id}.csv"
+        return folder / f"{submission_id}{REPORT_NAME}"
+
+    def remove_old_reports(self, now: datetime) -> None:
+        """Remove what was refused and last changed longer ago than the setting `rejected_days` says, and what a killed
+        run left of it: it holds identifiers in the clear.
+        """
+        days = int(self.config.defaults.get(REJECTED_DAYS, USUAL_REJECTED_DAYS))
+        oldest = (now - timedelta(days=days)).timestamp()
+        for path in (self.path / "rejected").glob(f"*{REPORT_NAME}*"):
+            with suppress(OSError):  # one that is gone already, or cannot be removed, stops no command
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
 
 
 def to_json(config: Config) -> bytes:

@@ -11,13 +11,13 @@ from tempfile import NamedTemporaryFile
 from types import MappingProxyType, TracebackType
 from typing import Self
 
+from member.exporting import as_it_was, formula_safe
+from member.headers import REPORT_COLUMNS, folded
 from member.left_out import LeftOut
 from member.normalise.circumstances import USUAL, Circumstances
 from member.normalise.outcome import Canonical, NormalisationError
 from member.normalise.rules import normalise
 from member.reading import CheckedFile, Rejected, Row, read_indicators
-
-REPORT_COLUMNS = ("rejected_line", "rejected_column", "rejected_reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +69,25 @@ class RejectedRows:
     """Writes rejected rows to a CSV that can be corrected and submitted again: reading takes its columns as extra.
 
     The file appears, whole and readable by its owner only, when the block ends without an error and a row was written;
-    an older one of that name is replaced. Until then nothing stands at `path`. The fields are written as they came,
-    with the three columns of the report in front. **They are data from outside: a spreadsheet that opens the file may
-    run a field that begins with = + - @ as a formula.** Changing them would change the identifiers: open it as text.
+    an older one of that name is replaced. Until then nothing stands at `path`. The three columns of the report stand in
+    front. Every cell is formula-safe, for a spreadsheet may open the file; reading knows a report by its columns and
+    takes each cell as it was (member.exporting), so that nothing is changed by being mended and submitted again.
     """
 
     def __init__(self, path: str | Path, header: Sequence[str]) -> None:
         self.path = Path(path)
         self.count = 0
-        self._kept = [position for position, name in enumerate(header) if name.lower() not in REPORT_COLUMNS]
-        self._header = tuple(header)
+        self._kept = [position for position, name in enumerate(header) if folded(name) not in REPORT_COLUMNS]
+        is_report = len(self._kept) < len(header)
+        self._header = tuple(map(as_it_was, header) if is_report else header)
 
     def __enter__(self) -> Self:
         self._file = NamedTemporaryFile(
             "w", encoding="utf-8", newline="", dir=self.path.parent, prefix=f".{self.path.name}.", delete=False
         )
         self._writer = csv.writer(self._file, lineterminator="\n")
-        self._writer.writerow([*REPORT_COLUMNS, *(self._header[position] for position in self._kept)])
+        names = (formula_safe(self._header[position]) for position in self._kept)
+        self._writer.writerow([*REPORT_COLUMNS, *names])
         return self
 
     def write(self, rejected: Rejected) -> None:
@@ -93,7 +95,8 @@ class RejectedRows:
         fields = rejected.fields
         if len(fields) == len(self._header):
             fields = [fields[position] for position in self._kept]
-        self._writer.writerow([rejected.line, rejected.column, rejected.reason, *fields])
+        cells = (rejected.column, rejected.reason, *fields)
+        self._writer.writerow([rejected.line, *map(formula_safe, cells)])
         self.count += 1
 
     def __exit__(

@@ -16,6 +16,7 @@ from pathlib import Path
 from member.column_map import NO_MAP, ColumnMap
 from member.csv_dialect import BrokenRecord, CheckedFile, FileState, Record, check_csv, open_text, records
 from member.csv_faults import FileChangedError, FileRefusedError, bad_first_seen, wrong_field_count
+from member.exporting import as_it_was
 from member.headers import Layout
 from member.normalise.rules import RULES, nearest_type
 from member.workbooks import CellFault, check_workbook, is_workbook, workbook_records
@@ -107,6 +108,7 @@ class _RowReader:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._width = len(layout.header)
+        self._is_report = layout.is_report
         self._type = layout.columns.get("indicator_type")
         self._value = layout.columns.get("value")
         self._account = layout.account
@@ -115,6 +117,8 @@ class _RowReader:
         self._source_ref = layout.columns.get("source_ref")
 
     def row(self, line: int, fields: list[str]) -> Row | Rejected:
+        if self._is_report:
+            fields = [as_it_was(cell) for cell in fields]
         if len(fields) != self._width:
             return self._wrong_width(line, fields)
         indicator_type = self._type_of(fields)

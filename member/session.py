@@ -101,8 +101,10 @@ class Session:
 
     @cached_property
     def home(self) -> Home:
-        """The home, which must exist."""
-        return Home.open(self.home_path)
+        """The home, which must exist. Its reports of rejected rows are removed in time."""
+        home = Home.open(self.home_path)
+        home.remove_old_reports(self.around.clock())
+        return home
 
     @cached_property
     def unlocked(self) -> Unlocked:

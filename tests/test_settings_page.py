@@ -12,7 +12,7 @@ import pytest
 from exchange import settings as exchange_settings
 from keys.holder.settings import create_home
 from member.envelope import CONTACT, COUNTRY, MAP, SETTINGS, STATEMENTS
-from member.home import Config
+from member.home import REJECTED_DAYS, Config
 from tests.keys.taskforce import make_root
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,7 +48,7 @@ def test_a_key_holders_settings_are_those_that_init_writes(tmp_path: Path) -> No
 
 def test_a_members_settings_and_defaults_are_those_of_the_program() -> None:
     assert sorted(listed("A member", "setting")) == sorted(Config.__struct_fields__)
-    assert sorted(listed("A member", "value")) == sorted([*SETTINGS, *STATEMENTS, CONTACT, COUNTRY, MAP])
+    assert sorted(listed("A member", "value")) == sorted([*SETTINGS, *STATEMENTS, CONTACT, COUNTRY, MAP, REJECTED_DAYS])
     for name, setting in SETTINGS.items():
         row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{name}` |"))
         assert not setting.cautious or f"`{setting.cautious}`" in row.split("|")[4]

@@ -7,6 +7,7 @@ import click
 from member.commands.common import Shown, reporting
 from member.envelope import CONTACT, COUNTRY, MAP, SETTINGS, STATEMENTS, check_setting
 from member.errors import UsedWronglyError
+from member.home import REJECTED_DAYS
 from member.session import Session
 
 
@@ -39,6 +40,7 @@ def show_defaults(session: Session) -> Shown:
 
 def _show(session: Session) -> Shown:
     held = session.home.config.defaults
-    defaults = {name: held[name] for name in (*SETTINGS, *STATEMENTS, CONTACT, COUNTRY, MAP) if name in held}
+    names = (*SETTINGS, *STATEMENTS, CONTACT, COUNTRY, MAP, REJECTED_DAYS)
+    defaults = {name: held[name] for name in names if name in held}
     text = "\n".join(f"{name:24} {value}" for name, value in defaults.items()) or "no defaults are set"
     return Shown({"defaults": defaults}, text)

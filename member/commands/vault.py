@@ -13,8 +13,9 @@ import msgspec
 
 from keys.custody import CustodyError, make_private_folder, read_private_file, write_private_file
 from member.access import is_typed, lock_representative, passphrase_of
-from member.commands.common import Shown, reporting
+from member.commands.common import Shown, counted, reporting
 from member.errors import VaultError
+from member.exporting import formula_safe
 from member.home import Home, to_json
 from member.session import Session
 from member.vault.rows import VaultRows
@@ -30,6 +31,8 @@ _COLUMNS = (
     "line",
     "extra",
 )
+_BYTE_TRUE = ".raw.csv"
+"""How the name of a file ends whose cells are to be as they are, for a program to read."""
 _MAX_KEY_FILE_BYTES = 1 << 20
 
 
@@ -43,7 +46,12 @@ def vault() -> None:
 @click.pass_obj
 @reporting
 def export_rows(session: Session, file: Path) -> Shown:
-    """Write every own row, IN THE CLEAR, to a new CSV that only you can read."""
+    """Write every own row, IN THE CLEAR, to a new CSV that only you can read.
+
+    A spreadsheet may open it: an apostrophe stands before what it would take for a formula. A file whose name ends in
+    .raw.csv has every cell as it is, for another program; open none of that kind in a spreadsheet.
+    """
+    is_raw = file.name.lower().endswith(_BYTE_TRUE)
     rows = VaultRows(session.vault)  # opened first: a wrong passphrase leaves no file behind
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -55,13 +63,16 @@ def export_rows(session: Session, file: Path) -> Shown:
             writer = csv.DictWriter(stream, _COLUMNS)
             writer.writeheader()
             for row in _exported(rows):
-                writer.writerow(row)
+                writer.writerow(row if is_raw else {name: formula_safe(str(cell or "")) for name, cell in row.items()})
                 exported += 1
     except BaseException:
         file.unlink(missing_ok=True)
         raise
-    warning = f"{file} holds identifiers in the clear; remove it when it is no longer needed"
-    return Shown({"exported": exported, "file": str(file)}, f"{exported:,} rows in {file}", warnings=[warning])
+    warnings = [f"{file} holds identifiers in the clear; remove it when it is no longer needed"]
+    if is_raw:
+        warnings.append(f"{file} may hold what a spreadsheet takes for a formula: open it in none")
+    document = {"exported": exported, "file": str(file), "formula_safe": not is_raw}
+    return Shown(document, f"{counted(exported, 'row')} in {file}", warnings=warnings)
 
 
 def _exported(rows: VaultRows) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ import pytest
 from openpyxl import load_workbook
 
 from member.errors import MemberError, UsedWronglyError
-from member.exporting import formula_safe, write_rows
+from member.exporting import as_it_was, formula_safe, write_rows
 
 FORMULAS = (
     *("=1+1", "+447911123456", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "  @A1", "'=1", "''=1", "＝1+1"),
@@ -38,6 +38,11 @@ def test_a_cell_that_is_a_formula_is_text(text: str, tmp_path: Path) -> None:
     assert found.value.replace("\r", "\n") == text.replace("\r", "\n").replace("_x000D_", "\n")
     with ZipFile(tmp_path / "rows.xlsx") as archive:
         assert b"<f>" not in archive.read("xl/worksheets/sheet1.xml")
+
+
+@pytest.mark.parametrize("text", [*FORMULAS, *PLAIN, "'", "''", "' ", "'O'Neill"])
+def test_what_is_made_safe_comes_back_as_it_was(text: str) -> None:
+    assert as_it_was(formula_safe(text)) == text
 
 
 def test_every_cell_comes_back_from_either_form(tmp_path: Path) -> None:

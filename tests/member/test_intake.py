@@ -7,6 +7,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from openpyxl import Workbook
 
 from member.intake import Accepted, RejectedRows, read_normalised, write_rejected
 from member.reading import Rejected, check_file
@@ -46,6 +47,39 @@ def test_rejected_rows_can_be_corrected_and_submitted_again(tmp_path: Path) -> N
     again = tmp_path / "again.csv"
     assert write_rejected(again, check_file(report).layout.header, rejected_of(report)) == 1
     assert again.read_text().splitlines()[0] == "rejected_line,rejected_column,rejected_reason," + HEADER.strip()
+
+
+CELLS = ("=1+1", "+44 phone", "-7", "@x", "'=1", "''quoted'", "'", "\t=2", "|x", " =3", "plain", 'a, "b"', "")
+
+
+def test_a_report_holds_no_formula_and_its_rows_come_back_as_they_were(tmp_path: Path) -> None:
+    path, report, book = tmp_path / "in.csv", tmp_path / "rejected.csv", tmp_path / "rejected.xlsx"
+    names = ("=desk", "source_ref", "reason", "value", "indicator_type")
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(names)
+        writer.writerows((cell, cell, cell, cell, "phone" if cell else "") for cell in CELLS)
+        writer.writerow(("=too", "=wide", "", "", "", "-x"))
+    first = rejected_of(path)
+    assert len(first) == len(CELLS) + 1
+    assert write_rejected(report, check_file(path).layout.header, first) == len(first)
+    with report.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.reader(stream))
+    assert not [cell for row in rows for cell in row if cell.lstrip().startswith(("=", "+", "-", "@", "|"))]
+
+    again = tmp_path / "again.csv"
+    second = rejected_of(report)
+    assert [row.fields[3:] for row in second] == [row.fields for row in first]
+    write_rejected(again, check_file(report).layout.header, second)
+    with again.open(encoding="utf-8", newline="") as stream:
+        assert [row[3:] for row in csv.reader(stream)][:-1] == [row[3:] for row in rows][:-1]
+
+    workbook = Workbook(write_only=True)
+    sheet = workbook.create_sheet()
+    for row in rows:
+        sheet.append(row)
+    workbook.save(book)
+    assert [row.fields[3:6] for row in rejected_of(book)][:4] == [row.fields[:3] for row in first][:4]
 
 
 def test_a_row_of_another_width_is_reported_as_it_was_split(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,6 +67,51 @@ def test_rows_are_accepted_duplicates_or_rejected_and_nothing_else(taskforce: Ta
     with Path(done.document["rejected_file"]).open(newline="") as stream:
         assert [row["rejected_line"] for row in csv.DictReader(stream)] == ["5", "6"]
     assert Path(done.document["rejected_file"]).stat().st_mode & 0o077 == 0
+
+
+def test_rejected_rows_are_safe_to_open_mended_and_removed_in_time(taskforce: Taskforce, tmp_path: Path) -> None:
+    formula = '=HYPERLINK("http://x.example")'
+    rows = [*accounts(1), f'phone,"{formula.replace(chr(34), chr(34) * 2)}",-bad,,+ref', "phone,+1,bad,,"]
+    done = taskforce.run("a", "submit", str(write_csv(tmp_path / "rows.csv", *rows)))
+    report = Path(done.document["rejected_file"])
+    assert (report.name, report.stat().st_mode & 0o777) == (
+        f"{done.document['submission_id']}.formula-safe.csv",
+        0o600,
+    )
+    with report.open(newline="") as stream:
+        cells = [(row["value"], row["reason"], row["source_ref"]) for row in csv.DictReader(stream)]
+    assert cells == [(f"'{formula}", "'-bad", "'+ref"), ("'+1", "bad", "")]
+
+    mended = tmp_path / "mended.csv"
+    mended.write_text(report.read_text().replace("\"'" + formula.replace('"', '""') + '"', "'+447700900123"))
+    again = taskforce.run("a", "submit", str(mended))
+    assert (again.document["accepted"], len(again.document["rejected"])) == (1, 1), again.document
+    exports = {name: tmp_path / name for name in ("export.csv", "export.raw.csv")}
+    for path in exports.values():
+        assert taskforce.run("a", "vault", "export", str(path)).status == 0
+    kept = {}
+    for name, path in exports.items():
+        with path.open(newline="") as stream:
+            kept[name] = {row["canonical"].lstrip("'"): row for row in csv.DictReader(stream)}["+447700900123"]
+    names = ("canonical", "value", "reason", "source_ref")
+    assert [kept["export.raw.csv"][name] for name in names] == ["+447700900123", "+447700900123", "-bad", "+ref"]
+    assert [kept["export.csv"][name] for name in names] == [f"'{kept['export.raw.csv'][name]}" for name in names]
+
+    assert taskforce.run("a", "config", "set", "rejected_days", "0").status == 2
+    assert taskforce.run("a", "config", "set", "rejected_days", "7").status == 0
+    left = report.with_name(f".{report.name}.abc")  # by a run that was killed
+    left.touch(mode=0o600)
+    other = report.with_name("mine.csv")
+    other.touch()
+    changed = now().timestamp() - 7 * 86_400
+    for path in (report, left, other):
+        os.utime(path, (changed + 60, changed + 60))
+    assert taskforce.run("a", "config", "show").status == 0
+    assert report.exists()
+    for path in (report, left, other):
+        os.utime(path, (changed - 60, changed - 60))
+    assert taskforce.run("a", "config", "show").status == 0
+    assert [path.exists() for path in (report, left, other)] == [False, False, True]
 
 
 def test_the_same_rows_again_are_duplicates_and_cost_no_evaluation(taskforce: Taskforce, tmp_path: Path) -> None:
