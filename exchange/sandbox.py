@@ -113,10 +113,13 @@ def _write_atomically(path: Path, content: dict[str, Any]) -> None:
     draft.replace(path)
 
 
-def _read_taxii(url: str, token: str) -> dict[str, Any]:
+def _read_taxii(url: str, token: str) -> dict[str, Any] | None:
+    """The document at the URL; None for the token of a member that was suspended. Raises SandboxError."""
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/taxii+json;version=2.1"}
     try:
         answer = httpx.get(url, headers=headers, timeout=30, trust_env=False)
+        if answer.status_code == httpx.codes.FORBIDDEN:
+            return None
         answer.raise_for_status()
     except httpx.HTTPError as error:
         raise SandboxError(f"the feeds cannot be read at {url}: {type(error).__name__}") from error
@@ -435,8 +438,11 @@ class Sandbox:
         discovery_url = f"{self.exchange_url}/taxii2/"
         collections: dict[str, str] = {}
         for token in self._feed_tokens.values():
-            root = _read_taxii(discovery_url, token)["default"]
-            for found in _read_taxii(f"{root}collections/", token).get("collections", ()):
+            discovered = _read_taxii(discovery_url, token)
+            if discovered is None:
+                continue
+            listed = _read_taxii(f"{discovered['default']}collections/", token) or {}
+            for found in listed.get("collections", ()):
                 collections[found["title"]] = found["id"]
         return {"discovery_url": discovery_url, "collections": collections} if self._feed_tokens else None
 
