@@ -14,6 +14,7 @@ import click
 from keys.tokens import Token, oprf_input
 from member.column_map import NO_MAP, read_column_map
 from member.commands.common import Shown, counted, reporting
+from member.commands.values import given_values, value_file_option
 from member.common_values import common_values
 from member.envelope import MAP, SETTINGS, Terms, read_terms
 from member.errors import FAILED, MemberError, UsedWronglyError
@@ -34,11 +35,16 @@ _OPTIONS = [name for name in SETTINGS if name != "expires_days"]
 
 @click.command(epilog="Example: member token --type bank_account 20000012345678")
 @click.option("--type", "indicator_type", required=True, type=click.Choice(sorted(RULES)), help="What the value is.")
-@click.argument("value")
+@click.argument("value", required=False)
+@value_file_option
 @click.pass_obj
 @reporting
-def token(session: Session, indicator_type: str, value: str) -> Shown:
+def token(session: Session, indicator_type: str, value: str | None, value_file: Path | None) -> Shown:
     """Show the token of one value in the present epoch. It costs one evaluation unless the vault knows it."""
+    values = given_values([] if value is None else [value], value_file)
+    if len(values) != 1:
+        raise UsedWronglyError(f"one value is wanted, found {len(values)}", "VALUE, or --value-file F with one line")
+    (value,) = values
     try:
         found = normalise(indicator_type, value, session.circumstances)
     except NormalisationError as error:

@@ -19,6 +19,7 @@ from member.alert_values import ValueRefusedError, as_text
 from member.commands.common import Shown, counted, reporting, table, write_new_file
 from member.commands.exports import exported, output_option
 from member.commands.log import receipts_kept
+from member.commands.values import given_values, value_file_option
 from member.errors import MemberError, UsedWronglyError, quoted
 from member.exporting import check_output, write_rows
 from member.log_chain import LogFault
@@ -70,6 +71,7 @@ def query() -> None:
 )
 @click.option("--type", "indicator_type", type=click.Choice(sorted(RULES)), help="What the values are.")
 @click.argument("values", metavar="VALUE…", nargs=-1)
+@value_file_option
 @click.option("--file", type=click.Path(dir_okay=False, path_type=Path), help="A CSV of indicator_type and value.")
 @click.option("--case", required=True, help="The case's reference; banks never see it.")
 @click.option("--legal-gateway", required=True, type=click.Choice([code.value for code in LegalGateway]))
@@ -92,6 +94,7 @@ def ask(
     *,
     indicator_type: str | None,
     values: tuple[str, ...],
+    value_file: Path | None,
     file: Path | None,
     overt: bool,
     silent: bool,
@@ -99,6 +102,7 @@ def ask(
     **given: str | None,
 ) -> Shown:
     """Ask which institutions hold any of the values. Another officer authorises it, and then it is answered."""
+    values = given_values(values, value_file)
     subjects = _read_subjects(indicator_type, values, file, session.circumstances)
     grounds = _read_grounds(session, given, covert=not overt, silent=silent)
     if approve:
@@ -377,7 +381,9 @@ def _read_subjects(
     indicator_type: str | None, values: tuple[str, ...], file: Path | None, circumstances: Circumstances
 ) -> list[Subject]:
     if (file is None) == (not values):
-        raise UsedWronglyError("say what to ask about in one way", "--type TYPE VALUE…, or --file FILE.csv")
+        raise UsedWronglyError(
+            "say what to ask about in one way", "--type TYPE VALUE…, --value-file F, or --file F.csv"
+        )
     if file is None:
         if indicator_type is None:
             raise UsedWronglyError("--type is missing: what are the values?", "one of: " + ", ".join(sorted(RULES)))

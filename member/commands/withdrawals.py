@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import click
 import msgspec
 
 from member.commands.common import Shown, counted, reporting, table
+from member.commands.values import given_values, value_file_option
 from member.errors import UsedWronglyError
 from member.normalise.rules import RULES
 from member.session import Session
@@ -25,14 +27,23 @@ _EXAMPLE = "Example: member withdraw --type bank_account 20000012345678 --reason
 @click.option("--submission", "submission_id", metavar="ID", help="Take back all rows of a submission.")
 @click.option("--reason", required=True, type=click.Choice([code.value for code in WithdrawalReason]))
 @click.argument("values", nargs=-1, metavar="[VALUE]...")
+@value_file_option
 @click.pass_obj
 @reporting
 def withdraw(
-    session: Session, indicator_type: str | None, submission_id: str | None, reason: str, values: tuple[str, ...]
+    session: Session,
+    /,
+    *,
+    indicator_type: str | None,
+    submission_id: str | None,
+    reason: str,
+    values: tuple[str, ...],
+    value_file: Path | None,
 ) -> Shown:
     """Take back own rows, by value or by submission. They count for nothing at once, and everyone who was told of them
     is told; shown is how many of those this member may know of.
     """
+    values = given_values(values, value_file)
     if (submission_id is None) == (not values):
         raise UsedWronglyError("either values or --submission ID is wanted", _EXAMPLE.removeprefix("Example: "))
     if values and indicator_type is None:
