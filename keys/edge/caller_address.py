@@ -3,18 +3,22 @@
 1. Without a stated proxy, or from anybody but it: the address of the connection. Whoever sends `X-Forwarded-For`
    himself is not believed.
 2. From a stated proxy: `X-Forwarded-For` read from its end, the first address that is no stated proxy's. Those before
-   it are what the caller wrote.
+   it are what the caller wrote. A port behind an address, as some proxies write it (`192.0.2.1:51820`,
+   `[2001:db8::1]:51820`), does not count.
 3. An IPv6 address counts by its /64: one customer has at least so many.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Proxies = frozenset[IPv4Network | IPv6Network]
 _SITE_BITS = 64
 _MOST_HOPS = 20
+# An IPv6 address without brackets has no port: what is behind its last colon belongs to it.
+_WITH_PORT = re.compile(r"\[(?P<v6>[^]]*:[^]]*)\](?::[0-9]{1,5})?|(?P<v4>[0-9.]+):[0-9]{1,5}", re.ASCII)
 
 
 def parse_proxies(text: str) -> Proxies:
@@ -43,8 +47,10 @@ def caller_address(peer: str | None, forwarded_for: str | None, proxies: Iterabl
 
 
 def _address(text: str | None) -> IPv4Address | IPv6Address | None:
+    written = (text or "").strip()
+    with_port = _WITH_PORT.fullmatch(written)
     try:
-        address = ip_address((text or "").strip())
+        address = ip_address(with_port[with_port.lastgroup or 0] if with_port else written)
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
