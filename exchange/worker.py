@@ -42,7 +42,8 @@ from exchange.store.job_runs import finish_slot, take_slot
 from exchange.store.leases import Lease, LeaseLostError, acquire_lease, release_lease, renew_lease
 from exchange.store.membership import list_members
 from exchange.store.session import Database
-from exchange.worker_troubles import LateJobs, Troubles
+from exchange.troubles import Troubles
+from exchange.worker_troubles import LateJobs
 
 log = structlog.get_logger()
 SEQUENCER = "sequencer"

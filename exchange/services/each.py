@@ -4,30 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-import structlog
 from sqlalchemy.orm import Session
 
 from exchange.services.events import LogUnavailableError
 from exchange.store.session import Database
+from exchange.troubles import Troubles
 
-log = structlog.get_logger()
+_FAILED = "acts failed"
+_troubles = Troubles()
 
 
 def run_each(database: Database, what: str, acts: Iterable[Callable[[Session], int]]) -> int:
-    """Run every act; the sum of what they return. One that fails is logged, and the others are run all the same; the
-    next round tries it again. Raises LogUnavailableError in the end, if the log took no entry of some.
+    """Run every act; the sum of what they return. One that fails is logged, once while some of them keep
+    failing, and the others are run all the same; the next round tries it again. Raises LogUnavailableError in the end,
+    if the log took no entry of some.
     """
-    done, failed, unavailable = 0, 0, None
+    done, unavailable = 0, None
+    faults: set[str] = set()
     for act in acts:
         try:
             done += database.run_in_transaction(act)
         except LogUnavailableError as error:
             unavailable = error
         except Exception as error:  # noqa: BLE001 - one act that fails must not keep the others
-            failed += 1
-            log.warning("act failed", what=what, error=type(error).__name__)
-    if failed:
-        log.warning("acts failed", what=what, failed=failed, done=done)
+            faults.add(type(error).__name__)
+    if faults:
+        _troubles.met(_FAILED, what, error=", ".join(sorted(faults)))
+    elif unavailable is None:
+        _troubles.over(_FAILED, what)
     if unavailable is not None:
         raise unavailable
     return done
