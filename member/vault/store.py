@@ -112,11 +112,12 @@ class Vault:
 
     def _check_key(self) -> None:
         """VaultError if the vault has come under another key since it was opened: what is written now would be lost."""
-        found = self.connection.execute(
-            "SELECT count(*), max(lookup = ?) FROM records WHERE kind = ?",
-            (self.cipher.lookup(f"record/{_CHECK}", b"member"), _CHECK),
-        ).fetchone()
-        if found[0] and not found[1]:
+        own = self.cipher.lookup(f"record/{_CHECK}", b"member")
+        query = "SELECT 1 FROM records WHERE kind = ? AND lookup = ?"
+        if self.connection.execute(query, (_CHECK, own)).fetchone() is not None:
+            return
+        # A vault that is being made has none yet.
+        if self.connection.execute("SELECT 1 FROM records WHERE kind = ?", (_CHECK,)).fetchone() is not None:
             raise VaultError("the vault's key was changed meanwhile", "give the command again")
 
     def put(self, kind: str, name: bytes, payload: bytes) -> None:
