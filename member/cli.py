@@ -22,6 +22,7 @@ from member.commands.queries import query
 from member.commands.registrar import registrar
 from member.commands.representatives import representative
 from member.commands.requests import request
+from member.commands.rows import rows
 from member.commands.settings import config
 from member.commands.subscriptions import subscription
 from member.commands.vault import vault
@@ -50,7 +51,7 @@ def cli(context: click.Context, home: Path | None, said_as: str | None) -> None:
 
 for command in (
     *(init, join, status, notices, representative, token, submit, hits, query, request, alert, feed, subscription),
-    *(withdraw, corrections, outcome, assessment),
+    *(rows, withdraw, corrections, outcome, assessment),
     holder_fault,
     *(log, vault, config, registrar),
 ):

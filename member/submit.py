@@ -279,7 +279,8 @@ class _Sending:
         receipt = verify_receipt(
             answer, receipt_key=self._receipt_key, member_id=self._desk.home.member_id, rows=len(part.rows)
         )
-        outcome = _outcome_of(answer)
+        outcome = _outcome_of(answer, part)
+        self._drop_refused(part, answer)
         accepted = _accepted_lookups(part, answer)
         known_out = {found for found, _ in prepared.left_out}
         self._taken.keep(
@@ -291,6 +292,13 @@ class _Sending:
         self._uploads.confirm(self._upload.submission_id, part.number, outcome, receipt)
         self.has_sent = True
         self._count(part, outcome)
+
+    def _drop_refused(self, part: Part, answer: SubmissionAnswer) -> None:
+        """A row that the exchange refused is none of ours there, and so none here; its echoes go with it."""
+        refused = {part.lookups[one.row] for one in answer.rejected}
+        own = self._own_rows(part) if refused else []
+        gone = [row for row in own if self._rows.lookup(row.indicator_type, row.canonical) in refused]
+        self._rows.drop(gone, self._group, self._epoch)
 
     def _post(self, prepared: _Prepared) -> SubmissionAnswer:
         """Send a part. The exchange takes it in one form only: it has the one that was posted before if it refuses the
@@ -365,13 +373,14 @@ class _Sending:
             self.tally.rejections.add(Rejected(row.line, column, _value_of(row, column), reason, row.fields))
 
 
-def _outcome_of(answer: SubmissionAnswer) -> PartOutcome:
+def _outcome_of(answer: SubmissionAnswer, part: Part) -> PartOutcome:
     rejected = [
         (refused.row, _SENT_AS.get(refused.field, refused.field), refused.reason) for refused in answer.rejected
     ]
     hit_ids = [hit.hit_id for hit in answer.hits]
     left_out = [(one.row, one.reason) for one in answer.left_out]
-    return PartOutcome(answer.accepted, len(answer.duplicates), rejected, hit_ids, left_out)
+    last_line = max(item.row.line for item in (*part.rows, *part.echoes))
+    return PartOutcome(answer.accepted, len(answer.duplicates), rejected, hit_ids, left_out, last_line)
 
 
 def _accepted_lookups(part: Part, answer: SubmissionAnswer) -> set[bytes]:

@@ -18,7 +18,7 @@ from member.errors import VaultError
 from member.exporting import formula_safe
 from member.home import Home, to_json
 from member.session import Session
-from member.vault.rows import VaultRows
+from member.vault.row_states import StandingRows
 
 _COLUMNS = (
     "indicator_type",
@@ -30,6 +30,9 @@ _COLUMNS = (
     "submission_id",
     "line",
     "extra",
+    "state",
+    "withdrawal_reason",
+    "expires_on",
 )
 _BYTE_TRUE = ".raw.csv"
 """How the name of a file ends whose cells are to be as they are, for a program to read."""
@@ -52,7 +55,7 @@ def export_rows(session: Session, file: Path) -> Shown:
     .raw.csv has every cell as it is, for another program; open none of that kind in a spreadsheet.
     """
     is_raw = file.name.lower().endswith(_BYTE_TRUE)
-    rows = VaultRows(session.vault)  # opened first: a wrong passphrase leaves no file behind
+    rows = StandingRows(session.vault, session.today())  # opened first: a wrong passphrase leaves no file behind
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
@@ -75,13 +78,14 @@ def export_rows(session: Session, file: Path) -> Shown:
     return Shown(document, f"{counted(exported, 'row')} in {file}", warnings=warnings)
 
 
-def _exported(rows: VaultRows) -> Iterator[dict[str, Any]]:
-    for indicator in rows.every_indicator():
-        for source in indicator.sources:
-            extra = ";".join(f"{name}={value}" for name, value in source.extra.items())
-            shown: dict[str, Any] = {name: getattr(source, name, "") for name in _COLUMNS}
-            kind = {"indicator_type": indicator.indicator_type, "canonical": indicator.canonical, "extra": extra}
-            yield {**shown, **kind}
+def _exported(rows: StandingRows) -> Iterator[dict[str, Any]]:
+    for standing in rows.every():
+        row, source = standing.row, standing.row.source
+        extra = ";".join(f"{name}={value}" for name, value in source.extra.items())
+        shown: dict[str, Any] = {name: getattr(source, name, "") for name in _COLUMNS}
+        kind = {"indicator_type": row.indicator_type, "canonical": row.canonical, "extra": extra}
+        stands = {name: getattr(standing, name) for name in ("state", "withdrawal_reason", "expires_on")}
+        yield {**shown, **kind, **stands}
 
 
 @vault.command("backup", epilog="Example: member vault backup /media/backup/bank-a-2026-11-22")

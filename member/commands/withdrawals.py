@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import click
@@ -49,7 +48,9 @@ def withdraw(
     if values and indicator_type is None:
         raise UsedWronglyError("--type says what the values are", ", ".join(sorted(RULES)))
     submission = (
-        None if submission_id is None else session.find_id("submission", submission_id, partial(_submissions, session))
+        None
+        if submission_id is None
+        else session.find_id("submission", submission_id, VaultRows(session.vault).submissions)
     )
     _ = session.stated  # enrolled, and the acting key is the one that the registrars signed
     if submission is not None:
@@ -61,12 +62,6 @@ def withdraw(
     overdue = "who does not acknowledge it in time is named to you: member notices"
     text = f"taken back: {rows_taken}; told: at least {told}\n{overdue}"
     return Shown(msgspec.to_builtins(done), text)
-
-
-def _submissions(session: Session) -> set[str]:
-    """Every submission that this vault holds rows of."""
-    rows = VaultRows(session.vault).every_indicator()
-    return {source.submission_id for indicator in rows for source in indicator.sources}
 
 
 @click.group(epilog="Example: member corrections list")

@@ -16,6 +16,11 @@ from member.vault.store import Vault
 
 _VARIABLES = 500  # parameters of one statement; SQLite allows 999 in its oldest builds
 _TOKEN_BYTES = 32
+_PAGE = 500
+_PAGE_OF_SOURCES = (
+    "SELECT s.source_id, s.lookup, s.indicator_id, s.payload, i.lookup, i.payload FROM sources s"
+    " LEFT JOIN indicators i ON i.indicator_id = s.indicator_id WHERE s.source_id > ? ORDER BY s.source_id LIMIT ?"
+)
 _HAS_ROWS = "EXISTS (SELECT 1 FROM sources s WHERE s.indicator_id = i.indicator_id)"
 """An indicator without is one whose token alone is kept: its submission was refused."""
 
@@ -270,8 +275,11 @@ class VaultRows:
         row = self._connection.execute(query, (indicator_id,)).fetchone()
         if row is None:
             raise VaultTamperedError("a token of the vault stands for an indicator that is gone")
-        held = _decode_indicator(self._cipher.open("indicators", place_of(indicator_id, row[0]), row[1]))
+        held = self._open_indicator(indicator_id, *row)
         return OwnIndicator(held.indicator_type, held.canonical, self._sources(indicator_id))
+
+    def _open_indicator(self, indicator_id: int, lookup: bytes, sealed: bytes) -> _Indicator:
+        return _decode_indicator(self._cipher.open("indicators", place_of(indicator_id, lookup), sealed))
 
     def _sources(self, indicator_id: int) -> list[Source]:
         query = "SELECT source_id, lookup, payload FROM sources WHERE indicator_id = ? ORDER BY source_id"
@@ -291,6 +299,25 @@ class VaultRows:
             place = place_of_source(source_id, source_lookup, indicator_id)
             found.setdefault(lookup, []).append(_decode_source(self._cipher.open("sources", place, sealed)))
         return found
+
+    def every_row(self) -> Iterator[tuple[bytes, OwnRow]]:
+        """All own rows in the order in which they were first stored, each after the look-up of its indicator. They are
+        read a page at a time: nothing is held open meanwhile, and a million need no more memory than a page.
+        """
+        last = 0
+        while page := self._connection.execute(_PAGE_OF_SOURCES, (last, _PAGE)).fetchall():
+            for source_id, lookup, indicator_id, sealed, indicator_lookup, payload in page:
+                if payload is None:
+                    raise VaultTamperedError("a row of the vault is of an indicator that is gone")
+                held = self._open_indicator(indicator_id, indicator_lookup, payload)
+                place = place_of_source(source_id, lookup, indicator_id)
+                source = _decode_source(self._cipher.open("sources", place, sealed))
+                yield indicator_lookup, OwnRow(held.indicator_type, held.canonical, source)
+            last = page[-1][0]
+
+    def submissions(self) -> set[str]:
+        """Every submission that rows are held of."""
+        return {row.source.submission_id for _, row in self.every_row()}
 
     def every_indicator(self) -> Iterator[OwnIndicator]:
         """All own indicators, in the order in which they were first stored."""

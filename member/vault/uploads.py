@@ -37,7 +37,7 @@ TakenBack = tuple[bytes, str]
 
 class PartOutcome(msgspec.Struct, frozen=True):
     """What the exchange answered to one part. Rows are positions in it, from 0; those left out come with the reason for
-    which they were taken back.
+    which they were taken back. `last_line` is the last line of the file that the part has a row of.
     """
 
     accepted: int
@@ -45,6 +45,7 @@ class PartOutcome(msgspec.Struct, frozen=True):
     rejected: list[tuple[int, str, str]]
     hit_ids: list[str]
     left_out: list[tuple[int, str]] = []
+    last_line: int = 0
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -164,6 +165,15 @@ class Uploads:
         """What became of a part; None while it is not confirmed."""
         payload = self._vault.get(_PART, _part_name(submission_id, part))
         return None if payload is None else msgspec.msgpack.decode(payload, type=PartOutcome)
+
+    def confirmed_line(self, submission_id: str) -> int:
+        """Up to which line of its file an unfinished upload is confirmed; 0 if nothing of it is. Parts are cut and
+        confirmed in the order of the lines.
+        """
+        part, line = 0, 0
+        while (outcome := self.outcome(submission_id, part)) is not None:
+            part, line = part + 1, outcome.last_line
+        return line
 
     def finish(self, name: bytes, upload: Upload, parts: int) -> None:
         """Forget an upload all of whose parts are confirmed; its receipts stay."""

@@ -43,7 +43,11 @@ def look_up(rows: VaultRows) -> None:
     assert rows.cached_tokens(1, [lookup, *absent]) == {lookup: TOKEN}
 
 
-@pytest.mark.parametrize("work", [store, take_over, find, look_up])
+def page(rows: VaultRows) -> None:
+    assert len(list(rows.every_row())) == 2
+
+
+@pytest.mark.parametrize("work", [page, store, take_over, find, look_up])
 def test_what_a_row_costs_does_not_grow_with_the_vault(rows: VaultRows, work: Callable[[VaultRows], None]) -> None:
     store(rows)
     connection = rows._connection
