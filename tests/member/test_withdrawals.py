@@ -159,10 +159,12 @@ def test_a_submission_is_taken_back_whole_by_the_authoriser_too(taskforce: Taskf
     listed = taskforce.run("b", "corrections", "list").document["corrections"]
     (one,) = [one for one in listed if one["reason"] == "court_order"]
     assert {about["values"][0] for about in one["concerned"]} == {str(WHOLE + number) for number in numbers}
-    # The very same file again: new rows, which are found again.
+    # The very same file again: listed again with a reason alone, and then found again.
     path = write_csv(tmp_path / "a.csv", *accounts(*numbers))
     again = taskforce.run("a", "submit", str(path), "--restart").document
-    assert (again["accepted"], again["duplicates"]) == (3, 0)
+    assert (again["accepted"], again["left_out"]) == (0, 3)
+    anew = taskforce.run("a", "submit", str(path), "--relist", "the order was lifted").document
+    assert (anew["accepted"], anew["duplicates"]) == (3, 0)
     assert hit_on(taskforce, "b", numbers[0]) is not None
 
 
