@@ -177,7 +177,7 @@ def test_the_same_command_after_a_lost_answer_and_a_new_row_takes_the_new_row_ba
         assert taskforce.run(*command).status == 1
     assert hit_on(taskforce, "a", FIRST + 15) is None
     path = write_csv(tmp_path / "again.csv", f"bank_account,{WHOLE + FIRST + 15},right this time,,anew")
-    assert taskforce.run("b", "submit", str(path)).document["accepted"] == 1
+    assert taskforce.run("b", "submit", str(path), "--relist", "right this time").document["accepted"] == 1
     assert hit_on(taskforce, "a", FIRST + 15) is not None
     assert taskforce.run(*command).document["withdrawn"] == 1
     assert hit_on(taskforce, "a", FIRST + 15) is None
