@@ -301,6 +301,7 @@ PAYLOAD = {
     "accepted": 2,
     "duplicates": 1,
     "rejected": 0,
+    "left_out": 0,
     "event_id": "e",
     "entry": to_base64(b"\1" * 33),
 }
@@ -314,6 +315,7 @@ def answered(payload: bytes) -> dict[str, object]:
         "accepted": 2,
         "duplicates": [1],
         "rejected": [],
+        "left_out": [],
         "receipt": {"payload": to_base64(payload), "signature": to_base64(signature)},
         "hits": [],
     }
