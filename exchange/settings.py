@@ -76,7 +76,7 @@ class SettingsError(Exception):
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the web application, the worker and the commands are told. `tick_seconds` is the log's tick; disclosing
-    stops while an entry waits for its place in the log longer than `log_stale_seconds`. Of the limits a minute, the
+    stops while the last tick was published longer than `log_stale_seconds` ago. Of the limits a minute, the
     first two are each member's, the others each address's (keys.edge.source_limits): of answers to enrolment codes
     over all processes, and of all calls that do not authenticate in each process. Without an `smtp_host` no mail is
     sent; webhooks reach public addresses and the `allowed_private_targets`.

@@ -59,15 +59,12 @@ def unpublished_since(session: Session) -> datetime | None:
 
 
 def stands_still(session: Session, now: datetime, stale_seconds: int) -> bool:
-    """Whether something waits for its place in the published log, and none has been given for longer than
-    `stale_seconds`: the worker does not run, cannot write, or refuses to sign. What waits for its turn while ticks go
-    on is no fault.
+    """Whether the log was published last longer than `stale_seconds` ago: the worker does not run, cannot write, or
+    refuses to sign. Whether anything waits plays no part, or an answer of 503 would tell when somebody acted. Before
+    the first tick the oldest entry counts, which is that of a member's enrolment and public.
     """
-    since = unpublished_since(session)
-    if since is None or (now - since).total_seconds() <= stale_seconds:
-        return False
-    ticked = session.scalar(_newest(LogCheckpoint.signed_at))
-    return ticked is None or (now - ticked).total_seconds() > stale_seconds
+    since = session.scalar(_newest(LogCheckpoint.signed_at)) or unpublished_since(session)
+    return since is not None and (now - since).total_seconds() > stale_seconds
 
 
 def read_checkpoint(session: Session) -> str | None:

@@ -34,9 +34,7 @@ def record(
     """
     try:
         if kind not in _TELLS_NOTHING and stands_still(session, now, session.info[LOG_STALE]):
-            raise LogUnavailableError(
-                "The log's worker stands still: entries wait for their place in the log too long."
-            )
+            raise LogUnavailableError("The log's worker stands still: the log has not grown for too long.")
         event = record_event(session, kind, views, now, core)
         session.flush()
     except SQLAlchemyError as error:

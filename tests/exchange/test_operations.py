@@ -19,6 +19,7 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
+from exchange.log.entries import View, record_event
 from exchange.metrics_commands import make_registry
 from exchange.services.report_figures import report_figures
 from exchange.web.measures import start_measuring
@@ -67,6 +68,29 @@ def test_ready_means_database_tables_and_log(new_taskforce: NewTaskforce, tmp_pa
     assert status == 503
     assert "another version" in problem["title"]
     assert taskforce.send_unsigned("GET", "/healthz").status_code == 200
+
+
+def test_readiness_does_not_tell_when_somebody_acts_while_the_worker_is_down(
+    new_taskforce: NewTaskforce, tmp_path: Path
+) -> None:
+    """The attacker sees only /readyz: it answers the same, whether and whenever an agency acts under cover."""
+    taskforce = new_taskforce("a")
+    stale = taskforce.settings.log_stale_seconds
+
+    def seen(acts_after: int | None) -> list[int]:
+        settle(make_worker(taskforce, tmp_path, []))
+        statuses = []
+        for second in range(0, 4 * stale, stale // 4):
+            if acts_after == second:
+                with taskforce.database.transaction() as session:
+                    record_event(session, "le_query_read", [View("a", {})], taskforce.clock())
+            statuses.append(ready(taskforce)[0])
+            taskforce.clock.advance(seconds=stale // 4)  # type: ignore[attr-defined]
+        return statuses
+
+    nobody = seen(None)
+    assert {200, 503} == set(nobody)
+    assert all(seen(after) == nobody for after in (0, stale, 2 * stale))
 
 
 def test_the_public_metrics_say_nothing_of_what_happens_between_two_ticks(
