@@ -1,4 +1,4 @@
-"""Checking a bulk batch by one proved element, and naming who lied.
+"""Checking a batch by one proved element, and naming who lied.
 
 1. The holders' answers to every blinded row are in, combined, and unblinded: N_i = Z_i / r_i, where r_i is the row's
    blind. Right answers are k * H_i, H_i being the row's hash to the group. No token is made of them yet.
@@ -9,6 +9,9 @@ The sum weighs each wrong answer with 1 / r_i. A holder sees r_i * H_i alone, so
 that cancel under weights it does not know would let it solve discrete logarithms (docs/adr/0032 has the argument and
 the bound). That holds while no two rows have one input: the caller sees to it. The element asked about is uniform,
 whatever the batch was: who sees it learns nothing, and gains nothing by refusing to answer.
+
+A small batch of two rows or more asks for that element beside its rows, blinded as they are, and everything is proved
+at once: steps 2 and 3 without a second question.
 
 Who lied is found by a second question, whose weights are public: they follow from a random seed, drawn once the
 answers are in. The answers of a holder, so weighed, must sum to what it proves for the rows so weighed. All of this
@@ -25,7 +28,7 @@ from dataclasses import dataclass, field
 from keys import group, oprf, threshold
 
 PROVED_UP_TO = 256
-"""Batches of so few rows are proved row by row: one question and one answer, at some 0.2 ms a row."""
+"""Batches of so few rows come with one proof of all: one question and one answer, at some 0.2 ms a row."""
 CHECKS = 2
 """Proved elements that a holder is paid for with each bulk batch: the check, and the question who lied."""
 SEED_BYTES = 32
@@ -84,7 +87,7 @@ def verify_check(
     if unproved:
         raise WrongAnswersError(unproved)
     expected = threshold.combine([answer.element for answer in proved.values()])
-    if not _is_product(check.mask, unblinded, expected):
+    if not is_product(check, unblinded, expected):
         raise WrongAnswersError({})
 
 
@@ -127,9 +130,10 @@ def find_unproved(
     return reasons
 
 
-def _is_product(mask: bytes, unblinded: bytes, expected: bytes) -> bool:
+def is_product(check: Check, unblinded: bytes, expected: bytes) -> bool:
+    """Whether a batch's unblinded answers (n * 32 bytes) sum to `expected`, the right answer to its check."""
     try:
-        return group.multiply(mask, group.sum_elements(unblinded)) == expected
+        return group.multiply(check.mask, group.sum_elements(unblinded)) == expected
     except group.InvalidElementError:
         # The sum, or one of the answers, is the identity: of honest ones never.
         return False

@@ -6,10 +6,12 @@ For each batch, in order:
    are asked at once. One that is down or refuses drops out, and the batch is asked of another quorum, blinded anew: no
    element is asked about twice. A bulk batch that no quorum has the budget for is halved, and halved again: what is
    left at the holders is used as far as it goes.
-3. A small batch comes with a proof from each holder. Of a bulk batch one element more is asked, and proved, once all
-   answers are in (keys.batch_check); its charge is paid with the batch.
+3. A batch is checked by one hidden element more (keys.batch_check). A small one asks for it beside its rows, and all of
+   it is proved in one answer; the proof alone would not do, since its weights leave room for a generalised birthday
+   (docs/adr/0032). A single row has its proof. A bulk batch asks for it once all answers are in, and has paid for it.
 4. A wrong proof, a wrong sum or a malformed answer is a fault: it is logged with the holder's name, kept with the
-   evidence, and the holder is left out from then on. If the sum is wrong, a second question shows who lied.
+   evidence, and the holder is left out from then on. If the sum is wrong, a second question shows who lied,
+   of those that answer it.
 5. A check that is refused, lost or late has spoiled the batch: all answers to it are thrown away. It is held against
    the holder (member.holder_conduct), which is left out of the batch, and after some such batches altogether.
 6. Only a checked batch becomes tokens. No token of an unchecked batch is returned.
@@ -30,6 +32,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from keys import batch_check, group, holder_fault, oprf, threshold
 from keys.group import ELEMENT_BYTES
@@ -69,6 +72,10 @@ class _Attempt:
     label: bytes
     number: int
     quorum: tuple[int, ...]
+    is_proved: bool
+    """Whether it is a small batch, whose rows come with a proof."""
+    charge: int
+    """What it costs at each holder, its checks included."""
 
 
 @dataclass(slots=True)
@@ -80,18 +87,17 @@ class _Replies:
     refused: dict[int, HolderRefusedError] = field(default_factory=dict)
     malformed: dict[int, tuple[str, SignedExchange | None]] = field(default_factory=dict)
 
-    def raise_setback(self, others: Mapping[int, str]) -> None:
-        """Raises _SetbackError if any gave no answer, or a malformed one; `others` are the reasons of the former."""
-        reasons = {**others, **{index: reason for index, (reason, _) in self.malformed.items()}}
-        if reasons:
-            raise _SetbackError(reasons)
+    @property
+    def malformed_reasons(self) -> dict[int, str]:
+        """What is wrong with the malformed ones."""
+        return {index: reason for index, (reason, _) in self.malformed.items()}
 
 
 class Tokeniser:
     """Tokenises batches under one epoch's key. Safe to use from several threads.
 
     `evaluators` go by holder's index; `secret` (at least 16 bytes) is the member's, for idempotency keys. Batches of
-    up to `proved_up_to` rows are proved row by row, which saves a question. What holders did before is in `book`. A
+    up to `proved_up_to` rows come with their proof, which saves a question. What holders did before is in `book`. A
     holder that was down or refused rests for `rest_seconds` at first. A lost call is repeated after each of `pauses`
     (seconds), a lost check after each of `check_pauses`.
 
@@ -192,40 +198,52 @@ class Tokeniser:
         """The checked, unblinded answers to a batch, from whichever quorum gives them."""
         label = os.urandom(16)
         failed: dict[int, str] = {}
-        wanted = self._evaluations(len(hashed))
+        is_proved = len(hashed) <= self._proved_up_to * ELEMENT_BYTES
+        charge = self._charge(len(hashed) // ELEMENT_BYTES)
         # Each attempt drops a holder or, rarely, blames nobody: the bound only stops endless bad luck.
         for number in range(2 * len(self._holders)):
-            attempt = _Attempt(label, number, self._quorums.draw(failed, wanted))
+            attempt = _Attempt(label, number, self._quorums.draw(failed, charge), is_proved, charge)
             try:
-                return self._attempt(attempt, hashed)
+                return self._attempt_proved(attempt, hashed) if is_proved else self._attempt_bulk(attempt, hashed)
             except _SetbackError as setback:
                 failed.update(setback.reasons)
-        raise self._quorums.no_quorum(failed, wanted)
+        raise self._quorums.no_quorum(failed, charge)
 
-    def _evaluations(self, length: int) -> int:
-        """What a batch of so many bytes costs at each holder, its checks included."""
-        rows = length // ELEMENT_BYTES
-        return rows if self._is_small(length) else rows + batch_check.CHECKS
+    def _charge(self, rows: int) -> int:
+        """What a batch of so many rows costs at each holder, its checks included."""
+        if rows > self._proved_up_to:
+            return rows + batch_check.CHECKS
+        return rows if rows == 1 else rows + 1
 
-    def _is_small(self, length: int) -> bool:
-        return length <= self._proved_up_to * ELEMENT_BYTES
+    def _attempt_proved(self, attempt: _Attempt, hashed: bytes) -> bytes:
+        """The checked answers to a small batch: of two rows or more, the check goes and comes with them."""
+        check = batch_check.draw_check(hashed) if len(hashed) > ELEMENT_BYTES else None
+        blinded = oprf.blind_hashed(hashed if check is None else hashed + check.element)
+        given = self._ask(attempt, blinded.elements)
+        self._check_proofs(attempt, blinded.elements, given)
+        unblinded = self._unblind(attempt, blinded, given)
+        if check is None:
+            return unblinded
+        rows, checked = unblinded[:-ELEMENT_BYTES], unblinded[-ELEMENT_BYTES:]
+        if not batch_check.is_product(check, rows, checked):
+            self._attribute(attempt, blinded.elements, given)
+        return rows
 
-    def _attempt(self, attempt: _Attempt, hashed: bytes) -> bytes:
+    def _attempt_bulk(self, attempt: _Attempt, hashed: bytes) -> bytes:
+        """The checked answers to a bulk batch: the check is asked for once they are in."""
         blinded = oprf.blind_hashed(hashed)
-        is_small = self._is_small(len(hashed))
-        given = self._ask(attempt, blinded.elements, proof=is_small)
-        if is_small:
-            self._check_proofs(attempt, blinded.elements, given)
+        given = self._ask(attempt, blinded.elements)
+        unblinded = self._unblind(attempt, blinded, given)
+        self._check_sum(attempt, hashed, unblinded, blinded.elements, given)
+        return unblinded
+
+    def _unblind(self, attempt: _Attempt, blinded: oprf.Blinded, given: Mapping[int, Evaluation]) -> bytes:
         answers = {index: evaluation.elements for index, evaluation in given.items()}
         combined = self._combine(answers, given)
         try:
-            unblinded = oprf.unblind_batch(blinded.blinds, combined)
+            return oprf.unblind_batch(blinded.blinds, combined)
         except group.InvalidElementError:  # two answers that cancel out leave the identity: of honest ones never
             self._attribute(attempt, blinded.elements, given)
-            raise
-        if not is_small:
-            self._check_sum(attempt, hashed, unblinded, blinded.elements, given)
-        return unblinded
 
     # The checks
 
@@ -242,24 +260,28 @@ class Tokeniser:
         self, attempt: _Attempt, hashed: bytes, unblinded: bytes, elements: bytes, given: Mapping[int, Evaluation]
     ) -> None:
         check = batch_check.draw_check(hashed)
-        checks = self._ask_more(attempt, _CHECK, check.element)
+        checks, silent = self._ask_more(attempt, _CHECK, check.element)
+        keys = self._public_keys(attempt.quorum)
+        unproved = batch_check.find_unproved(check.element, _proved(checks), keys)
+        self._quorums.note_faults(unproved, self._evidence(holder_fault.WRONG_PROOF, unproved, checks))
+        if silent or unproved:
+            raise _SetbackError(silent | unproved)
         try:
-            batch_check.verify_check(check, unblinded, _proved(checks), self._public_keys(attempt.quorum))
-        except batch_check.WrongAnswersError as error:
-            self._raise_faults(error.reasons, self._evidence(holder_fault.WRONG_PROOF, error.reasons, checks))
+            batch_check.verify_check(check, unblinded, _proved(checks), keys)
+        except batch_check.WrongAnswersError:
             self._attribute(attempt, elements, given)
 
-    def _attribute(self, attempt: _Attempt, elements: bytes, given: Mapping[int, Evaluation]) -> None:
-        """Ask who lied. Raises _SetbackError, whatever comes of it."""
+    def _attribute(self, attempt: _Attempt, elements: bytes, given: Mapping[int, Evaluation]) -> NoReturn:
+        """Ask who lied. Whoever answers is judged, though another's answer is lost. Raises _SetbackError."""
         question = batch_check.draw_attribution(elements)
-        more = self._ask_more(attempt, _ATTRIBUTION, question.element)
+        more, silent = self._ask_more(attempt, _ATTRIBUTION, question.element)
         keys, proved = self._public_keys(attempt.quorum), _proved(more)
-        unproved = batch_check.find_unproved(question.element, proved, keys)
-        self._raise_faults(unproved, self._evidence(holder_fault.WRONG_PROOF, unproved, more))
         answers = {index: evaluation.elements for index, evaluation in given.items()}
+        unproved = batch_check.find_unproved(question.element, proved, keys)
         liars = batch_check.find_liars(question, answers, proved, keys)
-        self._raise_faults(liars, self._evidence(holder_fault.WRONG_ANSWER, liars, given, more, question.seed))
-        raise _SetbackError({})
+        evidence = self._evidence(holder_fault.WRONG_ANSWER, liars.keys() - unproved, given, more, question.seed)
+        self._quorums.note_faults(liars, evidence | self._evidence(holder_fault.WRONG_PROOF, unproved, more))
+        raise _SetbackError(silent | liars)
 
     def _evidence(
         self,
@@ -300,31 +322,37 @@ class Tokeniser:
 
     # The calls
 
-    def _ask(self, attempt: _Attempt, elements: bytes, *, proof: bool) -> dict[int, Evaluation]:
+    def _ask(self, attempt: _Attempt, elements: bytes) -> dict[int, Evaluation]:
         """Every holder's answer to the rows. Raises _SetbackError if any gave none."""
-        replies = self._call_all(attempt, _ANSWER, elements, proof=proof)
+        replies = self._call_all(attempt, _ANSWER, elements)
         short = {
             index: f"refused: {refusal}"
             for index, refusal in replies.refused.items()
-            if self._is_short(index, refusal, len(elements))
+            if self._is_short(index, refusal, attempt.charge)
         }
         refused = {index: f"refused: {why}" for index, why in replies.refused.items() if index not in short}
         absent = {index: f"unavailable: {why}" for index, why in replies.lost.items()} | refused
         self._quorums.note_absences(absent)
         self._note_malformed(replies)
-        replies.raise_setback(absent | short)
+        reasons = absent | short | replies.malformed_reasons
+        if reasons:
+            raise _SetbackError(reasons)
         return replies.given
 
-    def _ask_more(self, attempt: _Attempt, phase: str, element: bytes) -> dict[int, Evaluation]:
-        """Every holder's proved answer to one element about a batch that it has answered. Raises _SetbackError."""
-        replies = self._call_all(attempt, phase, element, proof=True)
+    def _ask_more(self, attempt: _Attempt, phase: str, element: bytes) -> tuple[dict[int, Evaluation], dict[int, str]]:
+        """The holders' proved answers to one element about a batch that they have answered, and who gave none, why.
+
+        A small batch has not paid for such a question: who lied in one is a new evaluation, which may be refused.
+        """
+        replies = self._call_all(attempt, phase, element)
         refused = {index: f"the check was not answered: refused: {why}" for index, why in replies.refused.items()}
         lost = {index: f"the check was not answered: unavailable: {why}" for index, why in replies.lost.items()}
+        if attempt.is_proved:
+            lost, refused = lost | refused, {}
         self._quorums.note_refusals(refused)
         self._quorums.note_losses(lost)
         self._note_malformed(replies)
-        replies.raise_setback(refused | lost)
-        return replies.given
+        return replies.given, refused | lost | replies.malformed_reasons
 
     def _note_malformed(self, replies: _Replies) -> None:
         for index, (reason, exchange) in replies.malformed.items():
@@ -337,12 +365,10 @@ class Tokeniser:
             evidence = Evidence(kind, self._holders[index].holder_id, self._epoch.epoch, exchange)
             self._quorums.note_faults({index: reason}, {index: evidence})
 
-    def _call_all(self, attempt: _Attempt, phase: str, elements: bytes, *, proof: bool) -> _Replies:
+    def _call_all(self, attempt: _Attempt, phase: str, elements: bytes) -> _Replies:
         """Ask all of the quorum at once."""
         with ThreadPoolExecutor(len(attempt.quorum), thread_name_prefix="holder") as callers:
-            calls = {
-                index: callers.submit(self._call, attempt, phase, index, elements, proof) for index in attempt.quorum
-            }
+            calls = {index: callers.submit(self._call, attempt, phase, index, elements) for index in attempt.quorum}
         replies = _Replies()
         for index, call in calls.items():
             try:
@@ -356,16 +382,16 @@ class Tokeniser:
                 replies.malformed[index] = (f"a malformed answer: {error}", error.exchange)
         return replies
 
-    def _is_short(self, index: int, refusal: HolderRefusedError, length: int) -> bool:
+    def _is_short(self, index: int, refusal: HolderRefusedError, charge: int) -> bool:
         """Whether the budget is the reason, as far as the holder's own figure bears that out."""
-        if refusal.remaining is None or refusal.remaining >= self._evaluations(length):
+        if refusal.remaining is None or refusal.remaining >= charge:
             return False
         self._quorums.note_budget(index, refusal.remaining)
         return True
 
-    def _call(self, attempt: _Attempt, phase: str, index: int, elements: bytes, proof: bool) -> Evaluation:
+    def _call(self, attempt: _Attempt, phase: str, index: int, elements: bytes) -> Evaluation:
         key = self._idempotency_key(attempt, phase, index)
-        batch = None if phase == _ANSWER else self._idempotency_key(attempt, _ANSWER, index)
+        batch = None if phase == _ANSWER or attempt.is_proved else self._idempotency_key(attempt, _ANSWER, index)
         pauses = iter(self._pauses[phase])
         while True:
             asked_at = self._clock()
@@ -374,7 +400,7 @@ class Tokeniser:
                     elements,
                     epoch=self._epoch.epoch,
                     quorum=attempt.quorum,
-                    proof=proof,
+                    proof=attempt.is_proved or phase != _ANSWER,
                     idempotency_key=key,
                     batch=batch,
                 )
@@ -400,8 +426,8 @@ class Tokeniser:
 
     def _raise_faults(self, wrong: Mapping[int, str], evidence: Mapping[int, Evidence]) -> None:
         """Notes the faults, and gives the attempt up if there are any."""
+        self._quorums.note_faults(wrong, evidence)
         if wrong:
-            self._quorums.note_faults(wrong, evidence)
             raise _SetbackError(wrong)
 
 

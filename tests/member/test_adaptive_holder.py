@@ -253,6 +253,53 @@ def test_a_check_answered_before_is_no_answer_to_another() -> None:
     ]
 
 
+@dataclass
+class Forger(HonestHolder):
+    """Has found errors of two rows that cancel under the weights of the proof, which then holds."""
+
+    def answer(self, key: bytes, elements: bytes, proof: bool) -> Evaluation:
+        honest = super().answer(key, elements, proof).elements
+        rows = [honest[at : at + 32] for at in range(0, len(honest), 32)]
+        if len(rows) > 1:
+            rows[0] = group.add(rows[0], group.multiply(weight(1), ERROR))
+            rows[1] = group.subtract(rows[1], group.multiply(weight(0), ERROR))
+        wrong = b"".join(rows)
+        return Evaluation(wrong, threshold.prove_batch(key, elements, wrong) if proof else None)
+
+
+def weight(row: int) -> bytes:
+    return group.scalar_from_int(row + 2)
+
+
+def test_a_small_batch_whose_proof_is_forged_is_caught_and_the_liar_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights known before the answers stand for the 2^38 operations that a generalised birthday takes."""
+    fixed = lambda key, blinded, evaluated: b"".join(map(weight, range(len(blinded) // 32)))  # noqa: E731
+    monkeypatch.setattr(oprf, "_weights", fixed)
+    for rows in (2, 5, 256):
+        forger = Forger(SHARE_1)
+        tokeniser = build(forger, HonestHolder(SHARE_2), HonestHolder(SHARE_3))
+        assert tokeniser.tokenise(BULK[:rows]) == EXPECTED[:rows]
+        assert [(fault.holder_id, fault.reason) for fault in tokeniser.faults] == [
+            ("holder-1", "its answers differ from what it proved for their sum")
+        ]
+        assert [(len(call.elements) // 32, call.batch) for call in forger.calls] == [(rows + 1, None), (1, None)]
+
+
+def is_attribution(call: Call, calls: list[Call]) -> bool:
+    return call.batch is not None and any(one.batch == call.batch for one in calls)
+
+
+@pytest.mark.parametrize("error", [HolderUnavailableError("timed out"), NO_BUDGET], ids=["lost", "refused"])
+def test_a_liar_is_named_though_another_holder_gives_no_word_on_who_lied(error: Exception) -> None:
+    liar = SpoilingHolder(SHARE_1, spoil=lambda elements: add_to_row(elements, 7, ERROR))
+    silent = RefusingHolder(SHARE_2, error=error)
+    silent.refuses = lambda call: is_attribution(call, silent.calls)
+    tokeniser = build(liar, silent)
+    with pytest.raises(NoQuorumError):
+        tokeniser.tokenise(BULK)
+    assert [fault.holder_id for fault in tokeniser.faults] == ["holder-1"]
+
+
 def opposite(elements: bytes, row: int) -> bytes:
     at = slice(32 * row, 32 * (row + 1))
     return elements[: at.start] + group.subtract(elements[at], ERROR) + elements[at.stop :]

@@ -99,16 +99,22 @@ def test_nothing_to_tokenise_asks_nobody() -> None:
     assert all(holder.calls == [] for holder in holders)
 
 
-def test_small_batches_are_proved_and_bulk_is_checked_by_one_element() -> None:
+def test_small_batches_are_proved_with_their_check_and_bulk_is_checked_by_one_element() -> None:
     first, second = HonestHolder(SHARE_1), HonestHolder(SHARE_2)
     tokeniser = build(first, second)
     tokeniser.tokenise(SMALL)
-    assert [(len(call.elements) // 32, call.proof) for call in first.calls] == [(5, True)]
+    assert [(len(call.elements) // 32, call.proof) for call in first.calls] == [(5 + 1, True)]
     tokeniser.tokenise(BULK)
     rows, check = second.calls[1:]
     assert [(len(call.elements) // 32, call.proof) for call in (rows, check)] == [(300, False), (1, True)]
     assert (rows.batch, check.batch) == (None, rows.idempotency_key)
     assert check.elements not in split(rows.elements)
+
+
+def test_a_single_row_is_asked_for_alone() -> None:
+    first = HonestHolder(SHARE_1)
+    build(first, HonestHolder(SHARE_2)).tokenise(SMALL[:1])
+    assert [len(call.elements) // 32 for call in first.calls] == [1]
 
 
 def test_quorums_are_drawn_so_that_budgets_are_spent_alike() -> None:
@@ -159,6 +165,17 @@ def test_the_check_is_paid_for_with_the_batch() -> None:
     assert tokeniser.tokenise(BULK) == expected(BULK)
     assert [call.proof for call in exact.calls] == [False, True]
     assert exact.budget == 0
+
+
+@pytest.mark.parametrize(("rows", "charge"), [(1, 1), (2, 3), (5, 6)])
+def test_the_check_of_a_small_batch_is_counted(rows: int, charge: int) -> None:
+    exact = BudgetedHolder(SHARE_1, budget=charge)
+    assert build(exact, HonestHolder(SHARE_2)).tokenise(SMALL[:rows]) == expected(SMALL[:rows])
+    assert exact.budget == 0
+    short = BudgetedHolder(SHARE_1, budget=charge - 1)
+    with pytest.raises(NoQuorumError) as failure:
+        build(short, HonestHolder(SHARE_2)).tokenise(SMALL[:rows])
+    assert failure.value.lacks_budget
 
 
 def test_a_budget_short_of_the_check_is_refused_before_any_work_and_is_no_fault() -> None:
@@ -415,7 +432,7 @@ def test_two_batches_are_in_flight() -> None:
 
 
 def test_a_batch_without_a_quorum_ends_the_run_at_its_place() -> None:
-    holder = RefusingHolder(SHARE_1, refuses=lambda call: len(call.elements) == 32 * 3)
+    holder = RefusingHolder(SHARE_1, refuses=lambda call: len(call.elements) == 32 * 4)
     produced = build(holder, HonestHolder(SHARE_2)).tokenise_batches([SMALL, SMALL[:3], SMALL])
     assert next(produced) == expected(SMALL)
     with pytest.raises(NoQuorumError):
