@@ -7,7 +7,7 @@ these rules, in order:
 3. A signature counts if its keyid names a registrar of the root and it is right under that registrar's key. Each
    registrar counts once; other signatures count for nothing.
 4. At least the root's quorum of registrars have signed.
-5. Only then is the payload read: canonical JSON with type, sequence (1 or more) and issued_at.
+5. Only then is the payload read: canonical JSON with type, sequence (1 to 2^31 - 1) and issued_at.
 What a newer statement may change is the keyring's business (keys/keyring.py).
 """
 
@@ -39,7 +39,8 @@ from schemas.encoding import from_base64, to_base64
 PAYLOAD_TYPE = "application/vnd.exchange.statement+json"
 MAX_PAYLOAD_BYTES = 262_144
 MAX_SIGNATURES = 64
-MAX_SEQUENCE = 2**53 - 1
+MAX_SEQUENCE = 2**31 - 1
+"""Small beside 2^53 - 1, the largest number of a snapshot, which is a sum of sequences."""
 SUBJECT_FIELDS = {"member": "member_id", "group": "group_id", "epoch": "epoch", "exchange": "exchange_id"}
 
 

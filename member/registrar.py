@@ -3,8 +3,9 @@
 Rules, in order:
 1. Only what reads strictly as a statement is signed, and only bytes whose SHA-256 is the digest that the registrar was
    shown: whatever is behind a proposal's id by then, nothing unseen is signed. One digest that differs, and nothing is.
-2. A proposal that could not take effect (an older sequence, another statement of the same sequence) is not signed; the
-   others still are, and each is told.
+2. A proposal that could not take effect (an older sequence, another statement of the same sequence) is not signed, nor
+   one whose sequence runs far ahead or whose time lies in the future: after the highest sequence nothing could be
+   stated about its subject any more, not even a suspension. The others still are signed, and each is told.
 3. The root is the registrar's own copy of the registrars' file, given once.
 4. The key holders are those of the epochs that the registrars stated, by what this registrar has itself seen in force,
    never by the operator's list. They take statements on the signatures alone, and are sent every one; that a holder
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from keys.keyring import (
@@ -33,12 +35,16 @@ from member.channel import Identity
 from member.errors import AnswerError, MemberError, RefusedError
 from member.exchange_client import ExchangeClient, Proposal
 from member.statement_review import review
-from schemas.encoding import from_base64
+from schemas.encoding import from_base64, to_rfc3339
 
 _ORDER = ("exchange", "epoch", "member", "group")
 _HAS_NEWER = "statement-stale"
 _OVERTAKEN = "superseded"
 _CONFLICT = 409
+_MOST_AHEAD = 8
+"""How many sequences a statement may leave out: some that wait together are signed off line, in any order."""
+_MOST_EARLY = timedelta(hours=1)
+"""How far the clocks of the operator and of a registrar's machine without a network may differ."""
 STALE, REFUSED = "stale", "refused"
 
 
@@ -56,16 +62,19 @@ class ReadProposal:
         """What the registrar is shown, and says to have it signed."""
         return payload_digest(self.payload)
 
-    def as_document(self, keyring: Keyring) -> dict[str, Any]:
-        """What is to be signed, whole, beside what is in force."""
+    def as_document(self, keyring: Keyring, now: datetime) -> dict[str, Any]:
+        """What is to be signed, whole, beside what is in force; `obstacle` says why it is not to be signed."""
         head = read_payload(self.payload)
         return {
             "proposal_id": self.proposal_id,
             "type": head.type,
             "subject": head.subject,
+            "sequence": head.sequence,
+            "issued_at": to_rfc3339(head.issued_at),
             "signatures": self.signatures,
             "digest": self.digest,
             "stale": is_overtaken(self.payload, keyring),
+            "obstacle": find_obstacle(self.payload, keyring, now),
             **review(self.statement, keyring.held(head.type, head.subject)),
             "statement": self.statement.to_wire(),
         }
@@ -75,6 +84,19 @@ def is_overtaken(payload: bytes, keyring: Keyring) -> bool:
     """Whether the statement could not take effect any more."""
     head = read_payload(payload)
     return head.sequence < keyring.next_sequence(head.type, head.subject)
+
+
+def find_obstacle(payload: bytes, keyring: Keyring, now: datetime) -> str | None:
+    """Why a registrar does not sign this statement; None if it may (rule 2)."""
+    if is_overtaken(payload, keyring):
+        return "a statement with this sequence, or a higher one, is in force already"
+    head = read_payload(payload)
+    expected = keyring.next_sequence(head.type, head.subject)
+    if head.sequence > expected + _MOST_AHEAD:
+        return f"its sequence is {head.sequence}, and {expected} comes next: sequences left out can never be used again"
+    if head.issued_at > now + _MOST_EARLY:
+        return f"it says that it was issued at {to_rfc3339(head.issued_at)}, which lies in the future"
+    return None
 
 
 def read_proposal(proposal_id: str, payload: str, signatures: int) -> ReadProposal:
@@ -122,15 +144,21 @@ def choose(proposals: Sequence[ReadProposal], ids: Sequence[str], digests: Seque
 
 
 def approve(
-    exchange: ExchangeClient, chosen: Sequence[ReadProposal], keyring: Keyring, identity: Identity
+    exchange: ExchangeClient, chosen: Sequence[ReadProposal], keyring: Keyring, identity: Identity, now: datetime
 ) -> list[dict[str, Any]]:
     """Sign the chosen proposals and hand the signatures in; what became of each, to the last."""
-    return [{**each.as_document(keyring), **_approve_one(exchange, each, keyring, identity)} for each in chosen]
+    documents = [each.as_document(keyring, now) for each in chosen]
+    return [
+        {**document, **_approve_one(exchange, each, document, identity)}
+        for each, document in zip(chosen, documents, strict=True)
+    ]
 
 
-def _approve_one(exchange: ExchangeClient, each: ReadProposal, keyring: Keyring, identity: Identity) -> dict[str, Any]:
-    if is_overtaken(each.payload, keyring):
-        return {"state": STALE, "problem": "a statement with this number, or a higher one, is in force already"}
+def _approve_one(
+    exchange: ExchangeClient, each: ReadProposal, document: dict[str, Any], identity: Identity
+) -> dict[str, Any]:
+    if document["obstacle"] is not None:
+        return {"state": STALE if document["stale"] else REFUSED, "problem": document["obstacle"]}
     return hand_in(exchange, sign(each.payload, identity))
 
 

@@ -35,13 +35,14 @@ def review_text(document: Mapping[str, Any]) -> str:
     stated, changes = document["statement"], document["changes"]
     news = "new" if document["is_new"] else "a change"
     lines = [f"{document['type']} {document['subject']}: {news} (proposal {document['proposal_id']})"]
+    lines.append(f"  sequence {document['sequence']}, issued at {document['issued_at']}")
     lines += [f"  {line}" for line in _facts(stated)]
     lines += [f"  {each['use']} key of {each['of']}: {in_fours(each['fingerprint'])}" for each in document["keys"]]
     if not document["is_new"]:
-        lines.append("  changes against the statement in force:" if changes else "  changes nothing but its number")
+        lines.append("  changes against the statement in force:" if changes else "  changes nothing but its sequence")
         lines += [f"    {each['field']}: {_shown(each['before'])} -> {_shown(each['after'])}" for each in changes]
-    if document["stale"]:
-        lines.append("  CANNOT TAKE EFFECT: another statement with this number, or a higher one, is in force")
+    if document["obstacle"] is not None:
+        lines.append(f"  NOT TO BE SIGNED: {document['obstacle']}")
     lines.append(f"  signatures so far: {document['signatures']}")
     lines.append(f"  digest: {document['digest']}")
     lines.append(f"  sign with: member registrar approve {document['proposal_id']} --digest {document['digest']}")

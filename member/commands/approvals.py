@@ -20,8 +20,8 @@ from member.registrar import (
     ReadProposal,
     choose,
     effective_for_freshness,
+    find_obstacle,
     hand_in,
-    is_overtaken,
     is_signed_enough,
     push_to_holders,
     read_proposals,
@@ -46,7 +46,7 @@ _digests = click.option(
 def pending(session: Session) -> Shown:
     """Show what waits for signatures: who, which keys, what changes, and the digest to approve."""
     exchange = session.exchange_as(session.registrar)
-    return _show(read_proposals(exchange), _kept(session).take_in(exchange.statements()))
+    return _show(session, read_proposals(exchange), _kept(session).take_in(exchange.statements()))
 
 
 @click.command("show", epilog="Example: member registrar show proposals.json")
@@ -56,7 +56,7 @@ def pending(session: Session) -> Shown:
 def show(session: Session, file: Path) -> Shown:
     """Show what is in a file of proposals, or in a draft, without a network."""
     found = read_proposals_file(file)
-    return _show(found.read(), _kept(session).take_in(found.statements))
+    return _show(session, found.read(), _kept(session).take_in(found.statements))
 
 
 @click.command("approve", epilog="Example: member registrar approve 5f3a… --digest 5f3a…")
@@ -75,8 +75,8 @@ def approve(session: Session, proposal_ids: tuple[str, ...], digests: tuple[str,
     keyring = kept.take_in(exchange.statements())
     chosen = choose(read_proposals(exchange), proposal_ids, digests)
     if not digests:
-        chosen = _ask(chosen, keyring)
-    signed = approve_proposals(exchange, chosen, keyring, identity)
+        chosen = _ask(session, chosen, keyring)
+    signed = approve_proposals(exchange, chosen, keyring, identity, session.around.clock())
     return _report(session, exchange, kept, {"approved": signed})
 
 
@@ -90,7 +90,7 @@ def export(session: Session, file: Path) -> Shown:
     keyring = kept.take_in(exchange.statements())
     waiting = read_proposals(exchange)
     write_new_file(file, proposals_file(waiting, kept.envelopes))
-    shown = _show(waiting, keyring)
+    shown = _show(session, waiting, keyring)
     return Shown({"file": str(file), **shown.document}, f"{file}\n{shown.text}")
 
 
@@ -109,14 +109,16 @@ def sign(session: Session, file: Path, digests: tuple[str, ...], out: Path) -> S
     keyring, proposals = _kept(session).take_in(found.statements), found.read()
     if not digests and not at_terminal(session):
         raise UsedWronglyError("say what you were shown: --digest", f"member registrar show {file} prints the digests")
-    chosen = _by_digest(proposals, digests, file) if digests else _ask(proposals, keyring)
-    overtaken = [each.proposal_id for each in chosen if is_overtaken(each.payload, keyring)]
-    if overtaken:
-        detail = f"cannot take effect any more: {', '.join(overtaken)}; nothing was signed"
-        raise MemberError(detail, "tell the operator", slug="stale_proposal")
+    chosen = _by_digest(proposals, digests, file) if digests else _ask(session, proposals, keyring)
+    now = session.around.clock()
+    obstacles = {each.proposal_id: find_obstacle(each.payload, keyring, now) for each in chosen}
+    named = "; ".join(f"{proposal_id}: {obstacle}" for proposal_id, obstacle in obstacles.items() if obstacle)
+    if named:
+        hint = "show this machine what is in force (registrar export), or tell the other registrars"
+        raise MemberError(f"nothing was signed; {named}", hint, slug="not_to_be_signed")
     identity = session.registrar
     write_new_file(out, signatures_file([sign_payload(each.payload, identity) for each in chosen]))
-    signed = [each.as_document(keyring) for each in chosen]
+    signed = [each.as_document(keyring, now) for each in chosen]
     lines = [f"signed {each['type']} {each['subject']} ({each['digest']})" for each in signed]
     return Shown({"signed": signed, "file": str(out)}, "\n".join([*lines, f"signatures: {out}"]))
 
@@ -153,8 +155,8 @@ def _kept(session: Session) -> KeptStatements:
     return KeptStatements(session.home.path, session.root)
 
 
-def _show(proposals: Sequence[ReadProposal], keyring: Keyring) -> Shown:
-    waiting = [each.as_document(keyring) for each in proposals]
+def _show(session: Session, proposals: Sequence[ReadProposal], keyring: Keyring) -> Shown:
+    waiting = [each.as_document(keyring, session.around.clock()) for each in proposals]
     return Shown({"proposals": waiting}, "\n\n".join(map(review_text, waiting)) or "nothing waits")
 
 
@@ -167,11 +169,11 @@ def _check_digests(session: Session, proposal_ids: Sequence[str], digests: Seque
         raise UsedWronglyError(detail, _DIGEST_HINT)
 
 
-def _ask(proposals: Sequence[ReadProposal], keyring: Keyring) -> list[ReadProposal]:
+def _ask(session: Session, proposals: Sequence[ReadProposal], keyring: Keyring) -> list[ReadProposal]:
     """Those that the person at the terminal agrees to, each after it was shown."""
     agreed = []
     for each in proposals:
-        click.echo(review_text(each.as_document(keyring)), err=True)
+        click.echo(review_text(each.as_document(keyring, session.around.clock())), err=True)
         if click.confirm("Sign this?", default=False, err=True):
             agreed.append(each)
     return agreed

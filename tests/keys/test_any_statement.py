@@ -31,7 +31,7 @@ from keys.keyring import (
     to_payload,
 )
 from keys.signing import SigningKey
-from keys.statements import Envelope, merge, read_payload, sign_statement, valid_signers, verify_statement
+from keys.statements import MAX_SEQUENCE, Envelope, merge, read_payload, sign_statement, valid_signers, verify_statement
 from schemas.canonical import canonical_json
 from schemas.terms import GroupKind, MemberKind, Role, Sector
 from tests.any_input import JSON, changed_bytes, changed_fields
@@ -45,7 +45,7 @@ moments = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31), timezones=st.j
 )
 public_keys = st.binary(min_size=32, max_size=32).map(lambda seed: SigningKey.from_seed(seed).public_bytes)
 elements = st.integers(1, 2**40).map(lambda scalar: multiply_base(scalar_from_int(scalar)))
-sequences = st.integers(1, 2**53 - 1)
+sequences = st.integers(1, MAX_SEQUENCE)
 
 
 @st.composite

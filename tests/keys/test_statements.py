@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from keys.keyring import to_payload
 from keys.statements import (
     MAX_PAYLOAD_BYTES,
+    MAX_SEQUENCE,
     PAYLOAD_TYPE,
     Envelope,
     Root,
@@ -234,3 +236,12 @@ def test_envelopes_survive_the_wire(payload: bytes) -> None:
     envelope = Envelope(payload, (("registrar/necc", bytes(64)),))
     if payload:
         assert Envelope.parse(json.loads(json.dumps(envelope.to_wire()))) == envelope
+
+
+def test_a_sequence_ends_long_before_the_number_of_a_snapshot() -> None:
+    """A snapshot's number is the sum of all sequences: one statement must not carry it past what is readable."""
+    assert read_payload(to_payload(replace(MEMBER, sequence=MAX_SEQUENCE))).sequence == 2**31 - 1
+    for wrong in (MAX_SEQUENCE + 1, 2**53 - 1):
+        payload = PAYLOAD.replace(b'"sequence":1,', b'"sequence":%d,' % wrong)
+        with pytest.raises(StatementError, match="from 1 to 2147483647"):
+            read_payload(payload)

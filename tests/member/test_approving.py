@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from exchange.services.propose_statement import add_payload, propose_statement
+from exchange.services.propose_statement import add_payload, discard_proposal, propose_statement
 from keys.fingerprints import fingerprint_of, in_fours
 from keys.keyring import GroupState, GroupStatement, MemberState, MemberStatement, parse_statement, to_payload
+from keys.statements import MAX_SEQUENCE
+from schemas.encoding import to_rfc3339
 from schemas.terms import GroupKind
 from tests.keys.taskforce import make_member
 from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, now, run_member
@@ -213,3 +217,38 @@ def test_holders_are_found_by_the_registrars_word_and_kept(taskforce: Taskforce)
         taskforce.applications[EXCHANGE_URL] = honest
     assert hidden == whole
     assert [each["holder_id"] for each in whole] == ["holder-1", "holder-2", "holder-3"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"sequence": MAX_SEQUENCE}, "sequences left out can never be used again"),
+        ({"sequence": 1 + 9}, "sequences left out can never be used again"),
+        ({"issued_at": now() + timedelta(hours=2)}, "lies in the future"),
+        ({"issued_at": datetime.max.replace(tzinfo=UTC)}, "lies in the future"),
+    ],
+)
+def test_a_sequence_or_time_that_runs_ahead_is_shown_and_not_signed(
+    taskforce: Taskforce, tmp_path: Path, change: dict[str, Any], told: str
+) -> None:
+    """Signed once, the highest sequence would make its subject unchangeable: nobody could be suspended any more."""
+    assert taskforce.database is not None
+    ahead = replace(group(f"ahead-{secrets.token_hex(3)}"), **change)
+    planted = propose_statement(taskforce.database, "group", ahead.group_id, lambda sequence: ahead, now())
+    shown = pending(taskforce)[planted]
+    assert (shown["sequence"], shown["issued_at"]) == (ahead.sequence, to_rfc3339(ahead.issued_at))
+    assert told in shown["obstacle"]
+    text = taskforce.run(*REGISTRAR, "pending", as_json=False).document["text"]
+    assert f"sequence {ahead.sequence}, issued at {to_rfc3339(ahead.issued_at)}" in text
+    done = approve(taskforce, shown)
+    assert (done.status, done.document["approved"][0]["state"]) == (1, "refused")
+    assert told in done.document["error"]["detail"]
+
+    proposals, signed = tmp_path / "proposals.json", tmp_path / "signed.json"
+    assert taskforce.run(*REGISTRAR, "export", str(proposals)).status == 0
+    arguments = ("registrar", "sign", str(proposals), "--digest", shown["digest"], "--out", str(signed))
+    refused = run_member(taskforce.home("registrar"), *arguments)
+    assert (refused.status, refused.document["error"]["type"]) == (1, "not_to_be_signed")
+    assert not signed.exists()
+    assert pending(taskforce)[planted]["signatures"] == 0
+    discard_proposal(taskforce.database, planted, now())
