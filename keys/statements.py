@@ -214,9 +214,16 @@ def merge(first: object, second: object) -> dict[str, Any]:
 
 def valid_signers(envelope: object, root: Root) -> frozenset[str]:
     """The ids of the root's registrars whose signature in `envelope` (JSON object) is right. Raises StatementError."""
+    return frozenset(valid_signatures(envelope, root))
+
+
+def valid_signatures(envelope: object, root: Root) -> dict[str, bytes]:
+    """The right signature of each of the root's registrars in `envelope` (JSON object), by the registrar's id: what
+    else is there in a registrar's name is left out. Raises StatementError.
+    """
     parsed = Envelope.parse(envelope)
     message = pre_authentication_encoding(parsed.payload)
-    signers = set()
+    found: dict[str, bytes] = {}
     for key_id, signature in parsed.signatures:
         public_key = root.public_key(key_id)
         if public_key is None:
@@ -225,8 +232,8 @@ def valid_signers(envelope: object, root: Root) -> frozenset[str]:
             verify_signature(public_key, message, signature)
         except SignatureError:
             continue
-        signers.add(key_id.removeprefix("registrar/"))
-    return frozenset(signers)
+        found.setdefault(key_id.removeprefix("registrar/"), signature)
+    return found
 
 
 def verify_statement(envelope: object, root: Root) -> Statement:

@@ -8,12 +8,14 @@ Rules, in order:
    (keys/keyring.py).
 3. Coming into force is one transaction: tables, running position, log. Every member whose authority it
    touches gets a view.
-4. Proposals that it overtakes are closed; one that the operator discarded takes no more signatures.
+4. Proposals that it overtakes are closed. A draft that the operator discarded takes single signatures no more; what the
+   whole quorum signed is taken whatever became of the draft, and what a registrar signed waits again.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -44,7 +46,7 @@ from exchange.store.statements import (
 )
 from keys.keyring import Keyring
 from keys.statement_types import AnyStatement, EpochStatement, ExchangeStatement, GroupStatement, MemberStatement
-from keys.statements import Envelope, Root, StatementError, read_payload, valid_signers
+from keys.statements import Envelope, Root, StatementError, read_payload, valid_signatures
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,11 @@ def accept_statement(database: Database, root: Root, envelope: object, now: date
     known = _find_standing(database, root, Envelope.parse(envelope))
     if known is not None:
         return known
-    signers = valid_signers(envelope, root)
-    if not signers:
+    signatures = valid_signatures(envelope, root)
+    if not signatures:
         raise StatementError("quorum", "no registrar's signature is on it")
-    return database.run_in_transaction(lambda session: _accept(session, root, Envelope.parse(envelope), signers, now))
+    payload = Envelope.parse(envelope).payload
+    return database.run_in_transaction(lambda session: _accept(session, root, payload, signatures, now))
 
 
 def _find_standing(database: Database, root: Root, envelope: Envelope) -> Standing | None:
@@ -78,40 +81,38 @@ def _find_standing(database: Database, root: Root, envelope: Envelope) -> Standi
     return Standing(stored.state, len(there), root.quorum)
 
 
-def _accept(session: Session, root: Root, envelope: Envelope, signers: frozenset[str], now: datetime) -> Standing:
+def _accept(session: Session, root: Root, payload: bytes, valid: Mapping[str, bytes], now: datetime) -> Standing:
     lock_statements(session)
-    head = read_payload(envelope.payload)
+    head = read_payload(payload)
     held = latest_effective(session, head.type, head.subject)
-    if held is not None and held.payload != envelope.payload:
+    if held is not None and held.payload != payload:
         if head.sequence < held.sequence:
             raise StatementError("stale", f"sequence {held.sequence} is in force already")
         if head.sequence == held.sequence:
             raise StatementError("conflict", f"another statement has sequence {held.sequence} already")
-    stored = find_statement(session, add_payload(session, envelope.payload, now))
+    stored = find_statement(session, add_payload(session, payload, now))
     assert stored is not None  # noqa: S101 - just added; for the type checker
-    if stored.state == DISCARDED:
+    if stored.state == DISCARDED and len(valid) < root.quorum:
         raise StatementError("discarded", "the operator discarded this proposal: it is to be drafted anew")
-    _add_signatures(session, stored, envelope, signers, now)
+    if stored.state in {DISCARDED, SUPERSEDED}:
+        stored.state = COLLECTING  # it is newer than what is in force, so that nothing but a draft took its place
+    _add_signatures(session, stored, valid, now)
     signatures = len(signatures_of(session, stored.statement_id))
     if stored.state == COLLECTING and signatures >= root.quorum:
         _bring_into_force(session, root, stored, now)
     return Standing(stored.state, signatures, root.quorum)
 
 
-def _add_signatures(
-    session: Session, stored: StoredStatement, envelope: Envelope, signers: frozenset[str], now: datetime
-) -> None:
+def _add_signatures(session: Session, stored: StoredStatement, valid: Mapping[str, bytes], now: datetime) -> None:
     there = {registrar_id for registrar_id, _ in signatures_of(session, stored.statement_id)}
-    for key_id, signature in envelope.signatures:
-        registrar_id = key_id.removeprefix("registrar/")
-        if registrar_id not in signers or registrar_id in there:
+    for registrar_id, signature in valid.items():
+        if registrar_id in there:
             continue
         session.add(
             StatementSignature(
                 statement_id=stored.statement_id, registrar_id=registrar_id, signature=signature, added_at=now
             )
         )
-        there.add(registrar_id)
     session.flush()
 
 

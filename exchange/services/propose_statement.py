@@ -2,9 +2,11 @@
 
 Rules, in order:
 1. Each type and subject has one draft at a time: a second one is refused and names the first. The stopping of a member
-   and the revoking of a key are not kept waiting: their drafts take the place of what waits about the member.
+   and the revoking of a key are not kept waiting: their drafts take the place of what waits about the member, and stand
+   beside what a registrar has signed already.
 2. What a registrar hands in is no draft of the operator's: it is taken beside one that waits.
-3. A discarded draft never comes into force; that it was discarded is an entry in the log.
+3. A discarded draft takes no more single signatures; that it was discarded is an entry in the log. What the whole
+   quorum signed comes into force all the same (exchange/services/accept_statement.py).
 """
 
 from __future__ import annotations
@@ -64,7 +66,7 @@ def add_draft(
     is_urgent: bool = False,
 ) -> str:
     """Store what `draft(sequence)` makes, with the next sequence of its subject; the proposal's id. One that is urgent
-    takes the place of what waits.
+    takes the place of what waits unsigned.
 
     Raises StatementError if it is no proper statement, or if another about the subject waits (reason `waiting`).
     """
@@ -86,7 +88,8 @@ def _add_alone(session: Session, payload: bytes, now: datetime, *, is_urgent: bo
             continue
         if not is_urgent:
             raise StatementError("waiting", _in_the_way(waiting))
-        waiting.state = SUPERSEDED
+        if not signatures_of(session, waiting.statement_id):
+            waiting.state = SUPERSEDED
     return add_payload(session, payload, now)
 
 

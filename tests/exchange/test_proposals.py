@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from exchange.services.accept_statement import accept_statement
+from exchange.services.accept_statement import accept_statement, list_statements
 from exchange.services.propose_statement import (
     UnknownProposalError,
     discard_proposal,
@@ -18,8 +20,9 @@ from exchange.services.propose_statement import (
 )
 from exchange.services.stop_member import stop_member
 from exchange.store.log_tables import LogEntry
-from keys.statement_types import GroupState, GroupStatement
-from keys.statements import StatementError, sign_statement
+from keys.statement_types import GroupState, GroupStatement, to_payload
+from keys.statements import StatementError, merge, payload_digest, sign_statement, verify_statement
+from schemas.encoding import to_base64
 from schemas.terms import GroupKind
 from tests.simulator import Taskforce
 
@@ -117,3 +120,70 @@ def test_a_registrars_own_statement_is_not_kept_out_by_a_draft(new_taskforce: Ne
         standing = accept_statement(taskforce.database, taskforce.root, envelope, taskforce.clock())
     assert standing.state == "effective"
     assert list_proposals(taskforce.database) == []
+
+
+def test_a_wrong_signature_in_ones_own_name_blocks_nothing(new_taskforce: NewTaskforce) -> None:
+    """One registrar hands in a wrong signature before its right one: the wrong one must not be kept in its place."""
+    taskforce = new_taskforce("a")
+    payload = payload_of(taskforce, draft_group(taskforce, "one ring", "a"))
+    for number, (name, key) in enumerate(taskforce.registrars.items()):
+        envelope = sign_statement(payload, name, key)
+        wrong = {"keyid": f"registrar/{name}", "sig": to_base64(bytes(64))}
+        envelope["signatures"] = [wrong, *envelope["signatures"], wrong]
+        standing = accept_statement(taskforce.database, taskforce.root, envelope, taskforce.clock())
+        assert standing.signatures == number + 1
+    assert standing.state == "effective"
+    (stated,) = [each for each in shown_in_force(taskforce) if each["payload"] == to_base64(payload)]
+    assert verify_statement(stated, taskforce.root).signers == set(taskforce.registrars)
+
+
+def test_an_urgent_draft_leaves_what_a_registrar_signed(new_taskforce: NewTaskforce) -> None:
+    """Else the operator could end the registrars' own half-signed statement by stopping a member."""
+    taskforce = new_taskforce("a")
+    a = taskforce.members["a"]
+    payload = to_payload(dataclasses.replace(taskforce.member_statement(a, 2), name="as the registrars say"))
+    first, second = (sign_statement(payload, name, key) for name, key in taskforce.registrars.items())
+    half = accept_statement(taskforce.database, taskforce.root, first, taskforce.clock())
+    assert (half.state, half.signatures) == ("collecting", 1)
+    taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
+    stopped = stop_member(taskforce.database, "a", taskforce.clock())
+    waiting = {each.proposal_id for each in list_proposals(taskforce.database)}
+    assert waiting == {stopped, payload_digest(payload)}
+    whole = accept_statement(taskforce.database, taskforce.root, second, taskforce.clock())
+    assert (whole.state, whole.signatures) == ("effective", 2)
+
+
+def test_a_quorum_brings_a_superseded_draft_into_force(new_taskforce: NewTaskforce) -> None:
+    """The registrars signed off line what the operator has drafted anew meanwhile."""
+    taskforce = new_taskforce("a")
+    a = taskforce.members["a"]
+    drafted = propose_statement(
+        taskforce.database, "member", "a", lambda sequence: taskforce.member_statement(a, sequence), taskforce.clock()
+    )
+    payload = payload_of(taskforce, drafted)
+    taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
+    stopped = stop_member(taskforce.database, "a", taskforce.clock())
+    states = []
+    for name, key in taskforce.registrars.items():
+        envelope = sign_statement(payload, name, key)
+        states.append(accept_statement(taskforce.database, taskforce.root, envelope, taskforce.clock()).state)
+        assert stopped in {each.proposal_id for each in list_proposals(taskforce.database)} or states[-1] == "effective"
+    assert states == ["collecting", "effective"]
+
+
+def test_a_whole_quorum_is_not_kept_out_by_discarding(new_taskforce: NewTaskforce) -> None:
+    """Else the operator could discard the registrars' own statement after its first signature, and have it refused."""
+    taskforce = new_taskforce("a")
+    first = draft_group(taskforce, "one ring", "a")
+    payload = payload_of(taskforce, first)
+    discard_proposal(taskforce.database, first, taskforce.clock())
+    one, other = (sign_statement(payload, name, key) for name, key in taskforce.registrars.items())
+    with pytest.raises(StatementError, match="discarded"):
+        accept_statement(taskforce.database, taskforce.root, one, taskforce.clock())
+    standing = accept_statement(taskforce.database, taskforce.root, merge(one, other), taskforce.clock())
+    assert standing.state == "effective"
+
+
+def shown_in_force(taskforce: Taskforce) -> list[dict[str, Any]]:
+    """The envelopes that members and key holders are given."""
+    return list_statements(taskforce.database, 0, 100)[0]
