@@ -59,7 +59,7 @@ __all__ = [
 
 LABEL = "sig1"
 WINDOW = timedelta(seconds=60)
-_MAX_FIELD_CHARS = 2048
+MAX_FIELD_CHARS = 2048
 _REQUEST_COMPONENTS = ("@method", "@target-uri", "content-digest")
 _PARAMETERS = frozenset({"created", "keyid", "nonce"})
 _OPTIONAL_PARAMETERS = frozenset({"alg", "expires"})
@@ -351,7 +351,7 @@ def _check_fields(headers: Mapping[str, str]) -> None:
         raise _RefusedError("missing")
     for name in _BOUNDED_FIELDS:
         value = headers.get(name, "")
-        if len(value) > _MAX_FIELD_CHARS or not (value.isascii() and value.isprintable()):
+        if len(value) > MAX_FIELD_CHARS or not (value.isascii() and value.isprintable()):
             raise _RefusedError("malformed")
 
 

@@ -3,8 +3,8 @@
 Rules, in order:
 1. The route is in the table of exchange.web.access, and a POST carries an Idempotency-Key. For anyone nothing more is
    asked, but each address may call without authenticating only so often (keys.edge.source_limits): calls to open
-   routes and calls refused with 401 count. Beyond that a call is refused before its body is read. Answers to
-   enrolment codes are counted over all workers too.
+   routes count, and calls refused with 401 or for a suspended member or revoked key. Beyond that a call is refused
+   before its body is read. Answers to enrolment codes are counted over all workers too.
 2. The request is signed (RFC 9421, see keys.signing) for this server's public address by a key that is known now.
 3. The representative, its key and its member are active at this moment: suspension and revocation work at once.
 4. The nonce is new, and the member has not asked too often within this minute. Both are kept in one transaction,
@@ -32,9 +32,10 @@ from exchange.store.nonces import use_nonce
 from exchange.store.request_counts import count_request
 from exchange.web.access import COUNTED, RULES, Caller, Rule
 from exchange.web.context import Context, current_context
-from exchange.web.feed_reading import FeedReading, open_feed_reading
-from exchange.web.problems import AccessRefusedError
+from exchange.web.feed_reading import FeedReading, open_feed_reading, shown_token
+from exchange.web.problems import SUSPENDED, AccessRefusedError
 from keys.edge.caller_address import caller_address
+from keys.edge.source_limits import Source, source_of
 from keys.request_limits import RequestLimit, minute_of
 from keys.signing import WINDOW, RequestSignatureError, VerifiedRequest, verify_request
 
@@ -57,12 +58,12 @@ def authenticate(*, is_read: bool = True) -> None:
     if Caller.ANYONE in rule.callers:
         context.sources.count(source, now)
         if route in COUNTED:
-            _count_source(context, route, source)
+            _count_source(context, route, source.address)
         return
     try:
         _authenticate_caller(context, rule, is_read=is_read)
     except AccessRefusedError as refusal:
-        if refusal.status == HTTPStatus.UNAUTHORIZED:
+        if refusal.status == HTTPStatus.UNAUTHORIZED or refusal.reason == SUSPENDED:
             context.sources.count(source, now)
         raise
     context.sources.note_known(source, now)
@@ -86,7 +87,8 @@ def _authenticate_caller(context: Context, rule: Rule, *, is_read: bool) -> None
     verified = _verify(context, rule, known, request.get_data(cache=True) if is_read else None)
     person = known.get(verified.key_id)
     if person is not None and not person.is_active:
-        raise AccessRefusedError(403, "suspended", "This member is suspended, or this key is revoked.")
+        context.sources.count_barred(verified.key_id, context.clock())
+        raise AccessRefusedError(403, SUSPENDED, "This member is suspended, or this key is revoked.")
     _spend_nonce(context, verified, verified.key_id if person is None else f"member/{person.member_id}")
     if person is None:
         g.registrar_id = verified.key_id.removeprefix(_REGISTRAR)
@@ -137,11 +139,15 @@ def idempotency_key() -> str:
 def _rule_of() -> tuple[str, Rule]:
     if request.url_rule is None:
         raise NotFound
-    route = f"{'GET' if request.method == 'HEAD' else request.method} {request.url_rule.rule}"
+    route = _route_of(request.url_rule.rule)
     rule = RULES.get(route)
     if rule is None:
         raise MethodNotAllowed
     return route, rule
+
+
+def _route_of(path: str) -> str:
+    return f"{'GET' if request.method == 'HEAD' else request.method} {path}"
 
 
 def _verify(context: Context, rule: Rule, known: dict[str, KnownRepresentative], body: bytes | None) -> VerifiedRequest:
@@ -189,13 +195,16 @@ def _spend_nonce(context: Context, verified: VerifiedRequest, caller: str) -> No
     RequestLimit(context.settings.requests_per_minute).check(made, now)
 
 
-def _source(context: Context) -> str:
+def _source(context: Context) -> Source:
     forwarded_for = request.headers.get("X-Forwarded-For")
-    return caller_address(request.remote_addr, forwarded_for, context.settings.trusted_proxies)
+    address = caller_address(request.remote_addr, forwarded_for, context.settings.trusted_proxies)
+    rule = None if request.url_rule is None else RULES.get(_route_of(request.url_rule.rule))
+    is_open = rule is None or Caller.ANYONE in rule.callers
+    return source_of(address, request.headers.get("Signature-Input", ""), shown_token(), is_open=is_open)
 
 
-def _count_source(context: Context, route: str, source: str) -> None:
-    """Count an unsigned request of a source over all workers. Raises LimitExceededError."""
-    now, caller = context.clock(), f"{route} {source}"
+def _count_source(context: Context, route: str, address: str) -> None:
+    """Count an unsigned request of an address over all workers. Raises LimitExceededError."""
+    now, caller = context.clock(), f"{route} {address}"
     made = context.database.run_in_transaction(lambda session: count_request(session, caller, minute_of(now)))
     RequestLimit(context.settings.enrolments_per_minute).check(made, now)

@@ -14,7 +14,8 @@ from exchange.store.feed_tokens import find_feed_token
 from exchange.store.lookups import Looking, looking
 from exchange.store.session import Database
 from exchange.web.context import Context
-from exchange.web.problems import FEED_TOKEN, AccessRefusedError
+from exchange.web.problems import FEED_TOKEN, SUSPENDED, AccessRefusedError
+from keys.edge.source_limits import token_name
 from keys.request_limits import RequestLimit
 
 _TOKEN_SCHEMES = frozenset({"bearer", "token"})
@@ -55,19 +56,20 @@ def open_feed_reading(context: Context) -> FeedReading:
 
 
 def _find_reader(context: Context, reading: FeedReading) -> str:
-    found = find_feed_token(reading.look, _shown_token())
+    found = find_feed_token(reading.look, shown_token())
     if found is None:
         detail = "Show a feed token: Authorization: Bearer, Token, or Basic with the token as the password."
         raise AccessRefusedError(401, FEED_TOKEN, detail)
     if not found.is_active:
-        raise AccessRefusedError(403, "suspended", "This member is suspended.")
+        context.sources.count_barred(token_name(shown_token()), context.clock())
+        raise AccessRefusedError(403, SUSPENDED, "This member is suspended.")
     now = context.clock()
     limit = RequestLimit(context.settings.feed_requests_per_minute)
     limit.check(context.feed_counts.count(found.member_id, now), now)
     return found.member_id
 
 
-def _shown_token() -> str:
+def shown_token() -> str:
     """The token that the request shows, in one of the ways that feed readers know; empty for none."""
     shown = request.authorization
     if shown is None:

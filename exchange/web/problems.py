@@ -32,6 +32,7 @@ __all__ = [
 
 log = structlog.get_logger()
 _RETRY = {"Retry-After": "5"}
+SUSPENDED = "suspended"
 FEED_TOKEN = "feed-token"  # noqa: S105 - the reason of a refusal
 _FEED_CHALLENGES = ('Basic realm="feeds", charset="UTF-8"', 'Bearer realm="feeds"')
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,8 +15,10 @@ from sqlalchemy import event
 from exchange.web.access import LIMITED
 from keys.edge.caller_address import parse_proxies
 from keys.signing import SigningKey, new_nonce
+from keys.statement_types import MemberState
 from keys.statements import sign_statement
 from schemas.encoding import from_base64
+from tests.exchange.factories import Clock
 from tests.simulator import URL, Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
@@ -57,6 +61,15 @@ def _ask(taskforce: Taskforce, route: str, address: str = STRANGER, **headers: s
         target, base_url=URL, method=method, data=body, headers=given, environ_base={"REMOTE_ADDR": address}
     )
     return int(answer.status_code)
+
+
+def _flood(taskforce: Taskforce, address: str = "127.0.0.1") -> None:
+    """What a stranger sends from there: without a proof, and with one that it made up."""
+    signature = {"Signature": "sig1=:AAAA:", "Signature_Input": 'sig1=();keyid="a/analyst"'}
+    for _ in range(3 * LIMIT):
+        _ask(taskforce, "GET /healthz", address)
+        _ask(taskforce, "GET /v1/hits", address)
+        _ask(taskforce, "GET /v1/hits", address, **signature)
 
 
 @pytest.mark.parametrize("route", sorted(LIMITED))
@@ -103,6 +116,62 @@ def test_a_member_beside_a_stranger_behind_one_address_is_served(new_taskforce: 
     for _ in range(3 * LIMIT):
         assert taskforce.send_unsigned("GET", "/v1/status").status_code == 401
     assert member.send("GET", "/v1/status").status_code == 200
+
+
+@pytest.mark.parametrize("quiet", [timedelta(minutes=5, seconds=1), timedelta(days=6)])
+def test_a_stranger_beside_a_quiet_member_does_not_shut_it_out(new_taskforce: NewTaskforce, quiet: timedelta) -> None:
+    taskforce = _limited(new_taskforce)
+    member = taskforce.members["a"]
+    assert member.send("GET", "/v1/status").status_code == 200
+    assert isinstance(taskforce.clock, Clock)
+    taskforce.clock.advance(seconds=quiet.total_seconds())
+    _flood(taskforce)
+    assert member.send("GET", "/v1/status").status_code == 200
+
+
+def test_a_member_that_never_called_is_not_shut_out_by_calls_without_proof(new_taskforce: NewTaskforce) -> None:
+    taskforce = _limited(new_taskforce)
+    assert 429 in [_ask(taskforce, "GET /v1/hits", "127.0.0.1") for _ in range(3 * LIMIT)]
+    signature = {"Signature": "sig1=:AAAA:", "Signature_Input": 'sig1=();keyid="a/analyst"'}
+    asked = [_ask(taskforce, "GET /healthz", "127.0.0.1", **signature) for _ in range(LIMIT)]
+    assert asked == [429] * LIMIT  # a proof opens nothing where none is looked at
+    assert taskforce.members["a"].send("GET", "/v1/status").status_code == 200
+
+
+def test_a_suspended_members_calls_are_limited_wherever_it_called_before(new_taskforce: NewTaskforce) -> None:
+    taskforce = _limited(new_taskforce)
+    member, other = taskforce.members["a"], taskforce.add_member("b")
+    for one in (member, other):
+        assert one.send("GET", "/v1/status").status_code == 200
+    taskforce.state_member(member, MemberState.SUSPENDED)
+    assert [member.send("GET", "/v1/status").status_code for _ in range(LIMIT)] == [403] * LIMIT
+    with statements_of(taskforce) as seen:
+        assert member.send("POST", "/v1/submissions", {}).status_code == 429
+    assert seen == []
+    assert other.send("GET", "/v1/status").status_code == 200
+    assert member.send("GET", "/v1/status", as_name="authoriser").status_code == 403
+
+
+def test_a_suspended_members_calls_are_limited_at_their_source(new_taskforce: NewTaskforce) -> None:
+    taskforce = _limited(new_taskforce)
+    taskforce.state_member(taskforce.members["a"], MemberState.SUSPENDED)
+    names = ["analyst", "authoriser"] * LIMIT
+    asked = [taskforce.members["a"].send("GET", "/v1/status", as_name=name).status_code for name in names]
+    assert asked == [403] * LIMIT + [429] * LIMIT
+
+
+def test_a_suspended_members_feed_token_is_limited_however_shown(new_taskforce: NewTaskforce) -> None:
+    taskforce = _limited(new_taskforce)
+    member = taskforce.members["a"]
+    token = member.send("POST", "/v1/feed-tokens", {"name": "reader"}).get_json()["token"]
+    taskforce.state_member(member, MemberState.SUSPENDED)
+    basic = [base64.b64encode(f"reader-{number}:{token}".encode()).decode() for number in range(LIMIT)]
+    shown = [f"Bearer {token}", f"Token {token}", *(f"Basic {one}" for one in basic)]
+    asked = [
+        taskforce.send_unsigned("GET", "/feeds/taskforce.atom", headers={"Authorization": one}).status_code
+        for one in shown
+    ]
+    assert asked == [403] * LIMIT + [429] * 2
 
 
 def test_signed_calls_are_never_counted_by_address(new_taskforce: NewTaskforce) -> None:

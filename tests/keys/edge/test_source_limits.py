@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from keys.edge.caller_address import caller_address, parse_proxies
 from keys.edge.minute_counts import MinuteCounts
-from keys.edge.source_limits import SourceLimits
+from keys.edge.source_limits import Source, SourceLimits, source_of
 from keys.request_limits import LimitExceededError
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
+OPEN, SIGNED = Source("a"), Source("a", shows_proof=True, proofs=frozenset({"bank/analyst"}))
 
 
 def source(proxies: str, address: str, forwarded: str | None = None) -> str:
@@ -62,28 +64,93 @@ def test_what_is_no_address_or_network_is_refused(text: str) -> None:
         parse_proxies(text)
 
 
-def test_only_what_did_not_authenticate_counts_and_only_within_the_minute() -> None:
+def is_refused(limits: SourceLimits, source: Source, now: datetime = NOW) -> bool:
+    """Whether a call from there is refused unread."""
+    try:
+        limits.check(source, now)
+    except LimitExceededError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("source", [OPEN, SIGNED])
+def test_only_what_did_not_authenticate_counts_and_only_within_the_minute(source: Source) -> None:
     limits = SourceLimits(2)
     for _ in range(2):
-        limits.check("a", NOW)
-        limits.count("a", NOW)
-    with pytest.raises(LimitExceededError):
-        limits.check("a", NOW)
-    limits.check("b", NOW)
-    limits.check("a", NOW + timedelta(minutes=1))
+        assert not is_refused(limits, source)
+        limits.count(source, NOW)
+    assert is_refused(limits, source)
+    assert not is_refused(limits, dataclasses.replace(source, address="b"))
+    assert not is_refused(limits, source, NOW + timedelta(minutes=1))
 
 
-def test_an_address_that_somebody_authenticated_from_is_not_shut_out() -> None:
+def test_calls_without_a_proof_do_not_shut_out_one_with_a_proof() -> None:
     limits = SourceLimits(2)
-    limits.note_known("a", NOW)
     for _ in range(10):
-        limits.count("a", NOW)
-    limits.check("a", NOW)
-    later = NOW + timedelta(minutes=6)
+        limits.count(OPEN, NOW)
+    assert (is_refused(limits, OPEN), is_refused(limits, SIGNED)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("quiet", "refused"),
+    [
+        (timedelta(minutes=5), (False, False)),
+        (timedelta(minutes=6), (True, False)),
+        (timedelta(days=7), (True, False)),
+        (timedelta(days=7, seconds=1), (True, True)),
+    ],
+)
+def test_an_address_that_somebody_authenticated_from_is_not_shut_out(
+    quiet: timedelta, refused: tuple[bool, bool]
+) -> None:
+    limits, later = SourceLimits(2), NOW + quiet
+    limits.note_known(SIGNED, NOW)
+    for source in (OPEN, SIGNED) * 10:
+        limits.count(source, later)
+    assert (is_refused(limits, OPEN, later), is_refused(limits, SIGNED, later)) == refused
+
+
+def test_who_may_not_act_any_more_is_limited_from_any_address() -> None:
+    limits = SourceLimits(2)
+    limits.note_known(SIGNED, NOW)
     for _ in range(2):
-        limits.count("a", later)
-    with pytest.raises(LimitExceededError):
-        limits.check("a", later)
+        assert not is_refused(limits, SIGNED)
+        limits.count_barred("bank/analyst", NOW)
+    assert is_refused(limits, SIGNED)
+    assert is_refused(limits, dataclasses.replace(SIGNED, address="b"))
+    assert not is_refused(limits, dataclasses.replace(SIGNED, proofs=frozenset({"bank/authoriser"})))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        ';created=1;keyid="bank/analyst";nonce="n"',
+        '; keyid="bank/analyst"',
+        ';nonce="keyid=";keyid="bank/analyst"',
+        ';nonce=";keyid=";keyid="bank/analyst"',
+        ';nonce="; keyid=x";keyid="other";keyid="bank/analyst"',
+    ],
+)
+def test_the_key_that_a_request_names_is_found_however_it_is_written(parameters: str) -> None:
+    assert "bank/analyst" in source_of("a", f'sig1=("@method"){parameters}', is_open=False).proofs
+
+
+def test_what_an_open_route_is_shown_counts_for_nothing() -> None:
+    assert source_of("a", 'sig1=();keyid="bank/analyst"', "token", is_open=True) == Source("a")
+    assert source_of("a", "", is_open=False) == Source("a")
+    shown = source_of("a", "", "secret-token", is_open=False)
+    assert shown.shows_proof
+    assert "secret" not in str(shown)
+
+
+def test_the_addresses_known_longest_ago_are_forgotten_first() -> None:
+    limits = SourceLimits(1, most_remembered=2)
+    sources = [dataclasses.replace(SIGNED, address=name) for name in "abc"]
+    for number in (0, 1, 0, 2):
+        limits.note_known(sources[number], NOW)
+    for source in sources:
+        limits.count(source, NOW)
+    assert [is_refused(limits, source) for source in sources] == [False, True, False]
 
 
 def test_ever_new_addresses_do_not_fill_the_memory() -> None:
