@@ -25,7 +25,7 @@ from keys.custody import CustodyError, check_new_passphrase, read_passphrase, re
 from keys.ed25519 import SEED_BYTES, SigningKey
 from keys.sealing import EncryptionKey
 from member.channel import Identity
-from member.errors import HomeError, PassphraseError, UsedWronglyError, VaultError
+from member.errors import HomeError, PassphraseError, UsedWronglyError, WrongKeyError
 from member.home import Home
 from member.vault.cipher import VaultCipher
 from member.vault.store import Vault
@@ -66,7 +66,7 @@ class Unlocked:
         for key in keys[:-1]:
             try:
                 Vault.open(self.home.vault_path, key, self.home.member_id).close()
-            except VaultError:
+            except WrongKeyError:
                 continue
             return key
         return keys[-1]

@@ -69,6 +69,10 @@ class VaultError(MemberError):
     slug = "vault"
 
 
+class WrongKeyError(VaultError):
+    """The vault is not under this key, or is not this member's."""
+
+
 class VaultTamperedError(VaultError):
     """A record of the vault is not what this vault wrote there."""
 

@@ -10,11 +10,12 @@ Rules, in order:
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 import msgspec
 
-from member.errors import HomeError
-from member.vault.cipher import KEY_BYTES, MOST_KEYS
+from member.errors import HomeError, VaultError
+from member.vault.cipher import KEY_BYTES, MOST_KEYS, VaultCipher
 from member.vault.rekey import change_key
 from member.vault.store import Vault
 from member.vault_folder import VaultFolder
@@ -56,16 +57,21 @@ def let_out(vault: Vault, folder: VaultFolder, name: str) -> None:
 def put_under_new_key(vault: Vault, folder: VaultFolder, vault_key: bytes) -> bytes:
     """Put the vault under a new key, and wrap it for all whom it opens for; the new key.
 
-    The new wraps are written beside the old ones before the vault changes, and take their place after: whenever it
-    stops, one of the two opens it. HomeError after too many changes.
+    Wraps of both keys lie there before the vault changes, those of the new one beside the others, and whoever changes
+    them holds the vault's lock: whenever it stops, and whatever another change left behind, one of the two opens it.
+    HomeError after too many changes, VaultError if another process keeps the vault busy.
     """
     if len(vault_key) >= MOST_KEYS * KEY_BYTES:
         raise HomeError("this vault has changed its key too often", "export its rows, and submit them from a new vault")
     fresh = vault_key + os.urandom(KEY_BYTES)
-    people = people_of(vault)
-    for each in people:
-        folder.wrap(each.name, from_base64(each.wrap_key), fresh, ahead=True)
-    change_key(vault, fresh)
-    for each in people:
-        folder.put_ahead(each.name)
+    with vault.transaction():
+        for each in people_of(vault):
+            wrap_key = from_base64(each.wrap_key)
+            folder.wrap(each.name, wrap_key, vault_key)
+            folder.wrap(each.name, wrap_key, fresh, ahead=True)
+        change_key(vault, fresh)
+    vault.cipher = VaultCipher(fresh)
+    with suppress(VaultError), vault.transaction():  # where it is busy, the wraps beside open it
+        for each in people_of(vault):
+            folder.wrap(each.name, from_base64(each.wrap_key), fresh)
     return fresh

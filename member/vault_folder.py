@@ -104,16 +104,16 @@ class VaultFolder:
         return self.path / "joining" / f"{name}.json"
 
     def wrap(self, name: str, wrap_key: bytes, vault_key: bytes, *, ahead: bool = False) -> None:
-        """Seal the vault key to a person's key, in place of its wrap or, `ahead` of a change, beside it."""
+        """Seal the vault key to a person's key, in place of its wraps or, `ahead` of a change, beside the one."""
         try:
             sealed = seal_to(wrap_key, vault_key, self._info(name))
         except SealingError as error:
             raise HomeError(f"nothing can be sealed to the key of {name}: {error}") from error
-        self._write(self._ahead_path(name) if ahead else self.wrap_path(name), sealed)
-
-    def put_ahead(self, name: str) -> None:
-        """Put the wrap that was made ahead in its place."""
-        self._ahead_path(name).replace(self.wrap_path(name))
+        if ahead:
+            self._write(self._ahead_path(name), sealed)
+            return
+        self._write(self.wrap_path(name), sealed)
+        self._ahead_path(name).unlink(missing_ok=True)
 
     def unwrap(self, name: str, wrap_key: EncryptionKey) -> list[bytes]:
         """The vault key; two while it is being changed, the older first. HomeError for whoever was not let in, or was

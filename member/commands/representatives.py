@@ -32,6 +32,7 @@ from member.home import LocalRepresentative
 from member.people import Person, let_in, let_out, people_of, put_under_new_key
 from member.session import Session
 from member.terminal import as_lines, printable
+from member.vault.rekey import clear_journal
 from member.vault_folder import JoiningRequest
 from schemas.encoding import from_base64, to_base64
 from schemas.terms import FourEyes, Role
@@ -278,10 +279,13 @@ def remove(session: Session, name: str, out: Path | None, *, change_vault_key: b
         let_out(session.vault, home.vault_folder, name)
     if change_vault_key:
         put_under_new_key(session.vault, home.vault_folder, session.unlocked.vault_key)
+    is_cleared = clear_journal(session.vault) if change_vault_key else None
     document = {"representative_id": representative_id, "draft": None if out is None else str(out)}
     lines = [f"the vault is closed for {name}" + (", and under a new key" if change_vault_key else "")]
+    if is_cleared is False:
+        lines.append("another program has the vault open: what the old key opens is in its journal until that one ends")
     lines += [] if out is None else [f"the draft is in {out}; it takes effect when the registrars sign it: sign {out}"]
-    return Shown({**document, "vault_key_changed": change_vault_key}, as_lines(lines))
+    return Shown({**document, "vault_key_changed": change_vault_key, "old_key_cleared": is_cleared}, as_lines(lines))
 
 
 @representative.command("four-eyes", epilog="Example: member representative four-eyes --answers --out draft.json")

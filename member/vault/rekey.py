@@ -21,20 +21,26 @@ _BATCH = 1000
 
 
 def change_key(vault: Vault, vault_key: bytes) -> None:
-    """Put the vault under the key that follows its own. VaultError if another process keeps it busy, VaultTamperedError
-    for a row that does not open: then nothing has changed.
+    """Put the vault under the key that follows its own. Inside a transaction of the caller, who opens it with the new
+    key from then on. VaultTamperedError for a row that does not open: then nothing may change.
     """
-    new = VaultCipher(vault_key)
-    with vault.transaction():
-        move = _Move(vault.connection, vault.cipher, new)
-        move.indicators()
-        move.sources()
-        move.tokens()
-        move.records()
-    vault.cipher = new
-    # What the old key opens is to be found neither in free pages nor in the journal.
-    vault.connection.execute("VACUUM")
-    vault.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    move = _Move(vault.connection, vault.cipher, VaultCipher(vault_key))
+    move.indicators()
+    move.sources()
+    move.tokens()
+    move.records()
+
+
+def clear_journal(vault: Vault) -> bool:
+    """Take what the old key opens out of free pages and the journal; whether it is out. It is not while another program
+    reads or writes, and then goes with the last one that closes the vault.
+    """
+    try:
+        vault.connection.execute("VACUUM")
+        (is_busy, _, _) = vault.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.OperationalError:
+        return False
+    return not is_busy
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from member.errors import VaultError, VaultTamperedError
+from member.errors import VaultError, VaultTamperedError, WrongKeyError
 from member.vault import schema
 from member.vault.cipher import VaultCipher
 
@@ -26,6 +26,12 @@ _CHECK = "check"
 _RESTORE = "restore it from a backup"
 _UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
 """What a spoiled file is met with: SQLite's own message may quote bytes of it that are no text."""
+
+
+def _not_read(path: Path, error: Exception) -> VaultError:
+    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+        return VaultError("another process is busy with this vault", "try again when it has finished")
+    return VaultError(f"{path} is not a readable vault", _RESTORE)
 
 
 def place_of_record(kind: str, lookup: bytes) -> bytes:
@@ -56,13 +62,15 @@ class Vault:
 
     @classmethod
     def open(cls, path: Path, vault_key: bytes, member_id: str) -> Self:
-        """Open the vault of `member_id`. VaultError if there is none, if it is another member's, or for a wrong key."""
+        """Open the vault of `member_id`. VaultError if there is none, if another process keeps it busy;
+        WrongKeyError if it is another member's, or for a wrong key.
+        """
         if not path.is_file():
             raise VaultError(f"there is no vault at {path}", "member init makes one")
         try:
             connection = schema.connect(path)
         except _UNREADABLE as error:
-            raise VaultError(f"{path} is not a readable vault", _RESTORE) from error
+            raise _not_read(path, error) from error
         vault = cls(connection, VaultCipher(vault_key))
         try:
             vault._check_owner(path, member_id)
@@ -79,9 +87,11 @@ class Vault:
         except VaultTamperedError:
             owner = None
         except _UNREADABLE as error:
-            raise VaultError(f"{path} is not a readable vault", _RESTORE) from error
+            raise _not_read(path, error) from error
         if owner != member_id.encode():
-            raise VaultError("the vault does not open with this key", "it belongs to another member, or was replaced")
+            raise WrongKeyError(
+                "the vault does not open with this key", "it belongs to another member, or was replaced"
+            )
 
     def __enter__(self) -> Self:
         return self

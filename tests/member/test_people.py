@@ -18,6 +18,7 @@ from keys.custody import write_private_file
 from keys.ed25519 import SigningKey
 from keys.sealing import EncryptionKey
 from member.access import open_vault, unlock_representative
+from member.errors import VaultError
 from member.home import Home
 from member.people import Person, people_of, put_under_new_key
 from member.vault.cipher import KEY_BYTES
@@ -156,7 +157,7 @@ def test_another_vault_put_in_the_place_is_noticed(bank: Bank, tmp_path: Path) -
 
 def test_who_was_removed_opens_nothing_any_more_though_the_home_is_still_there(bank: Bank) -> None:
     kept = (bank.vault / "people" / "bob.wrap").read_bytes()
-    assert bank.run("anna", "representative", "remove", "bob", "--change-vault-key").status == 0
+    assert bank.run("anna", "representative", "remove", "bob", "--change-vault-key").document["old_key_cleared"]
     assert refused(bank.opens_for("bob")) == "not_admitted"
     write_private_file(bank.vault / "people" / "bob.wrap", kept)
     assert refused(bank.opens_for("bob")) == "vault", "a copy of the old key opens nothing"
@@ -217,15 +218,60 @@ def test_a_change_of_the_key_that_stops_half_way_leaves_a_vault_that_opens(bank:
             wrap_key = unlock_representative(Home.open(bank.home(each.name)), each.name).wrap_key
             home.vault_folder.wrap(each.name, wrap_key.public_bytes, key + bytes(KEY_BYTES), ahead=True)
     assert bank.opens_for("bob").status == 0, "wraps ahead, vault as it was"
+    leave_half_changed(bank)
+    assert bank.opens_for("bob").status == 0, "vault changed, wraps not put in their place"
+
+
+def leave_half_changed(bank: Bank) -> None:
+    """Stop a change of the vault's key after it has happened, and before the wraps took their place."""
+    home = Home.open(bank.home("anna"))
+    unlocked, folder = unlock_representative(home, "anna"), home.vault_folder
     with open_vault(home, unlocked) as vault:
-        put_under_new_key(vault, home.vault_folder, key)
-    folder = home.vault_folder
+        put_under_new_key(vault, folder, unlocked.vault_key)
     for name in ("anna", "bob"):
         path = folder.wrap_path(name)
-        path.rename(path.with_suffix(".next"))
+        fresh = path.read_bytes()
         wrap_key = unlock_representative(Home.open(bank.home(name)), name).wrap_key
-        folder.wrap(name, wrap_key.public_bytes, key)
-    assert bank.opens_for("bob").status == 0, "vault changed, wraps not put in their place"
+        folder.wrap(name, wrap_key.public_bytes, unlocked.vault_key)
+        write_private_file(path.with_suffix(".next"), fresh)
+
+
+def test_a_second_change_after_one_that_stopped_locks_nobody_out(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home.open(bank.home("anna"))
+    leave_half_changed(bank)
+    unlocked = unlock_representative(home, "anna")
+    assert len(unlocked.vault_key) == 2 * KEY_BYTES, "the vault was changed, the wraps lie beside"
+    with open_vault(home, unlocked) as vault, open_vault(home, unlocked) as colleague:
+        vault.connection.execute("PRAGMA busy_timeout=1")
+        with colleague.transaction(), pytest.raises(VaultError, match="another process is writing"):
+            put_under_new_key(vault, home.vault_folder, unlocked.vault_key)
+    for name in ("anna", "bob"):
+        assert bank.opens_for(name).status == 0
+    with open_vault(home, unlocked) as vault:
+        put_under_new_key(vault, home.vault_folder, unlocked.vault_key)
+    assert not list(home.vault_folder.path.rglob("*.next"))
+    for name in ("anna", "bob"):
+        assert bank.opens_for(name).status == 0
+
+
+def test_a_vault_that_is_busy_is_not_taken_for_a_wrong_key(bank: Bank) -> None:
+    home = Home.open(bank.home("anna"))
+    unlocked = unlock_representative(home, "anna")
+    with open_vault(home, unlocked) as busy:
+        busy.connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        with busy.transaction():
+            busy.put("note", b"", b"")
+        with pytest.raises(VaultError, match="busy with this vault"):
+            Vault.open(home.vault_path, unlocked.vault_key, "north")
+
+
+def test_a_change_says_if_a_reader_keeps_the_old_key_in_the_journal(bank: Bank) -> None:
+    home = Home.open(bank.home("anna"))
+    with open_vault(home, unlock_representative(home, "anna")) as reader:
+        reader.connection.execute("BEGIN")
+        assert reader.get("person", b"bob") is not None
+        done = bank.run("anna", "representative", "remove", "bob", "--change-vault-key")
+    assert (done.status, done.document["vault_key_changed"], done.document["old_key_cleared"]) == (0, True, False)
 
 
 def test_a_program_with_the_old_key_writes_nothing_after_a_change(bank: Bank) -> None:
