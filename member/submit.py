@@ -9,6 +9,8 @@ In order, for each part of the file:
 5. The receipt is verified, and stored together with the outcome. Only then does the part count as sent.
 6. A row that was taken back is left out (docs/adr/0040), also by an upload that goes on: a part that was posted with it
    goes as it was only if the exchange says that it has the part, from before it was taken back (docs/adr/0031).
+7. A part that is refused the first time it leaves is forgotten with its rows. One that left before without an answer
+   may be at the exchange, whatever it says to another person or another form of it: its rows stay.
 A part whose outcome is stored is not sent again. When all parts are, the upload is forgotten: the same file is then a
 new submission, all of whose rows are duplicates.
 """
@@ -57,6 +59,11 @@ _EARLIEST = date(1900, 1, 1)
 """The first day that the exchange takes."""
 _SENT_AS = {"token": "value"}
 _CONFLICT = "submission-conflict"
+_SAYS_IT_IS_THERE = {_CONFLICT, "idempotency-key-reused"}
+_MAY_BE_THERE = (
+    "the exchange may have rows of this upload, which was sent before: the person who sent it runs the same command"
+    " again; --restart submits the file anew"
+)
 _TAKEN_BACK = "taken back as {}; submit --relist with a reason lists it again"
 
 
@@ -192,8 +199,9 @@ class _Sending:
         self, desk: Desk, uploads: Uploads, upload: Upload, tally: Tally, report: Report, *, is_resumed: bool
     ) -> None:
         self.tally = tally
-        self.has_sent = False
-        """Whether the exchange has a part of it, sent now or before."""
+        first = upload.submission_id, 0
+        self.has_sent = bool(uploads.posted(*first)) or uploads.outcome(*first) is not None
+        """Whether the exchange has a part of it, or may have: sent now, or before without an answer."""
         self._is_resumed = is_resumed
         self._desk = desk
         self._uploads = uploads
@@ -270,11 +278,12 @@ class _Sending:
             self._take_over(known)
             return
         prepared.tokens.update(found)
+        is_first = not self._uploads.posted(self._upload.submission_id, part.number)
         try:
             answer = self._post(prepared)
         except RefusedError as error:
             if error.is_final:
-                self._rows.drop(self._own_rows(part), self._group, self._epoch)
+                self._refused(part, error, is_first=is_first)
             raise
         receipt = verify_receipt(
             answer, receipt_key=self._receipt_key, member_id=self._desk.home.member_id, rows=len(part.rows)
@@ -299,6 +308,15 @@ class _Sending:
         own = self._own_rows(part) if refused else []
         gone = [row for row in own if self._rows.lookup(row.indicator_type, row.canonical) in refused]
         self._rows.drop(gone, self._group, self._epoch)
+
+    def _refused(self, part: Part, error: RefusedError, *, is_first: bool) -> None:
+        """Forget the rows of a refused part, unless the exchange may have them."""
+        if is_first and error.slug not in _SAYS_IT_IS_THERE:
+            self._rows.drop(self._own_rows(part), self._group, self._epoch)
+            self._uploads.forget_posted(self._upload.submission_id, part.number)
+            return
+        self.has_sent = True
+        error.hint = "; ".join(filter(None, (error.hint, _MAY_BE_THERE)))
 
     def _post(self, prepared: _Prepared) -> SubmissionAnswer:
         """Send a part. The exchange takes it in one form only: it has the one that was posted before if it refuses the

@@ -156,6 +156,11 @@ class Uploads:
         with self._vault.transaction():
             self._vault.put(_POSTED, _part_name(submission_id, part), msgspec.msgpack.encode(forms))
 
+    def forget_posted(self, submission_id: str, part: int) -> None:
+        """Note that a part was refused the first time it left: the exchange does not have it."""
+        with self._vault.transaction():
+            self._vault.delete(_POSTED, _part_name(submission_id, part))
+
     def posted(self, submission_id: str, part: int) -> list[list[TakenBack]]:
         """The forms in which a part was posted that is not confirmed."""
         payload = self._vault.get(_POSTED, _part_name(submission_id, part))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.member.taskforce import Taskforce, accounts, write_csv
 
@@ -81,3 +82,35 @@ def test_a_killed_upload_can_be_begun_anew(taskforce: Taskforce, tmp_path: Path)
     done = taskforce.run("b", "submit", str(file), "--restart").document
     assert done["submission_id"] != sent(taskforce)[0][0]
     assert (done["accepted"], done["duplicates"]) == (10, 20)
+
+
+def test_what_the_exchange_may_have_taken_is_not_forgotten_by_a_refusal(taskforce: Taskforce, tmp_path: Path) -> None:
+    numbers = range(5000, 5002)
+    file = str(write_csv(tmp_path / "rows.csv", *accounts(*numbers)))
+    before = taskforce.run("a", "status").document["indicators"]
+    with taskforce.losing_answers("/submissions"):
+        assert taskforce.run("a", "submit", file).status == 1
+    others = taskforce.run("a", "--as", "authoriser", "submit", file).document["error"]
+    assert (others["type"], others["status"]) == ("forbidden", 403)
+    assert taskforce.run("a", "status").document["indicators"] == before + len(numbers)
+    assert taskforce.run("b", "submit", file).document["hits"] == len(numbers)
+    shown = {hit["values"][0]: hit["source_refs"] for hit in taskforce.run("a", "hits").document["hits"]}
+    assert [shown[str(20_000_000_000_000 + number)] for number in numbers] == [["ref-5000"], ["ref-5001"]]
+    resumed = taskforce.run("a", "submit", file).document
+    assert (resumed["accepted"], resumed["duplicates"]) == (2, 0), "the same upload, answered as it was the first time"
+
+
+def test_a_part_that_the_exchange_says_it_has_keeps_its_rows(taskforce: Taskforce, tmp_path: Path) -> None:
+    file = str(write_csv(tmp_path / "rows.csv", *accounts(5010, 5011)))
+    with taskforce.losing_answers("/submissions"):
+        assert taskforce.run("a", "submit", file).status == 1
+    held = taskforce.run("a", "status").document["indicators"]
+    assert taskforce.database is not None
+    with taskforce.database.transaction() as session:  # as after the days for which answers are kept
+        session.execute(text("DELETE FROM idempotent_answers"))
+    refused = taskforce.run("a", "submit", file).document["error"]
+    assert refused["type"] == "submission-conflict"
+    assert "--restart" in refused["hint"]
+    assert taskforce.run("a", "status").document["indicators"] == held
+    anew = taskforce.run("a", "submit", file, "--restart").document
+    assert (anew["accepted"], anew["duplicates"]) == (0, 2)
