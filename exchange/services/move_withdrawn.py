@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from exchange.store.corrections import add_withdrawn, open_withdrawals
-from exchange.store.indicators import RowKey, retire_rows
+from exchange.store.indicators import RowKey, retire_rows, withdraw_expired
 from exchange.store.taken_back import keep_rows_out
 
 
@@ -24,3 +24,13 @@ def move_withdrawn(session: Session, rows: Sequence[RowKey], now: datetime) -> N
         retire_rows(session, [row[:3] for row in own], withdrawal.reason, now, [submission_id])
         add_withdrawn(session, withdrawal.withdrawal_id, own)
         keep_rows_out(session, own, withdrawal.reason)
+
+
+def take_expired(session: Session, rows: Sequence[RowKey]) -> None:
+    """Take back expired rows of submissions that are being taken back, each once, and let their recipients be told."""
+    withdrawals = open_withdrawals(session, {row[3] for row in rows}) if rows else {}
+    for submission_id, withdrawal in withdrawals.items():
+        own = [row for row in rows if row[3] == submission_id]
+        taken = withdraw_expired(session, own, withdrawal.reason)
+        add_withdrawn(session, withdrawal.withdrawal_id, taken)
+        keep_rows_out(session, taken, withdrawal.reason)

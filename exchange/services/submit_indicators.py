@@ -42,7 +42,7 @@ from exchange.services.disclose_hits import (
     work_out_hits,
 )
 from exchange.services.events import record
-from exchange.services.move_withdrawn import move_withdrawn
+from exchange.services.move_withdrawn import move_withdrawn, take_expired
 from exchange.services.refuse_disclosure import refuse_disclosure
 from exchange.store import outbox
 from exchange.store.corrections import after_withdrawals, open_withdrawals_of
@@ -265,7 +265,8 @@ def _leave_out(
     on too. What lives is not left out.
     """
     group_id, member_id = request.envelope.group, actor.member_id
-    kept = kept_out(session, tokens, group_id, member_id) | _expired_meanwhile(session, actor, request, tokens)
+    _take_expired(session, actor, request, tokens)
+    kept = kept_out(session, tokens, group_id, member_id)
     said = {row[0]: request.rows.taken_back[row[4]] for row in request.rows.good if row[4] in request.rows.taken_back}
     said = {token: reason for token, reason in said.items() if token not in there}
     keep_tokens_out(session, said, group_id, member_id, request.envelope.epoch)
@@ -276,15 +277,13 @@ def _leave_out(
     return _LeftOut({token: kept.get(token, reason) for token, reason in said.items()}, len(listed))
 
 
-def _expired_meanwhile(
-    session: Session, actor: Actor, request: SubmissionRequest, tokens: Sequence[bytes]
-) -> dict[bytes, str]:
-    """Expired rows of submissions that were taken back and that the worker has not got to."""
-    reasons = open_withdrawals_of(session, actor.member_id)
-    if not reasons:
-        return {}
-    expired = find_expired(session, tokens, actor.member_id)
-    return {row[0]: reasons[row[3]] for row in expired if row[1] == request.envelope.group and row[3] in reasons}
+def _take_expired(session: Session, actor: Actor, request: SubmissionRequest, tokens: Sequence[bytes]) -> None:
+    """Take back expired rows of submissions that were taken back and that the worker has not got to: later it would
+    keep out what is listed again now.
+    """
+    if open_withdrawals_of(session, actor.member_id):
+        expired = find_expired(session, tokens, actor.member_id)
+        take_expired(session, [row for row in expired if row[1] == request.envelope.group])
 
 
 def _record(

@@ -36,7 +36,7 @@ from exchange.domain.withdrawal import (
 from exchange.log.entries import View
 from exchange.services.disclose_hits import HitState, live_holdings, save_changes, view_of_changes, work_out_hits
 from exchange.services.events import record
-from exchange.services.move_withdrawn import move_withdrawn
+from exchange.services.move_withdrawn import move_withdrawn, take_expired
 from exchange.services.past_authority import load_past_authority
 from exchange.store import outbox
 from exchange.store.chunks import in_chunks
@@ -46,7 +46,6 @@ from exchange.store.corrections import (
     Withdrawal,
     WithdrawnRow,
     add_corrections,
-    add_withdrawn,
     close_submission,
     find_withdrawal,
     forget_withdrawn,
@@ -64,14 +63,12 @@ from exchange.store.indicators import (
     find_past_rows,
     find_rows,
     iterate_keys_of_submissions,
-    withdraw_expired,
 )
 from exchange.store.locks import lock_named
 from exchange.store.membership import list_reviewers, load_authority, lock_group
 from exchange.store.requests import mark_withdrawn
 from exchange.store.session import Database
 from exchange.store.submissions import arrivals_of, begun_at, last_days
-from exchange.store.taken_back import keep_rows_out
 from schemas.canonical import digest
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.terms import CorrectionKind
@@ -112,7 +109,7 @@ def _move_submissions(database: Database, now: datetime) -> None:
             # Only now: the job `expire` may have retired some of the rows since their keys were read.
             expired = expired_of_submission(session, submission_id)
         for expired_rows in in_chunks(expired, ROWS_MOVED_AT_ONCE):
-            database.run_in_transaction(partial(_take, rows=expired_rows, withdrawal_id=withdrawal_id))
+            database.run_in_transaction(partial(_take, rows=expired_rows))
         database.run_in_transaction(
             lambda session, withdrawal_id=withdrawal_id: close_submission(session, withdrawal_id)  # type: ignore[misc]
         )
@@ -128,13 +125,11 @@ def _move(session: Session, keys: Sequence[tuple[bytes, str, str]], submission_i
     move_withdrawn(session, rows, now)
 
 
-def _take(session: Session, rows: Sequence[RowKey], withdrawal_id: str) -> None:
-    """Take back those of the rows that are kept as expired."""
-    withdrawal = find_withdrawal(session, withdrawal_id)
-    if withdrawal is not None:
-        taken = withdraw_expired(session, rows, withdrawal.reason)
-        add_withdrawn(session, withdrawal_id, taken)
-        keep_rows_out(session, taken, withdrawal.reason)
+def _take(session: Session, rows: Sequence[RowKey]) -> None:
+    """Take back those of the rows that are kept as expired. Whoever submits them meanwhile did so before or waits."""
+    for group_id in sorted({row[1] for row in rows}):
+        lock_group(session, group_id)
+    take_expired(session, rows)
 
 
 def _tell_batch(session: Session, now: datetime, due_at: datetime) -> int | None:

@@ -95,6 +95,24 @@ def test_it_is_listed_again_with_a_reason_that_the_log_keeps(new_taskforce: NewT
     assert submit(a, [token])["left_out"] == [{"row": 0, "reason": "cleared"}]
 
 
+def test_what_is_listed_again_before_the_worker_comes_is_not_kept_out_by_it(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b")
+    a, b = taskforce.members.values()
+    token, ending = make_token(), {"expires_on": "2026-12-01", "review_by": "2026-12-01"}
+    submission_id = submit(a, [token], envelope=ending)["submission_id"]
+    submit(b, [token])
+    taskforce.clock.advance(days=20)  # type: ignore[attr-defined]
+    expire_indicators(taskforce.database, taskforce.clock())
+    take_back(a, None, submission_id)
+    ending = {"expires_on": "2026-12-20", "review_by": "2026-12-20"}
+    assert submit(a, [token], envelope=ending, fields={"relist": "seen again"})["accepted"] == 1
+    assert tell_corrections(taskforce.database, taskforce.clock()) == 1, "who was told of the expired row still hears"
+    taskforce.clock.advance(days=20)  # type: ignore[attr-defined]
+    expire_indicators(taskforce.database, taskforce.clock())
+    anew = submit(a, [token])
+    assert (anew["accepted"], anew["left_out"]) == (1, []), "expired, not taken back"
+
+
 @pytest.mark.parametrize("reason", ["", "  \n "])
 def test_without_a_reason_nothing_is_listed_again_and_that_is_logged(new_taskforce: NewTaskforce, reason: str) -> None:
     taskforce = new_taskforce("a")
