@@ -28,10 +28,9 @@ import msgspec
 from member.exchange_client import Hit, LogPage
 from member.log_chain import HitFields, LogFault, OwnChain, OwnEntry, Place, shown_fields
 from member.log_leaves import StoredLeaves
-from schemas.canonical import parse_canonical_json
-from schemas.encoding import from_base64, from_rfc3339
+from member.logged_receipts import LoggedReceipt
 from tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
-from tlog.entries import CHAIN_START, ENTRY_BYTES, BatchPlace, leaf_entry, place_in_batch
+from tlog.entries import CHAIN_START, BatchPlace, leaf_entry, place_in_batch
 from tlog.hashing import leaf_hash
 from tlog.notes import NoteError, VerifierKey
 from tlog.offline_proofs import format_offline_proof
@@ -73,29 +72,6 @@ class LastSeen:
     checkpoint_note: str | None = None
     number: int = 0
     chain_head: bytes = CHAIN_START
-
-
-@dataclass(frozen=True)
-class LoggedReceipt:
-    """What a receipt promises of the log: this entry for this event, at the latest `maximum_merge_delay` after the
-    commit.
-    """
-
-    event_id: str
-    entry: bytes
-    committed_at: datetime
-    maximum_merge_delay: timedelta
-
-    @classmethod
-    def from_payload(cls, payload: bytes) -> LoggedReceipt:
-        """From the signed bytes of a receipt whose signature has been verified. ValueError for another form."""
-        body = parse_canonical_json(payload)
-        try:
-            delay = timedelta(seconds=int(body["maximum_merge_delay_seconds"]))
-            entry = from_base64(body["entry"], ENTRY_BYTES)
-            return cls(str(body["event_id"]), entry, from_rfc3339(body["committed_at"]), delay)
-        except (KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise ValueError("not a receipt") from error
 
 
 @dataclass(frozen=True)
@@ -267,11 +243,12 @@ class LogVerifier:
     ) -> tuple[int, tuple[str, ...]]:
         checked, unplaced = 0, set()
         for receipt in receipts:
+            receipt.check(self._now())
             entry = chain.entry_by_event.get(receipt.event_id)
             if entry is not None and entry != receipt.entry:
                 place = next(place for place in chain.places if place.event_id == receipt.event_id)
                 raise LogFault("it is another than the receipt promises", **place.where)
-            overdue = self._now() > receipt.committed_at + receipt.maximum_merge_delay
+            overdue = self._now() > receipt.due
             if entry is None and (overdue or not waiting):
                 raise LogFault("a receipt promises it, and it is not in the log", event_id=receipt.event_id)
             checked += 1

@@ -33,7 +33,7 @@ HitFields = dict[str, Any]
 
 class LogFault(MemberError):  # noqa: N818 - the log's rules speak of faults
     """The log does not stand up: what is wrong, and which entry, by number, event, index or entry id as far as
-    known.
+    known, and the receipts (payload and signature, base64) that prove it.
     """
 
     slug = "log_fault"
@@ -46,12 +46,14 @@ class LogFault(MemberError):  # noqa: N818 - the log's rules speak of faults
         event_id: str | None = None,
         index: int | None = None,
         entry_id: str | None = None,
+        receipts: Sequence[Mapping[str, str]] = (),
     ) -> None:
         names = {"number": number, "event_id": event_id, "index": index, "entry_id": entry_id}
         self.where = {name: value for name, value in names.items() if value is not None}
         place = ", ".join(f"{name.removesuffix('_id')} {value}" for name, value in self.where.items())
         super().__init__(f"entry ({place}): {what}" if place else what, "tell the reviewer")
-        self.fields = dict(self.where)
+        self.receipts = list(receipts)
+        self.fields = {**self.where, **({"receipts": self.receipts} if receipts else {})}
         self.what = what
 
 

@@ -18,8 +18,9 @@ from member.commands.common import Shown, counted, reporting, table
 from member.commands.exports import exported, output_option
 from member.cover_log import CoverCheck, CoverState
 from member.errors import FAILED, MemberError, UsedWronglyError
-from member.log import LogFault, LoggedReceipt, LogVerifier, OwnEntry, VerifiedLog
+from member.log import LogFault, LogVerifier, OwnEntry, VerifiedLog
 from member.log_origin import FollowedLog, check_origin, follow, followed_log
+from member.logged_receipts import LoggedReceipt, promised_by
 from member.request_log import RequestLog, RequestsCheck
 from member.session import Session
 from member.terminal import as_lines
@@ -63,7 +64,7 @@ def keep_receipts(session: Session) -> list[WaitingEntry]:
     """Read what waits for its place in the log, and keep its receipts. LogFault for one that is worth nothing."""
     stated = stated_exchange(session.keyring)
     waiting = WaitingEntries(session.vault, stated.log_origin, session.home.member_id)
-    return waiting.take_in(session.exchange.waiting_entries(), stated.receipt_key)
+    return waiting.take_in(session.exchange.waiting_entries(), stated.receipt_key, session.around.clock())
 
 
 def receipts_kept(session: Session) -> list[str]:
@@ -78,10 +79,13 @@ def receipts_kept(session: Session) -> list[str]:
     return []
 
 
-def _receipts(session: Session, but: Collection[str] = ()) -> list[LoggedReceipt]:
-    """What receipts promise of the log, but for those of some events."""
-    found = (LoggedReceipt.from_payload(receipt.payload) for receipt in Uploads(session.vault).receipts())
-    return [receipt for receipt in found if receipt.event_id not in but]
+def _promises(session: Session, origin: str, but: Collection[str] = ()) -> list[LoggedReceipt]:
+    """What receipts of submissions and of waiting entries promise of the log, but for those of some events. Raises
+    LogFault for two that promise different entries.
+    """
+    waiting = WaitingEntries(session.vault, origin, session.home.member_id)
+    promised = promised_by([*Uploads(session.vault).receipts(), *waiting.receipts()])
+    return [promise for promise in promised if promise.event_id not in but]
 
 
 def _cover_check(session: Session) -> CoverCheck:
@@ -96,7 +100,8 @@ def _faults() -> Iterator[None]:
     try:
         yield
     except LogFault as fault:
-        raise MemberError(fault.detail, fault.hint, slug=fault.slug, entry=fault.where) from fault
+        proof = {"receipts": fault.receipts} if fault.receipts else {}
+        raise MemberError(fault.detail, fault.hint, slug=fault.slug, entry=fault.where, **proof) from fault
 
 
 def _verify(session: Session, each: Callable[[OwnEntry], None]) -> tuple[VerifiedLog, FollowedLog]:
@@ -124,16 +129,13 @@ def _verify(session: Session, each: Callable[[OwnEntry], None]) -> tuple[Verifie
     waiting = WaitingEntries(session.vault, stated.log_origin, session.home.member_id)
     with _faults():
         keep_receipts(session)
-        promised = [LoggedReceipt.from_payload(receipt.payload) for receipt in waiting.receipts()]
-        given = _receipts(session, but=set(log.lost_events))
-        with_own = {receipt.event_id for receipt in given}
-        receipts = [*given, *(receipt for receipt in promised if receipt.event_id not in with_own)]
+        receipts = _promises(session, stated.log_origin, but=set(log.lost_events))
         found = _verifier(session, stated).verify(seen, receipts, each=look_at)
         read = readings.finish(is_complete=not found.waiting)
         shown = asked.finish(is_complete=not found.waiting)
         found_told = told.finish(is_complete=not found.waiting)
     store_seen(session.vault, stated.log_origin, found.seen)
-    waiting.forget({receipt.event_id for receipt in promised}.difference(found.pending))
+    waiting.forget({receipt.event_id for receipt in receipts}.difference(found.pending))
     alerts.forget(read)
     requests.forget(shown)
     told_log.forget(found_told)
@@ -377,7 +379,7 @@ def accept_origin(session: Session, origin: str) -> Shown:
         found = verifier.verify(each=lambda entry: events.add(entry.event_id))
         if found.waiting:
             raise MemberError(f"{len(found.waiting)} entries have no place in the log yet", "try again in a minute")
-        promised = _receipts(session)
+        promised = _promises(session, stated.log_origin)
         lost = sorted(receipt.event_id for receipt in promised if receipt.event_id not in events)
         verifier.verify(found.seen, [receipt for receipt in promised if receipt.event_id in events])
     before = None if former is None else load_seen(session.vault, former.origin)
