@@ -22,11 +22,14 @@ class _Kept(msgspec.Struct, frozen=True):
     fault: str | None
     refusals: int
     losses: int
+    answered: int
 
 
 class VaultConduct:
     """A ConductBook in the vault's file. It writes through a connection of its own: the vault's is bound to one thread,
     and batches are at work in several.
+
+    Several processes may keep one holder's conduct: each adds what it has met itself, and none takes back a fault.
     """
 
     def __init__(self, vault: Vault, epoch: int, sequence: int) -> None:
@@ -34,27 +37,50 @@ class VaultConduct:
         self._cipher = vault.cipher
         self._epoch = epoch
         self._sequence = sequence
-        self._known = {kept.holder_id: kept for kept in self._read(vault)}
+        self._saved = self._read(vault)
+        self._known = dict(self._saved)
 
-    def _read(self, vault: Vault) -> list[_Kept]:
+    def _read(self, vault: Vault) -> dict[str, Conduct]:
         kept = [msgspec.json.decode(payload, type=_Kept) for payload in vault.all(_KIND)]
-        return [one for one in kept if (one.epoch, one.sequence) == (self._epoch, self._sequence)]
+        here = [one for one in kept if (one.epoch, one.sequence) == (self._epoch, self._sequence)]
+        return {one.holder_id: _conduct(one) for one in here}
 
     def read(self) -> Mapping[str, Conduct]:
-        """What earlier runs have kept."""
-        return {name: Conduct(kept.fault, kept.refusals, kept.losses) for name, kept in self._known.items()}
+        """What earlier runs have kept, and this one since."""
+        return dict(self._known)
 
     def keep(self, holder_id: str, conduct: Conduct) -> None:
         """Keep it at once. Where another process keeps the vault busy, the next change keeps it too."""
-        self._known[holder_id] = _Kept(
-            self._epoch, self._sequence, holder_id, conduct.fault, conduct.refusals, conduct.losses
-        )
+        self._known[holder_id] = conduct
+        changed = {name: known for name, known in list(self._known.items()) if known != self._saved.get(name)}
         vault = Vault(schema.connect(self._path), self._cipher)
         try:
             with vault.transaction():
-                for name, kept in list(self._known.items()):
-                    vault.put(_KIND, f"{self._epoch}|{self._sequence}|{name}".encode(), msgspec.json.encode(kept))
+                for name, known in changed.items():
+                    self._add(vault, name, known)
         except VaultError:
             return
         finally:
             vault.close()
+        self._saved.update(changed)
+
+    def _add(self, vault: Vault, holder_id: str, known: Conduct) -> None:
+        """Add to the record what is new since this process last kept it."""
+        name = f"{self._epoch}|{self._sequence}|{holder_id}".encode()
+        payload = vault.get(_KIND, name)
+        stored = Conduct() if payload is None else _conduct(msgspec.json.decode(payload, type=_Kept))
+        saved = self._saved.get(holder_id, Conduct())
+        kept = _Kept(
+            self._epoch,
+            self._sequence,
+            holder_id,
+            stored.fault or known.fault,
+            max(0, stored.refusals + known.refusals - saved.refusals),
+            max(0, stored.losses + known.losses - saved.losses),
+            max(0, stored.answered + known.answered - saved.answered),
+        )
+        vault.put(_KIND, name, msgspec.json.encode(kept))
+
+
+def _conduct(kept: _Kept) -> Conduct:
+    return Conduct(kept.fault, kept.refusals, kept.losses, kept.answered)
