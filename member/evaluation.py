@@ -16,11 +16,13 @@ class HolderRefusedError(Exception):
     """The holder answered no. The text is its reason, fit to be shown: a budget spent, a member suspended …
 
     `remaining` is how many evaluations are left where the budget did not reach: so many may still be answered.
+    `denies_payment`: it signed that the batch asked about is not paid for, or the budget does not reach.
     """
 
-    def __init__(self, reason: str, *, remaining: int | None = None) -> None:
+    def __init__(self, reason: str, *, remaining: int | None = None, denies_payment: bool = False) -> None:
         super().__init__(reason)
         self.remaining = remaining
+        self.denies_payment = denies_payment
 
 
 class HolderAnswerError(Exception):

@@ -2,22 +2,25 @@
 
 1. A fault (a wrong proof, a wrong answer, a malformed one) that it signed leaves the holder out. What came in its name
    without its signature may be another's doing: it is left out until the program ends, and an answer counts as lost.
-2. A refusal once its answers to a batch are in has spoiled the batch. It gained nothing by that, but made others work
-   for nothing: REFUSALS_BORNE of them leave the holder out. An honest holder has no reason for one, since the check is
-   paid for with the batch.
-3. An answer that is lost on the way, every time that it was asked for again, may be the network's doing. The holder
-   rests, and LOSSES_BORNE of them leave it out: at most so many batches of the others' budget are wasted.
+2. A signed word, once its answers to a batch are in, that the check is not paid for, has spoiled the batch. It gained
+   nothing by that, but made others work for nothing: REFUSALS_BORNE of them leave the holder out. An honest holder has
+   no reason for one, since the check is paid for with the batch.
+3. An answer that is lost on the way, every time that it was asked for again, may be the network's doing; and an honest
+   holder refuses a check too: of a member suspended, an epoch retired, a key or clock that is wrong, a limit of
+   requests a minute that outlasts our patience. The holder rests, and LOSSES_BORNE of them leave it out;
+   CHECKS_FOR_A_LOSS checks answered make up for one, so that at most one batch in so many is spoiled for long.
 Left out is left out until the registrars state the epoch anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 REFUSALS_BORNE = 3
 LOSSES_BORNE = 20
+CHECKS_FOR_A_LOSS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,14 @@ class Conduct:
     fault: str | None = None
     refusals: int = 0
     losses: int = 0
+    answered: int = 0
+    """Checks answered since a loss was last made up for."""
+
+    def after_check(self) -> Conduct:
+        """What is held against it once it has answered a check more."""
+        if self.answered + 1 < CHECKS_FOR_A_LOSS:
+            return replace(self, answered=self.answered + 1)
+        return replace(self, losses=max(0, self.losses - 1), answered=0)
 
     @property
     def objection(self) -> str | None:

@@ -38,6 +38,8 @@ from schemas.encoding import from_base64, from_rfc3339
 _PROOF_BYTES = 64
 _OCTETS = "application/octet-stream"
 _NO_BUDGET = "budget-exhausted"
+_DENY_PAYMENT = frozenset({(_NO_BUDGET, 429), ("unknown-batch", 409)})
+"""What is believed with these statuses is signed."""
 _UNAUTHENTICATED, _FORBIDDEN, _TOO_MANY, _SERVER_ERROR = 401, 403, 429, 500
 _FAULT_HINT = "keep the fault that member status shows, and tell the registrars"
 
@@ -131,16 +133,17 @@ class HolderClient:
 
 def _refusal(error: RefusedError) -> HolderRefusedError:
     """A holder's refusal; where the budget does not reach, with the figures that it gave."""
+    denies = (error.slug, error.status) in _DENY_PAYMENT
     problem = error.fields.get("problem", {})
     wanted, remaining, renews_at = (problem.get(name) for name in ("wanted", "remaining", "renews_at"))
     if error.slug != _NO_BUDGET or not isinstance(wanted, int) or not isinstance(remaining, int):
-        return HolderRefusedError(error.detail)
+        return HolderRefusedError(error.detail, denies_payment=denies)
     try:
         renewed = f"on {from_rfc3339(str(renews_at)):%Y-%m-%d}"
     except ValueError:
         renewed = "at a time it does not tell"
     figures = f"the budget has {remaining:,} evaluations left, {wanted:,} are wanted; it renews {renewed}"
-    return HolderRefusedError(figures, remaining=remaining)
+    return HolderRefusedError(figures, remaining=remaining, denies_payment=denies)
 
 
 def _read_proof(answer: Answer, exchange: SignedExchange) -> bytes:

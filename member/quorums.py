@@ -148,6 +148,13 @@ class Quorums:
                 holder_id = self._holders[index].holder_id
                 _log.warning("key holder refused a check", extra={"holder_id": holder_id, "reason": reason})
 
+    def note_checks(self, answered: Collection[int]) -> None:
+        """Count in favour of these, where something counts against them, that they answered a check."""
+        with self._lock:
+            for index in answered:
+                if self._conduct[index].losses:
+                    self._keep(index, self._conduct[index].after_check())
+
     def note_losses(self, lost: Mapping[int, str]) -> None:
         """Hold it against these, more lightly, that no answer to a check has come; they rest."""
         with self._lock:

@@ -347,12 +347,17 @@ class Tokeniser:
         replies = self._call_all(attempt, phase, element)
         refused = {index: f"the check was not answered: refused: {why}" for index, why in replies.refused.items()}
         lost = {index: f"the check was not answered: unavailable: {why}" for index, why in replies.lost.items()}
-        if attempt.is_proved:
-            lost, refused = lost | refused, {}
-        self._quorums.note_refusals(refused)
-        self._quorums.note_losses(lost)
+        denied = {
+            index: refused[index]
+            for index, why in replies.refused.items()
+            if why.denies_payment and not attempt.is_proved
+        }
+        silent = refused | lost
+        self._quorums.note_refusals(denied)
+        self._quorums.note_losses({index: reason for index, reason in silent.items() if index not in denied})
+        self._quorums.note_checks(replies.given)
         self._note_malformed(replies)
-        return replies.given, refused | lost | replies.malformed_reasons
+        return replies.given, silent | replies.malformed_reasons
 
     def _note_malformed(self, replies: _Replies) -> None:
         for index, (reason, exchange) in replies.malformed.items():

@@ -7,8 +7,9 @@
    member; one of the representative's roles is among those that the route wants (keys/holder/access.py).
 3. The epoch is stated, not retired, and the share here belongs to the commitment stated for this holder.
 4. The quorum is exactly t distinct holders of the epoch, this one among them.
-5. Few of the member's requests are under way, and the budget reaches. A batch without proofs is charged its rows and
-   CHECKS: as many proved elements are then answered to requests that name the batch, whatever its budget is by then.
+5. Few of the member's requests are under way (a check need not wait for that), and the budget reaches. A batch without
+   proofs is charged its rows and CHECKS: as many proved elements are then answered to requests that name the batch,
+   whatever its budget is by then.
 6. The charge is committed before the work begins: nobody has work done that he cannot pay for. An element that shows
    only at work to be none is charged like any other, since an honest member sends none.
 7. The same request again under the same idempotency key is free, and no new work as long as its answer is kept; while
@@ -281,9 +282,10 @@ class HolderService:
         )
         return Believed(verified, *keyring.representative(verified.key_id))
 
-    def admit(self, believed: Believed, roles: frozenset[Role]) -> Caller:
+    def admit(self, believed: Believed, roles: frozenset[Role], checked_batch: str | None = None) -> Caller:
         """The nonce, the number of requests, and rule 2 but the holder's own permission, for a route that wants one of
-        `roles`. Raises RefusedError, LimitExceededError.
+        `roles`. What names a batch that is paid for is answered up to twice the limit: refusing a check spoils the
+        batch. Raises RefusedError, LimitExceededError.
         """
         request, member, person, now = believed.request, believed.member, believed.person, self._clock()
         try:
@@ -291,9 +293,10 @@ class HolderService:
                 store.remember_nonce(connection, request.key_id, request.nonce, request.created_at, now)
                 # A repetition is not counted, since anyone could send it.
                 made = store.count_request(connection, member.member_id, minute_of(now))
+                batch = checked_batch and store.find_charge(connection, member.member_id, checked_batch)
         except store.NonceSeenError:
             raise RefusedError("replayed-request", "this nonce was used before") from None
-        RequestLimit(self.settings.config.requests_per_minute).check(made, now)
+        RequestLimit(self.settings.config.requests_per_minute * (2 if batch else 1)).check(made, now)
         if member.state is not MemberState.ACTIVE:
             raise RefusedError("member-suspended", "the registrars have suspended this member")
         if person.state is not RepresentativeState.ACTIVE:
@@ -373,11 +376,13 @@ class HolderService:
                 kept = self._answers.find(caller.member_id, wanted.idempotency_key)
                 if kept is not None:  # it is kept before its work is called finished
                     return kept.evaluated
+            # A check is one element of a batch that is paid for: putting it off would spoil the batch.
+            if wanted.checked_batch is None and store.count_under_way(connection, caller.member_id, now) >= IN_FLIGHT:
+                raise BusyError(f"{IN_FLIGHT} evaluations of this member are under way")
+            if before is not None:
                 _check_computations(before, wanted)
                 store.begin_again(connection, caller.member_id, wanted.idempotency_key, until)
                 return 0
-            if store.count_under_way(connection, caller.member_id, now) >= IN_FLIGHT:
-                raise BusyError(f"{IN_FLIGHT} evaluations of this member are under way")
             checks = 0 if wanted.proof else CHECKS
             charge = self._charge(connection, keyring, member, wanted, checks)
             store.record_charge(

@@ -128,7 +128,7 @@ def _authenticate() -> None:
         received = ReceivedRequest(request.method, target, request.headers, request.get_data())
         believed = _service().verify(received)
         g.signed_target = target  # from here on the answer is signed, also one that refuses the caller
-        g.caller = _service().admit(believed, rule.roles)
+        g.caller = _service().admit(believed, rule.roles, request.args.get("batch"))
 
 
 def _sign(response: Response, service: HolderService, clock: Callable[[], datetime]) -> Response:

@@ -20,7 +20,7 @@ from member.evaluation import (
     HolderRefusedError,
     HolderUnavailableError,
 )
-from member.holder_conduct import LOSSES_BORNE, REFUSALS_BORNE, Conduct
+from member.holder_conduct import CHECKS_FOR_A_LOSS, LOSSES_BORNE, REFUSALS_BORNE, Conduct
 from member.quorums import NoQuorumError
 from member.tokenise import Tokeniser
 from member.vault.conduct import VaultConduct
@@ -44,7 +44,7 @@ EPOCH = epoch_of(DEALING)
 ERROR = group.multiply_base(group.random_scalar())
 BULK = [b"n1|bank_account|%014d" % number for number in range(257)]
 SIGNED = SignedExchange("https://holder-1.example/v1/evaluations", {}, bytes(32), 200, {}, bytes(32))
-NO_BUDGET = HolderRefusedError("the budget has 0 evaluations left", remaining=0)
+NO_BUDGET = HolderRefusedError("the budget has 0 evaluations left", remaining=0, denies_payment=True)
 
 
 class LowestFirst(random.Random):
@@ -162,7 +162,7 @@ def test_a_liar_that_refuses_to_say_who_lied_has_refused() -> None:
         def answer(self, key: bytes, elements: bytes, proof: bool) -> Evaluation:
             self.checks += proof
             if self.checks % 2 == 0 and proof:
-                raise HolderRefusedError("not again")
+                raise HolderRefusedError("not again", denies_payment=True)
             return super().answer(key, elements, proof)
 
     liar = Shy(SHARE_1, spoil=lambda elements: add_to_row(elements, 7, ERROR))
@@ -180,7 +180,7 @@ def is_check(call: Call) -> bool:
     ("error", "conduct"),
     [
         (NO_BUDGET, Conduct(refusals=1)),
-        (HolderRefusedError("the member is suspended"), Conduct(refusals=1)),
+        (HolderRefusedError("the member is suspended"), Conduct(losses=1)),
         (HolderUnavailableError("answered 500, unsigned"), Conduct(losses=1)),
         (HolderUnavailableError("timed out"), Conduct(losses=1)),
         (HolderAnswerError("signature: missing"), Conduct(losses=1)),
@@ -217,6 +217,32 @@ def test_checks_lost_on_the_way_shut_nobody_out_until_they_are_many() -> None:
         assert build(lost, HonestHolder(SHARE_2), HonestHolder(SHARE_3), book=book).tokenise(BULK) == EXPECTED
         assert book.known["holder-1"].losses == min(turn + 1, LOSSES_BORNE)
     assert sum(call.batch is None for call in lost.calls) == LOSSES_BORNE
+
+
+def test_checks_answered_make_up_for_a_lost_one() -> None:
+    book, lossy = MemoryBook(), RefusingHolder(SHARE_1, refuses=is_check)
+    build(lossy, HonestHolder(SHARE_2), HonestHolder(SHARE_3), book=book).tokenise(BULK)
+    lossy.refuses = lambda call: False
+    for answered in range(CHECKS_FOR_A_LOSS):
+        assert book.known["holder-1"] == Conduct(losses=1, answered=answered)
+        build(lossy, HonestHolder(SHARE_2), book=book).tokenise(BULK)
+    assert book.known["holder-1"] == Conduct()
+
+
+def test_two_processes_keep_what_each_has_met(tmp_path: Path) -> None:
+    path, key = tmp_path / "vault.db", bytes(32)
+    Vault.create(path, key, "a").close()
+    with Vault.open(path, key, "a") as vault:
+        first, second = (VaultConduct(vault, 7, sequence=1) for _ in range(2))
+        first.keep("holder-1", Conduct(fault="its proof is wrong", losses=1))
+        second.keep("holder-2", Conduct(losses=1))
+        second.keep("holder-1", Conduct(losses=1))
+        second.keep("holder-1", Conduct(losses=2, refusals=1))
+        first.keep("holder-2", Conduct(losses=3))
+        assert VaultConduct(vault, 7, sequence=1).read() == {
+            "holder-1": Conduct(fault="its proof is wrong", losses=3, refusals=1),
+            "holder-2": Conduct(losses=4),
+        }
 
 
 def test_a_check_whose_answer_is_lost_once_is_asked_again_under_its_key() -> None:

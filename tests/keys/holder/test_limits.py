@@ -48,6 +48,18 @@ def test_a_member_beyond_its_limit_is_told_when_to_come_back(holder: HolderSimul
     limited.database.dispose()
 
 
+def test_a_check_of_a_paid_batch_has_the_limit_once_more(holder: HolderSimulator, member: Member) -> None:
+    limited = _limited(holder)
+    assert limited.ask(member, ELEMENTS, key="batch", proof=False).status_code == 200
+    for number in range(LIMIT):
+        limited.ask(member, ELEMENTS, key=f"key-{number}")
+    assert problem_of(limited.ask(member, ELEMENTS, key="unpaid", batch="key")) == "request-limit"
+    for _ in range(LIMIT - 2):
+        assert limited.ask(member, ELEMENTS, key="check", batch="batch").status_code == 200
+    assert problem_of(limited.ask(member, ELEMENTS, key="check", batch="batch")) == "request-limit"
+    limited.database.dispose()
+
+
 def test_the_limit_holds_across_workers_that_count_at_once(holder: HolderSimulator, member: Member) -> None:
     workers = [_limited(holder) for _ in range(2)]
 

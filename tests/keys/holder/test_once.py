@@ -58,6 +58,13 @@ def ask_beside(holder: HolderSimulator, member: Member, elements: bytes, key: st
     return answer.status_code, "" if answer.status_code == 200 else problem_of(answer)
 
 
+def ask_check(holder: HolderSimulator, member: Member, key: str, batch: str) -> int:
+    """The same for the check of a batch."""
+    target = f"/v1/evaluations?epoch=1&quorum=1,2&proof=yes&batch={batch}"
+    headers = holder.sign(member, "POST", target, ONE, key=key)
+    return holder.client.application.test_client().post(target, data=ONE, headers=headers).status_code
+
+
 def test_one_request_sent_24_times_at_once_is_computed_once(
     holder: HolderSimulator, member: Member, work: Work
 ) -> None:
@@ -104,14 +111,23 @@ def test_a_request_that_a_killed_worker_left_is_begun_again_later(
 def test_few_evaluations_of_a_member_are_under_way_at_a_time(
     holder: HolderSimulator, member: Member, work: Work
 ) -> None:
+    assert ask_beside(holder, member, ONE, "again", proof=True) == (200, "")
+    assert ask_beside(holder, member, ONE, "batch", proof=False) == (200, "")
+    forget_answers(holder)
+    while work.started.acquire(blocking=False):
+        pass
     work.gate.clear()
-    with ThreadPoolExecutor(IN_FLIGHT) as pool:
+    with ThreadPoolExecutor(IN_FLIGHT + 1) as pool:
         keys = [f"key-{number}" for number in range(IN_FLIGHT)]
         sent = [pool.submit(ask_beside, holder, member, ONE, key, proof=True) for key in keys]
         for _ in range(IN_FLIGHT):
             assert work.started.acquire(timeout=30)
         assert ask_beside(holder, member, ONE, "one-more", proof=True) == (503, "under-way")
+        assert ask_beside(holder, member, ONE, "again", proof=True) == (503, "under-way")
+        check = pool.submit(ask_check, holder, member, "check", "batch")
+        assert work.started.acquire(timeout=30)
         work.gate.set()
+        assert check.result() == 200
         assert [one.result()[0] for one in sent] == [200] * IN_FLIGHT
     assert ask_beside(holder, member, ONE, "one-more", proof=True) == (200, "")
 
