@@ -1,7 +1,8 @@
 """What of one's own rows was taken back and not listed again since, whatever the epoch (docs/adr/0040).
 
 The exchange knows a row by its token, which is another in each epoch; the vault knows the indicator. A row stands in a
-group as its latest submission that was no duplicate does.
+group as its latest submission that was no duplicate does. Where this vault knows of duplicates alone, as one that was
+restored from a copy does, whatever was taken back counts.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ class TakenBackRows:
         found = {}
         for lookup, sources in self._sources(lookups, group):
             own = [source.submission_id for source in sources if not source.is_duplicate]
-            reason = self._uploads.why_withdrawn(max(own), lookup) if own else None
+            held = [max(own)] if own else sorted({source.submission_id for source in sources})
+            reasons = (self._uploads.why_withdrawn(one, lookup) for one in held)
+            reason = next(filter(None, reasons), None)
             if reason is not None:
                 found[lookup] = reason
         return found

@@ -242,6 +242,29 @@ def test_a_file_again_leaves_out_what_was_taken_back_until_it_is_listed_again(
     assert taskforce.run("b", "log", "verify").status == 0
 
 
+def test_what_is_taken_back_stays_out_where_the_vault_knows_of_duplicates_alone(
+    taskforce: Taskforce, tmp_path: Path
+) -> None:
+    share(taskforce, tmp_path, FIRST + 70)
+    with vault_of(taskforce, "b") as vault, vault.transaction():
+        found = (VaultRows(vault).lookup("bank_account", str(WHOLE + FIRST + 70)),)
+        own = "indicator_id IN (SELECT indicator_id FROM indicators WHERE lookup = ?)"
+        vault.connection.execute(f"DELETE FROM sources WHERE {own}", found)  # as if its answer had been lost
+    path = str(write_csv(tmp_path / "again.csv", *accounts(FIRST + 70)))
+    assert taskforce.run("b", "submit", path).document["duplicates"] == 1
+    taken = taskforce.run("b", "withdraw", "--type", "bank_account", str(WHOLE + FIRST + 70), "--reason", "cleared")
+    assert taken.document["withdrawn"] == 1
+    other = str(write_csv(tmp_path / "other.csv", f"bank_account,{WHOLE + FIRST + 70},said in other words,,"))
+    for file in (path, other, path):
+        with taskforce.noting_posts("/submissions") as sent:
+            assert taskforce.run("b", "submit", file).document["left_out"] == 1
+        assert [part["taken_back"] for part in sent] == [[[0, "cleared"]]], "so in the next epoch too"
+    assert taskforce.run("b", "submit", path, "--relist", "seen again").document["accepted"] == 1
+    with taskforce.noting_posts("/submissions") as sent:
+        assert taskforce.run("b", "submit", path).document["duplicates"] == 1
+    assert "taken_back" not in sent[0]
+
+
 @pytest.mark.parametrize("arrives", [True, False])
 def test_what_was_taken_back_while_its_upload_hung_does_not_come_back_when_it_goes_on(
     taskforce: Taskforce, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arrives: bool
