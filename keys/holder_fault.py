@@ -22,14 +22,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from keys import batch_check, group, oprf, threshold
 from keys.ed25519 import SignatureError
 from keys.group import ELEMENT_BYTES
-from keys.signing import HeaderFields, SignedRequest, verify_request, verify_response
+from keys.signing import HeaderFields, SignedRequest, signed_at, verify_request, verify_response
 from keys.statement_types import EpochStatement, Holder
 from keys.strict import require_fields, require_identifier, require_integer, require_literal, require_text
 from schemas.encoding import from_base64, to_base64
@@ -39,7 +39,6 @@ EVALUATIONS = "/v1/evaluations"
 MALFORMED, WRONG_PROOF, WRONG_ANSWER = KINDS = ("malformed", "wrong_proof", "wrong_answer")
 _REQUEST_FIELDS = ("content-digest", "idempotency-key", "signature", "signature-input")
 _ANSWER_FIELDS = ("content-digest", "evaluation-proof", "signature", "signature-input")
-_CREATED = re.compile(r";created=([0-9]{1,12})(?:;|$)", re.ASCII)
 _INDEX = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _MOST_BYTES = oprf.MAXIMUM_BATCH * ELEMENT_BYTES
 _MOST_CHARS = 2048
@@ -92,6 +91,16 @@ class SignedExchange:
             "answered": dict(self.answered),
             "body": to_base64(self.body),
         }
+
+    def check_form(self) -> None:
+        """Raises EvidenceError if this could not show a fault: what is accepted must be fit to be shown."""
+        if self.status != _OK:
+            raise EvidenceError(f"the holder answered {self.status}, which is no evaluation")
+        try:
+            self.parse(self.to_wire())
+        except ValueError as error:
+            raise EvidenceError(f"the answer is not fit to be shown: {error}") from None
+        _created(self.answered)
 
     @property
     def proof(self) -> bytes | None:
@@ -273,10 +282,10 @@ def _are_elements(body: bytes, length: int) -> bool:
 
 
 def _created(headers: Mapping[str, str]) -> datetime:
-    found = _CREATED.findall(headers.get("signature-input", ""))
-    if len(found) != 1:
-        raise EvidenceError("a signature does not say when it was made")
-    return datetime.fromtimestamp(int(found[0]), UTC)
+    try:
+        return signed_at(headers)
+    except SignatureError as error:
+        raise EvidenceError(str(error)) from None
 
 
 def _chosen(headers: HeaderFields, names: tuple[str, ...]) -> dict[str, str]:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+import http_sf
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from http_message_signatures import (
     HTTPMessageSigner,
@@ -214,6 +215,15 @@ def verify_response(
         _verify(message, body, resolve=resolve, now=now, components=wanted, parameters=_PARAMETERS - {"nonce"})
     except _RefusedError as refusal:
         raise ResponseSignatureError(refusal.reason) from None
+
+
+def signed_at(headers: HeaderFields) -> datetime:
+    """When a message says that it was signed, read as its verifier reads it. Raises SignatureError."""
+    try:
+        stated: Any = http_sf.parse(_lines(headers).get("signature-input", "").encode(), tltype="dictionary")
+        return datetime.fromtimestamp(stated[LABEL][1]["created"], UTC)
+    except (ValueError, TypeError, LookupError, OverflowError, OSError):
+        raise SignatureError("a signature does not say when it was made") from None
 
 
 class _RefusedError(Exception):

@@ -29,7 +29,10 @@ def write_evidence(vault: Vault, fault_id: str, path: Path) -> Evidence:
         raise UsedWronglyError(
             "there is no evidence: what came in the holder's name was not signed by it", "anybody in between may err"
         )
-    evidence = Evidence.parse(fault.evidence)
+    try:
+        evidence = Evidence.parse(fault.evidence)
+    except EvidenceError as error:
+        raise MemberError(f"what is kept shows nothing: {error}", slug="no_evidence") from None
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(msgspec.json.encode(fault.evidence))

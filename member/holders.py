@@ -6,7 +6,8 @@ Rules, in order:
    a refusal too, so that nobody between can speak for a holder, and none can deny what it said. Unsigned may come:
    that the holder does not know who asks (there is no believed request to bind a signature to), which is told as a
    refusal; and that a server is busy or down, which is told as no answer.
-3. Its length and its proof's length are checked before anything is computed; the mathematics is member.tokenise's.
+3. It is refused if it could not be shown to others as evidence of a fault, should it be one (keys/holder_fault.py).
+4. Its length and its proof's length are checked before anything is computed; the mathematics is member.tokenise's.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import msgspec
 
 from keys.ed25519 import SignatureError
 from keys.group import ELEMENT_BYTES
-from keys.holder_fault import SignedExchange
+from keys.holder_fault import EvidenceError, SignedExchange
 from keys.keyring import EpochStatement, Holder
 from keys.signing import verify_response
 from member import wire
@@ -94,6 +95,10 @@ class HolderClient:
         except AnswerError as error:
             raise HolderAnswerError(error.detail) from error
         exchange = SignedExchange.of(answer.request, elements, answer.status, answer.headers, answer.body)
+        try:
+            exchange.check_form()
+        except EvidenceError as error:
+            raise HolderAnswerError(str(error)) from error
         if len(answer.body) != len(elements) or len(elements) % ELEMENT_BYTES:
             raise HolderAnswerError("its length is not that of the question", exchange)
         return Evaluation(answer.body, _read_proof(answer, exchange) if proof else None, exchange)

@@ -14,17 +14,20 @@ import pytest
 
 from keys.holder.settings import Settings
 from keys.holder.web import create_app
-from keys.keyring import Holder, MemberState
+from keys.holder_fault import Evidence, EvidenceError, verify_evidence
+from keys.keyring import Holder, Keyring, MemberState
 from keys.signing import SignedRequest, SigningKey, sign_response
 from keys.threshold import Dealing
 from member.channel import Identity, Surroundings
 from member.errors import AnswerError
-from member.evaluation import HolderAnswerError, HolderRefusedError, HolderUnavailableError
+from member.evaluation import Evaluation, HolderAnswerError, HolderRefusedError, HolderUnavailableError
 from member.holders import HolderClient
 from tests.keys.holder.simulator import Clock, HolderSimulator, make_elements, make_settings, migrate
-from tests.keys.taskforce import Member, holder_key, make_dealing, make_epoch, make_member, sign
+from tests.keys.taskforce import Member, holder_key, make_dealing, make_epoch, make_member, make_root, sign
 from tests.member.taskforce import Application, Taskforce, accounts, write_csv
 from tests.member.test_submission import replaced
+
+ELEMENTS = make_elements(2)
 
 Lie = Callable[[httpx.Request, httpx.Response], httpx.Response]
 
@@ -145,6 +148,57 @@ def test_an_old_refusal_cannot_stand_as_the_answer_to_a_new_request(desk: Desk) 
         ask(desk.client(keeping), quorum=(1, 2, 3))
     with pytest.raises(HolderAnswerError, match="holder-1"):
         ask(desk.client(lambda request, answer: kept[0]))
+
+
+def resigned(status: int = 200, body: bytes = ELEMENTS, proof: str | None = None, *, spaced: bool = False) -> Lie:
+    """An evaluation that the holder itself signed, in a form that an honest one does not give."""
+
+    def lie(request: httpx.Request, answer: httpx.Response) -> httpx.Response:
+        asked = SignedRequest(request.method, str(request.url), request.headers)
+        headers = {} if proof is None else {"Evaluation-Proof": proof}
+        signed = sign_response(
+            status, headers, body, request=asked, key_id="holder-1", key=holder_key(1), clock=Clock()
+        )
+        if spaced:
+            signed["Signature-Input"] = signed["Signature-Input"].replace(";created", "; created")
+        return httpx.Response(status, headers=signed, content=body)
+
+    return lie
+
+
+def evaluated(client: HolderClient) -> Evaluation:
+    return client.evaluate(ELEMENTS, epoch=1, quorum=(1, 2), proof=False, idempotency_key="b" * 16)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        resigned(),
+        resigned(proof="AAAA"),
+        resigned(proof=""),
+        resigned(proof="A" * 2049),
+        resigned(proof="A\tA"),
+        resigned(body=bytes(32 * 65_536)),
+        resigned(status=201),
+        resigned(spaced=True),
+    ],
+    ids=["plain", "proof", "empty proof", "long proof", "tab", "long body", "201", "space"],
+)
+def test_what_is_accepted_can_be_shown_to_others(desk: Desk, lie: Lie) -> None:
+    keyring = Keyring(make_root())
+    for statement in (make_epoch(make_dealing()), desk.member.statement):
+        keyring.add(sign(statement))
+    try:
+        exchange = evaluated(desk.client(lie)).exchange
+    except HolderAnswerError as refusal:
+        exchange = refusal.exchange
+        if exchange is None:
+            return
+    assert exchange is not None
+    evidence = Evidence.parse(Evidence("malformed", "holder-1", 1, exchange).to_wire())
+    # It is read and its signatures believed: what then is shown is the mathematics' word.
+    with pytest.raises(EvidenceError, match="as many elements as were asked about"):
+        verify_evidence(evidence, keyring.epoch(1), lambda key_id: keyring.representative(key_id)[1].public_key)
 
 
 def test_a_stranger_is_told_so_unsigned_and_that_is_no_fault(desk: Desk) -> None:
