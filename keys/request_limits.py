@@ -6,7 +6,6 @@ full minutes can meet: at most twice the limit in a short time.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,11 +13,8 @@ SECONDS = 60
 USUAL_LIMIT = 600
 """Requests a minute of one member, at each service. The largest upload, 1,000,000 rows, takes some hundred."""
 LARGEST_LIMIT = 1_000_000
-
-
 UNSIGNED_LIMIT = 600
 """Unauthenticated requests a minute from one address, at each serving process."""
-_ADDRESSES = 10_000
 
 
 class LimitExceededError(Exception):
@@ -46,31 +42,6 @@ class RequestLimit:
         """Raise LimitExceededError if `requests`, the present one among them, are too many for the minute of `now`."""
         if requests > self.limit:
             raise LimitExceededError(self.limit, SECONDS - int(now.timestamp()) % SECONDS)
-
-
-class AddressLimit:
-    """At most `limit` requests in each minute from each address, counted in this process. Safe for threads.
-
-    Counted in memory: a row written for each call of a stranger would be work for nothing. When so many addresses have
-    called that the table is full, all further ones of that minute share one count.
-    """
-
-    def __init__(self, limit: int, addresses: int = _ADDRESSES) -> None:
-        self._limit = RequestLimit(limit)
-        self._addresses = addresses
-        self._lock = threading.Lock()
-        self._minute = -1
-        self._made: dict[str, int] = {}
-
-    def count(self, address: str, now: datetime) -> None:
-        """Count one request. Raises LimitExceededError if it is one too many."""
-        minute = minute_of(now)
-        with self._lock:
-            if minute != self._minute:
-                self._minute, self._made = minute, {}
-            slot = address if address in self._made or len(self._made) < self._addresses else ""
-            made = self._made[slot] = self._made.get(slot, 0) + 1
-        self._limit.check(made, now)
 
 
 def minute_of(now: datetime) -> int:

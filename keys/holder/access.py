@@ -25,6 +25,11 @@ class Rule:
     is_counted: bool = False
     roles: frozenset[Role] = frozenset()
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether calls that do not authenticate are limited by address."""
+        return self.is_counted or not self.is_public
+
 
 ANYONE = Rule(is_public=True)
 ANYONE_AT_TIMES = Rule(is_public=True, is_counted=True)

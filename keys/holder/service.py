@@ -2,7 +2,8 @@
 
 1. It is signed by a representative's key that the registrars' statements name, for this holder's own address, within
    60 seconds, and its nonce is new to all workers (keys/signing.py). The member has not asked too often within this
-   minute, at all workers together.
+   minute, at all workers together. An address whose signatures are refused too often is refused before its body is
+   read (keys/edge/source_limits.py).
 2. The member is active and the key not revoked, by the statements stored at this moment; the holder itself allows the
    member; one of the representative's roles is among those that the route wants (keys/holder/access.py).
 3. The epoch is stated, not retired, and the share here belongs to the commitment stated for this holder.
@@ -65,6 +66,7 @@ CHECK_COMPUTATIONS = 64
 """Of one element about a batch: a lost answer spoils the batch, and is held against the holder."""
 IN_FLIGHT = 4
 """Evaluations of one member under way at a time, at all workers together."""
+REPLAYED = "replayed-request"
 _LEASE = timedelta(seconds=10)
 _LEASE_OF_AN_ELEMENT = timedelta(microseconds=500)
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
@@ -295,7 +297,7 @@ class HolderService:
                 made = store.count_request(connection, member.member_id, minute_of(now))
                 batch = checked_batch and store.find_charge(connection, member.member_id, checked_batch)
         except store.NonceSeenError:
-            raise RefusedError("replayed-request", "this nonce was used before") from None
+            raise RefusedError(REPLAYED, "this nonce was used before") from None
         RequestLimit(self.settings.config.requests_per_minute * (2 if batch else 1)).check(made, now)
         if member.state is not MemberState.ACTIVE:
             raise RefusedError("member-suspended", "the registrars have suspended this member")

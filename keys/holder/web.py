@@ -19,15 +19,15 @@ from keys.edge.caller_address import Proxies, caller_address
 from keys.edge.description import complete_description
 from keys.edge.guard import NotJsonError, read_json
 from keys.edge.setup import make_strict, serve_description
+from keys.edge.source_limits import SourceLimits, source_of
 from keys.group import ELEMENT_BYTES
 from keys.holder import store, web_schemas
-from keys.holder.access import SIGNED, check_routes, rule_of
+from keys.holder.access import SIGNED, Rule, check_routes, rule_of
 from keys.holder.database import Database, open_database
 from keys.holder.problems import http_problem, problem, register_problems
-from keys.holder.service import MAX_ELEMENTS, Caller, HolderService, ReceivedRequest, Wanted
+from keys.holder.service import MAX_ELEMENTS, REPLAYED, Caller, HolderService, ReceivedRequest, RefusedError, Wanted
 from keys.holder.settings import Settings
-from keys.request_limits import AddressLimit
-from keys.signing import SignedRequest, sign_response
+from keys.signing import RequestSignatureError, SignedRequest, sign_response
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.problems import MEDIA_TYPE
 
@@ -71,13 +71,13 @@ def create_app(
     service = HolderService(settings, database or open_database(settings.config.database_url), clock)
     service.check_shares()
     app.extensions[_SERVICE] = service
-    unsigned = AddressLimit(settings.config.unsigned_per_minute)
+    sources = SourceLimits(settings.config.unsigned_per_minute)
     api = _Api(app, spec_kwargs={"servers": [{"url": settings.config.url}]})
     api.register_blueprint(holder)
     register_problems(app, clock)
-    app.before_request(lambda: _count_stranger(unsigned, settings.config.proxies, clock()))
+    app.before_request(lambda: _check_source(sources, settings.config.proxies, clock()))
     app.before_request(serve_description(app, complete_description(api.spec.to_dict(), signed=SIGNED)))
-    app.before_request(_authenticate)
+    app.before_request(lambda: _authenticate(sources, clock()))
     app.after_request(lambda response: _sign(response, service, clock))
     check_routes(app)
     return app
@@ -109,26 +109,42 @@ def _service() -> HolderService:
     return service
 
 
-def _count_stranger(limit: AddressLimit, proxies: Proxies, now: datetime) -> None:
-    """Refuse an unauthenticated request that its address makes too often, before its body is read."""
+def _check_source(limits: SourceLimits, proxies: Proxies, now: datetime) -> None:
+    """Refuse, before its body is read, what comes from an address that too often calls without authenticating."""
     rule = None if request.url_rule is None else rule_of(request.method, request.url_rule.rule)
-    if rule is not None and rule.is_counted:
-        limit.count(caller_address(request.remote_addr, request.headers.get("X-Forwarded-For"), proxies), now)
+    if rule is None or not rule.is_limited:
+        return
+    address = caller_address(request.remote_addr, request.headers.get("X-Forwarded-For"), proxies)
+    g.source = source_of(address, request.headers.get("Signature-Input", ""), is_open=rule.is_public)
+    limits.check(g.source, now)
+    if rule.is_public:
+        limits.count(g.source, now)
 
 
-def _authenticate() -> None:
+def _authenticate(limits: SourceLimits, now: datetime) -> None:
     if request.url_rule is None:
         raise NotFound
     rule = rule_of(request.method, request.url_rule.rule)
     if rule is None:
         raise MethodNotAllowed
     if not rule.is_public:
-        # The target exactly as received: rebuilding it from decoded parts would not give back what was signed.
-        target = request.environ.get("RAW_URI", "")
-        received = ReceivedRequest(request.method, target, request.headers, request.get_data())
-        believed = _service().verify(received)
-        g.signed_target = target  # from here on the answer is signed, also one that refuses the caller
-        g.caller = _service().admit(believed, rule.roles, request.args.get("batch"))
+        try:
+            _believe(rule)
+        except (RequestSignatureError, RefusedError) as refusal:
+            if isinstance(refusal, RequestSignatureError) or refusal.reason == REPLAYED:
+                limits.count(g.source, now)
+            raise
+        limits.note_known(g.source, now)
+
+
+def _believe(rule: Rule) -> None:
+    """Raises RequestSignatureError, RefusedError, LimitExceededError."""
+    # The target exactly as received: rebuilding it from decoded parts would not give back what was signed.
+    target = request.environ.get("RAW_URI", "")
+    received = ReceivedRequest(request.method, target, request.headers, request.get_data())
+    believed = _service().verify(received)
+    g.signed_target = target  # from here on the answer is signed, also one that refuses the caller
+    g.caller = _service().admit(believed, rule.roles, request.args.get("batch"))
 
 
 def _sign(response: Response, service: HolderService, clock: Callable[[], datetime]) -> Response:

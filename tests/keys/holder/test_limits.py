@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
+from werkzeug.wrappers import Request
 
 from keys.edge.caller_address import caller_address, parse_proxies
+from keys.holder.access import SIGNED
 from keys.holder.database import open_database
 from keys.holder.settings import HomeError, create_home, load_config
 from keys.holder.tables import request_counts
-from keys.request_limits import USUAL_LIMIT, AddressLimit, LimitExceededError
-from keys.signing import SignedRequest
-from tests.keys.holder.simulator import Clock, HolderSimulator, make_elements, problem_of
+from keys.request_limits import USUAL_LIMIT
+from keys.signing import SignedRequest, SigningKey
+from tests.keys.holder.simulator import HolderSimulator, make_elements, problem_of
 from tests.keys.taskforce import Member, make_member, make_root
 
 LIMIT = 4
@@ -125,16 +127,63 @@ def test_strangers_are_limited_by_address_and_members_are_not(holder: HolderSimu
     limited.database.dispose()
 
 
-def test_the_count_of_addresses_is_bounded() -> None:
-    now = Clock()()
-    limit = AddressLimit(2, addresses=3)
-    for number in range(3):
-        limit.count(f"192.0.2.{number}", now)
-    limit.count("192.0.2.8", now)
-    limit.count("192.0.2.9", now)
-    with pytest.raises(LimitExceededError):
-        limit.count("192.0.2.10", now)
-    limit.count("192.0.2.0", now)
+def _with_few_strangers(holder: HolderSimulator) -> HolderSimulator:
+    """Another worker of the holder, with a limit for what does not authenticate."""
+    config = dataclasses.replace(holder.settings.config, unsigned_per_minute=LIMIT)
+    settings = dataclasses.replace(holder.settings, config=config)
+    return HolderSimulator(settings, open_database(config.database_url), holder.clock)
+
+
+def _ask_forged(holder: HolderSimulator, member: Member, route: str, *, address: str = "127.0.0.1") -> int:
+    """Ask under the member's name with another's key."""
+    method, target = route.split(" ")
+    body = ELEMENTS if method == "POST" else b""
+    headers = holder.sign(dataclasses.replace(member, key=SigningKey.generate()), method, target, body)
+    asked = holder.client.open(target, method=method, data=body, headers=headers, environ_base={"REMOTE_ADDR": address})
+    return asked.status_code
+
+
+@pytest.mark.parametrize("route", sorted(SIGNED))
+def test_refused_signatures_are_limited_by_address(
+    holder: HolderSimulator, member: Member, route: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited = _with_few_strangers(holder)
+    route = f"{route}?epoch=1&quorum=1,2&proof=yes" if "evaluations" in route else route
+    assert [_ask_forged(limited, member, route) for _ in range(LIMIT)] == [401] * LIMIT
+    with monkeypatch.context() as patch:
+        patch.delattr(Request, "get_data")  # whoever reads the body now fails with 500
+        assert _ask_forged(limited, member, route) == 429
+    assert _ask_forged(limited, member, route, address="192.0.2.7") == 401
+    limited.clock.move(seconds=60)
+    assert _ask_forged(limited, member, route) == 401
+    limited.database.dispose()
+
+
+def test_what_is_not_signed_or_a_replay_is_limited_by_address(holder: HolderSimulator, member: Member) -> None:
+    limited = _with_few_strangers(holder)
+
+    def ask(headers: dict[str, str], address: str) -> int:
+        environ = {"REMOTE_ADDR": address}
+        return limited.client.get("/v1/budget", headers=headers, environ_base=environ).status_code
+
+    assert [ask({}, "192.0.2.7") for _ in range(LIMIT + 1)] == [401] * LIMIT + [429]
+    signed = limited.sign(member, "GET", "/v1/budget")
+    assert ask(signed, "192.0.2.8") == 200
+    assert [ask(signed, "192.0.2.9") for _ in range(LIMIT + 1)] == [401] * LIMIT + [429]
+    limited.database.dispose()
+
+
+def test_a_stranger_beside_a_quiet_member_does_not_shut_it_out(holder: HolderSimulator, member: Member) -> None:
+    limited = _with_few_strangers(holder)
+    assert limited.ask(member, ELEMENTS).status_code == 200
+    limited.clock.move(days=6)
+    for _ in range(3 * LIMIT):
+        limited.client.get("/v1/epochs")
+        limited.client.get("/v1/budget")
+        _ask_forged(limited, member, "GET /v1/budget")
+    assert limited.client.get("/v1/epochs").status_code == 429
+    assert limited.ask(member, ELEMENTS, key="key-2").status_code == 200
+    limited.database.dispose()
 
 
 @pytest.mark.parametrize(
