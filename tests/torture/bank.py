@@ -17,6 +17,9 @@ from tests.torture.records import DOUBLED, LOST, UNEXPECTED, Records
 from tests.torture.taking_back import Withdrawing
 from tests.torture.work import Truth, Upload, band, make_upload
 
+_RELIST_REASON = "new evidence"
+"""With every file: without it, rows that were taken back would stay out of it (docs/adr/0040)."""
+
 
 class Bank(Asking, Answering, Withdrawing):
     """A bank. How it asks and answers is in tests.torture.asking, how it takes back in tests.torture.taking_back."""
@@ -88,10 +91,11 @@ class Bank(Asking, Answering, Withdrawing):
     def _upload(self, number: int, name: str) -> Act | None:
         upload = make_upload(self._seed, self.member, number)
         new = self._truth.begin(self.member, upload)
-        return self._act(name, "submit", str(upload.write(self._folder)), number=number, new=new)
+        file = str(upload.write(self._folder))
+        return self._act(name, "submit", file, "--relist", _RELIST_REASON, number=number, new=new)
 
     def upload_again(self, number: int) -> None:
-        """Of a file that was uploaded before all is duplicates, but for what was taken back since."""
+        """Of a file that was uploaded before all is duplicates, but for what was taken back since: listed again."""
         self._upload(number, "again")
 
     def _uploaded(self, act: Act, ended: Ended, cuts: int) -> Act | None:
