@@ -8,7 +8,8 @@ Rules, in order:
    else from the terminal; a new one is typed twice. It is never an argument or an environment value itself.
 3. Who authorises or releases is a person: outside a sandbox its passphrase is typed, whatever files there are.
 4. There is no default passphrase, no weak one (keys.custody), and no second way in.
-5. A home opens one vault: the one that it opened first, under whatever key it is today.
+5. A home opens one vault: the one that it opened first, under the key that it knows or one that follows it. An older
+   key is refused: somebody who was let out may have it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from keys.sealing import EncryptionKey
 from member.channel import Identity
 from member.errors import HomeError, PassphraseError, UsedWronglyError, WrongKeyError
 from member.home import Home
-from member.vault.cipher import VaultCipher
+from member.vault.cipher import KEY_BYTES, VaultCipher
 from member.vault.store import Vault
 from schemas.terms import Role
 
@@ -53,12 +54,7 @@ class Unlocked:
     def vault_key(self) -> bytes:
         """The key of the member's vault. HomeError for whoever was not let in, and for another vault than before."""
         vault_key = self._fitting(self.home.vault_folder.unwrap(self.name, self.wrap_key))
-        found, known = vault_id(vault_key), self.home.config.vault_id
-        if known is None:
-            self.home.save(vault_id=found)
-        elif known != found:
-            hint = "find out who put it there; restore the right one from a backup"
-            raise HomeError(f"{self.home.vault_folder.path} holds another vault than this home has opened", hint)
+        check_vault_key(self.home, vault_key)
         return vault_key
 
     def _fitting(self, keys: list[bytes]) -> bytes:
@@ -73,8 +69,23 @@ class Unlocked:
 
 
 def vault_id(vault_key: bytes) -> str:
-    """What stays of a vault when its key changes, in hexadecimal; says nothing of the key."""
-    return VaultCipher(vault_key).mac("vault-id").hex()
+    """What tells one vault key from another, in hexadecimal; says nothing of the key."""
+    later = [vault_key[start : start + KEY_BYTES] for start in range(KEY_BYTES, len(vault_key), KEY_BYTES)]
+    return VaultCipher(vault_key).mac("vault-id", *later).hex()
+
+
+def check_vault_key(home: Home, vault_key: bytes) -> None:
+    """Rule 5; the home keeps what it has opened. HomeError for another vault, and for an older key of the same."""
+    known, parts = home.config.vault_id, home.config.vault_key_parts
+    found, place = len(vault_key) // KEY_BYTES, home.vault_folder.path
+    if known is not None and found < parts:
+        hint = "somebody put back an older copy: find out who; restore a backup made since the key was changed"
+        raise HomeError(f"{place} is under an older key than this home has opened it with", hint, slug="older_key")
+    if known is not None and vault_id(vault_key[: parts * KEY_BYTES]) != known:
+        hint = "find out who put it there; restore the right one from a backup"
+        raise HomeError(f"{place} holds another vault than this home has opened", hint)
+    if known is None or found > parts:
+        home.save(vault_id=vault_id(vault_key), vault_key_parts=found)
 
 
 def _ask(name: str, confirm: bool) -> Callable[[], str] | None:

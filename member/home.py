@@ -62,6 +62,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sandbox: bool = False
     vault: str | None = None
     vault_id: str | None = None
+    vault_key_parts: int = 1
     exchange_url: str | None = None
     defaults: dict[str, str] = {}
 

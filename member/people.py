@@ -4,7 +4,8 @@ Rules, in order:
 1. Somebody whom the vault opens for lets another in, by sealing the vault key to that one's key (member.vault_folder).
 2. One person is one person: no two have the same key, of either kind.
 3. Whoever is let out has no wrap any more, and with a new vault key cannot open what is written from then on, even with
-   a copy of the old key. What it copied before, it has.
+   a copy of the old key. What it copied before, it has. A home that has opened the vault under the new key refuses the
+   old one (member.access); one that has not yet cannot know of it.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import msgspec
 
+from keys.custody import is_group_shared
 from keys.ed25519 import SigningKey
 from keys.fingerprints import in_fours
 from keys.keyring import Keyring, MemberStatement, Representative, RepresentativeState
@@ -19,6 +20,7 @@ from keys.sealing import EncryptionKey
 from member.access import (
     REGISTRAR,
     check_passphrase,
+    check_vault_key,
     is_typed,
     lock_representative,
     passphrase_of,
@@ -278,14 +280,19 @@ def remove(session: Session, name: str, out: Path | None, *, change_vault_key: b
     with session.vault.transaction():
         let_out(session.vault, home.vault_folder, name)
     if change_vault_key:
-        put_under_new_key(session.vault, home.vault_folder, session.unlocked.vault_key)
+        fresh = put_under_new_key(session.vault, home.vault_folder, session.unlocked.vault_key)
+        check_vault_key(home, fresh)
     is_cleared = clear_journal(session.vault) if change_vault_key else None
     document = {"representative_id": representative_id, "draft": None if out is None else str(out)}
     lines = [f"the vault is closed for {name}" + (", and under a new key" if change_vault_key else "")]
     if is_cleared is False:
         lines.append("another program has the vault open: what the old key opens is in its journal until that one ends")
+    shared = str(home.vault_folder.path) if is_group_shared(home.vault_folder.path) else None
+    if shared is not None:
+        lines.append(f"take {name} out of the group of {shared} too: who writes there can put back an older copy")
     lines += [] if out is None else [f"the draft is in {out}; it takes effect when the registrars sign it: sign {out}"]
-    return Shown({**document, "vault_key_changed": change_vault_key, "old_key_cleared": is_cleared}, as_lines(lines))
+    key = {"vault_key_changed": change_vault_key, "old_key_cleared": is_cleared, "leave_group_of": shared}
+    return Shown({**document, **key}, as_lines(lines))
 
 
 @representative.command("four-eyes", epilog="Example: member representative four-eyes --answers --out draft.json")

@@ -22,9 +22,11 @@ from member.errors import VaultError
 from member.home import Home
 from member.people import Person, people_of, put_under_new_key
 from member.vault.cipher import KEY_BYTES
+from member.vault.rekey import change_key
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
 from member.vault_folder import JoiningRequest, VaultFolder
+from schemas.encoding import from_base64
 from tests.member.taskforce import Ran, Taskforce, run_member, write_secret_file
 from tests.typed import run_typed
 
@@ -220,6 +222,32 @@ def test_a_change_of_the_key_that_stops_half_way_leaves_a_vault_that_opens(bank:
     assert bank.opens_for("bob").status == 0, "wraps ahead, vault as it was"
     leave_half_changed(bank)
     assert bank.opens_for("bob").status == 0, "vault changed, wraps not put in their place"
+
+
+@pytest.mark.parametrize("later", [b"", os.urandom(KEY_BYTES)], ids=["old-key", "old-key-and-more"])
+def test_an_attacker_cannot_put_the_old_key_back_once_removed(bank: Bank, later: bytes, tmp_path: Path) -> None:
+    bob, folder = unlock_representative(Home.open(bank.home("bob")), "bob"), VaultFolder(bank.vault, "north")
+    key, copy = bob.vault_key, tmp_path / "copy.sqlite"
+    with open_vault(bob.home, bob) as vault:
+        (anna,) = [each for each in people_of(vault) if each.name == "anna"]
+        vault.copy_to(copy)
+    assert bank.run("anna", "representative", "remove", "bob", "--change-vault-key").status == 0
+    with Vault.open(copy, key, "north") as old:
+        if later:
+            with old.transaction():
+                change_key(old, key + later)
+        for path in bank.vault.glob("vault.sqlite*"):
+            path.unlink()
+        old.copy_to(folder.vault_path)
+    folder.wrap("anna", from_base64(anna.wrap_key), key + later)
+    done = bank.opens_for("anna")
+    assert refused(done) == ("home" if later else "older_key"), done.document
+
+
+def test_who_removes_somebody_is_told_of_the_folders_group(bank: Bank) -> None:
+    bank.vault.chmod(0o2770)
+    done = bank.run("anna", "representative", "remove", "bob")
+    assert (done.status, done.document["leave_group_of"]) == (0, str(bank.vault))
 
 
 def leave_half_changed(bank: Bank) -> None:
