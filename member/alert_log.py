@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from member.log import LogSource
-from member.log_chain import LogFault, OwnEntry
+from member.log_chain import LogFault, LoggedEntry, OwnEntry
 from member.own_entries import read_on
 from member.vault.store import Vault
 from schemas.canonical import canonical_json
@@ -112,7 +112,7 @@ class ReadingsCheck:
             kept[reading.event_id].append(reading)
         return kept
 
-    def look_at(self, entry: OwnEntry) -> None:
+    def look_at(self, entry: LoggedEntry) -> None:
         """Raises LogFault for an entry that does not state what was read under its event."""
         for reading in self._by_event.get(entry.event_id, ()):
             read = (reading.alert_id, reading.version, reading.content_sha256)
@@ -145,7 +145,7 @@ def describe_alerts(view: Mapping[str, Any]) -> str:
     return " ".join([str(view["reference"]), *(f"{name} {value}" for name, value in details if value is not None)])
 
 
-def _stated(entry: OwnEntry) -> list[tuple[str, int, str]]:
+def _stated(entry: LoggedEntry) -> list[tuple[str, int, str]]:
     """The alerts, versions and digests that an entry states."""
     return list(_stated_in(entry.view)) if entry.view is not None else []
 

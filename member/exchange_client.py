@@ -260,9 +260,19 @@ class ExchangeClient:
         return decode(answer.body, LogPage, self._server)
 
     def waiting_entries(self) -> list[dict[str, Any]]:
-        """The oldest own log entries that wait for their place, each with its receipt, as received."""
-        answer = self._channel.get(wire.LOG_ENTRIES, {"after": 0, "limit": 1, "waiting": _PAGE})
-        return decode(answer.body, LogPage, self._server).waiting
+        """All own log entries that wait for their place, each with its receipt, as received."""
+        found: list[dict[str, Any]] = []
+        last = ""
+        while True:
+            page: dict[str, str | int] = {"after": 0, "limit": 1, "waiting": _PAGE}
+            answer = self._channel.get(wire.LOG_ENTRIES, page | ({"waiting_after": last} if last else {}))
+            rows = decode(answer.body, LogPage, self._server).waiting
+            if not rows:
+                return found
+            before, last = last, str(rows[-1].get("entry_id"))
+            if last <= before:
+                raise AnswerError("the exchange repeats a page cursor")
+            found += rows
 
 
 def _next(cursor: str | int | None, before: str | int | None) -> str | int | None:

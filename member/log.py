@@ -9,8 +9,9 @@ In order:
 3. Every entry is the leaf at its index, in tiles that lead to the checkpoint's root.
 4. The leaves that the exchange keeps are those that the tree was built from: own ones however old, and the newest
    whoever's they are (member.log_leaves).
-5. Every receipt's entry is among them, unless it may still be waiting within the delay that the receipt grants.
-6. The hits that the exchange shows are those last disclosed in the log, no more, no less, no other.
+5. Every receipt's entry is among them, or waits within the delay that the receipt grants. What is said to wait is
+   shown, opened, under a receipt that is kept: no entry is pending for ever, and none goes missing between two calls.
+6. The hits that the exchange shows are those last disclosed in the log or by what waits, no more, no less, no other.
 
 The first fault is raised as a LogFault that names the entry. What the exchange never computed, no log can show.
 """
@@ -26,7 +27,7 @@ from typing import Protocol
 import msgspec
 
 from member.exchange_client import Hit, LogPage
-from member.log_chain import HitFields, LogFault, OwnChain, OwnEntry, Place, shown_fields
+from member.log_chain import HitFields, LogFault, OwnChain, OwnEntry, Place, WaitingEntry, shown_fields
 from member.log_leaves import StoredLeaves
 from member.logged_receipts import LoggedReceipt
 from tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
@@ -76,7 +77,8 @@ class LastSeen:
 
 @dataclass(frozen=True)
 class VerifiedLog:
-    """A log that stood up. `waiting` are own entries still without a place, `pending` the events of receipts whose
+    """A log that stood up. `waiting` are the ids of own entries still without a place, `waiting_entries` what these and
+    any later ones say, `pending` the events of receipts whose
     entries are among them, within the time that each grants; `erased` are the numbers without content;
     where either is not empty, hits were compared as far as that leaves open. Store `seen` for the next time.
     """
@@ -85,6 +87,7 @@ class VerifiedLog:
     entries: int
     erased: tuple[int, ...]
     waiting: tuple[str, ...]
+    waiting_entries: tuple[WaitingEntry, ...]
     receipts: int
     pending: tuple[str, ...]
     hits: int
@@ -112,7 +115,8 @@ class VerifiedLog:
 
 
 class LogVerifier:
-    """Verifies one member's part of one log. `monotonic`, `sleep` and `now` stand in for the clock in tests."""
+    """Verifies one member's part of one log. `read_waiting` gives the entries without a place, opened, under receipts
+    that are kept (member.waiting_entries). `monotonic`, `sleep` and `now` stand in for the clock in tests."""
 
     def __init__(
         self,
@@ -121,6 +125,7 @@ class LogVerifier:
         member_id: str,
         origin: str,
         log_key: VerifierKey,
+        read_waiting: Callable[[], Iterable[WaitingEntry]],
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -129,6 +134,7 @@ class LogVerifier:
         self._member_id = member_id
         self._origin = origin
         self._log_key = log_key
+        self._read_waiting = read_waiting
         self._monotonic = monotonic
         self._sleep = sleep
         self._now = now
@@ -153,22 +159,24 @@ class LogVerifier:
         leaves = StoredLeaves(self._source.tile)
         self._check_what_is_there(chain, leaves, seen)
         waiting = self._wait(chain, pending, each)
+        opened = self._open_waiting(chain, waiting, each) if waiting else []
         if chain.number < seen.number:
             raise LogFault("it was there before and is missing now", number=chain.number + 1)
         signed, tree = self._open_tree(seen)
         _check_inclusion(chain, tree)
         leaves.check_own(chain.leaves(), tree.size)
         leaves.audit_newest(tree)
-        checked, unplaced = self._check_receipts(chain, receipts, waiting)
+        checked, unplaced = self._check_receipts(chain, receipts, {one.event_id for one in opened})
         self._check_day_heads(chain)
         if with_hits:
-            _check_hits(chain, hits, known, waiting)
+            _check_hits(chain, hits, known, opened)
         next_seen = LastSeen(str(signed.note), chain.number, chain.heads[-1])
         return VerifiedLog(
             signed=signed,
             entries=chain.number,
             erased=tuple(chain.erased),
             waiting=tuple(sorted(waiting)),
+            waiting_entries=tuple(opened),
             receipts=checked,
             pending=unplaced,
             hits=len(hits),
@@ -215,6 +223,16 @@ class LogVerifier:
             self._sleep(min(_WAIT_STEP_SECONDS, left))
             still = self._read_on(chain, each)
 
+    def _open_waiting(self, chain: OwnChain, waiting: set[str], each: Callable[[OwnEntry], None]) -> list[WaitingEntry]:
+        """The entries that wait still, each under its receipt; those that have a place by now leave `waiting`."""
+        opened = list(self._read_waiting())
+        self._read_on(chain, each)
+        waiting -= chain.entry_ids
+        without = waiting - {one.entry_id for one in opened}
+        if without:
+            raise LogFault("it is said to wait for its place, and no receipt promises it one", entry_id=min(without))
+        return [one for one in opened if one.entry_id not in chain.entry_ids]
+
     def _open_tree(self, seen: LastSeen) -> tuple[SignedCheckpoint, TileHashReader]:
         """The present tree, known to continue the one seen before."""
         signed = self._open_checkpoint(self._source.checkpoint(), "the checkpoint")
@@ -239,7 +257,7 @@ class LogVerifier:
             raise LogFault(f"{name} is not one of this log: {error}") from error
 
     def _check_receipts(
-        self, chain: OwnChain, receipts: Iterable[LoggedReceipt], waiting: set[str]
+        self, chain: OwnChain, receipts: Iterable[LoggedReceipt], waiting_events: set[str]
     ) -> tuple[int, tuple[str, ...]]:
         checked, unplaced = 0, set()
         for receipt in receipts:
@@ -249,7 +267,7 @@ class LogVerifier:
                 place = next(place for place in chain.places if place.event_id == receipt.event_id)
                 raise LogFault("it is another than the receipt promises", **place.where)
             overdue = self._now() > receipt.due
-            if entry is None and (overdue or not waiting):
+            if entry is None and (overdue or receipt.event_id not in waiting_events):
                 raise LogFault("a receipt promises it, and it is not in the log", event_id=receipt.event_id)
             checked += 1
             if entry is None:
@@ -276,22 +294,24 @@ def _check_inclusion(chain: OwnChain, tree: TileHashReader) -> None:
             raise LogFault("the tree has another leaf at its index", **leaf.where)
 
 
-def _check_hits(chain: OwnChain, hits: dict[str, HitFields], known: int, waiting: set[str]) -> None:
+def _check_hits(chain: OwnChain, hits: dict[str, HitFields], known: int, waiting: Sequence[WaitingEntry]) -> None:
     """Each hit is shown as the log has it: as of entry `known`, or as disclosed since (the exchange goes on while
-    we read).
+    we read), or by an entry that waits.
 
-    An erased or waiting entry may hold a newer state than the one found, and then nothing can be said against the
+    An erased entry may hold a newer state than the one found, and then nothing can be said against the
     exchange.
     """
+    unplaced = [state for one in waiting for state in one.hit_states()]
+    is_open = any(one.view is None for one in waiting)
     for hit_id in sorted(hits.keys() | chain.hit_states.keys()):
         states = chain.hit_states.get(hit_id, [])
         before = [state for state in states if state[0] <= known][-1:] or [(0, None)]
         possible = before + [state for state in states if state[0] > known]
         shown = hits.get(hit_id)
-        if any(fields == shown for _, fields in possible):
+        if any(fields == shown for _, fields in possible) or (hit_id, shown) in unplaced:
             continue
         last = possible[-1][0]
-        if waiting or any(number > last for number in chain.erased):
+        if is_open or any(number > last for number in chain.erased):
             continue
         place = chain.places[last - 1] if last else None
         what = "was never disclosed in it" if place is None else "differs from what it last disclosed"

@@ -29,6 +29,7 @@ from tlog.hashing import HASH_BYTES
 # Not the stage: that is how far this member itself has asked, and its requests' own entries say that.
 _SHOWN_FIELDS = ("indicator_type", "institutions", "sectors", "themes", "first_seen")
 HitFields = dict[str, Any]
+_FORM = "its view lacks a field or has one of another form"
 
 
 class LogFault(MemberError):  # noqa: N818 - the log's rules speak of faults
@@ -75,6 +76,30 @@ class OwnEntry:
 
 
 @dataclass(frozen=True)
+class WaitingEntry:
+    """One own entry without a place: its 33 bytes, and its view, None once erased."""
+
+    entry_id: str
+    event_id: str
+    entry: bytes
+    view: Mapping[str, Any] | None
+
+    def fault(self, what: str) -> LogFault:
+        """A fault of this entry."""
+        return LogFault(what, event_id=self.event_id, entry_id=self.entry_id)
+
+    def hit_states(self) -> list[tuple[str, HitFields | None]]:
+        """What it says of hits. Raises LogFault."""
+        try:
+            return list(_hit_states(self.view or {}))
+        except (KeyError, TypeError, AttributeError):
+            raise self.fault(_FORM) from None
+
+
+LoggedEntry = OwnEntry | WaitingEntry
+
+
+@dataclass(frozen=True)
 class Place:
     """What is kept of an entry once it has been opened: where it must be in the tree, and its 33 bytes."""
 
@@ -115,6 +140,13 @@ class OwnLeaf:
 def shown_fields(hit: Mapping[str, Any]) -> HitFields:
     """What a hit says, without its token and the time of its disclosure."""
     return {name: hit.get(name) for name in _SHOWN_FIELDS}
+
+
+def _hit_states(view: Mapping[str, Any]) -> Iterator[tuple[str, HitFields | None]]:
+    for hit in view.get("hits", ()):
+        yield hit["hit_id"], shown_fields(hit)
+    for hit_id in view.get("ended", ()):
+        yield hit_id, None
 
 
 @dataclass
@@ -172,14 +204,12 @@ class OwnChain:
             return
         try:
             from_rfc3339(entry.view["recorded_at"])
-            for hit in entry.view.get("hits", ()):
-                self.hit_states.setdefault(hit["hit_id"], []).append((entry.number, shown_fields(hit)))
-            for hit_id in entry.view.get("ended", ()):
-                self.hit_states.setdefault(hit_id, []).append((entry.number, None))
+            for hit_id, fields in _hit_states(entry.view):
+                self.hit_states.setdefault(hit_id, []).append((entry.number, fields))
             if entry.view["kind"] == "day_head":
                 self._read_day_head(entry, entry.view)
         except (KeyError, ValueError, TypeError, AttributeError):
-            raise entry.fault("its view lacks a field or has one of another form") from None
+            raise entry.fault(_FORM) from None
 
     def _read_day_head(self, entry: OwnEntry, view: Mapping[str, Any]) -> None:
         number, day = view["number"], date.fromisoformat(view["day"])

@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from member.log_chain import LogFault, OwnEntry
+from member.log_chain import LogFault, LoggedEntry
 from member.vault.requests import OpenedAnswer
 from member.vault.store import Vault
 from schemas.canonical import canonical_json, parse_canonical_json
@@ -110,7 +110,7 @@ class RequestsCheck:
     shown: list[ShownAnswers]
     found: list[RequestReading] = field(default_factory=list)
     _answers: set[bytes] = field(default_factory=set)
-    _logged: dict[str, list[tuple[datetime, bytes, OwnEntry]]] = field(default_factory=lambda: defaultdict(list))
+    _logged: dict[str, list[tuple[datetime, bytes, LoggedEntry]]] = field(default_factory=lambda: defaultdict(list))
     _read_at: dict[str, datetime] = field(default_factory=dict)
     _erased: int = 0
 
@@ -125,7 +125,7 @@ class RequestsCheck:
             kept[reading.event_id].append(reading)
         return kept
 
-    def look_at(self, entry: OwnEntry) -> None:
+    def look_at(self, entry: LoggedEntry) -> None:
         """Raises LogFault for an entry that does not state what was shown under its event."""
         if entry.view is None:
             self._erased += 1
@@ -136,7 +136,7 @@ class RequestsCheck:
                 raise entry.fault("something was read under this event, and it does not state what was shown")
             self.found.append(reading)
 
-    def _take_in(self, entry: OwnEntry, view: Mapping[str, Any]) -> None:
+    def _take_in(self, entry: LoggedEntry, view: Mapping[str, Any]) -> None:
         if entry.event_id in self._shown_under:
             self._read_at[entry.event_id] = from_rfc3339(view["recorded_at"])
         if view.get("kind") == _ANSWERED:

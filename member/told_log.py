@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from member.log_chain import LogFault, OwnEntry
+from member.log_chain import LogFault, LoggedEntry
 from member.request_log import RequestLog
 from member.vault.store import Vault
 from schemas.canonical import canonical_json, digest
@@ -152,7 +152,7 @@ class _Telling:
     items: int
     items_sha256: str
     objects: frozenset[tuple[str, str]]
-    entry: OwnEntry
+    entry: LoggedEntry
 
 
 @dataclass
@@ -167,7 +167,7 @@ class ToldCheck:
     _listed_at: list[datetime] = field(default_factory=list)
     _erased: int = 0
 
-    def look_at(self, entry: OwnEntry) -> None:
+    def look_at(self, entry: LoggedEntry) -> None:
         """Raises LogFault for an entry that is not of the form that it should have."""
         if entry.view is None:
             self._erased += 1
@@ -179,7 +179,7 @@ class ToldCheck:
                 "what it says of a correction or an outcome lacks a field or has one of another form"
             ) from None
 
-    def _take_in(self, entry: OwnEntry, view: Mapping[str, Any]) -> None:
+    def _take_in(self, entry: LoggedEntry, view: Mapping[str, Any]) -> None:
         if self.listing is not None and entry.event_id in self.listing.event_ids:
             self._listed_at.append(made_at(entry.event_id))
         if view["kind"] == "correction" and "correction_id" in view:  # not what reviewers are told of others'
@@ -228,7 +228,7 @@ class ToldCheck:
                 before[-1].made_at - _MEANWHILE <= at <= ended + _MEANWHILE for at in self._acknowledged[correction_id]
             ):
                 found.append(before[-1])
-        return sorted(found, key=lambda one: one.entry.number)
+        return sorted(found, key=lambda one: one.made_at)
 
 
 def _name(shown: Shown) -> bytes:

@@ -12,14 +12,13 @@ member.log, as that of every receipt is: pending within the time that it grants,
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from keys.ed25519 import SignatureError, verify_signature
-from member.log_chain import LogFault, open_view
+from member.log_chain import LogFault, WaitingEntry, open_view
 from member.logged_receipts import LoggedReceipt, two_promises
 from member.vault.store import Vault
 from member.vault.uploads import Receipt
@@ -29,16 +28,6 @@ from schemas.encoding import from_base64
 from tlog.entries import ENTRY_BYTES
 
 _KIND = "entry_receipt"
-
-
-@dataclass(frozen=True)
-class WaitingEntry:
-    """One own entry without a place: its 33 bytes, and its view, None once erased."""
-
-    entry_id: str
-    event_id: str
-    entry: bytes
-    view: Mapping[str, Any] | None
 
 
 class WaitingEntries:

@@ -131,14 +131,17 @@ def read_own_entries(session: Session, member_id: str, after: int, limit: int) -
     }
 
 
-def read_waiting_entries(session: Session, member_id: str, limit: int) -> list[dict[str, Any]]:
-    """The oldest of a member's entries that wait for their place, at most `limit` and about PAGE_BYTES of views: as in
-    read_own_entries, without number, index and chain head, and with `recorded_at` (aware UTC).
+def read_waiting_entries(session: Session, member_id: str, limit: int, after: str = "") -> list[dict[str, Any]]:
+    """A member's entries that wait for their place, in the order of their ids (which is that of their making) from
+    behind the id `after`, at most `limit` and about PAGE_BYTES of views: as in read_own_entries, without number, index
+    and chain head, and with `recorded_at` (aware UTC).
     """
-    waiting = select(LogEntry).where(LogEntry.entry_id.in_(_pending(session, member_id, _published_size(session))))
+    queued, unpublished = _waiting_ids(member_id, _published_size(session))
+    waits = LogEntry.entry_id.in_(queued) | LogEntry.entry_id.in_(unpublished)
+    waiting = select(LogEntry).where(waits, LogEntry.entry_id > after).order_by(LogEntry.entry_id).limit(limit)
     found: list[dict[str, Any]] = []
     total = 0
-    for entry in session.scalars(waiting.order_by(LogEntry.recorded_at, LogEntry.entry_id).limit(limit)):
+    for entry in session.scalars(waiting):
         total += len(entry.view or b"")
         if found and total > PAGE_BYTES:
             break
@@ -158,9 +161,14 @@ def _page_end(sizes: Sequence[tuple[int, int]], limit: int) -> int:
 
 
 def _pending(session: Session, member_id: str, size: int) -> list[str]:
-    queued = select(LogPending.entry_id).where(LogPending.member_id == member_id).order_by(LogPending.ticket)
-    unpublished = select(LogNumber.entry_id).where(LogNumber.member_id == member_id, LogNumber.idx >= size)
-    return [*session.scalars(queued), *session.scalars(unpublished)]
+    queued, unpublished = _waiting_ids(member_id, size)
+    return [*session.scalars(queued.order_by(LogPending.ticket)), *session.scalars(unpublished)]
+
+
+def _waiting_ids(member_id: str, size: int) -> tuple[Select[Any], Select[Any]]:
+    """The ids of a member's entries that are queued, and of those that have a leaf behind the published ones."""
+    queued = select(LogPending.entry_id).where(LogPending.member_id == member_id)
+    return queued, select(LogNumber.entry_id).where(LogNumber.member_id == member_id, LogNumber.idx >= size)
 
 
 def _wire(entry: LogEntry, number: LogNumber) -> dict[str, Any]:

@@ -31,11 +31,13 @@ def entry_receipt(key: SigningKey, entry: str, stated: dict[str, str], at: datet
 
 
 def waiting_entries(
-    database: Database, key: SigningKey, member_id: str, limit: int, delay: int
+    database: Database, key: SigningKey, member_id: str, limit: int, *, after: str, delay: int
 ) -> list[dict[str, Any]]:
-    """A member's entries that wait for their place in the tree, readable at once, each with its receipt."""
+    """A member's entries that wait for their place in the tree, readable at once, each with its receipt; those
+    whose ids follow `after`, so many at most.
+    """
     with database.reading() as session:
-        found = read_waiting_entries(session, member_id, limit)
+        found = read_waiting_entries(session, member_id, limit, after)
     waiting = []
     for one in found:
         at, stated = one.pop("recorded_at"), {"event_id": one["event_id"], "member_id": member_id}

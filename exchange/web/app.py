@@ -90,9 +90,11 @@ def create_app(context: Context, blueprints: Sequence[Any] = ()) -> Flask:
     return app
 
 
-def _waiting_of(context: Context) -> Callable[[str, int], list[dict[str, Any]]]:
+def _waiting_of(context: Context) -> Callable[[str, int, str], list[dict[str, Any]]]:
     delay = context.settings.merge_delay_seconds
-    return lambda member_id, most: waiting_entries(context.database, context.receipt_key, member_id, most, delay)
+    return lambda member_id, most, after: waiting_entries(
+        context.database, context.receipt_key, member_id, most, after=after, delay=delay
+    )
 
 
 def _check_access(app: Flask) -> None:

@@ -21,6 +21,7 @@ from tlog.tiles import TileError, parse_tile_path
 LARGEST_PAGE = 500
 _USUAL_PAGE = 100
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
+_ENTRY_ID = re.compile(r"[0-9a-f-]{0,36}", re.ASCII)
 _IMMUTABLE = "public, max-age=31536000, immutable"
 _BINARY = "application/octet-stream"
 _TEXT = {"schema": {"type": "string"}}
@@ -42,6 +43,12 @@ _PAGE_PARAMETERS = [
         "description": "How many of the entries that wait for their place to show, each with its receipt",
         "schema": {"type": "integer", "minimum": 0, "maximum": LARGEST_PAGE, "default": 0},
     },
+    {
+        "in": "query",
+        "name": "waiting_after",
+        "description": "The entry_id behind which those that wait begin",
+        "schema": {"type": "string", "pattern": "^[0-9a-f-]{0,36}$", "default": ""},
+    },
 ]
 _ENTRIES = {
     "type": "object",
@@ -58,10 +65,10 @@ _ENTRIES = {
 def create_log_blueprint(
     database: Database,
     current_member_id: Callable[[], str],
-    read_waiting: Callable[[str, int], list[dict[str, Any]]],
+    read_waiting: Callable[[str, int, str], list[dict[str, Any]]],
 ) -> Any:
     """The blueprint of /log. `current_member_id` authenticates the present request, or raises the error that
-    refuses it; `read_waiting` gives a member's waiting entries with their receipts, so many at most.
+    refuses it; `read_waiting` gives a member's waiting entries with their receipts, so many at most from behind an id.
     """
     blueprint = Blueprint("log", __name__, url_prefix="/log", description="The transparency log")
 
@@ -84,20 +91,25 @@ def create_log_blueprint(
     def entries() -> Response:
         member_id = current_member_id()
         after, limit = _number("after", 0), _number("limit", _USUAL_PAGE)
-        waiting = _number("waiting", 0)
+        waiting, behind = _number("waiting", 0), request.args.getlist("waiting_after") or [""]
         if (
             after is None
             or limit is None
             or not 1 <= limit <= LARGEST_PAGE
             or waiting is None
             or waiting > LARGEST_PAGE
+            or len(behind) > 1
+            or not _ENTRY_ID.fullmatch(behind[0])
         ):
-            detail = f"`after` is a number from 0, `limit` one from 1 to {LARGEST_PAGE}, `waiting` one from 0 to that."
+            detail = (
+                f"`after` is a number from 0, `limit` one from 1 to {LARGEST_PAGE}, `waiting` one from 0 to that, "
+                "`waiting_after` the id of an entry."
+            )
             return _problem(422, "invalid-parameter", "Invalid parameter", detail)
         with database.reading() as session:
             page = read_own_entries(session, member_id, after or 0, limit)
         if waiting:
-            page["waiting"] = read_waiting(member_id, waiting)
+            page["waiting"] = read_waiting(member_id, waiting, behind[0])
         answer = jsonify(page)
         answer.headers["Cache-Control"] = "no-store"
         return answer

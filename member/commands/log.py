@@ -19,6 +19,7 @@ from member.commands.exports import exported, output_option
 from member.cover_log import CoverCheck, CoverState
 from member.errors import FAILED, MemberError, UsedWronglyError
 from member.log import LogFault, LogVerifier, OwnEntry, VerifiedLog
+from member.log_chain import WaitingEntry
 from member.log_origin import FollowedLog, check_origin, follow, followed_log
 from member.logged_receipts import LoggedReceipt, promised_by
 from member.request_log import RequestLog, RequestsCheck
@@ -27,7 +28,7 @@ from member.terminal import as_lines
 from member.told_log import ToldLog
 from member.vault.requests import RequestRecords
 from member.vault.uploads import Uploads
-from member.waiting_entries import WaitingEntries, WaitingEntry
+from member.waiting_entries import WaitingEntries
 from member.witness import cosign_newest, load_seen, log_key, store_seen
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.terms import MemberKind
@@ -55,6 +56,7 @@ def _verifier(session: Session, stated: ExchangeStatement) -> LogVerifier:
         member_id=session.home.member_id,
         origin=stated.log_origin,
         log_key=log_key(stated),
+        read_waiting=lambda: keep_receipts(session),
         sleep=session.around.sleep,
         now=session.around.clock,
     )
@@ -131,9 +133,13 @@ def _verify(session: Session, each: Callable[[OwnEntry], None]) -> tuple[Verifie
         keep_receipts(session)
         receipts = _promises(session, stated.log_origin, but=set(log.lost_events))
         found = _verifier(session, stated).verify(seen, receipts, each=look_at)
-        read = readings.finish(is_complete=not found.waiting)
-        shown = asked.finish(is_complete=not found.waiting)
-        found_told = told.finish(is_complete=not found.waiting)
+        read = list(readings.finish(is_complete=False))
+        shown = list(asked.finish(is_complete=False))
+        found_told = list(told.finish(is_complete=False))
+        for check in (readings, asked, told):
+            for one in found.waiting_entries:
+                check.look_at(one)
+            check.finish(is_complete=True)
     store_seen(session.vault, stated.log_origin, found.seen)
     waiting.forget({receipt.event_id for receipt in receipts}.difference(found.pending))
     alerts.forget(read)
@@ -261,12 +267,10 @@ def withheld(session: Session) -> Shown:
 @reporting
 def entries(session: Session, proofs: Path | None, output: Path | None) -> Shown:
     """Verify the log and list this member's own entries."""
-    with _faults():
-        read = keep_receipts(session)
     verified, log, collected = _collect(session, proofs, _cover_check(session), keep=True)
     if output is not None:
         return exported(output, {"entries": [_row_of(entry) for entry in collected.entries]}, "entries")
-    waiting = [one for one in read if one.entry_id in verified.waiting]
+    waiting = verified.waiting_entries
     columns = ("number", "recorded at", "what", "about", "index", "event")
     title = counted(verified.entries, "entry", "entries")
     made = table(title, *columns, whole=("recorded at", "about", "event"), spare=("index", "event"))

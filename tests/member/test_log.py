@@ -15,6 +15,7 @@ from exchange.log.day_heads import record_day_heads
 from exchange.log.entries import erase_event
 from exchange.log.head_file import HeadFile
 from exchange.log.sequencer import Sequencer
+from exchange.services.receipts import waiting_entries
 from exchange.store.log_tables import (
     LogCheckpoint,
     LogEntry,
@@ -24,10 +25,16 @@ from exchange.store.log_tables import (
     LogPublication,
     LogTile,
 )
+from keys.signing import SigningKey
 from member.exchange_client import Hit, LogPage
 from member.log import LastSeen, LogFault, LoggedReceipt, LogVerifier, OwnEntry, VerifiedLog
+from member.log_chain import WaitingEntry
+from member.logged_receipts import promised_by
+from member.vault.store import Vault
+from member.waiting_entries import WaitingEntries
 from schemas.canonical import canonical_json, parse_canonical_json
 from schemas.encoding import from_base64, to_base64, to_rfc3339
+from schemas.identifiers import uuid7
 from tests.exchange.log.laboratory import NOW, ORIGIN, SIGNER, Laboratory, open_laboratory
 from tlog.checkpoint import Checkpoint, sign_checkpoint
 from tlog.entries import CHAIN_START, entry_commitment, next_chain_head, verify_in_batch
@@ -36,6 +43,7 @@ from tlog.offline_proofs import verify_offline_proof
 from tlog.proofs import ProofError
 
 Row = dict[str, Any]
+RECEIPT_KEY = SigningKey.from_seed(bytes(32))
 
 
 @pytest.fixture
@@ -63,6 +71,8 @@ class Served:
         self.bend_checkpoint: Callable[[str], str] = lambda note: note
         self.on_sleep: Callable[[], object] = lambda: None
         self.page_limit = 500
+        self.bend_waiting: Callable[[Row], Row] = lambda row: row
+        self.vault = Vault.create(laboratory.folder / f"{uuid7()}.sqlite", bytes(32), "a")
         self.slept = 0.0
         self.tiles_fetched = 0
 
@@ -77,6 +87,12 @@ class Served:
         page = self.bend_page(self.laboratory.entries("a", after, min(limit, self.page_limit)))
         return LogPage(page["entries"], page["pending"], page["next"])
 
+    def waiting(self, now: datetime) -> list[WaitingEntry]:
+        """What waits, under receipts that the vault keeps."""
+        rows = waiting_entries(self.laboratory.database, RECEIPT_KEY, "a", 500, after="", delay=460)
+        kept = WaitingEntries(self.vault, ORIGIN, "a")
+        return kept.take_in([self.bend_waiting(row) for row in rows], RECEIPT_KEY.public_bytes, now)
+
     def hits(self) -> Iterable[Hit]:
         return [Hit(**fields) for fields in self.shown]
 
@@ -90,6 +106,7 @@ class Served:
             member_id="a",
             origin=ORIGIN,
             log_key=SIGNER.verifier_key,
+            read_waiting=lambda: self.waiting(now),
             monotonic=lambda: self.slept,
             sleep=self.sleep,
             now=lambda: now,
@@ -279,6 +296,46 @@ def test_attacker_cannot_drop_an_entry_that_was_waiting(served: Served) -> None:
     served.on_sleep = drop
     found = fault(served)
     assert found.where == {"entry_id": waiting}
+
+
+def test_attacker_cannot_have_an_entry_wait_without_a_receipt(served: Served) -> None:
+    """One invented id under `pending`, and a hit altered, one hidden, one invented: each check must still be made."""
+    served.bend_page = lambda page: page | {"pending": [*page["pending"], "bogus"]}
+    served.shown = [hit("h1", "5+"), hit("h7")]
+    found = fault(served)
+    assert (found.where, "no receipt" in found.detail) == ({"entry_id": "bogus"}, True)
+
+
+@pytest.mark.parametrize("shown", [[hit("h1", "5+")], [], [hit("h1", "2-4"), hit("h7")]])
+def test_attacker_cannot_show_false_hits_while_an_entry_waits(shown: list[Row], served: Served) -> None:
+    served.laboratory.record({"a": {"hits": [hit("h3")]}})
+    served.shown = [*shown, hit("h3")]
+    assert "the exchange shows hit h" in fault(served).detail
+
+
+def test_what_waiting_entries_disclose_may_be_shown(served: Served) -> None:
+    served.laboratory.record({"a": {"hits": [hit("h3")], "ended": ["h1"]}})
+    served.shown = [hit("h3")]
+    verified = served.verify()
+    assert [one.entry_id for one in verified.waiting_entries] == list(verified.waiting)
+
+
+def test_attacker_cannot_leave_an_entry_waiting_for_ever(served: Served) -> None:
+    event = served.laboratory.record({"a": {}})
+    seen = served.verify().seen
+    promised = promised_by(WaitingEntries(served.vault, ORIGIN, "a").receipts())
+    assert [one.event_id for one in promised] == [event.event_id]
+    assert fault(served, seen, now=NOW + timedelta(days=2), receipts=promised).where == {"event_id": event.event_id}
+
+
+def test_attacker_cannot_drop_what_waited_while_another_entry_waits(served: Served) -> None:
+    event = served.laboratory.record({"a": {}})
+    seen = served.verify().seen
+    promised = promised_by(WaitingEntries(served.vault, ORIGIN, "a").receipts())
+    with served.laboratory.tampering() as session:
+        session.execute(delete(LogPending))
+    served.laboratory.record({"a": {}})
+    assert fault(served, seen, receipts=promised).where == {"event_id": event.event_id}
 
 
 # Tampering with an entry

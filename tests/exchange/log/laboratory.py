@@ -45,7 +45,7 @@ class Laboratory:
     """One log: `record` events, `tick`, and read it as its readers do."""
 
     def __init__(self, database: Database, folder: Path) -> None:
-        self.database = database
+        self.database, self.folder = database, folder
         self.head_file = HeadFile(folder / "head", SIGNER)
         self.head_file.create()
         self.now = NOW

@@ -27,8 +27,8 @@ RECEIPT_KEY = SigningKey.from_seed(bytes(32))
 
 @pytest.fixture
 def client(laboratory: Laboratory) -> FlaskClient:
-    def waiting(member_id: str, most: int) -> list[dict[str, Any]]:
-        return waiting_entries(laboratory.database, RECEIPT_KEY, member_id, most, 74)
+    def waiting(member_id: str, most: int, after: str) -> list[dict[str, Any]]:
+        return waiting_entries(laboratory.database, RECEIPT_KEY, member_id, most, after=after, delay=74)
 
     app = Flask("log")
     app.config.update(API_TITLE="log", API_VERSION="1", OPENAPI_VERSION="3.1.0")
@@ -181,3 +181,24 @@ def test_an_entry_is_readable_at_once_under_a_signed_receipt(laboratory: Laborat
 @pytest.mark.parametrize("number", ["-1", "501", "x", "01", ""])
 def test_a_wrong_number_of_waiting_entries_is_refused(number: str, client: FlaskClient) -> None:
     assert client.get(f"/log/entries?waiting={number}").status_code == 422
+
+
+def test_waiting_entries_are_read_in_pages_to_the_end(laboratory: Laboratory, client: FlaskClient) -> None:
+    for number in range(5):
+        laboratory.record({"a": {"n": number}, "b": {}})
+    found: list[str] = []
+    while True:
+        behind = f"&waiting_after={found[-1]}" if found else ""
+        page = client.get(f"/log/entries?waiting=2{behind}").json
+        assert page is not None
+        if not page["waiting"]:
+            break
+        assert len(page["waiting"]) <= 2
+        found += [row["entry_id"] for row in page["waiting"]]
+    assert found == page["pending"]
+    assert len(found) == 5
+
+
+@pytest.mark.parametrize("query", ["waiting_after=%00", "waiting_after=X", "waiting_after=a&waiting_after=b"])
+def test_a_wrong_id_behind_which_to_read_on_is_refused(query: str, client: FlaskClient) -> None:
+    assert client.get(f"/log/entries?waiting=1&{query}").status_code == 422
