@@ -6,7 +6,7 @@ statements from the registrars themselves and sign dated snapshots (keys/snapsho
    which the vault remembers.
 2. A holder vouches for this member if all that it has in force is here too: its digest is ours, or its list was
    fetched, was what the digest says, and what we lacked of it was taken in, on the registrars' signatures.
-3. t holders must vouch. A statement that n - t + 1 holders have is then never missed: one of any t has it.
+3. t holders must vouch. A statement that all n holders have is then never missed; n - t + 1 are enough while none lies.
 4. A snapshot counts until its end, also if its holder is away; after that everything stops: nothing is disclosed,
    submitted or answered on statements that may be out of date.
 5. A holder that lacks what we have is handed it. Nobody is waited for longer than a few seconds.

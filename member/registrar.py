@@ -41,6 +41,7 @@ _ORDER = ("exchange", "epoch", "member", "group")
 _HAS_NEWER = "statement-stale"
 _OVERTAKEN = "superseded"
 _CONFLICT = 409
+_VOUCHES_FOR_OTHERS = "it took the statements, but vouches for others: compare what the registrars have"
 _MOST_AHEAD = 8
 """How many sequences a statement may leave out: some that wait together are signed off line, in any order."""
 _MOST_EARLY = timedelta(hours=1)
@@ -221,9 +222,10 @@ def push_to_holders(
         courier, handed, problem = courier_of(holder), 0, None
         try:
             if not _has_all(courier, keyring):
-                handed = _hand_over(courier, wanted)
+                refused = _hand_over(courier, wanted)
+                handed = len(wanted) - len(refused)
                 if not _has_all(courier, keyring):
-                    problem = "it took the statements, but vouches for others: compare what the registrars have"
+                    problem = f"it refused statements: {'; '.join(refused)}" if refused else _VOUCHES_FOR_OTHERS
         except MemberError as error:
             problem = error.detail
         except SnapshotError as error:
@@ -237,27 +239,35 @@ def _has_all(courier: Courier, keyring: Keyring) -> bool:
     return snapshot.digest == keyring.digest
 
 
-def _hand_over(courier: Courier, envelopes: Sequence[dict[str, Any]]) -> int:
+def _hand_over(courier: Courier, envelopes: Sequence[dict[str, Any]]) -> list[str]:
+    """Send them all; which of them it refused for good, and why. Raises MemberError if it cannot be asked on."""
+    refused = []
     for envelope in envelopes:
         try:
             courier.hand_over(envelope)
         except RefusedError as error:
-            if error.slug != _HAS_NEWER:
+            if not error.is_final:
                 raise
-    return len(envelopes)
+            if error.slug != _HAS_NEWER:
+                head = read_payload(Envelope.parse(envelope).payload)
+                refused.append(f"{head.type} {head.subject}, sequence {head.sequence}: {error.detail}")
+    return refused
 
 
-def effective_for_freshness(keyring: Keyring, report: Iterable[dict[str, Any]]) -> dict[str, int]:
-    """How many holders of the current epoch confirmed, and how many must (n - t + 1): from then on no member can be
-    kept from what was stated, since one of any t holders has it.
+def effective_for_freshness(keyring: Keyring, report: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """How many holders of the current epoch confirmed, and whether no member can be kept from what was stated any more.
+
+    Of the t holders that vouch for a member t - 1 may lie, and the one that does not may be any: so all n must have it.
+    n - t + 1 are enough among honest holders only.
     """
     try:
         epoch = keyring.current_epoch
     except UnknownStatementError:
-        return {"confirmed": 0, "needed": 0}
+        return {"confirmed": 0, "needed": 0, "effective": False}
     names = {holder.holder_id for holder in epoch.holders}
     confirmed = sum(each["problem"] is None and each["holder_id"] in names for each in report)
-    return {"confirmed": confirmed, "needed": len(epoch.holders) - epoch.threshold + 1}
+    needed = len(epoch.holders)
+    return {"confirmed": confirmed, "needed": needed, "effective": confirmed == needed}
 
 
 def _epochs_first(envelopes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

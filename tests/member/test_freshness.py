@@ -28,6 +28,7 @@ from keys.snapshots import LIFETIME, SnapshotError, check_progress, sign_snapsho
 from keys.statements import Registrar, Root, sign_statement
 from member.access import unlock_registrar
 from member.home import Home
+from member.wire import PROBLEM_PREFIX
 from schemas.canonical import canonical_json
 from schemas.encoding import to_base64
 from tests.keys.taskforce import holder_key, make_dealing, make_epoch, make_member, make_root, sign
@@ -410,3 +411,30 @@ def test_a_root_of_the_wrong_registrars_is_refused(tmp_path: Path) -> None:
     keyring = Keyring(Root(1, (Registrar("necc", SigningKey.generate().public_bytes),)))
     with pytest.raises(ValueError, match="signed"):
         keyring.add(sign(make_member("a").statement))
+
+
+def test_one_refused_statement_does_not_keep_the_others_back(fresh: Taskforce) -> None:
+    """A holder refuses the first statement that it is handed, and takes the others."""
+    new = make_member("late").statement
+    assert fresh.database is not None
+    propose_statement(fresh.database, "member", "late", lambda sequence: new, now())
+    honest = fresh.applications[HOLDERS[0]]
+    refused: list[str] = []
+
+    def refusing(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] != "POST" or refused:
+            return honest(environ, start_response)
+        refused.append(environ["PATH_INFO"])
+        start_response("409 Conflict", [("Content-Type", "application/problem+json")])
+        return [
+            json.dumps(
+                {"type": f"{PROBLEM_PREFIX}epoch-not-served", "title": "x", "status": 409, "detail": "no share"}
+            ).encode()
+        ]
+
+    fresh.applications[HOLDERS[0]] = refusing
+    before = snapshot_of(fresh, HOLDERS[0])["number"]
+    done = fresh.approve_waiting()
+    assert refused == ["/v1/statements"]
+    assert done.status == 0, done.document  # it had the refused one already: its snapshot says that it lacks nothing
+    assert snapshot_of(fresh, HOLDERS[0])["number"] == before + 1
