@@ -26,7 +26,7 @@ def test_an_upload_stops_when_the_budget_ends_and_goes_on_after_a_grant(tmp_path
     for database in databases:
         with database.transaction() as connection:
             store.allow_member(connection, "a", 800, now())
-    file = write_csv(tmp_path / "rows.csv", *accounts(*range(1000)))
+    file = write_csv(tmp_path / "rows.csv", *accounts(*range(1, 1001)))
 
     stopped = taskforce.run("a", "submit", str(file))
     assert stopped.status == 1

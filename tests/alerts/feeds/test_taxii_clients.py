@@ -159,7 +159,7 @@ def test_a_platform_that_cuts_moments_and_asks_from_the_last_one_reads_each_obje
 def test_a_report_tells_a_machine_what_a_person_is_told(served: Served) -> None:
     (report, *_) = served.collection().get_objects(type="report")["objects"]
     told = report["extensions"][extensions.ALERT]
-    assert (told["colour"], told["legal_gateway"], told["issuer"]) == ("amber", "CCA2013_s7", "a")
+    assert (told["colour"], told["legal_gateway"], told["issuer"]) == ("amber", "CCA2013_s7", "Member a")
     assert (told["review_by"], told["expires_on"]) == ("2027-05-01", "2027-11-01")
     assert report["external_references"] == [{"source_name": "JMLIT alert", "external_id": told["reference"]}]
     assert "Look for the employer's name." in report["description"]
