@@ -73,7 +73,7 @@ def test_who_holds_nothing_is_not_asked_and_finds_nothing(world: RequestWorld) -
         value: dict[str, Any] | None = {} if target in ("/take-up", "/cancel") else None
         if target == "/answer":
             value = {"outcome": "no_trace", "fields": [], "refusal_reason": None, "sealed": None, "submissions": []}
-            value |= {"to": None, "marking": None, "confirmations": []}
+            value |= {"to": None, "marking": None, "confirmations": [], "prepared": None}
             value["signature"] = to_base64(bytes(64))
         answers = [
             world["c"].send(method, f"/v1/requests/{known}{target}", value, as_name="authoriser")

@@ -71,8 +71,8 @@ class Banks:
     def withdraw_submission(self, rng: Random) -> None:
         """A submission whole, of which others were told."""
         bank, token, other = self._share(rng)
-        value = self._submit(bank, [token, *rng.sample([one for one in self._tokens if one != token], 2)])
-        self._submit(other, [token])
+        value = self._list(bank, [token, *rng.sample([one for one in self._tokens if one != token], 2)])
+        self._list(other, [token])
         target = "/v1/withdrawals"
         self._side.ask(bank, "POST", target, make_withdrawal(submission_id=value["submission_id"]))
         self._side.ask(other, "POST", target, make_withdrawal(submission_id=value["submission_id"]))
@@ -84,8 +84,7 @@ class Banks:
         assert self._withdrawn is not None
         bank, tokens = self._withdrawn
         self._submit(bank, tokens)
-        value = self._side.world.banks[bank].submission(tokens)
-        self._send(bank, value | {"relist": "seen again"})
+        self._list(bank, tokens)
 
     def acknowledge_correction(self, rng: Random) -> None:
         """The corrections of all banks, looked at; the first that there is, acknowledged."""
@@ -214,6 +213,10 @@ class Banks:
         value = self._side.world.banks[bank].submission(tokens, **envelope)
         return self._send(bank, value)
 
+    def _list(self, bank: str, tokens: list[bytes]) -> dict[str, Any]:
+        """Submit the tokens, also those that were taken back before."""
+        return self._send(bank, self._side.world.banks[bank].submission(tokens) | {"relist": "seen again"})
+
     def _send(self, bank: str, value: dict[str, Any]) -> dict[str, Any]:
         key = uuid7()
         answer = self._side.ask(bank, "POST", "/v1/submissions", value, idempotency_key=key)
@@ -225,8 +228,8 @@ class Banks:
         """A bank, a token that it holds in the taskforce, and another that holds it too; watches have met both."""
         bank, other = rng.sample(BANKS, 2)
         token = rng.choice(self._tokens)
-        self._submit(bank, [token])
-        self._submit(other, [token])
+        self._list(bank, [token])
+        self._list(other, [token])
         self._side.look()
         return bank, token, other
 

@@ -39,6 +39,7 @@ def _read_feeds(side: Side, bank: str) -> None:
     oldest = sorted(events, key=lambda event_id: int(events[event_id]["timestamp"]))[:1]
     for event_id in (*oldest, "0"):
         side.read_feed(bank, "GET", f"/feeds/misp/taskforce/{event_id}.json")
+        side.read_feed(bank, "GET", f"/feeds/taskforce/{event_id}.html")
     for target in ("/taxii2/", "/taxii2/api/", "/taxii2/api/status/1/", "/taxii2/api/collections/"):
         side.read_feed(bank, "GET", target)
     for collection in side.read_feed(bank, "GET", "/taxii2/api/collections/").get_json(force=True)["collections"]:
