@@ -71,13 +71,18 @@ def accept_statement(database: Database, root: Root, envelope: object, now: date
 
 
 def _find_standing(database: Database, root: Root, envelope: Envelope) -> Standing | None:
-    """Where a statement stands of which all signatures of `envelope` are stored; None if anything of it is new."""
+    """Where a statement stands of which all signatures of `envelope` are stored; None if anything of it is new. Raises
+    StatementError for one that a newer statement has overtaken.
+    """
     with database.reading() as session:
         stored = find_statement(session, statement_id_of(envelope.payload))
         there = () if stored is None else signatures_of(session, stored.statement_id)
+        held = None if stored is None else latest_effective(session, stored.type, stored.subject)
     shown = {(name.removeprefix("registrar/"), signature) for name, signature in envelope.signatures}
     if stored is None or not shown or not shown <= set(there):
         return None
+    if held is not None and stored.sequence < held.sequence:
+        raise StatementError("stale", f"sequence {held.sequence} is in force already")
     return Standing(stored.state, len(there), root.quorum)
 
 

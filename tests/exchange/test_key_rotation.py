@@ -100,7 +100,8 @@ def test_an_older_draft_that_names_the_old_key_does_not_bring_it_back(new_taskfo
     rotate_key(taskforce.database, WHO, None, taskforce.clock())
     assert older not in {each["proposal_id"] for each in taskforce.proposals()}  # the revoking took its place
     envelope = sign_statement(payload, "necc", taskforce.registrars["necc"])
-    assert accept_statement(taskforce.database, taskforce.root, envelope, taskforce.clock()).state == "superseded"
+    # A signature makes it wait again: no draft of the operator's ends what a registrar signed.
+    assert accept_statement(taskforce.database, taskforce.root, envelope, taskforce.clock()).state == "collecting"
     assert status_of(taskforce, a.keys["analyst"]) == 403
     taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
     taskforce.state_member(a)  # even when the registrars state it anew
