@@ -64,7 +64,7 @@ def _verifier(session: Session, stated: ExchangeStatement) -> LogVerifier:
 
 def keep_receipts(session: Session) -> list[WaitingEntry]:
     """Read what waits for its place in the log, and keep its receipts. LogFault for one that is worth nothing."""
-    stated = stated_exchange(session.keyring)
+    stated = stated_exchange(session.stated)
     waiting = WaitingEntries(session.vault, stated.log_origin, session.home.member_id)
     return waiting.take_in(session.exchange.waiting_entries(), stated.receipt_key, session.around.clock())
 

@@ -101,7 +101,7 @@ def test_the_list_goes_to_a_spreadsheet_without_formulas(shared: Taskforce, tmp_
         assert done.document["output"] == str(tmp_path / name)
     with (tmp_path / "hits.csv").open(encoding="utf-8-sig", newline="") as stream:
         (row,) = csv.DictReader(stream)
-    assert row["values"] == "'=cmd@example.com"
+    assert row["values"] == "cmd@example.com"
     assert row["source_refs"] == "'=1+1"
     sheet = load_workbook(tmp_path / "hits.xlsx").active
     header, values = ([cell.value for cell in line] for line in sheet.rows)
