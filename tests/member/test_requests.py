@@ -303,7 +303,7 @@ def test_a_row_taken_back_is_told_of_no_more_and_an_answer_that_told_of_it_is_sh
     assert (first["details"]["subject_role"], first["withdrawn"]) == (["suspect"], False)
     done = taskforce.run("b", "withdraw", "--type", "bank_account", shared.account, "--reason", "error")
     assert done.document["withdrawn"] == 1
-    submit(taskforce, tmp_path, "b", [shared.account], "--subject-role", "victim")
+    submit(taskforce, tmp_path, "b", [shared.account], "--subject-role", "victim", "--relist", "seen again")
     second = answer_fully(taskforce, shared)
     assert second["details"] == {"reason": [REASONS["b"]], "subject_role": ["victim"]}
     show = ("a", "request", "show", first["request_id"])
@@ -357,13 +357,13 @@ def test_all_lines_of_a_row_come_back_with_it(
     path, withdraw = tmp_path / "lines.csv", ("withdraw", "--type", "bank_account", shared.account, "--reason", "error")
     assert taskforce.run("b", *withdraw).status == 0
     path.write_text("\n".join(["indicator_type,value,reason", *lines]))
-    assert taskforce.run("b", "submit", str(path)).document["accepted"] == 1
+    assert taskforce.run("b", "submit", str(path), "--relist", "seen again").document["accepted"] == 1
     assert answer_fully(taskforce, shared)["details"]["reason"] == ["first", "left out", "second"]
     assert taskforce.run("b", *withdraw).status == 0
     others = [f"bank_account,{new_account()},filling" for _ in range(3)]
     path.write_text("\n".join(["indicator_type,value,reason", lines[0], *others, lines[2]]))
     monkeypatch.setattr("member.commands.indicators.Desk", functools.partial(Desk, part_rows=2))
-    again = taskforce.run("b", "submit", str(path)).document
+    again = taskforce.run("b", "submit", str(path), "--relist", "seen again").document
     assert (again["accepted"], again["duplicates"]) == (1 + len(others), 1)
     assert answer_fully(taskforce, shared)["details"]["reason"] == ["first", "second"]
     tell_of_withdrawals(taskforce)
@@ -380,12 +380,12 @@ def test_a_row_taken_back_while_its_upload_hangs_is_not_told_of_when_the_upload_
     path.write_text("indicator_type,value,reason,first_seen,source_ref,last_seen,branch\n" + line)
     before = count_sources(taskforce, "b")
     with taskforce.losing_answers("/submissions"):
-        assert taskforce.run("b", "submit", str(path)).status == 1
+        assert taskforce.run("b", "submit", str(path), "--relist", "seen again").status == 1
     assert taskforce.run(*withdraw).document["withdrawn"] == 1
     resumed = taskforce.run("b", "submit", str(path)).document
     assert (resumed["accepted"], resumed["left_out"], count_sources(taskforce, "b")) == (0, 1, before)
     path.write_text(f"indicator_type,value,reason\nbank_account,{shared.account},right at last\n")
-    assert taskforce.run("b", "submit", str(path)).document["accepted"] == 1
+    assert taskforce.run("b", "submit", str(path), "--relist", "seen again").document["accepted"] == 1
     assert answer_fully(taskforce, shared)["details"]["reason"] == ["right at last"]
     stale = [resumed["submission_id"]]
     request_id = shared.ask()
