@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
-from datetime import time as time_of_day
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from exchange.services.query_rules import USUAL_LIMITS
 from exchange.store.corrections import Correction, Withdrawal, WithdrawnRow
+from exchange.store.derived import DerivedDisclosure
 from exchange.store.job_runs import JobRun
 from exchange.store.log_tables import LogPending
 from exchange.store.outbox import OutboxMessage
+from exchange.store.queries import Query
 from exchange.store.session import Database, create_database
 from exchange.worker import exchange_jobs, query_jobs
 from tests.simulator import NEVER_SECONDS
@@ -50,9 +51,16 @@ def ticks_until_told(database: Database) -> dict[str, int]:
     return {member: max(1, sum(start <= at for start in began)) for member, at in told.items()}
 
 
-def end_cover(database: Database, last_day: date) -> None:
-    """What the worker's own jobs do in the night after a query's last day."""
-    night = datetime.combine(last_day + timedelta(days=1), time_of_day(1), UTC)
+def end_cover(database: Database) -> None:
+    """What the worker's own jobs do in the night after a query's last day.
+
+    The last day is moved back rather than the clock ahead: receipts of the night would state a commit in the future.
+    """
+    now = datetime.now(UTC)
+    with database.transaction() as session:
+        session.execute(update(Query).values(ends_on=now.date() - timedelta(days=1)))
+        has_cover = DerivedDisclosure.covert_until.is_not(None)
+        session.execute(update(DerivedDisclosure).where(has_cover).values(covert_until=now))
     for job in (*query_jobs(database, USUAL_LIMITS, 60), *exchange_jobs(database)):
         if job.name in {"queries", "outcomes"}:
-            job.work(night)
+            job.work(now)

@@ -341,7 +341,7 @@ class Story:
 
     def cover_ends(self) -> None:
         self.programs.wait()
-        end_cover(self.database, self.last_day)
+        end_cover(self.database)
         for bank, wanted in ((HOLDER, {FIRST, SECOND}), (ASKER, {FIRST, SECOND}), (self.lists.third, {FIRST})):
             told = self._entries(bank, "le_query_disclosed")
             agencies = {one["agency"] for entry in told for one in entry["view"]["told"]}

@@ -258,7 +258,7 @@ def test_an_answer_that_was_taken_back_is_marked_at_once_and_for_good_and_a_new_
         return [(one["withdrawn"], one["sealed"] is None) for one in world.read("a", request_id)["answers"]]
 
     assert marks(first) == [(True, True)]
-    world.hold("b")
+    world.hold("b", relist="seen again")
     assert reasons_of(world.answer("b", waiting, submissions=wrong)) == {"rows-changed"}
     world.answered("b", waiting)
     assert (marks(first), marks(waiting)) == ([(True, True)], [(False, False)])

@@ -49,9 +49,10 @@ class RequestWorld:
             self.hold(name, **envelope)
         return self.hit_of(names[0])
 
-    def hold(self, name: str, **envelope: Any) -> None:
-        """Let a member submit the token."""
-        assert self[name].submit([self.token], envelope=envelope).status_code == 201
+    def hold(self, name: str, relist: str | None = None, **envelope: Any) -> None:
+        """Let a member submit the token; `relist` says why again after it was taken back."""
+        fields = {} if relist is None else {"relist": relist}
+        assert self[name].submit([self.token], envelope=envelope, fields=fields).status_code == 201
 
     def hit_of(self, name: str) -> str:
         """The id of a member's hit on the token."""
