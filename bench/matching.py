@@ -272,6 +272,7 @@ def submit(database: Database, body: bytes, member_id: str = "b") -> None:
         envelope=Envelope(**fields | dates),
         rows=rows,
         relist=None,
+        relist_rows=None,
         idempotency_key=secrets.token_hex(16),
         request_sha256=secrets.token_bytes(32),
     )

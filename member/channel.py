@@ -153,10 +153,14 @@ class Channel:
     ) -> Answer:
         url = canonical_url(self.base_url + path + (f"?{urlencode(parameters, safe=',')}" if parameters else ""))
         pause, slept, waited, started_at = _FIRST_PAUSE, 0.0, 0.0, self._around.clock()
+        is_lost = False
         while True:
             outcome = self._attempt(method, url, body, headers)
             if isinstance(outcome, Answer):
                 return outcome
+            if isinstance(outcome.error, RefusedError):
+                outcome.error.follows_loss = is_lost
+            is_lost |= outcome.may_have_arrived
             wait = pause if outcome.after is None else outcome.after
             if outcome.is_limit and wait <= _LONGEST_WAIT and waited + wait <= _WAITS * self._around.patience:
                 self._around.tell(f"{self.base_url} asks to wait {wait:.0f} seconds: {outcome.error.detail}")
@@ -179,7 +183,7 @@ class Channel:
         except httpx.RequestError as error:
             detail = f"{self.base_url} cannot be reached ({type(error).__name__})"
             hint = "is it running? check the address and the network, then try again"
-            return _Failure(UnreachableError(detail, hint))
+            return _Failure(UnreachableError(detail, hint), may_have_arrived=not isinstance(error, httpx.ConnectError))
         answer = Answer(response.status_code, response.headers, answered, SignedRequest(method, url, signed))
         self._believe(answer)
         return answer if response.is_success else self._failure(response, answered)
@@ -216,6 +220,7 @@ class _Failure:
     after: float | None = None
     may_pass: bool = True
     is_limit: bool = False
+    may_have_arrived: bool = False
 
 
 def _retry_after(response: httpx.Response) -> float | None:

@@ -117,9 +117,12 @@ class RefusedError(MemberError):
         super().__init__(detail, hint, slug=slug, status=status, **fields)
         self.status = status
         self.is_foreign = is_foreign
+        self.follows_loss = False
+        """Whether the same request had left before, within the same call, and its answer was lost."""
 
     @property
     def is_final(self) -> bool:
         """Whether the server has not done what was asked, and never will do it for these very bytes."""
         is_clients = _FIRST_OF_CLIENT <= self.status < _FIRST_OF_SERVER
-        return is_clients and self.status not in _MAY_PASS and not self.is_foreign
+        is_answered = not (self.is_foreign or self.follows_loss)
+        return is_clients and self.status not in _MAY_PASS and is_answered

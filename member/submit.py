@@ -44,12 +44,13 @@ from member.quorums import NoQuorumError
 from member.reading import CheckedFile, Rejected, Row
 from member.receipts import verify_receipt
 from member.rejections import Rejections, collect_rejections
+from member.relisting import OWN_REASON, check_reasons, reasons_of
 from member.tokenise import Tokeniser
 from member.vault.hits import ShownHits
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
 from member.vault.taken_back import TakenBackRows
-from member.vault.uploads import PartOutcome, TakenBack, Upload, Uploads
+from member.vault.uploads import PartForm, PartOutcome, Upload, Uploads
 from schemas.canonical import canonical_json
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
@@ -64,7 +65,7 @@ _MAY_BE_THERE = (
     "the exchange may have rows of this upload, which was sent before: the person who sent it runs the same command"
     " again; --restart submits the file anew"
 )
-_TAKEN_BACK = "taken back as {}; submit --relist with a reason lists it again"
+_TAKEN_BACK = "taken back as {}; submit --relist lists it again, with a reason"
 
 
 @dataclass
@@ -148,9 +149,11 @@ def submit_file(
     desk: Desk, checked: CheckedFile, terms: Terms, *, relist: str | None = None, restart: bool, report: Report
 ) -> Submitted:
     """Submit a file, or go on with the upload of it that was cut short. `relist` is why rows that were taken back are
-    listed again; None leaves them out.
+    listed again, "" for each row's own reason; None leaves them out.
     """
     uploads = Uploads(desk.vault)
+    if relist == OWN_REASON:
+        check_reasons(desk.vault, read_to_submit(checked, desk.circumstances, desk.kept_back), terms.values["group"])
     read_as = {"map": checked.map_digest, "sheet": checked.sheet}
     said = {"country": desk.circumstances.country, "kept_back": bool(desk.kept_back), "relist": relist, **read_as}
     name = checked.sha256.encode() + canonical_json({**terms.description(), **said})
@@ -182,12 +185,12 @@ def _unfinished(desk: Desk, uploads: Uploads, name: bytes) -> Upload | None:
 
 @dataclass
 class _Prepared:
-    """A part on its way: what of it was taken back and is left out, the tokens known already, and which of its rows are
-    being tokenised.
+    """A part on its way: the form in which it leaves, the tokens known already, and which of its rows are being
+    tokenised.
     """
 
     part: Part
-    left_out: list[TakenBack]
+    form: PartForm
     tokens: dict[bytes, Token]
     missing: list[int]
 
@@ -259,16 +262,23 @@ class _Sending:
         """All rows are sent, those that were taken back as such: the exchange keeps them out in this epoch too."""
         tokens = self._rows.cached_tokens(self._epoch, part.lookups)
         missing = [position for position, found in enumerate(part.lookups) if found not in tokens]
-        return _Prepared(part, self._taken_back(part), tokens, missing)
+        return _Prepared(part, self._form(part), tokens, missing)
 
-    def _taken_back(self, part: Part) -> list[TakenBack]:
-        """What of the part was taken back: ever, or since the upload began if it lists such rows again."""
-        reasons = {} if self._upload.relist is not None else self._taken.reasons(part.lookups, self._group)
+    def _form(self, part: Part) -> PartForm:
+        """Left out is what of the part was taken back: ever, or since the upload began if it lists such rows again."""
+        relist = self._upload.relist
+        taken = {} if relist not in (None, OWN_REASON) else self._taken.reasons(part.lookups, self._group)
+        since: dict[bytes, str] = {}
         if self._is_resumed:
             for found in part.lookups:
                 reason = self._uploads.why_withdrawn(self._upload.submission_id, found)
-                reasons |= {} if reason is None else {found: reason}
-        return sorted(reasons.items())
+                since |= {} if reason is None else {found: reason}
+        out = since if relist is not None else taken | since
+        again = taken.keys() - out.keys()
+        return PartForm(
+            [(at, out[found]) for at, found in enumerate(part.lookups) if found in out],
+            [at for at, found in enumerate(part.lookups) if found in again],
+        )
 
     def _send(self, prepared: _Prepared, fresh: Sequence[Token]) -> None:
         part = prepared.part
@@ -282,8 +292,8 @@ class _Sending:
         try:
             answer = self._post(prepared)
         except RefusedError as error:
-            if error.is_final:
-                self._refused(part, error, is_first=is_first)
+            if error.is_final or error.follows_loss:
+                self._refused(part, error, is_first=is_first and not error.follows_loss)
             raise
         receipt = verify_receipt(
             answer, receipt_key=self._receipt_key, member_id=self._desk.home.member_id, rows=len(part.rows)
@@ -291,10 +301,11 @@ class _Sending:
         outcome = _outcome_of(answer, part)
         self._drop_refused(part, answer)
         accepted = _accepted_lookups(part, answer)
-        known_out = {found for found, _ in prepared.left_out}
+        known_out = {part.lookups[at] for at, _ in prepared.form.left_out}
         self._taken.keep(
             {part.lookups[at]: why for at, why in outcome.left_out if part.lookups[at] not in known_out}, self._group
         )
+        self._taken.clear(sorted(_there(part, answer) - known_out), self._group)
         self._renewed.update(lookup for lookup, _ in known if lookup in accepted)
         self._take_over(known)
         self._shown.store((hit.hit_id, msgspec.to_builtins(hit)) for hit in answer.hits)
@@ -323,9 +334,9 @@ class _Sending:
         present one for that.
         """
         submission_id, number = self._upload.submission_id, prepared.part.number
-        before = [form for form in self._uploads.posted(submission_id, number) if form != prepared.left_out]
-        self._uploads.keep_posted(submission_id, number, [*before, prepared.left_out])
-        *forms, last = (prepared.left_out, *reversed(before))
+        before = [form for form in self._uploads.posted(submission_id, number) if form != prepared.form]
+        self._uploads.keep_posted(submission_id, number, [*before, prepared.form])
+        *forms, last = (prepared.form, *reversed(before))
         for form in forms:
             try:
                 return self._post_as(prepared, form)
@@ -334,10 +345,10 @@ class _Sending:
                     raise
         return self._post_as(prepared, last)
 
-    def _post_as(self, prepared: _Prepared, left_out: list[TakenBack]) -> SubmissionAnswer:
+    def _post_as(self, prepared: _Prepared, form: PartForm) -> SubmissionAnswer:
         submission_id, part = self._upload.submission_id, prepared.part
-        body = self._body(part, [prepared.tokens[lookup].token for lookup in part.lookups], dict(left_out))
-        key = self._uploads.idempotency_key(submission_id, part.number, left_out)
+        body = self._body(part, [prepared.tokens[lookup].token for lookup in part.lookups], form)
+        key = self._uploads.idempotency_key(submission_id, part.number, form)
         answer = self._desk.exchange.submit_part(body, key)
         if (answer.submission_id, answer.part) != (submission_id, part.number):
             raise AnswerError("the exchange answered for another part than was sent")
@@ -361,7 +372,7 @@ class _Sending:
         renewed = [row for lookup, row in known if lookup in self._renewed]
         self._rows.take_over(renewed, self._group, self._epoch)
 
-    def _body(self, part: Part, tokens: Sequence[bytes], left_out: Mapping[bytes, str]) -> bytes:
+    def _body(self, part: Part, tokens: Sequence[bytes], form: PartForm) -> bytes:
         rows = [
             (to_base64(token), item.canonical.indicator_type, _iso(item.row.first_seen) or None, None)
             for item, token in zip(part.rows, tokens, strict=True)
@@ -372,11 +383,12 @@ class _Sending:
             "envelope": self._upload.envelope,
             "rows": rows,
         }
-        if left_out:
-            document["taken_back"] = [
-                (at, left_out[found]) for at, found in enumerate(part.lookups) if found in left_out
-            ]
-        if self._upload.relist is not None:
+        if form.left_out:
+            document["taken_back"] = form.left_out
+        if form.relisted:
+            document["relist"] = reasons_of(part, form.relisted)
+            document["relist_rows"] = form.relisted
+        elif self._upload.relist:
             document["relist"] = self._upload.relist
         return msgspec.json.encode(document)
 
@@ -405,6 +417,11 @@ def _accepted_lookups(part: Part, answer: SubmissionAnswer) -> set[bytes]:
     """The indicators of the part that were taken as new."""
     others = {*answer.duplicates, *(one.row for one in answer.rejected), *(one.row for one in answer.left_out)}
     return {lookup for position, lookup in enumerate(part.lookups) if position not in others}
+
+
+def _there(part: Part, answer: SubmissionAnswer) -> set[bytes]:
+    """The indicators of the part of which the exchange has a live row now."""
+    return _accepted_lookups(part, answer) | {part.lookups[position] for position in answer.duplicates}
 
 
 def _value_of(row: Row, column: str) -> str:

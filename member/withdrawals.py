@@ -23,6 +23,7 @@ from member.queries import AskedSubject, asked_about
 from member.told_log import ToldLog
 from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.store import Vault
+from member.vault.taken_back import TakenBackRows
 from member.vault.uploads import Uploads
 from schemas.canonical import canonical_json
 from schemas.encoding import from_base64, to_base64
@@ -108,6 +109,8 @@ class RowsToWithdraw:
     submission_id: str | None
     concerned: Sequence[tuple[str, bytes | None]]
     hanging: Set[str]
+    indicators: Sequence[bytes] = ()
+    """Those taken back in every group, by look-up."""
 
     @classmethod
     def of_submission(cls, vault: Vault, submission_id: str) -> Self:
@@ -123,6 +126,7 @@ class WithdrawalClient:
         self._outgoing = Outgoing(vault, channel)
         self._vault = vault
         self._uploads = Uploads(vault)
+        self._taken = TakenBackRows(vault)
         self._server = channel.base_url
 
     def withdraw(self, reason: str, rows: RowsToWithdraw) -> Withdrawn:
@@ -134,17 +138,18 @@ class WithdrawalClient:
         before = self._finish_begun(wanted)
         left = [one for one in rows.concerned if not self._uploads.is_withdrawn(*one)]
         if before is not None and not left:
+            with self._vault.transaction():
+                self._taken.mark(rows.indicators, reason)
             return before
         settled = [one for one in left if one[0] not in rows.hanging]
         try:
-            return self._post(wanted, settled, lambda _: self._keep(left, reason))
+            return self._post(wanted, settled, lambda _: self._keep_all(rows, left, reason))
         except RefusedError as error:
             if not _is_nothing_left(error):
                 raise
             with self._vault.transaction():
-                self._keep(
-                    left, reason
-                )  # none of it lives: what a hanging upload has of it stays out of its other parts
+                # none of it lives: what a hanging upload has of it stays out of its other parts
+                self._keep_all(rows, left, reason)
             if before is None:
                 raise
             return before
@@ -171,6 +176,10 @@ class WithdrawalClient:
 
         read = reading(Withdrawn, "withdrawal_id", self._server)
         return self._outgoing.post(wire.WITHDRAWALS, wanted, make, read, beside=settled, keep=keep)
+
+    def _keep_all(self, rows: RowsToWithdraw, left: Sequence[tuple[str, bytes | None]], reason: str) -> None:
+        self._keep(left, reason)
+        self._taken.mark(rows.indicators, reason)
 
     def _keep(self, concerned: Sequence[tuple[str, bytes | None]], reason: str) -> None:
         for submission_id, indicator in concerned:
@@ -276,6 +285,7 @@ def rows_of_values(
     hanging = _hanging(vault)
     tokens: list[bytes] = []
     concerned: list[tuple[str, bytes | None]] = []
+    indicators: list[bytes] = []
     for value in values:
         try:
             found = normalise(indicator_type, value, circumstances)
@@ -286,13 +296,14 @@ def rows_of_values(
             raise MemberError(f"{value} is no indicator of ours", "member hits lists those that matter", slug="unknown")
         tokens += known
         indicator = rows.lookup(found.indicator_type, found.canonical)
+        indicators.append(indicator)
         held = rows.find_by_tokens(known[:1])[known[0]]
         submissions = hanging.union(source.submission_id for source in held.sources)
         concerned += [(one, indicator) for one in sorted(submissions) if not uploads.is_withdrawn(one, indicator)]
     tokens = list(dict.fromkeys(tokens))
     if len(tokens) > MOST_TOKENS:
         raise UsedWronglyError(f"{len(tokens):,} tokens, at most {MOST_TOKENS:,} at once", "or --submission ID")
-    return RowsToWithdraw(tokens, None, concerned, hanging)
+    return RowsToWithdraw(tokens, None, concerned, hanging, indicators)
 
 
 def describe_concerned(vault: Vault, items: Sequence[Concerned]) -> list[dict[str, Any]]:

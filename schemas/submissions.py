@@ -58,6 +58,7 @@ class SubmissionHead(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     envelope: dict[str, Any]
     rows: msgspec.Raw
     relist: str | None = None
+    relist_rows: list[int] | None = None
     taken_back: list[tuple[int, _Reason]] = []
 
 
@@ -105,6 +106,12 @@ class SubmissionSchema(Schema):
         multiline=True,
         allow_none=True,
         metadata={"description": "why rows that were taken back are listed again; without it they are left out"},
+    )
+    relist_rows = fields.List(
+        fields.Integer(),
+        allow_none=True,
+        validate=validate.Length(0, MAX_ROWS),
+        metadata={"description": "the rows, by index, that `relist` is said of; all, if it is absent"},
     )
     taken_back = fields.List(
         fields.Raw(),

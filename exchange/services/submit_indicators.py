@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
@@ -64,7 +64,8 @@ class SubmissionConflictError(Exception):
 @dataclass(frozen=True, slots=True)
 class SubmissionRequest:
     """A request whose form has been checked. `relist` is why rows that were taken back are listed again, None if they
-    are not. `request_sha256` covers method, target and body.
+    are not; `relist_rows` are the indices of those it is said of, None for all. `request_sha256` covers method, target
+    and body.
     """
 
     submission_id: str
@@ -72,6 +73,7 @@ class SubmissionRequest:
     envelope: Envelope
     rows: Rows
     relist: str | None
+    relist_rows: frozenset[int] | None
     idempotency_key: str
     request_sha256: bytes
 
@@ -270,11 +272,18 @@ def _leave_out(
     said = {row[0]: request.rows.taken_back[row[4]] for row in request.rows.good if row[4] in request.rows.taken_back}
     said = {token: reason for token, reason in said.items() if token not in there}
     keep_tokens_out(session, said, group_id, member_id, request.envelope.epoch)
-    if request.relist is None:
-        return _LeftOut({token: reason for token, reason in (said | kept).items() if token not in there}, 0)
-    listed = [token for token in kept if token not in said and token not in there]
+    listed = [token for token in _asked_again(request, kept) if token not in said and token not in there]
     let_in(session, listed, group_id, member_id)
-    return _LeftOut({token: kept.get(token, reason) for token, reason in said.items()}, len(listed))
+    out = (said | kept).keys() - there - set(listed)
+    return _LeftOut({token: kept.get(token) or said[token] for token in out}, len(listed))
+
+
+def _asked_again(request: SubmissionRequest, kept: Mapping[bytes, str]) -> list[bytes]:
+    """Of the tokens that are kept out, those that the request lists again."""
+    if request.relist is None:
+        return []
+    rows = request.relist_rows
+    return [row[0] for row in request.rows.good if row[0] in kept and (rows is None or row[4] in rows)]
 
 
 def _take_expired(session: Session, actor: Actor, request: SubmissionRequest, tokens: Sequence[bytes]) -> None:

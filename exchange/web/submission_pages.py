@@ -25,6 +25,7 @@ from schemas.submissions import (
     EnvelopeSchema,
     RowsError,
     SubmissionAnswerSchema,
+    SubmissionHead,
     SubmissionSchema,
     read_head,
     read_rows,
@@ -68,7 +69,7 @@ def _read(body: bytes, today: date) -> SubmissionRequest:
         raise InvalidFormError({"rows": [str(error)]}) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise InvalidFormError(
-            {"body": ["wanted: submission_id, part, envelope, rows, and if need be relist and taken_back; no more"]}
+            {"body": ["expected submission_id, part, envelope, rows, and if need be relist, relist_rows, taken_back"]}
         ) from None
     if not is_uuid7(head.submission_id):
         raise InvalidFormError({"submission_id": ["a UUID of version 7 in lower case is wanted"]})
@@ -82,6 +83,7 @@ def _read(body: bytes, today: date) -> SubmissionRequest:
         envelope=envelope,
         rows=rows,
         relist=_relist(head.relist),
+        relist_rows=_relist_rows(head),
         idempotency_key=idempotency_key(),
         request_sha256=request_sha256(),
     )
@@ -93,3 +95,12 @@ def _relist(given: str | None) -> str | None:
         return None if given is None else str(_REASON.deserialize(given))
     except ValidationError as error:
         raise InvalidFormError({"relist": error.messages}) from None
+
+
+def _relist_rows(head: SubmissionHead) -> frozenset[int] | None:
+    """Whether they are rows of the request is not looked at: what is none of them names nothing."""
+    if head.relist_rows is None:
+        return None
+    if head.relist is None:
+        raise InvalidFormError({"relist_rows": ["relist is missing: it says why these rows are listed again"]})
+    return frozenset(head.relist_rows)

@@ -22,6 +22,7 @@ from member.normalise.outcome import NormalisationError
 from member.normalise.rules import RULES, normalise
 from member.progress import show_progress
 from member.reading import CheckedFile, FileRefusedError, check_file
+from member.relisting import OWN_REASON
 from member.session import Session
 from member.standard_input import as_file
 from member.submit import Desk, Submitted, dry_run, submit_file
@@ -106,7 +107,7 @@ class _ReadAs:
     is_flag=False,
     flag_value="",
     metavar="REASON",
-    help="List rows again that were taken back, and say why; the log keeps it.",
+    help="List rows again that were taken back, and why; without REASON each row's own reason. The log keeps it.",
 )
 @click.option("--reason", help="Why, if --relist does not say it.")
 @click.pass_obj
@@ -148,15 +149,17 @@ def submit(
 
 
 def _relist_reason(relist: str | None, reason: str | None) -> str | None:
-    """Why rows that were taken back are listed again; None if they are not. UsedWronglyError for no reason."""
+    """Why rows that were taken back are listed again, "" for each row's own reason; None if they are not."""
     if relist is None:
         if reason is not None:
             raise UsedWronglyError("--reason says why rows are listed again", "give it with --relist")
         return None
-    given = (relist or reason or "").strip()
+    given = relist or reason
     if not given:
-        raise UsedWronglyError("--relist without a reason", "submit FILE.csv --relist 'why they are listed again'")
-    return given
+        return OWN_REASON
+    if not given.strip():
+        raise UsedWronglyError("--relist with an empty reason", "submit FILE.csv --relist 'why they are listed again'")
+    return given.strip()
 
 
 @contextmanager

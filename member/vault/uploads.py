@@ -22,7 +22,7 @@ _POSTED = "posted_part"
 
 class Upload(msgspec.Struct, frozen=True):
     """An upload that has begun: its id, the envelope that all its parts carry, and why it lists again what was taken
-    back; None if it does not.
+    back: a text, "" for each row's own reason, None if it does not.
     """
 
     submission_id: str
@@ -31,8 +31,13 @@ class Upload(msgspec.Struct, frozen=True):
     relist: str | None = None
 
 
-TakenBack = tuple[bytes, str]
-"""The look-up of an indicator that was taken back, and the reason."""
+class PartForm(msgspec.Struct, frozen=True):
+    """A form in which a part is posted, by positions in it, which another vault key does not change: what it leaves out
+    as taken back and why, and what it lists again for the rows' own reasons.
+    """
+
+    left_out: list[tuple[int, str]] = []
+    relisted: list[int] = []
 
 
 class PartOutcome(msgspec.Struct, frozen=True):
@@ -75,8 +80,8 @@ class KeptEnvelope(msgspec.Struct, frozen=True):
         return marking_of_envelope(msgspec.to_builtins(self))
 
 
-def _withdrawn_name(submission_id: str, indicator: bytes | None) -> bytes:
-    return submission_id.encode() + (b"" if indicator is None else b"|" + indicator)
+def _withdrawn_name(submission_id: str, number: int | None) -> bytes:
+    return submission_id.encode() + (b"" if number is None else f"|{number}".encode())
 
 
 def _part_name(submission_id: str, part: int) -> bytes:
@@ -123,14 +128,22 @@ class Uploads:
 
     def keep_withdrawn(self, submission_id: str, indicator: bytes | None, reason: str) -> None:
         """Note that a submission was taken back (None), or its rows of an indicator (by look-up) alone, and why. Inside
-        a transaction of the caller.
+        a transaction of the caller. The note is found by the indicator's number: a look-up changes with the vault key.
         """
-        self._vault.put(_WITHDRAWN, _withdrawn_name(submission_id, indicator), reason.encode())
+        number = None if indicator is None else self._number(indicator)
+        if indicator is None or number is not None:
+            self._vault.put(_WITHDRAWN, _withdrawn_name(submission_id, number), reason.encode())
+
+    def _number(self, indicator: bytes) -> int | None:
+        query = "SELECT indicator_id FROM indicators WHERE lookup = ?"
+        row = self._vault.connection.execute(query, (indicator,)).fetchone()
+        return None if row is None else int(row[0])
 
     def why_withdrawn(self, submission_id: str, indicator: bytes | None) -> str | None:
         """Why this vault has taken back a submission's rows of an indicator (None: all of them), None if it has not."""
-        for name in (_withdrawn_name(submission_id, indicator), _withdrawn_name(submission_id, None)):
-            reason = self._vault.get(_WITHDRAWN, name)
+        number = None if indicator is None else self._number(indicator)
+        for one in dict.fromkeys((number, None)):
+            reason = self._vault.get(_WITHDRAWN, _withdrawn_name(submission_id, one))
             if reason is not None:
                 return reason.decode()
         return None
@@ -151,8 +164,8 @@ class Uploads:
             self._vault.put(_PART, name, msgspec.msgpack.encode(outcome))
             self._vault.delete(_POSTED, name)
 
-    def keep_posted(self, submission_id: str, part: int, forms: Sequence[Sequence[TakenBack]]) -> None:
-        """Note, before it leaves, in which forms a part was posted: what each left out, the latest last."""
+    def keep_posted(self, submission_id: str, part: int, forms: Sequence[PartForm]) -> None:
+        """Note, before it leaves, in which forms a part was posted, the latest last."""
         with self._vault.transaction():
             self._vault.put(_POSTED, _part_name(submission_id, part), msgspec.msgpack.encode(forms))
 
@@ -161,10 +174,10 @@ class Uploads:
         with self._vault.transaction():
             self._vault.delete(_POSTED, _part_name(submission_id, part))
 
-    def posted(self, submission_id: str, part: int) -> list[list[TakenBack]]:
+    def posted(self, submission_id: str, part: int) -> list[PartForm]:
         """The forms in which a part was posted that is not confirmed."""
         payload = self._vault.get(_POSTED, _part_name(submission_id, part))
-        return [] if payload is None else msgspec.msgpack.decode(payload, type=list[list[TakenBack]])
+        return [] if payload is None else msgspec.msgpack.decode(payload, type=list[PartForm])
 
     def outcome(self, submission_id: str, part: int) -> PartOutcome | None:
         """What became of a part; None while it is not confirmed."""
@@ -193,10 +206,14 @@ class Uploads:
         for payload in self._vault.all(_RECEIPT):
             yield msgspec.msgpack.decode(payload, type=Receipt)
 
-    def idempotency_key(self, submission_id: str, part: int, left_out: Sequence[TakenBack] = ()) -> str:
+    def groups(self) -> set[str]:
+        """Every group that something was submitted to."""
+        kept = (msgspec.msgpack.decode(payload, type=KeptEnvelope) for payload in self._vault.all(_ENVELOPE))
+        return {one.group for one in kept}
+
+    def idempotency_key(self, submission_id: str, part: int, form: PartForm) -> str:
         """The key of a part's POST in one form: an HMAC under a vault secret (64 hex digits), never a hash of what is
         sent.
         """
-        return self._vault.cipher.mac(
-            "idempotency", _part_name(submission_id, part), *(found for found, _ in left_out)
-        ).hex()
+        said = msgspec.msgpack.encode(form)
+        return self._vault.cipher.mac("idempotency", _part_name(submission_id, part), said).hex()

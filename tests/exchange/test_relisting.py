@@ -113,6 +113,17 @@ def test_what_is_listed_again_before_the_worker_comes_is_not_kept_out_by_it(new_
     assert (anew["accepted"], anew["left_out"]) == (1, []), "expired, not taken back"
 
 
+def test_a_reason_said_of_some_rows_lists_no_others_again(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a")
+    a, said, unsaid = taskforce.members["a"], make_token(), make_token()
+    submit(a, [said, unsaid])
+    take_back(a, [said, unsaid])
+    done = submit(a, [unsaid, said], fields={"relist": "seen again", "relist_rows": [1]})
+    assert (done["accepted"], done["left_out"]) == (1, [{"row": 0, "reason": "false_positive"}])
+    view = views(taskforce, "a", "match")[-1]
+    assert (view["relist"], view["relisted"]) == ("seen again", 1)
+
+
 @pytest.mark.parametrize("reason", ["", "  \n "])
 def test_without_a_reason_nothing_is_listed_again_and_that_is_logged(new_taskforce: NewTaskforce, reason: str) -> None:
     taskforce = new_taskforce("a")
@@ -162,6 +173,9 @@ def test_another_group_and_another_member_have_rows_of_their_own(new_taskforce: 
         {"relist": 1},
         {"relist": "x" * 2001},
         {"relist": "a\u0000b"},
+        {"relist_rows": [0]},
+        {"relist": "seen again", "relist_rows": ["0"]},
+        {"relist": "seen again", "relist_rows": 0},
     ],
 )
 def test_other_forms_are_refused(new_taskforce: NewTaskforce, fields: dict[str, Any]) -> None:

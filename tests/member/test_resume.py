@@ -7,13 +7,16 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import text
 
-from tests.member.taskforce import Taskforce, accounts, write_csv
+from member.wire import PROBLEM_PREFIX
+from tests.member.taskforce import EXCHANGE_URL, Taskforce, accounts, write_csv
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -96,6 +99,33 @@ def test_what_the_exchange_may_have_taken_is_not_forgotten_by_a_refusal(taskforc
     assert taskforce.run("b", "submit", file).document["hits"] == len(numbers)
     shown = {hit["values"][0]: hit["source_refs"] for hit in taskforce.run("a", "hits").document["hits"]}
     assert [shown[str(20_000_000_000_000 + number)] for number in numbers] == [["ref-5000"], ["ref-5001"]]
+    resumed = taskforce.run("a", "submit", file).document
+    assert (resumed["accepted"], resumed["duplicates"]) == (2, 0), "the same upload, answered as it was the first time"
+
+
+def test_a_loss_inside_one_call_is_not_forgotten_by_the_refusal_of_its_retry(
+    taskforce: Taskforce, tmp_path: Path
+) -> None:
+    file = str(write_csv(tmp_path / "rows.csv", *accounts(5020, 5021)))
+    before = taskforce.run("a", "status").document["indicators"]
+    honest, tries = taskforce.applications[EXCHANGE_URL], iter(range(2))
+
+    def losing_once(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if not environ["PATH_INFO"].endswith("/submissions"):
+            return honest(environ, start_response)
+        if next(tries, None) == 0:
+            list(honest(environ, start_response))
+            raise httpx.ReadError("the answer is lost")
+        start_response("403 FORBIDDEN", [("Content-Type", "application/problem+json")])
+        return [json.dumps({"type": f"{PROBLEM_PREFIX}forbidden", "title": "other rules meanwhile"}).encode()]
+
+    taskforce.applications[EXCHANGE_URL] = losing_once
+    try:
+        refused = taskforce.run("a", "submit", file).document["error"]
+    finally:
+        taskforce.applications[EXCHANGE_URL] = honest
+    assert refused["type"] == "forbidden"
+    assert taskforce.run("a", "status").document["indicators"] == before + 2
     resumed = taskforce.run("a", "submit", file).document
     assert (resumed["accepted"], resumed["duplicates"]) == (2, 0), "the same upload, answered as it was the first time"
 

@@ -13,9 +13,12 @@ from openpyxl import load_workbook
 
 from member.access import open_vault, unlock_representative
 from member.home import Home
+from member.vault.cipher import VaultCipher
+from member.vault.rekey import change_key
 from member.vault.row_states import RowState, StandingRow, StandingRows
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
+from member.vault.taken_back import TakenBackRows
 from member.vault.uploads import PartOutcome, Receipt, Upload, Uploads
 from schemas.identifiers import uuid7
 from tests.member.taskforce import Taskforce, accounts, now, run_member, write_csv
@@ -264,3 +267,20 @@ def test_what_became_of_rows_is_seen_and_filtered_while_the_exchange_is_down(
     assert {(str(WHOLE + four), "withdrawn", "cleared"), (str(WHOLE + one), "duplicate", "")} <= set(marked)
     assert taskforce.run("a", "submit", hanging).document["accepted"] == 1
     assert listed(taskforce, "a")[-1] == (hung, "active", None)
+
+
+def test_what_was_taken_back_is_known_under_a_new_vault_key_too(vault: Vault) -> None:
+    own, whole = finish(vault, begin(vault)), finish(vault, begin(vault))
+    keep(vault, own_row(1, own), own_row(2, own), own_row(3, whole))
+    take_back(vault, own, 1)
+    take_back(vault, whole, reason="error")
+    marked = VaultRows(vault).lookup("bank_account", str(WHOLE + 2))
+    with vault.transaction():
+        TakenBackRows(vault).mark([marked], "court_order")
+    key = KEY + bytes(range(32))
+    with vault.transaction():
+        change_key(vault, key)
+    vault.cipher = VaultCipher(key)
+    lookups = [VaultRows(vault).lookup("bank_account", str(WHOLE + number)) for number in (1, 2, 3)]
+    assert list(TakenBackRows(vault).reasons(lookups, "open").values()) == ["court_order", "cleared", "error"]
+    assert states(vault)[0] == ("withdrawn", "cleared")

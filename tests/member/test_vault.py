@@ -14,7 +14,7 @@ from member.vault.cipher import VaultCipher
 from member.vault.hits import ShownHits
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
-from member.vault.uploads import PartOutcome, Receipt, Upload, Uploads
+from member.vault.uploads import PartForm, PartOutcome, Receipt, Upload, Uploads
 
 KEY = bytes(range(32))
 CANARY = "CANARY-20000055779911"
@@ -202,9 +202,10 @@ def test_an_upload_is_found_again_until_it_is_finished_and_its_receipts_stay(vau
 
 def test_idempotency_keys_tell_nothing_without_the_vault_key(vault: Vault, tmp_path: Path) -> None:
     other = Vault.create(tmp_path / "other.sqlite", os.urandom(32), "a")
-    keys = {Uploads(each).idempotency_key("s-1", part) for each in (vault, other) for part in (0, 1)}
+    keys = {Uploads(each).idempotency_key("s-1", part, PartForm()) for each in (vault, other) for part in (0, 1)}
     assert len(keys) == 4
-    assert Uploads(vault).idempotency_key("s-1", 0) == Uploads(vault).idempotency_key("s-1", 0)
+    again = [Uploads(vault).idempotency_key("s-1", 0, PartForm()) for _ in range(2)]
+    assert again[0] == again[1]
 
 
 def test_a_copy_is_whole_and_as_closed_as_the_vault(vault: Vault, tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ def test_a_file_again_leaves_out_what_was_taken_back_until_it_is_listed_again(
     only = str(write_csv(tmp_path / "only.csv", *accounts(one)))
     alone = taskforce.run("b", "submit", only)
     assert (alone.status, alone.document["left_out"]) == (0, 1)
-    for wrongly in (("--relist",), ("--relist", "  "), ("--reason", "seen again")):
+    for wrongly in (("--relist", "  "), ("--reason", "seen again")):
         assert taskforce.run("b", "submit", only, *wrongly).status == 2
     listed = taskforce.run("b", "submit", path, "--relist", "--reason", "seen again").document
     assert (listed["accepted"], listed["duplicates"], listed["left_out"]) == (1, 1, 0)
@@ -263,6 +263,54 @@ def test_what_is_taken_back_stays_out_where_the_vault_knows_of_duplicates_alone(
     with taskforce.noting_posts("/submissions") as sent:
         assert taskforce.run("b", "submit", path).document["duplicates"] == 1
     assert "taken_back" not in sent[0]
+
+
+def test_a_value_taken_back_is_marked_though_the_vault_lost_its_rows(taskforce: Taskforce, tmp_path: Path) -> None:
+    share(taskforce, tmp_path, FIRST + 75)
+    with vault_of(taskforce, "b") as vault, vault.transaction():
+        found = (VaultRows(vault).lookup("bank_account", str(WHOLE + FIRST + 75)),)
+        own = "indicator_id IN (SELECT indicator_id FROM indicators WHERE lookup = ?)"
+        vault.connection.execute(f"DELETE FROM sources WHERE {own}", found)  # as in an older copy
+    value = ("--type", "bank_account", str(WHOLE + FIRST + 75))
+    assert taskforce.run("b", "withdraw", *value, "--reason", "cleared").document["withdrawn"] == 1
+    path = str(write_csv(tmp_path / "again.csv", *accounts(FIRST + 75)))
+    with taskforce.noting_posts("/submissions") as sent:
+        assert taskforce.run("b", "submit", path).document["left_out"] == 1
+    assert sent[0]["taken_back"] == [[0, "cleared"]], "the next epoch's exchange knows of nothing else"
+
+
+def relisted(taskforce: Taskforce, bank: str) -> tuple[str, int]:
+    """Why the last submission of a bank listed rows again, and how many, as its own entry has it."""
+    done = taskforce.run(bank, "log", "entries")
+    views = [one["view"] for one in done.document["entries"] if one["view"].get("relist")]
+    return views[-1]["relist"], views[-1]["relisted"]
+
+
+def test_rows_are_listed_again_for_the_reasons_of_their_own(taskforce: Taskforce, tmp_path: Path) -> None:
+    numbers = range(FIRST + 80, FIRST + 84)
+    share(taskforce, tmp_path, *numbers)
+    gone = [str(WHOLE + one) for one in numbers[:3]]
+    done = taskforce.run("b", "withdraw", "--type", "bank_account", *gone, "--reason", "cleared")
+    assert done.document["withdrawn"] == 3
+    reasons = ["paid in again", "", "paid in again", "of no concern here"]
+    rows = [f"bank_account,{WHOLE + one},{why},," for one, why in zip(numbers, reasons, strict=True)]
+    path = str(write_csv(tmp_path / "nightly.csv", *rows))
+    with taskforce.noting_posts("/submissions") as sent:
+        refused = taskforce.run("b", "submit", path, "--relist")
+    error = refused.document["error"]
+    assert (refused.status, error["type"], error["line"], sent) == (1, "reason_missing", 3, [])
+    assert "line 3" in error["hint"]
+    assert "--relist 'why" in error["hint"]
+    rows[1] = f"bank_account,{WHOLE + numbers[1]},a new complaint,,"
+    path = str(write_csv(tmp_path / "nightly.csv", *rows))
+    with taskforce.losing_answers("/submissions"):
+        assert taskforce.run("b", "submit", path, "--relist").status == 1
+    done = taskforce.run("b", "submit", path, "--relist")
+    assert [done.document[name] for name in ("accepted", "duplicates", "left_out")] == [3, 1, 0]
+    taskforce.tick()
+    assert relisted(taskforce, "b") == ("paid in again; a new complaint", 3)
+    assert taskforce.run("b", "submit", path).document["duplicates"] == 4
+    assert taskforce.run("b", "log", "verify").status == 0
 
 
 @pytest.mark.parametrize("arrives", [True, False])
