@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -12,6 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from keys import custody
 from tests.postgresql import PostgresqlServer, postgresql_server
 
 # The same examples in every run, so that a run tells of the change under test; the profile `explore` seeks more.
@@ -19,6 +21,16 @@ from tests.postgresql import PostgresqlServer, postgresql_server
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("explore", max_examples=1_000, deadline=None)
 hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def remembered_keys() -> Iterator[None]:
+    """A key that a passphrase and a salt once gave is kept for this test process: it is the same at full cost, and
+    tests open the same few files thousands of times.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(custody, "_derive_key", functools.lru_cache(maxsize=None)(custody._derive_key))
+        yield
 
 
 _LONG = frozenset({"end_to_end", "torture", "load", "fuzz", "test_matrix.py"})
