@@ -32,7 +32,7 @@ from exchange.commands import (
 )
 from exchange.doctor_command import doctor
 from exchange.domain.decision import RefusedError
-from exchange.key_commands import rotate_key_command
+from exchange.key_commands import four_eyes_command, rotate_key_command
 from exchange.log.head_file import LogRefusedError
 from exchange.log.reading import read_status
 from exchange.metrics_commands import metrics
@@ -222,10 +222,11 @@ def worker(context: click.Context) -> None:
 
 @program.group(epilog="Example: exchange member list")
 def member() -> None:
-    """Invite, list and stop members, and rotate their representatives' keys."""
+    """Invite, list and stop members, rotate their representatives' keys, and say what takes two of them."""
 
 
 member.add_command(rotate_key_command)
+member.add_command(four_eyes_command)
 
 
 @member.command(

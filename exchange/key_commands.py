@@ -1,4 +1,6 @@
-"""`exchange member rotate-key`: for a representative's key that is lost, stolen or old."""
+"""`exchange member rotate-key`: for a representative's key that is lost, stolen or old; `exchange member four-eyes`:
+what takes two of a member's people.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,11 @@ from typing import Any
 import click
 
 from exchange.commands import CommandError, opened, reports, utc_now
+from exchange.services.ask_for_two import NothingToChangeError, ask_for_two
 from exchange.services.rotate_key import rotate_key
 from keys.replacement import Replacement, verify_replacement
 from schemas.encoding import to_base64
+from schemas.terms import FourEyes
 
 _MAX_FILE_BYTES = 4096
 
@@ -46,6 +50,29 @@ def rotate_key_command(context: click.Context, representative_id: str, new_key: 
         "public_key": None if replacement is None else to_base64(replacement.public_key),
         "proposal_id": proposal_id,
     }
+
+
+@click.command("four-eyes", epilog="Example: exchange member four-eyes acme --answers")
+@click.argument("member_id")
+@click.option(
+    "--answers/--no-answers", required=True, default=None, help="One person prepares each answer, another sends it."
+)
+@click.pass_context
+@reports(lambda done: f"Registrars sign proposal {done['proposal_id']}; what takes two people: {_listed(done)}.")
+def four_eyes_command(context: click.Context, member_id: str, answers: bool) -> dict[str, Any]:
+    """Draft, at a member's wish, that its statement asks for two people. A member drafts it itself with `member
+    representative four-eyes`.
+    """
+    with opened(context) as (_, database):
+        try:
+            proposal_id = ask_for_two(database, member_id, FourEyes.ANSWERS, utc_now(), is_wanted=answers)
+        except NothingToChangeError as error:
+            raise CommandError("nothing-to-change", str(error)) from None
+    return {"member_id": member_id, "proposal_id": proposal_id, "four_eyes": ["answers"] if answers else []}
+
+
+def _listed(done: dict[str, Any]) -> str:
+    return ", ".join(done["four_eyes"]) or "nothing"
 
 
 def _read(path: Path) -> Replacement:

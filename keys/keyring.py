@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TypeVar
 
 from keys.statement_types import (
@@ -71,6 +72,7 @@ class Keyring:
     def __init__(self, root: Root) -> None:
         self.root = root
         self._members: dict[str, MemberStatement] = {}
+        self._before: dict[str, list[MemberStatement]] = {}
         self._spent_keys: dict[str, frozenset[bytes]] = {}
         self._groups: dict[str, GroupStatement] = {}
         self._epochs: dict[int, EpochStatement] = {}
@@ -121,6 +123,17 @@ class Keyring:
         """Raises UnknownStatementError."""
         return _known(self._members.get(member_id))
 
+    def member_at(self, member_id: str, moment: datetime) -> MemberStatement:
+        """What was stated of a member at a moment, as far as every statement since was taken in here; else what is
+        stated now. Raises UnknownStatementError.
+        """
+        found = self.member(member_id)
+        for before in reversed(self._before.get(member_id, [])):
+            if found.issued_at <= moment or before.sequence + 1 != found.sequence:
+                break
+            found = before
+        return found
+
     def group(self, group_id: str) -> GroupStatement:
         """Raises UnknownStatementError."""
         return _known(self._groups.get(group_id))
@@ -162,6 +175,8 @@ class Keyring:
         match statement:
             case MemberStatement():
                 spent = self._spent_keys.get(statement.member_id, frozenset())
+                if statement.member_id in self._members:
+                    self._before.setdefault(statement.member_id, []).append(self._members[statement.member_id])
                 self._spent_keys[statement.member_id] = _spend(spent, self._members.get(statement.member_id), statement)
                 self._members[statement.member_id] = statement
             case GroupStatement():

@@ -6,7 +6,9 @@ Rules, in order:
    can sign as another.
 2. A passphrase comes from the file that the home's settings name, else from the one that MEMBER_PASSPHRASE_FILE names,
    else from the terminal; a new one is typed twice. It is never an argument or an environment value itself.
-3. Who authorises or releases is a person: outside a sandbox its passphrase is typed, whatever files there are.
+3. Who authorises or releases is a person: outside a sandbox its passphrase is typed, whatever files there are. The key
+   file fixes the roles, and whether it is a sandbox's, under the passphrase: settings changed by hand open nothing. Who
+   is given such a role later acts with a typed passphrase too, by the member's statement.
 4. There is no default passphrase, no weak one (keys.custody), and no second way in.
 5. A home opens one vault: the one that it opened first, under the key that it knows or one that follows it. An older
    key is refused: somebody who was let out may have it.
@@ -49,6 +51,8 @@ class Unlocked:
     identity: Identity
     wrap_key: EncryptionKey = field(repr=False)
     passphrase: bytes = field(repr=False)
+    was_typed: bool = False
+    """Whether the passphrase came from the terminal, and from no file."""
 
     @cached_property
     def vault_key(self) -> bytes:
@@ -142,23 +146,35 @@ def check_passphrase(home: Home, name: str, passphrase: bytes, others: Collectio
         raise PassphraseError(f"passphrase of {name}: another representative has it", "two people have two passphrases")
 
 
-def lock_representative(home: Home, name: str, key: SigningKey, wrap_key: EncryptionKey, passphrase: bytes) -> None:
-    """Write a representative's key file. PassphraseError for a weak passphrase."""
+def lock_representative(
+    home: Home, name: str, roles: Collection[str], key: SigningKey, wrap_key: EncryptionKey, *, passphrase: bytes
+) -> None:
+    """Write the key file of a representative with these roles. PassphraseError for a weak passphrase."""
     check_passphrase(home, name, passphrase)
-    _write(home.key_path(name), key.to_seed() + wrap_key.to_bytes(), passphrase, _purpose(home, name))
+    _write(home.key_path(name), key.to_seed() + wrap_key.to_bytes(), passphrase, _purpose(home, name, roles))
 
 
 def unlock_representative(home: Home, name: str) -> Unlocked:
     """Open a representative's key file with its passphrase."""
     known_representative(home, name)
-    typed = is_typed(home, home.config.representatives[name].roles)
-    passphrase = passphrase_of(name, None if typed else remembered_file(home, name), typed=typed)
-    secret = _read(home.key_path(name), passphrase, _purpose(home, name))
+    roles = home.config.representatives[name].roles
+    typed = is_typed(home, roles)
+    file = None if typed else remembered_file(home, name)
+    passphrase = passphrase_of(name, file, typed=typed)
+    secret = _read(home.key_path(name), passphrase, _purpose(home, name, roles))
     try:
         key, wrap_key = SigningKey.from_seed(secret[:SEED_BYTES]), EncryptionKey(secret[SEED_BYTES:])
     except ValueError:
         raise HomeError(f"{home.key_path(name)} is damaged", "restore it from a backup") from None
-    return Unlocked(home, name, Identity(f"{home.member_id}/{name}", key), wrap_key, passphrase)
+    was_typed = typed or (file is None and PASSPHRASE_VARIABLE not in os.environ)
+    return Unlocked(home, name, Identity(f"{home.member_id}/{name}", key), wrap_key, passphrase, was_typed)
+
+
+def check_typed(unlocked: Unlocked, stated_roles: Collection[str]) -> None:
+    """Rule 3, of the roles that the registrars have stated. PassphraseError if a file served one who authorises."""
+    if is_typed(unlocked.home, stated_roles) and not unlocked.was_typed:
+        cure = "give the command at a terminal, without the file that its settings or the environment name"
+        raise PassphraseError(f"passphrase of {unlocked.name}: {_TYPED}", cure)
 
 
 def known_representative(home: Home, name: str) -> None:
@@ -187,8 +203,10 @@ def open_vault(home: Home, unlocked: Unlocked) -> Vault:
     return Vault.open(home.vault_path, unlocked.vault_key, home.member_id)
 
 
-def _purpose(home: Home, name: str) -> str:
-    return f"representative {home.member_id}/{name}"
+def _purpose(home: Home, name: str, roles: Collection[str]) -> str:
+    """What a key file is for; authenticated under its passphrase (keys.custody)."""
+    kind = "sandbox's representative" if home.config.sandbox else "representative"
+    return f"{kind} {home.member_id}/{name} with the roles {', '.join(sorted(set(roles))) or 'none'}"
 
 
 def _write(path: Path, secret: bytes, passphrase: bytes, purpose: str) -> None:

@@ -33,9 +33,13 @@ from member.channel import Identity
 from member.errors import AnswerError, HomeError, NotEnrolledError, RefusedError
 from member.exchange_client import ExchangeClient
 from member.vault.store import Vault
+from schemas.terms import Role
 
 _KIND = "statement"
 _STALE = "stale"
+_BEFORE = "statement_before"
+"""What was stated of members before: an answer is judged by what was stated when it was sent."""
+_OF_MEMBERS = "member"
 _UNAUTHENTICATED = 401
 _AWAITING = "the registrars have not signed this member's enrolment yet"
 _AWAITING_HINT = "ask the registrars; it takes effect as soon as enough of them have signed"
@@ -65,6 +69,9 @@ def refresh_keyring(root: Root, vault: Vault, exchange: ExchangeClient) -> Keyri
 def held_keyring(root: Root, vault: Vault) -> Keyring:
     """The keyring from what the vault holds, asking nobody."""
     keyring = Keyring(root)
+    before = (msgspec.json.decode(payload) for payload in vault.all(_BEFORE))
+    for envelope in sorted(before, key=lambda one: read_payload(Envelope.parse(one).payload).sequence):
+        _add(keyring, envelope)
     for payload in vault.all(_KIND):
         _add(keyring, msgspec.json.decode(payload))
     return keyring
@@ -85,7 +92,11 @@ def take_in(keyring: Keyring, vault: Vault, envelopes: Iterable[dict[str, Any]])
         for envelope in envelopes:
             if _add(keyring, envelope):
                 head = read_payload(Envelope.parse(envelope).payload)
-                vault.put(_KIND, f"{head.type}|{head.subject}".encode(), msgspec.json.encode(envelope))
+                name = f"{head.type}|{head.subject}"
+                held = vault.get(_KIND, name.encode())
+                if head.type == _OF_MEMBERS and held is not None:
+                    vault.put(_BEFORE, f"{name}|{head.sequence}".encode(), held)
+                vault.put(_KIND, name.encode(), msgspec.json.encode(envelope))
     return keyring.number - before
 
 
@@ -125,6 +136,15 @@ def check_may_act(keyring: Keyring, member_id: str, identity: Identity) -> Membe
             raise NotEnrolledError(f"the registrars signed another key for {identity.key_id}", slug="other_key")
     hint = "member representative list; the registrars sign changes"
     raise NotEnrolledError(f"no statement names {identity.key_id} as active", hint, slug="not_a_representative")
+
+
+def stated_roles(keyring: Keyring, representative_id: str) -> frozenset[Role]:
+    """The roles that the registrars have stated of a representative; none for one whom they have not stated."""
+    try:
+        _, person = keyring.representative(representative_id)
+    except UnknownStatementError:
+        return frozenset()
+    return person.roles
 
 
 def current_epoch(keyring: Keyring) -> EpochStatement:

@@ -157,7 +157,7 @@ def _settings(home: Home) -> dict[str, Any]:
 
 def _make_keys(home: Home, newcomer: Newcomer) -> _Made:
     key, wrap_key = SigningKey.generate(), EncryptionKey.generate()
-    lock_representative(home, newcomer.name, key, wrap_key, newcomer.passphrase)
+    lock_representative(home, newcomer.name, newcomer.roles, key, wrap_key, passphrase=newcomer.passphrase)
     public = to_base64(key.public_bytes)
     person = Person(newcomer.name, public, to_base64(wrap_key.public_bytes))
     return _Made(key, wrap_key, person, LocalRepresentative(list(newcomer.roles), public))

@@ -5,12 +5,17 @@ Rules, in order:
    for. Its preparer signs all of it, for this request alone; the details by a commitment, so that the exchange can
    check the signature and learns nothing of them.
 2. Another person sends it: with another id and another key, by the registrars' statements.
-3. What is sent is what was prepared, and what would be prepared today: what has changed since is prepared anew.
+3. What is sent is what was prepared, and what would be prepared today: what has changed since is prepared anew, and so
+   is what was prepared a week ago.
+4. Whoever sends has seen it: at a terminal it is shown, elsewhere it is named by its digest.
+5. What is not sent is dropped: when the request has ended or was answered otherwise, and when it is too old.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,14 +23,15 @@ import msgspec
 
 from keys.ed25519 import SignatureError, verify_signature
 from keys.keyring import RepresentativeState
-from member.errors import MemberError
+from member.errors import MemberError, UsedWronglyError
 from member.request_answering import Recipient, Said, TakenUp, Telling, nothing_to_tell, send, what_to_tell
 from member.request_client import RequestStanding
 from member.request_details import SALT_BYTES, commit_to
 from member.requests import RequestDesk
 from member.rule_refusal import Broken, RuleRefusedError
 from member.vault.requests import PreparedAnswer
-from schemas.encoding import to_base64, to_rfc3339
+from schemas.encoding import from_rfc3339, to_base64, to_rfc3339
+from schemas.prepared import PREPARED_DAYS, is_timely
 from schemas.terms import RequestOutcome
 
 
@@ -68,6 +74,8 @@ def find_prepared(desk: RequestDesk, request_id: str, to: str | None = None) -> 
 
 
 def _what_bars(desk: RequestDesk, prepared: PreparedAnswer) -> Broken | None:
+    if not is_timely(from_rfc3339(prepared.prepared_at), desk.clock()):
+        return Broken("prepared-too-old", "prepared", f"after {PREPARED_DAYS} days it is prepared anew")
     people = {each.representative_id: each for each in desk.keyring.member(desk.member_id).representatives}
     preparer = people.get(prepared.prepared_by)
     if preparer is None or preparer.state is not RepresentativeState.ACTIVE:
@@ -79,6 +87,25 @@ def _what_bars(desk: RequestDesk, prepared: PreparedAnswer) -> Broken | None:
     except SignatureError:
         return Broken("preparers-signature", "prepared", "it was changed since it was prepared: prepare it anew")
     return None
+
+
+def prepared_digest(member_id: str, prepared: PreparedAnswer) -> str:
+    """What tells one prepared answer from another: SHA-256, 64 hexadecimal digits, of what its preparer signed. It says
+    nothing of the details to whoever has not the salt.
+    """
+    return hashlib.sha256(_signed(member_id, prepared)).hexdigest()
+
+
+def check_digests(member_id: str, prepared: Sequence[PreparedAnswer], digests: Collection[str]) -> None:
+    """UsedWronglyError unless whoever sends without looking at the screen names each by its digest, and no other."""
+    found = {prepared_digest(member_id, one) for one in prepared}
+    if not digests:
+        cure = "--digest D, of what request prepare printed and you have read; or give the command at a terminal"
+        raise UsedWronglyError("what was prepared was not shown to you", cure)
+    if found != set(digests):
+        raise MemberError(
+            "something else was prepared than what you name", "read it again: request prepare", slug="other_digest"
+        )
 
 
 def send_prepared(desk: RequestDesk, taken: TakenUp, prepared: PreparedAnswer) -> RequestStanding:
@@ -97,9 +124,7 @@ def send_as_prepared(desk: RequestDesk, prepared: PreparedAnswer, recipient: Rec
     if recipient.member_id != prepared.requester:
         changed = Broken("prepared-for-another", "prepared", "it was prepared for another recipient: prepare it anew")
         raise RuleRefusedError("nothing was sent", [changed])
-    standing = send(desk, prepared.request_id, recipient, _said(prepared))
-    desk.records.forget_prepared(prepared.request_id, prepared.to)
-    return standing
+    return send(desk, prepared.request_id, recipient, _said(prepared))
 
 
 def check_unchanged(prepared: PreparedAnswer, today: Said) -> None:
@@ -120,6 +145,7 @@ def _said(prepared: PreparedAnswer) -> Said:
         "representative_id": prepared.prepared_by,
         "signature": to_base64(prepared.signature),
         "details_commitment": None if fixed is None else to_base64(fixed),
+        "prepared_at": prepared.prepared_at,
     }
     said = Said(RequestOutcome(prepared.outcome), prepared.fields, prepared.refusal_reason)
     return replace(
@@ -151,4 +177,5 @@ def _signed(member_id: str, prepared: PreparedAnswer) -> bytes:
         marking=prepared.marking,
         confirmations=prepared.confirmations,
         submissions=prepared.submissions,
+        prepared_at=prepared.prepared_at,
     )

@@ -408,6 +408,7 @@ def _post(desk: RequestDesk, request_id: str, reply: Reply) -> RequestStanding:
             records.forget_reply(request_id, reply.to)
         raise
     records.forget_reply(request_id, reply.to)
+    records.forget_prepared(request_id, reply.to)
     return standing
 
 

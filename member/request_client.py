@@ -55,11 +55,12 @@ class Marking(msgspec.Struct, frozen=True):
 
 
 class GivenPrepared(msgspec.Struct, frozen=True):
-    """Who prepared an answer that another person sent (all in base64 but the id)."""
+    """Who prepared an answer that another person sent, and when (base64 but for the id and the time)."""
 
     representative_id: str
     signature: str
     details_commitment: str | None
+    prepared_at: str
 
 
 class GivenAnswer(msgspec.Struct, frozen=True, kw_only=True):

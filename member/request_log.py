@@ -39,6 +39,7 @@ _SAID = (
     "sealed_sha256",
     "signature",
     "prepared",
+    "answered_at",
 )
 _OPENED = ("request_id", "institution", "outcome", "sealed_sha256", "fields")
 

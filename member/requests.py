@@ -53,9 +53,10 @@ from member.vault.requests import AskedRequest, OpenedAnswer, RequestRecords
 from member.vault.rows import VaultRows
 from member.vault.store import Vault
 from schemas.canonical import digest
-from schemas.encoding import to_base64, to_rfc3339
+from schemas.encoding import from_rfc3339, to_base64, to_rfc3339
 from schemas.identifiers import uuid7
-from schemas.terms import OFFERS, Direction, FourEyes, RequestOutcome, Role
+from schemas.prepared import is_timely
+from schemas.terms import OFFERS, Direction, FourEyes, RequestOutcome, RequestState, Role
 
 _IN_USE = 409
 _TEXTS = ("purpose", "necessity", "proportionality")
@@ -90,6 +91,8 @@ class RequestDesk:
         """One request; the reading is kept, to be held against the log."""
         shown = self.client.read(request_id)
         self.log.keep(shown.event_id, "shown_sha256", shown.shown_sha256)
+        if _is_over(shown):
+            self.records.forget_prepared_of(request_id)
         if shown.direction == Direction.OUTGOING:
             answers = msgspec.to_builtins(shown.answers)
             self.log.keep_answers(shown.event_id, request_id, answers)
@@ -103,8 +106,11 @@ class RequestDesk:
 
     def every_request(self, **wanted: str | None) -> Iterator[ListedRequest]:
         """Every request of ours and to us; each page is kept, to be held against the log."""
+        prepared = self.records.prepared_ids()
         for page in self.client.pages(**wanted):
             self.log.keep(page.event_id, "shown_sha256", page.shown_sha256)
+            for over in (one.request_id for one in page.requests if one.request_id in prepared and _is_over(one)):
+                self.records.forget_prepared_of(over)
             yield from page.requests
 
     def encryption_key(self) -> EncryptionKey:
@@ -170,6 +176,12 @@ class ReadAnswer:
     def is_given_out(self) -> bool:
         """Whether the exchange still gives it out: not once it is taken back, out of reach, or long over."""
         return self.given.sealed is not None
+
+
+def _is_over(request: ListedRequest) -> bool:
+    """Whether we tell nothing more of it: an offer may be released to others after the first."""
+    ended = {RequestState.LAPSED, RequestState.CANCELLED}
+    return request.state in (ended if request.direction == Direction.OUTGOING else ended | {RequestState.ANSWERED})
 
 
 def ask(desk: RequestDesk, wanted: Wanted) -> RequestStanding:
@@ -344,7 +356,7 @@ def _verify_signature(desk: RequestDesk, asked: AskedRequest, answer: GivenAnswe
     if answer.institution == desk.member_id or answer.recipient != desk.member_id:
         raise AnswerError("nobody answers its own request, nor to another than who is told")
     try:
-        holder, person = desk.keyring.representative(answer.representative_id or "")
+        holder, person = _as_stated(desk, answer)
     except UnknownStatementError:
         raise AnswerError("the registrars know nobody who could have answered so") from None
     if holder.member_id != answer.institution or holder.state is not MemberState.ACTIVE:
@@ -388,6 +400,27 @@ def _check_prepared(answer: GivenAnswer, holder: MemberStatement, sender: Repres
         raise AnswerError("one person prepared it and sent it")
     if (answer.prepared.details_commitment is None) != (answer.sealed is None):
         raise AnswerError("it does not say what was prepared")
+    if not is_timely(_moment(answer.prepared.prepared_at), _moment(answer.answered_at)):
+        raise AnswerError("it was sent too long after it was prepared, or before")
+
+
+def _as_stated(desk: RequestDesk, answer: GivenAnswer) -> tuple[MemberStatement, Representative]:
+    """Who signed it, by what the registrars had stated when it was sent: what they state later (that somebody has left,
+    that answers take two people) makes no earlier answer wrong. The log states the time too. UnknownStatementError.
+    """
+    key_id = answer.representative_id or ""
+    held = desk.keyring.member_at(key_id.partition("/")[0], _moment(answer.answered_at))
+    for person in held.representatives:
+        if person.representative_id == key_id:
+            return held, person
+    raise UnknownStatementError
+
+
+def _moment(written: str | None) -> datetime:
+    try:
+        return from_rfc3339(written or "")
+    except ValueError as error:
+        raise AnswerError("the exchange showed an answer without a proper time") from error
 
 
 def _check_two_people(desk: RequestDesk, offered_by: str, sender: MemberStatement, person: Representative) -> None:

@@ -6,22 +6,24 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
 import click
 
 from keys.keyring import EpochStatement, Holder, Keyring, Root
-from member.access import Unlocked, open_vault, unlock_registrar, unlock_representative
+from member.access import Unlocked, check_typed, open_vault, unlock_registrar, unlock_representative
 from member.alert_client import AlertClient
 from member.authority import (
     check_may_act,
     current_epoch,
     held_envelopes,
+    held_keyring,
     load_root,
     refresh_keyring,
     stated_exchange,
+    stated_roles,
     take_in,
 )
 from member.channel import Channel, Identity, Surroundings
@@ -45,8 +47,10 @@ from member.tokenise import Tokeniser
 from member.told_log import ToldLog
 from member.vault.conduct import VaultConduct
 from member.vault.faults import HolderFaults
+from member.vault.requests import RequestRecords
 from member.vault.short_ids import ShortIds
 from member.vault.store import Vault
+from schemas.prepared import PREPARED_DAYS
 
 _HOLDER_TIMEOUT_SECONDS = 20.0
 _WORD_TIMEOUT_SECONDS = 5.0
@@ -112,6 +116,14 @@ class Session:
         return unlock_representative(self.home, self.acting_as)
 
     @cached_property
+    def identity(self) -> Identity:
+        """As whom requests are signed. PassphraseError where a file served somebody who is stated to authorise."""
+        unlocked = self.unlocked
+        if not (unlocked.was_typed or self.home.config.sandbox) and self.home.root_path.exists():
+            check_typed(unlocked, stated_roles(held_keyring(self.root, self.vault), unlocked.identity.key_id))
+        return unlocked.identity
+
+    @cached_property
     def vault(self) -> Vault:
         """The open vault."""
         return self._stack.enter_context(open_vault(self.home, self.unlocked))
@@ -132,7 +144,7 @@ class Session:
     @cached_property
     def exchange(self) -> ExchangeClient:
         """The exchange, asked as the acting representative."""
-        return self.exchange_as(self.unlocked.identity)
+        return self.exchange_as(self.identity)
 
     @property
     def notice_board(self) -> NoticeBoard:
@@ -148,24 +160,25 @@ class Session:
     @cached_property
     def alerts(self) -> AlertClient:
         """The exchange's alerts, asked as the acting representative."""
-        return AlertClient(self.channel(self.home.exchange_url, self.unlocked.identity))
+        return AlertClient(self.channel(self.home.exchange_url, self.identity))
 
     @cached_property
     def subscriptions(self) -> SubscriptionClient:
         """This member's subscriptions, asked for as the acting representative."""
-        return SubscriptionClient(self.channel(self.home.exchange_url, self.unlocked.identity))
+        return SubscriptionClient(self.channel(self.home.exchange_url, self.identity))
 
     @cached_property
     def requests(self) -> RequestClient:
         """Information requests, asked and answered as the acting representative."""
-        return RequestClient(self.channel(self.home.exchange_url, self.unlocked.identity), self.vault)
+        return RequestClient(self.channel(self.home.exchange_url, self.identity), self.vault)
 
     @property
     def request_desk(self) -> RequestDesk:
         """What asking and answering work with."""
-        identity, keyring = self.unlocked.identity, self.keyring
+        identity, keyring = self.identity, self.keyring
         clock, home = self.around.clock, self.home
         origin = check_origin(self.vault, stated_exchange(keyring).log_origin).origin
+        RequestRecords(self.vault).forget_prepared_before(clock() - timedelta(days=PREPARED_DAYS))
         return RequestDesk(home.member_id, identity, self.vault, keyring, self.exchange, self.requests, clock, origin)
 
     @property
@@ -176,7 +189,7 @@ class Session:
     @cached_property
     def queries(self) -> QueryClient:
         """Law-enforcement queries, asked and authorised as the acting representative."""
-        return QueryClient(self.channel(self.home.exchange_url, self.unlocked.identity), self.vault)
+        return QueryClient(self.channel(self.home.exchange_url, self.identity), self.vault)
 
     def queries_as(self, representative_id: str) -> QueryClient:
         """The same as another representative of this member whose key lies in this home: a sandbox's alone, since one
@@ -221,7 +234,7 @@ class Session:
         representative may act (NotEnrolledError otherwise).
         """
         keyring = refresh_keyring(self.root, self.vault, self.exchange)
-        check_may_act(keyring, self.home.member_id, self.unlocked.identity)
+        check_may_act(keyring, self.home.member_id, self.identity)
         return keyring
 
     @cached_property
@@ -233,7 +246,7 @@ class Session:
         keyring, freshness = self.stated, self.freshness(self.stated)
         if freshness.taken:
             self.around.tell("the exchange did not show statements that the key holders have: tell the registrars")
-        check_may_act(keyring, self.home.member_id, self.unlocked.identity)
+        check_may_act(keyring, self.home.member_id, self.identity)
         freshness.check()
         return keyring
 
@@ -248,7 +261,7 @@ class Session:
     def freshness(self, keyring: Keyring) -> Freshness:
         """Ask the key holders whether the keyring is up to date, and bring it up to date."""
         around = replace(self.around, patience=0.0, timeout=_WORD_TIMEOUT_SECONDS)
-        identity = self.unlocked.identity
+        identity = self.identity
         words = [self.holder_word(holder, around, identity) for holder in current_epoch(keyring).holders]
         vault = self.vault
         library = Library(
@@ -265,7 +278,7 @@ class Session:
         """An epoch's key holders, by index. Trying again is the tokeniser's business: it knows whom else to ask."""
         if epoch.epoch not in self._holders:
             around = replace(self.around, patience=0.0, timeout=_HOLDER_TIMEOUT_SECONDS)
-            clients = connect_holders(epoch, self.unlocked.identity, around)
+            clients = connect_holders(epoch, self.identity, around)
             for client in clients.values():
                 self._stack.callback(client.close)
             self._holders[epoch.epoch] = clients

@@ -130,10 +130,12 @@ def prepared_to_sign(
     marking: Mapping[str, Any] | None,
     confirmations: Iterable[str],
     submissions: Iterable[str],
+    prepared_at: str,
 ) -> bytes:
     """What whoever prepares an answer for another person to send signs (Ed25519): the domain, then canonical JSON.
     `details_commitment` is HMAC-SHA256 of the details, in canonical JSON, under a salt of 32 bytes that is sealed with
     them: the exchange learns nothing of them by it, and whoever opens them sees that they are those prepared.
+    `prepared_at` is the time as it is written on the wire (RFC 3339, UTC).
     """
     signed = {
         "request_id": request_id,
@@ -146,6 +148,7 @@ def prepared_to_sign(
         "marking": None if marking is None else dict(marking),
         "confirmations": sorted(confirmations),
         "submissions": sorted(submissions),
+        "prepared_at": prepared_at,
     }
     return PREPARED_DOMAIN + canonical_json(signed)
 
@@ -226,6 +229,7 @@ class PreparedSchema(Schema):
     representative_id = RepresentativeId(required=True)
     signature = Base64(64, required=True)
     details_commitment = Base64(32, required=True, allow_none=True)
+    prepared_at = WrittenMoment(required=True)
 
 
 class GivenPreparedSchema(Schema):
@@ -234,6 +238,7 @@ class GivenPreparedSchema(Schema):
     representative_id = RepresentativeId(required=True)
     signature = fields.String(required=True, metadata={"description": "base64, 64 bytes"})
     details_commitment = fields.String(required=True, allow_none=True, metadata={"description": "base64, 32 bytes"})
+    prepared_at = fields.DateTime(required=True)
 
 
 class AnswerSchema(Schema):

@@ -5,16 +5,19 @@ In order:
 2. Whoever prepared it is an active person of that member, who may look into such things, and signed this very thing.
 3. Two are two: another id and another key than the sender's.
 4. A signatory that is no person prepares nothing.
+5. What was prepared longer ago than schemas.prepared says is prepared anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from exchange.domain.decision import ALLOWED, Decision, refuse
 from exchange.domain.legal_gateway import Person
+from schemas.prepared import PREPARED_DAYS, is_timely
 from schemas.terms import Role
 
 PREPARING = frozenset({Role.INVESTIGATOR, Role.AUTHORISER})
@@ -43,6 +46,14 @@ def decide_unprepared(*, is_wanted: bool) -> Decision:
         return ALLOWED
     cure = "another person of yours prepares it (member request prepare ID); then: request answer ID --prepared"
     return refuse("not-prepared", "prepared", cure)
+
+
+def decide_age(prepared_at: datetime, now: datetime) -> Decision:
+    """Rule 5. The time is the preparer's own, under its signature."""
+    if is_timely(prepared_at, now):
+        return ALLOWED
+    cure = f"prepare it anew: it is sent within {PREPARED_DAYS} days, and not before it was prepared"
+    return refuse("prepared-too-old", "prepared.prepared_at", cure)
 
 
 def decide_preparer(preparer: Preparer | None, sender: Person) -> Decision:

@@ -78,12 +78,13 @@ class RequestPolicy:
 @dataclass(frozen=True, slots=True)
 class Preparation:
     """By whom an answer was prepared, with that one's signature; `details_commitment` fixes details that are not read
-    here, None where there are none.
+    here, None where there are none; `prepared_at` is the time that it signed (RFC 3339, as written).
     """
 
     representative_id: str
     signature: bytes
     details_commitment: bytes | None
+    prepared_at: str
 
     def to_wire(self) -> dict[str, Any]:
         """As it is sent, signed and logged."""
@@ -92,6 +93,7 @@ class Preparation:
             "representative_id": self.representative_id,
             "signature": to_base64(self.signature),
             "details_commitment": None if fixed is None else to_base64(fixed),
+            "prepared_at": self.prepared_at,
         }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from exchange.domain.decision import ALLOWED, Decision, RefusedError, refuse
-from exchange.domain.four_eyes import Preparer, decide_preparer, decide_unprepared
+from exchange.domain.four_eyes import Preparer, decide_age, decide_preparer, decide_unprepared
 from exchange.domain.gateway_rules import Side
 from exchange.domain.information_request import (
     DISCLOSING,
@@ -48,6 +48,7 @@ from exchange.store.requests import (
 )
 from exchange.store.session import Database
 from keys.ed25519 import SignatureError, verify_signature
+from schemas.encoding import from_rfc3339
 from schemas.marking import RELEASE_CODES
 from schemas.requests import answer_to_sign, prepared_to_sign
 from schemas.terms import FourEyes, RequestState
@@ -98,7 +99,7 @@ def answer_request(
         require(
             _decide_step(answer, turn, request.now)
             & _decide_signature(answer, turn)
-            & _decide_prepared(session, answer, turn)
+            & _decide_prepared(session, answer, turn, request.now)
             & _decide_gateway(session, answer, turn, policy, request.now)
             & (ALLOWED if marking is None else _decide_marking(session, answer, turn, marking))
         )
@@ -155,7 +156,7 @@ def _decide_signature(answer: Answer, turn: _Turn) -> Decision:
     return ALLOWED
 
 
-def _decide_prepared(session: Session, answer: Answer, turn: _Turn) -> Decision:
+def _decide_prepared(session: Session, answer: Answer, turn: _Turn, now: datetime) -> Decision:
     """Whether two people stand for it, where somebody prepared it or the member's statement asks for that."""
     member = find_member(session, turn.discloser)
     given = answer.prepared
@@ -165,7 +166,7 @@ def _decide_prepared(session: Session, answer: Answer, turn: _Turn) -> Decision:
     preparer = None
     if found is not None and found.member_id == turn.discloser:
         preparer = Preparer(Person(found.representative_id, found.public_key), found.roles, found.is_active)
-    decision = decide_preparer(preparer, turn.person)
+    decision = decide_preparer(preparer, turn.person) & decide_age(from_rfc3339(given.prepared_at), now)
     if (given.details_commitment is None) != (answer.sealed is None):
         cure = "full and partial have one, no_trace and refused have none"
         decision &= refuse("commitment", "prepared.details_commitment", cure)
@@ -184,6 +185,7 @@ def _decide_preparers_signature(answer: Answer, given: Preparation, preparer: Pr
         marking=answer.marking,
         confirmations=answer.confirmations,
         submissions=answer.submissions,
+        prepared_at=given.prepared_at,
     )
     try:
         verify_signature(preparer.person.public_key, signed, given.signature)

@@ -149,7 +149,10 @@ def answer_view(info: InformationRequest, part: RequestPart) -> dict[str, Any]:
     """What the log says of an answer to both sides: its details as a digest, of an unnamed one the outcome alone."""
     answer = _answer(info, part, sealed=None, is_named=_is_named(part))
     names = ("outcome", "institution", "recipient", "representative_id", "fields", "refusal_reason", "sealed_sha256")
-    return {"request_id": part.request_id, **{name: answer[name] for name in (*names, "signature", "prepared")}}
+    return {
+        "request_id": part.request_id,
+        **{name: answer[name] for name in (*names, "signature", "prepared", "answered_at")},
+    }
 
 
 def discloser_of(info: InformationRequest, part: RequestPart) -> str:

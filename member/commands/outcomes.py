@@ -156,4 +156,4 @@ def _find(session: Session, about: str, text: str) -> str:
 
 
 def _client(session: Session) -> OutcomeClient:
-    return OutcomeClient(session.channel(session.home.exchange_url, session.unlocked.identity), session.vault)
+    return OutcomeClient(session.channel(session.home.exchange_url, session.identity), session.vault)

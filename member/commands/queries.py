@@ -146,7 +146,7 @@ def approve_one(session: Session, query_id: str, yes: bool) -> Shown:
     _check_authorises(session)
 
     def agree(read: ReadQuery) -> None:
-        if read.authorised_by != session.unlocked.identity.key_id:
+        if read.authorised_by != session.identity.key_id:
             decides = Broken("not-its-authoriser", "query_id", f"{read.authorised_by} decides on it")
             raise RuleRefusedError("nothing was approved", [decides])
         if session.as_json:
@@ -160,7 +160,7 @@ def approve_one(session: Session, query_id: str, yes: bool) -> Shown:
 
 def _check_authorises(session: Session) -> None:
     """MemberError unless the acting representative is an authoriser, before it is shown anything to agree to."""
-    _, person = session.keyring.representative(session.unlocked.identity.key_id)
+    _, person = session.keyring.representative(session.identity.key_id)
     if Role.AUTHORISER not in person.roles:
         wanted = [Role.AUTHORISER.value]
         problem = {"reason": "role", "roles": wanted}
@@ -262,7 +262,7 @@ def _write(session: Session, read: ReadQuery, shown: Shown, pdf: Path | None, sh
     if sheet is not None:
         write_rows(sheet, COLUMNS, rows_of(document, proof, read_at))
     if pdf is not None:
-        write_new_file(pdf, render_pdf(document, proof, reader=session.unlocked.identity.key_id, read_at=read_at))
+        write_new_file(pdf, render_pdf(document, proof, reader=session.identity.key_id, read_at=read_at))
     written = {name: str(path) for name, path in (("pdf", pdf), ("csv", sheet)) if path is not None}
     text = "\n".join([shown.text, *(f"written: {path}" for path in written.values())])
     warning = "what is written holds identifiers in the clear: keep it as its marking says"

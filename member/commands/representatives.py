@@ -98,7 +98,9 @@ def add(
 ) -> Shown:
     """Let in a person who made a key in a home of their own (init --as NAME --vault FOLDER): the vault opens for it.
 
-    The statement for the registrars to sign is drafted too. In a sandbox the key is made here, in the same home.
+    The statement for the registrars to sign is drafted too (--out). Somebody whom they have signed already and who lost
+    home and key needs no draft: in the new home, `join` and `representative rotate NAME` ask for the new key to be
+    signed. In a sandbox the key is made here, in the same home.
     """
     check_id(name, "name of a representative")
     if session.home.config.sandbox:
@@ -113,14 +115,19 @@ def add(
     person = Person(name, request.public_key, request.wrap_key)
     wanted = frozenset(_read_roles(",".join(request.roles)))
     representative_id = f"{session.home.member_id}/{name}"
+    is_back = False
     if session.home.config.exchange_url is not None:
-        if out is None:
-            raise UsedWronglyError("where does the draft for the registrars go?", "--out draft.json")
         signed = Representative(
             representative_id, from_base64(request.public_key, 32), wanted, RepresentativeState.ACTIVE
         )
         statement = own_statement(session.keyring, session.home.member_id)
-        _write_draft(session, statement, _with_person(statement, signed), out)
+        is_back = _comes_back(statement, signed)
+        if is_back and out is not None:
+            raise UsedWronglyError(f"{representative_id} is signed already: nothing to draft", "leave out --out")
+        if not is_back:
+            if out is None:
+                raise UsedWronglyError("where does the draft for the registrars go?", "--out draft.json")
+            _write_draft(session, statement, (*statement.representatives, signed), out)
     with session.vault.transaction():
         let_in(session.vault, folder, session.unlocked.vault_key, person)
     folder.forget_request(name)
@@ -130,8 +137,10 @@ def add(
         "roles": request.roles,
         "draft": None if out is None else str(out),
     }
+    then = f", then member representative rotate {name} --out new-key.json" if is_back else ""
     lines = [
-        f"the vault opens for {representative_id} ({', '.join(request.roles)}); next, in its own home: member join"
+        f"the vault opens for {representative_id} ({', '.join(request.roles)})",
+        f"next, in its own home: member join{then}",
     ]
     lines += [] if out is None else [f"the draft is in {out}; the registrars sign it: registrar sign {out}"]
     return Shown(document, as_lines(lines))
@@ -154,16 +163,20 @@ def _compare(request: JoiningRequest, told: str | None, *, yes: bool) -> None:
     click.confirm("Is this the fingerprint on the newcomer's screen?", abort=True, err=True)
 
 
-def _with_person(statement: MemberStatement, person: Representative) -> tuple[Representative, ...]:
-    """The statement's people with one more. UsedWronglyError for one that is there, and for another's key."""
+def _comes_back(statement: MemberStatement, person: Representative) -> bool:
+    """Whether the registrars have signed that person already, under a key that is lost. UsedWronglyError for one whose
+    key is revoked, MemberError for another's key.
+    """
+    is_back = False
     for other in statement.representatives:
         if other.representative_id == person.representative_id:
-            hint = "a new key for a person who is there: member representative rotate"
-            raise UsedWronglyError(f"the registrars have signed {person.representative_id} already", hint)
-        if other.public_key == person.public_key:
+            is_back = True
+            if other.state is not RepresentativeState.ACTIVE:
+                raise UsedWronglyError(f"{person.representative_id} was removed", "init --as with another name")
+        elif other.public_key == person.public_key:
             detail = f"{person.representative_id} has the key of {other.representative_id}: one person is not two"
             raise MemberError(detail, "each person makes a key in a home of their own", slug="same_key")
-    return (*statement.representatives, person)
+    return is_back
 
 
 def _add_here(session: Session, name: str, roles: str | None, out: Path | None, file: Path | None) -> Shown:
@@ -190,7 +203,7 @@ def _keep_keys(
     """Put a representative's new keys into this home, and open the vault for them."""
     home, wrap_key = session.home, EncryptionKey.generate()
     vault_key = session.unlocked.vault_key
-    lock_representative(home, name, key, wrap_key, passphrase)
+    lock_representative(home, name, roles, key, wrap_key, passphrase=passphrase)
     public = to_base64(key.public_bytes)
     with session.vault.transaction():
         let_in(session.vault, home.vault_folder, vault_key, Person(name, public, to_base64(wrap_key.public_bytes)))
@@ -213,8 +226,8 @@ def rotate(session: Session, name: str, out: Path, passphrase_file: Path | None)
     """Make a new key for yourself, when yours is lost, stolen or old, and a request for the operator.
 
     The old key is gone from this home at once; the new one counts when the registrars have signed it. Who lost the home
-    too makes a new one first (init --as NAME --vault FOLDER) and is let in again (representative add). In a sandbox the
-    key may be another's.
+    too makes a new one first (init --as NAME --vault FOLDER), is let in again by a colleague (representative add NAME),
+    joins (join), and then gives this command there. In a sandbox the key may be another's.
     """
     home = session.home
     if not home.config.sandbox and name != session.acting_as:

@@ -22,7 +22,14 @@ from member.commands.request_text import (
 )
 from member.envelope import CONTACT
 from member.errors import MemberError, UsedWronglyError
-from member.prepared_answers import check_unchanged, find_prepared, prepare, send_as_prepared, send_prepared
+from member.prepared_answers import (
+    check_digests,
+    check_unchanged,
+    find_prepared,
+    prepare,
+    send_as_prepared,
+    send_prepared,
+)
 from member.request_answering import (
     TakenUp,
     Telling,
@@ -70,6 +77,11 @@ _yes = click.option(
 )
 
 
+_digest = click.option(
+    "--digest", "digests", multiple=True, metavar="D", help="Of what request prepare printed: send this and no other."
+)
+
+
 @click.command("answer", epilog="Example: member --as authoriser request answer ID --partial reason,first_seen")
 @click.argument("request_id", metavar="ID")
 @click.option("--full", is_flag=True, help="Tell all that was asked for, as far as we hold it.")
@@ -78,6 +90,7 @@ _yes = click.option(
 @click.option("--prepared", is_flag=True, help="Send what another person of ours prepared: request prepare ID.")
 @click.option("--note", help="A text that goes with what is told.")
 @click.option("--to", metavar="INSTITUTION", help="Of an offer of ours: tell this one alone of those that took it up.")
+@_digest
 @confirm_option
 @_yes
 @click.pass_obj
@@ -92,13 +105,15 @@ def answer(
     prepared: bool,
     note: str | None,
     to: str | None,
+    digests: tuple[str, ...],
     confirmations: tuple[str, ...],
     yes: bool,
 ) -> Shown:
     """Answer a request to us, or release what we offered (mode provide or alert) to those that took it up.
 
     A request that is open is taken up first. At a terminal you then see who asks, why and what for, and are asked
-    whether you agree; without a terminal, or with --json, giving the command is agreeing.
+    whether you agree; without a terminal, or with --json, giving the command is agreeing. What another prepared is
+    then named by its digest.
 
     What is told is sealed here, for whoever is told alone. An offer is released by another person than made it.
     """
@@ -106,7 +121,8 @@ def answer(
         raise UsedWronglyError("one of --full, --partial, --no-trace and --prepared is wanted")
     if prepared:
         _check_beside("--prepared is sent as it is", {"--note": note, "--confirm": confirmations})
-        return _give_prepared(session, request_id, to, yes=yes)
+        return _give_prepared(session, request_id, to, digests, yes=yes)
+    _check_beside("only what was prepared has a digest", {"--digest": digests})
     if no_trace:
         _check_beside("--no-trace tells nothing", {"--note": note, "--to": to, "--confirm": confirmations})
     fields = None if partial is None else read_fields(partial)
@@ -127,10 +143,13 @@ def answer(
 @click.argument("request_id", metavar="ID")
 @click.option("--reason", type=click.Choice([code.value for code in RefusalReason]))
 @click.option("--prepared", is_flag=True, help="Refuse as another person of ours prepared it.")
+@_digest
 @_yes
 @click.pass_obj
 @reporting
-def refuse(session: Session, request_id: str, reason: str | None, *, prepared: bool, yes: bool) -> Shown:
+def refuse(
+    session: Session, request_id: str, reason: str | None, *, prepared: bool, digests: tuple[str, ...], yes: bool
+) -> Shown:
     """Refuse a request to us. Whoever asked learns the reason, and not who refused.
 
     A request that is open is taken up first; at a terminal you then see it, and are asked whether you agree. An offer
@@ -139,7 +158,8 @@ def refuse(session: Session, request_id: str, reason: str | None, *, prepared: b
     if prepared == (reason is not None):
         raise UsedWronglyError("one of --reason and --prepared is wanted")
     if prepared:
-        return _give_prepared(session, request_id, None, yes=yes, refusing=True)
+        return _give_prepared(session, request_id, None, digests, yes=yes, refusing=True)
+    _check_beside("only what was prepared has a digest", {"--digest": digests})
     return _give(session, request_id, lambda desk, taken: tell_nothing(desk, taken, reason), refusing=True, yes=yes)
 
 
@@ -189,8 +209,10 @@ def prepare_one(
         nothing = no_trace or reason is not None
         recipient, said = nothing_to_tell(taken, reason) if nothing else what_to_tell(desk, taken, telling)
         made = [prepare(desk, found, recipient, said)]
-    document = {"request_id": found, "prepared": [describe_prepared(one) for one in made]}
+    described = [describe_prepared(one, desk.member_id) for one in made]
+    document = {"request_id": found, "prepared": described}
     lines = [line for one in made for line in prepared_lines(one)]
+    lines += [f"digest: {one['digest']}" for one in described]
     return Shown(document, as_lines([*lines, f"next, by another person: member request answer {found} --prepared"]))
 
 
@@ -200,30 +222,34 @@ def _check_beside(why: str, given: Mapping[str, object]) -> None:
         raise UsedWronglyError(f"{why}: {beside} goes with what is told", f"leave out {beside}")
 
 
-def _give_prepared(session: Session, request_id: str, to: str | None, *, yes: bool, refusing: bool = False) -> Shown:
+def _give_prepared(
+    session: Session, request_id: str, to: str | None, digests: tuple[str, ...], *, yes: bool, refusing: bool = False
+) -> Shown:
     """Send what another person prepared, once it was shown at a terminal."""
     desk, found = session.request_desk, read_id(session, request_id)
     read = desk.read(found)
     if read.direction == Direction.OUTGOING and read.mode in OFFERS:
-        return _release_prepared(session, desk, read, to, yes=yes)
+        return _release_prepared(session, desk, read, to, digests, yes=yes)
     _check_beside("an answer goes to whoever asked", {"--to": to})
     prepared = find_prepared(desk, found)
     is_refusal = prepared.outcome == RequestOutcome.REFUSED
     if refusing and not is_refusal:
         raise MemberError("no refusal was prepared", f"member request answer {found} --prepared", slug="not_prepared")
-    _agree_to(session, [prepared], yes=yes)
+    _agree_to(session, [prepared], digests, yes=yes)
     return _give(
         session, found, lambda desk, taken: send_prepared(desk, taken, prepared), refusing=is_refusal, yes=True
     )
 
 
-def _release_prepared(session: Session, desk: RequestDesk, offer: ReadRequest, to: str | None, *, yes: bool) -> Shown:
+def _release_prepared(
+    session: Session, desk: RequestDesk, offer: ReadRequest, to: str | None, digests: tuple[str, ...], *, yes: bool
+) -> Shown:
     """Release what another person prepared, to each holder that it was prepared for."""
     waiting = [one for one in offer.waiting if to in (None, one.institution)]
     prepared = [find_prepared(desk, offer.request_id, one.institution) for one in waiting]
     if not prepared:
         raise MemberError("nobody waits for it", "member request show lists who waits", slug="not_taken_up")
-    _agree_to(session, prepared, yes=yes)
+    _agree_to(session, prepared, digests, yes=yes)
     for one, each in zip(waiting, prepared, strict=True):
         telling = Telling(each.fields, confirmations=each.confirmations)
         for recipient, today in what_to_release(desk, offer, [one], telling):
@@ -234,9 +260,12 @@ def _release_prepared(session: Session, desk: RequestDesk, offer: ReadRequest, t
     return Shown({**standing, "told": told}, f"request {offer.request_id}: told {', '.join(told)}")
 
 
-def _agree_to(session: Session, prepared: list[PreparedAnswer], *, yes: bool) -> None:
-    """Show what was prepared, and ask. MemberError unless the person agrees."""
-    if yes or not at_terminal(session):
+def _agree_to(session: Session, prepared: list[PreparedAnswer], digests: tuple[str, ...], *, yes: bool) -> None:
+    """Show what was prepared, and ask; where nobody is asked, the digests say what was seen. MemberError unless the
+    person agrees.
+    """
+    if digests or yes or not at_terminal(session):
+        check_digests(session.home.member_id, prepared, digests)
         return
     click.echo(printable(as_lines([line for one in prepared for line in prepared_lines(one)])), err=True)
     try:

@@ -10,6 +10,7 @@ import msgspec
 
 from member.alert_values import ValueRefusedError, as_text
 from member.errors import MemberError, UsedWronglyError, quoted
+from member.prepared_answers import prepared_digest
 from member.request_client import ListedRequest, Marking, ReadRequest
 from member.requests import ReadAnswer
 from member.session import Session
@@ -57,10 +58,10 @@ def describe_answer(answer: ReadAnswer) -> dict[str, Any]:
     }
 
 
-def describe_prepared(prepared: PreparedAnswer) -> dict[str, Any]:
-    """What one person prepared for another to send."""
+def describe_prepared(prepared: PreparedAnswer, member_id: str) -> dict[str, Any]:
+    """What one person prepared for another to send, and the digest that names it."""
     names = ("to", "outcome", "fields", "refusal_reason", "details", "marking", "prepared_by", "prepared_at")
-    return {name: getattr(prepared, name) for name in names}
+    return {**{name: getattr(prepared, name) for name in names}, "digest": prepared_digest(member_id, prepared)}
 
 
 def prepared_lines(prepared: PreparedAnswer) -> Iterator[str]:

@@ -134,9 +134,10 @@ def change(session: Session, new_passphrase_file: Path | None) -> Shown:
     """Put the acting representative's keys under a new passphrase; those of others stay as they are."""
     name = session.acting_as
     unlocked = session.unlocked
-    typed = is_typed(session.home, session.home.config.representatives[name].roles)
+    roles = session.home.config.representatives[name].roles
+    typed = is_typed(session.home, roles)
     new = passphrase_of(f"{name} (new)", new_passphrase_file, confirm=True, from_environment=False, typed=typed)
-    lock_representative(session.home, name, unlocked.identity.key, unlocked.wrap_key, new)
+    lock_representative(session.home, name, roles, unlocked.identity.key, unlocked.wrap_key, passphrase=new)
     warnings = []
     if session.home.config.passphrase_dir is not None:
         warnings = [

@@ -114,4 +114,4 @@ def acknowledge(session: Session, correction_id: str) -> Shown:
 
 
 def _client(session: Session) -> WithdrawalClient:
-    return WithdrawalClient(session.channel(session.home.exchange_url, session.unlocked.identity), session.vault)
+    return WithdrawalClient(session.channel(session.home.exchange_url, session.identity), session.vault)

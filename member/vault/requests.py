@@ -4,13 +4,15 @@ that we are giving, until the exchange has it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from member.errors import MemberError
 from member.vault.store import Vault
+from schemas.encoding import from_rfc3339
 
 _ASKED, _OPENED, _REPLY, _NOTICE = "request", "request_answer", "request_reply", "request_notice"
 _PREPARED = "answer_draft"
@@ -150,6 +152,27 @@ class RequestRecords:
         """It was sent."""
         with self._vault.transaction():
             self._vault.delete(_PREPARED, _reply_name(request_id, to))
+
+    def prepared_ids(self) -> set[str]:
+        """The requests for which something is prepared."""
+        return {one.request_id for one in self._every_prepared()}
+
+    def forget_prepared_of(self, request_id: str) -> None:
+        """The request has ended: nothing of it is sent any more."""
+        self._forget([one for one in self._every_prepared() if one.request_id == request_id])
+
+    def forget_prepared_before(self, moment: datetime) -> None:
+        """What was prepared earlier is too old to be sent."""
+        self._forget([one for one in self._every_prepared() if from_rfc3339(one.prepared_at) < moment])
+
+    def _every_prepared(self) -> Iterator[PreparedAnswer]:
+        return (msgspec.msgpack.decode(each, type=PreparedAnswer) for each in self._vault.all(_PREPARED))
+
+    def _forget(self, prepared: Sequence[PreparedAnswer]) -> None:
+        if prepared:
+            with self._vault.transaction():
+                for one in prepared:
+                    self._vault.delete(_PREPARED, _reply_name(one.request_id, one.to))
 
     def keep_notice(self, hit_id: str, legal_gateway: str, request_id: str) -> None:
         """Keep the id that a drafted notice names, for the request that follows it."""

@@ -31,7 +31,7 @@ from keys.replacement import Replacement, ReplacementError, sign_replacement, ve
 from keys.signing import SigningKey
 from keys.statements import merge, sign_statement
 from schemas.encoding import to_base64
-from schemas.terms import Role
+from schemas.terms import FourEyes, Role
 from tests.exchange.factories import NOW, make_token
 from tests.keys.taskforce import make_member
 from tests.simulator import MemberSimulator, Taskforce
@@ -251,4 +251,13 @@ def test_the_command_revokes_and_drafts_what_the_members_file_asks_for(tmp_path:
         issued_at=drafted.issued_at,
         representatives=(dataclasses.replace(person, public_key=new.public_bytes),),
     )
+    assert run("proposal", "discard", done["proposal_id"])[0] == 0
+    code, done = run("member", "four-eyes", "a", "--answers")
+    assert (code, done["four_eyes"]) == (0, ["answers"])
+    (proposal,) = (one for one in list_proposals(database) if one.proposal_id == done["proposal_id"])
+    drafted = parse_statement(proposal.payload)
+    assert drafted == dataclasses.replace(
+        stated, sequence=2, issued_at=drafted.issued_at, four_eyes=frozenset({FourEyes.ANSWERS})
+    )
+    assert run("member", "four-eyes", "a", "--no-answers")[0] == 1, "nothing to change"
     database.dispose()

@@ -75,6 +75,7 @@ def test_what_cannot_be_done_is_told_as_a_document(home: Path, tmp_path: Path, r
         (("group", "close", "ring"), 1, "unknown-group"),
         (("member", "suspend", "nobody"), 1, "unknown-member"),
         (("member", "rotate-key", "nobody/analyst"), 1, "unknown-representative"),
+        (("member", "four-eyes", "nobody", "--answers"), 1, "unknown-member"),
         (("member", "rotate-key", "a/b", "--new-key", str(tmp_path / "registrars.json")), 1, "new-key"),
         (("member", "rotate-key", "a/b", "--new-key", str(tmp_path / "passphrase")), 1, "file"),
         (("epoch", "propose", str(tmp_path / "missing.json")), 1, "file"),

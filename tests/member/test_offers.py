@@ -36,7 +36,7 @@ RELEASE = ("a", "--as", "authoriser", "request", "answer")
 @pytest.fixture(scope="module")
 def pool(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """Each test takes those that it needs."""
-    return share_accounts(taskforce, tmp_path_factory.mktemp("offers"), 10)
+    return share_accounts(taskforce, tmp_path_factory.mktemp("offers"), 11)
 
 
 @pytest.fixture
@@ -68,6 +68,26 @@ def test_what_is_offered_is_released_by_a_second_person_to_who_took_it_up_and_op
     assert answer["details"] == {"reason": [REASONS["a"]], "note": "we froze it"}
     (given,) = taskforce.run("a", "request", "show", request_id).document["answers"]
     assert (given["recipient"], given["details"], given["fault"]) == ("b", {}, None)
+    for bank in ("a", "b"):
+        verified = taskforce.run(bank, "log", "verify")
+        assert verified.status == 0, verified.document
+
+
+def test_a_release_is_prepared_by_one_and_sent_by_another(taskforce: Taskforce, shared: Shared) -> None:
+    create = ("a", "request", "create", shared.hit, *TERMS, "--mode", "provide", "--fields", "reason,first_seen")
+    request_id = taskforce.run(*create, *CONFIRMED).document["request_id"]
+    assert taskforce.run(*BOSS, "take-up", request_id).status == 0
+    prepared = taskforce.run("a", "request", "prepare", request_id, "--partial", "reason", "--note", "seen by two")
+    (made,) = prepared.document["prepared"]
+    assert (made["to"], made["prepared_by"], made["details"]["note"]) == ("b", "a/analyst", "seen by two")
+    assert taskforce.run("b", "request", "show", request_id).document["answers"] == []
+    release = (*RELEASE, request_id, "--prepared")
+    assert taskforce.run(*release).status == 2, "nobody has seen it"
+    sent = taskforce.run(*release, "--digest", made["digest"])
+    assert (sent.status, sent.document["told"]) == (0, ["b"]), sent.document
+    (answer,) = taskforce.run("b", "request", "show", request_id).document["answers"]
+    assert (answer["answered_by"], answer["prepared_by"], answer["fault"]) == ("a/authoriser", "a/analyst", None)
+    assert answer["details"] == made["details"]
     for bank in ("a", "b"):
         verified = taskforce.run(bank, "log", "verify")
         assert verified.status == 0, verified.document

@@ -371,6 +371,12 @@ def test_a_passphrase_file_serves_no_authoriser_outside_a_sandbox(tmp_path: Path
     by_file = bank.opens_for("authoriser")
     assert refused(by_file) == "passphrase"
     assert "terminal" in by_file.document["error"]["hint"]
+    people = {name: {**one, "roles": ["submitter"]} for name, one in config["representatives"].items()}
+    for changed in ({"representatives": people}, {"sandbox": True}):
+        forged = {**config, "passphrase_dir": str(tmp_path / "words"), **changed}
+        (home / "config.json").write_text(json.dumps(forged))
+        assert refused(bank.opens_for("authoriser")) == "passphrase", "the key file says what it is for"
+    (home / "config.json").write_text(json.dumps({**config, "passphrase_dir": str(tmp_path / "words")}))
     rows = str(tmp_path / "typed.csv")
     assert (
         run_typed("member", ["--home", str(home), "vault", "export", rows], AUTHORISER, environment=environment).status
@@ -429,6 +435,24 @@ def test_both_people_answer_the_code_each_in_their_own_home(joined: tuple[Taskfo
     assert [one["representative_id"] for one in proposal["statement"]["representatives"]] == ["north/anna", "north/bob"]
 
 
+def test_no_file_serves_who_is_stated_to_authorise_later(joined: tuple[Taskforce, Bank], tmp_path: Path) -> None:
+    taskforce, bank = joined
+    around, draft = taskforce.around(), tmp_path / "draft.json"
+    assert bank.init("anna", member="west").status == 0
+    assert run_member(bank.home("anna"), "join", taskforce.invite("west"), "--yes", around=around).status == 0
+    assert taskforce.approve_waiting().status == 0
+    four_eyes = ("representative", "four-eyes", "--answers", "--out", str(draft))
+    assert run_member(bank.home("anna"), *four_eyes, around=around).status == 0
+    statement = json.loads(draft.read_text())
+    statement["representatives"][0]["roles"] = ["authoriser", "investigator"]
+    draft.write_text(json.dumps(statement))
+    taskforce.sign_file(draft)
+    assert run_member(bank.home("anna"), "status", around=around).document, "takes the statement in"
+    stopped = run_member(bank.home("anna"), "hits", around=around)
+    assert refused(stopped) == "passphrase"
+    assert "terminal" in stopped.document["error"]["hint"]
+
+
 def test_a_further_person_joins_where_the_others_have(joined: tuple[Taskforce, Bank], tmp_path: Path) -> None:
     taskforce, bank = joined
     around = taskforce.around()
@@ -448,3 +472,21 @@ def test_a_further_person_joins_where_the_others_have(joined: tuple[Taskforce, B
     assert refused(run_member(bank.home("bob"), "hits", around=around)) == "unauthenticated"
     taskforce.sign_file(draft)
     assert run_member(bank.home("bob"), "status", around=around).status == 0
+    comes_back_after_a_loss(taskforce, bank, tmp_path)
+
+
+def comes_back_after_a_loss(taskforce: Taskforce, bank: Bank, tmp_path: Path) -> None:
+    """Bob loses home and key, and makes a new one; nothing is drafted that is signed already."""
+    around, request = taskforce.around(), tmp_path / "new-key.json"
+    shutil.rmtree(bank.home("bob"))
+    asked = bank.init("bob", member="south")
+    add = ("representative", "add", "bob", "--fingerprint", asked.document["fingerprint"])
+    assert refused(run_member(bank.home("anna"), *add, "--out", str(tmp_path / "no.json"), around=around)) == "usage"
+    added = run_member(bank.home("anna"), *add, around=around)
+    assert (added.status, added.document.get("draft")) == (0, None), added.document
+    assert run_member(bank.home("bob"), "join", "--yes", around=around).document["state"] == "joined"
+    asked = run_member(bank.home("bob"), "representative", "rotate", "bob", "--out", str(request), around=around)
+    assert asked.status == 0, asked.document
+    assert json.loads(request.read_text())["representative_id"] == "south/bob"
+    opened = run_member(bank.home("bob"), "vault", "export", str(tmp_path / "rows.csv"), around=around)
+    assert opened.status == 0, opened.document

@@ -30,6 +30,7 @@ def test_answers_are_shown_as_they_were_logged_no_more_and_no_less() -> None:
         "sealed_sha256": None,
         "signature": None,
         "prepared": None,
+        "answered_at": None,
     }
     no_trace = {"outcome": "no_trace", "refusal_reason": None, **nothing}
     partial = {**no_trace, "outcome": "partial", "institution": "b", "fields": ["reason"]}
@@ -61,7 +62,7 @@ def erased() -> OwnEntry:
 
 def test_an_erased_entry_stands_in_for_one_answer_and_hides_none() -> None:
     nothing: dict[str, Any] = dict.fromkeys(
-        ("institution", "representative_id", "refusal_reason", "sealed_sha256", "signature", "prepared")
+        ("institution", "representative_id", "refusal_reason", "sealed_sha256", "signature", "prepared", "answered_at")
     )
     no_trace = {**nothing, "outcome": "no_trace", "fields": []}
     full = {**nothing, "outcome": "full", "institution": "b", "fields": ["reason"], "sealed_sha256": "digest"}

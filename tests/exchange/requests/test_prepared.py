@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from keys.statement_types import MemberStatement, RepresentativeState
 from schemas.encoding import to_base64
+from schemas.prepared import PREPARED_DAYS
 from schemas.terms import FourEyes
 from tests.exchange.requests.world import NO_TRACE, REFUSED, RequestWorld, make_prepared, reasons_of
 
@@ -41,7 +43,8 @@ def prepared(world: RequestWorld, request_id: str, by: str = "analyst", **change
     """The analyst's preparation of a partial answer, or of another."""
     told_of = [] if changes.get("outcome") in {"no_trace", "refused"} else world.submissions("b", request_id)
     key = world["b"].keys[changes.pop("key_of", by)]
-    return make_prepared(key, f"b/{by}", request_id, "b", "a", **{"submissions": told_of, **changes})
+    said = {"submissions": told_of, "prepared_at": world.clock(), **changes}
+    return make_prepared(key, f"b/{by}", request_id, "b", "a", **said)
 
 
 def test_both_people_stand_in_the_answer_and_in_both_logs(world: RequestWorld) -> None:
@@ -116,8 +119,22 @@ def test_nobody_else_prepares_it(world: RequestWorld, by: str) -> None:
     request_id = taken_up(world)
     told_of = world.submissions("b", request_id)
     key = world[by[0]].keys["analyst"]
-    given = make_prepared(key, by, request_id, "b", "a", submissions=told_of)
+    given = make_prepared(key, by, request_id, "b", "a", prepared_at=world.clock(), submissions=told_of)
     assert reasons_of(world.answer("b", request_id, prepared=given)) == {"preparer"}
+
+
+@pytest.mark.parametrize("age", [timedelta(days=PREPARED_DAYS, seconds=1), timedelta(minutes=-6)], ids=["old", "ahead"])
+def test_what_was_prepared_long_ago_or_later_is_not_sent(world: RequestWorld, age: timedelta) -> None:
+    request_id = taken_up(world)
+    given = prepared(world, request_id, prepared_at=world.clock() - age)
+    assert reasons_of(world.answer("b", request_id, prepared=given)) == {"prepared-too-old"}
+    just = timedelta(seconds=max(0, age.total_seconds() - 2))
+    fresh = prepared(world, request_id, prepared_at=world.clock() - just)
+    forged = {**given, "prepared_at": fresh["prepared_at"]}
+    assert reasons_of(world.answer("b", request_id, prepared=forged)) == {"preparers-signature"}
+    assert world.answer("b", request_id, prepared=fresh).status_code == 200
+    (view,) = world.views("b", "request_answered")
+    assert view["prepared"]["prepared_at"] == fresh["prepared_at"]
 
 
 def test_a_removed_person_has_prepared_nothing(new_world: Callable[..., RequestWorld]) -> None:

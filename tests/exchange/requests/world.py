@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -191,9 +191,10 @@ def make_answer(signer: Any, request_id: str, holder: str, requester: str | None
 
 
 def make_prepared(
-    signer: Any, by: str, request_id: str, holder: str, requester: str | None, **changes: Any
+    signer: Any, by: str, request_id: str, holder: str, requester: str | None, *, prepared_at: datetime, **changes: Any
 ) -> dict[str, Any]:
     """Who prepared an answer on the wire, signed for that answer."""
+    at = to_rfc3339(prepared_at)
     answer = make_answer(signer, request_id, holder, requester, **changes)
     fixed = None if answer["sealed"] is None else bytes(32)
     signed = prepared_to_sign(
@@ -207,9 +208,14 @@ def make_prepared(
         marking=answer["marking"],
         confirmations=answer["confirmations"],
         submissions=answer["submissions"],
+        prepared_at=at,
     )
-    commitment = None if fixed is None else to_base64(fixed)
-    return {"representative_id": by, "signature": to_base64(signer.sign(signed)), "details_commitment": commitment}
+    by_whom = {"representative_id": by, "signature": to_base64(signer.sign(signed))}
+    return {
+        **by_whom,
+        "details_commitment": None if fixed is None else to_base64(fixed),
+        "prepared_at": at,
+    }
 
 
 NO_TRACE: dict[str, Any] = {"outcome": "no_trace", "fields": [], "sealed": None}
