@@ -38,12 +38,14 @@ from exchange.log.reading import read_status
 from exchange.metrics_commands import metrics
 from exchange.proposal_commands import proposal
 from exchange.report_commands import report
+from exchange.root_commands import root_group
 from exchange.sandbox_commands import demo, sandbox
 from exchange.services.back_up_database import BackupError
 from exchange.services.events import LogUnavailableError
 from exchange.services.issue_enrolment import CODE_LIFETIME, Invitation, issue_enrolment
 from exchange.services.propose_statement import UnknownProposalError, add_drafted_payload, propose_statement
 from exchange.services.query_rules import QueryLimits
+from exchange.services.root_chain import read_roots
 from exchange.services.rotate_key import UnknownRepresentativeError
 from exchange.services.stop_member import UnknownMemberError, stop_member
 from exchange.settings import (
@@ -246,7 +248,8 @@ def enrol(context: click.Context, /, **options: Any) -> dict[str, Any]:
         raise click.BadParameter("1 to 200 printable characters are wanted", param_hint="--name")
     now = utc_now()
     with opened(context) as (settings, database):
-        code = issue_enrolment(database, Invitation(**options), url=settings.url, root=settings.root, now=now)
+        root = read_roots(database, settings.root).as_pinned()
+        code = issue_enrolment(database, Invitation(**options), url=settings.url, root=root, now=now)
     return {"member_id": options["member_id"], "code": code, "expires_at": to_rfc3339(now + CODE_LIFETIME)}
 
 
@@ -438,7 +441,7 @@ def status(context: click.Context) -> dict[str, Any]:
 
 
 log_group.add_command(new_origin)
-for command in (backup, restore, upgrade, metrics, report, doctor, proposal):
+for command in (backup, restore, upgrade, metrics, report, doctor, proposal, root_group):
     program.add_command(command)
 program.add_command(sandbox)
 program.add_command(demo)

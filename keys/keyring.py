@@ -1,7 +1,9 @@
 """The keyring: what the registrars' statements say at present.
 
 A statement enters by these rules, in order:
-1. It is signed by the quorum of the pinned root (keys/statements.py).
+1. It is signed by the quorum of the registrars (keys/statements.py): those of the newest root, or earlier ones if the
+   newest root carries the statement over (keys/roots.py). A root that follows takes what it does not carry over out of
+   force, unless its own quorum signed that too.
 2. It has exactly the fields of its type, each of the right kind (keys/statement_types.py).
 3. Against the statement held of the same type and subject: a lower sequence is refused, the same sequence with other
    bytes is refused, the same bytes change nothing.
@@ -18,6 +20,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TypeVar
 
+from keys.roots import Roots
 from keys.statement_types import (
     AnyStatement,
     EpochState,
@@ -30,11 +33,19 @@ from keys.statement_types import (
     MemberStatement,
     Representative,
     RepresentativeState,
+    RootStatement,
     parse_statement,
     read_statement,
     to_payload,
 )
-from keys.statements import Registrar, Root, Statement, StatementError, verify_statement
+from keys.statements import (
+    ROOT,
+    ROOT_SUBJECT,
+    Registrar,
+    Root,
+    Statement,
+    StatementError,
+)
 from keys.threshold import InvalidCommitmentsError, verify_commitments
 from schemas.canonical import canonical_json
 
@@ -53,6 +64,8 @@ __all__ = [
     "Representative",
     "RepresentativeState",
     "Root",
+    "RootStatement",
+    "Roots",
     "StatementError",
     "UnknownStatementError",
     "parse_statement",
@@ -70,7 +83,11 @@ class Keyring:
     """The statements in force under one root. Not safe for threads that write at once: build it, then read it."""
 
     def __init__(self, root: Root) -> None:
-        self.root = root
+        self.roots = Roots(root)
+        self._accepted: dict[str, tuple[Statement, object]] = {}
+        self._clear()
+
+    def _clear(self) -> None:
         self._members: dict[str, MemberStatement] = {}
         self._before: dict[str, list[MemberStatement]] = {}
         self._spent_keys: dict[str, frozenset[bytes]] = {}
@@ -81,16 +98,54 @@ class Keyring:
 
     def add(self, envelope: object) -> AnyStatement:
         """Take in an envelope (JSON object) and give its statement. StatementError if refused; then nothing changes."""
-        statement = verify_statement(envelope, self.root)
+        statement, is_newest = self.roots.read(envelope)
+        if statement.type == ROOT:
+            return self._add_root(statement, envelope)
+        self.roots.check_counts(statement, is_newest)
         parsed = read_statement(statement)
+        self._place(statement, parsed)
+        self._accepted[statement.digest] = statement, envelope
+        return parsed
+
+    def _place(self, statement: Statement, parsed: AnyStatement) -> None:
         held = self._payloads.get((statement.type, statement.subject))
         if held is not None:
             _check_succession(held, statement)
             if held.payload == statement.payload:
-                return parsed
+                return
         self._check_and_place(parsed)
         self._payloads[statement.type, statement.subject] = statement
-        return parsed
+
+    def _add_root(self, offered: Statement, envelope: object) -> AnyStatement:
+        if self.roots.knows(offered) and offered.sequence == self.roots.version:
+            return read_statement(offered)
+        stated = self.roots.add(envelope)
+        self._settle()
+        self._payloads[ROOT, ROOT_SUBJECT] = offered
+        return stated
+
+    def _settle(self) -> None:
+        """Take anew what still counts under the newest root; keys that were spent in what goes on stay spent."""
+        before, spent = self._payloads, self._spent_keys
+        self._clear()
+        accepted, self._accepted = self._accepted, {}
+        for digest, (statement, envelope) in accepted.items():
+            if self._still_counts(statement, envelope):
+                self._accepted[digest] = statement, envelope
+                self._place(statement, read_statement(statement))
+        for member_id in self._members:
+            held = before.get(("member", member_id))
+            if held is not None and held.payload == self._payloads["member", member_id].payload:
+                self._spent_keys[member_id] = spent[member_id]
+
+    def _still_counts(self, statement: Statement, envelope: object) -> bool:
+        if self.roots.carries(statement):
+            return True
+        try:
+            self.roots.verify(envelope)
+        except StatementError:
+            return False
+        return True
 
     def in_force(self) -> list[Statement]:
         """The statements in force, one of each subject, by type and subject."""
@@ -116,6 +171,8 @@ class Keyring:
 
     def next_sequence(self, kind: str, subject: str) -> int:
         """The lowest sequence that a new statement of this type and subject may have."""
+        if kind == ROOT:
+            return self.roots.version + 1
         held = self._payloads.get((kind, subject))
         return 1 if held is None else held.sequence + 1
 
@@ -188,6 +245,8 @@ class Keyring:
                 if self._exchange is not None and self._exchange.exchange_id != statement.exchange_id:
                     raise StatementError("inconsistent", "another exchange is stated already")
                 self._exchange = statement
+            case RootStatement():
+                raise StatementError("malformed", "a root is added as the chain's next link")
 
 
 def _known(found: _Found | None) -> _Found:

@@ -6,8 +6,9 @@ rules:
 1. It is signed by the key that the epoch's statement names for that holder.
 2. It is canonical JSON of exactly its fields, at most 1,024 bytes.
 3. It was not issued in the future (five minutes aside), is not past its end, and was not given longer than 31 days.
-4. The same holder never said more before: a lower number than seen, or another digest under the same, is refused.
-Number and digest are those of keys/keyring.py over what the holder has in force.
+4. The same holder never said more before: an older root than seen, under the same root a lower number, or another
+   digest under the same number, is refused.
+Root (its version), number and digest are those of keys/keyring.py over what the holder has in force.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 
 from keys.ed25519 import SignatureError, SigningKey, verify_signature
 from keys.keyring import Holder, Keyring
+from keys.statements import MAX_ROOTS
 from keys.strict import (
     require_fields,
     require_integer,
@@ -50,9 +52,10 @@ class SnapshotError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What `holder_id` had in force at `issued_at`: number and digest of its keyring. It ends at `valid_until`."""
+    """What `holder_id` had in force at `issued_at`: root, number and digest of its keyring. Until `valid_until`."""
 
     holder_id: str
+    root: int
     number: int
     digest: str
     issued_at: datetime
@@ -66,6 +69,7 @@ def sign_snapshot(keyring: Keyring, holder_id: str, key: SigningKey, now: dateti
         {
             "type": "snapshot",
             "holder_id": holder_id,
+            "root": keyring.roots.version,
             "number": keyring.number,
             "digest": keyring.digest,
             "issued_at": to_rfc3339(issued_at),
@@ -101,9 +105,11 @@ def check_progress(seen: Snapshot | None, offered: Snapshot) -> None:
     """Rule 4. Raises SnapshotError."""
     if seen is None:
         return
-    if offered.number < seen.number:
+    if offered.root < seen.root:
+        raise SnapshotError("rollback", f"it vouched for root {seen.root} before, and for root {offered.root} now")
+    if offered.root == seen.root and offered.number < seen.number:
         raise SnapshotError("rollback", f"it vouched for number {seen.number} before, and for {offered.number} now")
-    if offered.number == seen.number and offered.digest != seen.digest:
+    if (offered.root, offered.number) == (seen.root, seen.number) and offered.digest != seen.digest:
         raise SnapshotError("conflict", f"it vouches for two states under the number {seen.number}")
 
 
@@ -111,12 +117,13 @@ def _read(payload: bytes, holder_id: str) -> Snapshot:
     try:
         body: dict[str, Any] = require_fields(
             require_object(parse_canonical_json(payload)),
-            *("type", "holder_id", "number", "digest", "issued_at", "valid_until"),
+            *("type", "holder_id", "root", "number", "digest", "issued_at", "valid_until"),
         )
         require_literal(body["type"], "snapshot")
         require_literal(body["holder_id"], holder_id)
         snapshot = Snapshot(
             holder_id,
+            require_integer(body["root"], 1, MAX_ROOTS),
             require_integer(body["number"], 0, _MAX_NUMBER),
             require_text(body["digest"], 64),
             require_time(body["issued_at"]),

@@ -14,9 +14,20 @@ from typing import Any, TypeAlias
 
 from keys.group import InvalidElementError, check_element
 from keys.sealing import PUBLIC_KEY_SIZES
-from keys.statements import MAX_SEQUENCE, Statement, StatementError, read_payload
+from keys.statements import (
+    MAX_ROOTS,
+    MAX_SEQUENCE,
+    ROOT,
+    Registrar,
+    Root,
+    Statement,
+    StatementError,
+    parse_registrars,
+    read_payload,
+)
 from keys.strict import (
     require_code,
+    require_digest,
     require_distinct,
     require_fields,
     require_identifier,
@@ -36,6 +47,8 @@ _RESERVED_MEMBER_IDS = frozenset({"registrar"})
 _HEAD = ("type", "sequence", "issued_at")
 _MAX_HOLDERS = 64
 _MAX_BOOK = 10**10
+MAX_CARRIED = 5000
+"""How many statements a root can carry over: what fits into a statement's bytes."""
 
 
 class MemberState(StrEnum):
@@ -218,7 +231,36 @@ class ExchangeStatement:
         }
 
 
-AnyStatement: TypeAlias = MemberStatement | GroupStatement | EpochStatement | ExchangeStatement
+@dataclass(frozen=True, slots=True)
+class RootStatement:
+    """The registrars from now on, and what of their predecessors' goes on: `sequence` is the root's version, `previous`
+    the fingerprint of the root before, `statements` the SHA-256 (32 bytes) of each statement carried over.
+    """
+
+    sequence: int
+    issued_at: datetime
+    previous: str
+    quorum: int
+    registrars: tuple[Registrar, ...]
+    statements: frozenset[bytes]
+
+    @property
+    def root(self) -> Root:
+        """Who signs under it."""
+        return Root(self.quorum, self.registrars)
+
+    def to_wire(self) -> dict[str, Any]:
+        """The statement's JSON object."""
+        return {
+            **_head_to_wire(ROOT, self.sequence, self.issued_at),
+            "previous": self.previous,
+            "quorum": self.quorum,
+            "registrars": [registrar.to_wire() for registrar in self.registrars],
+            "statements": [to_base64(digest) for digest in sorted(self.statements)],
+        }
+
+
+AnyStatement: TypeAlias = MemberStatement | GroupStatement | EpochStatement | ExchangeStatement | RootStatement
 
 
 def to_payload(statement: AnyStatement) -> bytes:
@@ -238,6 +280,7 @@ def read_statement(statement: Statement) -> AnyStatement:
         "group": _group,
         "epoch": _epoch,
         "exchange": _exchange,
+        ROOT: _root,
     }
     try:
         return readers[statement.type](statement)
@@ -355,6 +398,21 @@ def _exchange(statement: Statement) -> ExchangeStatement:
         log_origin=require_text(body["log_origin"], 200),
         log_vkey=require_text(body["log_vkey"], 400),
         receipt_key=require_public_key(body["receipt_key"]),
+    )
+
+
+def _root(statement: Statement) -> RootStatement:
+    body = require_fields(statement.body, *_HEAD, "previous", "quorum", "registrars", "statements")
+    registrars = parse_registrars(body["registrars"])
+    listed = [require_text(digest, 44) for digest in require_list(body["statements"], MAX_CARRIED)]
+    require_distinct(listed, "statement")
+    return RootStatement(
+        sequence=require_integer(statement.sequence, 2, MAX_ROOTS),
+        issued_at=statement.issued_at,
+        previous=require_digest(body["previous"]),
+        quorum=require_integer(body["quorum"], 1, len(registrars)),
+        registrars=registrars,
+        statements=frozenset(from_base64(digest, 32) for digest in listed),
     )
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from keys.ed25519 import SignatureError, SigningKey, verify_signature
 from keys.strict import (
+    require_digest,
     require_fields,
     require_identifier,
     require_integer,
@@ -42,12 +43,18 @@ MAX_SIGNATURES = 64
 MAX_SEQUENCE = 2**31 - 1
 """Small beside 2^53 - 1, the largest number of a snapshot, which is a sum of sequences."""
 SUBJECT_FIELDS = {"member": "member_id", "group": "group_id", "epoch": "epoch", "exchange": "exchange_id"}
+ROOT = "root"
+ROOT_SUBJECT = "registrars"
+"""What a statement of the type `root` is about: there is one chain of roots, and the sequence is the version."""
+MAX_ROOTS = 256
+"""The length of a chain of roots: nobody is made to walk without end."""
 
 
 class StatementError(ValueError):
     """A statement, an envelope or a root is refused; `reason` is a slug.
 
-    One of: malformed, quorum, stale, conflict, inconsistent; of a draft at the exchange also waiting, discarded.
+    One of: malformed, quorum, stale, conflict, inconsistent, gap (a root between is missing); of a draft at the
+    exchange also waiting, discarded.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -62,33 +69,62 @@ class Registrar:
     registrar_id: str
     public_key: bytes
 
+    def to_wire(self) -> dict[str, str]:
+        """The JSON object."""
+        return {"registrar_id": self.registrar_id, "public_key": to_base64(self.public_key)}
+
+
+def parse_registrars(value: object) -> tuple[Registrar, ...]:
+    """The registrars of a JSON list, ids and keys distinct. Raises ValueError."""
+    entries = [require_fields(entry, "registrar_id", "public_key") for entry in require_list(value, MAX_SIGNATURES)]
+    found = tuple(
+        Registrar(require_identifier(entry["registrar_id"]), require_public_key(entry["public_key"]))
+        for entry in entries
+    )
+    for name in ("registrar_id", "public_key"):
+        if len({getattr(registrar, name) for registrar in found}) != len(found):
+            raise ValueError(f"the same {name} twice")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """How far a chain of roots was known when it was pinned: the newest root's version and fingerprint."""
+
+    version: int
+    fingerprint: str
+
+    @classmethod
+    def parse(cls, value: object) -> Anchor:
+        """The anchor of a JSON object {version, fingerprint}. Raises ValueError."""
+        fields = require_fields(value, "version", "fingerprint")
+        return cls(require_integer(fields["version"], 2, MAX_ROOTS), require_digest(fields["fingerprint"]))
+
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """The registrars and how many of them (`quorum`) must sign. Pinned by its fingerprint; nothing signs it."""
+    """The registrars and how many of them (`quorum`) must sign. The first root is pinned; each later one is stated by
+    its predecessor (keys/roots.py). With an `anchor` nothing counts before the chain has reached that later root.
+    """
 
     quorum: int
     registrars: tuple[Registrar, ...]
+    anchor: Anchor | None = None
 
     @classmethod
     def parse(cls, value: object) -> Root:
-        """The root of a JSON object {quorum, registrars:[{registrar_id, public_key}]}. Raises StatementError."""
+        """The root of a JSON object {quorum, registrars:[{registrar_id, public_key}]}, and after a change of registrars
+        newest:{version, fingerprint}. Raises StatementError.
+        """
         try:
-            root = require_fields(value, "quorum", "registrars")
-            entries = [
-                require_fields(entry, "registrar_id", "public_key") for entry in require_list(root["registrars"])
-            ]
-            registrars = tuple(
-                Registrar(require_identifier(entry["registrar_id"]), require_public_key(entry["public_key"]))
-                for entry in entries
-            )
+            given = dict(require_object(value))
+            anchor = Anchor.parse(given.pop("newest")) if "newest" in given else None
+            root = require_fields(given, "quorum", "registrars")
+            registrars = parse_registrars(root["registrars"])
             quorum = require_integer(root["quorum"], 1, len(registrars))
         except ValueError as error:
             raise StatementError("malformed", f"registrars: {error}") from None
-        for name in ("registrar_id", "public_key"):
-            if len({getattr(registrar, name) for registrar in registrars}) != len(registrars):
-                raise StatementError("malformed", f"registrars: the same {name} twice")
-        return cls(quorum, registrars)
+        return cls(quorum, registrars, anchor)
 
     @classmethod
     def load(cls, path: Path) -> Root:
@@ -106,18 +142,26 @@ class Root:
 
     def to_wire(self) -> dict[str, Any]:
         """The JSON object."""
-        return {
-            "quorum": self.quorum,
-            "registrars": [
-                {"registrar_id": registrar.registrar_id, "public_key": to_base64(registrar.public_key)}
-                for registrar in self.registrars
-            ],
-        }
+        first = {"quorum": self.quorum, "registrars": [registrar.to_wire() for registrar in self.registrars]}
+        if self.anchor is None:
+            return first
+        return {**first, "newest": {"version": self.anchor.version, "fingerprint": self.anchor.fingerprint}}
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the canonical JSON, 64 hexadecimal digits: what a new member compares by telephone."""
-        return hashlib.sha256(canonical_json(self.to_wire())).hexdigest()
+        """What a new member compares by telephone, 64 hexadecimal digits: SHA-256 of the canonical JSON, or the
+        anchor's, which stands for the whole chain.
+        """
+        return (
+            hashlib.sha256(canonical_json(self.to_wire())).hexdigest()
+            if self.anchor is None
+            else self.anchor.fingerprint
+        )
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The registrars' ids."""
+        return frozenset(registrar.registrar_id for registrar in self.registrars)
 
     def public_key(self, key_id: str) -> bytes | None:
         """The key behind the keyid `registrar/<id>`, or None."""
@@ -236,26 +280,23 @@ def valid_signatures(envelope: object, root: Root) -> dict[str, bytes]:
     return found
 
 
-def verify_statement(envelope: object, root: Root) -> Statement:
-    """The statement in `envelope` (JSON object), signed by the quorum of `root`. Raises StatementError."""
-    signers = valid_signers(envelope, root)
-    if len(signers) < root.quorum:
-        raise StatementError("quorum", f"{len(signers)} of the registrars signed, {root.quorum} are wanted")
-    return read_payload(Envelope.parse(envelope).payload, signers)
-
-
 def read_payload(payload: bytes, signers: frozenset[str] = frozenset()) -> Statement:
     """The head of a statement's canonical JSON bytes, whoever signed them. Raises StatementError."""
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise StatementError("malformed", f"a statement has at most {MAX_PAYLOAD_BYTES} bytes")
     try:
         body = require_object(parse_canonical_json(payload))
-        kind = require_literal(body.get("type"), *SUBJECT_FIELDS)
+        kind = require_literal(body.get("type"), *SUBJECT_FIELDS, ROOT)
         sequence = require_integer(body.get("sequence"), 1, MAX_SEQUENCE)
         issued_at = require_time(body.get("issued_at"))
-        field = SUBJECT_FIELDS[kind]
-        named = body.get(field)
-        subject = str(require_integer(named, 1, 65_535)) if kind == "epoch" else require_identifier(named)
+        subject = _subject(kind, body)
     except ValueError as error:
         raise StatementError("malformed", f"statement: {error}") from None
     return Statement(payload, kind, subject, sequence, issued_at, body, signers)
+
+
+def _subject(kind: str, body: Mapping[str, Any]) -> str:
+    if kind == ROOT:
+        return ROOT_SUBJECT
+    named = body.get(SUBJECT_FIELDS[kind])
+    return str(require_integer(named, 1, 65_535)) if kind == "epoch" else require_identifier(named)

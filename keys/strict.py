@@ -15,6 +15,7 @@ from keys.urls import canonical_url
 from schemas.encoding import from_base64, from_rfc3339
 
 _IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 Code = TypeVar("Code", bound=StrEnum)
 
 
@@ -61,6 +62,13 @@ def require_identifier(value: object) -> str:
     """`value` if it is an identifier: 1 to 64 of a-z, 0-9, `-`, `_`, the first no sign. Raises ValueError."""
     if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
         raise ValueError("an identifier of a-z, 0-9, - and _ is wanted")
+    return value
+
+
+def require_digest(value: object) -> str:
+    """`value` if it is a SHA-256 in 64 hexadecimal digits, small letters. Raises ValueError."""
+    if not isinstance(value, str) or not _DIGEST.fullmatch(value):
+        raise ValueError("a SHA-256 of 64 hexadecimal digits is wanted")
     return value
 
 

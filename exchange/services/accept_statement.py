@@ -1,9 +1,9 @@
 """Gathering registrars' signatures; with the quorum a statement comes into force.
 
 Rules, in order:
-1. A statement that is known with every signature shown is answered from what is stored: nothing is verified, locked
-   or written for a repetition. Else a signature counts if it is right under the key of a registrar of the pinned root;
-   each registrar counts once.
+1. A statement that is known with every signature shown is answered from what is stored: nothing of it is verified,
+   locked or written for a repetition. Else a signature counts if it is right under the key of a registrar of the newest
+   root; each registrar counts once. A new root takes its own quorum too (exchange/services/root_chain.py).
 2. A statement must be newer than the one in force about its subject; the keyring's rules hold
    (keys/keyring.py).
 3. Coming into force is one transaction: tables, running position, log. Every member whose authority it
@@ -15,7 +15,7 @@ Rules, in order:
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 from exchange.log.entries import View
 from exchange.services.events import record
 from exchange.services.propose_statement import add_payload
+from exchange.services.root_chain import check_carried, envelope_of, load_roots
 from exchange.store import membership, outbox
 from exchange.store.session import Database
 from exchange.store.statements import (
@@ -41,12 +42,21 @@ from exchange.store.statements import (
     list_rivals,
     lock_statements,
     next_position,
+    remove_signatures_of_others,
     signatures_of,
     statement_id_of,
 )
 from keys.keyring import Keyring
-from keys.statement_types import AnyStatement, EpochStatement, ExchangeStatement, GroupStatement, MemberStatement
-from keys.statements import Envelope, Root, StatementError, read_payload, valid_signatures
+from keys.roots import Roots, count_signatures, together
+from keys.statement_types import (
+    AnyStatement,
+    EpochStatement,
+    ExchangeStatement,
+    GroupStatement,
+    MemberStatement,
+    RootStatement,
+)
+from keys.statements import ROOT, ROOT_SUBJECT, Envelope, Root, StatementError, read_payload, valid_signatures
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,35 +68,42 @@ class Standing:
     quorum: int
 
 
-def accept_statement(database: Database, root: Root, envelope: object, now: datetime) -> Standing:
+def accept_statement(database: Database, pinned: Root, envelope: object, now: datetime) -> Standing:
     """Add the valid signatures of `envelope` (JSON object). Raises StatementError, LogUnavailableError."""
-    known = _find_standing(database, root, Envelope.parse(envelope))
+    parsed = Envelope.parse(envelope)
+    with database.reading() as session:
+        roots = load_roots(session, pinned)
+        known = _find_standing(session, roots, parsed)
     if known is not None:
         return known
-    signatures = valid_signatures(envelope, root)
+    signatures = valid_signatures(envelope, together(roots.signing(parsed.payload)))
     if not signatures:
         raise StatementError("quorum", "no registrar's signature is on it")
-    payload = Envelope.parse(envelope).payload
-    return database.run_in_transaction(lambda session: _accept(session, root, payload, signatures, now))
+    return database.run_in_transaction(lambda session: _accept(session, pinned, parsed.payload, signatures, now))
 
 
-def _find_standing(database: Database, root: Root, envelope: Envelope) -> Standing | None:
+def _find_standing(session: Session, roots: Roots, envelope: Envelope) -> Standing | None:
     """Where a statement stands of which all signatures of `envelope` are stored; None if anything of it is new. Raises
     StatementError for one that a newer statement has overtaken.
     """
-    with database.reading() as session:
-        stored = find_statement(session, statement_id_of(envelope.payload))
-        there = () if stored is None else signatures_of(session, stored.statement_id)
-        held = None if stored is None else latest_effective(session, stored.type, stored.subject)
+    stored = find_statement(session, statement_id_of(envelope.payload))
+    there = () if stored is None else signatures_of(session, stored.statement_id)
+    held = None if stored is None else latest_effective(session, stored.type, stored.subject)
     shown = {(name.removeprefix("registrar/"), signature) for name, signature in envelope.signatures}
     if stored is None or not shown or not shown <= set(there):
         return None
     if held is not None and stored.sequence < held.sequence:
         raise StatementError("stale", f"sequence {held.sequence} is in force already")
-    return Standing(stored.state, len(there), root.quorum)
+    if stored.state == EFFECTIVE:
+        return Standing(stored.state, len(there), roots.newest.quorum)
+    return Standing(stored.state, *count_signatures(_signers(session, stored), roots.signing(stored.payload)))
 
 
-def _accept(session: Session, root: Root, payload: bytes, valid: Mapping[str, bytes], now: datetime) -> Standing:
+def _signers(session: Session, stored: StoredStatement) -> frozenset[str]:
+    return frozenset(registrar_id for registrar_id, _ in signatures_of(session, stored.statement_id))
+
+
+def _accept(session: Session, pinned: Root, payload: bytes, signatures: Mapping[str, bytes], now: datetime) -> Standing:
     lock_statements(session)
     head = read_payload(payload)
     held = latest_effective(session, head.type, head.subject)
@@ -95,17 +112,23 @@ def _accept(session: Session, root: Root, payload: bytes, valid: Mapping[str, by
             raise StatementError("stale", f"sequence {held.sequence} is in force already")
         if head.sequence == held.sequence:
             raise StatementError("conflict", f"another statement has sequence {held.sequence} already")
+    wanted = load_roots(session, pinned).signing(payload)  # anew under the lock: a root may have come into force
+    valid = {name: signature for name, signature in signatures.items() if name in together(wanted).ids}
     stored = find_statement(session, add_payload(session, payload, now))
     assert stored is not None  # noqa: S101 - just added; for the type checker
-    if stored.state == DISCARDED and len(valid) < root.quorum:
+    if stored.state == DISCARDED and not _is_enough(frozenset(valid), wanted):
         raise StatementError("discarded", "the operator discarded this proposal: it is to be drafted anew")
     if stored.state in {DISCARDED, SUPERSEDED}:
         stored.state = COLLECTING  # it is newer than what is in force, so that nothing but a draft took its place
     _add_signatures(session, stored, valid, now)
-    signatures = len(signatures_of(session, stored.statement_id))
-    if stored.state == COLLECTING and signatures >= root.quorum:
-        _bring_into_force(session, root, stored, now)
-    return Standing(stored.state, signatures, root.quorum)
+    signers = _signers(session, stored)
+    if stored.state == COLLECTING and _is_enough(signers, wanted):
+        _bring_into_force(session, pinned, stored, now)
+    return Standing(stored.state, *count_signatures(signers, wanted))
+
+
+def _is_enough(signers: frozenset[str], wanted: Sequence[Root]) -> bool:
+    return all(len(signers & root.ids) >= root.quorum for root in wanted)
 
 
 def _add_signatures(session: Session, stored: StoredStatement, valid: Mapping[str, bytes], now: datetime) -> None:
@@ -121,15 +144,9 @@ def _add_signatures(session: Session, stored: StoredStatement, valid: Mapping[st
     session.flush()
 
 
-def envelope_of(session: Session, stored: StoredStatement) -> dict[str, Any]:
-    """The DSSE envelope (JSON object) with all signatures gathered."""
-    pairs = tuple((f"registrar/{name}", signature) for name, signature in signatures_of(session, stored.statement_id))
-    return Envelope(stored.payload, pairs).to_wire()
-
-
-def _bring_into_force(session: Session, root: Root, stored: StoredStatement, now: datetime) -> None:
-    keyring = Keyring(root)
-    for held in list_effective_about(session, stored.type, stored.subject):
+def _bring_into_force(session: Session, pinned: Root, stored: StoredStatement, now: datetime) -> None:
+    keyring = Keyring(pinned)
+    for held in _history(session, stored):
         keyring.add(envelope_of(session, held))
     statement = keyring.add(envelope_of(session, stored))
     touched = _apply(session, statement, now)
@@ -137,6 +154,8 @@ def _bring_into_force(session: Session, root: Root, stored: StoredStatement, now
     for rival in list_rivals(session, stored):
         rival.state = SUPERSEDED
     session.flush()
+    if isinstance(statement, RootStatement):
+        remove_signatures_of_others(session, statement.root.ids)
     body = {
         "statement": {
             "type": stored.type,
@@ -150,6 +169,14 @@ def _bring_into_force(session: Session, root: Root, stored: StoredStatement, now
         outbox.send(session, "authority", event.event_id, touched, now)
 
 
+def _history(session: Session, stored: StoredStatement) -> list[StoredStatement]:
+    """What came into force about a subject, and all roots, in the order in which it did."""
+    about = [*list_effective_about(session, ROOT, ROOT_SUBJECT)]
+    if stored.type != ROOT:
+        about += list_effective_about(session, stored.type, stored.subject)
+    return sorted(about, key=lambda each: each.position or 0)
+
+
 def _apply(session: Session, statement: AnyStatement, now: datetime) -> set[str]:
     """Put a statement into the tables; the ids of the members it touches."""
     match statement:
@@ -160,6 +187,8 @@ def _apply(session: Session, statement: AnyStatement, now: datetime) -> set[str]
             return _apply_group(session, statement, now)
         case EpochStatement():
             _apply_epoch(session, statement)
+        case RootStatement():
+            check_carried(session, statement)
         case ExchangeStatement():
             pass
     return {member.member_id for member in membership.list_members(session)}

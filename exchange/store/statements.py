@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, func, select
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, and_, delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.store.base import Base, UtcDateTime
@@ -84,6 +84,33 @@ def list_effective_about(session: Session, kind: str, subject: str) -> Sequence[
         .where(StoredStatement.type == kind, StoredStatement.subject == subject, StoredStatement.state == EFFECTIVE)
         .order_by(StoredStatement.sequence)
     ).all()
+
+
+def list_newest_effective(session: Session) -> Sequence[StoredStatement]:
+    """The statement in force about every subject."""
+    newest = (
+        select(StoredStatement.type, StoredStatement.subject, func.max(StoredStatement.sequence).label("sequence"))
+        .where(StoredStatement.state == EFFECTIVE)
+        .group_by(StoredStatement.type, StoredStatement.subject)
+        .subquery()
+    )
+    about = (
+        StoredStatement.type == newest.c.type,
+        StoredStatement.subject == newest.c.subject,
+        StoredStatement.sequence == newest.c.sequence,
+        StoredStatement.state == EFFECTIVE,
+    )
+    return session.scalars(select(StoredStatement).join(newest, and_(*about))).all()
+
+
+def remove_signatures_of_others(session: Session, registrar_ids: Collection[str]) -> None:
+    """Of what still waits, remove the signatures of all but these registrars."""
+    waiting = select(StoredStatement.statement_id).where(StoredStatement.state == COLLECTING)
+    session.execute(
+        delete(StatementSignature).where(
+            StatementSignature.statement_id.in_(waiting), StatementSignature.registrar_id.not_in(registrar_ids)
+        )
+    )
 
 
 def effective_by_subject(session: Session, kind: str, subjects: Collection[str]) -> dict[str, list[StoredStatement]]:

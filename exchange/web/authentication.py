@@ -27,6 +27,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from exchange.services.actor import Actor
+from exchange.services.root_chain import read_roots
 from exchange.store.membership import KnownRepresentative, find_representative
 from exchange.store.nonces import use_nonce
 from exchange.store.request_counts import count_request
@@ -155,7 +156,7 @@ def _verify(context: Context, rule: Rule, known: dict[str, KnownRepresentative],
 
     def resolve(key_id: str) -> bytes:
         if key_id.startswith(_REGISTRAR):
-            public_key = context.settings.root.public_key(key_id) if Caller.REGISTRAR in rule.callers else None
+            public_key = _registrar_key(context, key_id) if Caller.REGISTRAR in rule.callers else None
             if public_key is None:
                 raise LookupError
             return public_key
@@ -179,6 +180,10 @@ def _verify(context: Context, rule: Rule, known: dict[str, KnownRepresentative],
     except RequestSignatureError as error:
         detail = f"Sign the request per RFC 9421 with an enrolled key, for {context.settings.url} ({error.reason})."
         raise AccessRefusedError(401, error.reason, detail) from None
+
+
+def _registrar_key(context: Context, key_id: str) -> bytes | None:
+    return read_roots(context.database, context.settings.root).newest.public_key(key_id)
 
 
 def _spend_nonce(context: Context, verified: VerifiedRequest, caller: str) -> None:

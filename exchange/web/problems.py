@@ -43,7 +43,7 @@ _ACCESS = {
     401: ("unauthenticated", "The request is not signed as it must be"),
     403: ("forbidden", "Not allowed"),
 }
-_STATEMENT_CONFLICTS = frozenset({"stale", "conflict", "inconsistent", "waiting", "discarded"})
+_STATEMENT_CONFLICTS = frozenset({"stale", "conflict", "gap", "inconsistent", "waiting", "discarded"})
 _ENROLMENT_DETAILS = {
     "code": "The code is unknown, expired or used, or it is another member's.",
     "encryption-key": "The encryption key is none to which anything can be sealed.",

@@ -42,7 +42,7 @@ _REFUSALS = {
     "unknown-batch": 409,
 }
 _BUSY_SECONDS = 1
-_STATEMENTS = {"malformed": 422, "quorum": 403, "stale": 409, "conflict": 409, "inconsistent": 409}
+_STATEMENTS = {"malformed": 422, "quorum": 403, "stale": 409, "conflict": 409, "gap": 409, "inconsistent": 409}
 
 log = structlog.get_logger("keyholder")
 

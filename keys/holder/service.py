@@ -47,13 +47,12 @@ from keys.keyring import (
     MemberStatement,
     Representative,
     RepresentativeState,
-    StatementError,
     UnknownStatementError,
 )
 from keys.request_limits import RequestLimit, minute_of
 from keys.signing import HeaderFields, VerifiedRequest, verify_request
 from keys.snapshots import sign_snapshot
-from keys.statements import Envelope, Statement, read_payload, verify_statement
+from keys.statements import Envelope, Statement, StatementError, read_payload
 from keys.threshold import Share, evaluate_batch, prove_batch, scaled_share
 from schemas.canonical import canonical_json
 from schemas.terms import Role
@@ -218,7 +217,7 @@ class HolderService:
         known = self._find_accepted(envelope)
         if known is not None:
             return known, False
-        statement = verify_statement(envelope, self.settings.config.root)
+        statement, _ = self.keyring().roots.read(envelope)
         with self.database.transaction() as connection:
             self.database.lock_statements(connection)
             keyring = self._read_keyring(connection)

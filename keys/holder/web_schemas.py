@@ -115,8 +115,8 @@ class StatementsPage(Schema):
 
 
 class SnapshotAnswer(Schema):
-    """This holder's word on what is in force: canonical JSON with type, holder_id, number, digest, issued_at and
-    valid_until, and its signature over `exchange-snapshot-v1`, a zero byte, and the payload.
+    """This holder's word on what is in force: canonical JSON with type, holder_id, root (its version), number,
+    digest, issued_at and valid_until, and its signature over `exchange-snapshot-v1`, a zero byte, and the payload.
     """
 
     payload = fields.String(metadata={"description": "Base64"})

@@ -20,8 +20,9 @@ from exchange.services.propose_statement import (
 )
 from exchange.services.stop_member import stop_member
 from exchange.store.log_tables import LogEntry
+from keys.roots import Roots
 from keys.statement_types import GroupState, GroupStatement, to_payload
-from keys.statements import StatementError, merge, payload_digest, sign_statement, verify_statement
+from keys.statements import StatementError, merge, payload_digest, sign_statement
 from schemas.encoding import to_base64
 from schemas.terms import GroupKind
 from tests.simulator import Taskforce
@@ -134,7 +135,7 @@ def test_a_wrong_signature_in_ones_own_name_blocks_nothing(new_taskforce: NewTas
         assert standing.signatures == number + 1
     assert standing.state == "effective"
     (stated,) = [each for each in shown_in_force(taskforce) if each["payload"] == to_base64(payload)]
-    assert verify_statement(stated, taskforce.root).signers == set(taskforce.registrars)
+    assert Roots(taskforce.root).verify(stated).signers == set(taskforce.registrars)
 
 
 def test_an_urgent_draft_leaves_what_a_registrar_signed(new_taskforce: NewTaskforce) -> None:

@@ -28,7 +28,7 @@ from schemas.terms import MemberKind, Role, Sector
 
 ISSUED = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
 REGISTRARS = ("necc", "reviewer", "bank")
-_KEYS = {name: SigningKey.from_seed(name.encode().ljust(32, b".")) for name in (*REGISTRARS, "stranger")}
+_KEYS = {name: SigningKey.from_seed(name.encode().ljust(32, b".")) for name in (*REGISTRARS, "stranger", "regulator")}
 
 
 def make_root(quorum: int = 2) -> Root:
@@ -37,8 +37,13 @@ def make_root(quorum: int = 2) -> Root:
 
 
 def registrar_key(name: str) -> SigningKey:
-    """The key of a registrar, or of `stranger`, who is none."""
+    """The key of a registrar, or of `stranger` and `regulator`, who are none at first."""
     return _KEYS[name]
+
+
+def registrar(name: str) -> Registrar:
+    """One of them as a root names it."""
+    return Registrar(name, _KEYS[name].public_bytes)
 
 
 def sign(statement: AnyStatement | bytes, by: Sequence[str] = ("necc", "reviewer")) -> dict[str, Any]:

@@ -25,17 +25,28 @@ from keys.keyring import (
     Representative,
     RepresentativeState,
     Root,
+    RootStatement,
     StatementError,
     UnknownStatementError,
     parse_statement,
     to_payload,
 )
+from keys.roots import Roots
 from keys.signing import SigningKey
-from keys.statements import MAX_SEQUENCE, Envelope, merge, read_payload, sign_statement, valid_signers, verify_statement
+from keys.statements import MAX_SEQUENCE, Envelope, merge, read_payload, sign_statement, valid_signers
 from schemas.canonical import canonical_json
 from schemas.terms import GroupKind, MemberKind, Role, Sector
 from tests.any_input import JSON, changed_bytes, changed_fields
-from tests.keys.taskforce import ISSUED, make_dealing, make_epoch, make_member, make_root, registrar_key, sign
+from tests.keys.taskforce import (
+    ISSUED,
+    make_dealing,
+    make_epoch,
+    make_member,
+    make_root,
+    registrar,
+    registrar_key,
+    sign,
+)
 
 ROOT = make_root()
 identifiers = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,63}", fullmatch=True)
@@ -134,6 +145,7 @@ SAMPLES: list[AnyStatement] = [
         "vkey",
         SigningKey.from_seed(b"r" * 32).public_bytes,
     ),
+    RootStatement(2, ISSUED, "0" * 64, 1, (registrar("bank"), registrar("regulator")), frozenset({b"d" * 32})),
 ]
 samples = st.sampled_from(SAMPLES)
 
@@ -190,7 +202,7 @@ def test_an_attacker_who_changes_one_byte_of_a_signed_envelope_changes_nothing_o
     except ValueError:
         return
     try:
-        verified = verify_statement(value, ROOT)
+        verified = Roots(ROOT).verify(value)
     except StatementError:
         return
     assert verified.payload == to_payload(statement)

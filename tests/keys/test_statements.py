@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keys.keyring import to_payload
+from keys.roots import Roots
 from keys.statements import (
     MAX_PAYLOAD_BYTES,
     MAX_SEQUENCE,
@@ -24,7 +25,6 @@ from keys.statements import (
     read_payload,
     sign_statement,
     valid_signers,
-    verify_statement,
 )
 from schemas.encoding import to_base64
 from tests.keys.taskforce import make_member, make_root, registrar_key, sign
@@ -36,12 +36,12 @@ PAYLOAD = to_payload(MEMBER)
 
 def _reason(envelope: object, root: Root = ROOT) -> str:
     with pytest.raises(StatementError) as caught:
-        verify_statement(envelope, root)
+        Roots(root).verify(envelope)
     return caught.value.reason
 
 
 def test_what_the_quorum_signed_is_believed() -> None:
-    statement = verify_statement(sign(MEMBER), ROOT)
+    statement = Roots(ROOT).verify(sign(MEMBER))
     assert (statement.type, statement.subject, statement.sequence) == ("member", "a", 1)
     assert statement.signers == {"necc", "reviewer"}
     assert statement.payload == PAYLOAD
@@ -97,7 +97,7 @@ def test_a_wrong_signature_beside_the_quorum_does_no_harm() -> None:
     envelope = sign(MEMBER)
     envelope["signatures"].append({"keyid": "registrar/bank", "sig": to_base64(bytes(64))})
     envelope["signatures"].append({"keyid": "registrar/nobody", "sig": to_base64(bytes(64))})
-    assert verify_statement(envelope, ROOT).signers == {"necc", "reviewer"}
+    assert Roots(ROOT).verify(envelope).signers == {"necc", "reviewer"}
 
 
 def test_merging_is_idempotent() -> None:
@@ -215,14 +215,14 @@ _JSON = st.recursive(
 @given(_JSON)
 def test_no_json_crashes_the_envelope_parser(value: object) -> None:
     with pytest.raises(StatementError):
-        verify_statement(value, ROOT)
+        Roots(ROOT).verify(value)
 
 
 @given(_JSON, _JSON, _JSON)
 def test_no_field_crashes_the_envelope_parser(payload: object, key_id: object, signature: object) -> None:
     signatures = [{"keyid": key_id, "sig": signature}]
     with pytest.raises(StatementError):
-        verify_statement({"payloadType": PAYLOAD_TYPE, "payload": payload, "signatures": signatures}, ROOT)
+        Roots(ROOT).verify({"payloadType": PAYLOAD_TYPE, "payload": payload, "signatures": signatures})
 
 
 @given(st.binary(max_size=200))

@@ -380,11 +380,12 @@ def test_a_statement_brought_again_is_answered_before_any_signature(
 ) -> None:
     suspension = sign(member.changed(state=MemberState.SUSPENDED))
     holder.state(suspension)
+    holder.client.get("/v1/epochs")  # what is in force is read, and verified, once after each change
 
     def verify(*_: object) -> None:
         raise AssertionError("a signature was verified")
 
-    monkeypatch.setattr("keys.holder.service.verify_statement", verify)
+    monkeypatch.setattr("keys.roots.valid_signers", verify)
     again, replaced = holder.state(suspension, sign(member.statement))
     assert (again.status_code, again.json and again.json["state"]) == (200, "known")
     assert problem_of(replaced) == "statement-stale"
