@@ -45,6 +45,8 @@ from keys.statements import (
     Root,
     Statement,
     StatementError,
+    payload_digest,
+    read_payload,
 )
 from keys.threshold import InvalidCommitmentsError, verify_commitments
 from schemas.canonical import canonical_json
@@ -125,8 +127,10 @@ class Keyring:
         return stated
 
     def _settle(self) -> None:
-        """Take anew what still counts under the newest root; keys that were spent in what goes on stay spent."""
-        before, spent = self._payloads, self._spent_keys
+        """Take anew what still counts under the newest root. Of a member whose statement goes on, spent keys stay spent,
+        and what was stated before is known.
+        """
+        before, spent, earlier = self._payloads, self._spent_keys, self._before
         self._clear()
         accepted, self._accepted = self._accepted, {}
         for digest, (statement, envelope) in accepted.items():
@@ -137,12 +141,28 @@ class Keyring:
             held = before.get(("member", member_id))
             if held is not None and held.payload == self._payloads["member", member_id].payload:
                 self._spent_keys[member_id] = spent[member_id]
+                self._before[member_id] = earlier.get(member_id, [])
 
     def _still_counts(self, statement: Statement, envelope: object) -> bool:
         if self.roots.carries(statement):
             return True
         try:
             self.roots.verify(envelope)
+        except StatementError:
+            return False
+        return True
+
+    def knows(self, payload: bytes) -> bool:
+        """Whether a statement of these bytes is in force, was, or is a root of the chain."""
+        return payload_digest(payload) in self._accepted or self.roots.knows(read_payload(payload))
+
+    def counts(self, envelope: object) -> bool:
+        """Whether an envelope (JSON object) has the signatures that its statement takes, in force already or not."""
+        try:
+            statement, is_newest = self.roots.read(envelope)
+            if statement.type == ROOT:
+                return self.roots.knows(statement) or self.roots.check_link(envelope) is not None
+            self.roots.check_counts(statement, is_newest)
         except StatementError:
             return False
         return True

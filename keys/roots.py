@@ -16,6 +16,7 @@ root lists its digest. So whoever has left can state nothing any more, whatever 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from keys.statement_types import RootStatement, read_statement
@@ -32,6 +33,8 @@ from keys.statements import (
     valid_signers,
 )
 
+_FIRST_ISSUED = datetime.fromtimestamp(0, UTC)
+
 
 class Roots:
     """The roots from the one pinned to the newest one known. Not safe for threads that write at once."""
@@ -41,7 +44,7 @@ class Roots:
         first = Root(pinned.quorum, pinned.registrars)
         self._chain = [first]
         self._fingerprints = [first.fingerprint]
-        self._listed: frozenset[bytes] = frozenset()
+        self._newest_stated: RootStatement | None = None
 
     @property
     def newest(self) -> Root:
@@ -79,7 +82,7 @@ class Roots:
         stated = self.check_link(envelope)
         self._chain.append(stated.root)
         self._fingerprints.append(payload_digest(Envelope.parse(envelope).payload))
-        self._listed = stated.statements
+        self._newest_stated = stated
         return stated
 
     def knows(self, statement: Statement) -> bool:
@@ -88,7 +91,15 @@ class Roots:
 
     def carries(self, statement: Statement) -> bool:
         """Whether the newest root lists it."""
-        return bytes.fromhex(statement.digest) in self._listed
+        stated = self._newest_stated
+        return stated is not None and bytes.fromhex(statement.digest) in stated.statements
+
+    def as_statement(self) -> RootStatement:
+        """The newest root as it was stated; of the first, which nothing states, what such a statement would say."""
+        if self._newest_stated is not None:
+            return self._newest_stated
+        first = self.newest
+        return RootStatement(1, _FIRST_ISSUED, "", first.quorum, first.registrars, frozenset())
 
     def read(self, envelope: object) -> tuple[Statement, bool]:
         """The statement in an envelope (JSON object) that the quorum of one of the chain's roots signed, and whether it

@@ -1,7 +1,8 @@
 """Whom this member believes: the registrars' statements, checked here and kept in the vault.
 
 Rules, in order:
-1. The root is the one pinned when joining; nothing received later replaces it.
+1. The root is the one pinned when joining, and what its quorum made of it since (keys/roots.py): the vault keeps every
+   root of the chain, so that nothing received later leads back.
 2. Each statement counts only with the registrars' quorum (keys.statements), whoever handed it over.
 3. What was once believed is kept: an exchange that hides a statement, or offers an older one, changes nothing.
 4. Two different statements of one sequence are a fault, and the command ends.
@@ -28,7 +29,8 @@ from keys.keyring import (
     StatementError,
     UnknownStatementError,
 )
-from keys.statements import Envelope, read_payload
+from keys.roots import roots_first
+from keys.statements import ROOT, Envelope, Statement, read_payload
 from member.channel import Identity
 from member.errors import AnswerError, HomeError, NotEnrolledError, RefusedError
 from member.exchange_client import ExchangeClient
@@ -69,16 +71,34 @@ def refresh_keyring(root: Root, vault: Vault, exchange: ExchangeClient) -> Keyri
 def held_keyring(root: Root, vault: Vault) -> Keyring:
     """The keyring from what the vault holds, asking nobody."""
     keyring = Keyring(root)
-    before = (msgspec.json.decode(payload) for payload in vault.all(_BEFORE))
-    for envelope in sorted(before, key=lambda one: read_payload(Envelope.parse(one).payload).sequence):
+    kept = _in_order(msgspec.json.decode(payload) for kind in (_BEFORE, _KIND) for payload in vault.all(kind))
+    links = [None, *(each for each in kept if _head_of(each).type == ROOT)]
+    waiting = sorted((each for each in kept if _head_of(each).type != ROOT), key=lambda each: _head_of(each).sequence)
+    for link in links:
+        # What counted before a change of registrars is taken in before it: it is what was stated then.
+        if link is not None:
+            _add(keyring, link)
+        waiting = [each for each in waiting if not _counted(keyring, each)]
+    for envelope in waiting:
         _add(keyring, envelope)
-    for payload in vault.all(_KIND):
-        _add(keyring, msgspec.json.decode(payload))
     return keyring
 
 
+def _head_of(envelope: dict[str, Any]) -> Statement:
+    return read_payload(Envelope.parse(envelope).payload)
+
+
+def _counted(keyring: Keyring, envelope: dict[str, Any]) -> bool:
+    """Whether the keyring took it in; what it refuses may count under a later root."""
+    try:
+        keyring.add(envelope)
+    except StatementError:
+        return False
+    return True
+
+
 def build_keyring(root: Root, envelopes: Iterable[dict[str, Any]]) -> Keyring:
-    """A keyring from statements just received (a registrar keeps none)."""
+    """A keyring from statements in the order in which they were accepted."""
     keyring = Keyring(root)
     for envelope in envelopes:
         _add(keyring, envelope)
@@ -87,17 +107,27 @@ def build_keyring(root: Root, envelopes: Iterable[dict[str, Any]]) -> Keyring:
 
 def take_in(keyring: Keyring, vault: Vault, envelopes: Iterable[dict[str, Any]]) -> int:
     """Add what is newer to the keyring and keep it in the vault; how many statements were."""
-    before = keyring.number
+    taken = 0
     with vault.transaction():
-        for envelope in envelopes:
-            if _add(keyring, envelope):
-                head = read_payload(Envelope.parse(envelope).payload)
-                name = f"{head.type}|{head.subject}"
+        for envelope in _in_order(envelopes):
+            head = _head_of(envelope)
+            if not keyring.knows(head.payload) and _add(keyring, envelope):
+                taken += 1
+                about = str(head.sequence) if head.type == ROOT else head.subject  # every root: each leads to the next
+                name = f"{head.type}|{about}"
                 held = vault.get(_KIND, name.encode())
                 if head.type == _OF_MEMBERS and held is not None:
                     vault.put(_BEFORE, f"{name}|{head.sequence}".encode(), held)
                 vault.put(_KIND, name.encode(), msgspec.json.encode(envelope))
-    return keyring.number - before
+    return taken
+
+
+def _in_order(envelopes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Roots first. AnswerError for what is no statement."""
+    try:
+        return roots_first(envelopes)
+    except StatementError as error:
+        raise AnswerError(f"a statement cannot be believed: {error}", "tell the registrars") from error
 
 
 def held_envelopes(vault: Vault) -> list[dict[str, Any]]:

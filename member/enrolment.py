@@ -25,6 +25,7 @@ import msgspec
 
 from keys.custody import write_private_file
 from keys.ed25519 import SigningKey
+from keys.keyring import Root
 from keys.sealing import EncryptionKey
 from keys.strict import require_identifier
 from keys.urls import canonical_url
@@ -251,6 +252,14 @@ def check_code_fits(home: Home, code: EnrolmentCode) -> None:
     if home.root_path.exists() and home.root_path.read_bytes() != canonical_json(code.registrars):
         hint = "new registrars are taken up by their predecessors' statements, never by a code"
         raise HomeError("this home has pinned other registrars already", hint)
+
+
+def told_registrars(root: Root) -> str:
+    """Who a pinned root is, for people; after a change its later registrars are told by the fingerprint alone."""
+    names = ", ".join(registrar.registrar_id for registrar in root.registrars)
+    if root.anchor is not None:
+        return f"root {root.anchor.version}, which follows {names}"
+    return f"{names} ({root.quorum} must sign)"
 
 
 def pin_root(home: Home, registrars: dict[str, Any], exchange_url: str) -> None:

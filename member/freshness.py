@@ -2,8 +2,8 @@
 
 The operator of the exchange could withhold a statement, that a member is suspended say, for ever. The key holders get
 statements from the registrars themselves and sign dated snapshots (keys/snapshots.py). Rules, in order:
-1. The holders are those of the current epoch. Each snapshot is verified, and never goes back behind one seen before,
-   which the vault remembers.
+1. The holders are those of the current epoch, also of one that is learnt of while they are asked. Each snapshot is
+   verified, and never goes back behind one seen before, which the vault remembers.
 2. A holder vouches for this member if all that it has in force is here too: its digest is ours, or its list was
    fetched, was what the digest says, and what we lacked of it was taken in, on the registrars' signatures.
 3. t holders must vouch. A statement that all n holders have is then never missed; n - t + 1 are enough while none lies.
@@ -21,7 +21,8 @@ from typing import Any
 
 import msgspec
 
-from keys.keyring import EpochStatement, Holder, Keyring, Root
+from keys.keyring import EpochStatement, Holder, Keyring, Root, StatementError
+from keys.roots import roots_first
 from keys.snapshots import Snapshot, SnapshotError, check_progress, verify_snapshot
 from keys.statements import Envelope, payload_digest
 from member.authority import build_keyring, current_epoch
@@ -32,6 +33,7 @@ from schemas.encoding import to_rfc3339
 
 _KIND = "snapshot"
 _MOST_HANDED = 200
+_MOST_EPOCHS = 8
 _SUSPENDED = "member-suspended"
 _STALE_HINT = (
     "nothing was sent; try again when enough key holders answer, and if that does not help ask the registrars to bring"
@@ -107,9 +109,26 @@ class _Seen(msgspec.Struct, frozen=True):
     covered: str | None
 
 
-def confirm_freshness(library: Library, words: Sequence[HolderWord], vault: Vault, now: datetime) -> Freshness:
-    """Ask the holders, take in what we lack, hand over what they lack; how fresh we are. Raises NotEnrolledError."""
-    epoch = current_epoch(library.keyring)
+def confirm_freshness(
+    library: Library, words_of: Callable[[EpochStatement], Sequence[HolderWord]], vault: Vault, now: datetime
+) -> Freshness:
+    """Ask the holders, take in what we lack, hand over what they lack; how fresh we are. Raises NotEnrolledError.
+
+    If what was taken in makes another epoch the current one, its holders are asked: those before vouch no more.
+    """
+    taken = 0
+    for _ in range(_MOST_EPOCHS):
+        epoch = current_epoch(library.keyring)
+        found = _ask(library, epoch, words_of(epoch), vault, now)
+        taken += found.taken
+        if current_epoch(library.keyring) == epoch:
+            return replace(found, taken=taken)
+    raise StaleStatementsError("the key holders state one epoch after the other", _STALE_HINT)
+
+
+def _ask(
+    library: Library, epoch: EpochStatement, words: Sequence[HolderWord], vault: Vault, now: datetime
+) -> Freshness:
     asked = ask_all({word.holder.holder_id: word.snapshot for word in words})
     ours = library.keyring.digest
     standing = {name: _weigh(word, asked[name], vault, ours, now) for name, word in _by_name(words).items()}
@@ -193,9 +212,9 @@ def _take_list(library: Library, standing: _Standing, asked: Any) -> tuple[_Stan
     if isinstance(asked, Exception):
         return replace(standing, problem=str(asked)), 0
     try:
-        theirs = build_keyring(library.root, asked)
-    except MemberError as error:
-        return replace(standing, problem=error.detail), 0
+        theirs = build_keyring(library.root, roots_first(asked))
+    except (MemberError, StatementError) as error:
+        return replace(standing, problem=str(error)), 0
     if standing.snapshot is None or theirs.digest != standing.snapshot.digest:
         return replace(standing, problem="its list is not what it vouches for: it is changing, or it lies"), 0
     return replace(standing, covered=theirs.digest), library.take_in(asked)
@@ -208,6 +227,9 @@ def _hand_over(library: Library, word: HolderWord, listed: Envelopes) -> None:
     for envelope in lacks[:_MOST_HANDED]:
         try:
             word.hand_over(envelope)
+        except RefusedError as error:
+            if not error.is_final:
+                return
         except MemberError:
             return
 

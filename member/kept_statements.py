@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from keys.custody import write_private_file
 from keys.keyring import Keyring, Root, StatementError
+from keys.roots import roots_first
 from member.authority import build_keyring
 from member.errors import AnswerError, HomeError
 
 _FILE = "statements-in-force.json"
+_RETIRED = "retired-holders.json"
+_Kept = TypeVar("_Kept")
 
 
 class KeptStatements:
@@ -25,6 +28,7 @@ class KeptStatements:
 
     def __init__(self, home: Path, root: Root) -> None:
         self._path = home / _FILE
+        self._retired_path = home / _RETIRED
         self._root = root
         self._envelopes = self._read()
 
@@ -41,7 +45,7 @@ class KeptStatements:
         """Keep those that are new and in force; the keyring with them. AnswerError for one that cannot be believed."""
         keyring = self.keyring()
         new = []
-        for envelope in envelopes:
+        for envelope in _in_order(envelopes):
             if envelope not in self._envelopes and _add(keyring, envelope):
                 new.append(envelope)
         if new:
@@ -49,13 +53,35 @@ class KeptStatements:
             write_private_file(self._path, msgspec.json.encode(self._envelopes))
         return keyring
 
+    @property
+    def retired(self) -> frozenset[str]:
+        """The holders that have confirmed to know that they serve no epoch any more."""
+        return frozenset(_decoded(self._retired_path, list[str]) or [])
+
+    def note_retired(self, holder_ids: frozenset[str]) -> None:
+        """Keep who has confirmed it, instead of what was kept before."""
+        if holder_ids != self.retired:
+            write_private_file(self._retired_path, msgspec.json.encode(sorted(holder_ids)))
+
     def _read(self) -> list[dict[str, Any]]:
-        if not self._path.exists():
-            return []
-        try:
-            return msgspec.json.decode(self._path.read_bytes(), type=list[dict[str, Any]])
-        except msgspec.DecodeError as error:
-            raise HomeError(f"{self._path} is damaged", "remove it: the statements are fetched again") from error
+        return _decoded(self._path, list[dict[str, Any]]) or []
+
+
+def _decoded(path: Path, kind: type[_Kept]) -> _Kept | None:
+    """What a file holds, None without one."""
+    if not path.exists():
+        return None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except msgspec.DecodeError as error:
+        raise HomeError(f"{path} is damaged", "remove it: it is made again from what is in force") from error
+
+
+def _in_order(envelopes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    try:
+        return roots_first(envelopes)
+    except StatementError as error:
+        raise AnswerError(f"a statement cannot be believed: {error}", "tell the other registrars") from error
 
 
 def _add(keyring: Keyring, envelope: dict[str, Any]) -> bool:

@@ -7,14 +7,17 @@ Rules, in order:
    one whose sequence runs far ahead or whose time lies in the future: after the highest sequence nothing could be
    stated about its subject any more, not even a suspension. The others still are signed, and each is told.
 3. The root is the registrar's own copy of the registrars' file, given once.
-4. The key holders are those of the epochs that the registrars stated, by what this registrar has itself seen in force,
-   never by the operator's list. They take statements on the signatures alone, and are sent every one; that a holder
-   has them is believed for its own signed snapshot.
+4. The key holders are those of every epoch that the registrars ever stated, by what this registrar has itself seen in
+   force, never by the operator's list; one that serves no epoch any more until it has confirmed that it knows, or is
+   gone. They take statements on the signatures alone, and are sent every one; that a holder has them is believed for
+   its own signed snapshot.
+5. A root is signed only if it follows the newest one and carries over exactly what this registrar has seen in force.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -22,22 +25,25 @@ from typing import Any, Protocol
 from keys.keyring import (
     AnyStatement,
     EpochState,
+    EpochStatement,
     Holder,
     Keyring,
-    Root,
+    RootStatement,
     StatementError,
     UnknownStatementError,
     parse_statement,
 )
+from keys.roots import roots_first
 from keys.snapshots import Snapshot, SnapshotError
-from keys.statements import Envelope, payload_digest, read_payload, sign_statement, valid_signers
+from keys.statements import ROOT, Envelope, Statement, payload_digest, read_payload, sign_statement
 from member.channel import Identity
 from member.errors import AnswerError, MemberError, RefusedError
 from member.exchange_client import ExchangeClient, Proposal
 from member.statement_review import review
 from schemas.encoding import from_base64, to_rfc3339
 
-_ORDER = ("exchange", "epoch", "member", "group")
+_ORDER = ("root", "exchange", "epoch", "member", "group")
+_ORDER_OF_HANDING = {"root": 0, "epoch": 1}
 _HAS_NEWER = "statement-stale"
 _OVERTAKEN = "superseded"
 _CONFLICT = 409
@@ -46,6 +52,7 @@ _MOST_AHEAD = 8
 """How many sequences a statement may leave out: some that wait together are signed off line, in any order."""
 _MOST_EARLY = timedelta(hours=1)
 """How far the clocks of the operator and of a registrar's machine without a network may differ."""
+_PROPOSAL_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 STALE, REFUSED = "stale", "refused"
 
 
@@ -76,9 +83,14 @@ class ReadProposal:
             "digest": self.digest,
             "stale": is_overtaken(self.payload, keyring),
             "obstacle": find_obstacle(self.payload, keyring, now),
-            **review(self.statement, keyring.held(head.type, head.subject)),
+            **review(self.statement, _held(keyring, head)),
             "statement": self.statement.to_wire(),
         }
+
+
+def _held(keyring: Keyring, head: Statement) -> AnyStatement | None:
+    """What is in force about the same subject; of the registrars also the first root, which nothing states."""
+    return keyring.roots.as_statement() if head.type == ROOT else keyring.held(head.type, head.subject)
 
 
 def is_overtaken(payload: bytes, keyring: Keyring) -> bool:
@@ -97,11 +109,30 @@ def find_obstacle(payload: bytes, keyring: Keyring, now: datetime) -> str | None
         return f"its sequence is {head.sequence}, and {expected} comes next: sequences left out can never be used again"
     if head.issued_at > now + _MOST_EARLY:
         return f"it says that it was issued at {to_rfc3339(head.issued_at)}, which lies in the future"
-    return None
+    return _obstacle_of_root(payload, keyring) if head.type == ROOT else None
+
+
+def _obstacle_of_root(payload: bytes, keyring: Keyring) -> str | None:
+    """A root follows the newest one, and carries over what this registrar has seen in force, no less and no more."""
+    try:
+        keyring.roots.signing(payload)
+    except StatementError as error:
+        return str(error)
+    stated = parse_statement(payload)
+    listed = stated.statements if isinstance(stated, RootStatement) else frozenset()
+    here = {bytes.fromhex(each.digest): each for each in keyring.in_force() if each.type != ROOT}
+    left_out = ", ".join(f"{each.type} {each.subject}" for digest, each in here.items() if digest not in listed)
+    if left_out:
+        return f"it does not carry over what is in force: {left_out}"
+    unknown = len(listed - set(here))
+    return f"it carries over {unknown} statement(s) that are not in force as far as is known here" if unknown else None
 
 
 def read_proposal(proposal_id: str, payload: str, signatures: int) -> ReadProposal:
     """A proposal as it was received, `payload` in base64. AnswerError if it is no statement."""
+    if not _PROPOSAL_ID.fullmatch(proposal_id):
+        detail = "the exchange shows a proposal whose id is not 64 hexadecimal digits"
+        raise AnswerError(detail, "do not sign it; tell the operator")
     try:
         data = from_base64(payload)
         return ReadProposal(proposal_id, signatures, data, parse_statement(data))
@@ -182,21 +213,22 @@ def hand_in(exchange: ExchangeClient, envelope: dict[str, Any]) -> dict[str, Any
     return {"state": answer.state, "problem": None, **counts}
 
 
-def is_signed_enough(envelope: dict[str, Any], root: Root) -> bool:
-    """Whether the quorum's signatures are on it, so that it counts whatever the exchange says of it."""
-    try:
-        return len(valid_signers(envelope, root)) >= root.quorum
-    except StatementError:
-        return False
-
-
-def stated_holders(keyring: Keyring) -> list[Holder]:
-    """The key holders of every epoch that is not retired, each once."""
+def stated_holders(keyring: Keyring, envelopes: Iterable[dict[str, Any]]) -> list[Holder]:
+    """The key holders of every epoch ever stated, each once, as they were stated last: one that was replaced goes on
+    vouching and evaluating until it learns that it was.
+    """
+    stated = [parse_statement(Envelope.parse(each).payload) for each in envelopes]
+    epochs = [each for each in stated if isinstance(each, EpochStatement)]
     found: dict[str, Holder] = {}
-    for epoch in sorted(keyring.epochs(), key=lambda each: each.epoch):
-        if epoch.state is not EpochState.RETIRED:
-            found |= {holder.holder_id: holder for holder in epoch.holders}
-    return list(found.values())
+    for epoch in [*epochs, *sorted(keyring.epochs(), key=lambda each: each.epoch)]:
+        found |= {holder.holder_id: holder for holder in epoch.holders}
+    return [found[holder_id] for holder_id in sorted(found)]
+
+
+def serving_ids(keyring: Keyring) -> frozenset[str]:
+    """The ids of the holders of every epoch that is not retired."""
+    live = (epoch for epoch in keyring.epochs() if epoch.state is not EpochState.RETIRED)
+    return frozenset(holder.holder_id for epoch in live for holder in epoch.holders)
 
 
 class Courier(Protocol):
@@ -210,28 +242,42 @@ class Courier(Protocol):
 
 
 def push_to_holders(
-    envelopes: Iterable[dict[str, Any]], keyring: Keyring, courier_of: Callable[[Holder], Courier]
+    envelopes: Sequence[dict[str, Any]],
+    keyring: Keyring,
+    courier_of: Callable[[Holder], Courier],
+    retired: Collection[str] = (),
 ) -> list[dict[str, Any]]:
-    """Bring every key holder that the registrars stated up to date; a problem is told, not raised.
+    """Bring every key holder that the registrars ever stated up to date, but for those `retired` that have confirmed
+    it; a problem is told, not raised.
 
     It counts as up to date only by its own signature: nobody between can take the statements in its place.
     """
-    wanted = _epochs_first(envelopes)
-    report = []
-    for holder in stated_holders(keyring):
-        courier, handed, problem = courier_of(holder), 0, None
-        try:
+    wanted, serving = _in_order(envelopes), serving_ids(keyring)
+    return [
+        {
+            "holder_id": holder.holder_id,
+            "url": holder.url,
+            "is_serving": holder.holder_id in serving,
+            **_bring_up_to_date(courier_of(holder), wanted, keyring),
+        }
+        for holder in stated_holders(keyring, envelopes)
+        if holder.holder_id in serving or holder.holder_id not in retired
+    ]
+
+
+def _bring_up_to_date(courier: Courier, wanted: Sequence[dict[str, Any]], keyring: Keyring) -> dict[str, Any]:
+    handed, problem = 0, None
+    try:
+        if not _has_all(courier, keyring):
+            refused = _hand_over(courier, wanted)
+            handed = len(wanted) - len(refused)
             if not _has_all(courier, keyring):
-                refused = _hand_over(courier, wanted)
-                handed = len(wanted) - len(refused)
-                if not _has_all(courier, keyring):
-                    problem = f"it refused statements: {'; '.join(refused)}" if refused else _VOUCHES_FOR_OTHERS
-        except MemberError as error:
-            problem = error.detail
-        except SnapshotError as error:
-            problem = str(error)
-        report.append({"holder_id": holder.holder_id, "url": holder.url, "statements": handed, "problem": problem})
-    return report
+                problem = f"it refused statements: {'; '.join(refused)}" if refused else _VOUCHES_FOR_OTHERS
+    except MemberError as error:
+        problem = error.detail
+    except SnapshotError as error:
+        problem = str(error)
+    return {"statements": handed, "problem": problem}
 
 
 def _has_all(courier: Courier, keyring: Keyring) -> bool:
@@ -270,7 +316,7 @@ def effective_for_freshness(keyring: Keyring, report: Iterable[dict[str, Any]]) 
     return {"confirmed": confirmed, "needed": needed, "effective": confirmed == needed}
 
 
-def _epochs_first(envelopes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A holder reads the others in any order, but serves nobody without an epoch."""
-    typed = [(read_payload(Envelope.parse(envelope).payload).type, envelope) for envelope in envelopes]
-    return [envelope for _, envelope in sorted(typed, key=lambda each: each[0] != "epoch")]
+def _in_order(envelopes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Roots first: they say what else counts. Then epochs: a holder serves nobody without one."""
+    typed = [(read_payload(Envelope.parse(envelope).payload).type, envelope) for envelope in roots_first(envelopes)]
+    return [envelope for _, envelope in sorted(typed, key=lambda each: _ORDER_OF_HANDING.get(each[0], 2))]

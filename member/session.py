@@ -262,12 +262,15 @@ class Session:
         """Ask the key holders whether the keyring is up to date, and bring it up to date."""
         around = replace(self.around, patience=0.0, timeout=_WORD_TIMEOUT_SECONDS)
         identity = self.identity
-        words = [self.holder_word(holder, around, identity) for holder in current_epoch(keyring).holders]
         vault = self.vault
         library = Library(
             self.root, keyring, lambda: held_envelopes(vault), lambda found: take_in(keyring, vault, found)
         )
-        return confirm_freshness(library, words, vault, self.around.clock())
+
+        def words_of(epoch: EpochStatement) -> list[HolderWord]:
+            return [self.holder_word(holder, around, identity) for holder in epoch.holders]
+
+        return confirm_freshness(library, words_of, vault, self.around.clock())
 
     @property
     def epoch(self) -> EpochStatement:

@@ -53,7 +53,7 @@ def describe_standing(session: Session) -> dict[str, Any]:
         "sector": signed["sector"],
         "representatives": _with_fingerprints(signed["representatives"]),
         "exchange_url": home.exchange_url,
-        "registrars_fingerprint": session.root.fingerprint,
+        "registrars_fingerprint": keyring.roots.fingerprint,
         "epoch": _epoch(keyring),
         "statements": _freshness(session, keyring),
         **_from_servers(session, keyring),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import click
 from keys.keyring import Keyring
 from keys.statements import Envelope, merge, read_payload
 from member.commands.common import Shown, at_terminal, reporting, write_new_file
-from member.errors import FAILED, MemberError, UsedWronglyError
+from member.errors import FAILED, MemberError, RefusedError, UsedWronglyError
 from member.exchange_client import ExchangeClient
 from member.kept_statements import KeptStatements
 from member.registrar import (
@@ -22,18 +23,19 @@ from member.registrar import (
     effective_for_freshness,
     find_obstacle,
     hand_in,
-    is_signed_enough,
     push_to_holders,
     read_proposals,
+    serving_ids,
 )
 from member.registrar import approve as approve_proposals
 from member.registrar import sign as sign_payload
 from member.session import Session
 from member.statement_files import proposals_file, read_proposals_file, read_signatures_file, signatures_file
-from member.statement_review import review_text
+from member.statement_text import review_text
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+_UNAUTHENTICATED = 401
 _DIGEST_HINT = "registrar pending shows each proposal with its digest: registrar approve ID --digest D"
 _digests = click.option(
     "--digest", "digests", multiple=True, help="The digest of what you were shown, one for each, in the same order."
@@ -137,18 +139,26 @@ def submit(session: Session, files: tuple[Path, ...]) -> Shown:
     submitted = []
     for envelope in _merged([each for file in files for each in read_signatures_file(file)]):
         submitted.append({"digest": _digest_of(envelope), **hand_in(exchange, envelope)})
-        if is_signed_enough(envelope, session.root):
+        if kept.keyring().counts(envelope):
             kept.take_in([envelope])
     return _report(session, exchange, kept, {"submitted": submitted})
 
 
 @click.command("deliver", epilog="Example: member registrar deliver")
+@click.option("--gone", multiple=True, metavar="HOLDER", help="Serves no epoch and was switched off: asked no more.")
 @click.pass_obj
 @reporting
-def deliver(session: Session) -> Shown:
-    """Hand every statement in force to the key holders again: to one that was away."""
-    exchange = session.exchange_as(session.registrar)
-    return _report(session, exchange, _kept(session), {})
+def deliver(session: Session, gone: tuple[str, ...]) -> Shown:
+    """Hand every statement in force to the key holders again: to one that was away.
+
+    One that serves no epoch any more is asked until it has confirmed that it knows.
+    """
+    exchange, kept = session.exchange_as(session.registrar), _kept(session)
+    serving = sorted(set(gone) & serving_ids(kept.take_in(exchange.statements())))
+    if serving:
+        raise UsedWronglyError(f"--gone {', '.join(serving)}: it serves an epoch", "have the epoch stated anew first")
+    kept.note_retired(kept.retired | set(gone))
+    return _report(session, exchange, kept, {})
 
 
 def _kept(session: Session) -> KeptStatements:
@@ -157,7 +167,11 @@ def _kept(session: Session) -> KeptStatements:
 
 def _show(session: Session, proposals: Sequence[ReadProposal], keyring: Keyring) -> Shown:
     waiting = [each.as_document(keyring, session.around.clock()) for each in proposals]
-    return Shown({"proposals": waiting}, "\n\n".join(map(review_text, waiting)) or "nothing waits")
+    return Shown({"proposals": waiting}, "\n\n".join(map(_text, waiting)) or "nothing waits")
+
+
+def _text(document: dict[str, Any]) -> str:
+    return review_text(document, shutil.get_terminal_size().columns)
 
 
 def _check_digests(session: Session, proposal_ids: Sequence[str], digests: Sequence[str]) -> None:
@@ -173,7 +187,7 @@ def _ask(session: Session, proposals: Sequence[ReadProposal], keyring: Keyring) 
     """Those that the person at the terminal agrees to, each after it was shown."""
     agreed = []
     for each in proposals:
-        click.echo(review_text(each.as_document(keyring, session.around.clock())), err=True)
+        click.echo(_text(each.as_document(keyring, session.around.clock())), err=True)
         if click.confirm("Sign this?", default=False, err=True):
             agreed.append(each)
     return agreed
@@ -204,8 +218,15 @@ def _digest_of(envelope: dict[str, Any]) -> str:
 
 def _report(session: Session, exchange: ExchangeClient, kept: KeptStatements, document: dict[str, Any]) -> Shown:
     """Deliver, and say what took effect, what did not, and which holders are behind."""
-    keyring = kept.take_in(exchange.statements())
-    holders = push_to_holders(kept.envelopes, keyring, session.holder_word)
+    try:
+        keyring = kept.take_in(exchange.statements())
+    except RefusedError as error:
+        if error.status != _UNAUTHENTICATED or not document:
+            raise
+        return _report_left(document)
+    holders = push_to_holders(kept.envelopes, keyring, session.holder_word, kept.retired)
+    confirmed = {each["holder_id"] for each in holders if each["problem"] is None}
+    kept.note_retired((kept.retired | confirmed) - serving_ids(keyring))
     freshness = effective_for_freshness(keyring, holders)
     done = [*document.get("approved", ()), *document.get("submitted", ())]
     failed = [each for each in done if each["state"] in {STALE, REFUSED}]
@@ -222,6 +243,16 @@ def _report(session: Session, exchange: ExchangeClient, kept: KeptStatements, do
     lines = [_line(each) for each in done]
     lines += [f"{each['holder_id']}: {each['problem'] or 'up to date'}" for each in holders]
     return Shown(document, "\n".join(lines) or "nothing to do", exit_code=FAILED if failed or behind else 0)
+
+
+def _report_left(document: dict[str, Any]) -> Shown:
+    """What became of it, where the exchange takes this registrar for none any more: it signed the root without it."""
+    done = [*document.get("approved", ()), *document.get("submitted", ())]
+    detail = "the exchange does not take this registrar for one any more, so that nothing was delivered"
+    hint = "if a root without it has come into force, another registrar gives: member registrar deliver"
+    lines = [*map(_line, done), f"{detail}; {hint}"]
+    error = {"type": "not_a_registrar", "detail": detail, "hint": hint}
+    return Shown({"error": error, **document}, "\n".join(lines), exit_code=FAILED)
 
 
 def _name(each: dict[str, Any]) -> str:

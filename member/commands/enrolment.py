@@ -16,6 +16,7 @@ from keys.fingerprints import in_fours
 from keys.keyring import Root, StatementError
 from keys.new_home import as_it_was_on_failure, whole_home
 from member.access import Unlocked, is_typed, passphrase_of, unlock_representative
+from member.authority import held_keyring
 from member.commands.common import Shown, reporting, table
 from member.enrolment import (
     FIRST_REPRESENTATIVES,
@@ -29,6 +30,7 @@ from member.enrolment import (
     joined_exchange,
     pin_root,
     read_code,
+    told_registrars,
 )
 from member.errors import HomeError, MemberError, UsedWronglyError, quoted
 from member.home import Home
@@ -202,11 +204,11 @@ def _unlocked(session: Session, name: str) -> Unlocked:
 def _follow(session: Session, fingerprint: str | None, *, yes: bool) -> Shown:
     """Join where the others have joined."""
     joined = joined_exchange(session.vault)
-    root = _read_root(joined["registrars"])
+    root = held_keyring(_read_root(joined["registrars"]), session.vault).roots.as_pinned()
     if session.home.root_path.exists():
         raise HomeError("this home has pinned its registrars already", "member status")
     _compare(root, fingerprint, yes)
-    pin_root(session.home, joined["registrars"], joined["exchange_url"])
+    pin_root(session.home, root.to_wire(), joined["exchange_url"])
     document = {"state": "joined", "exchange_url": joined["exchange_url"], "registrars_fingerprint": root.fingerprint}
     return Shown(document, f"joined {joined['exchange_url']}; you may act when the registrars have signed your key")
 
@@ -227,8 +229,7 @@ def _compare(root: Root, told: str | None, yes: bool) -> None:
                 detail, "do not join; ask the registrars", slug="wrong_registrars", found=root.fingerprint
             )
         return
-    names = ", ".join(registrar.registrar_id for registrar in root.registrars)
-    click.echo(f"registrars: {names} ({root.quorum} must sign)\nfingerprint: {in_fours(root.fingerprint)}", err=True)
+    click.echo(f"registrars: {told_registrars(root)}\nfingerprint: {in_fours(root.fingerprint)}", err=True)
     if yes:
         return
     if not sys.stdin.isatty():

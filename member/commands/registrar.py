@@ -15,7 +15,7 @@ from member.access import REGISTRAR, lock_registrar, passphrase_of
 from member.authority import load_root
 from member.commands.approvals import approve, deliver, export, pending, show, sign, submit
 from member.commands.common import Shown, reporting
-from member.enrolment import check_id, pin_root
+from member.enrolment import check_id, pin_root, told_registrars
 from member.errors import HomeError, UsedWronglyError
 from member.home import Home, Registrar
 from member.session import Session
@@ -77,12 +77,24 @@ def connect(session: Session, exchange_url: str, root_file: Path) -> Shown:
         raise UsedWronglyError(f"{root_file}: {error}") from error
     except ValueError as error:
         raise UsedWronglyError(f"--exchange-url: {error}") from error
-    if home.root_path.exists() and load_root(home.root_path) != root:
-        raise HomeError("this home has pinned other registrars already")
+    _check_pinned(home, root)
     pin_root(home, root.to_wire(), exchange_url)
     names = [each.registrar_id for each in root.registrars]
     document = {"exchange_url": home.exchange_url, "registrars_fingerprint": root.fingerprint, "registrars": names}
-    return Shown(document, f"{home.exchange_url}, registrars {', '.join(names)} ({in_fours(root.fingerprint)})")
+    return Shown(
+        document, f"{home.exchange_url}, registrars {told_registrars(root)}; fingerprint {in_fours(root.fingerprint)}"
+    )
+
+
+def _check_pinned(home: Home, root: Root) -> None:
+    """HomeError if the home has pinned others, or a later root of them."""
+    if not home.root_path.exists():
+        return
+    pinned = load_root(home.root_path)
+    if (pinned.quorum, pinned.registrars) != (root.quorum, root.registrars):
+        raise HomeError("this home has pinned other registrars already")
+    if pinned.anchor is not None and (root.anchor is None or root.anchor.version < pinned.anchor.version):
+        raise HomeError(f"this home has pinned a later root already: {pinned.anchor.version}")
 
 
 for _command in (pending, show, approve, export, sign, submit, deliver):

@@ -52,6 +52,11 @@ def pending(taskforce: Taskforce) -> dict[str, dict[str, Any]]:
     return {each["proposal_id"]: each for each in shown.document["proposals"]}
 
 
+def unwrapped(text: str) -> str:
+    """What is shown, with the parts of a long line put together."""
+    return text.replace("\n|     ", " ")
+
+
 def approve(taskforce: Taskforce, *shown: dict[str, Any]) -> Ran:
     """The documented command."""
     digests = [part for each in shown for part in ("--digest", each["digest"])]
@@ -76,7 +81,7 @@ def test_what_waits_is_told_with_keys_changes_and_digest(taskforce: Taskforce) -
     person = stated.representatives[0]
     assert prints["bank-x", "encryption"] == fingerprint_of(stated.encryption_key)
     assert prints[person.representative_id, "signing"] == fingerprint_of(person.public_key)
-    text = taskforce.run(*REGISTRAR, "pending", as_json=False).document["text"]
+    text = unwrapped(taskforce.run(*REGISTRAR, "pending", as_json=False).document["text"])
     for part in (stated.name, in_fours(prints["bank-x", "encryption"]), in_fours(fingerprint_of(person.public_key))):
         assert part in text
     assert f"approve {added} --digest {added}" in text

@@ -133,10 +133,10 @@ def suspend(taskforce: Taskforce, member_id: str) -> None:
         give(taskforce, url, envelope)
 
 
-def suspended(taskforce: Taskforce, member_id: str) -> MemberStatement:
-    """The member as it is stated, but suspended."""
+def suspended(taskforce: Taskforce, member_id: str, home: str = "registrar") -> MemberStatement:
+    """The member as it is stated, but suspended, by what the registrar of a home is shown."""
     file = taskforce.folder / f"stated-{secrets.token_hex(4)}.json"
-    exported = taskforce.run("registrar", "--as", "registrar", "registrar", "export", str(file))
+    exported = taskforce.run(home, "--as", "registrar", "registrar", "export", str(file))
     assert exported.status == 0, exported.document
     payloads = [base64.b64decode(each["payload"]) for each in json.loads(file.read_text())["statements"]]
     stated = [each for each in map(parse_statement, payloads) if isinstance(each, MemberStatement)]
