@@ -37,7 +37,7 @@ from keys.holder import store
 from keys.holder.serving import HolderServer
 from keys.holder.settings import Config
 from keys.holder.settings import Settings as HolderSettings
-from keys.keyring import to_payload
+from keys.keyring import RootStatement, to_payload
 from keys.signing import SigningKey
 from keys.statements import Root, sign_statement
 from keys.threshold import Share
@@ -145,6 +145,9 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
     signers |= {f"registrar/{name}": Signer(f"registrar/{name}", key) for name, key in taskforce.registrars.items()}
     payload = to_payload(statement)
     envelopes = [sign_statement(payload, name, key) for name, key in taskforce.registrars.items()]
+    # A change of registrars that one of them alone signs, so that it never takes effect.
+    successors = RootStatement(2, utc_now(), taskforce.root.fingerprint, 1, taskforce.root.registrars[:1], frozenset())
+    envelopes.append(sign_statement(to_payload(successors), "necc", taskforce.registrars["necc"]))
     turn = count()
     samples: dict[str, Callable[[], Any]] = {
         "POST /v1/submissions": _submission,
@@ -213,11 +216,14 @@ def running_holder(folder: Path, database_url: str, *, limit: int = UNLIMITED, w
         },
     )
     statements = [sign(make_epoch(dealing)), *(sign(member.statement) for member in members)]
+    root = make_root()
+    successors = RootStatement(2, utc_now(), root.fingerprint, 1, root.registrars[:1], frozenset())
+    brought = [*statements, sign(successors, ("necc",))]
     signers = {member.key_id: Signer(member.key_id, member.key) for member in members}
     elements = [make_elements(number) for number in (1, 2, 3)]
     turn = count()
     samples: dict[str, Callable[[], Any]] = {
-        "POST /v1/statements": lambda: statements[next(turn) % len(statements)],
+        "POST /v1/statements": lambda: brought[next(turn) % len(brought)],
         "POST /v1/evaluations": lambda: elements[next(turn) % len(elements)],
     }
     with _server("holder", folder) as port:
