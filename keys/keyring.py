@@ -127,8 +127,8 @@ class Keyring:
         return stated
 
     def _settle(self) -> None:
-        """Take anew what still counts under the newest root. Of a member whose statement goes on, spent keys stay spent,
-        and what was stated before is known.
+        """Take anew what still counts under the newest root. Of a member whose statement goes on, spent keys stay
+        spent, and what was stated before is known.
         """
         before, spent, earlier = self._payloads, self._spent_keys, self._before
         self._clear()

@@ -215,6 +215,16 @@ def test_a_key_spent_before_the_change_stays_spent() -> None:
     assert reason_of(keyring, sign(back, NEW)) == "inconsistent"
 
 
+def test_what_was_stated_before_the_change_is_known_after_it() -> None:
+    keyring = keyring_after()
+    later = dataclasses.replace(MEMBER.changed(), issued_at=NOW)
+    for statement in (MEMBER.statement, later):
+        keyring.add(sign(statement, OLD))
+    keyring.add(sign(next_root(keyring.roots, carry=[later]), ALL))
+    assert keyring.member("a") == later
+    assert keyring.member_at("a", ISSUED) == MEMBER.statement
+
+
 def test_everything_counts_on_after_a_second_change_only_if_carried_again() -> None:
     keyring = keyring_after()
     keyring.add(sign(MEMBER.statement, OLD))
