@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,13 +12,14 @@ from flask import Response
 
 from alerts.acting import UnknownAlertError
 from alerts.authoring import draft_alert, review_alert
-from alerts.domain.alert import AlertContent, Audience
+from alerts.domain.alert import Alert, AlertContent, Audience
 from alerts.publication import release_alert, withdraw_alert
 from alerts.reading import AlertRead, list_alerts, read_alert
 from alerts.rendering.page import PAGE_HEADERS, render_page
 from alerts.responding import acknowledge_alert, read_responses
 from exchange.web.authentication import current_actor, current_member_id
 from exchange.web.context import current_context
+from exchange.web.costly_work import COSTLY
 from exchange.web.pages import POST_PARAMETERS, Blueprint, Decorator, answer_json, current_request, problem_responses
 from schemas.alerts import (
     UUID,
@@ -91,7 +94,7 @@ def reading(alert_id: str) -> Response:
 @problem_responses(blueprint, 401, 403, 404)
 def page(alert_id: str) -> Response:
     """The reader's own copy: it bears the member's name."""
-    html = render_page(_read(alert_id, "html").alert, current_member_id())
+    html = _made(alert_id, "html", lambda alert, reader: render_page(alert, reader).encode())[1]
     return Response(html, content_type="text/html; charset=utf-8", headers=PAGE_HEADERS)
 
 
@@ -102,12 +105,11 @@ def pdf(alert_id: str) -> Response:
     """The reader's own copy: it bears the member's name."""
     from alerts.rendering.pdf import render_pdf  # noqa: PLC0415 - large, and many a process never makes a PDF
 
-    found = _read(alert_id, "pdf")
+    alert, made = _made(alert_id, "pdf", render_pdf)
     headers = {
         "Cache-Control": "no-store",
-        "Content-Disposition": f'attachment; filename="{found.alert.reference}.pdf"',
+        "Content-Disposition": f'attachment; filename="{alert.reference}.pdf"',
     }
-    made = render_pdf(found.alert, current_member_id())
     return Response(made, content_type="application/pdf", headers=headers)
 
 
@@ -147,6 +149,15 @@ def responses(alert_id: str) -> Response:
     """For the issuing member alone."""
     context = current_context()
     return answer_json(read_responses(context.database, current_actor(), _known(alert_id), context.clock()))
+
+
+def _made(alert_id: str, form: str, render: Callable[[Alert, str], bytes]) -> tuple[Alert, bytes]:
+    """The alert and its document for the reader. Every reading is recorded; what was set before is not set again."""
+    reader = current_member_id()
+    with COSTLY.turn(reader):
+        alert = _read(alert_id, form).alert
+        name = hashlib.sha256(repr((form, reader, alert)).encode()).digest()
+        return alert, COSTLY.made(name, lambda: render(alert, reader))
 
 
 def _read(alert_id: str, form: str) -> AlertRead:

@@ -19,6 +19,7 @@ from alerts.feeds.reading import Answer, FeedReader, Form, UnknownFeedError
 from alerts.rendering.page import PAGE_HEADERS
 from exchange.web.authentication import current_feed_member_id
 from exchange.web.context import current_context
+from exchange.web.costly_work import COSTLY
 from exchange.web.pages import Blueprint, Decorator, problem_responses
 from schemas.alerts import UUID
 from schemas.fields import QueryText
@@ -87,7 +88,9 @@ def misp_event(_: dict[str, Any], group_id: str, event_id: str) -> Response:
 @_route("/<group_id>/<event_id>.html", "An alert of a feed as a page for a browser", PageForm(""), NoQuery)
 def alert_page(_: dict[str, Any], group_id: str, event_id: str) -> Response:
     """The reader's own copy, where an Atom entry leads; a browser asks for the feed token as a password."""
-    response = _single(PageForm(current_feed_member_id()), group_id, event_id)
+    reader = current_feed_member_id()
+    with COSTLY.turn(reader):
+        response = _single(PageForm(reader), group_id, event_id)
     response.headers.update(PAGE_HEADERS)
     return response
 

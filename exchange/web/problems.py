@@ -16,6 +16,7 @@ from exchange.services.acting import ConflictError, OtherRequestError, UnknownOb
 from exchange.services.claim_enrolment import EnrolmentRefusedError
 from exchange.services.events import LogUnavailableError
 from exchange.services.submit_indicators import SubmissionConflictError
+from exchange.web.costly_work import BusyError
 from keys.edge.problems import answer_http, answer_limit, answer_problem, http_problem
 from keys.request_limits import LimitExceededError
 from keys.statements import StatementError
@@ -103,6 +104,8 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911, PLR0912 - one lin
         case StatementError():
             status = 409 if error.reason in _STATEMENT_CONFLICTS else 422
             return Problem("statement-refused", "Statement refused", status, str(error), {"reason": error.reason})
+        case BusyError():
+            return Problem("busy", "Such work is under way for this member, or for enough others", 503)
         case LogUnavailableError():
             return Problem("log-unavailable", "The log takes no entries, so nothing is disclosed", 503, str(error))
         case HTTPException():

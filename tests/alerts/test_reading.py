@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from alerts.domain.alert import READABLE
+from alerts.domain.alert import READABLE, Alert
+from alerts.rendering.pdf import render_pdf
+from exchange.web.costly_work import BusyError, CostlyWork
 from keys.statement_types import MemberState
 from schemas.identifiers import uuid7
 from schemas.terms import AlertState, MemberKind
@@ -285,3 +287,37 @@ def test_markdown_that_came_in_all_the_same_is_shown_as_the_text_that_it_is(shar
 
 def test_a_planted_alert_is_as_an_author_writes_it(shared: Taskforce) -> None:
     assert read(shared.members["b"], plant_alert(shared, "a", AlertState.PUBLISHED))["content"] == make_content()
+
+
+def test_a_document_is_set_once_and_one_at_a_time_for_a_member(
+    shared: Taskforce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long alert takes seconds of a core: asked for again and again it would keep every thread."""
+    b, alert_id = shared.members["b"], release(shared.members["a"])
+    target, made = f"/v1/alerts/{alert_id}/pdf", list[TestResponse]()
+
+    def render(alert: Alert, reader: str) -> bytes:
+        made.append(b.send("GET", target))
+        return render_pdf(alert, reader)
+
+    monkeypatch.setattr("alerts.rendering.pdf.render_pdf", render)
+    first = b.send("GET", target)
+    assert (first.status_code, len(made)) == (200, 1)
+    assert (made[0].status_code, made[0].headers["Retry-After"]) == (503, "5")
+    assert made[0].get_json()["type"].endswith("busy")
+    assert b.send("GET", target).data == first.data
+    assert len(made) == 1, "kept"
+    assert len(logged(shared, "b", "alert_read", alert_id)) == 2, "what was refused read nothing"
+
+
+def test_only_so_many_members_have_documents_set_at_once() -> None:
+    work = CostlyWork(at_once=2, most_bytes=10)
+    with work.turn("a"), work.turn("b"):
+        for member in "abc":
+            with pytest.raises(BusyError), work.turn(member):
+                pass
+    with work.turn("c"):
+        assert [work.made(name, lambda: bytes(6)) for name in (b"1", b"2")] == [bytes(6)] * 2
+        assert work.made(b"2", lambda: b"anew") == bytes(6)
+        assert work.made(b"1", lambda: b"anew") == b"anew", "the least used went first"
+        assert work.made(b"3", lambda: bytes(11)) == bytes(11), "too long to be kept"
