@@ -11,6 +11,7 @@ from io import BytesIO
 from typing import Any
 
 from member.terminal import printable, to_second
+from schemas.encoding import from_rfc3339
 from schemas.terms import Classification, TrafficLight
 from schemas.words import in_words, label
 
@@ -73,60 +74,81 @@ def render_pdf(document: Mapping[str, Any], proof: LogProof, *, reader: str, rea
     from reportlab.lib.pagesizes import A4  # noqa: PLC0415 - likewise
     from reportlab.lib.styles import ParagraphStyle  # noqa: PLC0415 - likewise
     from reportlab.lib.units import mm  # noqa: PLC0415 - likewise
-    from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle  # noqa: PLC0415 - likewise
+    from reportlab.platypus import BaseDocTemplate, PageTemplate, Paragraph, Spacer, TableStyle  # noqa: PLC0415 - likewise
+
+    from schemas.pdf_tags import (  # noqa: PLC0415 - likewise
+        TaggedCanvas,
+        TaggedFrame,
+        TaggedLongTable,
+        TaggedTable,
+        artifact,
+        date_document,
+    )
 
     marking, margin = marking_of(document["results"]), 18 * mm
     usual = ParagraphStyle("usual", fontName="Helvetica", fontSize=9, leading=12, splitLongWords=1)
+    small = ParagraphStyle("small", parent=usual, fontSize=8, leading=10)
     head = ParagraphStyle("head", parent=usual, fontName="Helvetica-Bold", fontSize=15, leading=19, spaceAfter=8)
     part = ParagraphStyle("part", parent=head, fontSize=11, leading=14, spaceBefore=10, spaceAfter=4)
     width = A4[0] - 2 * margin
 
     def facts(pairs: Sequence[tuple[str, str]]) -> Any:
         cells = [[Paragraph(_text(name), usual), Paragraph(_text(value), usual)] for name, value in pairs if value]
-        table = Table(cells, [width * 0.3, width * 0.7])
+        table = TaggedTable(cells, [width * 0.3, width * 0.7])
         table.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]))
         return table
 
+    def heading(text: str, style: Any, role: str) -> Any:
+        made = Paragraph(_text(text), style)
+        made.role = role
+        return made
+
     def edges(canvas: Any, _: Any) -> None:
-        canvas.saveState()
-        canvas.setFont("Helvetica-Bold", 9)
-        for y in (A4[1] - 10 * mm, 9 * mm):
-            canvas.drawCentredString(A4[0] / 2, y, marking)
-        canvas.setFont("Helvetica", 8)
-        canvas.drawString(margin, 9 * mm, f"Read by {reader}, {to_second(read_at)}")
-        canvas.drawRightString(A4[0] - margin, 9 * mm, f"Page {canvas.getPageNumber()}")
-        canvas.restoreState()
+        with artifact(canvas):
+            canvas.saveState()
+            canvas.setFont("Helvetica-Bold", 9)
+            for y in (A4[1] - 10 * mm, 9 * mm):
+                canvas.drawCentredString(A4[0] / 2, y, marking)
+            canvas.setFont("Helvetica", 8)
+            canvas.drawString(margin, 9 * mm, f"Read by {reader}, {to_second(read_at)}")
+            canvas.drawRightString(A4[0] - margin, 9 * mm, f"Page {canvas.getPageNumber()}")
+            canvas.restoreState()
+
+    def canvas(*args: Any, **options: Any) -> Any:
+        made = TaggedCanvas(*args, **options)
+        made.setViewerPreference("DisplayDocTitle", "true")
+        date_document(made, from_rfc3339(read_at))
+        return made
 
     columns = ("Value", "Type", "Held by", "Themes", "First seen", "Marking")
     cells = [[Paragraph(f"<b>{column}</b>", usual) for column in columns]]
     for result in document["results"]:
-        cells.append([Paragraph(_text(cell), usual) for cell in _cells(document, result)])
-    results = Table(cells, [width * share for share in (0.22, 0.13, 0.2, 0.17, 0.11, 0.17)], repeatRows=1)
+        cells.append([Paragraph(_text(cell), small) for cell in _cells(document, result)])
+    results = TaggedLongTable(cells, [width * share for share in (0.22, 0.12, 0.19, 0.14, 0.12, 0.21)], repeatRows=1)
     grid = [("GRID", (0, 0), (-1, -1), 0.5, HexColor("#c3c9d0")), ("VALIGN", (0, 0), (-1, -1), "TOP")]
     results.setStyle(TableStyle([*grid, ("BACKGROUND", (0, 0), (-1, 0), HexColor("#f6f7f9"))]))
     title = f"Query {document['query_id']}"
     made = BytesIO()
-    template = SimpleDocTemplate(
+    template = BaseDocTemplate(
         made,
         pagesize=A4,
         title=f"{title}, case {printable(document['case'])}",
         author=reader,
         subject=marking,
         lang="en-GB",
-        leftMargin=margin,
-        rightMargin=margin,
-        topMargin=margin,
-        bottomMargin=margin,
+        invariant=1,
     )
+    frame = TaggedFrame(margin, margin, width, A4[1] - 2 * margin, leftPadding=0, rightPadding=0)
+    template.addPageTemplates(PageTemplate("page", [frame], onPage=edges))
     conditions = list(_conditions(document["results"]))
-    story = [Paragraph(_text(title), head), facts(_grounds(document)), Paragraph("Results", part), results]
+    story = [heading(title, head, "H1"), facts(_grounds(document)), heading("Results", part, "H2"), results]
     if conditions:
-        story += [Paragraph("Conditions", part), *(Paragraph(_text(one), usual) for one in conditions)]
-    story += [Paragraph("Proof", part), facts(proof.lines()), Spacer(0, 4)]
+        story += [heading("Conditions", part, "H2"), *(Paragraph(_text(one), usual) for one in conditions)]
+    story += [heading("Proof", part, "H2"), facts(proof.lines()), Spacer(0, 4)]
     said = (
         "member log entries --proofs DIR writes the proof of that entry; who holds it can check this paper against it."
     )
-    template.build([*story, Paragraph(_text(said), usual)], onFirstPage=edges, onLaterPages=edges)
+    template.build([*story, Paragraph(_text(said), usual)], canvasmaker=canvas)
     return made.getvalue()
 
 

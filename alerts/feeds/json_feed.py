@@ -31,6 +31,7 @@ _SHOWN = (
     "review_by",
     "expires_on",
 )
+_ID_FIRST, _UUID_CHARS = b'{"id":"urn:uuid:', 36
 _MARKING = ("classification", "tlp", "conditions")
 
 
@@ -68,7 +69,17 @@ class JsonForm:
         head = {"version": _VERSION, "title": heading.title, "language": "en-GB", "feed_url": heading.url}
         if heading.next_url is not None:
             head["next_url"] = heading.next_url
-        return msgspec.json.encode(head)[:-1] + b',"items":[' + b",".join(entries) + b"]}"
+        place = heading.url.partition("?")[0].removesuffix(".json")
+        items = b",".join(_with_page(entry, place) for entry in entries)
+        return msgspec.json.encode(head)[:-1] + b',"items":[' + items + b"]}"
+
+
+def _with_page(entry: bytes, place: str) -> bytes:
+    """The item with the address of its page, whole as JSON Feed has it: an entry is made once, and stands in the feeds
+    of several groups.
+    """
+    stix_id = entry[len(_ID_FIRST) : len(_ID_FIRST) + _UUID_CHARS].decode("ascii")
+    return b'{"url":' + msgspec.json.encode(f"{place}/{stix_id}.html") + b"," + entry[1:]
 
 
 def _fields_of(alert: Alert) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Paragraph
 
 from alerts.rendering.document import Document
-from alerts.rendering.pdf_tags import Structure, artifact
 from alerts.rendering.pdf_text import BOLD, INK, SANS, Typesetter, style
+from schemas.pdf_tags import Structure, artifact
 
 SIDE = 16 * mm
 

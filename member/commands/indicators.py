@@ -29,6 +29,7 @@ from member.submit import Desk, Submitted, dry_run, submit_file
 from member.tokenise import Tokeniser
 from member.vault.rows import VaultRows
 from schemas.terms import NORMALISATION
+from schemas.words import in_words
 
 _SHOWN_REJECTED = 20
 _OPTIONS = [name for name in SETTINGS if name != "expires_days"]
@@ -264,4 +265,4 @@ def _submit_lines(done: Submitted, *, dry: bool) -> Iterator[str]:
         yield f"rejected rows, to mend and submit again: {tally.rejections.path}"
     if dry:
         for line, kind, canonical in done.normalised:
-            yield f"  line {line}: {kind} {canonical}"
+            yield f"  line {line}: {in_words(kind)} {canonical}"

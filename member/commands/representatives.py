@@ -38,6 +38,7 @@ from member.vault.rekey import clear_journal
 from member.vault_folder import JoiningRequest
 from schemas.encoding import from_base64, to_base64
 from schemas.terms import FourEyes, Role
+from schemas.words import in_words
 
 _ROLES = ", ".join(role.value for role in Role)
 
@@ -64,7 +65,10 @@ def list_all(session: Session) -> Shown:
     made = table("representatives", "id", "roles", "state", "key here")
     for shown in people:
         made.add_row(
-            shown["representative_id"], ", ".join(shown["roles"]), shown["state"], "yes" if shown["key_here"] else "no"
+            shown["representative_id"],
+            ", ".join(map(in_words, shown["roles"])),
+            in_words(shown["state"]),
+            "yes" if shown["key_here"] else "no",
         )
     return Shown({"representatives": people}, table=made)
 

@@ -7,13 +7,14 @@ from typing import Any
 import click
 import msgspec
 
-from member.commands.common import Shown, reporting, table
+from member.commands.common import Shown, counted, reporting, table
 from member.errors import UsedWronglyError
 from member.hits import read_since
 from member.session import Session
 from schemas.terms import AlertColour, DeliveryState, MemberKind, PushChannel, Theme
 
 _LONG_AGO = "1970-01-01"
+_KIND = "subscription"
 
 
 @click.group(epilog="Example: member subscription list")
@@ -45,7 +46,8 @@ def add(session: Session, /, webhook: str | None, mail: str | None, **filters: t
         raise UsedWronglyError("say where alerts go", "--webhook URL, or --mail ADDRESS")
     channel, target = (PushChannel.WEBHOOK, webhook) if mail is None else (PushChannel.MAIL, mail)
     made = session.subscriptions.begin(channel, str(target), {name: list(codes) for name, codes in filters.items()})
-    confirm = f"a code is sent to {target}: member subscription confirm {made.subscription_id} CODE"
+    number = session.number(_KIND, [made.subscription_id])[made.subscription_id]
+    confirm = f"a code is sent to {target}: member subscription confirm {number} CODE"
     return Shown(msgspec.to_builtins(made), "\n".join([*_shown_secret(made.secret), confirm]))
 
 
@@ -55,15 +57,17 @@ def add(session: Session, /, webhook: str | None, mail: str | None, **filters: t
 def list_all(session: Session) -> Shown:
     """List this member's subscriptions, ended ones too."""
     found = list(session.subscriptions.subscriptions())
-    made = table(f"{len(found)} subscriptions", "id", "state", "to", "only", "failures", "waiting", "dead")
+    numbers = session.number(_KIND, (one.subscription_id for one in found))
+    title = counted(len(found), "subscription")
+    made = table(title, "no.", "state", "to", "only", "failures", "waiting", "dead", "id")
     for one in found:
         only = ", ".join([*one.themes, *one.colours, *one.kinds, *one.groups])
         counts = (str(number) for number in (one.failures, one.waiting, one.dead))
-        made.add_row(one.subscription_id, one.state, one.target, only, *counts)
+        made.add_row(str(numbers[one.subscription_id]), one.state, one.target, only, *counts, one.subscription_id)
     return Shown({"subscriptions": msgspec.to_builtins(found)}, table=made)
 
 
-@subscription.command("confirm", epilog="Example: member subscription confirm 019ac7b2-… ABCDEFGHIJKLMNOP")
+@subscription.command("confirm", epilog="Example: member subscription confirm 1 ABCDEFGHIJKLMNOP")
 @click.argument("subscription_id", metavar="ID")
 @click.argument("code")
 @click.pass_obj
@@ -73,7 +77,7 @@ def confirm(session: Session, subscription_id: str, code: str) -> Shown:
     return _step(session, subscription_id, "confirm", {"code": code})
 
 
-@subscription.command("test", epilog="Example: member subscription test 019ac7b2-…")
+@subscription.command("test", epilog="Example: member subscription test 1")
 @click.argument("subscription_id", metavar="ID")
 @click.pass_obj
 @reporting
@@ -82,7 +86,7 @@ def test(session: Session, subscription_id: str) -> Shown:
     return _step(session, subscription_id, "test", {})
 
 
-@subscription.command("end", epilog="Example: member subscription end 019ac7b2-…")
+@subscription.command("end", epilog="Example: member subscription end 1")
 @click.argument("subscription_id", metavar="ID")
 @click.pass_obj
 @reporting
@@ -91,23 +95,23 @@ def end(session: Session, subscription_id: str) -> Shown:
     return _step(session, subscription_id, "end", {})
 
 
-@subscription.command("secret", epilog="Example: member subscription secret 019ac7b2-…")
+@subscription.command("secret", epilog="Example: member subscription secret 1")
 @click.argument("subscription_id", metavar="ID")
 @click.pass_obj
 @reporting
 def secret(session: Session, subscription_id: str) -> Shown:
     """Change a webhook's secret. The new one is shown here only; for a day messages are signed under both."""
-    made = session.subscriptions.change_secret(subscription_id)
+    made = session.subscriptions.change_secret(_found(session, subscription_id))
     return Shown(msgspec.to_builtins(made), "\n".join(_shown_secret(made.secret)))
 
 
-@subscription.command("dead", epilog="Example: member subscription dead 019ac7b2-…")
+@subscription.command("dead", epilog="Example: member subscription dead 1")
 @click.argument("subscription_id", metavar="ID")
 @click.pass_obj
 @reporting
 def dead(session: Session, subscription_id: str) -> Shown:
     """List what was given up after the last attempt."""
-    found = list(session.subscriptions.deliveries(subscription_id, DeliveryState.DEAD))
+    found = list(session.subscriptions.deliveries(_found(session, subscription_id), DeliveryState.DEAD))
     made = table(f"{len(found)} given up", "id", "alert", "version", "attempts", "last error", "queued at")
     for one in found:
         counts = (str(number) for number in (one.version, one.attempts))
@@ -115,7 +119,7 @@ def dead(session: Session, subscription_id: str) -> Shown:
     return Shown({"deliveries": msgspec.to_builtins(found)}, table=made)
 
 
-@subscription.command("replay", epilog="Example: member subscription replay 019ac7b2-… --since 2026-11-22")
+@subscription.command("replay", epilog="Example: member subscription replay 1 --since 2026-11-22")
 @click.argument("subscription_id", metavar="ID")
 @click.option("--delivery", "delivery_ids", multiple=True, metavar="ID", help="This one, given up or delivered.")
 @click.option("--since", metavar="TIME", help="All that were given up of what was queued since then.")
@@ -128,13 +132,20 @@ def replay(session: Session, subscription_id: str, delivery_ids: tuple[str, ...]
     wanted: dict[str, Any] = {"since": read_since(since or _LONG_AGO)}
     if delivery_ids:
         wanted = {"delivery_ids": list(delivery_ids)}
-    replayed = session.subscriptions.replay(subscription_id, wanted)
-    return Shown({"subscription_id": subscription_id, "replayed": replayed}, f"{replayed} will be sent again")
+    chosen = _found(session, subscription_id)
+    replayed = session.subscriptions.replay(chosen, wanted)
+    return Shown({"subscription_id": chosen, "replayed": replayed}, f"{replayed} will be sent again")
 
 
 def _step(session: Session, subscription_id: str, step: str, value: dict[str, Any]) -> Shown:
-    standing = session.subscriptions.step(subscription_id, step, value)
+    standing = session.subscriptions.step(_found(session, subscription_id), step, value)
     return Shown(msgspec.to_builtins(standing), f"{standing.subscription_id} is {standing.state}")
+
+
+def _found(session: Session, text: str) -> str:
+    """The id that is meant by an id, its beginning, or the number that `subscription list` shows."""
+    every = session.subscriptions.subscriptions
+    return session.find_id(_KIND, text, lambda: (one.subscription_id for one in every()))
 
 
 def _shown_secret(secret: str | None) -> list[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pypdf import PdfReader
@@ -66,6 +68,14 @@ def test_queries_are_listed_by_case_and_go_to_a_spreadsheet(police: Taskforce, t
         assert {row["query_id"] for row in csv.DictReader(stream)} == wanted
 
 
+def roles_under(element: Any) -> set[str]:
+    """The roles of a structure element and of all within it."""
+    found = element.get_object()
+    inner = found.get("/K", [])
+    below = [roles_under(one) for one in inner] if not isinstance(inner, int) else []
+    return {str(found["/S"])}.union(*below)
+
+
 def test_a_result_is_written_with_its_marking_case_and_entry_of_the_log(police: Taskforce, tmp_path: Path) -> None:
     query_id = ask(police, "=OP-3")
     officer(police, "query", "approve", query_id)
@@ -93,6 +103,14 @@ def test_a_result_is_written_with_its_marking_case_and_entry_of_the_log(police: 
     assert query_id in str(reader.metadata.title)
     assert str(reader.root_object["/Lang"]) == "en-GB"
     assert reader.metadata.creation_date is not None
+    root: Any = reader.root_object
+    assert root["/MarkInfo"]["/Marked"]
+    assert root["/ViewerPreferences"]["/DisplayDocTitle"]
+    assert {"/H1", "/H2", "/P", "/TH", "/TD", "/TR", "/Table"} <= roles_under(root["/StructTreeRoot"]["/K"][0])
+    contents = reader.pages[0].get_contents()
+    assert contents is not None
+    outside = re.sub(r"(?s)(BMC|BDC).*?EMC", "", contents.get_data().decode("latin-1"))
+    assert "Tj" not in outside, "no text is outside of the structure"
     with sheet.open(encoding="utf-8-sig", newline="") as stream:
         held, missed = csv.DictReader(stream)
     assert (held["value"], held["held"], held["institutions"]) == (HELD, "yes", "Bank a")

@@ -45,6 +45,11 @@ def test_a_webhook_is_added_confirmed_listed_and_ended(taskforce: Taskforce) -> 
     changed = taskforce.run("a", "subscription", "secret", made).document
     assert changed["secret"] not in {None, added.document["secret"]}
     assert taskforce.run("a", "subscription", "test", made).status == 0
+    shown = taskforce.run("a", "subscription", "list", as_json=False).document["text"]
+    (number,) = [line.split()[1] for line in shown.splitlines() if made in line]
+    for short in (number, made[:13]):
+        assert taskforce.run("a", "subscription", "dead", short).status == 0, shown
+    assert taskforce.run("a", "subscription", "dead", "99999").status == 2
     (listed,) = [one for one in taskforce.run("a", "subscription", "list").document["subscriptions"]
                  if one["subscription_id"] == made]  # fmt: skip
     assert (listed["state"], listed["target"], listed["themes"]) == ("active", HOOK, ["fraud", "money_mules"])

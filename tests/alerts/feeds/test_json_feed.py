@@ -11,11 +11,22 @@ import pytest
 
 from schemas.terms import AlertState
 from tests.alerts.feeds.readers import ACCOUNT, JSON, FeedReader, change, publish
-from tests.simulator import Taskforce
+from tests.simulator import URL, Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 _TOP = {"version", "title", "language", "feed_url", "next_url", "items"}
-_ITEM = {"id", "title", "summary", "content_html", "date_published", "date_modified", "authors", "tags", "language"}
+_ITEM = {
+    "id",
+    "title",
+    "summary",
+    "content_html",
+    "date_published",
+    "date_modified",
+    "authors",
+    "tags",
+    "language",
+    "url",
+}
 
 
 @pytest.fixture
@@ -53,6 +64,8 @@ def test_the_feed_holds_what_programs_and_people_want(new_taskforce: NewTaskforc
     assert item["_alert"]["legal_gateway"] == "CCA2013_s7"
     assert "audience" not in item["_alert"]
     assert "theme:money_mules" in item["tags"]
+    page = FeedReader(taskforce, "b").read(item["url"].removeprefix(URL))
+    assert (item["url"].startswith(f"{URL}/feeds/taskforce/"), page.status_code) == (True, 200)
     assert "GB33 BUKB 2020 1555 5555 55" in item["content_html"]
 
 

@@ -77,6 +77,21 @@ def artifact(canvas: Canvas) -> Iterator[None]:
     canvas._code.append("EMC")
 
 
+class TaggedCanvas(Canvas):  # type: ignore[misc] # ReportLab has no types
+    """Writes the structure of its pages when all are made."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.structure = Structure()
+
+    def save(self) -> None:
+        """As Canvas does."""
+        if self._code:
+            self.showPage()
+        self.structure.write(self)
+        super().save()
+
+
 class TaggedFrame(Frame):  # type: ignore[misc] # ReportLab has no types
     """A frame that marks what is put into it."""
 
