@@ -16,6 +16,7 @@ from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.store import Vault
 from schemas.encoding import from_rfc3339, to_rfc3339
 from schemas.identifiers import made_at
+from schemas.terms import InstitutionBand
 
 _BATCH = 500
 
@@ -98,6 +99,7 @@ def _describe(hit: Hit, own: OwnIndicator | None) -> dict[str, Any]:
         "values": [] if own is None else [own.canonical],
         "source_refs": list(dict.fromkeys(references)),
         "institutions": hit.institutions,
+        "widely_held": hit.institutions == InstitutionBand.FIVE_OR_MORE,
         "sectors": hit.sectors,
         "themes": hit.themes,
         "first_seen": hit.first_seen,

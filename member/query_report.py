@@ -70,8 +70,7 @@ def rows_of(document: Mapping[str, Any], proof: LogProof, read_at: str) -> Itera
 
 def render_pdf(document: Mapping[str, Any], proof: LogProof, *, reader: str, read_at: str) -> bytes:
     """The paper, A4: head, grounds, results, proof."""
-    from reportlab.lib.colors import HexColor  # noqa: PLC0415 - slow to import, needed here only
-    from reportlab.lib.pagesizes import A4  # noqa: PLC0415 - likewise
+    from reportlab.lib.pagesizes import A4  # noqa: PLC0415 - slow to import, needed here only
     from reportlab.lib.styles import ParagraphStyle  # noqa: PLC0415 - likewise
     from reportlab.lib.units import mm  # noqa: PLC0415 - likewise
     from reportlab.platypus import BaseDocTemplate, PageTemplate, Paragraph, Spacer, TableStyle  # noqa: PLC0415 - likewise
@@ -79,7 +78,6 @@ def render_pdf(document: Mapping[str, Any], proof: LogProof, *, reader: str, rea
     from schemas.pdf_tags import (  # noqa: PLC0415 - likewise
         TaggedCanvas,
         TaggedFrame,
-        TaggedLongTable,
         TaggedTable,
         artifact,
         date_document,
@@ -87,7 +85,6 @@ def render_pdf(document: Mapping[str, Any], proof: LogProof, *, reader: str, rea
 
     marking, margin = marking_of(document["results"]), 18 * mm
     usual = ParagraphStyle("usual", fontName="Helvetica", fontSize=9, leading=12, splitLongWords=1)
-    small = ParagraphStyle("small", parent=usual, fontSize=8, leading=10)
     head = ParagraphStyle("head", parent=usual, fontName="Helvetica-Bold", fontSize=15, leading=19, spaceAfter=8)
     part = ParagraphStyle("part", parent=head, fontSize=11, leading=14, spaceBefore=10, spaceAfter=4)
     width = A4[0] - 2 * margin
@@ -120,13 +117,7 @@ def render_pdf(document: Mapping[str, Any], proof: LogProof, *, reader: str, rea
         date_document(made, from_rfc3339(read_at))
         return made
 
-    columns = ("Value", "Type", "Held by", "Themes", "First seen", "Marking")
-    cells = [[Paragraph(f"<b>{column}</b>", usual) for column in columns]]
-    for result in document["results"]:
-        cells.append([Paragraph(_text(cell), small) for cell in _cells(document, result)])
-    results = TaggedLongTable(cells, [width * share for share in (0.22, 0.12, 0.19, 0.14, 0.12, 0.21)], repeatRows=1)
-    grid = [("GRID", (0, 0), (-1, -1), 0.5, HexColor("#c3c9d0")), ("VALIGN", (0, 0), (-1, -1), "TOP")]
-    results.setStyle(TableStyle([*grid, ("BACKGROUND", (0, 0), (-1, 0), HexColor("#f6f7f9"))]))
+    results = _results_table(document, width, usual)
     title = f"Query {document['query_id']}"
     made = BytesIO()
     template = BaseDocTemplate(
@@ -150,6 +141,25 @@ def render_pdf(document: Mapping[str, Any], proof: LogProof, *, reader: str, rea
     )
     template.build([*story, Paragraph(_text(said), usual)], canvasmaker=canvas)
     return made.getvalue()
+
+
+def _results_table(document: Mapping[str, Any], width: float, usual: Any) -> Any:
+    """What was found, a row for each value."""
+    from reportlab.lib.colors import HexColor  # noqa: PLC0415 - slow to import, needed here only
+    from reportlab.lib.styles import ParagraphStyle  # noqa: PLC0415 - likewise
+    from reportlab.platypus import Paragraph, TableStyle  # noqa: PLC0415 - likewise
+
+    from schemas.pdf_tags import TaggedLongTable  # noqa: PLC0415 - likewise
+
+    small = ParagraphStyle("small", parent=usual, fontSize=8, leading=10)
+    columns = ("Value", "Type", "Held by", "Themes", "First seen", "Marking")
+    cells = [[Paragraph(f"<b>{column}</b>", usual) for column in columns]]
+    for result in document["results"]:
+        cells.append([Paragraph(_text(cell), small) for cell in _cells(document, result)])
+    made = TaggedLongTable(cells, [width * share for share in (0.22, 0.12, 0.19, 0.14, 0.12, 0.21)], repeatRows=1)
+    grid = [("GRID", (0, 0), (-1, -1), 0.5, HexColor("#c3c9d0")), ("VALIGN", (0, 0), (-1, -1), "TOP")]
+    made.setStyle(TableStyle([*grid, ("BACKGROUND", (0, 0), (-1, 0), HexColor("#f6f7f9"))]))
+    return made
 
 
 def _grounds(document: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -27,6 +27,10 @@ from schemas.words import in_words, label
 _SHOWN = 500
 _OTHER = "other"
 _MASKED = "other: fewer than three members share it, so that it is not said"
+_WIDELY = (
+    "!: five or more others hold it; a value that everybody holds, as a collection account, says little: a line in"
+    " common_values.csv of your home keeps it back from now on (docs/uploads.md)"
+)
 _SPARE = ("references", "first seen", "themes", "sectors", "hit")
 
 
@@ -123,7 +127,8 @@ def _text(found: list[bytes], shown: list[bytes]) -> str:
     more = [f"… {len(found) - len(shown):,} more; --json gives all"] if len(found) > len(shown) else []
     masked = any(_OTHER in _masked_in(msgspec.json.decode(hit)) for hit in shown)
     asking = "ask about one: member request create NO. --legal-gateway … (member request create --help)"
-    return "\n".join([*more, *([_MASKED] if masked else []), asking])
+    widely = any(msgspec.json.decode(hit)["widely_held"] for hit in shown)
+    return "\n".join([*more, *([_WIDELY] if widely else []), *([_MASKED] if masked else []), asking])
 
 
 def _masked_in(hit: Mapping[str, Any]) -> tuple[str, ...]:
@@ -141,7 +146,8 @@ def _table(session: Session, found: list[bytes], shown: list[bytes]) -> Table:
     for hit in hits:
         values = ", ".join(hit["values"]) or "not in this vault"
         shared = (_words(hit["themes"]), _words(hit["sectors"]))
-        row = (hit["came_at"][:10], label(hit["indicator_type"]), values, hit["institutions"])
+        others = hit["institutions"] + (" !" if hit["widely_held"] else "")
+        row = (hit["came_at"][:10], label(hit["indicator_type"]), values, others)
         spare = (", ".join(hit["source_refs"]), label(hit["first_seen"]), *shared, hit["hit_id"])
         made.add_row(str(numbers[hit["hit_id"]]), _state(hit), *row, *spare)
     return made

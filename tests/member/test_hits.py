@@ -152,3 +152,21 @@ def test_a_number_or_the_beginning_of_an_id_is_taken_for_it(shared: Taskforce) -
     for wrong in ("999999", "0123-nothing", "not an id", "zz", ""):
         done = shared.run("b", "request", "show", wrong)
         assert (done.status, done.document["error"]["type"]) == (2, "usage"), wrong
+
+
+def test_what_five_others_hold_is_marked_as_a_value_that_may_say_little(tmp_path: Path) -> None:
+    taskforce = Taskforce.found(tmp_path / "taskforce", tuple("abcdef"), holders=2)
+    try:
+        everybodys, rare = accounts(1), accounts(2)
+        for bank in "bcdef":
+            rows = everybodys + (rare if bank == "b" else [])
+            assert taskforce.run(bank, "submit", str(write_csv(tmp_path / "rows.csv", *rows))).status == 0
+        assert taskforce.run("a", "submit", str(write_csv(tmp_path / "rows.csv", *everybodys, *rare))).status == 0
+        found = {hit["values"][0]: hit for hit in listed(taskforce, bank="a")}
+        assert {value[-1]: hit["widely_held"] for value, hit in found.items()} == {"1": True, "2": False}
+        text = text_of(taskforce.run("a", "hits", as_json=False))
+        assert "5+ !" in text
+        assert "common_values.csv" in text
+        assert "common_values.csv" not in text_of(taskforce.run("a", "hits", "--band", "1", as_json=False))
+    finally:
+        taskforce.close()
