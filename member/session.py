@@ -189,7 +189,7 @@ class Session:
     @cached_property
     def queries(self) -> QueryClient:
         """Law-enforcement queries, asked and authorised as the acting representative."""
-        return QueryClient(self.channel(self.home.exchange_url, self.identity), self.vault)
+        return QueryClient(self.channel(self.home.exchange_url, self.identity), self.vault, self.home.member_id)
 
     def queries_as(self, representative_id: str) -> QueryClient:
         """The same as another representative of this member whose key lies in this home: a sandbox's alone, since one
@@ -204,7 +204,7 @@ class Session:
                 "one person does not ask and authorise: only a sandbox does both at once", cure, slug="same_person"
             )
         identity = unlock_representative(self.home, name).identity
-        return QueryClient(self.channel(self.home.exchange_url, identity), self.vault)
+        return QueryClient(self.channel(self.home.exchange_url, identity), self.vault, self.home.member_id)
 
     @property
     def query_desk(self) -> QueryDesk:

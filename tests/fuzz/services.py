@@ -177,7 +177,11 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
         "POST /v1/queries": _query,
         **{f"POST /v1/queries/{{query_id}}/{step}": dict for step in ("refuse", "end-watch")},
         "POST /v1/queries/{query_id}/approve": lambda: {"terms_sha256": to_base64(secrets.token_bytes(32))},
-        "POST /v1/queries/{query_id}/extend": lambda: {"until": "2027-01-01", "reason": "the trial moved"},
+        "POST /v1/queries/{query_id}/extend": lambda: {
+            "until": "2027-01-01",
+            "reason": "the trial moved",
+            "salt": to_base64(bytes(32)),
+        },
         "{query_id}": lambda: query_ids[next(turn) % len(query_ids)],
         "POST /v1/feed-tokens": lambda: {"name": "feed reader"},
         "POST /v1/feed-tokens/{token_id}/revoke": dict,
@@ -234,7 +238,9 @@ def running_holder(folder: Path, database_url: str, *, limit: int = UNLIMITED, w
 
 def _query() -> dict[str, Any]:
     """An overt one, since no independent reviewer takes part here."""
-    texts = dict.fromkeys(("case", "purpose", "necessity", "proportionality"), "operation X")
+    texts = dict.fromkeys(("case", "purpose", "necessity", "proportionality"), "operation X") | {
+        "salt": to_base64(bytes(32))
+    }
     people = {"authorised_by": "nca/authoriser", "legal_gateway": "CCA2013_s7"}
     days = {"until": None, "watch_until": None, "covert": False, "silent": False}
     return {"query_id": uuid7(), "tokens": [to_base64(make_token())], "types": ["iban"], **texts, **people, **days}

@@ -16,10 +16,14 @@ import pytest
 
 from exchange.services.query_rules import USUAL_LIMITS
 from exchange.services.watch_queries import end_queries, watch_queries
+from exchange.store.membership import find_member
+from keys.query_papers import GROUNDS as PAPER
+from keys.query_papers import PaperPlace, seal_paper
 from member.cover_log import CoverCheck
 from member.errors import RefusedError
 from member.log_chain import LogFault, OwnEntry
 from member.queries import COVER_DAYS, is_decided
+from schemas.canonical import digest
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, accounts, now, write_csv
@@ -47,6 +51,18 @@ def ask(police: Taskforce, *said: str, agency: str = "nca", authorised_by: str =
     """A query as the contract writes it."""
     gateway = () if agency == "nca" else TO_MET
     return police.run(agency, "query", *said, *GROUNDS, *gateway, *STATED, "--authorised-by", authorised_by)
+
+
+def put_other_texts(police: Taskforce, shown: dict[str, Any], reader: str, **changes: str) -> None:
+    """What the operator can: other texts than were given, sealed to their reader as the true ones are."""
+    assert police.database is not None
+    with police.database.reading() as session:
+        member = find_member(session, reader)
+    assert member is not None
+    paper = {**dict.fromkeys(PAPER, "x"), "salt": to_base64(bytes(32)), **changes}
+    place = PaperPlace(shown["query_id"], 0, reader, digest(paper))
+    sealed = seal_paper(paper, member.encryption_key, place)
+    shown.update(paperwork_sha256=to_base64(place.sha256), sealed=to_base64(sealed))
 
 
 def rules_of(done: Ran) -> set[str]:
@@ -181,8 +197,8 @@ def test_agencies_learn_of_each_other_and_a_watch_reports(police: Taskforce, tmp
 
 def test_the_officer_is_shown_what_is_approved_and_approves_nothing_else(police: Taskforce) -> None:
     query_id = ask(police, "--type", "phone", "+447700900199").document["query_id"]
-    officer = ("nca", "--as", "authoriser", "query", "approve", query_id)
-    with changed(police, b'"purpose":"finding a network"', b'"purpose":"finding a debtor"'):
+    officer, path = ("nca", "--as", "authoriser", "query", "approve", query_id), "/v1/queries/"
+    with answers_changed(police, lambda shown: put_other_texts(police, shown, "nca", purpose="finding a debtor"), path):
         lied_to = police.run(*officer)
     assert lied_to.document["error"]["type"] == "other_terms"
     assert "purpose" in lied_to.document["error"]["detail"]
