@@ -57,7 +57,7 @@ def describe_standing(session: Session) -> dict[str, Any]:
         "epoch": _epoch(keyring),
         "statements": _freshness(session, keyring),
         **_from_servers(session, keyring),
-        "holder_faults": [fault.shown() for fault in HolderFaults(session.vault).all()],
+        "holder_faults": [fault.listed() for fault in HolderFaults(session.vault).all()],
         "indicators": VaultRows(session.vault).count(),
     }
 

@@ -13,6 +13,7 @@ from exchange.services.receipts import waiting_entries
 from exchange.web import (
     enrolment_pages,
     hit_pages,
+    holder_fault_pages,
     operations_pages,
     outcome_pages,
     query_pages,
@@ -63,6 +64,7 @@ def create_app(context: Context, blueprints: Sequence[Any] = ()) -> Flask:
         statement_pages,
         submission_pages,
         hit_pages,
+        holder_fault_pages,
         status_pages,
         operations_pages,
         query_pages,

@@ -69,6 +69,24 @@ def evidence(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> 
     return path
 
 
+def spoiling(taskforce: Taskforce, member_id: str, folder: Path, start: int) -> dict[str, Any]:
+    """Let a member upload until it has met the liar; the fault as it lists it."""
+    lying = Lying(taskforce)
+    try:
+        for attempt in range(20):
+            path = write_csv(
+                folder / "rows.csv", *accounts(*range(start + 1000 * attempt, start + 1000 * attempt + 300))
+            )
+            assert taskforce.run(member_id, "submit", str(path)).status == 0
+            met = taskforce.run(member_id, "holder-fault", "list").document["holder_faults"]
+            if met:
+                found: dict[str, Any] = met[-1]
+                return found
+    finally:
+        lying.service.evaluate = lying.honest
+    raise AssertionError("the liar was never drawn")
+
+
 def test_another_member_judges_the_evidence_and_asks_the_holder_no_more(
     taskforce: Taskforce, evidence: Path, tmp_path: Path
 ) -> None:
@@ -84,6 +102,22 @@ def test_another_member_judges_the_evidence_and_asks_the_holder_no_more(
     assert "b" not in lying.asked
 
 
+def test_what_one_member_meets_every_other_acts_on(taskforce: Taskforce, evidence: Path, tmp_path: Path) -> None:
+    """a's next command reports; c, whom the holder never lied to, asks it no more from its next command on."""
+    assert taskforce.run("a", "status").status == 0
+    (met,) = taskforce.run("a", "holder-fault", "list").document["holder_faults"]
+    assert (met["source"], met["state"]) == ("met", "reported")
+    lying = Lying(taskforce)
+    for turn in range(6):
+        path = write_csv(tmp_path / f"{turn}.csv", *accounts(90_000 + turn))
+        assert taskforce.run("c", "submit", str(path)).status == 0
+    assert "c" not in lying.asked
+    (shown,) = taskforce.run("c", "holder-fault", "list").document["holder_faults"]
+    assert (shown["holder_id"], shown["source"], shown["has_evidence"]) == ("holder-1", "shown", True)
+    again = taskforce.run("c", "holder-fault", "export", shown["fault_id"], str(tmp_path / "again.json"))
+    assert (again.status, json.loads((tmp_path / "again.json").read_bytes())) == (0, json.loads(evidence.read_bytes()))
+
+
 def test_evidence_tells_no_identifier(evidence: Path) -> None:
     text = evidence.read_text()
     assert all(row.split(",")[1] not in text for row in accounts(*range(1, 301)))
@@ -93,7 +127,8 @@ def test_evidence_tells_no_identifier(evidence: Path) -> None:
 def test_altered_evidence_shows_nothing_and_leaves_nobody_out(
     taskforce: Taskforce, evidence: Path, tmp_path: Path, change: str
 ) -> None:
-    document = json.loads(evidence.read_bytes())
+    whole = json.loads(evidence.read_bytes())
+    document = whole["evidence"]
     if change == "holder_id":
         document["holder_id"] = "holder-2"
     elif change == "seed":
@@ -101,8 +136,7 @@ def test_altered_evidence_shows_nothing_and_leaves_nobody_out(
     else:
         document["answer"][change] = document["check"][change] + document["answer"][change][44:]
     path = tmp_path / "altered.json"
-    path.write_text(json.dumps(document))
-    assert taskforce.run("c", "status").status == 0
+    path.write_text(json.dumps(whole))
     refused = taskforce.run("c", "holder-fault", "verify", str(path), "--leave-out")
     assert refused.status == 1
     assert refused.document["error"]["type"] in {"not_shown", "no_evidence"}
