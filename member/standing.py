@@ -45,6 +45,7 @@ def describe_standing(session: Session) -> dict[str, Any]:
         statement = own_statement(keyring, home.member_id)
     except NotEnrolledError:
         return {**document, "state": _AWAITING, "exchange_url": home.exchange_url}
+    session.fault_spread(keyring).refresh(session.around.clock())
     signed = statement.to_wire()
     return {
         **document,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from exchange.services.accept_statement import envelope_of
+from exchange.store.statements import latest_effective
 from keys import batch_check, group, oprf, threshold
 from keys.fault_report import FaultReport
 from keys.holder_fault import WRONG_ANSWER, Evidence, SignedExchange
 from keys.signing import SignedRequest, SigningKey, new_nonce, sign_request, sign_response
-from keys.statement_types import EpochState, EpochStatement, Holder, parse_statement
-from keys.statements import Envelope
+from keys.statement_types import EpochState, EpochStatement, Holder
 from schemas.encoding import to_base64
 from tests.simulator import MemberSimulator, Taskforce
 
@@ -21,13 +22,14 @@ EPOCH = 2
 
 
 class FaultyHolders:
-    """States epoch 2 in a taskforce. The holders 1 and 2 answer one member, wrongly if told so."""
+    """States an epoch in a taskforce. The holders 1 and 2 answer one member, wrongly if told so."""
 
-    def __init__(self, taskforce: Taskforce, holders: int = 3) -> None:
+    def __init__(self, taskforce: Taskforce, holders: int = 3, *, epoch: int = EPOCH, **changes: Any) -> None:
         self.taskforce = taskforce
+        self.epoch = epoch
         self.dealing = threshold.deal(None, 2, holders)
         self.keys = {index: SigningKey.generate() for index in range(1, holders + 1)}
-        self.state()
+        self.state(**changes)
 
     def state(self, **changes: Any) -> None:
         """State the epoch anew."""
@@ -38,23 +40,27 @@ class FaultyHolders:
 
         def draft(sequence: int) -> EpochStatement:
             stated = EpochStatement(
-                *(sequence, self.taskforce.clock(), EPOCH, EpochState.CURRENT, 2, self.dealing.group_public_key, "n1"),
+                *(
+                    sequence,
+                    self.taskforce.clock(),
+                    self.epoch,
+                    EpochState.CURRENT,
+                    2,
+                    self.dealing.group_public_key,
+                    "n1",
+                ),
                 holders,
             )
             return dataclasses.replace(stated, **changes)
 
-        self.taskforce.state("epoch", str(EPOCH), draft)
+        self.taskforce.state("epoch", str(self.epoch), draft)
 
     def statement(self, kind: str, subject: str) -> dict[str, Any]:
         """The envelope in force."""
-        found = {}
-        page = self.taskforce.send_as_registrar("necc", "GET", "/v1/statements").get_json()
-        for envelope in page["statements"]:
-            read = parse_statement(Envelope.parse(envelope).payload)
-            named = getattr(read, f"{kind}_id", getattr(read, kind, None))
-            if str(named) == subject:
-                found = envelope
-        return found
+        with self.taskforce.database.reading() as session:
+            stored = latest_effective(session, kind, subject)
+            assert stored is not None
+            return envelope_of(session, stored)
 
     def exchange(
         self,
@@ -67,7 +73,7 @@ class FaultyHolders:
         key: SigningKey | None = None,
     ) -> SignedExchange:
         """What a holder is asked, and signs."""
-        query = f"epoch={EPOCH}&quorum={_QUORUM[0]},{_QUORUM[1]}&proof={'yes' if proof else 'no'}"
+        query = f"epoch={self.epoch}&quorum={_QUORUM[0]},{_QUORUM[1]}&proof={'yes' if proof else 'no'}"
         url, clock = f"{_url(index)}/v1/evaluations?{query}", self.taskforce.clock
         headers = {"Idempotency-Key": "key-1", "Content-Type": "application/octet-stream"}
         signer = (f"{member.member_id}/analyst", member.keys["analyst"])
@@ -89,11 +95,11 @@ class FaultyHolders:
         answer = self.exchange(member, index, elements, proof=False, lie=lie, key=key)
         weighted = batch_check.weigh(seed, elements)
         check = self.exchange(member, index, weighted, proof=True, lie=False, key=key)
-        return Evidence(WRONG_ANSWER, f"holder-{index}", EPOCH, answer, check, seed)
+        return Evidence(WRONG_ANSWER, f"holder-{index}", self.epoch, answer, check, seed)
 
     def report(self, member: MemberSimulator, index: int = 1, **changes: Any) -> FaultReport:
         """The evidence as it is reported, with the statements in force."""
-        statements = self.statement("epoch", str(EPOCH)), self.statement("member", member.member_id)
+        statements = self.statement("epoch", str(self.epoch)), self.statement("member", member.member_id)
         return FaultReport(self.evidence(member, index, **changes), *statements)
 
 
