@@ -1,8 +1,9 @@
 """A proved fault of a key holder, with all that it takes to believe it: the evidence and the registrars' statements
 that it rests on.
 
-It is believed for the registrars' root alone, whoever hands it over and whatever was stated since:
-1. The statements of the epoch and of the member that asked carry the signatures of the root's quorum.
+It is believed for the registrars' roots alone, whoever hands it over and whatever was stated since:
+1. The statements of the epoch and of the member that asked carry the signatures of the quorum of a root of the chain
+   (keys/roots.py), also of one that was replaced: whoever has left frames nobody by that, for what has force is below.
 2. The evidence is right by these two (keys/holder_fault.py).
 It has force while the statement of the epoch in force names the holder with the same keys, and the epoch is not
 retired. A replaced key frames nobody: it may have been stolen. To take a holder back that had a fault, the registrars
@@ -19,8 +20,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keys.holder_fault import Evidence, EvidenceError, verify_evidence
+from keys.roots import Roots
 from keys.statement_types import EpochState, EpochStatement, Holder, MemberStatement, parse_statement, read_statement
-from keys.statements import Envelope, Root, StatementError, verify_statement
+from keys.statements import Envelope, StatementError
 from keys.strict import require_fields
 from schemas.canonical import canonical_json
 
@@ -84,11 +86,10 @@ class FaultReport:
             raise EvidenceError(f"the statement of the epoch: {error}") from None
         return self._about(statement, "")
 
-    def verify(self, root: Root) -> ShownFault:
+    def verify(self, roots: Roots) -> ShownFault:
         """What the holder did, by rules 1 and 2. Raises EvidenceError if nothing is shown."""
         try:
-            epoch = read_statement(verify_statement(dict(self.epoch), root))
-            member = read_statement(verify_statement(dict(self.member), root))
+            epoch, member = (read_statement(roots.read(dict(each))[0]) for each in (self.epoch, self.member))
         except StatementError as error:
             raise EvidenceError(f"a statement that it rests on is not the registrars': {error}") from None
         if not isinstance(epoch, EpochStatement) or not isinstance(member, MemberStatement):

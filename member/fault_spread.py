@@ -108,7 +108,7 @@ def read_listed(listed: ListedFault, keyring: Keyring) -> tuple[FaultReport, Sho
     """A report as the exchange shows it, and what it proves; None if that is nothing."""
     try:
         report = FaultReport.parse(listed.report)
-        return report, report.verify(keyring.root)
+        return report, report.verify(keyring.roots)
     except EvidenceError:
         return None
 

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from exchange.log.entries import View
 from exchange.services.events import record
 from exchange.services.propose_statement import add_draft
+from exchange.services.root_chain import read_roots
 from exchange.store import membership, outbox
 from exchange.store.holder_faults import (
     HolderFaultReport,
@@ -65,7 +66,7 @@ class ListedReport:
     received_at: datetime
 
 
-def report_holder_fault(database: Database, root: Root, value: object, member_id: str, now: datetime) -> TakenReport:
+def report_holder_fault(database: Database, pinned: Root, value: object, member_id: str, now: datetime) -> TakenReport:
     """Take in a report (JSON object) that a member hands in.
 
     Raises EvidenceError for one that shows no fault, or none of a key in force; LimitExceededError.
@@ -78,7 +79,7 @@ def report_holder_fault(database: Database, root: Root, value: object, member_id
         return known
     made = database.run_in_transaction(lambda session: count_request(session, f"{KIND}/{member_id}", minute_of(now)))
     RequestLimit(REPORTS_PER_MINUTE).check(made, now)
-    shown = report.verify(root)
+    shown = report.verify(read_roots(database, pinned))
     return database.run_in_transaction(lambda session: _store(session, report, shown, now))
 
 

@@ -92,8 +92,8 @@ def verify(session: Session, file: Path, is_left_out: bool) -> Shown:
     is_registrar = session.acting_as == REGISTRAR
     if is_registrar and is_left_out:
         raise UsedWronglyError("a registrar asks no key holder", "state the epoch anew, without the holder")
-    shown = judge(report, session.root)
     keyring = _keyring(session, is_registrar=is_registrar)
+    shown = judge(report, keyring.roots)
     try:
         has_force = shown.has_force(keyring.epoch(shown.epoch))
     except UnknownStatementError:

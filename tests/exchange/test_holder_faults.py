@@ -14,6 +14,7 @@ from exchange.store.holder_faults import HolderFaultReport
 from exchange.store.log_tables import LogEntry
 from exchange.store.request_counts import RequestCount
 from keys.fault_report import MOST_REPORT_BYTES, FaultReport
+from keys.roots import Roots
 from keys.signing import SigningKey
 from keys.statement_types import EpochState, parse_statement
 from schemas.encoding import from_base64
@@ -62,7 +63,7 @@ def test_a_proved_fault_is_shown_to_members_and_registrars(new_taskforce: NewTas
         (shown,) = page.get_json()["reports"]
         read = FaultReport.parse(shown["report"])
         assert read.report_id == shown["report_id"] == report.report_id
-        assert "differ from what it proved" in read.verify(taskforce.root).reason
+        assert "differ from what it proved" in read.verify(Roots(taskforce.root)).reason
     assert b.send("GET", f"{ROUTE}?cursor=1").get_json() == {"reports": [], "next": None}
 
 
@@ -170,7 +171,7 @@ def test_a_replaced_key_frames_nobody(new_taskforce: NewTaskforce) -> None:
     holders.state()
     refused(taskforce, report.to_wire(), "names no holder with this id and these keys")
     # It is true for ever all the same, and a fault under the new key counts.
-    assert "differ" in report.verify(taskforce.root).reason
+    assert "differ" in report.verify(Roots(taskforce.root)).reason
     assert a.send("POST", ROUTE, holders.report(a).to_wire()).status_code == 200
 
 

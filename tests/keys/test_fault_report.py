@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from keys.fault_report import FaultReport
 from keys.holder_fault import EvidenceError
+from keys.roots import Roots
 from keys.statement_types import EpochState
 from tests.any_input import JSON, changed_fields
 from tests.keys.taskforce import ISSUED, holder_key, make_root, sign
 from tests.keys.test_holder_fault import CHECK, EPOCH, MEMBER, OTHER, SPOILT, Answering, malformed, wrong_answer
 
-ROOT = make_root()
+ROOTS = Roots(make_root())
 REPORT = FaultReport(wrong_answer(), sign(EPOCH), sign(MEMBER.statement))
 SMALL = FaultReport(
     malformed(Answering(elements=SPOILT.elements[:64], spoil=lambda body: body[:32])),
@@ -33,7 +34,7 @@ def as_received(report: FaultReport) -> FaultReport:
 
 def test_it_shows_the_fault_to_whoever_has_the_root() -> None:
     read = as_received(REPORT)
-    shown = read.verify(ROOT)
+    shown = read.verify(ROOTS)
     assert (shown.holder, shown.epoch, shown.kind) == (EPOCH.holders[0], 1, "wrong_answer")
     assert "differ from what it proved" in shown.reason
     assert read.report_id == REPORT.report_id
@@ -55,17 +56,17 @@ def test_it_shows_the_fault_to_whoever_has_the_root() -> None:
 )
 def test_statements_that_are_not_the_right_ones_show_nothing(changes: dict[str, Any], why: str) -> None:
     with pytest.raises(EvidenceError, match=why):
-        as_received(dataclasses.replace(REPORT, **changes)).verify(ROOT)
+        as_received(dataclasses.replace(REPORT, **changes)).verify(ROOTS)
 
 
 def test_an_honest_holder_is_not_framed() -> None:
     honest = dataclasses.replace(REPORT, evidence=wrong_answer(Answering(), CHECK))
     with pytest.raises(EvidenceError, match="the answers agree"):
-        as_received(honest).verify(ROOT)
+        as_received(honest).verify(ROOTS)
 
 
 def test_it_counts_while_the_epoch_names_the_holder_with_the_same_keys() -> None:
-    shown = REPORT.verify(ROOT)
+    shown = REPORT.verify(ROOTS)
     liar, *others = EPOCH.holders
     moved = dataclasses.replace(liar, url="https://elsewhere.example")
     rekeyed = dataclasses.replace(liar, verify_key=holder_key(9).public_bytes)
@@ -89,7 +90,7 @@ def test_a_report_changed_anywhere_shows_nothing_new(data: st.DataObject) -> Non
     """Header fields aside that no signature covers and nobody reads, whatever is changed is refused."""
     changed = data.draw(changed_fields(SMALL))
     try:
-        shown = FaultReport.parse(changed).verify(ROOT)
+        shown = FaultReport.parse(changed).verify(ROOTS)
     except EvidenceError:
         return
     assert (shown.holder, shown.epoch, shown.kind) == (EPOCH.holders[0], 1, "malformed")
