@@ -15,7 +15,8 @@ from exchange.services.propose_statement import list_proposals, propose_statemen
 from exchange.services.root_chain import propose_root, read_roots
 from exchange.store.session import Database
 from keys.statements import Root
-from tests.member.taskforce import EXCHANGE_URL, Taskforce, now, run_member
+from tests.keys.taskforce import registrar
+from tests.member.taskforce import EXCHANGE_URL, Taskforce, now, run_member, write_secret_file
 from tests.member.test_freshness import HOLDERS, between, found, json_answer, snapshot_of, suspended
 
 NECC, FCA = ("registrar", "registrar"), ("fca", "registrar")
@@ -126,3 +127,29 @@ def test_a_newcomer_pins_the_newest_root_and_no_older_one(fresh: Taskforce) -> N
         assert "only root 1 was shown" in hidden.document["error"]["detail"], hidden.document
     status = fresh.run("c", "status").document
     assert (status["state"], status["registrars_fingerprint"]) == ("active", roots.fingerprint)
+
+
+def test_a_home_pins_a_later_root_of_its_registrars_and_no_earlier_one(tmp_path: Path) -> None:
+    home, words = tmp_path / "home", write_secret_file(tmp_path / "words", "words of a registrar")
+    made = run_member(home, "registrar", "init", "necc", "--passphrase-file", str(words)).document
+    first = {"quorum": 1, "registrars": [{name: made[name] for name in ("registrar_id", "public_key")}]}
+    third, second = ({**first, "newest": {"version": number, "fingerprint": f"{number:064x}"}} for number in (3, 2))
+    others = {"quorum": 1, "registrars": [registrar("bank").to_wire()]}
+    for document, refusal in (
+        (first, None),
+        (third, None),
+        (third, None),
+        (second, "a later root already: 3"),
+        (first, "a later root already: 3"),
+        (others, "other registrars"),
+    ):
+        file = tmp_path / "root.json"
+        file.write_text(json.dumps(document))
+        done = run_member(
+            home, "registrar", "connect", "--exchange-url", "http://127.0.0.1:1", "--registrars", str(file)
+        )
+        assert done.status == (0 if refusal is None else 1), done.document
+        if refusal is None:
+            assert done.document["registrars_fingerprint"] == Root.parse(document).fingerprint
+        else:
+            assert refusal in done.document["error"]["detail"]
