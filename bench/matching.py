@@ -34,7 +34,8 @@ from sqlalchemy.orm import Session
 from exchange.domain.submission import Envelope
 from exchange.services.actor import Actor
 from exchange.services.settle_indicators import settle_indicators
-from exchange.services.submit_indicators import SubmissionRequest, submit_indicators
+from exchange.services.submission_parts import SubmissionRequest
+from exchange.services.submit_indicators import submit_indicators
 from exchange.store import bulk
 from exchange.store.membership import GroupMember, KeyEpoch, Member, SharingGroup
 from exchange.store.session import Database, create_database

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, exists, select
+from sqlalchemy import delete, select
 
 from alerts.delivery.mail import Mailer, MailSettings
 from alerts.delivery.rounds import Postman
@@ -60,15 +60,10 @@ def forget_deliveries(database: Database, now: datetime) -> int:
     """
     ended = Subscription.ended_at < now - KEPT
     stranger = Subscription.confirmed_at.is_(None) & (Subscription.created_at < now - UNCONFIRMED_KEPT)
-    deleted = 0
-    for rows in (
-        delete(Subscription).where(ended | stranger),
+    gone = select(Subscription.subscription_id).where(ended | stranger)
+    statements = (
         delete(Delivery).where(Delivery.finished_at < now - KEPT),
-        delete(Delivery).where(~_has_subscription()),
-    ):
-        deleted += database.run_in_transaction(lambda session, rows=rows: run_counted(session, rows))  # type: ignore[misc]
-    return deleted
-
-
-def _has_subscription() -> ColumnElement[bool]:
-    return exists(select(Subscription.subscription_id).where(Subscription.subscription_id == Delivery.subscription_id))
+        delete(Delivery).where(Delivery.subscription_id.in_(gone)),
+        delete(Subscription).where(ended | stranger),
+    )
+    return database.run_in_transaction(lambda session: sum(run_counted(session, rows) for rows in statements))

@@ -72,6 +72,7 @@ class Delivery(Base):
     __table_args__ = (
         UniqueConstraint("subscription_id", "alert_id", "version"),
         Index("ix_deliveries_state_next_at", "state", "next_at"),
+        Index("ix_deliveries_finished_at", "finished_at"),
         Index("ix_deliveries_subscription_id_state", "subscription_id", "state", "next_at"),
     )
 

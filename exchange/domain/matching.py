@@ -12,7 +12,7 @@ members are both in. Rules, in order:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -156,11 +156,3 @@ def _codes_of(sector: str | None, theme: str, month: str | None) -> frozenset[_C
 def _codes(values: Iterable[str], *, hidden: bool) -> tuple[str, ...]:
     """The codes sorted, with `other` standing for everything that is not shown."""
     return tuple(sorted({*values, OTHER} if hidden else set(values)))
-
-
-def group_by_token(holdings: Iterable[Holding]) -> Mapping[bytes, list[Holding]]:
-    """The rows of each token."""
-    found: dict[bytes, list[Holding]] = {}
-    for row in holdings:
-        found.setdefault(row.token, []).append(row)
-    return found

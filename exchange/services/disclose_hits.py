@@ -12,17 +12,17 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
 from exchange.domain.authority import Authority
-from exchange.domain.matching import Holding, Overlap, group_by_token, see_overlaps
+from exchange.domain.matching import Holding, Overlap, see_overlaps
 from exchange.log.entries import View
 from exchange.services.actor import Actor
 from exchange.services.events import record
-from exchange.store.hits import KnownHit, add_hits, hits_of_member, last_views, save_views
-from exchange.store.indicators import find_rows
+from exchange.store.hits import KnownHit, add_hits, hits_of_member, save_views
+from exchange.store.holders import Shown, Way, last_shown, ways_of_tokens
 from exchange.store.membership import load_authority
 from exchange.store.requests import states_by_hit
 from schemas.canonical import canonical_json, digest
@@ -52,32 +52,23 @@ class HitState:
 
 def work_out_hits(
     session: Session,
-    holdings: Iterable[Holding],
+    ways: Mapping[bytes, Way],
     tokens: Iterable[bytes],
     authority: Authority,
     reader: str | None = None,
 ) -> list[HitState]:
     """The state of every hit on `tokens` that is no longer as it was last shown, of every member, and of all those of
-    the `reader`; `holdings` are all live rows of those tokens.
+    the `reader`; `ways` are those in which tokens are held now.
     """
-    by_token = group_by_token(holdings)
-    shown = last_views(session, sorted(set(by_token) | set(tokens)))
-    missing = [
-        (token, member_id)
-        for token, rows in by_token.items()
-        for member_id in _sharing(rows) - shown.get(token, {}).keys()
-    ]
+    shown = last_shown(session, sorted(ways.keys() | set(tokens)))
+    news, missing, wanted = _News(authority, reader), [], _Wanted()
+    for token in sorted(ways.keys() | shown.keys()):
+        new = news.of(ways.get(token, ()), shown.get(token, ()))
+        missing += [(token, member_id) for member_id in new.missing]
+        for member_id, now_shown in new.wanted:
+            wanted.setdefault(member_id, {})[token] = now_shown
     if missing:
         add_hits(session, missing)
-        for token, member_id in missing:
-            shown.setdefault(token, {})[member_id] = None
-    views, wanted = _Views(authority), _Wanted()
-    for token, members in shown.items():
-        allowed = views.of(by_token.get(token, ()))
-        for member_id, view_json in members.items():
-            now_shown = allowed.get(member_id, _NOTHING)
-            if now_shown[1] != view_json or member_id == reader:
-                wanted.setdefault(member_id, {})[token] = now_shown
     return [
         HitState(hit, *some[hit.token])
         for member_id, some in wanted.items()
@@ -85,38 +76,48 @@ def work_out_hits(
     ]
 
 
-_Shown = tuple[dict[str, Any] | None, str | None]
+_NowShown = tuple[dict[str, Any] | None, str | None]
 """What a member may see of a token, and the same as canonical JSON."""
-_NOTHING: _Shown = (None, None)
-_Wanted = dict[str, dict[bytes, _Shown]]
-_Shape = tuple[str, str, str, str, str | None]
-"""Group, member, type, theme and month of a row."""
-_WAYS_KEPT = 512
+_NOTHING: _NowShown = (None, None)
+_Wanted = dict[str, dict[bytes, _NowShown]]
 
 
-class _Views:
-    """What the members may see of some tokens. Tokens that the same members hold in the same way show the same: each
-    way is worked out once.
+class _New(NamedTuple):
+    """The members that have no hit yet, and what those may see who were last shown something else, or read."""
+
+    missing: list[str]
+    wanted: list[tuple[str, _NowShown]]
+
+
+class _News:
+    """What the members of some tokens may see and were not shown. Tokens that the same members hold in the same way,
+    and were shown the same of, have the same news: it is worked out once.
     """
 
-    def __init__(self, authority: Authority) -> None:
+    def __init__(self, authority: Authority, reader: str | None) -> None:
         self._authority = authority
-        self._of_holders: dict[tuple[_Shape, ...], dict[str, _Shown]] = {}
-        self._of_overlaps: dict[Overlap, _Shown] = {}
+        self._reader = reader
+        self._found: dict[tuple[Way, Shown], _New] = {}
+        self._of_overlaps: dict[Overlap, _NowShown] = {}
 
-    def of(self, rows: Sequence[Holding]) -> Mapping[str, _Shown]:
-        """By member; `rows` are the live rows of one token. A member that may see nothing is not in it."""
-        held = tuple([(row[1], row[2], row[3], row[4], row[5] and row[5][:7]) for row in rows])
-        found = self._of_holders.get(held)
+    def of(self, way: Way, shown: Shown) -> _New:
+        """Of a token."""
+        found = self._found.get((way, shown))
         if found is None:
-            if len(self._of_holders) >= _WAYS_KEPT:
-                self._of_holders.clear()
-            overlaps = see_overlaps(rows, self._authority)
-            found = {member_id: self._shown(overlap) for member_id, overlap in overlaps.items()}
-            self._of_holders[held] = found
+            found = self._found[way, shown] = self._work_out(way, dict(shown))
         return found
 
-    def _shown(self, overlap: Overlap) -> _Shown:
+    def _work_out(self, way: Way, shown: dict[str, str | None]) -> _New:
+        allowed = {member_id: self._as_shown(seen) for member_id, seen in see_overlaps(way, self._authority).items()}
+        missing = sorted(_sharing(way) - shown.keys())
+        wanted = [
+            (member_id, allowed.get(member_id, _NOTHING))
+            for member_id, view_json in (shown | dict.fromkeys(missing)).items()
+            if allowed.get(member_id, _NOTHING)[1] != view_json or member_id == self._reader
+        ]
+        return _New(missing, wanted)
+
+    def _as_shown(self, overlap: Overlap) -> _NowShown:
         shown = self._of_overlaps.get(overlap)
         if shown is None:
             fields = overlap.as_fields()
@@ -124,7 +125,7 @@ class _Views:
         return shown
 
 
-def _sharing(rows: Sequence[Holding]) -> set[str]:
+def _sharing(rows: Iterable[Holding]) -> set[str]:
     """The members that hold a token in a group where another does too."""
     groups: dict[str, set[str]] = {}
     for row in rows:
@@ -165,12 +166,6 @@ def save_changes(session: Session, states: Iterable[HitState], event_id: str, no
     save_views(session, changed, event_id, now)
 
 
-def live_holdings(session: Session, tokens: Sequence[bytes], now: datetime) -> list[Holding]:
-    """The rows of those tokens whose last day has not passed."""
-    today = now.date()
-    return [row.holding for row in find_rows(session, tokens) if row.expires_on >= today]
-
-
 def disclose_to_reader(
     session: Session, actor: Actor, tokens: Sequence[bytes], now: datetime, read: Mapping[str, Any]
 ) -> tuple[list[dict[str, Any]], str]:
@@ -180,7 +175,7 @@ def disclose_to_reader(
     `read` tells in the log what was asked for.
     """
     authority = load_authority(session, now)
-    states = work_out_hits(session, live_holdings(session, tokens, now), tokens, authority, actor.member_id)
+    states = work_out_hits(session, ways_of_tokens(session, tokens, now.date()), tokens, authority, actor.member_id)
     own = [state for state in states if state.known.member_id == actor.member_id]
     if any(state.has_changed for state in own):
         view = View(actor.member_id, view_of_changes(own, now))

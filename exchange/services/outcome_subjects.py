@@ -18,10 +18,10 @@ from exchange.domain.information_request import is_offer
 from exchange.domain.matching import split_overlap
 from exchange.domain.withdrawal import Held, LastShown, TakenBack, was_told_by_hit
 from exchange.services.acting import UnknownObjectError
-from exchange.services.disclose_hits import live_holdings
 from exchange.services.past_authority import load_past_authority
 from exchange.store.derived import DerivedKind, find_derived_of, told_sources
 from exchange.store.hits import KnownHit, find_hits, find_shown_hit
+from exchange.store.holders import ways_of_tokens
 from exchange.store.indicators import find_past_rows
 from exchange.store.membership import load_authority
 from exchange.store.outcomes import Contribution
@@ -54,8 +54,8 @@ def _of_hit(session: Session, member_id: str, hit_id: str, now: datetime) -> Sub
     hit = find_shown_hit(session, member_id, hit_id)
     if hit is None:
         raise UnknownObjectError
-    holdings = live_holdings(session, [hit.token], now)
-    _, others = split_overlap(member_id, holdings, load_authority(session, now))
+    way = ways_of_tokens(session, [hit.token], now.date()).get(hit.token, ())
+    _, others = split_overlap(member_id, way, load_authority(session, now))
     contributors = {row.member_id for row in others} | told_sources(session, hit.token, member_id)
     contributors |= _contributed_before(session, hit) - {member_id}
     return Subject(hit_id, False, [Contribution(hit.token, other) for other in sorted(contributors)])

@@ -1,15 +1,15 @@
-"""Storing a part of a submission and finding its overlaps, in one transaction.
+"""Storing a part of a submission and finding its overlaps, in slices, most parts in one (docs/adr/0046).
 
-In order:
+In order, in one transaction for each slice:
 1. The sharing group's row is locked: matching is serial within a group (docs/adr/0008), so that of two
    members who submit the same token at the same time the later one finds the earlier.
 2. A repetition (same Idempotency-Key, same request) gets the same answer, its hits worked out anew; another
-   request under the key is refused.
+   request under the key is refused. One that was stopped between two slices goes on behind the last.
 3. The envelope is judged by exchange.domain.submission under present authority.
 4. Rows are stored, those already there left as they are, and what the member took back left out, unless the request
-   says why it lists it again (docs/adr/0040); hits are found by joining the batch's tokens.
+   says why it lists it again (docs/adr/0040); hits are found by joining the slice's tokens.
 5. One event is recorded, a view for each affected member; others' views name nobody.
-6. After the commit, and only then, the caller signs the receipt and answers.
+6. After the commit of the last, and only then, the caller signs the receipt and answers.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from sqlalchemy.orm import Session
 from exchange.domain.authority import Authority
 from exchange.domain.decision import RefusedError
 from exchange.domain.gateway_rules import RULES, GatewayRules
-from exchange.domain.matching import Holding
-from exchange.domain.submission import Envelope, decide_submission
-from exchange.log.entries import View
+from exchange.domain.slices import SLICE_ROWS, end_of_slice
+from exchange.domain.submission import decide_submission
+from exchange.log.entries import RecordedEvent, View
 from exchange.services.acting import OtherRequestError
 from exchange.services.actor import Actor
 from exchange.services.disclose_hits import (
@@ -42,40 +42,16 @@ from exchange.services.disclose_hits import (
     work_out_hits,
 )
 from exchange.services.events import record
-from exchange.services.move_withdrawn import move_withdrawn, take_expired
 from exchange.services.refuse_disclosure import refuse_disclosure
+from exchange.services.store_slice import store_slice
+from exchange.services.submission_parts import SubmissionRequest, claim_part, counts_of, cut, remember_slice, sum_up
 from exchange.store import outbox
-from exchange.store.corrections import after_withdrawals, open_withdrawals_of
+from exchange.store.holders import count_holders
 from exchange.store.idempotency import IdempotentAnswer, find_answer
-from exchange.store.indicators import EXPIRED, Batch, find_expired, find_rows, retire_rows, store_rows
 from exchange.store.membership import find_member, load_authority, lock_group, usable_epochs
 from exchange.store.session import Database
-from exchange.store.submissions import ACTIVE, Submission, SubmissionPart, find_part, find_submission
-from exchange.store.taken_back import keep_tokens_out, kept_out, let_in
 from schemas.canonical import canonical_json, digest
 from schemas.encoding import to_base64, to_rfc3339
-from schemas.submissions import Rows
-
-
-class SubmissionConflictError(Exception):
-    """The submission id or part is in use for something else."""
-
-
-@dataclass(frozen=True, slots=True)
-class SubmissionRequest:
-    """A request whose form has been checked. `relist` is why rows that were taken back are listed again, None if they
-    are not; `relist_rows` are the indices of those it is said of, None for all. `request_sha256` covers method, target
-    and body.
-    """
-
-    submission_id: str
-    part: int
-    envelope: Envelope
-    rows: Rows
-    relist: str | None
-    relist_rows: frozenset[int] | None
-    idempotency_key: str
-    request_sha256: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,67 +79,124 @@ def submit_indicators(
     LogUnavailableError; then nothing is stored and nothing may be told.
     """
 
-    def work(session: Session) -> SubmissionAnswer:
-        return _submit(session, actor, request, now=now, merge_delay_seconds=merge_delay_seconds, rules=rules)
-
+    tokens = [row[0] for row in request.rows.good]
+    with database.reading() as session:
+        held = count_holders(session, tokens)
+    unread, hits = set(tokens), list[dict[str, Any]]()
+    submitting = _Submitting(actor, request, held, now, merge_delay_seconds, rules)
     try:
-        try:
-            return database.run_in_transaction(work)
-        except IntegrityError:
-            # Another worker stored the same key or part meanwhile; now it is there to be found.
-            return database.run_in_transaction(work)
+        while (done := _store_next(database, submitting)).answer is None:
+            unread -= set(done.tokens)
+            hits += done.hits
     except RefusedError as refusal:
         asked = {"asked": "submit", "submission_id": request.submission_id, "part": request.part}
         refuse_disclosure(database, actor, refusal.decision, asked, now)
         raise
+    unread -= set(done.tokens)
+    hits += done.hits
+    # Those of slices that another attempt stored, and of the whole part if it was answered before.
+    hits += _read_hits(database, submitting, sorted(unread))
+    return SubmissionAnswer(*done.answer, sorted(hits, key=itemgetter("hit_id")), done.is_repeated)
 
 
-def _submit(
-    session: Session,
-    actor: Actor,
-    request: SubmissionRequest,
-    *,
-    now: datetime,
-    merge_delay_seconds: int,
-    rules: GatewayRules,
-) -> SubmissionAnswer:
+@dataclass(frozen=True, slots=True)
+class _Submitting:
+    """A request under way; `held` is how many rows others held of its tokens when it began."""
+
+    actor: Actor
+    request: SubmissionRequest
+    held: Mapping[bytes, int]
+    now: datetime
+    merge_delay_seconds: int
+    rules: GatewayRules
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A slice that is stored: its tokens and the member's live hits on them; with the last, the fields and the receipt
+    to answer. A part that was answered before has nothing but these.
+    """
+
+    tokens: Sequence[bytes]
+    hits: list[dict[str, Any]]
+    answer: tuple[dict[str, Any], dict[str, Any]] | None
+    is_repeated: bool = False
+
+
+def _store_next(database: Database, submitting: _Submitting) -> _Done:
+    """Store the first slice of the part that is not stored yet."""
+    try:
+        return database.run_in_transaction(lambda session: _submit(session, submitting))
+    except IntegrityError:
+        # Another worker stored the same key or slice meanwhile; now it is there to be found.
+        return database.run_in_transaction(lambda session: _submit(session, submitting))
+
+
+def _submit(session: Session, submitting: _Submitting) -> _Done:
+    actor, request, now = submitting.actor, submitting.request, submitting.now
     lock_group(session, request.envelope.group)
     answered = find_answer(session, actor.representative_id, request.idempotency_key)
     if answered is not None:
-        return _repeat(session, actor, request, answered, now)
-    authority = _check(session, actor, request, now, rules)
-    _claim_part(session, actor, request, now)
-    holdings, there, out = _store(session, actor, request, now)
-    duplicates = [row[4] for row in request.rows.good if row[0] in there]
-    left_out = [{"row": row[4], "reason": out.reasons[row[0]]} for row in request.rows.good if row[0] in out.reasons]
-    tokens = [row[0] for row in request.rows.good]
-    states = work_out_hits(session, holdings, tokens if duplicates else (), authority, actor.member_id)
+        return _answer_again(request, answered)
+    authority = _check(session, actor, request, now, submitting.rules)
+    earlier = claim_part(session, actor, request, now)
+    part, upto = cut(request, earlier, submitting.held, SLICE_ROWS)
+    ways, there, out = store_slice(session, actor, part, now)
+    good = part.rows.good
+    duplicates = [row[4] for row in good if row[0] in there]
+    left_out = [{"row": row[4], "reason": out.reasons[row[0]]} for row in good if row[0] in out.reasons]
+    tokens = [row[0] for row in good]
+    states = work_out_hits(session, ways, tokens if duplicates else (), authority, actor.member_id)
     hits = hits_to_wire(session, (state for state in states if state.known.member_id == actor.member_id), now)
-    numbers = sorted([*duplicates, *request.rows.duplicates])
     fields = {
         "submission_id": request.submission_id,
         "part": request.part,
-        "accepted": len(request.rows.good) - len(duplicates) - len(left_out),
-        "duplicates": numbers,
+        "accepted": len(good) - len(duplicates) - len(left_out),
+        "duplicates": sorted([*duplicates, *part.rows.duplicates]),
         "left_out": sorted(left_out, key=itemgetter("row")),
-        "rejected": request.rows.rejected,
+        "rejected": part.rows.rejected,
     }
-    receipt = _record(session, actor, request, fields=fields, relisted=out.relisted, hits=hits, states=states, now=now)
-    receipt["maximum_merge_delay_seconds"] = merge_delay_seconds
-    _remember(session, actor, request, fields=fields, receipt=receipt, now=now)
-    return SubmissionAnswer(fields, receipt, hits, is_repeated=False)
+    told = {**counts_of(fields), "slice": len(earlier), "relisted": out.relisted, "hits": hits}
+    event = _record(session, actor, part, told=told, states=states, now=now)
+    if not remember_slice(
+        session, request, number=len(earlier), upto=upto, fields=fields, event_id=event.event_id, now=now
+    ):
+        return _Done(tokens, hits, None)
+    fields = sum_up(fields, earlier)
+    receipt = {
+        **counts_of(fields),
+        "event_id": event.event_id,
+        "member_id": actor.member_id,
+        "entry": to_base64(event.entries[actor.member_id]),
+        "committed_at": to_rfc3339(now),
+        "maximum_merge_delay_seconds": submitting.merge_delay_seconds,
+    }
+    _remember_answer(session, actor, request, fields=fields, receipt=receipt, now=now)
+    return _Done(tokens, hits, (fields, receipt))
 
 
-def _repeat(
-    session: Session, actor: Actor, request: SubmissionRequest, answered: IdempotentAnswer, now: datetime
-) -> SubmissionAnswer:
+def _answer_again(request: SubmissionRequest, answered: IdempotentAnswer) -> _Done:
     if answered.request_sha256 != request.request_sha256:
         raise OtherRequestError
     stored = json.loads(answered.answer)
+    return _Done((), [], (stored["fields"], stored["receipt"]), is_repeated=True)
+
+
+def _read_hits(database: Database, submitting: _Submitting, tokens: Sequence[bytes]) -> list[dict[str, Any]]:
+    """The member's live hits on tokens whose rows are stored, each reading as long as a slice."""
+    actor, request, now = submitting.actor, submitting.request, submitting.now
     read = {"submission_id": request.submission_id, "part": request.part}
-    tokens = [row[0] for row in request.rows.good]
-    hits, _ = disclose_to_reader(session, actor, tokens, now, read)
-    return SubmissionAnswer(stored["fields"], stored["receipt"], hits, is_repeated=True)
+    hits: list[dict[str, Any]] = []
+    start = 0
+    while start < len(tokens):
+        end = end_of_slice(tokens, start, submitting.held, SLICE_ROWS)
+        some = tokens[start:end]
+        found, _ = database.run_in_transaction(
+            lambda session, some=some: disclose_to_reader(session, actor, some, now, read)  # type: ignore[misc]
+        )
+        hits += found
+        start = end
+    return hits
 
 
 def _check(
@@ -191,139 +224,29 @@ def _check(
     return authority
 
 
-def _claim_part(session: Session, actor: Actor, request: SubmissionRequest, now: datetime) -> None:
-    """Make the submission at its first part. Another member's id looks like one of one's own in another
-    use. It begins after what was taken back while it waited for its turn.
-    """
-    envelope = request.envelope
-    envelope_json = canonical_json(envelope.as_fields()).decode()
-    known = find_submission(session, request.submission_id)
-    if known is None:
-        session.add(
-            Submission(
-                submission_id=request.submission_id,
-                member_id=actor.member_id,
-                representative_id=actor.representative_id,
-                group_id=envelope.group,
-                epoch=envelope.epoch,
-                theme=envelope.theme,
-                expires_on=envelope.expires_on,
-                state=ACTIVE,
-                envelope_json=envelope_json,
-                created_at=after_withdrawals(session, now),
-                review_on=envelope.review_by,
-            )
-        )
-        session.flush()
-        return
-    same = known.member_id == actor.member_id and known.envelope_json == envelope_json and known.state == ACTIVE
-    if not same or find_part(session, request.submission_id, request.part) is not None:
-        raise SubmissionConflictError
-
-
-@dataclass(frozen=True, slots=True)
-class _LeftOut:
-    """Tokens whose rows are left out, with the reason for which each was taken back, and how many rows that were taken
-    back are listed again.
-    """
-
-    reasons: dict[bytes, str]
-    relisted: int
-
-
-def _store(
-    session: Session, actor: Actor, request: SubmissionRequest, now: datetime
-) -> tuple[list[Holding], set[bytes], _LeftOut]:
-    """All live rows of those tokens that anyone else holds too, the tokens that were there already, and what is left
-    out.
-    """
-    good, envelope, today = request.rows.good, request.envelope, now.date()
-    batch = Batch(*([row[column] for row in good] for column in range(4)))  # type: ignore[arg-type]
-    rows = find_rows(session, batch.tokens)
-    own = [row for row in rows if (row.holding.member_id, row.holding.group_id) == (actor.member_id, envelope.group)]
-    passed = [row for row in own if row.expires_on < today and not row.is_withdrawn]
-    retire_rows(session, [row.key for row in passed], EXPIRED, now)
-    move_withdrawn(session, [(*row.key, row.submission_id) for row in own if row.is_withdrawn], now)
-    there = {row.holding.token for row in own if row.expires_on >= today}
-    out = _leave_out(session, actor, request, batch.tokens, there)
-    absent = there | out.reasons.keys()
-    store_rows(
-        session, batch.without(absent) if absent else batch, envelope.group, actor.member_id, request.submission_id
-    )
-    holdings = [row.holding for row in rows if row.expires_on >= today]
-    shared = {row.token for row in holdings}
-    holdings += [
-        Holding(token, envelope.group, actor.member_id, indicator_type, envelope.theme, first_seen)
-        for token, indicator_type, first_seen, _last, _index in good
-        if token in shared and token not in absent
-    ]
-    return holdings, there, out
-
-
-def _leave_out(
-    session: Session, actor: Actor, request: SubmissionRequest, tokens: Sequence[bytes], there: set[bytes]
-) -> _LeftOut:
-    """What the member took back in this epoch, and what it says that it took back in another: that is kept out from now
-    on too. What lives is not left out.
-    """
-    group_id, member_id = request.envelope.group, actor.member_id
-    _take_expired(session, actor, request, tokens)
-    kept = kept_out(session, tokens, group_id, member_id)
-    said = {row[0]: request.rows.taken_back[row[4]] for row in request.rows.good if row[4] in request.rows.taken_back}
-    said = {token: reason for token, reason in said.items() if token not in there}
-    keep_tokens_out(session, said, group_id, member_id, request.envelope.epoch)
-    listed = [token for token in _asked_again(request, kept) if token not in said and token not in there]
-    let_in(session, listed, group_id, member_id)
-    out = (said | kept).keys() - there - set(listed)
-    return _LeftOut({token: kept.get(token) or said[token] for token in out}, len(listed))
-
-
-def _asked_again(request: SubmissionRequest, kept: Mapping[bytes, str]) -> list[bytes]:
-    """Of the tokens that are kept out, those that the request lists again."""
-    if request.relist is None:
-        return []
-    rows = request.relist_rows
-    return [row[0] for row in request.rows.good if row[0] in kept and (rows is None or row[4] in rows)]
-
-
-def _take_expired(session: Session, actor: Actor, request: SubmissionRequest, tokens: Sequence[bytes]) -> None:
-    """Take back expired rows of submissions that were taken back and that the worker has not got to: later it would
-    keep out what is listed again now.
-    """
-    if open_withdrawals_of(session, actor.member_id):
-        expired = find_expired(session, tokens, actor.member_id)
-        take_expired(session, [row for row in expired if row[1] == request.envelope.group])
-
-
 def _record(
     session: Session,
     actor: Actor,
     request: SubmissionRequest,
     *,
-    fields: dict[str, Any],
-    relisted: int,
-    hits: list[dict[str, Any]],
+    told: Mapping[str, Any],
     states: list[HitState],
     now: datetime,
-) -> dict[str, Any]:
-    """Record the event and the notices of it; the receipt's payload but for the merge delay."""
-    counts = {name: fields[name] for name in ("submission_id", "part", "accepted")}
-    counts |= {name: len(fields[name]) for name in ("duplicates", "rejected", "left_out")}
+) -> RecordedEvent:
+    """Record the event of a slice, in which the member is `told` that, and the notices of it."""
     by_member: dict[str, list[HitState]] = defaultdict(list)
     for state in states:
         if state.has_changed:
             by_member[state.known.member_id].append(state)
     ended = view_of_changes(by_member.pop(actor.member_id, ()), now)["ended"]
     own_view = {
-        **counts,
+        **told,
         "representative_id": actor.representative_id,
         "group": request.envelope.group,
         "legal_gateway": request.envelope.legal_gateway,
         "purpose": request.envelope.purpose,
         "relist": request.relist,
-        "relisted": relisted,
         "envelope_sha256": to_base64(digest(request.envelope.as_fields())),
-        "hits": hits,
         "ended": ended,
     }
     views = [View(actor.member_id, own_view)]
@@ -334,16 +257,10 @@ def _record(
     event = record(session, "match", views, now, core)
     save_changes(session, states, event.event_id, now)
     outbox.send(session, "match", event.event_id, by_member, now)
-    return {
-        **counts,
-        "event_id": event.event_id,
-        "member_id": actor.member_id,
-        "entry": to_base64(event.entries[actor.member_id]),
-        "committed_at": to_rfc3339(now),
-    }
+    return event
 
 
-def _remember(
+def _remember_answer(
     session: Session,
     actor: Actor,
     request: SubmissionRequest,
@@ -352,20 +269,7 @@ def _remember(
     receipt: dict[str, Any],
     now: datetime,
 ) -> None:
-    """Keep the part, and the answer for a repetition of the request."""
-    session.add(
-        SubmissionPart(
-            submission_id=request.submission_id,
-            part=request.part,
-            request_sha256=request.request_sha256,
-            event_id=receipt["event_id"],
-            accepted=receipt["accepted"],
-            duplicates=receipt["duplicates"],
-            rejected=receipt["rejected"],
-            left_out=receipt["left_out"],
-            committed_at=now,
-        )
-    )
+    """Keep the answer for a repetition of the request."""
     session.add(
         IdempotentAnswer(
             principal=actor.representative_id,

@@ -34,7 +34,7 @@ from exchange.domain.withdrawal import (
     was_told_by_hit,
 )
 from exchange.log.entries import View
-from exchange.services.disclose_hits import HitState, live_holdings, save_changes, view_of_changes, work_out_hits
+from exchange.services.disclose_hits import HitState, save_changes, view_of_changes, work_out_hits
 from exchange.services.events import record
 from exchange.services.move_withdrawn import move_withdrawn, take_expired
 from exchange.services.past_authority import load_past_authority
@@ -57,6 +57,7 @@ from exchange.store.corrections import (
 )
 from exchange.store.derived import Derived, DerivedKind, find_derived
 from exchange.store.hits import KnownHit, find_hits
+from exchange.store.holders import ways_of_tokens
 from exchange.store.indicators import (
     RowKey,
     expired_of_submission,
@@ -120,8 +121,8 @@ def _move(session: Session, keys: Sequence[tuple[bytes, str, str]], submission_i
     for group_id in sorted({key[1] for key in keys}):
         lock_group(session, group_id)
     wanted = frozenset(keys)
-    there = [row for row in find_rows(session, [key[0] for key in keys]) if row.key in wanted]
-    rows = [(*row.key, row.submission_id) for row in there if row.submission_id == submission_id]
+    there = find_rows(session, sorted({key[0] for key in keys}), submission_id=submission_id)
+    rows = [(*row.key, row.submission_id) for row in there if row.key in wanted]
     move_withdrawn(session, rows, now)
 
 
@@ -300,7 +301,8 @@ def _changed_hits(session: Session, news: dict[str, Novelty], now: datetime) -> 
     told = {(one.token, member_id) for member_id, new in news.items() for one in new.items}
     listed = sorted({token for token, _ in told})
     states: dict[str, list[HitState]] = defaultdict(list)
-    for state in work_out_hits(session, live_holdings(session, listed, now), listed, load_authority(session, now)):
+    ways = ways_of_tokens(session, listed, now.date())
+    for state in work_out_hits(session, ways, listed, load_authority(session, now)):
         if (state.known.token, state.known.member_id) in told:
             states[state.known.member_id].append(state)
     return states

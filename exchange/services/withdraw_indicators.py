@@ -26,7 +26,7 @@ from exchange.services.acting import Request, UnknownObjectError, act_once, requ
 from exchange.services.events import record
 from exchange.store.corrections import Withdrawal, add_withdrawn, find_withdrawal
 from exchange.store.derived import told_by_name
-from exchange.store.hits import KnownHit, find_hits, hits_of_submission
+from exchange.store.hits import KnownHit, hits_of_member, hits_of_submission
 from exchange.store.indicators import (
     StoredRow,
     count_rows,
@@ -99,14 +99,14 @@ def _take_tokens(session: Session, request: Request, wanted: Wanted) -> _Taken:
     add_withdrawn(session, wanted.withdrawal_id, rows)
     keep_rows_out(session, rows, wanted.reason)
     taken = {row[0] for row in rows}
-    own = [hit for hit in find_hits(session, taken).values() if hit.member_id == request.actor.member_id]
+    own = hits_of_member(session, member_id, sorted(taken))
     return len(rows), own, {(row[0], row[3]) for row in rows}
 
 
 def _own_rows(session: Session, request: Request, tokens: Sequence[bytes]) -> list[StoredRow]:
     """The member's rows that are not retired yet, nor of a submission that is on its way there."""
-    rows = find_rows(session, tokens)
-    return [row for row in rows if row.holding.member_id == request.actor.member_id and not row.is_withdrawn]
+    rows = find_rows(session, tokens, member_id=request.actor.member_id)
+    return [row for row in rows if not row.is_withdrawn]
 
 
 def _take_submission(session: Session, request: Request, wanted: Wanted) -> _Taken:

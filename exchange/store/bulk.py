@@ -6,7 +6,7 @@ connection. Table and column names come from the code, never from outside.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -22,32 +22,100 @@ def is_sqlite(session: Session) -> bool:
 
 
 def rows_of_tokens(
-    session: Session, tables: Sequence[str], columns: str, tokens: Sequence[bytes]
+    session: Session,
+    tables: Sequence[str],
+    columns: str,
+    tokens: Sequence[bytes],
+    same: Mapping[str, str] | None = None,
 ) -> Iterator[Sequence[Any]]:
-    """`columns` of the rows of each table whose token (32 bytes) is among `tokens`.
+    """`columns` of the rows of each table whose token (32 bytes) is among `tokens`, and whose columns are as `same`
+    says.
 
     One index look-up for each token and table: LATERAL keeps PostgreSQL from reading a whole table instead.
+    """
+    if not tokens:
+        return
+    connection, wanted = session.connection(), tuple((same or {}).values())
+    mark = "?" if is_sqlite(session) else "%s"
+    alike = "".join(f" AND i.{name} = {mark}" for name in same or ())
+    names = ", ".join(f"i.{name.strip()}" for name in columns.split(","))
+    if is_sqlite(session):
+        _stage(session, tokens)
+        for table in tables:
+            yield from _fetched(
+                connection.exec_driver_sql(
+                    f"SELECT {names} FROM temp.staged s CROSS JOIN {table} i ON i.token = s.token{alike}",  # noqa: S608
+                    wanted,
+                )
+            )
+        return
+    parts = (f"SELECT {names} FROM {table} i WHERE i.token = s.token{alike}" for table in tables)  # noqa: S608
+    yield from _of_each_token(session, "found.*", " UNION ALL ".join(parts), tokens, wanted * len(tables))
+
+
+FIELD_END, ROW_END = "\x1f", "\x1e"
+"""What ends a field, and a row, of a joined text: no id, code, date or JSON holds them."""
+
+
+def joined_of_tokens(
+    session: Session, tables: Sequence[str], fields: Sequence[str], order: str, tokens: Sequence[bytes]
+) -> Iterator[tuple[bytes, str]]:
+    """(token, text) for each token and table that has rows of it: `fields` (SQL over a row) of all of them in one text,
+    in the `order` of these columns, which is that of the table's key. A token may have hundreds of rows, and as many
+    objects would cost ten times the database's work; where many tokens are alike, their texts are equal.
     """
     if not tokens:
         return
     connection = session.connection()
     if is_sqlite(session):
         _stage(session, tokens)
-        names = ", ".join(f"i.{name.strip()}" for name in columns.split(","))
+        row = " || char(31) || ".join(f"ifnull({field}, '')" for field in fields)
         for table in tables:
             yield from _fetched(
                 connection.exec_driver_sql(
-                    f"SELECT {names} FROM temp.staged s CROSS JOIN {table} i ON i.token = s.token"  # noqa: S608
+                    f"SELECT s.token, group_concat({row}, char(30)) "  # noqa: S608
+                    f"FROM temp.staged s CROSS JOIN {table} i ON i.token = s.token GROUP BY s.rowid"
                 )
             )
         return
-    parts = " UNION ALL ".join(f"SELECT {columns} FROM {table} t WHERE t.token = s.token" for table in tables)  # noqa: S608
-    found = connection.exec_driver_sql(
-        f"SELECT i.* FROM (SELECT {_token('n')} AS token FROM generate_series(1, %s) AS n OFFSET 0) AS s, "  # noqa: S608
-        f"LATERAL ({parts}) AS i",
-        (b"".join(tokens), len(tokens)),
+    row = " || chr(31) || ".join(f"coalesce({field}, '')" for field in fields)
+    joined = f"string_agg({row}, chr(30) ORDER BY {order}) AS joined"
+    parts = (f"SELECT {joined} FROM {table} i WHERE i.token = s.token" for table in tables)  # noqa: S608
+    named = _of_each_token(session, "s.token, found.joined", " UNION ALL ".join(parts), tokens, ())
+    yield from ((token, text) for token, text in named if text is not None)
+
+
+_EACH = (
+    "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :count), "
+    "s(token) AS MATERIALIZED (SELECT substr(:tokens, i * 32 + 1, 32) FROM n) "
+)
+
+
+def count_of_tokens(session: Session, tables: Sequence[str], tokens: Sequence[bytes]) -> dict[bytes, int]:
+    """How many rows of the tables each of the tokens has that has any. In a reading transaction too."""
+    if not tokens:
+        return {}
+    counted = (f"(SELECT count(*) FROM {table} i WHERE i.token = s.token)" for table in tables)  # noqa: S608
+    query = f"SELECT {' + '.join(counted)} AS rows"
+    if is_sqlite(session):
+        values = {"tokens": b"".join(tokens), "count": len(tokens)}
+        counting = f"{_EACH}SELECT s.token, ({query}) FROM s"  # noqa: S608
+        found = _fetched(session.connection().exec_driver_sql(counting, values))
+    else:
+        found = _of_each_token(session, "s.token, found.rows", query, tokens, ())
+    return {token: count for token, count in found if count}
+
+
+def _of_each_token(
+    session: Session, names: str, query: str, tokens: Sequence[bytes], values: tuple[str, ...]
+) -> list[Any]:
+    """On PostgreSQL: what a query over `s.token`, called `found`, finds for each of the tokens."""
+    result = session.connection().exec_driver_sql(
+        f"SELECT {names} FROM (SELECT {_token('n')} AS token FROM generate_series(1, %s) AS n OFFSET 0) AS s, "  # noqa: S608
+        f"LATERAL ({query}) AS found",
+        (b"".join(tokens), len(tokens), *values),
     )
-    yield from _fetched(found)
+    return _fetched(result)
 
 
 def _fetched(result: CursorResult[Any]) -> list[Any]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
 
 _Item = TypeVar("_Item")
 
@@ -20,3 +23,10 @@ def in_even_chunks(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item
     """
     for some in in_chunks(items, size):
         yield [*some, *[some[-1]] * ((1 << (len(some) - 1).bit_length()) - len(some))]
+
+
+def is_among(columns: Sequence[InstrumentedAttribute[Any]], keys: Sequence[tuple[Any, ...]]) -> ColumnElement[bool]:
+    """Whether the columns, the first of which an index begins with, are one of the keys. That column is named by itself
+    too: for two whole keys and more SQLite reads the whole table.
+    """
+    return columns[0].in_([key[0] for key in keys]) & tuple_(*columns).in_(keys)

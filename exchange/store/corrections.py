@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -46,7 +47,7 @@ class Withdrawal(Base):
 
     __tablename__ = "withdrawals"
     __table_args__ = (
-        Index("ix_withdrawals_member_id", "member_id"),
+        Index("ix_withdrawals_member_id_open_submission_id", "member_id", "open_submission_id"),
         Index("ix_withdrawals_open_submission_id", "open_submission_id"),
         Index("ix_withdrawals_created_at", "created_at"),
     )
@@ -92,6 +93,7 @@ class Correction(Base):
         UniqueConstraint("withdrawal_id", "member_id"),
         Index("ix_corrections_member_id_correction_id", "member_id", "correction_id"),
         Index("ix_corrections_acknowledged_at_due_at", "acknowledged_at", "due_at"),
+        Index("ix_corrections_told_at", "told_at"),
     )
 
     correction_id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -153,17 +155,19 @@ def after_withdrawals(session: Session, moment: datetime) -> datetime:
     return moment if latest is None else latest + timedelta(microseconds=1)
 
 
+# Not IS NOT NULL: SQLite looks up no index for it.
+_IS_OPEN = Withdrawal.open_submission_id > ""
+
+
 def list_open_submissions(session: Session) -> Sequence[Withdrawal]:
     """The withdrawals whose submissions' rows are still to be moved, oldest first."""
-    waiting = select(Withdrawal).where(Withdrawal.open_submission_id.is_not(None))
-    return session.scalars(waiting.order_by(Withdrawal.created_at)).all()
+    waiting = session.scalars(select(Withdrawal).where(_IS_OPEN)).all()
+    return sorted(waiting, key=attrgetter("created_at"))
 
 
 def open_withdrawals_of(session: Session, member_id: str) -> dict[str, str]:
     """The reasons of a member's withdrawals of submissions whose rows are still to be moved, by submission."""
-    wanted = select(Withdrawal.open_submission_id, Withdrawal.reason).where(
-        Withdrawal.member_id == member_id, Withdrawal.open_submission_id.is_not(None)
-    )
+    wanted = select(Withdrawal.open_submission_id, Withdrawal.reason).where(Withdrawal.member_id == member_id, _IS_OPEN)
     return {str(row.open_submission_id): row.reason for row in session.execute(wanted)}
 
 

@@ -23,7 +23,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from exchange.store import bulk
 from exchange.store.base import Base, UtcDateTime
 from exchange.store.bulk_insert import update_many
 from exchange.store.chunks import in_chunks, in_even_chunks
@@ -71,16 +70,6 @@ def find_hits(session: Session, tokens: Iterable[bytes]) -> dict[tuple[bytes, st
     for some in in_even_chunks(sorted(set(tokens)), 1024):
         for row in session.execute(_KNOWN.where(Hit.token.in_(some))):
             found[(row.token, row.member_id)] = KnownHit(*row)
-    return found
-
-
-def last_views(session: Session, tokens: Sequence[bytes]) -> dict[bytes, dict[str, str | None]]:
-    """What was last shown of every hit on those tokens, by token and member; None for nothing. Many members may hold a
-    token: this is all that is read of each.
-    """
-    found: dict[bytes, dict[str, str | None]] = {}
-    for token, member_id, view_json in bulk.rows_of_tokens(session, ("hits",), "token, member_id, view_json", tokens):
-        found.setdefault(token, {})[member_id] = view_json
     return found
 
 

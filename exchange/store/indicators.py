@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, LargeBinary, PrimaryKeyConstraint, String, delete, func, select, tuple_, update
+from sqlalchemy import LargeBinary, PrimaryKeyConstraint, String, delete, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.domain.matching import Holding
 from exchange.store import bulk
 from exchange.store.base import Base, UtcDateTime
-from exchange.store.chunks import in_even_chunks
+from exchange.store.chunks import in_even_chunks, is_among
 from exchange.store.submissions import WITHDRAWN, Submission
 from exchange.store.upsert import insert_ignoring, run_counted
 
@@ -108,11 +108,11 @@ class StoredRow(NamedTuple):
         return self.holding.token, self.holding.group_id, self.holding.member_id
 
 
-def find_rows(session: Session, tokens: Sequence[bytes]) -> list[StoredRow]:
-    """Every live row of those tokens, of whichever member and group. The cost follows the tokens, not the
-    store.
+def find_rows(session: Session, tokens: Sequence[bytes], **same: str) -> list[StoredRow]:
+    """Every live row of those tokens, of whichever member and group, or of those that `same` names (`group_id`,
+    `member_id`, `submission_id`). The cost follows the tokens, not the store.
     """
-    return _as_stored(session, bulk.rows_of_tokens(session, LIVE_TABLES, LIVE_COLUMNS, tokens))
+    return _as_stored(session, bulk.rows_of_tokens(session, LIVE_TABLES, LIVE_COLUMNS, tokens, same))
 
 
 def read_rows(session: Session, tokens: Sequence[bytes]) -> list[StoredRow]:
@@ -128,7 +128,7 @@ def read_rows(session: Session, tokens: Sequence[bytes]) -> list[StoredRow]:
 def _as_stored(session: Session, rows: Iterable[Sequence[Any]]) -> list[StoredRow]:
     """Rows of LIVE_COLUMNS, each once, with what their submissions say of them."""
     found = {row[:3]: row for row in rows}
-    submissions = _submissions_of(session, {row[3] for row in found.values()})
+    submissions = read_submissions(session, {row[3] for row in found.values()})
     stored = []
     for token, group_id, member_id, submission_id, indicator_type, first_seen, _last in found.values():
         theme, expires_on, is_withdrawn = submissions[submission_id]
@@ -137,7 +137,7 @@ def _as_stored(session: Session, rows: Iterable[Sequence[Any]]) -> list[StoredRo
     return stored
 
 
-def _submissions_of(session: Session, submission_ids: set[str]) -> dict[str, tuple[str, date, bool]]:
+def read_submissions(session: Session, submission_ids: set[str]) -> dict[str, tuple[str, date, bool]]:
     """Theme and last day of each submission, and whether it is withdrawn."""
     found = {}
     for some in in_even_chunks(sorted(submission_ids), 1024):
@@ -191,7 +191,7 @@ def retire_rows(
     moved = 0
     for model in (RecentIndicator, Indicator):
         for some in in_even_chunks(keys, 1024):
-            where: ColumnElement[bool] = tuple_(model.token, model.group_id, model.member_id).in_(some)
+            where = is_among((model.token, model.group_id, model.member_id), some)
             if submission_ids is not None:
                 where &= model.submission_id.in_(submission_ids)
             rows = [dict(row) for row in session.execute(select(model.__table__).where(where)).mappings()]
@@ -230,13 +230,14 @@ def expired_of_submission(session: Session, submission_id: str) -> list[RowKey]:
 
 def withdraw_expired(session: Session, rows: Sequence[RowKey], reason: str) -> list[RowKey]:
     """Note of those rows, if they are retired as expired, that they are taken back; which ones were."""
-    there, expired = tuple_(*_GONE), RetiredIndicator.reason == EXPIRED
+    expired = RetiredIndicator.reason == EXPIRED
     done: list[RowKey] = []
     for some in in_even_chunks(rows, 512):
-        found = session.execute(select(*_GONE).where(there.in_(some), expired).with_for_update())
+        there = is_among(_GONE, some)
+        found = session.execute(select(*_GONE).where(there, expired).with_for_update())
         done += [(row[0], row[1], row[2], row[3]) for row in found]
         session.execute(
-            update(RetiredIndicator).where(there.in_(some), expired).values(reason=reason),
+            update(RetiredIndicator).where(there, expired).values(reason=reason),
             execution_options={"synchronize_session": False},
         )
     return done

@@ -52,6 +52,7 @@ class OutcomeRecipient(Base):
         PrimaryKeyConstraint("token", "member_id", "outcome_id"),
         Index("ix_outcome_recipients_member_id_outcome_id", "member_id", "outcome_id"),
         Index("ix_outcome_recipients_told_at", "told_at", "outcome_id"),
+        Index("ix_outcome_recipients_outcome_id", "outcome_id"),
         {"sqlite_with_rowid": False},
     )
 

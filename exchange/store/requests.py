@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, LargeBinary, String, Text, and_, delete, func, or_, select, tuple_, update
+from sqlalchemy import Index, LargeBinary, String, Text, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.store.base import Base, UtcDateTime
-from exchange.store.chunks import in_even_chunks
+from exchange.store.chunks import in_even_chunks, is_among
 from exchange.store.upsert import run_counted
 from schemas.terms import Direction, RequestState
 
@@ -173,9 +173,9 @@ def list_lapsed(session: Session, now: datetime, limit: int) -> Sequence[str]:
 
 def mark_withdrawn(session: Session, parts: Iterable[tuple[str, str]], now: datetime) -> None:
     """Note of the answers of those (request, holder) that what they tell is taken back."""
-    key = tuple_(RequestPart.request_id, RequestPart.member_id)
+    key = RequestPart.request_id, RequestPart.member_id
     for some in in_even_chunks(sorted(set(parts)), 512):
-        first = key.in_(some), RequestPart.withdrawn_at.is_(None)
+        first = is_among(key, some), RequestPart.withdrawn_at.is_(None)
         session.execute(
             update(RequestPart).where(*first).values(withdrawn_at=now),
             execution_options={"synchronize_session": False},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
-from sqlalchemy import Date, ForeignKey, Index, Integer, LargeBinary, String, Text, func, select, update
+from sqlalchemy import Boolean, Date, ForeignKey, Index, Integer, LargeBinary, String, Text, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.store.base import Base, UtcDateTime
@@ -24,6 +24,7 @@ class Submission(Base):
     __tablename__ = "submissions"
     __table_args__ = (
         Index("ix_submissions_member_id", "member_id"),
+        Index("ix_submissions_created_at", "created_at"),
         Index("ix_submissions_state_expires_on", "state", "expires_on"),
         Index("ix_submissions_state_review_on", "state", "review_on"),
     )
@@ -42,18 +43,25 @@ class Submission(Base):
 
 
 class SubmissionPart(Base):
-    """One part; `request_sha256` tells a repetition from another body under the same number."""
+    """A slice of a part, most parts have one (docs/adr/0046); `request_sha256` tells a repetition from another body
+    under the same number. The counts are the slice's own. `upto` is how many of the part's good rows, in the order of
+    their tokens, are stored with it; `rows_json` numbers those of it that were not accepted, None in the last.
+    """
 
     __tablename__ = "submission_parts"
 
     submission_id: Mapped[str] = mapped_column(ForeignKey("submissions.submission_id"), primary_key=True)
     part: Mapped[int] = mapped_column(Integer, primary_key=True)
+    slice: Mapped[int] = mapped_column(Integer, primary_key=True)
     request_sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
     event_id: Mapped[str] = mapped_column(String(36))
+    upto: Mapped[int] = mapped_column(Integer)
+    is_last: Mapped[bool] = mapped_column(Boolean)
     accepted: Mapped[int] = mapped_column(Integer)
     duplicates: Mapped[int] = mapped_column(Integer)
     rejected: Mapped[int] = mapped_column(Integer)
     left_out: Mapped[int] = mapped_column(Integer)
+    rows_json: Mapped[str | None] = mapped_column(Text)
     committed_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -62,9 +70,10 @@ def find_submission(session: Session, submission_id: str) -> Submission | None:
     return session.get(Submission, submission_id)
 
 
-def find_part(session: Session, submission_id: str, part: int) -> SubmissionPart | None:
-    """One part of a submission."""
-    return session.get(SubmissionPart, (submission_id, part))
+def slices_of_part(session: Session, submission_id: str, part: int) -> Sequence[SubmissionPart]:
+    """The slices of a part that are stored, in order."""
+    own = SubmissionPart.submission_id == submission_id, SubmissionPart.part == part
+    return session.scalars(select(SubmissionPart).where(*own).order_by(SubmissionPart.slice)).all()
 
 
 def list_expired(session: Session, today: date, limit: int) -> Sequence[Submission]:

@@ -59,8 +59,8 @@ def _add(session: Session, rows: Iterable[tuple[bytes, str, str, str, int]]) -> 
 
 def kept_out(session: Session, tokens: Sequence[bytes], group_id: str, member_id: str) -> dict[bytes, str]:
     """Which of those tokens the member took back in the group, and why. The cost follows the tokens."""
-    rows = bulk.rows_of_tokens(session, ("taken_back_rows",), "token, group_id, member_id, reason", tokens)
-    return {row[0]: row[3] for row in rows if (row[1], row[2]) == (group_id, member_id)}
+    own = {"group_id": group_id, "member_id": member_id}
+    return dict(bulk.rows_of_tokens(session, ("taken_back_rows",), "token, reason", tokens, own))  # type: ignore[arg-type]
 
 
 def let_in(session: Session, tokens: Sequence[bytes], group_id: str, member_id: str) -> None:

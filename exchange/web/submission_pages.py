@@ -11,7 +11,8 @@ from marshmallow import ValidationError
 
 from exchange.domain.submission import Envelope
 from exchange.services.receipts import sign_receipt
-from exchange.services.submit_indicators import SubmissionRequest, submit_indicators
+from exchange.services.submission_parts import SubmissionRequest
+from exchange.services.submit_indicators import submit_indicators
 from exchange.web.authentication import current_actor, idempotency_key
 from exchange.web.context import current_context
 from exchange.web.forms import load_form

@@ -41,21 +41,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_hits_member_id_hit_id", "hits", ["member_id", "hit_id"], unique=False)
     op.create_table(
-        "holder_fault_reports",
-        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("report_id", sa.String(length=64), nullable=False),
-        sa.Column("epoch", sa.Integer(), nullable=False),
-        sa.Column("holder_id", sa.String(length=64), nullable=False),
-        sa.Column("verify_key", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("report", sa.LargeBinary(), nullable=False),
-        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("position", name=op.f("pk_holder_fault_reports")),
-        sa.UniqueConstraint(
-            "epoch", "holder_id", "verify_key", name=op.f("uq_holder_fault_reports_epoch_holder_id_verify_key")
-        ),
-        sa.UniqueConstraint("report_id", name=op.f("uq_holder_fault_reports_report_id")),
-    )
-    op.create_table(
         "idempotent_answers",
         sa.Column("principal", sa.String(length=130), nullable=False),
         sa.Column("key", sa.String(length=128), nullable=False),
@@ -295,6 +280,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("submission_id", name=op.f("pk_submissions")),
     )
     op.create_index("ix_submissions_member_id", "submissions", ["member_id"], unique=False)
+    op.create_index("ix_submissions_created_at", "submissions", ["created_at"], unique=False)
     op.create_index("ix_submissions_state_expires_on", "submissions", ["state", "expires_on"], unique=False)
     op.create_table(
         "group_members",
@@ -333,17 +319,21 @@ def upgrade() -> None:
         "submission_parts",
         sa.Column("submission_id", sa.String(length=36), nullable=False),
         sa.Column("part", sa.Integer(), nullable=False),
+        sa.Column("slice", sa.Integer(), nullable=False),
         sa.Column("request_sha256", sa.LargeBinary(length=32), nullable=False),
         sa.Column("event_id", sa.String(length=36), nullable=False),
+        sa.Column("upto", sa.Integer(), nullable=False),
+        sa.Column("is_last", sa.Boolean(), nullable=False),
         sa.Column("accepted", sa.Integer(), nullable=False),
         sa.Column("duplicates", sa.Integer(), nullable=False),
         sa.Column("rejected", sa.Integer(), nullable=False),
         sa.Column("left_out", sa.Integer(), nullable=False),
+        sa.Column("rows_json", sa.Text(), nullable=True),
         sa.Column("committed_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["submission_id"], ["submissions.submission_id"], name=op.f("fk_submission_parts_submission_id_submissions")
         ),
-        sa.PrimaryKeyConstraint("submission_id", "part", name=op.f("pk_submission_parts")),
+        sa.PrimaryKeyConstraint("submission_id", "part", "slice", name=op.f("pk_submission_parts")),
     )
 
 
@@ -355,6 +345,7 @@ def downgrade() -> None:
     op.drop_table("representatives")
     op.drop_table("group_members")
     op.drop_index("ix_submissions_state_expires_on", table_name="submissions")
+    op.drop_index("ix_submissions_created_at", table_name="submissions")
     op.drop_index("ix_submissions_member_id", table_name="submissions")
     op.drop_table("submissions")
     op.drop_index("ix_statements_type_subject", table_name="statements")
@@ -390,7 +381,6 @@ def downgrade() -> None:
     op.drop_table("indicators")
     op.drop_index(op.f("ix_idempotent_answers_answered_at"), table_name="idempotent_answers")
     op.drop_table("idempotent_answers")
-    op.drop_table("holder_fault_reports")
     op.drop_index("ix_hits_member_id_hit_id", table_name="hits")
     op.drop_table("hits")
     op.drop_table("enrolments")

@@ -92,6 +92,7 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_deliveries_state_next_at", "deliveries", ["state", "next_at"], unique=False)
+    op.create_index("ix_deliveries_finished_at", "deliveries", ["finished_at"], unique=False)
     op.create_index(
         "ix_deliveries_subscription_id_state", "deliveries", ["subscription_id", "state", "next_at"], unique=False
     )
@@ -199,6 +200,7 @@ def downgrade() -> None:
     op.drop_table("feed_collections")
     op.drop_table("feed_clock")
     op.drop_index("ix_deliveries_subscription_id_state", table_name="deliveries")
+    op.drop_index("ix_deliveries_finished_at", table_name="deliveries")
     op.drop_index("ix_deliveries_state_next_at", table_name="deliveries")
     op.drop_table("deliveries")
     op.drop_index("ix_alerts_state_due_at", table_name="alerts")

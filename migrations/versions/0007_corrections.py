@@ -50,7 +50,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("withdrawal_id", name=op.f("pk_withdrawals")),
     )
     op.create_index("ix_withdrawals_created_at", "withdrawals", ["created_at"], unique=False)
-    op.create_index("ix_withdrawals_member_id", "withdrawals", ["member_id"], unique=False)
+    op.create_index(
+        "ix_withdrawals_member_id_open_submission_id", "withdrawals", ["member_id", "open_submission_id"], unique=False
+    )
     op.create_index("ix_withdrawals_open_submission_id", "withdrawals", ["open_submission_id"], unique=False)
     op.create_table(
         "withdrawn_rows",
@@ -92,6 +94,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("withdrawal_id", "member_id", name=op.f("uq_corrections_withdrawal_id_member_id")),
     )
     op.create_index("ix_corrections_acknowledged_at_due_at", "corrections", ["acknowledged_at", "due_at"], unique=False)
+    op.create_index("ix_corrections_told_at", "corrections", ["told_at"], unique=False)
     op.create_index(
         "ix_corrections_member_id_correction_id", "corrections", ["member_id", "correction_id"], unique=False
     )
@@ -132,6 +135,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_outcome_recipients_member_id_outcome_id", "outcome_recipients", ["member_id", "outcome_id"], unique=False
     )
+    op.create_index("ix_outcome_recipients_outcome_id", "outcome_recipients", ["outcome_id"], unique=False)
     op.create_index("ix_outcome_recipients_told_at", "outcome_recipients", ["told_at", "outcome_id"], unique=False)
     op.create_table(
         "assessments",

@@ -12,7 +12,7 @@ from tests.torture.shown import Shown, fingerprint
 
 _View = dict[str, Any]
 _ONCE = {
-    "match": ("submission_id", "part"),
+    "match": ("submission_id", "part", "slice"),
     "request_made": ("request_id", "direction"),
     "withdrawal": ("withdrawal_id",),
     "le_query_asked": ("query_id",),

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.postgresql import PostgresqlCluster, PostgresqlServer, stop_at_once
-from tests.sandbox_process import SCRIPTS
 from tests.torture.victims import belongs_to, children_of, kill_one
 
 BANKS = ("a", "b", "c")
@@ -114,7 +113,9 @@ def _is_alive(pid: int) -> bool:
 
 
 class SandboxPrograms:
-    """`exchange sandbox` on `folder`/sandbox, or one whose exchange is `wrong` on purpose."""
+    """`exchange sandbox` on `folder`/sandbox, which stores parts in small slices, or one whose exchange is `wrong` on
+    purpose.
+    """
 
     def __init__(self, folder: Path, url: str | None, *, wrong: str | None) -> None:
         self.folder = folder / "sandbox"
@@ -122,8 +123,7 @@ class SandboxPrograms:
         self._pid_file = folder / "sandbox.pid"
         self._stop_left_behind()
         (self.folder / "sandbox.json").unlink(missing_ok=True)
-        wrong_program = [sys.executable, "-m", "tests.torture.wrong_sandbox", str(wrong)]
-        program = [str(SCRIPTS / "exchange")] if wrong is None else wrong_program
+        program = [sys.executable, "-m", "tests.torture.own_sandbox", wrong or ""]
         options = ["--banks", ",".join(BANKS), "--agencies", AGENCY, *(["--database-url", url] if url else [])]
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(

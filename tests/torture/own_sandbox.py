@@ -1,4 +1,6 @@
-"""`exchange sandbox` whose exchange is that of tests.torture.early_answers, wrong in what the first argument names."""
+"""`exchange sandbox` with the exchange of tests.torture.small_slices or, where the first argument says what is to be
+wrong, that of tests.torture.early_answers.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +18,16 @@ _DELAY_SECONDS = "30"
 """Longer than from any answer to the next kill, so that each kill loses something."""
 
 
-class WrongSupervisor(Supervisor):
-    """Starts the wrong exchange in the place of the right one."""
+class OwnSupervisor(Supervisor):
+    """Starts an exchange of ours in the place of the usual one."""
 
     def start(self, *programs: Program, seconds: float = 60.0) -> None:
         """As Supervisor."""
-        wrong = [sys.executable, "-m", "tests.torture.early_answers"]
+        module = "early_answers" if os.environ.get(WHERE) else "small_slices"
+        own = [sys.executable, "-m", f"tests.torture.{module}"]
         super().start(
             *(
-                dataclasses.replace(each, command=[*wrong, *each.command[1:]]) if each.name == "exchange" else each
+                dataclasses.replace(each, command=[*own, *each.command[1:]]) if each.name == "exchange" else each
                 for each in programs
             ),
             seconds=seconds,
@@ -35,5 +38,5 @@ if __name__ == "__main__":
     os.environ[DELAY] = _DELAY_SECONDS
     os.environ[WHERE] = sys.argv.pop(1)
     os.chdir(Path(__file__).resolve().parents[2])
-    setattr(exchange.sandbox, "Supervisor", WrongSupervisor)  # noqa: B010
+    setattr(exchange.sandbox, "Supervisor", OwnSupervisor)  # noqa: B010
     main()

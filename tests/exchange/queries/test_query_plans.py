@@ -1,0 +1,88 @@
+"""No statement of the exchange reads more as its tables grow, but those that are named here, each with its reason.
+
+The statements are those of a year in the life of a taskforce (tests/exchange/silence): every route that banks and
+agencies call, and every job of the worker.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing
+
+import psycopg
+import pytest
+
+from exchange.store.base import Base
+from tests.captured import captured
+from tests.exchange.queries.world import QueryWorld
+from tests.exchange.silence.plan import STEPS, live
+from tests.exchange.silence.side import Side
+from tests.plans import growing_reads, growing_reads_postgresql, multiply_rows
+
+Copies = Callable[[str], QueryWorld]
+BOUNDED = frozenset(
+    {
+        # as many as members, groups, epochs and processes
+        *("members", "representatives", "group_members", "sharing_groups", "key_epochs", "alembic_version"),
+        *("log_lanes", "leases", "alert_audiences", "feed_collections"),
+        # a few for each member, by its limit
+        *("subscriptions", "feed_tokens"),
+        # a queue that each tick empties
+        "log_pending",
+        # what a statement brings with it
+        *("staged", "n", "s"),
+    }
+)
+ALLOWED = {
+    r"FROM (recent_)?indicators WHERE \S+submission_id": "no index by submission, for which every row stored would pay",
+    r"FROM retired_indicators WHERE \S+submission_id": "the same; these rows are kept for 90 days",
+    r"count\(\*\) \S+ \S+ FROM recent_indicators$": "kept small: a job empties it when it holds 200,000",
+    r"FROM hits JOIN (recent_)?indicators": "a submission's withdrawal follows the hits of its member",
+    r"count\(\*\) .* FROM (information_requests|request_parts) WHERE \S+member_id": "people make them, by the day",
+    r"count\(\*\) .* FROM notices WHERE notices.member_id": "a member's own, kept for 90 days",
+    r"max\(log_day_heads.day\)": "the last of a member's days: one step in the key",
+    r"FROM withdrawn_rows WHERE \S+is_watched": "watched for ten minutes, then forgotten",
+    r"FROM outcome_recipients JOIN outcomes .* told_at IS NULL": "what the cover of queries holds back at present",
+    r"FROM outbox WHERE outbox.member_id IN": "the test's own",
+}
+"""By what the statement is known, and why it may grow."""
+
+KEYS = "(token, group_id, member_id) IN (VALUES (x'00', 'g', 'a'), (x'01', 'g', 'a'))"
+"""How rows used to be retired: for two keys and more SQLite reads the whole table."""
+
+
+@pytest.mark.parametrize("copies", ["sqlite"], indirect=True)
+def test_on_sqlite_no_statement_grows_but_those_that_may(copies: Copies) -> None:
+    world = copies("plans")
+    with captured(world.taskforce.database.engine) as statements:
+        live(Side(world), STEPS, 1, covert=True)
+    with closing(sqlite3.connect(str(world.taskforce.database.engine.url.database))) as connection:
+        connection.execute("CREATE TEMP TABLE staged (token BLOB)")
+        found = {form: growing_reads(connection, one, BOUNDED) for form, (one, _) in statements.items()}
+        assert growing_reads(connection, f"DELETE FROM indicators WHERE {KEYS}", BOUNDED)
+    assert len(found) > 250
+    assert not_allowed(found) == {}
+
+
+@pytest.mark.parametrize("copies", ["postgresql"], indirect=True)
+def test_nor_on_postgresql(copies: Copies) -> None:
+    world = copies("plans")
+    with captured(world.taskforce.database.engine) as statements:
+        live(Side(world), STEPS, 1, covert=True)
+    url, found = world.taskforce.database.engine.url, {}
+    growing = sorted(Base.metadata.tables.keys() - BOUNDED)
+    with psycopg.connect(host=str(url.query["host"]), user="postgres", dbname=url.database, autocommit=True) as session:
+        multiply_rows(session, growing)
+        assert growing_reads_postgresql(session, "SELECT * FROM hits WHERE event_id = 'e'", None)
+        for form, (one, parameters) in statements.items():
+            steps = growing_reads_postgresql(session, one, parameters)
+            found[form] = [step for step in steps if step.split()[-2] not in BOUNDED]
+    assert len(found) > 250
+    assert not_allowed(found) == {}
+
+
+def not_allowed(found: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """The statements that grow and are not named, by form."""
+    return {form: steps for form, steps in found.items() if steps and not any(re.search(one, form) for one in ALLOWED)}

@@ -1,0 +1,163 @@
+"""A part that many members share is stored in several slices: what is answered and told is as if it were one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, text
+
+from exchange.domain.slices import end_of_slice
+from exchange.services import submit_indicators
+from exchange.services.events import LogUnavailableError, record
+from exchange.store.indicators import RecentIndicator
+from exchange.store.submissions import SubmissionPart
+from schemas.encoding import from_base64, to_base64
+from tests.exchange.factories import make_rows, make_token
+from tests.exchange.taking_back import make_withdrawal
+from tests.simulator import MemberSimulator, Taskforce
+
+NewTaskforce = Callable[..., Taskforce]
+
+
+@pytest.fixture
+def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submit_indicators, "SLICE_ROWS", 5)
+
+
+def views(taskforce: Taskforce, member_id: str) -> list[dict[str, Any]]:
+    """What a member's log says of matches, in order."""
+    told = "SELECT view FROM log_entries WHERE member_id = :member AND kind = 'match' ORDER BY entry_id"
+    with taskforce.database.reading() as session:
+        return [json.loads(row.view) for row in session.execute(text(told), {"member": member_id})]
+
+
+def send(member: MemberSimulator, value: dict[str, Any], status: int = 201) -> dict[str, Any]:
+    answer = member.send("POST", "/v1/submissions", value, idempotency_key=value["submission_id"])
+    assert answer.status_code == status, answer.text
+    told: dict[str, Any] = answer.get_json()
+    return told
+
+
+def said(hits: Sequence[dict[str, Any]], tokens: Sequence[bytes]) -> list[tuple[int, str, str, str]]:
+    """What hits on those tokens say, in the order of the tokens."""
+    place = {to_base64(token): number for number, token in enumerate(tokens)}
+    own = [hit for hit in hits if hit["token"] in place]
+    return sorted((place[hit["token"]], hit["institutions"], str(hit["themes"]), hit["first_seen"]) for hit in own)
+
+
+def submit_a_mixed_part(taskforce: Taskforce, tokens: list[bytes]) -> dict[str, Any]:
+    """Rows that are shared, a member's own already, taken back, given twice and at fault; of twelve tokens."""
+    a, b, c = taskforce.members.values()
+    assert a.submit(tokens[:7]).status_code == c.submit(tokens[4:9]).status_code == 201
+    assert b.submit([tokens[1], tokens[11]]).status_code == b.submit([tokens[5], tokens[10]]).status_code == 201
+    taken_back = b.send("POST", "/v1/withdrawals", make_withdrawal([tokens[5], tokens[10]]))
+    assert taken_back.status_code == 201, taken_back.text
+    rows = [*make_rows(tokens), *make_rows([tokens[2]]), ["no token", "bank_account", None, None]]
+    return send(b, b.submission((), rows=rows))
+
+
+def test_a_part_in_slices_is_answered_as_one_in_one(
+    new_taskforce: NewTaskforce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taskforce = new_taskforce("a", "b", "c")
+    answers, shown = [], []
+    for most in (10_000, 5, 1):
+        monkeypatch.setattr(submit_indicators, "SLICE_ROWS", most)
+        tokens = sorted(make_token() for _ in range(12))
+        answer = submit_a_mixed_part(taskforce, tokens)
+        answers.append([answer[name] for name in ("accepted", "duplicates", "left_out", "rejected")])
+        assert [hit["hit_id"] for hit in answer["hits"]] == sorted(hit["hit_id"] for hit in answer["hits"])
+        told = [[hit for view in views(taskforce, name) for hit in view["hits"]] for name in "ac"]
+        listed = [each.hits() for each in taskforce.members.values()]
+        shown.append([said(hits, tokens) for hits in (answer["hits"], *told, *listed)])
+        of_part = [view for view in views(taskforce, "b") if view.get("submission_id") == answer["submission_id"]]
+        assert [view["slice"] for view in of_part] == list(range(len(of_part)))
+        assert (len(of_part) > 1) == (most < 10_000)
+        receipt = json.loads(from_base64(answer["receipt"]["payload"]))
+        for name in ("accepted", "duplicates", "rejected", "left_out"):
+            assert sum(view[name] for view in of_part) == receipt[name]
+        assert of_part[-1]["event_id"] == receipt["event_id"]
+    left_out = [{"row": row, "reason": "false_positive"} for row in (5, 10)]
+    assert answers[0][:3] == [8, [1, 11, 12], left_out]
+    assert answers[0] == answers[1] == answers[2]
+    assert shown[0] == shown[1] == shown[2]
+
+
+@pytest.mark.usefixtures("small_slices")
+def test_a_part_stopped_between_slices_goes_on_and_tells_once(
+    new_taskforce: NewTaskforce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taskforce = new_taskforce("a", "b")
+    a, b = taskforce.members.values()
+    tokens = [make_token() for _ in range(12)]
+    assert a.submit(tokens).status_code == 201
+    value, slices = b.submission(tokens), 0
+
+    def stop_at_the_third(*arguments: Any, **options: Any) -> Any:
+        nonlocal slices
+        slices += 1
+        if slices == 3:
+            raise LogUnavailableError("stopped")
+        return record(*arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(submit_indicators, "record", stop_at_the_third)
+        send(b, value, 503)
+    with taskforce.database.reading() as session:
+        stored = select(func.count()).where(SubmissionPart.submission_id == value["submission_id"])
+        assert session.scalar(stored) == 2
+
+    answer = send(b, value)
+    assert (answer["accepted"], answer["duplicates"]) == (12, [])
+    assert said(answer["hits"], tokens) == said(b.hits(), tokens)
+    assert len(answer["hits"]) == 12
+    told = [hit["hit_id"] for view in views(taskforce, "a") for hit in view["hits"]]
+    assert sorted(told) == sorted({hit["hit_id"] for hit in a.hits()})
+    assert [view["slice"] for view in views(taskforce, "b")] == list(range(6))
+    again = send(b, value, 200)
+    assert (again["receipt"], said(again["hits"], tokens)) == (answer["receipt"], said(answer["hits"], tokens))
+    with taskforce.database.reading() as session:
+        assert session.scalar(select(func.count()).where(RecentIndicator.member_id == "b")) == 12
+
+
+@pytest.mark.usefixtures("small_slices")
+def test_another_body_cannot_take_over_an_unfinished_part(
+    new_taskforce: NewTaskforce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taskforce = new_taskforce("a")
+    a = taskforce.members["a"]
+    value = a.submission([make_token() for _ in range(12)])
+
+    def stop_at_the_second(*arguments: Any, **options: Any) -> Any:
+        if views(taskforce, "a"):
+            raise LogUnavailableError("stopped")
+        return record(*arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(submit_indicators, "record", stop_at_the_second)
+        send(a, value, 503)
+    other = a.send(
+        "POST", "/v1/submissions", value | {"rows": make_rows([make_token()])}, idempotency_key="another-key"
+    )
+    assert other.status_code == 409, other.text
+    assert send(a, value)["accepted"] == 12
+
+
+@pytest.mark.parametrize(
+    ("held", "most", "ends"),
+    [
+        ({}, 4, [4, 5]),
+        ({b"a": 1, b"b": 1, b"c": 1}, 4, [2, 5]),
+        ({b"a": 400, b"b": 400}, 4, [1, 2, 5]),
+        ({}, 100, [5]),
+    ],
+)
+def test_a_slice_ends_by_its_rows_and_by_who_holds_them(held: dict[bytes, int], most: int, ends: list[int]) -> None:
+    tokens, found, start = [b"a", b"b", b"c", b"d", b"e"], [], 0
+    while start < len(tokens):
+        start = end_of_slice(tokens, start, held, most)
+        found.append(start)
+    assert found == ends
