@@ -220,7 +220,7 @@ def _check_target(wish: Wish, allowed: AllowedTargets, *, has_mail: bool) -> str
     local, _, domain = wish.target.rpartition("@")
     has_good_dots = not (local.startswith(".") or local.endswith(".") or ".." in local)
     if len(wish.target) > _LONGEST_ADDRESS or not _ADDRESS.fullmatch(wish.target) or not has_good_dots:
-        raise RefusedError(refuse("mail-address", "target", "one plain address is wanted, name@example.org"))
+        raise RefusedError(refuse("mail-address", "target", "expected one plain address, name@example.org"))
     return f"{local}@{domain.lower()}"
 
 

@@ -245,7 +245,7 @@ member.add_command(four_eyes_command)
 def enrol(context: click.Context, /, **options: Any) -> dict[str, Any]:
     """Make a one-time enrolment code. It makes nobody a member: the registrars sign for that."""
     if not 1 <= len(options["name"]) <= 200 or not options["name"].isprintable():
-        raise click.BadParameter("1 to 200 printable characters are wanted", param_hint="--name")
+        raise click.BadParameter("expected 1 to 200 printable characters", param_hint="--name")
     now = utc_now()
     with opened(context) as (settings, database):
         root = read_roots(database, settings.root).as_pinned()

@@ -21,7 +21,7 @@ def _names(context: click.Context, parameter: click.Parameter, text: str) -> tup
     for name in names:
         if not IDENTIFIER.fullmatch(name) or name in (COORDINATOR, *LOAD_MEMBERS):
             raise click.BadParameter(
-                f"{name!r}: 1 to 64 of a-z, 0-9, - and _ are wanted, and not a name of the sandbox's own"
+                f"{name!r}: 1 to 64 of a-z, 0-9, - and _ are required, and not a name of the sandbox's own"
             )
     if len(set(names)) != len(names):
         raise click.BadParameter("a name stands twice")

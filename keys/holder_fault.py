@@ -300,5 +300,5 @@ def _read_headers(value: object, names: tuple[str, ...]) -> dict[str, str]:
 
 def _read_bytes(value: object) -> bytes:
     if not isinstance(value, str) or len(value) > 4 * _MOST_BYTES // 3 + 4:
-        raise ValueError("base64 of at most 65,535 elements is wanted")
+        raise ValueError("expected base64 of at most 65,535 elements")
     return from_base64(value)

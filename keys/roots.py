@@ -212,4 +212,4 @@ def _require_quorum(envelope: object, root: Root, whose: str) -> None:
 
 
 def _no_quorum(count: int, root: Root, whose: str = "") -> StatementError:
-    return StatementError("quorum", f"{count} of the registrars{whose} signed, {root.quorum} are wanted")
+    return StatementError("quorum", f"{count} of the registrars{whose} signed, {root.quorum} are required")

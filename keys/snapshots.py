@@ -134,5 +134,5 @@ def _read(payload: bytes, holder_id: str) -> Snapshot:
     if len(payload) > _MAX_PAYLOAD_BYTES or not _DIGEST.fullmatch(snapshot.digest):
         raise SnapshotError("malformed", "snapshot: too long, or no SHA-256 digest")
     if not timedelta(0) < snapshot.valid_until - snapshot.issued_at <= _LONGEST:
-        raise SnapshotError("malformed", f"snapshot: a life of at most {_LONGEST.days} days is wanted")
+        raise SnapshotError("malformed", f"snapshot: expected a life of at most {_LONGEST.days} days")
     return snapshot

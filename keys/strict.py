@@ -22,7 +22,7 @@ Code = TypeVar("Code", bound=StrEnum)
 def require_object(value: object) -> dict[str, Any]:
     """`value` if it is an object. Raises ValueError."""
     if not isinstance(value, dict):
-        raise ValueError("an object is wanted")  # noqa: TRY004 - told as any other malformed value
+        raise ValueError("expected an object")  # noqa: TRY004 - told as any other malformed value
     return value
 
 
@@ -40,42 +40,42 @@ def require_fields(given: object, *names: str) -> dict[str, Any]:
 def require_list(value: object, most: int = 4096) -> list[Any]:
     """`value` if it is a list of at most `most` items. Raises ValueError."""
     if not isinstance(value, list) or len(value) > most:
-        raise ValueError(f"a list of at most {most} is wanted")
+        raise ValueError(f"expected a list of at most {most}")
     return value
 
 
 def require_text(value: object, most: int) -> str:
     """`value` if it is printable text of 1 to `most` characters. Raises ValueError."""
     if not isinstance(value, str) or not 1 <= len(value) <= most or not value.isprintable():
-        raise ValueError(f"printable text of 1 to {most} characters is wanted")
+        raise ValueError(f"expected printable text of 1 to {most} characters")
     return value
 
 
 def require_literal(value: object, *choices: str) -> str:
     """`value` if it is one of the choices. Raises ValueError."""
     if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"one of {', '.join(choices)} is wanted")
+        raise ValueError(f"expected one of {', '.join(choices)}")
     return value
 
 
 def require_identifier(value: object) -> str:
     """`value` if it is an identifier: 1 to 64 of a-z, 0-9, `-`, `_`, the first no sign. Raises ValueError."""
     if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
-        raise ValueError("an identifier of a-z, 0-9, - and _ is wanted")
+        raise ValueError("expected an identifier of a-z, 0-9, - and _")
     return value
 
 
 def require_digest(value: object) -> str:
     """`value` if it is a SHA-256 in 64 hexadecimal digits, small letters. Raises ValueError."""
     if not isinstance(value, str) or not _DIGEST.fullmatch(value):
-        raise ValueError("a SHA-256 of 64 hexadecimal digits is wanted")
+        raise ValueError("expected a SHA-256 of 64 hexadecimal digits")
     return value
 
 
 def require_integer(value: object, least: int, most: int) -> int:
     """`value` if it is an integer (no boolean) of that range. Raises ValueError."""
     if type(value) is not int or not least <= value <= most:
-        raise ValueError(f"a whole number from {least} to {most} is wanted")
+        raise ValueError(f"expected a whole number from {least} to {most}")
     return value
 
 

@@ -24,7 +24,7 @@ def canonical_url(url: str) -> str:
         raise ValueError("a URL is printable ASCII, all else percent-encoded")
     parts = urlsplit(url)
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc or "#" in url:
-        raise ValueError("an absolute http or https URL without user or fragment is wanted")
+        raise ValueError("expected an absolute http or https URL without user or fragment")
     if not _PATH_AND_QUERY.fullmatch(parts.path + parts.query) or {".", ".."} & set(parts.path.split("/")):
         raise ValueError("path and query are plain or percent-encoded, without . and .. between strokes")
     port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"

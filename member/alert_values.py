@@ -53,7 +53,7 @@ def quoted(value: Any) -> str:
 def as_text(value: Any) -> str:
     """A text of one or more lines, without blanks around it."""
     if not isinstance(value, str):
-        raise ValueRefusedError("not-text", f"{kind_of(value)}, where text is wanted", "put it in quotation marks")
+        raise ValueRefusedError("not-text", f"{kind_of(value)}, where text is expected", "put it in quotation marks")
     lines = value.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
     text = "".join(" " if unicodedata.category(one) == "Zs" else one for one in lines.expandtabs(4)).strip()
     for place, character in enumerate(text, 1):

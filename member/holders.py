@@ -147,7 +147,7 @@ def _refusal(error: RefusedError) -> HolderRefusedError:
         renewed = f"on {from_rfc3339(str(renews_at)):%Y-%m-%d}"
     except ValueError:
         renewed = "at a time it does not tell"
-    figures = f"the budget has {remaining:,} evaluations left, {wanted:,} are wanted; it renews {renewed}"
+    figures = f"the budget has {remaining:,} evaluations left, {wanted:,} are required; it renews {renewed}"
     return HolderRefusedError(figures, remaining=remaining, denies_payment=denies)
 
 

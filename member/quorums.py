@@ -111,7 +111,7 @@ class Quorums:
     def _poor(self, evaluations: int) -> dict[int, str]:
         """Who has said that its budget does not reach so far."""
         return {
-            index: f"refused: the budget has {left:,} evaluations left, {evaluations:,} are wanted"
+            index: f"refused: the budget has {left:,} evaluations left, {evaluations:,} are required"
             for index, left in self._left.items()
             if left < evaluations
         }

@@ -60,10 +60,10 @@ class SourceSchema(Schema):
 class PublishedAccountSchema(Schema):
     """An account that the author names."""
 
-    iban = _text_of(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", "an IBAN in capitals without blanks is wanted")
-    sort_code = _text_of(r"([0-9]{6})?", "six digits, or nothing for an account outside the UK, are wanted")
-    account_number = _text_of(r"([0-9]{8})?", "eight digits, or nothing for an account outside the UK, are wanted")
-    bic = _text_of(r"([A-Z0-9]{8}([A-Z0-9]{3})?)?", "a BIC of 8 or 11 signs, or nothing, is wanted")
+    iban = _text_of(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", "expected an IBAN in capitals without blanks")
+    sort_code = _text_of(r"([0-9]{6})?", "expected six digits, or nothing for an account outside the UK")
+    account_number = _text_of(r"([0-9]{8})?", "expected eight digits, or nothing for an account outside the UK")
+    bic = _text_of(r"([A-Z0-9]{8}([A-Z0-9]{3})?)?", "expected a BIC of 8 or 11 signs, or nothing")
 
 
 class AlertContentSchema(Schema):
@@ -87,7 +87,7 @@ class AlertContentSchema(Schema):
     purpose = Prose(2000, required=True)
     sources = _list_of(fields.Nested(SourceSchema))
     accounts = _list_of(fields.Nested(PublishedAccountSchema))
-    supersedes = _text_of(f"({REFERENCE})?", "the reference of an alert, or nothing, is wanted")
+    supersedes = _text_of(f"({REFERENCE})?", "expected the reference of an alert, or nothing")
     review_by = fields.Date(required=True, format="%Y-%m-%d")
     expires_on = fields.Date(required=True, format="%Y-%m-%d")
 

@@ -28,7 +28,7 @@ def from_base64(text: str, length: int | None = None) -> bytes:
     if base64.b64encode(data).decode("ascii") != text:
         raise ValueError("not canonical base64")
     if length is not None and len(data) != length:
-        raise ValueError(f"{length} bytes are wanted, these are {len(data)}")
+        raise ValueError(f"expected {length} bytes, found {len(data)}")
     return data
 
 

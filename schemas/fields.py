@@ -30,7 +30,7 @@ class Text(fields.String):
         text: str = super()._deserialize(value, attr, data, **kwargs)
         shown = text.replace("\n", " ") if self._multiline else text
         if not shown.isprintable():
-            raise ValidationError("printable text is wanted")
+            raise ValidationError("expected printable text")
         return text
 
 
@@ -45,7 +45,7 @@ class Prose(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs)
         if any(unicodedata.category(sign)[0] == "C" and sign not in "\n\t" for sign in set(text)):
-            raise ValidationError("text without control characters is wanted; lines end in a line feed")
+            raise ValidationError("expected text without control characters; lines end in a line feed")
         return text
 
 
@@ -58,7 +58,7 @@ class Identifier(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs)
         if not IDENTIFIER.fullmatch(text):
-            raise ValidationError("an identifier of a-z, 0-9, - and _ is wanted")
+            raise ValidationError("expected an identifier of a-z, 0-9, - and _")
         return text
 
 
@@ -70,7 +70,7 @@ class BoundedInteger(fields.Integer):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if type(value) is not int:
-            raise ValidationError("a whole number is wanted")
+            raise ValidationError("expected a whole number")
         return value
 
 
@@ -79,7 +79,7 @@ class TrueOrFalse(fields.Boolean):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
         if type(value) is not bool:
-            raise ValidationError("true or false is wanted")
+            raise ValidationError("expected true or false")
         return value
 
 
@@ -97,7 +97,7 @@ class OwnId(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs)
         if not is_uuid7(text):
-            raise ValidationError("a UUID of version 7 in lower case is wanted")
+            raise ValidationError("expected a UUID of version 7 in lower case")
         return text
 
 
@@ -111,7 +111,7 @@ class RepresentativeId(fields.String):
         text: str = super()._deserialize(value, attr, data, **kwargs)
         parts = text.split("/")
         if len(parts) != 2 or not all(IDENTIFIER.fullmatch(part) for part in parts):
-            raise ValidationError("<member>/<name> is wanted, each of a-z, 0-9, - and _")
+            raise ValidationError("expected <member>/<name>, each of a-z, 0-9, - and _")
         return text
 
 
@@ -130,7 +130,7 @@ class Base64(fields.String):
         except ValueError as error:
             raise ValidationError(str(error)) from error
         if len(data) not in self._lengths:
-            raise ValidationError(f"{self._told} bytes are wanted, these are {len(data):,}")
+            raise ValidationError(f"expected {self._told} bytes, found {len(data):,}")
         return data
 
 
@@ -149,7 +149,7 @@ class QueryInteger(fields.Integer):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if not isinstance(value, str) or not re.fullmatch(r"0|[1-9][0-9]{0,8}", value, re.ASCII):
-            raise ValidationError("a whole number is wanted")
+            raise ValidationError("expected a whole number")
         return int(value)
 
 
@@ -168,4 +168,4 @@ class Moment(fields.String):
         try:
             return from_rfc3339(f"{text}T00:00:00Z" if len(text) == 10 else text)
         except ValueError as error:
-            raise ValidationError("2026-11-22T10:00:00Z or 2026-11-22 is wanted") from error
+            raise ValidationError("expected 2026-11-22T10:00:00Z or 2026-11-22") from error

@@ -64,9 +64,9 @@ class AskQuerySchema(Schema):
     def check_tokens(self, data: dict[str, Any], **_: Any) -> None:
         """Each token once, and a type for each."""
         if len(set(data["tokens"])) != len(data["tokens"]):
-            raise ValidationError("each token is wanted once", "tokens")
+            raise ValidationError("duplicate token", "tokens")
         if len(data["types"]) != len(data["tokens"]):
-            raise ValidationError("one type for each token is wanted", "types")
+            raise ValidationError("expected one type for each token", "types")
 
 
 class ApproveQuerySchema(Schema):

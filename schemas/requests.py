@@ -65,7 +65,7 @@ class WrittenMoment(fields.String):
         try:
             from_rfc3339(text)
         except ValueError as error:
-            raise ValidationError("2026-11-22T10:00:00Z is wanted") from error
+            raise ValidationError("expected 2026-11-22T10:00:00Z") from error
         return text
 
 

@@ -192,7 +192,7 @@ def read_rows(raw: msgspec.Raw, today: date, taken_back: Sequence[tuple[int, str
     latest = date.fromordinal(today.toordinal() + 1).isoformat()
     listed, has_form = _decode(raw)
     if not 1 <= len(listed) <= MAX_ROWS:
-        raise RowsError(f"1 to {MAX_ROWS} rows are wanted, these are {len(listed)}")
+        raise RowsError(f"expected 1 to {MAX_ROWS} rows, found {len(listed)}")
     tokens = _decode_tokens(listed) if has_form and _have_good_days(listed, latest) else None
     if tokens is not None:
         found = Rows(
@@ -218,7 +218,7 @@ def _decode(raw: msgspec.Raw) -> tuple[list[Any], bool]:
     try:
         return _ANY_ROWS.decode(raw), False
     except (msgspec.DecodeError, RecursionError):
-        raise RowsError("an array of rows is wanted") from None
+        raise RowsError("expected an array of rows") from None
 
 
 def _decode_tokens(listed: list[Any]) -> list[bytes] | None:
@@ -255,7 +255,7 @@ def _judge_each(listed: list[Any], latest: str) -> Rows:
 def _fault_of(row: Any, latest: str) -> tuple[str, str] | None:
     """The field at fault and the reason; None for a good row."""
     if not isinstance(row, list | tuple) or len(row) != len(ROW_FIELDS):
-        return "row", f"{len(ROW_FIELDS)} values are wanted"
+        return "row", f"expected {len(ROW_FIELDS)} values"
     token, indicator_type, first_seen, last_seen = row
     try:
         from_base64(token if isinstance(token, str) else "", 32)

@@ -122,7 +122,7 @@ class ReplayForm(Schema):
     def check_one(self, form: dict[str, Any], **_: Any) -> None:
         """Exactly one of the two."""
         if ("delivery_ids" in form) == ("since" in form):
-            raise ValidationError({"delivery_ids": ["either delivery_ids or since is wanted"]})
+            raise ValidationError({"delivery_ids": ["expected either delivery_ids or since"]})
 
 
 class ReplayedSchema(Schema):

@@ -31,7 +31,7 @@ class NewWithdrawalSchema(Schema):
     @validates_schema(skip_on_field_errors=True)
     def _one_of_both(self, data: dict[str, Any], **_rest: Any) -> None:
         if (data["tokens"] is None) == (data["submission_id"] is None):
-            raise ValidationError("either tokens or a submission_id is wanted", "tokens")
+            raise ValidationError("expected either tokens or a submission_id", "tokens")
         if data["tokens"] is not None and len(set(data["tokens"])) != len(data["tokens"]):
             raise ValidationError("each token once", "tokens")
 

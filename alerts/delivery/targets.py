@@ -70,7 +70,7 @@ def check_url(url: str, allowed: AllowedTargets) -> str:
     if allowed.has(host, address):
         return canonical
     if parts.scheme != "https":
-        raise TargetRefusedError("https is wanted")
+        raise TargetRefusedError("https is required")
     if port is not None and port != _HTTPS_PORT and port < _LOWEST_PORT:
         raise TargetRefusedError(f"the port is {_HTTPS_PORT}, or one from {_LOWEST_PORT} on")
     if address is None and "." not in host:

@@ -50,12 +50,12 @@ def check_fitness(engine: Engine) -> None:
         if engine.dialect.name == "sqlite":
             if sqlite3.sqlite_version_info < OLDEST_SQLITE:
                 wanted = ".".join(map(str, OLDEST_SQLITE))
-                raise DatabaseUnfitError(f"this is SQLite {sqlite3.sqlite_version}: {wanted} or newer is wanted")
+                raise DatabaseUnfitError(f"this is SQLite {sqlite3.sqlite_version}: {wanted} or newer is required")
             _check(connection, "SQLite", "PRAGMA", _SQLITE)
             return
         version = int(_value(connection, "SHOW server_version_num")) // 10_000
         if version < OLDEST_POSTGRESQL:
-            raise DatabaseUnfitError(f"this is PostgreSQL {version}: {OLDEST_POSTGRESQL} or newer is wanted")
+            raise DatabaseUnfitError(f"this is PostgreSQL {version}: {OLDEST_POSTGRESQL} or newer is required")
         _check(connection, "PostgreSQL", "SHOW", _POSTGRESQL)
 
 

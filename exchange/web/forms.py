@@ -53,7 +53,7 @@ class StrictParser(FlaskParser):
         """The body; an object is wanted."""
         value = read_json(req.get_data(cache=True))
         if not isinstance(value, dict):
-            raise InvalidFormError({"body": ["an object is wanted"]})
+            raise InvalidFormError({"body": ["expected an object"]})
         return value
 
     def handle_error(self, error: ValidationError, *_args: Any, **_rest: Any) -> NoReturn:

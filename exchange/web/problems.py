@@ -40,7 +40,7 @@ _FEED_CHALLENGES = ('Basic realm="feeds", charset="UTF-8"', 'Bearer realm="feeds
 _NOTHING_THERE = "There is nothing of that id for you."
 
 _ACCESS = {
-    400: ("idempotency-key-missing", "An Idempotency-Key is wanted"),
+    400: ("idempotency-key-missing", "An Idempotency-Key is required"),
     401: ("unauthenticated", "The request is not signed as it must be"),
     403: ("forbidden", "Not allowed"),
 }

@@ -64,7 +64,7 @@ def _answer(error: Exception, rule: str, fields: Iterable[str]) -> Response:
 
 
 def _record(rule: str, fields: Iterable[str]) -> None:
-    decision = reduce(and_, (refuse(rule, field, "another form is wanted") for field in fields), ALLOWED)
+    decision = reduce(and_, (refuse(rule, field, "invalid format") for field in fields), ALLOWED)
     route = "" if request.url_rule is None else request.url_rule.rule
     context = current_context()
     asked = {"asked": "form", "route": f"{request.method} {route}"}

@@ -73,9 +73,9 @@ def _read(body: bytes, today: date) -> SubmissionRequest:
             {"body": ["expected submission_id, part, envelope, rows, and if need be relist, relist_rows, taken_back"]}
         ) from None
     if not is_uuid7(head.submission_id):
-        raise InvalidFormError({"submission_id": ["a UUID of version 7 in lower case is wanted"]})
+        raise InvalidFormError({"submission_id": ["expected a UUID of version 7 in lower case"]})
     if not 0 <= head.part <= MAX_PARTS:
-        raise InvalidFormError({"part": [f"0 to {MAX_PARTS} is wanted"]})
+        raise InvalidFormError({"part": [f"expected 0 to {MAX_PARTS}"]})
     fields: dict[str, Any] = load_form(_ENVELOPE, head.envelope)
     envelope = Envelope(**fields | {"red_flags": tuple(fields["red_flags"]), "conditions": fields["conditions"] or ""})
     return SubmissionRequest(

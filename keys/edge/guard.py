@@ -84,7 +84,7 @@ def read_json(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise NotJsonError("JSON is wanted") from None
+        raise NotJsonError("expected JSON") from None
 
 
 def _read(operation: Mapping[str, Any]) -> _Operation:
@@ -116,7 +116,7 @@ def _check_query(known: frozenset[str]) -> None:
 def _check_body(content_type: str | None) -> None:
     if content_type is None:
         if request.content_length or "Transfer-Encoding" in request.headers:
-            raise BadRequest("No body is wanted here.")
+            raise BadRequest("No body is allowed here.")
         return
     if request.mimetype != content_type:
         raise UnsupportedMediaType(f"The body is {content_type}.")

@@ -69,7 +69,7 @@ class Invocation:
     def config(self) -> Config:
         """The configuration of the home. Raises click.UsageError without --home; HomeError."""
         if self.home is None:
-            raise click.UsageError("--home DIR is wanted before the command")
+            raise click.UsageError("--home DIR is required before the command")
         return _whole_config(self.home)
 
     def tell(self, document: dict[str, Any], text: str) -> None:
@@ -109,7 +109,7 @@ def init(
     Example: keyholder --home H init --holder-id holder-1 --url https://keys.example --registrars registrars.json
     """
     if invocation.home is None:
-        raise click.UsageError("--home DIR is wanted before the command")
+        raise click.UsageError("--home DIR is required before the command")
     root = Root.load(registrars)
     prompt = _prompt_twice if sys.stdin.isatty() else None
     passphrase = read_passphrase(passphrase_file, variable=PASSPHRASE_VARIABLE, environ=os.environ, prompt=prompt)

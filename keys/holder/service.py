@@ -422,7 +422,7 @@ def _check_form(wanted: Wanted) -> None:
     if wanted.checked_batch is not None and (wanted.count != 1 or not wanted.proof):
         raise RefusedError("bad-length", "the check of a batch is one element, proved")
     if not _IDEMPOTENCY_KEY.fullmatch(wanted.idempotency_key):
-        raise RefusedError("idempotency-key", "an Idempotency-Key of 1 to 128 visible characters is wanted")
+        raise RefusedError("idempotency-key", "expected an Idempotency-Key of 1 to 128 visible characters")
     check_batch_form(wanted.elements)
 
 

@@ -25,19 +25,19 @@ class Quorum(fields.Field[tuple[int, ...]]):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         parts = value.split(",", _MAX_QUORUM) if isinstance(value, str) else []
         if not 1 <= len(parts) <= _MAX_QUORUM:
-            raise ValidationError("1 to 64 indices with commas between are wanted")
+            raise ValidationError("expected 1 to 64 indices with commas between")
         quorum = tuple(read_integer(part) for part in parts)
         if list(quorum) != sorted(quorum):
-            raise ValidationError("indices in ascending order are wanted, such as 1,3")
+            raise ValidationError("expected indices in ascending order, such as 1,3")
         return quorum
 
 
 def read_integer(value: Any) -> int:
     """The number of a text of one to five digits, the first not 0: 1 to 65535. Raises ValidationError."""
     if not isinstance(value, str) or not re.fullmatch(r"[1-9][0-9]{0,4}", value, re.ASCII):
-        raise ValidationError("a whole number of at most five digits, without leading zeros, is wanted")
+        raise ValidationError("expected a whole number of at most five digits, without leading zeros")
     if int(value) > _MAX_INDEX:
-        raise ValidationError(f"a whole number from 1 to {_MAX_INDEX} is wanted")
+        raise ValidationError(f"expected a whole number from 1 to {_MAX_INDEX}")
     return int(value)
 
 
@@ -46,7 +46,7 @@ class Position(fields.Integer):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
         if not isinstance(value, str) or not re.fullmatch(r"0|[1-9][0-9]{0,8}", value, re.ASCII):
-            raise ValidationError("the `next` of the page before is wanted")
+            raise ValidationError("expected the `next` of the page before")
         return int(value)
 
 

@@ -45,7 +45,7 @@ def token(session: Session, indicator_type: str, value: str | None, value_file: 
     """Show the token of one value in the present epoch. It costs one evaluation unless the vault knows it."""
     values = given_values([] if value is None else [value], value_file)
     if len(values) != 1:
-        raise UsedWronglyError(f"one value is wanted, found {len(values)}", "VALUE, or --value-file F with one line")
+        raise UsedWronglyError(f"expected one value, found {len(values)}", "VALUE, or --value-file F with one line")
     (value,) = values
     try:
         found = normalise(indicator_type, value, session.circumstances)

@@ -67,7 +67,7 @@ def record(session: Session, /, **given: Any) -> Shown:
     named = {about.value: given.pop(about.value) for about in OutcomeObject}
     chosen = {about: object_id for about, object_id in named.items() if object_id is not None}
     if len(chosen) != 1:
-        raise UsedWronglyError("one of --hit, --request and --query is wanted", "member outcome record --hit ID …")
+        raise UsedWronglyError("expected one of --hit, --request and --query", "member outcome record --hit ID …")
     ((about, object_id),) = chosen.items()
     figures = {name: value for name, value in given.items() if value is not None}
     found = _find(session, about, object_id)

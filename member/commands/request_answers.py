@@ -118,7 +118,7 @@ def answer(
     What is told is sealed here, for whoever is told alone. An offer is released by another person than made it.
     """
     if full + no_trace + prepared + (partial is not None) != 1:
-        raise UsedWronglyError("one of --full, --partial, --no-trace and --prepared is wanted")
+        raise UsedWronglyError("expected one of --full, --partial, --no-trace and --prepared")
     if prepared:
         _check_beside("--prepared is sent as it is", {"--note": note, "--confirm": confirmations})
         return _give_prepared(session, request_id, to, digests, yes=yes)
@@ -156,7 +156,7 @@ def refuse(
     may be refused unseen.
     """
     if prepared == (reason is not None):
-        raise UsedWronglyError("one of --reason and --prepared is wanted")
+        raise UsedWronglyError("expected one of --reason and --prepared")
     if prepared:
         return _give_prepared(session, request_id, None, digests, yes=yes, refusing=True)
     _check_beside("only what was prepared has a digest", {"--digest": digests})
@@ -192,7 +192,7 @@ def prepare_one(
     up by an authoriser first.
     """
     if full + no_trace + (partial is not None) + (reason is not None) != 1:
-        raise UsedWronglyError("one of --full, --partial, --no-trace and --refuse is wanted")
+        raise UsedWronglyError("expected one of --full, --partial, --no-trace and --refuse")
     if no_trace or reason is not None:
         _check_beside("it tells nothing", {"--note": note, "--to": to, "--confirm": confirmations})
     desk, found = session.request_desk, read_id(session, request_id)

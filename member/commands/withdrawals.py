@@ -44,7 +44,7 @@ def withdraw(
     """
     values = given_values(values, value_file)
     if (submission_id is None) == (not values):
-        raise UsedWronglyError("either values or --submission ID is wanted", _EXAMPLE.removeprefix("Example: "))
+        raise UsedWronglyError("expected either values or --submission ID", _EXAMPLE.removeprefix("Example: "))
     if values and indicator_type is None:
         raise UsedWronglyError("--type says what the values are", ", ".join(sorted(RULES)))
     submission = (

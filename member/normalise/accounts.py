@@ -98,7 +98,7 @@ def _other_length(sort_code: str, number: str) -> NormalisationError:
     found = f"an account number of {len(number)} digits"
     if len(number) in (6, 7):
         zeros = "a zero" if len(number) == 7 else "two zeros"
-        return NormalisationError(found, f"if none was lost, write {zeros} in front of it: eight digits are wanted")
+        return NormalisationError(found, f"if none was lost, write {zeros} in front of it, for eight digits")
     if len(number) == 9:
         holder = " (Santander's rule)" if sort_code.startswith("09") else ""
         return NormalisationError(

@@ -40,7 +40,7 @@ def birth_date(text: str, today: date) -> str:
         if isinstance(error, NormalisationError):
             raise
         raise NormalisationError(
-            "an impossible or incomplete date of birth", "a full date is wanted: YYYY-MM-DD"
+            "an impossible or incomplete date of birth", "expected a full date: YYYY-MM-DD"
         ) from None
     if born > today:
         raise NormalisationError(

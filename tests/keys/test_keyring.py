@@ -109,7 +109,7 @@ def test_an_empty_keyring_knows_nothing(keyring: Keyring) -> None:
 
 
 def test_what_too_few_signed_does_not_enter(keyring: Keyring) -> None:
-    with pytest.raises(StatementError, match="2 are wanted"):
+    with pytest.raises(StatementError, match="2 are required"):
         keyring.add(sign(MEMBER.statement, by=("necc", "stranger")))
     with pytest.raises(UnknownStatementError):
         keyring.member("a")

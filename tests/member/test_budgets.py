@@ -32,7 +32,7 @@ def test_an_upload_stops_when_the_budget_ends_and_goes_on_after_a_grant(tmp_path
     assert stopped.status == 1
     error = stopped.document["error"]
     assert error["type"] == "budget_exhausted"
-    assert re.search(r"the budget has \d+ evaluations left, 251 are wanted", error["detail"])
+    assert re.search(r"the budget has \d+ evaluations left, 251 are required", error["detail"])
     assert "keyholder grant" in error["hint"]
     assert "same command again" in error["hint"]
     assert taskforce.run("a", "hits").document["hits"] == []

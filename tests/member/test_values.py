@@ -40,7 +40,7 @@ def test_a_token_is_made_of_the_value_in_a_file_or_on_standard_input(served: Tas
     typed = piped(served, "a", ACCOUNTS[0], "token", "--type", "bank_account")
     assert (typed.status, typed.document) == (0, said.document)
     several = piped(served, "a", "\n".join(ACCOUNTS), "token", "--type", "bank_account")
-    assert (several.status, several.document["error"]["detail"]) == (2, "one value is wanted, found 3")
+    assert (several.status, several.document["error"]["detail"]) == (2, "expected one value, found 3")
     assert served.run("a", "token", "--type", "bank_account").status == 2
 
 
