@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-import structlog
 from sqlalchemy.orm import Session
 
 from alerts.acting import cut, find_own, load_issuer, standing_of, view_of
@@ -29,10 +28,13 @@ from exchange.services.acting import Request, act_once, require
 from exchange.services.events import LogUnavailableError, record
 from exchange.store import outbox
 from exchange.store.session import Database
+from exchange.troubles import Troubles
 from schemas.encoding import to_rfc3339
 from schemas.terms import AlertState
 
-log = structlog.get_logger()
+_NOT_CHANGED = "alert not changed"
+_troubles = Troubles()
+"""By alert: one that keeps failing is tried in each round, and said once."""
 _AT_ONCE = 200
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -102,7 +104,9 @@ def do_what_is_due(database: Database, now: datetime, gateways: GatewayRules = R
         except LogUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - one alert that fails must not keep the others
-            log.warning("alert not changed", alert_id=alert_id, error=type(error).__name__)
+            _troubles.met(_NOT_CHANGED, alert_id, error=type(error).__name__)
+        else:
+            _troubles.over(_NOT_CHANGED, alert_id)
     return done
 
 

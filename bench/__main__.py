@@ -10,7 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("tokenising", "matching", "sharers", "vault", "log_cost", "normalising", "taxii")
+NAMES = ("tokenising", "matching", "sharers", "vault", "log_cost", "log_growth", "normalising", "taxii")
 
 
 def main(names: list[str]) -> int:

@@ -12,7 +12,7 @@ from exchange.commands import CommandError, opened, reports, utc_now
 from exchange.services.accept_statement import accept_statement, list_statements
 from exchange.services.propose_statement import Proposal, discard_proposal, list_proposals
 from exchange.store.session import Database
-from keys.statements import Root, StatementError
+from keys.statements import Envelope, Root, StatementError, payload_digest
 from keys.strict import require_fields, require_list
 from schemas.encoding import to_base64, to_rfc3339
 
@@ -39,10 +39,6 @@ def _row(found: Proposal) -> dict[str, Any]:
 def _line(row: dict[str, Any]) -> str:
     about = f"{row['type']} {row['subject']} (sequence {row['sequence']})"
     return f"{row['proposal_id']}  {about}, {row['signatures']} signed, drafted {row['proposed_at']}"
-
-
-def _standing_line(row: dict[str, Any]) -> str:
-    return f"{row['state']} ({row['signatures']}/{row['quorum']})"
 
 
 @proposal.command("list", epilog="Example: exchange proposal list --json")
@@ -86,9 +82,7 @@ def export(context: click.Context, file: Path) -> dict[str, Any]:
 @proposal.command(epilog="Example: exchange proposal submit signed.json")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_context
-@reports(
-    lambda done: "\n".join(f"{each['state']} ({each['signatures']}/{each['quorum']})" for each in done["submitted"])
-)
+@reports(lambda done: "\n".join(map(_submitted_line, done["submitted"])))
 def submit(context: click.Context, file: Path) -> dict[str, Any]:
     """Take in the signatures that a registrar made off line. The key holders get them by `registrar deliver`."""
     try:
@@ -98,13 +92,25 @@ def submit(context: click.Context, file: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise CommandError("file", f"{file} holds no signatures: registrar sign --out writes them") from None
     with opened(context) as (settings, database):
-        return {"submitted": [_submitted(database, settings.root, envelope) for envelope in envelopes]}
+        submitted = [_submitted(database, settings.root, envelope) for envelope in envelopes]
+    refused = [f"{each['digest']}: {each['problem']}" for each in submitted if each["problem"]]
+    if refused:
+        taken = len(submitted) - len(refused)
+        raise CommandError("refused", f"{'; '.join(refused)} (of {len(submitted)} statements {taken} were taken in)")
+    return {"submitted": submitted}
 
 
 def _submitted(database: Database, root: Root, envelope: object) -> dict[str, Any]:
     """What became of one; a refusal does not keep the others out."""
+    digest = None
     try:
+        digest = payload_digest(Envelope.parse(envelope).payload)
         standing = accept_statement(database, root, envelope, utc_now())
     except StatementError as error:
-        return {"state": f"refused: {error}", "signatures": 0, "quorum": root.quorum}
-    return {"state": standing.state, "signatures": standing.signatures, "quorum": standing.quorum}
+        return {"digest": digest, "state": "refused", "problem": str(error)}
+    counts = {"signatures": standing.signatures, "quorum": standing.quorum}
+    return {"digest": digest, "state": standing.state, "problem": None, **counts}
+
+
+def _submitted_line(each: dict[str, Any]) -> str:
+    return f"{each['state']} ({each['signatures']}/{each['quorum']}): {each['digest']}"

@@ -14,7 +14,7 @@ It is believed only if, in order:
 5. the mathematics shows the fault.
 An honest holder signs nothing of the kind, whoever asks it and whatever he sends: nobody can frame one. Evidence holds
 blinded elements and their answers; no blind, no identifier, no token. Every element of a batch that failed is blinded
-anew before it is asked about again.
+anew before it is asked about again. Which statements it rests on, and for how long it counts: keys/fault_report.py.
 """
 
 from __future__ import annotations

@@ -120,13 +120,7 @@ def seal_details(details: bytes, detail_key: bytes, public_key: bytes, binding: 
 
     The answer has one of SIZE_CLASSES. Raises SealingError for details that fit none, and for a key that is none.
     """
-    room = _NONCE_BYTES + _TAG_BYTES + _overhead(public_key)
-    length = _LENGTH_BYTES + len(details)
-    size = next((size for size in SIZE_CLASSES if length + room <= size), None)
-    if size is None:
-        most = SIZE_CLASSES[-1] - room - _LENGTH_BYTES
-        raise SealingError(f"the details are too long: {len(details):,} bytes, at most {most:,}")
-    padded = len(details).to_bytes(_LENGTH_BYTES, "big") + details + bytes(size - room - length)
+    padded = pad(details, _NONCE_BYTES + _TAG_BYTES + overhead(public_key))
     nonce, bound = secrets.token_bytes(_NONCE_BYTES), binding.to_bytes()
     inner = nonce + _inner_cipher(detail_key, binding).encrypt(nonce, padded, bound)
     return seal_to(public_key, inner, bound)
@@ -142,6 +136,23 @@ def open_details(sealed: bytes, detail_key: bytes, key: EncryptionKey, binding: 
         padded = _inner_cipher(detail_key, binding).decrypt(inner[:_NONCE_BYTES], inner[_NONCE_BYTES:], bound)
     except (InvalidTag, ValueError):
         raise SealingError("it was not sealed by someone who holds the identifier") from None
+    return unpad(padded)
+
+
+def pad(content: bytes, room: int) -> bytes:
+    """Content with its length before and zeros behind, so that with `room` bytes of seals it has one of SIZE_CLASSES.
+    Raises SealingError for what fits none.
+    """
+    length = _LENGTH_BYTES + len(content)
+    size = next((size for size in SIZE_CLASSES if length + room <= size), None)
+    if size is None:
+        most = SIZE_CLASSES[-1] - room - _LENGTH_BYTES
+        raise SealingError(f"the details are too long: {len(content):,} bytes, at most {most:,}")
+    return len(content).to_bytes(_LENGTH_BYTES, "big") + content + bytes(size - room - length)
+
+
+def unpad(padded: bytes) -> bytes:
+    """The content. Raises SealingError for other padding than pad's."""
     end = _LENGTH_BYTES + int.from_bytes(padded[:_LENGTH_BYTES], "big")
     if end > len(padded) or any(padded[end:]):
         raise SealingError("its padding is wrong")
@@ -177,7 +188,7 @@ def _suite_of(public: bytes) -> hpke.Suite:
     return _HYBRID if len(public) == HYBRID_BYTES else _CLASSICAL
 
 
-def _overhead(public: bytes) -> int:
+def overhead(public: bytes) -> int:
     """How many bytes HPKE adds: the encapsulated key and a tag."""
     kem = hpke.KEM.MLKEM768_X25519 if _suite_of(public) is _HYBRID else hpke.KEM.X25519
     return kem.enc_length() + _TAG_BYTES

@@ -135,6 +135,12 @@ def held_envelopes(vault: Vault) -> list[dict[str, Any]]:
     return [msgspec.json.decode(payload) for payload in vault.all(_KIND)]
 
 
+def held_envelope(vault: Vault, kind: str, subject: str) -> dict[str, Any] | None:
+    """The envelope of the statement in force about a subject, as the vault keeps it."""
+    payload = vault.get(_KIND, f"{kind}|{subject}".encode())
+    return None if payload is None else msgspec.json.decode(payload)
+
+
 def _add(keyring: Keyring, envelope: dict[str, Any]) -> bool:
     """Whether the statement is now the one in force."""
     try:

@@ -5,7 +5,8 @@ Rules, in order:
 2. What may pass is tried again with growing pauses, and the user told so: no connection, and 503. A 429 that names a
    short time is given it, beside our patience: a limit of requests a minute says nothing against the server, and a long
    upload goes on.
-3. Redirects are not followed: the signature names the target. An answer longer than 64 MiB is not read to its end.
+3. One attempt has `timeout` seconds for everything, headers and body, however slowly bytes drip in (member/lines.py).
+   Redirects are not followed: the signature names the target. An answer longer than 64 MiB is not read to its end.
 4. Where answers are signed, every answer is given to `believe` before anything of it is used, a refusal too.
 5. A problem document (RFC 9457) becomes a RefusedError with its own type and detail; nothing else of it is shown.
 """
@@ -13,9 +14,12 @@ Rules, in order:
 from __future__ import annotations
 
 import secrets
+import ssl
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -27,6 +31,7 @@ from keys.signing import SignedRequest, new_nonce, sign_request
 from keys.urls import canonical_url
 from member import wire
 from member.errors import AnswerError, MemberError, RefusedError, UnreachableError
+from member.lines import Lines
 from member.wire import PROBLEM_PREFIX
 from schemas.canonical import NotCanonicalError, digest
 from schemas.encoding import to_base64
@@ -86,7 +91,7 @@ class Answer:
 @dataclass(frozen=True)
 class Surroundings:
     """What the program takes from outside: the clock, sleeping, the way to a server (None: the network), how many
-    seconds to keep trying and to wait for one answer, and how to tell the user why it takes long.
+    seconds to keep trying and to wait for one whole answer, and how to tell the user why it takes long.
     """
 
     clock: Callable[[], datetime]
@@ -114,9 +119,13 @@ class Channel:
         self._identity = identity
         self._around = surroundings
         self._believe = believe
-        self._client = httpx.Client(
-            transport=surroundings.transport(self.base_url),
-            timeout=httpx.Timeout(surroundings.timeout, connect=5.0),
+        self._lines = Lines(self._open_line)
+
+    def _open_line(self) -> httpx.Client:
+        return httpx.Client(
+            transport=self._around.transport(self.base_url),
+            verify=_trust(),
+            timeout=httpx.Timeout(self._around.timeout, connect=min(5.0, self._around.timeout)),
             follow_redirects=False,
             headers={"User-Agent": "exchange-member"},
         )
@@ -128,7 +137,7 @@ class Channel:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._lines.close()
 
     def get(self, path: str, parameters: Mapping[str, str | int] | None = None) -> Answer:
         """GET; the answer of a 200. Raises RefusedError, UnreachableError, AnswerError."""
@@ -152,8 +161,8 @@ class Channel:
         self, method: str, path: str, parameters: Mapping[str, str | int] | None, body: bytes, headers: dict[str, str]
     ) -> Answer:
         url = canonical_url(self.base_url + path + (f"?{urlencode(parameters, safe=',')}" if parameters else ""))
-        pause, slept, waited, started_at = _FIRST_PAUSE, 0.0, 0.0, self._around.clock()
-        is_lost = False
+        pause, slept, waited, is_lost = _FIRST_PAUSE, 0.0, 0.0, False
+        started_at, began = self._around.clock(), time.monotonic()
         while True:
             outcome = self._attempt(method, url, body, headers)
             if isinstance(outcome, Answer):
@@ -167,7 +176,8 @@ class Channel:
                 self._around.sleep(wait)
                 waited += wait
                 continue
-            spent = max(slept, (self._around.clock() - started_at).total_seconds() - waited)
+            passed = max((self._around.clock() - started_at).total_seconds(), time.monotonic() - began)
+            spent = max(slept, passed - waited)
             if not outcome.may_pass or spent + wait > self._around.patience:
                 raise outcome.error
             if slept < _SILENT <= slept + wait:
@@ -178,7 +188,10 @@ class Channel:
     def _attempt(self, method: str, url: str, body: bytes, headers: dict[str, str]) -> Answer | _Failure:
         signed = self._sign(method, url, body, headers)
         try:
-            with self._client.stream(method, url, headers=signed, content=body) as response:
+            with (
+                self._lines.line() as line,
+                line.call(method, url, signed, body, self._around.timeout) as response,
+            ):
                 answered = self._read(response)
         except httpx.RequestError as error:
             detail = f"{self.base_url} cannot be reached ({type(error).__name__})"
@@ -212,6 +225,12 @@ class Channel:
         if status == _UNAVAILABLE:
             return _Failure(UnreachableError(error.detail, error.hint, slug=error.slug), after=after)
         return _Failure(error, after, may_pass=False, is_limit=status == _TOO_MANY and after is not None)
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Made once: reading all certificates for each line would take longer than the call."""
+    return httpx.create_ssl_context()
 
 
 @dataclass(frozen=True)

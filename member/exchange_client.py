@@ -17,6 +17,10 @@ _MOST_PAGES = 500
 """Of statements: of 200 each, more than any taskforce states."""
 
 
+_MOST_FAULTS = 500
+_MOST_FAULT_BYTES = 256 * 1024 * 1024
+
+
 class Hit(msgspec.Struct, frozen=True):
     """An overlap as the exchange shows it at the present stage."""
 
@@ -108,6 +112,27 @@ class StatementsPage(msgspec.Struct, frozen=True):
 
     statements: list[dict[str, Any]]
     next: str | int | None
+
+
+class ListedFault(msgspec.Struct, frozen=True):
+    """A key holder's fault as the exchange shows it, unverified."""
+
+    report_id: str
+    report: Any
+
+
+class FaultsPage(msgspec.Struct, frozen=True):
+    """One page of proved faults; `next` is the cursor behind it."""
+
+    reports: list[ListedFault]
+    next: str | None
+
+
+class TakenFault(msgspec.Struct, frozen=True):
+    """What became of a reported fault: `recorded`, or `known`."""
+
+    report_id: str
+    state: str
 
 
 class EnrolmentAnswer(msgspec.Struct, frozen=True):
@@ -210,6 +235,25 @@ class ExchangeClient:
             if not page.statements:
                 break
         raise AnswerError("the exchange shows statements without end", "tell the registrars")
+
+    def report_holder_fault(self, body: bytes) -> TakenFault:
+        """Report a key holder's fault with its evidence."""
+        return decode(self._channel.post(wire.HOLDER_FAULTS, body).body, TakenFault, self._server)
+
+    def holder_faults(self, after: str | None = None) -> Iterator[FaultsPage]:
+        """Reported faults of key holders, unverified, page by page. AnswerError for a list without end."""
+        cursor, size = after, 0
+        for _ in range(_MOST_FAULTS):
+            answer = self._channel.get(wire.HOLDER_FAULTS, {} if cursor is None else {"cursor": cursor})
+            page = decode(answer.body, FaultsPage, self._server)
+            yield page
+            size += len(answer.body)
+            if not page.reports or page.next is None:
+                return
+            cursor = str(_next(page.next, cursor))
+            if size > _MOST_FAULT_BYTES:
+                break
+        raise AnswerError("the exchange shows faults of key holders without end", "tell the registrars")
 
     def standing(self) -> Standing:
         """How this member stands."""

@@ -7,8 +7,10 @@
    no reason for one, since the check is paid for with the batch.
 3. An answer that is lost on the way, every time that it was asked for again, may be the network's doing; and an honest
    holder refuses a check too: of a member suspended, an epoch retired, a key or clock that is wrong, a limit of
-   requests a minute that outlasts our patience. The holder rests, and LOSSES_BORNE of them leave it out;
-   CHECKS_FOR_A_LOSS checks answered make up for one, so that at most one batch in so many is spoiled for long.
+   requests a minute that outlasts our patience. It is written down before the check is asked, and struck out when the
+   answer is in: a program that was ended while it waited has met a loss. The holder rests, and LOSSES_BORNE of them
+   leave it out; CHECKS_FOR_A_LOSS checks answered make up for one, so that at most one batch in so many is spoiled for
+   long.
 Left out is left out until the registrars state the epoch anew.
 """
 

@@ -69,6 +69,9 @@ KINDS: Mapping[str, NoticeKind] = {
         "rows of ours are due for review: take back what no longer holds", ("submission_ids",), "member withdraw --help"
     ),
     "authority": NoticeKind("the registrars signed something about us or our groups", ("statement",), "member status"),
+    "holder_fault": NoticeKind(
+        "a key holder was proved at fault", ("holder_id", "epoch", "fault"), "member holder-fault list"
+    ),
     "alert_published": NoticeKind("an alert was published", _ALERT, _READ_ALERT),
     "alert_superseded": NoticeKind("an alert was superseded", _ALERT, _READ_ALERT),
     "alert_withdrawn": NoticeKind("an alert was withdrawn", _ALERT, _READ_ALERT),

@@ -12,6 +12,7 @@ In order:
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -21,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from keys.query_papers import SALT_BYTES
 from keys.tokens import oprf_input
 from member.errors import MemberError, RefusedError, UsedWronglyError
 from member.intake import Accepted, read_normalised
@@ -191,7 +193,12 @@ class QueryDesk:
         ]
         once = {one.token: one.indicator_type for one in asked}
         tokens_once = [to_base64(token) for token in once]
-        return asked, {"tokens": tokens_once, "types": list(once.values()), **grounds.to_wire(today)}
+        return asked, {
+            "tokens": tokens_once,
+            "types": list(once.values()),
+            **grounds.to_wire(today),
+            "salt": _fresh_salt(),
+        }
 
     def _ask(
         self,
@@ -268,6 +275,11 @@ def is_decided(error: MemberError) -> bool:
     reasons = error.fields.get("problem", {}).get("reasons") if isinstance(error, RefusedError) else None
     codes = [one.get("code") for one in reasons if isinstance(one, dict)] if isinstance(reasons, list) else []
     return error.slug == "not-found" or "not-pending" in codes
+
+
+def _fresh_salt() -> str:
+    """What keeps the texts from being guessed from their digest, base64."""
+    return to_base64(secrets.token_bytes(SALT_BYTES))
 
 
 def _keep_nothing(query_id: str) -> None:

@@ -5,20 +5,23 @@ form.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from keys.query_papers import SALT_BYTES
 from member import wire
 from member.channel import Channel, decode
 from member.errors import AnswerError
 from member.outgoing import Outgoing, reading
+from member.query_papers import QueryPapers
 from member.vault.store import Vault
-from schemas.canonical import digest
+from schemas.canonical import canonical_json, digest
 from schemas.encoding import from_base64, to_base64
 from schemas.query_terms import subjects_digest, terms_digest
 
-_PAGE = 100
+_PAGE = 50
+T = TypeVar("T")
 
 
 class QueryStanding(msgspec.Struct, frozen=True):
@@ -116,15 +119,17 @@ class ReadQuery(QueryHead, frozen=True, kw_only=True):
 
 
 class _Page(msgspec.Struct, frozen=True):
-    queries: list[QueryHead]
+    queries: list[dict[str, Any]]
     next: str | None
 
 
 class QueryClient:
     """The requests of one representative about queries."""
 
-    def __init__(self, channel: Channel, vault: Vault) -> None:
+    def __init__(self, channel: Channel, vault: Vault, member_id: str) -> None:
         self._channel = channel
+        self._vault = vault
+        self._papers = QueryPapers(vault, member_id)
         self._outgoing = Outgoing(vault, channel)
         self._server = channel.base_url
 
@@ -157,6 +162,13 @@ class QueryClient:
         """A query with what it finds now."""
         return self._read(query_id, self._channel.get(f"{wire.QUERIES}/{query_id}").body)
 
+    def extend(self, query_id: str, value: Mapping[str, Any]) -> QueryStanding:
+        """Let a query, or its watch, last longer. The salt of its reason follows from the act under a secret of the
+        vault, so that the same act again is the same.
+        """
+        salt = self._vault.cipher.mac("extension_salt", query_id.encode(), canonical_json(dict(value)))
+        return self.step(query_id, "extend", {**value, "salt": to_base64(salt[:SALT_BYTES])})
+
     def step(self, query_id: str, step: str, value: Mapping[str, Any]) -> QueryStanding:
         """Refuse or extend a query, or end its watch."""
         body = self._outgoing.act(f"{wire.QUERIES}/{query_id}/{step}", value).body
@@ -170,7 +182,8 @@ class QueryClient:
             parameters |= {} if state is None else {"state": state}
             parameters |= {} if cursor is None else {"cursor": cursor}
             page = decode(self._channel.get(wire.QUERIES, parameters).body, _Page, self._server)
-            yield from page.queries
+            for query in page.queries:
+                yield self._formed(self._papers.open_query(query), QueryHead)
             if page.next is None:
                 return
             if page.next == cursor:
@@ -178,10 +191,10 @@ class QueryClient:
             cursor = page.next
 
     def _read(self, query_id: str, body: bytes) -> ReadQuery:
-        read = decode(body, ReadQuery, self._server)
-        if read.query_id != query_id:
+        whole = decode(body, dict[str, Any], self._server)
+        if whole.get("query_id") != query_id:
             raise AnswerError("the exchange showed another query than was asked for")
-        whole = msgspec.json.decode(body)
+        read = self._formed(self._papers.open_query(whole), ReadQuery)
         try:
             if read.tokens is not None and subjects_digest(read.tokens, read.types or []) != read.subjects_sha256:
                 raise AnswerError("the exchange showed other subjects than its digest of them says")
@@ -189,3 +202,10 @@ class QueryClient:
         except ValueError as error:  # no canonical form, or not a type for each token
             raise AnswerError("the exchange showed a query without a canonical form") from error
         return msgspec.structs.replace(read, results_sha256=results, terms_sha256=terms)
+
+    def _formed(self, document: Mapping[str, Any], form: type[T]) -> T:
+        """What was shown, in its form. AnswerError if it has another."""
+        try:
+            return msgspec.convert(document, form)
+        except msgspec.ValidationError as error:
+            raise AnswerError(f"{self._server} answered something else than was asked for: {error}") from error

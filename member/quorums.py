@@ -78,6 +78,7 @@ class Quorums:
         self._conduct = {index: known.get(holder.holder_id, Conduct()) for index, holder in self._holders.items()}
         self._unbelieved: dict[int, str] = {}
         self._left: dict[int, int] = {}
+        self._open: dict[int, int] = {}
         self._resting: dict[int, float] = {}
         self._absences: dict[int, int] = {}
         self._asked = dict.fromkeys(self._holders, 0)
@@ -148,6 +149,22 @@ class Quorums:
                 holder_id = self._holders[index].holder_id
                 _log.warning("key holder refused a check", extra={"holder_id": holder_id, "reason": reason})
 
+    def note_asking(self, asked: Collection[int]) -> None:
+        """Write down a loss of each before it is asked about a batch: whoever has our program ended while it waits
+        has spoiled the batch as well. It counts once a later run reads it.
+        """
+        with self._lock:
+            for index in asked:
+                self._open[index] = self._open.get(index, 0) + 1
+                self._write(index)
+
+    def note_asked(self, asked: Collection[int]) -> None:
+        """The asking has ended, and what came of it is noted next."""
+        with self._lock:
+            for index in asked:
+                self._open[index] -= 1
+                self._write(index)
+
     def note_checks(self, answered: Collection[int]) -> None:
         """Count in favour of these, where something counts against them, that they answered a check."""
         with self._lock:
@@ -189,7 +206,12 @@ class Quorums:
 
     def _keep(self, index: int, conduct: Conduct) -> None:
         self._conduct[index] = conduct
-        self._book.keep(self._holders[index].holder_id, conduct)
+        self._write(index)
+
+    def _write(self, index: int) -> None:
+        conduct = self._conduct[index]
+        written = replace(conduct, losses=conduct.losses + self._open.get(index, 0))
+        self._book.keep(self._holders[index].holder_id, written)
 
     def no_quorum(self, failed: Mapping[int, str], evaluations: int) -> NoQuorumError:
         """Why there is none for a batch of which those failed."""

@@ -12,12 +12,15 @@ from pathlib import Path
 
 import click
 
+from keys.fault_report import FaultReport
+from keys.holder_fault import Evidence
 from keys.keyring import EpochStatement, Holder, Keyring, Root
 from member.access import Unlocked, check_typed, open_vault, unlock_registrar, unlock_representative
 from member.alert_client import AlertClient
 from member.authority import (
     check_may_act,
     current_epoch,
+    held_envelope,
     held_envelopes,
     held_keyring,
     load_root,
@@ -30,6 +33,7 @@ from member.channel import Channel, Identity, Surroundings
 from member.envelope import COUNTRY
 from member.errors import HomeError, UsedWronglyError
 from member.exchange_client import ExchangeClient
+from member.fault_spread import FaultSpread
 from member.freshness import Freshness, Library, confirm_freshness
 from member.holder_word import HolderWord
 from member.holders import HolderClient, connect_holders, epoch_info
@@ -75,7 +79,7 @@ class Session:
         self.as_json = False
         self._stack = ExitStack()
         self._holders: dict[int, dict[int, HolderClient]] = {}
-        self._tokenisers: list[tuple[int, Tokeniser]] = []
+        self._tokenisers: list[tuple[int, Tokeniser, Callable[[Evidence], FaultReport | None]]] = []
 
     def set_out(self, home_path: Path | None, said_as: str | None) -> None:
         """Take in what the command line says."""
@@ -85,9 +89,9 @@ class Session:
     def close(self) -> None:
         """Keep the faults of holders that were met, however the command ended, and close all that was opened."""
         with self._stack:
-            for epoch, tokeniser in self._tokenisers:
+            for epoch, tokeniser, complete in self._tokenisers:
                 if tokeniser.faults:
-                    HolderFaults(self.vault).store(epoch, tokeniser.faults, self.around.clock())
+                    HolderFaults(self.vault).store(epoch, tokeniser.faults, self.around.clock(), complete)
             self._tokenisers.clear()
 
     @property
@@ -189,7 +193,7 @@ class Session:
     @cached_property
     def queries(self) -> QueryClient:
         """Law-enforcement queries, asked and authorised as the acting representative."""
-        return QueryClient(self.channel(self.home.exchange_url, self.identity), self.vault)
+        return QueryClient(self.channel(self.home.exchange_url, self.identity), self.vault, self.home.member_id)
 
     def queries_as(self, representative_id: str) -> QueryClient:
         """The same as another representative of this member whose key lies in this home: a sandbox's alone, since one
@@ -204,7 +208,7 @@ class Session:
                 "one person does not ask and authorise: only a sandbox does both at once", cure, slug="same_person"
             )
         identity = unlock_representative(self.home, name).identity
-        return QueryClient(self.channel(self.home.exchange_url, identity), self.vault)
+        return QueryClient(self.channel(self.home.exchange_url, identity), self.vault, self.home.member_id)
 
     @property
     def query_desk(self) -> QueryDesk:
@@ -235,7 +239,12 @@ class Session:
         """
         keyring = refresh_keyring(self.root, self.vault, self.exchange)
         check_may_act(keyring, self.home.member_id, self.identity)
+        self.fault_spread(keyring).refresh(self.around.clock())
         return keyring
+
+    def fault_spread(self, keyring: Keyring) -> FaultSpread:
+        """This member's part in telling faults of key holders."""
+        return FaultSpread(self.vault, self.exchange, keyring, self.home.member_id, self.around.tell)
 
     @cached_property
     def keyring(self) -> Keyring:
@@ -246,6 +255,7 @@ class Session:
         keyring, freshness = self.stated, self.freshness(self.stated)
         if freshness.taken:
             self.around.tell("the exchange did not show statements that the key holders have: tell the registrars")
+            self.fault_spread(keyring).leave_out()
         check_may_act(keyring, self.home.member_id, self.identity)
         freshness.check()
         return keyring
@@ -293,8 +303,14 @@ class Session:
         secret = self.vault.cipher.mac("evaluations", str(number).encode())
         book = VaultConduct(self.vault, number, epoch.sequence)
         tokeniser = Tokeniser(epoch_info(epoch), self.holders(epoch), secret, book=book)
-        self._tokenisers.append((number, tokeniser))
+        self._tokenisers.append((number, tokeniser, self._statements_beside(number)))
         return tokeniser
+
+    def _statements_beside(self, number: int) -> Callable[[Evidence], FaultReport | None]:
+        """What makes a report of evidence: the statements that it is met under, as they are now."""
+        stated = held_envelope(self.vault, "epoch", str(number))
+        own = held_envelope(self.vault, "member", self.home.member_id)
+        return lambda evidence: None if stated is None or own is None else FaultReport(evidence, stated, own)
 
     @property
     def circumstances(self) -> Circumstances:

@@ -45,6 +45,7 @@ def describe_standing(session: Session) -> dict[str, Any]:
         statement = own_statement(keyring, home.member_id)
     except NotEnrolledError:
         return {**document, "state": _AWAITING, "exchange_url": home.exchange_url}
+    session.fault_spread(keyring).refresh(session.around.clock())
     signed = statement.to_wire()
     return {
         **document,
@@ -57,7 +58,7 @@ def describe_standing(session: Session) -> dict[str, Any]:
         "epoch": _epoch(keyring),
         "statements": _freshness(session, keyring),
         **_from_servers(session, keyring),
-        "holder_faults": [fault.shown() for fault in HolderFaults(session.vault).all()],
+        "holder_faults": [fault.listed() for fault in HolderFaults(session.vault).all()],
         "indicators": VaultRows(session.vault).count(),
     }
 

@@ -344,7 +344,9 @@ class Tokeniser:
 
         A small batch has not paid for such a question: who lied in one is a new evaluation, which may be refused.
         """
+        self._quorums.note_asking(attempt.quorum)
         replies = self._call_all(attempt, phase, element)
+        self._quorums.note_asked(attempt.quorum)
         refused = {index: f"the check was not answered: refused: {why}" for index, why in replies.refused.items()}
         lost = {index: f"the check was not answered: unavailable: {why}" for index, why in replies.lost.items()}
         denied = {

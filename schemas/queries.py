@@ -21,8 +21,10 @@ MAX_TOKENS = 500
 MAX_CASE = 64
 MAX_PROSE = 2000
 _MAX_CODE = 64
-QUERIES_PAGE = 100
+QUERIES_PAGE = 50
 _DAY = "%Y-%m-%d"
+SALT_BYTES = 32
+_SEALED = {"description": "texts, sealed to the reader's member (base64); null where it was enrolled later"}
 
 
 def result_to_wire(token: bytes, indicator_type: str, hit_id: str, finding: dict[str, Any] | None) -> dict[str, Any]:
@@ -54,6 +56,8 @@ class AskQuerySchema(Schema):
     purpose = Prose(MAX_PROSE, required=True)
     necessity = Prose(MAX_PROSE, required=True, allow_none=True)
     proportionality = Prose(MAX_PROSE, required=True, allow_none=True)
+    # Random: what is kept of the texts is their digest with it, and nobody guesses them from that.
+    salt = Base64(SALT_BYTES, required=True)
     authorised_by = RepresentativeId(required=True)
     covert = TrueOrFalse(required=True)
     until = fields.Date(required=True, allow_none=True, format=_DAY)
@@ -83,6 +87,7 @@ class ExtendQuerySchema(Schema):
     until = fields.Date(required=True, format=_DAY)
     watch_until = fields.Date(load_default=None, allow_none=True, format=_DAY)
     reason = Prose(MAX_PROSE, required=True)
+    salt = Base64(SALT_BYTES, required=True)
 
 
 class QueriesQuery(Schema):
@@ -119,7 +124,8 @@ class ExtensionSchema(Schema):
     watch_until = fields.Date(
         required=True, allow_none=True, format=_DAY, metadata={"description": "if it went on too"}
     )
-    reason = fields.String(required=True)
+    reason_sha256 = fields.String(required=True)
+    sealed = fields.String(required=True, allow_none=True, metadata=_SEALED)
 
 
 class QueryHeadSchema(QueryStandingSchema):
@@ -127,11 +133,9 @@ class QueryHeadSchema(QueryStandingSchema):
 
     agency = fields.String(required=True)
     subjects = fields.Integer(required=True)
-    case = fields.String(required=True)
     legal_gateway = fields.String(required=True)
-    purpose = fields.String(required=True)
-    necessity = fields.String(required=True)
-    proportionality = fields.String(required=True)
+    paperwork_sha256 = fields.String(required=True)
+    sealed = fields.String(required=True, allow_none=True, metadata=_SEALED)
     asked_by = fields.String(required=True)
     authorised_by = fields.String(required=True)
     covert = fields.Boolean(required=True)
@@ -175,7 +179,6 @@ class QuerySchema(QueryHeadSchema):
 
     extensions = fields.List(fields.Nested(ExtensionSchema), required=True)
     subjects_sha256 = fields.String(required=True)
-    salt = fields.String(required=True)
     tokens = fields.List(fields.String(), required=True, allow_none=True)
     types = fields.List(code_of(IndicatorType), required=True, allow_none=True)
     results = fields.List(fields.Nested(QueryResultSchema), required=True, allow_none=True)

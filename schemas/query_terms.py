@@ -1,5 +1,7 @@
 """What a law-enforcement query stands on, as one digest: the authorising officer's program sends the digest of what it
 read, the exchange approves nothing else, and the log keeps the digest alone, so that no text of a case outlives it.
+
+Texts are in it by digests of their own (keys/query_papers.py), for the exchange keeps them sealed to their readers.
 """
 
 from __future__ import annotations
@@ -11,11 +13,12 @@ from schemas.canonical import digest
 from schemas.encoding import to_base64
 
 TERMS = (
-    *("query_id", "agency", "case", "legal_gateway", "purpose", "necessity", "proportionality"),
-    *("asked_by", "authorised_by", "covert", "silent", "until", "watch_until", "extensions"),
-    *("subjects", "subjects_sha256", "salt"),
+    *("query_id", "agency", "legal_gateway", "paperwork_sha256", "asked_by", "authorised_by", "covert", "silent"),
+    *("until", "watch_until", "subjects", "subjects_sha256"),
 )
-"""The fields of a query, as it is read on the wire, that are its terms. The salt keeps texts from being guessed."""
+"""The fields of a query, as it is read on the wire, that are its terms, beside its extensions."""
+EXTENSION_TERMS = ("by", "former_until", "until", "watch_until", "reason_sha256")
+"""Those of each extension."""
 
 
 def subjects_digest(tokens: Sequence[str], types: Sequence[str]) -> str:
@@ -25,4 +28,5 @@ def subjects_digest(tokens: Sequence[str], types: Sequence[str]) -> str:
 
 def terms_digest(query: Mapping[str, Any]) -> str:
     """SHA-256, base64, of the canonical terms of a query as it stands. KeyError if one is missing."""
-    return to_base64(digest({name: query[name] for name in TERMS}))
+    extensions = [{name: one[name] for name in EXTENSION_TERMS} for one in query["extensions"]]
+    return to_base64(digest({**{name: query[name] for name in TERMS}, "extensions": extensions}))

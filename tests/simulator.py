@@ -44,12 +44,12 @@ from keys.statement_types import (
     to_payload,
 )
 from keys.statements import Registrar, Root, sign_statement
-from migrations.upgrade import upgrade
 from schemas.canonical import canonical_json
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from schemas.terms import GroupKind, MemberKind, Role, Sector
 from tests.exchange.factories import Clock, make_envelope, make_rows
+from tests.tables import make_tables
 
 URL = "https://exchange.test"
 NEVER_SECONDS = 10**9
@@ -191,7 +191,7 @@ class Taskforce:
             database_url=database_url,
         )
         self.database = create_database(database_url, log_stale_seconds=log_stale_seconds)
-        upgrade(self.database)
+        make_tables(self.database)
         self.app = self.make_app(self.database)
         self.members: dict[str, MemberSimulator] = {}
 

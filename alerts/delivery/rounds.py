@@ -15,8 +15,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 
-import structlog
-
 from alerts.delivery import mail, parcels
 from alerts.delivery.mail import Addressed, Mailer
 from alerts.delivery.parcels import Claim, Lane, Parcel
@@ -25,9 +23,12 @@ from alerts.delivery.webhook import WebhookSecrets, message_body, sign_message, 
 from alerts.store.subscriptions import ALERT, CONFIRM
 from exchange.services.events import LogUnavailableError
 from exchange.store.session import Database
+from exchange.troubles import Troubles
 from schemas.terms import PushChannel
 
-log = structlog.get_logger()
+_WAITING, _FAILED = "deliveries wait for the log", "a delivery failed in the exchange itself"
+_troubles = Troubles()
+"""By channel; rounds come every second, and a trouble of theirs is said once."""
 ROUND_SECONDS = 20.0
 THREADS = 8
 MOST_OF_ONE_MEMBER = 2
@@ -87,8 +88,9 @@ class Postman:
                 parcel = self._prepare(claim, lane, now)
             except LogUnavailableError:
                 self._give_back(claim)
-                log.warning("deliveries wait for the log")
+                _troubles.met(_WAITING, lane.channel.value)
                 return None
+            _troubles.over(_WAITING, lane.channel.value)
             if parcel is not None:
                 return parcel
         return None
@@ -107,8 +109,10 @@ class Postman:
         try:
             outcome = self._mail(parcel) if by_mail else self._post(parcel)
         except Exception as error:  # noqa: BLE001 - tried again later like any other failure; its message may quote
-            log.warning("a delivery failed in the exchange itself", error=type(error).__name__)
+            _troubles.met(_FAILED, parcel.subscription.channel, error=type(error).__name__)
             outcome = Outcome("something is wrong at the exchange")
+        else:
+            _troubles.over(_FAILED, parcel.subscription.channel)
         now, chance = self.clock(), random.random()  # noqa: S311 - spreads attempts
         self.database.run_in_transaction(lambda session: parcels.finish(session, parcel, outcome, now, chance))
 

@@ -40,7 +40,6 @@ _WITHHELD_DOMAIN = b"exchange-withheld-v1\x00"
 class QueryTerms:
     """What a query is asked for. Days are the last on which it, and its watch, stand."""
 
-    case_reference: str
     covert: bool
     until: date | None
     watch_until: date | None
@@ -92,11 +91,14 @@ def decide_officers(asker: Officer | None, authoriser: Officer | None) -> Decisi
     return decision
 
 
+def decide_case(case: str) -> Decision:
+    """Whether a case is named."""
+    return ALLOWED if case.strip() else refuse("no-case", "case", "name the case")
+
+
 def decide_terms(terms: QueryTerms, *, has_reviewer: bool, today: date, longest_days: int) -> Decision:
-    """Whether case and days are as they must be."""
+    """Whether days and cover are as they must be."""
     decision = ALLOWED
-    if not terms.case_reference.strip():
-        decision &= refuse("no-case", "case", "name the case")
     if terms.covert and terms.until is None:
         decision &= refuse("no-end", "until", "a covert query names its last day")
     if terms.covert and not has_reviewer:

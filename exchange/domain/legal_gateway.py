@@ -46,7 +46,8 @@ class Person:
 class DisclosureCase:
     """All that a gateway looks at. `mode` is a RequestMode or QUERY. Themes and evidence standards are those of the
     rows behind it, if there are any; `confirmations` are the discloser's. Who asks is the recipient and who offers the
-    discloser; the other side, and the authoriser, are None until somebody agrees to release.
+    discloser; the other side, and the authoriser, are None until somebody agrees to release. With `is_stated_before`
+    purpose, necessity and proportionality were judged when it was asked, are fixed by a digest, and cannot be read.
     """
 
     gateway: str
@@ -64,6 +65,7 @@ class DisclosureCase:
     recipient: Side | None = None
     discloser: Side | None = None
     authoriser: Person | None = None
+    is_stated_before: bool = False
 
 
 def decide_asking(case: DisclosureCase, rules: GatewayRules = RULES) -> Decision:
@@ -194,6 +196,8 @@ def _decide_confirmations(case: DisclosureCase, rule: GatewayRule) -> Decision:
 
 def _decide_statements(case: DisclosureCase) -> Decision:
     decision = ALLOWED
+    if case.is_stated_before:
+        return decision
     if not case.purpose.strip():
         decision &= refuse("no-purpose", "purpose", "say what it is for")
     if not case.necessity.strip():

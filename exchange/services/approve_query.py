@@ -13,6 +13,7 @@ from exchange.services.deconflict_queries import deconflict
 from exchange.services.query_rules import QueryLimits, decide_answering
 from exchange.services.query_views import (
     find_own,
+    papers_of,
     paperwork_of,
     standing_of,
     tell_overseers,
@@ -90,5 +91,7 @@ def _decide_terms(query: Query, terms_sha256: bytes) -> Decision:
 def _told(session: Session, query: Query, answer: Answer, request: Request) -> dict[str, Any]:
     today = request.now.date()
     others = others_told(session, [query.query_id], today)[query.query_id]
-    whole = whole_of(query, others, today, subjects_of(session, query.query_id))
+    whole = whole_of(
+        query, others, today, papers_of(session, query, request.actor), subjects_of(session, query.query_id)
+    )
     return {**whole, "results": answer.results, "event_id": answer.event_id}

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from exchange.domain.decision import refuse
 from exchange.domain.law_enforcement import QueryTerms, last_day_of
 from exchange.services.acting import ConflictError, Request, act_once, require
+from exchange.services.query_papers import Grounds, keep_paper
 from exchange.services.query_rules import QueryLimits, decide_asking_query
 from exchange.services.query_views import is_free, paperwork_of, standing_of, tell_overseers
 from exchange.store import outbox
@@ -36,23 +37,32 @@ class NewQuery:
     purpose: str
     necessity: str | None
     proportionality: str | None
+    salt: bytes
     authorised_by: str
     covert: bool
     until: date | None
     watch_until: date | None
     silent: bool
 
+    @property
+    def grounds(self) -> Grounds:
+        """What it says in words."""
+        return Grounds(self.case, self.purpose, self.necessity or "", self.proportionality or "", self.salt)
+
 
 def ask_query(database: Database, request: Request, new: NewQuery, limits: QueryLimits) -> tuple[dict[str, Any], int]:
-    """Store the query and tell its agency that it waits; how it stands, and 201. Raises as act_once does."""
+    """Store the query, its texts sealed, and tell its agency that it waits; how it stands, and 201. Raises as act_once
+    does.
+    """
 
     def ask(session: Session) -> dict[str, Any]:
         now, today = request.now, request.now.date()
-        terms = QueryTerms(new.case, new.covert, new.until, new.watch_until)
+        terms = QueryTerms(new.covert, new.until, new.watch_until)
         query = _query_of(request, new, last_day_of(terms, today))
-        require(decide_asking_query(session, query, terms, limits, now))
+        require(decide_asking_query(session, query, new.grounds, terms, limits, now=now))
         if not is_free(session, new.query_id):
             raise ConflictError(refuse("id-in-use", "query_id", "this id is in use: take a new one"))
+        query.paperwork_sha256 = keep_paper(session, query, 0, new.grounds.to_paper())
         pairs = zip(new.tokens, new.types, strict=True)
         add_query(session, query, [Subject(token, indicator_type, uuid7()) for token, indicator_type in pairs])
         event = tell_overseers(session, "le_query_asked", query, paperwork_of(query), now, actor=request.actor)
@@ -69,11 +79,7 @@ def _query_of(request: Request, new: NewQuery, ends_on: date) -> Query:
         asker_id=request.actor.representative_id,
         authoriser_id=new.authorised_by,
         state=QueryState.PENDING.value,
-        case_reference=new.case.strip(),
         legal_gateway=new.legal_gateway,
-        purpose=new.purpose,
-        necessity=new.necessity or "",
-        proportionality=new.proportionality or "",
         covert=new.covert,
         silent=new.silent,
         ends_on=ends_on,

@@ -13,9 +13,11 @@ from exchange.log.entries import RecordedEvent, View, record_event
 from exchange.log.reading import stands_still
 from exchange.store.session import LOG_STALE, is_retryable
 
-_TELLS_NOTHING = frozenset({"authority", "stop", "key_revoked", "refusal", "subscription_ended", "feed_token_revoked"})
+_TELLS_NOTHING = frozenset(
+    {"authority", "stop", "key_revoked", "refusal", "subscription_ended", "feed_token_revoked", "holder_fault"}
+)
 """Events that disclose nothing of anyone's: a member can be stopped, a key revoked, a request refused, a subscription
-or a feed token ended, whatever the log's worker does.
+or a feed token ended, a key holder's fault reported, whatever the log's worker does.
 """
 
 

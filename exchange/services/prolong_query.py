@@ -13,18 +13,21 @@ from exchange.domain.decision import ALLOWED, Decision, refuse
 from exchange.domain.law_enforcement import decide_extension, decide_longer_watch
 from exchange.domain.safeguards import decide_texts
 from exchange.services.acting import Request, act_once, require
+from exchange.services.query_papers import keep_paper
 from exchange.services.query_rules import QueryLimits, decide_ground, decide_reading
 from exchange.services.query_views import find_own, paperwork_of, standing_of, tell_overseers
 from exchange.store.queries import Query
 from exchange.store.session import Database
+from schemas.encoding import to_base64
 
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """A later last day, and why; with `watch_until`, a later last day of its watch."""
+    """A later last day, why, and a salt (32 bytes) of the reason; with `watch_until`, a later last day of its watch."""
 
     until: date
     reason: str
+    salt: bytes
     watch_until: date | None = None
 
 
@@ -51,7 +54,10 @@ def extend_query(
         query.watch_until = query.watch_until if watch is None else watch
         days = {"former_until": former.isoformat(), "until": until.isoformat()}
         lengthened = None if watch is None else watch.isoformat()
-        made = {**days, "watch_until": lengthened, "by": request.actor.representative_id, "reason": reason}
+        paper = {"reason": reason, "salt": to_base64(extension.salt)}
+        said_why = to_base64(keep_paper(session, query, len(query.extensions) + 1, paper))
+        by = request.actor.representative_id
+        made = {**days, "watch_until": lengthened, "by": by, "reason_sha256": said_why}
         query.extensions_json = json.dumps([*query.extensions, made])
         said = {"representative_id": request.actor.representative_id, "former_until": former.isoformat()}
         tell_overseers(

@@ -15,11 +15,13 @@ from exchange.domain.law_enforcement import (
     Officer,
     QueryTerms,
     decide_agency,
+    decide_case,
     decide_officers,
     decide_terms,
 )
 from exchange.domain.legal_gateway import DisclosureCase, Person, decide_asking, decide_disclosure, is_open_to
 from exchange.domain.safeguards import decide_texts
+from exchange.services.query_papers import Grounds
 from exchange.store.membership import find_member, find_representative, list_reviewers, load_authority
 from exchange.store.queries import Query
 from schemas.terms import MemberKind
@@ -37,21 +39,25 @@ USUAL_LIMITS = QueryLimits(RULES, LONGEST_DAYS)
 
 
 def decide_asking_query(
-    session: Session, query: Query, terms: QueryTerms, limits: QueryLimits, now: datetime
+    session: Session, query: Query, grounds: Grounds, terms: QueryTerms, limits: QueryLimits, *, now: datetime
 ) -> Decision:
     """Whether the query may wait for its authoriser, with every reason against."""
-    ground = decide_ground(session, query, limits, now)
-    return _decide_query(session, query, terms, limits, now, gateway=ground)
+    paper = grounds.to_paper()
+    texts = decide_case(paper["case"]) & decide_texts({name: paper[name] for name in paper if name != "salt"})
+    gateway = decide_asking(_case_of(session, query, now, grounds=grounds), limits.rules)
+    return _decide_query(session, query, terms, limits, now, gateway=texts & gateway)
 
 
 def decide_ground(session: Session, query: Query, limits: QueryLimits, now: datetime) -> Decision:
-    """Whether its gateway carries the query now, whoever may disclose."""
+    """Whether its gateway carries the query now, whoever may disclose. Its texts were judged when it was asked."""
     return decide_asking(_case_of(session, query, now), limits.rules)
 
 
 def decide_answering(session: Session, query: Query, limits: QueryLimits, now: datetime) -> Decision:
-    """Whether the query may be answered now that its authoriser agrees, with every reason against."""
-    terms = QueryTerms(query.case_reference, query.covert, query.ends_on, query.watch_until)
+    """Whether the query may be answered now that its authoriser agrees, with every reason against. The texts were
+    judged when it was asked: its terms hold their digest, and only their readers can open them.
+    """
+    terms = QueryTerms(query.covert, query.ends_on, query.watch_until)
     case = _case_of(session, query, now, limits)
     return _decide_query(session, query, terms, limits, now, gateway=decide_disclosure(case, limits.rules))
 
@@ -70,18 +76,11 @@ def _decide_query(
     if any(reason.code == NO_AGENCY for reason in agency.reasons):
         return agency
     has_reviewer = bool(list_reviewers(session))
-    texts = {
-        "case": query.case_reference,
-        "purpose": query.purpose,
-        "necessity": query.necessity,
-        "proportionality": query.proportionality,
-    }
     officers = [_officer_of(session, query, name) for name in (query.asker_id, query.authoriser_id)]
     return (
         agency
         & decide_officers(*officers)
         & decide_terms(terms, has_reviewer=has_reviewer, today=now.date(), longest_days=limits.longest_days)
-        & decide_texts(texts)
         & gateway
     )
 
@@ -94,8 +93,12 @@ def _officer_of(session: Session, query: Query, representative_id: str) -> Offic
     return Officer(found.representative_id, found.public_key, found.roles, found.is_active)
 
 
-def _case_of(session: Session, query: Query, now: datetime, limits: QueryLimits | None = None) -> DisclosureCase:
-    """What the gateway looks at; with `limits`, also who agrees and who discloses: any kind to which it is open."""
+def _case_of(
+    session: Session, query: Query, now: datetime, limits: QueryLimits | None = None, grounds: Grounds | None = None
+) -> DisclosureCase:
+    """What the gateway looks at; with `limits`, also who agrees and who discloses: any kind to which it is open. Texts
+    that are not given were judged before.
+    """
     asker, authoriser = (_officer_of(session, query, name) for name in (query.asker_id, query.authoriser_id))
     agency = Side(query.member_id, MemberKind.LAW_ENFORCEMENT)
     every_kind = () if limits is None else (Side("", kind) for kind in MemberKind)
@@ -103,9 +106,10 @@ def _case_of(session: Session, query: Query, now: datetime, limits: QueryLimits 
     return DisclosureCase(
         gateway=query.legal_gateway,
         mode=QUERY,
-        purpose=query.purpose,
-        necessity=query.necessity,
-        proportionality=query.proportionality,
+        purpose="" if grounds is None else grounds.purpose,
+        necessity="" if grounds is None else grounds.necessity,
+        proportionality="" if grounds is None else grounds.proportionality,
+        is_stated_before=grounds is None,
         asker=Person(query.asker_id, b"" if asker is None else asker.public_key),
         now=now,
         recipient=agency,

@@ -4,7 +4,6 @@ those of the agency who may read it.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -16,10 +15,13 @@ from exchange.services.acting import UnknownObjectError
 from exchange.services.actor import Actor
 from exchange.services.events import record
 from exchange.store.membership import list_reviewers
-from exchange.store.queries import Met, Query, Subject, find_query, lock_query
+from exchange.store.queries import Met, Query, Subject, find_query, lock_query, papers_for
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.query_terms import terms_digest
 from schemas.terms import Role
+
+Papers = Mapping[int, bytes]
+"""What is sealed to one reader of a query's texts, by position (exchange.store.queries.QueryPaper)."""
 
 
 def find_own(session: Session, actor: Actor, query_id: str) -> Query:
@@ -61,18 +63,18 @@ def standing_of(query: Query, today: date) -> dict[str, Any]:
     }
 
 
-def head_of(query: Query, others: Sequence[Met], today: date) -> dict[str, Any]:
-    """The query on the wire without its results; `others` are those of other agencies that its officers may know."""
+def head_of(query: Query, others: Sequence[Met], today: date, papers: Papers) -> dict[str, Any]:
+    """The query on the wire without its results; `others` are those of other agencies that its officers may know,
+    `papers` what is sealed to the reader.
+    """
     met: dict[tuple[str, str], dict[str, None]] = {}
     for other in others:
         met.setdefault((other.agency, other.officer), {})[to_base64(other.token)] = None
     return {
         **standing_of(query, today),
         **_parties_of(query),
-        "case": query.case_reference,
-        "purpose": query.purpose,
-        "necessity": query.necessity,
-        "proportionality": query.proportionality,
+        "paperwork_sha256": to_base64(query.paperwork_sha256),
+        "sealed": _sealed(papers, 0),
         "created_at": to_rfc3339(query.created_at),
         "decided_at": None if query.decided_at is None else to_rfc3339(query.decided_at),
         "deconfliction": bool(met),
@@ -84,22 +86,32 @@ def head_of(query: Query, others: Sequence[Met], today: date) -> dict[str, Any]:
 
 
 def whole_of(
-    query: Query, others: Sequence[Met], today: date, subjects: Sequence[Subject] | None = None
+    query: Query, others: Sequence[Met], today: date, papers: Papers, subjects: Sequence[Subject] | None = None
 ) -> dict[str, Any]:
     """The query on the wire but for results and event: all its terms; `subjects` are for its agency alone."""
     return {
-        **head_of(query, others, today),
-        "extensions": query.extensions,
+        **head_of(query, others, today, papers),
+        "extensions": [
+            {**extension, "sealed": _sealed(papers, position)} for position, extension in enumerate(query.extensions, 1)
+        ],
         "subjects_sha256": to_base64(query.subjects_sha256),
-        "salt": to_base64(hmac.digest(query.cover_salt, b"terms", "sha256")),
         "tokens": None if subjects is None else [to_base64(subject.token) for subject in subjects],
         "types": None if subjects is None else [subject.indicator_type for subject in subjects],
     }
 
 
+def papers_of(session: Session, query: Query, actor: Actor) -> Papers:
+    """What of a query's texts is sealed to the actor's member."""
+    return papers_for(session, [query.query_id], actor.member_id)[query.query_id]
+
+
+def _sealed(papers: Papers, position: int) -> str | None:
+    return to_base64(papers[position]) if position in papers else None
+
+
 def terms_sha256_of(query: Query) -> str:
     """The digest of the query's terms as they stand (base64)."""
-    return terms_digest(whole_of(query, (), date.max))
+    return terms_digest(whole_of(query, (), date.max, {}))
 
 
 def paperwork_of(query: Query) -> dict[str, Any]:

@@ -13,8 +13,15 @@ from exchange.services.actor import Actor
 from exchange.services.answer_query import answer_query
 from exchange.services.events import record
 from exchange.services.query_rules import QueryLimits, decide_reading
-from exchange.services.query_views import find_readable, head_of, paperwork_of, tell_overseers, whole_of
-from exchange.store.queries import Met, Query, others_told, page_of_queries, subjects_of
+from exchange.services.query_views import (
+    find_readable,
+    head_of,
+    papers_of,
+    paperwork_of,
+    tell_overseers,
+    whole_of,
+)
+from exchange.store.queries import Met, Query, others_told, page_of_queries, papers_for, subjects_of
 from exchange.store.session import Database
 from schemas.terms import Role
 
@@ -30,7 +37,7 @@ def read_query(database: Database, actor: Actor, query_id: str, limits: QueryLim
         if query.member_id != actor.member_id:
             return _review(session, query, others, actor, now)
         require(decide_reading(session, query, now))
-        head = whole_of(query, others, today, subjects_of(session, query_id))
+        head = whole_of(query, others, today, papers_of(session, query, actor), subjects_of(session, query_id))
         if query.stands(today):
             answer = answer_query(session, "le_query_read", query, limits, actor=actor, now=now)
             return {**head, "results": answer.results, "event_id": answer.event_id}
@@ -44,7 +51,7 @@ def read_query(database: Database, actor: Actor, query_id: str, limits: QueryLim
 
 def _review(session: Session, query: Query, others: list[Met], actor: Actor, now: datetime) -> dict[str, Any]:
     """What an independent reviewer reads of a query: everything but tokens and results. The agency is not told."""
-    whole = whole_of(query, others, now.date())
+    whole = whole_of(query, others, now.date(), papers_of(session, query, actor))
     body = {**paperwork_of(query), "representative_id": actor.representative_id}
     event = record(session, "le_paperwork_read", [View(actor.member_id, body)], now)
     told = [{**other, "tokens": []} for other in whole["others"]]
@@ -65,10 +72,13 @@ def list_queries(
         standing = [query.query_id for query in page if query.stands(today)]
         others = others_told(session, standing, today) if standing else {}
         shown = [query.query_id for query in page]
+        papers = papers_for(session, shown, actor.member_id)
         body = {"representative_id": actor.representative_id, "queries": shown}
         event = record(session, "le_queries_listed", [View(actor.member_id, body)], now)
         return {
-            "queries": [head_of(query, others.get(query.query_id, []), today) for query in page],
+            "queries": [
+                head_of(query, others.get(query.query_id, []), today, papers[query.query_id]) for query in page
+            ],
             "next": page[-1].query_id if len(page) == limit else None,
             "event_id": event.event_id,
         }

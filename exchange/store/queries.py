@@ -7,7 +7,7 @@ No row or hit of a bank is written or locked for any of it. The token leads the 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
@@ -41,8 +41,9 @@ _OVER = {QueryState.PENDING: QueryState.LAPSED, QueryState.ANSWERED: QueryState.
 
 class Query(Base):
     """One query. `ends_on` is the last day of its authority and, of a covert one, of its cover; `watch_until` the last
-    day of its watch, None without one. `cover_salt` (32 bytes) keeps what is withheld from banks unguessable, and the
-    texts whose digest the log has. `subjects` counts the tokens, `subjects_sha256` is over them and their types.
+    day of its watch, None without one. `cover_salt` (32 bytes) keeps what is withheld from banks unguessable, and is
+    read by the worker when cover ends. `paperwork_sha256` is of the texts, which QueryPaper has sealed. `subjects`
+    counts the tokens, `subjects_sha256` is over them and their types.
     """
 
     __tablename__ = "queries"
@@ -57,11 +58,8 @@ class Query(Base):
     asker_id: Mapped[str] = mapped_column(String(130))
     authoriser_id: Mapped[str] = mapped_column(String(130))
     state: Mapped[str] = mapped_column(String(16))
-    case_reference: Mapped[str] = mapped_column(String(64))
     legal_gateway: Mapped[str] = mapped_column(String(32))
-    purpose: Mapped[str] = mapped_column(Text)
-    necessity: Mapped[str] = mapped_column(Text)
-    proportionality: Mapped[str] = mapped_column(Text)
+    paperwork_sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
     covert: Mapped[bool] = mapped_column(Boolean)
     silent: Mapped[bool] = mapped_column(Boolean)
     ends_on: Mapped[date] = mapped_column(Date)
@@ -75,7 +73,7 @@ class Query(Base):
 
     @property
     def extensions(self) -> list[dict[str, str]]:
-        """Each extension, oldest first: `by`, `former_until`, `until`, `reason`."""
+        """Each extension, oldest first: `by`, `former_until`, `until`, `watch_until`, `reason_sha256`."""
         found: list[dict[str, str]] = json.loads(self.extensions_json)
         return found
 
@@ -107,6 +105,20 @@ class QuerySubject(Base):
     position: Mapped[int] = mapped_column(Integer)
     indicator_type: Mapped[str] = mapped_column(String(32))
     hit_id: Mapped[str] = mapped_column(String(36))
+
+
+class QueryPaper(Base):
+    """Texts of a query, sealed to one member that may read them (keys/query_papers.py): at position 0 its grounds, at n
+    the reason of its n-th extension.
+    """
+
+    __tablename__ = "query_papers"
+    __table_args__ = (PrimaryKeyConstraint("query_id", "position", "member_id"),)
+
+    query_id: Mapped[str] = mapped_column(String(36))
+    position: Mapped[int] = mapped_column(Integer)
+    member_id: Mapped[str] = mapped_column(String(64))
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class QueryMatch(Base):
@@ -169,6 +181,26 @@ def add_query(session: Session, query: Query, subjects: Sequence[Subject]) -> No
     ]
     for some in in_chunks(rows, 1000):
         insert_ignoring(session, QuerySubject, some)
+
+
+def add_papers(session: Session, query_id: str, position: int, sealed: Mapping[str, bytes]) -> None:
+    """Keep texts of a query, sealed to each of their readers."""
+    rows = [
+        {"query_id": query_id, "position": position, "member_id": member_id, "sealed": content}
+        for member_id, content in sorted(sealed.items())
+    ]
+    insert_ignoring(session, QueryPaper, rows)
+
+
+def papers_for(session: Session, query_ids: Collection[str], member_id: str) -> dict[str, dict[int, bytes]]:
+    """Of each query what is sealed to a member, by position."""
+    found: dict[str, dict[int, bytes]] = {query_id: {} for query_id in query_ids}
+    for some in in_even_chunks(sorted(found), 1024):
+        wanted = select(QueryPaper.query_id, QueryPaper.position, QueryPaper.sealed)
+        sealed = wanted.where(QueryPaper.query_id.in_(some), QueryPaper.member_id == member_id)
+        for query_id, position, content in session.execute(sealed):
+            found[query_id][position] = content
+    return found
 
 
 def find_query(session: Session, query_id: str) -> Query | None:
@@ -329,7 +361,7 @@ def purge_queries(session: Session, before: date, limit: int) -> int:
     wanted = select(Query.query_id).where(Query.state.in_(over), Query.ends_on < before).limit(limit)
     query_ids = list(session.scalars(wanted))
     for some in in_even_chunks(query_ids, 1024):
-        for model in (QuerySubject, QueryMatch, QueryMeeting):
+        for model in (QuerySubject, QueryPaper, QueryMatch, QueryMeeting):
             run_counted(session, delete(model).where(model.query_id.in_(some)))
         run_counted(session, delete(QueryMeeting).where(QueryMeeting.other_id.in_(some)))
         run_counted(session, delete(Query).where(Query.query_id.in_(some)))

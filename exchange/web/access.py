@@ -69,6 +69,8 @@ RULES: dict[str, Rule] = {
     "GET /v1/proposals": REGISTRAR,
     "POST /v1/statements": REGISTRAR,
     "GET /v1/statements": REPRESENTATIVE_OR_REGISTRAR,
+    "POST /v1/holder-faults": ANY_REPRESENTATIVE,
+    "GET /v1/holder-faults": REPRESENTATIVE_OR_REGISTRAR,
     "GET /v1/status": ANY_REPRESENTATIVE,
     "GET /v1/notices": ANY_REPRESENTATIVE,
     "POST /v1/submissions": SUBMITTERS,

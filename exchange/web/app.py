@@ -8,12 +8,12 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, g, request
-from flask_smorest import Api
 
 from exchange.services.receipts import waiting_entries
 from exchange.web import (
     enrolment_pages,
     hit_pages,
+    holder_fault_pages,
     operations_pages,
     outcome_pages,
     query_pages,
@@ -33,7 +33,7 @@ from exchange.web.problems import register_problems
 from exchange.web.refused_forms import register_refused_forms
 from keys.edge.description import complete_description
 from keys.edge.logs import REQUEST_ID_HEADER, begin_request
-from keys.edge.setup import make_strict, serve_description
+from keys.edge.setup import DescribedApi, make_strict, serve_description
 
 log = structlog.get_logger()
 
@@ -58,12 +58,13 @@ def create_app(context: Context, blueprints: Sequence[Any] = ()) -> Flask:
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
     attach_context(app.extensions, context)
-    api = Api(app, spec_kwargs={"servers": [{"url": context.settings.url}]})
+    api = DescribedApi(app, spec_kwargs={"servers": [{"url": context.settings.url}]})
     own = (
         enrolment_pages,
         statement_pages,
         submission_pages,
         hit_pages,
+        holder_fault_pages,
         status_pages,
         operations_pages,
         query_pages,
@@ -76,7 +77,9 @@ def create_app(context: Context, blueprints: Sequence[Any] = ()) -> Flask:
     api.register_blueprint(create_log_blueprint(context.database, current_member_id, _waiting_of(context)))
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
-    document = complete_description(api.spec.to_dict(), signed=SIGNED, limited=LIMITED, token_shown=TOKEN_SHOWN)
+    document = api.describe(
+        lambda spec: complete_description(spec, signed=SIGNED, limited=LIMITED, token_shown=TOKEN_SHOWN)
+    )
     start_measuring(app)
     app.before_request(_start)
     app.before_request(check_source)

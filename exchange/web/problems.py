@@ -18,6 +18,7 @@ from exchange.services.events import LogUnavailableError
 from exchange.services.submission_parts import SubmissionConflictError
 from exchange.web.costly_work import BusyError
 from keys.edge.problems import answer_http, answer_limit, answer_problem, http_problem
+from keys.holder_fault import EvidenceError
 from keys.request_limits import LimitExceededError
 from keys.statements import StatementError
 from schemas.problems import Problem
@@ -106,6 +107,9 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911, PLR0912 - one lin
             return Problem("statement-refused", "Statement refused", status, str(error), {"reason": error.reason})
         case BusyError():
             return Problem("busy", "Such work is under way for this member, or for enough others", 503)
+        case EvidenceError():
+            title = "No fault of a key holder is shown"
+            return Problem("holder-fault-not-shown", title, 422, str(error))
         case LogUnavailableError():
             return Problem("log-unavailable", "The log takes no entries, so nothing is disclosed", 503, str(error))
         case HTTPException():

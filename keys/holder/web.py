@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 from flask import Flask, Response, current_app, g, request
-from flask_smorest import Api, Blueprint
+from flask_smorest import Blueprint
 from marshmallow import EXCLUDE, RAISE
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
 
 from keys.edge.caller_address import Proxies, caller_address
 from keys.edge.description import complete_description
 from keys.edge.guard import NotJsonError, read_json
-from keys.edge.setup import make_strict, serve_description
+from keys.edge.setup import DescribedApi, make_strict, serve_description
 from keys.edge.source_limits import SourceLimits, source_of
 from keys.group import ELEMENT_BYTES
 from keys.holder import store, web_schemas
@@ -42,7 +42,7 @@ _View = TypeVar("_View", bound=Callable[..., Any])
 holder = Blueprint("holder", __name__, description="Evaluations under a share of the tokenisation key")
 
 
-class _Api(Api):  # type: ignore[misc] # the library has no types
+class _Api(DescribedApi):
     ERROR_SCHEMA = web_schemas.ProblemDocument
 
     def handle_http_exception(self, error: HTTPException) -> Response:
@@ -76,7 +76,8 @@ def create_app(
     api.register_blueprint(holder)
     register_problems(app, clock)
     app.before_request(lambda: _check_source(sources, settings.config.proxies, clock()))
-    app.before_request(serve_description(app, complete_description(api.spec.to_dict(), signed=SIGNED)))
+    document = api.describe(lambda spec: complete_description(spec, signed=SIGNED))
+    app.before_request(serve_description(app, document))
     app.before_request(lambda: _authenticate(sources, clock()))
     app.after_request(lambda response: _sign(response, service, clock))
     check_routes(app)

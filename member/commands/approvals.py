@@ -29,6 +29,7 @@ from member.registrar import (
 )
 from member.registrar import approve as approve_proposals
 from member.registrar import sign as sign_payload
+from member.registrar_faults import faults_text, shown_faults
 from member.session import Session
 from member.statement_files import proposals_file, read_proposals_file, read_signatures_file, signatures_file
 from member.statement_text import review_text
@@ -46,9 +47,15 @@ _digests = click.option(
 @click.pass_obj
 @reporting
 def pending(session: Session) -> Shown:
-    """Show what waits for signatures: who, which keys, what changes, and the digest to approve."""
+    """Show what waits for signatures: who, which keys, what changes, and the digest to approve.
+
+    Key holders that are proved at fault come first, each with the digest of the statement that leaves it out.
+    """
     exchange = session.exchange_as(session.registrar)
-    return _show(session, read_proposals(exchange), _kept(session).take_in(exchange.statements()))
+    proposals, keyring = read_proposals(exchange), _kept(session).take_in(exchange.statements())
+    faults = shown_faults(exchange, keyring, proposals)
+    shown = _show(session, proposals, keyring)
+    return Shown({**shown.document, "holder_faults": faults}, "\n\n".join([*faults_text(faults), shown.text]))
 
 
 @click.command("show", epilog="Example: member registrar show proposals.json")

@@ -1,4 +1,4 @@
-"""`holder-fault list|export|verify`: what shows to registrars and other members that a key holder answered wrongly."""
+"""`holder-fault list|export|verify|report`: what key holders did wrong, shown to others and judged from others."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from pathlib import Path
 
 import click
 
-from keys.keyring import Keyring
+from keys.keyring import Keyring, UnknownStatementError
 from member.access import REGISTRAR
 from member.authority import held_keyring
-from member.commands.common import Shown, reporting, table
-from member.errors import UsedWronglyError
-from member.holder_faults import judge, leave_out, read_evidence, write_evidence
+from member.commands.common import Shown, at_terminal, reporting, table
+from member.errors import MemberError, UsedWronglyError
+from member.fault_spread import leave_out
+from member.holder_faults import find_fault, judge, read_report, write_report
 from member.kept_statements import KeptStatements
 from member.session import Session
 from member.vault.faults import HolderFaults
+from schemas.terms import MemberKind
+
+_NO_FORCE_HINT = "the registrars have stated it anew since, or this home has not seen their statement: member status"
 
 
 @click.group("holder-fault", epilog="Example: member holder-fault list")
@@ -26,12 +30,12 @@ def holder_fault() -> None:
 @click.pass_obj
 @reporting
 def list_all(session: Session) -> Shown:
-    """List the faults that this member has met, the oldest first."""
-    faults = [fault.shown() for fault in HolderFaults(session.vault).all()]
-    made = table("faults of key holders", "id", "holder", "epoch", "met", "reason", "evidence")
+    """List the faults that this member has met, or was shown by others, the oldest first."""
+    faults = [fault.listed() for fault in HolderFaults(session.vault).all()]
+    made = table("faults of key holders", "id", "holder", "epoch", "met", "reason", "evidence", "report")
     for fault in faults:
         shown = (fault["fault_id"], fault["holder_id"], str(fault["epoch"]), fault["met_at"], fault["reason"])
-        made.add_row(*shown, "yes" if fault["has_evidence"] else "no")
+        made.add_row(*shown, "yes" if fault["has_evidence"] else "no", fault["state"] or fault["source"])
     return Shown({"holder_faults": faults}, table=made)
 
 
@@ -41,15 +45,40 @@ def list_all(session: Session) -> Shown:
 @click.pass_obj
 @reporting
 def export(session: Session, fault_id: str, file: Path) -> Shown:
-    """Write the evidence of a fault to FILE, for the registrars and the other members.
+    """Write the evidence of a fault to FILE, with the registrars' statements that it is judged by.
 
     It holds blinded elements and what the holder signed; no identifier, no token, nothing that could unblind one. It
-    shows that this member asked for so many evaluations at that time.
+    shows that the member which met the fault asked for so many evaluations at that time.
     """
-    evidence = write_evidence(session.vault, fault_id, file)
+    _, report = find_fault(session.vault, fault_id)
+    write_report(report, file)
+    evidence = report.evidence
     document = {"holder_id": evidence.holder_id, "epoch": evidence.epoch, "kind": evidence.kind, "file": str(file)}
     text = f"{file} shows a fault of {evidence.holder_id}; anyone checks it: member holder-fault verify {file.name}"
     return Shown(document, text)
+
+
+@holder_fault.command("report", epilog="Example: member holder-fault report 0193")
+@click.argument("fault_id")
+@click.pass_obj
+@reporting
+def report_one(session: Session, fault_id: str) -> Shown:
+    """Report the evidence of a fault to the exchange, which shows it to every member and registrar.
+
+    Other members' programs report by themselves, at the next command. An agency's never does: the report shows to
+    everybody that this member asked for so many evaluations at that time. At a terminal it is asked.
+    """
+    fault, report = find_fault(session.vault, fault_id)
+    spread = session.fault_spread(session.stated)
+    is_agency = session.stated.member(session.home.member_id).kind is MemberKind.LAW_ENFORCEMENT
+    if is_agency and at_terminal(session):
+        count = len(report.evidence.answer.elements) // 32
+        at = report.evidence.answer.answered_at
+        question = f"Every bank will read that you asked for {count} evaluations at {at:%Y-%m-%d %H:%M} UTC. Report it?"
+        click.confirm(question, default=False, abort=True, err=True)
+    taken = spread.report(fault)
+    document = {"fault_id": fault.fault_id, "report_id": taken.report_id, "state": taken.state}
+    return Shown(document, f"{fault.holder_id}: {taken.state} as {taken.report_id}")
 
 
 @holder_fault.command("verify", epilog="Example: member --as registrar holder-fault verify fault.json")
@@ -58,25 +87,37 @@ def export(session: Session, fault_id: str, file: Path) -> Shown:
 @click.pass_obj
 @reporting
 def verify(session: Session, file: Path, is_left_out: bool) -> Shown:
-    """Judge evidence by the registrars' statements in this home, asking nobody; exit 1 if it shows nothing."""
-    evidence = read_evidence(file)
+    """Judge evidence by the registrars' root in this home, asking nobody; exit 1 if it shows nothing."""
+    report = read_report(file)
     is_registrar = session.acting_as == REGISTRAR
     if is_registrar and is_left_out:
         raise UsedWronglyError("a registrar asks no key holder", "state the epoch anew, without the holder")
     keyring = _keyring(session, is_registrar=is_registrar)
-    reason = judge(evidence, keyring)
+    shown = judge(report, keyring.roots)
+    try:
+        has_force = shown.has_force(keyring.epoch(shown.epoch))
+    except UnknownStatementError:
+        has_force = False
+    holder_id = shown.holder.holder_id
     if is_left_out:
-        leave_out(session.vault, keyring, evidence, reason)
+        if not has_force:
+            detail = f"the statement of epoch {shown.epoch} here names no {holder_id} with these keys"
+            raise MemberError(detail, _NO_FORCE_HINT, slug="no_force")
+        HolderFaults(session.vault).store_shown(report, shown, session.around.clock())
+        leave_out(session.vault, keyring, shown.epoch, holder_id, shown.reason)
     document = {
-        "holder_id": evidence.holder_id,
-        "epoch": evidence.epoch,
-        "kind": evidence.kind,
-        "reason": reason,
+        "holder_id": holder_id,
+        "epoch": shown.epoch,
+        "kind": shown.kind,
+        "reason": shown.reason,
+        "in_force": has_force,
         "left_out": is_left_out,
     }
-    text = f"{evidence.holder_id}, epoch {evidence.epoch}: {reason}"
+    text = f"{holder_id}, epoch {shown.epoch}: {shown.reason}"
+    if not has_force:
+        text += "\nthe epoch in force, as far as it is known here, does not name it with these keys: nothing to act on"
     if is_left_out:
-        text += "\nit is asked no more until the registrars state the epoch anew"
+        text += "\nit is asked no more until the registrars state another key for its answers"
     return Shown(document, text)
 
 

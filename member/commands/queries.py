@@ -185,6 +185,8 @@ def _grounds_of(session: Session, read: ReadQuery) -> Iterator[str]:
         ("watch until", read.watch_until or "no watch"),
     )
     yield from (f"{name:16}{value}" for name, value in rows)
+    if not read.salt:
+        yield f"{'texts':16}sealed before this member was enrolled: {read.agency} can show them (query show --pdf)"
     for one in read.extensions:
         watch = f", its watch until {one.watch_until}" if one.watch_until else ""
         yield f"{'extended':16}from {one.former_until} until {one.until}{watch} by {one.by}: {one.reason}"
@@ -294,7 +296,8 @@ def extend(session: Session, query_id: str, until: str | None, watch: str | None
     longer = None if watch is None else _read_day("--watch", watch).isoformat()
     found = session.find_id("query", query_id)
     last = session.queries.read(found).until if until is None else _read_day("--until", until).isoformat()
-    return _step(session, found, "extend", {"until": last, "watch_until": longer, "reason": said})
+    standing = session.queries.extend(found, {"until": last, "watch_until": longer, "reason": said})
+    return Shown(msgspec.to_builtins(standing), as_lines([_told(standing)]), warnings=receipts_kept(session))
 
 
 @query.command("end-watch", epilog="Example: member query end-watch ID")

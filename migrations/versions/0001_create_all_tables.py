@@ -41,6 +41,21 @@ def upgrade() -> None:
     )
     op.create_index("ix_hits_member_id_hit_id", "hits", ["member_id", "hit_id"], unique=False)
     op.create_table(
+        "holder_fault_reports",
+        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("report_id", sa.String(length=64), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("holder_id", sa.String(length=64), nullable=False),
+        sa.Column("verify_key", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("report", sa.LargeBinary(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_holder_fault_reports")),
+        sa.UniqueConstraint(
+            "epoch", "holder_id", "verify_key", name=op.f("uq_holder_fault_reports_epoch_holder_id_verify_key")
+        ),
+        sa.UniqueConstraint("report_id", name=op.f("uq_holder_fault_reports_report_id")),
+    )
+    op.create_table(
         "idempotent_answers",
         sa.Column("principal", sa.String(length=130), nullable=False),
         sa.Column("key", sa.String(length=128), nullable=False),
@@ -381,6 +396,7 @@ def downgrade() -> None:
     op.drop_table("indicators")
     op.drop_index(op.f("ix_idempotent_answers_answered_at"), table_name="idempotent_answers")
     op.drop_table("idempotent_answers")
+    op.drop_table("holder_fault_reports")
     op.drop_index("ix_hits_member_id_hit_id", table_name="hits")
     op.drop_table("hits")
     op.drop_table("enrolments")

@@ -20,11 +20,8 @@ def upgrade() -> None:
         sa.Column("asker_id", sa.String(length=130), nullable=False),
         sa.Column("authoriser_id", sa.String(length=130), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("case_reference", sa.String(length=64), nullable=False),
         sa.Column("legal_gateway", sa.String(length=32), nullable=False),
-        sa.Column("purpose", sa.Text(), nullable=False),
-        sa.Column("necessity", sa.Text(), nullable=False),
-        sa.Column("proportionality", sa.Text(), nullable=False),
+        sa.Column("paperwork_sha256", sa.LargeBinary(length=32), nullable=False),
         sa.Column("covert", sa.Boolean(), nullable=False),
         sa.Column("silent", sa.Boolean(), nullable=False),
         sa.Column("ends_on", sa.Date(), nullable=False),
@@ -62,6 +59,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_query_meetings_other_id", "query_meetings", ["other_id"], unique=False)
     op.create_table(
+        "query_papers",
+        sa.Column("query_id", sa.String(length=36), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("member_id", sa.String(length=64), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("query_id", "position", "member_id", name=op.f("pk_query_papers")),
+    )
+    op.create_table(
         "query_subjects",
         sa.Column("token", sa.LargeBinary(length=32), nullable=False),
         sa.Column("query_id", sa.String(length=36), nullable=False),
@@ -77,6 +82,7 @@ def downgrade() -> None:
     """Drop them."""
     op.drop_index("ix_query_subjects_query_id_position", table_name="query_subjects")
     op.drop_table("query_subjects")
+    op.drop_table("query_papers")
     op.drop_index("ix_query_meetings_other_id", table_name="query_meetings")
     op.drop_table("query_meetings")
     op.drop_index("ix_query_matches_query_id", table_name="query_matches")

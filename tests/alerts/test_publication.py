@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
+from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from alerts.jobs import drain_outbox
@@ -162,6 +163,21 @@ def test_a_scheduled_alert_is_hidden_until_the_worker_publishes_it(new_taskforce
     assert read(b, alert_id)["published_at"] == "2026-11-22T11:00:00.000Z"
     assert len(notices(taskforce, "b", "alert_published")) == 1
     assert do_what_is_due(taskforce.database, taskforce.clock()) == 0
+
+
+def test_an_alert_that_keeps_failing_is_told_of_once(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a", "b")
+    alert_id = release(taskforce.members["a"], at=SOON)
+    taskforce.clock.advance(hours=1)  # type: ignore[attr-defined]
+    with capture_logs() as said:
+        with taskforce.database.transaction() as session:
+            session.execute(text("ALTER TABLE outbox RENAME TO gone"))
+        assert [do_what_is_due(taskforce.database, taskforce.clock()) for _ in range(3)] == [0, 0, 0]
+        with taskforce.database.transaction() as session:
+            session.execute(text("ALTER TABLE gone RENAME TO outbox"))
+        assert do_what_is_due(taskforce.database, taskforce.clock()) == 1
+    told = [line for line in said if line.get("job") == alert_id]
+    assert [line["event"] for line in told] == ["alert not changed", "alert not changed: over"]
 
 
 def test_a_scheduled_alert_may_be_set_for_another_time_and_stopped(shared: Taskforce) -> None:

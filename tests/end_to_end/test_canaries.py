@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -51,6 +52,14 @@ IDENTIFIERS = {
     "bad account": "canary-account-12-34",
 }
 WRITTEN = {"narrative": "narrative canary he said hello", "reference": "case-canary-4711", "reason": "reason canary"}
+COVERT = {
+    "case": "OP-canary-9931",
+    "purpose": "purpose canary the harbour master",
+    "necessity": "necessity canary nobody else knows",
+    "proportionality": "proportionality canary one account",
+    "extension": "extension canary the handler is at work",
+}
+"""What an agency says of a covert query."""
 STRANGER = {"stranger": "stranger-canary-8d72aa", "bearer": "bearer-canary-0b1e55", "nul": "nul-canary-77\0x"}
 BACKUP_PASSPHRASE = "backup passphrase canary"
 
@@ -95,7 +104,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with postgresql_server() as server:
         url = server.url().replace("postgres@", f"postgres:{PASSWORD}@")
         assert PASSWORD in url
-        with sandbox_process(folder / "sandbox", "--banks", "a,b", "--database-url", url) as sandbox:
+        with sandbox_process(
+            folder / "sandbox", "--banks", "a,b", "--agencies", "nca", "--database-url", url
+        ) as sandbox:
             yield Stage(sandbox, server, folder, [])
 
 
@@ -107,6 +118,25 @@ def write_upload(path: Path) -> Path:
     lines += [f"{kinds.get(name, name)},{value},{tail}" for name, value in IDENTIFIERS.items()]
     path.write_text("\n".join([*lines, ""]))
     return path
+
+
+def ask_covertly(stage: Stage) -> None:
+    """A covert query with a watch, approved, extended and reviewed. What its readers are shown is theirs to see."""
+    today = datetime.now(UTC).date()
+    days = [(today + timedelta(days=days)).isoformat() for days in (30, 60)]
+    grounds = [part for name in list(COVERT)[:4] for part in (f"--{name}", COVERT[name])]
+    asked = stage.member(
+        *("nca", "query", "--type", "bank_account", ACCOUNT, *grounds, "--legal-gateway", "CCA2013_s7"),
+        *("--authorised-by", "authoriser", "--watch", days[0], "--approve"),
+    )
+    assert asked["results"][0]["hit"]
+    officer = ("nca", "--as", "authoriser", "query")
+    longer = ("--until", days[1], "--watch", days[1], "--reason", COVERT["extension"])
+    stage.member(*officer, "extend", asked["query_id"], *longer)
+    for member_id in ("nca", "reviewer"):
+        shown = stage.member(member_id, "query", "show", asked["query_id"])
+        assert {name: shown[name] for name in list(COVERT)[:4]} == {name: COVERT[name] for name in list(COVERT)[:4]}
+        assert shown["extensions"][0]["reason"] == COVERT["extension"]
 
 
 def ask_badly(url: str, said: list[bytes]) -> None:
@@ -166,6 +196,7 @@ def act(stage: Stage) -> None:
     assert len(stage.member("a", "hits")["hits"]) == 4
     stage.member("a", "submit", str(upload), "--legal-gateway", "NONE", wanted=2)
     stage.member("a", "log", "verify")
+    ask_covertly(stage)
     urls = [stage.sandbox.description["exchange_url"], *stage.sandbox.description["holders"]]
     for url in urls:
         ask_badly(url, stage.said)
@@ -250,6 +281,7 @@ def test_no_secret_and_no_identifier_lies_where_it_must_not(stage: Stage) -> Non
     texts = {
         **IDENTIFIERS,
         **WRITTEN,
+        **COVERT,
         **STRANGER,
         "database password": PASSWORD,
         "backup passphrase": BACKUP_PASSPHRASE,

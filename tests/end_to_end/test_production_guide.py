@@ -14,25 +14,28 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import click
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import create_engine
 
 from exchange.cli import program
 from keys.holder.cli import cli as keyholder
 from member.cli import cli as member
+from tests.member.taskforce import run_member, write_secret_file
 from tests.postgresql import postgresql_server
 from tests.sandbox_process import SCRIPTS
+from tests.typed import run_typed
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GUIDE = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
 MARKED = re.findall(r"^```(\w+) ?([\w ]*)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
 BLOCKS = [(language, text) for language, mark, text in MARKED if mark in {"tried", "tried root"}]
-# Debian's network and systemd, an engine for containers, a second person at a second machine: none is here. What such a
-# block names is looked for below.
-NOT_RUN = {("sh", "debian"), ("sh", "containers"), ("sh", "shown")}
+# Debian's network and systemd, and an engine for containers: none is here. What such a block names is looked for below.
+NOT_RUN = {("sh", "debian"), ("sh", "containers")}
 NAMES = ("exchange.example", "keys-1.example", "keys-2.example", "keys-3.example")
 VARIABLES = ("MEMBER_PASSPHRASE_FILE", "KEYHOLDER_PASSPHRASE_FILE")
 IS_ROOT = os.geteuid() == 0
@@ -231,8 +234,60 @@ def test_every_block_of_the_guide_is_run_or_says_why_not() -> None:
     assert {(language, mark) for language, mark, _ in MARKED} <= NOT_RUN | {
         ("sh", "tried"),
         ("sh", "tried root"),
+        ("sh", "typed"),
         ("sql", "tried"),
     }
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[str]:
+    """A one-time code for bank-a of an exchange that serves."""
+    (port,) = free_ports(1)
+    home, words = tmp_path / "exchange", write_secret_file(tmp_path / "words" / "exchange", "words of an exchange")
+    made = run_member(tmp_path / "necc", "registrar", "init", "necc", "--passphrase-file", str(words)).document
+    root = {"quorum": 1, "registrars": [{name: made[name] for name in ("registrar_id", "public_key")}]}
+    (tmp_path / "registrars.json").write_text(json.dumps(root))
+
+    def run(*arguments: str) -> dict[str, Any]:
+        done = CliRunner().invoke(program, ["--home", str(home), *arguments, "--json"])
+        assert done.exit_code == 0, done.output
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    place = ("--url", f"http://127.0.0.1:{port}", "--exchange-id", "uk", "--passphrase-file", str(words))
+    run("init", "--registrars", str(tmp_path / "registrars.json"), *place)
+    book = ("--sector", "banking", "--declared-book", "1000")
+    code = run("member", "enrol", "bank-a", "--kind", "financial_institution", "--name", "Bank A", *book)["code"]
+    serve = [str(SCRIPTS / "exchange"), "--home", str(home), "serve", "--port", str(port), "--workers", "1"]
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(serve, stdout=log, stderr=log) as process:
+        try:
+            wait_for(f"http://127.0.0.1:{port}/healthz")
+            yield code
+        finally:
+            process.terminate()
+
+
+@pytest.mark.timeout(600)  # six processes, each of which makes or opens keys
+def test_two_people_of_a_member_join_as_the_guide_says(served: str, tmp_path: Path) -> None:
+    (block,) = [text for language, mark, text in MARKED if (language, mark) == ("sh", "typed")]
+    words = {"analyst": "her own twelve words", "authoriser": "his own dozen words"}
+    fingerprint, said = "", []
+    for line in block.strip().splitlines():
+        command, _, who = line.partition(" # ")
+        command = command.replace("/srv/bank-a", str(tmp_path / "bank-a")).replace("CODE", served)
+        if command.startswith("install"):
+            subprocess.run(command.replace("-g bank-a-people ", "").split(), check=True)
+            continue
+        for person in [name for name in words if f"the {name}" in who] or list(words):
+            arguments = command.replace("~", str(tmp_path / person)).replace("FINGERPRINT", fingerprint).split()[1:]
+            typed = [words[person]] * (2 if " init " in command else 1)
+            done = run_typed("member", arguments, *(["y"] if " join " in command else []), *typed)
+            assert done.status == 0, (command, done.printed, done.screen)
+            found = re.search(r"fingerprint:? ([0-9a-f ]{64,})", done.printed)
+            fingerprint = fingerprint if found is None else found[1].replace(" ", "")
+            said.append(done.printed)
+    assert "is sent when authoriser gives the same command" in said[-2]
+    assert "it takes effect when the registrars have signed" in said[-1]
 
 
 def test_what_a_block_that_is_not_run_names_is_there() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -15,13 +16,14 @@ from exchange.cli import ERRORS, program
 from exchange.commands import run_program
 from exchange.settings import SettingsError, load_receipt_key, load_settings
 from keys.signing import SigningKey
-from keys.statements import Root
-from schemas.encoding import to_base64
+from keys.statements import Root, sign_statement
+from schemas.encoding import from_base64, to_base64
 from tests.exchange.factories import Clock
 from wsgi import compose
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., tuple[int, Any]]
+NECC, FCA = (SigningKey.from_seed(name.encode().ljust(32, b".")) for name in ("necc", "fca"))
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 @pytest.fixture
 def home(tmp_path: Path, run: Run) -> Path:
     """An exchange that `init` set up."""
-    registrars = {"registrar_id": "necc", "public_key": to_base64(SigningKey.generate().public_bytes)}
+    registrars = {"registrar_id": "necc", "public_key": to_base64(NECC.public_bytes)}
     (tmp_path / "registrars.json").write_text(json.dumps({"quorum": 1, "registrars": [registrars]}))
     passphrase = tmp_path / "passphrase"
     passphrase.write_text("a passphrase of the tests\n")
@@ -115,6 +117,60 @@ def test_a_draft_is_made_once_listed_and_discarded(home: Path, tmp_path: Path, r
     assert run(*group, "another ring")[0] == 0
     (tmp_path / "signed.json").write_text("{}")
     assert run("--home", home, "proposal", "submit", tmp_path / "signed.json")[1]["error"]["type"] == "file"
+
+
+def signed(folder: Path, payload: str, **keys: SigningKey) -> Path:
+    """The file that `registrar sign` writes: one envelope from each registrar."""
+    file = folder / f"signed-{'-'.join(keys)}.json"
+    envelopes = [sign_statement(from_base64(payload), name, key) for name, key in keys.items()]
+    file.write_text(json.dumps({"envelopes": envelopes}))
+    return file
+
+
+def test_signatures_made_off_line_are_handed_in(home: Path, tmp_path: Path, run: Run) -> None:
+    exported = tmp_path / "proposals.json"
+    assert run("--home", home, "proposal", "export", exported)[0] == 0
+    (waiting,) = json.loads(exported.read_text())["proposals"]
+    code, done = run("--home", home, "proposal", "submit", signed(tmp_path, waiting["payload"], stranger=FCA))
+    assert (code, done["error"]["type"]) == (1, "refused")
+    assert f"{waiting['proposal_id']}: no registrar's signature" in done["error"]["detail"]
+    code, done = run("--home", home, "proposal", "submit", signed(tmp_path, waiting["payload"], fca=FCA, necc=NECC))
+    assert (code, "of 2 statements 1 were taken in" in done["error"]["detail"]) == (1, True)
+    code, done = run("--home", home, "proposal", "submit", signed(tmp_path, waiting["payload"], necc=NECC))
+    assert (code, [each["state"] for each in done["submitted"]]) == (0, ["effective"])
+    assert run("--home", home, "proposal", "list") == (0, {"proposals": []})
+
+
+def test_registrars_are_replaced_by_the_program(home: Path, tmp_path: Path, run: Run) -> None:
+    successors = {"quorum": 1, "registrars": [{"registrar_id": "fca", "public_key": to_base64(FCA.public_bytes)}]}
+    (tmp_path / "new.json").write_text(json.dumps(successors))
+    code, before = run("--home", home, "root", "show")
+    assert (code, before["version"], [each["registrar_id"] for each in before["registrars"]]) == (0, 1, ["necc"])
+    code, drafted = run("--home", home, "root", "propose", tmp_path / "new.json")
+    assert (code, drafted["version"]) == (0, 2)
+    assert run("--home", home, "root", "propose", tmp_path / "new.json")[1]["error"]["type"] == "statement"
+    exported = tmp_path / "proposals.json"
+    assert run("--home", home, "proposal", "export", exported)[0] == 0
+    (payload,) = [
+        each["payload"]
+        for each in json.loads(exported.read_text())["proposals"]
+        if each["proposal_id"] == drafted["proposal_id"]
+    ]
+    code, half = run("--home", home, "proposal", "submit", signed(tmp_path, payload, necc=NECC))
+    assert (code, half["submitted"][0]["state"], half["submitted"][0]["quorum"]) == (0, "collecting", 2)
+    code, done = run("--home", home, "proposal", "submit", signed(tmp_path, payload, fca=FCA))
+    assert (code, done["submitted"][0]["state"]) == (0, "effective")
+    code, after = run("--home", home, "root", "show")
+    assert (after["version"], after["registrars_fingerprint"]) == (2, drafted["proposal_id"])
+    code, written = run("--home", home, "root", "export", tmp_path / "pin.json")
+    assert code == 0
+    assert Root.load(tmp_path / "pin.json").fingerprint == written["registrars_fingerprint"] == drafted["proposal_id"]
+    assert run("--home", home, "root", "export", tmp_path / "pin.json")[1]["error"]["type"] == "file"
+    assert run("--home", home, "root", "propose", tmp_path / "pin.json")[1]["error"]["type"] == "statement"
+    enrolled = ("member", "enrol", "acme", "--kind", "telecom", "--name", "A", "--sector", "telecommunications")
+    code, invited = run("--home", home, *enrolled, "--declared-book", "9")
+    content = json.loads(base64.urlsafe_b64decode(invited["code"] + "=="))
+    assert content["registrars"]["newest"] == {"version": 2, "fingerprint": drafted["proposal_id"]}
 
 
 def test_a_home_is_set_up_once(home: Path, tmp_path: Path, run: Run) -> None:

@@ -37,7 +37,7 @@ from keys.holder import store
 from keys.holder.serving import HolderServer
 from keys.holder.settings import Config
 from keys.holder.settings import Settings as HolderSettings
-from keys.keyring import RootStatement, to_payload
+from keys.keyring import EpochState, RootStatement, to_payload
 from keys.signing import SigningKey
 from keys.statements import Root, sign_statement
 from keys.threshold import Share
@@ -46,6 +46,7 @@ from schemas.identifiers import uuid7
 from schemas.terms import AlertState, MemberKind, QueryState, TrafficLight
 from tests.alerts.factories import make_content, plant_alert, plant_subscription
 from tests.exchange.factories import make_envelope, make_rows, make_token
+from tests.exchange.faulty_holders import FaultyHolders
 from tests.exchange.queries.planting import plant_query
 from tests.exchange.requests.planting import GATEWAY, plant_hit, plant_request, plant_row
 from tests.exchange.requests.world import NO_TRACE, make_answer, make_request
@@ -110,6 +111,9 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
         hit_id = plant_hit(taskforce, "a", make_token())
         for number in range(_OWN_ROWS):
             plant_row(taskforce, "a", "taskforce", _own_token(number))
+        fault_report = (
+            FaultyHolders(taskforce, epoch=77, state=EpochState.RETIRING).report(taskforce.members["a"]).to_wire()
+        )
         shared = make_token()
         for member_id in ("a", "b"):
             plant_row(taskforce, member_id, "taskforce", shared)
@@ -153,6 +157,7 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
         "POST /v1/submissions": _submission,
         "POST /v1/enrolments": lambda: claims[next(turn) % len(claims)],
         "POST /v1/statements": lambda: envelopes[next(turn) % len(envelopes)],
+        "POST /v1/holder-faults": lambda: fault_report,
         "POST /v1/alerts": make_content,
         "POST /v1/alerts/{alert_id}/review": dict,
         "POST /v1/alerts/{alert_id}/release": lambda: {"at": (None, "2027-01-01T00:00:00Z")[next(turn) % 2]},
@@ -177,7 +182,11 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
         "POST /v1/queries": _query,
         **{f"POST /v1/queries/{{query_id}}/{step}": dict for step in ("refuse", "end-watch")},
         "POST /v1/queries/{query_id}/approve": lambda: {"terms_sha256": to_base64(secrets.token_bytes(32))},
-        "POST /v1/queries/{query_id}/extend": lambda: {"until": "2027-01-01", "reason": "the trial moved"},
+        "POST /v1/queries/{query_id}/extend": lambda: {
+            "until": "2027-01-01",
+            "reason": "the trial moved",
+            "salt": to_base64(bytes(32)),
+        },
         "{query_id}": lambda: query_ids[next(turn) % len(query_ids)],
         "POST /v1/feed-tokens": lambda: {"name": "feed reader"},
         "POST /v1/feed-tokens/{token_id}/revoke": dict,
@@ -234,7 +243,9 @@ def running_holder(folder: Path, database_url: str, *, limit: int = UNLIMITED, w
 
 def _query() -> dict[str, Any]:
     """An overt one, since no independent reviewer takes part here."""
-    texts = dict.fromkeys(("case", "purpose", "necessity", "proportionality"), "operation X")
+    texts = dict.fromkeys(("case", "purpose", "necessity", "proportionality"), "operation X") | {
+        "salt": to_base64(bytes(32))
+    }
     people = {"authorised_by": "nca/authoriser", "legal_gateway": "CCA2013_s7"}
     days = {"until": None, "watch_until": None, "covert": False, "silent": False}
     return {"query_id": uuid7(), "tokens": [to_base64(make_token())], "types": ["iban"], **texts, **people, **days}

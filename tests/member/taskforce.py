@@ -40,10 +40,10 @@ from keys.keyring import ExchangeStatement, GroupState, GroupStatement, Root, pa
 from member.channel import Surroundings
 from member.cli import cli
 from member.session import Session
-from migrations.upgrade import upgrade
 from schemas.canonical import canonical_json
 from schemas.encoding import to_rfc3339
 from schemas.terms import GroupKind
+from tests.tables import make_tables
 from tlog.notes import NoteSigner
 
 EXCHANGE_URL = "http://exchange.localhost"
@@ -153,7 +153,7 @@ class Taskforce:
             self.applications[config.url] = app
         self.database = create_database(f"sqlite:///{self.folder / 'exchange.db'}")
         self.closing.append(self.database.dispose)
-        upgrade(self.database)
+        make_tables(self.database)
         self.applications[EXCHANGE_URL] = create_app(self._context(self.database, root), blueprints())
 
     def close(self) -> None:

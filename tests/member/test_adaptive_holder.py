@@ -193,7 +193,7 @@ def test_whoever_gives_no_check_has_spoiled_the_batch(error: Exception, conduct:
     shy = RefusingHolder(SHARE_1, error=error, refuses=is_check)
     second, third = HonestHolder(SHARE_2), HonestHolder(SHARE_3)
     assert build(shy, second, third, book=book).tokenise(BULK) == EXPECTED
-    assert book.known == {"holder-1": conduct}
+    assert {name: known for name, known in book.known.items() if known != Conduct()} == {"holder-1": conduct}
     # Asked again of others, every element blinded anew.
     first_try, second_try = (call.elements for call in second.calls if call.batch is None)
     assert shy.calls[0].elements == first_try
@@ -249,7 +249,7 @@ def test_a_check_whose_answer_is_lost_once_is_asked_again_under_its_key() -> Non
     book = MemoryBook()
     forgetful = ForgetfulLine(SHARE_1)
     assert build(forgetful, HonestHolder(SHARE_2), book=book).tokenise(BULK) == EXPECTED
-    assert book.known == {}
+    assert book.known == dict.fromkeys(("holder-1", "holder-2"), Conduct())
     checks = [call for call in forgetful.calls if call.batch is not None]
     assert len(checks) == 2
     assert len({call.idempotency_key for call in checks}) == 1
@@ -392,3 +392,51 @@ def test_a_restart_forgives_no_refusal(tmp_path: Path) -> None:
         assert VaultConduct(vault, 7, sequence=2).read() == {}
         with pytest.raises(NoQuorumError, match="it refused 3 checks"):
             build(liar, HonestHolder(SHARE_2), book=VaultConduct(vault, 7, sequence=1)).tokenise(BULK)
+
+
+@dataclass
+class EndingHolder(HonestHolder):
+    """Keeps the check waiting until whoever runs the program ends it."""
+
+    ends: bool = True
+
+    def evaluate(
+        self,
+        elements: bytes,
+        *,
+        epoch: int,
+        quorum: tuple[int, ...],
+        proof: bool,
+        idempotency_key: str,
+        batch: str | None = None,
+    ) -> Evaluation:
+        if proof and self.ends:
+            raise KeyboardInterrupt
+        return super().evaluate(
+            elements, epoch=epoch, quorum=quorum, proof=proof, idempotency_key=idempotency_key, batch=batch
+        )
+
+
+def test_a_program_ended_while_it_waits_for_a_check_has_met_a_loss(tmp_path: Path) -> None:
+    path, key = tmp_path / "vault.db", bytes(32)
+    Vault.create(path, key, "a").close()
+    slow = EndingHolder(SHARE_1)
+    for _ in range(LOSSES_BORNE):
+        with Vault.open(path, key, "a") as vault:
+            tokeniser = build(slow, HonestHolder(SHARE_2), book=VaultConduct(vault, 7, sequence=1))
+            with pytest.raises(KeyboardInterrupt):
+                tokeniser.tokenise(BULK)
+    with Vault.open(path, key, "a") as vault:
+        assert VaultConduct(vault, 7, sequence=1).read()["holder-1"].losses == LOSSES_BORNE
+        with pytest.raises(NoQuorumError, match="were lost"):
+            build(slow, HonestHolder(SHARE_2), book=VaultConduct(vault, 7, sequence=1)).tokenise(BULK)
+
+
+def test_a_check_that_is_answered_leaves_no_loss(tmp_path: Path) -> None:
+    path, key = tmp_path / "vault.db", bytes(32)
+    Vault.create(path, key, "a").close()
+    with Vault.open(path, key, "a") as vault:
+        tokeniser = build(HonestHolder(SHARE_1), HonestHolder(SHARE_2), book=VaultConduct(vault, 7, sequence=1))
+        assert list(tokeniser.tokenise_batches([BULK] * 3)) == [EXPECTED] * 3
+        assert {one.objection for one in VaultConduct(vault, 7, sequence=1).read().values()} == {None}
+        assert {one.losses for one in VaultConduct(vault, 7, sequence=1).read().values()} == {0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from keys import group
 from keys.holder.answers import Evaluated
 from keys.holder.service import Caller, Wanted
-from tests.member.taskforce import Taskforce, accounts, write_csv
+from tests.member.taskforce import EXCHANGE_URL, Taskforce, accounts, run_member, write_csv
 
 ERROR = group.multiply_base(group.random_scalar())
 LIAR = "http://holder-1.test"
@@ -69,6 +70,24 @@ def evidence(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> 
     return path
 
 
+def spoiling(taskforce: Taskforce, member_id: str, folder: Path, start: int) -> dict[str, Any]:
+    """Let a member upload until it has met the liar; the fault as it lists it."""
+    lying = Lying(taskforce)
+    try:
+        for attempt in range(20):
+            path = write_csv(
+                folder / "rows.csv", *accounts(*range(start + 1000 * attempt, start + 1000 * attempt + 300))
+            )
+            assert taskforce.run(member_id, "submit", str(path)).status == 0
+            met = taskforce.run(member_id, "holder-fault", "list").document["holder_faults"]
+            if met:
+                found: dict[str, Any] = met[-1]
+                return found
+    finally:
+        lying.service.evaluate = lying.honest
+    raise AssertionError("the liar was never drawn")
+
+
 def test_another_member_judges_the_evidence_and_asks_the_holder_no_more(
     taskforce: Taskforce, evidence: Path, tmp_path: Path
 ) -> None:
@@ -84,6 +103,89 @@ def test_another_member_judges_the_evidence_and_asks_the_holder_no_more(
     assert "b" not in lying.asked
 
 
+def test_what_one_member_meets_every_other_acts_on(taskforce: Taskforce, evidence: Path, tmp_path: Path) -> None:
+    """a's next command reports; c, whom the holder never lied to, asks it no more from its next command on."""
+    assert taskforce.run("a", "status").status == 0
+    (met,) = taskforce.run("a", "holder-fault", "list").document["holder_faults"]
+    assert (met["source"], met["state"]) == ("met", "reported")
+    lying = Lying(taskforce)
+    for turn in range(6):
+        path = write_csv(tmp_path / f"{turn}.csv", *accounts(90_000 + turn))
+        assert taskforce.run("c", "submit", str(path)).status == 0
+    assert "c" not in lying.asked
+    (shown,) = taskforce.run("c", "holder-fault", "list").document["holder_faults"]
+    assert (shown["holder_id"], shown["source"], shown["has_evidence"]) == ("holder-1", "shown", True)
+    again = taskforce.run("c", "holder-fault", "export", shown["fault_id"], str(tmp_path / "again.json"))
+    assert (again.status, json.loads((tmp_path / "again.json").read_bytes())) == (0, json.loads(evidence.read_bytes()))
+
+
+def test_a_registrar_is_shown_the_fault_and_signs_the_holder_away(tmp_path: Path) -> None:
+    taskforce = Taskforce.found(tmp_path / "taskforce", banks=("a", "b"))
+    try:
+        spoiling(taskforce, "a", tmp_path, 1)
+        assert taskforce.run("a", "status").status == 0
+        registrar = ("registrar", "--as", "registrar", "registrar")
+        pending = taskforce.run(*registrar, "pending")
+        (fault,), (proposal,) = pending.document["holder_faults"], pending.document["proposals"]
+        assert (fault["holder_id"], fault["kind"], fault["digest"]) == ("holder-1", "wrong_answer", proposal["digest"])
+        text = taskforce.run(*registrar, "pending", as_json=False).document["text"]
+        assert f"statement without it: {proposal['digest']}" in text
+        approved = taskforce.run(*registrar, "approve", proposal["proposal_id"], "--digest", proposal["digest"])
+        assert approved.document["approved"][0]["state"] == "effective"
+        assert taskforce.run(*registrar, "pending").document["holder_faults"] == []
+        names = taskforce.run("b", "status").document["statements"]["holders"]
+        assert set(names) == {"holder-2", "holder-3"}
+    finally:
+        taskforce.close()
+
+
+def test_an_agencys_evidence_is_reported_only_when_a_person_says_so(tmp_path: Path) -> None:
+    """It would show every bank that the agency asked for an evaluation at that time."""
+    taskforce = Taskforce.found(tmp_path / "taskforce", banks=("a",), agencies=("nca",))
+    try:
+        fault = spoiling(taskforce, "nca", tmp_path, 1)
+        for _ in range(2):
+            assert taskforce.run("nca", "status").status == 0
+        assert taskforce.run("a", "status").status == 0
+        assert taskforce.run("a", "holder-fault", "list").document["holder_faults"] == []
+        (kept,) = taskforce.run("nca", "holder-fault", "list").document["holder_faults"]
+        assert kept["state"] == "waiting"
+        reported = taskforce.run("nca", "holder-fault", "report", fault["fault_id"])
+        assert (reported.status, reported.document["state"]) == (0, "recorded")
+        assert taskforce.run("a", "status").status == 0
+        (shown,) = taskforce.run("a", "holder-fault", "list").document["holder_faults"]
+        assert shown["holder_id"] == "holder-1"
+    finally:
+        taskforce.close()
+
+
+def test_a_report_that_shows_nothing_is_passed_over_and_told(
+    taskforce: Taskforce, evidence: Path, tmp_path: Path
+) -> None:
+    """The exchange itself would frame a holder, or have members ask nobody."""
+    whole = json.loads(evidence.read_bytes())
+    whole["evidence"]["holder_id"] = "holder-2"
+    page = {"reports": [{"report_id": "0" * 64, "report": whole}], "next": None}
+    made = Taskforce.found(tmp_path / "taskforce", banks=("a",))
+    honest = made.applications[EXCHANGE_URL]
+
+    def lying(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["PATH_INFO"] != "/v1/holder-faults":
+            return honest(environ, start_response)
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps(page).encode()]
+
+    made.applications[EXCHANGE_URL] = lying
+    try:
+        told: list[str] = []
+        ran = run_member(made.home("a"), "status", around=dataclasses.replace(made.around(), tell=told.append))
+        assert ran.status == 0
+        assert "proves no fault of a key holder" in told[0]
+        assert made.run("a", "holder-fault", "list").document["holder_faults"] == []
+    finally:
+        made.close()
+
+
 def test_evidence_tells_no_identifier(evidence: Path) -> None:
     text = evidence.read_text()
     assert all(row.split(",")[1] not in text for row in accounts(*range(1, 301)))
@@ -93,7 +195,8 @@ def test_evidence_tells_no_identifier(evidence: Path) -> None:
 def test_altered_evidence_shows_nothing_and_leaves_nobody_out(
     taskforce: Taskforce, evidence: Path, tmp_path: Path, change: str
 ) -> None:
-    document = json.loads(evidence.read_bytes())
+    whole = json.loads(evidence.read_bytes())
+    document = whole["evidence"]
     if change == "holder_id":
         document["holder_id"] = "holder-2"
     elif change == "seed":
@@ -101,8 +204,7 @@ def test_altered_evidence_shows_nothing_and_leaves_nobody_out(
     else:
         document["answer"][change] = document["check"][change] + document["answer"][change][44:]
     path = tmp_path / "altered.json"
-    path.write_text(json.dumps(document))
-    assert taskforce.run("c", "status").status == 0
+    path.write_text(json.dumps(whole))
     refused = taskforce.run("c", "holder-fault", "verify", str(path), "--leave-out")
     assert refused.status == 1
     assert refused.document["error"]["type"] in {"not_shown", "no_evidence"}

@@ -10,6 +10,7 @@ import pytest
 
 from exchange.services.accept_statement import accept_statement, list_statements
 from exchange.services.propose_statement import list_proposals, propose_statement
+from keys.holder import store as holder_store
 from keys.holder.ceremony import hold_ceremony
 from keys.holder.database import open_database
 from keys.holder.settings import Config, create_home, open_settings
@@ -18,7 +19,7 @@ from keys.keyring import AnyStatement, parse_statement
 from keys.statements import Root
 from schemas.canonical import canonical_json
 from schemas.encoding import to_rfc3339
-from tests.member.taskforce import EXCHANGE_URL, Taskforce, now
+from tests.member.taskforce import EXCHANGE_URL, Taskforce, accounts, now, write_csv
 from tests.member.test_freshness import (
     HOLDERS,
     away,
@@ -39,17 +40,23 @@ def fresh(tmp_path: Path) -> Iterator[Taskforce]:
     yield from found(tmp_path)
 
 
-def open_holder(taskforce: Taskforce, number: int) -> Config:
-    """One more key holder, not stated yet."""
+def make_holder(taskforce: Taskforce, number: int) -> Config:
+    """The home of one more key holder, not stated yet."""
     root = Root.load(taskforce.folder / "registrars.json")
     name = f"holder-{number}"
-    config = create_home(taskforce.folder / "holders" / name, name, f"http://{name}.test", root, HOLDER_WORDS)
+    return create_home(taskforce.folder / "holders" / name, name, f"http://{name}.test", root, HOLDER_WORDS)
+
+
+def open_holder(taskforce: Taskforce, config: Config) -> None:
+    """It serves, and allows both banks."""
     database = open_database(config.database_url)
     database.migrate()
+    with database.transaction() as connection:
+        for member_id in ("a", "b"):
+            holder_store.allow_member(connection, member_id, 1_000_000, now())
     taskforce.closing.append(database.dispose)
     app = create_holder_app(open_settings(config, HOLDER_WORDS), database=database, clock=now)
     taskforce.applications[config.url] = app
-    return config
 
 
 def propose(taskforce: Taskforce, number: str, statement: AnyStatement) -> None:
@@ -60,8 +67,13 @@ def propose(taskforce: Taskforce, number: str, statement: AnyStatement) -> None:
 
 def propose_rotation(taskforce: Taskforce) -> None:
     """Epoch 2, with holders of its own, takes the place of epoch 1 in one step."""
-    configs = [(open_holder(taskforce, number), HOLDER_WORDS) for number in (4, 5)]
-    second = hold_ceremony(configs, 2, 2) | {"sequence": 1, "issued_at": to_rfc3339(now())}
+    configs = [make_holder(taskforce, number) for number in (4, 5)]
+    second = hold_ceremony([(config, HOLDER_WORDS) for config in configs], 2, 2) | {
+        "sequence": 1,
+        "issued_at": to_rfc3339(now()),
+    }
+    for config in configs:
+        open_holder(taskforce, config)
     first = json.loads((taskforce.folder / "epoch.json").read_text())
     first |= {"sequence": 2, "issued_at": to_rfc3339(now()), "state": "retired"}
     for number, body in (("1", first), ("2", second)):
@@ -116,3 +128,30 @@ def test_a_replaced_holder_that_was_switched_off_is_given_up(fresh: Taskforce) -
         assert fresh.run("registrar", "registrar", "deliver").status == 0
     refused = fresh.run("registrar", "registrar", "deliver", "--gone", "holder-4")
     assert refused.status == 2, refused.document
+
+
+def test_what_was_taken_back_stays_out_under_another_key(fresh: Taskforce, tmp_path: Path) -> None:
+    """No token of the old epoch is the same in the new one: the member's own marks keep the row out."""
+    nightly = str(write_csv(tmp_path / "nightly.csv", *accounts(1, 2)))
+    for bank in ("a", "b"):
+        assert fresh.run(bank, "submit", nightly).document["accepted"] == 2
+    account = ("--type", "bank_account", "20000000000001")
+    taken = fresh.run("b", "withdraw", *account, "--reason", "false_positive")
+    assert taken.document["withdrawn"] == 1, taken.document
+    propose_rotation(fresh)
+    assert fresh.approve_waiting().status == 0
+    with fresh.noting_posts("/submissions") as sent:
+        again = fresh.run("b", "submit", nightly)
+    assert again.status == 0, again.document
+    assert (again.document["accepted"], again.document["left_out"]) == (1, 1)
+    assert [(part["envelope"]["epoch"], part["taken_back"]) for part in sent] == [(2, [[0, "false_positive"]])]
+    assert fresh.run("a", "submit", nightly).document["accepted"] == 2
+    assert values_of_hits(fresh) == {"20000000000002"}
+    listed = fresh.run("b", "submit", nightly, "--relist", "--reason", "seen again")
+    assert (listed.document["accepted"], listed.document["left_out"]) == (1, 0), listed.document
+    assert values_of_hits(fresh) == {"20000000000001", "20000000000002"}
+
+
+def values_of_hits(taskforce: Taskforce) -> set[str]:
+    """What bank a has in common with others."""
+    return {value for hit in taskforce.run("a", "hits").document["hits"] for value in hit["values"]}

@@ -16,13 +16,21 @@ import pytest
 
 from exchange.services.query_rules import USUAL_LIMITS
 from exchange.services.watch_queries import end_queries, watch_queries
+from exchange.store.membership import find_member
+from keys.query_papers import GROUNDS as PAPER
+from keys.query_papers import PaperPlace, seal_paper
+from member.access import open_vault, unlock_representative
 from member.cover_log import CoverCheck
 from member.errors import RefusedError
+from member.home import Home
 from member.log_chain import LogFault, OwnEntry
+from member.logged_receipts import promised_by
 from member.queries import COVER_DAYS, is_decided
+from member.waiting_entries import WaitingEntries
+from schemas.canonical import digest
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
-from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, accounts, now, write_csv
+from tests.member.taskforce import EXCHANGE_URL, ORIGIN, Ran, Taskforce, accounts, now, write_csv
 from tests.member.test_requests import answers_changed
 
 HELD, MISSED = "20000012345678", "20000099999999"
@@ -47,6 +55,18 @@ def ask(police: Taskforce, *said: str, agency: str = "nca", authorised_by: str =
     """A query as the contract writes it."""
     gateway = () if agency == "nca" else TO_MET
     return police.run(agency, "query", *said, *GROUNDS, *gateway, *STATED, "--authorised-by", authorised_by)
+
+
+def put_other_texts(police: Taskforce, shown: dict[str, Any], reader: str, **changes: str) -> None:
+    """What the operator can: other texts than were given, sealed to their reader as the true ones are."""
+    assert police.database is not None
+    with police.database.reading() as session:
+        member = find_member(session, reader)
+    assert member is not None
+    paper = {**dict.fromkeys(PAPER, "x"), "salt": to_base64(bytes(32)), **changes}
+    place = PaperPlace(shown["query_id"], 0, reader, digest(paper))
+    sealed = seal_paper(paper, member.encryption_key, place)
+    shown.update(paperwork_sha256=to_base64(place.sha256), sealed=to_base64(sealed))
 
 
 def rules_of(done: Ran) -> set[str]:
@@ -158,6 +178,34 @@ def test_a_query_is_extended_refused_and_listed(police: Taskforce) -> None:
     assert police.run("nca", "query", "show", "no id").status == 2
 
 
+def receipts_in_vault(police: Taskforce, member_id: str, name: str = "analyst") -> set[str]:
+    """The events for whose entries the member's vault keeps a receipt."""
+    home = Home.open(police.home(member_id))
+    with open_vault(home, unlock_representative(home, name)) as vault:
+        return {promise.event_id for promise in promised_by(WaitingEntries(vault, ORIGIN, member_id).receipts())}
+
+
+def test_each_step_of_a_query_leaves_its_receipt_in_the_vault(police: Taskforce) -> None:
+    phone, until = ("--type", "phone", "+447700900126"), (now().date() + timedelta(days=200)).isoformat()
+    asked = [ask(police, *phone, "--watch", until).document["query_id"] for _ in range(2)]
+    officer = ("nca", "--as", "authoriser", "query")
+    later = (now().date() + timedelta(days=210)).isoformat()
+    steps: list[tuple[str, ...]] = [
+        (*officer, "refuse", asked[0]),
+        (*officer, "approve", asked[1]),
+        ("nca", "query", "show", asked[1]),
+        (*officer, "extend", asked[1], "--until", later, "--reason", "the trial moved"),
+        ("nca", "query", "end-watch", asked[1]),
+    ]
+    for step in steps:
+        before = receipts_in_vault(police, "nca")
+        assert police.run(*step).status == 0, step
+        assert receipts_in_vault(police, "nca") - before, step
+    before = receipts_in_vault(police, "ico")
+    assert police.run("ico", "query", "show", asked[1]).status == 0
+    assert receipts_in_vault(police, "ico") - before
+
+
 def test_agencies_learn_of_each_other_and_a_watch_reports(police: Taskforce, tmp_path: Path) -> None:
     number = "20000055500001"
     said = ("--type", "bank_account", number, "20000055500002", "--approve")
@@ -181,8 +229,8 @@ def test_agencies_learn_of_each_other_and_a_watch_reports(police: Taskforce, tmp
 
 def test_the_officer_is_shown_what_is_approved_and_approves_nothing_else(police: Taskforce) -> None:
     query_id = ask(police, "--type", "phone", "+447700900199").document["query_id"]
-    officer = ("nca", "--as", "authoriser", "query", "approve", query_id)
-    with changed(police, b'"purpose":"finding a network"', b'"purpose":"finding a debtor"'):
+    officer, path = ("nca", "--as", "authoriser", "query", "approve", query_id), "/v1/queries/"
+    with answers_changed(police, lambda shown: put_other_texts(police, shown, "nca", purpose="finding a debtor"), path):
         lied_to = police.run(*officer)
     assert lied_to.document["error"]["type"] == "other_terms"
     assert "purpose" in lied_to.document["error"]["detail"]

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from alerts.delivery import parcels
 from alerts.delivery.parcels import CLAIM, Lane
@@ -113,11 +114,17 @@ def test_while_the_log_stands_still_nothing_leaves_and_nothing_is_lost(small_wor
         careful = create_database(small_world.taskforce.database.url, log_stale_seconds=60)
         small_world.advance(seconds=120)
         postman = small_world.make_postman(careful)
-        assert postman.deliver_webhooks(failing=False) == 0
+        with capture_logs() as said:
+            assert [postman.deliver_webhooks(failing=False) for _ in range(3)] == [0, 0, 0]
+        assert [line for line in said if "wait" in line["event"]] == [
+            {"event": "deliveries wait for the log", "job": "webhook", "log_level": "warning"}
+        ]
         assert (to.received, small_world.told("b")) == ([], [])
         assert [(row.state, row.attempts) for row in small_world.rows()] == [("waiting", 0)]
         careful.dispose()
-        assert small_world.post() == 1
+        with capture_logs() as said:
+            assert small_world.post() == 1
+        assert [(line["event"], line["times"]) for line in said] == [("deliveries wait for the log: over", 3)]
         assert len(to.received) == 1
 
 

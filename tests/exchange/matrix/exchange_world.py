@@ -32,6 +32,7 @@ from keys.signing import SigningKey, new_nonce
 from schemas.terms import AlertState, MemberKind, TrafficLight
 from tests.alerts.factories import make_content, plant_alert, plant_subscription
 from tests.exchange.factories import make_token
+from tests.exchange.faulty_holders import FaultyHolders
 from tests.exchange.matrix.cells import ROLE_SETS, TOKENS, Caller, Cell, State, Tenant
 from tests.exchange.matrix.query_cells import QUERY_CELLS
 from tests.exchange.matrix.request_cells import REQUEST_CELLS
@@ -254,6 +255,11 @@ class ExchangeWorld:
         code = self.taskforce.invite("newcomer")
         newcomer = MemberSimulator(self.taskforce, "newcomer")
         self.claim, self.false_claim = newcomer.claim(code), {**newcomer.claim(code), "member_id": "mallory"}
+        # With two holders of whom both must answer, no draft is made without one of them.
+        holders = FaultyHolders(self.taskforce, 2, epoch=77, state=EpochState.RETIRING)
+        other = self.taskforce.members["other"]
+        self.fault_report = holders.report(other).to_wire()
+        assert other.send("POST", "/v1/holder-faults", self.fault_report).status_code == 200
         page = self.taskforce.send_as_registrar("necc", "GET", "/v1/statements").get_json()
         self.envelope = page["statements"][0]
 
@@ -379,7 +385,7 @@ def _at(target: str) -> Callable[[ExchangeWorld, Cell], Request]:
 
 REQUESTS: dict[str, Callable[[ExchangeWorld, Cell], Request]] = {
     **{f"GET {path}": _at(path) for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/log/checkpoint")},
-    **{f"GET {path}": _at(path) for path in ("/v1/proposals", "/v1/statements", "/v1/status")},
+    **{f"GET {path}": _at(path) for path in ("/v1/proposals", "/v1/statements", "/v1/holder-faults", "/v1/status")},
     "GET /log/tile/<path:path>": lambda world, cell: Request(f"/log/tile/0/{_tile(world.size)}"),
     "GET /v1/hits": _page("/v1/hits", "cursor", lambda world: world.others_hit[:-1] + "0"),
     "GET /v1/notices": _page("/v1/notices", "cursor", lambda world: world.others_notice[:-1] + "0"),
@@ -430,6 +436,7 @@ REQUESTS: dict[str, Callable[[ExchangeWorld, Cell], Request]] = {
     "GET /taxii2/api/collections/<collection_id>/objects/<object_id>/versions/": _taxii("objects/{object}/versions/"),
     "POST /v1/submissions": _submission,
     "POST /v1/statements": lambda world, cell: Request("/v1/statements", world.envelope),
+    "POST /v1/holder-faults": lambda world, cell: Request("/v1/holder-faults", world.fault_report),
     "POST /v1/enrolments": lambda world, cell: Request(
         "/v1/enrolments", world.false_claim if cell.tenant is Tenant.OTHERS_CODE else world.claim
     ),

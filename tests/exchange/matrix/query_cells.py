@@ -11,7 +11,7 @@ from schemas.terms import QueryState
 from tests.exchange.factories import make_token
 from tests.exchange.matrix.cells import Cell, Tenant, is_overseer
 from tests.exchange.matrix.sending import Request
-from tests.exchange.queries.planting import plant_query, terms_of
+from tests.exchange.queries.planting import GROUNDS, plant_query, terms_of
 
 if TYPE_CHECKING:
     from tests.exchange.matrix.exchange_world import ExchangeWorld
@@ -25,11 +25,8 @@ def _ask(world: ExchangeWorld, cell: Cell) -> Request:
         "query_id": uuid7(),
         "tokens": [to_base64(make_token())],
         "types": ["iban"],
-        "case": "OP-1",
         "legal_gateway": "DPA2018_Sch2",
-        "purpose": "investigating a laundering network",
-        "necessity": "no other source names the holders",
-        "proportionality": "accounts of suspects only",
+        **GROUNDS.to_paper(),
         "authorised_by": f"{world.member_of(cell).member_id}/authoriser",
         "covert": True,
         "until": "2027-02-20",
@@ -59,7 +56,7 @@ def _about(suffix: str, state: QueryState, value: Any = None, *, asks: bool = Fa
 
 _TERMS = {"terms_sha256": to_base64(bytes(32))}
 """Of another's query; of one's own as it stands."""
-_EXTENSION = {"until": "2027-03-01", "reason": "the trial moved"}
+_EXTENSION = {"until": "2027-03-01", "reason": "the trial moved", "salt": to_base64(bytes(32))}
 QUERY_CELLS: dict[str, Maker] = {
     "POST /v1/queries": _ask,
     "GET /v1/queries/<query_id>": _about("", QueryState.ANSWERED, asks=True),

@@ -8,11 +8,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import create_postgresql_database
 from tests.exchange.queries.world import QueryWorld
+from tests.exchange.silence.holders import OTHERS, SUBJECT
 from tests.postgresql import PostgresqlServer
 
 
@@ -57,6 +59,32 @@ def world(request: pytest.FixtureRequest) -> QueryWorld:
     """The banks a and b, the agencies nca and met, the reviewer ico; a test that takes it runs once on each kind."""
     made: QueryWorld = request.getfixturevalue(f"{request.param}_world")
     return made
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def crowds(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], QueryWorld]]:
+    """Makes copies of a world of eight banks, each in a folder of its own."""
+    made: list[QueryWorld] = []
+    is_sqlite = request.param == "sqlite"
+    server: Any = None if is_sqlite else request.getfixturevalue("postgresql")
+    name = "" if is_sqlite else create_postgresql_database(server)
+    file = tmp_path / "founded.db"
+    founded = QueryWorld(f"sqlite:///{file}" if is_sqlite else server.url(name), tmp_path, banks=(SUBJECT, *OTHERS))
+    founded.taskforce.close()
+
+    def copy(of: str) -> QueryWorld:
+        folder = tmp_path / of
+        folder.mkdir()
+        if is_sqlite:
+            url = f"sqlite:///{shutil.copy(file, folder / 'test.db')}"
+        else:
+            url = server.url(create_postgresql_database(server, name))
+        made.append(founded.copy(url, folder))
+        return made[-1]
+
+    yield copy
+    for world in made:
+        world.taskforce.close()
 
 
 def _copied(founded: QueryWorld, make_url: Callable[[], str], folder: Path) -> Iterator[QueryWorld]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from exchange.services.query_papers import Grounds, keep_paper
 from exchange.services.query_views import terms_sha256_of
 from exchange.store.queries import Query, Subject, add_query, find_query
 from exchange.store.session import Database
@@ -11,6 +12,14 @@ from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from schemas.terms import IndicatorType, QueryState
 from tests.exchange.factories import NOW, make_token
+
+GROUNDS = Grounds(
+    case="OP-1",
+    purpose="investigating a laundering network",
+    necessity="no other source names the holders",
+    proportionality="accounts of suspects only",
+    salt=bytes(32),
+)
 
 
 def plant_query(
@@ -27,11 +36,7 @@ def plant_query(
         asker_id=asker_id,
         authoriser_id=authoriser_id,
         state=state.value,
-        case_reference="OP-1",
         legal_gateway="DPA2018_Sch2",
-        purpose="investigating a laundering network",
-        necessity="no other source names the holders",
-        proportionality="accounts of suspects only",
         covert=True,
         silent=False,
         ends_on=ends_on,
@@ -44,6 +49,7 @@ def plant_query(
         decided_at=None if state is QueryState.PENDING else NOW,
     )
     with database.transaction() as session:
+        query.paperwork_sha256 = keep_paper(session, query, 0, GROUNDS.to_paper())
         add_query(session, query, [Subject(make_token(), IndicatorType.IBAN.value, uuid7())])
         return query.query_id
 

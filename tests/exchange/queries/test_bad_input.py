@@ -84,7 +84,11 @@ ROUTES: dict[str, Make] = {
     "/v1/queries": lambda place: place.world.question([TOKEN]),
     "/v1/queries/{query}/approve": lambda place: terms_of(place.world.taskforce.database, place.query_id),
     "/v1/queries/{query}/refuse": lambda place: {},
-    "/v1/queries/{answered}/extend": lambda place: {"until": "2027-03-01", "reason": "the trial moved"},
+    "/v1/queries/{answered}/extend": lambda place: {
+        "until": "2027-03-01",
+        "reason": "the trial moved",
+        "salt": to_base64(bytes(32)),
+    },
     "/v1/queries/{answered}/end-watch": lambda place: {},
     "/v1/withdrawals": lambda place: make_withdrawal([TOKEN]),
     "/v1/corrections/{correction}/acknowledgement": lambda place: {"items": 1},

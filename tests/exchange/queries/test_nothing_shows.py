@@ -24,6 +24,7 @@ from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from tests.exchange.queries.world import BANKS, QueryWorld
 from tests.exchange.silence.agencies import act_openly
+from tests.exchange.silence.holders import OTHERS, live_beside, mask_band
 from tests.exchange.silence.plan import STEPS, assert_that_all_was_there, live
 from tests.exchange.silence.reading import read_everything
 from tests.exchange.silence.seen import Eyes, Seen
@@ -57,6 +58,32 @@ def compare(copies: Copies, steps: Sequence[str], seed: int) -> tuple[Side, Side
         live(busy, steps, seed, covert=True)
     assert differences(quiet, busy) == {}
     return quiet, busy
+
+
+def compare_holders(make: Callable[[str], QueryWorld], few: int, many: int, *, is_banded: bool) -> dict[str, Any]:
+    """In what the bank's two worlds differ; `is_banded` leaves out the band."""
+    with pytest.MonkeyPatch.context() as patch:
+        order_ids(patch)
+        sides = [Side(make(f"{number}-holders")) for number in (few, many)]
+        for side, number in zip(sides, (few, many), strict=True):
+            live_beside(side, number)
+            if is_banded:
+                mask_band(side)
+    others = tuple(f"{other} " for other in OTHERS)
+    return {label: seen for label, seen in differences(*sides).items() if not label.startswith(others)}
+
+
+@pytest.mark.parametrize(("few", "many"), [(1, 7), (2, 4), (5, 7)])
+def test_how_many_others_hold_a_row_shows_in_the_band_alone(
+    crowds: Callable[[str], QueryWorld], few: int, many: int
+) -> None:
+    """Sizes, places, times, order and contents: all that the bank is answered, but for hashes and signatures."""
+    is_banded = (few, many) == (1, 7)
+    assert compare_holders(crowds, few, many, is_banded=is_banded) == {}
+
+
+def test_the_comparison_sees_the_band(crowds: Callable[[str], QueryWorld]) -> None:
+    assert compare_holders(crowds, 1, 7, is_banded=False).keys() >= {"a GET /v1/hits", "a GET /log/entries"}
 
 
 @pytest.mark.parametrize("copies", ["sqlite"], indirect=True)

@@ -50,7 +50,7 @@ def test_under_a_gateway_that_carries_no_queries_any_more_none_goes_on(
     assert [(one["hit"], one["institutions"]) for one in read["results"]] == [(False, []), (False, [])]
     officer = Request(Actor("nca/authoriser", "nca", frozenset()), "k" * 16, bytes(32), now)
     with pytest.raises(RefusedError) as refused:
-        extend_query(database, officer, query_id, Extension(date(2027, 3, 1), "the trial moved"), limits)
+        extend_query(database, officer, query_id, Extension(date(2027, 3, 1), "the trial moved", bytes(32)), limits)
     assert {reason.code for reason in refused.value.decision.reasons} == {broken}
     assert watch_queries(database, USUAL_LIMITS, now) == 1, "it goes on where the gateway does"
 

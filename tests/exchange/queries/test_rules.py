@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from exchange.domain.law_enforcement import (
     LONGEST_DAYS,
     Officer,
     QueryTerms,
+    decide_case,
     decide_officers,
     decide_terms,
     last_day_of,
@@ -50,14 +52,18 @@ def test_two_officers_are_two_people_with_two_keys_and_their_roles(
     assert Role.AUTHORISER in authoriser.roles
 
 
-@given(st.sampled_from(["", " ", "OP-1"]), st.booleans(), _DAYS, _DAYS, st.booleans())
-def test_covert_work_has_a_case_an_end_and_a_reviewer_and_no_watch_outlives_it(
-    case: str, covert: bool, until: date | None, watch_until: date | None, has_reviewer: bool
+@pytest.mark.parametrize(("case", "is_named"), [("", False), (" ", False), ("OP-1", True)])
+def test_a_case_is_named(case: str, is_named: bool) -> None:
+    assert decide_case(case).is_allowed is is_named
+
+
+@given(st.booleans(), _DAYS, _DAYS, st.booleans())
+def test_covert_work_has_an_end_and_a_reviewer_and_no_watch_outlives_it(
+    covert: bool, until: date | None, watch_until: date | None, has_reviewer: bool
 ) -> None:
-    terms = QueryTerms(case, covert, until, watch_until)
+    terms = QueryTerms(covert, until, watch_until)
     if not decide_terms(terms, has_reviewer=has_reviewer, today=TODAY, longest_days=LONGEST_DAYS).is_allowed:
         return
-    assert case.strip()
     last = last_day_of(terms, TODAY)
     assert TODAY <= last <= TODAY + timedelta(days=LONGEST_DAYS)
     assert watch_until is None or TODAY <= watch_until <= last

@@ -18,13 +18,14 @@ from exchange.services.query_rules import USUAL_LIMITS
 from exchange.services.watch_queries import end_queries, watch_queries
 from exchange.store.log_tables import LogEntry
 from exchange.store.session import create_database
+from keys.query_papers import PaperPlace, open_paper
 from keys.signing import SigningKey
 from keys.statement_types import Representative, RepresentativeState
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from schemas.terms import MemberKind, Role, Sector
 from tests.exchange.factories import Clock
-from tests.exchange.queries.planting import terms_of
+from tests.exchange.queries.planting import GROUNDS, terms_of
 from tests.simulator import ANALYST, AUTHORISER, NEVER_SECONDS, MemberSimulator, Taskforce
 
 BANKS, AGENCIES, REVIEWER = ("a", "b", "c"), ("nca", "met"), "ico"
@@ -97,11 +98,8 @@ class QueryWorld:
             "query_id": uuid7(),
             "tokens": [to_base64(token) for token in tokens],
             "types": ["bank_account" for _ in tokens],
-            "case": "OP-1",
             "legal_gateway": gateway_of(agency),
-            "purpose": "investigating a laundering network",
-            "necessity": "no other source names the holders",
-            "proportionality": "accounts of suspects only",
+            **GROUNDS.to_paper(),
             "authorised_by": f"{agency}/authoriser",
             "covert": True,
             "until": "2027-02-20",
@@ -122,6 +120,8 @@ class QueryWorld:
         target = f"/v1/queries/{query_id}/{step}"
         if step == "approve" and value is None:
             value = terms_of(self.taskforce.database, query_id)
+        if step == "extend":
+            value = {"salt": to_base64(bytes(32)), **value}
         return self.agencies[agency].send("POST", target, value or {}, **{"as_name": "authoriser", **options})
 
     def approve(self, query_id: str, agency: str = "nca") -> dict[str, Any]:
@@ -138,6 +138,19 @@ class QueryWorld:
     def read(self, query_id: str, agency: str = "nca", as_name: str = "analyst") -> TestResponse:
         """The query once more."""
         return self.taskforce.members[agency].send("GET", f"/v1/queries/{query_id}", as_name=as_name)
+
+    def opened(self, answer: TestResponse, member_id: str = "nca") -> dict[str, Any]:
+        """A query as a member was shown it, with the texts that were sealed to it."""
+        query, key = answer.get_json(), self.taskforce.members[member_id].private_key
+
+        def paper(shown: dict[str, Any], position: int, name: str) -> dict[str, str]:
+            place = PaperPlace(query["query_id"], position, member_id, decode(shown[name]))
+            return open_paper(decode(shown["sealed"]), key, place)
+
+        extensions = [
+            {**one, **paper(one, position, "reason_sha256")} for position, one in enumerate(query["extensions"], 1)
+        ]
+        return {**query, **paper(query, 0, "paperwork_sha256"), "extensions": extensions}
 
     def watch(self) -> int:
         """A run of the watching job."""

@@ -160,7 +160,7 @@ class Banks:
         side.ask(bank, "POST", "/v1/queries", {**question, "query_id": hidden})
         for step, value in (
             *(("approve", {}), ("refuse", {}), ("end-watch", {})),
-            ("extend", {"until": "2027-10-01", "reason": "later"}),
+            ("extend", {"until": "2027-10-01", "reason": "later", "salt": to_base64(bytes(32))}),
         ):
             side.ask(bank, "POST", f"/v1/queries/{hidden}/{step}", value, as_name="authoriser")
         side.read(bank, f"/v1/queries/{hidden}")

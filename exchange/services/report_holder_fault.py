@@ -1,0 +1,152 @@
+"""Taking in proved faults of key holders, for every member and registrar to read.
+
+Rules, in order:
+1. A report could have force only while the statement of its epoch in force names the holder with the same keys; else it
+   is refused before anything is computed. One about a holder that is known to be at fault under these keys is answered
+   from what is stored: whoever repeats or floods adds nothing.
+2. Of one member few are verified in a minute, since it costs seconds. Who reports is not believed, nor kept: the report
+   is verified against the registrars' root (keys/fault_report.py).
+3. Storing is one transaction: the report, an entry in the log of every member (which tells of nobody's work, so that it
+   is made also while the log stands still), and a draft of the epoch's statement without the holders at fault, if
+   enough are left and no other draft waits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from exchange.log.entries import View
+from exchange.services.events import record
+from exchange.services.propose_statement import add_draft
+from exchange.services.root_chain import read_roots
+from exchange.store import membership, outbox
+from exchange.store.holder_faults import (
+    HolderFaultReport,
+    find_report,
+    list_reports,
+    lock_reports,
+    next_position,
+    reported_holders,
+)
+from exchange.store.request_counts import count_request
+from exchange.store.session import Database
+from exchange.store.statements import latest_effective
+from keys.fault_report import FaultReport, ShownFault
+from keys.holder_fault import EvidenceError
+from keys.request_limits import RequestLimit, minute_of
+from keys.statement_types import EpochStatement, parse_statement
+from keys.statements import Root, StatementError
+from schemas.canonical import canonical_json
+
+KIND = "holder_fault"
+REPORTS_PER_MINUTE = 6
+"""Of one member: more than it meets, unless it meets the same ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenReport:
+    """What became of a report; `is_new` unless the holder was known to be at fault."""
+
+    report_id: str
+    epoch: int
+    holder_id: str
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListedReport:
+    """A report as it is shown: canonical JSON."""
+
+    position: int
+    report_id: str
+    report: bytes
+    received_at: datetime
+
+
+def report_holder_fault(database: Database, pinned: Root, value: object, member_id: str, now: datetime) -> TakenReport:
+    """Take in a report (JSON object) that a member hands in.
+
+    Raises EvidenceError for one that shows no fault, or none of a key in force; LimitExceededError.
+    """
+    report = FaultReport.parse(value)
+    claimed = report.claim()
+    with database.reading() as session:
+        known = _find_known(session, claimed)
+    if known is not None:
+        return known
+    made = database.run_in_transaction(lambda session: count_request(session, f"{KIND}/{member_id}", minute_of(now)))
+    RequestLimit(REPORTS_PER_MINUTE).check(made, now)
+    shown = report.verify(read_roots(database, pinned))
+    return database.run_in_transaction(lambda session: _store(session, report, shown, now))
+
+
+def _find_known(session: Session, fault: ShownFault) -> TakenReport | None:
+    """Rule 1. Raises EvidenceError for a report that has no force."""
+    if not fault.has_force(_epoch_in_force(session, fault.epoch)):
+        detail = f"the statement of epoch {fault.epoch} in force names no holder with this id and these keys"
+        raise EvidenceError(detail)
+    holder = fault.holder
+    found = find_report(session, fault.epoch, holder.holder_id, holder.verify_key)
+    return None if found is None else TakenReport(found, fault.epoch, holder.holder_id, is_new=False)
+
+
+def _epoch_in_force(session: Session, number: int) -> EpochStatement | None:
+    held = latest_effective(session, "epoch", str(number))
+    statement = None if held is None else parse_statement(held.payload)
+    return statement if isinstance(statement, EpochStatement) else None
+
+
+def _store(session: Session, report: FaultReport, shown: ShownFault, now: datetime) -> TakenReport:
+    lock_reports(session)
+    known = _find_known(session, shown)
+    if known is not None:
+        return known
+    holder, report_id = shown.holder, report.report_id
+    session.add(
+        HolderFaultReport(
+            position=next_position(session),
+            report_id=report_id,
+            epoch=shown.epoch,
+            holder_id=holder.holder_id,
+            verify_key=holder.verify_key,
+            report=canonical_json(report.to_wire()),
+            received_at=now,
+        )
+    )
+    session.flush()
+    body = {"epoch": shown.epoch, "holder_id": holder.holder_id, "fault": shown.kind, "report_id": report_id}
+    everyone = sorted(member.member_id for member in membership.list_members(session))
+    if everyone:
+        event = record(session, KIND, [View(member_id, body) for member_id in everyone], now, body)
+        outbox.send(session, KIND, event.event_id, everyone, now)
+    _draft_without_faulty(session, shown.epoch, now)
+    return TakenReport(report_id, shown.epoch, holder.holder_id, is_new=True)
+
+
+def _draft_without_faulty(session: Session, number: int, now: datetime) -> None:
+    """What the registrars would sign: the epoch without the holders at fault. Nothing if too few would be left."""
+    stated, faulty = _epoch_in_force(session, number), reported_holders(session, number)
+    if stated is None:
+        return
+    left = tuple(one for one in stated.holders if (one.holder_id, one.verify_key) not in faulty)
+    if len(left) < stated.threshold:
+        return
+    issued_at = now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    def draft(sequence: int) -> EpochStatement:
+        return replace(stated, sequence=sequence, issued_at=issued_at, holders=left)
+
+    try:
+        add_draft(session, "epoch", str(number), draft, now)
+    except StatementError:
+        return  # another draft waits: the registrars see the report beside it
+
+
+def list_holder_faults(database: Database, after: int, limit: int) -> list[ListedReport]:
+    """Reports behind a position, in order."""
+    with database.reading() as session:
+        rows = list_reports(session, after, limit)
+        return [ListedReport(row.position, row.report_id, row.report, row.received_at) for row in rows]

@@ -1,0 +1,112 @@
+"""Connections to one server, each used by one call at a time, so that a call can be ended from outside.
+
+A server that sends a byte every few seconds never lets the time-out of a single reading pass. A call on a line is cut
+when its own time is up, whatever the server has sent: its socket is shut down, which wakes whoever reads from it.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import httpx
+
+_CONNECTED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
+
+
+class Line:
+    """A client of httpx with at most one connection at work."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
+        self._socket: socket.socket | None = None
+        self._is_cut = False
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def call(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, seconds: float
+    ) -> Iterator[httpx.Response]:
+        """The answer to one request, its body to be read within the block. Raises httpx.RequestError, which
+        httpx.ReadTimeout is once so many seconds have passed since the call began.
+        """
+        self._is_cut = False
+        alarm = threading.Timer(seconds, self._cut)
+        alarm.daemon = True
+        alarm.start()
+        try:
+            extensions = {"trace": self._note}
+            with self.client.stream(
+                method, url, headers=dict(headers), content=body, extensions=extensions
+            ) as response:
+                yield response
+        except httpx.HTTPError as error:
+            if self._is_cut:
+                raise httpx.ReadTimeout(f"no whole answer within {seconds:.0f} seconds") from error
+            raise
+        finally:
+            alarm.cancel()
+        if self._is_cut:
+            raise httpx.ReadTimeout(f"no whole answer within {seconds:.0f} seconds")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it can be used again."""
+        return not self._is_cut
+
+    def _note(self, event: str, details: Mapping[str, Any]) -> None:
+        """Called by httpx while it connects: remembers the socket."""
+        if event not in _CONNECTED:
+            return
+        with self._lock:
+            self._socket = details["return_value"].get_extra_info("socket")
+            is_late = self._is_cut
+        if is_late:
+            self._shut_down()
+
+    def _cut(self) -> None:
+        with self._lock:
+            self._is_cut = True
+        self._shut_down()
+
+    def _shut_down(self) -> None:
+        if self._socket is not None:
+            # Not the method of a TLS socket, which would have what still comes read in the clear.
+            with suppress(OSError):
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+
+class Lines:
+    """As many lines to a server as there are calls at once. Safe to use from several threads."""
+
+    def __init__(self, make: Callable[[], httpx.Client]) -> None:
+        self._make = make
+        self._idle: list[Line] = []
+        self._is_closed = False
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def line(self) -> Iterator[Line]:
+        """A line for one call."""
+        with self._lock:
+            line = self._idle.pop() if self._idle else None
+        line = line or Line(self._make())
+        try:
+            yield line
+        finally:
+            with self._lock:
+                is_kept = line.is_whole and not self._is_closed
+                if is_kept:
+                    self._idle.append(line)
+            if not is_kept:
+                line.client.close()
+
+    def close(self) -> None:
+        """Close those that are idle; the others when their calls end."""
+        with self._lock:
+            self._is_closed, idle, self._idle = True, self._idle, []
+        for line in idle:
+            line.client.close()

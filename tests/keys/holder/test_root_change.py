@@ -1,0 +1,68 @@
+"""A key holder follows a change of registrars: whoever brings it, whatever those who left state afterwards."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from keys.keyring import MemberState, Roots, RootStatement
+from tests.keys.holder.simulator import HolderSimulator, make_elements, problem_of
+from tests.keys.taskforce import ISSUED, Member, make_member, make_root, registrar, sign
+
+OLD, NEW, ALL = ("necc", "reviewer"), ("reviewer", "regulator"), ("necc", "reviewer", "regulator")
+
+
+def next_root(holder: HolderSimulator, *names: str) -> RootStatement:
+    """These registrars follow; all that the holder has in force goes on."""
+    keyring = holder.service.keyring()
+    carried = frozenset(bytes.fromhex(each.digest) for each in keyring.in_force() if each.type != "root")
+    return RootStatement(
+        keyring.roots.version + 1, ISSUED, keyring.roots.fingerprint, 2, tuple(map(registrar, names)), carried
+    )
+
+
+def test_a_holder_goes_on_under_the_next_registrars(holder: HolderSimulator, member: Member) -> None:
+    change = sign(next_root(holder, "reviewer", "regulator"), ALL)
+    (taken,) = holder.state(change)
+    assert (taken.status_code, taken.get_json()["state"], taken.get_json()["sequence"]) == (200, "stored", 2)
+    assert holder.state(change)[0].get_json()["state"] == "known"
+    assert holder.ask(member, make_elements(1)).status_code == 200
+    again = HolderSimulator(holder.settings, holder.database, holder.clock)  # it reads and verifies its store anew
+    assert again.service.keyring().roots.newest.ids == {"reviewer", "regulator"}
+    assert again.service.keyring().digest == holder.service.keyring().digest
+    (suspended,) = again.state(sign(member.changed(state=MemberState.SUSPENDED), NEW))
+    assert suspended.status_code == 200
+    assert problem_of(holder.ask(member, make_elements(2), key="key-2")) == "member-suspended"
+
+
+def test_who_has_left_states_nothing_at_a_holder(holder: HolderSimulator, member: Member) -> None:
+    holder.state(sign(next_root(holder, "reviewer", "regulator"), ALL))
+    digest = holder.service.keyring().digest
+    ghost = sign(make_member("ghost").statement, OLD)
+    suspended = sign(member.changed(state=MemberState.SUSPENDED), OLD)
+    for answer in holder.state(ghost, suspended):
+        assert (answer.status_code, problem_of(answer)) == (409, "statement-stale")
+    assert holder.service.keyring().digest == digest
+
+
+def test_a_holder_refuses_roots_out_of_place(holder: HolderSimulator) -> None:
+    second = next_root(holder, "necc", "reviewer", "regulator")
+    wrong = {
+        "quorum": sign(second, ("necc",)),
+        "conflict": sign(dataclasses.replace(second, previous=Roots(make_root(1)).fingerprint), OLD),
+        "gap": sign(dataclasses.replace(second, sequence=3), OLD),
+    }
+    for slug, envelope in wrong.items():
+        (answer,) = holder.state(envelope)
+        assert problem_of(answer) == f"statement-{slug}"
+    holder.state(sign(second, OLD))
+    (back,) = holder.state(sign(dataclasses.replace(second, issued_at=ISSUED.replace(year=2027)), OLD))
+    assert problem_of(back) == "statement-conflict"
+    assert holder.service.keyring().roots.version == 2
+
+
+def test_a_root_that_drops_the_epoch_ends_evaluations(holder: HolderSimulator, member: Member) -> None:
+    """Fail closed: what is not carried over is not served."""
+    nothing = dataclasses.replace(next_root(holder, "reviewer", "regulator"), statements=frozenset())
+    assert holder.state(sign(nothing, ALL))[0].status_code == 200
+    assert holder.ask(member, make_elements(1)).status_code in {401, 403}
+    assert list(holder.service.keyring().epochs()) == []

@@ -1,0 +1,105 @@
+"""A server that drips bytes for ever holds no call beyond its time."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from member.channel import Channel, Surroundings
+from member.errors import UnreachableError
+
+_HEADERS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+class Dripping:
+    """Answers with `start` at once, then one byte every tenth of a second, for ever; `whole` answers come first."""
+
+    def __init__(self, start: bytes, drip: bytes, whole: int = 0) -> None:
+        self.start, self.drip, self.whole = start, drip, whole
+        self.ended = threading.Event()
+        self.hung_up = threading.Event()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            while connection.recv(65_536) and self.whole > 0:
+                self.whole -= 1
+                connection.sendall(_HEADERS + b"Content-Length: 2\r\n\r\n{}")
+            connection.sendall(self.start)
+            while not self.ended.wait(0.1):
+                connection.sendall(self.drip)
+        except OSError:
+            self.hung_up.set()
+
+
+@contextmanager
+def dripping(start: bytes, drip: bytes, whole: int = 0) -> Iterator[Dripping]:
+    server = Dripping(start, drip, whole)
+    try:
+        yield server
+    finally:
+        server.ended.set()
+        server.listener.close()
+
+
+def channel(url: str) -> Channel:
+    around = Surroundings(lambda: datetime.now(UTC), time.sleep, lambda url: None, patience=0.0, timeout=0.5)
+    return Channel(url, None, around)
+
+
+@pytest.mark.parametrize(
+    ("start", "drip"),
+    [
+        (b"", b"H"),
+        (_HEADERS + b"X-Slow: ", b"x"),
+        (_HEADERS + b"Content-Length: 1000000\r\n\r\n", b" "),
+        (_HEADERS + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        (_HEADERS + b"Content-Encoding: gzip\r\nConnection: close\r\n\r\n\x1f\x8b\x08\x10\0\0\0\0\0\0", b"x"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+    ids=["first line", "header", "body", "chunks", "gzip", "interim answers"],
+)
+def test_a_call_ends_though_bytes_keep_coming(start: bytes, drip: bytes) -> None:
+    with dripping(start, drip) as server:
+        one = channel(server.url)
+        with pytest.raises(UnreachableError, match="ReadTimeout"):
+            one.get("/v1/x")
+        assert server.hung_up.wait(30)
+        one.close()
+
+
+def test_a_call_on_a_used_connection_ends_too() -> None:
+    with dripping(_HEADERS, b"X", whole=3) as server:
+        one = channel(server.url)
+        for _ in range(3):
+            assert one.get("/v1/x").body == b"{}"
+        with pytest.raises(UnreachableError, match="ReadTimeout"):
+            one.get("/v1/x")
+        one.close()
+
+
+def test_one_call_that_is_cut_leaves_those_beside_it_alone() -> None:
+    with dripping(_HEADERS, b"X", whole=1) as server:
+        one = channel(server.url)
+        first = one.get("/v1/x")
+        with pytest.raises(UnreachableError):
+            one.get("/v1/x")
+        server.whole = 1
+        assert one.get("/v1/x").body == first.body
+        one.close()
