@@ -59,7 +59,8 @@ def list_all(session: Session) -> Shown:
     found = list(session.subscriptions.subscriptions())
     numbers = session.number(_KIND, (one.subscription_id for one in found))
     title = counted(len(found), "subscription")
-    made = table(title, "no.", "state", "to", "only", "failures", "waiting", "dead", "id")
+    counts_of = ("failures", "waiting", "dead")
+    made = table(title, "no.", "state", "to", "only", *counts_of, "id", whole=("no.", "id"), spare=(*counts_of, "id"))
     for one in found:
         only = ", ".join([*one.themes, *one.colours, *one.kinds, *one.groups])
         counts = (str(number) for number in (one.failures, one.waiting, one.dead))
