@@ -9,7 +9,8 @@ statements from the registrars themselves and sign dated snapshots (keys/snapsho
 3. t holders must vouch. A statement that all n holders have is then never missed; n - t + 1 are enough while none lies.
 4. A snapshot counts until its end, also if its holder is away; after that everything stops: nothing is disclosed,
    submitted or answered on statements that may be out of date.
-5. A holder that lacks what we have is handed it. Nobody is waited for longer than a few seconds.
+5. A holder that lacks what we have is handed it, our own statement first if it does not know us. Nobody is waited
+   for longer than a few seconds.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from keys.snapshots import Snapshot, SnapshotError, check_progress, verify_snaps
 from keys.statements import Envelope, payload_digest
 from member.authority import build_keyring, current_epoch
 from member.errors import MemberError, NotEnrolledError, RefusedError
-from member.holder_word import Envelopes, HolderWord, ask_all
+from member.holder_word import Deadline, Envelopes, HolderWord, Listed, ask_all
 from member.vault.store import Vault
 from schemas.encoding import to_rfc3339
 
@@ -94,12 +95,15 @@ class Freshness:
 
 @dataclass(frozen=True)
 class Library:
-    """The member's own statements: the keyring, the envelopes behind it, and how to take in more (gives how many)."""
+    """The member's own statements: the keyring, the envelopes behind it, and how to take in more (gives how many).
+    `own` is the one about this member.
+    """
 
     root: Root
     keyring: Keyring
     envelopes: Callable[[], Envelopes]
     take_in: Callable[[Iterable[dict[str, Any]]], int]
+    own: dict[str, Any] | None = None
 
 
 class _Seen(msgspec.Struct, frozen=True):
@@ -129,20 +133,28 @@ def confirm_freshness(
 def _ask(
     library: Library, epoch: EpochStatement, words: Sequence[HolderWord], vault: Vault, now: datetime
 ) -> Freshness:
-    asked = ask_all({word.holder.holder_id: word.snapshot for word in words})
+    asked = ask_all({word.holder.holder_id: _snapshot_of(word) for word in words})
     ours = library.keyring.digest
     standing = {name: _weigh(word, asked[name], vault, ours, now) for name, word in _by_name(words).items()}
     differing = {name: word for name, word in _by_name(words).items() if standing[name].differs(ours)}
-    lists = ask_all({name: word.statements for name, word in differing.items()})
+    listed = ask_all({name: _list_of(word, library.own) for name, word in differing.items()})
+    lists = {name: found if isinstance(found, Exception) else found.envelopes for name, found in listed.items()}
+    for name, answer in listed.items():
+        if not isinstance(answer, Exception) and answer.renewed is not None:
+            standing[name] = _weigh(differing[name], answer.renewed, vault, ours, now)
     _check_own_suspension(epoch, lists.values())
     taken = 0
     for name in differing:
         standing[name], more = _take_list(library, standing[name], lists[name])
         taken += more
-    for name, word in differing.items():
-        found = lists[name]
-        if standing[name].vouches and not isinstance(found, Exception):
-            _hand_over(library, word, found)
+    held = library.envelopes()
+    ask_all(
+        {
+            name: _hand_over(word, held, found)
+            for name, word in differing.items()
+            if standing[name].vouches and not isinstance(found := lists[name], Exception)
+        }
+    )
     _remember(vault, standing.values())
     return Freshness(
         library.keyring.number, epoch.threshold, tuple(each.voucher() for each in standing.values()), taken
@@ -220,18 +232,19 @@ def _take_list(library: Library, standing: _Standing, asked: Any) -> tuple[_Stan
     return replace(standing, covered=theirs.digest), library.take_in(asked)
 
 
-def _hand_over(library: Library, word: HolderWord, listed: Envelopes) -> None:
-    """Rule 5, as far as it takes them: that it lags behind harms nobody who asks t holders."""
+def _snapshot_of(word: HolderWord) -> Callable[[Deadline], tuple[dict[str, str], Snapshot]]:
+    return lambda until: word.snapshot()
+
+
+def _list_of(word: HolderWord, own: dict[str, Any] | None) -> Callable[[Deadline], Listed]:
+    return lambda until: word.statements(until, own)
+
+
+def _hand_over(word: HolderWord, held: Envelopes, listed: Envelopes) -> Callable[[Deadline], None]:
+    """Rule 5."""
     has = {payload_digest(Envelope.parse(envelope).payload) for envelope in listed}
-    lacks = [each for each in library.envelopes() if payload_digest(Envelope.parse(each).payload) not in has]
-    for envelope in lacks[:_MOST_HANDED]:
-        try:
-            word.hand_over(envelope)
-        except RefusedError as error:
-            if not error.is_final:
-                return
-        except MemberError:
-            return
+    lacks = [each for each in held if payload_digest(Envelope.parse(each).payload) not in has]
+    return lambda until: word.hand_over_all(lacks[:_MOST_HANDED], until)
 
 
 def _recall(vault: Vault, holder: Holder) -> tuple[_Seen | None, Snapshot | None]:

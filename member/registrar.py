@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -39,6 +40,7 @@ from keys.statements import ROOT, Envelope, Statement, payload_digest, read_payl
 from member.channel import Identity
 from member.errors import AnswerError, MemberError, RefusedError
 from member.exchange_client import ExchangeClient, Proposal
+from member.holder_word import Deadline
 from member.statement_review import review
 from schemas.encoding import from_base64, to_rfc3339
 
@@ -53,6 +55,8 @@ _MOST_AHEAD = 8
 _MOST_EARLY = timedelta(hours=1)
 """How far the clocks of the operator and of a registrar's machine without a network may differ."""
 _PROPOSAL_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_DELIVERY_SECONDS = 300.0
+"""Of one holder for all statements; the others have had theirs meanwhile."""
 STALE, REFUSED = "stale", "refused"
 
 
@@ -247,29 +251,36 @@ def push_to_holders(
     courier_of: Callable[[Holder], Courier],
     retired: Collection[str] = (),
 ) -> list[dict[str, Any]]:
-    """Bring every key holder that the registrars ever stated up to date, but for those `retired` that have confirmed
-    it; a problem is told, not raised.
+    """Bring every key holder that the registrars ever stated up to date, all at once, but for those `retired` that have
+    confirmed it; a problem is told, not raised.
 
     It counts as up to date only by its own signature: nobody between can take the statements in its place.
     """
     wanted, serving = _in_order(envelopes), serving_ids(keyring)
+    holders = [
+        holder
+        for holder in stated_holders(keyring, envelopes)
+        if holder.holder_id in serving or holder.holder_id not in retired
+    ]
+    couriers = [courier_of(holder) for holder in holders]
+    with ThreadPoolExecutor(max(1, len(holders)), thread_name_prefix="courier") as pool:
+        brought = list(pool.map(lambda courier: _bring_up_to_date(courier, wanted, keyring), couriers))
     return [
         {
             "holder_id": holder.holder_id,
             "url": holder.url,
             "is_serving": holder.holder_id in serving,
-            **_bring_up_to_date(courier_of(holder), wanted, keyring),
+            **result,
         }
-        for holder in stated_holders(keyring, envelopes)
-        if holder.holder_id in serving or holder.holder_id not in retired
+        for holder, result in zip(holders, brought, strict=True)
     ]
 
 
 def _bring_up_to_date(courier: Courier, wanted: Sequence[dict[str, Any]], keyring: Keyring) -> dict[str, Any]:
-    handed, problem = 0, None
+    handed, problem, until = 0, None, Deadline(_DELIVERY_SECONDS)
     try:
         if not _has_all(courier, keyring):
-            refused = _hand_over(courier, wanted)
+            refused = _hand_over(courier, wanted, until)
             handed = len(wanted) - len(refused)
             if not _has_all(courier, keyring):
                 problem = f"it refused statements: {'; '.join(refused)}" if refused else _VOUCHES_FOR_OTHERS
@@ -285,10 +296,13 @@ def _has_all(courier: Courier, keyring: Keyring) -> bool:
     return snapshot.digest == keyring.digest
 
 
-def _hand_over(courier: Courier, envelopes: Sequence[dict[str, Any]]) -> list[str]:
-    """Send them all; which of them it refused for good, and why. Raises MemberError if it cannot be asked on."""
+def _hand_over(courier: Courier, envelopes: Sequence[dict[str, Any]], until: Deadline) -> list[str]:
+    """Send them all; which of them it refused for good, and why. Raises MemberError if it cannot be asked on, and once
+    its time has passed.
+    """
     refused = []
     for envelope in envelopes:
+        until.check()
         try:
             courier.hand_over(envelope)
         except RefusedError as error:

@@ -274,7 +274,11 @@ class Session:
         identity = self.identity
         vault = self.vault
         library = Library(
-            self.root, keyring, lambda: held_envelopes(vault), lambda found: take_in(keyring, vault, found)
+            self.root,
+            keyring,
+            lambda: held_envelopes(vault),
+            lambda found: take_in(keyring, vault, found),
+            held_envelope(vault, "member", self.home.member_id),
         )
 
         def words_of(epoch: EpochStatement) -> list[HolderWord]:

@@ -2,8 +2,9 @@
 
 Rules, in order:
 1. A statement that is known with every signature shown is answered from what is stored: nothing of it is verified,
-   locked or written for a repetition. Else a signature counts if it is right under the key of a registrar of the newest
-   root; each registrar counts once. A new root takes its own quorum too (exchange/services/root_chain.py).
+   locked or written for a repetition, nor for one that a newer statement has overtaken. Else a signature counts if it
+   is right under the key of a registrar of the newest root; each registrar counts once. A new root takes its own quorum
+   too (exchange/services/root_chain.py).
 2. A statement must be newer than the one in force about its subject; the keyring's rules hold
    (keys/keyring.py).
 3. Coming into force is one transaction: tables, running position, log. Every member whose authority it
@@ -84,16 +85,17 @@ def accept_statement(database: Database, pinned: Root, envelope: object, now: da
 
 def _find_standing(session: Session, roots: Roots, envelope: Envelope) -> Standing | None:
     """Where a statement stands of which all signatures of `envelope` are stored; None if anything of it is new. Raises
-    StatementError for one that a newer statement has overtaken.
+    StatementError for one that a newer statement has overtaken, and for what is no statement.
     """
+    head = read_payload(envelope.payload)
+    held = latest_effective(session, head.type, head.subject)
+    if held is not None and head.sequence < held.sequence:
+        raise StatementError("stale", f"sequence {held.sequence} is in force already")
     stored = find_statement(session, statement_id_of(envelope.payload))
     there = () if stored is None else signatures_of(session, stored.statement_id)
-    held = None if stored is None else latest_effective(session, stored.type, stored.subject)
     shown = {(name.removeprefix("registrar/"), signature) for name, signature in envelope.signatures}
     if stored is None or not shown or not shown <= set(there):
         return None
-    if held is not None and stored.sequence < held.sequence:
-        raise StatementError("stale", f"sequence {held.sequence} is in force already")
     if stored.state == EFFECTIVE:
         return Standing(stored.state, len(there), roots.newest.quorum)
     return Standing(stored.state, *count_signatures(_signers(session, stored), roots.signing(stored.payload)))

@@ -211,7 +211,8 @@ class HolderService:
     def store_statement(self, envelope: Any) -> tuple[Statement, bool]:
         """Accept a statement that the registrars' quorum signed; the second value tells whether it is new here.
 
-        What was accepted before is told by its digest, whoever signed this copy: a repeated one costs no signature.
+        What was accepted before is told by its digest, whoever signed this copy: a repeated one costs no signature, nor
+        does one that another has overtaken, though it was never seen here.
         Raises StatementError, or RefusedError if an epoch statement does not fit the share held here.
         """
         known = self._find_accepted(envelope)
@@ -235,18 +236,20 @@ class HolderService:
         return statement, is_new
 
     def _find_accepted(self, envelope: Any) -> Statement | None:
-        """The statement of an envelope whose payload was accepted before. Raises StatementError for one replaced since,
-        or malformed.
+        """The statement of an envelope whose payload was accepted before, None for a newer one. Raises StatementError
+        for any other that could not come into force, and for what is malformed.
         """
         payload = Envelope.parse(envelope).payload
-        with self.database.reading() as connection:
-            if not store.has_statement(connection, payload):
-                return None
         statement = read_payload(payload)
         newest = self.keyring().next_sequence(statement.type, statement.subject) - 1
         if statement.sequence < newest:
             raise StatementError("stale", f"sequence {newest} is held already")
-        return statement
+        with self.database.reading() as connection:
+            if store.has_statement(connection, payload):
+                return statement
+        if statement.sequence == newest:
+            raise StatementError("conflict", f"another statement has sequence {newest} already")
+        return None
 
     def _read_keyring(self, connection: Connection) -> Keyring:
         keyring = Keyring(self.settings.config.root)

@@ -15,7 +15,7 @@ from sqlalchemy import event
 from exchange.web.access import LIMITED
 from keys.edge.caller_address import parse_proxies
 from keys.signing import SigningKey, new_nonce
-from keys.statement_types import MemberState
+from keys.statement_types import MemberState, to_payload
 from keys.statements import sign_statement
 from schemas.encoding import from_base64
 from tests.exchange.factories import Clock
@@ -204,6 +204,21 @@ def test_a_known_statement_is_answered_before_any_lock_or_write(new_taskforce: N
     assert answer.get_json() == {"state": "effective", "signatures": 2, "quorum": 2}
     written = [one for one in seen if one.startswith(("INSERT", "UPDATE", "DELETE", "SELECT pg_advisory"))]
     assert not [one for one in written if not any(name in one for name in ("nonces", "request_counts", "idempotent"))]
+
+
+def test_an_overtaken_statement_is_refused_before_any_signature_or_lock(new_taskforce: NewTaskforce) -> None:
+    taskforce = _limited(new_taskforce)
+    a = taskforce.members["a"]
+    old, newer = taskforce.member_statement(a, 2), taskforce.member_statement(a, 3)
+    for name, key in taskforce.registrars.items():
+        envelope = sign_statement(to_payload(newer), name, key)
+        assert taskforce.send_as_registrar(name, "POST", "/v1/statements", envelope).status_code == 200
+    for key in (taskforce.registrars["necc"], SigningKey.generate()):
+        with statements_of(taskforce) as seen:
+            envelope = sign_statement(to_payload(old), "necc", key)
+            answer = taskforce.send_as_registrar("necc", "POST", "/v1/statements", envelope)
+        assert (answer.status_code, answer.get_json()["reason"]) == (409, "stale")
+        assert not [one for one in seen if "named_locks" in one]
 
 
 def test_a_known_statement_under_a_wrong_signature_is_refused_still(new_taskforce: NewTaskforce) -> None:

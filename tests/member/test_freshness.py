@@ -438,3 +438,72 @@ def test_one_refused_statement_does_not_keep_the_others_back(fresh: Taskforce) -
     assert refused == ["/v1/statements"]
     assert done.status == 0, done.document  # it had the refused one already: its snapshot says that it lacks nothing
     assert snapshot_of(fresh, HOLDERS[0])["number"] == before + 1
+
+
+def test_a_holder_that_does_not_know_a_newcomer_yet_is_told_of_it(fresh: Taskforce) -> None:
+    """The registrars signed, and delivered to nobody: the holder's list is shown to those only whom it knows."""
+    with away(fresh, *HOLDERS):
+        fresh.enrol("newcomer")
+        fresh.approve_waiting()
+    done = fresh.run("newcomer", "hits")
+    assert done.status == 0, str(done.document)
+
+
+def test_a_list_of_endless_bytes_ends(fresh: Taskforce, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("member.holder_word._MOST_BYTES", 10_000)
+    asked = itertools.count(1)
+
+    def large(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps({"statements": [{"padding": "x" * 4_000}], "next": str(next(asked))}).encode()]
+
+    state_another(fresh, *HOLDERS)
+    with between(fresh, HOLDERS, "/v1/statements", large):
+        done = fresh.run("a", "hits")
+    assert (done.status, done.document["error"]["type"]) == (1, "statements-stale")
+    assert "without end" in done.document["error"]["detail"]
+    assert next(asked) <= 3 * len(HOLDERS) + 1
+
+
+def test_who_is_not_waited_for_any_more_stops_asking(fresh: Taskforce, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("member.holder_word._SECONDS", 0.5)
+    asked, later = itertools.count(1), threading.Event()
+
+    def endless(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        later.wait(0.05)
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps({"statements": [{}], "next": str(next(asked))}).encode()]
+
+    state_another(fresh, *HOLDERS)
+    before = set(threading.enumerate())
+    with between(fresh, HOLDERS, "/v1/statements", endless):
+        assert fresh.run("a", "hits").document["error"]["type"] == "statements-stale"
+        for thread in set(threading.enumerate()) - before:
+            thread.join(30)
+            assert not thread.is_alive()
+    assert next(asked) < 500
+
+
+def test_registrars_deliver_to_all_holders_at_once(fresh: Taskforce) -> None:
+    """Each waits for the others: one after the other nobody would ever be served."""
+    together = threading.Barrier(len(HOLDERS))
+    honest = {url: fresh.applications[url] for url in HOLDERS}
+
+    def meeting(url: str) -> Application:
+        has_met = threading.Event()
+
+        def called(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            if not has_met.is_set():
+                has_met.set()
+                together.wait(60)
+            return honest[url](environ, start_response)
+
+        return called
+
+    fresh.applications |= {url: meeting(url) for url in HOLDERS}
+    try:
+        done = fresh.run("registrar", "--as", "registrar", "registrar", "deliver")
+    finally:
+        fresh.applications |= honest
+    assert done.status == 0, str(done.document)
+    assert [holder["problem"] for holder in done.document["holders"]] == [None] * len(HOLDERS)

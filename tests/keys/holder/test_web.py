@@ -391,6 +391,19 @@ def test_a_statement_brought_again_is_answered_before_any_signature(
     assert problem_of(replaced) == "statement-stale"
 
 
+def test_an_older_statement_never_seen_here_is_refused_before_any_signature(
+    holder: HolderSimulator, member: Member
+) -> None:
+    """Anyone has old ones, or makes them up: each made the holder verify its whole history under the lock."""
+    third = dataclasses.replace(member.changed(state=MemberState.SUSPENDED), sequence=3)
+    assert holder.state(sign(third))[0].status_code == 200
+    second, rival = dataclasses.replace(third, sequence=2), dataclasses.replace(third, name="Bank of Elsewhere")
+    for statement, slug in ((second, "statement-stale"), (rival, "statement-conflict")):
+        for by in (("necc", "reviewer"), ("stranger",)):
+            (answer,) = holder.state(sign(statement, by=by))
+            assert (answer.status_code, problem_of(answer)) == (409, slug)
+
+
 def test_an_epoch_that_names_another_commitment_for_this_holder_is_refused(database_url: str, dealing: Dealing) -> None:
     """Shares 1 and 2 are swapped in the settings; the statement itself is sound."""
     settings = make_settings(dealing)
