@@ -98,7 +98,7 @@ def multiply_rows(session: psycopg.Connection, tables: Iterable[str], count: int
         ).fetchall()
         values = ", ".join(_another(*column) for column in columns)
         names = ", ".join(column[0] for column in columns)
-        first = ", ".join(_FIRST.get(column[1], "''") for column in columns)
+        first = ", ".join("'waiting'" if name == "state" else _FIRST.get(kind, "''") for name, kind, _ in columns)
         session.execute(
             f"INSERT INTO {table} ({names}) SELECT {first} WHERE NOT EXISTS (SELECT 1 FROM {table})".encode()
         )

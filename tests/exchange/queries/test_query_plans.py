@@ -44,7 +44,8 @@ ALLOWED = {
     r"count\(\*\) .* FROM notices WHERE notices.member_id": "a member's own, kept for 90 days",
     r"max\(log_day_heads.day\)": "the last of a member's days: one step in the key",
     r"FROM withdrawn_rows WHERE \S+is_watched": "watched for ten minutes, then forgotten",
-    r"FROM outcome_recipients JOIN outcomes .* told_at IS NULL": "what the cover of queries holds back at present",
+    r"FROM outcome_recipients JOIN outcomes .*told_at IS NULL": "what the cover of queries holds back at present",
+    r"FROM deliveries WHERE .*state = .*created_at >=": "by both; no row made is in that state",
     r"FROM outbox WHERE outbox.member_id IN": "the test's own",
 }
 """By what the statement is known, and why it may grow."""
@@ -63,7 +64,7 @@ def test_on_sqlite_no_statement_grows_but_those_that_may(copies: Copies) -> None
         found = {form: growing_reads(connection, one, BOUNDED) for form, (one, _) in statements.items()}
         assert growing_reads(connection, f"DELETE FROM indicators WHERE {KEYS}", BOUNDED)
     assert len(found) > 250
-    assert not_allowed(found) == {}
+    assert not not_allowed(found), "\n".join(f"{steps}: {form}" for form, steps in not_allowed(found).items())
 
 
 @pytest.mark.parametrize("copies", ["postgresql"], indirect=True)
@@ -80,7 +81,7 @@ def test_nor_on_postgresql(copies: Copies) -> None:
             steps = growing_reads_postgresql(session, one, parameters)
             found[form] = [step for step in steps if step.split()[-2] not in BOUNDED]
     assert len(found) > 250
-    assert not_allowed(found) == {}
+    assert not not_allowed(found), "\n".join(f"{steps}: {form}" for form, steps in not_allowed(found).items())
 
 
 def not_allowed(found: Mapping[str, list[str]]) -> dict[str, list[str]]:
