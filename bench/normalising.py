@@ -18,7 +18,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from member.intake import read_normalised
+from member.indicators.intake import read_normalised
 from member.normalise.rules import RULES, normalise
 from member.normalise.wallet_encodings import BECH32, CHARSET, base58check_encode, bech32_constant
 

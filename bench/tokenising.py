@@ -21,8 +21,8 @@ from contextlib import contextmanager
 from itertools import repeat
 
 from keys import group, libsodium, oprf, threshold
-from member.evaluation import EpochInfo, Evaluation, HolderInfo
-from member.tokenise import Tokeniser
+from member.tokens.evaluation import EpochInfo, Evaluation, HolderInfo
+from member.tokens.tokenise import Tokeniser
 
 QUORUM = (1, 2)
 KEY_OF_ONE = group.scalar_from_int(1)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from member.cli import main
+from member.commands.cli import main
 
 main()

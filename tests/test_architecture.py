@@ -36,7 +36,7 @@ def test_a_pure_module_loads_no_framework(module: str) -> None:
 
 
 def test_a_member_loads_nothing_of_the_exchange() -> None:
-    code = "import sys, member.cli; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    code = "import sys, member.commands.cli; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
     assert not {"exchange", "alerts", "sqlalchemy", "flask"} & set(done.stdout.split())
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from exchange.cli import program as exchange
 from keys.holder.cli import cli as keyholder
-from member.cli import cli as member
+from member.commands.cli import cli as member
 from tests.sandbox_process import SCRIPTS
 
 PROGRAMS: dict[str, click.Group] = {"exchange": exchange, "keyholder": keyholder, "member": member}

@@ -11,8 +11,8 @@ import pytest
 
 from exchange import settings as exchange_settings
 from keys.holder.settings import create_home
-from member.envelope import CONTACT, COUNTRY, MAP, SETTINGS, STATEMENTS
-from member.home import REJECTED_DAYS, Config
+from member.identity.home import REJECTED_DAYS, Config
+from member.indicators.envelope import CONTACT, COUNTRY, MAP, SETTINGS, STATEMENTS
 from tests.keys.taskforce import make_root
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,16 +13,16 @@ import click
 import msgspec
 from rich.console import RenderableType
 
-from member.alert_client import AlertStanding, ListedAlert, ReadAlert
-from member.alert_file import example_alert, read_alert
-from member.alert_log import AlertLog
-from member.alert_values import ValueRefusedError, as_text
-from member.authority import stated_exchange
+from member.alerts.client import AlertStanding, ListedAlert, ReadAlert
+from member.alerts.file import example_alert, read_alert
+from member.alerts.log import AlertLog
+from member.alerts.values import ValueRefusedError, as_text
 from member.commands.common import Shown, counted, read_moment, reporting, table, write_new_file
 from member.errors import AnswerError, MemberError, UsedWronglyError
-from member.home import Home
-from member.log_origin import check_origin
-from member.session import Session
+from member.identity.home import Home
+from member.log.origin import check_origin
+from member.statements.authority import stated_exchange
+from member.workplace.session import Session
 from schemas.encoding import to_rfc3339
 from schemas.terms import AlertState, Theme
 from schemas.words import in_words, label
@@ -218,7 +218,7 @@ def responses(session: Session, alert_id: str) -> Shown:
 
 
 def _render(found: ReadAlert) -> RenderableType:
-    from member.alert_page import render_alert  # noqa: PLC0415 - Markdown is slow to import, needed here only
+    from member.alerts.page import render_alert  # noqa: PLC0415 - Markdown is slow to import, needed here only
 
     return render_alert(found)
 

@@ -13,9 +13,10 @@ from keys.keyring import Keyring
 from keys.statements import Envelope, merge, read_payload
 from member.commands.common import Shown, at_terminal, reporting, write_new_file
 from member.errors import FAILED, MemberError, RefusedError, UsedWronglyError
-from member.exchange_client import ExchangeClient
-from member.kept_statements import KeptStatements
-from member.registrar import (
+from member.statements.files import proposals_file, read_proposals_file, read_signatures_file, signatures_file
+from member.statements.holder_faults import faults_text, shown_faults
+from member.statements.kept import KeptStatements
+from member.statements.registrar import (
     REFUSED,
     STALE,
     ReadProposal,
@@ -27,12 +28,11 @@ from member.registrar import (
     read_proposals,
     serving_ids,
 )
-from member.registrar import approve as approve_proposals
-from member.registrar import sign as sign_payload
-from member.registrar_faults import faults_text, shown_faults
-from member.session import Session
-from member.statement_files import proposals_file, read_proposals_file, read_signatures_file, signatures_file
-from member.statement_text import review_text
+from member.statements.registrar import approve as approve_proposals
+from member.statements.registrar import sign as sign_payload
+from member.statements.text import review_text
+from member.transport.exchange_client import ExchangeClient
+from member.workplace.session import Session
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _NEW_FILE = click.Path(dir_okay=False, path_type=Path)

@@ -23,9 +23,9 @@ from rich.table import Table
 from keys.custody import CustodyError
 from keys.terminal.program import Program, tell_error, wants_json
 from member.errors import FAILED, USED_WRONGLY, MemberError, UsedWronglyError, quoted
-from member.quorums import NoQuorumError
-from member.session import Session, default_surroundings
 from member.terminal import AnswerConsole, PlainTable, as_lines, fitted, printable
+from member.tokens.quorums import NoQuorumError
+from member.workplace.session import Session, default_surroundings
 
 P = ParamSpec("P")
 DEBUG_VARIABLE = "MEMBER_DEBUG"

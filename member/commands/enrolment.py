@@ -15,10 +15,10 @@ import msgspec
 from keys.fingerprints import in_fours
 from keys.keyring import Root, StatementError
 from keys.new_home import as_it_was_on_failure, whole_home
-from member.access import Unlocked, is_typed, passphrase_of, unlock_representative
-from member.authority import held_keyring
 from member.commands.common import Shown, reporting, table
-from member.enrolment import (
+from member.errors import HomeError, MemberError, UsedWronglyError, quoted
+from member.identity.access import Unlocked, is_typed, passphrase_of, unlock_representative
+from member.identity.enrolment import (
     FIRST_REPRESENTATIVES,
     Newcomer,
     answer_code,
@@ -32,11 +32,11 @@ from member.enrolment import (
     read_code,
     told_registrars,
 )
-from member.errors import HomeError, MemberError, UsedWronglyError, quoted
-from member.home import Home
-from member.session import USUAL, Session
-from member.standing import describe_standing
+from member.identity.home import Home
+from member.statements.authority import held_keyring
 from member.terminal import as_lines
+from member.workplace.session import USUAL, Session
+from member.workplace.standing import describe_standing
 from schemas.terms import Role
 from schemas.words import in_words
 

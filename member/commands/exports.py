@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from member.commands.common import Shown, counted
-from member.exporting import check_output, write_rows
+from member.tables.exporting import check_output, write_rows
 
 
 def _check(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:

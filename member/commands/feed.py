@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 import msgspec
 
+from member.alerts.feeds import feed_addresses
 from member.commands.common import Shown, counted, reporting, table
 from member.errors import MemberError
-from member.feeds import feed_addresses
-from member.session import Session
+from member.workplace.session import Session
 
 
 @click.group(epilog="Example: member feed list")

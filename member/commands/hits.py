@@ -11,17 +11,17 @@ import click
 import msgspec
 from rich.table import Table
 
-from member.authority import stated_exchange
 from member.commands.common import Shown, counted, reporting, table
 from member.commands.exports import exported, output_option
 from member.errors import MemberError
-from member.hit_progress import HitProgress, HitState
-from member.hits import Filters, list_hits, read_since
-from member.log_chain import LogFault
-from member.log_origin import check_origin
+from member.indicators.hit_progress import HitProgress, HitState
+from member.indicators.hits import Filters, list_hits, read_since
+from member.log.chain import LogFault
+from member.log.origin import check_origin
 from member.normalise.rules import RULES
-from member.session import Session
+from member.statements.authority import stated_exchange
 from member.vault.hits import ShownHits
+from member.workplace.session import Session
 from schemas.words import in_words, label
 
 _SHOWN = 500

@@ -7,15 +7,15 @@ from pathlib import Path
 import click
 
 from keys.keyring import Keyring, UnknownStatementError
-from member.access import REGISTRAR
-from member.authority import held_keyring
 from member.commands.common import Shown, at_terminal, reporting, table
 from member.errors import MemberError, UsedWronglyError
-from member.fault_spread import leave_out
-from member.holder_faults import find_fault, judge, read_report, write_report
-from member.kept_statements import KeptStatements
-from member.session import Session
-from member.vault.faults import HolderFaults
+from member.identity.access import REGISTRAR
+from member.statements.authority import held_keyring
+from member.statements.kept import KeptStatements
+from member.tokens.fault_spread import leave_out
+from member.tokens.holder_faults import find_fault, judge, read_report, write_report
+from member.tokens.kept_faults import HolderFaults
+from member.workplace.session import Session
 from schemas.terms import MemberKind
 
 _NO_FORCE_HINT = "the registrars have stated it anew since, or this home has not seen their statement: member status"

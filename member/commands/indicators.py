@@ -12,22 +12,22 @@ from typing import Any
 import click
 
 from keys.tokens import Token, oprf_input
-from member.column_map import NO_MAP, read_column_map
 from member.commands.common import Shown, counted, reporting
 from member.commands.values import given_values, value_file_option
-from member.common_values import common_values
-from member.envelope import MAP, SETTINGS, Terms, read_terms
 from member.errors import FAILED, MemberError, UsedWronglyError
+from member.indicators.common_values import common_values
+from member.indicators.envelope import MAP, SETTINGS, Terms, read_terms
+from member.indicators.relisting import OWN_REASON
+from member.indicators.submit import Desk, Submitted, dry_run, submit_file
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import RULES, normalise
 from member.progress import show_progress
-from member.reading import CheckedFile, FileRefusedError, check_file
-from member.relisting import OWN_REASON
-from member.session import Session
-from member.standard_input import as_file
-from member.submit import Desk, Submitted, dry_run, submit_file
-from member.tokenise import Tokeniser
+from member.tables.column_map import NO_MAP, read_column_map
+from member.tables.reading import CheckedFile, FileRefusedError, check_file
+from member.tables.standard_input import as_file
+from member.tokens.tokenise import Tokeniser
 from member.vault.rows import VaultRows
+from member.workplace.session import Session
 from schemas.terms import NORMALISATION
 from schemas.words import in_words
 

@@ -12,24 +12,24 @@ from typing import Any
 import click
 
 from keys.keyring import ExchangeStatement
-from member.alert_log import AlertLog, ReadingsCheck, describe_alerts
-from member.authority import stated_exchange
+from member.alerts.log import AlertLog, ReadingsCheck, describe_alerts
 from member.commands.common import Shown, counted, reporting, table
 from member.commands.exports import exported, output_option
-from member.cover_log import CoverCheck, CoverState
+from member.corrections.log import ToldLog
 from member.errors import FAILED, MemberError, UsedWronglyError
-from member.log import LogFault, LogVerifier, OwnEntry, VerifiedLog
-from member.log_chain import WaitingEntry
-from member.log_origin import FollowedLog, check_origin, follow, followed_log
-from member.logged_receipts import LoggedReceipt, promised_by
-from member.request_log import RequestLog, RequestsCheck
-from member.session import Session
+from member.log.chain import WaitingEntry
+from member.log.origin import FollowedLog, check_origin, follow, followed_log
+from member.log.receipts import LoggedReceipt, promised_by
+from member.log.verify import LogFault, LogVerifier, OwnEntry, VerifiedLog
+from member.log.waiting_entries import WaitingEntries
+from member.log.witness import cosign_newest, load_seen, log_key, store_seen
+from member.queries.cover import CoverCheck, CoverState
+from member.requests.log import RequestLog, RequestsCheck
+from member.statements.authority import stated_exchange
 from member.terminal import as_lines
-from member.told_log import ToldLog
 from member.vault.requests import RequestRecords
 from member.vault.uploads import Uploads
-from member.waiting_entries import WaitingEntries
-from member.witness import cosign_newest, load_seen, log_key, store_seen
+from member.workplace.session import Session
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.terms import MemberKind
 from schemas.words import label

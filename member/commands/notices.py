@@ -6,7 +6,7 @@ import click
 
 from member.commands.common import Shown, counted, reporting, table
 from member.errors import UsedWronglyError
-from member.session import Session
+from member.workplace.session import Session
 from schemas.words import in_words, label
 
 

@@ -10,13 +10,13 @@ import click
 import msgspec
 
 from member.commands.common import Shown, counted, reporting, table
+from member.corrections.log import FIGURES
 from member.errors import UsedWronglyError
-from member.hit_progress import HitProgress
-from member.outcomes import OutcomeClient, ReceivedOutcome
-from member.session import Session
-from member.told_log import FIGURES
+from member.indicators.hit_progress import HitProgress
+from member.outcomes.client import OutcomeClient, ReceivedOutcome
 from member.vault.hits import ShownHits
 from member.vault.rows import VaultRows
+from member.workplace.session import Session
 from schemas.terms import AccountAction, CrimeOutcome, DisruptionLevel, InternalInvestigation, OutcomeObject, Usefulness
 from schemas.words import in_words, label
 

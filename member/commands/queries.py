@@ -15,24 +15,24 @@ import msgspec
 from rich.table import Table
 
 from keys.keyring import Keyring, UnknownStatementError
-from member.alert_values import ValueRefusedError, as_text
+from member.alerts.values import ValueRefusedError, as_text
 from member.commands.common import Shown, counted, reporting, table, write_new_file
 from member.commands.exports import exported, output_option
 from member.commands.log import receipts_kept
 from member.commands.values import given_values, value_file_option
 from member.errors import MemberError, UsedWronglyError, quoted
-from member.exporting import check_output, write_rows
-from member.log_chain import LogFault
+from member.log.chain import LogFault
 from member.normalise.circumstances import Circumstances
 from member.normalise.rules import RULES
-from member.queries import Grounds, Subject, UnapprovedError, asked_about, describe_head, read_file, read_values
-from member.query_client import QueryStanding, ReadQuery
-from member.query_entries import QueryEntries
-from member.query_report import COLUMNS, LogProof, render_pdf, rows_of
-from member.reading import FileRefusedError
-from member.rule_refusal import Broken, RuleRefusedError
-from member.session import Session
+from member.queries.client import QueryStanding, ReadQuery
+from member.queries.desk import Grounds, Subject, UnapprovedError, asked_about, describe_head, read_file, read_values
+from member.queries.entries import QueryEntries
+from member.queries.report import COLUMNS, LogProof, render_pdf, rows_of
+from member.requests.refusal import Broken, RuleRefusedError
+from member.tables.exporting import check_output, write_rows
+from member.tables.reading import FileRefusedError
 from member.terminal import as_lines, printable
+from member.workplace.session import Session
 from schemas.encoding import to_rfc3339
 from schemas.terms import LegalGateway, QueryState, Role
 from schemas.words import in_words, label

@@ -11,14 +11,14 @@ from keys.fingerprints import in_fours
 from keys.keyring import Root, StatementError
 from keys.new_home import whole_home
 from keys.urls import canonical_url
-from member.access import REGISTRAR, lock_registrar, passphrase_of
-from member.authority import load_root
 from member.commands.approvals import approve, deliver, export, pending, show, sign, submit
 from member.commands.common import Shown, reporting
-from member.enrolment import check_id, pin_root, told_registrars
 from member.errors import HomeError, UsedWronglyError
-from member.home import Home, Registrar
-from member.session import Session
+from member.identity.access import REGISTRAR, lock_registrar, passphrase_of
+from member.identity.enrolment import check_id, pin_root, told_registrars
+from member.identity.home import Home, Registrar
+from member.statements.authority import load_root
+from member.workplace.session import Session
 from schemas.encoding import to_base64
 
 

@@ -17,7 +17,9 @@ from keys.fingerprints import in_fours
 from keys.keyring import Keyring, MemberStatement, Representative, RepresentativeState
 from keys.replacement import sign_replacement
 from keys.sealing import EncryptionKey
-from member.access import (
+from member.commands.common import Shown, reporting, table
+from member.errors import MemberError, NotEnrolledError, RefusedError, UnreachableError, UsedWronglyError, quoted
+from member.identity.access import (
     REGISTRAR,
     check_passphrase,
     check_vault_key,
@@ -26,16 +28,14 @@ from member.access import (
     passphrase_of,
     remembered_file,
 )
-from member.authority import held_keyring, own_statement, refresh_keyring
-from member.commands.common import Shown, reporting, table
-from member.enrolment import check_id
-from member.errors import MemberError, NotEnrolledError, RefusedError, UnreachableError, UsedWronglyError, quoted
-from member.home import LocalRepresentative
-from member.people import Person, let_in, let_out, people_of, put_under_new_key
-from member.session import Session
+from member.identity.enrolment import check_id
+from member.identity.home import LocalRepresentative
+from member.identity.people import Person, let_in, let_out, people_of, put_under_new_key
+from member.identity.vault_folder import JoiningRequest
+from member.statements.authority import held_keyring, own_statement, refresh_keyring
 from member.terminal import as_lines, printable
 from member.vault.rekey import clear_journal
-from member.vault_folder import JoiningRequest
+from member.workplace.session import Session
 from schemas.encoding import from_base64, to_base64
 from schemas.terms import FourEyes, Role
 from schemas.words import in_words

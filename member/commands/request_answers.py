@@ -20,17 +20,9 @@ from member.commands.request_text import (
     read_id,
     read_text,
 )
-from member.envelope import CONTACT
 from member.errors import MemberError, UsedWronglyError
-from member.prepared_answers import (
-    check_digests,
-    check_unchanged,
-    find_prepared,
-    prepare,
-    send_as_prepared,
-    send_prepared,
-)
-from member.request_answering import (
+from member.indicators.envelope import CONTACT
+from member.requests.answering import (
     TakenUp,
     Telling,
     finish_begun,
@@ -44,11 +36,19 @@ from member.request_answering import (
     what_to_release,
     what_to_tell,
 )
-from member.request_client import ReadRequest, RequestStanding
-from member.requests import RequestDesk
-from member.session import Session
+from member.requests.asking import RequestDesk
+from member.requests.client import ReadRequest, RequestStanding
+from member.requests.prepared import (
+    check_digests,
+    check_unchanged,
+    find_prepared,
+    prepare,
+    send_as_prepared,
+    send_prepared,
+)
 from member.terminal import as_lines, printable
 from member.vault.requests import PreparedAnswer
+from member.workplace.session import Session
 from schemas.terms import OFFERS, Direction, RefusalReason, RequestOutcome, RequestState
 
 _MAX_NOTE = 4000

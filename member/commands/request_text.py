@@ -8,15 +8,15 @@ from typing import Any
 import click
 import msgspec
 
-from member.alert_values import ValueRefusedError, as_text
+from member.alerts.values import ValueRefusedError, as_text
 from member.errors import MemberError, UsedWronglyError, quoted
-from member.prepared_answers import prepared_digest
-from member.request_client import ListedRequest, Marking, ReadRequest
-from member.requests import ReadAnswer
-from member.session import Session
+from member.requests.asking import ReadAnswer
+from member.requests.client import ListedRequest, Marking, ReadRequest
+from member.requests.prepared import prepared_digest
 from member.terminal import to_second
 from member.vault.requests import PreparedAnswer
 from member.vault.rows import OwnIndicator, VaultRows
+from member.workplace.session import Session
 from schemas.terms import OFFERS, Direction, RequestField, RequestState, Role
 from schemas.words import in_words
 

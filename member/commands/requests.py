@@ -25,12 +25,12 @@ from member.commands.request_text import (
     with_own_rows,
 )
 from member.errors import FAILED, UsedWronglyError
-from member.hit_progress import HitProgress
-from member.request_notice import draft_notice
-from member.requests import Wanted, ask, read_answers
-from member.session import Session
+from member.indicators.hit_progress import HitProgress
+from member.requests.asking import Wanted, ask, read_answers
+from member.requests.notice import draft_notice
 from member.terminal import as_lines, to_second
 from member.vault.hits import ShownHits
+from member.workplace.session import Session
 from schemas.encoding import to_rfc3339
 from schemas.terms import (
     WARNING_FIELDS,

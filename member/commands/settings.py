@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from member.commands.common import Shown, reporting
-from member.envelope import CONTACT, COUNTRY, MAP, SETTINGS, STATEMENTS, check_setting
 from member.errors import UsedWronglyError
-from member.home import REJECTED_DAYS
-from member.session import Session
+from member.identity.home import REJECTED_DAYS
+from member.indicators.envelope import CONTACT, COUNTRY, MAP, SETTINGS, STATEMENTS, check_setting
+from member.workplace.session import Session
 
 
 @click.group(epilog="Example: member config show")

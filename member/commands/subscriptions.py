@@ -9,8 +9,8 @@ import msgspec
 
 from member.commands.common import Shown, counted, reporting, table
 from member.errors import UsedWronglyError
-from member.hits import read_since
-from member.session import Session
+from member.indicators.hits import read_since
+from member.workplace.session import Session
 from schemas.terms import AlertColour, DeliveryState, MemberKind, PushChannel, Theme
 
 _LONG_AGO = "1970-01-01"

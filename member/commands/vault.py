@@ -12,13 +12,13 @@ import click
 import msgspec
 
 from keys.custody import CustodyError, make_private_folder, read_private_file, write_private_file
-from member.access import is_typed, lock_representative, passphrase_of
 from member.commands.common import Shown, counted, reporting
 from member.errors import VaultError
-from member.exporting import formula_safe
-from member.home import Home, to_json
-from member.session import Session
+from member.identity.access import is_typed, lock_representative, passphrase_of
+from member.identity.home import Home, to_json
+from member.tables.exporting import formula_safe
 from member.vault.row_states import StandingRows
+from member.workplace.session import Session
 
 _COLUMNS = (
     "indicator_type",

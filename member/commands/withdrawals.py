@@ -9,12 +9,12 @@ import msgspec
 
 from member.commands.common import Shown, counted, reporting, table
 from member.commands.values import given_values, value_file_option
+from member.corrections.withdrawals import RowsToWithdraw, WithdrawalClient, describe_concerned, rows_of_values
 from member.errors import UsedWronglyError
 from member.normalise.rules import RULES
-from member.session import Session
 from member.terminal import to_second
 from member.vault.rows import VaultRows
-from member.withdrawals import RowsToWithdraw, WithdrawalClient, describe_concerned, rows_of_values
+from member.workplace.session import Session
 from schemas.terms import WithdrawalReason
 from schemas.words import in_words, label
 

@@ -33,8 +33,8 @@ from keys.age_file import AgeReader
 from keys.custody import read_secret
 from keys.holder.settings import load_config, open_settings
 from keys.tokens import oprf_input, split_output
-from member.access import unlock_representative
-from member.home import Home
+from member.identity.access import unlock_representative
+from member.identity.home import Home
 from tests.canaries import Canaries
 from tests.postgresql import PostgresqlServer, postgresql_server
 from tests.sandbox_process import RunningSandbox, run, sandbox_process

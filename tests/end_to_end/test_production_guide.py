@@ -24,7 +24,7 @@ from sqlalchemy import create_engine
 
 from exchange.cli import program
 from keys.holder.cli import cli as keyholder
-from member.cli import cli as member
+from member.commands.cli import cli as member
 from tests.member.taskforce import run_member, write_secret_file
 from tests.postgresql import postgresql_server
 from tests.sandbox_process import SCRIPTS

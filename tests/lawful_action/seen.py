@@ -28,11 +28,11 @@ from typing import Any
 
 import httpx
 
-from member.access import unlock_representative
-from member.channel import Channel
 from member.errors import RefusedError
-from member.home import Home
-from member.session import default_surroundings
+from member.identity.access import unlock_representative
+from member.identity.home import Home
+from member.transport.channel import Channel
+from member.workplace.session import default_surroundings
 from tests.sandbox_process import RunningSandbox
 
 Seen = dict[str, list[str]]

@@ -14,9 +14,9 @@ import httpx
 import msgspec
 
 from keys.signing import new_nonce, sign_request
-from member.access import Unlocked, unlock_representative
-from member.channel import Identity
-from member.home import Home
+from member.identity.access import Unlocked, unlock_representative
+from member.identity.home import Home
+from member.transport.channel import Identity
 from schemas.identifiers import uuid7
 from tests.exchange.factories import make_envelope, make_rows
 

@@ -35,8 +35,8 @@ from exchange.web.context import Context
 from keys.edge.logs import configure_logs
 from keys.signing import SigningKey
 from keys.statements import Root
-from member.channel import Channel, Identity, Surroundings
-from member.exchange_client import ExchangeClient
+from member.transport.channel import Channel, Identity, Surroundings
+from member.transport.exchange_client import ExchangeClient
 from tests.load.connected import Connected, utc_now
 from tests.simulator import Taskforce
 from tlog.notes import NoteSigner

@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 
 from exchange.store.indicators import Indicator, RecentIndicator
 from exchange.store.log_tables import LogEntry
-from member.log import LoggedReceipt, LogVerifier
+from member.log.verify import LoggedReceipt, LogVerifier
 from schemas.identifiers import uuid7
 from tests.conftest import create_postgresql_database
 from tests.load.connected import Connected, submission_body, utc_now

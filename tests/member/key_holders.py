@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from keys import group, threshold
 from keys.batch_check import CHECKS
 from keys.threshold import Dealing, Share
-from member.evaluation import EpochInfo, Evaluation, HolderInfo, HolderRefusedError, HolderUnavailableError
+from member.tokens.evaluation import EpochInfo, Evaluation, HolderInfo, HolderRefusedError, HolderUnavailableError
 
 SECRET = b"a secret of the member's vault!!"
 

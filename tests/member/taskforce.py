@@ -37,9 +37,9 @@ from keys.holder.database import open_database
 from keys.holder.settings import create_home, load_config, open_settings
 from keys.holder.web import create_app as create_holder_app
 from keys.keyring import ExchangeStatement, GroupState, GroupStatement, Root, parse_statement
-from member.channel import Surroundings
-from member.cli import cli
-from member.session import Session
+from member.commands.cli import cli
+from member.transport.channel import Surroundings
+from member.workplace.session import Session
 from schemas.canonical import canonical_json
 from schemas.encoding import to_rfc3339
 from schemas.terms import GroupKind

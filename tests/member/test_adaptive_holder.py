@@ -13,17 +13,17 @@ import pytest
 from keys import group, oprf, threshold
 from keys.holder_fault import SignedExchange
 from keys.tokens import Token, split_output
-from member.evaluation import (
+from member.tokens.evaluation import (
     Evaluation,
     Evaluator,
     HolderAnswerError,
     HolderRefusedError,
     HolderUnavailableError,
 )
-from member.holder_conduct import CHECKS_FOR_A_LOSS, LOSSES_BORNE, REFUSALS_BORNE, Conduct
-from member.quorums import NoQuorumError
-from member.tokenise import Tokeniser
-from member.vault.conduct import VaultConduct
+from member.tokens.holder_conduct import CHECKS_FOR_A_LOSS, LOSSES_BORNE, REFUSALS_BORNE, Conduct
+from member.tokens.kept_conduct import VaultConduct
+from member.tokens.quorums import NoQuorumError
+from member.tokens.tokenise import Tokeniser
 from member.vault.store import Vault
 from tests.keys.vectors_rfc9497 import SECRET_KEY
 from tests.member.key_holders import (

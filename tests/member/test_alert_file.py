@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.domain.alert import AlertContent
-from member.alert_file import FIELDS, AlertRefusedError, example_alert, fill_alert, parse_document, read_alert
-from member.alert_values import ValueRefusedError
+from member.alerts.file import FIELDS, AlertRefusedError, example_alert, fill_alert, parse_document, read_alert
+from member.alerts.values import ValueRefusedError
 from schemas.alerts import AlertContentSchema
 from tests.any_input import JSON, changed_bytes, changed_fields
 

@@ -18,13 +18,13 @@ from rich.console import Console
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from alerts.store.alerts import StoredAlert
-from member.alert_client import ReadAlert
-from member.alert_log import AlertLog, LoggedDigest, ReadingsCheck
-from member.alert_page import render_alert
+from member.alerts.client import ReadAlert
+from member.alerts.log import AlertLog, LoggedDigest, ReadingsCheck
+from member.alerts.page import render_alert
 from member.errors import AnswerError
-from member.exchange_client import LogPage
-from member.log_chain import LogFault, OwnEntry
+from member.log.chain import LogFault, OwnEntry
 from member.terminal import PlainTable, printable
+from member.transport.exchange_client import LogPage
 from member.vault.store import Vault
 from schemas.canonical import canonical_json
 from schemas.encoding import to_base64

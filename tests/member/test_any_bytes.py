@@ -20,19 +20,19 @@ from hypothesis import strategies as st
 
 from keys.keyring import Root, StatementError
 from keys.signing import SigningKey
-from member.channel import decode
 from member.commands.common import MemberGroup
-from member.enrolment import check_code_fits, read_code
 from member.errors import AnswerError, MemberError, UsedWronglyError, VaultError
-from member.exchange_client import HitsPage, LogPage, Standing, StatementsPage, SubmissionAnswer
-from member.home import Config, Home
+from member.identity.enrolment import check_code_fits, read_code
+from member.identity.home import Config, Home
+from member.indicators.receipts import verify_receipt
+from member.indicators.submit import dry_run
 from member.normalise.circumstances import Circumstances
-from member.reading import FileRefusedError, check_file, read_indicators
-from member.receipts import verify_receipt
-from member.submit import dry_run
+from member.tables.reading import FileRefusedError, check_file, read_indicators
+from member.transport.channel import decode
+from member.transport.exchange_client import HitsPage, LogPage, Standing, StatementsPage, SubmissionAnswer
+from member.transport.wire import RECEIPT_DOMAIN
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
-from member.wire import RECEIPT_DOMAIN
 from schemas.canonical import canonical_json
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7

@@ -14,8 +14,8 @@ import pytest
 
 from exchange.services.propose_statement import list_proposals, propose_statement
 from keys.keyring import GroupState, GroupStatement
-from member.cli import cli
-from member.session import Session
+from member.commands.cli import cli
+from member.workplace.session import Session
 from schemas.terms import GroupKind
 from tests.member.taskforce import Taskforce, now
 

@@ -11,9 +11,9 @@ import pytest
 
 from keys.ed25519 import SigningKey
 from keys.signing import verify_request
-from member.channel import Channel, Identity, Surroundings, decode
 from member.errors import AnswerError, RefusedError, UnreachableError
-from member.exchange_client import ExchangeClient, HitsPage
+from member.transport.channel import Channel, Identity, Surroundings, decode
+from member.transport.exchange_client import ExchangeClient, HitsPage
 
 URL = "https://exchange.test"
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -146,7 +146,7 @@ def test_a_redirect_is_not_followed() -> None:
 
 
 def test_an_attacker_cannot_exhaust_our_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("member.channel.MAX_ANSWER_BYTES", 1000)
+    monkeypatch.setattr("member.transport.channel.MAX_ANSWER_BYTES", 1000)
     with pytest.raises(AnswerError, match="more than"):
         Server(httpx.Response(200, content=b"x" * 1001)).channel().get("/v1/x")
 

@@ -12,7 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from member.cli import cli
+from member.commands.cli import cli
 from member.errors import MemberError
 from tests.member.taskforce import Ran, run_member, write_csv, write_secret_file
 

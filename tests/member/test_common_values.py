@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from member.common_values import OWN_FILE, common_values
 from member.errors import MemberError
-from member.home import Config, Home
+from member.identity.home import Config, Home
+from member.indicators.common_values import OWN_FILE, common_values
+from member.indicators.submit import Submitted, dry_run
 from member.normalise.circumstances import USUAL
 from member.normalise.common import COMMON
 from member.normalise.rules import normalise
-from member.reading import check_file
-from member.submit import Submitted, dry_run
+from member.tables.reading import check_file
 
 FILE = """indicator_type,value
 domain,https://www.GMAIL.com/x

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from keys.keyring import Root
-from member.enrolment import read_code
 from member.errors import UsedWronglyError
+from member.identity.enrolment import read_code
 from tests.member.taskforce import Taskforce, accounts, run_member, write_csv, write_secret_file
 
 

@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from member.envelope import MissingSettingError, check_setting, fill_envelope, read_terms
 from member.errors import UsedWronglyError
+from member.indicators.envelope import MissingSettingError, check_setting, fill_envelope, read_terms
 from schemas.submissions import EnvelopeSchema
 
 DEFAULTS = {

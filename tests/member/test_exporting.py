@@ -11,7 +11,7 @@ import pytest
 from openpyxl import load_workbook
 
 from member.errors import MemberError, UsedWronglyError
-from member.exporting import as_it_was, formula_safe, write_rows
+from member.tables.exporting import as_it_was, formula_safe, write_rows
 
 FORMULAS = (
     *("=1+1", "+447911123456", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "  @A1", "'=1", "''=1", "＝1+1"),

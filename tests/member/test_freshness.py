@@ -26,9 +26,9 @@ from keys.keyring import Keyring, MemberState, MemberStatement, parse_statement
 from keys.signing import SigningKey
 from keys.snapshots import LIFETIME, SnapshotError, check_progress, sign_snapshot, verify_snapshot
 from keys.statements import Registrar, Root, sign_statement
-from member.access import unlock_registrar
-from member.home import Home
-from member.wire import PROBLEM_PREFIX
+from member.identity.access import unlock_registrar
+from member.identity.home import Home
+from member.transport.wire import PROBLEM_PREFIX
 from schemas.canonical import canonical_json
 from schemas.encoding import to_base64
 from tests.keys.taskforce import holder_key, make_dealing, make_epoch, make_member, make_root, sign
@@ -300,7 +300,7 @@ def test_endless_data_from_the_exchange_or_a_holder_ends(taskforce: Taskforce) -
 
 
 def test_slow_retrieval_is_not_waited_for(fresh: Taskforce, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("member.holder_word._SECONDS", 0.5)
+    monkeypatch.setattr("member.statements.holder_word._SECONDS", 0.5)
     stopped = threading.Event()
 
     def dripping(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -450,7 +450,7 @@ def test_a_holder_that_does_not_know_a_newcomer_yet_is_told_of_it(fresh: Taskfor
 
 
 def test_a_list_of_endless_bytes_ends(fresh: Taskforce, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("member.holder_word._MOST_BYTES", 10_000)
+    monkeypatch.setattr("member.statements.holder_word._MOST_BYTES", 10_000)
     asked = itertools.count(1)
 
     def large(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -466,7 +466,7 @@ def test_a_list_of_endless_bytes_ends(fresh: Taskforce, monkeypatch: pytest.Monk
 
 
 def test_who_is_not_waited_for_any_more_stops_asking(fresh: Taskforce, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("member.holder_word._SECONDS", 0.5)
+    monkeypatch.setattr("member.statements.holder_word._SECONDS", 0.5)
     asked, later = itertools.count(1), threading.Event()
 
     def endless(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

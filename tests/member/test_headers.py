@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from member.column_map import read_column_map
-from member.intake import Accepted, read_normalised
-from member.reading import FileRefusedError, Rejected, Row, check_file, read_indicators
+from member.indicators.intake import Accepted, read_normalised
+from member.tables.column_map import read_column_map
+from member.tables.reading import FileRefusedError, Rejected, Row, check_file, read_indicators
 
 PHONE = "+442079460123"
 

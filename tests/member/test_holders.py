@@ -18,10 +18,10 @@ from keys.holder_fault import Evidence, EvidenceError, verify_evidence
 from keys.keyring import Holder, Keyring, MemberState
 from keys.signing import SignedRequest, SigningKey, sign_response
 from keys.threshold import Dealing
-from member.channel import Identity, Surroundings
 from member.errors import AnswerError
-from member.evaluation import Evaluation, HolderAnswerError, HolderRefusedError, HolderUnavailableError
-from member.holders import HolderClient
+from member.tokens.evaluation import Evaluation, HolderAnswerError, HolderRefusedError, HolderUnavailableError
+from member.tokens.holders import HolderClient
+from member.transport.channel import Identity, Surroundings
 from tests.keys.holder.simulator import Clock, HolderSimulator, make_elements, make_settings, migrate
 from tests.keys.taskforce import Member, holder_key, make_dealing, make_epoch, make_member, make_root, sign
 from tests.member.taskforce import Application, Taskforce, accounts, write_csv

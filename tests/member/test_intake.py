@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from openpyxl import Workbook
 
-from member.intake import Accepted, RejectedRows, read_normalised, write_rejected
-from member.reading import Rejected, check_file
+from member.indicators.intake import Accepted, RejectedRows, read_normalised, write_rejected
+from member.tables.reading import Rejected, check_file
 from schemas.terms import IndicatorType
 
 HEADER = "indicator_type,value,reason,first_seen,source_ref,desk\n"

@@ -12,11 +12,11 @@ from exchange.store import membership
 from exchange.store.statements import EFFECTIVE, StatementSignature, StoredStatement, next_position, statement_id_of
 from keys.keyring import EpochStatement, to_payload
 from keys.statements import pre_authentication_encoding, sign_statement
-from member.authority import build_keyring, load_root
-from member.channel import Channel, Identity, Surroundings
 from member.errors import RefusedError
-from member.evaluation import HolderRefusedError
-from member.holders import connect_holders
+from member.statements.authority import build_keyring, load_root
+from member.tokens.evaluation import HolderRefusedError
+from member.tokens.holders import connect_holders
+from member.transport.channel import Channel, Identity, Surroundings
 from tests.keys.holder.simulator import make_elements
 from tests.keys.taskforce import make_member, registrar_key
 from tests.member.taskforce import Taskforce, now

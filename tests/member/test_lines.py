@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from member.channel import Channel, Surroundings
 from member.errors import UnreachableError
+from member.transport.channel import Channel, Surroundings
 
 _HEADERS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 

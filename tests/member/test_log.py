@@ -26,12 +26,12 @@ from exchange.store.log_tables import (
     LogTile,
 )
 from keys.signing import SigningKey
-from member.exchange_client import Hit, LogPage
-from member.log import LastSeen, LogFault, LoggedReceipt, LogVerifier, OwnEntry, VerifiedLog
-from member.log_chain import WaitingEntry
-from member.logged_receipts import promised_by
+from member.log.chain import WaitingEntry
+from member.log.receipts import promised_by
+from member.log.verify import LastSeen, LogFault, LoggedReceipt, LogVerifier, OwnEntry, VerifiedLog
+from member.log.waiting_entries import WaitingEntries
+from member.transport.exchange_client import Hit, LogPage
 from member.vault.store import Vault
-from member.waiting_entries import WaitingEntries
 from schemas.canonical import canonical_json, parse_canonical_json
 from schemas.encoding import from_base64, to_base64, to_rfc3339
 from schemas.identifiers import uuid7

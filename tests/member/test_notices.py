@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from alerts.jobs import drain_outbox
-from member.exchange_client import Notice
-from member.log_chain import LogFault
-from member.notices import NoticeLog
+from member.log.chain import LogFault
+from member.transport.exchange_client import Notice
 from member.vault.store import Vault
+from member.workplace.notices import NoticeLog
 from schemas.identifiers import uuid7
 from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, accounts, write_csv
 from tests.member.test_alerts import Pages, entry_of

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from exchange.services.tell_corrections import tell_corrections
-from member.session import Session
+from member.workplace.session import Session
 from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, accounts, now, write_csv
 
 WHOLE, FIRST = 20_000_000_000_000, 95_000

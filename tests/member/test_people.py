@@ -17,15 +17,15 @@ import pytest
 from keys.custody import write_private_file
 from keys.ed25519 import SigningKey
 from keys.sealing import EncryptionKey
-from member.access import open_vault, unlock_representative
 from member.errors import VaultError
-from member.home import Home
-from member.people import Person, people_of, put_under_new_key
+from member.identity.access import open_vault, unlock_representative
+from member.identity.home import Home
+from member.identity.people import Person, people_of, put_under_new_key
+from member.identity.vault_folder import JoiningRequest, VaultFolder
 from member.vault.cipher import KEY_BYTES
 from member.vault.rekey import change_key
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
-from member.vault_folder import JoiningRequest, VaultFolder
 from schemas.encoding import from_base64
 from tests.member.taskforce import Ran, Taskforce, run_member, write_secret_file
 from tests.typed import run_typed

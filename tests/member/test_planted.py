@@ -22,9 +22,9 @@ from keys.ed25519 import SigningKey
 from keys.holding import HoldingClaim, prove_holding
 from keys.sealing import Binding, EncryptionKey, seal_details
 from keys.tokens import Token
-from member.access import unlock_representative
-from member.home import Home
-from member.request_details import encode_details
+from member.identity.access import unlock_representative
+from member.identity.home import Home
+from member.requests.details import encode_details
 from member.vault.rows import VaultRows
 from schemas.requests import answer_to_sign
 from schemas.terms import RequestOutcome, RequestState

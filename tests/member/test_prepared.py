@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from member.access import open_vault, unlock_representative
-from member.home import Home
+from member.identity.access import open_vault, unlock_representative
+from member.identity.home import Home
 from member.vault.requests import RequestRecords
 from schemas.encoding import to_rfc3339
 from schemas.prepared import PREPARED_DAYS

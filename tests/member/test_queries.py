@@ -19,14 +19,14 @@ from exchange.services.watch_queries import end_queries, watch_queries
 from exchange.store.membership import find_member
 from keys.query_papers import GROUNDS as PAPER
 from keys.query_papers import PaperPlace, seal_paper
-from member.access import open_vault, unlock_representative
-from member.cover_log import CoverCheck
 from member.errors import RefusedError
-from member.home import Home
-from member.log_chain import LogFault, OwnEntry
-from member.logged_receipts import promised_by
-from member.queries import COVER_DAYS, is_decided
-from member.waiting_entries import WaitingEntries
+from member.identity.access import open_vault, unlock_representative
+from member.identity.home import Home
+from member.log.chain import LogFault, OwnEntry
+from member.log.receipts import promised_by
+from member.log.waiting_entries import WaitingEntries
+from member.queries.cover import CoverCheck
+from member.queries.desk import COVER_DAYS, is_decided
 from schemas.canonical import digest
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
@@ -324,7 +324,7 @@ def test_an_officer_elsewhere_approves_no_other_subjects_than_it_was_shown(polic
 def test_what_a_bank_is_told_when_cover_ends_is_what_the_reviewer_saw_fixed(
     police: Taskforce, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("member.logged_receipts.CLOCK_TOLERANCE", timedelta(days=2))  # cover ends tomorrow
+    monkeypatch.setattr("member.log.receipts.CLOCK_TOLERANCE", timedelta(days=2))  # cover ends tomorrow
     asked = ask(police, "--type", "bank_account", HELD, "--approve", "--until", now().date().isoformat())
     query_id = asked.document["query_id"]
 

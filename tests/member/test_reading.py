@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from member.reading import FileChangedError, FileRefusedError, Rejected, Row, check_file, read_indicators
+from member.tables.reading import FileChangedError, FileRefusedError, Rejected, Row, check_file, read_indicators
 
 HEADER = "indicator_type,value,reason,first_seen,source_ref\n"
 PHONE = "phone,+442079460123,,,\n"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from member.errors import AnswerError
-from member.request_details import collect_details, encode_details, read_details
-from member.rule_refusal import RuleRefusedError
+from member.requests.details import collect_details, encode_details, read_details
+from member.requests.refusal import RuleRefusedError
 from member.vault.rows import OwnIndicator, Source
 
 SOURCE = Source(

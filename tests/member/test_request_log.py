@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from member.log_chain import LogFault, OwnEntry
-from member.request_log import RequestReading, RequestsCheck, ShownAnswers
+from member.log.chain import LogFault, OwnEntry
+from member.requests.log import RequestReading, RequestsCheck, ShownAnswers
 from member.vault.requests import OpenedAnswer
 from schemas.canonical import canonical_json
 from schemas.identifiers import uuid7

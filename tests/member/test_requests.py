@@ -18,10 +18,10 @@ import pytest
 from exchange.services.tell_corrections import tell_corrections
 from keys.sealing import EncryptionKey
 from keys.tokens import Token
-from member.access import open_vault, unlock_representative
-from member.home import Home
-from member.request_log import RequestLog
-from member.submit import Desk
+from member.identity.access import open_vault, unlock_representative
+from member.identity.home import Home
+from member.indicators.submit import Desk
+from member.requests.log import RequestLog
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
 from schemas.encoding import to_base64

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from member.wire import PROBLEM_PREFIX
+from member.transport.wire import PROBLEM_PREFIX
 from tests.member.taskforce import EXCHANGE_URL, Taskforce, accounts, write_csv
 
 ROOT = Path(__file__).resolve().parents[2]

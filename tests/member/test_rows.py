@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from member.access import open_vault, unlock_representative
-from member.home import Home
+from member.identity.access import open_vault, unlock_representative
+from member.identity.home import Home
 from member.vault.cipher import VaultCipher
 from member.vault.rekey import change_key
 from member.vault.row_states import RowState, StandingRow, StandingRows

@@ -15,8 +15,8 @@ from rich.cells import cell_len
 from keys.keyring import Keyring, RootStatement, to_payload
 from keys.statements import payload_digest
 from member.errors import AnswerError
-from member.registrar import read_proposal
-from member.statement_text import review_text, shown
+from member.statements.registrar import read_proposal
+from member.statements.text import review_text, shown
 from schemas.encoding import to_base64
 from tests.keys.taskforce import ISSUED, make_member, make_root, registrar, sign
 

@@ -14,9 +14,9 @@ from keys import group, oprf, threshold
 from keys.batch_check import CHECKS
 from keys.threshold import InvalidCommitmentsError, Share
 from keys.tokens import Token, split_output
-from member.evaluation import EpochInfo, Evaluation, Evaluator, HolderInfo, HolderRefusedError
-from member.quorums import NoQuorumError
-from member.tokenise import Tokeniser
+from member.tokens.evaluation import EpochInfo, Evaluation, Evaluator, HolderInfo, HolderRefusedError
+from member.tokens.quorums import NoQuorumError
+from member.tokens.tokenise import Tokeniser
 from tests.keys.vectors_rfc9497 import SECRET_KEY
 from tests.member.key_holders import (
     SECRET,

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from openpyxl import Workbook
 
-from member.cli import cli
+from member.commands.cli import cli
 from tests.member.taskforce import run_member, write_secret_file
 
 FILE = "indicator_type,value\nphone,84951234567\nbank_account,20-00-00 12345678\n"

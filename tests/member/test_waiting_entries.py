@@ -13,12 +13,12 @@ import pytest
 from exchange.services.receipts import entry_receipt
 from keys.ed25519 import verify_signature
 from keys.signing import SigningKey
-from member.log import LogFault, LoggedReceipt
-from member.logged_receipts import promised_by
+from member.log.receipts import promised_by
+from member.log.verify import LogFault, LoggedReceipt
+from member.log.waiting_entries import WaitingEntries
+from member.transport.wire import RECEIPT_DOMAIN
 from member.vault.store import Vault
 from member.vault.uploads import Receipt
-from member.waiting_entries import WaitingEntries
-from member.wire import RECEIPT_DOMAIN
 from schemas.canonical import canonical_json
 from schemas.encoding import from_base64, to_base64, to_rfc3339
 from tlog.entries import entry_commitment

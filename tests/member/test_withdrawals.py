@@ -17,11 +17,11 @@ from sqlalchemy import select
 from exchange.services.tell_corrections import tell_corrections
 from exchange.store.corrections import CorrectionItem
 from exchange.store.derived import Derived, DerivedKind, note_derived
-from member.access import open_vault, unlock_representative
-from member.home import Home
-from member.log_chain import LogFault, OwnEntry
-from member.submit import Desk
-from member.told_log import FIGURES, ToldLog
+from member.corrections.log import FIGURES, ToldLog
+from member.identity.access import open_vault, unlock_representative
+from member.identity.home import Home
+from member.indicators.submit import Desk
+from member.log.chain import LogFault, OwnEntry
 from member.vault.rows import VaultRows
 from member.vault.store import Vault
 from member.vault.uploads import Uploads

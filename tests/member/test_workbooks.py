@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from openpyxl import Workbook
 
-from member.intake import Accepted, read_normalised
-from member.reading import FileChangedError, FileRefusedError, Rejected, Row, check_file, read_indicators
+from member.indicators.intake import Accepted, read_normalised
+from member.tables.reading import FileChangedError, FileRefusedError, Rejected, Row, check_file, read_indicators
 
 HEADER = ["Indicator Type", "Value", "Reason", "First seen", "desk"]
 ACCOUNT = ["bank_account", "20000012345678", "mule", date(2026, 3, 5), "7"]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import member.commands.indicators
-from member.submit import Desk
+from member.indicators.submit import Desk
 from tests.member.taskforce import EXCHANGE_URL, Application, Taskforce
 
 PART_ROWS = 20

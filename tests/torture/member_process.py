@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import member.commands.indicators
-from member.channel import Surroundings
-from member.cli import cli
-from member.session import Session
-from member.submit import Desk
+from member.commands.cli import cli
+from member.indicators.submit import Desk
+from member.transport.channel import Surroundings
+from member.workplace.session import Session
 from tests.torture.tap import Note, Tap, read_tap
 
 PART_ROWS = 8

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from member.log_chain import shown_fields
+from member.log.chain import shown_fields
 from tests.torture.tap import Note
 
 DISCLOSING = ("full", "partial")

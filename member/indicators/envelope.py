@@ -1,0 +1,202 @@
+"""The envelope of a submission: what is asked for on the command line, completed from the home's defaults.
+
+Nothing that decides about lawfulness is made up here: group, legal gateway, purpose, theme and expiry must come from a
+person, once as a default or each time. The rest has cautious values that a default or an option replaces.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from member.errors import MemberError, UsedWronglyError, quoted
+from member.identity.home import REJECTED_DAYS
+from member.normalise.countries import COUNTRIES
+from member.tables.column_map import read_column_map
+from member.tables.csv_faults import FileRefusedError
+from schemas.terms import (
+    NORMALISATION,
+    CaseType,
+    Classification,
+    EvidenceStandard,
+    Handling,
+    IntelligenceAssessment,
+    LegalGateway,
+    SourceEvaluation,
+    SubjectRole,
+    Theme,
+    TrafficLight,
+)
+from schemas.tipping_off import find_tipping_off
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_MAX_TEXT_CHARS = 2000
+_MAX_DAYS = 3660
+_MAX_DAYS_DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One value an envelope can be given: its option, its code list if it has one, its cautious value if it has one."""
+
+    option: str
+    codes: type[StrEnum] | None = None
+    cautious: str | None = None
+
+
+SETTINGS: Mapping[str, Setting] = {
+    "group": Setting("--group"),
+    "legal_gateway": Setting("--legal-gateway", LegalGateway),
+    "purpose": Setting("--purpose"),
+    "theme": Setting("--theme", Theme),
+    "expires_days": Setting("--expires"),
+    "review_days": Setting("--review-days"),
+    "case_type": Setting("--case-type", CaseType, CaseType.MISUSE_OF_FACILITY),
+    "subject_role": Setting("--subject-role", SubjectRole, SubjectRole.SUSPECT),
+    "evidence_standard": Setting("--evidence-standard", EvidenceStandard, EvidenceStandard.SUSPICION),
+    "source_evaluation": Setting("--source-evaluation", SourceEvaluation, SourceEvaluation.UNTESTED),
+    "intelligence_assessment": Setting(
+        "--intelligence-assessment", IntelligenceAssessment, IntelligenceAssessment.NOT_KNOWN
+    ),
+    "handling": Setting("--handling", Handling, Handling.PERMITTED),
+    "conditions": Setting("--conditions", None, ""),
+    "classification": Setting("--classification", Classification, Classification.OFFICIAL_SENSITIVE),
+    "tlp": Setting("--tlp", TrafficLight, TrafficLight.AMBER),
+    "red_flags": Setting("--red-flags", None, ""),
+}
+CONTACT = "contact"
+"""The desk that answers questions: told in answers to requests where a row names no other. Part of no envelope."""
+COUNTRY = "country"
+"""Whose national phone numbers may be meant where no country code stands. Part of no envelope."""
+MAP = "map"
+"""The file with the names of one's own columns, which `submit` reads. Part of no envelope."""
+STATEMENTS: Mapping[str, Setting] = {
+    "necessity": Setting("--necessity"),
+    "proportionality": Setting("--proportionality"),
+}
+"""What a law-enforcement query states beside its purpose. Part of no envelope either."""
+_DAYS = ("expires_days", "review_days")
+
+
+class MissingSettingError(MemberError):
+    """A value that only a person can give is missing; exit code 2, since the call can be mended."""
+
+    slug = "missing_setting"
+    exit_code = 2
+
+
+def check_setting(name: str, value: str) -> str:
+    """The value of a default, checked. UsedWronglyError for unknown names, codes and lengths, and for
+    text that speaks of a suspicious activity report.
+    """
+    setting = {
+        **SETTINGS,
+        **STATEMENTS,
+        CONTACT: Setting("config set"),
+        COUNTRY: Setting("config set"),
+        MAP: Setting("--map"),
+        REJECTED_DAYS: Setting("config set"),
+    }.get(name)
+    if setting is None:
+        known = ", ".join([*SETTINGS, *STATEMENTS, CONTACT, COUNTRY, MAP, REJECTED_DAYS])
+        raise UsedWronglyError(f"there is no default called {name}", f"known: {known}")
+    if setting.codes is not None and value not in set(setting.codes):
+        raise UsedWronglyError(f"{name} cannot be {quoted(value)}", "one of: " + ", ".join(setting.codes))
+    if name == MAP:
+        return _checked_map(value)
+    if name == COUNTRY:
+        value = value.strip().upper()
+        if value not in COUNTRIES:
+            raise UsedWronglyError(f"{name} cannot be {quoted(value)}", "an ISO 3166-1 code: GB, IE, US …")
+    if name in (*_DAYS, REJECTED_DAYS) and not _is_number_of_days(value):
+        raise UsedWronglyError(f"{name} is a number of days, 1 to {_MAX_DAYS}")
+    if len(value) > _MAX_TEXT_CHARS or not value.isprintable():
+        raise UsedWronglyError(f"{name} is printable text of at most {_MAX_TEXT_CHARS} characters")
+    told = find_tipping_off(value) if setting.codes is None else None
+    if told is not None:
+        hint = "nothing that reveals a suspicious activity report may be told"
+        raise UsedWronglyError(f"{name} speaks of: {told}", hint)
+    return value
+
+
+def _checked_map(value: str) -> str:
+    path = Path(value).absolute()
+    try:
+        read_column_map(path)
+    except FileRefusedError as error:
+        raise UsedWronglyError(error.found, error.wanted) from error
+    return str(path)
+
+
+def _is_number_of_days(value: str) -> bool:
+    is_number = value.isascii() and value.isdigit() and len(value) <= _MAX_DAYS_DIGITS
+    return is_number and 1 <= int(value) <= _MAX_DAYS
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The envelope as asked for: dates still relative, so that the same call a day later names the same upload."""
+
+    values: Mapping[str, str]
+    expires: date | None
+
+    def description(self) -> dict[str, Any]:
+        """What tells one upload of a file from another under other terms."""
+        return {"values": dict(self.values), "expires": None if self.expires is None else self.expires.isoformat()}
+
+
+def read_terms(given: Mapping[str, str | None], defaults: Mapping[str, str], expires: str | None) -> Terms:
+    """What the command line gives, else the defaults, else the cautious value.
+
+    Raises MissingSettingError naming the option, UsedWronglyError for a value that no envelope may have.
+    """
+    values = {}
+    for name, setting in SETTINGS.items():
+        value = given.get(name)
+        value = defaults.get(name, setting.cautious) if value is None else value
+        if value is not None:
+            values[name] = check_setting(name, str(value))
+    expires_on = None if expires is None else _read_date(expires)
+    wanted = ["group", "legal_gateway", "purpose", "theme", *(["expires_days"] if expires_on is None else [])]
+    missing = [name for name in wanted if not values.get(name, "").strip()]
+    if missing:
+        options = ", ".join(SETTINGS[name].option for name in missing)
+        hint = f"give {options}, or once for all: member config set {missing[0]} …"
+        raise MissingSettingError(f"not given, and without a default: {options}", hint, missing=missing)
+    return Terms(values, expires_on)
+
+
+def _read_date(text: str) -> date:
+    if not _DAY.fullmatch(text):
+        raise UsedWronglyError(f"--expires {quoted(text)} is no date", "write it as 2027-11-22")
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsedWronglyError(f"--expires {text} is not in the calendar") from None
+
+
+def fill_envelope(terms: Terms, epoch: int, today: Callable[[], date]) -> dict[str, Any]:
+    """The envelope on the wire, dates reckoned from `today`; the review falls half-way unless it is set."""
+    values = terms.values
+    start = today()
+    expires_on = terms.expires or start + timedelta(days=int(values["expires_days"]))
+    if expires_on <= start:
+        raise UsedWronglyError(f"--expires {expires_on.isoformat()} has passed")
+    half_way = start + (expires_on - start) / 2
+    review_by = (
+        min(expires_on, start + timedelta(days=int(values["review_days"]))) if "review_days" in values else half_way
+    )
+    names = [name for name in SETTINGS if name not in {*_DAYS, "red_flags"}]
+    return {
+        "epoch": epoch,
+        "normalisation": NORMALISATION,
+        **{name: values[name] for name in names if name in values},
+        "red_flags": [flag.strip() for flag in values.get("red_flags", "").split(",") if flag.strip()],
+        "review_by": review_by.isoformat(),
+        "expires_on": expires_on.isoformat(),
+    }

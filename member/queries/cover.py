@@ -1,0 +1,145 @@
+"""What banks are to be told when the cover of a query ends, held against what was fixed when its agency was told.
+
+1. At a bank: what it was told when cover had ended names this bank and an agency that the registrars state, and is
+   committed to anew with its salt. The result is shown, to be compared with what a reviewer has of the same query.
+2. At an independent reviewer: each telling to an agency fixed a commitment for each bank. Once the bank was told, the
+   reviewer's entry of that has the same commitment; where the last day of the query has passed and nothing has it, the
+   bank was told nothing, late, or something else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Any
+
+from member.log.chain import OwnEntry
+from schemas.canonical import canonical_json
+from schemas.encoding import from_base64, to_base64
+
+OVERDUE = timedelta(days=1)
+"""How long after its last day a query's cover may last until the exchange's worker has told the banks."""
+
+_DOMAIN = b"exchange-withheld-v1\x00"
+_SALT_BYTES = 32
+
+
+class CoverState(StrEnum):
+    """How it stands with what a bank is to be told."""
+
+    OPEN = "open"
+    TOLD = "told"
+    OVERDUE = "overdue"
+
+
+@dataclass(frozen=True)
+class Commitment:
+    """What a bank is to be told of one telling, as it was fixed (base64)."""
+
+    query_id: str
+    bank: str
+    commitment: str
+
+
+@dataclass
+class CoverCheck:
+    """Give `look_at` every entry, then `finish`, or list what was found. `agencies` are the members that the registrars
+    state as law enforcement, `regulators` those that may be independent reviewers, in whatever state.
+    """
+
+    today: date
+    agencies: Set[str]
+    regulators: Set[str]
+    disclosed: list[dict[str, Any]] = field(default_factory=list)
+    _fixed: dict[Commitment, OwnEntry] = field(default_factory=dict)
+    _told: dict[Commitment, str] = field(default_factory=dict)
+    _until: dict[str, date] = field(default_factory=dict)
+    _erased: int = 0
+
+    def look_at(self, entry: OwnEntry) -> None:
+        """Raises LogFault for an entry that is not of the form that it should have."""
+        view = entry.view
+        if view is None:
+            self._erased += 1
+            return
+        try:
+            self._take_in(entry, view)
+        except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
+            raise entry.fault("what it says of a query's cover lacks a field or has one of another form") from None
+
+    def _take_in(self, entry: OwnEntry, view: Mapping[str, Any]) -> None:
+        if "withheld" in view or (str(view["kind"]).startswith("le_") and "until" in view):
+            until = date.fromisoformat(view["until"])
+            _ = until + OVERDUE  # OverflowError: no query has such a last day
+            self._until[view["query_id"]] = until
+        for bank, commitment in view.get("withheld", {}).items():
+            self._fixed.setdefault(Commitment(view["query_id"], bank, commitment), entry)
+        if view["kind"] != "le_query_disclosed":
+            return
+        for bank, commitments in view.get("disclosed", {}).items():
+            for commitment in commitments:
+                self._told[Commitment(view["query_id"], bank, commitment)] = view["recorded_at"]
+        for told in self._told_to_a_bank(entry, view):
+            self.disclosed.append(_as_disclosed(entry, told, self.agencies))
+
+    def _told_to_a_bank(self, entry: OwnEntry, view: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """What a member was told as a holder. An agency's view of its own query tells nothing, a reviewer's names the
+        banks unless it is told as a holder itself; everyone else's tells something. Raises LogFault.
+        """
+        told, member_id = view.get("told"), view["member_id"]
+        if told is None and member_id in self.agencies and view.get("agency") == member_id:
+            return ()
+        names = isinstance(told, list) and all(isinstance(one, str) for one in told)
+        if names and "disclosed" in view and member_id in self.regulators:
+            return ()
+        if not (isinstance(told, list) and told and all(isinstance(one, Mapping) for one in told)):
+            raise entry.fault("it says that an agency was told of rows, and not what")
+        return told
+
+    def withheld(self) -> Iterator[dict[str, Any]]:
+        """Every commitment that this member saw fixed, in the order of the log."""
+        for one, entry in self._fixed.items():
+            yield {
+                "query_id": one.query_id,
+                "bank": one.bank,
+                "commitment": one.commitment,
+                "fixed_at": (entry.view or {})["recorded_at"],
+                "until": self._until[one.query_id].isoformat(),
+                "state": self._state_of(one).value,
+                "told_at": self._told.get(one),
+            }
+
+    def _state_of(self, one: Commitment) -> CoverState:
+        if one in self._told:
+            return CoverState.TOLD
+        return CoverState.OVERDUE if self.today > self._until[one.query_id] + OVERDUE else CoverState.OPEN
+
+    def finish(self) -> None:
+        """Raises LogFault for a commitment that is overdue, unless an erased entry may have honoured it: each those of
+        one query, at most.
+        """
+        overdue = {one: entry for one, entry in self._fixed.items() if self._state_of(one) is CoverState.OVERDUE}
+        if len({one.query_id for one in overdue}) <= self._erased:
+            return
+        one, entry = next(iter(overdue.items()))
+        over = self._until[one.query_id].isoformat()
+        raise entry.fault(
+            f"the last day of query {one.query_id} was {over}, and {one.bank} has not been told what this fixed"
+        )
+
+
+def _as_disclosed(entry: OwnEntry, told: Mapping[str, Any], agencies: Set[str]) -> dict[str, Any]:
+    """What a bank was told of one telling, and its commitment as it comes out here. Raises LogFault."""
+    view = entry.view or {}
+    body = {name: value for name, value in told.items() if name != "salt"}
+    if (body["holder"], body["query_id"]) != (view["member_id"], view["query_id"]):
+        raise entry.fault("it tells of another bank, or of another query, than it is about")
+    if body["agency"] not in agencies:
+        raise entry.fault("it names an agency that the registrars do not state")
+    content = from_base64(told["salt"], _SALT_BYTES) + canonical_json(body)
+    commitment = to_base64(hashlib.sha256(_DOMAIN + content).digest())
+    shown = {name: body[name] for name in ("query_id", "agency", "legal_gateway", "told_at")}
+    return {**shown, "tokens": len(body["tokens"]), "commitment": commitment}

@@ -1,0 +1,135 @@
+"""What an answer tells of one's own rows: collected from the vault by the holder, read strictly by the requester.
+
+1. Only what was agreed to leaves the vault, field by field. A field of which nothing is held is null, never left out.
+2. A subject who is a victim or an unwitting mule is marked as such, whether or not the role was asked for.
+3. No text that speaks of a suspicious activity report leaves: it is refused, with the field's name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from member.errors import AnswerError
+from member.requests.refusal import Broken, RuleRefusedError
+from member.vault.rows import OwnIndicator, Source
+from schemas.canonical import canonical_json
+from schemas.encoding import from_base64, to_base64
+from schemas.terms import RequestField, SubjectRole
+from schemas.tipping_off import find_tipping_off
+
+SALT_BYTES = 32
+_PROTECTED = {SubjectRole.VICTIM, SubjectRole.MULE_UNWITTING}
+_COLUMNS = {RequestField.LAST_SEEN, RequestField.CONTACT, RequestField.NARRATIVE}
+"""Fields that a file may have a column for: it is kept in the vault with all other columns."""
+_Texts = list[str] | None | msgspec.UnsetType
+
+
+class _Details(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The form of what is sealed: lists of the distinct values of all rows, days as `2026-10-01`."""
+
+    local_reference: _Texts = msgspec.UNSET
+    reason: _Texts = msgspec.UNSET
+    first_seen: str | msgspec.UnsetType | None = msgspec.UNSET
+    last_seen: str | msgspec.UnsetType | None = msgspec.UNSET
+    subject_role: _Texts = msgspec.UNSET
+    contact: _Texts = msgspec.UNSET
+    narrative: _Texts = msgspec.UNSET
+    other_columns: list[dict[str, str]] | msgspec.UnsetType | None = msgspec.UNSET
+    note: str | msgspec.UnsetType = msgspec.UNSET
+    prepared_salt: str | msgspec.UnsetType = msgspec.UNSET
+
+
+def collect_details(
+    own: OwnIndicator, fields: Sequence[str], role_of: Callable[[str], str], contact: str, note: str
+) -> dict[str, Any]:
+    """What the vault holds of these fields. `role_of` gives a submission's subject role, `contact` is the desk that
+    answers for rows without a contact of their own, `note` what the authoriser adds. Raises RuleRefusedError.
+    """
+    roles = _distinct(role_of(source.submission_id) for source in own.sources)
+    held: dict[str, Any] = {
+        RequestField.LOCAL_REFERENCE: _distinct(source.source_ref for source in own.sources),
+        RequestField.REASON: _distinct(source.reason for source in own.sources),
+        RequestField.FIRST_SEEN: min(_distinct(source.first_seen for source in own.sources), default=None),
+        RequestField.LAST_SEEN: max(_column(own, RequestField.LAST_SEEN), default=None),
+        RequestField.SUBJECT_ROLE: roles,
+        RequestField.CONTACT: _column(own, RequestField.CONTACT) or _distinct([contact]),
+        RequestField.NARRATIVE: _column(own, RequestField.NARRATIVE),
+        RequestField.OTHER_COLUMNS: [columns for columns in map(_other_columns, own.sources) if columns],
+    }
+    told = [*fields, *([RequestField.SUBJECT_ROLE] if _PROTECTED & set(roles) else [])]
+    details = {str(field): held.get(field) or None for field in told} | ({"note": note} if note else {})
+    broken = [_tipping_off(name, word) for name, value in details.items() if (word := _first_word(value))]
+    if broken:
+        raise RuleRefusedError("this cannot be told", broken)
+    return details
+
+
+def encode_details(details: dict[str, Any], salt: bytes | None = None) -> bytes:
+    """The bytes that are sealed, with the salt of what their preparer signed, if somebody prepared them."""
+    return canonical_json(details if salt is None else {**details, "prepared_salt": to_base64(salt)})
+
+
+def commit_to(details: dict[str, Any], salt: bytes) -> bytes:
+    """What fixes details for those who must not read them: HMAC-SHA256 (32 bytes) under a salt of 32 bytes."""
+    return hmac.digest(salt, canonical_json(details), hashlib.sha256)
+
+
+def read_details(payload: bytes, told: Sequence[str], commitment: bytes | None = None) -> dict[str, Any]:
+    """Opened details, exactly of the fields that the answer names; role and note may come beside, and those prepared by
+    one for another to send are what was prepared. AnswerError else.
+    """
+    try:
+        details: dict[str, Any] = msgspec.to_builtins(msgspec.json.decode(payload, type=_Details))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise AnswerError("the details have another form than was agreed") from error
+    salt = details.pop("prepared_salt", None)
+    if commitment is not None and not _is_committed(details, salt, commitment):
+        raise AnswerError("the details are others than were prepared")
+    always = {RequestField.SUBJECT_ROLE.value, "note"}
+    if not set(told) <= details.keys() or details.keys() - set(told) - always:
+        raise AnswerError("the details have other fields than the answer names")
+    return details
+
+
+def _is_committed(details: dict[str, Any], salt: Any, commitment: bytes) -> bool:
+    try:
+        return hmac.compare_digest(commit_to(details, from_base64(salt, SALT_BYTES)), commitment)
+    except (TypeError, ValueError):  # no salt, or none of ours
+        return False
+
+
+def check_texts(texts: Iterable[tuple[str, str]]) -> list[Broken]:
+    """Which of the (field, text) speak of a suspicious activity report."""
+    return [_tipping_off(field, word) for field, text in texts if (word := find_tipping_off(text))]
+
+
+def _tipping_off(field: str, word: str) -> Broken:
+    cure = "leave it out: nothing that reveals a suspicious activity report may be told"
+    return Broken("tipping-off", field, f"it speaks of: {word}; {cure}")
+
+
+def _first_word(value: Any) -> str | None:
+    """The first thing in a value of details that speaks of a report."""
+    if isinstance(value, str):
+        return find_tipping_off(value)
+    items = value.items() if isinstance(value, dict) else enumerate(value or ())
+    return next((word for name, item in items if (word := _first_word(item) or find_tipping_off(str(name)))), None)
+
+
+def _column(own: OwnIndicator, field: str) -> list[str]:
+    return _distinct(
+        value for source in own.sources for name, value in source.extra.items() if name.strip().lower() == field
+    )
+
+
+def _other_columns(source: Source) -> dict[str, str]:
+    return {name: value for name, value in source.extra.items() if value and name.strip().lower() not in _COLUMNS}
+
+
+def _distinct(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(value.strip() for value in values if value.strip()))

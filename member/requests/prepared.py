@@ -1,0 +1,181 @@
+"""Four eyes inside one's own institution: one person prepares what another sends.
+
+Rules, in order:
+1. What is prepared is looked at as an answer is: the request is proved, the rows may be told of, the fields were asked
+   for. Its preparer signs all of it, for this request alone; the details by a commitment, so that the exchange can
+   check the signature and learns nothing of them.
+2. Another person sends it: with another id and another key, by the registrars' statements.
+3. What is sent is what was prepared, and what would be prepared today: what has changed since is prepared anew, and so
+   is what was prepared a week ago.
+4. Whoever sends has seen it: at a terminal it is shown, elsewhere it is named by its digest.
+5. What is not sent is dropped: when the request has ended or was answered otherwise, and when it is too old.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from keys.ed25519 import SignatureError, verify_signature
+from keys.keyring import RepresentativeState
+from member.errors import MemberError, UsedWronglyError
+from member.requests.answering import Recipient, Said, TakenUp, Telling, nothing_to_tell, send, what_to_tell
+from member.requests.asking import RequestDesk
+from member.requests.client import RequestStanding
+from member.requests.details import SALT_BYTES, commit_to
+from member.requests.refusal import Broken, RuleRefusedError
+from member.vault.requests import PreparedAnswer
+from schemas.encoding import from_rfc3339, to_base64, to_rfc3339
+from schemas.prepared import PREPARED_DAYS, is_timely
+from schemas.terms import RequestOutcome
+
+
+def prepare(desk: RequestDesk, request_id: str, recipient: Recipient, said: Said) -> PreparedAnswer:
+    """Keep an answer, signed by its preparer, for another person to send."""
+    salt = None if said.details is None else os.urandom(SALT_BYTES)
+    unsigned = PreparedAnswer(
+        request_id=request_id,
+        to=recipient.to,
+        requester=recipient.member_id,
+        prepared_by=desk.identity.key_id,
+        outcome=said.outcome.value,
+        fields=list(said.fields),
+        refusal_reason=said.refusal_reason,
+        details=said.details,
+        marking=said.marking,
+        confirmations=sorted(said.confirmations),
+        submissions=sorted(said.submissions),
+        salt=salt,
+        signature=b"",
+        prepared_at=to_rfc3339(desk.clock()),
+    )
+    signature = desk.identity.key.sign(_signed(desk.member_id, unsigned))
+    prepared = msgspec.structs.replace(unsigned, signature=signature)
+    desk.records.keep_prepared(prepared)
+    return prepared
+
+
+def find_prepared(desk: RequestDesk, request_id: str, to: str | None = None) -> PreparedAnswer:
+    """What another person of ours prepared. MemberError for nothing; RuleRefusedError for what this person prepared, or
+    what was changed since.
+    """
+    prepared = desk.records.prepared(request_id, to)
+    if prepared is None or (prepared.request_id, prepared.to) != (request_id, to):
+        raise MemberError("nobody has prepared an answer to it", "member request prepare ID", slug="not_prepared")
+    broken = _what_bars(desk, prepared)
+    if broken is not None:
+        raise RuleRefusedError("nothing was sent", [broken])
+    return prepared
+
+
+def _what_bars(desk: RequestDesk, prepared: PreparedAnswer) -> Broken | None:
+    if not is_timely(from_rfc3339(prepared.prepared_at), desk.clock()):
+        return Broken("prepared-too-old", "prepared", f"after {PREPARED_DAYS} days it is prepared anew")
+    people = {each.representative_id: each for each in desk.keyring.member(desk.member_id).representatives}
+    preparer = people.get(prepared.prepared_by)
+    if preparer is None or preparer.state is not RepresentativeState.ACTIVE:
+        return Broken("preparer", "prepared", "who prepared it is no active representative of ours: prepare it anew")
+    if prepared.prepared_by == desk.identity.key_id or preparer.public_key == desk.identity.key.public_bytes:
+        return Broken("same-preparer", "representative", "another person than prepared it sends it")
+    try:
+        verify_signature(preparer.public_key, _signed(desk.member_id, prepared), prepared.signature)
+    except SignatureError:
+        return Broken("preparers-signature", "prepared", "it was changed since it was prepared: prepare it anew")
+    return None
+
+
+def prepared_digest(member_id: str, prepared: PreparedAnswer) -> str:
+    """What tells one prepared answer from another: SHA-256, 64 hexadecimal digits, of what its preparer signed. It says
+    nothing of the details to whoever has not the salt.
+    """
+    return hashlib.sha256(_signed(member_id, prepared)).hexdigest()
+
+
+def check_digests(member_id: str, prepared: Sequence[PreparedAnswer], digests: Collection[str]) -> None:
+    """UsedWronglyError unless whoever sends without looking at the screen names each by its digest, and no other."""
+    found = {prepared_digest(member_id, one) for one in prepared}
+    if not digests:
+        cure = "--digest D, of what request prepare printed and you have read; or give the command at a terminal"
+        raise UsedWronglyError("what was prepared was not shown to you", cure)
+    if found != set(digests):
+        raise MemberError(
+            "something else was prepared than what you name", "read it again: request prepare", slug="other_digest"
+        )
+
+
+def send_prepared(desk: RequestDesk, taken: TakenUp, prepared: PreparedAnswer) -> RequestStanding:
+    """Send an answer that another person prepared. Raises RuleRefusedError, UnprovedError, RefusedError."""
+    recipient = Recipient(taken.request.requester)
+    if prepared.details is not None:
+        recipient, today = what_to_tell(desk, taken, Telling(prepared.fields, _note_of(prepared)))
+        check_unchanged(prepared, today)
+    elif prepared.outcome == RequestOutcome.NO_TRACE:
+        recipient, _ = nothing_to_tell(taken, None)
+    return send_as_prepared(desk, prepared, recipient)
+
+
+def send_as_prepared(desk: RequestDesk, prepared: PreparedAnswer, recipient: Recipient) -> RequestStanding:
+    """Seal and send it to that recipient, with both signatures."""
+    if recipient.member_id != prepared.requester:
+        changed = Broken("prepared-for-another", "prepared", "it was prepared for another recipient: prepare it anew")
+        raise RuleRefusedError("nothing was sent", [changed])
+    return send(desk, prepared.request_id, recipient, _said(prepared))
+
+
+def check_unchanged(prepared: PreparedAnswer, today: Said) -> None:
+    """Rule 3. RuleRefusedError if rows were added or taken back, or marked otherwise, since it was prepared."""
+    same = (sorted(today.submissions), today.marking) == (prepared.submissions, prepared.marking)
+    if not same:
+        changed = Broken("rows-changed", "prepared", "the rows have changed since it was prepared: prepare it anew")
+        raise RuleRefusedError("nothing was sent", [changed])
+
+
+def _note_of(prepared: PreparedAnswer) -> str:
+    return str((prepared.details or {}).get("note", ""))
+
+
+def _said(prepared: PreparedAnswer) -> Said:
+    fixed = _commitment(prepared)
+    by: dict[str, Any] = {
+        "representative_id": prepared.prepared_by,
+        "signature": to_base64(prepared.signature),
+        "details_commitment": None if fixed is None else to_base64(fixed),
+        "prepared_at": prepared.prepared_at,
+    }
+    said = Said(RequestOutcome(prepared.outcome), prepared.fields, prepared.refusal_reason)
+    return replace(
+        said,
+        details=prepared.details,
+        marking=prepared.marking,
+        confirmations=prepared.confirmations,
+        submissions=prepared.submissions,
+        prepared=by,
+        salt=prepared.salt,
+    )
+
+
+def _commitment(prepared: PreparedAnswer) -> bytes | None:
+    return None if prepared.details is None or prepared.salt is None else commit_to(prepared.details, prepared.salt)
+
+
+def _signed(member_id: str, prepared: PreparedAnswer) -> bytes:
+    from schemas.requests import prepared_to_sign  # noqa: PLC0415 - marshmallow is slow to import, needed here only
+
+    return prepared_to_sign(
+        request_id=prepared.request_id,
+        holder=member_id,
+        requester=prepared.requester,
+        outcome=prepared.outcome,
+        told=prepared.fields,
+        refusal_reason=prepared.refusal_reason,
+        details_commitment=_commitment(prepared),
+        marking=prepared.marking,
+        confirmations=prepared.confirmations,
+        submissions=prepared.submissions,
+        prepared_at=prepared.prepared_at,
+    )

@@ -1,0 +1,92 @@
+"""Statements carried by hand, for registrars whose key never meets a network.
+
+A file of proposals, `{"proposals":[{"proposal_id","payload"}],"statements":[envelope…]}`, has what waits and what is in
+force, so that the differences show off line. A file of signatures is `{"envelopes":[envelope…]}`. A draft, as
+`representative add` writes it, is a statement's own JSON object, whole: what lacks a sequence has no bytes to sign.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from keys.keyring import StatementError, parse_statement
+from keys.statements import Envelope, payload_digest
+from keys.strict import require_object
+from member.errors import AnswerError, UsedWronglyError
+from member.statements.registrar import ReadProposal, in_order, read_proposal
+from schemas.canonical import canonical_json
+from schemas.encoding import to_base64
+
+_MAX_FILE_BYTES = 64 << 20
+
+
+class _Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    proposal_id: str
+    payload: str
+
+
+class ProposalsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What waits, and the envelopes in force when the file was written."""
+
+    proposals: list[_Proposal]
+    statements: list[dict[str, Any]]
+
+    def read(self) -> list[ReadProposal]:
+        """The proposals. AnswerError for one that is no statement."""
+        return in_order(read_proposal(each.proposal_id, each.payload, 0) for each in self.proposals)
+
+
+class _SignaturesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    envelopes: list[dict[str, Any]]
+
+
+def proposals_file(proposals: Iterable[ReadProposal], statements: Sequence[dict[str, Any]]) -> bytes:
+    """The bytes of a file of proposals."""
+    waiting = [_Proposal(each.proposal_id, to_base64(each.payload)) for each in proposals]
+    return msgspec.json.encode(ProposalsFile(waiting, list(statements))) + b"\n"
+
+
+def signatures_file(envelopes: Sequence[dict[str, Any]]) -> bytes:
+    """The bytes of a file of signatures."""
+    return msgspec.json.encode(_SignaturesFile(list(envelopes))) + b"\n"
+
+
+def read_proposals_file(path: Path) -> ProposalsFile:
+    """What a file of proposals, or a draft, holds. UsedWronglyError if it is neither."""
+    data = _read(path)
+    try:
+        document = require_object(json.loads(data))
+        if "proposals" in document:
+            return msgspec.convert(document, ProposalsFile)
+        payload = canonical_json(document)
+        parse_statement(payload)
+    except (StatementError, ValueError, RecursionError, msgspec.ValidationError) as error:
+        hint = "registrar export writes a file of proposals; a draft is a whole statement, with sequence and issued_at"
+        raise UsedWronglyError(f"{path} holds neither proposals nor a draft of a statement: {error}", hint) from error
+    return ProposalsFile([_Proposal(payload_digest(payload), to_base64(payload))], [])
+
+
+def read_signatures_file(path: Path) -> list[dict[str, Any]]:
+    """The envelopes in a file of signatures. UsedWronglyError if it is none, AnswerError if one is no envelope."""
+    try:
+        found = msgspec.json.decode(_read(path), type=_SignaturesFile).envelopes
+        for envelope in found:
+            Envelope.parse(envelope)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UsedWronglyError(f"{path} holds no signatures: {error}", "registrar sign --out writes them") from error
+    except StatementError as error:
+        raise AnswerError(f"{path}: {error}", "sign again") from error
+    return found
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(_MAX_FILE_BYTES)
+    except OSError as error:
+        raise UsedWronglyError(f"{path} cannot be read: {error.strerror}") from error

@@ -1,0 +1,96 @@
+"""The statements that a registrar has seen in force, kept in its own home: what the operator no longer shows is still
+known, and the key holders are found by the registrars' own word.
+
+The file holds public envelopes; each is checked against the pinned root whenever it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from keys.custody import write_private_file
+from keys.keyring import Keyring, Root, StatementError
+from keys.roots import roots_first
+from member.errors import AnswerError, HomeError
+from member.statements.authority import build_keyring
+
+_FILE = "statements-in-force.json"
+_RETIRED = "retired-holders.json"
+_Kept = TypeVar("_Kept")
+
+
+class KeptStatements:
+    """The envelopes in one registrar's home, in the order in which they were seen."""
+
+    def __init__(self, home: Path, root: Root) -> None:
+        self._path = home / _FILE
+        self._retired_path = home / _RETIRED
+        self._root = root
+        self._envelopes = self._read()
+
+    @property
+    def envelopes(self) -> list[dict[str, Any]]:
+        """All that were seen in force, older ones of a subject too."""
+        return list(self._envelopes)
+
+    def keyring(self) -> Keyring:
+        """What they say. AnswerError if one is not signed by the quorum."""
+        return build_keyring(self._root, self._envelopes)
+
+    def take_in(self, envelopes: Iterable[dict[str, Any]]) -> Keyring:
+        """Keep those that are new and in force; the keyring with them. AnswerError for one that cannot be believed."""
+        keyring = self.keyring()
+        new = []
+        for envelope in _in_order(envelopes):
+            if envelope not in self._envelopes and _add(keyring, envelope):
+                new.append(envelope)
+        if new:
+            self._envelopes += new
+            write_private_file(self._path, msgspec.json.encode(self._envelopes))
+        return keyring
+
+    @property
+    def retired(self) -> frozenset[str]:
+        """The holders that have confirmed to know that they serve no epoch any more."""
+        return frozenset(_decoded(self._retired_path, list[str]) or [])
+
+    def note_retired(self, holder_ids: frozenset[str]) -> None:
+        """Keep who has confirmed it, instead of what was kept before."""
+        if holder_ids != self.retired:
+            write_private_file(self._retired_path, msgspec.json.encode(sorted(holder_ids)))
+
+    def _read(self) -> list[dict[str, Any]]:
+        return _decoded(self._path, list[dict[str, Any]]) or []
+
+
+def _decoded(path: Path, kind: type[_Kept]) -> _Kept | None:
+    """What a file holds, None without one."""
+    if not path.exists():
+        return None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except msgspec.DecodeError as error:
+        raise HomeError(f"{path} is damaged", "remove it: it is made again from what is in force") from error
+
+
+def _in_order(envelopes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    try:
+        return roots_first(envelopes)
+    except StatementError as error:
+        raise AnswerError(f"a statement cannot be believed: {error}", "tell the other registrars") from error
+
+
+def _add(keyring: Keyring, envelope: dict[str, Any]) -> bool:
+    """Whether the statement is new here."""
+    before = keyring.digest
+    try:
+        keyring.add(envelope)
+    except StatementError as error:
+        if error.reason == "stale":
+            return False
+        raise AnswerError(f"a statement cannot be believed: {error}", "tell the other registrars") from error
+    return keyring.digest != before

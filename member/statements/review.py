@@ -1,0 +1,111 @@
+"""What a statement says, for the registrar who is to sign it: who, which keys, and what changes.
+
+Keys are shown by their fingerprints, which the member reads to the registrar from `member status`. Changes are told
+field by field against the statement in force; what is not listed stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from keys.fingerprints import fingerprint_of, in_fours
+from keys.keyring import (
+    AnyStatement,
+    EpochStatement,
+    ExchangeStatement,
+    GroupStatement,
+    MemberStatement,
+    RootStatement,
+)
+from keys.statements import ROOT
+from schemas.encoding import from_base64
+
+HEAD = frozenset({"type", "sequence", "issued_at"})
+KEYS = frozenset({"public_key", "encryption_key", "verify_key", "receipt_key", "commitment"})
+NAMED_BY = ("representative_id", "holder_id", "registrar_id")
+NOTHING = "nothing"
+_CARRIED = frozenset({"previous", "statements"})
+
+
+def review(statement: AnyStatement, held: AnyStatement | None) -> dict[str, Any]:
+    """`{"is_new", "keys": [{"of", "use", "fingerprint"}], "changes": [{"field", "before", "after"}]}`; a key is told by
+    its fingerprint. `held` is the statement in force about the same subject, if there is one.
+    """
+    return {
+        "is_new": held is None,
+        "keys": [{"of": of, "use": use, "fingerprint": fingerprint_of(key)} for of, use, key in _keys(statement)],
+        "changes": [] if held is None else list(_changes(_plain_wire(held), _plain_wire(statement))),
+        **(_succession(statement, held) if isinstance(statement, RootStatement) else {}),
+    }
+
+
+def _plain_wire(statement: AnyStatement) -> dict[str, Any]:
+    """What is compared field by field: what a root carries over is told as one (member.statements.registrar)."""
+    wire = statement.to_wire()
+    return {name: value for name, value in wire.items() if name not in _CARRIED} if wire["type"] == ROOT else wire
+
+
+def _succession(statement: RootStatement, held: AnyStatement | None) -> dict[str, Any]:
+    """Of a root: who joins and who leaves, and how many statements it carries over."""
+    before = held.root.ids if isinstance(held, RootStatement) else frozenset()
+    after = statement.root.ids
+    return {
+        "joining": sorted(after - before),
+        "leaving": sorted(before - after),
+        "carried_over": len(statement.statements),
+    }
+
+
+def _keys(statement: AnyStatement) -> Iterator[tuple[str, str, bytes]]:
+    match statement:
+        case MemberStatement():
+            yield statement.member_id, "encryption", statement.encryption_key
+            for person in statement.representatives:
+                yield person.representative_id, "signing", person.public_key
+        case EpochStatement():
+            yield f"epoch {statement.epoch}", "tokenisation", statement.public_key
+            for holder in statement.holders:
+                yield holder.holder_id, "signing", holder.verify_key
+        case ExchangeStatement():
+            yield statement.exchange_id, "receipt", statement.receipt_key
+        case RootStatement():
+            for registrar in statement.registrars:
+                yield registrar.registrar_id, "signing", registrar.public_key
+        case GroupStatement():
+            return
+
+
+def name_of(entry: Mapping[str, Any]) -> str:
+    """What an entry of a list is told by."""
+    return next((str(entry[name]) for name in NAMED_BY if name in entry), NOTHING)
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> Iterator[dict[str, Any]]:
+    for name in sorted({*before, *after} - (HEAD if not path else frozenset())):
+        old, new = before.get(name), after.get(name)
+        field = f"{path}{name}"
+        if old == new:
+            continue
+        if isinstance(old, list) and isinstance(new, list):
+            yield from _changes_of_list(old, new, field)
+        else:
+            yield {"field": field, "before": _plain(name, old), "after": _plain(name, new)}
+
+
+def _changes_of_list(old: list[Any], new: list[Any], field: str) -> Iterator[dict[str, Any]]:
+    """Entries by their names; plain values by which were added and which removed."""
+    if not all(isinstance(each, dict) for each in (*old, *new)):
+        removed, added = [each for each in old if each not in new], [each for each in new if each not in old]
+        yield {"field": field, "before": removed or None, "after": added or None}
+        return
+    was, will = {name_of(each): each for each in old}, {name_of(each): each for each in new}
+    for name in sorted({*was, *will}):
+        yield from _changes(was.get(name, {}), will.get(name, {}), f"{field}.{name}.")
+
+
+def _plain(name: str, value: Any) -> Any:
+    """The value, a key as its fingerprint."""
+    if name in KEYS and isinstance(value, str):
+        return f"fingerprint {in_fours(fingerprint_of(from_base64(value)))}"
+    return value

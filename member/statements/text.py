@@ -1,0 +1,115 @@
+"""A statement in plain words, for the registrar who is to sign it.
+
+What a proposal says is written by others, and must not look like a line of ours:
+1. The digest, and the command that signs it, come first: the only lines without a margin.
+2. Every other line, also the rest of one that is too long for the terminal, starts with a margin mark.
+3. A value that is no plain word stands in quotation marks. More than one blank in a row, and whatever looks like a
+   blank and is none, is told by its count.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.cells import cell_len, chop_cells
+
+from keys.fingerprints import in_fours
+from keys.statements import ROOT
+from member.statements.review import HEAD, KEYS, NAMED_BY, NOTHING, name_of
+
+_MARGIN = "| "
+_INDENT = 4
+"""How far the rest of a long line stands in."""
+_LEAST_WIDTH = 20
+_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,12}Z|<[0-9]+ blanks>", re.ASCII)
+_BLANKS = re.compile(
+    "[\\s\u00a0\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
+)
+"""Blanks, and what shows nothing: fillers, joiners, the empty Braille cell, variation selectors, tags."""
+
+
+def review_text(document: Mapping[str, Any], width: int) -> str:
+    """A proposal's document of `registrar pending`, for people, at a terminal of so many columns."""
+    digest = document["digest"]
+    ours = f"digest: {digest}\nsign with: member registrar approve {document['proposal_id']} --digest {digest}"
+    lines = (part for line in _lines(document) for part in _wrapped(line, max(_LEAST_WIDTH, width - len(_MARGIN))))
+    return "\n".join([ours, *(f"{_MARGIN}{line}" for line in lines)])
+
+
+def shown(value: Any) -> str:
+    """A value so that its beginning and end are plain to see."""
+    if value is None or value == []:
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(shown, value))
+    text = _BLANKS.sub(_counted, str(value))
+    if _PLAIN.fullmatch(text):
+        return text
+    return '"{}"'.format(text.replace("\\", "\\\\").replace('"', '\\"'))
+
+
+def _counted(found: re.Match[str]) -> str:
+    return " " if found[0] == " " else f"<{len(found[0])} blanks>"
+
+
+def _lines(document: Mapping[str, Any]) -> Iterator[str]:
+    stated, changes = document["statement"], document["changes"]
+    news = "new" if document["is_new"] else "a change"
+    yield f"{document['type']} {document['subject']}: {news}"
+    yield f"  sequence {document['sequence']}, issued at {document['issued_at']}"
+    yield from (f"  {line}" for line in (_succession(document) if document["type"] == ROOT else _facts(stated)))
+    yield from (f"  {each['use']} key of {each['of']}: {in_fours(each['fingerprint'])}" for each in document["keys"])
+    if not document["is_new"]:
+        yield "  changes against the statement in force:" if changes else "  changes nothing but its sequence"
+        yield from (f"    {each['field']}: {shown(each['before'])} -> {shown(each['after'])}" for each in changes)
+    if document["obstacle"] is not None:
+        yield f"  NOT TO BE SIGNED: {document['obstacle']}"
+    yield f"  signatures so far: {document['signatures']}"
+
+
+def _succession(document: Mapping[str, Any]) -> Iterator[str]:
+    """What a root says: who must sign from now on."""
+    stated = document["statement"]
+    yield f"registrars: {', '.join(each['registrar_id'] for each in stated['registrars'])}"
+    yield f"must sign: {stated['quorum']} of {len(stated['registrars'])}"
+    yield f"joins: {', '.join(document['joining']) or 'nobody'}"
+    yield f"leaves: {', '.join(document['leaving']) or 'nobody'}"
+    yield f"carries over: {document['carried_over']} statements"
+    yield f"follows the root {in_fours(stated['previous'])}"
+
+
+def _facts(stated: Mapping[str, Any]) -> Iterator[str]:
+    """What else the statement says, key and head aside."""
+    for name, value in stated.items():
+        if name in HEAD or name in KEYS:
+            continue
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            for each in value:
+                yield f"{name_of(each)}: {_entry(each)}"
+        else:
+            yield f"{name.replace('_', ' ')}: {shown(value)}"
+
+
+def _entry(entry: Mapping[str, Any]) -> str:
+    return "; ".join(shown(value) for name, value in entry.items() if name not in KEYS and name not in NAMED_BY)
+
+
+def _wrapped(line: str, width: int) -> Iterator[str]:
+    """The line in parts of at most `width` cells, broken at blanks where there are any."""
+    part = ""
+    for word in line.split(" "):
+        longer = f"{part} {word}" if part.strip() else f"{part}{word}" if word else f"{part} "
+        if cell_len(longer) <= width:
+            part = longer
+            continue
+        if part.strip():
+            yield part
+        *whole, part = chop_cells(word, width - _INDENT)
+        yield from (f"{' ' * _INDENT}{chunk}" for chunk in whole)
+        part = f"{' ' * _INDENT}{part}"
+    yield part

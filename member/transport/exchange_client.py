@@ -1,0 +1,326 @@
+"""The exchange as a member sees it: one method a request, every answer checked for its form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from member.errors import AnswerError
+from member.transport import wire
+from member.transport.channel import Channel, decode
+from schemas.encoding import from_base64
+
+_PAGE = 500
+_MOST_PAGES = 500
+"""Of statements: of 200 each, more than any taskforce states."""
+
+
+_MOST_FAULTS = 500
+_MOST_FAULT_BYTES = 256 * 1024 * 1024
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """An overlap as the exchange shows it at the present stage."""
+
+    hit_id: str
+    token: str
+    indicator_type: str
+    institutions: str
+    sectors: list[str]
+    themes: list[str]
+    first_seen: str
+    stage: str
+    disclosed_at: str
+
+    def token_bytes(self) -> bytes:
+        """The token, 32 bytes; AnswerError if it is none."""
+        try:
+            return from_base64(self.token, 32)
+        except ValueError as error:
+            raise AnswerError("the exchange showed a hit without a proper token") from error
+
+
+class RejectedRow(msgspec.Struct, frozen=True):
+    """A row of a part that the exchange did not take."""
+
+    row: int
+    field: str
+    reason: str
+
+
+class LeftOutRow(msgspec.Struct, frozen=True):
+    """A row of a part that was taken back, and is not listed again."""
+
+    row: int
+    reason: str
+
+
+class SignedReceipt(msgspec.Struct, frozen=True):
+    """A receipt on the wire."""
+
+    payload: str
+    signature: str
+
+
+class SubmissionAnswer(msgspec.Struct, frozen=True):
+    """The answer to one part of a submission."""
+
+    submission_id: str
+    part: int
+    accepted: int
+    duplicates: list[int]
+    rejected: list[RejectedRow]
+    left_out: list[LeftOutRow]
+    receipt: SignedReceipt
+    hits: list[Hit]
+
+
+class HitsPage(msgspec.Struct, frozen=True):
+    """One page of live hits."""
+
+    hits: list[Hit]
+    next: str | int | None
+    event_id: str | None = None
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """A draft statement that waits for registrars' signatures."""
+
+    proposal_id: str
+    payload: str
+    type: str
+    subject: str | int
+    signatures: int
+
+
+class _Proposals(msgspec.Struct, frozen=True):
+    proposals: list[Proposal]
+
+
+class StatementAnswer(msgspec.Struct, frozen=True):
+    """Where a statement stands after a signature was added."""
+
+    state: str
+    signatures: int
+    quorum: int
+
+
+class StatementsPage(msgspec.Struct, frozen=True):
+    """One page of effective statements."""
+
+    statements: list[dict[str, Any]]
+    next: str | int | None
+
+
+class ListedFault(msgspec.Struct, frozen=True):
+    """A key holder's fault as the exchange shows it, unverified."""
+
+    report_id: str
+    report: Any
+
+
+class FaultsPage(msgspec.Struct, frozen=True):
+    """One page of proved faults; `next` is the cursor behind it."""
+
+    reports: list[ListedFault]
+    next: str | None
+
+
+class TakenFault(msgspec.Struct, frozen=True):
+    """What became of a reported fault: `recorded`, or `known`."""
+
+    report_id: str
+    state: str
+
+
+class EnrolmentAnswer(msgspec.Struct, frozen=True):
+    """Where an enrolment stands."""
+
+    state: str
+
+
+class GroupStanding(msgspec.Struct, frozen=True):
+    """A group this member is in."""
+
+    group_id: str
+    kind: str
+    sunset: str | None
+
+
+class LogStanding(msgspec.Struct, frozen=True):
+    """The log, as the exchange sees it."""
+
+    origin: str
+    size: int
+
+
+class OpenRequests(msgspec.Struct, frozen=True):
+    """How many information requests wait for our answer, and how many of ours for one."""
+
+    incoming: int = 0
+    outgoing: int = 0
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """This member as the exchange sees it."""
+
+    member_id: str
+    kind: str
+    sector: str
+    state: str
+    groups: list[GroupStanding]
+    epoch: int | None
+    log: LogStanding
+    notices: int
+    open_requests: OpenRequests = OpenRequests()
+    """None, of an exchange of a version that has no requests."""
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """That something happened which concerns this member: the kind and the event, no content."""
+
+    notice_id: str
+    kind: str
+    event_id: str
+    created_at: str
+
+
+class _NoticesPage(msgspec.Struct, frozen=True):
+    notices: list[Notice]
+    next: str | None
+
+
+class LogPage(msgspec.Struct, frozen=True):
+    """One page of the member's own log entries, as received."""
+
+    entries: list[dict[str, Any]]
+    pending: list[str]
+    next: int | None
+    waiting: list[dict[str, Any]] = []
+
+
+class ExchangeClient:
+    """The requests of one representative or registrar to the exchange."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._server = channel.base_url
+
+    def enrol(self, body: bytes) -> str:
+        """Ask to become a member; the state of the enrolment."""
+        answer = self._channel.post(wire.ENROLMENTS, body)
+        return decode(answer.body, EnrolmentAnswer, self._server).state
+
+    def proposals(self) -> list[Proposal]:
+        """What the registrars may sign."""
+        return decode(self._channel.get(wire.PROPOSALS).body, _Proposals, self._server).proposals
+
+    def add_statement(self, envelope: dict[str, Any]) -> StatementAnswer:
+        """Add signatures to a statement."""
+        answer = self._channel.post(wire.STATEMENTS, msgspec.json.encode(envelope))
+        return decode(answer.body, StatementAnswer, self._server)
+
+    def statements(self) -> Iterator[dict[str, Any]]:
+        """Every effective statement, unverified, in the exchange's order. AnswerError for a list without end."""
+        cursor: str | int | None = None
+        for _ in range(_MOST_PAGES):
+            answer = self._channel.get(wire.STATEMENTS, {} if cursor is None else {"cursor": cursor})
+            page = decode(answer.body, StatementsPage, self._server)
+            yield from page.statements
+            cursor = _next(page.next, cursor)
+            if cursor is None:
+                return
+            if not page.statements:
+                break
+        raise AnswerError("the exchange shows statements without end", "tell the registrars")
+
+    def report_holder_fault(self, body: bytes) -> TakenFault:
+        """Report a key holder's fault with its evidence."""
+        return decode(self._channel.post(wire.HOLDER_FAULTS, body).body, TakenFault, self._server)
+
+    def holder_faults(self, after: str | None = None) -> Iterator[FaultsPage]:
+        """Reported faults of key holders, unverified, page by page. AnswerError for a list without end."""
+        cursor, size = after, 0
+        for _ in range(_MOST_FAULTS):
+            answer = self._channel.get(wire.HOLDER_FAULTS, {} if cursor is None else {"cursor": cursor})
+            page = decode(answer.body, FaultsPage, self._server)
+            yield page
+            size += len(answer.body)
+            if not page.reports or page.next is None:
+                return
+            cursor = str(_next(page.next, cursor))
+            if size > _MOST_FAULT_BYTES:
+                break
+        raise AnswerError("the exchange shows faults of key holders without end", "tell the registrars")
+
+    def standing(self) -> Standing:
+        """How this member stands."""
+        return decode(self._channel.get(wire.STATUS).body, Standing, self._server)
+
+    def submit_part(self, body: bytes, idempotency_key: str) -> SubmissionAnswer:
+        """Send one part of a submission."""
+        answer = self._channel.post(wire.SUBMISSIONS, body, idempotency_key=idempotency_key)
+        return decode(answer.body, SubmissionAnswer, self._server)
+
+    def hits(self, since: str | None = None) -> Iterator[Hit]:
+        """Every live hit, page by page."""
+        cursor: str | int | None = None
+        while True:
+            parameters: dict[str, str | int] = {"limit": _PAGE}
+            parameters |= {} if since is None else {"since": since}
+            parameters |= {} if cursor is None else {"cursor": cursor}
+            page = decode(self._channel.get(wire.HITS, parameters).body, HitsPage, self._server)
+            yield from page.hits
+            cursor = _next(page.next, cursor)
+            if cursor is None:
+                return
+
+    def notices(self, after: str | None = None) -> Iterator[Notice]:
+        """Every notice behind one, oldest first, page by page."""
+        cursor = after
+        while True:
+            parameters: dict[str, str | int] = {} if cursor is None else {"cursor": cursor}
+            page = decode(self._channel.get(wire.NOTICES, parameters).body, _NoticesPage, self._server)
+            yield from page.notices
+            if page.next is None:
+                return
+            if page.next == cursor:
+                raise AnswerError("the exchange repeats a page cursor")
+            cursor = page.next
+
+    def checkpoint(self) -> bytes:
+        """The log's latest checkpoint, a signed note."""
+        return self._channel.get(wire.LOG_CHECKPOINT).body
+
+    def tile(self, path: str) -> bytes:
+        """A tile or entry bundle; `path` follows /log/tile/."""
+        return self._channel.get(wire.LOG_TILE + path).body
+
+    def log_page(self, after: int, limit: int = _PAGE) -> LogPage:
+        """Own log entries numbered above `after`."""
+        answer = self._channel.get(wire.LOG_ENTRIES, {"after": after, "limit": limit})
+        return decode(answer.body, LogPage, self._server)
+
+    def waiting_entries(self) -> list[dict[str, Any]]:
+        """All own log entries that wait for their place, each with its receipt, as received."""
+        found: list[dict[str, Any]] = []
+        last = ""
+        while True:
+            page: dict[str, str | int] = {"after": 0, "limit": 1, "waiting": _PAGE}
+            answer = self._channel.get(wire.LOG_ENTRIES, page | ({"waiting_after": last} if last else {}))
+            rows = decode(answer.body, LogPage, self._server).waiting
+            if not rows:
+                return found
+            before, last = last, str(rows[-1].get("entry_id"))
+            if last <= before:
+                raise AnswerError("the exchange repeats a page cursor")
+            found += rows
+
+
+def _next(cursor: str | int | None, before: str | int | None) -> str | int | None:
+    """The next cursor; a server that repeats one would keep us for ever."""
+    if cursor is not None and cursor == before:
+        raise AnswerError("the exchange repeats a page cursor")
+    return cursor

@@ -1,0 +1,224 @@
+"""Notices: what happened that concerns this member, in words, what it is about, and how to go on.
+
+In order:
+1. A notice itself says its kind and its event alone. What it is about is read from our own entry of that event in the
+   log; a notice without such an entry is shown as that.
+2. What was shown to a representative is kept in the vault, so that the next call shows it what is new.
+3. Ids are made when something happens, and a later one may be stored first: each call looks again at the last hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from member.errors import AnswerError
+from member.log.chain import OwnEntry
+from member.log.own_entries import read_on
+from member.transport.exchange_client import ExchangeClient, Notice
+from member.vault.store import Vault
+from schemas.identifiers import is_reference, is_uuid7
+from schemas.terms import OFFERS, Direction
+
+_ABOUT, _CURSOR, _SHOWN, _OFFER = "notice_about", "notice_cursor", "notices_shown", "notice_offer"
+_OVERLAP_MILLISECONDS = 3_600_000
+_WAITS, _WAIT_SECONDS = 20, 0.5
+"""How often, and how long each time, an entry is waited for that has no place in the log yet."""
+
+
+@dataclass(frozen=True)
+class NoticeKind:
+    """What a kind of notice says; the fields of its log entry that say about what; the command to go on with, where
+    fields stand in braces.
+    """
+
+    said: str
+    about: tuple[str, ...] = ()
+    go_on: str = "member log entries"
+
+
+_REQUEST, _QUERY = ("request_id",), ("query_id",)
+_SHOW_REQUEST, _SHOW_QUERY = "member request show {request_id}", "member query show {query_id}"
+_ALERT, _READ_ALERT = ("reference", "alert_id"), "member alert read {reference}"
+
+KINDS: Mapping[str, NoticeKind] = {
+    "match": NoticeKind("indicators of ours meet others' anew", (), "member hits"),
+    "request_received": NoticeKind("we are asked about an indicator of ours", _REQUEST, _SHOW_REQUEST),
+    "request_taken_up": NoticeKind("a holder took up our request", _REQUEST, _SHOW_REQUEST),
+    "request_answered": NoticeKind("our request was answered", _REQUEST, _SHOW_REQUEST),
+    "request_reminder": NoticeKind("a request still waits for our answer", (*_REQUEST, "due_at"), _SHOW_REQUEST),
+    "request_lapsed": NoticeKind("a request lapsed: its time was up", _REQUEST, _SHOW_REQUEST),
+    "request_cancelled": NoticeKind("a request was taken back by who asked", _REQUEST, _SHOW_REQUEST),
+    "le_query_asked": NoticeKind("a query waits for its authorising officer", _QUERY, _SHOW_QUERY),
+    "le_query_disclosed": NoticeKind("an agency was told of rows of ours; its cover has ended", _QUERY),
+    "le_query_lapsed": NoticeKind("a query lapsed: nobody authorised it in time", _QUERY, _SHOW_QUERY),
+    "le_query_ended": NoticeKind("a query ended: its last day has passed", _QUERY, _SHOW_QUERY),
+    "le_watch_matched": NoticeKind("a watch met new rows", (*_QUERY, "hit_ids"), _SHOW_QUERY),
+    "le_deconfliction": NoticeKind("another agency is about the same subject", _QUERY, _SHOW_QUERY),
+    "correction": NoticeKind(
+        "what we were told is taken back", ("correction_id", "reason", "due_at"), "member corrections list"
+    ),
+    "correction_overdue": NoticeKind(
+        "a correction was not acknowledged in time", ("correction_id", "recipient", "due_at"), "member corrections list"
+    ),
+    "outcome": NoticeKind("what became of rows of ours", ("outcome_id",), "member outcome list --received"),
+    "review_due": NoticeKind(
+        "rows of ours are due for review: take back what no longer holds", ("submission_ids",), "member withdraw --help"
+    ),
+    "authority": NoticeKind("the registrars signed something about us or our groups", ("statement",), "member status"),
+    "holder_fault": NoticeKind(
+        "a key holder was proved at fault", ("holder_id", "epoch", "fault"), "member holder-fault list"
+    ),
+    "alert_published": NoticeKind("an alert was published", _ALERT, _READ_ALERT),
+    "alert_superseded": NoticeKind("an alert was superseded", _ALERT, _READ_ALERT),
+    "alert_withdrawn": NoticeKind("an alert was withdrawn", _ALERT, _READ_ALERT),
+    "alert_expired": NoticeKind("an alert expired", _ALERT, _READ_ALERT),
+    "alert_acknowledged": NoticeKind("an alert of ours was acknowledged", _ALERT, "member alert responses {reference}"),
+    "refusal": NoticeKind("an alert of ours was not published when its time came", ("alert_id",), "member alert list"),
+    "subscription_ended": NoticeKind(
+        "a receiver ended a subscription of ours", ("subscription_id",), "member subscription list"
+    ),
+}
+"""Every kind that is known here; another is shown by its name."""
+
+
+_ASKED = "request_made"
+_TOLD_AS = {_ASKED: "request_received"}
+"""Kinds of events whose notices have another kind."""
+
+_OFFER_TO_US: Mapping[str, str] = {
+    "request_received": "we are offered information",
+    "request_answered": "what we were offered was told to us",
+    "request_reminder": "an offer to us waits to be taken up or refused",
+    "request_lapsed": "an offer lapsed: its time was up",
+    "request_cancelled": "an offer was taken back by who made it",
+}
+_OFFER_OF_OURS: Mapping[str, str] = {
+    "request_taken_up": "our offer was taken up",
+    "request_answered": "our offer was refused",
+    "request_lapsed": "our offer lapsed: its time was up",
+}
+"""What kinds of notices say of an offer."""
+
+
+class _Shown(msgspec.Struct, frozen=True):
+    """What a representative was shown: everything up to the id `floor`, and of what lies behind it `ids`."""
+
+    floor: str = ""
+    ids: list[str] = []
+
+
+@dataclass(frozen=True)
+class NoticeBoard:
+    """The notices, as one representative reads them."""
+
+    vault: Vault
+    exchange: ExchangeClient
+    reader: str
+
+    def unread(self) -> Iterator[Notice]:
+        """What this representative has not been shown yet."""
+        shown = self._shown()
+        known = set(shown.ids)
+        return (notice for notice in self.exchange.notices(shown.floor or None) if notice.notice_id not in known)
+
+    def remember(self, notices: Sequence[Notice]) -> int:
+        """Keep that these were shown; how many of them had not been."""
+        before = self._shown()
+        fresh = {one.notice_id for one in notices if one.notice_id > before.floor} - set(before.ids)
+        if not fresh:
+            return 0
+        newest = max({*fresh, *before.ids})
+        floor = max(_an_hour_before(newest), before.floor)
+        after = _Shown(floor, sorted(one for one in {*fresh, *before.ids} if one > floor))
+        with self.vault.transaction():
+            self.vault.put(_SHOWN, self.reader.encode(), msgspec.msgpack.encode(after))
+        return len(fresh)
+
+    def _shown(self) -> _Shown:
+        payload = self.vault.get(_SHOWN, self.reader.encode())
+        return _Shown() if payload is None else msgspec.msgpack.decode(payload, type=_Shown)
+
+
+@dataclass(frozen=True)
+class NoticeLog:
+    """What notices are about, by this member's own entries in the log of `origin`."""
+
+    vault: Vault
+    exchange: ExchangeClient
+    member_id: str
+    origin: str
+    sleep: Callable[[float], None]
+
+    def describe(self, notices: Sequence[Notice]) -> list[dict[str, Any]]:
+        """The notices as they are shown; `about` is None where our log has no entry of the event. Raises LogFault."""
+        self._catch_up({notice.event_id for notice in notices})
+        return [self._describe(notice) for notice in notices]
+
+    def _catch_up(self, event_ids: set[str]) -> None:
+        """Take in entries until each event has one, none waits, or it has taken too long."""
+        for _ in range(_WAITS):
+            if all(self._about(event_id) is not None for event_id in event_ids):
+                return
+            cursor = _CURSOR, self.origin.encode()
+            if not read_on(self.vault, self.exchange, self.member_id, cursor, self._take_in):
+                return
+            self.sleep(_WAIT_SECONDS)
+
+    def _take_in(self, entry: OwnEntry) -> None:
+        if entry.view is None:
+            return
+        recorded = str(entry.view.get("kind"))
+        kind = KINDS.get(_TOLD_AS.get(recorded, recorded))
+        if kind is None:
+            return
+        about = {name: entry.view[name] for name in kind.about if entry.view.get(name) is not None}
+        try:
+            kept = msgspec.msgpack.encode(about)
+        except (OverflowError, RecursionError):
+            raise entry.fault("what it is about is of another form") from None
+        self.vault.put(_ABOUT, self._name(entry.event_id), kept)
+        if recorded == _ASKED and entry.view.get("mode") in OFFERS and "request_id" in about:
+            direction = str(entry.view.get("direction"))
+            self.vault.put(_OFFER, self._name(str(about["request_id"])), direction.encode())
+
+    def _about(self, event_id: str) -> dict[str, Any] | None:
+        payload = self.vault.get(_ABOUT, self._name(event_id))
+        return None if payload is None else msgspec.msgpack.decode(payload, type=dict[str, Any])
+
+    def _name(self, event_id: str) -> bytes:
+        return f"{self.origin}|{event_id}".encode()
+
+    def _describe(self, notice: Notice) -> dict[str, Any]:
+        kind = KINDS.get(notice.kind, NoticeKind(notice.kind.replace("_", " ")))
+        about = self._about(notice.event_id)
+        said = self._said_of_offer(notice.kind, about or {}) or kind.said
+        return {**msgspec.to_builtins(notice), "said": said, "about": about, "go_on": _command(kind, about or {})}
+
+    def _said_of_offer(self, kind: str, about: Mapping[str, Any]) -> str | None:
+        """What the notice says if the request that it is about is an offer."""
+        direction = self.vault.get(_OFFER, self._name(str(about.get("request_id"))))
+        if direction is None:
+            return None
+        return (_OFFER_OF_OURS if direction.decode() == Direction.OUTGOING else _OFFER_TO_US).get(kind)
+
+
+def _command(kind: NoticeKind, about: Mapping[str, Any]) -> str:
+    """How to go on, to be pasted into a shell: what the log states stands in it only as an id or a reference."""
+    named = {name: value for name, value in about.items() if is_uuid7(str(value)) or is_reference(str(value))}
+    try:
+        return kind.go_on.format(**named)
+    except KeyError:
+        return NoticeKind.go_on
+
+
+def _an_hour_before(notice_id: str) -> str:
+    """The least id of a notice made an hour before that one. Raises AnswerError."""
+    if not is_uuid7(notice_id):
+        raise AnswerError("the exchange gives a notice without a proper id")
+    milliseconds = max(int(notice_id.replace("-", "")[:12], 16) - _OVERLAP_MILLISECONDS, 0)
+    digits = f"{milliseconds:012x}"
+    return f"{digits[:8]}-{digits[8:]}-7000-8000-000000000000"

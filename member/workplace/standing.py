@@ -1,0 +1,120 @@
+"""How a member stands: its keys, its groups, its budgets, and what the log still owes it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from keys.fingerprints import fingerprint_of
+from keys.keyring import Keyring, UnknownStatementError
+from member.errors import NotEnrolledError
+from member.statements.authority import own_statement, refresh_keyring
+from member.tokens.holders import ask_budgets
+from member.tokens.kept_faults import HolderFaults
+from member.vault.rows import VaultRows
+from member.workplace.session import Session
+from schemas.encoding import from_base64
+from schemas.terms import MemberKind, QueryState, Role
+
+_MOST_NOTICES = 1000
+"""How many unread notices are counted by kind at most."""
+
+_AWAITING = "awaiting_registrars"
+
+
+def describe_standing(session: Session) -> dict[str, Any]:
+    """The document of `status`. A member that is not enrolled yet is shown too, with what there is."""
+    home = session.home
+    local = [
+        {"representative_id": f"{home.member_id}/{name}", "public_key": each.public_key, "roles": each.roles}
+        for name, each in home.config.representatives.items()
+    ]
+    document: dict[str, Any] = {
+        "member_id": home.member_id,
+        "state": "not_joined",
+        "encryption_key_fingerprint": _fingerprint(home.config.encryption_key),
+        "representatives": _with_fingerprints(local),
+    }
+    if home.config.exchange_url is None:
+        return document
+    try:
+        keyring = refresh_keyring(session.root, session.vault, session.exchange)
+        statement = own_statement(keyring, home.member_id)
+    except NotEnrolledError:
+        return {**document, "state": _AWAITING, "exchange_url": home.exchange_url}
+    session.fault_spread(keyring).refresh(session.around.clock())
+    signed = statement.to_wire()
+    return {
+        **document,
+        "state": signed["state"],
+        "kind": signed["kind"],
+        "sector": signed["sector"],
+        "representatives": _with_fingerprints(signed["representatives"]),
+        "exchange_url": home.exchange_url,
+        "registrars_fingerprint": keyring.roots.fingerprint,
+        "epoch": _epoch(keyring),
+        "statements": _freshness(session, keyring),
+        **_from_servers(session, keyring),
+        "holder_faults": [fault.listed() for fault in HolderFaults(session.vault).all()],
+        "indicators": VaultRows(session.vault).count(),
+    }
+
+
+def _with_fingerprints(people: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What a registrar compares before it signs: `registrar pending` shows the same."""
+    return [{**person, "fingerprint": _fingerprint(person["public_key"])} for person in people]
+
+
+def _fingerprint(public_key: str | None) -> str | None:
+    return None if public_key is None else fingerprint_of(from_base64(public_key))
+
+
+def _freshness(session: Session, keyring: Keyring) -> dict[str, Any] | None:
+    """Whether the key holders vouch that nothing newer was stated; None before there are any."""
+    try:
+        return session.freshness(keyring).as_document()
+    except NotEnrolledError:
+        return None
+
+
+def _epoch(keyring: Keyring) -> dict[str, Any] | None:
+    try:
+        epoch = keyring.current_epoch
+    except UnknownStatementError:
+        return None
+    return {
+        "epoch": epoch.epoch,
+        "state": epoch.state.value,
+        "threshold": epoch.threshold,
+        "holders": len(epoch.holders),
+    }
+
+
+def _to_authorise(session: Session, kind: str) -> list[str]:
+    """The queries that wait for the acting officer's authorisation; none is asked for where nobody asks queries."""
+    key_id = session.unlocked.identity.key_id
+    acting = session.home.config.representatives.get(session.acting_as)
+    if kind != MemberKind.LAW_ENFORCEMENT or acting is None or Role.AUTHORISER not in acting.roles:
+        return []
+    return [one.query_id for one in session.queries.queries(QueryState.PENDING) if one.authorised_by == key_id]
+
+
+def _from_servers(session: Session, keyring: Keyring) -> dict[str, Any]:
+    standing = session.exchange.standing()
+    try:
+        holders = ask_budgets(session.holders(keyring.current_epoch))
+    except UnknownStatementError:
+        holders = ()
+    return {
+        "groups": msgspec.to_builtins(standing.groups),
+        "log": msgspec.to_builtins(standing.log),
+        "lag": len(session.exchange.log_page(0, limit=1).pending),
+        "notices": standing.notices,
+        "new_notices": dict(Counter(notice.kind for notice in islice(session.notice_board.unread(), _MOST_NOTICES))),
+        "open_requests": msgspec.to_builtins(standing.open_requests),
+        "queries_to_authorise": _to_authorise(session, standing.kind),
+        "holders": msgspec.to_builtins(holders),
+    }
