@@ -44,7 +44,7 @@ def test_a_hit_names_nobody_and_gives_a_band(taskforce: Taskforce) -> None:
     assert by_type["wallet"]["institutions"] == "2-4"
     assert by_type["bank_account"]["institutions"] == "1"
     disclosed = {"hit_id", "indicator_type", "values", "source_refs", "institutions", "sectors", "themes", "first_seen"}
-    own = {"stage", "came_at", "changed_at", "new", "state", "requests", "assessed", "outcome"}
+    own = {"stage", "came_at", "changed_at", "new", "state", "requests", "assessed", "outcome", "widely_held"}
     assert set(by_type["wallet"]) == disclosed | own
 
 
