@@ -74,7 +74,7 @@ def test_every_hostile_request_gets_a_declared_answer(running: dict[str, Running
 
 def test_generated_requests_get_declared_answers(running: dict[str, Running]) -> None:
     services = [one.service for one in running.values()]
-    summary = run(services, requests=1_500, number=1, pool=_POOL)
+    summary = run(services, requests=1_500, number=3, pool=_POOL)
     assert summary.shown == []
     assert summary.requests == 1_500
     told = {name: set(found) for name, found in summary.by_status.items()}
