@@ -4,7 +4,8 @@ Rules, in order:
 1. Every attempt is signed anew (a nonce is good once), with the same Idempotency-Key: trying again never acts twice.
 2. What may pass is tried again with growing pauses, and the user told so: no connection, and 503. A 429 that names a
    short time is given it, beside our patience: a limit of requests a minute says nothing against the server, and a long
-   upload goes on.
+   upload goes on. No wait that a server names is shorter than our own pause, and a time of 0 names none; all waits
+   end, counted by the clock as well, and where there is no patience nothing is waited for.
 3. One attempt has `timeout` seconds for everything, headers and body, however slowly bytes drip in (lines.py).
    Redirects are not followed: the signature names the target. An answer longer than 64 MiB is not read to its end.
 4. Where answers are signed, every answer is given to `believe` before anything of it is used, a refusal too.
@@ -170,13 +171,14 @@ class Channel:
             if isinstance(outcome.error, RefusedError):
                 outcome.error.follows_loss = is_lost
             is_lost |= outcome.may_have_arrived
-            wait = pause if outcome.after is None else outcome.after
-            if outcome.is_limit and wait <= _LONGEST_WAIT and waited + wait <= _WAITS * self._around.patience:
+            wait = pause if outcome.after is None else max(pause, outcome.after)
+            passed = max((self._around.clock() - started_at).total_seconds(), time.monotonic() - began)
+            waited_out = max(waited, passed - slept) + wait > _WAITS * self._around.patience
+            if outcome.is_limit and wait <= _LONGEST_WAIT and not waited_out:
                 self._around.tell(f"{self.base_url} asks to wait {wait:.0f} seconds: {outcome.error.detail}")
                 self._around.sleep(wait)
-                waited += wait
+                waited, pause = waited + wait, min(pause * 2, _LONGEST_PAUSE)
                 continue
-            passed = max((self._around.clock() - started_at).total_seconds(), time.monotonic() - began)
             spent = max(slept, passed - waited)
             if not outcome.may_pass or spent + wait > self._around.patience:
                 raise outcome.error
@@ -243,9 +245,9 @@ class _Failure:
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds, or None when absent or given as a date."""
+    """Seconds, or None when absent, 0 or given as a date."""
     text = response.headers.get("Retry-After", "")
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
+    return (float(text) or None) if text.isascii() and text.isdigit() and len(text) < 6 else None
 
 
 def read_problem(server: str, status: int, body: bytes) -> RefusedError:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -36,12 +37,18 @@ class Server:
             raise answer
         return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
 
-    def channel(self, identity: Identity | None = Identity("a/analyst", KEY)) -> Channel:  # noqa: B008 - frozen
+    def channel(
+        self,
+        identity: Identity | None = Identity("a/analyst", KEY),  # noqa: B008 - frozen
+        *,
+        patience: float = 10.0,
+        clock: Callable[[], datetime] = lambda: NOW,
+    ) -> Channel:
         around = Surroundings(
-            lambda: NOW,
+            clock,
             self.pauses.append,
             lambda url: httpx.MockTransport(self),
-            patience=10.0,
+            patience=patience,
             tell=self.told.append,
         )
         return Channel(URL, identity, around)
@@ -101,10 +108,52 @@ def test_waiting_for_a_limit_leaves_patience_for_what_else_happens() -> None:
     refusal.headers["Retry-After"] = "30"
     server = Server(refusal, httpx.ConnectError("refused"), httpx.Response(503), httpx.Response(200, json={}))
     server.channel().get("/v1/x")
-    assert server.pauses == [30.0, 0.2, 0.4]
+    assert server.pauses == [30.0, 0.4, 0.8]
 
 
-@pytest.mark.parametrize("after", ["3600", "Wed, 21 Oct 2027 07:28:00 GMT", ""])
+def test_a_limit_that_names_a_short_time_each_time_is_asked_ever_less_often() -> None:
+    refusal = problem(429, "request-limit")
+    refusal.headers["Retry-After"] = "1"
+    server = Server(refusal)
+    with pytest.raises(RefusedError, match="why"):
+        server.channel().get("/v1/x")
+    assert server.pauses[:5] == [1.0, 1.0, 1.0, 1.6, 3.2]
+    assert set(server.pauses[5:]) == {5.0}
+    assert sum(server.pauses) <= 50.0
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("after", ["0", "1", ""])
+def test_without_patience_nothing_is_waited_for(status: int, after: str) -> None:
+    refusal = problem(status, "request-limit")
+    refusal.headers["Retry-After"] = after
+    server = Server(*[refusal] * 50, httpx.Response(200, json={}))
+    with pytest.raises((RefusedError, UnreachableError), match="why"):
+        server.channel(patience=0.0).get("/v1/x")
+    assert (len(server.asked), server.pauses) == (1, [])
+
+
+def test_a_503_that_names_no_time_to_wait_is_not_asked_without_pause() -> None:
+    refusal = problem(503, "under-way")
+    refusal.headers["Retry-After"] = "0"
+    server = Server(*[refusal] * 50, httpx.Response(200, json={}))
+    with pytest.raises(UnreachableError, match="why"):
+        server.channel().get("/v1/x")
+    assert server.pauses[:3] == [0.2, 0.4, 0.8]
+
+
+def test_a_limit_is_waited_for_by_the_clock_too() -> None:
+    """Answers that take long count, however short the waits that they name."""
+    refusal = problem(429, "request-limit")
+    refusal.headers["Retry-After"] = "1"
+    server = Server(refusal)
+    moments = (NOW + timedelta(seconds=20 * number) for number in itertools.count())
+    with pytest.raises(RefusedError, match="why"):
+        server.channel(None, clock=lambda: next(moments)).get("/v1/x")
+    assert len(server.asked) <= 4
+
+
+@pytest.mark.parametrize("after", ["0", "00000", "3600", "Wed, 21 Oct 2027 07:28:00 GMT", ""])
 def test_a_budget_that_is_spent_for_long_is_not_waited_for(after: str) -> None:
     refusal = problem(429, "budget-exhausted", remaining=3)
     refusal.headers["Retry-After"] = after
