@@ -1,7 +1,8 @@
 """Connections to one server, each used by one call at a time, so that a call can be ended from outside.
 
 A server that sends a byte every few seconds never lets the time-out of a single reading pass. A call on a line is cut
-when its own time is up, whatever the server has sent: its socket is shut down, which wakes whoever reads from it.
+when its own time is up, whatever the server has sent: its socket is shut down, which wakes whoever reads from it. So it
+is behind a proxy, too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 
 import httpx
 
-_CONNECTED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
+_CONNECTED = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
+"""How httpcore's traces end that bring a socket; they begin with `connection`, `http_proxy`, `socks`."""
 
 
 class Line:
@@ -59,7 +61,7 @@ class Line:
 
     def _note(self, event: str, details: Mapping[str, Any]) -> None:
         """Called by httpx while it connects: remembers the socket."""
-        if event not in _CONNECTED:
+        if not event.endswith(_CONNECTED):
             return
         with self._lock:
             self._socket = details["return_value"].get_extra_info("socket")
@@ -73,10 +75,13 @@ class Line:
         self._shut_down()
 
     def _shut_down(self) -> None:
-        if self._socket is not None:
-            # Not the method of a TLS socket, which would have what still comes read in the clear.
-            with suppress(OSError):
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        if self._socket is None or self._socket.fileno() < 0:
+            # Not known to us: whoever reads gets no further than what comes next.
+            self.client.close()
+            return
+        # Not the method of a TLS socket, which would have what still comes read in the clear.
+        with suppress(OSError):
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 class Lines:

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from member.errors import UnreachableError
 from member.transport.channel import Channel, Surroundings
+from tests.alerts.delivery.certificates import tls_for
 
 _HEADERS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
 class Dripping:
-    """Answers with `start` at once, then one byte every tenth of a second, for ever; `whole` answers come first."""
+    """Answers with `start` at once, then one byte every tenth of a second, for ever; `whole` answers come first. With
+    `tls` it is a proxy too, which has every tunnel end at itself.
+    """
 
-    def __init__(self, start: bytes, drip: bytes, whole: int = 0) -> None:
-        self.start, self.drip, self.whole = start, drip, whole
+    def __init__(self, start: bytes, drip: bytes, whole: int = 0, tls: ssl.SSLContext | None = None) -> None:
+        self.start, self.drip, self.whole, self.tls = start, drip, whole, tls
         self.ended = threading.Event()
         self.hung_up = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -38,6 +43,10 @@ class Dripping:
 
     def _serve(self, connection: socket.socket) -> None:
         try:
+            if self.tls is not None:
+                assert connection.recv(65_536).startswith(b"CONNECT exchange.test:443 ")
+                connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                connection = self.tls.wrap_socket(connection, server_side=True)
             while connection.recv(65_536) and self.whole > 0:
                 self.whole -= 1
                 connection.sendall(_HEADERS + b"Content-Length: 2\r\n\r\n{}")
@@ -49,8 +58,8 @@ class Dripping:
 
 
 @contextmanager
-def dripping(start: bytes, drip: bytes, whole: int = 0) -> Iterator[Dripping]:
-    server = Dripping(start, drip, whole)
+def dripping(start: bytes, drip: bytes, whole: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Dripping]:
+    server = Dripping(start, drip, whole, tls)
     try:
         yield server
     finally:
@@ -77,6 +86,31 @@ def channel(url: str) -> Channel:
 )
 def test_a_call_ends_though_bytes_keep_coming(start: bytes, drip: bytes) -> None:
     with dripping(start, drip) as server:
+        one = channel(server.url)
+        with pytest.raises(UnreachableError, match="ReadTimeout"):
+            one.get("/v1/x")
+        assert server.hung_up.wait(30)
+        one.close()
+
+
+def test_a_call_through_a_proxy_ends_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served, trusted = tls_for("exchange.test", tmp_path)
+    monkeypatch.setattr("member.transport.channel._trust", lambda: trusted)
+    with dripping(_HEADERS + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n", whole=1, tls=served) as server:
+        monkeypatch.setenv("HTTPS_PROXY", server.url)
+        monkeypatch.setenv("NO_PROXY", "")
+        one = channel("https://exchange.test")
+        assert one.get("/v1/x").body == b"{}"
+        with pytest.raises(UnreachableError, match="ReadTimeout"):
+            one.get("/v1/x")
+        assert server.hung_up.wait(30)
+        one.close()
+
+
+def test_a_call_whose_socket_is_not_known_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As behind a proxy of a kind that httpx tells by other names."""
+    monkeypatch.setattr("member.transport.lines._CONNECTED", ())
+    with dripping(_HEADERS + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n") as server:
         one = channel(server.url)
         with pytest.raises(UnreachableError, match="ReadTimeout"):
             one.get("/v1/x")
