@@ -261,7 +261,9 @@ def _status_text(session: Session, document: dict[str, Any]) -> str:
         new = ", ".join(f"{count} {in_words(kind)}" for kind, count in document["new_notices"].items())
         lines += [f"notices   {document['notices']}, new: {new} (member notices)" if new else "notices   nothing new"]
         waiting = document["open_requests"]
-        lines += [f"requests  {waiting['incoming']} wait for our answer, {waiting['outgoing']} of ours for one"]
+        lines += [
+            f"requests  {waiting['incoming']} wait for our answer, {waiting['outgoing']} of ours wait for others'"
+        ]
         approve = f"member --as {session.acting_as} query approve"
         lines += [f"queries   one waits for you: {approve} {each}" for each in document["queries_to_authorise"]]
         lines += [
