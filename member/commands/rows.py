@@ -160,7 +160,7 @@ def _shown(session: Session, found: Iterator[StandingRow]) -> Shown:
 
 def _table(session: Session, title: str, shown: deque[StandingRow]) -> Table:
     numbers = session.number("submission", (one.row.source.submission_id for one in shown))
-    columns = ("submission", "state", "type", "value", "line", "last day", *_SPARE)
+    columns = ("upload", "state", "type", "value", "line", "last day", *_SPARE)
     made = table(title, *columns, whole=("value", "last day", "type", "submission id"), spare=_SPARE)
     for one in shown:
         source = one.row.source
