@@ -29,6 +29,7 @@ STEPS = (*BANK_ACTS, *COVERT_ACTS, *PASSING)
 """Every act of banks and of agencies, and time that passes. Each can come at any place."""
 NOT_COMPARED = {
     "GET /v1/alerts/<alert_id>/pdf": "a second a piece; it is typeset from the alert that is compared",
+    "POST /v1/holder-faults": "evidence of a key holder's fault is judged by itself and by public statements alone",
 }
 """Routes that a bank may call and that are not asked here, each with the reason."""
 NEVER_GRANTED = {

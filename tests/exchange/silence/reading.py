@@ -12,6 +12,7 @@ LISTS = (
     *("/v1/status", "/v1/hits", "/v1/notices", "/log/entries?limit=500", "/v1/gateways", "/v1/statements"),
     *("/v1/requests", "/v1/requests?direction=incoming", "/v1/queries", "/v1/corrections"),
     *("/v1/outcomes", "/v1/outcomes/received", "/v1/alerts", "/v1/subscriptions", "/v1/feed-tokens"),
+    "/v1/holder-faults",
 )
 GROUPS = ("taskforce", CELL)
 
