@@ -2,12 +2,16 @@
 that it rests on.
 
 It is believed for the registrars' roots alone, whoever hands it over and whatever was stated since:
-1. The statements of the epoch and of the member that asked carry the signatures of the quorum of a root of the chain
-   (keys/roots.py), also of one that was replaced: whoever has left frames nobody by that, for what has force is below.
-2. The evidence is right by these two (keys/holder_fault.py).
-It has force while the statement of the epoch in force names the holder with the same keys, and the epoch is not
-retired. A replaced key frames nobody: it may have been stolen. To take a holder back that had a fault, the registrars
-state a new key for its answers.
+1. The statement of the epoch counts under the newest root (keys/roots.py), or this reader took it in while it counted.
+   Its commitments interpolate to its public key. Else registrars who left could state an index, a threshold or an
+   address under which an honest answer looks wrong.
+2. The statement of the member that asked carries the signatures of the quorum of a root of the chain, also of one that
+   was replaced: a holder answers nobody whom the statements in force do not name.
+3. The evidence is right by these two (keys/holder_fault.py).
+It has force in every epoch in force, not retired, that names the holder with the same key of its answers: a new epoch
+forgives nothing. It has none if its own epoch, as it is in force, states the holder's index or commitment, the
+threshold or the public key otherwise. A replaced key frames nobody: it may have been stolen. To take a holder back that
+had a fault, the registrars state a new key for its answers.
 
 A report names the representative who asked, when, and how many blinded elements about: no more of a batch.
 """
@@ -15,7 +19,7 @@ A report names the representative who asked, when, and how many blinded elements
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +28,7 @@ from keys.roots import Roots
 from keys.statement_types import EpochState, EpochStatement, Holder, MemberStatement, parse_statement, read_statement
 from keys.statements import Envelope, StatementError
 from keys.strict import require_fields
+from keys.threshold import InvalidCommitmentsError, verify_commitments
 from schemas.canonical import canonical_json
 
 MOST_REPORT_BYTES = 4 * 1024 * 1024
@@ -32,19 +37,49 @@ MOST_REPORT_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ShownFault:
-    """What a believed report shows: `holder` as its statement names it, what it did, in words, and in which epoch."""
+    """What a believed report shows: what `holder` did, in words, as the `statement` of the epoch names it."""
 
     holder: Holder
-    epoch: int
+    statement: EpochStatement
     kind: str
     reason: str
 
-    def has_force(self, in_force: EpochStatement | None) -> bool:
-        """Whether it counts beside the statement of its epoch that is in force."""
-        if in_force is None or in_force.epoch != self.epoch or in_force.state is EpochState.RETIRED:
+    @property
+    def epoch(self) -> int:
+        """In which epoch it happened."""
+        return self.statement.epoch
+
+    def counts_in(self, in_force: Iterable[EpochStatement]) -> list[EpochStatement]:
+        """Of the statements of epochs in force, one of each, those whose holder it leaves out."""
+        stated = list(in_force)
+        if any(each.epoch == self.epoch and not self._agrees_with(each) for each in stated):
+            return []
+        return [each for each in stated if each.state is not EpochState.RETIRED and self.named_by(each) is not None]
+
+    def has_force(self, in_force: Iterable[EpochStatement]) -> bool:
+        """Whether it counts beside the statements of epochs in force, one of each."""
+        return bool(self.counts_in(in_force))
+
+    def named_by(self, statement: EpochStatement) -> Holder | None:
+        """The holder as a statement names it with the same key of its answers, if it does."""
+        return find_holder(statement, self.holder.holder_id, self.holder.verify_key)
+
+    def _agrees_with(self, own: EpochStatement) -> bool:
+        """Whether the statement of its epoch in force gives what the mathematics was judged by, as far as it does."""
+        if (own.threshold, own.public_key) != (self.statement.threshold, self.statement.public_key):
             return False
-        mine = (self.holder.holder_id, self.holder.commitment, self.holder.verify_key)
-        return any((one.holder_id, one.commitment, one.verify_key) == mine for one in in_force.holders)
+        named = self.named_by(own)
+        return named is None or (named.index, named.commitment) == (self.holder.index, self.holder.commitment)
+
+
+def find_holder(statement: EpochStatement, holder_id: str, verify_key: bytes) -> Holder | None:
+    """The holder with this id and key of its answers, if the statement names it."""
+    found = (one for one in statement.holders if (one.holder_id, one.verify_key) == (holder_id, verify_key))
+    return next(found, None)
+
+
+def _in_force_never(_digest: str) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +121,34 @@ class FaultReport:
             raise EvidenceError(f"the statement of the epoch: {error}") from None
         return self._about(statement, "")
 
-    def verify(self, roots: Roots) -> ShownFault:
-        """What the holder did, by rules 1 and 2. Raises EvidenceError if nothing is shown."""
+    def asker(self) -> MemberStatement:
+        """Who asked, unverified. Raises EvidenceError."""
         try:
-            epoch, member = (read_statement(roots.read(dict(each))[0]) for each in (self.epoch, self.member))
+            statement = parse_statement(Envelope.parse(dict(self.member)).payload)
+        except StatementError as error:
+            raise EvidenceError(f"the statement of the member: {error}") from None
+        if not isinstance(statement, MemberStatement):
+            raise EvidenceError("it wants the statement of an epoch and that of a member")
+        return statement
+
+    def verify(self, roots: Roots, was_in_force: Callable[[str], bool] = _in_force_never) -> ShownFault:
+        """What the holder did, by rules 1 to 3. `was_in_force` says of a statement's digest whether this reader took it
+        in while it counted. Raises EvidenceError if nothing is shown.
+        """
+        try:
+            stated, is_newest = roots.read(dict(self.epoch))
+            if not was_in_force(stated.digest):
+                roots.check_counts(stated, is_newest)
+            epoch, member = read_statement(stated), read_statement(roots.read(dict(self.member))[0])
         except StatementError as error:
             raise EvidenceError(f"a statement that it rests on is not the registrars': {error}") from None
         if not isinstance(epoch, EpochStatement) or not isinstance(member, MemberStatement):
             raise EvidenceError("it wants the statement of an epoch and that of a member")
+        try:
+            commitments = {holder.index: holder.commitment for holder in epoch.holders}
+            verify_commitments(epoch.public_key, commitments, epoch.threshold)
+        except InvalidCommitmentsError as error:
+            raise EvidenceError(f"the statement of the epoch: {error}") from None
         keys = {person.representative_id: person.public_key for person in member.representatives}
         return self._about(epoch, verify_evidence(self.evidence, epoch, keys.__getitem__))
 
@@ -101,5 +156,5 @@ class FaultReport:
         if isinstance(statement, EpochStatement) and statement.epoch == self.evidence.epoch:
             for holder in statement.holders:
                 if holder.holder_id == self.evidence.holder_id:
-                    return ShownFault(holder, statement.epoch, self.evidence.kind, reason)
+                    return ShownFault(holder, statement, self.evidence.kind, reason)
         raise EvidenceError("the statement of the epoch is of another one, or does not name the holder")

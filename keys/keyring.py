@@ -87,6 +87,7 @@ class Keyring:
     def __init__(self, root: Root) -> None:
         self.roots = Roots(root)
         self._accepted: dict[str, tuple[Statement, object]] = {}
+        self._ever_accepted: set[str] = set()
         self._clear()
 
     def _clear(self) -> None:
@@ -107,6 +108,7 @@ class Keyring:
         parsed = read_statement(statement)
         self._place(statement, parsed)
         self._accepted[statement.digest] = statement, envelope
+        self._ever_accepted.add(statement.digest)
         return parsed
 
     def _place(self, statement: Statement, parsed: AnyStatement) -> None:
@@ -155,6 +157,10 @@ class Keyring:
     def knows(self, payload: bytes) -> bool:
         """Whether a statement of these bytes is in force, was, or is a root of the chain."""
         return payload_digest(payload) in self._accepted or self.roots.knows(read_payload(payload))
+
+    def was_in_force(self, digest: str) -> bool:
+        """Whether a statement, by its SHA-256, was taken in here while it counted, whatever was stated since."""
+        return digest in self._ever_accepted
 
     def counts(self, envelope: object) -> bool:
         """Whether an envelope (JSON object) has the signatures that its statement takes, in force already or not."""

@@ -1,14 +1,16 @@
 """Taking in proved faults of key holders, for every member and registrar to read.
 
 Rules, in order:
-1. A report could have force only while the statement of its epoch in force names the holder with the same keys; else it
-   is refused before anything is computed. One about a holder that is known to be at fault under these keys is answered
+1. What shows an evaluation of an agency is taken from that agency alone: the holder, which has the signed pair too,
+   could give it to any bank.
+2. A report could have force only while the statement of an epoch in force names the holder with the same key; else it
+   is refused before anything is computed. One about a holder that is known to be at fault under this key is answered
    from what is stored: whoever repeats or floods adds nothing.
-2. Of one member few are verified in a minute, since it costs seconds. Who reports is not believed, nor kept: the report
-   is verified against the registrars' root (keys/fault_report.py).
-3. Storing is one transaction: the report, an entry in the log of every member (which tells of nobody's work, so that it
-   is made also while the log stands still), and a draft of the epoch's statement without the holders at fault, if
-   enough are left and no other draft waits.
+3. Of one member few are verified in a minute, since it costs seconds. Who reports is not believed: the report is
+   verified against the registrars' root (keys/fault_report.py). Nor is it kept: of what is recorded not even the count.
+4. Storing is one transaction: the report, an entry in the log of every member (which tells of nobody's work, so that it
+   is made also while the log stands still), and for each epoch that names the holder a draft of its statement without
+   the holders at fault, if enough are left and no other draft waits.
 """
 
 from __future__ import annotations
@@ -31,24 +33,29 @@ from exchange.store.holder_faults import (
     next_position,
     reported_holders,
 )
-from exchange.store.request_counts import count_request
+from exchange.store.request_counts import count_request, forget_count
 from exchange.store.session import Database
-from exchange.store.statements import latest_effective
-from keys.fault_report import FaultReport, ShownFault
+from exchange.store.statements import EFFECTIVE, find_statement, list_newest_effective
+from keys.fault_report import FaultReport, ShownFault, find_holder
 from keys.holder_fault import EvidenceError
 from keys.request_limits import RequestLimit, minute_of
-from keys.statement_types import EpochStatement, parse_statement
+from keys.statement_types import EpochStatement, MemberStatement, parse_statement
 from keys.statements import Root, StatementError
 from schemas.canonical import canonical_json
+from schemas.terms import MemberKind
 
 KIND = "holder_fault"
 REPORTS_PER_MINUTE = 6
 """Of one member: more than it meets, unless it meets the same ones."""
 
 
+class NotTheAskerError(Exception):
+    """It shows what an agency asked, and another member hands it in."""
+
+
 @dataclass(frozen=True, slots=True)
 class TakenReport:
-    """What became of a report; `is_new` unless the holder was known to be at fault."""
+    """What became of a report, and which one is stored; `is_new` unless the holder was known to be at fault."""
 
     report_id: str
     epoch: int
@@ -69,34 +76,55 @@ class ListedReport:
 def report_holder_fault(database: Database, pinned: Root, value: object, member_id: str, now: datetime) -> TakenReport:
     """Take in a report (JSON object) that a member hands in.
 
-    Raises EvidenceError for one that shows no fault, or none of a key in force; LimitExceededError.
+    Raises EvidenceError for one that shows no fault, or none of a key in force; NotTheAskerError; LimitExceededError.
     """
     report = FaultReport.parse(value)
-    claimed = report.claim()
+    claimed, asker = report.claim(), report.asker()
+    caller, minute = f"{KIND}/{member_id}", minute_of(now)
     with database.reading() as session:
+        _check_may_report(session, asker, member_id)
         known = _find_known(session, claimed)
     if known is not None:
         return known
-    made = database.run_in_transaction(lambda session: count_request(session, f"{KIND}/{member_id}", minute_of(now)))
+    made = database.run_in_transaction(lambda session: count_request(session, caller, minute))
     RequestLimit(REPORTS_PER_MINUTE).check(made, now)
-    shown = report.verify(read_roots(database, pinned))
-    return database.run_in_transaction(lambda session: _store(session, report, shown, now))
+    shown = report.verify(read_roots(database, pinned), lambda digest: _was_in_force(database, digest))
+
+    def store(session: Session) -> TakenReport:
+        forget_count(session, caller, minute)
+        return _store(session, report, shown, now)
+
+    return database.run_in_transaction(store)
+
+
+def _check_may_report(session: Session, asker: MemberStatement, member_id: str) -> None:
+    """Rule 1, by what is stated at present and by what the report says. Raises NotTheAskerError."""
+    member = membership.find_member(session, asker.member_id)
+    kinds = {str(asker.kind), "" if member is None else member.kind}
+    if MemberKind.LAW_ENFORCEMENT in kinds and asker.member_id != member_id:
+        raise NotTheAskerError
 
 
 def _find_known(session: Session, fault: ShownFault) -> TakenReport | None:
-    """Rule 1. Raises EvidenceError for a report that has no force."""
-    if not fault.has_force(_epoch_in_force(session, fault.epoch)):
-        detail = f"the statement of epoch {fault.epoch} in force names no holder with this id and these keys"
-        raise EvidenceError(detail)
+    """Rule 2. Raises EvidenceError for a report that has no force."""
+    if not fault.has_force(_epochs_in_force(session)):
+        raise EvidenceError(
+            "no epoch in force names a holder with this id and this key, or its own states it otherwise"
+        )
     holder = fault.holder
-    found = find_report(session, fault.epoch, holder.holder_id, holder.verify_key)
-    return None if found is None else TakenReport(found, fault.epoch, holder.holder_id, is_new=False)
+    found = find_report(session, holder.holder_id, holder.verify_key)
+    return None if found is None else TakenReport(found.report_id, found.epoch, holder.holder_id, is_new=False)
 
 
-def _epoch_in_force(session: Session, number: int) -> EpochStatement | None:
-    held = latest_effective(session, "epoch", str(number))
-    statement = None if held is None else parse_statement(held.payload)
-    return statement if isinstance(statement, EpochStatement) else None
+def _epochs_in_force(session: Session) -> list[EpochStatement]:
+    found = [parse_statement(held.payload) for held in list_newest_effective(session, "epoch")]
+    return [statement for statement in found if isinstance(statement, EpochStatement)]
+
+
+def _was_in_force(database: Database, digest: str) -> bool:
+    with database.reading() as session:
+        stored = find_statement(session, digest)
+        return stored is not None and stored.state == EFFECTIVE
 
 
 def _store(session: Session, report: FaultReport, shown: ShownFault, now: datetime) -> TakenReport:
@@ -122,16 +150,15 @@ def _store(session: Session, report: FaultReport, shown: ShownFault, now: dateti
     if everyone:
         event = record(session, KIND, [View(member_id, body) for member_id in everyone], now, body)
         outbox.send(session, KIND, event.event_id, everyone, now)
-    _draft_without_faulty(session, shown.epoch, now)
+    for stated in shown.counts_in(_epochs_in_force(session)):
+        _draft_without_faulty(session, stated, now)
     return TakenReport(report_id, shown.epoch, holder.holder_id, is_new=True)
 
 
-def _draft_without_faulty(session: Session, number: int, now: datetime) -> None:
+def _draft_without_faulty(session: Session, stated: EpochStatement, now: datetime) -> None:
     """What the registrars would sign: the epoch without the holders at fault. Nothing if too few would be left."""
-    stated, faulty = _epoch_in_force(session, number), reported_holders(session, number)
-    if stated is None:
-        return
-    left = tuple(one for one in stated.holders if (one.holder_id, one.verify_key) not in faulty)
+    faulty = [find_holder(stated, *named) for named in reported_holders(session)]
+    left = tuple(one for one in stated.holders if one not in faulty)
     if len(left) < stated.threshold:
         return
     issued_at = now.replace(microsecond=now.microsecond // 1000 * 1000)
@@ -140,7 +167,7 @@ def _draft_without_faulty(session: Session, number: int, now: datetime) -> None:
         return replace(stated, sequence=sequence, issued_at=issued_at, holders=left)
 
     try:
-        add_draft(session, "epoch", str(number), draft, now)
+        add_draft(session, "epoch", str(stated.epoch), draft, now)
     except StatementError:
         return  # another draft waits: the registrars see the report beside it
 

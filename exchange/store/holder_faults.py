@@ -1,4 +1,4 @@
-"""Proved faults of key holders: one report for each holder and key of its answers in an epoch, kept for ever.
+"""Proved faults of key holders: one report for each holder and key of its answers, kept for ever.
 
 Each gets a running `position`, assigned under a lock, so that a reader's cursor never skips one that committed late.
 """
@@ -6,6 +6,7 @@ Each gets a running `position`, assigned under a lock, so that a reader's cursor
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import BigInteger, Integer, LargeBinary, String, UniqueConstraint, func, select
@@ -19,7 +20,7 @@ class HolderFaultReport(Base):
     """A verified report (keys/fault_report.py), as canonical JSON. Who handed it in is not kept."""
 
     __tablename__ = "holder_fault_reports"
-    __table_args__ = (UniqueConstraint("report_id"), UniqueConstraint("epoch", "holder_id", "verify_key"))
+    __table_args__ = (UniqueConstraint("report_id"), UniqueConstraint("holder_id", "verify_key"))
 
     position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     report_id: Mapped[str] = mapped_column(String(64))
@@ -35,21 +36,28 @@ def lock_reports(session: Session) -> None:
     lock_named(session, "holder faults")
 
 
-def find_report(session: Session, epoch: int, holder_id: str, verify_key: bytes) -> str | None:
-    """The id of the report about a holder under this key, if there is one."""
-    return session.scalar(
-        select(HolderFaultReport.report_id).where(
-            HolderFaultReport.epoch == epoch,
-            HolderFaultReport.holder_id == holder_id,
-            HolderFaultReport.verify_key == verify_key,
+@dataclass(frozen=True, slots=True)
+class KnownReport:
+    """Which report is stored about a holder, and in which epoch its fault happened."""
+
+    report_id: str
+    epoch: int
+
+
+def find_report(session: Session, holder_id: str, verify_key: bytes) -> KnownReport | None:
+    """The report about a holder under this key, if there is one."""
+    found = session.execute(
+        select(HolderFaultReport.report_id, HolderFaultReport.epoch).where(
+            HolderFaultReport.holder_id == holder_id, HolderFaultReport.verify_key == verify_key
         )
-    )
+    ).one_or_none()
+    return None if found is None else KnownReport(*found)
 
 
-def reported_holders(session: Session, epoch: int) -> set[tuple[str, bytes]]:
-    """The id and the key of the answers of every holder of an epoch that a report is about."""
+def reported_holders(session: Session) -> set[tuple[str, bytes]]:
+    """The id and the key of the answers of every holder that a report is about."""
     reports = select(HolderFaultReport.holder_id, HolderFaultReport.verify_key)
-    return {(holder_id, key) for holder_id, key in session.execute(reports.where(HolderFaultReport.epoch == epoch))}
+    return {(holder_id, key) for holder_id, key in session.execute(reports)}
 
 
 def next_position(session: Session) -> int:

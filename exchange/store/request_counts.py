@@ -33,6 +33,11 @@ def count_request(session: Session, caller: str, minute: int) -> int:
     return int(session.execute(_COUNT, {"caller": caller, "minute": minute}).scalar_one())
 
 
+def forget_count(session: Session, caller: str, minute: int) -> None:
+    """Forget what the caller made in that minute."""
+    session.execute(delete(RequestCount).where(RequestCount.caller == caller, RequestCount.minute == minute))
+
+
 def delete_counts_before(session: Session, minute: int) -> int:
     """Forget the counts of minutes before that one; how many rows."""
     return run_counted(session, delete(RequestCount).where(RequestCount.minute < minute))

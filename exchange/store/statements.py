@@ -11,7 +11,19 @@ import hashlib
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, and_, delete, func, select
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+    and_,
+    delete,
+    func,
+    select,
+    true,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.store.base import Base, UtcDateTime
@@ -86,11 +98,12 @@ def list_effective_about(session: Session, kind: str, subject: str) -> Sequence[
     ).all()
 
 
-def list_newest_effective(session: Session) -> Sequence[StoredStatement]:
-    """The statement in force about every subject."""
+def list_newest_effective(session: Session, kind: str | None = None) -> Sequence[StoredStatement]:
+    """The statement in force about every subject, of one type or of all."""
+    is_of_kind = true() if kind is None else StoredStatement.type == kind
     newest = (
         select(StoredStatement.type, StoredStatement.subject, func.max(StoredStatement.sequence).label("sequence"))
-        .where(StoredStatement.state == EFFECTIVE)
+        .where(StoredStatement.state == EFFECTIVE, is_of_kind)
         .group_by(StoredStatement.type, StoredStatement.subject)
         .subquery()
     )

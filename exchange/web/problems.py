@@ -15,6 +15,7 @@ from exchange.domain.decision import RefusedError
 from exchange.services.acting import ConflictError, OtherRequestError, UnknownObjectError
 from exchange.services.claim_enrolment import EnrolmentRefusedError
 from exchange.services.events import LogUnavailableError
+from exchange.services.report_holder_fault import NotTheAskerError
 from exchange.services.submission_parts import SubmissionConflictError
 from exchange.web.costly_work import BusyError
 from keys.edge.problems import answer_http, answer_limit, answer_problem, http_problem
@@ -110,6 +111,9 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911, PLR0912 - one lin
         case EvidenceError():
             title = "No fault of a key holder is shown"
             return Problem("holder-fault-not-shown", title, 422, str(error))
+        case NotTheAskerError():
+            detail = "It shows what an agency asked of a key holder: that agency alone reports it."
+            return Problem("not-the-asker", "Another member's evaluation", 403, detail)
         case LogUnavailableError():
             return Problem("log-unavailable", "The log takes no entries, so nothing is disclosed", 503, str(error))
         case HTTPException():

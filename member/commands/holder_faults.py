@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from keys.keyring import Keyring, UnknownStatementError
+from keys.keyring import Keyring
 from member.commands.common import Shown, at_terminal, reporting, table
 from member.errors import MemberError, UsedWronglyError
 from member.identity.access import REGISTRAR
@@ -66,7 +66,8 @@ def report_one(session: Session, fault_id: str) -> Shown:
     """Report the evidence of a fault to the exchange, which shows it to every member and registrar.
 
     Other members' programs report by themselves, at the next command. An agency's never does: the report shows to
-    everybody that this member asked for so many evaluations at that time. At a terminal it is asked.
+    everybody that this member asked for so many evaluations at that time. At a terminal it is asked. What an agency
+    asked is reported by that agency alone.
     """
     fault, report = find_fault(session.vault, fault_id)
     spread = session.fault_spread(session.stated)
@@ -93,18 +94,14 @@ def verify(session: Session, file: Path, is_left_out: bool) -> Shown:
     if is_registrar and is_left_out:
         raise UsedWronglyError("a registrar asks no key holder", "state the epoch anew, without the holder")
     keyring = _keyring(session, is_registrar=is_registrar)
-    shown = judge(report, keyring.roots)
-    try:
-        has_force = shown.has_force(keyring.epoch(shown.epoch))
-    except UnknownStatementError:
-        has_force = False
-    holder_id = shown.holder.holder_id
+    shown = judge(report, keyring)
+    has_force, holder_id = shown.has_force(keyring.epochs()), shown.holder.holder_id
     if is_left_out:
         if not has_force:
-            detail = f"the statement of epoch {shown.epoch} here names no {holder_id} with these keys"
+            detail = f"no statement of an epoch in force here names {holder_id} with this key"
             raise MemberError(detail, _NO_FORCE_HINT, slug="no_force")
         HolderFaults(session.vault).store_shown(report, shown, session.around.clock())
-        leave_out(session.vault, keyring, shown.epoch, holder_id, shown.reason)
+        leave_out(session.vault, keyring, holder_id, shown.holder.verify_key, shown.reason)
     document = {
         "holder_id": holder_id,
         "epoch": shown.epoch,
@@ -115,7 +112,7 @@ def verify(session: Session, file: Path, is_left_out: bool) -> Shown:
     }
     text = f"{holder_id}, epoch {shown.epoch}: {shown.reason}"
     if not has_force:
-        text += "\nthe epoch in force, as far as it is known here, does not name it with these keys: nothing to act on"
+        text += "\nno epoch in force, as far as it is known here, names it with this key: nothing to act on"
     if is_left_out:
         text += "\nit is asked no more until the registrars state another key for its answers"
     return Shown(document, text)

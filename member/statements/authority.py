@@ -40,8 +40,8 @@ from schemas.terms import Role
 _KIND = "statement"
 _STALE = "stale"
 _BEFORE = "statement_before"
-"""What was stated of members before: an answer is judged by what was stated when it was sent."""
-_OF_MEMBERS = "member"
+"""What was stated of members and epochs before: an answer is judged by what was stated when it was sent."""
+_KEPT_BEFORE = frozenset({"member", "epoch"})
 _UNAUTHENTICATED = 401
 _AWAITING = "the registrars have not signed this member's enrolment yet"
 _AWAITING_HINT = "ask the registrars; it takes effect as soon as enough of them have signed"
@@ -116,7 +116,7 @@ def take_in(keyring: Keyring, vault: Vault, envelopes: Iterable[dict[str, Any]])
                 about = str(head.sequence) if head.type == ROOT else head.subject  # every root: each leads to the next
                 name = f"{head.type}|{about}"
                 held = vault.get(_KIND, name.encode())
-                if head.type == _OF_MEMBERS and held is not None:
+                if head.type in _KEPT_BEFORE and held is not None:
                     vault.put(_BEFORE, f"{name}|{head.sequence}".encode(), held)
                 vault.put(_KIND, name.encode(), msgspec.json.encode(envelope))
     return taken

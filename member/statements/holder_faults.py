@@ -4,34 +4,44 @@ the waiting statement that leaves it out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from keys.fault_report import ShownFault
-from keys.keyring import EpochStatement, Keyring, UnknownStatementError
+from keys.fault_report import FaultReport, ShownFault
+from keys.holder_fault import EvidenceError
+from keys.keyring import EpochState, EpochStatement, Keyring
 from member.statements.registrar import ReadProposal
 from member.tokens.fault_spread import read_listed
-from member.transport.exchange_client import ExchangeClient
+from member.transport.exchange_client import ExchangeClient, ListedFault
 
 _TOO_FEW = "none waits: with too few holders left hold a ceremony for a new epoch, else exchange epoch propose"
 
 
 def shown_faults(exchange: ExchangeClient, keyring: Keyring, proposals: Sequence[ReadProposal]) -> list[dict[str, Any]]:
-    """Every reported fault that is proved and counts beside the statements in force. Raises MemberError."""
+    """Every reported fault that is proved, once for each epoch in force that names its holder. Raises MemberError."""
     listed = [each for page in exchange.holder_faults() for each in page.reports]
-    found = [read_listed(each, keyring) for each in listed]
     return [
         {
             "holder_id": shown.holder.holder_id,
-            "epoch": shown.epoch,
+            "epoch": stated.epoch,
             "kind": shown.kind,
             "reason": shown.reason,
             "report_id": report.report_id,
-            "digest": _digest_without(shown, proposals),
+            "digest": _digest_without(shown, stated.epoch, proposals),
         }
-        for report, shown in (each for each in found if each is not None)
-        if shown.has_force(_in_force(keyring, shown.epoch))
+        for report, shown in _proved(listed, keyring)
+        for stated in shown.counts_in(keyring.epochs())
     ]
+
+
+def _proved(listed: Iterable[ListedFault], keyring: Keyring) -> Iterator[tuple[FaultReport, ShownFault]]:
+    for each in listed:
+        try:
+            found = read_listed(each, keyring)
+        except EvidenceError:
+            continue
+        if found is not None:
+            yield found
 
 
 def faults_text(faults: Iterable[dict[str, Any]]) -> list[str]:
@@ -43,19 +53,12 @@ def faults_text(faults: Iterable[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _in_force(keyring: Keyring, epoch: int) -> EpochStatement | None:
-    try:
-        return keyring.epoch(epoch)
-    except UnknownStatementError:
-        return None
-
-
-def _digest_without(shown: ShownFault, proposals: Iterable[ReadProposal]) -> str | None:
-    """The digest of the waiting statement of the epoch that no longer names the holder with these keys."""
+def _digest_without(shown: ShownFault, epoch: int, proposals: Iterable[ReadProposal]) -> str | None:
+    """The digest of the waiting statement of an epoch that no longer names the holder with this key."""
     for each in proposals:
         statement = each.statement
-        if not isinstance(statement, EpochStatement) or statement.epoch != shown.epoch:
+        if not isinstance(statement, EpochStatement) or statement.epoch != epoch:
             continue
-        if not shown.has_force(statement):
+        if statement.state is EpochState.RETIRED or shown.named_by(statement) is None:
             return each.digest
     return None

@@ -3,31 +3,33 @@ on.
 
 Rules, in order:
 1. A report is public to all members and registrars. It shows that this member asked for so many evaluations at that
-   time, which of an agency nobody may learn: an agency's is sent when a person says so, never by itself.
+   time, which of an agency nobody may learn: an agency's is sent when a person of its own says so, never by itself and
+   never by another member.
 2. What the exchange shows is believed for the registrars' root alone (keys/fault_report.py); what shows nothing is
-   passed over and told.
-3. Every fault with force leaves its holder out, whoever met it, also after the registrars stated the epoch anew, as
-   long as they name the holder with the same keys.
+   passed over and told. The list is read from its start each time, and ends at one report for each holder and key: a
+   place in it, which the exchange would name, hides nothing for longer than it lies.
+3. Every fault with force leaves its holder out, whoever met it, in every epoch in force, as long as the registrars name
+   the holder with the same key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import msgspec
 
-from keys.fault_report import MOST_REPORT_BYTES, FaultReport, ShownFault
+from keys.fault_report import MOST_REPORT_BYTES, FaultReport, ShownFault, find_holder
 from keys.holder_fault import EvidenceError
-from keys.keyring import EpochState, Keyring, UnknownStatementError
+from keys.keyring import EpochState, Keyring, MemberStatement, UnknownStatementError
 from member.errors import MemberError, RefusedError
 from member.tokens.holder_conduct import Conduct
 from member.tokens.kept_conduct import VaultConduct
 from member.tokens.kept_faults import REFUSED, REPORTED, WAITING, HolderFaults, KeptFault
 from member.transport.exchange_client import ExchangeClient, ListedFault, TakenFault
 from member.vault.store import Vault
-from schemas.encoding import to_base64
+from schemas.encoding import from_base64, to_base64
 from schemas.terms import MemberKind
 
 
@@ -53,7 +55,9 @@ class FaultSpread:
     def report(self, fault: KeptFault) -> TakenFault:
         """Report one fault, and keep that it was. Raises MemberError."""
         faults = HolderFaults(self.vault)
-        body = msgspec.json.encode(faults.report_of(fault))
+        report = faults.report_of(fault)
+        self._check_may_report(report)
+        body = msgspec.json.encode(report)
         if len(body) > MOST_REPORT_BYTES:
             detail = f"the evidence has {len(body):,} bytes, more than the exchange takes ({MOST_REPORT_BYTES:,})"
             raise MemberError(
@@ -66,11 +70,29 @@ class FaultSpread:
     def leave_out(self) -> None:
         """Rule 3, by the statements in force."""
         for fault in HolderFaults(self.vault).all():
-            if fault.has_evidence and _is_named(self.keyring, fault):
-                leave_out(self.vault, self.keyring, fault.epoch, fault.holder_id, fault.reason)
+            if fault.verify_key is not None:
+                leave_out(self.vault, self.keyring, fault.holder_id, from_base64(fault.verify_key), fault.reason)
 
     def _reports_by_itself(self) -> bool:
         return self.keyring.member(self.member_id).kind is not MemberKind.LAW_ENFORCEMENT
+
+    def _check_may_report(self, value: object) -> None:
+        """Rule 1. Raises MemberError."""
+        try:
+            asker = FaultReport.parse(value).asker()
+        except EvidenceError as error:
+            raise MemberError(f"what is kept shows nothing: {error}", slug="no_evidence") from None
+        if asker.member_id != self.member_id and self._is_agency(asker):
+            detail = f"it shows what {asker.member_id} asked of a key holder, and {asker.member_id} alone reports that"
+            raise MemberError(detail, f"ask {asker.member_id}: member holder-fault report", slug="not_the_asker")
+
+    def _is_agency(self, asker: MemberStatement) -> bool:
+        """By what is stated at present, and by what was stated when it asked."""
+        try:
+            kinds = {asker.kind, self.keyring.member(asker.member_id).kind}
+        except UnknownStatementError:
+            kinds = {asker.kind}
+        return MemberKind.LAW_ENFORCEMENT in kinds
 
     def _try_to_report(self, faults: HolderFaults, fault: KeptFault) -> None:
         """What may pass is tried again at the next command; what was refused for good is not."""
@@ -84,55 +106,43 @@ class FaultSpread:
                 faults.note_state(fault, REFUSED, error.detail)
 
     def _take_in(self, faults: HolderFaults, now: datetime) -> None:
-        origin = _origin(self.keyring)
-        known = {(one.epoch, one.holder_id, one.verify_key) for one in faults.all()}
-        for page in self.exchange.holder_faults(faults.cursor(origin)):
-            for listed in page.reports:
-                found = read_listed(listed, self.keyring)
-                if found is None:
-                    self.tell(
-                        f"the exchange shows a report {listed.report_id[:64]!r} that proves no fault of a key holder"
-                    )
-                    continue
+        known = {(one.holder_id, one.verify_key) for one in faults.all() if one.verify_key is not None}
+        for listed in (each for page in self.exchange.holder_faults() for each in page.reports):
+            try:
+                found = read_listed(listed, self.keyring, known)
+            except EvidenceError:
+                self.tell(f"the exchange shows a report {listed.report_id[:64]!r} that proves no fault of a key holder")
+                continue
+            if found is not None:
                 report, shown = found
-                name = (shown.epoch, shown.holder.holder_id, to_base64(shown.holder.verify_key))
-                if name not in known:
-                    known.add(name)
-                    faults.store_shown(report, shown, now)
-                    self.tell(f"{shown.holder.holder_id} is asked no more: {shown.reason} (member holder-fault list)")
-            if page.next is not None:
-                faults.move_cursor(origin, page.next)
+                known.add(_name(shown))
+                faults.store_shown(report, shown, now)
+                self.tell(f"{shown.holder.holder_id} is asked no more: {shown.reason} (member holder-fault list)")
 
 
-def read_listed(listed: ListedFault, keyring: Keyring) -> tuple[FaultReport, ShownFault] | None:
-    """A report as the exchange shows it, and what it proves; None if that is nothing."""
-    try:
-        report = FaultReport.parse(listed.report)
-        return report, report.verify(keyring.roots)
-    except EvidenceError:
+def read_listed(
+    listed: ListedFault, keyring: Keyring, known: Container[tuple[str, str]] = frozenset()
+) -> tuple[FaultReport, ShownFault] | None:
+    """A report as the exchange shows it, and what it proves; None, and nothing is computed, if it would have no force
+    or is about a holder and key (base64) known to be at fault. Raises EvidenceError if it proves nothing.
+    """
+    report = FaultReport.parse(listed.report)
+    claimed = report.claim()
+    if _name(claimed) in known or not claimed.has_force(keyring.epochs()):
         return None
+    return report, report.verify(keyring.roots, keyring.was_in_force)
 
 
-def leave_out(vault: Vault, keyring: Keyring, epoch: int, holder_id: str, reason: str) -> None:
-    """Ask this holder no more while the statement of the epoch is in force."""
-    book = VaultConduct(vault, epoch, keyring.epoch(epoch).sequence)
-    known = book.read().get(holder_id, Conduct())
-    if known.fault is None:
-        book.keep(holder_id, replace(known, fault=reason))
+def leave_out(vault: Vault, keyring: Keyring, holder_id: str, verify_key: bytes, reason: str) -> None:
+    """Ask this holder no more while the statements of epochs in force name it with this key."""
+    for epoch in keyring.epochs():
+        if epoch.state is EpochState.RETIRED or find_holder(epoch, holder_id, verify_key) is None:
+            continue
+        book = VaultConduct(vault, epoch.epoch, epoch.sequence)
+        conduct = book.read().get(holder_id, Conduct())
+        if conduct.fault is None:
+            book.keep(holder_id, replace(conduct, fault=reason))
 
 
-def _is_named(keyring: Keyring, fault: KeptFault) -> bool:
-    """Whether the epoch in force names the holder with the key that the fault was met under."""
-    try:
-        epoch = keyring.epoch(fault.epoch)
-    except UnknownStatementError:
-        return False
-    named = {(one.holder_id, to_base64(one.verify_key)) for one in epoch.holders}
-    return epoch.state is not EpochState.RETIRED and (fault.holder_id, fault.verify_key) in named
-
-
-def _origin(keyring: Keyring) -> str:
-    try:
-        return keyring.exchange.log_origin
-    except UnknownStatementError:
-        return ""
+def _name(shown: ShownFault) -> tuple[str, str]:
+    return shown.holder.holder_id, to_base64(shown.holder.verify_key)

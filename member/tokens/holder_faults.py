@@ -9,7 +9,7 @@ import msgspec
 
 from keys.fault_report import FaultReport, ShownFault
 from keys.holder_fault import EvidenceError
-from keys.roots import Roots
+from keys.keyring import Keyring
 from member.errors import MemberError, UsedWronglyError
 from member.tokens.kept_faults import HolderFaults, KeptFault
 from member.vault.store import Vault
@@ -59,10 +59,10 @@ def read_report(path: Path) -> FaultReport:
         raise MemberError(f"{path}: {error}", slug="no_evidence") from None
 
 
-def judge(report: FaultReport, roots: Roots) -> ShownFault:
+def judge(report: FaultReport, keyring: Keyring) -> ShownFault:
     """What the holder did, by its statements and the registrars' root. MemberError if nothing is shown."""
     try:
-        return report.verify(roots)
+        return report.verify(keyring.roots, keyring.was_in_force)
     except EvidenceError as error:
         detail = f"no fault of {report.evidence.holder_id} is shown: {error}"
         raise MemberError(detail, "do not act on it; ask whoever gave it to you", slug="not_shown") from None

@@ -17,7 +17,7 @@ from member.vault.store import Vault
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.identifiers import uuid7
 
-_KIND, _REPORT, _CURSOR = "holder_fault", "holder_fault_report", "holder_fault_cursor"
+_KIND, _REPORT = "holder_fault", "holder_fault_report"
 MET, SHOWN = "met", "shown"
 WAITING, REPORTED, REFUSED = "waiting", "reported", "refused"
 
@@ -99,16 +99,6 @@ class HolderFaults:
             (msgspec.json.decode(payload, type=KeptFault) for payload in self._vault.all(_KIND)),
             key=lambda fault: fault.met_at,
         )
-
-    def cursor(self, origin: str) -> str | None:
-        """How far the list of the exchange whose log has this origin has been read."""
-        payload = self._vault.get(_CURSOR, origin.encode())
-        return None if payload is None else payload.decode()
-
-    def move_cursor(self, origin: str, cursor: str) -> None:
-        """Read on from here next time."""
-        with self._vault.transaction():
-            self._vault.put(_CURSOR, origin.encode(), cursor.encode())
 
     def _put(self, kept: KeptFault, report: FaultReport | None) -> None:
         self._vault.put(_KIND, kept.fault_id.encode(), msgspec.json.encode(kept))

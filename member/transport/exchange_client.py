@@ -240,9 +240,10 @@ class ExchangeClient:
         """Report a key holder's fault with its evidence."""
         return decode(self._channel.post(wire.HOLDER_FAULTS, body).body, TakenFault, self._server)
 
-    def holder_faults(self, after: str | None = None) -> Iterator[FaultsPage]:
+    def holder_faults(self) -> Iterator[FaultsPage]:
         """Reported faults of key holders, unverified, page by page. AnswerError for a list without end."""
-        cursor, size = after, 0
+        cursor: str | None = None
+        size = 0
         for _ in range(_MOST_FAULTS):
             answer = self._channel.get(wire.HOLDER_FAULTS, {} if cursor is None else {"cursor": cursor})
             page = decode(answer.body, FaultsPage, self._server)

@@ -50,9 +50,7 @@ def upgrade() -> None:
         sa.Column("report", sa.LargeBinary(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("position", name=op.f("pk_holder_fault_reports")),
-        sa.UniqueConstraint(
-            "epoch", "holder_id", "verify_key", name=op.f("uq_holder_fault_reports_epoch_holder_id_verify_key")
-        ),
+        sa.UniqueConstraint("holder_id", "verify_key", name=op.f("uq_holder_fault_reports_holder_id_verify_key")),
         sa.UniqueConstraint("report_id", name=op.f("uq_holder_fault_reports_report_id")),
     )
     op.create_table(

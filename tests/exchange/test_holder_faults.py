@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import func, select
 
 from exchange.services.report_holder_fault import REPORTS_PER_MINUTE
+from exchange.store.base import Base
 from exchange.store.holder_faults import HolderFaultReport
 from exchange.store.log_tables import LogEntry
 from exchange.store.request_counts import RequestCount
+from keys import oprf
 from keys.fault_report import MOST_REPORT_BYTES, FaultReport
+from keys.holder_fault import WRONG_PROOF, Evidence
 from keys.roots import Roots
 from keys.signing import SigningKey
-from keys.statement_types import EpochState, parse_statement
+from keys.statement_types import EpochState, EpochStatement, parse_statement, to_payload
+from keys.statements import Envelope, merge, sign_statement
 from schemas.encoding import from_base64
+from schemas.terms import MemberKind, Sector
 from tests.exchange.faulty_holders import EPOCH, FaultyHolders
-from tests.simulator import Taskforce
+from tests.exchange.test_root_change import change
+from tests.simulator import MemberSimulator, Taskforce
 
 ROUTE = "/v1/holder-faults"
 NewTaskforce = Callable[..., Taskforce]
@@ -169,8 +176,8 @@ def test_a_replaced_key_frames_nobody(new_taskforce: NewTaskforce) -> None:
     taskforce.clock.advance(minutes=1)  # type: ignore[attr-defined]
     holders.keys[1] = SigningKey.generate()
     holders.state()
-    refused(taskforce, report.to_wire(), "names no holder with this id and these keys")
-    # It is true for ever all the same, and a fault under the new key counts.
+    refused(taskforce, report.to_wire(), "no epoch in force names a holder")
+    # It stays true all the same, and a fault under the new key counts.
     assert "differ" in report.verify(Roots(taskforce.root)).reason
     assert a.send("POST", ROUTE, holders.report(a).to_wire()).status_code == 200
 
@@ -192,7 +199,115 @@ def test_another_and_a_retired_epoch_have_no_force(new_taskforce: NewTaskforce) 
     other = dataclasses.replace(report, evidence=dataclasses.replace(report.evidence, epoch=1))
     refused(taskforce, other.to_wire(), "is of another one")
     holders.state(state=EpochState.RETIRED)
-    refused(taskforce, report.to_wire(), "names no holder")
+    refused(taskforce, report.to_wire(), "no epoch in force names a holder")
+
+
+def framing(holders: FaultyHolders, asker: MemberSimulator, statement: EpochStatement) -> FaultReport:
+    """What holder-1 answered honestly, with proof, beside a statement of both first registrars."""
+    elements = oprf.blind_batch([b"row"]).elements
+    evidence = Evidence(
+        WRONG_PROOF, "holder-1", holders.epoch, holders.exchange(asker, 1, elements, proof=True, lie=False)
+    )
+    payload, keys = to_payload(statement), holders.taskforce.registrars
+    one, other = (sign_statement(payload, name, key) for name, key in keys.items())
+    return FaultReport(evidence, merge(one, other), holders.statement("member", asker.member_id))
+
+
+def in_force(holders: FaultyHolders) -> EpochStatement:
+    """The statement of their epoch."""
+    statement = parse_statement(Envelope.parse(holders.statement("epoch", str(holders.epoch))).payload)
+    assert isinstance(statement, EpochStatement)
+    return statement
+
+
+def test_registrars_who_left_frame_no_holder(new_taskforce: NewTaskforce) -> None:
+    """They state the holder's index swapped with another's, under the keys in force."""
+    taskforce, holders = found(new_taskforce)
+    change(taskforce)
+    stated = in_force(holders)
+    first, second, third = stated.holders
+    swapped = (dataclasses.replace(first, index=2), dataclasses.replace(second, index=1), third)
+    a = taskforce.members["a"]
+    report = framing(holders, a, dataclasses.replace(stated, sequence=99, holders=swapped))
+    refused(taskforce, report.to_wire(), "states it otherwise")
+    # In an epoch of their own invention nothing in force contradicts them.
+    holders.epoch = 9
+    invented = framing(holders, a, dataclasses.replace(stated, epoch=9, holders=swapped))
+    refused(taskforce, invented.to_wire(), "earlier registrars")
+
+
+def test_evidence_is_judged_by_what_was_in_force_before_the_change(new_taskforce: NewTaskforce) -> None:
+    taskforce, holders = found(new_taskforce)
+    report = holders.report(taskforce.members["a"])
+    taskforce.clock.advance(minutes=1)  # type: ignore[attr-defined]
+    holders.state()
+    change(taskforce)
+    assert taskforce.members["b"].send("POST", ROUTE, report.to_wire()).get_json()["state"] == "recorded"
+
+
+def test_a_new_epoch_forgives_no_holder_that_keeps_its_key(new_taskforce: NewTaskforce) -> None:
+    taskforce, holders = found(new_taskforce)
+    a = taskforce.members["a"]
+    report = holders.report(a)
+    following = FaultyHolders(taskforce, epoch=EPOCH + 1)
+    following.keys = holders.keys
+    following.state()
+    holders.state(state=EpochState.RETIRED)
+    assert a.send("POST", ROUTE, report.to_wire()).get_json()["state"] == "recorded"
+    (proposal,) = taskforce.proposals()
+    statement = parse_statement(from_base64(proposal["payload"]))
+    assert isinstance(statement, EpochStatement)
+    assert (statement.epoch, [one.index for one in statement.holders]) == (EPOCH + 1, [2, 3])
+    again = a.send("POST", ROUTE, following.report(a).to_wire()).get_json()
+    assert (again["state"], again["report_id"], again["epoch"]) == ("known", report.report_id, EPOCH)
+
+
+def test_what_an_agency_asked_is_taken_from_it_alone(new_taskforce: NewTaskforce) -> None:
+    """The holder has the signed pair too, and may give it to a bank."""
+    taskforce, holders = found(new_taskforce)
+    agency = taskforce.add_member("nca", kind=MemberKind.LAW_ENFORCEMENT, sector=Sector.LAW_ENFORCEMENT)
+    report = holders.report(agency).to_wire()
+    for turn in range(2):
+        answer = taskforce.members["b"].send("POST", ROUTE, report)
+        assert (answer.status_code, answer.get_json()["type"]) == (403, "urn:exchange:problem:not-the-asker")
+        assert reports(taskforce) == turn
+        assert agency.send("POST", ROUTE, report).get_json()["state"] == ("known" if turn else "recorded")
+
+
+def test_an_agency_stated_as_a_bank_before_is_an_agency(new_taskforce: NewTaskforce) -> None:
+    taskforce, holders = found(new_taskforce)
+    report = holders.report(taskforce.members["a"]).to_wire()
+    taskforce.members["a"].kind = MemberKind.LAW_ENFORCEMENT
+    taskforce.members["a"].sector = Sector.LAW_ENFORCEMENT
+    taskforce.state_member(taskforce.members["a"])
+    assert taskforce.members["b"].send("POST", ROUTE, report).status_code == 403
+    assert taskforce.members["a"].send("POST", ROUTE, report).get_json()["state"] == "recorded"
+
+
+def tables_naming(taskforce: Taskforce, member_id: str) -> Counter[str]:
+    """In how many rows of each table a member or its analyst stands."""
+    with taskforce.database.reading() as session:
+        return Counter(
+            table.name
+            for table in Base.metadata.tables.values()
+            for row in session.execute(table.select())
+            if any(str(value) == member_id or f"{member_id}/analyst" in str(value) for value in row)
+        )
+
+
+def test_nothing_kept_names_who_handed_a_report_in(new_taskforce: NewTaskforce) -> None:
+    """b hands in what a met, while c reads the list: afterwards the database says no more of b than of c."""
+    taskforce = new_taskforce("a", "b", "c")
+    taskforce.clock.advance(minutes=1)  # type: ignore[attr-defined]
+    report = FaultyHolders(taskforce).report(taskforce.members["a"]).to_wire()
+    for state in ("recorded", "known"):
+        answer = taskforce.members["b"].send("POST", ROUTE, report, idempotency_key="the-same-key")
+        assert answer.get_json()["state"] == state
+        assert taskforce.members["c"].send("GET", ROUTE).status_code == 200
+        assert tables_naming(taskforce, "b") == tables_naming(taskforce, "c")
+    with taskforce.database.reading() as session:
+        callers = session.scalars(select(RequestCount.caller)).all()
+    assert not [caller for caller in callers if caller.startswith("holder_fault/")]
 
 
 def test_a_member_that_floods_is_stopped_before_anything_is_verified(new_taskforce: NewTaskforce) -> None:

@@ -14,6 +14,7 @@ from keys import group
 from keys.holder.answers import Evaluated
 from keys.holder.service import Caller, Wanted
 from tests.member.taskforce import EXCHANGE_URL, Taskforce, accounts, run_member, write_csv
+from tests.member.test_freshness import between, json_answer
 
 ERROR = group.multiply_base(group.random_scalar())
 LIAR = "http://holder-1.test"
@@ -159,31 +160,18 @@ def test_an_agencys_evidence_is_reported_only_when_a_person_says_so(tmp_path: Pa
         taskforce.close()
 
 
-def test_a_report_that_shows_nothing_is_passed_over_and_told(
-    taskforce: Taskforce, evidence: Path, tmp_path: Path
-) -> None:
+def test_a_report_that_shows_nothing_is_passed_over_and_told(evidence: Path, taskforce: Taskforce) -> None:
     """The exchange itself would frame a holder, or have members ask nobody."""
     whole = json.loads(evidence.read_bytes())
     whole["evidence"]["holder_id"] = "holder-2"
     page = {"reports": [{"report_id": "0" * 64, "report": whole}], "next": None}
-    made = Taskforce.found(tmp_path / "taskforce", banks=("a",))
-    honest = made.applications[EXCHANGE_URL]
-
-    def lying(environ: dict[str, Any], start_response: Any) -> Any:
-        if environ["PATH_INFO"] != "/v1/holder-faults":
-            return honest(environ, start_response)
-        start_response("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps(page).encode()]
-
-    made.applications[EXCHANGE_URL] = lying
-    try:
-        told: list[str] = []
-        ran = run_member(made.home("a"), "status", around=dataclasses.replace(made.around(), tell=told.append))
-        assert ran.status == 0
-        assert "proves no fault of a key holder" in told[0]
-        assert made.run("a", "holder-fault", "list").document["holder_faults"] == []
-    finally:
-        made.close()
+    told: list[str] = []
+    before = taskforce.run("b", "holder-fault", "list").document
+    with between(taskforce, (EXCHANGE_URL,), "/v1/holder-faults", json_answer(page)):
+        around = dataclasses.replace(taskforce.around(), tell=told.append)
+        assert run_member(taskforce.home("b"), "status", around=around).status == 0
+    assert "proves no fault of a key holder" in told[0]
+    assert taskforce.run("b", "holder-fault", "list").document == before
 
 
 def test_evidence_tells_no_identifier(evidence: Path) -> None:
