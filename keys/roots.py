@@ -61,10 +61,19 @@ class Roots:
         """The newest root's: of a stated one the SHA-256 of its statement. 64 hexadecimal digits."""
         return self._fingerprints[-1]
 
+    @property
+    def is_reached(self) -> bool:
+        """Whether the chain has come to the root that was pinned."""
+        return self._pinned.anchor is None or self.version >= self._pinned.anchor.version
+
+    def leads_to(self, fingerprint: str) -> bool:
+        """Whether a root of the chain has this fingerprint."""
+        return fingerprint in self._fingerprints
+
     def check_reached(self) -> None:
         """Raise StatementError (gap) as long as the chain has not reached the root that was pinned."""
         anchor = self._pinned.anchor
-        if anchor is not None and self.version < anchor.version:
+        if anchor is not None and not self.is_reached:
             detail = f"the registrars pinned here are root {anchor.version}, and only root {self.version} was shown"
             raise StatementError("gap", detail)
 

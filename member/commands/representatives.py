@@ -32,7 +32,7 @@ from member.identity.enrolment import check_id
 from member.identity.home import LocalRepresentative
 from member.identity.people import Person, let_in, let_out, people_of, put_under_new_key
 from member.identity.vault_folder import JoiningRequest
-from member.statements.authority import held_keyring, own_statement, refresh_keyring
+from member.statements.authority import held_keyring, own_statement
 from member.terminal import as_lines, printable
 from member.vault.rekey import clear_journal
 from member.workplace.session import Session
@@ -337,7 +337,7 @@ def four_eyes(session: Session, *, answers: bool | None, out: Path | None) -> Sh
 def _latest_keyring(session: Session) -> Keyring:
     """As the exchange has it or, since it may refuse the acting key already, as the vault has it."""
     try:
-        return refresh_keyring(session.root, session.vault, session.exchange)
+        return session.refreshed_keyring()
     except (RefusedError, UnreachableError, NotEnrolledError):
         return held_keyring(session.root, session.vault)
 

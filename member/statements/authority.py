@@ -2,7 +2,7 @@
 
 Rules, in order:
 1. The root is the one pinned when joining, and what its quorum made of it since (keys/roots.py): the vault keeps every
-   root of the chain, so that nothing received later leads back.
+   root of the chain that is believed (member/statements/succession.py), so that nothing received later leads back.
 2. Each statement counts only with the registrars' quorum (keys.statements), whoever handed it over.
 3. What was once believed is kept: an exchange that hides a statement, or offers an older one, changes nothing.
 4. Two different statements of one sequence are a fault, and the command ends.
@@ -11,7 +11,7 @@ Rules, in order:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,8 @@ from keys.keyring import (
 )
 from keys.roots import roots_first
 from keys.statements import ROOT, Envelope, Statement, read_payload
-from member.errors import AnswerError, HomeError, NotEnrolledError, RefusedError
+from member.errors import AnswerError, HomeError, NotEnrolledError
 from member.transport.channel import Identity
-from member.transport.exchange_client import ExchangeClient
 from member.vault.store import Vault
 from schemas.terms import Role
 
@@ -42,9 +41,8 @@ _STALE = "stale"
 _BEFORE = "statement_before"
 """What was stated of members and epochs before: an answer is judged by what was stated when it was sent."""
 _KEPT_BEFORE = frozenset({"member", "epoch"})
-_UNAUTHENTICATED = 401
-_AWAITING = "the registrars have not signed this member's enrolment yet"
-_AWAITING_HINT = "ask the registrars; it takes effect as soon as enough of them have signed"
+AWAITING = "the registrars have not signed this member's enrolment yet"
+AWAITING_HINT = "ask the registrars; it takes effect as soon as enough of them have signed"
 
 
 def load_root(path: Path) -> Root:
@@ -55,36 +53,28 @@ def load_root(path: Path) -> Root:
         raise HomeError(f"the registrars' root cannot be used: {error}", "member join CODE pins it") from error
 
 
-def refresh_keyring(root: Root, vault: Vault, exchange: ExchangeClient) -> Keyring:
-    """The keyring as the vault holds it, brought up to date from the exchange. NotEnrolledError before the signing."""
-    keyring = held_keyring(root, vault)
-    try:
-        offered = list(exchange.statements())
-    except RefusedError as error:
-        if error.status == _UNAUTHENTICATED and not any(keyring.members()):
-            raise NotEnrolledError(_AWAITING, _AWAITING_HINT, slug="awaiting_registrars") from error
-        raise
-    take_in(keyring, vault, offered)
-    return keyring
-
-
 def held_keyring(root: Root, vault: Vault) -> Keyring:
     """The keyring from what the vault holds, asking nobody."""
+    return replay(root, (msgspec.json.decode(payload) for kind in (_BEFORE, _KIND) for payload in vault.all(kind)))
+
+
+def replay(root: Root, envelopes: Iterable[dict[str, Any]]) -> Keyring:
+    """The keyring from what was kept, in any order. What does not count under the root pinned is passed over: another
+    may have been pinned by hand since. AnswerError for what is no statement.
+    """
     keyring = Keyring(root)
-    kept = _in_order(msgspec.json.decode(payload) for kind in (_BEFORE, _KIND) for payload in vault.all(kind))
-    links = [None, *(each for each in kept if _head_of(each).type == ROOT)]
-    waiting = sorted((each for each in kept if _head_of(each).type != ROOT), key=lambda each: _head_of(each).sequence)
+    kept = in_order(envelopes)
+    links = [None, *(each for each in kept if head_of(each).type == ROOT)]
+    waiting = sorted((each for each in kept if head_of(each).type != ROOT), key=lambda each: head_of(each).sequence)
     for link in links:
         # What counted before a change of registrars is taken in before it: it is what was stated then.
-        if link is not None:
-            _add(keyring, link)
-        waiting = [each for each in waiting if not _counted(keyring, each)]
-    for envelope in waiting:
-        _add(keyring, envelope)
+        if link is None or _counted(keyring, link):
+            waiting = [each for each in waiting if not _counted(keyring, each)]
     return keyring
 
 
-def _head_of(envelope: dict[str, Any]) -> Statement:
+def head_of(envelope: dict[str, Any]) -> Statement:
+    """What an envelope is about. Raises StatementError for what is no statement."""
     return read_payload(Envelope.parse(envelope).payload)
 
 
@@ -105,24 +95,58 @@ def build_keyring(root: Root, envelopes: Iterable[dict[str, Any]]) -> Keyring:
     return keyring
 
 
-def take_in(keyring: Keyring, vault: Vault, envelopes: Iterable[dict[str, Any]]) -> int:
-    """Add what is newer to the keyring and keep it in the vault; how many statements were."""
-    taken = 0
+def take_in(keyring: Keyring, vault: Vault, envelopes: Iterable[dict[str, Any]], *, is_strict: bool = True) -> int:
+    """Add what is newer to the keyring and keep it in the vault; how many statements were. AnswerError for one that is
+    not to be believed, unless it is merely passed over (`is_strict` False); what came before it stays taken in.
+    """
+    taken, wrong = 0, None
     with vault.transaction():
-        for envelope in _in_order(envelopes):
-            head = _head_of(envelope)
-            if not keyring.knows(head.payload) and _add(keyring, envelope):
+        for envelope in in_order(envelopes):
+            head = head_of(envelope)
+            try:
+                is_new = not keyring.knows(head.payload) and _add(keyring, envelope)
+            except AnswerError as error:
+                if not is_strict:
+                    continue
+                wrong = error
+                break
+            if is_new:
                 taken += 1
-                about = str(head.sequence) if head.type == ROOT else head.subject  # every root: each leads to the next
-                name = f"{head.type}|{about}"
-                held = vault.get(_KIND, name.encode())
-                if head.type in _KEPT_BEFORE and held is not None:
-                    vault.put(_BEFORE, f"{name}|{head.sequence}".encode(), held)
-                vault.put(_KIND, name.encode(), msgspec.json.encode(envelope))
+                _keep(vault, head, envelope)
+    if wrong is not None:
+        raise wrong
     return taken
 
 
-def _in_order(envelopes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def _keep(vault: Vault, head: Statement, envelope: dict[str, Any]) -> None:
+    name = _name_of(head)
+    held = vault.get(_KIND, name)
+    if head.type in _KEPT_BEFORE and held is not None:
+        vault.put(_BEFORE, name + f"|{head.sequence}".encode(), held)
+    vault.put(_KIND, name, msgspec.json.encode(envelope))
+
+
+def _name_of(head: Statement) -> bytes:
+    """Every root has a place of its own: each leads to the next."""
+    return f"{head.type}|{head.sequence if head.type == ROOT else head.subject}".encode()
+
+
+def drop_statements(vault: Vault) -> None:
+    """Forget all. Inside a transaction of the caller."""
+    vault.delete_all(_KIND)
+    vault.delete_all(_BEFORE)
+
+
+def drop_links(vault: Vault, is_astray: Callable[[Statement], bool]) -> int:
+    """Forget these roots, as many as there are. Inside a transaction of the caller."""
+    held = [head_of(envelope) for envelope in held_envelopes(vault)]
+    astray = [head for head in held if head.type == ROOT and is_astray(head)]
+    for head in astray:
+        vault.delete(_KIND, _name_of(head))
+    return len(astray)
+
+
+def in_order(envelopes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Roots first. AnswerError for what is no statement."""
     try:
         return roots_first(envelopes)
@@ -157,7 +181,7 @@ def own_statement(keyring: Keyring, member_id: str) -> MemberStatement:
     try:
         return keyring.member(member_id)
     except UnknownStatementError:
-        raise NotEnrolledError(_AWAITING, _AWAITING_HINT, slug="awaiting_registrars") from None
+        raise NotEnrolledError(AWAITING, AWAITING_HINT, slug="awaiting_registrars") from None
 
 
 def check_may_act(keyring: Keyring, member_id: str, identity: Identity) -> MemberStatement:

@@ -11,6 +11,7 @@ statements from the registrars themselves and sign dated snapshots (keys/snapsho
    submitted or answered on statements that may be out of date.
 5. A holder that lacks what we have is handed it, our own statement first if it does not know us. Nobody is waited
    for longer than a few seconds.
+6. A root that is not known here is taken from their lists only if t holders have it: those who left could sign another.
 """
 
 from __future__ import annotations
@@ -143,9 +144,11 @@ def _ask(
         if not isinstance(answer, Exception) and answer.renewed is not None:
             standing[name] = _weigh(differing[name], answer.renewed, vault, ours, now)
     _check_own_suspension(epoch, lists.values())
+    read = {name: _read_list(library.root, standing[name], lists[name]) for name in differing}
+    is_agreed = _agreed_roots(library, epoch, [each for each in read.values() if isinstance(each, Keyring)])
     taken = 0
-    for name in differing:
-        standing[name], more = _take_list(library, standing[name], lists[name])
+    for name, theirs in read.items():
+        standing[name], more = _take_list(library, standing[name], lists[name], theirs, is_agreed)
         taken += more
     held = library.envelopes()
     ask_all(
@@ -219,17 +222,43 @@ def _check_own_suspension(epoch: EpochStatement, lists: Iterable[Any]) -> None:
         raise NotEnrolledError(detail, "ask the registrars; the exchange does not show it", slug="suspended")
 
 
-def _take_list(library: Library, standing: _Standing, asked: Any) -> tuple[_Standing, int]:
-    """Rule 2; how many statements were new here."""
+def _read_list(root: Root, standing: _Standing, asked: Any) -> Keyring | str:
+    """What a holder's list says, or why it says nothing."""
     if isinstance(asked, Exception):
-        return replace(standing, problem=str(asked)), 0
+        return str(asked)
     try:
-        theirs = build_keyring(library.root, roots_first(asked))
+        theirs = build_keyring(root, roots_first(asked))
     except (MemberError, StatementError) as error:
-        return replace(standing, problem=str(error)), 0
+        return str(error)
     if standing.snapshot is None or theirs.digest != standing.snapshot.digest:
-        return replace(standing, problem="its list is not what it vouches for: it is changing, or it lies"), 0
-    return replace(standing, covered=theirs.digest), library.take_in(asked)
+        return "its list is not what it vouches for: it is changing, or it lies"
+    return theirs
+
+
+def _agreed_roots(library: Library, epoch: EpochStatement, lists: Sequence[Keyring]) -> Callable[[Keyring], bool]:
+    """Rule 6: whether the newest root of a list is one of ours, or t holders have it."""
+
+    def is_agreed(theirs: Keyring) -> bool:
+        newest = theirs.roots.fingerprint
+        count = sum(each.roots.leads_to(newest) for each in lists)
+        return library.keyring.roots.leads_to(newest) or count >= epoch.threshold
+
+    return is_agreed
+
+
+def _take_list(
+    library: Library, standing: _Standing, asked: Any, theirs: Keyring | str, is_agreed: Callable[[Keyring], bool]
+) -> tuple[_Standing, int]:
+    """Rule 2; how many statements were new here. What cannot be believed beside ours is that holder's own matter."""
+    if isinstance(theirs, str):
+        return replace(standing, problem=theirs), 0
+    if not is_agreed(theirs):
+        problem = f"too few key holders have root {theirs.roots.version} of its list, which is not known here"
+        return replace(standing, problem=problem), 0
+    try:
+        return replace(standing, covered=theirs.digest), library.take_in(asked)
+    except MemberError as error:
+        return replace(standing, covered=None, problem=str(error)), 0
 
 
 def _snapshot_of(word: HolderWord) -> Callable[[Deadline], tuple[dict[str, str], Snapshot]]:
@@ -270,6 +299,11 @@ def _remember(vault: Vault, standing: Iterable[_Standing]) -> None:
             if each.is_live and each.received is not None:
                 payload = msgspec.json.encode(_Seen(each.received, each.covered))
                 vault.put(_KIND, each.holder_id.encode(), payload)
+
+
+def forget_words(vault: Vault) -> None:
+    """Forget what the holders vouched for. Inside a transaction of the caller."""
+    vault.delete_all(_KIND)
 
 
 def _name(holder: Holder) -> bytes:

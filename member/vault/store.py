@@ -149,6 +149,10 @@ class Vault:
         lookup = self.cipher.lookup(f"record/{kind}", name)
         self.connection.execute("DELETE FROM records WHERE kind = ? AND lookup = ?", (kind, lookup))
 
+    def delete_all(self, kind: str) -> None:
+        """Drop every record of a kind. Inside a transaction of the caller."""
+        self.connection.execute("DELETE FROM records WHERE kind = ?", (kind,))
+
     def all(self, kind: str) -> Iterator[bytes]:
         """Every record of a kind, in no meaningful order."""
         query = "SELECT lookup, payload FROM records WHERE kind = ? ORDER BY lookup"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -18,7 +18,7 @@ from keys.keyring import EpochStatement, Holder, Keyring, Root
 from member.alerts.client import AlertClient
 from member.alerts.subscriptions import SubscriptionClient
 from member.corrections.log import ToldLog
-from member.errors import HomeError, UsedWronglyError
+from member.errors import HomeError, MemberError, UsedWronglyError
 from member.identity.access import Unlocked, check_typed, open_vault, unlock_registrar, unlock_representative
 from member.identity.home import Home
 from member.indicators.envelope import COUNTRY
@@ -35,13 +35,13 @@ from member.statements.authority import (
     held_envelopes,
     held_keyring,
     load_root,
-    refresh_keyring,
     stated_exchange,
     stated_roles,
     take_in,
 )
 from member.statements.freshness import Freshness, Library, confirm_freshness
 from member.statements.holder_word import HolderWord
+from member.statements.succession import refresh_keyring
 from member.terminal import printable
 from member.tokens.fault_spread import FaultSpread
 from member.tokens.holders import HolderClient, connect_holders, epoch_info
@@ -237,10 +237,19 @@ class Session:
         """What the registrars say as far as the exchange shows it, enough to check the log and to take back. The acting
         representative may act (NotEnrolledError otherwise).
         """
-        keyring = refresh_keyring(self.root, self.vault, self.exchange)
+        keyring = self.refreshed_keyring()
         check_may_act(keyring, self.home.member_id, self.identity)
         self.fault_spread(keyring).refresh(self.around.clock())
         return keyring
+
+    def refreshed_keyring(self) -> Keyring:
+        """What the vault holds, brought up to date from the exchange. NotEnrolledError before the signing."""
+
+        def ask_holders(keyring: Keyring) -> None:
+            with suppress(MemberError):  # whether they vouch is for whoever discloses; here only new roots are wanted
+                self.freshness(keyring)
+
+        return refresh_keyring(self.root, self.vault, self.exchange, ask_holders, self.around.tell)
 
     def fault_spread(self, keyring: Keyring) -> FaultSpread:
         """This member's part in telling faults of key holders."""

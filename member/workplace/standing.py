@@ -11,7 +11,7 @@ import msgspec
 from keys.fingerprints import fingerprint_of
 from keys.keyring import Keyring, UnknownStatementError
 from member.errors import NotEnrolledError
-from member.statements.authority import own_statement, refresh_keyring
+from member.statements.authority import own_statement
 from member.tokens.holders import ask_budgets
 from member.tokens.kept_faults import HolderFaults
 from member.vault.rows import VaultRows
@@ -41,7 +41,7 @@ def describe_standing(session: Session) -> dict[str, Any]:
     if home.config.exchange_url is None:
         return document
     try:
-        keyring = refresh_keyring(session.root, session.vault, session.exchange)
+        keyring = session.refreshed_keyring()
         statement = own_statement(keyring, home.member_id)
     except NotEnrolledError:
         return {**document, "state": _AWAITING, "exchange_url": home.exchange_url}
