@@ -14,11 +14,13 @@ import pytest
 from exchange.services.accept_statement import list_statements
 from keys.holder_fault import WRONG_PROOF, Evidence, SignedExchange
 from keys.keyring import EpochState, EpochStatement, Keyring, parse_statement, to_payload
-from keys.statements import Envelope, sign_statement
+from keys.statements import Envelope, payload_digest, sign_statement
+from member.statements.authority import held_keyring, take_in
 from member.tokens.fault_spread import leave_out
 from member.tokens.kept_conduct import VaultConduct
 from member.vault.store import Vault
 from tests.keys.taskforce import holder_key, make_dealing, make_epoch, make_root, sign
+from tests.keys.test_roots import next_root
 from tests.member.taskforce import EXCHANGE_URL, Taskforce, accounts, write_csv
 from tests.member.test_freshness import between, json_answer, registrar_key
 from tests.member.test_holder_faults import LIAR, spoiling
@@ -176,3 +178,24 @@ def test_a_holder_at_fault_is_left_out_of_every_epoch_with_its_key(tmp_path: Pat
         2: {"holder-1": "it lied"},
         3: {"holder-1": "it lied"},
     }
+
+
+def test_a_home_opened_again_knows_which_epochs_were_in_force(tmp_path: Path) -> None:
+    """Stated, stated anew, then carried over by a root that lists the newer one alone."""
+    root, path, key = make_root(), tmp_path / "vault.db", bytes(32)
+    first = make_epoch(make_dealing())
+    anew = dataclasses.replace(first, sequence=2)
+    Vault.create(path, key, "a").close()
+    with Vault.open(path, key, "a") as vault:
+        keyring = Keyring(root)
+        for statement in (first, anew):
+            assert take_in(keyring, vault, [sign(statement)]) == 1
+        change = next_root(keyring.roots, ("bank", "regulator"), carry=[anew])
+        assert take_in(keyring, vault, [sign(change, ("necc", "reviewer", "bank", "regulator"))]) == 1
+    with Vault.open(path, key, "a") as vault:
+        again = held_keyring(root, vault)
+        assert again.epoch(1) == anew
+        assert again.was_in_force(payload_digest(to_payload(first)))
+        forged = sign(dataclasses.replace(first, sequence=3))
+        assert take_in(again, vault, [forged]) == 0
+        assert not again.was_in_force(payload_digest(to_payload(dataclasses.replace(first, sequence=3))))

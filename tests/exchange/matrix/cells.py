@@ -75,6 +75,7 @@ class Tenant(StrEnum):
     OTHERS_CORRECTION = "another member's correction"
     OTHERS_REQUEST = "an information request between others"
     OTHERS_QUERY = "another agency's query"
+    OTHERS_EVALUATION = "what another agency asked of a key holder"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from exchange.store.leases import acquire_lease
 from keys.keyring import EpochState, GroupState, MemberState, Representative, RepresentativeState
 from keys.request_limits import LARGEST_LIMIT
 from keys.signing import SigningKey, new_nonce
-from schemas.terms import AlertState, MemberKind, TrafficLight
+from schemas.terms import AlertState, MemberKind, Sector, TrafficLight
 from tests.alerts.factories import make_content, plant_alert, plant_subscription
 from tests.exchange.factories import make_token
 from tests.exchange.faulty_holders import FaultyHolders
@@ -260,6 +260,8 @@ class ExchangeWorld:
         other = self.taskforce.members["other"]
         self.fault_report = holders.report(other).to_wire()
         assert other.send("POST", "/v1/holder-faults", self.fault_report).status_code == 200
+        asker = self.taskforce.add_member("asker", kind=MemberKind.LAW_ENFORCEMENT, sector=Sector.LAW_ENFORCEMENT)
+        self.asked_by_agency = holders.report(asker).to_wire()
         page = self.taskforce.send_as_registrar("necc", "GET", "/v1/statements").get_json()
         self.envelope = page["statements"][0]
 
@@ -285,6 +287,11 @@ def _submission(world: ExchangeWorld, cell: Cell) -> Request:
         member.send("POST", "/v1/submissions", member.submission([make_token()]), as_name=name, idempotency_key=used)
         return Request("/v1/submissions", value, used)
     return Request("/v1/submissions", value)
+
+
+def _fault_report(world: ExchangeWorld, cell: Cell) -> Request:
+    is_agencys = cell.tenant is Tenant.OTHERS_EVALUATION
+    return Request("/v1/holder-faults", world.asked_by_agency if is_agencys else world.fault_report)
 
 
 def _alert(suffix: str = "", state: AlertState = AlertState.PUBLISHED, value: Any = None) -> Callable[..., Request]:
@@ -436,7 +443,7 @@ REQUESTS: dict[str, Callable[[ExchangeWorld, Cell], Request]] = {
     "GET /taxii2/api/collections/<collection_id>/objects/<object_id>/versions/": _taxii("objects/{object}/versions/"),
     "POST /v1/submissions": _submission,
     "POST /v1/statements": lambda world, cell: Request("/v1/statements", world.envelope),
-    "POST /v1/holder-faults": lambda world, cell: Request("/v1/holder-faults", world.fault_report),
+    "POST /v1/holder-faults": _fault_report,
     "POST /v1/enrolments": lambda world, cell: Request(
         "/v1/enrolments", world.false_claim if cell.tenant is Tenant.OTHERS_CODE else world.claim
     ),

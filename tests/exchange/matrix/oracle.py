@@ -57,6 +57,7 @@ _SHARING = (
 _WITHDRAW = "POST /v1/withdrawals"  # what is wrong can be taken back whatever became of the group
 _OF_CORRECTION = tuple(route for route in EXCHANGE_RULES if "/corrections/<correction_id>" in route)
 _OF_HIT = ("POST /v1/outcomes", "POST /v1/assessments")
+_REPORT_FAULT = "POST /v1/holder-faults"
 _QUERY, _READ_QUERY = "POST /v1/queries", "GET /v1/queries/<query_id>"
 _OF_QUERY = tuple(route for route in EXCHANGE_RULES if "/queries/<query_id>" in route)
 # What asks or tells: for law enforcement that is in an open group. To refuse, or to end a watch, tells nothing.
@@ -94,6 +95,7 @@ EXCHANGE = Dimensions(
         **dict.fromkeys(_EVENTS, (Tenant.ADDRESSED_ALERT, Tenant.OTHERS_ALERT, Tenant.OTHERS_COLLECTION)),
         _SUBSCRIBE: (Tenant.OWN, Tenant.OTHERS_GROUP),
         _ASK: (Tenant.OWN, Tenant.OTHERS_HIT),
+        _REPORT_FAULT: (Tenant.OWN, Tenant.OTHERS_EVALUATION),
         **dict.fromkeys(_OF_QUERY, (Tenant.OWN, Tenant.OTHERS_QUERY)),
         **dict.fromkeys(_OF_REQUEST, (Tenant.OWN, Tenant.OTHERS_REQUEST)),
         _WITHDRAW: (Tenant.OWN, Tenant.OTHERS_ROW, Tenant.OTHERS_SUBMISSION),
@@ -154,6 +156,8 @@ def _alerted(cell: Cell) -> Outcome:
         return REFUSED
     if cell.tenant is Tenant.OTHERS_ROW:
         return REFUSED
+    if cell.tenant is Tenant.OTHERS_EVALUATION:
+        return Outcome(403, "not-the-asker")
     return Outcome(201) if cell.route in _MAKING else DONE
 
 
