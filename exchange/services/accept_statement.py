@@ -11,12 +11,14 @@ Rules, in order:
    touches gets a view.
 4. Proposals that it overtakes are closed. A draft that the operator discarded takes single signatures no more; what the
    whole quorum signed is taken whatever became of the draft, and what a registrar signed waits again.
+5. Of what the operator did not draft, eight statements of each registrar wait at a time, and no root that could not
+   come into force: one registrar alone fills neither the store nor the list that the others approve from.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -36,6 +38,7 @@ from exchange.store.statements import (
     SUPERSEDED,
     StatementSignature,
     StoredStatement,
+    count_brought,
     find_statement,
     latest_effective,
     list_effective,
@@ -56,8 +59,11 @@ from keys.statement_types import (
     GroupStatement,
     MemberStatement,
     RootStatement,
+    parse_statement,
 )
 from keys.statements import ROOT, ROOT_SUBJECT, Envelope, Root, StatementError, read_payload, valid_signatures
+
+MOST_BROUGHT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,8 @@ def _accept(session: Session, pinned: Root, payload: bytes, signatures: Mapping[
             raise StatementError("conflict", f"another statement has sequence {held.sequence} already")
     wanted = load_roots(session, pinned).signing(payload)  # anew under the lock: a root may have come into force
     valid = {name: signature for name, signature in signatures.items() if name in together(wanted).ids}
+    if find_statement(session, head.digest) is None and not _is_enough(frozenset(valid), wanted):
+        _check_room(session, payload, valid)
     stored = find_statement(session, add_payload(session, payload, now))
     assert stored is not None  # noqa: S101 - just added; for the type checker
     if stored.state == DISCARDED and not _is_enough(frozenset(valid), wanted):
@@ -127,6 +135,18 @@ def _accept(session: Session, pinned: Root, payload: bytes, signatures: Mapping[
     if stored.state == COLLECTING and _is_enough(signers, wanted):
         _bring_into_force(session, pinned, stored, now)
     return Standing(stored.state, *count_signatures(signers, wanted))
+
+
+def _check_room(session: Session, payload: bytes, brought_by: Collection[str]) -> None:
+    """Rule 5, for what registrars bring of their own accord and too few have signed. Raises StatementError."""
+    stated = parse_statement(payload)
+    if isinstance(stated, RootStatement):
+        check_carried(session, stated)
+    for registrar_id in sorted(brought_by):
+        if count_brought(session, registrar_id) >= MOST_BROUGHT:
+            detail = f"{MOST_BROUGHT} statements that {registrar_id} brought of its own accord wait already"
+            cure = "let the others sign them, or hand this one in with the whole quorum's signatures"
+            raise StatementError("waiting", f"{detail}: {cure}")
 
 
 def _is_enough(signers: frozenset[str], wanted: Sequence[Root]) -> bool:

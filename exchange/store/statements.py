@@ -166,6 +166,17 @@ def list_collecting(session: Session) -> Sequence[StoredStatement]:
     ).all()
 
 
+def count_brought(session: Session, registrar_id: str) -> int:
+    """How many proposals wait that came with this registrar's signature: those drafted here were there before it."""
+    signed = (
+        StatementSignature.statement_id == StoredStatement.statement_id,
+        StatementSignature.registrar_id == registrar_id,
+        StatementSignature.added_at == StoredStatement.proposed_at,
+    )
+    found = select(func.count()).select_from(StoredStatement).join(StatementSignature, and_(*signed))
+    return session.scalar(found.where(StoredStatement.state == COLLECTING)) or 0
+
+
 def list_collecting_about(session: Session, kind: str, subject: str) -> Sequence[StoredStatement]:
     """Proposals about one subject that still want signatures."""
     return session.scalars(

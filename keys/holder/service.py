@@ -52,7 +52,7 @@ from keys.keyring import (
 from keys.request_limits import RequestLimit, minute_of
 from keys.signing import HeaderFields, VerifiedRequest, verify_request
 from keys.snapshots import sign_snapshot
-from keys.statements import Envelope, Statement, StatementError, read_payload
+from keys.statements import ROOT, Envelope, Statement, StatementError, read_payload
 from keys.threshold import Share, evaluate_batch, prove_batch, scaled_share
 from schemas.canonical import canonical_json
 from schemas.terms import Role
@@ -218,7 +218,7 @@ class HolderService:
         known = self._find_accepted(envelope)
         if known is not None:
             return known, False
-        statement, _ = self.keyring().roots.read(envelope)
+        statement = self._check_signed(envelope)
         with self.database.transaction() as connection:
             self.database.lock_statements(connection)
             keyring = self._read_keyring(connection)
@@ -234,6 +234,18 @@ class HolderService:
                 store.add_statement(connection, statement, envelope, self._clock())
         log.info("statement accepted", type=statement.type, sequence=statement.sequence, new=is_new)
         return statement, is_new
+
+    def _check_signed(self, envelope: Any) -> Statement:
+        """The statement of an envelope whose signatures count at present: those who left are refused before the lock.
+        Raises StatementError.
+        """
+        roots = self.keyring().roots
+        statement, is_newest = roots.read(envelope)
+        if statement.type == ROOT:
+            roots.check_link(envelope)
+        else:
+            roots.check_counts(statement, is_newest)
+        return statement
 
     def _find_accepted(self, envelope: Any) -> Statement | None:
         """The statement of an envelope whose payload was accepted before, None for a newer one. Raises StatementError

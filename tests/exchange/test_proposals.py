@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from exchange.services.accept_statement import accept_statement, list_statements
+from exchange.services.accept_statement import MOST_BROUGHT, accept_statement, list_statements
 from exchange.services.propose_statement import (
     UnknownProposalError,
     discard_proposal,
@@ -25,6 +25,7 @@ from keys.statement_types import GroupState, GroupStatement, to_payload
 from keys.statements import StatementError, merge, payload_digest, sign_statement
 from schemas.encoding import to_base64
 from schemas.terms import GroupKind
+from tests.keys.taskforce import ISSUED
 from tests.simulator import Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
@@ -183,6 +184,44 @@ def test_a_whole_quorum_is_not_kept_out_by_discarding(new_taskforce: NewTaskforc
         accept_statement(taskforce.database, taskforce.root, one, taskforce.clock())
     standing = accept_statement(taskforce.database, taskforce.root, merge(one, other), taskforce.clock())
     assert standing.state == "effective"
+
+
+def brought(taskforce: Taskforce, *names: str, group_id: str) -> str:
+    """Registrars hand in a statement that nobody drafted; its state then."""
+    stated = GroupStatement(
+        sequence=1,
+        issued_at=ISSUED,
+        group_id=group_id,
+        name="brought",
+        kind=GroupKind.THREAT_GROUP,
+        objective="brought",
+        sunset=None,
+        state=GroupState.OPEN,
+        members=frozenset("a"),
+    )
+    envelopes = [sign_statement(to_payload(stated), name, taskforce.registrars[name]) for name in names]
+    envelope = envelopes[0] if len(envelopes) == 1 else merge(*envelopes)
+    return accept_statement(taskforce.database, taskforce.root, envelope, taskforce.clock()).state
+
+
+def test_one_registrar_does_not_flood_what_the_others_approve_from(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a")
+    draft = draft_group(taskforce, "one ring", "a")
+    taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
+    for number in range(MOST_BROUGHT):
+        assert brought(taskforce, "necc", group_id=f"g{number}") == "collecting"
+    with pytest.raises(StatementError, match="necc brought of its own accord") as met:
+        brought(taskforce, "necc", group_id="more")
+    assert met.value.reason == "waiting"
+    assert len(list_proposals(taskforce.database)) == MOST_BROUGHT + 1
+    taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
+    envelope = sign_statement(payload_of(taskforce, draft), "necc", taskforce.registrars["necc"])
+    drafted = accept_statement(taskforce.database, taskforce.root, envelope, taskforce.clock())
+    assert drafted.state == "collecting"  # what the operator drafted is not counted
+    assert brought(taskforce, "reviewer", group_id="other") == "collecting"  # nor what another brought
+    assert brought(taskforce, "necc", "reviewer", group_id="whole") == "effective"
+    assert brought(taskforce, "reviewer", group_id="g0") == "effective"
+    assert brought(taskforce, "necc", group_id="more") == "collecting"
 
 
 def shown_in_force(taskforce: Taskforce) -> list[dict[str, Any]]:

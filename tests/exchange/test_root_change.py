@@ -164,6 +164,19 @@ def test_a_root_out_of_place_is_refused(new_taskforce: NewTaskforce, changes: di
     assert read_roots(taskforce.database, taskforce.root).version == 1
 
 
+def test_a_root_that_could_not_come_into_force_does_not_wait(new_taskforce: NewTaskforce) -> None:
+    """Else one registrar could have any number of long ones stand in the list that the others approve from."""
+    taskforce = new_taskforce("a")
+    stated = parse_statement(draft(taskforce, "necc", "reviewer"))
+    assert isinstance(stated, RootStatement)
+    for number in range(3):
+        carried = frozenset(bytes([number, index]).ljust(32, b".") for index in range(100))
+        with pytest.raises(StatementError, match="discard the draft") as met:
+            hand_in(taskforce, to_payload(dataclasses.replace(stated, statements=carried)), "necc")
+        assert met.value.reason == "inconsistent"
+    assert len(list_proposals(taskforce.database)) == 1
+
+
 def test_a_registrar_is_not_drafted_with_another_key(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a")
     wanted = Root(1, (Registrar("necc", REGULATOR.public_bytes),))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
+
+import pytest
 
 from keys.keyring import MemberState, Roots, RootStatement
 from tests.keys.holder.simulator import HolderSimulator, make_elements, problem_of
@@ -42,6 +45,22 @@ def test_who_has_left_states_nothing_at_a_holder(holder: HolderSimulator, member
     for answer in holder.state(ghost, suspended):
         assert (answer.status_code, problem_of(answer)) == (409, "statement-stale")
     assert holder.service.keyring().digest == digest
+
+
+def test_who_has_left_does_not_have_a_holder_lock_its_store(
+    holder: HolderSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder.state(sign(next_root(holder, "reviewer", "regulator"), ALL))
+    locked: list[Any] = []
+    kind = type(holder.database)
+    lock = kind.lock_statements
+    monkeypatch.setattr(kind, "lock_statements", lambda self, each: (locked.append(each), lock(self, each)))
+    skipping = dataclasses.replace(next_root(holder, "necc", "reviewer"), sequence=4)
+    for envelope in (sign(make_member("ghost").statement, OLD), sign(skipping, ALL), sign(skipping, OLD)):
+        assert holder.state(envelope)[0].status_code in {403, 409, 422}
+    assert locked == []
+    assert holder.state(sign(make_member("newcomer").statement, NEW))[0].status_code == 200
+    assert len(locked) == 1
 
 
 def test_a_holder_refuses_roots_out_of_place(holder: HolderSimulator) -> None:
