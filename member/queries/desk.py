@@ -24,7 +24,7 @@ import msgspec
 
 from keys.query_papers import SALT_BYTES
 from keys.tokens import oprf_input
-from member.errors import MemberError, RefusedError, UsedWronglyError
+from member.errors import AnswerError, MemberError, RefusedError, UsedWronglyError
 from member.indicators.intake import Accepted, read_normalised
 from member.normalise.circumstances import USUAL, Circumstances
 from member.normalise.outcome import NormalisationError
@@ -153,11 +153,14 @@ class QueryDesk:
         self, query_id: str, officer: QueryClient, agree: Callable[[ReadQuery], None] = lambda _: None
     ) -> ReadQuery:
         """Authorise a query as its officer: it is read, held against what this vault asked, shown to `agree` (which
-        raises unless the person agrees), and its digest sent.
+        raises unless the person agrees), and its digest sent. AnswerError for one that is shown without its texts.
         """
         is_again = officer.is_approving(query_id)  # then the digest that was read before is sent
         read = self._checked(officer.read(query_id), is_fresh=not is_again)
         RequestLog(self.vault, self.origin).keep(read.event_id, "terms_sha256", read.terms_sha256)
+        if not read.salt:
+            detail = "nothing was approved: the exchange does not show on what the query stands"
+            raise AnswerError(detail, "tell the reviewer and the registrars")
         agree(read)
         return officer.approve(query_id, read.terms_sha256)
 

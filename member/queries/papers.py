@@ -1,7 +1,8 @@
 """What is sealed to this member of a query's texts, opened and put in its place in what the exchange shows.
 
 The exchange cannot read what it shows: a paper opens with this member's encryption key alone, and only as the one that
-the query's terms name by digest. None is sealed to a reviewer that was enrolled later: the texts are empty then.
+the query's terms name by digest. None is sealed to a reviewer that was enrolled later: the texts are empty then. To its
+own agency every paper is: an exchange that shows it none withholds it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ class QueryPapers:
     def open_query(self, query: Mapping[str, Any]) -> dict[str, Any]:
         """A query as shown on the wire, with its texts. AnswerError for what does not open or has another form."""
         try:
+            if str(query["agency"]) == self.member_id:
+                _require_papers(query)
             opened = {**query, **self._open(query, 0, query["paperwork_sha256"], query["sealed"])}
             if "extensions" in query:
                 opened["extensions"] = [
@@ -53,3 +56,10 @@ class QueryPapers:
         if secret is None:
             raise HomeError("this vault has no encryption key", "restore it from a backup")
         return EncryptionKey(secret)
+
+
+def _require_papers(query: Mapping[str, Any]) -> None:
+    """AnswerError if a text of our own agency's is not shown."""
+    if any(one["sealed"] is None for one in (query, *query.get("extensions", ()))):
+        detail = f"the exchange withholds texts of query {query['query_id']}, which is of our own agency"
+        raise AnswerError(detail, "tell the reviewer and the registrars")

@@ -245,6 +245,32 @@ def test_the_officer_is_shown_what_is_approved_and_approves_nothing_else(police:
     assert (again.status, again.document["state"]) == (0, "answered")
 
 
+def forget_question(police: Taskforce, query_id: str) -> None:
+    """What is kept by the home that asked."""
+    home = Home.open(police.home("nca"))
+    with open_vault(home, unlock_representative(home, "analyst")) as vault, vault.transaction():
+        vault.delete("query_question", query_id.encode())
+
+
+@pytest.mark.parametrize("agency", ["nca", "met"], ids=["as it is", "as another's"])
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_query_whose_texts_are_withheld_is_not_approved(police: Taskforce, as_json: bool, agency: str) -> None:
+    query_id = ask(police, "--type", "phone", "+447700900188").document["query_id"]
+    officer = ("nca", "--as", "authoriser", "query", "approve", query_id)
+    path = f"/v1/queries/{query_id}"
+    if agency != "nca":
+        forget_question(police, query_id)  # the officer's home is another one, as it should be
+    with answers_changed(police, lambda shown: shown.update(sealed=None, agency=agency), path):
+        withheld = police.run(*officer, as_json=as_json)
+        if agency == "nca":
+            assert police.run("nca", "query", "show", query_id).document["error"]["type"] == "bad_answer"
+    assert withheld.status == 1
+    if as_json:
+        assert withheld.document["error"]["type"] == "bad_answer"
+    assert police.run("nca", "query", "show", query_id).document["state"] == "pending"
+    assert police.run(*officer).document["state"] == "answered"
+
+
 @pytest.mark.parametrize("is_there", [True, False], ids=["another of ours", "none"])
 def test_the_exchange_does_not_choose_which_query_is_approved(police: Taskforce, is_there: bool) -> None:
     """A query that was asked and approved in one go is that one, whatever id the exchange answers."""
