@@ -54,7 +54,12 @@ def test_who_has_left_does_not_have_a_holder_lock_its_store(
     locked: list[Any] = []
     kind = type(holder.database)
     lock = kind.lock_statements
-    monkeypatch.setattr(kind, "lock_statements", lambda self, each: (locked.append(each), lock(self, each)))
+
+    def noted(self: Any, connection: Any) -> None:
+        locked.append(connection)
+        lock(self, connection)
+
+    monkeypatch.setattr(kind, "lock_statements", noted)
     skipping = dataclasses.replace(next_root(holder, "necc", "reviewer"), sequence=4)
     for envelope in (sign(make_member("ghost").statement, OLD), sign(skipping, ALL), sign(skipping, OLD)):
         assert holder.state(envelope)[0].status_code in {403, 409, 422}
