@@ -168,13 +168,9 @@ def list_collecting(session: Session) -> Sequence[StoredStatement]:
 
 def count_brought(session: Session, registrar_id: str) -> int:
     """How many proposals wait that came with this registrar's signature: those drafted here were there before it."""
-    signed = (
-        StatementSignature.statement_id == StoredStatement.statement_id,
-        StatementSignature.registrar_id == registrar_id,
-        StatementSignature.added_at == StoredStatement.proposed_at,
-    )
-    found = select(func.count()).select_from(StoredStatement).join(StatementSignature, and_(*signed))
-    return session.scalar(found.where(StoredStatement.state == COLLECTING)) or 0
+    waiting = {row.statement_id: row.proposed_at for row in list_collecting(session)}
+    found = (session.get(StatementSignature, (each, registrar_id)) for each in waiting)
+    return sum(one is not None and one.added_at == waiting[one.statement_id] for one in found)
 
 
 def list_collecting_about(session: Session, kind: str, subject: str) -> Sequence[StoredStatement]:
