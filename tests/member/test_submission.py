@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from schemas.canonical import canonical_json, parse_canonical_json
+from schemas.encoding import from_base64, to_base64
 from tests.member.taskforce import EXCHANGE_URL, Application, Taskforce, accounts, now, write_csv
 
 
@@ -250,7 +252,11 @@ def test_an_exchange_whose_receipt_does_not_prove_its_answer_is_not_believed(
 
 def test_an_exchange_that_forges_a_statement_is_not_believed(taskforce: Taskforce) -> None:
     def change(document: dict[str, Any]) -> None:
-        document["statements"][0]["signatures"] = []
+        """The newest, as if the registrars had signed the next of its subject with what they signed it with."""
+        newest = document["statements"][-1]
+        stated = parse_canonical_json(from_base64(newest["payload"]))
+        forged = {**stated, "sequence": stated["sequence"] + 1}
+        document["statements"].append({**newest, "payload": to_base64(canonical_json(forged))})
 
     original = taskforce.applications[EXCHANGE_URL]
     with replaced(taskforce, EXCHANGE_URL, answering(change, "/v1/statements", original)):

@@ -34,7 +34,8 @@ def give_up(taskforce: Taskforce, subscription_id: str) -> str:
         return row.delivery_id
 
 
-def test_a_webhook_is_added_confirmed_listed_and_ended(taskforce: Taskforce) -> None:
+def test_a_webhook_is_added_confirmed_listed_and_ended(taskforce: Taskforce, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "250")  # room for the ids too
     added = taskforce.run("a", "subscription", "add", "--webhook", HOOK, "--theme", "fraud", "--theme", "money_mules")
     assert added.status == 0, added.document
     assert added.document["secret"].startswith("whsec_")
