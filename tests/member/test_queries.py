@@ -252,6 +252,13 @@ def forget_question(police: Taskforce, query_id: str) -> None:
         vault.delete("query_question", query_id.encode())
 
 
+def forget_readings(police: Taskforce) -> None:
+    """Let the agency's vault forget what it was shown and its log contradicts, so that other tests can verify it."""
+    home = Home.open(police.home("nca"))
+    with open_vault(home, unlock_representative(home, "analyst")) as vault, vault.transaction():
+        vault.delete_all("request_reading")
+
+
 @pytest.mark.parametrize("agency", ["nca", "met"], ids=["as it is", "as another's"])
 @pytest.mark.parametrize("as_json", [True, False])
 def test_a_query_whose_texts_are_withheld_is_not_approved(police: Taskforce, as_json: bool, agency: str) -> None:
@@ -269,6 +276,10 @@ def test_a_query_whose_texts_are_withheld_is_not_approved(police: Taskforce, as_
         assert withheld.document["error"]["type"] == "bad_answer"
     assert police.run("nca", "query", "show", query_id).document["state"] == "pending"
     assert police.run(*officer).document["state"] == "answered"
+    if agency != "nca":
+        police.tick()
+        assert police.run("nca", "log", "verify").document["error"]["type"] == "log_fault", "another agency was shown"
+        forget_readings(police)
 
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["another of ours", "none"])
