@@ -1,11 +1,12 @@
 """What a key holder does for those who ask. Each request passes these rules, in order:
 
 1. It is signed by a representative's key that the registrars' statements name, for this holder's own address, within
-   60 seconds, and its nonce is new to all workers (keys/signing.py). The member has not asked too often within this
-   minute, at all workers together. An address whose signatures are refused too often is refused before its body is
-   read (keys/edge/source_limits.py).
-2. The member is active and the key not revoked, by the statements stored at this moment; the holder itself allows the
-   member; one of the representative's roles is among those that the route wants (keys/holder/access.py).
+   60 seconds (keys/signing.py); the member is active and the key not revoked, by the statements stored at this moment.
+   An address whose signatures are refused too often, and a key that may not act any more, is refused before its body
+   is read (keys/edge/source_limits.py).
+2. The nonce is new to all workers. The member has not asked too often within this minute, at all workers together. The
+   holder itself allows the member; one of the representative's roles is among those that the route wants
+   (keys/holder/access.py).
 3. The epoch is stated, not retired, and the share here belongs to the commitment stated for this holder.
 4. The quorum is exactly t distinct holders of the epoch, this one among them.
 5. Few of the member's requests are under way (a check need not wait for that), and the budget reaches. A batch without
@@ -66,6 +67,9 @@ CHECK_COMPUTATIONS = 64
 IN_FLIGHT = 4
 """Evaluations of one member under way at a time, at all workers together."""
 REPLAYED = "replayed-request"
+_SUSPENDED, _REVOKED = "member-suspended", "key-revoked"
+BARRED = frozenset({_SUSPENDED, _REVOKED})
+"""Why somebody may not act any more, whatever is asked."""
 _LEASE = timedelta(seconds=10)
 _LEASE_OF_AN_ELEMENT = timedelta(microseconds=500)
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
@@ -285,7 +289,7 @@ class HolderService:
     # -- who asks
 
     def verify(self, request: ReceivedRequest) -> Believed:
-        """Rule 1, but the nonce: who signed the request. Raises RequestSignatureError."""
+        """Who signed the request, be it that he may not act any more. Raises RequestSignatureError."""
         keyring = self.keyring()
         verified = verify_request(
             request.method,
@@ -299,11 +303,15 @@ class HolderService:
         return Believed(verified, *keyring.representative(verified.key_id))
 
     def admit(self, believed: Believed, roles: frozenset[Role], checked_batch: str | None = None) -> Caller:
-        """The nonce, the number of requests, and rule 2 but the holder's own permission, for a route that wants one of
-        `roles`. What names a batch that is paid for is answered up to twice the limit: refusing a check spoils the
-        batch. Raises RefusedError, LimitExceededError.
+        """Whether who asks may still act, its nonce, the number of requests, and the rest of rule 2 but the holder's
+        own permission, for a route that wants one of `roles`. What names a batch that is paid for is answered up to
+        twice the limit: refusing a check spoils the batch. Raises RefusedError, LimitExceededError.
         """
         request, member, person, now = believed.request, believed.member, believed.person, self._clock()
+        if member.state is not MemberState.ACTIVE:
+            raise RefusedError(_SUSPENDED, "the registrars have suspended this member")
+        if person.state is not RepresentativeState.ACTIVE:
+            raise RefusedError(_REVOKED, "the registrars have revoked this key")
         try:
             with self.database.transaction() as connection:
                 store.remember_nonce(connection, request.key_id, request.nonce, request.created_at, now)
@@ -313,10 +321,6 @@ class HolderService:
         except store.NonceSeenError:
             raise RefusedError(REPLAYED, "this nonce was used before") from None
         RequestLimit(self.settings.config.requests_per_minute * (2 if batch else 1)).check(made, now)
-        if member.state is not MemberState.ACTIVE:
-            raise RefusedError("member-suspended", "the registrars have suspended this member")
-        if person.state is not RepresentativeState.ACTIVE:
-            raise RefusedError("key-revoked", "the registrars have revoked this key")
         if not person.roles & roles:
             raise RefusedError("role-missing", "none of this representative's roles works with identifiers")
         return Caller(member.member_id, request.key_id)

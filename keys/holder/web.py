@@ -25,7 +25,16 @@ from keys.holder import store, web_schemas
 from keys.holder.access import SIGNED, Rule, check_routes, rule_of
 from keys.holder.database import Database, open_database
 from keys.holder.problems import http_problem, problem, register_problems
-from keys.holder.service import MAX_ELEMENTS, REPLAYED, Caller, HolderService, ReceivedRequest, RefusedError, Wanted
+from keys.holder.service import (
+    BARRED,
+    MAX_ELEMENTS,
+    REPLAYED,
+    Caller,
+    HolderService,
+    ReceivedRequest,
+    RefusedError,
+    Wanted,
+)
 from keys.holder.settings import Settings
 from keys.signing import RequestSignatureError, SignedRequest, sign_response
 from schemas.encoding import to_base64, to_rfc3339
@@ -132,8 +141,10 @@ def _authenticate(limits: SourceLimits, now: datetime) -> None:
         try:
             _believe(rule)
         except (RequestSignatureError, RefusedError) as refusal:
-            if isinstance(refusal, RequestSignatureError) or refusal.reason == REPLAYED:
+            if isinstance(refusal, RequestSignatureError) or refusal.reason in {REPLAYED, *BARRED}:
                 limits.count(g.source, now)
+            if refusal.reason in BARRED:
+                limits.count_barred(g.key_id, now)
             raise
         limits.note_known(g.source, now)
 
@@ -144,6 +155,7 @@ def _believe(rule: Rule) -> None:
     target = request.environ.get("RAW_URI", "")
     received = ReceivedRequest(request.method, target, request.headers, request.get_data())
     believed = _service().verify(received)
+    g.key_id = believed.request.key_id
     g.signed_target = target  # from here on the answer is signed, also one that refuses the caller
     g.caller = _service().admit(believed, rule.roles, request.args.get("batch"))
 

@@ -16,10 +16,11 @@ from keys.holder.access import SIGNED
 from keys.holder.database import open_database
 from keys.holder.settings import HomeError, create_home, load_config
 from keys.holder.tables import request_counts
+from keys.keyring import MemberState
 from keys.request_limits import USUAL_LIMIT
 from keys.signing import SignedRequest, SigningKey
 from tests.keys.holder.simulator import HolderSimulator, make_elements, problem_of
-from tests.keys.taskforce import Member, make_member, make_root
+from tests.keys.taskforce import Member, make_member, make_root, sign
 
 LIMIT = 4
 ELEMENTS = make_elements(1)
@@ -170,6 +171,38 @@ def test_what_is_not_signed_or_a_replay_is_limited_by_address(holder: HolderSimu
     signed = limited.sign(member, "GET", "/v1/budget")
     assert ask(signed, "192.0.2.8") == 200
     assert [ask(signed, "192.0.2.9") for _ in range(LIMIT + 1)] == [401] * LIMIT + [429]
+    limited.database.dispose()
+
+
+@pytest.mark.parametrize("route", sorted(SIGNED))
+@pytest.mark.parametrize("is_suspended", [True, False], ids=["suspended", "revoked"])
+def test_who_may_not_act_any_more_is_limited_by_key_and_address(
+    holder: HolderSimulator, member: Member, route: str, is_suspended: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also from an address where its others still authenticate, and from ever new ones."""
+    limited = _with_few_strangers(holder)
+    assert limited.ask(member, ELEMENTS, key="earlier").status_code == 200
+    ended = member.changed(state=MemberState.SUSPENDED) if is_suspended else member.revoked()
+    limited.state(sign(ended))
+    method, path = route.split(" ")
+    target = f"{path}?epoch=1&quorum=1,2&proof=yes" if method == "POST" else path
+    body = ELEMENTS if method == "POST" else b""
+
+    def ask(address: str) -> str:
+        headers = limited.sign(member, method, target, body)
+        environ = {"REMOTE_ADDR": address}
+        answer = limited.client.open(target, method=method, data=body, headers=headers, environ_base=environ)
+        assert answer.status_code in {403, 429}
+        return problem_of(answer)
+
+    reason = "member-suspended" if is_suspended else "key-revoked"
+    assert [ask(f"192.0.2.{turn}") for turn in range(LIMIT)] == [reason] * LIMIT
+    with monkeypatch.context() as patch:
+        patch.delattr(Request, "get_data")  # whoever reads the body now fails with 500
+        assert {ask("127.0.0.1"), ask("198.51.100.1")} == {"request-limit"}
+    limited.clock.move(seconds=60)
+    assert ask("127.0.0.1") == reason
+    assert limited.ask(make_member("b"), ELEMENTS).status_code == 403  # not allowed here, but heard
     limited.database.dispose()
 
 
