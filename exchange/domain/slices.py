@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-SLICE_ROWS = 12_000
+SLICE_ROWS = 20_000
 """What takes some tenths of a second if all that it can change changes."""
 _HOLDER_COSTS = 4
 """To show another holder something new costs several times what storing a row costs."""
