@@ -45,7 +45,6 @@ from exchange.services.events import LogUnavailableError
 from exchange.services.issue_enrolment import CODE_LIFETIME, Invitation, issue_enrolment
 from exchange.services.propose_statement import UnknownProposalError, add_drafted_payload, propose_statement
 from exchange.services.query_rules import QueryLimits
-from exchange.services.root_chain import read_roots
 from exchange.services.rotate_key import UnknownRepresentativeError
 from exchange.services.stop_member import UnknownMemberError, stop_member
 from exchange.settings import (
@@ -59,6 +58,7 @@ from exchange.settings import (
 )
 from exchange.store.fitness import DatabaseUnfitError
 from exchange.store.membership import groups_of_member, list_members
+from exchange.store.roots import read_roots
 from exchange.store.statements import latest_effective, next_sequence
 from keys.custody import CustodyError, check_new_passphrase, read_passphrase
 from keys.edge.logs import logging_configuration

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from exchange.commands import CommandError, opened, reports, utc_now
-from exchange.services.root_chain import propose_root, read_roots
+from exchange.services.root_chain import propose_root
+from exchange.store.roots import read_roots
 from keys.fingerprints import in_fours
 from keys.roots import Roots
 from keys.statements import Root, StatementError

@@ -28,8 +28,9 @@ from sqlalchemy.orm import Session
 from exchange.log.entries import View
 from exchange.services.events import record
 from exchange.services.propose_statement import add_payload
-from exchange.services.root_chain import check_carried, envelope_of, load_roots
+from exchange.services.root_chain import check_carried
 from exchange.store import membership, outbox
+from exchange.store.roots import envelope_of, load_roots
 from exchange.store.session import Database
 from exchange.store.statements import (
     COLLECTING,

@@ -23,7 +23,6 @@ from sqlalchemy.orm import Session
 from exchange.log.entries import View
 from exchange.services.events import record
 from exchange.services.propose_statement import add_draft
-from exchange.services.root_chain import read_roots
 from exchange.store import membership, outbox
 from exchange.store.holder_faults import (
     HolderFaultReport,
@@ -34,6 +33,7 @@ from exchange.store.holder_faults import (
     reported_holders,
 )
 from exchange.store.request_counts import count_request, forget_count
+from exchange.store.roots import read_roots
 from exchange.store.session import Database
 from exchange.store.statements import EFFECTIVE, find_statement, list_newest_effective
 from keys.fault_report import FaultReport, ShownFault, find_holder

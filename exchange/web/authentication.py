@@ -27,10 +27,10 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from exchange.services.actor import Actor
-from exchange.services.root_chain import read_roots
 from exchange.store.membership import KnownRepresentative, find_representative
 from exchange.store.nonces import use_nonce
 from exchange.store.request_counts import count_request
+from exchange.store.roots import read_roots
 from exchange.web.access import COUNTED, RULES, Caller, Rule
 from exchange.web.context import Context, current_context
 from exchange.web.feed_reading import FeedReading, open_feed_reading, shown_token

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from exchange.services.root_chain import envelope_of
+from exchange.store.roots import envelope_of
 from exchange.store.statements import latest_effective
 from keys import batch_check, group, oprf, threshold
 from keys.fault_report import FaultReport

@@ -13,8 +13,9 @@ from sqlalchemy import select
 
 from exchange.services.accept_statement import Standing, accept_statement, list_statements
 from exchange.services.propose_statement import discard_proposal, list_proposals
-from exchange.services.root_chain import propose_root, read_roots
+from exchange.services.root_chain import propose_root
 from exchange.store.log_tables import LogEntry
+from exchange.store.roots import read_roots
 from exchange.store.statements import StatementSignature
 from keys.keyring import Keyring, MemberState, Registrar, Root, RootStatement, parse_statement, to_payload
 from keys.signing import SigningKey

@@ -12,7 +12,8 @@ import pytest
 from exchange.services.accept_statement import accept_statement, list_statements
 from exchange.services.issue_enrolment import Invitation, issue_enrolment
 from exchange.services.propose_statement import list_proposals, propose_statement
-from exchange.services.root_chain import propose_root, read_roots
+from exchange.services.root_chain import propose_root
+from exchange.store.roots import read_roots
 from exchange.store.session import Database
 from keys.statements import Root
 from tests.keys.taskforce import registrar

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from exchange.services.root_chain import read_roots
+from exchange.store.roots import read_roots
 from keys.holder.settings import load_config, open_settings
 from keys.keyring import Keyring, RootStatement, to_payload
 from keys.roots import Roots
