@@ -43,10 +43,10 @@ from exchange.store.queries import (
     add_matches,
     mark_disclosed,
     matches_of,
-    read_envelopes,
     subjects_of,
     withheld_matches,
 )
+from exchange.store.submissions import read_envelopes
 from schemas.canonical import digest
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.queries import result_to_wire

@@ -11,9 +11,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from exchange.store.corrections import add_withdrawn, open_withdrawals
 from exchange.store.indicators import RowKey, retire_rows, withdraw_expired
 from exchange.store.taken_back import keep_rows_out
+from exchange.store.withdrawals import add_withdrawn, open_withdrawals
 
 
 def move_withdrawn(session: Session, rows: Sequence[RowKey], now: datetime) -> None:

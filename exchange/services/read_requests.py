@@ -16,7 +16,6 @@ from exchange.services.actor import Actor
 from exchange.services.events import record
 from exchange.services.request_rows import RequestRows, find_request_rows, marking_of, submissions_of
 from exchange.services.request_views import Reach, UnknownRequestError, for_holder, for_requester, listed
-from exchange.store.corrections import find_taken_back
 from exchange.store.membership import kinds_of_members
 from exchange.store.requests import (
     InformationRequest,
@@ -27,6 +26,7 @@ from exchange.store.requests import (
     page_of_requests,
 )
 from exchange.store.session import Database
+from exchange.store.withdrawals import find_taken_back
 from schemas.canonical import digest
 from schemas.encoding import to_base64
 

@@ -16,8 +16,8 @@ from exchange.domain.matching import split_overlap
 from exchange.store.derived import Derived, DerivedKind, note_derived
 from exchange.store.indicators import StoredRow, find_rows
 from exchange.store.membership import load_authority
-from exchange.store.queries import read_envelopes
 from exchange.store.requests import InformationRequest
+from exchange.store.submissions import read_envelopes
 from schemas.marking import marking_of_envelope, strictest
 
 

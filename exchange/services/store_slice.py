@@ -12,10 +12,10 @@ from exchange.domain.matching import Holding
 from exchange.services.actor import Actor
 from exchange.services.move_withdrawn import move_withdrawn, take_expired
 from exchange.services.submission_parts import SubmissionRequest
-from exchange.store.corrections import open_withdrawals_of
 from exchange.store.holders import Way, ways_of_tokens
 from exchange.store.indicators import EXPIRED, Batch, find_expired, find_rows, retire_rows, store_rows
 from exchange.store.taken_back import keep_tokens_out, kept_out, let_in
+from exchange.store.withdrawals import open_withdrawals_of
 
 
 @dataclass(frozen=True, slots=True)

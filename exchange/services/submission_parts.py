@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 from exchange.domain.slices import end_of_slice
 from exchange.domain.submission import Envelope
 from exchange.services.actor import Actor
-from exchange.store.corrections import after_withdrawals
 from exchange.store.submissions import ACTIVE, Submission, SubmissionPart, find_submission, slices_of_part
+from exchange.store.withdrawals import after_withdrawals
 from schemas.canonical import canonical_json
 from schemas.submissions import Rows
 

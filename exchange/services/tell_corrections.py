@@ -40,21 +40,7 @@ from exchange.services.move_withdrawn import move_withdrawn, take_expired
 from exchange.services.past_authority import load_past_authority
 from exchange.store import outbox
 from exchange.store.chunks import in_chunks
-from exchange.store.corrections import (
-    Novelty,
-    Told,
-    Withdrawal,
-    WithdrawnRow,
-    add_corrections,
-    close_submission,
-    find_withdrawal,
-    forget_withdrawn,
-    late_disclosures,
-    list_open_submissions,
-    list_watched,
-    mark_told,
-    next_untold,
-)
+from exchange.store.corrections import Novelty, Told, add_corrections
 from exchange.store.derived import Derived, DerivedKind, find_derived
 from exchange.store.hits import KnownHit, find_hits
 from exchange.store.holders import ways_of_tokens
@@ -70,6 +56,18 @@ from exchange.store.membership import list_reviewers, load_authority, lock_group
 from exchange.store.requests import mark_withdrawn
 from exchange.store.session import Database
 from exchange.store.submissions import arrivals_of, begun_at, last_days
+from exchange.store.withdrawals import (
+    Withdrawal,
+    WithdrawnRow,
+    close_submission,
+    find_withdrawal,
+    forget_withdrawn,
+    late_disclosures,
+    list_open_submissions,
+    list_watched,
+    mark_told,
+    next_untold,
+)
 from schemas.canonical import digest
 from schemas.encoding import to_base64, to_rfc3339
 from schemas.terms import CorrectionKind

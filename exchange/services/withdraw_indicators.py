@@ -24,7 +24,6 @@ from exchange.domain.withdrawal import decide_id, decide_withdrawal, told_at_lea
 from exchange.log.entries import View
 from exchange.services.acting import Request, UnknownObjectError, act_once, require
 from exchange.services.events import record
-from exchange.store.corrections import Withdrawal, add_withdrawn, find_withdrawal
 from exchange.store.derived import told_by_name
 from exchange.store.hits import KnownHit, hits_of_member, hits_of_submission
 from exchange.store.indicators import (
@@ -40,6 +39,7 @@ from exchange.store.membership import lock_group
 from exchange.store.session import Database
 from exchange.store.submissions import WITHDRAWN, find_submission, latest_beginning, mark_submissions
 from exchange.store.taken_back import keep_rows_out
+from exchange.store.withdrawals import Withdrawal, add_withdrawn, find_withdrawal
 from schemas.canonical import digest
 from schemas.encoding import to_base64
 

@@ -10,7 +10,6 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -31,7 +30,6 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from exchange.store.base import Base, UtcDateTime
 from exchange.store.chunks import in_chunks, in_even_chunks
-from exchange.store.submissions import Submission
 from exchange.store.upsert import insert_ignoring, run_counted
 from schemas.terms import QueryState
 
@@ -342,16 +340,6 @@ def others_told(session: Session, query_ids: Collection[str], today: date) -> di
     for some in in_even_chunks(sorted(found), 1024):
         for query_id, agency, officer, token in session.execute(wanted.where(QueryMeeting.query_id.in_(some))):
             found[query_id].append(Met(agency, officer, token))
-    return found
-
-
-def read_envelopes(session: Session, submission_ids: Collection[str]) -> dict[str, dict[str, Any]]:
-    """The envelopes, as on the wire, of those submissions."""
-    found = {}
-    for some in in_even_chunks(sorted(submission_ids), 1024):
-        wanted = select(Submission.submission_id, Submission.envelope_json)
-        for submission_id, envelope in session.execute(wanted.where(Submission.submission_id.in_(some))):
-            found[submission_id] = json.loads(envelope)
     return found
 
 

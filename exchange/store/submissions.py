@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import Boolean, Date, ForeignKey, Index, Integer, LargeBinary, String, Text, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -134,4 +136,14 @@ def take_reviews(session: Session, today: date, limit: int) -> list[tuple[str, s
     found = [(row[0], row[1]) for row in session.execute(wanted.order_by(Submission.review_on).limit(limit))]
     taken = Submission.submission_id.in_([submission_id for submission_id, _ in found])
     session.execute(update(Submission).where(taken).values(review_on=None))
+    return found
+
+
+def read_envelopes(session: Session, submission_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    """The envelopes, as on the wire, of those submissions."""
+    found = {}
+    for some in in_even_chunks(sorted(submission_ids), 1024):
+        wanted = select(Submission.submission_id, Submission.envelope_json)
+        for submission_id, envelope in session.execute(wanted.where(Submission.submission_id.in_(some))):
+            found[submission_id] = json.loads(envelope)
     return found

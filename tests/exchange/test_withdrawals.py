@@ -20,8 +20,9 @@ from exchange.services.expire_indicators import expire_indicators
 from exchange.services.purge_records import CORRECTIONS_KEPT, purge_records
 from exchange.services.remind_reviews import remind_reviews
 from exchange.services.tell_corrections import WATCHED_FOR, tell_corrections
-from exchange.store.corrections import Told, add_corrections, find_withdrawal
+from exchange.store.corrections import Told, add_corrections
 from exchange.store.derived import Derived, DerivedKind, note_derived
+from exchange.store.withdrawals import find_withdrawal
 from keys.statement_types import GroupState, MemberState
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7

@@ -9,13 +9,14 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import func, select, update
 
 from exchange.services.query_rules import USUAL_LIMITS
-from exchange.store.corrections import Correction, Withdrawal, WithdrawnRow
+from exchange.store.corrections import Correction
 from exchange.store.derived import DerivedDisclosure
 from exchange.store.job_runs import JobRun
 from exchange.store.log_tables import LogPending
 from exchange.store.outbox import OutboxMessage
 from exchange.store.queries import Query
 from exchange.store.session import Database, create_database
+from exchange.store.withdrawals import Withdrawal, WithdrawnRow
 from exchange.worker import exchange_jobs, query_jobs
 from tests.simulator import NEVER_SECONDS
 

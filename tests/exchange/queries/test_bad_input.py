@@ -12,9 +12,10 @@ import pytest
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from exchange.store.corrections import Correction, Withdrawal
+from exchange.store.corrections import Correction
 from exchange.store.outcomes import Assessment, Outcome
 from exchange.store.queries import Query
+from exchange.store.withdrawals import Withdrawal
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from tests.exchange.queries.planting import terms_of
