@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from exchange.domain.allowed_targets import AllowedTargets, is_host_name
-from exchange.domain.information_request import GRACE_MINUTES, IMMEDIATE_MINUTES, RequestPolicy
-from exchange.domain.law_enforcement import LONGEST_DAYS as LONGEST_QUERY_DAYS
-from exchange.domain.withdrawal import CORRECTION_HOURS
+from exchange.domain.request_policy import RequestPolicy
 from exchange.gateway_file import load_rules
+from exchange.limits import CORRECTION_HOURS, GRACE_MINUTES, IMMEDIATE_MINUTES, LONGEST_QUERY_DAYS
 from exchange.log.sequencer import merge_delay
 from exchange.store.session import LOG_STALE_SECONDS
 from keys.custody import CustodyError, read_passphrase, read_secret, write_private_file, write_secret

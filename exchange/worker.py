@@ -24,7 +24,7 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.blocking import BlockingScheduler
 
-from exchange.domain.withdrawal import CORRECTION_HOURS
+from exchange.limits import CORRECTION_HOURS
 from exchange.log.day_heads import record_day_heads
 from exchange.log.head_file import LogRefusedError
 from exchange.log.sequencer import Sequencer

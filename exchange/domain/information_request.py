@@ -20,14 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from dataclasses import field as dataclass_field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from exchange.domain.decision import ALLOWED, Decision, refuse
-from exchange.domain.gateway_rules import RULES, GatewayRules, Side
-from exchange.domain.legal_gateway import DisclosureCase, Person, PriorNotice, find_rule
-from schemas.encoding import from_rfc3339, to_base64
+from exchange.domain.gateway_rules import Side
+from exchange.domain.legal_gateway import DisclosureCase, Person, notice_in
+from schemas.encoding import to_base64
 from schemas.terms import (
     OFFERS,
     WARNING_FIELDS,
@@ -41,38 +40,6 @@ from schemas.terms import (
 
 DISCLOSING = frozenset({RequestOutcome.FULL, RequestOutcome.PARTIAL})
 """The outcomes with which a holder names itself and tells details."""
-IMMEDIATE_MINUTES = 15
-GRACE_MINUTES = 1440
-_HOUR = 60
-_MINUTES = {Urgency.DAY: 24 * _HOUR, Urgency.TWO_DAYS: 48 * _HOUR, Urgency.TWO_WEEKS: 14 * 24 * _HOUR}
-
-
-@dataclass(frozen=True, slots=True)
-class RequestPolicy:
-    """The gateways' rules, how soon `immediate` is, and how long after its time a request can still be answered."""
-
-    rules: GatewayRules = dataclass_field(default_factory=lambda: RULES)
-    immediate_minutes: int = IMMEDIATE_MINUTES
-    grace_minutes: int = GRACE_MINUTES
-
-    @property
-    def urgency_minutes(self) -> dict[Urgency, int]:
-        """How many minutes each urgency gives a holder."""
-        return {Urgency.IMMEDIATE: self.immediate_minutes, **_MINUTES}
-
-    def due_at(self, terms: Mapping[str, Any], now: datetime) -> datetime:
-        """When an answer to a request with these terms is wanted: at the latest when its notice becomes too old."""
-        return self._cut(terms, now + timedelta(minutes=self.urgency_minutes[Urgency(terms["urgency"])]))
-
-    def lapses_at(self, terms: Mapping[str, Any], due_at: datetime) -> datetime:
-        """From when on nobody answers any more."""
-        return self._cut(terms, due_at + timedelta(minutes=self.grace_minutes))
-
-    def _cut(self, terms: Mapping[str, Any], moment: datetime) -> datetime:
-        rule, given = find_rule(terms["legal_gateway"], self.rules), _notice_in(terms)
-        if rule is None or rule.notice is None or given is None:
-            return moment
-        return min(moment, given.given_at + timedelta(days=rule.notice.within_days))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +102,11 @@ def case_of(terms: Mapping[str, Any], asker: Person, sender: Side, now: datetime
         asker=asker,
         now=now,
         condition=terms["condition"],
-        notice=_notice_in(terms),
+        notice=notice_in(terms),
         confirmations=frozenset(terms["confirmations"]),
         recipient=None if offers else sender,
         discloser=sender if offers else None,
     )
-
-
-def _notice_in(terms: Mapping[str, Any]) -> PriorNotice | None:
-    notice = terms["nca_notice"]
-    return None if notice is None else PriorNotice(notice["reference"], from_rfc3339(notice["given_at"]))
 
 
 def texts_of(terms: Mapping[str, Any]) -> dict[str, str]:

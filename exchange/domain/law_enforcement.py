@@ -28,9 +28,6 @@ from schemas.terms import MemberKind, Role
 OVERT_DAYS = 90
 """How long an overt query that names no last day stands."""
 
-LONGEST_DAYS = 365
-"""The usual limit of a query's last day, and of each extension, from the day on which it is said."""
-
 NO_AGENCY = "law-enforcement"
 
 _WITHHELD_DOMAIN = b"exchange-withheld-v1\x00"

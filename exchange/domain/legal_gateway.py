@@ -13,12 +13,14 @@ A decision is a value with reasons, each of which names the field at fault and w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from exchange.domain.decision import ALLOWED, Decision, refuse
 from exchange.domain.gateway_rules import EVERY_STANDARD, EVERY_THEME, RULES, GatewayRule, GatewayRules, Side
+from schemas.encoding import from_rfc3339
 from schemas.terms import LegalGateway
 
 
@@ -66,6 +68,12 @@ class DisclosureCase:
     discloser: Side | None = None
     authoriser: Person | None = None
     is_stated_before: bool = False
+
+
+def notice_in(terms: Mapping[str, Any]) -> PriorNotice | None:
+    """The notice that a request's terms (as on the wire) name, None without one."""
+    notice = terms["nca_notice"]
+    return None if notice is None else PriorNotice(notice["reference"], from_rfc3339(notice["given_at"]))
 
 
 def decide_asking(case: DisclosureCase, rules: GatewayRules = RULES) -> Decision:

@@ -20,8 +20,6 @@ from exchange.domain.decision import ALLOWED, Decision, refuse
 from exchange.domain.past_authority import Span, earlier
 from schemas.terms import InstitutionBand
 
-CORRECTION_HOURS = 72
-"""How soon a correction is to be acknowledged, unless the operator says otherwise."""
 _AT_LEAST = {
     InstitutionBand.ONE.value: 1,
     InstitutionBand.TWO_TO_FOUR.value: 2,

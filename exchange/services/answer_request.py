@@ -19,13 +19,13 @@ from exchange.domain.information_request import (
     DISCLOSING,
     Answer,
     Preparation,
-    RequestPolicy,
     case_of,
     decide_answer,
     decide_provision,
     is_offer,
 )
 from exchange.domain.legal_gateway import Person, decide_disclosure, decide_people, find_rule
+from exchange.domain.request_policy import RequestPolicy
 from exchange.domain.safeguards import decide_marking_given, decide_release
 from exchange.log.entries import View
 from exchange.services.acting import Request, act_once, require

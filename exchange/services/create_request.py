@@ -21,7 +21,6 @@ from sqlalchemy.orm import Session
 from exchange.domain.decision import Decision, refuse
 from exchange.domain.gateway_rules import Side
 from exchange.domain.information_request import (
-    RequestPolicy,
     case_of,
     decide_codes,
     decide_own_rows,
@@ -29,6 +28,7 @@ from exchange.domain.information_request import (
     texts_of,
 )
 from exchange.domain.legal_gateway import Person, decide_asking, is_open_to
+from exchange.domain.request_policy import RequestPolicy
 from exchange.domain.safeguards import decide_open_group, decide_texts
 from exchange.log.entries import View
 from exchange.services.acting import ConflictError, Request, UnknownObjectError, act_once, require

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from exchange.domain.decision import Decision
 from exchange.domain.gateway_rules import QUERY, RULES, GatewayRules, Side
 from exchange.domain.law_enforcement import (
-    LONGEST_DAYS,
     NO_AGENCY,
     Officer,
     QueryTerms,
@@ -21,6 +20,7 @@ from exchange.domain.law_enforcement import (
 )
 from exchange.domain.legal_gateway import DisclosureCase, Person, decide_asking, decide_disclosure, is_open_to
 from exchange.domain.safeguards import decide_texts
+from exchange.limits import LONGEST_QUERY_DAYS
 from exchange.services.query_papers import Grounds
 from exchange.store.membership import find_member, find_representative, list_reviewers, load_authority
 from exchange.store.queries import Query
@@ -35,7 +35,7 @@ class QueryLimits:
     longest_days: int
 
 
-USUAL_LIMITS = QueryLimits(RULES, LONGEST_DAYS)
+USUAL_LIMITS = QueryLimits(RULES, LONGEST_QUERY_DAYS)
 
 
 def decide_asking_query(

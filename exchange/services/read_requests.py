@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from exchange.domain.information_request import RequestPolicy
 from exchange.domain.legal_gateway import find_rule
+from exchange.domain.request_policy import RequestPolicy
 from exchange.log.entries import View
 from exchange.services.acting import RecordedRefusals
 from exchange.services.actor import Actor

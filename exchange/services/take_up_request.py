@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 
 from exchange.domain.decision import ALLOWED, Decision, refuse
 from exchange.domain.gateway_rules import Side
-from exchange.domain.information_request import RequestPolicy, case_of, decide_take_up, is_offer
+from exchange.domain.information_request import case_of, decide_take_up, is_offer
 from exchange.domain.legal_gateway import Person, decide_people, decide_taking_up, find_rule
+from exchange.domain.request_policy import RequestPolicy
 from exchange.log.entries import View
 from exchange.services.acting import Request, act_once, require
 from exchange.services.events import record

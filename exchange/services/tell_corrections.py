@@ -24,7 +24,6 @@ from sqlalchemy.orm import Session
 from exchange.domain.law_enforcement import end_of
 from exchange.domain.past_authority import Span
 from exchange.domain.withdrawal import (
-    CORRECTION_HOURS,
     Held,
     LastShown,
     OtherRow,
@@ -33,6 +32,7 @@ from exchange.domain.withdrawal import (
     was_shown_late,
     was_told_by_hit,
 )
+from exchange.limits import CORRECTION_HOURS
 from exchange.log.entries import View
 from exchange.services.disclose_hits import HitState, save_changes, view_of_changes, work_out_hits
 from exchange.services.events import record

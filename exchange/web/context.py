@@ -10,7 +10,7 @@ from typing import cast
 from flask import current_app
 from sqlalchemy.orm import Session
 
-from exchange.domain.information_request import RequestPolicy
+from exchange.domain.request_policy import RequestPolicy
 from exchange.settings import Settings
 from exchange.store.session import Database
 from keys.edge.minute_counts import MinuteCounts

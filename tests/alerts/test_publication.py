@@ -18,7 +18,7 @@ from alerts.jobs import drain_outbox
 from alerts.publication import do_what_is_due
 from alerts.store.alerts import StoredAlert
 from exchange.domain.gateway_rules import RULES, GatewayRules
-from exchange.domain.information_request import RequestPolicy
+from exchange.domain.request_policy import RequestPolicy
 from exchange.services.events import LogUnavailableError
 from exchange.store.session import create_database
 from exchange.web.context import attach_context

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from exchange.domain.authority import Authority
 from exchange.domain.law_enforcement import (
-    LONGEST_DAYS,
     Officer,
     QueryTerms,
     decide_case,
@@ -23,6 +22,7 @@ from exchange.domain.law_enforcement import (
     withhold,
 )
 from exchange.domain.matching import Holding
+from exchange.limits import LONGEST_QUERY_DAYS
 from schemas.terms import Role
 
 TODAY = date(2026, 11, 22)
@@ -62,10 +62,10 @@ def test_covert_work_has_an_end_and_a_reviewer_and_no_watch_outlives_it(
     covert: bool, until: date | None, watch_until: date | None, has_reviewer: bool
 ) -> None:
     terms = QueryTerms(covert, until, watch_until)
-    if not decide_terms(terms, has_reviewer=has_reviewer, today=TODAY, longest_days=LONGEST_DAYS).is_allowed:
+    if not decide_terms(terms, has_reviewer=has_reviewer, today=TODAY, longest_days=LONGEST_QUERY_DAYS).is_allowed:
         return
     last = last_day_of(terms, TODAY)
-    assert TODAY <= last <= TODAY + timedelta(days=LONGEST_DAYS)
+    assert TODAY <= last <= TODAY + timedelta(days=LONGEST_QUERY_DAYS)
     assert watch_until is None or TODAY <= watch_until <= last
     if covert:
         assert until == last

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, select
 
 from exchange.domain.gateway_rules import RULES, GatewayRules
-from exchange.domain.information_request import RequestPolicy
+from exchange.domain.request_policy import RequestPolicy
 from exchange.services.end_requests import REQUESTS_KEPT, purge_answers
 from exchange.services.tell_corrections import tell_corrections
 from exchange.store.indicators import RecentIndicator
