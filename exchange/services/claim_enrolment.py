@@ -16,6 +16,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from exchange.services.problem_error import ProblemError
 from exchange.services.propose_statement import add_draft
 from exchange.store.enrolments import Enrolment, lock_enrolment
 from exchange.store.session import Database
@@ -24,19 +25,29 @@ from keys.sealing import SealingError, check_encryption_key
 from keys.statement_types import MemberState, MemberStatement, Representative, RepresentativeState
 from schemas.canonical import canonical_json, digest
 from schemas.encoding import to_base64
+from schemas.problems import Problem
 from schemas.terms import MemberKind, Role, Sector
 
 PROOF_DOMAIN = b"exchange-enrolment-v1\0"
 _ROLES_OF_THE_TASKFORCE = frozenset({Role.REGISTRAR, Role.OPERATOR})
 
 
-class EnrolmentRefusedError(Exception):
+_DETAILS = {
+    "code": "The code is unknown, expired or used, or it is another member's.",
+    "encryption-key": "The encryption key is none to which anything can be sealed.",
+    "proof": "A representative did not prove that it holds its key for this code.",
+    "roles": "A member's representative cannot have these roles.",
+    "representative": "A representative's id starts with the member's.",
+}
+
+
+class EnrolmentRefusedError(ProblemError):
     """The claim is refused; `reason` is a slug: code, proof, roles, representative, encryption-key. Codes that were
     never issued, have expired or were used by another look alike.
     """
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason)
+        super().__init__(Problem("enrolment-refused", "Enrolment refused", 403, _DETAILS[reason], {"reason": reason}))
         self.reason = reason
 
 

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from exchange.log.entries import View
 from exchange.services.events import record
+from exchange.services.problem_error import ProblemError
 from exchange.services.propose_statement import add_draft
 from exchange.store import membership, outbox
 from exchange.store.holder_faults import (
@@ -42,6 +43,7 @@ from keys.request_limits import RequestLimit, minute_of
 from keys.statement_types import EpochStatement, MemberStatement, parse_statement
 from keys.statements import Root, StatementError
 from schemas.canonical import canonical_json
+from schemas.problems import Problem
 from schemas.terms import MemberKind
 
 KIND = "holder_fault"
@@ -49,8 +51,12 @@ REPORTS_PER_MINUTE = 6
 """Of one member: more than it meets, unless it meets the same ones."""
 
 
-class NotTheAskerError(Exception):
+class NotTheAskerError(ProblemError):
     """It shows what an agency asked, and another member hands it in."""
+
+    def __init__(self) -> None:
+        detail = "It shows what an agency asked of a key holder: that agency alone reports it."
+        super().__init__(Problem("not-the-asker", "Another member's evaluation", 403, detail))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,14 +17,20 @@ from sqlalchemy.orm import Session
 from exchange.domain.slices import end_of_slice
 from exchange.domain.submission import Envelope
 from exchange.services.actor import Actor
+from exchange.services.problem_error import ProblemError
 from exchange.store.submissions import ACTIVE, Submission, SubmissionPart, find_submission, slices_of_part
 from exchange.store.withdrawals import after_withdrawals
 from schemas.canonical import canonical_json
+from schemas.problems import Problem
 from schemas.submissions import Rows
 
 
-class SubmissionConflictError(Exception):
+class SubmissionConflictError(ProblemError):
     """The submission id or part is in use for something else."""
+
+    def __init__(self) -> None:
+        detail = "The submission id or part is in use for something else: take a new submission id."
+        super().__init__(Problem("submission-conflict", "Submission id in use", 409, detail))
 
 
 @dataclass(frozen=True, slots=True)

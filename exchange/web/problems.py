@@ -13,10 +13,8 @@ from werkzeug.exceptions import HTTPException, NotFound
 
 from exchange.domain.decision import RefusedError
 from exchange.services.acting import ConflictError, OtherRequestError, UnknownObjectError
-from exchange.services.claim_enrolment import EnrolmentRefusedError
 from exchange.services.events import LogUnavailableError
-from exchange.services.report_holder_fault import NotTheAskerError
-from exchange.services.submission_parts import SubmissionConflictError
+from exchange.services.problem_error import ProblemError
 from exchange.web.costly_work import BusyError
 from keys.edge.problems import answer_http, answer_limit, answer_problem, http_problem
 from keys.holder_fault import EvidenceError
@@ -47,13 +45,6 @@ _ACCESS = {
     403: ("forbidden", "Not allowed"),
 }
 _STATEMENT_CONFLICTS = frozenset({"stale", "conflict", "gap", "inconsistent", "waiting", "discarded"})
-_ENROLMENT_DETAILS = {
-    "code": "The code is unknown, expired or used, or it is another member's.",
-    "encryption-key": "The encryption key is none to which anything can be sealed.",
-    "proof": "A representative did not prove that it holds its key for this code.",
-    "roles": "A member's representative cannot have these roles.",
-    "representative": "A representative's id starts with the member's.",
-}
 
 
 class InvalidFormError(Exception):
@@ -94,15 +85,9 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911, PLR0912 - one lin
         case UnknownObjectError() | NotFound():
             # What is hidden is answered as what does not exist is: by the same 404 as a path that no route has.
             return http_problem(NotFound(_NOTHING_THERE))
-        case SubmissionConflictError():
-            detail = "The submission id or part is in use for something else: take a new submission id."
-            return Problem("submission-conflict", "Submission id in use", 409, detail)
         case OtherRequestError():
             detail = "The Idempotency-Key was used for another request."
             return Problem("idempotency-key-reused", "Other request under this key", 422, detail)
-        case EnrolmentRefusedError():
-            detail = _ENROLMENT_DETAILS[error.reason]
-            return Problem("enrolment-refused", "Enrolment refused", 403, detail, {"reason": error.reason})
         case StatementError():
             status = 409 if error.reason in _STATEMENT_CONFLICTS else 422
             return Problem("statement-refused", "Statement refused", status, str(error), {"reason": error.reason})
@@ -111,9 +96,8 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911, PLR0912 - one lin
         case EvidenceError():
             title = "No fault of a key holder is shown"
             return Problem("holder-fault-not-shown", title, 422, str(error))
-        case NotTheAskerError():
-            detail = "It shows what an agency asked of a key holder: that agency alone reports it."
-            return Problem("not-the-asker", "Another member's evaluation", 403, detail)
+        case ProblemError():
+            return error.problem
         case LogUnavailableError():
             return Problem("log-unavailable", "The log takes no entries, so nothing is disclosed", 503, str(error))
         case HTTPException():
