@@ -215,8 +215,8 @@ class HolderService:
     def store_statement(self, envelope: Any) -> tuple[Statement, bool]:
         """Accept a statement that the registrars' quorum signed; the second value tells whether it is new here.
 
-        What was accepted before is told by its digest, whoever signed this copy: a repeated one costs no signature, nor
-        does one that another has overtaken, though it was never seen here.
+        What was accepted before, and counts still, is recognised by its digest, whoever signed this copy: a repeated
+        one costs no signature, nor does one that another has overtaken, though it was never seen here.
         Raises StatementError, or RefusedError if an epoch statement does not fit the share held here.
         """
         known = self._find_accepted(envelope)
@@ -252,17 +252,16 @@ class HolderService:
         return statement
 
     def _find_accepted(self, envelope: Any) -> Statement | None:
-        """The statement of an envelope whose payload was accepted before, None for a newer one. Raises StatementError
-        for any other that could not come into force, and for what is malformed.
+        """The statement of an envelope whose payload is in force, None for one that is newer. Raises StatementError for
+        any other that could not come into force, and for what is malformed.
         """
-        payload = Envelope.parse(envelope).payload
+        payload, keyring = Envelope.parse(envelope).payload, self.keyring()
         statement = read_payload(payload)
-        newest = self.keyring().next_sequence(statement.type, statement.subject) - 1
+        newest = keyring.next_sequence(statement.type, statement.subject) - 1
         if statement.sequence < newest:
             raise StatementError("stale", f"sequence {newest} is held already")
-        with self.database.reading() as connection:
-            if store.has_statement(connection, payload):
-                return statement
+        if keyring.knows(payload):
+            return statement
         if statement.sequence == newest:
             raise StatementError("conflict", f"another statement has sequence {newest} already")
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -248,20 +247,10 @@ def list_page(connection: Connection, after: int, limit: int) -> list[tuple[int,
 
 
 def find_envelope(connection: Connection, statement_type: str, subject: str) -> Any:
-    """The newest envelope of a subject (JSON object), or None."""
+    """The envelope of a subject that was accepted last (JSON object), or None."""
     query = select(statements.c.envelope).where(statements.c.type == statement_type, statements.c.subject == subject)
-    row = connection.execute(query.order_by(statements.c.sequence.desc()).limit(1)).scalar_one_or_none()
+    row = connection.execute(query.order_by(statements.c.position.desc()).limit(1)).scalar_one_or_none()
     return None if row is None else json.loads(row)
-
-
-def has_statement(connection: Connection, payload: bytes) -> bool:
-    """Whether a statement with this payload was accepted before."""
-    query = select(statements.c.position).where(statements.c.digest == _digest(payload))
-    return connection.execute(query).one_or_none() is not None
-
-
-def _digest(payload: bytes) -> bytes:
-    return hashlib.sha256(payload).digest()
 
 
 def add_statement(connection: Connection, statement: Statement, envelope: Any, now: datetime) -> None:
@@ -272,7 +261,6 @@ def add_statement(connection: Connection, statement: Statement, envelope: Any, n
             type=statement.type,
             subject=statement.subject,
             sequence=statement.sequence,
-            digest=_digest(statement.payload),
             envelope=json.dumps(envelope),
             stored_at=now,
         )

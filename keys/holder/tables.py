@@ -129,9 +129,8 @@ statements = Table(
     Column("type", String(16), nullable=False),
     Column("subject", String(64), nullable=False),
     Column("sequence", BigInteger, nullable=False),
-    Column("digest", LargeBinary(32), nullable=False),
     Column("envelope", Text, nullable=False),
     Column("stored_at", UtcTime, nullable=False),
-    UniqueConstraint("type", "subject", "sequence", name="holder_statements_sequence"),
-    UniqueConstraint("digest", name="holder_statements_digest"),
+    # Not unique: what a change of registrars took out of force may be stated again.
+    Index("holder_statements_of_subject", "type", "subject", "position"),
 )

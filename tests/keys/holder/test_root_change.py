@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from keys.keyring import MemberState, Roots, RootStatement
+from keys.threshold import Dealing
 from tests.keys.holder.simulator import HolderSimulator, make_elements, problem_of
-from tests.keys.taskforce import ISSUED, Member, make_member, make_root, registrar, sign
+from tests.keys.taskforce import ISSUED, Member, make_epoch, make_member, make_root, registrar, sign
 
 OLD, NEW, ALL = ("necc", "reviewer"), ("reviewer", "regulator"), ("necc", "reviewer", "regulator")
 
@@ -90,3 +92,20 @@ def test_a_root_that_drops_the_epoch_ends_evaluations(holder: HolderSimulator, m
     assert holder.state(sign(nothing, ALL))[0].status_code == 200
     assert holder.ask(member, make_elements(1)).status_code in {401, 403}
     assert list(holder.service.keyring().epochs()) == []
+
+
+@pytest.mark.parametrize("later", [timedelta(0), timedelta(days=1)])
+def test_what_a_root_dropped_is_stated_again(
+    holder: HolderSimulator, member: Member, dealing: Dealing, later: timedelta
+) -> None:
+    """By the quorum that follows: the very statement, or another with the sequence that is free again."""
+    stated = dataclasses.replace(member.statement, issued_at=member.statement.issued_at + later)
+    for signers in (NEW, OLD):
+        nothing = dataclasses.replace(next_root(holder, *signers), statements=frozenset())
+        assert holder.state(sign(nothing, ALL))[0].status_code == 200
+        answers = holder.state(sign(make_epoch(dealing), signers), sign(stated, signers))
+        assert [(each.status_code, each.get_json()["state"]) for each in answers] == [(200, "stored")] * 2
+        assert holder.state(sign(stated, signers))[0].get_json()["state"] == "known"
+    assert holder.ask(member, make_elements(1)).status_code == 200
+    again = HolderSimulator(holder.settings, holder.database, holder.clock)
+    assert again.service.keyring().digest == holder.service.keyring().digest

@@ -72,12 +72,10 @@ def upgrade() -> None:
         sa.Column("type", sa.String(16), nullable=False),
         sa.Column("subject", sa.String(64), nullable=False),
         sa.Column("sequence", sa.BigInteger, nullable=False),
-        sa.Column("digest", sa.LargeBinary(32), nullable=False),
         sa.Column("envelope", sa.Text, nullable=False),
         sa.Column("stored_at", sa.BigInteger, nullable=False),
-        sa.UniqueConstraint("type", "subject", "sequence", name="holder_statements_sequence"),
-        sa.UniqueConstraint("digest", name="holder_statements_digest"),
     )
+    op.create_index("holder_statements_of_subject", "holder_statements", ["type", "subject", "position"])
 
 
 def downgrade() -> None:
