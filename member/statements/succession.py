@@ -56,8 +56,9 @@ def refresh_keyring(
     keyring = held_keyring(root, vault)
     offered = _offered(keyring, exchange)
     keyring = _reach_pinned(root, vault, keyring, offered)
-    if not keyring.roots.is_reached or not _later_links(keyring, offered):
-        take_in(keyring, vault, [each for each in offered if each not in _later_links(keyring, offered)])
+    later = _later_links(keyring, offered)
+    if not keyring.roots.is_reached or not later:
+        take_in(keyring, vault, [each for each in offered if each not in later])
         return keyring
     take_in(keyring, vault, _others(offered), is_strict=False)
     if _knows_holders(keyring):
