@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from exchange.domain.decision import Decision
 from exchange.domain.slices import end_of_slice
 from exchange.domain.submission import Envelope
 from exchange.services.actor import Actor
@@ -31,6 +32,16 @@ class SubmissionConflictError(ProblemError):
     def __init__(self) -> None:
         detail = "The submission id or part is in use for something else: take a new submission id."
         super().__init__(Problem("submission-conflict", "Submission id in use", 409, detail))
+
+
+class PartlyStoredError(ProblemError):
+    """A rule refuses the rest of a part of which rows are stored and were told."""
+
+    def __init__(self, decision: Decision) -> None:
+        title = "A rule refuses the rest of this part; what was stored of it before stays"
+        detail = "; ".join(f"{reason.field}: {reason.detail}" for reason in decision.reasons)
+        reasons = [reason.as_fields() for reason in decision.reasons]
+        super().__init__(Problem("partly-stored", title, 409, detail, {"reasons": reasons}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +93,13 @@ def claim_part(session: Session, actor: Actor, request: SubmissionRequest, now: 
     if not same or any(one.is_last or one.request_sha256 != request.request_sha256 for one in earlier):
         raise SubmissionConflictError
     return earlier
+
+
+def is_partly_stored(session: Session, actor: Actor, request: SubmissionRequest) -> bool:
+    """Whether the member has rows of the part here. Of another member's submission nothing is said."""
+    known = find_submission(session, request.submission_id)
+    is_own = known is not None and known.member_id == actor.member_id
+    return is_own and bool(slices_of_part(session, request.submission_id, request.part))
 
 
 def cut(

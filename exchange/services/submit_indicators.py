@@ -44,7 +44,16 @@ from exchange.services.disclose_hits import (
 from exchange.services.events import record
 from exchange.services.refuse_disclosure import refuse_disclosure
 from exchange.services.store_slice import store_slice
-from exchange.services.submission_parts import SubmissionRequest, claim_part, counts_of, cut, remember_slice, sum_up
+from exchange.services.submission_parts import (
+    PartlyStoredError,
+    SubmissionRequest,
+    claim_part,
+    counts_of,
+    cut,
+    is_partly_stored,
+    remember_slice,
+    sum_up,
+)
 from exchange.store import outbox
 from exchange.store.holders import count_holders
 from exchange.store.idempotency import IdempotentAnswer, find_answer
@@ -75,8 +84,9 @@ def submit_indicators(
 ) -> SubmissionAnswer:
     """Store the rows and say what overlaps; `rules` are those of the legal gateways.
 
-    Raises RefusedError (recorded in the log), SubmissionConflictError, OtherRequestError,
-    LogUnavailableError; then nothing is stored and nothing may be told.
+    Raises RefusedError (recorded in the log), SubmissionConflictError, OtherRequestError, LogUnavailableError; then
+    nothing may be told. What earlier slices stored stays: a refusal of the rest is a PartlyStoredError, and after a
+    LogUnavailableError the same request goes on behind them.
     """
 
     tokens = [row[0] for row in request.rows.good]
@@ -91,6 +101,9 @@ def submit_indicators(
     except RefusedError as refusal:
         asked = {"asked": "submit", "submission_id": request.submission_id, "part": request.part}
         refuse_disclosure(database, actor, refusal.decision, asked, now)
+        with database.reading() as session:
+            if is_partly_stored(session, actor, request):
+                raise PartlyStoredError(refusal.decision) from refusal
         raise
     unread -= set(done.tokens)
     hits += done.hits
@@ -101,7 +114,7 @@ def submit_indicators(
 
 @dataclass(frozen=True, slots=True)
 class _Submitting:
-    """A request under way; `held` is how many rows others held of its tokens when it began."""
+    """A request under way; `held` is how many rows its tokens had when it began, whoever's."""
 
     actor: Actor
     request: SubmissionRequest

@@ -60,7 +60,7 @@ _EARLIEST = date(1900, 1, 1)
 """The first day that the exchange takes."""
 _SENT_AS = {"token": "value"}
 _CONFLICT = "submission-conflict"
-_SAYS_IT_IS_THERE = {_CONFLICT, "idempotency-key-reused"}
+_SAYS_IT_IS_THERE = {_CONFLICT, "idempotency-key-reused", "partly-stored"}
 _MAY_BE_THERE = (
     "the exchange may have rows of this upload, which was sent before: the person who sent it runs the same command"
     " again; --restart submits the file anew"

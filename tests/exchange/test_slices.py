@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
 
 from exchange.domain.slices import end_of_slice
 from exchange.services import submit_indicators
@@ -143,6 +144,31 @@ def test_another_body_cannot_take_over_an_unfinished_part(
         "POST", "/v1/submissions", value | {"rows": make_rows([make_token()])}, idempotency_key="another-key"
     )
     assert other.status_code == 409, other.text
+    assert send(a, value)["accepted"] == 12
+
+
+@pytest.mark.usefixtures("small_slices")
+def test_a_part_refused_between_slices_says_that_rows_are_there(
+    new_taskforce: NewTaskforce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taskforce = new_taskforce("a", "b")
+    a, b = taskforce.members.values()
+    value = a.submission([make_token() for _ in range(12)])
+
+    def close_the_group(session: Session, *arguments: Any, **options: Any) -> Any:
+        session.execute(text("UPDATE sharing_groups SET state = 'closed'"))
+        return record(session, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(submit_indicators, "record", close_the_group)
+        refused = send(a, value, 409)
+    assert refused["type"].endswith(":partly-stored")
+    assert [reason["code"] for reason in refused["reasons"]] == ["group"]
+    assert send(a, value, 409)["type"] == refused["type"]
+    others = send(b, b.submission([make_token()]) | {"submission_id": value["submission_id"]}, 403)
+    assert others["type"].endswith(":refused"), "whether another's id is in use is not said"
+    with taskforce.database.transaction() as session:
+        session.execute(text("UPDATE sharing_groups SET state = 'open'"))
     assert send(a, value)["accepted"] == 12
 
 

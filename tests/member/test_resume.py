@@ -14,7 +14,10 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
+from exchange.services import submit_indicators
+from exchange.services.events import record
 from member.transport.wire import PROBLEM_PREFIX
 from tests.member.taskforce import EXCHANGE_URL, Taskforce, accounts, write_csv
 
@@ -144,3 +147,29 @@ def test_a_part_that_the_exchange_says_it_has_keeps_its_rows(taskforce: Taskforc
     assert taskforce.run("a", "status").document["indicators"] == held
     anew = taskforce.run("a", "submit", file, "--restart").document
     assert (anew["accepted"], anew["duplicates"]) == (0, 2)
+
+
+def test_a_part_refused_when_some_of_it_was_stored_keeps_its_rows(
+    taskforce: Taskforce, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = range(5030, 5034)
+    file = str(write_csv(tmp_path / "rows.csv", *accounts(*numbers)))
+    before = taskforce.run("a", "status").document["indicators"]
+    assert taskforce.database is not None
+
+    def close_the_group(session: Session, *arguments: Any, **options: Any) -> Any:
+        session.execute(text("UPDATE sharing_groups SET state = 'closed'"))
+        return record(session, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(submit_indicators, "SLICE_ROWS", 1)
+        patched.setattr(submit_indicators, "record", close_the_group)
+        refused = taskforce.run("a", "submit", file).document["error"]
+    with taskforce.database.transaction() as session:
+        session.execute(text("UPDATE sharing_groups SET state = 'open'"))
+    assert (refused["type"], refused["status"]) == ("partly-stored", 409)
+    assert "no open group" in refused["detail"]
+    assert "the same command again" in refused["hint"]
+    assert taskforce.run("a", "status").document["indicators"] == before + len(numbers)
+    resumed = taskforce.run("a", "submit", file).document
+    assert (resumed["accepted"], resumed["duplicates"]) == (len(numbers), 0)
