@@ -6,8 +6,9 @@ Rules, in order:
    short time is given it, beside our patience: a limit of requests a minute says nothing against the server, and a long
    upload goes on. No wait that a server names is shorter than our own pause, and a time of 0 names none; all waits
    end, counted by the clock as well, and where there is no patience nothing is waited for.
-3. One attempt has `timeout` seconds for everything, headers and body, however slowly bytes drip in (lines.py).
-   Redirects are not followed: the signature names the target. An answer longer than 64 MiB is not read to its end.
+3. One attempt has `timeout` seconds for everything, the look-up of the name, headers and body, however slowly bytes
+   drip in (lines.py). Redirects are not followed: the signature names the target. An answer longer than 64 MiB is not
+   read to its end, and nothing is unpacked: some kilobytes could become gigabytes.
 4. Where answers are signed, every answer is given to `believe` before anything of it is used, a refusal too.
 5. A problem document (RFC 9457) becomes a RefusedError with its own type and detail; nothing else of it is shown.
 """
@@ -38,6 +39,7 @@ from schemas.canonical import NotCanonicalError, digest
 from schemas.encoding import to_base64
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_IDENTITY = "identity"
 _TOO_MANY, _UNAVAILABLE = 429, 503
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _SILENT = 1.0
@@ -128,7 +130,7 @@ class Channel:
             verify=_trust(),
             timeout=httpx.Timeout(self._around.timeout, connect=min(5.0, self._around.timeout)),
             follow_redirects=False,
-            headers={"User-Agent": "exchange-member"},
+            headers={"User-Agent": "exchange-member", "Accept-Encoding": _IDENTITY},
         )
 
     @property
@@ -190,11 +192,7 @@ class Channel:
     def _attempt(self, method: str, url: str, body: bytes, headers: dict[str, str]) -> Answer | _Failure:
         signed = self._sign(method, url, body, headers)
         try:
-            with (
-                self._lines.line() as line,
-                line.call(method, url, signed, body, self._around.timeout) as response,
-            ):
-                answered = self._read(response)
+            response, answered = self._lines.ask(method, url, signed, body, self._around.timeout, self._read)
         except httpx.RequestError as error:
             detail = f"{self.base_url} cannot be reached ({type(error).__name__})"
             hint = "is it running? check the address and the network, then try again"
@@ -210,6 +208,8 @@ class Channel:
         return sign_request(method, url, headers, body, identity.key_id, identity.key, self._around.clock, new_nonce())
 
     def _read(self, response: httpx.Response) -> bytes:
+        if response.headers.get("Content-Encoding", _IDENTITY).strip().lower() != _IDENTITY:
+            raise AnswerError(f"{self.base_url} answered in a compressed form, which was not asked for")
         parts, size = [], 0
         for part in response.iter_bytes():
             size += len(part)

@@ -2,7 +2,8 @@
 
 A server that sends a byte every few seconds never lets the time-out of a single reading pass. A call on a line is cut
 when its own time is up, whatever the server has sent: its socket is shut down, which wakes whoever reads from it. So it
-is behind a proxy, too.
+is behind a proxy, too. What cannot be cut, the system's look-up of a name, is not waited for: every call has a thread
+of its own, which is left behind then and ends when the system answers.
 """
 
 from __future__ import annotations
@@ -11,12 +12,18 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 
 import httpx
 
 _CONNECTED = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
 """How httpcore's traces end that bring a socket; they begin with `connection`, `http_proxy`, `socks`."""
+
+_GRACE = 1.0
+"""Seconds in which a call that was cut gives way."""
+
+T = TypeVar("T")
 
 
 class Line:
@@ -47,12 +54,12 @@ class Line:
                 yield response
         except httpx.HTTPError as error:
             if self._is_cut:
-                raise httpx.ReadTimeout(f"no whole answer within {seconds:.0f} seconds") from error
+                raise _too_late(seconds) from error
             raise
         finally:
             alarm.cancel()
         if self._is_cut:
-            raise httpx.ReadTimeout(f"no whole answer within {seconds:.0f} seconds")
+            raise _too_late(seconds)
 
     @property
     def is_whole(self) -> bool:
@@ -93,6 +100,37 @@ class Lines:
         self._is_closed = False
         self._lock = threading.Lock()
 
+    def ask(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        seconds: float,
+        read: Callable[[httpx.Response], T],
+    ) -> tuple[httpx.Response, T]:
+        """The answer to one request and what `read` makes of it before it is closed. Raises httpx.RequestError, which
+        httpx.ReadTimeout is once so many seconds have passed, whatever the call is at; and what `read` raises.
+        """
+        outcome: SimpleQueue[tuple[httpx.Response, T] | BaseException] = SimpleQueue()
+
+        def call() -> None:
+            try:
+                with self.line() as line, line.call(method, url, headers, body, seconds) as response:
+                    answered = response, read(response)
+                outcome.put(answered)
+            except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+                outcome.put(error)
+
+        threading.Thread(target=call, daemon=True, name="call").start()
+        try:
+            found = outcome.get(timeout=seconds + _GRACE)
+        except Empty:
+            raise _too_late(seconds) from None
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
     @contextmanager
     def line(self) -> Iterator[Line]:
         """A line for one call."""
@@ -115,3 +153,7 @@ class Lines:
             self._is_closed, idle, self._idle = True, self._idle, []
         for line in idle:
             line.client.close()
+
+
+def _too_late(seconds: float) -> httpx.ReadTimeout:
+    return httpx.ReadTimeout(f"no whole answer within {seconds:.0f} seconds")
