@@ -13,6 +13,7 @@ import msgspec
 from member.errors import AnswerError, RefusedError, UsedWronglyError, quoted
 from member.transport import wire
 from member.transport.channel import Channel, decode
+from member.transport.pages import ListBound, walk
 from schemas.canonical import NotCanonicalError, digest
 from schemas.encoding import to_base64
 from schemas.identifiers import is_reference
@@ -263,17 +264,8 @@ class AlertClient:
         self._channel.post(f"{wire.FEED_TOKENS}/{token_id}/revoke", b"{}")
 
     def _pages(self, path: str, form: type[_Paged], given: dict[str, str]) -> Iterator[_Paged]:
-        cursor: str | None = None
-        while True:
-            parameters: dict[str, str | int] = {**given, "limit": _PAGE}
-            parameters |= {} if cursor is None else {"cursor": cursor}
-            page = decode(self._channel.get(path, parameters).body, form, self._server)
+        for page, _ in walk(self._channel, path, {**given, "limit": _PAGE}, form, ListBound("alerts")):
             yield page
-            if page.next is None:
-                return
-            if page.next == cursor:
-                raise AnswerError("the exchange repeats a page cursor")
-            cursor = page.next
 
     def _post(self, path: str, value: dict[str, Any], form: type[_Form]) -> _Form:
         answer = self._channel.post(path, msgspec.json.encode(value))

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from member.errors import AnswerError, UsedWronglyError, quoted
+from member.errors import UsedWronglyError, quoted
 from member.transport import wire
 from member.transport.channel import Channel, decode
+from member.transport.pages import ListBound, walk
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _PAGE = 100
@@ -121,17 +122,10 @@ class SubscriptionClient:
             yield from page.deliveries
 
     def _pages(self, path: str, form: type[_Paged], given: dict[str, str]) -> Iterator[_Paged]:
-        cursor: str | None = None
-        while True:
-            parameters: dict[str, str | int] = {**given, "limit": _PAGE}
-            parameters |= {} if cursor is None else {"cursor": cursor}
-            page = decode(self._channel.get(path, parameters).body, form, self._server)
+        for page, _ in walk(
+            self._channel, path, {**given, "limit": _PAGE}, form, ListBound("subscriptions or deliveries")
+        ):
             yield page
-            if page.next is None:
-                return
-            if page.next == cursor:
-                raise AnswerError("the exchange repeats a page cursor")
-            cursor = page.next
 
     def _post(self, path: str, value: dict[str, Any], form: type[_Form]) -> _Form:
         return decode(self._channel.post(path, msgspec.json.encode(value)).body, form, self._server)

@@ -21,6 +21,7 @@ from member.queries.desk import AskedSubject, asked_about
 from member.transport import wire
 from member.transport.channel import Channel, decode, shown_digest
 from member.transport.outgoing import Outgoing, reading
+from member.transport.pages import ListBound, walk
 from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.store import Vault
 from member.vault.taken_back import TakenBackRows
@@ -189,26 +190,16 @@ class WithdrawalClient:
         """The open corrections of what this member was told, or every one, page by page; kept to be held against the
         log.
         """
-        cursor: str | None = None
+        wanted: dict[str, str | int] = {"limit": _PAGE} | ({} if every else {"state": "open"})
         pages: list[_CorrectionsPage] = []
-        while True:
-            wanted: dict[str, str | int] = {"limit": _PAGE}
-            wanted |= {} if every else {"state": "open"}
-            wanted |= {} if cursor is None else {"cursor": cursor}
-            body = self._channel.get(wire.CORRECTIONS, wanted).body
-            page = decode(body, _CorrectionsPage, self._server)
+        for page, body in walk(self._channel, wire.CORRECTIONS, wanted, _CorrectionsPage, ListBound("corrections")):
             pages.append(page)
             log.keep_reading(page.event_id, shown_digest(msgspec.json.decode(body)["corrections"]))
             for one in page.corrections:
                 log.keep_correction(page.event_id, one.correction_id, one.reason, one.items)
             yield from page.corrections
-            if page.next is None:
-                listed = [one.correction_id for shown in pages for one in shown.corrections]
-                log.keep_listing([shown.event_id for shown in pages], listed)
-                return
-            if page.next == cursor:
-                raise AnswerError("the exchange repeats a page cursor")
-            cursor = page.next
+        listed = [one.correction_id for shown in pages for one in shown.corrections]
+        log.keep_listing([shown.event_id for shown in pages], listed)
 
     def concerned(self, log: ToldLog, correction_id: str) -> list[Concerned]:
         """Everything that a correction concerns; kept to be held against the log. One that more is told of while its
@@ -224,19 +215,12 @@ class WithdrawalClient:
         raise AnswerError("the exchange shows other things than it counts in a correction")
 
     def _read(self, log: ToldLog, correction_id: str) -> Iterator[_ReadCorrection]:
-        cursor = 0
-        while True:
-            body = self._channel.get(f"{wire.CORRECTIONS}/{correction_id}", {"cursor": cursor}).body
-            page = decode(body, _ReadCorrection, self._server)
+        path, bound = f"{wire.CORRECTIONS}/{correction_id}", ListBound("what a correction concerns")
+        for page, body in walk(self._channel, path, {"cursor": 0}, _ReadCorrection, bound):
             if page.correction_id != correction_id:
                 raise AnswerError("the exchange showed another correction than was asked for")
             log.keep_reading(page.event_id, shown_digest(msgspec.json.decode(body)["concerned"]))
             yield page
-            if page.next is None:
-                return
-            if page.next <= cursor:
-                raise AnswerError("the exchange repeats a page cursor")
-            cursor = page.next
 
     def acknowledge(self, log: ToldLog, correction_id: str) -> tuple[CorrectionStanding, list[Concerned]]:
         """Read a correction to its end and say that all of it was taken in; what it concerns. When more of it is told

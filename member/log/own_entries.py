@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from member.log.chain import OwnEntry, open_entry, read_place
 from member.log.verify import LogSource
+from member.transport.pages import ListBound
 from member.vault.store import Vault
 
 _PAGE = 500
@@ -17,12 +18,14 @@ def read_on(
     vault: Vault, source: LogSource, member_id: str, cursor: Cursor, take_in: Callable[[OwnEntry], None]
 ) -> bool:
     """Give `take_in` every entry that got its place since the last time, each opened, page by page in a transaction of
-    the vault; whether others still wait for their place. Raises LogFault.
+    the vault; whether others still wait for their place. Raises LogFault, AnswerError.
     """
     kept = vault.get(*cursor)
     number = 0 if kept is None else int(kept)
+    bound = ListBound("log entries")
     while True:
-        page = source.log_page(number, _PAGE)
+        with bound.page():
+            page = source.log_page(number, _PAGE)
         with vault.transaction():
             for row in page.entries:
                 take_in(open_entry(row, member_id, read_place(row, number + 1)))

@@ -30,6 +30,7 @@ from member.log.chain import HitFields, LogFault, OwnChain, OwnEntry, Place, Wai
 from member.log.leaves import StoredLeaves
 from member.log.receipts import LoggedReceipt
 from member.transport.exchange_client import Hit, LogPage
+from member.transport.pages import ListBound
 from tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
 from tlog.entries import CHAIN_START, BatchPlace, leaf_entry, place_in_batch
 from tlog.hashing import leaf_hash
@@ -196,8 +197,10 @@ class LogVerifier:
     def _read_on(self, chain: OwnChain, each: Callable[[OwnEntry], None]) -> set[str]:
         """Take in all entries that have a place by now; the ids of those that had none when the reading began."""
         pending: set[str] | None = None
+        bound = ListBound("log entries")
         while True:
-            page = self._source.log_page(chain.number, _PAGE)
+            with bound.page():
+                page = self._source.log_page(chain.number, _PAGE)
             if pending is None:
                 pending = set(page.pending)
             for row in page.entries:

@@ -10,8 +10,9 @@ import msgspec
 from member.corrections.log import FIGURES, ToldLog
 from member.errors import AnswerError
 from member.transport import wire
-from member.transport.channel import Channel, decode, shown_digest
+from member.transport.channel import Channel, shown_digest
 from member.transport.outgoing import Outgoing, reading
+from member.transport.pages import ListBound, walk
 from member.vault.store import Vault
 from schemas.encoding import from_base64
 from schemas.identifiers import uuid7
@@ -125,15 +126,6 @@ class OutcomeClient:
             yield from page.outcomes
 
     def _pages(self, log: ToldLog, path: str, form: type[_Page]) -> Iterator[_Page]:
-        cursor: str | None = None
-        while True:
-            wanted: dict[str, str | int] = {"limit": _PAGE} | ({} if cursor is None else {"cursor": cursor})
-            body = self._channel.get(path, wanted).body
-            page = decode(body, form, self._server)
+        for page, body in walk(self._channel, path, {"limit": _PAGE}, form, ListBound("outcomes")):
             log.keep_reading(page.event_id, shown_digest(msgspec.json.decode(body)["outcomes"]))
             yield page
-            if page.next is None:
-                return
-            if page.next == cursor:
-                raise AnswerError("the exchange repeats a page cursor")
-            cursor = page.next

@@ -15,6 +15,7 @@ from member.queries.papers import QueryPapers
 from member.transport import wire
 from member.transport.channel import Channel, decode
 from member.transport.outgoing import Outgoing, reading
+from member.transport.pages import ListBound, walk
 from member.vault.store import Vault
 from schemas.canonical import canonical_json, digest
 from schemas.encoding import from_base64, to_base64
@@ -176,19 +177,10 @@ class QueryClient:
 
     def queries(self, state: str | None = None) -> Iterator[QueryHead]:
         """Every query that the representative may read, page by page."""
-        cursor: str | None = None
-        while True:
-            parameters: dict[str, str | int] = {"limit": _PAGE}
-            parameters |= {} if state is None else {"state": state}
-            parameters |= {} if cursor is None else {"cursor": cursor}
-            page = decode(self._channel.get(wire.QUERIES, parameters).body, _Page, self._server)
+        parameters: dict[str, str | int] = {"limit": _PAGE} | ({} if state is None else {"state": state})
+        for page, _ in walk(self._channel, wire.QUERIES, parameters, _Page, ListBound("queries")):
             for query in page.queries:
                 yield self._formed(self._papers.open_query(query), QueryHead)
-            if page.next is None:
-                return
-            if page.next == cursor:
-                raise AnswerError("the exchange repeats a page cursor")
-            cursor = page.next
 
     def _read(self, query_id: str, body: bytes) -> ReadQuery:
         whole = decode(body, dict[str, Any], self._server)

@@ -11,6 +11,7 @@ from member.errors import AnswerError
 from member.transport import wire
 from member.transport.channel import Channel, decode, shown_digest
 from member.transport.outgoing import Outgoing, reading
+from member.transport.pages import ListBound, walk
 from member.vault.store import Vault
 from schemas.encoding import from_base64
 from schemas.terms import Classification, Handling, TrafficLight
@@ -188,18 +189,10 @@ class RequestClient:
 
     def pages(self, **wanted: str | None) -> Iterator[RequestsPage]:
         """Every request of ours and to us; `wanted` names a `direction` or a `state`."""
-        cursor: str | None = None
-        while True:
-            parameters: dict[str, str | int] = {name: value for name, value in wanted.items() if value is not None}
-            parameters |= {"limit": _PAGE} | ({} if cursor is None else {"cursor": cursor})
-            body = self._channel.get(wire.REQUESTS, parameters).body
-            page = decode(body, RequestsPage, self._server)
+        parameters: dict[str, str | int] = {name: value for name, value in wanted.items() if value is not None}
+        parameters |= {"limit": _PAGE}
+        for page, body in walk(self._channel, wire.REQUESTS, parameters, RequestsPage, ListBound("requests")):
             yield msgspec.structs.replace(page, shown_sha256=shown_digest(msgspec.json.decode(body)["requests"]))
-            if page.next is None:
-                return
-            if page.next == cursor:
-                raise AnswerError("the exchange repeats a page cursor")
-            cursor = page.next
 
     def read(self, request_id: str) -> ReadRequest:
         """One request."""

@@ -11,7 +11,8 @@
    answer is in: a program that was ended while it waited has met a loss. The holder rests, and LOSSES_BORNE of them
    leave it out; CHECKS_FOR_A_LOSS checks answered make up for one, so that at most one batch in so many is spoiled for
    long.
-Left out is left out until the registrars state the epoch anew.
+What was counted (2 and 3) ends when the registrars state the epoch anew, and so does a fault without evidence. A fault
+that can be shown leaves the holder out in every epoch in force that names it with the same key (fault_spread.py).
 """
 
 from __future__ import annotations

@@ -192,7 +192,9 @@ class Channel:
     def _attempt(self, method: str, url: str, body: bytes, headers: dict[str, str]) -> Answer | _Failure:
         signed = self._sign(method, url, body, headers)
         try:
-            response, answered = self._lines.ask(method, url, signed, body, self._around.timeout, self._read)
+            response, answered = self._lines.ask(
+                method, url, signed, body, seconds=self._around.timeout, read=self._read
+            )
         except httpx.RequestError as error:
             detail = f"{self.base_url} cannot be reached ({type(error).__name__})"
             hint = "is it running? check the address and the network, then try again"

@@ -10,6 +10,7 @@ import msgspec
 from member.errors import AnswerError
 from member.transport import wire
 from member.transport.channel import Channel, decode
+from member.transport.pages import ListBound, walk
 from schemas.encoding import from_base64
 
 _PAGE = 500
@@ -224,17 +225,9 @@ class ExchangeClient:
 
     def statements(self) -> Iterator[dict[str, Any]]:
         """Every effective statement, unverified, in the exchange's order. AnswerError for a list without end."""
-        cursor: str | int | None = None
-        for _ in range(_MOST_PAGES):
-            answer = self._channel.get(wire.STATEMENTS, {} if cursor is None else {"cursor": cursor})
-            page = decode(answer.body, StatementsPage, self._server)
+        bound = ListBound("statements", _MOST_PAGES)
+        for page, _ in walk(self._channel, wire.STATEMENTS, {}, StatementsPage, bound):
             yield from page.statements
-            cursor = _next(page.next, cursor)
-            if cursor is None:
-                return
-            if not page.statements:
-                break
-        raise AnswerError("the exchange shows statements without end", "tell the registrars")
 
     def report_holder_fault(self, body: bytes) -> TakenFault:
         """Report a key holder's fault with its evidence."""
@@ -242,19 +235,11 @@ class ExchangeClient:
 
     def holder_faults(self) -> Iterator[FaultsPage]:
         """Reported faults of key holders, unverified, page by page. AnswerError for a list without end."""
-        cursor: str | None = None
-        size = 0
-        for _ in range(_MOST_FAULTS):
-            answer = self._channel.get(wire.HOLDER_FAULTS, {} if cursor is None else {"cursor": cursor})
-            page = decode(answer.body, FaultsPage, self._server)
+        bound = ListBound("faults of key holders", _MOST_FAULTS, _MOST_FAULT_BYTES)
+        for page, _ in walk(self._channel, wire.HOLDER_FAULTS, {}, FaultsPage, bound):
             yield page
-            size += len(answer.body)
-            if not page.reports or page.next is None:
+            if not page.reports:
                 return
-            cursor = str(_next(page.next, cursor))
-            if size > _MOST_FAULT_BYTES:
-                break
-        raise AnswerError("the exchange shows faults of key holders without end", "tell the registrars")
 
     def standing(self) -> Standing:
         """How this member stands."""
@@ -267,29 +252,15 @@ class ExchangeClient:
 
     def hits(self, since: str | None = None) -> Iterator[Hit]:
         """Every live hit, page by page."""
-        cursor: str | int | None = None
-        while True:
-            parameters: dict[str, str | int] = {"limit": _PAGE}
-            parameters |= {} if since is None else {"since": since}
-            parameters |= {} if cursor is None else {"cursor": cursor}
-            page = decode(self._channel.get(wire.HITS, parameters).body, HitsPage, self._server)
+        parameters: dict[str, str | int] = {"limit": _PAGE} | ({} if since is None else {"since": since})
+        for page, _ in walk(self._channel, wire.HITS, parameters, HitsPage, ListBound("hits")):
             yield from page.hits
-            cursor = _next(page.next, cursor)
-            if cursor is None:
-                return
 
     def notices(self, after: str | None = None) -> Iterator[Notice]:
         """Every notice behind one, oldest first, page by page."""
-        cursor = after
-        while True:
-            parameters: dict[str, str | int] = {} if cursor is None else {"cursor": cursor}
-            page = decode(self._channel.get(wire.NOTICES, parameters).body, _NoticesPage, self._server)
+        parameters: dict[str, str | int] = {} if after is None else {"cursor": after}
+        for page, _ in walk(self._channel, wire.NOTICES, parameters, _NoticesPage, ListBound("notices")):
             yield from page.notices
-            if page.next is None:
-                return
-            if page.next == cursor:
-                raise AnswerError("the exchange repeats a page cursor")
-            cursor = page.next
 
     def checkpoint(self) -> bytes:
         """The log's latest checkpoint, a signed note."""
@@ -307,10 +278,12 @@ class ExchangeClient:
     def waiting_entries(self) -> list[dict[str, Any]]:
         """All own log entries that wait for their place, each with its receipt, as received."""
         found: list[dict[str, Any]] = []
-        last = ""
+        last, bound = "", ListBound("waiting entries")
         while True:
             page: dict[str, str | int] = {"after": 0, "limit": 1, "waiting": _PAGE}
-            answer = self._channel.get(wire.LOG_ENTRIES, page | ({"waiting_after": last} if last else {}))
+            with bound.page():
+                answer = self._channel.get(wire.LOG_ENTRIES, page | ({"waiting_after": last} if last else {}))
+            bound.count_bytes(len(answer.body))
             rows = decode(answer.body, LogPage, self._server).waiting
             if not rows:
                 return found
@@ -318,10 +291,3 @@ class ExchangeClient:
             if last <= before:
                 raise AnswerError("the exchange repeats a page cursor")
             found += rows
-
-
-def _next(cursor: str | int | None, before: str | int | None) -> str | int | None:
-    """The next cursor; a server that repeats one would keep us for ever."""
-    if cursor is not None and cursor == before:
-        raise AnswerError("the exchange repeats a page cursor")
-    return cursor

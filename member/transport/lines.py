@@ -106,6 +106,7 @@ class Lines:
         url: str,
         headers: Mapping[str, str],
         body: bytes,
+        *,
         seconds: float,
         read: Callable[[httpx.Response], T],
     ) -> tuple[httpx.Response, T]:

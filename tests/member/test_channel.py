@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,10 @@ import pytest
 
 from keys.ed25519 import SigningKey
 from keys.signing import verify_request
+from member.alerts.client import AlertClient
+from member.alerts.subscriptions import SubscriptionClient
 from member.errors import AnswerError, RefusedError, UnreachableError
+from member.transport import pages
 from member.transport.channel import Channel, Identity, Surroundings, decode
 from member.transport.exchange_client import ExchangeClient, HitsPage
 
@@ -210,6 +213,58 @@ def test_a_server_that_repeats_a_cursor_does_not_keep_us_for_ever() -> None:
     server = Server(httpx.Response(200, json={"hits": [], "next": "again"}))
     with pytest.raises(AnswerError, match="cursor"):
         list(ExchangeClient(server.channel()).hits())
+
+
+class Endless(Server):
+    """Shows an empty page of every kind, each with the cursor of another."""
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        number = len(self.asked)
+        assert number < 5_000, "it is asked for ever"
+        waiting = [{"entry_id": f"{number:09d}"}]
+        entries = {"entries": [{}], "pending": [], "waiting": waiting}
+        lists = ("hits", "notices", "statements", "requests", "queries", "feed_tokens", "subscriptions", "deliveries")
+        ids = {"next": number if "/log/" in request.url.path else str(number), "event_id": "e"}
+        return httpx.Response(200, json={**{key: [] for key in lists}, **entries, **ids})
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda channel: ExchangeClient(channel).hits(),
+        lambda channel: ExchangeClient(channel).notices(),
+        lambda channel: ExchangeClient(channel).statements(),
+        lambda channel: ExchangeClient(channel).waiting_entries(),
+        lambda channel: AlertClient(channel).tokens(),
+        lambda channel: SubscriptionClient(channel).subscriptions(),
+    ],
+    ids=["hits", "notices", "statements", "waiting entries", "feed tokens", "subscriptions"],
+)
+def test_a_list_without_end_keeps_nobody_for_ever(
+    read: Callable[[Channel], Iterable[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "LONGEST_SECONDS", 0.05)
+    with pytest.raises(AnswerError, match="without end"):
+        list(read(Endless().channel()))
+
+
+@pytest.mark.parametrize("bound", [{"most_pages": 2}, {"most_bytes": 20}], ids=["pages", "bytes"])
+def test_a_list_is_bounded_in_pages_and_bytes(bound: dict[str, int]) -> None:
+    list_bound = pages.ListBound("hits", **bound)
+    for _ in range(2):
+        with list_bound.page():
+            list_bound.count_bytes(10)
+    with pytest.raises(AnswerError, match="hits without end"), list_bound.page():
+        pytest.fail("one more page is asked for")
+
+
+def test_cursors_that_go_round_are_noticed() -> None:
+    around = [httpx.Response(200, json={"hits": [], "next": cursor}) for cursor in ("a", "b", "a", "b")]
+    server = Server(*around)
+    with pytest.raises(AnswerError, match="cursor"):
+        list(ExchangeClient(server.channel()).hits())
+    assert len(server.asked) == 3
 
 
 def test_enrolling_is_not_signed_but_has_an_idempotency_key() -> None:
