@@ -9,9 +9,10 @@ It is believed for the registrars' roots alone, whoever hands it over and whatev
    was replaced: a holder answers nobody whom the statements in force do not name.
 3. The evidence is right by these two (keys/holder_fault.py).
 It has force in every epoch in force, not retired, that names the holder with the same key of its answers: a new epoch
-forgives nothing. It has none if its own epoch, as it is in force, states the holder's index or commitment, the
-threshold or the public key otherwise. A replaced key frames nobody: it may have been stolen. To take a holder back that
-had a fault, the registrars state a new key for its answers.
+forgives nothing. It has none if its own epoch, as it is in force, states the holder's index, the threshold or the
+public key otherwise. Its commitment may be another by now: the holder itself named the one that it answered with. A
+replaced key frames nobody: it may have been stolen. To take a holder back that had a fault, the registrars state a new
+key for its answers.
 
 A report names the representative who asked, when, and how many blinded elements about: no more of a batch.
 """
@@ -69,7 +70,7 @@ class ShownFault:
         if (own.threshold, own.public_key) != (self.statement.threshold, self.statement.public_key):
             return False
         named = self.named_by(own)
-        return named is None or (named.index, named.commitment) == (self.holder.index, self.holder.commitment)
+        return named is None or named.index == self.holder.index
 
 
 def find_holder(statement: EpochStatement, holder_id: str, verify_key: bytes) -> Holder | None:

@@ -10,7 +10,8 @@ It is believed only if, in order:
 1. the statement of the epoch, in force when the holder answered, names the holder, with the quorum asked for;
 2. each request is signed by a representative's key that the registrars state, for this holder's own address;
 3. each answer is signed by the holder's key as the answer to that very request, with status 200;
-4. both answers are at most `LONGEST_APART` apart, so that the share was one and the same;
+4. each answer names, under that signature, the commitment to its share that the statement states: nothing is judged by
+   a share that the holder had not used, because the epoch was stated anew meanwhile;
 5. the mathematics shows the fault.
 An honest holder signs nothing of the kind, whoever asks it and whatever he sends: nobody can frame one. Evidence holds
 blinded elements and their answers; no blind, no identifier, no token. Every element of a batch that failed is blinded
@@ -22,7 +23,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -34,11 +35,10 @@ from keys.statement_types import EpochStatement, Holder
 from keys.strict import require_fields, require_identifier, require_integer, require_literal, require_text
 from schemas.encoding import from_base64, to_base64
 
-LONGEST_APART = timedelta(minutes=10)
 EVALUATIONS = "/v1/evaluations"
 MALFORMED, WRONG_PROOF, WRONG_ANSWER = KINDS = ("malformed", "wrong_proof", "wrong_answer")
 _REQUEST_FIELDS = ("content-digest", "idempotency-key", "signature", "signature-input")
-_ANSWER_FIELDS = ("content-digest", "evaluation-proof", "signature", "signature-input")
+_ANSWER_FIELDS = ("content-digest", "evaluation-commitment", "evaluation-proof", "signature", "signature-input")
 _INDEX = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _MOST_BYTES = oprf.MAXIMUM_BATCH * ELEMENT_BYTES
 _MOST_CHARS = 2048
@@ -101,6 +101,16 @@ class SignedExchange:
         except ValueError as error:
             raise EvidenceError(f"the answer is not fit to be shown: {error}") from None
         _created(self.answered)
+        if self.commitment is None:
+            raise EvidenceError("the answer does not say which share it was made with")
+
+    @property
+    def commitment(self) -> bytes | None:
+        """The commitment to the share that the holder says it used, None where it says none of the right form."""
+        try:
+            return from_base64(self.answered.get("evaluation-commitment", ""), ELEMENT_BYTES)
+        except ValueError:
+            return None
 
     @property
     def proof(self) -> bytes | None:
@@ -178,8 +188,6 @@ def verify_evidence(evidence: Evidence, epoch: EpochStatement, resolve_key: Call
         raise EvidenceError("a wrong answer is shown by a check and its seed")
     if _verify_exchange(evidence.check, holder, epoch, resolve_key).quorum != target.quorum:
         raise EvidenceError("the two requests name different quorums")
-    if abs(evidence.check.answered_at - evidence.answer.answered_at) > LONGEST_APART:
-        raise EvidenceError(f"the two answers are more than {LONGEST_APART} apart")
     return _show_wrong_answer(evidence.answer, evidence.check, evidence.seed, key)
 
 
@@ -192,12 +200,14 @@ class _Target:
 def _verify_exchange(
     exchange: SignedExchange, holder: Holder, epoch: EpochStatement, resolve_key: Callable[[str], bytes]
 ) -> _Target:
-    """Rules 1 to 3."""
+    """Rules 1 to 4."""
     target = _read_target(exchange.url, holder, epoch)
     if exchange.status != _OK:
         raise EvidenceError(f"the holder answered {exchange.status}, which is no evaluation")
     if exchange.answered_at < epoch.issued_at:
         raise EvidenceError("the holder answered before the statement of the epoch in force was issued")
+    if exchange.commitment != holder.commitment:
+        raise EvidenceError("the holder answered with another share than the statement of the epoch states")
     place = exchange.url.removeprefix(holder.url.rstrip("/"))
     asked = SignedRequest("POST", exchange.url, exchange.asked)
     try:

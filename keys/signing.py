@@ -12,8 +12,8 @@ A request is believed by these rules, in order; the first one broken is the reas
 The nonce is returned: the caller must refuse one that it has seen (RFC 9421 section 7.2.2), and decide what the key may
 do.
 
-A response is signed over `@status`, `content-digest`, `evaluation-proof` if there is one, and the signature of the
-request it answers (RFC 9421 section 2.4): it cannot stand as the answer to another request.
+A response is signed over `@status`, `content-digest`, `evaluation-commitment` and `evaluation-proof` if they are there,
+and the signature of the request it answers (RFC 9421 section 2.4): it cannot stand as the answer to another request.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ _REQUEST_COMPONENTS = ("@method", "@target-uri", "content-digest")
 _PARAMETERS = frozenset({"created", "keyid", "nonce"})
 _OPTIONAL_PARAMETERS = frozenset({"alg", "expires"})
 _OWN_FIELDS = frozenset({"content-digest", "signature-input", "signature"})
+_ANSWER_FIELDS = ("evaluation-commitment", "evaluation-proof")
 _BOUNDED_FIELDS = (*sorted(_OWN_FIELDS), "idempotency-key")
 
 
@@ -366,11 +367,11 @@ def _check_fields(headers: Mapping[str, str]) -> None:
 
 
 def _response_components(headers: Mapping[str, str]) -> tuple[str, ...]:
-    proof = any(name.lower() == "evaluation-proof" for name in headers)
+    names = {name.lower() for name in headers}
     return (
         "@status",
         "content-digest",
-        *(("evaluation-proof",) if proof else ()),
+        *(name for name in _ANSWER_FIELDS if name in names),
         f'"signature";req;key="{LABEL}"',
     )
 

@@ -17,9 +17,12 @@ MOST_OF_A_MEMBER = 4
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """The answer: n * 32 bytes, and 64 bytes of proof if it was wanted."""
+    """The answer: n * 32 bytes, the commitment to the share that it was made with (32 bytes), and 64 bytes of proof if
+    it was wanted.
+    """
 
     elements: bytes = field(repr=False)
+    commitment: bytes
     proof: bytes | None = field(repr=False)
 
 

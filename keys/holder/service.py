@@ -330,7 +330,8 @@ class HolderService:
         """Rules 3 to 7. Raises RefusedError, BudgetExhaustedError, BusyError, InvalidElementError (position)."""
         _check_form(wanted)
         keyring = self.keyring()
-        scaled = scaled_share(self._share_for(keyring, wanted), wanted.quorum)
+        share = self._share_for(keyring, wanted)
+        scaled = scaled_share(share, wanted.quorum)
         kept = self._find_answer(caller, wanted)
         if kept is not None:
             return kept
@@ -340,7 +341,7 @@ class HolderService:
         try:
             elements = evaluate_batch(scaled, wanted.elements)
             proof = prove_batch(scaled, wanted.elements, elements) if wanted.proof else None
-            evaluated = Evaluated(elements, proof)
+            evaluated = Evaluated(elements, multiply_base(share.scalar), proof)
             self._answers.keep(caller.member_id, wanted.idempotency_key, KeptAnswer(wanted.digest, evaluated))
         finally:
             with self.database.transaction() as connection:

@@ -42,6 +42,7 @@ from schemas.problems import MEDIA_TYPE
 
 MAX_BODY_BYTES = MAX_ELEMENTS * ELEMENT_BYTES
 ELEMENTS_TYPE = "application/octet-stream"
+_COMMITMENT, _PROOF = "Evaluation-Commitment", "Evaluation-Proof"
 _SERVICE = "keyholder"
 _STATEMENTS_PAGE = 200
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -166,10 +167,9 @@ def _sign(response: Response, service: HolderService, clock: Callable[[], dateti
         return response
     config = service.settings.config
     asked = SignedRequest(request.method, config.url.rstrip("/") + g.signed_target, request.headers)
-    proof = response.headers.get("Evaluation-Proof")
     signed = sign_response(
         response.status_code,
-        {} if proof is None else {"Evaluation-Proof": proof},
+        {name: response.headers[name] for name in (_COMMITMENT, _PROOF) if name in response.headers},
         response.get_data(),
         request=asked,
         key_id=config.holder_id,
@@ -194,7 +194,11 @@ def _caller() -> Caller:
             "200": {
                 "description": "As many elements, each times this holder's share and its Lagrange coefficient",
                 "headers": {
-                    "Evaluation-Proof": {"schema": {"type": "string"}, "description": "Base64 of 64 bytes, if wanted"}
+                    _COMMITMENT: {
+                        "schema": {"type": "string"},
+                        "description": "Base64 of 32 bytes: the commitment to the share that was used",
+                    },
+                    _PROOF: {"schema": {"type": "string"}, "description": "Base64 of 64 bytes, if wanted"},
                 },
                 "content": {ELEMENTS_TYPE: _BINARY},
             },
@@ -221,8 +225,9 @@ def evaluate(query: dict[str, Any], headers: dict[str, str]) -> Response:
     )
     evaluated = _service().evaluate(_caller(), wanted)
     response = Response(evaluated.elements, mimetype=ELEMENTS_TYPE)
+    response.headers[_COMMITMENT] = to_base64(evaluated.commitment)
     if evaluated.proof is not None:
-        response.headers["Evaluation-Proof"] = to_base64(evaluated.proof)
+        response.headers[_PROOF] = to_base64(evaluated.proof)
     return response
 
 

@@ -7,7 +7,9 @@ Rules, in order:
    that the holder does not know who asks (there is no believed request to bind a signature to), which is told as a
    refusal; and that a server is busy or down, which is told as no answer.
 3. It is refused if it could not be shown to others as evidence of a fault, should it be one (keys/holder_fault.py).
-4. Its length and its proof's length are checked before anything is computed; the mathematics is tokenise.py's.
+4. One made with another share than the registrars state here is no answer, and no fault: either side may have heard of
+   a new share first.
+5. Its length and its proof's length are checked before anything is computed; the mathematics is tokenise.py's.
 """
 
 from __future__ import annotations
@@ -99,6 +101,8 @@ class HolderClient:
             exchange.check_form()
         except EvidenceError as error:
             raise HolderAnswerError(str(error)) from error
+        if exchange.commitment != self.holder.commitment:
+            raise HolderRefusedError("it answers with another share than the registrars state, as far as is known here")
         if len(answer.body) != len(elements) or len(elements) % ELEMENT_BYTES:
             raise HolderAnswerError("its length is not that of the question", exchange)
         return Evaluation(answer.body, _read_proof(answer, exchange) if proof else None, exchange)

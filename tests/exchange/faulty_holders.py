@@ -80,7 +80,9 @@ class FaultyHolders:
         request = SignedRequest("POST", url, sign_request("POST", url, headers, elements, *signer, clock, new_nonce()))
         share = threshold.scaled_share(self.dealing.shares[index - 1], _QUORUM)
         body = threshold.evaluate_batch(share, elements)
-        told = {"Evaluation-Proof": to_base64(threshold.prove_batch(share, elements, body))} if proof else {}
+        told = {"Evaluation-Commitment": to_base64(self.dealing.commitments[index])}
+        if proof:
+            told["Evaluation-Proof"] = to_base64(threshold.prove_batch(share, elements, body))
         body = group.add(body[:32], _ERROR) + body[32:] if lie else body
         answer_key = key or self.keys[index]
         signed = sign_response(200, told, body, request=request, key_id=f"holder-{index}", key=answer_key, clock=clock)

@@ -22,6 +22,7 @@ from keys.holder_fault import (
 )
 from keys.keyring import Keyring
 from keys.signing import SignedRequest, SigningKey, new_nonce, sign_request, sign_response
+from keys.statement_types import EpochStatement
 from schemas.encoding import to_base64
 from tests.keys.taskforce import ISSUED, holder_key, holder_url, make_dealing, make_epoch, make_member, make_root, sign
 
@@ -62,6 +63,7 @@ class Answering:
     query: str = "epoch=1&quorum=1,3"
     status: int = 200
     at: datetime = NOW
+    commitment: bytes | None = DEALING.commitments[1]
 
     def exchange(self) -> SignedExchange:
         url = f"{self.url}/v1/evaluations?{self.query}&proof={'yes' if self.is_proved else 'no'}"
@@ -75,11 +77,19 @@ class Answering:
         if self.forge_proof:
             proof = proof[32:] + proof[:32]
         request = SignedRequest("POST", url, asked)
-        told = {"Evaluation-Proof": to_base64(proof)} if self.is_proved else {}
+        told = {} if self.commitment is None else {"Evaluation-Commitment": to_base64(self.commitment)}
+        told |= {"Evaluation-Proof": to_base64(proof)} if self.is_proved else {}
         signed = sign_response(
             self.status, told, body, request=request, key_id="holder-1", key=self.signer, clock=lambda: self.at
         )
         return SignedExchange.of(request, self.elements, self.status, signed, body)
+
+
+def refreshed(epoch: EpochStatement) -> EpochStatement:
+    """The same epoch, stated anew with other shares of its key."""
+    shares = iter(make_dealing().commitments.values())
+    holders = tuple(dataclasses.replace(holder, commitment=next(shares)) for holder in epoch.holders)
+    return dataclasses.replace(epoch, sequence=epoch.sequence + 1, holders=holders)
 
 
 def first_spoilt(elements: bytes) -> bytes:
@@ -131,7 +141,8 @@ def test_what_a_holder_signed_shows_its_fault(evidence: Evidence, shown: str) ->
         (wrong_answer(check=Answering(elements=ROWS[:32], is_proved=True)), "not about the weighted sum"),
         (wrong_answer(check=dataclasses.replace(CHECK, forge_proof=True)), "another kind"),
         (wrong_answer(check=dataclasses.replace(CHECK, query="epoch=1&quorum=1,2")), "different quorums"),
-        (wrong_answer(check=dataclasses.replace(CHECK, at=NOW + timedelta(minutes=11))), "apart"),
+        (wrong_answer(check=dataclasses.replace(CHECK, commitment=DEALING.commitments[2])), "another share"),
+        (wrong_proof(Answering(is_proved=True, forge_proof=True, commitment=None)), "another share"),
         (wrong_proof(Answering(is_proved=True)), "the proof holds"),
         (wrong_proof(Answering()), "no proof was asked for"),
         (malformed(Answering()), "as many elements as were asked about"),
@@ -144,7 +155,8 @@ def test_what_a_holder_signed_shows_its_fault(evidence: Evidence, shown: str) ->
         "another batch",
         "unproved check",
         "another quorum",
-        "much later",
+        "another share",
+        "no share",
         "honest proof",
         "no proof asked",
         "well formed",
@@ -193,6 +205,13 @@ def test_evidence_that_frames_a_holder_is_refused(evidence: Evidence, why: str) 
         judge(evidence)
 
 
+def test_who_answers_with_the_share_from_before_a_refresh_is_not_framed() -> None:
+    """It has not heard of the new statement yet; the evidence is judged under that one."""
+    for evidence in (wrong_proof(Answering(is_proved=True)), wrong_answer(Answering(), CHECK)):
+        with pytest.raises(EvidenceError, match="another share"):
+            verify_evidence(evidence, refreshed(EPOCH), resolve)
+
+
 ALTERED: dict[str, Callable[[SignedExchange], SignedExchange]] = {
     "elements": lambda one: dataclasses.replace(one, elements=ROWS[32:] + ROWS[:32]),
     "body": lambda one: dataclasses.replace(one, body=first_spoilt(one.body)),
@@ -200,6 +219,9 @@ ALTERED: dict[str, Callable[[SignedExchange], SignedExchange]] = {
     "url": lambda one: dataclasses.replace(one, url=f"{one.url}&batch=other"),
     "key": lambda one: dataclasses.replace(one, asked={**one.asked, "idempotency-key": "key-2"}),
     "proof": lambda one: dataclasses.replace(one, answered={**one.answered, "evaluation-proof": to_base64(bytes(64))}),
+    "share": lambda one: dataclasses.replace(
+        one, answered={**one.answered, "evaluation-commitment": to_base64(DEALING.commitments[2])}
+    ),
     "digest": lambda one: dataclasses.replace(one, answered={**one.answered, "content-digest": "sha-256=:AA==:"}),
     "request's signature": lambda one: dataclasses.replace(
         one, asked={**one.asked, "signature": Answering().exchange().asked["signature"]}

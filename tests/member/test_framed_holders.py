@@ -28,6 +28,7 @@ from tests.member.test_root_change import FCA, database_of, replace_registrars
 
 FAULTS = "/v1/holder-faults"
 _ASKED = ("content-digest", "idempotency-key", "signature", "signature-input")
+_ANSWERED = ("evaluation-commitment", "evaluation-proof")
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def honest_exchange(taskforce: Taskforce, folder: Path) -> SignedExchange:
         ((status, answered),) = heads
         if "proof=yes" in environ["QUERY_STRING"] and status.startswith("200"):
             asked = {name: environ[f"HTTP_{name.upper().replace('-', '_')}"] for name in _ASKED}
-            kept = {name: answered[name] for name in (*_ASKED, "evaluation-proof") if name in answered}
+            kept = {name: answered[name] for name in (*_ASKED, *_ANSWERED) if name in answered}
             url = f"{LIAR}{environ['PATH_INFO']}?{environ['QUERY_STRING']}"
             noted.append(SignedExchange(url, asked, elements, 200, kept, body))
         return [body]

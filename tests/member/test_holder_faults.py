@@ -36,7 +36,7 @@ class Lying:
         self.asked.append(caller.member_id)
         if wanted.proof:
             return right
-        return Evaluated(group.add(right.elements[:32], ERROR) + right.elements[32:], None)
+        return dataclasses.replace(right, elements=group.add(right.elements[:32], ERROR) + right.elements[32:])
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ their answers.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,12 +23,15 @@ from member.errors import AnswerError
 from member.tokens.evaluation import Evaluation, HolderAnswerError, HolderRefusedError, HolderUnavailableError
 from member.tokens.holders import HolderClient
 from member.transport.channel import Identity, Surroundings
+from schemas.encoding import to_base64
 from tests.keys.holder.simulator import Clock, HolderSimulator, make_elements, make_settings, migrate
 from tests.keys.taskforce import Member, holder_key, make_dealing, make_epoch, make_member, make_root, sign
 from tests.member.taskforce import Application, Taskforce, accounts, write_csv
 from tests.member.test_submission import replaced
 
 ELEMENTS = make_elements(2)
+DEALING = make_dealing()
+COMMITMENT = to_base64(DEALING.commitments[1])
 
 Lie = Callable[[httpx.Request, httpx.Response], httpx.Response]
 
@@ -69,7 +73,7 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    made = Desk(make_dealing(), tmp_path_factory.mktemp("desk"))
+    made = Desk(DEALING, tmp_path_factory.mktemp("desk"))
     yield made
     made.server.database.dispose()
 
@@ -150,12 +154,20 @@ def test_an_old_refusal_cannot_stand_as_the_answer_to_a_new_request(desk: Desk) 
         ask(desk.client(lambda request, answer: kept[0]))
 
 
-def resigned(status: int = 200, body: bytes = ELEMENTS, proof: str | None = None, *, spaced: bool = False) -> Lie:
+def resigned(
+    status: int = 200,
+    body: bytes = ELEMENTS,
+    proof: str | None = None,
+    *,
+    spaced: bool = False,
+    commitment: str | None = COMMITMENT,
+) -> Lie:
     """An evaluation that the holder itself signed, in a form that an honest one does not give."""
 
     def lie(request: httpx.Request, answer: httpx.Response) -> httpx.Response:
         asked = SignedRequest(request.method, str(request.url), request.headers)
-        headers = {} if proof is None else {"Evaluation-Proof": proof}
+        named = {} if commitment is None else {"Evaluation-Commitment": commitment}
+        headers = named | ({} if proof is None else {"Evaluation-Proof": proof})
         signed = sign_response(
             status, headers, body, request=asked, key_id="holder-1", key=holder_key(1), clock=Clock()
         )
@@ -181,12 +193,14 @@ def evaluated(client: HolderClient) -> Evaluation:
         resigned(body=bytes(32 * 65_536)),
         resigned(status=201),
         resigned(spaced=True),
+        resigned(commitment=None),
+        resigned(commitment="AAAA"),
     ],
-    ids=["plain", "proof", "empty proof", "long proof", "tab", "long body", "201", "space"],
+    ids=["plain", "proof", "empty proof", "long proof", "tab", "long body", "201", "space", "no share", "no element"],
 )
 def test_what_is_accepted_can_be_shown_to_others(desk: Desk, lie: Lie) -> None:
     keyring = Keyring(make_root())
-    for statement in (make_epoch(make_dealing()), desk.member.statement):
+    for statement in (make_epoch(DEALING), desk.member.statement):
         keyring.add(sign(statement))
     try:
         exchange = evaluated(desk.client(lie)).exchange
@@ -199,6 +213,13 @@ def test_what_is_accepted_can_be_shown_to_others(desk: Desk, lie: Lie) -> None:
     # It is read and its signatures believed: what then is shown is the mathematics' word.
     with pytest.raises(EvidenceError, match="as many elements as were asked about"):
         verify_evidence(evidence, keyring.epoch(1), lambda key_id: keyring.representative(key_id)[1].public_key)
+
+
+def test_an_answer_with_another_share_than_stated_is_no_fault(desk: Desk) -> None:
+    """The registrars have stated the epoch anew, and the holder has not heard of it."""
+    refreshed = dataclasses.replace(desk.stated, commitment=DEALING.commitments[2])
+    with pytest.raises(HolderRefusedError, match="another share"):
+        evaluated(desk.client(resigned(), holder=refreshed))
 
 
 def test_a_stranger_is_told_so_unsigned_and_that_is_no_fault(desk: Desk) -> None:

@@ -191,7 +191,7 @@ def test_what_is_no_check_of_a_batch_is_refused(
 
 
 def _answer(size: int) -> KeptAnswer:
-    return KeptAnswer(bytes(32), Evaluated(bytes(size), None))
+    return KeptAnswer(bytes(32), Evaluated(bytes(size), bytes(32), None))
 
 
 def test_answers_kept_are_bounded_in_number_and_in_bytes() -> None:
