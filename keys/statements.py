@@ -2,7 +2,8 @@
 
 A statement is canonical JSON in a DSSE envelope (Dead Simple Signing Envelope, protocol version 1). It is believed by
 these rules, in order:
-1. The envelope has exactly its three fields, the payload type of statements, bounded sizes, and strict base64.
+1. The envelope has exactly its three fields, the payload type of statements, bounded sizes, strict base64, and at most
+   two signatures in one key's name.
 2. The signed bytes are those received: nothing is decoded and written anew before the signatures are checked.
 3. A signature counts if its keyid names a registrar of the root and it is right under that registrar's key. Each
    registrar counts once; other signatures count for nothing.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,6 +42,8 @@ from schemas.encoding import from_base64, to_base64
 PAYLOAD_TYPE = "application/vnd.exchange.statement+json"
 MAX_PAYLOAD_BYTES = 262_144
 MAX_SIGNATURES = 64
+MAX_OF_A_KEY = 2
+"""Signatures in one key's name: a wrong one may stand beside the right one, but nobody is made to verify dozens."""
 MAX_SEQUENCE = 2**31 - 1
 """Small beside 2^53 - 1, the largest number of a snapshot, which is a sum of sequences."""
 SUBJECT_FIELDS = {"member": "member_id", "group": "group_id", "epoch": "epoch", "exchange": "exchange_id"}
@@ -206,13 +210,7 @@ class Envelope:
             envelope = require_fields(value, "payloadType", "payload", "signatures")
             require_literal(envelope["payloadType"], PAYLOAD_TYPE)
             payload = from_base64(require_text(envelope["payload"], 4 * MAX_PAYLOAD_BYTES // 3 + 4))
-            entries = [
-                require_fields(entry, "keyid", "sig") for entry in require_list(envelope["signatures"], MAX_SIGNATURES)
-            ]
-            signatures = tuple(
-                (require_text(entry["keyid"], 128), from_base64(require_text(entry["sig"], 88), 64))
-                for entry in entries
-            )
+            signatures = _read_signatures(envelope["signatures"])
         except ValueError as error:
             raise StatementError("malformed", f"envelope: {error}") from None
         return cls(payload, signatures)
@@ -224,6 +222,16 @@ class Envelope:
             "payload": to_base64(self.payload),
             "signatures": [{"keyid": key_id, "sig": to_base64(sig)} for key_id, sig in self.signatures],
         }
+
+
+def _read_signatures(value: object) -> tuple[tuple[str, bytes], ...]:
+    entries = [require_fields(entry, "keyid", "sig") for entry in require_list(value, MAX_SIGNATURES)]
+    found = tuple(
+        (require_text(entry["keyid"], 128), from_base64(require_text(entry["sig"], 88), 64)) for entry in entries
+    )
+    if any(times > MAX_OF_A_KEY for times in Counter(key_id for key_id, _ in found).values()):
+        raise ValueError(f"more than {MAX_OF_A_KEY} signatures of one key")
+    return found
 
 
 def pre_authentication_encoding(payload: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 A snapshot is believed for the holder's signature on it, a statement for the registrars': it does not matter who is
 between. Nobody is waited for longer than some seconds, and no list is read for ever: pages, bytes and time of one are
-bounded, and whoever is not waited for any more stops after the call that it is at.
+bounded, no statement comes twice, and whoever is not waited for any more stops after the call that it is at.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ class HolderWord:
 
     def _read_list(self, until: Deadline) -> Envelopes:
         found: Envelopes = []
+        payloads: set[str] = set()
         cursor: str | None = None
         size = 0
         for _ in range(_MOST_PAGES):
@@ -85,6 +86,9 @@ class HolderWord:
             answer = self._signed.get(wire.STATEMENTS, {} if cursor is None else {"cursor": cursor})
             page = decode(answer.body, _Page, self.holder.url)
             found += page.statements
+            payloads |= {str(each.get("payload")) for each in page.statements}
+            if len(payloads) < len(found):  # to verify one again for as long as a list may be takes minutes
+                raise AnswerError(f"{self.holder.holder_id} repeats a statement")
             size += len(answer.body)
             if page.next is None:
                 return found

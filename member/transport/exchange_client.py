@@ -16,8 +16,7 @@ from schemas.encoding import from_base64
 _PAGE = 500
 _MOST_PAGES = 500
 """Of statements: of 200 each, more than any taskforce states."""
-
-
+_MOST_STATEMENT_BYTES = 64 * 1024 * 1024
 _MOST_FAULTS = 500
 _MOST_FAULT_BYTES = 256 * 1024 * 1024
 
@@ -225,7 +224,7 @@ class ExchangeClient:
 
     def statements(self) -> Iterator[dict[str, Any]]:
         """Every effective statement, unverified, in the exchange's order. AnswerError for a list without end."""
-        bound = ListBound("statements", _MOST_PAGES)
+        bound = ListBound("statements", _MOST_PAGES, _MOST_STATEMENT_BYTES)
         for page, _ in walk(self._channel, wire.STATEMENTS, {}, StatementsPage, bound):
             yield from page.statements
 

@@ -62,6 +62,17 @@ def test_one_registrar_who_signs_twice_counts_once() -> None:
     assert _reason(envelope) == "quorum"
 
 
+def test_nobody_is_made_to_verify_dozens_of_signatures_of_one_key() -> None:
+    """A wrong signature in a registrar's name does not spoil its right one, and more are not looked at."""
+    envelope = sign(MEMBER)
+    wrong = {"keyid": "registrar/necc", "sig": to_base64(bytes(64))}
+    envelope["signatures"].insert(0, wrong)
+    assert valid_signers(envelope, ROOT) == {"necc", "reviewer"}
+    envelope["signatures"].insert(0, wrong)
+    with pytest.raises(StatementError, match="more than 2 signatures of one key"):
+        valid_signers(envelope, ROOT)
+
+
 def test_a_stranger_counts_for_nothing() -> None:
     assert _reason(sign(MEMBER, by=("necc", "stranger"))) == "quorum"
 

@@ -455,7 +455,9 @@ def test_a_list_of_endless_bytes_ends(fresh: Taskforce, monkeypatch: pytest.Monk
 
     def large(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps({"statements": [{"padding": "x" * 4_000}], "next": str(next(asked))}).encode()]
+        number = str(next(asked))
+        listed = {"statements": [{"payload": number, "padding": "x" * 4_000}], "next": number}
+        return [json.dumps(listed).encode()]
 
     state_another(fresh, *HOLDERS)
     with between(fresh, HOLDERS, "/v1/statements", large):
@@ -463,6 +465,16 @@ def test_a_list_of_endless_bytes_ends(fresh: Taskforce, monkeypatch: pytest.Monk
     assert (done.status, done.document["error"]["type"]) == (1, "statements-stale")
     assert "without end" in done.document["error"]["detail"]
     assert next(asked) <= 3 * len(HOLDERS) + 1
+
+
+def test_a_holder_that_repeats_a_statement_is_not_read_to_its_end(fresh: Taskforce) -> None:
+    """Verifying one right statement for as long as a list may be would hold every command for minutes."""
+    envelope = sign_statement(canonical_json(make_member("late").statement.to_wire()), "necc", registrar_key(fresh))
+    state_another(fresh, *HOLDERS)
+    with between(fresh, HOLDERS, "/v1/statements", json_answer({"statements": [envelope] * 2, "next": None})):
+        done = fresh.run("a", "hits")
+    assert (done.status, done.document["error"]["type"]) == (1, "statements-stale")
+    assert "holder-1: holder-1 repeats a statement" in done.document["error"]["detail"]
 
 
 def test_who_is_not_waited_for_any_more_stops_asking(fresh: Taskforce, monkeypatch: pytest.MonkeyPatch) -> None:
