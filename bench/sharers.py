@@ -59,22 +59,24 @@ def main() -> None:
     chosen = arguments.parse_args()
     sharers = [count for count in SHARERS if count <= chosen.most]
     members = [f"m{number:03}" for number in range(sharers[-1])]
+    costs = {}
     with tempfile.TemporaryDirectory(prefix="bench-sharers-") as folder:
-        plain = create_database(f"sqlite:///{Path(folder) / 'exchange'}.db")
-        upgrade(plain)
-        database = Watched(plain.engine, plain.url)
-        submission_id = uuid7()
-        with database.transaction() as session:
-            add_taskforce(session, submission_id, members)
-            session.flush()
-        measure(database, members[:2], submission_id, chosen.rows)  # warms up
-        costs = {count: measure(database, members[:count], submission_id, chosen.rows) for count in sharers}
         for count in sharers:
+            some = members[:count]
+            plain = create_database(f"sqlite:///{Path(folder) / str(count)}.db")
+            upgrade(plain)
+            database = Watched(plain.engine, plain.url)
+            submission_id = uuid7()
+            with database.transaction() as session:
+                add_taskforce(session, submission_id, some)
+                session.flush()
+            measure(database, some, submission_id, chosen.rows)  # warms up
+            costs[count] = measure(database, some, submission_id, chosen.rows)
             rows = min(chosen.locked, SHARED_MOST // count)
-            quiet, loud = longest_locks(database, members[:count], submission_id, rows)
+            quiet, loud = longest_locks(database, some, submission_id, rows)
             report(f"longest lock, {rows:,} rows that {count} hold", quiet, "s", "the most", 1.0)
             report(f"longest lock, {rows:,} rows new to all of {count}", loud, "s", "the most", 1.0)
-        plain.dispose()
+            plain.dispose()
     first = costs[sharers[0]]
     for count, cost in costs.items():
         report(f"a row that {count} members hold", cost * 1e6, "us", f"that {sharers[0]} hold", first * 1e6)

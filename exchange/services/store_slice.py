@@ -14,7 +14,7 @@ from exchange.services.move_withdrawn import move_withdrawn, take_expired
 from exchange.services.submission_parts import SubmissionRequest
 from exchange.store.holders import Way, ways_of_tokens
 from exchange.store.indicators import EXPIRED, Batch, find_expired, find_rows, retire_rows, store_rows
-from exchange.store.taken_back import keep_tokens_out, kept_out, let_in
+from exchange.store.taken_back import keep_tokens_out, kept_out, let_in, look_for_kept_out
 from exchange.store.withdrawals import open_withdrawals_of
 
 
@@ -67,13 +67,24 @@ def _leave_out(
     group_id, member_id = request.envelope.group, actor.member_id
     _take_expired(session, actor, request, tokens)
     kept = kept_out(session, tokens, group_id, member_id)
-    said = {row[0]: request.rows.taken_back[row[4]] for row in request.rows.good if row[4] in request.rows.taken_back}
-    said = {token: reason for token, reason in said.items() if token not in there}
+    said = {token: reason for token, reason in _said(request).items() if token not in there}
     keep_tokens_out(session, said, group_id, member_id, request.envelope.epoch)
     listed = [token for token in _asked_again(request, kept) if token not in said and token not in there]
     let_in(session, listed, group_id, member_id)
     out = (said | kept).keys() - there - set(listed)
     return LeftOut({token: kept.get(token) or said[token] for token in out}, len(listed))
+
+
+def tokens_left_out(session: Session, actor: Actor, request: SubmissionRequest, tokens: Sequence[bytes]) -> set[bytes]:
+    """Those of some tokens whose rows will be left out unless the member has them. In a reading transaction too."""
+    kept = look_for_kept_out(session, tokens, request.envelope.group, actor.member_id)
+    return _said(request).keys() | (kept.keys() - set(_asked_again(request, kept)))
+
+
+def _said(request: SubmissionRequest) -> dict[bytes, str]:
+    """What the request says that its member took back in another epoch, with the reasons."""
+    reasons = request.rows.taken_back
+    return {row[0]: reasons[row[4]] for row in request.rows.good if row[4] in reasons} if reasons else {}
 
 
 def _asked_again(request: SubmissionRequest, kept: Mapping[bytes, str]) -> list[bytes]:

@@ -28,7 +28,7 @@ from sqlalchemy.orm import Session
 from exchange.domain.authority import Authority
 from exchange.domain.decision import RefusedError
 from exchange.domain.gateway_rules import RULES, GatewayRules
-from exchange.domain.slices import SLICE_ROWS, end_of_slice
+from exchange.domain.slices import SLICE_ROWS, end_of_slice, most_holders
 from exchange.domain.submission import decide_submission
 from exchange.log.entries import RecordedEvent, View
 from exchange.services.acting import OtherRequestError
@@ -43,7 +43,7 @@ from exchange.services.disclose_hits import (
 )
 from exchange.services.events import record
 from exchange.services.refuse_disclosure import refuse_disclosure
-from exchange.services.store_slice import store_slice
+from exchange.services.store_slice import store_slice, tokens_left_out
 from exchange.services.submission_parts import (
     PartlyStoredError,
     SubmissionRequest,
@@ -91,7 +91,7 @@ def submit_indicators(
 
     tokens = [row[0] for row in request.rows.good]
     with database.reading() as session:
-        held = count_holders(session, tokens)
+        held = _count_others(session, actor, request, now)
     unread, hits = set(tokens), list[dict[str, Any]]()
     submitting = _Submitting(actor, request, held, now, merge_delay_seconds, rules)
     try:
@@ -114,7 +114,7 @@ def submit_indicators(
 
 @dataclass(frozen=True, slots=True)
 class _Submitting:
-    """A request under way; `held` is how many rows its tokens had when it began, whoever's."""
+    """A request under way; `held` is how many others could hold its tokens, where any did, when it began."""
 
     actor: Actor
     request: SubmissionRequest
@@ -134,6 +134,16 @@ class _Done:
     hits: list[dict[str, Any]]
     answer: tuple[dict[str, Any], dict[str, Any]] | None
     is_repeated: bool = False
+
+
+def _count_others(session: Session, actor: Actor, request: SubmissionRequest, now: datetime) -> dict[bytes, int]:
+    """How many others can hold each of the tokens that any do, for all that the member is told."""
+    group = request.envelope.group
+    inside = load_authority(session, now).groups.get(group, frozenset())
+    tokens = [row[0] for row in request.rows.good]
+    others = count_holders(session, tokens, group, inside - {actor.member_id}, now.date())
+    left_out = tokens_left_out(session, actor, request, list(others))
+    return {token: most_holders(count, len(inside)) for token, count in others.items() if token not in left_out}
 
 
 def _store_next(database: Database, submitting: _Submitting) -> _Done:

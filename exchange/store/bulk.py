@@ -6,6 +6,7 @@ connection. Table and column names come from the code, never from outside.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any
@@ -91,23 +92,38 @@ _EACH = (
 )
 
 
-def count_of_tokens(session: Session, tables: Sequence[str], tokens: Sequence[bytes]) -> dict[bytes, int]:
-    """How many rows of the tables each of the tokens has that has any. In a reading transaction too."""
+def count_of_tokens(
+    session: Session,
+    tables: Sequence[str],
+    tokens: Sequence[bytes],
+    group_id: str,
+    but: Mapping[str, Sequence[str]],
+) -> dict[bytes, int]:
+    """How many rows of the tables each of the tokens has in a group, if any, but for rows whose columns have one of the
+    values in `but`. In a reading transaction too.
+    """
     if not tokens:
         return {}
-    counted = (f"(SELECT count(*) FROM {table} i WHERE i.token = s.token)" for table in tables)  # noqa: S608
+    left_out = {column: list(values) for column, values in but.items() if values}
+    is_lite = is_sqlite(session)
+    absent = "NOT IN (SELECT value FROM json_each(:{}))" if is_lite else "<> ALL(%s::text[])"
+    where = " AND i.group_id = " + (":group_id" if is_lite else "%s")
+    where += "".join(f" AND i.{name} {absent.format(name)}" for name in left_out)
+    counted = (f"(SELECT count(*) FROM {table} i WHERE i.token = s.token{where})" for table in tables)  # noqa: S608
     query = f"SELECT {' + '.join(counted)} AS rows"
-    if is_sqlite(session):
-        values = {"tokens": b"".join(tokens), "count": len(tokens)}
+    if is_lite:
+        values = {"tokens": b"".join(tokens), "count": len(tokens), "group_id": group_id}
+        values |= {column: json.dumps(some) for column, some in left_out.items()}
         counting = f"{_EACH}SELECT s.token, ({query}) FROM s"  # noqa: S608
         found = _fetched(session.connection().exec_driver_sql(counting, values))
     else:
-        found = _of_each_token(session, "s.token, found.rows", query, tokens, ())
+        wanted = (group_id, *left_out.values()) * len(tables)
+        found = _of_each_token(session, "s.token, found.rows", query, tokens, wanted)
     return {token: count for token, count in found if count}
 
 
 def _of_each_token(
-    session: Session, names: str, query: str, tokens: Sequence[bytes], values: tuple[str, ...]
+    session: Session, names: str, query: str, tokens: Sequence[bytes], values: Sequence[Any]
 ) -> list[Any]:
     """On PostgreSQL: what a query over `s.token`, called `found`, finds for each of the tokens."""
     result = session.connection().exec_driver_sql(

@@ -7,7 +7,7 @@ and worked out once (docs/adr/0046).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import date
 
 from sqlalchemy.orm import Session
@@ -15,6 +15,9 @@ from sqlalchemy.orm import Session
 from exchange.domain.matching import Holding
 from exchange.store import bulk
 from exchange.store.indicators import LIVE_TABLES, read_submissions
+from exchange.store.membership import list_members
+from exchange.store.submissions import passed_submissions
+from exchange.store.withdrawals import list_open_submissions
 
 Way = tuple[Holding, ...]
 """The live rows of a token, of whichever member and group, in one order. They name no token (`token` is empty), and
@@ -26,9 +29,21 @@ Shown = tuple[tuple[str, str | None], ...]
 _ROW = ("i.group_id", "i.member_id", "i.submission_id", "i.indicator_type", "substr(i.first_seen, 1, 7)")
 
 
-def count_holders(session: Session, tokens: Sequence[bytes]) -> dict[bytes, int]:
-    """How many rows each of the tokens has that has any. In a reading transaction too."""
-    return bulk.count_of_tokens(session, LIVE_TABLES, tokens)
+def count_holders(
+    session: Session, tokens: Sequence[bytes], group_id: str, holders: Container[str], today: date
+) -> dict[bytes, int]:
+    """How many of the `holders` hold each of the tokens in a group that any hold, by rows that count now. In a reading
+    transaction too.
+    """
+    outside = [member.member_id for member in list_members(session) if member.member_id not in holders]
+    but = {"member_id": outside, "submission_id": _not_counting(session, today)}
+    return bulk.count_of_tokens(session, LIVE_TABLES, tokens, group_id, but)
+
+
+def _not_counting(session: Session, today: date) -> list[str]:
+    """The submissions whose rows lie in the live tables and count no longer: the jobs have not got to them."""
+    taken_back = (str(one.open_submission_id) for one in list_open_submissions(session))
+    return [*taken_back, *passed_submissions(session, today)]
 
 
 def ways_of_tokens(session: Session, tokens: Sequence[bytes], today: date) -> dict[bytes, Way]:

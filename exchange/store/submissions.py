@@ -88,6 +88,12 @@ def list_expired(session: Session, today: date, limit: int) -> Sequence[Submissi
     ).all()
 
 
+def passed_submissions(session: Session, today: date) -> list[str]:
+    """The ids of active submissions whose last day has passed."""
+    passed = Submission.state == ACTIVE, Submission.expires_on < today
+    return list(session.scalars(select(Submission.submission_id).where(*passed)))
+
+
 def mark_submissions(session: Session, submission_ids: Sequence[str], state: str) -> None:
     """Set the state of some submissions; one that was taken back stays so."""
     marked = Submission.submission_id.in_(submission_ids), Submission.state != WITHDRAWN

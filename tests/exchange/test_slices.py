@@ -15,6 +15,7 @@ from exchange.services import submit_indicators
 from exchange.services.events import LogUnavailableError, record
 from exchange.store.indicators import RecentIndicator
 from exchange.store.submissions import SubmissionPart
+from keys.statement_types import MemberState
 from schemas.encoding import from_base64, to_base64
 from tests.exchange.factories import make_rows, make_token
 from tests.exchange.taking_back import make_withdrawal
@@ -28,11 +29,12 @@ def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(submit_indicators, "SLICE_ROWS", 5)
 
 
-def views(taskforce: Taskforce, member_id: str) -> list[dict[str, Any]]:
-    """What a member's log says of matches, in order."""
-    told = "SELECT view FROM log_entries WHERE member_id = :member AND kind = 'match' ORDER BY entry_id"
+def views(taskforce: Taskforce, member_id: str, kind: str = "match") -> list[dict[str, Any]]:
+    """What a member's log says of matches, or of another kind, in order."""
+    told = "SELECT view FROM log_entries WHERE member_id = :member AND kind = :kind ORDER BY entry_id"
     with taskforce.database.reading() as session:
-        return [json.loads(row.view) for row in session.execute(text(told), {"member": member_id})]
+        found = session.execute(text(told), {"member": member_id, "kind": kind})
+        return [json.loads(row.view) for row in found]
 
 
 def send(member: MemberSimulator, value: dict[str, Any], status: int = 201) -> dict[str, Any]:
@@ -170,6 +172,69 @@ def test_a_part_refused_between_slices_says_that_rows_are_there(
     with taskforce.database.transaction() as session:
         session.execute(text("UPDATE sharing_groups SET state = 'open'"))
     assert send(a, value)["accepted"] == 12
+
+
+def cuts_of(
+    taskforce: Taskforce, tokens: list[bytes], monkeypatch: pytest.MonkeyPatch, **fields: Any
+) -> list[list[int]]:
+    """How many rows each entry of a's log has of a part with those tokens, by what a slice may hold at most; a
+    repetition under its key is read in as many entries.
+    """
+    a, found = taskforce.members["a"], []
+    for most in range(9, 150, 10):
+        monkeypatch.setattr(submit_indicators, "SLICE_ROWS", most)
+        value = a.submission(tokens) | fields
+        send(a, value)
+        of_part = [view for view in views(taskforce, "a") if view.get("submission_id") == value["submission_id"]]
+        found.append([view["accepted"] + view["duplicates"] + view["left_out"] for view in of_part])
+        before = len(views(taskforce, "a", "hits_read"))
+        send(a, value, 200)
+        assert len(views(taskforce, "a", "hits_read")) - before == len(of_part)
+    return found
+
+
+def test_slices_show_nothing_of_holders_beyond_the_band(
+    new_taskforce: NewTaskforce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not how many they are, nor holders in other groups, suspended ones, and those that took back or expired."""
+    taskforce = new_taskforce(*"abcdefghi")
+    taskforce.state_group("hi", "cell")
+    others = list(taskforce.members.values())[1:]
+    cuts: dict[str, list[list[int]]] = {}
+    for name, holders in {"none": 0, "two": 2, "three": 3, "four": 4, "five": 5, "seven": 7}.items():
+        tokens = sorted(make_token() for _ in range(8))
+        for other in others[:holders]:
+            assert other.submit(tokens[2:5]).status_code == 201
+        cuts[name] = cuts_of(taskforce, tokens, monkeypatch)
+    assert cuts["two"] == cuts["three"] == cuts["four"]
+    assert cuts["five"] == cuts["seven"]
+    assert cuts["none"] != cuts["two"] != cuts["five"]
+
+    # What is left out gets no hit, and nobody else is told.
+    said, kept = (sorted(make_token() for _ in range(8)) for _ in range(2))
+    assert taskforce.members["a"].submit(kept[2:5]).status_code == 201
+    taken = make_withdrawal(kept[2:5])
+    assert taskforce.members["a"].send("POST", "/v1/withdrawals", taken).status_code == 201
+    assert others[0].submit([*said[2:5], *kept[2:5]]).status_code == 201
+    marked = [[row, "error"] for row in (2, 3, 4)]
+    assert cuts_of(taskforce, said, monkeypatch, taken_back=marked) == cuts["none"]
+    assert cuts_of(taskforce, kept, monkeypatch) == cuts["none"]
+
+    today = {"expires_on": "2026-11-22", "review_by": "2026-11-22"}
+    elsewhere, gone, left = (sorted(make_token() for _ in range(8)) for _ in range(3))
+    for other in others[-2:]:
+        assert other.submit(elsewhere[2:5], envelope={"group": "cell"}).status_code == 201
+    value = others[0].submission(gone[2:5])
+    send(others[0], value)
+    taken = make_withdrawal(submission_id=value["submission_id"])
+    assert others[0].send("POST", "/v1/withdrawals", taken).status_code == 201
+    assert others[1].submit(gone[2:5], envelope=today).status_code == 201
+    taskforce.clock.advance(days=1)  # type: ignore[attr-defined]
+    assert others[2].submit(left[2:5]).status_code == 201
+    taskforce.state_member(others[2], MemberState.SUSPENDED)
+    assert cuts_of(taskforce, elsewhere, monkeypatch) == cuts["none"]
+    assert cuts_of(taskforce, gone, monkeypatch) == cuts["none"]
+    assert cuts_of(taskforce, left, monkeypatch) == cuts["none"]
 
 
 @pytest.mark.parametrize(
