@@ -203,13 +203,10 @@ def list_overdue(session: Session, now: datetime, limit: int) -> Sequence[Correc
 
 
 def purge_corrections(session: Session, before: datetime) -> int:
-    """Delete acknowledged corrections that were told before a time, and withdrawals of before with none left; how many
-    rows.
+    """Delete acknowledged corrections that were told before a time; how many rows. Withdrawals are kept, a row each: an
+    id that became free again once nobody's correction waits would tell its member that somebody's does.
     """
     over = Correction.acknowledged_at.is_not(None), Correction.told_at < before
     gone = select(Correction.correction_id).where(*over)
     purged = run_counted(session, delete(CorrectionItem).where(CorrectionItem.correction_id.in_(gone)))
-    purged += run_counted(session, delete(Correction).where(*over))
-    left = select(Correction.withdrawal_id)
-    finished = Withdrawal.created_at < before, Withdrawal.withdrawal_id.not_in(left)
-    return purged + run_counted(session, delete(Withdrawal).where(*finished))
+    return purged + run_counted(session, delete(Correction).where(*over))

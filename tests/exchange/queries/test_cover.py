@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
+from exchange.services.purge_records import purge_records
+from exchange.services.tell_corrections import tell_corrections
 from schemas.canonical import canonical_json
 from schemas.encoding import to_base64
+from schemas.identifiers import uuid7
 from tests.exchange.factories import make_token
 from tests.exchange.queries.world import QueryWorld, decode, rules_of
+from tests.exchange.taking_back import make_withdrawal
 
 _TOLD = {"query_id", "agency", "legal_gateway", "holder", "told_at", "tokens", "salt"}
 
@@ -241,3 +245,24 @@ def test_queries_that_are_over_or_of_one_agency_do_not_meet(world: QueryWorld) -
 def _listed(world: QueryWorld) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = world.agencies["nca"].send("GET", "/v1/queries").get_json()["queries"]
     return found
+
+
+def test_a_withdrawals_id_does_not_tell_whether_a_correction_waits(world: QueryWorld) -> None:
+    """An agency that never acknowledges keeps its correction; the bank that tries the id again must not see it."""
+    bank, ids, answers = world.banks["a"], (uuid7(), uuid7()), []
+    tokens = make_token(), make_token()
+    assert bank.submit(tokens).status_code == 201
+    world.query([tokens[0]])
+    for withdrawal_id, token in zip(ids, tokens, strict=True):
+        taken = make_withdrawal([token], withdrawal_id=withdrawal_id)
+        assert bank.send("POST", "/v1/withdrawals", taken).get_json()["told"] == 0
+    assert tell_corrections(world.taskforce.database, world.clock()) == 1
+    world.clock.advance(days=366)
+    purge_records(world.taskforce.database, world.clock())
+    envelope = {"review_by": "2028-05-01", "expires_on": "2028-11-01"}
+    for withdrawal_id in ids:
+        token = make_token()
+        assert bank.submit([token], envelope=envelope).status_code == 201
+        again = make_withdrawal([token], withdrawal_id=withdrawal_id)
+        answers.append(bank.send("POST", "/v1/withdrawals", again))
+    assert [rules_of(answer) for answer in answers] == [{"id-used"}, {"id-used"}]
