@@ -278,6 +278,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("position", name=op.f("uq_statements_position")),
     )
     op.create_index("ix_statements_type_subject", "statements", ["type", "subject", "sequence"], unique=False)
+    op.create_index(
+        "ix_statements_waiting",
+        "statements",
+        ["proposed_at", "statement_id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'collecting'"),
+        postgresql_where=sa.text("state = 'collecting'"),
+    )
     op.create_table(
         "submissions",
         sa.Column("submission_id", sa.String(length=36), nullable=False),
@@ -361,6 +369,7 @@ def downgrade() -> None:
     op.drop_index("ix_submissions_created_at", table_name="submissions")
     op.drop_index("ix_submissions_member_id", table_name="submissions")
     op.drop_table("submissions")
+    op.drop_index("ix_statements_waiting", table_name="statements")
     op.drop_index("ix_statements_type_subject", table_name="statements")
     op.drop_table("statements")
     op.drop_table("sharing_groups")
