@@ -1,4 +1,6 @@
-"""`exchange root show|propose|export`: who the registrars are, and drafting who follows them."""
+"""`exchange root show|propose|export|restore`: who the registrars are, drafting who follows them, and taking back what
+they signed.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ import click
 
 from exchange.commands import CommandError, opened, reports, utc_now
 from exchange.services.root_chain import propose_root
+from exchange.services.take_statements import take_statements
 from exchange.store.roots import read_roots
 from keys.fingerprints import in_fours
 from keys.roots import Roots
@@ -18,7 +21,7 @@ from keys.statements import Root, StatementError
 
 @click.group("root", epilog="Example: exchange root show")
 def root_group() -> None:
-    """The registrars: who they are, and drafting who follows them."""
+    """The registrars: who they are, who follows them, and what they signed."""
 
 
 def _described(roots: Roots) -> dict[str, Any]:
@@ -84,3 +87,38 @@ def export(context: click.Context, file: Path) -> dict[str, Any]:
     except OSError as error:
         raise CommandError("file", f"{file} cannot be written: {error.strerror}; name a new file") from None
     return {"file": str(file), **_described(roots)}
+
+
+def _show_taken(done: dict[str, Any]) -> str:
+    lines = [f"{each['type']} {each['subject']}: {each['problem'] or 'in force'}" for each in done["statements"]]
+    return "\n".join([*lines, _show(done)])
+
+
+@root_group.command(epilog="Example: exchange root restore statements-in-force.json")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_context
+@reports(_show_taken)
+def restore(context: click.Context, file: Path) -> dict[str, Any]:
+    """Take back what registrars signed since the backup from which this exchange was restored.
+
+    FILE is statements-in-force.json out of the home of a registrar of the newest root. Each statement is checked as if
+    it were new; one that is in force here already is passed over.
+    """
+    envelopes = _read_envelopes(file)
+    with opened(context) as (settings, database):
+        taken = take_statements(database, settings.root, envelopes, utc_now())
+        return {"statements": taken, **_described(read_roots(database, settings.root))}
+
+
+def _read_envelopes(file: Path) -> list[dict[str, Any]]:
+    try:
+        found = json.loads(file.read_bytes())
+    except OSError as error:
+        raise CommandError("file", f"{file} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise CommandError(
+            "file", f"{file} is no list of signed statements: take a registrar's statements-in-force.json"
+        )
+    return found

@@ -20,18 +20,25 @@ from sqlalchemy import event, inspect, select, text
 
 from exchange.log.head_file import HeadFile, LogRestoredError
 from exchange.log.sequencer import CARRIED_TICKS, Sequencer
+from exchange.services.accept_statement import list_statements
 from exchange.services.back_up_database import BackupError, back_up_database
 from exchange.services.restore_database import LogState, Restored, restore_database
+from exchange.services.take_statements import take_statements
 from exchange.settings import Settings
 from exchange.start_checks import check_start
 from exchange.store.archive import list_tables
 from exchange.store.leases import acquire_lease
+from exchange.store.roots import read_roots
 from exchange.store.session import Database, create_database
 from keys.age_file import AgeReader, AgeWriter
+from keys.keyring import MemberState, to_payload
+from keys.statements import sign_statement
 from migrations.upgrade import downgrade, is_current, upgrade
 from schemas.canonical import canonical_json
 from tests.conftest import create_postgresql_database
 from tests.exchange.factories import make_token
+from tests.exchange.test_root_change import REGULATOR, hand_in, suspension
+from tests.exchange.test_root_change import change as change_registrars
 from tests.simulator import Taskforce, make_taskforce
 from tlog.notes import NoteSigner
 
@@ -203,6 +210,50 @@ def test_an_older_backup_is_restored_but_its_log_is_not_signed(backed_up: Backed
     with pytest.raises(LogRestoredError, match="new-origin"):
         check_start(backed_up.settings, empty)
     assert backed_up.settings.head_file.read_bytes() == head
+
+
+def test_what_registrars_signed_since_the_backup_is_taken_back_from_one_of_them(
+    backed_up: BackedUp, empty: Database
+) -> None:
+    """Also that others are registrars now, whom the restored exchange does not know."""
+    taskforce, file = backed_up.taskforce, backed_up.back_up()
+    hand_in(taskforce, suspension(taskforce), "necc", "reviewer")
+    change_registrars(taskforce)
+    active = to_payload(taskforce.member_statement(taskforce.members["a"], 3))
+    assert hand_in(taskforce, active, "regulator", "reviewer").state == "effective"
+    assert hand_in(taskforce, member_b_suspended(taskforce), "regulator", "reviewer").state == "effective"
+    envelopes, _ = list_statements(taskforce.database, 0, 100)
+
+    backed_up.restore(empty, file)
+    assert read_roots(empty, taskforce.root).version == 1
+    app = taskforce.make_app(empty)
+    assert as_regulator(taskforce, app) == 401
+    taken = take_statements(empty, taskforce.root, envelopes[::-1], taskforce.clock())
+    assert sorted((one["type"], one["subject"], one["sequence"], one["problem"]) for one in taken) == [
+        ("member", "a", 2, None),
+        ("member", "a", 3, None),
+        ("member", "b", 2, None),
+        ("root", "registrars", 2, None),
+    ]
+    assert as_regulator(taskforce, app) == 200
+    members = [taskforce.members[name].send("GET", "/v1/status", app=app).status_code for name in "ab"]
+    assert members == [200, 403]
+    assert take_statements(empty, taskforce.root, envelopes, taskforce.clock()) == []
+    forged = sign_statement(
+        to_payload(taskforce.member_statement(taskforce.members["b"], 3)), "necc", taskforce.registrars["necc"]
+    )
+    (refused,) = take_statements(empty, taskforce.root, [forged], taskforce.clock())
+    assert refused["problem"] is not None
+
+
+def member_b_suspended(taskforce: Taskforce) -> bytes:
+    return to_payload(taskforce.member_statement(taskforce.members["b"], 2, MemberState.SUSPENDED))
+
+
+def as_regulator(taskforce: Taskforce, app: Any) -> int:
+    """How the exchange answers the registrar who came with the second root."""
+    answer = taskforce.send("GET", "/v1/proposals", b"", key_id="registrar/regulator", key=REGULATOR, app=app)
+    return answer.status_code
 
 
 def test_without_the_last_signed_head_nothing_is_signed(on_sqlite: BackedUp, empty_sqlite: Database) -> None:

@@ -167,6 +167,12 @@ def test_registrars_are_replaced_by_the_program(home: Path, tmp_path: Path, run:
     assert Root.load(tmp_path / "pin.json").fingerprint == written["registrars_fingerprint"] == drafted["proposal_id"]
     assert run("--home", home, "root", "export", tmp_path / "pin.json")[1]["error"]["type"] == "file"
     assert run("--home", home, "root", "propose", tmp_path / "pin.json")[1]["error"]["type"] == "statement"
+    assert run("--home", home, "root", "restore", tmp_path / "pin.json")[1]["error"]["type"] == "file"
+    (tmp_path / "in-force.json").write_text(json.dumps([sign_statement(from_base64(payload), "necc", NECC)]))
+    code, taken = run("--home", home, "root", "restore", tmp_path / "in-force.json")
+    assert (code, taken["statements"], taken["version"]) == (0, [], 2)
+    (tmp_path / "in-force.json").write_text('[{"payload": 1}]')
+    assert run("--home", home, "root", "restore", tmp_path / "in-force.json")[1]["error"]["type"] == "statement"
     enrolled = ("member", "enrol", "acme", "--kind", "telecom", "--name", "A", "--sector", "telecommunications")
     code, invited = run("--home", home, *enrolled, "--declared-book", "9")
     content = json.loads(base64.urlsafe_b64decode(invited["code"] + "=="))
