@@ -75,6 +75,9 @@ def hits(
 ) -> Shown:
     """List every live overlap of one's own indicators with other institutions; nobody is named.
 
+    A value that was submitted in two key epochs is two hits, each with requests of its own, until the older rows expire
+    or are withdrawn.
+
     A hit that you were not shown before, or otherwise, is new; what is new is kept in this home, for each
     representative. Its state is the furthest that this member has come with it: asked, answered, assessed, outcome.
     """
