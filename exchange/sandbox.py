@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sysconfig
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -105,6 +105,20 @@ def _free_ports(count: int) -> list[int]:
     finally:
         for each in sockets:
             each.close()
+
+
+def _refuse_used_ports(ports: Mapping[str, int]) -> None:
+    """SandboxError for a port on which another program listens: it would answer in place of ours."""
+    for name, port in ports.items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do: not one that lately closed
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise SandboxError(
+                    f"port {port}, for {name}, cannot be used ({error.strerror}): stop the program that listens there,"
+                    " or take a new folder and another --port"
+                ) from error
 
 
 def _write_atomically(path: Path, content: dict[str, Any]) -> None:
@@ -208,6 +222,7 @@ class Sandbox:
         self.description_file.unlink(missing_ok=True)
         if state_file.exists():
             self._load_state(state_file, plan, chosen)
+            _refuse_used_ports(self._state["ports"])
             run_command("exchange", "--home", str(self._exchange_home), "upgrade")
             self._start_programs()
         else:
@@ -249,6 +264,8 @@ class Sandbox:
     def _set_up(self, state_file: Path) -> None:
         if self.folder.exists() and any(self.folder.iterdir()):
             raise SandboxError(f"{self.folder} is not empty and holds no finished sandbox: take a new folder")
+        if self.plan.port:
+            _refuse_used_ports({"exchange": self.plan.port})
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)  # the database URL in it may hold a password
         for name in ("logs", "passphrases", "members", "holders"):

@@ -1,9 +1,12 @@
-"""One sandbox at a time in a folder."""
+"""One sandbox at a time in a folder, and none on a port where another program listens."""
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import socket
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -35,3 +38,27 @@ def test_a_second_sandbox_waits_for_the_folder_and_leaves_it_as_it_is(
     again = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.close(again)
+
+
+def test_a_port_in_use_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        new = Sandbox(tmp_path / "new", lambda _: None)
+        with pytest.raises(SandboxError, match=f"port {port}, for exchange, .*another --port"):
+            new.start(Plan(port=port))
+        new.stop()
+        assert not list((tmp_path / "new").iterdir())
+
+
+def test_a_second_start_finds_a_port_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: str) -> None:
+        raise AssertionError("nothing is run while another program answers in our place")
+
+    monkeypatch.setattr(sandbox, "run_command", fail)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        ports = {"exchange": other.getsockname()[1]}
+        (tmp_path / "state.json").write_text(json.dumps({"plan": asdict(Plan()), "ports": ports}))
+        again = Sandbox(tmp_path, lambda _: None)
+        with pytest.raises(SandboxError, match="for exchange, cannot be used"):
+            again.start(Plan())
+        again.stop()
