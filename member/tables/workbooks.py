@@ -20,7 +20,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -178,18 +178,19 @@ def _opened_sheet(path: Path, sheet: str | None) -> Iterator[tuple[str, Iterator
     """
     from openpyxl import load_workbook  # noqa: PLC0415 - slow to import, needed here only
 
-    try:
-        book = load_workbook(path, read_only=True, data_only=True, keep_links=False)
-    except _DAMAGES as error:
-        raise _damaged() from error
-    try:
-        names = [each.title for each in book.worksheets]
-        if not names or (sheet is not None and sheet not in names):
-            raise FileRefusedError("there is no such sheet", f"it has: {', '.join(names[:20]) or 'none with cells'}")
-        name = names[0] if sheet is None else sheet
-        yield name, _rows(book.worksheets[names.index(name)])
-    finally:
-        book.close()
+    with path.open("rb") as file:  # by a name openpyxl would judge its ending; the content is judged already
+        try:
+            book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        except _DAMAGES as error:
+            raise _damaged() from error
+        with closing(book):
+            names = [each.title for each in book.worksheets]
+            if not names or (sheet is not None and sheet not in names):
+                raise FileRefusedError(
+                    "there is no such sheet", f"it has: {', '.join(names[:20]) or 'none with cells'}"
+                )
+            name = names[0] if sheet is None else sheet
+            yield name, _rows(book.worksheets[names.index(name)])
 
 
 def _rows(sheet: Any) -> Iterator[tuple[int, list[Any]]]:

@@ -56,6 +56,14 @@ def refusal(path: Path, sheet: str | None = None) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["in.csv", "in.xls", "in", "in.XLSX"])
+def test_a_workbook_is_read_whatever_its_file_is_called(tmp_path: Path, name: str) -> None:
+    path = book(tmp_path, HEADER, ACCOUNT).rename(tmp_path / name)
+    (read,) = read_indicators(check_file(path))
+    assert isinstance(read, Row)
+    assert read.value == "20000012345678"
+
+
 def test_a_sheet_is_read_like_a_csv_and_its_rows_are_the_lines(tmp_path: Path) -> None:
     path = book(tmp_path, HEADER, ACCOUNT, [], ["phone", "+44 20 7946 0123"], ["lei", "N/A"])
     rows = list(read_indicators(path))
