@@ -16,15 +16,18 @@ value_file_option = click.option(
     "--value-file",
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     metavar="F",
-    help="Values from this file, one a line (- for standard input): other users of this machine can see what stands on "
-    "a command line, values too.",
+    help="Values from this file, one a line (- here or in place of the values: standard input): other users of this "
+    "machine can see what stands on a command line, values too.",
 )
 
 
 def given_values(values: Sequence[str], file: Path | None) -> tuple[str, ...]:
-    """The values of the command line, or the lines of `--value-file` that are not blank. UsedWronglyError for both, and
-    for a file that cannot be read, is no UTF-8 text or has no value; no value is quoted.
+    """The values of the command line, or the lines of `--value-file`, or of standard input for a single `-`, that are
+    not blank. UsedWronglyError for both, and for a file that cannot be read, is no UTF-8 text or has no value; no value
+    is quoted.
     """
+    if file is None and tuple(values) == ("-",):
+        file, values = Path("-"), ()
     if file is None:
         return tuple(values)
     if values:

@@ -39,6 +39,8 @@ def test_a_token_is_made_of_the_value_in_a_file_or_on_standard_input(served: Tas
     assert (read.status, read.document) == (0, said.document)
     typed = piped(served, "a", ACCOUNTS[0], "token", "--type", "bank_account")
     assert (typed.status, typed.document) == (0, said.document)
+    dash = served.run("a", "token", "--type", "bank_account", "-", typed=ACCOUNTS[0])
+    assert (dash.status, dash.document) == (0, said.document)
     several = piped(served, "a", "\n".join(ACCOUNTS), "token", "--type", "bank_account")
     assert (several.status, several.document["error"]["detail"]) == (2, "expected one value, found 3")
     assert served.run("a", "token", "--type", "bank_account").status == 2
@@ -52,6 +54,8 @@ def test_a_query_and_a_withdrawal_take_one_value_a_line(served: Taskforce, tmp_p
     file = tmp_path / "values"
     file.write_text("\n".join(ACCOUNTS[:2]))
     options = ("--type", "bank_account", "--reason", "error")
+    unknown = served.run("a", "withdraw", *options, "-", typed="20000099999999")
+    assert (unknown.status, unknown.document["error"]["hint"]) == (1, "member rows lists them")
     done = served.run("a", "withdraw", *options, "--value-file", str(file))
     assert (done.status, done.document["withdrawn"]) == (0, 2), done.document
     done = piped(served, "a", ACCOUNTS[2], "withdraw", *options)
