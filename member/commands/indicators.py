@@ -32,6 +32,7 @@ from schemas.terms import NORMALISATION
 from schemas.words import in_words
 
 _SHOWN_REJECTED = 20
+_SHOWN_LINES = 20
 _OPTIONS = [name for name in SETTINGS if name != "expires_days"]
 
 
@@ -251,8 +252,9 @@ def _submit_lines(done: Submitted, *, dry: bool) -> Iterator[str]:
     yield f"{counted(tally.rows, 'row')}: {tally.accepted:,} {'would be sent' if dry else 'accepted'}, " + (
         f"{counted(tally.duplicates, 'duplicate')}, {len(tally.rejections):,} rejected"
     )
-    for reason, count in tally.left_out.by_reason().items():
-        yield f"{counted(count, 'row')} left out: {reason}"
+    for reason, (count, lines) in tally.left_out.by_reason(_SHOWN_LINES).items():
+        numbers = ", ".join(map(str, lines)) + (", …" if count > len(lines) else "")
+        yield f"{counted(count, 'row')} left out ({'line' if count == 1 else 'lines'} {numbers}): {reason}"
     if not dry:
         yield f"submission {done.submission_id}"
         yield f"{len(tally.hit_ids):,} of this file's indicators overlap with another institution (member hits)"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from heapq import merge
+from heapq import merge, nsmallest
 from typing import Any
 
 
@@ -35,9 +35,9 @@ class LeftOutRows:
         """Take one in."""
         self._lines.setdefault(row.reason, array("Q")).append(row.line)
 
-    def by_reason(self) -> dict[str, int]:
-        """How many were left out for each reason."""
-        return {reason: len(lines) for reason, lines in self._lines.items()}
+    def by_reason(self, first: int) -> dict[str, tuple[int, list[int]]]:
+        """How many were left out for each reason, and the `first` of their lines, in order."""
+        return {reason: (len(lines), nsmallest(first, lines)) for reason, lines in self._lines.items()}
 
     def as_documents(self) -> Iterator[dict[str, Any]]:
         """Each as it stands in `--json` output, in the order of the lines."""

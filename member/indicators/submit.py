@@ -55,6 +55,7 @@ from schemas.canonical import canonical_json
 from schemas.encoding import to_base64
 from schemas.identifiers import uuid7
 from schemas.terms import NORMALISATION
+from schemas.words import in_words
 
 _EARLIEST = date(1900, 1, 1)
 """The first day that the exchange takes."""
@@ -65,7 +66,7 @@ _MAY_BE_THERE = (
     "the exchange may have rows of this upload, which was sent before: the person who sent it runs the same command"
     " again; --restart submits the file anew"
 )
-_TAKEN_BACK = "taken back as {}; submit --relist lists it again, with a reason"
+_TAKEN_BACK = "taken back as {}; submit --relist lists such a row again, with a reason"
 
 
 @dataclass
@@ -394,7 +395,7 @@ class _Sending:
 
     def _count(self, part: Part, outcome: PartOutcome) -> None:
         for position, reason in outcome.left_out:
-            self.tally.left_out.add(LeftOut(part.rows[position].row.line, _TAKEN_BACK.format(reason)))
+            self.tally.left_out.add(LeftOut(part.rows[position].row.line, _TAKEN_BACK.format(in_words(reason))))
         self.tally.accepted += outcome.accepted
         self.tally.duplicates += outcome.duplicates
         self.tally.hit_ids.update(outcome.hit_ids)

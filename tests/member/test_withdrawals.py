@@ -226,10 +226,10 @@ def test_a_file_again_leaves_out_what_was_taken_back_until_it_is_listed_again(
     told = {name: again.document[name] for name in ("rows", "accepted", "duplicates", "left_out", "rejected")}
     assert told == {"rows": 2, "accepted": 0, "duplicates": 1, "left_out": 1, "rejected": []}
     ((line, reason),) = [(row["line"], row["reason"]) for row in again.document["left_out_rows"]]
-    assert (line, "false_positive" in reason, "--relist" in reason) == (2, True, True)
+    assert (line, "false positive" in reason, "--relist" in reason) == (2, True, True)
     assert hit_on(taskforce, "a", one) is None
     said = taskforce.run("b", "submit", path, as_json=False).document["text"]
-    assert "1 row left out: taken back as false_positive" in said
+    assert "1 row left out (line 2): taken back as false positive" in said
     only = str(write_csv(tmp_path / "only.csv", *accounts(one)))
     alone = taskforce.run("b", "submit", only)
     assert (alone.status, alone.document["left_out"]) == (0, 1)
