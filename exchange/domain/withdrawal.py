@@ -128,7 +128,7 @@ def told_at_least(bands: Iterable[str], known_by_name: Collection[str]) -> int:
 
 def decide_withdrawal(rows: int) -> Decision:
     """Only what lives or has lately expired can be taken back; what is another's looks like what is not there."""
-    cure = "none of these is a row of yours that lives or has lately expired: member hits"
+    cure = "none of these is a row of yours that is active or has lately expired: member rows"
     return ALLOWED if rows else refuse("no-live-row", "tokens", cure)
 
 

@@ -277,7 +277,7 @@ def rows_of_values(
             raise MemberError(f"{value}: {error.reason}", error.hint or None, slug="not_normalisable") from error
         known = rows.tokens_of(found.indicator_type, found.canonical)
         if not known:
-            raise MemberError(f"{value} is no indicator of ours", "member hits lists those that matter", slug="unknown")
+            raise MemberError(f"{value} is not among your rows", "member rows lists them", slug="unknown")
         tokens += known
         indicator = rows.lookup(found.indicator_type, found.canonical)
         indicators.append(indicator)
