@@ -163,6 +163,9 @@ class _RowReader:
         """
         if self._account is None or indicator_type != IndicatorType.BANK_ACCOUNT:
             return None
+        empty = [at for at in self._account if not fields[at].strip()]
+        if len(empty) == 1 or (empty and self._value is None):
+            return Rejected(line, self._layout.header[empty[0]], "", "the field is empty", fields)
         for at, wanted in zip(self._account, _ACCOUNT_LENGTHS, strict=True):
             digits = _SEPARATORS.sub("", fields[at])
             if digits and len(digits) != wanted:

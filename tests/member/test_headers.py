@@ -103,6 +103,24 @@ def test_two_columns_never_make_up_for_each_others_digits(tmp_path: Path, sort_c
 
 
 @pytest.mark.parametrize(
+    ("header", "row", "named"),
+    [
+        ("Kind,Identifier,Sort Code,Account No,Why", ",,,12345678,", "Sort Code"),
+        ("Kind,Identifier,Sort Code,Account No,Why", ",,200000, ,", "Account No"),
+        ("Sort Code,Account No,Why", ",,mule", "Sort Code"),
+    ],
+)
+def test_an_empty_half_of_an_account_is_named_as_the_file_does(
+    tmp_path: Path, header: str, row: str, named: str
+) -> None:
+    short = 'type = "bank_account"\n[columns]\nsort_code = "Sort Code"\naccount_number = "Account No"\n'
+    mapped = read_column_map(written(tmp_path, TOML if "Kind" in header else short, "map"))
+    (read,) = read_indicators(check_file(written(tmp_path, f"{header}\n{row}\n"), mapped))
+    assert isinstance(read, Rejected)
+    assert (read.column, read.value, read.reason) == (named, "", "the field is empty")
+
+
+@pytest.mark.parametrize(
     ("text", "named"),
     [
         ("[columns]\nvalue = 'Nowhere'\n", "the map names the column Nowhere"),
