@@ -225,15 +225,17 @@ def list_all(session: Session, state: str | None, case: str | None, output: Path
         shown = (one.case, label(one.state), "yes" if one.covert else "no", *days)
         spare = (others, one.authorised_by, one.asked_by, one.query_id)
         made.add_row(str(numbers[one.query_id]), *shown, *spare)
-    return Shown({"queries": list(described.values())}, "" if found else "no queries", made if found else None)
+    return Shown({"queries": list(described.values())}, "" if found else _NO_QUERIES, made if found else None)
 
 
+_NO_QUERIES = "no queries (an independent reviewer finds those of all agencies in member log entries)"
 _SPARE = ("watch until", "others", "authorised by", "asked by", "query")
 
 
 def _told_other(other: dict[str, Any]) -> str:
-    about = ", ".join(other["values"]) or counted(other["subjects"], "subject")
-    return f"{other['agency']} ({other['officer']}): {about}"
+    """A reviewer is told who, not about how much."""
+    about = ", ".join(other["values"]) or (counted(other["subjects"], "subject") if other["subjects"] else "")
+    return f"{other['agency']} ({other['officer']}){about and f': {about}'}"
 
 
 @query.command("show", epilog="Example: member query show 3 --pdf op-7.pdf")

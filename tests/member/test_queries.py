@@ -225,6 +225,9 @@ def test_agencies_learn_of_each_other_and_a_watch_reports(police: Taskforce, tmp
     assert number in shown.document["text"]
     assert f"met (met/authoriser): {number}\n" in shown.document["text"]
     assert "Bank a (a)" in shown.document["text"], "as the registrars call it"
+    reviewed = police.run("ico", "query", "show", first["query_id"], as_json=False).document["text"]
+    assert "another agency is about the same: met (met/authoriser)\n" in reviewed
+    assert "member log entries" in police.run("ico", "query", "list", as_json=False).document["text"]
 
 
 def test_the_officer_is_shown_what_is_approved_and_approves_nothing_else(police: Taskforce) -> None:
