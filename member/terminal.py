@@ -74,8 +74,10 @@ class PlainTable(Table):
 def fitted(table: Table, width: int) -> RenderableType:
     """The table at a width in which nothing is broken that is copied from it: no word of any cell, no cell of a column
     that is not to be wrapped. Without spare columns where that is too wide, and whole, as blocks, one for each row,
-    where it cannot be had.
+    where it cannot be had. Of a table without rows the title alone, which counts them.
     """
+    if not table.rows:
+        return Text(str(table.title or ""))
     spare = list(table.spare) if isinstance(table, PlainTable) else []
     for left_out in range(len(spare) + 1):
         gone = spare[len(spare) - left_out :]

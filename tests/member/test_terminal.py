@@ -46,6 +46,11 @@ def test_many_columns_become_a_block_for_each_row_where_they_do_not_fit() -> Non
     assert isinstance(fitted(made, WIDE), PlainTable)
 
 
+def test_of_a_table_without_rows_only_the_title_is_shown() -> None:
+    made = table("0 subscriptions", "no.", "state")
+    assert shown(made, NARROW) == "0 subscriptions\n"
+
+
 def test_a_time_is_shown_to_the_second_and_nothing_else_is_cut() -> None:
     made = table("times", "at")
     for cell in ("2026-11-22T10:00:00.123456Z", "2026-11-22T10:00:00.5+01:00", "v2026-11-22T10:00:00.5Z", None):
