@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from exchange.sandbox import GROUP, Plan, Sandbox, run_command
+from schemas.words import in_words
 
 _GIVEN = ("Amina", "Björn", "Chloé", "Dmitri", "Eilidh", "Farid", "Grace", "Hiro")
 _FAMILY = ("Okafor", "O'Neill", "Sørensen", "Łukasik", "Haddad", "Nakamura", "Price", "Silva")
@@ -158,7 +159,8 @@ def _play(sandbox: Sandbox, story: Story, tell: Callable[[str], None]) -> dict[s
     for bank, hits in zip(BANKS, told, strict=True):
         outcome["members"][bank]["hits"] = hits
         for hit in hits:
-            tell(f"  bank {bank}: {hit['indicator_type']} {hit['values'][0]} is held by {hit['institutions']} other(s)")
+            others = f"{hit['institutions']} {'other' if hit['institutions'] == '1' else 'others'}"
+            tell(f"  bank {bank}: {in_words(hit['indicator_type'])} {hit['values'][0]} is held by {others}")
         if _found(hits) != story.expected[bank]:
             raise DemonstrationError(f"bank {bank} was told {len(hits)} overlaps, {len(story.expected[bank])} exist")
     return outcome

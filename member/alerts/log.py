@@ -138,7 +138,7 @@ def describe_alerts(view: Mapping[str, Any]) -> str:
     several = view.get("alerts")
     if isinstance(several, list):
         through = f" through {view['channel']}" if "channel" in view else ""
-        return f"{len(several)} alerts{through}"
+        return f"{len(several)} {'alert' if len(several) == 1 else 'alerts'}{through}"
     if "reference" not in view or "alert_id" not in view:
         return ""
     details = ("version", view.get("version")), ("TLP", view.get("tlp")), ("as", view.get("form"))

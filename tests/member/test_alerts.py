@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -98,6 +99,9 @@ def test_an_alert_is_drafted_released_by_another_read_answered_and_withdrawn(
     assert said.status == 0, said.document
     (answer,) = taskforce.run("a", "alert", "responses", reference).document["responses"]
     assert (answer["member_id"], answer["feedback"]) == ("b", "nine accounts found")
+    entries = taskforce.run("a", "log", "entries", as_json=False).document["text"]
+    assert re.search(r"\b1 alert\b", entries)
+    assert not re.search(r"\b1 alerts\b", entries)
     assert answer["implemented_at"]
     withdrawn = taskforce.run("a", "alert", "withdraw", drafted["alert_id"], "--reason", "a customer was a victim")
     assert withdrawn.document["state"] == "withdrawn"
