@@ -64,7 +64,7 @@ from keys.custody import CustodyError, check_new_passphrase, read_passphrase
 from keys.edge.logs import logging_configuration
 from keys.new_home import is_unfinished
 from keys.replacement import ReplacementError
-from keys.statement_types import GroupState, GroupStatement, parse_statement
+from keys.statement_types import GroupState, GroupStatement, MemberState, parse_statement
 from keys.statements import StatementError
 from keys.strict import require_identifier
 from keys.terminal.program import Program, complete_program
@@ -265,7 +265,7 @@ def list_command(context: click.Context) -> dict[str, Any]:
                 "name": row.name,
                 "kind": row.kind,
                 "sector": row.sector,
-                "state": row.state if row.stopped_at is None else "stopped",
+                "state": "stopped" if row.stopped_at is not None and row.state == MemberState.ACTIVE else row.state,
                 "groups": [group.group_id for group in groups_of_member(session, row.member_id)],
             }
             for row in list_members(session)

@@ -58,6 +58,8 @@ _HINTS = {
     _FORBIDDEN: "member status shows roles, groups and state",
     429: "wait for as long as it says, then run the same command again: it goes on where it stopped",
 }
+_SUSPENDED = "suspended"
+_HINT_TO_SUSPENDED = "ask the operator why; your own rows can still be read here: member rows"
 
 _LISTS = {
     wire.REQUESTS + "/": "member request list",
@@ -267,7 +269,8 @@ def read_problem(server: str, status: int, body: bytes) -> RefusedError:
     known = {"type", "title", "status", "detail", "instance", "hint"}
     fields = {name: value for name, value in document.items() if name not in known}
     reasons = "; ".join(_told_reasons(fields.get("reasons")))[:_SHOWN_CHARS]
-    hint = None if reasons and status == _FORBIDDEN else _HINTS.get(status)
+    hint = _HINT_TO_SUSPENDED if slug == _SUSPENDED else _HINTS.get(status)
+    hint = None if reasons and status == _FORBIDDEN else hint
     is_foreign = not kind.startswith(PROBLEM_PREFIX)
     return RefusedError(reasons or detail, hint, slug=slug, status=status, is_foreign=is_foreign, problem=fields)
 

@@ -38,3 +38,10 @@ def test_a_sandbox_starts_again_after_a_member_was_suspended(tmp_path: Path, is_
         refused = sandbox.member("b", "hits")
         assert refused.status == 1
         assert "suspended" in refused.document["error"]["detail"], refused.document
+        assert "ask the operator" in refused.document["error"]["hint"], "member status is refused as well"
+        (told,) = [
+            member["state"]
+            for member in run("exchange", "--home", str(folder / "exchange"), "member", "list").document["members"]
+            if member["member_id"] == "b"
+        ]
+        assert told == ("suspended" if is_signed else "stopped")
