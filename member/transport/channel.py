@@ -269,7 +269,7 @@ def read_problem(server: str, status: int, body: bytes) -> RefusedError:
     known = {"type", "title", "status", "detail", "instance", "hint"}
     fields = {name: value for name, value in document.items() if name not in known}
     reasons = "; ".join(_told_reasons(fields.get("reasons")))[:_SHOWN_CHARS]
-    hint = _HINT_TO_SUSPENDED if slug == _SUSPENDED else _HINTS.get(status)
+    hint = _HINT_TO_SUSPENDED if fields.get("reason") == _SUSPENDED else _HINTS.get(status)
     hint = None if reasons and status == _FORBIDDEN else hint
     is_foreign = not kind.startswith(PROBLEM_PREFIX)
     return RefusedError(reasons or detail, hint, slug=slug, status=status, is_foreign=is_foreign, problem=fields)
