@@ -323,6 +323,11 @@ def create(context: click.Context, /, group_id: str, **options: Any) -> dict[str
         )
 
     with opened(context) as (_, database):
+        with database.reading() as session:
+            held = latest_effective(session, "group", group_id)
+        stated = None if held is None else parse_statement(held.payload)
+        if isinstance(stated, GroupStatement) and stated.state is GroupState.OPEN:
+            raise CommandError("group-exists", f"the group {group_id} is in force: exchange group add, or close")
         return {"group_id": group_id, "proposal_id": propose_statement(database, "group", group_id, draft, now)}
 
 

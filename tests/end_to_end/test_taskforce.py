@@ -137,6 +137,13 @@ def test_a_member_cannot_use_another_members_home_without_its_passphrase(taskfor
     assert "hits" not in done.document
 
 
+def test_a_group_in_force_is_not_drafted_anew(taskforce: Taskforce) -> None:
+    operator = ("exchange", "--home", str(taskforce.sandbox.folder / "exchange"))
+    again = run(*operator, "group", "create", "taskforce", "--kind", "taskforce", "--members", "a", "--objective", "x")
+    assert (again.status, again.document["error"]["type"]) == (1, "group-exists"), "all but a would have been dropped"
+    assert run(*operator, "proposal", "list").document["proposals"] == []
+
+
 def test_an_exchange_that_was_killed_comes_back_with_everything(taskforce: Taskforce) -> None:
     old = taskforce.sandbox.pids()["exchange"]
     os.kill(old, signal.SIGKILL)
