@@ -5,10 +5,12 @@ from __future__ import annotations
 import click
 
 from member.commands.common import Shown, reporting
-from member.errors import UsedWronglyError
+from member.errors import UsedWronglyError, quoted
 from member.identity.home import REJECTED_DAYS
 from member.indicators.envelope import CONTACT, COUNTRY, MAP, SETTINGS, STATEMENTS, check_setting
 from member.workplace.session import Session
+
+_NAMES = (*SETTINGS, *STATEMENTS, CONTACT, COUNTRY, MAP, REJECTED_DAYS)
 
 
 @click.group(epilog="Example: member config show")
@@ -30,6 +32,20 @@ def set_defaults(session: Session, pairs: tuple[str, ...]) -> Shown:
     return _show(session)
 
 
+@config.command("unset", epilog="Example: member config unset map")
+@click.argument("names", nargs=-1, required=True, metavar="NAME…")
+@click.pass_obj
+@reporting
+def unset_defaults(session: Session, names: tuple[str, ...]) -> Shown:
+    """Take defaults back: as if they had never been set."""
+    for name in names:
+        if name not in _NAMES:
+            raise UsedWronglyError(f"there is no default called {quoted(name)}", f"known: {', '.join(_NAMES)}")
+    kept = {name: value for name, value in session.home.config.defaults.items() if name not in names}
+    session.home.save(defaults=kept)
+    return _show(session)
+
+
 @config.command("show", epilog="Example: member config show --json")
 @click.pass_obj
 @reporting
@@ -40,7 +56,6 @@ def show_defaults(session: Session) -> Shown:
 
 def _show(session: Session) -> Shown:
     held = session.home.config.defaults
-    names = (*SETTINGS, *STATEMENTS, CONTACT, COUNTRY, MAP, REJECTED_DAYS)
-    defaults = {name: held[name] for name in names if name in held}
+    defaults = {name: held[name] for name in _NAMES if name in held}
     text = "\n".join(f"{name:24} {value}" for name, value in defaults.items()) or "no defaults are set"
     return Shown({"defaults": defaults}, text)

@@ -181,6 +181,11 @@ def test_a_missing_default_is_named_by_its_option(home: Path, tmp_path: Path) ->
 def test_defaults_are_set_and_shown(home: Path) -> None:
     assert run_member(home, "config", "set", "theme", "fraud", "expires_days", "30").status == 0
     assert run_member(home, "config", "show").document["defaults"] == {"theme": "fraud", "expires_days": "30"}
+    assert run_member(home, "config", "unset", "theme", "map").document["defaults"] == {"expires_days": "30"}
+    assert run_member(home, "config", "show").document["defaults"] == {"expires_days": "30"}
+    wrong = run_member(home, "config", "unset", "colour")
+    assert (wrong.status, "theme" in wrong.document["error"]["hint"]) == (2, True)
+    assert run_member(home, "config", "set", "theme", "fraud").status == 0
 
 
 def test_before_joining_a_member_is_told_to_join(home: Path) -> None:
