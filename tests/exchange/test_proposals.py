@@ -125,13 +125,14 @@ def test_a_registrars_own_statement_is_not_kept_out_by_a_draft(new_taskforce: Ne
 
 
 def test_a_wrong_signature_in_ones_own_name_blocks_nothing(new_taskforce: NewTaskforce) -> None:
-    """One registrar hands in a wrong signature before its right one: the wrong one must not be kept in its place."""
+    """Registrars hand in a wrong signature before or after their right one: it must not be kept in its place."""
     taskforce = new_taskforce("a")
     payload = payload_of(taskforce, draft_group(taskforce, "one ring", "a"))
     for number, (name, key) in enumerate(taskforce.registrars.items()):
         envelope = sign_statement(payload, name, key)
         wrong = {"keyid": f"registrar/{name}", "sig": to_base64(bytes(64))}
-        envelope["signatures"] = [wrong, *envelope["signatures"], wrong]
+        right = envelope["signatures"]
+        envelope["signatures"] = [*right, wrong] if number % 2 else [wrong, *right]
         standing = accept_statement(taskforce.database, taskforce.root, envelope, taskforce.clock())
         assert standing.signatures == number + 1
     assert standing.state == "effective"
