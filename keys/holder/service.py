@@ -29,6 +29,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 import structlog
@@ -59,6 +60,7 @@ from schemas.canonical import canonical_json
 from schemas.terms import Role
 
 MAX_ELEMENTS = 65_535
+PAGE_BYTES = 4 * 1024 * 1024
 CHECKS = 2
 """Proved elements that a batch without proofs is charged for: its check, and the one that names a liar."""
 COMPUTATIONS = 3
@@ -197,10 +199,15 @@ class HolderService:
             return self._vouched[1]
 
     def statements_page(self, after: int, limit: int) -> tuple[list[Any], int | None]:
-        """Envelopes accepted behind a position, in order, and the position to go on from."""
+        """Envelopes accepted behind a position, in order, and the position to go on from: so many, or as many as have
+        PAGE_BYTES together, but one at least.
+        """
         with self.database.reading() as connection:
             found = store.list_page(connection, after, limit)
-        return [json.loads(envelope) for _, envelope in found], found[-1][0] if len(found) == limit else None
+        sizes = accumulate(len(envelope) for _, envelope in found)
+        count = max(1, sum(size <= PAGE_BYTES for size in sizes))
+        page = [json.loads(envelope) for _, envelope in found[:count]]
+        return page, found[count - 1][0] if len(page) == limit or count < len(found) else None
 
     def is_serving(self, epoch: EpochStatement) -> bool:
         """Whether evaluations of this epoch are answered here."""

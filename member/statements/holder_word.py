@@ -25,8 +25,12 @@ from member.transport.channel import Channel, Identity, Surroundings, decode
 _SECONDS = 15.0
 """For all holders together: one that sends a byte now and then is not waited for."""
 _MOST_PAGES = 500
+_MOST_PAGE_BYTES = 8 * 1024 * 1024
+"""More than a holder puts on a page of statements; to read 64 MiB of JSON takes a minute in which nothing else runs."""
 _MOST_BYTES = 64 * 1024 * 1024
 """Of one holder's list: some tens of thousands of statements."""
+_MOST_SHORT_BYTES = 64 * 1024
+"""Of a snapshot, and of what is said to a statement that is handed over."""
 
 _UNAUTHENTICATED = 401
 _UNKNOWN = "it does not know this representative's key: have the registrars bring it up to date (registrar deliver)"
@@ -51,8 +55,8 @@ class HolderWord:
     def __init__(self, holder: Holder, surroundings: Surroundings, identity: Identity | None) -> None:
         self.holder = holder
         self._clock = surroundings.clock
-        self._plain = Channel(holder.url, None, surroundings)
-        self._signed = Channel(holder.url, identity, surroundings)
+        self._plain = Channel(holder.url, None, surroundings, most_bytes=_MOST_SHORT_BYTES)
+        self._signed = Channel(holder.url, identity, surroundings, most_bytes=_MOST_PAGE_BYTES)
 
     def snapshot(self) -> tuple[dict[str, str], Snapshot]:
         """Its snapshot, as it came and as verified. Raises MemberError, SnapshotError."""

@@ -24,6 +24,7 @@ from keys.ed25519 import SignatureError
 from keys.group import ELEMENT_BYTES
 from keys.holder_fault import EvidenceError, SignedExchange
 from keys.keyring import EpochStatement, Holder
+from keys.oprf import MAXIMUM_BATCH
 from keys.signing import verify_response
 from member.errors import AnswerError, MemberError, RefusedError, UnreachableError
 from member.tokens.evaluation import (
@@ -38,6 +39,8 @@ from member.transport import wire
 from member.transport.channel import Answer, Channel, Identity, Surroundings, decode, read_problem
 from schemas.encoding import from_base64, from_rfc3339
 
+_MOST_ANSWER_BYTES = 2 * MAXIMUM_BATCH * ELEMENT_BYTES
+"""Twice the largest batch: one that is a little too long is still read, and shown to others."""
 _PROOF_BYTES = 64
 _OCTETS = "application/octet-stream"
 _NO_BUDGET = "budget-exhausted"
@@ -62,7 +65,7 @@ class HolderClient:
     def __init__(self, holder: Holder, identity: Identity, surroundings: Surroundings) -> None:
         self.holder = holder
         self._around = surroundings
-        self._channel = Channel(holder.url, identity, surroundings, self._believe)
+        self._channel = Channel(holder.url, identity, surroundings, self._believe, most_bytes=_MOST_ANSWER_BYTES)
 
     def evaluate(
         self,

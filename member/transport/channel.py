@@ -7,8 +7,9 @@ Rules, in order:
    upload goes on. No wait that a server names is shorter than our own pause, and a time of 0 names none; all waits
    end, counted by the clock as well, and where there is no patience nothing is waited for.
 3. One attempt has `timeout` seconds for everything, the look-up of the name, headers and body, however slowly bytes
-   drip in (lines.py). Redirects are not followed: the signature names the target. An answer longer than 64 MiB is not
-   read to its end, and nothing is unpacked: some kilobytes could become gigabytes.
+   drip in (lines.py). Redirects are not followed: the signature names the target. An answer longer than 64 MiB, or less
+   where less is plenty, is not read to its end: JSON takes twenty times its length in memory. Nothing is unpacked: some
+   kilobytes could become gigabytes.
 4. Where answers are signed, every answer is given to `believe` before anything of it is used, a refusal too.
 5. A problem document (RFC 9457) becomes a RefusedError with its own type and detail; nothing else of it is shown.
 """
@@ -110,7 +111,8 @@ class Surroundings:
 class Channel:
     """Requests to the server at `base_url`, signed by `identity` if there is one. Safe to use from several threads.
 
-    `believe` raises AnswerError or UnreachableError for an answer that cannot be believed.
+    `believe` raises AnswerError or UnreachableError for an answer that cannot be believed. An answer has at most
+    `most_bytes`, MAX_ANSWER_BYTES if not given.
     """
 
     def __init__(
@@ -119,11 +121,14 @@ class Channel:
         identity: Identity | None,
         surroundings: Surroundings,
         believe: Callable[[Answer], None] = lambda answer: None,
+        *,
+        most_bytes: int | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._identity = identity
         self._around = surroundings
         self._believe = believe
+        self._most_bytes = MAX_ANSWER_BYTES if most_bytes is None else most_bytes
         self._lines = Lines(self._open_line)
 
     def _open_line(self) -> httpx.Client:
@@ -217,8 +222,8 @@ class Channel:
         parts, size = [], 0
         for part in response.iter_bytes():
             size += len(part)
-            if size > MAX_ANSWER_BYTES:
-                raise AnswerError(f"{self.base_url} answered more than {MAX_ANSWER_BYTES} bytes")
+            if size > self._most_bytes:
+                raise AnswerError(f"{self.base_url} answered more than {self._most_bytes} bytes")
             parts.append(part)
         return b"".join(parts)
 

@@ -209,6 +209,13 @@ def test_an_answer_of_another_form_is_refused(body: bytes) -> None:
         decode(body, HitsPage, URL)
 
 
+def test_where_less_is_plenty_less_is_read() -> None:
+    server = Server(httpx.Response(200, content=bytes(1001)))
+    around = Surroundings(lambda: NOW, lambda seconds: None, lambda url: httpx.MockTransport(server), patience=0.0)
+    with pytest.raises(AnswerError, match="more than 1000 bytes"):
+        Channel(URL, None, around, most_bytes=1000).get("/v1/snapshot")
+
+
 def test_a_server_that_repeats_a_cursor_does_not_keep_us_for_ever() -> None:
     server = Server(httpx.Response(200, json={"hits": [], "next": "again"}))
     with pytest.raises(AnswerError, match="cursor"):

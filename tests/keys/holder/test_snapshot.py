@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -53,6 +54,22 @@ def test_the_list_behind_it_is_for_members_page_by_page(holder: HolderSimulator)
     assert sizes == [200, 3]
     stated = holder.client.get("/v1/snapshot").get_json()
     assert verify_snapshot(stated, make_epoch(DEALING).holders[0], holder.clock()).digest == keyring.digest
+
+
+def test_a_page_is_bounded_in_bytes_and_has_one_statement_at_least(
+    holder: HolderSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder.state(sign(make_epoch(DEALING)), sign(make_member("a").statement))
+    whole = holder.service.statements_page(0, 200)[0]
+    monkeypatch.setattr("keys.holder.service.PAGE_BYTES", 1)
+    found: list[Any] = []
+    position: int | None = 0
+    while position is not None:
+        page, position = holder.service.statements_page(position, 200)
+        assert len(page) == 1
+        found += page
+    assert found == whole
+    assert len(found) == 2
 
 
 @pytest.mark.parametrize("cursor", ["", "-1", "01", "1_0", "x", "1" * 40, "٣"])
