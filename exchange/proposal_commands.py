@@ -63,7 +63,7 @@ def discard(context: click.Context, proposal_id: str) -> dict[str, Any]:
 @proposal.command(epilog="Example: exchange proposal export proposals.json")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.pass_context
-@reports(lambda done: f"{done['proposals']} proposal(s) in {done['file']}: registrars sign them with registrar sign")
+@reports(lambda done: f"proposals in {done['file']}: {done['proposals']}; registrars sign them with registrar sign")
 def export(context: click.Context, file: Path) -> dict[str, Any]:
     """Write what waits, and what is in force, to a file for a registrar whose machine has no network."""
     with opened(context) as (_, database):

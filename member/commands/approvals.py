@@ -11,7 +11,7 @@ import click
 
 from keys.keyring import Keyring
 from keys.statements import Envelope, merge, read_payload
-from member.commands.common import Shown, at_terminal, reporting, write_new_file
+from member.commands.common import Shown, at_terminal, counted, reporting, write_new_file
 from member.errors import FAILED, MemberError, RefusedError, UsedWronglyError
 from member.statements.files import proposals_file, read_proposals_file, read_signatures_file, signatures_file
 from member.statements.holder_faults import faults_text, shown_faults
@@ -186,7 +186,7 @@ def _check_digests(session: Session, proposal_ids: Sequence[str], digests: Seque
     if not digests and not at_terminal(session):
         raise UsedWronglyError("say what you were shown: --digest", _DIGEST_HINT)
     if digests and len(digests) != len(proposal_ids):
-        detail = f"{len(proposal_ids)} proposal(s), but {len(digests)} digest(s)"
+        detail = f"{counted(len(proposal_ids), 'proposal')}, but {counted(len(digests), 'digest')}"
         raise UsedWronglyError(detail, _DIGEST_HINT)
 
 

@@ -129,7 +129,8 @@ def _obstacle_of_root(payload: bytes, keyring: Keyring) -> str | None:
     if left_out:
         return f"it does not carry over what is in force: {left_out}"
     unknown = len(listed - set(here))
-    return f"it carries over {unknown} statement(s) that are not in force as far as is known here" if unknown else None
+    several = "1 statement that is" if unknown == 1 else f"{unknown} statements that are"
+    return f"it carries over {several} not in force as far as is known here" if unknown else None
 
 
 def read_proposal(proposal_id: str, payload: str, signatures: int) -> ReadProposal:
@@ -160,17 +161,19 @@ def in_order(proposals: Iterable[ReadProposal]) -> list[ReadProposal]:
 
 
 def choose(proposals: Sequence[ReadProposal], ids: Sequence[str], digests: Sequence[str]) -> list[ReadProposal]:
-    """The proposals of these ids, each with the digest that was shown (none: they are shown now).
+    """The proposals of these ids or unmistakable beginnings of them, each with the digest that was shown, whole (none:
+    they are shown now).
 
     MemberError if one does not wait, or is another than the one shown; then none is to be signed.
     """
-    waiting = {each.proposal_id: each for each in proposals}
-    missing = [proposal_id for proposal_id in ids if proposal_id not in waiting]
+    named = {given: [each for each in proposals if given and each.proposal_id.startswith(given)] for given in ids}
+    missing = [given for given, found in named.items() if len(found) != 1]
     if missing:
+        several = "; what begins so is more than one" if any(named[given] for given in missing) else ""
         raise MemberError(
-            f"no such proposal waits: {', '.join(missing)}", "registrar pending lists them", slug="unknown"
+            f"no such proposal waits: {', '.join(missing)}{several}", "registrar pending lists them", slug="unknown"
         )
-    chosen = [waiting[proposal_id] for proposal_id in ids]
+    chosen = [named[given][0] for given in ids]
     for each, digest in zip(chosen, digests, strict=bool(digests)):
         if each.digest != digest.lower():
             detail = f"proposal {each.proposal_id} is not what you were shown: its digest is {each.digest} now"

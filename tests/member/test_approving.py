@@ -85,7 +85,11 @@ def test_what_waits_is_told_with_keys_changes_and_digest(taskforce: Taskforce) -
     for part in (stated.name, in_fours(prints["bank-x", "encryption"]), in_fours(fingerprint_of(person.public_key))):
         assert part in text
     assert f"approve {added} --digest {added}" in text
-    assert approve(taskforce, shown).status == 0
+    for wrong in ("", "zz", added + "0"):
+        refused = taskforce.run(*REGISTRAR, "approve", wrong, "--digest", shown["digest"])
+        assert (refused.status, refused.document["error"]["type"]) == (1, "unknown"), wrong
+    done = taskforce.run(*REGISTRAR, "approve", added[:10], "--digest", shown["digest"])
+    assert (done.status, [each["proposal_id"] for each in done.document["approved"]]) == (0, [added]), done.document
 
     other = bytes([9]) * 32
     changed = replace(stated, sequence=2, state=MemberState.SUSPENDED, encryption_key=other)

@@ -102,6 +102,6 @@ def test_a_root_that_undoes_or_adds_something_is_not_to_be_signed() -> None:
     assert "NOT TO BE SIGNED: it does not carry over what is in force: member a" in text_of(stated, 200, keyring)
     more = dataclasses.replace(next_root(keyring, "reviewer"), statements=frozenset({b"x" * 32}) | stated.statements)
     both = dataclasses.replace(more, statements=more.statements | next_root(keyring, "bank").statements)
-    assert "1 statement(s) that are not in force" in text_of(both, 200, keyring)
+    assert "1 statement that is not in force" in text_of(both, 200, keyring)
     skipping = dataclasses.replace(next_root(keyring, "reviewer"), sequence=3)
     assert "root 2 comes next" in text_of(skipping, 200, keyring)
