@@ -17,7 +17,7 @@ from member.normalise.organisations import company_number, lei
 from member.normalise.outcome import Canonical, NormalisationError
 from member.normalise.persons import person
 from member.normalise.phones import phone
-from member.normalise.text import clean
+from member.normalise.text import clean, refuse_left_out
 from member.normalise.wallets import wallet
 from schemas.terms import IndicatorType
 
@@ -67,6 +67,8 @@ def normalise(indicator_type: str, value: str, circumstances: Circumstances = US
     text = clean(value)
     if not text:
         raise NormalisationError("the value is empty", "leave the row out")
+    if indicator_type != IndicatorType.DOMAIN.value:  # what is cut off a link is its path
+        refuse_left_out(text)
     canonical = rule(text, circumstances)
     if len(canonical.canonical) > LONGEST:
         raise NormalisationError(f"no indicator has more than {LONGEST} characters", "one indicator a row")
