@@ -25,6 +25,8 @@ ntlworld.com blueyonder.co.uk eircom.net comcast.net verizon.net att.net sbcglob
 bol.com.br terra.com.br
 rediffmail.com seznam.cz centrum.cz wp.pl o2.pl onet.pl interia.pl abv.bg ukr.net i.ua
 """
+MAIL_PROVIDERS = frozenset(_MAIL.split())
+"""Hosts at which anybody may have an address."""
 _SITES = """
 google.com google.co.uk youtube.com facebook.com instagram.com whatsapp.com twitter.com x.com tiktok.com linkedin.com
 snapchat.com pinterest.com reddit.com wikipedia.org amazon.com amazon.co.uk amazon.de ebay.com ebay.co.uk apple.com

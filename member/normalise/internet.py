@@ -13,27 +13,31 @@ import re
 import idna
 
 from member.normalise.circumstances import Circumstances
+from member.normalise.common import MAIL_PROVIDERS
 from member.normalise.outcome import Canonical, NormalisationError
 from member.normalise.placeholders import refuse_address, refuse_word
+from member.normalise.text import with_plain_hyphens
 from schemas.terms import IndicatorType
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:/{1,2}", re.IGNORECASE)
+_SECOND_LINK = re.compile(r"[\s;|](?:[a-z][a-z0-9+.-]*:/{2}|www\.)", re.IGNORECASE)
 _END_OF_AUTHORITY = re.compile(r"[/?#]")
 _PORT = re.compile(r":[0-9]*\Z")
 _NUMERIC = re.compile(r"[0-9.]+")
-_PLAIN_HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)+[a-z]{1,63}")
-_LABEL = re.compile(r"[a-z0-9_-]{1,63}")
-_TOP_LEVEL = re.compile(r"[a-z]{1,63}|xn--[a-z0-9-]{1,59}")
+_PLAIN_HOST = re.compile(r"(?:(?!-+\.)[a-z0-9_-]{1,63}\.)+[a-z]{2,63}")
+_LABEL = re.compile(r"(?!-+\Z)[a-z0-9_-]{1,63}")
+_TOP_LEVEL = re.compile(r"[a-z]{2,63}|xn--[a-z0-9-]{1,59}")
 _LOCAL_PART = re.compile(r"[!#-'*+\-./0-9=?A-Z^-~]+")
-_DEFANGED = re.compile(r"[\[({]|\.\]|\\\.|\s\.|\.\s|\sdot\s|^h..ps?:|^h..p:", re.IGNORECASE)
+_DEFANGED = re.compile(r"[\[({]|\.\]|\\\.|\s\.|\sdot\s|^h..ps?:|^h..p:", re.IGNORECASE)
 _FOLLOWABLE = re.compile(r"[a-z][a-z0-9+.*-]*\s*:\s*[/\\]", re.IGNORECASE)
 _BRACKETED = re.compile(r"[\[({]\s*(:/{0,2}|/{1,2}|\.|@|dot|punkt|point|at|s)\s*[\])}]", re.IGNORECASE)
 _MEANT = {"dot": ".", "punkt": ".", "point": ".", "at": "@"}
-_SPACED_DOT = re.compile(r"\s+(?:dot\s+|\.\s*)|\.\s+", re.IGNORECASE)
+_SPACED_DOT = re.compile(r"\s+(?:dot\s+|\.\s*)", re.IGNORECASE)
 _SPACED_AT = re.compile(r"\s+at\s+", re.IGNORECASE)
 _AROUND_AT = re.compile(r"\s*@\s*")
 _IN_BRACKETS = re.compile(r"[^<>]*<([^<>]+)>\s*")
-_MAIL_SCHEME = re.compile(r"(?:mailto|smtp|e-?mail):\s*(?://)?", re.IGNORECASE)
+_MAIL_SCHEME = re.compile(r"(?:mailto|smtp|e-?mail)[:=]\s*(?://)?", re.IGNORECASE)
+_PERCENT_CODE = re.compile(r"%[0-9A-Fa-f]{2}")
 _BAD_LABEL = "a character that no domain name may hold, or a part of more than 63 characters"
 _SAME_HOST = {"googlemail.com": "gmail.com"}
 """Hosts of one provider that deliver to the same box."""
@@ -42,7 +46,7 @@ _LONGEST_NAME = 253  # RFC 1035 section 2.3.4, without the root's dot
 
 def domain(text: str, _: Circumstances) -> Canonical:
     """The host of an address: scheme, user, port, path, query, one final dot and one leading `www.` or `*.` dropped."""
-    return Canonical(IndicatorType.DOMAIN.value, text if _is_plain_domain(text) else _host(text))
+    return Canonical(IndicatorType.DOMAIN.value, text if _is_plain_domain(text) else _host(with_plain_hyphens(text)))
 
 
 def host_and_path(text: str) -> tuple[str, str]:
@@ -53,9 +57,9 @@ def host_and_path(text: str) -> tuple[str, str]:
 
 def email(text: str, _: Circumstances) -> Canonical:
     """`local@host`, all lower case. Neither plus tags nor dots are folded: what they mean is the provider's affair."""
-    local, host = _parts(_bare_address(text))
+    local, host = _parts(_bare_address(with_plain_hyphens(text)))
     host = _a_labels(host.removesuffix("."))
-    refuse_address(local, host)
+    refuse_address(local, host, is_shared=host in MAIL_PROVIDERS)
     return Canonical(IndicatorType.EMAIL.value, f"{local.lower()}@{_SAME_HOST.get(host, host)}")
 
 
@@ -86,12 +90,20 @@ def _bare_address(text: str) -> str:
         spelt = _SPACED_AT.sub("@", spelt.replace("%40", "@"))
     in_brackets = _IN_BRACKETS.fullmatch(spelt)
     if in_brackets:
+        _refuse_another(spelt[: in_brackets.start(1) - 1], in_brackets[1])
         spelt = in_brackets[1]
     scheme = _MAIL_SCHEME.match(spelt)
     if scheme:
         spelt = spelt[scheme.end() :].partition("?")[0]
         spelt = spelt if "@" in spelt else spelt.replace("%40", "@")
     return _AROUND_AT.sub("@", spelt.strip("<> "))
+
+
+def _refuse_another(name: str, address: str) -> None:
+    """NormalisationError if the name in front of the angle brackets is an address, and not the one inside."""
+    shown = name.strip(" '\"")
+    if "@" in shown and not address.lower().endswith(shown.lower()):
+        raise NormalisationError("another address as the name of the owner", "one address a row: the one that is meant")
 
 
 def _parts(address: str) -> tuple[str, str]:
@@ -102,6 +114,8 @@ def _parts(address: str) -> tuple[str, str]:
         raise NormalisationError("an e-mail address has exactly one @", "one address a row")
     if len(local) > 2 and local[0] == local[-1] == '"':  # RFC 5321 section 4.1.2: the quotes are no part of it
         local = local[1:-1]
+    if _PERCENT_CODE.search(local):
+        raise NormalisationError("a percent code before the @", "write the character that it stands for")
     if not local.isascii():
         raise NormalisationError("characters outside ASCII before the @", "look the address up: a letter may be forged")
     if not _LOCAL_PART.fullmatch(local):
@@ -128,6 +142,8 @@ def _authority(spelt: str) -> tuple[str, str]:
     elif _MAIL_SCHEME.match(spelt):
         raise _is_email()
     spelt = spelt.removeprefix("//") if not scheme else spelt
+    if _SECOND_LINK.search(spelt):
+        raise NormalisationError("more than one address", "one domain a row")
     end = _END_OF_AUTHORITY.search(spelt)
     authority, path = (spelt[: end.start()], spelt[end.start() :]) if end else (spelt, "")
     user, at, host = authority.rpartition("@")
@@ -176,7 +192,7 @@ def _mapped(host: str) -> str:
 
 def _checked(name: str) -> str:
     if "." not in name:
-        raise NormalisationError("no dot in the domain", "wanted: a full name such as example.com")
+        raise NormalisationError("no dot in the domain", "expected: a full name such as example.com")
     labels = [_a_label(label) for label in name.split(".")]
     if _NUMERIC.fullmatch(name):
         raise NormalisationError(
