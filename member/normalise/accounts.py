@@ -11,6 +11,7 @@ import re
 
 from stdnum.iso7064 import mod_97_10
 
+from member.normalise.check_digits import refuse_second_form
 from member.normalise.circumstances import Circumstances
 from member.normalise.national_checks import refuse_wrong_national_check
 from member.normalise.numbers import refuse_scientific, without_decimals
@@ -22,17 +23,17 @@ from schemas.terms import IndicatorType
 _SORT_CODE_AND_NUMBER = re.compile(r"[0-9]{14}")
 _SEPARATORS = re.compile(r"[\s./:_-]+")
 _IBAN_SEPARATORS = re.compile(r"[\s._/:-]+")
-_IBAN_LABEL = re.compile(r"IBAN(?:NO|NR|NUMBER|NUMMER)?")
+_IBAN_LABELS = ("IBANNUMMER", "IBANNUMBER", "IBANNO", "IBANNR", "IBAN")
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")  # 15 characters (Norway) to 34
 _SORT_CODE_IBAN = re.compile(r"(?:GB|IE)[0-9]{2}[A-Z0-9]{4}([0-9]{14})")
 _SORT_CODE_FIRST = re.compile(r"([0-9]{6}|[0-9]{2}-[0-9]{2}-[0-9]{2}|[0-9]{2} [0-9]{2} [0-9]{2})[\s:/_-]+(.+)")
 _NINE_AFTER_SIX = re.compile(r"([0-9]{6})([0-9]{9})")
+_NUMBER_FIRST = re.compile(r"(?:[0-9]{8}|[0-9]{4}\D+[0-9]{4})\D+(?:[0-9]{6}|[0-9]{2}\D+[0-9]{2}\D+[0-9]{2})")
+_SORT_CODE_LENGTH, _LONGEST_GROUP = 6, 5
 _ROLL_NUMBER = re.compile(r"\bROLL\b|[A-Z]/[0-9]|/[0-9]+-[0-9]", re.IGNORECASE)
 _PRINTED_EVERYWHERE = frozenset({"12345612345678", "12345678901234", "12345687654321"})
-_SECOND_FORMS = {"00": "97", "01": "98", "99": "02"}
-"""Check digits that pass MOD 97-10 beside the ones that ISO 13616 gives (98 less a remainder: 02 to 98)."""
 
-_WANTED_ACCOUNT = "wanted: six digits of sort code and eight of account number, 14 in all"
+_EXPECTED_ACCOUNT = "expected: six digits of sort code and eight of account number, 14 in all"
 
 
 def bank_account(text: str, _: Circumstances) -> Canonical:
@@ -53,14 +54,30 @@ def _joined(text: str) -> str:
     refuse_word(text)
     refuse_scientific(text)
     text = without_decimals(with_plain_hyphens(text))
-    if text.startswith("-"):
-        raise NormalisationError("a minus sign in front", _WANTED_ACCOUNT)
+    if text.startswith("-") or text.endswith("-"):
+        raise NormalisationError("a minus sign in front or behind", _EXPECTED_ACCOUNT)
     if re.search(r"[0-9]{3}[.,][0-9]{1,2}\Z", text):
         raise NormalisationError("a number with decimals", "export the column again as text")
     digits = _SEPARATORS.sub("", text)
     if _SORT_CODE_AND_NUMBER.fullmatch(digits):
+        _refuse_other_parts(text)
         return digits
     raise _no_account(text, digits)
+
+
+def _refuse_other_parts(text: str) -> None:
+    """NormalisationError for 14 digits that are written in parts other than six and eight: with the account number in
+    front, or with a sort code that lost its zero before nine digits. Even groups (4 4 4 2) say nothing of parts.
+    """
+    if _NUMBER_FIRST.fullmatch(text):
+        raise NormalisationError("the account number stands in front of the sort code", "write the sort code first")
+    groups = [len(group) for group in _SEPARATORS.split(text)]
+    if len(groups) == 1:
+        return
+    ends = {sum(groups[:count]) for count in range(1, len(groups) + 1)}
+    is_even = len(set(groups[:-1])) == 1 and groups[-1] <= groups[0] <= _LONGEST_GROUP
+    if _SORT_CODE_LENGTH not in ends and not is_even:
+        raise NormalisationError("the parts do not have six and eight digits", _EXPECTED_ACCOUNT)
 
 
 def _no_account(text: str, digits: str) -> NormalisationError:
@@ -69,11 +86,11 @@ def _no_account(text: str, digits: str) -> NormalisationError:
     if _ROLL_NUMBER.search(text):
         return NormalisationError(
             "a building society's roll number",
-            "wanted: the sort code and eight-digit account number that the society receives payments on, if they are"
+            "expected: the sort code and eight-digit account number that the society receives payments on, if they are"
             " this customer's alone; a roll number is no indicator type",
         )
     if digits and not (digits.isascii() and digits.isdigit()):
-        return NormalisationError("an account number holds digits only", _WANTED_ACCOUNT)
+        return NormalisationError("an account number holds digits only", _EXPECTED_ACCOUNT)
     parts = _SORT_CODE_FIRST.fullmatch(text) or _NINE_AFTER_SIX.fullmatch(digits)
     if parts:
         return _other_length(_SEPARATORS.sub("", parts[1]), _SEPARATORS.sub("", parts[2]))
@@ -82,13 +99,13 @@ def _no_account(text: str, digits: str) -> NormalisationError:
 
 def _wrong_count(digits: int) -> NormalisationError:
     if digits == 8:
-        return NormalisationError("8 digits: an account number without its sort code", _WANTED_ACCOUNT)
+        return NormalisationError("8 digits: an account number without its sort code", _EXPECTED_ACCOUNT)
     if 6 < digits < 14:
         return NormalisationError(
             f"{digits} digits: this looks like a leading zero lost in a spreadsheet",
-            f"{_WANTED_ACCOUNT}, zeros in front included; export the column as text",
+            f"{_EXPECTED_ACCOUNT}, zeros in front included; export the column as text",
         )
-    return NormalisationError(f"{digits or 'no'} digits", f"{_WANTED_ACCOUNT}, zeros in front included")
+    return NormalisationError(f"{digits or 'no'} digits", f"{_EXPECTED_ACCOUNT}, zeros in front included")
 
 
 def _other_length(sort_code: str, number: str) -> NormalisationError:
@@ -110,7 +127,7 @@ def _other_length(sort_code: str, number: str) -> NormalisationError:
         return NormalisationError(
             found, "the Co-operative Bank's are the first eight of ten, NatWest's the last eight; ask the bank"
         )
-    return NormalisationError(found, f"{_WANTED_ACCOUNT}, zeros in front included")
+    return NormalisationError(found, f"{_EXPECTED_ACCOUNT}, zeros in front included")
 
 
 def iban(text: str, _: Circumstances) -> Canonical:
@@ -135,11 +152,7 @@ def iban_number(text: str) -> str:
         number = _unlabelled(number)
     if mod_97_10.checksum(number[4:] + number[:4]) != 1:
         raise NormalisationError("the check digits of the IBAN are wrong", "look for a mistyped or missing character")
-    right = _SECOND_FORMS.get(number[2:4])
-    if right:
-        raise NormalisationError(
-            f"no IBAN has {number[2:4]} as its check digits", f"this account's are {right}; look it up in its source"
-        )
+    refuse_second_form(number[2:4], "IBAN", "account")
     refuse_filler(number[4:])
     refuse_wrong_national_check(number)
     return number
@@ -152,10 +165,12 @@ def uk_iban(bank: str, account: str) -> str:
 
 
 def _unlabelled(number: str) -> str:
-    label = _IBAN_LABEL.match(number)
-    bare = number[label.end() :] if label else number
-    if _IBAN.fullmatch(bare):
-        return bare
+    for (
+        label
+    ) in _IBAN_LABELS:  # IBAN NO 93…: the country may be Norway, so the longest label that leaves an IBAN counts
+        bare = number.removeprefix(label)
+        if _IBAN.fullmatch(bare) and not bare.startswith("IBAN"):
+            return bare
     refuse_word(number)
     refuse_scientific(number)
     if number.isdigit():
@@ -165,5 +180,5 @@ def _unlabelled(number: str) -> str:
         )
     raise NormalisationError(
         "not the shape of an IBAN",
-        "wanted: two letters of country, two check digits, then 11 to 30 letters and digits",
+        "expected: two letters of country, two check digits, then 11 to 30 letters and digits",
     )
