@@ -23,6 +23,7 @@ BECH32, BECH32M = 1, 0x2BC830A3
 _VALUES = {letter: value for value, letter in enumerate(CHARSET)}
 _BASE58_VALUES = {letter: value for value, letter in enumerate(BASE58)}
 _TO_BASE58 = str.maketrans(RIPPLE58, BASE58)
+_FROM_BASE58 = str.maketrans(BASE58, RIPPLE58)
 
 
 def _xor_table(words: Iterable[int]) -> list[int]:
@@ -64,6 +65,11 @@ def base58_encode(data: bytes) -> str:
 def ripple_decode(text: str) -> bytes:
     """The bytes of text in the XRP Ledger's order of the Base58 alphabet."""
     return base58_decode(text.translate(_TO_BASE58))
+
+
+def ripple_encode_check(payload: bytes) -> str:
+    """Text of a payload and its checksum in the XRP Ledger's order of the Base58 alphabet."""
+    return base58check_encode(payload).translate(_FROM_BASE58)
 
 
 def is_base58check(data: bytes) -> bool:

@@ -51,7 +51,7 @@ def bare_address(text: str) -> str:
     path, _, query = rest.partition("?")
     path = path.partition("#")[0]
     if _TAGS.search(query):
-        raise _tagged()
+        raise tagged()
     if scheme == "web+stellar" or path.startswith(("pay?", "tx?")):
         raise NormalisationError("a payment request", "write the address of its destination alone")
     if scheme == "ethereum":
@@ -81,12 +81,13 @@ def _of_ethereum(path: str) -> str:
 
 
 def _refuse_tag(text: str) -> None:
-    tagged = _TAGGED.fullmatch(text)
-    if tagged or "?" in text:
-        raise _tagged()
+    found = _TAGGED.fullmatch(text)
+    if found or "?" in text:
+        raise tagged()
 
 
-def _tagged() -> NormalisationError:
+def tagged() -> NormalisationError:
+    """The refusal of an address that many customers share."""
     return NormalisationError(
         "a destination tag or memo behind the address",
         "many customers of one exchange share that address: ask the exchange; leave the row out if the address alone is"

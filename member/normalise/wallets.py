@@ -35,12 +35,15 @@ from member.normalise.wallet_encodings import (
     is_monero,
     is_ss58,
     ripple_decode,
+    ripple_encode_check,
     ton_address,
 )
-from member.normalise.wallet_uris import bare_address
+from member.normalise.wallet_uris import bare_address, tagged
 from schemas.terms import IndicatorType
 
 _MINIMUM = 25
+_X_ADDRESS = 47
+_PRIVATE_KEY = 0x80
 
 _HEX = re.compile(r"[0-9a-fA-F]+")
 _PREFIXED_HEX = re.compile(r"0[xX][0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?")
@@ -48,6 +51,7 @@ _XDC = re.compile(r"xdc[0-9a-fA-F]{40}", re.IGNORECASE)
 _TRON_HEX = re.compile(r"(?:0[xX])?(41[0-9a-fA-F]{40})")
 _BASE58 = re.compile(r"[1-9A-HJ-NP-Za-km-z]{25,}")
 _STELLAR = re.compile(r"G[A-Z2-7]{55}")
+_MUXED = re.compile(r"M[A-Z2-7]{68}")
 _STELLAR_ACCOUNT = 6 << 3
 _TON = re.compile(r"[EUk0][Qf][A-Za-z0-9_+/-]{46}")
 _TON_RAW = re.compile(r"(0|-1):([0-9a-fA-F]{64})")
@@ -67,14 +71,9 @@ _KNOWN_BECH32 = re.compile(
 _ALPHABET = "a character outside the alphabet of wallet addresses"
 _LOOK = "look for a mistyped, missing or exchanged character; copy the address, do not type it"
 
-BASE58CHECK_VERSIONS = frozenset({
-    0x00, 0x05, 0x6F, 0xC4,  # Bitcoin, its test network
-    0x30, 0x32, 0x3A, 0x1E, 0x16,  # Litecoin, Dogecoin, DigiByte
-    0x4C, 0x10, 0x8C, 0x13,  # Dash
-    0x26, 0x17, 0x3F, 0x41, 0x47,  # Bitcoin Gold, DigiByte, Tron, Vertcoin
-})  # fmt: skip
-"""First bytes of 25-byte addresses whose last four are a double SHA-256."""
-_TWO_BYTE_VERSIONS = frozenset({b"\x1c\xb8", b"\x1c\xbd", b"\x1d\x25", b"\x1c\xba"})  # Zcash, its test network
+_OTHER_SUMS = {25: frozenset({0x24}), 26: frozenset({0x01, 0x07})}
+"""First bytes of addresses whose last four are no double SHA-256, by length: Groestlcoin; Waves, Decred."""
+_FEWEST_LETTERS = 12
 _THREE_BYTE_VERSIONS = frozenset({b"\x06\xa1\x9f", b"\x06\xa1\xa1", b"\x06\xa1\xa4", b"\x02\x5a\x79"})  # Tezos
 _SS58_NETWORKS = frozenset({0, 2, 42})  # Polkadot, Kusama, any
 
@@ -136,6 +135,8 @@ def _bare(text: str) -> str:
         return _bare_hex(lower)
     if _STELLAR.fullmatch(text):
         return _stellar(text)
+    if _MUXED.fullmatch(text):
+        raise tagged()
     if _BASE58.fullmatch(text):
         return _base58(text)
     raise NormalisationError(_ALPHABET, "look for spaces, quotes or a mistyped 0, O, I or l")
@@ -159,11 +160,22 @@ def _base58(text: str) -> str:
         if not _is_version(ripple_decode(text), 25, {b"\0"}):
             raise _typing_fault()
         return text
-    if len(text) in (95, 106) and text[0] in "48":
+    if 90 <= len(text) <= 110 and text[0] in "48":
         if not is_monero(text):
             raise _typing_fault()
         return text
+    if text[0] == "X" and len(text) == _X_ADDRESS:
+        return _of_x_address(text)
+    return _checked_base58(text)
+
+
+def _checked_base58(text: str) -> str:
+    _refuse_one_case(text)
     data = base58_decode(text) if len(text) <= 64 else b""
+    if len(data) in (37, 38) and data[0] == _PRIVATE_KEY and is_base58check(data):
+        raise NormalisationError(
+            "a private key, not an address", "delete it from the file; write the address that it opens"
+        )
     if not _has_right_checksum(text, data):
         raise _typing_fault()
     return text
@@ -171,10 +183,10 @@ def _base58(text: str) -> str:
 
 def _has_right_checksum(text: str, data: bytes) -> bool:
     """False for a format that is known and a sum that is not its. Formats that are not known pass."""
-    if len(data) == 25 and data[0] in BASE58CHECK_VERSIONS:
+    if len(data) in _OTHER_SUMS and data[0] not in _OTHER_SUMS[len(data)]:
         return is_base58check(data)
-    if len(data) == 26 and data[:2] in _TWO_BYTE_VERSIONS:
-        return is_base58check(data)
+    if len(data) == 24 or (len(text) > 64 and text[0] in "13"):  # a character is missing, or two stand together
+        return False
     if len(data) == 27 and data[:3] in _THREE_BYTE_VERSIONS:
         return is_base58check(data)
     if len(data) == 35 and data[0] in _SS58_NETWORKS:
@@ -184,6 +196,27 @@ def _has_right_checksum(text: str, data: bytes) -> bool:
     ):  # Bitcoin or Tron, with a character too few or too many
         return is_base58check(data) and len(data) == 25
     return len(set(text)) > 2
+
+
+def _of_x_address(text: str) -> str:
+    """The classic form of an address of the XRP Ledger (XLS-5): two bytes, the account, a flag, the tag, a sum."""
+    data = ripple_decode(text)
+    if data[:2] != b"\x05\x44":
+        return _checked_base58(text)
+    if len(data) != 35 or not is_base58check(data):
+        raise _typing_fault()
+    if data[22]:
+        raise tagged()
+    return ripple_encode_check(b"\0" + data[2:22])
+
+
+def _refuse_one_case(text: str) -> None:
+    """NormalisationError for letters of one case only, which Base58 has by chance once in millions of addresses."""
+    letters = sum(map(str.isalpha, text))
+    if letters >= _FEWEST_LETTERS and (text.islower() or text.isupper()):
+        raise NormalisationError(
+            "letters of one case only: upper and lower case were lost", "copy the address from its source; case counts"
+        )
 
 
 def _is_version(data: bytes, length: int, versions: set[bytes]) -> bool:
@@ -206,7 +239,7 @@ def _prefixed_cash(prefix: str, address: str) -> str:
         raise _mixed("Bitcoin Cash")
     if not _CASH.fullmatch(lower):
         raise NormalisationError(
-            "not a Bitcoin Cash address after its prefix", "wanted: 42 characters or more of its alphabet"
+            "not a Bitcoin Cash address after its prefix", "expected: 42 characters or more of its alphabet"
         )
     return _checked_cash(lower, (prefix,))
 
@@ -247,8 +280,8 @@ def _mixed(encoding: str) -> NormalisationError:
 
 def _bad_hex(text: str) -> NormalisationError:
     if _HEX.fullmatch(text[2:]):
-        return NormalisationError(f"{len(text) - 2} hexadecimal digits after 0x", "wanted: 40 (an address) or 64")
-    return NormalisationError("a character after 0x that is not a hexadecimal digit", "wanted: 40 or 64 of 0-9, a-f")
+        return NormalisationError(f"{len(text) - 2} hexadecimal digits after 0x", "expected: 40 (an address) or 64")
+    return NormalisationError("a character after 0x that is not a hexadecimal digit", "expected: 40 or 64 of 0-9, a-f")
 
 
 def _bare_hex(lower: str) -> str:
