@@ -6,6 +6,7 @@ import re
 from datetime import date
 
 from member.normalise.outcome import NormalisationError
+from member.normalise.text import with_plain_hyphens
 
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _YEAR_FIRST = re.compile(r"([0-9]{4})(?:([./-])([0-9]{1,2})\2([0-9]{1,2})|()([0-9]{2})([0-9]{2}))")
@@ -25,7 +26,7 @@ _MONTHS = (
     "JANUARY", "FEBRUARY", "MARCH", "APRIL", "MAY", "JUNE",
     "JULY", "AUGUST", "SEPTEMBER", "OCTOBER", "NOVEMBER", "DECEMBER",
 )  # fmt: skip
-_WANTED = "wanted: NAME|YYYY-MM-DD"
+_EXPECTED = "expected: NAME|YYYY-MM-DD"
 _EARLIEST = 1900
 
 
@@ -34,6 +35,7 @@ def birth_date(text: str, today: date) -> str:
 
     Figures with the year last are read day first, as in the United Kingdom.
     """
+    text = with_plain_hyphens(text)
     try:
         born = date.fromisoformat(text) if _ISO.fullmatch(text) else _read(_day(text))
     except ValueError as error:
@@ -44,10 +46,10 @@ def birth_date(text: str, today: date) -> str:
         ) from None
     if born > today:
         raise NormalisationError(
-            "a date of birth in the future", "look the century up: spreadsheets read 68 as 2068; wanted: YYYY-MM-DD"
+            "a date of birth in the future", "look the century up: spreadsheets read 68 as 2068; expected: YYYY-MM-DD"
         )
     if born.year < _EARLIEST:
-        raise NormalisationError(f"a date of birth before {_EARLIEST}", "look the date up; wanted: YYYY-MM-DD")
+        raise NormalisationError(f"a date of birth before {_EARLIEST}", "look the date up; expected: YYYY-MM-DD")
     return born.isoformat()
 
 
@@ -84,8 +86,10 @@ def _read(text: str) -> date:
     if named:
         return date(int(named[3]), _month(named[1]), int(named[2]))
     if _DAY_NUMBER.fullmatch(text):
-        raise NormalisationError("this looks like a spreadsheet's day number", f"export the column as text; {_WANTED}")
-    raise NormalisationError("no full date of birth", f"{_WANTED} (or dd/mm/yyyy)")
+        raise NormalisationError(
+            "this looks like a spreadsheet's day number", f"export the column as text; {_EXPECTED}"
+        )
+    raise NormalisationError("no full date of birth", f"{_EXPECTED} (or dd/mm/yyyy)")
 
 
 def _month(name: str) -> int:
@@ -93,4 +97,4 @@ def _month(name: str) -> int:
     for number, month in enumerate(_MONTHS, 1):
         if month.startswith(spelt) or (spelt == "SEPT" and number == 9):
             return number
-    raise NormalisationError("a month that is not written in English", _WANTED)
+    raise NormalisationError("a month that is not written in English", _EXPECTED)

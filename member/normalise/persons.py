@@ -18,7 +18,7 @@ from member.normalise.birth_dates import birth_date
 from member.normalise.circumstances import Circumstances
 from member.normalise.outcome import Canonical, NormalisationError
 from member.normalise.placeholders import refuse_nobody, refuse_word
-from member.normalise.text import CodePointTable
+from member.normalise.text import CodePointTable, refuse_formula, refuse_sheet_error
 from schemas.terms import IndicatorType
 
 _APOSTROPHES = frozenset(
@@ -61,14 +61,38 @@ _SPELT_OUT = {
 
 TITLES = frozenset(
     """
-    MR MRS MS MISS MX MISTER MESSRS MADAM DR DRS SIR PROF REV REVD REVEREND ESQ
+    MR MRS MS MISS MX MISTER MSTR MESSRS MADAM DR DRS SIR PROF REV REVD REVEREND ESQ
     HERR FRAU MONSIEUR MADAME MADEMOISELLE MME MLLE SENOR SENORA SENORITA SRA SRTA SIGNOR SIGNORA DHR MEVR
     """.split()  # noqa: SIM905
 )
 """Dropped when anything remains."""
-DOUBTFUL_TITLES = frozenset({"DAME", "DOCTOR", "HON", "LADY", "LORD", "PROFESSOR"})
+DOUBTFUL_TITLES = frozenset(
+    {
+        "BARONESS",
+        "BSC",
+        "CAPT",
+        "CBE",
+        "CLLR",
+        "DBE",
+        "DPHIL",
+        "KBE",
+        "MBA",
+        "MBE",
+        "MSC",
+        "OBE",
+        "PHD",
+        "DAME",
+        "DOCTOR",
+        "HON",
+        "LADY",
+        "LORD",
+        "MASTER",
+        "PROFESSOR",
+    }
+)
 """Names as well: dropped only when at least two words remain."""
 
+_EXPECTED = "expected: NAME|YYYY-MM-DD"
 _TATWEEL = "\u0640"
 _LIKE_LATIN = frozenset({"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"})
 """Scripts with letters that look like Latin ones."""
@@ -97,7 +121,16 @@ def _fold_ascii(code: int) -> str | None:
 
 _FOLD = CodePointTable(lambda character: _fold_ascii(ord(character)) if character.isascii() else _fold(character))
 _FOLD_ASCII = str.maketrans({chr(code): _fold_ascii(code) for code in range(128)})
-_LOST = re.compile(r"\?|%[0-9A-Fa-f]{2}|\\[ux][0-9A-Fa-f]{2}|&#?[A-Za-z0-9]+;?(?=[A-Za-z])|=[0-9A-F]{2}=")
+_LOST = re.compile(r"\?|%[0-9A-Fa-f]{2}|\\[ux][0-9A-Fa-f]{2}|&#?[A-Za-z0-9]+;?(?=[A-Za-z])|=[0-9A-F]{2}")
+_NEVER_IN_NAMES = re.compile(r"[$%^=+<>~@#{}\\\u00a7\u00b6\u2020\u2021\u2030]")
+"""Signs of templates, codes and other character sets; category S is refused where letters are folded."""
+_ESCAPED = re.compile(r"\\(?=['\"])|(?<=')'")
+_REMARK = re.compile(
+    r"\[|\]|\((?:deceased|decd|minor|pep|closed|poa|joint|staff|alias|aka|a\.k\.a|dob|born)\b", re.IGNORECASE
+)
+_DOCTORATE = re.compile(r"\bPh\.\s?D\b")
+_AND = re.compile(r"&|\sand\s", re.IGNORECASE)
+_BETWEEN_PERSONS = re.compile(r"[/;]")
 _ANOTHER_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{1,2}[/.][0-9]{1,2}[/.][0-9]{4}")
 
 
@@ -106,25 +139,36 @@ def person(text: str, circumstances: Circumstances) -> Canonical:
     name, bar, birth = text.rpartition("|")
     if not bar:
         refuse_word(text)
-        raise NormalisationError("no date of birth", "wanted: NAME|YYYY-MM-DD")
+        raise NormalisationError("no date of birth", _EXPECTED)
     refuse_word(name)
     if not name.isalnum():
+        name = _DOCTORATE.sub("PhD", _ESCAPED.sub("", name))
         _refuse_damaged(name)
     key = _name_key(name)
-    if not key:
-        raise NormalisationError("no name before the date of birth", "wanted: NAME|YYYY-MM-DD")
+    if any(map(str.isdigit, key.split())):
+        raise NormalisationError("a number beside the name", f"the name alone; {_EXPECTED}")
+    if not any(character.isalpha() for character in key) or (len(key) == 1 and key.isascii()):
+        raise NormalisationError("no name before the date of birth", _EXPECTED)
     born = birth_date(birth.strip(" \t\n'\""), circumstances.today())
     refuse_nobody(name, key, born)
     return Canonical(IndicatorType.PERSON.value, f"{key}|{born}")
 
 
 def _refuse_damaged(name: str) -> None:
+    refuse_sheet_error(name.strip())
+    refuse_formula(name.strip())
+    if _AND.search(name) or sum(len(part.split()) > 1 for part in _BETWEEN_PERSONS.split(name)) > 1:
+        raise NormalisationError("more than one person", f"one person a row; {_EXPECTED}")
+    if _REMARK.search(name):
+        raise NormalisationError("a remark beside the name", f"the name alone; {_EXPECTED}")
     if _LOST.search(name):
         raise NormalisationError(
             "a question mark or a code where a letter was lost", "take the name from its source, as UTF-8"
         )
     if _ANOTHER_DATE.search(name):
         raise NormalisationError("more than one date", "one person a row: NAME|YYYY-MM-DD")
+    if _NEVER_IN_NAMES.search(name):
+        raise NormalisationError("a sign that no name has", "take the name from its source")
 
 
 def _name_key(name: str) -> str:

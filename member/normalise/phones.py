@@ -94,7 +94,7 @@ def _check(digits: str) -> None:
         raise _national()
     if not _SHORTEST <= len(digits) <= _LONGEST:
         raise NormalisationError(
-            f"{len(digits)} digits", f"wanted: {_SHORTEST} to {_LONGEST} with the country code; one number a row"
+            f"{len(digits)} digits", f"expected: {_SHORTEST} to {_LONGEST} with the country code; one number a row"
         )
 
 
