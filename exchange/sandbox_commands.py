@@ -24,7 +24,7 @@ def _names(context: click.Context, parameter: click.Parameter, text: str) -> tup
                 f"{name!r}: 1 to 64 of a-z, 0-9, - and _ are required, and not a name of the sandbox's own"
             )
     if len(set(names)) != len(names):
-        raise click.BadParameter("a name stands twice")
+        raise click.BadParameter("duplicate name")
     return names
 
 

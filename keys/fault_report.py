@@ -129,7 +129,7 @@ class FaultReport:
         except StatementError as error:
             raise EvidenceError(f"the statement of the member: {error}") from None
         if not isinstance(statement, MemberStatement):
-            raise EvidenceError("it wants the statement of an epoch and that of a member")
+            raise EvidenceError("expected the statements of an epoch and of a member")
         return statement
 
     def verify(self, roots: Roots, was_in_force: Callable[[str], bool] = _in_force_never) -> ShownFault:
@@ -144,7 +144,7 @@ class FaultReport:
         except StatementError as error:
             raise EvidenceError(f"a statement that it rests on is not the registrars': {error}") from None
         if not isinstance(epoch, EpochStatement) or not isinstance(member, MemberStatement):
-            raise EvidenceError("it wants the statement of an epoch and that of a member")
+            raise EvidenceError("expected the statements of an epoch and of a member")
         try:
             commitments = {holder.index: holder.commitment for holder in epoch.holders}
             verify_commitments(epoch.public_key, commitments, epoch.threshold)

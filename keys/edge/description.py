@@ -41,7 +41,7 @@ _WITH_BODY = (413, 415, 422)
 _AUTHENTICATED = (401, 403, 429, 503)
 
 _DESCRIPTIONS = {
-    400: "The request cannot be read: broken HTTP, a body where none is wanted, a NUL, a field given twice",
+    400: "The request cannot be read: broken HTTP, a body where none is allowed, a NUL, a field given twice",
     401: "Not signed per RFC 9421 by a key known here, too old, or a repetition; or without a feed token that counts",
     403: "Suspended, revoked, or without the role that this wants; or a rule refuses it",
     405: "The path takes other methods; `Allow` names them",

@@ -105,7 +105,7 @@ def _object_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueRefusedError("field-twice", f"the field {quoted(twice)} stands twice", "leave one of both")
+        raise ValueRefusedError("field-twice", f"duplicate field {quoted(twice)}", "leave one of both")
     return made
 
 
@@ -180,7 +180,7 @@ class _Reader:
                     quoted(written), "unknown-field", "no field of that name", f"{hint}known: {', '.join(FIELDS)}"
                 )
             elif name in named:
-                self.fault(name, "field-twice", "it stands twice", "leave one of both")
+                self.fault(name, "field-twice", "duplicate field", "leave one of both")
             else:
                 named[name] = value
         self.document = named

@@ -173,7 +173,7 @@ def read_terms(given: Mapping[str, str | None], defaults: Mapping[str, str], exp
 
 def _read_date(text: str) -> date:
     if not _DAY.fullmatch(text):
-        raise UsedWronglyError(f"--expires {quoted(text)} is no date", "write it as 2027-11-22")
+        raise UsedWronglyError(f"--expires {quoted(text)} is not a valid date", "write it as 2027-11-22")
     try:
         return date.fromisoformat(text)
     except ValueError:

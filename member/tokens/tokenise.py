@@ -62,7 +62,7 @@ class _SetbackError(Exception):
 
     def __init__(self, reasons: Mapping[int, str]) -> None:
         self.reasons = dict(reasons)
-        super().__init__("another quorum is wanted")
+        super().__init__("another quorum is required")
 
 
 @dataclass(frozen=True, slots=True)

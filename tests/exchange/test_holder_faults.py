@@ -144,7 +144,7 @@ def test_forged_reports_are_refused(new_taskforce: NewTaskforce) -> None:
     unsigned = {**wire["epoch_statement"], "signatures": []}
     refused(taskforce, {**wire, "epoch_statement": unsigned}, "is not the registrars'")
     refused(taskforce, {**wire, "member_statement": holders.statement("member", "b")}, "representative's")
-    refused(taskforce, {**wire, "member_statement": wire["epoch_statement"]}, "that of a member")
+    refused(taskforce, {**wire, "member_statement": wire["epoch_statement"]}, "and of a member")
     refused(taskforce, {**wire, "epoch_statement": wire["member_statement"]}, "does not name the holder")
 
 
