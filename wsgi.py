@@ -1,5 +1,5 @@
 """The composition root: settings become the web application. The exchange and the alerts know of each other only here
-and in exchange/cli.py.
+and in exchange/programs/cli.py.
 
     EXCHANGE_HOME=/srv/exchange gunicorn -k gthread wsgi:application
 """
@@ -15,12 +15,12 @@ from flask import Flask
 
 from alerts.composition import blueprints
 from alerts.store.notices import count_notices
+from exchange.kernel.session import LONGEST_STATEMENT_SECONDS, create_database
+from exchange.operations.start_checks import check_start
+from exchange.programs.application import create_app
 from exchange.settings import Settings, SettingsError, load_policy, load_receipt_key, load_settings, load_webhook_key
-from exchange.start_checks import check_start
-from exchange.store.session import LONGEST_STATEMENT_SECONDS, create_database
-from exchange.web.app import create_app
 from exchange.web.context import Context
-from keys.signing import SigningKey
+from keys.signatures.messages import SigningKey
 
 
 def utc_now() -> datetime:

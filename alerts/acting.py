@@ -11,11 +11,11 @@ from alerts.audiences import readable_audiences
 from alerts.domain.alert import READABLE
 from alerts.domain.rules import Issuer
 from alerts.store.alerts import StoredAlert, find_alert, lock_own
-from exchange.domain.decision import refuse
-from exchange.domain.gateway_rules import GatewayRules
-from exchange.services.acting import UnknownObjectError
-from exchange.store.membership import find_member, load_authority
-from schemas.encoding import to_base64, to_rfc3339
+from exchange.gateways.rules import GatewayRules
+from exchange.kernel.decision import refuse
+from exchange.log.acting import UnknownObjectError
+from exchange.membership.store import find_member, load_authority
+from schemas.values.encoding import to_base64, to_rfc3339
 
 
 class UnknownAlertError(UnknownObjectError):

@@ -14,17 +14,17 @@ from alerts.domain.alert import AlertContent
 from alerts.domain.rules import decide_content, decide_review
 from alerts.rendering.markdown import find_excess, find_forbidden
 from alerts.store.alerts import StoredAlert, is_reference_taken, keep_audience, lock_own
-from exchange.domain.decision import ALLOWED, Decision, refuse
-from exchange.domain.gateway_rules import GatewayRules
+from exchange.gateways.rules import GatewayRules
+from exchange.kernel.actor import Actor
+from exchange.kernel.decision import ALLOWED, Decision, refuse
+from exchange.kernel.session import Database
+from exchange.log.acting import Request, act_once, require
 from exchange.log.entries import View
-from exchange.services.acting import Request, act_once, require
-from exchange.services.actor import Actor
-from exchange.services.events import record
-from exchange.store.membership import find_member
-from exchange.store.session import Database
-from schemas.canonical import canonical_json
-from schemas.identifiers import uuid7
+from exchange.log.events import record
+from exchange.membership.store import find_member
 from schemas.terms import AlertState
+from schemas.values.canonical import canonical_json
+from schemas.values.identifiers import uuid7
 
 _DRAWS = 8
 

@@ -9,11 +9,11 @@ from alerts.delivery.jobs import delivery_jobs
 from alerts.jobs import drain_outbox
 from alerts.pages import alert_pages, feed_pages, feed_token_pages, notices, subscription_pages, taxii_pages
 from alerts.publication import do_what_is_due
-from exchange.commands import utc_now
+from exchange.kernel.session import Database
+from exchange.programs.commands import utc_now
+from exchange.programs.worker import Job
 from exchange.settings import Settings, load_policy
-from exchange.store.session import Database
 from exchange.web.pages import Blueprint
-from exchange.worker import Job
 
 
 def blueprints() -> list[Blueprint]:

@@ -13,15 +13,15 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from exchange.domain.decision import RefusedError, refuse
+from exchange.kernel.actor import Actor
+from exchange.kernel.decision import RefusedError, refuse
+from exchange.kernel.session import Database
+from exchange.log.acting import Request, act_once
 from exchange.log.entries import View
-from exchange.services.acting import Request, act_once
-from exchange.services.actor import Actor
-from exchange.services.events import record
-from exchange.store.feed_tokens import FeedToken, count_live_tokens, find_own_token, list_tokens, make_feed_token
-from exchange.store.membership import Member
-from exchange.store.session import Database
-from schemas.encoding import to_rfc3339
+from exchange.log.events import record
+from exchange.membership.feed_tokens import FeedToken, count_live_tokens, find_own_token, list_tokens, make_feed_token
+from exchange.membership.store import Member
+from schemas.values.encoding import to_rfc3339
 
 MOST_LIVE = 20
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from alerts.store.notices import add_notices
-from exchange.store import outbox
-from exchange.store.session import Database
+from exchange.kernel import outbox
+from exchange.kernel.session import Database
 
 MESSAGES_AT_ONCE = 500
 

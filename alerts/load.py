@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 from alerts.authoring import draft_in, review_in
 from alerts.domain.alert import AlertContent, Audience, CaseStudy, PublishedAccount, Source
 from alerts.publication import release_in
-from exchange.domain.gateway_rules import RULES
-from exchange.domain.handling import is_wider
-from exchange.services.acting import Request
-from exchange.services.actor import Actor
-from exchange.store.session import Database
-from keys.signing import new_nonce
+from exchange.gateways.handling import is_wider
+from exchange.gateways.rules import RULES
+from exchange.kernel.actor import Actor
+from exchange.kernel.session import Database
+from exchange.log.acting import Request
+from keys.signatures.messages import new_nonce
 from schemas.terms import AlertColour, Classification, LegalGateway, Theme, TrafficLight
 
 AT_ONCE = 25

@@ -21,16 +21,16 @@ from alerts.domain.rules import decide_audience, decide_ground, decide_release, 
 from alerts.feeds.storing import store_objects
 from alerts.store.alerts import StoredAlert, list_due, members_told, take_due
 from alerts.telling import record_all_told
-from exchange.domain.decision import Decision
-from exchange.domain.gateway_rules import RULES, GatewayRules
+from exchange.gateways.rules import RULES, GatewayRules
+from exchange.kernel import outbox
+from exchange.kernel.decision import Decision
+from exchange.kernel.session import Database
+from exchange.kernel.troubles import Troubles
+from exchange.log.acting import Request, act_once, require
 from exchange.log.entries import View
-from exchange.services.acting import Request, act_once, require
-from exchange.services.events import LogUnavailableError, record
-from exchange.store import outbox
-from exchange.store.session import Database
-from exchange.troubles import Troubles
-from schemas.encoding import to_rfc3339
+from exchange.log.events import LogUnavailableError, record
 from schemas.terms import AlertState
+from schemas.values.encoding import to_rfc3339
 
 _NOT_CHANGED = "alert not changed"
 _troubles = Troubles()

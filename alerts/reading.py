@@ -13,13 +13,13 @@ from alerts.audiences import readable_audiences
 from alerts.domain.alert import Alert, Audience
 from alerts.store.alerts import AlertResponse, StoredAlert, acknowledged_among, find_response, page_of_alerts
 from alerts.telling import record_all_told
+from exchange.kernel.actor import Actor
+from exchange.kernel.session import Database
+from exchange.log.acting import RecordedRefusals
 from exchange.log.entries import View
-from exchange.services.acting import RecordedRefusals
-from exchange.services.actor import Actor
-from exchange.services.events import record
-from exchange.store.membership import load_authority
-from exchange.store.session import Database
-from schemas.encoding import to_base64, to_rfc3339
+from exchange.log.events import record
+from exchange.membership.store import load_authority
+from schemas.values.encoding import to_base64, to_rfc3339
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,14 @@ from alerts.acting import find_own, find_readable, standing_of, view_of
 from alerts.domain.rules import decide_acknowledgement
 from alerts.reading import response_fields
 from alerts.store.alerts import AlertResponse, StoredAlert, find_response, list_responses
+from exchange.kernel import outbox
+from exchange.kernel.actor import Actor
+from exchange.kernel.session import Database
+from exchange.log.acting import RecordedRefusals, Request, act_once, require
 from exchange.log.entries import View
-from exchange.services.acting import RecordedRefusals, Request, act_once, require
-from exchange.services.actor import Actor
-from exchange.services.events import record
-from exchange.store import outbox
-from exchange.store.session import Database
-from schemas.canonical import digest
-from schemas.encoding import to_base64
+from exchange.log.events import record
+from schemas.values.canonical import digest
+from schemas.values.encoding import to_base64
 
 
 def acknowledge_alert(

@@ -29,17 +29,17 @@ from alerts.domain.subscription import Filters
 from alerts.store import subscriptions as store
 from alerts.store.alerts import StoredAlert
 from alerts.store.subscriptions import ALERT, CONFIRM, NEVER, TEST, Delivery, Subscription
-from exchange.domain.allowed_targets import AllowedTargets
-from exchange.domain.decision import RefusedError, refuse
+from exchange.kernel.actor import Actor
+from exchange.kernel.allowed_targets import AllowedTargets
+from exchange.kernel.decision import RefusedError, refuse
+from exchange.kernel.upsert import insert_ignoring
 from exchange.log.entries import View
-from exchange.services.actor import Actor
-from exchange.services.events import record
-from exchange.store.membership import Member, load_authority
-from exchange.store.upsert import insert_ignoring
+from exchange.log.events import record
+from exchange.membership.store import Member, load_authority
 from schemas.alerts import UUID
-from schemas.canonical import canonical_json
-from schemas.identifiers import uuid7
 from schemas.terms import DeliveryState, PushChannel
+from schemas.values.canonical import canonical_json
+from schemas.values.identifiers import uuid7
 
 MOST_LIVE = 20
 MOST_A_DAY = 50

@@ -11,13 +11,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.store.alerts import AlertTold, StoredAlert
+from exchange.kernel.chunks import in_chunks
+from exchange.kernel.lookups import Looking, Lookup
+from exchange.kernel.upsert import insert_ignoring
 from exchange.log.entries import View
-from exchange.services.events import record
-from exchange.store.chunks import in_chunks
-from exchange.store.lookups import Looking, Lookup
-from exchange.store.membership import lock_member
-from exchange.store.upsert import insert_ignoring
-from schemas.encoding import to_base64
+from exchange.log.events import record
+from exchange.membership.store import lock_member
+from schemas.values.encoding import to_base64
 
 _AT_ONCE = 500
 

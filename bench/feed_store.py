@@ -18,8 +18,8 @@ from alerts.feeds.storing import store_objects
 from alerts.store.alerts import StoredAlert
 from alerts.store.feed_objects import FeedObject
 from alerts.telling import AlertVersion, record_told
-from exchange.services.actor import Actor
-from exchange.store.feed_tokens import make_feed_token
+from exchange.kernel.actor import Actor
+from exchange.membership.feed_tokens import make_feed_token
 from schemas.terms import AlertState, MemberKind
 from tests.simulator import Taskforce
 

@@ -24,12 +24,13 @@ from typing import Any
 
 from sqlalchemy import Column, LargeBinary, MetaData, String, Table, Text, insert
 
+from exchange.kernel.base import Base
+from exchange.kernel.leases import LeaseRow, acquire_lease
+from exchange.kernel.session import Database, create_database
 from exchange.log.entries import View, record_event
 from exchange.log.head_file import HeadFile
 from exchange.log.sequencer import Sequencer
-from exchange.store.base import Base
-from exchange.store.leases import LeaseRow, acquire_lease
-from exchange.store.log_tables import (
+from exchange.log.tables import (
     LogCheckpoint,
     LogDayHead,
     LogEntry,
@@ -40,9 +41,8 @@ from exchange.store.log_tables import (
     LogPublication,
     LogTile,
 )
-from exchange.store.session import Database, create_database
-from schemas.encoding import to_base64
-from schemas.identifiers import uuid7
+from schemas.values.encoding import to_base64
+from schemas.values.identifiers import uuid7
 from tests.postgresql import postgresql_server
 from tlog.notes import NoteSigner
 

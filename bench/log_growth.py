@@ -16,13 +16,13 @@ from typing import Any
 
 from sqlalchemy import Table, func, select
 
+from exchange.kernel.base import Base
+from exchange.kernel.leases import LeaseRow, acquire_lease
+from exchange.kernel.session import Database, create_database
 from exchange.log.entries import View, record_event
 from exchange.log.head_file import HeadFile
 from exchange.log.sequencer import Sequencer
-from exchange.settings import TICK_SECONDS
-from exchange.store.base import Base
-from exchange.store.leases import LeaseRow, acquire_lease
-from exchange.store.log_tables import (
+from exchange.log.tables import (
     LogCheckpoint,
     LogDayHead,
     LogEntry,
@@ -33,7 +33,7 @@ from exchange.store.log_tables import (
     LogPublication,
     LogTile,
 )
-from exchange.store.session import Database, create_database
+from exchange.settings import TICK_SECONDS
 from tlog.notes import NoteSigner
 
 MEMBERS = [f"member-{number}" for number in range(46)]

@@ -31,19 +31,19 @@ import msgspec
 from sqlalchemy import make_url, text
 from sqlalchemy.orm import Session
 
-from exchange.domain.submission import Envelope
-from exchange.services.actor import Actor
-from exchange.services.settle_indicators import settle_indicators
-from exchange.services.submission_parts import SubmissionRequest
-from exchange.services.submit_indicators import submit_indicators
-from exchange.store import bulk
-from exchange.store.membership import GroupMember, KeyEpoch, Member, SharingGroup
-from exchange.store.session import Database, create_database
-from exchange.store.submissions import Submission
+from exchange.indicators.settle import settle_indicators
+from exchange.indicators.submissions import Submission
+from exchange.kernel import bulk
+from exchange.kernel.actor import Actor
+from exchange.kernel.session import Database, create_database
+from exchange.membership.store import GroupMember, KeyEpoch, Member, SharingGroup
+from exchange.submissions.parts import SubmissionRequest
+from exchange.submissions.rules import Envelope
+from exchange.submissions.submit import submit_indicators
 from migrations.upgrade import upgrade
-from schemas.encoding import to_base64
-from schemas.identifiers import uuid7
 from schemas.submissions import read_head, read_rows
+from schemas.values.encoding import to_base64
+from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_envelope
 from tests.postgresql import postgresql_server
 

@@ -25,9 +25,9 @@ from statistics import median
 from sqlalchemy.orm import Session
 
 from bench.matching import add_taskforce, insert_sorted, make_body, report, submit
-from exchange.store.session import Database, create_database
+from exchange.kernel.session import Database, create_database
 from migrations.upgrade import upgrade
-from schemas.identifiers import uuid7
+from schemas.values.identifiers import uuid7
 
 SHARERS = (2, 4, 40, 400)
 ROUNDS = 3

@@ -41,8 +41,8 @@ from alerts.feeds.taxii import CONTENT_TYPE, STIX_TYPE
 from alerts.store.alerts import StoredAudience
 from alerts.store.feed_objects import FeedObject
 from bench.feed_store import feed_store, tell_all, token_of
-from keys.edge.logs import configure_logs
-from keys.edge.serving import Server
+from edge.logs import configure_logs
+from edge.serving import Server
 from tests.load.served import free_port, serve
 from tests.simulator import Taskforce
 

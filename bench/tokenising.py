@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import repeat
 
-from keys import group, libsodium, oprf, threshold
+from keys.oprf import group, libsodium, threshold
+from keys.oprf import protocol as oprf
 from member.tokens.evaluation import EpochInfo, Evaluation, HolderInfo
 from member.tokens.tokenise import Tokeniser
 

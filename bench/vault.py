@@ -17,10 +17,10 @@ from pathlib import Path
 from statistics import median
 
 from bench.matching import report
-from keys.tokens import Token
+from keys.oprf.tokens import Token
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
-from schemas.identifiers import uuid7
+from schemas.values.identifiers import uuid7
 
 BATCH = 10_000
 ROUNDS = 5

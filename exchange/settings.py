@@ -16,21 +16,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from exchange.domain.allowed_targets import AllowedTargets, is_host_name
-from exchange.domain.request_policy import RequestPolicy
-from exchange.gateway_file import load_rules
+from edge.caller_address import Proxies, parse_proxies
+from edge.request_limits import LARGEST_LIMIT, USUAL_LIMIT
+from edge.source_limits import UNSIGNED_REQUESTS_PER_MINUTE
+from exchange.gateways.file import load_rules
+from exchange.gateways.request_policy import RequestPolicy
+from exchange.kernel.allowed_targets import AllowedTargets, is_host_name
+from exchange.kernel.session import LOG_STALE_SECONDS
 from exchange.limits import CORRECTION_HOURS, GRACE_MINUTES, IMMEDIATE_MINUTES, LONGEST_QUERY_DAYS
 from exchange.log.sequencer import merge_delay
-from exchange.store.session import LOG_STALE_SECONDS
-from keys.custody import CustodyError, read_passphrase, read_secret, write_private_file, write_secret
-from keys.edge.caller_address import Proxies, parse_proxies
-from keys.edge.source_limits import UNSIGNED_REQUESTS_PER_MINUTE
-from keys.new_home import is_unfinished
-from keys.request_limits import LARGEST_LIMIT, USUAL_LIMIT
-from keys.signing import SigningKey
-from keys.statements import Root
-from keys.strict import require_identifier
-from keys.urls import canonical_url
+from keys.custody.files import CustodyError, read_passphrase, read_secret, write_private_file, write_secret
+from keys.custody.new_home import is_unfinished
+from keys.signatures.messages import SigningKey
+from keys.signatures.strict import require_identifier
+from keys.signatures.urls import canonical_url
+from keys.statements.envelopes import Root
 from tlog.notes import NoteSigner
 
 PASSPHRASE_VARIABLE = "EXCHANGE_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
@@ -76,7 +76,7 @@ class SettingsError(Exception):
 class Settings:
     """What the web application, the worker and the commands are told. `tick_seconds` is the log's tick; disclosing
     stops while the last tick was published longer than `log_stale_seconds` ago. Of the limits a minute, the
-    first two are each member's, the others each address's (keys.edge.source_limits): of answers to enrolment codes
+    first two are each member's, the others each address's (edge.source_limits): of answers to enrolment codes
     over all processes, and of all calls that do not authenticate in each process. Without an `smtp_host` no mail is
     sent; webhooks reach public addresses and the `allowed_private_targets`.
     """

@@ -17,8 +17,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from exchange.store.fitness import DatabaseUnfitError
-from exchange.store.session import Database
+from exchange.kernel.fitness import DatabaseUnfitError
+from exchange.kernel.session import Database
 
 # Any number of our own: the key of PostgreSQL's advisory lock.
 _LOCK = 0x65786368_0001

@@ -8,8 +8,6 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from schemas.fields import Identifier, Moment, Prose, QueryInteger, QueryText, Text, TrueOrFalse, code_of
-from schemas.identifiers import REFERENCE
 from schemas.terms import (
     AlertColour,
     AlertState,
@@ -19,6 +17,8 @@ from schemas.terms import (
     Theme,
     TrafficLight,
 )
+from schemas.values.fields import Identifier, Moment, Prose, QueryInteger, QueryText, Text, TrueOrFalse, code_of
+from schemas.values.identifiers import REFERENCE
 
 ALERTS_PAGE = 100
 MAX_ITEMS = 100

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from schemas.fields import Base64, Identifier, RepresentativeId, code_of
 from schemas.terms import Role
+from schemas.values.fields import Base64, Identifier, RepresentativeId, code_of
 
 
 class ClaimedRepresentativeSchema(Schema):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from schemas.fields import QueryInteger, QueryText, Text
+from schemas.values.fields import QueryInteger, QueryText, Text
 
 FEED_TOKENS_PAGE = 100
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from schemas.encoding import to_base64, to_rfc3339
-from schemas.fields import Moment, QueryInteger, QueryText
 from schemas.terms import HitStage, IndicatorType, InstitutionBand
+from schemas.values.encoding import to_base64, to_rfc3339
+from schemas.values.fields import Moment, QueryInteger, QueryText
 
 
 def hit_to_wire(

@@ -1,11 +1,11 @@
-"""Proved faults of key holders on the wire; keys/fault_report.py reads a report."""
+"""Proved faults of key holders on the wire; keys/faults/report.py reads a report."""
 
 from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from schemas.fields import Cursor
 from schemas.statements import StatementEnvelopeSchema
+from schemas.values.fields import Cursor
 
 
 class SignedExchangeSchema(Schema):

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from schemas.fields import Base64, BoundedInteger, Identifier, OwnId, QueryInteger, QueryText, TrueOrFalse, code_of
 from schemas.terms import (
     AccountAction,
     CrimeOutcome,
@@ -15,6 +14,16 @@ from schemas.terms import (
     MemberKind,
     OutcomeObject,
     Usefulness,
+)
+from schemas.values.fields import (
+    Base64,
+    BoundedInteger,
+    Identifier,
+    OwnId,
+    QueryInteger,
+    QueryText,
+    TrueOrFalse,
+    code_of,
 )
 
 OUTCOMES_PAGE = 100

@@ -6,8 +6,6 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from schemas.encoding import to_base64
-from schemas.fields import Base64, OwnId, Prose, QueryInteger, QueryText, RepresentativeId, Text, TrueOrFalse, code_of
 from schemas.terms import (
     Classification,
     Handling,
@@ -15,6 +13,18 @@ from schemas.terms import (
     InstitutionBand,
     QueryState,
     TrafficLight,
+)
+from schemas.values.encoding import to_base64
+from schemas.values.fields import (
+    Base64,
+    OwnId,
+    Prose,
+    QueryInteger,
+    QueryText,
+    RepresentativeId,
+    Text,
+    TrueOrFalse,
+    code_of,
 )
 
 MAX_TOKENS = 500

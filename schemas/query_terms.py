@@ -1,7 +1,8 @@
 """What a law-enforcement query stands on, as one digest: the authorising officer's program sends the digest of what it
 read, the exchange approves nothing else, and the log keeps the digest alone, so that no text of a case outlives it.
 
-Texts are in it by digests of their own (keys/query_papers.py), for the exchange keeps them sealed to their readers.
+Texts are in it by digests of their own (keys/sealing/query_papers.py), for the exchange keeps them sealed to their
+readers.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from schemas.canonical import digest
-from schemas.encoding import to_base64
+from schemas.values.canonical import digest
+from schemas.values.encoding import to_base64
 
 TERMS = (
     *("query_id", "agency", "legal_gateway", "paperwork_sha256", "asked_by", "authorised_by", "covert", "silent"),

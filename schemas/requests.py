@@ -10,20 +10,6 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from schemas.canonical import canonical_json
-from schemas.encoding import from_base64, from_rfc3339, to_base64
-from schemas.fields import (
-    Base64,
-    Identifier,
-    OwnId,
-    Prose,
-    QueryInteger,
-    QueryText,
-    RepresentativeId,
-    Text,
-    TrueOrFalse,
-    code_of,
-)
 from schemas.terms import (
     Classification,
     Direction,
@@ -40,6 +26,20 @@ from schemas.terms import (
     Theme,
     TrafficLight,
     Urgency,
+)
+from schemas.values.canonical import canonical_json
+from schemas.values.encoding import from_base64, from_rfc3339, to_base64
+from schemas.values.fields import (
+    Base64,
+    Identifier,
+    OwnId,
+    Prose,
+    QueryInteger,
+    QueryText,
+    RepresentativeId,
+    Text,
+    TrueOrFalse,
+    code_of,
 )
 
 MAX_STATEMENT = 2000

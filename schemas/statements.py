@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from schemas.fields import Cursor, QueryInteger
+from schemas.values.fields import Cursor, QueryInteger
 
 PAGE = 200
 
@@ -17,7 +17,7 @@ class EnvelopeSignatureSchema(Schema):
 
 
 class StatementEnvelopeSchema(Schema):
-    """A DSSE envelope, for the API description; keys.statements reads it."""
+    """A DSSE envelope, for the API description; keys.statements.envelopes reads it."""
 
     payloadType = fields.String(required=True)  # noqa: N815 - DSSE names it so
     payload = fields.String(required=True, metadata={"description": "base64 of canonical JSON"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from schemas.fields import QueryInteger, QueryText
+from schemas.values.fields import QueryInteger, QueryText
 
 NOTICES_PAGE = 500
 

@@ -18,8 +18,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 from marshmallow import Schema, fields, validate
 
-from schemas.encoding import from_base64
-from schemas.fields import BoundedInteger, Identifier, Text, code_of
 from schemas.hits import HitSchema
 from schemas.terms import (
     CaseType,
@@ -35,6 +33,8 @@ from schemas.terms import (
     TrafficLight,
     WithdrawalReason,
 )
+from schemas.values.encoding import from_base64
+from schemas.values.fields import BoundedInteger, Identifier, Text, code_of
 
 MAX_ROWS = 20_000
 MAX_PARTS = 1_000_000

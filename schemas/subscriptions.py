@@ -7,8 +7,8 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from schemas.fields import Identifier, Moment, QueryInteger, QueryText, Text, code_of
 from schemas.terms import AlertColour, DeliveryState, MemberKind, PushChannel, SubscriptionState, Theme
+from schemas.values.fields import Identifier, Moment, QueryInteger, QueryText, Text, code_of
 
 LARGEST_PAGE = 100
 MOST_REPLAYED = 1_000

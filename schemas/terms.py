@@ -167,7 +167,7 @@ class TrafficLight(StrEnum):
 
 
 class LegalGateway(StrEnum):
-    """The statutory ground for a disclosure; exchange.domain.legal_gateway holds the rules of each."""
+    """The statutory ground for a disclosure; exchange.gateways.legal_gateway holds the rules of each."""
 
     CCA2013_S7 = "CCA2013_s7"
     POCA2002_S339ZB = "POCA2002_s339ZB"

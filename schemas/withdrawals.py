@@ -10,8 +10,8 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from schemas.fields import Base64, BoundedInteger, OwnId, QueryInteger, QueryText, code_of
 from schemas.terms import CorrectionKind, WithdrawalReason
+from schemas.values.fields import Base64, BoundedInteger, OwnId, QueryInteger, QueryText, code_of
 
 MAX_TOKENS = 1000
 """Of one withdrawal by tokens; a submission is withdrawn whole, however large."""

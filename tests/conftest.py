@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from keys import custody
+from keys.custody import files as custody
 from tests.postgresql import PostgresqlServer, postgresql_server
 
 # The same examples in every run, so that a run tells of the change under test; the profile `explore` seeks more.

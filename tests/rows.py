@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, MetaData, insert, select
 
-from exchange.store.archive import ArchivedTable, list_tables
+from exchange.operations.archive import ArchivedTable, list_tables
 
 Contents = dict[str, list[dict[str, Any]]]
 ROWS = 3

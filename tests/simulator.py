@@ -20,17 +20,18 @@ from werkzeug.test import TestResponse
 
 from alerts.composition import blueprints
 from alerts.store.notices import count_notices
-from exchange.services.accept_statement import accept_statement
-from exchange.services.issue_enrolment import Invitation, issue_enrolment
+from exchange.kernel.session import Database, create_database
+from exchange.membership.statements import next_sequence
+from exchange.programs.application import create_app
+from exchange.registrars.accept import accept_statement
+from exchange.registrars.issue_enrolment import Invitation, issue_enrolment
 from exchange.settings import Settings
-from exchange.store.session import Database, create_database
-from exchange.store.statements import next_sequence
-from exchange.web.app import create_app
 from exchange.web.context import Context
-from keys import threshold
-from keys.sealing import EncryptionKey
-from keys.signing import SigningKey, new_nonce, sign_request
-from keys.statement_types import (
+from keys.oprf import threshold
+from keys.sealing.hybrid import EncryptionKey
+from keys.signatures.messages import SigningKey, new_nonce, sign_request
+from keys.statements.envelopes import Registrar, Root, sign_statement
+from keys.statements.types import (
     AnyStatement,
     EpochState,
     EpochStatement,
@@ -43,11 +44,10 @@ from keys.statement_types import (
     RepresentativeState,
     to_payload,
 )
-from keys.statements import Registrar, Root, sign_statement
-from schemas.canonical import canonical_json
-from schemas.encoding import to_base64
-from schemas.identifiers import uuid7
 from schemas.terms import GroupKind, MemberKind, Role, Sector
+from schemas.values.canonical import canonical_json
+from schemas.values.encoding import to_base64
+from schemas.values.identifiers import uuid7
 from tests.exchange.factories import Clock, make_envelope, make_rows
 from tests.tables import make_tables
 

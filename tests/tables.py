@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from exchange.store.session import Database
+from exchange.kernel.session import Database
 from migrations.upgrade import head_revision, upgrade
 
 _said: dict[str, list[str]] = {}

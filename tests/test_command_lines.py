@@ -14,7 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from exchange.cli import program as exchange
+from exchange.programs.cli import program as exchange
 from keys.holder.cli import cli as keyholder
 from member.commands.cli import cli as member
 from tests.sandbox_process import SCRIPTS
@@ -138,7 +138,7 @@ def test_who_stops_reading_the_help_hears_nothing(name: str, tmp_path: Path) -> 
 def test_an_answer_of_the_operators_program_comes_without_log_lines(tmp_path: Path) -> None:
     """What a library or a job logs of daily business is a service's."""
     code = (
-        "import structlog; from exchange.commands import configure_logs; from keys.edge.logs import begin_request;"
+        "import structlog; from exchange.programs.commands import configure_logs; from edge.logs import begin_request;"
         "configure_logs(); structlog.get_logger('x').info('daily business'); structlog.get_logger('x').warning('odd')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -149,7 +149,7 @@ def test_an_answer_of_the_operators_program_comes_without_log_lines(tmp_path: Pa
 LONG_TABLE = """
 import click
 from keys.terminal.program import complete_program
-from member.commands.common import MemberGroup, Shown, reporting, table
+from member.commands.shared.common import MemberGroup, Shown, reporting, table
 
 @click.group(cls=MemberGroup)
 def program(): pass

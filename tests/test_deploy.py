@@ -11,7 +11,7 @@ import click
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from exchange.cli import program
+from exchange.programs.cli import program
 from keys.holder.cli import cli as keyholder
 
 DEPLOY = Path(__file__).resolve().parent.parent / "deploy"

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from schemas.encoding import from_base64, to_base64
+from schemas.values.encoding import from_base64, to_base64
 from tlog.hashing import EMPTY_ROOT, HASH_BYTES
 from tlog.notes import (
     COSIGNATURE_V1,

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from schemas.encoding import from_base64, to_base64
+from schemas.values.encoding import from_base64, to_base64
 
 ED25519 = 0x01
 COSIGNATURE_V1 = 0x04

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from schemas.encoding import from_base64, to_base64
+from schemas.values.encoding import from_base64, to_base64
 from tlog.checkpoint import Checkpoint, open_checkpoint, parse_size
 from tlog.hashing import HASH_BYTES, leaf_hash
 from tlog.notes import NoteError, VerifierKey

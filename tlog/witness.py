@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from schemas.encoding import from_base64, to_base64
+from schemas.values.encoding import from_base64, to_base64
 from tlog.checkpoint import Checkpoint, open_checkpoint_note, parse_checkpoint_text, parse_size
 from tlog.hashing import EMPTY_ROOT, HASH_BYTES
 from tlog.notes import (

@@ -28,14 +28,14 @@ from alerts.domain.subscription import is_pushed, pause_after, pushed_fields
 from alerts.store.alerts import StoredAlert
 from alerts.store.subscriptions import ALERT, NEVER, Delivery, Subscription, end, new_delivery
 from alerts.telling import AlertVersion, find_untold, record_told
-from exchange.domain.authority import Authority
+from exchange.kernel import outbox
+from exchange.kernel.upsert import insert_ignoring
 from exchange.log.entries import View
-from exchange.services.events import record
-from exchange.store import outbox
-from exchange.store.membership import Member, load_authority
-from exchange.store.upsert import insert_ignoring
-from schemas.identifiers import uuid7
+from exchange.log.events import record
+from exchange.membership.authority import Authority
+from exchange.membership.store import Member, load_authority
 from schemas.terms import DeliveryState, PushChannel
+from schemas.values.identifiers import uuid7
 
 CLAIM = timedelta(minutes=2)
 """Several times as long as an attempt can take."""

@@ -10,8 +10,8 @@ from alerts.audiences import is_addressed
 from alerts.domain.alert import Alert
 from alerts.domain.subscription import is_pushed
 from alerts.store.subscriptions import ALERT, Delivery, list_active, new_delivery
-from exchange.store.membership import list_members, load_authority
-from exchange.store.upsert import insert_ignoring
+from exchange.kernel.upsert import insert_ignoring
+from exchange.membership.store import list_members, load_authority
 
 
 def queue_deliveries(session: Session, alert: Alert, now: datetime) -> None:

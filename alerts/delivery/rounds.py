@@ -21,9 +21,9 @@ from alerts.delivery.parcels import Claim, Lane, Parcel
 from alerts.delivery.sending import Outcome, WebhookClient
 from alerts.delivery.webhook import WebhookSecrets, message_body, sign_message, valid_numbers
 from alerts.store.subscriptions import ALERT, CONFIRM
-from exchange.services.events import LogUnavailableError
-from exchange.store.session import Database
-from exchange.troubles import Troubles
+from exchange.kernel.session import Database
+from exchange.kernel.troubles import Troubles
+from exchange.log.events import LogUnavailableError
 from schemas.terms import PushChannel
 
 _WAITING, _FAILED = "deliveries wait for the log", "a delivery failed in the exchange itself"

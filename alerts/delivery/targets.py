@@ -17,8 +17,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
-from exchange.domain.allowed_targets import AllowedTargets, is_host_name
-from keys.urls import canonical_url
+from exchange.kernel.allowed_targets import AllowedTargets, is_host_name
+from keys.signatures.urls import canonical_url
 
 _Address = IPv4Address | IPv6Address
 _LOWEST_PORT, _HTTPS_PORT = 1024, 443

@@ -18,8 +18,8 @@ from typing import Any
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from schemas.canonical import canonical_json
-from schemas.encoding import to_base64, to_rfc3339
+from schemas.values.canonical import canonical_json
+from schemas.values.encoding import to_base64, to_rfc3339
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix of all secrets of the specification
 OLD_SECRET_GOOD_FOR = timedelta(hours=24)

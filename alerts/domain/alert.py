@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-from schemas.canonical import digest
 from schemas.terms import AlertState
+from schemas.values.canonical import digest
 
 READABLE = frozenset({AlertState.PUBLISHED, AlertState.SUPERSEDED, AlertState.WITHDRAWN, AlertState.EXPIRED})
 """The states in which an alert's audience can see it; before that, its own member alone."""

@@ -18,14 +18,14 @@ from datetime import date, datetime, timedelta
 from stdnum.iso7064 import mod_97_10
 
 from alerts.domain.alert import READABLE, Alert, AlertContent, Audience, PublishedAccount
-from exchange.domain.authority import Authority
-from exchange.domain.decision import ALLOWED, Decision, refuse
-from exchange.domain.gateway_rules import GatewayRules
-from exchange.domain.handling import decide_marking, is_wider
-from exchange.domain.legal_gateway import decide_gateway
-from exchange.domain.submission import decide_dates
-from schemas.canonical import canonical_json
+from exchange.gateways.handling import decide_marking, is_wider
+from exchange.gateways.legal_gateway import decide_gateway
+from exchange.gateways.rules import GatewayRules
+from exchange.kernel.decision import ALLOWED, Decision, refuse
+from exchange.membership.authority import Authority
+from exchange.submissions.rules import decide_dates
 from schemas.terms import AlertState, Handling
+from schemas.values.canonical import canonical_json
 
 MAX_BYTES = 200 * 1024
 """Of an alert's content as canonical JSON."""

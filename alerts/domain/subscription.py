@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from alerts.domain.alert import Alert
-from exchange.domain.handling import is_wider
+from exchange.gateways.handling import is_wider
 from schemas.terms import PushChannel, TrafficLight
 
 RETRIES = (

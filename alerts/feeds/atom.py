@@ -11,7 +11,7 @@ from alerts.domain.alert import Alert
 from alerts.feeds.reading import Heading
 from alerts.feeds.wording import marking_of, tags_of, title_of
 from alerts.rendering.page import render_entry
-from schemas.encoding import to_rfc3339
+from schemas.values.encoding import to_rfc3339
 
 _NAMESPACE = "http://www.w3.org/2005/Atom"
 _DECLARATION = b'<?xml version="1.0" encoding="utf-8"?>\n'

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from schemas.identifiers import REFERENCE
 from schemas.terms import AlertColour, AlertState, Classification, LegalGateway, Theme
+from schemas.values.identifiers import REFERENCE
 
 ALERT = "extension-definition--17eb491f-4589-405b-961a-8db307862f7d"
 ACCOUNT = "extension-definition--944db8bb-1710-4c04-8b41-b6a2de9e0a0a"

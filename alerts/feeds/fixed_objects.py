@@ -17,7 +17,7 @@ from alerts.feeds.stix_shapes import (
     Statement,
     TrafficLightExtension,
 )
-from exchange.domain.gateway_rules import RULES
+from exchange.gateways.rules import RULES
 from schemas.terms import LegalGateway, TrafficLight
 
 FixedObject = Identity | MarkingDefinition | ExtensionDefinition

@@ -11,7 +11,7 @@ from alerts.domain.alert import Alert
 from alerts.feeds.reading import Heading
 from alerts.feeds.wording import is_withdrawn, marking_of, tags_of, title_of
 from alerts.rendering.page import render_entry
-from schemas.encoding import to_rfc3339
+from schemas.values.encoding import to_rfc3339
 
 _VERSION = "https://jsonfeed.org/version/1.1"
 _SHOWN = (

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from alerts.domain.alert import READABLE
 from alerts.store.alerts import StoredAlert, list_audiences
-from exchange.store.membership import find_member, groups_of_member
+from exchange.membership.store import find_member, groups_of_member
 from schemas.terms import TrafficLight
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -17,7 +17,7 @@ from typing import Any
 
 from alerts.audiences import audiences_of_group
 from alerts.feeds.filters import EVERY, Filters
-from exchange.store.lookups import Looking, Lookup
+from exchange.kernel.lookups import Looking, Lookup
 
 _OWN_AUDIENCE = ""
 _MOST_RANGES = 100

@@ -23,8 +23,8 @@ from alerts.feeds.kept import Kept
 from alerts.feeds.listing import Cursor, Feed, Line, Page, find_feed, find_listed, read_page
 from alerts.store.alerts import StoredAlert
 from alerts.telling import AlertVersion, find_untold, tell_once
-from exchange.store.chunks import in_chunks
-from exchange.store.session import Database
+from exchange.kernel.chunks import in_chunks
+from exchange.kernel.session import Database
 
 _MAKE = 2
 """To be raised when the same alerts are to look different, so that readers fetch them again."""

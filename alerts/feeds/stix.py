@@ -25,8 +25,8 @@ from alerts.feeds.stix_shapes import (
     Report,
 )
 from alerts.feeds.wording import title_of
-from schemas.encoding import to_rfc3339
 from schemas.terms import AlertState, LegalGateway, Theme, TrafficLight
+from schemas.values.encoding import to_rfc3339
 
 AlertObject = Report | AttackPattern | BankAccount
 

@@ -40,9 +40,9 @@ from alerts.store.feed_objects import (
     last_versions,
     take_moments,
 )
-from exchange.store.upsert import insert_ignoring
-from schemas.encoding import from_rfc3339, to_rfc3339
+from exchange.kernel.upsert import insert_ignoring
 from schemas.terms import AlertState, TrafficLight
+from schemas.values.encoding import from_rfc3339, to_rfc3339
 
 _OWN = ""
 _TASKFORCE = "taskforce"

@@ -21,9 +21,9 @@ from alerts.feeds.pages import Columns, Page, Reading, find_reading, holds, read
 from alerts.feeds.storing import open_collections
 from alerts.store.feed_objects import find_collections
 from alerts.telling import AlertVersion, look_for_untold, tell_once
-from exchange.store.lookups import Looking
-from exchange.store.membership import SharingGroup, groups_of_member
-from exchange.store.session import Database
+from exchange.kernel.lookups import Looking
+from exchange.kernel.session import Database
+from exchange.membership.store import SharingGroup, groups_of_member
 
 MEDIA_TYPE = "application/taxii+json"
 CONTENT_TYPE = f"{MEDIA_TYPE};version=2.1"

@@ -22,7 +22,7 @@ from exchange.web.context import current_context
 from exchange.web.costly_work import COSTLY
 from exchange.web.pages import Blueprint, Decorator, problem_responses
 from schemas.alerts import UUID
-from schemas.fields import QueryText
+from schemas.values.fields import QueryText
 
 blueprint = Blueprint("feeds", __name__, url_prefix="/feeds", description="The feeds as Atom, JSON Feed and MISP")
 _ID = re.compile(UUID, re.ASCII)

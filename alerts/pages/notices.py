@@ -10,8 +10,8 @@ from alerts.store.notices import page_of_notices
 from exchange.web.authentication import current_member_id
 from exchange.web.context import current_context
 from exchange.web.pages import Blueprint, answer_json, problem_responses
-from schemas.encoding import to_rfc3339
 from schemas.status import NoticesPageSchema, NoticesQuery
+from schemas.values.encoding import to_rfc3339
 
 blueprint = Blueprint("notices", __name__, url_prefix="/v1", description="Notices")
 

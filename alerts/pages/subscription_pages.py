@@ -14,13 +14,12 @@ from alerts.delivery.webhook import WebhookSecrets
 from alerts.domain.subscription import Filters
 from alerts.store.subscriptions import Delivery, Subscription, count_deliveries
 from alerts.subscribing import UnknownSubscriptionError, Wish
-from exchange.services.acting import Request, act_once
-from exchange.services.actor import Actor
+from exchange.kernel.actor import Actor
+from exchange.log.acting import Request, act_once
 from exchange.web.authentication import current_actor, idempotency_key
 from exchange.web.context import current_context
 from exchange.web.pages import POST_PARAMETERS, Blueprint, answer_json, problem_responses, request_sha256
 from schemas.alerts import EmptySchema
-from schemas.encoding import to_rfc3339
 from schemas.subscriptions import (
     ConfirmationForm,
     DeliveriesPageSchema,
@@ -34,6 +33,7 @@ from schemas.subscriptions import (
     SubscriptionStateSchema,
 )
 from schemas.terms import DeliveryState, PushChannel
+from schemas.values.encoding import to_rfc3339
 
 blueprint = Blueprint("subscriptions", __name__, url_prefix="/v1", description="Alerts pushed")
 

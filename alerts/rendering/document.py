@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from alerts.domain.alert import Alert, AlertContent, CaseStudy, PublishedAccount
-from exchange.domain.gateway_rules import RULES
+from exchange.gateways.rules import RULES
 from schemas.terms import AlertState, LegalGateway
-from schemas.words import label
+from schemas.values.words import label
 
 COLOURS = {
     "red": "Red alert: a specific or immediate threat",

@@ -10,10 +10,10 @@ from sqlalchemy import Index, Integer, PrimaryKeyConstraint, String, Text, Uniqu
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from alerts.domain.alert import READABLE, Alert, AlertContent, Audience
-from exchange.store.base import Base, UtcDateTime
-from exchange.store.upsert import insert_ignoring
-from schemas.canonical import canonical_json, digest
+from exchange.kernel.base import Base, UtcDateTime
+from exchange.kernel.upsert import insert_ignoring
 from schemas.terms import AlertState
+from schemas.values.canonical import canonical_json, digest
 
 _WITH_DUE = (AlertState.SCHEDULED, AlertState.PUBLISHED)
 

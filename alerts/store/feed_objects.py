@@ -25,8 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from exchange.store.base import Base
-from exchange.store.upsert import insert_ignoring
+from exchange.kernel.base import Base
+from exchange.kernel.upsert import insert_ignoring
 
 _SPREAD_MS = 1000
 

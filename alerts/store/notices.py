@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import Index, String, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from exchange.store.base import Base, UtcDateTime
-from exchange.store.upsert import insert_ignoring
+from exchange.kernel.base import Base, UtcDateTime
+from exchange.kernel.upsert import insert_ignoring
 
 
 class Notice(Base):

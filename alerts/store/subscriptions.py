@@ -10,9 +10,9 @@ from sqlalchemy import Index, Integer, String, Text, UniqueConstraint, func, sel
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from alerts.domain.subscription import Filters
-from exchange.store.base import Base, UtcDateTime
-from schemas.identifiers import uuid7
+from exchange.kernel.base import Base, UtcDateTime
 from schemas.terms import DeliveryState, PushChannel, SubscriptionState
+from schemas.values.identifiers import uuid7
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -13,10 +13,10 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from exchange.kernel.upsert import insert_ignoring
 from exchange.log.entries import View, record_event
-from exchange.store.log_tables import LogDayHead, LogNumber
-from exchange.store.upsert import insert_ignoring
-from schemas.encoding import to_base64
+from exchange.log.tables import LogDayHead, LogNumber
+from schemas.values.encoding import to_base64
 from tlog.entries import CHAIN_START
 
 LONGEST_CATCH_UP = timedelta(days=400)

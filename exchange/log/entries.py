@@ -22,10 +22,10 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from exchange.store.log_tables import LogEntry, LogPending
-from schemas.canonical import canonical_json
-from schemas.encoding import to_rfc3339
-from schemas.identifiers import uuid7
+from exchange.log.tables import LogEntry, LogPending
+from schemas.values.canonical import canonical_json
+from schemas.values.encoding import to_rfc3339
+from schemas.values.identifiers import uuid7
 from tlog.entries import SALT_BYTES, entry_commitment
 
 COMMON_FIELDS = frozenset({"event_id", "kind", "member_id", "recorded_at", "core_digest"})

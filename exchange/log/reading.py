@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from exchange.store.log_tables import LogCheckpoint, LogEntry, LogLeaf, LogNumber, LogPending, LogPublication, LogTile
-from schemas.encoding import to_base64
+from exchange.log.tables import LogCheckpoint, LogEntry, LogLeaf, LogNumber, LogPending, LogPublication, LogTile
+from schemas.values.encoding import to_base64
 from tlog.hashing import HASH_BYTES, leaf_hash
 from tlog.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, encode_entries
 

@@ -24,11 +24,13 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from exchange.kernel.bulk_insert import delete_many, insert_many
+from exchange.kernel.leases import Lease, confirm_lease
+from exchange.kernel.session import Database
+from exchange.kernel.upsert import insert_ignoring
 from exchange.log.head_file import HeadFile, LogRefusedError, LogRestoredError
 from exchange.log.reading import read_hashes
-from exchange.store.bulk_insert import delete_many, insert_many
-from exchange.store.leases import Lease, confirm_lease
-from exchange.store.log_tables import (
+from exchange.log.tables import (
     LogCheckpoint,
     LogEntry,
     LogLane,
@@ -38,8 +40,6 @@ from exchange.store.log_tables import (
     LogPublication,
     LogTile,
 )
-from exchange.store.session import Database
-from exchange.store.upsert import insert_ignoring
 from tlog.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from tlog.entries import CHAIN_START, SALT_BYTES, leaf_entry, next_chain_head, padding_entry
 from tlog.growth import FullTile, TreeEdge, edge_widths
@@ -81,7 +81,7 @@ class Sequencer:
     """Sequences one log. `head_file` was created with the log; `largest_batch` bounds the entries of a leaf.
 
     With `former` the newest stored checkpoint may be that signer's: the first tick of a log that was restarted under a
-    new origin (exchange.new_origin).
+    new origin (exchange.operations.new_origin).
     """
 
     def __init__(

@@ -36,7 +36,7 @@ REPRESENTATIVE_OR_REGISTRAR = Rule(frozenset({Caller.MEMBER, Caller.REGISTRAR}))
 FEED_READERS = Rule(frozenset({Caller.FEED_READER}))
 SUBMITTERS = Rule(_MEMBER, frozenset({Role.SUBMITTER}))
 HIT_READERS = Rule(_MEMBER, frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER, Role.REVIEWER}))
-# A query's own rules look at the person: who asked, who is to authorise it (exchange/services/query_rules.py).
+# A query's own rules look at the person: who asked, who is to authorise it (exchange/queries/decide.py).
 INVESTIGATORS = Rule(_MEMBER, frozenset({Role.INVESTIGATOR}))
 QUERY_AUTHORISERS = Rule(_MEMBER, frozenset({Role.AUTHORISER}))
 QUERY_READERS = Rule(_MEMBER, frozenset({Role.INVESTIGATOR, Role.AUTHORISER, Role.REVIEWER}))
@@ -44,7 +44,7 @@ WATCHERS = Rule(_MEMBER, frozenset({Role.INVESTIGATOR, Role.AUTHORISER}))
 # To take back a mistake is urgent: either of those who could have made it.
 TAKERS_BACK = Rule(_MEMBER, frozenset({Role.SUBMITTER, Role.AUTHORISER}))
 HIT_USERS = Rule(_MEMBER, frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER}))
-# Who asks does not authorise, and who answers is another's authoriser (exchange/domain/information_request.py).
+# Who asks does not authorise, and who answers is another's authoriser (exchange/requests/rules.py).
 ASKERS = Rule(_MEMBER, frozenset({Role.INVESTIGATOR}))
 ANSWERERS = Rule(_MEMBER, frozenset({Role.AUTHORISER}))
 CANCELLERS = Rule(_MEMBER, frozenset({Role.INVESTIGATOR, Role.AUTHORISER}))

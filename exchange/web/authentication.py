@@ -1,11 +1,12 @@
-"""Who calls, and whether it may: applied to every request before its route, and after the guard (keys.edge.guard).
+"""Who calls, and whether it may: applied to every request before its route, and after the guard (edge.guard).
 
 Rules, in order:
 1. The route is in the table of exchange.web.access, and a POST carries an Idempotency-Key. For anyone nothing more is
-   asked, but each address may call without authenticating only so often (keys.edge.source_limits): calls to open
+   asked, but each address may call without authenticating only so often (edge.source_limits): calls to open
    routes count, and calls refused with 401 or for a suspended member or revoked key. Beyond that a call is refused
    before its body is read. Answers to enrolment codes are counted over all workers too.
-2. The request is signed (RFC 9421, see keys.signing) for this server's public address by a key that is known now.
+2. The request is signed (RFC 9421, see keys.signatures.messages) for this server's public address by a key that is
+   known now.
 3. The representative, its key and its member are active at this moment: suspension and revocation work at once.
 4. The nonce is new, and the member has not asked too often within this minute. Both are kept in one transaction,
    committed before the request is served, so that they hold across all workers; a repetition is not counted, since
@@ -26,19 +27,19 @@ from flask import g, request
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
-from exchange.services.actor import Actor
-from exchange.store.membership import KnownRepresentative, find_representative
-from exchange.store.nonces import use_nonce
-from exchange.store.request_counts import count_request
-from exchange.store.roots import read_roots
+from edge.caller_address import caller_address
+from edge.request_limits import RequestLimit, minute_of
+from edge.source_limits import Source, source_of
+from exchange.kernel.actor import Actor
+from exchange.kernel.nonces import use_nonce
+from exchange.kernel.request_counts import count_request
+from exchange.membership.roots import read_roots
+from exchange.membership.store import KnownRepresentative, find_representative
 from exchange.web.access import COUNTED, RULES, Caller, Rule
 from exchange.web.context import Context, current_context
 from exchange.web.feed_reading import FeedReading, open_feed_reading, shown_token
 from exchange.web.problems import SUSPENDED, AccessRefusedError
-from keys.edge.caller_address import caller_address
-from keys.edge.source_limits import Source, source_of
-from keys.request_limits import RequestLimit, minute_of
-from keys.signing import WINDOW, RequestSignatureError, VerifiedRequest, verify_request
+from keys.signatures.messages import WINDOW, RequestSignatureError, VerifiedRequest, verify_request
 
 _REGISTRAR = "registrar/"
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{8,128}", re.ASCII)

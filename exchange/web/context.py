@@ -10,12 +10,12 @@ from typing import cast
 from flask import current_app
 from sqlalchemy.orm import Session
 
-from exchange.domain.request_policy import RequestPolicy
+from edge.minute_counts import MinuteCounts
+from edge.source_limits import SourceLimits
+from exchange.gateways.request_policy import RequestPolicy
+from exchange.kernel.session import Database
 from exchange.settings import Settings
-from exchange.store.session import Database
-from keys.edge.minute_counts import MinuteCounts
-from keys.edge.source_limits import SourceLimits
-from keys.signing import SigningKey
+from keys.signatures.messages import SigningKey
 
 _EXTENSION = "exchange"
 

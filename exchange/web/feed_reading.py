@@ -10,13 +10,13 @@ from contextlib import ExitStack, contextmanager
 
 from flask import request
 
-from exchange.store.feed_tokens import find_feed_token
-from exchange.store.lookups import Looking, looking
-from exchange.store.session import Database
+from edge.request_limits import RequestLimit
+from edge.source_limits import token_name
+from exchange.kernel.lookups import Looking, looking
+from exchange.kernel.session import Database
+from exchange.membership.feed_tokens import find_feed_token
 from exchange.web.context import Context
 from exchange.web.problems import FEED_TOKEN, SUSPENDED, AccessRefusedError
-from keys.edge.source_limits import token_name
-from keys.request_limits import RequestLimit
 
 _TOKEN_SCHEMES = frozenset({"bearer", "token"})
 

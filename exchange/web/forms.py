@@ -1,4 +1,4 @@
-"""Reading forms strictly, once for all routes, after the guard (keys.edge.guard): unknown fields are refused, in bodies
+"""Reading forms strictly, once for all routes, after the guard (edge.guard): unknown fields are refused, in bodies
 and queries, and what is wrong is told by field without quoting it.
 """
 
@@ -10,8 +10,8 @@ from flask import Request
 from marshmallow import RAISE, Schema, ValidationError
 from webargs.flaskparser import FlaskParser
 
+from edge import guard
 from exchange.web.problems import InvalidFormError
-from keys.edge import guard
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """A part of 20,000 rows has half of that."""

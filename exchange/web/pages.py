@@ -10,9 +10,9 @@ import msgspec
 from flask import Response, request
 from flask_smorest import Blueprint as SmorestBlueprint
 
-from exchange.services.acting import OtherRequestError, Request
-from exchange.store.idempotency import IdempotentAnswer, find_answer
-from exchange.store.upsert import insert_ignoring
+from exchange.kernel.idempotency import IdempotentAnswer, find_answer
+from exchange.kernel.upsert import insert_ignoring
+from exchange.log.acting import OtherRequestError, Request
 from exchange.web.authentication import current_actor, idempotency_key
 from exchange.web.context import current_context
 from exchange.web.forms import StrictParser

@@ -11,15 +11,15 @@ from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, NotFound
 
-from exchange.domain.decision import RefusedError
-from exchange.services.acting import ConflictError, OtherRequestError, UnknownObjectError
-from exchange.services.events import LogUnavailableError
-from exchange.services.problem_error import ProblemError
+from edge.problems import answer_http, answer_limit, answer_problem, http_problem
+from edge.request_limits import LimitExceededError
+from exchange.kernel.decision import RefusedError
+from exchange.kernel.problem_error import ProblemError
+from exchange.log.acting import ConflictError, OtherRequestError, UnknownObjectError
+from exchange.log.events import LogUnavailableError
 from exchange.web.costly_work import BusyError
-from keys.edge.problems import answer_http, answer_limit, answer_problem, http_problem
-from keys.holder_fault import EvidenceError
-from keys.request_limits import LimitExceededError
-from keys.statements import StatementError
+from keys.faults.evidence import EvidenceError
+from keys.statements.envelopes import StatementError
 from schemas.problems import Problem
 
 __all__ = [

@@ -16,13 +16,13 @@ from flask import Flask, Response, g, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from exchange.domain.decision import ALLOWED, refuse
-from exchange.services.events import LogUnavailableError
-from exchange.services.refuse_disclosure import refuse_disclosure
+from edge.request_limits import LimitExceededError
+from exchange.kernel.decision import ALLOWED, refuse
+from exchange.log.events import LogUnavailableError
+from exchange.log.refusals import refuse_disclosure
 from exchange.web.authentication import authenticate, current_actor
 from exchange.web.context import current_context
 from exchange.web.problems import AccessRefusedError, InvalidFormError, answer_error
-from keys.request_limits import LimitExceededError
 
 RULE = "invalid-form"
 LONG = "too-long"

@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from keys.holder.settings import Config, HomeError, list_share_epochs, open_settings, remove_share, write_share
-from keys.keyring import EpochState, Holder
-from keys.threshold import deal, verify_commitments
-from schemas.encoding import to_base64
+from keys.oprf.threshold import deal, verify_commitments
+from keys.statements.keyring import EpochState, Holder
 from schemas.terms import NORMALISATION
+from schemas.values.encoding import to_base64
 
 LEAST_THRESHOLD = 2
 

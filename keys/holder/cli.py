@@ -21,9 +21,10 @@ import structlog
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from keys.custody import CustodyError, check_new_passphrase, read_passphrase
-from keys.edge.database_faults import explain_database_error
-from keys.edge.logs import configure_logs
+from edge.database_faults import explain_database_error
+from edge.logs import configure_logs
+from keys.custody.files import CustodyError, check_new_passphrase, read_passphrase
+from keys.custody.new_home import is_unfinished, whole_home
 from keys.holder import store
 from keys.holder.budget import WINDOW
 from keys.holder.ceremony import hold_ceremony
@@ -38,11 +39,10 @@ from keys.holder.settings import (
     load_config,
     open_settings,
 )
-from keys.keyring import Keyring, Root, StatementError, UnknownStatementError
-from keys.new_home import is_unfinished, whole_home
-from keys.strict import require_identifier
+from keys.signatures.strict import require_identifier
+from keys.statements.keyring import Keyring, Root, StatementError, UnknownStatementError
 from keys.terminal.program import Program, complete_program, tell_error, wants_json
-from schemas.encoding import to_base64, to_rfc3339
+from schemas.values.encoding import to_base64, to_rfc3339
 
 _MAX_EVALUATIONS = 10**12
 DEBUG_VARIABLE = "KEYHOLDER_DEBUG"

@@ -14,15 +14,15 @@ from flask import Flask, Response, g
 from sqlalchemy.exc import DataError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from keys.edge import problems as edge
-from keys.group import InvalidElementError
+from edge import problems as edge
+from edge.request_limits import LimitExceededError
 from keys.holder.budget import BudgetExhaustedError
 from keys.holder.service import BusyError, RefusedError, StoreTamperedError
-from keys.keyring import StatementError
-from keys.request_limits import LimitExceededError
-from keys.signing import RequestSignatureError
-from schemas.encoding import to_rfc3339
+from keys.oprf.group import InvalidElementError
+from keys.signatures.messages import RequestSignatureError
+from keys.statements.keyring import StatementError
 from schemas.problems import Problem
+from schemas.values.encoding import to_rfc3339
 
 _RETRY_SECONDS = 5
 

@@ -1,9 +1,9 @@
 """What a key holder does for those who ask. Each request passes these rules, in order:
 
 1. It is signed by a representative's key that the registrars' statements name, for this holder's own address, within
-   60 seconds (keys/signing.py); the member is active and the key not revoked, by the statements stored at this moment.
-   An address whose signatures are refused too often, and a key that may not act any more, is refused before its body
-   is read (keys/edge/source_limits.py).
+   60 seconds (keys/signatures/messages.py); the member is active and the key not revoked, by the statements stored at
+   this moment. An address whose signatures are refused too often, and a key that may not act any more, is refused
+   before its body is read (edge/source_limits.py).
 2. The nonce is new to all workers. The member has not asked too often within this minute, at all workers together. The
    holder itself allows the member; one of the representative's roles is among those that the route wants
    (keys/holder/access.py).
@@ -35,13 +35,17 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
-from keys.group import ELEMENT_BYTES, check_batch_form, multiply_base
+from edge.request_limits import RequestLimit, minute_of
 from keys.holder import store
 from keys.holder.answers import Evaluated, KeptAnswer, KeptAnswers
 from keys.holder.budget import Budget, Charge, standing_evaluations
 from keys.holder.database import Database
 from keys.holder.settings import HomeError, Settings
-from keys.keyring import (
+from keys.oprf.group import ELEMENT_BYTES, check_batch_form, multiply_base
+from keys.oprf.threshold import Share, evaluate_batch, prove_batch, scaled_share
+from keys.signatures.messages import HeaderFields, VerifiedRequest, verify_request
+from keys.statements.envelopes import ROOT, Envelope, Statement, StatementError, read_payload
+from keys.statements.keyring import (
     EpochState,
     EpochStatement,
     Keyring,
@@ -51,13 +55,9 @@ from keys.keyring import (
     RepresentativeState,
     UnknownStatementError,
 )
-from keys.request_limits import RequestLimit, minute_of
-from keys.signing import HeaderFields, VerifiedRequest, verify_request
-from keys.snapshots import sign_snapshot
-from keys.statements import ROOT, Envelope, Statement, StatementError, read_payload
-from keys.threshold import Share, evaluate_batch, prove_batch, scaled_share
-from schemas.canonical import canonical_json
+from keys.statements.snapshots import sign_snapshot
 from schemas.terms import Role
+from schemas.values.canonical import canonical_json
 
 MAX_ELEMENTS = 65_535
 PAGE_BYTES = 4 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""Running the service under gunicorn, as keys/edge/serving.py says, with the key holder's own logs."""
+"""Running the service under gunicorn, as edge/serving.py says, with the key holder's own logs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from flask import Flask
 
-from keys.edge.logs import configure_logs, logging_configuration
-from keys.edge.serving import Server
+from edge.logs import configure_logs, logging_configuration
+from edge.serving import Server
 from keys.holder.settings import Settings
 from keys.holder.web import create_app
 

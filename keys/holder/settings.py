@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from keys.custody import (
+from edge.caller_address import Proxies, parse_proxies
+from edge.request_limits import UNSIGNED_LIMIT, USUAL_LIMIT, parse_limit
+from keys.custody.files import (
     CustodyError,
     make_private_folder,
     read_passphrase,
@@ -26,12 +28,10 @@ from keys.custody import (
     write_private_file,
     write_secret,
 )
-from keys.edge.caller_address import Proxies, parse_proxies
-from keys.group import InvalidScalarError, check_scalar
-from keys.keyring import Root, StatementError
-from keys.request_limits import UNSIGNED_LIMIT, USUAL_LIMIT, parse_limit
-from keys.signing import SigningKey
-from keys.strict import (
+from keys.oprf.group import InvalidScalarError, check_scalar
+from keys.oprf.threshold import Share
+from keys.signatures.messages import SigningKey
+from keys.signatures.strict import (
     require_fields,
     require_identifier,
     require_integer,
@@ -39,9 +39,9 @@ from keys.strict import (
     require_text,
     require_url,
 )
-from keys.threshold import Share
-from schemas.canonical import canonical_json, parse_canonical_json
-from schemas.encoding import from_base64, to_base64
+from keys.statements.keyring import Root, StatementError
+from schemas.values.canonical import canonical_json, parse_canonical_json
+from schemas.values.encoding import from_base64, to_base64
 
 PASSPHRASE_VARIABLE = "KEYHOLDER_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
 LIMIT_VARIABLE = "KEYHOLDER_REQUESTS_PER_MINUTE"

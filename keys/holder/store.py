@@ -13,9 +13,9 @@ from sqlalchemy.exc import IntegrityError
 
 from keys.holder.budget import Budget, Charge, Grant, window_end, window_number
 from keys.holder.tables import charges, grants, members, nonces, request_counts, statements, windows
-from keys.signing import WINDOW
-from keys.statements import Statement
-from schemas.identifiers import uuid7
+from keys.signatures.messages import WINDOW
+from keys.statements.envelopes import Statement
+from schemas.values.identifiers import uuid7
 
 _NONCES_FORGOTTEN = 100
 # One form of it that both databases read.

@@ -1,6 +1,6 @@
 """The key holder's face on HTTP: `create_app` makes the application from settings.
 
-Every request passes the guard (keys/edge/guard.py), and for what is signed the rules of keys/holder/service.py, all
+Every request passes the guard (edge/guard.py), and for what is signed the rules of keys/holder/service.py, all
 before anything is parsed. Answers to signed requests, refusals too, are signed.
 """
 
@@ -15,12 +15,11 @@ from flask_smorest import Blueprint
 from marshmallow import EXCLUDE, RAISE
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
 
-from keys.edge.caller_address import Proxies, caller_address
-from keys.edge.description import complete_description
-from keys.edge.guard import NotJsonError, read_json
-from keys.edge.setup import DescribedApi, make_strict, serve_description
-from keys.edge.source_limits import SourceLimits, source_of
-from keys.group import ELEMENT_BYTES
+from edge.caller_address import Proxies, caller_address
+from edge.description import complete_description
+from edge.guard import NotJsonError, read_json
+from edge.setup import DescribedApi, make_strict, serve_description
+from edge.source_limits import SourceLimits, source_of
 from keys.holder import store, web_schemas
 from keys.holder.access import SIGNED, Rule, check_routes, rule_of
 from keys.holder.database import Database, open_database
@@ -36,9 +35,10 @@ from keys.holder.service import (
     Wanted,
 )
 from keys.holder.settings import Settings
-from keys.signing import RequestSignatureError, SignedRequest, sign_response
-from schemas.encoding import to_base64, to_rfc3339
+from keys.oprf.group import ELEMENT_BYTES
+from keys.signatures.messages import RequestSignatureError, SignedRequest, sign_response
 from schemas.problems import MEDIA_TYPE
+from schemas.values.encoding import to_base64, to_rfc3339
 
 MAX_BODY_BYTES = MAX_ELEMENTS * ELEMENT_BYTES
 ELEMENTS_TYPE = "application/octet-stream"

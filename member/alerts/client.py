@@ -14,9 +14,9 @@ from member.errors import AnswerError, RefusedError, UsedWronglyError, quoted
 from member.transport import wire
 from member.transport.channel import Channel, decode
 from member.transport.pages import ListBound, walk
-from schemas.canonical import NotCanonicalError, digest
-from schemas.encoding import to_base64
-from schemas.identifiers import is_reference
+from schemas.values.canonical import NotCanonicalError, digest
+from schemas.values.encoding import to_base64
+from schemas.values.identifiers import is_reference
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _PAGE = 100

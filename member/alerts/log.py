@@ -19,7 +19,7 @@ from member.log.chain import LogFault, LoggedEntry, OwnEntry
 from member.log.own_entries import read_on
 from member.log.verify import LogSource
 from member.vault.store import Vault
-from schemas.canonical import canonical_json
+from schemas.values.canonical import canonical_json
 
 _CURSOR, _DIGEST, _READING = "alert_cursor", "alert_digest", "alert_reading"
 

@@ -17,15 +17,15 @@ from member.alerts.client import AlertStanding, ListedAlert, ReadAlert
 from member.alerts.file import example_alert, read_alert
 from member.alerts.log import AlertLog
 from member.alerts.values import ValueRefusedError, as_text
-from member.commands.common import Shown, counted, read_moment, reporting, table, write_new_file
+from member.commands.shared.common import Shown, counted, read_moment, reporting, table, write_new_file
 from member.errors import AnswerError, MemberError, UsedWronglyError
 from member.identity.home import Home
 from member.log.origin import check_origin
 from member.statements.authority import stated_exchange
 from member.workplace.session import Session
-from schemas.encoding import to_rfc3339
 from schemas.terms import AlertState, Theme
-from schemas.words import in_words, label
+from schemas.values.encoding import to_rfc3339
+from schemas.values.words import in_words, label
 
 _MAX_FEEDBACK_BYTES = 64 * 1024
 _READ = "alert_read"

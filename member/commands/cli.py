@@ -9,7 +9,6 @@ import click
 
 from keys.terminal.program import complete_program
 from member.commands.alerts import alert
-from member.commands.common import MemberGroup
 from member.commands.enrolment import init, join, status
 from member.commands.feed import feed
 from member.commands.hits import hits
@@ -19,11 +18,12 @@ from member.commands.log import log
 from member.commands.notices import notices
 from member.commands.outcomes import assessment, outcome
 from member.commands.queries import query
-from member.commands.registrar import registrar
+from member.commands.registrars.home import registrar
 from member.commands.representatives import representative
-from member.commands.requests import request
+from member.commands.requests.ask import request
 from member.commands.rows import rows
 from member.commands.settings import config
+from member.commands.shared.common import MemberGroup
 from member.commands.subscriptions import subscription
 from member.commands.vault import vault
 from member.commands.withdrawals import corrections, withdraw

@@ -12,10 +12,10 @@ from typing import Any
 import click
 import msgspec
 
-from keys.fingerprints import in_fours
-from keys.keyring import Root, StatementError
-from keys.new_home import as_it_was_on_failure, whole_home
-from member.commands.common import Shown, reporting, table
+from keys.custody.new_home import as_it_was_on_failure, whole_home
+from keys.statements.fingerprints import in_fours
+from keys.statements.keyring import Root, StatementError
+from member.commands.shared.common import Shown, reporting, table
 from member.errors import HomeError, MemberError, UsedWronglyError, quoted
 from member.identity.access import Unlocked, is_typed, passphrase_of, unlock_representative
 from member.identity.enrolment import (
@@ -38,7 +38,7 @@ from member.terminal import as_lines
 from member.workplace.session import USUAL, Session
 from member.workplace.standing import describe_standing
 from schemas.terms import Role
-from schemas.words import in_words
+from schemas.values.words import in_words
 
 
 @click.command(epilog="Example: member --home ~/bank-a init --member-id bank-a --vault /srv/bank-a")

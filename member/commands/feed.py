@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from member.alerts.feeds import feed_addresses
-from member.commands.common import Shown, counted, reporting, table
+from member.commands.shared.common import Shown, counted, reporting, table
 from member.errors import MemberError
 from member.workplace.session import Session
 

@@ -11,8 +11,8 @@ import click
 import msgspec
 from rich.table import Table
 
-from member.commands.common import Shown, counted, reporting, table
-from member.commands.exports import exported, output_option
+from member.commands.shared.common import Shown, counted, reporting, table
+from member.commands.shared.exports import exported, output_option
 from member.errors import MemberError
 from member.indicators.hit_progress import HitProgress, HitState
 from member.indicators.hits import Filters, list_hits, read_since
@@ -22,7 +22,7 @@ from member.normalise.rules import RULES
 from member.statements.authority import stated_exchange
 from member.vault.hits import ShownHits
 from member.workplace.session import Session
-from schemas.words import in_words, label
+from schemas.values.words import in_words, label
 
 _SHOWN = 500
 _OTHER = "other"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from keys.keyring import Keyring
-from member.commands.common import Shown, at_terminal, reporting, table
+from keys.statements.keyring import Keyring
+from member.commands.shared.common import Shown, at_terminal, reporting, table
 from member.errors import MemberError, UsedWronglyError
 from member.identity.access import REGISTRAR
 from member.statements.authority import held_keyring

@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
-from keys.tokens import Token, oprf_input
-from member.commands.common import Shown, counted, reporting
-from member.commands.values import given_values, value_file_option
+from keys.oprf.tokens import Token, oprf_input
+from member.commands.shared.common import Shown, counted, reporting
+from member.commands.shared.values import given_values, value_file_option
 from member.errors import FAILED, MemberError, UsedWronglyError
 from member.indicators.common_values import common_values
 from member.indicators.envelope import MAP, SETTINGS, Terms, read_terms
@@ -29,7 +29,7 @@ from member.tokens.tokenise import Tokeniser
 from member.vault.rows import VaultRows
 from member.workplace.session import Session
 from schemas.terms import NORMALISATION
-from schemas.words import in_words
+from schemas.values.words import in_words
 
 _SHOWN_REJECTED = 20
 _SHOWN_LINES = 20

@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
-from keys.keyring import ExchangeStatement
+from keys.statements.keyring import ExchangeStatement
 from member.alerts.log import AlertLog, ReadingsCheck, describe_alerts
-from member.commands.common import Shown, counted, reporting, table
-from member.commands.exports import exported, output_option
+from member.commands.shared.common import Shown, counted, reporting, table
+from member.commands.shared.exports import exported, output_option
 from member.corrections.log import ToldLog
 from member.errors import FAILED, MemberError, UsedWronglyError
 from member.log.chain import WaitingEntry
@@ -30,9 +30,9 @@ from member.terminal import as_lines
 from member.vault.requests import RequestRecords
 from member.vault.uploads import Uploads
 from member.workplace.session import Session
-from schemas.encoding import to_base64, to_rfc3339
 from schemas.terms import MemberKind
-from schemas.words import label
+from schemas.values.encoding import to_base64, to_rfc3339
+from schemas.values.words import label
 from tlog.entries import BatchPlace
 
 _SHOWN_COMMITMENT = 12

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from member.commands.common import Shown, counted, reporting, table
+from member.commands.shared.common import Shown, counted, reporting, table
 from member.errors import UsedWronglyError
 from member.workplace.session import Session
-from schemas.words import in_words, label
+from schemas.values.words import in_words, label
 
 
 @click.command(epilog="Example: member --as authoriser notices")

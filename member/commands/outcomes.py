@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from member.commands.common import Shown, counted, reporting, table
+from member.commands.shared.common import Shown, counted, reporting, table
 from member.corrections.log import FIGURES
 from member.errors import UsedWronglyError
 from member.indicators.hit_progress import HitProgress
@@ -18,7 +18,7 @@ from member.vault.hits import ShownHits
 from member.vault.rows import VaultRows
 from member.workplace.session import Session
 from schemas.terms import AccountAction, CrimeOutcome, DisruptionLevel, InternalInvestigation, OutcomeObject, Usefulness
-from schemas.words import in_words, label
+from schemas.values.words import in_words, label
 
 _THEN = "what comes of it: member outcome record --hit ID …"
 _MOST_PEOPLE, _MOST_POUNDS = 100_000, 10**12

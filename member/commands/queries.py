@@ -14,12 +14,12 @@ import click
 import msgspec
 from rich.table import Table
 
-from keys.keyring import Keyring, UnknownStatementError
+from keys.statements.keyring import Keyring, UnknownStatementError
 from member.alerts.values import ValueRefusedError, as_text
-from member.commands.common import Shown, counted, reporting, table, write_new_file
-from member.commands.exports import exported, output_option
 from member.commands.log import receipts_kept
-from member.commands.values import given_values, value_file_option
+from member.commands.shared.common import Shown, counted, reporting, table, write_new_file
+from member.commands.shared.exports import exported, output_option
+from member.commands.shared.values import given_values, value_file_option
 from member.errors import MemberError, UsedWronglyError, quoted
 from member.log.chain import LogFault
 from member.normalise.circumstances import Circumstances
@@ -33,9 +33,9 @@ from member.tables.exporting import check_output, write_rows
 from member.tables.reading import FileRefusedError
 from member.terminal import as_lines, printable
 from member.workplace.session import Session
-from schemas.encoding import to_rfc3339
 from schemas.terms import LegalGateway, QueryState, Role
-from schemas.words import in_words, label
+from schemas.values.encoding import to_rfc3339
+from schemas.values.words import in_words, label
 
 _MOST_CASE, _MOST_PROSE = 64, 2000  # as schemas.queries has them; marshmallow is slow to import
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)

@@ -11,13 +11,13 @@ from typing import Any
 import click
 import msgspec
 
-from keys.custody import is_group_shared
-from keys.ed25519 import SigningKey
-from keys.fingerprints import in_fours
-from keys.keyring import Keyring, MemberStatement, Representative, RepresentativeState
-from keys.replacement import sign_replacement
-from keys.sealing import EncryptionKey
-from member.commands.common import Shown, reporting, table
+from keys.custody.files import is_group_shared
+from keys.sealing.hybrid import EncryptionKey
+from keys.signatures.ed25519 import SigningKey
+from keys.statements.fingerprints import in_fours
+from keys.statements.keyring import Keyring, MemberStatement, Representative, RepresentativeState
+from keys.statements.replacement import sign_replacement
+from member.commands.shared.common import Shown, reporting, table
 from member.errors import MemberError, NotEnrolledError, RefusedError, UnreachableError, UsedWronglyError, quoted
 from member.identity.access import (
     REGISTRAR,
@@ -36,9 +36,9 @@ from member.statements.authority import held_keyring, own_statement
 from member.terminal import as_lines, printable
 from member.vault.rekey import clear_journal
 from member.workplace.session import Session
-from schemas.encoding import from_base64, to_base64
 from schemas.terms import FourEyes, Role
-from schemas.words import in_words
+from schemas.values.encoding import from_base64, to_base64
+from schemas.values.words import in_words
 
 _ROLES = ", ".join(role.value for role in Role)
 

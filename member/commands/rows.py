@@ -13,15 +13,15 @@ from typing import Any
 import click
 from rich.table import Table
 
-from member.commands.common import Shown, counted, reporting, table
-from member.commands.exports import output_option, streamed
+from member.commands.shared.common import Shown, counted, reporting, table
+from member.commands.shared.exports import output_option, streamed
 from member.errors import UsedWronglyError
 from member.normalise.rules import RULES
 from member.vault.row_states import LIVE, RowState, StandingRow, StandingRows
 from member.vault.rows import VaultRows
 from member.vault.uploads import Uploads
 from member.workplace.session import Session
-from schemas.words import in_words, label
+from schemas.values.words import in_words, label
 
 _SHOWN = 500
 _MOST_DAYS = 3660

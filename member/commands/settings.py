@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from member.commands.common import Shown, reporting
+from member.commands.shared.common import Shown, reporting
 from member.errors import UsedWronglyError, quoted
 from member.identity.home import REJECTED_DAYS
 from member.indicators.envelope import CONTACT, COUNTRY, MAP, SETTINGS, STATEMENTS, check_setting

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import msgspec
 
-from member.commands.common import Shown, counted, reporting, table
+from member.commands.shared.common import Shown, counted, reporting, table
 from member.errors import UsedWronglyError
 from member.indicators.hits import read_since
 from member.workplace.session import Session

@@ -11,8 +11,8 @@ from typing import Any
 import click
 import msgspec
 
-from keys.custody import CustodyError, make_private_folder, read_private_file, write_private_file
-from member.commands.common import Shown, counted, reporting
+from keys.custody.files import CustodyError, make_private_folder, read_private_file, write_private_file
+from member.commands.shared.common import Shown, counted, reporting
 from member.errors import VaultError
 from member.identity.access import is_typed, lock_representative, passphrase_of
 from member.identity.home import Home, to_json

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from member.commands.common import Shown, counted, reporting, table
-from member.commands.values import given_values, value_file_option
+from member.commands.shared.common import Shown, counted, reporting, table
+from member.commands.shared.values import given_values, value_file_option
 from member.corrections.withdrawals import RowsToWithdraw, WithdrawalClient, describe_concerned, rows_of_values
 from member.errors import UsedWronglyError
 from member.normalise.rules import RULES
@@ -16,7 +16,7 @@ from member.terminal import to_second
 from member.vault.rows import VaultRows
 from member.workplace.session import Session
 from schemas.terms import WithdrawalReason
-from schemas.words import in_words, label
+from schemas.values.words import in_words, label
 
 _EXAMPLE = "Example: member withdraw --type bank_account 20000012345678 --reason false_positive"
 

@@ -23,9 +23,9 @@ import msgspec
 from member.log.chain import LogFault, LoggedEntry
 from member.requests.log import RequestLog
 from member.vault.store import Vault
-from schemas.canonical import canonical_json, digest
-from schemas.encoding import to_base64
-from schemas.identifiers import made_at
+from schemas.values.canonical import canonical_json, digest
+from schemas.values.encoding import to_base64
+from schemas.values.identifiers import made_at
 
 _SHOWN, _LISTING = "told_shown", "corrections_listed"
 _MEANWHILE = timedelta(minutes=10)

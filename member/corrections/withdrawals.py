@@ -26,9 +26,9 @@ from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.store import Vault
 from member.vault.taken_back import TakenBackRows
 from member.vault.uploads import Uploads
-from schemas.canonical import canonical_json
-from schemas.encoding import from_base64, to_base64
-from schemas.identifiers import uuid7
+from schemas.values.canonical import canonical_json
+from schemas.values.encoding import from_base64, to_base64
+from schemas.values.identifiers import uuid7
 
 MOST_TOKENS = 1000
 _OF_QUERIES = {"query", "watch"}

@@ -9,7 +9,7 @@ Rules, in order:
 3. Who authorises or releases is a person: outside a sandbox its passphrase is typed, whatever files there are. The key
    file fixes the roles, and whether it is a sandbox's, under the passphrase: settings changed by hand open nothing. Who
    is given such a role later acts with a typed passphrase too, by the member's statement.
-4. There is no default passphrase, no weak one (keys.custody), and no second way in.
+4. There is no default passphrase, no weak one (keys.custody.files), and no second way in.
 5. A home opens one vault: the one that it opened first, under the key that it knows or one that follows it. An older
    key is refused: somebody who was let out may have it.
 """
@@ -24,9 +24,9 @@ from functools import cached_property
 from getpass import getpass
 from pathlib import Path
 
-from keys.custody import CustodyError, check_new_passphrase, read_passphrase, read_secret, write_secret
-from keys.ed25519 import SEED_BYTES, SigningKey
-from keys.sealing import EncryptionKey
+from keys.custody.files import CustodyError, check_new_passphrase, read_passphrase, read_secret, write_secret
+from keys.sealing.hybrid import EncryptionKey
+from keys.signatures.ed25519 import SEED_BYTES, SigningKey
 from member.errors import HomeError, PassphraseError, UsedWronglyError, WrongKeyError
 from member.identity.home import Home
 from member.transport.channel import Identity
@@ -204,7 +204,7 @@ def open_vault(home: Home, unlocked: Unlocked) -> Vault:
 
 
 def _purpose(home: Home, name: str, roles: Collection[str]) -> str:
-    """What a key file is for; authenticated under its passphrase (keys.custody)."""
+    """What a key file is for; authenticated under its passphrase (keys.custody.files)."""
     kind = "sandbox's representative" if home.config.sandbox else "representative"
     return f"{kind} {home.member_id}/{name} with the roles {', '.join(sorted(set(roles))) or 'none'}"
 

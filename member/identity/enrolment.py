@@ -23,12 +23,12 @@ from typing import Any
 
 import msgspec
 
-from keys.custody import write_private_file
-from keys.ed25519 import SigningKey
-from keys.keyring import Root
-from keys.sealing import EncryptionKey
-from keys.strict import require_identifier
-from keys.urls import canonical_url
+from keys.custody.files import write_private_file
+from keys.sealing.hybrid import EncryptionKey
+from keys.signatures.ed25519 import SigningKey
+from keys.signatures.strict import require_identifier
+from keys.signatures.urls import canonical_url
+from keys.statements.keyring import Root
 from member.errors import HomeError, UsedWronglyError, quoted
 from member.identity.access import check_passphrase, lock_representative, vault_id
 from member.identity.home import Home, LocalRepresentative
@@ -37,9 +37,9 @@ from member.identity.vault_folder import JoiningRequest
 from member.transport.wire import ENROLMENT_DOMAIN
 from member.vault.cipher import KEY_BYTES
 from member.vault.store import Vault
-from schemas.canonical import canonical_json
-from schemas.encoding import to_base64
 from schemas.terms import Role
+from schemas.values.canonical import canonical_json
+from schemas.values.encoding import to_base64
 
 FIRST_REPRESENTATIVES: Mapping[str, tuple[Role, ...]] = {
     "analyst": (Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHOR),

@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from keys.custody import CustodyError, make_private_folder, write_private_file
-from keys.new_home import is_unfinished
+from keys.custody.files import CustodyError, make_private_folder, write_private_file
+from keys.custody.new_home import is_unfinished
 from member.errors import HomeError
 from member.identity.vault_folder import VaultFolder
 

@@ -20,7 +20,7 @@ from member.identity.vault_folder import VaultFolder
 from member.vault.cipher import KEY_BYTES, MOST_KEYS, VaultCipher
 from member.vault.rekey import change_key
 from member.vault.store import Vault
-from schemas.encoding import from_base64
+from schemas.values.encoding import from_base64
 
 _KIND = "person"
 

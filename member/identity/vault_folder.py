@@ -22,12 +22,12 @@ from typing import Self
 
 import msgspec
 
-from keys.custody import CustodyError, is_group_shared, make_private_folder, read_private_file, write_private_file
-from keys.ed25519 import SignatureError, SigningKey, verify_signature
-from keys.sealing import EncryptionKey, SealingError, seal_to
+from keys.custody.files import CustodyError, is_group_shared, make_private_folder, read_private_file, write_private_file
+from keys.sealing.hybrid import EncryptionKey, SealingError, seal_to
+from keys.signatures.ed25519 import SignatureError, SigningKey, verify_signature
 from member.errors import HomeError
-from schemas.canonical import canonical_json
-from schemas.encoding import from_base64, to_base64
+from schemas.values.canonical import canonical_json
+from schemas.values.encoding import from_base64, to_base64
 
 _WRAP_DOMAIN = b"exchange-vault-wrap-v1\0"
 _JOINING_DOMAIN = b"exchange-vault-joining-v1\0"

@@ -32,7 +32,7 @@ from schemas.terms import (
     Theme,
     TrafficLight,
 )
-from schemas.tipping_off import find_tipping_off
+from schemas.values.tipping_off import find_tipping_off
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _MAX_TEXT_CHARS = 2000

@@ -14,9 +14,9 @@ from member.transport.exchange_client import ExchangeClient, Hit
 from member.vault.hits import ShownHits
 from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.store import Vault
-from schemas.encoding import from_rfc3339, to_rfc3339
-from schemas.identifiers import made_at
 from schemas.terms import InstitutionBand
+from schemas.values.encoding import from_rfc3339, to_rfc3339
+from schemas.values.identifiers import made_at
 
 _BATCH = 500
 

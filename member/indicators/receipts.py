@@ -7,13 +7,13 @@
 
 from __future__ import annotations
 
-from keys.ed25519 import SignatureError, verify_signature
+from keys.signatures.ed25519 import SignatureError, verify_signature
 from member.errors import AnswerError
 from member.transport.exchange_client import SubmissionAnswer
 from member.transport.wire import RECEIPT_DOMAIN
 from member.vault.uploads import Receipt
-from schemas.canonical import parse_canonical_json
-from schemas.encoding import from_base64
+from schemas.values.canonical import parse_canonical_json
+from schemas.values.encoding import from_base64
 
 
 def verify_receipt(answer: SubmissionAnswer, *, receipt_key: bytes, member_id: str, rows: int) -> Receipt:

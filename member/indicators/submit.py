@@ -27,8 +27,8 @@ from typing import Any
 
 import msgspec
 
-from keys.keyring import Keyring
-from keys.tokens import Token, oprf_input
+from keys.oprf.tokens import Token, oprf_input
+from keys.statements.keyring import Keyring
 from member.errors import AnswerError, RefusedError
 from member.identity.home import Home
 from member.indicators.envelope import Terms, fill_envelope
@@ -51,11 +51,11 @@ from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
 from member.vault.taken_back import TakenBackRows
 from member.vault.uploads import PartForm, PartOutcome, Upload, Uploads
-from schemas.canonical import canonical_json
-from schemas.encoding import to_base64
-from schemas.identifiers import uuid7
 from schemas.terms import NORMALISATION
-from schemas.words import in_words
+from schemas.values.canonical import canonical_json
+from schemas.values.encoding import to_base64
+from schemas.values.identifiers import uuid7
+from schemas.values.words import in_words
 
 _EARLIEST = date(1900, 1, 1)
 """The first day that the exchange takes."""

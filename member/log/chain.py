@@ -21,8 +21,8 @@ from itertools import groupby
 from typing import Any, TypeGuard
 
 from member.errors import MemberError
-from schemas.canonical import parse_canonical_json
-from schemas.encoding import from_base64, from_rfc3339
+from schemas.values.canonical import parse_canonical_json
+from schemas.values.encoding import from_base64, from_rfc3339
 from tlog.entries import CHAIN_START, ENTRY_BYTES, SALT_BYTES, entry_commitment, leaf_entry, next_chain_head
 from tlog.hashing import HASH_BYTES
 

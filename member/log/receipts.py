@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 
 from member.log.chain import LogFault
 from member.vault.uploads import Receipt
-from schemas.canonical import parse_canonical_json
-from schemas.encoding import from_base64, from_rfc3339, to_base64
+from schemas.values.canonical import parse_canonical_json
+from schemas.values.encoding import from_base64, from_rfc3339, to_base64
 from tlog.entries import ENTRY_BYTES
 
 LONGEST_DELAY = timedelta(hours=8)

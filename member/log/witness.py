@@ -12,7 +12,7 @@ from datetime import datetime
 
 import msgspec
 
-from keys.keyring import ExchangeStatement
+from keys.statements.keyring import ExchangeStatement
 from member.errors import AnswerError
 from member.log.verify import LastSeen
 from member.transport.exchange_client import ExchangeClient

@@ -14,8 +14,8 @@ from member.transport.channel import Channel, shown_digest
 from member.transport.outgoing import Outgoing, reading
 from member.transport.pages import ListBound, walk
 from member.vault.store import Vault
-from schemas.encoding import from_base64
-from schemas.identifiers import uuid7
+from schemas.values.encoding import from_base64
+from schemas.values.identifiers import uuid7
 
 _PAGE = 100
 

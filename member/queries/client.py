@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from keys.query_papers import SALT_BYTES
+from keys.sealing.query_papers import SALT_BYTES
 from member.errors import AnswerError
 from member.queries.papers import QueryPapers
 from member.transport import wire
@@ -17,9 +17,9 @@ from member.transport.channel import Channel, decode
 from member.transport.outgoing import Outgoing, reading
 from member.transport.pages import ListBound, walk
 from member.vault.store import Vault
-from schemas.canonical import canonical_json, digest
-from schemas.encoding import from_base64, to_base64
 from schemas.query_terms import subjects_digest, terms_digest
+from schemas.values.canonical import canonical_json, digest
+from schemas.values.encoding import from_base64, to_base64
 
 _PAGE = 50
 T = TypeVar("T")

@@ -17,8 +17,8 @@ from enum import StrEnum
 from typing import Any
 
 from member.log.chain import OwnEntry
-from schemas.canonical import canonical_json
-from schemas.encoding import from_base64, to_base64
+from schemas.values.canonical import canonical_json
+from schemas.values.encoding import from_base64, to_base64
 
 OVERDUE = timedelta(days=1)
 """How long after its last day a query's cover may last until the exchange's worker has told the banks."""

@@ -22,8 +22,8 @@ from typing import Any
 
 import msgspec
 
-from keys.query_papers import SALT_BYTES
-from keys.tokens import oprf_input
+from keys.oprf.tokens import oprf_input
+from keys.sealing.query_papers import SALT_BYTES
 from member.errors import AnswerError, MemberError, RefusedError, UsedWronglyError
 from member.indicators.intake import Accepted, read_normalised
 from member.normalise.circumstances import USUAL, Circumstances
@@ -34,10 +34,10 @@ from member.requests.log import RequestLog
 from member.tables.reading import check_file
 from member.tokens.tokenise import Tokeniser
 from member.vault.store import Vault
-from schemas.canonical import canonical_json
-from schemas.encoding import to_base64
-from schemas.identifiers import uuid7
 from schemas.terms import NORMALISATION, QueryState
+from schemas.values.canonical import canonical_json
+from schemas.values.encoding import to_base64
+from schemas.values.identifiers import uuid7
 
 MAX_SUBJECTS = 500
 COVER_DAYS = 90

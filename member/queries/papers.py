@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from keys.query_papers import GROUNDS, REASON, PaperPlace, open_paper
-from keys.sealing import EncryptionKey, SealingError
+from keys.sealing.hybrid import EncryptionKey, SealingError
+from keys.sealing.query_papers import GROUNDS, REASON, PaperPlace, open_paper
 from member.errors import AnswerError, HomeError
 from member.identity.enrolment import ENCRYPTION_SECRET
 from member.vault.store import Vault
-from schemas.encoding import from_base64
+from schemas.values.encoding import from_base64
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from io import BytesIO
 from typing import Any
 
 from member.terminal import printable, to_second
-from schemas.encoding import from_rfc3339
 from schemas.terms import Classification, TrafficLight
-from schemas.words import in_words, label
+from schemas.values.encoding import from_rfc3339
+from schemas.values.words import in_words, label
 
 COLUMNS = (
     *("value", "type", "held", "institutions", "themes", "first_seen", "protected", "marking", "conditions", "hit_id"),

@@ -27,11 +27,11 @@ from typing import Any
 
 import msgspec
 
-from keys.holding import HoldingClaim, HoldingError, verify_holding
-from keys.keyring import GroupState, Keyring, MemberState, RepresentativeState, UnknownStatementError
-from keys.sealing import Binding, SealingError, seal_details
-from keys.statement_types import GroupStatement, MemberStatement
-from keys.tokens import Token
+from keys.oprf.tokens import Token
+from keys.sealing.holding import HoldingClaim, HoldingError, verify_holding
+from keys.sealing.hybrid import Binding, SealingError, seal_details
+from keys.statements.keyring import GroupState, Keyring, MemberState, RepresentativeState, UnknownStatementError
+from keys.statements.types import GroupStatement, MemberStatement
 from member.errors import MemberError, RefusedError
 from member.requests.asking import RequestDesk
 from member.requests.client import ReadRequest, RequestStanding, Waiting, read_bytes
@@ -41,11 +41,11 @@ from member.transport.channel import Identity
 from member.vault.requests import AskedRequest, Reply
 from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.uploads import Uploads
-from schemas.canonical import digest
-from schemas.encoding import to_base64
-from schemas.identifiers import uuid7
-from schemas.marking import RELEASE_CODES, strictest
 from schemas.terms import OFFERS, Direction, RefusalReason, RequestMode, RequestOutcome
+from schemas.values.canonical import digest
+from schemas.values.encoding import to_base64
+from schemas.values.identifiers import uuid7
+from schemas.values.marking import RELEASE_CODES, strictest
 
 _SAME = "same-person"
 _SHOWN_BEFORE = ("mode", "legal_gateway", "urgency")

@@ -26,12 +26,12 @@ from typing import Any
 
 import msgspec
 
-from keys.ed25519 import SignatureError, verify_signature
-from keys.holding import HoldingClaim, prove_holding
-from keys.keyring import Keyring, MemberState, RepresentativeState, UnknownStatementError
-from keys.sealing import Binding, EncryptionKey, SealingError, open_details
-from keys.statement_types import MemberStatement, Representative
-from keys.tokens import Token
+from keys.oprf.tokens import Token
+from keys.sealing.holding import HoldingClaim, prove_holding
+from keys.sealing.hybrid import Binding, EncryptionKey, SealingError, open_details
+from keys.signatures.ed25519 import SignatureError, verify_signature
+from keys.statements.keyring import Keyring, MemberState, RepresentativeState, UnknownStatementError
+from keys.statements.types import MemberStatement, Representative
 from member.errors import AnswerError, HomeError, MemberError, RefusedError
 from member.identity.enrolment import ENCRYPTION_SECRET
 from member.requests.client import (
@@ -52,11 +52,11 @@ from member.vault.hits import ShownHits
 from member.vault.requests import AskedRequest, OpenedAnswer, RequestRecords
 from member.vault.rows import VaultRows
 from member.vault.store import Vault
-from schemas.canonical import digest
-from schemas.encoding import from_rfc3339, to_base64, to_rfc3339
-from schemas.identifiers import uuid7
 from schemas.prepared import is_timely
 from schemas.terms import OFFERS, Direction, FourEyes, RequestOutcome, RequestState, Role
+from schemas.values.canonical import digest
+from schemas.values.encoding import from_rfc3339, to_base64, to_rfc3339
+from schemas.values.identifiers import uuid7
 
 _IN_USE = 409
 _TEXTS = ("purpose", "necessity", "proportionality")

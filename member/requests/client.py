@@ -13,8 +13,8 @@ from member.transport.channel import Channel, decode, shown_digest
 from member.transport.outgoing import Outgoing, reading
 from member.transport.pages import ListBound, walk
 from member.vault.store import Vault
-from schemas.encoding import from_base64
 from schemas.terms import Classification, Handling, TrafficLight
+from schemas.values.encoding import from_base64
 
 _PAGE = 100
 

@@ -17,10 +17,10 @@ import msgspec
 from member.errors import AnswerError
 from member.requests.refusal import Broken, RuleRefusedError
 from member.vault.rows import OwnIndicator, Source
-from schemas.canonical import canonical_json
-from schemas.encoding import from_base64, to_base64
 from schemas.terms import RequestField, SubjectRole
-from schemas.tipping_off import find_tipping_off
+from schemas.values.canonical import canonical_json
+from schemas.values.encoding import from_base64, to_base64
+from schemas.values.tipping_off import find_tipping_off
 
 SALT_BYTES = 32
 _PROTECTED = {SubjectRole.VICTIM, SubjectRole.MULE_UNWITTING}

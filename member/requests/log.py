@@ -23,8 +23,8 @@ import msgspec
 from member.log.chain import LogFault, LoggedEntry
 from member.vault.requests import OpenedAnswer
 from member.vault.store import Vault
-from schemas.canonical import canonical_json, parse_canonical_json
-from schemas.encoding import from_rfc3339
+from schemas.values.canonical import canonical_json, parse_canonical_json
+from schemas.values.encoding import from_rfc3339
 
 _READING, _SHOWN = "request_reading", "request_shown"
 _ANSWERED = "request_answered"

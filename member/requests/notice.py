@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from member.requests.asking import RequestDesk, own_token
 from member.requests.refusal import Broken, RuleRefusedError
-from schemas.identifiers import uuid7
+from schemas.values.identifiers import uuid7
 
 _OPEN = "……………………"
 

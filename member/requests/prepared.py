@@ -21,8 +21,8 @@ from typing import Any
 
 import msgspec
 
-from keys.ed25519 import SignatureError, verify_signature
-from keys.keyring import RepresentativeState
+from keys.signatures.ed25519 import SignatureError, verify_signature
+from keys.statements.keyring import RepresentativeState
 from member.errors import MemberError, UsedWronglyError
 from member.requests.answering import Recipient, Said, TakenUp, Telling, nothing_to_tell, send, what_to_tell
 from member.requests.asking import RequestDesk
@@ -30,9 +30,9 @@ from member.requests.client import RequestStanding
 from member.requests.details import SALT_BYTES, commit_to
 from member.requests.refusal import Broken, RuleRefusedError
 from member.vault.requests import PreparedAnswer
-from schemas.encoding import from_rfc3339, to_base64, to_rfc3339
 from schemas.prepared import PREPARED_DAYS, is_timely
 from schemas.terms import RequestOutcome
+from schemas.values.encoding import from_rfc3339, to_base64, to_rfc3339
 
 
 def prepare(desk: RequestDesk, request_id: str, recipient: Recipient, said: Said) -> PreparedAnswer:

@@ -1,9 +1,10 @@
 """Whom this member believes: the registrars' statements, checked here and kept in the vault.
 
 Rules, in order:
-1. The root is the one pinned when joining, and what its quorum made of it since (keys/roots.py): the vault keeps every
-   root of the chain that is believed (member/statements/succession.py), so that nothing received later leads back.
-2. Each statement counts only with the registrars' quorum (keys.statements), whoever handed it over.
+1. The root is the one pinned when joining, and what its quorum made of it since (keys/statements/roots.py): the vault
+   keeps every root of the chain that is believed (member/statements/succession.py), so that nothing received later
+   leads back.
+2. Each statement counts only with the registrars' quorum (keys.statements.envelopes), whoever handed it over.
 3. What was once believed is kept: an exchange that hides a statement, or offers an older one, changes nothing.
 4. Two different statements of one sequence are a fault, and the command ends.
 5. Acting needs a statement that names this member active and the acting representative's own key active.
@@ -17,7 +18,8 @@ from typing import Any
 
 import msgspec
 
-from keys.keyring import (
+from keys.statements.envelopes import ROOT, Envelope, Statement, read_payload
+from keys.statements.keyring import (
     EpochState,
     EpochStatement,
     ExchangeStatement,
@@ -29,8 +31,7 @@ from keys.keyring import (
     StatementError,
     UnknownStatementError,
 )
-from keys.roots import roots_first
-from keys.statements import ROOT, Envelope, Statement, read_payload
+from keys.statements.roots import roots_first
 from member.errors import AnswerError, HomeError, NotEnrolledError
 from member.transport.channel import Identity
 from member.vault.store import Vault

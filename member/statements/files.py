@@ -14,13 +14,13 @@ from typing import Any
 
 import msgspec
 
-from keys.keyring import StatementError, parse_statement
-from keys.statements import Envelope, payload_digest
-from keys.strict import require_object
+from keys.signatures.strict import require_object
+from keys.statements.envelopes import Envelope, payload_digest
+from keys.statements.keyring import StatementError, parse_statement
 from member.errors import AnswerError, UsedWronglyError
 from member.statements.registrar import ReadProposal, in_order, read_proposal
-from schemas.canonical import canonical_json
-from schemas.encoding import to_base64
+from schemas.values.canonical import canonical_json
+from schemas.values.encoding import to_base64
 
 _MAX_FILE_BYTES = 64 << 20
 

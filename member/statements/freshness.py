@@ -1,7 +1,7 @@
 """Whether anything newer was stated than this member has: t key holders must vouch that they know of nothing else.
 
 The operator of the exchange could withhold a statement, that a member is suspended say, for ever. The key holders get
-statements from the registrars themselves and sign dated snapshots (keys/snapshots.py). Rules, in order:
+statements from the registrars themselves and sign dated snapshots (keys/statements/snapshots.py). Rules, in order:
 1. The holders are those of the current epoch, also of one that is learnt of while they are asked. Each snapshot is
    verified, and never goes back behind one seen before, which the vault remembers.
 2. A holder vouches for this member if all that it has in force is here too: its digest is ours, or its list was
@@ -23,15 +23,15 @@ from typing import Any
 
 import msgspec
 
-from keys.keyring import EpochStatement, Holder, Keyring, Root, StatementError
-from keys.roots import roots_first
-from keys.snapshots import Snapshot, SnapshotError, check_progress, verify_snapshot
-from keys.statements import Envelope, payload_digest
+from keys.statements.envelopes import Envelope, payload_digest
+from keys.statements.keyring import EpochStatement, Holder, Keyring, Root, StatementError
+from keys.statements.roots import roots_first
+from keys.statements.snapshots import Snapshot, SnapshotError, check_progress, verify_snapshot
 from member.errors import MemberError, NotEnrolledError, RefusedError
 from member.statements.authority import build_keyring, current_epoch
 from member.statements.holder_word import Deadline, Envelopes, HolderWord, Listed, ask_all
 from member.vault.store import Vault
-from schemas.encoding import to_rfc3339
+from schemas.values.encoding import to_rfc3339
 
 _KIND = "snapshot"
 _MOST_HANDED = 200

@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from keys.fault_report import FaultReport, ShownFault
-from keys.holder_fault import EvidenceError
-from keys.keyring import EpochState, EpochStatement, Keyring
+from keys.faults.evidence import EvidenceError
+from keys.faults.report import FaultReport, ShownFault
+from keys.statements.keyring import EpochState, EpochStatement, Keyring
 from member.statements.registrar import ReadProposal
 from member.tokens.fault_spread import read_listed
 from member.transport.exchange_client import ExchangeClient, ListedFault

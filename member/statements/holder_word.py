@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from keys.keyring import Holder
-from keys.snapshots import Snapshot, SnapshotError, verify_snapshot
+from keys.statements.keyring import Holder
+from keys.statements.snapshots import Snapshot, SnapshotError, verify_snapshot
 from member.errors import AnswerError, MemberError, RefusedError, UnreachableError
 from member.transport import wire
 from member.transport.channel import Channel, Identity, Surroundings, decode

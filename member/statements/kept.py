@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from keys.custody import write_private_file
-from keys.keyring import Keyring, Root, StatementError
-from keys.roots import roots_first
+from keys.custody.files import write_private_file
+from keys.statements.keyring import Keyring, Root, StatementError
+from keys.statements.roots import roots_first
 from member.errors import AnswerError, HomeError
 from member.statements.authority import replay
 

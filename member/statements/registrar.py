@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from keys.keyring import (
+from keys.statements.envelopes import ROOT, Envelope, Statement, payload_digest, read_payload, sign_statement
+from keys.statements.keyring import (
     AnyStatement,
     EpochState,
     EpochStatement,
@@ -34,15 +35,14 @@ from keys.keyring import (
     UnknownStatementError,
     parse_statement,
 )
-from keys.roots import roots_first
-from keys.snapshots import Snapshot, SnapshotError
-from keys.statements import ROOT, Envelope, Statement, payload_digest, read_payload, sign_statement
+from keys.statements.roots import roots_first
+from keys.statements.snapshots import Snapshot, SnapshotError
 from member.errors import AnswerError, MemberError, RefusedError
 from member.statements.holder_word import Deadline
 from member.statements.review import review
 from member.transport.channel import Identity
 from member.transport.exchange_client import ExchangeClient, Proposal
-from schemas.encoding import from_base64, to_rfc3339
+from schemas.values.encoding import from_base64, to_rfc3339
 
 _ORDER = ("root", "exchange", "epoch", "member", "group")
 _ORDER_OF_HANDING = {"root": 0, "epoch": 1}

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from keys.fingerprints import fingerprint_of, in_fours
-from keys.keyring import (
+from keys.statements.envelopes import ROOT
+from keys.statements.fingerprints import fingerprint_of, in_fours
+from keys.statements.keyring import (
     AnyStatement,
     EpochStatement,
     ExchangeStatement,
@@ -18,8 +19,7 @@ from keys.keyring import (
     MemberStatement,
     RootStatement,
 )
-from keys.statements import ROOT
-from schemas.encoding import from_base64
+from schemas.values.encoding import from_base64
 
 HEAD = frozenset({"type", "sequence", "issued_at"})
 KEYS = frozenset({"public_key", "encryption_key", "verify_key", "receipt_key", "commitment"})

@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from keys.keyring import Keyring, Root, StatementError, UnknownStatementError
-from keys.roots import Roots
-from keys.statements import ROOT
+from keys.statements.envelopes import ROOT
+from keys.statements.keyring import Keyring, Root, StatementError, UnknownStatementError
+from keys.statements.roots import Roots
 from member.errors import NotEnrolledError, RefusedError
 from member.statements.authority import (
     AWAITING,

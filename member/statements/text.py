@@ -15,8 +15,8 @@ from typing import Any
 
 from rich.cells import cell_len, chop_cells
 
-from keys.fingerprints import in_fours
-from keys.statements import ROOT
+from keys.statements.envelopes import ROOT
+from keys.statements.fingerprints import in_fours
 from member.statements.review import HEAD, KEYS, NAMED_BY, NOTHING, name_of
 
 _MARGIN = "| "

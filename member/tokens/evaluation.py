@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from keys.holder_fault import SignedExchange
+from keys.faults.evidence import SignedExchange
 
 
 class HolderUnavailableError(Exception):

@@ -5,7 +5,7 @@ Rules, in order:
 1. A report is public to all members and registrars. It shows that this member asked for so many evaluations at that
    time, which of an agency nobody may learn: an agency's is sent when a person of its own says so, never by itself and
    never by another member.
-2. What the exchange shows is believed for the registrars' root alone (keys/fault_report.py); what shows nothing is
+2. What the exchange shows is believed for the registrars' root alone (keys/faults/report.py); what shows nothing is
    passed over and told. The list is read from its start each time, and ends at one report for each holder and key: a
    place in it, which the exchange would name, hides nothing for longer than it lies.
 3. Every fault with force leaves its holder out, whoever met it, in every epoch in force, as long as the registrars name
@@ -20,17 +20,17 @@ from datetime import datetime
 
 import msgspec
 
-from keys.fault_report import MOST_REPORT_BYTES, FaultReport, ShownFault, find_holder
-from keys.holder_fault import EvidenceError
-from keys.keyring import EpochState, Keyring, MemberStatement, UnknownStatementError
+from keys.faults.evidence import EvidenceError
+from keys.faults.report import MOST_REPORT_BYTES, FaultReport, ShownFault, find_holder
+from keys.statements.keyring import EpochState, Keyring, MemberStatement, UnknownStatementError
 from member.errors import MemberError, RefusedError
 from member.tokens.holder_conduct import Conduct
 from member.tokens.kept_conduct import VaultConduct
 from member.tokens.kept_faults import REFUSED, REPORTED, WAITING, HolderFaults, KeptFault
 from member.transport.exchange_client import ExchangeClient, ListedFault, TakenFault
 from member.vault.store import Vault
-from schemas.encoding import from_base64, to_base64
 from schemas.terms import MemberKind
+from schemas.values.encoding import from_base64, to_base64
 
 
 @dataclass(frozen=True)

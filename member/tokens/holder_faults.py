@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from keys.fault_report import FaultReport, ShownFault
-from keys.holder_fault import EvidenceError
-from keys.keyring import Keyring
+from keys.faults.evidence import EvidenceError
+from keys.faults.report import FaultReport, ShownFault
+from keys.statements.keyring import Keyring
 from member.errors import MemberError, UsedWronglyError
 from member.tokens.kept_faults import HolderFaults, KeptFault
 from member.vault.store import Vault

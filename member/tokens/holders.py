@@ -6,7 +6,7 @@ Rules, in order:
    a refusal too, so that nobody between can speak for a holder, and none can deny what it said. Unsigned may come:
    that the holder does not know who asks (there is no believed request to bind a signature to), which is told as a
    refusal; and that a server is busy or down, which is told as no answer.
-3. It is refused if it could not be shown to others as evidence of a fault, should it be one (keys/holder_fault.py).
+3. It is refused if it could not be shown to others as evidence of a fault, should it be one (keys/faults/evidence.py).
 4. One made with another share than the registrars state here is no answer, and no fault: either side may have heard of
    a new share first.
 5. Its length and its proof's length are checked before anything is computed; the mathematics is tokenise.py's.
@@ -20,12 +20,12 @@ from typing import Any
 
 import msgspec
 
-from keys.ed25519 import SignatureError
-from keys.group import ELEMENT_BYTES
-from keys.holder_fault import EvidenceError, SignedExchange
-from keys.keyring import EpochStatement, Holder
-from keys.oprf import MAXIMUM_BATCH
-from keys.signing import verify_response
+from keys.faults.evidence import EvidenceError, SignedExchange
+from keys.oprf.group import ELEMENT_BYTES
+from keys.oprf.protocol import MAXIMUM_BATCH
+from keys.signatures.ed25519 import SignatureError
+from keys.signatures.messages import verify_response
+from keys.statements.keyring import EpochStatement, Holder
 from member.errors import AnswerError, MemberError, RefusedError, UnreachableError
 from member.tokens.evaluation import (
     EpochInfo,
@@ -37,7 +37,7 @@ from member.tokens.evaluation import (
 )
 from member.transport import wire
 from member.transport.channel import Answer, Channel, Identity, Surroundings, decode, read_problem
-from schemas.encoding import from_base64, from_rfc3339
+from schemas.values.encoding import from_base64, from_rfc3339
 
 _MOST_ANSWER_BYTES = 2 * MAXIMUM_BATCH * ELEMENT_BYTES
 """Twice the largest batch: one that is a little too long is still read, and shown to others."""

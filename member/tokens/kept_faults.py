@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
-from keys.fault_report import FaultReport, ShownFault
-from keys.holder_fault import Evidence
+from keys.faults.evidence import Evidence
+from keys.faults.report import FaultReport, ShownFault
 from member.tokens.quorums import HolderFault
 from member.vault.store import Vault
-from schemas.encoding import to_base64, to_rfc3339
-from schemas.identifiers import uuid7
+from schemas.values.encoding import to_base64, to_rfc3339
+from schemas.values.identifiers import uuid7
 
 _KIND, _REPORT = "holder_fault", "holder_fault_report"
 MET, SHOWN = "met", "shown"

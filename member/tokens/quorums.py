@@ -15,8 +15,8 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from keys.holder_fault import Evidence
-from keys.tokens import Token
+from keys.faults.evidence import Evidence
+from keys.oprf.tokens import Token
 from member.tokens.evaluation import EpochInfo
 from member.tokens.holder_conduct import Conduct, ConductBook
 

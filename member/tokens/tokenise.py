@@ -6,9 +6,10 @@ For each batch, in order:
    are asked at once. One that is down or refuses drops out, and the batch is asked of another quorum, blinded anew: no
    element is asked about twice. A bulk batch that no quorum has the budget for is halved, and halved again: what is
    left at the holders is used as far as it goes.
-3. A batch is checked by one hidden element more (keys.batch_check). A small one asks for it beside its rows, and all of
-   it is proved in one answer; the proof alone would not do, since its weights leave room for a generalised birthday
-   (docs/adr/0032). A single row has its proof. A bulk batch asks for it once all answers are in, and has paid for it.
+3. A batch is checked by one hidden element more (keys.oprf.batch_check). A small one asks for it beside its rows, and
+   all of it is proved in one answer; the proof alone would not do, since its weights leave room for a generalised
+   birthday (docs/adr/0032). A single row has its proof. A bulk batch asks for it once all answers are in, and has paid
+   for it.
 4. A wrong proof, a wrong sum or a malformed answer is a fault: it is logged with the holder's name, kept with the
    evidence, and the holder is left out from then on. If the sum is wrong, a second question shows who lied,
    of those that answer it.
@@ -34,10 +35,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from keys import batch_check, group, holder_fault, oprf, threshold
-from keys.group import ELEMENT_BYTES
-from keys.holder_fault import Evidence, SignedExchange
-from keys.tokens import Token, split_output
+from keys.faults import evidence as holder_fault
+from keys.faults.evidence import Evidence, SignedExchange
+from keys.oprf import batch_check, group, threshold
+from keys.oprf import protocol as oprf
+from keys.oprf.group import ELEMENT_BYTES
+from keys.oprf.tokens import Token, split_output
 from member.tokens.evaluation import (
     EpochInfo,
     Evaluation,
@@ -148,7 +151,7 @@ class Tokeniser:
         return self._quorums.faults
 
     def tokenise(self, inputs: Sequence[bytes]) -> list[Token]:
-        """The token of each input (`keys.tokens.oprf_input`), in order; at most 65,535 of them.
+        """The token of each input (`keys.oprf.tokens.oprf_input`), in order; at most 65,535 of them.
 
         Raises ValueError for too many or too long inputs, NoQuorumError.
         """

@@ -29,15 +29,15 @@ from urllib.parse import urlencode
 import httpx
 import msgspec
 
-from keys.ed25519 import SigningKey
-from keys.signing import SignedRequest, new_nonce, sign_request
-from keys.urls import canonical_url
+from keys.signatures.ed25519 import SigningKey
+from keys.signatures.messages import SignedRequest, new_nonce, sign_request
+from keys.signatures.urls import canonical_url
 from member.errors import AnswerError, MemberError, RefusedError, UnreachableError
 from member.transport import wire
 from member.transport.lines import Lines
 from member.transport.wire import PROBLEM_PREFIX
-from schemas.canonical import NotCanonicalError, digest
-from schemas.encoding import to_base64
+from schemas.values.canonical import NotCanonicalError, digest
+from schemas.values.encoding import to_base64
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _IDENTITY = "identity"

@@ -11,7 +11,7 @@ from member.errors import AnswerError
 from member.transport import wire
 from member.transport.channel import Channel, decode
 from member.transport.pages import ListBound, walk
-from schemas.encoding import from_base64
+from schemas.values.encoding import from_base64
 
 _PAGE = 500
 _MOST_PAGES = 500

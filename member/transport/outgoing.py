@@ -15,7 +15,7 @@ import msgspec
 from member.errors import AnswerError, RefusedError
 from member.transport.channel import Answer, Channel, decode
 from member.vault.store import Vault
-from schemas.canonical import canonical_json
+from schemas.values.canonical import canonical_json
 
 _KIND = "outgoing"
 T = TypeVar("T")

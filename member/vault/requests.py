@@ -12,7 +12,7 @@ import msgspec
 
 from member.errors import MemberError
 from member.vault.store import Vault
-from schemas.encoding import from_rfc3339
+from schemas.values.encoding import from_rfc3339
 
 _ASKED, _OPENED, _REPLY, _NOTICE = "request", "request_answer", "request_reply", "request_notice"
 _PREPARED = "answer_draft"

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from keys.tokens import Token
+from keys.oprf.tokens import Token
 from member.errors import VaultTamperedError
 from member.vault.store import Vault
 

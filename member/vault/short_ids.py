@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from member.errors import UsedWronglyError, quoted
 from member.vault.store import Vault
-from schemas.identifiers import is_uuid7
+from schemas.values.identifiers import is_uuid7
 
 LISTS = {
     "hit": "member hits",

@@ -20,8 +20,8 @@ from member.log.chain import OwnEntry
 from member.log.own_entries import read_on
 from member.transport.exchange_client import ExchangeClient, Notice
 from member.vault.store import Vault
-from schemas.identifiers import is_reference, is_uuid7
 from schemas.terms import OFFERS, Direction
+from schemas.values.identifiers import is_reference, is_uuid7
 
 _ABOUT, _CURSOR, _SHOWN, _OFFER = "notice_about", "notice_cursor", "notices_shown", "notice_offer"
 _OVERLAP_MILLISECONDS = 3_600_000

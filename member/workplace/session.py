@@ -12,9 +12,9 @@ from pathlib import Path
 
 import click
 
-from keys.fault_report import FaultReport
-from keys.holder_fault import Evidence
-from keys.keyring import EpochStatement, Holder, Keyring, Root
+from keys.faults.evidence import Evidence
+from keys.faults.report import FaultReport
+from keys.statements.keyring import EpochStatement, Holder, Keyring, Root
 from member.alerts.client import AlertClient
 from member.alerts.subscriptions import SubscriptionClient
 from member.corrections.log import ToldLog

@@ -8,16 +8,16 @@ from typing import Any
 
 import msgspec
 
-from keys.fingerprints import fingerprint_of
-from keys.keyring import Keyring, UnknownStatementError
+from keys.statements.fingerprints import fingerprint_of
+from keys.statements.keyring import Keyring, UnknownStatementError
 from member.errors import NotEnrolledError
 from member.statements.authority import own_statement
 from member.tokens.holders import ask_budgets
 from member.tokens.kept_faults import HolderFaults
 from member.vault.rows import VaultRows
 from member.workplace.session import Session
-from schemas.encoding import from_base64
 from schemas.terms import MemberKind, QueryState, Role
+from schemas.values.encoding import from_base64
 
 _MOST_NOTICES = 1000
 """How many unread notices are counted by kind at most."""

@@ -12,10 +12,10 @@ from alerts.authoring import store_draft
 from alerts.domain.alert import READABLE, AlertContent
 from alerts.domain.rules import end_of
 from alerts.store.subscriptions import NEVER, Subscription
-from exchange.services.actor import Actor
-from exchange.store.log_tables import LogEntry
-from schemas.identifiers import uuid7
+from exchange.kernel.actor import Actor
+from exchange.log.tables import LogEntry
 from schemas.terms import AlertState
+from schemas.values.identifiers import uuid7
 from tests.simulator import MemberSimulator, Taskforce
 
 

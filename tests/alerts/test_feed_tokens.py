@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import select, text
 
-from exchange.store.log_tables import LogEntry
+from exchange.log.tables import LogEntry
 from tests.simulator import MemberSimulator, Taskforce
 
 NewTaskforce = Callable[..., Taskforce]

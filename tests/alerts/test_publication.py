@@ -17,12 +17,12 @@ from werkzeug.test import TestResponse
 from alerts.jobs import drain_outbox
 from alerts.publication import do_what_is_due
 from alerts.store.alerts import StoredAlert
-from exchange.domain.gateway_rules import RULES, GatewayRules
-from exchange.domain.request_policy import RequestPolicy
-from exchange.services.events import LogUnavailableError
-from exchange.store.session import create_database
+from exchange.gateways.request_policy import RequestPolicy
+from exchange.gateways.rules import RULES, GatewayRules
+from exchange.kernel.session import create_database
+from exchange.log.events import LogUnavailableError
 from exchange.web.context import attach_context
-from keys.statement_types import GroupState
+from keys.statements.types import GroupState
 from schemas.terms import LegalGateway
 from tests.alerts.factories import draft, logged, make_content, read, reasons_of, release, step
 from tests.simulator import NEVER_SECONDS, Taskforce

@@ -14,9 +14,9 @@ from werkzeug.test import TestResponse
 from alerts.domain.alert import READABLE, Alert
 from alerts.rendering.pdf import render_pdf
 from exchange.web.costly_work import BusyError, CostlyWork
-from keys.statement_types import MemberState
-from schemas.identifiers import uuid7
+from keys.statements.types import MemberState
 from schemas.terms import AlertState, MemberKind
+from schemas.values.identifiers import uuid7
 from tests.alerts.factories import draft, logged, make_content, plant_alert, read, release, step
 from tests.simulator import MemberSimulator, Taskforce
 

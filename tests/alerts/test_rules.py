@@ -20,9 +20,9 @@ from alerts.domain.rules import (
     decide_withdrawal,
     end_of,
 )
-from exchange.domain.authority import Authority
-from exchange.domain.gateway_rules import RULES
-from exchange.domain.handling import is_wider
+from exchange.gateways.handling import is_wider
+from exchange.gateways.rules import RULES
+from exchange.membership.authority import Authority
 from schemas.alerts import AlertContentSchema
 from schemas.terms import AlertState, TrafficLight
 from tests.alerts.factories import make_content

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from exchange.demo import Story, generate_story
+from demo.story import Story, generate_story
 from tests.postgresql import postgresql_server
 from tests.sandbox_process import RunningSandbox, sandbox_process
 

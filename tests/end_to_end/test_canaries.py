@@ -28,11 +28,12 @@ import pytest
 import sqlalchemy
 
 from exchange.settings import LOG_KEY_PURPOSE, RECEIPT_KEY_PURPOSE, key_path
-from keys import group, oprf, threshold
-from keys.age_file import AgeReader
-from keys.custody import read_secret
+from keys.custody.age_file import AgeReader
+from keys.custody.files import read_secret
 from keys.holder.settings import load_config, open_settings
-from keys.tokens import oprf_input, split_output
+from keys.oprf import group, threshold
+from keys.oprf import protocol as oprf
+from keys.oprf.tokens import oprf_input, split_output
 from member.identity.access import unlock_representative
 from member.identity.home import Home
 from tests.canaries import Canaries

@@ -7,9 +7,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from alerts.jobs import drain_outbox
-from exchange.services.query_rules import USUAL_LIMITS
-from exchange.store.session import Database
-from exchange.worker import exchange_jobs, query_jobs
+from exchange.kernel.session import Database
+from exchange.programs.worker import exchange_jobs, query_jobs
+from exchange.queries.decide import USUAL_LIMITS
 from tests.acceptance import Report, search_for_identifiers
 from tests.lawful_action.lists import needles_of, read_lists, write_lists
 from tests.lawful_action.seen import differences, lines_of

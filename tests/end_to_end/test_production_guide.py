@@ -22,7 +22,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import create_engine
 
-from exchange.cli import program
+from exchange.programs.cli import program
 from keys.holder.cli import cli as keyholder
 from member.commands.cli import cli as member
 from tests.member.taskforce import run_member, write_secret_file

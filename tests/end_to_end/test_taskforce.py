@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
-from keys import group, oprf, threshold
 from keys.holder.settings import load_config, open_settings
-from keys.threshold import Share
-from keys.tokens import oprf_input, split_output
+from keys.oprf import group, threshold
+from keys.oprf import protocol as oprf
+from keys.oprf.threshold import Share
+from keys.oprf.tokens import oprf_input, split_output
 from tests.acceptance import flipped
 from tests.end_to_end.conftest import BANKS, Taskforce, write_upload
 from tests.sandbox_process import run

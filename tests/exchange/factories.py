@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from schemas.encoding import to_base64
+from schemas.values.encoding import to_base64
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 

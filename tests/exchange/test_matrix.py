@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from exchange.programs.application import OpenRouteError, create_app
 from exchange.web import access
-from exchange.web.app import OpenRouteError, create_app
 from exchange.web.context import Context
 from exchange.web.pages import Blueprint
 from tests.exchange.matrix.cells import Caller, Dimensions, Tenant, is_in_slice

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from keys.signing import new_nonce, sign_request
+from keys.signatures.messages import new_nonce, sign_request
 from tests.fuzz.services import Service, utc_now
 from tests.fuzz.values import ANY_TEXTS, ANY_VALUES, SchemaValues, draw
 

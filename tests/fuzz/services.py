@@ -27,30 +27,30 @@ from alerts.feeds.fixed_objects import TLP_MARKINGS
 from alerts.feeds.storing import open_collections
 from alerts.store.alerts import StoredAlert
 from alerts.store.notices import count_notices
+from edge.serving import Server
+from exchange.kernel.session import create_database
+from exchange.membership.feed_tokens import make_feed_token
+from exchange.programs.application import create_app
 from exchange.settings import Settings
-from exchange.store.feed_tokens import make_feed_token
-from exchange.store.session import create_database
-from exchange.web.app import create_app
 from exchange.web.context import Context
-from keys.edge.serving import Server
 from keys.holder import store
 from keys.holder.serving import HolderServer
 from keys.holder.settings import Config
 from keys.holder.settings import Settings as HolderSettings
-from keys.keyring import EpochState, RootStatement, to_payload
-from keys.signing import SigningKey
-from keys.statements import Root, sign_statement
-from keys.threshold import Share
-from schemas.encoding import from_base64, to_base64
-from schemas.identifiers import uuid7
+from keys.oprf.threshold import Share
+from keys.signatures.messages import SigningKey
+from keys.statements.envelopes import Root, sign_statement
+from keys.statements.keyring import EpochState, RootStatement, to_payload
 from schemas.terms import AlertState, MemberKind, QueryState, TrafficLight
+from schemas.values.encoding import from_base64, to_base64
+from schemas.values.identifiers import uuid7
 from tests.alerts.factories import make_content, plant_alert, plant_subscription
+from tests.exchange.corrections.taking_back import make_assessment, make_outcome, make_withdrawal, plant_correction
 from tests.exchange.factories import make_envelope, make_rows, make_token
-from tests.exchange.faulty_holders import FaultyHolders
 from tests.exchange.queries.planting import plant_query
+from tests.exchange.registrars.faulty_holders import FaultyHolders
 from tests.exchange.requests.planting import GATEWAY, plant_hit, plant_request, plant_row
 from tests.exchange.requests.world import NO_TRACE, make_answer, make_request
-from tests.exchange.taking_back import make_assessment, make_outcome, make_withdrawal, plant_correction
 from tests.keys.holder.simulator import make_elements, migrate
 from tests.keys.taskforce import holder_key, holder_url, make_dealing, make_epoch, make_member, make_root, sign
 from tests.simulator import URL, MemberSimulator, Taskforce

@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from edge.description import path_of
 from exchange.web.access import RULES
-from keys.edge.description import path_of
 from keys.holder.access import RULES as HOLDER_RULES
 from tests.fuzz.judging import Answer, Judge
 from tests.fuzz.making import Request, RequestMaker

@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
-from schemas.encoding import to_base64
+from schemas.values.encoding import to_base64
 
 _LONGEST_LIST = 3
 _DAYS = st.dates(date(2020, 1, 1), date(2030, 12, 31)).map(date.isoformat)

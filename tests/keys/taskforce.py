@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from keys.keyring import (
+from keys.oprf.threshold import Dealing, deal
+from keys.signatures.messages import SigningKey
+from keys.statements.envelopes import merge, sign_statement
+from keys.statements.keyring import (
     AnyStatement,
     EpochState,
     EpochStatement,
@@ -21,9 +24,6 @@ from keys.keyring import (
     Root,
     to_payload,
 )
-from keys.signing import SigningKey
-from keys.statements import merge, sign_statement
-from keys.threshold import Dealing, deal
 from schemas.terms import MemberKind, Role, Sector
 
 ISSUED = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keys import custody, group
-from keys.custody import CustodyError, read_secret, write_secret
-from keys.group import ELEMENT_BYTES, IDENTITY, InvalidElementError
-from keys.signing import (
+from keys.custody import files as custody
+from keys.custody.files import CustodyError, read_secret, write_secret
+from keys.oprf import group
+from keys.oprf.group import ELEMENT_BYTES, IDENTITY, InvalidElementError
+from keys.signatures.messages import (
     RequestSignatureError,
     ResponseSignatureError,
     SignatureError,
@@ -31,9 +32,9 @@ from keys.signing import (
     verify_response,
     verify_signature,
 )
-from schemas.canonical import canonical_json
+from schemas.values.canonical import canonical_json
 from tests.any_input import JSON, changed_bytes, changed_fields, changed_text
-from tests.keys.ristretto_reference import is_element
+from tests.keys.oprf.ristretto_reference import is_element
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 KEY = SigningKey.from_seed(b"a" * 32)

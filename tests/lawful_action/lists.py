@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from exchange.demo import generate_story
+from demo.story import generate_story
 
 ASKER, HOLDER = "a", "b"
 Key = tuple[str, str]

@@ -8,16 +8,16 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select, update
 
-from exchange.services.query_rules import USUAL_LIMITS
-from exchange.store.corrections import Correction
-from exchange.store.derived import DerivedDisclosure
-from exchange.store.job_runs import JobRun
-from exchange.store.log_tables import LogPending
-from exchange.store.outbox import OutboxMessage
-from exchange.store.queries import Query
-from exchange.store.session import Database, create_database
-from exchange.store.withdrawals import Withdrawal, WithdrawnRow
-from exchange.worker import exchange_jobs, query_jobs
+from exchange.corrections.store import Correction
+from exchange.indicators.derived import DerivedDisclosure
+from exchange.indicators.withdrawals import Withdrawal, WithdrawnRow
+from exchange.kernel.job_runs import JobRun
+from exchange.kernel.outbox import OutboxMessage
+from exchange.kernel.session import Database, create_database
+from exchange.log.tables import LogPending
+from exchange.programs.worker import exchange_jobs, query_jobs
+from exchange.queries.decide import USUAL_LIMITS
+from exchange.queries.store import Query
 from tests.simulator import NEVER_SECONDS
 
 

@@ -20,8 +20,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from exchange.store.session import Database
-from schemas.identifiers import uuid7
+from exchange.kernel.session import Database
+from schemas.values.identifiers import uuid7
 from tests.acceptance import Report
 from tests.lawful_action.lists import ASKER, HOLDER, Key, Lists, OwnRow, rows_by_key, write_values
 from tests.lawful_action.moments import end_cover, is_settled, ticks_until_told

@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 import msgspec
 
-from keys.signing import new_nonce, sign_request
+from keys.signatures.messages import new_nonce, sign_request
 from member.identity.access import Unlocked, unlock_representative
 from member.identity.home import Home
 from member.transport.channel import Identity
-from schemas.identifiers import uuid7
+from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_envelope, make_rows
 
 ANSWERED_WITHIN = 120.0

@@ -24,17 +24,17 @@ import httpx
 
 from alerts.composition import blueprints
 from alerts.store.notices import count_notices
+from edge.logs import configure_logs
+from exchange.kernel.leases import acquire_lease, release_lease
+from exchange.kernel.session import create_database
 from exchange.log.head_file import HeadFile
 from exchange.log.sequencer import CARRIED_TICKS, Sequencer
-from exchange.serve import Server
+from exchange.programs.application import create_app
+from exchange.programs.serve import Server
 from exchange.settings import Settings
-from exchange.store.leases import acquire_lease, release_lease
-from exchange.store.session import create_database
-from exchange.web.app import create_app
 from exchange.web.context import Context
-from keys.edge.logs import configure_logs
-from keys.signing import SigningKey
-from keys.statements import Root
+from keys.signatures.messages import SigningKey
+from keys.statements.envelopes import Root
 from member.transport.channel import Channel, Identity, Surroundings
 from member.transport.exchange_client import ExchangeClient
 from tests.load.connected import Connected, utc_now

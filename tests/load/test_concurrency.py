@@ -16,10 +16,10 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from exchange.store.indicators import Indicator, RecentIndicator
-from exchange.store.log_tables import LogEntry
+from exchange.indicators.store import Indicator, RecentIndicator
+from exchange.log.tables import LogEntry
 from member.log.verify import LoggedReceipt, LogVerifier
-from schemas.identifiers import uuid7
+from schemas.values.identifiers import uuid7
 from tests.conftest import create_postgresql_database
 from tests.load.connected import Connected, submission_body, utc_now
 from tests.load.served import Served, serve

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from keys.oprf import blind_batch
+from keys.oprf.protocol import blind_batch
 from tests.load.connected import Connected, connect, submission_body
 from tests.load.rows import make_indicator, write_file
 from tests.sandbox_process import RunningSandbox

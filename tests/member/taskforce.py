@@ -21,28 +21,28 @@ from click.testing import CliRunner, Result
 from flask import Flask
 
 from alerts.composition import blueprints
+from exchange.kernel.leases import acquire_lease
+from exchange.kernel.session import Database, create_database
 from exchange.log.head_file import HeadFile
 from exchange.log.sequencer import CARRIED_TICKS, Sequencer
-from exchange.services.issue_enrolment import Invitation, issue_enrolment
-from exchange.services.propose_statement import propose_statement
+from exchange.programs.application import create_app
+from exchange.registrars.issue_enrolment import Invitation, issue_enrolment
+from exchange.registrars.propose import propose_statement
 from exchange.settings import Settings
-from exchange.store.leases import acquire_lease
-from exchange.store.session import Database, create_database
-from exchange.web.app import create_app
 from exchange.web.context import Context
-from keys.ed25519 import SigningKey
 from keys.holder import store as holder_store
 from keys.holder.ceremony import hold_ceremony
 from keys.holder.database import open_database
 from keys.holder.settings import create_home, load_config, open_settings
 from keys.holder.web import create_app as create_holder_app
-from keys.keyring import ExchangeStatement, GroupState, GroupStatement, Root, parse_statement
+from keys.signatures.ed25519 import SigningKey
+from keys.statements.keyring import ExchangeStatement, GroupState, GroupStatement, Root, parse_statement
 from member.commands.cli import cli
 from member.transport.channel import Surroundings
 from member.workplace.session import Session
-from schemas.canonical import canonical_json
-from schemas.encoding import to_rfc3339
 from schemas.terms import GroupKind
+from schemas.values.canonical import canonical_json
+from schemas.values.encoding import to_rfc3339
 from tests.tables import make_tables
 from tlog.notes import NoteSigner
 

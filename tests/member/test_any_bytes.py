@@ -18,9 +18,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keys.keyring import Root, StatementError
-from keys.signing import SigningKey
-from member.commands.common import MemberGroup
+from keys.signatures.messages import SigningKey
+from keys.statements.keyring import Root, StatementError
+from member.commands.shared.common import MemberGroup
 from member.errors import AnswerError, MemberError, UsedWronglyError, VaultError
 from member.identity.enrolment import check_code_fits, read_code
 from member.identity.home import Config, Home
@@ -33,9 +33,9 @@ from member.transport.exchange_client import HitsPage, LogPage, Standing, Statem
 from member.transport.wire import RECEIPT_DOMAIN
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
-from schemas.canonical import canonical_json
-from schemas.encoding import to_base64
-from schemas.identifiers import uuid7
+from schemas.values.canonical import canonical_json
+from schemas.values.encoding import to_base64
+from schemas.values.identifiers import uuid7
 from tests.any_input import JSON, changed_bytes, changed_fields, changed_text
 from tests.keys.taskforce import make_root
 

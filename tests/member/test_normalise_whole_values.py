@@ -22,7 +22,7 @@ from member.normalise.wallet_encodings import (
     crc16,
     ripple_encode_check,
 )
-from tests.member.indicators import form_of, iban_of, lei_of, refusal_of
+from tests.member.normalise.examples import form_of, iban_of, lei_of, refusal_of
 
 DIGEST = hashlib.sha256(b"a whole value").digest()
 DIGITS = st.text("0123456789", min_size=8, max_size=8).filter(lambda digits: len(set(digits)) > 1)

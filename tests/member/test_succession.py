@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from keys.statements import Statement
+from keys.statements.envelopes import Statement
 from member.statements import authority, succession
 from member.statements.succession import refresh_keyring
 from member.transport.exchange_client import ExchangeClient

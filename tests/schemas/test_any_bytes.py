@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import RAISE, ValidationError
 
-from schemas.canonical import NotCanonicalError, canonical_json, digest, parse_canonical_json
-from schemas.encoding import from_base64, from_rfc3339, to_base64, to_rfc3339
 from schemas.enrolments import EnrolmentSchema
-from schemas.identifiers import is_uuid7, uuid7
 from schemas.statements import StatementEnvelopeSchema
 from schemas.submissions import MAX_ROWS, EnvelopeSchema, RowsError, read_head, read_rows
+from schemas.values.canonical import NotCanonicalError, canonical_json, digest, parse_canonical_json
+from schemas.values.encoding import from_base64, from_rfc3339, to_base64, to_rfc3339
+from schemas.values.identifiers import is_uuid7, uuid7
 from tests.any_input import JSON, changed_bytes, changed_fields
 from tests.exchange.factories import make_envelope
 

@@ -7,10 +7,10 @@ from enum import StrEnum
 
 import pytest
 
-from exchange.domain.gateway_rules import RULES
+from exchange.gateways.rules import RULES
 from schemas import terms
 from schemas.terms import LegalGateway
-from schemas.words import PROVISIONS, in_words, label
+from schemas.values.words import PROVISIONS, in_words, label
 
 LISTS = [
     one for _, one in inspect.getmembers(terms, inspect.isclass) if issubclass(one, StrEnum) and one is not StrEnum

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.encoding import to_base64
+from schemas.values.encoding import to_base64
 from tests.tlog.trees import MemoryTree, entries_of
 from tlog.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from tlog.notes import Cosigner, NoteError, NoteSigner, parse_signature_line

@@ -17,9 +17,9 @@ import sqlalchemy
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from tests.torture.action_audit import Found, compare_action, compare_settled
 from tests.torture.records import DOUBLED, LOST, UNLOGGED, Records
 from tests.torture.shown import Shown
+from tests.torture.story.action_audit import Found, compare_action, compare_settled
 from tlog.entries import leaf_entry
 
 _Result = TypeVar("_Result")

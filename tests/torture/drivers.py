@@ -10,8 +10,8 @@ from typing import ClassVar
 from tests.torture.commands import Commands, GivenUpError
 from tests.torture.journal import Act, Journal
 from tests.torture.member_process import Ended
-from tests.torture.own_log import check_own_log
 from tests.torture.records import UNEXPECTED, Records
+from tests.torture.story.own_log import check_own_log
 from tests.torture.work import Truth
 
 REFUSED = "was_refused"

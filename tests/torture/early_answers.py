@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
-from exchange.cli import main
-from exchange.store.session import Database
+from exchange.kernel.session import Database
+from exchange.programs.cli import main
 from tests.torture.programs import ACTION, SUBMISSIONS
 
 DELAY = "TORTURE_COMMIT_DELAY_SECONDS"

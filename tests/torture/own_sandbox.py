@@ -9,9 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-import exchange.sandbox
-from exchange.cli import main
-from exchange.supervisor import Program, Supervisor
+from demo.supervisor import Program, Supervisor
+from exchange.programs.cli import main
 from tests.torture.early_answers import DELAY, WHERE
 
 _DELAY_SECONDS = "30"

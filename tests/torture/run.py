@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.torture import victims
-from tests.torture.agency import Agency
 from tests.torture.audit import Audit
-from tests.torture.bank import Bank
 from tests.torture.drivers import Driver, Reader
 from tests.torture.programs import AGENCY, BANKS, REVIEWER, Postgresql, SandboxPrograms
 from tests.torture.records import DOUBLED, UNEXPECTED, Records
+from tests.torture.story.agency import Agency
+from tests.torture.story.bank import Bank
 from tests.torture.victims import Blow
 from tests.torture.work import Truth
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from exchange.cli import main
-from exchange.services import submit_indicators
+from exchange.programs.cli import main
+from exchange.submissions import submit as submit_indicators
 
 if __name__ == "__main__":
     setattr(submit_indicators, "SLICE_ROWS", 7)  # noqa: B010

@@ -16,11 +16,11 @@ import sqlalchemy
 
 from tests.torture import victims
 from tests.torture.audit import find_faults
-from tests.torture.corrected import Due, find_due
 from tests.torture.mutations import MUTATIONS
 from tests.torture.programs import AGENCY, BANKS, REVIEWER
 from tests.torture.records import Records
 from tests.torture.shown import Shown, Submitted, Told
+from tests.torture.story.corrected import Due, find_due
 from tests.torture.work import Truth, make_upload
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,8 +10,9 @@ from click.testing import CliRunner
 
 from alerts.composition import jobs
 from alerts.delivery.jobs import mail_settings
-from exchange.cli import program
-from exchange.set_up import Plan, set_up
+from exchange.kernel.session import create_database
+from exchange.operations.set_up import Plan, set_up
+from exchange.programs.cli import program
 from exchange.settings import (
     Settings,
     SettingsError,
@@ -21,9 +22,8 @@ from exchange.settings import (
     load_webhook_key,
     make_missing_keys,
 )
-from exchange.store.session import create_database
-from keys.custody import write_private_file
-from schemas.canonical import canonical_json
+from keys.custody.files import write_private_file
+from schemas.values.canonical import canonical_json
 from tests.keys.taskforce import make_root
 
 MAIL = {"EXCHANGE_SMTP_HOST": "mail.exchange.example", "EXCHANGE_MAIL_SENDER": "alerts@exchange.example"}

@@ -10,7 +10,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from alerts.delivery.webhook import OLD_SECRET_GOOD_FOR, WebhookSecrets, message_body, sign_message, valid_numbers
 from alerts.domain.subscription import RETRIES, pause_after
-from schemas.identifiers import uuid7
+from schemas.values.identifiers import uuid7
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 SECRETS = WebhookSecrets(bytes(range(32)))

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from alerts.store.subscriptions import Subscription
 from alerts.subscribing import MOST_A_DAY, MOST_CODES, MOST_LIVE
-from schemas.identifiers import uuid7
+from schemas.values.identifiers import uuid7
 from tests.alerts.delivery import receivers
 from tests.alerts.delivery.receivers import answering, in_turn, receiver
 from tests.alerts.delivery.world import PushingWorld

@@ -11,7 +11,7 @@ from alerts.delivery.sending import WebhookClient
 from alerts.domain.subscription import RETRIES
 from alerts.publication import do_what_is_due
 from alerts.store.subscriptions import Subscription
-from exchange.services.stop_member import stop_member
+from exchange.registrars.stop_member import stop_member
 from schemas.terms import AlertState
 from tests.alerts.delivery import receivers
 from tests.alerts.delivery.receivers import answering, in_turn, receiver

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from alerts.delivery import parcels
 from alerts.delivery.parcels import CLAIM, Lane
 from alerts.delivery.sending import DELIVERED
-from exchange.store.session import create_database
+from exchange.kernel.session import create_database
 from schemas.terms import PushChannel
 from tests.alerts.delivery import receivers
 from tests.alerts.delivery.receivers import answering, in_turn, receiver
@@ -78,8 +78,8 @@ from alerts.delivery.mail import Mailer, MailSettings
 from alerts.delivery.rounds import Postman
 from alerts.delivery.sending import WebhookClient
 from alerts.delivery.webhook import WebhookSecrets
-from exchange.domain.allowed_targets import AllowedTargets
-from exchange.store.session import create_database
+from exchange.kernel.allowed_targets import AllowedTargets
+from exchange.kernel.session import create_database
 url, now = sys.argv[1], datetime.fromisoformat(sys.argv[2])
 postman = Postman(create_database(url, log_stale_seconds=10**9), lambda: now, "https://exchange.test",
     WebhookSecrets(bytes(32)), WebhookClient(AllowedTargets.parse("127.0.0.1"), seconds=60),

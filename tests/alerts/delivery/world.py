@@ -16,9 +16,9 @@ from alerts.delivery.rounds import Postman
 from alerts.delivery.sending import WebhookClient
 from alerts.delivery.webhook import WebhookSecrets
 from alerts.store.subscriptions import Delivery, Subscription
-from exchange.domain.allowed_targets import AllowedTargets
-from exchange.store.log_tables import LogEntry
-from exchange.store.session import Database
+from exchange.kernel.allowed_targets import AllowedTargets
+from exchange.kernel.session import Database
+from exchange.log.tables import LogEntry
 from exchange.web.context import attach_context
 from tests.alerts.delivery.receivers import Mailbox, Receiver
 from tests.simulator import MemberSimulator, Taskforce

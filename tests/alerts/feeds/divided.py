@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from keys.request_limits import LARGEST_LIMIT
+from edge.request_limits import LARGEST_LIMIT
 from schemas.terms import MemberKind
 from tests.simulator import Taskforce
 

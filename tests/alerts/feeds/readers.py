@@ -10,10 +10,10 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from alerts.store.alerts import StoredAlert
-from exchange.store.feed_tokens import make_feed_token
-from exchange.store.log_tables import LogEntry
-from schemas.canonical import canonical_json
+from exchange.log.tables import LogEntry
+from exchange.membership.feed_tokens import make_feed_token
 from schemas.terms import AlertState
+from schemas.values.canonical import canonical_json
 from tests.alerts.factories import plant_alert
 from tests.simulator import Taskforce
 

@@ -17,7 +17,7 @@ from werkzeug.http import http_date
 from alerts.feeds import listing
 from alerts.feeds.atom import AtomForm
 from alerts.feeds.json_feed import JsonForm
-from keys.keyring import GroupState, MemberState
+from keys.statements.keyring import GroupState, MemberState
 from schemas.terms import AlertState
 from tests.alerts.feeds.readers import (
     ATOM,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alerts.feeds.filters import Filters
 from alerts.feeds.pages import Columns, Reading, find_reading, page_lookup, read_page
-from exchange.store.lookups import Looking, looking
+from exchange.kernel.lookups import Looking, looking
 from tests.alerts.factories import release
 from tests.alerts.feeds.taxii_reader import TaxiiReader
 from tests.simulator import Taskforce, make_taskforce

@@ -17,11 +17,11 @@ from werkzeug.test import TestResponse
 from alerts.feeds.fixed_objects import FIRST_ADDED_MS, TLP_MARKINGS
 from alerts.feeds.storing import open_collections
 from alerts.store.feed_objects import FeedObject
-from exchange.store.feed_tokens import FeedToken
-from exchange.store.log_tables import LogEntry
-from exchange.store.session import create_database
-from keys.request_limits import LARGEST_LIMIT
-from keys.statement_types import GroupState, MemberState
+from edge.request_limits import LARGEST_LIMIT
+from exchange.kernel.session import create_database
+from exchange.log.tables import LogEntry
+from exchange.membership.feed_tokens import FeedToken
+from keys.statements.types import GroupState, MemberState
 from schemas.terms import MemberKind, TrafficLight
 from tests.alerts.factories import release, step
 from tests.alerts.feeds.readers import ACCOUNT, told

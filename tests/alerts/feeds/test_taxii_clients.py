@@ -20,7 +20,7 @@ from taxii2client.v21 import ApiRoot, Collection, Server, as_pages
 from alerts.feeds import extensions
 from alerts.feeds.storing import store_objects
 from alerts.store.alerts import StoredAlert
-from exchange.store.feed_tokens import make_feed_token
+from exchange.membership.feed_tokens import make_feed_token
 from schemas.terms import AlertState
 from tests.alerts.factories import plant_alert
 from tests.alerts.feeds.readers import ACCOUNT

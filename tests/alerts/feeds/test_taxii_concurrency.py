@@ -13,8 +13,8 @@ from sqlalchemy import select
 from alerts.publication import do_what_is_due
 from alerts.store.alerts import StoredAlert
 from alerts.store.feed_objects import FeedObject
-from exchange.store.session import create_database
-from keys.request_limits import LARGEST_LIMIT
+from edge.request_limits import LARGEST_LIMIT
+from exchange.kernel.session import create_database
 from schemas.terms import AlertState
 from tests.alerts.factories import plant_alert
 from tests.alerts.feeds.readers import ACCOUNT, told

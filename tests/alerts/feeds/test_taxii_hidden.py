@@ -15,7 +15,7 @@ from alerts.audiences import audiences_of_group, readable_audiences
 from alerts.feeds.storing import store_objects
 from alerts.store.alerts import StoredAlert, list_audiences
 from alerts.store.feed_objects import FeedObject
-from exchange.store.lookups import looking
+from exchange.kernel.lookups import looking
 from schemas.terms import AlertState
 from tests.alerts.factories import plant_alert
 from tests.alerts.feeds.divided import GROUPS, KINDS, divide

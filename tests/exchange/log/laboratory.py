@@ -11,13 +11,14 @@ from typing import Any
 from sqlalchemy import Table, func, select
 from sqlalchemy.orm import Session
 
+from exchange.kernel.base import Base
+from exchange.kernel.leases import Lease, LeaseRow, acquire_lease
+from exchange.kernel.session import Database, create_database
 from exchange.log.entries import RecordedEvent, View, record_event
 from exchange.log.head_file import HeadFile
 from exchange.log.reading import read_checkpoint, read_own_entries, read_tile
 from exchange.log.sequencer import Sequencer, Ticked
-from exchange.store.base import Base
-from exchange.store.leases import Lease, LeaseRow, acquire_lease
-from exchange.store.log_tables import (
+from exchange.log.tables import (
     LogCheckpoint,
     LogDayHead,
     LogEntry,
@@ -28,7 +29,6 @@ from exchange.store.log_tables import (
     LogPublication,
     LogTile,
 )
-from exchange.store.session import Database, create_database
 from tlog.notes import NoteSigner
 from tlog.tiles import parse_tile_path
 

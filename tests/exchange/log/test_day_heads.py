@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from exchange.log.day_heads import record_day_heads
-from schemas.canonical import parse_canonical_json
-from schemas.encoding import from_base64, to_base64
+from schemas.values.canonical import parse_canonical_json
+from schemas.values.encoding import from_base64, to_base64
 from tests.exchange.log.laboratory import NOW, Laboratory
 from tlog.entries import CHAIN_START
 

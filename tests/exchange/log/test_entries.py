@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import select
 
 from exchange.log.entries import View, core_digest, erase_event, record_event
-from exchange.store.log_tables import LogEntry, LogPending
-from schemas.canonical import parse_canonical_json
-from schemas.encoding import from_base64
+from exchange.log.tables import LogEntry, LogPending
+from schemas.values.canonical import parse_canonical_json
+from schemas.values.encoding import from_base64
 from tests.exchange.log.laboratory import NOW, Laboratory
 from tlog.entries import entry_commitment
 

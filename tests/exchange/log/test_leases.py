@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from exchange.store.leases import LeaseLostError, acquire_lease, confirm_lease, release_lease, renew_lease
+from exchange.kernel.leases import LeaseLostError, acquire_lease, confirm_lease, release_lease, renew_lease
 from tests.exchange.log.laboratory import NOW, Laboratory
 
 LIFETIME = timedelta(seconds=10)

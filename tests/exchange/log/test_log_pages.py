@@ -10,12 +10,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_smorest import Api
 
-from exchange.services.receipts import RECEIPT_DOMAIN, waiting_entries
-from exchange.web.log_pages import create_log_blueprint
-from keys.ed25519 import verify_signature
-from keys.signing import SigningKey
-from schemas.canonical import parse_canonical_json
-from schemas.encoding import from_base64, to_rfc3339
+from exchange.log.receipts import RECEIPT_DOMAIN, waiting_entries
+from exchange.programs.log_pages import create_log_blueprint
+from keys.signatures.ed25519 import verify_signature
+from keys.signatures.messages import SigningKey
+from schemas.values.canonical import parse_canonical_json
+from schemas.values.encoding import from_base64, to_rfc3339
 from tests.exchange.log.laboratory import ORIGIN, SIGNER, Laboratory
 from tlog.checkpoint import open_checkpoint
 from tlog.entries import entry_commitment

@@ -14,12 +14,12 @@ from sqlalchemy import Table, delete, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from exchange.kernel.base import Base
+from exchange.kernel.leases import Lease, LeaseLostError
 from exchange.log.entries import View, record_event
 from exchange.log.head_file import HeadFile, LogRefusedError, LogRestoredError
 from exchange.log.sequencer import CARRIED_TICKS, Sequencer, merge_delay, taken_of
-from exchange.store.base import Base
-from exchange.store.leases import Lease, LeaseLostError
-from exchange.store.log_tables import LogCheckpoint, LogEntry, LogLeaf, LogNumber, LogPending, LogTile
+from exchange.log.tables import LogCheckpoint, LogEntry, LogLeaf, LogNumber, LogPending, LogTile
 from tests.exchange.log.laboratory import NOW, ORIGIN, SIGNER, TABLES, Laboratory
 from tlog.checkpoint import Checkpoint, open_checkpoint
 from tlog.entries import CHAIN_START, leaf_entry, next_chain_head

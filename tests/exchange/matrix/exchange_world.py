@@ -20,27 +20,27 @@ from alerts.feeds.taxii import MEDIA_TYPE
 from alerts.jobs import drain_outbox
 from alerts.store.alerts import StoredAlert
 from alerts.store.subscriptions import NEVER, Subscription
+from edge.request_limits import LARGEST_LIMIT
+from exchange.kernel.leases import acquire_lease
 from exchange.log.head_file import HeadFile
 from exchange.log.sequencer import Sequencer
-from exchange.services.rotate_key import rotate_key
-from exchange.services.stop_member import stop_member
-from exchange.store.feed_tokens import FeedToken, make_feed_token
-from exchange.store.leases import acquire_lease
-from keys.keyring import EpochState, GroupState, MemberState, Representative, RepresentativeState
-from keys.request_limits import LARGEST_LIMIT
-from keys.signing import SigningKey, new_nonce
+from exchange.membership.feed_tokens import FeedToken, make_feed_token
+from exchange.registrars.rotate_key import rotate_key
+from exchange.registrars.stop_member import stop_member
+from keys.signatures.messages import SigningKey, new_nonce
+from keys.statements.keyring import EpochState, GroupState, MemberState, Representative, RepresentativeState
 from schemas.terms import AlertState, MemberKind, Sector, TrafficLight
 from tests.alerts.factories import make_content, plant_alert, plant_subscription
+from tests.exchange.corrections.taking_back import plant_correction, plant_outcome
 from tests.exchange.factories import make_token
-from tests.exchange.faulty_holders import FaultyHolders
 from tests.exchange.matrix.cells import ROLE_SETS, TOKENS, Caller, Cell, State, Tenant
 from tests.exchange.matrix.query_cells import QUERY_CELLS
 from tests.exchange.matrix.request_cells import REQUEST_CELLS
 from tests.exchange.matrix.sending import ENVELOPES, Request, group_of
 from tests.exchange.matrix.withdrawal_cells import WITHDRAWAL_CELLS
 from tests.exchange.queries.planting import plant_query
+from tests.exchange.registrars.faulty_holders import FaultyHolders
 from tests.exchange.requests.planting import plant_request
-from tests.exchange.taking_back import plant_correction, plant_outcome
 from tests.simulator import MemberSimulator, make_taskforce
 from tlog.notes import NoteSigner
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from werkzeug.test import TestResponse
 
+from edge.request_limits import LARGEST_LIMIT
 from keys.holder.access import SIGNED
-from keys.keyring import EpochState, MemberState, Representative, RepresentativeState
-from keys.request_limits import LARGEST_LIMIT
-from keys.signing import SignedRequest, SigningKey, new_nonce, sign_request
-from schemas.canonical import canonical_json
+from keys.signatures.messages import SignedRequest, SigningKey, new_nonce, sign_request
+from keys.statements.keyring import EpochState, MemberState, Representative, RepresentativeState
 from schemas.terms import MemberKind
+from schemas.values.canonical import canonical_json
 from tests.exchange.matrix.cells import ROLE_SETS, Caller, Cell, State, Tenant
 from tests.keys.holder.simulator import EVALUATIONS, Clock, HolderSimulator, make_elements, make_settings, migrate
 from tests.keys.taskforce import make_dealing, make_epoch, make_member, registrar_key, sign

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from schemas.encoding import to_base64
-from schemas.identifiers import uuid7
 from schemas.terms import QueryState
+from schemas.values.encoding import to_base64
+from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_token
 from tests.exchange.matrix.cells import Cell, Tenant, is_overseer
 from tests.exchange.matrix.sending import Request

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from schemas.identifiers import uuid7
+from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_token
 from tests.exchange.matrix.cells import Cell, Tenant
 from tests.exchange.matrix.sending import Request, group_of

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tests.exchange.corrections.taking_back import make_assessment, make_outcome, make_withdrawal, plant_correction
 from tests.exchange.factories import make_token
 from tests.exchange.matrix.cells import Cell, Tenant
 from tests.exchange.matrix.sending import Request, group_of
 from tests.exchange.requests.planting import plant_hit, plant_row
-from tests.exchange.taking_back import make_assessment, make_outcome, make_withdrawal, plant_correction
 
 if TYPE_CHECKING:
     from tests.exchange.matrix.exchange_world import ExchangeWorld

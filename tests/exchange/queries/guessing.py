@@ -20,14 +20,14 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from exchange.corrections.notify import tell_corrections
+from exchange.kernel.leases import acquire_lease
 from exchange.log.entries import View, record_event
 from exchange.log.head_file import HeadFile
 from exchange.log.sequencer import CARRIED_TICKS, Sequencer
-from exchange.services.tell_corrections import tell_corrections
-from exchange.store.leases import acquire_lease
-from exchange.store.log_tables import LogNumber, LogPending
+from exchange.log.tables import LogNumber, LogPending
+from tests.exchange.corrections.taking_back import make_withdrawal
 from tests.exchange.queries.world import QueryWorld
-from tests.exchange.taking_back import make_withdrawal
 from tlog.notes import NoteSigner
 
 SUBJECT, OTHERS = "a", ("b", "c", "d", "e", "f", "g", "h")

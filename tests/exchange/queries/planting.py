@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 
-from exchange.services.query_papers import Grounds, keep_paper
-from exchange.services.query_views import terms_sha256_of
-from exchange.store.queries import Query, Subject, add_query, find_query
-from exchange.store.session import Database
-from schemas.encoding import to_base64
-from schemas.identifiers import uuid7
+from exchange.kernel.session import Database
+from exchange.queries.papers import Grounds, keep_paper
+from exchange.queries.store import Query, Subject, add_query, find_query
+from exchange.queries.views import terms_sha256_of
 from schemas.terms import IndicatorType, QueryState
+from schemas.values.encoding import to_base64
+from schemas.values.identifiers import uuid7
 from tests.exchange.factories import NOW, make_token
 
 GROUNDS = Grounds(

@@ -12,15 +12,21 @@ import pytest
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from exchange.store.corrections import Correction
-from exchange.store.outcomes import Assessment, Outcome
-from exchange.store.queries import Query
-from exchange.store.withdrawals import Withdrawal
-from schemas.encoding import to_base64
-from schemas.identifiers import uuid7
+from exchange.corrections.store import Correction
+from exchange.indicators.withdrawals import Withdrawal
+from exchange.outcomes.store import Assessment, Outcome
+from exchange.queries.store import Query
+from schemas.values.encoding import to_base64
+from schemas.values.identifiers import uuid7
+from tests.exchange.corrections.taking_back import (
+    make_assessment,
+    make_outcome,
+    make_withdrawal,
+    plant_correction,
+    plant_outcome,
+)
 from tests.exchange.queries.planting import terms_of
 from tests.exchange.queries.world import QueryWorld
-from tests.exchange.taking_back import make_assessment, make_outcome, make_withdrawal, plant_correction, plant_outcome
 
 TOKEN = bytes(32)
 BIG = "x" * 10_000_000

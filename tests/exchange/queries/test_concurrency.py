@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
-from exchange.services.actor import Actor
-from exchange.services.answer_query import answer_query
-from exchange.services.query_rules import USUAL_LIMITS
-from exchange.store.queries import lock_query
+from exchange.kernel.actor import Actor
+from exchange.queries.answer import answer_query
+from exchange.queries.decide import USUAL_LIMITS
+from exchange.queries.store import lock_query
 from tests.exchange.factories import make_token
 from tests.exchange.queries.world import QueryWorld
 

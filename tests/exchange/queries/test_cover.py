@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from exchange.services.purge_records import purge_records
-from exchange.services.tell_corrections import tell_corrections
-from schemas.canonical import canonical_json
-from schemas.encoding import to_base64
-from schemas.identifiers import uuid7
+from exchange.corrections.notify import tell_corrections
+from exchange.operations.purge import purge_records
+from schemas.values.canonical import canonical_json
+from schemas.values.encoding import to_base64
+from schemas.values.identifiers import uuid7
+from tests.exchange.corrections.taking_back import make_withdrawal
 from tests.exchange.factories import make_token
 from tests.exchange.queries.world import QueryWorld, decode, rules_of
-from tests.exchange.taking_back import make_withdrawal
 
 _TOLD = {"query_id", "agency", "legal_gateway", "holder", "told_at", "tokens", "salt"}
 

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from werkzeug.test import Client
 from werkzeug.wrappers import Response
 
-from exchange.services.tell_corrections import tell_corrections
-from schemas.encoding import to_base64
-from schemas.identifiers import uuid7
+from exchange.corrections.notify import tell_corrections
+from schemas.values.encoding import to_base64
+from schemas.values.identifiers import uuid7
+from tests.exchange.corrections.taking_back import make_withdrawal
 from tests.exchange.queries.world import BANKS, QueryWorld
 from tests.exchange.silence.agencies import act_openly
 from tests.exchange.silence.holders import OTHERS, live_beside, mask_band
@@ -29,7 +30,6 @@ from tests.exchange.silence.plan import STEPS, assert_that_all_was_there, live
 from tests.exchange.silence.reading import read_everything
 from tests.exchange.silence.seen import Eyes, Seen
 from tests.exchange.silence.side import Side, differences, order_ids
-from tests.exchange.taking_back import make_withdrawal
 
 Copies = Callable[[str], QueryWorld]
 EXAMPLES = 2

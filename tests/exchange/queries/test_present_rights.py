@@ -11,19 +11,19 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
-from exchange.domain.decision import RefusedError
-from exchange.domain.gateway_rules import RULES, GatewayRules
-from exchange.services.acting import Request
-from exchange.services.actor import Actor
-from exchange.services.approve_query import approve_query
-from exchange.services.prolong_query import Extension, extend_query
-from exchange.services.query_rules import USUAL_LIMITS, QueryLimits
-from exchange.services.query_views import standing_of
-from exchange.services.read_query import read_query
-from exchange.services.watch_queries import watch_queries
-from exchange.store.log_tables import LogEntry
-from schemas.encoding import from_base64
+from exchange.gateways.rules import RULES, GatewayRules
+from exchange.kernel.actor import Actor
+from exchange.kernel.decision import RefusedError
+from exchange.log.acting import Request
+from exchange.log.tables import LogEntry
+from exchange.queries.approve import approve_query
+from exchange.queries.decide import USUAL_LIMITS, QueryLimits
+from exchange.queries.prolong import Extension, extend_query
+from exchange.queries.read import read_query
+from exchange.queries.views import standing_of
+from exchange.queries.watch import watch_queries
 from schemas.terms import LegalGateway, RequestMode
+from schemas.values.encoding import from_base64
 from tests.exchange.factories import make_token
 from tests.exchange.queries.planting import terms_of
 from tests.exchange.queries.world import QueryWorld
@@ -78,8 +78,8 @@ def test_what_an_attempt_found_that_was_rolled_back_is_told_to_nobody(
         if len(attempts) == 1:
             approve_query(database, officer, query_id, digest, USUAL_LIMITS)
 
-    monkeypatch.setattr("exchange.services.approve_query.standing_of", fail_once)
-    monkeypatch.setattr("exchange.store.session.time.sleep", meanwhile)
+    monkeypatch.setattr("exchange.queries.approve.standing_of", fail_once)
+    monkeypatch.setattr("exchange.kernel.session.time.sleep", meanwhile)
     told, _ = approve_query(database, officer, query_id, digest, USUAL_LIMITS)
     assert len(attempts) == 2
     with database.reading() as session:

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from exchange.services.query_rules import USUAL_LIMITS
-from exchange.services.read_query import read_query
-from exchange.services.watch_queries import KEPT, purge_old_queries
-from exchange.store.derived import DerivedDisclosure
-from exchange.store.hits import Hit
-from exchange.store.queries import Query, QueryMatch, QueryMeeting, QuerySubject
-from keys.keyring import GroupState, MemberState
-from schemas.encoding import to_base64
-from schemas.identifiers import uuid7
+from exchange.indicators.derived import DerivedDisclosure
+from exchange.indicators.hits import Hit
+from exchange.queries.decide import USUAL_LIMITS
+from exchange.queries.read import read_query
+from exchange.queries.store import Query, QueryMatch, QueryMeeting, QuerySubject
+from exchange.queries.watch import KEPT, purge_old_queries
+from keys.statements.keyring import GroupState, MemberState
 from schemas.query_terms import subjects_digest, terms_digest
 from schemas.terms import MemberKind
+from schemas.values.encoding import to_base64
+from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_token
 from tests.exchange.queries.world import QueryWorld, gateway_of, rules_of
 
@@ -332,8 +332,8 @@ def test_queries_that_are_long_over_are_forgotten_but_for_the_log(world: QueryWo
 
 
 def test_a_log_that_takes_nothing_stops_the_answer(world: QueryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    from exchange.services import events  # noqa: PLC0415 - what is made to fail
-    from exchange.services.actor import Actor  # noqa: PLC0415
+    from exchange.kernel.actor import Actor  # noqa: PLC0415
+    from exchange.log import events  # noqa: PLC0415 - what is made to fail
 
     token = make_token()
     assert world.banks["a"].submit([token]).status_code == 201

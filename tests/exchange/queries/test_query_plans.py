@@ -14,7 +14,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from exchange.store.base import Base
+from exchange.kernel.base import Base
 from tests.captured import captured
 from tests.exchange.queries.world import QueryWorld
 from tests.exchange.silence.plan import STEPS, live

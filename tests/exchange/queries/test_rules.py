@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.domain.authority import Authority
-from exchange.domain.law_enforcement import (
+from exchange.indicators.matching import Holding
+from exchange.limits import LONGEST_QUERY_DAYS
+from exchange.membership.authority import Authority
+from exchange.queries.rules import (
     Officer,
     QueryTerms,
     decide_case,
@@ -21,8 +23,6 @@ from exchange.domain.law_enforcement import (
     see_subject,
     withhold,
 )
-from exchange.domain.matching import Holding
-from exchange.limits import LONGEST_QUERY_DAYS
 from schemas.terms import Role
 
 TODAY = date(2026, 11, 22)

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
-from exchange.store.queries import QueryPaper, papers_for
-from exchange.store.session import create_database
-from keys.query_papers import PaperPlace, open_paper, seal_paper
-from keys.sealing import SIZE_CLASSES, EncryptionKey, SealingError
-from keys.statement_types import MemberState
-from schemas.canonical import digest
-from schemas.encoding import to_base64
+from exchange.kernel.session import create_database
+from exchange.queries.store import QueryPaper, papers_for
+from keys.sealing.hybrid import SIZE_CLASSES, EncryptionKey, SealingError
+from keys.sealing.query_papers import PaperPlace, open_paper, seal_paper
+from keys.statements.types import MemberState
+from schemas.values.canonical import digest
+from schemas.values.encoding import to_base64
 from tests.canaries import Canaries
 from tests.exchange.factories import make_token
 from tests.exchange.queries.world import QueryWorld, decode, rules_of

@@ -14,16 +14,16 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from alerts.jobs import drain_outbox
-from exchange.services.query_rules import USUAL_LIMITS
-from exchange.services.watch_queries import end_queries, watch_queries
-from exchange.store.log_tables import LogEntry
-from exchange.store.session import create_database
-from keys.query_papers import PaperPlace, open_paper
-from keys.signing import SigningKey
-from keys.statement_types import Representative, RepresentativeState
-from schemas.encoding import to_base64
-from schemas.identifiers import uuid7
+from exchange.kernel.session import create_database
+from exchange.log.tables import LogEntry
+from exchange.queries.decide import USUAL_LIMITS
+from exchange.queries.watch import end_queries, watch_queries
+from keys.sealing.query_papers import PaperPlace, open_paper
+from keys.signatures.messages import SigningKey
+from keys.statements.types import Representative, RepresentativeState
 from schemas.terms import MemberKind, Role, Sector
+from schemas.values.encoding import to_base64
+from schemas.values.identifiers import uuid7
 from tests.exchange.factories import Clock
 from tests.exchange.queries.planting import GROUNDS, terms_of
 from tests.simulator import ANALYST, AUTHORISER, NEVER_SECONDS, MemberSimulator, Taskforce

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Any
 
-from exchange.store.hits import Hit
-from exchange.store.indicators import RecentIndicator
-from exchange.store.requests import InformationRequest, RequestPart
-from exchange.store.submissions import ACTIVE, Submission
-from schemas.canonical import canonical_json
-from schemas.encoding import from_base64
-from schemas.identifiers import uuid7
+from exchange.indicators.hits import Hit
+from exchange.indicators.store import RecentIndicator
+from exchange.indicators.submissions import ACTIVE, Submission
+from exchange.requests.store import InformationRequest, RequestPart
 from schemas.terms import RequestState
+from schemas.values.canonical import canonical_json
+from schemas.values.encoding import from_base64
+from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_envelope
 from tests.exchange.requests.world import make_request
 from tests.simulator import Taskforce

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from exchange.services.purge_records import purge_records
-from exchange.services.tell_corrections import tell_corrections
-from exchange.store.derived import DerivedDisclosure, DerivedKind
-from exchange.store.indicators import read_rows
-from keys.statement_types import GroupState
-from schemas.encoding import to_base64
+from exchange.corrections.notify import tell_corrections
+from exchange.indicators.derived import DerivedDisclosure, DerivedKind
+from exchange.indicators.store import read_rows
+from exchange.operations.purge import purge_records
+from keys.statements.types import GroupState
 from schemas.requests import SEALED_SIZES
 from schemas.terms import MemberKind, Sector
+from schemas.values.encoding import to_base64
+from tests.exchange.corrections.taking_back import make_withdrawal, submission_of
 from tests.exchange.requests.world import (
     NO_TRACE,
     REFUSED,
@@ -26,7 +27,6 @@ from tests.exchange.requests.world import (
     make_request,
     reasons_of,
 )
-from tests.exchange.taking_back import make_withdrawal, submission_of
 
 NewWorld = Callable[..., RequestWorld]
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from exchange.store.derived import DerivedDisclosure
-from exchange.store.requests import InformationRequest, RequestPart
-from keys.signing import new_nonce, sign_request
-from keys.statement_types import GroupState, MemberState
-from schemas.encoding import to_base64
-from schemas.identifiers import uuid7
+from exchange.indicators.derived import DerivedDisclosure
+from exchange.requests.store import InformationRequest, RequestPart
+from keys.signatures.messages import new_nonce, sign_request
+from keys.statements.types import GroupState, MemberState
 from schemas.terms import MemberKind, Sector
+from schemas.values.encoding import to_base64
+from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_token
 from tests.exchange.requests.world import RequestWorld, make_request, notice, reasons_of
 from tests.simulator import URL

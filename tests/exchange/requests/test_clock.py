@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from exchange.services.end_requests import REQUESTS_KEPT, SEALED_KEPT, keep_time, purge_answers
+from exchange.requests.end import REQUESTS_KEPT, SEALED_KEPT, keep_time, purge_answers
 from tests.exchange.requests.world import NO_TRACE, RequestWorld, reasons_of
 
 NewWorld = Callable[..., RequestWorld]

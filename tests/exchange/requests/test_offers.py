@@ -12,14 +12,14 @@ import pytest
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from exchange.services.end_requests import SEALED_KEPT, purge_answers
-from exchange.services.tell_corrections import tell_corrections
-from exchange.store.derived import DerivedDisclosure
-from schemas.encoding import to_base64
+from exchange.corrections.notify import tell_corrections
+from exchange.indicators.derived import DerivedDisclosure
+from exchange.requests.end import SEALED_KEPT, purge_answers
 from schemas.requests import SEALED_SIZES
 from schemas.terms import MemberKind, Sector
+from schemas.values.encoding import to_base64
+from tests.exchange.corrections.taking_back import make_withdrawal
 from tests.exchange.requests.world import NO_TRACE, REFUSED, STRICT, WANTED, RequestWorld, make_answer, reasons_of
-from tests.exchange.taking_back import make_withdrawal
 from tests.simulator import MemberSimulator
 
 NewWorld = Callable[..., RequestWorld]

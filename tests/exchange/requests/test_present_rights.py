@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from exchange.domain.gateway_rules import RULES, GatewayRules
-from exchange.domain.request_policy import RequestPolicy
-from exchange.services.end_requests import REQUESTS_KEPT, purge_answers
-from exchange.services.tell_corrections import tell_corrections
-from exchange.store.indicators import RecentIndicator
-from exchange.store.membership import revoke_key
-from exchange.store.requests import InformationRequest
+from exchange.corrections.notify import tell_corrections
+from exchange.gateways.request_policy import RequestPolicy
+from exchange.gateways.rules import RULES, GatewayRules
+from exchange.indicators.store import RecentIndicator
+from exchange.membership.store import revoke_key
+from exchange.requests.end import REQUESTS_KEPT, purge_answers
+from exchange.requests.store import InformationRequest
 from exchange.web.context import attach_context
 from schemas.terms import LegalGateway, MemberKind
+from tests.exchange.corrections.taking_back import make_withdrawal
 from tests.exchange.requests.world import RequestWorld, notice, reasons_of
-from tests.exchange.taking_back import make_withdrawal
 
 NewWorld = Callable[..., RequestWorld]
 SECRET = "Cell KESTREL only: never outside a and c"

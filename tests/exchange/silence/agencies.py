@@ -7,12 +7,12 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
-from schemas.identifiers import uuid7
+from schemas.values.identifiers import uuid7
 from tests.alerts.factories import release
+from tests.exchange.corrections.taking_back import make_outcome, make_withdrawal
 from tests.exchange.queries.world import AGENCIES, QueryWorld
 from tests.exchange.requests.world import make_request
 from tests.exchange.silence.side import Side
-from tests.exchange.taking_back import make_outcome, make_withdrawal
 
 UNTIL, WATCH = timedelta(days=300), timedelta(days=200)
 """Cover outlasts every plan: when it ends, banks are told."""

@@ -11,13 +11,13 @@ from random import Random
 from typing import Any
 
 from alerts.delivery.webhook import WebhookSecrets
-from schemas.encoding import to_base64
-from schemas.identifiers import uuid7
+from schemas.values.encoding import to_base64
+from schemas.values.identifiers import uuid7
 from tests.alerts.factories import make_content
+from tests.exchange.corrections.taking_back import make_assessment, make_outcome, make_withdrawal
 from tests.exchange.queries.world import BANKS
 from tests.exchange.requests.world import NO_TRACE, REFUSED, make_answer, make_request
 from tests.exchange.silence.side import CELL, Side
-from tests.exchange.taking_back import make_assessment, make_outcome, make_withdrawal
 
 GROUPS = ("taskforce", CELL)
 FULL: dict[str, Any] = {"outcome": "full", "fields": ["local_reference", "reason"]}

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from random import Random
 
-from schemas.encoding import to_base64
+from schemas.values.encoding import to_base64
+from tests.exchange.corrections.taking_back import make_assessment, make_withdrawal
 from tests.exchange.silence.reading import read_everything
 from tests.exchange.silence.seen import Seen
 from tests.exchange.silence.side import Side
-from tests.exchange.taking_back import make_assessment, make_withdrawal
 
 SUBJECT, OTHERS = "a", ("b", "c", "d", "e", "f", "g", "h")
 _BAND = re.compile(r'(?<="institutions": )"(1|2-4|5\+)"|(?<="told": )[0-9]+|(?<="told_at_least": )[0-9]+')

@@ -7,7 +7,7 @@ from datetime import timedelta
 from random import Random
 
 from exchange.web.access import RULES, Caller
-from schemas.identifiers import uuid7
+from schemas.values.identifiers import uuid7
 from tests.exchange.queries.world import AGENCIES, BANKS
 from tests.exchange.silence.agencies import COVERT_ACTS, Agencies
 from tests.exchange.silence.banks import BANK_ACTS, Banks

@@ -20,15 +20,15 @@ from werkzeug.test import TestResponse
 from alerts.delivery.jobs import forget_deliveries
 from alerts.jobs import drain_outbox
 from alerts.publication import do_what_is_due
+from edge.request_limits import LARGEST_LIMIT
+from exchange.kernel.leases import acquire_lease
+from exchange.kernel.outbox import OutboxMessage
 from exchange.log.head_file import HeadFile
 from exchange.log.sequencer import Sequencer
-from exchange.services.query_rules import USUAL_LIMITS
-from exchange.store.leases import acquire_lease
-from exchange.store.outbox import OutboxMessage
-from exchange.worker import exchange_jobs, query_jobs
-from keys.request_limits import LARGEST_LIMIT
-from schemas import identifiers
-from schemas.identifiers import uuid7
+from exchange.programs.worker import exchange_jobs, query_jobs
+from exchange.queries.decide import USUAL_LIMITS
+from schemas.values import identifiers
+from schemas.values.identifiers import uuid7
 from tests.exchange.queries.world import QueryWorld
 from tests.exchange.silence.seen import Eyes, Seen
 from tlog.notes import NoteSigner

@@ -10,14 +10,14 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
-from keys import group
 from keys.holder import store
 from keys.holder.database import Database, open_database
 from keys.holder.service import HolderService
 from keys.holder.settings import Config, Settings
 from keys.holder.web import create_app
-from keys.signing import SignedRequest, new_nonce, sign_request, verify_response
-from keys.threshold import Dealing
+from keys.oprf import group
+from keys.oprf.threshold import Dealing
+from keys.signatures.messages import SignedRequest, new_nonce, sign_request, verify_response
 from tests.keys.taskforce import Member, holder_key, holder_url, make_root
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)

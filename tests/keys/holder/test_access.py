@@ -6,7 +6,7 @@ import pytest
 
 from keys.holder import access
 from keys.holder.access import OpenRouteError
-from keys.keyring import MemberState
+from keys.statements.keyring import MemberState
 from schemas.terms import Role
 from tests.keys.holder.simulator import EVALUATIONS, HolderSimulator, make_elements, problem_of
 from tests.keys.taskforce import Member, make_member, sign

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keys.custody import CustodyError, write_private_file
+from keys.custody.files import CustodyError, write_private_file
 from keys.holder.settings import HomeError, create_home, load_config
 from tests.any_input import JSON, changed_bytes, changed_fields
 from tests.keys.holder.simulator import EVALUATIONS, HolderSimulator, make_elements, problem_of

@@ -11,14 +11,14 @@ import pytest
 from sqlalchemy import func, select
 from werkzeug.wrappers import Request
 
-from keys.edge.caller_address import caller_address, parse_proxies
+from edge.caller_address import caller_address, parse_proxies
+from edge.request_limits import USUAL_LIMIT
 from keys.holder.access import SIGNED
 from keys.holder.database import open_database
 from keys.holder.settings import HomeError, create_home, load_config
 from keys.holder.tables import request_counts
-from keys.keyring import MemberState
-from keys.request_limits import USUAL_LIMIT
-from keys.signing import SignedRequest, SigningKey
+from keys.signatures.messages import SignedRequest, SigningKey
+from keys.statements.keyring import MemberState
 from tests.keys.holder.simulator import HolderSimulator, make_elements, problem_of
 from tests.keys.taskforce import Member, make_member, make_root, sign
 

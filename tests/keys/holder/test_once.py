@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from keys import group
 from keys.holder import service
 from keys.holder.answers import Evaluated, KeptAnswer, KeptAnswers
 from keys.holder.service import CHECKS, COMPUTATIONS, IN_FLIGHT
+from keys.oprf import group
 from tests.keys.holder.simulator import HolderSimulator, make_elements, problem_of
 from tests.keys.taskforce import Member
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from keys.keyring import MemberState, Roots, RootStatement
-from keys.threshold import Dealing
+from keys.oprf.threshold import Dealing
+from keys.statements.keyring import MemberState, Roots, RootStatement
 from tests.keys.holder.simulator import HolderSimulator, make_elements, problem_of
 from tests.keys.taskforce import ISSUED, Member, make_epoch, make_member, make_root, registrar, sign
 

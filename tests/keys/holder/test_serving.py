@@ -21,9 +21,9 @@ import pytest
 
 from keys.holder.cli import cli
 from keys.holder.settings import load_config, open_settings
-from keys.signing import SignedRequest, new_nonce, sign_request, verify_response
-from schemas.canonical import canonical_json
-from schemas.encoding import to_rfc3339
+from keys.signatures.messages import SignedRequest, new_nonce, sign_request, verify_response
+from schemas.values.canonical import canonical_json
+from schemas.values.encoding import to_rfc3339
 from tests.keys.holder.simulator import element_bytes, make_elements
 from tests.keys.taskforce import Member, make_member, make_root, sign
 

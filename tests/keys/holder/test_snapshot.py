@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from keys.keyring import Keyring
-from keys.snapshots import verify_snapshot
+from keys.statements.keyring import Keyring
+from keys.statements.snapshots import verify_snapshot
 from tests.keys.holder.simulator import Clock, HolderSimulator, make_settings, migrate
 from tests.keys.taskforce import make_dealing, make_epoch, make_member, make_root, sign
 

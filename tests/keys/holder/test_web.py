@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from keys import group, oprf
-from keys.group import multiply_base, scalar_from_int
 from keys.holder import store
 from keys.holder.settings import HomeError
-from keys.keyring import EpochState, MemberState, to_payload
-from keys.signing import SigningKey
-from keys.statements import read_payload
-from keys.threshold import Dealing, combine, scaled_commitment
-from schemas.encoding import from_base64
+from keys.oprf import group
+from keys.oprf import protocol as oprf
+from keys.oprf.group import multiply_base, scalar_from_int
+from keys.oprf.threshold import Dealing, combine, scaled_commitment
+from keys.signatures.messages import SigningKey
+from keys.statements.envelopes import read_payload
+from keys.statements.keyring import EpochState, MemberState, to_payload
 from schemas.terms import Role
+from schemas.values.encoding import from_base64
 from tests.keys.holder.simulator import (
     EVALUATIONS,
     Clock,
@@ -385,7 +386,7 @@ def test_a_statement_brought_again_is_answered_before_any_signature(
     def verify(*_: object) -> None:
         raise AssertionError("a signature was verified")
 
-    monkeypatch.setattr("keys.roots.valid_signers", verify)
+    monkeypatch.setattr("keys.statements.roots.valid_signers", verify)
     again, replaced = holder.state(suspension, sign(member.statement))
     assert (again.status_code, again.json and again.json["state"]) == (200, "known")
     assert problem_of(replaced) == "statement-stale"

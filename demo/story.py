@@ -1,0 +1,260 @@
+"""The story of the README on generated data: upload, overlap, hits, a question about one and its answer, an alert, what
+the operator could see, the log verified.
+
+Three banks each hold accounts that nobody else knows and a few that others hold too, written in their own way. What
+must be found is known from how the data were made, and the demonstration fails when anything is missing or too much.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from demo.sandbox import GROUP, Plan, Sandbox, run_command
+from schemas.values.words import in_words
+
+_GIVEN = ("Amina", "Björn", "Chloé", "Dmitri", "Eilidh", "Farid", "Grace", "Hiro")
+_FAMILY = ("Okafor", "O'Neill", "Sørensen", "Łukasik", "Haddad", "Nakamura", "Price", "Silva")
+BANKS = ("a", "b", "c")
+_ALERT = {
+    "title": "Mule accounts paid by a parcel-fee fraud",
+    "colour": "amber",
+    "tlp": "AMBER",
+    "audience": {"groups": [GROUP]},
+    "overview": "Accounts opened with false papers take the takings of a **parcel-fee fraud** and empty into a wallet.",
+    "red_flags": ["Many small payments of the same sum within a day", "The balance leaves for a wallet within an hour"],
+    "requested_action": "Look for these patterns among accounts younger than a year, and say what you find.",
+}
+_ASKED = ("reason", "first_seen", "local_reference", "contact")
+_TOLD = ("reason", "first_seen")
+_NOTE = "We restricted the account at noon; please do not contact the customer."
+_QUESTION = (
+    *("--legal-gateway", "ECCTA2023_s188", "--fields", ",".join(_ASKED), "--urgency", "immediate"),
+    *("--purpose", "to decide whether to restrict the account"),
+    *("--necessity", "our own records begin with the first payment in"),
+    *("--proportionality", "one account, four fields, no customer's name"),
+)
+_SQLITE = b"SQLite format 3\0"
+
+
+class DemonstrationError(RuntimeError):
+    """What was found is not what the data hold; the message says which bank and how."""
+
+
+@dataclass(frozen=True)
+class Story:
+    """The rows of each bank as its file prints them, and the canonical forms that it must be told of."""
+
+    rows: dict[str, list[tuple[str, str, str]]]
+    expected: dict[str, set[str]]
+
+
+def _gb_iban(account: str) -> str:
+    body = "LOYD" + account
+    numbers = "".join(str(int(character, 36)) for character in body + "GB00")
+    return f"GB{98 - int(numbers) % 97:02d}{body}"
+
+
+def _private_rows(rng: random.Random, count: int) -> Iterator[tuple[str, str, str]]:
+    for _ in range(count):
+        kind = rng.choice(("bank_account", "wallet", "phone", "email"))
+        digits = f"{rng.randrange(10**14):014d}"
+        value = {
+            "bank_account": f"{digits[:2]}-{digits[2:4]}-{digits[4:6]} {digits[6:]}",
+            "wallet": f"0x{rng.getrandbits(160):040x}",
+            "phone": f"+44 7700 9{digits[:5]}",
+            "email": f"payments{digits}@example.com",
+        }[kind]
+        yield kind, value, "account opened with false papers"
+
+
+def generate_story(rng: random.Random, private: int = 40) -> Story:
+    """Three banks' rows: `private` of each bank's own, and four shared indicators in different writings."""
+    account = f"{rng.randrange(10**14):014d}"
+    wallet = f"0x{rng.getrandbits(160):040x}"
+    given, family = rng.choice(_GIVEN), rng.choice(_FAMILY)
+    born = f"{rng.randrange(1960, 2000)}-0{rng.randrange(1, 10)}-1{rng.randrange(10)}"
+    host = f"parcel-fee-{rng.randrange(10**6):06d}.example"
+    iban = _gb_iban(account)
+    shared = {
+        "a": [
+            ("bank_account", f"{account[:2]}-{account[2:4]}-{account[4:6]} {account[6:]}", "mule account"),
+            ("wallet", wallet.upper().replace("0X", "0x"), "ransom payments"),
+            ("person", f"{family.upper()}, {given}|{born}", "controls the mule accounts"),
+        ],
+        "b": [
+            ("iban", " ".join(iban[i : i + 4] for i in range(0, len(iban), 4)), "mule account"),
+            ("wallet", wallet, "ransom payments"),
+            ("domain", f"hxxps://www.{host}/pay", "phishing"),
+        ],
+        "c": [
+            ("wallet", wallet, "cash-out"),
+            ("person", f"{given} {family}|{born[8:]}/{born[5:7]}/{born[:4]}", "named on two accounts"),
+            ("domain", host.upper(), "phishing"),
+        ],
+    }
+    rows = {}
+    for bank in BANKS:
+        rows[bank] = [*shared[bank], *_private_rows(rng, private)]
+        rng.shuffle(rows[bank])
+    name = "person"  # the one type whose canonical form is not among the values above
+    expected = {"a": {account, wallet, name}, "b": {account, wallet, host}, "c": {wallet, name, host}}
+    return Story(rows, expected)
+
+
+def _write_upload(path: Path, rows: list[tuple[str, str, str]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("indicator_type", "value", "reason", "first_seen", "source_ref"))
+        writer.writerows((kind, value, reason, "2026-10-01", "") for kind, value, reason in rows)
+
+
+def _found(hits: list[dict[str, Any]]) -> set[str]:
+    return {"person" if hit["indicator_type"] == "person" else hit["values"][0] for hit in hits}
+
+
+def count_identifiers_at_rest(sandbox: Sandbox, story: Story) -> tuple[int, int]:
+    """Files of the exchange and the key holders that were searched, and how many identifiers any of them holds."""
+    needles = {value.encode() for rows in story.rows.values() for _, value, _ in rows}
+    needles |= {value.encode() for values in story.expected.values() for value in values if value != "person"}
+    needles.add(_NOTE.encode())
+    files = [path for part in ("exchange", "holders", "logs") for path in (sandbox.folder / part).rglob("*")]
+    for path in files:
+        if _read(path).startswith(_SQLITE):
+            with sqlite3.connect(path) as connection:
+                connection.execute("PRAGMA wal_checkpoint")
+    contents = [content for content in map(_read, files) if content]
+    return len(contents), sum(any(needle in content for content in contents) for needle in needles)
+
+
+def _read(path: Path) -> bytes:
+    """What a file holds; nothing of a folder, or of a file that was replaced meanwhile by its next version."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError):
+        return b""
+
+
+def _play(sandbox: Sandbox, story: Story, tell: Callable[[str], None]) -> dict[str, Any]:
+    homes = {bank: str(sandbox.member_home(bank)) for bank in BANKS}
+    outcome: dict[str, Any] = {"members": {}}
+    for bank in BANKS:
+        path = sandbox.folder / f"{bank}.csv"
+        _write_upload(path, story.rows[bank])
+        done = run_command("member", "--home", homes[bank], "submit", str(path))
+        outcome["members"][bank] = {"accepted": done["accepted"], "hits_at_upload": done["hits"]}
+        tell(f"bank {bank} uploads {done['rows']} rows: {done['accepted']} accepted, {done['hits']} known to others")
+    tell("each bank now sees its overlaps, and never who the others are:")
+    with ThreadPoolExecutor(2) as pool:
+        told = list(pool.map(lambda bank: run_command("member", "--home", homes[bank], "hits")["hits"], BANKS))
+    for bank, hits in zip(BANKS, told, strict=True):
+        outcome["members"][bank]["hits"] = hits
+        for hit in hits:
+            others = f"{hit['institutions']} {'other' if hit['institutions'] == '1' else 'others'}"
+            tell(f"  bank {bank}: {in_words(hit['indicator_type'])} {hit['values'][0]} is held by {others}")
+        if _found(hits) != story.expected[bank]:
+            raise DemonstrationError(f"bank {bank} was told {len(hits)} overlaps, {len(story.expected[bank])} exist")
+    return outcome
+
+
+def _play_request(sandbox: Sandbox, hits: list[dict[str, Any]], tell: Callable[[str], None]) -> dict[str, Any]:
+    """One bank asks about the account that it shares with one other; that one's authoriser answers in part."""
+    asker, holder = (["--home", str(sandbox.member_home(bank))] for bank in BANKS[:2])
+    hit = next(hit for hit in hits if hit["indicator_type"] == "bank_account")
+    request_id = run_command("member", *asker, "request", "create", hit["hit_id"], *_QUESTION)["request_id"]
+    tell(f"bank {BANKS[0]} asks whoever holds {hit['values'][0]}, and does not learn who that is")
+    waiting = run_command("member", *holder, "request", "list", "--incoming")["requests"]
+    if [(one["request_id"], one["values"]) for one in waiting] != [(request_id, hit["values"])]:
+        raise DemonstrationError(f"bank {BANKS[1]} was brought {len(waiting)} requests, not the one about its account")
+    answering = "answer", request_id, "--partial", ",".join(_TOLD), "--note", _NOTE
+    run_command("member", *holder, "--as", "authoriser", "request", *answering)
+    tell(f"bank {BANKS[1]}'s authoriser takes it up, sees who asks and why, and tells {', '.join(_TOLD)}, sealed")
+    (answer,) = run_command("member", *asker, "request", "show", request_id)["answers"]
+    if (answer["institution"], set(answer["details"])) != (BANKS[1], {*_TOLD, "note"}):
+        raise DemonstrationError(f"{answer['institution']} told {sorted(answer['details'])}, not what was agreed")
+    tell(f"bank {BANKS[0]} opens what bank {answer['institution']} told: {answer['details']['note']}")
+    return {"request_id": request_id, "institution": answer["institution"], "told": list(_TOLD)}
+
+
+def _play_alert(sandbox: Sandbox, tell: Callable[[str], None]) -> dict[str, Any]:
+    """One bank warns the others: drafted by one person, released by another, read and answered by the rest."""
+    issuer, *readers = ((bank, ["--home", str(sandbox.member_home(bank))]) for bank in BANKS)
+    path = sandbox.folder / "alert.json"
+    path.write_text(json.dumps(_ALERT))
+    reference = run_command("member", *issuer[1], "alert", "draft", str(path))["reference"]
+    tell(f"bank {issuer[0]}'s analyst drafts the alert {reference}: {_ALERT['title']}")
+    for step in ("review", "release"):
+        state = run_command("member", *issuer[1], "--as", "authoriser", "alert", step, reference)["state"]
+    if state != "published":
+        raise DemonstrationError(f"the alert {reference} is {state}, not published")
+    tell(f"a colleague reviews and releases it: {reference} is {state}")
+    with ThreadPoolExecutor(2) as pool:
+        read = dict(pool.map(lambda reader: (reader[0], _read_and_answer(reader[1], reference)), readers))
+    for bank, title in read.items():
+        if title != _ALERT["title"]:
+            raise DemonstrationError(f"bank {bank} read another alert than {reference}")
+        tell(f"bank {bank} reads it and puts it to use")
+    answers = run_command("member", *issuer[1], "alert", "responses", reference)["responses"]
+    implemented = sorted(answer["member_id"] for answer in answers if answer["implemented_at"])
+    if implemented != sorted(read):
+        raise DemonstrationError(f"the alert {reference} was put to use by {implemented}, not by all who said so")
+    return {"reference": reference, "state": state, "implemented": implemented}
+
+
+def _read_and_answer(home: list[str], reference: str) -> str:
+    title: str = run_command("member", *home, "alert", "read", reference)["content"]["title"]
+    run_command("member", *home, "alert", "ack", reference, "--implemented")
+    return title
+
+
+def run_demonstration(tell: Callable[[str], None]) -> dict[str, Any]:
+    """Play the story in a temporary sandbox; what happened, as one document.
+
+    Raises DemonstrationError when an overlap is missing or too much, an answer tells other than was agreed, the alert
+    does not reach all, an identifier or a detail is found at the exchange or a holder, or the log does not verify;
+    SandboxError when the sandbox does not start.
+    """
+    started = time.monotonic()
+    story = generate_story(random.Random())  # noqa: S311 - invented data, not secrets
+    with tempfile.TemporaryDirectory(prefix="exchange-demo-") as folder:
+        sandbox = Sandbox(Path(folder) / "sandbox", tell)
+        try:
+            sandbox.start(Plan(banks=BANKS))
+            outcome = _play(sandbox, story, tell)
+            meanwhile: list[str] = []
+            with ThreadPoolExecutor(2) as pool:
+                alerted = pool.submit(_play_alert, sandbox, meanwhile.append)
+                outcome["request"] = _play_request(sandbox, outcome["members"][BANKS[0]]["hits"], tell)
+                outcome["alert"] = alerted.result()
+            for line in meanwhile:
+                tell(line)
+            searched, found = count_identifiers_at_rest(sandbox, story)
+            tell(f"searched {searched} files of the exchange and the key holders: {found} identifiers in them")
+            if found:
+                raise DemonstrationError(f"{found} identifiers lie at the exchange or a key holder")
+            with ThreadPoolExecutor(2) as pool:
+                verified = list(pool.map(lambda bank: _verify(sandbox, bank), BANKS))
+            tell(f"the log verifies for every bank: {', '.join(f'{n} entries of {b}' for b, n in verified)}")
+        finally:
+            sandbox.stop()
+    outcome["identifiers_at_rest"] = found
+    outcome["log_verified"] = dict(verified)
+    outcome["seconds"] = round(time.monotonic() - started, 1)
+    tell(f"done in {outcome['seconds']} s")
+    return outcome
+
+
+def _verify(sandbox: Sandbox, bank: str) -> tuple[str, int]:
+    document = run_command("member", "--home", str(sandbox.member_home(bank)), "log", "verify")
+    if document["verified"] is not True:
+        raise DemonstrationError(f"the log does not verify for bank {bank}")
+    return bank, int(document["entries"])

@@ -1,0 +1,116 @@
+"""Reading and acknowledging corrections: one's own alone, and every reading and acknowledgement is logged."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from exchange.corrections.rules import decide_acknowledgement
+from exchange.corrections.store import (
+    Correction,
+    CorrectionItem,
+    count_items,
+    find_correction,
+    page_of_corrections,
+    page_of_items,
+)
+from exchange.kernel.actor import Actor
+from exchange.kernel.session import Database
+from exchange.log.acting import RecordedRefusals, Request, UnknownObjectError, act_once, require
+from exchange.log.entries import View
+from exchange.log.events import record
+from schemas.values.canonical import digest
+from schemas.values.encoding import to_base64, to_rfc3339
+from schemas.withdrawals import ITEMS_PAGE
+
+
+def list_corrections(
+    database: Database, actor: Actor, *, state: str | None, cursor: str | None, limit: int, now: datetime
+) -> dict[str, Any]:
+    """A page of the member's corrections. Raises LogUnavailableError."""
+
+    def read(session: Session) -> dict[str, Any]:
+        page = page_of_corrections(session, actor.member_id, state=state, after=cursor or "", limit=limit)
+        counted = count_items(session, [one.correction_id for one in page])
+        listed = [_fields(one, counted.get(one.correction_id, 0), now) for one in page]
+        event_id = _note(session, actor, {"after": cursor, "state": state}, listed, now)
+        last = page[-1].correction_id if len(page) == limit else None
+        return {"corrections": listed, "next": last, "event_id": event_id}
+
+    return database.run_in_transaction(read)
+
+
+def read_correction(
+    database: Database, actor: Actor, correction_id: str, *, cursor: int, now: datetime
+) -> dict[str, Any]:
+    """One of the member's corrections with a page of what it concerns. Raises UnknownObjectError (recorded),
+    LogUnavailableError.
+    """
+
+    def read(session: Session) -> dict[str, Any]:
+        found = _own(session, actor.member_id, correction_id)
+        items = count_items(session, [correction_id]).get(correction_id, 0)
+        concerned = [_item(item) for item in page_of_items(session, correction_id, cursor, ITEMS_PAGE)]
+        event_id = _note(session, actor, {"correction_id": correction_id, "after": cursor}, concerned, now)
+        following = cursor + len(concerned)
+        more = following if following < items and concerned else None
+        return {**_fields(found, items, now), "concerned": concerned, "next": more, "event_id": event_id}
+
+    return RecordedRefusals(database, actor, {"asked": "correction", "correction_id": correction_id}, now).run(read)
+
+
+def acknowledge_correction(
+    database: Database, request: Request, correction_id: str, *, items: int
+) -> tuple[dict[str, Any], int]:
+    """Note that the member has taken in a correction, of which it has read so many `items`; once is enough. Raises as
+    act_once does.
+    """
+
+    def acknowledge(session: Session) -> dict[str, Any]:
+        # Locked before the items are counted: the worker that tells of more holds the same lock until they are there.
+        found = _own(session, request.actor.member_id, correction_id, lock=True)
+        require(decide_acknowledgement(items, count_items(session, [correction_id]).get(correction_id, 0)))
+        if found.acknowledged_at is None:
+            found.acknowledged_at, found.acknowledged_by = request.now, request.actor.representative_id
+            person = request.actor.representative_id
+            view = {"correction_id": correction_id, "representative_id": person, "items": items}
+            record(session, "correction_acknowledged", [View(found.member_id, view)], request.now)
+        return {"correction_id": correction_id, "acknowledged_at": to_rfc3339(found.acknowledged_at)}
+
+    return act_once(database, request, {"asked": "correction_acknowledge", "correction_id": correction_id}, acknowledge)
+
+
+def _own(session: Session, member_id: str, correction_id: str, *, lock: bool = False) -> Correction:
+    found = find_correction(session, member_id, correction_id, lock=lock)
+    if found is None:
+        raise UnknownObjectError
+    return found
+
+
+def _fields(correction: Correction, items: int, now: datetime) -> dict[str, Any]:
+    acknowledged = correction.acknowledged_at
+    return {
+        "correction_id": correction.correction_id,
+        "reason": correction.reason,
+        "items": items,
+        "told_at": to_rfc3339(correction.told_at),
+        "due_at": to_rfc3339(correction.due_at),
+        "acknowledged_at": None if acknowledged is None else to_rfc3339(acknowledged),
+        "is_overdue": acknowledged is None and correction.due_at < now,
+    }
+
+
+def _item(item: CorrectionItem) -> dict[str, str]:
+    return {"token": to_base64(item.token), "kind": item.kind, "object_id": item.object_id}
+
+
+def _note(session: Session, actor: Actor, asked: dict[str, Any], shown: list[Any], now: datetime) -> str:
+    body = {
+        **asked,
+        "representative_id": actor.representative_id,
+        "count": len(shown),
+        "shown_sha256": to_base64(digest(shown)),
+    }
+    return record(session, "corrections_read", [View(actor.member_id, body)], now).event_id

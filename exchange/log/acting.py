@@ -1,0 +1,120 @@
+"""What all acts share: they are done once for each Idempotency-Key, refusals are recorded, and an object that the asker
+may not know of looks exactly like one that does not exist.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, TypeVar
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from exchange.kernel.actor import Actor
+from exchange.kernel.decision import Decision, RefusedError, refuse
+from exchange.kernel.idempotency import IdempotentAnswer
+from exchange.kernel.session import Database
+from exchange.kernel.upsert import insert_ignoring
+from exchange.log.refusals import refuse_disclosure
+
+_CLAIMED = 0
+_Result = TypeVar("_Result")
+
+
+class OtherRequestError(Exception):
+    """The Idempotency-Key was used for another request."""
+
+
+class ConflictError(RefusedError):
+    """An id that the client made is in use already."""
+
+
+class UnknownObjectError(Exception):
+    """There is no such object that the asker may know of; `decision` is what its log says of it."""
+
+    decision: ClassVar[Decision] = refuse("unknown", "id", "there is nothing of that id")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asks, when, and what it is known by: `sha256` covers method, target and body."""
+
+    actor: Actor
+    idempotency_key: str
+    sha256: bytes
+    now: datetime
+
+
+def act_once(
+    database: Database,
+    request: Request,
+    asked: dict[str, Any],
+    work: Callable[[Session], dict[str, Any]],
+    status: int = 200,
+) -> tuple[dict[str, Any], int]:
+    """What `work` gives, and `status`; or what was answered to the same request under the same key. The answer is kept
+    in the transaction of the act, so that a repetition changes nothing.
+
+    `asked` says for what, without content, should it be refused. Raises RefusedError and UnknownObjectError (both
+    recorded in the log), OtherRequestError, LogUnavailableError; then nothing is done.
+    """
+
+    def act(session: Session) -> tuple[dict[str, Any], int]:
+        kept = _claim_key(session, request)
+        if kept.status == _CLAIMED:
+            kept.status, kept.answer = status, json.dumps(work(session)).encode()
+            session.flush()
+        return json.loads(kept.answer), kept.status
+
+    with_refusals = RecordedRefusals(database, request.actor, asked, request.now)
+    try:
+        return with_refusals.run(act)
+    except IntegrityError:
+        # Another worker stored the same thing meanwhile; now it is there to be found.
+        return with_refusals.run(act)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRefusals:
+    """Runs work of an actor's in a transaction, and records a refusal of it in another."""
+
+    database: Database
+    actor: Actor
+    asked: dict[str, Any]
+    now: datetime
+
+    def run(self, work: Callable[[Session], _Result]) -> _Result:
+        """What `work` gives, committed."""
+        try:
+            return self.database.run_in_transaction(work)
+        except RefusedError as refusal:
+            self._record(refusal.decision)
+            raise
+        except UnknownObjectError as unknown:
+            self._record(unknown.decision)
+            raise
+
+    def _record(self, decision: Decision) -> None:
+        refuse_disclosure(self.database, self.actor, decision, self.asked, self.now)
+
+
+def require(decision: Decision) -> None:
+    """Raises RefusedError unless it is allowed."""
+    if not decision.is_allowed:
+        raise RefusedError(decision)
+
+
+def _claim_key(session: Session, request: Request) -> IdempotentAnswer:
+    """What is kept under the key: an answer, or the request's own claim. The same request at the same time waits here
+    until this one has its answer. Raises OtherRequestError.
+    """
+    principal, key = request.actor.representative_id, request.idempotency_key
+    claim = {"principal": principal, "key": key, "request_sha256": request.sha256, "status": _CLAIMED}
+    insert_ignoring(session, IdempotentAnswer, [{**claim, "answer": b"", "answered_at": request.now}])
+    kept = session.get_one(IdempotentAnswer, (principal, key))
+    if kept.request_sha256 != request.sha256:
+        raise OtherRequestError
+    return kept

@@ -1,0 +1,203 @@
+"""Recording what became of intelligence, and a member's own assessment of a hit.
+
+In order:
+1. The object is something that the member was told; another's looks like what does not exist.
+2. The rules decide (exchange.outcomes.rules): an exit wants an assessment of one's own, later than whatever the
+   member was told was taken back.
+3. The contributors of the rows are told in the same event, those of a covert query when its cover has ended; each by
+   codes and figures, and by no more of the recorder than its kind, where enough are of that kind, unless it knows the
+   recorder from an answered request. What it was told of the kind stays: its list says what its log does.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from exchange.indicators.derived import known_by_name
+from exchange.indicators.hits import find_shown_hit
+from exchange.indicators.store import find_past_rows
+from exchange.indicators.withdrawal import decide_id
+from exchange.kernel import outbox
+from exchange.kernel.decision import Decision
+from exchange.kernel.locks import lock_named
+from exchange.kernel.session import Database
+from exchange.log.acting import Request, UnknownObjectError, act_once, require
+from exchange.log.entries import View
+from exchange.log.events import record
+from exchange.membership.store import kinds_of_members, list_reviewers, load_authority
+from exchange.outcomes.rules import Checks, decide_assessment, decide_outcome, shown_kind
+from exchange.outcomes.store import (
+    Assessment,
+    Outcome,
+    Received,
+    add_recipients,
+    find_outcome,
+    keep_recorder_kind,
+    latest_assessment,
+    list_released,
+    mark_told,
+    received_of,
+)
+from exchange.outcomes.subjects import Subject, find_subject
+from schemas.values.canonical import canonical_json
+from schemas.values.encoding import to_base64, to_rfc3339
+
+AT_ONCE = 500
+
+
+def record_outcome(
+    database: Database, request: Request, outcome_id: str, *, about: str, object_id: str, figures: dict[str, Any]
+) -> tuple[dict[str, Any], int]:
+    """Keep the outcome and tell the contributors; what to answer. Raises as act_once does."""
+    actor, now = request.actor, request.now
+
+    def work(session: Session) -> dict[str, Any]:
+        require(decide_id("outcome_id", is_free=find_outcome(session, outcome_id) is None))
+        subject = find_subject(session, actor.member_id, about, object_id, now)
+        require(_decide(session, actor.member_id, subject.hit_id, about, figures))
+        outcome = Outcome(
+            outcome_id=outcome_id,
+            member_id=actor.member_id,
+            representative_id=actor.representative_id,
+            about=about,
+            object_id=object_id,
+            figures_json=canonical_json(figures).decode(),
+            recorded_at=now,
+        )
+        session.add(outcome)
+        session.flush()
+        tokens = {one.token for one in subject.contributions}
+        known = known_by_name(session, tokens, actor.member_id)
+        add_recipients(session, outcome_id, subject.contributions, known, now)
+        return {"outcome_id": outcome_id, "event_id": _record(session, request, outcome, subject)}
+
+    asked = {"asked": "outcome", "object": about, "object_id": object_id}
+    return act_once(database, request, asked, work, 201)
+
+
+def _decide(session: Session, member_id: str, hit_id: str | None, about: str, figures: dict[str, Any]) -> Decision:
+    latest = None if hit_id is None else latest_assessment(session, member_id, hit_id)
+    if latest is None:
+        return decide_outcome(figures, about, None)
+    return decide_outcome(figures, about, latest.decision, is_overtaken=latest.overtaken_at is not None)
+
+
+def _record(session: Session, request: Request, outcome: Outcome, subject: Subject) -> str:
+    """One event: the recorder's view, each contributor's that may know now, and the reviewers' of police work."""
+    own = {
+        "outcome_id": outcome.outcome_id,
+        "representative_id": outcome.representative_id,
+        "object": outcome.about,
+        "object_id": outcome.object_id,
+        "figures": outcome.figures,
+    }
+    told = sorted({one.member_id for one in subject.contributions if not one.is_withheld} - {outcome.member_id})
+    views = {outcome.member_id: own, **_views_of_contributors(session, outcome.outcome_id, told, request.now)}
+    for reviewer in list_reviewers(session) if subject.is_covert else ():
+        views.setdefault(reviewer, {**own, "recorder": outcome.member_id})
+    core = {"signature": request.actor.signature}
+    listed = [View(member_id, view) for member_id, view in views.items()]
+    event = record(session, "outcome", listed, request.now, core)
+    outbox.send(session, "outcome", event.event_id, told, request.now)
+    return event.event_id
+
+
+def _views_of_contributors(
+    session: Session, outcome_id: str, member_ids: Collection[str], now: datetime
+) -> dict[str, dict[str, Any]]:
+    """What members are told now of an outcome that concerns their rows, by member; it is kept with it what they are
+    told of the recorder's kind.
+    """
+    told = {member_id: received_of(session, member_id, [outcome_id])[0] for member_id in member_ids}
+    groups = _groups_of_rows(session, told)
+    kinds, authority = kinds_of_members(session), load_authority(session, now)
+    views = {}
+    for member_id, received in told.items():
+        recorder = received.outcome.member_id
+        kind = shown_kind(recorder, groups[member_id], kinds, authority, is_named=received.is_named)
+        keep_recorder_kind(session, outcome_id, member_id, kind)
+        views[member_id] = received_fields(replace(received, recorder_kind=kind))
+    return views
+
+
+def _groups_of_rows(session: Session, told: Mapping[str, Received]) -> dict[str, set[str]]:
+    """The groups in which the members have, or lately had, the rows that they are told of, by member."""
+    groups: dict[str, set[str]] = defaultdict(set)
+    concerned = {(token, member_id) for member_id, received in told.items() for token in received.tokens}
+    for token, group_id, member_id, _, _ in find_past_rows(session, sorted({token for token, _ in concerned})):
+        if (token, member_id) in concerned:
+            groups[member_id].add(group_id)
+    return groups
+
+
+def received_fields(received: Received) -> dict[str, Any]:
+    """An outcome as a contributor is told it, in its log and in its list."""
+    outcome = received.outcome
+    return {
+        "outcome_id": outcome.outcome_id,
+        **outcome.figures,
+        "tokens": [to_base64(token) for token in received.tokens],
+        "recorder_kind": received.recorder_kind,
+        "recorder": outcome.member_id if received.is_named else None,
+        "told_at": to_rfc3339(received.told_at),
+    }
+
+
+def tell_outcomes(database: Database, now: datetime) -> int:
+    """Tell contributors of outcomes that a query's cover held back until now; how many were told."""
+    told = 0
+    while True:
+        some = database.run_in_transaction(lambda session: _tell_some(session, now))
+        told += some
+        if some < AT_ONCE:
+            return told
+
+
+def _tell_some(session: Session, now: datetime) -> int:
+    lock_named(session, "outcomes")  # another worker's slot may overlap with this one
+    released = list_released(session, AT_ONCE)
+    by_outcome: dict[str, list[str]] = defaultdict(list)
+    for outcome_id, member_id in released:
+        mark_told(session, outcome_id, member_id, now)
+        by_outcome[outcome_id].append(member_id)
+    for outcome_id, member_ids in by_outcome.items():
+        views = _views_of_contributors(session, outcome_id, member_ids, now)
+        event = record(session, "outcome", [View(member_id, view) for member_id, view in views.items()], now)
+        outbox.send(session, "outcome", event.event_id, member_ids, now)
+    return len(released)
+
+
+def record_assessment(
+    database: Database, request: Request, assessment_id: str, *, hit_id: str, checks: Checks, decision: str
+) -> tuple[dict[str, Any], int]:
+    """Keep a member's own assessment of a hit that it was shown. Raises as act_once does."""
+    actor = request.actor
+
+    def work(session: Session) -> dict[str, Any]:
+        require(decide_id("assessment_id", is_free=session.get(Assessment, assessment_id) is None))
+        if find_shown_hit(session, actor.member_id, hit_id) is None:
+            raise UnknownObjectError
+        require(decide_assessment(checks, decision))
+        # What is being told of corrections meanwhile comes before this assessment or overtakes it.
+        lock_named(session, "corrections")
+        made = {
+            "hit_id": hit_id,
+            "other_sources": checks.other_sources,
+            "vulnerability_checked": checks.vulnerability_checked,
+            "keep_open_checked": checks.keep_open_checked,
+            "decision": decision,
+        }
+        person = {"assessment_id": assessment_id, "representative_id": actor.representative_id}
+        session.add(Assessment(**made, **person, member_id=actor.member_id, recorded_at=request.now))
+        session.flush()
+        views = [View(actor.member_id, made | person)]
+        event = record(session, "assessment", views, request.now, {"signature": actor.signature})
+        return {"assessment_id": assessment_id, "event_id": event.event_id}
+
+    return act_once(database, request, {"asked": "assessment", "hit_id": hit_id}, work, 201)

@@ -1,0 +1,84 @@
+"""`exchange member rotate-key`: for a representative's key that is lost, stolen or old; `exchange member four-eyes`:
+what takes two of a member's people.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exchange.programs.commands import CommandError, opened, reports, utc_now
+from exchange.registrars.ask_for_two import NothingToChangeError, ask_for_two
+from exchange.registrars.rotate_key import rotate_key
+from keys.statements.replacement import Replacement, verify_replacement
+from schemas.terms import FourEyes
+from schemas.values.encoding import to_base64
+
+_MAX_FILE_BYTES = 4096
+
+
+def _show(done: dict[str, Any]) -> str:
+    signed = f"Registrars sign proposal {done['proposal_id']}"
+    if done["public_key"] is None:
+        return f"The key of {done['representative_id']} is revoked. {signed} to revoke it everywhere."
+    return (
+        f"The key of {done['representative_id']} is revoked. {signed} to put {done['public_key']} in its place;\n"
+        "they compare it with what the member reads to them."
+    )
+
+
+@click.command("rotate-key", epilog="Example: exchange member rotate-key acme/analyst --new-key replacement.json")
+@click.argument("representative_id")
+@click.option(
+    "--new-key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What `member representative rotate` wrote; without it the key is revoked only.",
+)
+@click.pass_context
+@reports(_show)
+def rotate_key_command(context: click.Context, representative_id: str, new_key: Path | None) -> dict[str, Any]:
+    """Refuse a representative's key at once, and draft its revocation or its successor for the registrars."""
+    replacement = None if new_key is None else _read(new_key)
+    with opened(context) as (_, database):
+        proposal_id = rotate_key(database, representative_id, replacement, utc_now())
+    return {
+        "representative_id": representative_id,
+        "state": "revoked",
+        "public_key": None if replacement is None else to_base64(replacement.public_key),
+        "proposal_id": proposal_id,
+    }
+
+
+@click.command("four-eyes", epilog="Example: exchange member four-eyes acme --answers")
+@click.argument("member_id")
+@click.option(
+    "--answers/--no-answers", required=True, default=None, help="One person prepares each answer, another sends it."
+)
+@click.pass_context
+@reports(lambda done: f"Registrars sign proposal {done['proposal_id']}; what takes two people: {_listed(done)}.")
+def four_eyes_command(context: click.Context, member_id: str, answers: bool) -> dict[str, Any]:
+    """Draft, at a member's wish, that its statement asks for two people. A member drafts it itself with `member
+    representative four-eyes`.
+    """
+    with opened(context) as (_, database):
+        try:
+            proposal_id = ask_for_two(database, member_id, FourEyes.ANSWERS, utc_now(), is_wanted=answers)
+        except NothingToChangeError as error:
+            raise CommandError("nothing-to-change", str(error)) from None
+    return {"member_id": member_id, "proposal_id": proposal_id, "four_eyes": ["answers"] if answers else []}
+
+
+def _listed(done: dict[str, Any]) -> str:
+    return ", ".join(done["four_eyes"]) or "nothing"
+
+
+def _read(path: Path) -> Replacement:
+    try:
+        return verify_replacement(json.loads(path.read_bytes()[:_MAX_FILE_BYTES]))
+    except OSError as error:
+        raise CommandError("file", f"{path} cannot be read: {error.strerror}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        raise CommandError("file", f"{path} holds no request for a new key") from None

@@ -1,0 +1,221 @@
+"""Working out what an agency may see of the subjects of its query now, and recording that it was told.
+
+Rules, in order:
+1. What may be shown follows present authority, the gateway's parties and live rows. Nothing of a bank is written or
+   locked for it, and no submitter waits.
+2. Every telling is an event for the agency and each reviewer at once, with a commitment to what each bank will be told.
+3. A row told of for the first time is noted: as derived from its member, so that a withdrawal reaches the agency, also
+   one that is under way (exchange.corrections.notify looks for what was told late); and for its member's own
+   log, at once where the query is overt, else when its cover ends.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from exchange.gateways.legal_gateway import find_rule
+from exchange.gateways.rules import QUERY, GatewayRule, Side
+from exchange.gateways.safeguards import is_protected, strictest_handling
+from exchange.indicators.derived import Derived, DerivedKind, note_derived
+from exchange.indicators.store import StoredRow, read_rows
+from exchange.indicators.submissions import read_envelopes
+from exchange.kernel import outbox
+from exchange.kernel.actor import Actor
+from exchange.log.entries import RecordedEvent
+from exchange.membership.authority import Authority
+from exchange.membership.store import list_members, load_authority
+from exchange.queries.decide import QueryLimits
+from exchange.queries.rules import end_of, rows_shown, see_subject, withhold
+from exchange.queries.store import (
+    Match,
+    Query,
+    Subject,
+    Told,
+    add_matches,
+    mark_disclosed,
+    matches_of,
+    subjects_of,
+    withheld_matches,
+)
+from exchange.queries.views import paperwork_of, tell_overseers
+from exchange.requests.rows import with_onward
+from schemas.queries import result_to_wire
+from schemas.terms import MemberKind, TrafficLight
+from schemas.values.canonical import digest
+from schemas.values.encoding import to_base64, to_rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The results on the wire, in the order asked, and the event by which they were told."""
+
+    results: list[dict[str, Any]]
+    event_id: str
+
+
+def rows_for(
+    session: Session, query: Query, subjects: Sequence[Subject], limits: QueryLimits, now: datetime
+) -> dict[bytes, list[StoredRow]]:
+    """The live rows that the query's agency may be told of now, by token. Only reads."""
+    authority, today = load_authority(session, now), now.date()
+    rule, agency = find_rule(query.legal_gateway, limits.rules), Side(query.member_id, MemberKind.LAW_ENFORCEMENT)
+    open_to = {
+        member.member_id
+        for member in list_members(session)
+        if rule is not None and QUERY in rule.modes and rule.is_open(Side(member.member_id, member.kind), agency)
+    }
+    found: dict[bytes, list[StoredRow]] = defaultdict(list)
+    for row in read_rows(session, [subject.token for subject in subjects]):
+        is_shown = rows_shown(query.member_id, [row.holding], authority) and row.holding.member_id in open_to
+        if is_shown and row.expires_on >= today:
+            found[row.holding.token].append(row)
+    return found
+
+
+def matches_in(rows: Mapping[bytes, Iterable[StoredRow]]) -> set[Match]:
+    """What of the rows is told."""
+    return {
+        Match(row.holding.token, row.holding.member_id, row.submission_id) for some in rows.values() for row in some
+    }
+
+
+def answer_query(
+    session: Session, kind: str, query: Query, limits: QueryLimits, *, actor: Actor, now: datetime
+) -> Answer:
+    """What the agency is told now, recorded as an event of that kind. Raises LogUnavailableError."""
+    subjects = subjects_of(session, query.query_id)
+    rows = rows_for(session, query, subjects, limits, now)
+    rule = find_rule(query.legal_gateway, limits.rules)
+    results = _results(session, rule, subjects, rows, load_authority(session, now))
+    said = {
+        "representative_id": actor.representative_id,
+        "hit_ids": [result["hit_id"] for result in results if result["hit"]],
+        "results_sha256": to_base64(digest(results)),
+    }
+    fresh = matches_in(rows) - matches_of(session, query.query_id)
+    event = note_told(session, kind, query, fresh, said, now=now, actor=actor)
+    return Answer(results, event.event_id)
+
+
+def note_told(
+    session: Session,
+    kind: str,
+    query: Query,
+    fresh: Iterable[Match],
+    said: Mapping[str, Any],
+    *,
+    now: datetime,
+    actor: Actor | None = None,
+    derived: DerivedKind = DerivedKind.QUERY,
+) -> RecordedEvent:
+    """Record that the agency is told of rows that it was not told of before; banks too unless the query is covert."""
+    new = sorted(fresh, key=lambda match: (match.member_id, match.token, match.submission_id))
+    bodies = {
+        member_id: _bank_body(query, member_id, {match.token for match in some}, now)
+        for member_id, some in groupby(new, attrgetter("member_id"))
+    }
+    commitments = {name: to_base64(withhold(query.cover_salt, body)[1]) for name, body in bodies.items()}
+    event = tell_overseers(
+        session,
+        kind,
+        query,
+        {**paperwork_of(query), **said, "withheld_sha256": to_base64(digest(commitments))},
+        now,
+        to_reviewers={"withheld": commitments},
+        actor=actor,
+    )
+    add_matches(session, query.query_id, new, Told(event.event_id, now, None))
+    covert_until = end_of(query.ends_on) if query.covert else None
+    note_derived(
+        session,
+        [
+            Derived(
+                match.token,
+                query.member_id,
+                derived,
+                query.query_id,
+                match.member_id,
+                match.submission_id,
+                event.event_id,
+                now,
+                covert_until,
+            )
+            for match in new
+        ],
+    )
+    if new and not query.covert:
+        tell_banks(session, query, now)
+    return event
+
+
+def tell_banks(session: Session, query: Query, now: datetime) -> None:
+    """Tell each member whose rows the agency was told of, in its own log and by a notice: who asked, under which
+    gateway, when, and about which tokens of its own. The case is not told. Raises LogUnavailableError.
+    """
+    told: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    disclosed: dict[str, list[str]] = defaultdict(list)
+    ordered = sorted(withheld_matches(session, query.query_id), key=attrgetter("member_id", "told_at", "event_id"))
+    for (member_id, told_at, _), some in groupby(ordered, attrgetter("member_id", "told_at", "event_id")):
+        body = _bank_body(query, member_id, {match.token for match in some}, told_at)
+        salt, commitment = withhold(query.cover_salt, body)
+        told[member_id].append({**body, "salt": to_base64(salt)})
+        disclosed[member_id].append(to_base64(commitment))
+    event = tell_overseers(
+        session,
+        "le_query_disclosed",
+        query,
+        paperwork_of(query),
+        now,
+        to_reviewers={"told": sorted(told), "disclosed": disclosed},
+        to_banks={member_id: {"query_id": query.query_id, "told": bodies} for member_id, bodies in told.items()},
+    )
+    mark_disclosed(session, query.query_id, now)
+    outbox.send(session, "le_query_disclosed", event.event_id, told, now)
+
+
+def _bank_body(query: Query, member_id: str, tokens: Iterable[bytes], told_at: datetime) -> dict[str, Any]:
+    """What a bank is to be told of one telling; fixed by a commitment from then on."""
+    return {
+        "query_id": query.query_id,
+        "agency": query.member_id,
+        "legal_gateway": query.legal_gateway,
+        "holder": member_id,
+        "told_at": to_rfc3339(told_at),
+        "tokens": sorted(to_base64(token) for token in tokens),
+    }
+
+
+def _results(
+    session: Session,
+    rule: GatewayRule | None,
+    subjects: Sequence[Subject],
+    rows: Mapping[bytes, Sequence[StoredRow]],
+    authority: Authority,
+) -> list[dict[str, Any]]:
+    envelopes = read_envelopes(session, {row.submission_id for some in rows.values() for row in some})
+    results = []
+    for subject in subjects:
+        some = rows.get(subject.token, ())
+        red = {row.holding.member_id for row in some if envelopes[row.submission_id]["tlp"] == TrafficLight.RED}
+        named = {row.holding.member_id for row in some} - red if rule is not None and rule.names else set()
+        finding = see_subject([row.holding for row in some], authority, named)
+        fields = None
+        if finding is not None:
+            behind = [envelopes[row.submission_id] for row in some]
+            fields = {
+                **asdict(finding),
+                "institutions": list(finding.institutions),
+                "themes": list(finding.themes),
+                "protected": any(is_protected(envelope["subject_role"]) for envelope in behind),
+                "handling": with_onward(strictest_handling(behind), rule),
+            }
+        results.append(result_to_wire(subject.token, subject.indicator_type, subject.hit_id, fields))
+    return results

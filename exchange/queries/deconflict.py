@@ -1,0 +1,58 @@
+"""Deconfliction: two agencies about one subject learn of each other, by their authorising officers; a silent case is
+learnt of by nobody but the reviewers.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from exchange.kernel import outbox
+from exchange.kernel.locks import lock_named
+from exchange.log.entries import View
+from exchange.log.events import record
+from exchange.membership.store import list_reviewers
+from exchange.queries.rules import learn_of_each_other
+from exchange.queries.store import Query, add_meetings, queries_meeting, subjects_of
+
+_LOCK = "deconfliction"
+
+
+def deconflict(session: Session, query: Query, now: datetime) -> None:
+    """Let a query that has just been approved meet those of other agencies that stand. Raises LogUnavailableError.
+
+    Approvals take turns here, so that of two at the same time the later one finds the earlier; nobody else waits.
+    """
+    lock_named(session, _LOCK)
+    tokens = [subject.token for subject in subjects_of(session, query.query_id)]
+    for other in queries_meeting(session, query, tokens, now.date()):
+        _meet(session, query, other, now)
+
+
+def _meet(session: Session, query: Query, other: Query, now: datetime) -> None:
+    learns, other_learns = learn_of_each_other(query.silent, other.silent)
+    meetings = [(query.query_id, other.query_id, learns), (other.query_id, query.query_id, other_learns)]
+    add_meetings(session, meetings, now)
+    both = {"queries": sorted([_side(query, learns), _side(other, other_learns)], key=lambda side: side["query_id"])}
+    views: dict[str, dict[str, Any]] = dict.fromkeys(list_reviewers(session), both)
+    learners = {}
+    for own, met, does_learn in ((query, other, learns), (other, query, other_learns)):
+        if does_learn:
+            told = {"query_id": own.query_id, "other_agency": met.member_id, "other_officer": met.authoriser_id}
+            learners[own.member_id] = told
+    views |= learners
+    if views:
+        event = record(session, "le_deconfliction", [View(name, view) for name, view in views.items()], now)
+        outbox.send(session, "le_deconfliction", event.event_id, learners, now)
+
+
+def _side(query: Query, learns: bool) -> dict[str, Any]:
+    return {
+        "query_id": query.query_id,
+        "agency": query.member_id,
+        "officer": query.authoriser_id,
+        "silent": query.silent,
+        "learns": learns,
+    }

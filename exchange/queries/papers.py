@@ -1,0 +1,59 @@
+"""What a query says in words: judged in the moment of the act, then sealed to its agency and independent reviewers.
+
+The exchange reads the texts while it is asked or told to go on, and never again: what it keeps opens with a reader's
+key alone, and the terms that an officer approves hold the texts' digest. A reviewer that is enrolled later has none
+sealed to it, and asks the agency for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from exchange.kernel.decision import refuse
+from exchange.log.acting import require
+from exchange.membership.store import find_member, list_reviewers
+from exchange.queries.store import Query, add_papers
+from keys.sealing.hybrid import SealingError
+from keys.sealing.query_papers import PaperPlace, seal_paper
+from schemas.values.canonical import digest
+from schemas.values.encoding import to_base64
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """Why a query is asked, in words; `salt` (32 bytes) keeps them from being guessed from their digest."""
+
+    case: str
+    purpose: str
+    necessity: str
+    proportionality: str
+    salt: bytes
+
+    def to_paper(self) -> dict[str, str]:
+        """As it is sealed."""
+        return {
+            "case": self.case.strip(),
+            "purpose": self.purpose,
+            "necessity": self.necessity,
+            "proportionality": self.proportionality,
+            "salt": to_base64(self.salt),
+        }
+
+
+def keep_paper(session: Session, query: Query, position: int, paper: dict[str, str]) -> bytes:
+    """Keep a paper of a query (keys/sealing/query_papers.py), sealed to each that may read it; its digest, 32 bytes.
+    Raises RefusedError if nothing can be sealed to one of them.
+    """
+    sha256, sealed = digest(paper), {}
+    for reader in sorted({query.member_id, *list_reviewers(session)}):
+        member = find_member(session, reader)
+        try:
+            place = PaperPlace(query.query_id, position, reader, sha256)
+            sealed[reader] = seal_paper(paper, b"" if member is None else member.encryption_key, place)
+        except SealingError:
+            cure = f"nothing can be sealed to the key that the registrars state of {reader}: tell them"
+            require(refuse("encryption-key", "query_id", cure))
+    add_papers(session, query.query_id, position, sealed)
+    return sha256

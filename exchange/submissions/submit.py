@@ -1,0 +1,306 @@
+"""Storing a part of a submission and finding its overlaps, in slices, most parts in one (docs/adr/0046).
+
+In order, in one transaction for each slice:
+1. The sharing group's row is locked: matching is serial within a group (docs/adr/0008), so that of two
+   members who submit the same token at the same time the later one finds the earlier.
+2. A repetition (same Idempotency-Key, same request) gets the same answer, its hits worked out anew; another
+   request under the key is refused. One that was stopped between two slices goes on behind the last.
+3. The envelope is judged by exchange.submissions.rules under present authority.
+4. Rows are stored, those already there left as they are, and what the member took back left out, unless the request
+   says why it lists it again (docs/adr/0040); hits are found by joining the slice's tokens.
+5. One event is recorded, a view for each affected member; others' views name nobody.
+6. After the commit of the last, and only then, the caller signs the receipt and answers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from exchange.gateways.rules import RULES, GatewayRules
+from exchange.indicators.holders import count_holders
+from exchange.kernel import outbox
+from exchange.kernel.actor import Actor
+from exchange.kernel.decision import RefusedError
+from exchange.kernel.idempotency import IdempotentAnswer, find_answer
+from exchange.kernel.session import Database
+from exchange.log.acting import OtherRequestError
+from exchange.log.entries import RecordedEvent, View
+from exchange.log.events import record
+from exchange.log.refusals import refuse_disclosure
+from exchange.membership.authority import Authority
+from exchange.membership.store import find_member, load_authority, lock_group, usable_epochs
+from exchange.submissions.disclose_hits import (
+    HitState,
+    disclose_to_reader,
+    hits_to_wire,
+    save_changes,
+    view_of_changes,
+    work_out_hits,
+)
+from exchange.submissions.parts import (
+    PartlyStoredError,
+    SubmissionRequest,
+    claim_part,
+    counts_of,
+    cut,
+    is_partly_stored,
+    remember_slice,
+    sum_up,
+)
+from exchange.submissions.rules import decide_submission
+from exchange.submissions.slices import SLICE_ROWS, end_of_slice, most_holders
+from exchange.submissions.store_slice import store_slice, tokens_left_out
+from schemas.values.canonical import canonical_json, digest
+from schemas.values.encoding import to_base64, to_rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionAnswer:
+    """What to answer once committed: `fields` of the answer, `receipt` to be signed, live `hits`."""
+
+    fields: dict[str, Any]
+    receipt: dict[str, Any]
+    hits: list[dict[str, Any]]
+    is_repeated: bool
+
+
+def submit_indicators(
+    database: Database,
+    actor: Actor,
+    request: SubmissionRequest,
+    *,
+    now: datetime,
+    merge_delay_seconds: int,
+    rules: GatewayRules = RULES,
+) -> SubmissionAnswer:
+    """Store the rows and say what overlaps; `rules` are those of the legal gateways.
+
+    Raises RefusedError (recorded in the log), SubmissionConflictError, OtherRequestError, LogUnavailableError; then
+    nothing may be told. What earlier slices stored stays: a refusal of the rest is a PartlyStoredError, and after a
+    LogUnavailableError the same request goes on behind them.
+    """
+
+    tokens = [row[0] for row in request.rows.good]
+    with database.reading() as session:
+        held = _count_others(session, actor, request, now)
+    unread, hits = set(tokens), list[dict[str, Any]]()
+    submitting = _Submitting(actor, request, held, now, merge_delay_seconds, rules)
+    try:
+        while (done := _store_next(database, submitting)).answer is None:
+            unread -= set(done.tokens)
+            hits += done.hits
+    except RefusedError as refusal:
+        asked = {"asked": "submit", "submission_id": request.submission_id, "part": request.part}
+        refuse_disclosure(database, actor, refusal.decision, asked, now)
+        with database.reading() as session:
+            if is_partly_stored(session, actor, request):
+                raise PartlyStoredError(refusal.decision) from refusal
+        raise
+    unread -= set(done.tokens)
+    hits += done.hits
+    # Those of slices that another attempt stored, and of the whole part if it was answered before.
+    hits += _read_hits(database, submitting, sorted(unread))
+    return SubmissionAnswer(*done.answer, sorted(hits, key=itemgetter("hit_id")), done.is_repeated)
+
+
+@dataclass(frozen=True, slots=True)
+class _Submitting:
+    """A request under way; `held` is how many others could hold its tokens, where any did, when it began."""
+
+    actor: Actor
+    request: SubmissionRequest
+    held: Mapping[bytes, int]
+    now: datetime
+    merge_delay_seconds: int
+    rules: GatewayRules
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A slice that is stored: its tokens and the member's live hits on them; with the last, the fields and the receipt
+    to answer. A part that was answered before has nothing but these.
+    """
+
+    tokens: Sequence[bytes]
+    hits: list[dict[str, Any]]
+    answer: tuple[dict[str, Any], dict[str, Any]] | None
+    is_repeated: bool = False
+
+
+def _count_others(session: Session, actor: Actor, request: SubmissionRequest, now: datetime) -> dict[bytes, int]:
+    """How many others can hold each of the tokens that any do, for all that the member is told."""
+    group = request.envelope.group
+    inside = load_authority(session, now).groups.get(group, frozenset())
+    tokens = [row[0] for row in request.rows.good]
+    others = count_holders(session, tokens, group, inside - {actor.member_id}, now.date())
+    left_out = tokens_left_out(session, actor, request, list(others))
+    return {token: most_holders(count, len(inside)) for token, count in others.items() if token not in left_out}
+
+
+def _store_next(database: Database, submitting: _Submitting) -> _Done:
+    """Store the first slice of the part that is not stored yet."""
+    try:
+        return database.run_in_transaction(lambda session: _submit(session, submitting))
+    except IntegrityError:
+        # Another worker stored the same key or slice meanwhile; now it is there to be found.
+        return database.run_in_transaction(lambda session: _submit(session, submitting))
+
+
+def _submit(session: Session, submitting: _Submitting) -> _Done:
+    actor, request, now = submitting.actor, submitting.request, submitting.now
+    lock_group(session, request.envelope.group)
+    answered = find_answer(session, actor.representative_id, request.idempotency_key)
+    if answered is not None:
+        return _answer_again(request, answered)
+    authority = _check(session, actor, request, now, submitting.rules)
+    earlier = claim_part(session, actor, request, now)
+    part, upto = cut(request, earlier, submitting.held, SLICE_ROWS)
+    ways, there, out = store_slice(session, actor, part, now)
+    good = part.rows.good
+    duplicates = [row[4] for row in good if row[0] in there]
+    left_out = [{"row": row[4], "reason": out.reasons[row[0]]} for row in good if row[0] in out.reasons]
+    tokens = [row[0] for row in good]
+    states = work_out_hits(session, ways, tokens if duplicates else (), authority, actor.member_id)
+    hits = hits_to_wire(session, (state for state in states if state.known.member_id == actor.member_id), now)
+    fields = {
+        "submission_id": request.submission_id,
+        "part": request.part,
+        "accepted": len(good) - len(duplicates) - len(left_out),
+        "duplicates": sorted([*duplicates, *part.rows.duplicates]),
+        "left_out": sorted(left_out, key=itemgetter("row")),
+        "rejected": part.rows.rejected,
+    }
+    told = {**counts_of(fields), "slice": len(earlier), "relisted": out.relisted, "hits": hits}
+    event = _record(session, actor, part, told=told, states=states, now=now)
+    if not remember_slice(
+        session, request, number=len(earlier), upto=upto, fields=fields, event_id=event.event_id, now=now
+    ):
+        return _Done(tokens, hits, None)
+    fields = sum_up(fields, earlier)
+    receipt = {
+        **counts_of(fields),
+        "event_id": event.event_id,
+        "member_id": actor.member_id,
+        "entry": to_base64(event.entries[actor.member_id]),
+        "committed_at": to_rfc3339(now),
+        "maximum_merge_delay_seconds": submitting.merge_delay_seconds,
+    }
+    _remember_answer(session, actor, request, fields=fields, receipt=receipt, now=now)
+    return _Done(tokens, hits, (fields, receipt))
+
+
+def _answer_again(request: SubmissionRequest, answered: IdempotentAnswer) -> _Done:
+    if answered.request_sha256 != request.request_sha256:
+        raise OtherRequestError
+    stored = json.loads(answered.answer)
+    return _Done((), [], (stored["fields"], stored["receipt"]), is_repeated=True)
+
+
+def _read_hits(database: Database, submitting: _Submitting, tokens: Sequence[bytes]) -> list[dict[str, Any]]:
+    """The member's live hits on tokens whose rows are stored, each reading as long as a slice."""
+    actor, request, now = submitting.actor, submitting.request, submitting.now
+    read = {"submission_id": request.submission_id, "part": request.part}
+    hits: list[dict[str, Any]] = []
+    start = 0
+    while start < len(tokens):
+        end = end_of_slice(tokens, start, submitting.held, SLICE_ROWS)
+        some = tokens[start:end]
+        found, _ = database.run_in_transaction(
+            lambda session, some=some: disclose_to_reader(session, actor, some, now, read)  # type: ignore[misc]
+        )
+        hits += found
+        start = end
+    return hits
+
+
+def _check(
+    session: Session,
+    actor: Actor,
+    request: SubmissionRequest,
+    now: datetime,
+    rules: GatewayRules,
+) -> Authority:
+    """The authority under which the envelope is allowed. Raises RefusedError."""
+    authority = load_authority(session, now)
+    member = find_member(session, actor.member_id)
+    decision = decide_submission(
+        request.envelope,
+        member_id=actor.member_id,
+        kind="" if member is None else member.kind,
+        authority=authority,
+        epochs=usable_epochs(session),
+        today=now.date(),
+        rules=rules,
+        relist=request.relist,
+    )
+    if not decision.is_allowed:
+        raise RefusedError(decision)
+    return authority
+
+
+def _record(
+    session: Session,
+    actor: Actor,
+    request: SubmissionRequest,
+    *,
+    told: Mapping[str, Any],
+    states: list[HitState],
+    now: datetime,
+) -> RecordedEvent:
+    """Record the event of a slice, in which the member is `told` that, and the notices of it."""
+    by_member: dict[str, list[HitState]] = defaultdict(list)
+    for state in states:
+        if state.has_changed:
+            by_member[state.known.member_id].append(state)
+    ended = view_of_changes(by_member.pop(actor.member_id, ()), now)["ended"]
+    own_view = {
+        **told,
+        "representative_id": actor.representative_id,
+        "group": request.envelope.group,
+        "legal_gateway": request.envelope.legal_gateway,
+        "purpose": request.envelope.purpose,
+        "relist": request.relist,
+        "envelope_sha256": to_base64(digest(request.envelope.as_fields())),
+        "ended": ended,
+    }
+    views = [View(actor.member_id, own_view)]
+    views += [View(member_id, view_of_changes(changed, now)) for member_id, changed in sorted(by_member.items())]
+    # The originator's signature makes the core unguessable: its digest tells the others nothing of who it
+    # was.
+    core = {"signature": actor.signature, "request_sha256": to_base64(request.request_sha256)}
+    event = record(session, "match", views, now, core)
+    save_changes(session, states, event.event_id, now)
+    outbox.send(session, "match", event.event_id, by_member, now)
+    return event
+
+
+def _remember_answer(
+    session: Session,
+    actor: Actor,
+    request: SubmissionRequest,
+    *,
+    fields: dict[str, Any],
+    receipt: dict[str, Any],
+    now: datetime,
+) -> None:
+    """Keep the answer for a repetition of the request."""
+    session.add(
+        IdempotentAnswer(
+            principal=actor.representative_id,
+            key=request.idempotency_key,
+            request_sha256=request.request_sha256,
+            status=201,
+            answer=canonical_json({"fields": fields, "receipt": receipt}),
+            answered_at=now,
+        )
+    )
+    session.flush()

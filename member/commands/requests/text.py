@@ -1,0 +1,187 @@
+"""Requests on the terminal and in JSON, and what a person says of them, read from options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+import msgspec
+
+from member.alerts.values import ValueRefusedError, as_text
+from member.errors import MemberError, UsedWronglyError, quoted
+from member.requests.asking import ReadAnswer
+from member.requests.client import ListedRequest, Marking, ReadRequest
+from member.requests.prepared import prepared_digest
+from member.terminal import to_second
+from member.vault.requests import PreparedAnswer
+from member.vault.rows import OwnIndicator, VaultRows
+from member.workplace.session import Session
+from schemas.terms import OFFERS, Direction, RequestField, RequestState, Role
+from schemas.values.words import in_words
+
+_BATCH = 500
+
+confirm_option = click.option(
+    "--confirm",
+    "confirmations",
+    metavar="CODE",
+    multiple=True,
+    help="What the gateway or the marking wants confirmed by who tells (member request gateways lists the codes).",
+)
+
+
+def describe(session: Session, read: ReadRequest) -> dict[str, Any]:
+    """A request that was read, as `request show --json` gives it, but for its answers."""
+    (listed,) = with_own_rows(session, [read])
+    more = ("requester", "requested_by", "terms", "marking", "taken_up", "waiting")
+    return {**listed, **{name: msgspec.to_builtins(getattr(read, name)) for name in more}}
+
+
+def describe_answer(answer: ReadAnswer) -> dict[str, Any]:
+    """An answer, opened."""
+    given = answer.given
+    return {
+        "institution": given.institution,
+        "recipient": given.recipient,
+        "outcome": given.outcome,
+        "details": answer.details,
+        "fields": given.fields,
+        "refusal_reason": given.refusal_reason,
+        "answered_by": given.representative_id,
+        "prepared_by": None if given.prepared is None else given.prepared.representative_id,
+        "answered_at": given.answered_at,
+        "marking": msgspec.to_builtins(given.marking),
+        "fault": answer.fault,
+        "withdrawn": answer.is_withdrawn,
+        "given_out": answer.is_given_out,
+    }
+
+
+def describe_prepared(prepared: PreparedAnswer, member_id: str) -> dict[str, Any]:
+    """What one person prepared for another to send, and the digest that names it."""
+    names = ("to", "outcome", "fields", "refusal_reason", "details", "marking", "prepared_by", "prepared_at")
+    return {**{name: getattr(prepared, name) for name in names}, "digest": prepared_digest(member_id, prepared)}
+
+
+def prepared_lines(prepared: PreparedAnswer) -> Iterator[str]:
+    """The same for people, word for word."""
+    yield f"prepared by {prepared.prepared_by}, {to_second(prepared.prepared_at)}: {in_words(prepared.outcome)}"
+    yield from (f"  to: {one}" for one in (prepared.to or prepared.requester,) if one)
+    yield from (f"  reason: {in_words(one)}" for one in (prepared.refusal_reason,) if one)
+    for name, value in (prepared.details or {}).items():
+        yield f"  {in_words(name)}: {_in_a_line(value)}"
+
+
+def _in_a_line(value: Any) -> str:
+    if isinstance(value, list):
+        return "; ".join(_in_a_line(each) for each in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={each}" for name, each in value.items())
+    return "nothing held" if value is None else str(value)
+
+
+def with_own_rows(session: Session, requests: list[Any]) -> Iterator[dict[str, Any]]:
+    """Each request as it is listed, with our own value behind its token."""
+    rows = VaultRows(session.vault)
+    for start in range(0, len(requests), _BATCH):
+        batch: list[ListedRequest] = requests[start : start + _BATCH]
+        own = rows.find_by_tokens([one.token_bytes() for one in batch])
+        for one in batch:
+            yield _listed(one, own.get(one.token_bytes()))
+
+
+def _listed(one: ListedRequest, own: OwnIndicator | None) -> dict[str, Any]:
+    names = ("request_id", "state", "due_at", "direction", "requester_kind", "mode", "legal_gateway", "urgency")
+    values = [] if own is None else [own.canonical]
+    kind = None if own is None else own.indicator_type
+    return {**{name: getattr(one, name) for name in names}, "indicator_type": kind, "values": values}
+
+
+def next_step(session: Session, read: ReadRequest, hindrance: str | None = None) -> Iterator[str]:
+    """How to go on with a request to us."""
+    if read.direction != Direction.INCOMING or read.state not in (RequestState.OPEN, RequestState.TAKEN_UP):
+        return
+    able = [name for name, each in session.home.config.representatives.items() if Role.AUTHORISER in each.roles]
+    officer = f"member --as {session.acting_as if session.acting_as in able else next(iter(able), '…')} request"
+    if read.state == RequestState.OPEN:
+        yield f"next: {officer} take-up {read.request_id}"
+    elif read.mode not in OFFERS:
+        answering = "" if hindrance else f"{officer} answer {read.request_id} --full, or "
+        yield f"next: {answering}{officer} refuse {read.request_id} --reason …"
+
+
+def lines_of(session: Session, read: ReadRequest, answers: list[ReadAnswer]) -> Iterator[str]:
+    """A request and its answers for a person."""
+    yield f"request {read.request_id} ({read.direction}) is {in_words(read.state)}, due {to_second(read.due_at)}"
+    asker = read.requester or f"a {in_words(read.requester_kind)}"
+    yield f"  {in_words(read.mode)} under {in_words(read.legal_gateway)}, from {asker}"
+    (own,) = with_own_rows(session, [read])
+    yield f"  about: {', '.join(own['values']) or 'a value that this vault does not hold'}"
+    for name, value in (read.terms or {}).items():
+        if value and name in {"purpose", "necessity", "proportionality", "fields", "condition", "confirmations"}:
+            yield f"  {name}: {_line(value)}"
+    if read.waiting:
+        waiting = ", ".join(one.institution for one in read.waiting)
+        yield f"  took it up, and waits to be told: {waiting} (request answer, by another of us)"
+    yield from _told_marking(read.marking)
+    for answer in answers:
+        given = answer.given
+        reason = f" ({in_words(given.refusal_reason)})" if given.refusal_reason else ""
+        yield f"{given.institution or 'one that held it'}: {in_words(given.outcome)}{reason}"
+        if answer.fault is not None:
+            yield f"  NOT TO BE BELIEVED: {answer.fault}"
+        if answer.is_withdrawn:
+            yield "  WITHDRAWN: its holder has taken this back; do not go by it (--withdrawn shows what it said)"
+        elif answer.details and not answer.is_given_out:
+            yield "  the exchange no longer gives this out; it is shown as it was opened here"
+        for name, value in answer.details.items():
+            yield f"  {in_words(name)}: {_line(value)}"
+        yield from _told_marking(given.marking)
+
+
+def _told_marking(marking: Marking | None) -> Iterator[str]:
+    if marking is None:
+        return
+    yield f"  marked {marking.classification}, TLP:{marking.tlp}, handling {marking.handling}"
+    for condition in marking.conditions.splitlines():
+        yield f"  handle under: {condition}"
+    if marking.protected_subject:
+        yield "  the subject is a victim or an unwitting mule: protect it"
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{name} = {item}" for name, item in value.items())
+    return ", ".join(map(_line, value)) if isinstance(value, list) else "nothing held" if value is None else str(value)
+
+
+def read_id(session: Session, text: str) -> str:
+    """The id of the request that a person means. Raises UsedWronglyError."""
+    return session.find_id("request", text)
+
+
+def read_fields(text: str) -> tuple[str, ...]:
+    """The named fields of `a,b`, each once, at least one. Raises UsedWronglyError."""
+    named = tuple(dict.fromkeys(name.strip().lower().replace("-", "_") for name in text.split(",") if name.strip()))
+    unknown = [name for name in named if name not in set(RequestField)]
+    if unknown or not named:
+        what = f"no field is called {', '.join(map(quoted, unknown[:5]))}" if unknown else "no field is named"
+        raise UsedWronglyError(what, f"known: {', '.join(RequestField)}")
+    return named
+
+
+def read_codes(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Codes in the order given, each once; the exchange knows which there are."""
+    return tuple(dict.fromkeys(code.strip() for code in given if code.strip()))
+
+
+def read_text(name: str, text: str, most: int = 2000) -> str:
+    """What a person wrote, at most so many characters. Raises UsedWronglyError and MemberError."""
+    try:
+        said = as_text(text)
+    except ValueRefusedError as refused:
+        raise UsedWronglyError(f"--{name}: {refused.found}", refused.wanted) from None
+    if len(said) > most:
+        raise MemberError(f"--{name}: {len(said):,} characters", f"at most {most:,}", slug="too-long")
+    return said

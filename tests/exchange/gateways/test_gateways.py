@@ -1,0 +1,204 @@
+"""The gateways' rules: no path to a release without gateway, purpose, necessity, proportionality and two people."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from string import Formatter
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.gateways.legal_gateway import (
+    DisclosureCase,
+    Person,
+    PriorNotice,
+    decide_asking,
+    decide_disclosure,
+    is_open_to,
+)
+from exchange.gateways.rules import NCA, NOTICE_PLACEHOLDERS, QUERY, RULES, Side
+from schemas.terms import EvidenceStandard, GatewayCondition, LegalGateway, MemberKind, RequestMode, Theme
+
+NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
+MODES = (*RequestMode, QUERY)
+EMPTY = st.sampled_from(["", " ", "\t\n", "  \n "])
+SOMETHING = st.text("ab \n", min_size=1).filter(str.strip)
+KINDS = st.sampled_from([kind.value for kind in MemberKind])
+SIDES = st.builds(Side, st.sampled_from([NCA, "met", "a"]), KINDS)
+CODES = sorted({code for rule in RULES.values() for one in rule.confirmations for code in one.codes})
+PEOPLE = st.builds(Person, st.sampled_from(["a/x", "a/y", "b/x"]), st.sampled_from([b"1" * 32, b"2" * 32, b"3" * 32]))
+NOTICES = st.none() | st.builds(
+    PriorNotice,
+    SOMETHING | EMPTY,
+    st.integers(-100, 100).map(lambda days: NOW + timedelta(days=days)),
+)
+CASES = st.builds(
+    DisclosureCase,
+    gateway=st.sampled_from(["", "consent", *(code.value for code in LegalGateway)]),
+    mode=st.sampled_from(MODES),
+    purpose=SOMETHING | EMPTY,
+    necessity=SOMETHING | EMPTY,
+    proportionality=SOMETHING | EMPTY,
+    recipient=st.none() | SIDES,
+    asker=PEOPLE,
+    now=st.just(NOW),
+    condition=st.sampled_from([None, *GatewayCondition]),
+    notice=NOTICES,
+    themes=st.frozensets(st.sampled_from([theme.value for theme in Theme]), max_size=3),
+    standards=st.frozensets(st.sampled_from([standard.value for standard in EvidenceStandard]), max_size=2),
+    confirmations=st.frozensets(st.sampled_from(CODES)),
+    discloser=st.none() | SIDES,
+    authoriser=st.none() | PEOPLE,
+)
+
+
+def right_case(gateway: LegalGateway) -> DisclosureCase:
+    """A case that the gateway allows."""
+    rule = RULES[gateway]
+    pair = rule.parties[0]
+    mode = RequestMode.REQUEST if RequestMode.REQUEST in rule.modes else min(rule.modes)
+    return DisclosureCase(
+        gateway=gateway.value,
+        mode=mode,
+        purpose="p",
+        necessity="n",
+        proportionality="q",
+        recipient=Side(NCA, min(pair.recipients)),
+        asker=Person("a/analyst", b"1" * 32),
+        now=NOW,
+        condition=rule.conditions.get(mode),
+        notice=None if rule.notice is None else PriorNotice("NCA/1", NOW - timedelta(days=1)),
+        themes=frozenset({min(rule.themes).value}),
+        standards=frozenset({EvidenceStandard.CONVICTION.value}),
+        confirmations=frozenset(one.codes[0] for one in rule.wanted_confirmations(rule.conditions.get(mode))),
+        discloser=Side("b", min(pair.disclosers)),
+        authoriser=Person("b/authoriser", b"2" * 32),
+    )
+
+
+@given(CASES)
+def test_nothing_is_released_without_gateway_purpose_necessity_proportionality_and_two_people(
+    case: DisclosureCase,
+) -> None:
+    if not decide_disclosure(case).is_allowed:
+        return
+    rule = RULES[LegalGateway(case.gateway)]
+    assert all(text.strip() for text in (case.purpose, case.necessity, case.proportionality))
+    assert case.authoriser is not None
+    assert case.authoriser.representative_id != case.asker.representative_id
+    assert case.authoriser.public_key != case.asker.public_key
+    assert case.discloser is not None
+    assert case.recipient is not None
+    assert is_open_to(case.gateway, case.discloser, case.recipient)
+    assert rule.recipients is None or case.recipient.member_id in rule.recipients
+    assert all(case.confirmations & set(one.codes) for one in rule.wanted_confirmations(case.condition))
+    assert case.mode in rule.modes
+    assert case.condition == rule.conditions.get(case.mode)
+    if rule.notice is not None:
+        assert case.notice is not None
+        assert case.notice.reference.strip()
+        assert timedelta(0) <= NOW - case.notice.given_at <= timedelta(days=rule.notice.within_days)
+    if case.gateway == LegalGateway.TACT2000_S21CA:
+        assert Theme.TERRORIST_FINANCE in case.themes
+
+
+@given(CASES)
+def test_what_may_be_released_may_be_asked_for(case: DisclosureCase) -> None:
+    assert decide_asking(case).is_allowed or not decide_disclosure(case).is_allowed
+
+
+@pytest.mark.parametrize("gateway", LegalGateway)
+def test_every_gateway_has_a_way_through(gateway: LegalGateway) -> None:
+    """Rules that refuse everything would satisfy the other tests."""
+    assert decide_disclosure(right_case(gateway)).reasons == ()
+
+
+MISSING: list[tuple[str, str, dict[str, Any]]] = [
+    ("no-gateway", "legal_gateway", {"gateway": ""}),
+    ("no-gateway", "legal_gateway", {"gateway": "ECCTA2023_S188"}),
+    ("no-purpose", "purpose", {"purpose": ""}),
+    ("no-necessity", "necessity", {"necessity": " "}),
+    ("no-proportionality", "proportionality", {"proportionality": "\n"}),
+    ("no-discloser", "discloser", {"discloser": None}),
+    ("no-recipient", "recipient", {"recipient": None}),
+    ("no-authoriser", "authoriser", {"authoriser": None}),
+    ("same-person", "representative", {"authoriser": Person("a/analyst", b"2" * 32)}),
+    ("same-person", "representative", {"authoriser": Person("b/authoriser", b"1" * 32)}),
+    ("gateway-kind", "legal_gateway", {"recipient": Side(NCA, "")}),
+]
+
+
+@pytest.mark.parametrize("gateway", LegalGateway)
+@pytest.mark.parametrize(("rule", "field", "changes"), MISSING)
+def test_what_is_missing_is_named_by_rule_and_field(
+    gateway: LegalGateway, rule: str, field: str, changes: dict[str, Any]
+) -> None:
+    decision = decide_disclosure(replace(right_case(gateway), **changes))
+    assert (rule, field) in {(reason.code, reason.field) for reason in decision.reasons}
+    assert all(reason.detail for reason in decision.reasons)
+
+
+def test_a_refusal_says_which_gateways_are_open_instead() -> None:
+    case = replace(right_case(LegalGateway.CCA2013_S7), recipient=Side("a", "financial_institution"))
+    (reason,) = decide_asking(case).reasons
+    assert reason.code == "gateway-kind"
+    assert "ECCTA2023_s188" in reason.detail
+    assert "CCA2013_s7" not in reason.detail
+
+
+def test_only_police_may_be_disclosed_to_under_the_section_about_the_nca() -> None:
+    bank = Side("a", "financial_institution")
+    kinds = [kind for kind in MemberKind if is_open_to("CCA2013_s7", bank, Side(NCA, kind))]
+    assert kinds == [MemberKind.LAW_ENFORCEMENT]
+
+
+def test_other_police_are_pointed_from_the_nca_s_gateway_to_theirs_and_the_operator_to_the_setting() -> None:
+    case = replace(right_case(LegalGateway.CCA2013_S7), recipient=Side("met", MemberKind.LAW_ENFORCEMENT))
+    assert {reason.code for reason in decide_disclosure(case).reasons} == {"gateway-recipient", "gateway-parties"}
+    (reason,) = decide_asking(replace(case, discloser=None)).reasons
+    assert all(word in reason.detail for word in ("DPA2018_Sch2", "gateways_file", "recipients"))
+    named = {**RULES, LegalGateway.CCA2013_S7: replace(RULES[LegalGateway.CCA2013_S7], recipients=frozenset({"met"}))}
+    assert decide_disclosure(case, named).is_allowed
+
+
+def test_who_asks_confirms_nothing_for_the_one_who_is_to_disclose() -> None:
+    case = right_case(LegalGateway.POCA2002_S339ZB)
+    asking = replace(case, discloser=None, authoriser=None)
+    (reason,) = decide_asking(asking).reasons
+    assert reason.code == "confirmation"
+    assert "whoever tells confirms that, with the answer" in reason.detail
+    assert decide_asking(replace(asking, confirmations=frozenset())).is_allowed
+    refused = decide_disclosure(replace(case, confirmations=frozenset({"regulated_sector"})))
+    assert [reason.code for reason in refused.reasons] == ["no-confirmation"]
+    assert "will_or_may_assist" in refused.reasons[0].detail
+
+
+@pytest.mark.parametrize("mode", [RequestMode.PROVIDE, RequestMode.ALERT])
+def test_a_warning_under_section_188_wants_the_decision_that_it_warns_of(mode: RequestMode) -> None:
+    warning = replace(
+        right_case(LegalGateway.ECCTA2023_S188), mode=mode, condition=GatewayCondition.WARNING, recipient=None
+    )
+    assert {reason.code for reason in decide_asking(warning).reasons} == {"no-confirmation"}
+    assert decide_asking(replace(warning, confirmations=frozenset({"safeguarding_action"}))).is_allowed
+
+
+def test_section_189_wants_one_of_three_decisions_an_agreement_and_nothing_privileged() -> None:
+    case = right_case(LegalGateway.ECCTA2023_S189)
+    assert len(decide_disclosure(replace(case, confirmations=frozenset())).reasons) == 3
+    for decided in ("decided_to_end", "decided_to_refuse", "decided_to_restrict"):
+        said = frozenset({decided, "intermediary_agreement", "no_privileged_material"})
+        assert decide_disclosure(replace(case, confirmations=said)).is_allowed
+
+
+@pytest.mark.parametrize("gateway", [code for code, rule in RULES.items() if rule.notice is not None])
+def test_a_notice_leaves_exactly_the_places_that_are_named_to_be_filled_in(gateway: LegalGateway) -> None:
+    notice = RULES[gateway].notice
+    assert notice is not None
+    places = {name for _, name, _, _ in Formatter().parse(notice.template) if name is not None}
+    assert places == set(NOTICE_PLACEHOLDERS)
+    filled = notice.template.format(**{name: f"<{name}>" for name in NOTICE_PLACEHOLDERS})
+    assert notice.addressee in filled
+    assert f"within {notice.within_days} days" in filled

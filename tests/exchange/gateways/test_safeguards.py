@@ -1,0 +1,103 @@
+"""Safeguards: tipping off, closed groups, the strictest handling."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.gateways.safeguards import decide_open_group, decide_texts, is_protected, strictest_handling
+from exchange.membership.authority import Authority
+from schemas.terms import Classification, Handling, SubjectRole, TrafficLight
+from schemas.values.tipping_off import find_tipping_off
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "we filed a SAR last week",
+        "two SARs are open",
+        "the S.A.R. of May",
+        "see s-a-r 12",
+        "joint super-SAR",
+        "Suspicious  Activity Reports were made",
+        "suspicious\ntransaction report",
+        "we asked for a DAML",
+        "defence against money laundering",
+        "the consent regime applies",
+        "NCA consent is awaited",
+        "in the moratorium period",
+        "an authorised disclosure was made",
+        "ＳＡＲ",
+        "S\u200bAR",
+        "sent through goAML",
+        "we reported him to the NCA",
+        "reported to our MLRO in May",
+        "our MLRO has reported it",
+        "an STR was filed",
+        "we filed an STR",
+        "a required disclosure was made",
+    ],
+)
+def test_text_that_tells_of_a_report_is_refused_and_not_quoted(text: str) -> None:
+    (reason,) = decide_texts({"purpose": "fraud", "necessity": f"Quentin: {text}"}).reasons
+    assert (reason.code, reason.field) == ("tipping-off", "necessity")
+    assert "Quentin" not in reason.detail
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "paid from the Hong Kong SAR",
+        "a required disclosure under FATCA",
+        "Str. des 17. Juni 5",
+        "reported by the customer",
+        "Sarah of Sarajevo",
+        "Kansas arrears",
+        "an activity report on sales",
+        "the customer's consent",
+        "salary",
+        "",
+    ],
+)
+def test_text_about_other_things_passes(text: str) -> None:
+    assert decide_texts({"purpose": text, "note": None}).is_allowed
+
+
+@given(before=st.text(max_size=30), after=st.text(max_size=30))
+def test_words_around_do_not_hide_a_report(before: str, after: str) -> None:
+    assert find_tipping_off(f"{before} SAR {after}") is not None
+
+
+def test_a_closed_group_shares_nothing_and_an_open_one_with_its_members_alone() -> None:
+    authority = Authority.of({"open": ["a"]}, {"a": "banking"})
+    assert decide_open_group(["closed", "open"], "a", authority).is_allowed
+    for groups, member_id in ((["closed"], "a"), (["open"], "b"), ([], "a")):
+        (reason,) = decide_open_group(groups, member_id, authority).reasons
+        assert reason.code == "closed-group"
+
+
+def test_victims_and_unwitting_mules_are_protected() -> None:
+    assert {role for role in SubjectRole if is_protected(role)} == {SubjectRole.VICTIM, SubjectRole.MULE_UNWITTING}
+
+
+_ENVELOPES = st.fixed_dictionaries(
+    {
+        "classification": st.sampled_from(list(Classification)),
+        "tlp": st.sampled_from(list(TrafficLight)),
+        "handling": st.sampled_from(list(Handling)),
+        "conditions": st.sampled_from(["", "ask first", "no onward sharing"]),
+    }
+)
+
+
+@given(st.lists(_ENVELOPES, min_size=1, max_size=4))
+def test_the_strictest_handling_is_never_milder_than_any_row_and_drops_no_condition(rows: list[dict[str, str]]) -> None:
+    strictest = strictest_handling(rows)
+    for row in rows:
+        assert list(TrafficLight).index(TrafficLight(strictest["tlp"])) <= list(TrafficLight).index(
+            TrafficLight(row["tlp"])
+        )
+        assert strictest["handling"] == "C" or row["handling"] == "P"
+        assert row["conditions"] in strictest["conditions"]
+    assert strictest["classification"] in {row["classification"] for row in rows}

@@ -1,0 +1,78 @@
+"""An upload in a process of its own, with all servers in it, that dies by SIGKILL at a chosen moment.
+
+    python -m tests.member.indicators.upload_process FOLDER MEMBER FILE MOMENT
+
+MOMENT is `never`, `before:N` (the N-th part has left the member, the exchange has not seen it) or `after:N` (the
+exchange has committed it, the answer does not arrive). Each part that the exchange is sent is noted in FOLDER/sent.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import member.commands.indicators
+from member.indicators.submit import Desk
+from tests.member.taskforce import EXCHANGE_URL, Application, Taskforce
+
+PART_ROWS = 20
+
+
+def deadly(application: Application, folder: Path, moment: str) -> Application:
+    """The exchange, noting every part, and ending everything at the moment."""
+
+    def die_at(name: str) -> None:
+        if moment == name:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["PATH_INFO"] != "/v1/submissions":
+            return application(environ, start_response)
+        body = environ["wsgi.input"].read()
+        environ["wsgi.input"] = _Body(body)
+        sent = json.loads(body)
+        with (folder / "sent").open("a") as stream:
+            stream.write(f"{sent['submission_id']} {sent['part']} {environ['HTTP_IDEMPOTENCY_KEY']}\n")
+        die_at(f"before:{sent['part']}")
+        statuses: list[str] = []
+
+        def start(status: str, headers: Any, exc_info: Any = None) -> Any:
+            statuses.append(status)
+            return start_response(status, headers, exc_info)
+
+        answered = b"".join(application(environ, start))
+        assert statuses[0].startswith("20"), (statuses, answered)
+        die_at(f"after:{sent['part']}")
+        return [answered]
+
+    return answer
+
+
+class _Body:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read(self, size: int = -1) -> bytes:
+        end = len(self._data) if size < 0 else size
+        taken, self._data = self._data[:end], self._data[end:]
+        return taken
+
+
+def main() -> None:
+    """Open the taskforce and submit."""
+    folder, bank, file, moment = Path(sys.argv[1]), *sys.argv[2:]
+    taskforce = Taskforce(folder)
+    taskforce.open()
+    taskforce.applications[EXCHANGE_URL] = deadly(taskforce.applications[EXCHANGE_URL], folder, moment)
+    setattr(member.commands.indicators, "Desk", functools.partial(Desk, part_rows=PART_ROWS))  # noqa: B010
+    done = taskforce.run(bank, "submit", file)
+    (folder / "result.json").write_text(json.dumps({"status": done.status, **done.document}))
+
+
+if __name__ == "__main__":
+    main()
