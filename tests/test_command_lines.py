@@ -138,7 +138,8 @@ def test_who_stops_reading_the_help_hears_nothing(name: str, tmp_path: Path) -> 
 def test_an_answer_of_the_operators_program_comes_without_log_lines(tmp_path: Path) -> None:
     """What a library or a job logs of daily business is a service's."""
     code = (
-        "import structlog; from exchange.programs.commands import configure_logs; from edge.logs import begin_request;"
+        "import structlog; from exchange.programs.commands import configure_logs;"
+        "from edge.logs import begin_request;"
         "configure_logs(); structlog.get_logger('x').info('daily business'); structlog.get_logger('x').warning('odd')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

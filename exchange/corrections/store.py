@@ -1,6 +1,4 @@
-"""The corrections that tell everyone who was told of a row that it is taken back
-(exchange/indicators/withdrawals.py).
-"""
+"""Corrections: what tells everyone who was told of a row that it is taken back (exchange/indicators/withdrawals.py)."""
 
 from __future__ import annotations
 

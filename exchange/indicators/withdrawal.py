@@ -2,8 +2,8 @@
 
 Rules, in order:
 1. Told is who was shown a hit that the row was part of, and who was told something that derives from the row
-   (exchange.indicators.derived), agencies under cover included. Present authority does not matter: who has left is told
-   too.
+   (exchange.indicators.derived), agencies under cover included. Present authority does not matter: who has
+   left is told too.
 2. Not told is who learned of the token from others alone: it would learn that there was another row. A row counts for a
    member only in the time in which both it and the row's own member could share in the row's group.
 3. Who was being shown the hit while the row was taken back is told when that has come out.

@@ -1,5 +1,5 @@
-"""Who could share with whom at earlier times, as far as the registrars' statements say (exchange.membership.authority
-says it of one moment).
+"""Who could share with whom at earlier times, as far as the registrars' statements say
+(exchange.membership.authority says it of one moment).
 """
 
 from __future__ import annotations

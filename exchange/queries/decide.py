@@ -1,4 +1,4 @@
-"""Whether a query may be asked, approved and read: the rules of exchange.domain, given what is known now."""
+"""Whether a query may be asked, approved and read: the rules (rules.py, exchange.gateways), given what is known now."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@ in one transaction.
 
 In order:
 1. The hit is the requester's own and was shown to it; the request's id is new.
-2. The gateway, the fields, the texts and the rows behind the hit are judged (exchange.domain); every reason is told.
+2. The gateway, the fields, the texts and the rows behind the hit are judged (exchange.gateways); every reason is told.
 3. The holders are found among live rows in the groups that the requester shares with them now. Those that the gateway
    does not let disclose to the requester, or receive what it offers, are left out; nobody is told that they were.
 4. One event: the requester's view names no holder, a holder's view only the requester's kind, the gateway and the time.

@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+import demo.sandbox
 from demo.supervisor import Program, Supervisor
 from exchange.programs.cli import main
 from tests.torture.early_answers import DELAY, WHERE
@@ -37,5 +38,5 @@ if __name__ == "__main__":
     os.environ[DELAY] = _DELAY_SECONDS
     os.environ[WHERE] = sys.argv.pop(1)
     os.chdir(Path(__file__).resolve().parents[2])
-    setattr(exchange.sandbox, "Supervisor", OwnSupervisor)  # noqa: B010
+    setattr(demo.sandbox, "Supervisor", OwnSupervisor)  # noqa: B010
     main()

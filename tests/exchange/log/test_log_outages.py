@@ -40,7 +40,7 @@ TABLES = ("recent_indicators", "submissions", "submission_parts", "hits", "log_e
 def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every wait has its end after a second, so that the tests need not wait longer."""
     for name in ("BUSY_SECONDS", "PATIENCE_SECONDS"):
-        monkeypatch.setattr(exchange.store.session, name, 1)
+        monkeypatch.setattr(exchange.kernel.session, name, 1)
 
 
 def file_of(taskforce: Taskforce) -> str:
