@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("schemas", "keys", "tlog", "exchange", "alerts", "member", "sandbox")
+PACKAGES = ("schemas", "keys", "tlog", "exchange", "alerts", "member", "demo", "edge")
 LONGEST_TEST_NAME = 70
 SMALLEST_FIELD_LIST = 5
 """Below this, two lists of the same field names are likely to be chance."""
