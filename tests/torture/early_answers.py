@@ -21,11 +21,11 @@ from tests.torture.programs import ACTION, SUBMISSIONS
 DELAY = "TORTURE_COMMIT_DELAY_SECONDS"
 WHERE = "TORTURE_WRONG_IN"
 _WRONG: dict[str, dict[str, tuple[str, ...]]] = {
-    SUBMISSIONS: {"submission_pages": ("submit_indicators",)},
+    SUBMISSIONS: {"submissions.pages": ("submit_indicators",)},
     ACTION: {
-        "request_pages": ("create_request", "take_up_request", "answer_request"),
-        "query_pages": ("ask_query", "approve_query"),
-        "withdrawal_pages": ("withdraw_indicators",),
+        "requests.pages": ("create_request", "take_up_request", "answer_request"),
+        "queries.pages": ("ask_query", "approve_query"),
+        "corrections.pages": ("withdraw_indicators",),
     },
 }
 """In which pages which services answer early: each is given the database first."""
@@ -54,7 +54,7 @@ def make_early(service: Callable[..., _Result]) -> Callable[..., _Result]:
 
 if __name__ == "__main__":
     for name, services in _WRONG[os.environ[WHERE]].items():
-        pages = importlib.import_module(f"exchange.web.{name}")
+        pages = importlib.import_module(f"exchange.{name}")
         for each in services:
             setattr(pages, each, make_early(getattr(pages, each)))
     main()
