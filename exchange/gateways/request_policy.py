@@ -30,7 +30,7 @@ class RequestPolicy:
         return {Urgency.IMMEDIATE: self.immediate_minutes, **_MINUTES}
 
     def due_at(self, terms: Mapping[str, Any], now: datetime) -> datetime:
-        """When an answer to a request with these terms is wanted: at the latest when its notice becomes too old."""
+        """When an answer to a request with these terms is due: at the latest when the notice that it names lapses."""
         return self._cut(terms, now + timedelta(minutes=self.urgency_minutes[Urgency(terms["urgency"])]))
 
     def lapses_at(self, terms: Mapping[str, Any], due_at: datetime) -> datetime:

@@ -212,9 +212,7 @@ def test_an_older_backup_is_restored_but_its_log_is_not_signed(backed_up: Backed
     assert backed_up.settings.head_file.read_bytes() == head
 
 
-def test_what_registrars_signed_since_the_backup_is_taken_back_from_one_of_them(
-    backed_up: BackedUp, empty: Database
-) -> None:
+def test_what_registrars_signed_since_the_backup_is_restored(backed_up: BackedUp, empty: Database) -> None:
     """Also that others are registrars now, whom the restored exchange does not know."""
     taskforce, file = backed_up.taskforce, backed_up.back_up()
     hand_in(taskforce, suspension(taskforce), "necc", "reviewer")
