@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from flask import Flask
 
 from alerts.composition import blueprints
 from alerts.store.notices import count_notices
+from exchange.configuration.settings import (
+    Settings,
+    SettingsError,
+    load_policy,
+    load_receipt_key,
+    load_settings,
+    load_webhook_key,
+)
 from exchange.kernel.session import LONGEST_STATEMENT_SECONDS, create_database
 from exchange.operations.start_checks import check_start
 from exchange.programs.application import create_app
-from exchange.settings import Settings, SettingsError, load_policy, load_receipt_key, load_settings, load_webhook_key
 from exchange.web.context import Context
 from keys.signatures.messages import SigningKey
-
-
-def utc_now() -> datetime:
-    """The clock."""
-    return datetime.now(UTC)
+from schemas.values.clock import utc_now
 
 
 def load_keys(settings: Settings) -> tuple[SigningKey, bytes]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from alerts.acts.publication import do_what_is_due
 from alerts.delivery.jobs import delivery_jobs
 from alerts.jobs import drain_outbox
 from alerts.pages import alert_pages, feed_pages, feed_token_pages, notices, subscription_pages, taxii_pages
-from alerts.publication import do_what_is_due
+from exchange.configuration.settings import Settings, load_policy
 from exchange.kernel.session import Database
-from exchange.programs.commands import utc_now
-from exchange.programs.worker import Job
-from exchange.settings import Settings, load_policy
+from exchange.operations.jobs import Job
 from exchange.web.pages import Blueprint
+from schemas.values.clock import utc_now
 
 
 def blueprints() -> list[Blueprint]:

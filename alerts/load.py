@@ -10,9 +10,9 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from alerts.authoring import draft_in, review_in
+from alerts.acts.authoring import draft_in, review_in
+from alerts.acts.publication import release_in
 from alerts.domain.alert import AlertContent, Audience, CaseStudy, PublishedAccount, Source
-from alerts.publication import release_in
 from exchange.gateways.handling import is_wider
 from exchange.gateways.rules import RULES
 from exchange.kernel.actor import Actor

@@ -11,13 +11,13 @@ from pathlib import Path
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from alerts.acting import cut
-from alerts.authoring import store_draft
+from alerts.acts.acting import cut
+from alerts.acts.authoring import store_draft
 from alerts.domain.alert import AlertContent, Audience, PublishedAccount
 from alerts.feeds.storing import store_objects
+from alerts.readers.telling import AlertVersion, record_told
 from alerts.store.alerts import StoredAlert
 from alerts.store.feed_objects import FeedObject
-from alerts.telling import AlertVersion, record_told
 from exchange.kernel.actor import Actor
 from exchange.membership.feed_tokens import make_feed_token
 from schemas.terms import AlertState, MemberKind

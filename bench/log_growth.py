@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import Table, func, select
 
+from exchange.configuration.settings import TICK_SECONDS
 from exchange.kernel.base import Base
 from exchange.kernel.leases import LeaseRow, acquire_lease
 from exchange.kernel.session import Database, create_database
@@ -33,7 +34,6 @@ from exchange.log.tables import (
     LogPublication,
     LogTile,
 )
-from exchange.settings import TICK_SECONDS
 from tlog.notes import NoteSigner
 
 MEMBERS = [f"member-{number}" for number in range(46)]

@@ -25,8 +25,8 @@ import httpx
 
 from demo.load import store_generated_rows
 from demo.supervisor import Program, Supervisor
+from exchange.configuration.settings import load_settings
 from exchange.kernel.session import create_database
-from exchange.settings import load_settings
 from keys.custody.files import make_private_folder, write_private_file
 
 COORDINATOR = "necc"

@@ -20,12 +20,12 @@ from werkzeug.test import TestResponse
 
 from alerts.composition import blueprints
 from alerts.store.notices import count_notices
+from exchange.configuration.settings import Settings
 from exchange.kernel.session import Database, create_database
 from exchange.membership.statements import next_sequence
 from exchange.programs.application import create_app
 from exchange.registrars.accept import accept_statement
 from exchange.registrars.issue_enrolment import Invitation, issue_enrolment
-from exchange.settings import Settings
 from exchange.web.context import Context
 from keys.oprf import threshold
 from keys.sealing.hybrid import EncryptionKey

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from exchange import settings as exchange_settings
+from exchange.configuration import settings as exchange_settings
 from keys.holder.settings import create_home
 from member.identity.home import REJECTED_DAYS, Config
 from member.indicators.envelope import CONTACT, COUNTRY, MAP, SETTINGS, STATEMENTS

@@ -12,10 +12,10 @@ from alerts.delivery.rounds import Postman
 from alerts.delivery.sending import WebhookClient
 from alerts.delivery.webhook import WebhookSecrets
 from alerts.store.subscriptions import Delivery, Subscription
+from exchange.configuration.settings import Settings, load_smtp_password, load_webhook_key
 from exchange.kernel.session import Database
 from exchange.kernel.upsert import run_counted
-from exchange.programs.worker import DELIVERY, Job
-from exchange.settings import Settings, load_smtp_password, load_webhook_key
+from exchange.operations.jobs import DELIVERY, Job
 
 KEPT = timedelta(days=90)
 """So long a subscriber can look up how a delivery went, and have it sent again."""

@@ -21,13 +21,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
-from alerts.audiences import is_addressed
 from alerts.delivery.sending import Outcome
 from alerts.domain.alert import Alert
 from alerts.domain.subscription import is_pushed, pause_after, pushed_fields
+from alerts.readers.audiences import is_addressed
+from alerts.readers.telling import AlertVersion, find_untold, record_told
 from alerts.store.alerts import StoredAlert
 from alerts.store.subscriptions import ALERT, NEVER, Delivery, Subscription, end, new_delivery
-from alerts.telling import AlertVersion, find_untold, record_told
 from exchange.kernel import outbox
 from exchange.kernel.upsert import insert_ignoring
 from exchange.log.entries import View

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from alerts.audiences import is_addressed
 from alerts.domain.alert import Alert
 from alerts.domain.subscription import is_pushed
+from alerts.readers.audiences import is_addressed
 from alerts.store.subscriptions import ALERT, Delivery, list_active, new_delivery
 from exchange.kernel.upsert import insert_ignoring
 from exchange.membership.store import list_members, load_authority

@@ -26,7 +26,7 @@ import httpcore
 import httpx
 
 from alerts.delivery.targets import TargetRefusedError, check_address
-from exchange.kernel.allowed_targets import AllowedTargets
+from exchange.configuration.allowed_targets import AllowedTargets
 
 ATTEMPT_SECONDS = 15.0
 CONNECT_SECONDS = 5.0

@@ -17,7 +17,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
-from exchange.kernel.allowed_targets import AllowedTargets, is_host_name
+from exchange.configuration.allowed_targets import AllowedTargets, is_host_name
 from keys.signatures.urls import canonical_url
 
 _Address = IPv4Address | IPv6Address

@@ -15,8 +15,8 @@ from functools import lru_cache
 from itertools import product
 from typing import Any
 
-from alerts.audiences import audiences_of_group
 from alerts.feeds.filters import EVERY, Filters
+from alerts.readers.audiences import audiences_of_group
 from exchange.kernel.lookups import Looking, Lookup
 
 _OWN_AUDIENCE = ""

@@ -21,8 +21,8 @@ from sqlalchemy.orm import Session
 from alerts.domain.alert import Alert
 from alerts.feeds.kept import Kept
 from alerts.feeds.listing import Cursor, Feed, Line, Page, find_feed, find_listed, read_page
+from alerts.readers.telling import AlertVersion, find_untold, tell_once
 from alerts.store.alerts import StoredAlert
-from alerts.telling import AlertVersion, find_untold, tell_once
 from exchange.kernel.chunks import in_chunks
 from exchange.kernel.session import Database
 

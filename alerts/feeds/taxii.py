@@ -19,8 +19,8 @@ from typing import Any
 from alerts.feeds.filters import EVERY, LAST_ONLY, Filters, Versions, read_filters, write_moment, write_version
 from alerts.feeds.pages import Columns, Page, Reading, find_reading, holds, read_page
 from alerts.feeds.storing import open_collections
+from alerts.readers.telling import AlertVersion, look_for_untold, tell_once
 from alerts.store.feed_objects import find_collections
-from alerts.telling import AlertVersion, look_for_untold, tell_once
 from exchange.kernel.lookups import Looking
 from exchange.kernel.session import Database
 from exchange.membership.store import SharingGroup, groups_of_member

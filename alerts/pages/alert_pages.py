@@ -10,13 +10,13 @@ from typing import Any
 
 from flask import Response
 
-from alerts.acting import UnknownAlertError
-from alerts.authoring import draft_alert, review_alert
+from alerts.acts.acting import UnknownAlertError
+from alerts.acts.authoring import draft_alert, review_alert
+from alerts.acts.publication import release_alert, withdraw_alert
+from alerts.acts.reading import AlertRead, list_alerts, read_alert
+from alerts.acts.responding import acknowledge_alert, read_responses
 from alerts.domain.alert import Alert, AlertContent, Audience
-from alerts.publication import release_alert, withdraw_alert
-from alerts.reading import AlertRead, list_alerts, read_alert
 from alerts.rendering.page import PAGE_HEADERS, render_page
-from alerts.responding import acknowledge_alert, read_responses
 from exchange.web.authentication import current_actor, current_member_id
 from exchange.web.context import current_context
 from exchange.web.costly_work import COSTLY

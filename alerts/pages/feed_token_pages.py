@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response
 from werkzeug.exceptions import NotFound
 
-from alerts.feed_tokens import UnknownTokenError, make_token, own_tokens, revoke_token
+from alerts.acts.feed_tokens import UnknownTokenError, make_token, own_tokens, revoke_token
 from exchange.web.authentication import current_member_id
 from exchange.web.context import current_context
 from exchange.web.pages import POST_PARAMETERS, Blueprint, answer_json, current_request, problem_responses

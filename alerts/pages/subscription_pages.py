@@ -9,11 +9,11 @@ from flask import Response
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound
 
-from alerts import subscribing
+from alerts.acts import subscribing
+from alerts.acts.subscribing import UnknownSubscriptionError, Wish
 from alerts.delivery.webhook import WebhookSecrets
 from alerts.domain.subscription import Filters
 from alerts.store.subscriptions import Delivery, Subscription, count_deliveries
-from alerts.subscribing import UnknownSubscriptionError, Wish
 from exchange.kernel.actor import Actor
 from exchange.log.acting import Request, act_once
 from exchange.web.authentication import current_actor, idempotency_key

@@ -57,9 +57,9 @@ from exchange.indicators.withdrawals import (
 )
 from exchange.kernel import outbox
 from exchange.kernel.chunks import in_chunks
+from exchange.kernel.limits import CORRECTION_HOURS
 from exchange.kernel.locks import lock_named
 from exchange.kernel.session import Database
-from exchange.limits import CORRECTION_HOURS
 from exchange.log.entries import View
 from exchange.log.events import record
 from exchange.membership.load_past_authority import load_past_authority

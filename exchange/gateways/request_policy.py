@@ -9,7 +9,7 @@ from typing import Any
 
 from exchange.gateways.legal_gateway import find_rule, notice_in
 from exchange.gateways.rules import RULES, GatewayRules
-from exchange.limits import GRACE_MINUTES, IMMEDIATE_MINUTES
+from exchange.kernel.limits import GRACE_MINUTES, IMMEDIATE_MINUTES
 from schemas.terms import Urgency
 
 _HOUR = 60

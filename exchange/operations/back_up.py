@@ -20,10 +20,10 @@ from typing import BinaryIO
 
 import msgspec
 
+from exchange.configuration.settings import Settings
 from exchange.kernel.session import Database
 from exchange.log.reading import read_checkpoint, read_status
 from exchange.operations.archive import stored_revision, write_archive
-from exchange.settings import Settings
 from keys.custody.age_file import WORK, AgeWriter
 from schemas.values.encoding import to_rfc3339
 

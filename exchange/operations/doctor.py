@@ -19,14 +19,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from edge.database_faults import explain_database_error
-from exchange.kernel.fitness import DatabaseUnfitError
-from exchange.kernel.session import Database, create_database
-from exchange.log.head_file import LogRefusedError
-from exchange.log.reading import stands_still
-from exchange.operations.measures import is_worker_alive
-from exchange.operations.restore import LogState, compare_with_head
-from exchange.operations.start_checks import WHAT_TO_DO
-from exchange.settings import (
+from exchange.configuration.settings import (
     Settings,
     SettingsError,
     config_file,
@@ -35,6 +28,13 @@ from exchange.settings import (
     load_settings,
     load_webhook_key,
 )
+from exchange.kernel.fitness import DatabaseUnfitError
+from exchange.kernel.session import Database, create_database
+from exchange.log.head_file import LogRefusedError
+from exchange.log.reading import stands_still
+from exchange.operations.measures import is_worker_alive
+from exchange.operations.restore import LogState, compare_with_head
+from exchange.operations.start_checks import WHAT_TO_DO
 from migrations.upgrade import check_current
 
 CLOCK_TOLERANCE = timedelta(seconds=10)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from exchange.configuration.settings import Settings, config_file, load_log_signer, load_receipt_key
 from exchange.kernel.leases import Lease, acquire_lease, release_lease
 from exchange.kernel.session import Database
 from exchange.log.entries import View, record_event
@@ -29,7 +30,6 @@ from exchange.log.tables import LogCheckpoint
 from exchange.membership.store import list_members
 from exchange.operations.restore import LogState, compare_with_head
 from exchange.registrars.propose import propose_statement
-from exchange.settings import Settings, config_file, load_log_signer, load_receipt_key
 from keys.custody.files import read_private_file, write_private_file
 from keys.statements.types import ExchangeStatement
 from migrations.upgrade import check_current

@@ -27,13 +27,13 @@ import msgspec
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from exchange.configuration.settings import Settings
 from exchange.kernel.leases import LeaseRow
 from exchange.kernel.session import Database
 from exchange.log.head_file import read_head_note
 from exchange.log.tables import LogCheckpoint
 from exchange.operations.archive import ArchiveError, Totals, load_archive, read_head, read_tables, table_count
 from exchange.operations.back_up import BackupError, BackupHead
-from exchange.settings import Settings
 from keys.custody.age_file import AgeFileError, AgeReader
 from migrations.upgrade import hold_upgrade_lock, known_revisions, upgrade_within
 from tlog.checkpoint import open_checkpoint

@@ -8,10 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from exchange.kernel.session import create_database
-from exchange.log.head_file import HeadFile
-from exchange.registrars.propose import propose_statement
-from exchange.settings import (
+from exchange.configuration.settings import (
     LOG_KEY_PURPOSE,
     RECEIPT_KEY_PURPOSE,
     TICK_SECONDS,
@@ -23,6 +20,9 @@ from exchange.settings import (
     make_webhook_key,
     write_config,
 )
+from exchange.kernel.session import create_database
+from exchange.log.head_file import HeadFile
+from exchange.registrars.propose import propose_statement
 from keys.custody.files import make_private_folder, write_private_file, write_secret
 from keys.custody.new_home import is_unfinished, whole_home
 from keys.signatures.messages import SigningKey, canonical_url

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from exchange.configuration.settings import Settings
 from exchange.kernel.session import Database
 from exchange.log.head_file import LogRestoredError
 from exchange.operations.restore import LogState, compare_with_head
-from exchange.settings import Settings
 from migrations.upgrade import check_current
 
 WHAT_TO_DO = {

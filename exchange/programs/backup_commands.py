@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from exchange.programs.commands import home_of, opened, reports, utc_now
-from exchange.settings import load_settings, make_missing_keys
+from exchange.configuration.settings import load_settings, make_missing_keys
+from exchange.programs.commands import home_of, opened, reports
 from keys.custody.files import check_new_passphrase, read_passphrase
+from schemas.values.clock import utc_now
 
 BACKUP_PASSPHRASE_VARIABLE = "EXCHANGE_BACKUP_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
 

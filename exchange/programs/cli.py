@@ -21,6 +21,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from demo.commands import demo, sandbox
 from edge.logs import logging_configuration
+from exchange.configuration.settings import (
+    LONGEST_TICK,
+    PASSPHRASE_VARIABLE,
+    TICK_SECONDS,
+    SettingsError,
+    config_file,
+    load_log_signer,
+    load_policy,
+)
 from exchange.kernel.decision import RefusedError
 from exchange.kernel.fitness import DatabaseUnfitError
 from exchange.log.events import LogUnavailableError
@@ -39,7 +48,6 @@ from exchange.programs.commands import (
     opened,
     reports,
     run_program,
-    utc_now,
 )
 from exchange.programs.doctor_command import doctor
 from exchange.programs.key_commands import four_eyes_command, rotate_key_command
@@ -52,15 +60,6 @@ from exchange.registrars.issue_enrolment import CODE_LIFETIME, Invitation, issue
 from exchange.registrars.propose import UnknownProposalError, add_drafted_payload, propose_statement
 from exchange.registrars.rotate_key import UnknownRepresentativeError
 from exchange.registrars.stop_member import UnknownMemberError, stop_member
-from exchange.settings import (
-    LONGEST_TICK,
-    PASSPHRASE_VARIABLE,
-    TICK_SECONDS,
-    SettingsError,
-    config_file,
-    load_log_signer,
-    load_policy,
-)
 from keys.custody.files import CustodyError, check_new_passphrase, read_passphrase
 from keys.custody.new_home import is_unfinished
 from keys.signatures.strict import require_identifier
@@ -70,6 +69,7 @@ from keys.statements.types import GroupState, GroupStatement, MemberState, parse
 from keys.terminal.program import Program, complete_program
 from schemas.terms import GroupKind, MemberKind, Sector
 from schemas.values.canonical import NotCanonicalError, canonical_json
+from schemas.values.clock import utc_now
 from schemas.values.encoding import to_rfc3339
 
 ERRORS: list[tuple[type[Exception], str]] = [

@@ -12,7 +12,6 @@ import logging.config
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,8 +22,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from edge import logs as edge_logs
 from edge.database_faults import explain_database_error
+from exchange.configuration.settings import Settings, load_settings
 from exchange.kernel.session import Database, create_database
-from exchange.settings import Settings, load_settings
 from keys.terminal.program import tell_error, wants_json
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -44,11 +43,6 @@ class CommandError(Exception):
 def home_of(context: click.Context) -> Path:
     """The folder named by --home."""
     return Path(context.find_root().params["home"]).absolute()
-
-
-def utc_now() -> datetime:
-    """The clock."""
-    return datetime.now(UTC)
 
 
 @contextmanager

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from exchange.programs.commands import FAILED, home_of, utc_now
+from exchange.programs.commands import FAILED, home_of
 from keys.terminal.program import wants_json
+from schemas.values.clock import utc_now
 
 
 @click.command(epilog="Example: exchange --home /srv/exchange doctor")

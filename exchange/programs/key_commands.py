@@ -10,11 +10,12 @@ from typing import Any
 
 import click
 
-from exchange.programs.commands import CommandError, opened, reports, utc_now
+from exchange.programs.commands import CommandError, opened, reports
 from exchange.registrars.ask_for_two import NothingToChangeError, ask_for_two
 from exchange.registrars.rotate_key import rotate_key
 from keys.statements.replacement import Replacement, verify_replacement
 from schemas.terms import FourEyes
+from schemas.values.clock import utc_now
 from schemas.values.encoding import to_base64
 
 _MAX_FILE_BYTES = 4096

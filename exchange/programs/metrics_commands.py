@@ -18,9 +18,10 @@ import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from exchange.kernel.session import Database
-from exchange.programs.commands import home_of, opened, utc_now
+from exchange.programs.commands import home_of, opened
 from keys.custody.files import make_private_folder
 from keys.terminal.program import wants_json
+from schemas.values.clock import utc_now
 
 _FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 

@@ -9,11 +9,12 @@ from typing import Any
 import click
 
 from exchange.kernel.session import Database
-from exchange.programs.commands import CommandError, opened, reports, utc_now
+from exchange.programs.commands import CommandError, opened, reports
 from exchange.registrars.accept import accept_statement, list_statements
 from exchange.registrars.propose import Proposal, discard_proposal, list_proposals
 from keys.signatures.strict import require_fields, require_list
 from keys.statements.envelopes import Envelope, Root, StatementError, payload_digest
+from schemas.values.clock import utc_now
 from schemas.values.encoding import to_base64, to_rfc3339
 
 _MAX_FILE_BYTES = 64 << 20

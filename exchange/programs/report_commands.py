@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from exchange.programs.commands import opened, reports, utc_now
+from exchange.programs.commands import opened, reports
+from schemas.values.clock import utc_now
 from schemas.values.encoding import to_rfc3339
 from schemas.values.words import in_words
 

@@ -11,12 +11,13 @@ from typing import Any
 import click
 
 from exchange.membership.roots import read_roots
-from exchange.programs.commands import CommandError, opened, reports, utc_now
+from exchange.programs.commands import CommandError, opened, reports
 from exchange.registrars.roots import propose_root
 from exchange.registrars.take_statements import take_statements
 from keys.statements.envelopes import Root, StatementError
 from keys.statements.fingerprints import in_fours
 from keys.statements.roots import Roots
+from schemas.values.clock import utc_now
 
 
 @click.group("root", epilog="Example: exchange root show")

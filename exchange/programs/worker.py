@@ -16,7 +16,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -31,13 +30,14 @@ from exchange.indicators.remind_reviews import remind_reviews
 from exchange.indicators.settle import settle_indicators
 from exchange.kernel.job_runs import finish_slot, take_slot
 from exchange.kernel.leases import Lease, LeaseLostError, acquire_lease, release_lease, renew_lease
+from exchange.kernel.limits import CORRECTION_HOURS
 from exchange.kernel.session import Database
 from exchange.kernel.troubles import Troubles
-from exchange.limits import CORRECTION_HOURS
 from exchange.log.day_heads import record_day_heads
 from exchange.log.head_file import LogRefusedError
 from exchange.log.sequencer import Sequencer
 from exchange.membership.store import list_members
+from exchange.operations.jobs import DELIVERY, Job
 from exchange.operations.purge import purge_nonces, purge_records
 from exchange.outcomes.record import tell_outcomes
 from exchange.programs.worker_troubles import LateJobs
@@ -47,7 +47,6 @@ from exchange.requests.end import keep_time, purge_answers
 
 log = structlog.get_logger()
 SEQUENCER = "sequencer"
-DELIVERY = "delivery"
 TICK = "tick"
 _JOB_FAILED = "job failed"
 _TICK_FAILED = "tick failed"
@@ -55,18 +54,6 @@ _SHOWN_AFTER = 5.0
 """How many seconds after its beginning a tick's head is shown, at most a quarter of the tick: a fixed time, so that it
 does not tell how long the work took.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Something to do once every `seconds`. What waits for others' machines does so on threads of its own (`pool`), and
-    holds up no other job.
-    """
-
-    name: str
-    seconds: int
-    work: Callable[[datetime], object]
-    pool: str = "default"
 
 
 def exchange_jobs(database: Database, correction_hours: int = CORRECTION_HOURS) -> list[Job]:

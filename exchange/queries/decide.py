@@ -11,7 +11,7 @@ from exchange.gateways.legal_gateway import DisclosureCase, Person, decide_askin
 from exchange.gateways.rules import QUERY, RULES, GatewayRules, Side
 from exchange.gateways.safeguards import decide_texts
 from exchange.kernel.decision import Decision
-from exchange.limits import LONGEST_QUERY_DAYS
+from exchange.kernel.limits import LONGEST_QUERY_DAYS
 from exchange.membership.store import find_member, find_representative, list_reviewers, load_authority
 from exchange.queries.papers import Grounds
 from exchange.queries.rules import (

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from edge.minute_counts import MinuteCounts
 from edge.source_limits import SourceLimits
+from exchange.configuration.settings import Settings
 from exchange.gateways.request_policy import RequestPolicy
 from exchange.kernel.session import Database
-from exchange.settings import Settings
 from keys.signatures.messages import SigningKey
 
 _EXTENSION = "exchange"

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from alerts.authoring import store_draft
+from alerts.acts.authoring import store_draft
 from alerts.domain.alert import READABLE, AlertContent
 from alerts.domain.rules import end_of
 from alerts.store.subscriptions import NEVER, Subscription

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, text
 
-from alerts.authoring import draw_reference
+from alerts.acts.authoring import draw_reference
 from alerts.store.alerts import StoredAlert
 from tests.alerts.factories import draft, logged, make_content, read, reasons_of, release, step
 from tests.simulator import Taskforce

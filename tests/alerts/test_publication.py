@@ -14,8 +14,8 @@ from sqlalchemy import select, text
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
+from alerts.acts.publication import do_what_is_due
 from alerts.jobs import drain_outbox
-from alerts.publication import do_what_is_due
 from alerts.store.alerts import StoredAlert
 from exchange.gateways.request_policy import RequestPolicy
 from exchange.gateways.rules import RULES, GatewayRules

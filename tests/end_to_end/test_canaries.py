@@ -27,7 +27,7 @@ import psycopg
 import pytest
 import sqlalchemy
 
-from exchange.settings import LOG_KEY_PURPOSE, RECEIPT_KEY_PURPOSE, key_path
+from exchange.configuration.settings import LOG_KEY_PURPOSE, RECEIPT_KEY_PURPOSE, key_path
 from keys.custody.age_file import AgeReader
 from keys.custody.files import read_secret
 from keys.holder.settings import load_config, open_settings

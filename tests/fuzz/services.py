@@ -28,10 +28,10 @@ from alerts.feeds.storing import open_collections
 from alerts.store.alerts import StoredAlert
 from alerts.store.notices import count_notices
 from edge.serving import Server
+from exchange.configuration.settings import Settings
 from exchange.kernel.session import create_database
 from exchange.membership.feed_tokens import make_feed_token
 from exchange.programs.application import create_app
-from exchange.settings import Settings
 from exchange.web.context import Context
 from keys.holder import store
 from keys.holder.serving import HolderServer

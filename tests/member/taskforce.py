@@ -21,6 +21,7 @@ from click.testing import CliRunner, Result
 from flask import Flask
 
 from alerts.composition import blueprints
+from exchange.configuration.settings import Settings
 from exchange.kernel.leases import acquire_lease
 from exchange.kernel.session import Database, create_database
 from exchange.log.head_file import HeadFile
@@ -28,7 +29,6 @@ from exchange.log.sequencer import CARRIED_TICKS, Sequencer
 from exchange.programs.application import create_app
 from exchange.registrars.issue_enrolment import Invitation, issue_enrolment
 from exchange.registrars.propose import propose_statement
-from exchange.settings import Settings
 from exchange.web.context import Context
 from keys.holder import store as holder_store
 from keys.holder.ceremony import hold_ceremony

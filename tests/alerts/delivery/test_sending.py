@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from alerts.delivery.sending import DELIVERED, Outcome, Resolve, WebhookClient, resolve_name
-from exchange.kernel.allowed_targets import AllowedTargets
+from exchange.configuration.allowed_targets import AllowedTargets
 from tests.alerts.delivery import receivers
 from tests.alerts.delivery.certificates import tls_for
 from tests.alerts.delivery.receivers import Behaviour, answering, receiver

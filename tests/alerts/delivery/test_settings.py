@@ -10,10 +10,7 @@ from click.testing import CliRunner
 
 from alerts.composition import jobs
 from alerts.delivery.jobs import mail_settings
-from exchange.kernel.session import create_database
-from exchange.operations.set_up import Plan, set_up
-from exchange.programs.cli import program
-from exchange.settings import (
+from exchange.configuration.settings import (
     Settings,
     SettingsError,
     config_file,
@@ -22,6 +19,9 @@ from exchange.settings import (
     load_webhook_key,
     make_missing_keys,
 )
+from exchange.kernel.session import create_database
+from exchange.operations.set_up import Plan, set_up
+from exchange.programs.cli import program
 from keys.custody.files import write_private_file
 from schemas.values.canonical import canonical_json
 from tests.keys.taskforce import make_root

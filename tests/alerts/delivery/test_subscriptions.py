@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from alerts.acts.subscribing import MOST_A_DAY, MOST_CODES, MOST_LIVE
 from alerts.store.subscriptions import Subscription
-from alerts.subscribing import MOST_A_DAY, MOST_CODES, MOST_LIVE
 from schemas.values.identifiers import uuid7
 from tests.alerts.delivery import receivers
 from tests.alerts.delivery.receivers import answering, in_turn, receiver

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.delivery.targets import TargetRefusedError, check_address, check_url, is_public
-from exchange.kernel.allowed_targets import AllowedTargets
+from exchange.configuration.allowed_targets import AllowedTargets
 
 NOTHING = AllowedTargets()
 REFUSED = [

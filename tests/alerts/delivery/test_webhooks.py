@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from sqlalchemy import update
 from standardwebhooks import Webhook
 
+from alerts.acts.publication import do_what_is_due
 from alerts.delivery.sending import WebhookClient
 from alerts.domain.subscription import RETRIES
-from alerts.publication import do_what_is_due
 from alerts.store.subscriptions import Subscription
 from exchange.registrars.stop_member import stop_member
 from schemas.terms import AlertState

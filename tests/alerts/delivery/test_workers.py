@@ -78,7 +78,7 @@ from alerts.delivery.mail import Mailer, MailSettings
 from alerts.delivery.rounds import Postman
 from alerts.delivery.sending import WebhookClient
 from alerts.delivery.webhook import WebhookSecrets
-from exchange.kernel.allowed_targets import AllowedTargets
+from exchange.configuration.allowed_targets import AllowedTargets
 from exchange.kernel.session import create_database
 url, now = sys.argv[1], datetime.fromisoformat(sys.argv[2])
 postman = Postman(create_database(url, log_stale_seconds=10**9), lambda: now, "https://exchange.test",

@@ -16,7 +16,7 @@ from alerts.delivery.rounds import Postman
 from alerts.delivery.sending import WebhookClient
 from alerts.delivery.webhook import WebhookSecrets
 from alerts.store.subscriptions import Delivery, Subscription
-from exchange.kernel.allowed_targets import AllowedTargets
+from exchange.configuration.allowed_targets import AllowedTargets
 from exchange.kernel.session import Database
 from exchange.log.tables import LogEntry
 from exchange.web.context import attach_context

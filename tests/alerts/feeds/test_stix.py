@@ -18,13 +18,13 @@ from jsonschema import Draft202012Validator
 from sqlalchemy import select
 from stix2validator import ValidationOptions, validate_instance
 
+from alerts.acts.publication import do_what_is_due
 from alerts.domain.alert import Alert, AlertContent
 from alerts.feeds import extensions
 from alerts.feeds.fixed_objects import FIXED_IDS, TLP_MARKINGS
 from alerts.feeds.stix import make_objects, parts_of
 from alerts.feeds.stix_shapes import NotStixError, encode_checked
 from alerts.feeds.storing import store_objects
-from alerts.publication import do_what_is_due
 from alerts.store.alerts import StoredAlert
 from alerts.store.feed_objects import FeedObject
 from schemas.terms import AlertColour, AlertState, LegalGateway, Theme, TrafficLight

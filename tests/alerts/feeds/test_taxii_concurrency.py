@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from alerts.publication import do_what_is_due
+from alerts.acts.publication import do_what_is_due
 from alerts.store.alerts import StoredAlert
 from alerts.store.feed_objects import FeedObject
 from edge.request_limits import LARGEST_LIMIT

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from alerts.audiences import audiences_of_group, readable_audiences
 from alerts.feeds.storing import store_objects
+from alerts.readers.audiences import audiences_of_group, readable_audiences
 from alerts.store.alerts import StoredAlert, list_audiences
 from alerts.store.feed_objects import FeedObject
 from exchange.kernel.lookups import looking

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, inspect, select, text
 
+from exchange.configuration.settings import Settings
 from exchange.kernel.leases import acquire_lease
 from exchange.kernel.session import Database, create_database
 from exchange.log.head_file import HeadFile, LogRestoredError
@@ -29,7 +30,6 @@ from exchange.operations.restore import LogState, Restored, restore_database
 from exchange.operations.start_checks import check_start
 from exchange.registrars.accept import list_statements
 from exchange.registrars.take_statements import take_statements
-from exchange.settings import Settings
 from keys.custody.age_file import AgeReader, AgeWriter
 from keys.statements.envelopes import sign_statement
 from keys.statements.keyring import MemberState, to_payload
@@ -351,7 +351,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from exchange.operations import restore as module
-from exchange.settings import load_settings
+from exchange.configuration.settings import load_settings
 from exchange.kernel.session import create_database
 
 load = module.load_archive

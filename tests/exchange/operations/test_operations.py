@@ -21,8 +21,8 @@ from sqlalchemy import text
 
 from exchange.log.entries import View, record_event
 from exchange.operations.figures import report_figures
+from exchange.operations.jobs import Job
 from exchange.programs.metrics_commands import make_registry
-from exchange.programs.worker import Job
 from exchange.web.measures import start_measuring
 from keys.signatures.messages import SigningKey
 from schemas.values.encoding import to_base64

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from exchange.configuration.settings import SettingsError, load_receipt_key, load_settings
 from exchange.programs.cli import ERRORS, program
 from exchange.programs.commands import run_program
-from exchange.settings import SettingsError, load_receipt_key, load_settings
 from keys.signatures.messages import SigningKey
 from keys.statements.envelopes import Root, sign_statement
 from schemas.values.encoding import from_base64, to_base64

@@ -26,13 +26,13 @@ from cryptography.x509.oid import NameOID
 from sqlalchemy import create_engine, text
 
 from edge.database_faults import explain_database_error
+from exchange.configuration.settings import load_settings
 from exchange.kernel.leases import acquire_lease
 from exchange.kernel.session import create_database
 from exchange.operations.doctor import examine
 from exchange.programs.cli import ERRORS, program
 from exchange.programs.commands import run_program
 from exchange.programs.worker import SEQUENCER
-from exchange.settings import load_settings
 from keys.signatures.messages import SigningKey
 from schemas.values.encoding import to_base64
 from tests.postgresql import PostgresqlServer, postgresql_server

@@ -17,9 +17,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from exchange.configuration.settings import load_settings
 from exchange.kernel.session import create_database
 from exchange.registrars.accept import accept_statement
-from exchange.settings import load_settings
 from keys.signatures.messages import SigningKey, new_nonce, sign_request
 from keys.statements.envelopes import sign_statement
 from keys.statements.keyring import Representative, RepresentativeState, to_payload

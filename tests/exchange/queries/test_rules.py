@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.indicators.matching import Holding
-from exchange.limits import LONGEST_QUERY_DAYS
+from exchange.kernel.limits import LONGEST_QUERY_DAYS
 from exchange.membership.authority import Authority
 from exchange.queries.rules import (
     Officer,

@@ -13,12 +13,12 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import text
 
+from exchange.configuration.settings import load_settings
 from exchange.kernel.session import create_database
 from exchange.programs.cli import program
 from exchange.registrars.accept import accept_statement
 from exchange.registrars.propose import list_proposals, propose_statement
 from exchange.registrars.rotate_key import UnknownRepresentativeError, rotate_key
-from exchange.settings import load_settings
 from keys.signatures.messages import SigningKey
 from keys.statements.envelopes import merge, sign_statement
 from keys.statements.keyring import (

@@ -17,9 +17,9 @@ import pytest
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from alerts.acts.publication import do_what_is_due
 from alerts.delivery.jobs import forget_deliveries
 from alerts.jobs import drain_outbox
-from alerts.publication import do_what_is_due
 from edge.request_limits import LARGEST_LIMIT
 from exchange.kernel.leases import acquire_lease
 from exchange.kernel.outbox import OutboxMessage

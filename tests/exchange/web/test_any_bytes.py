@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exchange.configuration.settings import Settings, SettingsError, config_file, load_settings, write_config
 from exchange.log.head_file import HeadFile, LogRefusedError
-from exchange.settings import Settings, SettingsError, config_file, load_settings, write_config
 from exchange.web.forms import read_json
 from exchange.web.problems import InvalidFormError
 from tests.any_input import JSON, changed_bytes

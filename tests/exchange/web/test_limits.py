@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import text
 
 from edge.request_limits import USUAL_LIMIT
+from exchange.configuration.settings import SettingsError, load_settings, write_config
 from exchange.kernel.session import create_database
 from exchange.operations.purge import purge_nonces
-from exchange.settings import SettingsError, load_settings, write_config
 from keys.custody.files import write_private_file
 from keys.signatures.messages import SigningKey, new_nonce
 from schemas.values.canonical import canonical_json

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from alerts.audiences import readable_audiences
 from alerts.domain.alert import READABLE
 from alerts.domain.rules import Issuer
+from alerts.readers.audiences import readable_audiences
 from alerts.store.alerts import StoredAlert, find_alert, lock_own
 from exchange.gateways.rules import GatewayRules
 from exchange.kernel.decision import refuse

@@ -13,14 +13,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from alerts.acting import cut, find_own, load_issuer, standing_of, view_of
-from alerts.audiences import members_addressed
-from alerts.authoring import decide_draft, find_superseded
+from alerts.acts.acting import cut, find_own, load_issuer, standing_of, view_of
+from alerts.acts.authoring import decide_draft, find_superseded
 from alerts.delivery.queueing import queue_deliveries
 from alerts.domain.rules import decide_audience, decide_ground, decide_release, decide_time, decide_withdrawal, end_of
 from alerts.feeds.storing import store_objects
+from alerts.readers.audiences import members_addressed
+from alerts.readers.telling import record_all_told
 from alerts.store.alerts import StoredAlert, list_due, members_told, take_due
-from alerts.telling import record_all_told
 from exchange.gateways.rules import RULES, GatewayRules
 from exchange.kernel import outbox
 from exchange.kernel.decision import Decision

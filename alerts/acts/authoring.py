@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
-from alerts.acting import cut, find_own, load_issuer, standing_of, view_of
+from alerts.acts.acting import cut, find_own, load_issuer, standing_of, view_of
 from alerts.domain.alert import AlertContent
 from alerts.domain.rules import decide_content, decide_review
 from alerts.rendering.markdown import find_excess, find_forbidden

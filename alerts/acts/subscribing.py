@@ -21,16 +21,16 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from alerts.audiences import readable_audiences
 from alerts.delivery.parcels import replay
 from alerts.delivery.targets import TargetRefusedError, check_url
 from alerts.delivery.webhook import WebhookSecrets
 from alerts.domain.subscription import Filters
+from alerts.readers.audiences import readable_audiences
 from alerts.store import subscriptions as store
 from alerts.store.alerts import StoredAlert
 from alerts.store.subscriptions import ALERT, CONFIRM, NEVER, TEST, Delivery, Subscription
+from exchange.configuration.allowed_targets import AllowedTargets
 from exchange.kernel.actor import Actor
-from exchange.kernel.allowed_targets import AllowedTargets
 from exchange.kernel.decision import RefusedError, refuse
 from exchange.kernel.upsert import insert_ignoring
 from exchange.log.entries import View

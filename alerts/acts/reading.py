@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from alerts.acting import find_readable, text_of, view_of
-from alerts.audiences import readable_audiences
+from alerts.acts.acting import find_readable, text_of, view_of
 from alerts.domain.alert import Alert, Audience
+from alerts.readers.audiences import readable_audiences
+from alerts.readers.telling import record_all_told
 from alerts.store.alerts import AlertResponse, StoredAlert, acknowledged_among, find_response, page_of_alerts
-from alerts.telling import record_all_told
 from exchange.kernel.actor import Actor
 from exchange.kernel.session import Database
 from exchange.log.acting import RecordedRefusals

@@ -19,11 +19,11 @@ from typing import Any, TypeVar
 from edge.caller_address import Proxies, parse_proxies
 from edge.request_limits import LARGEST_LIMIT, USUAL_LIMIT
 from edge.source_limits import UNSIGNED_REQUESTS_PER_MINUTE
+from exchange.configuration.allowed_targets import AllowedTargets, is_host_name
 from exchange.gateways.file import load_rules
 from exchange.gateways.request_policy import RequestPolicy
-from exchange.kernel.allowed_targets import AllowedTargets, is_host_name
+from exchange.kernel.limits import CORRECTION_HOURS, GRACE_MINUTES, IMMEDIATE_MINUTES, LONGEST_QUERY_DAYS
 from exchange.kernel.session import LOG_STALE_SECONDS
-from exchange.limits import CORRECTION_HOURS, GRACE_MINUTES, IMMEDIATE_MINUTES, LONGEST_QUERY_DAYS
 from exchange.log.sequencer import merge_delay
 from keys.custody.files import CustodyError, read_passphrase, read_secret, write_private_file, write_secret
 from keys.custody.new_home import is_unfinished

@@ -1,4 +1,4 @@
-"""The limits of the rules that an operator may set (exchange/settings.py), as they usually are."""
+"""The limits of the rules that an operator may set (exchange/configuration/settings.py), as they usually are."""
 
 from __future__ import annotations
 

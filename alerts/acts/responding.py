@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from alerts.acting import find_own, find_readable, standing_of, view_of
+from alerts.acts.acting import find_own, find_readable, standing_of, view_of
+from alerts.acts.reading import response_fields
 from alerts.domain.rules import decide_acknowledgement
-from alerts.reading import response_fields
 from alerts.store.alerts import AlertResponse, StoredAlert, find_response, list_responses
 from exchange.kernel import outbox
 from exchange.kernel.actor import Actor
