@@ -39,8 +39,8 @@ class Module:
 
 
 def read_modules() -> dict[str, Module]:
-    """Every module of the project's packages, by its dotted name."""
-    files = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    """Every module of the packages, by its dotted name, but `__main__`: there a program begins."""
+    files = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")) if path.stem != "__main__"]
     names = {_dotted(path) for path in files}
     return {_dotted(path): _read(path, names) for path in files if path.stat().st_size}
 

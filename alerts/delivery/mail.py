@@ -20,7 +20,7 @@ from html import escape
 from typing import Any
 
 from alerts.delivery.sending import DELIVERED, Outcome
-from schemas.values.words import in_words
+from schemas.words import in_words
 
 _SECONDS = 20.0
 _PERMANENT = 500

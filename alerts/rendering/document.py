@@ -11,7 +11,7 @@ from datetime import date, datetime
 from alerts.domain.alert import Alert, AlertContent, CaseStudy, PublishedAccount
 from exchange.gateways.rules import RULES
 from schemas.terms import AlertState, LegalGateway
-from schemas.values.words import label
+from schemas.words import label
 
 COLOURS = {
     "red": "Red alert: a specific or immediate threat",

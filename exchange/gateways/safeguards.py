@@ -10,8 +10,8 @@ from typing import Any
 
 from exchange.kernel.decision import ALLOWED, Decision, refuse
 from exchange.membership.authority import Authority
+from schemas.marking import CONDITIONS, PROTECTED_ROLES, TLP_RED, is_laxer, marking_of_envelope, strictest
 from schemas.terms import Handling, TrafficLight
-from schemas.values.marking import CONDITIONS, PROTECTED_ROLES, TLP_RED, is_laxer, marking_of_envelope, strictest
 from schemas.values.tipping_off import find_tipping_off
 
 

@@ -19,7 +19,6 @@ from typing import Any
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
-from demo.commands import demo, sandbox
 from edge.logs import logging_configuration
 from exchange.configuration.settings import (
     LONGEST_TICK,
@@ -55,6 +54,7 @@ from exchange.programs.metrics_commands import metrics
 from exchange.programs.proposal_commands import proposal
 from exchange.programs.report_commands import report
 from exchange.programs.root_commands import root_group
+from exchange.programs.sandbox_commands import demo, sandbox
 from exchange.queries.decide import QueryLimits
 from exchange.registrars.issue_enrolment import CODE_LIFETIME, Invitation, issue_enrolment
 from exchange.registrars.propose import UnknownProposalError, add_drafted_payload, propose_statement

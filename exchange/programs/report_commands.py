@@ -13,7 +13,7 @@ import click
 from exchange.programs.commands import opened, reports
 from schemas.values.clock import utc_now
 from schemas.values.encoding import to_rfc3339
-from schemas.values.words import in_words
+from schemas.words import in_words
 
 _MISSING = "missing"
 _TOGETHER = "\u00a0"

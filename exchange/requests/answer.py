@@ -48,10 +48,10 @@ from exchange.requests.store import (
 from exchange.requests.take_up import decide_asker, find_person, find_to_act
 from exchange.requests.views import answer_view, discloser_of, recipient_of, standing_of
 from keys.signatures.ed25519 import SignatureError, verify_signature
+from schemas.marking import RELEASE_CODES
 from schemas.requests import answer_to_sign, prepared_to_sign
 from schemas.terms import FourEyes, RequestState
 from schemas.values.encoding import from_rfc3339
-from schemas.values.marking import RELEASE_CODES
 
 
 @dataclass(frozen=True, slots=True)

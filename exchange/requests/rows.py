@@ -18,7 +18,7 @@ from exchange.indicators.submissions import read_envelopes
 from exchange.membership.authority import Authority
 from exchange.membership.store import load_authority
 from exchange.requests.store import InformationRequest
-from schemas.values.marking import marking_of_envelope, strictest
+from schemas.marking import marking_of_envelope, strictest
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from rich.text import Text
 from member.alerts.client import AlertContent, ReadAlert
 from member.terminal import PlainTable, printable, to_second
 from schemas.terms import AlertState, TrafficLight
-from schemas.values.words import in_words, label
+from schemas.words import in_words, label
 
 _MAY_BE_SHARED = {
     TrafficLight.RED: "for the eyes of those it was sent to only: no further disclosure",

@@ -25,7 +25,7 @@ from member.statements.authority import stated_exchange
 from member.workplace.session import Session
 from schemas.terms import AlertState, Theme
 from schemas.values.encoding import to_rfc3339
-from schemas.values.words import in_words, label
+from schemas.words import in_words, label
 
 _MAX_FEEDBACK_BYTES = 64 * 1024
 _READ = "alert_read"

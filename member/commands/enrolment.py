@@ -38,7 +38,7 @@ from member.terminal import as_lines
 from member.workplace.session import USUAL, Session
 from member.workplace.standing import describe_standing
 from schemas.terms import Role
-from schemas.values.words import in_words
+from schemas.words import in_words
 
 
 @click.command(epilog="Example: member --home ~/bank-a init --member-id bank-a --vault /srv/bank-a")

@@ -22,7 +22,7 @@ from member.normalise.rules import RULES
 from member.statements.authority import stated_exchange
 from member.vault.hits import ShownHits
 from member.workplace.session import Session
-from schemas.values.words import in_words, label
+from schemas.words import in_words, label
 
 _SHOWN = 500
 _OTHER = "other"

@@ -29,7 +29,7 @@ from member.tokens.tokenise import Tokeniser
 from member.vault.rows import VaultRows
 from member.workplace.session import Session
 from schemas.terms import NORMALISATION
-from schemas.values.words import in_words
+from schemas.words import in_words
 
 _SHOWN_REJECTED = 20
 _SHOWN_LINES = 20

@@ -32,7 +32,7 @@ from member.vault.uploads import Uploads
 from member.workplace.session import Session
 from schemas.terms import MemberKind
 from schemas.values.encoding import to_base64, to_rfc3339
-from schemas.values.words import label
+from schemas.words import label
 from tlog.entries import BatchPlace
 
 _SHOWN_COMMITMENT = 12

@@ -18,7 +18,7 @@ from member.vault.hits import ShownHits
 from member.vault.rows import VaultRows
 from member.workplace.session import Session
 from schemas.terms import AccountAction, CrimeOutcome, DisruptionLevel, InternalInvestigation, OutcomeObject, Usefulness
-from schemas.values.words import in_words, label
+from schemas.words import in_words, label
 
 _THEN = "what comes of it: member outcome record --hit ID …"
 _MOST_PEOPLE, _MOST_POUNDS = 100_000, 10**12

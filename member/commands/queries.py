@@ -35,7 +35,7 @@ from member.terminal import as_lines, printable
 from member.workplace.session import Session
 from schemas.terms import LegalGateway, QueryState, Role
 from schemas.values.encoding import to_rfc3339
-from schemas.values.words import in_words, label
+from schemas.words import in_words, label
 
 _MOST_CASE, _MOST_PROSE = 64, 2000  # as schemas.queries has them; marshmallow is slow to import
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)

@@ -38,7 +38,7 @@ from member.vault.rekey import clear_journal
 from member.workplace.session import Session
 from schemas.terms import FourEyes, Role
 from schemas.values.encoding import from_base64, to_base64
-from schemas.values.words import in_words
+from schemas.words import in_words
 
 _ROLES = ", ".join(role.value for role in Role)
 

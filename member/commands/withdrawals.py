@@ -16,7 +16,7 @@ from member.terminal import to_second
 from member.vault.rows import VaultRows
 from member.workplace.session import Session
 from schemas.terms import WithdrawalReason
-from schemas.values.words import in_words, label
+from schemas.words import in_words, label
 
 _EXAMPLE = "Example: member withdraw --type bank_account 20000012345678 --reason false_positive"
 

@@ -55,7 +55,7 @@ from schemas.terms import NORMALISATION
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
-from schemas.values.words import in_words
+from schemas.words import in_words
 
 _EARLIEST = date(1900, 1, 1)
 """The first day that the exchange takes."""

@@ -13,7 +13,7 @@ from typing import Any
 from member.terminal import printable, to_second
 from schemas.terms import Classification, TrafficLight
 from schemas.values.encoding import from_rfc3339
-from schemas.values.words import in_words, label
+from schemas.words import in_words, label
 
 COLUMNS = (
     *("value", "type", "held", "institutions", "themes", "first_seen", "protected", "marking", "conditions", "hit_id"),

@@ -41,11 +41,11 @@ from member.transport.channel import Identity
 from member.vault.requests import AskedRequest, Reply
 from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.uploads import Uploads
+from schemas.marking import RELEASE_CODES, strictest
 from schemas.terms import OFFERS, Direction, RefusalReason, RequestMode, RequestOutcome
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
-from schemas.values.marking import RELEASE_CODES, strictest
 
 _SAME = "same-person"
 _SHOWN_BEFORE = ("mode", "legal_gateway", "urgency")

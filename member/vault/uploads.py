@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from member.vault.store import Vault
-from schemas.values.marking import marking_of_envelope
+from schemas.marking import marking_of_envelope
 
 _UPLOAD, _PART, _RECEIPT, _ENVELOPE, _WITHDRAWN = "upload", "part", "receipt", "envelope", "withdrawn"
 _POSTED = "posted_part"
@@ -76,7 +76,7 @@ class KeptEnvelope(msgspec.Struct, frozen=True):
 
     @property
     def marking(self) -> dict[str, Any]:
-        """How the rows are marked (schemas.values.marking)."""
+        """How the rows are marked (schemas.marking)."""
         return marking_of_envelope(msgspec.to_builtins(self))
 
 

@@ -42,7 +42,7 @@ from schemas.terms import (
     Urgency,
 )
 from schemas.values.encoding import to_rfc3339
-from schemas.values.words import in_words, label
+from schemas.words import in_words, label
 
 _USUAL_FIELDS = ",".join(field for field in RequestField if field is not RequestField.OTHER_COLUMNS)
 _ALERT_FIELDS = ",".join(field for field in RequestField if field in WARNING_FIELDS)

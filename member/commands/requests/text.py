@@ -18,7 +18,7 @@ from member.vault.requests import PreparedAnswer
 from member.vault.rows import OwnIndicator, VaultRows
 from member.workplace.session import Session
 from schemas.terms import OFFERS, Direction, RequestField, RequestState, Role
-from schemas.values.words import in_words
+from schemas.words import in_words
 
 _BATCH = 500
 
