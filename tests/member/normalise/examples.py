@@ -18,6 +18,20 @@ def lei_of(first_18: str) -> str:
     return f"{first_18}{98 - int(digits) % 97:02d}"
 
 
+PLAIN = {
+    "bank_account": "20000012345678",
+    "iban": iban_of("DE", "000000000000012345"),
+    "phone": "+442079460123",
+    "email": "anna@bank.example.com",
+    "domain": "login.bank.example",
+    "wallet": "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+    "company_number": "GB:00123456",
+    "lei": lei_of("000000EXAMPLE00001"),
+    "person": "Anna Example|1980-01-31",
+}
+"""A value of each type."""
+
+
 def form_of(indicator_type: str, value: str) -> str:
     """The canonical form of a value whose type does not change."""
     canonical = normalise(indicator_type, value)
@@ -32,3 +46,13 @@ def refusal_of(indicator_type: str, value: str) -> str:
     except NormalisationError as error:
         return str(error)
     raise AssertionError("this value was accepted")
+
+
+def is_refused(indicator_type: str, value: str) -> bool:
+    """Whether a value has no canonical form; its refusal says what would be right."""
+    try:
+        normalise(indicator_type, value)
+    except NormalisationError as error:
+        assert error.hint, "a refusal names its cure"
+        return True
+    return False

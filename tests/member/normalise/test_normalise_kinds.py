@@ -16,30 +16,10 @@ from member.normalise.circumstances import Circumstances
 from member.normalise.outcome import NormalisationError
 from member.normalise.placeholders import WORDS
 from member.normalise.rules import RULES, normalise
-from tests.member.normalise.examples import form_of, iban_of, lei_of, refusal_of
+from tests.member.normalise.examples import PLAIN, form_of, iban_of, is_refused, refusal_of
 
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 WRAPPINGS = ["'{}", '="{}"', '"{}"', "“{}”", "{};", "{},", "={}", " {} ", "\u200e{}\u200f", "\ufeff{}", "‘{}’"]
-PLAIN = {
-    "bank_account": "20000012345678",
-    "iban": iban_of("DE", "000000000000012345"),
-    "phone": "+442079460123",
-    "email": "anna@bank.example.com",
-    "domain": "login.bank.example",
-    "wallet": "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
-    "company_number": "GB:00123456",
-    "lei": lei_of("000000EXAMPLE00001"),
-    "person": "Anna Example|1980-01-31",
-}
-
-
-def is_refused(kind: str, value: str) -> bool:
-    try:
-        normalise(kind, value)
-    except NormalisationError as error:
-        assert error.hint, "a refusal names its cure"
-        return True
-    return False
 
 
 @pytest.mark.parametrize("kind", sorted(RULES))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +11,11 @@ from keys.oprf import group, threshold
 from keys.oprf.batch_check import CHECKS
 from keys.oprf.threshold import Dealing, Share
 from member.tokens.evaluation import EpochInfo, Evaluation, HolderInfo, HolderRefusedError, HolderUnavailableError
+from tests.keys.oprf.vectors_rfc9497 import SECRET_KEY
 
+KEY = bytes.fromhex(SECRET_KEY)
+DEALING = threshold.deal(KEY, 2, 3)
+SHARE_1, SHARE_2, SHARE_3 = DEALING.shares
 SECRET = b"a secret of the member's vault!!"
 
 
@@ -155,11 +160,21 @@ class MeetingHolder(HonestHolder):
         return super().answer(key, elements, proof)
 
 
+class LowestFirst(random.Random):
+    """Always draws the first holders that can be asked, so that a test decides who is asked."""
+
+    def sample(self, population: list[int], k: int) -> list[int]:  # type: ignore[override]
+        return list(population[:k])
+
+
 def epoch_of(dealing: Dealing) -> EpochInfo:
     holders = tuple(
         HolderInfo(index, f"holder-{index}", commitment) for index, commitment in dealing.commitments.items()
     )
     return EpochInfo(7, dealing.threshold, dealing.group_public_key, holders)
+
+
+EPOCH = epoch_of(DEALING)
 
 
 def add_to_row(elements: bytes, row: int, error: bytes) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,33 +25,27 @@ from member.tokens.kept_conduct import VaultConduct
 from member.tokens.quorums import NoQuorumError
 from member.tokens.tokenise import Tokeniser
 from member.vault.store import Vault
-from tests.keys.oprf.vectors_rfc9497 import SECRET_KEY
 from tests.member.tokens.key_holders import (
+    EPOCH,
+    KEY,
     SECRET,
+    SHARE_1,
+    SHARE_2,
+    SHARE_3,
     Call,
     ForgetfulLine,
     HonestHolder,
+    LowestFirst,
     RefusingHolder,
     SpoilingHolder,
     add_to_row,
     epoch_of,
 )
 
-KEY = bytes.fromhex(SECRET_KEY)
-DEALING = threshold.deal(KEY, 2, 3)
-SHARE_1, SHARE_2, SHARE_3 = DEALING.shares
-EPOCH = epoch_of(DEALING)
 ERROR = group.multiply_base(group.random_scalar())
 BULK = [b"n1|bank_account|%014d" % number for number in range(257)]
 SIGNED = SignedExchange("https://holder-1.example/v1/evaluations", {}, bytes(32), 200, {}, bytes(32))
 NO_BUDGET = HolderRefusedError("the budget has 0 evaluations left", remaining=0, denies_payment=True)
-
-
-class LowestFirst(random.Random):
-    """Always draws the first holders that can be asked."""
-
-    def sample(self, population: list[int], k: int) -> list[int]:  # type: ignore[override]
-        return list(population[:k])
 
 
 class MemoryBook:

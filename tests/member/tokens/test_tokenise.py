@@ -18,12 +18,18 @@ from keys.oprf.tokens import Token, split_output
 from member.tokens.evaluation import EpochInfo, Evaluation, Evaluator, HolderInfo, HolderRefusedError
 from member.tokens.quorums import NoQuorumError
 from member.tokens.tokenise import Tokeniser
-from tests.keys.oprf.vectors_rfc9497 import SECRET_KEY
 from tests.member.tokens.key_holders import (
+    DEALING,
+    EPOCH,
+    KEY,
     SECRET,
+    SHARE_1,
+    SHARE_2,
+    SHARE_3,
     BudgetedHolder,
     ForgetfulLine,
     HonestHolder,
+    LowestFirst,
     MeetingHolder,
     RefusingHolder,
     SpoilingHolder,
@@ -31,20 +37,9 @@ from tests.member.tokens.key_holders import (
     epoch_of,
 )
 
-KEY = bytes.fromhex(SECRET_KEY)
-DEALING = threshold.deal(KEY, 2, 3)
-SHARE_1, SHARE_2, SHARE_3 = DEALING.shares
-EPOCH = epoch_of(DEALING)
 ERROR = group.multiply_base(group.random_scalar())
 SMALL = [b"n1|phone|+44%d" % number for number in range(5)]
 BULK = [b"n1|bank_account|%014d" % number for number in range(300)]
-
-
-class LowestFirst(random.Random):
-    """Always draws the first holders, so that a test decides who is asked."""
-
-    def sample(self, population: list[int], k: int) -> list[int]:  # type: ignore[override]
-        return list(population[:k])
 
 
 class Moment:
