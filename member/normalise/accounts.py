@@ -165,9 +165,8 @@ def uk_iban(bank: str, account: str) -> str:
 
 
 def _unlabelled(number: str) -> str:
-    for (
-        label
-    ) in _IBAN_LABELS:  # IBAN NO 93…: the country may be Norway, so the longest label that leaves an IBAN counts
+    # IBAN NO 93…: the country may be Norway, so the longest label that leaves an IBAN counts.
+    for label in _IBAN_LABELS:
         bare = number.removeprefix(label)
         if _IBAN.fullmatch(bare) and not bare.startswith("IBAN"):
             return bare
