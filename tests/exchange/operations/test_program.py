@@ -13,8 +13,6 @@ from typing import Any
 import pytest
 
 from exchange.configuration.settings import SettingsError, load_receipt_key, load_settings
-from exchange.programs.cli import ERRORS, program
-from exchange.programs.commands import run_program
 from keys.signatures.messages import SigningKey
 from keys.statements.envelopes import Root, sign_statement
 from schemas.values.encoding import from_base64, to_base64
@@ -24,17 +22,6 @@ from wsgi import compose
 ROOT = Path(__file__).parents[3]
 Run = Callable[..., tuple[int, Any]]
 NECC, FCA = (SigningKey.from_seed(name.encode().ljust(32, b".")) for name in ("necc", "fca"))
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command with --json: its exit code, and the one document on standard output."""
-
-    def run_command(*arguments: str | Path) -> tuple[int, Any]:
-        code = run_program(program, [*map(str, arguments), "--json"], ERRORS)
-        return code, json.loads(capsys.readouterr().out)
-
-    return run_command
 
 
 @pytest.fixture

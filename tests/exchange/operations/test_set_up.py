@@ -30,8 +30,6 @@ from exchange.configuration.settings import load_settings
 from exchange.kernel.leases import acquire_lease
 from exchange.kernel.session import create_database
 from exchange.operations.doctor import examine
-from exchange.programs.cli import ERRORS, program
-from exchange.programs.commands import run_program
 from exchange.programs.worker import SEQUENCER
 from keys.signatures.messages import SigningKey
 from schemas.values.encoding import to_base64
@@ -62,15 +60,6 @@ def guarded() -> Iterator[PostgresqlServer]:
             yield server
     finally:
         shutil.rmtree(folder)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def run_command(*arguments: str | Path) -> tuple[int, Any]:
-        code = run_program(program, [*map(str, arguments), "--json"], ERRORS)
-        return code, json.loads(capsys.readouterr().out)
-
-    return run_command
 
 
 @pytest.fixture
