@@ -1,6 +1,6 @@
 """Who takes part, as the registrars' statements say: members, representatives, sharing groups, key epochs.
 
-These tables are a projection: services/accept_statement.py alone writes them, from statements in force. What an
+These tables are a projection: exchange/registrars/accept.py alone writes them, from statements in force. What an
 operator may do here without registrars is to stop a member (`stopped_at`) and to revoke a representative's key, never
 to admit anyone.
 """
