@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import psycopg
@@ -58,31 +58,10 @@ def is_planned(statement: str) -> bool:
     return not statement.lstrip().upper().startswith(_NOT_PLANNED)
 
 
-def traced(connection: sqlite3.Connection, work: Callable[[], object]) -> set[str]:
-    """The statements that the work makes a connection execute, each once, their values left out."""
-    seen: dict[str, str] = {}
-
-    def note(statement: str) -> None:
-        if is_planned(statement):
-            seen.setdefault(without_values(statement), statement)
-
-    connection.set_trace_callback(note)
-    try:
-        work()
-    finally:
-        connection.set_trace_callback(None)
-    return set(seen.values())
-
-
 def without_values(statement: str) -> str:
     """The statement with its literals and the length of its lists taken away, so that repetitions are equal."""
     plain = re.sub(r"[xX]?'(?:[^']|'')*'|\b\d+\b", "?", statement)
     return re.sub(r"\?(?:\s*,\s*\?)+", "?", re.sub(r"\s+", " ", plain))
-
-
-def first_of_each(statements: Iterable[str]) -> Iterator[str]:
-    """One statement of each form."""
-    yield from {without_values(one): one for one in statements}.values()
 
 
 def multiply_rows(session: psycopg.Connection, tables: Iterable[str], count: int = 500) -> None:

@@ -2,7 +2,7 @@
 
 Each payload is opened under the old key at its place and sealed under the new one at the place that its new look-up
 makes; look-ups are renewed without knowing what they stand for (member.vault.cipher, rule 5). What does not open stops
-everything. Rows are read a batch at a time, in order of keys that do not change.
+everything. Rows are read a batch at a time, in the order of their tables' keys, which do not change.
 """
 
 from __future__ import annotations
@@ -69,13 +69,16 @@ class _Move:
 
     def tokens(self) -> None:
         chosen = (
-            "SELECT epoch, indicator_id, lookup, payload FROM tokens WHERE (epoch, indicator_id) > (?, ?)"
-            " ORDER BY epoch, indicator_id LIMIT ?"
+            "SELECT indicator_id, epoch, lookup, payload FROM tokens WHERE (indicator_id, epoch) > (?, ?)"
+            " ORDER BY indicator_id, epoch LIMIT ?"
         )
-        changed = "UPDATE tokens SET lookup = ?, payload = ? WHERE epoch = ? AND indicator_id = ?"
+        changed = "UPDATE tokens SET lookup = ?, payload = ? WHERE indicator_id = ? AND epoch = ?"
         for rows in self._batches(chosen, 2):
-            fresh = [(*self._seal("tokens", partial(place_of_token, *row[:2]), *row[2:]), *row[:2]) for row in rows]
-            self._change(changed, fresh)
+            self._change(changed, [self._token(*row) for row in rows])
+
+    def _token(self, indicator_id: int, epoch: int, lookup: bytes, payload: bytes) -> tuple[Any, ...]:
+        fresh = self._seal("tokens", partial(place_of_token, epoch, indicator_id), lookup, payload)
+        return (*fresh, indicator_id, epoch)
 
     def records(self) -> None:
         """Their look-up is their key: the old ones are listed first."""

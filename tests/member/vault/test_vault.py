@@ -12,6 +12,7 @@ from keys.oprf.tokens import Token
 from member.errors import VaultError, VaultTamperedError
 from member.vault.cipher import VaultCipher
 from member.vault.hits import ShownHits
+from member.vault.rekey import change_key
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
 from member.vault.uploads import PartForm, PartOutcome, Receipt, Upload, Uploads
@@ -75,6 +76,32 @@ def test_a_source_is_taken_over_by_a_later_submission_of_its_group_and_epoch_onl
     assert rows.store([own_row(submission="s-5"), own_row("20000000000001")], "open", 1) == [
         (rows.lookup("bank_account", CANARY), own_row(submission="s-5"))
     ]
+
+
+def test_rows_and_tokens_of_all_epochs_come_under_a_new_key_in_batches(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = keep(vault, own_row(), own_row(reference="ref-2"), own_row("20000000000001"))
+    held = [rows.lookup("bank_account", canonical) for canonical in (CANARY, "20000000000001")]
+    made = {(epoch, lookup): Token(bytes([epoch]) * 32, lookup * 2) for epoch in (1, 2, 3) for lookup in held}
+    for (epoch, lookup), token in made.items():
+        rows.store_tokens(epoch, {lookup: token})
+    monkeypatch.setattr("member.vault.rekey._BATCH", 2)
+    with vault.transaction():
+        change_key(vault, KEY + bytes(32))
+    anew = VaultRows(Vault(vault.connection, VaultCipher(KEY + bytes(32))))
+    renewed = {lookup: anew.lookup(*which) for lookup, which in zip(held, canonicals(anew), strict=True)}
+    assert {lookup: len(found) for lookup, found in anew.sources_of(list(renewed.values())).items()} == {
+        renewed[held[0]]: 2,
+        renewed[held[1]]: 1,
+    }
+    for (epoch, lookup), token in made.items():
+        assert anew.cached_tokens(epoch, [renewed[lookup]]) == {renewed[lookup]: token}
+
+
+def canonicals(rows: VaultRows) -> list[tuple[str, str]]:
+    """Every indicator, as it is looked up."""
+    return [(held.indicator_type, held.canonical) for held in rows.every_indicator()]
 
 
 def test_tokens_are_cached_for_their_epoch_only(vault: Vault) -> None:
