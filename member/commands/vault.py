@@ -13,12 +13,16 @@ import msgspec
 
 from keys.custody.files import CustodyError, make_private_folder, read_private_file, write_private_file
 from member.commands.shared.common import Shown, counted, reporting
-from member.errors import VaultError
+from member.errors import VaultError, WrongKeyError
 from member.identity.access import is_typed, lock_representative, passphrase_of
 from member.identity.home import Home, to_json
+from member.identity.people import people_of
+from member.identity.vault_folder import VaultFolder
 from member.tables.exporting import formula_safe
 from member.vault.row_states import StandingRows
+from member.vault.store import Vault
 from member.workplace.session import Session
+from schemas.values.encoding import from_base64
 
 _COLUMNS = (
     "indicator_type",
@@ -106,14 +110,26 @@ def backup(session: Session, folder: Path) -> Shown:
         for path in _small_files(home):
             data = read_private_file(path, _MAX_KEY_FILE_BYTES)
             write_private_file(folder / path.relative_to(home.path), data)
-        for path in sorted((home.vault_folder.path / "people").glob("*.wrap")):
-            data = read_private_file(path, _MAX_KEY_FILE_BYTES, shared=True)
-            write_private_file(folder / "people" / path.name, data)
+        _wrap_for_all(session, VaultFolder(folder, home.member_id))
         config = msgspec.structs.replace(home.config, vault=None)
         write_private_file(folder / "config.json", to_json(config))
     except CustodyError as error:
         raise VaultError(str(error)) from error
     return Shown({"folder": str(folder)}, f"backup in {folder}; put it back by using that folder as --home")
+
+
+def _wrap_for_all(session: Session, copied: VaultFolder) -> None:
+    """Put the key of the copied vault beside it, for all whom it opens for. Those that lie beside the vault may be of
+    another: a change of the key may have stopped half way, or come between.
+    """
+    vault_key = session.unlocked.vault_key
+    try:
+        copy = Vault.open(copied.vault_path, vault_key, copied.member_id)
+    except WrongKeyError as error:
+        raise VaultError("the vault's key was changed meanwhile", "give the command again, for a new folder") from error
+    with copy:
+        for each in people_of(copy):
+            copied.wrap(each.name, from_base64(each.wrap_key), vault_key)
 
 
 def _small_files(home: Home) -> list[Path]:

@@ -282,6 +282,35 @@ def test_a_second_change_after_one_that_stopped_locks_nobody_out(bank: Bank, mon
         assert bank.opens_for(name).status == 0
 
 
+def test_a_backup_after_a_change_that_stopped_half_way_opens(bank: Bank, tmp_path: Path) -> None:
+    leave_half_changed(bank)
+    assert bank.run("anna", "vault", "backup", str(tmp_path / "copy")).status == 0
+    assert bank.opens_for("anna", tmp_path / "copy").status == 0
+    folder = VaultFolder(tmp_path / "copy", "north")
+    bob = unlock_representative(Home.open(bank.home("bob")), "bob")
+    (key,) = folder.unwrap("bob", bob.wrap_key)
+    Vault.open(folder.vault_path, key, "north").close()
+
+
+def test_a_backup_that_a_change_of_the_key_came_into_is_said_to_be_none(
+    bank: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_to = Vault.copy_to
+
+    def change_first(vault: Vault, path: Path) -> None:
+        home = Home.open(bank.home("bob"))
+        bob = unlock_representative(home, "bob")
+        with open_vault(home, bob) as opened:
+            put_under_new_key(opened, home.vault_folder, bob.vault_key)
+        copy_to(vault, path)
+
+    monkeypatch.setattr(Vault, "copy_to", change_first)
+    done = bank.run("anna", "vault", "backup", str(tmp_path / "copy"))
+    assert refused(done) == "vault"
+    assert "changed meanwhile" in done.document["error"]["detail"]
+    assert not (tmp_path / "copy" / "config.json").exists()
+
+
 def test_a_vault_that_is_busy_is_not_taken_for_a_wrong_key(bank: Bank) -> None:
     home = Home.open(bank.home("anna"))
     unlocked = unlock_representative(home, "anna")
