@@ -193,7 +193,7 @@ def _add_here(session: Session, name: str, roles: str | None, out: Path | None, 
     wanted = _read_roles(roles)
     statement = own_statement(session.keyring, home.member_id)
     passphrase = passphrase_of(name, file, confirm=True, from_environment=False)
-    check_passphrase(home, name, passphrase, [session.unlocked.passphrase])
+    check_passphrase(home, name, passphrase)
     key = SigningKey.generate()
     person = Representative(f"{home.member_id}/{name}", key.public_bytes, wanted, RepresentativeState.ACTIVE)
     _write_draft(session, statement, (*statement.representatives, person), out)
@@ -246,8 +246,7 @@ def rotate(session: Session, name: str, out: Path, passphrase_file: Path | None)
     typed = is_typed(home, [role.value for role in person.roles])
     file = passphrase_file or (None if typed else remembered_file(home, name))
     passphrase = passphrase_of(name, file, confirm=True, from_environment=False, typed=typed)
-    others = [] if name == session.acting_as else [session.unlocked.passphrase]
-    check_passphrase(home, name, passphrase, others)
+    check_passphrase(home, name, passphrase)
     key = SigningKey.generate()
     _write_new(out, sign_replacement(representative_id, person.public_key, key))
     public = _keep_keys(session, name, key, passphrase, person.roles).public_key

@@ -137,12 +137,15 @@ def is_typed(home: Home, roles: Collection[str]) -> bool:
 
 
 def check_passphrase(home: Home, name: str, passphrase: bytes, others: Collection[bytes] = ()) -> None:
-    """PassphraseError for a weak one, and for one that another person of this home has (of `others`)."""
+    """PassphraseError for a weak one, and for one that another person of this home has: whose key lies here already, or
+    (`others`) is being made with it.
+    """
     try:
         check_new_passphrase(passphrase, home.member_id, name)
     except CustodyError as error:
         raise PassphraseError(f"passphrase of {name}: {error}", "choose another one") from error
-    if passphrase in others:
+    beside = home.config.representatives.keys() - {name}
+    if passphrase in others or any(_opens(home, other, passphrase) for other in beside):
         raise PassphraseError(f"passphrase of {name}: another representative has it", "two people have two passphrases")
 
 
@@ -201,6 +204,16 @@ def unlock_registrar(home: Home) -> Identity:
 def open_vault(home: Home, unlocked: Unlocked) -> Vault:
     """The member's vault."""
     return Vault.open(home.vault_path, unlocked.vault_key, home.member_id)
+
+
+def _opens(home: Home, name: str, passphrase: bytes) -> bool:
+    """Whether a representative's key file in this home opens with the passphrase."""
+    purpose = _purpose(home, name, home.config.representatives[name].roles)
+    try:
+        read_secret(home.key_path(name), passphrase, purpose)
+    except CustodyError:
+        return False
+    return True
 
 
 def _purpose(home: Home, name: str, roles: Collection[str]) -> str:

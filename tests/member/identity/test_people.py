@@ -382,6 +382,17 @@ def test_a_further_person_of_a_sandbox_takes_no_passphrase_of_who_adds_it(taskfo
     assert not (taskforce.home("a") / "keys" / "mirror.key").exists()
 
 
+def test_nobody_of_a_sandbox_takes_the_passphrase_of_another_later(taskforce: Taskforce, tmp_path: Path) -> None:
+    same = ("passphrase of authoriser", str(tmp_path / "draft.json"))
+    file = str(write_secret_file(tmp_path / "same", same[0]))
+    new = ("representative", "add", "mirror", "--roles", "submitter", "--out", same[1], "--passphrase-file", file)
+    assert refused(taskforce.run("a", *new)) == "passphrase"
+    assert refused(taskforce.run("a", "vault", "change-passphrase", "--new-passphrase-file", file)) == "passphrase"
+    rotate = ("representative", "rotate", "analyst", "--out", same[1], "--passphrase-file", file)
+    assert refused(taskforce.run("a", *rotate)) == "passphrase"
+    assert taskforce.run("a", "status").status == 0
+
+
 def test_a_passphrase_file_serves_no_authoriser_outside_a_sandbox(tmp_path: Path) -> None:
     bank = Bank(tmp_path)
     assert bank.init("anna").status == 0
