@@ -122,10 +122,23 @@ class Session:
     @cached_property
     def identity(self) -> Identity:
         """As whom requests are signed. PassphraseError where a file served somebody who is stated to authorise."""
-        unlocked = self.unlocked
-        if not (unlocked.was_typed or self.home.config.sandbox) and self.home.root_path.exists():
-            check_typed(unlocked, stated_roles(held_keyring(self.root, self.vault), unlocked.identity.key_id))
-        return unlocked.identity
+        if self._is_by_file and self.home.root_path.exists():
+            self._check_typed(held_keyring(self.root, self.vault))
+        return self.unlocked.identity
+
+    @property
+    def _is_by_file(self) -> bool:
+        """Whether a file served a passphrase outside a sandbox."""
+        return not (self.unlocked.was_typed or self.home.config.sandbox)
+
+    def _check_typed(self, keyring: Keyring) -> None:
+        check_typed(self.unlocked, stated_roles(keyring, self.unlocked.identity.key_id))
+
+    def _check_may_act(self, keyring: Keyring) -> None:
+        """Of what was just taken in. Raises NotEnrolledError, PassphraseError."""
+        check_may_act(keyring, self.home.member_id, self.identity)
+        if self._is_by_file:
+            self._check_typed(keyring)
 
     @cached_property
     def vault(self) -> Vault:
@@ -238,7 +251,7 @@ class Session:
         representative may act (NotEnrolledError otherwise).
         """
         keyring = self.refreshed_keyring()
-        check_may_act(keyring, self.home.member_id, self.identity)
+        self._check_may_act(keyring)
         self.fault_spread(keyring).refresh(self.around.clock())
         return keyring
 
@@ -265,7 +278,7 @@ class Session:
         if freshness.taken:
             self.around.tell("the exchange did not show statements that the key holders have: tell the registrars")
             self.fault_spread(keyring).leave_out()
-        check_may_act(keyring, self.home.member_id, self.identity)
+        self._check_may_act(keyring)
         freshness.check()
         return keyring
 
