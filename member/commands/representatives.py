@@ -52,23 +52,32 @@ def representative() -> None:
 @click.pass_obj
 @reporting
 def list_all(session: Session) -> Shown:
-    """List representatives as the registrars signed them, and which keys lie in this home."""
+    """List representatives as the registrars signed them, for whom the vault opens, and which keys lie in this home."""
     local = session.home.config.representatives
     signed = own_statement(session.keyring, session.home.member_id).to_wire()["representatives"]
-    people = [{**each, "key_here": each["representative_id"].partition("/")[2] in local} for each in signed]
-    known = {each["representative_id"] for each in signed}
-    for name, each in local.items():
-        representative_id = f"{session.home.member_id}/{name}"
-        if representative_id not in known:
-            drafted = {"representative_id": representative_id, "public_key": each.public_key, "roles": each.roles}
-            people.append({**drafted, "state": "awaiting_registrars", "key_here": True})
-    made = table("representatives", "id", "roles", "state", "key here")
+    admitted = {each.name: each for each in people_of(session.vault)}
+    unsigned: dict[str, dict[str, Any]] = {
+        name: {"public_key": each.public_key, "roles": []} for name, each in admitted.items()
+    }
+    unsigned |= {name: {"public_key": each.public_key, "roles": each.roles} for name, each in local.items()}
+    for each in signed:
+        unsigned.pop(each["representative_id"].partition("/")[2], None)
+    people = [
+        *signed,
+        *(
+            {"representative_id": f"{session.home.member_id}/{name}", **said, "state": "awaiting_registrars"}
+            for name, said in unsigned.items()
+        ),
+    ]
+    made = table("representatives", "id", "roles", "state", "key here", "vault opens")
     for shown in people:
+        name = shown["representative_id"].partition("/")[2]
+        shown |= {"key_here": name in local, "vault_opens": name in admitted}
         made.add_row(
             shown["representative_id"],
             ", ".join(map(in_words, shown["roles"])),
             in_words(shown["state"]),
-            "yes" if shown["key_here"] else "no",
+            *("yes" if shown[field] else "no" for field in ("key_here", "vault_opens")),
         )
     return Shown({"representatives": people}, table=made)
 
@@ -204,13 +213,17 @@ def _add_here(session: Session, name: str, roles: str | None, out: Path | None, 
 def _keep_keys(
     session: Session, name: str, key: SigningKey, passphrase: bytes, roles: frozenset[Role]
 ) -> LocalRepresentative:
-    """Put a representative's new keys into this home, and open the vault for them."""
+    """Put a representative's new keys into this home, and open the vault for them: whenever it stops, the vault opens
+    for those that lie here.
+    """
     home, wrap_key = session.home, EncryptionKey.generate()
     vault_key = session.unlocked.vault_key
-    lock_representative(home, name, roles, key, wrap_key, passphrase=passphrase)
     public = to_base64(key.public_bytes)
     with session.vault.transaction():
-        let_in(session.vault, home.vault_folder, vault_key, Person(name, public, to_base64(wrap_key.public_bytes)))
+        person = Person(name, public, to_base64(wrap_key.public_bytes))
+        let_in(session.vault, home.vault_folder, vault_key, person, ahead=True)
+        lock_representative(home, name, roles, key, wrap_key, passphrase=passphrase)
+    home.vault_folder.wrap(name, wrap_key.public_bytes, vault_key)
     local = LocalRepresentative(sorted(role.value for role in roles), public)
     home.save(representatives={**home.config.representatives, name: local})
     return local
@@ -273,34 +286,38 @@ def rotate(session: Session, name: str, out: Path, passphrase_file: Path | None)
 @click.pass_obj
 @reporting
 def remove(session: Session, name: str, out: Path | None, *, change_vault_key: bool) -> Shown:
-    """Close the vault for a representative, and draft the statement that revokes its key."""
+    """Close the vault for a representative, and draft the statement that revokes its key; of one whom the registrars
+    have not signed, close the vault alone. Says for whom it still opens.
+    """
     home = session.home
     representative_id = f"{home.member_id}/{name}"
     if name == session.acting_as:
         raise UsedWronglyError("nobody removes themselves", "another person for whom the vault opens does")
-    if home.config.exchange_url is not None:
+    signed = _signed_people(session)
+    if name in signed:
         if out is None:
             raise UsedWronglyError("where does the draft for the registrars go?", "--out draft.json")
+        signed[name] = replace(signed[name], state=RepresentativeState.REVOKED)
         statement = own_statement(session.keyring, home.member_id)
-        if representative_id not in {person.representative_id for person in statement.representatives}:
-            raise UsedWronglyError(f"the registrars have signed no {representative_id}")
-        people = tuple(
-            replace(person, state=RepresentativeState.REVOKED)
-            if person.representative_id == representative_id
-            else person
-            for person in statement.representatives
-        )
-        _write_draft(session, statement, people, out)
+        _write_draft(session, statement, tuple(signed.values()), out)
     elif name not in {each.name for each in people_of(session.vault)}:
         raise UsedWronglyError(f"the vault does not open for {name}", "member representative list")
+    elif out is not None:
+        detail = f"the registrars have not signed {representative_id}: nothing to draft"
+        raise UsedWronglyError(detail, "leave out --out")
     with session.vault.transaction():
+        let_in(session.vault, home.vault_folder, session.unlocked.vault_key, _own(session))
         let_out(session.vault, home.vault_folder, name)
     if change_vault_key:
         fresh = put_under_new_key(session.vault, home.vault_folder, session.unlocked.vault_key)
         check_vault_key(home, fresh)
     is_cleared = clear_journal(session.vault) if change_vault_key else None
     document = {"representative_id": representative_id, "draft": None if out is None else str(out)}
+    opens_for = [each.name for each in people_of(session.vault)]
+    unsigned = [each for each in opens_for if home.config.exchange_url is not None and each not in signed]
     lines = [f"the vault is closed for {name}" + (", and under a new key" if change_vault_key else "")]
+    lines.append(f"it opens for {', '.join(opens_for)}")
+    lines += [f"the registrars have not signed {each}: member representative remove {each}?" for each in unsigned]
     if is_cleared is False:
         lines.append("another program has the vault open: what the old key opens is in its journal until that one ends")
     shared = str(home.vault_folder.path) if is_group_shared(home.vault_folder.path) else None
@@ -308,7 +325,22 @@ def remove(session: Session, name: str, out: Path | None, *, change_vault_key: b
         lines.append(f"take {name} out of the group of {shared} too: who writes there can put back an older copy")
     lines += [] if out is None else [f"the draft is in {out}; it takes effect when the registrars sign it: sign {out}"]
     key = {"vault_key_changed": change_vault_key, "old_key_cleared": is_cleared, "leave_group_of": shared}
-    return Shown({**document, **key}, as_lines(lines))
+    return Shown({**document, **key, "vault_opens_for": opens_for, "unsigned": unsigned}, as_lines(lines))
+
+
+def _signed_people(session: Session) -> dict[str, Representative]:
+    """This member's representatives as the registrars signed them, by name; none before it has joined."""
+    if session.home.config.exchange_url is None:
+        return {}
+    statement = own_statement(session.keyring, session.home.member_id)
+    return {person.representative_id.partition("/")[2]: person for person in statement.representatives}
+
+
+def _own(session: Session) -> Person:
+    """Whoever gives the command, by the keys of this home: what the vault says of them may be older, or another's."""
+    unlocked = session.unlocked
+    public = to_base64(unlocked.identity.key.public_bytes)
+    return Person(unlocked.name, public, to_base64(unlocked.wrap_key.public_bytes))
 
 
 @representative.command("four-eyes", epilog="Example: member representative four-eyes --answers --out draft.json")

@@ -38,14 +38,18 @@ def people_of(vault: Vault) -> list[Person]:
     return sorted((msgspec.json.decode(each, type=Person) for each in vault.all(_KIND)), key=lambda one: one.name)
 
 
-def let_in(vault: Vault, folder: VaultFolder, vault_key: bytes, person: Person) -> None:
-    """Open the vault for a person, or for its new keys. Inside a transaction. HomeError for keys that another has."""
+def let_in(vault: Vault, folder: VaultFolder, vault_key: bytes, person: Person, *, ahead: bool = False) -> None:
+    """Open the vault for a person, or for its new keys; `ahead` of a change of its keys beside the ones that it has, so
+    that it opens for whichever lie in its home. Inside a transaction. HomeError for keys that another has.
+    """
     for other in people_of(vault):
         same = {other.public_key, other.wrap_key} & {person.public_key, person.wrap_key}
         if other.name != person.name and same:
             hint = "each person makes a key in a home of their own"
             raise HomeError(f"{person.name} has the key of {other.name}: one person is not two", hint, slug="same_key")
-    folder.wrap(person.name, from_base64(person.wrap_key), vault_key)
+        if ahead and other.name == person.name:
+            folder.wrap(other.name, from_base64(other.wrap_key), vault_key)
+    folder.wrap(person.name, from_base64(person.wrap_key), vault_key, ahead=ahead)
     vault.put(_KIND, person.name.encode(), msgspec.json.encode(person))
 
 

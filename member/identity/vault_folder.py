@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -116,19 +117,21 @@ class VaultFolder:
         self._ahead_path(name).unlink(missing_ok=True)
 
     def unwrap(self, name: str, wrap_key: EncryptionKey) -> list[bytes]:
-        """The vault key; two while it is being changed, the older first. HomeError for whoever was not let in, or was
-        let out.
+        """The vault key; two while it is being changed, the older first. What lies beside is passed over while it is
+        for another key of the person's, which is being replaced. HomeError for whoever was not let in, or was let out.
         """
         path = self.wrap_path(name)
         if not path.exists():
             hint = f"somebody for whom it opens: member representative add {name}"
             raise HomeError(f"{self.path} does not open for {name} (yet, or any more)", hint, slug="not_admitted")
-        found = [each for each in (path, self._ahead_path(name)) if each.exists()]
-        try:
-            return [wrap_key.open(self._read(each), self._info(name)) for each in found]
-        except SealingError:
+        found = []
+        for each in (path, self._ahead_path(name)):
+            with suppress(SealingError):
+                found += [wrap_key.open(self._read(each), self._info(name))] if each.exists() else []
+        if not found:
             hint = f"it was made for another key: member representative add {name}, by somebody for whom it opens"
-            raise HomeError(f"{path} does not open with {name}'s key", hint, slug="not_admitted") from None
+            raise HomeError(f"{path} does not open with {name}'s key", hint, slug="not_admitted")
+        return found
 
     def drop(self, name: str) -> None:
         """Take a person's wrap away."""

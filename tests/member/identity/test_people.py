@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,6 +18,7 @@ import pytest
 from keys.custody.files import write_private_file
 from keys.sealing.hybrid import EncryptionKey
 from keys.signatures.ed25519 import SigningKey
+from member.commands import representatives
 from member.errors import VaultError
 from member.identity.access import open_vault, unlock_representative
 from member.identity.home import Home
@@ -26,7 +28,7 @@ from member.vault.cipher import KEY_BYTES
 from member.vault.rekey import change_key
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
-from schemas.values.encoding import from_base64
+from schemas.values.encoding import from_base64, to_base64
 from tests.member.taskforce import Ran, Taskforce, run_member, write_secret_file
 from tests.typed import run_typed
 
@@ -339,6 +341,77 @@ def test_a_program_with_the_old_key_writes_nothing_after_a_change(bank: Bank) ->
         row = OwnRow("phone", "+447700900001", Source("v", "r", "", "ref", {}, 2, "s-1"))
         with pytest.raises(Exception, match="key was changed meanwhile"):
             VaultRows(slow).store([row], "open", 1)
+
+
+def test_an_attacker_cannot_leave_a_second_self_behind_unseen(joined: tuple[Taskforce, Bank], tmp_path: Path) -> None:
+    taskforce, bank = joined
+    around = taskforce.around()
+    assert bank.init("anna", member="ghostly").status == 0
+    bob = bank.init("bob", member="ghostly")
+    add = ("representative", "add", "bob", "--fingerprint", bob.document["fingerprint"])
+    assert bank.run("anna", *add).status == 0
+    code = taskforce.invite("ghostly")
+    for name in ("anna", "bob"):
+        assert run_member(bank.home(name), "join", code, "--yes", around=around).status == 0
+    assert taskforce.approve_waiting().status == 0
+    ghost = bank.init("carol", member="ghostly")
+    add = ("representative", "add", "carol", "--fingerprint", ghost.document["fingerprint"])
+    assert run_member(bank.home("bob"), *add, "--out", str(tmp_path / "never-sent.json"), around=around).status == 0
+    shown = run_member(bank.home("anna"), "representative", "list", around=around).document["representatives"]
+    seen = {one["representative_id"]: (one["state"], one["vault_opens"]) for one in shown}
+    assert seen["ghostly/carol"] == ("awaiting_registrars", True)
+    remove = ("representative", "remove", "bob", "--change-vault-key", "--out", str(tmp_path / "draft.json"))
+    done = run_member(bank.home("anna"), *remove, around=around).document
+    assert (done["vault_opens_for"], done["unsigned"]) == (["anna", "carol"], ["carol"])
+    again = ("representative", "remove", "carol", "--change-vault-key")
+    nothing = run_member(bank.home("anna"), *again, "--out", str(tmp_path / "none.json"), around=around)
+    assert refused(nothing) == "usage"
+    done = run_member(bank.home("anna"), *again, around=around).document
+    assert (done["vault_opens_for"], done["unsigned"]) == (["anna"], [])
+    assert refused(bank.opens_for("carol")) == "not_admitted"
+    assert bank.opens_for("anna").status == 0
+
+
+def test_a_new_vault_key_goes_to_the_key_of_whoever_asks_for_it_and_no_other(bank: Bank) -> None:
+    home = Home.open(bank.home("bob"))
+    bob, wrong = unlock_representative(home, "bob"), EncryptionKey.generate()
+    with open_vault(home, bob) as vault, vault.transaction():
+        (anna,) = [each for each in people_of(vault) if each.name == "anna"]
+        forged = msgspec.structs.replace(anna, wrap_key=to_base64(wrong.public_bytes))
+        vault.put("person", b"anna", msgspec.json.encode(forged))
+    assert bank.run("anna", "representative", "remove", "bob", "--change-vault-key").status == 0
+    assert bank.opens_for("anna").status == 0
+    assert [each.wrap_key for each in people_in(bank)] == [anna.wrap_key]
+
+
+@pytest.mark.parametrize("at", ["let_in", "lock_representative"])
+def test_a_new_key_of_ones_own_that_stops_half_way_locks_nobody_out(
+    joined: tuple[Taskforce, Bank], at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taskforce, bank = joined
+    around, member = taskforce.around(), f"stopped-{at.replace('_', '-')}"
+    assert bank.init("anna", member=member).status == 0
+    assert run_member(bank.home("anna"), "join", taskforce.invite(member), "--yes", around=around).status == 0
+    assert taskforce.approve_waiting().status == 0
+    rotate = ("representative", "rotate", "anna", "--out")
+    done_before = getattr(representatives, at)
+
+    for number, is_done in enumerate((False, True)):
+
+        def stop(*arguments: Any, is_done: bool = is_done, **options: Any) -> None:
+            if is_done:
+                done_before(*arguments, **options)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(representatives, at, stop)
+            out = str(tmp_path / f"{number}.json")
+            assert run_member(bank.home("anna"), *rotate, out, around=around).status == 1
+        assert bank.opens_for("anna").status == 0, (at, is_done)
+    last = run_member(bank.home("anna"), *rotate, str(tmp_path / "last.json"), around=around)
+    assert last.status == 0, last.document
+    assert bank.opens_for("anna").status == 0
+    assert not list(bank.vault.rglob("*.next"))
 
 
 def test_the_folder_is_shared_with_its_group_where_people_have_users_of_their_own(tmp_path: Path) -> None:
