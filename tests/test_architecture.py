@@ -25,7 +25,7 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PURE = sorted(
     {
         path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
-        for pattern in ("tlog/*.py", "keys/*/*.py", "member/normalise/*.py")
+        for pattern in ("tlog/*.py", "keys/*/*.py", "alerts/domain/*.py", "member/normalise/*.py")
         for path in ROOT.glob(pattern)
         if path.name != "__init__.py" and path.parent.name not in {"holder", "terminal"}
     }
