@@ -120,6 +120,6 @@ def _read_envelopes(file: Path) -> list[dict[str, Any]]:
         found = None
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise CommandError(
-            "file", f"{file} is no list of signed statements: take a registrar's statements-in-force.json"
+            "file", f"{file} is not a list of signed statements: take a registrar's statements-in-force.json"
         )
     return found

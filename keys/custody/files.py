@@ -181,7 +181,7 @@ def read_private_file(path: Path, limit: int, *, check_folder: bool = True, shar
         # The open file is checked, not its name: a name may point elsewhere a moment later.
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise CustodyError(f"{path} is no regular file")
+            raise CustodyError(f"{path} is not a regular file")
         if status.st_mode & (0o007 if shared else 0o077):
             raise CustodyError(f"others may read {path}: chmod {'660' if shared else '600'} it")
         data = stream.read(limit + 1)

@@ -110,7 +110,7 @@ def _object_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(text: str) -> Any:
-    raise ValueRefusedError("not-json", f"{text} is no JSON", "leave it out")
+    raise ValueRefusedError("not-json", f"{text} is not valid JSON", "leave it out")
 
 
 def fill_alert(document: Mapping[str, Any], defaults: Mapping[str, str], today: date, name: str) -> dict[str, Any]:

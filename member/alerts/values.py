@@ -120,7 +120,7 @@ def _is_in_calendar(text: str) -> bool:
 def as_object(value: Any, known: tuple[str, ...]) -> Mapping[str, Any]:
     """An object with no other fields than the known ones."""
     if not isinstance(value, dict):
-        raise ValueRefusedError("not-an-object", kind_of(value), f"wanted: an object of {', '.join(known)}")
+        raise ValueRefusedError("not-an-object", kind_of(value), f"expected: an object of {', '.join(known)}")
     for name in value:
         if name not in known:
             raise ValueRefusedError("unknown-field", f"no field is called {quoted(name)}", f"known: {', '.join(known)}")
@@ -138,7 +138,7 @@ def as_account(value: Any) -> dict[str, str]:
     try:
         bic = bic_numbers.validate(texts["bic"]) if "bic" in texts else ""
     except ValidationError:
-        raise ValueRefusedError("bad-account", "the BIC is none", "wanted: 8 or 11 letters and digits") from None
+        raise ValueRefusedError("bad-account", "the BIC is none", "expected: 8 or 11 letters and digits") from None
     try:
         account = _uk_account(texts)
         number = iban_number(clean(texts["iban"])) if "iban" in texts else _computed_iban(account, bic)

@@ -79,7 +79,7 @@ def _texts(document: Mapping[str, Any], name: str) -> dict[str, str]:
     given = document.get(name, {})
     if not isinstance(given, dict) or not all(isinstance(value, str) and value.strip() for value in given.values()):
         raise _refused(
-            f"has {name} that are not names by names", f'wanted: {name} with entries such as value = "Identifier"'
+            f"has {name} that are not names by names", f'expected: {name} with entries such as value = "Identifier"'
         )
     return {str(key): value for key, value in given.items()}
 

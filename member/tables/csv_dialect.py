@@ -103,7 +103,7 @@ def check_csv(path: str | Path, mapped: ColumnMap = NO_MAP) -> CheckedFile:
         with path.open("rb") as file:
             state = FileState.of(file)
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise FileRefusedError("this is no regular file", "wanted: a CSV file on disk")
+                raise FileRefusedError("this is not a regular file", "expected: a CSV file on disk")
             encoding, sha256 = _check_bytes(file, path)
         layout = _find_layout(path, encoding, mapped)
         records = _check_quotes(path, encoding, layout)
@@ -116,7 +116,7 @@ def check_csv(path: str | Path, mapped: ColumnMap = NO_MAP) -> CheckedFile:
         raise no_such_file() from error
     except OSError as error:
         raise FileRefusedError(
-            f"the file cannot be read ({error.strerror or 'no reason given'})", "wanted: a readable CSV file"
+            f"the file cannot be read ({error.strerror or 'no reason given'})", "expected: a readable CSV file"
         ) from error
     return CheckedFile(path, encoding, layout, records, state, sha256, mapped.digest)
 
@@ -189,14 +189,14 @@ def _check_bytes(file: BinaryIO, path: Path) -> tuple[str, str]:
             raise nul_byte(None, b"")
         if len(chunk) == _CHUNK and b"\n" not in chunk and b"\r" not in chunk:
             raise FileRefusedError(
-                f"line {_position(path, offset)[0]} is over a megabyte long", "wanted: one row a line"
+                f"line {_position(path, offset)[0]} is over a megabyte long", "expected: one row a line"
             )
         offset += len(chunk)
 
 
 def _undecodable(path: Path, encoding: str, offset: int) -> FileRefusedError:
     if encoding == "utf-16":
-        return FileRefusedError(f"byte {offset + 1} is no UTF-16", f"wanted: CSV as UTF-8; {SAVE_AS_UTF8}")
+        return FileRefusedError(f"byte {offset + 1} is not valid UTF-16", f"expected: CSV as UTF-8; {SAVE_AS_UTF8}")
     line, byte_in_line = _position(path, offset)
     with path.open("rb") as file:
         file.seek(offset)
@@ -296,7 +296,7 @@ def _check_quotes(path: Path, encoding: str, layout: Layout) -> int:
             if isinstance(record, BrokenRecord):
                 _refuse_open_quote(path, encoding, layout, record)
     if not count:
-        raise FileRefusedError("the file has a header and no rows", "wanted: at least one row")
+        raise FileRefusedError("the file has a header and no rows", "expected: at least one row")
     return count
 
 

@@ -14,12 +14,12 @@ from datetime import date
 REQUIRED_COLUMNS = ("indicator_type", "value")
 OPTIONAL_COLUMNS = ("reason", "first_seen", "source_ref")
 COLUMNS = REQUIRED_COLUMNS + OPTIONAL_COLUMNS
-WANTED = f"wanted: a header line with {', '.join(COLUMNS)} in any order (the last three may be left out)"
+WANTED = f"expected: a header line with {', '.join(COLUMNS)} in any order (the last three may be left out)"
 SAVE_AS_UTF8 = (
     'in Excel: File > Save As > "CSV UTF-8 (Comma delimited)"; in LibreOffice: character set "Unicode (UTF-8)"'
 )
 
-ONE_OF_SEPARATORS = "wanted: a comma, a semicolon or a tab between the columns"
+ONE_OF_SEPARATORS = "expected: a comma, a semicolon or a tab between the columns"
 
 BAD_DAY = "a date YYYY-MM-DD, not in the future, or leave it empty"
 """As the exchange says it (schemas.submissions; marshmallow is slow to import)."""
@@ -50,7 +50,7 @@ class FileChangedError(FileRefusedError):
 
     def __init__(self) -> None:
         super().__init__(
-            "the file changed while it was being read", "wanted: a file that nobody writes to; start again"
+            "the file changed while it was being read", "expected: a file that nobody writes to; start again"
         )
 
 
@@ -59,10 +59,10 @@ def other_format(head: bytes) -> FileRefusedError | None:
     for signature, name in _SIGNATURES:
         if head.startswith(signature):
             return FileRefusedError(
-                f"this is {name}, not a CSV file", f"wanted: CSV as UTF-8, or .xlsx; {SAVE_AS_UTF8}"
+                f"this is {name}, not a CSV file", f"expected: CSV as UTF-8, or .xlsx; {SAVE_AS_UTF8}"
             )
     if head.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
-        return FileRefusedError("this is UTF-32", f"wanted: CSV as UTF-8; {SAVE_AS_UTF8}")
+        return FileRefusedError("this is UTF-32", f"expected: CSV as UTF-8; {SAVE_AS_UTF8}")
     return None
 
 
@@ -70,7 +70,7 @@ def no_such_file() -> FileRefusedError:
     """A name behind which there is nothing."""
     return FileRefusedError(
         "there is no such file",
-        "wanted: the name of a CSV file; a name without a path counts from the folder you are in",
+        "expected: the name of a CSV file; a name without a path counts from the folder you are in",
     )
 
 
@@ -80,10 +80,10 @@ def not_utf8(line: int, byte_in_line: int, byte: int) -> FileRefusedError:
     try:
         character = bytes([byte]).decode("cp1252")
     except UnicodeDecodeError:
-        return FileRefusedError(where, f"wanted: CSV as UTF-8; {SAVE_AS_UTF8}")
+        return FileRefusedError(where, f"expected: CSV as UTF-8; {SAVE_AS_UTF8}")
     return FileRefusedError(
         f"{where}: this looks like Windows-1252, where that byte is {character!r}",
-        f"wanted: CSV as UTF-8; {SAVE_AS_UTF8}",
+        f"expected: CSV as UTF-8; {SAVE_AS_UTF8}",
     )
 
 
@@ -93,16 +93,16 @@ def nul_byte(line: int | None, head: bytes) -> FileRefusedError:
     even, odd = head[::2].count(0), head[1::2].count(0)
     if len(head) >= 8 and max(even, odd) > len(head) // 4 and min(even, odd) < len(head) // 16 + 1:
         return FileRefusedError(
-            "this looks like UTF-16 without a byte order mark", f"wanted: CSV as UTF-8; {SAVE_AS_UTF8}"
+            "this looks like UTF-16 without a byte order mark", f"expected: CSV as UTF-8; {SAVE_AS_UTF8}"
         )
-    return FileRefusedError(f"{where} holds a NUL: this is a binary file", "wanted: a CSV file as UTF-8")
+    return FileRefusedError(f"{where} holds a NUL: this is a binary file", "expected: a CSV file as UTF-8")
 
 
 def unbalanced_quote(line: int) -> FileRefusedError:
     """A quoted field that never ends; `line` is the one on which it begins."""
     return FileRefusedError(
         f"the quoted field that begins on line {line} is not closed",
-        'wanted: a closing " before the next separator; a " inside a quoted field is written twice',
+        'expected: a closing " before the next separator; a " inside a quoted field is written twice',
     )
 
 
@@ -126,7 +126,7 @@ def other_separator(found: Sequence[str]) -> FileRefusedError | None:
 def duplicate_column(first: str, second: str) -> FileRefusedError:
     """Two columns whose names are one when case, spaces and hyphens do not count."""
     both = f"{first} and {second}" if first != second else first
-    return FileRefusedError(f"duplicate column in the header: {both}", "wanted: each column once")
+    return FileRefusedError(f"duplicate column in the header: {both}", "expected: each column once")
 
 
 def unmapped_column(name: str, found: Sequence[str]) -> FileRefusedError:
@@ -156,7 +156,7 @@ def split_account(found: Sequence[str]) -> FileRefusedError | None:
         return None
     return FileRefusedError(
         f"sort code and account number stand in two columns, {sort_code} and {account}",
-        "wanted: a file for --map that names both (docs/uploads.md), or one column value with both joined, six digits"
+        "expected: a file for --map that names both (docs/uploads.md), or one column value with both joined, six digits"
         " and eight, zeros in front kept (200000 and 00012345 give 20000000012345), and a column indicator_type that"
         " says bank_account; in a spreadsheet, with the sort code in A2 and the number in B2:"
         ' =TEXT(SUBSTITUTE(A2,"-",""),"000000")&TEXT(B2,"00000000")',
@@ -177,7 +177,7 @@ def wrong_field_count(found: int, wanted: int, delimiter: str) -> str:
 
 def bad_first_seen(text: str) -> str:
     """The reason for a first_seen that is not an ISO date."""
-    wanted = "wanted: an ISO date such as 2026-03-05, or nothing"
+    wanted = "expected: an ISO date such as 2026-03-05, or nothing"
     slashed = _SLASHED_DATE.fullmatch(text)
     if slashed:
         day, month, year = (int(part) for part in slashed.groups())

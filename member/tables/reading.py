@@ -169,7 +169,7 @@ class _RowReader:
         for at, wanted in zip(self._account, _ACCOUNT_LENGTHS, strict=True):
             digits = _SEPARATORS.sub("", fields[at])
             if digits and len(digits) != wanted:
-                reason = f"{len(digits)} digits; wanted: {wanted}, zeros in front included; export the column as text"
+                reason = f"{len(digits)} digits; expected: {wanted}, zeros in front included; export the column as text"
                 return Rejected(line, self._layout.header[at], fields[at], reason, fields)
         return None
 

@@ -99,7 +99,7 @@ def check_workbook(path: Path, mapped: ColumnMap, sheet: str | None) -> CheckedF
     if layout is None:
         raise FileRefusedError(f"the sheet {name} is empty", f"{WANTED}; another sheet is named with --sheet")
     if not count:
-        raise FileRefusedError("the sheet has a header and no rows", "wanted: at least one row")
+        raise FileRefusedError("the sheet has a header and no rows", "expected: at least one row")
     return CheckedFile(path, "xlsx", layout, count, state, digest, mapped.digest, name)
 
 
@@ -147,7 +147,7 @@ def _check_names(parts: Sequence[zipfile.ZipInfo]) -> None:
         raise FileRefusedError("an OpenDocument file (.ods)", f"save it as .xlsx or CSV; {_SAVE_AS_XLSX}")
     if "xl/workbook.xml" not in names:
         raise FileRefusedError(
-            "a zip archive that is not an Excel workbook", f"wanted: a CSV or .xlsx file; {_SAVE_AS_XLSX}"
+            "a zip archive that is not an Excel workbook", f"expected: a CSV or .xlsx file; {_SAVE_AS_XLSX}"
         )
 
 
@@ -260,5 +260,5 @@ def _too_large(found: str, most: str) -> FileRefusedError:
 
 def _damaged() -> FileRefusedError:
     return FileRefusedError(
-        "this is no whole Excel workbook", f"open it and save it again; wanted: CSV, or .xlsx; {_SAVE_AS_XLSX}"
+        "this is no whole Excel workbook", f"open it and save it again; expected: CSV, or .xlsx; {_SAVE_AS_XLSX}"
     )

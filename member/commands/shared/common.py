@@ -135,7 +135,7 @@ def read_moment(option: str, text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise UsedWronglyError(f"{option} {quoted(text)} is no time", "2026-11-23T09:00:00Z") from None
+        raise UsedWronglyError(f"{option} {quoted(text)} is not a valid time", "2026-11-23T09:00:00Z") from None
     if moment.tzinfo is None:
         right = text.strip() if "T" in text else f"{moment.date().isoformat()}T09:00:00"
         raise UsedWronglyError(f"{option} {quoted(text)} does not say its zone", f"{right}Z for UTC, or …+01:00")

@@ -122,7 +122,7 @@ def test_a_pipe_is_no_secret(home: Path) -> None:
     reader = os.open(home / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     writer = os.open(home / "pipe", os.O_WRONLY)
     try:
-        with pytest.raises(CustodyError, match="no regular file"):
+        with pytest.raises(CustodyError, match="not a regular file"):
             read_private_file(home / "pipe", 10)
     finally:
         os.close(reader)

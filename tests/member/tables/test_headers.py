@@ -99,7 +99,7 @@ def test_two_columns_never_make_up_for_each_others_digits(tmp_path: Path, sort_c
     text = f"Kind,Identifier,Sort Code,Account No,Why\n,,{sort_code},{number},\n"
     (row,) = read_indicators(check_file(written(tmp_path, text), mapped))
     assert isinstance(row, Rejected)
-    assert "wanted:" in row.reason
+    assert "expected:" in row.reason
 
 
 @pytest.mark.parametrize(

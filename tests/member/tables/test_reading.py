@@ -228,7 +228,7 @@ def test_windows_1252_is_refused_by_line_and_byte_with_the_way_to_save_as_utf_8(
         (HEADER.encode() + PHONE.encode() + b"phone,\0,,,\n", "line 3 holds a NUL"),
         ((HEADER + "phone,\0,,,\n").encode("utf-16"), "NUL"),
         ((HEADER + PHONE).encode("utf-16-le"), "UTF-16 without a byte order mark"),
-        ((HEADER + PHONE).encode("utf-16")[:-1], "no UTF-16"),
+        ((HEADER + PHONE).encode("utf-16")[:-1], "not valid UTF-16"),
         ((HEADER + PHONE).encode("utf-32"), "UTF-32"),
         (HEADER.encode() + b"phone,\xc3", "line 2, byte 7"),
         (HEADER.encode() + b"phone,\x81,,,", "0x81"),
@@ -241,7 +241,7 @@ def test_a_file_that_cannot_be_read_safely_is_refused_and_the_fault_named(
 ) -> None:
     refusal = folder.refusal(content)
     assert named in refusal
-    assert "wanted: " in refusal
+    assert "expected: " in refusal
 
 
 def test_a_first_line_that_is_a_row_is_not_shown(folder: Folder) -> None:
@@ -249,7 +249,7 @@ def test_a_first_line_that_is_a_row_is_not_shown(folder: Folder) -> None:
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileRefusedError, match=r"no such file; wanted: .* the folder you are in"):
+    with pytest.raises(FileRefusedError, match=r"no such file; expected: .* the folder you are in"):
         check_file(tmp_path / "absent.csv")
     with pytest.raises(FileRefusedError):
         check_file(tmp_path)
