@@ -47,8 +47,11 @@ GIVEN = {"Content-Type": "application/octet-stream", "Idempotency-Key": "key-1"}
 SIGNED = sign_request("POST", URL + TARGET, GIVEN, BODY, "a/analyst", KEY, lambda: NOW, NONCE)
 HONEST = VerifiedRequest("a/analyst", NONCE, NOW)
 ASKED = SignedRequest("POST", URL + TARGET, SIGNED)
-PROOF = {"Evaluation-Proof": base64.b64encode(b"p" * 64).decode()}
-ANSWERED = sign_response(200, PROOF, b"out", request=ASKED, key_id="holder-1", key=HOLDER_KEY, clock=lambda: NOW)
+BESIDE = {
+    "Evaluation-Commitment": base64.b64encode(b"c" * 32).decode(),
+    "Evaluation-Proof": base64.b64encode(b"p" * 64).decode(),
+}
+ANSWERED = sign_response(200, BESIDE, b"out", request=ASKED, key_id="holder-1", key=HOLDER_KEY, clock=lambda: NOW)
 
 
 def resolve(key_id: str) -> bytes:

@@ -281,11 +281,11 @@ def test_a_signing_key_does_not_show_itself() -> None:
 # -- answers
 
 ASKED = SignedRequest("POST", URL + TARGET, _signed())
-PROOF = {"Evaluation-Proof": "cHJvb2Y="}
+BESIDE = {"Evaluation-Commitment": "c2hhcmU=", "Evaluation-Proof": "cHJvb2Y="}
 
 
 def _answered(status: int = 200, headers: dict[str, str] | None = None) -> dict[str, str]:
-    given = PROOF if headers is None else headers
+    given = BESIDE if headers is None else headers
     return sign_response(status, given, b"out", request=ASKED, key_id="holder-1", key=HOLDER_KEY, clock=lambda: NOW)
 
 
@@ -324,13 +324,15 @@ def test_an_answer_to_something_else_is_refused(changed: dict[str, object], reas
     assert caught.value.reason == reason
 
 
-def test_a_proof_cannot_be_added_taken_away_or_changed() -> None:
-    without = {name: value for name, value in _answered().items() if name != "Evaluation-Proof"}
-    for headers in (without, _answered() | {"Evaluation-Proof": "AAAA"}):
+@pytest.mark.parametrize("name", sorted(BESIDE))
+def test_what_stands_beside_an_answer_cannot_be_added_taken_or_changed(name: str) -> None:
+    without = {header: value for header, value in _answered().items() if header != name}
+    for headers in (without, _answered() | {name: "AAAA"}):
         with pytest.raises(ResponseSignatureError, match="invalid"):
             _check(headers)
+    others = {header: value for header, value in BESIDE.items() if header != name}
     with pytest.raises(ResponseSignatureError, match="coverage"):
-        _check(_answered(headers={}) | PROOF)
+        _check(_answered(headers=others) | {name: BESIDE[name]})
 
 
 def test_a_request_without_a_signature_cannot_be_answered_with_one() -> None:
