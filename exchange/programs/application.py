@@ -13,11 +13,11 @@ from edge.description import complete_description
 from edge.logs import REQUEST_ID_HEADER, begin_request
 from edge.setup import DescribedApi, make_strict, serve_description
 from exchange.corrections import pages as withdrawal_pages
+from exchange.log.pages import create_log_blueprint
 from exchange.log.receipts import waiting_entries
 from exchange.operations import pages as operations_pages
 from exchange.operations import status_pages
 from exchange.outcomes import pages as outcome_pages
-from exchange.programs.log_pages import create_log_blueprint
 from exchange.queries import pages as query_pages
 from exchange.registrars import enrolment_pages, holder_fault_pages, statement_pages
 from exchange.requests import pages as request_pages

@@ -181,8 +181,8 @@ def serve(context: click.Context, host: str, port: int, workers: int, threads: i
     configure_logs(of_service=True)
     prepare_measuring(home_of(context))  # before anything that counts is imported
     import wsgi  # noqa: PLC0415 - slow to import, needed here only
+    from edge.serving import Server  # noqa: PLC0415 - likewise
     from exchange.operations.start_checks import check_start  # noqa: PLC0415 - likewise
-    from exchange.programs.serve import Server  # noqa: PLC0415 - likewise
 
     with opened(context) as (settings, database):
         check_start(settings, database)

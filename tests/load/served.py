@@ -25,13 +25,13 @@ import httpx
 from alerts.composition import blueprints
 from alerts.store.notices import count_notices
 from edge.logs import configure_logs
+from edge.serving import Server
 from exchange.configuration.settings import Settings
 from exchange.kernel.leases import acquire_lease, release_lease
 from exchange.kernel.session import create_database
 from exchange.log.head_file import HeadFile
 from exchange.log.sequencer import CARRIED_TICKS, Sequencer
 from exchange.programs.application import create_app
-from exchange.programs.serve import Server
 from exchange.web.context import Context
 from keys.signatures.messages import SigningKey
 from keys.statements.envelopes import Root

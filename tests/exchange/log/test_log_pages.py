@@ -10,8 +10,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_smorest import Api
 
+from exchange.log.pages import create_log_blueprint
 from exchange.log.receipts import RECEIPT_DOMAIN, waiting_entries
-from exchange.programs.log_pages import create_log_blueprint
 from keys.signatures.ed25519 import verify_signature
 from keys.signatures.messages import SigningKey
 from schemas.values.canonical import parse_canonical_json
