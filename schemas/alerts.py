@@ -17,7 +17,17 @@ from schemas.terms import (
     Theme,
     TrafficLight,
 )
-from schemas.values.fields import Identifier, Moment, Prose, QueryInteger, QueryText, Text, TrueOrFalse, code_of
+from schemas.values.fields import (
+    BoundedList,
+    Identifier,
+    Moment,
+    Prose,
+    QueryInteger,
+    QueryText,
+    Text,
+    TrueOrFalse,
+    code_of,
+)
 from schemas.values.identifiers import REFERENCE
 
 ALERTS_PAGE = 100
@@ -28,7 +38,7 @@ UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
 def _list_of(field: fields.Field[Any], least: int = 0) -> fields.List[Any]:
-    return fields.List(field, required=True, validate=validate.Length(least, MAX_ITEMS))
+    return BoundedList(field, required=True, validate=validate.Length(least, MAX_ITEMS))
 
 
 def _text_of(pattern: str, wanted: str) -> fields.String:

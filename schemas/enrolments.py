@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import Schema, fields, validate
 
 from schemas.terms import Role
-from schemas.values.fields import Base64, Identifier, RepresentativeId, code_of
+from schemas.values.fields import Base64, BoundedList, Identifier, RepresentativeId, code_of
 
 
 class ClaimedRepresentativeSchema(Schema):
@@ -13,7 +13,7 @@ class ClaimedRepresentativeSchema(Schema):
 
     representative_id = RepresentativeId(required=True)
     public_key = Base64(32, required=True)
-    roles = fields.List(code_of(Role), required=True, validate=validate.Length(1, len(Role)))
+    roles = BoundedList(code_of(Role), required=True, validate=validate.Length(1, len(Role)))
     proof = Base64(64, required=True)
 
 
@@ -23,7 +23,7 @@ class EnrolmentSchema(Schema):
     code = fields.String(required=True, validate=validate.Regexp(r"[A-Za-z0-9_-]{32,65536}\Z"))
     member_id = Identifier(required=True)
     encryption_key = Base64(32, 1216, required=True)
-    representatives = fields.List(
+    representatives = BoundedList(
         fields.Nested(ClaimedRepresentativeSchema), required=True, validate=validate.Length(1, 64)
     )
 

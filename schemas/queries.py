@@ -17,6 +17,7 @@ from schemas.terms import (
 from schemas.values.encoding import to_base64
 from schemas.values.fields import (
     Base64,
+    BoundedList,
     OwnId,
     Prose,
     QueryInteger,
@@ -58,8 +59,8 @@ class AskQuerySchema(Schema):
     """A query as the agency asks it: `types` are those of `tokens`, one for one. Dates are the last day of each."""
 
     query_id = OwnId(required=True)
-    tokens = fields.List(Base64(32), required=True, validate=validate.Length(1, MAX_TOKENS))
-    types = fields.List(code_of(IndicatorType), required=True, validate=validate.Length(1, MAX_TOKENS))
+    tokens = BoundedList(Base64(32), required=True, validate=validate.Length(1, MAX_TOKENS))
+    types = BoundedList(code_of(IndicatorType), required=True, validate=validate.Length(1, MAX_TOKENS))
     # What is empty is read here and refused by the rules, so that the refusal is recorded.
     case = Text(MAX_CASE, least=0, required=True)
     legal_gateway = Text(_MAX_CODE, least=0, required=True)

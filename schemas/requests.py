@@ -31,6 +31,7 @@ from schemas.values.canonical import canonical_json
 from schemas.values.encoding import from_base64, from_rfc3339, to_base64
 from schemas.values.fields import (
     Base64,
+    BoundedList,
     Identifier,
     OwnId,
     Prose,
@@ -153,8 +154,8 @@ def prepared_to_sign(
     return PREPARED_DOMAIN + canonical_json(signed)
 
 
-def _submissions(**more: Any) -> fields.List[str]:
-    return fields.List(OwnId(), validate=validate.Length(max=MOST_SUBMISSIONS), **more)
+def _submissions(**more: Any) -> BoundedList:
+    return BoundedList(OwnId(), validate=validate.Length(max=MOST_SUBMISSIONS), **more)
 
 
 def _statement() -> Prose:
@@ -168,7 +169,7 @@ def _code(**rest: Any) -> Text:
 
 
 def _codes(most: int, **rest: Any) -> Any:
-    return fields.List(_code(), validate=validate.Length(max=most), **rest)
+    return BoundedList(_code(), validate=validate.Length(max=most), **rest)
 
 
 class PriorNoticeSchema(Schema):
@@ -250,7 +251,7 @@ class AnswerSchema(Schema):
 
     to = Identifier(required=True, allow_none=True)
     outcome = code_of(RequestOutcome, required=True)
-    told = fields.List(
+    told = BoundedList(
         code_of(RequestField), required=True, data_key="fields", validate=validate.Length(max=len(RequestField))
     )
     refusal_reason = code_of(RefusalReason, required=True, allow_none=True)

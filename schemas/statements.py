@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from schemas.values.fields import Cursor, QueryInteger
+from schemas.values.fields import BoundedList, Cursor, QueryInteger
 
 PAGE = 200
+_MOST_SIGNATURES = 64
 
 
 class EnvelopeSignatureSchema(Schema):
@@ -21,7 +22,9 @@ class StatementEnvelopeSchema(Schema):
 
     payloadType = fields.String(required=True)  # noqa: N815 - DSSE names it so
     payload = fields.String(required=True, metadata={"description": "base64 of canonical JSON"})
-    signatures = fields.List(fields.Nested(EnvelopeSignatureSchema), required=True)
+    signatures = BoundedList(
+        fields.Nested(EnvelopeSignatureSchema), required=True, validate=validate.Length(max=_MOST_SIGNATURES)
+    )
 
 
 class StatementAnswerSchema(Schema):

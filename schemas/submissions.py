@@ -34,7 +34,7 @@ from schemas.terms import (
     WithdrawalReason,
 )
 from schemas.values.encoding import from_base64
-from schemas.values.fields import BoundedInteger, Identifier, Text, code_of
+from schemas.values.fields import BoundedInteger, BoundedList, Identifier, Text, code_of
 
 MAX_ROWS = 20_000
 MAX_PARTS = 1_000_000
@@ -71,7 +71,7 @@ class EnvelopeSchema(Schema):
     theme = code_of(Theme, required=True)
     case_type = code_of(CaseType, required=True)
     subject_role = code_of(SubjectRole, required=True)
-    red_flags = fields.List(Text(200), required=True, validate=validate.Length(max=50))
+    red_flags = BoundedList(Text(200), required=True, validate=validate.Length(max=50))
     evidence_standard = code_of(EvidenceStandard, required=True)
     source_evaluation = code_of(SourceEvaluation, required=True)
     intelligence_assessment = code_of(IntelligenceAssessment, required=True)
@@ -94,8 +94,8 @@ class SubmissionSchema(Schema):
     submission_id = fields.UUID(required=True, metadata={"description": "version 7, made by the member"})
     part = BoundedInteger(0, MAX_PARTS, required=True)
     envelope = fields.Nested(EnvelopeSchema, required=True)
-    rows = fields.List(
-        fields.List(fields.String(allow_none=True), validate=validate.Length(equal=4)),
+    rows = BoundedList(
+        BoundedList(fields.String(allow_none=True), validate=validate.Length(equal=4)),
         required=True,
         validate=validate.Length(1, MAX_ROWS),
         metadata={"description": "[token (base64, 32 bytes), indicator_type, first_seen | null, last_seen | null]"},
@@ -107,13 +107,13 @@ class SubmissionSchema(Schema):
         allow_none=True,
         metadata={"description": "why rows that were taken back are listed again; without it they are left out"},
     )
-    relist_rows = fields.List(
+    relist_rows = BoundedList(
         fields.Integer(),
         allow_none=True,
         validate=validate.Length(0, MAX_ROWS),
         metadata={"description": "the rows, by index, that `relist` is said of; all, if it is absent"},
     )
-    taken_back = fields.List(
+    taken_back = BoundedList(
         fields.Raw(),
         validate=validate.Length(0, MAX_ROWS),
         metadata={

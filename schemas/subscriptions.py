@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from schemas.terms import AlertColour, DeliveryState, MemberKind, PushChannel, SubscriptionState, Theme
-from schemas.values.fields import Identifier, Moment, QueryInteger, QueryText, Text, code_of
+from schemas.values.fields import BoundedList, Identifier, Moment, QueryInteger, QueryText, Text, code_of
 
 LARGEST_PAGE = 100
 MOST_REPLAYED = 1_000
@@ -16,7 +16,7 @@ _MOST_GROUPS = 100
 
 
 def _codes(codes: type[StrEnum]) -> Any:
-    return fields.List(code_of(codes), load_default=list, validate=validate.Length(0, len(codes)))
+    return BoundedList(code_of(codes), load_default=list, validate=validate.Length(0, len(codes)))
 
 
 class FiltersSchema(Schema):
@@ -25,7 +25,7 @@ class FiltersSchema(Schema):
     themes = _codes(Theme)
     colours = _codes(AlertColour)
     kinds = _codes(MemberKind)
-    groups = fields.List(Identifier(), load_default=list, validate=validate.Length(0, _MOST_GROUPS))
+    groups = BoundedList(Identifier(), load_default=list, validate=validate.Length(0, _MOST_GROUPS))
 
 
 class SubscriptionForm(FiltersSchema):
@@ -115,7 +115,7 @@ class DeliveriesPageSchema(Schema):
 class ReplayForm(Schema):
     """What to send again: deliveries by their ids, or those that died of what was queued since a time."""
 
-    delivery_ids = fields.List(fields.UUID(), validate=validate.Length(1, MOST_REPLAYED))
+    delivery_ids = BoundedList(fields.UUID(), validate=validate.Length(1, MOST_REPLAYED))
     since = Moment()
 
     @validates_schema

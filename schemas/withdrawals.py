@@ -11,7 +11,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from schemas.terms import CorrectionKind, WithdrawalReason
-from schemas.values.fields import Base64, BoundedInteger, OwnId, QueryInteger, QueryText, code_of
+from schemas.values.fields import Base64, BoundedInteger, BoundedList, OwnId, QueryInteger, QueryText, code_of
 
 MAX_TOKENS = 1000
 """Of one withdrawal by tokens; a submission is withdrawn whole, however large."""
@@ -24,7 +24,7 @@ class NewWithdrawalSchema(Schema):
     """Which of one's own rows are taken back, by tokens or by submission, and why. The client makes the id."""
 
     withdrawal_id = OwnId(required=True)
-    tokens = fields.List(Base64(32), required=True, allow_none=True, validate=validate.Length(1, MAX_TOKENS))
+    tokens = BoundedList(Base64(32), required=True, allow_none=True, validate=validate.Length(1, MAX_TOKENS))
     submission_id = OwnId(required=True, allow_none=True)
     reason = code_of(WithdrawalReason, required=True)
 

@@ -38,6 +38,7 @@ from exchange.membership.store import KnownRepresentative, find_representative
 from exchange.web.access import COUNTED, RULES, Caller, Rule
 from exchange.web.context import Context, current_context
 from exchange.web.feed_reading import FeedReading, open_feed_reading, shown_token
+from exchange.web.forms import MAX_OPEN_BODY_BYTES
 from exchange.web.problems import SUSPENDED, AccessRefusedError
 from keys.signatures.messages import WINDOW, RequestSignatureError, VerifiedRequest, verify_request
 
@@ -72,12 +73,15 @@ def authenticate(*, is_read: bool = True) -> None:
 
 
 def check_source() -> None:
-    """Before anything is read or looked up: refuse a source that keeps calling without authenticating.
+    """Before anything is read or looked up: refuse a source that keeps calling without authenticating, and let nobody
+    send much to a route that is open to anyone.
 
     Raises LimitExceededError.
     """
     context = current_context()
     context.sources.check(_source(context), context.clock())
+    if _is_open():
+        request.max_content_length = MAX_OPEN_BODY_BYTES
 
 
 def _authenticate_caller(context: Context, rule: Rule, *, is_read: bool) -> None:
@@ -204,9 +208,13 @@ def _spend_nonce(context: Context, verified: VerifiedRequest, caller: str) -> No
 def _source(context: Context) -> Source:
     forwarded_for = request.headers.get("X-Forwarded-For")
     address = caller_address(request.remote_addr, forwarded_for, context.settings.trusted_proxies)
+    return source_of(address, request.headers.get("Signature-Input", ""), shown_token(), is_open=_is_open())
+
+
+def _is_open() -> bool:
+    """Whether anyone may call, as far as the route is known."""
     rule = None if request.url_rule is None else RULES.get(_route_of(request.url_rule.rule))
-    is_open = rule is None or Caller.ANYONE in rule.callers
-    return source_of(address, request.headers.get("Signature-Input", ""), shown_token(), is_open=is_open)
+    return rule is None or Caller.ANYONE in rule.callers
 
 
 def _count_source(context: Context, route: str, address: str) -> None:

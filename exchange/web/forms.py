@@ -15,6 +15,8 @@ from exchange.web.problems import InvalidFormError
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """A part of 20,000 rows has half of that."""
+MAX_OPEN_BODY_BYTES = 256 * 1024
+"""Of what anyone may send: the claim of a member with 64 representatives has half of that."""
 
 
 def read_json(body: bytes) -> Any:
@@ -38,7 +40,7 @@ def clean_errors(messages: Any) -> dict[str, Any]:
     cleaned: dict[str, Any] = {}
     for name, found in (messages if isinstance(messages, dict) else {"body": messages}).items():
         if found == ["Unknown field."]:
-            cleaned.setdefault("unknown", []).append("A field is not known here.")
+            cleaned["unknown"] = ["A field is not known here."]
         else:
             cleaned[str(name)] = clean_errors(found) if isinstance(found, dict) else found
     return cleaned
