@@ -32,6 +32,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
+import msgspec
 import structlog
 from sqlalchemy import Connection
 
@@ -44,7 +45,15 @@ from keys.holder.settings import HomeError, Settings
 from keys.oprf.group import ELEMENT_BYTES, check_batch_form, multiply_base
 from keys.oprf.threshold import Share, evaluate_batch, prove_batch, scaled_share
 from keys.signatures.messages import HeaderFields, VerifiedRequest, verify_request
-from keys.statements.envelopes import ROOT, Envelope, Statement, StatementError, read_payload
+from keys.statements.envelopes import (
+    ROOT,
+    ROOT_SUBJECT,
+    SUBJECT_FIELDS,
+    Envelope,
+    Statement,
+    StatementError,
+    read_payload,
+)
 from keys.statements.keyring import (
     EpochState,
     EpochStatement,
@@ -155,6 +164,30 @@ class Wanted:
         return hashlib.sha256(canonical_json(named) + self.elements).digest()
 
 
+class _Place(msgspec.Struct, frozen=True):
+    """What a payload says about itself, before anything of it is verified."""
+
+    type: str
+    sequence: int
+    member_id: str = ""
+    group_id: str = ""
+    epoch: int = 0
+    exchange_id: str = ""
+
+
+def _place_of(payload: bytes) -> tuple[str, str, int]:
+    """Type, subject and sequence that a statement's bytes name, whatever else is in them. Raises StatementError."""
+    try:
+        place = msgspec.json.decode(payload, type=_Place)
+    except (msgspec.DecodeError, RecursionError):
+        raise StatementError("malformed", "expected a statement with type, subject and sequence") from None
+    if place.type == ROOT:
+        return ROOT, ROOT_SUBJECT, place.sequence
+    if place.type not in SUBJECT_FIELDS:
+        raise StatementError("malformed", "a statement of this type is not known")
+    return place.type, str(getattr(place, SUBJECT_FIELDS[place.type])), place.sequence
+
+
 class HolderService:
     """The key holder at work, for one process. Safe for threads."""
 
@@ -260,16 +293,17 @@ class HolderService:
 
     def _find_accepted(self, envelope: Any) -> Statement | None:
         """The statement of an envelope whose payload is in force, None for one that is newer. Raises StatementError for
-        any other that could not come into force, and for what is malformed.
+        any other that could not come into force, and for what is malformed. What nobody has signed is not read whole:
+        that takes the hundredfold of refusing it.
         """
         payload, keyring = Envelope.parse(envelope).payload, self.keyring()
-        statement = read_payload(payload)
-        newest = keyring.next_sequence(statement.type, statement.subject) - 1
-        if statement.sequence < newest:
+        kind, subject, sequence = _place_of(payload)
+        newest = keyring.next_sequence(kind, subject) - 1
+        if sequence < newest:
             raise StatementError("stale", f"sequence {newest} is held already")
         if keyring.knows(payload):
-            return statement
-        if statement.sequence == newest:
+            return read_payload(payload)
+        if sequence == newest:
             raise StatementError("conflict", f"another statement has sequence {newest} already")
         return None
 

@@ -41,6 +41,8 @@ from schemas.problems import MEDIA_TYPE
 from schemas.values.encoding import to_base64, to_rfc3339
 
 MAX_BODY_BYTES = MAX_ELEMENTS * ELEMENT_BYTES
+MAX_OPEN_BODY_BYTES = 512 * 1024
+"""Of what anyone may send: more than the largest statement with all its signatures."""
 ELEMENTS_TYPE = "application/octet-stream"
 _COMMITMENT, _PROOF = "Evaluation-Commitment", "Evaluation-Proof"
 _SERVICE = "keyholder"
@@ -121,7 +123,9 @@ def _service() -> HolderService:
 
 
 def _check_source(limits: SourceLimits, proxies: Proxies, now: datetime) -> None:
-    """Refuse, before its body is read, what comes from an address that too often calls without authenticating."""
+    """Refuse, before its body is read, what comes from an address that too often calls without authenticating, and
+    let nobody send much to a route that is open to anyone.
+    """
     rule = None if request.url_rule is None else rule_of(request.method, request.url_rule.rule)
     if rule is None or not rule.is_limited:
         return
@@ -129,6 +133,7 @@ def _check_source(limits: SourceLimits, proxies: Proxies, now: datetime) -> None
     g.source = source_of(address, request.headers.get("Signature-Input", ""), is_open=rule.is_public)
     limits.check(g.source, now)
     if rule.is_public:
+        request.max_content_length = MAX_OPEN_BODY_BYTES
         limits.count(g.source, now)
 
 

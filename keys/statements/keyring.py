@@ -29,7 +29,6 @@ from keys.statements.envelopes import (
     Statement,
     StatementError,
     payload_digest,
-    read_payload,
 )
 from keys.statements.roots import Roots
 from keys.statements.types import (
@@ -156,7 +155,8 @@ class Keyring:
 
     def knows(self, payload: bytes) -> bool:
         """Whether a statement of these bytes is in force, was, or is a root of the chain."""
-        return payload_digest(payload) in self._accepted or self.roots.knows(read_payload(payload))
+        digest = payload_digest(payload)
+        return digest in self._accepted or self.roots.knows_digest(digest)
 
     def was_in_force(self, digest: str) -> bool:
         """Whether a statement, by its SHA-256, was taken in here while it counted, whatever was stated since."""

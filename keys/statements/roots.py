@@ -96,7 +96,11 @@ class Roots:
 
     def knows(self, statement: Statement) -> bool:
         """Whether this very statement is a root of the chain."""
-        return statement.digest in self._fingerprints[1:]
+        return self.knows_digest(statement.digest)
+
+    def knows_digest(self, digest: str) -> bool:
+        """Whether the statement with this SHA-256 is a root of the chain."""
+        return digest in self._fingerprints[1:]
 
     def carries(self, statement: Statement) -> bool:
         """Whether the newest root lists it."""
