@@ -23,8 +23,10 @@ from exchange.kernel.job_runs import last_successes
 from exchange.log.reading import read_status
 from exchange.log.tables import LogEntry
 from exchange.membership.store import Member, SharingGroup
+from exchange.outcomes.store import Outcome
 
 REFUSAL = "refusal"
+_NOT_SAID = "not_said"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Month:
 @dataclass(frozen=True, slots=True)
 class Report:
     """How things stand, and each month that has a record. `refusals_unreadable` are refusals whose content was erased,
-    so that their rule is missing.
+    so that their rule is missing; `outcomes` those that are kept, by what the intelligence was worth to who got it.
     """
 
     members: dict[str, int]
@@ -56,6 +58,7 @@ class Report:
     log_pending: int
     jobs: dict[str, datetime | None]
     months: tuple[Month, ...]
+    outcomes: dict[str, int]
 
 
 def report_figures(session: Session) -> Report:
@@ -74,6 +77,7 @@ def report_figures(session: Session) -> Report:
         log_pending=status.pending,
         jobs=last_successes(session),
         months=_months(session),
+        outcomes=_outcomes(session),
     )
 
 
@@ -103,6 +107,12 @@ def _refusals(session: Session) -> tuple[dict[str, int], int]:
         reasons = json.loads(view)["reasons"]
         rules.update({f"{reason['field']}: {reason['code']}" for reason in reasons})
     return dict(sorted(rules.items())), unreadable
+
+
+def _outcomes(session: Session) -> dict[str, int]:
+    """How many outcomes there are, by their usefulness."""
+    told = (json.loads(figures)["usefulness"] for figures in session.scalars(select(Outcome.figures_json)))
+    return dict(sorted(Counter(worth or _NOT_SAID for worth in told).items()))
 
 
 def _months(session: Session) -> tuple[Month, ...]:

@@ -10,7 +10,7 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from edge.logs import logging_configuration
 from exchange.configuration.settings import (
@@ -56,6 +57,7 @@ from exchange.programs.report_commands import report
 from exchange.programs.root_commands import root_group
 from exchange.programs.sandbox_commands import demo, sandbox
 from exchange.queries.decide import QueryLimits
+from exchange.registrars.enrolments import list_invited
 from exchange.registrars.issue_enrolment import CODE_LIFETIME, Invitation, issue_enrolment
 from exchange.registrars.propose import UnknownProposalError, add_drafted_payload, propose_statement
 from exchange.registrars.rotate_key import UnknownRepresentativeError
@@ -325,10 +327,22 @@ def create(context: click.Context, /, group_id: str, **options: Any) -> dict[str
     with opened(context) as (_, database):
         with database.reading() as session:
             held = latest_effective(session, "group", group_id)
+            _require_known(session, options["members"])
         stated = None if held is None else parse_statement(held.payload)
         if isinstance(stated, GroupStatement) and stated.state is GroupState.OPEN:
             raise CommandError("group-exists", f"the group {group_id} is in force: exchange group add, or close")
         return {"group_id": group_id, "proposal_id": propose_statement(database, "group", group_id, draft, now)}
+
+
+def _require_known(session: Session, members: Sequence[str]) -> None:
+    """CommandError for who is no member and was not invited either: the registrars would sign a slip of the pen."""
+    known = {one.member_id for one in list_members(session)} | list_invited(session)
+    strange = [member_id for member_id in members if member_id not in known]
+    if strange:
+        raise CommandError(
+            "unknown-member",
+            f"nobody was enrolled as {', '.join(strange)}: exchange member list; exchange member enrol first",
+        )
 
 
 def _end_of(day: date) -> datetime:
@@ -343,6 +357,8 @@ def _end_of(day: date) -> datetime:
 @reports(_show_group)
 def add(context: click.Context, group_id: str, members: list[str]) -> dict[str, Any]:
     """Draft a group with more members."""
+    with opened(context) as (_, database), database.reading() as session:
+        _require_known(session, members)
     return _change_group(context, group_id, lambda held: {"members": held.members | frozenset(members)})
 
 

@@ -44,7 +44,7 @@ def _show(done: dict[str, Any]) -> str:
         lines.append(f"{month['month']:8} {figures} {month['rows_rejected']:>11,}  {_listed(month['events'])}")
     if not done["months"]:
         lines.append(_MISSING)
-    lines += ["", "Outcomes        " + _or_missing(done["outcomes"])]
+    lines += ["", "Outcomes        " + _listed(done["outcomes"])]
     return "\n".join(_wrapped(line) for line in lines).replace(_TOGETHER, " ")
 
 
@@ -90,5 +90,5 @@ def report(context: click.Context) -> dict[str, Any]:
         "log": {"size": found.log_size, "signed_at": _time(found.log_signed_at), "pending": found.log_pending},
         "jobs": {job: _time(last) for job, last in found.jobs.items()},
         "months": [asdict(month) for month in found.months],
-        "outcomes": None,  # members do not report any yet
+        "outcomes": found.outcomes,
     }

@@ -28,6 +28,11 @@ class Enrolment(Base):
     proposal_id: Mapped[str | None] = mapped_column(String(64))
 
 
+def list_invited(session: Session) -> set[str]:
+    """Everyone for whom a code was ever made, used or not."""
+    return set(session.scalars(select(Enrolment.member_id).distinct()))
+
+
 def lock_enrolment(session: Session, code_sha256: bytes) -> Enrolment | None:
     """The invitation with that code, locked, so that a code is used once."""
     return session.execute(

@@ -58,7 +58,7 @@ class StatementError(ValueError):
     """A statement, an envelope or a root is refused; `reason` is a slug.
 
     One of: malformed, quorum, stale, conflict, inconsistent, gap (a root between is missing); of a draft at the
-    exchange also waiting, discarded.
+    exchange also waiting, discarded, suspended.
     """
 
     def __init__(self, reason: str, detail: str) -> None:

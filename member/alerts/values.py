@@ -138,7 +138,7 @@ def as_account(value: Any) -> dict[str, str]:
     try:
         bic = bic_numbers.validate(texts["bic"]) if "bic" in texts else ""
     except ValidationError:
-        raise ValueRefusedError("bad-account", "the BIC is none", "expected: 8 or 11 letters and digits") from None
+        raise ValueRefusedError("bad-account", "not a valid BIC", "expected: 8 or 11 letters and digits") from None
     try:
         account = _uk_account(texts)
         number = iban_number(clean(texts["iban"])) if "iban" in texts else _computed_iban(account, bic)

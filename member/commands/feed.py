@@ -7,7 +7,7 @@ import msgspec
 
 from member.alerts.feeds import feed_addresses
 from member.commands.shared.common import Shown, counted, reporting, table
-from member.errors import MemberError
+from member.errors import MemberError, UsedWronglyError, quoted
 from member.workplace.session import Session
 
 
@@ -22,6 +22,7 @@ def feed() -> None:
 @reporting
 def make(session: Session, name: str) -> Shown:
     """Make a feed token. It is shown this once and kept nowhere: put it where your reader keeps its secrets."""
+    _refuse_second(session, name)
     made = session.alerts.make_token(name)
     if made.token is None:
         hint = f"member feed revoke {made.token_id}, then make another"
@@ -32,6 +33,16 @@ def make(session: Session, name: str) -> Shown:
     listed = (f"{one['form']:10} {one['url']}" for one in feeds)
     text = "\n".join([made.token, "", ends, "", *listed])
     return Shown({**msgspec.to_builtins(made), "name": name, "feeds": feeds}, text)
+
+
+def _refuse_second(session: Session, name: str) -> None:
+    """UsedWronglyError for a name that a token in force has: nobody could tell which of the two to revoke."""
+    for one in session.alerts.tokens():
+        if one.name == name and one.revoked_at is None:
+            raise UsedWronglyError(
+                f"a feed token named {quoted(name)} was made on {one.created_at[:10]}",
+                f"give another one --name …, or end that one: member feed revoke {one.token_id}",
+            )
 
 
 @feed.command("list", epilog="Example: member feed list")

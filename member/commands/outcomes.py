@@ -106,7 +106,7 @@ def list_all(session: Session, received: bool) -> Shown:
             whole=("id",),
         )
         for one in listed:
-            made.add_row(one["recorded_at"], label(one["object"]), _figures(one), one["object_id"])
+            made.add_row(one["recorded_at"], label(one["object"]), one["object_id"], _figures(one))
     return Shown({"outcomes": listed}, table=made)
 
 

@@ -6,6 +6,7 @@ import csv
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from types import MappingProxyType, TracebackType
@@ -76,7 +77,7 @@ class RejectedRows:
 
     def __init__(self, path: str | Path, header: Sequence[str]) -> None:
         self.path = Path(path)
-        self.count = 0
+        self._rows: list[tuple[int, list[str]]] = []
         self._kept = [position for position, name in enumerate(header) if folded(name) not in REPORT_COLUMNS]
         is_report = len(self._kept) < len(header)
         self._header = tuple(map(as_it_was, header) if is_report else header)
@@ -85,10 +86,12 @@ class RejectedRows:
         self._file = NamedTemporaryFile(
             "w", encoding="utf-8", newline="", dir=self.path.parent, prefix=f".{self.path.name}.", delete=False
         )
-        self._writer = csv.writer(self._file, lineterminator="\n")
-        names = (formula_safe(self._header[position]) for position in self._kept)
-        self._writer.writerow([*REPORT_COLUMNS, *names])
         return self
+
+    @property
+    def count(self) -> int:
+        """How many rows were added."""
+        return len(self._rows)
 
     def write(self, rejected: Rejected) -> None:
         """Add one row. A row whose fields do not fit the header is written as it was split."""
@@ -96,8 +99,7 @@ class RejectedRows:
         if len(fields) == len(self._header):
             fields = [fields[position] for position in self._kept]
         cells = (rejected.column, rejected.reason, *fields)
-        self._writer.writerow([rejected.line, *map(formula_safe, cells)])
-        self.count += 1
+        self._rows.append((rejected.line, [formula_safe(cell) for cell in cells]))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -105,12 +107,19 @@ class RejectedRows:
         temporary = Path(self._file.name)
         try:
             if kind is None and self.count:
+                self._write_all()
                 self._file.flush()
                 os.fsync(self._file.fileno())
                 temporary.replace(self.path)
         finally:
             self._file.close()
             temporary.unlink(missing_ok=True)
+
+    def _write_all(self) -> None:
+        """In the order of the file: what the exchange refuses comes later than what was refused here."""
+        writer = csv.writer(self._file, lineterminator="\n")
+        writer.writerow([*REPORT_COLUMNS, *(formula_safe(self._header[position]) for position in self._kept)])
+        writer.writerows([line, *cells] for line, cells in sorted(self._rows, key=itemgetter(0)))
 
 
 def write_rejected(path: str | Path, header: Sequence[str], rows: Iterable[Rejected]) -> int:

@@ -103,7 +103,7 @@ def check_csv(path: str | Path, mapped: ColumnMap = NO_MAP) -> CheckedFile:
         with path.open("rb") as file:
             state = FileState.of(file)
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise FileRefusedError("this is not a regular file", "expected: a CSV file on disk")
+                raise FileRefusedError("not a regular file", "expected: a CSV file on disk")
             encoding, sha256 = _check_bytes(file, path)
         layout = _find_layout(path, encoding, mapped)
         records = _check_quotes(path, encoding, layout)
@@ -266,7 +266,8 @@ def _refuse_title(path: Path, encoding: str, first: int, mapped: ColumnMap) -> N
         for number, line in enumerate(islice(text, _HIGHEST_HEADER), 1):
             if number > first and any(known_columns(line.split(by), mapped) > 1 for by in DELIMITERS):
                 raise FileRefusedError(
-                    f"line {first} is no header; line {number} looks like it", f"remove the lines above line {number}"
+                    f"line {first} is not a header; line {number} looks like it",
+                    f"remove the lines above line {number}",
                 )
 
 

@@ -109,7 +109,7 @@ def unbalanced_quote(line: int) -> FileRefusedError:
 def no_header(fields: int) -> FileRefusedError:
     """A first line in which no column is known; the line itself may hold identifiers and is not shown."""
     return FileRefusedError(
-        f"the first line is no header: none of its {fields} field{'s' if fields != 1 else ''} is a known column",
+        f"the first line is not a header: none of its {fields} field{'s' if fields != 1 else ''} is a known column",
         WANTED,
     )
 
@@ -184,7 +184,7 @@ def bad_first_seen(text: str) -> str:
         try:
             return f"a date in dd/mm/yyyy form; if the day comes first, write {date(year, month, day).isoformat()}"
         except ValueError:
-            return f"a date in slashed form that is no dd/mm/yyyy; {wanted}"
+            return f"a date in slashed form that is not dd/mm/yyyy; {wanted}"
     if _SERIAL_DATE.fullmatch(text):
         return f"this looks like a spreadsheet's day number; {wanted}"
     if re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]", text):

@@ -211,7 +211,9 @@ def _rows(sheet: Any) -> Iterator[tuple[int, list[Any]]]:
 def _header(line: int, cells: Sequence[Any], mapped: ColumnMap) -> Layout:
     header = tuple("" if cell is None else str(cell).strip() for cell in cells)
     if not known_columns(header, mapped) and len(header) == 1:
-        raise FileRefusedError(f"row {line} is no header: a title stands above it", "remove the rows above the header")
+        raise FileRefusedError(
+            f"row {line} is not a header: a title stands above it", "remove the rows above the header"
+        )
     return layout_of(",", header, line, mapped)
 
 
@@ -260,5 +262,5 @@ def _too_large(found: str, most: str) -> FileRefusedError:
 
 def _damaged() -> FileRefusedError:
     return FileRefusedError(
-        "this is no whole Excel workbook", f"open it and save it again; expected: CSV, or .xlsx; {_SAVE_AS_XLSX}"
+        "not a whole Excel workbook", f"open it and save it again; expected: CSV, or .xlsx; {_SAVE_AS_XLSX}"
     )

@@ -26,6 +26,7 @@ from exchange.programs.metrics_commands import make_registry
 from exchange.web.measures import start_measuring
 from keys.signatures.messages import SigningKey
 from schemas.values.encoding import to_base64
+from tests.exchange.corrections.taking_back import make_outcome
 from tests.exchange.factories import make_token
 from tests.exchange.operations.test_worker import make_worker, settle
 from tests.simulator import Taskforce
@@ -262,13 +263,19 @@ def test_the_report_counts_by_month_and_shows_what_is_missing_as_missing(
     tokens = [make_token() for _ in range(3)]
     assert a.submit(tokens).status_code == 201
     assert a.submit(tokens[:1], envelope={"purpose": ""}).status_code == 403
+    assert first.outcomes == {}
     taskforce.clock.advance(days=40)  # type: ignore[attr-defined]
-    assert b.submit(tokens[:2]).status_code == 201
+    submitted = b.submit(tokens[:2])
+    assert submitted.status_code == 201
     make_worker(taskforce, tmp_path, []).tick()
+    for hit, worth in zip(submitted.get_json()["hits"], ("useful", None), strict=True):
+        outcome = make_outcome("hit", hit["hit_id"], usefulness=worth, arrests=1)
+        assert b.send("POST", "/v1/outcomes", outcome).status_code == 201
     with taskforce.database.reading() as session:
         found = report_figures(session)
     assert (found.members, found.rows_live, found.hits_live) == ({"active": 2}, 5, 4)
     assert sum(found.refusals.values()) == 1
+    assert found.outcomes == {"not_said": 1, "useful": 1}
     assert [month.month for month in found.months] == ["2026-11", "2027-01"]
     november, january = found.months
     assert (november.submissions, november.rows_accepted) == (1, 3)

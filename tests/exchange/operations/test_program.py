@@ -41,15 +41,23 @@ def home(tmp_path: Path, run: Run) -> Path:
     return tmp_path / "home"
 
 
-def test_what_the_operator_drafts_waits_for_the_registrars(home: Path, run: Run) -> None:
+def enrol(run: Run, home: Path, member_id: str) -> str:
+    """The code that invites a member."""
     code, done = run(
-        *("--home", home, "member", "enrol", "acme", "--kind", "telecom", "--name", "Acme"),
+        *("--home", home, "member", "enrol", member_id, "--kind", "telecom", "--name", member_id.capitalize()),
         *("--sector", "telecommunications", "--declared-book", "5000"),
     )
-    assert (code, done["member_id"]) == (0, "acme")
-    assert len(done["code"]) > 100
+    assert (code, done["member_id"]) == (0, member_id)
+    return str(done["code"])
+
+
+def test_what_the_operator_drafts_waits_for_the_registrars(home: Path, run: Run) -> None:
+    assert len(enrol(run, home, "acme")) > 100
     group = ("--home", home, "group", "create", "ring", "--kind", "cell", "--objective", "one ring")
-    code, done = run(*group, "--members", "acme,other", "--sunset", "2027-03-31")
+    code, done = run(*group, "--members", "acme,acmee", "--sunset", "2027-03-31")
+    assert (code, done["error"]["type"]) == (1, "unknown-member")
+    assert "nobody was enrolled as acmee" in done["error"]["detail"]
+    code, done = run(*group, "--members", "acme", "--sunset", "2027-03-31")
     assert (code, done["group_id"]) == (0, "ring")
     assert run("--home", home, "member", "list") == (0, {"members": []})
     code, done = run("--home", home, "log", "status")
@@ -77,6 +85,7 @@ def test_what_cannot_be_done_is_told_as_a_document(home: Path, tmp_path: Path, r
 
 
 def test_a_draft_is_made_once_listed_and_discarded(home: Path, tmp_path: Path, run: Run) -> None:
+    enrol(run, home, "a")
     group = ("--home", home, "group", "create", "ring", "--members", "a", "--objective")
     code, first = run(*group, "one ring")
     assert code == 0

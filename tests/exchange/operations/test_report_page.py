@@ -12,7 +12,7 @@ EVENTS = {f"le_query_kind_{number}": number for number in range(12)}
 REPORT: dict[str, Any] = {
     **{"exchange_id": "x", "as_of": "2026-11-30T08:08:02.400Z", "members": {"active": 6}, "groups_open": 1},
     **{"rows_live": 17, "hits_live": 17, "log": {"size": 17_072, "signed_at": None, "pending": 0}},
-    **{"jobs": {f"job_{number}": "2026-11-30T08:08:02.400Z" for number in range(9)}, "outcomes": None},
+    **{"jobs": {f"job_{number}": "2026-11-30T08:08:02.400Z" for number in range(9)}, "outcomes": {"known_already": 2}},
     **{"refusals": {"by_rule": {}, "rule_missing": 0}},
     "months": [
         {"month": "2026-11", "submissions": 2, "rows_accepted": 18, "rows_duplicate": 0, "rows_rejected": 0}
@@ -30,3 +30,4 @@ def test_no_line_is_wider_than_there_is_room(columns: int, monkeypatch: pytest.M
         assert any(f"law-enforcement query kind {number} {number}" in line for line in lines)
     for number in range(9):
         assert any(f"job {number} 2026-11-30T08:08:02.400Z" in line for line in lines)
+    assert "Outcomes        known already 2" in lines

@@ -111,6 +111,21 @@ def test_stopping_a_member_waits_for_no_other_draft(new_taskforce: NewTaskforce)
     assert [each.proposal_id for each in list_proposals(taskforce.database)] == [stopped] != [waiting]
 
 
+def test_a_member_that_is_stopped_twice_has_one_draft(new_taskforce: NewTaskforce) -> None:
+    taskforce = new_taskforce("a")
+    stopped = stop_member(taskforce.database, "a", taskforce.clock())
+    first, second = taskforce.registrars.items()
+    payload = payload_of(taskforce, stopped)
+    for name, key in (first, second):
+        taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
+        assert stop_member(taskforce.database, "a", taskforce.clock()) == stopped
+        assert [each.proposal_id for each in list_proposals(taskforce.database)] == [stopped]
+        accept_statement(taskforce.database, taskforce.root, sign_statement(payload, name, key), taskforce.clock())
+    with pytest.raises(StatementError, match="suspended by a statement in force"):
+        stop_member(taskforce.database, "a", taskforce.clock())
+    assert list_proposals(taskforce.database) == []
+
+
 def test_a_registrars_own_statement_is_not_kept_out_by_a_draft(new_taskforce: NewTaskforce) -> None:
     """Else the operator could hold a place for ever with a draft that nobody signs."""
     taskforce = new_taskforce("a")

@@ -245,7 +245,10 @@ def test_several_alerts_are_acknowledged_at_once(taskforce: Taskforce, tmp_path:
 def test_a_feed_token_comes_with_the_address_of_every_feed(taskforce: Taskforce) -> None:
     made = taskforce.run("b", "feed", "token").document
     assert [one["form"] for one in made["feeds"]] == ["TAXII 2.1", "Atom", "JSON Feed", "MISP"]
-    text = taskforce.run("b", "feed", "token", as_json=False).document["text"]
+    again = taskforce.run("b", "feed", "token")
+    assert again.status == 2, "two of one name could not be told apart"
+    assert made["token_id"] in again.document["error"]["hint"]
+    text = taskforce.run("b", "feed", "token", "--name", "other", as_json=False).document["text"]
     for one in made["feeds"]:
         assert one["url"].startswith(EXCHANGE_URL)
         assert one["url"] in text
@@ -257,6 +260,7 @@ def test_a_feed_token_comes_with_the_address_of_every_feed(taskforce: Taskforce)
         _, status, _ = run_wsgi_app(application, environ)
         assert status == "200 OK", path
     assert taskforce.run("b", "feed", "revoke", made["token_id"]).status == 0
+    assert taskforce.run("b", "feed", "token").status == 0, "a revoked one's name is free"
 
 
 # what comes from outside and the terminal

@@ -383,6 +383,8 @@ def test_outcomes_reach_the_contributor_with_its_own_value_and_without_a_name(
     assert (seen["restrained_gbp"], seen["arrests"], seen["charges"]) == (12000, 0, None)
     assert (seen["false_positive"], seen["recorder"], seen["recorder_kind"]) == (None, None, None)
     (own,) = taskforce.run("b", "outcome", "list").document["outcomes"]
+    shown = " ".join(taskforce.run("b", "outcome", "list", as_json=False).document["text"].replace("│", " ").split())
+    assert f"Hit id {hit['hit_id']} outcome usefulness" in shown or f"Hit {hit['hit_id']} usefulness" in shown
     assert (own["object"], own["object_id"]) == ("hit", hit["hit_id"])
     table = taskforce.run("a", "outcome", "list", "--received", as_json=False).document["text"]
     assert "restrained GBP: 12,000" in " ".join(table.replace("│", " ").split())

@@ -98,6 +98,15 @@ def test_the_report_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     assert report.stat().st_mode & 0o777 == 0o600
 
 
+def test_what_is_refused_late_stands_in_the_order_of_the_file(tmp_path: Path) -> None:
+    """The exchange refuses a row of an earlier part after later lines were refused here."""
+    report = tmp_path / "rejected.csv"
+    rows = [Rejected(line, "value", "x", "y", ["phone", str(line)]) for line in (9, 3, 10, 4)]
+    assert write_rejected(report, ["indicator_type", "value"], rows) == 4
+    with report.open(newline="") as file:
+        assert [row[0] for row in csv.reader(file)] == ["rejected_line", "3", "4", "9", "10"]
+
+
 def test_without_rejected_rows_there_is_no_report(tmp_path: Path) -> None:
     assert write_rejected(tmp_path / "rejected.csv", ["indicator_type", "value"], []) == 0
     assert list(tmp_path.iterdir()) == []

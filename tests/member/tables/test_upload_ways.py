@@ -39,7 +39,7 @@ def test_rows_come_on_standard_input_and_nothing_of_them_stays(home: Path) -> No
     assert set(home.rglob("*")) - before <= {home / "rejected"}
     status, document = tried(home, "-", standard_input="not a header\n")
     assert (status, document["error"]["type"]) == (1, "file_refused")
-    assert "standard input: the first line is no header" in document["error"]["detail"]
+    assert "standard input: the first line is not a header" in document["error"]["detail"]
 
 
 def test_what_a_killed_run_left_of_standard_input_is_removed(home: Path) -> None:

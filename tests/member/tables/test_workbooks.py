@@ -170,8 +170,8 @@ def test_a_row_number_beyond_every_sheet_ends_the_reading(tmp_path: Path) -> Non
         ({"mimetype": b"application/vnd.oasis.opendocument.spreadsheet", "content.xml": b"<x/>"}, ".ods"),
         ({"xl/workbook.bin": b"x"}, ".xlsb"),
         ({"word/document.xml": b"<x/>"}, "not an Excel workbook"),
-        ({"xl/workbook.xml": b"<x/>"}, "no whole Excel workbook"),
-        ({"xl/workbook.xml": b"<x"}, "no whole Excel workbook"),
+        ({"xl/workbook.xml": b"<x/>"}, "not a whole Excel workbook"),
+        ({"xl/workbook.xml": b"<x"}, "not a whole Excel workbook"),
     ],
 )
 def test_other_archives_are_refused_with_the_cure(tmp_path: Path, parts: dict[str, bytes], named: str) -> None:
