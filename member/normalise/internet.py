@@ -96,7 +96,7 @@ def _bare_address(text: str) -> str:
     if scheme:
         spelt = spelt[scheme.end() :].partition("?")[0]
         spelt = spelt if "@" in spelt else spelt.replace("%40", "@")
-    return _AROUND_AT.sub("@", spelt.strip("<> "))
+    return _AROUND_AT.sub("@", spelt.strip("<> '"))
 
 
 def _refuse_another(name: str, address: str) -> None:

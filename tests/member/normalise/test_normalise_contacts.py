@@ -55,6 +55,8 @@ def test_a_phone_number_that_would_have_to_be_guessed_is_refused(value: str, nam
         ("anna@bücher.example", "anna@xn--bcher-kva.example"),
         ("anna@www.example.com", "anna@www.example.com"),
         ("ａｎｎａ＠example.com", "anna@example.com"),
+        ("Anna <'anna@example.com'>", "anna@example.com"),
+        ("mailto:'anna@example.com", "anna@example.com"),
     ],
 )
 def test_an_email_address_is_lower_case_with_a_labels_and_nothing_folded(value: str, canonical: str) -> None:

@@ -13,7 +13,7 @@ from stdnum import lei as stdnum_lei
 from member.normalise.outcome import Canonical, NormalisationError
 from member.normalise.rules import RULES, normalise
 from schemas.terms import IndicatorType
-from tests.member.normalise.examples import iban_of, lei_of, refusal_of
+from tests.member.normalise.examples import PLAIN, iban_of, lei_of, refusal_of
 
 TYPES = sorted(RULES)
 TEXTS = st.text() | st.text(string.printable) | st.text(string.hexdigits + string.digits, min_size=20, max_size=66)
@@ -30,13 +30,16 @@ NEAR = st.one_of(
     st.text("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz", min_size=25, max_size=50),
 )
 
+_AROUND = st.text("<>()[]'\"`=;,: ", max_size=3)
+WRAPPED = st.builds("{}{}{}".format, _AROUND | st.just("mailto:'"), st.sampled_from(sorted(PLAIN.values())), _AROUND)
+
 
 def test_every_indicator_type_has_a_rule_and_no_rule_lacks_a_type() -> None:
     assert set(RULES) == {kind.value for kind in IndicatorType}
 
 
 @pytest.mark.parametrize("indicator_type", TYPES)
-@given(value=TEXTS | NEAR)
+@given(value=TEXTS | NEAR | WRAPPED)
 def test_any_text_has_a_canonical_form_or_a_refusal_and_the_form_is_final(indicator_type: str, value: str) -> None:
     try:
         first = normalise(indicator_type, value)
