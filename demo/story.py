@@ -159,11 +159,16 @@ def _play(sandbox: Sandbox, story: Story, tell: Callable[[str], None]) -> dict[s
     for bank, hits in zip(BANKS, told, strict=True):
         outcome["members"][bank]["hits"] = hits
         for hit in hits:
-            others = f"{hit['institutions']} {'other' if hit['institutions'] == '1' else 'others'}"
-            tell(f"  bank {bank}: {in_words(hit['indicator_type'])} {hit['values'][0]} is held by {others}")
+            tell(f"  bank {bank}: {describe_hit(hit)}")
         if _found(hits) != story.expected[bank]:
             raise DemonstrationError(f"bank {bank} was told {len(hits)} overlaps, {len(story.expected[bank])} exist")
     return outcome
+
+
+def describe_hit(hit: dict[str, Any]) -> str:
+    """What a bank is told, in a line."""
+    others = f"{hit['institutions']} {'other' if hit['institutions'] == '1' else 'others'}"
+    return f"{in_words(hit['indicator_type'])} {hit['values'][0]} is held by {others}"
 
 
 def _play_request(sandbox: Sandbox, hits: list[dict[str, Any]], tell: Callable[[str], None]) -> dict[str, Any]:

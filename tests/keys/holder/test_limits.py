@@ -206,6 +206,20 @@ def test_who_may_not_act_any_more_is_limited_by_key_and_address(
     limited.database.dispose()
 
 
+def test_what_the_suspended_ask_counts_at_their_address(holder: HolderSimulator, member: Member) -> None:
+    """Else ever new keys of suspended members would call from there without end."""
+    limited = _with_few_strangers(holder)
+    limited.state(sign(member.changed(state=MemberState.SUSPENDED)))
+    address, other, route = "192.0.2.7", make_member("b"), "GET /v1/budget"
+    for _ in range(LIMIT):
+        headers = limited.sign(member, "GET", "/v1/budget")
+        asked = limited.client.get("/v1/budget", headers=headers, environ_base={"REMOTE_ADDR": address})
+        assert problem_of(asked) == "member-suspended"
+    assert _ask_forged(limited, other, route, address=address) == 429
+    assert _ask_forged(limited, other, route, address="192.0.2.8") == 401
+    limited.database.dispose()
+
+
 def test_a_stranger_beside_a_quiet_member_does_not_shut_it_out(holder: HolderSimulator, member: Member) -> None:
     limited = _with_few_strangers(holder)
     assert limited.ask(member, ELEMENTS).status_code == 200
