@@ -93,8 +93,9 @@ def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
 def _is_asking(called: ast.expr) -> bool:
     if isinstance(called, ast.Name):
         return called.id in _TAKES_A_STATEMENT
-    on = called.value if isinstance(called, ast.Attribute) else None
-    return isinstance(on, ast.Name) and on.id in {"session", "connection"} and called.attr in _EXECUTES
+    if not isinstance(called, ast.Attribute) or not isinstance(called.value, ast.Name):
+        return False
+    return called.value.id in {"session", "connection"} and called.attr in _EXECUTES
 
 
 _EXECUTES = frozenset({"execute", "exec_driver_sql", "scalar", "scalars", "get", "get_one", "merge"})
