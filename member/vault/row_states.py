@@ -97,8 +97,8 @@ class StandingRows:
 
     def _find_original(self, lookup: bytes, group: str | None) -> str | None:
         """The latest submission that has a row of the indicator in the group (docs/adr/0040)."""
-        sources = self._rows.sources_of([lookup]).get(lookup, [])
-        own = {source.submission_id for source in sources if not source.is_duplicate}
+        sources = self._rows.sources_of([lookup], with_duplicates=False).get(lookup, [])
+        own = {source.submission_id for source in sources}
         return max((one for one in own if _group_of(self._envelope(one)) == group), default=None)
 
 

@@ -133,7 +133,9 @@ class VaultRows:
                 # UUIDv7: in the order in which they began
                 if held.submission_id < source.submission_id or held.is_duplicate:
                     changed.append((self._cipher.seal("sources", place, _encode(source)), source_id))
-            self._connection.executemany("UPDATE sources SET payload = ? WHERE source_id = ?", changed)
+            self._connection.executemany(
+                "UPDATE sources SET is_duplicate = FALSE, payload = ? WHERE source_id = ?", changed
+            )
 
     def drop(self, rows: Sequence[OwnRow], group: str, epoch: int) -> None:
         """Forget these rows as far as they are of the submissions that they name, which were refused. Their indicators'
@@ -185,8 +187,9 @@ class VaultRows:
                 continue
             number += 1
             place = place_of_source(number, lookup, indicator_id)
-            fresh.append((number, lookup, indicator_id, self._cipher.seal("sources", place, _encode(source))))
-        self._connection.executemany("INSERT INTO sources VALUES (?, ?, ?, ?)", fresh)
+            sealed = self._cipher.seal("sources", place, _encode(source))
+            fresh.append((number, lookup, indicator_id, source.is_duplicate, sealed))
+        self._connection.executemany("INSERT INTO sources VALUES (?, ?, ?, ?, ?)", fresh)
 
     def _source_lookup(self, indicator_id: int, source: Source, group: str, epoch: int) -> bytes:
         """Line and submission are left out: the same row in a later file is the same source. In another group or epoch
@@ -292,11 +295,14 @@ class VaultRows:
             for source_id, lookup, sealed in self._connection.execute(query, (indicator_id,))
         ]
 
-    def sources_of(self, lookups: Sequence[bytes]) -> dict[bytes, list[Source]]:
-        """Every source of these indicators, by look-up of the indicator. The cost follows the look-ups."""
+    def sources_of(self, lookups: Sequence[bytes], *, with_duplicates: bool = True) -> dict[bytes, list[Source]]:
+        """Every source of these indicators, by look-up of the indicator. The cost follows the look-ups, and with
+        duplicates how often each indicator came.
+        """
+        wanted = "" if with_duplicates else " AND s.is_duplicate = FALSE"
         query = (
-            "SELECT i.lookup, s.source_id, s.lookup, s.indicator_id, s.payload FROM indicators i"
-            " CROSS JOIN sources s ON s.indicator_id = i.indicator_id WHERE i.lookup IN ({})"
+            "SELECT i.lookup, s.source_id, s.lookup, s.indicator_id, s.payload FROM indicators i"  # noqa: S608
+            f" CROSS JOIN sources s ON s.indicator_id = i.indicator_id{wanted} WHERE i.lookup IN ({{}})"
         )
         found: dict[bytes, list[Source]] = {}
         for lookup, source_id, source_lookup, indicator_id, sealed in self._select_in(query, lookups):

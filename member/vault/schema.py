@@ -1,8 +1,10 @@
-"""The vault's tables. Every column but row ids, epochs and record kinds is a blind look-up or a sealed payload.
+"""The vault's tables. Every column but row ids, epochs, record kinds and `is_duplicate` is a blind look-up or a sealed
+payload.
 
 indicators  one per (type, canonical form) that this member ever held
 sources     one per row of a file, sharing group and epoch, however often it is submitted: raw value, reason, dates,
-            reference, other columns, line, submission
+            reference, other columns, line, submission. Most are duplicates where a file comes every night with another
+            column of its own: what stands at the exchange is found without reading them
 tokens      an indicator's token and detail key in one epoch
 records     everything small: secrets, statements, uploads and their parts, receipts, hits shown, the last checkpoint
 """
@@ -24,9 +26,10 @@ CREATE TABLE sources (
     source_id INTEGER PRIMARY KEY,
     lookup BLOB NOT NULL UNIQUE,
     indicator_id INTEGER NOT NULL,
+    is_duplicate INTEGER NOT NULL,
     payload BLOB NOT NULL
 );
-CREATE INDEX sources_by_indicator ON sources (indicator_id);
+CREATE INDEX sources_by_indicator ON sources (indicator_id, is_duplicate);
 CREATE TABLE tokens (
     epoch INTEGER NOT NULL,
     indicator_id INTEGER NOT NULL,

@@ -32,10 +32,12 @@ class TakenBackRows:
         if not lookups or not (self._uploads.has_withdrawn() or self._has_marks()):
             return {}
         found = self._marked(lookups, group)
-        for lookup, sources in self._sources(lookups, group):
-            own = [source.submission_id for source in sources if not source.is_duplicate]
-            held = [max(own)] if own else sorted({source.submission_id for source in sources})
-            reasons = (self._uploads.why_withdrawn(one, lookup) for one in held)
+        own = {lookup: held for lookup, held in self._sources(lookups, group, with_duplicates=False) if held}
+        standing = {lookup: [max(source.submission_id for source in held)] for lookup, held in own.items()}
+        for lookup, held in self._sources([one for one in lookups if one not in own], group):
+            standing[lookup] = sorted({source.submission_id for source in held})
+        for lookup, submissions in standing.items():
+            reasons = (self._uploads.why_withdrawn(one, lookup) for one in submissions)
             reason = next(filter(None, reasons), None)
             if reason is not None:
                 found.setdefault(lookup, reason)
@@ -75,8 +77,10 @@ class TakenBackRows:
             for lookup, number in self._rows.numbers_of(list(reasons)).items():
                 self._vault.put(_MARK, _name(number, group), reasons[lookup].encode())
 
-    def _sources(self, lookups: Sequence[bytes], group: str) -> Iterator[tuple[bytes, list[Source]]]:
-        for lookup, sources in self._rows.sources_of(lookups).items():
+    def _sources(
+        self, lookups: Sequence[bytes], group: str, *, with_duplicates: bool = True
+    ) -> Iterator[tuple[bytes, list[Source]]]:
+        for lookup, sources in self._rows.sources_of(lookups, with_duplicates=with_duplicates).items():
             yield lookup, [source for source in sources if self._group_of(source.submission_id) == group]
 
     def _group_of(self, submission_id: str) -> str:

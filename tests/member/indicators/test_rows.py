@@ -149,6 +149,33 @@ def test_a_million_rows_are_not_read_at_once(vault: Vault, monkeypatch: pytest.M
     assert all("LIMIT 500" in page for page in pages)
 
 
+def test_what_comes_every_night_is_not_read_to_find_what_was_taken_back(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A nightly file with a column of its own each night, as the day of its run, brings other rows of known values."""
+    first = finish(vault, begin(vault))
+    keep(vault, *(own_row(number, first) for number in range(3)))
+    take_back(vault, first)
+    lookups = [VaultRows(vault).lookup("bank_account", str(WHOLE + number)) for number in range(3)]
+    opened: Counter[str] = Counter()
+    honest = vault.cipher.open
+
+    def counting(table: str, place: bytes, sealed: bytes) -> bytes:
+        opened[table] += 1
+        return honest(table, place, sealed)
+
+    monkeypatch.setattr(vault.cipher, "open", counting)
+    for night in range(1, 6):
+        submission_id = finish(vault, begin(vault))
+        keep(vault, *(own_row(number, submission_id, reference=f"night {night}") for number in range(3)))
+        opened.clear()
+        assert TakenBackRows(vault).reasons(lookups, "open") == dict.fromkeys(lookups, "cleared")
+        assert opened["sources"] == 3, night
+    again = own_row(1, finish(vault, begin(vault)), reference="night 5")
+    VaultRows(vault).take_over([again], "open", 1)
+    assert TakenBackRows(vault).reasons(lookups, "open").keys() == {lookups[0], lookups[2]}
+
+
 @pytest.fixture(scope="module")
 def lonely(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home of a bank that has reached nobody yet, with many rows in its vault; the last is taken back."""

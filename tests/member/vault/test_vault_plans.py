@@ -81,6 +81,7 @@ def use_rows(vault: Vault) -> None:
     absent = [number.to_bytes(16, "big") for number in range(499)]
     assert rows.cached_tokens(1, [lookup, *absent]) == {lookup: TOKEN}
     assert [len(held) for held in rows.sources_of([lookup, *absent]).values()] == [2]
+    assert [len(held) for held in rows.sources_of([lookup, *absent], with_duplicates=False).values()] == [2]
     assert rows.find_by_tokens([TOKEN.token])
     assert rows.find_token(TOKEN.token) == TOKEN
     assert rows.tokens_of("bank_account", CANARY) == [TOKEN.token]
