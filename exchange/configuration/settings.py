@@ -248,7 +248,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} cannot be read: {error}") from None
     unknown = sorted(set(found) - set(CONFIGURED))
     if unknown:
-        raise SettingsError(f"{path}: {unknown[0]!r} is no setting; known are {', '.join(CONFIGURED)}")
+        raise SettingsError(f"{path}: {unknown[0]!r} is not a setting; known are {', '.join(CONFIGURED)}")
     return found
 
 

@@ -40,6 +40,9 @@ from migrations.upgrade import check_current
 CLOCK_TOLERANCE = timedelta(seconds=10)
 """Of a request's 60 seconds; a clock that is kept by NTP is off by milliseconds."""
 LEAST_CERTIFICATE_DAYS = 14
+_WEBHOOK = "keys/webhook.key"
+_WHOLE = ("registrars.json", "keys/log.key", "keys/receipt.key", _WEBHOOK, "head")
+_NEW_KEY = "; if it is lost, exchange upgrade makes a new one, and members fetch new secrets"
 _CONNECT_SECONDS = 10
 
 
@@ -98,12 +101,14 @@ def _check_places(home: Path) -> Iterator[Finding]:
     cure = "; ".join(f"chmod {'700' if path.is_dir() else '600'} {path}" for path in open_to_others)
     found = "others may enter or read something in it" if open_to_others else "for its owner alone"
     yield Finding("modes", not open_to_others, f"{home}: {found}", cure)
-    missing = [name for name in ("registrars.json", "keys", "head") if not (home / name).exists()]
+    missing = [name for name in _WHOLE if not (home / name).exists()]
     yield Finding(
         "home",
         not missing,
         f"{home}: {', '.join(missing)} missing" if missing else f"{home} is complete",
-        "put it back from where the home is kept (docs/production.md, Backup)" if missing else "",
+        f"put it back from where the home is kept (docs/production.md, Backup){_NEW_KEY if _WEBHOOK in missing else ''}"
+        if missing
+        else "",
     )
 
 

@@ -31,6 +31,8 @@ _NINE_AFTER_SIX = re.compile(r"([0-9]{6})([0-9]{9})")
 _NUMBER_FIRST = re.compile(r"(?:[0-9]{8}|[0-9]{4}\D+[0-9]{4})\D+(?:[0-9]{6}|[0-9]{2}\D+[0-9]{2}\D+[0-9]{2})")
 _SORT_CODE_LENGTH, _LONGEST_GROUP = 6, 5
 _ROLL_NUMBER = re.compile(r"\bROLL\b|[A-Z]/[0-9]|/[0-9]+-[0-9]", re.IGNORECASE)
+_NO_ACCOUNTS = frozenset({"00000000", "99999999"})
+_DATE_IN_FRONT = re.compile(r"(?:19|20)[0-9]{2}([./-])[0-9]{2}\1[0-9]{2}\s.*")
 _PRINTED_EVERYWHERE = frozenset({"12345612345678", "12345678901234", "12345687654321"})
 
 _EXPECTED_ACCOUNT = "expected: six digits of sort code and eight of account number, 14 in all"
@@ -44,7 +46,7 @@ def bank_account(text: str, _: Circumstances) -> Canonical:
 
 
 def _account(digits: str) -> Canonical:
-    if digits[6:] == "00000000" or digits[:6] == "000000" or digits in _PRINTED_EVERYWHERE:
+    if digits[6:] in _NO_ACCOUNTS or digits[:6] == "000000" or digits in _PRINTED_EVERYWHERE:
         raise placeholder()
     refuse_filler(digits)
     return Canonical(IndicatorType.BANK_ACCOUNT.value, digits)
@@ -71,6 +73,8 @@ def _refuse_other_parts(text: str) -> None:
     """
     if _NUMBER_FIRST.fullmatch(text):
         raise NormalisationError("the account number stands in front of the sort code", "write the sort code first")
+    if _DATE_IN_FRONT.fullmatch(text):
+        raise NormalisationError("this looks like a date and a time", _EXPECTED_ACCOUNT)
     groups = [len(group) for group in _SEPARATORS.split(text)]
     if len(groups) == 1:
         return

@@ -19,7 +19,11 @@ _LEI = re.compile(r"[A-Z0-9]{18}[0-9]{2}")
 _LEI_SEPARATORS = re.compile(r"[\s-]+")
 _COMPANY = re.compile(r"([A-Za-z]{2})\s*:(.*)", re.DOTALL)
 _PLAIN_NUMBER = re.compile(r"[0-9A-Z]+")
-_TWO_VALUES = re.compile(r"[;|\n]|[A-Za-z]{2}\s*:\s*[0-9A-Za-z]|,\s*[A-Za-z]*[0-9]{6}|[0-9]{5,}\s*[/&]\s*[0-9]{5}")
+_TWO_VALUES = re.compile(
+    r"[;|\n]|[A-Za-z]{2}\s*:\s*[0-9A-Za-z]|,\s*[A-Za-z]*[0-9]{6}|[0-9]{5,}\s*[/&]\s*[0-9]{5}"
+    r"|([A-Za-z]{2,4})[\s.-]*[0-9]{3,}\s*[A-Za-z]?\s*[,/&+]\s*\1[\s.-]*[0-9]{3}",
+    re.IGNORECASE,
+)
 _LABEL = re.compile(r"(?:.*[\s.-])?(?:no|nr|number|nummer|crn|reg|company|rcs|siren|siret)\b[.:\s]", re.IGNORECASE)
 _NAMED = re.compile(
     r"(?:CRN|COMPANY|COMPANYNO|REGNO|SIREN|SIRET|RCS|KVK|KRS|NIP|REGON|CIF|NIF|CVR|CUI|OIB|EIK|ICO|TIN|EIN|ABN|ACN|CNPJ"
@@ -35,6 +39,11 @@ _NAMED_AS_THEIR_COUNTRY = frozenset({"CH"})
 """Countries whose register begins its numbers with the country's letters."""
 _VAT_NUMBER_IS_THE_REGISTERS = frozenset({"BE", "DK", "NO"})
 """There the VAT number is the company's number with the country's letters in front."""
+_GERMAN_BEHIND = re.compile(r"[0-9]+(?:HR[AB]|GNR|PR|VR)[A-Z]{0,2}")
+_SIRET_LENGTH = 14
+_LENGTHS = {"DK": 8, "FI": 8, "IT": 11, "NL": 8, "NO": 9, "PT": 9, "SE": 10}
+"""Digits of a number where the register has one length: CVR, Y-tunnus, codice fiscale, KVK, organisasjonsnummer, NIPC,
+organisationsnummer. A spreadsheet drops the zeros in front."""
 _EXPECTED = "expected: GB:01234567"
 _UK_LENGTH = 8  # Companies House numbers with eight characters; spreadsheets and people drop the zeros
 _UK_LETTERS = re.compile(r"(R|[A-Z]{2})([0-9]+)")
@@ -128,6 +137,17 @@ def _as_registered(country: str, number: str) -> str:
         raise NormalisationError(
             "the country in front of the number again",
             f"{_EXPECTED}, as the register prints the number; a VAT number is another one",
+        )
+    if country == "DE" and _GERMAN_BEHIND.fullmatch(number):
+        raise NormalisationError("the register behind the number", "write it in front: DE:HRB 12345")
+    if country == "FR" and len(number) == _SIRET_LENGTH and number.isdigit():
+        raise NormalisationError(
+            "14 digits: a SIRET, which names one place of a company", "write its first nine digits, the SIREN"
+        )
+    length = _LENGTHS.get(country)
+    if length and number.isdigit() and len(number) != length:
+        raise NormalisationError(
+            f"{len(number)} digits", f"the register's numbers there have {length}, zeros in front included"
         )
     if country != "GB":
         return number

@@ -128,6 +128,10 @@ _ESCAPED = re.compile(r"\\(?=['\"])|(?<=')'")
 _REMARK = re.compile(
     r"\[|\]|\((?:deceased|decd|minor|pep|closed|poa|joint|staff|alias|aka|a\.k\.a|dob|born)\b", re.IGNORECASE
 )
+_REMARK_WORD = re.compile(r"\b(?:deceased|a\.k\.a|f/k/a|t/a|c/o|n\u00e9e)\b", re.IGNORECASE)
+_SMALL_WORD = re.compile(r"(?<=\S\s)(?:aka|nee|alias)(?=\s\S)")
+"""Remarks between names that are surnames too, which nobody writes small beside others."""
+_COMPANY = re.compile(r"\b(?:ltd|limited|plc|llp|llc|gmbh|pty)\b", re.IGNORECASE)
 _DOCTORATE = re.compile(r"\bPh\.\s?D\b")
 _AND = re.compile(r"&|\sand\s", re.IGNORECASE)
 _BETWEEN_PERSONS = re.compile(r"[/;]")
@@ -159,7 +163,14 @@ def _refuse_damaged(name: str) -> None:
     refuse_formula(name.strip())
     if _AND.search(name) or sum(len(part.split()) > 1 for part in _BETWEEN_PERSONS.split(name)) > 1:
         raise NormalisationError("more than one person", f"one person a row; {_EXPECTED}")
-    if _REMARK.search(name):
+    if _COMPANY.search(name):
+        raise NormalisationError(
+            "this looks like a company's name", "write company_number as its type, with its number"
+        )
+    if "|" in name:
+        raise NormalisationError("more than one |", f"the name alone in front of it; {_EXPECTED}")
+    is_small = not name.islower() and _SMALL_WORD.search(name)
+    if _REMARK.search(name) or _REMARK_WORD.search(name) or is_small:
         raise NormalisationError("a remark beside the name", f"the name alone; {_EXPECTED}")
     if _LOST.search(name):
         raise NormalisationError(

@@ -200,6 +200,12 @@ def test_doctor_says_the_cure_of_each_fault(home: Path, run: Run, tmp_path: Path
     (home / "keys" / "log.key").chmod(0o640)
     assert _wrong(home) == {"modes": f"chmod 600 {home / 'keys' / 'log.key'}"}
     (home / "keys" / "log.key").chmod(0o600)
+    for name in ("log.key", "webhook.key"):
+        (home / "keys" / name).rename(tmp_path / name)
+        cure = _wrong(home)["home"]
+        assert cure.startswith("put it back"), "and nothing about passphrases"
+        assert ("exchange upgrade" in cure) == (name == "webhook.key")
+        (tmp_path / name).rename(home / "keys" / name)
     (tmp_path / "passphrase").write_text("another\n")
     assert "EXCHANGE_PASSPHRASE_FILE" in _wrong(home)["keys"]
     (tmp_path / "passphrase").write_text("a passphrase of the tests\n")

@@ -85,7 +85,7 @@ def test_an_environment_of_any_text_is_read_or_refused(home: Path, name: str, va
 
 def test_a_misspelt_setting_is_named(home: Path) -> None:
     config_file(home).write_bytes(GOOD + b"tick_second = 5\n")
-    with pytest.raises(SettingsError, match="'tick_second' is no setting"):
+    with pytest.raises(SettingsError, match="'tick_second' is not a setting"):
         load_settings(home, {})
 
 

@@ -270,3 +270,50 @@ def test_base58_in_one_case_lost_its_case() -> None:
 def test_two_addresses_run_together_are_refused() -> None:
     one, other = (base58check_encode(bytes([version]) + DIGEST[:20]) for version in (0, 5))
     assert is_refused("wallet", one + other)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "because"),
+    [
+        ("bank_account", "20-00-00 99999999", "placeholder"),
+        ("bank_account", "2025-01-31 123059", "a date and a time"),
+        ("bank_account", "2025-01-31 12:30:59", "a date and a time"),
+        ("company_number", "DE:12345 HRB", "behind the number"),
+        ("company_number", "DE:12345 HRB B", "behind the number"),
+        ("company_number", "DE:HRB 12345 / HRB 12346", "more than one"),
+        ("company_number", "GB:SC123456, SC123457", "more than one"),
+        ("company_number", "FR:12345678900012", "SIRET"),
+        ("company_number", "FI:1234567", "7 digits"),
+        ("company_number", "IT:123456789", "9 digits"),
+        ("company_number", "SE:16123456-7890", "12 digits"),
+        ("person", "Example Ltd|1980-01-31", "a company's name"),
+        ("person", "EXAMPLE GMBH|1980-01-31", "a company's name"),
+        ("person", "Anna Example|GB|1980-01-31", "more than one |"),
+        ("person", "Anna Example DECEASED|1980-01-31", "a remark"),
+        ("person", "Anna Example aka Ben|1980-01-31", "a remark"),
+        ("person", "Anna Example (n\u00e9e Other)|1980-01-31", "a remark"),
+        ("person", "Anna Example nee Other|1980-01-31", "a remark"),
+        ("person", "Anna Example a.k.a. Ben|1980-01-31", "a remark"),
+    ],
+)
+def test_what_names_two_things_or_another_kind_is_refused(kind: str, value: str, because: str) -> None:
+    assert because in refusal_of(kind, value)
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [
+        ("Nee Anna", "ANNA NEE"),
+        ("Jean AKA", "AKA JEAN"),
+        ("Konan Aka Jean", "AKA JEAN KONAN"),
+        ("anna nee", "ANNA NEE"),
+    ],
+)
+def test_a_surname_that_is_a_word_elsewhere_stays(value: str, key: str) -> None:
+    assert form_of("person", f"{value}|1980-01-31") == f"{key}|1980-01-31"
+
+
+def test_an_account_that_only_looks_like_a_date_stays() -> None:
+    assert form_of("bank_account", "20250131123059") == "20250131123059"
+    assert form_of("company_number", "DE:HRB 12345 B") == "DE:HRB12345B"
+    assert form_of("company_number", "FR:123 456 789") == "FR:123456789"
