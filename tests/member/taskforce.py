@@ -56,7 +56,7 @@ DEFAULTS = {
     "theme": "money_mules",
     "expires_days": "365",
 }
-_HOLDER_PASSPHRASE = b"words of a holder"
+HOLDER_PASSPHRASE = b"words of a holder"
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
@@ -149,7 +149,7 @@ class Taskforce:
             config = load_config(home)
             database = open_database(config.database_url)
             self.closing.append(database.dispose)
-            app = create_holder_app(open_settings(config, _HOLDER_PASSPHRASE), database=database, clock=now)
+            app = create_holder_app(open_settings(config, HOLDER_PASSPHRASE), database=database, clock=now)
             self.applications[config.url] = app
         self.database = create_database(f"sqlite:///{self.folder / 'exchange.db'}")
         self.closing.append(self.database.dispose)
@@ -171,12 +171,12 @@ class Taskforce:
             home = self.folder / "holders" / f"holder-{number}"
             home.parent.mkdir(exist_ok=True, mode=0o700)
             url = f"http://holder-{number}.test"
-            config = create_home(home, f"holder-{number}", url, Root.parse(root), _HOLDER_PASSPHRASE)
+            config = create_home(home, f"holder-{number}", url, Root.parse(root), HOLDER_PASSPHRASE)
             database = open_database(config.database_url)
             database.migrate()
             database.dispose()
             configs.append(config)
-        draft = hold_ceremony([(config, _HOLDER_PASSPHRASE) for config in configs], 1, 2)
+        draft = hold_ceremony([(config, HOLDER_PASSPHRASE) for config in configs], 1, 2)
         (self.folder / "epoch.json").write_text(json.dumps(draft))
         for name in ("receipt", "log"):
             (self.folder / f"{name}.seed").write_bytes(secrets.token_bytes(32))

@@ -22,17 +22,27 @@ import pytest
 
 from exchange.membership.statements import find_statement
 from exchange.registrars.propose import propose_statement
+from keys.holder.settings import load_config, open_settings
 from keys.signatures.messages import SigningKey
 from keys.statements.envelopes import Registrar, Root, sign_statement
 from keys.statements.keyring import Keyring, MemberState, MemberStatement, parse_statement
-from keys.statements.snapshots import LIFETIME, SnapshotError, check_progress, sign_snapshot, verify_snapshot
+from keys.statements.snapshots import DOMAIN, LIFETIME, SnapshotError, check_progress, sign_snapshot, verify_snapshot
 from member.identity.access import unlock_registrar
 from member.identity.home import Home
 from member.transport.wire import PROBLEM_PREFIX
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
 from tests.keys.taskforce import holder_key, make_dealing, make_epoch, make_member, make_root, sign
-from tests.member.taskforce import CLOCK, EXCHANGE_URL, Application, Taskforce, accounts, now, write_csv
+from tests.member.taskforce import (
+    CLOCK,
+    EXCHANGE_URL,
+    HOLDER_PASSPHRASE,
+    Application,
+    Taskforce,
+    accounts,
+    now,
+    write_csv,
+)
 
 HOLDERS = tuple(f"http://holder-{index}.test" for index in (1, 2, 3))
 
@@ -324,6 +334,22 @@ def test_key_compromise_below_the_threshold_cannot_freeze(taskforce: Taskforce) 
     with between(taskforce, HOLDERS[:1], "/v1/snapshot", json_answer(json.loads(frozen))):
         assert taskforce.run("a", "hits").status == 0
     assert number_of(taskforce) == before + 1
+
+
+def test_fast_forward_by_a_stolen_key_stops_no_other_holder(fresh: Taskforce) -> None:
+    """A thief of one holder's key vouches for the last number there is: what that holder says later goes back."""
+    key = open_settings(load_config(fresh.folder / "holders" / "holder-1"), HOLDER_PASSPHRASE).signing_key
+    payload = canonical_json({**snapshot_of(fresh, HOLDERS[0]), "number": 2**53 - 1, "digest": "0" * 64})
+    forged = {"payload": to_base64(payload), "signature": to_base64(key.sign(DOMAIN + payload))}
+    with between(fresh, HOLDERS[:1], "/v1/snapshot", json_answer(forged)):
+        assert fresh.run("a", "hits").status == 0
+    before = number_of(fresh)
+    state_another(fresh, *HOLDERS)
+    assert fresh.run("a", "hits").status == 0
+    assert number_of(fresh) == before + 1
+    said = fresh.run("a", "status").document["statements"]["holders"]
+    assert (said["holder-2"], said["holder-3"]) == ("vouches", "vouches")
+    assert f"vouched for number {2**53 - 1} before" in said["holder-1"]
 
 
 def read(taskforce: Taskforce, url: str, path: str) -> bytes:

@@ -21,7 +21,7 @@ from member.identity.home import Home
 from tests.keys.taskforce import make_member
 from tests.member.statements.test_freshness import HOLDERS, away, between, found, json_answer, registrar_key
 from tests.member.statements.test_root_change import FCA, database_of, pinned, replace_registrars, stated
-from tests.member.taskforce import _HOLDER_PASSPHRASE, EXCHANGE_URL, Taskforce, now
+from tests.member.taskforce import EXCHANGE_URL, HOLDER_PASSPHRASE, Taskforce, now
 
 COMMANDS = (("hits",), ("status",), ("log", "verify"))
 
@@ -48,7 +48,7 @@ def lying(stack: ExitStack, taskforce: Taskforce, envelopes: list[dict[str, Any]
     for each in envelopes:
         keyring.add(each)
     for number in numbers:
-        settings = open_settings(load_config(taskforce.folder / "holders" / f"holder-{number}"), _HOLDER_PASSPHRASE)
+        settings = open_settings(load_config(taskforce.folder / "holders" / f"holder-{number}"), HOLDER_PASSPHRASE)
         word = sign_snapshot(keyring, f"holder-{number}", settings.signing_key, now())
         url = HOLDERS[number - 1 : number]
         stack.enter_context(between(taskforce, url, "/v1/snapshot", json_answer(word)))
