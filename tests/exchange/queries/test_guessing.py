@@ -26,6 +26,7 @@ def score(rounds: list[tuple[str, bool, Seen]], seed: int) -> Counter[str]:
     return right
 
 
+@pytest.mark.timeout(1500)  # two thousand ticks of a log, each put on the disk
 def test_a_bank_guesses_no_better_than_chance(database_url: str, tmp_path: Path) -> None:
     """It scores above 0.9 on the log of decision 7, over the same entries, with the same means."""
     guessed = GUESSED[database_url.partition(":")[0].partition("+")[0]]
