@@ -114,23 +114,31 @@ def test_an_alert_is_drafted_released_by_another_read_answered_and_withdrawn(
     assert verified.status == 0, verified.document
 
 
-def test_an_exchange_that_shows_another_content_than_it_logged_is_caught(taskforce: Taskforce, tmp_path: Path) -> None:
-    published = publish(taskforce, tmp_path, overview="Look at the second account.")
-    taskforce.tick()
-    with answers_changed(taskforce, b"the second account", b"the third! account"):
-        done = taskforce.run("b", "alert", "read", published["reference"])
+@pytest.fixture
+def apart(tmp_path: Path) -> Iterator[Taskforce]:
+    """A taskforce whose log may be spoiled for good."""
+    made = Taskforce.found(tmp_path / "apart")
+    yield made
+    made.close()
+
+
+def test_an_exchange_that_shows_another_content_than_it_logged_is_caught(apart: Taskforce, tmp_path: Path) -> None:
+    published = publish(apart, tmp_path, overview="Look at the second account.")
+    apart.tick()
+    with answers_changed(apart, b"the second account", b"the third! account"):
+        done = apart.run("b", "alert", "read", published["reference"])
     assert (done.status, done.document["error"]["type"]) == (1, "bad_answer")
-    assert taskforce.database is not None
-    with taskforce.database.transaction() as session:
+    assert apart.database is not None
+    with apart.database.transaction() as session:
         stored = session.get_one(StoredAlert, published["alert_id"])
         honest = stored.content_json
         stored.content_json = honest.replace("the second account", "the third account")
-    done = taskforce.run("b", "alert", "read", published["reference"])
+    done = apart.run("b", "alert", "read", published["reference"])
     assert (done.status, done.document["error"]["type"]) == (1, "log_fault")
     assert done.document["error"]["event_id"]
-    with taskforce.database.transaction() as session:
+    with apart.database.transaction() as session:
         session.get_one(StoredAlert, published["alert_id"]).content_json = honest
-    assert taskforce.run("b", "alert", "read", published["reference"]).status == 0
+    assert apart.run("b", "alert", "read", published["reference"]).status == 0
 
 
 def test_what_the_exchange_alone_can_judge_it_refuses_by_the_rules_name(taskforce: Taskforce, tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ from tests.member.requests.test_requests import answers_changed
 from tests.member.taskforce import EXCHANGE_URL, ORIGIN, Ran, Taskforce, accounts, now, write_csv
 
 HELD, MISSED = "20000012345678", "20000099999999"
+ALONE = "20000012345670"
+"""Held too, and asked about by one agency alone."""
 GROUNDS = ("--case", "OP-7", "--legal-gateway", "CCA2013_s7", "--purpose", "finding a network")
 STATED = ("--necessity", "nothing else says it", "--proportionality", "suspects alone")
 
@@ -42,10 +44,11 @@ TO_MET = ("--legal-gateway", "DPA2018_Sch2")
 
 @pytest.fixture(scope="module")
 def police(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
-    """A bank that holds HELD, two agencies and a reviewer."""
+    """A bank that holds HELD and ALONE, two agencies and a reviewer."""
     folder = tmp_path_factory.mktemp("police")
     founded = Taskforce.found(folder, ("a",), agencies=("nca", "met"), reviewers=("ico",))
-    file = write_csv(folder / "rows.csv", f"bank_account,{HELD},test,2026-10-05,ref-1")
+    rows = (f"bank_account,{held},test,2026-10-05,ref-1" for held in (HELD, ALONE))
+    file = write_csv(folder / "rows.csv", *rows)
     assert founded.run("a", "submit", str(file)).status == 0
     yield founded
     founded.close()
@@ -76,7 +79,7 @@ def rules_of(done: Ran) -> set[str]:
 
 
 def test_a_query_is_asked_authorised_by_another_and_answered_with_its_values(police: Taskforce) -> None:
-    asked = ask(police, "--type", "bank_account", "20-00-00 12345678", MISSED)
+    asked = ask(police, "--type", "bank_account", "20-00-00 12345670", MISSED)
     assert asked.status == 0, asked.document
     assert (asked.document["state"], asked.document["results"]) == ("pending", [])
     assert asked.document["until"] == (now().date() + timedelta(days=COVER_DAYS)).isoformat()
@@ -87,7 +90,7 @@ def test_a_query_is_asked_authorised_by_another_and_answered_with_its_values(pol
     assert done.status == 0, done.document
     first, second = done.document["results"]
     assert {name: first[name] for name in ("value", "hit", "institutions", "themes", "first_seen")} == {
-        **{"value": "20-00-00 12345678", "hit": True, "institutions": ["a"]},
+        **{"value": "20-00-00 12345670", "hit": True, "institutions": ["a"]},
         **{"themes": ["money_mules"], "first_seen": "2026-10"},
     }
     assert (second["value"], second["hit"], second["hit_id"]) == (MISSED, False, None)
@@ -97,7 +100,7 @@ def test_a_query_is_asked_authorised_by_another_and_answered_with_its_values(pol
     assert shown["results"] == done.document["results"]
     verified = police.run("nca", "log", "verify")
     assert verified.status == 0, verified.document
-    assert HELD not in json.dumps(police.run("ico", "log", "entries").document)
+    assert ALONE not in json.dumps(police.run("ico", "log", "entries").document)
     kinds = [entry["view"]["kind"] for entry in police.run("ico", "log", "entries").document["entries"]]
     assert kinds.count("le_query_approved") >= 1
     assert police.run("a", "hits").document["hits"] == []
@@ -169,7 +172,7 @@ def test_a_query_is_extended_refused_and_listed(police: Taskforce) -> None:
     assert f"until {until} by nca/authoriser: the trial moved" in shown
     assert "does not know the values" in shown
     assert f"query {asked[1]}" in police.run("ico", "log", "entries", as_json=False).document["text"]
-    assert "nothing: no telling is fixed here" in police.run("a", "log", "withheld", as_json=False).document["text"]
+    assert "nothing: no telling is fixed here" in police.run("nca", "log", "withheld", as_json=False).document["text"]
     states = {query["query_id"]: query["state"] for query in police.run("nca", "query", "list").document["queries"]}
     assert [states[query_id] for query_id in asked] == ["refused", "answered"]
     pending = police.run("nca", "query", "list", "--state", "pending").document["queries"]
