@@ -354,16 +354,16 @@ def is_withdrawn(taskforce: Taskforce, bank: str, submission_id: str, number: in
 
 
 def test_what_cannot_be_taken_back_is_said_before_anybody_is_asked(taskforce: Taskforce) -> None:
-    unknown = taskforce.run("a", "withdraw", "--type", "bank_account", "20000099999999", "--reason", "error")
+    unknown = taskforce.run("a", "withdraw", "--type", "bank_account", "20000098765432", "--reason", "error")
     assert (unknown.status, unknown.document["error"]["type"]) == (1, "unknown")
     wrong = taskforce.run("a", "withdraw", "--type", "bank_account", "2000", "--reason", "error")
     assert (wrong.status, wrong.document["error"]["type"]) == (1, "not_normalisable")
     for arguments in (
         ("--reason", "error"),
-        ("20000099999999", "--reason", "error"),
+        ("20000098765432", "--reason", "error"),
         ("--type", "bank_account", "1", "--submission", uuid7(), "--reason", "error"),
         ("--submission", "no id", "--reason", "error"),
-        ("--type", "bank_account", "20000099999999", "--reason", "spite"),
+        ("--type", "bank_account", "20000098765432", "--reason", "spite"),
     ):
         assert taskforce.run("a", "withdraw", *arguments).status == 2, arguments
 

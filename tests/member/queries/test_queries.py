@@ -33,7 +33,7 @@ from schemas.values.identifiers import uuid7
 from tests.member.requests.test_requests import answers_changed
 from tests.member.taskforce import EXCHANGE_URL, ORIGIN, Ran, Taskforce, accounts, now, write_csv
 
-HELD, MISSED = "20000012345678", "20000099999999"
+HELD, MISSED = "20000012345678", "20000098765432"
 ALONE = "20000012345670"
 """Held too, and asked about by one agency alone."""
 GROUNDS = ("--case", "OP-7", "--legal-gateway", "CCA2013_s7", "--purpose", "finding a network")

@@ -14,7 +14,7 @@ from pypdf import PdfReader
 
 from tests.member.taskforce import Ran, Taskforce, now, write_csv
 
-HELD, MISSED = "20000012345678", "20000099999999"
+HELD, MISSED = "20000012345678", "20000098765432"
 STATED = ("--purpose", "finding <a> network", "--necessity", "nothing else", "--proportionality", "suspects alone")
 
 
