@@ -118,6 +118,17 @@ def test_no_mark_makes_checking_dear(mark: str) -> None:
         assert _calls(mark * count) < 200_000
 
 
+@pytest.mark.parametrize("line", ["> " * 50 + "x\n", "> - " * 25 + "x\n", "1. " * 30 + "x\n", "\t>" * 90 + "\n"])
+def test_no_nesting_makes_checking_dear(line: str) -> None:
+    # 2,000 lines of 50 quotations and lists each took seven seconds.
+    for count in (20, 99, 166, 500, 2_000):
+        assert _calls(line * count) < 800_000
+
+
+def test_a_long_list_within_a_quotation_is_no_excess() -> None:
+    assert find_forbidden("> - a\n" * 1_900) == []
+
+
 def test_the_texts_of_an_alert_count_together() -> None:
     texts = ["*a* " * 500] * 6
     assert all(find_forbidden(text) == [] for text in texts)
