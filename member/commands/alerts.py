@@ -65,6 +65,7 @@ def draft(session: Session, file: Path) -> Shown:
     wrong with the file is told at once, before anybody is contacted.
     """
     content = read_alert(file, session.home.config.defaults, session.today())
+    session.check_fresh()
     standing = session.alerts.draft(content)
     audience = ", ".join([*content["audience"]["groups"], *map(in_words, content["audience"]["kinds"])])
     return _standing(standing, f"to {audience}; another person reviews it: member --as … alert review")
@@ -76,6 +77,7 @@ def draft(session: Session, file: Path) -> Shown:
 @reporting
 def review(session: Session, alert_id: str) -> Shown:
     """Note that you, not its author, have reviewed a draft. Read it first: alert read."""
+    session.check_fresh()
     return _step(session, alert_id, "review", {})
 
 
@@ -87,6 +89,7 @@ def review(session: Session, alert_id: str) -> Shown:
 def release(session: Session, alert_id: str, moment: str | None) -> Shown:
     """Publish a reviewed alert, now or at a set time. Its author cannot."""
     at = None if moment is None else to_rfc3339(read_moment("--at", moment))
+    session.check_fresh()
     return _step(session, alert_id, "release", {"at": at})
 
 

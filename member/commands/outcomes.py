@@ -71,6 +71,7 @@ def record(session: Session, /, **given: Any) -> Shown:
     ((about, object_id),) = chosen.items()
     figures = {name: value for name, value in given.items() if value is not None}
     found = _find(session, about, object_id)
+    session.check_fresh()
     done = _client(session).record(about, found, figures)
     HitProgress(session.vault).outcome(about, found)
     return Shown(msgspec.to_builtins(done), f"the outcome of {about} {object_id} is recorded: member outcome list")

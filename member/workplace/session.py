@@ -282,6 +282,12 @@ class Session:
         freshness.check()
         return keyring
 
+    def check_fresh(self) -> None:
+        """Before what discloses without a look at the statements: enough key holders vouch for them, and whoever acts
+        may. Raises StaleStatementsError, NotEnrolledError.
+        """
+        _ = self.keyring
+
     def holder_word(
         self, holder: Holder, around: Surroundings | None = None, identity: Identity | None = None
     ) -> HolderWord:

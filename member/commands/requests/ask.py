@@ -214,7 +214,7 @@ def show(session: Session, request_id: str, *, shows_withdrawn: bool) -> Shown:
 def cancel(session: Session, request_id: str) -> Shown:
     """Take back a request of our own: nobody answers it any more. What was answered stays."""
     found = read_id(session, request_id)
-    _ = session.keyring
+    session.check_fresh()
     standing = session.requests.cancel(found)
     if standing.state == RequestState.ANSWERED:
         said = "what was answered stays, and nobody else answers it any more"

@@ -32,6 +32,7 @@ from member.identity.home import Home
 from member.transport.wire import PROBLEM_PREFIX
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
+from schemas.values.identifiers import uuid7
 from tests.keys.taskforce import holder_key, make_dealing, make_epoch, make_member, make_root, sign
 from tests.member.taskforce import (
     CLOCK,
@@ -254,12 +255,20 @@ def test_mix_and_match_of_holders_states_is_brought_together(taskforce: Taskforc
 def test_freeze_ends_with_the_last_snapshots(fresh: Taskforce) -> None:
     """Nobody but the operator can be reached: what was vouched for counts for seven days, and then all stops."""
     path = write_csv(fresh.folder / "x.csv", *accounts(1))
+    alert = fresh.folder / "alert.json"
+    alert.write_text(json.dumps(fresh.run("a", "alert", "template").document))
+    told_in_clear = (
+        ("alert", "draft", str(alert)),
+        ("alert", "review", "1234-A"),
+        ("alert", "release", "1234-A"),
+        ("outcome", "record", "--hit", uuid7(), "--usefulness", "useful"),
+    )
     with away(fresh, *HOLDERS), moved_clock(LIFETIME - timedelta(hours=1)):
         fresh.tick()
         assert fresh.run("a", "hits").status == 0
     with away(fresh, *HOLDERS), moved_clock(LIFETIME + timedelta(minutes=1)):
         fresh.tick()
-        for command in (("hits",), ("submit", str(path)), ("request", "list")):
+        for command in (("hits",), ("submit", str(path)), ("request", "list"), *told_in_clear):
             done = fresh.run("a", *command)
             assert (done.status, done.document["error"]["type"]) == (1, "statements-stale"), done.document
             assert "registrar deliver" in done.document["error"]["hint"]
