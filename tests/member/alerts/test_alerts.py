@@ -252,7 +252,8 @@ def test_several_alerts_are_acknowledged_at_once(taskforce: Taskforce, tmp_path:
 
 def test_a_feed_token_comes_with_the_address_of_every_feed(taskforce: Taskforce) -> None:
     made = taskforce.run("b", "feed", "token").document
-    assert [one["form"] for one in made["feeds"]] == ["TAXII 2.1", "Atom", "JSON Feed", "MISP"]
+    forms = dict.fromkeys(one["form"] for one in made["feeds"])  # each but TAXII for each group that b is in by now
+    assert list(forms) == ["TAXII 2.1", "Atom", "JSON Feed", "MISP"]
     again = taskforce.run("b", "feed", "token")
     assert again.status == 2, "two of one name could not be told apart"
     assert made["token_id"] in again.document["error"]["hint"]
