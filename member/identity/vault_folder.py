@@ -15,6 +15,7 @@ Rules, in order:
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,13 +27,14 @@ import msgspec
 from keys.custody.files import CustodyError, is_group_shared, make_private_folder, read_private_file, write_private_file
 from keys.sealing.hybrid import EncryptionKey, SealingError, seal_to
 from keys.signatures.ed25519 import SignatureError, SigningKey, verify_signature
-from member.errors import HomeError
+from member.errors import HomeError, quoted
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import from_base64, to_base64
 
 _WRAP_DOMAIN = b"exchange-vault-wrap-v1\0"
 _JOINING_DOMAIN = b"exchange-vault-joining-v1\0"
 _MAX_FILE_BYTES = 65_536
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 
 
 class JoiningRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,14 +97,20 @@ class VaultFolder:
 
     def wrap_path(self, name: str) -> Path:
         """Where a person's wrap lies."""
-        return self.path / "people" / f"{name}.wrap"
+        return self._path("people", name, ".wrap")
 
     def _ahead_path(self, name: str) -> Path:
-        return self.path / "people" / f"{name}.next"
+        return self._path("people", name, ".next")
 
     def joining_path(self, name: str) -> Path:
         """Where a newcomer's request lies."""
-        return self.path / "joining" / f"{name}.json"
+        return self._path("joining", name, ".json")
+
+    def _path(self, kind: str, name: str, suffix: str) -> Path:
+        """HomeError for a name that leads elsewhere: a colleague's program wrote it, or a person typed it."""
+        if not _NAME.fullmatch(name):
+            raise HomeError(f"{quoted(name)} is not a valid name of a person", "expected: a-z, 0-9, - and _")
+        return self.path / kind / f"{name}{suffix}"
 
     def wrap(self, name: str, wrap_key: bytes, vault_key: bytes, *, ahead: bool = False) -> None:
         """Seal the vault key to a person's key, in place of its wraps or, `ahead` of a change, beside the one."""

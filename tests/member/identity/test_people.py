@@ -19,7 +19,7 @@ from keys.custody.files import write_private_file
 from keys.sealing.hybrid import EncryptionKey
 from keys.signatures.ed25519 import SigningKey
 from member.commands import representatives
-from member.errors import VaultError
+from member.errors import HomeError, VaultError
 from member.identity.access import open_vault, unlock_representative
 from member.identity.home import Home
 from member.identity.people import Person, people_of, put_under_new_key
@@ -603,3 +603,14 @@ def comes_back_after_a_loss(taskforce: Taskforce, bank: Bank, tmp_path: Path) ->
     assert json.loads(request.read_text())["representative_id"] == "south/bob"
     opened = run_member(bank.home("bob"), "vault", "export", str(tmp_path / "rows.csv"), around=around)
     assert opened.status == 0, opened.document
+
+
+@pytest.mark.parametrize("name", ["../../anna", "/tmp/anna", "a/b", "", "..", "."])
+def test_a_name_in_the_vault_leads_to_no_file_outside_the_folder(tmp_path: Path, name: str) -> None:
+    folder = VaultFolder(tmp_path / "shared", "north")
+    for reach in (folder.wrap_path, folder.joining_path, folder.drop):
+        with pytest.raises(HomeError, match="not a valid name"):
+            reach(name)
+    with pytest.raises(HomeError, match="not a valid name"):
+        folder.wrap(name, EncryptionKey.generate().public_bytes, bytes(KEY_BYTES), ahead=True)
+    assert not list(tmp_path.iterdir())
