@@ -173,7 +173,7 @@ def wait_for(url: str) -> None:
             with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - loopback
                 assert answer.status == 200
                 return
-        except URLError:
+        except (URLError, TimeoutError):
             assert time.monotonic() < ends_at, f"{url} does not answer"
             time.sleep(0.2)
 
