@@ -336,7 +336,7 @@ def create(context: click.Context, /, group_id: str, **options: Any) -> dict[str
 
 def _require_known(session: Session, members: Sequence[str]) -> None:
     """CommandError for who is no member and was not invited either: the registrars would sign a slip of the pen."""
-    known = {one.member_id for one in list_members(session)} | list_invited(session)
+    known = {one.member_id for one in list_members(session)} | list_invited(session, members)
     strange = [member_id for member_id in members if member_id not in known]
     if strange:
         raise CommandError(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import BigInteger, LargeBinary, String, select
+from sqlalchemy import BigInteger, Index, LargeBinary, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.kernel.base import Base, UtcDateTime
@@ -14,6 +15,7 @@ class Enrolment(Base):
     """An invitation as issued, and when it was used. `claim_sha256` is of the claim that used it."""
 
     __tablename__ = "enrolments"
+    __table_args__ = (Index("ix_enrolments_member_id", "member_id"),)
 
     code_sha256: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
     member_id: Mapped[str] = mapped_column(String(64))
@@ -28,9 +30,9 @@ class Enrolment(Base):
     proposal_id: Mapped[str | None] = mapped_column(String(64))
 
 
-def list_invited(session: Session) -> set[str]:
-    """Everyone for whom a code was ever made, used or not."""
-    return set(session.scalars(select(Enrolment.member_id).distinct()))
+def list_invited(session: Session, among: Collection[str]) -> set[str]:
+    """Those of the members for whom a code was ever made, used or not."""
+    return set(session.scalars(select(Enrolment.member_id).where(Enrolment.member_id.in_(among)).distinct()))
 
 
 def lock_enrolment(session: Session, code_sha256: bytes) -> Enrolment | None:

@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("proposal_id", sa.String(length=64), nullable=True),
         sa.PrimaryKeyConstraint("code_sha256", name=op.f("pk_enrolments")),
     )
+    op.create_index("ix_enrolments_member_id", "enrolments", ["member_id"], unique=False)
     op.create_table(
         "hits",
         sa.Column("token", sa.LargeBinary(length=32), nullable=False),
@@ -406,4 +407,5 @@ def downgrade() -> None:
     op.drop_table("holder_fault_reports")
     op.drop_index("ix_hits_member_id_hit_id", table_name="hits")
     op.drop_table("hits")
+    op.drop_index("ix_enrolments_member_id", table_name="enrolments")
     op.drop_table("enrolments")

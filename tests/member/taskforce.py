@@ -21,6 +21,7 @@ from click.testing import CliRunner, Result
 from flask import Flask
 
 from alerts.composition import blueprints
+from edge.request_limits import LARGEST_LIMIT
 from exchange.configuration.settings import Settings
 from exchange.kernel.leases import acquire_lease
 from exchange.kernel.session import Database, create_database
@@ -198,6 +199,9 @@ class Taskforce:
             root=root,
             database_url=database.url,
             tick_seconds=1,
+            # One taskforce serves the tests of a file: how many calls they make in a minute is the machine's affair.
+            requests_per_minute=LARGEST_LIMIT,
+            unsigned_requests_per_minute=LARGEST_LIMIT,
         )
         return Context(settings, database, self._receipt_key(), now, lambda session, member_id: 0, bytes(32))
 

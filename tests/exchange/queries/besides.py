@@ -33,7 +33,7 @@ from exchange.membership.statements import (
 from exchange.operations.measures import read_measures
 from exchange.outcomes.store import mark_told
 from exchange.queries.store import mark_disclosed, withheld_matches
-from exchange.registrars.enrolments import lock_enrolment
+from exchange.registrars.enrolments import list_invited, lock_enrolment
 from exchange.registrars.holder_faults import find_report, next_position, reported_holders
 from exchange.requests.store import mark_withdrawn
 from keys.statements.envelopes import sign_statement
@@ -75,6 +75,7 @@ BESIDES: tuple[Callable[[Session], object], ...] = (
     lambda session: withheld_matches(session, _ID),
     lambda session: mark_disclosed(session, _ID, _NOW),
     lambda session: lock_enrolment(session, KEY),
+    lambda session: list_invited(session, ["a", "b"]),
     lambda session: find_report(session, "holder-1", KEY),
     reported_holders,
     next_position,
