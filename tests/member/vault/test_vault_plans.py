@@ -1,7 +1,7 @@
 """No statement of the vault reads more as the vault grows, but those that list or count all that it holds.
 
 Its file is SQLite's wherever the exchange keeps its own. What is looked at is every call in the member's program that
-has a statement executed: one that a new one is made for is wanted here too.
+executes a statement; a new call must be exercised here too.
 """
 
 from __future__ import annotations
