@@ -4,12 +4,12 @@ may not know of looks exactly like one that does not exist.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
+import msgspec
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -21,6 +21,7 @@ from exchange.kernel.upsert import insert_ignoring
 from exchange.log.refusals import refuse_disclosure
 
 _CLAIMED = 0
+_Answer = TypeVar("_Answer")
 _Result = TypeVar("_Result")
 
 
@@ -52,22 +53,24 @@ def act_once(
     database: Database,
     request: Request,
     asked: dict[str, Any],
-    work: Callable[[Session], dict[str, Any]],
+    work: Callable[[Session], _Answer],
     status: int = 200,
-) -> tuple[dict[str, Any], int]:
-    """What `work` gives, and `status`; or what was answered to the same request under the same key. The answer is kept
-    in the transaction of the act, so that a repetition changes nothing.
+    *,
+    answer: type[_Answer] = dict,  # type: ignore[assignment]
+) -> tuple[_Answer, int]:
+    """What `work` gives, of the form `answer`, and `status`; or what was answered to the same request under the same
+    key. The answer is kept in the transaction of the act, so that a repetition changes nothing.
 
     `asked` says for what, without content, should it be refused. Raises RefusedError and UnknownObjectError (both
     recorded in the log), OtherRequestError, LogUnavailableError; then nothing is done.
     """
 
-    def act(session: Session) -> tuple[dict[str, Any], int]:
+    def act(session: Session) -> tuple[_Answer, int]:
         kept = _claim_key(session, request)
         if kept.status == _CLAIMED:
-            kept.status, kept.answer = status, json.dumps(work(session)).encode()
+            kept.status, kept.answer = status, msgspec.json.encode(work(session))
             session.flush()
-        return json.loads(kept.answer), kept.status
+        return msgspec.json.decode(kept.answer, type=answer), kept.status
 
     with_refusals = RecordedRefusals(database, request.actor, asked, request.now)
     try:

@@ -2,67 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from exchange.kernel.actor import Actor
 from exchange.kernel.session import Database
 from exchange.log.entries import View
 from exchange.log.events import record
-from exchange.outcomes.record import received_fields
+from exchange.outcomes.record import shown_outcome
 from exchange.outcomes.store import Outcome, page_of_received, page_of_recorded
+from schemas.outcomes import OutcomesQuery, ReceivedOutcome, ReceivedPage, RecordedOutcome, RecordedPage
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64, to_rfc3339
 
 
-def list_recorded(database: Database, actor: Actor, *, cursor: str | None, limit: int, now: datetime) -> dict[str, Any]:
+def list_recorded(database: Database, actor: Actor, asked: OutcomesQuery, now: datetime) -> RecordedPage:
     """A page of the member's own outcomes. Raises LogUnavailableError."""
 
-    def page(session: Session) -> list[dict[str, Any]]:
-        return [_recorded(one) for one in page_of_recorded(session, actor.member_id, cursor or "", limit)]
-
-    return _read(database, actor, page, {"read": "recorded", "after": cursor, "limit": limit}, now)
-
-
-def list_received(database: Database, actor: Actor, *, cursor: str | None, limit: int, now: datetime) -> dict[str, Any]:
-    """A page of the outcomes that concern the member's rows. Raises LogUnavailableError."""
-
-    def page(session: Session) -> list[dict[str, Any]]:
-        return [received_fields(one) for one in page_of_received(session, actor.member_id, cursor or "", limit)]
-
-    return _read(database, actor, page, {"read": "received", "after": cursor, "limit": limit}, now)
-
-
-def _read(
-    database: Database,
-    actor: Actor,
-    page: Callable[[Session], list[dict[str, Any]]],
-    asked: dict[str, Any],
-    now: datetime,
-) -> dict[str, Any]:
-    def read(session: Session) -> dict[str, Any]:
-        found = page(session)
-        view = {
-            **asked,
-            "representative_id": actor.representative_id,
-            "count": len(found),
-            "shown_sha256": to_base64(digest(found)),
-        }
-        event_id = record(session, "outcomes_read", [View(actor.member_id, view)], now).event_id
-        last = found[-1]["outcome_id"] if len(found) == asked["limit"] else None
-        return {"outcomes": found, "next": last, "event_id": event_id}
+    def read(session: Session) -> RecordedPage:
+        rows = page_of_recorded(session, actor.member_id, asked.cursor or "", asked.limit)
+        shown = [_recorded(row) for row in rows]
+        event_id = _record_reading(session, actor, _described("recorded", asked), shown, now)
+        return RecordedPage(outcomes=shown, next=_cursor_behind(shown, asked.limit), event_id=event_id)
 
     return database.run_in_transaction(read)
 
 
-def _recorded(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "outcome_id": outcome.outcome_id,
-        "object": outcome.about,
-        "object_id": outcome.object_id,
-        **outcome.figures,
-        "recorded_at": to_rfc3339(outcome.recorded_at),
+def list_received(database: Database, actor: Actor, asked: OutcomesQuery, now: datetime) -> ReceivedPage:
+    """A page of the outcomes that concern the member's rows. Raises LogUnavailableError."""
+
+    def read(session: Session) -> ReceivedPage:
+        rows = page_of_received(session, actor.member_id, asked.cursor or "", asked.limit)
+        shown = [shown_outcome(row) for row in rows]
+        event_id = _record_reading(session, actor, _described("received", asked), shown, now)
+        return ReceivedPage(outcomes=shown, next=_cursor_behind(shown, asked.limit), event_id=event_id)
+
+    return database.run_in_transaction(read)
+
+
+def _record_reading(
+    session: Session,
+    actor: Actor,
+    asked: dict[str, object],
+    shown: Sequence[RecordedOutcome | ReceivedOutcome],
+    now: datetime,
+) -> str:
+    view = {
+        **asked,
+        "representative_id": actor.representative_id,
+        "count": len(shown),
+        "shown_sha256": to_base64(digest(msgspec.to_builtins(shown))),
     }
+    return record(session, "outcomes_read", [View(actor.member_id, view)], now).event_id
+
+
+def _described(which: str, asked: OutcomesQuery) -> dict[str, object]:
+    return {"read": which, "after": asked.cursor, "limit": asked.limit}
+
+
+def _cursor_behind(shown: Sequence[RecordedOutcome | ReceivedOutcome], limit: int) -> str | None:
+    return shown[-1].outcome_id if len(shown) == limit else None
+
+
+def _recorded(outcome: Outcome) -> RecordedOutcome:
+    return RecordedOutcome(
+        outcome_id=outcome.outcome_id,
+        object=outcome.about,
+        object_id=outcome.object_id,
+        **msgspec.structs.asdict(outcome.figures),
+        recorded_at=to_rfc3339(outcome.recorded_at),
+    )

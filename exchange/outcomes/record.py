@@ -17,6 +17,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from exchange.indicators.derived import known_by_name
@@ -31,7 +32,7 @@ from exchange.log.acting import Request, UnknownObjectError, act_once, require
 from exchange.log.entries import View
 from exchange.log.events import record
 from exchange.membership.store import kinds_of_members, list_reviewers, load_authority
-from exchange.outcomes.rules import Checks, decide_assessment, decide_outcome, shown_kind
+from exchange.outcomes.rules import decide_assessment, decide_outcome, shown_kind
 from exchange.outcomes.store import (
     Assessment,
     Outcome,
@@ -45,43 +46,52 @@ from exchange.outcomes.store import (
     received_of,
 )
 from exchange.outcomes.subjects import Subject, find_subject
+from schemas.outcomes import (
+    AssessmentStanding,
+    Figures,
+    NewAssessment,
+    NewOutcome,
+    OutcomeStanding,
+    ReceivedOutcome,
+)
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64, to_rfc3339
+from schemas.values.message import narrowed
 
 AT_ONCE = 500
 
 
-def record_outcome(
-    database: Database, request: Request, outcome_id: str, *, about: str, object_id: str, figures: dict[str, Any]
-) -> tuple[dict[str, Any], int]:
+def record_outcome(database: Database, request: Request, new: NewOutcome) -> tuple[OutcomeStanding, int]:
     """Keep the outcome and tell the contributors; what to answer. Raises as act_once does."""
     actor, now = request.actor, request.now
+    figures = narrowed(new, Figures)
 
-    def work(session: Session) -> dict[str, Any]:
-        require(decide_id("outcome_id", is_free=find_outcome(session, outcome_id) is None))
-        subject = find_subject(session, actor.member_id, about, object_id, now)
-        require(_decide(session, actor.member_id, subject.hit_id, about, figures))
+    def work(session: Session) -> OutcomeStanding:
+        require(decide_id("outcome_id", is_free=find_outcome(session, new.outcome_id) is None))
+        subject = find_subject(session, actor.member_id, new.object, new.object_id, now)
+        require(_decide(session, actor.member_id, subject.hit_id, new.object, figures))
         outcome = Outcome(
-            outcome_id=outcome_id,
+            outcome_id=new.outcome_id,
             member_id=actor.member_id,
             representative_id=actor.representative_id,
-            about=about,
-            object_id=object_id,
-            figures_json=canonical_json(figures).decode(),
+            about=new.object,
+            object_id=new.object_id,
+            figures_json=canonical_json(msgspec.to_builtins(figures)).decode(),
             recorded_at=now,
         )
         session.add(outcome)
         session.flush()
         tokens = {one.token for one in subject.contributions}
         known = known_by_name(session, tokens, actor.member_id)
-        add_recipients(session, outcome_id, subject.contributions, known, now)
-        return {"outcome_id": outcome_id, "event_id": _record(session, request, outcome, subject)}
+        add_recipients(session, new.outcome_id, subject.contributions, known, now)
+        event_id = _record(session, request, outcome, subject)
+        return OutcomeStanding(outcome_id=new.outcome_id, event_id=event_id)
 
-    asked = {"asked": "outcome", "object": about, "object_id": object_id}
-    return act_once(database, request, asked, work, 201)
+    asked = {"asked": "outcome", "object": new.object, "object_id": new.object_id}
+    return act_once(database, request, asked, work, 201, answer=OutcomeStanding)
 
 
-def _decide(session: Session, member_id: str, hit_id: str | None, about: str, figures: dict[str, Any]) -> Decision:
+def _decide(session: Session, member_id: str, hit_id: str | None, about: str, figures: Figures) -> Decision:
     latest = None if hit_id is None else latest_assessment(session, member_id, hit_id)
     if latest is None:
         return decide_outcome(figures, about, None)
@@ -95,7 +105,7 @@ def _record(session: Session, request: Request, outcome: Outcome, subject: Subje
         "representative_id": outcome.representative_id,
         "object": outcome.about,
         "object_id": outcome.object_id,
-        "figures": outcome.figures,
+        "figures": msgspec.to_builtins(outcome.figures),
     }
     told = sorted({one.member_id for one in subject.contributions if not one.is_withheld} - {outcome.member_id})
     views = {outcome.member_id: own, **_views_of_contributors(session, outcome.outcome_id, told, request.now)}
@@ -122,7 +132,7 @@ def _views_of_contributors(
         recorder = received.outcome.member_id
         kind = shown_kind(recorder, groups[member_id], kinds, authority, is_named=received.is_named)
         keep_recorder_kind(session, outcome_id, member_id, kind)
-        views[member_id] = received_fields(replace(received, recorder_kind=kind))
+        views[member_id] = msgspec.to_builtins(shown_outcome(replace(received, recorder_kind=kind)))
     return views
 
 
@@ -136,17 +146,17 @@ def _groups_of_rows(session: Session, told: Mapping[str, Received]) -> dict[str,
     return groups
 
 
-def received_fields(received: Received) -> dict[str, Any]:
+def shown_outcome(received: Received) -> ReceivedOutcome:
     """An outcome as a contributor is told it, in its log and in its list."""
     outcome = received.outcome
-    return {
-        "outcome_id": outcome.outcome_id,
-        **outcome.figures,
-        "tokens": [to_base64(token) for token in received.tokens],
-        "recorder_kind": received.recorder_kind,
-        "recorder": outcome.member_id if received.is_named else None,
-        "told_at": to_rfc3339(received.told_at),
-    }
+    return ReceivedOutcome(
+        outcome_id=outcome.outcome_id,
+        **msgspec.structs.asdict(outcome.figures),
+        tokens=[to_base64(token) for token in received.tokens],
+        recorder_kind=received.recorder_kind,
+        recorder=outcome.member_id if received.is_named else None,
+        told_at=to_rfc3339(received.told_at),
+    )
 
 
 def tell_outcomes(database: Database, now: datetime) -> int:
@@ -173,31 +183,24 @@ def _tell_some(session: Session, now: datetime) -> int:
     return len(released)
 
 
-def record_assessment(
-    database: Database, request: Request, assessment_id: str, *, hit_id: str, checks: Checks, decision: str
-) -> tuple[dict[str, Any], int]:
+def record_assessment(database: Database, request: Request, new: NewAssessment) -> tuple[AssessmentStanding, int]:
     """Keep a member's own assessment of a hit that it was shown. Raises as act_once does."""
     actor = request.actor
 
-    def work(session: Session) -> dict[str, Any]:
-        require(decide_id("assessment_id", is_free=session.get(Assessment, assessment_id) is None))
-        if find_shown_hit(session, actor.member_id, hit_id) is None:
+    def work(session: Session) -> AssessmentStanding:
+        require(decide_id("assessment_id", is_free=session.get(Assessment, new.assessment_id) is None))
+        if find_shown_hit(session, actor.member_id, new.hit_id) is None:
             raise UnknownObjectError
-        require(decide_assessment(checks, decision))
+        require(decide_assessment(new, new.decision))
         # What is being told of corrections meanwhile comes before this assessment or overtakes it.
         lock_named(session, "corrections")
-        made = {
-            "hit_id": hit_id,
-            "other_sources": checks.other_sources,
-            "vulnerability_checked": checks.vulnerability_checked,
-            "keep_open_checked": checks.keep_open_checked,
-            "decision": decision,
-        }
-        person = {"assessment_id": assessment_id, "representative_id": actor.representative_id}
-        session.add(Assessment(**made, **person, member_id=actor.member_id, recorded_at=request.now))
+        made = {**msgspec.to_builtins(new), "representative_id": actor.representative_id}
+        session.add(Assessment(**made, member_id=actor.member_id, recorded_at=request.now))
         session.flush()
-        views = [View(actor.member_id, made | person)]
-        event = record(session, "assessment", views, request.now, {"signature": actor.signature})
-        return {"assessment_id": assessment_id, "event_id": event.event_id}
+        event = record(
+            session, "assessment", [View(actor.member_id, made)], request.now, {"signature": actor.signature}
+        )
+        return AssessmentStanding(assessment_id=new.assessment_id, event_id=event.event_id)
 
-    return act_once(database, request, {"asked": "assessment", "hit_id": hit_id}, work, 201)
+    asked = {"asked": "assessment", "hit_id": new.hit_id}
+    return act_once(database, request, asked, work, 201, answer=AssessmentStanding)

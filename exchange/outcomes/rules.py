@@ -14,11 +14,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
 
 from exchange.kernel.decision import ALLOWED, Decision, refuse
 from exchange.membership.authority import SECTOR_MINIMUM, Authority
+from schemas.outcomes import NOTHING_REPORTED, Checks, Figures
 from schemas.terms import AccountAction, OutcomeObject
 
 _CHECKS = {
@@ -28,35 +27,24 @@ _CHECKS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Checks:
-    """What a member looked at before it decided."""
-
-    other_sources: bool
-    vulnerability_checked: bool
-    keep_open_checked: bool
-
-
 def decide_assessment(checks: Checks, decision: str) -> Decision:
     """Whether the assessment bears its decision: an exit wants every check."""
     if decision != AccountAction.EXIT:
         return ALLOWED
-    made, against = asdict(checks), ALLOWED
+    against = ALLOWED
     for name, cure in _CHECKS.items():
-        if not made[name]:
+        if not getattr(checks, name):
             against &= refuse("exit-unchecked", name, cure)
     return against
 
 
-def decide_outcome(
-    figures: Mapping[str, Any], about: str, decided: str | None, *, is_overtaken: bool = False
-) -> Decision:
+def decide_outcome(figures: Figures, about: str, decided: str | None, *, is_overtaken: bool = False) -> Decision:
     """Whether the outcome may be recorded. `decided` is the decision of the member's latest assessment of the hit
     concerned, None if there is none; `is_overtaken`: the member was told of a correction of that hit after it.
     """
-    if all(value is None for value in figures.values()):
+    if figures == NOTHING_REPORTED:
         return refuse("nothing-reported", "usefulness", "report a code or a figure")
-    if figures["account_action"] != AccountAction.EXIT:
+    if figures.account_action != AccountAction.EXIT:
         return ALLOWED
     return _decide_exit(about, decided, is_overtaken=is_overtaken)
 

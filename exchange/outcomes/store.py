@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
+import msgspec
 from sqlalchemy import Boolean, Index, LargeBinary, PrimaryKeyConstraint, String, Text, and_, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -15,6 +14,7 @@ from exchange.kernel.base import Base, UtcDateTime
 from exchange.kernel.chunks import in_chunks, in_even_chunks
 from exchange.kernel.upsert import insert_ignoring, run_counted
 from exchange.queries.store import QueryMatch
+from schemas.outcomes import Figures
 from schemas.terms import OutcomeObject
 
 
@@ -36,10 +36,9 @@ class Outcome(Base):
     recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     @property
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> Figures:
         """What was reported; None for what was not."""
-        figures: dict[str, Any] = json.loads(self.figures_json)
-        return figures
+        return msgspec.json.decode(self.figures_json, type=Figures)
 
 
 class OutcomeRecipient(Base):

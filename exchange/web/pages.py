@@ -17,6 +17,8 @@ from exchange.web.authentication import current_actor, idempotency_key
 from exchange.web.context import current_context
 from exchange.web.forms import StrictParser
 from schemas.problems import ProblemSchema
+from schemas.values.derived import schema_of
+from schemas.values.message import Message
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 
@@ -41,16 +43,20 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
         return cast(Decorator, super().doc(**fields))
 
     def arguments(self, schema: Any, **options: Any) -> Decorator:
-        """As flask_smorest's."""
-        return cast(Decorator, super().arguments(schema, **options))
+        """As flask_smorest's; the view is given a message where the schema is one."""
+        return cast(Decorator, super().arguments(_schema(schema), **options))
 
     def response(self, status_code: int, schema: Any = None, **options: Any) -> Decorator:
-        """As flask_smorest's."""
-        return cast(Decorator, super().response(status_code, schema, **options))
+        """As flask_smorest's; the schema may be a message."""
+        return cast(Decorator, super().response(status_code, _schema(schema), **options))
 
     def alt_response(self, status_code: int, **options: Any) -> Decorator:
         """As flask_smorest's."""
         return cast(Decorator, super().alt_response(status_code, **options))
+
+
+def _schema(form: Any) -> Any:
+    return schema_of(form) if isinstance(form, type) and issubclass(form, Message) else form
 
 
 POST_PARAMETERS = [

@@ -10,18 +10,18 @@ import click
 import msgspec
 
 from member.commands.shared.common import Shown, counted, reporting, table
-from member.corrections.log import FIGURES
 from member.errors import UsedWronglyError
 from member.indicators.hit_progress import HitProgress
-from member.outcomes.client import OutcomeClient, ReceivedOutcome
+from member.outcomes.client import OutcomeClient
+from member.transport.channel import shown_token
 from member.vault.hits import ShownHits
 from member.vault.rows import VaultRows
 from member.workplace.session import Session
+from schemas.outcomes import FIGURES, MOST_PEOPLE, MOST_POUNDS, ReceivedOutcome
 from schemas.terms import AccountAction, CrimeOutcome, DisruptionLevel, InternalInvestigation, OutcomeObject, Usefulness
 from schemas.words import in_words, label
 
 _THEN = "what comes of it: member outcome record --hit ID …"
-_MOST_PEOPLE, _MOST_POUNDS = 100_000, 10**12
 
 
 def _codes(codes: type[StrEnum]) -> click.Choice[str]:
@@ -44,12 +44,12 @@ def _objects(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--usefulness", type=_codes(Usefulness))
 @click.option("--internal-investigation", type=_codes(InternalInvestigation))
 @click.option("--account-action", type=_codes(AccountAction), help="An exit wants an assessment before it.")
-@click.option("--arrests", type=click.IntRange(0, _MOST_PEOPLE), help="How many; not said means not known.")
-@click.option("--charges", type=click.IntRange(0, _MOST_PEOPLE))
-@click.option("--restrained", "restrained_gbp", type=click.IntRange(0, _MOST_POUNDS), metavar="GBP", help="Pounds.")
-@click.option("--forfeited", "forfeited_gbp", type=click.IntRange(0, _MOST_POUNDS), metavar="GBP", help="Pounds.")
+@click.option("--arrests", type=click.IntRange(0, MOST_PEOPLE), help="How many; not said means not known.")
+@click.option("--charges", type=click.IntRange(0, MOST_PEOPLE))
+@click.option("--restrained", "restrained_gbp", type=click.IntRange(0, MOST_POUNDS), metavar="GBP", help="Pounds.")
+@click.option("--forfeited", "forfeited_gbp", type=click.IntRange(0, MOST_POUNDS), metavar="GBP", help="Pounds.")
 @click.option(
-    "--repatriated", "repatriated_gbp", type=click.IntRange(0, _MOST_POUNDS), metavar="GBP", help="Given back, pounds."
+    "--repatriated", "repatriated_gbp", type=click.IntRange(0, MOST_POUNDS), metavar="GBP", help="Given back, pounds."
 )
 @click.option("--disruption", type=_codes(DisruptionLevel))
 @click.option(
@@ -113,7 +113,7 @@ def list_all(session: Session, received: bool) -> Shown:
 
 def _received(session: Session, one: ReceivedOutcome) -> dict[str, Any]:
     """An outcome with the own values that it is about, in place of their tokens."""
-    own = VaultRows(session.vault).find_by_tokens(one.token_bytes())
+    own = VaultRows(session.vault).find_by_tokens([shown_token(token) for token in one.tokens])
     told: dict[str, Any] = msgspec.to_builtins(one)
     del told["tokens"]
     return {**told, "values": sorted(held.canonical for held in own.values())}

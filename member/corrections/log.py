@@ -23,6 +23,7 @@ import msgspec
 from member.log.chain import LogFault, LoggedEntry
 from member.requests.log import RequestLog
 from member.vault.store import Vault
+from schemas.outcomes import ReceivedOutcome
 from schemas.values.canonical import canonical_json, digest
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import made_at
@@ -32,11 +33,7 @@ _MEANWHILE = timedelta(minutes=10)
 """No transaction of the exchange lasts so long from the making of its event to its commit. Times are those of the
 events' ids: a telling states when the worker's round began.
 """
-FIGURES = (
-    *("usefulness", "internal_investigation", "account_action", "arrests", "charges", "restrained_gbp"),
-    *("forfeited_gbp", "repatriated_gbp", "disruption", "outcome_code", "false_positive", "harm_to_customer"),
-)
-_OUTCOME = ("outcome_id", "tokens", "recorder", "recorder_kind", "told_at", *FIGURES)
+_OUTCOME = ReceivedOutcome.__struct_fields__
 
 
 class ShownCorrection(msgspec.Struct, frozen=True, tag="correction"):

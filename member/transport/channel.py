@@ -37,7 +37,7 @@ from member.transport import wire
 from member.transport.lines import Lines
 from member.transport.wire import PROBLEM_PREFIX
 from schemas.values.canonical import NotCanonicalError, digest
-from schemas.values.encoding import to_base64
+from schemas.values.encoding import from_base64, to_base64
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _IDENTITY = "identity"
@@ -299,6 +299,14 @@ def decode(body: bytes, form: type[T], server: str) -> T:
         return msgspec.json.decode(body, type=form)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AnswerError(f"{server} answered something else than was asked for: {error}") from error
+
+
+def shown_token(text: str) -> bytes:
+    """A token that a server showed (base64), 32 bytes; AnswerError if it is none."""
+    try:
+        return from_base64(text, 32)
+    except ValueError as error:
+        raise AnswerError("the exchange showed a token of another form") from error
 
 
 def shown_digest(shown: Any) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,14 +29,15 @@ from exchange.membership.authority import SECTOR_MINIMUM, Authority
 from exchange.membership.past_authority import PastAuthority, Span
 from exchange.operations.purge import CORRECTIONS_KEPT, OUTCOMES_KEPT, purge_records
 from exchange.outcomes.record import tell_outcomes
-from exchange.outcomes.rules import Checks, decide_assessment, decide_outcome, shown_kind
+from exchange.outcomes.rules import decide_assessment, decide_outcome, shown_kind
 from exchange.queries.store import Query, QueryMatch, Subject, add_query, mark_disclosed
 from exchange.requests.store import InformationRequest, RequestPart
+from schemas.outcomes import NOTHING_REPORTED, Checks
 from schemas.terms import AccountAction, MemberKind, OutcomeObject, Sector
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
-from tests.exchange.corrections.taking_back import NOTHING, add_reviewer, make_assessment, make_outcome, make_withdrawal
+from tests.exchange.corrections.taking_back import add_reviewer, make_assessment, make_outcome, make_withdrawal
 from tests.exchange.factories import NOW, make_token
 from tests.exchange.submissions.test_hits import views
 from tests.simulator import MemberSimulator, Taskforce
@@ -349,7 +351,9 @@ def test_an_outcome_of_a_covert_query_reaches_banks_when_they_learn_of_the_query
 
 
 @given(
-    st.builds(Checks, st.booleans(), st.booleans(), st.booleans()),
+    st.builds(
+        Checks, other_sources=st.booleans(), vulnerability_checked=st.booleans(), keep_open_checked=st.booleans()
+    ),
     st.sampled_from(list(AccountAction)),
     st.sampled_from(list(OutcomeObject)),
     st.none() | st.sampled_from(list(AccountAction)),
@@ -361,7 +365,7 @@ def test_there_is_no_way_to_an_exit_without_every_check(
     assessed = decide_assessment(checks, decision).is_allowed
     every = checks.other_sources and checks.vulnerability_checked and checks.keep_open_checked
     assert assessed == (decision is not AccountAction.EXIT or every)
-    exiting = {**NOTHING, "account_action": "exit"}
+    exiting = msgspec.structs.replace(NOTHING_REPORTED, account_action="exit")
     recorded = decide_outcome(exiting, about, decided, is_overtaken=overtaken).is_allowed
     assert recorded == (decided is AccountAction.EXIT and about is not OutcomeObject.QUERY and not overtaken)
 

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from exchange.corrections.notify import tell_corrections
 from exchange.corrections.store import CorrectionItem
 from exchange.indicators.derived import Derived, DerivedKind, note_derived
-from member.corrections.log import FIGURES, ToldLog
+from member.corrections.log import ToldLog
 from member.identity.access import open_vault, unlock_representative
 from member.identity.home import Home
 from member.indicators.submit import Desk
@@ -25,6 +25,7 @@ from member.log.chain import LogFault, OwnEntry
 from member.vault.rows import VaultRows
 from member.vault.store import Vault
 from member.vault.uploads import Uploads
+from schemas.outcomes import FIGURES
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7

@@ -1,0 +1,69 @@
+"""Messages: what crosses a wire, each defined once, as a struct that sender and reader import.
+
+A field's type says what a program holds, its annotations what the wire asks of it beyond that. Who reads an answer is
+lenient (msgspec: fields and codes of a newer sender pass). Who reads from strangers is strict, by the marshmallow
+schema that is derived from the same struct (schemas.values.derived). That is apart from here, and a form is named and
+not imported, since a member's command should not wait for marshmallow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A JSON object on the wire. Bytes are base64 there, days `YYYY-MM-DD`."""
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """What is wrong across fields, each proper by itself: a field's name and what is expected of it."""
+        return iter(())
+
+
+_M = TypeVar("_M", bound=Message)
+
+
+class Form:
+    """The field by which the strict reader takes a value: the name of a class or function in `schemas.values.fields`
+    or of a class in `marshmallow.fields`, and its arguments.
+    """
+
+    def __init__(self, name: str, /, *arguments: Any, **options: Any) -> None:
+        self.name, self.arguments, self.options = name, arguments, options
+
+
+class Count:
+    """From how many to how many elements a list has."""
+
+    def __init__(self, least: int, most: int) -> None:
+        self.least, self.most = least, most
+
+
+def one_of(codes: type[StrEnum]) -> Form:
+    """A code of a list. It is held as text: a lenient reader passes a code that it does not know."""
+    return Form("code_of", codes)
+
+
+OwnId = Annotated[str, Form("OwnId")]
+Uuid = Annotated[str, Form("UUID")]
+UuidText = Annotated[str, Form("QueryText", r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")]
+Identifier = Annotated[str, Form("Identifier")]
+RepresentativeId = Annotated[str, Form("RepresentativeId")]
+Flag = Annotated[bool, Form("TrueOrFalse")]
+Time = Annotated[str, Form("DateTime")]
+"""An RFC 3339 time in UTC."""
+Day = Annotated[date, Form("Date", format="%Y-%m-%d")]
+DayText = Annotated[str, Form("Date", format="%Y-%m-%d")]
+"""A day as it was written."""
+Digest = Annotated[bytes, Form("Base64", 32)]
+DigestText = Annotated[str, Form("Base64", 32)]
+"""32 bytes (a digest, a token) as base64."""
+
+
+def narrowed(message: Message, form: type[_M]) -> _M:
+    """What of a message belongs to a form that it extends."""
+    return form(**{name: getattr(message, name) for name in form.__struct_fields__})
