@@ -307,6 +307,13 @@ class WithdrawalReason(StrEnum):
     COURT_ORDER = "court_order"
 
 
+class CorrectionState(StrEnum):
+    """Whether a recipient has acknowledged a correction."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+
+
 class CorrectionKind(StrEnum):
     """What a recipient had been told that rested on a row taken back; the object is the hit, the request or the query
     by which it was told.

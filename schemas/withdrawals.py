@@ -6,12 +6,22 @@ Rows are named by their tokens or by their submission, never by a value; nothing
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Annotated
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
-
-from schemas.terms import CorrectionKind, WithdrawalReason
-from schemas.values.fields import Base64, BoundedInteger, BoundedList, OwnId, QueryInteger, QueryText, code_of
+from schemas.terms import CorrectionKind, CorrectionState, WithdrawalReason
+from schemas.values.message import (
+    Count,
+    Digest,
+    DigestText,
+    Form,
+    Message,
+    OwnId,
+    Time,
+    Uuid,
+    UuidText,
+    one_of,
+)
 
 MAX_TOKENS = 1000
 """Of one withdrawal by tokens; a submission is withdrawn whole, however large."""
@@ -20,91 +30,91 @@ ITEMS_PAGE = 1000
 MAX_ITEMS = 999_999_999
 
 
-class NewWithdrawalSchema(Schema):
+class NewWithdrawal(Message, frozen=True):
     """Which of one's own rows are taken back, by tokens or by submission, and why. The client makes the id."""
 
-    withdrawal_id = OwnId(required=True)
-    tokens = BoundedList(Base64(32), required=True, allow_none=True, validate=validate.Length(1, MAX_TOKENS))
-    submission_id = OwnId(required=True, allow_none=True)
-    reason = code_of(WithdrawalReason, required=True)
+    withdrawal_id: OwnId
+    tokens: Annotated[list[Digest], Count(1, MAX_TOKENS)] | None
+    submission_id: OwnId | None
+    reason: Annotated[str, one_of(WithdrawalReason)]
 
-    @validates_schema(skip_on_field_errors=True)
-    def _one_of_both(self, data: dict[str, Any], **_rest: Any) -> None:
-        if (data["tokens"] is None) == (data["submission_id"] is None):
-            raise ValidationError("expected either tokens or a submission_id", "tokens")
-        if data["tokens"] is not None and len(set(data["tokens"])) != len(data["tokens"]):
-            raise ValidationError("each token once", "tokens")
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Both or neither of tokens and submission, or a token that is given twice."""
+        if (self.tokens is None) == (self.submission_id is None):
+            yield "tokens", "expected either tokens or a submission_id"
+        elif self.tokens is not None and len(set(self.tokens)) != len(self.tokens):
+            yield "tokens", "each token once"
 
 
-class WithdrawnSchema(Schema):
+class Withdrawn(Message, frozen=True):
     """How many rows were taken back, and how many members that the withdrawing one may know of are told: at least so
     many, maybe more.
     """
 
-    withdrawal_id = fields.UUID(required=True)
-    withdrawn = fields.Integer(required=True)
-    told = fields.Integer(required=True)
-    event_id = fields.UUID(required=True)
+    withdrawal_id: Uuid
+    withdrawn: int
+    told: int
+    event_id: Uuid
 
 
-class ListedCorrectionSchema(Schema):
+class ListedCorrection(Message, frozen=True):
     """One correction: something that the member was told rested on rows that are taken back. `items` counts what."""
 
-    correction_id = fields.UUID(required=True)
-    reason = code_of(WithdrawalReason, required=True)
-    items = fields.Integer(required=True)
-    told_at = fields.DateTime(required=True)
-    due_at = fields.DateTime(required=True)
-    acknowledged_at = fields.DateTime(required=True, allow_none=True)
-    is_overdue = fields.Boolean(required=True)
+    correction_id: Uuid
+    reason: Annotated[str, one_of(WithdrawalReason)]
+    items: int
+    told_at: Time
+    due_at: Time
+    acknowledged_at: Time | None
+    is_overdue: bool
 
 
-class CorrectionsPageSchema(Schema):
+class CorrectionsPage(Message, frozen=True):
     """One page of corrections, and the log's event of this reading."""
 
-    corrections = fields.List(fields.Nested(ListedCorrectionSchema), required=True)
-    next = fields.String(required=True, allow_none=True)
-    event_id = fields.UUID(required=True)
+    corrections: list[ListedCorrection]
+    next: str | None
+    event_id: Uuid
 
 
-class CorrectionsQuery(Schema):
+class CorrectionsQuery(Message, frozen=True):
     """Which corrections (with `state` open those not acknowledged), and where to go on."""
 
-    state = fields.String(load_default=None, validate=validate.OneOf(["open", "acknowledged"]))
-    cursor = QueryText(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", load_default=None)
-    limit = QueryInteger(1, CORRECTIONS_PAGE, load_default=CORRECTIONS_PAGE)
+    state: Annotated[str, one_of(CorrectionState)] | None = None
+    cursor: UuidText | None = None
+    limit: Annotated[int, Form("QueryInteger", 1, CORRECTIONS_PAGE)] = CORRECTIONS_PAGE
 
 
-class CorrectionItemSchema(Schema):
+class ConcernedItem(Message, frozen=True):
     """What had been told: by which hit, request or query (`object_id`), about which token."""
 
-    token = fields.String(required=True, metadata={"description": "base64, 32 bytes"})
-    kind = code_of(CorrectionKind, required=True)
-    object_id = fields.UUID(required=True)
+    token: DigestText
+    kind: Annotated[str, one_of(CorrectionKind)]
+    object_id: Uuid
 
 
-class CorrectionSchema(ListedCorrectionSchema):
+class ReadCorrection(ListedCorrection, frozen=True):
     """One correction with what it concerns, page by page: `next` is how many items to leave out for the next page."""
 
-    concerned = fields.List(fields.Nested(CorrectionItemSchema), required=True)
-    next = fields.Integer(required=True, allow_none=True)
-    event_id = fields.UUID(required=True)
+    concerned: list[ConcernedItem]
+    next: int | None
+    event_id: Uuid
 
 
-class CorrectionQuery(Schema):
+class CorrectionQuery(Message, frozen=True):
     """Where to go on among the items of a correction."""
 
-    cursor = QueryInteger(0, MAX_ITEMS, load_default=0)
+    cursor: Annotated[int, Form("QueryInteger", 0, MAX_ITEMS)] = 0
 
 
-class TakenInSchema(Schema):
+class TakenIn(Message, frozen=True):
     """That a correction was taken in: as many items of it as the member has read, which must be all that there are."""
 
-    items = BoundedInteger(1, MAX_ITEMS, required=True)
+    items: Annotated[int, Form("BoundedInteger", 1, MAX_ITEMS)]
 
 
-class CorrectionStandingSchema(Schema):
+class CorrectionStanding(Message, frozen=True):
     """How a correction stands after it was acknowledged."""
 
-    correction_id = fields.UUID(required=True)
-    acknowledged_at = fields.DateTime(required=True)
+    correction_id: Uuid
+    acknowledged_at: Time

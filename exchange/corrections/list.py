@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from exchange.corrections.rules import decide_acknowledgement
@@ -23,63 +24,75 @@ from exchange.log.entries import View
 from exchange.log.events import record
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64, to_rfc3339
-from schemas.withdrawals import ITEMS_PAGE
+from schemas.withdrawals import (
+    ITEMS_PAGE,
+    ConcernedItem,
+    CorrectionQuery,
+    CorrectionsPage,
+    CorrectionsQuery,
+    CorrectionStanding,
+    ListedCorrection,
+    ReadCorrection,
+    TakenIn,
+)
 
 
-def list_corrections(
-    database: Database, actor: Actor, *, state: str | None, cursor: str | None, limit: int, now: datetime
-) -> dict[str, Any]:
+def list_corrections(database: Database, actor: Actor, asked: CorrectionsQuery, now: datetime) -> CorrectionsPage:
     """A page of the member's corrections. Raises LogUnavailableError."""
 
-    def read(session: Session) -> dict[str, Any]:
-        page = page_of_corrections(session, actor.member_id, state=state, after=cursor or "", limit=limit)
+    def read(session: Session) -> CorrectionsPage:
+        after, limit = asked.cursor or "", asked.limit
+        page = page_of_corrections(session, actor.member_id, state=asked.state, after=after, limit=limit)
         counted = count_items(session, [one.correction_id for one in page])
-        listed = [_fields(one, counted.get(one.correction_id, 0), now) for one in page]
-        event_id = _note(session, actor, {"after": cursor, "state": state}, listed, now)
+        listed = [_listed(one, counted.get(one.correction_id, 0), now) for one in page]
+        event_id = _note(session, actor, {"after": asked.cursor, "state": asked.state}, listed, now)
         last = page[-1].correction_id if len(page) == limit else None
-        return {"corrections": listed, "next": last, "event_id": event_id}
+        return CorrectionsPage(corrections=listed, next=last, event_id=event_id)
 
     return database.run_in_transaction(read)
 
 
 def read_correction(
-    database: Database, actor: Actor, correction_id: str, *, cursor: int, now: datetime
-) -> dict[str, Any]:
+    database: Database, actor: Actor, correction_id: str, asked: CorrectionQuery, now: datetime
+) -> ReadCorrection:
     """One of the member's corrections with a page of what it concerns. Raises UnknownObjectError (recorded),
     LogUnavailableError.
     """
 
-    def read(session: Session) -> dict[str, Any]:
+    def read(session: Session) -> ReadCorrection:
         found = _own(session, actor.member_id, correction_id)
         items = count_items(session, [correction_id]).get(correction_id, 0)
-        concerned = [_item(item) for item in page_of_items(session, correction_id, cursor, ITEMS_PAGE)]
-        event_id = _note(session, actor, {"correction_id": correction_id, "after": cursor}, concerned, now)
-        following = cursor + len(concerned)
+        concerned = [_item(item) for item in page_of_items(session, correction_id, asked.cursor, ITEMS_PAGE)]
+        event_id = _note(session, actor, {"correction_id": correction_id, "after": asked.cursor}, concerned, now)
+        following = asked.cursor + len(concerned)
         more = following if following < items and concerned else None
-        return {**_fields(found, items, now), "concerned": concerned, "next": more, "event_id": event_id}
+        listed = msgspec.structs.asdict(_listed(found, items, now))
+        return ReadCorrection(**listed, concerned=concerned, next=more, event_id=event_id)
 
     return RecordedRefusals(database, actor, {"asked": "correction", "correction_id": correction_id}, now).run(read)
 
 
 def acknowledge_correction(
-    database: Database, request: Request, correction_id: str, *, items: int
-) -> tuple[dict[str, Any], int]:
-    """Note that the member has taken in a correction, of which it has read so many `items`; once is enough. Raises as
+    database: Database, request: Request, correction_id: str, taken_in: TakenIn
+) -> tuple[CorrectionStanding, int]:
+    """Note that the member has taken in a correction, of which it has read so many items; once is enough. Raises as
     act_once does.
     """
 
-    def acknowledge(session: Session) -> dict[str, Any]:
+    def acknowledge(session: Session) -> CorrectionStanding:
         # Locked before the items are counted: the worker that tells of more holds the same lock until they are there.
         found = _own(session, request.actor.member_id, correction_id, lock=True)
-        require(decide_acknowledgement(items, count_items(session, [correction_id]).get(correction_id, 0)))
+        require(decide_acknowledgement(taken_in.items, count_items(session, [correction_id]).get(correction_id, 0)))
         if found.acknowledged_at is None:
             found.acknowledged_at, found.acknowledged_by = request.now, request.actor.representative_id
             person = request.actor.representative_id
-            view = {"correction_id": correction_id, "representative_id": person, "items": items}
+            view = {"correction_id": correction_id, "representative_id": person, "items": taken_in.items}
             record(session, "correction_acknowledged", [View(found.member_id, view)], request.now)
-        return {"correction_id": correction_id, "acknowledged_at": to_rfc3339(found.acknowledged_at)}
+        at = to_rfc3339(found.acknowledged_at)
+        return CorrectionStanding(correction_id=correction_id, acknowledged_at=at)
 
-    return act_once(database, request, {"asked": "correction_acknowledge", "correction_id": correction_id}, acknowledge)
+    asked = {"asked": "correction_acknowledge", "correction_id": correction_id}
+    return act_once(database, request, asked, acknowledge, answer=CorrectionStanding)
 
 
 def _own(session: Session, member_id: str, correction_id: str, *, lock: bool = False) -> Correction:
@@ -89,28 +102,34 @@ def _own(session: Session, member_id: str, correction_id: str, *, lock: bool = F
     return found
 
 
-def _fields(correction: Correction, items: int, now: datetime) -> dict[str, Any]:
+def _listed(correction: Correction, items: int, now: datetime) -> ListedCorrection:
     acknowledged = correction.acknowledged_at
-    return {
-        "correction_id": correction.correction_id,
-        "reason": correction.reason,
-        "items": items,
-        "told_at": to_rfc3339(correction.told_at),
-        "due_at": to_rfc3339(correction.due_at),
-        "acknowledged_at": None if acknowledged is None else to_rfc3339(acknowledged),
-        "is_overdue": acknowledged is None and correction.due_at < now,
-    }
+    return ListedCorrection(
+        correction_id=correction.correction_id,
+        reason=correction.reason,
+        items=items,
+        told_at=to_rfc3339(correction.told_at),
+        due_at=to_rfc3339(correction.due_at),
+        acknowledged_at=None if acknowledged is None else to_rfc3339(acknowledged),
+        is_overdue=acknowledged is None and correction.due_at < now,
+    )
 
 
-def _item(item: CorrectionItem) -> dict[str, str]:
-    return {"token": to_base64(item.token), "kind": item.kind, "object_id": item.object_id}
+def _item(item: CorrectionItem) -> ConcernedItem:
+    return ConcernedItem(token=to_base64(item.token), kind=item.kind, object_id=item.object_id)
 
 
-def _note(session: Session, actor: Actor, asked: dict[str, Any], shown: list[Any], now: datetime) -> str:
+def _note(
+    session: Session,
+    actor: Actor,
+    asked: dict[str, object],
+    shown: Sequence[ListedCorrection | ConcernedItem],
+    now: datetime,
+) -> str:
     body = {
         **asked,
         "representative_id": actor.representative_id,
         "count": len(shown),
-        "shown_sha256": to_base64(digest(shown)),
+        "shown_sha256": to_base64(digest(msgspec.to_builtins(shown))),
     }
     return record(session, "corrections_read", [View(actor.member_id, body)], now).event_id

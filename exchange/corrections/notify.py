@@ -13,15 +13,14 @@ Work that was stopped goes on where it stopped; what was told once is not told a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
-from typing import Any
 
 from sqlalchemy.orm import Session
 
-from exchange.corrections.store import Novelty, Told, add_corrections
+from exchange.corrections.store import CorrectionUpdate, Disclosure, add_corrections
 from exchange.indicators.derived import Derived, DerivedKind, find_derived
 from exchange.indicators.hits import KnownHit, find_hits
 from exchange.indicators.holders import ways_of_tokens
@@ -170,14 +169,14 @@ def _derived_of(session: Session, rows: Sequence[WithdrawnRow]) -> list[Derived]
     return find_derived(session, {(row.token, row.submission_id) for row in rows})
 
 
-def _told_otherwise(session: Session, derived: Sequence[Derived], now: datetime) -> set[Told]:
+def _told_otherwise(session: Session, derived: Sequence[Derived], now: datetime) -> set[Disclosure]:
     """Who was told by a request, an answer, a query or a watch; the answers are marked as withdrawn."""
     responses = [one for one in derived if one.kind is DerivedKind.RESPONSE]
     # A part is its holder's, who told the sender, or whom the sender of an offer told.
     parts = ((one.object_id, holder) for one in responses for holder in (one.source_member_id, one.recipient_member_id))
     mark_withdrawn(session, parts, now)
     return {
-        Told(one.recipient_member_id, one.token, one.kind.value, one.object_id)
+        Disclosure(one.recipient_member_id, one.token, one.kind.value, one.object_id)
         for one in derived
         if one.recipient_member_id != one.source_member_id
     }
@@ -202,10 +201,10 @@ class _Share:
             return LastShown(False, None, None)
         return LastShown(hit.view_json is not None, hit.disclosed_at, hit.event_id)
 
-    def told(self) -> Told:
+    def told(self) -> Disclosure:
         """That the member was told by its hit, which there is."""
         assert self.hit is not None  # noqa: S101 - it was shown; for the type checker
-        return Told(self.member_id, self.source.token, CorrectionKind.HIT.value, self.hit.hit_id)
+        return Disclosure(self.member_id, self.source.token, CorrectionKind.HIT.value, self.hit.hit_id)
 
 
 def _find_shares(session: Session, withdrawal: Withdrawal, rows: Sequence[WithdrawnRow]) -> list[_Share]:
@@ -233,7 +232,7 @@ def _find_shares(session: Session, withdrawal: Withdrawal, rows: Sequence[Withdr
     return shares
 
 
-def _told_by_hits(shares: Sequence[_Share]) -> tuple[set[Told], set[tuple[bytes, str]]]:
+def _told_by_hits(shares: Sequence[_Share]) -> tuple[set[Disclosure], set[tuple[bytes, str]]]:
     """Who was shown a hit that one of the rows was part of; (token, submission) of the rows that some member shared and
     was not shown.
     """
@@ -246,7 +245,7 @@ def _told_by_hits(shares: Sequence[_Share]) -> tuple[set[Told], set[tuple[bytes,
     return told, watched
 
 
-def _told_by_late_hits(session: Session, withdrawal: Withdrawal, rows: Sequence[WithdrawnRow]) -> set[Told]:
+def _told_by_late_hits(session: Session, withdrawal: Withdrawal, rows: Sequence[WithdrawnRow]) -> set[Disclosure]:
     """Who was shown a hit of one of the rows by a reading that was under way when the row's recipients were told."""
     shares = [one for one in _find_shares(session, withdrawal, rows) if one.hit is not None]
     past = find_past_rows(session, sorted({one.source.token for one in shares}))
@@ -273,7 +272,7 @@ def _told_by_late_hits(session: Session, withdrawal: Withdrawal, rows: Sequence[
     return told
 
 
-def _tell(session: Session, withdrawal: Withdrawal, told: set[Told], now: datetime, due_at: datetime) -> int:
+def _tell(session: Session, withdrawal: Withdrawal, told: set[Disclosure], now: datetime, due_at: datetime) -> int:
     """Make the corrections, the event and the notices; how many members were told something new."""
     news = add_corrections(session, withdrawal, told, now, due_at)
     if not news:
@@ -291,7 +290,7 @@ def _tell(session: Session, withdrawal: Withdrawal, told: set[Told], now: dateti
     return len(news)
 
 
-def _changed_hits(session: Session, news: dict[str, Novelty], now: datetime) -> dict[str, list[HitState]]:
+def _changed_hits(session: Session, news: dict[str, CorrectionUpdate], now: datetime) -> dict[str, list[HitState]]:
     """How each member's hits on the tokens that itself is told of stand without the rows. Its hits on what others alone
     are told of are left to their own time: what else it hears now would tell that somebody was told of them, and that
     may be an agency under cover.
@@ -306,7 +305,7 @@ def _changed_hits(session: Session, news: dict[str, Novelty], now: datetime) -> 
     return states
 
 
-def _view_of(new: Novelty, changes: dict[str, Any]) -> dict[str, Any]:
+def _view_of(new: CorrectionUpdate, changes: Mapping[str, object]) -> dict[str, object]:
     """What the member's log says: the facts, and a digest of the items with their tokens."""
     correction = new.correction
     items = [[to_base64(one.token), one.kind, one.object_id] for one in new.items]
@@ -321,13 +320,13 @@ def _view_of(new: Novelty, changes: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _objects(items: Iterable[Told]) -> list[dict[str, str]]:
+def _objects(items: Iterable[Disclosure]) -> list[dict[str, str]]:
     return [
         {"kind": kind, "object_id": object_id} for kind, object_id in sorted({(i.kind, i.object_id) for i in items})
     ]
 
 
-def _reviewers_views(session: Session, news: dict[str, Novelty]) -> list[View]:
+def _reviewers_views(session: Session, news: dict[str, CorrectionUpdate]) -> list[View]:
     """What reviewers are told of agencies' corrections, since they see all police work at once."""
     listed = [
         {"recipient": member_id, "correction_id": new.correction.correction_id, "told_by": _objects(covert)}

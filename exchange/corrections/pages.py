@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Response
 
 from exchange.corrections.list import acknowledge_correction, list_corrections, read_correction
-from exchange.indicators.withdraw import Wanted, withdraw_indicators
+from exchange.indicators.withdraw import withdraw_indicators
 from exchange.log.acting import UnknownObjectError
 from exchange.web.authentication import current_actor
 from exchange.web.context import current_context
@@ -15,13 +13,13 @@ from exchange.web.pages import POST_PARAMETERS, Blueprint, answer_json, current_
 from schemas.values.identifiers import is_uuid7
 from schemas.withdrawals import (
     CorrectionQuery,
-    CorrectionSchema,
-    CorrectionsPageSchema,
+    CorrectionsPage,
     CorrectionsQuery,
-    CorrectionStandingSchema,
-    NewWithdrawalSchema,
-    TakenInSchema,
-    WithdrawnSchema,
+    CorrectionStanding,
+    NewWithdrawal,
+    ReadCorrection,
+    TakenIn,
+    Withdrawn,
 )
 
 blueprint = Blueprint("withdrawals", __name__, url_prefix="/v1", description="Taking back")
@@ -30,44 +28,45 @@ blueprint = Blueprint("withdrawals", __name__, url_prefix="/v1", description="Ta
 @blueprint.route("/withdrawals", methods=["POST"])
 @blueprint.doc(summary="Take back own rows, by tokens or by submission", parameters=POST_PARAMETERS)
 @problem_responses(blueprint, 401, 403, 404, 413)
-@blueprint.arguments(NewWithdrawalSchema)
-@blueprint.response(201, WithdrawnSchema)
-def withdraw(fields: dict[str, Any]) -> Response:
+@blueprint.arguments(NewWithdrawal)
+@blueprint.response(201, Withdrawn)
+def withdraw(new: NewWithdrawal) -> Response:
     """The rows count for nothing at once; everyone who was told of them is told within a worker's tick."""
-    return answer_json(*withdraw_indicators(current_context().database, current_request(), Wanted(**fields)))
+    return answer_json(*withdraw_indicators(current_context().database, current_request(), new))
 
 
 @blueprint.route("/corrections")
 @blueprint.doc(summary="Corrections of what the member was told, page by page")
 @problem_responses(blueprint, 401, 403)
 @blueprint.arguments(CorrectionsQuery, location="query")
-@blueprint.response(200, CorrectionsPageSchema)
-def corrections(query: dict[str, Any]) -> Response:
+@blueprint.response(200, CorrectionsPage)
+def corrections(asked: CorrectionsQuery) -> Response:
     """Every page read is an entry in the reader's log."""
     context = current_context()
-    return answer_json(list_corrections(context.database, current_actor(), now=context.clock(), **query))
+    return answer_json(list_corrections(context.database, current_actor(), asked, context.clock()))
 
 
 @blueprint.route("/corrections/<correction_id>")
 @blueprint.doc(summary="A correction, with what it concerns")
 @problem_responses(blueprint, 401, 403, 404)
 @blueprint.arguments(CorrectionQuery, location="query")
-@blueprint.response(200, CorrectionSchema)
-def correction(query: dict[str, Any], correction_id: str) -> Response:
+@blueprint.response(200, ReadCorrection)
+def correction(asked: CorrectionQuery, correction_id: str) -> Response:
     """Every reading is an entry in the reader's log."""
     context = current_context()
-    found = read_correction(context.database, current_actor(), _known(correction_id), now=context.clock(), **query)
-    return answer_json(found)
+    return answer_json(
+        read_correction(context.database, current_actor(), _known(correction_id), asked, context.clock())
+    )
 
 
 @blueprint.route("/corrections/<correction_id>/acknowledgement", methods=["POST"])
 @blueprint.doc(summary="Say that a correction was taken in, all of it", parameters=POST_PARAMETERS)
 @problem_responses(blueprint, 401, 403, 404)
-@blueprint.arguments(TakenInSchema)
-@blueprint.response(200, CorrectionStandingSchema)
-def acknowledge(fields: dict[str, Any], correction_id: str) -> Response:
+@blueprint.arguments(TakenIn)
+@blueprint.response(200, CorrectionStanding)
+def acknowledge(taken_in: TakenIn, correction_id: str) -> Response:
     """Nobody else is told who acknowledged: who withdrew may not know whom it reached."""
-    answer = acknowledge_correction(current_context().database, current_request(), _known(correction_id), **fields)
+    answer = acknowledge_correction(current_context().database, current_request(), _known(correction_id), taken_in)
     return answer_json(*answer)
 
 

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
     Index,
@@ -26,6 +25,7 @@ from exchange.kernel.base import Base, UtcDateTime
 from exchange.kernel.chunks import in_chunks, in_even_chunks
 from exchange.kernel.upsert import insert_ignoring, run_counted
 from exchange.outcomes.store import overtake_assessments
+from schemas.terms import CorrectionState
 from schemas.values.identifiers import uuid7
 
 
@@ -67,8 +67,11 @@ class CorrectionItem(Base):
     object_id: Mapped[str] = mapped_column(String(36))
 
 
+_ITEM = ("token", "correction_id", "kind", "object_id")
+
+
 @dataclass(frozen=True, order=True, slots=True)
-class Told:
+class Disclosure:
     """That a member was told of a token, by a hit, a request or a query."""
 
     member_id: str
@@ -78,17 +81,17 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Novelty:
+class CorrectionUpdate:
     """What is new to a member of a withdrawal; `calls` says that it must look (again), having nothing open of it."""
 
     correction: Correction
-    items: list[Told]
+    items: list[Disclosure]
     calls: bool
 
 
 def add_corrections(
-    session: Session, withdrawal: Withdrawal, told: Collection[Told], now: datetime, due_at: datetime
-) -> dict[str, Novelty]:
+    session: Session, withdrawal: Withdrawal, told: Collection[Disclosure], now: datetime, due_at: datetime
+) -> dict[str, CorrectionUpdate]:
     """Keep what members are told of a withdrawal; what of it is new, by member. What was told is not told again. What
     they had assessed of the same things is overtaken.
     """
@@ -96,7 +99,7 @@ def add_corrections(
     wanted = select(Correction).where(Correction.withdrawal_id == withdrawal.withdrawal_id).with_for_update()
     known = {correction.member_id: correction for correction in session.scalars(wanted)}
     there = _items_of(session, {correction.correction_id for correction in known.values()}, told)
-    news: dict[str, Novelty] = {}
+    news: dict[str, CorrectionUpdate] = {}
     for one in sorted(set(told)):
         correction = known.get(one.member_id)
         if correction is not None and (correction.correction_id, one.token, one.kind, one.object_id) in there:
@@ -104,17 +107,19 @@ def add_corrections(
         if one.member_id not in news:
             calls = correction is None or correction.acknowledged_at is not None
             correction = _opened(session, withdrawal, one.member_id, correction, now, due_at)
-            news[one.member_id] = Novelty(correction, [], calls)
+            news[one.member_id] = CorrectionUpdate(correction, [], calls)
         news[one.member_id].items.append(one)
     session.flush()
-    rows = [_item(new.correction.correction_id, one) for new in news.values() for one in new.items]
-    for some in in_chunks(sorted(rows, key=lambda row: (row["token"], row["correction_id"])), 1000):
-        insert_ignoring(session, CorrectionItem, some)
+    rows = [
+        (one.token, new.correction.correction_id, one.kind, one.object_id) for new in news.values() for one in new.items
+    ]
+    for some in in_chunks(sorted(rows), 1000):
+        insert_ignoring(session, CorrectionItem, [dict(zip(_ITEM, row, strict=True)) for row in some])
     overtake_assessments(session, _hits_concerned(session, news), now)
     return news
 
 
-def _hits_concerned(session: Session, news: Mapping[str, Novelty]) -> dict[str, list[str]]:
+def _hits_concerned(session: Session, news: Mapping[str, CorrectionUpdate]) -> dict[str, list[str]]:
     """Each member's own hits on what it is told of, by a hit or otherwise."""
     told = {(one.token, member_id) for member_id, new in news.items() for one in new.items}
     concerned: dict[str, list[str]] = defaultdict(list)
@@ -148,12 +153,8 @@ def _opened(  # noqa: PLR0917 - the parts of one row
     return correction
 
 
-def _item(correction_id: str, one: Told) -> dict[str, Any]:
-    return {"token": one.token, "correction_id": correction_id, "kind": one.kind, "object_id": one.object_id}
-
-
 def _items_of(
-    session: Session, correction_ids: Collection[str], told: Iterable[Told]
+    session: Session, correction_ids: Collection[str], told: Iterable[Disclosure]
 ) -> set[tuple[str, bytes, str, str]]:
     """(correction, token, kind, object) of the items there are about those tokens."""
     item = CorrectionItem
@@ -178,7 +179,7 @@ def page_of_corrections(
     wanted = select(Correction).where(Correction.member_id == member_id, Correction.correction_id > after)
     if state is not None:
         open_ones = Correction.acknowledged_at.is_(None)
-        wanted = wanted.where(open_ones if state == "open" else ~open_ones)
+        wanted = wanted.where(open_ones if state == CorrectionState.OPEN else ~open_ones)
     return session.scalars(wanted.order_by(Correction.correction_id).limit(limit)).all()
 
 

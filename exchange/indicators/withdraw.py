@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -42,34 +40,25 @@ from exchange.log.events import record
 from exchange.membership.store import lock_group
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
+from schemas.withdrawals import NewWithdrawal, Withdrawn
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is to be taken back, by tokens or by submission (the other is None), and why."""
-
-    withdrawal_id: str
-    tokens: Sequence[bytes] | None
-    submission_id: str | None
-    reason: str
-
-
-def withdraw_indicators(database: Database, request: Request, wanted: Wanted) -> tuple[dict[str, Any], int]:
+def withdraw_indicators(database: Database, request: Request, new: NewWithdrawal) -> tuple[Withdrawn, int]:
     """Take the rows back; what to answer. Raises as act_once does."""
 
-    def withdraw(session: Session) -> dict[str, Any]:
-        require(decide_id("withdrawal_id", is_free=find_withdrawal(session, wanted.withdrawal_id) is None))
-        take = _take_tokens if wanted.submission_id is None else _take_submission
-        rows, hits, sources = take(session, request, wanted)
+    def withdraw(session: Session) -> Withdrawn:
+        require(decide_id("withdrawal_id", is_free=find_withdrawal(session, new.withdrawal_id) is None))
+        take = _take_tokens if new.submission_id is None else _take_submission
+        rows, hits, sources = take(session, request, new)
         require(decide_withdrawal(rows))
         told = _told(session, request, hits, sources)
-        event_id = _record(session, request, wanted, rows, told)
+        event_id = _record(session, request, new, rows, told)
         withdrawal = Withdrawal(
-            withdrawal_id=wanted.withdrawal_id,
+            withdrawal_id=new.withdrawal_id,
             member_id=request.actor.member_id,
             representative_id=request.actor.representative_id,
-            open_submission_id=wanted.submission_id,
-            reason=wanted.reason,
+            open_submission_id=new.submission_id,
+            reason=new.reason,
             rows=rows,
             told=told,
             event_id=event_id,
@@ -77,27 +66,28 @@ def withdraw_indicators(database: Database, request: Request, wanted: Wanted) ->
         )
         session.add(withdrawal)
         session.flush()
-        return {"withdrawal_id": wanted.withdrawal_id, "withdrawn": rows, "told": told, "event_id": event_id}
+        return Withdrawn(withdrawal_id=new.withdrawal_id, withdrawn=rows, told=told, event_id=event_id)
 
-    return act_once(database, request, {"asked": "withdraw", "withdrawal_id": wanted.withdrawal_id}, withdraw, 201)
+    asked = {"asked": "withdraw", "withdrawal_id": new.withdrawal_id}
+    return act_once(database, request, asked, withdraw, 201, answer=Withdrawn)
 
 
 _Taken = tuple[int, list[KnownHit], set[tuple[bytes, str]]]
 """How many rows, the member's hits on them, and (token, submission) of those that anybody could be told of."""
 
 
-def _take_tokens(session: Session, request: Request, wanted: Wanted) -> _Taken:
+def _take_tokens(session: Session, request: Request, new: NewWithdrawal) -> _Taken:
     """Retire the member's rows of the tokens."""
-    tokens, member_id = sorted(wanted.tokens or ()), request.actor.member_id
+    tokens, member_id = sorted(new.tokens or ()), request.actor.member_id
     groups = {row.holding.group_id for row in _own_rows(session, request, tokens)}
     for group_id in sorted(groups | {row[1] for row in find_expired(session, tokens, member_id)}):
         lock_group(session, group_id)
     rows = [(*row.key, row.submission_id) for row in _own_rows(session, request, tokens)]
-    expired = withdraw_expired(session, find_expired(session, tokens, member_id), wanted.reason)
-    retire_rows(session, [row[:3] for row in rows], wanted.reason, request.now)
+    expired = withdraw_expired(session, find_expired(session, tokens, member_id), new.reason)
+    retire_rows(session, [row[:3] for row in rows], new.reason, request.now)
     rows += expired
-    add_withdrawn(session, wanted.withdrawal_id, rows)
-    keep_rows_out(session, rows, wanted.reason)
+    add_withdrawn(session, new.withdrawal_id, rows)
+    keep_rows_out(session, rows, new.reason)
     taken = {row[0] for row in rows}
     own = hits_of_member(session, member_id, sorted(taken))
     return len(rows), own, {(row[0], row[3]) for row in rows}
@@ -109,9 +99,9 @@ def _own_rows(session: Session, request: Request, tokens: Sequence[bytes]) -> li
     return [row for row in rows if not row.is_withdrawn]
 
 
-def _take_submission(session: Session, request: Request, wanted: Wanted) -> _Taken:
+def _take_submission(session: Session, request: Request, new: NewWithdrawal) -> _Taken:
     """Mark the member's submission, with its rows, live or expired. Raises UnknownObjectError for another's."""
-    submission_id = str(wanted.submission_id)
+    submission_id = str(new.submission_id)
     found = find_submission(session, submission_id)
     if found is None or found.member_id != request.actor.member_id:
         raise UnknownObjectError
@@ -141,13 +131,13 @@ def _told(session: Session, request: Request, hits: Sequence[KnownHit], sources:
     return told_at_least(bands, told_by_name(session, sources, request.actor.member_id))
 
 
-def _record(session: Session, request: Request, wanted: Wanted, rows: int, told: int) -> str:
-    tokens = None if wanted.tokens is None else [to_base64(token) for token in sorted(wanted.tokens)]
+def _record(session: Session, request: Request, new: NewWithdrawal, rows: int, told: int) -> str:
+    tokens = None if new.tokens is None else [to_base64(token) for token in sorted(new.tokens)]
     view = {
-        "withdrawal_id": wanted.withdrawal_id,
+        "withdrawal_id": new.withdrawal_id,
         "representative_id": request.actor.representative_id,
-        "reason": wanted.reason,
-        "submission_id": wanted.submission_id,
+        "reason": new.reason,
+        "submission_id": new.submission_id,
         "tokens_sha256": None if tokens is None else to_base64(digest(tokens)),
         "withdrawn": rows,
         "told_at_least": told,

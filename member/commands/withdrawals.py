@@ -84,9 +84,7 @@ def list_all(session: Session, every: bool) -> Shown:
     for one in found:
         concerned = describe_concerned(session.vault, client.concerned(log, one.correction_id))
         listed.append({**msgspec.to_builtins(one), "concerned": concerned})
-        told = [" ".join([in_words(item["kind"]), *item["values"]]) for item in concerned[:3]] + ["…"] * (
-            len(concerned) > 3
-        )
+        told = [" ".join([in_words(item.kind), *item.values]) for item in concerned[:3]] + ["…"] * (len(concerned) > 3)
         due, number = to_second(one.due_at) + (" (overdue)" if one.is_overdue else ""), str(numbers[one.correction_id])
         shown = (label(one.reason), ", ".join(told), due, one.acknowledged_at or "", one.told_at)
         made.add_row(number, *shown, one.correction_id)
@@ -108,7 +106,7 @@ def acknowledge(session: Session, correction_id: str) -> Shown:
     concerned = describe_concerned(session.vault, items)
     made = table("taken in", "by", "own values", "id", whole=("id",), spare=("id",))
     for one in concerned:
-        made.add_row(label(one["kind"]), ", ".join(one["values"]), one["object_id"])
+        made.add_row(label(one.kind), ", ".join(one.values), one.object_id)
     text = f"{done.correction_id} is acknowledged, with all that it concerns ({len(concerned):,})"
     return Shown({**msgspec.to_builtins(done), "concerned": concerned}, text, made)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 
@@ -19,84 +19,40 @@ from member.normalise.outcome import NormalisationError
 from member.normalise.rules import normalise
 from member.queries.desk import AskedSubject, asked_about
 from member.transport import wire
-from member.transport.channel import Channel, decode, shown_digest
+from member.transport.channel import Channel, decode, shown_digest, shown_token
 from member.transport.outgoing import Outgoing, reading
 from member.transport.pages import ListBound, walk
 from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.store import Vault
 from member.vault.taken_back import TakenBackRows
 from member.vault.uploads import Uploads
-from schemas.values.canonical import canonical_json
-from schemas.values.encoding import from_base64, to_base64
 from schemas.values.identifiers import uuid7
+from schemas.withdrawals import (
+    CORRECTIONS_PAGE,
+    MAX_TOKENS,
+    ConcernedItem,
+    CorrectionsPage,
+    CorrectionStanding,
+    ListedCorrection,
+    NewWithdrawal,
+    ReadCorrection,
+    TakenIn,
+    Withdrawn,
+)
 
-MOST_TOKENS = 1000
 _OF_QUERIES = {"query", "watch"}
-_PAGE = 100
 _TRIES = 3
 """How often a correction to which more is being added is read."""
 
 
-class Withdrawn(msgspec.Struct, frozen=True):
-    """How many rows were taken back, and how many members, of those that this one may know of, are told at least."""
+class DescribedItem(msgspec.Struct, frozen=True):
+    """One thing that a correction concerns, with what this vault knows of it."""
 
-    withdrawal_id: str
-    withdrawn: int
-    told: int
-    event_id: str
-
-
-class Correction(msgspec.Struct, frozen=True):
-    """Something that this member was told is taken back. `items` counts what it concerns."""
-
-    correction_id: str
-    reason: str
-    items: int
-    told_at: str
-    due_at: str
-    acknowledged_at: str | None
-    is_overdue: bool
-
-
-class Concerned(msgspec.Struct, frozen=True):
-    """One thing that had been told: by which hit, request or query, about which token (base64)."""
-
-    token: str
     kind: str
     object_id: str
-
-    def token_bytes(self) -> bytes:
-        """The token, 32 bytes; AnswerError if it is none."""
-        try:
-            return from_base64(self.token, 32)
-        except ValueError as error:
-            raise AnswerError("the exchange showed a correction without a proper token") from error
-
-    def sort_key(self) -> tuple[bytes, str, str]:
-        """The order in which the log's digest has them."""
-        return self.token_bytes(), self.kind, self.object_id
-
-
-class CorrectionStanding(msgspec.Struct, frozen=True):
-    """How a correction stands after it was acknowledged."""
-
-    correction_id: str
-    acknowledged_at: str
-
-
-class _CorrectionsPage(msgspec.Struct, frozen=True):
-    corrections: list[Correction]
-    next: str | None
-    event_id: str
-
-
-class _ReadCorrection(msgspec.Struct, frozen=True):
-    correction_id: str
-    reason: str
-    items: int
-    concerned: list[Concerned]
-    next: int | None
-    event_id: str
+    indicator_type: str | None
+    values: list[str]
+    source_refs: list[str]
 
 
 @dataclass(frozen=True)
@@ -106,7 +62,7 @@ class RowsToWithdraw:
     the submissions whose upload is not finished.
     """
 
-    tokens: Sequence[bytes] | None
+    tokens: list[bytes] | None
     submission_id: str | None
     concerned: Sequence[tuple[str, bytes | None]]
     hanging: Set[str]
@@ -134,8 +90,9 @@ class WithdrawalClient:
         """Take rows back; the vault then knows that they are. What was sent before and not decided on is sent to its
         end first; what was submitted since, or may have been, is then taken back by another withdrawal.
         """
-        listed = None if rows.tokens is None else [to_base64(token) for token in rows.tokens]
-        wanted = {"tokens": listed, "submission_id": rows.submission_id, "reason": reason}
+        wanted = NewWithdrawal(
+            withdrawal_id=uuid7(), tokens=rows.tokens, submission_id=rows.submission_id, reason=reason
+        )
         before = self._finish_begun(wanted)
         left = [one for one in rows.concerned if not self._uploads.is_withdrawn(*one)]
         if before is not None and not left:
@@ -155,12 +112,12 @@ class WithdrawalClient:
                 raise
             return before
 
-    def _finish_begun(self, wanted: dict[str, Any]) -> Withdrawn | None:
+    def _finish_begun(self, wanted: NewWithdrawal) -> Withdrawn | None:
         """What the same command sent before, decided on now; None if nothing was, or it was refused."""
-        if not self._outgoing.is_on_its_way(wire.WITHDRAWALS, wanted):
+        if not self._outgoing.is_on_its_way(wire.WITHDRAWALS, _said(wanted)):
             return None
         try:
-            return self._post(wanted, [], lambda concerned: self._keep(concerned, wanted["reason"]))
+            return self._post(wanted, [], lambda concerned: self._keep(concerned, wanted.reason))
         except RefusedError as error:
             if error.is_final:
                 return None
@@ -168,15 +125,12 @@ class WithdrawalClient:
 
     def _post(
         self,
-        wanted: dict[str, Any],
+        wanted: NewWithdrawal,
         settled: Sequence[tuple[str, bytes | None]],
         keep: Callable[[Sequence[tuple[str, bytes | None]]], None],
     ) -> Withdrawn:
-        def make() -> dict[str, Any]:
-            return {"withdrawal_id": uuid7(), **wanted}
-
         read = reading(Withdrawn, "withdrawal_id", self._server)
-        return self._outgoing.post(wire.WITHDRAWALS, wanted, make, read, beside=settled, keep=keep)
+        return self._outgoing.post(wire.WITHDRAWALS, _said(wanted), lambda: wanted, read, beside=settled, keep=keep)
 
     def _keep_all(self, rows: RowsToWithdraw, left: Sequence[tuple[str, bytes | None]], reason: str) -> None:
         self._keep(left, reason)
@@ -186,13 +140,13 @@ class WithdrawalClient:
         for submission_id, indicator in concerned:
             self._uploads.keep_withdrawn(submission_id, indicator, reason)
 
-    def corrections(self, log: ToldLog, *, every: bool = False) -> Iterator[Correction]:
+    def corrections(self, log: ToldLog, *, every: bool = False) -> Iterator[ListedCorrection]:
         """The open corrections of what this member was told, or every one, page by page; kept to be held against the
         log.
         """
-        wanted: dict[str, str | int] = {"limit": _PAGE} | ({} if every else {"state": "open"})
-        pages: list[_CorrectionsPage] = []
-        for page, body in walk(self._channel, wire.CORRECTIONS, wanted, _CorrectionsPage, ListBound("corrections")):
+        wanted: dict[str, str | int] = {"limit": CORRECTIONS_PAGE} | ({} if every else {"state": "open"})
+        pages: list[CorrectionsPage] = []
+        for page, body in walk(self._channel, wire.CORRECTIONS, wanted, CorrectionsPage, ListBound("corrections")):
             pages.append(page)
             log.keep_reading(page.event_id, shown_digest(msgspec.json.decode(body)["corrections"]))
             for one in page.corrections:
@@ -201,36 +155,36 @@ class WithdrawalClient:
         listed = [one.correction_id for shown in pages for one in shown.corrections]
         log.keep_listing([shown.event_id for shown in pages], listed)
 
-    def concerned(self, log: ToldLog, correction_id: str) -> list[Concerned]:
+    def concerned(self, log: ToldLog, correction_id: str) -> list[ConcernedItem]:
         """Everything that a correction concerns; kept to be held against the log. One that more is told of while its
         pages are read is read again.
         """
         for _ in range(_TRIES):
             *_, last = pages = list(self._read(log, correction_id))
-            found = sorted({one for page in pages for one in page.concerned}, key=Concerned.sort_key)
+            found = sorted({one for page in pages for one in page.concerned}, key=_order)
             if len(found) == last.items:
                 shown = [[one.token, one.kind, one.object_id] for one in found]
                 log.keep_concerned(last.event_id, correction_id, last.reason, shown)
                 return found
         raise AnswerError("the exchange shows other things than it counts in a correction")
 
-    def _read(self, log: ToldLog, correction_id: str) -> Iterator[_ReadCorrection]:
+    def _read(self, log: ToldLog, correction_id: str) -> Iterator[ReadCorrection]:
         path, bound = f"{wire.CORRECTIONS}/{correction_id}", ListBound("what a correction concerns")
-        for page, body in walk(self._channel, path, {"cursor": 0}, _ReadCorrection, bound):
+        for page, body in walk(self._channel, path, {"cursor": 0}, ReadCorrection, bound):
             if page.correction_id != correction_id:
                 raise AnswerError("the exchange showed another correction than was asked for")
             log.keep_reading(page.event_id, shown_digest(msgspec.json.decode(body)["concerned"]))
             yield page
 
-    def acknowledge(self, log: ToldLog, correction_id: str) -> tuple[CorrectionStanding, list[Concerned]]:
+    def acknowledge(self, log: ToldLog, correction_id: str) -> tuple[CorrectionStanding, list[ConcernedItem]]:
         """Read a correction to its end and say that all of it was taken in; what it concerns. When more of it is told
         meanwhile, it is read again: MemberError if that goes on.
         """
         for _ in range(_TRIES):
             items = self.concerned(log, correction_id)
-            body = canonical_json({"items": len(items)})
+            path, taken_in = f"{wire.CORRECTIONS}/{correction_id}/acknowledgement", TakenIn(items=len(items))
             try:
-                answer = self._channel.post(f"{wire.CORRECTIONS}/{correction_id}/acknowledgement", body)
+                answer = self._channel.post(path, msgspec.json.encode(taken_in))
             except RefusedError as error:
                 if not _is_other_count(error):
                     raise
@@ -238,6 +192,18 @@ class WithdrawalClient:
                 return decode(answer.body, CorrectionStanding, self._server), items
         detail = f"more is being added to correction {correction_id}; it is not acknowledged"
         raise MemberError(detail, "run the same command again in a minute", slug="more-items")
+
+
+def _said(wanted: NewWithdrawal) -> dict[str, object]:
+    """What a person said of it: all but the id."""
+    said: dict[str, object] = msgspec.to_builtins(wanted)
+    del said["withdrawal_id"]
+    return said
+
+
+def _order(item: ConcernedItem) -> tuple[bytes, str, str]:
+    """The order in which the log's digest has them."""
+    return shown_token(item.token), item.kind, item.object_id
 
 
 def _is_other_count(error: RefusedError) -> bool:
@@ -285,29 +251,29 @@ def rows_of_values(
         submissions = hanging.union(source.submission_id for source in held.sources)
         concerned += [(one, indicator) for one in sorted(submissions) if not uploads.is_withdrawn(one, indicator)]
     tokens = list(dict.fromkeys(tokens))
-    if len(tokens) > MOST_TOKENS:
-        raise UsedWronglyError(f"{len(tokens):,} tokens, at most {MOST_TOKENS:,} at once", "or --submission ID")
+    if len(tokens) > MAX_TOKENS:
+        raise UsedWronglyError(f"{len(tokens):,} tokens, at most {MAX_TOKENS:,} at once", "or --submission ID")
     return RowsToWithdraw(tokens, None, concerned, hanging, indicators)
 
 
-def describe_concerned(vault: Vault, items: Sequence[Concerned]) -> list[dict[str, Any]]:
+def describe_concerned(vault: Vault, items: Sequence[ConcernedItem]) -> list[DescribedItem]:
     """What a correction concerns, with the values that this vault knows: those of own rows, and those that a query of
     ours asked about.
     """
-    own = VaultRows(vault).find_by_tokens([item.token_bytes() for item in items])
+    own = VaultRows(vault).find_by_tokens([shown_token(item.token) for item in items])
     asked = {item.object_id: asked_about(vault, item.object_id) for item in items if item.kind in _OF_QUERIES}
-    return [_describe(item, own.get(item.token_bytes()), asked.get(item.object_id, ())) for item in items]
+    return [_describe(item, own.get(shown_token(item.token)), asked.get(item.object_id, ())) for item in items]
 
 
-def _describe(item: Concerned, held: OwnIndicator | None, asked: Sequence[AskedSubject]) -> dict[str, Any]:
-    about = [one for one in asked if one.token == item.token_bytes()]
+def _describe(item: ConcernedItem, held: OwnIndicator | None, asked: Sequence[AskedSubject]) -> DescribedItem:
+    about = [one for one in asked if one.token == shown_token(item.token)]
     types = [one.indicator_type for one in about] if held is None else [held.indicator_type]
     values = [one.value for one in about] if held is None else [held.canonical]
     references = [] if held is None else [source.source_ref for source in held.sources if source.source_ref]
-    return {
-        "kind": item.kind,
-        "object_id": item.object_id,
-        "indicator_type": next(iter(types), None),
-        "values": list(dict.fromkeys(values)),
-        "source_refs": list(dict.fromkeys(references)),
-    }
+    return DescribedItem(
+        kind=item.kind,
+        object_id=item.object_id,
+        indicator_type=next(iter(types), None),
+        values=list(dict.fromkeys(values)),
+        source_refs=list(dict.fromkeys(references)),
+    )

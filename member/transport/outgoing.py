@@ -16,6 +16,7 @@ from member.errors import AnswerError, RefusedError
 from member.transport.channel import Answer, Channel, decode
 from member.vault.store import Vault
 from schemas.values.canonical import canonical_json
+from schemas.values.message import Message
 
 _KIND = "outgoing"
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class Outgoing:
         self,
         path: str,
         content: Mapping[str, Any],
-        make: Callable[[], Mapping[str, Any]],
+        make: Callable[[], Mapping[str, Any] | Message],
         read: Callable[[Mapping[str, Any], bytes], T],
         *,
         beside: Any = None,

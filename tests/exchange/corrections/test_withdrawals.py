@@ -15,7 +15,7 @@ import pytest
 from alerts.jobs import drain_outbox
 from exchange.corrections.escalate import escalate_corrections
 from exchange.corrections.notify import WATCHED_FOR, tell_corrections
-from exchange.corrections.store import Told, add_corrections
+from exchange.corrections.store import Disclosure, add_corrections
 from exchange.indicators.derived import Derived, DerivedKind, note_derived
 from exchange.indicators.expire import expire_indicators
 from exchange.indicators.remind_reviews import remind_reviews
@@ -395,7 +395,7 @@ def test_who_acknowledges_while_more_is_being_told_reads_that_first(postgresql_u
             with taskforce.database.transaction() as session:
                 withdrawal = find_withdrawal(session, withdrawal_id)
                 assert withdrawal is not None
-                more = Told("b", token, DerivedKind.REQUEST.value, uuid7())
+                more = Disclosure("b", token, DerivedKind.REQUEST.value, uuid7())
                 assert list(add_corrections(session, withdrawal, [more], now, now)) == ["b"]
                 said = pool.submit(b.send, "POST", path, {"items": 1})
                 wait([said], timeout=0.5)  # time for the acknowledgement to be wrong in
