@@ -3,56 +3,46 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated
 
-from marshmallow import Schema, fields, validate
+from msgspec import Meta
 
 from schemas.terms import HitStage, IndicatorType, InstitutionBand
-from schemas.values.encoding import to_base64, to_rfc3339
-from schemas.values.fields import Moment, QueryInteger, QueryText
-
-
-def hit_to_wire(
-    hit_id: str, token: bytes, view: dict[str, Any], disclosed_at: datetime, stage: HitStage = HitStage.HIT
-) -> dict[str, Any]:
-    """The JSON object of a hit; `view` has type, institutions, sectors, themes and first_seen."""
-    return {
-        **view,
-        "hit_id": hit_id,
-        "token": to_base64(token),
-        "stage": stage.value,
-        "disclosed_at": to_rfc3339(disclosed_at),
-    }
-
-
-class HitSchema(Schema):
-    """The form of a hit, for the API description."""
-
-    hit_id = fields.UUID(required=True)
-    token = fields.String(required=True, metadata={"description": "base64, 32 bytes"})
-    indicator_type = fields.String(required=True, validate=validate.OneOf([code.value for code in IndicatorType]))
-    institutions = fields.String(required=True, validate=validate.OneOf([band.value for band in InstitutionBand]))
-    sectors = fields.List(fields.String(), required=True)
-    themes = fields.List(fields.String(), required=True)
-    first_seen = fields.String(required=True, metadata={"description": "YYYY-MM or other"})
-    stage = fields.String(required=True, validate=validate.OneOf([stage.value for stage in HitStage]))
-    disclosed_at = fields.DateTime(required=True)
-
-
-class HitsPageSchema(Schema):
-    """One page of hits."""
-
-    hits = fields.List(fields.Nested(HitSchema), required=True)
-    next = fields.String(required=True, allow_none=True)
-    event_id = fields.UUID(required=True)
-
+from schemas.values.message import DigestText, Form, Message, Time, Uuid, one_of
 
 LARGEST_PAGE = 1000
 
 
-class HitsQuery(Schema):
+class Overlap(Message, frozen=True):
+    """What one member may see of a token that others hold too. `first_seen` is `YYYY-MM` or `other`."""
+
+    indicator_type: Annotated[str, one_of(IndicatorType)]
+    institutions: Annotated[str, one_of(InstitutionBand)]
+    sectors: list[str]
+    themes: list[str]
+    first_seen: Annotated[str, Meta(description="YYYY-MM or other")]
+
+
+class DisclosedHit(Overlap, frozen=True):
+    """A hit as its member was shown it at `disclosed_at`, the last time that it was another."""
+
+    hit_id: Uuid
+    token: DigestText
+    stage: Annotated[str, one_of(HitStage)]
+    disclosed_at: Time
+
+
+class HitsPage(Message, frozen=True):
+    """One page of hits, and the log's event of this reading."""
+
+    hits: list[DisclosedHit]
+    next: str | None
+    event_id: Uuid
+
+
+class HitsQuery(Message, frozen=True):
     """Which hits, and where to go on."""
 
-    since = Moment(load_default=None)
-    cursor = QueryText(r"[0-9a-f-]{36}", load_default=None)
-    limit = QueryInteger(1, LARGEST_PAGE, load_default=200)
+    since: Annotated[datetime, Form("Moment")] | None = None
+    cursor: Annotated[str, Form("QueryText", r"[0-9a-f-]{36}")] | None = None
+    limit: Annotated[int, Form("QueryInteger", 1, LARGEST_PAGE)] = 200

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from marshmallow import Schema, fields, validate
 
-from schemas.hits import HitSchema
+from schemas.hits import DisclosedHit
 from schemas.terms import (
     CaseType,
     Classification,
@@ -33,6 +33,7 @@ from schemas.terms import (
     TrafficLight,
     WithdrawalReason,
 )
+from schemas.values.derived import schema_of
 from schemas.values.encoding import from_base64
 from schemas.values.fields import BoundedInteger, BoundedList, Identifier, Text, code_of
 
@@ -155,7 +156,7 @@ class SubmissionAnswerSchema(Schema):
     rejected = fields.List(fields.Nested(RejectedRowSchema), required=True)
     left_out = fields.List(fields.Nested(LeftOutRowSchema), required=True)
     receipt = fields.Nested(ReceiptSchema, required=True)
-    hits = fields.List(fields.Nested(HitSchema), required=True)
+    hits = fields.List(fields.Nested(schema_of(DisclosedHit)), required=True)
 
 
 class RowsError(ValueError):

@@ -66,7 +66,7 @@ from exchange.membership.past_authority import Span
 from exchange.membership.store import list_reviewers, load_authority, lock_group
 from exchange.queries.rules import end_of
 from exchange.requests.store import mark_withdrawn
-from exchange.submissions.disclose_hits import HitState, save_changes, view_of_changes, work_out_hits
+from exchange.submissions.disclose_hits import CurrentHit, save_changes, view_of_changes, work_out_hits
 from schemas.terms import CorrectionKind
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64, to_rfc3339
@@ -290,14 +290,14 @@ def _tell(session: Session, withdrawal: Withdrawal, told: set[Disclosure], now: 
     return len(news)
 
 
-def _changed_hits(session: Session, news: dict[str, CorrectionUpdate], now: datetime) -> dict[str, list[HitState]]:
+def _changed_hits(session: Session, news: dict[str, CorrectionUpdate], now: datetime) -> dict[str, list[CurrentHit]]:
     """How each member's hits on the tokens that itself is told of stand without the rows. Its hits on what others alone
     are told of are left to their own time: what else it hears now would tell that somebody was told of them, and that
     may be an agency under cover.
     """
     told = {(one.token, member_id) for member_id, new in news.items() for one in new.items}
     listed = sorted({token for token, _ in told})
-    states: dict[str, list[HitState]] = defaultdict(list)
+    states: dict[str, list[CurrentHit]] = defaultdict(list)
     ways = ways_of_tokens(session, listed, now.date())
     for state in work_out_hits(session, ways, listed, load_authority(session, now)):
         if (state.known.token, state.known.member_id) in told:

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from exchange.membership.authority import Authority
+from schemas.hits import Overlap
 from schemas.terms import InstitutionBand
 
 OTHER = "other"
@@ -32,27 +32,6 @@ class Holding(NamedTuple):
     indicator_type: str
     theme: str
     first_seen: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Overlap:
-    """What one member may see of one token. `first_seen` is `YYYY-MM` or `other`."""
-
-    indicator_type: str
-    institutions: str
-    sectors: tuple[str, ...]
-    themes: tuple[str, ...]
-    first_seen: str
-
-    def as_fields(self) -> dict[str, Any]:
-        """The fields of a hit on the wire and in the log."""
-        return {
-            "indicator_type": self.indicator_type,
-            "institutions": self.institutions,
-            "sectors": list(self.sectors),
-            "themes": list(self.themes),
-            "first_seen": self.first_seen,
-        }
 
 
 def band_of(others: int) -> str:
@@ -153,6 +132,6 @@ def _codes_of(sector: str | None, theme: str, month: str | None) -> frozenset[_C
     return frozenset([(_SECTOR, sector), (_THEME, theme), *months])
 
 
-def _codes(values: Iterable[str], *, hidden: bool) -> tuple[str, ...]:
+def _codes(values: Iterable[str], *, hidden: bool) -> list[str]:
     """The codes sorted, with `other` standing for everything that is not shown."""
-    return tuple(sorted({*values, OTHER} if hidden else set(values)))
+    return sorted({*values, OTHER} if hidden else set(values))

@@ -13,9 +13,9 @@ In order:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from exchange.indicators.derived import told_by_name
@@ -38,6 +38,7 @@ from exchange.log.acting import Request, UnknownObjectError, act_once, require
 from exchange.log.entries import View
 from exchange.log.events import record
 from exchange.membership.store import lock_group
+from schemas.hits import Overlap
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
 from schemas.withdrawals import NewWithdrawal, Withdrawn
@@ -127,7 +128,7 @@ def _told(session: Session, request: Request, hits: Sequence[KnownHit], sources:
         if row.expires_on >= today
     }
     shown = [hit for hit in hits if hit.view_json is not None and hit.token not in left]
-    bands = {json.loads(hit.view_json or "")["institutions"] for hit in shown}
+    bands = {msgspec.json.decode(hit.view_json or "", type=Overlap).institutions for hit in shown}
     return told_at_least(bands, told_by_name(session, sources, request.actor.member_id))
 
 

@@ -12,31 +12,32 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from exchange.indicators.hits import KnownHit, add_hits, hits_of_member, save_views
 from exchange.indicators.holders import Shown, Way, last_shown, ways_of_tokens
-from exchange.indicators.matching import Holding, Overlap, see_overlaps
+from exchange.indicators.matching import Holding, see_overlaps
 from exchange.kernel.actor import Actor
 from exchange.log.entries import View
 from exchange.log.events import record
 from exchange.membership.authority import Authority
 from exchange.membership.store import load_authority
 from exchange.requests.store import states_by_hit
-from schemas.hits import hit_to_wire
+from schemas.hits import DisclosedHit, Overlap
 from schemas.terms import HitStage, RequestState
 from schemas.values.canonical import canonical_json, digest
-from schemas.values.encoding import to_base64
+from schemas.values.encoding import to_base64, to_rfc3339
 
 
 @dataclass(frozen=True, slots=True)
-class HitState:
-    """One hit as it may be shown now; `fields` is None if nothing may be shown."""
+class CurrentHit:
+    """One hit as it may be shown now; `overlap` is None if nothing may be shown. `view_json` is its canonical JSON."""
 
     known: KnownHit
-    fields: dict[str, Any] | None
+    overlap: Overlap | None
     view_json: str | None
 
     @property
@@ -44,10 +45,18 @@ class HitState:
         """Whether this differs from what the member was last shown."""
         return self.view_json != self.known.view_json
 
-    def to_wire(self, now: datetime, stage: HitStage = HitStage.HIT) -> dict[str, Any]:
-        """The hit for an answer; a hit that has not changed keeps the time at which it was disclosed."""
+    def disclosed(self, now: datetime, stage: HitStage = HitStage.HIT) -> DisclosedHit | None:
+        """The hit for an answer, if it may be shown; one that has not changed keeps the time of its disclosure."""
+        if self.overlap is None:
+            return None
         disclosed_at = now if self.has_changed or self.known.disclosed_at is None else self.known.disclosed_at
-        return hit_to_wire(self.known.hit_id, self.known.token, self.fields or {}, disclosed_at, stage)
+        return DisclosedHit(
+            **msgspec.structs.asdict(self.overlap),
+            hit_id=self.known.hit_id,
+            token=to_base64(self.known.token),
+            stage=stage.value,
+            disclosed_at=to_rfc3339(disclosed_at),
+        )
 
 
 def work_out_hits(
@@ -56,7 +65,7 @@ def work_out_hits(
     tokens: Iterable[bytes],
     authority: Authority,
     reader: str | None = None,
-) -> list[HitState]:
+) -> list[CurrentHit]:
     """The state of every hit on `tokens` that is no longer as it was last shown, of every member, and of all those of
     the `reader`; `ways` are those in which tokens are held now.
     """
@@ -70,13 +79,13 @@ def work_out_hits(
     if missing:
         add_hits(session, missing)
     return [
-        HitState(hit, *some[hit.token])
+        CurrentHit(hit, *some[hit.token])
         for member_id, some in wanted.items()
         for hit in hits_of_member(session, member_id, list(some))
     ]
 
 
-_NowShown = tuple[dict[str, Any] | None, str | None]
+_NowShown = tuple[Overlap | None, str | None]
 """What a member may see of a token, and the same as canonical JSON."""
 _NOTHING: _NowShown = (None, None)
 _Wanted = dict[str, dict[bytes, _NowShown]]
@@ -98,7 +107,7 @@ class _News:
         self._authority = authority
         self._reader = reader
         self._found: dict[tuple[Way, Shown], _New] = {}
-        self._of_overlaps: dict[Overlap, _NowShown] = {}
+        self._of_overlaps: dict[bytes, _NowShown] = {}
 
     def of(self, way: Way, shown: Shown) -> _New:
         """Of a token."""
@@ -118,10 +127,10 @@ class _News:
         return _New(missing, wanted)
 
     def _as_shown(self, overlap: Overlap) -> _NowShown:
-        shown = self._of_overlaps.get(overlap)
+        encoded = msgspec.json.encode(overlap)
+        shown = self._of_overlaps.get(encoded)
         if shown is None:
-            fields = overlap.as_fields()
-            shown = self._of_overlaps[overlap] = (fields, canonical_json(fields).decode())
+            shown = self._of_overlaps[encoded] = (overlap, canonical_json(msgspec.to_builtins(overlap)).decode())
         return shown
 
 
@@ -133,15 +142,17 @@ def _sharing(rows: Iterable[Holding]) -> set[str]:
     return {member_id for inside in groups.values() if len(inside) > 1 for member_id in inside}
 
 
-def hits_to_wire(session: Session, states: Iterable[HitState], now: datetime) -> list[dict[str, Any]]:
+def disclosed_hits(session: Session, states: Iterable[CurrentHit], now: datetime) -> list[DisclosedHit]:
     """One member's hits for an answer, in order of their ids, each with the stage that the member's requests about it
     have reached. The log says that of the requests themselves: a hit's own entries leave it at the first.
     """
-    shown = sorted((state for state in states if state.fields is not None), key=lambda state: state.known.hit_id)
+    shown = sorted((state for state in states if state.overlap is not None), key=lambda state: state.known.hit_id)
     if not shown:
         return []
     requests = states_by_hit(session, shown[0].known.member_id, (state.known.hit_id for state in shown))
-    return [state.to_wire(now, _stage_of(requests.get(state.known.hit_id, ()))) for state in shown]
+    stages = [_stage_of(requests.get(state.known.hit_id, ())) for state in shown]
+    found = (state.disclosed(now, stage) for state, stage in zip(shown, stages, strict=True))
+    return [hit for hit in found if hit is not None]
 
 
 def _stage_of(requests: Container[str]) -> HitStage:
@@ -151,24 +162,25 @@ def _stage_of(requests: Container[str]) -> HitStage:
     return HitStage.REQUEST if requests else HitStage.HIT
 
 
-def view_of_changes(states: Iterable[HitState], now: datetime) -> dict[str, Any]:
+def view_of_changes(states: Iterable[CurrentHit], now: datetime) -> dict[str, object]:
     """The part of a log view that tells what a member is newly shown, and which hits have ended."""
     changed = sorted((state for state in states if state.has_changed), key=lambda state: state.known.hit_id)
+    hits = [hit for state in changed if (hit := state.disclosed(now)) is not None]
     return {
-        "hits": [state.to_wire(now) for state in changed if state.fields is not None],
-        "ended": [state.known.hit_id for state in changed if state.fields is None],
+        "hits": msgspec.to_builtins(hits),
+        "ended": [state.known.hit_id for state in changed if state.overlap is None],
     }
 
 
-def save_changes(session: Session, states: Iterable[HitState], event_id: str, now: datetime) -> None:
+def save_changes(session: Session, states: Iterable[CurrentHit], event_id: str, now: datetime) -> None:
     """Keep what has been shown with `event_id`."""
     changed = [(state.known, state.view_json) for state in states if state.has_changed]
     save_views(session, changed, event_id, now)
 
 
 def disclose_to_reader(
-    session: Session, actor: Actor, tokens: Sequence[bytes], now: datetime, read: Mapping[str, Any]
-) -> tuple[list[dict[str, Any]], str]:
+    session: Session, actor: Actor, tokens: Sequence[bytes], now: datetime, read: Mapping[str, object]
+) -> tuple[list[DisclosedHit], str]:
     """The reader's live hits on `tokens`, in order of their ids, and the id of the event that records the
     reading.
 
@@ -180,11 +192,11 @@ def disclose_to_reader(
     if any(state.has_changed for state in own):
         view = View(actor.member_id, view_of_changes(own, now))
         save_changes(session, own, record(session, "hits_changed", [view], now).event_id, now)
-    hits = hits_to_wire(session, own, now)
+    hits = disclosed_hits(session, own, now)
     body = {
         **read,
         "representative_id": actor.representative_id,
         "count": len(hits),
-        "hits_sha256": to_base64(digest(hits)),
+        "hits_sha256": to_base64(digest(msgspec.to_builtins(hits))),
     }
     return hits, record(session, "hits_read", [View(actor.member_id, body)], now).event_id

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Response
 
 from exchange.submissions.list_hits import list_hits
 from exchange.web.authentication import current_actor
 from exchange.web.context import current_context
 from exchange.web.pages import Blueprint, answer_json, problem_responses
-from schemas.hits import HitsPageSchema, HitsQuery
+from schemas.hits import HitsPage, HitsQuery
 
 blueprint = Blueprint("hits", __name__, url_prefix="/v1", description="Overlaps")
 
@@ -19,9 +17,8 @@ blueprint = Blueprint("hits", __name__, url_prefix="/v1", description="Overlaps"
 @blueprint.doc(summary="Live hits, page by page")
 @problem_responses(blueprint, 401, 403)
 @blueprint.arguments(HitsQuery, location="query")
-@blueprint.response(200, HitsPageSchema)
-def hits(query: dict[str, Any]) -> Response:
+@blueprint.response(200, HitsPage)
+def hits(asked: HitsQuery) -> Response:
     """Every page read is an entry in the reader's log."""
     context = current_context()
-    page = list_hits(context.database, current_actor(), now=context.clock(), **query)
-    return answer_json({"hits": page.hits, "next": page.next, "event_id": page.event_id})
+    return answer_json(list_hits(context.database, current_actor(), asked, context.clock()))

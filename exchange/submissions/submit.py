@@ -19,9 +19,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
+import msgspec
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -39,9 +40,9 @@ from exchange.log.refusals import refuse_disclosure
 from exchange.membership.authority import Authority
 from exchange.membership.store import find_member, load_authority, lock_group, usable_epochs
 from exchange.submissions.disclose_hits import (
-    HitState,
+    CurrentHit,
     disclose_to_reader,
-    hits_to_wire,
+    disclosed_hits,
     save_changes,
     view_of_changes,
     work_out_hits,
@@ -59,6 +60,7 @@ from exchange.submissions.parts import (
 from exchange.submissions.rules import decide_submission
 from exchange.submissions.slices import SLICE_ROWS, end_of_slice, most_holders
 from exchange.submissions.store_slice import store_slice, tokens_left_out
+from schemas.hits import DisclosedHit
 from schemas.values.canonical import canonical_json, digest
 from schemas.values.encoding import to_base64, to_rfc3339
 
@@ -69,7 +71,7 @@ class SubmissionAnswer:
 
     fields: dict[str, Any]
     receipt: dict[str, Any]
-    hits: list[dict[str, Any]]
+    hits: list[DisclosedHit]
     is_repeated: bool
 
 
@@ -92,7 +94,7 @@ def submit_indicators(
     tokens = [row[0] for row in request.rows.good]
     with database.reading() as session:
         held = _count_others(session, actor, request, now)
-    unread, hits = set(tokens), list[dict[str, Any]]()
+    unread, hits = set(tokens), list[DisclosedHit]()
     submitting = _Submitting(actor, request, held, now, merge_delay_seconds, rules)
     try:
         while (done := _store_next(database, submitting)).answer is None:
@@ -109,7 +111,7 @@ def submit_indicators(
     hits += done.hits
     # Those of slices that another attempt stored, and of the whole part if it was answered before.
     hits += _read_hits(database, submitting, sorted(unread))
-    return SubmissionAnswer(*done.answer, sorted(hits, key=itemgetter("hit_id")), done.is_repeated)
+    return SubmissionAnswer(*done.answer, sorted(hits, key=attrgetter("hit_id")), done.is_repeated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ class _Done:
     """
 
     tokens: Sequence[bytes]
-    hits: list[dict[str, Any]]
+    hits: list[DisclosedHit]
     answer: tuple[dict[str, Any], dict[str, Any]] | None
     is_repeated: bool = False
 
@@ -170,7 +172,7 @@ def _submit(session: Session, submitting: _Submitting) -> _Done:
     left_out = [{"row": row[4], "reason": out.reasons[row[0]]} for row in good if row[0] in out.reasons]
     tokens = [row[0] for row in good]
     states = work_out_hits(session, ways, tokens if duplicates else (), authority, actor.member_id)
-    hits = hits_to_wire(session, (state for state in states if state.known.member_id == actor.member_id), now)
+    hits = disclosed_hits(session, (state for state in states if state.known.member_id == actor.member_id), now)
     fields = {
         "submission_id": request.submission_id,
         "part": request.part,
@@ -179,7 +181,7 @@ def _submit(session: Session, submitting: _Submitting) -> _Done:
         "left_out": sorted(left_out, key=itemgetter("row")),
         "rejected": part.rows.rejected,
     }
-    told = {**counts_of(fields), "slice": len(earlier), "relisted": out.relisted, "hits": hits}
+    told = {**counts_of(fields), "slice": len(earlier), "relisted": out.relisted, "hits": msgspec.to_builtins(hits)}
     event = _record(session, actor, part, told=told, states=states, now=now)
     if not remember_slice(
         session, request, number=len(earlier), upto=upto, fields=fields, event_id=event.event_id, now=now
@@ -205,11 +207,11 @@ def _answer_again(request: SubmissionRequest, answered: IdempotentAnswer) -> _Do
     return _Done((), [], (stored["fields"], stored["receipt"]), is_repeated=True)
 
 
-def _read_hits(database: Database, submitting: _Submitting, tokens: Sequence[bytes]) -> list[dict[str, Any]]:
+def _read_hits(database: Database, submitting: _Submitting, tokens: Sequence[bytes]) -> list[DisclosedHit]:
     """The member's live hits on tokens whose rows are stored, each reading as long as a slice."""
     actor, request, now = submitting.actor, submitting.request, submitting.now
     read = {"submission_id": request.submission_id, "part": request.part}
-    hits: list[dict[str, Any]] = []
+    hits: list[DisclosedHit] = []
     start = 0
     while start < len(tokens):
         end = end_of_slice(tokens, start, submitting.held, SLICE_ROWS)
@@ -253,11 +255,11 @@ def _record(
     request: SubmissionRequest,
     *,
     told: Mapping[str, Any],
-    states: list[HitState],
+    states: list[CurrentHit],
     now: datetime,
 ) -> RecordedEvent:
     """Record the event of a slice, in which the member is `told` that, and the notices of it."""
-    by_member: dict[str, list[HitState]] = defaultdict(list)
+    by_member: dict[str, list[CurrentHit]] = defaultdict(list)
     for state in states:
         if state.has_changed:
             by_member[state.known.member_id].append(state)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -15,7 +14,7 @@ from member.commands.shared.common import Shown, counted, reporting, table
 from member.commands.shared.exports import exported, output_option
 from member.errors import MemberError
 from member.indicators.hit_progress import HitProgress, HitState
-from member.indicators.hits import Filters, list_hits, read_since
+from member.indicators.hits import Filters, ListedHit, list_hits, read_since
 from member.log.chain import LogFault
 from member.log.origin import check_origin
 from member.normalise.rules import RULES
@@ -31,6 +30,7 @@ _WIDELY = (
     "!: five or more others hold it; a value that everybody holds, as a collection account, says little: a line in"
     " common_values.csv of your home keeps it back from now on (docs/uploads.md)"
 )
+_DECODER = msgspec.json.Decoder(ListedHit)
 _SPARE = ("references", "first seen", "themes", "sectors", "hit")
 
 
@@ -108,8 +108,7 @@ def _catch_up(session: Session) -> None:
 
 
 def _mark_seen(session: Session, hits: list[bytes]) -> None:
-    shown = map(msgspec.json.decode, hits)
-    new = [(hit["hit_id"], hit["changed_at"]) for hit in shown if hit["new"]]
+    new = [(hit.hit_id, hit.changed_at) for hit in map(_DECODER.decode, hits) if hit.new]
     if new:
         ShownHits(session.vault).mark_seen(session.acting_as, new)
 
@@ -118,8 +117,8 @@ def _newest(found: list[bytes]) -> list[bytes]:
     """What is new first, then what changed last."""
 
     def order(encoded: bytes) -> tuple[bool, str]:
-        hit = msgspec.json.decode(encoded)
-        return hit["new"], hit["changed_at"]
+        hit = _DECODER.decode(encoded)
+        return hit.new, hit.changed_at
 
     return sorted(found, key=order, reverse=True)
 
@@ -128,31 +127,31 @@ def _text(found: list[bytes], shown: list[bytes]) -> str:
     if not found:
         return "no hits"
     more = [f"… {len(found) - len(shown):,} more; --json gives all"] if len(found) > len(shown) else []
-    masked = any(_OTHER in _masked_in(msgspec.json.decode(hit)) for hit in shown)
+    masked = any(_OTHER in _masked_in(_DECODER.decode(hit)) for hit in shown)
     asking = "ask about one: member request create NO. --legal-gateway … (member request create --help)"
-    widely = any(msgspec.json.decode(hit)["widely_held"] for hit in shown)
+    widely = any(_DECODER.decode(hit).widely_held for hit in shown)
     return "\n".join([*more, *([_WIDELY] if widely else []), *([_MASKED] if masked else []), asking])
 
 
-def _masked_in(hit: Mapping[str, Any]) -> tuple[str, ...]:
-    return (*hit["sectors"], *hit["themes"], hit["first_seen"])
+def _masked_in(hit: ListedHit) -> tuple[str, ...]:
+    return (*hit.sectors, *hit.themes, hit.first_seen)
 
 
 def _table(session: Session, found: list[bytes], shown: list[bytes]) -> Table:
-    hits = [msgspec.json.decode(encoded) for encoded in shown]
-    numbers = session.number("hit", (hit["hit_id"] for hit in hits))
-    new = sum(hit["new"] for hit in hits)
+    hits = [_DECODER.decode(encoded) for encoded in shown]
+    numbers = session.number("hit", (hit.hit_id for hit in hits))
+    new = sum(hit.new for hit in hits)
     columns = ("no.", "state", "came", "type", "own value", "others", *_SPARE)
     made = table(
         f"{counted(len(found), 'hit')}, {new:,} new", *columns, whole=("hit", "own value", "came", "type"), spare=_SPARE
     )
     for hit in hits:
-        values = ", ".join(hit["values"]) or "not in this vault"
-        shared = (_words(hit["themes"]), _words(hit["sectors"]))
-        others = hit["institutions"] + (" !" if hit["widely_held"] else "")
-        row = (hit["came_at"][:10], label(hit["indicator_type"]), values, others)
-        spare = (", ".join(hit["source_refs"]), label(hit["first_seen"]), *shared, hit["hit_id"])
-        made.add_row(str(numbers[hit["hit_id"]]), _state(hit), *row, *spare)
+        values = ", ".join(hit.values) or "not in this vault"
+        shared = (_words(hit.themes), _words(hit.sectors))
+        others = hit.institutions + (" !" if hit.widely_held else "")
+        row = (hit.came_at[:10], label(hit.indicator_type), values, others)
+        spare = (", ".join(hit.source_refs), label(hit.first_seen), *shared, hit.hit_id)
+        made.add_row(str(numbers[hit.hit_id]), _state(hit), *row, *spare)
     return made
 
 
@@ -160,7 +159,7 @@ def _words(codes: Iterable[str]) -> str:
     return ", ".join(map(label, codes))
 
 
-def _state(hit: Mapping[str, Any]) -> str:
+def _state(hit: ListedHit) -> str:
     """Whether a hit is new, and what was done about it."""
-    done = [] if hit["state"] == HitState.UNTOUCHED else [in_words(hit["state"])]
-    return label(", ".join([*(["new"] if hit["new"] else []), *done]))
+    done = [] if hit.state == HitState.UNTOUCHED else [in_words(hit.state)]
+    return label(", ".join([*(["new"] if hit.new else []), *done]))

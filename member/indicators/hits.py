@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
 from member.errors import AnswerError, UsedWronglyError, quoted
 from member.indicators.hit_progress import HitProgress, Progress
-from member.transport.exchange_client import ExchangeClient, Hit
+from member.transport.channel import shown_token
+from member.transport.exchange_client import ExchangeClient
 from member.vault.hits import ShownHits
 from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.store import Vault
+from schemas.hits import DisclosedHit
 from schemas.terms import InstitutionBand
 from schemas.values.encoding import from_rfc3339, to_rfc3339
 from schemas.values.identifiers import made_at
@@ -35,6 +36,39 @@ def read_since(text: str | None) -> str | None:
     return moment
 
 
+class AskedRequest(msgspec.Struct, frozen=True):
+    """A request of ours about a hit, and its state."""
+
+    request_id: str
+    state: str
+
+
+class ListedHit(msgspec.Struct, frozen=True, kw_only=True):
+    """A live hit as `hits --json` gives it: what the exchange shows, one's own rows, and how far one has come.
+
+    `came_at` is when there was an overlap for the first time, `changed_at` when it was last told otherwise; `new` is
+    what a representative was not shown before, or otherwise.
+    """
+
+    hit_id: str
+    indicator_type: str
+    values: list[str]
+    source_refs: list[str]
+    institutions: str
+    widely_held: bool
+    sectors: list[str]
+    themes: list[str]
+    first_seen: str
+    stage: str
+    came_at: str
+    changed_at: str
+    new: bool
+    state: str
+    requests: list[AskedRequest]
+    assessed: str | None
+    outcome: bool
+
+
 @dataclass(frozen=True)
 class Filters:
     """Which hits are wanted; an empty set wants all."""
@@ -44,43 +78,33 @@ class Filters:
     states: frozenset[str] = frozenset()
     only_new: bool = False
 
-    def want(self, hit: Mapping[str, Any]) -> bool:
-        """Whether a hit, as `list_hits` gives it, is wanted."""
-        chosen = ((self.types, "indicator_type"), (self.bands, "institutions"), (self.states, "state"))
-        return all(not codes or hit[name] in codes for codes, name in chosen) and (hit["new"] or not self.only_new)
+    def want(self, hit: ListedHit) -> bool:
+        """Whether a hit is wanted."""
+        chosen = ((self.types, hit.indicator_type), (self.bands, hit.institutions), (self.states, hit.state))
+        return all(not codes or code in codes for codes, code in chosen) and (hit.new or not self.only_new)
 
 
-def list_hits(vault: Vault, exchange: ExchangeClient, since: str | None, reader: str = "") -> Iterator[dict[str, Any]]:
-    """Every live hit as `hits --json` gives it; `new` is what that representative was not shown before, or otherwise.
-    What was shown is kept, to be held against the log.
-    """
+def list_hits(vault: Vault, exchange: ExchangeClient, since: str | None, reader: str = "") -> Iterator[ListedHit]:
+    """Every live hit, as that representative sees it. What was shown is kept, to be held against the log."""
     rows, shown = VaultRows(vault), ShownHits(vault)
     progress = HitProgress(vault)
     for batch in _batches(exchange.hits(since)):
-        shown.store((hit.hit_id, msgspec.to_builtins(hit)) for hit in batch)
-        own = rows.find_by_tokens([hit.token_bytes() for hit in batch])
+        shown.store(batch)
+        own = rows.find_by_tokens([shown_token(hit.token) for hit in batch])
         for hit in batch:
-            described = _describe(hit, own.get(hit.token_bytes()))
             new = shown.seen_by(reader, hit.hit_id) != hit.disclosed_at
-            yield {**described, **_came(hit), "new": new, **_described_progress(progress.of(hit.hit_id))}
+            yield _listed(hit, own.get(shown_token(hit.token)), progress.of(hit.hit_id), new=new)
 
 
-def _came(hit: Hit) -> dict[str, Any]:
-    """When there was an overlap for the first time, by the hit's id, and when this was last told otherwise."""
+def _came_at(hit: DisclosedHit) -> str:
     try:
-        came_at = to_rfc3339(made_at(hit.hit_id))
+        return to_rfc3339(made_at(hit.hit_id))
     except ValueError:
         raise AnswerError("the exchange showed a hit without a proper id") from None
-    return {"came_at": came_at, "changed_at": hit.disclosed_at}
 
 
-def _described_progress(found: Progress) -> dict[str, Any]:
-    requests = [{"request_id": request_id, "state": state} for request_id, state in found.requests.items()]
-    return {"state": found.state.value, "requests": requests, "assessed": found.assessed, "outcome": found.outcome}
-
-
-def _batches(hits: Iterable[Hit]) -> Iterator[list[Hit]]:
-    batch: list[Hit] = []
+def _batches(hits: Iterable[DisclosedHit]) -> Iterator[list[DisclosedHit]]:
+    batch: list[DisclosedHit] = []
     for hit in hits:
         batch.append(hit)
         if len(batch) == _BATCH:
@@ -90,18 +114,25 @@ def _batches(hits: Iterable[Hit]) -> Iterator[list[Hit]]:
         yield batch
 
 
-def _describe(hit: Hit, own: OwnIndicator | None) -> dict[str, Any]:
+def _listed(hit: DisclosedHit, own: OwnIndicator | None, progress: Progress, *, new: bool) -> ListedHit:
     """A hit whose row this vault has lost is told without a value."""
     references = [] if own is None else [source.source_ref for source in own.sources if source.source_ref]
-    return {
-        "hit_id": hit.hit_id,
-        "indicator_type": hit.indicator_type if own is None else own.indicator_type,
-        "values": [] if own is None else [own.canonical],
-        "source_refs": list(dict.fromkeys(references)),
-        "institutions": hit.institutions,
-        "widely_held": hit.institutions == InstitutionBand.FIVE_OR_MORE,
-        "sectors": hit.sectors,
-        "themes": hit.themes,
-        "first_seen": hit.first_seen,
-        "stage": hit.stage,
-    }
+    return ListedHit(
+        hit_id=hit.hit_id,
+        indicator_type=hit.indicator_type if own is None else own.indicator_type,
+        values=[] if own is None else [own.canonical],
+        source_refs=list(dict.fromkeys(references)),
+        institutions=hit.institutions,
+        widely_held=hit.institutions == InstitutionBand.FIVE_OR_MORE,
+        sectors=hit.sectors,
+        themes=hit.themes,
+        first_seen=hit.first_seen,
+        stage=hit.stage,
+        came_at=_came_at(hit),
+        changed_at=hit.disclosed_at,
+        new=new,
+        state=progress.state.value,
+        requests=[AskedRequest(request_id, state) for request_id, state in progress.requests.items()],
+        assessed=progress.assessed,
+        outcome=progress.outcome,
+    )

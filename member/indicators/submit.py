@@ -309,7 +309,7 @@ class _Sending:
         self._taken.clear(sorted(_there(part, answer) - known_out), self._group)
         self._renewed.update(lookup for lookup, _ in known if lookup in accepted)
         self._take_over(known)
-        self._shown.store((hit.hit_id, msgspec.to_builtins(hit)) for hit in answer.hits)
+        self._shown.store(answer.hits)
         self._uploads.confirm(self._upload.submission_id, part.number, outcome, receipt)
         self.has_sent = True
         self._count(part, outcome)

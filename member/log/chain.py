@@ -21,13 +21,13 @@ from itertools import groupby
 from typing import Any, TypeGuard
 
 from member.errors import MemberError
+from schemas.hits import Overlap
 from schemas.values.canonical import parse_canonical_json
 from schemas.values.encoding import from_base64, from_rfc3339
 from tlog.entries import CHAIN_START, ENTRY_BYTES, SALT_BYTES, entry_commitment, leaf_entry, next_chain_head
 from tlog.hashing import HASH_BYTES
 
 # Not the stage: that is how far this member itself has asked, and its requests' own entries say that.
-_SHOWN_FIELDS = ("indicator_type", "institutions", "sectors", "themes", "first_seen")
 HitFields = dict[str, Any]
 _FORM = "its view lacks a field or has one of another form"
 
@@ -139,7 +139,7 @@ class OwnLeaf:
 
 def shown_fields(hit: Mapping[str, Any]) -> HitFields:
     """What a hit says, without its token and the time of its disclosure."""
-    return {name: hit.get(name) for name in _SHOWN_FIELDS}
+    return {name: hit.get(name) for name in Overlap.__struct_fields__}
 
 
 def _hit_states(view: Mapping[str, Any]) -> Iterator[tuple[str, HitFields | None]]:

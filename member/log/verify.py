@@ -29,8 +29,9 @@ import msgspec
 from member.log.chain import HitFields, LogFault, OwnChain, OwnEntry, Place, WaitingEntry, shown_fields
 from member.log.leaves import StoredLeaves
 from member.log.receipts import LoggedReceipt
-from member.transport.exchange_client import Hit, LogPage
+from member.transport.exchange_client import LogPage
 from member.transport.pages import ListBound
+from schemas.hits import DisclosedHit
 from tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
 from tlog.entries import CHAIN_START, BatchPlace, leaf_entry, place_in_batch
 from tlog.hashing import leaf_hash
@@ -63,7 +64,7 @@ class LogSource(Protocol):
     def log_page(self, after: int, limit: int = ...) -> LogPage:
         """Own entries numbered above `after`."""
 
-    def hits(self) -> Iterable[Hit]:
+    def hits(self) -> Iterable[DisclosedHit]:
         """Every live hit."""
 
 

@@ -231,8 +231,8 @@ def own_token(desk: RequestDesk, hit_id: str) -> Token:
         found = next((hit for hit in desk.exchange.hits() if hit.hit_id == hit_id), None)
         if found is None:
             raise MemberError(f"there is no hit {hit_id} of ours", "member hits lists them", slug="unknown_hit")
-        shown = msgspec.to_builtins(found)
-    token = VaultRows(desk.vault).find_token(read_bytes(shown["token"], "a hit's token", 32))
+        shown = found
+    token = VaultRows(desk.vault).find_token(read_bytes(shown.token, "a hit's token", 32))
     if token is None:
         hint = "the row may be another machine's: ask from the home that submitted it"
         raise MemberError("this vault does not hold the row behind the hit", hint, slug="unknown_row")

@@ -11,7 +11,7 @@ from member.errors import AnswerError
 from member.transport import wire
 from member.transport.channel import Channel, decode
 from member.transport.pages import ListBound, walk
-from schemas.values.encoding import from_base64
+from schemas.hits import DisclosedHit, HitsPage
 
 _PAGE = 500
 _MOST_PAGES = 500
@@ -19,27 +19,6 @@ _MOST_PAGES = 500
 _MOST_STATEMENT_BYTES = 64 * 1024 * 1024
 _MOST_FAULTS = 500
 _MOST_FAULT_BYTES = 256 * 1024 * 1024
-
-
-class Hit(msgspec.Struct, frozen=True):
-    """An overlap as the exchange shows it at the present stage."""
-
-    hit_id: str
-    token: str
-    indicator_type: str
-    institutions: str
-    sectors: list[str]
-    themes: list[str]
-    first_seen: str
-    stage: str
-    disclosed_at: str
-
-    def token_bytes(self) -> bytes:
-        """The token, 32 bytes; AnswerError if it is none."""
-        try:
-            return from_base64(self.token, 32)
-        except ValueError as error:
-            raise AnswerError("the exchange showed a hit without a proper token") from error
 
 
 class RejectedRow(msgspec.Struct, frozen=True):
@@ -74,15 +53,7 @@ class SubmissionAnswer(msgspec.Struct, frozen=True):
     rejected: list[RejectedRow]
     left_out: list[LeftOutRow]
     receipt: SignedReceipt
-    hits: list[Hit]
-
-
-class HitsPage(msgspec.Struct, frozen=True):
-    """One page of live hits."""
-
-    hits: list[Hit]
-    next: str | int | None
-    event_id: str | None = None
+    hits: list[DisclosedHit]
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -249,7 +220,7 @@ class ExchangeClient:
         answer = self._channel.post(wire.SUBMISSIONS, body, idempotency_key=idempotency_key)
         return decode(answer.body, SubmissionAnswer, self._server)
 
-    def hits(self, since: str | None = None) -> Iterator[Hit]:
+    def hits(self, since: str | None = None) -> Iterator[DisclosedHit]:
         """Every live hit, page by page."""
         parameters: dict[str, str | int] = {"limit": _PAGE} | ({} if since is None else {"since": since})
         for page, _ in walk(self._channel, wire.HITS, parameters, HitsPage, ListBound("hits")):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import msgspec
 
 from member.vault.store import Vault
+from schemas.hits import DisclosedHit
 
 _KIND, _SEEN = "hit", "hit_seen"
 
@@ -18,11 +18,11 @@ class ShownHits:
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
 
-    def store(self, hits: Iterable[tuple[str, dict[str, Any]]]) -> None:
+    def store(self, hits: Iterable[DisclosedHit]) -> None:
         """Keep each hit by its id, in place of what was shown before."""
         with self._vault.transaction():
-            for hit_id, shown in hits:
-                self._vault.put(_KIND, hit_id.encode(), msgspec.json.encode(shown))
+            for hit in hits:
+                self._vault.put(_KIND, hit.hit_id.encode(), msgspec.json.encode(hit))
 
     def seen_by(self, reader: str, hit_id: str) -> str | None:
         """When the hit was disclosed, RFC 3339, as that representative was last shown it; None if it never was."""
@@ -35,20 +35,19 @@ class ShownHits:
             for hit_id, disclosed_at in hits:
                 self._vault.put(_SEEN, _seen_name(reader, hit_id), disclosed_at.encode())
 
-    def find(self, hit_id: str) -> dict[str, Any] | None:
-        """A hit as last shown, its token in base64; None if it never was."""
+    def find(self, hit_id: str) -> DisclosedHit | None:
+        """A hit as last shown; None if it never was."""
         payload = self._vault.get(_KIND, hit_id.encode())
-        found: dict[str, Any] | None = None if payload is None else msgspec.json.decode(payload)
-        return found
+        return None if payload is None else msgspec.json.decode(payload, type=DisclosedHit)
 
     def ids(self) -> Iterator[str]:
         """The id of every hit ever shown."""
-        return (str(hit["hit_id"]) for hit in self.all())
+        return (hit.hit_id for hit in self.all())
 
-    def all(self) -> Iterator[dict[str, Any]]:
+    def all(self) -> Iterator[DisclosedHit]:
         """Every hit ever shown, in its latest form."""
         for payload in self._vault.all(_KIND):
-            yield msgspec.json.decode(payload)
+            yield msgspec.json.decode(payload, type=DisclosedHit)
 
 
 def _seen_name(reader: str, hit_id: str) -> bytes:

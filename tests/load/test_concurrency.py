@@ -19,6 +19,7 @@ from sqlalchemy import func, select
 from exchange.indicators.store import Indicator, RecentIndicator
 from exchange.log.tables import LogEntry
 from member.log.verify import LoggedReceipt, LogVerifier
+from member.transport.channel import shown_token
 from schemas.values.identifiers import uuid7
 from tests.conftest import create_postgresql_database
 from tests.load.connected import Connected, submission_body, utc_now
@@ -131,7 +132,7 @@ def test_sixteen_banks_upload_at_once_and_each_is_told_every_overlap(served: Ser
     expected = expected_hits(held)
     for member in MEMBERS:
         client = served.client(member)
-        told = {hit.token_bytes(): hit.institutions for hit in client.hits()}
+        told = {shown_token(hit.token): hit.institutions for hit in client.hits()}
         assert told == expected[member]
     served.tick()
     for member in MEMBERS[::4]:

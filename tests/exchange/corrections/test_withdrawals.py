@@ -575,7 +575,7 @@ def test_who_was_being_shown_a_hit_while_the_row_was_taken_back_is_told_once(
         with taskforce.database.transaction() as session:
             hits, _event_id = disclose_to_reader(session, reader, [token], taskforce.clock(), {})
             session.flush()
-            assert [hit["institutions"] for hit in hits] == ["1"]
+            assert [hit.institutions for hit in hits] == ["1"]
             withdraw(a, [token, other])
             taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
             assert tell(taskforce) == 0, "nothing that was shown is committed yet"
@@ -584,7 +584,7 @@ def test_who_was_being_shown_a_hit_while_the_row_was_taken_back_is_told_once(
             assert b.hits() == []
         assert tell(taskforce) == 1
         (correction,) = corrections(b)
-        item = {"token": to_base64(token), "kind": "hit", "object_id": hits[0]["hit_id"]}
+        item = {"token": to_base64(token), "kind": "hit", "object_id": hits[0].hit_id}
         assert concerned(b, correction["correction_id"]) == [item]
         assert b.hits() == []
         b.send("POST", f"/v1/corrections/{correction['correction_id']}/acknowledgement", {"items": 1})

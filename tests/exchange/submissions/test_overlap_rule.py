@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exchange.indicators.matching import OTHER, Holding, Overlap, band_of, see_overlaps, split_overlap
+from exchange.indicators.matching import OTHER, Holding, band_of, see_overlaps, split_overlap
 from exchange.membership.authority import Authority
+from schemas.hits import Overlap
 
 MEMBERS = tuple("abcdefgh")
 GROUPS = ("all", "cell", "other")
@@ -25,8 +26,8 @@ def see_by_the_rule(member_id: str, holdings: Sequence[Holding], authority: Auth
     return Overlap(
         indicator_type=min(row.indicator_type for row in own),
         institutions=band_of(len({row.member_id for row in others})),
-        sectors=tuple(sorted({authority.sectors[row.member_id] for row in shown} | hidden)),
-        themes=tuple(sorted({row.theme for row in shown} | hidden)),
+        sectors=sorted({authority.sectors[row.member_id] for row in shown} | hidden),
+        themes=sorted({row.theme for row in shown} | hidden),
         first_seen=min(months, default=OTHER),
     )
 

@@ -72,7 +72,7 @@ def test_nothing_of_a_row_shows_unless_three_members_of_its_group_share_the_sect
     assert set(overlap.themes) <= allowed | {"other"}
     assert f"theme-{member_id}" not in overlap.themes
     if set(overlap.themes) == {"other"}:
-        assert (overlap.sectors, overlap.first_seen) == (("other",), "other")
+        assert (overlap.sectors, overlap.first_seen) == (["other"], "other")
 
 
 def test_the_earliest_month_of_others_is_shown_and_never_ones_own() -> None:

@@ -30,8 +30,9 @@ from member.log.chain import WaitingEntry
 from member.log.receipts import promised_by
 from member.log.verify import LastSeen, LogFault, LoggedReceipt, LogVerifier, OwnEntry, VerifiedLog
 from member.log.waiting_entries import WaitingEntries
-from member.transport.exchange_client import Hit, LogPage
+from member.transport.exchange_client import LogPage
 from member.vault.store import Vault
+from schemas.hits import DisclosedHit
 from schemas.values.canonical import canonical_json, parse_canonical_json
 from schemas.values.encoding import from_base64, to_base64, to_rfc3339
 from schemas.values.identifiers import uuid7
@@ -93,8 +94,8 @@ class Served:
         kept = WaitingEntries(self.vault, ORIGIN, "a")
         return kept.take_in([self.bend_waiting(row) for row in rows], RECEIPT_KEY.public_bytes, now)
 
-    def hits(self) -> Iterable[Hit]:
-        return [Hit(**fields) for fields in self.shown]
+    def hits(self) -> Iterable[DisclosedHit]:
+        return [DisclosedHit(**fields) for fields in self.shown]
 
     def sleep(self, seconds: float) -> None:
         self.slept += seconds
@@ -276,10 +277,10 @@ def test_entries_that_come_in_meanwhile_are_not_waited_for(served: Served) -> No
 
 
 def test_a_disclosure_while_verifying_is_no_fault(served: Served) -> None:
-    def meanwhile() -> list[Hit]:
+    def meanwhile() -> list[DisclosedHit]:
         served.laboratory.record({"a": {"hits": [hit("h1", "5+"), hit("h3")], "ended": []}})
         served.laboratory.settle()
-        return [Hit(**hit("h1", "2-4"))]
+        return [DisclosedHit(**hit("h1", "2-4"))]
 
     served.hits = meanwhile  # type: ignore[method-assign]
     assert served.verify().entries == 6

@@ -17,7 +17,8 @@ from member.alerts.subscriptions import SubscriptionClient
 from member.errors import AnswerError, RefusedError, UnreachableError
 from member.transport import pages
 from member.transport.channel import Channel, Identity, Surroundings, decode
-from member.transport.exchange_client import ExchangeClient, HitsPage
+from member.transport.exchange_client import ExchangeClient
+from schemas.hits import HitsPage
 
 URL = "https://exchange.test"
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -217,7 +218,7 @@ def test_where_less_is_plenty_less_is_read() -> None:
 
 
 def test_a_server_that_repeats_a_cursor_does_not_keep_us_for_ever() -> None:
-    server = Server(httpx.Response(200, json={"hits": [], "next": "again"}))
+    server = Server(httpx.Response(200, json={"hits": [], "next": "again", "event_id": "e"}))
     with pytest.raises(AnswerError, match="cursor"):
         list(ExchangeClient(server.channel()).hits())
 
@@ -267,7 +268,9 @@ def test_a_list_is_bounded_in_pages_and_bytes(bound: dict[str, int]) -> None:
 
 
 def test_cursors_that_go_round_are_noticed() -> None:
-    around = [httpx.Response(200, json={"hits": [], "next": cursor}) for cursor in ("a", "b", "a", "b")]
+    around = [
+        httpx.Response(200, json={"hits": [], "next": cursor, "event_id": "e"}) for cursor in ("a", "b", "a", "b")
+    ]
     server = Server(*around)
     with pytest.raises(AnswerError, match="cursor"):
         list(ExchangeClient(server.channel()).hits())

@@ -16,10 +16,25 @@ from member.vault.rekey import change_key
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
 from member.vault.uploads import PartForm, PartOutcome, Receipt, Upload, Uploads
+from schemas.hits import DisclosedHit
 
 KEY = bytes(range(32))
 CANARY = "CANARY-20000055779911"
 TOKEN = Token(b"canary-token-" + b"t" * 19, b"canary-detail" + b"d" * 19)
+
+
+def _hit(hit_id: str) -> DisclosedHit:
+    return DisclosedHit(
+        indicator_type="bank_account",
+        institutions="1",
+        sectors=[],
+        themes=[],
+        first_seen="other",
+        hit_id=hit_id,
+        token=TOKEN.token.hex(),
+        stage="hit",
+        disclosed_at="2026-11-22T10:00:00.000Z",
+    )
 
 
 @pytest.fixture
@@ -131,7 +146,7 @@ def test_nothing_stands_in_the_clear_in_any_file(vault: Vault, tmp_path: Path) -
     uploads = Uploads(vault)
     uploads.begin(b"name", Upload("CANARY-submission", {"purpose": "CANARY-purpose"}, 10))
     uploads.confirm("CANARY-submission", 0, PartOutcome(1, 0, [], ["CANARY-hit"]), Receipt(b"CANARY-receipt", b"s"))
-    ShownHits(vault).store([("CANARY-hit", {"token": TOKEN.token.hex()})])
+    ShownHits(vault).store([_hit("CANARY-hit")])
     written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     needles = (b"CANARY", b"20000055779911", b"canary-token", b"canary-detail", b"mule account", b"ref-1", b"fraud")
     assert b"indicators" in written
@@ -160,7 +175,7 @@ def test_a_file_that_is_no_vault_is_refused(tmp_path: Path) -> None:
 def test_an_attacker_cannot_change_a_payload_unnoticed(vault: Vault, table: str) -> None:
     rows = keep(vault, own_row())
     rows.store_tokens(1, {rows.lookup("bank_account", CANARY): TOKEN})
-    ShownHits(vault).store([("hit", {"a": 1})])
+    ShownHits(vault).store([_hit("hit")])
     (payload,) = vault.connection.execute(f"SELECT payload FROM {table} LIMIT 1").fetchone()
     changed = payload[:-1] + bytes([payload[-1] ^ 1])
     vault.connection.execute(f"UPDATE {table} SET payload = ?", (changed,))
