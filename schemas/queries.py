@@ -1,10 +1,11 @@
-"""Law-enforcement queries on the wire. Unknown fields are refused."""
+"""Law-enforcement queries on the wire: what is asked, how a query stands, and what it finds."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Annotated
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+import msgspec
 
 from schemas.terms import (
     Classification,
@@ -14,18 +15,20 @@ from schemas.terms import (
     QueryState,
     TrafficLight,
 )
-from schemas.values.encoding import to_base64
-from schemas.values.fields import (
-    Base64,
-    BoundedList,
+from schemas.values.message import (
+    Count,
+    Day,
+    DayText,
+    Digest,
+    DigestText,
+    Flag,
+    Form,
+    Message,
     OwnId,
-    Prose,
-    QueryInteger,
-    QueryText,
     RepresentativeId,
-    Text,
-    TrueOrFalse,
-    code_of,
+    Time,
+    Uuid,
+    one_of,
 )
 
 MAX_TOKENS = 500
@@ -33,172 +36,188 @@ MAX_CASE = 64
 MAX_PROSE = 2000
 _MAX_CODE = 64
 QUERIES_PAGE = 50
-_DAY = "%Y-%m-%d"
 SALT_BYTES = 32
-_SEALED = {"description": "texts, sealed to the reader's member (base64); null where it was enrolled later"}
+
+Prose = Annotated[str, Form("Prose", MAX_PROSE)]
+Salt = Annotated[bytes, Form("Base64", SALT_BYTES)]
+Sealed = Annotated[
+    str, msgspec.Meta(description="texts, sealed to the reader's member (base64); null where it was enrolled later")
+]
+TypeCode = Annotated[str, one_of(IndicatorType)]
+# What is empty is read here and refused by the rules, so that the refusal is recorded.
+Case = Annotated[str, Form("Text", MAX_CASE, least=0)]
+GatewayCode = Annotated[str, Form("Text", _MAX_CODE, least=0)]
 
 
-def result_to_wire(token: bytes, indicator_type: str, hit_id: str, finding: dict[str, Any] | None) -> dict[str, Any]:
-    """The JSON object of one result; `finding` has its fields from institutions to handling, None for no
-    hit.
+class QueryGrounds(Message, frozen=True):
+    """On what a query stands, in words, as they are sealed to its readers (keys/sealing/query_papers.py). The salt
+    (32 random bytes, base64) keeps them from being guessed from their digest.
     """
-    nothing: dict[str, Any] = {
-        **{"institutions": [], "band": None, "themes": [], "first_seen": None},
-        **{"protected": False, "handling": None},
-    }
-    return {
-        **(nothing if finding is None else finding),
-        "token": to_base64(token),
-        "indicator_type": indicator_type,
-        "hit": finding is not None,
-        "hit_id": None if finding is None else hit_id,
-    }
+
+    case: str
+    purpose: str
+    necessity: str
+    proportionality: str
+    salt: str
 
 
-class AskQuerySchema(Schema):
+class ExtensionGrounds(Message, frozen=True):
+    """Why a query goes on, sealed likewise."""
+
+    reason: str
+    salt: str
+
+
+class QueryApplication(Message, frozen=True):
+    """What an officer applies for, but for what it is about. Dates are the last day of each."""
+
+    case: Case
+    legal_gateway: GatewayCode
+    purpose: Prose
+    necessity: Prose | None
+    proportionality: Prose | None
+    authorised_by: RepresentativeId
+    covert: Flag
+    until: Day | None
+    watch_until: Day | None
+    silent: Flag
+
+
+class AskQuery(QueryApplication, frozen=True):
     """A query as the agency asks it: `types` are those of `tokens`, one for one. Dates are the last day of each."""
 
-    query_id = OwnId(required=True)
-    tokens = BoundedList(Base64(32), required=True, validate=validate.Length(1, MAX_TOKENS))
-    types = BoundedList(code_of(IndicatorType), required=True, validate=validate.Length(1, MAX_TOKENS))
-    # What is empty is read here and refused by the rules, so that the refusal is recorded.
-    case = Text(MAX_CASE, least=0, required=True)
-    legal_gateway = Text(_MAX_CODE, least=0, required=True)
-    purpose = Prose(MAX_PROSE, required=True)
-    necessity = Prose(MAX_PROSE, required=True, allow_none=True)
-    proportionality = Prose(MAX_PROSE, required=True, allow_none=True)
+    query_id: OwnId
+    tokens: Annotated[list[Digest], Count(1, MAX_TOKENS)]
+    types: Annotated[list[TypeCode], Count(1, MAX_TOKENS)]
     # Random: what is kept of the texts is their digest with it, and nobody guesses them from that.
-    salt = Base64(SALT_BYTES, required=True)
-    authorised_by = RepresentativeId(required=True)
-    covert = TrueOrFalse(required=True)
-    until = fields.Date(required=True, allow_none=True, format=_DAY)
-    watch_until = fields.Date(required=True, allow_none=True, format=_DAY)
-    silent = TrueOrFalse(required=True)
+    salt: Salt
 
-    @validates_schema
-    def check_tokens(self, data: dict[str, Any], **_: Any) -> None:
+    def faults(self) -> Iterator[tuple[str, str]]:
         """Each token once, and a type for each."""
-        if len(set(data["tokens"])) != len(data["tokens"]):
-            raise ValidationError("duplicate token", "tokens")
-        if len(data["types"]) != len(data["tokens"]):
-            raise ValidationError("expected one type for each token", "types")
+        if len(set(self.tokens)) != len(self.tokens):
+            yield "tokens", "duplicate token"
+        elif len(self.types) != len(self.tokens):
+            yield "types", "expected one type for each token"
 
 
-class ApproveQuerySchema(Schema):
+class ApproveQuery(Message, frozen=True):
     """What the officer agrees to: the digest of the terms as they were read (schemas/query_terms.py)."""
 
-    terms_sha256 = Base64(32, required=True)
+    terms_sha256: Digest
 
 
-class ExtendQuerySchema(Schema):
+class ExtendQuery(Message, frozen=True):
     """A later last day, and why; with `watch_until`, a later last day of its watch, and then `until` may be the present
     one.
     """
 
-    until = fields.Date(required=True, format=_DAY)
-    watch_until = fields.Date(load_default=None, allow_none=True, format=_DAY)
-    reason = Prose(MAX_PROSE, required=True)
-    salt = Base64(SALT_BYTES, required=True)
+    until: Day
+    reason: Prose
+    salt: Salt
+    watch_until: Day | None = None
 
 
-class QueriesQuery(Schema):
+class QueriesQuery(Message, frozen=True):
     """Which queries, and where to go on."""
 
-    state = code_of(QueryState, load_default=None)
-    cursor = QueryText(r"[0-9a-f-]{36}", load_default=None)
-    limit = QueryInteger(1, QUERIES_PAGE, load_default=QUERIES_PAGE)
+    state: Annotated[str, one_of(QueryState)] | None = None
+    cursor: Annotated[str, Form("QueryText", r"[0-9a-f-]{36}")] | None = None
+    limit: Annotated[int, Form("QueryInteger", 1, QUERIES_PAGE)] = QUERIES_PAGE
 
 
-class QueryStandingSchema(Schema):
+class QueryStanding(Message, frozen=True):
     """How a query stands after a step."""
 
-    query_id = fields.UUID(required=True)
-    state = code_of(QueryState, required=True)
-    until = fields.Date(required=True, format=_DAY)
-    watch_until = fields.Date(required=True, allow_none=True, format=_DAY)
+    query_id: Uuid
+    state: Annotated[str, one_of(QueryState)]
+    until: DayText
+    watch_until: DayText | None
 
 
-class OtherAgencySchema(Schema):
+class OtherAgency(Message, frozen=True):
     """An agency that is about the same subject, and its authorising officer."""
 
-    agency = fields.String(required=True)
-    officer = fields.String(required=True)
-    tokens = fields.List(fields.String(), required=True, metadata={"description": "those of ours that both ask about"})
+    agency: str
+    officer: str
+    tokens: Annotated[list[str], msgspec.Meta(description="those of ours that both ask about")]
 
 
-class ExtensionSchema(Schema):
+class ExtensionTerms(Message, frozen=True):
+    """That a query, or its watch, was let last longer: by whom, and why (as a digest)."""
+
+    by: str
+    former_until: DayText
+    until: DayText
+    watch_until: Annotated[DayText, msgspec.Meta(description="if it went on too")] | None
+    reason_sha256: str
+
+
+class QueryExtension(ExtensionTerms, frozen=True):
     """That a query, or its watch, was let last longer: by whom, and why."""
 
-    by = fields.String(required=True)
-    former_until = fields.Date(required=True, format=_DAY)
-    until = fields.Date(required=True, format=_DAY)
-    watch_until = fields.Date(
-        required=True, allow_none=True, format=_DAY, metadata={"description": "if it went on too"}
-    )
-    reason_sha256 = fields.String(required=True)
-    sealed = fields.String(required=True, allow_none=True, metadata=_SEALED)
+    sealed: Sealed | None
 
 
-class QueryHeadSchema(QueryStandingSchema):
+class QueryHead(QueryStanding, frozen=True):
     """A query without its results. `subjects` counts what it asks about."""
 
-    agency = fields.String(required=True)
-    subjects = fields.Integer(required=True)
-    legal_gateway = fields.String(required=True)
-    paperwork_sha256 = fields.String(required=True)
-    sealed = fields.String(required=True, allow_none=True, metadata=_SEALED)
-    asked_by = fields.String(required=True)
-    authorised_by = fields.String(required=True)
-    covert = fields.Boolean(required=True)
-    silent = fields.Boolean(required=True)
-    created_at = fields.DateTime(required=True)
-    decided_at = fields.DateTime(required=True, allow_none=True)
-    deconfliction = fields.Boolean(required=True)
-    others = fields.List(fields.Nested(OtherAgencySchema), required=True)
+    agency: str
+    subjects: int
+    legal_gateway: str
+    paperwork_sha256: str
+    sealed: Sealed | None
+    asked_by: str
+    authorised_by: str
+    covert: bool
+    silent: bool
+    created_at: Time
+    decided_at: Time | None
+    deconfliction: bool
+    others: list[OtherAgency]
 
 
-class QueryHandlingSchema(Schema):
+class QueryHandling(Message, frozen=True):
     """The strictest marking of the rows behind a result, and every condition of theirs."""
 
-    classification = code_of(Classification, required=True)
-    tlp = code_of(TrafficLight, required=True)
-    handling = code_of(Handling, required=True)
-    conditions = fields.String(required=True)
+    classification: Annotated[str, one_of(Classification)]
+    tlp: Annotated[str, one_of(TrafficLight)]
+    handling: Annotated[str, one_of(Handling)]
+    conditions: str
 
 
-class QueryResultSchema(Schema):
+class QueryResult(Message, frozen=True):
     """What is told of one token. `institutions` are members' ids where the gateway allows names; `band` counts them.
     `protected` says that one of them holds the subject for a victim or an unwitting mule.
     """
 
-    token = fields.String(required=True, metadata={"description": "base64, 32 bytes"})
-    indicator_type = code_of(IndicatorType, required=True)
-    hit = fields.Boolean(required=True)
-    institutions = fields.List(fields.String(), required=True)
-    band = code_of(InstitutionBand, required=True, allow_none=True)
-    themes = fields.List(fields.String(), required=True)
-    first_seen = fields.String(required=True, allow_none=True, metadata={"description": "YYYY-MM or other"})
-    protected = fields.Boolean(required=True)
-    handling = fields.Nested(QueryHandlingSchema, required=True, allow_none=True)
-    hit_id = fields.UUID(required=True, allow_none=True)
+    token: DigestText
+    indicator_type: TypeCode
+    hit: bool
+    institutions: list[str]
+    band: Annotated[str, one_of(InstitutionBand)] | None
+    themes: list[str]
+    first_seen: Annotated[str, msgspec.Meta(description="YYYY-MM or other")] | None
+    hit_id: Uuid | None
+    protected: bool
+    handling: QueryHandling | None
 
 
-class QuerySchema(QueryHeadSchema):
+class WholeQuery(QueryHead, frozen=True):
     """A query whole: `results` in the order in which it was asked, null unless it stands. `tokens` and `types` are null
     for an independent reviewer.
     """
 
-    extensions = fields.List(fields.Nested(ExtensionSchema), required=True)
-    subjects_sha256 = fields.String(required=True)
-    tokens = fields.List(fields.String(), required=True, allow_none=True)
-    types = fields.List(code_of(IndicatorType), required=True, allow_none=True)
-    results = fields.List(fields.Nested(QueryResultSchema), required=True, allow_none=True)
-    event_id = fields.UUID(required=True)
+    extensions: list[QueryExtension]
+    subjects_sha256: str
+    tokens: list[str] | None
+    types: list[TypeCode] | None
+    results: list[QueryResult] | None
+    event_id: Uuid
 
 
-class QueriesPageSchema(Schema):
+class QueriesPage(Message, frozen=True):
     """One page of queries."""
 
-    queries = fields.List(fields.Nested(QueryHeadSchema), required=True)
-    next = fields.String(required=True, allow_none=True)
-    event_id = fields.UUID(required=True)
+    queries: list[QueryHead]
+    next: str | None
+    event_id: Uuid

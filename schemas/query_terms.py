@@ -7,19 +7,20 @@ readers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+import msgspec
+
+from schemas.queries import ExtensionTerms, WholeQuery
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
+from schemas.values.message import narrowed
 
 TERMS = (
     *("query_id", "agency", "legal_gateway", "paperwork_sha256", "asked_by", "authorised_by", "covert", "silent"),
     *("until", "watch_until", "subjects", "subjects_sha256"),
 )
-"""The fields of a query, as it is read on the wire, that are its terms, beside its extensions."""
-EXTENSION_TERMS = ("by", "former_until", "until", "watch_until", "reason_sha256")
-"""Those of each extension."""
+"""The fields of a query that are its terms, beside its extensions."""
 
 
 def subjects_digest(tokens: Sequence[str], types: Sequence[str]) -> str:
@@ -27,7 +28,7 @@ def subjects_digest(tokens: Sequence[str], types: Sequence[str]) -> str:
     return to_base64(digest([list(pair) for pair in zip(types, tokens, strict=True)]))
 
 
-def terms_digest(query: Mapping[str, Any]) -> str:
-    """SHA-256, base64, of the canonical terms of a query as it stands. KeyError if one is missing."""
-    extensions = [{name: one[name] for name in EXTENSION_TERMS} for one in query["extensions"]]
-    return to_base64(digest({**{name: query[name] for name in TERMS}, "extensions": extensions}))
+def terms_digest(query: WholeQuery) -> str:
+    """SHA-256, base64, of the canonical terms of a query as it stands."""
+    extensions = [msgspec.to_builtins(narrowed(one, ExtensionTerms)) for one in query.extensions]
+    return to_base64(digest({**{name: getattr(query, name) for name in TERMS}, "extensions": extensions}))

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from exchange.gateways.legal_gateway import find_rule
@@ -35,10 +35,10 @@ from exchange.membership.store import list_members, load_authority
 from exchange.queries.decide import QueryLimits
 from exchange.queries.rules import end_of, rows_shown, see_subject, withhold
 from exchange.queries.store import (
+    Disclosed,
     Match,
+    QueriedToken,
     Query,
-    Subject,
-    Told,
     add_matches,
     mark_disclosed,
     matches_of,
@@ -47,22 +47,22 @@ from exchange.queries.store import (
 )
 from exchange.queries.views import paperwork_of, tell_overseers
 from exchange.requests.rows import with_onward
-from schemas.queries import result_to_wire
+from schemas.queries import QueryHandling, QueryResult
 from schemas.terms import MemberKind, TrafficLight
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64, to_rfc3339
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The results on the wire, in the order asked, and the event by which they were told."""
+class QueryAnswer:
+    """The results, in the order asked, and the event by which they were told."""
 
-    results: list[dict[str, Any]]
+    results: list[QueryResult]
     event_id: str
 
 
 def rows_for(
-    session: Session, query: Query, subjects: Sequence[Subject], limits: QueryLimits, now: datetime
+    session: Session, query: Query, subjects: Sequence[QueriedToken], limits: QueryLimits, now: datetime
 ) -> dict[bytes, list[StoredRow]]:
     """The live rows that the query's agency may be told of now, by token. Only reads."""
     authority, today = load_authority(session, now), now.date()
@@ -89,7 +89,7 @@ def matches_in(rows: Mapping[bytes, Iterable[StoredRow]]) -> set[Match]:
 
 def answer_query(
     session: Session, kind: str, query: Query, limits: QueryLimits, *, actor: Actor, now: datetime
-) -> Answer:
+) -> QueryAnswer:
     """What the agency is told now, recorded as an event of that kind. Raises LogUnavailableError."""
     subjects = subjects_of(session, query.query_id)
     rows = rows_for(session, query, subjects, limits, now)
@@ -97,12 +97,12 @@ def answer_query(
     results = _results(session, rule, subjects, rows, load_authority(session, now))
     said = {
         "representative_id": actor.representative_id,
-        "hit_ids": [result["hit_id"] for result in results if result["hit"]],
-        "results_sha256": to_base64(digest(results)),
+        "hit_ids": [result.hit_id for result in results if result.hit],
+        "results_sha256": to_base64(digest(msgspec.to_builtins(results))),
     }
     fresh = matches_in(rows) - matches_of(session, query.query_id)
     event = note_told(session, kind, query, fresh, said, now=now, actor=actor)
-    return Answer(results, event.event_id)
+    return QueryAnswer(results, event.event_id)
 
 
 def note_told(
@@ -110,7 +110,7 @@ def note_told(
     kind: str,
     query: Query,
     fresh: Iterable[Match],
-    said: Mapping[str, Any],
+    said: Mapping[str, object],
     *,
     now: datetime,
     actor: Actor | None = None,
@@ -132,7 +132,7 @@ def note_told(
         to_reviewers={"withheld": commitments},
         actor=actor,
     )
-    add_matches(session, query.query_id, new, Told(event.event_id, now, None))
+    add_matches(session, query.query_id, new, Disclosed(event.event_id, now, None))
     covert_until = end_of(query.ends_on) if query.covert else None
     note_derived(
         session,
@@ -160,7 +160,7 @@ def tell_banks(session: Session, query: Query, now: datetime) -> None:
     """Tell each member whose rows the agency was told of, in its own log and by a notice: who asked, under which
     gateway, when, and about which tokens of its own. The case is not told. Raises LogUnavailableError.
     """
-    told: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    told: dict[str, list[Mapping[str, object]]] = defaultdict(list)
     disclosed: dict[str, list[str]] = defaultdict(list)
     ordered = sorted(withheld_matches(session, query.query_id), key=attrgetter("member_id", "told_at", "event_id"))
     for (member_id, told_at, _), some in groupby(ordered, attrgetter("member_id", "told_at", "event_id")):
@@ -181,7 +181,7 @@ def tell_banks(session: Session, query: Query, now: datetime) -> None:
     outbox.send(session, "le_query_disclosed", event.event_id, told, now)
 
 
-def _bank_body(query: Query, member_id: str, tokens: Iterable[bytes], told_at: datetime) -> dict[str, Any]:
+def _bank_body(query: Query, member_id: str, tokens: Iterable[bytes], told_at: datetime) -> dict[str, object]:
     """What a bank is to be told of one telling; fixed by a commitment from then on."""
     return {
         "query_id": query.query_id,
@@ -196,10 +196,10 @@ def _bank_body(query: Query, member_id: str, tokens: Iterable[bytes], told_at: d
 def _results(
     session: Session,
     rule: GatewayRule | None,
-    subjects: Sequence[Subject],
+    subjects: Sequence[QueriedToken],
     rows: Mapping[bytes, Sequence[StoredRow]],
     authority: Authority,
-) -> list[dict[str, Any]]:
+) -> list[QueryResult]:
     envelopes = read_envelopes(session, {row.submission_id for some in rows.values() for row in some})
     results = []
     for subject in subjects:
@@ -207,15 +207,34 @@ def _results(
         red = {row.holding.member_id for row in some if envelopes[row.submission_id]["tlp"] == TrafficLight.RED}
         named = {row.holding.member_id for row in some} - red if rule is not None and rule.names else set()
         finding = see_subject([row.holding for row in some], authority, named)
-        fields = None
+        found = _no_hit(subject)
         if finding is not None:
             behind = [envelopes[row.submission_id] for row in some]
-            fields = {
-                **asdict(finding),
-                "institutions": list(finding.institutions),
-                "themes": list(finding.themes),
-                "protected": any(is_protected(envelope["subject_role"]) for envelope in behind),
-                "handling": with_onward(strictest_handling(behind), rule),
-            }
-        results.append(result_to_wire(subject.token, subject.indicator_type, subject.hit_id, fields))
+            found = msgspec.structs.replace(
+                found,
+                hit=True,
+                hit_id=subject.hit_id,
+                institutions=list(finding.institutions),
+                band=finding.band,
+                themes=list(finding.themes),
+                first_seen=finding.first_seen,
+                protected=any(is_protected(envelope["subject_role"]) for envelope in behind),
+                handling=QueryHandling(**with_onward(strictest_handling(behind), rule)),
+            )
+        results.append(found)
     return results
+
+
+def _no_hit(subject: QueriedToken) -> QueryResult:
+    return QueryResult(
+        token=to_base64(subject.token),
+        indicator_type=subject.indicator_type,
+        hit=False,
+        institutions=[],
+        band=None,
+        themes=[],
+        first_seen=None,
+        hit_id=None,
+        protected=False,
+        handling=None,
+    )

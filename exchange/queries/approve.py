@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import msgspec
 from sqlalchemy.orm import Session
 
 from exchange.kernel.decision import ALLOWED, Decision, refuse
 from exchange.kernel.session import Database
 from exchange.log.acting import Request, act_once, require
-from exchange.queries.answer import Answer, answer_query
+from exchange.queries.answer import QueryAnswer, answer_query
 from exchange.queries.decide import QueryLimits, decide_answering
 from exchange.queries.deconflict import deconflict
 from exchange.queries.read import read_query
 from exchange.queries.store import Query, others_told, subjects_of
 from exchange.queries.views import (
     find_own,
+    head_of,
     papers_of,
     paperwork_of,
     standing_of,
@@ -23,19 +23,26 @@ from exchange.queries.views import (
     terms_sha256_of,
     whole_of,
 )
+from schemas.queries import QueryStanding, WholeQuery
 from schemas.terms import QueryState
 from schemas.values.encoding import to_base64
 
 
+class _Approved(QueryStanding, frozen=True):
+    """That a query was approved, by an event."""
+
+    event_id: str
+
+
 def approve_query(
     database: Database, request: Request, query_id: str, terms_sha256: bytes, limits: QueryLimits
-) -> tuple[dict[str, Any], int]:
+) -> tuple[WholeQuery, int]:
     """The query with what it finds, and 200; a repetition is answered as a new reading. `terms_sha256` is the digest of
     what the officer read and agrees to. Raises as act_once does.
     """
-    made: list[dict[str, Any]] = []
+    made: list[WholeQuery] = []
 
-    def approve(session: Session) -> dict[str, Any]:
+    def approve(session: Session) -> _Approved:
         now, today = request.now, request.now.date()
         query = find_own(session, request.actor, query_id)
         agreed = _decide_step(query, request) & _decide_terms(query, terms_sha256)
@@ -45,19 +52,19 @@ def approve_query(
         answer = answer_query(session, "le_query_approved", query, limits, actor=request.actor, now=now)
         deconflict(session, query, now)
         made[:] = [_told(session, query, answer, request)]
-        return {**standing_of(query, today), "event_id": answer.event_id}
+        return _Approved(**msgspec.structs.asdict(standing_of(query, today)), event_id=answer.event_id)
 
     asked = {"asked": "query_approve", "query_id": query_id}
-    kept, status = act_once(database, request, asked, approve)
+    kept, status = act_once(database, request, asked, approve, answer=_Approved)
     # What an attempt made that was rolled back was not told: the same request may have been done by another worker.
-    told = next((one for one in made if one["event_id"] == kept.get("event_id")), None)
+    told = next((one for one in made if one.event_id == kept.event_id), None)
     return (told or read_query(database, request.actor, query_id, limits, request.now)), status
 
 
-def refuse_query(database: Database, request: Request, query_id: str) -> tuple[dict[str, Any], int]:
+def refuse_query(database: Database, request: Request, query_id: str) -> tuple[QueryStanding, int]:
     """Let nothing come of a query that waits; how it stands. Raises as act_once does."""
 
-    def turn_down(session: Session) -> dict[str, Any]:
+    def turn_down(session: Session) -> QueryStanding:
         query = find_own(session, request.actor, query_id)
         require(_decide_step(query, request))
         query.state, query.decided_at = QueryState.REFUSED.value, request.now
@@ -65,7 +72,7 @@ def refuse_query(database: Database, request: Request, query_id: str) -> tuple[d
         tell_overseers(session, "le_query_refused", query, said, request.now, actor=request.actor)
         return standing_of(query, request.now.date())
 
-    return act_once(database, request, {"asked": "query_refuse", "query_id": query_id}, turn_down)
+    return act_once(database, request, {"asked": "query_refuse", "query_id": query_id}, turn_down, answer=QueryStanding)
 
 
 def _decide_step(query: Query, request: Request) -> Decision:
@@ -88,10 +95,8 @@ def _decide_terms(query: Query, terms_sha256: bytes) -> Decision:
     )
 
 
-def _told(session: Session, query: Query, answer: Answer, request: Request) -> dict[str, Any]:
-    today = request.now.date()
-    others = others_told(session, [query.query_id], today)[query.query_id]
-    whole = whole_of(
-        query, others, today, papers_of(session, query, request.actor), subjects_of(session, query.query_id)
-    )
-    return {**whole, "results": answer.results, "event_id": answer.event_id}
+def _told(session: Session, query: Query, answer: QueryAnswer, request: Request) -> WholeQuery:
+    today, papers = request.now.date(), papers_of(session, query, request.actor)
+    head = head_of(query, others_told(session, [query.query_id], today)[query.query_id], today, papers)
+    subjects = subjects_of(session, query.query_id)
+    return whole_of(head, query, papers, answer.event_id, subjects=subjects, results=answer.results)

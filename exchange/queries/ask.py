@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -15,64 +12,40 @@ from exchange.kernel.decision import refuse
 from exchange.kernel.session import Database
 from exchange.log.acting import ConflictError, Request, act_once, require
 from exchange.queries.decide import QueryLimits, decide_asking_query
-from exchange.queries.papers import Grounds, keep_paper
+from exchange.queries.papers import grounds_of, keep_paper
 from exchange.queries.rules import QueryTerms, last_day_of
-from exchange.queries.store import Query, Subject, add_query
+from exchange.queries.store import QueriedToken, Query, add_query
 from exchange.queries.views import is_free, paperwork_of, standing_of, tell_overseers
+from schemas.queries import AskQuery, QueryStanding
 from schemas.query_terms import subjects_digest
 from schemas.terms import QueryState
 from schemas.values.encoding import from_base64, to_base64
 from schemas.values.identifiers import uuid7
 
 
-@dataclass(frozen=True, slots=True)
-class NewQuery:
-    """A query whose form has been checked; `types` are those of `tokens`, one for one."""
-
-    query_id: str
-    tokens: Sequence[bytes]
-    types: Sequence[str]
-    case: str
-    legal_gateway: str
-    purpose: str
-    necessity: str | None
-    proportionality: str | None
-    salt: bytes
-    authorised_by: str
-    covert: bool
-    until: date | None
-    watch_until: date | None
-    silent: bool
-
-    @property
-    def grounds(self) -> Grounds:
-        """What it says in words."""
-        return Grounds(self.case, self.purpose, self.necessity or "", self.proportionality or "", self.salt)
-
-
-def ask_query(database: Database, request: Request, new: NewQuery, limits: QueryLimits) -> tuple[dict[str, Any], int]:
+def ask_query(database: Database, request: Request, new: AskQuery, limits: QueryLimits) -> tuple[QueryStanding, int]:
     """Store the query, its texts sealed, and tell its agency that it waits; how it stands, and 201. Raises as act_once
     does.
     """
 
-    def ask(session: Session) -> dict[str, Any]:
-        now, today = request.now, request.now.date()
+    def ask(session: Session) -> QueryStanding:
+        now, today, grounds = request.now, request.now.date(), grounds_of(new)
         terms = QueryTerms(new.covert, new.until, new.watch_until)
         query = _query_of(request, new, last_day_of(terms, today))
-        require(decide_asking_query(session, query, new.grounds, terms, limits, now=now))
+        require(decide_asking_query(session, query, grounds, terms, limits, now=now))
         if not is_free(session, new.query_id):
             raise ConflictError(refuse("id-in-use", "query_id", "this id is in use: take a new one"))
-        query.paperwork_sha256 = keep_paper(session, query, 0, new.grounds.to_paper())
+        query.paperwork_sha256 = keep_paper(session, query, 0, grounds)
         pairs = zip(new.tokens, new.types, strict=True)
-        add_query(session, query, [Subject(token, indicator_type, uuid7()) for token, indicator_type in pairs])
+        add_query(session, query, [QueriedToken(token, indicator_type, uuid7()) for token, indicator_type in pairs])
         event = tell_overseers(session, "le_query_asked", query, paperwork_of(query), now, actor=request.actor)
         outbox.send(session, "le_query_asked", event.event_id, [query.member_id], now)
         return standing_of(query, today)
 
-    return act_once(database, request, {"asked": "query", "query_id": new.query_id}, ask, 201)
+    return act_once(database, request, {"asked": "query", "query_id": new.query_id}, ask, 201, answer=QueryStanding)
 
 
-def _query_of(request: Request, new: NewQuery, ends_on: date) -> Query:
+def _query_of(request: Request, new: AskQuery, ends_on: date) -> Query:
     return Query(
         query_id=new.query_id,
         member_id=request.actor.member_id,

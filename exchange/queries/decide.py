@@ -13,7 +13,6 @@ from exchange.gateways.safeguards import decide_texts
 from exchange.kernel.decision import Decision
 from exchange.kernel.limits import LONGEST_QUERY_DAYS
 from exchange.membership.store import find_member, find_representative, list_reviewers, load_authority
-from exchange.queries.papers import Grounds
 from exchange.queries.rules import (
     NO_AGENCY,
     Officer,
@@ -24,6 +23,7 @@ from exchange.queries.rules import (
     decide_terms,
 )
 from exchange.queries.store import Query
+from schemas.queries import QueryGrounds
 from schemas.terms import MemberKind
 
 
@@ -39,11 +39,11 @@ USUAL_LIMITS = QueryLimits(RULES, LONGEST_QUERY_DAYS)
 
 
 def decide_asking_query(
-    session: Session, query: Query, grounds: Grounds, terms: QueryTerms, limits: QueryLimits, *, now: datetime
+    session: Session, query: Query, grounds: QueryGrounds, terms: QueryTerms, limits: QueryLimits, *, now: datetime
 ) -> Decision:
     """Whether the query may wait for its authoriser, with every reason against."""
-    paper = grounds.to_paper()
-    texts = decide_case(paper["case"]) & decide_texts({name: paper[name] for name in paper if name != "salt"})
+    paper = {name: getattr(grounds, name) for name in QueryGrounds.__struct_fields__ if name != "salt"}
+    texts = decide_case(grounds.case) & decide_texts(paper)
     gateway = decide_asking(_case_of(session, query, now, grounds=grounds), limits.rules)
     return _decide_query(session, query, terms, limits, now, gateway=texts & gateway)
 
@@ -94,7 +94,11 @@ def _officer_of(session: Session, query: Query, representative_id: str) -> Offic
 
 
 def _case_of(
-    session: Session, query: Query, now: datetime, limits: QueryLimits | None = None, grounds: Grounds | None = None
+    session: Session,
+    query: Query,
+    now: datetime,
+    limits: QueryLimits | None = None,
+    grounds: QueryGrounds | None = None,
 ) -> DisclosureCase:
     """What the gateway looks at; with `limits`, also who agrees and who discloses: any kind to which it is open. Texts
     that are not given were judged before.

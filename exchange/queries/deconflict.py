@@ -4,8 +4,8 @@ learnt of by nobody but the reviewers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -35,8 +35,9 @@ def _meet(session: Session, query: Query, other: Query, now: datetime) -> None:
     learns, other_learns = learn_of_each_other(query.silent, other.silent)
     meetings = [(query.query_id, other.query_id, learns), (other.query_id, query.query_id, other_learns)]
     add_meetings(session, meetings, now)
-    both = {"queries": sorted([_side(query, learns), _side(other, other_learns)], key=lambda side: side["query_id"])}
-    views: dict[str, dict[str, Any]] = dict.fromkeys(list_reviewers(session), both)
+    sides = sorted([(query, learns), (other, other_learns)], key=lambda side: side[0].query_id)
+    both = {"queries": [_side(*side) for side in sides]}
+    views: dict[str, Mapping[str, object]] = dict.fromkeys(list_reviewers(session), both)
     learners = {}
     for own, met, does_learn in ((query, other, learns), (other, query, other_learns)):
         if does_learn:
@@ -48,7 +49,7 @@ def _meet(session: Session, query: Query, other: Query, now: datetime) -> None:
         outbox.send(session, "le_deconfliction", event.event_id, learners, now)
 
 
-def _side(query: Query, learns: bool) -> dict[str, Any]:
+def _side(query: Query, learns: bool) -> dict[str, object]:
     return {
         "query_id": query.query_id,
         "agency": query.member_id,

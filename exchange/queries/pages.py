@@ -8,29 +8,30 @@ from flask import Response
 
 from exchange.log.acting import UnknownObjectError
 from exchange.queries.approve import approve_query, refuse_query
-from exchange.queries.ask import NewQuery, ask_query
+from exchange.queries.ask import ask_query
 from exchange.queries.decide import QueryLimits
-from exchange.queries.prolong import Extension, end_watch, extend_query
+from exchange.queries.prolong import end_watch, extend_query
 from exchange.queries.read import list_queries, read_query
 from exchange.web.authentication import current_actor
 from exchange.web.context import current_context
 from exchange.web.pages import POST_PARAMETERS, Blueprint, Decorator, answer_json, current_request, problem_responses
 from schemas.alerts import EmptySchema
 from schemas.queries import (
-    ApproveQuerySchema,
-    AskQuerySchema,
-    ExtendQuerySchema,
-    QueriesPageSchema,
+    ApproveQuery,
+    AskQuery,
+    ExtendQuery,
+    QueriesPage,
     QueriesQuery,
-    QuerySchema,
-    QueryStandingSchema,
+    QueryStanding,
+    WholeQuery,
 )
 from schemas.values.identifiers import is_uuid7
+from schemas.values.message import Message
 
 blueprint = Blueprint("queries", __name__, url_prefix="/v1", description="Law-enforcement queries")
 
 
-def _step(path: str, summary: str, schema: type[Any], answer: type[Any] = QueryStandingSchema) -> Decorator:
+def _step(path: str, summary: str, schema: type[Any], answer: type[Message] = QueryStanding) -> Decorator:
     """A POST that changes one query."""
 
     def describe(view: Any) -> Any:
@@ -46,28 +47,28 @@ def _step(path: str, summary: str, schema: type[Any], answer: type[Any] = QueryS
 @blueprint.route("/queries", methods=["POST"])
 @blueprint.doc(summary="Ask, for a case, who holds any of some tokens", parameters=POST_PARAMETERS)
 @problem_responses(blueprint, 401, 403, 409, 413)
-@blueprint.arguments(AskQuerySchema)
-@blueprint.response(201, QueryStandingSchema)
-def ask(fields: dict[str, Any]) -> Response:
+@blueprint.arguments(AskQuery)
+@blueprint.response(201, QueryStanding)
+def ask(new: AskQuery) -> Response:
     """By an investigator of an agency. It waits for the officer who is to authorise it; nothing is answered yet."""
-    return answer_json(*ask_query(current_context().database, current_request(), NewQuery(**fields), _limits()))
+    return answer_json(*ask_query(current_context().database, current_request(), new, _limits()))
 
 
 @blueprint.route("/queries")
 @blueprint.doc(summary="Queries that one asked, authorises or reviews, page by page")
 @problem_responses(blueprint, 401, 403)
 @blueprint.arguments(QueriesQuery, location="query")
-@blueprint.response(200, QueriesPageSchema)
-def listing(query: dict[str, Any]) -> Response:
+@blueprint.response(200, QueriesPage)
+def listing(asked: QueriesQuery) -> Response:
     """Of the own agency alone, without results."""
     context = current_context()
-    return answer_json(list_queries(context.database, current_actor(), now=context.clock(), **query))
+    return answer_json(list_queries(context.database, current_actor(), asked, context.clock()))
 
 
 @blueprint.route("/queries/<query_id>")
 @blueprint.doc(summary="A query, with what it finds while it stands")
 @problem_responses(blueprint, 401, 403, 404)
-@blueprint.response(200, QuerySchema)
+@blueprint.response(200, WholeQuery)
 def reading(query_id: str) -> Response:
     """Worked out anew under present authority; every reading is an entry in the agency's and the reviewers' logs."""
     context = current_context()
@@ -75,28 +76,28 @@ def reading(query_id: str) -> Response:
     return answer_json(found)
 
 
-@_step("/approve", "Authorise a query, and have it answered", ApproveQuerySchema, QuerySchema)
-def approve(fields: dict[str, Any], query_id: str) -> Response:
+@_step("/approve", "Authorise a query, and have it answered", ApproveQuery, WholeQuery)
+def approve(agreed: ApproveQuery, query_id: str) -> Response:
     """By the officer whom it names, who is another than the one who asked, and who says what was read of it."""
     database, request = current_context().database, current_request()
-    return answer_json(*approve_query(database, request, _known(query_id), fields["terms_sha256"], _limits()))
+    return answer_json(*approve_query(database, request, _known(query_id), agreed.terms_sha256, _limits()))
 
 
 @_step("/refuse", "Refuse to authorise a query", EmptySchema)
-def refuse(_: dict[str, Any], query_id: str) -> Response:
+def refuse(_: object, query_id: str) -> Response:
     """By the officer whom it names."""
     return answer_json(*refuse_query(current_context().database, current_request(), _known(query_id)))
 
 
-@_step("/extend", "Let a query stand until a later day", ExtendQuerySchema)
-def extend(fields: dict[str, Any], query_id: str) -> Response:
+@_step("/extend", "Let a query stand until a later day", ExtendQuery)
+def extend(extension: ExtendQuery, query_id: str) -> Response:
     """Logged, with its reason. The cover of a covert one lasts as long."""
     database, request = current_context().database, current_request()
-    return answer_json(*extend_query(database, request, _known(query_id), Extension(**fields), _limits()))
+    return answer_json(*extend_query(database, request, _known(query_id), extension, _limits()))
 
 
 @_step("/end-watch", "End a query's watch", EmptySchema)
-def stop_watching(_: dict[str, Any], query_id: str) -> Response:
+def stop_watching(_: object, query_id: str) -> Response:
     """What it was told stays so."""
     return answer_json(*end_watch(current_context().database, current_request(), _known(query_id)))
 

@@ -7,7 +7,7 @@ sealed to it, and asks the agency for them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
 
 from sqlalchemy.orm import Session
 
@@ -16,37 +16,27 @@ from exchange.log.acting import require
 from exchange.membership.store import find_member, list_reviewers
 from exchange.queries.store import Query, add_papers
 from keys.sealing.hybrid import SealingError
-from keys.sealing.query_papers import PaperPlace, seal_paper
-from schemas.values.canonical import digest
+from keys.sealing.query_papers import PaperPlace, paper_bytes, seal_paper
+from schemas.queries import AskQuery, ExtensionGrounds, QueryGrounds
 from schemas.values.encoding import to_base64
 
 
-@dataclass(frozen=True, slots=True)
-class Grounds:
-    """Why a query is asked, in words; `salt` (32 bytes) keeps them from being guessed from their digest."""
-
-    case: str
-    purpose: str
-    necessity: str
-    proportionality: str
-    salt: bytes
-
-    def to_paper(self) -> dict[str, str]:
-        """As it is sealed."""
-        return {
-            "case": self.case.strip(),
-            "purpose": self.purpose,
-            "necessity": self.necessity,
-            "proportionality": self.proportionality,
-            "salt": to_base64(self.salt),
-        }
+def grounds_of(new: AskQuery) -> QueryGrounds:
+    """What a query says in words, as it is sealed."""
+    return QueryGrounds(
+        case=new.case.strip(),
+        purpose=new.purpose,
+        necessity=new.necessity or "",
+        proportionality=new.proportionality or "",
+        salt=to_base64(new.salt),
+    )
 
 
-def keep_paper(session: Session, query: Query, position: int, paper: dict[str, str]) -> bytes:
+def keep_paper(session: Session, query: Query, position: int, paper: QueryGrounds | ExtensionGrounds) -> bytes:
     """Keep a paper of a query (keys/sealing/query_papers.py), sealed to each that may read it; its digest, 32 bytes.
     Raises RefusedError if nothing can be sealed to one of them.
     """
-    sha256, sealed = digest(paper), {}
+    sha256, sealed = hashlib.sha256(paper_bytes(paper)).digest(), {}
     for reader in sorted({query.member_id, *list_reviewers(session)}):
         member = find_member(session, reader)
         try:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from exchange.kernel.actor import Actor
@@ -14,8 +14,9 @@ from exchange.log.entries import View
 from exchange.log.events import record
 from exchange.queries.answer import answer_query
 from exchange.queries.decide import QueryLimits, decide_reading
-from exchange.queries.store import Met, Query, others_told, page_of_queries, papers_for, subjects_of
+from exchange.queries.store import Query, others_told, page_of_queries, papers_for, subjects_of
 from exchange.queries.views import (
+    Papers,
     find_readable,
     head_of,
     papers_of,
@@ -23,64 +24,62 @@ from exchange.queries.views import (
     tell_overseers,
     whole_of,
 )
+from schemas.queries import QueriesPage, QueriesQuery, QueryHead, WholeQuery
 from schemas.terms import Role
 
 
-def read_query(database: Database, actor: Actor, query_id: str, limits: QueryLimits, now: datetime) -> dict[str, Any]:
+def read_query(database: Database, actor: Actor, query_id: str, limits: QueryLimits, now: datetime) -> WholeQuery:
     """A query on the wire, with results while it stands; for an independent reviewer its terms alone. Raises
     RefusedError and UnknownObjectError (recorded), LogUnavailableError.
     """
 
-    def read(session: Session) -> dict[str, Any]:
+    def read(session: Session) -> WholeQuery:
         query, today = find_readable(session, actor, query_id), now.date()
+        papers = papers_of(session, query, actor)
         others = others_told(session, [query_id], today)[query_id] if query.stands(today) else []
+        head = head_of(query, others, today, papers)
         if query.member_id != actor.member_id:
-            return _review(session, query, others, actor, now)
+            return _review(session, query, head, papers, actor=actor, now=now)
         require(decide_reading(session, query, now))
-        head = whole_of(query, others, today, papers_of(session, query, actor), subjects_of(session, query_id))
+        subjects = subjects_of(session, query_id)
         if query.stands(today):
             answer = answer_query(session, "le_query_read", query, limits, actor=actor, now=now)
-            return {**head, "results": answer.results, "event_id": answer.event_id}
+            return whole_of(head, query, papers, answer.event_id, subjects=subjects, results=answer.results)
         said = {**paperwork_of(query), "representative_id": actor.representative_id}
         event = tell_overseers(session, "le_query_read", query, said, now, actor=actor)
-        return {**head, "results": None, "event_id": event.event_id}
+        return whole_of(head, query, papers, event.event_id, subjects=subjects)
 
     asked = {"asked": "query_read", "query_id": query_id}
     return RecordedRefusals(database, actor, asked, now).run(read)
 
 
-def _review(session: Session, query: Query, others: list[Met], actor: Actor, now: datetime) -> dict[str, Any]:
+def _review(
+    session: Session, query: Query, head: QueryHead, papers: Papers, *, actor: Actor, now: datetime
+) -> WholeQuery:
     """What an independent reviewer reads of a query: everything but tokens and results. The agency is not told."""
-    whole = whole_of(query, others, now.date(), papers_of(session, query, actor))
     body = {**paperwork_of(query), "representative_id": actor.representative_id}
     event = record(session, "le_paperwork_read", [View(actor.member_id, body)], now)
-    told = [{**other, "tokens": []} for other in whole["others"]]
-    return {**whole, "others": told, "results": None, "event_id": event.event_id}
+    others = [msgspec.structs.replace(other, tokens=[]) for other in head.others]
+    return whole_of(msgspec.structs.replace(head, others=others), query, papers, event.event_id)
 
 
-def list_queries(
-    database: Database, actor: Actor, *, state: str | None, cursor: str | None, limit: int, now: datetime
-) -> dict[str, Any]:
+def list_queries(database: Database, actor: Actor, asked: QueriesQuery, now: datetime) -> QueriesPage:
     """One page of the queries that the actor may read, without results. Raises LogUnavailableError."""
 
-    def read(session: Session) -> dict[str, Any]:
+    def read(session: Session) -> QueriesPage:
         today = now.date()
         person_id = None if Role.REVIEWER in actor.roles else actor.representative_id
-        page = page_of_queries(
-            session, actor.member_id, person_id=person_id, state=state, today=today, after=cursor or "", limit=limit
-        )
+        page = page_of_queries(session, actor.member_id, asked, person_id=person_id, today=today)
         standing = [query.query_id for query in page if query.stands(today)]
         others = others_told(session, standing, today) if standing else {}
         shown = [query.query_id for query in page]
         papers = papers_for(session, shown, actor.member_id)
         body = {"representative_id": actor.representative_id, "queries": shown}
         event = record(session, "le_queries_listed", [View(actor.member_id, body)], now)
-        return {
-            "queries": [
-                head_of(query, others.get(query.query_id, []), today, papers[query.query_id]) for query in page
-            ],
-            "next": page[-1].query_id if len(page) == limit else None,
-            "event_id": event.event_id,
-        }
+        return QueriesPage(
+            queries=[head_of(query, others.get(query.query_id, []), today, papers[query.query_id]) for query in page],
+            next=page[-1].query_id if len(page) == asked.limit else None,
+            event_id=event.event_id,
+        )
 
     return database.run_in_transaction(read)

@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
 
 from exchange.indicators.matching import OTHER, Holding, band_of
 from exchange.kernel.decision import ALLOWED, Decision, refuse
@@ -53,7 +52,7 @@ class Officer:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class SubjectFinding:
     """What an agency may see of one token: institutions by their ids, those that may be named; `first_seen`
     is `YYYY-MM` or `other`.
     """
@@ -166,7 +165,7 @@ def rows_shown(member_id: str, rows: Sequence[Holding], authority: Authority) ->
     ]
 
 
-def see_subject(rows: Sequence[Holding], authority: Authority, named: Container[str]) -> Finding | None:
+def see_subject(rows: Sequence[Holding], authority: Authority, named: Container[str]) -> SubjectFinding | None:
     """What may be seen of one token's rows (rows_shown), `named` being the members that may be; None for no row."""
     if not rows:
         return None
@@ -174,7 +173,7 @@ def see_subject(rows: Sequence[Holding], authority: Authority, named: Container[
     told = [row for row in rows if row.member_id in named or authority.is_sector_shown(row.group_id, row.member_id)]
     hidden = {OTHER} if len(told) < len(rows) else set()
     months = [row.first_seen[:7] for row in told if row.first_seen is not None]
-    return Finding(
+    return SubjectFinding(
         institutions=tuple(sorted(one for one in institutions if one in named)),
         band=band_of(len(institutions)),
         themes=tuple(sorted({row.theme for row in told} | hidden)),
@@ -189,10 +188,10 @@ def learn_of_each_other(is_silent: bool, is_other_silent: bool) -> tuple[bool, b
     return not is_other_silent, not is_silent
 
 
-def withhold(cover_salt: bytes, body: dict[str, Any]) -> tuple[bytes, bytes]:
+def withhold(cover_salt: bytes, body: Mapping[str, object]) -> tuple[bytes, bytes]:
     """Salt and commitment, 32 bytes each, of what a bank will be told: SHA-256 over domain, salt and canonical body.
     The salt follows from the query's secret and the body, so that it need not be kept for each bank.
     """
-    content = canonical_json(body)
+    content = canonical_json(dict(body))
     salt = hmac.digest(cover_salt, content, "sha256")
     return salt, hashlib.sha256(_WITHHELD_DOMAIN + salt + content).digest()

@@ -6,11 +6,11 @@ No row or hit of a bank is written or locked for any of it. The token leads the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
+import msgspec
 from sqlalchemy import (
     Boolean,
     ColumnElement,
@@ -31,6 +31,7 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 from exchange.kernel.base import Base, UtcDateTime
 from exchange.kernel.chunks import in_chunks, in_even_chunks
 from exchange.kernel.upsert import insert_ignoring, run_counted
+from schemas.queries import ExtensionTerms, QueriesQuery
 from schemas.terms import QueryState
 
 _OVER = {QueryState.PENDING: QueryState.LAPSED, QueryState.ANSWERED: QueryState.ENDED}
@@ -70,10 +71,9 @@ class Query(Base):
     decided_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     @property
-    def extensions(self) -> list[dict[str, str]]:
-        """Each extension, oldest first: `by`, `former_until`, `until`, `watch_until`, `reason_sha256`."""
-        found: list[dict[str, str]] = json.loads(self.extensions_json)
-        return found
+    def extensions(self) -> list[ExtensionTerms]:
+        """Each extension, oldest first."""
+        return msgspec.json.decode(self.extensions_json, type=list[ExtensionTerms])
 
     def state_on(self, today: date) -> QueryState:
         """How it stands on a day, whether or not the worker has come to it."""
@@ -152,7 +152,7 @@ class QueryMeeting(Base):
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class QueriedToken:
     """One thing that is asked about."""
 
     token: bytes
@@ -169,7 +169,7 @@ class Match:
     submission_id: str
 
 
-def add_query(session: Session, query: Query, subjects: Sequence[Subject]) -> None:
+def add_query(session: Session, query: Query, subjects: Sequence[QueriedToken]) -> None:
     """Store a query. Its id is free (see find_query)."""
     session.add(query)
     session.flush()
@@ -212,23 +212,23 @@ def lock_query(session: Session, query_id: str) -> Query | None:
     return session.execute(wanted, execution_options={"populate_existing": True}).scalar_one_or_none()
 
 
-def subjects_of(session: Session, query_id: str) -> list[Subject]:
+def subjects_of(session: Session, query_id: str) -> list[QueriedToken]:
     """What a query asks about, in its order."""
     wanted = select(QuerySubject.token, QuerySubject.indicator_type, QuerySubject.hit_id)
     ordered = wanted.where(QuerySubject.query_id == query_id).order_by(QuerySubject.position)
-    return [Subject(*row) for row in session.execute(ordered)]
+    return [QueriedToken(*row) for row in session.execute(ordered)]
 
 
 def page_of_queries(
-    session: Session, member_id: str, *, person_id: str | None, state: str | None, today: date, after: str, limit: int
+    session: Session, member_id: str, asked: QueriesQuery, *, person_id: str | None, today: date
 ) -> Sequence[Query]:
-    """A member's queries behind an id, in order of the id; with `person_id`, those it asked or is to authorise."""
-    wanted = select(Query).where(Query.member_id == member_id, Query.query_id > after)
+    """A member's queries behind a cursor, in order of the id; with `person_id`, those it asked or is to authorise."""
+    wanted = select(Query).where(Query.member_id == member_id, Query.query_id > (asked.cursor or ""))
     if person_id is not None:
         wanted = wanted.where(or_(Query.asker_id == person_id, Query.authoriser_id == person_id))
-    if state is not None:
-        wanted = wanted.where(_is_in_state(QueryState(state), today))
-    return session.scalars(wanted.order_by(Query.query_id).limit(limit)).all()
+    if asked.state is not None:
+        wanted = wanted.where(_is_in_state(QueryState(asked.state), today))
+    return session.scalars(wanted.order_by(Query.query_id).limit(asked.limit)).all()
 
 
 def _is_in_state(state: QueryState, today: date) -> ColumnElement[bool]:
@@ -260,7 +260,7 @@ def matches_of(session: Session, query_id: str) -> set[Match]:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Disclosed:
     """When, and by which event, an agency was told of rows; and when their members were, None while cover holds."""
 
     event_id: str
@@ -268,10 +268,10 @@ class Told:
     disclosed_at: datetime | None
 
 
-def add_matches(session: Session, query_id: str, matches: Iterable[Match], told: Told) -> None:
+def add_matches(session: Session, query_id: str, matches: Iterable[Match], disclosed: Disclosed) -> None:
     """Keep which rows the agency was told of."""
     ordered = sorted(matches, key=lambda match: (match.token, match.member_id, match.submission_id))
-    rows = [asdict(match) | {"query_id": query_id} | asdict(told) for match in ordered]
+    rows = [asdict(match) | {"query_id": query_id} | asdict(disclosed) for match in ordered]
     for some in in_chunks(rows, 1000):
         insert_ignoring(session, QueryMatch, some)
 

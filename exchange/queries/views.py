@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from exchange.kernel.actor import Actor
@@ -15,8 +15,9 @@ from exchange.log.acting import UnknownObjectError
 from exchange.log.entries import RecordedEvent, View
 from exchange.log.events import record
 from exchange.membership.store import list_reviewers
-from exchange.queries.store import Met, Query, Subject, find_query, lock_query, papers_for
-from schemas.query_terms import terms_digest
+from exchange.queries.store import Met, QueriedToken, Query, find_query, lock_query, papers_for
+from schemas.queries import OtherAgency, QueryExtension, QueryHead, QueryResult, QueryStanding, WholeQuery
+from schemas.query_terms import TERMS, terms_digest
 from schemas.terms import Role
 from schemas.values.encoding import to_base64, to_rfc3339
 
@@ -53,51 +54,71 @@ def is_free(session: Session, query_id: str) -> bool:
     return find_query(session, query_id) is None
 
 
-def standing_of(query: Query, today: date) -> dict[str, Any]:
+def standing_of(query: Query, today: date) -> QueryStanding:
     """What a step answers."""
-    return {
-        "query_id": query.query_id,
-        "state": query.state_on(today).value,
-        "until": query.ends_on.isoformat(),
-        "watch_until": None if query.watch_until is None else query.watch_until.isoformat(),
-    }
+    return QueryStanding(
+        query_id=query.query_id,
+        state=query.state_on(today).value,
+        until=query.ends_on.isoformat(),
+        watch_until=None if query.watch_until is None else query.watch_until.isoformat(),
+    )
 
 
-def head_of(query: Query, others: Sequence[Met], today: date, papers: Papers) -> dict[str, Any]:
+def head_of(query: Query, others: Sequence[Met], today: date, papers: Papers) -> QueryHead:
     """The query on the wire without its results; `others` are those of other agencies that its officers may know,
     `papers` what is sealed to the reader.
     """
+    agencies = _agencies(others)
+    return QueryHead(
+        **msgspec.structs.asdict(standing_of(query, today)),
+        agency=query.member_id,
+        subjects=query.subjects,
+        legal_gateway=query.legal_gateway,
+        paperwork_sha256=to_base64(query.paperwork_sha256),
+        sealed=_sealed(papers, 0),
+        asked_by=query.asker_id,
+        authorised_by=query.authoriser_id,
+        covert=query.covert,
+        silent=query.silent,
+        created_at=to_rfc3339(query.created_at),
+        decided_at=None if query.decided_at is None else to_rfc3339(query.decided_at),
+        deconfliction=bool(agencies),
+        others=agencies,
+    )
+
+
+def _agencies(others: Sequence[Met]) -> list[OtherAgency]:
     met: dict[tuple[str, str], dict[str, None]] = {}
     for other in others:
         met.setdefault((other.agency, other.officer), {})[to_base64(other.token)] = None
-    return {
-        **standing_of(query, today),
-        **_parties_of(query),
-        "paperwork_sha256": to_base64(query.paperwork_sha256),
-        "sealed": _sealed(papers, 0),
-        "created_at": to_rfc3339(query.created_at),
-        "decided_at": None if query.decided_at is None else to_rfc3339(query.decided_at),
-        "deconfliction": bool(met),
-        "others": [
-            {"agency": agency, "officer": officer, "tokens": list(tokens)}
-            for (agency, officer), tokens in sorted(met.items())
-        ],
-    }
+    return [
+        OtherAgency(agency=agency, officer=officer, tokens=list(tokens))
+        for (agency, officer), tokens in sorted(met.items())
+    ]
 
 
 def whole_of(
-    query: Query, others: Sequence[Met], today: date, papers: Papers, subjects: Sequence[Subject] | None = None
-) -> dict[str, Any]:
-    """The query on the wire but for results and event: all its terms; `subjects` are for its agency alone."""
-    return {
-        **head_of(query, others, today, papers),
-        "extensions": [
-            {**extension, "sealed": _sealed(papers, position)} for position, extension in enumerate(query.extensions, 1)
+    head: QueryHead,
+    query: Query,
+    papers: Papers,
+    event_id: str,
+    *,
+    subjects: Sequence[QueriedToken] | None = None,
+    results: list[QueryResult] | None = None,
+) -> WholeQuery:
+    """The query on the wire with all its terms, as it is read by that event; `subjects` are for its agency alone."""
+    return WholeQuery(
+        **msgspec.structs.asdict(head),
+        extensions=[
+            QueryExtension(**msgspec.structs.asdict(extension), sealed=_sealed(papers, position))
+            for position, extension in enumerate(query.extensions, 1)
         ],
-        "subjects_sha256": to_base64(query.subjects_sha256),
-        "tokens": None if subjects is None else [to_base64(subject.token) for subject in subjects],
-        "types": None if subjects is None else [subject.indicator_type for subject in subjects],
-    }
+        subjects_sha256=to_base64(query.subjects_sha256),
+        tokens=None if subjects is None else [to_base64(subject.token) for subject in subjects],
+        types=None if subjects is None else [subject.indicator_type for subject in subjects],
+        results=results,
+        event_id=event_id,
+    )
 
 
 def papers_of(session: Session, query: Query, actor: Actor) -> Papers:
@@ -111,46 +132,37 @@ def _sealed(papers: Papers, position: int) -> str | None:
 
 def terms_sha256_of(query: Query) -> str:
     """The digest of the query's terms as they stand (base64)."""
-    return terms_digest(whole_of(query, (), date.max, {}))
+    return terms_digest(_without_results(query))
 
 
-def paperwork_of(query: Query) -> dict[str, Any]:
+def paperwork_of(query: Query) -> dict[str, object]:
     """What the log says of a query to its agency and to the reviewers. Case and texts are in the digest of the terms
     alone: every representative of a member reads its log, and the log outlives the query.
     """
-    days = {"until": query.ends_on.isoformat()}
-    watch = None if query.watch_until is None else query.watch_until.isoformat()
-    terms = {"subjects_sha256": to_base64(query.subjects_sha256), "terms_sha256": terms_sha256_of(query)}
-    return {"query_id": query.query_id, **_parties_of(query), **days, "watch_until": watch, **terms}
+    whole = _without_results(query)
+    stated = {name: getattr(whole, name) for name in TERMS if name != "paperwork_sha256"}
+    return {**stated, "terms_sha256": terms_digest(whole)}
 
 
-def _parties_of(query: Query) -> dict[str, Any]:
-    return {
-        "agency": query.member_id,
-        "legal_gateway": query.legal_gateway,
-        "asked_by": query.asker_id,
-        "authorised_by": query.authoriser_id,
-        "covert": query.covert,
-        "silent": query.silent,
-        "subjects": query.subjects,
-    }
+def _without_results(query: Query) -> WholeQuery:
+    return whole_of(head_of(query, (), date.max, {}), query, {}, "")
 
 
 def tell_overseers(
     session: Session,
     kind: str,
     query: Query,
-    body: Mapping[str, Any],
+    body: Mapping[str, object],
     now: datetime,
     *,
-    to_reviewers: Mapping[str, Any] | None = None,
-    to_banks: Mapping[str, Mapping[str, Any]] | None = None,
+    to_reviewers: Mapping[str, object] | None = None,
+    to_banks: Mapping[str, Mapping[str, object]] | None = None,
     actor: Actor | None = None,
 ) -> RecordedEvent:
     """Record an event about a query for its agency and each reviewer, and for banks if its cover allows. `to_reviewers`
     is told to them beside `body`. Raises LogUnavailableError.
     """
-    views: dict[str, dict[str, Any]] = {query.member_id: dict(body)}
+    views: dict[str, Mapping[str, object]] = {query.member_id: dict(body)}
     for member_id in list_reviewers(session):
         views[member_id] = {**body, **(to_reviewers or {})}
     for member_id, told in sorted((to_banks or {}).items()):

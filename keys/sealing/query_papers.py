@@ -11,19 +11,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
 
 from keys.sealing.hybrid import SIZE_CLASSES, EncryptionKey, SealingError, overhead, pad, seal_to, unpad
+from schemas.queries import ExtensionGrounds, QueryGrounds
 from schemas.values.canonical import NotCanonicalError, canonical_json, parse_canonical_json
 from schemas.values.encoding import to_base64
 
-GROUNDS = ("case", "purpose", "necessity", "proportionality", "salt")
-"""The fields of a query's paper."""
-REASON = ("reason", "salt")
-"""Those of an extension's."""
-SALT_BYTES = 32
 _DOMAIN = b"exchange-query-paper-v1"
+_Paper = TypeVar("_Paper", QueryGrounds, ExtensionGrounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +40,17 @@ class PaperPlace:
         return _DOMAIN + b"\0" + canonical_json({**bound, "sha256": to_base64(self.sha256)})
 
 
-def seal_paper(paper: Mapping[str, str], public_key: bytes, place: PaperPlace) -> bytes:
+def paper_bytes(paper: QueryGrounds | ExtensionGrounds) -> bytes:
+    """What is sealed, and what the digest is of."""
+    return canonical_json(msgspec.to_builtins(paper))
+
+
+def seal_paper(paper: QueryGrounds | ExtensionGrounds, public_key: bytes, place: PaperPlace) -> bytes:
     """A paper for one reader. Raises SealingError for a key that is none."""
-    return seal_to(public_key, pad(canonical_json(dict(paper)), overhead(public_key)), place.to_bytes())
+    return seal_to(public_key, pad(paper_bytes(paper), overhead(public_key)), place.to_bytes())
 
 
-def open_paper(sealed: bytes, key: EncryptionKey, place: PaperPlace) -> dict[str, str]:
+def open_paper(sealed: bytes, key: EncryptionKey, place: PaperPlace, form: type[_Paper]) -> _Paper:
     """What was sealed so for this place. Raises SealingError, also for a paper that is not the one of the digest."""
     if len(sealed) not in SIZE_CLASSES:
         raise SealingError("a sealed paper has another size")
@@ -55,9 +59,8 @@ def open_paper(sealed: bytes, key: EncryptionKey, place: PaperPlace) -> dict[str
         raise SealingError("it is another paper than the terms name")
     try:
         paper = parse_canonical_json(content)
-    except NotCanonicalError as error:
-        raise SealingError("it is no paper of a query") from error
-    names = set(GROUNDS if place.position == 0 else REASON)
-    if not isinstance(paper, dict) or paper.keys() != names or not all(isinstance(one, str) for one in paper.values()):
-        raise SealingError("it is no paper of a query")
-    return paper
+        if isinstance(paper, dict) and paper.keys() == set(form.__struct_fields__):
+            return msgspec.convert(paper, form)
+    except (NotCanonicalError, msgspec.ValidationError):
+        pass
+    raise SealingError("it is no paper of a query")

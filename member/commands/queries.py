@@ -20,12 +20,12 @@ from member.commands.log import receipts_kept
 from member.commands.shared.common import Shown, counted, reporting, table, write_new_file
 from member.commands.shared.exports import exported, output_option
 from member.commands.shared.values import given_values, value_file_option
-from member.errors import MemberError, UsedWronglyError, quoted
+from member.errors import AnswerError, MemberError, UsedWronglyError, quoted
 from member.log.chain import LogFault
 from member.normalise.circumstances import Circumstances
 from member.normalise.rules import RULES
-from member.queries.client import QueryStanding, ReadQuery
-from member.queries.desk import Grounds, Subject, UnapprovedError, asked_about, describe_head, read_file, read_values
+from member.queries.client import OpenedQuery
+from member.queries.desk import QueriedValue, UnapprovedError, asked_about, describe_head, read_file, read_values
 from member.queries.entries import QueryEntries
 from member.queries.report import COLUMNS, LogProof, render_pdf, rows_of
 from member.requests.refusal import Broken, RuleRefusedError
@@ -33,11 +33,11 @@ from member.tables.exporting import check_output, write_rows
 from member.tables.reading import FileRefusedError
 from member.terminal import as_lines, printable
 from member.workplace.session import Session
+from schemas.queries import MAX_CASE, MAX_PROSE, QueryApplication, QueryStanding
 from schemas.terms import LegalGateway, QueryState, Role
 from schemas.values.encoding import to_rfc3339
 from schemas.words import in_words, label
 
-_MOST_CASE, _MOST_PROSE = 64, 2000  # as schemas.queries has them; marshmallow is slow to import
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ASK = "ask"
 
@@ -104,23 +104,23 @@ def ask(
     """Ask which institutions hold any of the values. Another officer authorises it, and then it is answered."""
     values = given_values(values, value_file)
     subjects = _read_subjects(indicator_type, values, file, session.circumstances)
-    grounds = _read_grounds(session, given, covert=not overt, silent=silent)
+    application = _read_application(session, given, covert=not overt, silent=silent)
     if approve:
-        return _approve_at_once(session, subjects, grounds)
-    standing = session.query_desk.ask(subjects, grounds, session.today())
+        return _approve_at_once(session, subjects, application)
+    standing = session.query_desk.ask(subjects, application, session.today())
     document = {**msgspec.to_builtins(standing), "results": [], "deconfliction": False}
     session.number("query", [standing.query_id])
-    name = grounds.authorised_by.partition("/")[2]
+    name = application.authorised_by.partition("/")[2]
     told = f"query {standing.query_id} is {standing.state}: member --as {name} query approve {standing.query_id}"
     return Shown(document, as_lines([told]), warnings=receipts_kept(session))
 
 
-def _approve_at_once(session: Session, subjects: list[Subject], grounds: Grounds) -> Shown:
-    officer = session.queries_as(grounds.authorised_by)
+def _approve_at_once(session: Session, subjects: list[QueriedValue], application: QueryApplication) -> Shown:
+    officer = session.queries_as(application.authorised_by)
     try:
-        return _show(session, session.query_desk.ask_and_approve(subjects, grounds, session.today(), officer))
+        return _show(session, session.query_desk.ask_and_approve(subjects, application, session.today(), officer))
     except UnapprovedError as unapproved:
-        error, name = unapproved.error, grounds.authorised_by.partition("/")[2]
+        error, name = unapproved.error, application.authorised_by.partition("/")[2]
         approving = f"member --as {name} query approve {unapproved.query_id}"
         hint = f"the query is asked: give the same command again, or {approving}"
         error.hint = f"{error.hint}; {hint}" if error.hint else hint
@@ -145,9 +145,9 @@ def approve_one(session: Session, query_id: str, yes: bool) -> Shown:
     wanted = session.find_id("query", query_id)
     _check_authorises(session)
 
-    def agree(read: ReadQuery) -> None:
-        if read.authorised_by != session.identity.key_id:
-            decides = Broken("not-its-authoriser", "query_id", f"{read.authorised_by} decides on it")
+    def agree(read: OpenedQuery) -> None:
+        if read.query.authorised_by != session.identity.key_id:
+            decides = Broken("not-its-authoriser", "query_id", f"{read.query.authorised_by} decides on it")
             raise RuleRefusedError("nothing was approved", [decides])
         if session.as_json:
             return
@@ -167,29 +167,31 @@ def _check_authorises(session: Session) -> None:
         raise MemberError(f"This wants a role of: {wanted[0]}.", slug="forbidden", problem=problem)
 
 
-def _grounds_of(session: Session, read: ReadQuery) -> Iterator[str]:
+def _grounds_of(session: Session, read: OpenedQuery) -> Iterator[str]:
     """On what a query stands."""
-    values = [asked.value for asked in asked_about(session.vault, read.query_id)]
+    query, grounds = read.query, read.grounds
+    values = [asked.value for asked in asked_about(session.vault, query.query_id)]
     told = f": {', '.join(values)}" if values else " (this home did not ask, and does not know the values)"
+    cover = ("yes" if query.covert else "no: the banks are told at once") + (", silent" if query.silent else "")
     rows = (
-        ("case", read.case),
-        ("legal gateway", in_words(read.legal_gateway)),
-        ("purpose", read.purpose),
-        ("necessity", read.necessity),
-        ("proportionality", read.proportionality),
-        ("subjects", f"{read.subjects:,}{told}"),
-        ("asked by", f"{read.asked_by} of {read.agency}"),
-        ("authorised by", read.authorised_by),
-        ("covert", ("yes" if read.covert else "no: the banks are told at once") + (", silent" if read.silent else "")),
-        ("until", read.until),
-        ("watch until", read.watch_until or "no watch"),
+        ("case", grounds.case),
+        ("legal gateway", in_words(query.legal_gateway)),
+        ("purpose", grounds.purpose),
+        ("necessity", grounds.necessity),
+        ("proportionality", grounds.proportionality),
+        ("subjects", f"{query.subjects:,}{told}"),
+        ("asked by", f"{query.asked_by} of {query.agency}"),
+        ("authorised by", query.authorised_by),
+        ("covert", cover),
+        ("until", query.until),
+        ("watch until", query.watch_until or "no watch"),
     )
     yield from (f"{name:16}{value}" for name, value in rows)
-    if not read.salt:
-        yield f"{'texts':16}sealed before this member was enrolled: {read.agency} can show them (query show --pdf)"
-    for one in read.extensions:
+    if not grounds.salt:
+        yield f"{'texts':16}sealed before this member was enrolled: {query.agency} can show them (query show --pdf)"
+    for one, reason in zip(query.extensions, read.reasons, strict=True):
         watch = f", its watch until {one.watch_until}" if one.watch_until else ""
-        yield f"{'extended':16}from {one.former_until} until {one.until}{watch} by {one.by}: {one.reason}"
+        yield f"{'extended':16}from {one.former_until} until {one.until}{watch} by {one.by}: {reason}"
 
 
 @query.command("refuse", epilog="Example: member --as authoriser query refuse ID")
@@ -198,7 +200,7 @@ def _grounds_of(session: Session, read: ReadQuery) -> Iterator[str]:
 @reporting
 def refuse(session: Session, query_id: str) -> Shown:
     """Refuse to authorise a query that names you. It is never answered."""
-    return _step(session, query_id, "refuse", {})
+    return _step(session, query_id, "refuse")
 
 
 @query.command("list", epilog="Example: member query list --state pending")
@@ -212,19 +214,20 @@ def list_all(session: Session, state: str | None, case: str | None, output: Path
     of all agencies in member log entries, and what is fixed for banks to be told in member log withheld.
     """
     wanted = None if case is None else case.strip()
-    found = [one for one in session.queries.queries(state) if wanted is None or one.case.strip() == wanted]
-    described = {one.query_id: describe_head(session.vault, one) for one in found}
+    found = [one for one in session.queries.queries(state) if wanted in (None, one.grounds.case.strip())]
+    described = {one.query.query_id: describe_head(session.vault, one) for one in found}
     numbers = session.number("query", described)
     if output is not None:
         return exported(output, {"queries": list(described.values())}, "queries")
     columns = ("no.", "case", "state", "covert", "until", *_SPARE)
     made = table(counted(len(found), "query", "queries"), *columns, whole=("query", "until"), spare=_SPARE)
     for one in found:
-        others = "; ".join(_told_other(other) for other in described[one.query_id]["others"])
-        days = (one.until, one.watch_until or "")
-        shown = (one.case, label(one.state), "yes" if one.covert else "no", *days)
-        spare = (others, one.authorised_by, one.asked_by, one.query_id)
-        made.add_row(str(numbers[one.query_id]), *shown, *spare)
+        query = one.query
+        others = "; ".join(_told_other(other) for other in described[query.query_id]["others"])
+        days = (query.until, query.watch_until or "")
+        shown = (one.grounds.case, label(query.state), "yes" if query.covert else "no", *days)
+        spare = (others, query.authorised_by, query.asked_by, query.query_id)
+        made.add_row(str(numbers[query.query_id]), *shown, *spare)
     return Shown({"queries": list(described.values())}, "" if found else _NO_QUERIES, made if found else None)
 
 
@@ -259,7 +262,7 @@ def show(session: Session, query_id: str, pdf: Path | None, sheet: Path | None) 
     return shown if pdf is None and sheet is None else _write(session, read, shown, pdf, sheet)
 
 
-def _write(session: Session, read: ReadQuery, shown: Shown, pdf: Path | None, sheet: Path | None) -> Shown:
+def _write(session: Session, read: OpenedQuery, shown: Shown, pdf: Path | None, sheet: Path | None) -> Shown:
     """Write what was shown; it says where."""
     document = {**shown.document}
     proof, read_at = _proof(session, read), to_rfc3339(session.around.clock())
@@ -273,14 +276,14 @@ def _write(session: Session, read: ReadQuery, shown: Shown, pdf: Path | None, sh
     return replace(shown, document={**document, "log_entry": proof.number, **written}, text=text, warnings=[warning])
 
 
-def _proof(session: Session, read: ReadQuery) -> LogProof:
+def _proof(session: Session, read: OpenedQuery) -> LogProof:
     origin = session.query_desk.origin
     entries = QueryEntries(session.vault, session.exchange, session.home.member_id, origin, sleep=session.around.sleep)
     try:
-        number = entries.number_of(read.event_id)
+        number = entries.number_of(read.query.event_id)
     except LogFault as fault:
         raise MemberError(fault.detail, fault.hint, slug=fault.slug, entry=fault.where) from fault
-    return LogProof(read.event_id, number, read.terms_sha256, read.results_sha256, origin)
+    return LogProof(read.query.event_id, number, read.terms_sha256, read.results_sha256, origin)
 
 
 @query.command("extend", epilog="Example: member --as authoriser query extend ID --watch 2027-05-01 --reason 'trial'")
@@ -295,10 +298,10 @@ def extend(session: Session, query_id: str, until: str | None, watch: str | None
     if until is None and watch is None:
         raise UsedWronglyError("say what is to last longer", "--until DATE, --watch DATE, or both")
     said = _read_text("--reason", reason)
-    longer = None if watch is None else _read_day("--watch", watch).isoformat()
+    longer = None if watch is None else _read_day("--watch", watch)
     found = session.find_id("query", query_id)
-    last = session.queries.read(found).until if until is None else _read_day("--until", until).isoformat()
-    standing = session.queries.extend(found, {"until": last, "watch_until": longer, "reason": said})
+    last = _shown_day(session.queries.read(found).query.until) if until is None else _read_day("--until", until)
+    standing = session.queries.extend(found, last, longer, said)
     return Shown(msgspec.to_builtins(standing), as_lines([_told(standing)]), warnings=receipts_kept(session))
 
 
@@ -308,7 +311,7 @@ def extend(session: Session, query_id: str, until: str | None, watch: str | None
 @reporting
 def end_watch(session: Session, query_id: str) -> Shown:
     """End a query's watch before its day."""
-    standing = session.queries.step(session.find_id("query", query_id), "end-watch", {})
+    standing = session.queries.step(session.find_id("query", query_id), "end-watch")
     return Shown(
         msgspec.to_builtins(standing),
         as_lines([f"{_told(standing)}; its watch has ended"]),
@@ -316,8 +319,8 @@ def end_watch(session: Session, query_id: str) -> Shown:
     )
 
 
-def _step(session: Session, query_id: str, step: str, value: dict[str, Any]) -> Shown:
-    standing = session.queries.step(session.find_id("query", query_id), step, value)
+def _step(session: Session, query_id: str, step: str) -> Shown:
+    standing = session.queries.step(session.find_id("query", query_id), step)
     return Shown(msgspec.to_builtins(standing), as_lines([_told(standing)]), warnings=receipts_kept(session))
 
 
@@ -326,14 +329,14 @@ def _told(standing: QueryStanding) -> str:
     return f"query {standing.query_id} is {in_words(standing.state)} until {standing.until}{watch}"
 
 
-def _show(session: Session, read: ReadQuery, grounds: Sequence[str] = ()) -> Shown:
+def _show(session: Session, read: OpenedQuery, grounds: Sequence[str] = ()) -> Shown:
     document = session.query_desk.show(read)
     document["names"] = _names_of(session.keyring, document["results"])
     others = [f"another agency is about the same: {_told_other(other)}" for other in document["others"]]
     return Shown(
         document,
-        as_lines([_told(read), *grounds, *_handling(document["results"]), *others]),
-        _table(document["results"], document["names"]) if read.results else None,
+        as_lines([_told(read.query), *grounds, *_handling(document["results"]), *others]),
+        _table(document["results"], document["names"]) if read.query.results else None,
         receipts_kept(session),
     )
 
@@ -384,7 +387,7 @@ def _handling(results: list[dict[str, Any]]) -> Iterator[str]:
 
 def _read_subjects(
     indicator_type: str | None, values: tuple[str, ...], file: Path | None, circumstances: Circumstances
-) -> list[Subject]:
+) -> list[QueriedValue]:
     if (file is None) == (not values):
         raise UsedWronglyError(
             "say what to ask about in one way", "--type TYPE VALUE…, --value-file F, or --file F.csv"
@@ -401,25 +404,29 @@ def _read_subjects(
         raise MemberError(f"{file.name}: {error.found}", error.wanted, slug="file_refused") from error
 
 
-def _read_grounds(session: Session, given: dict[str, str | None], *, covert: bool, silent: bool) -> Grounds:
+def _read_application(
+    session: Session, given: dict[str, str | None], *, covert: bool, silent: bool
+) -> QueryApplication:
     defaults = session.home.config.defaults
     said = {name: given[name] or defaults.get(name, "") for name in ("necessity", "proportionality")}
     texts = {name: _read_text(f"--{name}", text or "") for name, text in {"purpose": given["purpose"], **said}.items()}
     officer = given["authorised_by"] or ""
-    return Grounds(
+    return QueryApplication(
         case=_read_text("--case", given["case"] or ""),
+        purpose=texts["purpose"],
+        necessity=texts["necessity"] or None,
+        proportionality=texts["proportionality"] or None,
         legal_gateway=given["legal_gateway"] or "",
         authorised_by=officer if "/" in officer else f"{session.home.member_id}/{officer}",
         covert=covert,
         silent=silent,
         until=None if given["until"] is None else _read_day("--until", given["until"]),
         watch_until=None if given["watch"] is None else _read_day("--watch", given["watch"]),
-        **texts,
     )
 
 
 def _read_text(option: str, text: str) -> str:
-    most = _MOST_CASE if option == "--case" else _MOST_PROSE
+    most = MAX_CASE if option == "--case" else MAX_PROSE
     if len(text) > most:
         raise UsedWronglyError(f"{option}: {len(text):,} characters", f"at most {most:,}")
     try:
@@ -435,3 +442,10 @@ def _read_day(option: str, text: str) -> date:
         return date.fromisoformat(text.strip())
     except ValueError:
         raise UsedWronglyError(f"{option} {text} is not in the calendar", "write it as 2027-11-22") from None
+
+
+def _shown_day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise AnswerError("the exchange showed a query whose last day is not a valid date") from None

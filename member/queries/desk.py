@@ -13,7 +13,7 @@ In order:
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -23,23 +23,33 @@ from typing import Any
 import msgspec
 
 from keys.oprf.tokens import oprf_input
-from keys.sealing.query_papers import SALT_BYTES
 from member.errors import AnswerError, MemberError, RefusedError, UsedWronglyError
 from member.indicators.intake import Accepted, read_normalised
 from member.normalise.circumstances import USUAL, Circumstances
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import normalise
-from member.queries.client import OtherAgency, QueryClient, QueryHead, QueryResult, QueryStanding, ReadQuery
+from member.queries.client import OpenedHead, OpenedQuery, QueryClient
 from member.requests.log import RequestLog
 from member.tables.reading import check_file
 from member.tokens.tokenise import Tokeniser
+from member.transport.channel import shown_token
 from member.vault.store import Vault
+from schemas.queries import (
+    MAX_TOKENS,
+    SALT_BYTES,
+    AskQuery,
+    OtherAgency,
+    QueryApplication,
+    QueryResult,
+    QueryStanding,
+    WholeQuery,
+)
 from schemas.terms import NORMALISATION, QueryState
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
+from schemas.values.message import Message
 
-MAX_SUBJECTS = 500
 COVER_DAYS = 90
 """How long the cover of a query lasts for which neither an end nor a watch is named."""
 
@@ -48,11 +58,11 @@ _WHEN_PENDING = ("until", "watch_until")
 """Terms that later steps may change."""
 
 
-_NOT_SHOWN = ("results_sha256", "terms_sha256", "subjects_sha256", "salt", "tokens", "types")
+_NOT_SHOWN = ("sealed", "subjects_sha256", "tokens", "types")
 """What is for programs to check."""
 
 
-class Subject(msgspec.Struct, frozen=True):
+class QueriedValue(msgspec.Struct, frozen=True):
     """A value as it was given, and its canonical form."""
 
     value: str
@@ -74,44 +84,6 @@ class AskedSubject(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Grounds:
-    """On what a query rests, as the command line says it; days are the last on which it, and its watch, stand."""
-
-    case: str
-    legal_gateway: str
-    purpose: str
-    necessity: str
-    proportionality: str
-    authorised_by: str
-    covert: bool
-    silent: bool
-    until: date | None
-    watch_until: date | None
-
-    def to_wire(self, today: date) -> dict[str, Any]:
-        """As the exchange takes them. Cover always ends: with the watch, or after COVER_DAYS, unless it is said."""
-        until = self.until
-        if until is None and self.covert:
-            until = self.watch_until or today + timedelta(days=COVER_DAYS)
-        return {**self.said(), "until": None if until is None else until.isoformat()}
-
-    def said(self) -> dict[str, Any]:
-        """What was said, and nothing that follows from the day on which it was."""
-        return {
-            "case": self.case,
-            "legal_gateway": self.legal_gateway,
-            "purpose": self.purpose,
-            "necessity": self.necessity or None,
-            "proportionality": self.proportionality or None,
-            "authorised_by": self.authorised_by,
-            "covert": self.covert,
-            "silent": self.silent,
-            "until": None if self.until is None else self.until.isoformat(),
-            "watch_until": None if self.watch_until is None else self.watch_until.isoformat(),
-        }
-
-
-@dataclass(frozen=True)
 class QueryDesk:
     """What asking works with. `tokeniser` makes one for an epoch; `origin` is that of the log."""
 
@@ -121,21 +93,21 @@ class QueryDesk:
     tokeniser: Callable[[], Tokeniser]
     origin: str
 
-    def ask(self, subjects: Sequence[Subject], grounds: Grounds, today: date) -> QueryStanding:
+    def ask(self, subjects: Sequence[QueriedValue], application: QueryApplication, today: date) -> QueryStanding:
         """Ask about the subjects. Each token is sent once, however often its value was given."""
-        return self._ask(*self._question(subjects, grounds, today), _said(subjects, grounds), _keep_nothing)
+        return self._ask(*self._question(subjects, application, today), _said(subjects, application), _keep_nothing)
 
     def ask_and_approve(
-        self, subjects: Sequence[Subject], grounds: Grounds, today: date, officer: QueryClient
-    ) -> ReadQuery:
+        self, subjects: Sequence[QueriedValue], application: QueryApplication, today: date, officer: QueryClient
+    ) -> OpenedQuery:
         """Ask, and have the officer whose key is at hand authorise it. Given again after an approval whose answer was
         lost, it is the same query that is approved. Raises UnapprovedError for a query that waits now.
         """
-        said = _said(subjects, grounds)
+        said = _said(subjects, application)
         name = canonical_json([self.client.signer, said])
         kept = self.vault.get(_UNAPPROVED, name)
         if kept is None or self.client.is_asking(said):
-            asked, question = self._question(subjects, grounds, today)
+            asked, question = self._question(subjects, application, today)
             keep = partial(self.vault.put, _UNAPPROVED, name)
             query_id = self._ask(asked, question, said, lambda made: keep(made.encode())).query_id
         else:
@@ -150,27 +122,28 @@ class QueryDesk:
         return read
 
     def approve(
-        self, query_id: str, officer: QueryClient, agree: Callable[[ReadQuery], None] = lambda _: None
-    ) -> ReadQuery:
+        self, query_id: str, officer: QueryClient, agree: Callable[[OpenedQuery], None] = lambda _: None
+    ) -> OpenedQuery:
         """Authorise a query as its officer: it is read, held against what this vault asked, shown to `agree` (which
         raises unless the person agrees), and its digest sent. AnswerError for one that is shown without its texts.
         """
         is_again = officer.is_approving(query_id)  # then the digest that was read before is sent
         read = self._checked(officer.read(query_id), is_fresh=not is_again)
-        RequestLog(self.vault, self.origin).keep(read.event_id, "terms_sha256", read.terms_sha256)
-        if not read.salt:
+        RequestLog(self.vault, self.origin).keep(read.query.event_id, "terms_sha256", read.terms_sha256)
+        if not read.grounds.salt:
             detail = "nothing was approved: the exchange does not show on what the query stands"
             raise AnswerError(detail, "tell the reviewer and the registrars")
         agree(read)
         return officer.approve(query_id, read.terms_sha256)
 
-    def _checked(self, read: ReadQuery, *, is_fresh: bool = False) -> ReadQuery:
+    def _checked(self, read: OpenedQuery, *, is_fresh: bool = False) -> OpenedQuery:
         """The query, if it is what this vault asked, where it did. Raises MemberError."""
-        payload = self.vault.get(_QUESTION, read.query_id.encode())
+        payload = self.vault.get(_QUESTION, read.query.query_id.encode())
         if payload is None:
             return read
-        asked, shown = msgspec.msgpack.decode(payload), msgspec.to_builtins(read)
-        later = () if is_fresh or read.state == QueryState.PENDING else _WHEN_PENDING
+        asked = msgspec.to_builtins(msgspec.msgpack.decode(payload, type=AskQuery))
+        shown = {**msgspec.to_builtins(read.query), **msgspec.to_builtins(read.grounds)}
+        later = () if is_fresh or read.query.state == QueryState.PENDING else _WHEN_PENDING
         others = [
             name
             for name, value in asked.items()
@@ -186,62 +159,63 @@ class QueryDesk:
             self.vault.delete(_UNAPPROVED, name)
 
     def _question(
-        self, subjects: Sequence[Subject], grounds: Grounds, today: date
-    ) -> tuple[list[AskedSubject], dict[str, Any]]:
-        """What is asked, with values for the vault, and on the wire without its id."""
+        self, subjects: Sequence[QueriedValue], application: QueryApplication, today: date
+    ) -> tuple[list[AskedSubject], AskQuery]:
+        """What is asked, with values for the vault, and on the wire."""
         tokens = self._tokens(subjects)
         asked = [
             AskedSubject(subject.value, subject.indicator_type, token)
             for subject, token in zip(subjects, tokens, strict=True)
         ]
         once = {one.token: one.indicator_type for one in asked}
-        tokens_once = [to_base64(token) for token in once]
-        return asked, {
-            "tokens": tokens_once,
-            "types": list(once.values()),
-            **grounds.to_wire(today),
-            "salt": _fresh_salt(),
-        }
+        return asked, AskQuery(
+            **msgspec.structs.asdict(_with_end(application, today)),
+            query_id=uuid7(),
+            tokens=list(once),
+            types=list(once.values()),
+            salt=secrets.token_bytes(SALT_BYTES),
+        )
 
     def _ask(
         self,
         asked: Sequence[AskedSubject],
-        question: dict[str, Any],
-        said: dict[str, Any],
+        question: AskQuery,
+        said: dict[str, object],
         keep: Callable[[str], None],
     ) -> QueryStanding:
-        def make() -> dict[str, Any]:
-            query_id = uuid7()
+        def make() -> AskQuery:
+            query_id = question.query_id
             self.vault.put(_QUERY, query_id.encode(), msgspec.msgpack.encode(asked))
             self.vault.put(_QUESTION, query_id.encode(), msgspec.msgpack.encode(question))
             keep(query_id)
-            return {"query_id": query_id, **question}
+            return question
 
         return self.client.ask(said, make)
 
-    def show(self, read: ReadQuery) -> dict[str, Any]:
+    def show(self, read: OpenedQuery) -> dict[str, Any]:
         """A query as `query --json` gives it: one result for each value that was asked about."""
-        kept = RequestLog(self.vault, self.origin)
-        kept.keep(read.event_id, "terms_sha256", read.terms_sha256)
-        if read.results is not None:
-            kept.keep(read.event_id, "results_sha256", read.results_sha256)
-        document: dict[str, Any] = msgspec.to_builtins(self._checked(read))
-        for name in _NOT_SHOWN:
-            del document[name]
-        results, asked = list(self._results(read)), asked_about(self.vault, read.query_id)
-        return {**document, "others": [_describe_other(other, asked) for other in read.others], "results": results}
+        query, kept = read.query, RequestLog(self.vault, self.origin)
+        kept.keep(query.event_id, "terms_sha256", read.terms_sha256)
+        if query.results is not None:
+            kept.keep(query.event_id, "results_sha256", read.results_sha256)
+        extensions = [
+            _with_texts(one, "reason_sha256", {"reason": reason})
+            for one, reason in zip(query.extensions, self._checked(read).reasons, strict=True)
+        ]
+        results = list(self._results(query))
+        return {**describe_head(self.vault, read), "extensions": extensions, "results": results}
 
-    def _results(self, read: ReadQuery) -> Iterator[dict[str, Any]]:
-        found = {result.token_bytes(): result for result in read.results or ()}
-        for asked in asked_about(self.vault, read.query_id):
+    def _results(self, query: WholeQuery) -> Iterator[dict[str, Any]]:
+        found = {shown_token(result.token): result for result in query.results or ()}
+        for asked in asked_about(self.vault, query.query_id):
             result = found.pop(asked.token, None)
             if result is not None:
                 yield _describe(asked.value, result)
                 found[asked.token] = result
-        known = {asked.token for asked in asked_about(self.vault, read.query_id)}
+        known = {asked.token for asked in asked_about(self.vault, query.query_id)}
         yield from (_describe(None, result) for token, result in found.items() if token not in known)
 
-    def _tokens(self, subjects: Sequence[Subject]) -> list[bytes]:
+    def _tokens(self, subjects: Sequence[QueriedValue]) -> list[bytes]:
         inputs = dict.fromkeys(subject.input for subject in subjects)
         tokens = {each: self.vault.get(_TOKEN, self._name(each)) for each in inputs}
         missing = [each for each, token in tokens.items() if token is None]
@@ -258,10 +232,10 @@ class QueryDesk:
         return f"{self.epoch}|".encode() + oprf
 
 
-def _said(subjects: Sequence[Subject], grounds: Grounds) -> dict[str, Any]:
+def _said(subjects: Sequence[QueriedValue], application: QueryApplication) -> dict[str, object]:
     """What tells one command from another: not the tokens, which are others in another epoch, nor a day worked out."""
     about = dict.fromkeys((subject.indicator_type, subject.canonical) for subject in subjects)
-    return {"subjects": [list(one) for one in about], **grounds.said()}
+    return {"subjects": [list(one) for one in about], **msgspec.to_builtins(application)}
 
 
 class UnapprovedError(Exception):
@@ -280,9 +254,12 @@ def is_decided(error: MemberError) -> bool:
     return error.slug == "not-found" or "not-pending" in codes
 
 
-def _fresh_salt() -> str:
-    """What keeps the texts from being guessed from their digest, base64."""
-    return to_base64(secrets.token_bytes(SALT_BYTES))
+def _with_end(application: QueryApplication, today: date) -> QueryApplication:
+    """Cover always ends: with the watch, or after COVER_DAYS, unless it is said."""
+    if application.until is not None or not application.covert:
+        return application
+    until = application.watch_until or today + timedelta(days=COVER_DAYS)
+    return msgspec.structs.replace(application, until=until)
 
 
 def _keep_nothing(query_id: str) -> None:
@@ -300,11 +277,23 @@ def asked_about(vault: Vault, query_id: str) -> list[AskedSubject]:
     return [] if payload is None else msgspec.msgpack.decode(payload, type=list[AskedSubject])
 
 
-def describe_head(vault: Vault, head: QueryHead) -> dict[str, Any]:
+def describe_head(vault: Vault, read: OpenedHead | OpenedQuery) -> dict[str, Any]:
     """A query as a list gives it."""
-    document: dict[str, Any] = msgspec.to_builtins(head)
-    asked = asked_about(vault, head.query_id)
-    return {**document, "others": [_describe_other(other, asked) for other in head.others]}
+    texts = {name: text for name, text in msgspec.to_builtins(read.grounds).items() if name != "salt"}
+    document = _with_texts(read.query, "paperwork_sha256", texts)
+    asked = asked_about(vault, read.query.query_id)
+    return {**document, "others": [_describe_other(other, asked) for other in read.query.others]}
+
+
+def _with_texts(shown: Message, sha256: str, texts: Mapping[str, str]) -> dict[str, Any]:
+    """What was shown, with texts in the place of their digest."""
+    document: dict[str, Any] = {}
+    for name, value in msgspec.to_builtins(shown).items():
+        if name == sha256:
+            document |= texts
+        elif name not in _NOT_SHOWN:
+            document[name] = value
+    return document
 
 
 def _describe_other(other: OtherAgency, asked: Sequence[AskedSubject]) -> dict[str, Any]:
@@ -320,36 +309,36 @@ def _describe(value: str | None, result: QueryResult) -> dict[str, Any]:
     return {"value": value, **document}
 
 
-def read_values(indicator_type: str, values: Sequence[str], circumstances: Circumstances = USUAL) -> list[Subject]:
+def read_values(indicator_type: str, values: Sequence[str], circumstances: Circumstances = USUAL) -> list[QueriedValue]:
     """Subjects from the command line. UsedWronglyError naming every value that is none."""
     subjects, faults = [], []
     for position, value in enumerate(values, 1):
         try:
             found = normalise(indicator_type, value, circumstances)
-            subjects.append(Subject(value, found.indicator_type, found.canonical))
+            subjects.append(QueriedValue(value, found.indicator_type, found.canonical))
         except NormalisationError as error:
             faults.append(f"value {position}: {error}")
     return _checked(subjects, faults)
 
 
-def read_file(path: Path, circumstances: Circumstances = USUAL) -> list[Subject]:
+def read_file(path: Path, circumstances: Circumstances = USUAL) -> list[QueriedValue]:
     """Subjects from a CSV of indicator_type and value. UsedWronglyError naming every line that cannot be used;
     FileRefusedError.
     """
     subjects, faults = [], []
     for row in read_normalised(check_file(path), circumstances):
         if isinstance(row, Accepted):
-            subjects.append(Subject(row.row.value, row.canonical.indicator_type, row.canonical.canonical))
+            subjects.append(QueriedValue(row.row.value, row.canonical.indicator_type, row.canonical.canonical))
         else:
             faults.append(f"line {row.line}, {row.column or 'row'}: {row.reason}")
     return _checked(subjects, faults)
 
 
-def _checked(subjects: list[Subject], faults: Sequence[str]) -> list[Subject]:
+def _checked(subjects: list[QueriedValue], faults: Sequence[str]) -> list[QueriedValue]:
     if faults:
         raise MemberError("; ".join(faults), "mend them, and ask again: nothing was sent", slug="not_normalisable")
     if not subjects:
         raise UsedWronglyError("nothing to ask about", "--type TYPE VALUE…, or --file FILE.csv")
-    if len({subject.input for subject in subjects}) > MAX_SUBJECTS:
-        raise UsedWronglyError(f"a query asks about {MAX_SUBJECTS} things at most", "ask in several queries")
+    if len({subject.input for subject in subjects}) > MAX_TOKENS:
+        raise UsedWronglyError(f"a query asks about {MAX_TOKENS} things at most", "ask in several queries")
     return subjects

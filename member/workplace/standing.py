@@ -99,7 +99,8 @@ def _to_authorise(session: Session, kind: str) -> list[str]:
     acting = session.home.config.representatives.get(session.acting_as)
     if kind != MemberKind.LAW_ENFORCEMENT or acting is None or Role.AUTHORISER not in acting.roles:
         return []
-    return [one.query_id for one in session.queries.queries(QueryState.PENDING) if one.authorised_by == key_id]
+    waiting = [one.query for one in session.queries.queries(QueryState.PENDING)]
+    return [query.query_id for query in waiting if query.authorised_by == key_id]
 
 
 def _from_servers(session: Session, keyring: Keyring) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from schemas.terms import QueryState
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
@@ -26,7 +28,7 @@ def _ask(world: ExchangeWorld, cell: Cell) -> Request:
         "tokens": [to_base64(make_token())],
         "types": ["iban"],
         "legal_gateway": "DPA2018_Sch2",
-        **GROUNDS.to_paper(),
+        **msgspec.to_builtins(GROUNDS),
         "authorised_by": f"{world.member_of(cell).member_id}/authoriser",
         "covert": True,
         "until": "2027-02-20",

@@ -30,7 +30,7 @@ from exchange.membership.past_authority import PastAuthority, Span
 from exchange.operations.purge import CORRECTIONS_KEPT, OUTCOMES_KEPT, purge_records
 from exchange.outcomes.record import tell_outcomes
 from exchange.outcomes.rules import decide_assessment, decide_outcome, shown_kind
-from exchange.queries.store import Query, QueryMatch, Subject, add_query, mark_disclosed
+from exchange.queries.store import QueriedToken, Query, QueryMatch, add_query, mark_disclosed
 from exchange.requests.store import InformationRequest, RequestPart
 from schemas.outcomes import NOTHING_REPORTED, Checks
 from schemas.terms import AccountAction, MemberKind, OutcomeObject, Sector
@@ -327,7 +327,7 @@ def test_an_outcome_of_a_covert_query_reaches_banks_when_they_learn_of_the_query
         created_at=taskforce.clock(),
     )
     with taskforce.database.transaction() as session:
-        add_query(session, query, [Subject(token, "bank_account", uuid7())])
+        add_query(session, query, [QueriedToken(token, "bank_account", uuid7())])
         matched = {"member_id": "a", "submission_id": submission_id, "event_id": uuid7()}
         session.add(QueryMatch(token=token, query_id=query_id, told_at=taskforce.clock(), **matched))
     sent = make_outcome("query", query_id, arrests=3, disruption="major")

@@ -5,20 +5,21 @@ from __future__ import annotations
 from datetime import date
 
 from exchange.kernel.session import Database
-from exchange.queries.papers import Grounds, keep_paper
-from exchange.queries.store import Query, Subject, add_query, find_query
+from exchange.queries.papers import keep_paper
+from exchange.queries.store import QueriedToken, Query, add_query, find_query
 from exchange.queries.views import terms_sha256_of
+from schemas.queries import QueryGrounds
 from schemas.terms import IndicatorType, QueryState
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.exchange.factories import NOW, make_token
 
-GROUNDS = Grounds(
+GROUNDS = QueryGrounds(
     case="OP-1",
     purpose="investigating a laundering network",
     necessity="no other source names the holders",
     proportionality="accounts of suspects only",
-    salt=bytes(32),
+    salt=to_base64(bytes(32)),
 )
 
 
@@ -49,8 +50,8 @@ def plant_query(
         decided_at=None if state is QueryState.PENDING else NOW,
     )
     with database.transaction() as session:
-        query.paperwork_sha256 = keep_paper(session, query, 0, GROUNDS.to_paper())
-        add_query(session, query, [Subject(make_token(), IndicatorType.IBAN.value, uuid7())])
+        query.paperwork_sha256 = keep_paper(session, query, 0, GROUNDS)
+        add_query(session, query, [QueriedToken(make_token(), IndicatorType.IBAN.value, uuid7())])
         return query.query_id
 
 

@@ -18,10 +18,11 @@ from exchange.log.acting import Request
 from exchange.log.tables import LogEntry
 from exchange.queries.approve import approve_query
 from exchange.queries.decide import USUAL_LIMITS, QueryLimits
-from exchange.queries.prolong import Extension, extend_query
+from exchange.queries.prolong import extend_query
 from exchange.queries.read import read_query
 from exchange.queries.views import standing_of
 from exchange.queries.watch import watch_queries
+from schemas.queries import ExtendQuery, QueryStanding
 from schemas.terms import LegalGateway, RequestMode
 from schemas.values.encoding import from_base64
 from tests.exchange.factories import make_token
@@ -47,10 +48,11 @@ def test_under_a_gateway_that_carries_no_queries_any_more_none_goes_on(
     assert world.banks["b"].submit([later]).status_code == 201
     assert watch_queries(database, limits, now) == 0
     read = read_query(database, Actor("nca/analyst", "nca", frozenset()), query_id, limits, now)
-    assert [(one["hit"], one["institutions"]) for one in read["results"]] == [(False, []), (False, [])]
+    assert [(one.hit, one.institutions) for one in read.results or ()] == [(False, []), (False, [])]
     officer = Request(Actor("nca/authoriser", "nca", frozenset()), "k" * 16, bytes(32), now)
     with pytest.raises(RefusedError) as refused:
-        extend_query(database, officer, query_id, Extension(date(2027, 3, 1), "the trial moved", bytes(32)), limits)
+        longer = ExtendQuery(until=date(2027, 3, 1), reason="the trial moved", salt=bytes(32))
+        extend_query(database, officer, query_id, longer, limits)
     assert {reason.code for reason in refused.value.decision.reasons} == {broken}
     assert watch_queries(database, USUAL_LIMITS, now) == 1, "it goes on where the gateway does"
 
@@ -65,7 +67,7 @@ def test_what_an_attempt_found_that_was_rolled_back_is_told_to_nobody(
     officer = Request(Actor("nca/authoriser", "nca", frozenset()), "k" * 16, bytes(32), world.clock())
     attempts: list[str] = []
 
-    def fail_once(query: Any, today: date) -> dict[str, Any]:
+    def fail_once(query: Any, today: date) -> QueryStanding:
         attempts.append(query.query_id)
         if len(attempts) == 1:
             busy = sqlite3.OperationalError("locked")
@@ -83,7 +85,7 @@ def test_what_an_attempt_found_that_was_rolled_back_is_told_to_nobody(
     told, _ = approve_query(database, officer, query_id, digest, USUAL_LIMITS)
     assert len(attempts) == 2
     with database.reading() as session:
-        logged = select(func.count()).select_from(LogEntry).where(LogEntry.event_id == told["event_id"])
+        logged = select(func.count()).select_from(LogEntry).where(LogEntry.event_id == told.event_id)
         assert session.scalar(logged)
 
 

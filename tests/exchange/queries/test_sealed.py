@@ -18,6 +18,7 @@ from exchange.queries.store import QueryPaper, papers_for
 from keys.sealing.hybrid import SIZE_CLASSES, EncryptionKey, SealingError
 from keys.sealing.query_papers import PaperPlace, open_paper, seal_paper
 from keys.statements.types import MemberState
+from schemas.queries import QueryGrounds
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
 from tests.canaries import Canaries
@@ -125,23 +126,24 @@ def test_nothing_is_asked_of_which_a_reader_could_not_open_the_texts(sqlite_worl
 
 def test_a_paper_opens_in_its_own_place_alone() -> None:
     key, other = EncryptionKey.generate(), EncryptionKey.generate()
-    paper = {**TEXTS, "salt": to_base64(SALT)}
-    place = PaperPlace("one", 0, "nca", digest(paper))
+    texts = {**TEXTS, "salt": to_base64(SALT)}
+    paper = QueryGrounds(**texts)
+    place = PaperPlace("one", 0, "nca", digest(texts))
     sealed = seal_paper(paper, key.public_bytes, place)
-    assert open_paper(sealed, key, place) == paper
+    assert open_paper(sealed, key, place, QueryGrounds) == paper
     others = [PaperPlace(*changed) for changed in (("two", 0, "nca", place.sha256), ("one", 1, "nca", place.sha256))]
     others += [PaperPlace("one", 0, "ico", place.sha256), PaperPlace("one", 0, "nca", bytes(32))]
     for wrong in others:
         with pytest.raises(SealingError):
-            open_paper(sealed, key, wrong)
+            open_paper(sealed, key, wrong, QueryGrounds)
     for content in (sealed[:-1], bytes(len(sealed)), b""):
         with pytest.raises(SealingError):
-            open_paper(content, key, place)
+            open_paper(content, key, place, QueryGrounds)
     with pytest.raises(SealingError):
-        open_paper(sealed, other, place)
-    false = PaperPlace("one", 0, "nca", digest({**paper, "case": "another"}))
+        open_paper(sealed, other, place, QueryGrounds)
+    false = PaperPlace("one", 0, "nca", digest({**texts, "case": "another"}))
     with pytest.raises(SealingError, match="another paper"):
-        open_paper(seal_paper(paper, key.public_bytes, false), key, false)
+        open_paper(seal_paper(paper, key.public_bytes, false), key, false, QueryGrounds)
 
 
 def test_what_is_sealed_to_one_reader_is_shown_to_no_other(sqlite_world: QueryWorld) -> None:

@@ -10,6 +10,7 @@ from copy import copy
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
@@ -21,6 +22,7 @@ from exchange.queries.watch import end_queries, watch_queries
 from keys.sealing.query_papers import PaperPlace, open_paper
 from keys.signatures.messages import SigningKey
 from keys.statements.types import Representative, RepresentativeState
+from schemas.queries import ExtensionGrounds, QueryGrounds
 from schemas.terms import MemberKind, Role, Sector
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
@@ -99,7 +101,7 @@ class QueryWorld:
             "tokens": [to_base64(token) for token in tokens],
             "types": ["bank_account" for _ in tokens],
             "legal_gateway": gateway_of(agency),
-            **GROUNDS.to_paper(),
+            **msgspec.to_builtins(GROUNDS),
             "authorised_by": f"{agency}/authoriser",
             "covert": True,
             "until": "2027-02-20",
@@ -143,14 +145,15 @@ class QueryWorld:
         """A query as a member was shown it, with the texts that were sealed to it."""
         query, key = answer.get_json(), self.taskforce.members[member_id].private_key
 
-        def paper(shown: dict[str, Any], position: int, name: str) -> dict[str, str]:
-            place = PaperPlace(query["query_id"], position, member_id, decode(shown[name]))
-            return open_paper(decode(shown["sealed"]), key, place)
+        def place(position: int, sha256: str) -> PaperPlace:
+            return PaperPlace(query["query_id"], position, member_id, decode(sha256))
 
-        extensions = [
-            {**one, **paper(one, position, "reason_sha256")} for position, one in enumerate(query["extensions"], 1)
-        ]
-        return {**query, **paper(query, 0, "paperwork_sha256"), "extensions": extensions}
+        grounds = open_paper(decode(query["sealed"]), key, place(0, query["paperwork_sha256"]), QueryGrounds)
+        extensions = []
+        for position, one in enumerate(query["extensions"], 1):
+            why = open_paper(decode(one["sealed"]), key, place(position, one["reason_sha256"]), ExtensionGrounds)
+            extensions.append({**one, **msgspec.to_builtins(why)})
+        return {**query, **msgspec.to_builtins(grounds), "extensions": extensions}
 
     def watch(self) -> int:
         """A run of the watching job."""

@@ -17,7 +17,6 @@ import pytest
 from exchange.membership.store import find_member
 from exchange.queries.decide import USUAL_LIMITS
 from exchange.queries.watch import end_queries, watch_queries
-from keys.sealing.query_papers import GROUNDS as PAPER
 from keys.sealing.query_papers import PaperPlace, seal_paper
 from member.errors import RefusedError
 from member.identity.access import open_vault, unlock_representative
@@ -27,6 +26,7 @@ from member.log.receipts import promised_by
 from member.log.waiting_entries import WaitingEntries
 from member.queries.cover import CoverCheck
 from member.queries.desk import COVER_DAYS, is_decided
+from schemas.queries import QueryGrounds
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
@@ -66,8 +66,9 @@ def put_other_texts(police: Taskforce, shown: dict[str, Any], reader: str, **cha
     with police.database.reading() as session:
         member = find_member(session, reader)
     assert member is not None
-    paper = {**dict.fromkeys(PAPER, "x"), "salt": to_base64(bytes(32)), **changes}
-    place = PaperPlace(shown["query_id"], 0, reader, digest(paper))
+    texts = {**dict.fromkeys(QueryGrounds.__struct_fields__, "x"), "salt": to_base64(bytes(32)), **changes}
+    paper = QueryGrounds(**texts)
+    place = PaperPlace(shown["query_id"], 0, reader, digest(texts))
     sealed = seal_paper(paper, member.encryption_key, place)
     shown.update(paperwork_sha256=to_base64(place.sha256), sealed=to_base64(sealed))
 
