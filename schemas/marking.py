@@ -5,15 +5,20 @@ theirs, and whether any is about someone to be protected. The exchange and its m
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from schemas.terms import Classification, Handling, SubjectRole, TrafficLight
+from schemas.values.message import Flag, Form, Message, one_of
 
 PROTECTED_ROLES = frozenset({SubjectRole.VICTIM, SubjectRole.MULE_UNWITTING})
 """Subjects that are to be protected, not pursued: whoever is told of them is told so."""
 TLP_RED, CONDITIONS = "tlp-red", "conditions"
 RELEASE_CODES = frozenset({TLP_RED, CONDITIONS})
 """What an authoriser confirms of the marking of what it releases; the gateway's confirmations come beside them."""
+_MAX_CONDITIONS = 65_536
+"""Signs of all conditions together of the rows of one answer."""
 _LEAST_FIRST: dict[str, tuple[str, ...]] = {
     "classification": tuple(Classification),
     "tlp": tuple(reversed(TrafficLight)),
@@ -21,28 +26,43 @@ _LEAST_FIRST: dict[str, tuple[str, ...]] = {
 }
 
 
-def marking_of_envelope(envelope: Mapping[str, Any]) -> dict[str, Any]:
+class Marking(Message, frozen=True):
+    """The most restrictive marking of the rows that something rests on, and every condition that goes with it, a line
+    each. The subject is protected if any of the rows is about a victim or an unwitting mule. A code that is not known
+    has no place in the order of the others, and is refused by every reader.
+    """
+
+    classification: Annotated[Classification, one_of(Classification)]
+    tlp: Annotated[TrafficLight, one_of(TrafficLight)]
+    handling: Annotated[Handling, one_of(Handling)]
+    conditions: Annotated[str, Form("Prose", _MAX_CONDITIONS)]
+    protected_subject: Flag
+
+
+def marking_of_envelope(envelope: Mapping[str, Any]) -> Marking:
     """The marking of a submission's rows, from its envelope on the wire."""
-    return {
+    return Marking(
         **{name: envelope[name] for name in _LEAST_FIRST},
-        "conditions": (envelope.get("conditions") or "").strip(),
-        "protected_subject": envelope.get("subject_role") in PROTECTED_ROLES,
-    }
+        conditions=(envelope.get("conditions") or "").strip(),
+        protected_subject=envelope.get("subject_role") in PROTECTED_ROLES,
+    )
 
 
-def strictest(markings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def strictest(markings: Iterable[Marking]) -> Marking:
     """The marking of what rests on things so marked, at least one; `conditions` has a line each."""
     found = list(markings)
-    lines = (line.strip() for one in found for line in one["conditions"].splitlines())
-    return {
-        **{name: max((one[name] for one in found), key=order.index) for name, order in _LEAST_FIRST.items()},
-        "conditions": "\n".join(dict.fromkeys(line for line in lines if line)),
-        "protected_subject": any(one["protected_subject"] for one in found),
-    }
+    lines = (line.strip() for one in found for line in one.conditions.splitlines())
+    codes = {name: max((getattr(one, name) for one in found), key=order.index) for name, order in _LEAST_FIRST.items()}
+    return Marking(
+        **codes,
+        conditions="\n".join(dict.fromkeys(line for line in lines if line)),
+        protected_subject=any(one.protected_subject for one in found),
+    )
 
 
-def is_laxer(marking: Mapping[str, Any], least: Mapping[str, Any]) -> bool:
+def is_laxer(marking: Marking, least: Marking) -> bool:
     """Whether a marking falls short of another in anything."""
     both = strictest([marking, least])
-    missing = set(both.pop("conditions").splitlines()) - set(marking["conditions"].splitlines())
-    return bool(missing) or any(marking[name] != value for name, value in both.items())
+    if set(both.conditions.splitlines()) - set(marking.conditions.splitlines()):
+        return True
+    return both != msgspec.structs.replace(marking, conditions=both.conditions)

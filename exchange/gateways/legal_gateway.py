@@ -13,19 +13,19 @@ A decision is a value with reasons, each of which names the field at fault and w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from exchange.gateways.rules import EVERY_STANDARD, EVERY_THEME, RULES, GatewayRule, GatewayRules, Side
 from exchange.kernel.decision import ALLOWED, Decision, refuse
+from schemas.requests import RequestTerms
 from schemas.terms import LegalGateway
 from schemas.values.encoding import from_rfc3339
 
 
 @dataclass(frozen=True, slots=True)
-class PriorNotice:
+class GivenNotice:
     """A notice that was given: the addressee's reference, and when."""
 
     reference: str
@@ -60,7 +60,7 @@ class DisclosureCase:
     asker: Person
     now: datetime
     condition: str | None = None
-    notice: PriorNotice | None = None
+    notice: GivenNotice | None = None
     themes: frozenset[str] = frozenset()
     standards: frozenset[str] = frozenset()
     confirmations: frozenset[str] = frozenset()
@@ -70,10 +70,10 @@ class DisclosureCase:
     is_stated_before: bool = False
 
 
-def notice_in(terms: Mapping[str, Any]) -> PriorNotice | None:
-    """The notice that a request's terms (as on the wire) name, None without one."""
-    notice = terms["nca_notice"]
-    return None if notice is None else PriorNotice(notice["reference"], from_rfc3339(notice["given_at"]))
+def notice_in(terms: RequestTerms) -> GivenNotice | None:
+    """The notice that a request's terms name, None without one."""
+    notice = terms.nca_notice
+    return None if notice is None else GivenNotice(notice.reference, from_rfc3339(notice.given_at))
 
 
 def decide_asking(case: DisclosureCase, rules: GatewayRules = RULES) -> Decision:

@@ -6,11 +6,10 @@ TLP:RED or has handling code C is released only by someone who says that this wa
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
 
 from exchange.kernel.decision import ALLOWED, Decision, refuse
 from exchange.membership.authority import Authority
-from schemas.marking import CONDITIONS, PROTECTED_ROLES, TLP_RED, is_laxer, marking_of_envelope, strictest
+from schemas.marking import CONDITIONS, PROTECTED_ROLES, TLP_RED, Marking, is_laxer
 from schemas.terms import Handling, TrafficLight
 from schemas.values.tipping_off import find_tipping_off
 
@@ -40,32 +39,23 @@ def is_protected(subject_role: str) -> bool:
     return subject_role in PROTECTED_ROLES
 
 
-def strictest_handling(envelopes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """The handling of something that rests on rows of these envelopes (at least one; as on the wire): of each marking
-    the most restrictive, and every condition, a line each.
-    """
-    marking = strictest(map(marking_of_envelope, envelopes))
-    del marking["protected_subject"]
-    return marking
-
-
-def decide_release(marking: Mapping[str, Any], confirmations: Collection[str]) -> Decision:
+def decide_release(marking: Marking, confirmations: Collection[str]) -> Decision:
     """Whether details may be released that rest on rows so marked: TLP:RED with the originator's consent alone,
     handling code C with its conditions, which go with them; each is confirmed.
     """
     decision = ALLOWED
-    if marking["tlp"] == TrafficLight.RED and TLP_RED not in confirmations:
+    if marking.tlp == TrafficLight.RED and TLP_RED not in confirmations:
         cure = f"TLP:RED is for those it was given to: confirm {TLP_RED} if whoever originated it consents"
         decision &= refuse("tlp-red", "confirmations", cure)
-    if marking["handling"] == Handling.CONDITIONS and CONDITIONS not in confirmations:
+    if marking.handling == Handling.CONDITIONS and CONDITIONS not in confirmations:
         cure = f"handling code C: confirm {CONDITIONS} once its conditions are met; they go with what is told"
         decision &= refuse("handling-conditions", "confirmations", cure)
     return decision
 
 
-def decide_marking_given(given: Mapping[str, Any] | None, least: Mapping[str, Any]) -> Decision:
+def decide_marking_given(given: Marking | None, least: Marking) -> Decision:
     """Whether the marking that an authoriser signs is as strict as the rows call for."""
     if given is not None and not is_laxer(given, least):
         return ALLOWED
-    cure = f"at least {least['classification']}, TLP:{least['tlp']}, handling {least['handling']}, and every condition"
+    cure = f"at least {least.classification}, TLP:{least.tlp}, handling {least.handling}, and every condition"
     return refuse("marking", "marking", cure)

@@ -88,7 +88,7 @@ def _of_request(session: Session, member_id: str, request_id: str, _now: datetim
     """
     found = find_request(session, request_id)
     if found is not None and found.member_id == member_id:
-        parts = [] if is_offer(found.terms["mode"]) else list_parts(session, request_id)
+        parts = [] if is_offer(found.terms.mode) else list_parts(session, request_id)
         holders = [part.member_id for part in parts if part.outcome in _TOLD]
         return Subject(found.hit_id, False, [Contribution(found.token, holder) for holder in holders])
     if found is None:

@@ -23,7 +23,6 @@ from sqlalchemy.orm import Session
 
 from exchange.gateways.legal_gateway import find_rule
 from exchange.gateways.rules import QUERY, GatewayRule, Side
-from exchange.gateways.safeguards import is_protected, strictest_handling
 from exchange.indicators.derived import Derived, DerivedKind, note_derived
 from exchange.indicators.store import StoredRow, read_rows
 from exchange.indicators.submissions import read_envelopes
@@ -47,10 +46,12 @@ from exchange.queries.store import (
 )
 from exchange.queries.views import paperwork_of, tell_overseers
 from exchange.requests.rows import with_onward
+from schemas.marking import marking_of_envelope, strictest
 from schemas.queries import QueryHandling, QueryResult
 from schemas.terms import MemberKind, TrafficLight
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64, to_rfc3339
+from schemas.values.message import narrowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,7 @@ def _results(
         finding = see_subject([row.holding for row in some], authority, named)
         found = _no_hit(subject)
         if finding is not None:
-            behind = [envelopes[row.submission_id] for row in some]
+            marking = with_onward(strictest(marking_of_envelope(envelopes[row.submission_id]) for row in some), rule)
             found = msgspec.structs.replace(
                 found,
                 hit=True,
@@ -218,8 +219,8 @@ def _results(
                 band=finding.band,
                 themes=list(finding.themes),
                 first_seen=finding.first_seen,
-                protected=any(is_protected(envelope["subject_role"]) for envelope in behind),
-                handling=QueryHandling(**with_onward(strictest_handling(behind), rule)),
+                protected=marking.protected_subject,
+                handling=narrowed(marking, QueryHandling),
             )
         results.append(found)
     return results

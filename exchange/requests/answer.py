@@ -8,8 +8,8 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from exchange.gateways.four_eyes import Preparer, decide_age, decide_preparer, decide_unprepared
@@ -29,8 +29,6 @@ from exchange.membership.store import find_member, find_representative, kinds_of
 from exchange.requests.rows import RequestRows, find_request_rows, marking_of, submissions_of, with_grounds
 from exchange.requests.rules import (
     DISCLOSING,
-    Answer,
-    Preparation,
     case_of,
     decide_answer,
     decide_provision,
@@ -48,8 +46,8 @@ from exchange.requests.store import (
 from exchange.requests.take_up import decide_asker, find_person, find_to_act
 from exchange.requests.views import answer_view, discloser_of, recipient_of, standing_of
 from keys.signatures.ed25519 import SignatureError, verify_signature
-from schemas.marking import RELEASE_CODES
-from schemas.requests import answer_to_sign, prepared_to_sign
+from schemas.marking import RELEASE_CODES, Marking
+from schemas.requests import NewAnswer, Prepared, RequestStanding, answer_to_sign, prepared_to_sign
 from schemas.terms import FourEyes, RequestState
 from schemas.values.encoding import from_rfc3339
 
@@ -76,7 +74,7 @@ class _Turn:
         """Whom the answer is for; None for one that does not know whose offer it refuses."""
         if self.is_sender:
             return self.part.member_id
-        is_known = not is_offer(self.info.terms["mode"]) or self.part.taken_up_at is not None
+        is_known = not is_offer(self.info.terms.mode) or self.part.taken_up_at is not None
         return self.info.member_id if is_known else None
 
     @property
@@ -87,13 +85,13 @@ class _Turn:
 
 
 def answer_request(
-    database: Database, request: Request, request_id: str, answer: Answer, policy: RequestPolicy
-) -> tuple[dict[str, Any], int]:
+    database: Database, request: Request, request_id: str, answer: NewAnswer, policy: RequestPolicy
+) -> tuple[RequestStanding, int]:
     """Keep the answer and tell whom it is for; how the part stands. Raises as act_once does; UnknownRequestError also
     for who holds no part of it.
     """
 
-    def give(session: Session) -> dict[str, Any]:
+    def give(session: Session) -> RequestStanding:
         turn = _find_turn(session, request, request_id, answer)
         marking = _marking(session, turn, policy) if answer.outcome in DISCLOSING and turn.told_rows else None
         require(
@@ -107,15 +105,17 @@ def answer_request(
         _tell(session, answer, turn, request)
         return standing_of(turn.info, turn.part)
 
-    return act_once(database, request, {"asked": "request_answer", "request_id": request_id}, give)
+    return act_once(
+        database, request, {"asked": "request_answer", "request_id": request_id}, give, answer=RequestStanding
+    )
 
 
-def _find_turn(session: Session, request: Request, request_id: str, answer: Answer) -> _Turn:
+def _find_turn(session: Session, request: Request, request_id: str, answer: NewAnswer) -> _Turn:
     """Raises UnknownRequestError, and RefusedError for a requester, and for a sender that names no holder that took its
     offer up: whether that one is a holder is not told.
     """
     info = find_request(session, request_id, lock=True)
-    if info is None or info.member_id != request.actor.member_id or not is_offer(info.terms["mode"]):
+    if info is None or info.member_id != request.actor.member_id or not is_offer(info.terms.mode):
         info, part, person = find_to_act(session, request, request_id)
         rows = find_request_rows(session, info.member_id, info.token, request.now)
         return _Turn(info, part, person, rows, is_sender=False)
@@ -126,7 +126,7 @@ def _find_turn(session: Session, request: Request, request_id: str, answer: Answ
     return _Turn(info, found, find_person(session, request), rows, is_sender=True)
 
 
-def _decide_step(answer: Answer, turn: _Turn, now: datetime) -> Decision:
+def _decide_step(answer: NewAnswer, turn: _Turn, now: datetime) -> Decision:
     terms, part, held = turn.info.terms, turn.part, submissions_of(turn.told_rows)
     if turn.is_sender:
         return decide_provision(answer, terms, state_at(turn.info, part, now), held=held)
@@ -134,7 +134,7 @@ def _decide_step(answer: Answer, turn: _Turn, now: datetime) -> Decision:
     return decide_answer(answer, terms, state_at(turn.info, part, now), part.representative_id, by, held=held)
 
 
-def _decide_signature(answer: Answer, turn: _Turn) -> Decision:
+def _decide_signature(answer: NewAnswer, turn: _Turn) -> Decision:
     """The client of whoever is told checks the signature against the registrars' statements; what would fail there is
     refused here, while it can still be mended.
     """
@@ -143,11 +143,11 @@ def _decide_signature(answer: Answer, turn: _Turn) -> Decision:
         holder=turn.discloser,
         requester=turn.recipient,
         outcome=answer.outcome,
-        told=answer.told,
+        told=answer.fields,
         refusal_reason=answer.refusal_reason,
         sealed=answer.sealed,
-        marking=answer.marking,
-        prepared=None if answer.prepared is None else answer.prepared.to_wire(),
+        marking=msgspec.to_builtins(answer.marking),
+        prepared=msgspec.to_builtins(answer.prepared),
     )
     try:
         verify_signature(turn.person.public_key, signed, answer.signature)
@@ -156,7 +156,7 @@ def _decide_signature(answer: Answer, turn: _Turn) -> Decision:
     return ALLOWED
 
 
-def _decide_prepared(session: Session, answer: Answer, turn: _Turn, now: datetime) -> Decision:
+def _decide_prepared(session: Session, answer: NewAnswer, turn: _Turn, now: datetime) -> Decision:
     """Whether two people stand for it, where somebody prepared it or the member's statement asks for that."""
     member = find_member(session, turn.discloser)
     given = answer.prepared
@@ -173,17 +173,17 @@ def _decide_prepared(session: Session, answer: Answer, turn: _Turn, now: datetim
     return decision if preparer is None else decision & _decide_preparers_signature(answer, given, preparer, turn)
 
 
-def _decide_preparers_signature(answer: Answer, given: Preparation, preparer: Preparer, turn: _Turn) -> Decision:
+def _decide_preparers_signature(answer: NewAnswer, given: Prepared, preparer: Preparer, turn: _Turn) -> Decision:
     signed = prepared_to_sign(
         request_id=turn.info.request_id,
         holder=turn.discloser,
         requester=turn.recipient,
         outcome=answer.outcome,
-        told=answer.told,
+        told=answer.fields,
         refusal_reason=answer.refusal_reason,
         details_commitment=given.details_commitment,
-        marking=answer.marking,
-        confirmations=answer.confirmations,
+        marking=msgspec.to_builtins(answer.marking),
+        confirmations=set(answer.confirmations),
         submissions=answer.submissions,
         prepared_at=given.prepared_at,
     )
@@ -194,7 +194,7 @@ def _decide_preparers_signature(answer: Answer, given: Preparation, preparer: Pr
     return ALLOWED
 
 
-def _decide_gateway(session: Session, answer: Answer, turn: _Turn, policy: RequestPolicy, now: datetime) -> Decision:
+def _decide_gateway(session: Session, answer: NewAnswer, turn: _Turn, policy: RequestPolicy, now: datetime) -> Decision:
     """Details are released as the gateway's rules say at this moment; to tell nothing takes two people all the same.
     What a sender confirmed with its offer holds.
     """
@@ -208,7 +208,8 @@ def _decide_gateway(session: Session, answer: Answer, turn: _Turn, policy: Reque
     case = with_grounds(session, case_of(info.terms, asker, sender, now), told_of)
     case = replace(
         case,
-        confirmations=(case.confirmations if turn.is_sender else frozenset()) | answer.confirmations - RELEASE_CODES,
+        confirmations=(case.confirmations if turn.is_sender else frozenset())
+        | set(answer.confirmations) - RELEASE_CODES,
         discloser=sender if turn.is_sender else holder,
         recipient=holder if turn.is_sender else sender,
         authoriser=turn.person,
@@ -216,30 +217,30 @@ def _decide_gateway(session: Session, answer: Answer, turn: _Turn, policy: Reque
     return standing & decide_disclosure(case, policy.rules)
 
 
-def _marking(session: Session, turn: _Turn, policy: RequestPolicy) -> dict[str, Any]:
+def _marking(session: Session, turn: _Turn, policy: RequestPolicy) -> Marking:
     """How what is told is to be handled at least. A holder sees the requester's marking too, a sender not the holder's:
     that would tell of its row.
     """
     rows = turn.told_rows if turn.is_sender else [*turn.rows.own_beside(turn.part.member_id), *turn.told_rows]
-    return marking_of(session, rows, find_rule(turn.info.terms["legal_gateway"], policy.rules))
+    return marking_of(session, rows, find_rule(turn.info.terms.legal_gateway, policy.rules))
 
 
-def _decide_marking(session: Session, answer: Answer, turn: _Turn, least: dict[str, Any]) -> Decision:
+def _decide_marking(session: Session, answer: NewAnswer, turn: _Turn, least: Marking) -> Decision:
     own = marking_of(session, turn.told_rows, None)
     return decide_marking_given(answer.marking, least) & decide_release(own, answer.confirmations)
 
 
-def _keep(session: Session, answer: Answer, turn: _Turn, now: datetime) -> None:
+def _keep(session: Session, answer: NewAnswer, turn: _Turn, now: datetime) -> None:
     info, part = turn.info, turn.part
     part.state, part.remind_at, part.answered_at = RequestState.ANSWERED.value, None, now
-    part.outcome, part.fields_json = answer.outcome, json.dumps(answer.told)
+    part.outcome, part.fields_json = answer.outcome, json.dumps(answer.fields)
     part.refusal_reason, part.signature = answer.refusal_reason, answer.signature
     part.submissions_json = json.dumps(sorted(set(answer.submissions)))
     part.answered_by = turn.person.representative_id
-    part.prepared_json = None if answer.prepared is None else json.dumps(answer.prepared.to_wire())
+    part.prepared_json = None if answer.prepared is None else msgspec.json.encode(answer.prepared).decode()
     if answer.sealed is not None:
         part.sealed, part.sealed_sha256 = answer.sealed, hashlib.sha256(answer.sealed).digest()
-        part.marking_json = json.dumps(answer.marking)
+        part.marking_json = msgspec.json.encode(answer.marking).decode()
     if info.state == RequestState.OPEN:
         info.state = RequestState.ANSWERED.value
     session.flush()
@@ -248,7 +249,7 @@ def _keep(session: Session, answer: Answer, turn: _Turn, now: datetime) -> None:
     session.flush()
 
 
-def _tell(session: Session, answer: Answer, turn: _Turn, request: Request) -> None:
+def _tell(session: Session, answer: NewAnswer, turn: _Turn, request: Request) -> None:
     """Record the answer for both sides, note which rows it derives from, and send whom it is for a notice: the same one
     whatever the answer.
     """
@@ -259,8 +260,8 @@ def _tell(session: Session, answer: Answer, turn: _Turn, request: Request) -> No
         # Who answers a request of another's reads whose it was; a release says that as its recipient.
         **({} if turn.is_sender else {"requester": turn.recipient}),
         "representative_id": request.actor.representative_id,
-        "confirmations": sorted(answer.confirmations),
-        "prepared": None if answer.prepared is None else answer.prepared.to_wire(),
+        "confirmations": sorted(set(answer.confirmations)),
+        "prepared": msgspec.to_builtins(answer.prepared),
     }
     told = part.member_id if turn.is_sender else info.member_id
     views = [View(told, shown), View(request.actor.member_id, own)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy.orm import Session
 
 from exchange.kernel.session import Database
@@ -12,13 +10,14 @@ from exchange.requests.end import end_parts
 from exchange.requests.rules import decide_cancelling
 from exchange.requests.store import find_request
 from exchange.requests.views import UnknownRequestError, standing_of
+from schemas.requests import RequestStanding
 from schemas.terms import RequestState
 
 
-def cancel_request(database: Database, request: Request, request_id: str) -> tuple[dict[str, Any], int]:
+def cancel_request(database: Database, request: Request, request_id: str) -> tuple[RequestStanding, int]:
     """Let nobody answer it any more, and tell those who might have; how it stands. Raises as act_once does."""
 
-    def cancel(session: Session) -> dict[str, Any]:
+    def cancel(session: Session) -> RequestStanding:
         info = find_request(session, request_id, lock=True)
         if info is None or info.member_id != request.actor.member_id:
             raise UnknownRequestError
@@ -26,4 +25,6 @@ def cancel_request(database: Database, request: Request, request_id: str) -> tup
         end_parts(session, info, RequestState.CANCELLED, request.now, actor=request.actor)
         return standing_of(info)
 
-    return act_once(database, request, {"asked": "request_cancel", "request_id": request_id}, cancel)
+    return act_once(
+        database, request, {"asked": "request_cancel", "request_id": request_id}, cancel, answer=RequestStanding
+    )

@@ -11,11 +11,11 @@ In order:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from exchange.gateways.legal_gateway import Person, decide_asking, is_open_to
@@ -40,9 +40,11 @@ from exchange.requests.rules import (
 )
 from exchange.requests.store import InformationRequest, RequestPart, find_request
 from exchange.requests.views import request_view, standing_of
+from schemas.requests import NewRequest, RequestStanding, RequestTerms
 from schemas.terms import RequestState
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64, to_rfc3339
+from schemas.values.message import narrowed
 
 
 class UnknownHitError(UnknownObjectError):
@@ -52,17 +54,16 @@ class UnknownHitError(UnknownObjectError):
 
 
 def create_request(
-    database: Database, request: Request, terms: Mapping[str, Any], proof: bytes, policy: RequestPolicy
-) -> tuple[dict[str, Any], int]:
-    """Keep a request with these `terms` (as on the wire, without the proof) and bring it to the holders; how it stands.
-    Raises as act_once does.
-    """
+    database: Database, request: Request, new: NewRequest, policy: RequestPolicy
+) -> tuple[RequestStanding, int]:
+    """Keep a request and bring it to the holders; how it stands. Raises as act_once does."""
+    terms = narrowed(new, RequestTerms)
 
-    def create(session: Session) -> dict[str, Any]:
-        hit = find_shown_hit(session, request.actor.member_id, terms["hit_id"])
+    def create(session: Session) -> RequestStanding:
+        hit = find_shown_hit(session, request.actor.member_id, terms.hit_id)
         if hit is None:
             raise UnknownHitError
-        if find_request(session, terms["request_id"]) is not None:
+        if find_request(session, terms.request_id) is not None:
             raise ConflictError(refuse("id-in-use", "request_id", "this id is in use: take a new one"))
         rows = find_request_rows(session, request.actor.member_id, hit.token, request.now)
         asker = _find_asker(session, request)
@@ -70,11 +71,11 @@ def create_request(
         due_at = policy.due_at(terms, request.now)
         info = InformationRequest(
             **asker.as_columns(),
-            request_id=terms["request_id"],
-            hit_id=terms["hit_id"],
+            request_id=terms.request_id,
+            hit_id=terms.hit_id,
             token=hit.token,
-            terms_json=canonical_json(dict(terms)).decode(),
-            proof=proof,
+            terms_json=canonical_json(msgspec.to_builtins(terms)).decode(),
+            proof=new.proof,
             state=RequestState.OPEN.value,
             created_at=request.now,
             due_at=due_at,
@@ -85,8 +86,8 @@ def create_request(
         _bring(session, info, rows, _reachable(session, rows, terms, asker, policy), asker.kind, request=request)
         return standing_of(info)
 
-    asked = {"asked": "request", "request_id": terms["request_id"], "hit_id": terms["hit_id"]}
-    return act_once(database, request, asked, create, 201)
+    asked = {"asked": "request", "request_id": terms.request_id, "hit_id": terms.hit_id}
+    return act_once(database, request, asked, create, 201, answer=RequestStanding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def _find_asker(session: Session, request: Request) -> _Asker:
 
 def _decide(
     session: Session,
-    terms: Mapping[str, Any],
+    terms: RequestTerms,
     rows: RequestRows,
     asker: _Asker,
     *,
@@ -130,7 +131,7 @@ def _decide(
     case = with_grounds(session, case_of(terms, asker.person, asker.side, now), rows.live)
     return (
         decide_asking(case, policy.rules)
-        & decide_codes(terms["mode"], terms["urgency"], terms["fields"])
+        & decide_codes(terms.mode, terms.urgency, terms.fields)
         & decide_texts(texts_of(terms))
         & _decide_rows(rows, asker.member_id)
     )
@@ -146,13 +147,13 @@ def _decide_rows(rows: RequestRows, member_id: str) -> Decision:
 
 
 def _reachable(
-    session: Session, rows: RequestRows, terms: Mapping[str, Any], asker: _Asker, policy: RequestPolicy
+    session: Session, rows: RequestRows, terms: RequestTerms, asker: _Asker, policy: RequestPolicy
 ) -> list[str]:
     """The holders that the gateway lets tell whoever asks, or be told by whoever offers."""
-    kinds, gateway = kinds_of_members(session), terms["legal_gateway"]
+    kinds, gateway = kinds_of_members(session), terms.legal_gateway
 
     def is_reachable(holder: Side) -> bool:
-        discloser, recipient = (asker.side, holder) if is_offer(terms["mode"]) else (holder, asker.side)
+        discloser, recipient = (asker.side, holder) if is_offer(terms.mode) else (holder, asker.side)
         return is_open_to(gateway, discloser, recipient, policy.rules)
 
     return [one for one in sorted(rows.holders) if is_reachable(Side(one, kinds[one]))]
@@ -175,7 +176,7 @@ def _bring(
         "request_id": info.request_id,
         "token": token,
         "requester_kind": kind,
-        **{name: terms[name] for name in ("mode", "legal_gateway", "urgency")},
+        **{name: getattr(terms, name) for name in ("mode", "legal_gateway", "urgency")},
         "due_at": to_rfc3339(info.due_at),
     }
     own = {

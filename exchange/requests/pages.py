@@ -6,12 +6,11 @@ from typing import Any
 
 from flask import Response
 
-from exchange.gateways.rules import NOTICE_PLACEHOLDERS, GatewayRule
+from exchange.gateways.rules import NOTICE_PLACEHOLDERS, GatewayRule, NoticeRule
 from exchange.requests.answer import answer_request
 from exchange.requests.cancel import cancel_request
 from exchange.requests.create import create_request
 from exchange.requests.read import list_requests, read_request
-from exchange.requests.rules import Answer, Preparation
 from exchange.requests.take_up import take_up_request
 from exchange.requests.views import UnknownRequestError
 from exchange.web.authentication import current_actor
@@ -19,13 +18,19 @@ from exchange.web.context import current_context
 from exchange.web.pages import POST_PARAMETERS, Blueprint, Decorator, answer_json, current_request, problem_responses
 from schemas.alerts import EmptySchema
 from schemas.requests import (
-    AnswerSchema,
-    GatewaysSchema,
-    NewRequestSchema,
-    RequestSchema,
-    RequestsPageSchema,
+    Gateway,
+    GatewayConfirmation,
+    GatewayNotice,
+    GatewayParties,
+    Gateways,
+    GatewayStatement,
+    ModeCondition,
+    NewAnswer,
+    NewRequest,
+    RequestsPage,
     RequestsQuery,
-    RequestStandingSchema,
+    RequestStanding,
+    WholeRequest,
 )
 from schemas.values.identifiers import is_uuid7
 
@@ -48,44 +53,41 @@ def _step(path: str, summary: str, schema: type[Any], answer: type[Any]) -> Deco
 @blueprint.route("/gateways")
 @blueprint.doc(summary="The legal gateways: who may disclose to whom, and what each wants")
 @problem_responses(blueprint, 401, 403)
-@blueprint.response(200, GatewaysSchema)
+@blueprint.response(200, Gateways)
 def gateways() -> Response:
     """The same rules that every request is judged by, so that what is missing can be said before one is made."""
     policy = current_context().policy
     found = [_gateway(code.value, rule) for code, rule in policy.rules.items()]
     minutes = {urgency.value: count for urgency, count in policy.urgency_minutes.items()}
-    return answer_json({"gateways": found, "urgency_minutes": minutes})
+    return answer_json(Gateways(gateways=found, urgency_minutes=minutes))
 
 
 @blueprint.route("/requests", methods=["POST"])
 @blueprint.doc(summary="Ask those who hold what a hit is about", parameters=POST_PARAMETERS)
 @problem_responses(blueprint, 401, 403, 404, 409, 413)
-@blueprint.arguments(NewRequestSchema)
-@blueprint.response(201, RequestStandingSchema)
-def asking(fields: dict[str, Any]) -> Response:
+@blueprint.arguments(NewRequest)
+@blueprint.response(201, RequestStanding)
+def asking(new: NewRequest) -> Response:
     """Judged by every rule of the gateway; each reason against it is told. Nobody is named on either side."""
-    proof = fields.pop("proof")
-    terms = {**fields, "fields": fields["wanted"]}
-    del terms["wanted"]
     context = current_context()
-    return answer_json(*create_request(context.database, current_request(), terms, proof, context.policy))
+    return answer_json(*create_request(context.database, current_request(), new, context.policy))
 
 
 @blueprint.route("/requests")
 @blueprint.doc(summary="One's own requests, and those that came in, page by page")
 @problem_responses(blueprint, 401, 403)
 @blueprint.arguments(RequestsQuery, location="query")
-@blueprint.response(200, RequestsPageSchema)
-def listing(query: dict[str, Any]) -> Response:
+@blueprint.response(200, RequestsPage)
+def listing(asked: RequestsQuery) -> Response:
     """Every page read is an entry in the reader's log."""
     context = current_context()
-    return answer_json(list_requests(context.database, current_actor(), now=context.clock(), **query))
+    return answer_json(list_requests(context.database, current_actor(), asked, context.clock()))
 
 
 @blueprint.route("/requests/<request_id>")
 @blueprint.doc(summary="A request, as far as the reader may know it")
 @problem_responses(blueprint, 401, 403, 404)
-@blueprint.response(200, RequestSchema)
+@blueprint.response(200, WholeRequest)
 def reading(request_id: str) -> Response:
     """Every reading is an entry in the reader's log."""
     context = current_context()
@@ -93,34 +95,22 @@ def reading(request_id: str) -> Response:
     return answer_json(read_request(context.database, current_actor(), known, context.policy, context.clock()))
 
 
-@_step("/take-up", "Learn who asks for what, so as to answer", EmptySchema, RequestSchema)
-def taking_up(_: dict[str, Any], request_id: str) -> Response:
+@_step("/take-up", "Learn who asks for what, so as to answer", EmptySchema, WholeRequest)
+def taking_up(_: object, request_id: str) -> Response:
     """By an authoriser of a holder."""
     context = current_context()
     return answer_json(*take_up_request(context.database, current_request(), _known(request_id), context.policy))
 
 
-@_step("/answer", "Answer a request that one has taken up", AnswerSchema, RequestStandingSchema)
-def answering(fields: dict[str, Any], request_id: str) -> Response:
+@_step("/answer", "Answer a request that one has taken up", NewAnswer, RequestStanding)
+def answering(answer: NewAnswer, request_id: str) -> Response:
     """Once, by the same person; of an offer by an authoriser of its sender, once for each holder that took it up."""
-    answer = Answer(
-        outcome=fields["outcome"],
-        told=tuple(fields["told"]),
-        refusal_reason=fields["refusal_reason"],
-        sealed=fields["sealed"],
-        signature=fields["signature"],
-        submissions=tuple(fields["submissions"]),
-        marking=fields["marking"],
-        confirmations=frozenset(fields["confirmations"]),
-        to=fields["to"],
-        prepared=None if fields["prepared"] is None else Preparation(**fields["prepared"]),
-    )
     context, known = current_context(), _known(request_id)
     return answer_json(*answer_request(context.database, current_request(), known, answer, context.policy))
 
 
-@_step("/cancel", "Take back a request of one's own", EmptySchema, RequestStandingSchema)
-def cancelling(_: dict[str, Any], request_id: str) -> Response:
+@_step("/cancel", "Take back a request of one's own", EmptySchema, RequestStanding)
+def cancelling(_: object, request_id: str) -> Response:
     """Nobody answers it any more; what was answered stays."""
     return answer_json(*cancel_request(current_context().database, current_request(), _known(request_id)))
 
@@ -132,35 +122,36 @@ def _known(request_id: str) -> str:
     return request_id
 
 
-def _gateway(code: str, rule: GatewayRule) -> dict[str, Any]:
-    notice = rule.notice
-    return {
-        "code": code,
-        "citation": rule.citation,
-        "parties": [
-            {"disclosers": sorted(pair.disclosers), "recipients": sorted(pair.recipients)} for pair in rule.parties
+def _gateway(code: str, rule: GatewayRule) -> Gateway:
+    statements = ("purpose", "necessity", "proportionality")
+    return Gateway(
+        code=code,
+        citation=rule.citation,
+        parties=[
+            GatewayParties(disclosers=sorted(pair.disclosers), recipients=sorted(pair.recipients))
+            for pair in rule.parties
         ],
-        "modes": sorted(rule.modes),
-        "conditions": [{"mode": mode, "condition": wanted.value} for mode, wanted in rule.conditions.items()],
-        "statements": [
-            {"field": name, "question": getattr(rule, name)} for name in ("purpose", "necessity", "proportionality")
-        ],
-        "confirmations": [
-            {"codes": list(one.codes), "question": one.question, "condition": one.condition}
+        modes=sorted(rule.modes),
+        conditions=[ModeCondition(mode=mode, condition=wanted.value) for mode, wanted in rule.conditions.items()],
+        statements=[GatewayStatement(field=name, question=getattr(rule, name)) for name in statements],
+        confirmations=[
+            GatewayConfirmation(codes=list(one.codes), question=one.question, condition=one.condition)
             for one in rule.confirmations
         ],
-        "recipients": None if rule.recipients is None else sorted(rule.recipients),
-        "onward": list(rule.onward),
-        "prior_notice": None
-        if notice is None
-        else {
-            "field": "nca_notice",
-            "addressee": notice.addressee,
-            "within_days": notice.within_days,
-            "report_days": notice.report_days,
-            "template": notice.template,
-            "placeholders": list(NOTICE_PLACEHOLDERS),
-        },
-        "themes": sorted(rule.themes),
-        "evidence_standards": sorted(rule.standards),
-    }
+        recipients=None if rule.recipients is None else sorted(rule.recipients),
+        onward=list(rule.onward),
+        prior_notice=None if rule.notice is None else _notice(rule.notice),
+        themes=sorted(rule.themes),
+        evidence_standards=sorted(rule.standards),
+    )
+
+
+def _notice(rule: NoticeRule) -> GatewayNotice:
+    return GatewayNotice(
+        field="nca_notice",
+        addressee=rule.addressee,
+        within_days=rule.within_days,
+        report_days=rule.report_days,
+        template=rule.template,
+        placeholders=list(NOTICE_PLACEHOLDERS),
+    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from exchange.gateways.legal_gateway import DisclosureCase
@@ -18,7 +18,7 @@ from exchange.indicators.submissions import read_envelopes
 from exchange.membership.authority import Authority
 from exchange.membership.store import load_authority
 from exchange.requests.store import InformationRequest
-from schemas.marking import marking_of_envelope, strictest
+from schemas.marking import Marking, marking_of_envelope, strictest
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def with_grounds(session: Session, case: DisclosureCase, rows: Iterable[StoredRo
     )
 
 
-def marking_of(session: Session, rows: Iterable[StoredRow], rule: GatewayRule | None) -> dict[str, Any]:
+def marking_of(session: Session, rows: Iterable[StoredRow], rule: GatewayRule | None) -> Marking:
     """The marking of what rests on the rows, at least one, and is told under that rule: the most restrictive of all,
     and whether the subject is to be protected.
     """
@@ -116,7 +116,7 @@ def marking_of(session: Session, rows: Iterable[StoredRow], rule: GatewayRule | 
     return with_onward(strictest(map(marking_of_envelope, envelopes)), rule)
 
 
-def with_onward(marking: dict[str, Any], rule: GatewayRule | None) -> dict[str, Any]:
+def with_onward(marking: Marking, rule: GatewayRule | None) -> Marking:
     """The marking with the conditions of the gateway itself."""
     onward = () if rule is None else rule.onward
-    return {**marking, "conditions": "\n".join(filter(None, [marking["conditions"], *onward]))}
+    return msgspec.structs.replace(marking, conditions="\n".join(filter(None, [marking.conditions, *onward])))

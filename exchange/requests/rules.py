@@ -18,14 +18,13 @@ In order:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
 
 from exchange.gateways.legal_gateway import DisclosureCase, Person, notice_in
 from exchange.gateways.rules import Side
 from exchange.kernel.decision import ALLOWED, Decision, refuse
+from schemas.requests import NewAnswer, RequestTerms
 from schemas.terms import (
     OFFERS,
     WARNING_FIELDS,
@@ -36,51 +35,9 @@ from schemas.terms import (
     RequestState,
     Urgency,
 )
-from schemas.values.encoding import to_base64
 
 DISCLOSING = frozenset({RequestOutcome.FULL, RequestOutcome.PARTIAL})
 """The outcomes with which a holder names itself and tells details."""
-
-
-@dataclass(frozen=True, slots=True)
-class Preparation:
-    """By whom an answer was prepared, with that one's signature; `details_commitment` fixes details that are not read
-    here, None where there are none; `prepared_at` is the time that it signed (RFC 3339, as written).
-    """
-
-    representative_id: str
-    signature: bytes
-    details_commitment: bytes | None
-    prepared_at: str
-
-    def to_wire(self) -> dict[str, Any]:
-        """As it is sent, signed and logged."""
-        fixed = self.details_commitment
-        return {
-            "representative_id": self.representative_id,
-            "signature": to_base64(self.signature),
-            "details_commitment": None if fixed is None else to_base64(fixed),
-            "prepared_at": self.prepared_at,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a holder says to a request, or a sender releases of an offer to the holder `to`. `sealed` is opaque; the
-    signature is the authoriser's; `submissions` are the discloser's own that the details are taken from, and `marking`
-    is how these are to be handled.
-    """
-
-    outcome: str
-    told: tuple[str, ...]
-    refusal_reason: str | None
-    sealed: bytes | None
-    signature: bytes
-    submissions: tuple[str, ...]
-    marking: Mapping[str, Any] | None
-    confirmations: frozenset[str]
-    to: str | None
-    prepared: Preparation | None = None
 
 
 def is_offer(mode: str) -> bool:
@@ -88,32 +45,32 @@ def is_offer(mode: str) -> bool:
     return mode in OFFERS
 
 
-def case_of(terms: Mapping[str, Any], asker: Person, sender: Side, now: datetime) -> DisclosureCase:
-    """What the gateway looks at of a request with these terms (as on the wire): who asks is to receive, who offers to
+def case_of(terms: RequestTerms, asker: Person, sender: Side, now: datetime) -> DisclosureCase:
+    """What the gateway looks at of a request with these terms: who asks is to receive, who offers to
     disclose.
     """
-    offers = is_offer(terms["mode"])
+    offers = is_offer(terms.mode)
     return DisclosureCase(
-        gateway=terms["legal_gateway"],
-        mode=terms["mode"],
-        purpose=terms["purpose"],
-        necessity=terms["necessity"],
-        proportionality=terms["proportionality"],
+        gateway=terms.legal_gateway,
+        mode=terms.mode,
+        purpose=terms.purpose,
+        necessity=terms.necessity,
+        proportionality=terms.proportionality,
         asker=asker,
         now=now,
-        condition=terms["condition"],
+        condition=terms.condition,
         notice=notice_in(terms),
-        confirmations=frozenset(terms["confirmations"]),
+        confirmations=frozenset(terms.confirmations),
         recipient=None if offers else sender,
         discloser=sender if offers else None,
     )
 
 
-def texts_of(terms: Mapping[str, Any]) -> dict[str, str]:
+def texts_of(terms: RequestTerms) -> dict[str, str]:
     """The free texts of a request, by field."""
-    notice = terms["nca_notice"]
-    texts = {name: terms[name] for name in ("purpose", "necessity", "proportionality")}
-    return texts if notice is None else texts | {"nca_notice.reference": notice["reference"]}
+    notice = terms.nca_notice
+    texts = {name: getattr(terms, name) for name in ("purpose", "necessity", "proportionality")}
+    return texts if notice is None else texts | {"nca_notice.reference": notice.reference}
 
 
 def decide_codes(mode: str, urgency: str, wanted: Sequence[str]) -> Decision:
@@ -145,8 +102,8 @@ def decide_take_up(state: str, has_overlap: bool) -> Decision:
 
 
 def decide_answer(
-    answer: Answer,
-    terms: Mapping[str, Any],
+    answer: NewAnswer,
+    terms: RequestTerms,
     state: str,
     taken_up_by: str | None,
     authoriser: str,
@@ -157,7 +114,7 @@ def decide_answer(
     holder's submissions whose live rows overlap with the requester's.
     """
     decision = _decide_unended(state)
-    if is_offer(terms["mode"]):
+    if is_offer(terms.mode):
         if answer.outcome != RequestOutcome.REFUSED:
             cure = "the sender of an offer tells, never a holder: take it up to receive it, or refuse it"
             decision &= refuse("offer", "outcome", cure)
@@ -165,16 +122,16 @@ def decide_answer(
         decision &= refuse("not-taken-up", "representative", "take the request up first, and answer as the same person")
     if answer.to is not None:
         decision &= refuse("to", "to", "null: an answer goes to whoever asked")
-    return _decide_telling(decision & _decide_outcome(answer, terms["fields"]), answer, held)
+    return _decide_telling(decision & _decide_outcome(answer, terms.fields), answer, held)
 
 
-def decide_provision(answer: Answer, terms: Mapping[str, Any], state: str | None, *, held: Collection[str]) -> Decision:
+def decide_provision(answer: NewAnswer, terms: RequestTerms, state: str | None, *, held: Collection[str]) -> Decision:
     """Whether what was offered may be released so to a holder whose part has that state, None for one that has not
     taken it up or is none. `held` are the sender's submissions whose live rows overlap with that holder's.
     """
     if state is None:
         return refuse("not-taken-up", "to", "name an institution that has taken it up: member request show")
-    decision = _decide_unended(state) & _decide_outcome(answer, terms["fields"])
+    decision = _decide_unended(state) & _decide_outcome(answer, terms.fields)
     if answer.outcome not in DISCLOSING:
         decision &= refuse("offer", "outcome", "release what was offered, or cancel the offer")
     return _decide_telling(decision, answer, held)
@@ -202,7 +159,7 @@ def _decide_overlap(has_overlap: bool) -> Decision:
     return refuse("hit-ended", "request_id", cure)
 
 
-def _decide_telling(decision: Decision, answer: Answer, held: Collection[str]) -> Decision:
+def _decide_telling(decision: Decision, answer: NewAnswer, held: Collection[str]) -> Decision:
     """What was decided of the answer, and if nothing is against it whether the rows are there that it tells of."""
     if not decision.is_allowed:
         return decision
@@ -210,7 +167,7 @@ def _decide_telling(decision: Decision, answer: Answer, held: Collection[str]) -
     return _decide_overlap(has_overlap=False) if tells_of_nothing else _decide_submissions(answer, held)
 
 
-def _decide_submissions(answer: Answer, held: Collection[str]) -> Decision:
+def _decide_submissions(answer: NewAnswer, held: Collection[str]) -> Decision:
     """What is told comes from rows that live and that the requester shares: a withdrawal then knows whom it reaches."""
     if (answer.outcome in DISCLOSING) != bool(answer.submissions):
         cure = "full and partial name the submissions that they tell of, no_trace and refused none"
@@ -220,10 +177,10 @@ def _decide_submissions(answer: Answer, held: Collection[str]) -> Decision:
     return refuse("rows-changed", "submissions", "take it up again, and tell of the submissions that it names then")
 
 
-def _decide_outcome(answer: Answer, wanted: Sequence[str]) -> Decision:
-    told, decision = set(answer.told), ALLOWED
+def _decide_outcome(answer: NewAnswer, wanted: Sequence[str]) -> Decision:
+    told, decision = set(answer.fields), ALLOWED
     tells = answer.outcome in DISCLOSING
-    if len(told) != len(answer.told) or told - set(wanted):
+    if len(told) != len(answer.fields) or told - set(wanted):
         decision &= refuse("fields", "fields", "fields that were asked for or offered, each once")
     if tells != bool(told):
         decision &= refuse("fields", "fields", "full and partial tell fields, no_trace and refused none")

@@ -11,12 +11,15 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import Index, LargeBinary, String, Text, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.kernel.base import Base, UtcDateTime
 from exchange.kernel.chunks import in_even_chunks, is_among
 from exchange.kernel.upsert import run_counted
+from schemas.marking import Marking
+from schemas.requests import GivenPrepared, RequestsQuery, RequestTerms
 from schemas.terms import Direction, RequestState
 
 
@@ -49,10 +52,9 @@ class InformationRequest(Base):
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     @property
-    def terms(self) -> dict[str, Any]:
-        """The request's fields as they were sent, without the proof."""
-        terms: dict[str, Any] = json.loads(self.terms_json)
-        return terms
+    def terms(self) -> RequestTerms:
+        """The request as it was sent, without the proof."""
+        return msgspec.json.decode(self.terms_json, type=RequestTerms)
 
 
 class RequestPart(Base):
@@ -86,6 +88,22 @@ class RequestPart(Base):
     answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     submissions_json: Mapped[str | None] = mapped_column(Text)
     withdrawn_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    @property
+    def fields(self) -> list[str]:
+        """Those that the answer tells."""
+        found: list[str] = json.loads(self.fields_json or "[]")
+        return found
+
+    @property
+    def marking(self) -> Marking | None:
+        """How what the request is about, or what was told, is to be handled."""
+        return None if self.marking_json is None else msgspec.json.decode(self.marking_json, type=Marking)
+
+    @property
+    def prepared(self) -> GivenPrepared | None:
+        """Who prepared the answer."""
+        return None if self.prepared_json is None else msgspec.json.decode(self.prepared_json, type=GivenPrepared)
 
     @property
     def submissions(self) -> set[str]:
@@ -122,20 +140,20 @@ def list_parts(session: Session, request_id: str) -> Sequence[RequestPart]:
 
 
 def page_of_requests(
-    session: Session, member_id: str, *, direction: str | None, state: str | None, after: str, limit: int
+    session: Session, member_id: str, asked: RequestsQuery
 ) -> list[tuple[InformationRequest, RequestPart | None]]:
-    """The member's own requests, and those of others that it holds a part of (then with the part), behind a request id,
-    in order of the id.
+    """The member's own requests, and those of others that it holds a part of (then with the part), behind a cursor, in
+    order of the id.
     """
     own: Any = InformationRequest.member_id == member_id
     held: Any = RequestPart.member_id.is_not(None)
-    if state is not None:
-        own, held = and_(own, InformationRequest.state == state), RequestPart.state == state
-    kept = {None: or_(own, held), Direction.OUTGOING.value: own, Direction.INCOMING.value: held}[direction]
+    if asked.state is not None:
+        own, held = and_(own, InformationRequest.state == asked.state), RequestPart.state == asked.state
+    kept = {None: or_(own, held), Direction.OUTGOING.value: own, Direction.INCOMING.value: held}[asked.direction]
     part = and_(RequestPart.request_id == InformationRequest.request_id, RequestPart.member_id == member_id)
     wanted = select(InformationRequest, RequestPart).outerjoin(RequestPart, part)
-    wanted = wanted.where(kept, InformationRequest.request_id > after)
-    found = session.execute(wanted.order_by(InformationRequest.request_id).limit(limit))
+    wanted = wanted.where(kept, InformationRequest.request_id > (asked.cursor or ""))
+    found = session.execute(wanted.order_by(InformationRequest.request_id).limit(asked.limit))
     return [(row[0], row[1]) for row in found]
 
 

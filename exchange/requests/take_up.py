@@ -4,10 +4,9 @@ agrees to receive what is offered, and to be named to its sender.
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
-from typing import Any
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from exchange.gateways.legal_gateway import Person, decide_people, decide_taking_up, find_rule
@@ -33,47 +32,55 @@ from exchange.requests.rows import (
 from exchange.requests.rules import case_of, decide_take_up, is_offer
 from exchange.requests.store import InformationRequest, RequestPart, find_part, find_request, list_parts, state_at
 from exchange.requests.views import Reach, UnknownRequestError, for_holder, request_view, standing_of
+from schemas.requests import RequestStanding, WholeRequest
 from schemas.terms import RequestState
+
+
+class _TakenUp(RequestStanding, frozen=True):
+    """That a request was taken up, by an event."""
+
+    event_id: str
 
 
 def take_up_request(
     database: Database, request: Request, request_id: str, policy: RequestPolicy
-) -> tuple[dict[str, Any], int]:
+) -> tuple[WholeRequest, int]:
     """Reveal the whole request to the holder; the request as it reads it now. Another authoriser of the same holder
     takes it over from the one before. The requester learns once that a holder took it up, not which, nor how many; the
     sender of an offer learns of each by name. A repetition is answered as a new reading.
 
     Raises as act_once does; UnknownRequestError also for who holds no part of it.
     """
-    made: list[dict[str, Any]] = []
+    made: list[WholeRequest] = []
 
-    def take_up(session: Session) -> dict[str, Any]:
+    def take_up(session: Session) -> _TakenUp:
         info, part, person = find_to_act(session, request, request_id)
         rows = find_request_rows(session, info.member_id, info.token, request.now)
-        rule = find_rule(info.terms["legal_gateway"], policy.rules)
+        rule = find_rule(info.terms.legal_gateway, policy.rules)
         held = rows.of_holder(part.member_id)
         people = decide_people(Person(info.representative_id, info.public_key), person)
         require(people & decide_take_up(state_at(info, part, request.now), bool(held)))
         require(
             _decide_gateway(session, info, part, rows, policy=policy, now=request.now) & decide_asker(session, info)
         )
-        parts = [part] if is_offer(info.terms["mode"]) else list_parts(session, request_id)
+        parts = [part] if is_offer(info.terms.mode) else list_parts(session, request_id)
         is_first = all(one.taken_up_at is None for one in parts)
         part.state, part.representative_id = RequestState.TAKEN_UP.value, person.representative_id
         part.taken_up_at = part.taken_up_at or request.now
-        if is_offer(info.terms["mode"]):
+        if is_offer(info.terms.mode):
             part.remind_at = None  # it is for the sender to tell now
-        part.marking_json = json.dumps(marking_of(session, [*rows.own_beside(part.member_id), *held], rule))
+        marking = marking_of(session, [*rows.own_beside(part.member_id), *held], rule)
+        part.marking_json = msgspec.json.encode(marking).decode()
         session.flush()
         event_id = _record(session, info, part, submissions_of(held), request, tells_requester=is_first)
         note_asked(session, info, rows, holders=[part.member_id], event_id=event_id, now=request.now)
         shown = for_holder(info, part, kinds_of_members(session), submissions_of(held), Reach())
-        made[:] = [{**shown, "event_id": event_id}]
-        return {**standing_of(info, part), "event_id": event_id}
+        made[:] = [msgspec.structs.replace(shown, event_id=event_id)]
+        return _TakenUp(**msgspec.structs.asdict(standing_of(info, part)), event_id=event_id)
 
     asked = {"asked": "request_take_up", "request_id": request_id}
-    kept, status = act_once(database, request, asked, take_up)
-    told = next((one for one in made if one["event_id"] == kept["event_id"]), None)
+    kept, status = act_once(database, request, asked, take_up, answer=_TakenUp)
+    told = next((one for one in made if one.event_id == kept.event_id), None)
     return told or read_request(database, request.actor, request_id, policy, request.now), status
 
 
@@ -107,7 +114,7 @@ def _decide_gateway(
     policy: RequestPolicy,
     now: datetime,
 ) -> Decision:
-    kinds, offers = kinds_of_members(session), is_offer(info.terms["mode"])
+    kinds, offers = kinds_of_members(session), is_offer(info.terms.mode)
     sender, holder = (Side(one, kinds[one]) for one in (info.member_id, part.member_id))
     asked = case_of(info.terms, Person(info.representative_id, info.public_key), sender, now)
     told = rows.own_beside(part.member_id) if offers else rows.of_holder(part.member_id)
@@ -135,7 +142,7 @@ def _record(
     """Record it; the id of the event."""
     actor = request.actor
     views = [View(part.member_id, {**request_view(info), "representative_id": actor.representative_id})]
-    is_named = is_offer(info.terms["mode"])
+    is_named = is_offer(info.terms.mode)
     if tells_requester:
         named = {"institution": part.member_id} if is_named else {}
         views.append(View(info.member_id, {"request_id": info.request_id, **named}))

@@ -4,15 +4,18 @@ one that did not; to everyone else there is none.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
-from typing import Any
+
+from msgspec import to_builtins
+from msgspec.structs import asdict, replace
 
 from exchange.kernel.decision import refuse
 from exchange.log.acting import UnknownObjectError
 from exchange.requests.rules import DISCLOSING, is_offer
 from exchange.requests.store import InformationRequest, RequestPart
+from schemas.marking import Marking
+from schemas.requests import GivenAnswer, ListedRequest, RequestStanding, Waiting, WholeRequest
 from schemas.terms import Direction, RequestOutcome, RequestState
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64, to_rfc3339
@@ -40,58 +43,49 @@ class Reach:
         return submissions <= (self.told_by_holders if holder is None else set(self.told_by_sender.get(holder, ())))
 
 
-def standing_of(info: InformationRequest, part: RequestPart | None = None) -> dict[str, Any]:
+def standing_of(info: InformationRequest, part: RequestPart | None = None) -> RequestStanding:
     """What an act answers: the request as its sender sees it, or a holder's part."""
     state = info.state if part is None else part.state
-    return {"request_id": info.request_id, "state": state, "due_at": to_rfc3339(info.due_at)}
+    return RequestStanding(request_id=info.request_id, state=state, due_at=to_rfc3339(info.due_at))
 
 
-def listed(info: InformationRequest, part: RequestPart | None, kinds: Mapping[str, str]) -> dict[str, Any]:
+def listed(info: InformationRequest, part: RequestPart | None, kinds: Mapping[str, str]) -> ListedRequest:
     """What a list shows: for a holder all that it may know before it takes the request up. `kinds` by member."""
     terms = info.terms
-    return {
-        **standing_of(info, part),
-        "direction": (Direction.OUTGOING if part is None else Direction.INCOMING).value,
-        "token": to_base64(info.token),
-        "requester_kind": kinds.get(info.member_id, ""),
-        **{name: terms[name] for name in ("mode", "legal_gateway", "urgency")},
-    }
-
-
-def revealed(info: InformationRequest) -> dict[str, Any]:
-    """What a holder learns by taking the request up, and the requester knows."""
-    return {
-        "requester": info.member_id,
-        "requested_by": info.representative_id,
-        "encryption_key": to_base64(info.encryption_key),
-        "terms": info.terms,
-        "proof": to_base64(info.proof),
-    }
+    return ListedRequest(
+        **asdict(standing_of(info, part)),
+        direction=(Direction.OUTGOING if part is None else Direction.INCOMING).value,
+        token=to_base64(info.token),
+        requester_kind=kinds.get(info.member_id, ""),
+        mode=terms.mode,
+        legal_gateway=terms.legal_gateway,
+        urgency=terms.urgency,
+    )
 
 
 def for_holder(
     info: InformationRequest, part: RequestPart, kinds: Mapping[str, str], submissions: list[str], reach: Reach
-) -> dict[str, Any]:
+) -> WholeRequest:
     """The request as the holder of a part reads it, but for the event of the reading. `submissions` are those of the
     holder whose live rows overlap with the requester's in an open group. Once it has taken the request up, it reads
     these, and who asks and why, as long as there are any.
     """
     taken_up = part.taken_up_at is not None
-    told = revealed(info) if taken_up and submissions else dict.fromkeys(_REVEALED)
-    marking = None if part.marking_json is None or not submissions else json.loads(part.marking_json)
     offers = recipient_of(info, part) == part.member_id
     sealed = part.sealed if offers and reach.has(part.submissions, part.member_id) else None
     taken_back = reach.taken_back if offers else frozenset()
     answers = [_answer(info, part, sealed=sealed, is_named=True, taken_back=taken_back)]
-    return {
-        **listed(info, part, kinds),
-        **told,
-        "marking": marking,
-        "taken_up": taken_up,
-        "waiting": [],
-        "answers": [] if part.outcome is None else answers,
-        "submissions": submissions if taken_up else None,
-    }
+    shown = _whole(
+        listed(info, part, kinds),
+        info,
+        marking=part.marking if submissions else None,
+        taken_up=taken_up,
+        answers=[] if part.outcome is None else answers,
+        submissions=submissions if taken_up else None,
+    )
+    if taken_up and submissions:
+        return shown
+    return replace(shown, requester=None, requested_by=None, encryption_key=None, terms=None, proof=None)
 
 
 def for_requester(
@@ -99,24 +93,24 @@ def for_requester(
     parts: list[RequestPart],
     kinds: Mapping[str, str],
     reach: Reach,
-    marking: dict[str, Any] | None,
-) -> dict[str, Any]:
+    marking: Marking | None,
+) -> WholeRequest:
     """The request as its sender reads it, but for the event of the reading. What was sealed is given within `reach`.
     `marking` is that of what it offers.
     """
-    offers = is_offer(info.terms["mode"])
+    offers = is_offer(info.terms.mode)
     answered = sorted((part for part in parts if part.outcome is not None), key=_order)
-    return {
-        **listed(info, None, kinds),
-        **revealed(info),
-        "marking": marking if offers else None,
-        "taken_up": any(part.taken_up_at is not None for part in parts),
-        "waiting": [
-            {"institution": part.member_id, "submissions": reach.told_by_sender.get(part.member_id, [])}
+    return _whole(
+        listed(info, None, kinds),
+        info,
+        marking=marking if offers else None,
+        taken_up=any(part.taken_up_at is not None for part in parts),
+        waiting=[
+            Waiting(institution=part.member_id, submissions=reach.told_by_sender.get(part.member_id, []))
             for part in parts
             if offers and part.state == RequestState.TAKEN_UP
         ],
-        "answers": [
+        answers=[
             _answer(
                 info,
                 part,
@@ -126,11 +120,42 @@ def for_requester(
             )
             for part in answered
         ],
-        "submissions": None,
-    }
+    )
 
 
-def request_view(info: InformationRequest) -> dict[str, Any]:
+def _whole(
+    head: ListedRequest,
+    info: InformationRequest,
+    *,
+    marking: Marking | None,
+    taken_up: bool,
+    answers: list[GivenAnswer],
+    waiting: list[Waiting] | None = None,
+    submissions: list[str] | None = None,
+) -> WholeRequest:
+    """With what a holder learns by taking the request up, and the requester knows."""
+    return WholeRequest(
+        **asdict(head),
+        requester=info.member_id,
+        requested_by=info.representative_id,
+        encryption_key=to_base64(info.encryption_key),
+        terms=info.terms,
+        proof=to_base64(info.proof),
+        marking=marking,
+        taken_up=taken_up,
+        waiting=waiting or [],
+        answers=answers,
+        submissions=submissions,
+        event_id="",
+    )
+
+
+def digest_of_shown(shown: WholeRequest) -> str:
+    """The digest (base64) that the log keeps of a request as it was shown: of all but the event of the reading."""
+    return to_base64(digest({name: to_builtins(value) for name, value in asdict(shown).items() if name != "event_id"}))
+
+
+def request_view(info: InformationRequest) -> dict[str, object]:
     """What the log says of a request to its sender, and to a holder that took it up: the texts as a digest."""
     terms = info.terms
     codes = ("mode", "legal_gateway", "condition", "urgency", "fields", "confirmations")
@@ -138,16 +163,16 @@ def request_view(info: InformationRequest) -> dict[str, Any]:
         "request_id": info.request_id,
         "requester": info.member_id,
         "requested_by": info.representative_id,
-        **{name: terms[name] for name in codes},
-        "terms_sha256": to_base64(digest(terms)),
+        **{name: getattr(terms, name) for name in codes},
+        "terms_sha256": to_base64(terms.sha256),
         "encryption_key_sha256": to_base64(digest(to_base64(info.encryption_key))),
         "due_at": to_rfc3339(info.due_at),
     }
 
 
-def answer_view(info: InformationRequest, part: RequestPart) -> dict[str, Any]:
+def answer_view(info: InformationRequest, part: RequestPart) -> dict[str, object]:
     """What the log says of an answer to both sides: its details as a digest, of an unnamed one the outcome alone."""
-    answer = _answer(info, part, sealed=None, is_named=_is_named(part))
+    answer = to_builtins(_answer(info, part, sealed=None, is_named=_is_named(part)))
     names = ("outcome", "institution", "recipient", "representative_id", "fields", "refusal_reason", "sealed_sha256")
     return {
         "request_id": part.request_id,
@@ -167,10 +192,7 @@ def recipient_of(info: InformationRequest, part: RequestPart) -> str:
 
 def _is_released(info: InformationRequest, part: RequestPart) -> bool:
     """Whether a sender told a holder what it had offered."""
-    return is_offer(info.terms["mode"]) and _is_named(part)
-
-
-_REVEALED = ("requester", "requested_by", "encryption_key", "terms", "proof")
+    return is_offer(info.terms.mode) and _is_named(part)
 
 
 def _is_named(part: RequestPart) -> bool:
@@ -191,21 +213,20 @@ def _answer(
     sealed: bytes | None,
     is_named: bool,
     taken_back: Set[str] = frozenset(),
-) -> dict[str, Any]:
+) -> GivenAnswer:
     """`is_named`: with who answered and when, and the signature."""
-    marking = None if part.marking_json is None or part.outcome not in DISCLOSING else json.loads(part.marking_json)
-    return {
-        "outcome": part.outcome or RequestOutcome.NO_TRACE.value,
-        "institution": discloser_of(info, part) if is_named else None,
-        "recipient": recipient_of(info, part) if _is_named(part) else None,
-        "representative_id": part.answered_by if is_named else None,
-        "fields": json.loads(part.fields_json or "[]"),
-        "refusal_reason": part.refusal_reason,
-        "sealed": None if sealed is None else to_base64(sealed),
-        "sealed_sha256": None if part.sealed_sha256 is None else to_base64(part.sealed_sha256),
-        "signature": to_base64(part.signature) if is_named and part.signature is not None else None,
-        "marking": marking if is_named else None,
-        "prepared": json.loads(part.prepared_json) if is_named and part.prepared_json is not None else None,
-        "answered_at": to_rfc3339(part.answered_at) if is_named and part.answered_at is not None else None,
-        "withdrawn": part.withdrawn_at is not None or bool(part.submissions & taken_back),
-    }
+    return GivenAnswer(
+        outcome=part.outcome or RequestOutcome.NO_TRACE.value,
+        institution=discloser_of(info, part) if is_named else None,
+        recipient=recipient_of(info, part) if _is_named(part) else None,
+        representative_id=part.answered_by if is_named else None,
+        fields=part.fields,
+        refusal_reason=part.refusal_reason,
+        sealed=None if sealed is None else to_base64(sealed),
+        sealed_sha256=None if part.sealed_sha256 is None else to_base64(part.sealed_sha256),
+        signature=to_base64(part.signature) if is_named and part.signature is not None else None,
+        marking=part.marking if is_named and part.outcome in DISCLOSING else None,
+        prepared=part.prepared if is_named else None,
+        answered_at=to_rfc3339(part.answered_at) if is_named and part.answered_at is not None else None,
+        withdrawn=part.withdrawn_at is not None or bool(part.submissions & taken_back),
+    )

@@ -34,17 +34,16 @@ from keys.statements.keyring import GroupState, Keyring, MemberState, Representa
 from keys.statements.types import GroupStatement, MemberStatement
 from member.errors import MemberError, RefusedError
 from member.requests.asking import RequestDesk
-from member.requests.client import ReadRequest, RequestStanding, Waiting, read_bytes
+from member.requests.client import ReadRequest, read_bytes
 from member.requests.details import collect_details, encode_details
 from member.requests.refusal import Broken, RuleRefusedError
-from member.transport.channel import Identity
+from member.transport.channel import Identity, shown_token
 from member.vault.requests import AskedRequest, Reply
 from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.uploads import Uploads
-from schemas.marking import RELEASE_CODES, strictest
+from schemas.marking import RELEASE_CODES, Marking, strictest
+from schemas.requests import NewAnswer, Prepared, RequestStanding, Waiting, answer_to_sign
 from schemas.terms import OFFERS, Direction, RefusalReason, RequestMode, RequestOutcome
-from schemas.values.canonical import digest
-from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 
 _SAME = "same-person"
@@ -83,7 +82,7 @@ class TakenUp:
     @property
     def fields(self) -> list[str]:
         """What was asked for."""
-        return [str(name) for name in (self.request.terms or {}).get("fields", ())]
+        return [] if self.request.terms is None else self.request.terms.fields
 
 
 def take_up(desk: RequestDesk, request_id: str) -> TakenUp:
@@ -126,7 +125,7 @@ def look_to_prepare(desk: RequestDesk, request_id: str, *, refusing: bool) -> Ta
         raise RuleRefusedError("nothing was prepared", [broken])
     if not read.taken_up:
         return TakenUp(read, None, None, None)
-    token = VaultRows(desk.vault).find_token(read.token_bytes())
+    token = VaultRows(desk.vault).find_token(shown_token(read.token))
     own = None if token is None else _rows_to_tell(desk, read.requester or "", read.submissions or (), token)
     return TakenUp(read, token, own, _doubt(desk, read, read, token))
 
@@ -153,7 +152,7 @@ def _take_up(desk: RequestDesk, listed: ReadRequest) -> TakenUp:
     if listed.direction != Direction.INCOMING:
         broken = Broken("own-request", "request_id", "nobody answers its own request: wait for the holders")
         raise RuleRefusedError("nothing was sent", [broken])
-    token = VaultRows(desk.vault).find_token(listed.token_bytes())
+    token = VaultRows(desk.vault).find_token(shown_token(listed.token))
     request = desk.take_up(listed.request_id)
     requester, named = request.requester or "", request.submissions or ()
     own = None if token is None else _rows_to_tell(desk, requester, named, token)
@@ -208,10 +207,10 @@ def check_requester(keyring: Keyring, member_id: str, identity: Identity, reques
         raise UnprovedError("the key to seal to is not the one that the registrars state")
     if not any(open_groups(keyring, {member_id, requester.member_id}, now)):
         raise UnprovedError("whoever asks shares no open group with us")
-    terms = request.terms or {}
-    if terms.get("request_id") != request.request_id:
+    terms = request.terms
+    if terms is None or terms.request_id != request.request_id:
         raise UnprovedError("its terms are another request's")
-    if any(terms.get(name) != getattr(request, name) for name in _SHOWN_BEFORE):
+    if any(getattr(terms, name) != getattr(request, name) for name in _SHOWN_BEFORE):
         raise UnprovedError("its terms are others than those shown before it was taken up")
 
 
@@ -225,23 +224,23 @@ def open_groups(keyring: Keyring, members: Set[str], now: datetime) -> Iterator[
 
 def _claim(request: ReadRequest) -> HoldingClaim:
     key = read_bytes(request.encryption_key, "an encryption key")
-    return HoldingClaim(request.request_id, request.requester or "", key, request.terms or {})
+    return HoldingClaim(request.request_id, request.requester or "", key, msgspec.to_builtins(request.terms) or {})
 
 
 @dataclass(frozen=True)
 class Said:
     """What is answered, before it is sealed and signed. The marking goes with details; `prepared` is by whom it was
-    prepared (as on the wire), and the salt of what that one signed.
+    prepared, and the salt of what that one signed.
     """
 
     outcome: RequestOutcome
     fields: list[str]
     refusal_reason: str | None = None
     details: dict[str, Any] | None = None
-    marking: dict[str, Any] | None = None
+    marking: Marking | None = None
     confirmations: Sequence[str] = ()
     submissions: Sequence[str] = ()
-    prepared: dict[str, Any] | None = None
+    prepared: Prepared | None = None
     salt: bytes | None = None
 
 
@@ -312,7 +311,7 @@ def _collect(
     uploads = Uploads(desk.vault)
     kept = {name: envelope for name in submissions if (envelope := uploads.envelope(name)) is not None}
     details = collect_details(own, told, lambda name: kept[name].subject_role, telling.contact, telling.note)
-    shown = [] if request.marking is None else [msgspec.to_builtins(request.marking)]
+    shown = [] if request.marking is None else [request.marking]
     marking = strictest([*(envelope.marking for envelope in kept.values()), *shown])
     return Said(outcome, told, None, details, marking, telling.confirmations, submissions)
 
@@ -344,7 +343,7 @@ def what_to_release(
         own = _rows_to_tell(desk, one.institution, one.submissions, token)
         if own is None:
             raise UnprovedError(f"this vault holds no row of it that {one.institution} may be told of")
-        fields = [str(name) for name in asked.terms["fields"]]
+        fields = asked.terms.fields
         yield recipient, _collect(desk, own, offer, fields, telling)
 
 
@@ -368,7 +367,7 @@ def _recipient_of(desk: RequestDesk, member_id: str, asked: AskedRequest, token:
         raise UnprovedError(f"the registrars know no other active member {member_id}")
     if not any(open_groups(desk.keyring, {desk.member_id, member_id}, desk.clock())):
         raise UnprovedError(f"{member_id} shares no open group with us")
-    return Recipient(member_id, found.encryption_key, digest(asked.terms), token.detail_key, to=member_id)
+    return Recipient(member_id, found.encryption_key, asked.terms.sha256, token.detail_key, to=member_id)
 
 
 def _find_member(keyring: Keyring, member_id: str) -> MemberStatement | None:
@@ -413,8 +412,6 @@ def _post(desk: RequestDesk, request_id: str, reply: Reply) -> RequestStanding:
 
 
 def _signed_body(desk: RequestDesk, request_id: str, recipient: Recipient, said: Said) -> bytes:
-    from schemas.requests import answer_to_sign  # noqa: PLC0415 - marshmallow is slow to import, needed here only
-
     sealed = None if said.details is None else _seal(desk, request_id, recipient, said)
     message = answer_to_sign(
         request_id=request_id,
@@ -424,21 +421,21 @@ def _signed_body(desk: RequestDesk, request_id: str, recipient: Recipient, said:
         told=said.fields,
         refusal_reason=said.refusal_reason,
         sealed=sealed,
+        marking=msgspec.to_builtins(said.marking),
+        prepared=msgspec.to_builtins(said.prepared),
+    )
+    answer = NewAnswer(
+        to=recipient.to,
+        outcome=said.outcome.value,
+        fields=said.fields,
+        refusal_reason=said.refusal_reason,
+        sealed=sealed,
         marking=said.marking,
+        confirmations=list(said.confirmations),
+        signature=desk.identity.key.sign(message),
+        submissions=list(said.submissions),
         prepared=said.prepared,
     )
-    answer = {
-        "to": recipient.to,
-        "outcome": said.outcome.value,
-        "fields": said.fields,
-        "refusal_reason": said.refusal_reason,
-        "sealed": None if sealed is None else to_base64(sealed),
-        "marking": said.marking,
-        "confirmations": list(said.confirmations),
-        "signature": to_base64(desk.identity.key.sign(message)),
-        "submissions": list(said.submissions),
-        "prepared": said.prepared,
-    }
     return msgspec.json.encode(answer)
 
 

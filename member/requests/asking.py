@@ -34,27 +34,28 @@ from keys.statements.keyring import Keyring, MemberState, RepresentativeState, U
 from keys.statements.types import MemberStatement, Representative
 from member.errors import AnswerError, HomeError, MemberError, RefusedError
 from member.identity.enrolment import ENCRYPTION_SECRET
-from member.requests.client import (
-    Gateway,
-    GivenAnswer,
-    ListedRequest,
-    ReadRequest,
-    RequestClient,
-    RequestStanding,
-    read_bytes,
-)
+from member.requests.client import ReadRequest, RequestClient, read_bytes
 from member.requests.details import check_texts, read_details
 from member.requests.log import RequestLog
 from member.requests.refusal import Broken, RuleRefusedError
-from member.transport.channel import Identity
+from member.transport.channel import Identity, shown_token
 from member.transport.exchange_client import ExchangeClient
 from member.vault.hits import ShownHits
 from member.vault.requests import AskedRequest, OpenedAnswer, RequestRecords
 from member.vault.rows import VaultRows
 from member.vault.store import Vault
 from schemas.prepared import is_timely
+from schemas.requests import (
+    Gateway,
+    GivenAnswer,
+    ListedRequest,
+    NewRequest,
+    RequestDraft,
+    RequestStanding,
+    RequestTerms,
+    answer_to_sign,
+)
 from schemas.terms import OFFERS, Direction, FourEyes, RequestOutcome, RequestState, Role
-from schemas.values.canonical import digest
 from schemas.values.encoding import from_rfc3339, to_base64, to_rfc3339
 from schemas.values.identifiers import uuid7
 
@@ -101,7 +102,7 @@ class RequestDesk:
     def take_up(self, request_id: str) -> ReadRequest:
         """Take up a request to us; its terms are kept, to be held against the log."""
         shown = self.client.take_up(request_id)
-        self.log.keep(shown.event_id, "terms_sha256", to_base64(digest(shown.terms)))
+        self.log.keep(shown.event_id, "terms_sha256", "" if shown.terms is None else to_base64(shown.terms.sha256))
         return shown
 
     def every_request(self, **wanted: str | None) -> Iterator[ListedRequest]:
@@ -122,39 +123,6 @@ class RequestDesk:
         if key.public_bytes != self.keyring.member(self.member_id).encryption_key:
             raise HomeError("the registrars state another encryption key than this vault holds", "tell the registrars")
         return key
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a person asks for. `condition` None: the one that goes with the mode, if the gateway has any."""
-
-    hit_id: str
-    mode: str
-    legal_gateway: str
-    purpose: str
-    necessity: str
-    proportionality: str
-    fields: tuple[str, ...]
-    urgency: str
-    condition: str | None = None
-    nca_notice: dict[str, str] | None = None
-    confirmations: tuple[str, ...] = ()
-
-    def terms(self, condition: str | None) -> dict[str, Any]:
-        """The request on the wire, but for its id and its proof."""
-        return {
-            "hit_id": self.hit_id,
-            "mode": self.mode,
-            "legal_gateway": self.legal_gateway,
-            "condition": condition,
-            "purpose": self.purpose,
-            "necessity": self.necessity,
-            "proportionality": self.proportionality,
-            "fields": list(self.fields),
-            "urgency": self.urgency,
-            "confirmations": list(self.confirmations),
-            "nca_notice": self.nca_notice,
-        }
 
 
 @dataclass(frozen=True)
@@ -184,31 +152,32 @@ def _is_over(request: ListedRequest) -> bool:
     return request.state in (ended if request.direction == Direction.OUTGOING else ended | {RequestState.ANSWERED})
 
 
-def ask(desk: RequestDesk, wanted: Wanted) -> RequestStanding:
-    """Ask the holders of what a hit is about. Raises RuleRefusedError, RefusedError, AnswerError."""
-    token = own_token(desk, wanted.hit_id)
-    gateway = desk.client.gateways().get(wanted.legal_gateway)
-    broken = list(what_is_missing(wanted, gateway))
+def ask(desk: RequestDesk, draft: RequestDraft) -> RequestStanding:
+    """Ask the holders of what a hit is about. A draft without a condition takes the one that goes with its mode. Raises
+    RuleRefusedError, RefusedError, AnswerError.
+    """
+    token = own_token(desk, draft.hit_id)
+    gateway = desk.client.gateways().get(draft.legal_gateway)
+    broken = list(what_is_missing(draft, gateway))
     if broken or gateway is None:
         raise RuleRefusedError("nothing was sent", broken)
-    noticed_id = desk.records.noticed_id(wanted.hit_id, wanted.legal_gateway) if wanted.nca_notice else None
-    without_id = wanted.terms(_condition(wanted, gateway))
+    noticed_id = desk.records.noticed_id(draft.hit_id, draft.legal_gateway) if draft.nca_notice else None
+    said = msgspec.structs.asdict(msgspec.structs.replace(draft, condition=_condition(draft, gateway)))
     encryption_key = desk.encryption_key().public_bytes
 
-    def make() -> dict[str, Any]:
-        request_id = noticed_id or uuid7()
-        terms = {"request_id": request_id, **without_id}
-        proof = prove_holding(token.detail_key, HoldingClaim(request_id, desk.member_id, encryption_key, terms))
+    def make() -> NewRequest:
+        terms = RequestTerms(**said, request_id=noticed_id or uuid7())
+        claim = HoldingClaim(terms.request_id, desk.member_id, encryption_key, msgspec.to_builtins(terms))
         asked_at = to_rfc3339(desk.clock())
-        asked = AskedRequest(request_id, wanted.hit_id, token.token, terms, asked_at, desk.identity.key_id)
+        asked = AskedRequest(terms.request_id, terms.hit_id, token.token, terms, asked_at, desk.identity.key_id)
         desk.records.keep_asked(asked)
-        return {**terms, "proof": to_base64(proof)}
+        return NewRequest(**msgspec.structs.asdict(terms), proof=prove_holding(token.detail_key, claim))
 
-    standing = _ask(desk, noticed_id, lambda: desk.client.ask(without_id, make))
+    standing = _ask(desk, noticed_id, lambda: desk.client.ask(msgspec.to_builtins(said), make))
     asked = desk.records.asked(standing.request_id)
-    if asked is None or asked.terms != {"request_id": standing.request_id, **without_id}:
+    if asked is None or asked.terms != RequestTerms(**said, request_id=standing.request_id):
         raise AnswerError("the exchange answered for another request than was asked")
-    desk.records.forget_notice(wanted.hit_id, wanted.legal_gateway)
+    desk.records.forget_notice(draft.hit_id, draft.legal_gateway)
     return standing
 
 
@@ -239,7 +208,7 @@ def own_token(desk: RequestDesk, hit_id: str) -> Token:
     return token
 
 
-def what_is_missing(wanted: Wanted, gateway: Gateway | None) -> list[Broken]:
+def what_is_missing(draft: RequestDraft, gateway: Gateway | None) -> list[Broken]:
     """Every rule of the gateway that the request does not keep, as far as that shows at home."""
     if gateway is None:
         return [Broken("no-gateway", "legal_gateway", "name a legal gateway: member request gateways lists them")]
@@ -247,34 +216,34 @@ def what_is_missing(wanted: Wanted, gateway: Gateway | None) -> list[Broken]:
     broken = [
         Broken(f"no-{name}", name, questions.get(name, "say it in a sentence"))
         for name in _TEXTS
-        if not getattr(wanted, name).strip()
+        if not getattr(draft, name).strip()
     ]
-    if wanted.mode not in gateway.modes:
+    if draft.mode not in gateway.modes:
         broken.append(Broken("gateway-mode", "mode", f"{gateway.citation}: one of {', '.join(gateway.modes)}"))
     notice = gateway.prior_notice
-    if notice is not None and wanted.nca_notice is None:
+    if notice is not None and draft.nca_notice is None:
         said = f"{gateway.citation}: first notify {notice.addressee} (member request notice drafts it), then give "
         broken.append(Broken("no-prior-notice", "nca_notice", f"{said}--nca-notice and --notice-given-at"))
-    if wanted.mode in OFFERS:
-        broken += _unconfirmed(wanted, gateway)
-    return broken + check_texts((name, getattr(wanted, name)) for name in _TEXTS)
+    if draft.mode in OFFERS:
+        broken += _unconfirmed(draft, gateway)
+    return broken + check_texts((name, getattr(draft, name)) for name in _TEXTS)
 
 
-def _unconfirmed(wanted: Wanted, gateway: Gateway) -> list[Broken]:
+def _unconfirmed(draft: RequestDraft, gateway: Gateway) -> list[Broken]:
     """Who offers discloses, and confirms what the gateway wants of that."""
-    condition = _condition(wanted, gateway)
+    condition = _condition(draft, gateway)
     return [
         Broken("no-confirmation", "confirmations", f"{one.question} --confirm {' or '.join(one.codes)}")
         for one in gateway.confirmations
-        if one.condition in (None, condition) and not set(one.codes) & set(wanted.confirmations)
+        if one.condition in (None, condition) and not set(one.codes) & set(draft.confirmations)
     ]
 
 
-def _condition(wanted: Wanted, gateway: Gateway) -> str | None:
+def _condition(draft: RequestDraft, gateway: Gateway) -> str | None:
     """What was said, else the one condition that goes with the mode."""
-    if wanted.condition is not None:
-        return wanted.condition
-    return next((one.condition for one in gateway.conditions if one.mode == wanted.mode), None)
+    if draft.condition is not None:
+        return draft.condition
+    return next((one.condition for one in gateway.conditions if one.mode == draft.mode), None)
 
 
 def read_answers(desk: RequestDesk, request: ReadRequest) -> list[ReadAnswer]:
@@ -283,7 +252,7 @@ def read_answers(desk: RequestDesk, request: ReadRequest) -> list[ReadAnswer]:
     """
     is_own = request.direction == Direction.OUTGOING
     asked = desk.records.asked(request.request_id) if is_own else _taken_up(request)
-    mode = asked.terms["mode"] if is_own and asked is not None else request.mode
+    mode = asked.terms.mode if is_own and asked is not None else request.mode
     is_told = is_own != (mode in OFFERS)
     return [_read_answer(desk, asked, answer) if is_told else _own_answer(desk, answer) for answer in request.answers]
 
@@ -293,7 +262,7 @@ def _taken_up(request: ReadRequest) -> AskedRequest | None:
     if request.terms is None or request.requester is None or request.requested_by is None:
         return None
     return AskedRequest(
-        request.request_id, "", request.token_bytes(), request.terms, "", offered_by=request.requested_by
+        request.request_id, "", shown_token(request.token), request.terms, "", offered_by=request.requested_by
     )
 
 
@@ -322,7 +291,7 @@ def _read_answer(desk: RequestDesk, asked: AskedRequest | None, answer: GivenAns
 
 def _open(desk: RequestDesk, asked: AskedRequest, answer: GivenAnswer) -> dict[str, Any]:
     institution = answer.institution or ""
-    kept, marking = desk.records.opened(asked.request_id, institution), msgspec.to_builtins(answer.marking)
+    kept, marking = desk.records.opened(asked.request_id, institution), answer.marking
     if kept is not None:
         shown = (answer.outcome, answer.fields, answer.sealed_sha256, marking)
         if shown != (kept.outcome, kept.fields, kept.sealed_sha256, kept.marking):
@@ -337,7 +306,7 @@ def _open(desk: RequestDesk, asked: AskedRequest, answer: GivenAnswer) -> dict[s
     token = VaultRows(desk.vault).find_token(asked.token)
     if token is None:
         raise AnswerError("the row that was asked about is gone from this vault")
-    binding = Binding(asked.request_id, institution, desk.member_id, digest(asked.terms))
+    binding = Binding(asked.request_id, institution, desk.member_id, asked.terms.sha256)
     payload = open_details(sealed, token.detail_key, desk.encryption_key(), binding)
     fixed = None if answer.prepared is None else answer.prepared.details_commitment
     details = read_details(payload, answer.fields, None if fixed is None else read_bytes(fixed, "a commitment", 32))
@@ -351,8 +320,6 @@ def _open(desk: RequestDesk, asked: AskedRequest, answer: GivenAnswer) -> dict[s
 
 def _verify_signature(desk: RequestDesk, asked: AskedRequest, answer: GivenAnswer, sealed: bytes) -> None:
     """Rules 1 and 2. Raises AnswerError, SignatureError."""
-    from schemas.requests import answer_to_sign  # noqa: PLC0415 - marshmallow is slow to import, needed here only
-
     if answer.institution == desk.member_id or answer.recipient != desk.member_id:
         raise AnswerError("nobody answers its own request, nor to another than who is told")
     try:
@@ -377,7 +344,7 @@ def _verify_signature(desk: RequestDesk, asked: AskedRequest, answer: GivenAnswe
         refusal_reason=answer.refusal_reason,
         sealed=sealed,
         marking=msgspec.to_builtins(answer.marking),
-        prepared=None if answer.prepared is None else msgspec.to_builtins(answer.prepared),
+        prepared=msgspec.to_builtins(answer.prepared),
     )
     _check_prepared(answer, holder, person)
     verify_signature(person.public_key, message, read_bytes(answer.signature, "a signature", 64))

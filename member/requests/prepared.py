@@ -17,7 +17,6 @@ import hashlib
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Any
 
 import msgspec
 
@@ -26,13 +25,13 @@ from keys.statements.keyring import RepresentativeState
 from member.errors import MemberError, UsedWronglyError
 from member.requests.answering import Recipient, Said, TakenUp, Telling, nothing_to_tell, send, what_to_tell
 from member.requests.asking import RequestDesk
-from member.requests.client import RequestStanding
 from member.requests.details import SALT_BYTES, commit_to
 from member.requests.refusal import Broken, RuleRefusedError
 from member.vault.requests import PreparedAnswer
 from schemas.prepared import PREPARED_DAYS, is_timely
+from schemas.requests import Prepared, RequestStanding, prepared_to_sign
 from schemas.terms import RequestOutcome
-from schemas.values.encoding import from_rfc3339, to_base64, to_rfc3339
+from schemas.values.encoding import from_rfc3339, to_rfc3339
 
 
 def prepare(desk: RequestDesk, request_id: str, recipient: Recipient, said: Said) -> PreparedAnswer:
@@ -141,12 +140,12 @@ def _note_of(prepared: PreparedAnswer) -> str:
 
 def _said(prepared: PreparedAnswer) -> Said:
     fixed = _commitment(prepared)
-    by: dict[str, Any] = {
-        "representative_id": prepared.prepared_by,
-        "signature": to_base64(prepared.signature),
-        "details_commitment": None if fixed is None else to_base64(fixed),
-        "prepared_at": prepared.prepared_at,
-    }
+    by = Prepared(
+        representative_id=prepared.prepared_by,
+        signature=prepared.signature,
+        details_commitment=fixed,
+        prepared_at=prepared.prepared_at,
+    )
     said = Said(RequestOutcome(prepared.outcome), prepared.fields, prepared.refusal_reason)
     return replace(
         said,
@@ -164,8 +163,6 @@ def _commitment(prepared: PreparedAnswer) -> bytes | None:
 
 
 def _signed(member_id: str, prepared: PreparedAnswer) -> bytes:
-    from schemas.requests import prepared_to_sign  # noqa: PLC0415 - marshmallow is slow to import, needed here only
-
     return prepared_to_sign(
         request_id=prepared.request_id,
         holder=member_id,
@@ -174,7 +171,7 @@ def _signed(member_id: str, prepared: PreparedAnswer) -> bytes:
         told=prepared.fields,
         refusal_reason=prepared.refusal_reason,
         details_commitment=_commitment(prepared),
-        marking=prepared.marking,
+        marking=msgspec.to_builtins(prepared.marking),
         confirmations=prepared.confirmations,
         submissions=prepared.submissions,
         prepared_at=prepared.prepared_at,

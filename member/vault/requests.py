@@ -12,6 +12,8 @@ import msgspec
 
 from member.errors import MemberError
 from member.vault.store import Vault
+from schemas.marking import Marking
+from schemas.requests import RequestTerms
 from schemas.values.encoding import from_rfc3339
 
 _ASKED, _OPENED, _REPLY, _NOTICE = "request", "request_answer", "request_reply", "request_notice"
@@ -26,7 +28,7 @@ class AskedRequest(msgspec.Struct, frozen=True):
     request_id: str
     hit_id: str
     token: bytes
-    terms: dict[str, Any]
+    terms: RequestTerms
     asked_at: str
     asked_by: str | None = None
     offered_by: str | None = None
@@ -44,7 +46,7 @@ class OpenedAnswer(msgspec.Struct, frozen=True):
     sealed_sha256: str
     details: dict[str, Any]
     origin: str
-    marking: dict[str, Any] | None = None
+    marking: Marking | None = None
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -73,7 +75,7 @@ class PreparedAnswer(msgspec.Struct, frozen=True):
     fields: list[str]
     refusal_reason: str | None
     details: dict[str, Any] | None
-    marking: dict[str, Any] | None
+    marking: Marking | None
     confirmations: list[str]
     submissions: list[str]
     salt: bytes | None

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from member.vault.store import Vault
-from schemas.marking import marking_of_envelope
+from schemas.marking import Marking, marking_of_envelope
 
 _UPLOAD, _PART, _RECEIPT, _ENVELOPE, _WITHDRAWN = "upload", "part", "receipt", "envelope", "withdrawn"
 _POSTED = "posted_part"
@@ -75,7 +75,7 @@ class KeptEnvelope(msgspec.Struct, frozen=True):
     conditions: str
 
     @property
-    def marking(self) -> dict[str, Any]:
+    def marking(self) -> Marking:
         """How the rows are marked (schemas.marking)."""
         return marking_of_envelope(msgspec.to_builtins(self))
 

@@ -145,6 +145,24 @@ class Base64(fields.String):
         return data
 
 
+class Padded(fields.String):
+    """Canonical base64 of bytes that were padded to one of the sizes, given as bytes."""
+
+    def __init__(self, *sizes: int, **rest: Any) -> None:
+        super().__init__(**rest)
+        self._sizes = sizes
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            data = from_base64(text)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+        if len(data) not in self._sizes:
+            raise ValidationError(f"padded to one of {self._sizes} bytes")
+        return data
+
+
 class QueryText(fields.String):
     """A query parameter that matches a pattern as a whole."""
 
@@ -169,6 +187,18 @@ class Cursor(QueryInteger):
 
     def __init__(self, **rest: Any) -> None:
         super().__init__(0, 999_999_999, **rest)
+
+
+class WrittenMoment(fields.String):
+    """An RFC 3339 time in UTC, kept as it was written."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            from_rfc3339(text)
+        except ValueError as error:
+            raise ValidationError("expected 2026-11-22T10:00:00Z") from error
+        return text
 
 
 class Moment(fields.String):

@@ -37,9 +37,9 @@ class Form:
 
 
 class Count:
-    """From how many to how many elements a list has."""
+    """From how many to how many elements a list has; None for no bound."""
 
-    def __init__(self, least: int, most: int) -> None:
+    def __init__(self, least: int | None, most: int | None) -> None:
         self.least, self.most = least, most
 
 
@@ -62,6 +62,11 @@ DayText = Annotated[str, Form("Date", format="%Y-%m-%d")]
 Digest = Annotated[bytes, Form("Base64", 32)]
 DigestText = Annotated[str, Form("Base64", 32)]
 """32 bytes (a digest, a token) as base64."""
+Signature = Annotated[bytes, Form("Base64", 64)]
+SignatureText = Annotated[str, Form("Base64", 64)]
+"""An Ed25519 signature as base64."""
+WrittenTime = Annotated[str, Form("WrittenMoment")]
+"""An RFC 3339 time in UTC, kept as it was written, since something signed covers it."""
 
 
 def narrowed(message: Message, form: type[_M]) -> _M:

@@ -37,7 +37,7 @@ from member.requests.answering import (
     what_to_tell,
 )
 from member.requests.asking import RequestDesk
-from member.requests.client import ReadRequest, RequestStanding
+from member.requests.client import ReadRequest
 from member.requests.prepared import (
     check_digests,
     check_unchanged,
@@ -49,6 +49,7 @@ from member.requests.prepared import (
 from member.terminal import as_lines, printable
 from member.vault.requests import PreparedAnswer
 from member.workplace.session import Session
+from schemas.requests import RequestStanding
 from schemas.terms import OFFERS, Direction, RefusalReason, RequestOutcome, RequestState
 
 _MAX_NOTE = 4000

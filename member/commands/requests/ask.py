@@ -26,11 +26,12 @@ from member.commands.shared.common import Shown, counted, read_moment, reporting
 from member.commands.shared.exports import exported, output_option
 from member.errors import FAILED, UsedWronglyError
 from member.indicators.hit_progress import HitProgress
-from member.requests.asking import Wanted, ask, read_answers
+from member.requests.asking import ask, read_answers
 from member.requests.notice import draft_notice
 from member.terminal import as_lines, to_second
 from member.vault.hits import ShownHits
 from member.workplace.session import Session
+from schemas.requests import Gateway, PriorNotice, RequestDraft
 from schemas.terms import (
     WARNING_FIELDS,
     Direction,
@@ -100,15 +101,15 @@ def create(
     named = read_fields(usual if fields is None else fields)
     confirmed = read_codes(given.pop("confirmations"))
     about = _find_hit(session, hit_id)
-    wanted = Wanted(
+    draft = RequestDraft(
         hit_id=about,
-        fields=named,
+        fields=list(named),
         nca_notice=notice,
-        confirmations=confirmed,
+        confirmations=list(confirmed),
         **texts,
         **given,
     )
-    standing = ask(session.request_desk, wanted)
+    standing = ask(session.request_desk, draft)
     HitProgress(session.vault).asked(about, standing.request_id)
     session.number("request", [standing.request_id])
     show_it = f"member request show {standing.request_id}"
@@ -155,7 +156,17 @@ def gateways(session: Session) -> Shown:
         confirmed = ", ".join(" or ".join(each.codes) for each in one.confirmations)
         made.add_row(one.code, ", ".join(map(in_words, one.modes)), conditions, confirmed, notice_to)
     provisions = as_lines(f"{one.code} is {one.citation}" for one in found)
-    return Shown({"gateways": msgspec.to_builtins(found)}, provisions, made)
+    return Shown({"gateways": [_described(one) for one in found]}, provisions, made)
+
+
+def _described(gateway: Gateway) -> dict[str, Any]:
+    """What a gateway takes of the member; whom and what it is open to, the exchange judges."""
+    described: dict[str, Any] = msgspec.to_builtins(gateway)
+    for name in ("parties", "themes", "evidence_standards"):
+        del described[name]
+    if gateway.prior_notice is not None:
+        del described["prior_notice"]["field"]
+    return described
 
 
 @request.command("list", epilog="Example: member request list --incoming")
@@ -228,15 +239,15 @@ def _find_hit(session: Session, text: str) -> str:
     return session.find_id("hit", text, ShownHits(session.vault).ids)
 
 
-def _read_notice(reference: str | None, given_at: str | None) -> dict[str, str] | None:
+def _read_notice(reference: str | None, given_at: str | None) -> PriorNotice | None:
     if reference is None and given_at is None:
         return None
     if reference is None or given_at is None:
         raise UsedWronglyError("--nca-notice and --notice-given-at go together")
-    return {
-        "reference": " ".join(read_text("nca-notice", reference, 64).split()),
-        "given_at": to_rfc3339(read_moment("--notice-given-at", given_at)),
-    }
+    return PriorNotice(
+        reference=" ".join(read_text("nca-notice", reference, 64).split()),
+        given_at=to_rfc3339(read_moment("--notice-given-at", given_at)),
+    )
 
 
 for _command in (take, prepare_one, answer, refuse):

@@ -11,12 +11,15 @@ import msgspec
 from member.alerts.values import ValueRefusedError, as_text
 from member.errors import MemberError, UsedWronglyError, quoted
 from member.requests.asking import ReadAnswer
-from member.requests.client import ListedRequest, Marking, ReadRequest
+from member.requests.client import ReadRequest
 from member.requests.prepared import prepared_digest
 from member.terminal import to_second
+from member.transport.channel import shown_token
 from member.vault.requests import PreparedAnswer
 from member.vault.rows import OwnIndicator, VaultRows
 from member.workplace.session import Session
+from schemas.marking import Marking
+from schemas.requests import ListedRequest
 from schemas.terms import OFFERS, Direction, RequestField, RequestState, Role
 from schemas.words import in_words
 
@@ -61,7 +64,10 @@ def describe_answer(answer: ReadAnswer) -> dict[str, Any]:
 def describe_prepared(prepared: PreparedAnswer, member_id: str) -> dict[str, Any]:
     """What one person prepared for another to send, and the digest that names it."""
     names = ("to", "outcome", "fields", "refusal_reason", "details", "marking", "prepared_by", "prepared_at")
-    return {**{name: getattr(prepared, name) for name in names}, "digest": prepared_digest(member_id, prepared)}
+    return {
+        **{name: msgspec.to_builtins(getattr(prepared, name)) for name in names},
+        "digest": prepared_digest(member_id, prepared),
+    }
 
 
 def prepared_lines(prepared: PreparedAnswer) -> Iterator[str]:
@@ -86,9 +92,9 @@ def with_own_rows(session: Session, requests: list[Any]) -> Iterator[dict[str, A
     rows = VaultRows(session.vault)
     for start in range(0, len(requests), _BATCH):
         batch: list[ListedRequest] = requests[start : start + _BATCH]
-        own = rows.find_by_tokens([one.token_bytes() for one in batch])
+        own = rows.find_by_tokens([shown_token(one.token) for one in batch])
         for one in batch:
-            yield _listed(one, own.get(one.token_bytes()))
+            yield _listed(one, own.get(shown_token(one.token)))
 
 
 def _listed(one: ListedRequest, own: OwnIndicator | None) -> dict[str, Any]:
@@ -118,7 +124,7 @@ def lines_of(session: Session, read: ReadRequest, answers: list[ReadAnswer]) -> 
     yield f"  {in_words(read.mode)} under {in_words(read.legal_gateway)}, from {asker}"
     (own,) = with_own_rows(session, [read])
     yield f"  about: {', '.join(own['values']) or 'a value that this vault does not hold'}"
-    for name, value in (read.terms or {}).items():
+    for name, value in (msgspec.to_builtins(read.terms) or {}).items():
         if value and name in {"purpose", "necessity", "proportionality", "fields", "condition", "confirmations"}:
             yield f"  {name}: {_line(value)}"
     if read.waiting:

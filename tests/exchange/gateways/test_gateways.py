@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from exchange.gateways.legal_gateway import (
     DisclosureCase,
+    GivenNotice,
     Person,
-    PriorNotice,
     decide_asking,
     decide_disclosure,
     is_open_to,
@@ -31,7 +31,7 @@ SIDES = st.builds(Side, st.sampled_from([NCA, "met", "a"]), KINDS)
 CODES = sorted({code for rule in RULES.values() for one in rule.confirmations for code in one.codes})
 PEOPLE = st.builds(Person, st.sampled_from(["a/x", "a/y", "b/x"]), st.sampled_from([b"1" * 32, b"2" * 32, b"3" * 32]))
 NOTICES = st.none() | st.builds(
-    PriorNotice,
+    GivenNotice,
     SOMETHING | EMPTY,
     st.integers(-100, 100).map(lambda days: NOW + timedelta(days=days)),
 )
@@ -70,7 +70,7 @@ def right_case(gateway: LegalGateway) -> DisclosureCase:
         asker=Person("a/analyst", b"1" * 32),
         now=NOW,
         condition=rule.conditions.get(mode),
-        notice=None if rule.notice is None else PriorNotice("NCA/1", NOW - timedelta(days=1)),
+        notice=None if rule.notice is None else GivenNotice("NCA/1", NOW - timedelta(days=1)),
         themes=frozenset({min(rule.themes).value}),
         standards=frozenset({EvidenceStandard.CONVICTION.value}),
         confirmations=frozenset(one.codes[0] for one in rule.wanted_confirmations(rule.conditions.get(mode))),

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.gateways.safeguards import decide_open_group, decide_texts, is_protected, strictest_handling
+from exchange.gateways.safeguards import decide_open_group, decide_texts, is_protected
 from exchange.membership.authority import Authority
+from schemas.marking import marking_of_envelope, strictest
 from schemas.terms import Classification, Handling, SubjectRole, TrafficLight
 from schemas.values.tipping_off import find_tipping_off
 
@@ -93,11 +94,9 @@ _ENVELOPES = st.fixed_dictionaries(
 
 @given(st.lists(_ENVELOPES, min_size=1, max_size=4))
 def test_the_strictest_handling_is_never_milder_than_any_row_and_drops_no_condition(rows: list[dict[str, str]]) -> None:
-    strictest = strictest_handling(rows)
+    found = strictest(map(marking_of_envelope, rows))
     for row in rows:
-        assert list(TrafficLight).index(TrafficLight(strictest["tlp"])) <= list(TrafficLight).index(
-            TrafficLight(row["tlp"])
-        )
-        assert strictest["handling"] == "C" or row["handling"] == "P"
-        assert row["conditions"] in strictest["conditions"]
-    assert strictest["classification"] in {row["classification"] for row in rows}
+        assert list(TrafficLight).index(TrafficLight(found.tlp)) <= list(TrafficLight).index(TrafficLight(row["tlp"]))
+        assert found.handling == "C" or row["handling"] == "P"
+        assert row["conditions"] in found.conditions
+    assert found.classification in {row["classification"] for row in rows}

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
@@ -135,7 +136,7 @@ class RequestWorld:
         return keep_time(self.taskforce.database, self.clock())
 
 
-STRICT = {**marking_of_envelope(make_envelope()), "protected_subject": False}
+STRICT = {**msgspec.to_builtins(marking_of_envelope(make_envelope())), "protected_subject": False}
 """How the rows of a usual submission are marked."""
 
 

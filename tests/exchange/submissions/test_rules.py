@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.gateways.handling import Marking
 from exchange.gateways.legal_gateway import decide_gateway
 from exchange.gateways.rules import RULES
 from exchange.indicators.matching import Holding, band_of, see_overlap
 from exchange.membership.authority import Authority
 from exchange.submissions.rules import last_day_allowed
+from schemas.marking import Marking, strictest
 from schemas.terms import Classification, Handling, LegalGateway, MemberKind, TrafficLight
 
 TOKEN = bytes(32)
@@ -83,11 +83,16 @@ def test_the_earliest_month_of_others_is_shown_and_never_ones_own() -> None:
     assert overlap.first_seen == "2026-09"
 
 
+def marked(classification: Classification, tlp: TrafficLight, handling: Handling) -> Marking:
+    """A marking without conditions."""
+    return Marking(classification=classification, tlp=tlp, handling=handling, conditions="", protected_subject=False)
+
+
 def test_the_most_restrictive_marking_wins() -> None:
-    first = Marking(Classification.OFFICIAL, TrafficLight.RED, Handling.PERMITTED)
-    second = Marking(Classification.OFFICIAL_SENSITIVE, TrafficLight.GREEN, Handling.CONDITIONS)
-    wanted = Marking(Classification.OFFICIAL_SENSITIVE, TrafficLight.RED, Handling.CONDITIONS)
-    assert first.combine(second) == second.combine(first) == wanted
+    first = marked(Classification.OFFICIAL, TrafficLight.RED, Handling.PERMITTED)
+    second = marked(Classification.OFFICIAL_SENSITIVE, TrafficLight.GREEN, Handling.CONDITIONS)
+    wanted = marked(Classification.OFFICIAL_SENSITIVE, TrafficLight.RED, Handling.CONDITIONS)
+    assert strictest([first, second]) == strictest([second, first]) == wanted
 
 
 def test_every_gateway_has_a_rule_and_the_regulated_sectors_are_closed_to_others() -> None:

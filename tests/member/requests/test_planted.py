@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from exchange.membership import store as membership
@@ -105,7 +106,7 @@ def plant_asking(taskforce: Taskforce, token: Token, asker: Asker) -> str:
         stated = session.get_one(membership.Member, asker.member_id).encryption_key
         info.representative_id = asker.person
         info.encryption_key = asker.encryption_key or stated
-        claim = HoldingClaim(request_id, asker.member_id, info.encryption_key, info.terms)
+        claim = HoldingClaim(request_id, asker.member_id, info.encryption_key, msgspec.to_builtins(info.terms))
         info.proof = prove_holding(asker.detail_key or token.detail_key, claim)
     return request_id
 
@@ -156,7 +157,7 @@ def plant_answer(taskforce: Taskforce, request_id: str, token: Token, answerer: 
         plant_row(around, "invented", GROUP, token.token)
     with taskforce.database.transaction() as session:
         info = session.get_one(InformationRequest, request_id)
-        claim = HoldingClaim(request_id, info.member_id, info.encryption_key, info.terms)
+        claim = HoldingClaim(request_id, info.member_id, info.encryption_key, msgspec.to_builtins(info.terms))
         binding = Binding(request_id, answerer.member_id, info.member_id, claim.terms_sha256)
         details = encode_details({"reason": ["planted by the operator"]})
         sealed = seal_details(details, token.detail_key, info.encryption_key, binding)
