@@ -278,7 +278,7 @@ def _write(session: Session, read: OpenedQuery, shown: Shown, pdf: Path | None, 
 
 def _proof(session: Session, read: OpenedQuery) -> LogProof:
     origin = session.query_desk.origin
-    entries = QueryEntries(session.vault, session.exchange, session.home.member_id, origin, sleep=session.around.sleep)
+    entries = QueryEntries(session.own_log(origin))
     try:
         number = entries.number_of(read.query.event_id)
     except LogFault as fault:

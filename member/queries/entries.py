@@ -2,45 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from member.log.chain import OwnEntry
-from member.log.own_entries import read_on
-from member.log.verify import LogSource
-from member.vault.store import Vault
+from member.log.own_entries import OwnLog
 
 _NUMBER, _CURSOR = "query_entry", "query_entry_cursor"
 _KINDS = frozenset({"le_query_read", "le_query_approved"})
-_WAITS, _WAIT_SECONDS = 6, 0.5
-"""How often, and how long each time, an entry is waited for that has no place in the log yet."""
+_WAITS = 6
+"""How often an entry is waited for that has no place in the log yet."""
 
 
-@dataclass(frozen=True)
 class QueryEntries:
-    """The numbers of entries about queries, by event, for the log of `origin`."""
+    """The numbers of entries about queries, by event."""
 
-    vault: Vault
-    source: LogSource
-    member_id: str
-    origin: str
-    sleep: Callable[[float], None]
+    def __init__(self, log: OwnLog) -> None:
+        self._log = log
 
     def number_of(self, event_id: str) -> int | None:
         """The number of the own entry of an event; None while it waits for its place. Raises LogFault."""
-        for _ in range(_WAITS):
-            waits = read_on(self.vault, self.source, self.member_id, (_CURSOR, self.origin.encode()), self._take_in)
-            kept = self.vault.get(_NUMBER, self._name(event_id))
-            if kept is not None:
-                return int(kept)
-            if not waits:
-                return None
-            self.sleep(_WAIT_SECONDS)
-        return None
+        self._log.catch_up(_CURSOR, self._take_in, waits=_WAITS, is_there=lambda: self._kept(event_id) is not None)
+        return self._kept(event_id)
+
+    def _kept(self, event_id: str) -> int | None:
+        kept = self._log.vault.get(_NUMBER, self._log.name(event_id))
+        return None if kept is None else int(kept)
 
     def _take_in(self, entry: OwnEntry) -> None:
         if entry.view is not None and entry.view.get("kind") in _KINDS:
-            self.vault.put(_NUMBER, self._name(entry.event_id), str(entry.number).encode())
-
-    def _name(self, event_id: str) -> bytes:
-        return f"{self.origin}|{event_id}".encode()
+            self._log.vault.put(_NUMBER, self._log.name(entry.event_id), str(entry.number).encode())

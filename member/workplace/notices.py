@@ -9,7 +9,7 @@ In order:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ import msgspec
 
 from member.errors import AnswerError
 from member.log.chain import OwnEntry
-from member.log.own_entries import read_on
+from member.log.own_entries import OwnLog
 from member.transport.exchange_client import ExchangeClient, Notice
 from member.vault.store import Vault
 from schemas.terms import OFFERS, Direction
@@ -25,8 +25,8 @@ from schemas.values.identifiers import is_reference, is_uuid7
 
 _ABOUT, _CURSOR, _SHOWN, _OFFER = "notice_about", "notice_cursor", "notices_shown", "notice_offer"
 _OVERLAP_MILLISECONDS = 3_600_000
-_WAITS, _WAIT_SECONDS = 20, 0.5
-"""How often, and how long each time, an entry is waited for that has no place in the log yet."""
+_WAITS = 20
+"""How often an entry is waited for that has no place in the log yet."""
 
 
 @dataclass(frozen=True)
@@ -143,30 +143,21 @@ class NoticeBoard:
         return _Shown() if payload is None else msgspec.msgpack.decode(payload, type=_Shown)
 
 
-@dataclass(frozen=True)
 class NoticeLog:
-    """What notices are about, by this member's own entries in the log of `origin`."""
+    """What notices are about, by this member's own entries in the log."""
 
-    vault: Vault
-    exchange: ExchangeClient
-    member_id: str
-    origin: str
-    sleep: Callable[[float], None]
+    def __init__(self, log: OwnLog) -> None:
+        self._log = log
 
     def describe(self, notices: Sequence[Notice]) -> list[dict[str, Any]]:
         """The notices as they are shown; `about` is None where our log has no entry of the event. Raises LogFault."""
-        self._catch_up({notice.event_id for notice in notices})
-        return [self._describe(notice) for notice in notices]
+        event_ids = {notice.event_id for notice in notices}
 
-    def _catch_up(self, event_ids: set[str]) -> None:
-        """Take in entries until each event has one, none waits, or it has taken too long."""
-        for _ in range(_WAITS):
-            if all(self._about(event_id) is not None for event_id in event_ids):
-                return
-            cursor = _CURSOR, self.origin.encode()
-            if not read_on(self.vault, self.exchange, self.member_id, cursor, self._take_in):
-                return
-            self.sleep(_WAIT_SECONDS)
+        def is_there() -> bool:
+            return all(self._about(event_id) is not None for event_id in event_ids)
+
+        self._log.catch_up(_CURSOR, self._take_in, waits=_WAITS, is_there=is_there)
+        return [self._describe(notice) for notice in notices]
 
     def _take_in(self, entry: OwnEntry) -> None:
         if entry.view is None:
@@ -180,17 +171,14 @@ class NoticeLog:
             kept = msgspec.msgpack.encode(about)
         except (OverflowError, RecursionError):
             raise entry.fault("what it is about is of another form") from None
-        self.vault.put(_ABOUT, self._name(entry.event_id), kept)
+        self._log.vault.put(_ABOUT, self._log.name(entry.event_id), kept)
         if recorded == _ASKED and entry.view.get("mode") in OFFERS and "request_id" in about:
             direction = str(entry.view.get("direction"))
-            self.vault.put(_OFFER, self._name(str(about["request_id"])), direction.encode())
+            self._log.vault.put(_OFFER, self._log.name(str(about["request_id"])), direction.encode())
 
     def _about(self, event_id: str) -> dict[str, Any] | None:
-        payload = self.vault.get(_ABOUT, self._name(event_id))
+        payload = self._log.vault.get(_ABOUT, self._log.name(event_id))
         return None if payload is None else msgspec.msgpack.decode(payload, type=dict[str, Any])
-
-    def _name(self, event_id: str) -> bytes:
-        return f"{self.origin}|{event_id}".encode()
 
     def _describe(self, notice: Notice) -> dict[str, Any]:
         kind = KINDS.get(notice.kind, NoticeKind(notice.kind.replace("_", " ")))
@@ -200,7 +188,7 @@ class NoticeLog:
 
     def _said_of_offer(self, kind: str, about: Mapping[str, Any]) -> str | None:
         """What the notice says if the request that it is about is an offer."""
-        direction = self.vault.get(_OFFER, self._name(str(about.get("request_id"))))
+        direction = self._log.vault.get(_OFFER, self._log.name(str(about.get("request_id"))))
         if direction is None:
             return None
         return (_OFFER_OF_OURS if direction.decode() == Direction.OUTGOING else _OFFER_TO_US).get(kind)

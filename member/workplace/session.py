@@ -23,6 +23,7 @@ from member.identity.access import Unlocked, check_typed, open_vault, unlock_reg
 from member.identity.home import Home
 from member.indicators.envelope import COUNTRY
 from member.log.origin import check_origin
+from member.log.own_entries import OwnLog
 from member.normalise.circumstances import HOME_COUNTRY, Circumstances
 from member.queries.client import QueryClient
 from member.queries.desk import QueryDesk
@@ -172,7 +173,11 @@ class Session:
     def notice_log(self) -> NoticeLog:
         """What notices are about."""
         origin = check_origin(self.vault, stated_exchange(self.stated).log_origin).origin
-        return NoticeLog(self.vault, self.exchange, self.home.member_id, origin, self.around.sleep)
+        return NoticeLog(self.own_log(origin))
+
+    def own_log(self, origin: str) -> OwnLog:
+        """This member's own entries in the log of an origin."""
+        return OwnLog(self.vault, self.exchange, self.home.member_id, origin, self.around.sleep)
 
     @cached_property
     def alerts(self) -> AlertClient:

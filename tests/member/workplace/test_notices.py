@@ -11,6 +11,7 @@ import pytest
 
 from alerts.jobs import drain_outbox
 from member.log.chain import LogFault
+from member.log.own_entries import OwnLog
 from member.transport.exchange_client import Notice
 from member.vault.store import Vault
 from member.workplace.notices import NoticeLog
@@ -117,7 +118,8 @@ def test_what_an_entry_states_stands_in_a_command_only_as_an_id_or_a_reference(t
     entries = [entry_of(number, **view) for number, view in enumerate(stated, 1)]
     told = [Notice(uuid7(), entry.view["kind"], entry.event_id, "t") for _, entry in entries if entry.view is not None]
     with Vault.create(tmp_path / "vault.sqlite", bytes(32), "b") as vault:
-        log = NoticeLog(vault, Pages([row for row, _ in entries]), "b", "log", lambda _: None)  # type: ignore[arg-type]
+        pages = Pages([row for row, _ in entries])
+        log = NoticeLog(OwnLog(vault, pages, "b", "log", lambda _: None))  # type: ignore[arg-type]
         told = [Notice(one.notice_id, one.kind.replace("made", "received"), one.event_id, "t") for one in told]
         commands = [one["go_on"] for one in log.describe(told)]
     honest = [f"member request show {request_id}", "member alert read 0042-NECC"]
@@ -128,6 +130,6 @@ def test_what_an_entry_states_stands_in_a_command_only_as_an_id_or_a_reference(t
 def test_an_entry_about_what_cannot_be_kept_is_a_fault_of_the_log(tmp_path: Path, said: Any) -> None:
     row, entry = entry_of(1, kind="request_made", request_id=said)
     with Vault.create(tmp_path / "vault.sqlite", bytes(32), "b") as vault:
-        log = NoticeLog(vault, Pages([row]), "b", "log", lambda _: None)  # type: ignore[arg-type]
+        log = NoticeLog(OwnLog(vault, Pages([row]), "b", "log", lambda _: None))  # type: ignore[arg-type]
         with pytest.raises(LogFault, match=entry.event_id):
             log.describe([Notice(uuid7(), "request_received", entry.event_id, "t")])
