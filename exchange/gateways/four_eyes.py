@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from exchange.gateways.legal_gateway import Person
+from exchange.gateways.legal_gateway import Signatory
 from exchange.kernel.decision import ALLOWED, Decision, refuse
 from schemas.prepared import PREPARED_DAYS, is_timely
 from schemas.terms import Role
@@ -34,7 +34,7 @@ class SignatoryKind(StrEnum):
 class Preparer:
     """Whoever prepared something, as the registrars state it."""
 
-    person: Person
+    person: Signatory
     roles: Set[str]
     is_active: bool
     kind: SignatoryKind = SignatoryKind.PERSON
@@ -56,7 +56,7 @@ def decide_age(prepared_at: datetime, now: datetime) -> Decision:
     return refuse("prepared-too-old", "prepared.prepared_at", cure)
 
 
-def decide_preparer(preparer: Preparer | None, sender: Person) -> Decision:
+def decide_preparer(preparer: Preparer | None, sender: Signatory) -> Decision:
     """Rules 2 to 4, but for the signature. None: the member has nobody of that id."""
     if preparer is None or not preparer.is_active:
         return refuse("preparer", "prepared.representative_id", "an active representative of yours prepares it")

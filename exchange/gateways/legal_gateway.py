@@ -33,13 +33,13 @@ class GivenNotice:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Signatory:
     """Who acts. Two are the same person if either the id or the key is the same."""
 
     representative_id: str
     public_key: bytes
 
-    def is_same(self, other: Person) -> bool:
+    def is_same(self, other: Signatory) -> bool:
         """Whether the two are one."""
         return self.representative_id == other.representative_id or self.public_key == other.public_key
 
@@ -57,7 +57,7 @@ class DisclosureCase:
     purpose: str
     necessity: str
     proportionality: str
-    asker: Person
+    asker: Signatory
     now: datetime
     condition: str | None = None
     notice: GivenNotice | None = None
@@ -66,7 +66,7 @@ class DisclosureCase:
     confirmations: frozenset[str] = frozenset()
     recipient: Side | None = None
     discloser: Side | None = None
-    authoriser: Person | None = None
+    authoriser: Signatory | None = None
     is_stated_before: bool = False
 
 
@@ -112,7 +112,7 @@ def decide_taking_up(case: DisclosureCase, discloser: Side, recipient: Side, rul
     return decide_asking(case, rules) & _decide_pair(case.gateway, discloser, recipient, rules)
 
 
-def decide_people(asker: Person, authoriser: Person | None) -> Decision:
+def decide_people(asker: Signatory, authoriser: Signatory | None) -> Decision:
     """Rule 7."""
     if authoriser is None:
         return refuse("no-authoriser", "authoriser", "an authoriser agrees to the release")

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from exchange.gateways.legal_gateway import DisclosureCase, Person, decide_asking, decide_disclosure, is_open_to
+from exchange.gateways.legal_gateway import DisclosureCase, Signatory, decide_asking, decide_disclosure, is_open_to
 from exchange.gateways.rules import QUERY, RULES, GatewayRules, Side
 from exchange.gateways.safeguards import decide_texts
 from exchange.kernel.decision import Decision
@@ -114,9 +114,11 @@ def _case_of(
         necessity="" if grounds is None else grounds.necessity,
         proportionality="" if grounds is None else grounds.proportionality,
         is_stated_before=grounds is None,
-        asker=Person(query.asker_id, b"" if asker is None else asker.public_key),
+        asker=Signatory(query.asker_id, b"" if asker is None else asker.public_key),
         now=now,
         recipient=agency,
         discloser=next(disclosers, None),
-        authoriser=None if limits is None or authoriser is None else Person(query.authoriser_id, authoriser.public_key),
+        authoriser=None
+        if limits is None or authoriser is None
+        else Signatory(query.authoriser_id, authoriser.public_key),
     )

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from exchange.gateways.four_eyes import Preparer, decide_age, decide_preparer, decide_unprepared
-from exchange.gateways.legal_gateway import Person, decide_disclosure, decide_people, find_rule
+from exchange.gateways.legal_gateway import Signatory, decide_disclosure, decide_people, find_rule
 from exchange.gateways.request_policy import RequestPolicy
 from exchange.gateways.rules import Side
 from exchange.gateways.safeguards import decide_marking_given, decide_release
@@ -60,7 +60,7 @@ class _Turn:
 
     info: InformationRequest
     part: RequestPart
-    person: Person
+    person: Signatory
     rows: RequestRows
     is_sender: bool
 
@@ -165,7 +165,7 @@ def _decide_prepared(session: Session, answer: NewAnswer, turn: _Turn, now: date
     found = find_representative(session, given.representative_id)
     preparer = None
     if found is not None and found.member_id == turn.discloser:
-        preparer = Preparer(Person(found.representative_id, found.public_key), found.roles, found.is_active)
+        preparer = Preparer(Signatory(found.representative_id, found.public_key), found.roles, found.is_active)
     decision = decide_preparer(preparer, turn.person) & decide_age(from_rfc3339(given.prepared_at), now)
     if (given.details_commitment is None) != (answer.sealed is None):
         cure = "full and partial have one, no_trace and refused have none"
@@ -199,7 +199,7 @@ def _decide_gateway(session: Session, answer: NewAnswer, turn: _Turn, policy: Re
     What a sender confirmed with its offer holds.
     """
     info, kinds = turn.info, kinds_of_members(session)
-    asker = Person(info.representative_id, info.public_key)
+    asker = Signatory(info.representative_id, info.public_key)
     if answer.outcome not in DISCLOSING:
         return decide_people(asker, turn.person)
     standing = decide_asker(session, info)

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from sqlalchemy.orm import Session
 
-from exchange.gateways.legal_gateway import Person, decide_asking, is_open_to
+from exchange.gateways.legal_gateway import Signatory, decide_asking, is_open_to
 from exchange.gateways.request_policy import RequestPolicy
 from exchange.gateways.rules import Side
 from exchange.gateways.safeguards import decide_open_group, decide_texts
@@ -97,7 +97,7 @@ class _Asker:
     member_id: str
     kind: str
     encryption_key: bytes
-    person: Person
+    person: Signatory
 
     @property
     def side(self) -> Side:
@@ -115,7 +115,7 @@ def _find_asker(session: Session, request: Request) -> _Asker:
     person = find_representative(session, request.actor.representative_id)
     if member is None or person is None:
         raise LookupError(request.actor.representative_id)
-    known = Person(person.representative_id, person.public_key)
+    known = Signatory(person.representative_id, person.public_key)
     return _Asker(member.member_id, member.kind, member.encryption_key, known)
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from exchange.gateways.legal_gateway import DisclosureCase, Person, notice_in
+from exchange.gateways.legal_gateway import DisclosureCase, Signatory, notice_in
 from exchange.gateways.rules import Side
 from exchange.kernel.decision import ALLOWED, Decision, refuse
 from schemas.requests import NewAnswer, RequestTerms
@@ -45,7 +45,7 @@ def is_offer(mode: str) -> bool:
     return mode in OFFERS
 
 
-def case_of(terms: RequestTerms, asker: Person, sender: Side, now: datetime) -> DisclosureCase:
+def case_of(terms: RequestTerms, asker: Signatory, sender: Side, now: datetime) -> DisclosureCase:
     """What the gateway looks at of a request with these terms: who asks is to receive, who offers to
     disclose.
     """

@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy.orm import Session
 
-from exchange.gateways.legal_gateway import Person, decide_people, decide_taking_up, find_rule
+from exchange.gateways.legal_gateway import Signatory, decide_people, decide_taking_up, find_rule
 from exchange.gateways.request_policy import RequestPolicy
 from exchange.gateways.rules import Side
 from exchange.indicators.derived import Derived, DerivedKind, note_derived
@@ -58,7 +58,7 @@ def take_up_request(
         rows = find_request_rows(session, info.member_id, info.token, request.now)
         rule = find_rule(info.terms.legal_gateway, policy.rules)
         held = rows.of_holder(part.member_id)
-        people = decide_people(Person(info.representative_id, info.public_key), person)
+        people = decide_people(Signatory(info.representative_id, info.public_key), person)
         require(people & decide_take_up(state_at(info, part, request.now), bool(held)))
         require(
             _decide_gateway(session, info, part, rows, policy=policy, now=request.now) & decide_asker(session, info)
@@ -84,7 +84,9 @@ def take_up_request(
     return told or read_request(database, request.actor, request_id, policy, request.now), status
 
 
-def find_to_act(session: Session, request: Request, request_id: str) -> tuple[InformationRequest, RequestPart, Person]:
+def find_to_act(
+    session: Session, request: Request, request_id: str
+) -> tuple[InformationRequest, RequestPart, Signatory]:
     """The request, locked, the part of the actor's member, and the actor. Raises UnknownRequestError, and RefusedError
     for the requester itself, who knows that the request is there.
     """
@@ -116,18 +118,18 @@ def _decide_gateway(
 ) -> Decision:
     kinds, offers = kinds_of_members(session), is_offer(info.terms.mode)
     sender, holder = (Side(one, kinds[one]) for one in (info.member_id, part.member_id))
-    asked = case_of(info.terms, Person(info.representative_id, info.public_key), sender, now)
+    asked = case_of(info.terms, Signatory(info.representative_id, info.public_key), sender, now)
     told = rows.own_beside(part.member_id) if offers else rows.of_holder(part.member_id)
     sides = (sender, holder) if offers else (holder, sender)
     return decide_taking_up(with_grounds(session, asked, told), *sides, policy.rules)
 
 
-def find_person(session: Session, request: Request) -> Person:
+def find_person(session: Session, request: Request) -> Signatory:
     """The actor, who is there, or authentication had refused it."""
     person = find_representative(session, request.actor.representative_id)
     if person is None:
         raise LookupError(request.actor.representative_id)
-    return Person(person.representative_id, person.public_key)
+    return Signatory(person.representative_id, person.public_key)
 
 
 def _record(

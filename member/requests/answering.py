@@ -38,7 +38,7 @@ from member.requests.client import ReadRequest, read_bytes
 from member.requests.details import collect_details, encode_details
 from member.requests.refusal import Broken, RuleRefusedError
 from member.transport.channel import Identity, shown_token
-from member.vault.requests import AskedRequest, Reply
+from member.vault.requests import KeptRequest, Reply
 from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.uploads import Uploads
 from schemas.marking import RELEASE_CODES, Marking, strictest
@@ -348,7 +348,7 @@ def what_to_release(
 
 
 def _what_bars(
-    desk: RequestDesk, offer: ReadRequest, asked: AskedRequest | None, telling: Telling, waiting: Sequence[Waiting]
+    desk: RequestDesk, offer: ReadRequest, asked: KeptRequest | None, telling: Telling, waiting: Sequence[Waiting]
 ) -> Iterator[Broken]:
     """What is told may not rest on whom the exchange names as the offer's maker: the vault knows who it was."""
     if desk.identity.key_id in (None if asked is None else asked.asked_by, offer.requested_by):
@@ -360,7 +360,7 @@ def _what_bars(
         yield Broken("alert", "note", "an alert tells its fields alone: leave the note out, or provide")
 
 
-def _recipient_of(desk: RequestDesk, member_id: str, asked: AskedRequest, token: Token) -> Recipient:
+def _recipient_of(desk: RequestDesk, member_id: str, asked: KeptRequest, token: Token) -> Recipient:
     """A holder that took up an offer of ours, as the registrars state it. Raises UnprovedError."""
     found = _find_member(desk.keyring, member_id)
     if found is None or found.state is not MemberState.ACTIVE or member_id == desk.member_id:

@@ -41,7 +41,7 @@ from member.requests.refusal import Broken, RuleRefusedError
 from member.transport.channel import Identity, shown_token
 from member.transport.exchange_client import ExchangeClient
 from member.vault.hits import ShownHits
-from member.vault.requests import AskedRequest, OpenedAnswer, RequestRecords
+from member.vault.requests import KeptRequest, OpenedAnswer, RequestRecords
 from member.vault.rows import VaultRows
 from member.vault.store import Vault
 from schemas.prepared import is_timely
@@ -169,7 +169,7 @@ def ask(desk: RequestDesk, draft: RequestDraft) -> RequestStanding:
         terms = RequestTerms(**said, request_id=noticed_id or uuid7())
         claim = HoldingClaim(terms.request_id, desk.member_id, encryption_key, msgspec.to_builtins(terms))
         asked_at = to_rfc3339(desk.clock())
-        asked = AskedRequest(terms.request_id, terms.hit_id, token.token, terms, asked_at, desk.identity.key_id)
+        asked = KeptRequest(terms.request_id, terms.hit_id, token.token, terms, asked_at, desk.identity.key_id)
         desk.records.keep_asked(asked)
         return NewRequest(**msgspec.structs.asdict(terms), proof=prove_holding(token.detail_key, claim))
 
@@ -257,11 +257,11 @@ def read_answers(desk: RequestDesk, request: ReadRequest) -> list[ReadAnswer]:
     return [_read_answer(desk, asked, answer) if is_told else _own_answer(desk, answer) for answer in request.answers]
 
 
-def _taken_up(request: ReadRequest) -> AskedRequest | None:
+def _taken_up(request: ReadRequest) -> KeptRequest | None:
     """An offer as it was taken up: what was sealed opens under its very terms alone."""
     if request.terms is None or request.requester is None or request.requested_by is None:
         return None
-    return AskedRequest(
+    return KeptRequest(
         request.request_id, "", shown_token(request.token), request.terms, "", offered_by=request.requested_by
     )
 
@@ -274,7 +274,7 @@ def _own_answer(desk: RequestDesk, answer: GivenAnswer) -> ReadAnswer:
     return ReadAnswer(answer, fault=None if is_ours else "it is said to be another's than ours")
 
 
-def _read_answer(desk: RequestDesk, asked: AskedRequest | None, answer: GivenAnswer) -> ReadAnswer:
+def _read_answer(desk: RequestDesk, asked: KeptRequest | None, answer: GivenAnswer) -> ReadAnswer:
     if answer.outcome not in _TELLING:
         is_unnamed = (answer.institution, answer.recipient, answer.representative_id, answer.sealed) == (None,) * 4
         is_known = answer.outcome in (RequestOutcome.NO_TRACE, RequestOutcome.REFUSED)
@@ -289,7 +289,7 @@ def _read_answer(desk: RequestDesk, asked: AskedRequest | None, answer: GivenAns
         return ReadAnswer(answer, fault=str(error))
 
 
-def _open(desk: RequestDesk, asked: AskedRequest, answer: GivenAnswer) -> dict[str, Any]:
+def _open(desk: RequestDesk, asked: KeptRequest, answer: GivenAnswer) -> dict[str, Any]:
     institution = answer.institution or ""
     kept, marking = desk.records.opened(asked.request_id, institution), answer.marking
     if kept is not None:
@@ -318,7 +318,7 @@ def _open(desk: RequestDesk, asked: AskedRequest, answer: GivenAnswer) -> dict[s
     return details
 
 
-def _verify_signature(desk: RequestDesk, asked: AskedRequest, answer: GivenAnswer, sealed: bytes) -> None:
+def _verify_signature(desk: RequestDesk, asked: KeptRequest, answer: GivenAnswer, sealed: bytes) -> None:
     """Rules 1 and 2. Raises AnswerError, SignatureError."""
     if answer.institution == desk.member_id or answer.recipient != desk.member_id:
         raise AnswerError("nobody answers its own request, nor to another than who is told")

@@ -20,7 +20,7 @@ _ASKED, _OPENED, _REPLY, _NOTICE = "request", "request_answer", "request_reply",
 _PREPARED = "answer_draft"
 
 
-class AskedRequest(msgspec.Struct, frozen=True):
+class KeptRequest(msgspec.Struct, frozen=True):
     """A request of our own, kept before it leaves: its terms are what its answers are bound to. `asked_by` is the
     person of ours who made it. `offered_by` is who made an offer that we took up; it is not kept.
     """
@@ -89,7 +89,7 @@ class RequestRecords:
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
 
-    def keep_asked(self, asked: AskedRequest) -> None:
+    def keep_asked(self, asked: KeptRequest) -> None:
         """Keep a request of our own, before it leaves. Inside a transaction of the caller. MemberError for an id that
         other terms were sent under: its answers are bound to those.
         """
@@ -103,10 +103,10 @@ class RequestRecords:
         with self._vault.transaction():
             self._vault.delete(_ASKED, request_id.encode())
 
-    def asked(self, request_id: str) -> AskedRequest | None:
+    def asked(self, request_id: str) -> KeptRequest | None:
         """A request of our own; None for one that this vault did not ask."""
         payload = self._vault.get(_ASKED, request_id.encode())
-        return None if payload is None else msgspec.msgpack.decode(payload, type=AskedRequest)
+        return None if payload is None else msgspec.msgpack.decode(payload, type=KeptRequest)
 
     def keep_opened(self, answer: OpenedAnswer) -> None:
         """Keep an answer as it was opened."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from exchange.gateways.legal_gateway import (
     DisclosureCase,
     GivenNotice,
-    Person,
+    Signatory,
     decide_asking,
     decide_disclosure,
     is_open_to,
@@ -29,7 +29,9 @@ SOMETHING = st.text("ab \n", min_size=1).filter(str.strip)
 KINDS = st.sampled_from([kind.value for kind in MemberKind])
 SIDES = st.builds(Side, st.sampled_from([NCA, "met", "a"]), KINDS)
 CODES = sorted({code for rule in RULES.values() for one in rule.confirmations for code in one.codes})
-PEOPLE = st.builds(Person, st.sampled_from(["a/x", "a/y", "b/x"]), st.sampled_from([b"1" * 32, b"2" * 32, b"3" * 32]))
+PEOPLE = st.builds(
+    Signatory, st.sampled_from(["a/x", "a/y", "b/x"]), st.sampled_from([b"1" * 32, b"2" * 32, b"3" * 32])
+)
 NOTICES = st.none() | st.builds(
     GivenNotice,
     SOMETHING | EMPTY,
@@ -67,7 +69,7 @@ def right_case(gateway: LegalGateway) -> DisclosureCase:
         necessity="n",
         proportionality="q",
         recipient=Side(NCA, min(pair.recipients)),
-        asker=Person("a/analyst", b"1" * 32),
+        asker=Signatory("a/analyst", b"1" * 32),
         now=NOW,
         condition=rule.conditions.get(mode),
         notice=None if rule.notice is None else GivenNotice("NCA/1", NOW - timedelta(days=1)),
@@ -75,7 +77,7 @@ def right_case(gateway: LegalGateway) -> DisclosureCase:
         standards=frozenset({EvidenceStandard.CONVICTION.value}),
         confirmations=frozenset(one.codes[0] for one in rule.wanted_confirmations(rule.conditions.get(mode))),
         discloser=Side("b", min(pair.disclosers)),
-        authoriser=Person("b/authoriser", b"2" * 32),
+        authoriser=Signatory("b/authoriser", b"2" * 32),
     )
 
 
@@ -125,8 +127,8 @@ MISSING: list[tuple[str, str, dict[str, Any]]] = [
     ("no-discloser", "discloser", {"discloser": None}),
     ("no-recipient", "recipient", {"recipient": None}),
     ("no-authoriser", "authoriser", {"authoriser": None}),
-    ("same-person", "representative", {"authoriser": Person("a/analyst", b"2" * 32)}),
-    ("same-person", "representative", {"authoriser": Person("b/authoriser", b"1" * 32)}),
+    ("same-person", "representative", {"authoriser": Signatory("a/analyst", b"2" * 32)}),
+    ("same-person", "representative", {"authoriser": Signatory("b/authoriser", b"1" * 32)}),
     ("gateway-kind", "legal_gateway", {"recipient": Side(NCA, "")}),
 ]
 
