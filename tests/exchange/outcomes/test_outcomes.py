@@ -39,6 +39,7 @@ from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.exchange.corrections.taking_back import add_reviewer, make_assessment, make_outcome, make_withdrawal
 from tests.exchange.factories import NOW, make_token
+from tests.exchange.requests.world import make_request
 from tests.exchange.submissions.test_hits import views
 from tests.simulator import MemberSimulator, Taskforce
 
@@ -215,7 +216,7 @@ def test_an_outcome_of_a_request_goes_to_who_answered_and_back_with_names_that_a
         encryption_key=bytes(32),
         hit_id=hit_id,
         token=token,
-        terms_json='{"mode":"request"}',
+        terms_json=json.dumps(make_request(hit_id, request_id=request_id)),
         proof=bytes(32),
         state="answered",
         created_at=now,
