@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from keys.statements.keyring import ExchangeStatement
 from member.alerts.log import AlertLog, ReadingsCheck, describe_alerts
@@ -23,7 +24,7 @@ from member.log.receipts import LoggedReceipt, promised_by
 from member.log.verify import LogFault, LogVerifier, OwnEntry, VerifiedLog
 from member.log.waiting_entries import WaitingEntries
 from member.log.witness import cosign_newest, load_seen, log_key, store_seen
-from member.queries.cover import CoverCheck, CoverState
+from member.queries.cover import CoverCheck, CoverState, DisclosedCover
 from member.requests.log import RequestLog, RequestsCheck
 from member.statements.authority import stated_exchange
 from member.terminal import as_lines
@@ -227,13 +228,15 @@ def verify(session: Session, proofs: Path | None) -> Shown:
         warnings.append(f"{len(log.lost_events)} receipts of a former log have no entry in this one, as accepted")
     lines = [text, *(_told_at_cover_end(one) for one in cover.disclosed)]
     return Shown(
-        {**_describe(verified, log, proofs), "disclosed": cover.disclosed}, "\n".join(lines), warnings=warnings
+        {**_describe(verified, log, proofs), "disclosed": msgspec.to_builtins(cover.disclosed)},
+        "\n".join(lines),
+        warnings=warnings,
     )
 
 
-def _told_at_cover_end(told: dict[str, Any]) -> str:
-    about = f"{told['agency']} was told of {told['tokens']:,} of our indicators at {told['told_at']}"
-    return f"query {told['query_id']}: {about}; a reviewer has the commitment {told['commitment']}"
+def _told_at_cover_end(told: DisclosedCover) -> str:
+    about = f"{told.agency} was told of {told.tokens:,} of our indicators at {told.told_at}"
+    return f"query {told.query_id}: {about}; a reviewer has the commitment {told.commitment}"
 
 
 @log.command("withheld", epilog="Example: member log withheld")
@@ -249,14 +252,14 @@ def withheld(session: Session) -> Shown:
     columns = ("query", "bank", "fixed at", "until", "state", "commitment")
     made = table(counted(len(fixed), "telling fixed", "tellings fixed"), *columns, whole=("query",))
     for one in fixed:
-        shown = (one[name] for name in ("query_id", "bank", "fixed_at", "until", "state"))
-        made.add_row(*shown, f"{one['commitment'][:_SHOWN_COMMITMENT]}…")
-    overdue = sum(one["state"] == CoverState.OVERDUE for one in fixed)
+        shown = (one.query_id, one.bank, one.fixed_at, one.until, one.state.value)
+        made.add_row(*shown, f"{one.commitment[:_SHOWN_COMMITMENT]}…")
+    overdue = sum(one.state is CoverState.OVERDUE for one in fixed)
     text = as_lines(_told_at_cover_end(one) for one in cover.disclosed)
     if not fixed and not cover.disclosed:
         text = "nothing: no telling is fixed here, and of none whose cover has ended was this member told"
     warnings = [f"{overdue} are overdue: cover has ended, and the bank was not told what was fixed"] if overdue else []
-    document = {"withheld": fixed, "disclosed": cover.disclosed, "overdue": overdue}
+    document = {**msgspec.to_builtins({"withheld": fixed, "disclosed": cover.disclosed}), "overdue": overdue}
     return Shown(document, text, made if fixed else None, warnings, FAILED if overdue else 0)
 
 

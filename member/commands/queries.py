@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -24,10 +23,12 @@ from member.errors import AnswerError, MemberError, UsedWronglyError, quoted
 from member.log.chain import LogFault
 from member.normalise.circumstances import Circumstances
 from member.normalise.rules import RULES
+from member.queries.asked import asked_about
 from member.queries.client import OpenedQuery
-from member.queries.desk import QueriedValue, UnapprovedError, asked_about, describe_head, read_file, read_values
+from member.queries.desk import QueriedValue, UnapprovedError, read_file, read_values
 from member.queries.entries import QueryEntries
 from member.queries.report import COLUMNS, LogProof, render_pdf, rows_of
+from member.queries.shown import FoundValue, OtherCase, ShownQuery, show_head
 from member.requests.refusal import Broken, RuleRefusedError
 from member.tables.exporting import check_output, write_rows
 from member.tables.reading import FileRefusedError
@@ -215,30 +216,31 @@ def list_all(session: Session, state: str | None, case: str | None, output: Path
     """
     wanted = None if case is None else case.strip()
     found = [one for one in session.queries.queries(state) if wanted in (None, one.grounds.case.strip())]
-    described = {one.query.query_id: describe_head(session.vault, one) for one in found}
-    numbers = session.number("query", described)
+    heads = [show_head(session.vault, one) for one in found]
+    documents = [one.to_json() for one in heads]
+    numbers = session.number("query", (one.query.query_id for one in found))
     if output is not None:
-        return exported(output, {"queries": list(described.values())}, "queries")
+        return exported(output, {"queries": documents}, "queries")
     columns = ("no.", "case", "state", "covert", "until", *_SPARE)
     made = table(counted(len(found), "query", "queries"), *columns, whole=("query", "until"), spare=_SPARE)
-    for one in found:
-        query = one.query
-        others = "; ".join(_told_other(other) for other in described[query.query_id]["others"])
+    for one in heads:
+        query = one.read.query
+        others = "; ".join(map(_told_other, one.others))
         days = (query.until, query.watch_until or "")
-        shown = (one.grounds.case, label(query.state), "yes" if query.covert else "no", *days)
+        shown = (one.read.grounds.case, label(query.state), "yes" if query.covert else "no", *days)
         spare = (others, query.authorised_by, query.asked_by, query.query_id)
         made.add_row(str(numbers[query.query_id]), *shown, *spare)
-    return Shown({"queries": list(described.values())}, "" if found else _NO_QUERIES, made if found else None)
+    return Shown({"queries": documents}, "" if found else _NO_QUERIES, made if found else None)
 
 
 _NO_QUERIES = "no queries (an independent reviewer finds those of all agencies in member log entries)"
 _SPARE = ("watch until", "others", "authorised by", "asked by", "query")
 
 
-def _told_other(other: dict[str, Any]) -> str:
+def _told_other(other: OtherCase) -> str:
     """A reviewer is told who, not about how much."""
-    about = ", ".join(other["values"]) or (counted(other["subjects"], "subject") if other["subjects"] else "")
-    return f"{other['agency']} ({other['officer']}){about and f': {about}'}"
+    about = ", ".join(other.values) or (counted(other.subjects, "subject") if other.subjects else "")
+    return f"{other.agency} ({other.officer}){about and f': {about}'}"
 
 
 @query.command("show", epilog="Example: member query show 3 --pdf op-7.pdf")
@@ -258,22 +260,24 @@ def show(session: Session, query_id: str, pdf: Path | None, sheet: Path | None) 
     if sheet is not None:
         check_output(sheet)
     read = session.queries.read(session.find_id("query", query_id))
-    shown = _show(session, read, grounds=list(_grounds_of(session, read)))
-    return shown if pdf is None and sheet is None else _write(session, read, shown, pdf, sheet)
+    query = _query_shown(session, read)
+    shown = _in_words(session, query, grounds=list(_grounds_of(session, read)))
+    return shown if pdf is None and sheet is None else _write(session, query, shown, pdf, sheet)
 
 
-def _write(session: Session, read: OpenedQuery, shown: Shown, pdf: Path | None, sheet: Path | None) -> Shown:
+def _write(session: Session, query: ShownQuery, shown: Shown, pdf: Path | None, sheet: Path | None) -> Shown:
     """Write what was shown; it says where."""
-    document = {**shown.document}
-    proof, read_at = _proof(session, read), to_rfc3339(session.around.clock())
+    proof, read_at = _proof(session, query.read), to_rfc3339(session.around.clock())
     if sheet is not None:
-        write_rows(sheet, COLUMNS, rows_of(document, proof, read_at))
+        write_rows(sheet, COLUMNS, rows_of(query, proof, read_at))
     if pdf is not None:
-        write_new_file(pdf, render_pdf(document, proof, reader=session.identity.key_id, read_at=read_at))
+        write_new_file(pdf, render_pdf(query, proof, reader=session.identity.key_id, read_at=read_at))
     written = {name: str(path) for name, path in (("pdf", pdf), ("csv", sheet)) if path is not None}
     text = "\n".join([shown.text, *(f"written: {path}" for path in written.values())])
     warning = "what is written holds identifiers in the clear: keep it as its marking says"
-    return replace(shown, document={**document, "log_entry": proof.number, **written}, text=text, warnings=[warning])
+    return replace(
+        shown, document={**shown.document, "log_entry": proof.number, **written}, text=text, warnings=[warning]
+    )
 
 
 def _proof(session: Session, read: OpenedQuery) -> LogProof:
@@ -329,24 +333,29 @@ def _told(standing: QueryStanding) -> str:
     return f"query {standing.query_id} is {in_words(standing.state)} until {standing.until}{watch}"
 
 
-def _show(session: Session, read: OpenedQuery, grounds: Sequence[str] = ()) -> Shown:
-    document = session.query_desk.show(read)
-    document["names"] = _names_of(session.keyring, document["results"])
-    others = [f"another agency is about the same: {_told_other(other)}" for other in document["others"]]
+def _show(session: Session, read: OpenedQuery) -> Shown:
+    return _in_words(session, _query_shown(session, read))
+
+
+def _query_shown(session: Session, read: OpenedQuery) -> ShownQuery:
+    return session.query_desk.show(read, lambda member_ids: _names_of(session.keyring, member_ids))
+
+
+def _in_words(session: Session, shown: ShownQuery, grounds: Sequence[str] = ()) -> Shown:
+    query = shown.read.query
+    others = [f"another agency is about the same: {_told_other(other)}" for other in shown.head.others]
     return Shown(
-        document,
-        as_lines([_told(read.query), *grounds, *_handling(document["results"]), *others]),
-        _table(document["results"], document["names"]) if read.query.results else None,
+        shown.to_json(),
+        as_lines([_told(query), *grounds, *_handling(shown.results), *others]),
+        _table(shown.results, shown.names) if query.results else None,
         receipts_kept(session),
     )
 
 
-def _names_of(keyring: Keyring, results: list[dict[str, Any]]) -> dict[str, str]:
-    """What the registrars call the institutions that the results name by their ids; one that they never signed has no
-    name.
-    """
+def _names_of(keyring: Keyring, member_ids: Iterable[str]) -> dict[str, str]:
+    """What the registrars call the institutions; one that they never signed has no name."""
     names = {}
-    for member_id in sorted({member_id for result in results for member_id in result["institutions"]}):
+    for member_id in sorted(set(member_ids)):
         try:
             names[member_id] = keyring.member(member_id).name
         except UnknownStatementError:
@@ -360,29 +369,29 @@ def _named(member_id: str, names: Mapping[str, str]) -> str:
     return member_id if names[member_id] == member_id else f"{names[member_id]} ({member_id})"
 
 
-def _table(results: list[dict[str, Any]], names: Mapping[str, str]) -> Table:
-    hits = sum(result["hit"] for result in results)
+def _table(found: Sequence[FoundValue], names: Mapping[str, str]) -> Table:
+    hits = sum(one.result.hit for one in found)
     columns = ("value", "type", "institutions", "themes", "first seen", "victim or unwitting mule")
-    made = table(f"{hits:,} of {counted(len(results), 'subject')} held", *columns, whole=("value",))
-    for result in results:
-        if result["hit"]:
-            institutions = ", ".join(_named(one, names) for one in result["institutions"]) or result["band"]
-            shown = (", ".join(map(label, result["themes"])), result["first_seen"])
-            protected = "yes" if result["protected"] else ""
-            made.add_row(result["value"] or "", label(result["indicator_type"]), institutions, *shown, protected)
+    made = table(f"{hits:,} of {counted(len(found), 'subject')} held", *columns, whole=("value",))
+    for one in found:
+        result, about = one.result, (one.value or "", label(one.result.indicator_type))
+        if result.hit:
+            institutions = ", ".join(_named(each, names) for each in result.institutions) or result.band
+            shown = (", ".join(map(label, result.themes)), result.first_seen)
+            made.add_row(*about, institutions, *shown, "yes" if result.protected else "")
         else:
-            made.add_row(result["value"] or "", label(result["indicator_type"]), "none")
+            made.add_row(*about, "none")
     return made
 
 
-def _handling(results: list[dict[str, Any]]) -> Iterator[str]:
+def _handling(found: Sequence[FoundValue]) -> Iterator[str]:
     """How each result is to be handled, in a line of its own: its conditions may be long."""
-    for result in results:
-        if result["hit"]:
-            handling = result["handling"]
-            marked = f"{handling['classification']}, TLP:{handling['tlp']}, handling {handling['handling']}"
-            conditions = f": {handling['conditions']}" if handling["conditions"] else ""
-            yield f"{result['value'] or result['hit_id']} is marked {marked}{conditions}"
+    for one in found:
+        handling = one.result.handling
+        if handling is not None:
+            marked = f"{handling.classification}, TLP:{handling.tlp}, handling {handling.handling}"
+            conditions = f": {handling.conditions}" if handling.conditions else ""
+            yield f"{one.value or one.result.hit_id} is marked {marked}{conditions}"
 
 
 def _read_subjects(

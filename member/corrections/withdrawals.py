@@ -17,7 +17,7 @@ from member.errors import AnswerError, MemberError, RefusedError, UsedWronglyErr
 from member.normalise.circumstances import USUAL, Circumstances
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import normalise
-from member.queries.desk import AskedSubject, asked_about
+from member.queries.asked import AskedSubject, asked_about
 from member.transport import wire
 from member.transport.channel import Channel, decode, shown_digest, shown_token
 from member.transport.outgoing import Outgoing, reading

@@ -16,6 +16,8 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from member.log.chain import OwnEntry
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import from_base64, to_base64
@@ -44,6 +46,31 @@ class Commitment:
     commitment: str
 
 
+class DisclosedCover(msgspec.Struct, frozen=True):
+    """What a bank was told of one telling when cover had ended: `tokens` counts, the commitment is as it comes out here
+    (base64).
+    """
+
+    query_id: str
+    agency: str
+    legal_gateway: str
+    told_at: str
+    tokens: int
+    commitment: str
+
+
+class WithheldTelling(msgspec.Struct, frozen=True):
+    """What a bank is to be told, as it was fixed; `told_at` is when it was."""
+
+    query_id: str
+    bank: str
+    commitment: str
+    fixed_at: str
+    until: str
+    state: CoverState
+    told_at: str | None
+
+
 @dataclass
 class CoverCheck:
     """Give `look_at` every entry, then `finish`, or list what was found. `agencies` are the members that the registrars
@@ -53,7 +80,7 @@ class CoverCheck:
     today: date
     agencies: Set[str]
     regulators: Set[str]
-    disclosed: list[dict[str, Any]] = field(default_factory=list)
+    disclosed: list[DisclosedCover] = field(default_factory=list)
     _fixed: dict[Commitment, OwnEntry] = field(default_factory=dict)
     _told: dict[Commitment, str] = field(default_factory=dict)
     _until: dict[str, date] = field(default_factory=dict)
@@ -99,18 +126,18 @@ class CoverCheck:
             raise entry.fault("it says that an agency was told of rows, and not what")
         return told
 
-    def withheld(self) -> Iterator[dict[str, Any]]:
+    def withheld(self) -> Iterator[WithheldTelling]:
         """Every commitment that this member saw fixed, in the order of the log."""
         for one, entry in self._fixed.items():
-            yield {
-                "query_id": one.query_id,
-                "bank": one.bank,
-                "commitment": one.commitment,
-                "fixed_at": (entry.view or {})["recorded_at"],
-                "until": self._until[one.query_id].isoformat(),
-                "state": self._state_of(one).value,
-                "told_at": self._told.get(one),
-            }
+            yield WithheldTelling(
+                query_id=one.query_id,
+                bank=one.bank,
+                commitment=one.commitment,
+                fixed_at=(entry.view or {})["recorded_at"],
+                until=self._until[one.query_id].isoformat(),
+                state=self._state_of(one),
+                told_at=self._told.get(one),
+            )
 
     def _state_of(self, one: Commitment) -> CoverState:
         if one in self._told:
@@ -131,7 +158,7 @@ class CoverCheck:
         )
 
 
-def _as_disclosed(entry: OwnEntry, told: Mapping[str, Any], agencies: Set[str]) -> dict[str, Any]:
+def _as_disclosed(entry: OwnEntry, told: Mapping[str, Any], agencies: Set[str]) -> DisclosedCover:
     """What a bank was told of one telling, and its commitment as it comes out here. Raises LogFault."""
     view = entry.view or {}
     body = {name: value for name, value in told.items() if name != "salt"}
@@ -142,4 +169,4 @@ def _as_disclosed(entry: OwnEntry, told: Mapping[str, Any], agencies: Set[str]) 
     content = from_base64(told["salt"], _SALT_BYTES) + canonical_json(body)
     commitment = to_base64(hashlib.sha256(_DOMAIN + content).digest())
     shown = {name: body[name] for name in ("query_id", "agency", "legal_gateway", "told_at")}
-    return {**shown, "tokens": len(body["tokens"]), "commitment": commitment}
+    return DisclosedCover(**shown, tokens=len(body["tokens"]), commitment=commitment)

@@ -13,7 +13,7 @@ In order:
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -28,38 +28,30 @@ from member.indicators.intake import Accepted, read_normalised
 from member.normalise.circumstances import USUAL, Circumstances
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import normalise
-from member.queries.client import OpenedHead, OpenedQuery, QueryClient
+from member.queries.asked import AskedSubject, keep_asked
+from member.queries.client import OpenedQuery, QueryClient
+from member.queries.shown import ShownQuery, find_values, show_head
 from member.requests.log import RequestLog
 from member.tables.reading import check_file
 from member.tokens.tokenise import Tokeniser
-from member.transport.channel import shown_token
 from member.vault.store import Vault
 from schemas.queries import (
     MAX_TOKENS,
     SALT_BYTES,
     AskQuery,
-    OtherAgency,
     QueryApplication,
-    QueryResult,
     QueryStanding,
-    WholeQuery,
 )
 from schemas.terms import NORMALISATION, QueryState
 from schemas.values.canonical import canonical_json
-from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
-from schemas.values.message import Message
 
 COVER_DAYS = 90
 """How long the cover of a query lasts for which neither an end nor a watch is named."""
 
-_QUERY, _TOKEN, _QUESTION, _UNAPPROVED = "query", "query_token", "query_question", "query_unapproved"
+_TOKEN, _QUESTION, _UNAPPROVED = "query_token", "query_question", "query_unapproved"
 _WHEN_PENDING = ("until", "watch_until")
 """Terms that later steps may change."""
-
-
-_NOT_SHOWN = ("sealed", "subjects_sha256", "tokens", "types")
-"""What is for programs to check."""
 
 
 class QueriedValue(msgspec.Struct, frozen=True):
@@ -73,14 +65,6 @@ class QueriedValue(msgspec.Struct, frozen=True):
     def input(self) -> bytes:
         """What is tokenised."""
         return oprf_input(NORMALISATION, self.indicator_type, self.canonical)
-
-
-class AskedSubject(msgspec.Struct, frozen=True):
-    """A value that was asked about, and its token (32 bytes)."""
-
-    value: str
-    indicator_type: str
-    token: bytes
 
 
 @dataclass(frozen=True)
@@ -185,35 +169,24 @@ class QueryDesk:
     ) -> QueryStanding:
         def make() -> AskQuery:
             query_id = question.query_id
-            self.vault.put(_QUERY, query_id.encode(), msgspec.msgpack.encode(asked))
+            keep_asked(self.vault, query_id, asked)
             self.vault.put(_QUESTION, query_id.encode(), msgspec.msgpack.encode(question))
             keep(query_id)
             return question
 
         return self.client.ask(said, make)
 
-    def show(self, read: OpenedQuery) -> dict[str, Any]:
-        """A query as `query --json` gives it: one result for each value that was asked about."""
+    def show(self, read: OpenedQuery, names: Callable[[Iterable[str]], Mapping[str, str]]) -> ShownQuery:
+        """A query as it is shown, with what `names` calls the institutions. Raises MemberError unless it is what this
+        vault asked, where it did.
+        """
         query, kept = read.query, RequestLog(self.vault, self.origin)
         kept.keep(query.event_id, "terms_sha256", read.terms_sha256)
         if query.results is not None:
             kept.keep(query.event_id, "results_sha256", read.results_sha256)
-        extensions = [
-            _with_texts(one, "reason_sha256", {"reason": reason})
-            for one, reason in zip(query.extensions, self._checked(read).reasons, strict=True)
-        ]
-        results = list(self._results(query))
-        return {**describe_head(self.vault, read), "extensions": extensions, "results": results}
-
-    def _results(self, query: WholeQuery) -> Iterator[dict[str, Any]]:
-        found = {shown_token(result.token): result for result in query.results or ()}
-        for asked in asked_about(self.vault, query.query_id):
-            result = found.pop(asked.token, None)
-            if result is not None:
-                yield _describe(asked.value, result)
-                found[asked.token] = result
-        known = {asked.token for asked in asked_about(self.vault, query.query_id)}
-        yield from (_describe(None, result) for token, result in found.items() if token not in known)
+        results = list(find_values(self.vault, self._checked(read).query))
+        named = names(one for found in results for one in found.result.institutions)
+        return ShownQuery(show_head(self.vault, read), read, results, named)
 
     def _tokens(self, subjects: Sequence[QueriedValue]) -> list[bytes]:
         inputs = dict.fromkeys(subject.input for subject in subjects)
@@ -269,44 +242,6 @@ def _keep_nothing(query_id: str) -> None:
 def _plain(value: Any) -> Any:
     """As the exchange keeps it: no text rather than none, and no white space around a case."""
     return value.strip() if isinstance(value, str) else value or ""
-
-
-def asked_about(vault: Vault, query_id: str) -> list[AskedSubject]:
-    """What a query asked about; nothing if this vault did not ask it."""
-    payload = vault.get(_QUERY, query_id.encode())
-    return [] if payload is None else msgspec.msgpack.decode(payload, type=list[AskedSubject])
-
-
-def describe_head(vault: Vault, read: OpenedHead | OpenedQuery) -> dict[str, Any]:
-    """A query as a list gives it."""
-    texts = {name: text for name, text in msgspec.to_builtins(read.grounds).items() if name != "salt"}
-    document = _with_texts(read.query, "paperwork_sha256", texts)
-    asked = asked_about(vault, read.query.query_id)
-    return {**document, "others": [_describe_other(other, asked) for other in read.query.others]}
-
-
-def _with_texts(shown: Message, sha256: str, texts: Mapping[str, str]) -> dict[str, Any]:
-    """What was shown, with texts in the place of their digest."""
-    document: dict[str, Any] = {}
-    for name, value in msgspec.to_builtins(shown).items():
-        if name == sha256:
-            document |= texts
-        elif name not in _NOT_SHOWN:
-            document[name] = value
-    return document
-
-
-def _describe_other(other: OtherAgency, asked: Sequence[AskedSubject]) -> dict[str, Any]:
-    """Another agency and the subjects that it is about too: their values, as far as this vault asked about them."""
-    values = [one.value for one in asked if to_base64(one.token) in other.tokens]
-    return {"agency": other.agency, "officer": other.officer, "subjects": len(other.tokens), "values": values}
-
-
-def _describe(value: str | None, result: QueryResult) -> dict[str, Any]:
-    """A result with its value, which a vault that lacks the query cannot tell, rather than its token."""
-    document: dict[str, Any] = msgspec.to_builtins(result)
-    del document["token"]
-    return {"value": value, **document}
 
 
 def read_values(indicator_type: str, values: Sequence[str], circumstances: Circumstances = USUAL) -> list[QueriedValue]:

@@ -5,12 +5,15 @@ Each page says how it may be handled, in whose name it was read, and which entry
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
+from member.queries.client import OpenedQuery
+from member.queries.shown import FoundValue, ShownQuery
 from member.terminal import printable, to_second
+from schemas.queries import QueryResult
 from schemas.terms import Classification, TrafficLight
 from schemas.values.encoding import from_rfc3339
 from schemas.words import in_words, label
@@ -46,29 +49,29 @@ class LogProof:
         ]
 
 
-def marking_of(results: Sequence[Mapping[str, Any]]) -> str:
+def marking_of(results: Sequence[FoundValue]) -> str:
     """The strictest marking of all results, as it stands at the head of a page."""
-    held = [result["handling"] for result in results if result["handling"]]
+    held = [one.result.handling for one in results if one.result.handling is not None]
     if not held:
         return f"{Classification.OFFICIAL_SENSITIVE} TLP:{TrafficLight.AMBER_STRICT}"
-    classification = next(one for one in _STRICTEST[0] if any(each["classification"] == one for each in held))
-    light = next(one for one in _STRICTEST[1] if any(each["tlp"] == one for each in held))
+    classification = next(one for one in _STRICTEST[0] if any(each.classification == one for each in held))
+    light = next(one for one in _STRICTEST[1] if any(each.tlp == one for each in held))
     return f"{classification} TLP:{light}"
 
 
-def rows_of(document: Mapping[str, Any], proof: LogProof, read_at: str) -> Iterator[list[object]]:
+def rows_of(shown: ShownQuery, proof: LogProof, read_at: str) -> Iterator[list[object]]:
     """One row for each value that was asked about, in the order of COLUMNS."""
-    stated = (document["query_id"], document["case"], read_at, proof.event_id, proof.number)
-    for result in document["results"]:
-        handling = result["handling"] or {}
-        marking = f"{handling['classification']} TLP:{handling['tlp']} {handling['handling']}" if handling else None
-        found = (_institutions(document, result), [label(one) for one in result["themes"]], result["first_seen"])
-        kind = label(result["indicator_type"])
-        marked = (result["protected"], marking, handling.get("conditions"), result["hit_id"])
-        yield [result["value"], kind, result["hit"], *found, *marked, *stated, proof.terms_sha256, proof.results_sha256]
+    stated = (shown.read.query.query_id, shown.read.grounds.case, read_at, proof.event_id, proof.number)
+    for one in shown.results:
+        result = one.result
+        found = (_institutions(shown, result), [label(each) for each in result.themes], result.first_seen)
+        conditions = None if result.handling is None else result.handling.conditions
+        marked = (result.protected, one.marking, conditions, result.hit_id)
+        about = (one.value, label(result.indicator_type), result.hit)
+        yield [*about, *found, *marked, *stated, proof.terms_sha256, proof.results_sha256]
 
 
-def render_pdf(document: Mapping[str, Any], proof: LogProof, *, reader: str, read_at: str) -> bytes:
+def render_pdf(shown: ShownQuery, proof: LogProof, *, reader: str, read_at: str) -> bytes:
     """The paper, A4: head, grounds, results, proof."""
     from reportlab.lib.pagesizes import A4  # noqa: PLC0415 - slow to import, needed here only
     from reportlab.lib.styles import ParagraphStyle  # noqa: PLC0415 - likewise
@@ -83,7 +86,7 @@ def render_pdf(document: Mapping[str, Any], proof: LogProof, *, reader: str, rea
         date_document,
     )
 
-    marking, margin = marking_of(document["results"]), 18 * mm
+    marking, margin = marking_of(shown.results), 18 * mm
     usual = ParagraphStyle("usual", fontName="Helvetica", fontSize=9, leading=12, splitLongWords=1)
     head = ParagraphStyle("head", parent=usual, fontName="Helvetica-Bold", fontSize=15, leading=19, spaceAfter=8)
     part = ParagraphStyle("part", parent=head, fontSize=11, leading=14, spaceBefore=10, spaceAfter=4)
@@ -117,13 +120,13 @@ def render_pdf(document: Mapping[str, Any], proof: LogProof, *, reader: str, rea
         date_document(made, from_rfc3339(read_at))
         return made
 
-    results = _results_table(document, width, usual)
-    title = f"Query {document['query_id']}"
+    results = _results_table(shown, width, usual)
+    title = f"Query {shown.read.query.query_id}"
     made = BytesIO()
     template = BaseDocTemplate(
         made,
         pagesize=A4,
-        title=f"{title}, case {printable(document['case'])}",
+        title=f"{title}, case {printable(shown.read.grounds.case)}",
         author=reader,
         subject=marking,
         lang="en-GB",
@@ -131,8 +134,8 @@ def render_pdf(document: Mapping[str, Any], proof: LogProof, *, reader: str, rea
     )
     frame = TaggedFrame(margin, margin, width, A4[1] - 2 * margin, leftPadding=0, rightPadding=0)
     template.addPageTemplates(PageTemplate("page", [frame], onPage=edges))
-    conditions = list(_conditions(document["results"]))
-    story = [heading(title, head, "H1"), facts(_grounds(document)), heading("Results", part, "H2"), results]
+    conditions = list(_conditions(shown.results))
+    story = [heading(title, head, "H1"), facts(_grounds(shown.read)), heading("Results", part, "H2"), results]
     if conditions:
         story += [heading("Conditions", part, "H2"), *(Paragraph(_text(one), usual) for one in conditions)]
     story += [heading("Proof", part, "H2"), facts(proof.lines()), Spacer(0, 4)]
@@ -143,7 +146,7 @@ def render_pdf(document: Mapping[str, Any], proof: LogProof, *, reader: str, rea
     return made.getvalue()
 
 
-def _results_table(document: Mapping[str, Any], width: float, usual: Any) -> Any:
+def _results_table(shown: ShownQuery, width: float, usual: Any) -> Any:
     """What was found, a row for each value."""
     from reportlab.lib.colors import HexColor  # noqa: PLC0415 - slow to import, needed here only
     from reportlab.lib.styles import ParagraphStyle  # noqa: PLC0415 - likewise
@@ -154,50 +157,50 @@ def _results_table(document: Mapping[str, Any], width: float, usual: Any) -> Any
     small = ParagraphStyle("small", parent=usual, fontSize=8, leading=10)
     columns = ("Value", "Type", "Held by", "Themes", "First seen", "Marking")
     cells = [[Paragraph(f"<b>{column}</b>", usual) for column in columns]]
-    for result in document["results"]:
-        cells.append([Paragraph(_text(cell), small) for cell in _cells(document, result)])
+    for one in shown.results:
+        cells.append([Paragraph(_text(cell), small) for cell in _cells(shown, one)])
     made = TaggedLongTable(cells, [width * share for share in (0.22, 0.12, 0.19, 0.14, 0.12, 0.21)], repeatRows=1)
     grid = [("GRID", (0, 0), (-1, -1), 0.5, HexColor("#c3c9d0")), ("VALIGN", (0, 0), (-1, -1), "TOP")]
     made.setStyle(TableStyle([*grid, ("BACKGROUND", (0, 0), (-1, 0), HexColor("#f6f7f9"))]))
     return made
 
 
-def _grounds(document: Mapping[str, Any]) -> list[tuple[str, str]]:
-    cover = ("Covert" if document["covert"] else "Overt") + (", silent" if document["silent"] else "")
+def _grounds(read: OpenedQuery) -> list[tuple[str, str]]:
+    query, grounds = read.query, read.grounds
+    cover = ("Covert" if query.covert else "Overt") + (", silent" if query.silent else "")
     return [
-        ("Case", document["case"]),
-        ("Agency", document["agency"]),
-        ("State", label(document["state"])),
-        ("Legal gateway", in_words(document["legal_gateway"])),
-        ("Purpose", document["purpose"]),
-        ("Necessity", document["necessity"]),
-        ("Proportionality", document["proportionality"]),
-        ("Asked by", document["asked_by"]),
-        ("Authorised by", document["authorised_by"]),
+        ("Case", grounds.case),
+        ("Agency", query.agency),
+        ("State", label(query.state)),
+        ("Legal gateway", in_words(query.legal_gateway)),
+        ("Purpose", grounds.purpose),
+        ("Necessity", grounds.necessity),
+        ("Proportionality", grounds.proportionality),
+        ("Asked by", query.asked_by),
+        ("Authorised by", query.authorised_by),
         ("Cover", cover),
-        ("Until", document["until"]),
-        ("Watch until", document["watch_until"] or ""),
+        ("Until", query.until),
+        ("Watch until", query.watch_until or ""),
     ]
 
 
-def _cells(document: Mapping[str, Any], result: Mapping[str, Any]) -> list[str]:
-    value, kind = result["value"] or "not asked from this home", label(result["indicator_type"])
-    if not result["hit"]:
+def _cells(shown: ShownQuery, found: FoundValue) -> list[str]:
+    result = found.result
+    value, kind = found.value or "not asked from this home", label(result.indicator_type)
+    if not result.hit:
         return [value, kind, "nobody", "", "", ""]
-    handling = result["handling"]
-    protected = "; victim or unwitting mule" if result["protected"] else ""
-    marking = f"{handling['classification']} TLP:{handling['tlp']} {handling['handling']}"
-    themes, first_seen = ", ".join(map(label, result["themes"])), result["first_seen"] or ""
-    return [value, kind, ", ".join(_institutions(document, result)) + protected, themes, first_seen, marking]
+    protected = "; victim or unwitting mule" if result.protected else ""
+    themes, first_seen = ", ".join(map(label, result.themes)), result.first_seen or ""
+    held_by = ", ".join(_institutions(shown, result)) + protected
+    return [value, kind, held_by, themes, first_seen, found.marking or ""]
 
 
-def _institutions(document: Mapping[str, Any], result: Mapping[str, Any]) -> list[str]:
-    names = document["names"]
-    return [names.get(one, one) for one in result["institutions"]] or ([result["band"]] if result["band"] else [])
+def _institutions(shown: ShownQuery, result: QueryResult) -> list[str]:
+    return [shown.names.get(one, one) for one in result.institutions] or ([result.band] if result.band else [])
 
 
-def _conditions(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    found = (result["handling"]["conditions"] for result in results if result["handling"])
+def _conditions(results: Sequence[FoundValue]) -> Iterator[str]:
+    found = (one.result.handling.conditions for one in results if one.result.handling is not None)
     yield from dict.fromkeys(line for conditions in found for line in conditions.splitlines() if line.strip())
 
 
