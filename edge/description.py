@@ -110,7 +110,7 @@ def complete_description(
             used |= _complete(item[method], is_limited=is_limited)
     components = completed.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    for name in ("Error", "PaginationMetadata"):  # the library's own, which nothing here answers with
+    for name in ("Error", "PaginationMetadata", "ProblemDocument"):  # what stands for them is put below
         schemas.pop(name, None)
     schemas["Problem"] = _PROBLEM
     components["responses"] = {f"Problem{status}": _describe_problem(status) for status in sorted(used)}

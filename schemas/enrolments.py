@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields, validate
+from typing import Annotated
 
 from schemas.terms import Role
-from schemas.values.fields import Base64, BoundedList, Identifier, RepresentativeId, code_of
+from schemas.values.message import Count, Digest, Form, Identifier, Message, RepresentativeId, one_of
 
 
-class ClaimedRepresentativeSchema(Schema):
-    """A representative, its Ed25519 key, its roles, and the proof that it holds the key."""
+class ClaimedRepresentative(Message, frozen=True):
+    """A representative, its Ed25519 key, its roles as sent (they are part of what is proved), and the proof that it
+    holds the key.
+    """
 
-    representative_id = RepresentativeId(required=True)
-    public_key = Base64(32, required=True)
-    roles = BoundedList(code_of(Role), required=True, validate=validate.Length(1, len(Role)))
-    proof = Base64(64, required=True)
+    representative_id: RepresentativeId
+    public_key: Digest
+    roles: Annotated[list[Annotated[str, one_of(Role)]], Count(1, len(Role))]
+    proof: Annotated[bytes, Form("Base64", 64)]
 
 
-class EnrolmentSchema(Schema):
+class NewEnrolment(Message, frozen=True):
     """The claim of a new member. `encryption_key` is ML-KEM-768's and X25519's (1,216 bytes), or X25519's alone."""
 
-    code = fields.String(required=True, validate=validate.Regexp(r"[A-Za-z0-9_-]{32,65536}\Z"))
-    member_id = Identifier(required=True)
-    encryption_key = Base64(32, 1216, required=True)
-    representatives = BoundedList(
-        fields.Nested(ClaimedRepresentativeSchema), required=True, validate=validate.Length(1, 64)
-    )
+    code: Annotated[str, Form("matching", r"[A-Za-z0-9_-]{32,65536}\Z")]
+    member_id: Identifier
+    encryption_key: Annotated[bytes, Form("Base64", 32, 1216)]
+    representatives: Annotated[list[ClaimedRepresentative], Count(1, 64)]
 
 
-class EnrolmentAnswerSchema(Schema):
+class EnrolmentAnswer(Message, frozen=True):
     """Where the enrolment stands."""
 
-    state = fields.String(required=True, validate=validate.OneOf(["awaiting_registrars"]))
+    state: Annotated[str, Form("choice", "awaiting_registrars")]

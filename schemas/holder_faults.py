@@ -1,68 +1,80 @@
-"""Proved faults of key holders on the wire; keys/faults/report.py reads a report."""
+"""Proved faults of key holders on the wire; keys/faults reads and judges them."""
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields, validate
+from typing import Annotated
 
-from schemas.statements import StatementEnvelopeSchema
-from schemas.values.fields import Cursor
+import msgspec
 
+from schemas.statements import StatementEnvelope
+from schemas.values.message import Form, Message
 
-class SignedExchangeSchema(Schema):
-    """A signed request to a key holder and its signed answer."""
-
-    url = fields.String(required=True)
-    asked = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
-    elements = fields.String(required=True, metadata={"description": "base64 of blinded elements, 32 bytes each"})
-    status = fields.Integer(required=True)
-    answered = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
-    body = fields.String(required=True, metadata={"description": "base64 of what the holder answered"})
+MALFORMED, WRONG_PROOF, WRONG_ANSWER = KINDS = ("malformed", "wrong_proof", "wrong_answer")
 
 
-class EvidenceSchema(Schema):
-    """What a holder signed, and no honest one signs."""
+class SignedExchange(Message, frozen=True):
+    """A signed request to a key holder and its signed answer, with the header fields that the signatures cover."""
 
-    kind = fields.String(required=True, validate=validate.OneOf(["malformed", "wrong_proof", "wrong_answer"]))
-    holder_id = fields.String(required=True)
-    epoch = fields.Integer(required=True)
-    answer = fields.Nested(SignedExchangeSchema, required=True)
-    check = fields.Nested(SignedExchangeSchema, required=True, allow_none=True)
-    seed = fields.String(required=True, allow_none=True, metadata={"description": "base64, 32 bytes"})
+    url: str
+    asked: dict[str, str]
+    elements: Annotated[bytes, Form("String"), msgspec.Meta(description="base64 of blinded elements, 32 bytes each")]
+    status: int
+    answered: dict[str, str]
+    body: Annotated[bytes, Form("String"), msgspec.Meta(description="base64 of what the holder answered")]
 
-
-class FaultReportSchema(Schema):
-    """A fault, and the registrars' statements that it is judged by."""
-
-    evidence = fields.Nested(EvidenceSchema, required=True)
-    epoch_statement = fields.Nested(StatementEnvelopeSchema, required=True)
-    member_statement = fields.Nested(StatementEnvelopeSchema, required=True)
+    def __repr__(self) -> str:
+        return f"SignedExchange(url={self.url!r}, status={self.status!r})"
 
 
-class TakenReportSchema(Schema):
-    """What became of a report: `known` if the holder's fault was reported before."""
+class Evidence(Message, frozen=True):
+    """What a holder signed, and no honest one signs: the answer, and for a wrong answer the proved one about the
+    weighted sum, and the seed.
+    """
 
-    report_id = fields.String(required=True)
-    epoch = fields.Integer(required=True)
-    holder_id = fields.String(required=True)
-    state = fields.String(required=True, validate=validate.OneOf(["recorded", "known"]))
+    kind: Annotated[str, Form("choice", *KINDS)]
+    holder_id: str
+    epoch: int
+    answer: SignedExchange
+    check: SignedExchange | None
+    seed: Annotated[bytes, Form("String"), msgspec.Meta(description="base64, 32 bytes")] | None
+
+    def __repr__(self) -> str:
+        return f"Evidence(kind={self.kind!r}, holder_id={self.holder_id!r}, epoch={self.epoch!r})"
 
 
-class HolderFaultsQuery(Schema):
+class FaultReport(Message, frozen=True):
+    """Evidence, and the registrars' statements that it is judged by: of its epoch, and of the member that asked."""
+
+    evidence: Evidence
+    epoch_statement: StatementEnvelope
+    member_statement: StatementEnvelope
+
+
+class TakenReport(Message, frozen=True):
+    """What became of a report, and which one is stored; `known` if the holder's fault was reported before."""
+
+    report_id: str
+    epoch: int
+    holder_id: str
+    state: Annotated[str, Form("choice", "recorded", "known")]
+
+
+class HolderFaultsQuery(Message, frozen=True):
     """Where to go on."""
 
-    cursor = Cursor(load_default=None)
+    cursor: Annotated[int, Form("Cursor")] | None = None
 
 
-class ListedReportSchema(Schema):
+class ListedReport(Message, frozen=True):
     """A report that the exchange has verified; whoever reads it verifies it again."""
 
-    report_id = fields.String(required=True)
-    received_at = fields.String(required=True)
-    report = fields.Nested(FaultReportSchema, required=True)
+    report_id: str
+    received_at: str
+    report: Annotated[msgspec.Raw, FaultReport]
 
 
-class HolderFaultsPageSchema(Schema):
+class HolderFaultsPage(Message, frozen=True):
     """One report, which may be some megabytes, or none; `next` is the cursor behind it."""
 
-    reports = fields.List(fields.Nested(ListedReportSchema), required=True)
-    next = fields.String(required=True, allow_none=True)
+    reports: list[ListedReport]
+    next: str | None

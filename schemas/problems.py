@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from marshmallow import Schema, fields
+import msgspec
+
+from schemas.values.message import Message
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:exchange:problem:"
+
+
+class ProblemDocument(Message, frozen=True):
+    """The fields that every problem has on the wire."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,23 +30,11 @@ class Problem:
     title: str
     status: int
     detail: str = ""
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, object] = field(default_factory=dict)
 
-    def to_wire(self) -> dict[str, Any]:
+    def to_wire(self) -> dict[str, object]:
         """The JSON object."""
-        known = {
-            "type": TYPE_PREFIX + self.slug,
-            "title": self.title,
-            "status": self.status,
-            "detail": self.detail or self.title,
-        }
-        return {**self.extra, **known}
-
-
-class ProblemSchema(Schema):
-    """The form of a problem, for the API description."""
-
-    type = fields.String(required=True)
-    title = fields.String(required=True)
-    status = fields.Integer(required=True)
-    detail = fields.String(required=True)
+        known = ProblemDocument(
+            type=TYPE_PREFIX + self.slug, title=self.title, status=self.status, detail=self.detail or self.title
+        )
+        return {**self.extra, **msgspec.to_builtins(known)}

@@ -1,65 +1,65 @@
-"""Registrars' statements on the wire: DSSE envelopes, proposals, pages."""
+"""Registrars' statements on the wire, the exchange's and the key holders': DSSE envelopes, proposals, pages."""
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields, validate
+from typing import Annotated
 
-from schemas.values.fields import BoundedList, Cursor, QueryInteger
+import msgspec
+
+from schemas.values.message import Count, Form, Message
 
 PAGE = 200
 _MOST_SIGNATURES = 64
 
 
-class EnvelopeSignatureSchema(Schema):
+class EnvelopeSignature(Message, frozen=True):
     """One registrar's signature."""
 
-    keyid = fields.String(required=True, metadata={"description": "registrar/<id>"})
-    sig = fields.String(required=True, metadata={"description": "base64, 64 bytes"})
+    keyid: Annotated[str, msgspec.Meta(description="registrar/<id>")]
+    sig: Annotated[str, msgspec.Meta(description="base64, 64 bytes")]
 
 
-class StatementEnvelopeSchema(Schema):
-    """A DSSE envelope, for the API description; keys.statements.envelopes reads it."""
+class StatementEnvelope(Message, frozen=True):
+    """A DSSE envelope as it came, nothing of it read; keys.statements.envelopes reads it."""
 
-    payloadType = fields.String(required=True)  # noqa: N815 - DSSE names it so
-    payload = fields.String(required=True, metadata={"description": "base64 of canonical JSON"})
-    signatures = BoundedList(
-        fields.Nested(EnvelopeSignatureSchema), required=True, validate=validate.Length(max=_MOST_SIGNATURES)
-    )
+    payloadType: str  # noqa: N815 - DSSE names it so
+    payload: Annotated[str, msgspec.Meta(description="base64 of canonical JSON")]
+    signatures: Annotated[list[EnvelopeSignature], Count(None, _MOST_SIGNATURES)]
 
 
-class StatementAnswerSchema(Schema):
-    """Where a statement stands."""
+class StatementAnswer(Message, frozen=True):
+    """Where a statement stands after its signatures were added."""
 
-    state = fields.String(required=True, validate=validate.OneOf(["collecting", "effective", "superseded"]))
-    signatures = fields.Integer(required=True)
-    quorum = fields.Integer(required=True)
+    state: Annotated[str, Form("choice", "collecting", "effective", "superseded")]
+    signatures: int
+    quorum: int
 
 
-class ProposalSchema(Schema):
+class Proposal(Message, frozen=True):
     """A draft that wants signatures."""
 
-    proposal_id = fields.String(required=True)
-    payload = fields.String(required=True)
-    type = fields.String(required=True)
-    subject = fields.String(required=True)
-    signatures = fields.Integer(required=True)
+    proposal_id: str
+    payload: str
+    type: str
+    subject: str
+    signatures: int
 
 
-class ProposalsSchema(Schema):
+class Proposals(Message, frozen=True):
     """All drafts."""
 
-    proposals = fields.List(fields.Nested(ProposalSchema), required=True)
+    proposals: list[Proposal]
 
 
-class StatementsQuery(Schema):
+class StatementsQuery(Message, frozen=True):
     """Where to go on."""
 
-    cursor = Cursor(load_default=None)
-    limit = QueryInteger(1, PAGE, load_default=PAGE)
+    cursor: Annotated[int, Form("Cursor")] | None = None
+    limit: Annotated[int, Form("QueryInteger", 1, PAGE)] = PAGE
 
 
-class StatementsPageSchema(Schema):
-    """Statements in force, in the order in which they came into force."""
+class StatementsPage(Message, frozen=True):
+    """Statements in the order in which they came into force, or were accepted."""
 
-    statements = fields.List(fields.Nested(StatementEnvelopeSchema), required=True)
-    next = fields.String(required=True, allow_none=True)
+    statements: list[StatementEnvelope]
+    next: str | None

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from werkzeug.test import TestResponse
 
 from alerts.composition import blueprints
@@ -37,13 +38,13 @@ from keys.statements.types import (
     EpochStatement,
     GroupState,
     GroupStatement,
-    Holder,
     MemberState,
     MemberStatement,
     Representative,
     RepresentativeState,
     to_payload,
 )
+from schemas.holders import Holder
 from schemas.terms import GroupKind, MemberKind, Role, Sector
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
@@ -55,6 +56,11 @@ URL = "https://exchange.test"
 NEVER_SECONDS = 10**9
 ANALYST = frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHOR})
 AUTHORISER = frozenset({Role.AUTHORISER, Role.RELEASER})
+
+
+def _encoded(value: object) -> bytes:
+    """As JSON, messages too."""
+    return json.dumps(value, default=msgspec.to_builtins).encode()
 
 
 @dataclass
@@ -86,7 +92,7 @@ class MemberSimulator:
         app: Any = None,
     ) -> TestResponse:
         """One signed request; `value` is sent as JSON, or `body` as it is."""
-        content = body if body is not None else b"" if value is None else json.dumps(value).encode()
+        content = (b"" if value is None else _encoded(value)) if body is None else body
         return self.taskforce.send(
             method,
             target,
@@ -239,7 +245,7 @@ class Taskforce:
 
     def send_as_registrar(self, name: str, method: str, target: str, value: Any = None) -> TestResponse:
         """A request signed by a registrar."""
-        body = b"" if value is None else json.dumps(value).encode()
+        body = b"" if value is None else _encoded(value)
         return self.send(method, target, body, key_id=f"registrar/{name}", key=self.registrars[name])
 
     def state(self, kind: str, subject: str, draft: Callable[[int], AnyStatement]) -> None:

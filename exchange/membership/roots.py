@@ -6,18 +6,17 @@ whenever they are read (keys/statements/roots.py): the database is not trusted w
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy.orm import Session
 
 from exchange.kernel.session import Database
 from exchange.membership.statements import StoredStatement, list_effective_about, signatures_of
 from keys.statements.envelopes import ROOT, ROOT_SUBJECT, Envelope, Root
 from keys.statements.roots import Roots
+from schemas.statements import StatementEnvelope
 
 
-def envelope_of(session: Session, stored: StoredStatement) -> dict[str, Any]:
-    """The DSSE envelope (JSON object) with all signatures gathered."""
+def envelope_of(session: Session, stored: StoredStatement) -> StatementEnvelope:
+    """The DSSE envelope with all signatures gathered."""
     pairs = tuple((f"registrar/{name}", signature) for name, signature in signatures_of(session, stored.statement_id))
     return Envelope(stored.payload, pairs).to_wire()
 

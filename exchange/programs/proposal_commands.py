@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from exchange.kernel.session import Database
 from exchange.programs.commands import CommandError, opened, reports
 from exchange.registrars.accept import accept_statement, list_statements
-from exchange.registrars.propose import Proposal, discard_proposal, list_proposals
+from exchange.registrars.propose import Draft, discard_proposal, list_proposals
 from keys.signatures.strict import require_fields, require_list
 from keys.statements.envelopes import Envelope, Root, StatementError, payload_digest
 from schemas.values.clock import utc_now
@@ -26,7 +27,7 @@ def proposal() -> None:
     """See and discard what waits for the registrars' signatures."""
 
 
-def _row(found: Proposal) -> dict[str, Any]:
+def _row(found: Draft) -> dict[str, Any]:
     return {
         "proposal_id": found.proposal_id,
         "type": found.type,
@@ -71,7 +72,7 @@ def export(context: click.Context, file: Path) -> dict[str, Any]:
         waiting = [
             {"proposal_id": each.proposal_id, "payload": to_base64(each.payload)} for each in list_proposals(database)
         ]
-        statements, _next = list_statements(database, 0, _ALL)
+        statements = msgspec.to_builtins(list_statements(database, 0, _ALL).statements)
     try:
         with file.open("x", encoding="utf-8") as stream:
             json.dump({"proposals": waiting, "statements": statements}, stream)

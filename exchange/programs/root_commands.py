@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from exchange.membership.roots import read_roots
 from exchange.programs.commands import CommandError, opened, reports
@@ -108,10 +109,10 @@ def restore(context: click.Context, file: Path) -> dict[str, Any]:
     envelopes = _read_envelopes(file)
     with opened(context) as (settings, database):
         taken = take_statements(database, settings.root, envelopes, utc_now())
-        return {"statements": taken, **_described(read_roots(database, settings.root))}
+        return {"statements": msgspec.to_builtins(taken), **_described(read_roots(database, settings.root))}
 
 
-def _read_envelopes(file: Path) -> list[dict[str, Any]]:
+def _read_envelopes(file: Path) -> list[object]:
     try:
         found = json.loads(file.read_bytes())
     except OSError as error:

@@ -19,10 +19,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from exchange.kernel import outbox
@@ -64,21 +63,13 @@ from keys.statements.types import (
     RootStatement,
     parse_statement,
 )
+from schemas.statements import StatementAnswer, StatementsPage
 
 MOST_BROUGHT = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a statement stands after its signatures were added."""
-
-    state: str
-    signatures: int
-    quorum: int
-
-
-def accept_statement(database: Database, pinned: Root, envelope: object, now: datetime) -> Standing:
-    """Add the valid signatures of `envelope` (JSON object). Raises StatementError, LogUnavailableError."""
+def accept_statement(database: Database, pinned: Root, envelope: object, now: datetime) -> StatementAnswer:
+    """Add the valid signatures of `envelope`. Raises StatementError, LogUnavailableError."""
     parsed = Envelope.parse(envelope)
     with database.reading() as session:
         roots = load_roots(session, pinned)
@@ -91,7 +82,7 @@ def accept_statement(database: Database, pinned: Root, envelope: object, now: da
     return database.run_in_transaction(lambda session: _accept(session, pinned, parsed.payload, signatures, now))
 
 
-def _find_standing(session: Session, roots: Roots, envelope: Envelope) -> Standing | None:
+def _find_standing(session: Session, roots: Roots, envelope: Envelope) -> StatementAnswer | None:
     """Where a statement stands of which all signatures of `envelope` are stored; None if anything of it is new. Raises
     StatementError for one that a newer statement has overtaken, and for what is no statement.
     """
@@ -105,15 +96,22 @@ def _find_standing(session: Session, roots: Roots, envelope: Envelope) -> Standi
     if stored is None or not shown or not shown <= set(there):
         return None
     if stored.state == EFFECTIVE:
-        return Standing(stored.state, len(there), roots.newest.quorum)
-    return Standing(stored.state, *count_signatures(_signers(session, stored), roots.signing(stored.payload)))
+        return StatementAnswer(state=stored.state, signatures=len(there), quorum=roots.newest.quorum)
+    return _standing(stored, _signers(session, stored), roots.signing(stored.payload))
+
+
+def _standing(stored: StoredStatement, signers: frozenset[str], wanted: Sequence[Root]) -> StatementAnswer:
+    signatures, quorum = count_signatures(signers, wanted)
+    return StatementAnswer(state=stored.state, signatures=signatures, quorum=quorum)
 
 
 def _signers(session: Session, stored: StoredStatement) -> frozenset[str]:
     return frozenset(registrar_id for registrar_id, _ in signatures_of(session, stored.statement_id))
 
 
-def _accept(session: Session, pinned: Root, payload: bytes, signatures: Mapping[str, bytes], now: datetime) -> Standing:
+def _accept(
+    session: Session, pinned: Root, payload: bytes, signatures: Mapping[str, bytes], now: datetime
+) -> StatementAnswer:
     lock_statements(session)
     head = read_payload(payload)
     held = latest_effective(session, head.type, head.subject)
@@ -136,7 +134,7 @@ def _accept(session: Session, pinned: Root, payload: bytes, signatures: Mapping[
     signers = _signers(session, stored)
     if stored.state == COLLECTING and _is_enough(signers, wanted):
         _bring_into_force(session, pinned, stored, now)
-    return Standing(stored.state, *count_signatures(signers, wanted))
+    return _standing(stored, signers, wanted)
 
 
 def _check_room(session: Session, payload: bytes, brought_by: Collection[str]) -> None:
@@ -273,14 +271,15 @@ def _apply_epoch(session: Session, statement: EpochStatement) -> None:
             threshold=statement.threshold,
             public_key=statement.public_key,
             normalisation=statement.normalisation,
-            holders_json=json.dumps([holder.to_wire() for holder in statement.holders]),
+            holders_json=json.dumps(msgspec.to_builtins(statement.holders)),
             sequence=statement.sequence,
         ),
     )
 
 
-def list_statements(database: Database, after: int, limit: int) -> tuple[list[dict[str, Any]], int | None]:
-    """Envelopes of the statements in force behind a position, in order, and the position to go on from."""
+def list_statements(database: Database, after: int, limit: int) -> StatementsPage:
+    """The statements in force behind a position, in order."""
     with database.reading() as session:
         rows = list_effective(session, after, limit)
-        return [envelope_of(session, row) for row in rows], rows[-1].position if len(rows) == limit else None
+        shown = [envelope_of(session, row) for row in rows]
+        return StatementsPage(statements=shown, next=str(rows[-1].position) if len(rows) == limit else None)

@@ -11,7 +11,6 @@ Rules, in order:
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -23,6 +22,7 @@ from exchange.registrars.propose import add_draft
 from keys.sealing.hybrid import SealingError, check_encryption_key
 from keys.signatures.ed25519 import SignatureError, verify_signature
 from keys.statements.types import MemberState, MemberStatement, Representative, RepresentativeState
+from schemas.enrolments import ClaimedRepresentative, NewEnrolment
 from schemas.problems import Problem
 from schemas.terms import MemberKind, Role, Sector
 from schemas.values.canonical import canonical_json, digest
@@ -51,36 +51,14 @@ class EnrolmentRefusedError(ProblemError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedRepresentative:
-    """A representative as claimed. `proof` is 64 bytes; `roles` as sent, since they are part of what is
-    proved.
-    """
-
-    representative_id: str
-    public_key: bytes
-    roles: tuple[str, ...]
-    proof: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """The answer to an invitation. `encryption_key` has 1,216 bytes (hybrid) or 32 (X25519)."""
-
-    code: str
-    member_id: str
-    encryption_key: bytes
-    representatives: tuple[ClaimedRepresentative, ...]
-
-
-def claim_enrolment(database: Database, claim: Claim, now: datetime) -> str:
+def claim_enrolment(database: Database, claim: NewEnrolment, now: datetime) -> str:
     """Use the code and draft the member's statement; the proposal's id. Raises EnrolmentRefusedError,
     StatementError.
     """
     return database.run_in_transaction(lambda session: _claim(session, claim, now))
 
 
-def _claim(session: Session, claim: Claim, now: datetime) -> str:
+def _claim(session: Session, claim: NewEnrolment, now: datetime) -> str:
     code_sha256 = hashlib.sha256(claim.code.encode("utf-8")).digest()
     claim_sha256 = _digest_of(claim)
     invitation = lock_enrolment(session, code_sha256)
@@ -103,9 +81,9 @@ def _claim(session: Session, claim: Claim, now: datetime) -> str:
     return proposal_id
 
 
-def _digest_of(claim: Claim) -> bytes:
+def _digest_of(claim: NewEnrolment) -> bytes:
     people = [
-        [person.representative_id, to_base64(person.public_key), list(person.roles)] for person in claim.representatives
+        [person.representative_id, to_base64(person.public_key), person.roles] for person in claim.representatives
     ]
     return digest([claim.code, claim.member_id, to_base64(claim.encryption_key), people])
 
@@ -117,7 +95,7 @@ def _check_encryption_key(public_key: bytes) -> None:
         raise EnrolmentRefusedError("encryption-key") from None
 
 
-def _verify(claim: Claim, person: ClaimedRepresentative, code_sha256: str) -> None:
+def _verify(claim: NewEnrolment, person: ClaimedRepresentative, code_sha256: str) -> None:
     """Raise EnrolmentRefusedError unless the representative is the member's and holds its key."""
     if not person.representative_id.startswith(f"{claim.member_id}/"):
         raise EnrolmentRefusedError("representative")
@@ -128,7 +106,7 @@ def _verify(claim: Claim, person: ClaimedRepresentative, code_sha256: str) -> No
         "code_sha256": code_sha256,
         "encryption_key": to_base64(claim.encryption_key),
         "public_key": to_base64(person.public_key),
-        "roles": list(person.roles),
+        "roles": person.roles,
     }
     try:
         verify_signature(person.public_key, PROOF_DOMAIN + canonical_json(proved), person.proof)
@@ -136,7 +114,7 @@ def _verify(claim: Claim, person: ClaimedRepresentative, code_sha256: str) -> No
         raise EnrolmentRefusedError("proof") from None
 
 
-def _draft(claim: Claim, invitation: Enrolment, sequence: int, now: datetime) -> MemberStatement:
+def _draft(claim: NewEnrolment, invitation: Enrolment, sequence: int, now: datetime) -> MemberStatement:
     return MemberStatement(
         sequence=sequence,
         issued_at=now,

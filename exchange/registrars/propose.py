@@ -36,7 +36,8 @@ from exchange.membership.statements import (
 )
 from keys.statements.envelopes import Statement, StatementError, read_payload
 from keys.statements.types import AnyStatement, GroupStatement, MemberStatement, parse_statement, to_payload
-from schemas.values.encoding import to_rfc3339
+from schemas.statements import Proposal
+from schemas.values.encoding import to_base64, to_rfc3339
 
 
 class UnknownProposalError(LookupError):
@@ -44,7 +45,7 @@ class UnknownProposalError(LookupError):
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class Draft:
     """A draft that wants signatures, and how many it has."""
 
     proposal_id: str
@@ -54,6 +55,16 @@ class Proposal:
     sequence: int
     signatures: int
     proposed_at: datetime
+
+    def shown(self) -> Proposal:
+        """As a registrar is shown it."""
+        return Proposal(
+            proposal_id=self.proposal_id,
+            payload=to_base64(self.payload),
+            type=self.type,
+            subject=self.subject,
+            signatures=self.signatures,
+        )
 
 
 def add_draft(
@@ -129,19 +140,19 @@ def propose_statement(
     return database.run_in_transaction(lambda session: add_draft(session, kind, subject, draft, now))
 
 
-def list_proposals(database: Database) -> list[Proposal]:
+def list_proposals(database: Database) -> list[Draft]:
     """What the registrars may sign, oldest first."""
     with database.reading() as session:
-        return [_proposal(session, row) for row in list_collecting(session)]
+        return [_draft(session, row) for row in list_collecting(session)]
 
 
-def _proposal(session: Session, row: StoredStatement) -> Proposal:
+def _draft(session: Session, row: StoredStatement) -> Draft:
     signatures = len(signatures_of(session, row.statement_id))
     about = (row.type, row.subject, row.sequence)
-    return Proposal(row.statement_id, row.payload, *about, signatures, row.proposed_at)
+    return Draft(row.statement_id, row.payload, *about, signatures, row.proposed_at)
 
 
-def discard_proposal(database: Database, proposal_id: str, now: datetime) -> Proposal:
+def discard_proposal(database: Database, proposal_id: str, now: datetime) -> Draft:
     """Take a draft back; what it was. An unmistakable beginning of its id is enough.
 
     Raises UnknownProposalError, LogUnavailableError.
@@ -149,7 +160,7 @@ def discard_proposal(database: Database, proposal_id: str, now: datetime) -> Pro
     return database.run_in_transaction(lambda session: _discard(session, proposal_id, now))
 
 
-def _discard(session: Session, proposal_id: str, now: datetime) -> Proposal:
+def _discard(session: Session, proposal_id: str, now: datetime) -> Draft:
     lock_statements(session)
     found = [row for row in list_collecting(session) if proposal_id and row.statement_id.startswith(proposal_id)]
     if not found:
@@ -157,7 +168,7 @@ def _discard(session: Session, proposal_id: str, now: datetime) -> Proposal:
     if len(found) > 1:
         raise UnknownProposalError(f"{len(found)} proposals begin with {proposal_id}: give more of the id")
     (row,) = found
-    discarded = _proposal(session, row)
+    discarded = _draft(session, row)
     row.state = DISCARDED
     head = read_payload(row.payload)
     told = _concerned(session, head)

@@ -16,9 +16,10 @@ Rules, in order:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from edge.request_limits import RequestLimit, minute_of
@@ -41,12 +42,22 @@ from exchange.registrars.holder_faults import (
 )
 from exchange.registrars.propose import add_draft
 from keys.faults.evidence import EvidenceError
-from keys.faults.report import FaultReport, ShownFault, find_holder
+from keys.faults.report import (
+    ShownFault,
+    find_holder,
+    parse_report,
+    read_asker,
+    read_claim,
+    report_id_of,
+    verify_report,
+)
 from keys.statements.envelopes import Root, StatementError
 from keys.statements.types import EpochStatement, MemberStatement, parse_statement
+from schemas.holder_faults import FaultReport, HolderFaultsPage, ListedReport, TakenReport
 from schemas.problems import Problem
 from schemas.terms import MemberKind
 from schemas.values.canonical import canonical_json
+from schemas.values.encoding import to_rfc3339
 
 KIND = "holder_fault"
 REPORTS_PER_MINUTE = 6
@@ -61,33 +72,13 @@ class NotTheAskerError(ProblemError):
         super().__init__(Problem("not-the-asker", "Another member's evaluation", 403, detail))
 
 
-@dataclass(frozen=True, slots=True)
-class TakenReport:
-    """What became of a report, and which one is stored; `is_new` unless the holder was known to be at fault."""
-
-    report_id: str
-    epoch: int
-    holder_id: str
-    is_new: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ListedReport:
-    """A report as it is shown: canonical JSON."""
-
-    position: int
-    report_id: str
-    report: bytes
-    received_at: datetime
-
-
 def report_holder_fault(database: Database, pinned: Root, value: object, member_id: str, now: datetime) -> TakenReport:
     """Take in a report (JSON object) that a member hands in.
 
     Raises EvidenceError for one that shows no fault, or none of a key in force; NotTheAskerError; LimitExceededError.
     """
-    report = FaultReport.parse(value)
-    claimed, asker = report.claim(), report.asker()
+    report = parse_report(value)
+    claimed, asker = read_claim(report), read_asker(report)
     caller, minute = f"{KIND}/{member_id}", minute_of(now)
     with database.reading() as session:
         _check_may_report(session, asker, member_id)
@@ -96,7 +87,7 @@ def report_holder_fault(database: Database, pinned: Root, value: object, member_
         return known
     made = database.run_in_transaction(lambda session: count_request(session, caller, minute))
     RequestLimit(REPORTS_PER_MINUTE).check(made, now)
-    shown = report.verify(read_roots(database, pinned), lambda digest: _was_in_force(database, digest))
+    shown = verify_report(report, read_roots(database, pinned), lambda digest: _was_in_force(database, digest))
 
     def store(session: Session) -> TakenReport:
         forget_count(session, caller, minute)
@@ -121,7 +112,9 @@ def _find_known(session: Session, fault: ShownFault) -> TakenReport | None:
         )
     holder = fault.holder
     found = find_report(session, holder.holder_id, holder.verify_key)
-    return None if found is None else TakenReport(found.report_id, found.epoch, holder.holder_id, is_new=False)
+    if found is None:
+        return None
+    return TakenReport(report_id=found.report_id, epoch=found.epoch, holder_id=holder.holder_id, state="known")
 
 
 def _epochs_in_force(session: Session) -> list[EpochStatement]:
@@ -140,7 +133,7 @@ def _store(session: Session, report: FaultReport, shown: ShownFault, now: dateti
     known = _find_known(session, shown)
     if known is not None:
         return known
-    holder, report_id = shown.holder, report.report_id
+    holder, report_id = shown.holder, report_id_of(report)
     session.add(
         HolderFaultReport(
             position=next_position(session),
@@ -148,7 +141,7 @@ def _store(session: Session, report: FaultReport, shown: ShownFault, now: dateti
             epoch=shown.epoch,
             holder_id=holder.holder_id,
             verify_key=holder.verify_key,
-            report=canonical_json(report.to_wire()),
+            report=canonical_json(msgspec.to_builtins(report)),
             received_at=now,
         )
     )
@@ -160,7 +153,7 @@ def _store(session: Session, report: FaultReport, shown: ShownFault, now: dateti
         outbox.send(session, KIND, event.event_id, everyone, now)
     for stated in shown.counts_in(_epochs_in_force(session)):
         _draft_without_faulty(session, stated, now)
-    return TakenReport(report_id, shown.epoch, holder.holder_id, is_new=True)
+    return TakenReport(report_id=report_id, epoch=shown.epoch, holder_id=holder.holder_id, state="recorded")
 
 
 def _draft_without_faulty(session: Session, stated: EpochStatement, now: datetime) -> None:
@@ -180,8 +173,16 @@ def _draft_without_faulty(session: Session, stated: EpochStatement, now: datetim
         return  # another draft waits: the registrars see the report beside it
 
 
-def list_holder_faults(database: Database, after: int, limit: int) -> list[ListedReport]:
+def list_holder_faults(database: Database, after: int, limit: int) -> HolderFaultsPage:
     """Reports behind a position, in order."""
     with database.reading() as session:
         rows = list_reports(session, after, limit)
-        return [ListedReport(row.position, row.report_id, row.report, row.received_at) for row in rows]
+        return HolderFaultsPage(
+            reports=[
+                ListedReport(
+                    report_id=row.report_id, received_at=to_rfc3339(row.received_at), report=msgspec.Raw(row.report)
+                )
+                for row in rows
+            ],
+            next=str(rows[-1].position) if rows else None,
+        )

@@ -9,20 +9,30 @@ many rounds as bring anything new.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from exchange.kernel.session import Database
 from exchange.membership.statements import EFFECTIVE, find_statement, statement_id_of
 from exchange.registrars.accept import accept_statement
-from keys.statements.envelopes import Envelope, Root, StatementError, read_payload
+from keys.statements.envelopes import Envelope, Root, Statement, StatementError, read_payload
+
+
+@dataclass(frozen=True, slots=True)
+class TakenStatement:
+    """What became of a statement; `problem` is None for one that is in force now."""
+
+    type: str
+    subject: str
+    sequence: int
+    problem: str | None
 
 
 def take_statements(
-    database: Database, pinned: Root, envelopes: Sequence[dict[str, Any]], now: datetime
-) -> list[dict[str, Any]]:
-    """What became of each that was not in force here: `type`, `subject`, `sequence`, and `problem`, None for one that
-    is in force now. Raises StatementError for what is no statement, before anything is taken, LogUnavailableError.
+    database: Database, pinned: Root, envelopes: Sequence[object], now: datetime
+) -> list[TakenStatement]:
+    """What became of each that was not in force here. Raises StatementError for what is no statement, before anything
+    is taken, LogUnavailableError.
     """
     waiting = [envelope for envelope in envelopes if not _is_in_force(database, envelope)]
     problems: dict[int, str | None] = dict.fromkeys(range(len(waiting)), "")
@@ -32,18 +42,20 @@ def take_statements(
             problems[number] = _take(database, pinned, waiting[number], now)
         if all(problems[number] is not None for number in left):
             break
-    return [{**_named(envelope), "problem": problems[number]} for number, envelope in enumerate(waiting)]
+    heads = [_head_of(envelope) for envelope in waiting]
+    return [
+        TakenStatement(head.type, head.subject, head.sequence, problems[number]) for number, head in enumerate(heads)
+    ]
 
 
-def _is_in_force(database: Database, envelope: dict[str, Any]) -> bool:
-    payload = Envelope.parse(envelope).payload
-    read_payload(payload)
+def _is_in_force(database: Database, envelope: object) -> bool:
+    head = _head_of(envelope)
     with database.reading() as session:
-        stored = find_statement(session, statement_id_of(payload))
+        stored = find_statement(session, statement_id_of(head.payload))
     return stored is not None and stored.state == EFFECTIVE
 
 
-def _take(database: Database, pinned: Root, envelope: dict[str, Any], now: datetime) -> str | None:
+def _take(database: Database, pinned: Root, envelope: object, now: datetime) -> str | None:
     """Why it is not in force, None if it is."""
     try:
         standing = accept_statement(database, pinned, envelope, now)
@@ -54,6 +66,5 @@ def _take(database: Database, pinned: Root, envelope: dict[str, Any], now: datet
     return f"{standing.signatures} of the {standing.quorum} signatures that it wants"
 
 
-def _named(envelope: dict[str, Any]) -> dict[str, Any]:
-    head = read_payload(Envelope.parse(envelope).payload)
-    return {"type": head.type, "subject": head.subject, "sequence": head.sequence}
+def _head_of(envelope: object) -> Statement:
+    return read_payload(Envelope.parse(envelope).payload)

@@ -16,7 +16,7 @@ from exchange.log.acting import OtherRequestError, Request
 from exchange.web.authentication import current_actor, idempotency_key
 from exchange.web.context import current_context
 from exchange.web.forms import StrictParser
-from schemas.problems import ProblemSchema
+from schemas.problems import ProblemDocument
 from schemas.values.derived import schema_of
 from schemas.values.message import Message
 
@@ -76,7 +76,7 @@ def problem_responses(blueprint: Blueprint, *statuses: int) -> Decorator:
     def describe(view: _View) -> _View:
         for status in sorted({*statuses, 422, 503}):
             view = blueprint.alt_response(
-                status, schema=ProblemSchema, content_type="application/problem+json", success=False
+                status, schema=schema_of(ProblemDocument), content_type="application/problem+json", success=False
             )(view)
         return view
 

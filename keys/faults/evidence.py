@@ -22,10 +22,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+import msgspec
 
 from keys.oprf import batch_check, group, threshold
 from keys.oprf import protocol as oprf
@@ -33,11 +34,12 @@ from keys.oprf.group import ELEMENT_BYTES
 from keys.signatures.ed25519 import SignatureError
 from keys.signatures.messages import HeaderFields, SignedRequest, signed_at, verify_request, verify_response
 from keys.signatures.strict import require_fields, require_identifier, require_integer, require_literal, require_text
-from keys.statements.types import EpochStatement, Holder
-from schemas.values.encoding import from_base64, to_base64
+from keys.statements.types import EpochStatement
+from schemas.holder_faults import KINDS, MALFORMED, WRONG_ANSWER, WRONG_PROOF, Evidence, SignedExchange
+from schemas.holders import Holder
+from schemas.values.encoding import from_base64
 
 EVALUATIONS = "/v1/evaluations"
-MALFORMED, WRONG_PROOF, WRONG_ANSWER = KINDS = ("malformed", "wrong_proof", "wrong_answer")
 _REQUEST_FIELDS = ("content-digest", "idempotency-key", "signature", "signature-input")
 _ANSWER_FIELDS = ("content-digest", "evaluation-commitment", "evaluation-proof", "signature", "signature-input")
 _INDEX = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
@@ -50,123 +52,78 @@ class EvidenceError(ValueError):
     """This shows no fault of the holder; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class SignedExchange:
-    """A signed request to a holder and its signed answer, with the header fields that the signatures cover."""
+def signed_exchange(
+    request: SignedRequest, elements: bytes, status: int, headers: HeaderFields, body: bytes
+) -> SignedExchange:
+    """A request and its answer as they were on the wire."""
+    asked, answered = _chosen(request.headers, _REQUEST_FIELDS), _chosen(headers, _ANSWER_FIELDS)
+    return SignedExchange(url=request.url, asked=asked, elements=elements, status=status, answered=answered, body=body)
 
-    url: str
-    asked: Mapping[str, str] = field(repr=False)
-    elements: bytes = field(repr=False)
-    status: int
-    answered: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
 
-    @classmethod
-    def of(
-        cls, request: SignedRequest, elements: bytes, status: int, headers: HeaderFields, body: bytes
-    ) -> SignedExchange:
-        """As it was on the wire."""
-        asked, answered = _chosen(request.headers, _REQUEST_FIELDS), _chosen(headers, _ANSWER_FIELDS)
-        return cls(request.url, asked, elements, status, answered, body)
+def _parse_exchange(value: object) -> SignedExchange:
+    """From its JSON object. Raises ValueError."""
+    fields = require_fields(value, *SignedExchange.__struct_fields__)
+    return SignedExchange(
+        url=require_text(fields["url"], _MOST_CHARS),
+        asked=_read_headers(fields["asked"], _REQUEST_FIELDS),
+        elements=_read_bytes(fields["elements"]),
+        status=require_integer(fields["status"], 100, 599),
+        answered=_read_headers(fields["answered"], _ANSWER_FIELDS),
+        body=_read_bytes(fields["body"]),
+    )
 
-    @classmethod
-    def parse(cls, value: object) -> SignedExchange:
-        """From its JSON object. Raises ValueError."""
-        fields = require_fields(value, "url", "asked", "elements", "status", "answered", "body")
-        return cls(
-            require_text(fields["url"], _MOST_CHARS),
-            _read_headers(fields["asked"], _REQUEST_FIELDS),
-            _read_bytes(fields["elements"]),
-            require_integer(fields["status"], 100, 599),
-            _read_headers(fields["answered"], _ANSWER_FIELDS),
-            _read_bytes(fields["body"]),
+
+def check_exchange(exchange: SignedExchange) -> None:
+    """Raises EvidenceError if this could not show a fault: what is accepted must be fit to be shown."""
+    if exchange.status != _OK:
+        raise EvidenceError(f"the holder answered {exchange.status}, which is no evaluation")
+    try:
+        _parse_exchange(msgspec.to_builtins(exchange))
+    except ValueError as error:
+        raise EvidenceError(f"the answer is not fit to be shown: {error}") from None
+    answered_at(exchange)
+    if commitment_of(exchange) is None:
+        raise EvidenceError("the answer does not say which share it was made with")
+
+
+def commitment_of(exchange: SignedExchange) -> bytes | None:
+    """The commitment to the share that the holder says it used, None where it says none of the right form."""
+    try:
+        return from_base64(exchange.answered.get("evaluation-commitment", ""), ELEMENT_BYTES)
+    except ValueError:
+        return None
+
+
+def proof_of(exchange: SignedExchange) -> bytes | None:
+    """The proof beside the answer, None where there is none of the right form."""
+    try:
+        return from_base64(exchange.answered.get("evaluation-proof", ""), oprf.PROOF_BYTES)
+    except ValueError:
+        return None
+
+
+def answered_at(exchange: SignedExchange) -> datetime:
+    """When the holder signed, as it says. Raises EvidenceError."""
+    return _created(exchange.answered)
+
+
+def parse_evidence(value: object) -> Evidence:
+    """From its JSON object. Raises EvidenceError for any other form."""
+    try:
+        fields = require_fields(value, *Evidence.__struct_fields__)
+        kind = require_literal(fields["kind"], *KINDS)
+        check, seed = fields["check"], fields["seed"]
+        is_whole = kind == WRONG_ANSWER or not (check is None and seed is None)
+        return Evidence(
+            kind=kind,
+            holder_id=require_identifier(fields["holder_id"]),
+            epoch=require_integer(fields["epoch"], 1, 65_535),
+            answer=_parse_exchange(fields["answer"]),
+            check=_parse_exchange(check) if is_whole else None,
+            seed=from_base64(require_text(seed, 64), batch_check.SEED_BYTES) if is_whole else None,
         )
-
-    def to_wire(self) -> dict[str, Any]:
-        """The JSON object."""
-        return {
-            "url": self.url,
-            "asked": dict(self.asked),
-            "elements": to_base64(self.elements),
-            "status": self.status,
-            "answered": dict(self.answered),
-            "body": to_base64(self.body),
-        }
-
-    def check_form(self) -> None:
-        """Raises EvidenceError if this could not show a fault: what is accepted must be fit to be shown."""
-        if self.status != _OK:
-            raise EvidenceError(f"the holder answered {self.status}, which is no evaluation")
-        try:
-            self.parse(self.to_wire())
-        except ValueError as error:
-            raise EvidenceError(f"the answer is not fit to be shown: {error}") from None
-        _created(self.answered)
-        if self.commitment is None:
-            raise EvidenceError("the answer does not say which share it was made with")
-
-    @property
-    def commitment(self) -> bytes | None:
-        """The commitment to the share that the holder says it used, None where it says none of the right form."""
-        try:
-            return from_base64(self.answered.get("evaluation-commitment", ""), ELEMENT_BYTES)
-        except ValueError:
-            return None
-
-    @property
-    def proof(self) -> bytes | None:
-        """The proof beside the answer, None where there is none of the right form."""
-        try:
-            return from_base64(self.answered.get("evaluation-proof", ""), oprf.PROOF_BYTES)
-        except ValueError:
-            return None
-
-    @property
-    def answered_at(self) -> datetime:
-        """When the holder signed, as it says. Raises EvidenceError."""
-        return _created(self.answered)
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What shows a fault: the answer, and for a wrong answer the proved one about the weighted sum, and the seed."""
-
-    kind: str
-    holder_id: str
-    epoch: int
-    answer: SignedExchange
-    check: SignedExchange | None = None
-    seed: bytes | None = field(default=None, repr=False)
-
-    @classmethod
-    def parse(cls, value: object) -> Evidence:
-        """From its JSON object. Raises EvidenceError for any other form."""
-        try:
-            fields = require_fields(value, "kind", "holder_id", "epoch", "answer", "check", "seed")
-            kind = require_literal(fields["kind"], *KINDS)
-            check, seed = fields["check"], fields["seed"]
-            is_whole = kind == WRONG_ANSWER or not (check is None and seed is None)
-            return cls(
-                kind,
-                require_identifier(fields["holder_id"]),
-                require_integer(fields["epoch"], 1, 65_535),
-                SignedExchange.parse(fields["answer"]),
-                SignedExchange.parse(check) if is_whole else None,
-                from_base64(require_text(seed, 64), batch_check.SEED_BYTES) if is_whole else None,
-            )
-        except ValueError as error:
-            raise EvidenceError(f"not evidence of a holder's fault: {error}") from None
-
-    def to_wire(self) -> dict[str, Any]:
-        """The JSON object."""
-        return {
-            "kind": self.kind,
-            "holder_id": self.holder_id,
-            "epoch": self.epoch,
-            "answer": self.answer.to_wire(),
-            "check": None if self.check is None else self.check.to_wire(),
-            "seed": None if self.seed is None else to_base64(self.seed),
-        }
+    except ValueError as error:
+        raise EvidenceError(f"not evidence of a holder's fault: {error}") from None
 
 
 def verify_evidence(evidence: Evidence, epoch: EpochStatement, resolve_key: Callable[[str], bytes]) -> str:
@@ -205,9 +162,9 @@ def _verify_exchange(
     target = _read_target(exchange.url, holder, epoch)
     if exchange.status != _OK:
         raise EvidenceError(f"the holder answered {exchange.status}, which is no evaluation")
-    if exchange.answered_at < epoch.issued_at:
+    if answered_at(exchange) < epoch.issued_at:
         raise EvidenceError("the holder answered before the statement of the epoch in force was issued")
-    if exchange.commitment != holder.commitment:
+    if commitment_of(exchange) != holder.commitment:
         raise EvidenceError("the holder answered with another share than the statement of the epoch states")
     place = exchange.url.removeprefix(holder.url.rstrip("/"))
     asked = SignedRequest("POST", exchange.url, exchange.asked)
@@ -224,7 +181,7 @@ def _verify_exchange(
             request=asked,
             key_id=holder.holder_id,
             public_key=holder.verify_key,
-            now=exchange.answered_at,
+            now=answered_at(exchange),
         )
     except SignatureError as error:
         raise EvidenceError(f"the answer is not the holder's: {error}") from None
@@ -278,7 +235,7 @@ def _show_wrong_answer(answer: SignedExchange, check: SignedExchange, seed: byte
 
 def _is_proved(exchange: SignedExchange, key: bytes) -> bool:
     try:
-        oprf.verify_proof(key, exchange.elements, exchange.body, exchange.proof or b"")
+        oprf.verify_proof(key, exchange.elements, exchange.body, proof_of(exchange) or b"")
     except (oprf.InvalidProofError, group.InvalidElementError):
         return False
     return True

@@ -20,16 +20,19 @@ A report names the representative who asked, when, and how many blinded elements
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-from keys.faults.evidence import Evidence, EvidenceError, verify_evidence
+import msgspec
+
+from keys.faults.evidence import EvidenceError, parse_evidence, verify_evidence
 from keys.oprf.threshold import InvalidCommitmentsError, verify_commitments
 from keys.signatures.strict import require_fields
 from keys.statements.envelopes import Envelope, StatementError
 from keys.statements.roots import Roots
-from keys.statements.types import EpochState, EpochStatement, Holder, MemberStatement, parse_statement, read_statement
+from keys.statements.types import EpochState, EpochStatement, MemberStatement, parse_statement, read_statement
+from schemas.holder_faults import Evidence, FaultReport
+from schemas.holders import Holder
 from schemas.values.canonical import canonical_json
 
 MOST_REPORT_BYTES = 4 * 1024 * 1024
@@ -83,79 +86,68 @@ def _in_force_never(_digest: str) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class FaultReport:
-    """Evidence, and the envelopes (JSON objects) of the statements of its epoch and of the member that asked."""
+def parse_report(value: object) -> FaultReport:
+    """A report from its JSON object, nothing verified. Raises EvidenceError for any other form."""
+    try:
+        fields = require_fields(value, *FaultReport.__struct_fields__)
+        epoch, member = (Envelope.parse(fields[name]).to_wire() for name in ("epoch_statement", "member_statement"))
+    except (ValueError, StatementError) as error:
+        raise EvidenceError(f"not a report of a holder's fault: {error}") from None
+    return FaultReport(evidence=parse_evidence(fields["evidence"]), epoch_statement=epoch, member_statement=member)
 
-    evidence: Evidence
-    epoch: Mapping[str, Any] = field(repr=False)
-    member: Mapping[str, Any] = field(repr=False)
 
-    @classmethod
-    def parse(cls, value: object) -> FaultReport:
-        """From its JSON object, nothing verified. Raises EvidenceError for any other form."""
-        try:
-            fields = require_fields(value, "evidence", "epoch_statement", "member_statement")
-            envelopes = [Envelope.parse(fields[name]).to_wire() for name in ("epoch_statement", "member_statement")]
-        except (ValueError, StatementError) as error:
-            raise EvidenceError(f"not a report of a holder's fault: {error}") from None
-        return cls(Evidence.parse(fields["evidence"]), *envelopes)
+def report_id_of(report: FaultReport) -> str:
+    """SHA-256 of the canonical JSON, 64 hexadecimal digits."""
+    return hashlib.sha256(canonical_json(msgspec.to_builtins(report))).hexdigest()
 
-    def to_wire(self) -> dict[str, Any]:
-        """The JSON object."""
-        return {
-            "evidence": self.evidence.to_wire(),
-            "epoch_statement": dict(self.epoch),
-            "member_statement": dict(self.member),
-        }
 
-    @property
-    def report_id(self) -> str:
-        """SHA-256 of the canonical JSON, 64 hexadecimal digits."""
-        return hashlib.sha256(canonical_json(self.to_wire())).hexdigest()
+def read_claim(report: FaultReport) -> ShownFault:
+    """Of which holder it speaks, unverified: enough to refuse cheaply what could have no force. EvidenceError."""
+    try:
+        statement = parse_statement(Envelope.parse(report.epoch_statement).payload)
+    except StatementError as error:
+        raise EvidenceError(f"the statement of the epoch: {error}") from None
+    return _shown(report.evidence, statement, "")
 
-    def claim(self) -> ShownFault:
-        """Of which holder it speaks, unverified: enough to refuse cheaply what could have no force. EvidenceError."""
-        try:
-            statement = parse_statement(Envelope.parse(dict(self.epoch)).payload)
-        except StatementError as error:
-            raise EvidenceError(f"the statement of the epoch: {error}") from None
-        return self._about(statement, "")
 
-    def asker(self) -> MemberStatement:
-        """Who asked, unverified. Raises EvidenceError."""
-        try:
-            statement = parse_statement(Envelope.parse(dict(self.member)).payload)
-        except StatementError as error:
-            raise EvidenceError(f"the statement of the member: {error}") from None
-        if not isinstance(statement, MemberStatement):
-            raise EvidenceError("expected the statements of an epoch and of a member")
-        return statement
+def read_asker(report: FaultReport) -> MemberStatement:
+    """Who asked, unverified. Raises EvidenceError."""
+    try:
+        statement = parse_statement(Envelope.parse(report.member_statement).payload)
+    except StatementError as error:
+        raise EvidenceError(f"the statement of the member: {error}") from None
+    if not isinstance(statement, MemberStatement):
+        raise EvidenceError("expected the statements of an epoch and of a member")
+    return statement
 
-    def verify(self, roots: Roots, was_in_force: Callable[[str], bool] = _in_force_never) -> ShownFault:
-        """What the holder did, by rules 1 to 3. `was_in_force` says of a statement's digest whether this reader took it
-        in while it counted. Raises EvidenceError if nothing is shown.
-        """
-        try:
-            stated, is_newest = roots.read(dict(self.epoch))
-            if not was_in_force(stated.digest):
-                roots.check_counts(stated, is_newest)
-            epoch, member = read_statement(stated), read_statement(roots.read(dict(self.member))[0])
-        except StatementError as error:
-            raise EvidenceError(f"a statement that it rests on is not the registrars': {error}") from None
-        if not isinstance(epoch, EpochStatement) or not isinstance(member, MemberStatement):
-            raise EvidenceError("expected the statements of an epoch and of a member")
-        try:
-            commitments = {holder.index: holder.commitment for holder in epoch.holders}
-            verify_commitments(epoch.public_key, commitments, epoch.threshold)
-        except InvalidCommitmentsError as error:
-            raise EvidenceError(f"the statement of the epoch: {error}") from None
-        keys = {person.representative_id: person.public_key for person in member.representatives}
-        return self._about(epoch, verify_evidence(self.evidence, epoch, keys.__getitem__))
 
-    def _about(self, statement: object, reason: str) -> ShownFault:
-        if isinstance(statement, EpochStatement) and statement.epoch == self.evidence.epoch:
-            for holder in statement.holders:
-                if holder.holder_id == self.evidence.holder_id:
-                    return ShownFault(holder, statement, self.evidence.kind, reason)
-        raise EvidenceError("the statement of the epoch is of another one, or does not name the holder")
+def verify_report(
+    report: FaultReport, roots: Roots, was_in_force: Callable[[str], bool] = _in_force_never
+) -> ShownFault:
+    """What the holder did, by rules 1 to 3. `was_in_force` says of a statement's digest whether this reader took it in
+    while it counted. Raises EvidenceError if nothing is shown.
+    """
+    try:
+        stated, is_newest = roots.read(report.epoch_statement)
+        if not was_in_force(stated.digest):
+            roots.check_counts(stated, is_newest)
+        epoch, member = read_statement(stated), read_statement(roots.read(report.member_statement)[0])
+    except StatementError as error:
+        raise EvidenceError(f"a statement that it rests on is not the registrars': {error}") from None
+    if not isinstance(epoch, EpochStatement) or not isinstance(member, MemberStatement):
+        raise EvidenceError("expected the statements of an epoch and of a member")
+    try:
+        commitments = {holder.index: holder.commitment for holder in epoch.holders}
+        verify_commitments(epoch.public_key, commitments, epoch.threshold)
+    except InvalidCommitmentsError as error:
+        raise EvidenceError(f"the statement of the epoch: {error}") from None
+    keys = {person.representative_id: person.public_key for person in member.representatives}
+    return _shown(report.evidence, epoch, verify_evidence(report.evidence, epoch, keys.__getitem__))
+
+
+def _shown(evidence: Evidence, statement: object, reason: str) -> ShownFault:
+    if isinstance(statement, EpochStatement) and statement.epoch == evidence.epoch:
+        for holder in statement.holders:
+            if holder.holder_id == evidence.holder_id:
+                return ShownFault(holder, statement, evidence.kind, reason)
+    raise EvidenceError("the statement of the epoch is of another one, or does not name the holder")

@@ -12,9 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from keys.holder.settings import Config, HomeError, list_share_epochs, open_settings, remove_share, write_share
 from keys.oprf.threshold import deal, verify_commitments
-from keys.statements.keyring import EpochState, Holder
+from keys.statements.keyring import EpochState
+from schemas.holders import Holder
 from schemas.terms import NORMALISATION
 from schemas.values.encoding import to_base64
 
@@ -45,7 +48,7 @@ def hold_ceremony(
         "threshold": threshold,
         "public_key": to_base64(dealing.group_public_key),
         "normalisation": NORMALISATION,
-        "holders": [holder.to_wire() for holder in holders],
+        "holders": msgspec.to_builtins(holders),
     }
     try:
         for (config, passphrase), share in zip(homes, dealing.shares, strict=True):

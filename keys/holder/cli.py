@@ -346,7 +346,7 @@ def _check_members(members: tuple[str, ...]) -> None:
             raise click.UsageError(f"member id: {error}") from None
 
 
-def _read_envelope(path: Path) -> Any:
+def _read_envelope(path: Path) -> object:
     try:
         return json.loads(path.read_bytes())
     except OSError as error:

@@ -23,14 +23,12 @@ The holder never sees an identifier, and stores no element: a digest of the requ
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import accumulate
-from typing import Any
 
 import msgspec
 import structlog
@@ -65,6 +63,8 @@ from keys.statements.keyring import (
     UnknownStatementError,
 )
 from keys.statements.snapshots import sign_snapshot
+from schemas.holders import SignedSnapshot
+from schemas.statements import StatementEnvelope
 from schemas.terms import Role
 from schemas.values.canonical import canonical_json
 
@@ -199,7 +199,7 @@ class HolderService:
         self._known: tuple[int, Keyring] = (0, Keyring(settings.config.root))
         self._answers = KeptAnswers()
         # The keyring is kept beside, so that its identity is not another's while it stands for it.
-        self._vouched: tuple[tuple[int, int], dict[str, str], Keyring] | None = None
+        self._vouched: tuple[tuple[int, int], SignedSnapshot, Keyring] | None = None
 
     def now(self) -> datetime:
         """The time by the service's clock."""
@@ -220,7 +220,7 @@ class HolderService:
                 self._known = (position, keyring)
         return keyring
 
-    def snapshot(self) -> dict[str, str]:
+    def snapshot(self) -> SignedSnapshot:
         """This holder's dated word on what is in force here, signed anew at most once a minute and for each change."""
         keyring, now = self.keyring(), self._clock()
         made = (id(keyring), minute_of(now))
@@ -231,7 +231,7 @@ class HolderService:
                 self._vouched = (made, signed, keyring)
             return self._vouched[1]
 
-    def statements_page(self, after: int, limit: int) -> tuple[list[Any], int | None]:
+    def statements_page(self, after: int, limit: int) -> tuple[list[StatementEnvelope], int | None]:
         """Envelopes accepted behind a position, in order, and the position to go on from: so many, or as many as have
         PAGE_BYTES together, but one at least.
         """
@@ -239,7 +239,7 @@ class HolderService:
             found = store.list_page(connection, after, limit)
         sizes = accumulate(len(envelope) for _, envelope in found)
         count = max(1, sum(size <= PAGE_BYTES for size in sizes))
-        page = [json.loads(envelope) for _, envelope in found[:count]]
+        page = [msgspec.json.decode(envelope, type=StatementEnvelope) for _, envelope in found[:count]]
         return page, found[count - 1][0] if len(page) == limit or count < len(found) else None
 
     def is_serving(self, epoch: EpochStatement) -> bool:
@@ -252,7 +252,7 @@ class HolderService:
         for epoch in self.keyring().epochs():
             self._check_own_share(epoch)
 
-    def store_statement(self, envelope: Any) -> tuple[Statement, bool]:
+    def store_statement(self, envelope: object) -> tuple[Statement, bool]:
         """Accept a statement that the registrars' quorum signed; the second value tells whether it is new here.
 
         What was accepted before, and counts still, is recognised by its digest, whoever signed this copy: a repeated
@@ -275,11 +275,11 @@ class HolderService:
                     log.warning("epoch statement does not fit the share held here", epoch=parsed.epoch)
                     raise RefusedError("epoch-not-served", str(error)) from None
             if is_new:
-                store.add_statement(connection, statement, envelope, self._clock())
+                store.add_statement(connection, statement, Envelope.parse(envelope).to_wire(), self._clock())
         log.info("statement accepted", type=statement.type, sequence=statement.sequence, new=is_new)
         return statement, is_new
 
-    def _check_signed(self, envelope: Any) -> Statement:
+    def _check_signed(self, envelope: object) -> Statement:
         """The statement of an envelope whose signatures count at present: those who left are refused before the lock.
         Raises StatementError.
         """
@@ -291,7 +291,7 @@ class HolderService:
             roots.check_counts(statement, is_newest)
         return statement
 
-    def _find_accepted(self, envelope: Any) -> Statement | None:
+    def _find_accepted(self, envelope: object) -> Statement | None:
         """The statement of an envelope whose payload is in force, None for one that is newer. Raises StatementError for
         any other that could not come into force, and for what is malformed. What nobody has signed is not read whole:
         that takes the hundredfold of refusing it.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, text, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
@@ -15,6 +14,7 @@ from keys.holder.budget import Budget, Charge, Grant, window_end, window_number
 from keys.holder.tables import charges, grants, members, nonces, request_counts, statements, windows
 from keys.signatures.messages import WINDOW
 from keys.statements.envelopes import Statement
+from schemas.statements import StatementEnvelope
 from schemas.values.identifiers import uuid7
 
 _NONCES_FORGOTTEN = 100
@@ -232,10 +232,10 @@ def latest_position(connection: Connection) -> int:
     return int(connection.execute(select(func.coalesce(func.max(statements.c.position), 0))).scalar_one())
 
 
-def list_envelopes(connection: Connection) -> Iterator[Any]:
+def list_envelopes(connection: Connection) -> Iterator[object]:
     """All envelopes accepted (JSON objects), in order."""
     for (envelope,) in connection.execute(select(statements.c.envelope).order_by(statements.c.position)):
-        yield json.loads(envelope)
+        yield msgspec.json.decode(envelope)
 
 
 def list_page(connection: Connection, after: int, limit: int) -> list[tuple[int, str]]:
@@ -246,14 +246,14 @@ def list_page(connection: Connection, after: int, limit: int) -> list[tuple[int,
     ]
 
 
-def find_envelope(connection: Connection, statement_type: str, subject: str) -> Any:
-    """The envelope of a subject that was accepted last (JSON object), or None."""
+def find_envelope(connection: Connection, statement_type: str, subject: str) -> StatementEnvelope | None:
+    """The envelope of a subject that was accepted last, or None."""
     query = select(statements.c.envelope).where(statements.c.type == statement_type, statements.c.subject == subject)
     row = connection.execute(query.order_by(statements.c.position.desc()).limit(1)).scalar_one_or_none()
-    return None if row is None else json.loads(row)
+    return None if row is None else msgspec.json.decode(row, type=StatementEnvelope)
 
 
-def add_statement(connection: Connection, statement: Statement, envelope: Any, now: datetime) -> None:
+def add_statement(connection: Connection, statement: Statement, envelope: StatementEnvelope, now: datetime) -> None:
     """Keep a verified statement with its envelope. The caller holds the lock of statements."""
     connection.execute(
         insert(statements).values(
@@ -261,7 +261,7 @@ def add_statement(connection: Connection, statement: Statement, envelope: Any, n
             type=statement.type,
             subject=statement.subject,
             sequence=statement.sequence,
-            envelope=json.dumps(envelope),
+            envelope=msgspec.json.encode(envelope).decode(),
             stored_at=now,
         )
     )

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import wraps
 from typing import Any, TypeVar, cast
 
+import msgspec
 from flask import Flask, Response, current_app, g, request
 from flask_smorest import Blueprint
 from marshmallow import EXCLUDE, RAISE
+from sqlalchemy import Connection
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
 
 from edge.caller_address import Proxies, caller_address
@@ -20,7 +23,7 @@ from edge.description import complete_description
 from edge.guard import NotJsonError, read_json
 from edge.setup import DescribedApi, make_strict, serve_description
 from edge.source_limits import SourceLimits, source_of
-from keys.holder import store, web_schemas
+from keys.holder import store
 from keys.holder.access import SIGNED, Rule, check_routes, rule_of
 from keys.holder.database import Database, open_database
 from keys.holder.problems import http_problem, problem, register_problems
@@ -37,8 +40,25 @@ from keys.holder.service import (
 from keys.holder.settings import Settings
 from keys.oprf.group import ELEMENT_BYTES
 from keys.signatures.messages import RequestSignatureError, SignedRequest, sign_response
-from schemas.problems import MEDIA_TYPE
+from keys.statements.types import EpochStatement
+from schemas.holders import (
+    AcceptedQuery,
+    AcceptedStatement,
+    BudgetAnswer,
+    BudgetGrant,
+    EpochsAnswer,
+    EvaluationHeaders,
+    EvaluationQuery,
+    ServiceState,
+    SignedSnapshot,
+    StandingBudget,
+    StatedEpoch,
+)
+from schemas.problems import MEDIA_TYPE, ProblemDocument
+from schemas.statements import StatementEnvelope, StatementsPage
+from schemas.values.derived import schema_of
 from schemas.values.encoding import to_base64, to_rfc3339
+from schemas.values.message import Message
 
 MAX_BODY_BYTES = MAX_ELEMENTS * ELEMENT_BYTES
 MAX_OPEN_BODY_BYTES = 512 * 1024
@@ -55,7 +75,7 @@ holder = Blueprint("holder", __name__, description="Evaluations under a share of
 
 
 class _Api(DescribedApi):
-    ERROR_SCHEMA = web_schemas.ProblemDocument
+    ERROR_SCHEMA = schema_of(ProblemDocument)
 
     def handle_http_exception(self, error: HTTPException) -> Response:
         """Problem details rather than the library's own form."""
@@ -115,6 +135,25 @@ def _refused(*statuses: int) -> Callable[[Any], Any]:
         Callable[[Any], Any],
         holder.doc(responses={str(status): {"content": {MEDIA_TYPE: {}}} for status in statuses}),
     )
+
+
+def _asked(message: type[Message], location: str, unknown: str = RAISE) -> Callable[[Any], Any]:
+    """Read a message from the query or the headers, and give it to the view."""
+    return cast(Callable[[Any], Any], holder.arguments(schema_of(message), location=location, unknown=unknown))
+
+
+def _answered(message: type[Message]) -> Callable[[Any], Any]:
+    """Answer with the message that the view gives, if it gives no response of its own."""
+
+    def answer(view: Callable[..., Any]) -> Any:
+        @wraps(view)
+        def encoded(*arguments: Any) -> Any:
+            given = view(*arguments)
+            return msgspec.to_builtins(given) if isinstance(given, Message) else given
+
+        return holder.response(200, schema_of(message))(encoded)
+
+    return answer
 
 
 def _service() -> HolderService:
@@ -210,10 +249,10 @@ def _caller() -> Caller:
         },
     ),
     _refused(400, 403, 409, 422, 429, 503),
-    holder.arguments(web_schemas.EvaluationQuery, location="query", unknown=RAISE),
-    holder.arguments(web_schemas.EvaluationHeaders, location="headers", unknown=EXCLUDE),
+    _asked(EvaluationQuery, "query"),
+    _asked(EvaluationHeaders, "headers", EXCLUDE),
 )
-def evaluate(query: dict[str, Any], headers: dict[str, str]) -> Response:
+def evaluate(asked: EvaluationQuery, headers: EvaluationHeaders) -> Response:
     """Evaluate 1 to 65535 elements of 32 bytes for a quorum.
 
     Signed per RFC 9421 by a representative of a member. The member's budget is charged one for each element, once for
@@ -221,12 +260,12 @@ def evaluate(query: dict[str, Any], headers: dict[str, str]) -> Response:
     then answered.
     """
     wanted = Wanted(
-        epoch=query["epoch"],
-        quorum=query["quorum"],
-        proof=query["proof"] == "yes",
+        epoch=asked.epoch,
+        quorum=asked.quorum,
+        proof=asked.proof == "yes",
         elements=request.get_data(),
-        idempotency_key=headers["idempotency_key"],
-        checked_batch=query.get("batch"),
+        idempotency_key=headers.idempotency_key,
+        checked_batch=None if asked.batch is msgspec.UNSET else asked.batch,
     )
     evaluated = _service().evaluate(_caller(), wanted)
     response = Response(evaluated.elements, mimetype=ELEMENTS_TYPE)
@@ -236,106 +275,107 @@ def evaluate(query: dict[str, Any], headers: dict[str, str]) -> Response:
     return response
 
 
-@_operation("GET", "/v1/budget", _refused(403), holder.response(200, web_schemas.BudgetAnswer))
-def read_budget() -> dict[str, Any]:
+@_operation("GET", "/v1/budget", _refused(403), _answered(BudgetAnswer))
+def read_budget() -> BudgetAnswer:
     """What is left of the member's budget here. Signed per RFC 9421."""
     service = _service()
     budget = service.budget(_caller())
-    return {
-        "member_id": _caller().member_id,
-        "remaining": budget.remaining(service.now()),
-        "renews_at": to_rfc3339(budget.renews_at),
-        "standing": {
-            "evaluations": budget.standing,
-            "used": budget.used,
-            "renews_at": to_rfc3339(budget.renews_at),
-        },
-        "grants": [
-            {"evaluations": grant.evaluations, "used": grant.used, "ends_at": to_rfc3339(grant.ends_at)}
+    renews_at = to_rfc3339(budget.renews_at)
+    return BudgetAnswer(
+        member_id=_caller().member_id,
+        remaining=budget.remaining(service.now()),
+        renews_at=renews_at,
+        standing=StandingBudget(evaluations=budget.standing, used=budget.used, renews_at=renews_at),
+        grants=[
+            BudgetGrant(evaluations=grant.evaluations, used=grant.used, ends_at=to_rfc3339(grant.ends_at))
             for grant in budget.grants
         ],
-    }
+    )
 
 
-@_operation("GET", "/v1/epochs", _refused(429, 503), holder.response(200, web_schemas.EpochsAnswer))
-def list_epochs() -> dict[str, Any]:
+@_operation("GET", "/v1/epochs", _refused(429, 503), _answered(EpochsAnswer))
+def list_epochs() -> EpochsAnswer:
     """The key epochs that the registrars state, each with their statement, which the reader verifies. Public."""
     service = _service()
     epochs = sorted(service.keyring().epochs(), key=lambda epoch: epoch.epoch)
     with service.database.reading() as connection:
-        return {
-            "holder_id": service.settings.config.holder_id,
-            "epochs": [
-                {
-                    **epoch.to_wire(),
-                    "served": service.is_serving(epoch),
-                    "statement": store.find_envelope(connection, "epoch", str(epoch.epoch)),
-                }
-                for epoch in epochs
-            ],
-        }
+        stated = [_stated_epoch(service, connection, epoch) for epoch in epochs]
+    return EpochsAnswer(holder_id=service.settings.config.holder_id, epochs=stated)
+
+
+def _stated_epoch(service: HolderService, connection: Connection, epoch: EpochStatement) -> StatedEpoch:
+    envelope = store.find_envelope(connection, "epoch", str(epoch.epoch))
+    assert envelope is not None  # noqa: S101 - the keyring has it from the store; for the type checker
+    return StatedEpoch(
+        epoch=epoch.epoch,
+        state=epoch.state.value,
+        threshold=epoch.threshold,
+        public_key=epoch.public_key,
+        normalisation=epoch.normalisation,
+        holders=list(epoch.holders),
+        served=service.is_serving(epoch),
+        statement=envelope,
+    )
 
 
 @_operation(
     "POST",
     "/v1/statements",
     holder.doc(
-        requestBody={"required": True, "content": {"application/json": {"schema": web_schemas.EnvelopeDocument}}}
+        requestBody={
+            "required": True,
+            "content": {"application/json": {"schema": schema_of(StatementEnvelope)}},
+        }
     ),
     _refused(403, 409, 422, 429, 503),
-    holder.response(200, web_schemas.StatementAnswer),
+    _answered(AcceptedStatement),
 )
-def store_statement() -> dict[str, Any]:
+def store_statement() -> AcceptedStatement:
     """Take in a statement of the registrars (a DSSE envelope). It is believed for its signatures, whoever brings it.
 
     One that is in force already is answered before a signature is looked at.
     """
     statement, is_new = _service().store_statement(_read_json())
-    return {
-        "type": statement.type,
-        "subject": statement.subject,
-        "sequence": statement.sequence,
-        "state": "stored" if is_new else "known",
-    }
+    return AcceptedStatement(
+        type=statement.type,
+        subject=statement.subject,
+        sequence=statement.sequence,
+        state="stored" if is_new else "known",
+    )
 
 
 @_operation(
     "GET",
     "/v1/statements",
     _refused(400, 403, 422, 503),
-    holder.arguments(web_schemas.StatementsQuery, location="query", unknown=RAISE),
-    holder.response(200, web_schemas.StatementsPage),
+    _asked(AcceptedQuery, "query"),
+    _answered(StatementsPage),
 )
-def list_statements(query: dict[str, Any]) -> dict[str, Any]:
+def list_statements(asked: AcceptedQuery) -> StatementsPage:
     """Every statement accepted here, older ones too, page by page. Signed per RFC 9421 by a representative of a member:
     so a member gets what the exchange does not show.
     """
-    found, position = _service().statements_page(query["cursor"], _STATEMENTS_PAGE)
-    return {"statements": found, "next": None if position is None else str(position)}
+    found, position = _service().statements_page(asked.cursor, _STATEMENTS_PAGE)
+    return StatementsPage(statements=found, next=None if position is None else str(position))
 
 
-@_operation("GET", "/v1/snapshot", _refused(503), holder.response(200, web_schemas.SnapshotAnswer))
-def read_snapshot() -> dict[str, str]:
+@_operation("GET", "/v1/snapshot", _refused(503), _answered(SignedSnapshot))
+def read_snapshot() -> SignedSnapshot:
     """Number and digest of the statements in force here, signed by this holder and good for seven days. Public."""
     return _service().snapshot()
 
 
-@_operation("GET", "/healthz", holder.response(200, web_schemas.StateAnswer))
-def tell_health() -> dict[str, str]:
+@_operation("GET", "/healthz", _answered(ServiceState))
+def tell_health() -> ServiceState:
     """Whether the process answers."""
-    return {"state": "ok"}
+    return ServiceState(state="ok")
 
 
-@_operation(
-    "GET",
-    "/readyz",
-    _refused(503),
-    holder.response(200, web_schemas.StateAnswer),
-)
-def tell_readiness() -> Any:
+@_operation("GET", "/readyz", _refused(503), _answered(ServiceState))
+def tell_readiness() -> ServiceState | Response:
     """Whether there is an epoch to evaluate under."""
     if any(_service().is_serving(epoch) for epoch in _service().keyring().epochs()):
-        return {"state": "ready"}
+        return ServiceState(state="ready")
     return problem("no-epoch", "Not ready", 503, "no epoch is stated of which this holder has a share")
 
 

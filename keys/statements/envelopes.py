@@ -23,6 +23,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from keys.signatures.ed25519 import SignatureError, SigningKey, verify_signature
 from keys.signatures.strict import (
     require_digest,
@@ -36,6 +38,7 @@ from keys.signatures.strict import (
     require_text,
     require_time,
 )
+from schemas.statements import EnvelopeSignature, StatementEnvelope
 from schemas.values.canonical import canonical_json, parse_canonical_json
 from schemas.values.encoding import from_base64, to_base64
 
@@ -206,9 +209,10 @@ class Envelope:
 
     @classmethod
     def parse(cls, value: object) -> Envelope:
-        """The envelope of a decoded JSON object; StatementError unless it is exactly one."""
+        """The envelope of a message or of a decoded JSON object; StatementError unless it is exactly one."""
+        received = msgspec.to_builtins(value) if isinstance(value, StatementEnvelope) else value
         try:
-            envelope = require_fields(value, "payloadType", "payload", "signatures")
+            envelope = require_fields(received, "payloadType", "payload", "signatures")
             require_literal(envelope["payloadType"], PAYLOAD_TYPE)
             payload = from_base64(require_text(envelope["payload"], 4 * MAX_PAYLOAD_BYTES // 3 + 4))
             signatures = _read_signatures(envelope["signatures"])
@@ -216,13 +220,13 @@ class Envelope:
             raise StatementError("malformed", f"envelope: {error}") from None
         return cls(payload, signatures)
 
-    def to_wire(self) -> dict[str, Any]:
-        """The JSON object."""
-        return {
-            "payloadType": PAYLOAD_TYPE,
-            "payload": to_base64(self.payload),
-            "signatures": [{"keyid": key_id, "sig": to_base64(sig)} for key_id, sig in self.signatures],
-        }
+    def to_wire(self) -> StatementEnvelope:
+        """As it is passed on."""
+        return StatementEnvelope(
+            payloadType=PAYLOAD_TYPE,
+            payload=to_base64(self.payload),
+            signatures=[EnvelopeSignature(keyid=key_id, sig=to_base64(sig)) for key_id, sig in self.signatures],
+        )
 
 
 def _read_signatures(value: object) -> tuple[tuple[str, bytes], ...]:
@@ -241,8 +245,8 @@ def pre_authentication_encoding(payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 
 
-def sign_statement(payload: bytes, registrar_id: str, key: SigningKey) -> dict[str, Any]:
-    """An envelope (JSON object) with one registrar's signature of `payload`.
+def sign_statement(payload: bytes, registrar_id: str, key: SigningKey) -> StatementEnvelope:
+    """An envelope with one registrar's signature of `payload`.
 
     Raises StatementError if the payload is no statement: nobody signs what nobody could read.
     """
@@ -251,8 +255,8 @@ def sign_statement(payload: bytes, registrar_id: str, key: SigningKey) -> dict[s
     return Envelope(payload, ((f"registrar/{registrar_id}", signature),)).to_wire()
 
 
-def merge(first: object, second: object) -> dict[str, Any]:
-    """One envelope with the signatures of both (JSON objects), doublets dropped.
+def merge(first: object, second: object) -> StatementEnvelope:
+    """One envelope with the signatures of both, duplicates dropped.
 
     Raises StatementError if the payloads differ.
     """
@@ -266,13 +270,13 @@ def merge(first: object, second: object) -> dict[str, Any]:
 
 
 def valid_signers(envelope: object, root: Root) -> frozenset[str]:
-    """The ids of the root's registrars whose signature in `envelope` (JSON object) is right. Raises StatementError."""
+    """The ids of the root's registrars whose signature in `envelope` is right. Raises StatementError."""
     return frozenset(valid_signatures(envelope, root))
 
 
 def valid_signatures(envelope: object, root: Root) -> dict[str, bytes]:
-    """The right signature of each of the root's registrars in `envelope` (JSON object), by the registrar's id: what
-    else is there in a registrar's name is left out. Raises StatementError.
+    """The right signature of each of the root's registrars in `envelope`, by the registrar's id: what else is there in
+    a registrar's name is left out. Raises StatementError.
     """
     parsed = Envelope.parse(envelope)
     message = pre_authentication_encoding(parsed.payload)

@@ -38,7 +38,6 @@ from keys.statements.types import (
     ExchangeStatement,
     GroupState,
     GroupStatement,
-    Holder,
     MemberState,
     MemberStatement,
     Representative,
@@ -57,7 +56,6 @@ __all__ = [
     "ExchangeStatement",
     "GroupState",
     "GroupStatement",
-    "Holder",
     "Keyring",
     "MemberState",
     "MemberStatement",
@@ -99,7 +97,7 @@ class Keyring:
         self._payloads: dict[tuple[str, str], Statement] = {}
 
     def add(self, envelope: object) -> AnyStatement:
-        """Take in an envelope (JSON object) and give its statement. StatementError if refused; then nothing changes."""
+        """Take in an envelope and give its statement. StatementError if refused; then nothing changes."""
         statement, is_newest = self.roots.read(envelope)
         if statement.type == ROOT:
             return self._add_root(statement, envelope)
@@ -163,7 +161,7 @@ class Keyring:
         return digest in self._ever_accepted
 
     def counts(self, envelope: object) -> bool:
-        """Whether an envelope (JSON object) has the signatures that its statement takes, in force already or not."""
+        """Whether an envelope has the signatures that its statement takes, in force already or not."""
         try:
             statement, is_newest = self.roots.read(envelope)
             if statement.type == ROOT:

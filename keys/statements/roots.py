@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeVar
 
 from keys.statements.envelopes import (
     ROOT,
@@ -33,6 +33,7 @@ from keys.statements.envelopes import (
 )
 from keys.statements.types import RootStatement, read_statement
 
+_Envelope = TypeVar("_Envelope")
 _FIRST_ISSUED = datetime.fromtimestamp(0, UTC)
 
 
@@ -78,7 +79,7 @@ class Roots:
             raise StatementError("gap", detail)
 
     def check_link(self, envelope: object) -> RootStatement:
-        """The next root in an envelope (JSON object), by the rules above. Raises StatementError."""
+        """The next root in an envelope, by the rules above. Raises StatementError."""
         statement = read_payload(Envelope.parse(envelope).payload)
         self._check_version(statement)
         stated = self._stated(statement)
@@ -115,8 +116,8 @@ class Roots:
         return RootStatement(1, _FIRST_ISSUED, "", first.quorum, first.registrars, frozenset())
 
     def read(self, envelope: object) -> tuple[Statement, bool]:
-        """The statement in an envelope (JSON object) that the quorum of one of the chain's roots signed, and whether it
-        was the newest one's. It need not count at present. Raises StatementError.
+        """The statement in an envelope that the quorum of one of the chain's roots signed, and whether it was the
+        newest one's. It need not count at present. Raises StatementError.
         """
         everyone = valid_signers(envelope, self.everyone)
         for root in reversed(self._chain):
@@ -206,12 +207,12 @@ def count_signatures(signers: frozenset[str], roots: Sequence[Root]) -> tuple[in
     return len(signed), len(signed) + sum(lacking) - min(lacking[0], in_both)
 
 
-def roots_first(envelopes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def roots_first(envelopes: Iterable[_Envelope]) -> list[_Envelope]:
     """Envelopes that were received in any order, so that each counts by the newest root among them. StatementError for
     what is no statement.
     """
 
-    def place(envelope: dict[str, Any]) -> tuple[bool, int]:
+    def place(envelope: object) -> tuple[bool, int]:
         head = read_payload(Envelope.parse(envelope).payload)
         return head.type != ROOT, head.sequence if head.type == ROOT else 0
 

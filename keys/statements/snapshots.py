@@ -28,7 +28,8 @@ from keys.signatures.strict import (
     require_time,
 )
 from keys.statements.envelopes import MAX_ROOTS
-from keys.statements.keyring import Holder, Keyring
+from keys.statements.keyring import Keyring
+from schemas.holders import Holder, SignedSnapshot
 from schemas.values.canonical import canonical_json, parse_canonical_json
 from schemas.values.encoding import from_base64, to_base64, to_rfc3339
 
@@ -62,8 +63,8 @@ class Snapshot:
     valid_until: datetime
 
 
-def sign_snapshot(keyring: Keyring, holder_id: str, key: SigningKey, now: datetime) -> dict[str, str]:
-    """A holder's snapshot of its keyring, good for seven days: `{"payload","signature"}` in base64."""
+def sign_snapshot(keyring: Keyring, holder_id: str, key: SigningKey, now: datetime) -> SignedSnapshot:
+    """A holder's snapshot of its keyring, good for seven days."""
     issued_at = now.replace(microsecond=now.microsecond // 1000 * 1000)
     payload = canonical_json(
         {
@@ -76,15 +77,14 @@ def sign_snapshot(keyring: Keyring, holder_id: str, key: SigningKey, now: dateti
             "valid_until": to_rfc3339(issued_at + LIFETIME),
         }
     )
-    return {"payload": to_base64(payload), "signature": to_base64(key.sign(DOMAIN + payload))}
+    return SignedSnapshot(payload=to_base64(payload), signature=to_base64(key.sign(DOMAIN + payload)))
 
 
-def verify_snapshot(wire: object, holder: Holder, now: datetime | None) -> Snapshot:
-    """The snapshot of a JSON object, by rules 1 to 3; without `now`, what it said at all. Raises SnapshotError."""
+def verify_snapshot(received: SignedSnapshot, holder: Holder, now: datetime | None) -> Snapshot:
+    """The snapshot that was received, by rules 1 to 3; without `now`, what it said at all. Raises SnapshotError."""
     try:
-        fields = require_fields(wire, "payload", "signature")
-        payload = from_base64(require_text(fields["payload"], 4 * _MAX_PAYLOAD_BYTES // 3 + 4))
-        signature = from_base64(require_text(fields["signature"], 88), 64)
+        payload = from_base64(require_text(received.payload, 4 * _MAX_PAYLOAD_BYTES // 3 + 4))
+        signature = from_base64(require_text(received.signature, 88), 64)
     except ValueError as error:
         raise SnapshotError("malformed", f"snapshot: {error}") from None
     try:

@@ -12,6 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+import msgspec
+
 from keys.oprf.group import InvalidElementError, check_element
 from keys.sealing.hybrid import PUBLIC_KEY_SIZES
 from keys.signatures.strict import (
@@ -39,6 +41,7 @@ from keys.statements.envelopes import (
     parse_registrars,
     read_payload,
 )
+from schemas.holders import Holder
 from schemas.terms import FourEyes, GroupKind, MemberKind, Role, Sector
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import from_base64, to_base64, to_rfc3339
@@ -161,27 +164,6 @@ class GroupStatement:
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
-    """A key holder in an epoch: `commitment` is its share times the generator, `verify_key` signs its answers."""
-
-    index: int
-    holder_id: str
-    url: str
-    commitment: bytes
-    verify_key: bytes
-
-    def to_wire(self) -> dict[str, Any]:
-        """The JSON object inside an epoch statement."""
-        return {
-            "index": self.index,
-            "holder_id": self.holder_id,
-            "url": self.url,
-            "commitment": to_base64(self.commitment),
-            "verify_key": to_base64(self.verify_key),
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class EpochStatement:
     """A key epoch: any `threshold` of its holders evaluate under the key behind `public_key` (32 bytes)."""
 
@@ -203,7 +185,7 @@ class EpochStatement:
             "threshold": self.threshold,
             "public_key": to_base64(self.public_key),
             "normalisation": self.normalisation,
-            "holders": [holder.to_wire() for holder in self.holders],
+            "holders": msgspec.to_builtins(self.holders),
         }
 
 

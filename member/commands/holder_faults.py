@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from keys.faults.evidence import answered_at
 from keys.statements.keyring import Keyring
 from member.commands.shared.common import Shown, at_terminal, reporting, table
 from member.errors import MemberError, UsedWronglyError
@@ -74,7 +75,7 @@ def report_one(session: Session, fault_id: str) -> Shown:
     is_agency = session.stated.member(session.home.member_id).kind is MemberKind.LAW_ENFORCEMENT
     if is_agency and at_terminal(session):
         count = len(report.evidence.answer.elements) // 32
-        at = report.evidence.answer.answered_at
+        at = answered_at(report.evidence.answer)
         question = f"Every bank will read that you asked for {count} evaluations at {at:%Y-%m-%d %H:%M} UTC. Report it?"
         click.confirm(question, default=False, abort=True, err=True)
     taken = spread.report(fault)

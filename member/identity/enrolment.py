@@ -37,9 +37,10 @@ from member.identity.vault_folder import JoiningRequest
 from member.transport.wire import ENROLMENT_DOMAIN
 from member.vault.cipher import KEY_BYTES
 from member.vault.store import Vault
+from schemas.enrolments import ClaimedRepresentative, NewEnrolment
 from schemas.terms import Role
 from schemas.values.canonical import canonical_json
-from schemas.values.encoding import to_base64
+from schemas.values.encoding import from_base64, to_base64
 
 FIRST_REPRESENTATIVES: Mapping[str, tuple[Role, ...]] = {
     "analyst": (Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHOR),
@@ -201,13 +202,13 @@ def answer_code(home: Home, vault: Vault, code: EnrolmentCode, keys: Mapping[str
                 "public_key": local.public_key,
                 "roles": local.roles,
             }
-            answer = {
-                "representative_id": f"{home.member_id}/{name}",
-                "public_key": local.public_key,
-                "roles": local.roles,
-                "proof": to_base64(keys[name].sign(ENROLMENT_DOMAIN + canonical_json(claim))),
-            }
-            vault.put(_ANSWER, f"{code_sha256}|{name}".encode(), canonical_json(answer))
+            answer = ClaimedRepresentative(
+                representative_id=f"{home.member_id}/{name}",
+                public_key=from_base64(local.public_key),
+                roles=local.roles,
+                proof=keys[name].sign(ENROLMENT_DOMAIN + canonical_json(claim)),
+            )
+            vault.put(_ANSWER, f"{code_sha256}|{name}".encode(), msgspec.json.encode(answer))
         vault.put(_JOINED, b"", canonical_json({"exchange_url": code.exchange_url, "registrars": code.registrars}))
     return [each.name for each in people_of(vault) if vault.get(_ANSWER, f"{code_sha256}|{each.name}".encode()) is None]
 
@@ -216,14 +217,15 @@ def enrolment_request(home: Home, vault: Vault, code: EnrolmentCode) -> bytes:
     """The body of POST /v1/enrolments, with the answers of all people whom the vault opens for."""
     code_sha256 = hashlib.sha256(code.text.encode("ascii")).hexdigest()
     answers = [vault.get(_ANSWER, f"{code_sha256}|{each.name}".encode()) for each in people_of(vault)]
-    return canonical_json(
-        {
-            "code": code.text,
-            "member_id": home.member_id,
-            "encryption_key": encryption_key_of(vault),
-            "representatives": [msgspec.json.decode(answer) for answer in answers if answer is not None],
-        }
+    claim = NewEnrolment(
+        code=code.text,
+        member_id=home.member_id,
+        encryption_key=from_base64(encryption_key_of(vault)),
+        representatives=[
+            msgspec.json.decode(answer, type=ClaimedRepresentative) for answer in answers if answer is not None
+        ],
     )
+    return canonical_json(msgspec.to_builtins(claim))
 
 
 def encryption_key_of(vault: Vault) -> str:

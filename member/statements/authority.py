@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -35,6 +34,7 @@ from keys.statements.roots import roots_first
 from member.errors import AnswerError, HomeError, NotEnrolledError
 from member.transport.channel import Identity
 from member.vault.store import Vault
+from schemas.statements import StatementEnvelope
 from schemas.terms import Role
 
 _KIND = "statement"
@@ -56,10 +56,10 @@ def load_root(path: Path) -> Root:
 
 def held_keyring(root: Root, vault: Vault) -> Keyring:
     """The keyring from what the vault holds, asking nobody."""
-    return replay(root, (msgspec.json.decode(payload) for kind in (_BEFORE, _KIND) for payload in vault.all(kind)))
+    return replay(root, (_kept(payload) for kind in (_BEFORE, _KIND) for payload in vault.all(kind)))
 
 
-def replay(root: Root, envelopes: Iterable[dict[str, Any]]) -> Keyring:
+def replay(root: Root, envelopes: Iterable[StatementEnvelope]) -> Keyring:
     """The keyring from what was kept, in any order. What does not count under the root pinned is passed over: another
     may have been pinned by hand since. AnswerError for what is no statement.
     """
@@ -74,12 +74,12 @@ def replay(root: Root, envelopes: Iterable[dict[str, Any]]) -> Keyring:
     return keyring
 
 
-def head_of(envelope: dict[str, Any]) -> Statement:
+def head_of(envelope: StatementEnvelope) -> Statement:
     """What an envelope is about. Raises StatementError for what is no statement."""
     return read_payload(Envelope.parse(envelope).payload)
 
 
-def _counted(keyring: Keyring, envelope: dict[str, Any]) -> bool:
+def _counted(keyring: Keyring, envelope: StatementEnvelope) -> bool:
     """Whether the keyring took it in; what it refuses may count under a later root."""
     try:
         keyring.add(envelope)
@@ -88,7 +88,7 @@ def _counted(keyring: Keyring, envelope: dict[str, Any]) -> bool:
     return True
 
 
-def build_keyring(root: Root, envelopes: Iterable[dict[str, Any]]) -> Keyring:
+def build_keyring(root: Root, envelopes: Iterable[StatementEnvelope]) -> Keyring:
     """A keyring from statements in the order in which they were accepted."""
     keyring = Keyring(root)
     for envelope in envelopes:
@@ -96,7 +96,7 @@ def build_keyring(root: Root, envelopes: Iterable[dict[str, Any]]) -> Keyring:
     return keyring
 
 
-def take_in(keyring: Keyring, vault: Vault, envelopes: Iterable[dict[str, Any]], *, is_strict: bool = True) -> int:
+def take_in(keyring: Keyring, vault: Vault, envelopes: Iterable[StatementEnvelope], *, is_strict: bool = True) -> int:
     """Add what is newer to the keyring and keep it in the vault; how many statements were. AnswerError for one that is
     not to be believed, unless it is merely passed over (`is_strict` False); what came before it stays taken in.
     """
@@ -119,7 +119,7 @@ def take_in(keyring: Keyring, vault: Vault, envelopes: Iterable[dict[str, Any]],
     return taken
 
 
-def _keep(vault: Vault, head: Statement, envelope: dict[str, Any]) -> None:
+def _keep(vault: Vault, head: Statement, envelope: StatementEnvelope) -> None:
     name = _name_of(head)
     held = vault.get(_KIND, name)
     if head.type in _KEPT_BEFORE and held is not None:
@@ -147,7 +147,7 @@ def drop_links(vault: Vault, is_astray: Callable[[Statement], bool]) -> int:
     return len(astray)
 
 
-def in_order(envelopes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def in_order(envelopes: Iterable[StatementEnvelope]) -> list[StatementEnvelope]:
     """Roots first. AnswerError for what is no statement."""
     try:
         return roots_first(envelopes)
@@ -155,18 +155,22 @@ def in_order(envelopes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         raise AnswerError(f"a statement cannot be believed: {error}", "tell the registrars") from error
 
 
-def held_envelopes(vault: Vault) -> list[dict[str, Any]]:
+def held_envelopes(vault: Vault) -> list[StatementEnvelope]:
     """The envelopes in force that the vault keeps."""
-    return [msgspec.json.decode(payload) for payload in vault.all(_KIND)]
+    return [_kept(payload) for payload in vault.all(_KIND)]
 
 
-def held_envelope(vault: Vault, kind: str, subject: str) -> dict[str, Any] | None:
+def held_envelope(vault: Vault, kind: str, subject: str) -> StatementEnvelope | None:
     """The envelope of the statement in force about a subject, as the vault keeps it."""
     payload = vault.get(_KIND, f"{kind}|{subject}".encode())
-    return None if payload is None else msgspec.json.decode(payload)
+    return None if payload is None else _kept(payload)
 
 
-def _add(keyring: Keyring, envelope: dict[str, Any]) -> bool:
+def _kept(payload: bytes) -> StatementEnvelope:
+    return msgspec.json.decode(payload, type=StatementEnvelope)
+
+
+def _add(keyring: Keyring, envelope: StatementEnvelope) -> bool:
     """Whether the statement is now the one in force."""
     try:
         keyring.add(envelope)

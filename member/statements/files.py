@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -19,6 +18,7 @@ from keys.statements.envelopes import Envelope, payload_digest
 from keys.statements.keyring import StatementError, parse_statement
 from member.errors import AnswerError, UsedWronglyError
 from member.statements.registrar import ReadProposal, in_order, read_proposal
+from schemas.statements import StatementEnvelope
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
 
@@ -34,7 +34,14 @@ class ProposalsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What waits, and the envelopes in force when the file was written."""
 
     proposals: list[_Proposal]
-    statements: list[dict[str, Any]]
+    statements: list[object]
+
+    def envelopes(self) -> list[StatementEnvelope]:
+        """What was in force. AnswerError for what is no envelope."""
+        try:
+            return [Envelope.parse(each).to_wire() for each in self.statements]
+        except StatementError as error:
+            raise AnswerError(f"a statement cannot be believed: {error}", "tell the other registrars") from error
 
     def read(self) -> list[ReadProposal]:
         """The proposals. AnswerError for one that is no statement."""
@@ -42,16 +49,16 @@ class ProposalsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _SignaturesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    envelopes: list[dict[str, Any]]
+    envelopes: list[object]
 
 
-def proposals_file(proposals: Iterable[ReadProposal], statements: Sequence[dict[str, Any]]) -> bytes:
+def proposals_file(proposals: Iterable[ReadProposal], statements: Sequence[StatementEnvelope]) -> bytes:
     """The bytes of a file of proposals."""
     waiting = [_Proposal(each.proposal_id, to_base64(each.payload)) for each in proposals]
     return msgspec.json.encode(ProposalsFile(waiting, list(statements))) + b"\n"
 
 
-def signatures_file(envelopes: Sequence[dict[str, Any]]) -> bytes:
+def signatures_file(envelopes: Sequence[StatementEnvelope]) -> bytes:
     """The bytes of a file of signatures."""
     return msgspec.json.encode(_SignaturesFile(list(envelopes))) + b"\n"
 
@@ -71,17 +78,15 @@ def read_proposals_file(path: Path) -> ProposalsFile:
     return ProposalsFile([_Proposal(payload_digest(payload), to_base64(payload))], [])
 
 
-def read_signatures_file(path: Path) -> list[dict[str, Any]]:
+def read_signatures_file(path: Path) -> list[StatementEnvelope]:
     """The envelopes in a file of signatures. UsedWronglyError if it is none, AnswerError if one is no envelope."""
     try:
         found = msgspec.json.decode(_read(path), type=_SignaturesFile).envelopes
-        for envelope in found:
-            Envelope.parse(envelope)
+        return [Envelope.parse(each).to_wire() for each in found]
     except (msgspec.DecodeError, RecursionError) as error:
         raise UsedWronglyError(f"{path} holds no signatures: {error}", "registrar sign --out writes them") from error
     except StatementError as error:
         raise AnswerError(f"{path}: {error}", "sign again") from error
-    return found
 
 
 def _read(path: Path) -> bytes:

@@ -24,13 +24,15 @@ from typing import Any
 import msgspec
 
 from keys.statements.envelopes import Envelope, payload_digest
-from keys.statements.keyring import EpochStatement, Holder, Keyring, Root, StatementError
+from keys.statements.keyring import EpochStatement, Keyring, Root, StatementError
 from keys.statements.roots import roots_first
 from keys.statements.snapshots import Snapshot, SnapshotError, check_progress, verify_snapshot
 from member.errors import MemberError, NotEnrolledError, RefusedError
 from member.statements.authority import build_keyring, current_epoch
 from member.statements.holder_word import Deadline, Envelopes, HolderWord, Listed, ask_all
 from member.vault.store import Vault
+from schemas.holders import Holder, SignedSnapshot
+from schemas.statements import StatementEnvelope
 from schemas.values.encoding import to_rfc3339
 
 _KIND = "snapshot"
@@ -103,14 +105,14 @@ class Library:
     root: Root
     keyring: Keyring
     envelopes: Callable[[], Envelopes]
-    take_in: Callable[[Iterable[dict[str, Any]]], int]
-    own: dict[str, Any] | None = None
+    take_in: Callable[[Iterable[StatementEnvelope]], int]
+    own: StatementEnvelope | None = None
 
 
 class _Seen(msgspec.Struct, frozen=True):
     """What the vault remembers of a holder: its furthest snapshot, and the digest that was found covered by ours."""
 
-    received: dict[str, str]
+    received: SignedSnapshot
     covered: str | None
 
 
@@ -175,7 +177,7 @@ class _Standing:
     """
 
     holder_id: str
-    received: dict[str, str] | None = None
+    received: SignedSnapshot | None = None
     snapshot: Snapshot | None = None
     covered: str | None = None
     is_live: bool = False
@@ -261,11 +263,11 @@ def _take_list(
         return replace(standing, covered=None, problem=str(error)), 0
 
 
-def _snapshot_of(word: HolderWord) -> Callable[[Deadline], tuple[dict[str, str], Snapshot]]:
+def _snapshot_of(word: HolderWord) -> Callable[[Deadline], tuple[SignedSnapshot, Snapshot]]:
     return lambda until: word.snapshot()
 
 
-def _list_of(word: HolderWord, own: dict[str, Any] | None) -> Callable[[Deadline], Listed]:
+def _list_of(word: HolderWord, own: StatementEnvelope | None) -> Callable[[Deadline], Listed]:
     return lambda until: word.statements(until, own)
 
 
@@ -285,7 +287,7 @@ def _recall(vault: Vault, holder: Holder) -> tuple[_Seen | None, Snapshot | None
     return seen, _said(seen.received, holder)
 
 
-def _said(received: dict[str, str], holder: Holder) -> Snapshot | None:
+def _said(received: SignedSnapshot, holder: Holder) -> Snapshot | None:
     try:
         return verify_snapshot(received, holder, None)
     except SnapshotError:

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from keys.faults.evidence import EvidenceError
-from keys.faults.report import FaultReport, ShownFault
+from keys.faults.report import ShownFault, report_id_of
 from keys.statements.keyring import EpochState, EpochStatement, Keyring
 from member.statements.registrar import ReadProposal
 from member.tokens.fault_spread import read_listed
-from member.transport.exchange_client import ExchangeClient, ListedFault
+from member.transport.exchange_client import ExchangeClient
+from schemas.holder_faults import FaultReport, ListedReport
 
 _TOO_FEW = "none waits: with too few holders left hold a ceremony for a new epoch, else exchange epoch propose"
 
@@ -26,7 +27,7 @@ def shown_faults(exchange: ExchangeClient, keyring: Keyring, proposals: Sequence
             "epoch": stated.epoch,
             "kind": shown.kind,
             "reason": shown.reason,
-            "report_id": report.report_id,
+            "report_id": report_id_of(report),
             "digest": _digest_without(shown, stated.epoch, proposals),
         }
         for report, shown in _proved(listed, keyring)
@@ -34,7 +35,7 @@ def shown_faults(exchange: ExchangeClient, keyring: Keyring, proposals: Sequence
     ]
 
 
-def _proved(listed: Iterable[ListedFault], keyring: Keyring) -> Iterator[tuple[FaultReport, ShownFault]]:
+def _proved(listed: Iterable[ListedReport], keyring: Keyring) -> Iterator[tuple[FaultReport, ShownFault]]:
     for each in listed:
         try:
             found = read_listed(each, keyring)

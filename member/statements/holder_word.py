@@ -12,15 +12,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from keys.statements.keyring import Holder
 from keys.statements.snapshots import Snapshot, SnapshotError, verify_snapshot
 from member.errors import AnswerError, MemberError, RefusedError, UnreachableError
 from member.transport import wire
 from member.transport.channel import Channel, Identity, Surroundings, decode
+from schemas.holders import Holder, SignedSnapshot
+from schemas.statements import StatementEnvelope, StatementsPage
 
 _SECONDS = 15.0
 """For all holders together: one that sends a byte now and then is not waited for."""
@@ -36,7 +37,7 @@ _UNAUTHENTICATED = 401
 _UNKNOWN = "it does not know this representative's key: have the registrars bring it up to date (registrar deliver)"
 
 T = TypeVar("T")
-Envelopes = list[dict[str, Any]]
+Envelopes = list[StatementEnvelope]
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Listed:
     """
 
     envelopes: Envelopes
-    renewed: tuple[dict[str, str], Snapshot] | None = None
+    renewed: tuple[SignedSnapshot, Snapshot] | None = None
 
 
 class HolderWord:
@@ -58,12 +59,12 @@ class HolderWord:
         self._plain = Channel(holder.url, None, surroundings, most_bytes=_MOST_SHORT_BYTES)
         self._signed = Channel(holder.url, identity, surroundings, most_bytes=_MOST_PAGE_BYTES)
 
-    def snapshot(self) -> tuple[dict[str, str], Snapshot]:
+    def snapshot(self) -> tuple[SignedSnapshot, Snapshot]:
         """Its snapshot, as it came and as verified. Raises MemberError, SnapshotError."""
-        received = decode(self._plain.get(wire.SNAPSHOT).body, dict[str, str], self.holder.url)
+        received = decode(self._plain.get(wire.SNAPSHOT).body, SignedSnapshot, self.holder.url)
         return received, verify_snapshot(received, self.holder, self._clock())
 
-    def statements(self, until: Deadline, own: dict[str, Any] | None = None) -> Listed:
+    def statements(self, until: Deadline, own: StatementEnvelope | None = None) -> Listed:
         """All that it has accepted. A holder that does not know yet who asks is first given `own`, the statement that
         says so, and asked for another snapshot. Raises MemberError, SnapshotError.
         """
@@ -88,9 +89,9 @@ class HolderWord:
         for _ in range(_MOST_PAGES):
             until.check()
             answer = self._signed.get(wire.STATEMENTS, {} if cursor is None else {"cursor": cursor})
-            page = decode(answer.body, _Page, self.holder.url)
+            page = decode(answer.body, StatementsPage, self.holder.url)
             found += page.statements
-            payloads |= {str(each.get("payload")) for each in page.statements}
+            payloads |= {each.payload for each in page.statements}
             if len(payloads) < len(found):  # to verify one again for as long as a list may be takes minutes
                 raise AnswerError(f"{self.holder.holder_id} repeats a statement")
             size += len(answer.body)
@@ -103,7 +104,7 @@ class HolderWord:
             cursor = page.next
         raise AnswerError(f"{self.holder.holder_id} shows statements without end")
 
-    def hand_over(self, envelope: dict[str, Any]) -> None:
+    def hand_over(self, envelope: StatementEnvelope) -> None:
         """Give it a statement. Raises MemberError."""
         self._plain.post(wire.STATEMENTS, msgspec.json.encode(envelope))
 
@@ -126,11 +127,6 @@ class HolderWord:
 def _is_unknown(error: RefusedError) -> bool:
     """Whether the holder does not know who asks, and its statements may merely be too old for it."""
     return error.status == _UNAUTHENTICATED or error.slug == wire.UNKNOWN_KEY
-
-
-class _Page(msgspec.Struct, frozen=True):
-    statements: Envelopes
-    next: str | None
 
 
 class Deadline:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -17,6 +17,7 @@ from keys.statements.keyring import Keyring, Root, StatementError
 from keys.statements.roots import roots_first
 from member.errors import AnswerError, HomeError
 from member.statements.authority import replay
+from schemas.statements import StatementEnvelope
 
 _FILE = "statements-in-force.json"
 _RETIRED = "retired-holders.json"
@@ -33,7 +34,7 @@ class KeptStatements:
         self._envelopes = self._read()
 
     @property
-    def envelopes(self) -> list[dict[str, Any]]:
+    def envelopes(self) -> list[StatementEnvelope]:
         """All that were seen in force, older ones of a subject too."""
         return list(self._envelopes)
 
@@ -41,7 +42,7 @@ class KeptStatements:
         """What they say; what does not count under the root pinned is passed over."""
         return replay(self._root, self._envelopes)
 
-    def take_in(self, envelopes: Iterable[dict[str, Any]]) -> Keyring:
+    def take_in(self, envelopes: Iterable[StatementEnvelope]) -> Keyring:
         """Keep those that are new and in force; the keyring with them. AnswerError for one that cannot be believed."""
         keyring = self.keyring()
         new = []
@@ -63,8 +64,8 @@ class KeptStatements:
         if holder_ids != self.retired:
             write_private_file(self._retired_path, msgspec.json.encode(sorted(holder_ids)))
 
-    def _read(self) -> list[dict[str, Any]]:
-        return _decoded(self._path, list[dict[str, Any]]) or []
+    def _read(self) -> list[StatementEnvelope]:
+        return _decoded(self._path, list[StatementEnvelope]) or []
 
 
 def _decoded(path: Path, kind: type[_Kept]) -> _Kept | None:
@@ -77,14 +78,14 @@ def _decoded(path: Path, kind: type[_Kept]) -> _Kept | None:
         raise HomeError(f"{path} is damaged", "remove it: it is made again from what is in force") from error
 
 
-def _in_order(envelopes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def _in_order(envelopes: Iterable[StatementEnvelope]) -> list[StatementEnvelope]:
     try:
         return roots_first(envelopes)
     except StatementError as error:
         raise AnswerError(f"a statement cannot be believed: {error}", "tell the other registrars") from error
 
 
-def _add(keyring: Keyring, envelope: dict[str, Any]) -> bool:
+def _add(keyring: Keyring, envelope: StatementEnvelope) -> bool:
     """Whether the statement is new here."""
     before = keyring.digest
     try:

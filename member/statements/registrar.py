@@ -28,7 +28,6 @@ from keys.statements.keyring import (
     AnyStatement,
     EpochState,
     EpochStatement,
-    Holder,
     Keyring,
     RootStatement,
     StatementError,
@@ -41,7 +40,9 @@ from member.errors import AnswerError, MemberError, RefusedError
 from member.statements.holder_word import Deadline
 from member.statements.review import review
 from member.transport.channel import Identity
-from member.transport.exchange_client import ExchangeClient, Proposal
+from member.transport.exchange_client import ExchangeClient
+from schemas.holders import Holder, SignedSnapshot
+from schemas.statements import Proposal, StatementEnvelope
 from schemas.values.encoding import from_base64, to_rfc3339
 
 _ORDER = ("root", "exchange", "epoch", "member", "group")
@@ -201,12 +202,12 @@ def _approve_one(
     return hand_in(exchange, sign(each.payload, identity))
 
 
-def sign(payload: bytes, identity: Identity) -> dict[str, Any]:
+def sign(payload: bytes, identity: Identity) -> StatementEnvelope:
     """The envelope with this registrar's signature."""
     return sign_statement(payload, identity.key_id.removeprefix("registrar/"), identity.key)
 
 
-def hand_in(exchange: ExchangeClient, envelope: dict[str, Any]) -> dict[str, Any]:
+def hand_in(exchange: ExchangeClient, envelope: StatementEnvelope) -> dict[str, Any]:
     """Send signatures to the exchange; where the statement then stands. A refusal is told, not raised."""
     try:
         answer = exchange.add_statement(envelope)
@@ -220,7 +221,7 @@ def hand_in(exchange: ExchangeClient, envelope: dict[str, Any]) -> dict[str, Any
     return {"state": answer.state, "problem": None, **counts}
 
 
-def stated_holders(keyring: Keyring, envelopes: Iterable[dict[str, Any]]) -> list[Holder]:
+def stated_holders(keyring: Keyring, envelopes: Iterable[StatementEnvelope]) -> list[Holder]:
     """The key holders of every epoch ever stated, each once, as they were stated last: one that was replaced goes on
     vouching and evaluating until it learns that it was.
     """
@@ -241,15 +242,15 @@ def serving_ids(keyring: Keyring) -> frozenset[str]:
 class Courier(Protocol):
     """A way to one key holder: its signed word on what it has, and a hand that takes statements."""
 
-    def snapshot(self) -> tuple[dict[str, str], Snapshot]:
+    def snapshot(self) -> tuple[SignedSnapshot, Snapshot]:
         """What it has in force. Raises MemberError, SnapshotError."""
 
-    def hand_over(self, envelope: dict[str, Any]) -> None:
+    def hand_over(self, envelope: StatementEnvelope) -> None:
         """Give it a statement. Raises MemberError."""
 
 
 def push_to_holders(
-    envelopes: Sequence[dict[str, Any]],
+    envelopes: Sequence[StatementEnvelope],
     keyring: Keyring,
     courier_of: Callable[[Holder], Courier],
     retired: Collection[str] = (),
@@ -279,7 +280,7 @@ def push_to_holders(
     ]
 
 
-def _bring_up_to_date(courier: Courier, wanted: Sequence[dict[str, Any]], keyring: Keyring) -> dict[str, Any]:
+def _bring_up_to_date(courier: Courier, wanted: Sequence[StatementEnvelope], keyring: Keyring) -> dict[str, Any]:
     handed, problem, until = 0, None, Deadline(_DELIVERY_SECONDS)
     try:
         if not _has_all(courier, keyring):
@@ -299,7 +300,7 @@ def _has_all(courier: Courier, keyring: Keyring) -> bool:
     return snapshot.digest == keyring.digest
 
 
-def _hand_over(courier: Courier, envelopes: Sequence[dict[str, Any]], until: Deadline) -> list[str]:
+def _hand_over(courier: Courier, envelopes: Sequence[StatementEnvelope], until: Deadline) -> list[str]:
     """Send them all; which of them it refused for good, and why. Raises MemberError if it cannot be asked on, and once
     its time has passed.
     """
@@ -333,7 +334,7 @@ def effective_for_freshness(keyring: Keyring, report: Iterable[dict[str, Any]]) 
     return {"confirmed": confirmed, "needed": needed, "effective": confirmed == needed}
 
 
-def _in_order(envelopes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def _in_order(envelopes: Iterable[StatementEnvelope]) -> list[StatementEnvelope]:
     """Roots first: they say what else counts. Then epochs: a holder serves nobody without one."""
     typed = [(read_payload(Envelope.parse(envelope).payload).type, envelope) for envelope in roots_first(envelopes)]
     return [envelope for _, envelope in sorted(typed, key=lambda each: _ORDER_OF_HANDING.get(each[0], 2))]

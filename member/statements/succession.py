@@ -13,7 +13,6 @@ others. So a link of the chain of roots is kept by these rules, in order:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from keys.statements.envelopes import ROOT
 from keys.statements.keyring import Keyring, Root, StatementError, UnknownStatementError
@@ -32,8 +31,9 @@ from member.statements.authority import (
 from member.statements.freshness import forget_words
 from member.transport.exchange_client import ExchangeClient
 from member.vault.store import Vault
+from schemas.statements import StatementEnvelope
 
-Envelopes = list[dict[str, Any]]
+Envelopes = list[StatementEnvelope]
 _UNAUTHENTICATED = 401
 _PINNED = "pinned_root"
 _NOT_YET = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from keys.faults.evidence import SignedExchange
+from schemas.holder_faults import SignedExchange
 
 
 class HolderUnavailableError(Exception):

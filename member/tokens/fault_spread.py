@@ -21,14 +21,23 @@ from datetime import datetime
 import msgspec
 
 from keys.faults.evidence import EvidenceError
-from keys.faults.report import MOST_REPORT_BYTES, FaultReport, ShownFault, find_holder
+from keys.faults.report import (
+    MOST_REPORT_BYTES,
+    ShownFault,
+    find_holder,
+    parse_report,
+    read_asker,
+    read_claim,
+    verify_report,
+)
 from keys.statements.keyring import EpochState, Keyring, MemberStatement, UnknownStatementError
 from member.errors import MemberError, RefusedError
 from member.tokens.holder_conduct import Conduct
 from member.tokens.kept_conduct import VaultConduct
 from member.tokens.kept_faults import REFUSED, REPORTED, WAITING, HolderFaults, KeptFault
-from member.transport.exchange_client import ExchangeClient, ListedFault, TakenFault
+from member.transport.exchange_client import ExchangeClient
 from member.vault.store import Vault
+from schemas.holder_faults import FaultReport, ListedReport, TakenReport
 from schemas.terms import MemberKind
 from schemas.values.encoding import from_base64, to_base64
 
@@ -52,7 +61,7 @@ class FaultSpread:
         self._take_in(faults, now)
         self.leave_out()
 
-    def report(self, fault: KeptFault) -> TakenFault:
+    def report(self, fault: KeptFault) -> TakenReport:
         """Report one fault, and keep that it was. Raises MemberError."""
         faults = HolderFaults(self.vault)
         report = faults.report_of(fault)
@@ -79,7 +88,7 @@ class FaultSpread:
     def _check_may_report(self, value: object) -> None:
         """Rule 1. Raises MemberError."""
         try:
-            asker = FaultReport.parse(value).asker()
+            asker = read_asker(parse_report(value))
         except EvidenceError as error:
             raise MemberError(f"what is kept shows nothing: {error}", slug="no_evidence") from None
         if asker.member_id != self.member_id and self._is_agency(asker):
@@ -121,16 +130,23 @@ class FaultSpread:
 
 
 def read_listed(
-    listed: ListedFault, keyring: Keyring, known: Container[tuple[str, str]] = frozenset()
+    listed: ListedReport, keyring: Keyring, known: Container[tuple[str, str]] = frozenset()
 ) -> tuple[FaultReport, ShownFault] | None:
     """A report as the exchange shows it, and what it proves; None, and nothing is computed, if it would have no force
     or is about a holder and key (base64) known to be at fault. Raises EvidenceError if it proves nothing.
     """
-    report = FaultReport.parse(listed.report)
-    claimed = report.claim()
+    report = parse_report(_decoded(listed.report))
+    claimed = read_claim(report)
     if _name(claimed) in known or not claimed.has_force(keyring.epochs()):
         return None
-    return report, report.verify(keyring.roots, keyring.was_in_force)
+    return report, verify_report(report, keyring.roots, keyring.was_in_force)
+
+
+def _decoded(report: msgspec.Raw) -> object:
+    try:
+        return msgspec.json.decode(report)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise EvidenceError("not a report of a holder's fault: expected JSON") from None
 
 
 def leave_out(vault: Vault, keyring: Keyring, holder_id: str, verify_key: bytes, reason: str) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import msgspec
 
 from keys.faults.evidence import EvidenceError
-from keys.faults.report import FaultReport, ShownFault
+from keys.faults.report import ShownFault, parse_report, verify_report
 from keys.statements.keyring import Keyring
 from member.errors import MemberError, UsedWronglyError
 from member.tokens.kept_faults import HolderFaults, KeptFault
 from member.vault.store import Vault
+from schemas.holder_faults import FaultReport
 
 MOST_FILE_BYTES = 16 * 1024 * 1024
 _LIST_HINT = "member holder-fault list shows those with evidence"
@@ -29,7 +30,7 @@ def find_fault(vault: Vault, fault_id: str) -> tuple[KeptFault, FaultReport]:
             "there is no evidence: what came in the holder's name was not signed by it", "anybody in between may err"
         )
     try:
-        return fault, FaultReport.parse(faults.report_of(fault))
+        return fault, parse_report(faults.report_of(fault))
     except EvidenceError as error:
         raise MemberError(f"what is kept shows nothing: {error}", slug="no_evidence") from None
 
@@ -38,7 +39,7 @@ def write_report(report: FaultReport, path: Path) -> None:
     """Write a report to a new file. Raises UsedWronglyError."""
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(report.to_wire()))
+            file.write(msgspec.json.encode(report))
     except FileExistsError:
         raise UsedWronglyError(f"{path} exists already", "name a new file") from None
     except OSError as error:
@@ -50,7 +51,7 @@ def read_report(path: Path) -> FaultReport:
     try:
         if path.stat().st_size > MOST_FILE_BYTES:
             raise MemberError(f"{path} is larger than any evidence", slug="no_evidence")
-        return FaultReport.parse(msgspec.json.decode(path.read_bytes()))
+        return parse_report(msgspec.json.decode(path.read_bytes()))
     except OSError as error:
         raise UsedWronglyError(f"{path} cannot be read: {error.strerror}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -62,7 +63,7 @@ def read_report(path: Path) -> FaultReport:
 def judge(report: FaultReport, keyring: Keyring) -> ShownFault:
     """What the holder did, by its statements and the registrars' root. MemberError if nothing is shown."""
     try:
-        return report.verify(keyring.roots, keyring.was_in_force)
+        return verify_report(report, keyring.roots, keyring.was_in_force)
     except EvidenceError as error:
         detail = f"no fault of {report.evidence.holder_id} is shown: {error}"
         raise MemberError(detail, "do not act on it; ask whoever gave it to you", slug="not_shown") from None

@@ -16,16 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import msgspec
-
-from keys.faults.evidence import EvidenceError, SignedExchange
+from keys.faults.evidence import EvidenceError, check_exchange, commitment_of, signed_exchange
 from keys.oprf.group import ELEMENT_BYTES
 from keys.oprf.protocol import MAXIMUM_BATCH
 from keys.signatures.ed25519 import SignatureError
 from keys.signatures.messages import verify_response
-from keys.statements.keyring import EpochStatement, Holder
+from keys.statements.keyring import EpochStatement
 from member.errors import AnswerError, MemberError, RefusedError, UnreachableError
 from member.tokens.evaluation import (
     EpochInfo,
@@ -37,6 +34,8 @@ from member.tokens.evaluation import (
 )
 from member.transport import wire
 from member.transport.channel import Answer, Channel, Identity, Surroundings, decode, read_problem
+from schemas.holder_faults import SignedExchange
+from schemas.holders import BudgetFigures, Holder
 from schemas.values.encoding import from_base64, from_rfc3339
 
 _MOST_ANSWER_BYTES = 2 * MAXIMUM_BATCH * ELEMENT_BYTES
@@ -48,15 +47,6 @@ _DENY_PAYMENT = frozenset({(_NO_BUDGET, 429), ("unknown-batch", 409)})
 """What is believed with these statuses is signed."""
 _UNAUTHENTICATED, _FORBIDDEN, _TOO_MANY, _SERVER_ERROR = 401, 403, 429, 500
 _FAULT_HINT = "keep the fault that member status shows, and tell the registrars"
-
-
-class Budget(msgspec.Struct, frozen=True):
-    """What a holder still answers: evaluations left, in all, until the standing budget renews."""
-
-    remaining: int
-    renews_at: str | None
-    standing: dict[str, Any]
-    grants: list[dict[str, Any]]
 
 
 class HolderClient:
@@ -99,12 +89,12 @@ class HolderClient:
             raise _refusal(error) from error
         except AnswerError as error:
             raise HolderAnswerError(error.detail) from error
-        exchange = SignedExchange.of(answer.request, elements, answer.status, answer.headers, answer.body)
+        exchange = signed_exchange(answer.request, elements, answer.status, answer.headers, answer.body)
         try:
-            exchange.check_form()
+            check_exchange(exchange)
         except EvidenceError as error:
             raise HolderAnswerError(str(error)) from error
-        if exchange.commitment != self.holder.commitment:
+        if commitment_of(exchange) != self.holder.commitment:
             raise HolderRefusedError("it answers with another share than the registrars state, as far as is known here")
         if len(answer.body) != len(elements) or len(elements) % ELEMENT_BYTES:
             raise HolderAnswerError("its length is not that of the question", exchange)
@@ -134,9 +124,9 @@ class HolderClient:
         problem = read_problem(self.holder.url, answer.status, answer.body)
         return answer.status == _FORBIDDEN and problem.slug == wire.UNKNOWN_KEY
 
-    def budget(self) -> Budget:
+    def budget(self) -> BudgetFigures:
         """What this member may still ask of the holder, signature checked. Raises MemberError."""
-        return decode(self._channel.get(wire.BUDGET).body, Budget, self.holder.url)
+        return decode(self._channel.get(wire.BUDGET).body, BudgetFigures, self.holder.url)
 
     def close(self) -> None:
         """Close the connections."""
@@ -182,7 +172,7 @@ class HolderState:
 
     holder_id: str
     url: str
-    budget: Budget | None
+    budget: BudgetFigures | None
     problem: str | None
 
 

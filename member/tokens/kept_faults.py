@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from keys.faults.evidence import Evidence
-from keys.faults.report import FaultReport, ShownFault
+from keys.faults.report import ShownFault, read_claim
 from member.tokens.quorums import HolderFault
 from member.vault.store import Vault
+from schemas.holder_faults import Evidence, FaultReport
 from schemas.values.encoding import to_base64, to_rfc3339
 from schemas.values.identifiers import uuid7
 
@@ -67,7 +67,7 @@ class HolderFaults:
                 report = None if fault.evidence is None else complete(fault.evidence)
                 kept = KeptFault(epoch, fault.holder_id, fault.reason, to_rfc3339(met_at), uuid7())
                 if report is not None:
-                    key = to_base64(report.claim().holder.verify_key)
+                    key = to_base64(read_claim(report).holder.verify_key)
                     kept = msgspec.structs.replace(kept, verify_key=key, state=WAITING)
                 self._put(kept, report)
 
@@ -83,8 +83,8 @@ class HolderFaults:
         with self._vault.transaction():
             self._put(msgspec.structs.replace(fault, state=state, problem=problem), None)
 
-    def report_of(self, fault: KeptFault) -> dict[str, Any] | None:
-        """The report (JSON object) that shows the fault, if there is one."""
+    def report_of(self, fault: KeptFault) -> object:
+        """The report (JSON object, None if there is none) that shows the fault."""
         payload = self._vault.get(_REPORT, fault.fault_id.encode())
         return None if payload is None else msgspec.json.decode(payload)
 
@@ -103,4 +103,4 @@ class HolderFaults:
     def _put(self, kept: KeptFault, report: FaultReport | None) -> None:
         self._vault.put(_KIND, kept.fault_id.encode(), msgspec.json.encode(kept))
         if report is not None:
-            self._vault.put(_REPORT, kept.fault_id.encode(), msgspec.json.encode(report.to_wire()))
+            self._vault.put(_REPORT, kept.fault_id.encode(), msgspec.json.encode(report))

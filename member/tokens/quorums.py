@@ -15,10 +15,10 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from keys.faults.evidence import Evidence
 from keys.oprf.tokens import Token
 from member.tokens.evaluation import EpochInfo
 from member.tokens.holder_conduct import Conduct, ConductBook
+from schemas.holder_faults import Evidence
 
 _log = logging.getLogger(__name__)
 

@@ -35,8 +35,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from keys.faults import evidence as holder_fault
-from keys.faults.evidence import Evidence, SignedExchange
+from keys.faults.evidence import proof_of
 from keys.oprf import batch_check, group, threshold
 from keys.oprf import protocol as oprf
 from keys.oprf.group import ELEMENT_BYTES
@@ -51,6 +50,7 @@ from member.tokens.evaluation import (
 )
 from member.tokens.holder_conduct import ConductBook, NoBook
 from member.tokens.quorums import HolderFault, NoQuorumError, Quorums
+from schemas.holder_faults import MALFORMED, WRONG_ANSWER, WRONG_PROOF, Evidence, SignedExchange
 
 _HANGING_SECONDS = 5.0
 """A holder that is silent for so long is not asked again at once: another quorum answers sooner."""
@@ -257,7 +257,7 @@ class Tokeniser:
                 oprf.verify_proof(public_key, elements, given[index].elements, given[index].proof or b"")
             except (oprf.InvalidProofError, group.InvalidElementError):
                 wrong[index] = "its proof is wrong"
-        self._raise_faults(wrong, self._evidence(holder_fault.WRONG_PROOF, wrong, given))
+        self._raise_faults(wrong, self._evidence(WRONG_PROOF, wrong, given))
 
     def _check_sum(
         self, attempt: _Attempt, hashed: bytes, unblinded: bytes, elements: bytes, given: Mapping[int, Evaluation]
@@ -266,7 +266,7 @@ class Tokeniser:
         checks, silent = self._ask_more(attempt, _CHECK, check.element)
         keys = self._public_keys(attempt.quorum)
         unproved = batch_check.find_unproved(check.element, _proved(checks), keys)
-        self._quorums.note_faults(unproved, self._evidence(holder_fault.WRONG_PROOF, unproved, checks))
+        self._quorums.note_faults(unproved, self._evidence(WRONG_PROOF, unproved, checks))
         if silent or unproved:
             raise _SetbackError(silent | unproved)
         try:
@@ -282,8 +282,8 @@ class Tokeniser:
         answers = {index: evaluation.elements for index, evaluation in given.items()}
         unproved = batch_check.find_unproved(question.element, proved, keys)
         liars = batch_check.find_liars(question, answers, proved, keys)
-        evidence = self._evidence(holder_fault.WRONG_ANSWER, liars.keys() - unproved, given, more, question.seed)
-        self._quorums.note_faults(liars, evidence | self._evidence(holder_fault.WRONG_PROOF, unproved, more))
+        evidence = self._evidence(WRONG_ANSWER, liars.keys() - unproved, given, more, question.seed)
+        self._quorums.note_faults(liars, evidence | self._evidence(WRONG_PROOF, unproved, more))
         raise _SetbackError(silent | liars)
 
     def _evidence(
@@ -301,7 +301,9 @@ class Tokeniser:
             check = None if checks is None else checks[index].exchange
             if answer is not None and (checks is None or check is not None):
                 holder_id = self._holders[index].holder_id
-                found[index] = Evidence(kind, holder_id, self._epoch.epoch, answer, check, seed)
+                found[index] = Evidence(
+                    kind=kind, holder_id=holder_id, epoch=self._epoch.epoch, answer=answer, check=check, seed=seed
+                )
         return found
 
     def _combine(self, answers: Mapping[int, bytes], given: Mapping[int, Evaluation]) -> bytes:
@@ -317,7 +319,7 @@ class Tokeniser:
                     group.check_elements(answer)
                 except group.InvalidElementError as error:
                     wrong[index] = f"a malformed answer: {error}"
-            self._raise_faults(wrong, self._evidence(holder_fault.MALFORMED, wrong, given))
+            self._raise_faults(wrong, self._evidence(MALFORMED, wrong, given))
             raise
 
     def _public_keys(self, quorum: tuple[int, ...]) -> dict[int, bytes]:
@@ -371,8 +373,11 @@ class Tokeniser:
                 continue
             # An answer that lacks its proof is as long as it should be.
             is_whole = len(exchange.body) == len(exchange.elements)
-            kind = holder_fault.WRONG_PROOF if is_whole and exchange.proof is None else holder_fault.MALFORMED
-            evidence = Evidence(kind, self._holders[index].holder_id, self._epoch.epoch, exchange)
+            kind = WRONG_PROOF if is_whole and proof_of(exchange) is None else MALFORMED
+            holder_id = self._holders[index].holder_id
+            evidence = Evidence(
+                kind=kind, holder_id=holder_id, epoch=self._epoch.epoch, answer=exchange, check=None, seed=None
+            )
             self._quorums.note_faults({index: reason}, {index: evidence})
 
     def _call_all(self, attempt: _Attempt, phase: str, elements: bytes) -> _Replies:

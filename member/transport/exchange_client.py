@@ -11,7 +11,10 @@ from member.errors import AnswerError
 from member.transport import wire
 from member.transport.channel import Channel, decode
 from member.transport.pages import ListBound, walk
+from schemas.enrolments import EnrolmentAnswer
 from schemas.hits import DisclosedHit, HitsPage
+from schemas.holder_faults import HolderFaultsPage, TakenReport
+from schemas.statements import Proposal, Proposals, StatementAnswer, StatementEnvelope, StatementsPage
 
 _PAGE = 500
 _MOST_PAGES = 500
@@ -54,62 +57,6 @@ class SubmissionAnswer(msgspec.Struct, frozen=True):
     left_out: list[LeftOutRow]
     receipt: SignedReceipt
     hits: list[DisclosedHit]
-
-
-class Proposal(msgspec.Struct, frozen=True):
-    """A draft statement that waits for registrars' signatures."""
-
-    proposal_id: str
-    payload: str
-    type: str
-    subject: str | int
-    signatures: int
-
-
-class _Proposals(msgspec.Struct, frozen=True):
-    proposals: list[Proposal]
-
-
-class StatementAnswer(msgspec.Struct, frozen=True):
-    """Where a statement stands after a signature was added."""
-
-    state: str
-    signatures: int
-    quorum: int
-
-
-class StatementsPage(msgspec.Struct, frozen=True):
-    """One page of effective statements."""
-
-    statements: list[dict[str, Any]]
-    next: str | int | None
-
-
-class ListedFault(msgspec.Struct, frozen=True):
-    """A key holder's fault as the exchange shows it, unverified."""
-
-    report_id: str
-    report: Any
-
-
-class FaultsPage(msgspec.Struct, frozen=True):
-    """One page of proved faults; `next` is the cursor behind it."""
-
-    reports: list[ListedFault]
-    next: str | None
-
-
-class TakenFault(msgspec.Struct, frozen=True):
-    """What became of a reported fault: `recorded`, or `known`."""
-
-    report_id: str
-    state: str
-
-
-class EnrolmentAnswer(msgspec.Struct, frozen=True):
-    """Where an enrolment stands."""
-
-    state: str
 
 
 class GroupStanding(msgspec.Struct, frozen=True):
@@ -186,27 +133,27 @@ class ExchangeClient:
 
     def proposals(self) -> list[Proposal]:
         """What the registrars may sign."""
-        return decode(self._channel.get(wire.PROPOSALS).body, _Proposals, self._server).proposals
+        return decode(self._channel.get(wire.PROPOSALS).body, Proposals, self._server).proposals
 
-    def add_statement(self, envelope: dict[str, Any]) -> StatementAnswer:
+    def add_statement(self, envelope: StatementEnvelope) -> StatementAnswer:
         """Add signatures to a statement."""
         answer = self._channel.post(wire.STATEMENTS, msgspec.json.encode(envelope))
         return decode(answer.body, StatementAnswer, self._server)
 
-    def statements(self) -> Iterator[dict[str, Any]]:
+    def statements(self) -> Iterator[StatementEnvelope]:
         """Every effective statement, unverified, in the exchange's order. AnswerError for a list without end."""
         bound = ListBound("statements", _MOST_PAGES, _MOST_STATEMENT_BYTES)
         for page, _ in walk(self._channel, wire.STATEMENTS, {}, StatementsPage, bound):
             yield from page.statements
 
-    def report_holder_fault(self, body: bytes) -> TakenFault:
+    def report_holder_fault(self, body: bytes) -> TakenReport:
         """Report a key holder's fault with its evidence."""
-        return decode(self._channel.post(wire.HOLDER_FAULTS, body).body, TakenFault, self._server)
+        return decode(self._channel.post(wire.HOLDER_FAULTS, body).body, TakenReport, self._server)
 
-    def holder_faults(self) -> Iterator[FaultsPage]:
+    def holder_faults(self) -> Iterator[HolderFaultsPage]:
         """Reported faults of key holders, unverified, page by page. AnswerError for a list without end."""
         bound = ListBound("faults of key holders", _MOST_FAULTS, _MOST_FAULT_BYTES)
-        for page, _ in walk(self._channel, wire.HOLDER_FAULTS, {}, FaultsPage, bound):
+        for page, _ in walk(self._channel, wire.HOLDER_FAULTS, {}, HolderFaultsPage, bound):
             yield page
             if not page.reports:
                 return

@@ -12,9 +12,7 @@ from pathlib import Path
 
 import click
 
-from keys.faults.evidence import Evidence
-from keys.faults.report import FaultReport
-from keys.statements.keyring import EpochStatement, Holder, Keyring, Root
+from keys.statements.keyring import EpochStatement, Keyring, Root
 from member.alerts.client import AlertClient
 from member.alerts.subscriptions import SubscriptionClient
 from member.corrections.log import ToldLog
@@ -55,6 +53,8 @@ from member.vault.requests import RequestRecords
 from member.vault.short_ids import ShortIds
 from member.vault.store import Vault
 from member.workplace.notices import NoticeBoard, NoticeLog
+from schemas.holder_faults import Evidence, FaultReport
+from schemas.holders import Holder
 from schemas.prepared import PREPARED_DAYS
 
 _HOLDER_TIMEOUT_SECONDS = 20.0
@@ -347,7 +347,9 @@ class Session:
         """What makes a report of evidence: the statements that it is met under, as they are now."""
         stated = held_envelope(self.vault, "epoch", str(number))
         own = held_envelope(self.vault, "member", self.home.member_id)
-        return lambda evidence: None if stated is None or own is None else FaultReport(evidence, stated, own)
+        if stated is None or own is None:
+            return lambda evidence: None
+        return lambda evidence: FaultReport(evidence=evidence, epoch_statement=stated, member_statement=own)
 
     @property
     def circumstances(self) -> Circumstances:

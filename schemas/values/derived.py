@@ -43,7 +43,9 @@ def _field_of(info: msgspec.structs.FieldInfo) -> marshmallow.fields.Field[Any]:
     options: dict[str, Any] = {}
     if info.encode_name != info.name:
         options["data_key"] = info.encode_name
-    if info.default is not msgspec.NODEFAULT:
+    if info.default is msgspec.UNSET:
+        options["required"] = False
+    elif info.default is not msgspec.NODEFAULT:
         options["load_default"] = info.default
     elif info.default_factory is not msgspec.NODEFAULT:
         options["load_default"] = info.default_factory
@@ -56,9 +58,10 @@ def _form(kind: Any, options: dict[str, Any]) -> marshmallow.fields.Field[Any]:
     """The field of a type; `options` are given to it besides those of its form."""
     kind, notes = _unwrapped(kind, ())
     if get_origin(kind) in (Union, types.UnionType):
-        (inner,) = (one for one in get_args(kind) if one is not type(None))
+        (inner,) = (one for one in get_args(kind) if one not in (type(None), msgspec.UnsetType))
+        if type(None) in get_args(kind):
+            options = {**options, "allow_none": True}
         kind, notes = _unwrapped(inner, notes)
-        options = {**options, "allow_none": True}
     for note in notes:
         if isinstance(note, msgspec.Meta) and note.description is not None:
             options = {**options, "metadata": {"description": note.description}}
@@ -68,6 +71,8 @@ def _form(kind: Any, options: dict[str, Any]) -> marshmallow.fields.Field[Any]:
         if isinstance(note, Form):
             named: marshmallow.fields.Field[Any] = _named(note.name)(*note.arguments, **note.options, **options)
             return named
+        if isinstance(note, type) and issubclass(note, Message):
+            return marshmallow.fields.Nested(schema_of(note), **options)
     if get_origin(kind) is list:
         return own_fields.BoundedList(_form(get_args(kind)[0], {}), **options)
     if get_origin(kind) is dict:

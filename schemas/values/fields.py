@@ -17,6 +17,8 @@ from schemas.values.identifiers import is_uuid7
 IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 MAX_INTEGER = 2**53 - 1
 """The largest integer that every JSON reader holds exactly (RFC 8259 section 6)."""
+_LARGEST_INDEX = 65_535
+_MOST_HOLDERS = 64
 
 
 class Text(fields.String):
@@ -97,6 +99,16 @@ class TrueOrFalse(fields.Boolean):
 def code_of(codes: type[StrEnum], **rest: Any) -> fields.String:
     """A field that takes one of the codes of a list."""
     return fields.String(validate=validate.OneOf([code.value for code in codes]), **rest)
+
+
+def choice(*texts: str, **rest: Any) -> fields.String:
+    """A field that takes one of these texts."""
+    return fields.String(validate=validate.OneOf(texts), **rest)
+
+
+def matching(pattern: str, error: str | None = None, **rest: Any) -> fields.String:
+    """A field whose text matches a pattern from its start, and to its end if the pattern ends in `\\Z`."""
+    return fields.String(validate=validate.Regexp(pattern, error=error), **rest)
 
 
 class OwnId(fields.String):
@@ -199,6 +211,43 @@ class WrittenMoment(fields.String):
         except ValueError as error:
             raise ValidationError("expected 2026-11-22T10:00:00Z") from error
         return text
+
+
+class Position(fields.Integer):
+    """A position in a key holder's list of statements, as its page before gave it: 1 to 9 digits, written one way."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if not isinstance(value, str) or not re.fullmatch(r"0|[1-9][0-9]{0,8}", value, re.ASCII):
+            raise ValidationError("expected the `next` of the page before")
+        return int(value)
+
+
+class Index(fields.Integer):
+    """A query parameter from 1 to 65535, written in one way: int() alone takes `01`, `1_0` and 5000 digits."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        return _read_index(value)
+
+
+class Quorum(fields.Field[tuple[int, ...]]):
+    """Holders' indices in ascending order with commas between, such as `1,3`: a quorum has one spelling."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[int, ...]:
+        parts = value.split(",", _MOST_HOLDERS) if isinstance(value, str) else []
+        if not 1 <= len(parts) <= _MOST_HOLDERS:
+            raise ValidationError("expected 1 to 64 indices with commas between")
+        quorum = tuple(_read_index(part) for part in parts)
+        if list(quorum) != sorted(quorum):
+            raise ValidationError("expected indices in ascending order, such as 1,3")
+        return quorum
+
+
+def _read_index(value: Any) -> int:
+    if not isinstance(value, str) or not re.fullmatch(r"[1-9][0-9]{0,4}", value, re.ASCII):
+        raise ValidationError("expected a whole number of at most five digits, without leading zeros")
+    if int(value) > _LARGEST_INDEX:
+        raise ValidationError(f"expected a whole number from 1 to {_LARGEST_INDEX}")
+    return int(value)
 
 
 class Moment(fields.String):

@@ -17,7 +17,10 @@ import msgspec
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A JSON object on the wire. Bytes are base64 there, days `YYYY-MM-DD`."""
+    """A JSON object on the wire. Bytes are base64 there, days `YYYY-MM-DD`. A field that may be left out, and is never
+    null, is `X | msgspec.UnsetType = msgspec.UNSET`; a message that is passed on unread is held as
+    `Annotated[msgspec.Raw, ItsMessage]`.
+    """
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """What is wrong across fields, each proper by itself: a field's name and what is expected of it."""

@@ -22,6 +22,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from alerts.composition import blueprints
 from alerts.feeds.fixed_objects import TLP_MARKINGS
 from alerts.feeds.storing import open_collections
@@ -111,8 +113,8 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
         hit_id = plant_hit(taskforce, "a", make_token())
         for number in range(_OWN_ROWS):
             plant_row(taskforce, "a", "taskforce", _own_token(number))
-        fault_report = (
-            FaultyHolders(taskforce, epoch=77, state=EpochState.RETIRING).report(taskforce.members["a"]).to_wire()
+        fault_report = msgspec.to_builtins(
+            FaultyHolders(taskforce, epoch=77, state=EpochState.RETIRING).report(taskforce.members["a"])
         )
         shared = make_token()
         for member_id in ("a", "b"):
@@ -148,10 +150,11 @@ def running_exchange(folder: Path, database_url: str, *, limit: int = UNLIMITED,
     }
     signers |= {f"registrar/{name}": Signer(f"registrar/{name}", key) for name, key in taskforce.registrars.items()}
     payload = to_payload(statement)
-    envelopes = [sign_statement(payload, name, key) for name, key in taskforce.registrars.items()]
+    envelopes = [msgspec.to_builtins(sign_statement(payload, name, key)) for name, key in taskforce.registrars.items()]
     # A change of registrars that one of them alone signs, so that it never takes effect.
     successors = RootStatement(2, utc_now(), taskforce.root.fingerprint, 1, taskforce.root.registrars[:1], frozenset())
-    envelopes.append(sign_statement(to_payload(successors), "necc", taskforce.registrars["necc"]))
+    signed = sign_statement(to_payload(successors), "necc", taskforce.registrars["necc"])
+    envelopes.append(msgspec.to_builtins(signed))
     turn = count()
     samples: dict[str, Callable[[], Any]] = {
         "POST /v1/submissions": _submission,
@@ -227,7 +230,7 @@ def running_holder(folder: Path, database_url: str, *, limit: int = UNLIMITED, w
     statements = [sign(make_epoch(dealing)), *(sign(member.statement) for member in members)]
     root = make_root()
     successors = RootStatement(2, utc_now(), root.fingerprint, 1, root.registrars[:1], frozenset())
-    brought = [*statements, sign(successors, ("necc",))]
+    brought = msgspec.to_builtins([*statements, sign(successors, ("necc",))])
     signers = {member.key_id: Signer(member.key_id, member.key) for member in members}
     elements = [make_elements(number) for number in (1, 2, 3)]
     turn = count()
@@ -267,7 +270,7 @@ def _withdrawal(number: int) -> dict[str, Any]:
 
 def _write(path: Path, document: dict[str, Any]) -> None:
     path.touch(mode=0o600)
-    path.write_text(json.dumps(document))
+    path.write_text(json.dumps(document, default=msgspec.to_builtins))
 
 
 def free_port() -> int:
@@ -316,7 +319,9 @@ def _get(port: int, path: str) -> bytes:
 def _post_json(port: int, path: str, value: Any) -> None:
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        connection.request("POST", path, json.dumps(value), {"Content-Type": "application/json"})
+        connection.request(
+            "POST", path, json.dumps(value, default=msgspec.to_builtins), {"Content-Type": "application/json"}
+        )
         answer = connection.getresponse()
         assert answer.status == 200, answer.read()
     finally:

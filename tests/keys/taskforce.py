@@ -15,7 +15,6 @@ from keys.statements.keyring import (
     AnyStatement,
     EpochState,
     EpochStatement,
-    Holder,
     MemberState,
     MemberStatement,
     Registrar,
@@ -24,6 +23,8 @@ from keys.statements.keyring import (
     Root,
     to_payload,
 )
+from schemas.holders import Holder
+from schemas.statements import StatementEnvelope
 from schemas.terms import MemberKind, Role, Sector
 
 ISSUED = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
@@ -46,7 +47,7 @@ def registrar(name: str) -> Registrar:
     return Registrar(name, _KEYS[name].public_bytes)
 
 
-def sign(statement: AnyStatement | bytes, by: Sequence[str] = ("necc", "reviewer")) -> dict[str, Any]:
+def sign(statement: AnyStatement | bytes, by: Sequence[str] = ("necc", "reviewer")) -> StatementEnvelope:
     """An envelope with the signatures of those named."""
     payload = statement if isinstance(statement, bytes) else to_payload(statement)
     envelopes = [sign_statement(payload, name, _KEYS[name]) for name in by]

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import RAISE, ValidationError
 
-from schemas.enrolments import EnrolmentSchema
-from schemas.statements import StatementEnvelopeSchema
+from schemas.enrolments import NewEnrolment
+from schemas.statements import StatementEnvelope
 from schemas.submissions import MAX_ROWS, EnvelopeSchema, RowsError, read_head, read_rows
 from schemas.values.canonical import NotCanonicalError, canonical_json, digest, parse_canonical_json
+from schemas.values.derived import schema_of
 from schemas.values.encoding import from_base64, from_rfc3339, to_base64, to_rfc3339
 from schemas.values.identifiers import is_uuid7, uuid7
 from tests.any_input import JSON, changed_bytes, changed_fields
@@ -209,6 +210,6 @@ def test_an_envelope_with_any_field_changed_is_refused_or_read(value: Any) -> No
 
 @given(JSON)
 def test_no_json_crashes_the_other_readers(value: Any) -> None:
-    for schema in (EnrolmentSchema(), StatementEnvelopeSchema()):
+    for schema in (schema_of(NewEnrolment)(), schema_of(StatementEnvelope)()):
         with pytest.raises(ValidationError):
             schema.load(value, unknown=RAISE)

@@ -33,6 +33,7 @@ from member.statements.registrar import sign as sign_payload
 from member.statements.text import review_text
 from member.transport.exchange_client import ExchangeClient
 from member.workplace.session import Session
+from schemas.statements import StatementEnvelope
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _NEW_FILE = click.Path(dir_okay=False, path_type=Path)
@@ -65,7 +66,7 @@ def pending(session: Session) -> Shown:
 def show(session: Session, file: Path) -> Shown:
     """Show what is in a file of proposals, or in a draft, without a network."""
     found = read_proposals_file(file)
-    return _show(session, found.read(), _kept(session).take_in(found.statements))
+    return _show(session, found.read(), _kept(session).take_in(found.envelopes()))
 
 
 @click.command("approve", epilog="Example: member registrar approve 5f3a… --digest 5f3a…")
@@ -115,7 +116,7 @@ def sign(session: Session, file: Path, digests: tuple[str, ...], out: Path) -> S
     At a terminal, without --digest, each is shown and asked for.
     """
     found = read_proposals_file(file)
-    keyring, proposals = _kept(session).take_in(found.statements), found.read()
+    keyring, proposals = _kept(session).take_in(found.envelopes()), found.read()
     if not digests and not at_terminal(session):
         raise UsedWronglyError("say what you were shown: --digest", f"member registrar show {file} prints the digests")
     chosen = _by_digest(proposals, digests, file) if digests else _ask(session, proposals, keyring)
@@ -209,16 +210,16 @@ def _by_digest(proposals: Sequence[ReadProposal], digests: Sequence[str], file: 
     return [found[digest.lower()] for digest in digests]
 
 
-def _merged(envelopes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _merged(envelopes: Sequence[StatementEnvelope]) -> list[StatementEnvelope]:
     """One envelope of each payload, with the signatures of all."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, StatementEnvelope] = {}
     for envelope in envelopes:
-        payload = envelope["payload"]
+        payload = envelope.payload
         found[payload] = merge(found[payload], envelope) if payload in found else envelope
     return list(found.values())
 
 
-def _digest_of(envelope: dict[str, Any]) -> str:
+def _digest_of(envelope: StatementEnvelope) -> str:
     from_envelope = read_payload(Envelope.parse(envelope).payload)
     return from_envelope.digest
 

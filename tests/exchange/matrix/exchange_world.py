@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
@@ -118,7 +119,7 @@ class ExchangeWorld:
         method, _, path = cell.route.partition(" ")
         make = REQUESTS.get(cell.route)
         asked = Request(_VARIABLE.sub("0", path)) if make is None else make(self, cell)
-        body = b"" if asked.value is None else json.dumps(asked.value).encode()
+        body = b"" if asked.value is None else json.dumps(asked.value, default=msgspec.to_builtins).encode()
         if cell.caller in (Caller.UNSIGNED, *TOKENS):
             headers = {"Content-Type": asked.content_type, "Idempotency-Key": new_nonce()} if method == "POST" else {}
             token = {"Authorization": f"Bearer {self.feed_tokens[cell.caller]}"} if cell.caller in TOKENS else {}
@@ -258,10 +259,10 @@ class ExchangeWorld:
         # With two holders of whom both must answer, no draft is made without one of them.
         holders = FaultyHolders(self.taskforce, 2, epoch=77, state=EpochState.RETIRING)
         other = self.taskforce.members["other"]
-        self.fault_report = holders.report(other).to_wire()
+        self.fault_report = msgspec.to_builtins(holders.report(other))
         assert other.send("POST", "/v1/holder-faults", self.fault_report).status_code == 200
         asker = self.taskforce.add_member("asker", kind=MemberKind.LAW_ENFORCEMENT, sector=Sector.LAW_ENFORCEMENT)
-        self.asked_by_agency = holders.report(asker).to_wire()
+        self.asked_by_agency = msgspec.to_builtins(holders.report(asker))
         page = self.taskforce.send_as_registrar("necc", "GET", "/v1/statements").get_json()
         self.envelope = page["statements"][0]
 

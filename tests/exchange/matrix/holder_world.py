@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import msgspec
 from werkzeug.test import TestResponse
 
 from edge.request_limits import LARGEST_LIMIT
@@ -34,7 +35,7 @@ class HolderWorld:
         self.holder = HolderSimulator(settings, migrate(url), Clock())
         self.keys: dict[str, SigningKey] = {}
         self.stranger = SigningKey.generate()
-        self.envelope = sign(make_epoch(dealing))
+        self.envelope = msgspec.to_builtins(sign(make_epoch(dealing)))
         self.holder.state(self.envelope, sign(make_epoch(make_dealing(), epoch=2, state=EpochState.RETIRED)))
         self.other = make_member("other")
         for state in (State.ACTIVE, *OWN_MEMBER):

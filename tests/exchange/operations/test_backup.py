@@ -220,14 +220,14 @@ def test_what_registrars_signed_since_the_backup_is_restored(backed_up: BackedUp
     active = to_payload(taskforce.member_statement(taskforce.members["a"], 3))
     assert hand_in(taskforce, active, "regulator", "reviewer").state == "effective"
     assert hand_in(taskforce, member_b_suspended(taskforce), "regulator", "reviewer").state == "effective"
-    envelopes, _ = list_statements(taskforce.database, 0, 100)
+    envelopes = list_statements(taskforce.database, 0, 100).statements
 
     backed_up.restore(empty, file)
     assert read_roots(empty, taskforce.root).version == 1
     app = taskforce.make_app(empty)
     assert as_regulator(taskforce, app) == 401
     taken = take_statements(empty, taskforce.root, envelopes[::-1], taskforce.clock())
-    assert sorted((one["type"], one["subject"], one["sequence"], one["problem"]) for one in taken) == [
+    assert sorted((one.type, one.subject, one.sequence, one.problem) for one in taken) == [
         ("member", "a", 2, None),
         ("member", "a", 3, None),
         ("member", "b", 2, None),
@@ -241,7 +241,7 @@ def test_what_registrars_signed_since_the_backup_is_restored(backed_up: BackedUp
         to_payload(taskforce.member_statement(taskforce.members["b"], 3)), "necc", taskforce.registrars["necc"]
     )
     (refused,) = take_statements(empty, taskforce.root, [forged], taskforce.clock())
-    assert refused["problem"] is not None
+    assert refused.problem is not None
 
 
 def member_b_suspended(taskforce: Taskforce) -> bytes:

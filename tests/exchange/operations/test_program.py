@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from exchange.configuration.settings import SettingsError, load_receipt_key, load_settings
@@ -119,7 +120,7 @@ def signed(folder: Path, payload: str, **keys: SigningKey) -> Path:
     """The file that `registrar sign` writes: one envelope from each registrar."""
     file = folder / f"signed-{'-'.join(keys)}.json"
     envelopes = [sign_statement(from_base64(payload), name, key) for name, key in keys.items()]
-    file.write_text(json.dumps({"envelopes": envelopes}))
+    file.write_text(json.dumps({"envelopes": envelopes}, default=msgspec.to_builtins))
     return file
 
 
@@ -164,7 +165,9 @@ def test_registrars_are_replaced_by_the_program(home: Path, tmp_path: Path, run:
     assert run("--home", home, "root", "export", tmp_path / "pin.json")[1]["error"]["type"] == "file"
     assert run("--home", home, "root", "propose", tmp_path / "pin.json")[1]["error"]["type"] == "statement"
     assert run("--home", home, "root", "restore", tmp_path / "pin.json")[1]["error"]["type"] == "file"
-    (tmp_path / "in-force.json").write_text(json.dumps([sign_statement(from_base64(payload), "necc", NECC)]))
+    (tmp_path / "in-force.json").write_text(
+        json.dumps([sign_statement(from_base64(payload), "necc", NECC)], default=msgspec.to_builtins)
+    )
     code, taken = run("--home", home, "root", "restore", tmp_path / "in-force.json")
     assert (code, taken["statements"], taken["version"]) == (0, [], 2)
     (tmp_path / "in-force.json").write_text('[{"payload": 1}]')

@@ -7,12 +7,14 @@ from typing import Any
 
 from exchange.membership.roots import envelope_of
 from exchange.membership.statements import latest_effective
-from keys.faults.evidence import WRONG_ANSWER, Evidence, SignedExchange
-from keys.faults.report import FaultReport
+from keys.faults.evidence import signed_exchange
 from keys.oprf import batch_check, group, threshold
 from keys.oprf import protocol as oprf
 from keys.signatures.messages import SignedRequest, SigningKey, new_nonce, sign_request, sign_response
-from keys.statements.types import EpochState, EpochStatement, Holder
+from keys.statements.types import EpochState, EpochStatement
+from schemas.holder_faults import WRONG_ANSWER, Evidence, FaultReport, SignedExchange
+from schemas.holders import Holder
+from schemas.statements import StatementEnvelope
 from schemas.values.encoding import to_base64
 from tests.simulator import MemberSimulator, Taskforce
 
@@ -56,7 +58,7 @@ class FaultyHolders:
 
         self.taskforce.state("epoch", str(self.epoch), draft)
 
-    def statement(self, kind: str, subject: str) -> dict[str, Any]:
+    def statement(self, kind: str, subject: str) -> StatementEnvelope:
         """The envelope in force."""
         with self.taskforce.database.reading() as session:
             stored = latest_effective(session, kind, subject)
@@ -87,7 +89,7 @@ class FaultyHolders:
         body = group.add(body[:32], _ERROR) + body[32:] if lie else body
         answer_key = key or self.keys[index]
         signed = sign_response(200, told, body, request=request, key_id=f"holder-{index}", key=answer_key, clock=clock)
-        return SignedExchange.of(request, elements, 200, signed, body)
+        return signed_exchange(request, elements, 200, signed, body)
 
     def evidence(
         self, member: MemberSimulator, index: int = 1, *, rows: int = 4, lie: bool = True, key: SigningKey | None = None

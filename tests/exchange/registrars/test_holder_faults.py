@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from sqlalchemy import func, select
 
 from exchange.kernel.base import Base
@@ -15,13 +16,13 @@ from exchange.kernel.request_counts import RequestCount
 from exchange.log.tables import LogEntry
 from exchange.registrars.holder_faults import HolderFaultReport
 from exchange.registrars.report_holder_fault import REPORTS_PER_MINUTE
-from keys.faults.evidence import WRONG_PROOF, Evidence
-from keys.faults.report import MOST_REPORT_BYTES, FaultReport
+from keys.faults.report import MOST_REPORT_BYTES, parse_report, report_id_of, verify_report
 from keys.oprf import protocol as oprf
 from keys.signatures.messages import SigningKey
 from keys.statements.envelopes import Envelope, merge, sign_statement
 from keys.statements.roots import Roots
 from keys.statements.types import EpochState, EpochStatement, parse_statement, to_payload
+from schemas.holder_faults import WRONG_PROOF, Evidence, FaultReport
 from schemas.terms import MemberKind, Sector
 from schemas.values.encoding import from_base64
 from tests.exchange.registrars.faulty_holders import EPOCH, FaultyHolders
@@ -58,26 +59,26 @@ def test_a_proved_fault_is_shown_to_members_and_registrars(new_taskforce: NewTas
     taskforce, holders = found(new_taskforce)
     a, b = taskforce.members["a"], taskforce.members["b"]
     report = holders.report(a)
-    answer = a.send("POST", ROUTE, report.to_wire())
+    answer = a.send("POST", ROUTE, msgspec.to_builtins(report))
     assert answer.status_code == 200
     assert answer.get_json() == {
-        "report_id": report.report_id,
+        "report_id": report_id_of(report),
         "epoch": EPOCH,
         "holder_id": "holder-1",
         "state": "recorded",
     }
     for page in (b.send("GET", ROUTE), taskforce.send_as_registrar("necc", "GET", ROUTE)):
         (shown,) = page.get_json()["reports"]
-        read = FaultReport.parse(shown["report"])
-        assert read.report_id == shown["report_id"] == report.report_id
-        assert "differ from what it proved" in read.verify(Roots(taskforce.root)).reason
+        read = parse_report(shown["report"])
+        assert report_id_of(read) == shown["report_id"] == report_id_of(report)
+        assert "differ from what it proved" in verify_report(read, Roots(taskforce.root)).reason
     assert b.send("GET", f"{ROUTE}?cursor=1").get_json() == {"reports": [], "next": None}
 
 
 def test_every_member_has_an_entry_that_names_no_reporter(new_taskforce: NewTaskforce) -> None:
     taskforce, holders = found(new_taskforce)
     report = holders.report(taskforce.members["a"])
-    assert taskforce.members["a"].send("POST", ROUTE, report.to_wire()).status_code == 200
+    assert taskforce.members["a"].send("POST", ROUTE, msgspec.to_builtins(report)).status_code == 200
     with taskforce.database.reading() as session:
         entries = session.scalars(select(LogEntry).where(LogEntry.kind == "holder_fault")).all()
         views = {entry.member_id: json.loads(entry.view or b"") for entry in entries}
@@ -88,7 +89,7 @@ def test_every_member_has_an_entry_that_names_no_reporter(new_taskforce: NewTask
             "epoch": EPOCH,
             "holder_id": "holder-1",
             "fault": "wrong_answer",
-            "report_id": report.report_id,
+            "report_id": report_id_of(report),
         }
     assert views["b"].keys() == views["a"].keys()
 
@@ -96,7 +97,7 @@ def test_every_member_has_an_entry_that_names_no_reporter(new_taskforce: NewTask
 def test_the_registrars_have_a_draft_without_the_holder(new_taskforce: NewTaskforce) -> None:
     taskforce, holders = found(new_taskforce, holders=4)
     a = taskforce.members["a"]
-    met = {index: holders.report(a, index).to_wire() for index in (1, 2)}
+    met = {index: msgspec.to_builtins(holders.report(a, index)) for index in (1, 2)}
     for index, left in ((1, {2, 3, 4}), (2, {3, 4})):
         # The second fault still counts after the epoch was stated anew without the first holder.
         assert a.send("POST", ROUTE, met[index]).status_code == 200
@@ -111,7 +112,7 @@ def test_the_registrars_have_a_draft_without_the_holder(new_taskforce: NewTaskfo
 def test_no_draft_leaves_fewer_holders_than_must_answer(new_taskforce: NewTaskforce) -> None:
     taskforce, holders = found(new_taskforce, holders=2)
     a = taskforce.members["a"]
-    assert a.send("POST", ROUTE, holders.report(a).to_wire()).status_code == 200
+    assert a.send("POST", ROUTE, msgspec.to_builtins(holders.report(a))).status_code == 200
     assert taskforce.proposals() == []
 
 
@@ -119,12 +120,12 @@ def test_a_repetition_and_other_evidence_of_the_same_holder_add_nothing(new_task
     taskforce, holders = found(new_taskforce)
     a, b = taskforce.members["a"], taskforce.members["b"]
     first = holders.report(a)
-    assert a.send("POST", ROUTE, first.to_wire()).get_json()["state"] == "recorded"
+    assert a.send("POST", ROUTE, msgspec.to_builtins(first)).get_json()["state"] == "recorded"
     for sender, report in ((a, first), (b, first), (b, holders.report(b)), (a, holders.report(a, rows=9))):
         for _ in range(REPORTS_PER_MINUTE):
-            answer = sender.send("POST", ROUTE, report.to_wire())
+            answer = sender.send("POST", ROUTE, msgspec.to_builtins(report))
             assert (answer.status_code, answer.get_json()["state"]) == (200, "known")
-            assert answer.get_json()["report_id"] == first.report_id
+            assert answer.get_json()["report_id"] == report_id_of(first)
     assert reports(taskforce) == 1
     with taskforce.database.reading() as session:
         assert len(session.scalars(select(LogEntry).where(LogEntry.kind == "holder_fault")).all()) == 2
@@ -132,15 +133,17 @@ def test_a_repetition_and_other_evidence_of_the_same_holder_add_nothing(new_task
 
 def test_what_an_honest_holder_signed_is_refused(new_taskforce: NewTaskforce) -> None:
     taskforce, holders = found(new_taskforce)
-    refused(taskforce, holders.report(taskforce.members["a"], lie=False).to_wire(), "the answers agree")
+    refused(taskforce, msgspec.to_builtins(holders.report(taskforce.members["a"], lie=False)), "the answers agree")
 
 
 def test_forged_reports_are_refused(new_taskforce: NewTaskforce) -> None:
     taskforce, holders = found(new_taskforce)
     a = taskforce.members["a"]
     right = holders.report(a)
-    refused(taskforce, holders.report(a, key=SigningKey.generate()).to_wire(), "the answer is not the holder's")
-    wire = right.to_wire()
+    refused(
+        taskforce, msgspec.to_builtins(holders.report(a, key=SigningKey.generate())), "the answer is not the holder's"
+    )
+    wire = msgspec.to_builtins(right)
     unsigned = {**wire["epoch_statement"], "signatures": []}
     refused(taskforce, {**wire, "epoch_statement": unsigned}, "is not the registrars'")
     refused(taskforce, {**wire, "member_statement": holders.statement("member", "b")}, "representative's")
@@ -151,7 +154,7 @@ def test_forged_reports_are_refused(new_taskforce: NewTaskforce) -> None:
 def test_malformed_and_oversized_reports_are_refused(new_taskforce: NewTaskforce) -> None:
     taskforce, holders = found(new_taskforce)
     a = taskforce.members["a"]
-    wire = holders.report(a).to_wire()
+    wire = msgspec.to_builtins(holders.report(a))
     values: tuple[Any, ...] = (
         {},
         [],
@@ -176,10 +179,10 @@ def test_a_replaced_key_frames_nobody(new_taskforce: NewTaskforce) -> None:
     taskforce.clock.advance(minutes=1)  # type: ignore[attr-defined]
     holders.keys[1] = SigningKey.generate()
     holders.state()
-    refused(taskforce, report.to_wire(), "no epoch in force names a holder")
+    refused(taskforce, msgspec.to_builtins(report), "no epoch in force names a holder")
     # It stays true all the same, and a fault under the new key counts.
-    assert "differ" in report.verify(Roots(taskforce.root)).reason
-    assert a.send("POST", ROUTE, holders.report(a).to_wire()).status_code == 200
+    assert "differ" in verify_report(report, Roots(taskforce.root)).reason
+    assert a.send("POST", ROUTE, msgspec.to_builtins(holders.report(a))).status_code == 200
 
 
 def test_evidence_outlives_a_statement_that_keeps_the_holders_keys(new_taskforce: NewTaskforce) -> None:
@@ -190,23 +193,23 @@ def test_evidence_outlives_a_statement_that_keeps_the_holders_keys(new_taskforce
     holders.state()
     a.keys["analyst"] = SigningKey.generate()
     taskforce.state_member(a)
-    assert a.send("POST", ROUTE, report.to_wire()).get_json()["state"] == "recorded"
+    assert a.send("POST", ROUTE, msgspec.to_builtins(report)).get_json()["state"] == "recorded"
 
 
 def test_another_and_a_retired_epoch_have_no_force(new_taskforce: NewTaskforce) -> None:
     taskforce, holders = found(new_taskforce)
     report = holders.report(taskforce.members["a"])
-    other = dataclasses.replace(report, evidence=dataclasses.replace(report.evidence, epoch=1))
-    refused(taskforce, other.to_wire(), "is of another one")
+    other = msgspec.structs.replace(report, evidence=msgspec.structs.replace(report.evidence, epoch=1))
+    refused(taskforce, msgspec.to_builtins(other), "is of another one")
     holders.state(state=EpochState.RETIRED)
-    refused(taskforce, report.to_wire(), "no epoch in force names a holder")
+    refused(taskforce, msgspec.to_builtins(report), "no epoch in force names a holder")
 
 
 def framing(holders: FaultyHolders, asker: MemberSimulator, statement: EpochStatement) -> FaultReport:
     """What holder-1 answered honestly, with proof, beside a statement of both first registrars."""
     elements = oprf.blind_batch([b"row"]).elements
     evidence = Evidence(
-        WRONG_PROOF, "holder-1", holders.epoch, holders.exchange(asker, 1, elements, proof=True, lie=False)
+        WRONG_PROOF, "holder-1", holders.epoch, holders.exchange(asker, 1, elements, proof=True, lie=False), None, None
     )
     payload, keys = to_payload(statement), holders.taskforce.registrars
     one, other = (sign_statement(payload, name, key) for name, key in keys.items())
@@ -226,14 +229,14 @@ def test_registrars_who_left_frame_no_holder(new_taskforce: NewTaskforce) -> Non
     change(taskforce)
     stated = in_force(holders)
     first, second, third = stated.holders
-    swapped = (dataclasses.replace(first, index=2), dataclasses.replace(second, index=1), third)
+    swapped = (msgspec.structs.replace(first, index=2), msgspec.structs.replace(second, index=1), third)
     a = taskforce.members["a"]
     report = framing(holders, a, dataclasses.replace(stated, sequence=99, holders=swapped))
-    refused(taskforce, report.to_wire(), "states it otherwise")
+    refused(taskforce, msgspec.to_builtins(report), "states it otherwise")
     # In an epoch of their own invention nothing in force contradicts them.
     holders.epoch = 9
     invented = framing(holders, a, dataclasses.replace(stated, epoch=9, holders=swapped))
-    refused(taskforce, invented.to_wire(), "earlier registrars")
+    refused(taskforce, msgspec.to_builtins(invented), "earlier registrars")
 
 
 def test_evidence_is_judged_by_what_was_in_force_before_the_change(new_taskforce: NewTaskforce) -> None:
@@ -242,7 +245,7 @@ def test_evidence_is_judged_by_what_was_in_force_before_the_change(new_taskforce
     taskforce.clock.advance(minutes=1)  # type: ignore[attr-defined]
     holders.state()
     change(taskforce)
-    assert taskforce.members["b"].send("POST", ROUTE, report.to_wire()).get_json()["state"] == "recorded"
+    assert taskforce.members["b"].send("POST", ROUTE, msgspec.to_builtins(report)).get_json()["state"] == "recorded"
 
 
 def test_a_new_epoch_forgives_no_holder_that_keeps_its_key(new_taskforce: NewTaskforce) -> None:
@@ -253,20 +256,20 @@ def test_a_new_epoch_forgives_no_holder_that_keeps_its_key(new_taskforce: NewTas
     following.keys = holders.keys
     following.state()
     holders.state(state=EpochState.RETIRED)
-    assert a.send("POST", ROUTE, report.to_wire()).get_json()["state"] == "recorded"
+    assert a.send("POST", ROUTE, msgspec.to_builtins(report)).get_json()["state"] == "recorded"
     (proposal,) = taskforce.proposals()
     statement = parse_statement(from_base64(proposal["payload"]))
     assert isinstance(statement, EpochStatement)
     assert (statement.epoch, [one.index for one in statement.holders]) == (EPOCH + 1, [2, 3])
-    again = a.send("POST", ROUTE, following.report(a).to_wire()).get_json()
-    assert (again["state"], again["report_id"], again["epoch"]) == ("known", report.report_id, EPOCH)
+    again = a.send("POST", ROUTE, msgspec.to_builtins(following.report(a))).get_json()
+    assert (again["state"], again["report_id"], again["epoch"]) == ("known", report_id_of(report), EPOCH)
 
 
 def test_what_an_agency_asked_is_taken_from_it_alone(new_taskforce: NewTaskforce) -> None:
     """The holder has the signed pair too, and may give it to a bank."""
     taskforce, holders = found(new_taskforce)
     agency = taskforce.add_member("nca", kind=MemberKind.LAW_ENFORCEMENT, sector=Sector.LAW_ENFORCEMENT)
-    report = holders.report(agency).to_wire()
+    report = msgspec.to_builtins(holders.report(agency))
     for turn in range(2):
         answer = taskforce.members["b"].send("POST", ROUTE, report)
         assert (answer.status_code, answer.get_json()["type"]) == (403, "urn:exchange:problem:not-the-asker")
@@ -276,7 +279,7 @@ def test_what_an_agency_asked_is_taken_from_it_alone(new_taskforce: NewTaskforce
 
 def test_an_agency_stated_as_a_bank_before_is_an_agency(new_taskforce: NewTaskforce) -> None:
     taskforce, holders = found(new_taskforce)
-    report = holders.report(taskforce.members["a"]).to_wire()
+    report = msgspec.to_builtins(holders.report(taskforce.members["a"]))
     taskforce.members["a"].kind = MemberKind.LAW_ENFORCEMENT
     taskforce.members["a"].sector = Sector.LAW_ENFORCEMENT
     taskforce.state_member(taskforce.members["a"])
@@ -299,7 +302,7 @@ def test_nothing_kept_names_who_handed_a_report_in(new_taskforce: NewTaskforce) 
     """b hands in what a met, while c reads the list: afterwards the database says no more of b than of c."""
     taskforce = new_taskforce("a", "b", "c")
     taskforce.clock.advance(minutes=1)  # type: ignore[attr-defined]
-    report = FaultyHolders(taskforce).report(taskforce.members["a"]).to_wire()
+    report = msgspec.to_builtins(FaultyHolders(taskforce).report(taskforce.members["a"]))
     for state in ("recorded", "known"):
         answer = taskforce.members["b"].send("POST", ROUTE, report, idempotency_key="the-same-key")
         assert answer.get_json()["state"] == state
@@ -313,7 +316,7 @@ def test_nothing_kept_names_who_handed_a_report_in(new_taskforce: NewTaskforce) 
 def test_a_member_that_floods_is_stopped_before_anything_is_verified(new_taskforce: NewTaskforce) -> None:
     taskforce, holders = found(new_taskforce)
     a, b = taskforce.members["a"], taskforce.members["b"]
-    honest = holders.report(a, lie=False).to_wire()
+    honest = msgspec.to_builtins(holders.report(a, lie=False))
     for _ in range(REPORTS_PER_MINUTE):
         assert a.send("POST", ROUTE, honest).status_code == 422
     limited = a.send("POST", ROUTE, honest)
@@ -321,13 +324,13 @@ def test_a_member_that_floods_is_stopped_before_anything_is_verified(new_taskfor
     with taskforce.database.reading() as session:
         assert session.scalars(select(RequestCount.caller).where(RequestCount.caller == "holder_fault/a")).all()
     # Another member's report is taken all the same.
-    assert b.send("POST", ROUTE, holders.report(b).to_wire()).status_code == 200
+    assert b.send("POST", ROUTE, msgspec.to_builtins(holders.report(b))).status_code == 200
 
 
 def test_a_report_shows_blinded_elements_and_no_token(new_taskforce: NewTaskforce) -> None:
     taskforce, holders = found(new_taskforce)
     a = taskforce.members["a"]
-    assert a.send("POST", ROUTE, holders.report(a).to_wire()).status_code == 200
+    assert a.send("POST", ROUTE, msgspec.to_builtins(holders.report(a))).status_code == 200
     with taskforce.database.reading() as session:
         stored = session.scalars(select(HolderFaultReport.report)).one().decode()
     assert "row 0" not in stored
@@ -338,6 +341,6 @@ def test_a_report_shows_blinded_elements_and_no_token(new_taskforce: NewTaskforc
 
 def test_only_members_report(new_taskforce: NewTaskforce) -> None:
     taskforce, holders = found(new_taskforce)
-    wire = holders.report(taskforce.members["a"]).to_wire()
+    wire = msgspec.to_builtins(holders.report(taskforce.members["a"]))
     assert taskforce.send_as_registrar("necc", "POST", ROUTE, wire).status_code == 401
     assert taskforce.send_unsigned("GET", ROUTE).status_code == 401

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import text
@@ -160,7 +161,7 @@ def test_a_thief_of_the_old_key_cannot_sign_the_rotation_to_his_own(new_taskforc
     people = (dataclasses.replace(statement.representatives[0], public_key=his.public_bytes),)
     payload = to_payload(dataclasses.replace(statement, representatives=people))
     forged = [sign_statement(payload, name, old) for name in ("necc", "reviewer")]
-    body = json.dumps(merge(*forged)).encode()
+    body = json.dumps(merge(*forged), default=msgspec.to_builtins).encode()
     assert taskforce.send("POST", "/v1/statements", body, key_id=WHO, key=old).status_code == 401
     assert taskforce.send("POST", "/v1/statements", body, key_id="registrar/necc", key=old).status_code == 401
     with pytest.raises(StatementError, match="no registrar"):

@@ -6,8 +6,8 @@ import base64
 import dataclasses
 import json
 from collections.abc import Callable
-from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import select
 
@@ -23,6 +23,7 @@ from exchange.registrars.stop_member import stop_member
 from keys.statements.envelopes import StatementError, merge, payload_digest, sign_statement
 from keys.statements.roots import Roots
 from keys.statements.types import GroupState, GroupStatement, to_payload
+from schemas.statements import EnvelopeSignature, StatementEnvelope
 from schemas.terms import GroupKind
 from schemas.values.encoding import to_base64
 from tests.keys.taskforce import ISSUED
@@ -145,13 +146,14 @@ def test_a_wrong_signature_in_ones_own_name_blocks_nothing(new_taskforce: NewTas
     payload = payload_of(taskforce, draft_group(taskforce, "one ring", "a"))
     for number, (name, key) in enumerate(taskforce.registrars.items()):
         envelope = sign_statement(payload, name, key)
-        wrong = {"keyid": f"registrar/{name}", "sig": to_base64(bytes(64))}
-        right = envelope["signatures"]
-        envelope["signatures"] = [*right, wrong] if number % 2 else [wrong, *right]
+        wrong = EnvelopeSignature(keyid=f"registrar/{name}", sig=to_base64(bytes(64)))
+        right = envelope.signatures
+        both = [*right, wrong] if number % 2 else [wrong, *right]
+        envelope = msgspec.structs.replace(envelope, signatures=both)
         standing = accept_statement(taskforce.database, taskforce.root, envelope, taskforce.clock())
         assert standing.signatures == number + 1
     assert standing.state == "effective"
-    (stated,) = [each for each in shown_in_force(taskforce) if each["payload"] == to_base64(payload)]
+    (stated,) = [each for each in shown_in_force(taskforce) if each.payload == to_base64(payload)]
     assert Roots(taskforce.root).verify(stated).signers == set(taskforce.registrars)
 
 
@@ -240,6 +242,6 @@ def test_one_registrar_does_not_flood_what_the_others_approve_from(new_taskforce
     assert brought(taskforce, "necc", group_id="more") == "collecting"
 
 
-def shown_in_force(taskforce: Taskforce) -> list[dict[str, Any]]:
+def shown_in_force(taskforce: Taskforce) -> list[StatementEnvelope]:
     """The envelopes that members and key holders are given."""
-    return list_statements(taskforce.database, 0, 100)[0]
+    return list_statements(taskforce.database, 0, 100).statements

@@ -14,12 +14,13 @@ from sqlalchemy import select
 from exchange.log.tables import LogEntry
 from exchange.membership.roots import read_roots
 from exchange.membership.statements import StatementSignature
-from exchange.registrars.accept import Standing, accept_statement, list_statements
+from exchange.registrars.accept import accept_statement, list_statements
 from exchange.registrars.propose import discard_proposal, list_proposals
 from exchange.registrars.roots import propose_root
 from keys.signatures.messages import SigningKey
 from keys.statements.envelopes import StatementError, sign_statement
 from keys.statements.keyring import Keyring, MemberState, Registrar, Root, RootStatement, parse_statement, to_payload
+from schemas.statements import StatementAnswer
 from tests.simulator import Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
@@ -39,7 +40,7 @@ def draft(taskforce: Taskforce, *names: str, quorum: int = 2) -> bytes:
     return next(each.payload for each in list_proposals(taskforce.database) if each.proposal_id == proposal_id)
 
 
-def hand_in(taskforce: Taskforce, payload: bytes, *names: str) -> Standing:
+def hand_in(taskforce: Taskforce, payload: bytes, *names: str) -> StatementAnswer:
     """One signature after the other; where it stands then."""
     keys = {**taskforce.registrars, "regulator": REGULATOR}
     for name in names:
@@ -64,10 +65,10 @@ def suspension(taskforce: Taskforce) -> bytes:
 def test_both_quorums_replace_the_registrars(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a", "b")
     payload = draft(taskforce, "reviewer", "regulator")
-    assert hand_in(taskforce, payload, "necc") == Standing("collecting", 1, 3)
-    assert hand_in(taskforce, payload, "reviewer") == Standing("collecting", 2, 3)
+    assert hand_in(taskforce, payload, "necc") == StatementAnswer("collecting", 1, 3)
+    assert hand_in(taskforce, payload, "reviewer") == StatementAnswer("collecting", 2, 3)
     assert read_roots(taskforce.database, taskforce.root).version == 1
-    assert hand_in(taskforce, payload, "regulator") == Standing("effective", 3, 3)
+    assert hand_in(taskforce, payload, "regulator") == StatementAnswer("effective", 3, 3)
     roots = read_roots(taskforce.database, taskforce.root)
     assert (roots.version, sorted(roots.newest.ids)) == (2, ["regulator", "reviewer"])
     with taskforce.database.reading() as session:
@@ -84,16 +85,16 @@ def test_who_left_signs_and_asks_for_nothing_more(new_taskforce: NewTaskforce) -
     payload = suspension(taskforce)
     with pytest.raises(StatementError, match="no registrar's signature"):
         hand_in(taskforce, payload, "necc")
-    assert hand_in(taskforce, payload, "reviewer") == Standing("collecting", 1, 2)
+    assert hand_in(taskforce, payload, "reviewer") == StatementAnswer("collecting", 1, 2)
     assert hand_in(taskforce, payload, "regulator").state == "effective"
 
 
 def test_what_was_half_signed_waits_without_those_who_left(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a")
     payload = suspension(taskforce)
-    assert hand_in(taskforce, payload, "necc") == Standing("collecting", 1, 2)
+    assert hand_in(taskforce, payload, "necc") == StatementAnswer("collecting", 1, 2)
     change(taskforce)
-    assert hand_in(taskforce, payload, "reviewer") == Standing("collecting", 1, 2)
+    assert hand_in(taskforce, payload, "reviewer") == StatementAnswer("collecting", 1, 2)
     with taskforce.database.reading() as session:
         found = session.scalars(select(StatementSignature.registrar_id))
         assert "necc" in set(found)  # of what came into force before, nothing is removed
@@ -115,7 +116,7 @@ def test_a_root_that_does_not_carry_over_what_is_in_force_is_refused(new_taskfor
     change(taskforce)
     assert Keyring(taskforce.root)  # and the suspension goes on
     keyring = Keyring(taskforce.root)
-    for envelope in list_statements(taskforce.database, 0, 100)[0]:
+    for envelope in list_statements(taskforce.database, 0, 100).statements:
         keyring.add(envelope)
     assert keyring.member("a").state is MemberState.SUSPENDED
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
@@ -195,10 +196,11 @@ def test_a_clock_outside_the_window_is_refused(new_taskforce: NewTaskforce, seco
 
 def _envelope(taskforce: Taskforce, payload: bytes, *names: str) -> dict[str, Any]:
     signed = [sign_statement(payload, name, taskforce.registrars[name]) for name in names]
-    return signed[0] if len(signed) == 1 else merge(*signed)
+    envelope: dict[str, Any] = msgspec.to_builtins(signed[0] if len(signed) == 1 else merge(*signed))
+    return envelope
 
 
-def _standing(taskforce: Taskforce, envelope: dict[str, Any], by: str = "necc") -> tuple[int, str]:
+def _standing(taskforce: Taskforce, envelope: object, by: str = "necc") -> tuple[int, str]:
     answer = taskforce.send_as_registrar(by, "POST", "/v1/statements", envelope)
     document = answer.get_json()
     return answer.status_code, document.get("state") or document.get("reason", "")

@@ -8,22 +8,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
-from keys.faults.evidence import (
-    MALFORMED,
-    WRONG_ANSWER,
-    WRONG_PROOF,
-    Evidence,
-    EvidenceError,
-    SignedExchange,
-    verify_evidence,
-)
+from keys.faults.evidence import EvidenceError, parse_evidence, signed_exchange, verify_evidence
 from keys.oprf import batch_check, group, threshold
 from keys.oprf import protocol as oprf
 from keys.signatures.messages import SignedRequest, SigningKey, new_nonce, sign_request, sign_response
 from keys.statements.keyring import Keyring
 from keys.statements.types import EpochStatement
+from schemas.holder_faults import MALFORMED, WRONG_ANSWER, WRONG_PROOF, Evidence, SignedExchange
 from schemas.values.encoding import to_base64
 from tests.keys.taskforce import ISSUED, holder_key, holder_url, make_dealing, make_epoch, make_member, make_root, sign
 
@@ -83,13 +77,13 @@ class Answering:
         signed = sign_response(
             self.status, told, body, request=request, key_id="holder-1", key=self.signer, clock=lambda: self.at
         )
-        return SignedExchange.of(request, self.elements, self.status, signed, body)
+        return signed_exchange(request, self.elements, self.status, signed, body)
 
 
 def refreshed(epoch: EpochStatement) -> EpochStatement:
     """The same epoch, stated anew with other shares of its key."""
     shares = iter(make_dealing().commitments.values())
-    holders = tuple(dataclasses.replace(holder, commitment=next(shares)) for holder in epoch.holders)
+    holders = tuple(msgspec.structs.replace(holder, commitment=next(shares)) for holder in epoch.holders)
     return dataclasses.replace(epoch, sequence=epoch.sequence + 1, holders=holders)
 
 
@@ -107,16 +101,16 @@ def wrong_answer(answer: Answering = SPOILT, check: Answering = CHECK, seed: byt
 
 
 def wrong_proof(answer: Answering) -> Evidence:
-    return Evidence(WRONG_PROOF, "holder-1", 1, answer.exchange())
+    return Evidence(WRONG_PROOF, "holder-1", 1, answer.exchange(), None, None)
 
 
 def malformed(answer: Answering) -> Evidence:
-    return Evidence(MALFORMED, "holder-1", 1, answer.exchange())
+    return Evidence(MALFORMED, "holder-1", 1, answer.exchange(), None, None)
 
 
 def judge(evidence: Evidence) -> str:
     # As it comes from a file.
-    return verify_evidence(Evidence.parse(json.loads(json.dumps(evidence.to_wire()))), EPOCH, resolve)
+    return verify_evidence(parse_evidence(json.loads(json.dumps(msgspec.to_builtins(evidence)))), EPOCH, resolve)
 
 
 @pytest.mark.parametrize(
@@ -182,9 +176,9 @@ def test_what_an_honest_holder_signs_shows_nothing(evidence: Evidence, why: str)
         (wrong_answer(dataclasses.replace(SPOILT, query="epoch=1&quorum=1,1")), "does not ask this holder"),
         (wrong_answer(dataclasses.replace(SPOILT, query="epoch=1&quorum=1,3&quorum=1,2")), "does not ask this holder"),
         (wrong_answer(dataclasses.replace(SPOILT, at=ISSUED - timedelta(days=1))), "before the statement"),
-        (dataclasses.replace(wrong_answer(), holder_id="holder-2"), "does not ask this holder"),
-        (dataclasses.replace(wrong_answer(), holder_id="holder-9"), "does not name"),
-        (dataclasses.replace(wrong_answer(), epoch=2), "of epoch 1"),
+        (msgspec.structs.replace(wrong_answer(), holder_id="holder-2"), "does not ask this holder"),
+        (msgspec.structs.replace(wrong_answer(), holder_id="holder-9"), "does not name"),
+        (msgspec.structs.replace(wrong_answer(), epoch=2), "of epoch 1"),
     ],
     ids=[
         "another signer",
@@ -214,20 +208,22 @@ def test_who_answers_with_the_share_from_before_a_refresh_is_not_framed() -> Non
 
 
 ALTERED: dict[str, Callable[[SignedExchange], SignedExchange]] = {
-    "elements": lambda one: dataclasses.replace(one, elements=ROWS[32:] + ROWS[:32]),
-    "body": lambda one: dataclasses.replace(one, body=first_spoilt(one.body)),
-    "status": lambda one: dataclasses.replace(one, status=201),
-    "url": lambda one: dataclasses.replace(one, url=f"{one.url}&batch=other"),
-    "key": lambda one: dataclasses.replace(one, asked={**one.asked, "idempotency-key": "key-2"}),
-    "proof": lambda one: dataclasses.replace(one, answered={**one.answered, "evaluation-proof": to_base64(bytes(64))}),
-    "share": lambda one: dataclasses.replace(
+    "elements": lambda one: msgspec.structs.replace(one, elements=ROWS[32:] + ROWS[:32]),
+    "body": lambda one: msgspec.structs.replace(one, body=first_spoilt(one.body)),
+    "status": lambda one: msgspec.structs.replace(one, status=201),
+    "url": lambda one: msgspec.structs.replace(one, url=f"{one.url}&batch=other"),
+    "key": lambda one: msgspec.structs.replace(one, asked={**one.asked, "idempotency-key": "key-2"}),
+    "proof": lambda one: msgspec.structs.replace(
+        one, answered={**one.answered, "evaluation-proof": to_base64(bytes(64))}
+    ),
+    "share": lambda one: msgspec.structs.replace(
         one, answered={**one.answered, "evaluation-commitment": to_base64(DEALING.commitments[2])}
     ),
-    "digest": lambda one: dataclasses.replace(one, answered={**one.answered, "content-digest": "sha-256=:AA==:"}),
-    "request's signature": lambda one: dataclasses.replace(
+    "digest": lambda one: msgspec.structs.replace(one, answered={**one.answered, "content-digest": "sha-256=:AA==:"}),
+    "request's signature": lambda one: msgspec.structs.replace(
         one, asked={**one.asked, "signature": Answering().exchange().asked["signature"]}
     ),
-    "another answer": lambda one: dataclasses.replace(
+    "another answer": lambda one: msgspec.structs.replace(
         one, answered=Answering().exchange().answered, body=Answering().exchange().body
     ),
 }
@@ -241,14 +237,14 @@ def test_evidence_altered_anywhere_is_refused(part: str, altered: str) -> None:
         parts = {"answer": evidence.answer, "check": evidence.check or evidence.answer}
         parts[part] = ALTERED[altered](parts[part])
         with pytest.raises(EvidenceError):
-            judge(dataclasses.replace(evidence, answer=parts["answer"], check=parts["check"]))
+            judge(msgspec.structs.replace(evidence, answer=parts["answer"], check=parts["check"]))
 
 
 def test_a_proof_taken_away_is_not_a_proof_not_given() -> None:
     exchange = Answering(is_proved=True).exchange()
     bare = {name: value for name, value in exchange.answered.items() if name != "evaluation-proof"}
     with pytest.raises(EvidenceError, match="the answer is not the holder's"):
-        judge(Evidence(WRONG_PROOF, "holder-1", 1, dataclasses.replace(exchange, answered=bare)))
+        judge(Evidence(WRONG_PROOF, "holder-1", 1, msgspec.structs.replace(exchange, answered=bare), None, None))
 
 
 @pytest.mark.parametrize(
@@ -257,22 +253,25 @@ def test_a_proof_taken_away_is_not_a_proof_not_given() -> None:
         None,
         [],
         {},
-        {**wrong_answer().to_wire(), "kind": "gossip"},
-        {**wrong_answer().to_wire(), "check": None},
-        {**wrong_answer().to_wire(), "seed": "AA=="},
-        {**wrong_answer().to_wire(), "epoch": "1"},
-        {**wrong_answer().to_wire(), "answer": {**SPOILT.exchange().to_wire(), "asked": {"cookie": "x"}}},
-        {**wrong_answer().to_wire(), "answer": {**SPOILT.exchange().to_wire(), "body": "\ud800"}},
-        {**wrong_answer().to_wire(), "more": 1},
+        {**msgspec.to_builtins(wrong_answer()), "kind": "gossip"},
+        {**msgspec.to_builtins(wrong_answer()), "check": None},
+        {**msgspec.to_builtins(wrong_answer()), "seed": "AA=="},
+        {**msgspec.to_builtins(wrong_answer()), "epoch": "1"},
+        {
+            **msgspec.to_builtins(wrong_answer()),
+            "answer": {**msgspec.to_builtins(SPOILT.exchange()), "asked": {"cookie": "x"}},
+        },
+        {**msgspec.to_builtins(wrong_answer()), "answer": {**msgspec.to_builtins(SPOILT.exchange()), "body": "\ud800"}},
+        {**msgspec.to_builtins(wrong_answer()), "more": 1},
     ],
 )
 def test_what_is_no_evidence_is_refused(value: object) -> None:
     with pytest.raises(EvidenceError, match="not evidence"):
-        Evidence.parse(value)
+        parse_evidence(value)
 
 
 def test_evidence_holds_no_blind_and_no_input() -> None:
     blinded = oprf.blind_batch([b"n1|phone|+447700900001"])
-    shown = json.dumps(wrong_answer(dataclasses.replace(SPOILT, elements=blinded.elements)).to_wire())
+    shown = json.dumps(msgspec.to_builtins(wrong_answer(dataclasses.replace(SPOILT, elements=blinded.elements))))
     assert "+447700900001" not in shown
     assert to_base64(group.scalar_from_int(blinded.blinds[0])) not in shown

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from werkzeug.test import TestResponse
 
 from keys.holder import store
@@ -92,7 +93,7 @@ class HolderSimulator:
 
     def state(self, *envelopes: Any) -> list[TestResponse]:
         """Bring statements to it."""
-        return [self.client.post("/v1/statements", json=envelope) for envelope in envelopes]
+        return [self.client.post("/v1/statements", json=msgspec.to_builtins(envelope)) for envelope in envelopes]
 
     def sign(
         self, member: Member, method: str, target: str, body: bytes = b"", *, key: str = "key-1", url: str | None = None

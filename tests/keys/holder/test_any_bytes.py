@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -81,7 +82,7 @@ def test_a_header_of_any_text_is_refused_or_changes_nothing(
 
 
 @REUSED
-@given(value=JSON | changed_fields(sign(make_member("c").statement)))
+@given(value=JSON | changed_fields(msgspec.to_builtins(sign(make_member("c").statement))))
 def test_a_statement_of_any_json_is_taken_or_refused(light_holder: HolderSimulator, value: Any) -> None:
     answer = light_holder.client.post("/v1/statements", json=value)
     if answer.status_code == 200:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from keys.holder.cli import cli
@@ -128,7 +129,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedHolder]:
         epoch = canonical_json({**draft, "sequence": 1, "issued_at": to_rfc3339(datetime.now(UTC))})
         envelopes = [sign(epoch), *(sign(make_member(name).statement) for name in "abc")]
         for envelope in envelopes:
-            assert httpx.post(f"{url}/v1/statements", json=envelope, timeout=30).status_code == 200
+            assert httpx.post(f"{url}/v1/statements", json=msgspec.to_builtins(envelope), timeout=30).status_code == 200
         assert run("--home", folder / "h1", "allow", "a", "b", "c", "--evaluations", "10")[0] == 0
         yield ServedHolder(folder, url, load_config(folder / "h1").verify_key, process)
     finally:

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from keys.statements.keyring import Keyring
 from keys.statements.snapshots import verify_snapshot
+from schemas.holders import SignedSnapshot
 from tests.keys.holder.simulator import Clock, HolderSimulator, make_settings, migrate
 from tests.keys.taskforce import make_dealing, make_epoch, make_member, make_root, sign
 
@@ -30,10 +32,11 @@ def test_a_holder_vouches_at_once_for_what_it_took_in(holder: HolderSimulator) -
         keyring.add(envelope)
         answer = holder.client.get("/v1/snapshot")
         assert answer.status_code == 200
-        snapshot = verify_snapshot(answer.get_json(), epoch.holders[0], holder.clock())
+        snapshot = verify_snapshot(msgspec.convert(answer.get_json(), SignedSnapshot), epoch.holders[0], holder.clock())
         assert (snapshot.number, snapshot.digest) == (keyring.number, keyring.digest)
     holder.clock.move(days=30)  # made anew whenever it is asked for
-    verify_snapshot(holder.client.get("/v1/snapshot").get_json(), epoch.holders[0], holder.clock())
+    later = msgspec.convert(holder.client.get("/v1/snapshot").get_json(), SignedSnapshot)
+    verify_snapshot(later, epoch.holders[0], holder.clock())
 
 
 def test_the_list_behind_it_is_for_members_page_by_page(holder: HolderSimulator) -> None:
@@ -52,7 +55,7 @@ def test_the_list_behind_it_is_for_members_page_by_page(holder: HolderSimulator)
             break
         target = f"/v1/statements?cursor={page['next']}"
     assert sizes == [200, 3]
-    stated = holder.client.get("/v1/snapshot").get_json()
+    stated = msgspec.convert(holder.client.get("/v1/snapshot").get_json(), SignedSnapshot)
     assert verify_snapshot(stated, make_epoch(DEALING).holders[0], holder.clock()).digest == keyring.digest
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from keys.holder import store
@@ -467,7 +468,7 @@ def test_hostile_statements_are_refused_and_never_an_error_here(light_holder: Ho
 def test_statements_are_listed_for_the_reader_to_verify(holder: HolderSimulator, dealing: Dealing) -> None:
     (listed,) = holder.client.get("/v1/epochs").get_json()["epochs"]
     assert listed["served"] is True
-    assert listed["statement"] == sign(make_epoch(dealing))
+    assert listed["statement"] == msgspec.to_builtins(sign(make_epoch(dealing)))
     assert [one["index"] for one in listed["holders"]] == [1, 2, 3]
 
 

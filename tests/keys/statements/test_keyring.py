@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from keys.oprf.threshold import deal
@@ -147,7 +148,7 @@ def test_sequences_of_different_subjects_are_apart(keyring: Keyring) -> None:
 
 def test_commitments_that_are_not_of_the_key_are_refused(keyring: Keyring) -> None:
     other = deal(None, 2, 3)
-    forged = dataclasses.replace(EPOCH.holders[2], commitment=other.commitments[3])
+    forged = msgspec.structs.replace(EPOCH.holders[2], commitment=other.commitments[3])
     assert _reason(keyring, dataclasses.replace(EPOCH, holders=(*EPOCH.holders[:2], forged))) == "inconsistent"
     assert _reason(keyring, dataclasses.replace(EPOCH, public_key=other.group_public_key)) == "inconsistent"
     with pytest.raises(UnknownStatementError):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ from keys.statements.envelopes import (
 )
 from keys.statements.keyring import to_payload
 from keys.statements.roots import Roots
+from schemas.statements import EnvelopeSignature
 from schemas.values.encoding import to_base64
 from tests.keys.taskforce import make_member, make_root, registrar_key, sign
 
@@ -57,7 +59,7 @@ def test_one_registrar_is_no_quorum_of_two() -> None:
 
 def test_one_registrar_who_signs_twice_counts_once() -> None:
     envelope = sign(MEMBER, by=("necc",))
-    envelope["signatures"] *= 2
+    envelope = msgspec.structs.replace(envelope, signatures=envelope.signatures * 2)
     assert valid_signers(envelope, ROOT) == {"necc"}
     assert _reason(envelope) == "quorum"
 
@@ -65,10 +67,10 @@ def test_one_registrar_who_signs_twice_counts_once() -> None:
 def test_nobody_is_made_to_verify_dozens_of_signatures_of_one_key() -> None:
     """A wrong signature in a registrar's name does not spoil its right one, and more are not looked at."""
     envelope = sign(MEMBER)
-    wrong = {"keyid": "registrar/necc", "sig": to_base64(bytes(64))}
-    envelope["signatures"].insert(0, wrong)
+    wrong = EnvelopeSignature(keyid="registrar/necc", sig=to_base64(bytes(64)))
+    envelope.signatures.insert(0, wrong)
     assert valid_signers(envelope, ROOT) == {"necc", "reviewer"}
-    envelope["signatures"].insert(0, wrong)
+    envelope.signatures.insert(0, wrong)
     with pytest.raises(StatementError, match="more than 2 signatures of one key"):
         valid_signers(envelope, ROOT)
 
@@ -91,7 +93,7 @@ def test_a_registrar_cannot_sign_in_anothers_name() -> None:
 def test_signatures_of_one_statement_do_not_carry_over_to_another() -> None:
     envelope = sign(MEMBER)
     other = to_payload(make_member("b").statement)
-    assert _reason(envelope | {"payload": to_base64(other)}) == "quorum"
+    assert _reason(msgspec.structs.replace(envelope, payload=to_base64(other))) == "quorum"
     with pytest.raises(StatementError, match="different statements"):
         merge(envelope, sign(other))
 
@@ -101,13 +103,13 @@ def test_every_changed_bit_of_the_payload_is_noticed() -> None:
     for position in range(0, len(PAYLOAD), 37):
         changed = bytearray(PAYLOAD)
         changed[position] ^= 1
-        assert _reason(envelope | {"payload": to_base64(bytes(changed))}) == "quorum"
+        assert _reason(msgspec.structs.replace(envelope, payload=to_base64(bytes(changed)))) == "quorum"
 
 
 def test_a_wrong_signature_beside_the_quorum_does_no_harm() -> None:
     envelope = sign(MEMBER)
-    envelope["signatures"].append({"keyid": "registrar/bank", "sig": to_base64(bytes(64))})
-    envelope["signatures"].append({"keyid": "registrar/nobody", "sig": to_base64(bytes(64))})
+    for name in ("bank", "nobody"):
+        envelope.signatures.append(EnvelopeSignature(keyid=f"registrar/{name}", sig=to_base64(bytes(64))))
     assert Roots(ROOT).verify(envelope).signers == {"necc", "reviewer"}
 
 
@@ -132,7 +134,7 @@ def test_merging_is_idempotent() -> None:
     ],
 )
 def test_a_malformed_envelope_is_refused(change: dict[str, Any]) -> None:
-    assert _reason(sign(MEMBER) | change) == "malformed"
+    assert _reason(msgspec.to_builtins(sign(MEMBER)) | change) == "malformed"
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 1, {}, {"payload": ""}])
@@ -246,7 +248,7 @@ def test_no_bytes_crash_the_payload_parser(payload: bytes) -> None:
 def test_envelopes_survive_the_wire(payload: bytes) -> None:
     envelope = Envelope(payload, (("registrar/necc", bytes(64)),))
     if payload:
-        assert Envelope.parse(json.loads(json.dumps(envelope.to_wire()))) == envelope
+        assert Envelope.parse(msgspec.json.decode(msgspec.json.encode(envelope.to_wire()))) == envelope
 
 
 def test_a_sequence_ends_long_before_the_number_of_a_snapshot() -> None:

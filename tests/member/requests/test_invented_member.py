@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from exchange.membership import store as membership
@@ -109,7 +110,7 @@ def test_a_holder_takes_no_statement_of_the_operators(taskforce: Taskforce) -> N
     for holder in _epoch(taskforce, around).holders:
         channel = Channel(holder.url, None, around)
         with pytest.raises(RefusedError) as refused:
-            channel.post("/v1/statements", json.dumps(envelope).encode())
+            channel.post("/v1/statements", json.dumps(envelope, default=msgspec.to_builtins).encode())
         assert refused.value.slug == "statement-quorum"
         channel.close()
 

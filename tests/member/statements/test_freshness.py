@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from exchange.membership.statements import find_statement
@@ -30,6 +31,8 @@ from keys.statements.snapshots import DOMAIN, LIFETIME, SnapshotError, check_pro
 from member.identity.access import unlock_registrar
 from member.identity.home import Home
 from member.transport.wire import PROBLEM_PREFIX
+from schemas.holders import SignedSnapshot
+from schemas.statements import StatementEnvelope
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
@@ -73,7 +76,7 @@ def json_answer(body: Any) -> Application:
 
     def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps(body).encode()]
+        return [json.dumps(body, default=msgspec.to_builtins).encode()]
 
     return answer
 
@@ -160,7 +163,7 @@ def registrar_key(taskforce: Taskforce) -> SigningKey:
     return unlock_registrar(Home.open(taskforce.home("registrar"))).key
 
 
-def sign_as_registrar(taskforce: Taskforce, proposal_id: str) -> dict[str, Any]:
+def sign_as_registrar(taskforce: Taskforce, proposal_id: str) -> StatementEnvelope:
     """The envelope of what waits."""
     assert taskforce.database is not None
     with taskforce.database.reading() as session:
@@ -169,9 +172,9 @@ def sign_as_registrar(taskforce: Taskforce, proposal_id: str) -> dict[str, Any]:
         return sign_statement(stored.payload, "necc", registrar_key(taskforce))
 
 
-def give(taskforce: Taskforce, url: str, envelope: dict[str, Any]) -> None:
+def give(taskforce: Taskforce, url: str, envelope: StatementEnvelope) -> None:
     """Bring a statement to a holder."""
-    body = json.dumps(envelope).encode()
+    body = json.dumps(envelope, default=msgspec.to_builtins).encode()
     said: list[str] = []
     environ = {
         "REQUEST_METHOD": "POST",
@@ -397,13 +400,13 @@ class TestSnapshots:
     holder = make_epoch(make_dealing()).holders[0]
     at = datetime.fromisoformat("2026-11-22T10:00:00+00:00")
 
-    def made(self, number: int = 1, key: SigningKey | None = None, at: datetime | None = None) -> dict[str, str]:
+    def made(self, number: int = 1, key: SigningKey | None = None, at: datetime | None = None) -> SignedSnapshot:
         keyring = Keyring(make_root())
         for sequence in range(1, number + 1):
             keyring.add(sign(replace(make_member("a").statement, sequence=sequence)))
         return sign_snapshot(keyring, "holder-1", key or holder_key(1), at or self.at)
 
-    def reason(self, wire: object, now: datetime | None = None) -> str:
+    def reason(self, wire: SignedSnapshot, now: datetime | None = None) -> str:
         with pytest.raises(SnapshotError) as refused:
             verify_snapshot(wire, self.holder, now or self.at)
         return refused.value.reason
@@ -417,19 +420,19 @@ class TestSnapshots:
     def test_anothers_key_or_any_changed_byte_is_refused(self) -> None:
         assert self.reason(self.made(key=holder_key(2))) == "signature"
         good = self.made()
-        payload = base64.b64decode(good["payload"])
+        payload = base64.b64decode(good.payload)
         for place in range(len(payload)):
             changed = payload[:place] + bytes([payload[place] ^ 1]) + payload[place + 1 :]
-            assert self.reason({**good, "payload": to_base64(changed)}) == "signature"
+            assert self.reason(msgspec.structs.replace(good, payload=to_base64(changed))) == "signature"
 
     def test_what_a_holder_signs_of_any_other_form_is_refused(self) -> None:
-        body = json.loads(base64.b64decode(self.made()["payload"]))
+        body = json.loads(base64.b64decode(self.made().payload))
         long = "2027-11-22T10:00:00.000Z"
         wrong = ({"number": -1}, {"number": True}, {"digest": "x"}, {"holder_id": "holder-2"}, {"valid_until": long})
         for change in (*wrong, {"type": "member"}, {"more": 1}):
             payload = canonical_json({**body, **change})
             signature = holder_key(1).sign(b"exchange-snapshot-v1\0" + payload)
-            assert self.reason({"payload": to_base64(payload), "signature": to_base64(signature)}) == "malformed"
+            assert self.reason(SignedSnapshot(to_base64(payload), to_base64(signature))) == "malformed"
 
     def test_a_holder_does_not_go_back_nor_say_two_things(self) -> None:
         older, newer = (verify_snapshot(self.made(number), self.holder, self.at) for number in (1, 2))
@@ -491,7 +494,8 @@ def test_a_list_of_endless_bytes_ends(fresh: Taskforce, monkeypatch: pytest.Monk
     def large(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", [("Content-Type", "application/json")])
         number = str(next(asked))
-        listed = {"statements": [{"payload": number, "padding": "x" * 4_000}], "next": number}
+        envelope = {"payloadType": "x", "payload": number, "signatures": [], "padding": "x" * 4_000}
+        listed = {"statements": [envelope], "next": number}
         return [json.dumps(listed).encode()]
 
     state_another(fresh, *HOLDERS)
@@ -519,7 +523,9 @@ def test_who_is_not_waited_for_any_more_stops_asking(fresh: Taskforce, monkeypat
     def endless(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         later.wait(0.05)
         start_response("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps({"statements": [{}], "next": str(next(asked))}).encode()]
+        number = str(next(asked))
+        envelope = {"payloadType": "x", "payload": number, "signatures": []}
+        return [json.dumps({"statements": [envelope], "next": number}).encode()]
 
     state_another(fresh, *HOLDERS)
     before = set(threading.enumerate())

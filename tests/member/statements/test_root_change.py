@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from exchange.kernel.session import Database
@@ -74,7 +75,8 @@ def replace_registrars(taskforce: Taskforce) -> None:
 
 def stated(taskforce: Taskforce) -> dict[str, Any]:
     """The exchange's page of statements."""
-    return {"statements": list_statements(database_of(taskforce), 0, 100)[0], "next": None}
+    page: dict[str, Any] = msgspec.to_builtins(list_statements(database_of(taskforce), 0, 100))
+    return page
 
 
 def test_registrars_are_replaced_and_everyone_follows(fresh: Taskforce) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -12,6 +12,7 @@ from member.statements import authority, succession
 from member.statements.succession import refresh_keyring
 from member.transport.exchange_client import ExchangeClient
 from member.vault.store import Vault
+from schemas.statements import StatementEnvelope
 from tests.keys.taskforce import make_member, make_root, sign
 
 ENVELOPES = [sign(make_member(f"bank-{number}").statement) for number in range(24)]
@@ -23,7 +24,7 @@ class Shown:
     def __init__(self, count: int) -> None:
         self.count = count
 
-    def statements(self) -> list[dict[str, Any]]:
+    def statements(self) -> list[StatementEnvelope]:
         return ENVELOPES[: self.count]
 
 
@@ -32,7 +33,7 @@ def test_every_statement_shown_is_read_as_often(tmp_path: Path, monkeypatch: pyt
     """At the first time, when all are new, and at the next, when all are known."""
     reads: list[int] = []
 
-    def counted(envelope: dict[str, Any]) -> Statement:
+    def counted(envelope: StatementEnvelope) -> Statement:
         reads[-1] += 1
         return read(envelope)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from keys.faults.evidence import SignedExchange
 from keys.oprf import group, threshold
 from keys.oprf import protocol as oprf
 from keys.oprf.tokens import Token, split_output
@@ -25,6 +24,7 @@ from member.tokens.kept_conduct import VaultConduct
 from member.tokens.quorums import NoQuorumError
 from member.tokens.tokenise import Tokeniser
 from member.vault.store import Vault
+from schemas.holder_faults import SignedExchange
 from tests.member.tokens.key_holders import (
     EPOCH,
     KEY,

@@ -9,16 +9,18 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from exchange.registrars.accept import list_statements
-from keys.faults.evidence import WRONG_PROOF, Evidence, SignedExchange
 from keys.statements.envelopes import Envelope, payload_digest, sign_statement
 from keys.statements.keyring import EpochState, EpochStatement, Keyring, parse_statement, to_payload
 from member.statements.authority import held_keyring, take_in
 from member.tokens.fault_spread import leave_out
 from member.tokens.kept_conduct import VaultConduct
 from member.vault.store import Vault
+from schemas.holder_faults import WRONG_PROOF, Evidence, FaultReport, SignedExchange
+from schemas.statements import StatementEnvelope
 from tests.keys.statements.test_roots import next_root
 from tests.keys.taskforce import holder_key, make_dealing, make_epoch, make_root, sign
 from tests.member.statements.test_freshness import between, json_answer, registrar_key
@@ -72,9 +74,9 @@ def honest_exchange(taskforce: Taskforce, folder: Path) -> SignedExchange:
     raise AssertionError("the holder was never drawn")
 
 
-def stated(taskforce: Taskforce, kind: str, name: str) -> dict[str, Any]:
+def stated(taskforce: Taskforce, kind: str, name: str) -> StatementEnvelope:
     """The envelope at the exchange of the statement about somebody."""
-    envelopes = list_statements(database_of(taskforce), 0, 100)[0]
+    envelopes = list_statements(database_of(taskforce), 0, 100).statements
     return next(
         each
         for each in envelopes
@@ -90,13 +92,21 @@ def framing(taskforce: Taskforce, folder: Path) -> dict[str, Any]:
     assert isinstance(statement, EpochStatement)
     other = next(index for index in (2, 3) if f"quorum=1,{index}" in exchange.url.replace("%2C", ","))
     to = {1: other, other: 1}
-    holders = tuple(dataclasses.replace(one, index=to.get(one.index, one.index)) for one in statement.holders)
+    holders = tuple(msgspec.structs.replace(one, index=to.get(one.index, one.index)) for one in statement.holders)
     swapped = dataclasses.replace(statement, sequence=9, holders=holders)
-    return {
-        "evidence": Evidence(WRONG_PROOF, "holder-1", 1, exchange).to_wire(),
-        "epoch_statement": sign_statement(to_payload(swapped), "necc", registrar_key(taskforce)),
-        "member_statement": stated(taskforce, "member", "a"),
-    }
+    report = FaultReport(
+        evidence=Evidence(WRONG_PROOF, "holder-1", 1, exchange, None, None),
+        epoch_statement=sign_statement(to_payload(swapped), "necc", registrar_key(taskforce)),
+        member_statement=stated(taskforce, "member", "a"),
+    )
+    document: dict[str, Any] = msgspec.to_builtins(report)
+    return document
+
+
+def page_of(report: dict[str, Any]) -> dict[str, Any]:
+    """The exchange's page with that report alone."""
+    shown = {"report_id": "0" * 64, "received_at": "2026-11-22T10:00:00.000Z", "report": report}
+    return {"reports": [shown], "next": None}
 
 
 def faults(taskforce: Taskforce, member_id: str) -> list[dict[str, Any]]:
@@ -112,8 +122,7 @@ def test_a_registrar_who_left_frames_no_holder(taskforce: Taskforce, tmp_path: P
     assert taskforce.run("b", "status").status == 0
     path = tmp_path / "framed.json"
     path.write_text(json.dumps(framed))
-    page = {"reports": [{"report_id": "0" * 64, "report": framed}], "next": None}
-    with between(taskforce, (EXCHANGE_URL,), FAULTS, json_answer(page)):
+    with between(taskforce, (EXCHANGE_URL,), FAULTS, json_answer(page_of(framed))):
         assert taskforce.run("b", "status").status == 0
         assert taskforce.run(*FCA, "pending").document["holder_faults"] == []
     verified = taskforce.run("b", "holder-fault", "verify", str(path), "--leave-out")
@@ -142,8 +151,7 @@ def test_a_report_shown_falsely_is_read_again(taskforce: Taskforce, tmp_path: Pa
     assert taskforce.run("a", "status").status == 0
     altered = json.loads(exported.read_bytes())
     altered["evidence"]["seed"] = altered["evidence"]["seed"].swapcase()
-    page = {"reports": [{"report_id": "0" * 64, "report": altered}], "next": None}
-    with between(taskforce, (EXCHANGE_URL,), FAULTS, json_answer(page)):
+    with between(taskforce, (EXCHANGE_URL,), FAULTS, json_answer(page_of(altered))):
         assert taskforce.run("b", "status").status == 0
     assert faults(taskforce, "b") == []
     assert taskforce.run("b", "status").status == 0

@@ -164,7 +164,7 @@ def test_a_report_that_shows_nothing_is_passed_over_and_told(evidence: Path, tas
     """The exchange itself would frame a holder, or have members ask nobody."""
     whole = json.loads(evidence.read_bytes())
     whole["evidence"]["holder_id"] = "holder-2"
-    page = {"reports": [{"report_id": "0" * 64, "report": whole}], "next": None}
+    page = {"reports": [{"report_id": "0" * 64, "received_at": "2026-11-22", "report": whole}], "next": None}
     told: list[str] = []
     before = taskforce.run("b", "holder-fault", "list").document
     with between(taskforce, (EXCHANGE_URL,), "/v1/holder-faults", json_answer(page)):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from exchange.registrars.accept import accept_statement, list_statements
@@ -90,7 +91,7 @@ def test_replaced_holders_are_told_and_their_word_ends(fresh: Taskforce) -> None
         for each in list_proposals(waiting):
             root = Root.load(fresh.folder / "registrars.json")
             accept_statement(waiting, root, sign_as_registrar(fresh, each.proposal_id), now())
-        stated = {"statements": list_statements(waiting, 0, 100)[0], "next": None}
+        stated = msgspec.to_builtins(list_statements(waiting, 0, 100))
         with between(fresh, (EXCHANGE_URL,), "/v1/statements", json_answer(stated)):
             done = fresh.run("registrar", "registrar", "deliver")
         assert fresh.applications[EXCHANGE_URL] is honest

@@ -4,25 +4,27 @@ their answers.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
-from keys.faults.evidence import Evidence, EvidenceError, verify_evidence
+from keys.faults.evidence import EvidenceError, parse_evidence, verify_evidence
 from keys.holder.settings import Settings
 from keys.holder.web import create_app
 from keys.oprf.threshold import Dealing
 from keys.signatures.messages import SignedRequest, SigningKey, sign_response
-from keys.statements.keyring import Holder, Keyring, MemberState
+from keys.statements.keyring import Keyring, MemberState
 from member.errors import AnswerError
 from member.tokens.evaluation import Evaluation, HolderAnswerError, HolderRefusedError, HolderUnavailableError
 from member.tokens.holders import HolderClient
 from member.transport.channel import Identity, Surroundings
+from schemas.holder_faults import Evidence
+from schemas.holders import Holder
 from schemas.values.encoding import to_base64
 from tests.keys.holder.simulator import Clock, HolderSimulator, make_elements, make_settings, migrate
 from tests.keys.taskforce import Member, holder_key, make_dealing, make_epoch, make_member, make_root, sign
@@ -209,7 +211,7 @@ def test_what_is_accepted_can_be_shown_to_others(desk: Desk, lie: Lie) -> None:
         if exchange is None:
             return
     assert exchange is not None
-    evidence = Evidence.parse(Evidence("malformed", "holder-1", 1, exchange).to_wire())
+    evidence = parse_evidence(msgspec.to_builtins(Evidence("malformed", "holder-1", 1, exchange, None, None)))
     # It is read and its signatures believed: what then is shown is the mathematics' word.
     with pytest.raises(EvidenceError, match="as many elements as were asked about"):
         verify_evidence(evidence, keyring.epoch(1), lambda key_id: keyring.representative(key_id)[1].public_key)
@@ -217,7 +219,7 @@ def test_what_is_accepted_can_be_shown_to_others(desk: Desk, lie: Lie) -> None:
 
 def test_an_answer_with_another_share_than_stated_is_no_fault(desk: Desk) -> None:
     """The registrars have stated the epoch anew, and the holder has not heard of it."""
-    refreshed = dataclasses.replace(desk.stated, commitment=DEALING.commitments[2])
+    refreshed = msgspec.structs.replace(desk.stated, commitment=DEALING.commitments[2])
     with pytest.raises(HolderRefusedError, match="another share"):
         evaluated(desk.client(resigned(), holder=refreshed))
 

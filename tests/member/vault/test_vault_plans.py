@@ -25,6 +25,7 @@ from member.vault.rekey import change_key, clear_journal
 from member.vault.rows import VaultRows
 from member.vault.store import Vault
 from member.vault.uploads import Upload, Uploads
+from tests.exchange.factories import stated_envelope
 from tests.member.vault.test_vault import CANARY, KEY, own_row
 from tests.plans import growing_reads, is_planned, without_values
 
@@ -87,7 +88,7 @@ def use_rows(vault: Vault) -> None:
     assert rows.tokens_of("bank_account", CANARY) == [TOKEN.token]
     assert len(list(rows.every_row())) == 2
     assert (len(list(rows.every_indicator())), rows.count()) == (1, 1)
-    Uploads(vault).begin(b"file", Upload("s-2", {}, 1))
+    Uploads(vault).begin(b"file", Upload("s-2", stated_envelope(), 1))
     with vault.transaction():
         Uploads(vault).keep_withdrawn("s-2", lookup, "error")
     assert Uploads(vault).why_withdrawn("s-2", lookup) == "error"
