@@ -38,10 +38,10 @@ from exchange.kernel.actor import Actor
 from exchange.kernel.session import Database, create_database
 from exchange.membership.store import GroupMember, KeyEpoch, Member, SharingGroup
 from exchange.submissions.parts import SubmissionRequest
-from exchange.submissions.rules import Envelope
+from exchange.submissions.reading import read_head, read_rows
 from exchange.submissions.submit import submit_indicators
 from migrations.upgrade import upgrade
-from schemas.submissions import read_head, read_rows
+from schemas.submissions import SubmissionEnvelope
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_envelope
@@ -265,12 +265,10 @@ def submit(database: Database, body: bytes, member_id: str = "b") -> None:
     """What POST /v1/submissions does between signature and receipt."""
     head = read_head(body)
     rows = read_rows(head.rows, NOW.date())
-    fields = dict(head.envelope) | {"red_flags": tuple(head.envelope["red_flags"])}
-    dates = {name: date.fromisoformat(fields[name]) for name in ("review_by", "expires_on")}
     request = SubmissionRequest(
         submission_id=head.submission_id,
         part=head.part,
-        envelope=Envelope(**fields | dates),
+        envelope=msgspec.convert(head.envelope, SubmissionEnvelope),
         rows=rows,
         relist=None,
         relist_rows=None,
@@ -279,7 +277,7 @@ def submit(database: Database, body: bytes, member_id: str = "b") -> None:
     )
     actor = Actor(f"{member_id}/analyst", member_id, frozenset({"submitter"}), "signature")
     answer = submit_indicators(database, actor, request, now=NOW, merge_delay_seconds=60)
-    assert answer.fields["accepted"] == len(rows.good)
+    assert answer.result.accepted == len(rows.good)
 
 
 def insert(database: Database, values: Any) -> None:

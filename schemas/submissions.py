@@ -1,22 +1,13 @@
-"""A submission on the wire: one envelope, read strictly, and up to 20,000 rows, read fast and judged one by
-one.
-
-Rules of a row: token of exactly 32 bytes in canonical base64; a known type; dates `YYYY-MM-DD` or null, not
-later than tomorrow (clocks and zones differ), the last not before the first. A row that breaks one is refused
-with its index, the field and the reason; the others are kept.
+"""A submission on the wire: parts of up to 20,000 rows, each under the one envelope that all rows share, and what
+became of the rows, each named by its index in its part.
 """
 
 from __future__ import annotations
 
-from binascii import a2b_base64, b2a_base64
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date
-from operator import itemgetter
 from typing import Annotated, Any, Literal
 
 import msgspec
-from marshmallow import Schema, fields, validate
+from msgspec import Meta
 
 from schemas.hits import DisclosedHit
 from schemas.terms import (
@@ -24,7 +15,6 @@ from schemas.terms import (
     Classification,
     EvidenceStandard,
     Handling,
-    IndicatorType,
     IntelligenceAssessment,
     LegalGateway,
     SourceEvaluation,
@@ -33,265 +23,155 @@ from schemas.terms import (
     TrafficLight,
     WithdrawalReason,
 )
-from schemas.values.derived import schema_of
-from schemas.values.encoding import from_base64
-from schemas.values.fields import BoundedInteger, BoundedList, Identifier, Text, code_of
+from schemas.values.message import Count, Day, Form, Identifier, Message, Time, Uuid, one_of
 
 MAX_ROWS = 20_000
 MAX_PARTS = 1_000_000
 MAX_REASON = 2000
 """Characters of the reason for which rows are listed again."""
-ROW_FIELDS = ("token", "indicator_type", "first_seen", "last_seen")
+BAD_DAY = "a date YYYY-MM-DD, not in the future, or leave it empty"
 
-_Token = Annotated[str, msgspec.Meta(min_length=44, max_length=44)]
-_Type: Any = Literal.__getitem__(tuple(code.value for code in IndicatorType))
-_Day = Annotated[str, msgspec.Meta(min_length=10, max_length=10)] | None
-_FastRow: Any = tuple[_Token, _Type, _Day, _Day]
 _Reason: Any = Literal.__getitem__(tuple(code.value for code in WithdrawalReason))
-_TYPES = frozenset(IndicatorType)
+_Prose = Annotated[str, Form("Text", 2000, least=0, multiline=True)]
 
 
-class SubmissionHead(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """The request as a whole; `envelope` and `rows` are read on their own."""
+class SubmissionEnvelope(Message, frozen=True, kw_only=True):
+    """What all rows of a submission share. Unknown fields are refused. An empty legal gateway or purpose is read, and
+    refused by the rules, so that the refusal is recorded.
+    """
 
-    submission_id: str
-    part: int
-    envelope: dict[str, Any]
-    rows: msgspec.Raw
-    relist: str | None = None
-    relist_rows: list[int] | None = None
-    taken_back: list[tuple[int, _Reason]] = []
-
-
-class EnvelopeSchema(Schema):
-    """What all rows of a submission share. Unknown fields are refused."""
-
-    group = Identifier(required=True)
-    epoch = BoundedInteger(1, 65_535, required=True)
-    normalisation = fields.String(required=True, validate=validate.Regexp(r"n[0-9]{1,3}\Z"))
-    theme = code_of(Theme, required=True)
-    case_type = code_of(CaseType, required=True)
-    subject_role = code_of(SubjectRole, required=True)
-    red_flags = BoundedList(Text(200), required=True, validate=validate.Length(max=50))
-    evidence_standard = code_of(EvidenceStandard, required=True)
-    source_evaluation = code_of(SourceEvaluation, required=True)
-    intelligence_assessment = code_of(IntelligenceAssessment, required=True)
-    handling = code_of(Handling, required=True)
-    conditions = Text(2000, least=0, multiline=True, required=True, allow_none=True)
-    classification = code_of(Classification, required=True)
-    tlp = code_of(TrafficLight, required=True)
-    # Empty ones are read here and refused by the rules, so that the refusal is recorded.
-    legal_gateway = fields.String(
-        load_default="", validate=validate.OneOf(["", *(code.value for code in LegalGateway)])
-    )
-    purpose = Text(2000, least=0, multiline=True, load_default="")
-    review_by = fields.Date(required=True, format="%Y-%m-%d")
-    expires_on = fields.Date(required=True, format="%Y-%m-%d")
+    group: Identifier
+    epoch: Annotated[int, Form("BoundedInteger", 1, 65_535)]
+    normalisation: Annotated[str, Form("matching", r"n[0-9]{1,3}\Z")]
+    theme: Annotated[str, one_of(Theme)]
+    case_type: Annotated[str, one_of(CaseType)]
+    subject_role: Annotated[str, one_of(SubjectRole)]
+    red_flags: Annotated[list[Annotated[str, Form("Text", 200)]], Count(None, 50)]
+    evidence_standard: Annotated[str, one_of(EvidenceStandard)]
+    source_evaluation: Annotated[str, one_of(SourceEvaluation)]
+    intelligence_assessment: Annotated[str, one_of(IntelligenceAssessment)]
+    handling: Annotated[str, one_of(Handling)]
+    conditions: _Prose | None
+    classification: Annotated[str, one_of(Classification)]
+    tlp: Annotated[str, one_of(TrafficLight)]
+    legal_gateway: Annotated[str, Form("choice", "", *(code.value for code in LegalGateway))] = ""
+    purpose: _Prose = ""
+    review_by: Day
+    expires_on: Day
 
 
-class SubmissionSchema(Schema):
-    """The form of the request, for the API description."""
+class SubmissionHead(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """What a request to submit says beside its envelope and its rows."""
 
-    submission_id = fields.UUID(required=True, metadata={"description": "version 7, made by the member"})
-    part = BoundedInteger(0, MAX_PARTS, required=True)
-    envelope = fields.Nested(EnvelopeSchema, required=True)
-    rows = BoundedList(
-        BoundedList(fields.String(allow_none=True), validate=validate.Length(equal=4)),
-        required=True,
-        validate=validate.Length(1, MAX_ROWS),
-        metadata={"description": "[token (base64, 32 bytes), indicator_type, first_seen | null, last_seen | null]"},
-    )
-    relist = Text(
-        MAX_REASON,
-        least=0,
-        multiline=True,
-        allow_none=True,
-        metadata={"description": "why rows that were taken back are listed again; without it they are left out"},
-    )
-    relist_rows = BoundedList(
-        fields.Integer(),
-        allow_none=True,
-        validate=validate.Length(0, MAX_ROWS),
-        metadata={"description": "the rows, by index, that `relist` is said of; all, if it is absent"},
-    )
-    taken_back = BoundedList(
-        fields.Raw(),
-        validate=validate.Length(0, MAX_ROWS),
-        metadata={
-            "description": "[index of a row, reason (false_positive, cleared, error, court_order)]: rows taken "
-            "back, maybe in another epoch; they are left out, and kept out in this epoch too"
-        },
-    )
+    submission_id: Annotated[str, Form("UUID"), Meta(description="version 7, made by the member")]
+    part: Annotated[int, Form("BoundedInteger", 0, MAX_PARTS)]
+    relist: (
+        Annotated[
+            str,
+            Form("Text", MAX_REASON, least=0, multiline=True),
+            Meta(description="why rows that were taken back are listed again; without it they are left out"),
+        ]
+        | None
+    ) = None
+    relist_rows: (
+        Annotated[
+            list[int],
+            Count(0, MAX_ROWS),
+            Meta(description="the rows, by index, that `relist` is said of; all, if it is absent"),
+        ]
+        | None
+    ) = None
+    taken_back: Annotated[
+        list[Annotated[tuple[int, _Reason], Form("Raw")]],
+        Count(0, MAX_ROWS),
+        Meta(
+            description="[index of a row, reason (false_positive, cleared, error, court_order)]: rows taken back, maybe"
+            " in another epoch; they are left out, and kept out in this epoch too"
+        ),
+    ] = msgspec.field(default_factory=list)
 
 
-class LeftOutRowSchema(Schema):
+class SubmittedPart(SubmissionHead, frozen=True, kw_only=True, omit_defaults=True):
+    """A part of a submission as its member sends it."""
+
+    envelope: SubmissionEnvelope
+    rows: Annotated[
+        list[Annotated[list[str | None], Count(4, 4)]],
+        Count(1, MAX_ROWS),
+        Meta(description="[token (base64, 32 bytes), indicator_type, first_seen | null, last_seen | null]"),
+    ]
+
+
+class LeftOutRow(Message, frozen=True):
     """A row that its member had taken back, and that is not listed again."""
 
-    row = fields.Integer(required=True)
-    reason = code_of(WithdrawalReason, required=True)
+    row: int
+    reason: Annotated[str, one_of(WithdrawalReason)]
 
 
-class RejectedRowSchema(Schema):
+class RejectedRow(Message, frozen=True):
     """A row that was refused."""
 
-    row = fields.Integer(required=True)
-    field = fields.String(required=True)
-    reason = fields.String(required=True)
+    row: int
+    field: str
+    reason: str
 
 
-class ReceiptSchema(Schema):
+class SignedReceipt(Message, frozen=True):
     """The exchange's signed receipt: canonical JSON in base64, and an Ed25519 signature."""
 
-    payload = fields.String(required=True)
-    signature = fields.String(required=True)
+    payload: str
+    signature: str
 
 
-class SubmissionAnswerSchema(Schema):
-    """The form of the answer, for the API description."""
+class PartResult(Message, frozen=True):
+    """What became of the rows of a part, each named by its index."""
 
-    submission_id = fields.UUID(required=True)
-    part = fields.Integer(required=True)
-    accepted = fields.Integer(required=True)
-    duplicates = fields.List(fields.Integer(), required=True)
-    rejected = fields.List(fields.Nested(RejectedRowSchema), required=True)
-    left_out = fields.List(fields.Nested(LeftOutRowSchema), required=True)
-    receipt = fields.Nested(ReceiptSchema, required=True)
-    hits = fields.List(fields.Nested(schema_of(DisclosedHit)), required=True)
+    submission_id: Uuid
+    part: int
+    accepted: int
+    duplicates: list[int]
+    rejected: list[RejectedRow]
+    left_out: list[LeftOutRow]
 
 
-class RowsError(ValueError):
-    """The rows as a whole are not what is wanted."""
+class SubmissionAnswer(PartResult, frozen=True):
+    """What became of the rows of a part, the receipt for it, and the member's hits on them."""
+
+    receipt: SignedReceipt
+    hits: list[DisclosedHit]
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Good rows as (token, type, first seen, last seen, index in the request), and the refused ones."""
+class PartCounts(Message, frozen=True):
+    """What became of the rows of a part as the log and the receipt say it: how many."""
 
-    good: list[tuple[bytes, str, str | None, str | None, int]]
-    rejected: list[dict[str, Any]] = field(default_factory=list)
-    duplicates: list[int] = field(default_factory=list)
-    taken_back: dict[int, str] = field(default_factory=dict)
-    """By index, why the member took a row back; it comes to be kept out."""
-
-
-_HEAD = msgspec.json.Decoder(SubmissionHead)
-_FAST_ROWS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[_FastRow])
-_ANY_ROWS = msgspec.json.Decoder(list[Any])
+    submission_id: Uuid
+    part: int
+    accepted: int
+    duplicates: int
+    rejected: int
+    left_out: int
 
 
-def read_head(body: bytes) -> SubmissionHead:
-    """The request without its rows. Raises msgspec.DecodeError or RecursionError."""
-    return _HEAD.decode(body)
-
-
-def read_rows(raw: msgspec.Raw, today: date, taken_back: Sequence[tuple[int, str]] = ()) -> Rows:
-    """The rows, judged one by one; the first of several with one token is kept, the others are duplicates. `taken_back`
-    names some by index, each once, with the reason for which they were taken back.
-
-    Raises RowsError unless they are an array of 1 to 20,000, or for an index that is none of theirs.
+class PartReceipt(PartCounts, frozen=True):
+    """What the exchange signs of a part: what it committed, for whom, and when it will be in the log at the latest.
+    `entry` is the log's (33 bytes, base64).
     """
-    latest = date.fromordinal(today.toordinal() + 1).isoformat()
-    listed, has_form = _decode(raw)
-    if not 1 <= len(listed) <= MAX_ROWS:
-        raise RowsError(f"expected 1 to {MAX_ROWS} rows, found {len(listed)}")
-    tokens = _decode_tokens(listed) if has_form and _have_good_days(listed, latest) else None
-    if tokens is not None:
-        found = Rows(
-            [
-                (token, row[1], row[2], row[3], index)
-                for index, (token, row) in enumerate(zip(tokens, listed, strict=True))
-            ]
-        )
-    else:
-        found = _judge_each(listed, latest)
-    reasons = dict(taken_back)
-    if len(reasons) != len(taken_back) or not all(0 <= index < len(listed) for index in reasons):
-        raise RowsError("taken_back names each row once, by its index from 0")
-    return replace(_drop_doublets(found), taken_back=reasons)
+
+    event_id: Uuid
+    member_id: Identifier
+    entry: str
+    committed_at: Time
+    maximum_merge_delay_seconds: int
 
 
-def _decode(raw: msgspec.Raw) -> tuple[list[Any], bool]:
-    """The rows, and whether the decoder has already found the form of every one of them right."""
-    try:
-        return _FAST_ROWS.decode(raw), True
-    except (msgspec.DecodeError, RecursionError):
-        pass
-    try:
-        return _ANY_ROWS.decode(raw), False
-    except (msgspec.DecodeError, RecursionError):
-        raise RowsError("expected an array of rows") from None
-
-
-def _decode_tokens(listed: list[Any]) -> list[bytes] | None:
-    """All tokens, or None if one of them is not the canonical base64 of 32 bytes."""
-    texts = [row[0] for row in listed]
-    try:
-        tokens = [a2b_base64(text) for text in texts]
-        # The decoder is lenient; what does not come back as it was is not canonical.
-        same = b"".join([b2a_base64(token, newline=False) for token in tokens]) == "".join(texts).encode("ascii")
-    except ValueError:
-        return None
-    return tokens if same and all(len(token) == 32 for token in tokens) else None
-
-
-def _have_good_days(listed: list[Any], latest: str) -> bool:
-    """Whether all dates are good: each different one is looked at once, since a file has few."""
-    days = {row[2] for row in listed} | {row[3] for row in listed}
-    if not all(_is_day(day, latest) for day in days):
-        return False
-    return all(first is None or last is None or first <= last for _, _, first, last in listed)
-
-
-def _judge_each(listed: list[Any], latest: str) -> Rows:
-    found = Rows([])
-    for index, row in enumerate(listed):
-        fault = _fault_of(row, latest)
-        if fault is None:
-            found.good.append((from_base64(row[0]), row[1], row[2], row[3], index))
-        else:
-            found.rejected.append({"row": index, "field": fault[0], "reason": fault[1]})
-    return found
-
-
-def _fault_of(row: Any, latest: str) -> tuple[str, str] | None:
-    """The field at fault and the reason; None for a good row."""
-    if not isinstance(row, list | tuple) or len(row) != len(ROW_FIELDS):
-        return "row", f"expected {len(ROW_FIELDS)} values"
-    token, indicator_type, first_seen, last_seen = row
-    try:
-        from_base64(token if isinstance(token, str) else "", 32)
-    except ValueError as error:
-        return "token", str(error)
-    if not isinstance(indicator_type, str) or indicator_type not in _TYPES:
-        return "indicator_type", "this is no known type"
-    for name, day in (("first_seen", first_seen), ("last_seen", last_seen)):
-        if not _is_day(day, latest):
-            return name, "a date YYYY-MM-DD, not in the future, or leave it empty"
-    if first_seen is not None and last_seen is not None and last_seen < first_seen:
-        return "last_seen", "it is before first_seen"
-    return None
-
-
-def _is_day(value: Any, latest: str) -> bool:
-    """Whether it is None or a day of the calendar, in the one form, not after `latest`."""
-    if value is None:
-        return True
-    if not isinstance(value, str) or len(value) != 10 or not "1900-01-01" <= value <= latest:
-        return False
-    try:
-        return date.fromisoformat(value).isoformat() == value
-    except ValueError:
-        return False
-
-
-def _drop_doublets(found: Rows) -> Rows:
-    """The rows in the order of their tokens, each token once."""
-    ordered = sorted(found.good, key=itemgetter(0))
-    if len({row[0] for row in ordered}) == len(ordered):
-        return Rows(ordered, found.rejected)
-    kept: dict[bytes, tuple[bytes, str, str | None, str | None, int]] = {}
-    for row in ordered:
-        kept.setdefault(row[0], row)
-    first = {row[4] for row in kept.values()}
-    doublets = [row[4] for row in found.good if row[4] not in first]
-    return Rows(list(kept.values()), found.rejected, doublets)
+def counts_of(result: PartResult) -> PartCounts:
+    """How many of the rows of a part there were of each kind."""
+    return PartCounts(
+        submission_id=result.submission_id,
+        part=result.part,
+        accepted=result.accepted,
+        duplicates=len(result.duplicates),
+        rejected=len(result.rejected),
+        left_out=len(result.left_out),
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 
 import msgspec
 from flask import Response, request
@@ -11,7 +10,7 @@ from marshmallow import ValidationError
 
 from exchange.log.receipts import sign_receipt
 from exchange.submissions.parts import SubmissionRequest
-from exchange.submissions.rules import Envelope
+from exchange.submissions.reading import RowsError, UnreadPart, read_head, read_rows
 from exchange.submissions.submit import submit_indicators
 from exchange.web.authentication import current_actor, idempotency_key
 from exchange.web.context import current_context
@@ -20,32 +19,28 @@ from exchange.web.pages import POST_PARAMETERS, Blueprint, answer_json, problem_
 from exchange.web.problems import InvalidFormError
 from schemas.submissions import (
     MAX_PARTS,
-    MAX_REASON,
-    EnvelopeSchema,
-    RowsError,
-    SubmissionAnswerSchema,
-    SubmissionHead,
-    SubmissionSchema,
-    read_head,
-    read_rows,
+    SignedReceipt,
+    SubmissionAnswer,
+    SubmissionEnvelope,
+    SubmittedPart,
 )
-from schemas.values.fields import Text
+from schemas.values.derived import schema_of
 from schemas.values.identifiers import is_uuid7
 
 blueprint = Blueprint("submissions", __name__, url_prefix="/v1", description="Submitting indicators")
-_ENVELOPE = EnvelopeSchema()
-_REASON = Text(MAX_REASON, least=0, multiline=True)
+_ENVELOPE = schema_of(SubmissionEnvelope)()
+_REASON = schema_of(SubmittedPart)().fields["relist"]
 
 
 @blueprint.route("/submissions", methods=["POST"])
 @blueprint.doc(
     parameters=POST_PARAMETERS,
     summary="Submit a part of a submission",
-    requestBody={"required": True, "content": {"application/json": {"schema": SubmissionSchema}}},
+    requestBody={"required": True, "content": {"application/json": {"schema": schema_of(SubmittedPart)}}},
 )
 @problem_responses(blueprint, 401, 403, 409, 413)
-@blueprint.alt_response(200, schema=SubmissionAnswerSchema, success=True)
-@blueprint.response(201, SubmissionAnswerSchema)
+@blueprint.alt_response(200, schema=SubmissionAnswer, success=True)
+@blueprint.response(201, SubmissionAnswer)
 def submit() -> Response:
     """The answer leaves after the commit; its receipt is signed then. A repetition is answered with 200."""
     context, now = current_context(), current_context().clock()
@@ -57,8 +52,8 @@ def submit() -> Response:
         merge_delay_seconds=context.settings.merge_delay_seconds,
         rules=context.policy.rules,
     )
-    receipt = sign_receipt(context.receipt_key, answer.receipt)
-    body = {**answer.fields, "receipt": receipt, "hits": answer.hits}
+    receipt = SignedReceipt(**sign_receipt(context.receipt_key, msgspec.to_builtins(answer.receipt)))
+    body = SubmissionAnswer(**msgspec.structs.asdict(answer.result), receipt=receipt, hits=answer.hits)
     return answer_json(body, 200 if answer.is_repeated else 201)
 
 
@@ -76,8 +71,8 @@ def _read(body: bytes, today: date) -> SubmissionRequest:
         raise InvalidFormError({"submission_id": ["expected a UUID of version 7 in lower case"]})
     if not 0 <= head.part <= MAX_PARTS:
         raise InvalidFormError({"part": [f"expected 0 to {MAX_PARTS}"]})
-    fields: dict[str, Any] = load_form(_ENVELOPE, head.envelope)
-    envelope = Envelope(**fields | {"red_flags": tuple(fields["red_flags"]), "conditions": fields["conditions"] or ""})
+    envelope: SubmissionEnvelope = load_form(_ENVELOPE, head.envelope)
+    envelope = msgspec.structs.replace(envelope, conditions=envelope.conditions or "")
     return SubmissionRequest(
         submission_id=head.submission_id,
         part=head.part,
@@ -98,7 +93,7 @@ def _relist(given: str | None) -> str | None:
         raise InvalidFormError({"relist": error.messages}) from None
 
 
-def _relist_rows(head: SubmissionHead) -> frozenset[int] | None:
+def _relist_rows(head: UnreadPart) -> frozenset[int] | None:
     """Whether they are rows of the request is not looked at: what is none of them names nothing."""
     if head.relist_rows is None:
         return None

@@ -4,14 +4,13 @@ that what was stopped between two goes on behind the last that is stored.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
-from operator import itemgetter
-from typing import Any
+from operator import attrgetter
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from exchange.indicators.submissions import ACTIVE, Submission, SubmissionPart, find_submission, slices_of_part
@@ -19,10 +18,10 @@ from exchange.indicators.withdrawals import after_withdrawals
 from exchange.kernel.actor import Actor
 from exchange.kernel.decision import Decision
 from exchange.kernel.problem_error import ProblemError
-from exchange.submissions.rules import Envelope
+from exchange.submissions.reading import Rows
 from exchange.submissions.slices import end_of_slice
 from schemas.problems import Problem
-from schemas.submissions import Rows
+from schemas.submissions import LeftOutRow, PartResult, SubmissionEnvelope, counts_of
 from schemas.values.canonical import canonical_json
 
 
@@ -53,7 +52,7 @@ class SubmissionRequest:
 
     submission_id: str
     part: int
-    envelope: Envelope
+    envelope: SubmissionEnvelope
     rows: Rows
     relist: str | None
     relist_rows: frozenset[int] | None
@@ -68,7 +67,7 @@ def claim_part(session: Session, actor: Actor, request: SubmissionRequest, now: 
     Raises SubmissionConflictError.
     """
     envelope = request.envelope
-    envelope_json = canonical_json(envelope.as_fields()).decode()
+    envelope_json = canonical_json(msgspec.to_builtins(envelope)).decode()
     known = find_submission(session, request.submission_id)
     if known is None:
         session.add(
@@ -118,23 +117,22 @@ def cut(
     return replace(request, rows=rows), upto
 
 
-def sum_up(fields: dict[str, Any], earlier: Sequence[SubmissionPart]) -> dict[str, Any]:
-    """The last slice's fields with those of the earlier ones: those of the whole part."""
-    listed = [json.loads(one.rows_json or "{}") for one in earlier]
-    duplicates = chain(fields["duplicates"], *(rows["duplicates"] for rows in listed))
-    left_out = chain(fields["left_out"], *(rows["left_out"] for rows in listed))
-    return {
-        **fields,
-        "accepted": fields["accepted"] + sum(one.accepted for one in earlier),
-        "duplicates": sorted(duplicates),
-        "left_out": sorted(left_out, key=itemgetter("row")),
-    }
+class _NotAccepted(msgspec.Struct, frozen=True):
+    """The rows of a slice that were not accepted, by index."""
+
+    duplicates: list[int]
+    left_out: list[LeftOutRow]
 
 
-def counts_of(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields as the log and the receipt say them."""
-    counts = {name: fields[name] for name in ("submission_id", "part", "accepted")}
-    return counts | {name: len(fields[name]) for name in ("duplicates", "rejected", "left_out")}
+def sum_up(last: PartResult, earlier: Sequence[SubmissionPart]) -> PartResult:
+    """What became of the whole part: of the last slice's rows, and of those of the earlier ones."""
+    listed = [msgspec.json.decode(one.rows_json or "", type=_NotAccepted) for one in earlier]
+    return msgspec.structs.replace(
+        last,
+        accepted=last.accepted + sum(one.accepted for one in earlier),
+        duplicates=sorted(chain(last.duplicates, *(rows.duplicates for rows in listed))),
+        left_out=sorted(chain(last.left_out, *(rows.left_out for rows in listed)), key=attrgetter("row")),
+    )
 
 
 def remember_slice(
@@ -143,7 +141,7 @@ def remember_slice(
     *,
     number: int,
     upto: int,
-    fields: dict[str, Any],
+    result: PartResult,
     event_id: str,
     now: datetime,
 ) -> bool:
@@ -151,8 +149,7 @@ def remember_slice(
     the last.
     """
     is_last = upto == len(request.rows.good)
-    rows = {name: fields[name] for name in ("duplicates", "left_out")}
-    counts = counts_of(fields)
+    rows, counts = _NotAccepted(result.duplicates, result.left_out), counts_of(result)
     slice_ = SubmissionPart(
         submission_id=request.submission_id,
         part=request.part,
@@ -161,11 +158,11 @@ def remember_slice(
         event_id=event_id,
         upto=upto,
         is_last=is_last,
-        accepted=counts["accepted"],
-        duplicates=counts["duplicates"],
-        rejected=counts["rejected"],
-        left_out=counts["left_out"],
-        rows_json=None if is_last else canonical_json(rows).decode(),
+        accepted=counts.accepted,
+        duplicates=counts.duplicates,
+        rejected=counts.rejected,
+        left_out=counts.left_out,
+        rows_json=None if is_last else msgspec.json.encode(rows).decode(),
         committed_at=now,
     )
     session.add(slice_)

@@ -5,9 +5,7 @@ arguments.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any
 
 from exchange.gateways.handling import decide_marking
 from exchange.gateways.legal_gateway import decide_gateway
@@ -15,42 +13,10 @@ from exchange.gateways.rules import RULES, GatewayRules
 from exchange.gateways.safeguards import decide_texts
 from exchange.kernel.decision import ALLOWED, Decision, refuse
 from exchange.membership.authority import Authority
+from schemas.submissions import SubmissionEnvelope
 
 RETENTION_YEARS = 6
 """Markers are kept for six years at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """What all rows of a submission share. Codes are those of schemas/terms.py."""
-
-    group: str
-    epoch: int
-    normalisation: str
-    theme: str
-    case_type: str
-    subject_role: str
-    red_flags: tuple[str, ...]
-    evidence_standard: str
-    source_evaluation: str
-    intelligence_assessment: str
-    handling: str
-    conditions: str
-    classification: str
-    tlp: str
-    legal_gateway: str
-    purpose: str
-    review_by: date
-    expires_on: date
-
-    def as_fields(self) -> dict[str, Any]:
-        """As on the wire, dates as text."""
-        fields = asdict(self)
-        return fields | {
-            "red_flags": list(self.red_flags),
-            "review_by": self.review_by.isoformat(),
-            "expires_on": self.expires_on.isoformat(),
-        }
 
 
 def last_day_allowed(today: date) -> date:
@@ -97,7 +63,7 @@ def decide_relisting(reason: str | None) -> Decision:
 
 
 def decide_submission(
-    envelope: Envelope,
+    envelope: SubmissionEnvelope,
     *,
     member_id: str,
     kind: str,
@@ -116,7 +82,7 @@ def decide_submission(
         & decide_gateway(
             envelope.legal_gateway, envelope.purpose, kind, envelope.theme, envelope.evidence_standard, rules=rules
         )
-        & decide_marking(envelope.classification, envelope.handling, envelope.conditions)
+        & decide_marking(envelope.classification, envelope.handling, envelope.conditions or "")
         & decide_dates(envelope.review_by, envelope.expires_on, today)
         & decide_relisting(relist)
         & decide_texts({"purpose": envelope.purpose, "conditions": envelope.conditions, "relist": relist})

@@ -14,13 +14,11 @@ In order, in one transaction for each slice:
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter, itemgetter
-from typing import Any
+from operator import attrgetter
 
 import msgspec
 from sqlalchemy.exc import IntegrityError
@@ -51,7 +49,6 @@ from exchange.submissions.parts import (
     PartlyStoredError,
     SubmissionRequest,
     claim_part,
-    counts_of,
     cut,
     is_partly_stored,
     remember_slice,
@@ -61,16 +58,17 @@ from exchange.submissions.rules import decide_submission
 from exchange.submissions.slices import SLICE_ROWS, end_of_slice, most_holders
 from exchange.submissions.store_slice import store_slice, tokens_left_out
 from schemas.hits import DisclosedHit
-from schemas.values.canonical import canonical_json, digest
+from schemas.submissions import LeftOutRow, PartReceipt, PartResult, counts_of
+from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64, to_rfc3339
 
 
 @dataclass(frozen=True, slots=True)
-class SubmissionAnswer:
-    """What to answer once committed: `fields` of the answer, `receipt` to be signed, live `hits`."""
+class StoredPart:
+    """What to answer once committed: what became of the rows, `receipt` to be signed, live `hits`."""
 
-    fields: dict[str, Any]
-    receipt: dict[str, Any]
+    result: PartResult
+    receipt: PartReceipt
     hits: list[DisclosedHit]
     is_repeated: bool
 
@@ -83,7 +81,7 @@ def submit_indicators(
     now: datetime,
     merge_delay_seconds: int,
     rules: GatewayRules = RULES,
-) -> SubmissionAnswer:
+) -> StoredPart:
     """Store the rows and say what overlaps; `rules` are those of the legal gateways.
 
     Raises RefusedError (recorded in the log), SubmissionConflictError, OtherRequestError, LogUnavailableError; then
@@ -111,7 +109,15 @@ def submit_indicators(
     hits += done.hits
     # Those of slices that another attempt stored, and of the whole part if it was answered before.
     hits += _read_hits(database, submitting, sorted(unread))
-    return SubmissionAnswer(*done.answer, sorted(hits, key=attrgetter("hit_id")), done.is_repeated)
+    hits.sort(key=attrgetter("hit_id"))
+    return StoredPart(done.answer.result, done.answer.receipt, hits, done.is_repeated)
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """What is answered of a part, beside its hits: kept for a repetition of the request."""
+
+    result: PartResult
+    receipt: PartReceipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +134,13 @@ class _Submitting:
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """A slice that is stored: its tokens and the member's live hits on them; with the last, the fields and the receipt
-    to answer. A part that was answered before has nothing but these.
+    """A slice that is stored: its tokens and the member's live hits on them; with the last, what to answer. A part that
+    was answered before has nothing but this.
     """
 
     tokens: Sequence[bytes]
     hits: list[DisclosedHit]
-    answer: tuple[dict[str, Any], dict[str, Any]] | None
+    answer: _Answer | None
     is_repeated: bool = False
 
 
@@ -169,42 +175,47 @@ def _submit(session: Session, submitting: _Submitting) -> _Done:
     ways, there, out = store_slice(session, actor, part, now)
     good = part.rows.good
     duplicates = [row[4] for row in good if row[0] in there]
-    left_out = [{"row": row[4], "reason": out.reasons[row[0]]} for row in good if row[0] in out.reasons]
+    left_out = [LeftOutRow(row=row[4], reason=out.reasons[row[0]]) for row in good if row[0] in out.reasons]
     tokens = [row[0] for row in good]
     states = work_out_hits(session, ways, tokens if duplicates else (), authority, actor.member_id)
     hits = disclosed_hits(session, (state for state in states if state.known.member_id == actor.member_id), now)
-    fields = {
-        "submission_id": request.submission_id,
-        "part": request.part,
-        "accepted": len(good) - len(duplicates) - len(left_out),
-        "duplicates": sorted([*duplicates, *part.rows.duplicates]),
-        "left_out": sorted(left_out, key=itemgetter("row")),
-        "rejected": part.rows.rejected,
+    result = PartResult(
+        submission_id=request.submission_id,
+        part=request.part,
+        accepted=len(good) - len(duplicates) - len(left_out),
+        duplicates=sorted([*duplicates, *part.rows.duplicates]),
+        left_out=sorted(left_out, key=attrgetter("row")),
+        rejected=part.rows.rejected,
+    )
+    told = {
+        **msgspec.to_builtins(counts_of(result)),
+        "slice": len(earlier),
+        "relisted": out.relisted,
+        "hits": msgspec.to_builtins(hits),
     }
-    told = {**counts_of(fields), "slice": len(earlier), "relisted": out.relisted, "hits": msgspec.to_builtins(hits)}
     event = _record(session, actor, part, told=told, states=states, now=now)
     if not remember_slice(
-        session, request, number=len(earlier), upto=upto, fields=fields, event_id=event.event_id, now=now
+        session, request, number=len(earlier), upto=upto, result=result, event_id=event.event_id, now=now
     ):
         return _Done(tokens, hits, None)
-    fields = sum_up(fields, earlier)
-    receipt = {
-        **counts_of(fields),
-        "event_id": event.event_id,
-        "member_id": actor.member_id,
-        "entry": to_base64(event.entries[actor.member_id]),
-        "committed_at": to_rfc3339(now),
-        "maximum_merge_delay_seconds": submitting.merge_delay_seconds,
-    }
-    _remember_answer(session, actor, request, fields=fields, receipt=receipt, now=now)
-    return _Done(tokens, hits, (fields, receipt))
+    whole = sum_up(result, earlier)
+    receipt = PartReceipt(
+        **msgspec.structs.asdict(counts_of(whole)),
+        event_id=event.event_id,
+        member_id=actor.member_id,
+        entry=to_base64(event.entries[actor.member_id]),
+        committed_at=to_rfc3339(now),
+        maximum_merge_delay_seconds=submitting.merge_delay_seconds,
+    )
+    answer = _Answer(whole, receipt)
+    _remember_answer(session, actor, request, answer, now)
+    return _Done(tokens, hits, answer)
 
 
 def _answer_again(request: SubmissionRequest, answered: IdempotentAnswer) -> _Done:
     if answered.request_sha256 != request.request_sha256:
         raise OtherRequestError
-    stored = json.loads(answered.answer)
-    return _Done((), [], (stored["fields"], stored["receipt"]), is_repeated=True)
+    return _Done((), [], msgspec.json.decode(answered.answer, type=_Answer), is_repeated=True)
 
 
 def _read_hits(database: Database, submitting: _Submitting, tokens: Sequence[bytes]) -> list[DisclosedHit]:
@@ -254,7 +265,7 @@ def _record(
     actor: Actor,
     request: SubmissionRequest,
     *,
-    told: Mapping[str, Any],
+    told: Mapping[str, object],
     states: list[CurrentHit],
     now: datetime,
 ) -> RecordedEvent:
@@ -271,7 +282,7 @@ def _record(
         "legal_gateway": request.envelope.legal_gateway,
         "purpose": request.envelope.purpose,
         "relist": request.relist,
-        "envelope_sha256": to_base64(digest(request.envelope.as_fields())),
+        "envelope_sha256": to_base64(digest(msgspec.to_builtins(request.envelope))),
         "ended": ended,
     }
     views = [View(actor.member_id, own_view)]
@@ -286,13 +297,7 @@ def _record(
 
 
 def _remember_answer(
-    session: Session,
-    actor: Actor,
-    request: SubmissionRequest,
-    *,
-    fields: dict[str, Any],
-    receipt: dict[str, Any],
-    now: datetime,
+    session: Session, actor: Actor, request: SubmissionRequest, answer: _Answer, now: datetime
 ) -> None:
     """Keep the answer for a repetition of the request."""
     session.add(
@@ -301,7 +306,7 @@ def _remember_answer(
             key=request.idempotency_key,
             request_sha256=request.request_sha256,
             status=201,
-            answer=canonical_json({"fields": fields, "receipt": receipt}),
+            answer=msgspec.json.encode(answer),
             answered_at=now,
         )
     )

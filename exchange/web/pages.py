@@ -51,8 +51,9 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
         return cast(Decorator, super().response(status_code, _schema(schema), **options))
 
     def alt_response(self, status_code: int, **options: Any) -> Decorator:
-        """As flask_smorest's."""
-        return cast(Decorator, super().alt_response(status_code, **options))
+        """As flask_smorest's; the schema may be a message."""
+        schema = {"schema": _schema(options.pop("schema"))} if "schema" in options else {}
+        return cast(Decorator, super().alt_response(status_code, **schema, **options))
 
 
 def _schema(form: Any) -> Any:

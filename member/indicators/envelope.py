@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from member.errors import MemberError, UsedWronglyError, quoted
 from member.identity.home import REJECTED_DAYS
 from member.normalise.countries import COUNTRIES
 from member.tables.column_map import read_column_map
 from member.tables.csv_faults import FileRefusedError
+from schemas.submissions import SubmissionEnvelope
 from schemas.terms import (
     NORMALISATION,
     CaseType,
@@ -145,7 +145,7 @@ class Terms:
     values: Mapping[str, str]
     expires: date | None
 
-    def description(self) -> dict[str, Any]:
+    def description(self) -> dict[str, object]:
         """What tells one upload of a file from another under other terms."""
         return {"values": dict(self.values), "expires": None if self.expires is None else self.expires.isoformat()}
 
@@ -180,7 +180,7 @@ def _read_date(text: str) -> date:
         raise UsedWronglyError(f"--expires {text} is not in the calendar") from None
 
 
-def fill_envelope(terms: Terms, epoch: int, today: Callable[[], date]) -> dict[str, Any]:
+def fill_envelope(terms: Terms, epoch: int, today: Callable[[], date]) -> SubmissionEnvelope:
     """The envelope on the wire, dates reckoned from `today`; the review falls half-way unless it is set."""
     values = terms.values
     start = today()
@@ -192,11 +192,11 @@ def fill_envelope(terms: Terms, epoch: int, today: Callable[[], date]) -> dict[s
         min(expires_on, start + timedelta(days=int(values["review_days"]))) if "review_days" in values else half_way
     )
     names = [name for name in SETTINGS if name not in {*_DAYS, "red_flags"}]
-    return {
-        "epoch": epoch,
-        "normalisation": NORMALISATION,
-        **{name: values[name] for name in names if name in values},
-        "red_flags": [flag.strip() for flag in values.get("red_flags", "").split(",") if flag.strip()],
-        "review_by": review_by.isoformat(),
-        "expires_on": expires_on.isoformat(),
-    }
+    return SubmissionEnvelope(
+        epoch=epoch,
+        normalisation=NORMALISATION,
+        **{name: values[name] for name in names},
+        red_flags=[flag.strip() for flag in values.get("red_flags", "").split(",") if flag.strip()],
+        review_by=review_by,
+        expires_on=expires_on,
+    )

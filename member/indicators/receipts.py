@@ -7,11 +7,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from keys.signatures.ed25519 import SignatureError, verify_signature
 from member.errors import AnswerError
-from member.transport.exchange_client import SubmissionAnswer
 from member.transport.wire import RECEIPT_DOMAIN
 from member.vault.uploads import Receipt
+from schemas.submissions import SubmissionAnswer, counts_of
 from schemas.values.canonical import parse_canonical_json
 from schemas.values.encoding import from_base64
 
@@ -25,15 +27,7 @@ def verify_receipt(answer: SubmissionAnswer, *, receipt_key: bytes, member_id: s
     except (SignatureError, ValueError) as error:
         raise AnswerError(f"the exchange's receipt is worth nothing: {error}", "tell the registrars") from error
     stated = body if isinstance(body, dict) else {}
-    answered = {
-        "member_id": member_id,
-        "submission_id": answer.submission_id,
-        "part": answer.part,
-        "accepted": answer.accepted,
-        "duplicates": len(answer.duplicates),
-        "rejected": len(answer.rejected),
-        "left_out": len(answer.left_out),
-    }
+    answered = {"member_id": member_id, **msgspec.structs.asdict(counts_of(answer))}
     differing = [name for name, value in answered.items() if stated.get(name) != value]
     if differing:
         raise AnswerError(f"the exchange's receipt differs from its answer in {', '.join(differing)}")

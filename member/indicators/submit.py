@@ -23,7 +23,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from types import MappingProxyType
-from typing import Any
 
 import msgspec
 
@@ -41,16 +40,16 @@ from member.indicators.relisting import OWN_REASON, check_reasons, reasons_of
 from member.normalise.circumstances import USUAL, Circumstances
 from member.progress import Report
 from member.statements.authority import current_epoch, stated_exchange, usable_epoch
-from member.tables.csv_faults import BAD_DAY
 from member.tables.reading import CheckedFile, Rejected, Row
 from member.tokens.quorums import NoQuorumError
 from member.tokens.tokenise import Tokeniser
-from member.transport.exchange_client import ExchangeClient, SubmissionAnswer
+from member.transport.exchange_client import ExchangeClient
 from member.vault.hits import ShownHits
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
 from member.vault.taken_back import TakenBackRows
 from member.vault.uploads import PartForm, PartOutcome, Upload, Uploads
+from schemas.submissions import BAD_DAY, SubmissionAnswer, SubmittedPart
 from schemas.terms import NORMALISATION
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
@@ -179,9 +178,9 @@ def submit_file(
 def _unfinished(desk: Desk, uploads: Uploads, name: bytes) -> Upload | None:
     """The upload to go on with, unless its epoch has been retired or its rows would be expired on arrival."""
     upload = uploads.find(name)
-    if upload is None or usable_epoch(desk.keyring, upload.envelope["epoch"]) is None:
+    if upload is None or usable_epoch(desk.keyring, upload.envelope.epoch) is None:
         return None
-    return upload if upload.envelope["expires_on"] > desk.today().isoformat() else None
+    return upload if upload.envelope.expires_on > desk.today() else None
 
 
 @dataclass
@@ -214,7 +213,7 @@ class _Sending:
         self._rows = VaultRows(desk.vault)
         self._shown = ShownHits(desk.vault)
         self._taken = TakenBackRows(desk.vault)
-        self._group, self._epoch = str(upload.envelope["group"]), int(upload.envelope["epoch"])
+        self._group, self._epoch = upload.envelope.group, upload.envelope.epoch
         self._receipt_key = stated_exchange(desk.keyring).receipt_key
         self._pending: deque[_Prepared] = deque()
         self._renewed: set[bytes] = set()
@@ -375,23 +374,19 @@ class _Sending:
 
     def _body(self, part: Part, tokens: Sequence[bytes], form: PartForm) -> bytes:
         rows = [
-            (to_base64(token), item.canonical.indicator_type, _iso(item.row.first_seen) or None, None)
+            [to_base64(token), item.canonical.indicator_type, _iso(item.row.first_seen) or None, None]
             for item, token in zip(part.rows, tokens, strict=True)
         ]
-        document: dict[str, Any] = {
-            "submission_id": self._upload.submission_id,
-            "part": part.number,
-            "envelope": self._upload.envelope,
-            "rows": rows,
-        }
-        if form.left_out:
-            document["taken_back"] = form.left_out
-        if form.relisted:
-            document["relist"] = reasons_of(part, form.relisted)
-            document["relist_rows"] = form.relisted
-        elif self._upload.relist:
-            document["relist"] = self._upload.relist
-        return msgspec.json.encode(document)
+        sent = SubmittedPart(
+            submission_id=self._upload.submission_id,
+            part=part.number,
+            envelope=self._upload.envelope,
+            rows=rows,
+            taken_back=form.left_out,
+            relist=reasons_of(part, form.relisted) if form.relisted else self._upload.relist or None,
+            relist_rows=form.relisted or None,
+        )
+        return msgspec.json.encode(sent)
 
     def _count(self, part: Part, outcome: PartOutcome) -> None:
         for position, reason in outcome.left_out:

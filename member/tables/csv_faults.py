@@ -21,9 +21,6 @@ SAVE_AS_UTF8 = (
 
 ONE_OF_SEPARATORS = "expected: a comma, a semicolon or a tab between the columns"
 
-BAD_DAY = "a date YYYY-MM-DD, not in the future, or leave it empty"
-"""As the exchange says it (schemas.submissions; marshmallow is slow to import)."""
-
 _SORT_CODE_NAMES = frozenset({"sortcode", "sort", "branchcode", "branchsortcode"})
 _ACCOUNT_NAMES = frozenset({"account", "accountnumber", "accountno", "accountnum", "acctno", "accno", "accnumber"})
 _SIGNATURES = (

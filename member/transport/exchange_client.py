@@ -15,6 +15,7 @@ from schemas.enrolments import EnrolmentAnswer
 from schemas.hits import DisclosedHit, HitsPage
 from schemas.holder_faults import HolderFaultsPage, TakenReport
 from schemas.statements import Proposal, Proposals, StatementAnswer, StatementEnvelope, StatementsPage
+from schemas.submissions import SubmissionAnswer
 
 _PAGE = 500
 _MOST_PAGES = 500
@@ -22,41 +23,6 @@ _MOST_PAGES = 500
 _MOST_STATEMENT_BYTES = 64 * 1024 * 1024
 _MOST_FAULTS = 500
 _MOST_FAULT_BYTES = 256 * 1024 * 1024
-
-
-class RejectedRow(msgspec.Struct, frozen=True):
-    """A row of a part that the exchange did not take."""
-
-    row: int
-    field: str
-    reason: str
-
-
-class LeftOutRow(msgspec.Struct, frozen=True):
-    """A row of a part that was taken back, and is not listed again."""
-
-    row: int
-    reason: str
-
-
-class SignedReceipt(msgspec.Struct, frozen=True):
-    """A receipt on the wire."""
-
-    payload: str
-    signature: str
-
-
-class SubmissionAnswer(msgspec.Struct, frozen=True):
-    """The answer to one part of a submission."""
-
-    submission_id: str
-    part: int
-    accepted: int
-    duplicates: list[int]
-    rejected: list[RejectedRow]
-    left_out: list[LeftOutRow]
-    receipt: SignedReceipt
-    hits: list[DisclosedHit]
 
 
 class GroupStanding(msgspec.Struct, frozen=True):

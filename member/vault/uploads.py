@@ -9,12 +9,12 @@ it was taken back.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import msgspec
 
 from member.vault.store import Vault
 from schemas.marking import Marking, marking_of_envelope
+from schemas.submissions import SubmissionEnvelope
 
 _UPLOAD, _PART, _RECEIPT, _ENVELOPE, _WITHDRAWN = "upload", "part", "receipt", "envelope", "withdrawn"
 _POSTED = "posted_part"
@@ -26,7 +26,7 @@ class Upload(msgspec.Struct, frozen=True):
     """
 
     submission_id: str
-    envelope: dict[str, Any]
+    envelope: SubmissionEnvelope
     part_rows: int
     relist: str | None = None
 
@@ -80,6 +80,19 @@ class KeptEnvelope(msgspec.Struct, frozen=True):
         return marking_of_envelope(msgspec.to_builtins(self))
 
 
+def _kept(envelope: SubmissionEnvelope) -> KeptEnvelope:
+    return KeptEnvelope(
+        group=envelope.group,
+        expires_on=envelope.expires_on.isoformat(),
+        theme=envelope.theme,
+        subject_role=envelope.subject_role,
+        classification=envelope.classification,
+        tlp=envelope.tlp,
+        handling=envelope.handling,
+        conditions=envelope.conditions or "",
+    )
+
+
 def _withdrawn_name(submission_id: str, number: int | None) -> bytes:
     return submission_id.encode() + (b"" if number is None else f"|{number}".encode())
 
@@ -98,9 +111,8 @@ class Uploads:
         """Remember that an upload has begun, before its first part leaves."""
         with self._vault.transaction():
             self._vault.put(_UPLOAD, name, msgspec.msgpack.encode(upload))
-            fields = KeptEnvelope.__struct_fields__
-            kept = KeptEnvelope(**{name: str(upload.envelope.get(name) or "") for name in fields})
-            self._vault.put(_ENVELOPE, upload.submission_id.encode(), msgspec.msgpack.encode(kept))
+            kept = msgspec.msgpack.encode(_kept(upload.envelope))
+            self._vault.put(_ENVELOPE, upload.submission_id.encode(), kept)
 
     def drop(self, name: bytes, upload: Upload) -> None:
         """Forget an upload that was refused before anything of it was taken."""

@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+
+from schemas.submissions import SubmissionEnvelope
 from schemas.values.encoding import to_base64
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -49,6 +52,11 @@ def make_envelope(**changes: Any) -> dict[str, Any]:
         "expires_on": "2027-11-01",
         **changes,
     }
+
+
+def stated_envelope(**changes: Any) -> SubmissionEnvelope:
+    """The same as a member states it."""
+    return msgspec.convert(make_envelope(**changes), SubmissionEnvelope)
 
 
 def make_token() -> bytes:

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import RAISE, ValidationError
 
+from exchange.submissions.reading import RowsError, read_head, read_rows
 from schemas.enrolments import NewEnrolment
 from schemas.statements import StatementEnvelope
-from schemas.submissions import MAX_ROWS, EnvelopeSchema, RowsError, read_head, read_rows
+from schemas.submissions import MAX_ROWS, SubmissionEnvelope
 from schemas.values.canonical import NotCanonicalError, canonical_json, digest, parse_canonical_json
 from schemas.values.derived import schema_of
 from schemas.values.encoding import from_base64, from_rfc3339, to_base64, to_rfc3339
@@ -154,7 +155,7 @@ def test_a_submission_of_any_bytes_is_refused_or_read(body: bytes) -> None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, RowsError):
         return
     sent = msgspec.json.decode(head.rows)
-    places = [row[4] for row in found.good] + [row["row"] for row in found.rejected] + found.duplicates
+    places = [row[4] for row in found.good] + [row.row for row in found.rejected] + found.duplicates
     assert sorted(places) == list(range(len(sent)))
 
 
@@ -167,7 +168,7 @@ def test_every_row_is_good_rejected_or_a_duplicate_and_is_judged_as_if_it_stood_
         assert not listed
         return
     alone = [read_rows(msgspec.Raw(json.dumps([row]).encode()), TODAY) for row in listed]
-    assert {row["row"] for row in found.rejected} == {place for place, one in enumerate(alone) if one.rejected}
+    assert {row.row for row in found.rejected} == {place for place, one in enumerate(alone) if one.rejected}
     assert sorted([row[4] for row in found.good] + found.duplicates) == [
         place for place, one in enumerate(alone) if one.good
     ]
@@ -176,7 +177,7 @@ def test_every_row_is_good_rejected_or_a_duplicate_and_is_judged_as_if_it_stood_
         assert [to_base64(token), kind, first_seen, last_seen] == listed[place]
         assert len(token) == 32
     for row in found.rejected:
-        assert not any(isinstance(value, str) and len(value) > 20 and value in row["reason"] for value in [*TOKENS])
+        assert not any(isinstance(value, str) and len(value) > 20 and value in row.reason for value in [*TOKENS])
 
 
 @pytest.mark.parametrize(
@@ -201,11 +202,11 @@ def test_rows_that_are_no_list_of_rows_are_refused(raw: bytes) -> None:
 @given(changed_fields(make_envelope()) | JSON)
 def test_an_envelope_with_any_field_changed_is_refused_or_read(value: Any) -> None:
     try:
-        found = EnvelopeSchema().load(value, unknown=RAISE)
+        found = schema_of(SubmissionEnvelope)().load(value, unknown=RAISE)
     except ValidationError:
         return
-    assert found["review_by"] == date.fromisoformat(value["review_by"])
-    assert found["purpose"].replace("\n", "").isprintable()
+    assert found.review_by == date.fromisoformat(value["review_by"])
+    assert found.purpose.replace("\n", "").isprintable()
 
 
 @given(JSON)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 
+import msgspec
 import pytest
 
 from member.errors import UsedWronglyError
 from member.indicators.envelope import MissingSettingError, check_setting, fill_envelope, read_terms
-from schemas.submissions import EnvelopeSchema
+from schemas.submissions import SubmissionEnvelope
+from schemas.values.derived import schema_of
 
 DEFAULTS = {
     "group": "taskforce",
@@ -20,20 +22,21 @@ DEFAULTS = {
 TODAY = date(2026, 11, 22)
 
 
-def envelope(expires: str | None = None, **given: str | None) -> dict[str, object]:
+def envelope(expires: str | None = None, **given: str | None) -> SubmissionEnvelope:
     return fill_envelope(read_terms(given, DEFAULTS, expires), 1, lambda: TODAY)
 
 
 def test_defaults_alone_make_an_envelope_that_the_exchange_reads() -> None:
-    read = EnvelopeSchema().load(envelope())
-    assert read["expires_on"] == date(2027, 11, 22)
-    assert TODAY < read["review_by"] < read["expires_on"]
+    read = schema_of(SubmissionEnvelope)().load(msgspec.to_builtins(envelope()))
+    assert read == envelope()
+    assert read.expires_on == date(2027, 11, 22)
+    assert TODAY < read.review_by < read.expires_on
 
 
 def test_what_is_said_wins_over_a_default() -> None:
     found = envelope("2027-01-31", theme="fraud", red_flags="rapid movement, new account", review_days="7")
-    assert (found["theme"], found["expires_on"], found["review_by"]) == ("fraud", "2027-01-31", "2026-11-29")
-    assert found["red_flags"] == ["rapid movement", "new account"]
+    assert (found.theme, found.expires_on, found.review_by) == ("fraud", date(2027, 1, 31), date(2026, 11, 29))
+    assert found.red_flags == ["rapid movement", "new account"]
 
 
 @pytest.mark.parametrize("name", list(DEFAULTS))

@@ -21,6 +21,7 @@ from member.vault.store import Vault
 from member.vault.taken_back import TakenBackRows
 from member.vault.uploads import PartOutcome, Receipt, Upload, Uploads
 from schemas.values.identifiers import uuid7
+from tests.exchange.factories import stated_envelope
 from tests.member.commands.test_cli import passphrases
 from tests.member.taskforce import Taskforce, accounts, now, run_member, write_csv
 
@@ -44,13 +45,13 @@ def own_row(number: int, submission_id: str, line: int = 2, reference: str = "re
 def begin(vault: Vault, expires_on: str = "2027-11-22", group: str = "open") -> str:
     """An upload that has begun, under its id as its name."""
     submission_id = uuid7()
-    envelope = {"group": group, "expires_on": expires_on}
+    envelope = stated_envelope(group=group, expires_on=expires_on)
     Uploads(vault).begin(submission_id.encode(), Upload(submission_id, envelope, 10))
     return submission_id
 
 
 def finish(vault: Vault, submission_id: str) -> str:
-    Uploads(vault).finish(submission_id.encode(), Upload(submission_id, {}, 10), 1)
+    Uploads(vault).finish(submission_id.encode(), Upload(submission_id, stated_envelope(), 10), 1)
     return submission_id
 
 

@@ -17,6 +17,7 @@ from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
 from member.vault.uploads import PartForm, PartOutcome, Receipt, Upload, Uploads
 from schemas.hits import DisclosedHit
+from tests.exchange.factories import stated_envelope
 
 KEY = bytes(range(32))
 CANARY = "CANARY-20000055779911"
@@ -144,7 +145,7 @@ def test_nothing_stands_in_the_clear_in_any_file(vault: Vault, tmp_path: Path) -
     rows = keep(vault, own_row())
     rows.store_tokens(1, {rows.lookup("bank_account", CANARY): TOKEN})
     uploads = Uploads(vault)
-    uploads.begin(b"name", Upload("CANARY-submission", {"purpose": "CANARY-purpose"}, 10))
+    uploads.begin(b"name", Upload("CANARY-submission", stated_envelope(purpose="CANARY-purpose"), 10))
     uploads.confirm("CANARY-submission", 0, PartOutcome(1, 0, [], ["CANARY-hit"]), Receipt(b"CANARY-receipt", b"s"))
     ShownHits(vault).store([_hit("CANARY-hit")])
     written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
@@ -229,7 +230,7 @@ def test_a_failed_batch_leaves_nothing_behind(vault: Vault) -> None:
 
 
 def test_an_upload_is_found_again_until_it_is_finished_and_its_receipts_stay(vault: Vault) -> None:
-    uploads, upload = Uploads(vault), Upload("s-1", {"group": "g"}, 10)
+    uploads, upload = Uploads(vault), Upload("s-1", stated_envelope(), 10)
     uploads.begin(b"name", upload)
     outcome = PartOutcome(8, 1, [(3, "first_seen", "in the future")], ["hit"])
     uploads.confirm("s-1", 0, outcome, Receipt(b"payload", b"signature"))
