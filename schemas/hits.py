@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from schemas.terms import HitStage, IndicatorType, InstitutionBand
-from schemas.values.message import DigestText, Form, Message, Time, Uuid, one_of
+from schemas.values.message import DigestText, Form, IdCursor, Message, Time, Uuid, one_of
 
 LARGEST_PAGE = 1000
 
@@ -44,5 +44,5 @@ class HitsQuery(Message, frozen=True):
     """Which hits, and where to go on."""
 
     since: Annotated[datetime, Form("Moment")] | None = None
-    cursor: Annotated[str, Form("QueryText", r"[0-9a-f-]{36}")] | None = None
+    cursor: IdCursor | None = None
     limit: Annotated[int, Form("QueryInteger", 1, LARGEST_PAGE)] = 200

@@ -2,67 +2,67 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from typing import Annotated
 
-from schemas.values.fields import QueryInteger, QueryText
+from schemas.values.message import Form, IdCursor, Message, Time, Uuid
 
 NOTICES_PAGE = 500
 
 
-class GroupStandingSchema(Schema):
+class GroupStanding(Message, frozen=True):
     """An open group that the member is in."""
 
-    group_id = fields.String(required=True)
-    kind = fields.String(required=True)
-    sunset = fields.DateTime(required=True, allow_none=True)
+    group_id: str
+    kind: str
+    sunset: Time | None
 
 
-class LogStandingSchema(Schema):
+class LogStanding(Message, frozen=True):
     """The published log."""
 
-    origin = fields.String(required=True)
-    size = fields.Integer(required=True)
+    origin: str
+    size: int
 
 
-class OpenRequestsSchema(Schema):
+class OpenRequests(Message, frozen=True):
     """Information requests that wait for this member's answer, and those of its own that wait for one."""
 
-    incoming = fields.Integer(required=True)
-    outgoing = fields.Integer(required=True)
+    incoming: int
+    outgoing: int
 
 
-class StatusSchema(Schema):
+class Status(Message, frozen=True):
     """A member as the exchange sees it."""
 
-    member_id = fields.String(required=True)
-    kind = fields.String(required=True)
-    sector = fields.String(required=True)
-    state = fields.String(required=True)
-    groups = fields.List(fields.Nested(GroupStandingSchema), required=True)
-    epoch = fields.Integer(required=True, allow_none=True)
-    log = fields.Nested(LogStandingSchema, required=True)
-    notices = fields.Integer(required=True)
-    open_requests = fields.Nested(OpenRequestsSchema, required=True)
+    member_id: str
+    kind: str
+    sector: str
+    state: str
+    groups: list[GroupStanding]
+    epoch: int | None
+    log: LogStanding
+    notices: int
+    open_requests: OpenRequests
 
 
-class NoticesQuery(Schema):
+class NoticesQuery(Message, frozen=True):
     """Where to go on."""
 
-    cursor = QueryText(r"[0-9a-f-]{36}", load_default=None)
-    limit = QueryInteger(1, NOTICES_PAGE, load_default=NOTICES_PAGE)
+    cursor: IdCursor | None = None
+    limit: Annotated[int, Form("QueryInteger", 1, NOTICES_PAGE)] = NOTICES_PAGE
 
 
-class NoticeSchema(Schema):
-    """That something happened which concerns the member."""
+class ListedNotice(Message, frozen=True):
+    """That something happened which concerns the member: the kind and the event, no content."""
 
-    notice_id = fields.UUID(required=True)
-    kind = fields.String(required=True)
-    event_id = fields.UUID(required=True)
-    created_at = fields.DateTime(required=True)
+    notice_id: Uuid
+    kind: str
+    event_id: Uuid
+    created_at: Time
 
 
-class NoticesPageSchema(Schema):
+class NoticesPage(Message, frozen=True):
     """One page of notices."""
 
-    notices = fields.List(fields.Nested(NoticeSchema), required=True)
-    next = fields.String(required=True, allow_none=True)
+    notices: list[ListedNotice]
+    next: str | None

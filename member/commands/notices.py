@@ -24,15 +24,15 @@ def notices(session: Session, since: str | None, every: bool) -> Shown:
     found = list(board.unread() if since is None and not every else session.exchange.notices(after))
     listed = session.notice_log.describe(found)
     new = board.remember(found)
-    numbers = session.number("notice", (one["notice_id"] for one in listed))
+    numbers = session.number("notice", (one.notice_id for one in listed))
     columns = ("no.", "at", "what happened", "go on with", *_SPARE)
     made = table(f"{counted(len(found), 'notice')}, {new:,} new", *columns, whole=("at", "go on with"), spare=_SPARE)
     for one in listed:
-        about = "no entry in our log" if one["about"] is None else _in_words(one["about"])
-        number, said = str(numbers[one["notice_id"]]), label(one["said"])
-        made.add_row(number, one["created_at"], said, one["go_on"], about, one["notice_id"])
-    lacking = counted(sum(one["about"] is None for one in listed), "notice has", "notices have")
-    lacks = any(one["about"] is None for one in listed)
+        about = "no entry in our log" if one.about is None else _in_words(one.about)
+        number, said = str(numbers[one.notice_id]), label(one.said)
+        made.add_row(number, one.created_at, said, one.go_on, about, one.notice_id)
+    lacking = counted(sum(one.about is None for one in listed), "notice has", "notices have")
+    lacks = any(one.about is None for one in listed)
     warnings = [f"{lacking} no entry in our log: member log verify"] if lacks else []
     text = "" if listed else "nothing new: member notices --all shows what was shown before"
     return Shown({"notices": listed, "new": new}, text, made if listed else None, warnings)

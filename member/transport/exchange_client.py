@@ -15,6 +15,7 @@ from schemas.enrolments import EnrolmentAnswer
 from schemas.hits import DisclosedHit, HitsPage
 from schemas.holder_faults import HolderFaultsPage, TakenReport
 from schemas.statements import Proposal, Proposals, StatementAnswer, StatementEnvelope, StatementsPage
+from schemas.status import ListedNotice, NoticesPage, Status
 from schemas.submissions import SubmissionAnswer
 
 _PAGE = 500
@@ -23,57 +24,6 @@ _MOST_PAGES = 500
 _MOST_STATEMENT_BYTES = 64 * 1024 * 1024
 _MOST_FAULTS = 500
 _MOST_FAULT_BYTES = 256 * 1024 * 1024
-
-
-class GroupStanding(msgspec.Struct, frozen=True):
-    """A group this member is in."""
-
-    group_id: str
-    kind: str
-    sunset: str | None
-
-
-class LogStanding(msgspec.Struct, frozen=True):
-    """The log, as the exchange sees it."""
-
-    origin: str
-    size: int
-
-
-class OpenRequests(msgspec.Struct, frozen=True):
-    """How many information requests wait for our answer, and how many of ours for one."""
-
-    incoming: int = 0
-    outgoing: int = 0
-
-
-class Standing(msgspec.Struct, frozen=True):
-    """This member as the exchange sees it."""
-
-    member_id: str
-    kind: str
-    sector: str
-    state: str
-    groups: list[GroupStanding]
-    epoch: int | None
-    log: LogStanding
-    notices: int
-    open_requests: OpenRequests = OpenRequests()
-    """None, of an exchange of a version that has no requests."""
-
-
-class Notice(msgspec.Struct, frozen=True):
-    """That something happened which concerns this member: the kind and the event, no content."""
-
-    notice_id: str
-    kind: str
-    event_id: str
-    created_at: str
-
-
-class _NoticesPage(msgspec.Struct, frozen=True):
-    notices: list[Notice]
-    next: str | None
 
 
 class LogPage(msgspec.Struct, frozen=True):
@@ -124,9 +74,9 @@ class ExchangeClient:
             if not page.reports:
                 return
 
-    def standing(self) -> Standing:
+    def standing(self) -> Status:
         """How this member stands."""
-        return decode(self._channel.get(wire.STATUS).body, Standing, self._server)
+        return decode(self._channel.get(wire.STATUS).body, Status, self._server)
 
     def submit_part(self, body: bytes, idempotency_key: str) -> SubmissionAnswer:
         """Send one part of a submission."""
@@ -139,10 +89,10 @@ class ExchangeClient:
         for page, _ in walk(self._channel, wire.HITS, parameters, HitsPage, ListBound("hits")):
             yield from page.hits
 
-    def notices(self, after: str | None = None) -> Iterator[Notice]:
+    def notices(self, after: str | None = None) -> Iterator[ListedNotice]:
         """Every notice behind one, oldest first, page by page."""
         parameters: dict[str, str | int] = {} if after is None else {"cursor": after}
-        for page, _ in walk(self._channel, wire.NOTICES, parameters, _NoticesPage, ListBound("notices")):
+        for page, _ in walk(self._channel, wire.NOTICES, parameters, NoticesPage, ListBound("notices")):
             yield from page.notices
 
     def checkpoint(self) -> bytes:

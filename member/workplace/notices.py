@@ -18,8 +18,9 @@ import msgspec
 from member.errors import AnswerError
 from member.log.chain import OwnEntry
 from member.log.own_entries import OwnLog
-from member.transport.exchange_client import ExchangeClient, Notice
+from member.transport.exchange_client import ExchangeClient
 from member.vault.store import Vault
+from schemas.status import ListedNotice
 from schemas.terms import OFFERS, Direction
 from schemas.values.identifiers import is_reference, is_uuid7
 
@@ -104,6 +105,14 @@ _OFFER_OF_OURS: Mapping[str, str] = {
 """What kinds of notices say of an offer."""
 
 
+class DescribedNotice(ListedNotice, frozen=True):
+    """A notice in words, with what our log says that it is about, and the command to go on with."""
+
+    said: str
+    about: dict[str, Any] | None
+    go_on: str
+
+
 class _Shown(msgspec.Struct, frozen=True):
     """What a representative was shown: everything up to the id `floor`, and of what lies behind it `ids`."""
 
@@ -119,13 +128,13 @@ class NoticeBoard:
     exchange: ExchangeClient
     reader: str
 
-    def unread(self) -> Iterator[Notice]:
+    def unread(self) -> Iterator[ListedNotice]:
         """What this representative has not been shown yet."""
         shown = self._shown()
         known = set(shown.ids)
         return (notice for notice in self.exchange.notices(shown.floor or None) if notice.notice_id not in known)
 
-    def remember(self, notices: Sequence[Notice]) -> int:
+    def remember(self, notices: Sequence[ListedNotice]) -> int:
         """Keep that these were shown; how many of them had not been."""
         before = self._shown()
         fresh = {one.notice_id for one in notices if one.notice_id > before.floor} - set(before.ids)
@@ -149,7 +158,7 @@ class NoticeLog:
     def __init__(self, log: OwnLog) -> None:
         self._log = log
 
-    def describe(self, notices: Sequence[Notice]) -> list[dict[str, Any]]:
+    def describe(self, notices: Sequence[ListedNotice]) -> list[DescribedNotice]:
         """The notices as they are shown; `about` is None where our log has no entry of the event. Raises LogFault."""
         event_ids = {notice.event_id for notice in notices}
 
@@ -180,11 +189,12 @@ class NoticeLog:
         payload = self._log.vault.get(_ABOUT, self._log.name(event_id))
         return None if payload is None else msgspec.msgpack.decode(payload, type=dict[str, Any])
 
-    def _describe(self, notice: Notice) -> dict[str, Any]:
+    def _describe(self, notice: ListedNotice) -> DescribedNotice:
         kind = KINDS.get(notice.kind, NoticeKind(notice.kind.replace("_", " ")))
         about = self._about(notice.event_id)
         said = self._said_of_offer(notice.kind, about or {}) or kind.said
-        return {**msgspec.to_builtins(notice), "said": said, "about": about, "go_on": _command(kind, about or {})}
+        given = msgspec.structs.asdict(notice)
+        return DescribedNotice(**given, said=said, about=about, go_on=_command(kind, about or {}))
 
     def _said_of_offer(self, kind: str, about: Mapping[str, Any]) -> str | None:
         """What the notice says if the request that it is about is an offer."""

@@ -54,6 +54,8 @@ def one_of(codes: type[StrEnum]) -> Form:
 OwnId = Annotated[str, Form("OwnId")]
 Uuid = Annotated[str, Form("UUID")]
 UuidText = Annotated[str, Form("QueryText", r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")]
+IdCursor = Annotated[str, Form("QueryText", r"[0-9a-f-]{36}")]
+"""The id behind which a page begins."""
 Identifier = Annotated[str, Form("Identifier")]
 RepresentativeId = Annotated[str, Form("RepresentativeId")]
 Flag = Annotated[bool, Form("TrueOrFalse")]

@@ -29,12 +29,13 @@ from member.indicators.submit import dry_run
 from member.normalise.circumstances import Circumstances
 from member.tables.reading import FileRefusedError, check_file, read_indicators
 from member.transport.channel import decode
-from member.transport.exchange_client import LogPage, Standing
+from member.transport.exchange_client import LogPage
 from member.transport.wire import RECEIPT_DOMAIN
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
 from schemas.hits import HitsPage
 from schemas.statements import StatementsPage
+from schemas.status import Status
 from schemas.submissions import SubmissionAnswer
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
@@ -350,7 +351,7 @@ def test_a_receipt_that_the_exchange_signed_over_anything_is_the_answers_or_refu
 
 @given(st.binary(max_size=200) | JSON.map(msgspec.json.encode))
 def test_an_answer_of_any_bytes_is_read_or_named_as_none(body: bytes) -> None:
-    for form in (SubmissionAnswer, HitsPage, Standing, StatementsPage, LogPage):
+    for form in (SubmissionAnswer, HitsPage, Status, StatementsPage, LogPage):
         try:
             decode(body, form, "https://exchange.example")
         except AnswerError:

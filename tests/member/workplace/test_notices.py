@@ -12,9 +12,9 @@ import pytest
 from alerts.jobs import drain_outbox
 from member.log.chain import LogFault
 from member.log.own_entries import OwnLog
-from member.transport.exchange_client import Notice
 from member.vault.store import Vault
 from member.workplace.notices import NoticeLog
+from schemas.status import ListedNotice
 from schemas.values.identifiers import uuid7
 from tests.member.alerts.test_alerts import Pages, entry_of
 from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, accounts, write_csv
@@ -116,12 +116,14 @@ def test_what_an_entry_states_stands_in_a_command_only_as_an_id_or_a_reference(t
         {"kind": "alert_published", "reference": "`id`", "alert_id": uuid7()},
     ]
     entries = [entry_of(number, **view) for number, view in enumerate(stated, 1)]
-    told = [Notice(uuid7(), entry.view["kind"], entry.event_id, "t") for _, entry in entries if entry.view is not None]
+    told = [
+        ListedNotice(uuid7(), entry.view["kind"], entry.event_id, "t") for _, entry in entries if entry.view is not None
+    ]
     with Vault.create(tmp_path / "vault.sqlite", bytes(32), "b") as vault:
         pages = Pages([row for row, _ in entries])
         log = NoticeLog(OwnLog(vault, pages, "b", "log", lambda _: None))  # type: ignore[arg-type]
-        told = [Notice(one.notice_id, one.kind.replace("made", "received"), one.event_id, "t") for one in told]
-        commands = [one["go_on"] for one in log.describe(told)]
+        told = [ListedNotice(one.notice_id, one.kind.replace("made", "received"), one.event_id, "t") for one in told]
+        commands = [one.go_on for one in log.describe(told)]
     honest = [f"member request show {request_id}", "member alert read 0042-NECC"]
     assert commands == honest + ["member log entries"] * (len(stated) - 2)
 
@@ -132,4 +134,4 @@ def test_an_entry_about_what_cannot_be_kept_is_a_fault_of_the_log(tmp_path: Path
     with Vault.create(tmp_path / "vault.sqlite", bytes(32), "b") as vault:
         log = NoticeLog(OwnLog(vault, Pages([row]), "b", "log", lambda _: None))  # type: ignore[arg-type]
         with pytest.raises(LogFault, match=entry.event_id):
-            log.describe([Notice(uuid7(), "request_received", entry.event_id, "t")])
+            log.describe([ListedNotice(uuid7(), "request_received", entry.event_id, "t")])
