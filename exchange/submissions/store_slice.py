@@ -19,7 +19,7 @@ from exchange.submissions.parts import SubmissionRequest
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOutTokens:
     """Tokens whose rows are left out, with the reason for which each was taken back, and how many rows that were taken
     back are listed again.
     """
@@ -30,7 +30,7 @@ class LeftOut:
 
 def store_slice(
     session: Session, actor: Actor, request: SubmissionRequest, now: datetime
-) -> tuple[dict[bytes, Way], set[bytes], LeftOut]:
+) -> tuple[dict[bytes, Way], set[bytes], LeftOutTokens]:
     """How those tokens are held that were held already, the tokens that the member held itself, and what is left
     out.
     """
@@ -60,7 +60,7 @@ def store_slice(
 
 def _leave_out(
     session: Session, actor: Actor, request: SubmissionRequest, tokens: Sequence[bytes], there: set[bytes]
-) -> LeftOut:
+) -> LeftOutTokens:
     """What the member took back in this epoch, and what it says that it took back in another: that is kept out from now
     on too. What lives is not left out.
     """
@@ -72,7 +72,7 @@ def _leave_out(
     listed = [token for token in _asked_again(request, kept) if token not in said and token not in there]
     let_in(session, listed, group_id, member_id)
     out = (said | kept).keys() - there - set(listed)
-    return LeftOut({token: kept.get(token) or said[token] for token in out}, len(listed))
+    return LeftOutTokens({token: kept.get(token) or said[token] for token in out}, len(listed))
 
 
 def tokens_left_out(session: Session, actor: Actor, request: SubmissionRequest, tokens: Sequence[bytes]) -> set[bytes]:

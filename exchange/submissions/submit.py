@@ -113,7 +113,7 @@ def submit_indicators(
     return StoredPart(done.answer.result, done.answer.receipt, hits, done.is_repeated)
 
 
-class _Answer(msgspec.Struct, frozen=True):
+class _AnsweredPart(msgspec.Struct, frozen=True):
     """What is answered of a part, beside its hits: kept for a repetition of the request."""
 
     result: PartResult
@@ -140,7 +140,7 @@ class _Done:
 
     tokens: Sequence[bytes]
     hits: list[DisclosedHit]
-    answer: _Answer | None
+    answer: _AnsweredPart | None
     is_repeated: bool = False
 
 
@@ -207,7 +207,7 @@ def _submit(session: Session, submitting: _Submitting) -> _Done:
         committed_at=to_rfc3339(now),
         maximum_merge_delay_seconds=submitting.merge_delay_seconds,
     )
-    answer = _Answer(whole, receipt)
+    answer = _AnsweredPart(whole, receipt)
     _remember_answer(session, actor, request, answer, now)
     return _Done(tokens, hits, answer)
 
@@ -215,7 +215,7 @@ def _submit(session: Session, submitting: _Submitting) -> _Done:
 def _answer_again(request: SubmissionRequest, answered: IdempotentAnswer) -> _Done:
     if answered.request_sha256 != request.request_sha256:
         raise OtherRequestError
-    return _Done((), [], msgspec.json.decode(answered.answer, type=_Answer), is_repeated=True)
+    return _Done((), [], msgspec.json.decode(answered.answer, type=_AnsweredPart), is_repeated=True)
 
 
 def _read_hits(database: Database, submitting: _Submitting, tokens: Sequence[bytes]) -> list[DisclosedHit]:
@@ -297,7 +297,7 @@ def _record(
 
 
 def _remember_answer(
-    session: Session, actor: Actor, request: SubmissionRequest, answer: _Answer, now: datetime
+    session: Session, actor: Actor, request: SubmissionRequest, answer: _AnsweredPart, now: datetime
 ) -> None:
     """Keep the answer for a repetition of the request."""
     session.add(

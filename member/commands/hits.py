@@ -14,7 +14,7 @@ from member.commands.shared.common import Shown, counted, reporting, table
 from member.commands.shared.exports import exported, output_option
 from member.errors import MemberError
 from member.indicators.hit_progress import HitProgress, HitState
-from member.indicators.hits import Filters, ListedHit, list_hits, read_since
+from member.indicators.hits import HitFilters, ListedHit, list_hits, read_since
 from member.log.chain import LogFault
 from member.log.origin import check_origin
 from member.normalise.rules import RULES
@@ -83,7 +83,7 @@ def hits(
     """
     moment = read_since(since)
     _catch_up(session)
-    filters = Filters(frozenset(types), frozenset(bands), frozenset(states), only_new)
+    filters = HitFilters(frozenset(types), frozenset(bands), frozenset(states), only_new)
     # Kept in their JSON form: a million hits as Python objects would not fit.
     every = list_hits(session.vault, session.exchange, moment, session.acting_as)
     found = [msgspec.json.encode(hit) for hit in every if filters.want(hit)]

@@ -225,14 +225,14 @@ def _refused(file: Path, error: FileRefusedError) -> MemberError:
 
 def _show(done: Submitted, warnings: list[str], *, dry: bool) -> Shown:
     tally, path = done.tally, done.tally.rejections.path
-    document: dict[str, Any] = {
+    document: dict[str, object] = {
         "submission_id": done.submission_id,
         "rows": tally.rows,
         "accepted": tally.accepted,
         "duplicates": tally.duplicates,
         "left_out": len(tally.left_out),
-        "left_out_rows": tally.left_out.as_documents(),
-        "rejected": tally.rejections.as_documents(),
+        "left_out_rows": tally.left_out.in_order(),
+        "rejected": tally.rejections.in_order(),
         "rejected_file": None if path is None else str(path),
         "hits": len(tally.hit_ids),
     }
@@ -258,11 +258,11 @@ def _submit_lines(done: Submitted, *, dry: bool) -> Iterator[str]:
     if not dry:
         yield f"submission {done.submission_id}"
         yield f"{len(tally.hit_ids):,} of this file's indicators overlap with another institution (member hits)"
-    for position, row in enumerate(tally.rejections.as_documents()):
+    for position, row in enumerate(tally.rejections.in_order()):
         if position == _SHOWN_REJECTED:
             yield "  …"
             break
-        yield f"  line {row['line']}, {row['column'] or 'row'}: {row['reason']}"
+        yield f"  line {row.line}, {row.column or 'row'}: {row.reason}"
     if tally.rejections.path is not None:
         yield f"rejected rows, to mend and submit again: {tally.rejections.path}"
     if dry:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.table import Table
@@ -33,7 +32,7 @@ _SPARE = ("reference", "reason", "submission id")
 
 
 @dataclass(frozen=True)
-class Filters:
+class RowFilters:
     """What rows are wanted; an empty set or None wants any."""
 
     submission_id: str | None
@@ -96,7 +95,7 @@ def rows(
     """
     ending_by = None if expiring is None else _days_on(session.today(), expiring)
     wanted = _submission(session, submission)
-    found = partial(_found, session, Filters(wanted, frozenset(states), frozenset(types), ending_by))
+    found = partial(_found, session, RowFilters(wanted, frozenset(states), frozenset(types), ending_by))
     if output is not None:
         return streamed(output, "rows", _COLUMNS, lambda: map(_document, found()))
     if session.as_json:
@@ -118,11 +117,11 @@ def _submission(session: Session, text: str | None) -> str | None:
     return found
 
 
-def _found(session: Session, filters: Filters) -> Iterator[StandingRow]:
+def _found(session: Session, filters: RowFilters) -> Iterator[StandingRow]:
     return filter(filters.want, StandingRows(session.vault, session.today()).every())
 
 
-def _document(standing: StandingRow) -> dict[str, Any]:
+def _document(standing: StandingRow) -> dict[str, object]:
     row, source = standing.row, standing.row.source
     return {
         "state": str(standing.state),

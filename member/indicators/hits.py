@@ -36,7 +36,7 @@ def read_since(text: str | None) -> str | None:
     return moment
 
 
-class AskedRequest(msgspec.Struct, frozen=True):
+class RequestOfHit(msgspec.Struct, frozen=True):
     """A request of ours about a hit, and its state."""
 
     request_id: str
@@ -64,13 +64,13 @@ class ListedHit(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: str
     new: bool
     state: str
-    requests: list[AskedRequest]
+    requests: list[RequestOfHit]
     assessed: str | None
     outcome: bool
 
 
 @dataclass(frozen=True)
-class Filters:
+class HitFilters:
     """Which hits are wanted; an empty set wants all."""
 
     types: frozenset[str] = frozenset()
@@ -132,7 +132,7 @@ def _listed(hit: DisclosedHit, own: OwnIndicator | None, progress: Progress, *, 
         changed_at=hit.disclosed_at,
         new=new,
         state=progress.state.value,
-        requests=[AskedRequest(request_id, state) for request_id, state in progress.requests.items()],
+        requests=[RequestOfHit(request_id, state) for request_id, state in progress.requests.items()],
         assessed=progress.assessed,
         outcome=progress.outcome,
     )

@@ -9,7 +9,6 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import merge, nsmallest
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +38,10 @@ class LeftOutRows:
         """How many were left out for each reason, and the `first` of their lines, in order."""
         return {reason: (len(lines), nsmallest(first, lines)) for reason, lines in self._lines.items()}
 
-    def as_documents(self) -> Iterator[dict[str, Any]]:
-        """Each as it stands in `--json` output, in the order of the lines."""
+    def in_order(self) -> Iterator[LeftOut]:
+        """Each as `--json` gives it, in the order of the lines."""
         for line, reason in merge(*(_told(reason, lines) for reason, lines in self._lines.items())):
-            yield {"line": line, "reason": reason}
+            yield LeftOut(line, reason)
 
 
 def _told(reason: str, lines: Iterable[int]) -> Iterator[tuple[int, str]]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+
+import msgspec
 
 from member.indicators.intake import RejectedRows
 from member.tables.reading import CheckedFile, Rejected
 
 
-class _Told(NamedTuple):
+class RejectedLine(msgspec.Struct, frozen=True, order=True):
+    """A refused row as `--json` gives it."""
+
     line: int
     column: str
     value: str
@@ -23,7 +26,7 @@ class Rejections:
 
     def __init__(self, report: RejectedRows) -> None:
         self._report = report
-        self._told: list[_Told] = []
+        self._told: list[RejectedLine] = []
 
     def __len__(self) -> int:
         return len(self._told)
@@ -31,17 +34,16 @@ class Rejections:
     def add(self, row: Rejected) -> None:
         """Take one in."""
         self._report.write(row)
-        self._told.append(_Told(row.line, row.column, row.value, row.reason))
+        self._told.append(RejectedLine(row.line, row.column, row.value, row.reason))
 
     @property
     def path(self) -> Path | None:
         """The CSV, once it is written; None if no row was refused."""
         return self._report.path if self._told else None
 
-    def as_documents(self) -> Iterator[dict[str, Any]]:
-        """Each as it stands in `--json` output, in the order of the lines."""
-        for row in sorted(self._told):
-            yield row._asdict()
+    def in_order(self) -> Iterator[RejectedLine]:
+        """Each as `--json` gives it, in the order of the lines."""
+        return iter(sorted(self._told))
 
 
 @contextmanager

@@ -113,9 +113,9 @@ def test_rows_are_accepted_duplicates_and_rejected_and_stand_where_a_reader_woul
         return
     assert [row.line for row in read_indicators(checked)] == wanted
     tally = dry_run(home, checked, Circumstances(today=lambda: TODAY)).tally
-    rejected = list(tally.rejections.as_documents())
+    rejected = list(tally.rejections.in_order())
     assert tally.accepted + tally.duplicates + len(rejected) == tally.rows == len(wanted)
-    assert {row["line"] for row in rejected} <= set(wanted)
+    assert {row.line for row in rejected} <= set(wanted)
 
 
 @given(

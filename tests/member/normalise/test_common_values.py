@@ -38,7 +38,7 @@ def tried(folder: Path, own: str | None = None, include: bool = False) -> Submit
 
 def test_what_nearly_everybody_holds_is_left_out_with_the_reason(tmp_path: Path) -> None:
     done = tried(tmp_path)
-    left_out = {row["line"]: row["reason"] for row in done.tally.left_out.as_documents()}
+    left_out = {row.line: row.reason for row in done.tally.left_out.in_order()}
     assert sorted(left_out) == [2, 4, 5, 6, 9]
     assert all("--include-common" in reason for reason in left_out.values())
     assert "Revenue" in left_out[4] == left_out[5]
@@ -53,7 +53,7 @@ def test_a_member_may_list_them_all_the_same(tmp_path: Path) -> None:
 
 def test_a_member_may_add_its_own(tmp_path: Path) -> None:
     done = tried(tmp_path, "indicator_type,value,reason\ndomain,Shop-777.example,our own web shop\n")
-    reasons = {row["line"]: row["reason"] for row in done.tally.left_out.as_documents()}
+    reasons = {row.line: row.reason for row in done.tally.left_out.in_order()}
     assert "our own web shop" in reasons[3]
 
 
