@@ -64,6 +64,7 @@ Codes = Annotated[list[Code], Count(None, _MAX_CODES)]
 FieldCode = Annotated[str, one_of(RequestField)]
 Sealed = Annotated[bytes, Form("Padded", *SEALED_SIZES)]
 """What only the receiver can open."""
+Texts = list[str] | None | msgspec.UnsetType
 
 ANSWER_DOMAIN = b"exchange-answer-v1\0"
 PREPARED_DOMAIN = b"exchange-prepared-answer-v1\0"
@@ -220,6 +221,32 @@ class NewAnswer(Message, frozen=True):
     signature: Signature
     submissions: Annotated[list[OwnId], Count(None, MOST_SUBMISSIONS)]
     prepared: Prepared | None
+
+
+class AnswerDetails(Message, frozen=True, forbid_unknown_fields=True):
+    """What is sealed in an answer: the distinct values of all rows, days as `2026-10-01`. A field of which nothing is
+    held is null; one that was not agreed to is absent. `prepared_salt` (base64) goes with what was prepared by one
+    person for another to send.
+    """
+
+    local_reference: Texts = msgspec.UNSET
+    reason: Texts = msgspec.UNSET
+    first_seen: str | msgspec.UnsetType | None = msgspec.UNSET
+    last_seen: str | msgspec.UnsetType | None = msgspec.UNSET
+    subject_role: Texts = msgspec.UNSET
+    contact: Texts = msgspec.UNSET
+    narrative: Texts = msgspec.UNSET
+    other_columns: list[dict[str, str]] | msgspec.UnsetType | None = msgspec.UNSET
+    note: str | msgspec.UnsetType = msgspec.UNSET
+    prepared_salt: str | msgspec.UnsetType = msgspec.UNSET
+
+    def stated(self) -> dict[str, object]:
+        """The fields that are not absent, as they are written on the wire."""
+        stated: dict[str, object] = msgspec.to_builtins(self)
+        return stated
+
+
+NO_DETAILS = AnswerDetails()
 
 
 class GivenAnswer(Message, frozen=True):

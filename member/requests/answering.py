@@ -23,7 +23,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
@@ -42,7 +41,7 @@ from member.vault.requests import KeptRequest, Reply
 from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.uploads import Uploads
 from schemas.marking import RELEASE_CODES, Marking, strictest
-from schemas.requests import NewAnswer, Prepared, RequestStanding, Waiting, answer_to_sign
+from schemas.requests import AnswerDetails, NewAnswer, Prepared, RequestStanding, Waiting, answer_to_sign
 from schemas.terms import OFFERS, Direction, RefusalReason, RequestMode, RequestOutcome
 from schemas.values.identifiers import uuid7
 
@@ -236,7 +235,7 @@ class Said:
     outcome: RequestOutcome
     fields: list[str]
     refusal_reason: str | None = None
-    details: dict[str, Any] | None = None
+    details: AnswerDetails | None = None
     marking: Marking | None = None
     confirmations: Sequence[str] = ()
     submissions: Sequence[str] = ()
@@ -412,7 +411,7 @@ def _post(desk: RequestDesk, request_id: str, reply: Reply) -> RequestStanding:
 
 
 def _signed_body(desk: RequestDesk, request_id: str, recipient: Recipient, said: Said) -> bytes:
-    sealed = None if said.details is None else _seal(desk, request_id, recipient, said)
+    sealed = None if said.details is None else _seal(desk, request_id, recipient, said.details, said.salt)
     message = answer_to_sign(
         request_id=request_id,
         holder=desk.member_id,
@@ -439,10 +438,12 @@ def _signed_body(desk: RequestDesk, request_id: str, recipient: Recipient, said:
     return msgspec.json.encode(answer)
 
 
-def _seal(desk: RequestDesk, request_id: str, recipient: Recipient, said: Said) -> bytes:
+def _seal(
+    desk: RequestDesk, request_id: str, recipient: Recipient, details: AnswerDetails, salt: bytes | None
+) -> bytes:
     binding = Binding(request_id, desk.member_id, recipient.member_id or "", recipient.terms_sha256)
     try:
-        return seal_details(encode_details(said.details or {}, said.salt), recipient.detail_key, recipient.key, binding)
+        return seal_details(encode_details(details, salt), recipient.detail_key, recipient.key, binding)
     except SealingError as error:
         broken = Broken("too-long", "fields", f"{error}: leave out other_columns, or shorten the note")
         raise RuleRefusedError("nothing was sent", [broken]) from error

@@ -20,9 +20,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
@@ -46,6 +45,8 @@ from member.vault.rows import VaultRows
 from member.vault.store import Vault
 from schemas.prepared import is_timely
 from schemas.requests import (
+    NO_DETAILS,
+    AnswerDetails,
     Gateway,
     GivenAnswer,
     ListedRequest,
@@ -132,7 +133,7 @@ class ReadAnswer:
     """
 
     given: GivenAnswer
-    details: dict[str, Any] = field(default_factory=dict)
+    details: AnswerDetails = NO_DETAILS
     fault: str | None = None
 
     @property
@@ -289,7 +290,7 @@ def _read_answer(desk: RequestDesk, asked: KeptRequest | None, answer: GivenAnsw
         return ReadAnswer(answer, fault=str(error))
 
 
-def _open(desk: RequestDesk, asked: KeptRequest, answer: GivenAnswer) -> dict[str, Any]:
+def _open(desk: RequestDesk, asked: KeptRequest, answer: GivenAnswer) -> AnswerDetails:
     institution = answer.institution or ""
     kept, marking = desk.records.opened(asked.request_id, institution), answer.marking
     if kept is not None:
@@ -298,7 +299,7 @@ def _open(desk: RequestDesk, asked: KeptRequest, answer: GivenAnswer) -> dict[st
             raise AnswerError("it is another answer than this member gave before")
         return kept.details
     if answer.withdrawn:
-        return {}
+        return NO_DETAILS
     if answer.sealed is None:
         raise AnswerError("it is no longer given out, and was not opened here before")
     sealed = read_bytes(answer.sealed, "a sealed answer")

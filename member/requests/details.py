@@ -17,6 +17,7 @@ import msgspec
 from member.errors import AnswerError
 from member.requests.refusal import Broken, RuleRefusedError
 from member.vault.rows import OwnIndicator, Source
+from schemas.requests import AnswerDetails
 from schemas.terms import RequestField, SubjectRole
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import from_base64, to_base64
@@ -26,32 +27,16 @@ SALT_BYTES = 32
 _PROTECTED = {SubjectRole.VICTIM, SubjectRole.MULE_UNWITTING}
 _COLUMNS = {RequestField.LAST_SEEN, RequestField.CONTACT, RequestField.NARRATIVE}
 """Fields that a file may have a column for: it is kept in the vault with all other columns."""
-_Texts = list[str] | None | msgspec.UnsetType
-
-
-class _Details(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The form of what is sealed: lists of the distinct values of all rows, days as `2026-10-01`."""
-
-    local_reference: _Texts = msgspec.UNSET
-    reason: _Texts = msgspec.UNSET
-    first_seen: str | msgspec.UnsetType | None = msgspec.UNSET
-    last_seen: str | msgspec.UnsetType | None = msgspec.UNSET
-    subject_role: _Texts = msgspec.UNSET
-    contact: _Texts = msgspec.UNSET
-    narrative: _Texts = msgspec.UNSET
-    other_columns: list[dict[str, str]] | msgspec.UnsetType | None = msgspec.UNSET
-    note: str | msgspec.UnsetType = msgspec.UNSET
-    prepared_salt: str | msgspec.UnsetType = msgspec.UNSET
 
 
 def collect_details(
     own: OwnIndicator, fields: Sequence[str], role_of: Callable[[str], str], contact: str, note: str
-) -> dict[str, Any]:
+) -> AnswerDetails:
     """What the vault holds of these fields. `role_of` gives a submission's subject role, `contact` is the desk that
     answers for rows without a contact of their own, `note` what the authoriser adds. Raises RuleRefusedError.
     """
     roles = _distinct(role_of(source.submission_id) for source in own.sources)
-    held: dict[str, Any] = {
+    held: dict[str, object] = {
         RequestField.LOCAL_REFERENCE: _distinct(source.source_ref for source in own.sources),
         RequestField.REASON: _distinct(source.reason for source in own.sources),
         RequestField.FIRST_SEEN: min(_distinct(source.first_seen for source in own.sources), default=None),
@@ -62,41 +47,44 @@ def collect_details(
         RequestField.OTHER_COLUMNS: [columns for columns in map(_other_columns, own.sources) if columns],
     }
     told = [*fields, *([RequestField.SUBJECT_ROLE] if _PROTECTED & set(roles) else [])]
-    details = {str(field): held.get(field) or None for field in told} | ({"note": note} if note else {})
-    broken = [_tipping_off(name, word) for name, value in details.items() if (word := _first_word(value))]
+    values = {str(field): held.get(field) or None for field in told} | ({"note": note} if note else {})
+    details = msgspec.convert(values, AnswerDetails)
+    broken = [_tipping_off(name, word) for name, value in values.items() if (word := _first_word(value))]
     if broken:
         raise RuleRefusedError("this cannot be told", broken)
     return details
 
 
-def encode_details(details: dict[str, Any], salt: bytes | None = None) -> bytes:
+def encode_details(details: AnswerDetails, salt: bytes | None = None) -> bytes:
     """The bytes that are sealed, with the salt of what their preparer signed, if somebody prepared them."""
-    return canonical_json(details if salt is None else {**details, "prepared_salt": to_base64(salt)})
+    salted = details if salt is None else msgspec.structs.replace(details, prepared_salt=to_base64(salt))
+    return canonical_json(salted.stated())
 
 
-def commit_to(details: dict[str, Any], salt: bytes) -> bytes:
+def commit_to(details: AnswerDetails, salt: bytes) -> bytes:
     """What fixes details for those who must not read them: HMAC-SHA256 (32 bytes) under a salt of 32 bytes."""
-    return hmac.digest(salt, canonical_json(details), hashlib.sha256)
+    return hmac.digest(salt, canonical_json(details.stated()), hashlib.sha256)
 
 
-def read_details(payload: bytes, told: Sequence[str], commitment: bytes | None = None) -> dict[str, Any]:
+def read_details(payload: bytes, told: Sequence[str], commitment: bytes | None = None) -> AnswerDetails:
     """Opened details, exactly of the fields that the answer names; role and note may come beside, and those prepared by
     one for another to send are what was prepared. AnswerError else.
     """
     try:
-        details: dict[str, Any] = msgspec.to_builtins(msgspec.json.decode(payload, type=_Details))
+        opened = msgspec.json.decode(payload, type=AnswerDetails)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AnswerError("the details have another form than was agreed") from error
-    salt = details.pop("prepared_salt", None)
-    if commitment is not None and not _is_committed(details, salt, commitment):
+    details = msgspec.structs.replace(opened, prepared_salt=msgspec.UNSET)
+    if commitment is not None and not _is_committed(details, opened.prepared_salt, commitment):
         raise AnswerError("the details are others than were prepared")
     always = {RequestField.SUBJECT_ROLE.value, "note"}
-    if not set(told) <= details.keys() or details.keys() - set(told) - always:
+    names = details.stated().keys()
+    if not set(told) <= names or names - set(told) - always:
         raise AnswerError("the details have other fields than the answer names")
     return details
 
 
-def _is_committed(details: dict[str, Any], salt: Any, commitment: bytes) -> bool:
+def _is_committed(details: AnswerDetails, salt: Any, commitment: bytes) -> bool:
     try:
         return hmac.compare_digest(commit_to(details, from_base64(salt, SALT_BYTES)), commitment)
     except (TypeError, ValueError):  # no salt, or none of ours

@@ -135,7 +135,7 @@ def check_unchanged(prepared: PreparedAnswer, today: Said) -> None:
 
 
 def _note_of(prepared: PreparedAnswer) -> str:
-    return str((prepared.details or {}).get("note", ""))
+    return "" if prepared.details is None else prepared.details.note or ""
 
 
 def _said(prepared: PreparedAnswer) -> Said:

@@ -6,14 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
 from member.errors import MemberError
 from member.vault.store import Vault
 from schemas.marking import Marking
-from schemas.requests import RequestTerms
+from schemas.requests import AnswerDetails, RequestTerms
 from schemas.values.encoding import from_rfc3339
 
 _ASKED, _OPENED, _REPLY, _NOTICE = "request", "request_answer", "request_reply", "request_notice"
@@ -44,7 +43,7 @@ class OpenedAnswer(msgspec.Struct, frozen=True):
     outcome: str
     fields: list[str]
     sealed_sha256: str
-    details: dict[str, Any]
+    details: AnswerDetails
     origin: str
     marking: Marking | None = None
 
@@ -74,7 +73,7 @@ class PreparedAnswer(msgspec.Struct, frozen=True):
     outcome: str
     fields: list[str]
     refusal_reason: str | None
-    details: dict[str, Any] | None
+    details: AnswerDetails | None
     marking: Marking | None
     confirmations: list[str]
     submissions: list[str]

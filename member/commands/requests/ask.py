@@ -31,7 +31,7 @@ from member.requests.notice import draft_notice
 from member.terminal import as_lines, to_second
 from member.vault.hits import ShownHits
 from member.workplace.session import Session
-from schemas.requests import Gateway, PriorNotice, RequestDraft
+from schemas.requests import NO_DETAILS, Gateway, PriorNotice, RequestDraft
 from schemas.terms import (
     WARNING_FIELDS,
     Direction,
@@ -208,7 +208,7 @@ def show(session: Session, request_id: str, *, shows_withdrawn: bool) -> Shown:
     read = desk.read(found)
     answers = read_answers(desk, read)
     if not shows_withdrawn:
-        answers = [replace(answer, details={}) if answer.is_withdrawn else answer for answer in answers]
+        answers = [replace(answer, details=NO_DETAILS) if answer.is_withdrawn else answer for answer in answers]
     document = {**describe(session, read), "answers": [describe_answer(answer) for answer in answers]}
     faults = [f"{answer.given.institution}: {answer.fault}" for answer in answers if answer.fault]
     if faults:

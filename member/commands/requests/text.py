@@ -19,7 +19,7 @@ from member.vault.requests import PreparedAnswer
 from member.vault.rows import OwnIndicator, VaultRows
 from member.workplace.session import Session
 from schemas.marking import Marking
-from schemas.requests import ListedRequest
+from schemas.requests import NO_DETAILS, ListedRequest
 from schemas.terms import OFFERS, Direction, RequestField, RequestState, Role
 from schemas.words import in_words
 
@@ -48,7 +48,7 @@ def describe_answer(answer: ReadAnswer) -> dict[str, Any]:
         "institution": given.institution,
         "recipient": given.recipient,
         "outcome": given.outcome,
-        "details": answer.details,
+        "details": answer.details.stated(),
         "fields": given.fields,
         "refusal_reason": given.refusal_reason,
         "answered_by": given.representative_id,
@@ -75,7 +75,7 @@ def prepared_lines(prepared: PreparedAnswer) -> Iterator[str]:
     yield f"prepared by {prepared.prepared_by}, {to_second(prepared.prepared_at)}: {in_words(prepared.outcome)}"
     yield from (f"  to: {one}" for one in (prepared.to or prepared.requester,) if one)
     yield from (f"  reason: {in_words(one)}" for one in (prepared.refusal_reason,) if one)
-    for name, value in (prepared.details or {}).items():
+    for name, value in (prepared.details or NO_DETAILS).stated().items():
         yield f"  {in_words(name)}: {_in_a_line(value)}"
 
 
@@ -139,9 +139,9 @@ def lines_of(session: Session, read: ReadRequest, answers: list[ReadAnswer]) -> 
             yield f"  NOT TO BE BELIEVED: {answer.fault}"
         if answer.is_withdrawn:
             yield "  WITHDRAWN: its holder has taken this back; do not go by it (--withdrawn shows what it said)"
-        elif answer.details and not answer.is_given_out:
+        elif answer.details.stated() and not answer.is_given_out:
             yield "  the exchange no longer gives this out; it is shown as it was opened here"
-        for name, value in answer.details.items():
+        for name, value in answer.details.stated().items():
             yield f"  {in_words(name)}: {_line(value)}"
         yield from _told_marking(given.marking)
 

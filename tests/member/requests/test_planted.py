@@ -27,7 +27,7 @@ from member.identity.access import unlock_representative
 from member.identity.home import Home
 from member.requests.details import encode_details
 from member.vault.rows import VaultRows
-from schemas.requests import answer_to_sign
+from schemas.requests import AnswerDetails, answer_to_sign
 from schemas.terms import RequestOutcome, RequestState
 from tests.exchange.requests.planting import plant_request, plant_row
 from tests.member.requests.test_requests import (
@@ -159,7 +159,7 @@ def plant_answer(taskforce: Taskforce, request_id: str, token: Token, answerer: 
         info = session.get_one(InformationRequest, request_id)
         claim = HoldingClaim(request_id, info.member_id, info.encryption_key, msgspec.to_builtins(info.terms))
         binding = Binding(request_id, answerer.member_id, info.member_id, claim.terms_sha256)
-        details = encode_details({"reason": ["planted by the operator"]})
+        details = encode_details(AnswerDetails(reason=["planted by the operator"]))
         sealed = seal_details(details, token.detail_key, info.encryption_key, binding)
         message = answer_to_sign(
             request_id=request_id,

@@ -15,6 +15,7 @@ from member.identity.access import open_vault, unlock_representative
 from member.identity.home import Home
 from member.vault.requests import RequestRecords
 from schemas.prepared import PREPARED_DAYS
+from schemas.requests import AnswerDetails
 from schemas.values.encoding import to_rfc3339
 from tests.member.requests.test_requests import BOSS, Shared, rules_of, share_accounts
 from tests.member.taskforce import Taskforce, now
@@ -105,7 +106,7 @@ def test_an_attacker_cannot_prepare_and_send_alone(taskforce: Taskforce, taken_u
 
 def test_what_was_changed_since_it_was_prepared_is_not_sent(taskforce: Taskforce, taken_up: str) -> None:
     assert taskforce.run(*ANALYST, "prepare", taken_up, "--partial", "reason").status == 0
-    change_prepared(taskforce, taken_up, details={"reason": ["something else"]})
+    change_prepared(taskforce, taken_up, details=AnswerDetails(reason=["something else"]))
     assert rules_of(taskforce.run(*BOSS, "answer", taken_up, "--prepared")) == {"preparers-signature"}
 
 

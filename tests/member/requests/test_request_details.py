@@ -18,7 +18,7 @@ OWN = OwnIndicator("bank_account", "1", [SOURCE, Source("1", "reason", "2026-01-
 def test_details_are_the_distinct_values_of_all_rows() -> None:
     fields = ["reason", "first_seen", "last_seen", "contact", "other_columns", "local_reference", "narrative"]
     details = collect_details(OWN, fields, lambda _: "suspect", "switchboard", "")
-    assert details == {
+    assert details.stated() == {
         "reason": ["reason"],
         "first_seen": "2026-01-01",
         "last_seen": "2026-05-01",
@@ -33,7 +33,7 @@ def test_details_are_the_distinct_values_of_all_rows() -> None:
 @pytest.mark.parametrize("role", ["victim", "mule_unwitting"])
 def test_protected_subjects_are_marked_unasked(role: str) -> None:
     roles = {"s": role, "t": "suspect"}
-    assert collect_details(OWN, ["reason"], roles.__getitem__, "", "")["subject_role"] == [role, "suspect"]
+    assert collect_details(OWN, ["reason"], roles.__getitem__, "", "").subject_role == [role, "suspect"]
 
 
 @pytest.mark.parametrize("where", ["reason", "other_columns", "contact", "note"])

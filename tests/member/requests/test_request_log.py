@@ -11,6 +11,7 @@ import pytest
 from member.log.chain import LogFault, OwnEntry
 from member.requests.log import RequestReading, RequestsCheck, ShownAnswers
 from member.vault.requests import OpenedAnswer
+from schemas.requests import NO_DETAILS
 from schemas.values.canonical import canonical_json
 from schemas.values.identifiers import uuid7
 
@@ -66,7 +67,7 @@ def test_an_erased_entry_stands_in_for_one_answer_and_hides_none() -> None:
     )
     no_trace = {**nothing, "outcome": "no_trace", "fields": []}
     full = {**nothing, "outcome": "full", "institution": "b", "fields": ["reason"], "sealed_sha256": "digest"}
-    opened = OpenedAnswer("r", "b", "full", ["reason"], "digest", {}, "log")
+    opened = OpenedAnswer("r", "b", "full", ["reason"], "digest", NO_DETAILS, "log")
     logged = entry_of(kind="request_answered", request_id="r", **no_trace)
     read = entry_of(kind="request_read", request_id="r", recorded_at="2026-11-22T11:00:00Z")
 
@@ -88,7 +89,7 @@ def test_an_erased_entry_stands_in_for_one_answer_and_hides_none() -> None:
 
 
 def test_an_opened_answer_and_a_reading_that_the_log_lacks_are_faults() -> None:
-    answer = OpenedAnswer("r", "b", "partial", ["reason"], "digest", {}, "log")
+    answer = OpenedAnswer("r", "b", "partial", ["reason"], "digest", NO_DETAILS, "log")
     stated = {"request_id": "r", "institution": "b", "outcome": "partial", "fields": ["reason"]}
     honest = entry_of(kind="request_answered", sealed_sha256="digest", **stated)
     check = RequestsCheck([], [answer], [])
