@@ -17,7 +17,7 @@ from exchange.web.authentication import current_actor
 from exchange.web.context import current_context
 from exchange.web.pages import POST_PARAMETERS, Blueprint, Decorator, answer_json, current_request, problem_responses
 from schemas.alerts import EmptySchema
-from schemas.requests import (
+from schemas.gateways import (
     Gateway,
     GatewayConfirmation,
     GatewayNotice,
@@ -25,13 +25,8 @@ from schemas.requests import (
     Gateways,
     GatewayStatement,
     ModeCondition,
-    NewAnswer,
-    NewRequest,
-    RequestsPage,
-    RequestsQuery,
-    RequestStanding,
-    WholeRequest,
 )
+from schemas.requests import NewAnswer, NewRequest, RequestsPage, RequestsQuery, RequestStanding, WholeRequest
 from schemas.values.identifiers import is_uuid7
 
 blueprint = Blueprint("requests", __name__, url_prefix="/v1", description="Information requests")

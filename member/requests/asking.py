@@ -43,11 +43,11 @@ from member.vault.hits import ShownHits
 from member.vault.requests import KeptRequest, OpenedAnswer, RequestRecords
 from member.vault.rows import VaultRows
 from member.vault.store import Vault
+from schemas.gateways import Gateway
 from schemas.prepared import is_timely
 from schemas.requests import (
     NO_DETAILS,
     AnswerDetails,
-    Gateway,
     GivenAnswer,
     ListedRequest,
     NewRequest,

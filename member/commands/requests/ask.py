@@ -31,7 +31,8 @@ from member.requests.notice import draft_notice
 from member.terminal import as_lines, to_second
 from member.vault.hits import ShownHits
 from member.workplace.session import Session
-from schemas.requests import NO_DETAILS, Gateway, PriorNotice, RequestDraft
+from schemas.gateways import Gateway
+from schemas.requests import NO_DETAILS, PriorNotice, RequestDraft
 from schemas.terms import (
     WARNING_FIELDS,
     Direction,
