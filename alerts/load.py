@@ -12,13 +12,13 @@ from sqlalchemy.orm import Session
 
 from alerts.acts.authoring import draft_in, review_in
 from alerts.acts.publication import release_in
-from alerts.domain.alert import AlertContent, Audience, CaseStudy, PublishedAccount, Source
 from exchange.gateways.handling import is_wider
 from exchange.gateways.rules import RULES
 from exchange.kernel.actor import Actor
 from exchange.kernel.session import Database
 from exchange.log.acting import Request
 from keys.signatures.messages import new_nonce
+from schemas.alerts import AlertContent, AlertSource, Audience, CaseStudy, PublishedAccount
 from schemas.terms import AlertColour, Classification, LegalGateway, Theme, TrafficLight
 
 AT_ONCE = 25
@@ -87,16 +87,16 @@ def make_content(generated: random.Random, number: int, group_id: str, today: da
         tlp=tlp.value,
         conditions=generated.choice(("", "Not to be used as evidence.")),
         theme=tuple(Theme)[number % len(Theme)].value,
-        audience=Audience((group_id,)),
+        audience=Audience(groups=[group_id], kinds=[]),
         overview=f"{who} **{what}** {how}. Generated for tests; nobody is meant.",
-        red_flags=tuple(generated.sample(_FLAGS, generated.randrange(1, len(_FLAGS)))),
-        case_studies=tuple(_case_study(generated, case) for case in range(1, generated.randrange(1, 4))),
+        red_flags=generated.sample(_FLAGS, generated.randrange(1, len(_FLAGS))),
+        case_studies=[_case_study(generated, case) for case in range(1, generated.randrange(1, 4))],
         requested_action="\n".join(f"- {action}" for action in _ACTIONS),
         body=f"## What is known\n\nSeen *{generated.randrange(2, 90)}* times; see [the guide](https://example.org/g).",
         legal_gateway=LegalGateway.CCA2013_S7.value,
         purpose="generated: to try feeds and readers",
-        sources=(Source(f"Report {generated.randrange(1, 10_000)}", source.value),),
-        accounts=tuple(_account(generated) for _ in range(generated.choice((0, 0, 1, 3)))),
+        sources=[AlertSource(reference=f"Report {generated.randrange(1, 10_000)}", tlp=source.value)],
+        accounts=[_account(generated) for _ in range(generated.choice((0, 0, 1, 3)))],
         supersedes="",
         review_by=today + (expires_on - today) / 2,
         expires_on=expires_on,
@@ -107,7 +107,7 @@ def _case_study(generated: random.Random, number: int) -> CaseStudy:
     text = (
         f"{generated.randrange(2, 40)} accounts, *one* address, {generated.randrange(10, 900)},000 pounds in a month."
     )
-    return CaseStudy(f"Case {number}", text)
+    return CaseStudy(title=f"Case {number}", text=text)
 
 
 def _account(generated: random.Random) -> PublishedAccount:

@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session
 
 from alerts.acts.acting import cut
 from alerts.acts.authoring import store_draft
-from alerts.domain.alert import AlertContent, Audience, PublishedAccount
 from alerts.feeds.storing import store_objects
 from alerts.readers.telling import AlertVersion, record_told
 from alerts.store.alerts import StoredAlert
 from alerts.store.feed_objects import FeedObject
 from exchange.kernel.actor import Actor
 from exchange.membership.feed_tokens import make_feed_token
+from schemas.alerts import AlertContent, Audience, PublishedAccount
 from schemas.terms import AlertState, MemberKind
 from tests.simulator import Taskforce
 
@@ -86,7 +86,7 @@ def tell_all(taskforce: Taskforce, member_id: str) -> None:
 
 
 def _publish(session: Session, chance: random.Random) -> None:
-    audience = Audience((_GROUP,), ("law_enforcement",) if chance.random() < 0.25 else ())
+    audience = Audience([_GROUP], ["law_enforcement"] if chance.random() < 0.25 else [])
     moment = cut(now())
     stored = store_draft(session, _ACTOR, _content(audience, chance), moment)
     stored.state, stored.version = AlertState.PUBLISHED.value, 1
@@ -109,14 +109,14 @@ def _content(audience: Audience, chance: random.Random) -> AlertContent:
         theme="money_mules",
         audience=audience,
         overview=prose(60),
-        red_flags=tuple(prose(20) for _ in range(chance.randrange(1, 6))),
-        case_studies=(),
+        red_flags=[prose(20) for _ in range(chance.randrange(1, 6))],
+        case_studies=[],
         requested_action=prose(30),
         body=prose(60),
         legal_gateway="CCA2013_s7",
         purpose="finding mule accounts",
-        sources=(),
-        accounts=(PublishedAccount(f"GB00BENC000000{account}", "000000", account),),
+        sources=[],
+        accounts=[PublishedAccount(f"GB00BENC000000{account}", "000000", account, "")],
         supersedes="",
         review_by=date(2027, 5, 1),
         expires_on=date(2027, 11, 1),

@@ -1,12 +1,11 @@
-"""Alerts on the wire: what an author writes, what readers are shown, and what they say to it. Unknown fields are
-refused.
-"""
+"""Alerts on the wire: what an author writes, what readers are shown, and what they say to it."""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Annotated
 
-from marshmallow import Schema, fields, validate
+import msgspec
 
 from schemas.terms import (
     AlertColour,
@@ -17,18 +16,8 @@ from schemas.terms import (
     Theme,
     TrafficLight,
 )
-from schemas.values.fields import (
-    BoundedList,
-    Identifier,
-    Moment,
-    Prose,
-    QueryInteger,
-    QueryText,
-    Text,
-    TrueOrFalse,
-    code_of,
-)
 from schemas.values.identifiers import REFERENCE
+from schemas.values.message import Count, Day, DayText, Flag, Form, Identifier, Message, Time, Uuid, UuidText, one_of
 
 ALERTS_PAGE = 100
 MAX_ITEMS = 100
@@ -36,186 +25,186 @@ MAX_ITEMS = 100
 MAX_TEXT = 200 * 1024
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
-
-def _list_of(field: fields.Field[Any], least: int = 0) -> fields.List[Any]:
-    return BoundedList(field, required=True, validate=validate.Length(least, MAX_ITEMS))
-
-
-def _text_of(pattern: str, wanted: str) -> fields.String:
-    return fields.String(required=True, validate=validate.Regexp(rf"(?:{pattern})\Z", error=wanted))
+Title = Annotated[str, Form("Text", 200)]
+LongText = Annotated[str, Form("Prose", MAX_TEXT)]
+ShortText = Annotated[str, Form("Prose", 2000)]
 
 
-class AudienceSchema(Schema):
-    """Active members of one of the groups that are of one of the kinds; no kind means every kind."""
-
-    # An empty audience is read here and refused by the rules, so that the refusal is recorded; so below.
-    groups = _list_of(Identifier())
-    kinds = _list_of(code_of(MemberKind))
+def _whole(pattern: str, expected: str) -> Form:
+    return Form("matching", rf"(?:{pattern})\Z", expected)
 
 
-class CaseStudySchema(Schema):
-    """An example of what happened; `text` is Markdown."""
-
-    title = Text(200, required=True)
-    text = Prose(MAX_TEXT, least=1, required=True)
-
-
-class SourceSchema(Schema):
-    """What an alert draws on, and how widely that may be shared."""
-
-    reference = Text(200, required=True)
-    tlp = code_of(TrafficLight, required=True)
-
-
-class PublishedAccountSchema(Schema):
-    """An account that the author names."""
-
-    iban = _text_of(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", "expected an IBAN in capitals without blanks")
-    sort_code = _text_of(r"([0-9]{6})?", "expected six digits, or nothing for an account outside the UK")
-    account_number = _text_of(r"([0-9]{8})?", "expected eight digits, or nothing for an account outside the UK")
-    bic = _text_of(r"([A-Z0-9]{8}([A-Z0-9]{3})?)?", "expected a BIC of 8 or 11 signs, or nothing")
-
-
-class AlertContentSchema(Schema):
-    """What an author writes. `overview`, the texts of case studies, `requested_action` and `body` are Markdown
-    (CommonMark without HTML and images), the rest is plain text.
+class Audience(Message, frozen=True):
+    """Whom an alert is addressed to: active members of at least one of the sharing groups that are of one of the kinds;
+    no kind means every kind. Of the groups a reader is shown those that it is in.
     """
 
-    title = Text(200, required=True)
-    colour = code_of(AlertColour, required=True)
-    classification = code_of(Classification, required=True)
-    tlp = code_of(TrafficLight, required=True)
-    conditions = Prose(2000, required=True)
-    theme = code_of(Theme, required=True)
-    audience = fields.Nested(AudienceSchema, required=True)
-    overview = Prose(MAX_TEXT, least=1, required=True)
-    red_flags = _list_of(Text(1000))
-    case_studies = _list_of(fields.Nested(CaseStudySchema))
-    requested_action = Prose(MAX_TEXT, required=True)
-    body = Prose(MAX_TEXT, required=True)
-    legal_gateway = fields.String(required=True, validate=validate.OneOf(["", *(code.value for code in LegalGateway)]))
-    purpose = Prose(2000, required=True)
-    sources = _list_of(fields.Nested(SourceSchema))
-    accounts = _list_of(fields.Nested(PublishedAccountSchema))
-    supersedes = _text_of(f"({REFERENCE})?", "expected the reference of an alert, or nothing")
-    review_by = fields.Date(required=True, format="%Y-%m-%d")
-    expires_on = fields.Date(required=True, format="%Y-%m-%d")
+    # An empty audience is read here and refused by the rules, so that the refusal is recorded.
+    groups: Annotated[list[Identifier], Count(0, MAX_ITEMS)]
+    kinds: Annotated[list[Annotated[str, one_of(MemberKind)]], Count(0, MAX_ITEMS)]
 
 
-class ReleaseSchema(Schema):
+class CaseStudy(Message, frozen=True):
+    """An example of what happened; `text` is Markdown."""
+
+    title: Title
+    text: Annotated[str, Form("Prose", MAX_TEXT, least=1)]
+
+
+class AlertSource(Message, frozen=True):
+    """What an alert draws on, and how widely that may be shared: an alert's TLP is at least as strict."""
+
+    reference: Title
+    tlp: Annotated[str, one_of(TrafficLight)]
+
+
+class PublishedAccount(Message, frozen=True):
+    """An account that the author chose to name; what only a UK account has is empty else, and `bic` may be."""
+
+    iban: Annotated[str, _whole(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", "expected an IBAN in capitals without blanks")]
+    sort_code: Annotated[str, _whole(r"([0-9]{6})?", "expected six digits, or nothing for an account outside the UK")]
+    account_number: Annotated[
+        str, _whole(r"([0-9]{8})?", "expected eight digits, or nothing for an account outside the UK")
+    ]
+    bic: Annotated[str, _whole(r"([A-Z0-9]{8}([A-Z0-9]{3})?)?", "expected a BIC of 8 or 11 signs, or nothing")]
+
+
+class AlertContent(Message, frozen=True):
+    """What an author writes. `overview`, the texts of case studies, `requested_action` and `body` are Markdown
+    (CommonMark without HTML and images), the rest is plain text. `supersedes` is the reference of the alert that this
+    one takes the place of, or empty.
+    """
+
+    title: Title
+    colour: Annotated[str, one_of(AlertColour)]
+    classification: Annotated[str, one_of(Classification)]
+    tlp: Annotated[str, one_of(TrafficLight)]
+    conditions: ShortText
+    theme: Annotated[str, one_of(Theme)]
+    audience: Audience
+    overview: Annotated[str, Form("Prose", MAX_TEXT, least=1)]
+    red_flags: Annotated[list[Annotated[str, Form("Text", 1000)]], Count(0, MAX_ITEMS)]
+    case_studies: Annotated[list[CaseStudy], Count(0, MAX_ITEMS)]
+    requested_action: LongText
+    body: LongText
+    legal_gateway: Annotated[str, Form("choice", "", *(code.value for code in LegalGateway))]
+    purpose: ShortText
+    sources: Annotated[list[AlertSource], Count(0, MAX_ITEMS)]
+    accounts: Annotated[list[PublishedAccount], Count(0, MAX_ITEMS)]
+    supersedes: Annotated[str, _whole(f"({REFERENCE})?", "expected the reference of an alert, or nothing")]
+    review_by: Day
+    expires_on: Day
+
+
+class Release(Message, frozen=True):
     """When to publish: at that time, or now for null."""
 
-    at = Moment(required=True, allow_none=True, metadata={"description": "RFC 3339 in UTC; null for now"})
+    at: Annotated[datetime, Form("Moment"), msgspec.Meta(description="RFC 3339 in UTC; null for now")] | None
 
 
-class WithdrawalSchema(Schema):
+class TakingBack(Message, frozen=True):
     """Why an alert is taken back; every recipient reads it."""
 
-    reason = Prose(2000, required=True)
+    reason: ShortText
 
 
-class AcknowledgementSchema(Schema):
+class Acknowledgement(Message, frozen=True):
     """What a member says to an alert: read, put to use or not, and what came of it."""
 
-    implemented = TrueOrFalse(required=True)
-    feedback = Prose(20_000, required=True)
+    implemented: Flag
+    feedback: Annotated[str, Form("Prose", 20_000)]
 
 
-class EmptySchema(Schema):
-    """An object without fields."""
-
-
-class AlertsQuery(Schema):
+class AlertsQuery(Message, frozen=True):
     """Where to go on, in which state, and of which reference."""
 
-    cursor = QueryText(UUID, load_default=None)
-    limit = QueryInteger(1, ALERTS_PAGE, load_default=ALERTS_PAGE)
-    state = fields.String(load_default=None, validate=validate.OneOf([code.value for code in AlertState]))
-    reference = QueryText(REFERENCE, load_default=None)
+    cursor: UuidText | None = None
+    limit: Annotated[int, Form("QueryInteger", 1, ALERTS_PAGE)] = ALERTS_PAGE
+    state: Annotated[str, one_of(AlertState)] | None = None
+    reference: Annotated[str, Form("QueryText", REFERENCE)] | None = None
 
 
-class AlertStandingSchema(Schema):
+class AlertStanding(Message, frozen=True):
     """How an alert stands after a step."""
 
-    alert_id = fields.UUID(required=True)
-    reference = fields.String(required=True)
-    state = code_of(AlertState, required=True)
+    alert_id: Uuid
+    reference: str
+    state: Annotated[str, one_of(AlertState)]
 
 
-class OwnResponseSchema(Schema):
+class OwnResponse(Message, frozen=True):
     """What the reading member said to an alert, to which version of it last."""
 
-    version = fields.Integer(required=True)
-    acknowledged_at = fields.DateTime(required=True)
-    implemented_at = fields.DateTime(required=True, allow_none=True)
-    feedback = fields.String(required=True)
+    version: int
+    acknowledged_at: Time
+    implemented_at: Time | None
+    feedback: str
 
 
-class ListedAlertSchema(AlertStandingSchema):
+class ListedAlert(AlertStanding, frozen=True):
     """One alert of a list. `member_id` issued it, `issuer` is its name; `acknowledged` says whether the reading member
     did.
     """
 
-    member_id = Identifier(required=True)
-    issuer = fields.String(required=True)
-    version = fields.Integer(required=True)
-    title = fields.String(required=True)
-    colour = code_of(AlertColour, required=True)
-    classification = code_of(Classification, required=True)
-    tlp = code_of(TrafficLight, required=True)
-    theme = code_of(Theme, required=True)
-    published_at = fields.DateTime(required=True, allow_none=True)
-    modified_at = fields.DateTime(required=True)
-    expires_on = fields.Date(required=True)
-    acknowledged = fields.Boolean(required=True)
+    member_id: Identifier
+    issuer: str
+    version: int
+    title: str
+    colour: Annotated[str, one_of(AlertColour)]
+    classification: Annotated[str, one_of(Classification)]
+    tlp: Annotated[str, one_of(TrafficLight)]
+    theme: Annotated[str, one_of(Theme)]
+    published_at: Time | None
+    modified_at: Time
+    expires_on: DayText
+    acknowledged: bool
 
 
-class AlertsPageSchema(Schema):
+class AlertsPage(Message, frozen=True):
     """One page of alerts, and the log's event of this reading."""
 
-    alerts = fields.List(fields.Nested(ListedAlertSchema), required=True)
-    next = fields.String(required=True, allow_none=True)
-    event_id = fields.UUID(required=True)
+    alerts: list[ListedAlert]
+    next: str | None
+    event_id: Uuid
 
 
-class StepsSchema(Schema):
+class Steps(Message, frozen=True):
     """Who of the issuing member did what, and when it is to be published; the issuer alone reads it."""
 
-    author = fields.String(required=True)
-    reviewer = fields.String(required=True, allow_none=True)
-    releaser = fields.String(required=True, allow_none=True)
-    publish_at = fields.DateTime(required=True, allow_none=True)
+    author: str
+    reviewer: str | None
+    releaser: str | None
+    publish_at: Time | None
 
 
-class AlertSchema(AlertStandingSchema):
-    """An alert as a member reads it. `content_sha256` (base64) is that of the canonical content without its audience;
-    of the audience's groups a reader sees those that it is in. Of a withdrawn alert `content` keeps its handling, codes
-    and dates alone.
+class ShownAlert(AlertStanding, frozen=True):
+    """An alert as a member reads it. `content_sha256` (base64) is that of the canonical content without its audience.
+    Of a withdrawn alert `content` keeps its handling, codes and dates alone.
     """
 
-    member_id = Identifier(required=True)
-    issuer = fields.String(required=True)
-    version = fields.Integer(required=True)
-    content = fields.Nested(AlertContentSchema, required=True)
-    content_sha256 = fields.String(required=True)
-    created_at = fields.DateTime(required=True)
-    modified_at = fields.DateTime(required=True)
-    published_at = fields.DateTime(required=True, allow_none=True)
-    reason = fields.String(required=True)
-    superseded_by = fields.String(required=True)
-    response = fields.Nested(OwnResponseSchema, required=True, allow_none=True)
-    steps = fields.Nested(StepsSchema, required=True, allow_none=True)
-    event_id = fields.UUID(required=True)
+    member_id: Identifier
+    issuer: str
+    version: int
+    content: AlertContent
+    content_sha256: str
+    created_at: Time
+    modified_at: Time
+    published_at: Time | None
+    reason: str
+    superseded_by: str
+    response: OwnResponse | None
+    steps: Steps | None
+    event_id: Uuid
 
 
-class ResponseSchema(OwnResponseSchema):
+class Response(OwnResponse, frozen=True):
     """What one member said to an alert."""
 
-    member_id = Identifier(required=True)
+    member_id: Identifier
 
 
-class ResponsesSchema(Schema):
+class Responses(Message, frozen=True):
     """What members said to an alert, by member."""
 
-    responses = fields.List(fields.Nested(ResponseSchema), required=True)
-    event_id = fields.UUID(required=True)
+    responses: list[Response]
+    event_id: Uuid

@@ -2,47 +2,50 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from typing import Annotated
 
-from schemas.values.fields import QueryInteger, QueryText, Text
+from schemas.values.message import Form, IdCursor, Message, Time, Uuid
 
 FEED_TOKENS_PAGE = 100
 
 
-class FeedTokenForm(Schema):
+class FeedTokenForm(Message, frozen=True):
     """What a token is for, for the member's own list."""
 
-    name = Text(64, required=True)
+    name: Annotated[str, Form("Text", 64)]
 
 
-class NewFeedTokenSchema(Schema):
+class NewFeedToken(Message, frozen=True):
     """A token, told this once: null in the answer to a repetition of the request."""
 
-    token_id = fields.UUID(required=True)
-    name = fields.String(required=True)
-    token = fields.String(required=True, allow_none=True)
-    event_id = fields.UUID(required=True)
+    token_id: Uuid
+    name: str
+    token: str | None
+    event_id: Uuid
+
+    def __repr__(self) -> str:
+        return f"NewFeedToken({self.token_id!r}, {self.name!r})"
 
 
-class FeedTokenSchema(Schema):
+class ListedFeedToken(Message, frozen=True):
     """A token as it is listed: without the secret, which is not kept."""
 
-    token_id = fields.UUID(required=True)
-    name = fields.String(required=True)
-    created_by = fields.String(required=True)
-    created_at = fields.DateTime(required=True)
-    revoked_at = fields.DateTime(required=True, allow_none=True)
+    token_id: Uuid
+    name: str
+    created_by: str
+    created_at: Time
+    revoked_at: Time | None
 
 
-class FeedTokensQuery(Schema):
+class FeedTokensQuery(Message, frozen=True):
     """Where to go on."""
 
-    cursor = QueryText(r"[0-9a-f-]{36}", load_default=None)
-    limit = QueryInteger(1, FEED_TOKENS_PAGE, load_default=FEED_TOKENS_PAGE)
+    cursor: IdCursor | None = None
+    limit: Annotated[int, Form("QueryInteger", 1, FEED_TOKENS_PAGE)] = FEED_TOKENS_PAGE
 
 
-class FeedTokensPageSchema(Schema):
+class FeedTokensPage(Message, frozen=True):
     """One page of tokens."""
 
-    feed_tokens = fields.List(fields.Nested(FeedTokenSchema), required=True)
-    next = fields.String(required=True, allow_none=True)
+    feed_tokens: list[ListedFeedToken]
+    next: str | None

@@ -2,130 +2,135 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Any
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+import msgspec
 
 from schemas.terms import AlertColour, DeliveryState, MemberKind, PushChannel, SubscriptionState, Theme
-from schemas.values.fields import BoundedList, Identifier, Moment, QueryInteger, QueryText, Text, code_of
+from schemas.values.message import Count, Form, IdCursor, Identifier, Message, Time, Uuid, one_of
 
 LARGEST_PAGE = 100
 MOST_REPLAYED = 1_000
 _MOST_GROUPS = 100
 
 
-def _codes(codes: type[StrEnum]) -> Any:
-    return BoundedList(code_of(codes), load_default=list, validate=validate.Length(0, len(codes)))
+class SubscriptionFilters(Message, frozen=True):
+    """Which alerts are wanted: of one of the themes, of one of the colours, issued by a member of one of the kinds,
+    addressed to one of the groups. An empty list asks for nothing in particular.
+    """
+
+    themes: Annotated[list[Annotated[str, one_of(Theme)]], Count(0, len(Theme))] = msgspec.field(default_factory=list)
+    colours: Annotated[list[Annotated[str, one_of(AlertColour)]], Count(0, len(AlertColour))] = msgspec.field(
+        default_factory=list
+    )
+    kinds: Annotated[list[Annotated[str, one_of(MemberKind)]], Count(0, len(MemberKind))] = msgspec.field(
+        default_factory=list
+    )
+    groups: Annotated[list[Identifier], Count(0, _MOST_GROUPS)] = msgspec.field(default_factory=list)
 
 
-class FiltersSchema(Schema):
-    """Which alerts are wanted; an empty list asks for nothing in particular. `kinds` are those of the issuers."""
-
-    themes = _codes(Theme)
-    colours = _codes(AlertColour)
-    kinds = _codes(MemberKind)
-    groups = BoundedList(Identifier(), load_default=list, validate=validate.Length(0, _MOST_GROUPS))
-
-
-class SubscriptionForm(FiltersSchema):
+class SubscriptionForm(SubscriptionFilters, frozen=True, kw_only=True):
     """A new subscription; `target` is a URL or a mail address."""
 
-    channel = code_of(PushChannel, required=True)
-    target = Text(2_000, required=True)
+    channel: Annotated[str, one_of(PushChannel)]
+    target: Annotated[str, Form("Text", 2_000)]
 
 
-class NewSubscriptionSchema(Schema):
-    """What was made. `secret` signs a webhook's messages, and is told here only; null for mail."""
-
-    subscription_id = fields.UUID(required=True)
-    state = code_of(SubscriptionState, required=True)
-    secret = fields.String(required=True, allow_none=True)
-
-
-class ConfirmationForm(Schema):
-    """The code that the receiver was sent."""
-
-    code = Text(64, required=True)
-
-
-class SubscriptionStateSchema(Schema):
+class SubscriptionStanding(Message, frozen=True):
     """Where a subscription stands."""
 
-    subscription_id = fields.UUID(required=True)
-    state = code_of(SubscriptionState, required=True)
+    subscription_id: Uuid
+    state: Annotated[str, one_of(SubscriptionState)]
 
 
-class SubscriptionSchema(SubscriptionStateSchema, FiltersSchema):
+class NewSubscription(SubscriptionStanding, frozen=True):
+    """What was made. `secret` signs a webhook's messages, and is told here only; null for mail."""
+
+    secret: str | None
+
+    def __repr__(self) -> str:
+        return f"NewSubscription({self.subscription_id!r}, {self.state!r})"
+
+
+class ConfirmationForm(Message, frozen=True):
+    """The code that the receiver was sent."""
+
+    code: Annotated[str, Form("Text", 64)]
+
+
+class ListedSubscription(SubscriptionFilters, frozen=True, kw_only=True):
     """A subscription. `failures` counts the attempts that failed since the last one that did not."""
 
-    channel = code_of(PushChannel, required=True)
-    target = fields.String(required=True)
-    created_by = fields.String(required=True)
-    created_at = fields.DateTime(required=True)
-    ended_at = fields.DateTime(required=True, allow_none=True)
-    failures = fields.Integer(required=True)
-    waiting = fields.Integer(required=True)
-    dead = fields.Integer(required=True)
+    subscription_id: Uuid
+    state: Annotated[str, one_of(SubscriptionState)]
+    channel: Annotated[str, one_of(PushChannel)]
+    target: str
+    created_by: str
+    created_at: Time
+    ended_at: Time | None
+    failures: int
+    waiting: int
+    dead: int
 
 
-class SubscriptionsQuery(Schema):
+class SubscriptionsQuery(Message, frozen=True):
     """Where to go on."""
 
-    cursor = QueryText(r"[0-9a-f-]{36}", load_default=None)
-    limit = QueryInteger(1, LARGEST_PAGE, load_default=LARGEST_PAGE)
+    cursor: IdCursor | None = None
+    limit: Annotated[int, Form("QueryInteger", 1, LARGEST_PAGE)] = LARGEST_PAGE
 
 
-class SubscriptionsPageSchema(Schema):
+class SubscriptionsPage(Message, frozen=True):
     """One page of subscriptions."""
 
-    subscriptions = fields.List(fields.Nested(SubscriptionSchema), required=True)
-    next = fields.String(required=True, allow_none=True)
+    subscriptions: list[ListedSubscription]
+    next: str | None
 
 
-class DeliveriesQuery(SubscriptionsQuery):
+class DeliveriesQuery(SubscriptionsQuery, frozen=True):
     """Which deliveries, and where to go on."""
 
-    state = fields.String(load_default=None, validate=validate.OneOf([state.value for state in DeliveryState]))
+    state: Annotated[str, one_of(DeliveryState)] | None = None
 
 
-class DeliverySchema(Schema):
+class ListedDelivery(Message, frozen=True):
     """A delivery. `alert_id` is null for what is about no alert that the member may read now."""
 
-    delivery_id = fields.UUID(required=True)
-    message_id = fields.String(required=True)
-    kind = fields.String(required=True)
-    alert_id = fields.UUID(required=True, allow_none=True)
-    version = fields.Integer(required=True)
-    state = code_of(DeliveryState, required=True)
-    attempts = fields.Integer(required=True)
-    error = fields.String(required=True)
-    created_at = fields.DateTime(required=True)
-    next_at = fields.DateTime(required=True, allow_none=True)
-    finished_at = fields.DateTime(required=True, allow_none=True)
+    delivery_id: Uuid
+    message_id: str
+    kind: str
+    alert_id: Uuid | None
+    version: int
+    state: Annotated[str, one_of(DeliveryState)]
+    attempts: int
+    error: str
+    created_at: Time
+    next_at: Time | None
+    finished_at: Time | None
 
 
-class DeliveriesPageSchema(Schema):
+class DeliveriesPage(Message, frozen=True):
     """One page of deliveries."""
 
-    deliveries = fields.List(fields.Nested(DeliverySchema), required=True)
-    next = fields.String(required=True, allow_none=True)
+    deliveries: list[ListedDelivery]
+    next: str | None
 
 
-class ReplayForm(Schema):
+class ReplayForm(Message, frozen=True):
     """What to send again: deliveries by their ids, or those that died of what was queued since a time."""
 
-    delivery_ids = BoundedList(fields.UUID(), validate=validate.Length(1, MOST_REPLAYED))
-    since = Moment()
+    delivery_ids: Annotated[list[Uuid], Count(1, MOST_REPLAYED)] | msgspec.UnsetType = msgspec.UNSET
+    since: Annotated[datetime, Form("Moment")] | msgspec.UnsetType = msgspec.UNSET
 
-    @validates_schema
-    def check_one(self, form: dict[str, Any], **_: Any) -> None:
+    def faults(self) -> Iterator[tuple[str, str]]:
         """Exactly one of the two."""
-        if ("delivery_ids" in form) == ("since" in form):
-            raise ValidationError({"delivery_ids": ["expected either delivery_ids or since"]})
+        if (self.delivery_ids is msgspec.UNSET) == (self.since is msgspec.UNSET):
+            yield "delivery_ids", "expected either delivery_ids or since"
 
 
-class ReplayedSchema(Schema):
+class Replayed(Message, frozen=True):
     """How many wait again."""
 
-    replayed = fields.Integer(required=True)
+    replayed: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -15,6 +14,7 @@ from exchange.gateways.rules import GatewayRules
 from exchange.kernel.decision import refuse
 from exchange.log.acting import UnknownObjectError
 from exchange.membership.store import find_member, load_authority
+from schemas.alerts import AlertStanding
 from schemas.values.encoding import to_base64, to_rfc3339
 
 
@@ -51,7 +51,7 @@ def load_issuer(session: Session, member_id: str, gateways: GatewayRules, now: d
     return Issuer(member_id, "" if member is None else member.kind, load_authority(session, now), gateways)
 
 
-def view_of(stored: StoredAlert) -> dict[str, Any]:
+def view_of(stored: StoredAlert) -> dict[str, object]:
     """What the log says of an alert to whoever it concerns: which version, marked how, its content as a digest."""
     alert = stored.alert
     return {
@@ -64,9 +64,9 @@ def view_of(stored: StoredAlert) -> dict[str, Any]:
     }
 
 
-def standing_of(stored: StoredAlert) -> dict[str, Any]:
+def standing_of(stored: StoredAlert) -> AlertStanding:
     """What an act answers."""
-    return {"alert_id": stored.alert_id, "reference": stored.reference, "state": stored.state}
+    return AlertStanding(alert_id=stored.alert_id, reference=stored.reference, state=stored.state)
 
 
 def cut(moment: datetime) -> datetime:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from typing import Any
 from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
 from alerts.acts.acting import cut, find_own, load_issuer, standing_of, view_of
-from alerts.domain.alert import AlertContent
+from alerts.domain.alert import content_fields
 from alerts.domain.rules import decide_content, decide_review
 from alerts.rendering.markdown import find_excess, find_forbidden
 from alerts.store.alerts import StoredAlert, is_reference_taken, keep_audience, lock_own
@@ -22,6 +21,7 @@ from exchange.log.acting import Request, act_once, require
 from exchange.log.entries import View
 from exchange.log.events import record
 from exchange.membership.store import find_member
+from schemas.alerts import AlertContent, AlertStanding
 from schemas.terms import AlertState
 from schemas.values.canonical import canonical_json
 from schemas.values.identifiers import uuid7
@@ -31,13 +31,13 @@ _DRAWS = 8
 
 def draft_alert(
     database: Database, request: Request, content: AlertContent, gateways: GatewayRules
-) -> tuple[dict[str, Any], int]:
+) -> tuple[AlertStanding, int]:
     """Keep a draft; how it stands. Raises as act_once does."""
 
-    def draft(session: Session) -> dict[str, Any]:
+    def draft(session: Session) -> AlertStanding:
         return standing_of(draft_in(session, request, content, gateways))
 
-    return act_once(database, request, {"asked": "alert_draft"}, draft, 201)
+    return act_once(database, request, {"asked": "alert_draft"}, draft, 201, answer=AlertStanding)
 
 
 def draft_in(session: Session, request: Request, content: AlertContent, gateways: GatewayRules) -> StoredAlert:
@@ -48,15 +48,15 @@ def draft_in(session: Session, request: Request, content: AlertContent, gateways
     return stored
 
 
-def review_alert(database: Database, request: Request, alert_id: str) -> tuple[dict[str, Any], int]:
+def review_alert(database: Database, request: Request, alert_id: str) -> tuple[AlertStanding, int]:
     """Note that a peer found the draft good; how it stands. Raises as act_once does."""
 
-    def review(session: Session) -> dict[str, Any]:
+    def review(session: Session) -> AlertStanding:
         stored = find_own(session, request.actor.member_id, alert_id)
         review_in(session, request, stored)
         return standing_of(stored)
 
-    return act_once(database, request, {"asked": "alert_review", "alert_id": alert_id}, review)
+    return act_once(database, request, {"asked": "alert_review", "alert_id": alert_id}, review, answer=AlertStanding)
 
 
 def review_in(session: Session, request: Request, stored: StoredAlert) -> None:
@@ -110,7 +110,7 @@ def store_draft(session: Session, actor: Actor, content: AlertContent, now: date
         version=0,
         audience_id=keep_audience(session, content.audience),
         tlp=content.tlp,
-        content_json=canonical_json(content.as_fields()).decode(),
+        content_json=canonical_json(content_fields(content)).decode(),
         created_at=cut(now),
         modified_at=cut(now),
         due_at=None,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -21,6 +21,7 @@ from exchange.log.entries import View
 from exchange.log.events import record
 from exchange.membership.feed_tokens import FeedToken, count_live_tokens, find_own_token, list_tokens, make_feed_token
 from exchange.membership.store import Member
+from schemas.feed_tokens import ListedFeedToken, NewFeedToken
 from schemas.values.encoding import to_rfc3339
 
 MOST_LIVE = 20
@@ -30,13 +31,13 @@ class UnknownTokenError(LookupError):
     """The member has no token of that id."""
 
 
-def make_token(database: Database, request: Request, name: str) -> tuple[dict[str, Any], int]:
+def make_token(database: Database, request: Request, name: str) -> tuple[NewFeedToken, int]:
     """A new token, which is told this once: the answer to a repetition of the request has None in its place. Raises as
     act_once does.
     """
     told: list[str] = []
 
-    def make(session: Session) -> dict[str, Any]:
+    def make(session: Session) -> NewFeedToken:
         actor = request.actor
         # Locked, so that requests that come together do not pass the limit.
         session.scalars(select(Member).where(Member.member_id == actor.member_id).with_for_update(key_share=True)).one()
@@ -45,16 +46,16 @@ def make_token(database: Database, request: Request, name: str) -> tuple[dict[st
         token_id, token = make_feed_token(session, actor.member_id, name, actor.representative_id, request.now)
         event_id = _record(session, "feed_token_made", actor, {"token_id": token_id, "name": name}, request.now)
         told[:] = [token]
-        return {"token_id": token_id, "name": name, "token": None, "event_id": event_id}
+        return NewFeedToken(token_id=token_id, name=name, token=None, event_id=event_id)
 
-    value, status = act_once(database, request, {"asked": "feed_token"}, make, 201)
-    return {**value, "token": told[0] if told else None}, status
+    value, status = act_once(database, request, {"asked": "feed_token"}, make, 201, answer=NewFeedToken)
+    return msgspec.structs.replace(value, token=told[0] if told else None), status
 
 
-def revoke_token(database: Database, request: Request, token_id: str) -> tuple[dict[str, Any], int]:
+def revoke_token(database: Database, request: Request, token_id: str) -> tuple[ListedFeedToken, int]:
     """Make a token worthless at once, however often it is asked. Raises UnknownTokenError, and as act_once does."""
 
-    def revoke(session: Session) -> dict[str, Any]:
+    def revoke(session: Session) -> ListedFeedToken:
         token = find_own_token(session, request.actor.member_id, token_id)
         if token is None:
             raise UnknownTokenError
@@ -63,25 +64,27 @@ def revoke_token(database: Database, request: Request, token_id: str) -> tuple[d
             _record(
                 session, "feed_token_revoked", request.actor, {"token_id": token_id, "name": token.name}, request.now
             )
-        return _fields(token)
+        return _listed(token)
 
-    return act_once(database, request, {"asked": "feed_token_revocation", "token_id": token_id}, revoke)
+    return act_once(
+        database, request, {"asked": "feed_token_revocation", "token_id": token_id}, revoke, answer=ListedFeedToken
+    )
 
 
-def own_tokens(session: Session, member_id: str, after: str, limit: int) -> list[dict[str, Any]]:
+def own_tokens(session: Session, member_id: str, after: str, limit: int) -> list[ListedFeedToken]:
     """The member's tokens behind an id, revoked ones too, without the secrets."""
     found: Sequence[FeedToken] = list_tokens(session, member_id, after, limit)
-    return [_fields(token) for token in found]
+    return [_listed(token) for token in found]
 
 
-def _fields(token: FeedToken) -> dict[str, Any]:
-    return {
-        "token_id": token.token_id,
-        "name": token.name,
-        "created_by": token.created_by,
-        "created_at": to_rfc3339(token.created_at),
-        "revoked_at": None if token.revoked_at is None else to_rfc3339(token.revoked_at),
-    }
+def _listed(token: FeedToken) -> ListedFeedToken:
+    return ListedFeedToken(
+        token_id=token.token_id,
+        name=token.name,
+        created_by=token.created_by,
+        created_at=to_rfc3339(token.created_at),
+        revoked_at=None if token.revoked_at is None else to_rfc3339(token.revoked_at),
+    )
 
 
 def _record(session: Session, kind: str, actor: Actor, token: dict[str, str], now: datetime) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -29,6 +28,7 @@ from exchange.kernel.troubles import Troubles
 from exchange.log.acting import Request, act_once, require
 from exchange.log.entries import View
 from exchange.log.events import LogUnavailableError, record
+from schemas.alerts import AlertStanding
 from schemas.terms import AlertState
 from schemas.values.encoding import to_rfc3339
 
@@ -41,15 +41,15 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 def release_alert(
     database: Database, request: Request, alert_id: str, at: datetime | None, gateways: GatewayRules
-) -> tuple[dict[str, Any], int]:
+) -> tuple[AlertStanding, int]:
     """Publish the alert, or have it published at a time; how it stands. Raises as act_once does."""
 
-    def release(session: Session) -> dict[str, Any]:
+    def release(session: Session) -> AlertStanding:
         stored = find_own(session, request.actor.member_id, alert_id)
         release_in(session, request, stored, at, gateways)
         return standing_of(stored)
 
-    return act_once(database, request, {"asked": "alert_release", "alert_id": alert_id}, release)
+    return act_once(database, request, {"asked": "alert_release", "alert_id": alert_id}, release, answer=AlertStanding)
 
 
 def release_in(
@@ -70,12 +70,12 @@ def release_in(
         _publish(session, stored, now)
 
 
-def withdraw_alert(database: Database, request: Request, alert_id: str, reason: str) -> tuple[dict[str, Any], int]:
+def withdraw_alert(database: Database, request: Request, alert_id: str, reason: str) -> tuple[AlertStanding, int]:
     """Take back what readers see, and tell all who were ever told; or stop what is scheduled, which is then as
     reviewed. How it stands. Raises as act_once does.
     """
 
-    def withdraw(session: Session) -> dict[str, Any]:
+    def withdraw(session: Session) -> AlertStanding:
         stored = find_own(session, request.actor.member_id, alert_id)
         require(decide_withdrawal(AlertState(stored.state), reason))
         if stored.state == AlertState.SCHEDULED:
@@ -88,7 +88,9 @@ def withdraw_alert(database: Database, request: Request, alert_id: str, reason: 
         _serve(session, [stored], request.now)
         return standing_of(stored)
 
-    return act_once(database, request, {"asked": "alert_withdraw", "alert_id": alert_id}, withdraw)
+    return act_once(
+        database, request, {"asked": "alert_withdraw", "alert_id": alert_id}, withdraw, answer=AlertStanding
+    )
 
 
 def do_what_is_due(database: Database, now: datetime, gateways: GatewayRules = RULES) -> int:

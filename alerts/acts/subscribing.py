@@ -14,17 +14,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.delivery.parcels import replay
 from alerts.delivery.targets import TargetRefusedError, check_url
 from alerts.delivery.webhook import WebhookSecrets
-from alerts.domain.subscription import Filters
 from alerts.readers.audiences import readable_audiences
 from alerts.store import subscriptions as store
 from alerts.store.alerts import StoredAlert
@@ -37,9 +35,11 @@ from exchange.log.entries import View
 from exchange.log.events import record
 from exchange.membership.store import Member, load_authority
 from schemas.alerts import UUID
+from schemas.subscriptions import ReplayForm, SubscriptionFilters, SubscriptionForm
 from schemas.terms import DeliveryState, PushChannel
 from schemas.values.canonical import canonical_json
 from schemas.values.identifiers import uuid7
+from schemas.values.message import narrowed
 
 MOST_LIVE = 20
 MOST_A_DAY = 50
@@ -58,21 +58,12 @@ class UnknownSubscriptionError(LookupError):
     """The member has no subscription of that id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What is subscribed to."""
-
-    channel: str
-    target: str
-    filters: Filters
-
-
 def subscribe(
-    session: Session, actor: Actor, wish: Wish, allowed: AllowedTargets, *, has_mail: bool, now: datetime
+    session: Session, actor: Actor, wish: SubscriptionForm, allowed: AllowedTargets, *, has_mail: bool, now: datetime
 ) -> Subscription:
     """A new subscription, unconfirmed; its receiver is about to be sent the code. Raises RefusedError."""
     target = _check_target(wish, allowed, has_mail=has_mail)
-    _check_groups(session, actor, wish.filters, now)
+    _check_groups(session, actor, wish, now)
     # Locked, so that requests that come together do not pass the limit.
     session.scalars(select(Member).where(Member.member_id == actor.member_id).with_for_update(key_share=True)).one()
     if store.count_live(session, actor.member_id) >= MOST_LIVE:
@@ -84,7 +75,7 @@ def subscribe(
         member_id=actor.member_id,
         channel=wish.channel,
         target=target,
-        filters_json=canonical_json({name: list(codes) for name, codes in asdict(wish.filters).items()}).decode(),
+        filters_json=_filters_json(wish),
         secret_number=1,
         secret_at=now,
         created_by=actor.representative_id,
@@ -147,16 +138,16 @@ def end_subscription(session: Session, actor: Actor, subscription_id: str, now: 
     return subscription
 
 
-def replay_deliveries(session: Session, actor: Actor, subscription_id: str, form: dict[str, Any], now: datetime) -> int:
+def replay_deliveries(session: Session, actor: Actor, subscription_id: str, form: ReplayForm, now: datetime) -> int:
     """Send again: of `delivery_ids` those that are finished, or of what was queued `since` a time those that died; how
     many. The member's right to each is looked at again. Raises UnknownSubscriptionError.
     """
     subscription = _own_live(session, actor, subscription_id)
     rows = select(Delivery).where(Delivery.subscription_id == subscription.subscription_id, Delivery.kind == ALERT)
-    if "since" in form:
-        rows = rows.where(Delivery.state == DeliveryState.DEAD.value, Delivery.created_at >= form["since"])
-    else:
-        wanted = [str(delivery_id) for delivery_id in form["delivery_ids"]]
+    if form.since is not msgspec.UNSET:
+        rows = rows.where(Delivery.state == DeliveryState.DEAD.value, Delivery.created_at >= form.since)
+    elif form.delivery_ids is not msgspec.UNSET:
+        wanted = [str(delivery_id) for delivery_id in form.delivery_ids]
         rows = rows.where(Delivery.state != DeliveryState.WAITING.value, Delivery.delivery_id.in_(wanted))
     found = session.scalars(rows).all()
     replay(found, now)
@@ -209,7 +200,7 @@ def _own_live(session: Session, actor: Actor, subscription_id: str) -> Subscript
     return subscription
 
 
-def _check_target(wish: Wish, allowed: AllowedTargets, *, has_mail: bool) -> str:
+def _check_target(wish: SubscriptionForm, allowed: AllowedTargets, *, has_mail: bool) -> str:
     if wish.channel == PushChannel.WEBHOOK:
         try:
             return check_url(wish.target, allowed)
@@ -224,7 +215,13 @@ def _check_target(wish: Wish, allowed: AllowedTargets, *, has_mail: bool) -> str
     return f"{local}@{domain.lower()}"
 
 
-def _check_groups(session: Session, actor: Actor, filters: Filters, now: datetime) -> None:
+def _filters_json(wish: SubscriptionForm) -> str:
+    """The filters in one spelling: sorted and without repetition."""
+    filters = msgspec.to_builtins(narrowed(wish, SubscriptionFilters))
+    return canonical_json({name: sorted(set(codes)) for name, codes in filters.items()}).decode()
+
+
+def _check_groups(session: Session, actor: Actor, filters: SubscriptionFilters, now: datetime) -> None:
     authority = load_authority(session, now)
     if not all(authority.is_in(group_id, actor.member_id) for group_id in filters.groups):
         raise RefusedError(refuse("groups", "groups", "name open groups that you are in"))

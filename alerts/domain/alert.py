@@ -1,12 +1,15 @@
-"""An alert: what its author writes, and what the exchange adds to it. Values only: the rules stand beside them."""
+"""An alert: what its author writes (schemas/alerts.py), and what the exchange adds to it. Values only: the rules stand
+beside them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 
+import msgspec
+
+from schemas.alerts import AlertContent
 from schemas.terms import AlertState
 from schemas.values.canonical import digest
 
@@ -18,114 +21,35 @@ TAKEN_BACK = "This alert was withdrawn."
 """What stands in the place of what a withdrawn alert said."""
 
 
-@dataclass(frozen=True, slots=True)
-class Audience:
-    """Whom an alert is addressed to: active members of at least one of the sharing `groups` (one or more) that are of
-    one of the `kinds` (none means every kind). Both are sorted and without repetition.
+def content_fields(content: AlertContent) -> dict[str, object]:
+    """As JSON, dates as text."""
+    fields: dict[str, object] = msgspec.to_builtins(content)
+    return fields
+
+
+def content_sha256(content: AlertContent) -> bytes:
+    """SHA-256, 32 bytes, of what the alert says, not to whom: a reader is shown its own groups only, and a digest over
+    the others' would let it test a guess at them.
     """
-
-    groups: tuple[str, ...]
-    kinds: tuple[str, ...] = ()
+    return digest({name: value for name, value in content_fields(content).items() if name != "audience"})
 
 
-@dataclass(frozen=True, slots=True)
-class CaseStudy:
-    """An example of what happened; `text` is Markdown."""
-
-    title: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What an alert draws on. An alert's TLP is at least as strict as that of each source."""
-
-    reference: str
-    tlp: str
-
-
-@dataclass(frozen=True, slots=True)
-class PublishedAccount:
-    """An account that the author chose to name. `sort_code` has 6 digits and `account_number` 8 for a UK account, both
-    empty else; `iban` is always there (upper case, no blanks); `bic` may be empty.
-    """
-
-    iban: str
-    sort_code: str = ""
-    account_number: str = ""
-    bic: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AlertContent:
-    """What the author writes. Codes are those of schemas/terms.py; `overview`, the texts of case studies,
-    `requested_action` and `body` are Markdown (CommonMark without HTML), the rest is plain text. `theme` is a
-    schemas.terms.Theme, `supersedes` the reference of the alert that this one takes the place of, or empty.
-    """
-
-    title: str
-    colour: str
-    classification: str
-    tlp: str
-    conditions: str
-    theme: str
-    audience: Audience
-    overview: str
-    red_flags: tuple[str, ...]
-    case_studies: tuple[CaseStudy, ...]
-    requested_action: str
-    body: str
-    legal_gateway: str
-    purpose: str
-    sources: tuple[Source, ...]
-    accounts: tuple[PublishedAccount, ...]
-    supersedes: str
-    review_by: date
-    expires_on: date
-
-    def as_fields(self) -> dict[str, Any]:
-        """As JSON, dates as text."""
-        fields = asdict(self)
-        return fields | {"review_by": self.review_by.isoformat(), "expires_on": self.expires_on.isoformat()}
-
-    @property
-    def sha256(self) -> bytes:
-        """SHA-256, 32 bytes, of what the alert says, not to whom: a reader is shown its own groups only, and a digest
-        over the others' would let it test a guess at them.
-        """
-        return digest({name: value for name, value in self.as_fields().items() if name != "audience"})
-
-    def taken_back(self) -> AlertContent:
-        """What is left once the alert is withdrawn: how to handle it, its codes and dates, and no word of the rest."""
-        return replace(
-            self,
-            title="Withdrawn",
-            overview=TAKEN_BACK,
-            red_flags=(),
-            case_studies=(),
-            requested_action="",
-            body="",
-            legal_gateway="",
-            purpose="",
-            sources=(),
-            accounts=(),
-            supersedes="",
-        )
-
-    @classmethod
-    def from_fields(cls, fields: Mapping[str, Any]) -> AlertContent:
-        """The inverse of `as_fields`."""
-        audience = fields["audience"]
-        made = {
-            "audience": Audience(tuple(audience["groups"]), tuple(audience["kinds"])),
-            "red_flags": tuple(fields["red_flags"]),
-            "case_studies": tuple(CaseStudy(**one) for one in fields["case_studies"]),
-            "sources": tuple(Source(**one) for one in fields["sources"]),
-            "accounts": tuple(PublishedAccount(**one) for one in fields["accounts"]),
-            "review_by": date.fromisoformat(fields["review_by"]),
-            "expires_on": date.fromisoformat(fields["expires_on"]),
-        }
-        return cls(**{**fields, **made})
+def taken_back(content: AlertContent) -> AlertContent:
+    """What is left once the alert is withdrawn: how to handle it, its codes and dates, and no word of the rest."""
+    return msgspec.structs.replace(
+        content,
+        title="Withdrawn",
+        overview=TAKEN_BACK,
+        red_flags=[],
+        case_studies=[],
+        requested_action="",
+        body="",
+        legal_gateway="",
+        purpose="",
+        sources=[],
+        accounts=[],
+        supersedes="",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +79,10 @@ class Alert:
     @property
     def shown(self) -> AlertContent:
         """What a reader is shown of the present version."""
-        return self.content.taken_back() if self.state is AlertState.WITHDRAWN else self.content
+        return taken_back(self.content) if self.state is AlertState.WITHDRAWN else self.content
 
     def sha256_of(self, version: int) -> bytes:
         """SHA-256, 32 bytes, of what that version says or said, as the log tells of it. Only the last version of an
         alert can be its withdrawal; a reader may be told of an earlier one after it.
         """
-        return (self.shown if version == self.version else self.content).sha256
+        return content_sha256(self.shown if version == self.version else self.content)

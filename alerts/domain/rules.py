@@ -12,18 +12,20 @@ In order, from the draft on:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from stdnum.iso7064 import mod_97_10
 
-from alerts.domain.alert import READABLE, Alert, AlertContent, Audience, PublishedAccount
+from alerts.domain.alert import READABLE, Alert, content_fields
 from exchange.gateways.handling import decide_marking, is_wider
 from exchange.gateways.legal_gateway import decide_gateway
 from exchange.gateways.rules import GatewayRules
 from exchange.kernel.decision import ALLOWED, Decision, refuse
 from exchange.membership.authority import Authority
 from exchange.submissions.rules import decide_dates
+from schemas.alerts import AlertContent, Audience, PublishedAccount
 from schemas.terms import AlertState, Handling
 from schemas.values.canonical import canonical_json
 
@@ -59,7 +61,7 @@ def decide_content(content: AlertContent, issuer: Issuer, superseded: Alert | No
 
 def decide_size(content: AlertContent) -> Decision:
     """An alert is read by people."""
-    if len(canonical_json(content.as_fields())) <= MAX_BYTES:
+    if len(canonical_json(content_fields(content))) <= MAX_BYTES:
         return ALLOWED
     return refuse("too-long", "content", f"at most {MAX_BYTES // 1024} KiB in all")
 
@@ -86,7 +88,7 @@ def decide_tlp(content: AlertContent) -> Decision:
     return refuse("tlp-wider-than-source", "tlp", "mark it as strictly as its strictest source, or more")
 
 
-def decide_accounts(accounts: tuple[PublishedAccount, ...]) -> Decision:
+def decide_accounts(accounts: Sequence[PublishedAccount]) -> Decision:
     """An account that readers act on is written without a slip: check digits, and a UK account in both its forms."""
     if all(_is_account(account) for account in accounts):
         return ALLOWED

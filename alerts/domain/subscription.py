@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from alerts.domain.alert import Alert
 from exchange.gateways.handling import is_wider
+from schemas.subscriptions import SubscriptionFilters
 from schemas.terms import PushChannel, TrafficLight
 
 RETRIES = (
@@ -25,28 +25,17 @@ passes through others' servers and stays in mailboxes.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Which alerts are wanted: of one of the `themes`, of one of the `colours`, issued by a member of one of the
-    `kinds`, addressed to one of the `groups`. An empty one asks for nothing in particular.
+def want(filters: SubscriptionFilters, alert: Alert, issuer_kind: str, shared_groups: Collection[str]) -> bool:
+    """Whether they let an alert pass. `shared_groups` are those of its audience that the subscriber is in: the others
+    are not its business, and a filter must not find out about them.
     """
-
-    themes: tuple[str, ...] = ()
-    colours: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
-
-    def want(self, alert: Alert, issuer_kind: str, shared_groups: Collection[str]) -> bool:
-        """Whether they let an alert pass. `shared_groups` are those of its audience that the subscriber is in: the
-        others are not its business, and a filter must not find out about them.
-        """
-        content = alert.content
-        return (
-            (not self.themes or content.theme in self.themes)
-            and (not self.colours or content.colour in self.colours)
-            and (not self.kinds or issuer_kind in self.kinds)
-            and (not self.groups or not set(self.groups).isdisjoint(shared_groups))
-        )
+    content = alert.content
+    return (
+        (not filters.themes or content.theme in filters.themes)
+        and (not filters.colours or content.colour in filters.colours)
+        and (not filters.kinds or issuer_kind in filters.kinds)
+        and (not filters.groups or not set(filters.groups).isdisjoint(shared_groups))
+    )
 
 
 def is_pushed(alert: Alert) -> bool:

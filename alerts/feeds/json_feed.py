@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from alerts.domain.alert import Alert
+from alerts.domain.alert import Alert, content_fields
 from alerts.feeds.reading import Heading
 from alerts.feeds.wording import is_withdrawn, marking_of, tags_of, title_of
 from alerts.rendering.page import render_entry
@@ -83,7 +83,7 @@ def _with_page(entry: bytes, place: str) -> bytes:
 
 
 def _fields_of(alert: Alert) -> dict[str, Any]:
-    content = alert.content.as_fields()
+    content = content_fields(alert.content)
     shown = _MARKING if is_withdrawn(alert) else (*_MARKING, *_SHOWN)
     return {
         "alert_id": alert.alert_id,

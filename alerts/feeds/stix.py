@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from alerts.domain.alert import TAKEN_BACK, Alert, PublishedAccount
+from alerts.domain.alert import TAKEN_BACK, Alert
 from alerts.feeds import extensions
 from alerts.feeds.fixed_objects import GATEWAY_MARKINGS, TLP_MARKINGS
 from alerts.feeds.stix_shapes import (
@@ -25,6 +25,7 @@ from alerts.feeds.stix_shapes import (
     Report,
 )
 from alerts.feeds.wording import title_of
+from schemas.alerts import PublishedAccount
 from schemas.terms import AlertState, LegalGateway, Theme, TrafficLight
 from schemas.values.encoding import to_rfc3339
 

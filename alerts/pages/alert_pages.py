@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
+import msgspec
 from flask import Response
 
 from alerts.acts.acting import UnknownAlertError
@@ -15,7 +15,7 @@ from alerts.acts.authoring import draft_alert, review_alert
 from alerts.acts.publication import release_alert, withdraw_alert
 from alerts.acts.reading import AlertRead, list_alerts, read_alert
 from alerts.acts.responding import acknowledge_alert, read_responses
-from alerts.domain.alert import Alert, AlertContent, Audience
+from alerts.domain.alert import Alert
 from alerts.rendering.page import PAGE_HEADERS, render_page
 from exchange.web.authentication import current_actor, current_member_id
 from exchange.web.context import current_context
@@ -23,17 +23,18 @@ from exchange.web.costly_work import COSTLY
 from exchange.web.pages import POST_PARAMETERS, Blueprint, Decorator, answer_json, current_request, problem_responses
 from schemas.alerts import (
     UUID,
-    AcknowledgementSchema,
-    AlertContentSchema,
-    AlertSchema,
-    AlertsPageSchema,
+    Acknowledgement,
+    AlertContent,
+    AlertsPage,
     AlertsQuery,
-    AlertStandingSchema,
-    EmptySchema,
-    ReleaseSchema,
-    ResponsesSchema,
-    WithdrawalSchema,
+    AlertStanding,
+    Audience,
+    Release,
+    Responses,
+    ShownAlert,
+    TakingBack,
 )
+from schemas.values.message import Empty
 
 blueprint = Blueprint("alerts", __name__, url_prefix="/v1", description="Alerts")
 _ID = re.compile(UUID, re.ASCII)
@@ -48,7 +49,7 @@ def _step(path: str, summary: str, schema: type[Any]) -> Decorator:
     """A POST that changes one alert, and answers how it stands then."""
 
     def describe(view: Any) -> Any:
-        view = blueprint.response(200, AlertStandingSchema)(view)
+        view = blueprint.response(200, AlertStanding)(view)
         view = blueprint.arguments(schema)(view)
         view = problem_responses(blueprint, 401, 403, 404)(view)
         view = blueprint.doc(summary=summary, parameters=POST_PARAMETERS)(view)
@@ -60,33 +61,33 @@ def _step(path: str, summary: str, schema: type[Any]) -> Decorator:
 @blueprint.route("/alerts", methods=["POST"])
 @blueprint.doc(summary="Draft an alert", parameters=POST_PARAMETERS)
 @problem_responses(blueprint, 401, 403, 413)
-@blueprint.arguments(AlertContentSchema)
-@blueprint.response(201, AlertStandingSchema)
-def draft(fields: dict[str, Any]) -> Response:
+@blueprint.arguments(AlertContent)
+@blueprint.response(201, AlertStanding)
+def draft(content: AlertContent) -> Response:
     """Judged at once by every rule that publication asks; each reason against it is told."""
     context = current_context()
     gateways = context.policy.rules
-    return answer_json(*draft_alert(context.database, current_request(), _content_of(fields), gateways))
+    return answer_json(*draft_alert(context.database, current_request(), _sorted(content), gateways))
 
 
 @blueprint.route("/alerts")
 @blueprint.doc(summary="Alerts that the member may see, page by page")
 @problem_responses(blueprint, 401, 403)
 @blueprint.arguments(AlertsQuery, location="query")
-@blueprint.response(200, AlertsPageSchema)
-def listing(query: dict[str, Any]) -> Response:
+@blueprint.response(200, AlertsPage)
+def listing(asked: AlertsQuery) -> Response:
     """Its own in every state, others' that are addressed to it now. Every page read is an entry in the reader's log."""
     context = current_context()
-    return answer_json(list_alerts(context.database, current_actor(), now=context.clock(), **query))
+    return answer_json(list_alerts(context.database, current_actor(), asked, context.clock()))
 
 
 @blueprint.route("/alerts/<alert_id>")
 @blueprint.doc(summary="An alert, whole")
 @problem_responses(blueprint, 401, 403, 404)
-@blueprint.response(200, AlertSchema)
+@blueprint.response(200, ShownAlert)
 def reading(alert_id: str) -> Response:
     """Every reading is an entry in the reader's log."""
-    return answer_json(_read(alert_id, "json").fields)
+    return answer_json(_read(alert_id, "json").shown)
 
 
 @blueprint.route("/alerts/<alert_id>/page")
@@ -113,38 +114,36 @@ def pdf(alert_id: str) -> Response:
     return Response(made, content_type="application/pdf", headers=headers)
 
 
-@_step("/review", "Note a peer's review of a draft", EmptySchema)
-def review(_: dict[str, Any], alert_id: str) -> Response:
+@_step("/review", "Note a peer's review of a draft", Empty)
+def review(_: Empty, alert_id: str) -> Response:
     """By another than the author."""
     return answer_json(*review_alert(current_context().database, current_request(), _known(alert_id)))
 
 
-@_step("/release", "Publish a reviewed alert, now or at a time", ReleaseSchema)
-def release(fields: dict[str, Any], alert_id: str) -> Response:
+@_step("/release", "Publish a reviewed alert, now or at a time", Release)
+def release(asked: Release, alert_id: str) -> Response:
     """By another than the author. Once more with another time, until the first has come."""
     context, known = current_context(), _known(alert_id)
     gateways = context.policy.rules
-    return answer_json(*release_alert(context.database, current_request(), known, fields["at"], gateways))
+    return answer_json(*release_alert(context.database, current_request(), known, asked.at, gateways))
 
 
-@_step("/withdraw", "Take back a published alert, or stop a scheduled one", WithdrawalSchema)
-def withdraw(fields: dict[str, Any], alert_id: str) -> Response:
+@_step("/withdraw", "Take back a published alert, or stop a scheduled one", TakingBack)
+def withdraw(asked: TakingBack, alert_id: str) -> Response:
     """All who were ever told are told of it."""
-    return answer_json(
-        *withdraw_alert(current_context().database, current_request(), _known(alert_id), fields["reason"])
-    )
+    return answer_json(*withdraw_alert(current_context().database, current_request(), _known(alert_id), asked.reason))
 
 
-@_step("/acknowledgement", "Acknowledge an alert, say whether it is in use, and give feedback", AcknowledgementSchema)
-def acknowledgement(fields: dict[str, Any], alert_id: str) -> Response:
+@_step("/acknowledgement", "Acknowledge an alert, say whether it is in use, and give feedback", Acknowledgement)
+def acknowledgement(said: Acknowledgement, alert_id: str) -> Response:
     """In place of what the member said before."""
-    return answer_json(*acknowledge_alert(current_context().database, current_request(), _known(alert_id), **fields))
+    return answer_json(*acknowledge_alert(current_context().database, current_request(), _known(alert_id), said))
 
 
 @blueprint.route("/alerts/<alert_id>/responses")
 @blueprint.doc(summary="What members said to an alert of one's own")
 @problem_responses(blueprint, 401, 403, 404)
-@blueprint.response(200, ResponsesSchema)
+@blueprint.response(200, Responses)
 def responses(alert_id: str) -> Response:
     """For the issuing member alone."""
     context = current_context()
@@ -172,9 +171,7 @@ def _known(alert_id: str) -> str:
     return alert_id
 
 
-def _content_of(fields: dict[str, Any]) -> AlertContent:
-    audience = fields["audience"]
-    days = {name: fields[name].isoformat() for name in ("review_by", "expires_on")}
-    content = AlertContent.from_fields({**fields, **days})
-    made = Audience(tuple(sorted(set(audience["groups"]))), tuple(sorted(set(audience["kinds"]))))
-    return replace(content, audience=made)
+def _sorted(content: AlertContent) -> AlertContent:
+    """With an audience that is written one way: sorted and without repetition."""
+    groups, kinds = (sorted(set(names)) for names in (content.audience.groups, content.audience.kinds))
+    return msgspec.structs.replace(content, audience=Audience(groups=groups, kinds=kinds))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from flask import Response
 from werkzeug.exceptions import NotFound
@@ -12,14 +11,15 @@ from alerts.acts.feed_tokens import UnknownTokenError, make_token, own_tokens, r
 from exchange.web.authentication import current_member_id
 from exchange.web.context import current_context
 from exchange.web.pages import POST_PARAMETERS, Blueprint, answer_json, current_request, problem_responses
-from schemas.alerts import UUID, EmptySchema
+from schemas.alerts import UUID
 from schemas.feed_tokens import (
     FeedTokenForm,
-    FeedTokenSchema,
-    FeedTokensPageSchema,
+    FeedTokensPage,
     FeedTokensQuery,
-    NewFeedTokenSchema,
+    ListedFeedToken,
+    NewFeedToken,
 )
+from schemas.values.message import Empty
 
 blueprint = Blueprint("feed-tokens", __name__, url_prefix="/v1", description="Feed tokens")
 _ID = re.compile(UUID, re.ASCII)
@@ -29,30 +29,32 @@ _ID = re.compile(UUID, re.ASCII)
 @blueprint.doc(summary="Make a feed token", parameters=POST_PARAMETERS)
 @problem_responses(blueprint, 401, 403)
 @blueprint.arguments(FeedTokenForm)
-@blueprint.response(201, NewFeedTokenSchema)
-def make(form: dict[str, Any]) -> Response:
+@blueprint.response(201, NewFeedToken)
+def make(form: FeedTokenForm) -> Response:
     """It reads the member's feeds and can do no more. The token is told here only."""
-    return answer_json(*make_token(current_context().database, current_request(), form["name"]))
+    return answer_json(*make_token(current_context().database, current_request(), form.name))
 
 
 @blueprint.route("/feed-tokens")
 @blueprint.doc(summary="One's own feed tokens, page by page")
 @problem_responses(blueprint, 401, 403)
 @blueprint.arguments(FeedTokensQuery, location="query")
-@blueprint.response(200, FeedTokensPageSchema)
-def listing(query: dict[str, Any]) -> Response:
+@blueprint.response(200, FeedTokensPage)
+def listing(asked: FeedTokensQuery) -> Response:
     """Revoked ones too."""
     with current_context().database.reading() as session:
-        found = own_tokens(session, current_member_id(), query["cursor"] or "", query["limit"])
-    return answer_json({"feed_tokens": found, "next": found[-1]["token_id"] if len(found) == query["limit"] else None})
+        found = own_tokens(session, current_member_id(), asked.cursor or "", asked.limit)
+    return answer_json(
+        FeedTokensPage(feed_tokens=found, next=found[-1].token_id if len(found) == asked.limit else None)
+    )
 
 
 @blueprint.route("/feed-tokens/<token_id>/revoke", methods=["POST"])
 @blueprint.doc(summary="Make a feed token worthless", parameters=POST_PARAMETERS)
 @problem_responses(blueprint, 401, 403, 404)
-@blueprint.arguments(EmptySchema)
-@blueprint.response(200, FeedTokenSchema)
-def revoke(_: dict[str, Any], token_id: str) -> Response:
+@blueprint.arguments(Empty)
+@blueprint.response(200, ListedFeedToken)
+def revoke(_: Empty, token_id: str) -> Response:
     """At once, however often it is asked."""
     if not _ID.fullmatch(token_id):
         raise NotFound

@@ -8,11 +8,11 @@ from functools import lru_cache
 
 from sqlalchemy.orm import Session
 
-from alerts.domain.alert import Audience
 from alerts.store.alerts import list_audiences
 from exchange.kernel.lookups import Looking, Lookup
 from exchange.membership.authority import Authority
 from exchange.membership.store import find_member, list_members, load_authority
+from schemas.alerts import Audience
 
 _AUDIENCES = Lookup("SELECT audience_id, groups_json, kinds_json FROM alert_audiences ORDER BY audience_id")
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from alerts.domain.alert import Alert, AlertContent, CaseStudy, PublishedAccount
+from alerts.domain.alert import Alert
 from exchange.gateways.rules import RULES
+from schemas.alerts import AlertContent, CaseStudy, PublishedAccount
 from schemas.terms import AlertState, LegalGateway
 from schemas.words import label
 
@@ -156,9 +157,9 @@ def _facts(alert: Alert) -> tuple[tuple[str, str], ...]:
 def _body(content: AlertContent) -> list[Section]:
     sections = [Section("Overview", Prose(content.overview))]
     if content.red_flags:
-        sections.append(Section("Red flags", Numbered(content.red_flags)))
+        sections.append(Section("Red flags", Numbered(tuple(content.red_flags))))
     if content.case_studies:
-        sections.append(Section("Case studies", Cases(content.case_studies)))
+        sections.append(Section("Case studies", Cases(tuple(content.case_studies))))
     if content.requested_action.strip():
         sections.append(Section("What we would like you to do", Prose(content.requested_action)))
     if content.accounts:

@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import msgspec
 from sqlalchemy import Index, Integer, PrimaryKeyConstraint, String, Text, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from alerts.domain.alert import READABLE, Alert, AlertContent, Audience
+from alerts.domain.alert import READABLE, Alert
 from exchange.kernel.base import Base, UtcDateTime
 from exchange.kernel.upsert import insert_ignoring
+from schemas.alerts import AlertContent, Audience
 from schemas.terms import AlertState
 from schemas.values.canonical import canonical_json, digest
 
@@ -30,7 +32,7 @@ class StoredAudience(Base):
     @property
     def audience(self) -> Audience:
         """As a value."""
-        return Audience(tuple(json.loads(self.groups_json)), tuple(json.loads(self.kinds_json)))
+        return Audience(groups=json.loads(self.groups_json), kinds=json.loads(self.kinds_json))
 
 
 class StoredAlert(Base):
@@ -79,7 +81,7 @@ class StoredAlert(Base):
             issuer=self.issuer,
             state=AlertState(self.state),
             version=self.version,
-            content=AlertContent.from_fields(json.loads(self.content_json)),
+            content=msgspec.json.decode(self.content_json, type=AlertContent),
             created_at=self.created_at,
             modified_at=self.modified_at,
             published_at=self.published_at,
@@ -121,12 +123,12 @@ class AlertResponse(Base):
 
 def id_of_audience(audience: Audience) -> str:
     """32 hexadecimal digits, the same for the same audience."""
-    return digest({"groups": list(audience.groups), "kinds": list(audience.kinds)}).hex()[:32]
+    return digest(msgspec.to_builtins(audience)).hex()[:32]
 
 
 def keep_audience(session: Session, audience: Audience) -> str:
     """Store an audience that is not there yet; its id."""
-    groups, kinds = (canonical_json(list(part)).decode() for part in (audience.groups, audience.kinds))
+    groups, kinds = (canonical_json(part).decode() for part in (audience.groups, audience.kinds))
     row = {"audience_id": id_of_audience(audience), "groups_json": groups, "kinds_json": kinds}
     insert_ignoring(session, StoredAudience, [row])
     return row["audience_id"]

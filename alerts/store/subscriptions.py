@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+import msgspec
 from sqlalchemy import Index, Integer, String, Text, UniqueConstraint, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from alerts.domain.subscription import Filters
 from exchange.kernel.base import Base, UtcDateTime
+from schemas.subscriptions import SubscriptionFilters
 from schemas.terms import DeliveryState, PushChannel, SubscriptionState
 from schemas.values.identifiers import uuid7
 
@@ -50,9 +50,9 @@ class Subscription(Base):
     claimed_until: Mapped[datetime] = mapped_column(UtcDateTime)
 
     @property
-    def filters(self) -> Filters:
+    def filters(self) -> SubscriptionFilters:
         """As a value."""
-        return Filters(**{name: tuple(codes) for name, codes in json.loads(self.filters_json).items()})
+        return msgspec.json.decode(self.filters_json, type=SubscriptionFilters)
 
     @property
     def state(self) -> SubscriptionState:

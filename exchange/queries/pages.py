@@ -15,7 +15,6 @@ from exchange.queries.read import list_queries, read_query
 from exchange.web.authentication import current_actor
 from exchange.web.context import current_context
 from exchange.web.pages import POST_PARAMETERS, Blueprint, Decorator, answer_json, current_request, problem_responses
-from schemas.alerts import EmptySchema
 from schemas.queries import (
     ApproveQuery,
     AskQuery,
@@ -26,7 +25,7 @@ from schemas.queries import (
     WholeQuery,
 )
 from schemas.values.identifiers import is_uuid7
-from schemas.values.message import Message
+from schemas.values.message import Empty, Message
 
 blueprint = Blueprint("queries", __name__, url_prefix="/v1", description="Law-enforcement queries")
 
@@ -83,8 +82,8 @@ def approve(agreed: ApproveQuery, query_id: str) -> Response:
     return answer_json(*approve_query(database, request, _known(query_id), agreed.terms_sha256, _limits()))
 
 
-@_step("/refuse", "Refuse to authorise a query", EmptySchema)
-def refuse(_: object, query_id: str) -> Response:
+@_step("/refuse", "Refuse to authorise a query", Empty)
+def refuse(_: Empty, query_id: str) -> Response:
     """By the officer whom it names."""
     return answer_json(*refuse_query(current_context().database, current_request(), _known(query_id)))
 
@@ -96,8 +95,8 @@ def extend(extension: ExtendQuery, query_id: str) -> Response:
     return answer_json(*extend_query(database, request, _known(query_id), extension, _limits()))
 
 
-@_step("/end-watch", "End a query's watch", EmptySchema)
-def stop_watching(_: object, query_id: str) -> Response:
+@_step("/end-watch", "End a query's watch", Empty)
+def stop_watching(_: Empty, query_id: str) -> Response:
     """What it was told stays so."""
     return answer_json(*end_watch(current_context().database, current_request(), _known(query_id)))
 

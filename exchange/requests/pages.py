@@ -16,7 +16,6 @@ from exchange.requests.views import UnknownRequestError
 from exchange.web.authentication import current_actor
 from exchange.web.context import current_context
 from exchange.web.pages import POST_PARAMETERS, Blueprint, Decorator, answer_json, current_request, problem_responses
-from schemas.alerts import EmptySchema
 from schemas.gateways import (
     Gateway,
     GatewayConfirmation,
@@ -28,6 +27,7 @@ from schemas.gateways import (
 )
 from schemas.requests import NewAnswer, NewRequest, RequestsPage, RequestsQuery, RequestStanding, WholeRequest
 from schemas.values.identifiers import is_uuid7
+from schemas.values.message import Empty
 
 blueprint = Blueprint("requests", __name__, url_prefix="/v1", description="Information requests")
 
@@ -90,8 +90,8 @@ def reading(request_id: str) -> Response:
     return answer_json(read_request(context.database, current_actor(), known, context.policy, context.clock()))
 
 
-@_step("/take-up", "Learn who asks for what, so as to answer", EmptySchema, WholeRequest)
-def taking_up(_: object, request_id: str) -> Response:
+@_step("/take-up", "Learn who asks for what, so as to answer", Empty, WholeRequest)
+def taking_up(_: Empty, request_id: str) -> Response:
     """By an authoriser of a holder."""
     context = current_context()
     return answer_json(*take_up_request(context.database, current_request(), _known(request_id), context.policy))
@@ -104,8 +104,8 @@ def answering(answer: NewAnswer, request_id: str) -> Response:
     return answer_json(*answer_request(context.database, current_request(), known, answer, context.policy))
 
 
-@_step("/cancel", "Take back a request of one's own", EmptySchema, RequestStanding)
-def cancelling(_: object, request_id: str) -> Response:
+@_step("/cancel", "Take back a request of one's own", Empty, RequestStanding)
+def cancelling(_: Empty, request_id: str) -> Response:
     """Nobody answers it any more; what was answered stays."""
     return answer_json(*cancel_request(current_context().database, current_request(), _known(request_id)))
 

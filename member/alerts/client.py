@@ -14,9 +14,12 @@ from member.errors import AnswerError, RefusedError, UsedWronglyError, quoted
 from member.transport import wire
 from member.transport.channel import Channel, decode
 from member.transport.pages import ListBound, walk
+from schemas.alerts import AlertContent, AlertsPage, AlertStanding, ListedAlert, Response, Responses, ShownAlert
+from schemas.feed_tokens import FeedTokenForm, FeedTokensPage, ListedFeedToken, NewFeedToken
 from schemas.values.canonical import NotCanonicalError, digest
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import is_reference
+from schemas.values.message import Message
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _PAGE = 100
@@ -28,123 +31,10 @@ _SHOWN_CANDIDATES = 5
 _Form = TypeVar("_Form")
 
 
-class AlertStanding(msgspec.Struct, frozen=True):
-    """How an alert stands after a step."""
+class ReadAlert(ShownAlert, frozen=True):
+    """An alert as it is read: `document` is the exchange's answer whole."""
 
-    alert_id: str
-    reference: str
-    state: str
-
-
-class ListedAlert(msgspec.Struct, frozen=True):
-    """One alert of a list. `member_id` issued it; `acknowledged` says whether this member did so."""
-
-    alert_id: str
-    reference: str
-    state: str
-    member_id: str
-    issuer: str
-    version: int
-    title: str
-    colour: str
-    classification: str
-    tlp: str
-    theme: str
-    published_at: str | None
-    modified_at: str
-    expires_on: str
-    acknowledged: bool
-
-
-class AlertsPage(msgspec.Struct, frozen=True):
-    """One page of alerts."""
-
-    alerts: list[ListedAlert]
-    next: str | None
-
-
-class CaseStudy(msgspec.Struct, frozen=True):
-    """An example of what happened."""
-
-    title: str
-    text: str
-
-
-class Source(msgspec.Struct, frozen=True):
-    """What an alert draws on."""
-
-    reference: str
-    tlp: str
-
-
-class Account(msgspec.Struct, frozen=True):
-    """An account that the author named."""
-
-    iban: str
-    sort_code: str
-    account_number: str
-    bic: str
-
-
-class Audience(msgspec.Struct, frozen=True):
-    """Whom an alert is addressed to, as far as this member may know."""
-
-    groups: list[str]
-    kinds: list[str]
-
-
-class AlertContent(msgspec.Struct, frozen=True):
-    """What the author wrote; Markdown in `overview`, case studies, `requested_action` and `body`."""
-
-    title: str
-    colour: str
-    classification: str
-    tlp: str
-    conditions: str
-    theme: str
-    audience: Audience
-    overview: str
-    red_flags: list[str]
-    case_studies: list[CaseStudy]
-    requested_action: str
-    body: str
-    legal_gateway: str
-    purpose: str
-    sources: list[Source]
-    accounts: list[Account]
-    supersedes: str
-    review_by: str
-    expires_on: str
-
-
-class Response(msgspec.Struct, frozen=True):
-    """What a member said to an alert. `member_id` is empty for one's own."""
-
-    version: int
-    acknowledged_at: str
-    implemented_at: str | None
-    feedback: str
-    member_id: str = ""
-
-
-class ReadAlert(msgspec.Struct, frozen=True):
-    """An alert as it is read: `document` is the exchange's answer whole. `content_sha256` is in base64."""
-
-    alert_id: str
-    reference: str
-    state: str
-    member_id: str
-    issuer: str
-    version: int
-    content: AlertContent
-    content_sha256: str
-    published_at: str | None
-    modified_at: str
-    reason: str
-    superseded_by: str
-    event_id: str
-    response: Response | None = None
-    document: dict[str, Any] = {}
+    document: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def computed_sha256(self) -> str:
         """The digest of the content as it came, without its audience (of which each reader sees a part of its own)."""
@@ -155,33 +45,7 @@ class ReadAlert(msgspec.Struct, frozen=True):
             raise AnswerError("the exchange showed an alert without a canonical form") from error
 
 
-class _Responses(msgspec.Struct, frozen=True):
-    responses: list[Response]
-
-
-class NewFeedToken(msgspec.Struct, frozen=True):
-    """A feed token: shown this once, and not even to a repetition of the request (`token` is then None)."""
-
-    token_id: str
-    token: str | None
-
-
-class FeedToken(msgspec.Struct, frozen=True):
-    """A feed token as it is listed."""
-
-    token_id: str
-    name: str
-    created_by: str
-    created_at: str
-    revoked_at: str | None
-
-
-class _FeedTokens(msgspec.Struct, frozen=True):
-    feed_tokens: list[FeedToken]
-    next: str | None
-
-
-_Paged = TypeVar("_Paged", AlertsPage, _FeedTokens)
+_Paged = TypeVar("_Paged", AlertsPage, FeedTokensPage)
 
 
 def _begins(alert: ListedAlert, text: str) -> bool:
@@ -195,11 +59,11 @@ class AlertClient:
         self._channel = channel
         self._server = channel.base_url
 
-    def draft(self, content: dict[str, Any]) -> AlertStanding:
+    def draft(self, content: AlertContent) -> AlertStanding:
         """Hand in a draft."""
         return self._post(wire.ALERTS, content, AlertStanding)
 
-    def step(self, alert_id: str, step: str, value: dict[str, Any]) -> AlertStanding:
+    def step(self, alert_id: str, step: str, value: Message) -> AlertStanding:
         """Review, release, withdraw or acknowledge an alert."""
         return self._post(f"{wire.ALERTS}/{alert_id}/{step}", value, AlertStanding)
 
@@ -248,15 +112,15 @@ class AlertClient:
 
     def responses(self, alert_id: str) -> list[Response]:
         """What members said to an alert of one's own."""
-        return decode(self._channel.get(f"{wire.ALERTS}/{alert_id}/responses").body, _Responses, self._server).responses
+        return decode(self._channel.get(f"{wire.ALERTS}/{alert_id}/responses").body, Responses, self._server).responses
 
     def make_token(self, name: str) -> NewFeedToken:
         """A new feed token."""
-        return self._post(wire.FEED_TOKENS, {"name": name}, NewFeedToken)
+        return self._post(wire.FEED_TOKENS, FeedTokenForm(name=name), NewFeedToken)
 
-    def tokens(self) -> Iterator[FeedToken]:
+    def tokens(self) -> Iterator[ListedFeedToken]:
         """Own feed tokens, without the secrets, page by page."""
-        for page in self._pages(wire.FEED_TOKENS, _FeedTokens, {}):
+        for page in self._pages(wire.FEED_TOKENS, FeedTokensPage, {}):
             yield from page.feed_tokens
 
     def revoke_token(self, token_id: str) -> None:
@@ -267,6 +131,6 @@ class AlertClient:
         for page, _ in walk(self._channel, path, {**given, "limit": _PAGE}, form, ListBound("alerts")):
             yield page
 
-    def _post(self, path: str, value: dict[str, Any], form: type[_Form]) -> _Form:
+    def _post(self, path: str, value: Message, form: type[_Form]) -> _Form:
         answer = self._channel.post(path, msgspec.json.encode(value))
         return decode(answer.body, form, self._server)

@@ -21,6 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from member.alerts.values import (
     ValueRefusedError,
     as_account,
@@ -35,7 +37,9 @@ from member.alerts.values import (
     quoted,
 )
 from member.errors import MemberError
+from schemas.alerts import AlertContent
 from schemas.terms import AlertColour, Classification, LegalGateway, MemberKind, Theme, TrafficLight
+from schemas.values.derived import schema_of
 
 FIELDS = (
     *("title", "colour", "classification", "tlp", "conditions", "theme", "audience", "overview", "red_flags"),
@@ -69,15 +73,15 @@ class AlertRefusedError(MemberError):
         super().__init__(detail, problem={"reasons": reasons})
 
 
-def read_alert(path: Path, defaults: Mapping[str, str], today: date) -> dict[str, Any]:
-    """The content of the alert in the file, complete as it goes on the wire. Raises AlertRefusedError, OSError."""
+def read_alert(path: Path, defaults: Mapping[str, str], today: date) -> AlertContent:
+    """The content of the alert in the file, complete. Raises AlertRefusedError, OSError."""
     with path.open("rb") as stream:
         data = stream.read(_MAX_BYTES + 1)
     try:
         document = parse_document(data)
     except ValueRefusedError as refused:
         raise AlertRefusedError(path.name, [Fault("file", refused.rule, refused.found, refused.wanted)]) from None
-    return fill_alert(document, defaults, today, path.name)
+    return msgspec.convert(fill_alert(document, defaults, today, path.name), AlertContent)
 
 
 def parse_document(data: bytes) -> dict[str, Any]:
@@ -144,9 +148,8 @@ def fill_alert(document: Mapping[str, Any], defaults: Mapping[str, str], today: 
 
 def _breaks_of_form(filled: dict[str, Any]) -> Iterator[Fault]:
     """Where the content breaks the form that the exchange asks for: lengths, and characters of names."""
-    from schemas.alerts import AlertContentSchema  # noqa: PLC0415 - slow to import, needed here only
 
-    for place, message in _flattened(AlertContentSchema().validate(filled)):
+    for place, message in _flattened(schema_of(AlertContent)().validate(filled)):
         yield Fault(place, "form", "it is not as the exchange wants it", message.rstrip("."))
 
 

@@ -12,8 +12,9 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from member.alerts.client import AlertContent, ReadAlert
+from member.alerts.client import ReadAlert
 from member.terminal import PlainTable, printable, to_second
+from schemas.alerts import AlertContent
 from schemas.terms import AlertState, TrafficLight
 from schemas.words import in_words, label
 
@@ -85,8 +86,8 @@ def _facts(alert: ReadAlert) -> Table:
         "Purpose": content.purpose,
         "Sources": ", ".join(f"{source.reference} (TLP:{source.tlp})" for source in content.sources),
         "Supersedes": content.supersedes,
-        "Review by": content.review_by,
-        "Expires": content.expires_on,
+        "Review by": content.review_by.isoformat(),
+        "Expires": content.expires_on.isoformat(),
     }
     made = PlainTable.grid(padding=(0, 2))
     for name, fact in facts.items():

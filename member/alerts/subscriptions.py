@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -12,80 +12,25 @@ from member.errors import UsedWronglyError, quoted
 from member.transport import wire
 from member.transport.channel import Channel, decode
 from member.transport.pages import ListBound, walk
+from schemas.subscriptions import (
+    DeliveriesPage,
+    ListedDelivery,
+    ListedSubscription,
+    NewSubscription,
+    Replayed,
+    ReplayForm,
+    SubscriptionForm,
+    SubscriptionsPage,
+    SubscriptionStanding,
+)
+from schemas.values.message import Empty, Message
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _PAGE = 100
 _Form = TypeVar("_Form")
 
 
-class SubscriptionStanding(msgspec.Struct, frozen=True):
-    """How a subscription stands."""
-
-    subscription_id: str
-    state: str
-
-
-class NewSubscription(msgspec.Struct, frozen=True):
-    """A subscription and its secret, which a mail subscription has not."""
-
-    subscription_id: str
-    state: str
-    secret: str | None
-
-    def __repr__(self) -> str:
-        return f"NewSubscription({self.subscription_id!r}, {self.state!r})"
-
-
-class Subscription(msgspec.Struct, frozen=True):
-    """A subscription as it is listed."""
-
-    subscription_id: str
-    state: str
-    channel: str
-    target: str
-    themes: list[str]
-    colours: list[str]
-    kinds: list[str]
-    groups: list[str]
-    created_by: str
-    created_at: str
-    ended_at: str | None
-    failures: int
-    waiting: int
-    dead: int
-
-
-class Delivery(msgspec.Struct, frozen=True):
-    """A delivery as it is listed; `alert_id` is null where it is of no alert that the member may read now."""
-
-    delivery_id: str
-    message_id: str
-    kind: str
-    alert_id: str | None
-    version: int
-    state: str
-    attempts: int
-    error: str
-    created_at: str
-    next_at: str | None
-    finished_at: str | None
-
-
-class _Subscriptions(msgspec.Struct, frozen=True):
-    subscriptions: list[Subscription]
-    next: str | None
-
-
-class _Deliveries(msgspec.Struct, frozen=True):
-    deliveries: list[Delivery]
-    next: str | None
-
-
-class _Replayed(msgspec.Struct, frozen=True):
-    replayed: int
-
-
-_Paged = TypeVar("_Paged", _Subscriptions, _Deliveries)
+_Paged = TypeVar("_Paged", SubscriptionsPage, DeliveriesPage)
 
 
 class SubscriptionClient:
@@ -95,30 +40,30 @@ class SubscriptionClient:
         self._channel = channel
         self._server = channel.base_url
 
-    def begin(self, channel: str, target: str, filters: dict[str, list[str]]) -> NewSubscription:
+    def begin(self, wanted: SubscriptionForm) -> NewSubscription:
         """A new subscription."""
-        return self._post(wire.SUBSCRIPTIONS, {"channel": channel, "target": target, **filters}, NewSubscription)
+        return self._post(wire.SUBSCRIPTIONS, wanted, NewSubscription)
 
     def change_secret(self, subscription_id: str) -> NewSubscription:
         """A subscription's next secret."""
-        return self._post(_path(subscription_id, "secret"), {}, NewSubscription)
+        return self._post(_path(subscription_id, "secret"), Empty(), NewSubscription)
 
-    def step(self, subscription_id: str, step: str, value: dict[str, Any]) -> SubscriptionStanding:
+    def step(self, subscription_id: str, step: str, value: Message) -> SubscriptionStanding:
         """Confirm, test or end a subscription."""
         return self._post(_path(subscription_id, step), value, SubscriptionStanding)
 
-    def replay(self, subscription_id: str, wanted: dict[str, Any]) -> int:
+    def replay(self, subscription_id: str, wanted: ReplayForm) -> int:
         """Have deliveries sent again; how many."""
-        return self._post(_path(subscription_id, "replay"), wanted, _Replayed).replayed
+        return self._post(_path(subscription_id, "replay"), wanted, Replayed).replayed
 
-    def subscriptions(self) -> Iterator[Subscription]:
+    def subscriptions(self) -> Iterator[ListedSubscription]:
         """Own subscriptions, ended ones too."""
-        for page in self._pages(wire.SUBSCRIPTIONS, _Subscriptions, {}):
+        for page in self._pages(wire.SUBSCRIPTIONS, SubscriptionsPage, {}):
             yield from page.subscriptions
 
-    def deliveries(self, subscription_id: str, state: str) -> Iterator[Delivery]:
+    def deliveries(self, subscription_id: str, state: str) -> Iterator[ListedDelivery]:
         """A subscription's deliveries in a state, oldest first."""
-        for page in self._pages(_path(subscription_id, "deliveries"), _Deliveries, {"state": state}):
+        for page in self._pages(_path(subscription_id, "deliveries"), DeliveriesPage, {"state": state}):
             yield from page.deliveries
 
     def _pages(self, path: str, form: type[_Paged], given: dict[str, str]) -> Iterator[_Paged]:
@@ -127,7 +72,7 @@ class SubscriptionClient:
         ):
             yield page
 
-    def _post(self, path: str, value: dict[str, Any], form: type[_Form]) -> _Form:
+    def _post(self, path: str, value: Message, form: type[_Form]) -> _Form:
         return decode(self._channel.post(path, msgspec.json.encode(value)).body, form, self._server)
 
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 from rich.console import RenderableType
 
-from member.alerts.client import AlertStanding, ListedAlert, ReadAlert
+from member.alerts.client import ReadAlert
 from member.alerts.file import example_alert, read_alert
 from member.alerts.log import AlertLog
 from member.alerts.values import ValueRefusedError, as_text
@@ -23,8 +22,9 @@ from member.identity.home import Home
 from member.log.origin import check_origin
 from member.statements.authority import stated_exchange
 from member.workplace.session import Session
+from schemas.alerts import Acknowledgement, AlertStanding, ListedAlert, Release, TakingBack
 from schemas.terms import AlertState, Theme
-from schemas.values.encoding import to_rfc3339
+from schemas.values.message import Empty, Message
 from schemas.words import in_words, label
 
 _MAX_FEEDBACK_BYTES = 64 * 1024
@@ -67,7 +67,7 @@ def draft(session: Session, file: Path) -> Shown:
     content = read_alert(file, session.home.config.defaults, session.today())
     session.check_fresh()
     standing = session.alerts.draft(content)
-    audience = ", ".join([*content["audience"]["groups"], *map(in_words, content["audience"]["kinds"])])
+    audience = ", ".join([*content.audience.groups, *map(in_words, content.audience.kinds)])
     return _standing(standing, f"to {audience}; another person reviews it: member --as … alert review")
 
 
@@ -78,7 +78,7 @@ def draft(session: Session, file: Path) -> Shown:
 def review(session: Session, alert_id: str) -> Shown:
     """Note that you, not its author, have reviewed a draft. Read it first: alert read."""
     session.check_fresh()
-    return _step(session, alert_id, "review", {})
+    return _step(session, alert_id, "review", Empty())
 
 
 @alert.command("release", epilog="Example: member --as authoriser alert release 1234-NECC --at 2026-11-23T09:00:00Z")
@@ -88,9 +88,9 @@ def review(session: Session, alert_id: str) -> Shown:
 @reporting
 def release(session: Session, alert_id: str, moment: str | None) -> Shown:
     """Publish a reviewed alert, now or at a set time. Its author cannot."""
-    at = None if moment is None else to_rfc3339(read_moment("--at", moment))
+    at = None if moment is None else read_moment("--at", moment)
     session.check_fresh()
-    return _step(session, alert_id, "release", {"at": at})
+    return _step(session, alert_id, "release", Release(at=at))
 
 
 @alert.command("withdraw", epilog="Example: member alert withdraw 1234-NECC --reason 'the second account is a victim'")
@@ -100,7 +100,7 @@ def release(session: Session, alert_id: str, moment: str | None) -> Shown:
 @reporting
 def withdraw(session: Session, alert_id: str, reason: str) -> Shown:
     """Take an alert back. Everyone who was ever told of it is told."""
-    return _step(session, alert_id, "withdraw", {"reason": _read_option("--reason", reason)})
+    return _step(session, alert_id, "withdraw", TakingBack(reason=_read_option("--reason", reason)))
 
 
 @alert.command("list", epilog="Example: member alert list --theme money_mules --from 2026-11-01 --unanswered")
@@ -191,7 +191,7 @@ def acknowledge(
         raise UsedWronglyError("--feedback goes with one alert", "acknowledge it by itself")
     text = "" if feedback is None else _read_feedback(feedback)
     client = session.alerts
-    said = {"implemented": implemented, "feedback": text}
+    said = Acknowledgement(implemented=implemented, feedback=text)
     chosen = _read_here(session) if all_read else list(dict.fromkeys(client.find_id(one) for one in alert_ids))
     done = [client.step(alert_id, "acknowledgement", said) for alert_id in chosen]
     told = [f"{one.reference} is acknowledged{', and implemented' if implemented else ''}" for one in done]
@@ -226,7 +226,7 @@ def _render(found: ReadAlert) -> RenderableType:
     return render_alert(found)
 
 
-def _step(session: Session, alert_id: str, step: str, value: dict[str, Any]) -> Shown:
+def _step(session: Session, alert_id: str, step: str, value: Message) -> Shown:
     client = session.alerts
     return _standing(client.step(client.find_id(alert_id), step, value))
 

@@ -32,7 +32,7 @@ def make(session: Session, name: str) -> Shown:
     ends = f"as a Bearer token, or as the password of Basic; member feed revoke {made.token_id} ends it"
     listed = (f"{one['form']:10} {one['url']}" for one in feeds)
     text = "\n".join([made.token, "", ends, "", *listed])
-    return Shown({**msgspec.to_builtins(made), "name": name, "feeds": feeds}, text)
+    return Shown({"token_id": made.token_id, "token": made.token, "name": name, "feeds": feeds}, text)
 
 
 def _refuse_second(session: Session, name: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 import msgspec
 
@@ -11,7 +9,10 @@ from member.commands.shared.common import Shown, counted, reporting, table
 from member.errors import UsedWronglyError
 from member.indicators.hits import read_since
 from member.workplace.session import Session
+from schemas.subscriptions import ConfirmationForm, ReplayForm, SubscriptionForm
 from schemas.terms import AlertColour, DeliveryState, MemberKind, PushChannel, Theme
+from schemas.values.encoding import from_rfc3339
+from schemas.values.message import Empty, Message
 
 _LONG_AGO = "1970-01-01"
 _KIND = "subscription"
@@ -45,7 +46,8 @@ def add(session: Session, /, webhook: str | None, mail: str | None, **filters: t
     if (webhook is None) == (mail is None):
         raise UsedWronglyError("say where alerts go", "--webhook URL, or --mail ADDRESS")
     channel, target = (PushChannel.WEBHOOK, webhook) if mail is None else (PushChannel.MAIL, mail)
-    made = session.subscriptions.begin(channel, str(target), {name: list(codes) for name, codes in filters.items()})
+    chosen = {name: list(codes) for name, codes in filters.items()}
+    made = session.subscriptions.begin(SubscriptionForm(channel=channel, target=str(target), **chosen))
     number = session.number(_KIND, [made.subscription_id])[made.subscription_id]
     confirm = f"a code is sent to {target}: member subscription confirm {number} CODE"
     return Shown(msgspec.to_builtins(made), "\n".join([*_shown_secret(made.secret), confirm]))
@@ -75,7 +77,7 @@ def list_all(session: Session) -> Shown:
 @reporting
 def confirm(session: Session, subscription_id: str, code: str) -> Shown:
     """Show the code that the receiver was sent: alerts are pushed from now on."""
-    return _step(session, subscription_id, "confirm", {"code": code})
+    return _step(session, subscription_id, "confirm", ConfirmationForm(code=code))
 
 
 @subscription.command("test", epilog="Example: member subscription test 1")
@@ -84,7 +86,7 @@ def confirm(session: Session, subscription_id: str, code: str) -> Shown:
 @reporting
 def test(session: Session, subscription_id: str) -> Shown:
     """Have a message sent that says nothing, or the code once more."""
-    return _step(session, subscription_id, "test", {})
+    return _step(session, subscription_id, "test", Empty())
 
 
 @subscription.command("end", epilog="Example: member subscription end 1")
@@ -93,7 +95,7 @@ def test(session: Session, subscription_id: str) -> Shown:
 @reporting
 def end(session: Session, subscription_id: str) -> Shown:
     """End a subscription: nothing more is sent."""
-    return _step(session, subscription_id, "end", {})
+    return _step(session, subscription_id, "end", Empty())
 
 
 @subscription.command("secret", epilog="Example: member subscription secret 1")
@@ -130,15 +132,14 @@ def replay(session: Session, subscription_id: str, delivery_ids: tuple[str, ...]
     """Have deliveries sent again under their old ids: those named, or all that were given up."""
     if delivery_ids and since:
         raise UsedWronglyError("say which deliveries", "--delivery ID, or --since TIME")
-    wanted: dict[str, Any] = {"since": read_since(since or _LONG_AGO)}
-    if delivery_ids:
-        wanted = {"delivery_ids": list(delivery_ids)}
+    start = from_rfc3339(str(read_since(since or _LONG_AGO)))
+    wanted = ReplayForm(delivery_ids=list(delivery_ids)) if delivery_ids else ReplayForm(since=start)
     chosen = _found(session, subscription_id)
     replayed = session.subscriptions.replay(chosen, wanted)
     return Shown({"subscription_id": chosen, "replayed": replayed}, f"{replayed} will be sent again")
 
 
-def _step(session: Session, subscription_id: str, step: str, value: dict[str, Any]) -> Shown:
+def _step(session: Session, subscription_id: str, step: str, value: Message) -> Shown:
     standing = session.subscriptions.step(_found(session, subscription_id), step, value)
     return Shown(msgspec.to_builtins(standing), f"{standing.subscription_id} is {standing.state}")
 

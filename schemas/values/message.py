@@ -27,6 +27,10 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         return iter(())
 
 
+class Empty(Message, frozen=True):
+    """An object without fields."""
+
+
 _M = TypeVar("_M", bound=Message)
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from alerts.acts.authoring import store_draft
-from alerts.domain.alert import READABLE, AlertContent
+from alerts.domain.alert import READABLE
 from alerts.domain.rules import end_of
 from alerts.store.subscriptions import NEVER, Subscription
 from exchange.kernel.actor import Actor
 from exchange.log.tables import LogEntry
+from schemas.alerts import AlertContent
 from schemas.terms import AlertState
 from schemas.values.identifiers import uuid7
 from tests.simulator import MemberSimulator, Taskforce
@@ -82,7 +84,7 @@ def plant_alert(taskforce: Taskforce, member_id: str, state: AlertState, **chang
     now = taskforce.clock()
     author = Actor(f"{member_id}/an-author", member_id, frozenset())
     with taskforce.database.transaction() as session:
-        stored = store_draft(session, author, AlertContent.from_fields(make_content(**changes)), now)
+        stored = store_draft(session, author, msgspec.convert(make_content(**changes), AlertContent), now)
         stored.state = state.value
         if state in READABLE:
             stored.version, stored.published_at = 1, now

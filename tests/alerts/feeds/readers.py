@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
+import msgspec
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from alerts.domain.alert import content_fields
 from alerts.store.alerts import StoredAlert
 from exchange.log.tables import LogEntry
 from exchange.membership.feed_tokens import make_feed_token
@@ -81,5 +82,5 @@ def set_content(taskforce: Taskforce, alert_id: str, **changes: Any) -> None:
     """Change what an alert says behind its back."""
     with taskforce.database.transaction() as session:
         stored = session.get_one(StoredAlert, alert_id)
-        content = replace(stored.alert.content, **changes)
-        stored.content_json = canonical_json(content.as_fields()).decode()
+        content = msgspec.structs.replace(stored.alert.content, **changes)
+        stored.content_json = canonical_json(content_fields(content)).decode()

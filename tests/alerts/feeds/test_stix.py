@@ -19,7 +19,7 @@ from sqlalchemy import select
 from stix2validator import ValidationOptions, validate_instance
 
 from alerts.acts.publication import do_what_is_due
-from alerts.domain.alert import Alert, AlertContent
+from alerts.domain.alert import Alert
 from alerts.feeds import extensions
 from alerts.feeds.fixed_objects import FIXED_IDS, TLP_MARKINGS
 from alerts.feeds.stix import make_objects, parts_of
@@ -27,6 +27,7 @@ from alerts.feeds.stix_shapes import NotStixError, encode_checked
 from alerts.feeds.storing import store_objects
 from alerts.store.alerts import StoredAlert
 from alerts.store.feed_objects import FeedObject
+from schemas.alerts import AlertContent
 from schemas.terms import AlertColour, AlertState, LegalGateway, Theme, TrafficLight
 from tests.alerts.factories import make_content, plant_alert, release, step
 from tests.alerts.feeds.readers import ACCOUNT
@@ -65,7 +66,7 @@ def make_alert(state: AlertState = AlertState.PUBLISHED, **changes: Any) -> Aler
         issuer="Bank A",
         state=state,
         version=1,
-        content=AlertContent.from_fields(make_content(**changes)),
+        content=msgspec.convert(make_content(**changes), AlertContent),
         created_at=NOW,
         modified_at=NOW,
         published_at=NOW,

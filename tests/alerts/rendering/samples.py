@@ -6,7 +6,10 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from alerts.domain.alert import Alert, AlertContent, Audience, CaseStudy, PublishedAccount, Source
+import msgspec
+
+from alerts.domain.alert import Alert
+from schemas.alerts import AlertContent, AlertSource, Audience, CaseStudy, PublishedAccount
 from schemas.terms import AlertState
 
 OVERVIEW = """Organised crime groups recruit students through short-video platforms to **receive and forward payments**
@@ -53,19 +56,19 @@ CONTENT = AlertContent(
     tlp="AMBER+STRICT",
     conditions="Not to be used as evidence. Do not contact the account holders before your nominated officer decides.",
     theme="money_mules",
-    audience=Audience(("jmlit",), ()),
+    audience=Audience(["jmlit"], []),
     overview=OVERVIEW,
-    red_flags=RED_FLAGS,
-    case_studies=CASES,
+    red_flags=list(RED_FLAGS),
+    case_studies=list(CASES),
     requested_action=REQUESTED,
     body="",
     legal_gateway="CCA2013_s7",
     purpose="Prevention and detection of money laundering through recruited account holders.",
-    sources=(Source("NECC-2026-0412", "AMBER"), Source("Member reporting, April 2026", "AMBER+STRICT")),
-    accounts=(
+    sources=[AlertSource("NECC-2026-0412", "AMBER"), AlertSource("Member reporting, April 2026", "AMBER+STRICT")],
+    accounts=[
         PublishedAccount("GB33BUKB20201555555555", "202015", "55555555", "BUKBGB22"),
-        PublishedAccount("DE89370400440532013000"),
-    ),
+        PublishedAccount("DE89370400440532013000", "", "", ""),
+    ],
     supersedes="",
     review_by=date(2027, 3, 1),
     expires_on=date(2027, 9, 1),
@@ -88,7 +91,7 @@ ALERT = Alert(
 
 def alert_with(**changes: Any) -> Alert:
     """The usual alert with another content."""
-    return replace(ALERT, content=replace(CONTENT, **changes))
+    return replace(ALERT, content=msgspec.structs.replace(CONTENT, **changes))
 
 
 def alert_in(state: AlertState, **changes: Any) -> Alert:

@@ -97,7 +97,7 @@ def test_text_of_an_attacker_stays_text() -> None:
         page = render_page(alert_with(**changes), "alphabank")
         assert {tag for tag, _ in Outline(page).elements} <= usual
         assert "49" not in Outline(page).text.replace("1 September 2027", "").replace("4711", "")
-    page = render_page(alert_with(red_flags=(ATTACK,)), "alphabank")
+    page = render_page(alert_with(red_flags=[ATTACK]), "alphabank")
     assert "<script" not in page
 
 

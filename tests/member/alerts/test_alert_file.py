@@ -8,14 +8,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.domain.alert import AlertContent
+from alerts.domain.alert import content_fields
 from member.alerts.file import FIELDS, AlertRefusedError, example_alert, fill_alert, parse_document, read_alert
 from member.alerts.values import ValueRefusedError
-from schemas.alerts import AlertContentSchema
+from schemas.alerts import AlertContent
+from schemas.values.derived import schema_of
 from tests.any_input import JSON, changed_bytes, changed_fields
 
 TODAY = date(2026, 11, 22)
@@ -56,8 +58,8 @@ def test_the_least_file_is_filled_from_the_defaults_of_the_home() -> None:
 def test_the_template_can_be_drafted_as_it_is_with_and_without_a_home() -> None:
     for defaults in (DEFAULTS, {}):
         content = fill_alert(example_alert(defaults, TODAY), defaults, TODAY, "template")
-        assert AlertContentSchema().validate(content) == {}
-        assert json.loads(json.dumps(AlertContent.from_fields(content).as_fields())) == content
+        assert schema_of(AlertContent)().validate(content) == {}
+        assert content_fields(msgspec.convert(content, AlertContent)) == content
 
 
 @pytest.mark.parametrize(
@@ -218,7 +220,7 @@ def _is_taken_or_refused(read: Callable[[], dict[str, Any]]) -> None:
         json.dumps(error.document()).encode()
         assert error.detail.isprintable() or "\n" in error.detail
         return
-    assert AlertContentSchema().validate(content) == {}
+    assert schema_of(AlertContent)().validate(content) == {}
 
 
 @given(changed_fields(example_alert(DEFAULTS, TODAY)) | st.dictionaries(st.sampled_from(FIELDS), JSON))
@@ -233,4 +235,4 @@ def test_a_file_with_a_changed_byte_is_taken_in_the_exchanges_form_or_refused(
 ) -> None:
     path = Path(tmp_path_factory.getbasetemp()) / "changed.json"
     path.write_bytes(content)
-    _is_taken_or_refused(lambda: read_alert(path, DEFAULTS, TODAY))
+    _is_taken_or_refused(lambda: msgspec.to_builtins(read_alert(path, DEFAULTS, TODAY)))

@@ -281,7 +281,8 @@ def hostile_alert() -> ReadAlert:
     content = {
         **dict.fromkeys(("title", "colour", "classification", "tlp", "conditions", "theme"), HOSTILE),
         **dict.fromkeys(("overview", "requested_action", "body"), f"# {HOSTILE}\n\n[{HOSTILE}](https://e.org)"),
-        **dict.fromkeys(("legal_gateway", "purpose", "supersedes", "review_by", "expires_on"), HOSTILE),
+        **dict.fromkeys(("legal_gateway", "purpose", "supersedes"), HOSTILE),
+        **dict.fromkeys(("review_by", "expires_on"), "2027-01-01"),
         "audience": {"groups": [HOSTILE], "kinds": [HOSTILE]},
         "red_flags": [HOSTILE],
         "case_studies": [{"title": HOSTILE, "text": HOSTILE}],
@@ -294,11 +295,13 @@ def hostile_alert() -> ReadAlert:
         "member_id",
         "issuer",
         "content_sha256",
+        "created_at",
         "modified_at",
         "superseded_by",
         "event_id",
     )
     fields = {**dict.fromkeys((*names, "event_id"), HOSTILE), "published_at": HOSTILE, "reason": HOSTILE, "version": 1}
+    fields |= {"response": None, "steps": None}
     return msgspec.convert({**fields, "state": "withdrawn", "content": content}, ReadAlert)
 
 
