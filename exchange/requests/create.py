@@ -11,9 +11,8 @@ In order:
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from sqlalchemy.orm import Session
@@ -70,8 +69,11 @@ def create_request(
         require(_decide(session, terms, rows, asker, policy=policy, now=request.now))
         due_at = policy.due_at(terms, request.now)
         info = InformationRequest(
-            **asker.as_columns(),
             request_id=terms.request_id,
+            member_id=asker.member_id,
+            representative_id=asker.person.representative_id,
+            public_key=asker.person.public_key,
+            encryption_key=asker.encryption_key,
             hit_id=terms.hit_id,
             token=hit.token,
             terms_json=canonical_json(msgspec.to_builtins(terms)).decode(),
@@ -103,10 +105,6 @@ class _Asker:
     def side(self) -> Side:
         """The member as a side of a disclosure."""
         return Side(self.member_id, self.kind)
-
-    def as_columns(self) -> dict[str, Any]:
-        """What the request keeps of it."""
-        return {"member_id": self.member_id, "encryption_key": self.encryption_key} | asdict(self.person)
 
 
 def _find_asker(session: Session, request: Request) -> _Asker:

@@ -181,16 +181,17 @@ def list_all(session: Session, direction: str | None, state: str | None, output:
     """List requests to us and of ours."""
     listed = list(session.request_desk.every_request(direction=direction, state=state))
     found = list(with_own_rows(session, listed))
-    numbers = session.number("request", (one["request_id"] for one in found))
+    documents = [one.to_json() for one in found]
+    numbers = session.number("request", (one.request_id for one in listed))
     if output is not None:
-        return exported(output, {"requests": found}, "requests")
+        return exported(output, {"requests": documents}, "requests")
     columns = ("no.", "direction", "state", "due", "urgency", "mode", "gateway", "own value", "request")
     made = table(counted(len(found), "request"), *columns, whole=("due", "request", "own value"), spare=_SPARE)
     for one in found:
-        shown = (label(one[name]) for name in ("direction", "state", "due_at", "urgency", "mode", "legal_gateway"))
-        number = str(numbers[one["request_id"]])
-        made.add_row(number, *shown, ", ".join(one["values"]), one["request_id"])
-    return Shown({"requests": found}, "" if found else "no requests", made if found else None)
+        read = one.request
+        shown = (read.direction, read.state, read.due_at, read.urgency, read.mode, read.legal_gateway)
+        made.add_row(str(numbers[read.request_id]), *map(label, shown), ", ".join(one.values), read.request_id)
+    return Shown({"requests": documents}, "" if found else "no requests", made if found else None)
 
 
 @request.command("show", epilog="Example: member request show ID")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -38,7 +39,7 @@ def describe(session: Session, read: ReadRequest) -> dict[str, Any]:
     """A request that was read, as `request show --json` gives it, but for its answers."""
     (listed,) = with_own_rows(session, [read])
     more = ("requester", "requested_by", "terms", "marking", "taken_up", "waiting")
-    return {**listed, **{name: msgspec.to_builtins(getattr(read, name)) for name in more}}
+    return {**listed.to_json(), **{name: msgspec.to_builtins(getattr(read, name)) for name in more}}
 
 
 def describe_answer(answer: ReadAnswer) -> dict[str, Any]:
@@ -87,21 +88,33 @@ def _in_a_line(value: Any) -> str:
     return "nothing held" if value is None else str(value)
 
 
-def with_own_rows(session: Session, requests: list[Any]) -> Iterator[dict[str, Any]]:
-    """Each request as it is listed, with our own value behind its token."""
+@dataclass(frozen=True)
+class OwnRequest:
+    """A request as it is listed, with our own indicator behind its token, if this vault holds it."""
+
+    request: ListedRequest
+    own: OwnIndicator | None
+
+    @property
+    def values(self) -> list[str]:
+        """Our own value."""
+        return [] if self.own is None else [self.own.canonical]
+
+    def to_json(self) -> dict[str, Any]:
+        """As `request list --json` gives it: our value rather than its token."""
+        listed = {name: getattr(self.request, name) for name in ListedRequest.__struct_fields__ if name != "token"}
+        kind = None if self.own is None else self.own.indicator_type
+        return {**listed, "indicator_type": kind, "values": self.values}
+
+
+def with_own_rows(session: Session, requests: Sequence[ListedRequest]) -> Iterator[OwnRequest]:
+    """Each request, with our own value behind its token."""
     rows = VaultRows(session.vault)
     for start in range(0, len(requests), _BATCH):
-        batch: list[ListedRequest] = requests[start : start + _BATCH]
-        own = rows.find_by_tokens([shown_token(one.token) for one in batch])
-        for one in batch:
-            yield _listed(one, own.get(shown_token(one.token)))
-
-
-def _listed(one: ListedRequest, own: OwnIndicator | None) -> dict[str, Any]:
-    names = ("request_id", "state", "due_at", "direction", "requester_kind", "mode", "legal_gateway", "urgency")
-    values = [] if own is None else [own.canonical]
-    kind = None if own is None else own.indicator_type
-    return {**{name: getattr(one, name) for name in names}, "indicator_type": kind, "values": values}
+        batch = requests[start : start + _BATCH]
+        tokens = [shown_token(one.token) for one in batch]
+        own = rows.find_by_tokens(tokens)
+        yield from (OwnRequest(one, own.get(token)) for one, token in zip(batch, tokens, strict=True))
 
 
 def next_step(session: Session, read: ReadRequest, hindrance: str | None = None) -> Iterator[str]:
@@ -123,7 +136,7 @@ def lines_of(session: Session, read: ReadRequest, answers: list[ReadAnswer]) -> 
     asker = read.requester or f"a {in_words(read.requester_kind)}"
     yield f"  {in_words(read.mode)} under {in_words(read.legal_gateway)}, from {asker}"
     (own,) = with_own_rows(session, [read])
-    yield f"  about: {', '.join(own['values']) or 'a value that this vault does not hold'}"
+    yield f"  about: {', '.join(own.values) or 'a value that this vault does not hold'}"
     for name, value in (msgspec.to_builtins(read.terms) or {}).items():
         if value and name in {"purpose", "necessity", "proportionality", "fields", "condition", "confirmations"}:
             yield f"  {name}: {_line(value)}"
