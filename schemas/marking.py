@@ -4,11 +4,12 @@ theirs, and whether any is about someone to be protected. The exchange and its m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import Annotated
 
 import msgspec
 
+from schemas.submissions import KeptEnvelope
 from schemas.terms import Classification, Handling, SubjectRole, TrafficLight
 from schemas.values.message import Flag, Form, Message, one_of
 
@@ -39,12 +40,14 @@ class Marking(Message, frozen=True):
     protected_subject: Flag
 
 
-def marking_of_envelope(envelope: Mapping[str, Any]) -> Marking:
-    """The marking of a submission's rows, from its envelope on the wire."""
+def marking_of_envelope(envelope: KeptEnvelope) -> Marking:
+    """The marking of a submission's rows, from its envelope."""
     return Marking(
-        **{name: envelope[name] for name in _LEAST_FIRST},
-        conditions=(envelope.get("conditions") or "").strip(),
-        protected_subject=envelope.get("subject_role") in PROTECTED_ROLES,
+        classification=Classification(envelope.classification),
+        tlp=TrafficLight(envelope.tlp),
+        handling=Handling(envelope.handling),
+        conditions=(envelope.conditions or "").strip(),
+        protected_subject=envelope.subject_role in PROTECTED_ROLES,
     )
 
 

@@ -35,29 +35,36 @@ _Reason: Any = Literal.__getitem__(tuple(code.value for code in WithdrawalReason
 _Prose = Annotated[str, Form("Text", 2000, least=0, multiline=True)]
 
 
-class SubmissionEnvelope(Message, frozen=True, kw_only=True):
-    """What all rows of a submission share. Unknown fields are refused. An empty legal gateway or purpose is read, and
-    refused by the rules, so that the refusal is recorded.
+class KeptEnvelope(Message, frozen=True, kw_only=True):
+    """What of an envelope is kept with its rows: among whom they count and until when, the role that it gives their
+    subjects, and how they are marked.
     """
 
     group: Identifier
-    epoch: Annotated[int, Form("BoundedInteger", 1, 65_535)]
-    normalisation: Annotated[str, Form("matching", r"n[0-9]{1,3}\Z")]
     theme: Annotated[str, one_of(Theme)]
-    case_type: Annotated[str, one_of(CaseType)]
     subject_role: Annotated[str, one_of(SubjectRole)]
-    red_flags: Annotated[list[Annotated[str, Form("Text", 200)]], Count(None, 50)]
-    evidence_standard: Annotated[str, one_of(EvidenceStandard)]
-    source_evaluation: Annotated[str, one_of(SourceEvaluation)]
-    intelligence_assessment: Annotated[str, one_of(IntelligenceAssessment)]
     handling: Annotated[str, one_of(Handling)]
     conditions: _Prose | None
     classification: Annotated[str, one_of(Classification)]
     tlp: Annotated[str, one_of(TrafficLight)]
+    expires_on: Day
+
+
+class SubmissionEnvelope(KeptEnvelope, frozen=True, kw_only=True):
+    """What all rows of a submission share. Unknown fields are refused. An empty legal gateway or purpose is read, and
+    refused by the rules, so that the refusal is recorded.
+    """
+
+    epoch: Annotated[int, Form("BoundedInteger", 1, 65_535)]
+    normalisation: Annotated[str, Form("matching", r"n[0-9]{1,3}\Z")]
+    case_type: Annotated[str, one_of(CaseType)]
+    red_flags: Annotated[list[Annotated[str, Form("Text", 200)]], Count(None, 50)]
+    evidence_standard: Annotated[str, one_of(EvidenceStandard)]
+    source_evaluation: Annotated[str, one_of(SourceEvaluation)]
+    intelligence_assessment: Annotated[str, one_of(IntelligenceAssessment)]
     legal_gateway: Annotated[str, Form("choice", "", *(code.value for code in LegalGateway))] = ""
     purpose: _Prose = ""
     review_by: Day
-    expires_on: Day
 
 
 class SubmissionHead(Message, frozen=True, kw_only=True, omit_defaults=True):

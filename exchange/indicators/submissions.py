@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
-from typing import Any
 
+import msgspec
 from sqlalchemy import Boolean, Date, ForeignKey, Index, Integer, LargeBinary, String, Text, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.kernel.base import Base, UtcDateTime
 from exchange.kernel.chunks import in_even_chunks
+from schemas.submissions import SubmissionEnvelope
 
 ACTIVE = "active"
 EXPIRED = "expired"
@@ -145,11 +145,11 @@ def take_reviews(session: Session, today: date, limit: int) -> list[tuple[str, s
     return found
 
 
-def read_envelopes(session: Session, submission_ids: Collection[str]) -> dict[str, dict[str, Any]]:
-    """The envelopes, as on the wire, of those submissions."""
+def read_envelopes(session: Session, submission_ids: Collection[str]) -> dict[str, SubmissionEnvelope]:
+    """The envelopes of those submissions."""
     found = {}
     for some in in_even_chunks(sorted(submission_ids), 1024):
         wanted = select(Submission.submission_id, Submission.envelope_json)
         for submission_id, envelope in session.execute(wanted.where(Submission.submission_id.in_(some))):
-            found[submission_id] = json.loads(envelope)
+            found[submission_id] = msgspec.json.decode(envelope, type=SubmissionEnvelope)
     return found

@@ -205,7 +205,7 @@ def _results(
     results = []
     for subject in subjects:
         some = rows.get(subject.token, ())
-        red = {row.holding.member_id for row in some if envelopes[row.submission_id]["tlp"] == TrafficLight.RED}
+        red = {row.holding.member_id for row in some if envelopes[row.submission_id].tlp == TrafficLight.RED}
         named = {row.holding.member_id for row in some} - red if rule is not None and rule.names else set()
         finding = see_subject([row.holding for row in some], authority, named)
         found = _no_hit(subject)

@@ -103,8 +103,8 @@ def with_grounds(session: Session, case: DisclosureCase, rows: Iterable[StoredRo
     envelopes = read_envelopes(session, {row.submission_id for row in rows}).values()
     return replace(
         case,
-        themes=frozenset(envelope["theme"] for envelope in envelopes),
-        standards=frozenset(envelope["evidence_standard"] for envelope in envelopes),
+        themes=frozenset(envelope.theme for envelope in envelopes),
+        standards=frozenset(envelope.evidence_standard for envelope in envelopes),
     )
 
 

@@ -40,7 +40,7 @@ from member.transport.channel import Identity, shown_token
 from member.vault.requests import KeptRequest, Reply
 from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.uploads import Uploads
-from schemas.marking import RELEASE_CODES, Marking, strictest
+from schemas.marking import RELEASE_CODES, Marking, marking_of_envelope, strictest
 from schemas.requests import AnswerDetails, NewAnswer, Prepared, RequestStanding, Waiting, answer_to_sign
 from schemas.terms import OFFERS, Direction, RefusalReason, RequestMode, RequestOutcome
 from schemas.values.identifiers import uuid7
@@ -311,7 +311,7 @@ def _collect(
     kept = {name: envelope for name in submissions if (envelope := uploads.envelope(name)) is not None}
     details = collect_details(own, told, lambda name: kept[name].subject_role, telling.contact, telling.note)
     shown = [] if request.marking is None else [request.marking]
-    marking = strictest([*(envelope.marking for envelope in kept.values()), *shown])
+    marking = strictest([*(marking_of_envelope(envelope) for envelope in kept.values()), *shown])
     return Said(outcome, told, None, details, marking, telling.confirmations, submissions)
 
 

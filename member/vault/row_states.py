@@ -20,7 +20,8 @@ import msgspec
 
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
-from member.vault.uploads import KeptEnvelope, Uploads
+from member.vault.uploads import Uploads
+from schemas.submissions import KeptEnvelope
 
 _REMEMBERED = 65_536
 
@@ -107,4 +108,4 @@ def _group_of(kept: KeptEnvelope | None) -> str | None:
 
 
 def _last_day_of(kept: KeptEnvelope | None) -> str | None:
-    return None if kept is None else kept.expires_on or None
+    return None if kept is None else kept.expires_on.isoformat()

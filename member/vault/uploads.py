@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from member.vault.store import Vault
-from schemas.marking import Marking, marking_of_envelope
-from schemas.submissions import SubmissionEnvelope
+from schemas.submissions import KeptEnvelope, SubmissionEnvelope
+from schemas.values.message import narrowed
 
 _UPLOAD, _PART, _RECEIPT, _ENVELOPE, _WITHDRAWN = "upload", "part", "receipt", "envelope", "withdrawn"
 _POSTED = "posted_part"
@@ -60,39 +60,6 @@ class Receipt(msgspec.Struct, frozen=True):
     signature: bytes
 
 
-class KeptEnvelope(msgspec.Struct, frozen=True):
-    """What stays of a submission's envelope: its group, the part that its subjects play (schemas.terms.SubjectRole),
-    how its rows are marked, and until when they count.
-    """
-
-    group: str
-    expires_on: str
-    theme: str
-    subject_role: str
-    classification: str
-    tlp: str
-    handling: str
-    conditions: str
-
-    @property
-    def marking(self) -> Marking:
-        """How the rows are marked (schemas.marking)."""
-        return marking_of_envelope(msgspec.to_builtins(self))
-
-
-def _kept(envelope: SubmissionEnvelope) -> KeptEnvelope:
-    return KeptEnvelope(
-        group=envelope.group,
-        expires_on=envelope.expires_on.isoformat(),
-        theme=envelope.theme,
-        subject_role=envelope.subject_role,
-        classification=envelope.classification,
-        tlp=envelope.tlp,
-        handling=envelope.handling,
-        conditions=envelope.conditions or "",
-    )
-
-
 def _withdrawn_name(submission_id: str, number: int | None) -> bytes:
     return submission_id.encode() + (b"" if number is None else f"|{number}".encode())
 
@@ -111,7 +78,7 @@ class Uploads:
         """Remember that an upload has begun, before its first part leaves."""
         with self._vault.transaction():
             self._vault.put(_UPLOAD, name, msgspec.msgpack.encode(upload))
-            kept = msgspec.msgpack.encode(_kept(upload.envelope))
+            kept = msgspec.msgpack.encode(narrowed(upload.envelope, KeptEnvelope))
             self._vault.put(_ENVELOPE, upload.submission_id.encode(), kept)
 
     def drop(self, name: bytes, upload: Upload) -> None:

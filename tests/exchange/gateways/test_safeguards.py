@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from exchange.gateways.safeguards import decide_open_group, decide_texts, is_protected
 from exchange.membership.authority import Authority
 from schemas.marking import marking_of_envelope, strictest
+from schemas.submissions import SubmissionEnvelope
 from schemas.terms import Classification, Handling, SubjectRole, TrafficLight
 from schemas.values.tipping_off import find_tipping_off
+from tests.exchange.factories import stated_envelope
 
 
 @pytest.mark.parametrize(
@@ -89,14 +91,16 @@ _ENVELOPES = st.fixed_dictionaries(
         "handling": st.sampled_from(list(Handling)),
         "conditions": st.sampled_from(["", "ask first", "no onward sharing"]),
     }
-)
+).map(lambda fields: stated_envelope(**fields))
 
 
 @given(st.lists(_ENVELOPES, min_size=1, max_size=4))
-def test_the_strictest_handling_is_never_milder_than_any_row_and_drops_no_condition(rows: list[dict[str, str]]) -> None:
+def test_the_strictest_handling_is_never_milder_than_any_row_and_drops_no_condition(
+    rows: list[SubmissionEnvelope],
+) -> None:
     found = strictest(map(marking_of_envelope, rows))
     for row in rows:
-        assert list(TrafficLight).index(TrafficLight(found.tlp)) <= list(TrafficLight).index(TrafficLight(row["tlp"]))
-        assert found.handling == "C" or row["handling"] == "P"
-        assert row["conditions"] in found.conditions
-    assert found.classification in {row["classification"] for row in rows}
+        assert list(TrafficLight).index(TrafficLight(found.tlp)) <= list(TrafficLight).index(TrafficLight(row.tlp))
+        assert found.handling == "C" or row.handling == "P"
+        assert (row.conditions or "") in found.conditions
+    assert found.classification in {row.classification for row in rows}

@@ -17,7 +17,7 @@ from schemas.marking import marking_of_envelope
 from schemas.requests import SEALED_SIZES, answer_to_sign, prepared_to_sign
 from schemas.values.encoding import from_base64, to_base64, to_rfc3339
 from schemas.values.identifiers import uuid7
-from tests.exchange.factories import make_envelope, make_token
+from tests.exchange.factories import make_token, stated_envelope
 from tests.simulator import MemberSimulator, make_taskforce
 
 WANTED = ["local_reference", "reason"]
@@ -136,7 +136,7 @@ class RequestWorld:
         return keep_time(self.taskforce.database, self.clock())
 
 
-STRICT = {**msgspec.to_builtins(marking_of_envelope(make_envelope())), "protected_subject": False}
+STRICT = {**msgspec.to_builtins(marking_of_envelope(stated_envelope())), "protected_subject": False}
 """How the rows of a usual submission are marked."""
 
 
