@@ -17,7 +17,20 @@ from schemas.terms import (
     TrafficLight,
 )
 from schemas.values.identifiers import REFERENCE
-from schemas.values.message import Count, Day, DayText, Flag, Form, Identifier, Message, Time, Uuid, UuidText, one_of
+from schemas.values.message import (
+    Count,
+    Day,
+    DayText,
+    Flag,
+    Form,
+    Identifier,
+    Message,
+    ShortText,
+    Time,
+    Uuid,
+    UuidText,
+    one_of,
+)
 
 ALERTS_PAGE = 100
 MAX_ITEMS = 100
@@ -27,7 +40,6 @@ UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 Title = Annotated[str, Form("Text", 200)]
 LongText = Annotated[str, Form("Prose", MAX_TEXT)]
-ShortText = Annotated[str, Form("Prose", 2000)]
 
 
 def _whole(pattern: str, expected: str) -> Form:

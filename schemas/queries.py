@@ -16,6 +16,7 @@ from schemas.terms import (
     TrafficLight,
 )
 from schemas.values.message import (
+    Code,
     Count,
     Day,
     DayText,
@@ -23,9 +24,11 @@ from schemas.values.message import (
     DigestText,
     Flag,
     Form,
+    IdCursor,
     Message,
     OwnId,
     RepresentativeId,
+    ShortText,
     Time,
     Uuid,
     one_of,
@@ -33,12 +36,9 @@ from schemas.values.message import (
 
 MAX_TOKENS = 500
 MAX_CASE = 64
-MAX_PROSE = 2000
-_MAX_CODE = 64
 QUERIES_PAGE = 50
 SALT_BYTES = 32
 
-Prose = Annotated[str, Form("Prose", MAX_PROSE)]
 Salt = Annotated[bytes, Form("Base64", SALT_BYTES)]
 Sealed = Annotated[
     str, msgspec.Meta(description="texts, sealed to the reader's member (base64); null where it was enrolled later")
@@ -46,7 +46,6 @@ Sealed = Annotated[
 TypeCode = Annotated[str, one_of(IndicatorType)]
 # What is empty is read here and refused by the rules, so that the refusal is recorded.
 Case = Annotated[str, Form("Text", MAX_CASE, least=0)]
-GatewayCode = Annotated[str, Form("Text", _MAX_CODE, least=0)]
 
 
 class QueryGrounds(Message, frozen=True):
@@ -72,10 +71,10 @@ class QueryApplication(Message, frozen=True):
     """What an officer applies for, but for what it is about. Dates are the last day of each."""
 
     case: Case
-    legal_gateway: GatewayCode
-    purpose: Prose
-    necessity: Prose | None
-    proportionality: Prose | None
+    legal_gateway: Code
+    purpose: ShortText
+    necessity: ShortText | None
+    proportionality: ShortText | None
     authorised_by: RepresentativeId
     covert: Flag
     until: Day | None
@@ -112,7 +111,7 @@ class ExtendQuery(Message, frozen=True):
     """
 
     until: Day
-    reason: Prose
+    reason: ShortText
     salt: Salt
     watch_until: Day | None = None
 
@@ -121,7 +120,7 @@ class QueriesQuery(Message, frozen=True):
     """Which queries, and where to go on."""
 
     state: Annotated[str, one_of(QueryState)] | None = None
-    cursor: Annotated[str, Form("QueryText", r"[0-9a-f-]{36}")] | None = None
+    cursor: IdCursor | None = None
     limit: Annotated[int, Form("QueryInteger", 1, QUERIES_PAGE)] = QUERIES_PAGE
 
 

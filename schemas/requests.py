@@ -23,6 +23,7 @@ from schemas.terms import (
 from schemas.values.canonical import canonical_json, digest
 from schemas.values.encoding import to_base64
 from schemas.values.message import (
+    Code,
     Count,
     Digest,
     DigestText,
@@ -31,6 +32,7 @@ from schemas.values.message import (
     Message,
     OwnId,
     RepresentativeId,
+    ShortText,
     Signature,
     SignatureText,
     Time,
@@ -40,9 +42,7 @@ from schemas.values.message import (
     one_of,
 )
 
-MAX_STATEMENT = 2000
-"""Signs of a purpose, a necessity or a proportionality."""
-_MAX_CODE, _MAX_CODES = 64, 16
+_MAX_CODES = 16
 REQUESTS_PAGE = 100
 MOST_SUBMISSIONS = 1000
 """Of which an answer tells: a holder has one live row of a token in each group."""
@@ -52,9 +52,6 @@ its length says nothing, not even which suite sealed it.
 """
 
 # Empty texts, lists and codes are read here and refused by the rules, so that the refusal is recorded.
-StatementText = Annotated[str, Form("Prose", MAX_STATEMENT)]
-Code = Annotated[str, Form("Text", _MAX_CODE, least=0)]
-"""A code that the rules judge, so that the refusal of an unknown one is recorded."""
 Codes = Annotated[list[Code], Count(None, _MAX_CODES)]
 FieldCode = Annotated[str, one_of(RequestField)]
 Sealed = Annotated[bytes, Form("Padded", *SEALED_SIZES)]
@@ -145,9 +142,9 @@ class RequestDraft(Message, frozen=True):
     mode: Code
     legal_gateway: Code
     condition: Code | None
-    purpose: StatementText
-    necessity: StatementText
-    proportionality: StatementText
+    purpose: ShortText
+    necessity: ShortText
+    proportionality: ShortText
     fields: Codes
     urgency: Code
     confirmations: Codes

@@ -34,9 +34,10 @@ from member.tables.exporting import check_output, write_rows
 from member.tables.reading import FileRefusedError
 from member.terminal import as_lines, printable
 from member.workplace.session import Session
-from schemas.queries import MAX_CASE, MAX_PROSE, QueryApplication, QueryStanding
+from schemas.queries import MAX_CASE, QueryApplication, QueryStanding
 from schemas.terms import LegalGateway, QueryState, Role
 from schemas.values.encoding import to_rfc3339
+from schemas.values.message import MAX_SHORT
 from schemas.words import in_words, label
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -435,7 +436,7 @@ def _read_application(
 
 
 def _read_text(option: str, text: str) -> str:
-    most = MAX_CASE if option == "--case" else MAX_PROSE
+    most = MAX_CASE if option == "--case" else MAX_SHORT
     if len(text) > most:
         raise UsedWronglyError(f"{option}: {len(text):,} characters", f"at most {most:,}")
     try:

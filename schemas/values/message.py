@@ -62,6 +62,11 @@ IdCursor = Annotated[str, Form("QueryText", r"[0-9a-f-]{36}")]
 """The id behind which a page begins."""
 Identifier = Annotated[str, Form("Identifier")]
 RepresentativeId = Annotated[str, Form("RepresentativeId")]
+Code = Annotated[str, Form("Text", 64, least=0)]
+"""A code that the rules judge, so that the refusal of an unknown one is recorded."""
+MAX_SHORT = 2000
+ShortText = Annotated[str, Form("Prose", MAX_SHORT)]
+"""Some lines as a person writes them."""
 Flag = Annotated[bool, Form("TrueOrFalse")]
 Time = Annotated[str, Form("DateTime")]
 """An RFC 3339 time in UTC."""
