@@ -241,9 +241,9 @@ class AnswerDetails(Message, frozen=True, forbid_unknown_fields=True):
 NO_DETAILS = AnswerDetails()
 
 
-class GivenAnswer(Message, frozen=True):
-    """An answer as either side reads it. Which `institution` tells which `recipient` is said with `full` and
-    `partial` alone. The marking is the one that the signature covers.
+class StatedAnswer(Message, frozen=True):
+    """What the log states of an answer to both sides. Which `institution` tells which `recipient` is said with `full`
+    and `partial` alone.
     """
 
     outcome: Annotated[str, one_of(RequestOutcome)]
@@ -252,12 +252,17 @@ class GivenAnswer(Message, frozen=True):
     representative_id: RepresentativeId | None
     fields: list[FieldCode]
     refusal_reason: Annotated[str, one_of(RefusalReason)] | None
-    sealed: Annotated[str, msgspec.Meta(description="base64; null once purged, withdrawn or out of reach")] | None
     sealed_sha256: DigestText | None
     signature: SignatureText | None
-    marking: Marking | None
     prepared: GivenPrepared | None
     answered_at: Time | None
+
+
+class GivenAnswer(StatedAnswer, frozen=True):
+    """An answer as either side reads it. The marking is the one that the signature covers."""
+
+    sealed: Annotated[str, msgspec.Meta(description="base64; null once purged, withdrawn or out of reach")] | None
+    marking: Marking | None
     withdrawn: Annotated[bool, msgspec.Meta(description="the holder has taken back a row that the answer tells of")]
 
 

@@ -38,11 +38,11 @@ from exchange.requests.rules import (
     texts_of,
 )
 from exchange.requests.store import InformationRequest, RequestPart, find_request
-from exchange.requests.views import request_view, standing_of
+from exchange.requests.views import incoming_view, request_view, standing_of
 from schemas.requests import NewRequest, RequestStanding, RequestTerms
-from schemas.terms import RequestState
+from schemas.terms import Direction, RequestState
 from schemas.values.canonical import canonical_json
-from schemas.values.encoding import to_base64, to_rfc3339
+from schemas.values.encoding import to_base64
 from schemas.values.message import narrowed
 
 
@@ -163,28 +163,21 @@ def _bring(
     """Make each holder's part, record the request for all of them, and send them a notice."""
     now, actor = request.now, request.actor
     half_way = now + (info.due_at - now) / 2
-    session.add_all(
+    parts = [
         RequestPart(request_id=info.request_id, member_id=holder, state=RequestState.OPEN.value, remind_at=half_way)
         for holder in holders
-    )
+    ]
+    session.add_all(parts)
     session.flush()
-    terms, token = info.terms, to_base64(info.token)
-    shown = {
-        "direction": "incoming",
-        "request_id": info.request_id,
-        "token": token,
-        "requester_kind": kind,
-        **{name: getattr(terms, name) for name in ("mode", "legal_gateway", "urgency")},
-        "due_at": to_rfc3339(info.due_at),
-    }
     own = {
-        "direction": "outgoing",
+        "direction": Direction.OUTGOING.value,
         **request_view(info),
         "hit_id": info.hit_id,
-        "token": token,
+        "token": to_base64(info.token),
         "representative_id": actor.representative_id,
     }
-    views = [View(actor.member_id, own), *(View(holder, shown) for holder in holders)]
+    shown = [View(part.member_id, incoming_view(info, part, {info.member_id: kind})) for part in parts]
+    views = [View(actor.member_id, own), *shown]
     core = {"signature": actor.signature, "request_sha256": to_base64(request.sha256)}
     event = record(session, "request_made", views, now, core)
     note_asked(session, info, rows, holders=holders, event_id=event.event_id, now=now)

@@ -15,10 +15,11 @@ from exchange.log.acting import UnknownObjectError
 from exchange.requests.rules import DISCLOSING, is_offer
 from exchange.requests.store import InformationRequest, RequestPart
 from schemas.marking import Marking
-from schemas.requests import GivenAnswer, ListedRequest, RequestStanding, Waiting, WholeRequest
+from schemas.requests import GivenAnswer, ListedRequest, RequestStanding, StatedAnswer, Waiting, WholeRequest
 from schemas.terms import Direction, RequestOutcome, RequestState
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64, to_rfc3339
+from schemas.values.message import narrowed
 
 
 class UnknownRequestError(UnknownObjectError):
@@ -155,6 +156,12 @@ def digest_of_shown(shown: WholeRequest) -> str:
     return to_base64(digest({name: to_builtins(value) for name, value in asdict(shown).items() if name != "event_id"}))
 
 
+def incoming_view(info: InformationRequest, part: RequestPart, kinds: Mapping[str, str]) -> dict[str, object]:
+    """What the log says of a request to a holder that it reaches: what a list shows, but for its state."""
+    shown = to_builtins(listed(info, part, kinds))
+    return {name: value for name, value in shown.items() if name != "state"}
+
+
 def request_view(info: InformationRequest) -> dict[str, object]:
     """What the log says of a request to its sender, and to a holder that took it up: the texts as a digest."""
     terms = info.terms
@@ -172,12 +179,8 @@ def request_view(info: InformationRequest) -> dict[str, object]:
 
 def answer_view(info: InformationRequest, part: RequestPart) -> dict[str, object]:
     """What the log says of an answer to both sides: its details as a digest, of an unnamed one the outcome alone."""
-    answer = to_builtins(_answer(info, part, sealed=None, is_named=_is_named(part)))
-    names = ("outcome", "institution", "recipient", "representative_id", "fields", "refusal_reason", "sealed_sha256")
-    return {
-        "request_id": part.request_id,
-        **{name: answer[name] for name in (*names, "signature", "prepared", "answered_at")},
-    }
+    answer = _answer(info, part, sealed=None, is_named=_is_named(part))
+    return {"request_id": part.request_id, **to_builtins(narrowed(answer, StatedAnswer))}
 
 
 def discloser_of(info: InformationRequest, part: RequestPart) -> str:

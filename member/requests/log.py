@@ -23,6 +23,7 @@ import msgspec
 from member.log.chain import LogFault, LoggedEntry
 from member.vault.requests import OpenedAnswer
 from member.vault.store import Vault
+from schemas.requests import StatedAnswer
 from schemas.values.canonical import canonical_json, parse_canonical_json
 from schemas.values.encoding import from_rfc3339
 
@@ -30,17 +31,7 @@ _READING, _SHOWN = "request_reading", "request_shown"
 _ANSWERED = "request_answered"
 _MEANWHILE = timedelta(seconds=60)
 """An answer recorded so shortly before a reading may not have been there for it."""
-_SAID = (
-    "outcome",
-    "institution",
-    "representative_id",
-    "fields",
-    "refusal_reason",
-    "sealed_sha256",
-    "signature",
-    "prepared",
-    "answered_at",
-)
+_SAID = tuple(name for name in StatedAnswer.__struct_fields__ if name != "recipient")
 _OPENED = ("request_id", "institution", "outcome", "sealed_sha256", "fields")
 
 
