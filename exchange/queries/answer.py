@@ -48,6 +48,7 @@ from exchange.queries.views import paperwork_of, tell_overseers
 from exchange.requests.rows import with_onward
 from schemas.marking import marking_of_envelope, strictest
 from schemas.queries import QueryHandling, QueryResult
+from schemas.query_cover import QueryDisclosure
 from schemas.terms import MemberKind, TrafficLight
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64, to_rfc3339
@@ -184,14 +185,16 @@ def tell_banks(session: Session, query: Query, now: datetime) -> None:
 
 def _bank_body(query: Query, member_id: str, tokens: Iterable[bytes], told_at: datetime) -> dict[str, object]:
     """What a bank is to be told of one telling; fixed by a commitment from then on."""
-    return {
-        "query_id": query.query_id,
-        "agency": query.member_id,
-        "legal_gateway": query.legal_gateway,
-        "holder": member_id,
-        "told_at": to_rfc3339(told_at),
-        "tokens": sorted(to_base64(token) for token in tokens),
-    }
+    disclosure = QueryDisclosure(
+        query_id=query.query_id,
+        agency=query.member_id,
+        legal_gateway=query.legal_gateway,
+        holder=member_id,
+        told_at=to_rfc3339(told_at),
+        tokens=sorted(to_base64(token) for token in tokens),
+    )
+    body: dict[str, object] = msgspec.to_builtins(disclosure)
+    return body
 
 
 def _results(

@@ -12,7 +12,6 @@ In order:
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from exchange.indicators.matching import OTHER, Holding, band_of
 from exchange.kernel.decision import ALLOWED, Decision, refuse
 from exchange.membership.authority import Authority
+from schemas.query_cover import commit_to_disclosure
 from schemas.terms import MemberKind, Role
 from schemas.values.canonical import canonical_json
 
@@ -28,8 +28,6 @@ OVERT_DAYS = 90
 """How long an overt query that names no last day stands."""
 
 NO_AGENCY = "law-enforcement"
-
-_WITHHELD_DOMAIN = b"exchange-withheld-v1\x00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +187,8 @@ def learn_of_each_other(is_silent: bool, is_other_silent: bool) -> tuple[bool, b
 
 
 def withhold(cover_salt: bytes, body: Mapping[str, object]) -> tuple[bytes, bytes]:
-    """Salt and commitment, 32 bytes each, of what a bank will be told: SHA-256 over domain, salt and canonical body.
-    The salt follows from the query's secret and the body, so that it need not be kept for each bank.
+    """Salt and commitment, 32 bytes each, of what a bank will be told (schemas.query_cover). The salt follows from the
+    query's secret and the body, so that it need not be kept for each bank.
     """
-    content = canonical_json(dict(body))
-    salt = hmac.digest(cover_salt, content, "sha256")
-    return salt, hashlib.sha256(_WITHHELD_DOMAIN + salt + content).digest()
+    salt = hmac.digest(cover_salt, canonical_json(dict(body)), "sha256")
+    return salt, commit_to_disclosure(salt, body)

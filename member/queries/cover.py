@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -19,13 +18,12 @@ from typing import Any
 import msgspec
 
 from member.log.chain import OwnEntry
-from schemas.values.canonical import canonical_json
+from schemas.query_cover import QueryDisclosure, commit_to_disclosure
 from schemas.values.encoding import from_base64, to_base64
 
 OVERDUE = timedelta(days=1)
 """How long after its last day a query's cover may last until the exchange's worker has told the banks."""
 
-_DOMAIN = b"exchange-withheld-v1\x00"
 _SALT_BYTES = 32
 
 
@@ -162,11 +160,16 @@ def _as_disclosed(entry: OwnEntry, told: Mapping[str, Any], agencies: Set[str]) 
     """What a bank was told of one telling, and its commitment as it comes out here. Raises LogFault."""
     view = entry.view or {}
     body = {name: value for name, value in told.items() if name != "salt"}
-    if (body["holder"], body["query_id"]) != (view["member_id"], view["query_id"]):
+    stated = msgspec.convert(body, QueryDisclosure)
+    if (stated.holder, stated.query_id) != (view["member_id"], view["query_id"]):
         raise entry.fault("it tells of another bank, or of another query, than it is about")
-    if body["agency"] not in agencies:
+    if stated.agency not in agencies:
         raise entry.fault("it names an agency that the registrars do not state")
-    content = from_base64(told["salt"], _SALT_BYTES) + canonical_json(body)
-    commitment = to_base64(hashlib.sha256(_DOMAIN + content).digest())
-    shown = {name: body[name] for name in ("query_id", "agency", "legal_gateway", "told_at")}
-    return DisclosedCover(**shown, tokens=len(body["tokens"]), commitment=commitment)
+    return DisclosedCover(
+        query_id=stated.query_id,
+        agency=stated.agency,
+        legal_gateway=stated.legal_gateway,
+        told_at=stated.told_at,
+        tokens=len(stated.tokens),
+        commitment=to_base64(commit_to_disclosure(from_base64(told["salt"], _SALT_BYTES), body)),
+    )
