@@ -228,15 +228,16 @@ def verify(session: Session, proofs: Path | None) -> Shown:
         warnings.append(f"{len(log.lost_events)} receipts of a former log have no entry in this one, as accepted")
     lines = [text, *(_told_at_cover_end(one) for one in cover.disclosed)]
     return Shown(
-        {**_describe(verified, log, proofs), "disclosed": msgspec.to_builtins(cover.disclosed)},
+        {**_describe(verified, log, proofs), "disclosed": [one.to_json() for one in cover.disclosed]},
         "\n".join(lines),
         warnings=warnings,
     )
 
 
 def _told_at_cover_end(told: DisclosedCover) -> str:
-    about = f"{told.agency} was told of {told.tokens:,} of our indicators at {told.told_at}"
-    return f"query {told.query_id}: {about}; a reviewer has the commitment {told.commitment}"
+    stated = told.stated
+    about = f"{stated.agency} was told of {len(stated.tokens):,} of our indicators at {stated.told_at}"
+    return f"query {stated.query_id}: {about}; a reviewer has the commitment {told.commitment}"
 
 
 @log.command("withheld", epilog="Example: member log withheld")
@@ -259,7 +260,8 @@ def withheld(session: Session) -> Shown:
     if not fixed and not cover.disclosed:
         text = "nothing: no telling is fixed here, and of none whose cover has ended was this member told"
     warnings = [f"{overdue} are overdue: cover has ended, and the bank was not told what was fixed"] if overdue else []
-    document = {**msgspec.to_builtins({"withheld": fixed, "disclosed": cover.disclosed}), "overdue": overdue}
+    disclosed = [one.to_json() for one in cover.disclosed]
+    document = {"withheld": msgspec.to_builtins(fixed), "disclosed": disclosed, "overdue": overdue}
     return Shown(document, text, made if fixed else None, warnings, FAILED if overdue else 0)
 
 

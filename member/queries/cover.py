@@ -44,17 +44,18 @@ class Commitment:
     commitment: str
 
 
-class DisclosedCover(msgspec.Struct, frozen=True):
-    """What a bank was told of one telling when cover had ended: `tokens` counts, the commitment is as it comes out here
-    (base64).
-    """
+@dataclass(frozen=True)
+class DisclosedCover:
+    """What a bank was told of one telling when cover had ended, and its commitment as it comes out here (base64)."""
 
-    query_id: str
-    agency: str
-    legal_gateway: str
-    told_at: str
-    tokens: int
+    stated: QueryDisclosure
     commitment: str
+
+    def to_json(self) -> dict[str, object]:
+        """As `log verify --json` gives it: how many tokens, and not which."""
+        stated: dict[str, object] = msgspec.to_builtins(self.stated)
+        del stated["holder"]
+        return {**stated, "tokens": len(self.stated.tokens), "commitment": self.commitment}
 
 
 class WithheldTelling(msgspec.Struct, frozen=True):
@@ -165,11 +166,5 @@ def _as_disclosed(entry: OwnEntry, told: Mapping[str, Any], agencies: Set[str]) 
         raise entry.fault("it tells of another bank, or of another query, than it is about")
     if stated.agency not in agencies:
         raise entry.fault("it names an agency that the registrars do not state")
-    return DisclosedCover(
-        query_id=stated.query_id,
-        agency=stated.agency,
-        legal_gateway=stated.legal_gateway,
-        told_at=stated.told_at,
-        tokens=len(stated.tokens),
-        commitment=to_base64(commit_to_disclosure(from_base64(told["salt"], _SALT_BYTES), body)),
-    )
+    commitment = commit_to_disclosure(from_base64(told["salt"], _SALT_BYTES), body)
+    return DisclosedCover(stated, to_base64(commitment))
