@@ -40,8 +40,8 @@ from keys.statements.types import (
     GroupStatement,
     MemberState,
     MemberStatement,
-    Representative,
     RepresentativeState,
+    StatedRepresentative,
     to_payload,
 )
 from schemas.holders import Holder
@@ -135,11 +135,11 @@ class MemberSimulator:
                 return found
             cursor = f"cursor={page['next']}"
 
-    def representatives(self) -> tuple[Representative, ...]:
+    def representatives(self) -> tuple[StatedRepresentative, ...]:
         """As the registrars state them."""
         roles = {"analyst": ANALYST, "authoriser": AUTHORISER}
         return tuple(
-            Representative(f"{self.member_id}/{name}", key.public_bytes, roles[name], RepresentativeState.ACTIVE)
+            StatedRepresentative(f"{self.member_id}/{name}", key.public_bytes, roles[name], RepresentativeState.ACTIVE)
             for name, key in self.keys.items()
         )
 

@@ -19,7 +19,7 @@ from email.utils import format_datetime
 from html import escape
 from typing import Any
 
-from alerts.delivery.sending import DELIVERED, Outcome
+from alerts.delivery.sending import DELIVERED, AttemptOutcome
 from schemas.words import in_words
 
 _SECONDS = 20.0
@@ -58,7 +58,7 @@ class Mailer:
         self._tls = tls or ssl.create_default_context()
         self._seconds = seconds
 
-    def send(self, message: EmailMessage, address: str) -> Outcome:
+    def send(self, message: EmailMessage, address: str) -> AttemptOutcome:
         """Hand over one message. Never raises for anything that the server or the network does."""
         try:
             with self._connect() as server:
@@ -67,11 +67,11 @@ class Mailer:
                 server.send_message(message, self.settings.sender, [address])
         except smtplib.SMTPRecipientsRefused as error:
             code = next((code for code, _ in error.recipients.values()), 0)
-            return Outcome(f"the address was refused ({code})", is_final=code >= _PERMANENT)
+            return AttemptOutcome(f"the address was refused ({code})", is_final=code >= _PERMANENT)
         except smtplib.SMTPResponseException as error:
-            return Outcome(f"the mail server refused ({error.smtp_code})")
+            return AttemptOutcome(f"the mail server refused ({error.smtp_code})")
         except (smtplib.SMTPException, OSError):
-            return Outcome("the mail server cannot be reached")
+            return AttemptOutcome("the mail server cannot be reached")
         return DELIVERED
 
     def _connect(self) -> smtplib.SMTP:

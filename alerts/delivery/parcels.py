@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
-from alerts.delivery.sending import Outcome
+from alerts.delivery.sending import AttemptOutcome
 from alerts.domain.alert import Alert
 from alerts.domain.subscription import is_pushed, pause_after, pushed_fields
 from alerts.readers.audiences import is_addressed
@@ -145,7 +145,7 @@ def give_back(session: Session, claim: Claim) -> None:
         subscription.claimed_until = NEVER
 
 
-def finish(session: Session, parcel: Parcel, outcome: Outcome, now: datetime, chance: float) -> None:
+def finish(session: Session, parcel: Parcel, outcome: AttemptOutcome, now: datetime, chance: float) -> None:
     """Store how an attempt went. `chance` (0 to 1) spreads the next ones."""
     subscription = _held(session, parcel.claim)
     if subscription is None:
@@ -160,7 +160,7 @@ def finish(session: Session, parcel: Parcel, outcome: Outcome, now: datetime, ch
         _end_as_told(session, subscription, now)
 
 
-def _note(row: Delivery, outcome: Outcome, now: datetime, chance: float) -> None:
+def _note(row: Delivery, outcome: AttemptOutcome, now: datetime, chance: float) -> None:
     row.attempts += 1
     row.last_error = outcome.error
     pause = None if outcome.is_final or outcome.is_gone else pause_after(row.attempts, chance)

@@ -18,7 +18,7 @@ from email.message import EmailMessage
 from alerts.delivery import mail, parcels
 from alerts.delivery.mail import Addressed, Mailer
 from alerts.delivery.parcels import Claim, Lane, Parcel
-from alerts.delivery.sending import Outcome, WebhookClient
+from alerts.delivery.sending import AttemptOutcome, WebhookClient
 from alerts.delivery.webhook import WebhookSecrets, message_body, sign_message, valid_numbers
 from alerts.store.subscriptions import ALERT, CONFIRM
 from exchange.kernel.session import Database
@@ -110,13 +110,13 @@ class Postman:
             outcome = self._mail(parcel) if by_mail else self._post(parcel)
         except Exception as error:  # noqa: BLE001 - tried again later like any other failure; its message may quote
             _troubles.met(_FAILED, parcel.subscription.channel, error=type(error).__name__)
-            outcome = Outcome("something is wrong at the exchange")
+            outcome = AttemptOutcome("something is wrong at the exchange")
         else:
             _troubles.over(_FAILED, parcel.subscription.channel)
         now, chance = self.clock(), random.random()  # noqa: S311 - spreads attempts
         self.database.run_in_transaction(lambda session: parcels.finish(session, parcel, outcome, now, chance))
 
-    def _post(self, parcel: Parcel) -> Outcome:
+    def _post(self, parcel: Parcel) -> AttemptOutcome:
         subscription, now = parcel.subscription, self.clock()
         numbers = valid_numbers(subscription.secret_number, subscription.secret_at, now)
         keys = [self.secrets.secret(subscription.subscription_id, number) for number in numbers]
@@ -134,7 +134,7 @@ class Postman:
             data["code"] = self.secrets.code(subscription_id)
         return message_body(f"subscription.{parcel.kind}", parcel.happened_at, data)
 
-    def _mail(self, parcel: Parcel) -> Outcome:
+    def _mail(self, parcel: Parcel) -> AttemptOutcome:
         message = self._message(parcel)
         return self.mailer.send(message, parcel.subscription.target)
 

@@ -40,7 +40,7 @@ Resolve = Callable[[str, int], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AttemptOutcome:
     """How an attempt went; `error` is empty once it was delivered. `is_final`: trying again will not help."""
 
     error: str = ""
@@ -48,7 +48,7 @@ class Outcome:
     is_gone: bool = False
 
 
-DELIVERED = Outcome()
+DELIVERED = AttemptOutcome()
 
 
 class WebhookClient:
@@ -67,7 +67,7 @@ class WebhookClient:
         self._resolve = resolve or resolve_name
         self._tls = tls or httpx.create_ssl_context()
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> AttemptOutcome:
         """Send one message. Never raises for anything that a receiver or a network does."""
         parts = urlsplit(url)
         sent = [("Host", parts.netloc), ("Connection", "close"), *headers.items()]
@@ -80,21 +80,21 @@ class WebhookClient:
             ):
                 return _judge(answer.status)
         except TargetRefusedError as error:
-            return Outcome(str(error))
+            return AttemptOutcome(str(error))
         except httpcore.TimeoutException:
-            return Outcome("no answer in time")
+            return AttemptOutcome("no answer in time")
         except httpcore.ConnectError:
-            return Outcome("no connection, or TLS refused")
+            return AttemptOutcome("no connection, or TLS refused")
         except (httpcore.NetworkError, httpcore.ProtocolError):
-            return Outcome("the connection broke, or what came is no HTTP")
+            return AttemptOutcome("the connection broke, or what came is no HTTP")
 
 
-def _judge(status: int) -> Outcome:
+def _judge(status: int) -> AttemptOutcome:
     if _OK <= status < _REDIRECT:
         return DELIVERED
     if _REDIRECT <= status < _CLIENT_ERROR:
-        return Outcome(f"answered {status}: redirects are not followed")
-    return Outcome(f"answered {status}", is_gone=status == _GONE)
+        return AttemptOutcome(f"answered {status}: redirects are not followed")
+    return AttemptOutcome(f"answered {status}", is_gone=status == _GONE)
 
 
 def resolve_name(host: str, port: int) -> list[str]:

@@ -47,7 +47,7 @@ EVERY = Versions(every=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
+class TaxiiFilters:
     """What is asked for. Moments are milliseconds since 1970. Empty `ids` and `types` mean any; `is_possible` is False
     where no object can match.
     """
@@ -60,11 +60,11 @@ class Filters:
     is_possible: bool = True
 
 
-def read_filters(query: Mapping[str, str], versions: Versions = LAST_ONLY) -> Filters:
+def read_filters(query: Mapping[str, str], versions: Versions = LAST_ONLY) -> TaxiiFilters:
     """The filters of a request; `versions` stand where it names none. Raises BadQueryError."""
     after = _read_moment("added_after", query["added_after"])[0] if "added_after" in query else -1
     spec_versions = _read_list(query, "match[spec_version]")
-    return Filters(
+    return TaxiiFilters(
         after_ms=max(after, _read_cursor(query["next"]) if "next" in query else -1),
         limit=_read_limit(query["limit"]) if "limit" in query else USUAL_PAGE,
         ids=_read_list(query, "match[id]"),

@@ -12,15 +12,15 @@ from datetime import UTC, datetime
 from alerts.feeds import extensions
 from alerts.feeds.stix_shapes import (
     ExtensionDefinition,
-    Identity,
     MarkingDefinition,
-    Statement,
+    StatementMarking,
+    StixIdentity,
     TrafficLightExtension,
 )
 from exchange.gateways.rules import RULES
 from schemas.terms import LegalGateway, TrafficLight
 
-FixedObject = Identity | MarkingDefinition | ExtensionDefinition
+FixedObject = StixIdentity | MarkingDefinition | ExtensionDefinition
 
 FIRST_ADDED_MS = int(datetime(2022, 10, 1, tzinfo=UTC).timestamp() * 1000)
 
@@ -57,7 +57,7 @@ FIXED_IDS = frozenset(
 def make_fixed_objects(taskforce_id: str) -> list[FixedObject]:
     """All of them; `taskforce_id` is the id of this exchange's own identity. The order is that of the places."""
     return [
-        Identity(
+        StixIdentity(
             spec_version="2.1",
             id=_DESIGNER,
             created=_MADE,
@@ -66,7 +66,7 @@ def make_fixed_objects(taskforce_id: str) -> list[FixedObject]:
             identity_class="system",
             description="The software that these extensions and statements come with.",
         ),
-        Identity(
+        StixIdentity(
             spec_version="2.1",
             id=taskforce_id,
             created=_MADE,
@@ -101,7 +101,7 @@ def _gateway(gateway: LegalGateway, marking_id: str) -> MarkingDefinition:
         created_by_ref=_DESIGNER,
         name=f"Legal gateway: {gateway.value}",
         definition_type="statement",
-        definition=Statement(statement=text),
+        definition=StatementMarking(statement=text),
     )
 
 

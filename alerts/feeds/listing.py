@@ -33,7 +33,7 @@ class Feed:
 
 
 @dataclass(frozen=True, slots=True)
-class Cursor:
+class FeedCursor:
     """The last entry of a page: the next one begins behind it, whatever was added meanwhile."""
 
     modified_at: datetime
@@ -44,7 +44,7 @@ class Cursor:
         return f"{(self.modified_at - _EPOCH) // timedelta(milliseconds=1)}.{self.alert_id}"
 
     @classmethod
-    def read(cls, text: str) -> Cursor:
+    def read(cls, text: str) -> FeedCursor:
         """From text of the form CURSOR."""
         milliseconds, _, alert_id = text.partition(".")
         return cls(_EPOCH + timedelta(milliseconds=int(milliseconds)), alert_id)
@@ -55,7 +55,7 @@ CURSOR = r"[0-9]{1,14}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class FeedLine:
     """One alert at its present version."""
 
     alert_id: str
@@ -64,11 +64,11 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class FeedPage:
     """Some lines, the last changed first; `next` is None on the last page."""
 
-    lines: Sequence[Line]
-    next: Cursor | None
+    lines: Sequence[FeedLine]
+    next: FeedCursor | None
 
 
 def find_feed(session: Session, member_id: str, group_id: str, now: datetime) -> Feed | None:
@@ -90,7 +90,7 @@ def _audiences(session: Session, group_id: str, kind: str) -> tuple[str, ...]:
     )
 
 
-def read_page(session: Session, feed: Feed, after: Cursor | None, limit: int) -> Page:
+def read_page(session: Session, feed: Feed, after: FeedCursor | None, limit: int) -> FeedPage:
     """At most `limit` lines, and not much more than 4 MiB of alerts, behind a cursor."""
     rows: list[Row[tuple[str, int, datetime, int]]] = []
     for audience_id in feed.audiences:
@@ -98,8 +98,8 @@ def read_page(session: Session, feed: Feed, after: Cursor | None, limit: int) ->
     rows.sort(key=lambda row: (row.modified_at, row.alert_id), reverse=True)
     sizes = accumulate((row.size for row in rows[:limit]), initial=0)
     fitting = sum(before < _MOST_TEXT for before in list(sizes)[:-1])
-    lines = [Line(row.alert_id, row.version, row.modified_at) for row in rows[:fitting]]
-    return Page(lines, Cursor(lines[-1].modified_at, lines[-1].alert_id) if len(rows) > fitting else None)
+    lines = [FeedLine(row.alert_id, row.version, row.modified_at) for row in rows[:fitting]]
+    return FeedPage(lines, FeedCursor(lines[-1].modified_at, lines[-1].alert_id) if len(rows) > fitting else None)
 
 
 def find_listed(session: Session, feed: Feed, stix_id: str) -> StoredAlert | None:
@@ -111,7 +111,7 @@ def find_listed(session: Session, feed: Feed, stix_id: str) -> StoredAlert | Non
 _IN_FEEDS = (StoredAlert.state.in_(READABLE), StoredAlert.tlp != TrafficLight.RED.value)
 
 
-def _behind(after: Cursor | None) -> Select[tuple[str, int, datetime, int]]:
+def _behind(after: FeedCursor | None) -> Select[tuple[str, int, datetime, int]]:
     size = func.length(StoredAlert.content_json).label("size")
     wanted = select(StoredAlert.alert_id, StoredAlert.version, StoredAlert.modified_at, size).where(*_IN_FEEDS)
     if after is not None:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import product
 from typing import Any
 
-from alerts.feeds.filters import EVERY, Filters
+from alerts.feeds.filters import EVERY, TaxiiFilters
 from alerts.readers.audiences import audiences_of_group
 from exchange.kernel.lookups import Looking, Lookup
 
@@ -32,7 +32,7 @@ class Columns(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class CollectionReading:
     """What one member may read of one collection."""
 
     collection_id: str
@@ -40,7 +40,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ObjectsPage:
     """Rows of the chosen columns, oldest first, and whether others follow."""
 
     rows: Sequence[tuple[Any, ...]]
@@ -62,24 +62,24 @@ _READER = Lookup(
 )
 
 
-def find_reading(looking: Looking, member_id: str, collection_id: str, now: datetime) -> Reading | None:
+def find_reading(looking: Looking, member_id: str, collection_id: str, now: datetime) -> CollectionReading | None:
     """What the member may read of the collection now; None if there is no such collection for it."""
     asked = {"collection_id": collection_id, "member_id": member_id, "now": looking.moment(now)}
     for group_id, kind in _READER.rows(looking, asked):
-        return Reading(collection_id, (_OWN_AUDIENCE, *audiences_of_group(looking, group_id, kind)))
+        return CollectionReading(collection_id, (_OWN_AUDIENCE, *audiences_of_group(looking, group_id, kind)))
     return None
 
 
-def read_page(looking: Looking, reading: Reading, filters: Filters, columns: Columns) -> Page:
+def read_page(looking: Looking, reading: CollectionReading, filters: TaxiiFilters, columns: Columns) -> ObjectsPage:
     """The page that the filters ask for."""
     if not filters.is_possible:
-        return Page([], more=False)
+        return ObjectsPage([], more=False)
     lookup, values = page_lookup(reading, filters, columns)
     rows = lookup.rows(looking, values)
-    return Page(rows[: filters.limit], more=len(rows) > filters.limit)
+    return ObjectsPage(rows[: filters.limit], more=len(rows) > filters.limit)
 
 
-def page_lookup(reading: Reading, filters: Filters, columns: Columns) -> tuple[Lookup, dict[str, Any]]:
+def page_lookup(reading: CollectionReading, filters: TaxiiFilters, columns: Columns) -> tuple[Lookup, dict[str, Any]]:
     """The statement of a page and its values."""
     versions = filters.versions
     shape = _Shape(
@@ -99,9 +99,9 @@ def page_lookup(reading: Reading, filters: Filters, columns: Columns) -> tuple[L
     return _statement(shape), values
 
 
-def holds(looking: Looking, reading: Reading, object_id: str) -> bool:
+def holds(looking: Looking, reading: CollectionReading, object_id: str) -> bool:
     """Whether the reader's part of the collection has the object."""
-    asked = Filters(limit=1, ids=(object_id,), versions=EVERY)
+    asked = TaxiiFilters(limit=1, ids=(object_id,), versions=EVERY)
     return bool(read_page(looking, reading, asked, Columns.RECORDS).rows)
 
 

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from alerts.domain.alert import Alert
 from alerts.feeds.kept import Kept
-from alerts.feeds.listing import Cursor, Feed, Line, Page, find_feed, find_listed, read_page
+from alerts.feeds.listing import Feed, FeedCursor, FeedLine, FeedPage, find_feed, find_listed, read_page
 from alerts.readers.telling import AlertVersion, find_untold, tell_once
 from alerts.store.alerts import StoredAlert
 from exchange.kernel.chunks import in_chunks
@@ -52,7 +52,7 @@ class Heading:
     changed_at: datetime | None
 
 
-class Form(Protocol):
+class FeedForm(Protocol):
     """A form of the feed. `channel` is its name in the log; `limit` the most entries of a page; `path` the place of a
     group's feed on this server.
     """
@@ -73,7 +73,7 @@ class Form(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FeedAnswer:
     """A page as it is sent; `body` is None if the reader holds it already. `changed_at` is None where that time is too
     fresh to be relied on.
     """
@@ -88,7 +88,7 @@ IsHeld = Callable[[str, datetime | None], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class FeedReader:
+class FeedRequest:
     """Who reads, from what, when; `url` is the exchange's own address."""
 
     database: Database
@@ -96,7 +96,7 @@ class FeedReader:
     now: datetime
     url: str
 
-    def page(self, group_id: str, form: Form, cursor: Cursor | None, is_held: IsHeld) -> Answer:
+    def page(self, group_id: str, form: FeedForm, cursor: FeedCursor | None, is_held: IsHeld) -> FeedAnswer:
         """A page of a group's feed. Raises UnknownFeedError, LogUnavailableError."""
         with self.database.reading() as session:
             feed = self._find(session, group_id)
@@ -105,27 +105,27 @@ class FeedReader:
             etag = _etag(form, heading, page.lines)
             changed_at = self._settled(heading.changed_at)
             if is_held(etag, changed_at):
-                return Answer(etag, changed_at, None)
+                return FeedAnswer(etag, changed_at, None)
             body = form.join(heading, _entries(session, page.lines, form))
             untold = self._untold(session, page.lines, form)
         self._tell(untold, form.channel)
-        return Answer(etag, changed_at, body)
+        return FeedAnswer(etag, changed_at, body)
 
-    def single(self, group_id: str, form: Form, stix_id: str, is_held: IsHeld) -> Answer:
+    def single(self, group_id: str, form: FeedForm, stix_id: str, is_held: IsHeld) -> FeedAnswer:
         """One alert of a group's feed. Raises UnknownFeedError, LogUnavailableError."""
         with self.database.reading() as session:
             stored = find_listed(session, self._find(session, group_id), stix_id)
             if stored is None:
                 raise UnknownFeedError
-            lines = [Line(stored.alert_id, stored.version, stored.modified_at)]
+            lines = [FeedLine(stored.alert_id, stored.version, stored.modified_at)]
             etag = _digest([_MAKE, form.name, stored.alert_id, stored.version])
             changed_at = self._settled(stored.modified_at)
             if is_held(etag, changed_at):
-                return Answer(etag, changed_at, None)
+                return FeedAnswer(etag, changed_at, None)
             body = form.entry(stored.alert)
             untold = self._untold(session, lines, form)
         self._tell(untold, form.channel)
-        return Answer(etag, changed_at, body)
+        return FeedAnswer(etag, changed_at, body)
 
     def _find(self, session: Session, group_id: str) -> Feed:
         feed = find_feed(session, self.member_id, group_id, self.now)
@@ -133,7 +133,7 @@ class FeedReader:
             raise UnknownFeedError
         return feed
 
-    def _heading(self, feed: Feed, form: Form, cursor: Cursor | None, page: Page) -> Heading:
+    def _heading(self, feed: Feed, form: FeedForm, cursor: FeedCursor | None, page: FeedPage) -> Heading:
         first = self.url.rstrip("/") + form.path(feed.group_id)
         return Heading(
             feed.group_id,
@@ -147,7 +147,7 @@ class FeedReader:
     def _settled(self, changed_at: datetime | None) -> datetime | None:
         return changed_at if changed_at is not None and self.now - changed_at >= _SETTLED else None
 
-    def _untold(self, session: Session, lines: Sequence[Line], form: Form) -> list[AlertVersion]:
+    def _untold(self, session: Session, lines: Sequence[FeedLine], form: FeedForm) -> list[AlertVersion]:
         versions = [AlertVersion(line.alert_id, line.version) for line in lines]
         return find_untold(session, self.member_id, versions, form.channel)
 
@@ -159,7 +159,7 @@ class FeedReader:
             )
 
 
-def _entries(session: Session, lines: Sequence[Line], form: Form) -> list[bytes]:
+def _entries(session: Session, lines: Sequence[FeedLine], form: FeedForm) -> list[bytes]:
     """The entries of those lines, made once for each version and kept for all readers."""
     keys = [(form.name, line.alert_id, line.version) for line in lines]
     found = {key: entry for key in keys if (entry := _KEPT.find(key)) is not None}
@@ -172,7 +172,7 @@ def _entries(session: Session, lines: Sequence[Line], form: Form) -> list[bytes]
     return [found[key] for key in keys]
 
 
-def _etag(form: Form, heading: Heading, lines: Sequence[Line]) -> str:
+def _etag(form: FeedForm, heading: Heading, lines: Sequence[FeedLine]) -> str:
     shown = [[line.alert_id, line.version] for line in lines]
     return _digest([_MAKE, form.name, heading.title, heading.url, heading.next_url, shown])
 

@@ -22,14 +22,14 @@ from alerts.feeds.stix_shapes import (
     ExternalReference,
     KillChainPhase,
     NewObservable,
-    Report,
+    StixReport,
 )
 from alerts.feeds.wording import title_of
 from schemas.alerts import PublishedAccount
 from schemas.terms import AlertState, LegalGateway, Theme, TrafficLight
 from schemas.values.encoding import to_rfc3339
 
-AlertObject = Report | AttackPattern | BankAccount
+AlertObject = StixReport | AttackPattern | BankAccount
 
 KILL_CHAIN = "money-laundering"
 SOURCE_NAME = "JMLIT alert"
@@ -85,7 +85,7 @@ def take_back(one: AlertObject, alert: Alert) -> AlertObject:
     and codes are left.
     """
     match one:
-        case Report():
+        case StixReport():
             extension = msgspec.structs.replace(one.extensions[extensions.ALERT], purpose=TAKEN_BACK, supersedes="")
             return msgspec.structs.replace(
                 one, name=title_of(alert), description=TAKEN_BACK, extensions={extensions.ALERT: extension}
@@ -99,9 +99,9 @@ def take_back(one: AlertObject, alert: Alert) -> AlertObject:
             )
 
 
-def _report(alert: Alert, object_refs: list[str], taskforce_id: str, markings: list[str]) -> Report:
+def _report(alert: Alert, object_refs: list[str], taskforce_id: str, markings: list[str]) -> StixReport:
     content, published = alert.content, _published(alert)
-    return Report(
+    return StixReport(
         spec_version="2.1",
         id=f"report--{alert.stix_id}",
         created_by_ref=taskforce_id,

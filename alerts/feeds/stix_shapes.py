@@ -84,7 +84,7 @@ class TrafficLightExtension(Shape, tag_field="extension_type", tag="property-ext
     tlp_2_0: Words
 
 
-class Statement(Shape):
+class StatementMarking(Shape):
     """Section 7.2.1.3."""
 
     statement: Words
@@ -102,7 +102,7 @@ class Versioned(Shape):
             raise ValueError("modified before it was created")
 
 
-class Report(Versioned, tag="report"):
+class StixReport(Versioned, tag="report"):
     """Section 4.16: an alert."""
 
     spec_version: SpecVersion
@@ -145,7 +145,7 @@ class BankAccount(Shape, tag="bank-account"):
     account_number: str = ""
 
 
-class Identity(Versioned, tag="identity"):
+class StixIdentity(Versioned, tag="identity"):
     """Section 4.5."""
 
     spec_version: SpecVersion
@@ -166,7 +166,7 @@ class MarkingDefinition(Shape, tag="marking-definition"):
     name: Words
     created_by_ref: str = ""
     definition_type: str = ""
-    definition: Statement | None = None
+    definition: StatementMarking | None = None
     extensions: dict[ExtensionId, TrafficLightExtension] = {}
 
 
@@ -183,7 +183,7 @@ class ExtensionDefinition(Versioned, tag="extension-definition"):
     extension_types: list[Words]
 
 
-StixObject = Report | AttackPattern | BankAccount | Identity | MarkingDefinition | ExtensionDefinition
+StixObject = StixReport | AttackPattern | BankAccount | StixIdentity | MarkingDefinition | ExtensionDefinition
 
 _decoder = msgspec.json.Decoder(StixObject)
 

@@ -25,8 +25,8 @@ from alerts.feeds.stix_shapes import (
     BankAccount,
     MarkingDefinition,
     NotStixError,
-    Report,
     StixObject,
+    StixReport,
     decode_stored,
     encode_checked,
 )
@@ -119,7 +119,7 @@ def _check_references(objects: Sequence[AlertObject], taskforce_id: str) -> None
     present = FIXED_IDS | {taskforce_id, *(one.id for one in objects)}
     for one in objects:
         wanted = set(one.object_marking_refs)
-        wanted |= {*one.object_refs, one.created_by_ref} if isinstance(one, Report) else set()
+        wanted |= {*one.object_refs, one.created_by_ref} if isinstance(one, StixReport) else set()
         if not wanted <= present:
             raise NotStixError(f"{one.id} refers to what its collection does not hold")
 
@@ -169,7 +169,7 @@ def _type_of(one: StixObject) -> str:
     return one.id.partition("--")[0]
 
 
-def _version_ms(one: FixedObject | Report | AttackPattern) -> int:
+def _version_ms(one: FixedObject | StixReport | AttackPattern) -> int:
     """`modified`, else `created` (TAXII 2.1, match[version])."""
     return _milliseconds(from_rfc3339(one.created if isinstance(one, MarkingDefinition) else one.modified))
 

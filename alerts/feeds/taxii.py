@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from alerts.feeds.filters import EVERY, LAST_ONLY, Filters, Versions, read_filters, write_moment, write_version
-from alerts.feeds.pages import Columns, Page, Reading, find_reading, holds, read_page
+from alerts.feeds.filters import EVERY, LAST_ONLY, TaxiiFilters, Versions, read_filters, write_moment, write_version
+from alerts.feeds.pages import CollectionReading, Columns, ObjectsPage, find_reading, holds, read_page
 from alerts.feeds.storing import open_collections
 from alerts.readers.telling import AlertVersion, look_for_untold, tell_once
 from alerts.store.feed_objects import find_collections
@@ -37,7 +37,7 @@ class UnknownError(LookupError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TaxiiAnswer:
     """A page as it is sent; `first` and `last` are the moments of its oldest and newest object, None for no object."""
 
     body: bytes
@@ -77,15 +77,15 @@ class Reader:
     now: datetime
     looking: Callable[[], AbstractContextManager[Looking]]
 
-    def objects(self, collection_id: str, query: Mapping[str, str], object_id: str | None = None) -> Answer:
+    def objects(self, collection_id: str, query: Mapping[str, str], object_id: str | None = None) -> TaxiiAnswer:
         """An envelope of objects, or of versions of one object. Raises UnknownError, BadQueryError."""
         return self._page(collection_id, query, Columns.BODIES, _bodies, object_id=object_id)
 
-    def manifest(self, collection_id: str, query: Mapping[str, str]) -> Answer:
+    def manifest(self, collection_id: str, query: Mapping[str, str]) -> TaxiiAnswer:
         """A manifest. Raises UnknownError, BadQueryError."""
         return self._page(collection_id, query, Columns.RECORDS, _records)
 
-    def versions(self, collection_id: str, query: Mapping[str, str], object_id: str) -> Answer:
+    def versions(self, collection_id: str, query: Mapping[str, str], object_id: str) -> TaxiiAnswer:
         """The versions of one object. Raises UnknownError, BadQueryError."""
         return self._page(
             collection_id, query, Columns.RECORDS, _versions, name=b"versions", object_id=object_id, versions=EVERY
@@ -101,12 +101,12 @@ class Reader:
         collection_id: str,
         query: Mapping[str, str],
         columns: Columns,
-        parts: Callable[[Page], list[bytes]],
+        parts: Callable[[ObjectsPage], list[bytes]],
         *,
         name: bytes = b"objects",
         object_id: str | None = None,
         versions: Versions = LAST_ONLY,
-    ) -> Answer:
+    ) -> TaxiiAnswer:
         filters = read_filters(query, versions)
         with self.looking() as look:
             reading = self._find(look, collection_id)
@@ -117,7 +117,7 @@ class Reader:
         self._record(untold)
         return _answer(page, name, parts(page))
 
-    def _find(self, look: Looking, collection_id: str) -> Reading:
+    def _find(self, look: Looking, collection_id: str) -> CollectionReading:
         reading = find_reading(look, self.member_id, collection_id, self.now)
         if reading is None:
             raise UnknownError
@@ -142,28 +142,28 @@ def _describe(group: SharingGroup, collection_id: str) -> dict[str, Any]:
     }
 
 
-def _about(look: Looking, reading: Reading, filters: Filters, object_id: str) -> Filters:
+def _about(look: Looking, reading: CollectionReading, filters: TaxiiFilters, object_id: str) -> TaxiiFilters:
     if not holds(look, reading, object_id):
         raise UnknownError
     return replace(filters, ids=(object_id,), types=())
 
 
-def _answer(page: Page, name: bytes, parts: list[bytes]) -> Answer:
+def _answer(page: ObjectsPage, name: bytes, parts: list[bytes]) -> TaxiiAnswer:
     """The resource with its list of that name; joined at once, since a copy of a page is what costs most here."""
     if not parts:
-        return Answer(EMPTY)
+        return TaxiiAnswer(EMPTY)
     first, last = page.rows[0][0], page.rows[-1][0]
     head = b'{"more":true,"next":"%d","%b":[' % (last, name) if page.more else b'{"more":false,"%b":[' % name
     parts[0] = head + parts[0]
     parts[-1] += b"]}"
-    return Answer(b",".join(parts), write_moment(first), write_moment(last))
+    return TaxiiAnswer(b",".join(parts), write_moment(first), write_moment(last))
 
 
-def _bodies(page: Page) -> list[bytes]:
+def _bodies(page: ObjectsPage) -> list[bytes]:
     return [row[3] for row in page.rows]
 
 
-def _records(page: Page) -> list[bytes]:
+def _records(page: ObjectsPage) -> list[bytes]:
     return [
         f'{{"id":"{object_id}","date_added":"{write_moment(added_ms)}",'
         f'"version":"{write_version(modified_ms)}","media_type":"{STIX_TYPE}"}}'.encode()
@@ -171,5 +171,5 @@ def _records(page: Page) -> list[bytes]:
     ]
 
 
-def _versions(page: Page) -> list[bytes]:
+def _versions(page: ObjectsPage) -> list[bytes]:
     return [f'"{write_version(row[4])}"'.encode() for row in page.rows]

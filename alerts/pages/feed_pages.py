@@ -12,10 +12,10 @@ from werkzeug.http import is_resource_modified
 
 from alerts.feeds.atom import AtomForm
 from alerts.feeds.json_feed import JsonForm
-from alerts.feeds.listing import CURSOR, Cursor
+from alerts.feeds.listing import CURSOR, FeedCursor
 from alerts.feeds.misp import EventForm, HashesForm, ManifestForm
 from alerts.feeds.page import PageForm
-from alerts.feeds.reading import Answer, FeedReader, Form, UnknownFeedError
+from alerts.feeds.reading import FeedAnswer, FeedForm, FeedRequest, UnknownFeedError
 from alerts.rendering.page import PAGE_HEADERS
 from exchange.web.authentication import current_feed_member_id
 from exchange.web.context import current_context
@@ -39,7 +39,7 @@ class NoQuery(Schema):
     """Nothing."""
 
 
-def _route(path: str, summary: str, form: Form, query: type[Schema]) -> Decorator:
+def _route(path: str, summary: str, form: FeedForm, query: type[Schema]) -> Decorator:
     """A GET of a feed in a form."""
     answers = {
         "200": {"description": summary, "content": {form.media_type.partition(";")[0]: {}}},
@@ -95,7 +95,7 @@ def alert_page(_: dict[str, Any], group_id: str, event_id: str) -> Response:
     return response
 
 
-def _single(form: Form, group_id: str, stix_id: str) -> Response:
+def _single(form: FeedForm, group_id: str, stix_id: str) -> Response:
     if not _ID.fullmatch(stix_id):
         raise NotFound
     try:
@@ -104,17 +104,17 @@ def _single(form: Form, group_id: str, stix_id: str) -> Response:
         raise NotFound from None
 
 
-def _page(form: Form, group_id: str, cursor: str | None = None) -> Response:
-    after = None if cursor is None else Cursor.read(cursor)
+def _page(form: FeedForm, group_id: str, cursor: str | None = None) -> Response:
+    after = None if cursor is None else FeedCursor.read(cursor)
     try:
         return _respond(form, _reader().page(group_id, form, after, _is_held))
     except UnknownFeedError:
         raise NotFound from None
 
 
-def _reader() -> FeedReader:
+def _reader() -> FeedRequest:
     context = current_context()
-    return FeedReader(context.database, current_feed_member_id(), context.clock(), context.settings.url)
+    return FeedRequest(context.database, current_feed_member_id(), context.clock(), context.settings.url)
 
 
 def _is_held(etag: str, changed_at: Any) -> bool:
@@ -122,7 +122,7 @@ def _is_held(etag: str, changed_at: Any) -> bool:
     return not is_resource_modified(request.environ, etag=etag, last_modified=changed_at)
 
 
-def _respond(form: Form, answer: Answer) -> Response:
+def _respond(form: FeedForm, answer: FeedAnswer) -> Response:
     response = Response(status=304) if answer.body is None else Response(answer.body, content_type=form.media_type)
     response.set_etag(answer.etag)
     if answer.changed_at is not None:

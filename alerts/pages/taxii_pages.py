@@ -21,8 +21,8 @@ from alerts.feeds.taxii import (
     CONTENT_TYPE,
     EMPTY,
     MEDIA_TYPE,
-    Answer,
     Reader,
+    TaxiiAnswer,
     UnknownError,
     find_collection,
     list_collections,
@@ -204,7 +204,7 @@ def _answer(value: dict[str, Any]) -> Response:
     return _respond(msgspec.json.encode(value) if value else EMPTY)
 
 
-def _page(answer: Answer) -> Response:
+def _page(answer: TaxiiAnswer) -> Response:
     response = _respond(answer.body)
     if answer.first is not None and answer.last is not None:
         response.headers["X-TAXII-Date-Added-First"] = answer.first

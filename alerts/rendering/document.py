@@ -31,7 +31,7 @@ TRAFFIC_LIGHTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Caution:
     """That an alert no longer holds: a word for the banner, and a sentence with what to do about it."""
 
     word: str
@@ -39,7 +39,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Prose:
+class MarkdownText:
     """Markdown."""
 
     text: str
@@ -79,7 +79,7 @@ class Section:
     """One heading and what stands below it."""
 
     heading: str
-    block: Prose | Numbered | Cases | Table | Facts
+    block: MarkdownText | Numbered | Cases | Table | Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Document:
     classification: str
     conditions: str
     copy: str
-    standing: Standing | None
+    standing: Caution | None
     facts: Facts
     sections: tuple[Section, ...]
 
@@ -119,20 +119,20 @@ def compose(alert: Alert, reader_member_id: str) -> Document:
     )
 
 
-def standing_of(alert: Alert) -> Standing | None:
+def standing_of(alert: Alert) -> Caution | None:
     """What a reader must know before acting on it; None for an alert in force."""
     match alert.state:
         case AlertState.PUBLISHED:
             return None
         case AlertState.WITHDRAWN:
             why = f" Reason: {alert.reason}" if alert.reason else ""
-            return Standing("Withdrawn", f"Do not act on this alert, and undo what was done because of it.{why}")
+            return Caution("Withdrawn", f"Do not act on this alert, and undo what was done because of it.{why}")
         case AlertState.SUPERSEDED:
             by = f"alert {alert.superseded_by}" if alert.superseded_by else "a newer alert"
-            return Standing("Superseded", f"This alert was replaced by {by}. Read that one instead.")
+            return Caution("Superseded", f"This alert was replaced by {by}. Read that one instead.")
         case AlertState.EXPIRED:
-            return Standing("Expired", "This alert is past its last day. Do not rely on it without asking its issuer.")
-    return Standing("Not published", "This is a draft. It may change, and it is not for circulation.")
+            return Caution("Expired", "This alert is past its last day. Do not rely on it without asking its issuer.")
+    return Caution("Not published", "This is a draft. It may change, and it is not for circulation.")
 
 
 def in_words(moment: date | datetime | None) -> str:
@@ -155,18 +155,18 @@ def _facts(alert: Alert) -> tuple[tuple[str, str], ...]:
 
 
 def _body(content: AlertContent) -> list[Section]:
-    sections = [Section("Overview", Prose(content.overview))]
+    sections = [Section("Overview", MarkdownText(content.overview))]
     if content.red_flags:
         sections.append(Section("Red flags", Numbered(tuple(content.red_flags))))
     if content.case_studies:
         sections.append(Section("Case studies", Cases(tuple(content.case_studies))))
     if content.requested_action.strip():
-        sections.append(Section("What we would like you to do", Prose(content.requested_action)))
+        sections.append(Section("What we would like you to do", MarkdownText(content.requested_action)))
     if content.accounts:
         rows = tuple((_spaced(one.iban), _uk_account(one), one.bic or "–") for one in content.accounts)
         sections.append(Section("Accounts", Table(("IBAN", "Sort code and account", "BIC"), rows)))
     if content.body.strip():
-        sections.append(Section("Further information", Prose(content.body)))
+        sections.append(Section("Further information", MarkdownText(content.body)))
     return sections
 
 

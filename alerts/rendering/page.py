@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from alerts.domain.alert import Alert
-from alerts.rendering.document import Cases, Numbered, Prose, Table, compose
+from alerts.rendering.document import Cases, MarkdownText, Numbered, Table, compose
 from alerts.rendering.markdown import to_html
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -48,7 +48,7 @@ def render_entry(alert: Alert) -> str:
 def _environment() -> Environment:
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)
     environment.filters["markdown"] = lambda text, heading: Markup(to_html(text, heading))  # noqa: S704 - it escapes
-    kinds = {"prose": Prose, "numbered": Numbered, "cases": Cases, "grid": Table}
+    kinds = {"prose": MarkdownText, "numbered": Numbered, "cases": Cases, "grid": Table}
     for name, kind in kinds.items():
         environment.tests[name] = lambda block, kind=kind: isinstance(block, kind)
     return environment

@@ -120,7 +120,7 @@ def _box(text: str, shown: Any, fill: Any) -> Flowable:
     return table
 
 
-def _standing(standing: parts.Standing, typesetter: Typesetter) -> Iterator[Flowable]:
+def _standing(standing: parts.Caution, typesetter: Typesetter) -> Iterator[Flowable]:
     """Not a table, which could not go on over pages as a long reason may."""
     yield FrameBG(color=_WARNING_PALE, strokeColor=_WARNING, strokeWidth=2, start=True)
     inside = {"leftIndent": 10, "rightIndent": 10}
@@ -151,7 +151,7 @@ def _section(section: parts.Section, number: int, typesetter: Typesetter) -> Ite
     yield _Heading(section.heading, f"section-{number}")
     yield HRFlowable(width="100%", thickness=1.2, color=INK, spaceBefore=0, spaceAfter=5)
     match section.block:
-        case parts.Prose(text):
+        case parts.MarkdownText(text):
             yield from typesetter.markdown(text)
         case parts.Numbered(points):
             yield from _points(points, typesetter)

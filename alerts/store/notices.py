@@ -12,7 +12,7 @@ from exchange.kernel.base import Base, UtcDateTime
 from exchange.kernel.upsert import insert_ignoring
 
 
-class Notice(Base):
+class StoredNotice(Base):
     """One notice of one member; its id is that of the message it was made of, so that it is made once."""
 
     __tablename__ = "notices"
@@ -27,19 +27,21 @@ class Notice(Base):
 
 def add_notices(session: Session, notices: Sequence[dict[str, object]]) -> None:
     """Store notices that are not there yet."""
-    insert_ignoring(session, Notice, notices)
+    insert_ignoring(session, StoredNotice, notices)
 
 
 def count_notices(session: Session, member_id: str) -> int:
     """How many notices a member has."""
-    return session.scalar(select(func.count()).select_from(Notice).where(Notice.member_id == member_id)) or 0
+    return (
+        session.scalar(select(func.count()).select_from(StoredNotice).where(StoredNotice.member_id == member_id)) or 0
+    )
 
 
-def page_of_notices(session: Session, member_id: str, after: str, limit: int) -> Sequence[Notice]:
+def page_of_notices(session: Session, member_id: str, after: str, limit: int) -> Sequence[StoredNotice]:
     """A member's notices behind a notice id, in order."""
     return session.scalars(
-        select(Notice)
-        .where(Notice.member_id == member_id, Notice.notice_id > after)
-        .order_by(Notice.notice_id)
+        select(StoredNotice)
+        .where(StoredNotice.member_id == member_id, StoredNotice.notice_id > after)
+        .order_by(StoredNotice.notice_id)
         .limit(limit)
     ).all()

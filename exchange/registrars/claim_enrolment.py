@@ -21,7 +21,7 @@ from exchange.registrars.enrolments import Enrolment, lock_enrolment
 from exchange.registrars.propose import add_draft
 from keys.sealing.hybrid import SealingError, check_encryption_key
 from keys.signatures.ed25519 import SignatureError, verify_signature
-from keys.statements.types import MemberState, MemberStatement, Representative, RepresentativeState
+from keys.statements.types import MemberState, MemberStatement, RepresentativeState, StatedRepresentative
 from schemas.enrolments import ClaimedRepresentative, NewEnrolment
 from schemas.problems import Problem
 from schemas.terms import MemberKind, Role, Sector
@@ -126,7 +126,7 @@ def _draft(claim: NewEnrolment, invitation: Enrolment, sequence: int, now: datet
         declared_book=invitation.declared_book,
         encryption_key=claim.encryption_key,
         representatives=tuple(
-            Representative(
+            StatedRepresentative(
                 person.representative_id,
                 person.public_key,
                 frozenset(Role(role) for role in person.roles),

@@ -22,7 +22,13 @@ from exchange.membership import store as membership
 from exchange.membership.statements import latest_effective
 from exchange.registrars.propose import add_draft
 from keys.statements.replacement import Replacement, ReplacementError
-from keys.statements.types import AnyStatement, MemberStatement, Representative, RepresentativeState, parse_statement
+from keys.statements.types import (
+    AnyStatement,
+    MemberStatement,
+    RepresentativeState,
+    StatedRepresentative,
+    parse_statement,
+)
 
 
 class UnknownRepresentativeError(LookupError):
@@ -57,7 +63,7 @@ def _rotate(session: Session, representative_id: str, replacement: Replacement |
     return add_draft(session, "member", member_id, draft, now, is_urgent=True)
 
 
-def _successor(person: Representative, replacement: Replacement | None) -> Representative:
+def _successor(person: StatedRepresentative, replacement: Replacement | None) -> StatedRepresentative:
     if replacement is None:
         return dataclasses.replace(person, state=RepresentativeState.REVOKED)
     if replacement.representative_id != person.representative_id:

@@ -58,8 +58,8 @@ from keys.statements.keyring import (
     Keyring,
     MemberState,
     MemberStatement,
-    Representative,
     RepresentativeState,
+    StatedRepresentative,
     UnknownStatementError,
 )
 from keys.statements.snapshots import sign_snapshot
@@ -132,7 +132,7 @@ class Believed:
 
     request: VerifiedRequest
     member: MemberStatement
-    person: Representative
+    person: StatedRepresentative
 
 
 @dataclass(frozen=True, slots=True)

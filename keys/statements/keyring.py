@@ -40,9 +40,9 @@ from keys.statements.types import (
     GroupStatement,
     MemberState,
     MemberStatement,
-    Representative,
     RepresentativeState,
     RootStatement,
+    StatedRepresentative,
     parse_statement,
     read_statement,
     to_payload,
@@ -60,11 +60,11 @@ __all__ = [
     "MemberState",
     "MemberStatement",
     "Registrar",
-    "Representative",
     "RepresentativeState",
     "Root",
     "RootStatement",
     "Roots",
+    "StatedRepresentative",
     "StatementError",
     "UnknownStatementError",
     "parse_statement",
@@ -246,7 +246,7 @@ class Keyring:
         """All epochs, retired ones too."""
         return iter(self._epochs.values())
 
-    def representative(self, key_id: str) -> tuple[MemberStatement, Representative]:
+    def representative(self, key_id: str) -> tuple[MemberStatement, StatedRepresentative]:
         """The representative with this id and its member, whatever their states. Raises UnknownStatementError."""
         member = self.member(key_id.partition("/")[0])
         people = (person for person in member.representatives if person.representative_id == key_id)

@@ -84,7 +84,7 @@ class EpochState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Representative:
+class StatedRepresentative:
     """A person or process of a member: `representative_id` is `<member>/<name>` and the keyid of its requests."""
 
     representative_id: str
@@ -108,7 +108,7 @@ class MemberStatement:
     state: MemberState
     declared_book: int
     encryption_key: bytes
-    representatives: tuple[Representative, ...]
+    representatives: tuple[StatedRepresentative, ...]
     four_eyes: frozenset[FourEyes] = frozenset()
 
     def to_wire(self) -> dict[str, Any]:
@@ -307,14 +307,14 @@ def _encryption_key(value: object) -> bytes:
     return key
 
 
-def _representative(value: object, member_id: str) -> Representative:
+def _representative(value: object, member_id: str) -> StatedRepresentative:
     person = require_fields(value, "representative_id", "public_key", "roles", "state")
     owner, stroke, name = require_text(person["representative_id"], 129).partition("/")
     if owner != member_id or not stroke:
         raise ValueError("a representative's id is <member>/<name>")
     roles = [require_code(role, Role) for role in require_list(person["roles"], len(Role))]
     require_distinct(roles, "role")
-    return Representative(
+    return StatedRepresentative(
         f"{owner}/{require_identifier(name)}",
         require_public_key(person["public_key"]),
         frozenset(roles),

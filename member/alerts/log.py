@@ -33,7 +33,7 @@ class LoggedDigest(msgspec.Struct, frozen=True):
     index: int
 
 
-class Reading(msgspec.Struct, frozen=True):
+class AlertReading(msgspec.Struct, frozen=True):
     """One reading of an alert: the event under which the exchange says it is logged, and what was read."""
 
     origin: str
@@ -79,16 +79,16 @@ class AlertLog:
 
     def keep(self, event_id: str, alert_id: str, version: int, content_sha256: str) -> None:
         """Keep a reading until the log has been verified."""
-        reading = Reading(self._origin, event_id, alert_id, version, content_sha256)
+        reading = AlertReading(self._origin, event_id, alert_id, version, content_sha256)
         with self._vault.transaction():
             self._vault.put(_READING, _name_of(reading), msgspec.msgpack.encode(reading))
 
-    def readings(self) -> list[Reading]:
+    def readings(self) -> list[AlertReading]:
         """Kept readings of this log."""
-        kept = (msgspec.msgpack.decode(payload, type=Reading) for payload in self._vault.all(_READING))
+        kept = (msgspec.msgpack.decode(payload, type=AlertReading) for payload in self._vault.all(_READING))
         return [reading for reading in kept if reading.origin == self._origin]
 
-    def forget(self, readings: Iterable[Reading]) -> None:
+    def forget(self, readings: Iterable[AlertReading]) -> None:
         """Drop readings that were found in the verified log."""
         with self._vault.transaction():
             for reading in readings:
@@ -102,12 +102,12 @@ class AlertLog:
 class ReadingsCheck:
     """Holds kept readings against entries as they are verified; give `look_at` every entry, then `finish`."""
 
-    readings: list[Reading]
-    found: list[Reading] = field(default_factory=list)
+    readings: list[AlertReading]
+    found: list[AlertReading] = field(default_factory=list)
 
     @cached_property
-    def _by_event(self) -> dict[str, list[Reading]]:
-        kept: dict[str, list[Reading]] = defaultdict(list)
+    def _by_event(self) -> dict[str, list[AlertReading]]:
+        kept: dict[str, list[AlertReading]] = defaultdict(list)
         for reading in self.readings:
             kept[reading.event_id].append(reading)
         return kept
@@ -120,7 +120,7 @@ class ReadingsCheck:
                 raise entry.fault("an alert was read under this event, and it does not state what was read")
             self.found.append(reading)
 
-    def finish(self, *, is_complete: bool) -> list[Reading]:
+    def finish(self, *, is_complete: bool) -> list[AlertReading]:
         """The readings that were found. Raises LogFault if one is missing though no entry waits."""
         missing = sorted({reading.event_id for reading in self.readings} - {one.event_id for one in self.found})
         if missing and is_complete:
@@ -128,7 +128,7 @@ class ReadingsCheck:
         return self.found
 
 
-def _name_of(reading: Reading) -> bytes:
+def _name_of(reading: AlertReading) -> bytes:
     """Each thing read is kept, also where the exchange says one event of several."""
     return canonical_json([reading.event_id, reading.alert_id, reading.version, reading.content_sha256])
 

@@ -15,7 +15,7 @@ from keys.custody.files import is_group_shared
 from keys.sealing.hybrid import EncryptionKey
 from keys.signatures.ed25519 import SigningKey
 from keys.statements.fingerprints import in_fours
-from keys.statements.keyring import Keyring, MemberStatement, Representative, RepresentativeState
+from keys.statements.keyring import Keyring, MemberStatement, RepresentativeState, StatedRepresentative
 from keys.statements.replacement import sign_replacement
 from member.commands.shared.common import Shown, reporting, table
 from member.errors import MemberError, NotEnrolledError, RefusedError, UnreachableError, UsedWronglyError, quoted
@@ -130,7 +130,7 @@ def add(
     representative_id = f"{session.home.member_id}/{name}"
     is_back = False
     if session.home.config.exchange_url is not None:
-        signed = Representative(
+        signed = StatedRepresentative(
             representative_id, from_base64(request.public_key, 32), wanted, RepresentativeState.ACTIVE
         )
         statement = own_statement(session.keyring, session.home.member_id)
@@ -176,7 +176,7 @@ def _compare(request: JoiningRequest, told: str | None, *, yes: bool) -> None:
     click.confirm("Is this the fingerprint on the newcomer's screen?", abort=True, err=True)
 
 
-def _comes_back(statement: MemberStatement, person: Representative) -> bool:
+def _comes_back(statement: MemberStatement, person: StatedRepresentative) -> bool:
     """Whether the registrars have signed that person already, under a key that is lost. UsedWronglyError for one whose
     key is revoked, MemberError for another's key.
     """
@@ -204,7 +204,7 @@ def _add_here(session: Session, name: str, roles: str | None, out: Path | None, 
     passphrase = passphrase_of(name, file, confirm=True, from_environment=False)
     check_passphrase(home, name, passphrase)
     key = SigningKey.generate()
-    person = Representative(f"{home.member_id}/{name}", key.public_bytes, wanted, RepresentativeState.ACTIVE)
+    person = StatedRepresentative(f"{home.member_id}/{name}", key.public_bytes, wanted, RepresentativeState.ACTIVE)
     _write_draft(session, statement, (*statement.representatives, person), out)
     _keep_keys(session, name, key, passphrase, wanted)
     return _drafted(person.representative_id, out)
@@ -384,7 +384,9 @@ def _read_roles(text: str) -> frozenset[Role]:
     return roles
 
 
-def _write_draft(session: Session, statement: MemberStatement, people: tuple[Representative, ...], out: Path) -> None:
+def _write_draft(
+    session: Session, statement: MemberStatement, people: tuple[StatedRepresentative, ...], out: Path
+) -> None:
     now = session.around.clock()
     draft = replace(statement, sequence=statement.sequence + 1, issued_at=now, representatives=people)
     _write_new(out, draft.to_wire())

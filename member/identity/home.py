@@ -42,7 +42,7 @@ class LocalRepresentative(msgspec.Struct, frozen=True):
     public_key: str
 
 
-class Registrar(msgspec.Struct, frozen=True):
+class LocalRegistrar(msgspec.Struct, frozen=True):
     """The registrar whose key lies in this home."""
 
     registrar_id: str
@@ -57,7 +57,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     member_id: str | None = None
     encryption_key: str | None = None
     representatives: dict[str, LocalRepresentative] = {}
-    registrar: Registrar | None = None
+    registrar: LocalRegistrar | None = None
     passphrase_dir: str | None = None
     sandbox: bool = False
     vault: str | None = None

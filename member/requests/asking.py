@@ -30,7 +30,7 @@ from keys.sealing.holding import HoldingClaim, prove_holding
 from keys.sealing.hybrid import Binding, EncryptionKey, SealingError, open_details
 from keys.signatures.ed25519 import SignatureError, verify_signature
 from keys.statements.keyring import Keyring, MemberState, RepresentativeState, UnknownStatementError
-from keys.statements.types import MemberStatement, Representative
+from keys.statements.types import MemberStatement, StatedRepresentative
 from member.errors import AnswerError, HomeError, MemberError, RefusedError
 from member.identity.enrolment import ENCRYPTION_SECRET
 from member.requests.client import ReadRequest, RequestClient, read_bytes
@@ -351,7 +351,7 @@ def _verify_signature(desk: RequestDesk, asked: KeptRequest, answer: GivenAnswer
     verify_signature(person.public_key, message, read_bytes(answer.signature, "a signature", 64))
 
 
-def _check_prepared(answer: GivenAnswer, holder: MemberStatement, sender: Representative) -> None:
+def _check_prepared(answer: GivenAnswer, holder: MemberStatement, sender: StatedRepresentative) -> None:
     """Rule 2: two people of the holder, where its statement asks for them. What the preparer signed covers what the
     exchange alone sees besides: the exchange has checked it, and the sender's signature covers the preparer's. Raises
     AnswerError.
@@ -372,7 +372,7 @@ def _check_prepared(answer: GivenAnswer, holder: MemberStatement, sender: Repres
         raise AnswerError("it was sent too long after it was prepared, or before")
 
 
-def _as_stated(desk: RequestDesk, answer: GivenAnswer) -> tuple[MemberStatement, Representative]:
+def _as_stated(desk: RequestDesk, answer: GivenAnswer) -> tuple[MemberStatement, StatedRepresentative]:
     """Who signed it, by what the registrars had stated when it was sent: what they state later (that somebody has left,
     that answers take two people) makes no earlier answer wrong. The log states the time too. UnknownStatementError.
     """
@@ -391,7 +391,9 @@ def _moment(written: str | None) -> datetime:
         raise AnswerError("the exchange showed an answer without a proper time") from error
 
 
-def _check_two_people(desk: RequestDesk, offered_by: str, sender: MemberStatement, person: Representative) -> None:
+def _check_two_people(
+    desk: RequestDesk, offered_by: str, sender: MemberStatement, person: StatedRepresentative
+) -> None:
     """Of an offer: its sender tells it, by another person than made it. Raises AnswerError."""
     try:
         offering, maker = desk.keyring.representative(offered_by)

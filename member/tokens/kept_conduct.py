@@ -15,7 +15,7 @@ from member.vault.store import Vault
 _KIND = "holder_conduct"
 
 
-class _Kept(msgspec.Struct, frozen=True):
+class _KeptConduct(msgspec.Struct, frozen=True):
     epoch: int
     sequence: int
     holder_id: str
@@ -41,7 +41,7 @@ class VaultConduct:
         self._known = dict(self._saved)
 
     def _read(self, vault: Vault) -> dict[str, Conduct]:
-        kept = [msgspec.json.decode(payload, type=_Kept) for payload in vault.all(_KIND)]
+        kept = [msgspec.json.decode(payload, type=_KeptConduct) for payload in vault.all(_KIND)]
         here = [one for one in kept if (one.epoch, one.sequence) == (self._epoch, self._sequence)]
         return {one.holder_id: _conduct(one) for one in here}
 
@@ -68,9 +68,9 @@ class VaultConduct:
         """Add to the record what is new since this process last kept it."""
         name = f"{self._epoch}|{self._sequence}|{holder_id}".encode()
         payload = vault.get(_KIND, name)
-        stored = Conduct() if payload is None else _conduct(msgspec.json.decode(payload, type=_Kept))
+        stored = Conduct() if payload is None else _conduct(msgspec.json.decode(payload, type=_KeptConduct))
         saved = self._saved.get(holder_id, Conduct())
-        kept = _Kept(
+        kept = _KeptConduct(
             self._epoch,
             self._sequence,
             holder_id,
@@ -82,5 +82,5 @@ class VaultConduct:
         vault.put(_KIND, name, msgspec.json.encode(kept))
 
 
-def _conduct(kept: _Kept) -> Conduct:
+def _conduct(kept: _KeptConduct) -> Conduct:
     return Conduct(kept.fault, kept.refusals, kept.losses, kept.answered)

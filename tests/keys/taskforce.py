@@ -18,9 +18,9 @@ from keys.statements.keyring import (
     MemberState,
     MemberStatement,
     Registrar,
-    Representative,
     RepresentativeState,
     Root,
+    StatedRepresentative,
     to_payload,
 )
 from schemas.holders import Holder
@@ -82,7 +82,7 @@ class Member:
 def make_member(member_id: str = "a", *, roles: frozenset[Role] = frozenset({Role.SUBMITTER})) -> Member:
     """A bank with one representative and a book of a million accounts."""
     key = SigningKey.from_seed(f"member {member_id}".encode().ljust(32, b"."))
-    person = Representative(f"{member_id}/analyst", key.public_bytes, roles, RepresentativeState.ACTIVE)
+    person = StatedRepresentative(f"{member_id}/analyst", key.public_bytes, roles, RepresentativeState.ACTIVE)
     statement = MemberStatement(
         sequence=1,
         issued_at=ISSUED,

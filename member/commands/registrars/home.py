@@ -16,7 +16,7 @@ from member.commands.shared.common import Shown, reporting
 from member.errors import HomeError, UsedWronglyError
 from member.identity.access import REGISTRAR, lock_registrar, passphrase_of
 from member.identity.enrolment import check_id, pin_root, told_registrars
-from member.identity.home import Home, Registrar
+from member.identity.home import Home, LocalRegistrar
 from member.statements.authority import load_root
 from member.workplace.session import Session
 from schemas.values.encoding import to_base64
@@ -47,7 +47,7 @@ def init(session: Session, registrar_id: str, passphrase_file: Path | None) -> S
         key = SigningKey.generate()
         lock_registrar(home, key, passphrase_of(REGISTRAR, file, confirm=True))
         public = to_base64(key.public_bytes)
-        home.save(registrar=Registrar(registrar_id, public, None if file is None else str(file)))
+        home.save(registrar=LocalRegistrar(registrar_id, public, None if file is None else str(file)))
     document = {"registrar_id": registrar_id, "public_key": public}
     return Shown(document, f"registrar {registrar_id}\npublic key {public}")
 

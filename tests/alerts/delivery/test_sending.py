@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from alerts.delivery.sending import DELIVERED, Outcome, Resolve, WebhookClient, resolve_name
+from alerts.delivery.sending import DELIVERED, AttemptOutcome, Resolve, WebhookClient, resolve_name
 from exchange.configuration.allowed_targets import AllowedTargets
 from tests.alerts.delivery import receivers
 from tests.alerts.delivery.certificates import tls_for
@@ -21,7 +21,7 @@ LATE = "no answer in time"
 REFUSED = "the host resolves to an address that is not a public one"
 
 
-def post(url: str, client: WebhookClient | None = None) -> Outcome:
+def post(url: str, client: WebhookClient | None = None) -> AttemptOutcome:
     return (client or WebhookClient(LOOPBACK, seconds=SHORT)).post(url, {"webhook-id": "1"}, b"{}")
 
 
@@ -31,19 +31,19 @@ def post(url: str, client: WebhookClient | None = None) -> Outcome:
         (answering(200), DELIVERED),
         (answering(204), DELIVERED),
         (answering(299), DELIVERED),
-        (answering(304), Outcome("answered 304: redirects are not followed")),
-        (answering(400), Outcome("answered 400")),
-        (answering(410), Outcome("answered 410", is_gone=True)),
-        (answering(503, "Retry-After: 1"), Outcome("answered 503")),
-        (receivers.hang, Outcome(LATE)),
-        (receivers.drip, Outcome(LATE)),
-        (receivers.flood, Outcome(BROKE)),
-        (receivers.close_early, Outcome(BROKE)),
-        (receivers.no_http, Outcome(BROKE)),
+        (answering(304), AttemptOutcome("answered 304: redirects are not followed")),
+        (answering(400), AttemptOutcome("answered 400")),
+        (answering(410), AttemptOutcome("answered 410", is_gone=True)),
+        (answering(503, "Retry-After: 1"), AttemptOutcome("answered 503")),
+        (receivers.hang, AttemptOutcome(LATE)),
+        (receivers.drip, AttemptOutcome(LATE)),
+        (receivers.flood, AttemptOutcome(BROKE)),
+        (receivers.close_early, AttemptOutcome(BROKE)),
+        (receivers.no_http, AttemptOutcome(BROKE)),
         (receivers.endless_body, DELIVERED),
     ],
 )
-def test_every_receiver_gets_one_attempt_that_ends(behave: Behaviour, outcome: Outcome) -> None:
+def test_every_receiver_gets_one_attempt_that_ends(behave: Behaviour, outcome: AttemptOutcome) -> None:
     with receiver(behave) as to:
         assert post(to.url) == outcome
         assert [(one.target, one.body) for one in to.received] == [("/hook", b"{}")]

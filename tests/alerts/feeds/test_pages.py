@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from alerts.feeds.filters import Filters
-from alerts.feeds.pages import Columns, Reading, find_reading, page_lookup, read_page
+from alerts.feeds.filters import TaxiiFilters
+from alerts.feeds.pages import CollectionReading, Columns, find_reading, page_lookup, read_page
 from exchange.kernel.lookups import Looking, looking
 from tests.alerts.factories import release
 from tests.alerts.feeds.taxii_reader import TaxiiReader
@@ -24,7 +24,7 @@ def test_pages_are_merged_from_ranges_of_an_index_without_sorting(new_taskforce:
         reading = find_reading(look, "b", collection_id, taskforce.clock())
         assert reading is not None
         assert len(reading.audiences) == 4
-        for filters in (Filters(), Filters(types=("report", "identity")), Filters(limit=1, after_ms=5)):
+        for filters in (TaxiiFilters(), TaxiiFilters(types=("report", "identity")), TaxiiFilters(limit=1, after_ms=5)):
             plan = _plan(look, reading, filters)
             assert ("MERGE" if look.is_sqlite else "Merge Append") in plan
             assert "TEMP B-TREE" not in plan
@@ -39,12 +39,12 @@ def test_sqlite_which_knows_no_figures_looks_an_object_up_by_its_id_all_the_same
         with looking(taskforce.database) as look:
             reading = find_reading(look, "b", collection_id, taskforce.clock())
             assert reading is not None
-            assert "object_id=?" in _plan(look, reading, Filters(ids=("report--1", "report--2")))
+            assert "object_id=?" in _plan(look, reading, TaxiiFilters(ids=("report--1", "report--2")))
     finally:
         taskforce.close()
 
 
-def _plan(look: Looking, reading: Reading, filters: Filters) -> str:
+def _plan(look: Looking, reading: CollectionReading, filters: TaxiiFilters) -> str:
     """How the database says it would read; of a table so small PostgreSQL is kept from reading the whole."""
     lookup, values = page_lookup(reading, filters, Columns.BODIES)
     if not look.is_sqlite:

@@ -7,7 +7,7 @@ from typing import Any
 from exchange.corrections.store import Correction, CorrectionItem
 from exchange.indicators.store import find_past_rows
 from exchange.outcomes.store import Outcome, OutcomeRecipient
-from keys.statements.keyring import Representative, RepresentativeState
+from keys.statements.keyring import RepresentativeState, StatedRepresentative
 from schemas.terms import MemberKind, Role, Sector
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
@@ -69,10 +69,10 @@ def plant_outcome(taskforce: Taskforce, recorder: str, contributor: str) -> str:
 class Reviewer(MemberSimulator):
     """The independent reviewer."""
 
-    def representatives(self) -> tuple[Representative, ...]:
+    def representatives(self) -> tuple[StatedRepresentative, ...]:
         """As the registrars state them."""
         return tuple(
-            Representative(
+            StatedRepresentative(
                 f"{self.member_id}/{name}", key.public_bytes, frozenset({Role.REVIEWER}), RepresentativeState.ACTIVE
             )
             for name, key in self.keys.items()

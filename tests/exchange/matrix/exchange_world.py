@@ -29,7 +29,7 @@ from exchange.membership.feed_tokens import FeedToken, make_feed_token
 from exchange.registrars.rotate_key import rotate_key
 from exchange.registrars.stop_member import stop_member
 from keys.signatures.messages import SigningKey, new_nonce
-from keys.statements.keyring import EpochState, GroupState, MemberState, Representative, RepresentativeState
+from keys.statements.keyring import EpochState, GroupState, MemberState, RepresentativeState, StatedRepresentative
 from schemas.terms import AlertState, MemberKind, Sector, TrafficLight
 from tests.alerts.factories import make_content, plant_alert, plant_subscription
 from tests.exchange.corrections.taking_back import plant_correction, plant_outcome
@@ -61,10 +61,10 @@ class ManifoldMember(MemberSimulator):
         super().__post_init__()
         self.keys = {name: SigningKey.generate() for name in ROLE_SETS}
 
-    def representatives(self) -> tuple[Representative, ...]:
+    def representatives(self) -> tuple[StatedRepresentative, ...]:
         """As the registrars state them."""
         return tuple(
-            Representative(f"{self.member_id}/{name}", key.public_bytes, ROLE_SETS[name], self.keys_state)
+            StatedRepresentative(f"{self.member_id}/{name}", key.public_bytes, ROLE_SETS[name], self.keys_state)
             for name, key in self.keys.items()
         )
 

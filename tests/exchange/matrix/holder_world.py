@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from edge.request_limits import LARGEST_LIMIT
 from keys.holder.access import SIGNED
 from keys.signatures.messages import SignedRequest, SigningKey, new_nonce, sign_request
-from keys.statements.keyring import EpochState, MemberState, Representative, RepresentativeState
+from keys.statements.keyring import EpochState, MemberState, RepresentativeState, StatedRepresentative
 from schemas.terms import MemberKind
 from schemas.values.canonical import canonical_json
 from tests.exchange.matrix.cells import ROLE_SETS, Caller, Cell, State, Tenant
@@ -121,7 +121,7 @@ class HolderWorld:
         for name, roles in ROLE_SETS.items():
             key = self.keys[f"{member_id}/{name}"] = SigningKey.generate()
             keys = RepresentativeState.REVOKED if state is State.KEY_REVOKED else RepresentativeState.ACTIVE
-            people.append(Representative(f"{member_id}/{name}", key.public_bytes, roles, keys))
+            people.append(StatedRepresentative(f"{member_id}/{name}", key.public_bytes, roles, keys))
         statement = dataclasses.replace(
             self.other.statement,
             member_id=member_id,

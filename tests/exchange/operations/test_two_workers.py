@@ -22,7 +22,7 @@ from exchange.kernel.session import create_database
 from exchange.registrars.accept import accept_statement
 from keys.signatures.messages import SigningKey, new_nonce, sign_request
 from keys.statements.envelopes import sign_statement
-from keys.statements.keyring import Representative, RepresentativeState, to_payload
+from keys.statements.keyring import RepresentativeState, StatedRepresentative, to_payload
 from schemas.terms import Role
 from schemas.values.encoding import to_base64
 from tests.keys.taskforce import make_member
@@ -119,7 +119,7 @@ def server(database_url: str, tmp_path: Path) -> Iterator[Server]:
         *("--passphrase-file", str(passphrase), "--database-url", database_url),
     )
     people = tuple(
-        Representative(f"a/{name}", key.public_bytes, frozenset({Role.INVESTIGATOR}), RepresentativeState.ACTIVE)
+        StatedRepresentative(f"a/{name}", key.public_bytes, frozenset({Role.INVESTIGATOR}), RepresentativeState.ACTIVE)
         for name, key in made.keys.items()
     )
     payload = to_payload(replace(make_member("a").statement, representatives=people))

@@ -21,7 +21,7 @@ from exchange.queries.decide import USUAL_LIMITS
 from exchange.queries.watch import end_queries, watch_queries
 from keys.sealing.query_papers import PaperPlace, open_paper
 from keys.signatures.messages import SigningKey
-from keys.statements.types import Representative, RepresentativeState
+from keys.statements.types import RepresentativeState, StatedRepresentative
 from schemas.queries import ExtensionGrounds, QueryGrounds
 from schemas.terms import MemberKind, Role, Sector
 from schemas.values.encoding import to_base64
@@ -46,10 +46,10 @@ class Office(MemberSimulator):
         super().__post_init__()
         self.keys = {name: SigningKey.generate() for name in ROLES}
 
-    def representatives(self) -> tuple[Representative, ...]:
+    def representatives(self) -> tuple[StatedRepresentative, ...]:
         """As the registrars state them."""
         return tuple(
-            Representative(f"{self.member_id}/{name}", key.public_bytes, ROLES[name], RepresentativeState.ACTIVE)
+            StatedRepresentative(f"{self.member_id}/{name}", key.public_bytes, ROLES[name], RepresentativeState.ACTIVE)
             for name, key in self.keys.items()
         )
 

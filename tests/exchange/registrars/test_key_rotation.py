@@ -24,8 +24,8 @@ from keys.signatures.messages import SigningKey
 from keys.statements.envelopes import merge, sign_statement
 from keys.statements.keyring import (
     Keyring,
-    Representative,
     RepresentativeState,
+    StatedRepresentative,
     StatementError,
     parse_statement,
     to_payload,
@@ -232,7 +232,7 @@ def test_the_command_revokes_and_drafts_what_the_members_file_asks_for(tmp_path:
     settings = load_settings(home, {})
     database = create_database(settings.database_url)
     old, new = SigningKey.generate(), SigningKey.generate()
-    person = Representative(WHO, old.public_bytes, frozenset({Role.SUBMITTER}), RepresentativeState.ACTIVE)
+    person = StatedRepresentative(WHO, old.public_bytes, frozenset({Role.SUBMITTER}), RepresentativeState.ACTIVE)
     stated = dataclasses.replace(make_member("a").statement, representatives=(person,))
     accept_statement(database, settings.root, sign_statement(to_payload(stated), "necc", registrar), NOW)
 

@@ -24,10 +24,10 @@ from keys.statements.keyring import (
     Keyring,
     MemberState,
     MemberStatement,
-    Representative,
     RepresentativeState,
     Root,
     RootStatement,
+    StatedRepresentative,
     StatementError,
     UnknownStatementError,
     parse_statement,
@@ -66,7 +66,7 @@ def members(draw: st.DrawFn) -> MemberStatement:
     names_of_people = draw(st.lists(identifiers, max_size=3, unique=True))
     keys = draw(st.lists(public_keys, min_size=3, max_size=3, unique=True))
     people = tuple(
-        Representative(
+        StatedRepresentative(
             f"{member_id}/{name}",
             key,
             draw(st.frozensets(st.sampled_from(Role))),
