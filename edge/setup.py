@@ -15,6 +15,10 @@ from edge.guard import RequestGuard
 _described: dict[tuple[Any, ...], dict[str, Any]] = {}
 
 
+class OpenRouteError(RuntimeError):
+    """A route is not in the service's table of access rules, or a rule has no route."""
+
+
 class DescribedApi(Api):  # type: ignore[misc] # the library has no types
     """Registers blueprints at once and describes them later, once for a process and for the same routes at the same
     address: it takes longer than all else that makes an application.

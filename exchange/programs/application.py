@@ -11,7 +11,7 @@ from flask import Flask, Response, g, request
 
 from edge.description import complete_description
 from edge.logs import REQUEST_ID_HEADER, begin_request
-from edge.setup import DescribedApi, make_strict, serve_description
+from edge.setup import DescribedApi, OpenRouteError, make_strict, serve_description
 from exchange.corrections import pages as withdrawal_pages
 from exchange.log.pages import create_log_blueprint
 from exchange.log.receipts import waiting_entries
@@ -32,10 +32,6 @@ from exchange.web.problems import register_problems
 from exchange.web.refused_forms import register_refused_forms
 
 log = structlog.get_logger()
-
-
-class OpenRouteError(RuntimeError):
-    """A route is not in the table of access rules, or a rule has no route."""
 
 
 def create_app(context: Context, blueprints: Sequence[Any] = ()) -> Flask:

@@ -8,15 +8,12 @@ from dataclasses import dataclass
 
 from flask import Flask
 
+from edge.setup import OpenRouteError
 from schemas.terms import Role
 
 
-class OpenRouteError(RuntimeError):
-    """The routes and the table of access rules differ."""
-
-
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RouteRule:
     """Who may call a route: anyone, or else representatives of members who have one of `roles`. Where it `is_counted`,
     anyone may so often in a minute from one address.
     """
@@ -31,14 +28,14 @@ class Rule:
         return self.is_counted or not self.is_public
 
 
-ANYONE = Rule(is_public=True)
-ANYONE_AT_TIMES = Rule(is_public=True, is_counted=True)
+ANYONE = RouteRule(is_public=True)
+ANYONE_AT_TIMES = RouteRule(is_public=True, is_counted=True)
 # Those who handle identifiers; authors, releasers, reviewers, registrars and operators have no tokens to make.
-IDENTIFIER_HANDLERS = Rule(is_public=False, roles=frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER}))
+IDENTIFIER_HANDLERS = RouteRule(is_public=False, roles=frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHORISER}))
 # What the registrars stated is for every member, whatever its people do.
-REPRESENTATIVES = Rule(is_public=False, roles=frozenset(Role))
+REPRESENTATIVES = RouteRule(is_public=False, roles=frozenset(Role))
 
-RULES: dict[str, Rule] = {
+RULES: dict[str, RouteRule] = {
     "GET /healthz": ANYONE,
     "GET /readyz": ANYONE,
     "GET /metrics": ANYONE_AT_TIMES,
@@ -57,7 +54,7 @@ SIGNED = frozenset(route for route, rule in RULES.items() if not rule.is_public)
 """The routes whose requests are signed."""
 
 
-def rule_of(method: str, route: str) -> Rule | None:
+def rule_of(method: str, route: str) -> RouteRule | None:
     """The rule of a route as the URL map writes it; HEAD is GET without its body."""
     return RULES.get(f"{'GET' if method == 'HEAD' else method} {route}")
 

@@ -14,7 +14,14 @@ from typing import Any
 
 import msgspec
 
-from keys.holder.settings import Config, HomeError, list_share_epochs, open_settings, remove_share, write_share
+from keys.holder.settings import (
+    HolderConfig,
+    HolderHomeError,
+    list_share_epochs,
+    open_settings,
+    remove_share,
+    write_share,
+)
 from keys.oprf.threshold import deal, verify_commitments
 from keys.statements.keyring import EpochState
 from schemas.holders import Holder
@@ -25,14 +32,14 @@ LEAST_THRESHOLD = 2
 
 
 def hold_ceremony(
-    homes: Sequence[tuple[Config, bytes]],
+    homes: Sequence[tuple[HolderConfig, bytes]],
     epoch: int,
     threshold: int,
     publish: Callable[[dict[str, Any]], object] = lambda draft: None,
 ) -> dict[str, Any]:
     """Deal a new key to the homes (each with its passphrase); the draft of the epoch's statement, given to `publish`.
 
-    If a share or the draft cannot be written, no home keeps a share. Raises HomeError, CustodyError, OSError.
+    If a share or the draft cannot be written, no home keeps a share. Raises HolderHomeError, CustodyError, OSError.
     """
     _check(homes, epoch, threshold)
     dealing = deal(None, threshold, len(homes))
@@ -61,13 +68,13 @@ def hold_ceremony(
     return draft
 
 
-def _check(homes: Sequence[tuple[Config, bytes]], epoch: int, threshold: int) -> None:
+def _check(homes: Sequence[tuple[HolderConfig, bytes]], epoch: int, threshold: int) -> None:
     if not LEAST_THRESHOLD <= threshold <= len(homes):
-        raise HomeError(f"the threshold lies between {LEAST_THRESHOLD} and the number of homes")
+        raise HolderHomeError(f"the threshold lies between {LEAST_THRESHOLD} and the number of homes")
     for what in ("home", "holder_id", "url", "verify_key"):
         if len({getattr(config, what) for config, _ in homes}) != len(homes):
-            raise HomeError(f"two of the homes have the same {what}")
+            raise HolderHomeError(f"two of the homes have the same {what}")
     for config, passphrase in homes:
         if epoch in list_share_epochs(config):
-            raise HomeError(f"{config.home} has a share of epoch {epoch} already")
+            raise HolderHomeError(f"{config.home} has a share of epoch {epoch} already")
         open_settings(config, passphrase)

@@ -28,12 +28,12 @@ from keys.custody.new_home import is_unfinished, whole_home
 from keys.holder import store
 from keys.holder.budget import WINDOW
 from keys.holder.ceremony import hold_ceremony
-from keys.holder.database import Database, DatabaseUnfitError, open_database
-from keys.holder.service import HolderService, RefusedError, StoreTamperedError, standing_of
+from keys.holder.database import HolderDatabase, HolderDatabaseError, open_database
+from keys.holder.service import HolderService, RequestRefusedError, StoreTamperedError, standing_of
 from keys.holder.settings import (
     PASSPHRASE_VARIABLE,
-    Config,
-    HomeError,
+    HolderConfig,
+    HolderHomeError,
     create_home,
     list_share_epochs,
     load_config,
@@ -47,15 +47,21 @@ from schemas.values.encoding import to_base64, to_rfc3339
 _MAX_EVALUATIONS = 10**12
 DEBUG_VARIABLE = "KEYHOLDER_DEBUG"
 _FAILURES = (
-    HomeError,
+    HolderHomeError,
     CustodyError,
     StatementError,
-    RefusedError,
+    RequestRefusedError,
     StoreTamperedError,
-    DatabaseUnfitError,
+    HolderDatabaseError,
     SQLAlchemyError,
     OSError,
 )
+_TYPES: dict[type[Exception], str] = {
+    HolderHomeError: "home",
+    RequestRefusedError: "refused",
+    HolderDatabaseError: "databaseunfit",
+}
+"""What `--json` calls a failure, where it is not the name of its class."""
 
 log = structlog.get_logger("keyholder")
 
@@ -66,8 +72,8 @@ class Invocation:
 
     home: Path | None
 
-    def config(self) -> Config:
-        """The configuration of the home. Raises click.UsageError without --home; HomeError."""
+    def config(self) -> HolderConfig:
+        """The configuration of the home. Raises click.UsageError without --home; HolderHomeError."""
         if self.home is None:
             raise click.UsageError("--home DIR is required before the command")
         return _whole_config(self.home)
@@ -221,12 +227,12 @@ def grant(invocation: Invocation, members: tuple[str, ...], evaluations: int, un
     _check_members(members)
     ends_at = until.replace(tzinfo=UTC) + timedelta(days=1)
     if ends_at <= now:
-        raise HomeError("the last day of a grant is not past")
+        raise HolderHomeError("the last day of a grant is not past")
     with _database(config) as database:
         with database.transaction() as connection:
             unknown = [one for one in members if store.find_member(connection, one) is None]
             if unknown:
-                raise HomeError(f"not allowed here yet: {', '.join(unknown)}; run `keyholder allow` first")
+                raise HolderHomeError(f"not allowed here yet: {', '.join(unknown)}; run `keyholder allow` first")
             for member_id in members:
                 store.add_grant(connection, member_id, evaluations, ends_at, now)
         described = [_describe_member(config, database, member_id) for member_id in members]
@@ -282,7 +288,8 @@ def main() -> None:
     except _FAILURES as error:
         # What a database driver says may quote a URL or a row: its kind is enough.
         detail = type(error).__name__ if isinstance(error, SQLAlchemyError) else str(error)
-        _fail(type(error).__name__.removesuffix("Error").lower(), detail, 1, as_json)
+        kind = _TYPES.get(type(error)) or type(error).__name__.removesuffix("Error").lower()
+        _fail(kind, detail, 1, as_json)
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
@@ -315,25 +322,25 @@ def _prompt_twice() -> str:
     return text
 
 
-def _passphrase(config: Config) -> bytes:
+def _passphrase(config: HolderConfig) -> bytes:
     click.echo(f"opening {config.home}", err=True)
     return config.read_passphrase(os.environ, _prompt if sys.stdin.isatty() else None)
 
 
-def _whole_config(home: Path) -> Config:
+def _whole_config(home: Path) -> HolderConfig:
     if is_unfinished(home):
-        raise HomeError(f"{home} was left half made: run `keyholder --home {home} init` again")
+        raise HolderHomeError(f"{home} was left half made: run `keyholder --home {home} init` again")
     return load_config(home)
 
 
 @contextmanager
-def _database(config: Config) -> Iterator[Database]:
+def _database(config: HolderConfig) -> Iterator[HolderDatabase]:
     database = open_database(config.database_url)
     try:
         database.migrate()
         yield database
     except SQLAlchemyError as error:
-        raise DatabaseUnfitError(explain_database_error(error, make_url(config.database_url))) from error
+        raise HolderDatabaseError(explain_database_error(error, make_url(config.database_url))) from error
     finally:
         database.dispose()
 
@@ -350,12 +357,12 @@ def _read_envelope(path: Path) -> object:
     try:
         return json.loads(path.read_bytes())
     except OSError as error:
-        raise HomeError(f"{path} cannot be read: {error.strerror}") from None
+        raise HolderHomeError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError):
-        raise HomeError(f"{path} is not JSON") from None
+        raise HolderHomeError(f"{path} is not JSON") from None
 
 
-def _read_keyring(config: Config, database: Database) -> Keyring:
+def _read_keyring(config: HolderConfig, database: HolderDatabase) -> Keyring:
     keyring = Keyring(config.root)
     with database.reading() as connection:
         for envelope in store.list_envelopes(connection):
@@ -363,7 +370,7 @@ def _read_keyring(config: Config, database: Database) -> Keyring:
     return keyring
 
 
-def _describe(config: Config) -> dict[str, Any]:
+def _describe(config: HolderConfig) -> dict[str, Any]:
     return {
         "holder_id": config.holder_id,
         "url": config.url,
@@ -372,12 +379,12 @@ def _describe(config: Config) -> dict[str, Any]:
     }
 
 
-def _describe_member(config: Config, database: Database, member_id: str) -> dict[str, Any]:
+def _describe_member(config: HolderConfig, database: HolderDatabase, member_id: str) -> dict[str, Any]:
     keyring, now = _read_keyring(config, database), _now()
     with database.reading() as connection:
         member = store.find_member(connection, member_id)
         if member is None:
-            raise HomeError(f"{member_id} is not allowed here")
+            raise HolderHomeError(f"{member_id} is not allowed here")
         budget = store.read_budget(connection, member, standing_of(keyring, member), now)
         used = store.count_evaluations(connection, member_id, now - WINDOW)
     try:

@@ -26,12 +26,12 @@ _MIGRATION_LOCK = 0x6B657973_0001
 _STATEMENTS_LOCK = 0x6B657973_0002
 
 
-class DatabaseUnfitError(RuntimeError):
+class HolderDatabaseError(RuntimeError):
     """The database URL names no database that can be used here."""
 
 
 @dataclass(frozen=True, slots=True)
-class Database:
+class HolderDatabase:
     """An engine and the ways to open a transaction on it."""
 
     engine: Engine = field(repr=False)
@@ -80,25 +80,25 @@ class Database:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str) -> HolderDatabase:
     """The database at `sqlite:////abs/path.db` or `postgresql+psycopg://…` (`postgresql://` means the same).
 
-    Call it after a fork. Raises DatabaseUnfitError for other URLs, without telling the URL: it may hold a password.
+    Call it after a fork. Raises HolderDatabaseError for other URLs, without telling the URL: it may hold a password.
     """
     try:
         parsed = make_url(url)
     except ArgumentError:
-        raise DatabaseUnfitError("the database URL cannot be read") from None
+        raise HolderDatabaseError("the database URL cannot be read") from None
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername == "postgresql+psycopg":
-        return Database(create_engine(parsed, pool_pre_ping=True, hide_parameters=True))
+        return HolderDatabase(create_engine(parsed, pool_pre_ping=True, hide_parameters=True))
     if parsed.drivername not in {"sqlite", "sqlite+pysqlite"} or not parsed.database:
-        raise DatabaseUnfitError("the database URL must start with sqlite:///path or postgresql+psycopg://")
+        raise HolderDatabaseError("the database URL must start with sqlite:///path or postgresql+psycopg://")
     arguments = {"timeout": BUSY_SECONDS, "check_same_thread": False}
     engine = create_engine(parsed, connect_args=arguments, hide_parameters=True)
     _prepare_sqlite(engine)
-    return Database(engine)
+    return HolderDatabase(engine)
 
 
 def _prepare_sqlite(engine: Engine) -> None:

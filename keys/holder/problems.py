@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from edge import problems as edge
 from edge.request_limits import LimitExceededError
 from keys.holder.budget import BudgetExhaustedError
-from keys.holder.service import BusyError, RefusedError, StoreTamperedError
+from keys.holder.service import RequestRefusedError, StoreTamperedError, UnderWayError
 from keys.oprf.group import InvalidElementError
 from keys.signatures.messages import RequestSignatureError
 from keys.statements.keyring import StatementError
@@ -71,8 +71,8 @@ def register_problems(app: Flask, clock: Callable[[], datetime]) -> None:
 
     app.register_error_handler(BudgetExhaustedError, budget)
     app.register_error_handler(RequestSignatureError, _signature)
-    app.register_error_handler(RefusedError, _refused)
-    app.register_error_handler(BusyError, _busy)
+    app.register_error_handler(RequestRefusedError, _refused)
+    app.register_error_handler(UnderWayError, _busy)
     app.register_error_handler(InvalidElementError, _element)
     app.register_error_handler(StatementError, _statement)
     app.register_error_handler(HTTPException, http_problem)
@@ -105,13 +105,13 @@ def _signature(error: RequestSignatureError) -> Response:
     return problem("request-signature", "Signature refused", 401, detail, reason=error.reason)
 
 
-def _refused(error: RefusedError) -> Response:
+def _refused(error: RequestRefusedError) -> Response:
     log.info("request refused", reason=error.reason, **_member())
     title = error.reason.replace("-", " ").capitalize()
     return problem(error.reason, title, _REFUSALS[error.reason], str(error))
 
 
-def _busy(error: BusyError) -> Response:
+def _busy(error: UnderWayError) -> Response:
     log.info("request refused", reason="under-way", **_member())
     answer = problem("under-way", "Under way", 503, f"{error}; ask again in a moment")
     answer.headers["Retry-After"] = str(_BUSY_SECONDS)

@@ -38,8 +38,8 @@ from edge.request_limits import RequestLimit, minute_of
 from keys.holder import store
 from keys.holder.answers import Evaluated, KeptAnswer, KeptAnswers
 from keys.holder.budget import Budget, Charge, standing_evaluations
-from keys.holder.database import Database
-from keys.holder.settings import HomeError, Settings
+from keys.holder.database import HolderDatabase
+from keys.holder.settings import HolderHomeError, HolderSettings
 from keys.oprf.group import ELEMENT_BYTES, check_batch_form, multiply_base
 from keys.oprf.threshold import Share, evaluate_batch, prove_batch, scaled_share
 from keys.signatures.messages import HeaderFields, VerifiedRequest, verify_request
@@ -92,7 +92,7 @@ class StoreTamperedError(Exception):
     """The store holds a statement that the registrars did not sign; nothing is answered from it."""
 
 
-class RefusedError(Exception):
+class RequestRefusedError(Exception):
     """A request is refused; `reason` is a slug and the message may be told to the asker.
 
     One of: member-suspended, key-revoked, member-not-allowed, role-missing, replayed-request, unknown-epoch,
@@ -104,12 +104,12 @@ class RefusedError(Exception):
         self.reason = reason
 
 
-class BusyError(Exception):
+class UnderWayError(Exception):
     """Not now: this very request is under way, or too many of the member's are. The message may be told."""
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class MemberCaller:
     """Who a request is from: a member, through one of its representatives."""
 
     member_id: str
@@ -127,7 +127,7 @@ class ReceivedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Believed:
+class AuthenticatedRequest:
     """A request whose signature is right, and whose key it is by the statements of that moment."""
 
     request: VerifiedRequest
@@ -191,7 +191,7 @@ def _place_of(payload: bytes) -> tuple[str, str, int]:
 class HolderService:
     """The key holder at work, for one process. Safe for threads."""
 
-    def __init__(self, settings: Settings, database: Database, clock: Callable[[], datetime]) -> None:
+    def __init__(self, settings: HolderSettings, database: HolderDatabase, clock: Callable[[], datetime]) -> None:
         self.settings = settings
         self.database = database
         self._clock = clock
@@ -248,7 +248,7 @@ class HolderService:
         return named and epoch.state is not EpochState.RETIRED and epoch.epoch in self.settings.shares
 
     def check_shares(self) -> None:
-        """Raise HomeError if a share does not belong to the commitment that the registrars state for this holder."""
+        """Raise HolderHomeError if a share does not belong to the commitment that is stated for this holder."""
         for epoch in self.keyring().epochs():
             self._check_own_share(epoch)
 
@@ -257,7 +257,7 @@ class HolderService:
 
         What was accepted before, and counts still, is recognised by its digest, whoever signed this copy: a repeated
         one costs no signature, nor does one that another has overtaken, though it was never seen here.
-        Raises StatementError, or RefusedError if an epoch statement does not fit the share held here.
+        Raises StatementError, or RequestRefusedError if an epoch statement does not fit the share held here.
         """
         known = self._find_accepted(envelope)
         if known is not None:
@@ -271,9 +271,9 @@ class HolderService:
             if isinstance(parsed, EpochStatement):
                 try:
                     self._check_own_share(parsed)
-                except HomeError as error:
+                except HolderHomeError as error:
                     log.warning("epoch statement does not fit the share held here", epoch=parsed.epoch)
-                    raise RefusedError("epoch-not-served", str(error)) from None
+                    raise RequestRefusedError("epoch-not-served", str(error)) from None
             if is_new:
                 store.add_statement(connection, statement, Envelope.parse(envelope).to_wire(), self._clock())
         log.info("statement accepted", type=statement.type, sequence=statement.sequence, new=is_new)
@@ -322,13 +322,13 @@ class HolderService:
         if own is None or share is None:
             return
         if own.verify_key != self.settings.config.verify_key:
-            raise HomeError(f"epoch {epoch.epoch} states another signing key for this holder")
+            raise HolderHomeError(f"epoch {epoch.epoch} states another signing key for this holder")
         if own.index != share.index or own.commitment != multiply_base(share.scalar):
-            raise HomeError(f"the share of epoch {epoch.epoch} here does not belong to the commitment stated")
+            raise HolderHomeError(f"the share of epoch {epoch.epoch} here does not belong to the commitment stated")
 
     # -- who asks
 
-    def verify(self, request: ReceivedRequest) -> Believed:
+    def verify(self, request: ReceivedRequest) -> AuthenticatedRequest:
         """Who signed the request, be it that he may not act any more. Raises RequestSignatureError."""
         keyring = self.keyring()
         verified = verify_request(
@@ -340,18 +340,20 @@ class HolderService:
             lambda key_id: keyring.representative(key_id)[1].public_key,
             self._clock(),
         )
-        return Believed(verified, *keyring.representative(verified.key_id))
+        return AuthenticatedRequest(verified, *keyring.representative(verified.key_id))
 
-    def admit(self, believed: Believed, roles: frozenset[Role], checked_batch: str | None = None) -> Caller:
+    def admit(
+        self, authenticated: AuthenticatedRequest, roles: frozenset[Role], checked_batch: str | None = None
+    ) -> MemberCaller:
         """Whether who asks may still act, its nonce, the number of requests, and the rest of rule 2 but the holder's
         own permission, for a route that wants one of `roles`. What names a batch that is paid for is answered up to
-        twice the limit: refusing a check spoils the batch. Raises RefusedError, LimitExceededError.
+        twice the limit: refusing a check spoils the batch. Raises RequestRefusedError, LimitExceededError.
         """
-        request, member, person, now = believed.request, believed.member, believed.person, self._clock()
+        request, member, person, now = authenticated.request, authenticated.member, authenticated.person, self._clock()
         if member.state is not MemberState.ACTIVE:
-            raise RefusedError(_SUSPENDED, "the registrars have suspended this member")
+            raise RequestRefusedError(_SUSPENDED, "the registrars have suspended this member")
         if person.state is not RepresentativeState.ACTIVE:
-            raise RefusedError(_REVOKED, "the registrars have revoked this key")
+            raise RequestRefusedError(_REVOKED, "the registrars have revoked this key")
         try:
             with self.database.transaction() as connection:
                 store.remember_nonce(connection, request.key_id, request.nonce, request.created_at, now)
@@ -359,16 +361,16 @@ class HolderService:
                 made = store.count_request(connection, member.member_id, minute_of(now))
                 batch = checked_batch and store.find_charge(connection, member.member_id, checked_batch)
         except store.NonceSeenError:
-            raise RefusedError(REPLAYED, "this nonce was used before") from None
+            raise RequestRefusedError(REPLAYED, "this nonce was used before") from None
         RequestLimit(self.settings.config.requests_per_minute * (2 if batch else 1)).check(made, now)
         if not person.roles & roles:
-            raise RefusedError("role-missing", "none of this representative's roles works with identifiers")
-        return Caller(member.member_id, request.key_id)
+            raise RequestRefusedError("role-missing", "none of this representative's roles works with identifiers")
+        return MemberCaller(member.member_id, request.key_id)
 
     # -- evaluations
 
-    def evaluate(self, caller: Caller, wanted: Wanted) -> Evaluated:
-        """Rules 3 to 7. Raises RefusedError, BudgetExhaustedError, BusyError, InvalidElementError (position)."""
+    def evaluate(self, caller: MemberCaller, wanted: Wanted) -> Evaluated:
+        """Rules 3 to 7. Raises RequestRefusedError, BudgetExhaustedError, UnderWayError, InvalidElementError."""
         _check_form(wanted)
         keyring = self.keyring()
         share = self._share_for(keyring, wanted)
@@ -390,8 +392,8 @@ class HolderService:
         log.info("evaluation answered", member_id=caller.member_id, evaluations=wanted.count, charged=charged)
         return evaluated
 
-    def budget(self, caller: Caller) -> Budget:
-        """The caller's budget now. Raises RefusedError."""
+    def budget(self, caller: MemberCaller) -> Budget:
+        """The caller's budget now. Raises RequestRefusedError."""
         keyring = self.keyring()
         with self.database.reading() as connection:
             member = _allowed(store.find_member(connection, caller.member_id))
@@ -401,21 +403,21 @@ class HolderService:
         try:
             epoch = keyring.epoch(wanted.epoch)
         except UnknownStatementError:
-            raise RefusedError("unknown-epoch", "the registrars state no such epoch") from None
+            raise RequestRefusedError("unknown-epoch", "the registrars state no such epoch") from None
         if epoch.state is EpochState.RETIRED:
-            raise RefusedError("unknown-epoch", "this epoch is retired")
+            raise RequestRefusedError("unknown-epoch", "this epoch is retired")
         share = self.settings.shares.get(wanted.epoch)
         own = next((one for one in epoch.holders if one.holder_id == self.settings.config.holder_id), None)
         if share is None or own is None:
-            raise RefusedError("epoch-not-served", "this holder has no share of this epoch")
+            raise RequestRefusedError("epoch-not-served", "this holder has no share of this epoch")
         named = set(wanted.quorum)
         if len(named) != len(wanted.quorum) or len(named) != epoch.threshold:
-            raise RefusedError("wrong-quorum", f"a quorum is exactly {epoch.threshold} distinct holders")
+            raise RequestRefusedError("wrong-quorum", f"a quorum is exactly {epoch.threshold} distinct holders")
         if own.index not in named or not named <= {one.index for one in epoch.holders}:
-            raise RefusedError("wrong-quorum", "a quorum is of holders of the epoch, this one among them")
+            raise RequestRefusedError("wrong-quorum", "a quorum is of holders of the epoch, this one among them")
         return share
 
-    def _find_answer(self, caller: Caller, wanted: Wanted) -> Evaluated | None:
+    def _find_answer(self, caller: MemberCaller, wanted: Wanted) -> Evaluated | None:
         """The answer to this very request if it is kept."""
         kept = self._answers.find(caller.member_id, wanted.idempotency_key)
         if kept is None:
@@ -425,7 +427,7 @@ class HolderService:
         _check_same(kept.request_digest, wanted)
         return kept.evaluated
 
-    def _begin(self, keyring: Keyring, caller: Caller, wanted: Wanted) -> int | Evaluated:
+    def _begin(self, keyring: Keyring, caller: MemberCaller, wanted: Wanted) -> int | Evaluated:
         """Rules 5 to 7: what it is charged, once this worker may begin it; or its answer, if it came in meanwhile."""
         now = self._clock()
         until = now + _LEASE + wanted.count * _LEASE_OF_AN_ELEMENT
@@ -439,7 +441,7 @@ class HolderService:
                     return kept.evaluated
             # A check is one element of a batch that is paid for: putting it off would spoil the batch.
             if wanted.checked_batch is None and store.count_under_way(connection, caller.member_id, now) >= IN_FLIGHT:
-                raise BusyError(f"{IN_FLIGHT} evaluations of this member are under way")
+                raise UnderWayError(f"{IN_FLIGHT} evaluations of this member are under way")
             if before is not None:
                 _check_computations(before, wanted)
                 store.begin_again(connection, caller.member_id, wanted.idempotency_key, until)
@@ -468,7 +470,7 @@ class HolderService:
         if wanted.checked_batch is not None:
             batch = store.find_charge(connection, member.member_id, wanted.checked_batch)
             if batch is None or (batch.epoch, batch.quorum) != (wanted.epoch, wanted.quorum_text) or not batch.checks:
-                raise RefusedError("unknown-batch", "no check of such a batch of this member is paid for")
+                raise RequestRefusedError("unknown-batch", "no check of such a batch of this member is paid for")
             store.use_check(connection, member.member_id, wanted.checked_batch)
             return Charge(0, {})
         now, count = self._clock(), wanted.count + checks
@@ -478,29 +480,29 @@ class HolderService:
 
 def _check_form(wanted: Wanted) -> None:
     if len(wanted.elements) % ELEMENT_BYTES or not 1 <= wanted.count <= MAX_ELEMENTS:
-        raise RefusedError("bad-length", f"the body is 1 to {MAX_ELEMENTS} elements of {ELEMENT_BYTES} bytes")
+        raise RequestRefusedError("bad-length", f"the body is 1 to {MAX_ELEMENTS} elements of {ELEMENT_BYTES} bytes")
     if wanted.checked_batch is not None and (wanted.count != 1 or not wanted.proof):
-        raise RefusedError("bad-length", "the check of a batch is one element, proved")
+        raise RequestRefusedError("bad-length", "the check of a batch is one element, proved")
     if not _IDEMPOTENCY_KEY.fullmatch(wanted.idempotency_key):
-        raise RefusedError("idempotency-key", "expected an Idempotency-Key of 1 to 128 visible characters")
+        raise RequestRefusedError("idempotency-key", "expected an Idempotency-Key of 1 to 128 visible characters")
     check_batch_form(wanted.elements)
 
 
 def _check_same(request_digest: bytes, wanted: Wanted) -> None:
     if request_digest != wanted.digest:
-        raise RefusedError("idempotency-conflict", "this Idempotency-Key belongs to another request")
+        raise RequestRefusedError("idempotency-conflict", "this Idempotency-Key belongs to another request")
 
 
 def _check_under_way(before: store.RecordedCharge, wanted: Wanted, now: datetime) -> None:
     _check_same(before.request_digest, wanted)
     if before.working_until is not None and before.working_until > now:
-        raise BusyError("this very request is under way")
+        raise UnderWayError("this very request is under way")
 
 
 def _check_computations(before: store.RecordedCharge, wanted: Wanted) -> None:
     most = COMPUTATIONS if wanted.checked_batch is None else CHECK_COMPUTATIONS
     if before.computations >= most:
-        raise RefusedError("answered-before", f"this request was computed {most} times; ask under another key")
+        raise RequestRefusedError("answered-before", f"this request was computed {most} times; ask under another key")
 
 
 def standing_of(keyring: Keyring, member: store.AllowedMember) -> int:
@@ -517,5 +519,5 @@ def standing_of(keyring: Keyring, member: store.AllowedMember) -> int:
 
 def _allowed(member: store.AllowedMember | None) -> store.AllowedMember:
     if member is None:
-        raise RefusedError("member-not-allowed", "this holder does not answer this member")
+        raise RequestRefusedError("member-not-allowed", "this holder does not answer this member")
     return member

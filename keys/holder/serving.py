@@ -8,14 +8,14 @@ from flask import Flask
 
 from edge.logs import configure_logs, logging_configuration
 from edge.serving import Server
-from keys.holder.settings import Settings
+from keys.holder.settings import HolderSettings
 from keys.holder.web import create_app
 
 
 class HolderServer(Server):
     """A gunicorn master for one holder. The secrets are opened before the fork; engines are made after it."""
 
-    def __init__(self, settings: Settings, *, host: str, port: int, workers: int, threads: int) -> None:
+    def __init__(self, settings: HolderSettings, *, host: str, port: int, workers: int, threads: int) -> None:
         def make_application() -> Flask:
             configure_logs()
             return create_app(settings)

@@ -53,12 +53,12 @@ _SIGNING_PURPOSE = "key holder's signing key"
 _MAX_CONFIG_BYTES = 65_536
 
 
-class HomeError(Exception):
+class HolderHomeError(Exception):
     """The home is not fit for what was asked; the message says how to mend it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
+class HolderConfig:
     """What config.json says. `database_url` may hold a password and is not shown. From the environment come each
     member's limit, that of each address for unauthenticated requests, and the addresses of proxies in front.
     """
@@ -80,10 +80,10 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class HolderSettings:
     """What the service runs with: the configuration, and the secrets opened for it."""
 
-    config: Config
+    config: HolderConfig
     signing_key: SigningKey = field(repr=False)
     shares: Mapping[int, Share] = field(repr=False)
 
@@ -97,16 +97,16 @@ def create_home(
     *,
     passphrase_file: Path | None = None,
     database_url: str | None = None,
-) -> Config:
-    """Make a home with a new signing key. Raises HomeError, also if there is one already; CustodyError."""
+) -> HolderConfig:
+    """Make a home with a new signing key. Raises HolderHomeError, also if there is one already; CustodyError."""
     try:
         require_identifier(holder_id)
         require_url(url)
     except ValueError as error:
-        raise HomeError(f"holder id or URL: {error}") from None
+        raise HolderHomeError(f"holder id or URL: {error}") from None
     make_private_folder(home)
     if (home / _CONFIG).exists():
-        raise HomeError(f"{home} is a key holder's home already")
+        raise HolderHomeError(f"{home} is a key holder's home already")
     key = SigningKey.generate()
     write_secret(home / _SIGNING_KEY, key.to_seed(), passphrase, _SIGNING_PURPOSE)
     document = {
@@ -122,17 +122,17 @@ def create_home(
     return load_config(home)
 
 
-def load_config(home: Path, environ: Mapping[str, str] = os.environ) -> Config:
-    """Raises HomeError if there is no home, or its configuration is not right; CustodyError if others may read it."""
+def load_config(home: Path, environ: Mapping[str, str] = os.environ) -> HolderConfig:
+    """Raises HolderHomeError if there is no home, or its configuration is wrong; CustodyError if others may read it."""
     if not (home / _CONFIG).exists():
-        raise HomeError(f"{home} is no key holder's home: run `keyholder --home {home} init` first")
+        raise HolderHomeError(f"{home} is no key holder's home: run `keyholder --home {home} init` first")
     try:
         document = require_fields(
             json.loads(read_private_file(home / _CONFIG, _MAX_CONFIG_BYTES)),
             *("holder_id", "url", "verify_key", "registrars", "database_url", "passphrase_file"),
         )
         database_url, passphrase_file = document["database_url"], document["passphrase_file"]
-        return Config(
+        return HolderConfig(
             home=home,
             holder_id=require_identifier(document["holder_id"]),
             url=require_url(document["url"]),
@@ -145,39 +145,39 @@ def load_config(home: Path, environ: Mapping[str, str] = os.environ) -> Config:
             proxies=parse_proxies(environ.get(PROXIES_VARIABLE, "")),
         )
     except (StatementError, ValueError) as error:
-        raise HomeError(f"{home / _CONFIG}: {error}") from None
+        raise HolderHomeError(f"{home / _CONFIG}: {error}") from None
 
 
-def open_settings(config: Config, passphrase: bytes) -> Settings:
-    """Open the signing key and all shares. Raises CustodyError, HomeError."""
+def open_settings(config: HolderConfig, passphrase: bytes) -> HolderSettings:
+    """Open the signing key and all shares. Raises CustodyError, HolderHomeError."""
     signing_key = SigningKey.from_seed(read_secret(config.home / _SIGNING_KEY, passphrase, _SIGNING_PURPOSE))
     if signing_key.public_bytes != config.verify_key:
-        raise HomeError(f"{config.home / _SIGNING_KEY} is not the key that {_CONFIG} names")
+        raise HolderHomeError(f"{config.home / _SIGNING_KEY} is not the key that {_CONFIG} names")
     shares = {epoch: _read_share(config, epoch, passphrase) for epoch in list_share_epochs(config)}
-    return Settings(config, signing_key, shares)
+    return HolderSettings(config, signing_key, shares)
 
 
-def list_share_epochs(config: Config) -> list[int]:
+def list_share_epochs(config: HolderConfig) -> list[int]:
     """The epochs of which this holder has a share."""
     numbers = (path.stem.removeprefix("epoch-") for path in config.home.glob("epoch-*.share"))
     return sorted(int(number) for number in numbers if number.isascii() and number.isdecimal())
 
 
-def write_share(config: Config, epoch: int, share: Share, passphrase: bytes) -> None:
-    """Take a share into custody. Raises HomeError if there is one of this epoch; CustodyError."""
+def write_share(config: HolderConfig, epoch: int, share: Share, passphrase: bytes) -> None:
+    """Take a share into custody. Raises HolderHomeError if there is one of this epoch; CustodyError."""
     path = _share_path(config, epoch)
     if path.exists():
-        raise HomeError(f"{config.home} has a share of epoch {epoch} already")
+        raise HolderHomeError(f"{config.home} has a share of epoch {epoch} already")
     document = {"epoch": epoch, "index": share.index, "scalar": to_base64(share.scalar)}
     write_secret(path, canonical_json(document), passphrase, _share_purpose(epoch))
 
 
-def remove_share(config: Config, epoch: int) -> None:
+def remove_share(config: HolderConfig, epoch: int) -> None:
     """Remove a share that was dealt and whose key nobody will use, if it is there."""
     _share_path(config, epoch).unlink(missing_ok=True)
 
 
-def _read_share(config: Config, epoch: int, passphrase: bytes) -> Share:
+def _read_share(config: HolderConfig, epoch: int, passphrase: bytes) -> Share:
     path = _share_path(config, epoch)
     secret = read_secret(path, passphrase, _share_purpose(epoch))
     try:
@@ -190,7 +190,7 @@ def _read_share(config: Config, epoch: int, passphrase: bytes) -> Share:
         raise CustodyError(f"{path} holds no share of epoch {epoch}") from None
 
 
-def _share_path(config: Config, epoch: int) -> Path:
+def _share_path(config: HolderConfig, epoch: int) -> Path:
     return config.home / f"epoch-{epoch}.share"
 
 

@@ -24,20 +24,20 @@ from edge.guard import NotJsonError, read_json
 from edge.setup import DescribedApi, make_strict, serve_description
 from edge.source_limits import SourceLimits, source_of
 from keys.holder import store
-from keys.holder.access import SIGNED, Rule, check_routes, rule_of
-from keys.holder.database import Database, open_database
+from keys.holder.access import SIGNED, RouteRule, check_routes, rule_of
+from keys.holder.database import HolderDatabase, open_database
 from keys.holder.problems import http_problem, problem, register_problems
 from keys.holder.service import (
     BARRED,
     MAX_ELEMENTS,
     REPLAYED,
-    Caller,
     HolderService,
+    MemberCaller,
     ReceivedRequest,
-    RefusedError,
+    RequestRefusedError,
     Wanted,
 )
-from keys.holder.settings import Settings
+from keys.holder.settings import HolderSettings
 from keys.oprf.group import ELEMENT_BYTES
 from keys.signatures.messages import RequestSignatureError, SignedRequest, sign_response
 from keys.statements.types import EpochStatement
@@ -83,14 +83,14 @@ class _Api(DescribedApi):
 
 
 def create_app(
-    settings: Settings,
+    settings: HolderSettings,
     *,
-    database: Database | None = None,
+    database: HolderDatabase | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Flask:
     """The WSGI application of one holder. Call it in the worker, after the fork; the tables are there already.
 
-    Raises HomeError if a share does not belong to the commitment that the registrars state for it.
+    Raises HolderHomeError if a share does not belong to the commitment that the registrars state for it.
     """
     app = Flask(_SERVICE, static_folder=None)
     make_strict(app)
@@ -184,8 +184,8 @@ def _authenticate(limits: SourceLimits, now: datetime) -> None:
         raise MethodNotAllowed
     if not rule.is_public:
         try:
-            _believe(rule)
-        except (RequestSignatureError, RefusedError) as refusal:
+            _authenticate_signed(rule)
+        except (RequestSignatureError, RequestRefusedError) as refusal:
             if isinstance(refusal, RequestSignatureError) or refusal.reason in {REPLAYED, *BARRED}:
                 limits.count(g.source, now)
             if refusal.reason in BARRED:
@@ -194,19 +194,19 @@ def _authenticate(limits: SourceLimits, now: datetime) -> None:
         limits.note_known(g.source, now)
 
 
-def _believe(rule: Rule) -> None:
-    """Raises RequestSignatureError, RefusedError, LimitExceededError."""
+def _authenticate_signed(rule: RouteRule) -> None:
+    """Raises RequestSignatureError, RequestRefusedError, LimitExceededError."""
     # The target exactly as received: rebuilding it from decoded parts would not give back what was signed.
     target = request.environ.get("RAW_URI", "")
     received = ReceivedRequest(request.method, target, request.headers, request.get_data())
-    believed = _service().verify(received)
-    g.key_id = believed.request.key_id
+    authenticated = _service().verify(received)
+    g.key_id = authenticated.request.key_id
     g.signed_target = target  # from here on the answer is signed, also one that refuses the caller
-    g.caller = _service().admit(believed, rule.roles, request.args.get("batch"))
+    g.caller = _service().admit(authenticated, rule.roles, request.args.get("batch"))
 
 
 def _sign(response: Response, service: HolderService, clock: Callable[[], datetime]) -> Response:
-    """Sign the answer to a request that was believed; another has no signature to bind the answer to."""
+    """Sign the answer to a request that was authenticated; another has no signature to bind the answer to."""
     if "signed_target" not in g:
         return response
     config = service.settings.config
@@ -224,8 +224,8 @@ def _sign(response: Response, service: HolderService, clock: Callable[[], dateti
     return response
 
 
-def _caller() -> Caller:
-    caller: Caller = g.caller
+def _caller() -> MemberCaller:
+    caller: MemberCaller = g.caller
     return caller
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from exchange.programs.application import OpenRouteError, create_app
+from edge.setup import OpenRouteError
+from exchange.programs.application import create_app
 from exchange.web import access
 from exchange.web.context import Context
 from exchange.web.pages import Blueprint

@@ -37,8 +37,7 @@ from exchange.programs.application import create_app
 from exchange.web.context import Context
 from keys.holder import store
 from keys.holder.serving import HolderServer
-from keys.holder.settings import Config
-from keys.holder.settings import Settings as HolderSettings
+from keys.holder.settings import HolderConfig, HolderSettings
 from keys.oprf.threshold import Share
 from keys.signatures.messages import SigningKey
 from keys.statements.envelopes import Root, sign_statement
@@ -365,7 +364,7 @@ def serve_holder(folder: Path, port: int) -> None:
     """Serve the key holder of the folder until SIGTERM."""
     told = json.loads((folder / "holder.json").read_text())
     share = Share(told["share"]["index"], from_base64(told["share"]["scalar"], 32))
-    config = Config(
+    config = HolderConfig(
         home=folder,
         holder_id="holder-1",
         url=holder_url(1),

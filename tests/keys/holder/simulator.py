@@ -12,9 +12,9 @@ import msgspec
 from werkzeug.test import TestResponse
 
 from keys.holder import store
-from keys.holder.database import Database, open_database
+from keys.holder.database import HolderDatabase, open_database
 from keys.holder.service import HolderService
-from keys.holder.settings import Config, Settings
+from keys.holder.settings import HolderConfig, HolderSettings
 from keys.holder.web import create_app
 from keys.oprf import group
 from keys.oprf.threshold import Dealing
@@ -47,9 +47,9 @@ def make_elements(count: int) -> bytes:
 
 def make_settings(
     dealing: Dealing, index: int = 1, *, database_url: str = "", home: Path = Path("/nowhere")
-) -> Settings:
+) -> HolderSettings:
     """The settings of holder `index`, its secrets opened."""
-    config = Config(
+    config = HolderConfig(
         home=Path("/nowhere"),
         holder_id=f"holder-{index}",
         url=holder_url(index),
@@ -57,10 +57,10 @@ def make_settings(
         root=make_root(),
         database_url=database_url,
     )
-    return Settings(config, holder_key(index), {1: dealing.shares[index - 1]})
+    return HolderSettings(config, holder_key(index), {1: dealing.shares[index - 1]})
 
 
-def migrate(database_url: str) -> Database:
+def migrate(database_url: str) -> HolderDatabase:
     """The database with its tables."""
     database = open_database(database_url)
     database.migrate()
@@ -71,8 +71,8 @@ def migrate(database_url: str) -> Database:
 class HolderSimulator:
     """One worker of one holder."""
 
-    settings: Settings
-    database: Database
+    settings: HolderSettings
+    database: HolderDatabase
     clock: Clock
 
     def __post_init__(self) -> None:

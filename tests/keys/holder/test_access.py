@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from edge.setup import OpenRouteError
 from keys.holder import access
-from keys.holder.access import OpenRouteError
 from keys.statements.keyring import MemberState
 from schemas.terms import Role
 from tests.keys.holder.simulator import EVALUATIONS, HolderSimulator, make_elements, problem_of

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keys.custody.files import CustodyError, write_private_file
-from keys.holder.settings import HomeError, create_home, load_config
+from keys.holder.settings import HolderHomeError, create_home, load_config
 from tests.any_input import JSON, changed_bytes, changed_fields
 from tests.keys.holder.simulator import EVALUATIONS, HolderSimulator, make_elements, problem_of
 from tests.keys.taskforce import Member, make_member, make_root, sign
@@ -120,7 +120,7 @@ def test_a_configuration_of_any_bytes_is_read_or_refused(home: Path, data: st.Da
     write_private_file(home / "config.json", content)
     try:
         found = load_config(home)
-    except (HomeError, CustodyError):
+    except (HolderHomeError, CustodyError):
         return
     assert found.holder_id
     assert found.root.quorum >= 1

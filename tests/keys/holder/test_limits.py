@@ -15,7 +15,7 @@ from edge.caller_address import caller_address, parse_proxies
 from edge.request_limits import USUAL_LIMIT
 from keys.holder.access import SIGNED
 from keys.holder.database import open_database
-from keys.holder.settings import HomeError, create_home, load_config
+from keys.holder.settings import HolderHomeError, create_home, load_config
 from keys.holder.tables import request_counts
 from keys.signatures.messages import SignedRequest, SigningKey
 from keys.statements.keyring import MemberState
@@ -100,7 +100,7 @@ def test_a_limit_that_is_none_stops_the_start(tmp_path: Path, value: str) -> Non
     create_home(home, "holder-1", "https://holder-1.example", make_root(), b"correct horse battery staple")
     assert load_config(home, {}).requests_per_minute == USUAL_LIMIT
     assert load_config(home, {"KEYHOLDER_REQUESTS_PER_MINUTE": "7"}).requests_per_minute == 7
-    with pytest.raises(HomeError):
+    with pytest.raises(HolderHomeError):
         load_config(home, {"KEYHOLDER_REQUESTS_PER_MINUTE": value})
 
 
@@ -256,5 +256,5 @@ def test_a_proxy_that_is_no_address_stops_the_start(tmp_path: Path) -> None:
     variables = {"KEYHOLDER_PROXIES": "127.0.0.1, ::1", "KEYHOLDER_UNSIGNED_PER_MINUTE": "9"}
     config = load_config(home, variables)
     assert (config.proxies, config.unsigned_per_minute) == (parse_proxies("127.0.0.1, ::1"), 9)
-    with pytest.raises(HomeError):
+    with pytest.raises(HolderHomeError):
         load_config(home, {"KEYHOLDER_PROXIES": "the proxy"})

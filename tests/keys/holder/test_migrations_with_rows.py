@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 import keys.holder.migrations
-from keys.holder.database import Database, open_database
+from keys.holder.database import HolderDatabase, open_database
 from tests.rows import ROWS, fill_tables, kept, read_tables
 
 VERSION_TABLE = frozenset({"holder_alembic_version"})
@@ -28,7 +28,7 @@ REVISIONS = [
 ]
 
 
-def _upgrade(database: Database, revision: str) -> None:
+def _upgrade(database: HolderDatabase, revision: str) -> None:
     config = _configuration()
     with database.transaction() as connection:
         config.attributes["connection"] = connection

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from keys.holder import store
-from keys.holder.settings import HomeError
+from keys.holder.settings import HolderHomeError
 from keys.holder.web import MAX_OPEN_BODY_BYTES
 from keys.oprf import group
 from keys.oprf import protocol as oprf
@@ -441,7 +441,7 @@ def test_an_epoch_that_names_another_commitment_for_this_holder_is_refused(datab
     assert holder.client.get("/v1/epochs").get_json()["epochs"] == []
     right = HolderSimulator(settings, holder.database, Clock())
     assert right.state(sign(make_epoch(dealing)))[0].status_code == 200
-    with pytest.raises(HomeError, match="does not belong"):
+    with pytest.raises(HolderHomeError, match="does not belong"):
         HolderSimulator(wrong, holder.database, Clock())
     holder.database.dispose()
 

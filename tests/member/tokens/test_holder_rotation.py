@@ -14,7 +14,7 @@ from exchange.registrars.propose import list_proposals, propose_statement
 from keys.holder import store as holder_store
 from keys.holder.ceremony import hold_ceremony
 from keys.holder.database import open_database
-from keys.holder.settings import Config, create_home, open_settings
+from keys.holder.settings import HolderConfig, create_home, open_settings
 from keys.holder.web import create_app as create_holder_app
 from keys.statements.envelopes import Root
 from keys.statements.keyring import AnyStatement, parse_statement
@@ -41,14 +41,14 @@ def fresh(tmp_path: Path) -> Iterator[Taskforce]:
     yield from found(tmp_path)
 
 
-def make_holder(taskforce: Taskforce, number: int) -> Config:
+def make_holder(taskforce: Taskforce, number: int) -> HolderConfig:
     """The home of one more key holder, not stated yet."""
     root = Root.load(taskforce.folder / "registrars.json")
     name = f"holder-{number}"
     return create_home(taskforce.folder / "holders" / name, name, f"http://{name}.test", root, HOLDER_WORDS)
 
 
-def open_holder(taskforce: Taskforce, config: Config) -> None:
+def open_holder(taskforce: Taskforce, config: HolderConfig) -> None:
     """It serves, and allows both banks."""
     database = open_database(config.database_url)
     database.migrate()

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from keys.faults.evidence import EvidenceError, parse_evidence, verify_evidence
-from keys.holder.settings import Settings
+from keys.holder.settings import HolderSettings
 from keys.holder.web import create_app
 from keys.oprf.threshold import Dealing
 from keys.signatures.messages import SignedRequest, SigningKey, sign_response
@@ -45,7 +45,7 @@ class Desk:
         url = f"sqlite:///{folder / 'holder.db'}"
         self.clock = Clock()
         self.server = HolderSimulator(make_settings(dealing, database_url=url), migrate(url), self.clock)
-        self.settings: Settings = self.server.settings
+        self.settings: HolderSettings = self.server.settings
         self.member = make_member("a")
         self.stated = make_epoch(dealing).holders[0]
         self.server.state(sign(make_epoch(dealing)), sign(self.member.statement))
