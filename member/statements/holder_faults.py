@@ -5,7 +5,8 @@ the waiting statement that leaves it out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+
+import msgspec
 
 from keys.faults.evidence import EvidenceError
 from keys.faults.report import ShownFault, report_id_of
@@ -18,18 +19,31 @@ from schemas.holder_faults import FaultReport, ListedReport
 _TOO_FEW = "none waits: with too few holders left hold a ceremony for a new epoch, else exchange epoch propose"
 
 
-def shown_faults(exchange: ExchangeClient, keyring: Keyring, proposals: Sequence[ReadProposal]) -> list[dict[str, Any]]:
+class ProvedFault(msgspec.Struct, frozen=True):
+    """A proved fault of a key holder that an epoch names; `digest` is that of the waiting statement of the epoch
+    without the holder, None if there is none.
+    """
+
+    holder_id: str
+    epoch: int
+    kind: str
+    reason: str
+    report_id: str
+    digest: str | None
+
+
+def shown_faults(exchange: ExchangeClient, keyring: Keyring, proposals: Sequence[ReadProposal]) -> list[ProvedFault]:
     """Every reported fault that is proved, once for each epoch in force that names its holder. Raises MemberError."""
     listed = [each for page in exchange.holder_faults() for each in page.reports]
     return [
-        {
-            "holder_id": shown.holder.holder_id,
-            "epoch": stated.epoch,
-            "kind": shown.kind,
-            "reason": shown.reason,
-            "report_id": report_id_of(report),
-            "digest": _digest_without(shown, stated.epoch, proposals),
-        }
+        ProvedFault(
+            holder_id=shown.holder.holder_id,
+            epoch=stated.epoch,
+            kind=shown.kind,
+            reason=shown.reason,
+            report_id=report_id_of(report),
+            digest=_digest_without(shown, stated.epoch, proposals),
+        )
         for report, shown in _proved(listed, keyring)
         for stated in shown.counts_in(keyring.epochs())
     ]
@@ -45,11 +59,11 @@ def _proved(listed: Iterable[ListedReport], keyring: Keyring) -> Iterator[tuple[
             yield found
 
 
-def faults_text(faults: Iterable[dict[str, Any]]) -> list[str]:
+def faults_text(faults: Iterable[ProvedFault]) -> list[str]:
     """As a person reads them."""
     return [
-        f"key holder {each['holder_id']} is at fault (epoch {each['epoch']}): {each['reason']}\n"
-        f"  statement without it: {each['digest'] or _TOO_FEW}"
+        f"key holder {each.holder_id} is at fault (epoch {each.epoch}): {each.reason}\n"
+        f"  statement without it: {each.digest or _TOO_FEW}"
         for each in faults
     ]
 

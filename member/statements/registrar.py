@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+import msgspec
+
 from keys.statements.envelopes import ROOT, Envelope, Statement, payload_digest, read_payload, sign_statement
 from keys.statements.keyring import (
     AnyStatement,
@@ -199,7 +201,8 @@ def _approve_one(
 ) -> dict[str, Any]:
     if document["obstacle"] is not None:
         return {"state": STALE if document["stale"] else REFUSED, "problem": document["obstacle"]}
-    return hand_in(exchange, sign(each.payload, identity))
+    handed: dict[str, Any] = msgspec.to_builtins(hand_in(exchange, sign(each.payload, identity)))
+    return handed
 
 
 def sign(payload: bytes, identity: Identity) -> StatementEnvelope:
@@ -207,18 +210,26 @@ def sign(payload: bytes, identity: Identity) -> StatementEnvelope:
     return sign_statement(payload, identity.key_id.removeprefix("registrar/"), identity.key)
 
 
-def hand_in(exchange: ExchangeClient, envelope: StatementEnvelope) -> dict[str, Any]:
+class HandedIn(msgspec.Struct, frozen=True):
+    """What became of signatures that were handed in; the counts are left out where the exchange refused them."""
+
+    state: str
+    problem: str | None
+    signatures: int | msgspec.UnsetType = msgspec.UNSET
+    quorum: int | msgspec.UnsetType = msgspec.UNSET
+
+
+def hand_in(exchange: ExchangeClient, envelope: StatementEnvelope) -> HandedIn:
     """Send signatures to the exchange; where the statement then stands. A refusal is told, not raised."""
     try:
         answer = exchange.add_statement(envelope)
     except RefusedError as error:
-        return {"state": STALE if error.status == _CONFLICT else REFUSED, "problem": error.detail}
+        return HandedIn(STALE if error.status == _CONFLICT else REFUSED, error.detail)
     except MemberError as error:
-        return {"state": REFUSED, "problem": error.detail}
-    counts = {"signatures": answer.signatures, "quorum": answer.quorum}
+        return HandedIn(REFUSED, error.detail)
     if answer.state == _OVERTAKEN:
-        return {"state": STALE, "problem": "another statement took its place meanwhile", **counts}
-    return {"state": answer.state, "problem": None, **counts}
+        return HandedIn(STALE, "another statement took its place meanwhile", answer.signatures, answer.quorum)
+    return HandedIn(answer.state, None, answer.signatures, answer.quorum)
 
 
 def stated_holders(keyring: Keyring, envelopes: Iterable[StatementEnvelope]) -> list[Holder]:
@@ -249,12 +260,22 @@ class Courier(Protocol):
         """Give it a statement. Raises MemberError."""
 
 
+class Delivered(msgspec.Struct, frozen=True):
+    """How a key holder stands after it was sent `statements` of them; `problem` is None for one that is up to date."""
+
+    holder_id: str
+    url: str
+    is_serving: bool
+    statements: int
+    problem: str | None
+
+
 def push_to_holders(
     envelopes: Sequence[StatementEnvelope],
     keyring: Keyring,
     courier_of: Callable[[Holder], Courier],
     retired: Collection[str] = (),
-) -> list[dict[str, Any]]:
+) -> list[Delivered]:
     """Bring every key holder that the registrars ever stated up to date, all at once, but for those `retired` that have
     confirmed it; a problem is told, not raised.
 
@@ -270,17 +291,15 @@ def push_to_holders(
     with ThreadPoolExecutor(max(1, len(holders)), thread_name_prefix="courier") as pool:
         brought = list(pool.map(lambda courier: _bring_up_to_date(courier, wanted, keyring), couriers))
     return [
-        {
-            "holder_id": holder.holder_id,
-            "url": holder.url,
-            "is_serving": holder.holder_id in serving,
-            **result,
-        }
-        for holder, result in zip(holders, brought, strict=True)
+        Delivered(holder.holder_id, holder.url, holder.holder_id in serving, handed, problem)
+        for holder, (handed, problem) in zip(holders, brought, strict=True)
     ]
 
 
-def _bring_up_to_date(courier: Courier, wanted: Sequence[StatementEnvelope], keyring: Keyring) -> dict[str, Any]:
+def _bring_up_to_date(
+    courier: Courier, wanted: Sequence[StatementEnvelope], keyring: Keyring
+) -> tuple[int, str | None]:
+    """How many statements it took, and why it is not up to date, None if it is."""
     handed, problem, until = 0, None, Deadline(_DELIVERY_SECONDS)
     try:
         if not _has_all(courier, keyring):
@@ -292,7 +311,7 @@ def _bring_up_to_date(courier: Courier, wanted: Sequence[StatementEnvelope], key
         problem = error.detail
     except SnapshotError as error:
         problem = str(error)
-    return {"statements": handed, "problem": problem}
+    return handed, problem
 
 
 def _has_all(courier: Courier, keyring: Keyring) -> bool:
@@ -318,7 +337,15 @@ def _hand_over(courier: Courier, envelopes: Sequence[StatementEnvelope], until: 
     return refused
 
 
-def effective_for_freshness(keyring: Keyring, report: Iterable[dict[str, Any]]) -> dict[str, Any]:
+class Confirmed(msgspec.Struct, frozen=True):
+    """How many key holders of the current epoch confirmed, and how many must for what was stated to be effective."""
+
+    confirmed: int
+    needed: int
+    effective: bool
+
+
+def effective_for_freshness(keyring: Keyring, report: Iterable[Delivered]) -> Confirmed:
     """How many holders of the current epoch confirmed, and whether no member can be kept from what was stated any more.
 
     Of the t holders that vouch for a member t - 1 may lie, and the one that does not may be any: so all n must have it.
@@ -327,11 +354,11 @@ def effective_for_freshness(keyring: Keyring, report: Iterable[dict[str, Any]]) 
     try:
         epoch = keyring.current_epoch
     except UnknownStatementError:
-        return {"confirmed": 0, "needed": 0, "effective": False}
+        return Confirmed(0, 0, effective=False)
     names = {holder.holder_id for holder in epoch.holders}
-    confirmed = sum(each["problem"] is None and each["holder_id"] in names for each in report)
+    confirmed = sum(each.problem is None and each.holder_id in names for each in report)
     needed = len(epoch.holders)
-    return {"confirmed": confirmed, "needed": needed, "effective": confirmed == needed}
+    return Confirmed(confirmed, needed, effective=confirmed == needed)
 
 
 def _in_order(envelopes: Iterable[StatementEnvelope]) -> list[StatementEnvelope]:

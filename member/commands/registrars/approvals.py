@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from keys.statements.envelopes import Envelope, merge, read_payload
 from keys.statements.keyring import Keyring
@@ -56,7 +57,10 @@ def pending(session: Session) -> Shown:
     proposals, keyring = read_proposals(exchange), _kept(session).take_in(exchange.statements())
     faults = shown_faults(exchange, keyring, proposals)
     shown = _show(session, proposals, keyring)
-    return Shown({**shown.document, "holder_faults": faults}, "\n\n".join([*faults_text(faults), shown.text]))
+    return Shown(
+        {**shown.document, "holder_faults": msgspec.to_builtins(faults)},
+        "\n\n".join([*faults_text(faults), shown.text]),
+    )
 
 
 @click.command("show", epilog="Example: member registrar show proposals.json")
@@ -146,7 +150,7 @@ def submit(session: Session, files: tuple[Path, ...]) -> Shown:
     kept.take_in(exchange.statements())
     submitted = []
     for envelope in _merged([each for file in files for each in read_signatures_file(file)]):
-        submitted.append({"digest": _digest_of(envelope), **hand_in(exchange, envelope)})
+        submitted.append({"digest": _digest_of(envelope), **msgspec.to_builtins(hand_in(exchange, envelope))})
         if kept.keyring().counts(envelope):
             kept.take_in([envelope])
     return _report(session, exchange, kept, {"submitted": submitted})
@@ -233,23 +237,23 @@ def _report(session: Session, exchange: ExchangeClient, kept: KeptStatements, do
             raise
         return _report_left(document)
     holders = push_to_holders(kept.envelopes, keyring, session.holder_word, kept.retired)
-    confirmed = {each["holder_id"] for each in holders if each["problem"] is None}
+    confirmed = {each.holder_id for each in holders if each.problem is None}
     kept.note_retired((kept.retired | confirmed) - serving_ids(keyring))
     freshness = effective_for_freshness(keyring, holders)
     done = [*document.get("approved", ()), *document.get("submitted", ())]
     failed = [each for each in done if each["state"] in {STALE, REFUSED}]
-    behind = [each["holder_id"] for each in holders if each["problem"] is not None]
-    document = {**document, "holders": holders, "freshness": freshness}
+    behind = [each.holder_id for each in holders if each.problem is not None]
+    document |= {"holders": msgspec.to_builtins(holders), "freshness": msgspec.to_builtins(freshness)}
     if failed:
         named = "; ".join(f"{_name(each)}: {each['state']}, {each['problem']}" for each in failed)
         document = {"error": {"type": "not_approved", "detail": named}, **document}
     elif behind:
-        counts = f"{freshness['confirmed']} of the {freshness['needed']} that are needed confirmed"
+        counts = f"{freshness.confirmed} of the {freshness.needed} that are needed confirmed"
         named = ", ".join(behind)
         detail = f"these key holders did not take the statements: {named} ({counts}); registrar deliver tries again"
         document = {"error": {"type": "holders_behind", "detail": detail}, **document}
     lines = [_line(each) for each in done]
-    lines += [f"{each['holder_id']}: {each['problem'] or 'up to date'}" for each in holders]
+    lines += [f"{each.holder_id}: {each.problem or 'up to date'}" for each in holders]
     return Shown(document, "\n".join(lines) or "nothing to do", exit_code=FAILED if failed or behind else 0)
 
 
