@@ -8,6 +8,17 @@ from schemas.terms import Role
 from schemas.values.message import Count, Digest, Form, Identifier, Message, RepresentativeId, one_of
 
 
+class EnrolmentCode(Message, frozen=True, forbid_unknown_fields=True):
+    """What a one-time code says, given out of band as base64url of its canonical JSON: the registrars' root too, so
+    that the member can pin it (keys.statements.envelopes reads that).
+    """
+
+    exchange_url: str
+    member_id: str
+    secret: str
+    registrars: dict[str, object]
+
+
 class ClaimedRepresentative(Message, frozen=True):
     """A representative, its Ed25519 key, its roles as sent (they are part of what is proved), and the proof that it
     holds the key.

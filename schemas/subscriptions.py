@@ -8,7 +8,16 @@ from typing import Annotated
 
 import msgspec
 
-from schemas.terms import AlertColour, DeliveryState, MemberKind, PushChannel, SubscriptionState, Theme
+from schemas.terms import (
+    AlertColour,
+    AlertState,
+    DeliveryState,
+    MemberKind,
+    PushChannel,
+    SubscriptionState,
+    Theme,
+    TrafficLight,
+)
 from schemas.values.message import Count, Form, IdCursor, Identifier, Message, Time, Uuid, one_of
 
 LARGEST_PAGE = 100
@@ -134,3 +143,42 @@ class Replayed(Message, frozen=True):
     """How many wait again."""
 
     replayed: int
+
+
+class PushedAlert(Message, frozen=True):
+    """What a push says of an alert: the title, colour and theme only as far as its TLP lets them leave so, the address
+    to read it at in a webhook alone.
+    """
+
+    alert_id: Uuid
+    reference: str
+    version: int
+    state: Annotated[str, one_of(AlertState)]
+    tlp: Annotated[str, one_of(TrafficLight)]
+    title: str | msgspec.UnsetType = msgspec.UNSET
+    colour: str | msgspec.UnsetType = msgspec.UNSET
+    theme: str | msgspec.UnsetType = msgspec.UNSET
+    url: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class PushedWord(Message, frozen=True):
+    """What a push says of the subscription itself: a test, or the code that confirms it."""
+
+    subscription_id: Uuid
+    code: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class AlertPush(Message, frozen=True):
+    """The body of a push of an alert to a webhook, as canonical JSON: `alert.published` …, when, and which."""
+
+    type: str
+    timestamp: Time
+    data: PushedAlert
+
+
+class SubscriptionPush(Message, frozen=True):
+    """The same about the subscription itself: `subscription.confirm` or `subscription.test`."""
+
+    type: str
+    timestamp: Time
+    data: PushedWord

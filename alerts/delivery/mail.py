@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.headerregistry import Address
@@ -17,9 +17,11 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from html import escape
-from typing import Any
+
+import msgspec
 
 from alerts.delivery.sending import DELIVERED, AttemptOutcome
+from schemas.subscriptions import PushedAlert
 from schemas.words import in_words
 
 _SECONDS = 20.0
@@ -89,9 +91,9 @@ class Mailer:
 
 
 def write_digest(
-    sender: str, to: Addressed, message_id: str, alerts: Sequence[Mapping[str, Any]], now: datetime
+    sender: str, to: Addressed, message_id: str, alerts: Sequence[PushedAlert], now: datetime
 ) -> EmailMessage:
-    """One message about all that waits. `alerts` are pushed fields, in the order of the references."""
+    """One message about all that waits. `alerts` are in the order of the references."""
     count = len(alerts)
     subject = f"{count} alert to read" if count == 1 else f"{count} alerts to read"
     lines = [_line(alert) for alert in alerts]
@@ -148,9 +150,9 @@ def _message(sender: str, to: Addressed, message_id: str, subject: str, now: dat
     return message
 
 
-def _line(alert: Mapping[str, Any]) -> str:
+def _line(alert: PushedAlert) -> str:
     """`4711-NECC (TLP:GREEN), published, amber, fraud: title`, as far as the TLP lets it."""
-    head = f"{alert['reference']} (TLP:{alert['tlp']}), {alert['state']}"
-    if "title" not in alert:
+    head = f"{alert.reference} (TLP:{alert.tlp}), {alert.state}"
+    if alert.title is msgspec.UNSET or alert.theme is msgspec.UNSET:
         return head
-    return f"{head}, colour {alert['colour']}, theme {in_words(alert['theme'])}: {alert['title']}"
+    return f"{head}, colour {alert.colour}, theme {in_words(alert.theme)}: {alert.title}"

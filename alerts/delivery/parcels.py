@@ -16,14 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
 from alerts.delivery.sending import AttemptOutcome
 from alerts.domain.alert import Alert
-from alerts.domain.subscription import is_pushed, pause_after, pushed_fields
+from alerts.domain.subscription import is_pushed, pause_after, pushed_alert
 from alerts.readers.audiences import is_addressed
 from alerts.readers.telling import AlertVersion, find_untold, record_told
 from alerts.store.alerts import StoredAlert
@@ -34,6 +33,7 @@ from exchange.log.entries import View
 from exchange.log.events import record
 from exchange.membership.authority import Authority
 from exchange.membership.store import Member, load_authority
+from schemas.subscriptions import PushedAlert
 from schemas.terms import DeliveryState, PushChannel
 from schemas.values.identifiers import uuid7
 
@@ -63,7 +63,7 @@ class Parcel:
     message_id: str
     delivery_ids: tuple[str, ...]
     happened_at: datetime
-    alerts: tuple[dict[str, Any], ...]
+    alerts: tuple[PushedAlert, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +222,7 @@ class _Reading:
     authority: Authority
     now: datetime
 
-    def sort(self, rows: Iterable[Delivery]) -> tuple[list[Delivery], list[tuple[datetime, dict[str, Any]]]]:
+    def sort(self, rows: Iterable[Delivery]) -> tuple[list[Delivery], list[tuple[datetime, PushedAlert | None]]]:
         """The deliveries that may leave, and of each when it happened and what to say. The others are dropped."""
         kept, told = [], []
         for row in rows:
@@ -232,8 +232,8 @@ class _Reading:
                 row.state, row.last_error, row.finished_at = DeliveryState.DROPPED.value, reason, self.now
                 continue
             kept.append(row)
-            fields = {} if alert is None else pushed_fields(alert, self.subscription.channel)
-            told.append((row.created_at if alert is None else alert.modified_at, fields))
+            pushed = None if alert is None else pushed_alert(alert, self.subscription.channel)
+            told.append((row.created_at if alert is None else alert.modified_at, pushed))
         return kept, told
 
     def _against(self, row: Delivery, alert: Alert | None) -> str:

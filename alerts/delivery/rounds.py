@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 
+import msgspec
+
 from alerts.delivery import mail, parcels
 from alerts.delivery.mail import Addressed, Mailer
 from alerts.delivery.parcels import Claim, Lane, Parcel
@@ -24,7 +26,9 @@ from alerts.store.subscriptions import ALERT, CONFIRM
 from exchange.kernel.session import Database
 from exchange.kernel.troubles import Troubles
 from exchange.log.events import LogUnavailableError
+from schemas.subscriptions import AlertPush, PushedWord, SubscriptionPush
 from schemas.terms import PushChannel
+from schemas.values.encoding import to_rfc3339
 
 _WAITING, _FAILED = "deliveries wait for the log", "a delivery failed in the exchange itself"
 _troubles = Troubles()
@@ -124,15 +128,14 @@ class Postman:
         return self.webhooks.post(subscription.target, sign_message(keys, parcel.message_id, body, now), body)
 
     def _body(self, parcel: Parcel) -> bytes:
-        subscription_id = parcel.subscription.subscription_id
+        subscription_id, timestamp = parcel.subscription.subscription_id, to_rfc3339(parcel.happened_at)
         if parcel.kind == ALERT:
             (alert,) = parcel.alerts
-            data = {**alert, "url": f"{self.url}/v1/alerts/{alert['alert_id']}"}
-            return message_body(f"alert.{alert['state']}", parcel.happened_at, data)
-        data = {"subscription_id": subscription_id}
-        if parcel.kind == CONFIRM:
-            data["code"] = self.secrets.code(subscription_id)
-        return message_body(f"subscription.{parcel.kind}", parcel.happened_at, data)
+            at_url = msgspec.structs.replace(alert, url=f"{self.url}/v1/alerts/{alert.alert_id}")
+            return message_body(AlertPush(type=f"alert.{alert.state}", timestamp=timestamp, data=at_url))
+        code = self.secrets.code(subscription_id) if parcel.kind == CONFIRM else msgspec.UNSET
+        word = PushedWord(subscription_id=subscription_id, code=code)
+        return message_body(SubscriptionPush(type=f"subscription.{parcel.kind}", timestamp=timestamp, data=word))
 
     def _mail(self, parcel: Parcel) -> AttemptOutcome:
         message = self._message(parcel)

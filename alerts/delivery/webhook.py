@@ -13,13 +13,14 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
+import msgspec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from schemas.subscriptions import AlertPush, SubscriptionPush
 from schemas.values.canonical import canonical_json
-from schemas.values.encoding import to_base64, to_rfc3339
+from schemas.values.encoding import to_base64
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix of all secrets of the specification
 OLD_SECRET_GOOD_FOR = timedelta(hours=24)
@@ -76,6 +77,6 @@ def sign_message(secrets: Sequence[str], message_id: str, body: bytes, now: date
     }
 
 
-def message_body(kind: str, happened_at: datetime, data: dict[str, Any]) -> bytes:
-    """The body: what happened (`alert.published` …), when, and to what."""
-    return canonical_json({"type": kind, "timestamp": to_rfc3339(happened_at), "data": data})
+def message_body(message: AlertPush | SubscriptionPush) -> bytes:
+    """What is signed and sent."""
+    return canonical_json(msgspec.to_builtins(message))

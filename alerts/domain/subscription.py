@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import timedelta
-from typing import Any
+
+import msgspec
 
 from alerts.domain.alert import Alert
 from exchange.gateways.handling import is_wider
-from schemas.subscriptions import SubscriptionFilters
+from schemas.subscriptions import PushedAlert, SubscriptionFilters
 from schemas.terms import PushChannel, TrafficLight
 
 RETRIES = (
@@ -43,21 +44,21 @@ def is_pushed(alert: Alert) -> bool:
     return alert.content.tlp != TrafficLight.RED
 
 
-def pushed_fields(alert: Alert, channel: str) -> dict[str, Any]:
+def pushed_alert(alert: Alert, channel: str) -> PushedAlert:
     """What a push says of an alert, never more than that there is one and what it is about: who reads the rest proves
     its right to it then, and what is withdrawn later lies in no mailbox.
     """
-    fields: dict[str, Any] = {
-        "alert_id": alert.alert_id,
-        "reference": alert.reference,
-        "version": alert.version,
-        "state": alert.state.value,
-        "tlp": alert.content.tlp,
-    }
-    if not is_wider(_STRICTEST_WITH_TITLE[PushChannel(channel)], alert.content.tlp):
-        content = alert.content
-        fields |= {"title": content.title, "colour": content.colour, "theme": content.theme}
-    return fields
+    content = alert.content
+    pushed = PushedAlert(
+        alert_id=alert.alert_id,
+        reference=alert.reference,
+        version=alert.version,
+        state=alert.state.value,
+        tlp=content.tlp,
+    )
+    if is_wider(_STRICTEST_WITH_TITLE[PushChannel(channel)], content.tlp):
+        return pushed
+    return msgspec.structs.replace(pushed, title=content.title, colour=content.colour, theme=content.theme)
 
 
 def pause_after(attempts: int, chance: float) -> timedelta | None:

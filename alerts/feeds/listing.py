@@ -50,10 +50,6 @@ class FeedCursor:
         return cls(_EPOCH + timedelta(milliseconds=int(milliseconds)), alert_id)
 
 
-CURSOR = r"[0-9]{1,14}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-"""What a cursor looks like, as a pattern."""
-
-
 @dataclass(frozen=True, slots=True)
 class FeedLine:
     """One alert at its present version."""

@@ -6,13 +6,12 @@ import re
 from typing import Any
 
 from flask import Response, request
-from marshmallow import Schema
 from werkzeug.exceptions import NotFound
 from werkzeug.http import is_resource_modified
 
 from alerts.feeds.atom import AtomForm
 from alerts.feeds.json_feed import JsonForm
-from alerts.feeds.listing import CURSOR, FeedCursor
+from alerts.feeds.listing import FeedCursor
 from alerts.feeds.misp import EventForm, HashesForm, ManifestForm
 from alerts.feeds.page import PageForm
 from alerts.feeds.reading import FeedAnswer, FeedForm, FeedRequest, UnknownFeedError
@@ -22,24 +21,15 @@ from exchange.web.context import current_context
 from exchange.web.costly_work import COSTLY
 from exchange.web.pages import Blueprint, Decorator, problem_responses
 from schemas.alerts import UUID
-from schemas.values.fields import QueryText
+from schemas.feeds import FeedQuery
+from schemas.values.message import Empty, Message
 
 blueprint = Blueprint("feeds", __name__, url_prefix="/feeds", description="The feeds as Atom, JSON Feed and MISP")
 _ID = re.compile(UUID, re.ASCII)
 ATOM, JSON, EVENT, MANIFEST, HASHES = AtomForm(), JsonForm(), EventForm(), ManifestForm(), HashesForm()
 
 
-class FeedQuery(Schema):
-    """Where to go on: as a page's link to the next one has it."""
-
-    cursor = QueryText(CURSOR, load_default=None)
-
-
-class NoQuery(Schema):
-    """Nothing."""
-
-
-def _route(path: str, summary: str, form: FeedForm, query: type[Schema]) -> Decorator:
+def _route(path: str, summary: str, form: FeedForm, query: type[Message]) -> Decorator:
     """A GET of a feed in a form."""
     answers = {
         "200": {"description": summary, "content": {form.media_type.partition(";")[0]: {}}},
@@ -56,37 +46,37 @@ def _route(path: str, summary: str, form: FeedForm, query: type[Schema]) -> Deco
 
 
 @_route("/<group_id>.atom", "A group's alerts as Atom, the last changed first", ATOM, FeedQuery)
-def atom(query: dict[str, Any], group_id: str) -> Response:
+def atom(asked: FeedQuery, group_id: str) -> Response:
     """Page by page, by `link rel="next"`."""
-    return _page(ATOM, group_id, query["cursor"])
+    return _page(ATOM, group_id, asked.cursor)
 
 
 @_route("/<group_id>.json", "A group's alerts as JSON Feed, the last changed first", JSON, FeedQuery)
-def json_feed(query: dict[str, Any], group_id: str) -> Response:
+def json_feed(asked: FeedQuery, group_id: str) -> Response:
     """Page by page, by `next_url`."""
-    return _page(JSON, group_id, query["cursor"])
+    return _page(JSON, group_id, asked.cursor)
 
 
-@_route("/misp/<group_id>/manifest.json", "What the MISP feed holds", MANIFEST, NoQuery)
-def misp_manifest(_: dict[str, Any], group_id: str) -> Response:
+@_route("/misp/<group_id>/manifest.json", "What the MISP feed holds", MANIFEST, Empty)
+def misp_manifest(_: Empty, group_id: str) -> Response:
     """The alerts that were changed last."""
     return _page(MANIFEST, group_id)
 
 
-@_route("/misp/<group_id>/hashes.csv", "Hashes of the values in the MISP feed", HASHES, NoQuery)
-def misp_hashes(_: dict[str, Any], group_id: str) -> Response:
+@_route("/misp/<group_id>/hashes.csv", "Hashes of the values in the MISP feed", HASHES, Empty)
+def misp_hashes(_: Empty, group_id: str) -> Response:
     """Of the same events as in the manifest."""
     return _page(HASHES, group_id)
 
 
-@_route("/misp/<group_id>/<event_id>.json", "One event of the MISP feed", EVENT, NoQuery)
-def misp_event(_: dict[str, Any], group_id: str, event_id: str) -> Response:
+@_route("/misp/<group_id>/<event_id>.json", "One event of the MISP feed", EVENT, Empty)
+def misp_event(_: Empty, group_id: str, event_id: str) -> Response:
     """One alert, whole."""
     return _single(EVENT, group_id, event_id)
 
 
-@_route("/<group_id>/<event_id>.html", "An alert of a feed as a page for a browser", PageForm(""), NoQuery)
-def alert_page(_: dict[str, Any], group_id: str, event_id: str) -> Response:
+@_route("/<group_id>/<event_id>.html", "An alert of a feed as a page for a browser", PageForm(""), Empty)
+def alert_page(_: Empty, group_id: str, event_id: str) -> Response:
     """The reader's own copy, where an Atom entry leads; a browser asks for the feed token as a password."""
     reader = current_feed_member_id()
     with COSTLY.turn(reader):

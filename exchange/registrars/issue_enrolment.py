@@ -8,9 +8,12 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
+
 from exchange.kernel.session import Database
 from exchange.registrars.enrolments import Enrolment
 from keys.statements.envelopes import Root
+from schemas.enrolments import EnrolmentCode
 from schemas.values.canonical import canonical_json
 
 CODE_LIFETIME = timedelta(days=14)
@@ -30,16 +33,14 @@ class Invitation:
 
 
 def issue_enrolment(database: Database, invitation: Invitation, *, url: str, root: Root, now: datetime) -> str:
-    """The code: base64url of a JSON object that also carries the registrars, so that the member can pin
-    them.
-    """
-    content = {
-        "exchange_url": url,
-        "member_id": invitation.member_id,
-        "secret": secrets.token_urlsafe(32),
-        "registrars": root.to_wire(),
-    }
-    code = base64.urlsafe_b64encode(canonical_json(content)).rstrip(b"=").decode("ascii")
+    """The code, of which the exchange keeps the digest alone."""
+    content = EnrolmentCode(
+        exchange_url=url,
+        member_id=invitation.member_id,
+        secret=secrets.token_urlsafe(32),
+        registrars=root.to_wire(),
+    )
+    code = base64.urlsafe_b64encode(canonical_json(msgspec.to_builtins(content))).rstrip(b"=").decode("ascii")
     row = Enrolment(
         code_sha256=hashlib.sha256(code.encode("ascii")).digest(),
         member_id=invitation.member_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -180,20 +180,21 @@ def join(session: Session, code: str | None, registrars_fingerprint: str | None,
         return _follow(session, registrars_fingerprint, yes=yes)
     parsed = read_code(code)
     check_code_fits(home, parsed)
-    root = _read_root(parsed.registrars)
+    said = parsed.content
+    root = _read_root(said.registrars)
     _compare(root, registrars_fingerprint, yes)
     keys = {name: _unlocked(session, name).identity.key for name in home.config.representatives}
     waiting = answer_code(home, session.vault, parsed, keys)
-    document = {"exchange_url": parsed.exchange_url, "registrars_fingerprint": root.fingerprint}
+    document = {"exchange_url": said.exchange_url, "registrars_fingerprint": root.fingerprint}
     if waiting:
-        pin_root(home, parsed.registrars, parsed.exchange_url)
+        pin_root(home, said.registrars, said.exchange_url)
         names = ", ".join(waiting)
         text = f"your answer is kept; it is sent when {names} gives the same command in a home of their own"
         return Shown({"state": "awaiting_people", "waiting_for": waiting, **document}, text)
-    exchange = session.exchange_as(None, parsed.exchange_url)
+    exchange = session.exchange_as(None, said.exchange_url)
     state = exchange.enrol(enrolment_request(home, session.vault, parsed))
-    pin_root(home, parsed.registrars, parsed.exchange_url)
-    text = f"asked to join {parsed.exchange_url}; it takes effect when the registrars have signed"
+    pin_root(home, said.registrars, said.exchange_url)
+    text = f"asked to join {said.exchange_url}; it takes effect when the registrars have signed"
     return Shown({"state": state, **document}, f"{text}\nread them the keys' fingerprints: member status shows them")
 
 
@@ -204,16 +205,16 @@ def _unlocked(session: Session, name: str) -> Unlocked:
 def _follow(session: Session, fingerprint: str | None, *, yes: bool) -> Shown:
     """Join where the others have joined."""
     joined = joined_exchange(session.vault)
-    root = held_keyring(_read_root(joined["registrars"]), session.vault).roots.as_pinned()
+    root = held_keyring(_read_root(joined.registrars), session.vault).roots.as_pinned()
     if session.home.root_path.exists():
         raise HomeError("this home has pinned its registrars already", "member status")
     _compare(root, fingerprint, yes)
-    pin_root(session.home, root.to_wire(), joined["exchange_url"])
-    document = {"state": "joined", "exchange_url": joined["exchange_url"], "registrars_fingerprint": root.fingerprint}
-    return Shown(document, f"joined {joined['exchange_url']}; you may act when the registrars have signed your key")
+    pin_root(session.home, root.to_wire(), joined.exchange_url)
+    document = {"state": "joined", "exchange_url": joined.exchange_url, "registrars_fingerprint": root.fingerprint}
+    return Shown(document, f"joined {joined.exchange_url}; you may act when the registrars have signed your key")
 
 
-def _read_root(registrars: dict[str, Any]) -> Root:
+def _read_root(registrars: Mapping[str, object]) -> Root:
     try:
         return Root.parse(registrars)
     except StatementError as error:

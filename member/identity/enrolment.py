@@ -37,7 +37,7 @@ from member.identity.vault_folder import JoiningRequest
 from member.transport.wire import ENROLMENT_DOMAIN
 from member.vault.cipher import KEY_BYTES
 from member.vault.store import Vault
-from schemas.enrolments import ClaimedRepresentative, NewEnrolment
+from schemas.enrolments import ClaimedRepresentative, EnrolmentCode, NewEnrolment
 from schemas.terms import Role
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import from_base64, to_base64
@@ -52,21 +52,19 @@ _ANSWER, _JOINED = "enrolment_answer", "joined_exchange"
 _MAX_CODE_CHARS = 65_536
 
 
-class _Code(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    exchange_url: str
-    member_id: str
-    secret: str
-    registrars: dict[str, Any]
-
-
 @dataclass(frozen=True)
-class EnrolmentCode:
-    """A one-time code as given out of band: base64url of a JSON object."""
+class ReadCode:
+    """A one-time code as it was given, and what it says."""
 
     text: str = field(repr=False)
+    content: EnrolmentCode = field(repr=False)
+
+
+class JoinedExchange(msgspec.Struct, frozen=True):
+    """Where the first people joined, and the registrars' root (JSON object) that they pinned."""
+
     exchange_url: str
-    member_id: str
-    registrars: dict[str, Any]
+    registrars: dict[str, object]
 
 
 def check_id(text: str, what: str) -> str:
@@ -165,7 +163,7 @@ def _make_keys(home: Home, newcomer: Newcomer) -> _Made:
     return _Made(key, wrap_key, person, LocalRepresentative(list(newcomer.roles), public))
 
 
-def read_code(text: str) -> EnrolmentCode:
+def read_code(text: str) -> ReadCode:
     """The parts of an enrolment code. UsedWronglyError if it is none."""
     text = text.strip()
     hint = "copy the whole code that the exchange's operator sent"
@@ -173,7 +171,7 @@ def read_code(text: str) -> EnrolmentCode:
         raise UsedWronglyError("this is no enrolment code: it is too long", hint)
     try:
         padded = text + "=" * (-len(text) % 4)
-        code = msgspec.json.decode(base64.b64decode(padded.encode("ascii"), b"-_", validate=True), type=_Code)
+        code = msgspec.json.decode(base64.b64decode(padded.encode("ascii"), b"-_", validate=True), type=EnrolmentCode)
     except (binascii.Error, UnicodeError, msgspec.DecodeError, RecursionError) as error:
         raise UsedWronglyError("this is no enrolment code", hint) from error
     check_id(code.member_id, "member id, and the enrolment code names it")
@@ -184,10 +182,10 @@ def read_code(text: str) -> EnrolmentCode:
         raise UsedWronglyError(
             f"the address or the registrars in the enrolment code are not usable: {error}", hint
         ) from error
-    return EnrolmentCode(text, code.exchange_url, code.member_id, code.registrars)
+    return ReadCode(text, code)
 
 
-def answer_code(home: Home, vault: Vault, code: EnrolmentCode, keys: Mapping[str, SigningKey]) -> list[str]:
+def answer_code(home: Home, vault: Vault, code: ReadCode, keys: Mapping[str, SigningKey]) -> list[str]:
     """Keep the answers of this home's people to the code, each proving that it holds its key; the names of those whom
     the vault opens for and who have not answered it yet.
     """
@@ -209,11 +207,12 @@ def answer_code(home: Home, vault: Vault, code: EnrolmentCode, keys: Mapping[str
                 proof=keys[name].sign(ENROLMENT_DOMAIN + canonical_json(claim)),
             )
             vault.put(_ANSWER, f"{code_sha256}|{name}".encode(), msgspec.json.encode(answer))
-        vault.put(_JOINED, b"", canonical_json({"exchange_url": code.exchange_url, "registrars": code.registrars}))
+        joined = JoinedExchange(code.content.exchange_url, code.content.registrars)
+        vault.put(_JOINED, b"", canonical_json(msgspec.to_builtins(joined)))
     return [each.name for each in people_of(vault) if vault.get(_ANSWER, f"{code_sha256}|{each.name}".encode()) is None]
 
 
-def enrolment_request(home: Home, vault: Vault, code: EnrolmentCode) -> bytes:
+def enrolment_request(home: Home, vault: Vault, code: ReadCode) -> bytes:
     """The body of POST /v1/enrolments, with the answers of all people whom the vault opens for."""
     code_sha256 = hashlib.sha256(code.text.encode("ascii")).hexdigest()
     answers = [vault.get(_ANSWER, f"{code_sha256}|{each.name}".encode()) for each in people_of(vault)]
@@ -236,22 +235,21 @@ def encryption_key_of(vault: Vault) -> str:
     return to_base64(EncryptionKey(secret).public_bytes)
 
 
-def joined_exchange(vault: Vault) -> dict[str, Any]:
+def joined_exchange(vault: Vault) -> JoinedExchange:
     """The address and the registrars that the first people joined with. HomeError before that."""
     payload = vault.get(_JOINED, b"")
     if payload is None:
         raise HomeError("nobody has joined an exchange with this vault yet", "member join CODE")
-    document: dict[str, Any] = msgspec.json.decode(payload)
-    return document
+    return msgspec.json.decode(payload, type=JoinedExchange)
 
 
-def check_code_fits(home: Home, code: EnrolmentCode) -> None:
+def check_code_fits(home: Home, code: ReadCode) -> None:
     """HomeError unless the code is for this member and this home has not joined elsewhere."""
-    if code.member_id != home.member_id:
-        detail = f"the code is for {code.member_id}, this is the home of {home.member_id}"
+    if code.content.member_id != home.member_id:
+        detail = f"the code is for {code.content.member_id}, this is the home of {home.member_id}"
         raise HomeError(detail, "name the home of the member that the code is for: member --home DIR join CODE")
-    home.check_reaches(code.exchange_url)
-    if home.root_path.exists() and home.root_path.read_bytes() != canonical_json(code.registrars):
+    home.check_reaches(code.content.exchange_url)
+    if home.root_path.exists() and home.root_path.read_bytes() != canonical_json(code.content.registrars):
         hint = "new registrars are taken up by their predecessors' statements, never by a code"
         raise HomeError("this home has pinned other registrars already", hint)
 
@@ -264,8 +262,8 @@ def told_registrars(root: Root) -> str:
     return f"{names} ({root.quorum} must sign)"
 
 
-def pin_root(home: Home, registrars: dict[str, Any], exchange_url: str) -> None:
+def pin_root(home: Home, registrars: Mapping[str, object], exchange_url: str) -> None:
     """Keep the registrars' root and the exchange's address."""
     home.check_reaches(exchange_url)
-    write_private_file(home.root_path, canonical_json(registrars))
+    write_private_file(home.root_path, canonical_json(dict(registrars)))
     home.save(exchange_url=exchange_url.rstrip("/"))

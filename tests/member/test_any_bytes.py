@@ -178,11 +178,11 @@ def test_a_code_of_any_text_is_refused_or_can_be_answered(home: Home, text: str)
     except MemberError as error:
         assert error.hint
         return
-    assert read.member_id == "a"
-    assert read.exchange_url.startswith(("http://", "https://"))
-    canonical_json(read.registrars)
+    assert read.content.member_id == "a"
+    assert read.content.exchange_url.startswith(("http://", "https://"))
+    canonical_json(read.content.registrars)
     try:
-        Root.parse(read.registrars)
+        Root.parse(read.content.registrars)
     except StatementError:
         return
 

@@ -10,6 +10,8 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from alerts.delivery.mail import Addressed, Mailer, MailSettings, write_digest
 from alerts.delivery.sending import DELIVERED
+from schemas.subscriptions import PushedAlert
+from schemas.values.identifiers import uuid7
 from tests.alerts.delivery.certificates import tls_for
 from tests.alerts.delivery.receivers import Mailbox, mail_server
 from tests.alerts.delivery.world import SENDER, MailWorld, PushingWorld, mail_at
@@ -155,10 +157,16 @@ def test_nobody_subscribes_a_stranger_or_writes_a_header(mail_world: MailWorld) 
 
 
 def test_what_an_author_wrote_is_text_in_the_body_and_never_markup_or_a_header() -> None:
-    shown = {
-        **{"reference": "4711-NECC", "tlp": "GREEN", "state": "published", "colour": "red", "theme": "tax_evasion"},
-        "title": "<script>alert(1)</script>\r\nBcc: evil@evil.example &amp;",
-    }
+    shown = PushedAlert(
+        alert_id=uuid7(),
+        reference="4711-NECC",
+        version=1,
+        state="published",
+        tlp="GREEN",
+        title="<script>alert(1)</script>\r\nBcc: evil@evil.example &amp;",
+        colour="red",
+        theme="tax_evasion",
+    )
     message = write_digest(SENDER, TO, "m-1", [shown], NOW)
     html = message.get_body(("html",))
     assert html is not None

@@ -10,6 +10,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from alerts.delivery.webhook import OLD_SECRET_GOOD_FOR, WebhookSecrets, message_body, sign_message, valid_numbers
 from alerts.domain.subscription import RETRIES, pause_after
+from schemas.subscriptions import PushedWord, SubscriptionPush
+from schemas.values.encoding import to_rfc3339
 from schemas.values.identifiers import uuid7
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -17,9 +19,11 @@ SECRETS = WebhookSecrets(bytes(range(32)))
 
 
 def test_a_message_is_verified_by_the_library_of_the_specification_and_a_changed_one_is_not() -> None:
-    secret, message_id, body = SECRETS.secret("s-1", 1), uuid7(), message_body("alert.published", NOW, {"x": "é"})
+    word = PushedWord(subscription_id="s-1", code="é")
+    push = SubscriptionPush(type="subscription.confirm", timestamp=to_rfc3339(NOW), data=word)
+    secret, message_id, body = SECRETS.secret("s-1", 1), uuid7(), message_body(push)
     headers = sign_message([secret], message_id, body, datetime.now(UTC))
-    assert Webhook(secret).verify(body, headers)["type"] == "alert.published"
+    assert Webhook(secret).verify(body, headers)["type"] == "subscription.confirm"
     for changed in (
         {**headers, "webhook-id": uuid7()},
         {**headers, "webhook-timestamp": str(int(headers["webhook-timestamp"]) + 1)},
