@@ -43,3 +43,17 @@ class EnrolmentAnswer(Message, frozen=True):
     """Where the enrolment stands."""
 
     state: Annotated[str, Form("choice", "awaiting_registrars")]
+
+
+class KeyReplacement(Message, frozen=True):
+    """A wish for the Ed25519 key `public_key` of a representative in place of `replaces`."""
+
+    representative_id: RepresentativeId
+    replaces: Digest
+    public_key: Digest
+
+
+class SignedReplacement(KeyReplacement, frozen=True):
+    """The same with the new key's signature, in a file (keys/statements/replacement.py)."""
+
+    proof: Annotated[bytes, Form("Base64", 64)]

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from alerts.feeds.filters import EVERY, LAST_ONLY, TaxiiFilters, Versions, read_filters, write_moment, write_version
 from alerts.feeds.pages import CollectionReading, Columns, ObjectsPage, find_reading, holds, read_page
@@ -24,6 +23,7 @@ from alerts.store.feed_objects import find_collections
 from exchange.kernel.lookups import Looking
 from exchange.kernel.session import Database
 from exchange.membership.store import SharingGroup, groups_of_member
+from schemas.feeds import TaxiiCollection
 
 MEDIA_TYPE = "application/taxii+json"
 CONTENT_TYPE = f"{MEDIA_TYPE};version=2.1"
@@ -45,7 +45,7 @@ class TaxiiAnswer:
     last: str | None = None
 
 
-def list_collections(database: Database, member_id: str, now: datetime) -> list[dict[str, Any]]:
+def list_collections(database: Database, member_id: str, now: datetime) -> list[TaxiiCollection]:
     """The collections that there are for the member. One that is missing is made: a group has its own before its first
     alert, so that it tells of none.
     """
@@ -58,10 +58,10 @@ def list_collections(database: Database, member_id: str, now: datetime) -> list[
     return [_describe(group, found[group.group_id]) for group in groups]
 
 
-def find_collection(database: Database, member_id: str, now: datetime, collection_id: str) -> dict[str, Any]:
+def find_collection(database: Database, member_id: str, now: datetime, collection_id: str) -> TaxiiCollection:
     """One of them. Raises UnknownError."""
     for found in list_collections(database, member_id, now):
-        if found["id"] == collection_id:
+        if found.id == collection_id:
             return found
     raise UnknownError
 
@@ -131,15 +131,15 @@ class Reader:
             )
 
 
-def _describe(group: SharingGroup, collection_id: str) -> dict[str, Any]:
-    return {
-        "id": collection_id,
-        "title": group.name,
-        "description": f"Alerts to the sharing group {group.group_id}",
-        "can_read": True,
-        "can_write": False,
-        "media_types": [STIX_TYPE],
-    }
+def _describe(group: SharingGroup, collection_id: str) -> TaxiiCollection:
+    return TaxiiCollection(
+        id=collection_id,
+        title=group.name,
+        description=f"Alerts to the sharing group {group.group_id}",
+        can_read=True,
+        can_write=False,
+        media_types=[STIX_TYPE],
+    )
 
 
 def _about(look: Looking, reading: CollectionReading, filters: TaxiiFilters, object_id: str) -> TaxiiFilters:

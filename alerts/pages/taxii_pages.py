@@ -19,7 +19,6 @@ from alerts.feeds.accepting import accepts_taxii, names_taxii
 from alerts.feeds.filters import LARGEST_PAGE, USUAL_PAGE, BadQueryError
 from alerts.feeds.taxii import (
     CONTENT_TYPE,
-    EMPTY,
     MEDIA_TYPE,
     Reader,
     TaxiiAnswer,
@@ -31,7 +30,9 @@ from exchange.web.authentication import current_feed_member_id, current_feed_rea
 from exchange.web.context import current_context
 from exchange.web.forms import MAX_BODY_BYTES
 from exchange.web.pages import Blueprint, Decorator
+from schemas.feeds import TaxiiCollections, TaxiiDiscovery, TaxiiRoot
 from schemas.problems import MEDIA_TYPE as PROBLEM_TYPE
+from schemas.values.message import Message
 
 blueprint = Blueprint("taxii", __name__, url_prefix="/taxii2", description="The feeds as TAXII 2.1")
 
@@ -102,14 +103,14 @@ def discovery() -> Response:
     root = _absolute(_ROOT)
     about = "Alerts of the taskforce, for the institutions and agencies that they are addressed to"
     return _answer(
-        {"title": "Intelligence-sharing exchange", "description": about, "default": root, "api_roots": [root]}
+        TaxiiDiscovery(title="Intelligence-sharing exchange", description=about, default=root, api_roots=[root])
     )
 
 
 @_route("/api/", "The API root")
 def api_root() -> Response:
     """What it speaks."""
-    return _answer({"title": "Alerts", "versions": [CONTENT_TYPE], "max_content_length": MAX_BODY_BYTES})
+    return _answer(TaxiiRoot(title="Alerts", versions=[CONTENT_TYPE], max_content_length=MAX_BODY_BYTES))
 
 
 @_route("/api/status/<status_id>/", "The status of a request to add objects: there is none")
@@ -123,7 +124,7 @@ def collections() -> Response:
     """One for each open group."""
     context = current_context()
     found = list_collections(context.database, current_feed_member_id(), context.clock())
-    return _answer({"collections": found} if found else {})
+    return _answer(TaxiiCollections(collections=found) if found else TaxiiCollections())
 
 
 @_route(_COLLECTION, "One collection")
@@ -200,8 +201,8 @@ def _absolute(path: str) -> str:
     return urljoin(current_context().settings.url, path)
 
 
-def _answer(value: dict[str, Any]) -> Response:
-    return _respond(msgspec.json.encode(value) if value else EMPTY)
+def _answer(resource: Message) -> Response:
+    return _respond(msgspec.json.encode(resource))
 
 
 def _page(answer: TaxiiAnswer) -> Response:

@@ -13,7 +13,8 @@ import click
 from exchange.programs.commands import CommandError, opened, reports
 from exchange.registrars.ask_for_two import NothingToChangeError, ask_for_two
 from exchange.registrars.rotate_key import rotate_key
-from keys.statements.replacement import Replacement, verify_replacement
+from keys.statements.replacement import verify_replacement
+from schemas.enrolments import KeyReplacement
 from schemas.terms import FourEyes
 from schemas.values.clock import utc_now
 from schemas.values.encoding import to_base64
@@ -76,7 +77,7 @@ def _listed(done: dict[str, Any]) -> str:
     return ", ".join(done["four_eyes"]) or "nothing"
 
 
-def _read(path: Path) -> Replacement:
+def _read(path: Path) -> KeyReplacement:
     try:
         return verify_replacement(json.loads(path.read_bytes()[:_MAX_FILE_BYTES]))
     except OSError as error:

@@ -21,7 +21,7 @@ from exchange.log.events import record
 from exchange.membership import store as membership
 from exchange.membership.statements import latest_effective
 from exchange.registrars.propose import add_draft
-from keys.statements.replacement import Replacement, ReplacementError
+from keys.statements.replacement import ReplacementError
 from keys.statements.types import (
     AnyStatement,
     MemberStatement,
@@ -29,13 +29,14 @@ from keys.statements.types import (
     StatedRepresentative,
     parse_statement,
 )
+from schemas.enrolments import KeyReplacement
 
 
 class UnknownRepresentativeError(LookupError):
     """No statement in force names this representative."""
 
 
-def rotate_key(database: Database, representative_id: str, replacement: Replacement | None, now: datetime) -> str:
+def rotate_key(database: Database, representative_id: str, replacement: KeyReplacement | None, now: datetime) -> str:
     """Revoke the representative's key at once; the id of the proposal to revoke or to replace it.
 
     Raises UnknownRepresentativeError, ReplacementError, LogUnavailableError.
@@ -43,7 +44,7 @@ def rotate_key(database: Database, representative_id: str, replacement: Replacem
     return database.run_in_transaction(lambda session: _rotate(session, representative_id, replacement, now))
 
 
-def _rotate(session: Session, representative_id: str, replacement: Replacement | None, now: datetime) -> str:
+def _rotate(session: Session, representative_id: str, replacement: KeyReplacement | None, now: datetime) -> str:
     member_id = representative_id.partition("/")[0]
     held = latest_effective(session, "member", member_id)
     stated = None if held is None else parse_statement(held.payload)
@@ -63,7 +64,7 @@ def _rotate(session: Session, representative_id: str, replacement: Replacement |
     return add_draft(session, "member", member_id, draft, now, is_urgent=True)
 
 
-def _successor(person: StatedRepresentative, replacement: Replacement | None) -> StatedRepresentative:
+def _successor(person: StatedRepresentative, replacement: KeyReplacement | None) -> StatedRepresentative:
     if replacement is None:
         return dataclasses.replace(person, state=RepresentativeState.REVOKED)
     if replacement.representative_id != person.representative_id:

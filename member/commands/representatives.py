@@ -328,7 +328,7 @@ def remove(session: Session, name: str, out: Path | None, *, change_vault_key: b
     return Shown({**document, **key, "vault_opens_for": opens_for, "unsigned": unsigned}, as_lines(lines))
 
 
-def _signed_people(session: Session) -> dict[str, Representative]:
+def _signed_people(session: Session) -> dict[str, StatedRepresentative]:
     """This member's representatives as the registrars signed them, by name; none before it has joined."""
     if session.home.config.exchange_url is None:
         return {}
@@ -392,7 +392,7 @@ def _write_draft(
     _write_new(out, draft.to_wire())
 
 
-def _write_new(path: Path, document: dict[str, Any]) -> None:
+def _write_new(path: Path, document: object) -> None:
     """A JSON file where none was. UsedWronglyError if there is one."""
     text = msgspec.json.format(msgspec.json.encode(document), indent=2)
     try:

@@ -30,7 +30,8 @@ from keys.statements.keyring import (
     parse_statement,
     to_payload,
 )
-from keys.statements.replacement import Replacement, ReplacementError, sign_replacement, verify_replacement
+from keys.statements.replacement import ReplacementError, sign_replacement, verify_replacement
+from schemas.enrolments import KeyReplacement
 from schemas.terms import FourEyes, Role
 from schemas.values.encoding import to_base64
 from tests.exchange.factories import NOW, make_token
@@ -41,9 +42,9 @@ NewTaskforce = Callable[..., Taskforce]
 WHO = "a/analyst"
 
 
-def asked_by(member: MemberSimulator, new: SigningKey) -> Replacement:
+def asked_by(member: MemberSimulator, new: SigningKey) -> KeyReplacement:
     """What the member's program would write, read by the operator's."""
-    return verify_replacement(sign_replacement(WHO, member.keys["analyst"].public_bytes, new))
+    return verify_replacement(msgspec.to_builtins(sign_replacement(WHO, member.keys["analyst"].public_bytes, new)))
 
 
 def status_of(taskforce: Taskforce, key: SigningKey, app: Any = None) -> int:
@@ -173,13 +174,13 @@ def test_a_request_for_a_new_key_is_proved_by_that_key_for_that_place(new_taskfo
     taskforce = new_taskforce("a")
     a, new = taskforce.members["a"], SigningKey.generate()
     old = a.keys["analyst"]
-    good = sign_replacement(WHO, old.public_bytes, new)
-    by_the_old_key = sign_replacement(WHO, old.public_bytes, old)["proof"]
+    good = msgspec.to_builtins(sign_replacement(WHO, old.public_bytes, new))
+    by_the_old_key = to_base64(sign_replacement(WHO, old.public_bytes, old).proof)
     for change in (
         {"proof": by_the_old_key},
         {"representative_id": "a/authoriser"},
         {"replaces": good["public_key"]},
-        {"public_key": sign_replacement(WHO, old.public_bytes, SigningKey.generate())["public_key"]},
+        {"public_key": to_base64(SigningKey.generate().public_bytes)},
         {"extra": 1},
     ):
         with pytest.raises(ReplacementError):
@@ -196,7 +197,7 @@ def test_a_request_of_another_time_or_person_is_refused_and_revokes_nothing(new_
     used = asked_by(a, SigningKey.generate())
     taskforce.sign(rotate_key(taskforce.database, WHO, asked_by(a, new), taskforce.clock()))
     a.keys["analyst"] = new
-    wrong = (used, dataclasses.replace(asked_by(a, SigningKey.generate()), representative_id="a/authoriser"))
+    wrong = (used, msgspec.structs.replace(asked_by(a, SigningKey.generate()), representative_id="a/authoriser"))
     for replacement in (*wrong, asked_by(a, new)):
         with pytest.raises(ReplacementError):
             rotate_key(taskforce.database, WHO, replacement, taskforce.clock())
@@ -241,7 +242,7 @@ def test_the_command_revokes_and_drafts_what_the_members_file_asks_for(tmp_path:
         file.write_bytes(content)
         assert run("member", "rotate-key", WHO, "--new-key", file)[0] != 0, content[:20]
     assert run("member", "rotate-key", "a/nobody")[0] != 0
-    file.write_text(json.dumps(sign_replacement(WHO, old.public_bytes, new)))
+    file.write_text(json.dumps(msgspec.to_builtins(sign_replacement(WHO, old.public_bytes, new))))
     code, done = run("member", "rotate-key", WHO, "--new-key", file)
     assert (code, done["public_key"], done["state"]) == (0, to_base64(new.public_bytes), "revoked")
     (proposal,) = (one for one in list_proposals(database) if one.proposal_id == done["proposal_id"])
