@@ -7,10 +7,10 @@ A representative's id starts with its member's id, so that no member can speak a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
@@ -44,10 +44,9 @@ from keys.statements.envelopes import (
 from schemas.holders import Holder
 from schemas.terms import FourEyes, GroupKind, MemberKind, Role, Sector
 from schemas.values.canonical import canonical_json
-from schemas.values.encoding import from_base64, to_base64, to_rfc3339
+from schemas.values.encoding import from_base64, to_rfc3339
 
 _RESERVED_MEMBER_IDS = frozenset({"registrar"})
-_HEAD = ("type", "sequence", "issued_at")
 _MAX_HOLDERS = 64
 _MAX_BOOK = 10**10
 MAX_CARRIED = 5000
@@ -83,6 +82,31 @@ class EpochState(StrEnum):
     RETIRED = "retired"
 
 
+class _Stated:
+    """What all statements have: a type, beside the fields of their class."""
+
+    __slots__ = ()
+    TYPE: ClassVar[str]
+    sequence: int
+
+    def to_wire(self) -> dict[str, Any]:
+        """The statement's JSON object. Raises ValueError for a sequence that nobody would read."""
+        if not 1 <= self.sequence <= MAX_SEQUENCE:
+            raise ValueError("a sequence starts at 1")
+        return {"type": self.TYPE, **_written(self)}
+
+
+def _written(value: Any) -> Any:
+    """A value as JSON: sets sorted, bytes in base64, times in RFC 3339."""
+    if is_dataclass(value):
+        return {each.name: _written(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, frozenset):
+        return [_written(each) for each in sorted(value)]
+    if isinstance(value, tuple):
+        return [_written(each) for each in value]
+    return to_rfc3339(value) if isinstance(value, datetime) else msgspec.to_builtins(value)
+
+
 @dataclass(frozen=True, slots=True)
 class StatedRepresentative:
     """A person or process of a member: `representative_id` is `<member>/<name>` and the keyid of its requests."""
@@ -94,10 +118,12 @@ class StatedRepresentative:
 
 
 @dataclass(frozen=True, slots=True)
-class MemberStatement:
+class MemberStatement(_Stated):
     """Who a member is. `declared_book` is its number of accounts; `encryption_key` has 1,216 bytes (hybrid), or
     32 (X25519, of members of the first days). `four_eyes` is what takes two people of it, by its own wish.
     """
+
+    TYPE: ClassVar[str] = "member"
 
     sequence: int
     issued_at: datetime
@@ -111,33 +137,12 @@ class MemberStatement:
     representatives: tuple[StatedRepresentative, ...]
     four_eyes: frozenset[FourEyes] = frozenset()
 
-    def to_wire(self) -> dict[str, Any]:
-        """The statement's JSON object."""
-        return {
-            **_head_to_wire("member", self.sequence, self.issued_at),
-            "member_id": self.member_id,
-            "name": self.name,
-            "kind": str(self.kind),
-            "sector": str(self.sector),
-            "state": str(self.state),
-            "declared_book": self.declared_book,
-            "encryption_key": to_base64(self.encryption_key),
-            "representatives": [
-                {
-                    "representative_id": person.representative_id,
-                    "public_key": to_base64(person.public_key),
-                    "roles": sorted(str(role) for role in person.roles),
-                    "state": str(person.state),
-                }
-                for person in self.representatives
-            ],
-            "four_eyes": sorted(str(code) for code in self.four_eyes),
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class GroupStatement:
+class GroupStatement(_Stated):
     """A sharing group and the ids of its members; it ends by itself at `sunset`, if it has one."""
+
+    TYPE: ClassVar[str] = "group"
 
     sequence: int
     issued_at: datetime
@@ -149,23 +154,12 @@ class GroupStatement:
     state: GroupState
     members: frozenset[str]
 
-    def to_wire(self) -> dict[str, Any]:
-        """The statement's JSON object."""
-        return {
-            **_head_to_wire("group", self.sequence, self.issued_at),
-            "group_id": self.group_id,
-            "name": self.name,
-            "kind": str(self.kind),
-            "objective": self.objective,
-            "sunset": None if self.sunset is None else to_rfc3339(self.sunset),
-            "state": str(self.state),
-            "members": sorted(self.members),
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class EpochStatement:
+class EpochStatement(_Stated):
     """A key epoch: any `threshold` of its holders evaluate under the key behind `public_key` (32 bytes)."""
+
+    TYPE: ClassVar[str] = "epoch"
 
     sequence: int
     issued_at: datetime
@@ -176,22 +170,12 @@ class EpochStatement:
     normalisation: str
     holders: tuple[Holder, ...]
 
-    def to_wire(self) -> dict[str, Any]:
-        """The statement's JSON object."""
-        return {
-            **_head_to_wire("epoch", self.sequence, self.issued_at),
-            "epoch": self.epoch,
-            "state": str(self.state),
-            "threshold": self.threshold,
-            "public_key": to_base64(self.public_key),
-            "normalisation": self.normalisation,
-            "holders": msgspec.to_builtins(self.holders),
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class ExchangeStatement:
+class ExchangeStatement(_Stated):
     """The exchange: its address, the name and key of its log (signed-note verifier key), the key of its receipts."""
+
+    TYPE: ClassVar[str] = "exchange"
 
     sequence: int
     issued_at: datetime
@@ -201,23 +185,14 @@ class ExchangeStatement:
     log_vkey: str
     receipt_key: bytes
 
-    def to_wire(self) -> dict[str, Any]:
-        """The statement's JSON object."""
-        return {
-            **_head_to_wire("exchange", self.sequence, self.issued_at),
-            "exchange_id": self.exchange_id,
-            "url": self.url,
-            "log_origin": self.log_origin,
-            "log_vkey": self.log_vkey,
-            "receipt_key": to_base64(self.receipt_key),
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class RootStatement:
+class RootStatement(_Stated):
     """The registrars from now on, and what of their predecessors' goes on: `sequence` is the root's version, `previous`
     the fingerprint of the root before, `statements` the SHA-256 (32 bytes) of each statement carried over.
     """
+
+    TYPE: ClassVar[str] = ROOT
 
     sequence: int
     issued_at: datetime
@@ -230,16 +205,6 @@ class RootStatement:
     def root(self) -> Root:
         """Who signs under it."""
         return Root(self.quorum, self.registrars)
-
-    def to_wire(self) -> dict[str, Any]:
-        """The statement's JSON object."""
-        return {
-            **_head_to_wire(ROOT, self.sequence, self.issued_at),
-            "previous": self.previous,
-            "quorum": self.quorum,
-            "registrars": [registrar.to_wire() for registrar in self.registrars],
-            "statements": [to_base64(digest) for digest in sorted(self.statements)],
-        }
 
 
 AnyStatement: TypeAlias = MemberStatement | GroupStatement | EpochStatement | ExchangeStatement | RootStatement
@@ -258,11 +223,11 @@ def parse_statement(payload: bytes) -> AnyStatement:
 def read_statement(statement: Statement) -> AnyStatement:
     """The typed form of a statement whose head has been read. Raises StatementError."""
     readers: dict[str, Callable[[Statement], AnyStatement]] = {
-        "member": _member,
-        "group": _group,
-        "epoch": _epoch,
-        "exchange": _exchange,
-        ROOT: _root,
+        MemberStatement.TYPE: _member,
+        GroupStatement.TYPE: _group,
+        EpochStatement.TYPE: _epoch,
+        ExchangeStatement.TYPE: _exchange,
+        RootStatement.TYPE: _root,
     }
     try:
         return readers[statement.type](statement)
@@ -270,13 +235,13 @@ def read_statement(statement: Statement) -> AnyStatement:
         raise StatementError("malformed", f"{statement.type} statement: {error}") from None
 
 
+def _body(statement: Statement, kind: type[_Stated]) -> dict[str, Any]:
+    """The statement's object, with exactly the fields of its type. Raises ValueError."""
+    return require_fields(statement.body, "type", *(each.name for each in fields(kind)))  # type: ignore[arg-type]
+
+
 def _member(statement: Statement) -> MemberStatement:
-    body = require_fields(
-        statement.body,
-        *_HEAD,
-        *("member_id", "name", "kind", "sector", "state", "declared_book", "encryption_key", "representatives"),
-        "four_eyes",
-    )
+    body = _body(statement, MemberStatement)
     if statement.subject in _RESERVED_MEMBER_IDS:
         raise ValueError("this member id is reserved")
     people = tuple(_representative(person, statement.subject) for person in require_list(body["representatives"], 64))
@@ -308,7 +273,7 @@ def _encryption_key(value: object) -> bytes:
 
 
 def _representative(value: object, member_id: str) -> StatedRepresentative:
-    person = require_fields(value, "representative_id", "public_key", "roles", "state")
+    person = require_fields(value, *(each.name for each in fields(StatedRepresentative)))
     owner, stroke, name = require_text(person["representative_id"], 129).partition("/")
     if owner != member_id or not stroke:
         raise ValueError("a representative's id is <member>/<name>")
@@ -323,7 +288,7 @@ def _representative(value: object, member_id: str) -> StatedRepresentative:
 
 
 def _group(statement: Statement) -> GroupStatement:
-    body = require_fields(statement.body, *_HEAD, "group_id", "name", "kind", "objective", "sunset", "state", "members")
+    body = _body(statement, GroupStatement)
     members = [require_identifier(member) for member in require_list(body["members"])]
     require_distinct(members, "member")
     return GroupStatement(
@@ -340,11 +305,9 @@ def _group(statement: Statement) -> GroupStatement:
 
 
 def _epoch(statement: Statement) -> EpochStatement:
-    body = require_fields(
-        statement.body, *_HEAD, "epoch", "state", "threshold", "public_key", "normalisation", "holders"
-    )
+    body = _body(statement, EpochStatement)
     holders = tuple(_holder(holder) for holder in require_list(body["holders"], _MAX_HOLDERS))
-    for name in ("index", "holder_id", "url", "commitment", "verify_key"):
+    for name in Holder.__struct_fields__:
         require_distinct([getattr(holder, name) for holder in holders], name)
     return EpochStatement(
         sequence=statement.sequence,
@@ -360,7 +323,7 @@ def _epoch(statement: Statement) -> EpochStatement:
 
 
 def _holder(value: object) -> Holder:
-    holder = require_fields(value, "index", "holder_id", "url", "commitment", "verify_key")
+    holder = require_fields(value, *Holder.__struct_fields__)
     return Holder(
         require_integer(holder["index"], 1, 65_535),
         require_identifier(holder["holder_id"]),
@@ -371,7 +334,7 @@ def _holder(value: object) -> Holder:
 
 
 def _exchange(statement: Statement) -> ExchangeStatement:
-    body = require_fields(statement.body, *_HEAD, "exchange_id", "url", "log_origin", "log_vkey", "receipt_key")
+    body = _body(statement, ExchangeStatement)
     return ExchangeStatement(
         sequence=statement.sequence,
         issued_at=statement.issued_at,
@@ -384,7 +347,7 @@ def _exchange(statement: Statement) -> ExchangeStatement:
 
 
 def _root(statement: Statement) -> RootStatement:
-    body = require_fields(statement.body, *_HEAD, "previous", "quorum", "registrars", "statements")
+    body = _body(statement, RootStatement)
     registrars = parse_registrars(body["registrars"])
     listed = [require_text(digest, 44) for digest in require_list(body["statements"], MAX_CARRIED)]
     require_distinct(listed, "statement")
@@ -405,9 +368,3 @@ def _element(value: object) -> bytes:
     except InvalidElementError:
         raise ValueError("this is no element of the group") from None
     return element
-
-
-def _head_to_wire(kind: str, sequence: int, issued_at: datetime) -> dict[str, Any]:
-    if not 1 <= sequence <= MAX_SEQUENCE:
-        raise ValueError("a sequence starts at 1")
-    return {"type": kind, "sequence": sequence, "issued_at": to_rfc3339(issued_at)}
