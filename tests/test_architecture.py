@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import tomllib
@@ -69,3 +70,17 @@ def test_package_inits_are_empty() -> None:
     inits = [init for package in packages for init in (ROOT / package).rglob("__init__.py")]
     assert len(inits) >= len(packages)
     assert not [str(init) for init in inits if init.read_text().strip()]
+
+
+def test_no_schema_of_marshmallow_is_written_by_hand() -> None:
+    """Each is derived from its message (schemas.values.derived)."""
+    packages = ("schemas", "exchange", "alerts", "keys", "edge", "member")
+    files = [path for package in packages for path in sorted((ROOT / package).rglob("*.py"))]
+    written = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(base, ast.Name | ast.Attribute) and "Schema" in ast.unparse(base) for base in node.bases)
+    ]
+    assert not written
