@@ -39,7 +39,6 @@ from member.alerts.values import (
 from member.errors import MemberError
 from schemas.alerts import AlertContent
 from schemas.terms import AlertColour, Classification, LegalGateway, MemberKind, Theme, TrafficLight
-from schemas.values.derived import schema_of
 
 FIELDS = (
     *("title", "colour", "classification", "tlp", "conditions", "theme", "audience", "overview", "red_flags"),
@@ -148,6 +147,7 @@ def fill_alert(document: Mapping[str, Any], defaults: Mapping[str, str], today: 
 
 def _breaks_of_form(filled: dict[str, Any]) -> Iterator[Fault]:
     """Where the content breaks the form that the exchange asks for: lengths, and characters of names."""
+    from schemas.values.derived import schema_of  # noqa: PLC0415 - slow to import, needed here only
 
     for place, message in _flattened(schema_of(AlertContent)().validate(filled)):
         yield Fault(place, "form", "it is not as the exchange wants it", message.rstrip("."))
