@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
+
 from schemas.terms import Role
+from schemas.values.canonical import canonical_json
 from schemas.values.message import Count, Digest, Form, Identifier, Message, RepresentativeId, one_of
 
 
@@ -17,6 +20,23 @@ class EnrolmentCode(Message, frozen=True, forbid_unknown_fields=True):
     member_id: str
     secret: str
     registrars: dict[str, object]
+
+
+class ProvedEnrolment(Message, frozen=True):
+    """What a representative signs to prove, for this code, this member and these roles, that it holds its key;
+    `code_sha256` has 64 hexadecimal digits.
+    """
+
+    member_id: str
+    code_sha256: str
+    encryption_key: bytes
+    public_key: bytes
+    roles: list[str]
+
+    @property
+    def signed(self) -> bytes:
+        """The bytes that are signed."""
+        return b"exchange-enrolment-v1\0" + canonical_json(msgspec.to_builtins(self))
 
 
 class ClaimedRepresentative(Message, frozen=True):

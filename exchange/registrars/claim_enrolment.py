@@ -22,13 +22,12 @@ from exchange.registrars.propose import add_draft
 from keys.sealing.hybrid import SealingError, check_encryption_key
 from keys.signatures.ed25519 import SignatureError, verify_signature
 from keys.statements.types import MemberState, MemberStatement, RepresentativeState, StatedRepresentative
-from schemas.enrolments import ClaimedRepresentative, NewEnrolment
+from schemas.enrolments import ClaimedRepresentative, NewEnrolment, ProvedEnrolment
 from schemas.problems import Problem
 from schemas.terms import MemberKind, Role, Sector
-from schemas.values.canonical import canonical_json, digest
+from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
 
-PROOF_DOMAIN = b"exchange-enrolment-v1\0"
 _ROLES_OF_THE_TASKFORCE = frozenset({Role.REGISTRAR, Role.OPERATOR})
 
 
@@ -101,15 +100,15 @@ def _verify(claim: NewEnrolment, person: ClaimedRepresentative, code_sha256: str
         raise EnrolmentRefusedError("representative")
     if not person.roles or _ROLES_OF_THE_TASKFORCE & set(person.roles):
         raise EnrolmentRefusedError("roles")
-    proved = {
-        "member_id": claim.member_id,
-        "code_sha256": code_sha256,
-        "encryption_key": to_base64(claim.encryption_key),
-        "public_key": to_base64(person.public_key),
-        "roles": person.roles,
-    }
+    proved = ProvedEnrolment(
+        member_id=claim.member_id,
+        code_sha256=code_sha256,
+        encryption_key=claim.encryption_key,
+        public_key=person.public_key,
+        roles=person.roles,
+    )
     try:
-        verify_signature(person.public_key, PROOF_DOMAIN + canonical_json(proved), person.proof)
+        verify_signature(person.public_key, proved.signed, person.proof)
     except SignatureError:
         raise EnrolmentRefusedError("proof") from None
 

@@ -34,10 +34,9 @@ from member.identity.access import check_passphrase, lock_representative, vault_
 from member.identity.home import Home, LocalRepresentative
 from member.identity.people import Person, let_in, people_of
 from member.identity.vault_folder import JoiningRequest
-from member.transport.wire import ENROLMENT_DOMAIN
 from member.vault.cipher import KEY_BYTES
 from member.vault.store import Vault
-from schemas.enrolments import ClaimedRepresentative, EnrolmentCode, NewEnrolment
+from schemas.enrolments import ClaimedRepresentative, EnrolmentCode, NewEnrolment, ProvedEnrolment
 from schemas.terms import Role
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import from_base64, to_base64
@@ -190,21 +189,21 @@ def answer_code(home: Home, vault: Vault, code: ReadCode, keys: Mapping[str, Sig
     the vault opens for and who have not answered it yet.
     """
     code_sha256 = hashlib.sha256(code.text.encode("ascii")).hexdigest()
-    key = encryption_key_of(vault)
+    key = from_base64(encryption_key_of(vault))
     with vault.transaction():
         for name, local in home.config.representatives.items():
-            claim = {
-                "member_id": home.member_id,
-                "code_sha256": code_sha256,
-                "encryption_key": key,
-                "public_key": local.public_key,
-                "roles": local.roles,
-            }
-            answer = ClaimedRepresentative(
-                representative_id=f"{home.member_id}/{name}",
+            proved = ProvedEnrolment(
+                member_id=home.member_id,
+                code_sha256=code_sha256,
+                encryption_key=key,
                 public_key=from_base64(local.public_key),
                 roles=local.roles,
-                proof=keys[name].sign(ENROLMENT_DOMAIN + canonical_json(claim)),
+            )
+            answer = ClaimedRepresentative(
+                representative_id=f"{home.member_id}/{name}",
+                public_key=proved.public_key,
+                roles=proved.roles,
+                proof=keys[name].sign(proved.signed),
             )
             vault.put(_ANSWER, f"{code_sha256}|{name}".encode(), msgspec.json.encode(answer))
         joined = JoinedExchange(code.content.exchange_url, code.content.registrars)

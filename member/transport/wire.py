@@ -28,7 +28,6 @@ GATEWAYS = "/v1/gateways"
 EVALUATIONS = "/v1/evaluations"
 BUDGET = "/v1/budget"
 
-ENROLMENT_DOMAIN = b"exchange-enrolment-v1\0"
 RECEIPT_DOMAIN = b"exchange-receipt-v1\0"
 PROBLEM_PREFIX = "urn:exchange:problem:"
 EVALUATION_PROOF = "Evaluation-Proof"
