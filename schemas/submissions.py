@@ -124,6 +124,10 @@ class RejectedRow(Message, frozen=True):
     reason: str
 
 
+RECEIPT_DOMAIN = b"exchange-receipt-v1\0"
+"""Before the payload of a receipt, in what is signed."""
+
+
 class SignedReceipt(Message, frozen=True):
     """The exchange's signed receipt: canonical JSON in base64, and an Ed25519 signature."""
 

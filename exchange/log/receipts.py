@@ -8,10 +8,9 @@ from typing import Any
 from exchange.kernel.session import Database
 from exchange.log.reading import read_waiting_entries
 from keys.signatures.messages import SigningKey
+from schemas.submissions import RECEIPT_DOMAIN
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64, to_rfc3339
-
-RECEIPT_DOMAIN = b"exchange-receipt-v1\0"
 
 
 def sign_receipt(key: SigningKey, payload: dict[str, Any]) -> dict[str, str]:

@@ -11,9 +11,8 @@ import msgspec
 
 from keys.signatures.ed25519 import SignatureError, verify_signature
 from member.errors import AnswerError
-from member.transport.wire import RECEIPT_DOMAIN
 from member.vault.uploads import Receipt
-from schemas.submissions import SubmissionAnswer, counts_of
+from schemas.submissions import RECEIPT_DOMAIN, SubmissionAnswer, counts_of
 from schemas.values.canonical import parse_canonical_json
 from schemas.values.encoding import from_base64
 

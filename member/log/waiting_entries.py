@@ -20,9 +20,9 @@ import msgspec
 from keys.signatures.ed25519 import SignatureError, verify_signature
 from member.log.chain import LogFault, WaitingEntry, open_view
 from member.log.receipts import LoggedReceipt, two_promises
-from member.transport.wire import RECEIPT_DOMAIN
 from member.vault.store import Vault
 from member.vault.uploads import Receipt
+from schemas.submissions import RECEIPT_DOMAIN
 from schemas.values.canonical import parse_canonical_json
 from schemas.values.encoding import from_base64
 from tlog.entries import ENTRY_BYTES

@@ -35,7 +35,7 @@ from keys.signatures.urls import canonical_url
 from member.errors import AnswerError, MemberError, RefusedError, UnreachableError
 from member.transport import wire
 from member.transport.lines import Lines
-from member.transport.wire import PROBLEM_PREFIX
+from schemas.problems import TYPE_PREFIX
 from schemas.values.canonical import NotCanonicalError, digest
 from schemas.values.encoding import from_base64, to_base64
 
@@ -269,14 +269,14 @@ def read_problem(server: str, status: int, body: bytes) -> RefusedError:
         said = f"{server} answered {status}"
         return RefusedError(said, _HINTS.get(status), slug="refused", status=status, is_foreign=True)
     kind = str(document.get("type", ""))
-    slug = kind.removeprefix(PROBLEM_PREFIX)[:100] or "refused"
+    slug = kind.removeprefix(TYPE_PREFIX)[:100] or "refused"
     detail = str(document.get("detail") or document.get("title") or f"{server} answered {status}")[:_SHOWN_CHARS]
     known = {"type", "title", "status", "detail", "instance", "hint"}
     fields = {name: value for name, value in document.items() if name not in known}
     reasons = "; ".join(_told_reasons(fields.get("reasons")))[:_SHOWN_CHARS]
     hint = _HINT_TO_SUSPENDED if fields.get("reason") == _SUSPENDED else _HINTS.get(status)
     hint = None if reasons and status == _FORBIDDEN else hint
-    is_foreign = not kind.startswith(PROBLEM_PREFIX)
+    is_foreign = not kind.startswith(TYPE_PREFIX)
     return RefusedError(reasons or detail, hint, slug=slug, status=status, is_foreign=is_foreign, problem=fields)
 
 

@@ -28,8 +28,6 @@ GATEWAYS = "/v1/gateways"
 EVALUATIONS = "/v1/evaluations"
 BUDGET = "/v1/budget"
 
-RECEIPT_DOMAIN = b"exchange-receipt-v1\0"
-PROBLEM_PREFIX = "urn:exchange:problem:"
 EVALUATION_PROOF = "Evaluation-Proof"
 SIGNATURE = "Signature"
 UNKNOWN_KEY = "unknown-key"

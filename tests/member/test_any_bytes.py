@@ -30,13 +30,12 @@ from member.normalise.circumstances import Circumstances
 from member.tables.reading import FileRefusedError, check_file, read_indicators
 from member.transport.channel import decode
 from member.transport.exchange_client import LogPage
-from member.transport.wire import RECEIPT_DOMAIN
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
 from schemas.hits import HitsPage
 from schemas.statements import StatementsPage
 from schemas.status import Status
-from schemas.submissions import SubmissionAnswer
+from schemas.submissions import RECEIPT_DOMAIN, SubmissionAnswer
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7

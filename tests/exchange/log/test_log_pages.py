@@ -11,9 +11,10 @@ from flask.testing import FlaskClient
 from flask_smorest import Api
 
 from exchange.log.pages import create_log_blueprint
-from exchange.log.receipts import RECEIPT_DOMAIN, waiting_entries
+from exchange.log.receipts import waiting_entries
 from keys.signatures.ed25519 import verify_signature
 from keys.signatures.messages import SigningKey
+from schemas.submissions import RECEIPT_DOMAIN
 from schemas.values.canonical import parse_canonical_json
 from schemas.values.encoding import from_base64, to_rfc3339
 from tests.exchange.log.laboratory import ORIGIN, SIGNER, Laboratory

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from exchange.log.events import record
 from exchange.submissions import submit as submit_indicators
-from member.transport.wire import PROBLEM_PREFIX
+from schemas.problems import TYPE_PREFIX
 from tests.member.taskforce import EXCHANGE_URL, Taskforce, accounts, write_csv
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -120,7 +120,7 @@ def test_a_loss_inside_one_call_is_not_forgotten_by_the_refusal_of_its_retry(
             list(honest(environ, start_response))
             raise httpx.ReadError("the answer is lost")
         start_response("403 FORBIDDEN", [("Content-Type", "application/problem+json")])
-        return [json.dumps({"type": f"{PROBLEM_PREFIX}forbidden", "title": "other rules meanwhile"}).encode()]
+        return [json.dumps({"type": f"{TYPE_PREFIX}forbidden", "title": "other rules meanwhile"}).encode()]
 
     taskforce.applications[EXCHANGE_URL] = losing_once
     try:

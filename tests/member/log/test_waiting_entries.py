@@ -16,9 +16,9 @@ from keys.signatures.messages import SigningKey
 from member.log.receipts import promised_by
 from member.log.verify import LogFault, LoggedReceipt
 from member.log.waiting_entries import WaitingEntries
-from member.transport.wire import RECEIPT_DOMAIN
 from member.vault.store import Vault
 from member.vault.uploads import Receipt
+from schemas.submissions import RECEIPT_DOMAIN
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import from_base64, to_base64, to_rfc3339
 from tlog.entries import entry_commitment

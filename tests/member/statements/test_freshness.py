@@ -30,8 +30,8 @@ from keys.statements.keyring import Keyring, MemberState, MemberStatement, parse
 from keys.statements.snapshots import DOMAIN, LIFETIME, SnapshotError, check_progress, sign_snapshot, verify_snapshot
 from member.identity.access import unlock_registrar
 from member.identity.home import Home
-from member.transport.wire import PROBLEM_PREFIX
 from schemas.holders import SignedSnapshot
+from schemas.problems import TYPE_PREFIX
 from schemas.statements import StatementEnvelope
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
@@ -466,7 +466,7 @@ def test_one_refused_statement_does_not_keep_the_others_back(fresh: Taskforce) -
         start_response("409 Conflict", [("Content-Type", "application/problem+json")])
         return [
             json.dumps(
-                {"type": f"{PROBLEM_PREFIX}epoch-not-served", "title": "x", "status": 409, "detail": "no share"}
+                {"type": f"{TYPE_PREFIX}epoch-not-served", "title": "x", "status": 409, "detail": "no share"}
             ).encode()
         ]
 
