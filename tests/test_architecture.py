@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.layout_figures import copied_field_lists, read_modules
+
 ROOT = Path(__file__).resolve().parent.parent
 FRAMEWORKS = {
     "flask",
@@ -84,3 +86,9 @@ def test_no_schema_of_marshmallow_is_written_by_hand() -> None:
         and any(isinstance(base, ast.Name | ast.Attribute) and "Schema" in ast.unparse(base) for base in node.bases)
     ]
     assert not written
+
+
+def test_no_class_repeats_the_fields_of_a_message() -> None:
+    """Who sends and who reads a message import it; what either adds is a subclass, or holds it."""
+    pairs = copied_field_lists(read_modules())
+    assert not [(one, other) for one, other, _ in pairs if one.startswith("schemas.") or other.startswith("schemas.")]
