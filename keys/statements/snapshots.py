@@ -14,26 +14,26 @@ Root (its version), number and digest are those of keys/statements/keyring.py ov
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any
 
 from keys.signatures.ed25519 import SignatureError, SigningKey, verify_signature
 from keys.signatures.strict import (
     require_fields,
     require_integer,
     require_literal,
-    require_object,
     require_text,
     require_time,
 )
 from keys.statements.envelopes import MAX_ROOTS
 from keys.statements.keyring import Keyring
+from keys.statements.types import written
 from schemas.holders import Holder, SignedSnapshot
 from schemas.values.canonical import canonical_json, parse_canonical_json
 from schemas.values.encoding import from_base64, to_base64, to_rfc3339
 
 DOMAIN = b"exchange-snapshot-v1\0"
+_TYPE = "snapshot"
 LIFETIME = timedelta(days=7)
 _LONGEST = timedelta(days=31)
 _SKEW = timedelta(minutes=5)
@@ -66,17 +66,10 @@ class Snapshot:
 def sign_snapshot(keyring: Keyring, holder_id: str, key: SigningKey, now: datetime) -> SignedSnapshot:
     """A holder's snapshot of its keyring, good for seven days."""
     issued_at = now.replace(microsecond=now.microsecond // 1000 * 1000)
-    payload = canonical_json(
-        {
-            "type": "snapshot",
-            "holder_id": holder_id,
-            "root": keyring.roots.version,
-            "number": keyring.number,
-            "digest": keyring.digest,
-            "issued_at": to_rfc3339(issued_at),
-            "valid_until": to_rfc3339(issued_at + LIFETIME),
-        }
+    snapshot = Snapshot(
+        holder_id, keyring.roots.version, keyring.number, keyring.digest, issued_at, issued_at + LIFETIME
     )
+    payload = canonical_json({"type": _TYPE, **written(snapshot)})
     return SignedSnapshot(payload=to_base64(payload), signature=to_base64(key.sign(DOMAIN + payload)))
 
 
@@ -115,11 +108,8 @@ def check_progress(seen: Snapshot | None, offered: Snapshot) -> None:
 
 def _read(payload: bytes, holder_id: str) -> Snapshot:
     try:
-        body: dict[str, Any] = require_fields(
-            require_object(parse_canonical_json(payload)),
-            *("type", "holder_id", "root", "number", "digest", "issued_at", "valid_until"),
-        )
-        require_literal(body["type"], "snapshot")
+        body = require_fields(parse_canonical_json(payload), "type", *(each.name for each in fields(Snapshot)))
+        require_literal(body["type"], _TYPE)
         require_literal(body["holder_id"], holder_id)
         snapshot = Snapshot(
             holder_id,

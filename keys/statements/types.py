@@ -93,17 +93,17 @@ class _Stated:
         """The statement's JSON object. Raises ValueError for a sequence that nobody would read."""
         if not 1 <= self.sequence <= MAX_SEQUENCE:
             raise ValueError("a sequence starts at 1")
-        return {"type": self.TYPE, **_written(self)}
+        return {"type": self.TYPE, **written(self)}
 
 
-def _written(value: Any) -> Any:
+def written(value: Any) -> Any:
     """A value as JSON: sets sorted, bytes in base64, times in RFC 3339."""
     if is_dataclass(value):
-        return {each.name: _written(getattr(value, each.name)) for each in fields(value)}
+        return {each.name: written(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, frozenset):
-        return [_written(each) for each in sorted(value)]
+        return [written(each) for each in sorted(value)]
     if isinstance(value, tuple):
-        return [_written(each) for each in value]
+        return [written(each) for each in value]
     return to_rfc3339(value) if isinstance(value, datetime) else msgspec.to_builtins(value)
 
 
