@@ -48,7 +48,7 @@ _LIGHTS = (TrafficLight.CLEAR, TrafficLight.GREEN, TrafficLight.AMBER, TrafficLi
 def publish_generated(
     database: Database, member_id: str, group_id: str, count: int, report: Callable[[str], None]
 ) -> int:
-    """Publish `count` alerts of a member to a group; how many. Raises RefusedError, LogUnavailableError."""
+    """Publish `count` alerts of a member to a group; how many. Raises RefusalError, LogUnavailableError."""
     generated = random.Random()  # noqa: S311 - invented text, not secrets
     for first in range(0, count, AT_ONCE):
         numbers = range(first + 1, min(first + AT_ONCE, count) + 1)

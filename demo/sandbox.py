@@ -24,7 +24,7 @@ from typing import Any
 import httpx
 
 from demo.load import store_generated_rows
-from demo.supervisor import Program, Supervisor
+from demo.supervisor import SupervisedProgram, Supervisor
 from exchange.configuration.settings import load_settings
 from exchange.kernel.session import create_database
 from keys.custody.files import make_private_folder, write_private_file
@@ -60,7 +60,7 @@ class SandboxError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Plan:
+class SandboxPlan:
     """What the sandbox holds. `port` 0 takes a free one; no `database_url` means SQLite in the folder."""
 
     banks: tuple[str, ...] = ("a", "b", "c")
@@ -165,7 +165,7 @@ class Sandbox:
         self._taxii: dict[str, Any] | None = None
         self._lock: int | None = None
         self._drafts: set[str] = set()  # digests of the statements drafted here: a proposal's id is its digest
-        self.plan = Plan()
+        self.plan = SandboxPlan()
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("EXCHANGE_", "KEYHOLDER_", "MEMBER_"))}
         self.supervisor = Supervisor(environment, changed=self._tell)
 
@@ -211,7 +211,7 @@ class Sandbox:
 
     # -- the steps
 
-    def start(self, plan: Plan, chosen: Iterable[str] = ()) -> dict[str, Any]:
+    def start(self, plan: SandboxPlan, chosen: Iterable[str] = ()) -> dict[str, Any]:
         """Set up if the folder is new, start all programs, and write sandbox.json when all is ready.
 
         On a second start the plan of the first holds; the fields of `plan` named in `chosen` must agree with it.
@@ -251,10 +251,10 @@ class Sandbox:
                 self._lock = lock
                 return
 
-    def _load_state(self, state_file: Path, plan: Plan, chosen: Iterable[str]) -> None:
+    def _load_state(self, state_file: Path, plan: SandboxPlan, chosen: Iterable[str]) -> None:
         self._state = json.loads(state_file.read_text())
         stored = self._state["plan"]
-        self.plan = Plan(**{**stored, "banks": tuple(stored["banks"]), "agencies": tuple(stored["agencies"])})
+        self.plan = SandboxPlan(**{**stored, "banks": tuple(stored["banks"]), "agencies": tuple(stored["agencies"])})
         for name in chosen:
             if getattr(plan, name) != getattr(self.plan, name):
                 raise SandboxError(
@@ -337,16 +337,16 @@ class Sandbox:
         exchange = [str(scripts / "exchange"), "--home", str(self._exchange_home)]
         port = str(self._state["ports"]["exchange"])
         programs = [
-            Program(
+            SupervisedProgram(
                 "exchange", [*exchange, "serve", "--port", port], self._log("exchange"), f"{self.exchange_url}/readyz"
             ),
-            Program("worker", [*exchange, "worker"], self._log("worker")),
+            SupervisedProgram("worker", [*exchange, "worker"], self._log("worker")),
         ]
         for index, url in zip(self._holder_indices, self.holder_urls, strict=True):
             command = [str(scripts / "keyholder"), "--home", str(self._holder_home(index)), "serve"]
             port = str(self._state["ports"][f"holder-{index}"])
             name = f"holder-{index}"
-            programs.append(Program(name, [*command, "--port", port], self._log(name), f"{url}/healthz"))
+            programs.append(SupervisedProgram(name, [*command, "--port", port], self._log(name), f"{url}/healthz"))
         self.supervisor.start(*programs)
 
     def _log(self, name: str) -> Path:

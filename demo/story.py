@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo.sandbox import GROUP, Plan, Sandbox, run_command
+from demo.sandbox import GROUP, Sandbox, SandboxPlan, run_command
 from schemas.words import in_words
 
 _GIVEN = ("Amina", "Björn", "Chloé", "Dmitri", "Eilidh", "Farid", "Grace", "Hiro")
@@ -233,7 +233,7 @@ def run_demonstration(tell: Callable[[str], None]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="exchange-demo-") as folder:
         sandbox = Sandbox(Path(folder) / "sandbox", tell)
         try:
-            sandbox.start(Plan(banks=BANKS))
+            sandbox.start(SandboxPlan(banks=BANKS))
             outcome = _play(sandbox, story, tell)
             meanwhile: list[str] = []
             with ThreadPoolExecutor(2) as pool:

@@ -31,7 +31,7 @@ class ProgramNotReadyError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Program:
+class SupervisedProgram:
     """What to run: its name, its command, where its output goes, and the URL that answers 200 when it is ready."""
 
     name: str
@@ -56,7 +56,7 @@ class Supervisor:
     def __init__(self, environment: Mapping[str, str], changed: Callable[[], None] = lambda: None) -> None:
         self._environment = dict(environment)
         self._changed = changed
-        self._programs: dict[str, Program] = {}
+        self._programs: dict[str, SupervisedProgram] = {}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._stopping = False
 
@@ -65,7 +65,7 @@ class Supervisor:
         """The process id of each program, by name."""
         return {name: child.pid for name, child in self._children.items()}
 
-    def start(self, *programs: Program, seconds: float = _READY_SECONDS) -> None:
+    def start(self, *programs: SupervisedProgram, seconds: float = _READY_SECONDS) -> None:
         """Start the programs and wait until each is ready. Raises ProgramNotReadyError."""
         for program in programs:
             self._programs[program.name] = program
@@ -73,7 +73,7 @@ class Supervisor:
         for program in programs:
             self._wait_until_ready(program, seconds)
 
-    def _spawn(self, program: Program) -> subprocess.Popen[bytes]:
+    def _spawn(self, program: SupervisedProgram) -> subprocess.Popen[bytes]:
         with program.log.open("ab") as output:
             return subprocess.Popen(  # noqa: S603 - the command is made by this package
                 list(program.command),
@@ -85,7 +85,7 @@ class Supervisor:
                 preexec_fn=_stop_with_parent,  # noqa: PLW1509 - called before any thread of this process holds a lock
             )
 
-    def _wait_until_ready(self, program: Program, seconds: float) -> None:
+    def _wait_until_ready(self, program: SupervisedProgram, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while program.ready_url is not None and time.monotonic() < deadline:
             if self._children[program.name].poll() is not None:

@@ -34,7 +34,7 @@ _NAMED_KEY = re.compile(r'(?=;[ ]*keyid="([^"]+)")', re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class CallSource:
     """Where a call comes from, and the proofs it shows, believed by nobody yet: names of keys, or of a token."""
 
     address: str
@@ -42,13 +42,13 @@ class Source:
     proofs: frozenset[str] = frozenset()
 
 
-def source_of(address: str, signature_input: str, token: str = "", *, is_open: bool) -> Source:
+def source_of(address: str, signature_input: str, token: str = "", *, is_open: bool) -> CallSource:
     """The source of a request with this `Signature-Input` and token, either empty if not there. At a route that is open
     to anyone, what a request shows counts for nothing.
     """
     if is_open or not (signature_input or token):
-        return Source(address)
-    return Source(address, shows_proof=True, proofs=frozenset(_names(signature_input, token)))
+        return CallSource(address)
+    return CallSource(address, shows_proof=True, proofs=frozenset(_names(signature_input, token)))
 
 
 def token_name(token: str) -> str:
@@ -68,7 +68,7 @@ class SourceLimits:
         self._most_remembered = most_remembered
         self._known: OrderedDict[str, datetime] = OrderedDict()
 
-    def check(self, source: Source, now: datetime) -> None:
+    def check(self, source: CallSource, now: datetime) -> None:
         """Before anything costs something. Raises LimitExceededError."""
         for name in source.proofs:
             self._limit.check(self._barred.made(name, now) + 1, now)
@@ -78,7 +78,7 @@ class SourceLimits:
         if made and not self._is_known(source.address, now, spared):
             self._limit.check(made + 1, now)
 
-    def count(self, source: Source, now: datetime) -> None:
+    def count(self, source: CallSource, now: datetime) -> None:
         """Count a call that did not authenticate."""
         (self._refused if source.shows_proof else self._unproved).count(source.address, now)
 
@@ -86,7 +86,7 @@ class SourceLimits:
         """Count a right proof of somebody who may not act any more, by its key or token_name."""
         self._barred.count(name, now)
 
-    def note_known(self, source: Source, now: datetime) -> None:
+    def note_known(self, source: CallSource, now: datetime) -> None:
         """Somebody authenticated from there."""
         with self._lock:
             self._known[source.address] = now

@@ -58,7 +58,7 @@ NOTHING_WITNESSED = WitnessedHead(0, EMPTY_ROOT)
 
 
 @dataclass(frozen=True)
-class Decision:
+class WitnessAnswer:
     """The answer: HTTP status, body, content type, and the head to store first (None: nothing changes)."""
 
     status: int
@@ -96,7 +96,7 @@ def answer_add_checkpoint(
     heads: Mapping[str, WitnessedHead],
     cosigner: Cosigner,
     timestamp: int,
-) -> Decision:
+) -> WitnessAnswer:
     """Decide on a raw request: `log_keys` by origin are the logs witnessed, `heads` by origin what was cosigned
     last.
     """
@@ -104,36 +104,36 @@ def answer_add_checkpoint(
         request = parse_add_checkpoint(body)
         origin = parse_checkpoint_text(request.note.text).origin
     except SignatureRejectedError as error:
-        return Decision(403, f"{error}\n")
+        return WitnessAnswer(403, f"{error}\n")
     except NoteError as error:
-        return Decision(400, f"{error}\n")
+        return WitnessAnswer(400, f"{error}\n")
     if origin not in log_keys:
-        return Decision(404, "unknown log\n")
+        return WitnessAnswer(404, "unknown log\n")
     return decide(request, log_keys[origin], heads.get(origin, NOTHING_WITNESSED), cosigner, timestamp)
 
 
 def decide(
     request: AddCheckpoint, log_keys: Sequence[VerifierKey], head: WitnessedHead, cosigner: Cosigner, timestamp: int
-) -> Decision:
+) -> WitnessAnswer:
     """Decide on a request for a known log whose newest cosigned head is `head`; `timestamp` is in POSIX seconds."""
     checkpoint = parse_checkpoint_text(request.note.text)
     try:
         open_checkpoint_note(request.note, checkpoint.origin, log_keys)
     except SignatureRejectedError as error:
-        return Decision(403, f"{error}\n")
+        return WitnessAnswer(403, f"{error}\n")
     except NoteError as error:
-        return Decision(422, f"{error}\n")
+        return WitnessAnswer(422, f"{error}\n")
     if request.old_size > checkpoint.size:
-        return Decision(400, "the old size exceeds the checkpoint's\n")
+        return WitnessAnswer(400, "the old size exceeds the checkpoint's\n")
     if request.old_size != head.size:
-        return Decision(409, f"{head.size}\n", SIZE_CONTENT_TYPE)
+        return WitnessAnswer(409, f"{head.size}\n", SIZE_CONTENT_TYPE)
     try:
         verify_consistency(head.size, head.root, checkpoint.size, checkpoint.root, request.proof)
     except ProofError as error:
-        return Decision(422, f"consistency proof: {error}\n")
+        return WitnessAnswer(422, f"consistency proof: {error}\n")
     return _cosigned(checkpoint, request.note.text, cosigner, timestamp)
 
 
-def _cosigned(checkpoint: Checkpoint, text: str, cosigner: Cosigner, timestamp: int) -> Decision:
+def _cosigned(checkpoint: Checkpoint, text: str, cosigner: Cosigner, timestamp: int) -> WitnessAnswer:
     line = cosigner.cosign(text, timestamp).line()
-    return Decision(200, line, TEXT_CONTENT_TYPE, WitnessedHead(checkpoint.size, checkpoint.root))
+    return WitnessAnswer(200, line, TEXT_CONTENT_TYPE, WitnessedHead(checkpoint.size, checkpoint.root))

@@ -41,7 +41,7 @@ def draft_alert(
 
 
 def draft_in(session: Session, request: Request, content: AlertContent, gateways: GatewayRules) -> StoredAlert:
-    """Keep a draft, in the caller's transaction. Raises RefusedError, LogUnavailableError."""
+    """Keep a draft, in the caller's transaction. Raises RefusalError, LogUnavailableError."""
     require(decide_draft(session, request.actor.member_id, content, gateways, request.now))
     stored = store_draft(session, request.actor, content, request.now)
     _record(session, "alert_drafted", stored, request)
@@ -60,7 +60,7 @@ def review_alert(database: Database, request: Request, alert_id: str) -> tuple[A
 
 
 def review_in(session: Session, request: Request, stored: StoredAlert) -> None:
-    """Note the review of a locked draft, in the caller's transaction. Raises RefusedError, LogUnavailableError."""
+    """Note the review of a locked draft, in the caller's transaction. Raises RefusalError, LogUnavailableError."""
     require(decide_review(AlertState(stored.state), stored.author_id, request.actor.representative_id))
     stored.state, stored.reviewer_id = AlertState.REVIEWED.value, request.actor.representative_id
     stored.modified_at = cut(request.now)

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from exchange.kernel.actor import Actor
-from exchange.kernel.decision import RefusedError, refuse
+from exchange.kernel.decision import RefusalError, refuse
 from exchange.kernel.session import Database
 from exchange.log.acting import Request, act_once
 from exchange.log.entries import View
@@ -42,7 +42,7 @@ def make_token(database: Database, request: Request, name: str) -> tuple[NewFeed
         # Locked, so that requests that come together do not pass the limit.
         session.scalars(select(Member).where(Member.member_id == actor.member_id).with_for_update(key_share=True)).one()
         if count_live_tokens(session, actor.member_id) >= MOST_LIVE:
-            raise RefusedError(refuse("too-many-feed-tokens", "name", f"at most {MOST_LIVE}: revoke one first"))
+            raise RefusalError(refuse("too-many-feed-tokens", "name", f"at most {MOST_LIVE}: revoke one first"))
         token_id, token = make_feed_token(session, actor.member_id, name, actor.representative_id, request.now)
         event_id = _record(session, "feed_token_made", actor, {"token_id": token_id, "name": name}, request.now)
         told[:] = [token]

@@ -55,7 +55,7 @@ def release_alert(
 def release_in(
     session: Session, request: Request, stored: StoredAlert, at: datetime | None, gateways: GatewayRules
 ) -> None:
-    """Release a locked alert, in the caller's transaction. Raises RefusedError, LogUnavailableError."""
+    """Release a locked alert, in the caller's transaction. Raises RefusalError, LogUnavailableError."""
     actor, now = request.actor, request.now
     content, state = stored.alert.content, AlertState(stored.state)
     require(

@@ -29,7 +29,7 @@ from alerts.store.alerts import StoredAlert
 from alerts.store.subscriptions import ALERT, CONFIRM, NEVER, TEST, Delivery, Subscription
 from exchange.configuration.allowed_targets import AllowedTargets
 from exchange.kernel.actor import Actor
-from exchange.kernel.decision import RefusedError, refuse
+from exchange.kernel.decision import RefusalError, refuse
 from exchange.kernel.upsert import insert_ignoring
 from exchange.log.entries import View
 from exchange.log.events import record
@@ -61,15 +61,15 @@ class UnknownSubscriptionError(LookupError):
 def subscribe(
     session: Session, actor: Actor, wish: SubscriptionForm, allowed: AllowedTargets, *, has_mail: bool, now: datetime
 ) -> Subscription:
-    """A new subscription, unconfirmed; its receiver is about to be sent the code. Raises RefusedError."""
+    """A new subscription, unconfirmed; its receiver is about to be sent the code. Raises RefusalError."""
     target = _check_target(wish, allowed, has_mail=has_mail)
     _check_groups(session, actor, wish, now)
     # Locked, so that requests that come together do not pass the limit.
     session.scalars(select(Member).where(Member.member_id == actor.member_id).with_for_update(key_share=True)).one()
     if store.count_live(session, actor.member_id) >= MOST_LIVE:
-        raise RefusedError(refuse("too-many-subscriptions", "channel", f"at most {MOST_LIVE}: end one first"))
+        raise RefusalError(refuse("too-many-subscriptions", "channel", f"at most {MOST_LIVE}: end one first"))
     if store.count_begun(session, actor.member_id, now - _DAY) >= MOST_A_DAY:
-        raise RefusedError(refuse("too-many-today", "channel", f"at most {MOST_A_DAY} new ones in a day"))
+        raise RefusalError(refuse("too-many-today", "channel", f"at most {MOST_A_DAY} new ones in a day"))
     made = Subscription(
         subscription_id=uuid7(),
         member_id=actor.member_id,
@@ -98,10 +98,10 @@ def subscribe(
 def confirm(
     session: Session, actor: Actor, subscription_id: str, *, code: str, secrets: WebhookSecrets, now: datetime
 ) -> Subscription:
-    """The subscription, active from now on. Raises UnknownSubscriptionError, RefusedError."""
+    """The subscription, active from now on. Raises UnknownSubscriptionError, RefusalError."""
     subscription = _own_live(session, actor, subscription_id)
     if not secrets.is_code(subscription.subscription_id, code):
-        raise RefusedError(refuse("code", "code", "this is not the code that the receiver was sent"))
+        raise RefusalError(refuse("code", "code", "this is not the code that the receiver was sent"))
     if subscription.confirmed_at is None:
         subscription.confirmed_at = now
         _record(session, "subscription_confirmed", actor, subscription, now)
@@ -109,10 +109,10 @@ def confirm(
 
 
 def change_secret(session: Session, actor: Actor, subscription_id: str, now: datetime) -> Subscription:
-    """The subscription with its next secret. Raises UnknownSubscriptionError, RefusedError."""
+    """The subscription with its next secret. Raises UnknownSubscriptionError, RefusalError."""
     subscription = _own_live(session, actor, subscription_id)
     if subscription.channel != PushChannel.WEBHOOK:
-        raise RefusedError(refuse("no-secret", "subscription_id", "a mail subscription has no secret"))
+        raise RefusalError(refuse("no-secret", "subscription_id", "a mail subscription has no secret"))
     subscription.secret_number += 1
     subscription.secret_at = now
     _record(session, "subscription_secret_changed", actor, subscription, now)
@@ -122,7 +122,7 @@ def change_secret(session: Session, actor: Actor, subscription_id: str, now: dat
 def send_test(session: Session, actor: Actor, subscription_id: str, now: datetime) -> Subscription:
     """Queue a message that says nothing, or the code once more while the subscription is unconfirmed.
 
-    Raises UnknownSubscriptionError, RefusedError.
+    Raises UnknownSubscriptionError, RefusalError.
     """
     subscription = _own_live(session, actor, subscription_id)
     _queue(session, subscription, CONFIRM if subscription.confirmed_at is None else TEST, now)
@@ -196,7 +196,7 @@ def find_readable(session: Session, actor: Actor, rows: Sequence[Delivery], now:
 def _own_live(session: Session, actor: Actor, subscription_id: str) -> Subscription:
     subscription = find_subscription(session, actor, subscription_id, lock=True)
     if subscription.ended_at is not None:
-        raise RefusedError(refuse("subscription-ended", "subscription_id", "it has ended: make a new one"))
+        raise RefusalError(refuse("subscription-ended", "subscription_id", "it has ended: make a new one"))
     return subscription
 
 
@@ -205,13 +205,13 @@ def _check_target(wish: SubscriptionForm, allowed: AllowedTargets, *, has_mail: 
         try:
             return check_url(wish.target, allowed)
         except TargetRefusedError as error:
-            raise RefusedError(refuse("webhook-target", "target", str(error))) from None
+            raise RefusalError(refuse("webhook-target", "target", str(error))) from None
     if not has_mail:
-        raise RefusedError(refuse("no-mail", "channel", "this exchange sends no mail: take a webhook"))
+        raise RefusalError(refuse("no-mail", "channel", "this exchange sends no mail: take a webhook"))
     local, _, domain = wish.target.rpartition("@")
     has_good_dots = not (local.startswith(".") or local.endswith(".") or ".." in local)
     if len(wish.target) > _LONGEST_ADDRESS or not _ADDRESS.fullmatch(wish.target) or not has_good_dots:
-        raise RefusedError(refuse("mail-address", "target", "expected one plain address, name@example.org"))
+        raise RefusalError(refuse("mail-address", "target", "expected one plain address, name@example.org"))
     return f"{local}@{domain.lower()}"
 
 
@@ -224,16 +224,16 @@ def _filters_json(wish: SubscriptionForm) -> str:
 def _check_groups(session: Session, actor: Actor, filters: SubscriptionFilters, now: datetime) -> None:
     authority = load_authority(session, now)
     if not all(authority.is_in(group_id, actor.member_id) for group_id in filters.groups):
-        raise RefusedError(refuse("groups", "groups", "name open groups that you are in"))
+        raise RefusalError(refuse("groups", "groups", "name open groups that you are in"))
 
 
 def _queue(session: Session, subscription: Subscription, kind: str, now: datetime) -> None:
     own = (Delivery.subscription_id == subscription.subscription_id) & (Delivery.kind != ALERT)
     sent = session.scalars(select(Delivery).where(own)).all()
     if kind == CONFIRM and len(sent) >= MOST_CODES:
-        raise RefusedError(refuse("too-many-codes", "subscription_id", f"{MOST_CODES} were sent: begin anew"))
+        raise RefusalError(refuse("too-many-codes", "subscription_id", f"{MOST_CODES} were sent: begin anew"))
     if any(row.kind == kind and row.created_at > now - BETWEEN_TESTS for row in sent):
-        raise RefusedError(refuse("too-soon", "subscription_id", "wait ten minutes after the last one"))
+        raise RefusalError(refuse("too-soon", "subscription_id", "wait ten minutes after the last one"))
     number = max((row.version for row in sent), default=0) + 1
     insert_ignoring(session, Delivery, [store.new_delivery(subscription, kind, "", number, now)])
 

@@ -44,7 +44,7 @@ def refuse(code: str, field: str, detail: str) -> Decision:
     return Decision((Reason(code, field, detail),))
 
 
-class RefusedError(Exception):
+class RefusalError(Exception):
     """A use case was refused by a rule. `decision` says why."""
 
     def __init__(self, decision: Decision) -> None:

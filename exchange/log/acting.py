@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from exchange.kernel.actor import Actor
-from exchange.kernel.decision import Decision, RefusedError, refuse
+from exchange.kernel.decision import Decision, RefusalError, refuse
 from exchange.kernel.idempotency import IdempotentAnswer
 from exchange.kernel.session import Database
 from exchange.kernel.upsert import insert_ignoring
@@ -29,7 +29,7 @@ class OtherRequestError(Exception):
     """The Idempotency-Key was used for another request."""
 
 
-class ConflictError(RefusedError):
+class ConflictError(RefusalError):
     """An id that the client made is in use already."""
 
 
@@ -61,7 +61,7 @@ def act_once(
     """What `work` gives, of the form `answer`, and `status`; or what was answered to the same request under the same
     key. The answer is kept in the transaction of the act, so that a repetition changes nothing.
 
-    `asked` says for what, without content, should it be refused. Raises RefusedError and UnknownObjectError (both
+    `asked` says for what, without content, should it be refused. Raises RefusalError and UnknownObjectError (both
     recorded in the log), OtherRequestError, LogUnavailableError; then nothing is done.
     """
 
@@ -93,7 +93,7 @@ class RecordedRefusals:
         """What `work` gives, committed."""
         try:
             return self.database.run_in_transaction(work)
-        except RefusedError as refusal:
+        except RefusalError as refusal:
             self._record(refusal.decision)
             raise
         except UnknownObjectError as unknown:
@@ -105,9 +105,9 @@ class RecordedRefusals:
 
 
 def require(decision: Decision) -> None:
-    """Raises RefusedError unless it is allowed."""
+    """Raises RefusalError unless it is allowed."""
     if not decision.is_allowed:
-        raise RefusedError(decision)
+        raise RefusalError(decision)
 
 
 def _claim_key(session: Session, request: Request) -> IdempotentAnswer:

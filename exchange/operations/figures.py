@@ -42,7 +42,7 @@ class Month:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class FiguresReport:
     """How things stand, and each month that has a record. `refusals_unreadable` are refusals whose content was erased,
     so that their rule is missing; `outcomes` those that are kept, by what the intelligence was worth to who got it.
     """
@@ -61,11 +61,11 @@ class Report:
     outcomes: dict[str, int]
 
 
-def report_figures(session: Session) -> Report:
+def report_figures(session: Session) -> FiguresReport:
     """All figures, of one state of the database."""
     status = read_status(session)
     refusals, unreadable = _refusals(session)
-    return Report(
+    return FiguresReport(
         members=_members(session),
         groups_open=_count(session, SharingGroup, SharingGroup.state == "open"),
         rows_live=_count(session, Indicator) + _count(session, RecentIndicator),

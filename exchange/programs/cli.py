@@ -30,7 +30,7 @@ from exchange.configuration.settings import (
     load_log_signer,
     load_policy,
 )
-from exchange.kernel.decision import RefusedError
+from exchange.kernel.decision import RefusalError
 from exchange.kernel.fitness import DatabaseUnfitError
 from exchange.log.events import LogUnavailableError
 from exchange.log.head_file import LogRefusedError
@@ -86,12 +86,12 @@ ERRORS: list[tuple[type[Exception], str]] = [
     (ReplacementError, "new-key"),
     (LogRefusedError, "log"),
     (LogUnavailableError, "log"),
-    (RefusedError, "refused"),
+    (RefusalError, "refused"),
     (BackupError, "backup"),
 ]
 
 
-class Identifier(click.ParamType[str]):
+class IdentifierType(click.ParamType[str]):
     """An identifier: 1 to 64 of a-z, 0-9, - and _."""
 
     name = "id"
@@ -113,7 +113,7 @@ class Identifiers(click.ParamType[list[str]]):
         """The identifiers, or a usage error."""
         if isinstance(value, list):
             return value
-        return [Identifier().convert(part.strip(), param, ctx) for part in str(value).split(",") if part.strip()]
+        return [IdentifierType().convert(part.strip(), param, ctx) for part in str(value).split(",") if part.strip()]
 
 
 @click.group(
@@ -132,7 +132,7 @@ def program(home: str) -> None:
 @program.command(epilog="Example: exchange init --registrars registrars.json --url https://x.example --exchange-id uk")
 @click.option("--registrars", required=True, type=click.Path(path_type=Path), help="The registrars' root (JSON).")
 @click.option("--url", required=True, help="The public address, which members sign for.")
-@click.option("--exchange-id", required=True, type=Identifier())
+@click.option("--exchange-id", required=True, type=IdentifierType())
 @click.option("--database-url", help="sqlite:///… or postgresql+psycopg://…  [default: SQLite in the home]")
 @click.option("--passphrase-file", type=click.Path(path_type=Path), help="Opens the keys; asked for if not given.")
 @click.option(
@@ -237,7 +237,7 @@ member.add_command(four_eyes_command)
     "enrol",
     epilog="Example: exchange member enrol acme --kind telecom --name A --sector telecommunications --declared-book 9",
 )
-@click.argument("member_id", type=Identifier())
+@click.argument("member_id", type=IdentifierType())
 @click.option("--kind", required=True, type=click.Choice([kind.value for kind in MemberKind]))
 @click.option("--name", required=True)
 @click.option("--sector", required=True, type=click.Choice([sector.value for sector in Sector]))
@@ -276,7 +276,7 @@ def list_command(context: click.Context) -> dict[str, Any]:
 
 
 @member.command(epilog="Example: exchange member suspend acme")
-@click.argument("member_id", type=Identifier())
+@click.argument("member_id", type=IdentifierType())
 @click.pass_context
 @reports(lambda done: f"{done['member_id']} is stopped. Registrars sign proposal {done['proposal_id']} to suspend it.")
 def suspend(context: click.Context, member_id: str) -> dict[str, Any]:
@@ -297,7 +297,7 @@ def _show_group(done: dict[str, Any]) -> str:
 @group.command(
     epilog="Example: exchange group create mules --kind cell --members a,b --objective 'one ring' --sunset 2027-03-31"
 )
-@click.argument("group_id", type=Identifier())
+@click.argument("group_id", type=IdentifierType())
 @click.option("--members", required=True, type=Identifiers(), help="Member ids, separated by commas.")
 @click.option("--kind", default=GroupKind.THREAT_GROUP.value, type=click.Choice([kind.value for kind in GroupKind]))
 @click.option("--name", help="[default: the id]")
@@ -351,7 +351,7 @@ def _end_of(day: date) -> datetime:
 
 
 @group.command(epilog="Example: exchange group add mules --members c")
-@click.argument("group_id", type=Identifier())
+@click.argument("group_id", type=IdentifierType())
 @click.option("--members", required=True, type=Identifiers(), help="Member ids, separated by commas.")
 @click.pass_context
 @reports(_show_group)
@@ -363,7 +363,7 @@ def add(context: click.Context, group_id: str, members: list[str]) -> dict[str, 
 
 
 @group.command(epilog="Example: exchange group close mules")
-@click.argument("group_id", type=Identifier())
+@click.argument("group_id", type=IdentifierType())
 @click.pass_context
 @reports(_show_group)
 def close(context: click.Context, group_id: str) -> dict[str, Any]:
@@ -422,8 +422,10 @@ def alert() -> None:
 
 @alert.command(epilog="Example: exchange alert generate 1000 --member necc --group taskforce")
 @click.argument("count", type=click.IntRange(1, 1_000_000))
-@click.option("--member", "member_id", required=True, type=Identifier(), help="Who issues them.")
-@click.option("--group", "group_id", required=True, type=Identifier(), help="A group of its, which may read them all.")
+@click.option("--member", "member_id", required=True, type=IdentifierType(), help="Who issues them.")
+@click.option(
+    "--group", "group_id", required=True, type=IdentifierType(), help="A group of its, which may read them all."
+)
 @click.pass_context
 @reports(lambda done: f"{done['alerts']:,} generated alerts are published.")
 def generate(context: click.Context, count: int, member_id: str, group_id: str) -> dict[str, Any]:

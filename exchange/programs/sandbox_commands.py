@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from demo.sandbox import COORDINATOR, LOAD_MEMBERS, Plan, Sandbox, SandboxError, split_names
+from demo.sandbox import COORDINATOR, LOAD_MEMBERS, Sandbox, SandboxError, SandboxPlan, split_names
 from demo.story import DemonstrationError, run_demonstration
 from demo.supervisor import ProgramNotReadyError
 from exchange.programs.commands import CommandError, reports
@@ -51,7 +51,7 @@ def sandbox(context: click.Context, /, folder: Path, **options: Any) -> None:
     supervisor = running.supervisor
     supervisor.heed_signals(raising=True)
     try:
-        description = running.start(Plan(**options), chosen=given)
+        description = running.start(SandboxPlan(**options), chosen=given)
         supervisor.heed_signals(raising=False)
         click.echo(json.dumps(description))
         supervisor.watch()

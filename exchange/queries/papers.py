@@ -34,7 +34,7 @@ def grounds_of(new: AskQuery) -> QueryGrounds:
 
 def keep_paper(session: Session, query: Query, position: int, paper: QueryGrounds | ExtensionGrounds) -> bytes:
     """Keep a paper of a query (keys/sealing/query_papers.py), sealed to each that may read it; its digest, 32 bytes.
-    Raises RefusedError if nothing can be sealed to one of them.
+    Raises RefusalError if nothing can be sealed to one of them.
     """
     sha256, sealed = hashlib.sha256(paper_bytes(paper)).digest(), {}
     for reader in sorted({query.member_id, *list_reviewers(session)}):

@@ -30,7 +30,7 @@ from schemas.terms import Role
 
 def read_query(database: Database, actor: Actor, query_id: str, limits: QueryLimits, now: datetime) -> WholeQuery:
     """A query on the wire, with results while it stands; for an independent reviewer its terms alone. Raises
-    RefusedError and UnknownObjectError (recorded), LogUnavailableError.
+    RefusalError and UnknownObjectError (recorded), LogUnavailableError.
     """
 
     def read(session: Session) -> WholeQuery:

@@ -20,7 +20,7 @@ from exchange.gateways.safeguards import decide_marking_given, decide_release
 from exchange.indicators.derived import Derived, DerivedKind, note_derived
 from exchange.indicators.store import StoredRow
 from exchange.kernel import outbox
-from exchange.kernel.decision import ALLOWED, Decision, RefusedError, refuse
+from exchange.kernel.decision import ALLOWED, Decision, RefusalError, refuse
 from exchange.kernel.session import Database
 from exchange.log.acting import Request, act_once, require
 from exchange.log.entries import View
@@ -111,8 +111,8 @@ def answer_request(
 
 
 def _find_turn(session: Session, request: Request, request_id: str, answer: NewAnswer) -> _Turn:
-    """Raises UnknownRequestError, and RefusedError for a requester, and for a sender that names no holder that took its
-    offer up: whether that one is a holder is not told.
+    """Raises UnknownRequestError, and RefusalError for a requester, and for a sender that names no holder that took
+    its offer up: whether that one is a holder is not told.
     """
     info = find_request(session, request_id, lock=True)
     if info is None or info.member_id != request.actor.member_id or not is_offer(info.terms.mode):
@@ -122,7 +122,7 @@ def _find_turn(session: Session, request: Request, request_id: str, answer: NewA
     found = None if answer.to is None else find_part(session, request_id, answer.to)
     rows = find_request_rows(session, info.member_id, info.token, request.now)
     if found is None or found.taken_up_at is None:
-        raise RefusedError(decide_provision(answer, info.terms, None, held=()))
+        raise RefusalError(decide_provision(answer, info.terms, None, held=()))
     return _Turn(info, found, find_person(session, request), rows, is_sender=True)
 
 

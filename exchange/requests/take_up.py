@@ -87,8 +87,8 @@ def take_up_request(
 def find_to_act(
     session: Session, request: Request, request_id: str
 ) -> tuple[InformationRequest, RequestPart, Signatory]:
-    """The request, locked, the part of the actor's member, and the actor. Raises UnknownRequestError, and RefusedError
-    for the requester itself, who knows that the request is there.
+    """The request, locked, the part of the actor's member, and the actor. Raises UnknownRequestError, and
+    RefusalError for the requester itself, who knows that the request is there.
     """
     info = find_request(session, request_id, lock=True)
     if info is not None and info.member_id == request.actor.member_id:

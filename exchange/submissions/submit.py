@@ -28,7 +28,7 @@ from exchange.gateways.rules import RULES, GatewayRules
 from exchange.indicators.holders import count_holders
 from exchange.kernel import outbox
 from exchange.kernel.actor import Actor
-from exchange.kernel.decision import RefusedError
+from exchange.kernel.decision import RefusalError
 from exchange.kernel.idempotency import IdempotentAnswer, find_answer
 from exchange.kernel.session import Database
 from exchange.log.acting import OtherRequestError
@@ -84,7 +84,7 @@ def submit_indicators(
 ) -> StoredPart:
     """Store the rows and say what overlaps; `rules` are those of the legal gateways.
 
-    Raises RefusedError (recorded in the log), SubmissionConflictError, OtherRequestError, LogUnavailableError; then
+    Raises RefusalError (recorded in the log), SubmissionConflictError, OtherRequestError, LogUnavailableError; then
     nothing may be told. What earlier slices stored stays: a refusal of the rest is a PartlyStoredError, and after a
     LogUnavailableError the same request goes on behind them.
     """
@@ -98,7 +98,7 @@ def submit_indicators(
         while (done := _store_next(database, submitting)).answer is None:
             unread -= set(done.tokens)
             hits += done.hits
-    except RefusedError as refusal:
+    except RefusalError as refusal:
         asked = {"asked": "submit", "submission_id": request.submission_id, "part": request.part}
         refuse_disclosure(database, actor, refusal.decision, asked, now)
         with database.reading() as session:
@@ -242,7 +242,7 @@ def _check(
     now: datetime,
     rules: GatewayRules,
 ) -> Authority:
-    """The authority under which the envelope is allowed. Raises RefusedError."""
+    """The authority under which the envelope is allowed. Raises RefusalError."""
     authority = load_authority(session, now)
     member = find_member(session, actor.member_id)
     decision = decide_submission(
@@ -256,7 +256,7 @@ def _check(
         relist=request.relist,
     )
     if not decision.is_allowed:
-        raise RefusedError(decision)
+        raise RefusalError(decision)
     return authority
 
 

@@ -29,7 +29,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from edge.caller_address import caller_address
 from edge.request_limits import RequestLimit, minute_of
-from edge.source_limits import Source, source_of
+from edge.source_limits import CallSource, source_of
 from exchange.kernel.actor import Actor
 from exchange.kernel.nonces import use_nonce
 from exchange.kernel.request_counts import count_request
@@ -205,7 +205,7 @@ def _spend_nonce(context: Context, verified: VerifiedRequest, caller: str) -> No
     RequestLimit(context.settings.requests_per_minute).check(made, now)
 
 
-def _source(context: Context) -> Source:
+def _source(context: Context) -> CallSource:
     forwarded_for = request.headers.get("X-Forwarded-For")
     address = caller_address(request.remote_addr, forwarded_for, context.settings.trusted_proxies)
     return source_of(address, request.headers.get("Signature-Input", ""), shown_token(), is_open=_is_open())

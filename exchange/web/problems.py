@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 
 from edge.problems import answer_http, answer_limit, answer_problem, http_problem
 from edge.request_limits import LimitExceededError
-from exchange.kernel.decision import RefusedError
+from exchange.kernel.decision import RefusalError
 from exchange.kernel.problem_error import ProblemError
 from exchange.log.acting import ConflictError, OtherRequestError, UnknownObjectError
 from exchange.log.events import LogUnavailableError
@@ -77,7 +77,7 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911, PLR0912 - one lin
             slug, title = _ACCESS[error.status]
             roles = {"roles": error.roles} if error.roles else {}
             return Problem(slug, title, error.status, error.detail, {"reason": error.reason, **roles})
-        case RefusedError():
+        case RefusalError():
             reasons = [reason.as_fields() for reason in error.decision.reasons]
             detail = "; ".join(f"{reason.field}: {reason.detail}" for reason in error.decision.reasons)
             status = 409 if isinstance(error, ConflictError) else 403

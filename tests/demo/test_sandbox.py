@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from demo import sandbox
-from demo.sandbox import Plan, Sandbox, SandboxError
+from demo.sandbox import Sandbox, SandboxError, SandboxPlan
 
 
 def test_a_second_sandbox_waits_for_the_folder_and_leaves_it_as_it_is(
@@ -27,13 +27,13 @@ def test_a_second_sandbox_waits_for_the_folder_and_leaves_it_as_it_is(
     told: list[str] = []
     second = Sandbox(tmp_path, told.append)
     with pytest.raises(SandboxError, match="stop it, or take another folder"):
-        second.start(Plan())
+        second.start(SandboxPlan())
     second.stop()
     assert description.read_text() == "of the one that runs"
     assert len(told) == 1
     os.close(first)
     with pytest.raises(SandboxError, match="is not empty"):
-        second.start(Plan())
+        second.start(SandboxPlan())
     second.stop()
     again = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -45,7 +45,7 @@ def test_a_port_in_use_is_refused_before_anything_is_made(tmp_path: Path) -> Non
         port = other.getsockname()[1]
         new = Sandbox(tmp_path / "new", lambda _: None)
         with pytest.raises(SandboxError, match=f"port {port}, for exchange, .*another --port"):
-            new.start(Plan(port=port))
+            new.start(SandboxPlan(port=port))
         new.stop()
         assert not list((tmp_path / "new").iterdir())
 
@@ -57,8 +57,8 @@ def test_a_second_start_finds_a_port_in_use(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(sandbox, "run_command", fail)
     with socket.create_server(("127.0.0.1", 0)) as other:
         ports = {"exchange": other.getsockname()[1]}
-        (tmp_path / "state.json").write_text(json.dumps({"plan": asdict(Plan()), "ports": ports}))
+        (tmp_path / "state.json").write_text(json.dumps({"plan": asdict(SandboxPlan()), "ports": ports}))
         again = Sandbox(tmp_path, lambda _: None)
         with pytest.raises(SandboxError, match="for exchange, cannot be used"):
-            again.start(Plan())
+            again.start(SandboxPlan())
         again.stop()

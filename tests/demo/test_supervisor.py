@@ -9,7 +9,7 @@ from pathlib import Path
 SIGNALLED_AT_EVERY_FORK = """
 import os, signal, sys
 from pathlib import Path
-from demo.supervisor import Program, Supervisor
+from demo.supervisor import SupervisedProgram, Supervisor
 
 forks = []
 
@@ -21,7 +21,7 @@ def signal_self():
 supervisor = Supervisor(dict(os.environ))
 os.register_at_fork(after_in_parent=signal_self)
 supervisor.heed_signals(raising=False)
-supervisor.start(Program("short", [sys.executable, "-c", ""], Path(sys.argv[1])))
+supervisor.start(SupervisedProgram("short", [sys.executable, "-c", ""], Path(sys.argv[1])))
 supervisor.watch()
 supervisor.stop()
 print(len(forks))

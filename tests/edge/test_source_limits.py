@@ -10,10 +10,10 @@ import pytest
 from edge.caller_address import caller_address, parse_proxies
 from edge.minute_counts import MinuteCounts
 from edge.request_limits import LimitExceededError
-from edge.source_limits import Source, SourceLimits, source_of
+from edge.source_limits import CallSource, SourceLimits, source_of
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
-OPEN, SIGNED = Source("a"), Source("a", shows_proof=True, proofs=frozenset({"bank/analyst"}))
+OPEN, SIGNED = CallSource("a"), CallSource("a", shows_proof=True, proofs=frozenset({"bank/analyst"}))
 
 
 def source(proxies: str, address: str, forwarded: str | None = None) -> str:
@@ -64,7 +64,7 @@ def test_what_is_no_address_or_network_is_refused(text: str) -> None:
         parse_proxies(text)
 
 
-def is_refused(limits: SourceLimits, source: Source, now: datetime = NOW) -> bool:
+def is_refused(limits: SourceLimits, source: CallSource, now: datetime = NOW) -> bool:
     """Whether a call from there is refused unread."""
     try:
         limits.check(source, now)
@@ -74,7 +74,7 @@ def is_refused(limits: SourceLimits, source: Source, now: datetime = NOW) -> boo
 
 
 @pytest.mark.parametrize("source", [OPEN, SIGNED])
-def test_only_what_did_not_authenticate_counts_and_only_within_the_minute(source: Source) -> None:
+def test_only_what_did_not_authenticate_counts_and_only_within_the_minute(source: CallSource) -> None:
     limits = SourceLimits(2)
     for _ in range(2):
         assert not is_refused(limits, source)
@@ -136,8 +136,8 @@ def test_the_key_that_a_request_names_is_found_however_it_is_written(parameters:
 
 
 def test_what_an_open_route_is_shown_counts_for_nothing() -> None:
-    assert source_of("a", 'sig1=();keyid="bank/analyst"', "token", is_open=True) == Source("a")
-    assert source_of("a", "", is_open=False) == Source("a")
+    assert source_of("a", 'sig1=();keyid="bank/analyst"', "token", is_open=True) == CallSource("a")
+    assert source_of("a", "", is_open=False) == CallSource("a")
     shown = source_of("a", "", "secret-token", is_open=False)
     assert shown.shows_proof
     assert "secret" not in str(shown)

@@ -11,7 +11,7 @@ from tlog.notes import Cosigner, NoteError, NoteSigner, parse_signature_line
 from tlog.proofs import prove_consistency, tree_root
 from tlog.witness import (
     MAXIMUM_PROOF_LINES,
-    Decision,
+    WitnessAnswer,
     WitnessedHead,
     answer_add_checkpoint,
     format_add_checkpoint,
@@ -36,7 +36,7 @@ def head(size: int) -> dict[str, WitnessedHead]:
     return {ORIGIN: WitnessedHead(size, tree_root(size, TREE.read))} if size else {}
 
 
-def answer(body: str | bytes, cosigned: int) -> Decision:
+def answer(body: str | bytes, cosigned: int) -> WitnessAnswer:
     raw = body.encode() if isinstance(body, str) else body
     return answer_add_checkpoint(raw, {ORIGIN: [LOG.verifier_key]}, head(cosigned), WITNESS, 1_700_000_000)
 

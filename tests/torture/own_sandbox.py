@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import demo.sandbox
-from demo.supervisor import Program, Supervisor
+from demo.supervisor import SupervisedProgram, Supervisor
 from exchange.programs.cli import main
 from tests.torture.early_answers import DELAY, WHERE
 
@@ -21,7 +21,7 @@ _DELAY_SECONDS = "30"
 class OwnSupervisor(Supervisor):
     """Starts an exchange of ours in the place of the usual one."""
 
-    def start(self, *programs: Program, seconds: float = 60.0) -> None:
+    def start(self, *programs: SupervisedProgram, seconds: float = 60.0) -> None:
         """As Supervisor."""
         module = "early_answers" if os.environ.get(WHERE) else "small_slices"
         own = [sys.executable, "-m", f"tests.torture.{module}"]

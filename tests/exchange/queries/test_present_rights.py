@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from exchange.gateways.rules import RULES, GatewayRules
 from exchange.kernel.actor import Actor
-from exchange.kernel.decision import RefusedError
+from exchange.kernel.decision import RefusalError
 from exchange.log.acting import Request
 from exchange.log.tables import LogEntry
 from exchange.queries.approve import approve_query
@@ -50,7 +50,7 @@ def test_under_a_gateway_that_carries_no_queries_any_more_none_goes_on(
     read = read_query(database, Actor("nca/analyst", "nca", frozenset()), query_id, limits, now)
     assert [(one.hit, one.institutions) for one in read.results or ()] == [(False, []), (False, [])]
     officer = Request(Actor("nca/authoriser", "nca", frozenset()), "k" * 16, bytes(32), now)
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(RefusalError) as refused:
         longer = ExtendQuery(until=date(2027, 3, 1), reason="the trial moved", salt=bytes(32))
         extend_query(database, officer, query_id, longer, limits)
     assert {reason.code for reason in refused.value.decision.reasons} == {broken}
