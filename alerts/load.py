@@ -18,7 +18,7 @@ from exchange.kernel.actor import Actor
 from exchange.kernel.session import Database
 from exchange.log.acting import Request
 from keys.signatures.messages import new_nonce
-from schemas.alerts import AlertContent, AlertSource, Audience, CaseStudy, PublishedAccount
+from schemas.alerts.messages import AlertContent, AlertSource, Audience, CaseStudy, PublishedAccount
 from schemas.terms import AlertColour, Classification, LegalGateway, Theme, TrafficLight
 
 AT_ONCE = 25

@@ -19,7 +19,7 @@ from alerts.store.alerts import StoredAlert
 from alerts.store.feed_objects import FeedObject
 from exchange.kernel.actor import Actor
 from exchange.membership.feed_tokens import make_feed_token
-from schemas.alerts import AlertContent, Audience, PublishedAccount
+from schemas.alerts.messages import AlertContent, Audience, PublishedAccount
 from schemas.terms import AlertState, MemberKind
 from tests.simulator import Taskforce
 

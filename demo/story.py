@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.sandbox import GROUP, Sandbox, SandboxPlan, run_command
-from schemas.words import in_words
+from schemas.rendering.words import in_words
 
 _GIVEN = ("Amina", "Björn", "Chloé", "Dmitri", "Eilidh", "Farid", "Grace", "Hiro")
 _FAMILY = ("Okafor", "O'Neill", "Sørensen", "Łukasik", "Haddad", "Nakamura", "Price", "Silva")

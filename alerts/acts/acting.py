@@ -14,7 +14,7 @@ from exchange.gateways.rules import GatewayRules
 from exchange.kernel.decision import refuse
 from exchange.log.acting import UnknownObjectError
 from exchange.membership.store import find_member, load_authority
-from schemas.alerts import AlertStanding
+from schemas.alerts.messages import AlertStanding
 from schemas.values.encoding import to_base64, to_rfc3339
 
 

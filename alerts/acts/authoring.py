@@ -21,7 +21,7 @@ from exchange.log.acting import Request, act_once, require
 from exchange.log.entries import View
 from exchange.log.events import record
 from exchange.membership.store import find_member
-from schemas.alerts import AlertContent, AlertStanding
+from schemas.alerts.messages import AlertContent, AlertStanding
 from schemas.terms import AlertState
 from schemas.values.canonical import canonical_json
 from schemas.values.identifiers import uuid7

@@ -21,7 +21,7 @@ from exchange.log.entries import View
 from exchange.log.events import record
 from exchange.membership.feed_tokens import FeedToken, count_live_tokens, find_own_token, list_tokens, make_feed_token
 from exchange.membership.store import Member
-from schemas.feed_tokens import ListedFeedToken, NewFeedToken
+from schemas.alerts.feed_tokens import ListedFeedToken, NewFeedToken
 from schemas.values.encoding import to_rfc3339
 
 MOST_LIVE = 20

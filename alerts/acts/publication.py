@@ -28,7 +28,7 @@ from exchange.kernel.troubles import Troubles
 from exchange.log.acting import Request, act_once, require
 from exchange.log.entries import View
 from exchange.log.events import LogUnavailableError, record
-from schemas.alerts import AlertStanding
+from schemas.alerts.messages import AlertStanding
 from schemas.terms import AlertState
 from schemas.values.encoding import to_rfc3339
 

@@ -19,7 +19,7 @@ from exchange.log.acting import RecordedRefusals
 from exchange.log.entries import View
 from exchange.log.events import record
 from exchange.membership.store import load_authority
-from schemas.alerts import AlertsPage, AlertsQuery, ListedAlert, OwnResponse, ShownAlert, Steps
+from schemas.alerts.messages import AlertsPage, AlertsQuery, ListedAlert, OwnResponse, ShownAlert, Steps
 from schemas.values.encoding import to_base64, to_rfc3339
 
 

@@ -17,7 +17,7 @@ from exchange.kernel.session import Database
 from exchange.log.acting import RecordedRefusals, Request, act_once, require
 from exchange.log.entries import View
 from exchange.log.events import record
-from schemas.alerts import Acknowledgement, AlertStanding, Response, Responses
+from schemas.alerts.messages import Acknowledgement, AlertStanding, Response, Responses
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
 

@@ -34,8 +34,8 @@ from exchange.kernel.upsert import insert_ignoring
 from exchange.log.entries import View
 from exchange.log.events import record
 from exchange.membership.store import Member, load_authority
-from schemas.alerts import UUID
-from schemas.subscriptions import ReplayForm, SubscriptionFilters, SubscriptionForm
+from schemas.alerts.messages import UUID
+from schemas.alerts.subscriptions import ReplayForm, SubscriptionFilters, SubscriptionForm
 from schemas.terms import DeliveryState, PushChannel
 from schemas.values.canonical import canonical_json
 from schemas.values.identifiers import uuid7

@@ -21,8 +21,8 @@ from html import escape
 import msgspec
 
 from alerts.delivery.sending import DELIVERED, AttemptOutcome
-from schemas.subscriptions import PushedAlert
-from schemas.words import in_words
+from schemas.alerts.subscriptions import PushedAlert
+from schemas.rendering.words import in_words
 
 _SECONDS = 20.0
 _PERMANENT = 500

@@ -33,7 +33,7 @@ from exchange.log.entries import View
 from exchange.log.events import record
 from exchange.membership.authority import Authority
 from exchange.membership.store import Member, load_authority
-from schemas.subscriptions import PushedAlert
+from schemas.alerts.subscriptions import PushedAlert
 from schemas.terms import DeliveryState, PushChannel
 from schemas.values.identifiers import uuid7
 

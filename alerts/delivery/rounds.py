@@ -26,7 +26,7 @@ from alerts.store.subscriptions import ALERT, CONFIRM
 from exchange.kernel.session import Database
 from exchange.kernel.troubles import Troubles
 from exchange.log.events import LogUnavailableError
-from schemas.subscriptions import AlertPush, PushedWord, SubscriptionPush
+from schemas.alerts.subscriptions import AlertPush, PushedWord, SubscriptionPush
 from schemas.terms import PushChannel
 from schemas.values.encoding import to_rfc3339
 

@@ -18,7 +18,7 @@ import msgspec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from schemas.subscriptions import AlertPush, SubscriptionPush
+from schemas.alerts.subscriptions import AlertPush, SubscriptionPush
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
 

@@ -1,5 +1,5 @@
-"""An alert: what its author writes (schemas/alerts.py), and what the exchange adds to it. Values only: the rules stand
-beside them.
+"""An alert: what its author writes (schemas/alerts/messages.py), and what the exchange adds to it. Values only: the
+rules stand beside them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from schemas.alerts import AlertContent
+from schemas.alerts.messages import AlertContent
 from schemas.terms import AlertState
 from schemas.values.canonical import digest
 

@@ -25,7 +25,7 @@ from exchange.gateways.rules import GatewayRules
 from exchange.kernel.decision import ALLOWED, Decision, refuse
 from exchange.membership.authority import Authority
 from exchange.submissions.rules import decide_dates
-from schemas.alerts import AlertContent, Audience, PublishedAccount
+from schemas.alerts.messages import AlertContent, Audience, PublishedAccount
 from schemas.terms import AlertState, Handling
 from schemas.values.canonical import canonical_json
 

@@ -9,7 +9,7 @@ import msgspec
 
 from alerts.domain.alert import Alert
 from exchange.gateways.handling import is_wider
-from schemas.subscriptions import PushedAlert, SubscriptionFilters
+from schemas.alerts.subscriptions import PushedAlert, SubscriptionFilters
 from schemas.terms import PushChannel, TrafficLight
 
 RETRIES = (

@@ -18,7 +18,7 @@ import msgspec
 from alerts.domain.alert import Alert
 from alerts.feeds.reading import Heading
 from alerts.feeds.wording import is_withdrawn, marking_of, tags_of, title_of
-from schemas.alerts import PublishedAccount
+from schemas.alerts.messages import PublishedAccount
 
 _THREAT_LEVELS = {"red": "1", "amber": "2", "green": "3"}
 _COMPLETED = "2"

@@ -25,7 +25,7 @@ from alerts.feeds.stix_shapes import (
     StixReport,
 )
 from alerts.feeds.wording import title_of
-from schemas.alerts import PublishedAccount
+from schemas.alerts.messages import PublishedAccount
 from schemas.terms import AlertState, LegalGateway, Theme, TrafficLight
 from schemas.values.encoding import to_rfc3339
 

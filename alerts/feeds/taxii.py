@@ -23,7 +23,7 @@ from alerts.store.feed_objects import find_collections
 from exchange.kernel.lookups import Looking
 from exchange.kernel.session import Database
 from exchange.membership.store import SharingGroup, groups_of_member
-from schemas.feeds import TaxiiCollection
+from schemas.alerts.feeds import TaxiiCollection
 
 MEDIA_TYPE = "application/taxii+json"
 CONTENT_TYPE = f"{MEDIA_TYPE};version=2.1"

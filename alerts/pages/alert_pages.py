@@ -21,7 +21,7 @@ from exchange.web.authentication import current_actor, current_member_id
 from exchange.web.context import current_context
 from exchange.web.costly_work import COSTLY
 from exchange.web.pages import POST_PARAMETERS, Blueprint, Decorator, answer_json, current_request, problem_responses
-from schemas.alerts import (
+from schemas.alerts.messages import (
     UUID,
     Acknowledgement,
     AlertContent,

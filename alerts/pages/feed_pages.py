@@ -20,8 +20,8 @@ from exchange.web.authentication import current_feed_member_id
 from exchange.web.context import current_context
 from exchange.web.costly_work import COSTLY
 from exchange.web.pages import Blueprint, Decorator, problem_responses
-from schemas.alerts import UUID
-from schemas.feeds import FeedQuery
+from schemas.alerts.feeds import FeedQuery
+from schemas.alerts.messages import UUID
 from schemas.values.message import Empty, Message
 
 blueprint = Blueprint("feeds", __name__, url_prefix="/feeds", description="The feeds as Atom, JSON Feed and MISP")

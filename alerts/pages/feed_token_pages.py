@@ -11,14 +11,14 @@ from alerts.acts.feed_tokens import UnknownTokenError, make_token, own_tokens, r
 from exchange.web.authentication import current_member_id
 from exchange.web.context import current_context
 from exchange.web.pages import POST_PARAMETERS, Blueprint, answer_json, current_request, problem_responses
-from schemas.alerts import UUID
-from schemas.feed_tokens import (
+from schemas.alerts.feed_tokens import (
     FeedTokenForm,
     FeedTokensPage,
     FeedTokensQuery,
     ListedFeedToken,
     NewFeedToken,
 )
+from schemas.alerts.messages import UUID
 from schemas.values.message import Empty
 
 blueprint = Blueprint("feed-tokens", __name__, url_prefix="/v1", description="Feed tokens")

@@ -19,7 +19,7 @@ from exchange.log.acting import Request, act_once
 from exchange.web.authentication import current_actor, idempotency_key
 from exchange.web.context import current_context
 from exchange.web.pages import POST_PARAMETERS, Blueprint, answer_json, problem_responses, request_sha256
-from schemas.subscriptions import (
+from schemas.alerts.subscriptions import (
     ConfirmationForm,
     DeliveriesPage,
     DeliveriesQuery,

@@ -30,7 +30,7 @@ from exchange.web.authentication import current_feed_member_id, current_feed_rea
 from exchange.web.context import current_context
 from exchange.web.forms import MAX_BODY_BYTES
 from exchange.web.pages import Blueprint, Decorator
-from schemas.feeds import TaxiiCollections, TaxiiDiscovery, TaxiiRoot
+from schemas.alerts.feeds import TaxiiCollections, TaxiiDiscovery, TaxiiRoot
 from schemas.problems import MEDIA_TYPE as PROBLEM_TYPE
 from schemas.values.message import Message
 

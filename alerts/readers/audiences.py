@@ -12,7 +12,7 @@ from alerts.store.alerts import list_audiences
 from exchange.kernel.lookups import Looking, Lookup
 from exchange.membership.authority import Authority
 from exchange.membership.store import find_member, list_members, load_authority
-from schemas.alerts import Audience
+from schemas.alerts.messages import Audience
 
 _AUDIENCES = Lookup("SELECT audience_id, groups_json, kinds_json FROM alert_audiences ORDER BY audience_id")
 

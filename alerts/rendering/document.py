@@ -10,9 +10,9 @@ from datetime import date, datetime
 
 from alerts.domain.alert import Alert
 from exchange.gateways.rules import RULES
-from schemas.alerts import AlertContent, CaseStudy, PublishedAccount
+from schemas.alerts.messages import AlertContent, CaseStudy, PublishedAccount
+from schemas.rendering.words import label
 from schemas.terms import AlertState, LegalGateway
-from schemas.words import label
 
 COLOURS = {
     "red": "Red alert: a specific or immediate threat",

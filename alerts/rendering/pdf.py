@@ -32,7 +32,7 @@ from alerts.rendering import document as parts
 from alerts.rendering.document import Document, compose
 from alerts.rendering.pdf_edges import SIDE, PageEdges
 from alerts.rendering.pdf_text import BOLD, GREY, INK, Typesetter, heading, load_fonts, style
-from schemas.pdf_tags import TaggedFrame, TaggedLongTable, TaggedTable, date_document
+from schemas.rendering.pdf_tags import TaggedFrame, TaggedLongTable, TaggedTable, date_document
 
 _WIDTH = A4[0] - 2 * SIDE
 _BANDS = {

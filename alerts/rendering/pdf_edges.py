@@ -15,7 +15,7 @@ from reportlab.platypus import Paragraph
 
 from alerts.rendering.document import Document
 from alerts.rendering.pdf_text import BOLD, INK, SANS, Typesetter, style
-from schemas.pdf_tags import Structure, artifact
+from schemas.rendering.pdf_tags import Structure, artifact
 
 SIDE = 16 * mm
 

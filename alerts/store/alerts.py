@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from alerts.domain.alert import READABLE, Alert
 from exchange.kernel.base import Base, UtcDateTime
 from exchange.kernel.upsert import insert_ignoring
-from schemas.alerts import AlertContent, Audience
+from schemas.alerts.messages import AlertContent, Audience
 from schemas.terms import AlertState
 from schemas.values.canonical import canonical_json, digest
 

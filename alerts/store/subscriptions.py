@@ -10,7 +10,7 @@ from sqlalchemy import Index, Integer, String, Text, UniqueConstraint, func, sel
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.kernel.base import Base, UtcDateTime
-from schemas.subscriptions import SubscriptionFilters
+from schemas.alerts.subscriptions import SubscriptionFilters
 from schemas.terms import DeliveryState, PushChannel, SubscriptionState
 from schemas.values.identifiers import uuid7
 

@@ -5,7 +5,7 @@ In order:
 2. Whoever prepared it is an active person of that member, who may look into such things, and signed this very thing.
 3. Two are two: another id and another key than the sender's.
 4. A signatory that is no person prepares nothing.
-5. What was prepared longer ago than schemas.prepared says is prepared anew.
+5. What was prepared longer ago than schemas.requests.prepared says is prepared anew.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from exchange.gateways.legal_gateway import Signatory
 from exchange.kernel.decision import ALLOWED, Decision, refuse
-from schemas.prepared import PREPARED_DAYS, is_timely
+from schemas.requests.prepared import PREPARED_DAYS, is_timely
 from schemas.terms import Role
 
 PREPARING = frozenset({Role.INVESTIGATOR, Role.AUTHORISER})

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 
 from exchange.gateways.rules import EVERY_STANDARD, EVERY_THEME, RULES, GatewayRule, GatewayRules, Side
 from exchange.kernel.decision import ALLOWED, Decision, refuse
-from schemas.requests import RequestTerms
+from schemas.requests.messages import RequestTerms
 from schemas.terms import LegalGateway
 from schemas.values.encoding import from_rfc3339
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from exchange.gateways.legal_gateway import find_rule, notice_in
 from exchange.gateways.rules import RULES, GatewayRules
 from exchange.kernel.limits import GRACE_MINUTES, IMMEDIATE_MINUTES
-from schemas.requests import RequestTerms
+from schemas.requests.messages import RequestTerms
 from schemas.terms import Urgency
 
 _HOUR = 60

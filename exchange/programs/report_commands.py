@@ -11,9 +11,9 @@ from typing import Any
 import click
 
 from exchange.programs.commands import opened, reports
+from schemas.rendering.words import in_words
 from schemas.values.clock import utc_now
 from schemas.values.encoding import to_rfc3339
-from schemas.words import in_words
 
 _MISSING = "missing"
 _TOGETHER = "\u00a0"

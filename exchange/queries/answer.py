@@ -47,8 +47,8 @@ from exchange.queries.store import (
 from exchange.queries.views import paperwork_of, tell_overseers
 from exchange.requests.rows import with_onward
 from schemas.marking import marking_of_envelope, strictest
-from schemas.queries import QueryHandling, QueryResult
-from schemas.query_cover import QueryDisclosure
+from schemas.queries.cover import QueryDisclosure
+from schemas.queries.messages import QueryHandling, QueryResult
 from schemas.terms import MemberKind, TrafficLight
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64, to_rfc3339

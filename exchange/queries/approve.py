@@ -23,7 +23,7 @@ from exchange.queries.views import (
     terms_sha256_of,
     whole_of,
 )
-from schemas.queries import QueryStanding, WholeQuery
+from schemas.queries.messages import QueryStanding, WholeQuery
 from schemas.terms import QueryState
 from schemas.values.encoding import to_base64
 

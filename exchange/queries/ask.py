@@ -16,8 +16,8 @@ from exchange.queries.papers import grounds_of, keep_paper
 from exchange.queries.rules import QueryTerms, last_day_of
 from exchange.queries.store import QueriedToken, Query, add_query
 from exchange.queries.views import is_free, paperwork_of, standing_of, tell_overseers
-from schemas.queries import AskQuery, QueryStanding
-from schemas.query_terms import subjects_digest
+from schemas.queries.messages import AskQuery, QueryStanding
+from schemas.queries.terms import subjects_digest
 from schemas.terms import QueryState
 from schemas.values.encoding import from_base64, to_base64
 from schemas.values.identifiers import uuid7

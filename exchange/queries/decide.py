@@ -23,7 +23,7 @@ from exchange.queries.rules import (
     decide_terms,
 )
 from exchange.queries.store import Query
-from schemas.queries import QueryGrounds
+from schemas.queries.messages import QueryGrounds
 from schemas.terms import MemberKind
 
 

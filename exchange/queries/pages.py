@@ -15,7 +15,7 @@ from exchange.queries.read import list_queries, read_query
 from exchange.web.authentication import current_actor
 from exchange.web.context import current_context
 from exchange.web.pages import POST_PARAMETERS, Blueprint, Decorator, answer_json, current_request, problem_responses
-from schemas.queries import (
+from schemas.queries.messages import (
     ApproveQuery,
     AskQuery,
     ExtendQuery,

@@ -17,7 +17,7 @@ from exchange.membership.store import find_member, list_reviewers
 from exchange.queries.store import Query, add_papers
 from keys.sealing.hybrid import SealingError
 from keys.sealing.query_papers import PaperPlace, paper_bytes, seal_paper
-from schemas.queries import AskQuery, ExtensionGrounds, QueryGrounds
+from schemas.queries.messages import AskQuery, ExtensionGrounds, QueryGrounds
 from schemas.values.encoding import to_base64
 
 

@@ -16,7 +16,7 @@ from exchange.queries.papers import keep_paper
 from exchange.queries.rules import decide_extension, decide_longer_watch
 from exchange.queries.store import Query
 from exchange.queries.views import find_own, paperwork_of, standing_of, tell_overseers
-from schemas.queries import ExtendQuery, ExtensionGrounds, ExtensionTerms, QueryStanding
+from schemas.queries.messages import ExtendQuery, ExtensionGrounds, ExtensionTerms, QueryStanding
 from schemas.values.encoding import to_base64
 
 

@@ -24,7 +24,7 @@ from exchange.queries.views import (
     tell_overseers,
     whole_of,
 )
-from schemas.queries import QueriesPage, QueriesQuery, QueryHead, WholeQuery
+from schemas.queries.messages import QueriesPage, QueriesQuery, QueryHead, WholeQuery
 from schemas.terms import Role
 
 

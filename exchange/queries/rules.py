@@ -20,7 +20,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from exchange.indicators.matching import OTHER, Holding, band_of
 from exchange.kernel.decision import ALLOWED, Decision, refuse
 from exchange.membership.authority import Authority
-from schemas.query_cover import commit_to_disclosure
+from schemas.queries.cover import commit_to_disclosure
 from schemas.terms import MemberKind, Role
 from schemas.values.canonical import canonical_json
 
@@ -187,8 +187,8 @@ def learn_of_each_other(is_silent: bool, is_other_silent: bool) -> tuple[bool, b
 
 
 def withhold(cover_salt: bytes, body: Mapping[str, object]) -> tuple[bytes, bytes]:
-    """Salt and commitment, 32 bytes each, of what a bank will be told (schemas.query_cover). The salt follows from the
-    query's secret and the body, so that it need not be kept for each bank.
+    """Salt and commitment, 32 bytes each, of what a bank will be told (schemas.queries.cover). The salt follows from
+    the query's secret and the body, so that it need not be kept for each bank.
     """
     salt = hmac.digest(cover_salt, canonical_json(dict(body)), "sha256")
     return salt, commit_to_disclosure(salt, body)

@@ -31,7 +31,7 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 from exchange.kernel.base import Base, UtcDateTime
 from exchange.kernel.chunks import in_chunks, in_even_chunks
 from exchange.kernel.upsert import insert_ignoring, run_counted
-from schemas.queries import ExtensionTerms, QueriesQuery
+from schemas.queries.messages import ExtensionTerms, QueriesQuery
 from schemas.terms import QueryState
 
 _OVER = {QueryState.PENDING: QueryState.LAPSED, QueryState.ANSWERED: QueryState.ENDED}

@@ -16,8 +16,8 @@ from exchange.log.entries import RecordedEvent, View
 from exchange.log.events import record
 from exchange.membership.store import list_reviewers
 from exchange.queries.store import Met, QueriedToken, Query, find_query, lock_query, papers_for
-from schemas.queries import OtherAgency, QueryExtension, QueryHead, QueryResult, QueryStanding, WholeQuery
-from schemas.query_terms import TERMS, terms_digest
+from schemas.queries.messages import OtherAgency, QueryExtension, QueryHead, QueryResult, QueryStanding, WholeQuery
+from schemas.queries.terms import TERMS, terms_digest
 from schemas.terms import Role
 from schemas.values.encoding import to_base64, to_rfc3339
 

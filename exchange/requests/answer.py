@@ -47,7 +47,7 @@ from exchange.requests.take_up import decide_asker, find_person, find_to_act
 from exchange.requests.views import answer_view, discloser_of, recipient_of, standing_of
 from keys.signatures.ed25519 import SignatureError, verify_signature
 from schemas.marking import RELEASE_CODES, Marking
-from schemas.requests import NewAnswer, Prepared, RequestStanding, answer_to_sign, prepared_to_sign
+from schemas.requests.messages import NewAnswer, Prepared, RequestStanding, answer_to_sign, prepared_to_sign
 from schemas.terms import FourEyes, RequestState
 from schemas.values.encoding import from_rfc3339
 

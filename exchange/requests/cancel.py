@@ -10,7 +10,7 @@ from exchange.requests.end import end_parts
 from exchange.requests.rules import decide_cancelling
 from exchange.requests.store import find_request
 from exchange.requests.views import UnknownRequestError, standing_of
-from schemas.requests import RequestStanding
+from schemas.requests.messages import RequestStanding
 from schemas.terms import RequestState
 
 

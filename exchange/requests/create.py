@@ -39,7 +39,7 @@ from exchange.requests.rules import (
 )
 from exchange.requests.store import InformationRequest, RequestPart, find_request
 from exchange.requests.views import incoming_view, request_view, standing_of
-from schemas.requests import NewRequest, RequestStanding, RequestTerms
+from schemas.requests.messages import NewRequest, RequestStanding, RequestTerms
 from schemas.terms import Direction, RequestState
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64

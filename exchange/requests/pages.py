@@ -16,7 +16,7 @@ from exchange.requests.views import UnknownRequestError
 from exchange.web.authentication import current_actor
 from exchange.web.context import current_context
 from exchange.web.pages import POST_PARAMETERS, Blueprint, Decorator, answer_json, current_request, problem_responses
-from schemas.gateways import (
+from schemas.requests.gateways import (
     Gateway,
     GatewayConfirmation,
     GatewayNotice,
@@ -25,7 +25,7 @@ from schemas.gateways import (
     GatewayStatement,
     ModeCondition,
 )
-from schemas.requests import NewAnswer, NewRequest, RequestsPage, RequestsQuery, RequestStanding, WholeRequest
+from schemas.requests.messages import NewAnswer, NewRequest, RequestsPage, RequestsQuery, RequestStanding, WholeRequest
 from schemas.values.identifiers import is_uuid7
 from schemas.values.message import Empty
 

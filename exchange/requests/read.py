@@ -34,7 +34,7 @@ from exchange.requests.views import (
     for_requester,
     listed,
 )
-from schemas.requests import RequestsPage, RequestsQuery, WholeRequest
+from schemas.requests.messages import RequestsPage, RequestsQuery, WholeRequest
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
 

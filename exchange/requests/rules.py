@@ -24,7 +24,7 @@ from datetime import datetime
 from exchange.gateways.legal_gateway import DisclosureCase, Signatory, notice_in
 from exchange.gateways.rules import Side
 from exchange.kernel.decision import ALLOWED, Decision, refuse
-from schemas.requests import NewAnswer, RequestTerms
+from schemas.requests.messages import NewAnswer, RequestTerms
 from schemas.terms import (
     OFFERS,
     WARNING_FIELDS,

@@ -19,7 +19,7 @@ from exchange.kernel.base import Base, UtcDateTime
 from exchange.kernel.chunks import in_even_chunks, is_among
 from exchange.kernel.upsert import run_counted
 from schemas.marking import Marking
-from schemas.requests import GivenPrepared, RequestsQuery, RequestTerms
+from schemas.requests.messages import GivenPrepared, RequestsQuery, RequestTerms
 from schemas.terms import Direction, RequestState
 
 

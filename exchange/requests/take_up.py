@@ -32,7 +32,7 @@ from exchange.requests.rows import (
 from exchange.requests.rules import case_of, decide_take_up, is_offer
 from exchange.requests.store import InformationRequest, RequestPart, find_part, find_request, list_parts, state_at
 from exchange.requests.views import Reach, UnknownRequestError, for_holder, request_view, standing_of
-from schemas.requests import RequestStanding, WholeRequest
+from schemas.requests.messages import RequestStanding, WholeRequest
 from schemas.terms import RequestState
 
 

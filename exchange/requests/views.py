@@ -15,7 +15,7 @@ from exchange.log.acting import UnknownObjectError
 from exchange.requests.rules import DISCLOSING, is_offer
 from exchange.requests.store import InformationRequest, RequestPart
 from schemas.marking import Marking
-from schemas.requests import GivenAnswer, ListedRequest, RequestStanding, StatedAnswer, Waiting, WholeRequest
+from schemas.requests.messages import GivenAnswer, ListedRequest, RequestStanding, StatedAnswer, Waiting, WholeRequest
 from schemas.terms import Direction, RequestOutcome, RequestState
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64, to_rfc3339

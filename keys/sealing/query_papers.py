@@ -17,7 +17,7 @@ from typing import TypeVar
 import msgspec
 
 from keys.sealing.hybrid import SIZE_CLASSES, EncryptionKey, SealingError, overhead, pad, seal_to, unpad
-from schemas.queries import ExtensionGrounds, QueryGrounds
+from schemas.queries.messages import ExtensionGrounds, QueryGrounds
 from schemas.values.canonical import NotCanonicalError, canonical_json, parse_canonical_json
 from schemas.values.encoding import to_base64
 

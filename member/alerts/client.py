@@ -14,8 +14,16 @@ from member.errors import AnswerError, RefusedError, UsedWronglyError, quoted
 from member.transport import wire
 from member.transport.channel import Channel, decode
 from member.transport.pages import ListBound, walk
-from schemas.alerts import AlertContent, AlertsPage, AlertStanding, ListedAlert, Response, Responses, ShownAlert
-from schemas.feed_tokens import FeedTokenForm, FeedTokensPage, ListedFeedToken, NewFeedToken
+from schemas.alerts.feed_tokens import FeedTokenForm, FeedTokensPage, ListedFeedToken, NewFeedToken
+from schemas.alerts.messages import (
+    AlertContent,
+    AlertsPage,
+    AlertStanding,
+    ListedAlert,
+    Response,
+    Responses,
+    ShownAlert,
+)
 from schemas.values.canonical import NotCanonicalError, digest
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import is_reference

@@ -37,7 +37,7 @@ from member.alerts.values import (
     quoted,
 )
 from member.errors import MemberError
-from schemas.alerts import AlertContent
+from schemas.alerts.messages import AlertContent
 from schemas.terms import AlertColour, Classification, LegalGateway, MemberKind, Theme, TrafficLight
 
 FIELDS = (

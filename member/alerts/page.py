@@ -14,9 +14,9 @@ from rich.text import Text
 
 from member.alerts.client import ReadAlert
 from member.terminal import PlainTable, printable, to_second
-from schemas.alerts import AlertContent
+from schemas.alerts.messages import AlertContent
+from schemas.rendering.words import in_words, label
 from schemas.terms import AlertState, TrafficLight
-from schemas.words import in_words, label
 
 _MAY_BE_SHARED = {
     TrafficLight.RED: "for the eyes of those it was sent to only: no further disclosure",

@@ -12,7 +12,7 @@ from member.errors import UsedWronglyError, quoted
 from member.transport import wire
 from member.transport.channel import Channel, decode
 from member.transport.pages import ListBound, walk
-from schemas.subscriptions import (
+from schemas.alerts.subscriptions import (
     DeliveriesPage,
     ListedDelivery,
     ListedSubscription,

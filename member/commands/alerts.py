@@ -22,10 +22,10 @@ from member.identity.home import Home
 from member.log.origin import check_origin
 from member.statements.authority import stated_exchange
 from member.workplace.session import Session
-from schemas.alerts import Acknowledgement, AlertStanding, ListedAlert, Release, TakingBack
+from schemas.alerts.messages import Acknowledgement, AlertStanding, ListedAlert, Release, TakingBack
+from schemas.rendering.words import in_words, label
 from schemas.terms import AlertState, Theme
 from schemas.values.message import Empty, Message
-from schemas.words import in_words, label
 
 _MAX_FEEDBACK_BYTES = 64 * 1024
 _READ = "alert_read"

@@ -37,8 +37,8 @@ from member.statements.authority import held_keyring
 from member.terminal import as_lines
 from member.workplace.session import USUAL, Session
 from member.workplace.standing import describe_standing
+from schemas.rendering.words import in_words
 from schemas.terms import Role
-from schemas.words import in_words
 
 
 @click.command(epilog="Example: member --home ~/bank-a init --member-id bank-a --vault /srv/bank-a")

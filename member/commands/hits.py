@@ -21,7 +21,7 @@ from member.normalise.rules import RULES
 from member.statements.authority import stated_exchange
 from member.vault.hits import ShownHits
 from member.workplace.session import Session
-from schemas.words import in_words, label
+from schemas.rendering.words import in_words, label
 
 _SHOWN = 500
 _OTHER = "other"

@@ -28,8 +28,8 @@ from member.tables.standard_input import as_file
 from member.tokens.tokenise import Tokeniser
 from member.vault.rows import VaultRows
 from member.workplace.session import Session
+from schemas.rendering.words import in_words
 from schemas.terms import NORMALISATION
-from schemas.words import in_words
 
 _SHOWN_REJECTED = 20
 _SHOWN_LINES = 20

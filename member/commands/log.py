@@ -31,9 +31,9 @@ from member.terminal import as_lines
 from member.vault.requests import RequestRecords
 from member.vault.uploads import Uploads
 from member.workplace.session import Session
+from schemas.rendering.words import label
 from schemas.terms import MemberKind
 from schemas.values.encoding import to_base64, to_rfc3339
-from schemas.words import label
 from tlog.entries import BatchPlace
 
 _SHOWN_COMMITMENT = 12

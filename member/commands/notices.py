@@ -7,7 +7,7 @@ import click
 from member.commands.shared.common import Shown, counted, reporting, table
 from member.errors import UsedWronglyError
 from member.workplace.session import Session
-from schemas.words import in_words, label
+from schemas.rendering.words import in_words, label
 
 
 @click.command(epilog="Example: member --as authoriser notices")

@@ -18,8 +18,8 @@ from member.vault.hits import ShownHits
 from member.vault.rows import VaultRows
 from member.workplace.session import Session
 from schemas.outcomes import FIGURES, MOST_PEOPLE, MOST_POUNDS, ReceivedOutcome
+from schemas.rendering.words import in_words, label
 from schemas.terms import AccountAction, CrimeOutcome, DisruptionLevel, InternalInvestigation, OutcomeObject, Usefulness
-from schemas.words import in_words, label
 
 _THEN = "what comes of it: member outcome record --hit ID …"
 

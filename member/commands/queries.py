@@ -34,11 +34,11 @@ from member.tables.exporting import check_output, write_rows
 from member.tables.reading import FileRefusedError
 from member.terminal import as_lines, printable
 from member.workplace.session import Session
-from schemas.queries import MAX_CASE, QueryApplication, QueryStanding
+from schemas.queries.messages import MAX_CASE, QueryApplication, QueryStanding
+from schemas.rendering.words import in_words, label
 from schemas.terms import LegalGateway, QueryState, Role
 from schemas.values.encoding import to_rfc3339
 from schemas.values.message import MAX_SHORT
-from schemas.words import in_words, label
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ASK = "ask"

@@ -36,9 +36,9 @@ from member.statements.authority import held_keyring, own_statement
 from member.terminal import as_lines, printable
 from member.vault.rekey import clear_journal
 from member.workplace.session import Session
+from schemas.rendering.words import in_words
 from schemas.terms import FourEyes, Role
 from schemas.values.encoding import from_base64, to_base64
-from schemas.words import in_words
 
 _ROLES = ", ".join(role.value for role in Role)
 

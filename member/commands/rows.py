@@ -20,7 +20,7 @@ from member.vault.row_states import LIVE, RowState, StandingRow, StandingRows
 from member.vault.rows import VaultRows
 from member.vault.uploads import Uploads
 from member.workplace.session import Session
-from schemas.words import in_words, label
+from schemas.rendering.words import in_words, label
 
 _SHOWN = 500
 _MOST_DAYS = 3660

@@ -9,7 +9,7 @@ from member.commands.shared.common import Shown, counted, reporting, table
 from member.errors import UsedWronglyError
 from member.indicators.hits import read_since
 from member.workplace.session import Session
-from schemas.subscriptions import ConfirmationForm, ReplayForm, SubscriptionForm
+from schemas.alerts.subscriptions import ConfirmationForm, ReplayForm, SubscriptionForm
 from schemas.terms import AlertColour, DeliveryState, MemberKind, PushChannel, Theme
 from schemas.values.encoding import from_rfc3339
 from schemas.values.message import Empty, Message

@@ -15,8 +15,8 @@ from member.normalise.rules import RULES
 from member.terminal import to_second
 from member.vault.rows import VaultRows
 from member.workplace.session import Session
+from schemas.rendering.words import in_words, label
 from schemas.terms import WithdrawalReason
-from schemas.words import in_words, label
 
 _EXAMPLE = "Example: member withdraw --type bank_account 20000012345678 --reason false_positive"
 

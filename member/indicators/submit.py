@@ -49,12 +49,12 @@ from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
 from member.vault.taken_back import TakenBackRows
 from member.vault.uploads import PartForm, PartOutcome, Upload, Uploads
+from schemas.rendering.words import in_words
 from schemas.submissions import BAD_DAY, SubmissionAnswer, SubmittedPart
 from schemas.terms import NORMALISATION
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
-from schemas.words import in_words
 
 _EARLIEST = date(1900, 1, 1)
 """The first day that the exchange takes."""

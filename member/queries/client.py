@@ -17,7 +17,7 @@ from member.transport.channel import Channel, decode
 from member.transport.outgoing import Outgoing, reading
 from member.transport.pages import ListBound, walk
 from member.vault.store import Vault
-from schemas.queries import (
+from schemas.queries.messages import (
     QUERIES_PAGE,
     SALT_BYTES,
     ApproveQuery,
@@ -29,7 +29,7 @@ from schemas.queries import (
     QueryStanding,
     WholeQuery,
 )
-from schemas.query_terms import subjects_digest, terms_digest
+from schemas.queries.terms import subjects_digest, terms_digest
 from schemas.values.canonical import canonical_json, digest
 from schemas.values.encoding import from_base64, to_base64
 

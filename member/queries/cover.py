@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from member.log.chain import OwnEntry
-from schemas.query_cover import QueryDisclosure, commit_to_disclosure
+from schemas.queries.cover import QueryDisclosure, commit_to_disclosure
 from schemas.values.encoding import from_base64, to_base64
 
 OVERDUE = timedelta(days=1)

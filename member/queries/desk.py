@@ -35,7 +35,7 @@ from member.requests.log import RequestLog
 from member.tables.reading import check_file
 from member.tokens.tokenise import Tokeniser
 from member.vault.store import Vault
-from schemas.queries import (
+from schemas.queries.messages import (
     MAX_TOKENS,
     SALT_BYTES,
     AskQuery,

@@ -15,7 +15,7 @@ from keys.sealing.query_papers import PaperPlace, open_paper
 from member.errors import AnswerError, HomeError
 from member.identity.enrolment import ENCRYPTION_SECRET
 from member.vault.store import Vault
-from schemas.queries import ExtensionGrounds, QueryGrounds, QueryHead, WholeQuery
+from schemas.queries.messages import ExtensionGrounds, QueryGrounds, QueryHead, WholeQuery
 from schemas.values.encoding import from_base64
 
 _Paper = TypeVar("_Paper", QueryGrounds, ExtensionGrounds)

@@ -13,10 +13,10 @@ from typing import Any
 from member.queries.client import OpenedQuery
 from member.queries.shown import FoundValue, ShownQuery
 from member.terminal import printable, to_second
-from schemas.queries import QueryResult
+from schemas.queries.messages import QueryResult
+from schemas.rendering.words import in_words, label
 from schemas.terms import Classification, TrafficLight
 from schemas.values.encoding import from_rfc3339
-from schemas.words import in_words, label
 
 COLUMNS = (
     *("value", "type", "held", "institutions", "themes", "first_seen", "protected", "marking", "conditions", "hit_id"),
@@ -78,7 +78,7 @@ def render_pdf(shown: ShownQuery, proof: LogProof, *, reader: str, read_at: str)
     from reportlab.lib.units import mm  # noqa: PLC0415 - likewise
     from reportlab.platypus import BaseDocTemplate, PageTemplate, Paragraph, Spacer, TableStyle  # noqa: PLC0415 - likewise
 
-    from schemas.pdf_tags import (  # noqa: PLC0415 - likewise
+    from schemas.rendering.pdf_tags import (  # noqa: PLC0415 - likewise
         TaggedCanvas,
         TaggedFrame,
         TaggedTable,
@@ -152,7 +152,7 @@ def _results_table(shown: ShownQuery, width: float, usual: Any) -> Any:
     from reportlab.lib.styles import ParagraphStyle  # noqa: PLC0415 - likewise
     from reportlab.platypus import Paragraph, TableStyle  # noqa: PLC0415 - likewise
 
-    from schemas.pdf_tags import TaggedLongTable  # noqa: PLC0415 - likewise
+    from schemas.rendering.pdf_tags import TaggedLongTable  # noqa: PLC0415 - likewise
 
     small = ParagraphStyle("small", parent=usual, fontSize=8, leading=10)
     columns = ("Value", "Type", "Held by", "Themes", "First seen", "Marking")

@@ -12,7 +12,7 @@ from member.queries.asked import AskedSubject, asked_about
 from member.queries.client import OpenedHead, OpenedQuery
 from member.transport.channel import shown_token
 from member.vault.store import Vault
-from schemas.queries import QueryHandling, QueryResult, WholeQuery
+from schemas.queries.messages import QueryHandling, QueryResult, WholeQuery
 from schemas.values.encoding import to_base64
 from schemas.values.message import Message
 

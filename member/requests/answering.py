@@ -41,7 +41,7 @@ from member.vault.requests import KeptRequest, Reply
 from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.uploads import Uploads
 from schemas.marking import RELEASE_CODES, Marking, marking_of_envelope, strictest
-from schemas.requests import AnswerDetails, NewAnswer, Prepared, RequestStanding, Waiting, answer_to_sign
+from schemas.requests.messages import AnswerDetails, NewAnswer, Prepared, RequestStanding, Waiting, answer_to_sign
 from schemas.terms import OFFERS, Direction, RefusalReason, RequestMode, RequestOutcome
 from schemas.values.identifiers import uuid7
 

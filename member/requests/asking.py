@@ -43,9 +43,8 @@ from member.vault.hits import ShownHits
 from member.vault.requests import KeptRequest, OpenedAnswer, RequestRecords
 from member.vault.rows import VaultRows
 from member.vault.store import Vault
-from schemas.gateways import Gateway
-from schemas.prepared import is_timely
-from schemas.requests import (
+from schemas.requests.gateways import Gateway
+from schemas.requests.messages import (
     NO_DETAILS,
     AnswerDetails,
     GivenAnswer,
@@ -56,6 +55,7 @@ from schemas.requests import (
     RequestTerms,
     answer_to_sign,
 )
+from schemas.requests.prepared import is_timely
 from schemas.terms import OFFERS, Direction, FourEyes, RequestOutcome, RequestState, Role
 from schemas.values.encoding import from_rfc3339, to_base64, to_rfc3339
 from schemas.values.identifiers import uuid7

@@ -12,8 +12,8 @@ from member.transport.channel import Channel, decode, shown_digest
 from member.transport.outgoing import Outgoing, reading
 from member.transport.pages import ListBound, walk
 from member.vault.store import Vault
-from schemas.gateways import Gateway, Gateways
-from schemas.requests import REQUESTS_PAGE, NewRequest, RequestsPage, RequestStanding, WholeRequest
+from schemas.requests.gateways import Gateway, Gateways
+from schemas.requests.messages import REQUESTS_PAGE, NewRequest, RequestsPage, RequestStanding, WholeRequest
 from schemas.values.encoding import from_base64
 
 

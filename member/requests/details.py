@@ -17,7 +17,7 @@ import msgspec
 from member.errors import AnswerError
 from member.requests.refusal import Broken, RuleRefusedError
 from member.vault.rows import OwnIndicator, Source
-from schemas.requests import AnswerDetails
+from schemas.requests.messages import AnswerDetails
 from schemas.terms import RequestField, SubjectRole
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import from_base64, to_base64

@@ -23,7 +23,7 @@ import msgspec
 from member.log.chain import LogFault, LoggedEntry
 from member.vault.requests import OpenedAnswer
 from member.vault.store import Vault
-from schemas.requests import StatedAnswer
+from schemas.requests.messages import StatedAnswer
 from schemas.values.canonical import canonical_json, parse_canonical_json
 from schemas.values.encoding import from_rfc3339
 

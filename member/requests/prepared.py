@@ -28,8 +28,8 @@ from member.requests.asking import RequestDesk
 from member.requests.details import SALT_BYTES, commit_to
 from member.requests.refusal import Broken, RuleRefusedError
 from member.vault.requests import PreparedAnswer
-from schemas.prepared import PREPARED_DAYS, is_timely
-from schemas.requests import Prepared, RequestStanding, prepared_to_sign
+from schemas.requests.messages import Prepared, RequestStanding, prepared_to_sign
+from schemas.requests.prepared import PREPARED_DAYS, is_timely
 from schemas.terms import RequestOutcome
 from schemas.values.encoding import from_rfc3339, to_rfc3339
 

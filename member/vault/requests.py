@@ -12,7 +12,7 @@ import msgspec
 from member.errors import MemberError
 from member.vault.store import Vault
 from schemas.marking import Marking
-from schemas.requests import AnswerDetails, RequestTerms
+from schemas.requests.messages import AnswerDetails, RequestTerms
 from schemas.values.encoding import from_rfc3339
 
 _ASKED, _OPENED, _REPLY, _NOTICE = "request", "request_answer", "request_reply", "request_notice"

@@ -55,7 +55,7 @@ from member.vault.store import Vault
 from member.workplace.notices import NoticeBoard, NoticeLog
 from schemas.holder_faults import Evidence, FaultReport
 from schemas.holders import Holder
-from schemas.prepared import PREPARED_DAYS
+from schemas.requests.prepared import PREPARED_DAYS
 
 _HOLDER_TIMEOUT_SECONDS = 20.0
 _WORD_TIMEOUT_SECONDS = 5.0

@@ -15,7 +15,7 @@ from alerts.domain.rules import end_of
 from alerts.store.subscriptions import NEVER, Subscription
 from exchange.kernel.actor import Actor
 from exchange.log.tables import LogEntry
-from schemas.alerts import AlertContent
+from schemas.alerts.messages import AlertContent
 from schemas.terms import AlertState
 from schemas.values.identifiers import uuid7
 from tests.simulator import MemberSimulator, Taskforce

@@ -24,7 +24,7 @@ from alerts.domain.rules import (
 from exchange.gateways.handling import is_wider
 from exchange.gateways.rules import RULES
 from exchange.membership.authority import Authority
-from schemas.alerts import AlertContent, Audience
+from schemas.alerts.messages import AlertContent, Audience
 from schemas.terms import AlertState, TrafficLight
 from schemas.values.derived import schema_of
 from tests.alerts.factories import make_content

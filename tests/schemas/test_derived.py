@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from marshmallow import RAISE, ValidationError
 
-from schemas.alerts import Release
+from schemas.alerts.messages import Release
+from schemas.alerts.subscriptions import ReplayForm, SubscriptionForm
 from schemas.holder_faults import FaultReport, ListedReport
 from schemas.holders import EvaluationHeaders, EvaluationQuery
-from schemas.subscriptions import ReplayForm, SubscriptionForm
 from schemas.values.derived import schema_of
 from schemas.values.identifiers import uuid7
 from schemas.values.message import Message

@@ -9,8 +9,8 @@ import pytest
 
 from exchange.gateways.rules import RULES
 from schemas import terms
+from schemas.rendering.words import PROVISIONS, in_words, label
 from schemas.terms import LegalGateway
-from schemas.words import PROVISIONS, in_words, label
 
 LISTS = [
     one for _, one in inspect.getmembers(terms, inspect.isclass) if issubclass(one, StrEnum) and one is not StrEnum

@@ -49,7 +49,7 @@ from member.requests.prepared import (
 from member.terminal import as_lines, printable
 from member.vault.requests import PreparedAnswer
 from member.workplace.session import Session
-from schemas.requests import RequestStanding
+from schemas.requests.messages import RequestStanding
 from schemas.terms import OFFERS, Direction, RefusalReason, RequestOutcome, RequestState
 
 _MAX_NOTE = 4000

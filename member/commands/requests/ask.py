@@ -31,8 +31,9 @@ from member.requests.notice import draft_notice
 from member.terminal import as_lines, to_second
 from member.vault.hits import ShownHits
 from member.workplace.session import Session
-from schemas.gateways import Gateway
-from schemas.requests import NO_DETAILS, PriorNotice, RequestDraft
+from schemas.rendering.words import in_words, label
+from schemas.requests.gateways import Gateway
+from schemas.requests.messages import NO_DETAILS, PriorNotice, RequestDraft
 from schemas.terms import (
     WARNING_FIELDS,
     Direction,
@@ -44,7 +45,6 @@ from schemas.terms import (
     Urgency,
 )
 from schemas.values.encoding import to_rfc3339
-from schemas.words import in_words, label
 
 _USUAL_FIELDS = ",".join(field for field in RequestField if field is not RequestField.OTHER_COLUMNS)
 _ALERT_FIELDS = ",".join(field for field in RequestField if field in WARNING_FIELDS)

@@ -20,9 +20,9 @@ from member.vault.requests import PreparedAnswer
 from member.vault.rows import OwnIndicator, VaultRows
 from member.workplace.session import Session
 from schemas.marking import Marking
-from schemas.requests import NO_DETAILS, ListedRequest
+from schemas.rendering.words import in_words
+from schemas.requests.messages import NO_DETAILS, ListedRequest
 from schemas.terms import OFFERS, Direction, RequestField, RequestState, Role
-from schemas.words import in_words
 
 _BATCH = 500
 

@@ -10,7 +10,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from alerts.delivery.mail import Addressed, Mailer, MailSettings, write_digest
 from alerts.delivery.sending import DELIVERED
-from schemas.subscriptions import PushedAlert
+from schemas.alerts.subscriptions import PushedAlert
 from schemas.values.identifiers import uuid7
 from tests.alerts.delivery.certificates import tls_for
 from tests.alerts.delivery.receivers import Mailbox, mail_server

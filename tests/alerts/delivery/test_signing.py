@@ -10,7 +10,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from alerts.delivery.webhook import OLD_SECRET_GOOD_FOR, WebhookSecrets, message_body, sign_message, valid_numbers
 from alerts.domain.subscription import RETRIES, pause_after
-from schemas.subscriptions import PushedWord, SubscriptionPush
+from schemas.alerts.subscriptions import PushedWord, SubscriptionPush
 from schemas.values.encoding import to_rfc3339
 from schemas.values.identifiers import uuid7
 

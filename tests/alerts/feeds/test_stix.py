@@ -27,7 +27,7 @@ from alerts.feeds.stix_shapes import NotStixError, encode_checked
 from alerts.feeds.storing import store_objects
 from alerts.store.alerts import StoredAlert
 from alerts.store.feed_objects import FeedObject
-from schemas.alerts import AlertContent
+from schemas.alerts.messages import AlertContent
 from schemas.terms import AlertColour, AlertState, LegalGateway, Theme, TrafficLight
 from tests.alerts.factories import make_content, plant_alert, release, step
 from tests.alerts.feeds.readers import ACCOUNT

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from alerts.domain.alert import Alert
-from schemas.alerts import AlertContent, AlertSource, Audience, CaseStudy, PublishedAccount
+from schemas.alerts.messages import AlertContent, AlertSource, Audience, CaseStudy, PublishedAccount
 from schemas.terms import AlertState
 
 OVERVIEW = """Organised crime groups recruit students through short-video platforms to **receive and forward payments**

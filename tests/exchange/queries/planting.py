@@ -8,7 +8,7 @@ from exchange.kernel.session import Database
 from exchange.queries.papers import keep_paper
 from exchange.queries.store import QueriedToken, Query, add_query, find_query
 from exchange.queries.views import terms_sha256_of
-from schemas.queries import QueryGrounds
+from schemas.queries.messages import QueryGrounds
 from schemas.terms import IndicatorType, QueryState
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7

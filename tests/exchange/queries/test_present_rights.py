@@ -22,7 +22,7 @@ from exchange.queries.prolong import extend_query
 from exchange.queries.read import read_query
 from exchange.queries.views import standing_of
 from exchange.queries.watch import watch_queries
-from schemas.queries import ExtendQuery, QueryStanding
+from schemas.queries.messages import ExtendQuery, QueryStanding
 from schemas.terms import LegalGateway, RequestMode
 from schemas.values.encoding import from_base64
 from tests.exchange.factories import make_token

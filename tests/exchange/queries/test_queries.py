@@ -15,8 +15,8 @@ from exchange.queries.read import read_query
 from exchange.queries.store import Query, QueryMatch, QueryMeeting, QuerySubject
 from exchange.queries.watch import KEPT, purge_old_queries
 from keys.statements.keyring import GroupState, MemberState
-from schemas.queries import WholeQuery
-from schemas.query_terms import subjects_digest, terms_digest
+from schemas.queries.messages import WholeQuery
+from schemas.queries.terms import subjects_digest, terms_digest
 from schemas.terms import MemberKind
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7

@@ -18,7 +18,7 @@ from exchange.queries.store import QueryPaper, papers_for
 from keys.sealing.hybrid import SIZE_CLASSES, EncryptionKey, SealingError
 from keys.sealing.query_papers import PaperPlace, open_paper, seal_paper
 from keys.statements.types import MemberState
-from schemas.queries import QueryGrounds
+from schemas.queries.messages import QueryGrounds
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
 from tests.canaries import Canaries

@@ -22,7 +22,7 @@ from exchange.queries.watch import end_queries, watch_queries
 from keys.sealing.query_papers import PaperPlace, open_paper
 from keys.signatures.messages import SigningKey
 from keys.statements.types import RepresentativeState, StatedRepresentative
-from schemas.queries import ExtensionGrounds, QueryGrounds
+from schemas.queries.messages import ExtensionGrounds, QueryGrounds
 from schemas.terms import MemberKind, Role, Sector
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7

@@ -13,7 +13,7 @@ from exchange.indicators.derived import DerivedDisclosure, DerivedKind
 from exchange.indicators.store import read_rows
 from exchange.operations.purge import purge_records
 from keys.statements.types import GroupState
-from schemas.requests import SEALED_SIZES
+from schemas.requests.messages import SEALED_SIZES
 from schemas.terms import MemberKind, Sector
 from schemas.values.encoding import to_base64
 from tests.exchange.corrections.taking_back import make_withdrawal, submission_of

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from exchange.corrections.notify import tell_corrections
 from exchange.indicators.derived import DerivedDisclosure
 from exchange.requests.end import SEALED_KEPT, purge_answers
-from schemas.requests import SEALED_SIZES
+from schemas.requests.messages import SEALED_SIZES
 from schemas.terms import MemberKind, Sector
 from schemas.values.encoding import to_base64
 from tests.exchange.corrections.taking_back import make_withdrawal

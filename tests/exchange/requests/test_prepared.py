@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from keys.statements.types import MemberStatement, RepresentativeState
-from schemas.prepared import PREPARED_DAYS
+from schemas.requests.prepared import PREPARED_DAYS
 from schemas.terms import FourEyes
 from schemas.values.encoding import to_base64
 from tests.exchange.requests.world import NO_TRACE, REFUSED, RequestWorld, make_prepared, reasons_of

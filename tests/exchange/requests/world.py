@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from alerts.jobs import drain_outbox
 from exchange.requests.end import keep_time
 from schemas.marking import marking_of_envelope
-from schemas.requests import SEALED_SIZES, answer_to_sign, prepared_to_sign
+from schemas.requests.messages import SEALED_SIZES, answer_to_sign, prepared_to_sign
 from schemas.values.encoding import from_base64, to_base64, to_rfc3339
 from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_token, stated_envelope

@@ -24,7 +24,7 @@ from keys.sealing.hybrid import (
     open_details,
     seal_details,
 )
-from schemas.requests import SEALED_SIZES
+from schemas.requests.messages import SEALED_SIZES
 from schemas.values.canonical import canonical_json, digest
 from schemas.values.encoding import to_base64
 

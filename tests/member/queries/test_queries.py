@@ -26,7 +26,7 @@ from member.log.receipts import promised_by
 from member.log.waiting_entries import WaitingEntries
 from member.queries.cover import CoverCheck
 from member.queries.desk import COVER_DAYS, is_decided
-from schemas.queries import QueryGrounds
+from schemas.queries.messages import QueryGrounds
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7

@@ -27,7 +27,7 @@ from member.identity.access import unlock_representative
 from member.identity.home import Home
 from member.requests.details import encode_details
 from member.vault.rows import VaultRows
-from schemas.requests import AnswerDetails, answer_to_sign
+from schemas.requests.messages import AnswerDetails, answer_to_sign
 from schemas.terms import RequestOutcome, RequestState
 from tests.exchange.requests.planting import plant_request, plant_row
 from tests.member.requests.test_requests import (

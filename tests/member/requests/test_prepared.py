@@ -14,8 +14,8 @@ import pytest
 from member.identity.access import open_vault, unlock_representative
 from member.identity.home import Home
 from member.vault.requests import RequestRecords
-from schemas.prepared import PREPARED_DAYS
-from schemas.requests import AnswerDetails
+from schemas.requests.messages import AnswerDetails
+from schemas.requests.prepared import PREPARED_DAYS
 from schemas.values.encoding import to_rfc3339
 from tests.member.requests.test_requests import BOSS, Shared, rules_of, share_accounts
 from tests.member.taskforce import Taskforce, now

@@ -11,7 +11,7 @@ import pytest
 from member.log.chain import LogFault, OwnEntry
 from member.requests.log import RequestReading, RequestsCheck, ShownAnswers
 from member.vault.requests import OpenedAnswer
-from schemas.requests import NO_DETAILS
+from schemas.requests.messages import NO_DETAILS
 from schemas.values.canonical import canonical_json
 from schemas.values.identifiers import uuid7
 

@@ -100,7 +100,7 @@ class AskQuery(QueryApplication, frozen=True):
 
 
 class ApproveQuery(Message, frozen=True):
-    """What the officer agrees to: the digest of the terms as they were read (schemas/query_terms.py)."""
+    """What the officer agrees to: the digest of the terms as they were read (schemas/queries/terms.py)."""
 
     terms_sha256: Digest
 

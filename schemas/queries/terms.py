@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from schemas.queries import ExtensionTerms, WholeQuery
+from schemas.queries.messages import ExtensionTerms, WholeQuery
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
 from schemas.values.message import narrowed
