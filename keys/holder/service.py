@@ -164,7 +164,7 @@ class Wanted:
         return hashlib.sha256(canonical_json(named) + self.elements).digest()
 
 
-class _Place(msgspec.Struct, frozen=True):
+class _Claim(msgspec.Struct, frozen=True):
     """What a payload says about itself, before anything of it is verified."""
 
     type: str
@@ -175,17 +175,17 @@ class _Place(msgspec.Struct, frozen=True):
     exchange_id: str = ""
 
 
-def _place_of(payload: bytes) -> tuple[str, str, int]:
+def _claim_of(payload: bytes) -> tuple[str, str, int]:
     """Type, subject and sequence that a statement's bytes name, whatever else is in them. Raises StatementError."""
     try:
-        place = msgspec.json.decode(payload, type=_Place)
+        claim = msgspec.json.decode(payload, type=_Claim)
     except (msgspec.DecodeError, RecursionError):
         raise StatementError("malformed", "expected a statement with type, subject and sequence") from None
-    if place.type == ROOT:
-        return ROOT, ROOT_SUBJECT, place.sequence
-    if place.type not in SUBJECT_FIELDS:
+    if claim.type == ROOT:
+        return ROOT, ROOT_SUBJECT, claim.sequence
+    if claim.type not in SUBJECT_FIELDS:
         raise StatementError("malformed", "a statement of this type is not known")
-    return place.type, str(getattr(place, SUBJECT_FIELDS[place.type])), place.sequence
+    return claim.type, str(getattr(claim, SUBJECT_FIELDS[claim.type])), claim.sequence
 
 
 class HolderService:
@@ -297,7 +297,7 @@ class HolderService:
         that takes the hundredfold of refusing it.
         """
         payload, keyring = Envelope.parse(envelope).payload, self.keyring()
-        kind, subject, sequence = _place_of(payload)
+        kind, subject, sequence = _claim_of(payload)
         newest = keyring.next_sequence(kind, subject) - 1
         if sequence < newest:
             raise StatementError("stale", f"sequence {newest} is held already")
