@@ -20,7 +20,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from alerts.delivery.parcels import replay
+from alerts.delivery.outbound import replay
 from alerts.delivery.targets import TargetRefusedError, check_url
 from alerts.delivery.webhook import WebhookSecrets
 from alerts.readers.audiences import readable_audiences

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select
 
 from alerts.delivery.mail import Mailer, MailSettings
-from alerts.delivery.rounds import Postman
+from alerts.delivery.rounds import Dispatcher
 from alerts.delivery.sending import WebhookClient
 from alerts.delivery.webhook import WebhookSecrets
 from alerts.store.subscriptions import Delivery, Subscription
@@ -24,7 +24,7 @@ UNCONFIRMED_KEPT = timedelta(days=7)
 
 def delivery_jobs(settings: Settings, database: Database, clock: Callable[[], datetime]) -> list[Job]:
     """The jobs of an exchange. Raises SettingsError for a key or password that is not there."""
-    postman = Postman(
+    dispatcher = Dispatcher(
         database=database,
         clock=clock,
         url=settings.url,
@@ -35,9 +35,9 @@ def delivery_jobs(settings: Settings, database: Database, clock: Callable[[], da
     )
     often = max(1, min(5, settings.tick_seconds))
     return [
-        Job("deliver", often, lambda now: postman.deliver_webhooks(failing=False), DELIVERY),
-        Job("deliver_again", often, lambda now: postman.deliver_webhooks(failing=True), DELIVERY),
-        Job("mail", often, lambda now: postman.deliver_mail(), DELIVERY),
+        Job("deliver", often, lambda now: dispatcher.deliver_webhooks(failing=False), DELIVERY),
+        Job("deliver_again", often, lambda now: dispatcher.deliver_webhooks(failing=True), DELIVERY),
+        Job("mail", often, lambda now: dispatcher.deliver_mail(), DELIVERY),
         Job("forget_deliveries", 86_400, lambda now: forget_deliveries(database, now)),
     ]
 

@@ -17,9 +17,9 @@ from email.message import EmailMessage
 
 import msgspec
 
-from alerts.delivery import mail, parcels
+from alerts.delivery import mail, outbound
 from alerts.delivery.mail import Addressed, Mailer
-from alerts.delivery.parcels import Claim, Lane, Parcel
+from alerts.delivery.outbound import Claim, Lane, OutboundMessage
 from alerts.delivery.sending import AttemptOutcome, WebhookClient
 from alerts.delivery.webhook import WebhookSecrets, message_body, sign_message, valid_numbers
 from alerts.store.subscriptions import ALERT, CONFIRM
@@ -41,7 +41,7 @@ _LOOK_AGAIN_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Postman:
+class Dispatcher:
     """Sends what is due. `url` is the exchange's public address, `digest_minutes` how often one address gets mail."""
 
     database: Database
@@ -70,10 +70,10 @@ class Postman:
         with ThreadPoolExecutor(self.threads) as pool:
             while True:
                 while len(running) < self.threads and time.monotonic() < ends_at:
-                    parcel = self._take(lane_at, running.values())
-                    if parcel is None:
+                    message = self._take(lane_at, running.values())
+                    if message is None:
                         break
-                    running[pool.submit(self._send, parcel)] = parcel.claim.member_id
+                    running[pool.submit(self._send, message)] = message.claim.member_id
                     tried += 1
                 if not running:
                     return tried
@@ -81,7 +81,7 @@ class Postman:
                     del running[attempt]
                     attempt.result()
 
-    def _take(self, lane_at: Callable[[datetime], Lane], on_the_way: Iterable[str]) -> Parcel | None:
+    def _take(self, lane_at: Callable[[datetime], Lane], on_the_way: Iterable[str]) -> OutboundMessage | None:
         """The next message that may leave, None if there is none, or while the log is down."""
         counted = Counter(on_the_way)
         busy = frozenset(member_id for member_id, count in counted.items() if count >= MOST_OF_ONE_MEMBER)
@@ -89,66 +89,65 @@ class Postman:
         lane = replace(lane_at(now), busy=busy)
         while (claim := self._claim(lane, now)) is not None:
             try:
-                parcel = self._prepare(claim, lane, now)
+                message = self._prepare(claim, lane, now)
             except LogUnavailableError:
                 self._give_back(claim)
                 _troubles.met(_WAITING, lane.channel.value)
                 return None
             _troubles.over(_WAITING, lane.channel.value)
-            if parcel is not None:
-                return parcel
+            if message is not None:
+                return message
         return None
 
     def _claim(self, lane: Lane, now: datetime) -> Claim | None:
-        return self.database.run_in_transaction(lambda session: parcels.claim_next(session, lane, now))
+        return self.database.run_in_transaction(lambda session: outbound.claim_next(session, lane, now))
 
-    def _prepare(self, claim: Claim, lane: Lane, now: datetime) -> Parcel | None:
-        return self.database.run_in_transaction(lambda session: parcels.prepare(session, claim, lane, now))
+    def _prepare(self, claim: Claim, lane: Lane, now: datetime) -> OutboundMessage | None:
+        return self.database.run_in_transaction(lambda session: outbound.prepare(session, claim, lane, now))
 
     def _give_back(self, claim: Claim) -> None:
-        self.database.run_in_transaction(lambda session: parcels.give_back(session, claim))
+        self.database.run_in_transaction(lambda session: outbound.give_back(session, claim))
 
-    def _send(self, parcel: Parcel) -> None:
-        by_mail = parcel.subscription.channel == PushChannel.MAIL
+    def _send(self, message: OutboundMessage) -> None:
+        by_mail = message.subscription.channel == PushChannel.MAIL
         try:
-            outcome = self._mail(parcel) if by_mail else self._post(parcel)
+            outcome = self._mail(message) if by_mail else self._post(message)
         except Exception as error:  # noqa: BLE001 - tried again later like any other failure; its message may quote
-            _troubles.met(_FAILED, parcel.subscription.channel, error=type(error).__name__)
+            _troubles.met(_FAILED, message.subscription.channel, error=type(error).__name__)
             outcome = AttemptOutcome("something is wrong at the exchange")
         else:
-            _troubles.over(_FAILED, parcel.subscription.channel)
+            _troubles.over(_FAILED, message.subscription.channel)
         now, chance = self.clock(), random.random()  # noqa: S311 - spreads attempts
-        self.database.run_in_transaction(lambda session: parcels.finish(session, parcel, outcome, now, chance))
+        self.database.run_in_transaction(lambda session: outbound.finish(session, message, outcome, now, chance))
 
-    def _post(self, parcel: Parcel) -> AttemptOutcome:
-        subscription, now = parcel.subscription, self.clock()
+    def _post(self, message: OutboundMessage) -> AttemptOutcome:
+        subscription, now = message.subscription, self.clock()
         numbers = valid_numbers(subscription.secret_number, subscription.secret_at, now)
         keys = [self.secrets.secret(subscription.subscription_id, number) for number in numbers]
-        body = self._body(parcel)
-        return self.webhooks.post(subscription.target, sign_message(keys, parcel.message_id, body, now), body)
+        body = self._body(message)
+        return self.webhooks.post(subscription.target, sign_message(keys, message.message_id, body, now), body)
 
-    def _body(self, parcel: Parcel) -> bytes:
-        subscription_id, timestamp = parcel.subscription.subscription_id, to_rfc3339(parcel.happened_at)
-        if parcel.kind == ALERT:
-            (alert,) = parcel.alerts
+    def _body(self, message: OutboundMessage) -> bytes:
+        subscription_id, timestamp = message.subscription.subscription_id, to_rfc3339(message.happened_at)
+        if message.kind == ALERT:
+            (alert,) = message.alerts
             at_url = msgspec.structs.replace(alert, url=f"{self.url}/v1/alerts/{alert.alert_id}")
             return message_body(AlertPush(type=f"alert.{alert.state}", timestamp=timestamp, data=at_url))
-        code = self.secrets.code(subscription_id) if parcel.kind == CONFIRM else msgspec.UNSET
+        code = self.secrets.code(subscription_id) if message.kind == CONFIRM else msgspec.UNSET
         word = PushedWord(subscription_id=subscription_id, code=code)
-        return message_body(SubscriptionPush(type=f"subscription.{parcel.kind}", timestamp=timestamp, data=word))
+        return message_body(SubscriptionPush(type=f"subscription.{message.kind}", timestamp=timestamp, data=word))
 
-    def _mail(self, parcel: Parcel) -> AttemptOutcome:
-        message = self._message(parcel)
-        return self.mailer.send(message, parcel.subscription.target)
+    def _mail(self, message: OutboundMessage) -> AttemptOutcome:
+        return self.mailer.send(self._email(message), message.subscription.target)
 
-    def _message(self, parcel: Parcel) -> EmailMessage:
+    def _email(self, message: OutboundMessage) -> EmailMessage:
         sender, now = self.mailer.settings.sender, self.clock()
-        to = Addressed(parcel.subscription.subscription_id, parcel.subscription.target)
-        if parcel.kind == ALERT:
-            return mail.write_digest(sender, to, parcel.message_id, parcel.alerts, now)
-        if parcel.kind == CONFIRM:
-            return mail.write_code(sender, to, parcel.message_id, self.secrets.code(to.subscription_id), now)
-        return mail.write_test(sender, to, parcel.message_id, now)
+        to = Addressed(message.subscription.subscription_id, message.subscription.target)
+        if message.kind == ALERT:
+            return mail.write_digest(sender, to, message.message_id, message.alerts, now)
+        if message.kind == CONFIRM:
+            return mail.write_code(sender, to, message.message_id, self.secrets.code(to.subscription_id), now)
+        return mail.write_test(sender, to, message.message_id, now)
 
 
 def start_of_interval(now: datetime, minutes: int) -> datetime:

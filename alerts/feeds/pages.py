@@ -17,7 +17,7 @@ from typing import Any
 
 from alerts.feeds.filters import EVERY, TaxiiFilters
 from alerts.readers.audiences import audiences_of_group
-from exchange.kernel.lookups import Looking, Lookup
+from exchange.kernel.lookups import Lookup, ReadTransaction
 
 _OWN_AUDIENCE = ""
 _MOST_RANGES = 100
@@ -62,7 +62,9 @@ _READER = Lookup(
 )
 
 
-def find_reading(looking: Looking, member_id: str, collection_id: str, now: datetime) -> CollectionReading | None:
+def find_reading(
+    looking: ReadTransaction, member_id: str, collection_id: str, now: datetime
+) -> CollectionReading | None:
     """What the member may read of the collection now; None if there is no such collection for it."""
     asked = {"collection_id": collection_id, "member_id": member_id, "now": looking.moment(now)}
     for group_id, kind in _READER.rows(looking, asked):
@@ -70,7 +72,9 @@ def find_reading(looking: Looking, member_id: str, collection_id: str, now: date
     return None
 
 
-def read_page(looking: Looking, reading: CollectionReading, filters: TaxiiFilters, columns: Columns) -> ObjectsPage:
+def read_page(
+    looking: ReadTransaction, reading: CollectionReading, filters: TaxiiFilters, columns: Columns
+) -> ObjectsPage:
     """The page that the filters ask for."""
     if not filters.is_possible:
         return ObjectsPage([], more=False)
@@ -99,7 +103,7 @@ def page_lookup(reading: CollectionReading, filters: TaxiiFilters, columns: Colu
     return _statement(shape), values
 
 
-def holds(looking: Looking, reading: CollectionReading, object_id: str) -> bool:
+def holds(looking: ReadTransaction, reading: CollectionReading, object_id: str) -> bool:
     """Whether the reader's part of the collection has the object."""
     asked = TaxiiFilters(limit=1, ids=(object_id,), versions=EVERY)
     return bool(read_page(looking, reading, asked, Columns.RECORDS).rows)

@@ -20,7 +20,7 @@ from alerts.feeds.pages import CollectionReading, Columns, ObjectsPage, find_rea
 from alerts.feeds.storing import open_collections
 from alerts.readers.telling import AlertVersion, look_for_untold, tell_once
 from alerts.store.feed_objects import find_collections
-from exchange.kernel.lookups import Looking
+from exchange.kernel.lookups import ReadTransaction
 from exchange.kernel.session import Database
 from exchange.membership.store import SharingGroup, groups_of_member
 from schemas.alerts.feeds import TaxiiCollection
@@ -75,7 +75,7 @@ class Reader:
     database: Database
     member_id: str
     now: datetime
-    looking: Callable[[], AbstractContextManager[Looking]]
+    looking: Callable[[], AbstractContextManager[ReadTransaction]]
 
     def objects(self, collection_id: str, query: Mapping[str, str], object_id: str | None = None) -> TaxiiAnswer:
         """An envelope of objects, or of versions of one object. Raises UnknownError, BadQueryError."""
@@ -117,7 +117,7 @@ class Reader:
         self._record(untold)
         return _answer(page, name, parts(page))
 
-    def _find(self, look: Looking, collection_id: str) -> CollectionReading:
+    def _find(self, look: ReadTransaction, collection_id: str) -> CollectionReading:
         reading = find_reading(look, self.member_id, collection_id, self.now)
         if reading is None:
             raise UnknownError
@@ -142,7 +142,7 @@ def _describe(group: SharingGroup, collection_id: str) -> TaxiiCollection:
     )
 
 
-def _about(look: Looking, reading: CollectionReading, filters: TaxiiFilters, object_id: str) -> TaxiiFilters:
+def _about(look: ReadTransaction, reading: CollectionReading, filters: TaxiiFilters, object_id: str) -> TaxiiFilters:
     if not holds(look, reading, object_id):
         raise UnknownError
     return replace(filters, ids=(object_id,), types=())

@@ -9,7 +9,7 @@ from functools import lru_cache
 from sqlalchemy.orm import Session
 
 from alerts.store.alerts import list_audiences
-from exchange.kernel.lookups import Looking, Lookup
+from exchange.kernel.lookups import Lookup, ReadTransaction
 from exchange.membership.authority import Authority
 from exchange.membership.store import find_member, list_members, load_authority
 from schemas.alerts.messages import Audience
@@ -38,7 +38,7 @@ def readable_audiences(session: Session, member_id: str, now: datetime) -> froze
     )
 
 
-def audiences_of_group(looking: Looking, group_id: str, kind: str) -> tuple[str, ...]:
+def audiences_of_group(looking: ReadTransaction, group_id: str, kind: str) -> tuple[str, ...]:
     """The ids of the audiences that a member of that kind, which is in that open group, belongs to by the group."""
     return tuple(
         audience_id

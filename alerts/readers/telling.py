@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from alerts.store.alerts import AlertTold, StoredAlert
 from exchange.kernel.chunks import in_chunks
-from exchange.kernel.lookups import Looking, Lookup
+from exchange.kernel.lookups import Lookup, ReadTransaction
 from exchange.kernel.upsert import insert_ignoring
 from exchange.log.entries import View
 from exchange.log.events import record
@@ -43,7 +43,7 @@ def find_untold(session: Session, member_id: str, versions: Iterable[AlertVersio
 
 
 def look_for_untold(
-    looking: Looking, member_id: str, versions: Collection[tuple[str, int]], channel: str
+    looking: ReadTransaction, member_id: str, versions: Collection[tuple[str, int]], channel: str
 ) -> list[AlertVersion]:
     """As find_untold, for polls; at most a page's versions, by alert and number."""
     if not versions:

@@ -123,7 +123,9 @@ def test_a_mail_server_that_is_away_loses_nothing(mail_world: MailWorld) -> None
     mail_world.advance(hours=1)
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        away = mail_world.make_postman(mail_world.taskforce.database, mailer=Mailer(mail_at(unused.getsockname()[1])))
+        away = mail_world.make_dispatcher(
+            mail_world.taskforce.database, mailer=Mailer(mail_at(unused.getsockname()[1]))
+        )
         assert away.deliver_mail() == 1
     assert [row.last_error for row in mail_world.rows()] == ["the mail server cannot be reached"]
     mail_world.advance(seconds=6)
@@ -203,4 +205,4 @@ def test_a_login_and_a_message_go_through_tls_only(tmp_path: Path) -> None:
 
 
 def test_without_a_mail_server_no_mail_leaves(small_world: PushingWorld) -> None:
-    assert small_world.postman.deliver_mail() == 0
+    assert small_world.dispatcher.deliver_mail() == 0

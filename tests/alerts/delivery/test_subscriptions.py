@@ -38,7 +38,7 @@ def test_a_secret_is_told_once_and_is_neither_in_the_database_nor_in_any_log(
             small_world.post()
             small_world.advance(hours=1)
         assert len(to.received) == 3
-        code = small_world.postman.secrets.code(made["subscription_id"])
+        code = small_world.dispatcher.secrets.code(made["subscription_id"])
     assert "secret" not in small_world.show("b")[0]
     canaries = Canaries(
         {
@@ -92,7 +92,7 @@ def test_another_members_subscription_looks_exactly_like_one_that_does_not_exist
 
 def test_nobody_confirms_with_another_code_than_the_one_that_was_sent(small_world: PushingWorld) -> None:
     one, other = small_world.begin("b", HOOK), small_world.begin("b", HOOK)
-    secrets = small_world.postman.secrets
+    secrets = small_world.dispatcher.secrets
     path = f"/v1/subscriptions/{one['subscription_id']}/confirm"
     for code in (secrets.code(other["subscription_id"]), "A" * 16, "ſ", one["secret"]):
         answer = small_world.member("b").send("POST", path, {"code": code})

@@ -250,11 +250,11 @@ def test_while_one_receiver_hangs_the_others_are_served_and_it_is_asked_for_one_
         small_world.subscribe("c", good)
         for _ in range(3):
             release(small_world.member("a"))
-        assert small_world.postman.deliver_webhooks(failing=False) == 4
+        assert small_world.dispatcher.deliver_webhooks(failing=False) == 4
         assert (len(slow.received), len(good.received)) == (1, 3)
         # From now on it is served apart from those that work.
         release(small_world.member("a"))
-        assert small_world.postman.deliver_webhooks(failing=False) == 1
+        assert small_world.dispatcher.deliver_webhooks(failing=False) == 1
         assert (len(slow.received), len(good.received)) == (1, 4)
         assert {row.state for row in small_world.rows() if row.member_id == "c"} == {"delivered"}
 
@@ -273,7 +273,7 @@ def test_what_is_published_while_a_receiver_hangs_reaches_others_in_the_same_rou
         with receiver(in_turn(receivers.ok, publish_then_hang)) as slow:
             small_world.subscribe("b", slow)
             release(small_world.member("a"))
-            patient = small_world.make_postman(small_world.taskforce.database)
+            patient = small_world.make_dispatcher(small_world.taskforce.database)
             assert patient.deliver_webhooks(failing=False) == 2
             assert len(good.received) == 1
 
@@ -288,14 +288,14 @@ def test_one_member_with_many_receivers_that_hang_leaves_threads_to_the_others(s
             small_world.subscribe("b", bad)
         bad.behave = hang_until_others_are_served
         patient = WebhookClient(LOOPBACK, seconds=30)
-        postman = small_world.make_postman(small_world.taskforce.database, threads=3, webhooks=patient)
+        dispatcher = small_world.make_dispatcher(small_world.taskforce.database, threads=3, webhooks=patient)
         # The one that was served last comes last: all of b's are taken up before it.
         small_world.advance(seconds=1)
         release(small_world.member("a"))
         with small_world.taskforce.database.transaction() as session:
             later = Subscription.member_id == "c"
             session.execute(update(Subscription).where(later).values(tried_at=small_world.taskforce.clock()))
-        assert postman.deliver_webhooks(failing=False) == 5
+        assert dispatcher.deliver_webhooks(failing=False) == 5
         assert (len(bad.received), len(good.received)) == (4, 1)
 
 
@@ -304,21 +304,21 @@ def test_who_is_not_confirmed_or_failed_of_late_is_not_served_beside_those_that_
 ) -> None:
     with receiver(in_turn(receivers.ok, answering(500), receivers.ok)) as to:
         small_world.begin("c", to.url)
-        assert small_world.postman.deliver_webhooks(failing=False) == 0
-        assert small_world.postman.deliver_webhooks(failing=True) == 1
+        assert small_world.dispatcher.deliver_webhooks(failing=False) == 0
+        assert small_world.dispatcher.deliver_webhooks(failing=True) == 1
         made = small_world.begin("b", to.url)
-        assert small_world.postman.deliver_webhooks(failing=True) == 1
+        assert small_world.dispatcher.deliver_webhooks(failing=True) == 1
         small_world.advance(seconds=10)
-        assert small_world.postman.deliver_webhooks(failing=True) == 1
+        assert small_world.dispatcher.deliver_webhooks(failing=True) == 1
         code = to.received[-1].value["data"]["code"]
         small_world.act("b", made, "confirm", {"code": code})
         release(small_world.member("a"))
         # It answered meanwhile, but failed a moment ago.
-        assert small_world.postman.deliver_webhooks(failing=False) == 0
-        assert small_world.postman.deliver_webhooks(failing=True) == 1
+        assert small_world.dispatcher.deliver_webhooks(failing=False) == 0
+        assert small_world.dispatcher.deliver_webhooks(failing=True) == 1
         small_world.advance(minutes=11)
         release(small_world.member("a"))
-        assert small_world.postman.deliver_webhooks(failing=False) == 1
+        assert small_world.dispatcher.deliver_webhooks(failing=False) == 1
 
 
 def test_a_subscription_that_nobody_confirmed_gets_its_code_and_no_alert(small_world: PushingWorld) -> None:

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from alerts.delivery import parcels
-from alerts.delivery.parcels import CLAIM, Lane
+from alerts.delivery import outbound
+from alerts.delivery.outbound import CLAIM, Lane
 from alerts.delivery.sending import DELIVERED
 from exchange.kernel.session import create_database
 from schemas.terms import PushChannel
@@ -37,9 +37,9 @@ def test_two_workers_deliver_each_message_once_and_record_each_telling_once(worl
         for _ in range(ALERTS):
             release(world.member("a"))
         databases = [create_database(world.taskforce.database.url) for _ in range(2)]
-        postmen = [world.make_postman(database) for database in databases]
+        dispatchers = [world.make_dispatcher(database) for database in databases]
         with ThreadPoolExecutor(2) as pool:
-            tried = list(pool.map(lambda postman: postman.deliver_webhooks(failing=False), postmen))
+            tried = list(pool.map(lambda dispatcher: dispatcher.deliver_webhooks(failing=False), dispatchers))
         for database in databases:
             database.dispose()
         assert sum(tried) == 4 * ALERTS
@@ -56,18 +56,18 @@ def test_a_worker_that_died_while_sending_has_its_message_sent_again_under_the_s
         world.subscribe("b", to)
         release(world.member("a"))
         database, now = world.taskforce.database, world.taskforce.clock()
-        claim = database.run_in_transaction(lambda session: parcels.claim_next(session, lane(world), now))
+        claim = database.run_in_transaction(lambda session: outbound.claim_next(session, lane(world), now))
         assert claim is not None
-        parcel = database.run_in_transaction(lambda session: parcels.prepare(session, claim, lane(world), now))
-        assert parcel is not None
+        message = database.run_in_transaction(lambda session: outbound.prepare(session, claim, lane(world), now))
+        assert message is not None
         assert world.post() == 0  # it is claimed
         world.advance(seconds=CLAIM.total_seconds())
         assert world.post() == 1
-        assert [message.message_id for message in to.received] == [parcel.message_id]
+        assert [message.message_id for message in to.received] == [message.message_id]
         assert len(world.told("b")) == 1
         # It was not dead after all: what it says of the outcome no longer counts.
         later = world.taskforce.clock()
-        database.run_in_transaction(lambda session: parcels.finish(session, parcel, DELIVERED, later, 0.0))
+        database.run_in_transaction(lambda session: outbound.finish(session, message, DELIVERED, later, 0.0))
         assert [row.attempts for row in world.rows()] == [1]
 
 
@@ -75,16 +75,16 @@ KILLED = """
 import sys, threading
 from datetime import datetime
 from alerts.delivery.mail import Mailer, MailSettings
-from alerts.delivery.rounds import Postman
+from alerts.delivery.rounds import Dispatcher
 from alerts.delivery.sending import WebhookClient
 from alerts.delivery.webhook import WebhookSecrets
 from exchange.configuration.allowed_targets import AllowedTargets
 from exchange.kernel.session import create_database
 url, now = sys.argv[1], datetime.fromisoformat(sys.argv[2])
-postman = Postman(create_database(url, log_stale_seconds=10**9), lambda: now, "https://exchange.test",
+dispatcher = Dispatcher(create_database(url, log_stale_seconds=10**9), lambda: now, "https://exchange.test",
     WebhookSecrets(bytes(32)), WebhookClient(AllowedTargets.parse("127.0.0.1"), seconds=60),
     Mailer(MailSettings("", 25, "none", "", "")), 60)
-postman.deliver_webhooks(failing=False)
+dispatcher.deliver_webhooks(failing=False)
 """
 
 
@@ -113,9 +113,9 @@ def test_while_the_log_stands_still_nothing_leaves_and_nothing_is_lost(small_wor
         release(small_world.member("a"))
         careful = create_database(small_world.taskforce.database.url, log_stale_seconds=60)
         small_world.advance(seconds=120)
-        postman = small_world.make_postman(careful)
+        dispatcher = small_world.make_dispatcher(careful)
         with capture_logs() as said:
-            assert [postman.deliver_webhooks(failing=False) for _ in range(3)] == [0, 0, 0]
+            assert [dispatcher.deliver_webhooks(failing=False) for _ in range(3)] == [0, 0, 0]
         assert [line for line in said if "wait" in line["event"]] == [
             {"event": "deliveries wait for the log", "job": "webhook", "log_level": "warning"}
         ]
@@ -163,15 +163,15 @@ def test_an_error_of_the_exchange_itself_is_an_attempt_and_holds_up_no_other(
         made = small_world.subscribe("b", to)
         small_world.subscribe("c", good)
         release(small_world.member("a"))
-        post = type(small_world.postman.webhooks).post
+        post = type(small_world.dispatcher.webhooks).post
 
         def fail(client: object, url: str, headers: dict[str, str], body: bytes) -> object:
             if url == to.url:
                 raise RuntimeError(body)
             return post(client, url, headers, body)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(type(small_world.postman.webhooks), "post", fail)
-        assert small_world.postman.deliver_webhooks(failing=False) == 2
+        monkeypatch.setattr(type(small_world.dispatcher.webhooks), "post", fail)
+        assert small_world.dispatcher.deliver_webhooks(failing=False) == 2
         assert len(good.received) == 1
         assert small_world.deliveries("b", made)[0]["error"] == "something is wrong at the exchange"
 

@@ -1,4 +1,4 @@
-"""A taskforce that pushes: its members subscribe through the API, and a postman delivers when a test says so."""
+"""A taskforce that pushes: its members subscribe through the API, and a dispatcher delivers when a test says so."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from alerts.delivery.jobs import forget_deliveries
 from alerts.delivery.mail import Mailer, MailSettings
-from alerts.delivery.rounds import Postman
+from alerts.delivery.rounds import Dispatcher
 from alerts.delivery.sending import WebhookClient
 from alerts.delivery.webhook import WebhookSecrets
 from alerts.store.subscriptions import Delivery, Subscription
@@ -53,11 +53,11 @@ class PushingWorld:
         # The same application, told other settings: making one anew takes longer than most of these tests.
         extensions = taskforce.app.extensions
         attach_context(extensions, dataclasses.replace(extensions["exchange"], settings=taskforce.settings))
-        self.postman = self.make_postman(taskforce.database)
+        self.dispatcher = self.make_dispatcher(taskforce.database)
 
-    def make_postman(self, database: Database, **changes: Any) -> Postman:
-        """A worker's postman."""
-        made = Postman(
+    def make_dispatcher(self, database: Database, **changes: Any) -> Dispatcher:
+        """A worker's dispatcher."""
+        made = Dispatcher(
             database=database,
             clock=self.taskforce.clock,
             url=self.taskforce.settings.url,
@@ -71,9 +71,9 @@ class PushingWorld:
     def member(self, member_id: str) -> MemberSimulator:
         return self.taskforce.members[member_id]
 
-    def post(self, postman: Postman | None = None) -> int:
+    def post(self, dispatcher: Dispatcher | None = None) -> int:
         """Deliver all webhooks that are due; how many attempts."""
-        by = postman or self.postman
+        by = dispatcher or self.dispatcher
         return by.deliver_webhooks(failing=False) + by.deliver_webhooks(failing=True)
 
     def advance(self, **by: float) -> None:
@@ -91,7 +91,7 @@ class PushingWorld:
         """A webhook subscription, confirmed with the code that its receiver got; the receiver then forgets it."""
         made = self.begin(member_id, to.url, **filters)
         patient = WebhookClient(LOOPBACK, seconds=PATIENT)
-        self.post(self.make_postman(self.taskforce.database, webhooks=patient))
+        self.post(self.make_dispatcher(self.taskforce.database, webhooks=patient))
         self.act(member_id, made, "confirm", {"code": to.received[-1].value["data"]["code"]})
         to.received.clear()
         to.arrived.clear()
@@ -156,7 +156,7 @@ class MailWorld(PushingWorld):
 
     def send(self) -> int:
         """Send the mail that is due now; how many messages were tried."""
-        return self.postman.deliver_mail()
+        return self.dispatcher.deliver_mail()
 
     def subscribe_by_mail(self, member_id: str, address: str, **filters: Any) -> dict[str, Any]:
         """A mail subscription, confirmed with the code in the mail; the mailbox is empty then."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alerts.feeds.filters import TaxiiFilters
 from alerts.feeds.pages import CollectionReading, Columns, find_reading, page_lookup, read_page
-from exchange.kernel.lookups import Looking, looking
+from exchange.kernel.lookups import ReadTransaction, looking
 from tests.alerts.factories import release
 from tests.alerts.feeds.taxii_reader import TaxiiReader
 from tests.simulator import Taskforce, make_taskforce
@@ -44,7 +44,7 @@ def test_sqlite_which_knows_no_figures_looks_an_object_up_by_its_id_all_the_same
         taskforce.close()
 
 
-def _plan(look: Looking, reading: CollectionReading, filters: TaxiiFilters) -> str:
+def _plan(look: ReadTransaction, reading: CollectionReading, filters: TaxiiFilters) -> str:
     """How the database says it would read; of a table so small PostgreSQL is kept from reading the whole."""
     lookup, values = page_lookup(reading, filters, Columns.BODIES)
     if not look.is_sqlite:

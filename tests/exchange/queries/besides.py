@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from alerts.delivery.parcels import Lane, Parcel, claim_next, finish, prepare
+from alerts.delivery.outbound import Lane, OutboundMessage, claim_next, finish, prepare
 from alerts.delivery.sending import DELIVERED
 from alerts.store.alerts import StoredAlert, take_due
 from alerts.store.subscriptions import ALERT, Delivery, Subscription, new_delivery
@@ -101,8 +101,8 @@ def _deliver(session: Session, message_id: str) -> None:
     claim, *_ = [claim_next(session, replace(lane, failing=failing), _NOW) for failing in (None, True, False)]
     assert claim is not None
     prepare(session, claim, lane, _NOW)
-    parcel: dict[str, Any] = {"kind": ALERT, "message_id": _ID, "happened_at": _NOW, "alerts": ()}
-    finish(session, Parcel(claim, kept, delivery_ids=(_ID,), **parcel), DELIVERED, _NOW, 0.5)
+    message: dict[str, Any] = {"kind": ALERT, "message_id": _ID, "happened_at": _NOW, "alerts": ()}
+    finish(session, OutboundMessage(claim, kept, delivery_ids=(_ID,), **message), DELIVERED, _NOW, 0.5)
 
 
 def do_besides(taskforce: Taskforce) -> None:

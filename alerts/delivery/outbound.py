@@ -39,7 +39,7 @@ from schemas.values.identifiers import uuid7
 
 CLAIM = timedelta(minutes=2)
 """Several times as long as an attempt can take."""
-MISTRUST = timedelta(minutes=10)
+FAILURE_COOLDOWN = timedelta(minutes=10)
 """So long after a failed attempt a receiver is not counted among those that work, whatever it answers meanwhile."""
 _MOST_IN_A_DIGEST = 200
 
@@ -54,7 +54,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class OutboundMessage:
     """One message that may leave now: deliveries of one subscription, and what is to be said of each alert."""
 
     claim: Claim
@@ -69,7 +69,7 @@ class Parcel:
 @dataclass(frozen=True, slots=True)
 class Lane:
     """Which subscriptions a round serves: those of a channel, of webhooks either the ones that are known to work or all
-    others (unconfirmed, or failed within MISTRUST), so that the latter hold up only each other. None of the members
+    others (unconfirmed, or failed within FAILURE_COOLDOWN), so that the latter hold up only each other. No members
     that are `busy`: they have enough on the way. Alerts go into digests that were queued before `digest_before`.
     """
 
@@ -90,7 +90,7 @@ def claim_next(session: Session, lane: Lane, now: datetime) -> Claim | None:
         Subscription.member_id.not_in(lane.busy),
         exists().where(Delivery.subscription_id == Subscription.subscription_id, _is_due(lane, now)),
     ]
-    works = and_(Subscription.failed_at <= now - MISTRUST, Subscription.confirmed_at.is_not(None))
+    works = and_(Subscription.failed_at <= now - FAILURE_COOLDOWN, Subscription.confirmed_at.is_not(None))
     if lane.failing is not None:
         conditions.append(~works if lane.failing else works)
     found = session.scalars(
@@ -106,7 +106,7 @@ def claim_next(session: Session, lane: Lane, now: datetime) -> Claim | None:
     return Claim(found.subscription_id, found.member_id, found.claim_id)
 
 
-def prepare(session: Session, claim: Claim, lane: Lane, now: datetime) -> Parcel | None:
+def prepare(session: Session, claim: Claim, lane: Lane, now: datetime) -> OutboundMessage | None:
     """What leaves now under a claim, on record; None if nothing does, and the claim is given back then.
 
     Send it after the commit. Raises LogUnavailableError.
@@ -127,7 +127,7 @@ def prepare(session: Session, claim: Claim, lane: Lane, now: datetime) -> Parcel
     versions = [AlertVersion(row.alert_id, row.version) for row in kept if row.kind == ALERT]
     untold = find_untold(session, member.member_id, versions, subscription.channel)
     record_told(session, member.member_id, untold, subscription.channel, now)
-    return Parcel(
+    return OutboundMessage(
         claim=claim,
         subscription=subscription,
         kind=kept[0].kind,
@@ -145,15 +145,15 @@ def give_back(session: Session, claim: Claim) -> None:
         subscription.claimed_until = NEVER
 
 
-def finish(session: Session, parcel: Parcel, outcome: AttemptOutcome, now: datetime, chance: float) -> None:
+def finish(session: Session, message: OutboundMessage, outcome: AttemptOutcome, now: datetime, chance: float) -> None:
     """Store how an attempt went. `chance` (0 to 1) spreads the next ones."""
-    subscription = _held(session, parcel.claim)
+    subscription = _held(session, message.claim)
     if subscription is None:
         return
     subscription.claimed_until = NEVER
     subscription.failures = subscription.failures + 1 if outcome.error else 0
     subscription.failed_at = now if outcome.error else subscription.failed_at
-    rows = select(Delivery).where(Delivery.delivery_id.in_(parcel.delivery_ids))
+    rows = select(Delivery).where(Delivery.delivery_id.in_(message.delivery_ids))
     for row in session.scalars(rows.where(Delivery.state == DeliveryState.WAITING.value)):
         _note(row, outcome, now, chance)
     if outcome.is_gone:
