@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 FAILED = 1
-USED_WRONGLY = 2
+USAGE_ERROR = 2
 _FIRST_OF_CLIENT, _FIRST_OF_SERVER = 400, 500
 _MAY_PASS = {401, 408, 429}
 """A wrong clock, a slow network, a limit: the same request may be taken later."""
@@ -44,11 +44,11 @@ class MemberError(Exception):
         return {"error": body}
 
 
-class UsedWronglyError(MemberError):
+class UsageError(MemberError):
     """The command was called in a way that can never work."""
 
     slug = "usage"
-    exit_code = USED_WRONGLY
+    exit_code = USAGE_ERROR
 
 
 class HomeError(MemberError):

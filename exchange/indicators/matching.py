@@ -72,7 +72,7 @@ def see_overlaps(holdings: Iterable[Holding], authority: Authority) -> dict[str,
         alike.setdefault(frozenset([row.group_id for row in rows]), []).append(member_id)
     found: dict[str, Overlap] = {}
     for groups, looking in alike.items():
-        crowd = _Crowd((row for rows in own.values() for row in rows if row.group_id in groups), authority)
+        crowd = _TokenRows((row for rows in own.values() for row in rows if row.group_id in groups), authority)
         for member_id in looking:
             seen = crowd.seen_by(member_id, min([row.indicator_type for row in own[member_id]]))
             if seen is not None:
@@ -83,7 +83,7 @@ def see_overlaps(holdings: Iterable[Holding], authority: Authority) -> dict[str,
 _Code = tuple[str, str]
 
 
-class _Crowd:
+class _TokenRows:
     """The rows of one token in some groups, counted so that one member's can be taken away: rules 3 and 4."""
 
     def __init__(self, rows: Iterable[Holding], authority: Authority) -> None:

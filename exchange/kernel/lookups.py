@@ -23,7 +23,7 @@ _POSTGRESQL_BEGIN = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
 @dataclass(frozen=True, slots=True)
-class Looking:
+class ReadTransaction:
     """A reading transaction."""
 
     cursor: Any
@@ -48,7 +48,7 @@ class Lookup:
         """As the driver takes it."""
         return self._sqlite if is_sqlite else self._postgresql
 
-    def rows(self, looking: Looking, values: dict[str, Any]) -> list[Any]:
+    def rows(self, looking: ReadTransaction, values: dict[str, Any]) -> list[Any]:
         """All rows, as tuples."""
         looking.cursor.execute(self._sqlite if looking.is_sqlite else self._postgresql, values)
         found: list[Any] = looking.cursor.fetchall()
@@ -56,7 +56,7 @@ class Lookup:
 
 
 @contextmanager
-def looking(database: Database) -> Iterator[Looking]:
+def looking(database: Database) -> Iterator[ReadTransaction]:
     """A reading transaction for lookups. Raises SQLAlchemy's DBAPIError, as sessions do."""
     connection = database.engine.raw_connection()
     try:
@@ -65,7 +65,7 @@ def looking(database: Database) -> Iterator[Looking]:
         if pragma:
             cursor.execute(pragma)
         cursor.execute("BEGIN DEFERRED" if database.is_sqlite else _POSTGRESQL_BEGIN)
-        yield Looking(cursor, database.is_sqlite)
+        yield ReadTransaction(cursor, database.is_sqlite)
         cursor.close()
     except database.engine.dialect.loaded_dbapi.Error as error:
         connection.invalidate()

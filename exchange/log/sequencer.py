@@ -56,7 +56,7 @@ more there is shares one leaf with others of the same member.
 
 
 @dataclass(frozen=True)
-class Ticked:
+class TickResult:
     """What a tick did: the new size and note of the tree, how many entries got their place, and how many of its new
     leaves are padding.
     """
@@ -99,7 +99,7 @@ class Sequencer:
         self._head_file = head_file
         self._largest_batch = largest_batch
 
-    def tick(self, now: datetime, lease: Lease) -> Ticked:
+    def tick(self, now: datetime, lease: Lease) -> TickResult:
         """Sequence what waits, sign and publish.
 
         Raises LeaseLostError when the lease was taken over, LogRestoredError or LogRefusedError when the database
@@ -109,7 +109,7 @@ class Sequencer:
         self.publish(ticked, now)
         return ticked
 
-    def sequence(self, now: datetime, lease: Lease) -> Ticked:
+    def sequence(self, now: datetime, lease: Lease) -> TickResult:
         """The first half of a tick: everything up to the commit, nothing published."""
         with self._database.transaction() as session:
             confirm_lease(session, lease)
@@ -124,9 +124,9 @@ class Sequencer:
             _store_numbers(session, start, lanes)
             session.add(LogCheckpoint(size=edge.size, note=note, signed_at=now))
         entries = sum(map(len, lanes.values()))
-        return Ticked(edge.size, entries, len(leaves) - sum(map(bool, lanes.values())), note)
+        return TickResult(edge.size, entries, len(leaves) - sum(map(bool, lanes.values())), note)
 
-    def publish(self, ticked: Ticked, now: datetime) -> None:
+    def publish(self, ticked: TickResult, now: datetime) -> None:
         """The second half: the head into its file, then into sight."""
         self._head_file.advance(ticked.checkpoint)
         with self._database.transaction() as session:

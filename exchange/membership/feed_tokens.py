@@ -12,7 +12,7 @@ from sqlalchemy import Index, LargeBinary, String, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.kernel.base import Base, UtcDateTime
-from exchange.kernel.lookups import Looking, Lookup
+from exchange.kernel.lookups import Lookup, ReadTransaction
 from schemas.values.identifiers import uuid7
 
 _PREFIX = "feed_"
@@ -66,7 +66,7 @@ _READER = Lookup(
 )
 
 
-def find_feed_token(looking: Looking, token: str) -> FeedReader | None:
+def find_feed_token(looking: ReadTransaction, token: str) -> FeedReader | None:
     """Whom a token speaks for; None for an unknown or revoked one."""
     for member_id, kind, is_active in _READER.rows(looking, {"token_sha256": _digest(token)}):
         return FeedReader(member_id, kind, bool(is_active))

@@ -25,7 +25,7 @@ from exchange.kernel.leases import Lease, acquire_lease, release_lease
 from exchange.kernel.session import Database
 from exchange.log.entries import View, record_event
 from exchange.log.head_file import HeadFile, LogRefusedError, read_head_note
-from exchange.log.sequencer import Sequencer, Ticked
+from exchange.log.sequencer import Sequencer, TickResult
 from exchange.log.tables import LogCheckpoint
 from exchange.membership.store import list_members
 from exchange.operations.restore import LogState, compare_with_head
@@ -111,7 +111,7 @@ def _next_origin(origin: str) -> str:
 
 def _restart(
     database: Database, settings: Settings, former: NoteSigner, signer: NoteSigner, *, lease: Lease, now: datetime
-) -> Ticked:
+) -> TickResult:
     _rewrite_config(settings, signer)
     kept = settings.head_file.with_name(f"signed-head.{hashlib.sha256(former.name.encode()).hexdigest()[:16]}")
     if settings.head_file.exists() and settings.head_file.read_text().partition("\n")[0] != signer.name:

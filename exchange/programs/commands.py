@@ -28,7 +28,7 @@ from keys.terminal.program import tell_error, wants_json
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-DONE, FAILED, USED_WRONGLY = 0, 1, 2
+DONE, FAILED, USAGE_ERROR = 0, 1, 2
 DEBUG_VARIABLE = "EXCHANGE_DEBUG"
 
 
@@ -92,7 +92,7 @@ def run_program(program: click.Group, arguments: Sequence[str], errors: Sequence
     except (click.Abort, KeyboardInterrupt):
         failure = "aborted", "stopped by the user", FAILED
     except click.ClickException as error:
-        failure = "usage", error.format_message(), USED_WRONGLY
+        failure = "usage", error.format_message(), USAGE_ERROR
     except CommandError as error:
         failure = error.kind, str(error), FAILED
     except tuple(kind for kind, _ in errors) as error:

@@ -43,7 +43,7 @@ from exchange.outcomes.record import tell_outcomes
 from exchange.programs.worker_troubles import LateJobs
 from exchange.queries.decide import QueryLimits
 from exchange.queries.watch import end_queries, purge_old_queries, watch_queries
-from exchange.requests.end import keep_time, purge_answers
+from exchange.requests.end import enforce_deadlines, purge_answers
 
 log = structlog.get_logger()
 SEQUENCER = "sequencer"
@@ -70,7 +70,7 @@ def exchange_jobs(database: Database, correction_hours: int = CORRECTION_HOURS) 
         Job("settle", 60, lambda now: settle_indicators(database)),
         Job("nonces", 300, lambda now: purge_nonces(database, now)),
         Job("purge", 86_400, lambda now: purge_records(database, now)),
-        Job("requests", 15, lambda now: keep_time(database, now)),
+        Job("requests", 15, lambda now: enforce_deadlines(database, now)),
         Job("answers", 86_400, lambda now: purge_answers(database, now)),
         Job("day_heads", 600, lambda now: _record_day_heads(database, now)),
     ]

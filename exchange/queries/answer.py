@@ -44,7 +44,7 @@ from exchange.queries.store import (
     subjects_of,
     withheld_matches,
 )
-from exchange.queries.views import paperwork_of, tell_overseers
+from exchange.queries.views import authorisation_record, tell_overseers
 from exchange.requests.rows import with_onward
 from schemas.marking import marking_of_envelope, strictest
 from schemas.queries.cover import QueryDisclosure
@@ -129,7 +129,7 @@ def note_told(
         session,
         kind,
         query,
-        {**paperwork_of(query), **said, "withheld_sha256": to_base64(digest(commitments))},
+        {**authorisation_record(query), **said, "withheld_sha256": to_base64(digest(commitments))},
         now,
         to_reviewers={"withheld": commitments},
         actor=actor,
@@ -174,7 +174,7 @@ def tell_banks(session: Session, query: Query, now: datetime) -> None:
         session,
         "le_query_disclosed",
         query,
-        paperwork_of(query),
+        authorisation_record(query),
         now,
         to_reviewers={"told": sorted(told), "disclosed": disclosed},
         to_banks={member_id: {"query_id": query.query_id, "told": bodies} for member_id, bodies in told.items()},

@@ -14,10 +14,10 @@ from exchange.queries.deconflict import deconflict
 from exchange.queries.read import read_query
 from exchange.queries.store import Query, others_told, subjects_of
 from exchange.queries.views import (
+    authorisation_record,
     find_own,
     head_of,
     papers_of,
-    paperwork_of,
     standing_of,
     tell_overseers,
     terms_sha256_of,
@@ -68,7 +68,7 @@ def refuse_query(database: Database, request: Request, query_id: str) -> tuple[Q
         query = find_own(session, request.actor, query_id)
         require(_decide_step(query, request))
         query.state, query.decided_at = QueryState.REFUSED.value, request.now
-        said = {**paperwork_of(query), "representative_id": request.actor.representative_id}
+        said = {**authorisation_record(query), "representative_id": request.actor.representative_id}
         tell_overseers(session, "le_query_refused", query, said, request.now, actor=request.actor)
         return standing_of(query, request.now.date())
 

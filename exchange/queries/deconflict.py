@@ -15,7 +15,7 @@ from exchange.log.entries import View
 from exchange.log.events import record
 from exchange.membership.store import list_reviewers
 from exchange.queries.rules import learn_of_each_other
-from exchange.queries.store import Query, add_meetings, queries_meeting, subjects_of
+from exchange.queries.store import Query, add_query_overlaps, find_overlapping_queries, subjects_of
 
 _LOCK = "deconfliction"
 
@@ -27,14 +27,14 @@ def deconflict(session: Session, query: Query, now: datetime) -> None:
     """
     lock_named(session, _LOCK)
     tokens = [subject.token for subject in subjects_of(session, query.query_id)]
-    for other in queries_meeting(session, query, tokens, now.date()):
+    for other in find_overlapping_queries(session, query, tokens, now.date()):
         _meet(session, query, other, now)
 
 
 def _meet(session: Session, query: Query, other: Query, now: datetime) -> None:
     learns, other_learns = learn_of_each_other(query.silent, other.silent)
     meetings = [(query.query_id, other.query_id, learns), (other.query_id, query.query_id, other_learns)]
-    add_meetings(session, meetings, now)
+    add_query_overlaps(session, meetings, now)
     sides = sorted([(query, learns), (other, other_learns)], key=lambda side: side[0].query_id)
     both = {"queries": [_side(*side) for side in sides]}
     views: dict[str, Mapping[str, object]] = dict.fromkeys(list_reviewers(session), both)

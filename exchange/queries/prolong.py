@@ -15,7 +15,7 @@ from exchange.queries.decide import QueryLimits, decide_ground, decide_reading
 from exchange.queries.papers import keep_paper
 from exchange.queries.rules import decide_extension, decide_longer_watch
 from exchange.queries.store import Query
-from exchange.queries.views import find_own, paperwork_of, standing_of, tell_overseers
+from exchange.queries.views import authorisation_record, find_own, standing_of, tell_overseers
 from schemas.queries.messages import ExtendQuery, ExtensionGrounds, ExtensionTerms, QueryStanding
 from schemas.values.encoding import to_base64
 
@@ -52,7 +52,12 @@ def extend_query(
         query.extensions_json = msgspec.json.encode([*query.extensions, made]).decode()
         said = {"representative_id": request.actor.representative_id, "former_until": former.isoformat()}
         tell_overseers(
-            session, "le_query_extended", query, {**paperwork_of(query), **said}, request.now, actor=request.actor
+            session,
+            "le_query_extended",
+            query,
+            {**authorisation_record(query), **said},
+            request.now,
+            actor=request.actor,
         )
         return standing_of(query, today)
 
@@ -67,7 +72,7 @@ def end_watch(database: Database, request: Request, query_id: str) -> tuple[Quer
         if not query.is_watching(today):
             require(refuse("no-watch", "query_id", "no watch of it is on"))
         query.watch_until = None
-        said = {**paperwork_of(query), "representative_id": request.actor.representative_id}
+        said = {**authorisation_record(query), "representative_id": request.actor.representative_id}
         tell_overseers(session, "le_watch_ended", query, said, request.now, actor=request.actor)
         return standing_of(query, today)
 

@@ -17,10 +17,10 @@ from exchange.queries.decide import QueryLimits, decide_reading
 from exchange.queries.store import Query, others_told, page_of_queries, papers_for, subjects_of
 from exchange.queries.views import (
     Papers,
+    authorisation_record,
     find_readable,
     head_of,
     papers_of,
-    paperwork_of,
     tell_overseers,
     whole_of,
 )
@@ -45,7 +45,7 @@ def read_query(database: Database, actor: Actor, query_id: str, limits: QueryLim
         if query.stands(today):
             answer = answer_query(session, "le_query_read", query, limits, actor=actor, now=now)
             return whole_of(head, query, papers, answer.event_id, subjects=subjects, results=answer.results)
-        said = {**paperwork_of(query), "representative_id": actor.representative_id}
+        said = {**authorisation_record(query), "representative_id": actor.representative_id}
         event = tell_overseers(session, "le_query_read", query, said, now, actor=actor)
         return whole_of(head, query, papers, event.event_id, subjects=subjects)
 
@@ -57,7 +57,7 @@ def _review(
     session: Session, query: Query, head: QueryHead, papers: Papers, *, actor: Actor, now: datetime
 ) -> WholeQuery:
     """What an independent reviewer reads of a query: everything but tokens and results. The agency is not told."""
-    body = {**paperwork_of(query), "representative_id": actor.representative_id}
+    body = {**authorisation_record(query), "representative_id": actor.representative_id}
     event = record(session, "le_paperwork_read", [View(actor.member_id, body)], now)
     others = [msgspec.structs.replace(other, tokens=[]) for other in head.others]
     return whole_of(msgspec.structs.replace(head, others=others), query, papers, event.event_id)

@@ -139,7 +139,7 @@ class QueryMatch(Base):
     disclosed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class QueryMeeting(Base):
+class QueryOverlap(Base):
     """That two agencies' queries are about one token; `is_told` says whether the owner of `query_id` may know it."""
 
     __tablename__ = "query_meetings"
@@ -291,7 +291,7 @@ def mark_disclosed(session: Session, query_id: str, now: datetime) -> None:
     )
 
 
-def queries_meeting(session: Session, query: Query, tokens: Sequence[bytes], today: date) -> list[Query]:
+def find_overlapping_queries(session: Session, query: Query, tokens: Sequence[bytes], today: date) -> list[Query]:
     """Other agencies' queries that stand and ask about any of the tokens, in order of their ids."""
     found: dict[str, Query] = {}
     for some in in_even_chunks(tokens, 1024):
@@ -305,17 +305,17 @@ def queries_meeting(session: Session, query: Query, tokens: Sequence[bytes], tod
     return [found[query_id] for query_id in sorted(found)]
 
 
-def add_meetings(session: Session, meetings: Iterable[tuple[str, str, bool]], now: datetime) -> None:
+def add_query_overlaps(session: Session, meetings: Iterable[tuple[str, str, bool]], now: datetime) -> None:
     """Keep meetings, each as (query, other, whether the first one's owner may know)."""
     rows = [
         {"query_id": query_id, "other_id": other_id, "is_told": is_told, "met_at": now}
         for query_id, other_id, is_told in meetings
     ]
-    insert_ignoring(session, QueryMeeting, rows)
+    insert_ignoring(session, QueryOverlap, rows)
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
+class OverlappingQuery:
     """A query of another agency that met one of ours, and a token that both are about."""
 
     agency: str
@@ -323,23 +323,23 @@ class Met:
     token: bytes
 
 
-def others_told(session: Session, query_ids: Collection[str], today: date) -> dict[str, list[Met]]:
+def others_told(session: Session, query_ids: Collection[str], today: date) -> dict[str, list[OverlappingQuery]]:
     """For each query, the standing ones of other agencies that its owner may know of, by each of its own tokens that
     they are about, in the order of its tokens.
     """
     other, own, theirs = aliased(Query), aliased(QuerySubject), aliased(QuerySubject)
     wanted = (
-        select(QueryMeeting.query_id, other.member_id, other.authoriser_id, own.token)
-        .join(other, other.query_id == QueryMeeting.other_id)
-        .join(own, own.query_id == QueryMeeting.query_id)
+        select(QueryOverlap.query_id, other.member_id, other.authoriser_id, own.token)
+        .join(other, other.query_id == QueryOverlap.other_id)
+        .join(own, own.query_id == QueryOverlap.query_id)
         .join(theirs, (theirs.token == own.token) & (theirs.query_id == other.query_id))
-        .where(QueryMeeting.is_told.is_(True), other.state == QueryState.ANSWERED.value, other.ends_on >= today)
+        .where(QueryOverlap.is_told.is_(True), other.state == QueryState.ANSWERED.value, other.ends_on >= today)
         .order_by(own.position, other.query_id)
     )
-    found: dict[str, list[Met]] = {query_id: [] for query_id in query_ids}
+    found: dict[str, list[OverlappingQuery]] = {query_id: [] for query_id in query_ids}
     for some in in_even_chunks(sorted(found), 1024):
-        for query_id, agency, officer, token in session.execute(wanted.where(QueryMeeting.query_id.in_(some))):
-            found[query_id].append(Met(agency, officer, token))
+        for query_id, agency, officer, token in session.execute(wanted.where(QueryOverlap.query_id.in_(some))):
+            found[query_id].append(OverlappingQuery(agency, officer, token))
     return found
 
 
@@ -349,8 +349,8 @@ def purge_queries(session: Session, before: date, limit: int) -> int:
     wanted = select(Query.query_id).where(Query.state.in_(over), Query.ends_on < before).limit(limit)
     query_ids = list(session.scalars(wanted))
     for some in in_even_chunks(query_ids, 1024):
-        for model in (QuerySubject, QueryPaper, QueryMatch, QueryMeeting):
+        for model in (QuerySubject, QueryPaper, QueryMatch, QueryOverlap):
             run_counted(session, delete(model).where(model.query_id.in_(some)))
-        run_counted(session, delete(QueryMeeting).where(QueryMeeting.other_id.in_(some)))
+        run_counted(session, delete(QueryOverlap).where(QueryOverlap.other_id.in_(some)))
         run_counted(session, delete(Query).where(Query.query_id.in_(some)))
     return len(query_ids)

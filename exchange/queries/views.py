@@ -15,7 +15,7 @@ from exchange.log.acting import UnknownObjectError
 from exchange.log.entries import RecordedEvent, View
 from exchange.log.events import record
 from exchange.membership.store import list_reviewers
-from exchange.queries.store import Met, QueriedToken, Query, find_query, lock_query, papers_for
+from exchange.queries.store import OverlappingQuery, QueriedToken, Query, find_query, lock_query, papers_for
 from schemas.queries.messages import OtherAgency, QueryExtension, QueryHead, QueryResult, QueryStanding, WholeQuery
 from schemas.queries.terms import TERMS, terms_digest
 from schemas.terms import Role
@@ -64,7 +64,7 @@ def standing_of(query: Query, today: date) -> QueryStanding:
     )
 
 
-def head_of(query: Query, others: Sequence[Met], today: date, papers: Papers) -> QueryHead:
+def head_of(query: Query, others: Sequence[OverlappingQuery], today: date, papers: Papers) -> QueryHead:
     """The query on the wire without its results; `others` are those of other agencies that its officers may know,
     `papers` what is sealed to the reader.
     """
@@ -87,7 +87,7 @@ def head_of(query: Query, others: Sequence[Met], today: date, papers: Papers) ->
     )
 
 
-def _agencies(others: Sequence[Met]) -> list[OtherAgency]:
+def _agencies(others: Sequence[OverlappingQuery]) -> list[OtherAgency]:
     met: dict[tuple[str, str], dict[str, None]] = {}
     for other in others:
         met.setdefault((other.agency, other.officer), {})[to_base64(other.token)] = None
@@ -135,7 +135,7 @@ def terms_sha256_of(query: Query) -> str:
     return terms_digest(_without_results(query))
 
 
-def paperwork_of(query: Query) -> dict[str, object]:
+def authorisation_record(query: Query) -> dict[str, object]:
     """What the log says of a query to its agency and to the reviewers. Case and texts are in the digest of the terms
     alone: every representative of a member reads its log, and the log outlives the query.
     """

@@ -29,7 +29,7 @@ from exchange.queries.store import (
     subjects_of,
     withheld_matches,
 )
-from exchange.queries.views import paperwork_of, tell_overseers
+from exchange.queries.views import authorisation_record, tell_overseers
 from schemas.terms import QueryState
 
 _AT_ONCE = 200
@@ -88,7 +88,7 @@ def _end(session: Session, query_id: str, now: datetime) -> bool:
         return False
     state, kind = _OVER[query.state]
     query.state = state.value
-    event = tell_overseers(session, kind, query, paperwork_of(query), now)
+    event = tell_overseers(session, kind, query, authorisation_record(query), now)
     outbox.send(session, kind, event.event_id, [query.member_id], now)
     if withheld_matches(session, query_id):
         tell_banks(session, query, now)

@@ -53,7 +53,7 @@ from schemas.values.encoding import from_rfc3339
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
+class _AnsweringParty:
     """Whose turn it is to say something: a holder, of its own part, or (`is_sender`) the sender of an offer, of the
     part of a holder that took it up.
     """
@@ -110,7 +110,7 @@ def answer_request(
     )
 
 
-def _find_turn(session: Session, request: Request, request_id: str, answer: NewAnswer) -> _Turn:
+def _find_turn(session: Session, request: Request, request_id: str, answer: NewAnswer) -> _AnsweringParty:
     """Raises UnknownRequestError, and RefusalError for a requester, and for a sender that names no holder that took
     its offer up: whether that one is a holder is not told.
     """
@@ -118,15 +118,15 @@ def _find_turn(session: Session, request: Request, request_id: str, answer: NewA
     if info is None or info.member_id != request.actor.member_id or not is_offer(info.terms.mode):
         info, part, person = find_to_act(session, request, request_id)
         rows = find_request_rows(session, info.member_id, info.token, request.now)
-        return _Turn(info, part, person, rows, is_sender=False)
+        return _AnsweringParty(info, part, person, rows, is_sender=False)
     found = None if answer.to is None else find_part(session, request_id, answer.to)
     rows = find_request_rows(session, info.member_id, info.token, request.now)
     if found is None or found.taken_up_at is None:
         raise RefusalError(decide_provision(answer, info.terms, None, held=()))
-    return _Turn(info, found, find_person(session, request), rows, is_sender=True)
+    return _AnsweringParty(info, found, find_person(session, request), rows, is_sender=True)
 
 
-def _decide_step(answer: NewAnswer, turn: _Turn, now: datetime) -> Decision:
+def _decide_step(answer: NewAnswer, turn: _AnsweringParty, now: datetime) -> Decision:
     terms, part, held = turn.info.terms, turn.part, submissions_of(turn.told_rows)
     if turn.is_sender:
         return decide_provision(answer, terms, state_at(turn.info, part, now), held=held)
@@ -134,7 +134,7 @@ def _decide_step(answer: NewAnswer, turn: _Turn, now: datetime) -> Decision:
     return decide_answer(answer, terms, state_at(turn.info, part, now), part.representative_id, by, held=held)
 
 
-def _decide_signature(answer: NewAnswer, turn: _Turn) -> Decision:
+def _decide_signature(answer: NewAnswer, turn: _AnsweringParty) -> Decision:
     """The client of whoever is told checks the signature against the registrars' statements; what would fail there is
     refused here, while it can still be mended.
     """
@@ -156,7 +156,7 @@ def _decide_signature(answer: NewAnswer, turn: _Turn) -> Decision:
     return ALLOWED
 
 
-def _decide_prepared(session: Session, answer: NewAnswer, turn: _Turn, now: datetime) -> Decision:
+def _decide_prepared(session: Session, answer: NewAnswer, turn: _AnsweringParty, now: datetime) -> Decision:
     """Whether two people stand for it, where somebody prepared it or the member's statement asks for that."""
     member = find_member(session, turn.discloser)
     given = answer.prepared
@@ -173,7 +173,9 @@ def _decide_prepared(session: Session, answer: NewAnswer, turn: _Turn, now: date
     return decision if preparer is None else decision & _decide_preparers_signature(answer, given, preparer, turn)
 
 
-def _decide_preparers_signature(answer: NewAnswer, given: Prepared, preparer: Preparer, turn: _Turn) -> Decision:
+def _decide_preparers_signature(
+    answer: NewAnswer, given: Prepared, preparer: Preparer, turn: _AnsweringParty
+) -> Decision:
     signed = prepared_to_sign(
         request_id=turn.info.request_id,
         holder=turn.discloser,
@@ -194,7 +196,9 @@ def _decide_preparers_signature(answer: NewAnswer, given: Prepared, preparer: Pr
     return ALLOWED
 
 
-def _decide_gateway(session: Session, answer: NewAnswer, turn: _Turn, policy: RequestPolicy, now: datetime) -> Decision:
+def _decide_gateway(
+    session: Session, answer: NewAnswer, turn: _AnsweringParty, policy: RequestPolicy, now: datetime
+) -> Decision:
     """Details are released as the gateway's rules say at this moment; to tell nothing takes two people all the same.
     What a sender confirmed with its offer holds.
     """
@@ -217,7 +221,7 @@ def _decide_gateway(session: Session, answer: NewAnswer, turn: _Turn, policy: Re
     return standing & decide_disclosure(case, policy.rules)
 
 
-def _marking(session: Session, turn: _Turn, policy: RequestPolicy) -> Marking:
+def _marking(session: Session, turn: _AnsweringParty, policy: RequestPolicy) -> Marking:
     """How what is told is to be handled at least. A holder sees the requester's marking too, a sender not the holder's:
     that would tell of its row.
     """
@@ -225,12 +229,12 @@ def _marking(session: Session, turn: _Turn, policy: RequestPolicy) -> Marking:
     return marking_of(session, rows, find_rule(turn.info.terms.legal_gateway, policy.rules))
 
 
-def _decide_marking(session: Session, answer: NewAnswer, turn: _Turn, least: Marking) -> Decision:
+def _decide_marking(session: Session, answer: NewAnswer, turn: _AnsweringParty, least: Marking) -> Decision:
     own = marking_of(session, turn.told_rows, None)
     return decide_marking_given(answer.marking, least) & decide_release(own, answer.confirmations)
 
 
-def _keep(session: Session, answer: NewAnswer, turn: _Turn, now: datetime) -> None:
+def _keep(session: Session, answer: NewAnswer, turn: _AnsweringParty, now: datetime) -> None:
     info, part = turn.info, turn.part
     part.state, part.remind_at, part.answered_at = RequestState.ANSWERED.value, None, now
     part.outcome, part.fields_json = answer.outcome, json.dumps(answer.fields)
@@ -249,7 +253,7 @@ def _keep(session: Session, answer: NewAnswer, turn: _Turn, now: datetime) -> No
     session.flush()
 
 
-def _tell(session: Session, answer: NewAnswer, turn: _Turn, request: Request) -> None:
+def _tell(session: Session, answer: NewAnswer, turn: _AnsweringParty, request: Request) -> None:
     """Record the answer for both sides, note which rows it derives from, and send whom it is for a notice: the same one
     whatever the answer.
     """

@@ -36,7 +36,7 @@ REQUESTS_KEPT = timedelta(days=365)
 """How long the request itself is, with its texts, its token and what was answered."""
 
 
-def keep_time(database: Database, now: datetime) -> int:
+def enforce_deadlines(database: Database, now: datetime) -> int:
     """Remind and let lapse what is due; how many reminders and requests. Raises LogUnavailableError: what is left is
     done once the log takes entries again.
     """

@@ -85,7 +85,7 @@ def read_rows(raw: msgspec.Raw, today: date, taken_back: Sequence[tuple[int, str
     reasons = dict(taken_back)
     if len(reasons) != len(taken_back) or not all(0 <= index < len(listed) for index in reasons):
         raise RowsError("taken_back names each row once, by its index from 0")
-    return replace(_drop_doublets(found), taken_back=reasons)
+    return replace(_drop_duplicates(found), taken_back=reasons)
 
 
 def _decode(raw: msgspec.Raw) -> tuple[list[Any], bool]:
@@ -162,7 +162,7 @@ def _is_day(value: Any, latest: str) -> bool:
         return False
 
 
-def _drop_doublets(found: Rows) -> Rows:
+def _drop_duplicates(found: Rows) -> Rows:
     """The rows in the order of their tokens, each token once."""
     ordered = sorted(found.good, key=itemgetter(0))
     if len({row[0] for row in ordered}) == len(ordered):
@@ -171,5 +171,5 @@ def _drop_doublets(found: Rows) -> Rows:
     for row in ordered:
         kept.setdefault(row[0], row)
     first = {row[4] for row in kept.values()}
-    doublets = [row[4] for row in found.good if row[4] not in first]
-    return Rows(list(kept.values()), found.rejected, doublets)
+    duplicates = [row[4] for row in found.good if row[4] not in first]
+    return Rows(list(kept.values()), found.rejected, duplicates)

@@ -12,7 +12,7 @@ from flask import request
 
 from edge.request_limits import RequestLimit
 from edge.source_limits import token_name
-from exchange.kernel.lookups import Looking, looking
+from exchange.kernel.lookups import ReadTransaction, looking
 from exchange.kernel.session import Database
 from exchange.membership.feed_tokens import find_feed_token
 from exchange.web.context import Context
@@ -32,7 +32,7 @@ class FeedReading:
         self.member_id = ""
 
     @contextmanager
-    def looking(self) -> Iterator[Looking]:
+    def looking(self) -> Iterator[ReadTransaction]:
         """The transaction, which ends with the block; once."""
         with self._stack:
             yield self.look

@@ -18,7 +18,7 @@ from werkzeug.exceptions import BadRequest
 from edge.guard import NotJsonError, read_json
 from keys.holder import store
 from keys.holder.problems import problem
-from keys.holder.service import HolderService, MemberCaller, Wanted
+from keys.holder.service import EvaluationRequest, HolderService, MemberCaller
 from keys.statements.types import EpochStatement
 from schemas.holders import (
     AcceptedQuery,
@@ -131,7 +131,7 @@ def evaluate(asked: EvaluationQuery, headers: EvaluationHeaders) -> Response:
     each Idempotency-Key; two more for a batch without proofs, for which two proved elements that name it in `batch` are
     then answered.
     """
-    wanted = Wanted(
+    wanted = EvaluationRequest(
         epoch=asked.epoch,
         quorum=asked.quorum,
         proof=asked.proof == "yes",

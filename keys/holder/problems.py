@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from edge import problems as edge
 from edge.request_limits import LimitExceededError
 from keys.holder.budget import BudgetExhaustedError
-from keys.holder.service import RequestRefusedError, StoreTamperedError, UnderWayError
+from keys.holder.service import InProgressError, RequestRefusedError, StoreTamperedError
 from keys.oprf.group import InvalidElementError
 from keys.signatures.messages import RequestSignatureError
 from keys.statements.keyring import StatementError
@@ -72,7 +72,7 @@ def register_problems(app: Flask, clock: Callable[[], datetime]) -> None:
     app.register_error_handler(BudgetExhaustedError, budget)
     app.register_error_handler(RequestSignatureError, _signature)
     app.register_error_handler(RequestRefusedError, _refused)
-    app.register_error_handler(UnderWayError, _busy)
+    app.register_error_handler(InProgressError, _busy)
     app.register_error_handler(InvalidElementError, _element)
     app.register_error_handler(StatementError, _statement)
     app.register_error_handler(HTTPException, http_problem)
@@ -111,7 +111,7 @@ def _refused(error: RequestRefusedError) -> Response:
     return problem(error.reason, title, _REFUSALS[error.reason], str(error))
 
 
-def _busy(error: UnderWayError) -> Response:
+def _busy(error: InProgressError) -> Response:
     log.info("request refused", reason="under-way", **_member())
     answer = problem("under-way", "Under way", 503, f"{error}; ask again in a moment")
     answer.headers["Retry-After"] = str(_BUSY_SECONDS)

@@ -104,7 +104,7 @@ class RequestRefusedError(Exception):
         self.reason = reason
 
 
-class UnderWayError(Exception):
+class InProgressError(Exception):
     """Not now: this very request is under way, or too many of the member's are. The message may be told."""
 
 
@@ -136,7 +136,7 @@ class AuthenticatedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EvaluationRequest:
     """What is to be evaluated: n * 32 bytes of elements, for a quorum of an epoch, with a proof or without."""
 
     epoch: int
@@ -369,8 +369,8 @@ class HolderService:
 
     # -- evaluations
 
-    def evaluate(self, caller: MemberCaller, wanted: Wanted) -> Evaluated:
-        """Rules 3 to 7. Raises RequestRefusedError, BudgetExhaustedError, UnderWayError, InvalidElementError."""
+    def evaluate(self, caller: MemberCaller, wanted: EvaluationRequest) -> Evaluated:
+        """Rules 3 to 7. Raises RequestRefusedError, BudgetExhaustedError, InProgressError, InvalidElementError."""
         _check_form(wanted)
         keyring = self.keyring()
         share = self._share_for(keyring, wanted)
@@ -399,7 +399,7 @@ class HolderService:
             member = _allowed(store.find_member(connection, caller.member_id))
             return store.read_budget(connection, member, standing_of(keyring, member), self._clock())
 
-    def _share_for(self, keyring: Keyring, wanted: Wanted) -> Share:
+    def _share_for(self, keyring: Keyring, wanted: EvaluationRequest) -> Share:
         try:
             epoch = keyring.epoch(wanted.epoch)
         except UnknownStatementError:
@@ -417,7 +417,7 @@ class HolderService:
             raise RequestRefusedError("wrong-quorum", "a quorum is of holders of the epoch, this one among them")
         return share
 
-    def _find_answer(self, caller: MemberCaller, wanted: Wanted) -> Evaluated | None:
+    def _find_answer(self, caller: MemberCaller, wanted: EvaluationRequest) -> Evaluated | None:
         """The answer to this very request if it is kept."""
         kept = self._answers.find(caller.member_id, wanted.idempotency_key)
         if kept is None:
@@ -427,7 +427,7 @@ class HolderService:
         _check_same(kept.request_digest, wanted)
         return kept.evaluated
 
-    def _begin(self, keyring: Keyring, caller: MemberCaller, wanted: Wanted) -> int | Evaluated:
+    def _begin(self, keyring: Keyring, caller: MemberCaller, wanted: EvaluationRequest) -> int | Evaluated:
         """Rules 5 to 7: what it is charged, once this worker may begin it; or its answer, if it came in meanwhile."""
         now = self._clock()
         until = now + _LEASE + wanted.count * _LEASE_OF_AN_ELEMENT
@@ -441,7 +441,7 @@ class HolderService:
                     return kept.evaluated
             # A check is one element of a batch that is paid for: putting it off would spoil the batch.
             if wanted.checked_batch is None and store.count_under_way(connection, caller.member_id, now) >= IN_FLIGHT:
-                raise UnderWayError(f"{IN_FLIGHT} evaluations of this member are under way")
+                raise InProgressError(f"{IN_FLIGHT} evaluations of this member are under way")
             if before is not None:
                 _check_computations(before, wanted)
                 store.begin_again(connection, caller.member_id, wanted.idempotency_key, until)
@@ -464,7 +464,12 @@ class HolderService:
         return charge.standing + sum(charge.grants.values())
 
     def _charge(
-        self, connection: Connection, keyring: Keyring, member: store.AllowedMember, wanted: Wanted, checks: int
+        self,
+        connection: Connection,
+        keyring: Keyring,
+        member: store.AllowedMember,
+        wanted: EvaluationRequest,
+        checks: int,
     ) -> Charge:
         """What a new request costs: nothing for a check that its batch has paid for."""
         if wanted.checked_batch is not None:
@@ -478,7 +483,7 @@ class HolderService:
         return budget.charge(count, now)
 
 
-def _check_form(wanted: Wanted) -> None:
+def _check_form(wanted: EvaluationRequest) -> None:
     if len(wanted.elements) % ELEMENT_BYTES or not 1 <= wanted.count <= MAX_ELEMENTS:
         raise RequestRefusedError("bad-length", f"the body is 1 to {MAX_ELEMENTS} elements of {ELEMENT_BYTES} bytes")
     if wanted.checked_batch is not None and (wanted.count != 1 or not wanted.proof):
@@ -488,18 +493,18 @@ def _check_form(wanted: Wanted) -> None:
     check_batch_form(wanted.elements)
 
 
-def _check_same(request_digest: bytes, wanted: Wanted) -> None:
+def _check_same(request_digest: bytes, wanted: EvaluationRequest) -> None:
     if request_digest != wanted.digest:
         raise RequestRefusedError("idempotency-conflict", "this Idempotency-Key belongs to another request")
 
 
-def _check_under_way(before: store.RecordedCharge, wanted: Wanted, now: datetime) -> None:
+def _check_under_way(before: store.RecordedCharge, wanted: EvaluationRequest, now: datetime) -> None:
     _check_same(before.request_digest, wanted)
     if before.working_until is not None and before.working_until > now:
-        raise UnderWayError("this very request is under way")
+        raise InProgressError("this very request is under way")
 
 
-def _check_computations(before: store.RecordedCharge, wanted: Wanted) -> None:
+def _check_computations(before: store.RecordedCharge, wanted: EvaluationRequest) -> None:
     most = COMPUTATIONS if wanted.checked_batch is None else CHECK_COMPUTATIONS
     if before.computations >= most:
         raise RequestRefusedError("answered-before", f"this request was computed {most} times; ask under another key")

@@ -104,7 +104,7 @@ def weigh(seed: bytes, elements: bytes) -> bytes:
     return group.sum_elements(group.multiply_pairs(group.join_scalars(weights), elements))
 
 
-def find_liars(
+def find_dishonest(
     attribution: Attribution,
     answers: Mapping[int, bytes],
     proved: Mapping[int, ProvedAnswer],

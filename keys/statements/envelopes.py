@@ -179,7 +179,7 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A payload whose head has been read. `signers` are the registrars who signed it, without doublets."""
+    """A payload whose head has been read. `signers` are the registrars who signed it, without duplicates."""
 
     payload: bytes
     type: str

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from member.errors import AnswerError, RefusedError, UsedWronglyError, quoted
+from member.errors import AnswerError, RefusedError, UsageError, quoted
 from member.transport import wire
 from member.transport.channel import Channel, decode
 from member.transport.pages import ListBound, walk
@@ -83,20 +83,20 @@ class AlertClient:
 
     def find_id(self, given: str) -> str:
         """The id of an alert by its id, its reference, or the beginning of either (four characters or more).
-        UsedWronglyError for none of these and for the beginning of several, RefusedError for what is not there.
+        UsageError for none of these and for the beginning of several, RefusedError for what is not there.
         """
         text = given.strip()
         if _UUID.fullmatch(text.lower()):
             return text.lower()
         if not _BEGINNING.fullmatch(text.upper()):
             what = f"{quoted(given)} is neither a reference such as 1234-NECC nor the id of an alert"
-            raise UsedWronglyError(what, "member alert list")
+            raise UsageError(what, "member alert list")
         wanted = text.upper() if is_reference(text.upper()) else None
         found = [one for one in self.alerts(reference=wanted) if text.upper() == one.reference] if wanted else []
         found = found or [one for one in self.alerts() if _begins(one, text)]
         if len(found) > 1:
             candidates = ", ".join(sorted(one.reference for one in found[:_SHOWN_CANDIDATES]))
-            raise UsedWronglyError(f"{text} begins {len(found):,} alerts: {candidates}", "give more of it")
+            raise UsageError(f"{text} begins {len(found):,} alerts: {candidates}", "give more of it")
         if found:
             return found[0].alert_id
         raise RefusedError(

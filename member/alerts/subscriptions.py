@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from member.errors import UsedWronglyError, quoted
+from member.errors import UsageError, quoted
 from member.transport import wire
 from member.transport.channel import Channel, decode
 from member.transport.pages import ListBound, walk
@@ -79,5 +79,5 @@ class SubscriptionClient:
 def _path(subscription_id: str, step: str) -> str:
     given = subscription_id.strip().lower()
     if not _UUID.fullmatch(given):
-        raise UsedWronglyError(f"{quoted(subscription_id)} is no id of a subscription", "member subscription list")
+        raise UsageError(f"{quoted(subscription_id)} is no id of a subscription", "member subscription list")
     return f"{wire.SUBSCRIPTIONS}/{given}/{step}"

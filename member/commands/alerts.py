@@ -17,7 +17,7 @@ from member.alerts.file import example_alert, read_alert
 from member.alerts.log import AlertLog
 from member.alerts.values import ValueRefusedError, as_text
 from member.commands.shared.common import Shown, counted, read_moment, reporting, table, write_new_file
-from member.errors import AnswerError, MemberError, UsedWronglyError
+from member.errors import AnswerError, MemberError, UsageError
 from member.identity.home import Home
 from member.log.origin import check_origin
 from member.statements.authority import stated_exchange
@@ -121,7 +121,7 @@ def list_all(
     unanswered: bool,
 ) -> Shown:
     """List the alerts that this member may read: its own in any state, and those addressed to it."""
-    wanted = _Wanted(frozenset(themes), first, last, session.home.member_id if unanswered else None)
+    wanted = _AlertFilters(frozenset(themes), first, last, session.home.member_id if unanswered else None)
     found = [one for one in session.alerts.alerts(state=state) if wanted.want(one)]
     columns = ("reference", "published", "title", "state", "from", "colour", "TLP", "theme", "answered")
     spare = ("colour", "TLP", "from", "answered", "theme")
@@ -134,7 +134,7 @@ def list_all(
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _AlertFilters:
     """Which alerts a list shows; `unanswered_by` is who must have left them unanswered, and not have issued them."""
 
     themes: frozenset[str]
@@ -186,9 +186,9 @@ def acknowledge(
 ) -> Shown:
     """Tell the issuers that this member has read alerts, uses them, and what came of it. It may be said again."""
     if all_read == bool(alert_ids):
-        raise UsedWronglyError("say which alerts: their ids or references, or --all-read", "member alert ack 1234-NECC")
+        raise UsageError("say which alerts: their ids or references, or --all-read", "member alert ack 1234-NECC")
     if feedback is not None and len(alert_ids) != 1:
-        raise UsedWronglyError("--feedback goes with one alert", "acknowledge it by itself")
+        raise UsageError("--feedback goes with one alert", "acknowledge it by itself")
     text = "" if feedback is None else _read_feedback(feedback)
     client = session.alerts
     said = Acknowledgement(implemented=implemented, feedback=text)
@@ -263,7 +263,7 @@ def _read_option(name: str, text: str) -> str:
     try:
         return as_text(text)
     except ValueRefusedError as refused:
-        raise UsedWronglyError(f"{name}: {refused.found}", refused.wanted) from None
+        raise UsageError(f"{name}: {refused.found}", refused.wanted) from None
 
 
 def _read_feedback(path: Path) -> str:
@@ -280,4 +280,4 @@ def _read_feedback(path: Path) -> str:
 def _refuse_existing(path: Path) -> None:
     """Before anything is asked for: what is read is logged, and must then have a place to go."""
     if path.exists():
-        raise UsedWronglyError(f"{path} exists already", "name a new file")
+        raise UsageError(f"{path} exists already", "name a new file")

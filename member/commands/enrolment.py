@@ -16,11 +16,11 @@ from keys.custody.new_home import as_it_was_on_failure, whole_home
 from keys.statements.fingerprints import in_fours
 from keys.statements.keyring import Root, StatementError
 from member.commands.shared.common import Shown, reporting, table
-from member.errors import HomeError, MemberError, UsedWronglyError, quoted
+from member.errors import HomeError, MemberError, UsageError, quoted
 from member.identity.access import Unlocked, is_typed, passphrase_of, unlock_representative
 from member.identity.enrolment import (
     FIRST_REPRESENTATIVES,
-    Newcomer,
+    NewRepresentative,
     answer_code,
     ask_to_join,
     check_code_fits,
@@ -82,7 +82,7 @@ def init(
     """
     names = list(FIRST_REPRESENTATIVES) if sandbox else [session.said_as or USUAL]
     if sandbox and folder is not None:
-        raise UsedWronglyError("a sandbox's home holds its vault", "leave out --vault")
+        raise UsageError("a sandbox's home holds its vault", "leave out --vault")
     known = {name: _roles_of(name, roles) for name in names}
     _check_role_names(roles, names)
     with ExitStack() as made_whole:
@@ -94,7 +94,9 @@ def init(
             raise HomeError(f"{home.config.member_id} lives in this home already", "choose another --home")
         files = None if passphrase_dir is None else passphrase_dir.resolve()
         home.config = msgspec.structs.replace(home.config, member_id=check_id(member_id, "member id"), sandbox=sandbox)
-        people = [Newcomer(name, known[name], _new_passphrase(home, name, known[name], files)) for name in names]
+        people = [
+            NewRepresentative(name, known[name], _new_passphrase(home, name, known[name], files)) for name in names
+        ]
         home.config = msgspec.structs.replace(home.config, member_id=None)
         remembered = None if files is None else str(files)
         if folder is not None and (folder / "vault.sqlite").exists():
@@ -107,7 +109,9 @@ def init(
     return Shown({**document, "representatives": keys}, as_lines(lines))
 
 
-def _ask_to_join(home: Home, member_id: str, person: Newcomer, folder: Path, passphrase_dir: str | None) -> Shown:
+def _ask_to_join(
+    home: Home, member_id: str, person: NewRepresentative, folder: Path, passphrase_dir: str | None
+) -> Shown:
     request = ask_to_join(home, member_id, person, folder, passphrase_dir)
     document = {
         "member_id": member_id,
@@ -144,20 +148,20 @@ def _roles_of(name: str, more: tuple[str, ...]) -> list[str]:
     said = [_read_role(text) for text in more]
     roles = [*FIRST_REPRESENTATIVES.get(name, ()), *(role for each, role in said if each == name)]
     if not roles:
-        raise UsedWronglyError(f"what may {name} do?", f"--role {name}=ROLE, one of {', '.join(Role)}")
+        raise UsageError(f"what may {name} do?", f"--role {name}=ROLE, one of {', '.join(Role)}")
     return [role.value for role in dict.fromkeys(roles)]
 
 
 def _check_role_names(more: tuple[str, ...], names: list[str]) -> None:
     for text in more:
         if _read_role(text)[0] not in names:
-            raise UsedWronglyError(f"--role {quoted(text)} is for nobody whose key is made here", ", ".join(names))
+            raise UsageError(f"--role {quoted(text)} is for nobody whose key is made here", ", ".join(names))
 
 
 def _read_role(text: str) -> tuple[str, Role]:
     name, _, code = text.partition("=")
     if code not in set(Role):
-        raise UsedWronglyError(f"--role {quoted(text)} is not NAME=ROLE", f"ROLE is one of {', '.join(Role)}")
+        raise UsageError(f"--role {quoted(text)} is not NAME=ROLE", f"ROLE is one of {', '.join(Role)}")
     return check_id(name, "name of a representative"), Role(code)
 
 
@@ -218,7 +222,7 @@ def _read_root(registrars: Mapping[str, object]) -> Root:
     try:
         return Root.parse(registrars)
     except StatementError as error:
-        raise UsedWronglyError(f"the enrolment code is not usable: {error}") from error
+        raise UsageError(f"the enrolment code is not usable: {error}") from error
 
 
 def _compare(root: Root, told: str | None, yes: bool) -> None:
@@ -234,7 +238,7 @@ def _compare(root: Root, told: str | None, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsedWronglyError("the registrars' fingerprint was not compared", "--registrars-fingerprint HEX, or --yes")
+        raise UsageError("the registrars' fingerprint was not compared", "--registrars-fingerprint HEX, or --yes")
     click.confirm("Is this the fingerprint that the registrars told you?", abort=True, err=True)
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from member.alerts.feeds import feed_addresses
 from member.commands.shared.common import Shown, counted, reporting, table
-from member.errors import MemberError, UsedWronglyError, quoted
+from member.errors import MemberError, UsageError, quoted
 from member.workplace.session import Session
 
 
@@ -36,10 +36,10 @@ def make(session: Session, name: str) -> Shown:
 
 
 def _refuse_second(session: Session, name: str) -> None:
-    """UsedWronglyError for a name that a token in force has: nobody could tell which of the two to revoke."""
+    """UsageError for a name that a token in force has: nobody could tell which of the two to revoke."""
     for one in session.alerts.tokens():
         if one.name == name and one.revoked_at is None:
-            raise UsedWronglyError(
+            raise UsageError(
                 f"a feed token named {quoted(name)} was made on {one.created_at[:10]}",
                 f"give another one --name …, or end that one: member feed revoke {one.token_id}",
             )

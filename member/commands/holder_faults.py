@@ -9,7 +9,7 @@ import click
 from keys.faults.evidence import answered_at
 from keys.statements.keyring import Keyring
 from member.commands.shared.common import Shown, at_terminal, reporting, table
-from member.errors import MemberError, UsedWronglyError
+from member.errors import MemberError, UsageError
 from member.identity.access import REGISTRAR
 from member.statements.authority import held_keyring
 from member.statements.kept import KeptStatements
@@ -93,7 +93,7 @@ def verify(session: Session, file: Path, is_left_out: bool) -> Shown:
     report = read_report(file)
     is_registrar = session.acting_as == REGISTRAR
     if is_registrar and is_left_out:
-        raise UsedWronglyError("a registrar asks no key holder", "state the epoch anew, without the holder")
+        raise UsageError("a registrar asks no key holder", "state the epoch anew, without the holder")
     keyring = _keyring(session, is_registrar=is_registrar)
     shown = judge(report, keyring)
     has_force, holder_id = shown.has_force(keyring.epochs()), shown.holder.holder_id

@@ -14,7 +14,7 @@ import click
 from keys.oprf.tokens import Token, oprf_input
 from member.commands.shared.common import Shown, counted, reporting
 from member.commands.shared.values import given_values, value_file_option
-from member.errors import FAILED, MemberError, UsedWronglyError
+from member.errors import FAILED, MemberError, UsageError
 from member.indicators.common_values import common_values
 from member.indicators.envelope import MAP, SETTINGS, Terms, read_terms
 from member.indicators.relisting import OWN_REASON
@@ -46,7 +46,7 @@ def token(session: Session, indicator_type: str, value: str | None, value_file: 
     """Show the token of one value in the present epoch. It costs one evaluation unless the vault knows it."""
     values = given_values([] if value is None else [value], value_file)
     if len(values) != 1:
-        raise UsedWronglyError(f"expected one value, found {len(values)}", "VALUE, or --value-file F with one line")
+        raise UsageError(f"expected one value, found {len(values)}", "VALUE, or --value-file F with one line")
     (value,) = values
     try:
         found = normalise(indicator_type, value, session.circumstances)
@@ -154,13 +154,13 @@ def _relist_reason(relist: str | None, reason: str | None) -> str | None:
     """Why rows that were taken back are listed again, "" for each row's own reason; None if they are not."""
     if relist is None:
         if reason is not None:
-            raise UsedWronglyError("--reason says why rows are listed again", "give it with --relist")
+            raise UsageError("--reason says why rows are listed again", "give it with --relist")
         return None
     given = relist or reason
     if not given:
         return OWN_REASON
     if not given.strip():
-        raise UsedWronglyError("--relist with an empty reason", "submit FILE.csv --relist 'why they are listed again'")
+        raise UsageError("--relist with an empty reason", "submit FILE.csv --relist 'why they are listed again'")
     return given.strip()
 
 

@@ -17,7 +17,7 @@ from member.alerts.log import AlertLog, ReadingsCheck, describe_alerts
 from member.commands.shared.common import Shown, counted, reporting, table
 from member.commands.shared.exports import exported, output_option
 from member.corrections.log import ToldLog
-from member.errors import FAILED, MemberError, UsedWronglyError
+from member.errors import FAILED, MemberError, UsageError
 from member.log.chain import WaitingEntry
 from member.log.origin import FollowedLog, check_origin, follow, followed_log
 from member.log.receipts import LoggedReceipt, promised_by
@@ -176,7 +176,7 @@ def _collect(
     session: Session, proofs: Path | None, cover: CoverCheck, *, keep: bool
 ) -> tuple[VerifiedLog, FollowedLog, _Collected]:
     if proofs is not None and proofs.exists() and any(proofs.iterdir()):
-        raise UsedWronglyError(f"{proofs} is not empty", "name a new folder")
+        raise UsageError(f"{proofs} is not empty", "name a new folder")
     collected = _Collected(proofs, [])
     wanted = keep or proofs is not None
 
@@ -379,9 +379,9 @@ def accept_origin(session: Session, origin: str) -> Shown:
     stated = stated_exchange(session.stated)
     former = followed_log(session.vault)
     if origin != stated.log_origin:
-        raise UsedWronglyError(f"the registrars state the log {stated.log_origin}, not {origin}")
+        raise UsageError(f"the registrars state the log {stated.log_origin}, not {origin}")
     if former is not None and former.origin == origin:
-        raise UsedWronglyError(f"{origin} is the log that is followed already")
+        raise UsageError(f"{origin} is the log that is followed already")
     events: set[str] = set()
     with _faults():
         verifier = _verifier(session, stated)

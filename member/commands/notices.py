@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from member.commands.shared.common import Shown, counted, reporting, table
-from member.errors import UsedWronglyError
+from member.errors import UsageError
 from member.workplace.session import Session
 from schemas.rendering.words import in_words, label
 
@@ -18,7 +18,7 @@ from schemas.rendering.words import in_words, label
 def notices(session: Session, since: str | None, every: bool) -> Shown:
     """Show what happened since you last looked, what each is about, and how to go on with it."""
     if since is not None and every:
-        raise UsedWronglyError("either --since ID or --all", "member notices --all")
+        raise UsageError("either --since ID or --all", "member notices --all")
     after = None if since is None else session.find_id("notice", since)
     board = session.notice_board
     found = list(board.unread() if since is None and not every else session.exchange.notices(after))

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from member.commands.shared.common import Shown, counted, reporting, table
-from member.errors import UsedWronglyError
+from member.errors import UsageError
 from member.indicators.hit_progress import HitProgress
 from member.outcomes.client import OutcomeClient
 from member.transport.channel import shown_token
@@ -67,7 +67,7 @@ def record(session: Session, /, **given: Any) -> Shown:
     named = {about.value: given.pop(about.value) for about in OutcomeObject}
     chosen = {about: object_id for about, object_id in named.items() if object_id is not None}
     if len(chosen) != 1:
-        raise UsedWronglyError("expected one of --hit, --request and --query", "member outcome record --hit ID …")
+        raise UsageError("expected one of --hit, --request and --query", "member outcome record --hit ID …")
     ((about, object_id),) = chosen.items()
     figures = {name: value for name, value in given.items() if value is not None}
     found = _find(session, about, object_id)

@@ -19,7 +19,7 @@ from member.commands.log import receipts_kept
 from member.commands.shared.common import Shown, counted, reporting, table, write_new_file
 from member.commands.shared.exports import exported, output_option
 from member.commands.shared.values import given_values, value_file_option
-from member.errors import AnswerError, MemberError, UsedWronglyError, quoted
+from member.errors import AnswerError, MemberError, UsageError, quoted
 from member.log.chain import LogFault
 from member.normalise.circumstances import Circumstances
 from member.normalise.rules import RULES
@@ -257,7 +257,7 @@ def show(session: Session, query_id: str, pdf: Path | None, sheet: Path | None) 
     the log.
     """
     if pdf is not None and pdf.exists():
-        raise UsedWronglyError(f"{pdf} exists already", "name a new file")
+        raise UsageError(f"{pdf} exists already", "name a new file")
     if sheet is not None:
         check_output(sheet)
     read = session.queries.read(session.find_id("query", query_id))
@@ -301,7 +301,7 @@ def _proof(session: Session, read: OpenedQuery) -> LogProof:
 def extend(session: Session, query_id: str, until: str | None, watch: str | None, reason: str) -> Shown:
     """Let a query and its cover, or its watch, last longer. Not by the one who asked."""
     if until is None and watch is None:
-        raise UsedWronglyError("say what is to last longer", "--until DATE, --watch DATE, or both")
+        raise UsageError("say what is to last longer", "--until DATE, --watch DATE, or both")
     said = _read_text("--reason", reason)
     longer = None if watch is None else _read_day("--watch", watch)
     found = session.find_id("query", query_id)
@@ -399,15 +399,13 @@ def _read_subjects(
     indicator_type: str | None, values: tuple[str, ...], file: Path | None, circumstances: Circumstances
 ) -> list[QueriedValue]:
     if (file is None) == (not values):
-        raise UsedWronglyError(
-            "say what to ask about in one way", "--type TYPE VALUE…, --value-file F, or --file F.csv"
-        )
+        raise UsageError("say what to ask about in one way", "--type TYPE VALUE…, --value-file F, or --file F.csv")
     if file is None:
         if indicator_type is None:
-            raise UsedWronglyError("--type is missing: what are the values?", "one of: " + ", ".join(sorted(RULES)))
+            raise UsageError("--type is missing: what are the values?", "one of: " + ", ".join(sorted(RULES)))
         return read_values(indicator_type, values, circumstances)
     if indicator_type is not None:
-        raise UsedWronglyError("a file says the type of each of its values", "leave out --type")
+        raise UsageError("a file says the type of each of its values", "leave out --type")
     try:
         return read_file(file, circumstances)
     except FileRefusedError as error:
@@ -438,20 +436,20 @@ def _read_application(
 def _read_text(option: str, text: str) -> str:
     most = MAX_CASE if option == "--case" else MAX_SHORT
     if len(text) > most:
-        raise UsedWronglyError(f"{option}: {len(text):,} characters", f"at most {most:,}")
+        raise UsageError(f"{option}: {len(text):,} characters", f"at most {most:,}")
     try:
         return as_text(text)
     except ValueRefusedError as refused:
-        raise UsedWronglyError(f"{option}: {refused.found}", refused.wanted) from None
+        raise UsageError(f"{option}: {refused.found}", refused.wanted) from None
 
 
 def _read_day(option: str, text: str) -> date:
     if not _DAY.fullmatch(text.strip()):
-        raise UsedWronglyError(f"{option} {quoted(text)} is not a valid date", "write it as 2027-11-22")
+        raise UsageError(f"{option} {quoted(text)} is not a valid date", "write it as 2027-11-22")
     try:
         return date.fromisoformat(text.strip())
     except ValueError:
-        raise UsedWronglyError(f"{option} {text} is not in the calendar", "write it as 2027-11-22") from None
+        raise UsageError(f"{option} {text} is not in the calendar", "write it as 2027-11-22") from None
 
 
 def _shown_day(text: str) -> date:

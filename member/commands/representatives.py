@@ -18,7 +18,7 @@ from keys.statements.fingerprints import in_fours
 from keys.statements.keyring import Keyring, MemberStatement, RepresentativeState, StatedRepresentative
 from keys.statements.replacement import sign_replacement
 from member.commands.shared.common import Shown, reporting, table
-from member.errors import MemberError, NotEnrolledError, RefusedError, UnreachableError, UsedWronglyError, quoted
+from member.errors import MemberError, NotEnrolledError, RefusedError, UnreachableError, UsageError, quoted
 from member.identity.access import (
     REGISTRAR,
     check_passphrase,
@@ -121,7 +121,7 @@ def add(
     given = {"--roles": roles, "--passphrase-file": passphrase_file}
     beside = ", ".join(option for option, value in given.items() if value is not None)
     if beside:
-        raise UsedWronglyError(f"{beside}: the newcomer says that itself", "member init --as NAME --vault FOLDER")
+        raise UsageError(f"{beside}: the newcomer says that itself", "member init --as NAME --vault FOLDER")
     folder = session.home.vault_folder
     request = folder.find_request(name)
     _compare(request, fingerprint, yes=yes)
@@ -136,10 +136,10 @@ def add(
         statement = own_statement(session.keyring, session.home.member_id)
         is_back = _comes_back(statement, signed)
         if is_back and out is not None:
-            raise UsedWronglyError(f"{representative_id} is signed already: nothing to draft", "leave out --out")
+            raise UsageError(f"{representative_id} is signed already: nothing to draft", "leave out --out")
         if not is_back:
             if out is None:
-                raise UsedWronglyError("where does the draft for the registrars go?", "--out draft.json")
+                raise UsageError("where does the draft for the registrars go?", "--out draft.json")
             _write_draft(session, statement, (*statement.representatives, signed), out)
     with session.vault.transaction():
         let_in(session.vault, folder, session.unlocked.vault_key, person)
@@ -172,12 +172,12 @@ def _compare(request: JoiningRequest, told: str | None, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsedWronglyError("the newcomer's fingerprint was not compared", "--fingerprint HEX, or --yes")
+        raise UsageError("the newcomer's fingerprint was not compared", "--fingerprint HEX, or --yes")
     click.confirm("Is this the fingerprint on the newcomer's screen?", abort=True, err=True)
 
 
 def _comes_back(statement: MemberStatement, person: StatedRepresentative) -> bool:
-    """Whether the registrars have signed that person already, under a key that is lost. UsedWronglyError for one whose
+    """Whether the registrars have signed that person already, under a key that is lost. UsageError for one whose
     key is revoked, MemberError for another's key.
     """
     is_back = False
@@ -185,7 +185,7 @@ def _comes_back(statement: MemberStatement, person: StatedRepresentative) -> boo
         if other.representative_id == person.representative_id:
             is_back = True
             if other.state is not RepresentativeState.ACTIVE:
-                raise UsedWronglyError(f"{person.representative_id} was removed", "init --as with another name")
+                raise UsageError(f"{person.representative_id} was removed", "init --as with another name")
         elif other.public_key == person.public_key:
             detail = f"{person.representative_id} has the key of {other.representative_id}: one person is not two"
             raise MemberError(detail, "each person makes a key in a home of their own", slug="same_key")
@@ -196,9 +196,9 @@ def _add_here(session: Session, name: str, roles: str | None, out: Path | None, 
     """In a sandbox: a key for a new representative, in this home."""
     home = session.home
     if roles is None or out is None:
-        raise UsedWronglyError("--roles and --out are missing", "--roles submitter --out draft.json")
+        raise UsageError("--roles and --out are missing", "--roles submitter --out draft.json")
     if name in home.config.representatives or name == REGISTRAR:
-        raise UsedWronglyError(f"{name} has a key in this home already")
+        raise UsageError(f"{name} has a key in this home already")
     wanted = _read_roles(roles)
     statement = own_statement(session.keyring, home.member_id)
     passphrase = passphrase_of(name, file, confirm=True, from_environment=False)
@@ -248,14 +248,12 @@ def rotate(session: Session, name: str, out: Path, passphrase_file: Path | None)
     """
     home = session.home
     if not home.config.sandbox and name != session.acting_as:
-        raise UsedWronglyError(
-            f"{name} makes a new key in a home of their own", "nobody makes a key for another person"
-        )
+        raise UsageError(f"{name} makes a new key in a home of their own", "nobody makes a key for another person")
     representative_id = f"{home.member_id}/{name}"
     statement = own_statement(_latest_keyring(session), home.member_id)
     person = next((each for each in statement.representatives if each.representative_id == representative_id), None)
     if person is None:
-        raise UsedWronglyError(f"the registrars have signed no {representative_id}", "member representative add")
+        raise UsageError(f"the registrars have signed no {representative_id}", "member representative add")
     typed = is_typed(home, [role.value for role in person.roles])
     file = passphrase_file or (None if typed else remembered_file(home, name))
     passphrase = passphrase_of(name, file, confirm=True, from_environment=False, typed=typed)
@@ -292,19 +290,19 @@ def remove(session: Session, name: str, out: Path | None, *, change_vault_key: b
     home = session.home
     representative_id = f"{home.member_id}/{name}"
     if name == session.acting_as:
-        raise UsedWronglyError("nobody removes themselves", "another person for whom the vault opens does")
+        raise UsageError("nobody removes themselves", "another person for whom the vault opens does")
     signed = _signed_people(session)
     if name in signed:
         if out is None:
-            raise UsedWronglyError("where does the draft for the registrars go?", "--out draft.json")
+            raise UsageError("where does the draft for the registrars go?", "--out draft.json")
         signed[name] = replace(signed[name], state=RepresentativeState.REVOKED)
         statement = own_statement(session.keyring, home.member_id)
         _write_draft(session, statement, tuple(signed.values()), out)
     elif name not in {each.name for each in people_of(session.vault)}:
-        raise UsedWronglyError(f"the vault does not open for {name}", "member representative list")
+        raise UsageError(f"the vault does not open for {name}", "member representative list")
     elif out is not None:
         detail = f"the registrars have not signed {representative_id}: nothing to draft"
-        raise UsedWronglyError(detail, "leave out --out")
+        raise UsageError(detail, "leave out --out")
     with session.vault.transaction():
         let_in(session.vault, home.vault_folder, session.unlocked.vault_key, _own(session))
         let_out(session.vault, home.vault_folder, name)
@@ -358,7 +356,7 @@ def four_eyes(session: Session, *, answers: bool | None, out: Path | None) -> Sh
         codes = sorted(statement.four_eyes)
         return Shown({"four_eyes": codes}, f"four eyes: {', '.join(codes) or 'nothing'}")
     if out is None:
-        raise UsedWronglyError("where does the draft for the registrars go?", "--out draft.json")
+        raise UsageError("where does the draft for the registrars go?", "--out draft.json")
     wanted = statement.four_eyes | {FourEyes.ANSWERS} if answers else statement.four_eyes - {FourEyes.ANSWERS}
     _write_draft(session, replace(statement, four_eyes=wanted), statement.representatives, out)
     text = f"the draft is in {out}; it takes effect when the registrars sign it: registrar sign {out}"
@@ -378,9 +376,9 @@ def _read_roles(text: str) -> frozenset[Role]:
     try:
         roles = frozenset(Role(name) for name in names)
     except ValueError:
-        raise UsedWronglyError(f"--roles {quoted(text)} names no role we know", f"from: {_ROLES}") from None
+        raise UsageError(f"--roles {quoted(text)} names no role we know", f"from: {_ROLES}") from None
     if not roles:
-        raise UsedWronglyError("a representative has a role", f"from: {_ROLES}")
+        raise UsageError("a representative has a role", f"from: {_ROLES}")
     return roles
 
 
@@ -393,13 +391,13 @@ def _write_draft(
 
 
 def _write_new(path: Path, document: object) -> None:
-    """A JSON file where none was. UsedWronglyError if there is one."""
+    """A JSON file where none was. UsageError if there is one."""
     text = msgspec.json.format(msgspec.json.encode(document), indent=2)
     try:
         with path.open("xb") as stream:
             stream.write(text + b"\n")
     except FileExistsError:
-        raise UsedWronglyError(f"{path} exists already", "name a new file") from None
+        raise UsageError(f"{path} exists already", "name a new file") from None
 
 
 def _drafted(representative_id: str, out: Path) -> Shown:

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from member.commands.shared.common import Shown, counted, reporting, table
 from member.commands.shared.exports import output_option, streamed
-from member.errors import UsedWronglyError
+from member.errors import UsageError
 from member.normalise.rules import RULES
 from member.vault.row_states import LIVE, RowState, StandingRow, StandingRows
 from member.vault.rows import VaultRows
@@ -108,12 +108,12 @@ def _days_on(today: date, days: int) -> str:
 
 
 def _submission(session: Session, text: str | None) -> str | None:
-    """The id of the submission that is meant. UsedWronglyError for one of which the vault knows nothing."""
+    """The id of the submission that is meant. UsageError for one of which the vault knows nothing."""
     if text is None:
         return None
     found = session.find_id("submission", text, VaultRows(session.vault).submissions)
     if Uploads(session.vault).envelope(found) is None:
-        raise UsedWronglyError(f"--submission {found} is not one of this vault", "member rows shows them")
+        raise UsageError(f"--submission {found} is not one of this vault", "member rows shows them")
     return found
 
 

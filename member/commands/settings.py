@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from member.commands.shared.common import Shown, reporting
-from member.errors import UsedWronglyError, quoted
+from member.errors import UsageError, quoted
 from member.identity.home import REJECTED_DAYS
 from member.indicators.envelope import CONTACT, COUNTRY, MAP, SETTINGS, STATEMENTS, check_setting
 from member.workplace.session import Session
@@ -25,7 +25,7 @@ def config() -> None:
 def set_defaults(session: Session, pairs: tuple[str, ...]) -> Shown:
     """Set defaults, as pairs of name and value."""
     if len(pairs) % 2:
-        raise UsedWronglyError("names and values come in pairs", "member config set NAME VALUE")
+        raise UsageError("names and values come in pairs", "member config set NAME VALUE")
     given = dict(zip(pairs[::2], pairs[1::2], strict=True))
     checked = {name: check_setting(name, value) for name, value in given.items()}
     session.home.save(defaults={**session.home.config.defaults, **checked})
@@ -40,7 +40,7 @@ def unset_defaults(session: Session, names: tuple[str, ...]) -> Shown:
     """Take defaults back: as if they had never been set."""
     for name in names:
         if name not in _NAMES:
-            raise UsedWronglyError(f"there is no default called {quoted(name)}", f"known: {', '.join(_NAMES)}")
+            raise UsageError(f"there is no default called {quoted(name)}", f"known: {', '.join(_NAMES)}")
     kept = {name: value for name, value in session.home.config.defaults.items() if name not in names}
     session.home.save(defaults=kept)
     return _show(session)

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from member.commands.shared.common import Shown, counted, reporting, table
-from member.errors import UsedWronglyError
+from member.errors import UsageError
 from member.indicators.hits import read_since
 from member.workplace.session import Session
 from schemas.alerts.subscriptions import ConfirmationForm, ReplayForm, SubscriptionForm
@@ -44,7 +44,7 @@ def add(session: Session, /, webhook: str | None, mail: str | None, **filters: t
     The receiver is sent a code at once; give it to `subscription confirm`. A webhook's secret is shown here only.
     """
     if (webhook is None) == (mail is None):
-        raise UsedWronglyError("say where alerts go", "--webhook URL, or --mail ADDRESS")
+        raise UsageError("say where alerts go", "--webhook URL, or --mail ADDRESS")
     channel, target = (PushChannel.WEBHOOK, webhook) if mail is None else (PushChannel.MAIL, mail)
     chosen = {name: list(codes) for name, codes in filters.items()}
     made = session.subscriptions.begin(SubscriptionForm(channel=channel, target=str(target), **chosen))
@@ -131,7 +131,7 @@ def dead(session: Session, subscription_id: str) -> Shown:
 def replay(session: Session, subscription_id: str, delivery_ids: tuple[str, ...], since: str | None) -> Shown:
     """Have deliveries sent again under their old ids: those named, or all that were given up."""
     if delivery_ids and since:
-        raise UsedWronglyError("say which deliveries", "--delivery ID, or --since TIME")
+        raise UsageError("say which deliveries", "--delivery ID, or --since TIME")
     start = from_rfc3339(str(read_since(since or _LONG_AGO)))
     wanted = ReplayForm(delivery_ids=list(delivery_ids)) if delivery_ids else ReplayForm(since=start)
     chosen = _found(session, subscription_id)

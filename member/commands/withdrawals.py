@@ -10,7 +10,7 @@ import msgspec
 from member.commands.shared.common import Shown, counted, reporting, table
 from member.commands.shared.values import given_values, value_file_option
 from member.corrections.withdrawals import RowsToWithdraw, WithdrawalClient, describe_concerned, rows_of_values
-from member.errors import UsedWronglyError
+from member.errors import UsageError
 from member.normalise.rules import RULES
 from member.terminal import to_second
 from member.vault.rows import VaultRows
@@ -44,9 +44,9 @@ def withdraw(
     """
     values = given_values(values, value_file)
     if (submission_id is None) == (not values):
-        raise UsedWronglyError("expected either values or --submission ID", _EXAMPLE.removeprefix("Example: "))
+        raise UsageError("expected either values or --submission ID", _EXAMPLE.removeprefix("Example: "))
     if values and indicator_type is None:
-        raise UsedWronglyError("--type says what the values are", ", ".join(sorted(RULES)))
+        raise UsageError("--type says what the values are", ", ".join(sorted(RULES)))
     submission = (
         None
         if submission_id is None

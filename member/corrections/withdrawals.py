@@ -13,7 +13,7 @@ from typing import Self
 import msgspec
 
 from member.corrections.log import ToldLog
-from member.errors import AnswerError, MemberError, RefusedError, UsedWronglyError
+from member.errors import AnswerError, MemberError, RefusedError, UsageError
 from member.normalise.circumstances import USUAL, Circumstances
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import normalise
@@ -252,7 +252,7 @@ def rows_of_values(
         concerned += [(one, indicator) for one in sorted(submissions) if not uploads.is_withdrawn(one, indicator)]
     tokens = list(dict.fromkeys(tokens))
     if len(tokens) > MAX_TOKENS:
-        raise UsedWronglyError(f"{len(tokens):,} tokens, at most {MAX_TOKENS:,} at once", "or --submission ID")
+        raise UsageError(f"{len(tokens):,} tokens, at most {MAX_TOKENS:,} at once", "or --submission ID")
     return RowsToWithdraw(tokens, None, concerned, hanging, indicators)
 
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from keys.custody.files import CustodyError, check_new_passphrase, read_passphrase, read_secret, write_secret
 from keys.sealing.hybrid import EncryptionKey
 from keys.signatures.ed25519 import SEED_BYTES, SigningKey
-from member.errors import HomeError, PassphraseError, UsedWronglyError, WrongKeyError
+from member.errors import HomeError, PassphraseError, UsageError, WrongKeyError
 from member.identity.home import Home
 from member.transport.channel import Identity
 from member.vault.cipher import KEY_BYTES, VaultCipher
@@ -181,10 +181,10 @@ def check_typed(unlocked: Unlocked, stated_roles: Collection[str]) -> None:
 
 
 def known_representative(home: Home, name: str) -> None:
-    """UsedWronglyError unless this home holds the representative's key."""
+    """UsageError unless this home holds the representative's key."""
     if name not in home.config.representatives:
         known = ", ".join(sorted(home.config.representatives)) or "none"
-        raise UsedWronglyError(f"no representative {name} has a key in this home", f"it holds: {known}")
+        raise UsageError(f"no representative {name} has a key in this home", f"it holds: {known}")
 
 
 def lock_registrar(home: Home, key: SigningKey, passphrase: bytes) -> None:

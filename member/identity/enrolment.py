@@ -29,7 +29,7 @@ from keys.signatures.ed25519 import SigningKey
 from keys.signatures.strict import require_identifier
 from keys.signatures.urls import canonical_url
 from keys.statements.keyring import Root
-from member.errors import HomeError, UsedWronglyError, quoted
+from member.errors import HomeError, UsageError, quoted
 from member.identity.access import check_passphrase, lock_representative, vault_id
 from member.identity.home import Home, LocalRepresentative
 from member.identity.people import Person, let_in, people_of
@@ -67,16 +67,16 @@ class JoinedExchange(msgspec.Struct, frozen=True):
 
 
 def check_id(text: str, what: str) -> str:
-    """The id itself; UsedWronglyError unless it is 1 to 64 of a-z, 0-9, - and _, beginning with a letter or digit."""
+    """The id itself; UsageError unless it is 1 to 64 of a-z, 0-9, - and _, beginning with a letter or digit."""
     try:
         return require_identifier(text)
     except ValueError:
         hint = "1 to 64 of a-z, 0-9, - and _, beginning with a letter or digit"
-        raise UsedWronglyError(f"{quoted(text)} is no {what}", hint) from None
+        raise UsageError(f"{quoted(text)} is no {what}", hint) from None
 
 
 @dataclass(frozen=True)
-class Newcomer:
+class NewRepresentative:
     """A representative to be made: its name, what it may do, its new passphrase."""
 
     name: str
@@ -87,7 +87,7 @@ class Newcomer:
 def create_member(
     home: Home,
     member_id: str,
-    people: Sequence[Newcomer],
+    people: Sequence[NewRepresentative],
     *,
     vault: Path | None = None,
     passphrase_dir: str | None = None,
@@ -119,7 +119,7 @@ def create_member(
 
 
 def ask_to_join(
-    home: Home, member_id: str, person: Newcomer, vault: Path, passphrase_dir: str | None = None
+    home: Home, member_id: str, person: NewRepresentative, vault: Path, passphrase_dir: str | None = None
 ) -> JoiningRequest:
     """Make a further person's home and leave a request in the vault's folder, for somebody whom the vault opens for."""
     _settle(home, member_id, vault, sandbox=False)
@@ -154,7 +154,7 @@ def _settings(home: Home) -> dict[str, Any]:
     return {name: getattr(home.config, name) for name in ("member_id", "vault", "sandbox")}
 
 
-def _make_keys(home: Home, newcomer: Newcomer) -> _Made:
+def _make_keys(home: Home, newcomer: NewRepresentative) -> _Made:
     key, wrap_key = SigningKey.generate(), EncryptionKey.generate()
     lock_representative(home, newcomer.name, newcomer.roles, key, wrap_key, passphrase=newcomer.passphrase)
     public = to_base64(key.public_bytes)
@@ -163,22 +163,22 @@ def _make_keys(home: Home, newcomer: Newcomer) -> _Made:
 
 
 def read_code(text: str) -> ReadCode:
-    """The parts of an enrolment code. UsedWronglyError if it is none."""
+    """The parts of an enrolment code. UsageError if it is none."""
     text = text.strip()
     hint = "copy the whole code that the exchange's operator sent"
     if len(text) > _MAX_CODE_CHARS:
-        raise UsedWronglyError("this is no enrolment code: it is too long", hint)
+        raise UsageError("this is no enrolment code: it is too long", hint)
     try:
         padded = text + "=" * (-len(text) % 4)
         code = msgspec.json.decode(base64.b64decode(padded.encode("ascii"), b"-_", validate=True), type=EnrolmentCode)
     except (binascii.Error, UnicodeError, msgspec.DecodeError, RecursionError) as error:
-        raise UsedWronglyError("this is no enrolment code", hint) from error
+        raise UsageError("this is no enrolment code", hint) from error
     check_id(code.member_id, "member id, and the enrolment code names it")
     try:
         canonical_url(code.exchange_url)
         canonical_json(code.registrars)
     except ValueError as error:
-        raise UsedWronglyError(
+        raise UsageError(
             f"the address or the registrars in the enrolment code are not usable: {error}", hint
         ) from error
     return ReadCode(text, code)

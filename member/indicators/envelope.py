@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from member.errors import MemberError, UsedWronglyError, quoted
+from member.errors import MemberError, UsageError, quoted
 from member.identity.home import REJECTED_DAYS
 from member.normalise.countries import COUNTRIES
 from member.tables.column_map import read_column_map
@@ -91,7 +91,7 @@ class MissingSettingError(MemberError):
 
 
 def check_setting(name: str, value: str) -> str:
-    """The value of a default, checked. UsedWronglyError for unknown names, codes and lengths, and for
+    """The value of a default, checked. UsageError for unknown names, codes and lengths, and for
     text that speaks of a suspicious activity report.
     """
     setting = {
@@ -104,23 +104,23 @@ def check_setting(name: str, value: str) -> str:
     }.get(name)
     if setting is None:
         known = ", ".join([*SETTINGS, *STATEMENTS, CONTACT, COUNTRY, MAP, REJECTED_DAYS])
-        raise UsedWronglyError(f"there is no default called {name}", f"known: {known}")
+        raise UsageError(f"there is no default called {name}", f"known: {known}")
     if setting.codes is not None and value not in set(setting.codes):
-        raise UsedWronglyError(f"{name} cannot be {quoted(value)}", "one of: " + ", ".join(setting.codes))
+        raise UsageError(f"{name} cannot be {quoted(value)}", "one of: " + ", ".join(setting.codes))
     if name == MAP:
         return _checked_map(value)
     if name == COUNTRY:
         value = value.strip().upper()
         if value not in COUNTRIES:
-            raise UsedWronglyError(f"{name} cannot be {quoted(value)}", "an ISO 3166-1 code: GB, IE, US …")
+            raise UsageError(f"{name} cannot be {quoted(value)}", "an ISO 3166-1 code: GB, IE, US …")
     if name in (*_DAYS, REJECTED_DAYS) and not _is_number_of_days(value):
-        raise UsedWronglyError(f"{name} is a number of days, 1 to {_MAX_DAYS}")
+        raise UsageError(f"{name} is a number of days, 1 to {_MAX_DAYS}")
     if len(value) > _MAX_TEXT_CHARS or not value.isprintable():
-        raise UsedWronglyError(f"{name} is printable text of at most {_MAX_TEXT_CHARS} characters")
+        raise UsageError(f"{name} is printable text of at most {_MAX_TEXT_CHARS} characters")
     told = find_tipping_off(value) if setting.codes is None else None
     if told is not None:
         hint = "nothing that reveals a suspicious activity report may be told"
-        raise UsedWronglyError(f"{name} speaks of: {told}", hint)
+        raise UsageError(f"{name} speaks of: {told}", hint)
     return value
 
 
@@ -129,7 +129,7 @@ def _checked_map(value: str) -> str:
     try:
         read_column_map(path)
     except FileRefusedError as error:
-        raise UsedWronglyError(error.found, error.wanted) from error
+        raise UsageError(error.found, error.wanted) from error
     return str(path)
 
 
@@ -153,7 +153,7 @@ class Terms:
 def read_terms(given: Mapping[str, str | None], defaults: Mapping[str, str], expires: str | None) -> Terms:
     """What the command line gives, else the defaults, else the cautious value.
 
-    Raises MissingSettingError naming the option, UsedWronglyError for a value that no envelope may have.
+    Raises MissingSettingError naming the option, UsageError for a value that no envelope may have.
     """
     values = {}
     for name, setting in SETTINGS.items():
@@ -173,11 +173,11 @@ def read_terms(given: Mapping[str, str | None], defaults: Mapping[str, str], exp
 
 def _read_date(text: str) -> date:
     if not _DAY.fullmatch(text):
-        raise UsedWronglyError(f"--expires {quoted(text)} is not a valid date", "write it as 2027-11-22")
+        raise UsageError(f"--expires {quoted(text)} is not a valid date", "write it as 2027-11-22")
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise UsedWronglyError(f"--expires {text} is not in the calendar") from None
+        raise UsageError(f"--expires {text} is not in the calendar") from None
 
 
 def fill_envelope(terms: Terms, epoch: int, today: Callable[[], date]) -> SubmissionEnvelope:
@@ -186,7 +186,7 @@ def fill_envelope(terms: Terms, epoch: int, today: Callable[[], date]) -> Submis
     start = today()
     expires_on = terms.expires or start + timedelta(days=int(values["expires_days"]))
     if expires_on <= start:
-        raise UsedWronglyError(f"--expires {expires_on.isoformat()} has passed")
+        raise UsageError(f"--expires {expires_on.isoformat()} has passed")
     half_way = start + (expires_on - start) / 2
     review_by = (
         min(expires_on, start + timedelta(days=int(values["review_days"]))) if "review_days" in values else half_way

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from member.errors import AnswerError, UsedWronglyError, quoted
+from member.errors import AnswerError, UsageError, quoted
 from member.indicators.hit_progress import HitProgress, Progress
 from member.transport.channel import shown_token
 from member.transport.exchange_client import ExchangeClient
@@ -23,16 +23,14 @@ _BATCH = 500
 
 
 def read_since(text: str | None) -> str | None:
-    """`--since` as it goes on the wire: a day means its start in UTC. UsedWronglyError for anything else."""
+    """`--since` as it goes on the wire: a day means its start in UTC. UsageError for anything else."""
     if text is None:
         return None
     moment = f"{text}T00:00:00Z" if len(text) == 10 else text
     try:
         from_rfc3339(moment)
     except ValueError:
-        raise UsedWronglyError(
-            f"--since {quoted(text)} is not a valid time", "2026-11-22, or 2026-11-22T10:00:00Z"
-        ) from None
+        raise UsageError(f"--since {quoted(text)} is not a valid time", "2026-11-22, or 2026-11-22T10:00:00Z") from None
     return moment
 
 

@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from keys.oprf.tokens import oprf_input
-from member.errors import AnswerError, MemberError, RefusedError, UsedWronglyError
+from member.errors import AnswerError, MemberError, RefusedError, UsageError
 from member.indicators.intake import Accepted, read_normalised
 from member.normalise.circumstances import USUAL, Circumstances
 from member.normalise.outcome import NormalisationError
@@ -245,7 +245,7 @@ def _plain(value: Any) -> Any:
 
 
 def read_values(indicator_type: str, values: Sequence[str], circumstances: Circumstances = USUAL) -> list[QueriedValue]:
-    """Subjects from the command line. UsedWronglyError naming every value that is none."""
+    """Subjects from the command line. UsageError naming every value that is none."""
     subjects, faults = [], []
     for position, value in enumerate(values, 1):
         try:
@@ -257,7 +257,7 @@ def read_values(indicator_type: str, values: Sequence[str], circumstances: Circu
 
 
 def read_file(path: Path, circumstances: Circumstances = USUAL) -> list[QueriedValue]:
-    """Subjects from a CSV of indicator_type and value. UsedWronglyError naming every line that cannot be used;
+    """Subjects from a CSV of indicator_type and value. UsageError naming every line that cannot be used;
     FileRefusedError.
     """
     subjects, faults = [], []
@@ -273,7 +273,7 @@ def _checked(subjects: list[QueriedValue], faults: Sequence[str]) -> list[Querie
     if faults:
         raise MemberError("; ".join(faults), "mend them, and ask again: nothing was sent", slug="not_normalisable")
     if not subjects:
-        raise UsedWronglyError("nothing to ask about", "--type TYPE VALUE…, or --file FILE.csv")
+        raise UsageError("nothing to ask about", "--type TYPE VALUE…, or --file FILE.csv")
     if len({subject.input for subject in subjects}) > MAX_TOKENS:
-        raise UsedWronglyError(f"a query asks about {MAX_TOKENS} things at most", "ask in several queries")
+        raise UsageError(f"a query asks about {MAX_TOKENS} things at most", "ask in several queries")
     return subjects

@@ -22,7 +22,7 @@ import msgspec
 
 from keys.signatures.ed25519 import SignatureError, verify_signature
 from keys.statements.keyring import RepresentativeState
-from member.errors import MemberError, UsedWronglyError
+from member.errors import MemberError, UsageError
 from member.requests.answering import Recipient, Said, TakenUp, Telling, nothing_to_tell, send, what_to_tell
 from member.requests.asking import RequestDesk
 from member.requests.details import SALT_BYTES, commit_to
@@ -96,11 +96,11 @@ def prepared_digest(member_id: str, prepared: PreparedAnswer) -> str:
 
 
 def check_digests(member_id: str, prepared: Sequence[PreparedAnswer], digests: Collection[str]) -> None:
-    """UsedWronglyError unless whoever sends without looking at the screen names each by its digest, and no other."""
+    """UsageError unless whoever sends without looking at the screen names each by its digest, and no other."""
     found = {prepared_digest(member_id, one) for one in prepared}
     if not digests:
         cure = "--digest D, of what request prepare printed and you have read; or give the command at a terminal"
-        raise UsedWronglyError("what was prepared was not shown to you", cure)
+        raise UsageError("what was prepared was not shown to you", cure)
     if found != set(digests):
         raise MemberError(
             "something else was prepared than what you name", "read it again: request prepare", slug="other_digest"

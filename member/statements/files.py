@@ -16,7 +16,7 @@ import msgspec
 from keys.signatures.strict import require_object
 from keys.statements.envelopes import Envelope, payload_digest
 from keys.statements.keyring import StatementError, parse_statement
-from member.errors import AnswerError, UsedWronglyError
+from member.errors import AnswerError, UsageError
 from member.statements.registrar import ReadProposal, in_order, read_proposal
 from schemas.statements import StatementEnvelope
 from schemas.values.canonical import canonical_json
@@ -64,7 +64,7 @@ def signatures_file(envelopes: Sequence[StatementEnvelope]) -> bytes:
 
 
 def read_proposals_file(path: Path) -> ProposalsFile:
-    """What a file of proposals, or a draft, holds. UsedWronglyError if it is neither."""
+    """What a file of proposals, or a draft, holds. UsageError if it is neither."""
     data = _read(path)
     try:
         document = require_object(json.loads(data))
@@ -74,17 +74,17 @@ def read_proposals_file(path: Path) -> ProposalsFile:
         parse_statement(payload)
     except (StatementError, ValueError, RecursionError, msgspec.ValidationError) as error:
         hint = "registrar export writes a file of proposals; a draft is a whole statement, with sequence and issued_at"
-        raise UsedWronglyError(f"{path} holds neither proposals nor a draft of a statement: {error}", hint) from error
+        raise UsageError(f"{path} holds neither proposals nor a draft of a statement: {error}", hint) from error
     return ProposalsFile([_Proposal(payload_digest(payload), to_base64(payload))], [])
 
 
 def read_signatures_file(path: Path) -> list[StatementEnvelope]:
-    """The envelopes in a file of signatures. UsedWronglyError if it is none, AnswerError if one is no envelope."""
+    """The envelopes in a file of signatures. UsageError if it is none, AnswerError if one is no envelope."""
     try:
         found = msgspec.json.decode(_read(path), type=_SignaturesFile).envelopes
         return [Envelope.parse(each).to_wire() for each in found]
     except (msgspec.DecodeError, RecursionError) as error:
-        raise UsedWronglyError(f"{path} holds no signatures: {error}", "registrar sign --out writes them") from error
+        raise UsageError(f"{path} holds no signatures: {error}", "registrar sign --out writes them") from error
     except StatementError as error:
         raise AnswerError(f"{path}: {error}", "sign again") from error
 
@@ -94,4 +94,4 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as stream:
             return stream.read(_MAX_FILE_BYTES)
     except OSError as error:
-        raise UsedWronglyError(f"{path} cannot be read: {error.strerror}") from error
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error

@@ -19,7 +19,7 @@ import msgspec
 from keys.statements.snapshots import Snapshot, SnapshotError, verify_snapshot
 from member.errors import AnswerError, MemberError, RefusedError, UnreachableError
 from member.transport import wire
-from member.transport.channel import Channel, Identity, Surroundings, decode
+from member.transport.channel import Channel, Identity, RuntimeEnvironment, decode
 from schemas.holders import Holder, SignedSnapshot
 from schemas.statements import StatementEnvelope, StatementsPage
 
@@ -53,7 +53,7 @@ class Listed:
 class HolderWord:
     """What one key holder says of the registrars' statements. Its list is given to a member only."""
 
-    def __init__(self, holder: Holder, surroundings: Surroundings, identity: Identity | None) -> None:
+    def __init__(self, holder: Holder, surroundings: RuntimeEnvironment, identity: Identity | None) -> None:
         self.holder = holder
         self._clock = surroundings.clock
         self._plain = Channel(holder.url, None, surroundings, most_bytes=_MOST_SHORT_BYTES)

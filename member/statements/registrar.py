@@ -250,7 +250,7 @@ def serving_ids(keyring: Keyring) -> frozenset[str]:
     return frozenset(holder.holder_id for epoch in live for holder in epoch.holders)
 
 
-class Courier(Protocol):
+class HolderChannel(Protocol):
     """A way to one key holder: its signed word on what it has, and a hand that takes statements."""
 
     def snapshot(self) -> tuple[SignedSnapshot, Snapshot]:
@@ -273,7 +273,7 @@ class Delivered(msgspec.Struct, frozen=True):
 def push_to_holders(
     envelopes: Sequence[StatementEnvelope],
     keyring: Keyring,
-    courier_of: Callable[[Holder], Courier],
+    courier_of: Callable[[Holder], HolderChannel],
     retired: Collection[str] = (),
 ) -> list[Delivered]:
     """Bring every key holder that the registrars ever stated up to date, all at once, but for those `retired` that have
@@ -297,7 +297,7 @@ def push_to_holders(
 
 
 def _bring_up_to_date(
-    courier: Courier, wanted: Sequence[StatementEnvelope], keyring: Keyring
+    courier: HolderChannel, wanted: Sequence[StatementEnvelope], keyring: Keyring
 ) -> tuple[int, str | None]:
     """How many statements it took, and why it is not up to date, None if it is."""
     handed, problem, until = 0, None, Deadline(_DELIVERY_SECONDS)
@@ -314,12 +314,12 @@ def _bring_up_to_date(
     return handed, problem
 
 
-def _has_all(courier: Courier, keyring: Keyring) -> bool:
+def _has_all(courier: HolderChannel, keyring: Keyring) -> bool:
     _, snapshot = courier.snapshot()
     return snapshot.digest == keyring.digest
 
 
-def _hand_over(courier: Courier, envelopes: Sequence[StatementEnvelope], until: Deadline) -> list[str]:
+def _hand_over(courier: HolderChannel, envelopes: Sequence[StatementEnvelope], until: Deadline) -> list[str]:
     """Send them all; which of them it refused for good, and why. Raises MemberError if it cannot be asked on, and once
     its time has passed.
     """

@@ -16,7 +16,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from member.errors import MemberError, UsedWronglyError, quoted
+from member.errors import MemberError, UsageError, quoted
 
 FORMS = (".csv", ".xlsx")
 _MOST_XLSX_ROWS = 1_048_576
@@ -39,24 +39,24 @@ def as_it_was(cell: str) -> str:
 
 
 def check_output(path: Path) -> Path:
-    """The path, if rows can be written to it; to be asked before anything else is done. Raises UsedWronglyError."""
+    """The path, if rows can be written to it; to be asked before anything else is done. Raises UsageError."""
     if path.suffix.lower() not in FORMS:
-        raise UsedWronglyError(f"--output {quoted(str(path))}: the name ends in neither .csv nor .xlsx", "hits.xlsx")
+        raise UsageError(f"--output {quoted(str(path))}: the name ends in neither .csv nor .xlsx", "hits.xlsx")
     if path.exists():
-        raise UsedWronglyError(f"{path} exists already", "name a new file")
+        raise UsageError(f"{path} exists already", "name a new file")
     return path
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
     """Write a header and the rows to a new file, CSV or XLSX by its name; how many rows. None is an empty cell, a list
-    its items separated by `; `. Raises UsedWronglyError if the file exists, MemberError if the rows do not fit an XLSX.
+    its items separated by `; `. Raises UsageError if the file exists, MemberError if the rows do not fit an XLSX.
     """
     check_output(path)
     write = _write_xlsx if path.suffix.lower() == ".xlsx" else _write_csv
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
-        raise UsedWronglyError(f"{path} exists already", "name a new file") from None
+        raise UsageError(f"{path} exists already", "name a new file") from None
     try:
         with os.fdopen(descriptor, "wb") as stream:
             return write(stream, columns, rows)

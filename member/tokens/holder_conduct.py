@@ -3,12 +3,12 @@
 1. A fault (a wrong proof, a wrong answer, a malformed one) that it signed leaves the holder out. What came in its name
    without its signature may be another's doing: it is left out until the program ends, and an answer counts as lost.
 2. A signed word, once its answers to a batch are in, that the check is not paid for, has spoiled the batch. It gained
-   nothing by that, but made others work for nothing: REFUSALS_BORNE of them leave the holder out. An honest holder has
+   nothing by that, but made others work for nothing: MAX_REFUSALS of them leave the holder out. An honest holder has
    no reason for one, since the check is paid for with the batch.
 3. An answer that is lost on the way, every time that it was asked for again, may be the network's doing; and an honest
    holder refuses a check too: of a member suspended, an epoch retired, a key or clock that is wrong, a limit of
    requests a minute that outlasts our patience. It is written down before the check is asked, and struck out when the
-   answer is in: a program that was ended while it waited has met a loss. The holder rests, and LOSSES_BORNE of them
+   answer is in: a program that was ended while it waited has met a loss. The holder rests, and MAX_LOSSES of them
    leave it out; CHECKS_FOR_A_LOSS checks answered make up for one, so that at most one batch in so many is spoiled for
    long.
 What was counted (2 and 3) ends when the registrars state the epoch anew, and so does a fault without evidence. A fault
@@ -21,8 +21,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-REFUSALS_BORNE = 3
-LOSSES_BORNE = 20
+MAX_REFUSALS = 3
+MAX_LOSSES = 20
 CHECKS_FOR_A_LOSS = 20
 
 
@@ -47,9 +47,9 @@ class Conduct:
         """Why the holder is left out, or None."""
         if self.fault is not None:
             return self.fault
-        if self.refusals >= REFUSALS_BORNE:
+        if self.refusals >= MAX_REFUSALS:
             return f"it refused {self.refusals} checks of batches that it had answered"
-        if self.losses >= LOSSES_BORNE:
+        if self.losses >= MAX_LOSSES:
             return f"{self.losses} checks of batches that it had answered were lost"
         return None
 

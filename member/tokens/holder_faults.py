@@ -10,7 +10,7 @@ import msgspec
 from keys.faults.evidence import EvidenceError
 from keys.faults.report import ShownFault, parse_report, verify_report
 from keys.statements.keyring import Keyring
-from member.errors import MemberError, UsedWronglyError
+from member.errors import MemberError, UsageError
 from member.tokens.kept_faults import HolderFaults, KeptFault
 from member.vault.store import Vault
 from schemas.holder_faults import FaultReport
@@ -20,13 +20,13 @@ _LIST_HINT = "member holder-fault list shows those with evidence"
 
 
 def find_fault(vault: Vault, fault_id: str) -> tuple[KeptFault, FaultReport]:
-    """The fault with this id, or whose id begins so, and its report. Raises UsedWronglyError, MemberError."""
+    """The fault with this id, or whose id begins so, and its report. Raises UsageError, MemberError."""
     faults = HolderFaults(vault)
     fault = faults.find(fault_id)
     if fault is None:
-        raise UsedWronglyError("no fault of a key holder has this id, or several begin so", _LIST_HINT)
+        raise UsageError("no fault of a key holder has this id, or several begin so", _LIST_HINT)
     if not fault.has_evidence:
-        raise UsedWronglyError(
+        raise UsageError(
             "there is no evidence: what came in the holder's name was not signed by it", "anybody in between may err"
         )
     try:
@@ -36,14 +36,14 @@ def find_fault(vault: Vault, fault_id: str) -> tuple[KeptFault, FaultReport]:
 
 
 def write_report(report: FaultReport, path: Path) -> None:
-    """Write a report to a new file. Raises UsedWronglyError."""
+    """Write a report to a new file. Raises UsageError."""
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(msgspec.json.encode(report))
     except FileExistsError:
-        raise UsedWronglyError(f"{path} exists already", "name a new file") from None
+        raise UsageError(f"{path} exists already", "name a new file") from None
     except OSError as error:
-        raise UsedWronglyError(f"{path} cannot be written: {error.strerror}") from None
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def read_report(path: Path) -> FaultReport:
@@ -53,7 +53,7 @@ def read_report(path: Path) -> FaultReport:
             raise MemberError(f"{path} is larger than any evidence", slug="no_evidence")
         return parse_report(msgspec.json.decode(path.read_bytes()))
     except OSError as error:
-        raise UsedWronglyError(f"{path} cannot be read: {error.strerror}") from None
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MemberError(f"{path} is not JSON", slug="no_evidence") from None
     except EvidenceError as error:

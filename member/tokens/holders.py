@@ -33,7 +33,7 @@ from member.tokens.evaluation import (
     HolderUnavailableError,
 )
 from member.transport import wire
-from member.transport.channel import Answer, Channel, Identity, Surroundings, decode, read_problem
+from member.transport.channel import Answer, Channel, Identity, RuntimeEnvironment, decode, read_problem
 from schemas.holder_faults import SignedExchange
 from schemas.holders import BudgetFigures, Holder
 from schemas.values.encoding import from_base64, from_rfc3339
@@ -52,7 +52,7 @@ _FAULT_HINT = "keep the fault that member status shows, and tell the registrars"
 class HolderClient:
     """One key holder. Safe to use from several threads."""
 
-    def __init__(self, holder: Holder, identity: Identity, surroundings: Surroundings) -> None:
+    def __init__(self, holder: Holder, identity: Identity, surroundings: RuntimeEnvironment) -> None:
         self.holder = holder
         self._around = surroundings
         self._channel = Channel(holder.url, identity, surroundings, self._believe, most_bytes=_MOST_ANSWER_BYTES)
@@ -155,7 +155,9 @@ def _read_proof(answer: Answer, exchange: SignedExchange) -> bytes:
         raise HolderAnswerError("it sent no proof", exchange) from error
 
 
-def connect_holders(epoch: EpochStatement, identity: Identity, surroundings: Surroundings) -> dict[int, HolderClient]:
+def connect_holders(
+    epoch: EpochStatement, identity: Identity, surroundings: RuntimeEnvironment
+) -> dict[int, HolderClient]:
     """The holders of an epoch by index."""
     return {holder.index: HolderClient(holder, identity, surroundings) for holder in epoch.holders}
 

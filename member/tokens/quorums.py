@@ -91,7 +91,7 @@ class Quorums:
         """
         wanted = self._threshold
         with self._lock:
-            out = failed.keys() | self._excluded().keys() | self._poor(evaluations).keys()
+            out = failed.keys() | self._excluded().keys() | self._lacks_budget(evaluations).keys()
             able = [index for index in self._reachable if index not in out]
             if len(able) < wanted:
                 raise self.no_quorum(failed, evaluations)
@@ -109,7 +109,7 @@ class Quorums:
         objections = ((index, conduct.objection) for index, conduct in self._conduct.items())
         return self._unbelieved | {index: objection for index, objection in objections if objection is not None}
 
-    def _poor(self, evaluations: int) -> dict[int, str]:
+    def _lacks_budget(self, evaluations: int) -> dict[int, str]:
         """Who has said that its budget does not reach so far."""
         return {
             index: f"refused: the budget has {left:,} evaluations left, {evaluations:,} are required"
@@ -215,7 +215,7 @@ class Quorums:
 
     def no_quorum(self, failed: Mapping[int, str], evaluations: int) -> NoQuorumError:
         """Why there is none for a batch of which those failed."""
-        poor = self._poor(evaluations)
+        poor = self._lacks_budget(evaluations)
         excluded = self._excluded()
         known = {**poor, **failed, **excluded}
         reasons = {}

@@ -60,7 +60,7 @@ _CHECK = "check"
 _ATTRIBUTION = "attribution"
 
 
-class _SetbackError(Exception):
+class _AttemptFailedError(Exception):
     """An attempt failed for the named holders (none, if nobody can be blamed)."""
 
     def __init__(self, reasons: Mapping[int, str]) -> None:
@@ -208,7 +208,7 @@ class Tokeniser:
             attempt = _Attempt(label, number, self._quorums.draw(failed, charge), is_proved, charge)
             try:
                 return self._attempt_proved(attempt, hashed) if is_proved else self._attempt_bulk(attempt, hashed)
-            except _SetbackError as setback:
+            except _AttemptFailedError as setback:
                 failed.update(setback.reasons)
         raise self._quorums.no_quorum(failed, charge)
 
@@ -268,23 +268,23 @@ class Tokeniser:
         unproved = batch_check.find_unproved(check.element, _proved(checks), keys)
         self._quorums.note_faults(unproved, self._evidence(WRONG_PROOF, unproved, checks))
         if silent or unproved:
-            raise _SetbackError(silent | unproved)
+            raise _AttemptFailedError(silent | unproved)
         try:
             batch_check.verify_check(check, unblinded, _proved(checks), keys)
         except batch_check.WrongAnswersError:
             self._attribute(attempt, elements, given)
 
     def _attribute(self, attempt: _Attempt, elements: bytes, given: Mapping[int, Evaluation]) -> NoReturn:
-        """Ask who lied. Whoever answers is judged, though another's answer is lost. Raises _SetbackError."""
+        """Ask who lied. Whoever answers is judged, though another's answer is lost. Raises _AttemptFailedError."""
         question = batch_check.draw_attribution(elements)
         more, silent = self._ask_more(attempt, _ATTRIBUTION, question.element)
         keys, proved = self._public_keys(attempt.quorum), _proved(more)
         answers = {index: evaluation.elements for index, evaluation in given.items()}
         unproved = batch_check.find_unproved(question.element, proved, keys)
-        liars = batch_check.find_liars(question, answers, proved, keys)
+        liars = batch_check.find_dishonest(question, answers, proved, keys)
         evidence = self._evidence(WRONG_ANSWER, liars.keys() - unproved, given, more, question.seed)
         self._quorums.note_faults(liars, evidence | self._evidence(WRONG_PROOF, unproved, more))
-        raise _SetbackError(silent | liars)
+        raise _AttemptFailedError(silent | liars)
 
     def _evidence(
         self,
@@ -328,7 +328,7 @@ class Tokeniser:
     # The calls
 
     def _ask(self, attempt: _Attempt, elements: bytes) -> dict[int, Evaluation]:
-        """Every holder's answer to the rows. Raises _SetbackError if any gave none."""
+        """Every holder's answer to the rows. Raises _AttemptFailedError if any gave none."""
         replies = self._call_all(attempt, _ANSWER, elements)
         short = {
             index: f"refused: {refusal}"
@@ -341,7 +341,7 @@ class Tokeniser:
         self._note_malformed(replies)
         reasons = absent | short | replies.malformed_reasons
         if reasons:
-            raise _SetbackError(reasons)
+            raise _AttemptFailedError(reasons)
         return replies.given
 
     def _ask_more(self, attempt: _Attempt, phase: str, element: bytes) -> tuple[dict[int, Evaluation], dict[int, str]]:
@@ -443,7 +443,7 @@ class Tokeniser:
         """Notes the faults, and gives the attempt up if there are any."""
         self._quorums.note_faults(wrong, evidence)
         if wrong:
-            raise _SetbackError(wrong)
+            raise _AttemptFailedError(wrong)
 
 
 def _proved(answers: Mapping[int, Evaluation]) -> dict[int, batch_check.ProvedAnswer]:

@@ -34,7 +34,7 @@ from keys.signatures.messages import SignedRequest, new_nonce, sign_request
 from keys.signatures.urls import canonical_url
 from member.errors import AnswerError, MemberError, RefusedError, UnreachableError
 from member.transport import wire
-from member.transport.lines import Lines
+from member.transport.client_pool import ClientPool
 from schemas.problems import TYPE_PREFIX
 from schemas.values.canonical import NotCanonicalError, digest
 from schemas.values.encoding import from_base64, to_base64
@@ -95,7 +95,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class RuntimeEnvironment:
     """What the program takes from outside: the clock, sleeping, the way to a server (None: the network), how many
     seconds to keep trying and to wait for one whole answer, and how to tell the user why it takes long.
     """
@@ -119,7 +119,7 @@ class Channel:
         self,
         base_url: str,
         identity: Identity | None,
-        surroundings: Surroundings,
+        surroundings: RuntimeEnvironment,
         believe: Callable[[Answer], None] = lambda answer: None,
         *,
         most_bytes: int | None = None,
@@ -129,7 +129,7 @@ class Channel:
         self._around = surroundings
         self._believe = believe
         self._most_bytes = MAX_ANSWER_BYTES if most_bytes is None else most_bytes
-        self._lines = Lines(self._open_line)
+        self._lines = ClientPool(self._open_line)
 
     def _open_line(self) -> httpx.Client:
         return httpx.Client(

@@ -1,6 +1,6 @@
 """Connections to one server, each used by one call at a time, so that a call can be ended from outside.
 
-A server that sends a byte every few seconds never lets the time-out of a single reading pass. A call on a line is cut
+A server that sends a byte every few seconds never lets the time-out of a single reading pass. A call is cut
 when its own time is up, whatever the server has sent: its socket is shut down, which wakes whoever reads from it. So it
 is behind a proxy, too. What cannot be cut, the system's look-up of a name, is not waited for: every call has a thread
 of its own, which is left behind then and ends when the system answers.
@@ -26,7 +26,7 @@ _GRACE = 1.0
 T = TypeVar("T")
 
 
-class Line:
+class PooledClient:
     """A client of httpx with at most one connection at work."""
 
     def __init__(self, client: httpx.Client) -> None:
@@ -91,12 +91,12 @@ class Line:
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
-class Lines:
-    """As many lines to a server as there are calls at once. Safe to use from several threads."""
+class ClientPool:
+    """As many connections to a server as there are calls at once. Safe to use from several threads."""
 
     def __init__(self, make: Callable[[], httpx.Client]) -> None:
         self._make = make
-        self._idle: list[Line] = []
+        self._idle: list[PooledClient] = []
         self._is_closed = False
         self._lock = threading.Lock()
 
@@ -117,7 +117,7 @@ class Lines:
 
         def call() -> None:
             try:
-                with self.line() as line, line.call(method, url, headers, body, seconds) as response:
+                with self.client() as client, client.call(method, url, headers, body, seconds) as response:
                     answered = response, read(response)
                 outcome.put(answered)
             except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
@@ -133,27 +133,27 @@ class Lines:
         return found
 
     @contextmanager
-    def line(self) -> Iterator[Line]:
-        """A line for one call."""
+    def client(self) -> Iterator[PooledClient]:
+        """A client for one call."""
         with self._lock:
-            line = self._idle.pop() if self._idle else None
-        line = line or Line(self._make())
+            client = self._idle.pop() if self._idle else None
+        client = client or PooledClient(self._make())
         try:
-            yield line
+            yield client
         finally:
             with self._lock:
-                is_kept = line.is_whole and not self._is_closed
+                is_kept = client.is_whole and not self._is_closed
                 if is_kept:
-                    self._idle.append(line)
+                    self._idle.append(client)
             if not is_kept:
-                line.client.close()
+                client.client.close()
 
     def close(self) -> None:
         """Close those that are idle; the others when their calls end."""
         with self._lock:
             self._is_closed, idle, self._idle = True, self._idle, []
-        for line in idle:
-            line.client.close()
+        for client in idle:
+            client.client.close()
 
 
 def _too_late(seconds: float) -> httpx.ReadTimeout:

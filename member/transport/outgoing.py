@@ -22,7 +22,7 @@ _KIND = "outgoing"
 T = TypeVar("T")
 
 
-class _KeptPost(msgspec.Struct, frozen=True):
+class _StoredRequest(msgspec.Struct, frozen=True):
     """What is on its way, and what its sender keeps with it."""
 
     body: bytes
@@ -68,9 +68,9 @@ class Outgoing:
         payload = self._vault.get(_KIND, name)
         if payload is None:
             with self._vault.transaction():
-                payload = msgspec.msgpack.encode(_KeptPost(msgspec.json.encode(make()), beside))
+                payload = msgspec.msgpack.encode(_StoredRequest(msgspec.json.encode(make()), beside))
                 self._vault.put(_KIND, name, payload)
-        kept = msgspec.msgpack.decode(payload, type=_KeptPost)
+        kept = msgspec.msgpack.decode(payload, type=_StoredRequest)
         try:
             answer = self._channel.post(path, kept.body, idempotency_key=self._key(path, kept.body))
         except RefusedError as error:

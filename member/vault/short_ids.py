@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from member.errors import UsedWronglyError, quoted
+from member.errors import UsageError, quoted
 from member.vault.store import Vault
 from schemas.values.identifiers import is_uuid7
 
@@ -56,7 +56,7 @@ class ShortIds:
 
     def find(self, text: str, known: Callable[[], Iterable[str]] = tuple) -> str:
         """The id that is meant by an id, its beginning (four characters or more) or a short number. `known` gives ids
-        that may have no number. UsedWronglyError for what is none, unknown, or the beginning of several.
+        that may have no number. UsageError for what is none, unknown, or the beginning of several.
         """
         given = text.strip().lower()
         if is_uuid7(given):
@@ -64,20 +64,20 @@ class ShortIds:
         if _NUMBER.fullmatch(given):
             kept = self._vault.get(_RECORD, self._name(given))
             if kept is None:
-                raise UsedWronglyError(f"no {self._kind} has the number {given} in this home", self._list())
+                raise UsageError(f"no {self._kind} has the number {given} in this home", self._list())
             return kept.decode()
         if not _BEGINNING.fullmatch(given):
             what = f"{quoted(text)} is not the id of a {self._kind}, its beginning or its number"
-            raise UsedWronglyError(what, self._list())
+            raise UsageError(what, self._list())
         return self._one_of(given, sorted({one for one in (*self._numbered(), *known()) if one.startswith(given)}))
 
     def _one_of(self, given: str, found: list[str]) -> str:
         if not found:
-            raise UsedWronglyError(f"no {self._kind} that was shown here begins with {given}", self._list())
+            raise UsageError(f"no {self._kind} that was shown here begins with {given}", self._list())
         if len(found) > 1:
             more = f" and {len(found) - _SHOWN_CANDIDATES:,} more" if len(found) > _SHOWN_CANDIDATES else ""
             candidates = ", ".join(found[:_SHOWN_CANDIDATES]) + more
-            raise UsedWronglyError(f"{given} begins the ids of {len(found):,}: {candidates}", "give more of it")
+            raise UsageError(f"{given} begins the ids of {len(found):,}: {candidates}", "give more of it")
         return found[0]
 
     def _numbered(self) -> Iterator[str]:

@@ -16,7 +16,7 @@ from keys.statements.keyring import EpochStatement, Keyring, Root
 from member.alerts.client import AlertClient
 from member.alerts.subscriptions import SubscriptionClient
 from member.corrections.log import ToldLog
-from member.errors import HomeError, MemberError, UsedWronglyError
+from member.errors import HomeError, MemberError, UsageError
 from member.identity.access import Unlocked, check_typed, open_vault, unlock_registrar, unlock_representative
 from member.identity.home import Home
 from member.indicators.envelope import COUNTRY
@@ -47,7 +47,7 @@ from member.tokens.holders import HolderClient, connect_holders, epoch_info
 from member.tokens.kept_conduct import VaultConduct
 from member.tokens.kept_faults import HolderFaults
 from member.tokens.tokenise import Tokeniser
-from member.transport.channel import Channel, Identity, Surroundings
+from member.transport.channel import Channel, Identity, RuntimeEnvironment
 from member.transport.exchange_client import ExchangeClient
 from member.vault.requests import RequestRecords
 from member.vault.short_ids import ShortIds
@@ -63,9 +63,9 @@ USUAL = "analyst"
 """Who acts, if nothing is said."""
 
 
-def default_surroundings() -> Surroundings:
+def default_environment() -> RuntimeEnvironment:
     """The real clock, real sleep and real network; what takes long is told on standard error."""
-    return Surroundings(
+    return RuntimeEnvironment(
         lambda: datetime.now(UTC), time.sleep, lambda url: None, tell=lambda text: click.echo(printable(text), err=True)
     )
 
@@ -73,7 +73,7 @@ def default_surroundings() -> Surroundings:
 class Session:
     """One call of the program: which home, as whom, and how to answer."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: RuntimeEnvironment) -> None:
         self._home_path: Path | None = None
         self.said_as: str | None = None
         self.around = surroundings
@@ -219,7 +219,7 @@ class Session:
         """
         member_id, _, name = representative_id.partition("/")
         if member_id != self.home.member_id:
-            raise UsedWronglyError(f"{representative_id} is not of {self.home.member_id}", "name an officer of yours")
+            raise UsageError(f"{representative_id} is not of {self.home.member_id}", "name an officer of yours")
         if not self.home.config.sandbox:
             cure = f"leave out --approve; {name} then gives, in a home of their own: member query approve ID"
             raise HomeError(
@@ -294,7 +294,7 @@ class Session:
         _ = self.keyring
 
     def holder_word(
-        self, holder: Holder, around: Surroundings | None = None, identity: Identity | None = None
+        self, holder: Holder, around: RuntimeEnvironment | None = None, identity: Identity | None = None
     ) -> HolderWord:
         """A way to a key holder's word on the statements, closed with the session."""
         word = HolderWord(holder, around or self.around, identity)

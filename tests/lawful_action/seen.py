@@ -32,7 +32,7 @@ from member.errors import RefusedError
 from member.identity.access import unlock_representative
 from member.identity.home import Home
 from member.transport.channel import Channel
-from member.workplace.session import default_surroundings
+from member.workplace.session import default_environment
 from tests.sandbox_process import RunningSandbox
 
 Seen = dict[str, list[str]]
@@ -149,7 +149,7 @@ class Look:
         """What the exchange answers the bank, and its feed readers; `more` are further targets."""
         home = Home.open(Path(self._sandbox.home(bank)))
         identity = unlock_representative(home, "analyst").identity
-        channel = Channel(self._url, identity, default_surroundings())
+        channel = Channel(self._url, identity, default_environment())
         try:
             targets = {f"{bank}: GET {masked(target, self._folder)}": target for target in (*_TARGETS, *more)}
             seen = {asked: self._get(channel, target) for asked, target in targets.items()}

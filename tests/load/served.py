@@ -35,7 +35,7 @@ from exchange.programs.application import create_app
 from exchange.web.context import Context
 from keys.signatures.messages import SigningKey
 from keys.statements.envelopes import Root
-from member.transport.channel import Channel, Identity, Surroundings
+from member.transport.channel import Channel, Identity, RuntimeEnvironment
 from member.transport.exchange_client import ExchangeClient
 from tests.load.connected import Connected, utc_now
 from tests.simulator import Taskforce
@@ -62,7 +62,7 @@ class Served:
 
     def client(self, member_id: str) -> ExchangeClient:
         """A member's analyst, as the member program talks."""
-        around = Surroundings(utc_now, time.sleep, lambda url: None)
+        around = RuntimeEnvironment(utc_now, time.sleep, lambda url: None)
         return ExchangeClient(Channel(self.url, self._identity(member_id), around))
 
     def _identity(self, member_id: str) -> Identity:

@@ -39,7 +39,7 @@ from keys.holder.web import create_app as create_holder_app
 from keys.signatures.ed25519 import SigningKey
 from keys.statements.keyring import ExchangeStatement, GroupState, GroupStatement, Root, parse_statement
 from member.commands.cli import cli
-from member.transport.channel import Surroundings
+from member.transport.channel import RuntimeEnvironment
 from member.workplace.session import Session
 from schemas.terms import GroupKind
 from schemas.values.canonical import canonical_json
@@ -99,11 +99,15 @@ def write_secret_file(path: Path, text: str) -> Path:
 
 
 def run_member(
-    home: Path, *arguments: str, around: Surroundings | None = None, as_json: bool = True, typed: str | None = None
+    home: Path,
+    *arguments: str,
+    around: RuntimeEnvironment | None = None,
+    as_json: bool = True,
+    typed: str | None = None,
 ) -> Ran:
     """Run the member program as a person would, but in this process."""
     options = ("--json",) if as_json else ()
-    session = Session(around or Surroundings(now, time.sleep, lambda url: None, patience=1.0))
+    session = Session(around or RuntimeEnvironment(now, time.sleep, lambda url: None, patience=1.0))
     result: Result = CliRunner().invoke(cli, ["--home", str(home), *arguments, *options], obj=session, input=typed)
     # The servers are in this process too, and may log to standard output: the document is the last line.
     document = json.loads(result.stdout.splitlines()[-1]) if as_json else {"text": result.stdout}
@@ -296,9 +300,9 @@ class Taskforce:
                     holder_store.allow_member(connection, member_id, 1_000_000, now())
             database.dispose()
 
-    def around(self) -> Surroundings:
+    def around(self) -> RuntimeEnvironment:
         """How the member program reaches the servers. While it sleeps, the sequencer works."""
-        return Surroundings(now, lambda seconds: self.tick(), self._transport, patience=2.0)
+        return RuntimeEnvironment(now, lambda seconds: self.tick(), self._transport, patience=2.0)
 
     def _transport(self, url: str) -> httpx.BaseTransport:
         if url not in self.applications:

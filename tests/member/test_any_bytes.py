@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from keys.signatures.messages import SigningKey
 from keys.statements.keyring import Root, StatementError
 from member.commands.shared.common import MemberGroup
-from member.errors import AnswerError, MemberError, UsedWronglyError, VaultError
+from member.errors import AnswerError, MemberError, UsageError, VaultError
 from member.identity.enrolment import check_code_fits, read_code
 from member.identity.home import Config, Home
 from member.indicators.receipts import verify_receipt
@@ -359,5 +359,5 @@ def test_an_answer_of_any_bytes_is_read_or_named_as_none(body: bytes) -> None:
 
 def test_a_code_says_what_is_wrong_with_it() -> None:
     for changes, told in (({"exchange_url": "ftp://x"}, "address"), ({"member_id": "No One"}, "member id")):
-        with pytest.raises(UsedWronglyError, match=told):
+        with pytest.raises(UsageError, match=told):
             read_code(code(INVITATION | changes))

@@ -20,7 +20,7 @@ from typing import Any
 import member.commands.indicators
 from member.commands.cli import cli
 from member.indicators.submit import Desk
-from member.transport.channel import Surroundings
+from member.transport.channel import RuntimeEnvironment
 from member.workplace.session import Session
 from tests.torture.tap import Note, Tap, read_tap
 
@@ -94,7 +94,7 @@ class MemberProcess:
 def _run(home: str, arguments: list[str], tap: Path, result: Path) -> None:
     """In the process: the program's own main, printing into memory."""
     setattr(member.commands.indicators, "Desk", functools.partial(Desk, part_rows=PART_ROWS))  # noqa: B010
-    around = Surroundings(
+    around = RuntimeEnvironment(
         clock=lambda: datetime.now(UTC),
         sleep=lambda seconds: time.sleep(min(seconds, _LONGEST_NAP)),
         transport=lambda url: Tap(tap),

@@ -13,7 +13,7 @@ import msgspec
 from keys.statements.envelopes import Envelope, merge, read_payload
 from keys.statements.keyring import Keyring
 from member.commands.shared.common import Shown, at_terminal, counted, reporting, write_new_file
-from member.errors import FAILED, MemberError, RefusedError, UsedWronglyError
+from member.errors import FAILED, MemberError, RefusedError, UsageError
 from member.statements.files import proposals_file, read_proposals_file, read_signatures_file, signatures_file
 from member.statements.holder_faults import faults_text, shown_faults
 from member.statements.kept import KeptStatements
@@ -122,7 +122,7 @@ def sign(session: Session, file: Path, digests: tuple[str, ...], out: Path) -> S
     found = read_proposals_file(file)
     keyring, proposals = _kept(session).take_in(found.envelopes()), found.read()
     if not digests and not at_terminal(session):
-        raise UsedWronglyError("say what you were shown: --digest", f"member registrar show {file} prints the digests")
+        raise UsageError("say what you were shown: --digest", f"member registrar show {file} prints the digests")
     chosen = _by_digest(proposals, digests, file) if digests else _ask(session, proposals, keyring)
     now = session.around.clock()
     obstacles = {each.proposal_id: find_obstacle(each.payload, keyring, now) for each in chosen}
@@ -168,7 +168,7 @@ def deliver(session: Session, gone: tuple[str, ...]) -> Shown:
     exchange, kept = session.exchange_as(session.registrar), _kept(session)
     serving = sorted(set(gone) & serving_ids(kept.take_in(exchange.statements())))
     if serving:
-        raise UsedWronglyError(f"--gone {', '.join(serving)}: it serves an epoch", "have the epoch stated anew first")
+        raise UsageError(f"--gone {', '.join(serving)}: it serves an epoch", "have the epoch stated anew first")
     kept.note_retired(kept.retired | set(gone))
     return _report(session, exchange, kept, {})
 
@@ -187,12 +187,12 @@ def _text(document: dict[str, Any]) -> str:
 
 
 def _check_digests(session: Session, proposal_ids: Sequence[str], digests: Sequence[str]) -> None:
-    """UsedWronglyError unless each proposal has its digest, or a person is there to be shown them."""
+    """UsageError unless each proposal has its digest, or a person is there to be shown them."""
     if not digests and not at_terminal(session):
-        raise UsedWronglyError("say what you were shown: --digest", _DIGEST_HINT)
+        raise UsageError("say what you were shown: --digest", _DIGEST_HINT)
     if digests and len(digests) != len(proposal_ids):
         detail = f"{counted(len(proposal_ids), 'proposal')}, but {counted(len(digests), 'digest')}"
-        raise UsedWronglyError(detail, _DIGEST_HINT)
+        raise UsageError(detail, _DIGEST_HINT)
 
 
 def _ask(session: Session, proposals: Sequence[ReadProposal], keyring: Keyring) -> list[ReadProposal]:

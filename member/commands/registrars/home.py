@@ -13,7 +13,7 @@ from keys.statements.fingerprints import in_fours
 from keys.statements.keyring import Root, StatementError
 from member.commands.registrars.approvals import approve, deliver, export, pending, show, sign, submit
 from member.commands.shared.common import Shown, reporting
-from member.errors import HomeError, UsedWronglyError
+from member.errors import HomeError, UsageError
 from member.identity.access import REGISTRAR, lock_registrar, passphrase_of
 from member.identity.enrolment import check_id, pin_root, told_registrars
 from member.identity.home import Home, LocalRegistrar
@@ -74,9 +74,9 @@ def connect(session: Session, exchange_url: str, root_file: Path) -> Shown:
         canonical_url(exchange_url)
         root = Root.load(root_file)
     except StatementError as error:
-        raise UsedWronglyError(f"{root_file}: {error}") from error
+        raise UsageError(f"{root_file}: {error}") from error
     except ValueError as error:
-        raise UsedWronglyError(f"--exchange-url: {error}") from error
+        raise UsageError(f"--exchange-url: {error}") from error
     _check_pinned(home, root)
     pin_root(home, root.to_wire(), exchange_url)
     names = [each.registrar_id for each in root.registrars]

@@ -20,7 +20,7 @@ from member.commands.requests.text import (
     read_text,
 )
 from member.commands.shared.common import Shown, at_terminal, reporting
-from member.errors import MemberError, UsedWronglyError
+from member.errors import MemberError, UsageError
 from member.indicators.envelope import CONTACT
 from member.requests.answering import (
     TakenUp,
@@ -119,7 +119,7 @@ def answer(
     What is told is sealed here, for whoever is told alone. An offer is released by another person than made it.
     """
     if full + no_trace + prepared + (partial is not None) != 1:
-        raise UsedWronglyError("expected one of --full, --partial, --no-trace and --prepared")
+        raise UsageError("expected one of --full, --partial, --no-trace and --prepared")
     if prepared:
         _check_beside("--prepared is sent as it is", {"--note": note, "--confirm": confirmations})
         return _give_prepared(session, request_id, to, digests, yes=yes)
@@ -136,7 +136,7 @@ def answer(
     if read.direction == Direction.OUTGOING and read.mode in OFFERS:
         return _release(session, read, telling, to)
     if to is not None:
-        raise UsedWronglyError("--to goes with an offer of our own", "an answer goes to whoever asked")
+        raise UsageError("--to goes with an offer of our own", "an answer goes to whoever asked")
     return _give(session, request_id, lambda desk, taken: tell(desk, taken, telling), telling=telling, yes=yes)
 
 
@@ -157,7 +157,7 @@ def refuse(
     may be refused unseen.
     """
     if prepared == (reason is not None):
-        raise UsedWronglyError("expected one of --reason and --prepared")
+        raise UsageError("expected one of --reason and --prepared")
     if prepared:
         return _give_prepared(session, request_id, None, digests, yes=yes, refusing=True)
     _check_beside("only what was prepared has a digest", {"--digest": digests})
@@ -193,7 +193,7 @@ def prepare_one(
     up by an authoriser first.
     """
     if full + no_trace + (partial is not None) + (reason is not None) != 1:
-        raise UsedWronglyError("expected one of --full, --partial, --no-trace and --refuse")
+        raise UsageError("expected one of --full, --partial, --no-trace and --refuse")
     if no_trace or reason is not None:
         _check_beside("it tells nothing", {"--note": note, "--to": to, "--confirm": confirmations})
     desk, found = session.request_desk, read_id(session, request_id)
@@ -220,7 +220,7 @@ def prepare_one(
 def _check_beside(why: str, given: Mapping[str, object]) -> None:
     beside = ", ".join(option for option, value in given.items() if value)
     if beside:
-        raise UsedWronglyError(f"{why}: {beside} goes with what is told", f"leave out {beside}")
+        raise UsageError(f"{why}: {beside} goes with what is told", f"leave out {beside}")
 
 
 def _give_prepared(

@@ -24,7 +24,7 @@ from member.commands.requests.text import (
 )
 from member.commands.shared.common import Shown, counted, read_moment, reporting, table, write_new_file
 from member.commands.shared.exports import exported, output_option
-from member.errors import FAILED, UsedWronglyError
+from member.errors import FAILED, UsageError
 from member.indicators.hit_progress import HitProgress
 from member.requests.asking import ask, read_answers
 from member.requests.notice import draft_notice
@@ -245,7 +245,7 @@ def _read_notice(reference: str | None, given_at: str | None) -> PriorNotice | N
     if reference is None and given_at is None:
         return None
     if reference is None or given_at is None:
-        raise UsedWronglyError("--nca-notice and --notice-given-at go together")
+        raise UsageError("--nca-notice and --notice-given-at go together")
     return PriorNotice(
         reference=" ".join(read_text("nca-notice", reference, 64).split()),
         given_at=to_rfc3339(read_moment("--notice-given-at", given_at)),

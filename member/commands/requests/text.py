@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from member.alerts.values import ValueRefusedError, as_text
-from member.errors import MemberError, UsedWronglyError, quoted
+from member.errors import MemberError, UsageError, quoted
 from member.requests.asking import ReadAnswer
 from member.requests.client import ReadRequest
 from member.requests.prepared import prepared_digest
@@ -176,17 +176,17 @@ def _line(value: Any) -> str:
 
 
 def read_id(session: Session, text: str) -> str:
-    """The id of the request that a person means. Raises UsedWronglyError."""
+    """The id of the request that a person means. Raises UsageError."""
     return session.find_id("request", text)
 
 
 def read_fields(text: str) -> tuple[str, ...]:
-    """The named fields of `a,b`, each once, at least one. Raises UsedWronglyError."""
+    """The named fields of `a,b`, each once, at least one. Raises UsageError."""
     named = tuple(dict.fromkeys(name.strip().lower().replace("-", "_") for name in text.split(",") if name.strip()))
     unknown = [name for name in named if name not in set(RequestField)]
     if unknown or not named:
         what = f"no field is called {', '.join(map(quoted, unknown[:5]))}" if unknown else "no field is named"
-        raise UsedWronglyError(what, f"known: {', '.join(RequestField)}")
+        raise UsageError(what, f"known: {', '.join(RequestField)}")
     return named
 
 
@@ -196,11 +196,11 @@ def read_codes(given: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def read_text(name: str, text: str, most: int = 2000) -> str:
-    """What a person wrote, at most so many characters. Raises UsedWronglyError and MemberError."""
+    """What a person wrote, at most so many characters. Raises UsageError and MemberError."""
     try:
         said = as_text(text)
     except ValueRefusedError as refused:
-        raise UsedWronglyError(f"--{name}: {refused.found}", refused.wanted) from None
+        raise UsageError(f"--{name}: {refused.found}", refused.wanted) from None
     if len(said) > most:
         raise MemberError(f"--{name}: {len(said):,} characters", f"at most {most:,}", slug="too-long")
     return said

@@ -22,10 +22,10 @@ from rich.table import Table
 
 from keys.custody.files import CustodyError
 from keys.terminal.program import Program, tell_error, wants_json
-from member.errors import FAILED, USED_WRONGLY, MemberError, UsedWronglyError, quoted
+from member.errors import FAILED, USAGE_ERROR, MemberError, UsageError, quoted
 from member.terminal import AnswerConsole, PlainTable, as_lines, fitted, printable
 from member.tokens.quorums import NoQuorumError
-from member.workplace.session import Session, default_surroundings
+from member.workplace.session import Session, default_environment
 
 P = ParamSpec("P")
 DEBUG_VARIABLE = "MEMBER_DEBUG"
@@ -131,22 +131,20 @@ def table(title: str, *columns: str, whole: Collection[str] = (), spare: Sequenc
 
 
 def read_moment(option: str, text: str) -> datetime:
-    """A time that says its zone, in UTC. UsedWronglyError for anything else."""
+    """A time that says its zone, in UTC. UsageError for anything else."""
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise UsedWronglyError(f"{option} {quoted(text)} is not a valid time", "2026-11-23T09:00:00Z") from None
+        raise UsageError(f"{option} {quoted(text)} is not a valid time", "2026-11-23T09:00:00Z") from None
     if moment.tzinfo is None:
         right = text.strip() if "T" in text else f"{moment.date().isoformat()}T09:00:00"
-        raise UsedWronglyError(f"{option} {quoted(text)} does not say its zone", f"{right}Z for UTC, or …+01:00")
+        raise UsageError(f"{option} {quoted(text)} does not say its zone", f"{right}Z for UTC, or …+01:00")
     if moment.utcoffset() is None or abs(moment.utcoffset() or timedelta(0)) >= timedelta(days=1):
-        raise UsedWronglyError(f"{option} {quoted(text)} has no such zone", "2026-11-23T09:00:00Z")
+        raise UsageError(f"{option} {quoted(text)} has no such zone", "2026-11-23T09:00:00Z")
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise UsedWronglyError(
-            f"{option} {quoted(text)} is in no year of UTC's calendar", "2026-11-23T09:00:00Z"
-        ) from None
+        raise UsageError(f"{option} {quoted(text)} is in no year of UTC's calendar", "2026-11-23T09:00:00Z") from None
 
 
 def write_new_file(path: Path, data: bytes) -> None:
@@ -154,7 +152,7 @@ def write_new_file(path: Path, data: bytes) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
-        raise UsedWronglyError(f"{path} exists already", "name a new file") from None
+        raise UsageError(f"{path} exists already", "name a new file") from None
     with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, not a path
         stream.write(data)
 
@@ -166,7 +164,7 @@ class MemberGroup(Program):
         """Run, and exit 0 (done), 1 (refused or failed) or 2 (used wrongly)."""
         arguments = list(sys.argv[1:] if args is None else args)
         extra.pop("standalone_mode", None)
-        session = extra.pop("obj", None) or Session(default_surroundings())
+        session = extra.pop("obj", None) or Session(default_environment())
         try:
             code = super().main(arguments, prog_name or "member", standalone_mode=False, obj=session, **extra)
         except Exception as error:  # noqa: BLE001 - the top of the program: whatever happened is told, not thrown
@@ -196,7 +194,7 @@ def _tell(error: Exception, *, as_json: bool) -> int:
     """Print an error in the form asked for; the exit code."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError) and not as_json:
         click.echo(error.format_message(), err=True)
-        return USED_WRONGLY
+        return USAGE_ERROR
     told = _as_member_error(error)
     if as_json:
         _print_json(told.document())
@@ -244,7 +242,7 @@ def _from_click(error: click.ClickException) -> MemberError:
     hint = None if context is None else f"{context.command_path} --help"
     message = _LONG_QUOTE.sub(r"\1…'", error.format_message())
     told = MemberError(message, hint, slug="usage")
-    told.exit_code = USED_WRONGLY if isinstance(error, click.UsageError) else FAILED
+    told.exit_code = USAGE_ERROR if isinstance(error, click.UsageError) else FAILED
     return told
 
 

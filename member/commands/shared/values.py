@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from member.errors import UsedWronglyError, quoted
+from member.errors import UsageError, quoted
 
 _MOST_BYTES = 1 << 20
 
@@ -23,7 +23,7 @@ value_file_option = click.option(
 
 def given_values(values: Sequence[str], file: Path | None) -> tuple[str, ...]:
     """The values of the command line, or the lines of `--value-file`, or of standard input for a single `-`, that are
-    not blank. UsedWronglyError for both, and for a file that cannot be read, is no UTF-8 text or has no value; no value
+    not blank. UsageError for both, and for a file that cannot be read, is no UTF-8 text or has no value; no value
     is quoted.
     """
     if file is None and tuple(values) == ("-",):
@@ -31,11 +31,11 @@ def given_values(values: Sequence[str], file: Path | None) -> tuple[str, ...]:
     if file is None:
         return tuple(values)
     if values:
-        raise UsedWronglyError("values are given in two ways", "either on the command line or with --value-file")
+        raise UsageError("values are given in two ways", "either on the command line or with --value-file")
     lines = _text_of(file).splitlines()
     found = tuple(line.strip() for line in lines if line.strip())
     if not found:
-        raise UsedWronglyError(f"{_name_of(file)} has no value", "one value a line")
+        raise UsageError(f"{_name_of(file)} has no value", "one value a line")
     return found
 
 
@@ -47,14 +47,14 @@ def _text_of(file: Path) -> str:
             with file.open("rb") as stream:
                 data = stream.read(_MOST_BYTES + 1)
     except OSError as error:
-        raise UsedWronglyError(f"{_name_of(file)} cannot be read: {error.strerror}", "--value-file FILE") from None
+        raise UsageError(f"{_name_of(file)} cannot be read: {error.strerror}", "--value-file FILE") from None
     if len(data) > _MOST_BYTES:
-        raise UsedWronglyError(f"{_name_of(file)} is longer than {_MOST_BYTES:,} bytes", "one value a line")
+        raise UsageError(f"{_name_of(file)} is longer than {_MOST_BYTES:,} bytes", "one value a line")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise UsedWronglyError(f"{_name_of(file)}, line {line}: not UTF-8 text", "save it again as UTF-8") from None
+        raise UsageError(f"{_name_of(file)}, line {line}: not UTF-8 text", "save it again as UTF-8") from None
 
 
 def _name_of(file: Path) -> str:

@@ -17,7 +17,7 @@ from exchange.kernel.session import Database, create_database
 from exchange.log.entries import RecordedEvent, View, record_event
 from exchange.log.head_file import HeadFile
 from exchange.log.reading import read_checkpoint, read_own_entries, read_tile
-from exchange.log.sequencer import Sequencer, Ticked
+from exchange.log.sequencer import Sequencer, TickResult
 from exchange.log.tables import (
     LogCheckpoint,
     LogDayHead,
@@ -70,10 +70,10 @@ class Laboratory:
             for number in range(count):
                 record_event(session, "test", [View(member_id, {"n": number})], self.now)
 
-    def tick(self) -> Ticked:
+    def tick(self) -> TickResult:
         return self.sequencer().tick(self.now, self.lease)
 
-    def settle(self) -> Ticked:
+    def settle(self) -> TickResult:
         """Ticks until nothing waits; the last of them."""
         ticked = self.tick()
         while self.count(LogPending):

@@ -12,7 +12,7 @@ from exchange.indicators.derived import DerivedDisclosure
 from exchange.indicators.hits import Hit
 from exchange.queries.decide import USUAL_LIMITS
 from exchange.queries.read import read_query
-from exchange.queries.store import Query, QueryMatch, QueryMeeting, QuerySubject
+from exchange.queries.store import Query, QueryMatch, QueryOverlap, QuerySubject
 from exchange.queries.watch import KEPT, purge_old_queries
 from keys.statements.keyring import GroupState, MemberState
 from schemas.queries.messages import WholeQuery
@@ -333,7 +333,7 @@ def test_queries_that_are_long_over_are_forgotten_but_for_the_log(world: QueryWo
     world.clock.advance(days=KEPT.days + 1)
     assert purge_old_queries(world.taskforce.database, world.clock()) == 2
     assert world.count(Query) == world.count(QuerySubject) == world.count(QueryMatch) == 1
-    assert world.count(QueryMeeting) == 0
+    assert world.count(QueryOverlap) == 0
     assert world.read(kept).get_json()["results"][0]["hit"]
     assert len(world.views("nca", "le_query_approved")) == 2
 

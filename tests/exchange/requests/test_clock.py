@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from exchange.requests.end import REQUESTS_KEPT, SEALED_KEPT, keep_time, purge_answers
+from exchange.requests.end import REQUESTS_KEPT, SEALED_KEPT, enforce_deadlines, purge_answers
 from tests.exchange.requests.world import NO_TRACE, RequestWorld, reasons_of
 
 NewWorld = Callable[..., RequestWorld]
@@ -19,7 +19,7 @@ HALF, GRACE = timedelta(hours=12), timedelta(days=1)
 def world(shared: RequestWorld) -> RequestWorld:
     """A world in which no request is open."""
     for _ in range(2):
-        keep_time(shared.taskforce.database, shared.clock() + timedelta(days=30))
+        enforce_deadlines(shared.taskforce.database, shared.clock() + timedelta(days=30))
     shared.begin()
     return shared
 
@@ -122,6 +122,6 @@ def test_two_workers_remind_once(world: RequestWorld) -> None:
     world.asked("a", world.share("a", "b"))
     later = world.clock() + HALF
     with ThreadPoolExecutor(2) as workers:
-        done = list(workers.map(lambda _: keep_time(world.taskforce.database, later), range(2)))
+        done = list(workers.map(lambda _: enforce_deadlines(world.taskforce.database, later), range(2)))
     assert sum(done) == 1
     assert world.notices("b") == ["request_received", "request_reminder"]

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from alerts.jobs import drain_outbox
-from exchange.requests.end import keep_time
+from exchange.requests.end import enforce_deadlines
 from schemas.marking import marking_of_envelope
 from schemas.requests.messages import SEALED_SIZES, answer_to_sign, prepared_to_sign
 from schemas.values.encoding import from_base64, to_base64, to_rfc3339
@@ -133,7 +133,7 @@ class RequestWorld:
     def pass_time(self, by: timedelta) -> int:
         """Let time pass, then let the worker do what is due."""
         self.clock.advance(seconds=by.total_seconds())  # type: ignore[attr-defined]
-        return keep_time(self.taskforce.database, self.clock())
+        return enforce_deadlines(self.taskforce.database, self.clock())
 
 
 STRICT = {**msgspec.to_builtins(marking_of_envelope(stated_envelope())), "protected_subject": False}

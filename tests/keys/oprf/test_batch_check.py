@@ -34,7 +34,7 @@ class Batch:
 
     def liars(self) -> dict[int, str]:
         question = batch_check.draw_attribution(BLINDED.elements)
-        return batch_check.find_liars(question, self.answers, prove_all(question.element), PUBLIC_KEYS)
+        return batch_check.find_dishonest(question, self.answers, prove_all(question.element), PUBLIC_KEYS)
 
     def spoil(self, holder: int, row: int, element: bytes) -> None:
         answers = self.answers[holder]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from keys.statements.keyring import Root
-from member.errors import UsedWronglyError
+from member.errors import UsageError
 from member.identity.enrolment import read_code
 from tests.member.taskforce import Taskforce, accounts, run_member, write_csv, write_secret_file
 
@@ -81,7 +81,7 @@ def test_an_attacker_cannot_bring_other_registrars_by_a_second_code(taskforce: T
 
 @pytest.mark.parametrize("text", ["", "%%%", "e30", "bnVsbA", "ü", "A" * 70_000])
 def test_what_is_no_code_is_refused(text: str) -> None:
-    with pytest.raises(UsedWronglyError):
+    with pytest.raises(UsageError):
         read_code(text)
 
 

@@ -7,7 +7,7 @@ from datetime import date
 import msgspec
 import pytest
 
-from member.errors import UsedWronglyError
+from member.errors import UsageError
 from member.indicators.envelope import MissingSettingError, check_setting, fill_envelope, read_terms
 from schemas.submissions import SubmissionEnvelope
 from schemas.values.derived import schema_of
@@ -54,7 +54,7 @@ def test_an_empty_purpose_is_a_missing_one() -> None:
 
 @pytest.mark.parametrize("expires", ["tomorrow", "2027-13-01", "20270101", "2026-11-22", "2020-01-01"])
 def test_an_expiry_that_is_no_day_to_come_is_refused(expires: str) -> None:
-    with pytest.raises(UsedWronglyError):
+    with pytest.raises(UsageError):
         envelope(expires)
 
 
@@ -72,7 +72,7 @@ def test_an_expiry_that_is_no_day_to_come_is_refused(expires: str) -> None:
     ],
 )
 def test_a_default_that_no_envelope_may_have_is_refused(name: str, value: str) -> None:
-    with pytest.raises(UsedWronglyError):
+    with pytest.raises(UsageError):
         check_setting(name, value)
 
 

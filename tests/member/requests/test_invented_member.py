@@ -23,7 +23,7 @@ from member.errors import RefusedError
 from member.statements.authority import build_keyring, load_root
 from member.tokens.evaluation import HolderRefusedError
 from member.tokens.holders import connect_holders
-from member.transport.channel import Channel, Identity, Surroundings
+from member.transport.channel import Channel, Identity, RuntimeEnvironment
 from tests.keys.holder.simulator import make_elements
 from tests.keys.taskforce import make_member, registrar_key
 from tests.member.taskforce import Taskforce, now
@@ -84,7 +84,7 @@ def invent(taskforce: Taskforce) -> None:
         )
 
 
-def _epoch(taskforce: Taskforce, around: Surroundings) -> EpochStatement:
+def _epoch(taskforce: Taskforce, around: RuntimeEnvironment) -> EpochStatement:
     """The epoch, as a registrar's client reads it before the forgery."""
     home = taskforce.home("registrar")
     listed = json.loads(Channel("http://holder-1.test", None, around).get("/v1/epochs").body)["epochs"][0]["statement"]

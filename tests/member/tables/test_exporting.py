@@ -10,7 +10,7 @@ from zipfile import ZipFile
 import pytest
 from openpyxl import load_workbook
 
-from member.errors import MemberError, UsedWronglyError
+from member.errors import MemberError, UsageError
 from member.tables.exporting import as_it_was, formula_safe, write_rows
 
 FORMULAS = (
@@ -67,14 +67,14 @@ def test_the_file_is_new_and_for_its_owner_alone(name: str, tmp_path: Path) -> N
     write_rows(path, ["a"], [["1"]])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     before = path.read_bytes()
-    with pytest.raises(UsedWronglyError, match="exists already"):
+    with pytest.raises(UsageError, match="exists already"):
         write_rows(path, ["a"], [["2"]])
     assert path.read_bytes() == before
 
 
 def test_another_ending_is_refused_and_names_both(tmp_path: Path) -> None:
     for name in ("rows", "rows.txt", "rows.csv.gz"):
-        with pytest.raises(UsedWronglyError, match=r"neither \.csv nor \.xlsx"):
+        with pytest.raises(UsageError, match=r"neither \.csv nor \.xlsx"):
             write_rows(tmp_path / name, ["a"], [])
     assert not list(tmp_path.iterdir())
 

@@ -19,7 +19,7 @@ from member.tokens.evaluation import (
     HolderRefusedError,
     HolderUnavailableError,
 )
-from member.tokens.holder_conduct import CHECKS_FOR_A_LOSS, LOSSES_BORNE, REFUSALS_BORNE, Conduct
+from member.tokens.holder_conduct import CHECKS_FOR_A_LOSS, MAX_LOSSES, MAX_REFUSALS, Conduct
 from member.tokens.kept_conduct import VaultConduct
 from member.tokens.quorums import NoQuorumError
 from member.tokens.tokenise import Tokeniser
@@ -128,7 +128,7 @@ def test_a_holder_that_adapts_and_refuses_passes_nothing_and_is_left_out() -> No
         assert build(liar, HonestHolder(SHARE_2), HonestHolder(SHARE_3), book=book).tokenise(BULK) == EXPECTED
         if liar.batches == before:
             break
-    assert (liar.batches, liar.refusals) == (REFUSALS_BORNE, REFUSALS_BORNE)
+    assert (liar.batches, liar.refusals) == (MAX_REFUSALS, MAX_REFUSALS)
     assert book.known["holder-1"].objection == "it refused 3 checks of batches that it had answered"
 
 
@@ -160,10 +160,10 @@ def test_a_liar_that_refuses_to_say_who_lied_has_refused() -> None:
             return super().answer(key, elements, proof)
 
     liar = Shy(SHARE_1, spoil=lambda elements: add_to_row(elements, 7, ERROR))
-    for _ in range(REFUSALS_BORNE + 1):
+    for _ in range(MAX_REFUSALS + 1):
         assert build(liar, HonestHolder(SHARE_2), HonestHolder(SHARE_3), book=book).tokenise(BULK) == EXPECTED
-    assert book.known["holder-1"] == Conduct(refusals=REFUSALS_BORNE)
-    assert liar.checks == 2 * REFUSALS_BORNE
+    assert book.known["holder-1"] == Conduct(refusals=MAX_REFUSALS)
+    assert liar.checks == 2 * MAX_REFUSALS
 
 
 def is_check(call: Call) -> bool:
@@ -207,10 +207,10 @@ def test_no_element_is_asked_about_twice_when_a_holder_refuses_the_rows() -> Non
 def test_checks_lost_on_the_way_shut_nobody_out_until_they_are_many() -> None:
     book = MemoryBook()
     lost = RefusingHolder(SHARE_1, refuses=is_check)
-    for turn in range(LOSSES_BORNE + 1):
+    for turn in range(MAX_LOSSES + 1):
         assert build(lost, HonestHolder(SHARE_2), HonestHolder(SHARE_3), book=book).tokenise(BULK) == EXPECTED
-        assert book.known["holder-1"].losses == min(turn + 1, LOSSES_BORNE)
-    assert sum(call.batch is None for call in lost.calls) == LOSSES_BORNE
+        assert book.known["holder-1"].losses == min(turn + 1, MAX_LOSSES)
+    assert sum(call.batch is None for call in lost.calls) == MAX_LOSSES
 
 
 def test_checks_answered_make_up_for_a_lost_one() -> None:
@@ -373,15 +373,15 @@ def test_a_restart_forgives_no_refusal(tmp_path: Path) -> None:
     path, key = tmp_path / "vault.db", bytes(32)
     Vault.create(path, key, "a").close()
     liar = AdaptiveHolder(SHARE_1)
-    for run in range(REFUSALS_BORNE + 2):
+    for run in range(MAX_REFUSALS + 2):
         with Vault.open(path, key, "a") as vault:
             book = VaultConduct(vault, 7, sequence=1)
             tokeniser = build(liar, HonestHolder(SHARE_2), HonestHolder(SHARE_3), book=book)
             # In threads, as an upload does it.
             assert list(tokeniser.tokenise_batches([BULK])) == [EXPECTED]
-        assert liar.batches == min(run + 1, REFUSALS_BORNE)
+        assert liar.batches == min(run + 1, MAX_REFUSALS)
     with Vault.open(path, key, "a") as vault:
-        assert VaultConduct(vault, 7, sequence=1).read()["holder-1"].refusals == REFUSALS_BORNE
+        assert VaultConduct(vault, 7, sequence=1).read()["holder-1"].refusals == MAX_REFUSALS
         # Stated anew by the registrars, it is asked again.
         assert VaultConduct(vault, 7, sequence=2).read() == {}
         with pytest.raises(NoQuorumError, match="it refused 3 checks"):
@@ -415,13 +415,13 @@ def test_a_program_ended_while_it_waits_for_a_check_has_met_a_loss(tmp_path: Pat
     path, key = tmp_path / "vault.db", bytes(32)
     Vault.create(path, key, "a").close()
     slow = EndingHolder(SHARE_1)
-    for _ in range(LOSSES_BORNE):
+    for _ in range(MAX_LOSSES):
         with Vault.open(path, key, "a") as vault:
             tokeniser = build(slow, HonestHolder(SHARE_2), book=VaultConduct(vault, 7, sequence=1))
             with pytest.raises(KeyboardInterrupt):
                 tokeniser.tokenise(BULK)
     with Vault.open(path, key, "a") as vault:
-        assert VaultConduct(vault, 7, sequence=1).read()["holder-1"].losses == LOSSES_BORNE
+        assert VaultConduct(vault, 7, sequence=1).read()["holder-1"].losses == MAX_LOSSES
         with pytest.raises(NoQuorumError, match="were lost"):
             build(slow, HonestHolder(SHARE_2), book=VaultConduct(vault, 7, sequence=1)).tokenise(BULK)
 

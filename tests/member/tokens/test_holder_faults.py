@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from keys.holder.answers import Evaluated
-from keys.holder.service import MemberCaller, Wanted
+from keys.holder.service import EvaluationRequest, MemberCaller
 from keys.oprf import group
 from tests.member.statements.test_freshness import between, json_answer
 from tests.member.taskforce import EXCHANGE_URL, Taskforce, accounts, run_member, write_csv
@@ -26,11 +26,11 @@ class Lying:
     def __init__(self, taskforce: Taskforce) -> None:
         application: Any = taskforce.applications[LIAR]
         self.service: Any = application.extensions["keyholder"]
-        self.honest: Callable[[MemberCaller, Wanted], Evaluated] = self.service.evaluate
+        self.honest: Callable[[MemberCaller, EvaluationRequest], Evaluated] = self.service.evaluate
         self.service.evaluate = self.evaluate
         self.asked: list[str] = []
 
-    def evaluate(self, caller: MemberCaller, wanted: Wanted) -> Evaluated:
+    def evaluate(self, caller: MemberCaller, wanted: EvaluationRequest) -> Evaluated:
         """As the holder would, but for the first row."""
         right = self.honest(caller, wanted)
         self.asked.append(caller.member_id)

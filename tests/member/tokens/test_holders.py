@@ -22,7 +22,7 @@ from keys.statements.keyring import Keyring, MemberState
 from member.errors import AnswerError
 from member.tokens.evaluation import Evaluation, HolderAnswerError, HolderRefusedError, HolderUnavailableError
 from member.tokens.holders import HolderClient
-from member.transport.channel import Identity, Surroundings
+from member.transport.channel import Identity, RuntimeEnvironment
 from schemas.holder_faults import Evidence
 from schemas.holders import Holder
 from schemas.values.encoding import to_base64
@@ -69,7 +69,9 @@ class Desk:
             return lie(request, answer)
 
         asker = member or self.member
-        around = Surroundings(self.clock, lambda seconds: None, lambda url: httpx.MockTransport(between), patience=0.0)
+        around = RuntimeEnvironment(
+            self.clock, lambda seconds: None, lambda url: httpx.MockTransport(between), patience=0.0
+        )
         return HolderClient(holder or self.stated, Identity(asker.key_id, asker.key), around)
 
 

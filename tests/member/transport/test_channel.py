@@ -16,7 +16,7 @@ from member.alerts.client import AlertClient
 from member.alerts.subscriptions import SubscriptionClient
 from member.errors import AnswerError, RefusedError, UnreachableError
 from member.transport import pages
-from member.transport.channel import Channel, Identity, Surroundings, decode
+from member.transport.channel import Channel, Identity, RuntimeEnvironment, decode
 from member.transport.exchange_client import ExchangeClient
 from schemas.hits import HitsPage
 
@@ -48,7 +48,7 @@ class Server:
         patience: float = 10.0,
         clock: Callable[[], datetime] = lambda: NOW,
     ) -> Channel:
-        around = Surroundings(
+        around = RuntimeEnvironment(
             clock,
             self.pauses.append,
             lambda url: httpx.MockTransport(self),
@@ -212,7 +212,9 @@ def test_an_answer_of_another_form_is_refused(body: bytes) -> None:
 
 def test_where_less_is_plenty_less_is_read() -> None:
     server = Server(httpx.Response(200, content=bytes(1001)))
-    around = Surroundings(lambda: NOW, lambda seconds: None, lambda url: httpx.MockTransport(server), patience=0.0)
+    around = RuntimeEnvironment(
+        lambda: NOW, lambda seconds: None, lambda url: httpx.MockTransport(server), patience=0.0
+    )
     with pytest.raises(AnswerError, match="more than 1000 bytes"):
         Channel(URL, None, around, most_bytes=1000).get("/v1/snapshot")
 

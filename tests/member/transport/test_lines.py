@@ -16,7 +16,7 @@ from typing import NoReturn
 import pytest
 
 from member.errors import AnswerError, UnreachableError
-from member.transport.channel import Channel, Surroundings
+from member.transport.channel import Channel, RuntimeEnvironment
 from tests.alerts.delivery.certificates import tls_for
 
 _HEADERS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -72,7 +72,7 @@ def dripping(start: bytes, drip: bytes, whole: int = 0, tls: ssl.SSLContext | No
 
 
 def channel(url: str) -> Channel:
-    around = Surroundings(lambda: datetime.now(UTC), time.sleep, lambda url: None, patience=0.0, timeout=0.5)
+    around = RuntimeEnvironment(lambda: datetime.now(UTC), time.sleep, lambda url: None, patience=0.0, timeout=0.5)
     return Channel(url, None, around)
 
 
@@ -149,7 +149,7 @@ def test_a_call_through_a_proxy_ends_too(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_call_whose_socket_is_not_known_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """As behind a proxy of a kind that httpx tells by other names."""
-    monkeypatch.setattr("member.transport.lines._CONNECTED", ())
+    monkeypatch.setattr("member.transport.client_pool._CONNECTED", ())
     with dripping(_HEADERS + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n") as server:
         one = channel(server.url)
         with pytest.raises(UnreachableError, match="ReadTimeout"):
