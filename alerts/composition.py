@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from alerts.acts.publication import do_what_is_due
+from alerts.acts.publication import apply_due_changes
 from alerts.delivery.jobs import delivery_jobs
 from alerts.jobs import drain_outbox
 from alerts.pages import alert_pages, feed_pages, feed_token_pages, notices, subscription_pages, taxii_pages
@@ -30,6 +30,6 @@ def jobs(settings: Settings, database: Database, clock: Callable[[], datetime] =
     often = max(1, min(5, settings.tick_seconds))
     return [
         Job("outbox", often, lambda now: drain_outbox(database)),
-        Job("alerts", often, lambda now: do_what_is_due(database, now, gateways)),
+        Job("alerts", often, lambda now: apply_due_changes(database, now, gateways)),
         *delivery_jobs(settings, database, clock),
     ]

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from alerts.acts.acting import cut
 from alerts.acts.authoring import store_draft
 from alerts.feeds.storing import store_objects
-from alerts.readers.telling import AlertVersion, record_told
+from alerts.readers.disclosing import AlertVersion, record_disclosed
 from alerts.store.alerts import StoredAlert
 from alerts.store.feed_objects import FeedObject
 from exchange.kernel.actor import Actor
@@ -81,7 +81,7 @@ def tell_all(taskforce: Taskforce, member_id: str) -> None:
     for start in range(0, len(told), AT_ONCE):
         some = told[start : start + AT_ONCE]
         taskforce.database.run_in_transaction(
-            lambda session, some=some: record_told(session, member_id, some, "taxii", now())  # type: ignore[misc]
+            lambda session, some=some: record_disclosed(session, member_id, some, "taxii", now())  # type: ignore[misc]
         )
 
 

@@ -18,8 +18,8 @@ from alerts.delivery.queueing import queue_deliveries
 from alerts.domain.rules import decide_audience, decide_ground, decide_release, decide_time, decide_withdrawal, end_of
 from alerts.feeds.storing import store_objects
 from alerts.readers.audiences import members_addressed
-from alerts.readers.telling import record_all_told
-from alerts.store.alerts import StoredAlert, list_due, members_told, take_due
+from alerts.readers.disclosing import record_disclosed_to_all
+from alerts.store.alerts import StoredAlert, list_due, members_disclosed_to, take_due
 from exchange.gateways.rules import RULES, GatewayRules
 from exchange.kernel import outbox
 from exchange.kernel.decision import Decision
@@ -93,7 +93,7 @@ def withdraw_alert(database: Database, request: Request, alert_id: str, reason: 
     )
 
 
-def do_what_is_due(database: Database, now: datetime, gateways: GatewayRules = RULES) -> int:
+def apply_due_changes(database: Database, now: datetime, gateways: GatewayRules = RULES) -> int:
     """Publish what is scheduled for now, and let expire what has passed its last day; how many alerts changed. Several
     workers at once do each once. One that fails stays due, and holds up no other.
     """
@@ -176,12 +176,14 @@ def _note(session: Session, kind: str, stored: StoredAlert, request: Request, **
 
 def _tell(session: Session, kind: str, stored: StoredAlert, now: datetime, **said: str) -> None:
     """Record a change that readers see, and send a notice of it: to all who are addressed now or were ever told."""
-    told = members_told(session, stored.alert_id) | set(members_addressed(session, stored.alert.content.audience, now))
+    told = members_disclosed_to(session, stored.alert_id) | set(
+        members_addressed(session, stored.alert.content.audience, now)
+    )
     others = sorted(told - {stored.member_id})
     view = view_of(stored)
     views = [View(stored.member_id, {**view, **said}), *(View(member_id, view) for member_id in others)]
     event = record(session, kind, views, now)
-    record_all_told(session, stored, others, event_id=event.event_id, channel="log", now=now)
+    record_disclosed_to_all(session, stored, others, event_id=event.event_id, channel="log", now=now)
     outbox.send(session, kind, event.event_id, others, now)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from alerts.acts.acting import find_readable, text_of, view_of
 from alerts.domain.alert import Alert
 from alerts.readers.audiences import readable_audiences
-from alerts.readers.telling import record_all_told
+from alerts.readers.disclosing import record_disclosed_to_all
 from alerts.store.alerts import AlertResponse, StoredAlert, acknowledged_among, find_response, page_of_alerts
 from exchange.kernel.actor import Actor
 from exchange.kernel.session import Database
@@ -42,7 +42,7 @@ def read_alert(database: Database, actor: Actor, alert_id: str, form: str, now: 
         alert = _as_shown(session, stored, actor.member_id, now)
         view = {**view_of(stored), "form": form, "representative_id": actor.representative_id}
         event_id = record(session, "alert_read", [View(actor.member_id, view)], now).event_id
-        _keep_told(session, [stored], actor, event_id, now)
+        _record_disclosed(session, [stored], actor, event_id, now)
         response = find_response(session, alert_id, actor.member_id)
         return AlertRead(alert, _whole(stored, alert, response, actor, event_id))
 
@@ -65,7 +65,7 @@ def list_alerts(database: Database, actor: Actor, asked: AlertsQuery, now: datet
         described = {"after": asked.cursor, "limit": asked.limit, **wanted}
         view = {"asked": described, "alerts": versions, "representative_id": actor.representative_id}
         event_id = record(session, "alerts_listed", [View(actor.member_id, view)], now).event_id
-        _keep_told(session, page, actor, event_id, now)
+        _record_disclosed(session, page, actor, event_id, now)
         acknowledged = acknowledged_among(session, actor.member_id, [one.alert_id for one in page])
         return AlertsPage(
             alerts=[_line(one, is_acknowledged=one.alert_id in acknowledged) for one in page],
@@ -152,7 +152,7 @@ def _line(stored: StoredAlert, *, is_acknowledged: bool) -> ListedAlert:
     )
 
 
-def _keep_told(session: Session, found: list[StoredAlert], actor: Actor, event_id: str, now: datetime) -> None:
+def _record_disclosed(session: Session, found: list[StoredAlert], actor: Actor, event_id: str, now: datetime) -> None:
     for stored in found:
         if stored.member_id != actor.member_id:
-            record_all_told(session, stored, [actor.member_id], event_id=event_id, channel="api", now=now)
+            record_disclosed_to_all(session, stored, [actor.member_id], event_id=event_id, channel="api", now=now)

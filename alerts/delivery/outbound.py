@@ -24,7 +24,7 @@ from alerts.delivery.sending import AttemptOutcome
 from alerts.domain.alert import Alert
 from alerts.domain.subscription import is_pushed, pause_after, pushed_alert
 from alerts.readers.audiences import is_addressed
-from alerts.readers.telling import AlertVersion, find_untold, record_told
+from alerts.readers.disclosing import AlertVersion, find_undisclosed, record_disclosed
 from alerts.store.alerts import StoredAlert
 from alerts.store.subscriptions import ALERT, NEVER, Delivery, Subscription, end, new_delivery
 from exchange.kernel import outbox
@@ -125,8 +125,8 @@ def prepare(session: Session, claim: Claim, lane: Lane, now: datetime) -> Outbou
         subscription.claimed_until = NEVER
         return None
     versions = [AlertVersion(row.alert_id, row.version) for row in kept if row.kind == ALERT]
-    untold = find_untold(session, member.member_id, versions, subscription.channel)
-    record_told(session, member.member_id, untold, subscription.channel, now)
+    untold = find_undisclosed(session, member.member_id, versions, subscription.channel)
+    record_disclosed(session, member.member_id, untold, subscription.channel, now)
     return OutboundMessage(
         claim=claim,
         subscription=subscription,
@@ -157,7 +157,7 @@ def finish(session: Session, message: OutboundMessage, outcome: AttemptOutcome, 
     for row in session.scalars(rows.where(Delivery.state == DeliveryState.WAITING.value)):
         _note(row, outcome, now, chance)
     if outcome.is_gone:
-        _end_as_told(session, subscription, now)
+        _end_gone(session, subscription, now)
 
 
 def _note(row: Delivery, outcome: AttemptOutcome, now: datetime, chance: float) -> None:
@@ -172,7 +172,7 @@ def _note(row: Delivery, outcome: AttemptOutcome, now: datetime, chance: float) 
         row.next_at = now + pause
 
 
-def _end_as_told(session: Session, subscription: Subscription, now: datetime) -> None:
+def _end_gone(session: Session, subscription: Subscription, now: datetime) -> None:
     """The receiver answered 410 Gone: its member finds that in its log and among its notices."""
     end(session, subscription, now)
     body = {"subscription_id": subscription.subscription_id, "by": "receiver"}

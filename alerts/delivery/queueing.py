@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from alerts.domain.alert import Alert
-from alerts.domain.subscription import is_pushed, want
+from alerts.domain.subscription import is_pushed, matches
 from alerts.readers.audiences import is_addressed
 from alerts.store.subscriptions import ALERT, Delivery, list_active, new_delivery
 from exchange.kernel.upsert import insert_ignoring
@@ -30,6 +30,6 @@ def queue_deliveries(session: Session, alert: Alert, now: datetime) -> None:
         if not is_addressed(audience, member_id, kinds.get(member_id, ""), authority):
             continue
         shared = [group_id for group_id in audience.groups if authority.is_in(group_id, member_id)]
-        if want(subscription.filters, alert, kinds[alert.member_id], shared):
+        if matches(subscription.filters, alert, kinds[alert.member_id], shared):
             rows.append(new_delivery(subscription, ALERT, alert.alert_id, alert.version, now))
     insert_ignoring(session, Delivery, rows)

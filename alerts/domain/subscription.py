@@ -26,7 +26,7 @@ passes through others' servers and stays in mailboxes.
 """
 
 
-def want(filters: SubscriptionFilters, alert: Alert, issuer_kind: str, shared_groups: Collection[str]) -> bool:
+def matches(filters: SubscriptionFilters, alert: Alert, issuer_kind: str, shared_groups: Collection[str]) -> bool:
     """Whether they let an alert pass. `shared_groups` are those of its audience that the subscriber is in: the others
     are not its business, and a filter must not find out about them.
     """

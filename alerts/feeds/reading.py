@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from alerts.domain.alert import Alert
 from alerts.feeds.kept import Kept
 from alerts.feeds.listing import Feed, FeedCursor, FeedLine, FeedPage, find_feed, find_listed, read_page
-from alerts.readers.telling import AlertVersion, find_untold, tell_once
+from alerts.readers.disclosing import AlertVersion, disclose_once, find_undisclosed
 from alerts.store.alerts import StoredAlert
 from exchange.kernel.chunks import in_chunks
 from exchange.kernel.session import Database
@@ -107,7 +107,7 @@ class FeedRequest:
             if is_held(etag, changed_at):
                 return FeedAnswer(etag, changed_at, None)
             body = form.join(heading, _entries(session, page.lines, form))
-            untold = self._untold(session, page.lines, form)
+            untold = self._undisclosed(session, page.lines, form)
         self._tell(untold, form.channel)
         return FeedAnswer(etag, changed_at, body)
 
@@ -123,7 +123,7 @@ class FeedRequest:
             if is_held(etag, changed_at):
                 return FeedAnswer(etag, changed_at, None)
             body = form.entry(stored.alert)
-            untold = self._untold(session, lines, form)
+            untold = self._undisclosed(session, lines, form)
         self._tell(untold, form.channel)
         return FeedAnswer(etag, changed_at, body)
 
@@ -147,15 +147,15 @@ class FeedRequest:
     def _settled(self, changed_at: datetime | None) -> datetime | None:
         return changed_at if changed_at is not None and self.now - changed_at >= _SETTLED else None
 
-    def _untold(self, session: Session, lines: Sequence[FeedLine], form: FeedForm) -> list[AlertVersion]:
+    def _undisclosed(self, session: Session, lines: Sequence[FeedLine], form: FeedForm) -> list[AlertVersion]:
         versions = [AlertVersion(line.alert_id, line.version) for line in lines]
-        return find_untold(session, self.member_id, versions, form.channel)
+        return find_undisclosed(session, self.member_id, versions, form.channel)
 
     def _tell(self, untold: Sequence[AlertVersion], channel: str) -> None:
         """Rule 3."""
         if untold:
             self.database.run_in_transaction(
-                lambda session: tell_once(session, self.member_id, untold, channel, self.now)
+                lambda session: disclose_once(session, self.member_id, untold, channel, self.now)
             )
 
 

@@ -18,7 +18,7 @@ from datetime import datetime
 from alerts.feeds.filters import EVERY, LAST_ONLY, TaxiiFilters, Versions, read_filters, write_moment, write_version
 from alerts.feeds.pages import CollectionReading, Columns, ObjectsPage, find_reading, holds, read_page
 from alerts.feeds.storing import open_collections
-from alerts.readers.telling import AlertVersion, look_for_untold, tell_once
+from alerts.readers.disclosing import AlertVersion, disclose_once, find_undisclosed_for_poll
 from alerts.store.feed_objects import find_collections
 from exchange.kernel.lookups import ReadTransaction
 from exchange.kernel.session import Database
@@ -113,7 +113,7 @@ class Reader:
             if object_id is not None:
                 filters = _about(look, reading, filters, object_id)
             page = read_page(look, reading, filters, columns)
-            untold = look_for_untold(look, self.member_id, page.versions(), CHANNEL)
+            untold = find_undisclosed_for_poll(look, self.member_id, page.versions(), CHANNEL)
         self._record(untold)
         return _answer(page, name, parts(page))
 
@@ -127,7 +127,7 @@ class Reader:
         """Rule 3."""
         if untold:
             self.database.run_in_transaction(
-                lambda session: tell_once(session, self.member_id, untold, CHANNEL, self.now)
+                lambda session: disclose_once(session, self.member_id, untold, CHANNEL, self.now)
             )
 
 

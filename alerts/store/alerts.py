@@ -90,7 +90,7 @@ class StoredAlert(Base):
         )
 
 
-class AlertTold(Base):
+class AlertDisclosure(Base):
     """That a version of an alert was disclosed to a member through a channel (`log`: its own entry of the log,
     `api`, `taxii`, `atom`, `json`, `misp`, `html`, `webhook`, `mail`), and the log's event of that. A second time
     is no new disclosure.
@@ -198,9 +198,11 @@ def take_due(session: Session, alert_id: str, now: datetime) -> StoredAlert | No
     return session.scalars(select(StoredAlert).where(due).with_for_update(skip_locked=True)).one_or_none()
 
 
-def members_told(session: Session, alert_id: str) -> set[str]:
+def members_disclosed_to(session: Session, alert_id: str) -> set[str]:
     """The members that some version of the alert was disclosed to, through whichever channel."""
-    return set(session.scalars(select(AlertTold.member_id).where(AlertTold.alert_id == alert_id).distinct()))
+    return set(
+        session.scalars(select(AlertDisclosure.member_id).where(AlertDisclosure.alert_id == alert_id).distinct())
+    )
 
 
 def find_response(session: Session, alert_id: str, member_id: str, *, lock: bool = False) -> AlertResponse | None:

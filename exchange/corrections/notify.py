@@ -39,8 +39,8 @@ from exchange.indicators.withdrawal import (
     OtherRow,
     TakenBack,
     shared_since,
+    was_disclosed_by_hit,
     was_shown_late,
-    was_told_by_hit,
 )
 from exchange.indicators.withdrawals import (
     Withdrawal,
@@ -51,8 +51,8 @@ from exchange.indicators.withdrawals import (
     late_disclosures,
     list_open_submissions,
     list_watched,
-    mark_told,
-    next_untold,
+    mark_notified,
+    next_unnotified,
 )
 from exchange.kernel import outbox
 from exchange.kernel.chunks import in_chunks
@@ -80,15 +80,15 @@ _FOR_EVER = datetime.max.replace(tzinfo=UTC)
 _COVERT = frozenset({CorrectionKind.QUERY.value, CorrectionKind.WATCH.value})
 
 
-def tell_corrections(database: Database, now: datetime, within: timedelta = ACKNOWLEDGED_WITHIN) -> int:
+def notify_corrections(database: Database, now: datetime, within: timedelta = ACKNOWLEDGED_WITHIN) -> int:
     """Tell everyone of everything that was taken back until now; how many corrections were made or added to. A
     correction is to be acknowledged `within` a time.
     """
     _move_submissions(database, now)
     due_at, told = now + within, 0
-    while (made := database.run_in_transaction(lambda session: _tell_batch(session, now, due_at))) is not None:
+    while (made := database.run_in_transaction(lambda session: _notify_batch(session, now, due_at))) is not None:
         told += made
-    told += database.run_in_transaction(lambda session: _tell_late(session, now, due_at))
+    told += database.run_in_transaction(lambda session: _notify_late(session, now, due_at))
     database.run_in_transaction(lambda session: forget_withdrawn(session, now - WATCHED_FOR))
     return told
 
@@ -130,10 +130,10 @@ def _take(session: Session, rows: Sequence[RowKey]) -> None:
     take_expired(session, rows)
 
 
-def _tell_batch(session: Session, now: datetime, due_at: datetime) -> int | None:
+def _notify_batch(session: Session, now: datetime, due_at: datetime) -> int | None:
     """Tell of one batch of rows; None if there is none."""
     lock_named(session, "corrections")
-    rows = next_untold(session, ROWS_TOLD_AT_ONCE)
+    rows = next_unnotified(session, ROWS_TOLD_AT_ONCE)
     if not rows:
         return None
     withdrawal = find_withdrawal(session, rows[0].withdrawal_id)
@@ -141,11 +141,11 @@ def _tell_batch(session: Session, now: datetime, due_at: datetime) -> int | None
     told, watched = _told_by_hits(_find_shares(session, withdrawal, rows))
     told |= _told_otherwise(session, _derived_of(session, rows), now)
     made = _tell(session, withdrawal, told, now, due_at)
-    mark_told(session, rows, watched, now)
+    mark_notified(session, rows, watched, now)
     return made
 
 
-def _tell_late(session: Session, now: datetime, due_at: datetime) -> int:
+def _notify_late(session: Session, now: datetime, due_at: datetime) -> int:
     lock_named(session, "corrections")
     late: dict[str, list[Derived]] = defaultdict(list)
     for withdrawal_id, derived in late_disclosures(session, now - WATCHED_FOR):
@@ -238,7 +238,7 @@ def _told_by_hits(shares: Sequence[_Share]) -> tuple[set[Disclosure], set[tuple[
     """
     told, watched = set(), set()
     for one in shares:
-        if was_told_by_hit(one.row, one.held, one.last, one.together):
+        if was_disclosed_by_hit(one.row, one.held, one.last, one.together):
             told.add(one.told())
         else:
             watched.add((one.source.token, one.source.submission_id))

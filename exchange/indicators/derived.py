@@ -102,7 +102,7 @@ def find_derived_of(session: Session, object_id: str) -> list[Derived]:
     return [_derived(row) for row in session.execute(noted).mappings()]
 
 
-def told_sources(session: Session, token: bytes, member_id: str) -> set[str]:
+def disclosed_sources(session: Session, token: bytes, member_id: str) -> set[str]:
     """The members that have answered requests of a member about a token."""
     noted = DerivedDisclosure
     own = noted.token == token, noted.recipient_member_id == member_id, noted.kind == DerivedKind.RESPONSE.value
@@ -130,7 +130,7 @@ def known_by_name(session: Session, tokens: Collection[bytes], member_id: str) -
     return found - {member_id}
 
 
-def told_by_name(session: Session, sources: Collection[tuple[bytes, str]], member_id: str) -> set[str]:
+def disclosed_by_name(session: Session, sources: Collection[tuple[bytes, str]], member_id: str) -> set[str]:
     """The members that a member knows by name and that were told of its rows, given as (token, submission), by requests
     and answers. Queries are not looked at.
     """

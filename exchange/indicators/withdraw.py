@@ -18,7 +18,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 from sqlalchemy.orm import Session
 
-from exchange.indicators.derived import told_by_name
+from exchange.indicators.derived import disclosed_by_name
 from exchange.indicators.hits import KnownHit, hits_of_member, hits_of_submission
 from exchange.indicators.store import (
     StoredRow,
@@ -31,7 +31,7 @@ from exchange.indicators.store import (
 )
 from exchange.indicators.submissions import WITHDRAWN, find_submission, latest_beginning, mark_submissions
 from exchange.indicators.taken_back import keep_rows_out
-from exchange.indicators.withdrawal import decide_id, decide_withdrawal, told_at_least
+from exchange.indicators.withdrawal import decide_id, decide_withdrawal, notified_at_least
 from exchange.indicators.withdrawals import Withdrawal, add_withdrawn, find_withdrawal
 from exchange.kernel.session import Database
 from exchange.log.acting import Request, UnknownObjectError, act_once, require
@@ -129,7 +129,7 @@ def _told(session: Session, request: Request, hits: Sequence[KnownHit], sources:
     }
     shown = [hit for hit in hits if hit.view_json is not None and hit.token not in left]
     bands = {msgspec.json.decode(hit.view_json or "", type=Overlap).institutions for hit in shown}
-    return told_at_least(bands, told_by_name(session, sources, request.actor.member_id))
+    return notified_at_least(bands, disclosed_by_name(session, sources, request.actor.member_id))
 
 
 def _record(session: Session, request: Request, new: NewWithdrawal, rows: int, told: int) -> str:

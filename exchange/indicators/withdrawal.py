@@ -62,7 +62,7 @@ class LastShown:
     event_id: str | None
 
 
-def was_told_by_hit(row: TakenBack, held: Iterable[Held], last: LastShown, together: Sequence[Span]) -> bool:
+def was_disclosed_by_hit(row: TakenBack, held: Iterable[Held], last: LastShown, together: Sequence[Span]) -> bool:
     """Whether a member that held the same token was shown a hit that the row was part of: both held it in one group at
     one time, `together` there, and the hit was shown then.
 
@@ -120,7 +120,7 @@ def _could_be_shown(other: OtherRow, held: Collection[Held], after: datetime, un
     return after < ended_at >= since and shared_since(clipped, held, other.together) is not None
 
 
-def told_at_least(bands: Iterable[str], known_by_name: Collection[str]) -> int:
+def notified_at_least(bands: Iterable[str], known_by_name: Collection[str]) -> int:
     """How many members are told as far as the one who takes back may know; `bands` are those of its own hits, as they
     were last shown to it.
     """

@@ -131,14 +131,14 @@ def close_submission(session: Session, withdrawal_id: str) -> None:
     session.execute(update(Withdrawal).where(Withdrawal.withdrawal_id == withdrawal_id).values(open_submission_id=None))
 
 
-def next_untold(session: Session, limit: int) -> Sequence[WithdrawnRow]:
+def next_unnotified(session: Session, limit: int) -> Sequence[WithdrawnRow]:
     """Up to `limit` rows of one withdrawal whose recipients are to be told."""
     first = select(func.min(WithdrawnRow.withdrawal_id)).where(WithdrawnRow.told_at.is_(None)).scalar_subquery()
     wanted = select(WithdrawnRow).where(WithdrawnRow.told_at.is_(None), WithdrawnRow.withdrawal_id == first)
     return session.scalars(wanted.limit(limit)).all()
 
 
-def mark_told(
+def mark_notified(
     session: Session, rows: Sequence[WithdrawnRow], watched: Collection[tuple[bytes, str]], now: datetime
 ) -> None:
     """Note that the recipients of those rows are told; hits under way of those in `watched`, given as (token,

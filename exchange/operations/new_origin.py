@@ -42,7 +42,7 @@ _MAX_CONFIG_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class Restarted:
+class NewOriginResult:
     """The log's former and new origin, its key and size now, and the proposal that the registrars are to sign."""
 
     former_origin: str
@@ -52,7 +52,7 @@ class Restarted:
     proposal_id: str
 
 
-def start_new_origin(database: Database, settings: Settings, now: datetime) -> Restarted:
+def start_new_origin(database: Database, settings: Settings, now: datetime) -> NewOriginResult:
     """Restart the log. Raises LogRefusedError if a worker runs or the log needs no restart."""
     check_current(database)
     receipt_key = load_receipt_key(settings)
@@ -76,7 +76,7 @@ def start_new_origin(database: Database, settings: Settings, now: datetime) -> R
         )
 
     proposal_id = propose_statement(database, "exchange", settings.exchange_id, draft, now)
-    return Restarted(former.name, signer.name, str(signer.verifier_key), ticked.size, proposal_id)
+    return NewOriginResult(former.name, signer.name, str(signer.verifier_key), ticked.size, proposal_id)
 
 
 def _take_lease(database: Database, now: datetime) -> Lease:

@@ -50,7 +50,7 @@ class LogState(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class RestoreResult:
     """What was restored, from when, and how its log stands to the last signed head (None without one)."""
 
     created_at: str
@@ -61,14 +61,14 @@ class Restored:
     log_state: LogState
 
 
-def restore_database(database: Database, settings: Settings, file: Path, passphrase: bytes) -> Restored:
+def restore_database(database: Database, settings: Settings, file: Path, passphrase: bytes) -> RestoreResult:
     """Restore the backup in `file`. Raises BackupError; then the database is what it was."""
     with _opened(file, passphrase) as archive:
         head = _verify(archive, settings)
         totals = _load(database, archive, head)
     with database.reading() as session:
         state, head_size = compare_with_head(session, settings)
-    return Restored(head.created_at, totals.rows, len(totals.tables), head.log_size, head_size, state)
+    return RestoreResult(head.created_at, totals.rows, len(totals.tables), head.log_size, head_size, state)
 
 
 def compare_with_head(session: Session, settings: Settings) -> tuple[LogState, int | None]:

@@ -42,7 +42,7 @@ from exchange.outcomes.store import (
     keep_recorder_kind,
     latest_assessment,
     list_released,
-    mark_told,
+    mark_notified,
     received_of,
 )
 from exchange.outcomes.subjects import Subject, find_subject
@@ -159,22 +159,22 @@ def shown_outcome(received: Received) -> ReceivedOutcome:
     )
 
 
-def tell_outcomes(database: Database, now: datetime) -> int:
+def notify_outcomes(database: Database, now: datetime) -> int:
     """Tell contributors of outcomes that a query's cover held back until now; how many were told."""
     told = 0
     while True:
-        some = database.run_in_transaction(lambda session: _tell_some(session, now))
+        some = database.run_in_transaction(lambda session: _notify_some(session, now))
         told += some
         if some < AT_ONCE:
             return told
 
 
-def _tell_some(session: Session, now: datetime) -> int:
+def _notify_some(session: Session, now: datetime) -> int:
     lock_named(session, "outcomes")  # another worker's slot may overlap with this one
     released = list_released(session, AT_ONCE)
     by_outcome: dict[str, list[str]] = defaultdict(list)
     for outcome_id, member_id in released:
-        mark_told(session, outcome_id, member_id, now)
+        mark_notified(session, outcome_id, member_id, now)
         by_outcome[outcome_id].append(member_id)
     for outcome_id, member_ids in by_outcome.items():
         views = _views_of_contributors(session, outcome_id, member_ids, now)

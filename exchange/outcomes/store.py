@@ -145,7 +145,7 @@ def list_released(session: Session, limit: int) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in session.execute(ordered.limit(limit))]
 
 
-def mark_told(session: Session, outcome_id: str, member_id: str, now: datetime) -> None:
+def mark_notified(session: Session, outcome_id: str, member_id: str, now: datetime) -> None:
     """Note that a contributor is told of an outcome."""
     own = OutcomeRecipient.outcome_id == outcome_id, OutcomeRecipient.member_id == member_id
     session.execute(

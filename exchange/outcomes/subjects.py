@@ -14,13 +14,13 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from exchange.indicators.derived import DerivedKind, find_derived_of, told_sources
+from exchange.indicators.derived import DerivedKind, disclosed_sources, find_derived_of
 from exchange.indicators.hits import KnownHit, find_hits, find_shown_hit
 from exchange.indicators.holders import ways_of_tokens
 from exchange.indicators.matching import split_overlap
 from exchange.indicators.store import find_past_rows
 from exchange.indicators.submissions import arrivals_of, begun_at
-from exchange.indicators.withdrawal import Held, LastShown, TakenBack, was_told_by_hit
+from exchange.indicators.withdrawal import Held, LastShown, TakenBack, was_disclosed_by_hit
 from exchange.log.acting import UnknownObjectError
 from exchange.membership.load_past_authority import load_past_authority
 from exchange.membership.store import load_authority
@@ -56,7 +56,7 @@ def _of_hit(session: Session, member_id: str, hit_id: str, now: datetime) -> Sub
         raise UnknownObjectError
     way = ways_of_tokens(session, [hit.token], now.date()).get(hit.token, ())
     _, others = split_overlap(member_id, way, load_authority(session, now))
-    contributors = {row.member_id for row in others} | told_sources(session, hit.token, member_id)
+    contributors = {row.member_id for row in others} | disclosed_sources(session, hit.token, member_id)
     contributors |= _contributed_before(session, hit) - {member_id}
     return Subject(hit_id, False, [Contribution(hit.token, other) for other in sorted(contributors)])
 
@@ -73,7 +73,7 @@ def _contributed_before(session: Session, hit: KnownHit) -> set[str]:
         member
         for _, group, member, name, until in past
         if until is not None
-        and was_told_by_hit(
+        and was_disclosed_by_hit(
             TakenBack(group, begun[name], until, arrivals.get(name, frozenset())),
             own,
             last,

@@ -24,7 +24,7 @@ from edge import logs as edge_logs
 from edge.database_faults import explain_database_error
 from exchange.configuration.settings import Settings, load_settings
 from exchange.kernel.session import Database, create_database
-from keys.terminal.program import tell_error, wants_json
+from keys.terminal.program import print_error, wants_json
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -111,7 +111,7 @@ def _fail(as_json: bool, kind: str, detail: str, code: int) -> int:
     if as_json:
         click.echo(json.dumps({"error": {"type": kind, "detail": detail}}, ensure_ascii=False))
     else:
-        tell_error(detail)
+        print_error(detail)
     return code
 
 

@@ -24,7 +24,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.blocking import BlockingScheduler
 
 from exchange.corrections.escalate import escalate_corrections
-from exchange.corrections.notify import tell_corrections
+from exchange.corrections.notify import notify_corrections
 from exchange.indicators.expire import expire_indicators
 from exchange.indicators.remind_reviews import remind_reviews
 from exchange.indicators.settle import settle_indicators
@@ -39,7 +39,7 @@ from exchange.log.sequencer import Sequencer
 from exchange.membership.store import list_members
 from exchange.operations.jobs import DELIVERY, Job
 from exchange.operations.purge import purge_nonces, purge_records
-from exchange.outcomes.record import tell_outcomes
+from exchange.outcomes.record import notify_outcomes
 from exchange.programs.worker_troubles import LateJobs
 from exchange.queries.decide import QueryLimits
 from exchange.queries.watch import end_queries, purge_old_queries, watch_queries
@@ -63,8 +63,8 @@ def exchange_jobs(database: Database, correction_hours: int = CORRECTION_HOURS) 
     within = timedelta(hours=correction_hours)
     return [
         Job("expire", 3600, lambda now: expire_indicators(database, now)),
-        Job("corrections", 5, lambda now: tell_corrections(database, now, within)),
-        Job("outcomes", 60, lambda now: tell_outcomes(database, now)),
+        Job("corrections", 5, lambda now: notify_corrections(database, now, within)),
+        Job("outcomes", 60, lambda now: notify_outcomes(database, now)),
         Job("overdue", 300, lambda now: escalate_corrections(database, now)),
         Job("reviews", 3600, lambda now: remind_reviews(database, now)),
         Job("settle", 60, lambda now: settle_indicators(database)),

@@ -44,7 +44,7 @@ from exchange.queries.store import (
     subjects_of,
     withheld_matches,
 )
-from exchange.queries.views import authorisation_record, tell_overseers
+from exchange.queries.views import authorisation_record, notify_overseers
 from exchange.requests.rows import with_onward
 from schemas.marking import marking_of_envelope, strictest
 from schemas.queries.cover import QueryDisclosure
@@ -103,11 +103,11 @@ def answer_query(
         "results_sha256": to_base64(digest(msgspec.to_builtins(results))),
     }
     fresh = matches_in(rows) - matches_of(session, query.query_id)
-    event = note_told(session, kind, query, fresh, said, now=now, actor=actor)
+    event = record_disclosed_rows(session, kind, query, fresh, said, now=now, actor=actor)
     return QueryAnswer(results, event.event_id)
 
 
-def note_told(
+def record_disclosed_rows(
     session: Session,
     kind: str,
     query: Query,
@@ -125,7 +125,7 @@ def note_told(
         for member_id, some in groupby(new, attrgetter("member_id"))
     }
     commitments = {name: to_base64(withhold(query.cover_salt, body)[1]) for name, body in bodies.items()}
-    event = tell_overseers(
+    event = notify_overseers(
         session,
         kind,
         query,
@@ -154,11 +154,11 @@ def note_told(
         ],
     )
     if new and not query.covert:
-        tell_banks(session, query, now)
+        notify_banks(session, query, now)
     return event
 
 
-def tell_banks(session: Session, query: Query, now: datetime) -> None:
+def notify_banks(session: Session, query: Query, now: datetime) -> None:
     """Tell each member whose rows the agency was told of, in its own log and by a notice: who asked, under which
     gateway, when, and about which tokens of its own. The case is not told. Raises LogUnavailableError.
     """
@@ -170,7 +170,7 @@ def tell_banks(session: Session, query: Query, now: datetime) -> None:
         salt, commitment = withhold(query.cover_salt, body)
         told[member_id].append({**body, "salt": to_base64(salt)})
         disclosed[member_id].append(to_base64(commitment))
-    event = tell_overseers(
+    event = notify_overseers(
         session,
         "le_query_disclosed",
         query,

@@ -12,14 +12,14 @@ from exchange.queries.answer import QueryAnswer, answer_query
 from exchange.queries.decide import QueryLimits, decide_answering
 from exchange.queries.deconflict import deconflict
 from exchange.queries.read import read_query
-from exchange.queries.store import Query, others_told, subjects_of
+from exchange.queries.store import Query, disclosed_overlaps, subjects_of
 from exchange.queries.views import (
     authorisation_record,
     find_own,
     head_of,
+    notify_overseers,
     papers_of,
     standing_of,
-    tell_overseers,
     terms_sha256_of,
     whole_of,
 )
@@ -69,7 +69,7 @@ def refuse_query(database: Database, request: Request, query_id: str) -> tuple[Q
         require(_decide_step(query, request))
         query.state, query.decided_at = QueryState.REFUSED.value, request.now
         said = {**authorisation_record(query), "representative_id": request.actor.representative_id}
-        tell_overseers(session, "le_query_refused", query, said, request.now, actor=request.actor)
+        notify_overseers(session, "le_query_refused", query, said, request.now, actor=request.actor)
         return standing_of(query, request.now.date())
 
     return act_once(database, request, {"asked": "query_refuse", "query_id": query_id}, turn_down, answer=QueryStanding)
@@ -97,6 +97,6 @@ def _decide_terms(query: Query, terms_sha256: bytes) -> Decision:
 
 def _told(session: Session, query: Query, answer: QueryAnswer, request: Request) -> WholeQuery:
     today, papers = request.now.date(), papers_of(session, query, request.actor)
-    head = head_of(query, others_told(session, [query.query_id], today)[query.query_id], today, papers)
+    head = head_of(query, disclosed_overlaps(session, [query.query_id], today)[query.query_id], today, papers)
     subjects = subjects_of(session, query.query_id)
     return whole_of(head, query, papers, answer.event_id, subjects=subjects, results=answer.results)

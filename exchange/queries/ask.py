@@ -15,7 +15,7 @@ from exchange.queries.decide import QueryLimits, decide_asking_query
 from exchange.queries.papers import grounds_of, keep_paper
 from exchange.queries.rules import QueryTerms, last_day_of
 from exchange.queries.store import QueriedToken, Query, add_query
-from exchange.queries.views import authorisation_record, is_free, standing_of, tell_overseers
+from exchange.queries.views import authorisation_record, is_free, notify_overseers, standing_of
 from schemas.queries.messages import AskQuery, QueryStanding
 from schemas.queries.terms import subjects_digest
 from schemas.terms import QueryState
@@ -38,7 +38,9 @@ def ask_query(database: Database, request: Request, new: AskQuery, limits: Query
         query.paperwork_sha256 = keep_paper(session, query, 0, grounds)
         pairs = zip(new.tokens, new.types, strict=True)
         add_query(session, query, [QueriedToken(token, indicator_type, uuid7()) for token, indicator_type in pairs])
-        event = tell_overseers(session, "le_query_asked", query, authorisation_record(query), now, actor=request.actor)
+        event = notify_overseers(
+            session, "le_query_asked", query, authorisation_record(query), now, actor=request.actor
+        )
         outbox.send(session, "le_query_asked", event.event_id, [query.member_id], now)
         return standing_of(query, today)
 

@@ -14,7 +14,7 @@ from exchange.kernel.locks import lock_named
 from exchange.log.entries import View
 from exchange.log.events import record
 from exchange.membership.store import list_reviewers
-from exchange.queries.rules import learn_of_each_other
+from exchange.queries.rules import decide_mutual_disclosure
 from exchange.queries.store import Query, add_query_overlaps, find_overlapping_queries, subjects_of
 
 _LOCK = "deconfliction"
@@ -32,7 +32,7 @@ def deconflict(session: Session, query: Query, now: datetime) -> None:
 
 
 def _meet(session: Session, query: Query, other: Query, now: datetime) -> None:
-    learns, other_learns = learn_of_each_other(query.silent, other.silent)
+    learns, other_learns = decide_mutual_disclosure(query.silent, other.silent)
     meetings = [(query.query_id, other.query_id, learns), (other.query_id, query.query_id, other_learns)]
     add_query_overlaps(session, meetings, now)
     sides = sorted([(query, learns), (other, other_learns)], key=lambda side: side[0].query_id)

@@ -15,7 +15,7 @@ from exchange.queries.decide import QueryLimits, decide_ground, decide_reading
 from exchange.queries.papers import keep_paper
 from exchange.queries.rules import decide_extension, decide_longer_watch
 from exchange.queries.store import Query
-from exchange.queries.views import authorisation_record, find_own, standing_of, tell_overseers
+from exchange.queries.views import authorisation_record, find_own, notify_overseers, standing_of
 from schemas.queries.messages import ExtendQuery, ExtensionGrounds, ExtensionTerms, QueryStanding
 from schemas.values.encoding import to_base64
 
@@ -51,7 +51,7 @@ def extend_query(
         )
         query.extensions_json = msgspec.json.encode([*query.extensions, made]).decode()
         said = {"representative_id": request.actor.representative_id, "former_until": former.isoformat()}
-        tell_overseers(
+        notify_overseers(
             session,
             "le_query_extended",
             query,
@@ -73,7 +73,7 @@ def end_watch(database: Database, request: Request, query_id: str) -> tuple[Quer
             require(refuse("no-watch", "query_id", "no watch of it is on"))
         query.watch_until = None
         said = {**authorisation_record(query), "representative_id": request.actor.representative_id}
-        tell_overseers(session, "le_watch_ended", query, said, request.now, actor=request.actor)
+        notify_overseers(session, "le_watch_ended", query, said, request.now, actor=request.actor)
         return standing_of(query, today)
 
     return act_once(database, request, {"asked": "query_end_watch", "query_id": query_id}, end, answer=QueryStanding)

@@ -14,14 +14,14 @@ from exchange.log.entries import View
 from exchange.log.events import record
 from exchange.queries.answer import answer_query
 from exchange.queries.decide import QueryLimits, decide_reading
-from exchange.queries.store import Query, others_told, page_of_queries, papers_for, subjects_of
+from exchange.queries.store import Query, disclosed_overlaps, page_of_queries, papers_for, subjects_of
 from exchange.queries.views import (
     Papers,
     authorisation_record,
     find_readable,
     head_of,
+    notify_overseers,
     papers_of,
-    tell_overseers,
     whole_of,
 )
 from schemas.queries.messages import QueriesPage, QueriesQuery, QueryHead, WholeQuery
@@ -36,7 +36,7 @@ def read_query(database: Database, actor: Actor, query_id: str, limits: QueryLim
     def read(session: Session) -> WholeQuery:
         query, today = find_readable(session, actor, query_id), now.date()
         papers = papers_of(session, query, actor)
-        others = others_told(session, [query_id], today)[query_id] if query.stands(today) else []
+        others = disclosed_overlaps(session, [query_id], today)[query_id] if query.stands(today) else []
         head = head_of(query, others, today, papers)
         if query.member_id != actor.member_id:
             return _review(session, query, head, papers, actor=actor, now=now)
@@ -46,7 +46,7 @@ def read_query(database: Database, actor: Actor, query_id: str, limits: QueryLim
             answer = answer_query(session, "le_query_read", query, limits, actor=actor, now=now)
             return whole_of(head, query, papers, answer.event_id, subjects=subjects, results=answer.results)
         said = {**authorisation_record(query), "representative_id": actor.representative_id}
-        event = tell_overseers(session, "le_query_read", query, said, now, actor=actor)
+        event = notify_overseers(session, "le_query_read", query, said, now, actor=actor)
         return whole_of(head, query, papers, event.event_id, subjects=subjects)
 
     asked = {"asked": "query_read", "query_id": query_id}
@@ -71,7 +71,7 @@ def list_queries(database: Database, actor: Actor, asked: QueriesQuery, now: dat
         person_id = None if Role.REVIEWER in actor.roles else actor.representative_id
         page = page_of_queries(session, actor.member_id, asked, person_id=person_id, today=today)
         standing = [query.query_id for query in page if query.stands(today)]
-        others = others_told(session, standing, today) if standing else {}
+        others = disclosed_overlaps(session, standing, today) if standing else {}
         shown = [query.query_id for query in page]
         papers = papers_for(session, shown, actor.member_id)
         body = {"representative_id": actor.representative_id, "queries": shown}

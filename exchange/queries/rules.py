@@ -179,7 +179,7 @@ def see_subject(rows: Sequence[Holding], authority: Authority, named: Container[
     )
 
 
-def learn_of_each_other(is_silent: bool, is_other_silent: bool) -> tuple[bool, bool]:
+def decide_mutual_disclosure(is_silent: bool, is_other_silent: bool) -> tuple[bool, bool]:
     """Of two agencies' queries on one subject: whether the first one's officer learns of the other, and the other way
     round. A silent case is learnt of by nobody.
     """

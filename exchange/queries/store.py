@@ -323,7 +323,7 @@ class OverlappingQuery:
     token: bytes
 
 
-def others_told(session: Session, query_ids: Collection[str], today: date) -> dict[str, list[OverlappingQuery]]:
+def disclosed_overlaps(session: Session, query_ids: Collection[str], today: date) -> dict[str, list[OverlappingQuery]]:
     """For each query, the standing ones of other agencies that its owner may know of, by each of its own tokens that
     they are about, in the order of its tokens.
     """

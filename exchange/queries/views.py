@@ -148,7 +148,7 @@ def _without_results(query: Query) -> WholeQuery:
     return whole_of(head_of(query, (), date.max, {}), query, {}, "")
 
 
-def tell_overseers(
+def notify_overseers(
     session: Session,
     kind: str,
     query: Query,

@@ -17,7 +17,7 @@ from exchange.indicators.derived import DerivedKind
 from exchange.kernel import outbox
 from exchange.kernel.session import Database
 from exchange.log.each import run_each
-from exchange.queries.answer import matches_in, note_told, rows_for, tell_banks
+from exchange.queries.answer import matches_in, notify_banks, record_disclosed_rows, rows_for
 from exchange.queries.decide import QueryLimits, decide_reading
 from exchange.queries.store import (
     Query,
@@ -29,7 +29,7 @@ from exchange.queries.store import (
     subjects_of,
     withheld_matches,
 )
-from exchange.queries.views import authorisation_record, tell_overseers
+from exchange.queries.views import authorisation_record, notify_overseers
 from schemas.terms import QueryState
 
 _AT_ONCE = 200
@@ -48,7 +48,7 @@ def watch_queries(database: Database, limits: QueryLimits, now: datetime) -> int
     with database.reading() as session:
         watching = list_watching(session, now.date())
         meeting = [query.query_id for query in watching if _meets(session, query, limits, now)]
-    acts = [partial(_tell_of_matches, query_id=query_id, limits=limits, now=now) for query_id in meeting]
+    acts = [partial(_notify_of_matches, query_id=query_id, limits=limits, now=now) for query_id in meeting]
     return run_each(database, "watches", acts)
 
 
@@ -59,7 +59,7 @@ def _meets(session: Session, query: Query, limits: QueryLimits, now: datetime) -
     return bool(matches_in(rows) - matches_of(session, query.query_id))
 
 
-def _tell_of_matches(session: Session, query_id: str, limits: QueryLimits, now: datetime) -> bool:
+def _notify_of_matches(session: Session, query_id: str, limits: QueryLimits, now: datetime) -> bool:
     query = lock_query(session, query_id)
     if query is None or not query.is_watching(now.date()) or not decide_reading(session, query, now).is_allowed:
         return False
@@ -69,7 +69,7 @@ def _tell_of_matches(session: Session, query_id: str, limits: QueryLimits, now: 
         return False
     met = {match.token for match in fresh}
     said = {"hit_ids": [subject.hit_id for subject in subjects if subject.token in met]}
-    event = note_told(session, "le_watch_matched", query, fresh, said, now=now, derived=DerivedKind.WATCH)
+    event = record_disclosed_rows(session, "le_watch_matched", query, fresh, said, now=now, derived=DerivedKind.WATCH)
     outbox.send(session, "le_watch_matched", event.event_id, [query.member_id], now)
     return True
 
@@ -88,10 +88,10 @@ def _end(session: Session, query_id: str, now: datetime) -> bool:
         return False
     state, kind = _OVER[query.state]
     query.state = state.value
-    event = tell_overseers(session, kind, query, authorisation_record(query), now)
+    event = notify_overseers(session, kind, query, authorisation_record(query), now)
     outbox.send(session, kind, event.event_id, [query.member_id], now)
     if withheld_matches(session, query_id):
-        tell_banks(session, query, now)
+        notify_banks(session, query, now)
     return True
 
 

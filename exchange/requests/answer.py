@@ -78,7 +78,7 @@ class _AnsweringParty:
         return self.info.member_id if is_known else None
 
     @property
-    def told_rows(self) -> list[StoredRow]:
+    def disclosed_rows(self) -> list[StoredRow]:
         """The rows of the discloser that live and overlap with the other side's."""
         holder = self.part.member_id
         return self.rows.own_beside(holder) if self.is_sender else self.rows.of_holder(holder)
@@ -93,7 +93,7 @@ def answer_request(
 
     def give(session: Session) -> RequestStanding:
         turn = _find_turn(session, request, request_id, answer)
-        marking = _marking(session, turn, policy) if answer.outcome in DISCLOSING and turn.told_rows else None
+        marking = _marking(session, turn, policy) if answer.outcome in DISCLOSING and turn.disclosed_rows else None
         require(
             _decide_step(answer, turn, request.now)
             & _decide_signature(answer, turn)
@@ -127,7 +127,7 @@ def _find_turn(session: Session, request: Request, request_id: str, answer: NewA
 
 
 def _decide_step(answer: NewAnswer, turn: _AnsweringParty, now: datetime) -> Decision:
-    terms, part, held = turn.info.terms, turn.part, submissions_of(turn.told_rows)
+    terms, part, held = turn.info.terms, turn.part, submissions_of(turn.disclosed_rows)
     if turn.is_sender:
         return decide_provision(answer, terms, state_at(turn.info, part, now), held=held)
     by = turn.person.representative_id
@@ -208,7 +208,7 @@ def _decide_gateway(
         return decide_people(asker, turn.person)
     standing = decide_asker(session, info)
     sender, holder = (Side(one, kinds[one]) for one in (info.member_id, turn.part.member_id))
-    told_of = [row for row in turn.told_rows if row.submission_id in answer.submissions]
+    told_of = [row for row in turn.disclosed_rows if row.submission_id in answer.submissions]
     case = with_grounds(session, case_of(info.terms, asker, sender, now), told_of)
     case = replace(
         case,
@@ -225,12 +225,12 @@ def _marking(session: Session, turn: _AnsweringParty, policy: RequestPolicy) -> 
     """How what is told is to be handled at least. A holder sees the requester's marking too, a sender not the holder's:
     that would tell of its row.
     """
-    rows = turn.told_rows if turn.is_sender else [*turn.rows.own_beside(turn.part.member_id), *turn.told_rows]
+    rows = turn.disclosed_rows if turn.is_sender else [*turn.rows.own_beside(turn.part.member_id), *turn.disclosed_rows]
     return marking_of(session, rows, find_rule(turn.info.terms.legal_gateway, policy.rules))
 
 
 def _decide_marking(session: Session, answer: NewAnswer, turn: _AnsweringParty, least: Marking) -> Decision:
-    own = marking_of(session, turn.told_rows, None)
+    own = marking_of(session, turn.disclosed_rows, None)
     return decide_marking_given(answer.marking, least) & decide_release(own, answer.confirmations)
 
 

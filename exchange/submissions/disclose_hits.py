@@ -70,7 +70,7 @@ def work_out_hits(
     the `reader`; `ways` are those in which tokens are held now.
     """
     shown = last_shown(session, sorted(ways.keys() | set(tokens)))
-    news, missing, wanted = _News(authority, reader), [], _Wanted()
+    news, missing, wanted = _UndisclosedHits(authority, reader), [], _Wanted()
     for token in sorted(ways.keys() | shown.keys()):
         new = news.of(ways.get(token, ()), shown.get(token, ()))
         missing += [(token, member_id) for member_id in new.missing]
@@ -98,7 +98,7 @@ class _New(NamedTuple):
     wanted: list[tuple[str, _NowShown]]
 
 
-class _News:
+class _UndisclosedHits:
     """What the members of some tokens may see and were not shown. Tokens that the same members hold in the same way,
     and were shown the same of, have the same news: it is worked out once.
     """

@@ -41,7 +41,7 @@ from keys.holder.settings import (
 )
 from keys.signatures.strict import require_identifier
 from keys.statements.keyring import Keyring, Root, StatementError, UnknownStatementError
-from keys.terminal.program import Program, complete_program, tell_error, wants_json
+from keys.terminal.program import Program, complete_program, print_error, wants_json
 from schemas.values.encoding import to_base64, to_rfc3339
 
 _MAX_EVALUATIONS = 10**12
@@ -78,7 +78,7 @@ class Invocation:
             raise click.UsageError("--home DIR is required before the command")
         return _whole_config(self.home)
 
-    def tell(self, document: dict[str, Any], text: str) -> None:
+    def print_outcome(self, document: dict[str, Any], text: str) -> None:
         """Print the outcome: the document with --json, else the text."""
         click.echo(json.dumps(document) if wants_json() else text)
 
@@ -133,7 +133,7 @@ def init(
         with _database(config):
             pass
     document = {**_describe(config), "home": str(config.home)}
-    invocation.tell(document, f"{holder_id} is set up; registrars' fingerprint {config.root.fingerprint}")
+    invocation.print_outcome(document, f"{holder_id} is set up; registrars' fingerprint {config.root.fingerprint}")
 
 
 @cli.command()
@@ -160,7 +160,7 @@ def ceremony(invocation: Invocation, epoch: int, threshold: int, homes: tuple[Pa
         "public_key": draft["public_key"],
         "out": str(out),
     }
-    invocation.tell(document, f"epoch {epoch} is dealt to {len(homes)} holders; the registrars sign {out}")
+    invocation.print_outcome(document, f"epoch {epoch} is dealt to {len(homes)} holders; the registrars sign {out}")
 
 
 @cli.command()
@@ -208,7 +208,7 @@ def allow(invocation: Invocation, members: tuple[str, ...], evaluations: int | N
                 store.allow_member(connection, member_id, evaluations, _now())
         described = [_describe_member(config, database, member_id) for member_id in members]
     lines = "\n".join(f"{one['member_id']}: {one['standing']} evaluations per 30 days" for one in described)
-    invocation.tell({"members": described}, lines)
+    invocation.print_outcome({"members": described}, lines)
     for one in described:
         log.info("member allowed", member_id=one["member_id"], evaluations=one["standing"])
 
@@ -237,7 +237,7 @@ def grant(invocation: Invocation, members: tuple[str, ...], evaluations: int, un
                 store.add_grant(connection, member_id, evaluations, ends_at, now)
         described = [_describe_member(config, database, member_id) for member_id in members]
     lines = "\n".join(f"{one['member_id']}: {one['remaining']} evaluations remain" for one in described)
-    invocation.tell({"members": described}, lines)
+    invocation.print_outcome({"members": described}, lines)
     for member_id in members:
         log.info("grant given", member_id=member_id, evaluations=evaluations, ends_at=to_rfc3339(ends_at))
 
@@ -267,7 +267,7 @@ def status(invocation: Invocation) -> None:
         f"{one['member_id']} ({one['state']}): {one['evaluations_30_days']} in 30 days, {one['remaining']} remain"
         for one in described
     ]
-    invocation.tell(document, "\n".join(lines))
+    invocation.print_outcome(document, "\n".join(lines))
 
 
 complete_program(cli)
@@ -304,7 +304,7 @@ def _fail(kind: str, detail: str, code: int, as_json: bool, context: click.Conte
     else:
         if context is not None:
             click.echo(context.get_usage(), err=True)
-        tell_error(detail)
+        print_error(detail)
     sys.exit(code)
 
 

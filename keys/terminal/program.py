@@ -32,7 +32,7 @@ def wants_json() -> bool:
     return context is not None and bool(context.meta.get(_AS_JSON))
 
 
-def tell_error(detail: str, hint: str | None = None) -> None:
+def print_error(detail: str, hint: str | None = None) -> None:
     """Print a failure for people, on standard error."""
     click.echo(f"Error: {detail}" + (f"\nHint: {hint}" if hint else ""), err=True)
 

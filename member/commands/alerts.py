@@ -122,7 +122,7 @@ def list_all(
 ) -> Shown:
     """List the alerts that this member may read: its own in any state, and those addressed to it."""
     wanted = _AlertFilters(frozenset(themes), first, last, session.home.member_id if unanswered else None)
-    found = [one for one in session.alerts.alerts(state=state) if wanted.want(one)]
+    found = [one for one in session.alerts.alerts(state=state) if wanted.matches(one)]
     columns = ("reference", "published", "title", "state", "from", "colour", "TLP", "theme", "answered")
     spare = ("colour", "TLP", "from", "answered", "theme")
     made = table(counted(len(found), "alert"), *columns, whole=("reference", "published"), spare=spare)
@@ -142,7 +142,7 @@ class _AlertFilters:
     last: datetime | None
     unanswered_by: str | None
 
-    def want(self, alert: ListedAlert) -> bool:
+    def matches(self, alert: ListedAlert) -> bool:
         day = (alert.published_at or "")[:10]
         is_in_time = (self.first is None or day >= f"{self.first:%Y-%m-%d}") and (
             self.last is None or "" < day <= f"{self.last:%Y-%m-%d}"

@@ -30,7 +30,7 @@ from member.identity.enrolment import (
     joined_exchange,
     pin_root,
     read_code,
-    told_registrars,
+    registrars_text,
 )
 from member.identity.home import Home
 from member.statements.authority import held_keyring
@@ -234,7 +234,7 @@ def _compare(root: Root, told: str | None, yes: bool) -> None:
                 detail, "do not join; ask the registrars", slug="wrong_registrars", found=root.fingerprint
             )
         return
-    click.echo(f"registrars: {told_registrars(root)}\nfingerprint: {in_fours(root.fingerprint)}", err=True)
+    click.echo(f"registrars: {registrars_text(root)}\nfingerprint: {in_fours(root.fingerprint)}", err=True)
     if yes:
         return
     if not sys.stdin.isatty():

@@ -86,7 +86,7 @@ def hits(
     filters = HitFilters(frozenset(types), frozenset(bands), frozenset(states), only_new)
     # Kept in their JSON form: a million hits as Python objects would not fit.
     every = list_hits(session.vault, session.exchange, moment, session.acting_as)
-    found = [msgspec.json.encode(hit) for hit in every if filters.want(hit)]
+    found = [msgspec.json.encode(hit) for hit in every if filters.matches(hit)]
     if output is not None:
         shown = exported(output, {"hits": map(msgspec.json.decode, found)}, "hits")
         _mark_seen(session, found)

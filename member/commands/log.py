@@ -16,7 +16,7 @@ from keys.statements.keyring import ExchangeStatement
 from member.alerts.log import AlertLog, ReadingsCheck, describe_alerts
 from member.commands.shared.common import Shown, counted, reporting, table
 from member.commands.shared.exports import exported, output_option
-from member.corrections.log import ToldLog
+from member.corrections.log import DisclosureRecord
 from member.errors import FAILED, MemberError, UsageError
 from member.log.chain import WaitingEntry
 from member.log.origin import FollowedLog, check_origin, follow, followed_log
@@ -120,8 +120,8 @@ def _verify(session: Session, each: Callable[[OwnEntry], None]) -> tuple[Verifie
     opened = list(RequestRecords(session.vault).opened_under(stated.log_origin))
     asked = RequestsCheck(requests.readings(), opened, requests.answers())
 
-    told_log = ToldLog(session.vault, stated.log_origin)
-    told = told_log.check()
+    disclosure_record = DisclosureRecord(session.vault, stated.log_origin)
+    told = disclosure_record.check()
 
     def look_at(entry: OwnEntry) -> None:
         readings.look_at(entry)
@@ -145,7 +145,7 @@ def _verify(session: Session, each: Callable[[OwnEntry], None]) -> tuple[Verifie
     waiting.forget({receipt.event_id for receipt in receipts}.difference(found.pending))
     alerts.forget(read)
     requests.forget(shown)
-    told_log.forget(found_told)
+    disclosure_record.forget(found_told)
     return found, log
 
 

@@ -85,7 +85,7 @@ def list_all(session: Session, received: bool) -> Shown:
     """List the outcomes that this member recorded, or those about its rows."""
     client = _client(session)
     if received:
-        listed = [_received(session, one) for one in client.received(session.told_log)]
+        listed = [_received(session, one) for one in client.received(session.disclosure_record)]
         made = table(
             counted(len(listed), "outcome about our rows", "outcomes about our rows"),
             "told",
@@ -97,7 +97,7 @@ def list_all(session: Session, received: bool) -> Shown:
             source = one["recorder"] or label(one["recorder_kind"] or "-")
             made.add_row(one["told_at"], ", ".join(one["values"]), source, _figures(one))
     else:
-        listed = [msgspec.to_builtins(one) for one in client.recorded(session.told_log)]
+        listed = [msgspec.to_builtins(one) for one in client.recorded(session.disclosure_record)]
         made = table(
             counted(len(listed), "outcome recorded", "outcomes recorded"),
             "recorded",

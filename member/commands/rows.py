@@ -40,7 +40,7 @@ class RowFilters:
     types: frozenset[str]
     ending_by: str | None
 
-    def want(self, standing: StandingRow) -> bool:
+    def matches(self, standing: StandingRow) -> bool:
         """Whether the row is wanted."""
         return (
             self.submission_id in (None, standing.row.source.submission_id)
@@ -118,7 +118,7 @@ def _submission(session: Session, text: str | None) -> str | None:
 
 
 def _found(session: Session, filters: RowFilters) -> Iterator[StandingRow]:
-    return filter(filters.want, StandingRows(session.vault, session.today()).every())
+    return filter(filters.matches, StandingRows(session.vault, session.today()).every())
 
 
 def _document(standing: StandingRow) -> dict[str, object]:

@@ -75,7 +75,7 @@ def corrections() -> None:
 @reporting
 def list_all(session: Session, every: bool) -> Shown:
     """List corrections with the own values that they concern."""
-    client, log = _client(session), session.told_log
+    client, log = _client(session), session.disclosure_record
     columns = ("no.", "reason", "concerns", "acknowledge by", "acknowledged", "told", "correction")
     made = table("corrections", *columns, whole=("correction", "acknowledge by"), spare=("told", "correction"))
     listed = []
@@ -102,7 +102,7 @@ def acknowledge(session: Session, correction_id: str) -> Shown:
     what is acknowledged: more than the list said, if more was told since.
     """
     wanted = session.find_id("correction", correction_id)
-    done, items = _client(session).acknowledge(session.told_log, wanted)
+    done, items = _client(session).acknowledge(session.disclosure_record, wanted)
     concerned = describe_concerned(session.vault, items)
     made = table("taken in", "by", "own values", "id", whole=("id",), spare=("id",))
     for one in concerned:

@@ -78,7 +78,7 @@ class Listing(msgspec.Struct, frozen=True):
     correction_ids: list[str]
 
 
-class ToldLog:
+class DisclosureRecord:
     """What was shown of corrections and outcomes, in an open vault, for the log of one origin."""
 
     def __init__(self, vault: Vault, origin: str) -> None:
@@ -116,12 +116,12 @@ class ToldLog:
         with self._vault.transaction():
             self._vault.put(_LISTING, b"last", msgspec.msgpack.encode(listing))
 
-    def check(self) -> ToldCheck:
+    def check(self) -> DisclosureCheck:
         """What is kept, to be held against the log."""
         kept = self._vault.get(_LISTING, b"last")
         listing = None if kept is None else msgspec.msgpack.decode(kept, type=Listing)
         is_ours = listing is not None and listing.origin == self._origin
-        return ToldCheck(list(self._shown()), listing if is_ours else None)
+        return DisclosureCheck(list(self._shown()), listing if is_ours else None)
 
     def forget(self, shown: Iterable[Shown]) -> None:
         """Drop what was found in the verified log."""
@@ -141,7 +141,7 @@ class ToldLog:
 
 
 @dataclass(frozen=True)
-class _Telling:
+class _Disclosed:
     """One entry that told of a correction, or of more of it."""
 
     made_at: datetime
@@ -153,12 +153,12 @@ class _Telling:
 
 
 @dataclass
-class ToldCheck:
+class DisclosureCheck:
     """Holds what was shown against entries as they are verified; give `look_at` every entry, then `finish`."""
 
     shown: list[Shown]
     listing: Listing | None
-    _tellings: dict[str, list[_Telling]] = field(default_factory=lambda: defaultdict(list))
+    _tellings: dict[str, list[_Disclosed]] = field(default_factory=lambda: defaultdict(list))
     _acknowledged: dict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
     _outcomes: set[bytes] = field(default_factory=set)
     _listed_at: list[datetime] = field(default_factory=list)
@@ -182,7 +182,7 @@ class ToldCheck:
         if view["kind"] == "correction" and "correction_id" in view:  # not what reviewers are told of others'
             objects = frozenset((str(one["kind"]), str(one["object_id"])) for one in view["told_by"])
             said = view["reason"], int(view["items"]), view["items_sha256"]
-            self._tellings[view["correction_id"]].append(_Telling(made_at(entry.event_id), *said, objects, entry))
+            self._tellings[view["correction_id"]].append(_Disclosed(made_at(entry.event_id), *said, objects, entry))
         elif view["kind"] == "correction_acknowledged":
             self._acknowledged[view["correction_id"]].append(made_at(entry.event_id))
         elif view["kind"] == "outcome" and "tokens" in view:  # not what was recorded here
@@ -213,7 +213,7 @@ class ToldCheck:
                 return telling.reason == shown.reason and not is_other
         return False
 
-    def _left_out(self) -> list[_Telling]:
+    def _left_out(self) -> list[_Disclosed]:
         """The last telling of each correction that the listing left out."""
         if self.listing is None or len(self._listed_at) < len(self.listing.event_ids):
             return []

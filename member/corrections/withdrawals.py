@@ -12,7 +12,7 @@ from typing import Self
 
 import msgspec
 
-from member.corrections.log import ToldLog
+from member.corrections.log import DisclosureRecord
 from member.errors import AnswerError, MemberError, RefusedError, UsageError
 from member.normalise.circumstances import USUAL, Circumstances
 from member.normalise.outcome import NormalisationError
@@ -140,7 +140,7 @@ class WithdrawalClient:
         for submission_id, indicator in concerned:
             self._uploads.keep_withdrawn(submission_id, indicator, reason)
 
-    def corrections(self, log: ToldLog, *, every: bool = False) -> Iterator[ListedCorrection]:
+    def corrections(self, log: DisclosureRecord, *, every: bool = False) -> Iterator[ListedCorrection]:
         """The open corrections of what this member was told, or every one, page by page; kept to be held against the
         log.
         """
@@ -155,7 +155,7 @@ class WithdrawalClient:
         listed = [one.correction_id for shown in pages for one in shown.corrections]
         log.keep_listing([shown.event_id for shown in pages], listed)
 
-    def concerned(self, log: ToldLog, correction_id: str) -> list[ConcernedItem]:
+    def concerned(self, log: DisclosureRecord, correction_id: str) -> list[ConcernedItem]:
         """Everything that a correction concerns; kept to be held against the log. One that more is told of while its
         pages are read is read again.
         """
@@ -168,7 +168,7 @@ class WithdrawalClient:
                 return found
         raise AnswerError("the exchange shows other things than it counts in a correction")
 
-    def _read(self, log: ToldLog, correction_id: str) -> Iterator[ReadCorrection]:
+    def _read(self, log: DisclosureRecord, correction_id: str) -> Iterator[ReadCorrection]:
         path, bound = f"{wire.CORRECTIONS}/{correction_id}", ListBound("what a correction concerns")
         for page, body in walk(self._channel, path, {"cursor": 0}, ReadCorrection, bound):
             if page.correction_id != correction_id:
@@ -176,7 +176,7 @@ class WithdrawalClient:
             log.keep_reading(page.event_id, shown_digest(msgspec.json.decode(body)["concerned"]))
             yield page
 
-    def acknowledge(self, log: ToldLog, correction_id: str) -> tuple[CorrectionStanding, list[ConcernedItem]]:
+    def acknowledge(self, log: DisclosureRecord, correction_id: str) -> tuple[CorrectionStanding, list[ConcernedItem]]:
         """Read a correction to its end and say that all of it was taken in; what it concerns. When more of it is told
         meanwhile, it is read again: MemberError if that goes on.
         """

@@ -253,7 +253,7 @@ def check_code_fits(home: Home, code: ReadCode) -> None:
         raise HomeError("this home has pinned other registrars already", hint)
 
 
-def told_registrars(root: Root) -> str:
+def registrars_text(root: Root) -> str:
     """Who a pinned root is, for people; after a change its later registrars are told by the fingerprint alone."""
     names = ", ".join(registrar.registrar_id for registrar in root.registrars)
     if root.anchor is not None:

@@ -76,7 +76,7 @@ class HitFilters:
     states: frozenset[str] = frozenset()
     only_new: bool = False
 
-    def want(self, hit: ListedHit) -> bool:
+    def matches(self, hit: ListedHit) -> bool:
         """Whether a hit is wanted."""
         chosen = ((self.types, hit.indicator_type), (self.bands, hit.institutions), (self.states, hit.state))
         return all(not codes or code in codes for codes, code in chosen) and (hit.new or not self.only_new)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from member.corrections.log import ToldLog
+from member.corrections.log import DisclosureRecord
 from member.transport import wire
 from member.transport.channel import Channel, shown_digest
 from member.transport.outgoing import Outgoing, reading
@@ -51,19 +51,19 @@ class OutcomeClient:
         read = reading(AssessmentStanding, "assessment_id", self._server)
         return self._outgoing.post(wire.ASSESSMENTS, said, lambda: {"assessment_id": uuid7(), **said}, read)
 
-    def recorded(self, log: ToldLog) -> Iterator[RecordedOutcome]:
+    def recorded(self, log: DisclosureRecord) -> Iterator[RecordedOutcome]:
         """Every outcome that this member recorded; the pages are kept to be held against the log."""
         for page in self._pages(log, wire.OUTCOMES, RecordedPage):
             yield from page.outcomes
 
-    def received(self, log: ToldLog) -> Iterator[ReceivedOutcome]:
+    def received(self, log: DisclosureRecord) -> Iterator[ReceivedOutcome]:
         """Every outcome about this member's rows; kept to be held against the log."""
         for page in self._pages(log, f"{wire.OUTCOMES}/received", ReceivedPage):
             for one in page.outcomes:
                 log.keep_outcome(page.event_id, msgspec.to_builtins(one))
             yield from page.outcomes
 
-    def _pages(self, log: ToldLog, path: str, form: type[_Page]) -> Iterator[_Page]:
+    def _pages(self, log: DisclosureRecord, path: str, form: type[_Page]) -> Iterator[_Page]:
         for page, body in walk(self._channel, path, {"limit": _PAGE}, form, ListBound("outcomes")):
             log.keep_reading(page.event_id, shown_digest(msgspec.json.decode(body)["outcomes"]))
             yield page

@@ -58,7 +58,7 @@ class DisclosedCover:
         return {**stated, "tokens": len(self.stated.tokens), "commitment": self.commitment}
 
 
-class WithheldTelling(msgspec.Struct, frozen=True):
+class WithheldDisclosure(msgspec.Struct, frozen=True):
     """What a bank is to be told, as it was fixed; `told_at` is when it was."""
 
     query_id: str
@@ -125,10 +125,10 @@ class CoverCheck:
             raise entry.fault("it says that an agency was told of rows, and not what")
         return told
 
-    def withheld(self) -> Iterator[WithheldTelling]:
+    def withheld(self) -> Iterator[WithheldDisclosure]:
         """Every commitment that this member saw fixed, in the order of the log."""
         for one, entry in self._fixed.items():
-            yield WithheldTelling(
+            yield WithheldDisclosure(
                 query_id=one.query_id,
                 bank=one.bank,
                 commitment=one.commitment,

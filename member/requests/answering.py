@@ -73,7 +73,7 @@ class TakenUp:
     is_new: bool = False
 
     @property
-    def hindrance(self) -> str | None:
+    def obstacle(self) -> str | None:
         """Why nothing may be told."""
         nothing = None if self.own is not None else "this vault holds no row of it that whoever asks may be told of"
         return self.doubt or nothing
@@ -91,14 +91,14 @@ def take_up(desk: RequestDesk, request_id: str) -> TakenUp:
     return _take_up(desk, desk.read(request_id))
 
 
-def look_at(desk: RequestDesk, request_id: str, *, refusing: bool, telling: Telling | None = None) -> TakenUp:
+def look_at(desk: RequestDesk, request_id: str, *, refusing: bool, agreed: AgreedDisclosure | None = None) -> TakenUp:
     """A request to us, so as to answer it: taken up, but for an offer that is refused, which may stay unseen. Raises
     RuleRefusedError for our own, for an offer to be answered otherwise, and for a telling that cannot be right: all of
     that before it is taken up.
     """
     listed = desk.read(request_id)
     if listed.mode not in OFFERS or listed.direction != Direction.INCOMING:
-        broken = list(_what_shows_before(desk, listed, telling)) if telling is not None else []
+        broken = list(_what_shows_before(desk, listed, agreed)) if agreed is not None else []
         if broken and listed.direction == Direction.INCOMING:
             raise RuleRefusedError("nothing was sent", broken)
         return _take_up(desk, listed)
@@ -125,11 +125,11 @@ def look_to_prepare(desk: RequestDesk, request_id: str, *, refusing: bool) -> Ta
     if not read.taken_up:
         return TakenUp(read, None, None, None)
     token = VaultRows(desk.vault).find_token(shown_token(read.token))
-    own = None if token is None else _rows_to_tell(desk, read.requester or "", read.submissions or (), token)
+    own = None if token is None else _disclosable_rows(desk, read.requester or "", read.submissions or (), token)
     return TakenUp(read, token, own, _doubt(desk, read, read, token))
 
 
-def _what_shows_before(desk: RequestDesk, listed: ReadRequest, telling: Telling) -> Iterator[Broken]:
+def _what_shows_before(desk: RequestDesk, listed: ReadRequest, agreed: AgreedDisclosure) -> Iterator[Broken]:
     """What is wrong with a telling as far as that shows in a request that may not be taken up yet."""
     gateway = desk.client.gateways().get(listed.legal_gateway)
     if gateway is None:
@@ -137,11 +137,11 @@ def _what_shows_before(desk: RequestDesk, listed: ReadRequest, telling: Telling)
     condition = next((one.condition for one in gateway.conditions if one.mode == listed.mode), None)
     wanted = [one for one in gateway.confirmations if one.condition in (None, condition)]
     for one in wanted:
-        if not set(one.codes) & set(telling.confirmations):
+        if not set(one.codes) & set(agreed.confirmations):
             said = f"{gateway.citation}: {one.question} --confirm {' or '.join(one.codes)}"
             yield Broken("no-confirmation", "confirmations", said)
     known = {code for one in wanted for code in one.codes} | RELEASE_CODES
-    unknown = [code for code in telling.confirmations if code not in known]
+    unknown = [code for code in agreed.confirmations if code not in known]
     if unknown:
         said = f"{gateway.citation}: {', '.join(sorted(known))} can be confirmed here, not {', '.join(unknown)}"
         yield Broken("confirmation", "confirmations", said)
@@ -154,11 +154,11 @@ def _take_up(desk: RequestDesk, listed: ReadRequest) -> TakenUp:
     token = VaultRows(desk.vault).find_token(shown_token(listed.token))
     request = desk.take_up(listed.request_id)
     requester, named = request.requester or "", request.submissions or ()
-    own = None if token is None else _rows_to_tell(desk, requester, named, token)
+    own = None if token is None else _disclosable_rows(desk, requester, named, token)
     return TakenUp(request, token, own, _doubt(desk, listed, request, token), is_new=not listed.taken_up)
 
 
-def _rows_to_tell(desk: RequestDesk, recipient: str, named: Iterable[str], token: Token) -> OwnIndicator | None:
+def _disclosable_rows(desk: RequestDesk, recipient: str, named: Iterable[str], token: Token) -> OwnIndicator | None:
     """Rule 4: our indicator with those of its rows, of the submissions that the exchange names, that the recipient may
     be told of; None if there are none.
     """
@@ -167,12 +167,12 @@ def _rows_to_tell(desk: RequestDesk, recipient: str, named: Iterable[str], token
     indicator, now = rows.lookup(held.indicator_type, held.canonical), desk.clock()
     shared = {group.group_id for group in open_groups(desk.keyring, {desk.member_id, recipient}, now)}
 
-    def is_told(submission_id: str) -> bool:
+    def is_disclosable(submission_id: str) -> bool:
         kept = uploads.envelope(submission_id)
         is_shared = kept is not None and kept.group in shared
         return is_shared and not uploads.is_withdrawn(submission_id, indicator)
 
-    told = {name for name in named if is_told(name)}
+    told = {name for name in named if is_disclosable(name)}
     sources = [source for source in held.sources if source.submission_id in told]
     return OwnIndicator(held.indicator_type, held.canonical, sources) if sources else None
 
@@ -227,7 +227,7 @@ def _claim(request: ReadRequest) -> HoldingClaim:
 
 
 @dataclass(frozen=True)
-class Said:
+class UnsealedAnswer:
     """What is answered, before it is sealed and signed. The marking goes with details; `prepared` is by whom it was
     prepared, and the salt of what that one signed.
     """
@@ -257,7 +257,7 @@ class Recipient:
 
 
 @dataclass(frozen=True)
-class Telling:
+class AgreedDisclosure:
     """What an authoriser agrees to tell: these fields (None: all that is wanted), with a note, confirming what gateway
     and marking want confirmed. `contact` is the desk that answers for rows without one.
     """
@@ -283,25 +283,25 @@ def finish_begun(desk: RequestDesk, request_id: str, to: str | None = None) -> t
         raise
 
 
-def what_to_tell(desk: RequestDesk, taken: TakenUp, telling: Telling) -> tuple[Recipient, Said]:
+def draft_disclosure(desk: RequestDesk, taken: TakenUp, agreed: AgreedDisclosure) -> tuple[Recipient, UnsealedAnswer]:
     """An answer that tells fully or partly, and whom. Raises UnprovedError, RuleRefusedError."""
-    if taken.hindrance is not None or taken.own is None or taken.token is None:
-        raise UnprovedError(taken.hindrance or "this vault does not hold the row that it is about")
-    said = _collect(desk, taken.own, taken.request, taken.fields, telling)
+    if taken.obstacle is not None or taken.own is None or taken.token is None:
+        raise UnprovedError(taken.obstacle or "this vault does not hold the row that it is about")
+    said = _collect(desk, taken.own, taken.request, taken.fields, agreed)
     claim = _claim(taken.request)
     return Recipient(claim.requester, claim.encryption_key, claim.terms_sha256, taken.token.detail_key), said
 
 
-def tell(desk: RequestDesk, taken: TakenUp, telling: Telling) -> RequestStanding:
+def disclose(desk: RequestDesk, taken: TakenUp, agreed: AgreedDisclosure) -> RequestStanding:
     """Answer fully or partly. Raises UnprovedError, RuleRefusedError, RefusedError."""
-    return send(desk, taken.request.request_id, *what_to_tell(desk, taken, telling))
+    return send(desk, taken.request.request_id, *draft_disclosure(desk, taken, agreed))
 
 
 def _collect(
-    desk: RequestDesk, own: OwnIndicator, request: ReadRequest, wanted: Sequence[str], telling: Telling
-) -> Said:
+    desk: RequestDesk, own: OwnIndicator, request: ReadRequest, wanted: Sequence[str], agreed: AgreedDisclosure
+) -> UnsealedAnswer:
     """What is told of our own rows. Raises RuleRefusedError."""
-    told = list(wanted if telling.fields is None else telling.fields)
+    told = list(wanted if agreed.fields is None else agreed.fields)
     if not told or not set(told) <= set(wanted):
         asked = f"it is about {', '.join(wanted)}"
         raise RuleRefusedError("nothing was sent", [Broken("not-asked-for", "fields", asked)])
@@ -309,28 +309,33 @@ def _collect(
     submissions = sorted({source.submission_id for source in own.sources})
     uploads = Uploads(desk.vault)
     kept = {name: envelope for name in submissions if (envelope := uploads.envelope(name)) is not None}
-    details = collect_details(own, told, lambda name: kept[name].subject_role, telling.contact, telling.note)
+    details = collect_details(own, told, lambda name: kept[name].subject_role, agreed.contact, agreed.note)
     shown = [] if request.marking is None else [request.marking]
     marking = strictest([*(marking_of_envelope(envelope) for envelope in kept.values()), *shown])
-    return Said(outcome, told, None, details, marking, telling.confirmations, submissions)
+    return UnsealedAnswer(outcome, told, None, details, marking, agreed.confirmations, submissions)
 
 
-def release(desk: RequestDesk, offer: ReadRequest, waiting: Sequence[Waiting], telling: Telling) -> None:
+def release(desk: RequestDesk, offer: ReadRequest, waiting: Sequence[Waiting], agreed: AgreedDisclosure) -> None:
     """Tell what we offered to these holders that took it up, one after the other. Raises RuleRefusedError,
     RefusedError, MemberError.
     """
-    for recipient, said in what_to_release(desk, offer, waiting, telling):
+    for recipient, said in what_to_release(desk, offer, waiting, agreed):
         send(desk, offer.request_id, recipient, said)
 
 
 def what_to_release(
-    desk: RequestDesk, offer: ReadRequest, waiting: Sequence[Waiting], telling: Telling, *, preparing: bool = False
-) -> Iterator[tuple[Recipient, Said]]:
+    desk: RequestDesk,
+    offer: ReadRequest,
+    waiting: Sequence[Waiting],
+    agreed: AgreedDisclosure,
+    *,
+    preparing: bool = False,
+) -> Iterator[tuple[Recipient, UnsealedAnswer]]:
     """What each of these holders is told of our offer; whoever made it may prepare that for another. Raises
     RuleRefusedError, MemberError.
     """
     asked = desk.records.asked(offer.request_id)
-    broken = [one for one in _what_bars(desk, offer, asked, telling, waiting) if not preparing or one.code != _SAME]
+    broken = [one for one in _what_bars(desk, offer, asked, agreed, waiting) if not preparing or one.code != _SAME]
     if broken:
         raise RuleRefusedError("nothing was sent", broken)
     token = None if asked is None else VaultRows(desk.vault).find_token(asked.token)
@@ -339,15 +344,19 @@ def what_to_release(
         raise MemberError("this vault does not hold the offer and the row that it is about", hint, slug="unknown_row")
     for one in waiting:
         recipient = _recipient_of(desk, one.institution, asked, token)
-        own = _rows_to_tell(desk, one.institution, one.submissions, token)
+        own = _disclosable_rows(desk, one.institution, one.submissions, token)
         if own is None:
             raise UnprovedError(f"this vault holds no row of it that {one.institution} may be told of")
         fields = asked.terms.fields
-        yield recipient, _collect(desk, own, offer, fields, telling)
+        yield recipient, _collect(desk, own, offer, fields, agreed)
 
 
 def _what_bars(
-    desk: RequestDesk, offer: ReadRequest, asked: KeptRequest | None, telling: Telling, waiting: Sequence[Waiting]
+    desk: RequestDesk,
+    offer: ReadRequest,
+    asked: KeptRequest | None,
+    agreed: AgreedDisclosure,
+    waiting: Sequence[Waiting],
 ) -> Iterator[Broken]:
     """What is told may not rest on whom the exchange names as the offer's maker: the vault knows who it was."""
     if desk.identity.key_id in (None if asked is None else asked.asked_by, offer.requested_by):
@@ -355,7 +364,7 @@ def _what_bars(
     if not waiting:
         cure = "nobody who was not told yet has taken it up: member request show lists who waits"
         yield Broken("not-taken-up", "to", cure)
-    if offer.mode == RequestMode.ALERT and telling.note:
+    if offer.mode == RequestMode.ALERT and agreed.note:
         yield Broken("alert", "note", "an alert tells its fields alone: leave the note out, or provide")
 
 
@@ -376,20 +385,20 @@ def _find_member(keyring: Keyring, member_id: str) -> MemberStatement | None:
         return None
 
 
-def tell_nothing(desk: RequestDesk, taken: TakenUp, reason: str | None) -> RequestStanding:
+def send_refusal(desk: RequestDesk, taken: TakenUp, reason: str | None) -> RequestStanding:
     """Refuse for a reason, or answer no trace (None)."""
-    return send(desk, taken.request.request_id, *nothing_to_tell(taken, reason))
+    return send(desk, taken.request.request_id, *draft_refusal(taken, reason))
 
 
-def nothing_to_tell(taken: TakenUp, reason: str | None) -> tuple[Recipient, Said]:
+def draft_refusal(taken: TakenUp, reason: str | None) -> tuple[Recipient, UnsealedAnswer]:
     """A refusal for a reason, or no trace (None). No trace is an answer, and takes the same proof. UnprovedError."""
     if reason is None and taken.doubt is not None and taken.token is not None:
         raise UnprovedError(taken.doubt)
     outcome = RequestOutcome.NO_TRACE if reason is None else RequestOutcome.REFUSED
-    return Recipient(taken.request.requester), Said(outcome, [], reason)
+    return Recipient(taken.request.requester), UnsealedAnswer(outcome, [], reason)
 
 
-def send(desk: RequestDesk, request_id: str, recipient: Recipient, said: Said) -> RequestStanding:
+def send(desk: RequestDesk, request_id: str, recipient: Recipient, said: UnsealedAnswer) -> RequestStanding:
     """Seal, sign and send an answer; it is in the vault before it leaves. Raises RuleRefusedError, RefusedError."""
     body = _signed_body(desk, request_id, recipient, said)
     reply = Reply(uuid7(), body, said.outcome.value, said.fields, said.refusal_reason, recipient.to)
@@ -410,7 +419,7 @@ def _post(desk: RequestDesk, request_id: str, reply: Reply) -> RequestStanding:
     return standing
 
 
-def _signed_body(desk: RequestDesk, request_id: str, recipient: Recipient, said: Said) -> bytes:
+def _signed_body(desk: RequestDesk, request_id: str, recipient: Recipient, said: UnsealedAnswer) -> bytes:
     sealed = None if said.details is None else _seal(desk, request_id, recipient, said.details, said.salt)
     message = answer_to_sign(
         request_id=request_id,

@@ -23,7 +23,15 @@ import msgspec
 from keys.signatures.ed25519 import SignatureError, verify_signature
 from keys.statements.keyring import RepresentativeState
 from member.errors import MemberError, UsageError
-from member.requests.answering import Recipient, Said, TakenUp, Telling, nothing_to_tell, send, what_to_tell
+from member.requests.answering import (
+    AgreedDisclosure,
+    Recipient,
+    TakenUp,
+    UnsealedAnswer,
+    draft_disclosure,
+    draft_refusal,
+    send,
+)
 from member.requests.asking import RequestDesk
 from member.requests.details import SALT_BYTES, commit_to
 from member.requests.refusal import Broken, RuleRefusedError
@@ -34,7 +42,7 @@ from schemas.terms import RequestOutcome
 from schemas.values.encoding import from_rfc3339, to_rfc3339
 
 
-def prepare(desk: RequestDesk, request_id: str, recipient: Recipient, said: Said) -> PreparedAnswer:
+def prepare(desk: RequestDesk, request_id: str, recipient: Recipient, said: UnsealedAnswer) -> PreparedAnswer:
     """Keep an answer, signed by its preparer, for another person to send."""
     salt = None if said.details is None else os.urandom(SALT_BYTES)
     unsigned = PreparedAnswer(
@@ -111,10 +119,10 @@ def send_prepared(desk: RequestDesk, taken: TakenUp, prepared: PreparedAnswer) -
     """Send an answer that another person prepared. Raises RuleRefusedError, UnprovedError, RefusedError."""
     recipient = Recipient(taken.request.requester)
     if prepared.details is not None:
-        recipient, today = what_to_tell(desk, taken, Telling(prepared.fields, _note_of(prepared)))
+        recipient, today = draft_disclosure(desk, taken, AgreedDisclosure(prepared.fields, _note_of(prepared)))
         check_unchanged(prepared, today)
     elif prepared.outcome == RequestOutcome.NO_TRACE:
-        recipient, _ = nothing_to_tell(taken, None)
+        recipient, _ = draft_refusal(taken, None)
     return send_as_prepared(desk, prepared, recipient)
 
 
@@ -126,7 +134,7 @@ def send_as_prepared(desk: RequestDesk, prepared: PreparedAnswer, recipient: Rec
     return send(desk, prepared.request_id, recipient, _said(prepared))
 
 
-def check_unchanged(prepared: PreparedAnswer, today: Said) -> None:
+def check_unchanged(prepared: PreparedAnswer, today: UnsealedAnswer) -> None:
     """Rule 3. RuleRefusedError if rows were added or taken back, or marked otherwise, since it was prepared."""
     same = (sorted(today.submissions), today.marking) == (prepared.submissions, prepared.marking)
     if not same:
@@ -138,7 +146,7 @@ def _note_of(prepared: PreparedAnswer) -> str:
     return "" if prepared.details is None else prepared.details.note or ""
 
 
-def _said(prepared: PreparedAnswer) -> Said:
+def _said(prepared: PreparedAnswer) -> UnsealedAnswer:
     fixed = _commitment(prepared)
     by = Prepared(
         representative_id=prepared.prepared_by,
@@ -146,7 +154,7 @@ def _said(prepared: PreparedAnswer) -> Said:
         details_commitment=fixed,
         prepared_at=prepared.prepared_at,
     )
-    said = Said(RequestOutcome(prepared.outcome), prepared.fields, prepared.refusal_reason)
+    said = UnsealedAnswer(RequestOutcome(prepared.outcome), prepared.fields, prepared.refusal_reason)
     return replace(
         said,
         details=prepared.details,

@@ -29,7 +29,7 @@ from keys.statements.roots import roots_first
 from keys.statements.snapshots import Snapshot, SnapshotError, check_progress, verify_snapshot
 from member.errors import MemberError, NotEnrolledError, RefusedError
 from member.statements.authority import build_keyring, current_epoch
-from member.statements.holder_word import Deadline, Envelopes, HolderWord, Listed, ask_all
+from member.statements.holder_statements import Deadline, Envelopes, HolderStatements, Listed, ask_all
 from member.vault.store import Vault
 from schemas.holders import Holder, SignedSnapshot
 from schemas.statements import StatementEnvelope
@@ -52,7 +52,7 @@ class StaleStatementsError(MemberError):
 
 
 @dataclass(frozen=True)
-class Voucher:
+class FreshnessState:
     """How a holder stands: whether it vouches for what this member has and until when, or why it does not."""
 
     holder_id: str
@@ -66,7 +66,7 @@ class Freshness:
 
     number: int
     needed: int
-    vouchers: tuple[Voucher, ...]
+    vouchers: tuple[FreshnessState, ...]
     taken: int = 0
 
     @property
@@ -117,7 +117,7 @@ class _Seen(msgspec.Struct, frozen=True):
 
 
 def confirm_freshness(
-    library: Library, words_of: Callable[[EpochStatement], Sequence[HolderWord]], vault: Vault, now: datetime
+    library: Library, words_of: Callable[[EpochStatement], Sequence[HolderStatements]], vault: Vault, now: datetime
 ) -> Freshness:
     """Ask the holders, take in what we lack, hand over what they lack; how fresh we are. Raises NotEnrolledError.
 
@@ -134,7 +134,7 @@ def confirm_freshness(
 
 
 def _ask(
-    library: Library, epoch: EpochStatement, words: Sequence[HolderWord], vault: Vault, now: datetime
+    library: Library, epoch: EpochStatement, words: Sequence[HolderStatements], vault: Vault, now: datetime
 ) -> Freshness:
     asked = ask_all({word.holder.holder_id: _snapshot_of(word) for word in words})
     ours = library.keyring.digest
@@ -166,7 +166,7 @@ def _ask(
     )
 
 
-def _by_name(words: Iterable[HolderWord]) -> dict[str, HolderWord]:
+def _by_name(words: Iterable[HolderStatements]) -> dict[str, HolderStatements]:
     return {word.holder.holder_id: word for word in words}
 
 
@@ -191,13 +191,13 @@ class _Standing:
         """Whether it has other statements than we, be it only fewer: then its list is wanted."""
         return self.is_live and self.snapshot is not None and self.snapshot.digest != ours
 
-    def voucher(self) -> Voucher:
+    def voucher(self) -> FreshnessState:
         if self.snapshot is not None and self.vouches:
-            return Voucher(self.holder_id, self.snapshot.valid_until, None)
-        return Voucher(self.holder_id, None, self.problem or "it has statements that could not be fetched")
+            return FreshnessState(self.holder_id, self.snapshot.valid_until, None)
+        return FreshnessState(self.holder_id, None, self.problem or "it has statements that could not be fetched")
 
 
-def _weigh(word: HolderWord, asked: Any, vault: Vault, ours: str, now: datetime) -> _Standing:
+def _weigh(word: HolderStatements, asked: Any, vault: Vault, ours: str, now: datetime) -> _Standing:
     """Rules 1 and 4: the snapshot just received if it is right, else the one remembered while it lasts."""
     holder_id = word.holder.holder_id
     seen, before = _recall(vault, word.holder)
@@ -263,15 +263,15 @@ def _take_list(
         return replace(standing, covered=None, problem=str(error)), 0
 
 
-def _snapshot_of(word: HolderWord) -> Callable[[Deadline], tuple[SignedSnapshot, Snapshot]]:
+def _snapshot_of(word: HolderStatements) -> Callable[[Deadline], tuple[SignedSnapshot, Snapshot]]:
     return lambda until: word.snapshot()
 
 
-def _list_of(word: HolderWord, own: StatementEnvelope | None) -> Callable[[Deadline], Listed]:
+def _list_of(word: HolderStatements, own: StatementEnvelope | None) -> Callable[[Deadline], Listed]:
     return lambda until: word.statements(until, own)
 
 
-def _hand_over(word: HolderWord, held: Envelopes, listed: Envelopes) -> Callable[[Deadline], None]:
+def _hand_over(word: HolderStatements, held: Envelopes, listed: Envelopes) -> Callable[[Deadline], None]:
     """Rule 5."""
     has = {payload_digest(Envelope.parse(envelope).payload) for envelope in listed}
     lacks = [each for each in held if payload_digest(Envelope.parse(each).payload) not in has]

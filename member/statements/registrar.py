@@ -39,7 +39,7 @@ from keys.statements.keyring import (
 from keys.statements.roots import roots_first
 from keys.statements.snapshots import Snapshot, SnapshotError
 from member.errors import AnswerError, MemberError, RefusedError
-from member.statements.holder_word import Deadline
+from member.statements.holder_statements import Deadline
 from member.statements.review import review
 from member.transport.channel import Identity
 from member.transport.exchange_client import ExchangeClient
@@ -210,7 +210,7 @@ def sign(payload: bytes, identity: Identity) -> StatementEnvelope:
     return sign_statement(payload, identity.key_id.removeprefix("registrar/"), identity.key)
 
 
-class HandedIn(msgspec.Struct, frozen=True):
+class SubmittedSignatures(msgspec.Struct, frozen=True):
     """What became of signatures that were handed in; the counts are left out where the exchange refused them."""
 
     state: str
@@ -219,17 +219,19 @@ class HandedIn(msgspec.Struct, frozen=True):
     quorum: int | msgspec.UnsetType = msgspec.UNSET
 
 
-def hand_in(exchange: ExchangeClient, envelope: StatementEnvelope) -> HandedIn:
+def hand_in(exchange: ExchangeClient, envelope: StatementEnvelope) -> SubmittedSignatures:
     """Send signatures to the exchange; where the statement then stands. A refusal is told, not raised."""
     try:
         answer = exchange.add_statement(envelope)
     except RefusedError as error:
-        return HandedIn(STALE if error.status == _CONFLICT else REFUSED, error.detail)
+        return SubmittedSignatures(STALE if error.status == _CONFLICT else REFUSED, error.detail)
     except MemberError as error:
-        return HandedIn(REFUSED, error.detail)
+        return SubmittedSignatures(REFUSED, error.detail)
     if answer.state == _OVERTAKEN:
-        return HandedIn(STALE, "another statement took its place meanwhile", answer.signatures, answer.quorum)
-    return HandedIn(answer.state, None, answer.signatures, answer.quorum)
+        return SubmittedSignatures(
+            STALE, "another statement took its place meanwhile", answer.signatures, answer.quorum
+        )
+    return SubmittedSignatures(answer.state, None, answer.signatures, answer.quorum)
 
 
 def stated_holders(keyring: Keyring, envelopes: Iterable[StatementEnvelope]) -> list[Holder]:

@@ -33,7 +33,7 @@ from keys.faults.report import (
 from keys.statements.keyring import EpochState, Keyring, MemberStatement, UnknownStatementError
 from member.errors import MemberError, RefusedError
 from member.tokens.holder_conduct import Conduct
-from member.tokens.kept_conduct import VaultConduct
+from member.tokens.kept_conduct import VaultConductStore
 from member.tokens.kept_faults import REFUSED, REPORTED, WAITING, HolderFaults, KeptFault
 from member.transport.exchange_client import ExchangeClient
 from member.vault.store import Vault
@@ -154,7 +154,7 @@ def leave_out(vault: Vault, keyring: Keyring, holder_id: str, verify_key: bytes,
     for epoch in keyring.epochs():
         if epoch.state is EpochState.RETIRED or find_holder(epoch, holder_id, verify_key) is None:
             continue
-        book = VaultConduct(vault, epoch.epoch, epoch.sequence)
+        book = VaultConductStore(vault, epoch.epoch, epoch.sequence)
         conduct = book.read().get(holder_id, Conduct())
         if conduct.fault is None:
             book.keep(holder_id, replace(conduct, fault=reason))

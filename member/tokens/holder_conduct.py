@@ -54,7 +54,7 @@ class Conduct:
         return None
 
 
-class ConductBook(Protocol):
+class ConductStore(Protocol):
     """Where the conduct of an epoch's holders is kept, by holder's id. Called from several threads at once."""
 
     def read(self) -> Mapping[str, Conduct]:
@@ -66,7 +66,7 @@ class ConductBook(Protocol):
         ...
 
 
-class NoBook:
+class NoConductStore:
     """Keeps nothing beyond the tokeniser's life."""
 
     def read(self) -> Mapping[str, Conduct]:

@@ -25,9 +25,9 @@ class _KeptConduct(msgspec.Struct, frozen=True):
     answered: int
 
 
-class VaultConduct:
-    """A ConductBook in the vault's file. It writes through a connection of its own: the vault's is bound to one thread,
-    and batches are at work in several.
+class VaultConductStore:
+    """A ConductStore in the vault's file. It writes through its own connection: the vault's is bound to one thread, and
+    batches are at work in several.
 
     Several processes may keep one holder's conduct: each adds what it has met itself, and none takes back a fault.
     """

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from keys.oprf.tokens import Token
 from member.tokens.evaluation import EpochInfo
-from member.tokens.holder_conduct import Conduct, ConductBook
+from member.tokens.holder_conduct import Conduct, ConductStore
 from schemas.holder_faults import Evidence
 
 _log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Quorums:
         rng: random.Random,
         clock: Callable[[], float],
         rest_seconds: float,
-        book: ConductBook,
+        book: ConductStore,
     ) -> None:
         self._holders = {holder.index: holder for holder in epoch.holders}
         self._threshold = epoch.threshold

@@ -48,7 +48,7 @@ from member.tokens.evaluation import (
     HolderRefusedError,
     HolderUnavailableError,
 )
-from member.tokens.holder_conduct import ConductBook, NoBook
+from member.tokens.holder_conduct import ConductStore, NoConductStore
 from member.tokens.quorums import HolderFault, NoQuorumError, Quorums
 from schemas.holder_faults import MALFORMED, WRONG_ANSWER, WRONG_PROOF, Evidence, SignedExchange
 
@@ -113,7 +113,7 @@ class Tokeniser:
         evaluators: Mapping[int, Evaluator],
         secret: bytes,
         *,
-        book: ConductBook | None = None,
+        book: ConductStore | None = None,
         rng: random.Random | None = None,
         clock: Callable[[], float] = time.monotonic,
         proved_up_to: int = batch_check.PROVED_UP_TO,
@@ -142,7 +142,7 @@ class Tokeniser:
             rng=rng or secrets.SystemRandom(),
             clock=clock,
             rest_seconds=rest_seconds,
-            book=book or NoBook(),
+            book=book or NoConductStore(),
         )
 
     @property

@@ -15,7 +15,7 @@ import click
 from keys.statements.keyring import EpochStatement, Keyring, Root
 from member.alerts.client import AlertClient
 from member.alerts.subscriptions import SubscriptionClient
-from member.corrections.log import ToldLog
+from member.corrections.log import DisclosureRecord
 from member.errors import HomeError, MemberError, UsageError
 from member.identity.access import Unlocked, check_typed, open_vault, unlock_registrar, unlock_representative
 from member.identity.home import Home
@@ -39,12 +39,12 @@ from member.statements.authority import (
     take_in,
 )
 from member.statements.freshness import Freshness, Library, confirm_freshness
-from member.statements.holder_word import HolderWord
+from member.statements.holder_statements import HolderStatements
 from member.statements.succession import refresh_keyring
 from member.terminal import printable
 from member.tokens.fault_spread import FaultSpread
 from member.tokens.holders import HolderClient, connect_holders, epoch_info
-from member.tokens.kept_conduct import VaultConduct
+from member.tokens.kept_conduct import VaultConductStore
 from member.tokens.kept_faults import HolderFaults
 from member.tokens.tokenise import Tokeniser
 from member.transport.channel import Channel, Identity, RuntimeEnvironment
@@ -204,9 +204,9 @@ class Session:
         return RequestDesk(home.member_id, identity, self.vault, keyring, self.exchange, self.requests, clock, origin)
 
     @property
-    def told_log(self) -> ToldLog:
+    def disclosure_record(self) -> DisclosureRecord:
         """What was shown of corrections and outcomes, until the log is verified."""
-        return ToldLog(self.vault, check_origin(self.vault, stated_exchange(self.stated).log_origin).origin)
+        return DisclosureRecord(self.vault, check_origin(self.vault, stated_exchange(self.stated).log_origin).origin)
 
     @cached_property
     def queries(self) -> QueryClient:
@@ -293,11 +293,11 @@ class Session:
         """
         _ = self.keyring
 
-    def holder_word(
+    def holder_statements(
         self, holder: Holder, around: RuntimeEnvironment | None = None, identity: Identity | None = None
-    ) -> HolderWord:
+    ) -> HolderStatements:
         """A way to a key holder's word on the statements, closed with the session."""
-        word = HolderWord(holder, around or self.around, identity)
+        word = HolderStatements(holder, around or self.around, identity)
         self._stack.callback(word.close)
         return word
 
@@ -314,8 +314,8 @@ class Session:
             held_envelope(vault, "member", self.home.member_id),
         )
 
-        def words_of(epoch: EpochStatement) -> list[HolderWord]:
-            return [self.holder_word(holder, around, identity) for holder in epoch.holders]
+        def words_of(epoch: EpochStatement) -> list[HolderStatements]:
+            return [self.holder_statements(holder, around, identity) for holder in epoch.holders]
 
         return confirm_freshness(library, words_of, vault, self.around.clock())
 
@@ -338,7 +338,7 @@ class Session:
         """A tokeniser for an epoch that holders still evaluate in."""
         epoch = self.keyring.epoch(number)
         secret = self.vault.cipher.mac("evaluations", str(number).encode())
-        book = VaultConduct(self.vault, number, epoch.sequence)
+        book = VaultConductStore(self.vault, number, epoch.sequence)
         tokeniser = Tokeniser(epoch_info(epoch), self.holders(epoch), secret, book=book)
         self._tokenisers.append((number, tokeniser, self._statements_beside(number)))
         return tokeniser

@@ -14,7 +14,7 @@ from sqlalchemy import select, text
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
-from alerts.acts.publication import do_what_is_due
+from alerts.acts.publication import apply_due_changes
 from alerts.jobs import drain_outbox
 from alerts.store.alerts import StoredAlert
 from exchange.gateways.request_policy import RequestPolicy
@@ -153,16 +153,16 @@ def test_a_scheduled_alert_is_hidden_until_the_worker_publishes_it(new_taskforce
     taskforce = new_taskforce("a", "b")
     a, b = taskforce.members["a"], taskforce.members["b"]
     alert_id = release(a, at=SOON)
-    assert do_what_is_due(taskforce.database, taskforce.clock()) == 0
+    assert apply_due_changes(taskforce.database, taskforce.clock()) == 0
     assert read(a, alert_id)["steps"]["publish_at"] == "2026-11-22T11:00:00.000Z"
     assert b.send("GET", f"/v1/alerts/{alert_id}").status_code == 404
     assert b.send("GET", "/v1/alerts").get_json()["alerts"] == []
     assert notices(taskforce, "b", "alert_published") == []
     taskforce.clock.advance(hours=1)  # type: ignore[attr-defined]
-    assert do_what_is_due(taskforce.database, taskforce.clock()) == 1
+    assert apply_due_changes(taskforce.database, taskforce.clock()) == 1
     assert read(b, alert_id)["published_at"] == "2026-11-22T11:00:00.000Z"
     assert len(notices(taskforce, "b", "alert_published")) == 1
-    assert do_what_is_due(taskforce.database, taskforce.clock()) == 0
+    assert apply_due_changes(taskforce.database, taskforce.clock()) == 0
 
 
 def test_an_alert_that_keeps_failing_is_told_of_once(new_taskforce: NewTaskforce) -> None:
@@ -172,10 +172,10 @@ def test_an_alert_that_keeps_failing_is_told_of_once(new_taskforce: NewTaskforce
     with capture_logs() as said:
         with taskforce.database.transaction() as session:
             session.execute(text("ALTER TABLE outbox RENAME TO gone"))
-        assert [do_what_is_due(taskforce.database, taskforce.clock()) for _ in range(3)] == [0, 0, 0]
+        assert [apply_due_changes(taskforce.database, taskforce.clock()) for _ in range(3)] == [0, 0, 0]
         with taskforce.database.transaction() as session:
             session.execute(text("ALTER TABLE gone RENAME TO outbox"))
-        assert do_what_is_due(taskforce.database, taskforce.clock()) == 1
+        assert apply_due_changes(taskforce.database, taskforce.clock()) == 1
     told = [line for line in said if line.get("job") == alert_id]
     assert [line["event"] for line in told] == ["alert not changed", "alert not changed: over"]
 
@@ -198,7 +198,7 @@ def test_two_workers_at_once_publish_and_expire_each_alert_once(new_taskforce: N
     others = [create_database(url, log_stale_seconds=NEVER_SECONDS) for _ in range(2)]
     try:
         for moment, state in ((timedelta(hours=1), "published"), (timedelta(days=400), "expired")):
-            done = _at_once(do_what_is_due, others, taskforce.clock() + moment)
+            done = _at_once(apply_due_changes, others, taskforce.clock() + moment)
             assert sum(done) == len(ids)
             for alert_id in ids:
                 (view,) = logged(taskforce, "b", f"alert_{state}", alert_id)
@@ -229,7 +229,7 @@ def test_what_its_issuer_may_no_longer_publish_waits_for_a_new_release(new_taskf
     alert_id = release(taskforce.members["a"], at=SOON)
     taskforce.state_group(("b",))
     taskforce.clock.advance(hours=2)  # type: ignore[attr-defined]
-    assert do_what_is_due(taskforce.database, taskforce.clock()) == 1
+    assert apply_due_changes(taskforce.database, taskforce.clock()) == 1
     assert read(taskforce.members["a"], alert_id)["state"] == "reviewed"
     assert logged(taskforce, "a", "refusal", alert_id)[-1]["reasons"] == [{"code": "group", "field": "audience.groups"}]
     assert len(notices(taskforce, "a", "refusal")) == 1
@@ -246,7 +246,7 @@ def test_a_gateway_that_counsel_closed_carries_no_alert_from_then_on(new_taskfor
     attach_context(taskforce.app.extensions, replace(context, policy=RequestPolicy(left)))
     assert reasons_of(a.send("POST", "/v1/alerts", make_content())) == {"no-gateway"}
     assert refused(taskforce, reviewed, "release", {"at": None}) == {"no-gateway"}
-    do_what_is_due(taskforce.database, taskforce.clock() + timedelta(hours=2), left)
+    apply_due_changes(taskforce.database, taskforce.clock() + timedelta(hours=2), left)
     assert read(a, scheduled)["state"] == "reviewed"
     reasons = logged(taskforce, "a", "refusal", scheduled)[-1]["reasons"]
     assert reasons == [{"code": "no-gateway", "field": "legal_gateway"}]
@@ -256,7 +256,7 @@ def test_a_gateway_that_counsel_closed_carries_no_alert_from_then_on(new_taskfor
 def test_what_has_expired_before_the_worker_comes_is_not_published(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a", "b")
     alert_id = release(taskforce.members["a"], at=SOON, review_by="2026-11-22", expires_on="2026-11-23")
-    do_what_is_due(taskforce.database, taskforce.clock() + timedelta(days=2))
+    apply_due_changes(taskforce.database, taskforce.clock() + timedelta(days=2))
     assert read(taskforce.members["a"], alert_id)["state"] == "reviewed"
     assert {reason["code"] for reason in logged(taskforce, "a", "refusal", alert_id)[-1]["reasons"]} == {
         "release-after-expiry"
@@ -329,7 +329,7 @@ def test_an_alert_expires_behind_its_last_day(new_taskforce: NewTaskforce) -> No
     taskforce = new_taskforce("a", "b")
     alert_id = release(taskforce.members["a"], review_by="2026-11-22", expires_on="2026-11-23")
     for hours, state in ((13, "published"), (37.9, "published"), (38, "expired")):
-        do_what_is_due(taskforce.database, taskforce.clock() + timedelta(hours=hours))
+        apply_due_changes(taskforce.database, taskforce.clock() + timedelta(hours=hours))
         assert read(taskforce.members["b"], alert_id)["state"] == state
     assert len(notices(taskforce, "b", "alert_expired")) == 1
 
@@ -359,7 +359,7 @@ def test_while_the_log_stands_still_nothing_is_published_or_taken_back(database_
             assert answer.get_json()["type"] == "urn:exchange:problem:log-unavailable"
         assert b.send("GET", f"/v1/alerts/{published}").status_code == 503
         with pytest.raises(LogUnavailableError):
-            do_what_is_due(taskforce.database, taskforce.clock())
+            apply_due_changes(taskforce.database, taskforce.clock())
         with taskforce.database.reading() as session:
             states = {one.alert_id: one.state for one in session.scalars(select(StoredAlert))}
         assert states == {published: "published", waiting: "reviewed", due: "scheduled"}

@@ -236,7 +236,7 @@ def _report(session: Session, exchange: ExchangeClient, kept: KeptStatements, do
         if error.status != _UNAUTHENTICATED or not document:
             raise
         return _report_left(document)
-    holders = push_to_holders(kept.envelopes, keyring, session.holder_word, kept.retired)
+    holders = push_to_holders(kept.envelopes, keyring, session.holder_statements, kept.retired)
     confirmed = {each.holder_id for each in holders if each.problem is None}
     kept.note_retired((kept.retired | confirmed) - serving_ids(keyring))
     freshness = effective_for_freshness(keyring, holders)

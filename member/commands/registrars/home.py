@@ -15,7 +15,7 @@ from member.commands.registrars.approvals import approve, deliver, export, pendi
 from member.commands.shared.common import Shown, reporting
 from member.errors import HomeError, UsageError
 from member.identity.access import REGISTRAR, lock_registrar, passphrase_of
-from member.identity.enrolment import check_id, pin_root, told_registrars
+from member.identity.enrolment import check_id, pin_root, registrars_text
 from member.identity.home import Home, LocalRegistrar
 from member.statements.authority import load_root
 from member.workplace.session import Session
@@ -82,7 +82,7 @@ def connect(session: Session, exchange_url: str, root_file: Path) -> Shown:
     names = [each.registrar_id for each in root.registrars]
     document = {"exchange_url": home.exchange_url, "registrars_fingerprint": root.fingerprint, "registrars": names}
     return Shown(
-        document, f"{home.exchange_url}, registrars {told_registrars(root)}; fingerprint {in_fours(root.fingerprint)}"
+        document, f"{home.exchange_url}, registrars {registrars_text(root)}; fingerprint {in_fours(root.fingerprint)}"
     )
 
 

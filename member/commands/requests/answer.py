@@ -23,18 +23,18 @@ from member.commands.shared.common import Shown, at_terminal, reporting
 from member.errors import MemberError, UsageError
 from member.indicators.envelope import CONTACT
 from member.requests.answering import (
+    AgreedDisclosure,
     TakenUp,
-    Telling,
+    disclose,
+    draft_disclosure,
+    draft_refusal,
     finish_begun,
     look_at,
     look_to_prepare,
-    nothing_to_tell,
     release,
+    send_refusal,
     take_up,
-    tell,
-    tell_nothing,
     what_to_release,
-    what_to_tell,
 )
 from member.requests.asking import RequestDesk
 from member.requests.client import ReadRequest
@@ -68,8 +68,8 @@ def take(session: Session, request_id: str) -> Shown:
     found = read_id(session, request_id)
     taken = take_up(session.request_desk, found)
     document = {**describe(session, taken.request), "proved": taken.doubt is None, "doubt": taken.doubt}
-    warnings = [f"nothing may be told: {taken.hindrance}"] if taken.hindrance else []
-    text = as_lines([*lines_of(session, taken.request, []), *next_step(session, taken.request, taken.hindrance)])
+    warnings = [f"nothing may be told: {taken.obstacle}"] if taken.obstacle else []
+    text = as_lines([*lines_of(session, taken.request, []), *next_step(session, taken.request, taken.obstacle)])
     return Shown(document, text, warnings=warnings)
 
 
@@ -129,15 +129,15 @@ def answer(
     fields = None if partial is None else read_fields(partial)
     said = read_text("note", note or "", _MAX_NOTE)
     if no_trace:
-        return _give(session, request_id, lambda desk, taken: tell_nothing(desk, taken, None), yes=yes)
+        return _give(session, request_id, lambda desk, taken: send_refusal(desk, taken, None), yes=yes)
     contact = session.home.config.defaults.get(CONTACT, "")
-    telling = Telling(fields, said, contact, read_codes(confirmations))
+    agreed = AgreedDisclosure(fields, said, contact, read_codes(confirmations))
     read = session.request_desk.read(read_id(session, request_id))
     if read.direction == Direction.OUTGOING and read.mode in OFFERS:
-        return _release(session, read, telling, to)
+        return _release(session, read, agreed, to)
     if to is not None:
         raise UsageError("--to goes with an offer of our own", "an answer goes to whoever asked")
-    return _give(session, request_id, lambda desk, taken: tell(desk, taken, telling), telling=telling, yes=yes)
+    return _give(session, request_id, lambda desk, taken: disclose(desk, taken, agreed), agreed=agreed, yes=yes)
 
 
 @click.command("refuse", epilog="Example: member --as authoriser request refuse ID --reason not_proportionate")
@@ -161,7 +161,7 @@ def refuse(
     if prepared:
         return _give_prepared(session, request_id, None, digests, yes=yes, refusing=True)
     _check_beside("only what was prepared has a digest", {"--digest": digests})
-    return _give(session, request_id, lambda desk, taken: tell_nothing(desk, taken, reason), refusing=True, yes=yes)
+    return _give(session, request_id, lambda desk, taken: send_refusal(desk, taken, reason), refusing=True, yes=yes)
 
 
 @click.command("prepare", epilog="Example: member request prepare ID --partial reason,first_seen")
@@ -199,16 +199,16 @@ def prepare_one(
     desk, found = session.request_desk, read_id(session, request_id)
     fields = None if partial is None else read_fields(partial)
     contact = session.home.config.defaults.get(CONTACT, "")
-    telling = Telling(fields, read_text("note", note or "", _MAX_NOTE), contact, read_codes(confirmations))
+    agreed = AgreedDisclosure(fields, read_text("note", note or "", _MAX_NOTE), contact, read_codes(confirmations))
     read = desk.read(found)
     if read.direction == Direction.OUTGOING and read.mode in OFFERS:
         waiting = [one for one in read.waiting if to in (None, one.institution)]
-        told = what_to_release(desk, read, waiting, telling, preparing=True)
+        told = what_to_release(desk, read, waiting, agreed, preparing=True)
         made = [prepare(desk, found, *each) for each in told]
     else:
         taken = look_to_prepare(desk, found, refusing=reason is not None)
         nothing = no_trace or reason is not None
-        recipient, said = nothing_to_tell(taken, reason) if nothing else what_to_tell(desk, taken, telling)
+        recipient, said = draft_refusal(taken, reason) if nothing else draft_disclosure(desk, taken, agreed)
         made = [prepare(desk, found, recipient, said)]
     described = [describe_prepared(one, desk.member_id) for one in made]
     document = {"request_id": found, "prepared": described}
@@ -252,8 +252,8 @@ def _release_prepared(
         raise MemberError("nobody waits for it", "member request show lists who waits", slug="not_taken_up")
     _agree_to(session, prepared, digests, yes=yes)
     for one, each in zip(waiting, prepared, strict=True):
-        telling = Telling(each.fields, confirmations=each.confirmations)
-        for recipient, today in what_to_release(desk, offer, [one], telling):
+        agreed = AgreedDisclosure(each.fields, confirmations=each.confirmations)
+        for recipient, today in what_to_release(desk, offer, [one], agreed):
             check_unchanged(each, today)
             send_as_prepared(desk, each, recipient)
     told = [one.institution for one in waiting]
@@ -277,7 +277,7 @@ def _agree_to(session: Session, prepared: list[PreparedAnswer], digests: tuple[s
         raise MemberError("stopped: nothing was sent", "it stays prepared", slug="interrupted")
 
 
-def _release(session: Session, offer: ReadRequest, telling: Telling, to: str | None) -> Shown:
+def _release(session: Session, offer: ReadRequest, agreed: AgreedDisclosure, to: str | None) -> Shown:
     """Release an offer of ours, once what was begun before has been sent to its end."""
     desk = session.request_desk
     stated = [one.member_id for one in desk.keyring.members() if to in (None, one.member_id)]
@@ -287,7 +287,7 @@ def _release(session: Session, offer: ReadRequest, telling: Telling, to: str | N
     warnings = [f"{one} was told what was begun before; what was given now was not sent to it" for one in begun]
     left = [one for one in offer.waiting if one.institution in told and one.institution not in begun]
     if left or not begun:
-        release(desk, offer, left, telling)
+        release(desk, offer, left, agreed)
     standing = {"request_id": offer.request_id, "state": RequestState.ANSWERED.value, "due_at": offer.due_at}
     return Shown({**standing, "told": told}, f"request {offer.request_id}: told {', '.join(told)}", warnings=warnings)
 
@@ -299,7 +299,7 @@ def _give(
     *,
     yes: bool,
     refusing: bool = False,
-    telling: Telling | None = None,
+    agreed: AgreedDisclosure | None = None,
 ) -> Shown:
     """Answer, once an answer that was begun before has been sent to its end."""
     found = read_id(session, request_id)
@@ -311,7 +311,7 @@ def _give(
         warnings = [f"an answer was begun before, and has arrived: {said}. What was given now was not sent"]
         text = as_lines([f"request {found} is {standing.state}"])
         return Shown(msgspec.to_builtins(standing), text, warnings=warnings)
-    taken = look_at(desk, found, refusing=refusing, telling=telling)
+    taken = look_at(desk, found, refusing=refusing, agreed=agreed)
     if taken.is_new and not yes and at_terminal(session):
         _agree(session, taken, "refuse it" if refusing else "answer it so")
     try:
@@ -327,8 +327,8 @@ def _give(
 
 def _agree(session: Session, taken: TakenUp, what: str) -> None:
     """Show a request that was just taken up, and ask. MemberError unless the person agrees: then nothing is sent."""
-    hindrance = [f"  nothing may be told: {taken.hindrance}"] if taken.hindrance else []
-    click.echo(printable(as_lines([*lines_of(session, taken.request, []), *hindrance])), err=True)
+    obstacle = [f"  nothing may be told: {taken.obstacle}"] if taken.obstacle else []
+    click.echo(printable(as_lines([*lines_of(session, taken.request, []), *obstacle])), err=True)
     try:
         agrees = click.confirm(f"Do you {what}?", err=True)
     except click.Abort:

@@ -117,7 +117,7 @@ def with_own_rows(session: Session, requests: Sequence[ListedRequest]) -> Iterat
         yield from (OwnRequest(one, own.get(token)) for one, token in zip(batch, tokens, strict=True))
 
 
-def next_step(session: Session, read: ReadRequest, hindrance: str | None = None) -> Iterator[str]:
+def next_step(session: Session, read: ReadRequest, obstacle: str | None = None) -> Iterator[str]:
     """How to go on with a request to us."""
     if read.direction != Direction.INCOMING or read.state not in (RequestState.OPEN, RequestState.TAKEN_UP):
         return
@@ -126,7 +126,7 @@ def next_step(session: Session, read: ReadRequest, hindrance: str | None = None)
     if read.state == RequestState.OPEN:
         yield f"next: {officer} take-up {read.request_id}"
     elif read.mode not in OFFERS:
-        answering = "" if hindrance else f"{officer} answer {read.request_id} --full, or "
+        answering = "" if obstacle else f"{officer} answer {read.request_id} --full, or "
         yield f"next: {answering}{officer} refuse {read.request_id} --reason …"
 
 

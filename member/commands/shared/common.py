@@ -21,7 +21,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from keys.custody.files import CustodyError
-from keys.terminal.program import Program, tell_error, wants_json
+from keys.terminal.program import Program, print_error, wants_json
 from member.errors import FAILED, USAGE_ERROR, MemberError, UsageError, quoted
 from member.terminal import AnswerConsole, PlainTable, as_lines, fitted, printable
 from member.tokens.quorums import NoQuorumError
@@ -199,7 +199,7 @@ def _tell(error: Exception, *, as_json: bool) -> int:
     if as_json:
         _print_json(told.document())
     else:
-        tell_error(printable(told.detail), printable(told.hint) if told.hint else None)
+        print_error(printable(told.detail), printable(told.hint) if told.hint else None)
     return told.exit_code
 
 

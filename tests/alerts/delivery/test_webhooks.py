@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from sqlalchemy import update
 from standardwebhooks import Webhook
 
-from alerts.acts.publication import do_what_is_due
+from alerts.acts.publication import apply_due_changes
 from alerts.delivery.sending import WebhookClient
 from alerts.domain.subscription import RETRIES
 from alerts.store.subscriptions import Subscription
@@ -367,6 +367,6 @@ def test_an_expired_alert_is_told_as_expired(small_world: PushingWorld) -> None:
         release(small_world.member("a"))
         small_world.post()
         small_world.advance(days=400)
-        do_what_is_due(small_world.taskforce.database, small_world.taskforce.clock())
+        apply_due_changes(small_world.taskforce.database, small_world.taskforce.clock())
         small_world.post()
         assert to.received[-1].value["type"] == f"alert.{AlertState.EXPIRED}"

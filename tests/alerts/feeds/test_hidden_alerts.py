@@ -16,7 +16,7 @@ from sqlalchemy import delete
 from alerts.domain.alert import READABLE
 from alerts.feeds.atom import AtomForm
 from alerts.feeds.json_feed import JsonForm
-from alerts.store.alerts import AlertTold, StoredAlert
+from alerts.store.alerts import AlertDisclosure, StoredAlert
 from schemas.terms import AlertState
 from tests.alerts.factories import plant_alert
 from tests.alerts.feeds.divided import GROUPS, KINDS, divide
@@ -144,5 +144,5 @@ def _restore(taskforce: Taskforce, hidden: set[str]) -> None:
 
 def _empty(taskforce: Taskforce) -> None:
     with taskforce.database.transaction() as session:
-        session.execute(delete(AlertTold))
+        session.execute(delete(AlertDisclosure))
         session.execute(delete(StoredAlert))

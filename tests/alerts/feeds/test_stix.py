@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 from sqlalchemy import select
 from stix2validator import ValidationOptions, validate_instance
 
-from alerts.acts.publication import do_what_is_due
+from alerts.acts.publication import apply_due_changes
 from alerts.domain.alert import Alert
 from alerts.feeds import extensions
 from alerts.feeds.fixed_objects import FIXED_IDS, TLP_MARKINGS
@@ -91,7 +91,7 @@ def test_every_object_of_every_state_passes_the_validator_and_is_read_by_stix2(n
     release(bank, supersedes=reference, tlp="CLEAR", sources=[])
     release(bank, review_by="2026-11-23", expires_on="2026-11-23")
     taskforce.clock.advance(days=3)  # type: ignore[attr-defined]
-    do_what_is_due(taskforce.database, taskforce.clock())
+    apply_due_changes(taskforce.database, taskforce.clock())
 
     every = TaxiiReader(taskforce, "b").objects(match_version="all")
     states = {one["extensions"][extensions.ALERT]["state"] for one in of_type(every, "report")}
@@ -188,7 +188,7 @@ def test_what_expires_makes_a_new_version_of_its_report_alone(new_taskforce: New
     reader = TaxiiReader(taskforce, "b")
     release(taskforce.members["a"], accounts=[ACCOUNT], review_by="2026-11-23", expires_on="2026-11-23")
     taskforce.clock.advance(days=3)  # type: ignore[attr-defined]
-    do_what_is_due(taskforce.database, taskforce.clock())
+    apply_due_changes(taskforce.database, taskforce.clock())
     types = [one["type"] for one in reader.alert_objects(match_version="all")]
     assert sorted(types) == ["attack-pattern", "bank-account", "report", "report"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from alerts.acts.publication import do_what_is_due
+from alerts.acts.publication import apply_due_changes
 from alerts.store.alerts import StoredAlert
 from alerts.store.feed_objects import FeedObject
 from edge.request_limits import LARGEST_LIMIT
@@ -57,7 +57,7 @@ def _work(taskforce: Taskforce) -> int:
     """A worker process with a database of its own."""
     database = create_database(taskforce.settings.database_url, log_stale_seconds=10**9)
     try:
-        return do_what_is_due(database, taskforce.clock())
+        return apply_due_changes(database, taskforce.clock())
     finally:
         database.dispose()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from exchange.corrections.notify import tell_corrections
+from exchange.corrections.notify import notify_corrections
 from exchange.indicators.store import retire_rows
 from exchange.indicators.submissions import EXPIRED
 from exchange.kernel.chunks import in_chunks
@@ -28,7 +28,7 @@ def test_who_submitted_while_a_withdrawal_waited_for_its_turn_is_told(new_taskfo
     taskforce.clock.advance(seconds=-1)  # type: ignore[attr-defined]
     assert a.send("POST", "/v1/withdrawals", make_withdrawal([token])).status_code == 201
     taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
-    assert tell_corrections(taskforce.database, taskforce.clock()) == 1
+    assert notify_corrections(taskforce.database, taskforce.clock()) == 1
     assert len(b.send("GET", "/v1/corrections").get_json()["corrections"]) == 1
 
 
@@ -44,7 +44,7 @@ def test_who_submitted_once_a_withdrawal_had_its_turn_is_told_nothing(new_taskfo
     (hit,) = b.submit([token]).get_json()["hits"]
     assert hit["institutions"] == "1"
     taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
-    assert tell_corrections(taskforce.database, taskforce.clock()) == 1
+    assert notify_corrections(taskforce.database, taskforce.clock()) == 1
     assert len(c.send("GET", "/v1/corrections").get_json()["corrections"]) == 1
     assert b.send("GET", "/v1/corrections").get_json()["corrections"] == []
 
@@ -73,7 +73,7 @@ def test_rows_that_expire_while_their_submission_is_taken_back_are_told_of(
 
     assert a.send("POST", "/v1/withdrawals", withdrawal).get_json()["withdrawn"] == 1
     monkeypatch.setattr("exchange.corrections.notify.in_chunks", once_expired)
-    told = tell_corrections(taskforce.database, now)
+    told = notify_corrections(taskforce.database, now)
     assert (expired, told) == ([1], 1)
     (correction,) = b.send("GET", "/v1/corrections").get_json()["corrections"]
     assert correction["reason"] == withdrawal["reason"]

@@ -14,7 +14,7 @@ import pytest
 
 from alerts.jobs import drain_outbox
 from exchange.corrections.escalate import escalate_corrections
-from exchange.corrections.notify import WATCHED_FOR, tell_corrections
+from exchange.corrections.notify import WATCHED_FOR, notify_corrections
 from exchange.corrections.store import Disclosure, add_corrections
 from exchange.indicators.derived import Derived, DerivedKind, note_derived
 from exchange.indicators.expire import expire_indicators
@@ -45,7 +45,7 @@ def withdraw(member: MemberSimulator, *args: Any, **changes: Any) -> dict[str, A
 
 def tell(taskforce: Taskforce) -> int:
     """One round of the worker."""
-    return tell_corrections(taskforce.database, taskforce.clock())
+    return notify_corrections(taskforce.database, taskforce.clock())
 
 
 def corrections(member: MemberSimulator, query: str = "") -> list[dict[str, Any]]:

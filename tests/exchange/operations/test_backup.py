@@ -26,7 +26,7 @@ from exchange.log.sequencer import CARRIED_TICKS, Sequencer
 from exchange.membership.roots import read_roots
 from exchange.operations.archive import list_tables
 from exchange.operations.back_up import BackupError, back_up_database
-from exchange.operations.restore import LogState, Restored, restore_database
+from exchange.operations.restore import LogState, RestoreResult, restore_database
 from exchange.operations.start_checks import check_start
 from exchange.registrars.accept import list_statements
 from exchange.registrars.take_statements import take_statements
@@ -78,7 +78,7 @@ class BackedUp:
         back_up_database(self.taskforce.database, self.settings, file, PASSPHRASE, self.taskforce.clock(), work=10)
         return file
 
-    def restore(self, database: Database, file: Path, passphrase: bytes = PASSPHRASE, **changes: Any) -> Restored:
+    def restore(self, database: Database, file: Path, passphrase: bytes = PASSPHRASE, **changes: Any) -> RestoreResult:
         return restore_database(database, dataclasses.replace(self.settings, **changes), file, passphrase)
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.corrections.notify import tell_corrections
+from exchange.corrections.notify import notify_corrections
 from exchange.indicators.derived import Derived, DerivedKind, note_derived
 from exchange.indicators.expire import expire_indicators
 from exchange.indicators.withdrawal import (
@@ -21,14 +21,14 @@ from exchange.indicators.withdrawal import (
     LastShown,
     OtherRow,
     TakenBack,
-    told_at_least,
+    notified_at_least,
+    was_disclosed_by_hit,
     was_shown_late,
-    was_told_by_hit,
 )
 from exchange.membership.authority import SECTOR_MINIMUM, Authority
 from exchange.membership.past_authority import PastAuthority, Span
 from exchange.operations.purge import CORRECTIONS_KEPT, OUTCOMES_KEPT, purge_records
-from exchange.outcomes.record import tell_outcomes
+from exchange.outcomes.record import notify_outcomes
 from exchange.outcomes.rules import decide_assessment, decide_outcome, shown_kind
 from exchange.queries.store import QueriedToken, Query, QueryMatch, add_query, mark_disclosed
 from exchange.requests.store import InformationRequest, RequestPart
@@ -173,7 +173,7 @@ def test_an_exit_rests_on_no_assessment_from_before_a_correction_of_the_hit(new_
         assert b.send("POST", "/v1/assessments", make_assessment(one)).status_code == 201
     leave = make_outcome("hit", hit_id, account_action="exit")
     a.send("POST", "/v1/withdrawals", make_withdrawal([token]))
-    tell_corrections(taskforce.database, taskforce.clock())
+    notify_corrections(taskforce.database, taskforce.clock())
     assert [hit["institutions"] for hit in b.hits() if hit["hit_id"] == hit_id] == ["1"], "c still holds it"
     refused = b.send("POST", "/v1/outcomes", leave)
     assert rules_of(refused) == ["assessment-overtaken"]
@@ -196,7 +196,7 @@ def test_an_exit_rests_on_no_assessment_from_before_a_correction_of_the_hit(new_
         assert b.send("POST", "/v1/assessments", make_assessment(hit_id)).status_code == 201
         if taken_back is not None:
             taken_back.send("POST", "/v1/withdrawals", make_withdrawal([token]))
-            assert tell_corrections(taskforce.database, taskforce.clock()) == 1
+            assert notify_corrections(taskforce.database, taskforce.clock()) == 1
         said = b.send("POST", "/v1/outcomes", make_outcome("hit", hit_id, account_action="exit"))
         assert [reason["code"] for reason in said.get_json().get("reasons", ())] == rules
 
@@ -257,7 +257,7 @@ def test_it_reaches_whose_row_was_taken_back_or_has_expired_and_nobody_whose_row
     c.submit([token], envelope={"expires_on": "2026-12-20", "review_by": "2026-12-01"})
     hit_id = a.submit([token]).get_json()["hits"][0]["hit_id"]
     b.send("POST", "/v1/withdrawals", make_withdrawal([token]))
-    tell_corrections(taskforce.database, taskforce.clock())
+    notify_corrections(taskforce.database, taskforce.clock())
     taskforce.clock.advance(days=40)  # type: ignore[attr-defined]
     assert expire_indicators(taskforce.database, taskforce.clock()) == 1
     sent = make_outcome("hit", hit_id, arrests=2, harm_to_customer=True, forfeited_gbp=900, outcome_code="1")
@@ -337,14 +337,14 @@ def test_an_outcome_of_a_covert_query_reaches_banks_when_they_learn_of_the_query
     assert rules_of(agency.send("POST", "/v1/outcomes", make_outcome("query", query_id, account_action="exit"))) == [
         "exit-without-hit"
     ]
-    assert tell_outcomes(taskforce.database, taskforce.clock()) == 0
+    assert notify_outcomes(taskforce.database, taskforce.clock()) == 0
     assert (received(a), views(taskforce, "a", "outcome")) == ([], [])
     assert views(taskforce, "reviewer", "outcome")[0]["recorder"] == "nca"
     with taskforce.database.transaction() as session:
         mark_disclosed(session, query_id, taskforce.clock())
     taskforce.clock.advance(days=1)  # type: ignore[attr-defined]
-    assert tell_outcomes(taskforce.database, taskforce.clock()) == 1
-    assert tell_outcomes(taskforce.database, taskforce.clock()) == 0
+    assert notify_outcomes(taskforce.database, taskforce.clock()) == 1
+    assert notify_outcomes(taskforce.database, taskforce.clock()) == 0
     (seen,) = received(a)
     assert (seen["arrests"], seen["recorder_kind"], seen["recorder"]) == (3, None, None)
     assert seen["told_at"].startswith("2026-11-23")
@@ -384,7 +384,7 @@ def test_whatever_is_told_of_the_kind_fits_three_members_of_the_group_or_all(kin
 
 @given(st.lists(st.sampled_from(["1", "2-4", "5+"])), st.sets(st.sampled_from("abcdefgh")))
 def test_never_more_are_counted_as_told_than_bands_and_names_say(bands: list[str], names: set[str]) -> None:
-    told = told_at_least(bands, names)
+    told = notified_at_least(bands, names)
     lowest = {"1": 1, "2-4": 2, "5+": 5}
     assert told == max([len(names), *(lowest[band] for band in bands)])
 
@@ -413,7 +413,7 @@ _ALWAYS = [Span(NOW - timedelta(days=90), None)]
 def test_told_by_a_hit_is_who_held_the_token_in_the_group_then_and_was_shown_it(
     held: list[Held], last: LastShown, told: bool
 ) -> None:
-    assert was_told_by_hit(_ROW, held, last, _ALWAYS) is told
+    assert was_disclosed_by_hit(_ROW, held, last, _ALWAYS) is told
 
 
 @pytest.mark.parametrize(
@@ -431,7 +431,7 @@ def test_told_by_a_hit_is_who_held_the_token_in_the_group_then_and_was_shown_it(
 def test_a_row_counts_for_a_member_only_while_both_could_share_in_the_group(
     together: list[Span], last: LastShown, told: bool
 ) -> None:
-    assert was_told_by_hit(_ROW, [_HELD], last, together) is told
+    assert was_disclosed_by_hit(_ROW, [_HELD], last, together) is told
 
 
 _TOLD_AT = NOW + timedelta(days=9, seconds=5)

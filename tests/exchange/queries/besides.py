@@ -31,7 +31,7 @@ from exchange.membership.statements import (
     remove_signatures_of_others,
 )
 from exchange.operations.measures import read_measures
-from exchange.outcomes.store import mark_told
+from exchange.outcomes.store import mark_notified
 from exchange.queries.store import mark_disclosed, withheld_matches
 from exchange.registrars.enrolments import list_invited, lock_enrolment
 from exchange.registrars.holder_faults import find_report, next_position, reported_holders
@@ -71,7 +71,7 @@ BESIDES: tuple[Callable[[Session], object], ...] = (
     lambda session: membership.revoke_key(session, "a/analyst"),
     lambda session: membership.stop_member(session, "a", _NOW),
     lambda session: read_measures(session, _NOW),
-    lambda session: mark_told(session, _ID, "a", _NOW),
+    lambda session: mark_notified(session, _ID, "a", _NOW),
     lambda session: withheld_matches(session, _ID),
     lambda session: mark_disclosed(session, _ID, _NOW),
     lambda session: lock_enrolment(session, KEY),

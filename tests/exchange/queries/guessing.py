@@ -20,7 +20,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from exchange.corrections.notify import tell_corrections
+from exchange.corrections.notify import notify_corrections
 from exchange.kernel.leases import acquire_lease
 from exchange.log.entries import View, record_event
 from exchange.log.head_file import HeadFile
@@ -193,7 +193,7 @@ class Game:
         token = (self._found if hides else self._unfound).pop()
         answer = self.world.banks[SUBJECT].send("POST", "/v1/withdrawals", make_withdrawal([token]))
         assert answer.status_code == 201, answer.text
-        assert tell_corrections(self.world.taskforce.database, self.world.clock()) == hides
+        assert notify_corrections(self.world.taskforce.database, self.world.clock()) == hides
         return 1
 
     def _submit_what_others_hold(self, hides: bool) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exchange.corrections.notify import tell_corrections
+from exchange.corrections.notify import notify_corrections
 from exchange.operations.purge import purge_records
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
@@ -256,7 +256,7 @@ def test_a_withdrawals_id_does_not_tell_whether_a_correction_waits(world: QueryW
     for withdrawal_id, token in zip(ids, tokens, strict=True):
         taken = make_withdrawal([token], withdrawal_id=withdrawal_id)
         assert bank.send("POST", "/v1/withdrawals", taken).get_json()["told"] == 0
-    assert tell_corrections(world.taskforce.database, world.clock()) == 1
+    assert notify_corrections(world.taskforce.database, world.clock()) == 1
     world.clock.advance(days=366)
     purge_records(world.taskforce.database, world.clock())
     envelope = {"review_by": "2028-05-01", "expires_on": "2028-11-01"}

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from werkzeug.test import Client
 from werkzeug.wrappers import Response
 
-from exchange.corrections.notify import tell_corrections
+from exchange.corrections.notify import notify_corrections
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.exchange.corrections.taking_back import make_withdrawal
@@ -167,7 +167,7 @@ def test_a_correction_tells_a_bank_nothing_of_a_hit_that_an_agency_alone_was_tol
     world.clock.advance(days=2)
     taken = make_withdrawal(submission_id=withdrawn["submission_id"])
     assert b.send("POST", "/v1/withdrawals", taken).status_code == 201
-    assert tell_corrections(world.taskforce.database, world.clock()) > 0
+    assert notify_corrections(world.taskforce.database, world.clock()) > 0
     (told,) = world.views("a", "correction")
     assert len(told["ended"]) == 1, "the hit on the other token"
     assert told["hits"] == []

@@ -15,10 +15,10 @@ from exchange.queries.rules import (
     Officer,
     QueryTerms,
     decide_case,
+    decide_mutual_disclosure,
     decide_officers,
     decide_terms,
     last_day_of,
-    learn_of_each_other,
     rows_shown,
     see_subject,
     withhold,
@@ -73,8 +73,8 @@ def test_covert_work_has_an_end_and_a_reviewer_and_no_watch_outlives_it(
 
 
 def test_a_silent_case_is_learnt_of_by_nobody() -> None:
-    assert learn_of_each_other(is_silent=True, is_other_silent=False) == (True, False)
-    assert learn_of_each_other(is_silent=True, is_other_silent=True) == (False, False)
+    assert decide_mutual_disclosure(is_silent=True, is_other_silent=False) == (True, False)
+    assert decide_mutual_disclosure(is_silent=True, is_other_silent=True) == (False, False)
 
 
 def test_a_gateway_that_carries_no_names_tells_a_band_and_what_any_hit_may_tell() -> None:

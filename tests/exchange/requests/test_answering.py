@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from exchange.corrections.notify import tell_corrections
+from exchange.corrections.notify import notify_corrections
 from exchange.indicators.derived import DerivedDisclosure, DerivedKind
 from exchange.indicators.store import read_rows
 from exchange.operations.purge import purge_records
@@ -238,7 +238,7 @@ def test_an_answer_tells_of_rows_in_groups_that_the_requester_is_in_and_of_no_ot
     # The row in the cell is taken back: a was never told of it.
     taken_back = world["b"].send("POST", "/v1/withdrawals", make_withdrawal(submission_id=cell)).get_json()
     assert (taken_back["withdrawn"], taken_back["told"]) == (1, 0)
-    tell_corrections(world.taskforce.database, world.clock())
+    notify_corrections(world.taskforce.database, world.clock())
     assert world["a"].send("GET", "/v1/corrections?state=open").get_json()["corrections"] == []
     assert world.read("a", request_id)["answers"] == read["answers"]
 
@@ -262,9 +262,9 @@ def test_an_answer_that_was_taken_back_is_marked_at_once_and_for_good_and_a_new_
     assert reasons_of(world.answer("b", waiting, submissions=wrong)) == {"rows-changed"}
     world.answered("b", waiting)
     assert (marks(first), marks(waiting)) == ([(True, True)], [(False, False)])
-    assert tell_corrections(world.taskforce.database, world.clock()) == 1
+    assert notify_corrections(world.taskforce.database, world.clock()) == 1
     world.clock.advance(seconds=60)  # type: ignore[attr-defined]
-    assert tell_corrections(world.taskforce.database, world.clock()) == 0
+    assert notify_corrections(world.taskforce.database, world.clock()) == 0
     (correction,) = world["a"].send("GET", "/v1/corrections").get_json()["corrections"]
     path = f"/v1/corrections/{correction['correction_id']}"
     about = {(one["kind"], one["object_id"]) for one in world["a"].send("GET", path).get_json()["concerned"]}

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from exchange.corrections.notify import tell_corrections
+from exchange.corrections.notify import notify_corrections
 from exchange.indicators.derived import DerivedDisclosure
 from exchange.requests.end import SEALED_KEPT, purge_answers
 from schemas.requests.messages import SEALED_SIZES
@@ -84,12 +84,12 @@ def test_a_withdrawal_reaches_whom_an_offer_told_and_who_knows_of_the_holder(wor
     noted = {(row.source_member_id, row.recipient_member_id, row.kind) for row in rows}
     assert noted == {("a", "b", "request"), ("a", "c", "request"), ("b", "a", "request"), ("a", "b", "response")}
     assert world["b"].send("POST", "/v1/withdrawals", make_withdrawal([world.token])).status_code == 201
-    tell_corrections(world.taskforce.database, world.clock())
+    notify_corrections(world.taskforce.database, world.clock())
     assert [one["withdrawn"] for one in world.read("b", request_id)["answers"]] == [False], "what a told is a's"
     assert world["a"].send("POST", "/v1/withdrawals", make_withdrawal([world.token])).status_code == 201
     told = [(one["withdrawn"], one["sealed"]) for one in world.read("b", request_id)["answers"]]
     assert told == [(True, None)], "at once"
-    tell_corrections(world.taskforce.database, world.clock())
+    notify_corrections(world.taskforce.database, world.clock())
     for reader, others in (("a", "b"), ("b", "a"), ("c", "a")):
         listed = world[reader].send("GET", "/v1/corrections?state=open").get_json()["corrections"]
         assert listed, (reader, others)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from exchange.corrections.notify import tell_corrections
+from exchange.corrections.notify import notify_corrections
 from exchange.gateways.request_policy import RequestPolicy
 from exchange.gateways.rules import RULES, GatewayRules
 from exchange.indicators.store import RecentIndicator
@@ -60,7 +60,7 @@ def test_a_take_up_sent_again_tells_no_more_than_may_be_read_then_and_is_logged(
     assert send()["requester"] == "a"
     assert send()["requester"] == "a", "a lost answer is given again"
     assert world["a"].send("POST", "/v1/withdrawals", make_withdrawal([world.token])).status_code == 201
-    tell_corrections(world.taskforce.database, world.clock())
+    notify_corrections(world.taskforce.database, world.clock())
     before = len(world.views("b", "request_read"))
     again = send()
     assert [again[name] for name in ("requester", "terms", "proof", "marking")] == [None] * 4
@@ -74,7 +74,7 @@ def test_after_a_withdrawal_its_marking_is_not_read_either(new_world: NewWorld) 
     request_id = world.asked("a", world.hit_of("a"))
     assert world.take_up("b", request_id).get_json()["marking"]["conditions"] == SECRET
     assert world["a"].send("POST", "/v1/withdrawals", make_withdrawal([world.token])).status_code == 201
-    tell_corrections(world.taskforce.database, world.clock())
+    notify_corrections(world.taskforce.database, world.clock())
     assert world.read("b", request_id)["marking"] is None
 
 

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from alerts.acts.publication import do_what_is_due
+from alerts.acts.publication import apply_due_changes
 from alerts.delivery.jobs import forget_deliveries
 from alerts.jobs import drain_outbox
 from edge.request_limits import LARGEST_LIMIT
@@ -110,7 +110,7 @@ class Side:
     def _jobs(self) -> list[tuple[str, Callable[[datetime], object]]]:
         jobs = [*exchange_jobs(self.database), *query_jobs(self.database, USUAL_LIMITS, 5)]
         listed: list[tuple[str, Callable[[datetime], object]]] = [(job.name, job.work) for job in jobs]
-        listed.append(("alerts", lambda now: do_what_is_due(self.database, now)))
+        listed.append(("alerts", lambda now: apply_due_changes(self.database, now)))
         listed.append(("forget_deliveries", lambda now: forget_deliveries(self.database, now)))
         return listed
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from exchange.corrections.notify import tell_corrections
+from exchange.corrections.notify import notify_corrections
 from exchange.indicators.expire import expire_indicators
 from exchange.operations.purge import RETIRED_KEPT, purge_records
 from schemas.terms import WithdrawalReason
@@ -53,7 +53,7 @@ def test_it_stays_out_when_the_row_itself_has_long_been_purged(new_taskforce: Ne
     a, token = taskforce.members["a"], make_token()
     submit(a, [token])
     take_back(a, [token])
-    tell_corrections(taskforce.database, taskforce.clock())
+    notify_corrections(taskforce.database, taskforce.clock())
     taskforce.clock.advance(days=RETIRED_KEPT.days + 1)  # type: ignore[attr-defined]
     purge_records(taskforce.database, taskforce.clock())
     assert submit(a, [token])["left_out"] == [{"row": 0, "reason": "false_positive"}]
@@ -74,7 +74,7 @@ def test_the_rows_of_a_submission_taken_back_stay_out(
         expire_indicators(taskforce.database, taskforce.clock())
     take_back(a, None, submission_id, reason="cleared")
     if is_moved:
-        tell_corrections(taskforce.database, taskforce.clock())
+        notify_corrections(taskforce.database, taskforce.clock())
     assert submit(a, [token])["left_out"] == [{"row": 0, "reason": "cleared"}]
 
 
@@ -106,7 +106,7 @@ def test_what_is_listed_again_before_the_worker_comes_is_not_kept_out_by_it(new_
     take_back(a, None, submission_id)
     ending = {"expires_on": "2026-12-20", "review_by": "2026-12-20"}
     assert submit(a, [token], envelope=ending, fields={"relist": "seen again"})["accepted"] == 1
-    assert tell_corrections(taskforce.database, taskforce.clock()) == 1, "who was told of the expired row still hears"
+    assert notify_corrections(taskforce.database, taskforce.clock()) == 1, "who was told of the expired row still hears"
     taskforce.clock.advance(days=20)  # type: ignore[attr-defined]
     expire_indicators(taskforce.database, taskforce.clock())
     anew = submit(a, [token])

@@ -14,10 +14,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from exchange.corrections.notify import tell_corrections
+from exchange.corrections.notify import notify_corrections
 from exchange.corrections.store import CorrectionItem
 from exchange.indicators.derived import Derived, DerivedKind, note_derived
-from member.corrections.log import ToldLog
+from member.corrections.log import DisclosureRecord
 from member.identity.access import open_vault, unlock_representative
 from member.identity.home import Home
 from member.indicators.submit import Desk
@@ -50,7 +50,7 @@ def share(taskforce: Taskforce, folder: Path, *numbers: int) -> list[str]:
 def tell(taskforce: Taskforce) -> int:
     """One round of the worker."""
     assert taskforce.database is not None
-    return tell_corrections(taskforce.database, now())
+    return notify_corrections(taskforce.database, now())
 
 
 def hit_on(taskforce: Taskforce, bank: str, number: int) -> dict[str, Any] | None:
@@ -430,73 +430,75 @@ def telling_of(concerned: list[list[str]], at: str = "10:00", **view: Any) -> Ow
 
 
 @pytest.fixture
-def told_log(tmp_path: Path) -> Iterator[ToldLog]:
+def disclosure_record(tmp_path: Path) -> Iterator[DisclosureRecord]:
     """What was shown, in a vault of its own."""
     with Vault.create(tmp_path / "vault.db", bytes(32), "a") as vault:
-        yield ToldLog(vault, "log")
+        yield DisclosureRecord(vault, "log")
 
 
-def check(told_log: ToldLog, *entries: OwnEntry, is_complete: bool = True) -> None:
+def check(disclosure_record: DisclosureRecord, *entries: OwnEntry, is_complete: bool = True) -> None:
     """Hold what is kept against entries; what is found is forgotten."""
-    made = told_log.check()
+    made = disclosure_record.check()
     for entry in entries:
         made.look_at(entry)
-    told_log.forget(made.finish(is_complete=is_complete))
+    disclosure_record.forget(made.finish(is_complete=is_complete))
 
 
-def test_a_correction_is_shown_as_it_was_told_and_with_no_more_than_that(told_log: ToldLog) -> None:
+def test_a_correction_is_shown_as_it_was_told_and_with_no_more_than_that(disclosure_record: DisclosureRecord) -> None:
     one, two = concerned_of("h1"), concerned_of("h1", "h2")
     other = concerned_of("h3")
-    told_log.keep_correction("e", "c", "error", 1)
-    told_log.keep_concerned("e", "c", "error", one)
+    disclosure_record.keep_correction("e", "c", "error", 1)
+    disclosure_record.keep_concerned("e", "c", "error", one)
     with pytest.raises(LogFault, match="never told so"):
-        check(told_log)
-    check(told_log, is_complete=False)
-    check(told_log, replace(telling_of(one), view=None))
+        check(disclosure_record)
+    check(disclosure_record, is_complete=False)
+    check(disclosure_record, replace(telling_of(one), view=None))
     wrong = ({"correction_id": "d"}, {"reason": "cleared"}, {"items": 2}, {"items_sha256": to_base64(digest(other))})
     for said in (*wrong, {"told_by": [{"kind": "query", "object_id": "h1"}]}):
         with pytest.raises(LogFault, match="never told so"):
-            check(told_log, telling_of(one, **said))
+            check(disclosure_record, telling_of(one, **said))
     malformed: tuple[dict[str, Any], ...] = ({"told_by": [1]}, {"items": None}, {"correction_id": []})
     for strange in malformed:
         with pytest.raises(LogFault, match="lacks a field"):
-            check(told_log, telling_of(one, **strange))
-    check(told_log, telling_of(one), telling_of(two[1:]))
-    check(told_log)
-    told_log.keep_concerned("f", "c", "error", two)
-    check(told_log, telling_of(one), telling_of(two[1:]))
-    told_log.keep_concerned("g", "c", "error", concerned_of("h1", "h3"))
+            check(disclosure_record, telling_of(one, **strange))
+    check(disclosure_record, telling_of(one), telling_of(two[1:]))
+    check(disclosure_record)
+    disclosure_record.keep_concerned("f", "c", "error", two)
+    check(disclosure_record, telling_of(one), telling_of(two[1:]))
+    disclosure_record.keep_concerned("g", "c", "error", concerned_of("h1", "h3"))
     with pytest.raises(LogFault, match="never told so"):
-        check(told_log, telling_of(one), telling_of(two[1:]))
-    told_log.keep_correction("h", "d", "error", 1)
+        check(disclosure_record, telling_of(one), telling_of(two[1:]))
+    disclosure_record.keep_correction("h", "d", "error", 1)
     with pytest.raises(LogFault, match="never told so"):
-        check(told_log, telling_of(one), replace(telling_of(one), view=None))
+        check(disclosure_record, telling_of(one), replace(telling_of(one), view=None))
 
 
-def test_an_open_correction_that_was_told_well_before_is_left_out_of_no_listing(told_log: ToldLog) -> None:
+def test_an_open_correction_that_was_told_well_before_is_left_out_of_no_listing(
+    disclosure_record: DisclosureRecord,
+) -> None:
     items = concerned_of("h1")
     pages = [entry_of("corrections_read", at) for at in ("11:00", "11:01")]
-    told_log.keep_listing([page.event_id for page in pages], [])
-    check(told_log, *pages)
-    check(told_log, telling_of(items, "10:55"), *pages)
-    check(told_log, *pages, telling_of(items, "11:30"))
+    disclosure_record.keep_listing([page.event_id for page in pages], [])
+    check(disclosure_record, *pages)
+    check(disclosure_record, telling_of(items, "10:55"), *pages)
+    check(disclosure_record, *pages, telling_of(items, "11:30"))
     acknowledged = [entry_of("correction_acknowledged", at, correction_id="c") for at in ("10:20", "11:05")]
     for one in acknowledged:
-        check(told_log, telling_of(items, "10:10"), one, *pages)
+        check(disclosure_record, telling_of(items, "10:10"), one, *pages)
     late = entry_of("correction_acknowledged", "12:00", correction_id="c")
     others = entry_of("correction_acknowledged", "10:20", correction_id="d")
     for entries in ([], [late], [others], [acknowledged[0], telling_of(concerned_of("h2"), "10:40")]):
         with pytest.raises(LogFault, match="listed without this one"):
-            check(told_log, telling_of(items, "10:10"), *entries, *pages)
-        check(told_log, telling_of(items, "10:10"), *entries, *pages, replace(late, view=None))
-    told_log.keep_listing([page.event_id for page in pages], ["c"])
-    check(told_log, telling_of(items, "10:10"), *pages)
+            check(disclosure_record, telling_of(items, "10:10"), *entries, *pages)
+        check(disclosure_record, telling_of(items, "10:10"), *entries, *pages, replace(late, view=None))
+    disclosure_record.keep_listing([page.event_id for page in pages], ["c"])
+    check(disclosure_record, telling_of(items, "10:10"), *pages)
 
 
-def test_an_outcome_about_our_rows_is_shown_as_it_was_told(told_log: ToldLog) -> None:
+def test_an_outcome_about_our_rows_is_shown_as_it_was_told(disclosure_record: DisclosureRecord) -> None:
     figures: dict[str, Any] = dict.fromkeys(FIGURES) | {"arrests": 1}
     told = {"outcome_id": "o", "tokens": ["t"], "recorder": None, "recorder_kind": "telecom", "told_at": "t", **figures}
-    told_log.keep_outcome("e", told)
+    disclosure_record.keep_outcome("e", told)
     own = entry_of("outcome", outcome_id="o", figures=figures)
     for entries in (
         [own],
@@ -505,9 +507,9 @@ def test_an_outcome_about_our_rows_is_shown_as_it_was_told(told_log: ToldLog) ->
         [entry_of("outcome", **told | {"tokens": []})],
     ):
         with pytest.raises(LogFault, match="never told so"):
-            check(told_log, *entries)
-    check(told_log, own, entry_of("outcome", **told))
-    check(told_log)
+            check(disclosure_record, *entries)
+    check(disclosure_record, own, entry_of("outcome", **told))
+    check(disclosure_record)
 
 
 @contextmanager
@@ -522,7 +524,7 @@ def lied_to(taskforce: Taskforce, lie: Callable[[dict[str, Any]], None], path: s
     with vault_of(taskforce, "a") as vault, vault.transaction():
         vault.delete("corrections_listed", b"last")
     with vault_of(taskforce, "a") as vault:
-        kept = ToldLog(vault, ORIGIN)
+        kept = DisclosureRecord(vault, ORIGIN)
         kept.forget(kept.check().shown)
     assert "does not state what was shown" in verified["error"]["detail"]
     assert taskforce.run("a", "log", "verify").status == 0

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from exchange.corrections.notify import tell_corrections
+from exchange.corrections.notify import notify_corrections
 from keys.oprf.tokens import Token
 from keys.sealing.hybrid import EncryptionKey
 from member.identity.access import open_vault, unlock_representative
@@ -402,7 +402,7 @@ def count_sources(taskforce: Taskforce, bank: str) -> int:
 def tell_of_withdrawals(taskforce: Taskforce) -> None:
     """One round of the worker: what was taken back here is no other module's business."""
     assert taskforce.database is not None
-    tell_corrections(taskforce.database, now())
+    notify_corrections(taskforce.database, now())
 
 
 @contextmanager

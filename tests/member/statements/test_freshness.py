@@ -322,7 +322,7 @@ def test_endless_data_from_the_exchange_or_a_holder_ends(taskforce: Taskforce) -
 
 
 def test_slow_retrieval_is_not_waited_for(fresh: Taskforce, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("member.statements.holder_word._SECONDS", 0.5)
+    monkeypatch.setattr("member.statements.holder_statements._SECONDS", 0.5)
     stopped = threading.Event()
 
     def dripping(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -488,7 +488,7 @@ def test_a_holder_that_does_not_know_a_newcomer_yet_is_told_of_it(fresh: Taskfor
 
 
 def test_a_list_of_endless_bytes_ends(fresh: Taskforce, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("member.statements.holder_word._MOST_BYTES", 10_000)
+    monkeypatch.setattr("member.statements.holder_statements._MOST_BYTES", 10_000)
     asked = itertools.count(1)
 
     def large(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -517,7 +517,7 @@ def test_a_holder_that_repeats_a_statement_is_not_read_to_its_end(fresh: Taskfor
 
 
 def test_who_is_not_waited_for_any_more_stops_asking(fresh: Taskforce, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("member.statements.holder_word._SECONDS", 0.5)
+    monkeypatch.setattr("member.statements.holder_statements._SECONDS", 0.5)
     asked, later = itertools.count(1), threading.Event()
 
     def endless(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

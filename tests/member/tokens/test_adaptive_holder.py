@@ -20,7 +20,7 @@ from member.tokens.evaluation import (
     HolderUnavailableError,
 )
 from member.tokens.holder_conduct import CHECKS_FOR_A_LOSS, MAX_LOSSES, MAX_REFUSALS, Conduct
-from member.tokens.kept_conduct import VaultConduct
+from member.tokens.kept_conduct import VaultConductStore
 from member.tokens.quorums import NoQuorumError
 from member.tokens.tokenise import Tokeniser
 from member.vault.store import Vault
@@ -115,7 +115,7 @@ def expected(inputs: list[bytes]) -> list[Token]:
 EXPECTED = expected(BULK)
 
 
-def build(*holders: HonestHolder, book: MemoryBook | VaultConduct | None = None) -> Tokeniser:
+def build(*holders: HonestHolder, book: MemoryBook | VaultConductStore | None = None) -> Tokeniser:
     evaluators: dict[int, Evaluator] = {holder.share.index: holder for holder in holders}
     return Tokeniser(EPOCH, evaluators, SECRET, book=book, rng=LowestFirst(), sleep=lambda seconds: None)
 
@@ -227,13 +227,13 @@ def test_two_processes_keep_what_each_has_met(tmp_path: Path) -> None:
     path, key = tmp_path / "vault.db", bytes(32)
     Vault.create(path, key, "a").close()
     with Vault.open(path, key, "a") as vault:
-        first, second = (VaultConduct(vault, 7, sequence=1) for _ in range(2))
+        first, second = (VaultConductStore(vault, 7, sequence=1) for _ in range(2))
         first.keep("holder-1", Conduct(fault="its proof is wrong", losses=1))
         second.keep("holder-2", Conduct(losses=1))
         second.keep("holder-1", Conduct(losses=1))
         second.keep("holder-1", Conduct(losses=2, refusals=1))
         first.keep("holder-2", Conduct(losses=3))
-        assert VaultConduct(vault, 7, sequence=1).read() == {
+        assert VaultConductStore(vault, 7, sequence=1).read() == {
             "holder-1": Conduct(fault="its proof is wrong", losses=3, refusals=1),
             "holder-2": Conduct(losses=4),
         }
@@ -375,17 +375,17 @@ def test_a_restart_forgives_no_refusal(tmp_path: Path) -> None:
     liar = AdaptiveHolder(SHARE_1)
     for run in range(MAX_REFUSALS + 2):
         with Vault.open(path, key, "a") as vault:
-            book = VaultConduct(vault, 7, sequence=1)
+            book = VaultConductStore(vault, 7, sequence=1)
             tokeniser = build(liar, HonestHolder(SHARE_2), HonestHolder(SHARE_3), book=book)
             # In threads, as an upload does it.
             assert list(tokeniser.tokenise_batches([BULK])) == [EXPECTED]
         assert liar.batches == min(run + 1, MAX_REFUSALS)
     with Vault.open(path, key, "a") as vault:
-        assert VaultConduct(vault, 7, sequence=1).read()["holder-1"].refusals == MAX_REFUSALS
+        assert VaultConductStore(vault, 7, sequence=1).read()["holder-1"].refusals == MAX_REFUSALS
         # Stated anew by the registrars, it is asked again.
-        assert VaultConduct(vault, 7, sequence=2).read() == {}
+        assert VaultConductStore(vault, 7, sequence=2).read() == {}
         with pytest.raises(NoQuorumError, match="it refused 3 checks"):
-            build(liar, HonestHolder(SHARE_2), book=VaultConduct(vault, 7, sequence=1)).tokenise(BULK)
+            build(liar, HonestHolder(SHARE_2), book=VaultConductStore(vault, 7, sequence=1)).tokenise(BULK)
 
 
 @dataclass
@@ -417,20 +417,20 @@ def test_a_program_ended_while_it_waits_for_a_check_has_met_a_loss(tmp_path: Pat
     slow = EndingHolder(SHARE_1)
     for _ in range(MAX_LOSSES):
         with Vault.open(path, key, "a") as vault:
-            tokeniser = build(slow, HonestHolder(SHARE_2), book=VaultConduct(vault, 7, sequence=1))
+            tokeniser = build(slow, HonestHolder(SHARE_2), book=VaultConductStore(vault, 7, sequence=1))
             with pytest.raises(KeyboardInterrupt):
                 tokeniser.tokenise(BULK)
     with Vault.open(path, key, "a") as vault:
-        assert VaultConduct(vault, 7, sequence=1).read()["holder-1"].losses == MAX_LOSSES
+        assert VaultConductStore(vault, 7, sequence=1).read()["holder-1"].losses == MAX_LOSSES
         with pytest.raises(NoQuorumError, match="were lost"):
-            build(slow, HonestHolder(SHARE_2), book=VaultConduct(vault, 7, sequence=1)).tokenise(BULK)
+            build(slow, HonestHolder(SHARE_2), book=VaultConductStore(vault, 7, sequence=1)).tokenise(BULK)
 
 
 def test_a_check_that_is_answered_leaves_no_loss(tmp_path: Path) -> None:
     path, key = tmp_path / "vault.db", bytes(32)
     Vault.create(path, key, "a").close()
     with Vault.open(path, key, "a") as vault:
-        tokeniser = build(HonestHolder(SHARE_1), HonestHolder(SHARE_2), book=VaultConduct(vault, 7, sequence=1))
+        tokeniser = build(HonestHolder(SHARE_1), HonestHolder(SHARE_2), book=VaultConductStore(vault, 7, sequence=1))
         assert list(tokeniser.tokenise_batches([BULK] * 3)) == [EXPECTED] * 3
-        assert {one.objection for one in VaultConduct(vault, 7, sequence=1).read().values()} == {None}
-        assert {one.losses for one in VaultConduct(vault, 7, sequence=1).read().values()} == {0}
+        assert {one.objection for one in VaultConductStore(vault, 7, sequence=1).read().values()} == {None}
+        assert {one.losses for one in VaultConductStore(vault, 7, sequence=1).read().values()} == {0}

@@ -17,7 +17,7 @@ from keys.statements.envelopes import Envelope, payload_digest, sign_statement
 from keys.statements.keyring import EpochState, EpochStatement, Keyring, parse_statement, to_payload
 from member.statements.authority import held_keyring, take_in
 from member.tokens.fault_spread import leave_out
-from member.tokens.kept_conduct import VaultConduct
+from member.tokens.kept_conduct import VaultConductStore
 from member.vault.store import Vault
 from schemas.holder_faults import WRONG_PROOF, Evidence, FaultReport, SignedExchange
 from schemas.statements import StatementEnvelope
@@ -181,7 +181,7 @@ def test_a_holder_at_fault_is_left_out_of_every_epoch_with_its_key(tmp_path: Pat
     with Vault.open(path, key, "a") as vault:
         leave_out(vault, keyring, "holder-1", holder_key(1).public_bytes, "it lied")
         leave_out(vault, keyring, "holder-2", holder_key(9).public_bytes, "it lied under another key")
-        found = {number: VaultConduct(vault, number, 1).read() for number in (1, 2, 3)}
+        found = {number: VaultConductStore(vault, number, 1).read() for number in (1, 2, 3)}
     assert {number: {name: one.fault for name, one in each.items()} for number, each in found.items()} == {
         1: {},
         2: {"holder-1": "it lied"},

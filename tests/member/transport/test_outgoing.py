@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from exchange.corrections.notify import tell_corrections
+from exchange.corrections.notify import notify_corrections
 from member.workplace.session import Session
 from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, accounts, now, write_csv
 
@@ -99,7 +99,7 @@ def test_a_query_is_asked_once_and_its_correction_names_what_was_asked_about(for
         run_twice(forgetful, f"/{step}", "nca", "--as", "authoriser", "query", step, query["query_id"], *options)
     assert forgetful.run("b", "withdraw", *TYPE, account, "--reason", "cleared").status == 0
     assert forgetful.database is not None
-    assert tell_corrections(forgetful.database, now()) >= 1
+    assert notify_corrections(forgetful.database, now()) >= 1
     (correction,) = listed(forgetful, "corrections", "nca", "corrections", "list")
     (about,) = correction["concerned"]
     assert (about["kind"], about["object_id"], about["values"]) == ("query", query["query_id"], [account])

@@ -19,7 +19,7 @@ import pytest
 import member
 from keys.oprf.tokens import Token
 from member.tokens.holder_conduct import Conduct
-from member.tokens.kept_conduct import VaultConduct
+from member.tokens.kept_conduct import VaultConductStore
 from member.vault import schema
 from member.vault.rekey import change_key, clear_journal
 from member.vault.rows import VaultRows
@@ -96,7 +96,7 @@ def use_rows(vault: Vault) -> None:
 
 
 def use_records(vault: Vault) -> None:
-    VaultConduct(vault, epoch=1, sequence=1).keep("holder-1", Conduct(losses=1))
+    VaultConductStore(vault, epoch=1, sequence=1).keep("holder-1", Conduct(losses=1))
     with vault.transaction():
         vault.put("hit", b"1", b"one")
         vault.delete("hit", b"1")

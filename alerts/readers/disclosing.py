@@ -10,7 +10,7 @@ from functools import lru_cache
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from alerts.store.alerts import AlertTold, StoredAlert
+from alerts.store.alerts import AlertDisclosure, StoredAlert
 from exchange.kernel.chunks import in_chunks
 from exchange.kernel.lookups import Lookup, ReadTransaction
 from exchange.kernel.upsert import insert_ignoring
@@ -30,22 +30,26 @@ class AlertVersion:
     version: int
 
 
-def find_untold(session: Session, member_id: str, versions: Iterable[AlertVersion], channel: str) -> list[AlertVersion]:
+def find_undisclosed(
+    session: Session, member_id: str, versions: Iterable[AlertVersion], channel: str
+) -> list[AlertVersion]:
     """Those of the versions that were not yet disclosed to the member through the channel."""
     wanted = sorted(set(versions), key=lambda one: (one.alert_id, one.version))
     told = set()
     for some in in_chunks([one.alert_id for one in wanted], _AT_ONCE):
-        rows = select(AlertTold.alert_id, AlertTold.version).where(
-            AlertTold.alert_id.in_(some), AlertTold.member_id == member_id, AlertTold.channel == channel
+        rows = select(AlertDisclosure.alert_id, AlertDisclosure.version).where(
+            AlertDisclosure.alert_id.in_(some),
+            AlertDisclosure.member_id == member_id,
+            AlertDisclosure.channel == channel,
         )
         told |= {AlertVersion(*row) for row in session.execute(rows)}
     return [one for one in wanted if one not in told]
 
 
-def look_for_untold(
+def find_undisclosed_for_poll(
     looking: ReadTransaction, member_id: str, versions: Collection[tuple[str, int]], channel: str
 ) -> list[AlertVersion]:
-    """As find_untold, for polls; at most a page's versions, by alert and number."""
+    """As find_undisclosed, for polls; at most a page's versions, by alert and number."""
     if not versions:
         return []
     alert_ids = {alert_id for alert_id, _ in versions}
@@ -64,17 +68,17 @@ def _told(count: int) -> Lookup:
     )
 
 
-def tell_once(
+def disclose_once(
     session: Session, member_id: str, versions: Iterable[AlertVersion], channel: str, now: datetime
 ) -> str | None:
-    """As record_told, of those of the versions that are untold: the log says each once, however many polls of the
+    """As record_disclosed, of those of the versions that are untold: the log says each once, however many polls of the
     member's ask for them at the same time.
     """
     lock_member(session, member_id)
-    return record_told(session, member_id, find_untold(session, member_id, versions, channel), channel, now)
+    return record_disclosed(session, member_id, find_undisclosed(session, member_id, versions, channel), channel, now)
 
 
-def record_told(
+def record_disclosed(
     session: Session, member_id: str, untold: Sequence[AlertVersion], channel: str, now: datetime
 ) -> str | None:
     """Record the disclosure of those versions in the log, one event for all; its id, None for none.
@@ -91,7 +95,7 @@ def record_told(
         for one in untold
     ]
     for some in in_chunks(rows, _AT_ONCE):
-        insert_ignoring(session, AlertTold, some)
+        insert_ignoring(session, AlertDisclosure, some)
     return event_id
 
 
@@ -105,7 +109,7 @@ def _line(session: Session, one: AlertVersion) -> dict[str, object]:
     }
 
 
-def record_all_told(
+def record_disclosed_to_all(
     session: Session, stored: StoredAlert, member_ids: Sequence[str], *, event_id: str, channel: str, now: datetime
 ) -> None:
     """Keep that an event told each of the members of the alert's present version."""
@@ -115,4 +119,4 @@ def record_all_told(
         for member_id in member_ids
     ]
     for some in in_chunks(rows, _AT_ONCE):
-        insert_ignoring(session, AlertTold, some)
+        insert_ignoring(session, AlertDisclosure, some)

@@ -50,7 +50,7 @@ class Listed:
     renewed: tuple[SignedSnapshot, Snapshot] | None = None
 
 
-class HolderWord:
+class HolderStatements:
     """What one key holder says of the registrars' statements. Its list is given to a member only."""
 
     def __init__(self, holder: Holder, surroundings: RuntimeEnvironment, identity: Identity | None) -> None:
