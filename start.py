@@ -36,7 +36,7 @@ def set_up(lock: str) -> None:
 def main(arguments: list[str]) -> int:
     """Exit status: that of what was started, or 2 when used wrongly."""
     if sys.version_info < (3, 11):
-        sys.stderr.write(f"Python 3.11 or later is wanted, this is {sys.version.split()[0]}\n")
+        sys.stderr.write(f"Python 3.11 or later is required, this is {sys.version.split()[0]}\n")
         return 2
     if not arguments or arguments[0] not in LOCKS:
         sys.stderr.write(__doc__ or "")

@@ -55,7 +55,7 @@ _TOLD = {
     "no database": "there is no database {database} at the server: CREATE DATABASE {database} OWNER {user} ENCODING"
     " 'UTF8', or name another in database_url",
     "login refused": "the server does not let {user} in from here: see its pg_hba.conf (a local connection by the peer"
-    " method wants an operating-system user of the same name)",
+    " method requires an operating-system user of the same name)",
     "lacks rights": "{user} may not do that in the database {database}: let it own the database, ALTER DATABASE"
     " {database} OWNER TO {user}",
     "starting": "the server is starting or stopping: wait and try again",

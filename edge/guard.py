@@ -60,7 +60,7 @@ class RequestGuard:
     def __call__(self) -> None:
         """Raises werkzeug's HTTPException."""
         if isinstance(request.routing_exception, RequestRedirect):
-            # A path is the one written: one that lacks its last stroke is another.
+            # A path is the one written: one without its trailing slash is another.
             raise NotFound
         if request.routing_exception is not None:
             raise request.routing_exception

@@ -84,7 +84,7 @@ def check_current(database: Database) -> None:
         raise DatabaseUnfitError("the database has no tables: run `exchange upgrade`, or `exchange restore FILE`")
     if found != head_revision():
         raise DatabaseUnfitError(
-            f"the database is at revision {found}, this version wants {head_revision()}: "
+            f"the database is at revision {found}, this version requires {head_revision()}: "
             "take a backup (`exchange backup FILE`), then run `exchange upgrade`"
         )
 

@@ -81,7 +81,7 @@ def decode_entries(data: bytes, count: int) -> list[bytes]:
         entries.append(data[position + 2 : end])
         position = end
     if len(entries) != count:
-        raise TileError(f"the entry bundle holds {len(entries)} entries, {count} are wanted")
+        raise TileError(f"the entry bundle holds {len(entries)} entries, expected {count}")
     return entries
 
 

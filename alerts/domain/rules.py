@@ -72,7 +72,7 @@ def decide_audience(audience: Audience, issuer: Issuer) -> Decision:
         return refuse("no-audience", "audience.groups", "name a group of yours: an empty audience means nobody")
     if all(issuer.authority.is_in(group_id, issuer.member_id) for group_id in audience.groups):
         return ALLOWED
-    return refuse("group", "audience.groups", "one of these is no open group of yours")
+    return refuse("group", "audience.groups", "one of these is not an open group of yours")
 
 
 def decide_ground(content: AlertContent, issuer: Issuer) -> Decision:
@@ -107,7 +107,7 @@ def decide_supersedes(content: AlertContent, issuer: Issuer, superseded: Alert |
     if not content.supersedes:
         return ALLOWED
     if superseded is None or superseded.member_id != issuer.member_id or superseded.state is not AlertState.PUBLISHED:
-        return refuse("supersedes", "supersedes", "this is no published alert of yours")
+        return refuse("supersedes", "supersedes", "this is not a published alert of yours")
     if superseded.content.audience != content.audience:
         return refuse("supersedes-audience", "supersedes", "its audience is another: withdraw it instead")
     return ALLOWED

@@ -34,7 +34,7 @@ class AllowedTargets:
                 networks.append(ip_network(part))
             except ValueError:
                 if not is_host_name(part):
-                    raise ValueError(f"{part!r} is no host name, address or network") from None
+                    raise ValueError(f"{part!r} is not a valid host name, address or network") from None
                 names.add(part)
         return cls(frozenset(names), tuple(networks))
 

@@ -267,9 +267,9 @@ def _read_mail(found: Mapping[str, Any]) -> dict[str, Any]:
     if security not in SMTP_SECURITIES:
         raise ValueError(f"smtp_security is one of {', '.join(SMTP_SECURITIES)}")
     if security == "none" and (user or host not in {"", *_THIS_MACHINE}):
-        raise ValueError("smtp_security is none only for a mail server on this machine that wants no smtp_user")
+        raise ValueError("smtp_security none is allowed only for a mail server on this machine and without smtp_user")
     if host and not (_SENDER.fullmatch(sender) and is_host_name(sender.rpartition("@")[2].lower())):
-        raise ValueError("mail_sender is missing or no address: set it, such as alerts@exchange.example")
+        raise ValueError("mail_sender is missing or not a valid address: set it, such as alerts@exchange.example")
     if bool(user) != bool(password_file):
         raise ValueError("smtp_user and smtp_password_file are set together, or neither")
     return {

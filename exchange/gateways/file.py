@@ -48,7 +48,7 @@ def load_rules(path: Path | None) -> GatewayRules:
     rules = dict(RULES)
     for name, changes in found.items():
         if name not in set(LegalGateway) or not isinstance(changes, dict):
-            raise ValueError(f"{path}: [{name}] is no gateway; there are {', '.join(LegalGateway)}")
+            raise ValueError(f"{path}: [{name}] is not a legal gateway; expected one of {', '.join(LegalGateway)}")
         gateway = LegalGateway(name)
         try:
             changed = _change(rules[gateway], changes)
@@ -82,7 +82,7 @@ def _change(rule: GatewayRule, changes: Mapping[str, Any]) -> GatewayRule | None
 
 def _change_days(rule: GatewayRule, name: str, value: Any) -> GatewayRule:
     if rule.notice is None:
-        raise ValueError(f"{name}: this gateway wants no notice")
+        raise ValueError(f"{name}: this gateway requires no notice")
     if type(value) is not int or not 1 <= value <= _MOST_DAYS:
         raise ValueError(f"{name} is a number of days from 1 to {_MOST_DAYS}")
     changed: dict[str, Any] = {_DAYS[name]: value}

@@ -88,7 +88,7 @@ def decide_asking(case: DisclosureCase, rules: GatewayRules = RULES) -> Decision
     if rule.themes != EVERY_THEME and not case.themes & rule.themes:
         decision &= refuse("gateway-theme", "theme", f"{rule.citation}: covers {_list(rule.themes)}")
     if rule.standards != EVERY_STANDARD and not case.standards & rule.standards:
-        wanted = f"{rule.citation}: wants {_list(rule.standards)}"
+        wanted = f"{rule.citation}: requires {_list(rule.standards)}"
         decision &= refuse("gateway-evidence", "evidence_standard", wanted)
     return decision & _decide_condition(case, rule) & _decide_notice(case, rule) & _decide_confirmations(case, rule)
 

@@ -132,7 +132,7 @@ def read_head(source: BinaryIO) -> dict[str, Any]:
     """The caller's fields of the head of an archive. Raises ArchiveError."""
     head = _object(source.readline(LONGEST_LINE))
     if head.pop("format", None) != FORMAT:
-        raise ArchiveError(f"it is no archive of the form {FORMAT}")
+        raise ArchiveError(f"it is not an archive of the format {FORMAT}")
     return head
 
 
@@ -166,7 +166,9 @@ def _read_rows(
         try:
             batch.append(decoder.decode(line))
         except (msgspec.DecodeError, ValueError):
-            raise ArchiveError(f"row {count} of the table {archived.name} has another form than its columns") from None
+            raise ArchiveError(
+                f"row {count} of the table {archived.name} does not have the format of its columns"
+            ) from None
         if len(batch) == _BATCH:
             take(archived, batch)
             batch = []

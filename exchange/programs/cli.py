@@ -306,9 +306,9 @@ def _show_group(done: dict[str, Any]) -> str:
 @click.pass_context
 @reports(_show_group)
 def create(context: click.Context, /, group_id: str, **options: Any) -> dict[str, Any]:
-    """Draft a group. A cell wants a sunset date, after which it closes by itself."""
+    """Draft a group. A cell requires a sunset date, after which it closes by itself."""
     if options["kind"] == GroupKind.CELL and options["sunset"] is None:
-        raise click.BadParameter("a cell wants one", param_hint="--sunset")
+        raise click.BadParameter("a cell requires one", param_hint="--sunset")
     now = utc_now()
 
     def draft(sequence: int) -> GroupStatement:

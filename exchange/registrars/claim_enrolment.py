@@ -33,7 +33,7 @@ _ROLES_OF_THE_TASKFORCE = frozenset({Role.REGISTRAR, Role.OPERATOR})
 
 _DETAILS = {
     "code": "The code is unknown, expired or used, or it is another member's.",
-    "encryption-key": "The encryption key is none to which anything can be sealed.",
+    "encryption-key": "The encryption key is not a valid hybrid public key.",
     "proof": "A representative did not prove that it holds its key for this code.",
     "roles": "A member's representative cannot have these roles.",
     "representative": "A representative's id starts with the member's.",

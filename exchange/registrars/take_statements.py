@@ -63,7 +63,7 @@ def _take(database: Database, pinned: Root, envelope: object, now: datetime) -> 
         return str(error)
     if standing.state == EFFECTIVE:
         return None
-    return f"{standing.signatures} of the {standing.quorum} signatures that it wants"
+    return f"{standing.signatures} of the {standing.quorum} required signatures"
 
 
 def _head_of(envelope: object) -> Statement:

@@ -81,7 +81,7 @@ def decide_codes(mode: str, urgency: str, wanted: Sequence[str]) -> Decision:
     if urgency not in set(Urgency):
         decision &= refuse("no-urgency", "urgency", f"one of {', '.join(Urgency)}")
     if not wanted:
-        decision &= refuse("no-fields", "fields", "say which fields are wanted, or offered")
+        decision &= refuse("no-fields", "fields", "say which fields are requested, or offered")
     known = WARNING_FIELDS if mode == RequestMode.ALERT else set(RequestField)
     if len(set(wanted)) != len(wanted) or not set(wanted) <= known:
         listed = ", ".join(field for field in RequestField if field in known)

@@ -141,7 +141,7 @@ def _fault_of(row: Any, latest: str) -> tuple[str, str] | None:
     except ValueError as error:
         return "token", str(error)
     if not isinstance(indicator_type, str) or indicator_type not in _TYPES:
-        return "indicator_type", "this is no known type"
+        return "indicator_type", "this is not a known type"
     for name, day in (("first_seen", first_seen), ("last_seen", last_seen)):
         if not _is_day(day, latest):
             return name, BAD_DAY

@@ -43,7 +43,7 @@ def decide_group(group_id: str, member_id: str, authority: Authority) -> Decisio
     """A member shares only in an open group that it is in. Groups of others and unknown ones look alike."""
     if authority.is_in(group_id, member_id):
         return ALLOWED
-    return refuse("group", "group", "this is no open group of yours")
+    return refuse("group", "group", "this is not an open group of yours")
 
 
 def decide_epoch(epoch: int, normalisation: str, epochs: Mapping[int, str]) -> Decision:

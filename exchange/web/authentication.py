@@ -55,7 +55,7 @@ def authenticate(*, is_read: bool = True) -> None:
     route, rule = _rule_of()
     keyed = request.method == "POST" and Caller.FEED_READER not in rule.callers
     if keyed and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key()):
-        raise AccessRefusedError(400, "idempotency-key", "A POST wants an Idempotency-Key of 8 to 128 characters.")
+        raise AccessRefusedError(400, "idempotency-key", "A POST requires an Idempotency-Key of 8 to 128 characters.")
     context = current_context()
     now, source = context.clock(), _source(context)
     if Caller.ANYONE in rule.callers:
@@ -100,7 +100,7 @@ def _authenticate_caller(context: Context, rule: Rule, *, is_read: bool) -> None
         g.registrar_id = verified.key_id.removeprefix(_REGISTRAR)
         return
     if rule.roles and not rule.roles & person.roles:
-        raise AccessRefusedError(403, "role", f"This wants a role of: {', '.join(sorted(rule.roles))}.", rule.roles)
+        raise AccessRefusedError(403, "role", f"This requires a role of: {', '.join(sorted(rule.roles))}.", rule.roles)
     g.actor = Actor(
         representative_id=person.representative_id,
         member_id=person.member_id,

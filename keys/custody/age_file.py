@@ -135,7 +135,7 @@ def _read_header(source: BinaryIO, passphrase: bytes) -> bytes:
     """The file key."""
     lines = [source.readline(_LONGEST_LINE) for _ in range(4)]
     if lines[0] != _INTRODUCTION + b"\n":
-        raise AgeFileError("it is no encrypted file of the form age-encryption.org/v1")
+        raise AgeFileError("it is not an encrypted file of the format age-encryption.org/v1")
     stanza = _STANZA.fullmatch(lines[1].removesuffix(b"\n"))
     if stanza is None or not lines[3].startswith(b"--- ") or not all(line.endswith(b"\n") for line in lines):
         raise AgeFileError("its header is damaged, or it was not encrypted under a passphrase")

@@ -196,7 +196,7 @@ def _check_folder(path: Path, *, shared: bool = False) -> None:
     except OSError as error:
         raise CustodyError(f"{path} cannot be read: {error.strerror}") from None
     if not stat.S_ISDIR(status.st_mode):
-        raise CustodyError(f"{path} is no folder")
+        raise CustodyError(f"{path} is not a folder")
     if status.st_mode & (0o007 if shared else 0o077):
         raise CustodyError(f"others may enter {path}: chmod {'2770' if shared else '700'} it")
 

@@ -76,7 +76,7 @@ def _parse_exchange(value: object) -> SignedExchange:
 def check_exchange(exchange: SignedExchange) -> None:
     """Raises EvidenceError if this could not show a fault: what is accepted must be fit to be shown."""
     if exchange.status != _OK:
-        raise EvidenceError(f"the holder answered {exchange.status}, which is no evaluation")
+        raise EvidenceError(f"the holder answered {exchange.status}, which is not an evaluation")
     try:
         _parse_exchange(msgspec.to_builtins(exchange))
     except ValueError as error:
@@ -161,7 +161,7 @@ def _verify_exchange(
     """Rules 1 to 4."""
     target = _read_target(exchange.url, holder, epoch)
     if exchange.status != _OK:
-        raise EvidenceError(f"the holder answered {exchange.status}, which is no evaluation")
+        raise EvidenceError(f"the holder answered {exchange.status}, which is not an evaluation")
     if answered_at(exchange) < epoch.issued_at:
         raise EvidenceError("the holder answered before the statement of the epoch in force was issued")
     if commitment_of(exchange) != holder.commitment:
@@ -188,7 +188,7 @@ def _verify_exchange(
     try:
         group.check_elements(exchange.elements)
     except group.InvalidElementError as error:
-        raise EvidenceError(f"the holder was asked about what is no element: {error}") from None
+        raise EvidenceError(f"the holder was asked about something that is not an element: {error}") from None
     if not exchange.elements:
         raise EvidenceError("the holder was asked about nothing")
     return target

@@ -120,7 +120,7 @@ def _busy(error: InProgressError) -> Response:
 
 def _element(error: InvalidElementError) -> Response:
     log.info("evaluation refused", reason="bad-element", **_member())
-    detail = "an element is no canonical encoding of a point of the group, or is the identity"
+    detail = "an element is not a canonical encoding of a point of the group, or is the identity"
     return problem("bad-element", "Bad element", 400, detail, position=error.position)
 
 

@@ -125,7 +125,7 @@ def create_home(
 def load_config(home: Path, environ: Mapping[str, str] = os.environ) -> HolderConfig:
     """Raises HolderHomeError if there is no home, or its configuration is wrong; CustodyError if others may read it."""
     if not (home / _CONFIG).exists():
-        raise HolderHomeError(f"{home} is no key holder's home: run `keyholder --home {home} init` first")
+        raise HolderHomeError(f"{home} is not a key holder's home: run `keyholder --home {home} init` first")
     try:
         document = require_fields(
             json.loads(read_private_file(home / _CONFIG, _MAX_CONFIG_BYTES)),

@@ -25,7 +25,7 @@ def oprf_input(normalisation: str, indicator_type: str, canonical: str) -> bytes
     Raises ValueError for an empty part, a bar in the first two, and more than 65,535 bytes.
     """
     if not (normalisation and indicator_type and canonical):
-        raise ValueError("version, type and canonical form are all wanted")
+        raise ValueError("version, type and canonical form are all required")
     if _SEPARATOR in normalisation or _SEPARATOR in indicator_type:
         raise ValueError("a version or type has no bar in it")
     message = f"{normalisation}|{indicator_type}|{canonical}".encode()

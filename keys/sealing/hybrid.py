@@ -174,7 +174,7 @@ def seal_to(public: bytes, plain: bytes, info: bytes) -> bytes:
     try:
         return _suite_of(public).encrypt(plain, _read_public_key(public), info)
     except ValueError:
-        raise SealingError("this is no encryption key") from None
+        raise SealingError("this is not a valid encryption key") from None
 
 
 def _read_public_key(public: bytes) -> _PublicKey:

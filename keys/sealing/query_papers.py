@@ -63,4 +63,4 @@ def open_paper(sealed: bytes, key: EncryptionKey, place: PaperPlace, form: type[
             return msgspec.convert(paper, form)
     except (NotCanonicalError, msgspec.ValidationError):
         pass
-    raise SealingError("it is no paper of a query")
+    raise SealingError("it is not a paper of a query")

@@ -292,7 +292,7 @@ class _Verifier(HTTPMessageVerifier):
         """Only the shape here; the times are judged once the signature is known to be right."""
         for name in ("created", "expires"):
             if name in sig_input.params and type(sig_input.params[name]) is not int:
-                raise InvalidSignature(f"{name} is no integer")
+                raise InvalidSignature(f"{name} is not an integer")
 
     def verify_times(self, parameters: Mapping[str, int | str]) -> None:
         """Raise _RefusedError unless the signature is of now."""

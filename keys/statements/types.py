@@ -366,5 +366,5 @@ def _element(value: object) -> bytes:
     try:
         check_element(element)
     except InvalidElementError:
-        raise ValueError("this is no element of the group") from None
+        raise ValueError("this is not an element of the group") from None
     return element

@@ -1,7 +1,7 @@
 """An alert as its author writes it, a JSON file read leniently, becomes what the exchange takes, in full.
 
 Rules, in order:
-1. The file is one JSON object in UTF-8 of at most 1 MiB; a field that stands twice, or that nobody knows, is refused.
+1. The file is one JSON object in UTF-8 of at most 1 MiB; a duplicate or unknown field is refused.
 2. Title, colour, TLP, overview and audience are said by the author. Nobody else can say who is to read it.
 3. Theme, gateway, purpose and dates come from the file, else from the home's defaults (`member config`). What decides
    about lawfulness is never made up.
@@ -150,7 +150,7 @@ def _breaks_of_form(filled: dict[str, Any]) -> Iterator[Fault]:
     from schemas.values.derived import schema_of  # noqa: PLC0415 - slow to import, needed here only
 
     for place, message in _flattened(schema_of(AlertContent)().validate(filled)):
-        yield Fault(place, "form", "it is not as the exchange wants it", message.rstrip("."))
+        yield Fault(place, "form", "it is not as the exchange requires it", message.rstrip("."))
 
 
 def _flattened(errors: Any, place: str = "") -> Iterator[tuple[str, str]]:
@@ -206,7 +206,7 @@ class _Reader:
         if value in _ABSENT:
             if otherwise is None:
                 wanted = f'add "{name}": …; member alert template shows it'
-                self.fault(name, "missing", "it is not said", wanted)
+                self.fault(name, "missing", "it is missing", wanted)
             return otherwise
         return self.read(name, read, value)
 
@@ -214,7 +214,7 @@ class _Reader:
         """What the author says, else the home's default."""
         if self.document.get(name) in _ABSENT and not self.defaults.get(name, "").strip():
             wanted = f'add "{name}": …, or once for all: member config set {name} …'
-            self.fault(name, "missing", "it is not said, and this home has no default", wanted)
+            self.fault(name, "missing", "it is missing, and this home has no default", wanted)
             return None
         return self.said(name, read, self.defaults.get(name))
 
@@ -253,7 +253,7 @@ class _Reader:
         if expires_on == "":
             if "expires_days" not in self.defaults:
                 wanted = 'add "expires_on": "2027-11-22", or once for all: member config set expires_days 365'
-                self.fault("expires_on", "missing", "it is not said, and this home has no default", wanted)
+                self.fault("expires_on", "missing", "it is missing, and this home has no default", wanted)
                 return {}
             expires_on = (today + timedelta(days=int(self.defaults["expires_days"]))).isoformat()
         if expires_on is None or review_by is None:

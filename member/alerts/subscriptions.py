@@ -79,5 +79,5 @@ class SubscriptionClient:
 def _path(subscription_id: str, step: str) -> str:
     given = subscription_id.strip().lower()
     if not _UUID.fullmatch(given):
-        raise UsageError(f"{quoted(subscription_id)} is no id of a subscription", "member subscription list")
+        raise UsageError(f"{quoted(subscription_id)} is not a valid subscription id", "member subscription list")
     return f"{wire.SUBSCRIPTIONS}/{given}/{step}"

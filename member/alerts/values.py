@@ -105,7 +105,7 @@ def as_day(value: Any) -> str:
     """A day of the calendar, YYYY-MM-DD."""
     text = as_line(value)
     if not _DAY.fullmatch(text) or not _is_in_calendar(text):
-        raise ValueRefusedError("not-a-day", f"{quoted(text)} is no day", "write it as 2027-11-22")
+        raise ValueRefusedError("not-a-day", f"{quoted(text)} is not a valid date", "write it as 2027-11-22")
     return text
 
 

@@ -43,7 +43,7 @@ def _objects(function: Callable[..., Any]) -> Callable[..., Any]:
 @_objects
 @click.option("--usefulness", type=_codes(Usefulness))
 @click.option("--internal-investigation", type=_codes(InternalInvestigation))
-@click.option("--account-action", type=_codes(AccountAction), help="An exit wants an assessment before it.")
+@click.option("--account-action", type=_codes(AccountAction), help="An exit requires an assessment before it.")
 @click.option("--arrests", type=click.IntRange(0, MOST_PEOPLE), help="How many; not said means not known.")
 @click.option("--charges", type=click.IntRange(0, MOST_PEOPLE))
 @click.option("--restrained", "restrained_gbp", type=click.IntRange(0, MOST_POUNDS), metavar="GBP", help="Pounds.")

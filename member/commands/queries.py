@@ -166,7 +166,7 @@ def _check_authorises(session: Session) -> None:
     if Role.AUTHORISER not in person.roles:
         wanted = [Role.AUTHORISER.value]
         problem = {"reason": "role", "roles": wanted}
-        raise MemberError(f"This wants a role of: {wanted[0]}.", slug="forbidden", problem=problem)
+        raise MemberError(f"This requires a role of: {wanted[0]}.", slug="forbidden", problem=problem)
 
 
 def _grounds_of(session: Session, read: OpenedQuery) -> Iterator[str]:

@@ -173,7 +173,7 @@ class DisclosureCheck:
             self._take_in(entry, entry.view)
         except (KeyError, ValueError, TypeError, OverflowError):
             raise entry.fault(
-                "what it says of a correction or an outcome lacks a field or has one of another form"
+                "what it says of a correction or an outcome has a missing field or one of an invalid format"
             ) from None
 
     def _take_in(self, entry: LoggedEntry, view: Mapping[str, Any]) -> None:

@@ -167,12 +167,12 @@ def read_code(text: str) -> ReadCode:
     text = text.strip()
     hint = "copy the whole code that the exchange's operator sent"
     if len(text) > _MAX_CODE_CHARS:
-        raise UsageError("this is no enrolment code: it is too long", hint)
+        raise UsageError("this is not a valid enrolment code: it is too long", hint)
     try:
         padded = text + "=" * (-len(text) % 4)
         code = msgspec.json.decode(base64.b64decode(padded.encode("ascii"), b"-_", validate=True), type=EnrolmentCode)
     except (binascii.Error, UnicodeError, msgspec.DecodeError, RecursionError) as error:
-        raise UsageError("this is no enrolment code", hint) from error
+        raise UsageError("this is not a valid enrolment code", hint) from error
     check_id(code.member_id, "member id, and the enrolment code names it")
     try:
         canonical_url(code.exchange_url)

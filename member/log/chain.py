@@ -29,7 +29,7 @@ from tlog.hashing import HASH_BYTES
 
 # Not the stage: that is how far this member itself has asked, and its requests' own entries say that.
 HitFields = dict[str, Any]
-_FORM = "its view lacks a field or has one of another form"
+_FORM = "its view has a missing field or one of an invalid format"
 
 
 class LogFault(MemberError):  # noqa: N818 - the log's rules speak of faults

@@ -91,7 +91,7 @@ def _no_account(text: str, digits: str) -> NormalisationError:
         return NormalisationError(
             "a building society's roll number",
             "expected: the sort code and eight-digit account number that the society receives payments on, if they are"
-            " this customer's alone; a roll number is no indicator type",
+            " this customer's alone; a roll number is not an indicator type",
         )
     if digits and not (digits.isascii() and digits.isdigit()):
         return NormalisationError("an account number holds digits only", _EXPECTED_ACCOUNT)

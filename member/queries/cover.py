@@ -94,7 +94,7 @@ class CoverCheck:
         try:
             self._take_in(entry, view)
         except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
-            raise entry.fault("what it says of a query's cover lacks a field or has one of another form") from None
+            raise entry.fault("its view of a query's cover has a missing field or one of an invalid format") from None
 
     def _take_in(self, entry: OwnEntry, view: Mapping[str, Any]) -> None:
         if "withheld" in view or (str(view["kind"]).startswith("le_") and "until" in view):

@@ -363,7 +363,7 @@ def _check_prepared(answer: GivenAnswer, holder: MemberStatement, sender: Stated
     people = {each.representative_id: each for each in holder.representatives}
     preparer = people.get(answer.prepared.representative_id)
     if preparer is None or preparer.state is not RepresentativeState.ACTIVE:
-        raise AnswerError("who prepared it is no active person of its holder")
+        raise AnswerError("whoever prepared it is not an active person of its holder")
     if preparer.representative_id == sender.representative_id or preparer.public_key == sender.public_key:
         raise AnswerError("one person prepared it and sent it")
     if (answer.prepared.details_commitment is None) != (answer.sealed is None):

@@ -86,4 +86,4 @@ def read_bytes(text: str | None, what: str, length: int | None = None) -> bytes:
     try:
         return from_base64(text or "", length)
     except ValueError as error:
-        raise AnswerError(f"the exchange showed {what} of another form") from error
+        raise AnswerError(f"the exchange showed {what} of an invalid format") from error

@@ -73,7 +73,7 @@ def read_details(payload: bytes, told: Sequence[str], commitment: bytes | None =
     try:
         opened = msgspec.json.decode(payload, type=AnswerDetails)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise AnswerError("the details have another form than was agreed") from error
+        raise AnswerError("the details do not have the agreed format") from error
     details = msgspec.structs.replace(opened, prepared_salt=msgspec.UNSET)
     if commitment is not None and not _is_committed(details, opened.prepared_salt, commitment):
         raise AnswerError("the details are others than were prepared")

@@ -31,7 +31,9 @@ def draft_notice(desk: RequestDesk, hit_id: str, legal_gateway: str, said: Mappi
     gateway = desk.client.gateways().get(legal_gateway)
     rule = None if gateway is None else gateway.prior_notice
     if rule is None:
-        raise RuleRefusedError("nothing to draft", [Broken("no-notice", "legal_gateway", "it wants no notice before")])
+        raise RuleRefusedError(
+            "nothing to draft", [Broken("no-notice", "legal_gateway", "it requires no prior notice")]
+        )
     noticed_id = desk.records.noticed_id(hit_id, legal_gateway)
     is_used = noticed_id is not None and desk.records.asked(noticed_id) is not None
     request_id = uuid7() if noticed_id is None or is_used else noticed_id

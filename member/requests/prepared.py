@@ -86,7 +86,9 @@ def _what_bars(desk: RequestDesk, prepared: PreparedAnswer) -> Broken | None:
     people = {each.representative_id: each for each in desk.keyring.member(desk.member_id).representatives}
     preparer = people.get(prepared.prepared_by)
     if preparer is None or preparer.state is not RepresentativeState.ACTIVE:
-        return Broken("preparer", "prepared", "who prepared it is no active representative of ours: prepare it anew")
+        return Broken(
+            "preparer", "prepared", "whoever prepared it is not an active representative of ours: prepare it anew"
+        )
     if prepared.prepared_by == desk.identity.key_id or preparer.public_key == desk.identity.key.public_bytes:
         return Broken("same-preparer", "representative", "another person than prepared it sends it")
     try:

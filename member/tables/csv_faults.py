@@ -129,7 +129,7 @@ def duplicate_column(first: str, second: str) -> FileRefusedError:
 def unmapped_column(name: str, found: Sequence[str]) -> FileRefusedError:
     """A column that the map names and the header lacks."""
     named = ", ".join(each or "(unnamed)" for each in found[:40])
-    return FileRefusedError(f"the map names the column {name}, which the header lacks", f"found: {named}")
+    return FileRefusedError(f"the map names the column {name}, which is missing from the header", f"found: {named}")
 
 
 def missing_columns(found: Sequence[str], missing: Sequence[str]) -> FileRefusedError:
@@ -187,7 +187,7 @@ def bad_first_seen(text: str) -> str:
     if re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]", text):
         return f"a date with a time; {wanted}"
     if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-        return f"there is no such day; {wanted}"
+        return f"this date does not exist; {wanted}"
     return f"not a date; {wanted}"
 
 

@@ -137,7 +137,7 @@ def _check_names(parts: Sequence[zipfile.ZipInfo]) -> None:
         raise FileRefusedError("an encrypted archive", "save the workbook without a password")
     if any(name.startswith("/") or "\\" in name or ".." in name.split("/") for name in names):
         raise FileRefusedError(
-            "an archive with names that lead out of it", "this is no workbook that a spreadsheet wrote"
+            "an archive with names that lead out of it", "this is not a workbook that a spreadsheet wrote"
         )
     if any(name.lower().endswith("vbaproject.bin") for name in names):
         raise FileRefusedError("a workbook with macros", f"save it without them; {_SAVE_AS_XLSX}")
@@ -161,11 +161,11 @@ def _unpacked_bytes(archive: zipfile.ZipFile, part: zipfile.ZipInfo, left: int) 
                 raise _too_large("more", f"{_MOST_UNPACKED >> 20} MB when unpacked")
             if count > _SMALL_PART and count > _MOST_RATIO * max(part.compress_size, 1):
                 raise FileRefusedError(
-                    "a part that unpacks to more than 1,000 times its size", "this is no workbook of rows"
+                    "a part that unpacks to more than 1,000 times its size", "this is not a workbook of rows"
                 )
             if _DOCUMENT_TYPE.search(tail + chunk) and part.filename.endswith((".xml", ".rels", ".vml")):
                 raise FileRefusedError(
-                    "a part that declares a document type", "this is no workbook that a spreadsheet wrote"
+                    "a part that declares a document type", "this is not a workbook that a spreadsheet wrote"
                 )
             tail = chunk[-_OVERLAP:]
     return count

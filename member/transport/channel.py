@@ -306,7 +306,7 @@ def shown_token(text: str) -> bytes:
     try:
         return from_base64(text, 32)
     except ValueError as error:
-        raise AnswerError("the exchange showed a token of another form") from error
+        raise AnswerError("the exchange showed a token of an invalid format") from error
 
 
 def shown_digest(shown: Any) -> str:

@@ -179,7 +179,7 @@ class NoticeLog:
         try:
             kept = msgspec.msgpack.encode(about)
         except (OverflowError, RecursionError):
-            raise entry.fault("what it is about is of another form") from None
+            raise entry.fault("what it is about has an invalid format") from None
         self._log.vault.put(_ABOUT, self._log.name(entry.event_id), kept)
         if recorded == _ASKED and entry.view.get("mode") in OFFERS and "request_id" in about:
             direction = str(entry.view.get("direction"))

@@ -108,7 +108,7 @@ def main() -> int:
     arguments = parser.parse_args()
     banks = tuple(dict.fromkeys(arguments.banks.split(",")))
     if len(banks) < 3 or not {ASKER, HOLDER} <= set(banks):
-        parser.error(f"--banks {arguments.banks}: at least three are wanted, {ASKER} and {HOLDER} among them")
+        parser.error(f"--banks {arguments.banks}: expected at least three, {ASKER} and {HOLDER} among them")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="action-")))
         lists = read_lists(arguments.data or write_lists(folder / "lists"), banks)

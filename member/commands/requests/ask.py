@@ -122,7 +122,7 @@ def create(
     "notice", epilog="Example: member request notice HIT_ID --legal-gateway POCA2002_s339ZB --out notice.txt"
 )
 @click.argument("hit_id")
-@click.option("--legal-gateway", type=_gateway, required=True, help="The gateway that wants a notice first.")
+@click.option("--legal-gateway", type=_gateway, required=True, help="The gateway that requires a notice first.")
 @click.option("--subject", default="", help="Who is suspected, so far as known.")
 @click.option("--grounds", default="", help="The grounds of the suspicion.")
 @click.option("--sought", default="", help="The information that will be asked for.")

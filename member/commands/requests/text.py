@@ -31,7 +31,7 @@ confirm_option = click.option(
     "confirmations",
     metavar="CODE",
     multiple=True,
-    help="What the gateway or the marking wants confirmed by who tells (member request gateways lists the codes).",
+    help="What the gateway or the marking requires whoever discloses to confirm (member request gateways lists the codes).",
 )
 
 

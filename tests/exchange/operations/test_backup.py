@@ -307,13 +307,13 @@ def test_an_archive_that_does_not_add_up_restores_nothing(on_sqlite: BackedUp, e
     file = on_sqlite.back_up()
     changes: list[tuple[Callable[[bytes], bytes], str]] = [
         (lambda content: content.replace(b'"rows":2', b'"rows":3', 1), "not those that were archived"),
-        (lambda content: content.replace(b'"public_key","bytes"', b'"public_key","date"'), "another form"),
+        (lambda content: content.replace(b'"public_key","bytes"', b'"public_key","date"'), "does not have the format"),
         (lambda content: content.replace(b'"public_key","bytes"', b'"public_key","float"'), "an unknown kind"),
         (lambda content: content.replace(b'{"end":true', b'{"end":false'), "does not end"),
         (lambda content: content.rsplit(b"\n", 2)[0] + b"\n", "cut short"),
         (lambda content: content + b"[]\n", "does not end"),
         (lambda content: content.replace(b'"revision":"', b'"revision":"9'), "does not know"),
-        (lambda content: content.replace(b"exchange-backup-v1", b"exchange-backup-v9"), "no archive of the form"),
+        (lambda content: content.replace(b"exchange-backup-v1", b"exchange-backup-v9"), "not an archive of the format"),
         (lambda content: content.replace(b'{"table":"members"', b'{"table":"sirens"'), "no table sirens"),
         (lambda content: content.replace(b'{"table":"hits"', b'{"table":"sirens"'), "hits is missing"),
         (lambda content: content.replace(b'{"table":"hits"', b'{"table":"members"'), "comes twice"),

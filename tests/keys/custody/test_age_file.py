@@ -91,8 +91,8 @@ def test_chunks_cannot_be_dropped_swapped_repeated_or_prolonged() -> None:
         (b" 10\n", b" 010\n", "header is damaged"),
         (b" 10\n", b" +1\n", "header is damaged"),
         (b"-> scrypt ", b"-> X25519 ", "not encrypted under a passphrase"),
-        (b"age-encryption.org/v1\n", b"age-encryption.org/v2\n", "no encrypted file"),
-        (b"age-encryption.org/v1\n", b"age-encryption.org/v1\r\n", "no encrypted file"),
+        (b"age-encryption.org/v1\n", b"age-encryption.org/v2\n", "not an encrypted file"),
+        (b"age-encryption.org/v1\n", b"age-encryption.org/v1\r\n", "not an encrypted file"),
         (b"\n--- ", b"\n---  ", "header is damaged"),
     ],
 )

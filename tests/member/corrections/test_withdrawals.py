@@ -459,7 +459,7 @@ def test_a_correction_is_shown_as_it_was_told_and_with_no_more_than_that(disclos
             check(disclosure_record, telling_of(one, **said))
     malformed: tuple[dict[str, Any], ...] = ({"told_by": [1]}, {"items": None}, {"correction_id": []})
     for strange in malformed:
-        with pytest.raises(LogFault, match="lacks a field"):
+        with pytest.raises(LogFault, match="has a missing field"):
             check(disclosure_record, telling_of(one, **strange))
     check(disclosure_record, telling_of(one), telling_of(two[1:]))
     check(disclosure_record)

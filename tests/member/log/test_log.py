@@ -404,10 +404,10 @@ def test_attacker_cannot_rewrite_an_entry_in_the_database_and_the_leaf_with_it(s
     [
         ({"member_id": "b"}, "addressed to another member"),
         ({"event_id": "other"}, "another event"),
-        ({"recorded_at": "yesterday"}, "lacks a field"),
-        ({"hits": [{"no": "id"}]}, "lacks a field"),
-        ({"hits": 3}, "lacks a field"),
-        ({"kind": "day_head"}, "lacks a field"),
+        ({"recorded_at": "yesterday"}, "has a missing field"),
+        ({"hits": [{"no": "id"}]}, "has a missing field"),
+        ({"hits": 3}, "has a missing field"),
+        ({"kind": "day_head"}, "has a missing field"),
     ],
 )
 def test_attacker_cannot_have_a_strange_view_pass(changes: Row, what: str, served: Served) -> None:
@@ -794,7 +794,7 @@ def test_a_cut_tail_shows_when_no_day_s_head_comes(served: Served) -> None:
         ({"number": 6}, "do not exist"),
         ({"number": "5"}, "do not exist"),
         ({"chain_head": to_base64(bytes(32))}, "not the chain head"),
-        ({"day": "tomorrow"}, "lacks a field"),
+        ({"day": "tomorrow"}, "has a missing field"),
     ],
 )
 def test_a_day_s_head_that_disagrees_is_a_fault(changes: Row, what: str, served: Served) -> None:

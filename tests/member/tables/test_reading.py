@@ -158,7 +158,7 @@ def test_a_bad_row_is_rejected_with_line_column_and_value_and_the_rest_is_kept(f
         ("phone,+1234567,,05/03/2026,", "write 2026-03-05"),
         ("phone,+1234567,,5.3.2026,", "write 2026-03-05"),
         ("phone,+1234567,,12/31/2026,", "not dd/mm/yyyy"),
-        ("phone,+1234567,,2026-02-30,", "no such day"),
+        ("phone,+1234567,,2026-02-30,", "this date does not exist"),
         ("phone,+1234567,,2026-03-05T10:00:00Z,", "with a time"),
         ("phone,+1234567,,46086,", "day number"),
         ("phone,+1234567,,20260305,", "not a date"),
