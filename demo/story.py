@@ -35,7 +35,7 @@ _ALERT = {
     "requested_action": "Look for these patterns among accounts younger than a year, and say what you find.",
 }
 _ASKED = ("reason", "first_seen", "local_reference", "contact")
-_TOLD = ("reason", "first_seen")
+_DISCLOSED = ("reason", "first_seen")
 _NOTE = "We restricted the account at noon; please do not contact the customer."
 _QUESTION = (
     *("--legal-gateway", "ECCTA2023_s188", "--fields", ",".join(_ASKED), "--urgency", "immediate"),
@@ -180,14 +180,14 @@ def _play_request(sandbox: Sandbox, hits: list[dict[str, Any]], tell: Callable[[
     waiting = run_command("member", *holder, "request", "list", "--incoming")["requests"]
     if [(one["request_id"], one["values"]) for one in waiting] != [(request_id, hit["values"])]:
         raise DemonstrationError(f"bank {BANKS[1]} was brought {len(waiting)} requests, not the one about its account")
-    answering = "answer", request_id, "--partial", ",".join(_TOLD), "--note", _NOTE
+    answering = "answer", request_id, "--partial", ",".join(_DISCLOSED), "--note", _NOTE
     run_command("member", *holder, "--as", "authoriser", "request", *answering)
-    tell(f"bank {BANKS[1]}'s authoriser takes it up, sees who asks and why, and tells {', '.join(_TOLD)}, sealed")
+    tell(f"bank {BANKS[1]}'s authoriser takes it up, sees who asks and why, and tells {', '.join(_DISCLOSED)}, sealed")
     (answer,) = run_command("member", *asker, "request", "show", request_id)["answers"]
-    if (answer["institution"], set(answer["details"])) != (BANKS[1], {*_TOLD, "note"}):
+    if (answer["institution"], set(answer["details"])) != (BANKS[1], {*_DISCLOSED, "note"}):
         raise DemonstrationError(f"{answer['institution']} told {sorted(answer['details'])}, not what was agreed")
     tell(f"bank {BANKS[0]} opens what bank {answer['institution']} told: {answer['details']['note']}")
-    return {"request_id": request_id, "institution": answer["institution"], "told": list(_TOLD)}
+    return {"request_id": request_id, "institution": answer["institution"], "told": list(_DISCLOSED)}
 
 
 def _play_alert(sandbox: Sandbox, tell: Callable[[str], None]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ _BY_WORDS = (
     (r"database is locked", "locked"),
     (r"disk I/O error", "disk"),
 )
-_TOLD = {
+_MESSAGES = {
     "wrong password": "the password for {user} is wrong or missing: put the right one into ~/.pgpass of the user that"
     " runs this (host:port:database:user:password, mode 0600), or ALTER ROLE … PASSWORD",
     "no role": "there is no role {user} at the server: CREATE ROLE {user} LOGIN PASSWORD '…', or name another in"
@@ -86,7 +86,7 @@ def explain_database_error(error: Exception, url: URL | None = None) -> str:
             "database": url.database or names["database"],
             "host": f"{host}:{url.port}" if url.port else host,
         }
-    return "database: " + _TOLD[kind].format(**names)
+    return "database: " + _MESSAGES[kind].format(**names)
 
 
 def _kind_of(original: object) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 SECONDS = 60
-USUAL_LIMIT = 600
+DEFAULT_LIMIT = 600
 """Requests a minute of one member, at each service. The largest upload, 1,000,000 rows, takes some hundred."""
 LARGEST_LIMIT = 1_000_000
 UNSIGNED_LIMIT = 600

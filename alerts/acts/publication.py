@@ -23,8 +23,8 @@ from alerts.store.alerts import StoredAlert, list_due, members_disclosed_to, tak
 from exchange.gateways.rules import RULES, GatewayRules
 from exchange.kernel import outbox
 from exchange.kernel.decision import Decision
+from exchange.kernel.lasting_failures import LastingFailures
 from exchange.kernel.session import Database
-from exchange.kernel.troubles import Troubles
 from exchange.log.acting import Request, act_once, require
 from exchange.log.entries import View
 from exchange.log.events import LogUnavailableError, record
@@ -33,7 +33,7 @@ from schemas.terms import AlertState
 from schemas.values.encoding import to_rfc3339
 
 _NOT_CHANGED = "alert not changed"
-_troubles = Troubles()
+_failures = LastingFailures()
 """By alert: one that keeps failing is tried in each round, and said once."""
 _AT_ONCE = 200
 _MILLISECOND = timedelta(milliseconds=1)
@@ -106,9 +106,9 @@ def apply_due_changes(database: Database, now: datetime, gateways: GatewayRules 
         except LogUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - one alert that fails must not keep the others
-            _troubles.met(_NOT_CHANGED, alert_id, error=type(error).__name__)
+            _failures.failed(_NOT_CHANGED, alert_id, error=type(error).__name__)
         else:
-            _troubles.over(_NOT_CHANGED, alert_id)
+            _failures.recovered(_NOT_CHANGED, alert_id)
     return done
 
 

@@ -23,16 +23,16 @@ from alerts.delivery.outbound import Claim, Lane, OutboundMessage
 from alerts.delivery.sending import AttemptOutcome, WebhookClient
 from alerts.delivery.webhook import WebhookSecrets, message_body, sign_message, valid_numbers
 from alerts.store.subscriptions import ALERT, CONFIRM
+from exchange.kernel.lasting_failures import LastingFailures
 from exchange.kernel.session import Database
-from exchange.kernel.troubles import Troubles
 from exchange.log.events import LogUnavailableError
 from schemas.alerts.subscriptions import AlertPush, PushedWord, SubscriptionPush
 from schemas.terms import PushChannel
 from schemas.values.encoding import to_rfc3339
 
 _WAITING, _FAILED = "deliveries wait for the log", "a delivery failed in the exchange itself"
-_troubles = Troubles()
-"""By channel; rounds come every second, and a trouble of theirs is said once."""
+_failures = LastingFailures()
+"""By channel; rounds come every second, and a failure of theirs is logged once."""
 ROUND_SECONDS = 20.0
 THREADS = 8
 MOST_OF_ONE_MEMBER = 2
@@ -92,9 +92,9 @@ class Dispatcher:
                 message = self._prepare(claim, lane, now)
             except LogUnavailableError:
                 self._give_back(claim)
-                _troubles.met(_WAITING, lane.channel.value)
+                _failures.failed(_WAITING, lane.channel.value)
                 return None
-            _troubles.over(_WAITING, lane.channel.value)
+            _failures.recovered(_WAITING, lane.channel.value)
             if message is not None:
                 return message
         return None
@@ -113,10 +113,10 @@ class Dispatcher:
         try:
             outcome = self._mail(message) if by_mail else self._post(message)
         except Exception as error:  # noqa: BLE001 - tried again later like any other failure; its message may quote
-            _troubles.met(_FAILED, message.subscription.channel, error=type(error).__name__)
+            _failures.failed(_FAILED, message.subscription.channel, error=type(error).__name__)
             outcome = AttemptOutcome("something is wrong at the exchange")
         else:
-            _troubles.over(_FAILED, message.subscription.channel)
+            _failures.recovered(_FAILED, message.subscription.channel)
         now, chance = self.clock(), random.random()  # noqa: S311 - spreads attempts
         self.database.run_in_transaction(lambda session: outbound.finish(session, message, outcome, now, chance))
 

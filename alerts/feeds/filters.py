@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 SPEC_VERSION = "2.1"
-USUAL_PAGE = 100
+DEFAULT_PAGE = 100
 LARGEST_PAGE = 500
 LARGEST_LIST = 100
 FIRST, LAST, ALL = "first", "last", "all"
@@ -53,7 +53,7 @@ class TaxiiFilters:
     """
 
     after_ms: int = -1
-    limit: int = USUAL_PAGE
+    limit: int = DEFAULT_PAGE
     ids: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     versions: Versions = LAST_ONLY
@@ -66,7 +66,7 @@ def read_filters(query: Mapping[str, str], versions: Versions = LAST_ONLY) -> Ta
     spec_versions = _read_list(query, "match[spec_version]")
     return TaxiiFilters(
         after_ms=max(after, _read_cursor(query["next"]) if "next" in query else -1),
-        limit=_read_limit(query["limit"]) if "limit" in query else USUAL_PAGE,
+        limit=_read_limit(query["limit"]) if "limit" in query else DEFAULT_PAGE,
         ids=_read_list(query, "match[id]"),
         types=_read_list(query, "match[type]"),
         versions=_read_versions(_read_list(query, "match[version]")) if "match[version]" in query else versions,

@@ -46,7 +46,7 @@ _COLOURS = {
     "tlp:green": "#33ff00",
     "tlp:clear": "#ffffff",
 }
-_USUAL_COLOUR = "#4a545e"
+_DEFAULT_COLOUR = "#4a545e"
 _ORGANISATIONS = UUID("6ee0a6dc-3e0c-4df5-9a55-0c1d8a6f6c2b")
 
 
@@ -156,7 +156,7 @@ def _timestamp(alert: Alert) -> int:
 
 def _tag(kind: str, code: str) -> dict[str, Any]:
     name = f"tlp:{code.lower()}" if kind == "tlp" else f'alert:{kind}="{code}"'
-    return {"name": name, "colour": _COLOURS.get(name, _USUAL_COLOUR), "local": False, "relationship_type": ""}
+    return {"name": name, "colour": _COLOURS.get(name, _DEFAULT_COLOUR), "local": False, "relationship_type": ""}
 
 
 def _texts(alert: Alert) -> Iterator[dict[str, Any]]:

@@ -16,7 +16,7 @@ from flask import Response, g, request
 from werkzeug.exceptions import BadRequest, Forbidden, NotAcceptable, NotFound
 
 from alerts.feeds.accepting import accepts_taxii, names_taxii
-from alerts.feeds.filters import LARGEST_PAGE, USUAL_PAGE, BadQueryError
+from alerts.feeds.filters import DEFAULT_PAGE, LARGEST_PAGE, BadQueryError
 from alerts.feeds.taxii import (
     CONTENT_TYPE,
     MEDIA_TYPE,
@@ -44,7 +44,7 @@ _TEXT = {"type": "string"}
 _MOMENT = {"type": "string", "format": "date-time"}
 _PAGING: dict[str, Any] = {
     "added_after": _MOMENT,
-    "limit": {"type": "integer", "minimum": 1, "default": USUAL_PAGE, "description": f"{LARGEST_PAGE} at most"},
+    "limit": {"type": "integer", "minimum": 1, "default": DEFAULT_PAGE, "description": f"{LARGEST_PAGE} at most"},
     "next": {"type": "string", "pattern": "^[0-9]{1,15}$", "description": "As a page gave it"},
     "match[spec_version]": _TEXT,
 }

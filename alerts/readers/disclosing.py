@@ -55,12 +55,12 @@ def find_undisclosed_for_poll(
     alert_ids = {alert_id for alert_id, _ in versions}
     values: dict[str, object] = {f"a{number}": alert_id for number, alert_id in enumerate(alert_ids)}
     values |= {"member_id": member_id, "channel": channel}
-    told = _told(len(alert_ids)).rows(looking, values)
+    told = _disclosed_lookup(len(alert_ids)).rows(looking, values)
     return [AlertVersion(*one) for one in sorted(set(versions).difference(told))]
 
 
 @lru_cache(maxsize=512)
-def _told(count: int) -> Lookup:
+def _disclosed_lookup(count: int) -> Lookup:
     names = ", ".join(f":a{number}" for number in range(count))
     return Lookup(
         "SELECT alert_id, version FROM alert_told"  # noqa: S608 - names of our own

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edge.caller_address import Proxies, parse_proxies
-from edge.request_limits import LARGEST_LIMIT, USUAL_LIMIT
+from edge.request_limits import DEFAULT_LIMIT, LARGEST_LIMIT
 from edge.source_limits import UNSIGNED_REQUESTS_PER_MINUTE
 from exchange.configuration.allowed_targets import AllowedTargets, is_host_name
 from exchange.gateways.file import load_rules
@@ -91,7 +91,7 @@ class Settings:
     tick_seconds: int = TICK_SECONDS
     log_stale_seconds: int = LOG_STALE_SECONDS
     passphrase_file: Path | None = field(default=None, repr=False)
-    requests_per_minute: int = USUAL_LIMIT
+    requests_per_minute: int = DEFAULT_LIMIT
     feed_requests_per_minute: int = FEED_REQUESTS_PER_MINUTE
     enrolments_per_minute: int = ENROLMENTS_PER_MINUTE
     unsigned_requests_per_minute: int = UNSIGNED_REQUESTS_PER_MINUTE
@@ -147,7 +147,7 @@ def load_settings(home: Path, environ: Mapping[str, str] = os.environ, *, being_
             tick_seconds=_number_of(found, "tick_seconds", TICK_SECONDS, LONGEST_TICK),
             log_stale_seconds=_number_of(found, "log_stale_seconds", LOG_STALE_SECONDS, _DAY_SECONDS),
             passphrase_file=Path(passphrase_file) if passphrase_file else None,
-            requests_per_minute=_number_of(found, "requests_per_minute", USUAL_LIMIT, LARGEST_LIMIT),
+            requests_per_minute=_number_of(found, "requests_per_minute", DEFAULT_LIMIT, LARGEST_LIMIT),
             feed_requests_per_minute=_number_of(
                 found, "feed_requests_per_minute", FEED_REQUESTS_PER_MINUTE, LARGEST_LIMIT
             ),

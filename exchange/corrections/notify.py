@@ -73,7 +73,7 @@ from schemas.values.encoding import to_base64, to_rfc3339
 
 ACKNOWLEDGED_WITHIN = timedelta(hours=CORRECTION_HOURS)
 ROWS_MOVED_AT_ONCE = 2000
-ROWS_TOLD_AT_ONCE = 500
+ROWS_NOTIFIED_AT_ONCE = 500
 WATCHED_FOR = timedelta(minutes=10)
 """How long after the telling late disclosures are looked for; no transaction lasts so long."""
 _FOR_EVER = datetime.max.replace(tzinfo=UTC)
@@ -133,13 +133,13 @@ def _take(session: Session, rows: Sequence[RowKey]) -> None:
 def _notify_batch(session: Session, now: datetime, due_at: datetime) -> int | None:
     """Tell of one batch of rows; None if there is none."""
     lock_named(session, "corrections")
-    rows = next_unnotified(session, ROWS_TOLD_AT_ONCE)
+    rows = next_unnotified(session, ROWS_NOTIFIED_AT_ONCE)
     if not rows:
         return None
     withdrawal = find_withdrawal(session, rows[0].withdrawal_id)
     assert withdrawal is not None  # noqa: S101 - stored with its rows; for the type checker
-    told, watched = _told_by_hits(_find_shares(session, withdrawal, rows))
-    told |= _told_otherwise(session, _derived_of(session, rows), now)
+    told, watched = _disclosed_by_hits(_find_shares(session, withdrawal, rows))
+    told |= _disclosed_otherwise(session, _derived_of(session, rows), now)
     made = _tell(session, withdrawal, told, now, due_at)
     mark_notified(session, rows, watched, now)
     return made
@@ -158,9 +158,9 @@ def _notify_late(session: Session, now: datetime, due_at: datetime) -> int:
     for withdrawal_id in sorted(late.keys() | watched.keys()):
         withdrawal = find_withdrawal(session, withdrawal_id)
         if withdrawal is not None:
-            told = _told_otherwise(session, late[withdrawal_id], now)
-            for rows in in_chunks(watched[withdrawal_id], ROWS_TOLD_AT_ONCE):
-                told |= _told_by_late_hits(session, withdrawal, rows)
+            told = _disclosed_otherwise(session, late[withdrawal_id], now)
+            for rows in in_chunks(watched[withdrawal_id], ROWS_NOTIFIED_AT_ONCE):
+                told |= _disclosed_by_late_hits(session, withdrawal, rows)
             made += _tell(session, withdrawal, told, now, due_at)
     return made
 
@@ -169,7 +169,7 @@ def _derived_of(session: Session, rows: Sequence[WithdrawnRow]) -> list[Derived]
     return find_derived(session, {(row.token, row.submission_id) for row in rows})
 
 
-def _told_otherwise(session: Session, derived: Sequence[Derived], now: datetime) -> set[Disclosure]:
+def _disclosed_otherwise(session: Session, derived: Sequence[Derived], now: datetime) -> set[Disclosure]:
     """Who was told by a request, an answer, a query or a watch; the answers are marked as withdrawn."""
     responses = [one for one in derived if one.kind is DerivedKind.RESPONSE]
     # A part is its holder's, who told the sender, or whom the sender of an offer told.
@@ -201,7 +201,7 @@ class _Share:
             return LastShown(False, None, None)
         return LastShown(hit.view_json is not None, hit.disclosed_at, hit.event_id)
 
-    def told(self) -> Disclosure:
+    def disclosure(self) -> Disclosure:
         """That the member was told by its hit, which there is."""
         assert self.hit is not None  # noqa: S101 - it was shown; for the type checker
         return Disclosure(self.member_id, self.source.token, CorrectionKind.HIT.value, self.hit.hit_id)
@@ -232,20 +232,20 @@ def _find_shares(session: Session, withdrawal: Withdrawal, rows: Sequence[Withdr
     return shares
 
 
-def _told_by_hits(shares: Sequence[_Share]) -> tuple[set[Disclosure], set[tuple[bytes, str]]]:
+def _disclosed_by_hits(shares: Sequence[_Share]) -> tuple[set[Disclosure], set[tuple[bytes, str]]]:
     """Who was shown a hit that one of the rows was part of; (token, submission) of the rows that some member shared and
     was not shown.
     """
     told, watched = set(), set()
     for one in shares:
         if was_disclosed_by_hit(one.row, one.held, one.last, one.together):
-            told.add(one.told())
+            told.add(one.disclosure())
         else:
             watched.add((one.source.token, one.source.submission_id))
     return told, watched
 
 
-def _told_by_late_hits(session: Session, withdrawal: Withdrawal, rows: Sequence[WithdrawnRow]) -> set[Disclosure]:
+def _disclosed_by_late_hits(session: Session, withdrawal: Withdrawal, rows: Sequence[WithdrawnRow]) -> set[Disclosure]:
     """Who was shown a hit of one of the rows by a reading that was under way when the row's recipients were told."""
     shares = [one for one in _find_shares(session, withdrawal, rows) if one.hit is not None]
     past = find_past_rows(session, sorted({one.source.token for one in shares}))
@@ -268,7 +268,7 @@ def _told_by_late_hits(session: Session, withdrawal: Withdrawal, rows: Sequence[
         }
         told_at = max(one.source.told_at or withdrawal.created_at, withdrawal.created_at)
         if was_shown_late(one.held, one.last, told_at, others, came):
-            told.add(one.told())
+            told.add(one.disclosure())
     return told
 
 

@@ -187,7 +187,7 @@ def _decide_pair(gateway: str, discloser: Side, recipient: Side, rules: GatewayR
 
 def _decide_confirmations(case: DisclosureCase, rule: GatewayRule) -> Decision:
     """Rule 6. Who asks confirms nothing: it is not the one who discloses."""
-    wanted = rule.wanted_confirmations(case.condition) if case.discloser is not None else []
+    wanted = rule.required_confirmations(case.condition) if case.discloser is not None else []
     decision = ALLOWED
     for one in wanted:
         if not case.confirmations & set(one.codes):

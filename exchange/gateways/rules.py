@@ -136,7 +136,7 @@ class GatewayRule:
         """Whether that side may disclose to anyone."""
         return any(side.kind in pair.disclosers for pair in self.parties)
 
-    def wanted_confirmations(self, condition: str | None) -> list[Confirmation]:
+    def required_confirmations(self, condition: str | None) -> list[Confirmation]:
         """What is to be confirmed where that condition, or none, is claimed."""
         return [one for one in self.confirmations if one.condition in (None, condition)]
 

@@ -52,7 +52,7 @@ def withdraw_indicators(database: Database, request: Request, new: NewWithdrawal
         take = _take_tokens if new.submission_id is None else _take_submission
         rows, hits, sources = take(session, request, new)
         require(decide_withdrawal(rows))
-        told = _told(session, request, hits, sources)
+        told = _count_notified(session, request, hits, sources)
         event_id = _record(session, request, new, rows, told)
         withdrawal = Withdrawal(
             withdrawal_id=new.withdrawal_id,
@@ -117,7 +117,9 @@ def _take_submission(session: Session, request: Request, new: NewWithdrawal) -> 
     return count_rows(session, submission_id) + len(expired), hits, sources
 
 
-def _told(session: Session, request: Request, hits: Sequence[KnownHit], sources: Collection[tuple[bytes, str]]) -> int:
+def _count_notified(
+    session: Session, request: Request, hits: Sequence[KnownHit], sources: Collection[tuple[bytes, str]]
+) -> int:
     """How many members are told as far as the withdrawing one may know. A hit that rests on another row of its own too
     says nothing: the others may share that one alone.
     """

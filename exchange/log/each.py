@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 
 from sqlalchemy.orm import Session
 
+from exchange.kernel.lasting_failures import LastingFailures
 from exchange.kernel.session import Database
-from exchange.kernel.troubles import Troubles
 from exchange.log.events import LogUnavailableError
 
 _FAILED = "acts failed"
-_troubles = Troubles()
+_failures = LastingFailures()
 
 
 def run_each(database: Database, what: str, acts: Iterable[Callable[[Session], int]]) -> int:
@@ -29,9 +29,9 @@ def run_each(database: Database, what: str, acts: Iterable[Callable[[Session], i
         except Exception as error:  # noqa: BLE001 - one act that fails must not keep the others
             faults.add(type(error).__name__)
     if faults:
-        _troubles.met(_FAILED, what, error=", ".join(sorted(faults)))
+        _failures.failed(_FAILED, what, error=", ".join(sorted(faults)))
     elif unavailable is None:
-        _troubles.over(_FAILED, what)
+        _failures.recovered(_FAILED, what)
     if unavailable is not None:
         raise unavailable
     return done

@@ -19,7 +19,7 @@ from schemas.problems import MEDIA_TYPE
 from tlog.tiles import TileError, parse_tile_path
 
 LARGEST_PAGE = 500
-_USUAL_PAGE = 100
+_DEFAULT_PAGE = 100
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 _ENTRY_ID = re.compile(r"[0-9a-f-]{0,36}", re.ASCII)
 _IMMUTABLE = "public, max-age=31536000, immutable"
@@ -35,7 +35,7 @@ _PAGE_PARAMETERS = [
     {
         "in": "query",
         "name": "limit",
-        "schema": {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": _USUAL_PAGE},
+        "schema": {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": _DEFAULT_PAGE},
     },
     {
         "in": "query",
@@ -90,7 +90,7 @@ def create_log_blueprint(
 
     def entries() -> Response:
         member_id = current_member_id()
-        after, limit = _number("after", 0), _number("limit", _USUAL_PAGE)
+        after, limit = _number("after", 0), _number("limit", _DEFAULT_PAGE)
         waiting, behind = _number("waiting", 0), request.args.getlist("waiting_after") or [""]
         if (
             after is None

@@ -31,7 +31,7 @@ from exchange.requests.store import find_part, find_request, list_parts
 from schemas.terms import OutcomeObject, QueryState, RequestOutcome
 
 _ANSWERED = frozenset({QueryState.ANSWERED.value, QueryState.ENDED.value})
-_TOLD = frozenset({RequestOutcome.FULL.value, RequestOutcome.PARTIAL.value})
+_DISCLOSED = frozenset({RequestOutcome.FULL.value, RequestOutcome.PARTIAL.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def _of_request(session: Session, member_id: str, request_id: str, _now: datetim
     found = find_request(session, request_id)
     if found is not None and found.member_id == member_id:
         parts = [] if is_offer(found.terms.mode) else list_parts(session, request_id)
-        holders = [part.member_id for part in parts if part.outcome in _TOLD]
+        holders = [part.member_id for part in parts if part.outcome in _DISCLOSED]
         return Subject(found.hit_id, False, [Contribution(found.token, holder) for holder in holders])
     if found is None:
         return _of_forgotten(session, member_id, request_id)

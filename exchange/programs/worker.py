@@ -29,10 +29,10 @@ from exchange.indicators.expire import expire_indicators
 from exchange.indicators.remind_reviews import remind_reviews
 from exchange.indicators.settle import settle_indicators
 from exchange.kernel.job_runs import finish_slot, take_slot
+from exchange.kernel.lasting_failures import LastingFailures
 from exchange.kernel.leases import Lease, LeaseLostError, acquire_lease, release_lease, renew_lease
 from exchange.kernel.limits import CORRECTION_HOURS
 from exchange.kernel.session import Database
-from exchange.kernel.troubles import Troubles
 from exchange.log.day_heads import record_day_heads
 from exchange.log.head_file import LogRefusedError
 from exchange.log.sequencer import Sequencer
@@ -40,7 +40,7 @@ from exchange.membership.store import list_members
 from exchange.operations.jobs import DELIVERY, Job
 from exchange.operations.purge import purge_nonces, purge_records
 from exchange.outcomes.record import notify_outcomes
-from exchange.programs.worker_troubles import LateJobs
+from exchange.programs.late_jobs import LateJobs
 from exchange.queries.decide import QueryLimits
 from exchange.queries.watch import end_queries, purge_old_queries, watch_queries
 from exchange.requests.end import enforce_deadlines, purge_answers
@@ -116,7 +116,7 @@ class Worker:
         self._jobs = jobs
         self._clock = clock
         self._lease: Lease | None = None
-        self._troubles = Troubles()
+        self._failures = LastingFailures()
         self.holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._scheduler = BlockingScheduler(
             timezone=UTC,
@@ -127,7 +127,7 @@ class Worker:
             },
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
-        LateJobs(self._troubles).watch(self._scheduler)
+        LateJobs(self._failures).watch(self._scheduler)
 
     def run(self) -> None:
         """Work until SIGTERM, SIGINT or stop()."""
@@ -163,9 +163,9 @@ class Worker:
             done = job.work(now)
             self._database.run_in_transaction(lambda session: finish_slot(session, job.name, slot, self._clock()))
         except Exception as error:  # noqa: BLE001 - a failing job must not stop the others
-            self._troubles.met(_JOB_FAILED, job.name, error=type(error).__name__)
+            self._failures.failed(_JOB_FAILED, job.name, error=type(error).__name__)
             return False
-        self._troubles.over(_JOB_FAILED, job.name)
+        self._failures.recovered(_JOB_FAILED, job.name)
         if done:
             log.info("job done", job=job.name, done=int(done) if isinstance(done, int) else None)
         return True
@@ -187,9 +187,9 @@ class Worker:
             self._lease = None
             return False
         except Exception as error:  # noqa: BLE001 - the next tick tries again; the refusal's reason is for the operator
-            self._troubles.met(_TICK_FAILED, TICK, error=type(error).__name__, detail=_detail_of(error))
+            self._failures.failed(_TICK_FAILED, TICK, error=type(error).__name__, detail=_detail_of(error))
             return False
-        self._troubles.over(_TICK_FAILED, TICK)
+        self._failures.recovered(_TICK_FAILED, TICK)
         return True
 
     def _hold_lease(self, now: datetime) -> Lease | None:

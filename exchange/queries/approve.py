@@ -51,7 +51,7 @@ def approve_query(
         session.flush()
         answer = answer_query(session, "le_query_approved", query, limits, actor=request.actor, now=now)
         deconflict(session, query, now)
-        made[:] = [_told(session, query, answer, request)]
+        made[:] = [_whole_query(session, query, answer, request)]
         return _Approved(**msgspec.structs.asdict(standing_of(query, today)), event_id=answer.event_id)
 
     asked = {"asked": "query_approve", "query_id": query_id}
@@ -95,7 +95,7 @@ def _decide_terms(query: Query, terms_sha256: bytes) -> Decision:
     )
 
 
-def _told(session: Session, query: Query, answer: QueryAnswer, request: Request) -> WholeQuery:
+def _whole_query(session: Session, query: Query, answer: QueryAnswer, request: Request) -> WholeQuery:
     today, papers = request.now.date(), papers_of(session, query, request.actor)
     head = head_of(query, disclosed_overlaps(session, [query.query_id], today)[query.query_id], today, papers)
     subjects = subjects_of(session, query.query_id)

@@ -35,7 +35,7 @@ class QueryLimits:
     longest_days: int
 
 
-USUAL_LIMITS = QueryLimits(RULES, LONGEST_QUERY_DAYS)
+DEFAULT_LIMITS = QueryLimits(RULES, LONGEST_QUERY_DAYS)
 
 
 def decide_asking_query(

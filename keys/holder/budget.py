@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 WINDOW = timedelta(days=30)
-LEAST_WANTED = 100
+MIN_EVALUATIONS = 100
 BOOK_DIVISOR = 100
 
 
@@ -94,7 +94,7 @@ class Budget:
 
 def standing_evaluations(declared_book: int, threshold: int, holders: int) -> int:
     """The standing budget at one holder when none was set: 1 % of the declared book, at least 100, times t / n."""
-    wanted = max(LEAST_WANTED, -(-declared_book // BOOK_DIVISOR))
+    wanted = max(MIN_EVALUATIONS, -(-declared_book // BOOK_DIVISOR))
     return -(-wanted * threshold // holders)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.caller_address import Proxies, parse_proxies
-from edge.request_limits import UNSIGNED_LIMIT, USUAL_LIMIT, parse_limit
+from edge.request_limits import DEFAULT_LIMIT, UNSIGNED_LIMIT, parse_limit
 from keys.custody.files import (
     CustodyError,
     make_private_folder,
@@ -70,7 +70,7 @@ class HolderConfig:
     root: Root
     database_url: str = field(repr=False)
     passphrase_file: Path | None = None
-    requests_per_minute: int = USUAL_LIMIT
+    requests_per_minute: int = DEFAULT_LIMIT
     unsigned_per_minute: int = UNSIGNED_LIMIT
     proxies: Proxies = frozenset()
 
@@ -140,7 +140,7 @@ def load_config(home: Path, environ: Mapping[str, str] = os.environ) -> HolderCo
             root=Root.parse(document["registrars"]),
             database_url=_default_database(home) if database_url is None else require_text(database_url, 2000),
             passphrase_file=None if passphrase_file is None else Path(require_text(passphrase_file, 4096)),
-            requests_per_minute=parse_limit(environ.get(LIMIT_VARIABLE, USUAL_LIMIT)),
+            requests_per_minute=parse_limit(environ.get(LIMIT_VARIABLE, DEFAULT_LIMIT)),
             unsigned_per_minute=parse_limit(environ.get(UNSIGNED_LIMIT_VARIABLE, UNSIGNED_LIMIT)),
             proxies=parse_proxies(environ.get(PROXIES_VARIABLE, "")),
         )

@@ -18,7 +18,7 @@ from stdnum import bic as bic_numbers
 from stdnum.exceptions import ValidationError
 
 from member.normalise.accounts import bank_account, iban, iban_number, uk_iban
-from member.normalise.circumstances import USUAL
+from member.normalise.circumstances import DEFAULT
 from member.normalise.outcome import NormalisationError
 from member.normalise.text import clean
 from member.terminal import printable
@@ -142,7 +142,7 @@ def as_account(value: Any) -> dict[str, str]:
     try:
         account = _uk_account(texts)
         number = iban_number(clean(texts["iban"])) if "iban" in texts else _computed_iban(account, bic)
-        canonical = iban(number, USUAL)
+        canonical = iban(number, DEFAULT)
     except NormalisationError as error:
         raise ValueRefusedError("bad-account", error.reason, error.hint or "look it up again") from None
     own = canonical.canonical if canonical.indicator_type == IndicatorType.BANK_ACCOUNT else ""
@@ -160,7 +160,7 @@ def _uk_account(texts: Mapping[str, str]) -> str:
     if not (_SORT_CODE.fullmatch(parts[0]) and _ACCOUNT_NUMBER.fullmatch(parts[1])):
         found = "not a sort code of 6 digits and an account number of 8"
         raise ValueRefusedError("bad-account", found, "give both in full, zeros in front included")
-    return bank_account("".join(parts), USUAL).canonical
+    return bank_account("".join(parts), DEFAULT).canonical
 
 
 def _computed_iban(account: str, bic: str) -> str:

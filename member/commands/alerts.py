@@ -171,7 +171,7 @@ def read(session: Session, alert_id: str, pdf: Path | None, html: Path | None) -
     files = {name: str(path) for name, path in (("pdf", pdf), ("html", html)) if path is not None}
     told = [f"written: {path}" for path in files.values()]
     document = {**found.document, "logged": logged, **files}
-    return Shown(document, "\n".join([_told_logged(logged), *told]), page=partial(_render, found))
+    return Shown(document, "\n".join([_when_disclosed(logged), *told]), page=partial(_render, found))
 
 
 @alert.command("ack", epilog="Example: member alert ack 1234-NECC --implemented --feedback what-we-found.txt")
@@ -253,7 +253,7 @@ def _check_with_log(session: Session, found: ReadAlert) -> int | None:
     return None if logged is None else logged.number
 
 
-def _told_logged(number: int | None) -> str:
+def _when_disclosed(number: int | None) -> str:
     if number is None:
         return "its entry in the log has no place yet: member log verify will check what you have read"
     return f"this is what entry {number} of our log says was disclosed"

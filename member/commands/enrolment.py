@@ -35,7 +35,7 @@ from member.identity.enrolment import (
 from member.identity.home import Home
 from member.statements.authority import held_keyring
 from member.terminal import as_lines
-from member.workplace.session import USUAL, Session
+from member.workplace.session import DEFAULT, Session
 from member.workplace.standing import describe_standing
 from schemas.rendering.words import in_words
 from schemas.terms import Role
@@ -80,7 +80,7 @@ def init(
     Each person has a home, a key and a passphrase of their own. The next one gives the same command with --as NAME and
     --vault, in a home of their own, and is let in: member representative add NAME.
     """
-    names = list(FIRST_REPRESENTATIVES) if sandbox else [session.said_as or USUAL]
+    names = list(FIRST_REPRESENTATIVES) if sandbox else [session.said_as or DEFAULT]
     if sandbox and folder is not None:
         raise UsageError("a sandbox's home holds its vault", "leave out --vault")
     known = {name: _roles_of(name, roles) for name in names}

@@ -226,7 +226,7 @@ def verify(session: Session, proofs: Path | None) -> Shown:
     warnings = [f"{waiting}, {pending}"] if verified.waiting else []
     if log.lost_events:
         warnings.append(f"{len(log.lost_events)} receipts of a former log have no entry in this one, as accepted")
-    lines = [text, *(_told_at_cover_end(one) for one in cover.disclosed)]
+    lines = [text, *(_cover_end_text(one) for one in cover.disclosed)]
     return Shown(
         {**_describe(verified, log, proofs), "disclosed": [one.to_json() for one in cover.disclosed]},
         "\n".join(lines),
@@ -234,7 +234,7 @@ def verify(session: Session, proofs: Path | None) -> Shown:
     )
 
 
-def _told_at_cover_end(told: DisclosedCover) -> str:
+def _cover_end_text(told: DisclosedCover) -> str:
     stated = told.stated
     about = f"{stated.agency} was told of {len(stated.tokens):,} of our indicators at {stated.told_at}"
     return f"query {stated.query_id}: {about}; a reviewer has the commitment {told.commitment}"
@@ -256,7 +256,7 @@ def withheld(session: Session) -> Shown:
         shown = (one.query_id, one.bank, one.fixed_at, one.until, one.state.value)
         made.add_row(*shown, f"{one.commitment[:_SHOWN_COMMITMENT]}…")
     overdue = sum(one.state is CoverState.OVERDUE for one in fixed)
-    text = as_lines(_told_at_cover_end(one) for one in cover.disclosed)
+    text = as_lines(_cover_end_text(one) for one in cover.disclosed)
     if not fixed and not cover.disclosed:
         text = "nothing: no telling is fixed here, and of none whose cover has ended was this member told"
     warnings = [f"{overdue} are overdue: cover has ended, and the bank was not told what was fixed"] if overdue else []

@@ -226,7 +226,7 @@ def list_all(session: Session, state: str | None, case: str | None, output: Path
     made = table(counted(len(found), "query", "queries"), *columns, whole=("query", "until"), spare=_SPARE)
     for one in heads:
         query = one.read.query
-        others = "; ".join(map(_told_other, one.others))
+        others = "; ".join(map(_other_agency_text, one.others))
         days = (query.until, query.watch_until or "")
         shown = (one.read.grounds.case, label(query.state), "yes" if query.covert else "no", *days)
         spare = (others, query.authorised_by, query.asked_by, query.query_id)
@@ -238,7 +238,7 @@ _NO_QUERIES = "no queries (an independent reviewer finds those of all agencies i
 _SPARE = ("watch until", "others", "authorised by", "asked by", "query")
 
 
-def _told_other(other: OtherCase) -> str:
+def _other_agency_text(other: OtherCase) -> str:
     """A reviewer is told who, not about how much."""
     about = ", ".join(other.values) or (counted(other.subjects, "subject") if other.subjects else "")
     return f"{other.agency} ({other.officer}){about and f': {about}'}"
@@ -307,7 +307,7 @@ def extend(session: Session, query_id: str, until: str | None, watch: str | None
     found = session.find_id("query", query_id)
     last = _shown_day(session.queries.read(found).query.until) if until is None else _read_day("--until", until)
     standing = session.queries.extend(found, last, longer, said)
-    return Shown(msgspec.to_builtins(standing), as_lines([_told(standing)]), warnings=receipts_kept(session))
+    return Shown(msgspec.to_builtins(standing), as_lines([_standing_text(standing)]), warnings=receipts_kept(session))
 
 
 @query.command("end-watch", epilog="Example: member query end-watch ID")
@@ -319,17 +319,17 @@ def end_watch(session: Session, query_id: str) -> Shown:
     standing = session.queries.step(session.find_id("query", query_id), "end-watch")
     return Shown(
         msgspec.to_builtins(standing),
-        as_lines([f"{_told(standing)}; its watch has ended"]),
+        as_lines([f"{_standing_text(standing)}; its watch has ended"]),
         warnings=receipts_kept(session),
     )
 
 
 def _step(session: Session, query_id: str, step: str) -> Shown:
     standing = session.queries.step(session.find_id("query", query_id), step)
-    return Shown(msgspec.to_builtins(standing), as_lines([_told(standing)]), warnings=receipts_kept(session))
+    return Shown(msgspec.to_builtins(standing), as_lines([_standing_text(standing)]), warnings=receipts_kept(session))
 
 
-def _told(standing: QueryStanding) -> str:
+def _standing_text(standing: QueryStanding) -> str:
     watch = f", watching until {standing.watch_until}" if standing.watch_until else ""
     return f"query {standing.query_id} is {in_words(standing.state)} until {standing.until}{watch}"
 
@@ -344,10 +344,10 @@ def _query_shown(session: Session, read: OpenedQuery) -> ShownQuery:
 
 def _in_words(session: Session, shown: ShownQuery, grounds: Sequence[str] = ()) -> Shown:
     query = shown.read.query
-    others = [f"another agency is about the same: {_told_other(other)}" for other in shown.head.others]
+    others = [f"another agency is about the same: {_other_agency_text(other)}" for other in shown.head.others]
     return Shown(
         shown.to_json(),
-        as_lines([_told(query), *grounds, *_handling(shown.results), *others]),
+        as_lines([_standing_text(query), *grounds, *_handling(shown.results), *others]),
         _table(shown.results, shown.names) if query.results else None,
         receipts_kept(session),
     )

@@ -192,7 +192,7 @@ class DisclosureCheck:
         """What was found as it was shown. Raises LogFault for what was shown and not told so, or told and not shown,
         though no entry waits.
         """
-        lacking = [one for one in self.shown if not self._was_told(one)]
+        lacking = [one for one in self.shown if not self._was_disclosed(one)]
         if is_complete and len({one.about for one in lacking}) > self._erased:
             raise LogFault(f"{lacking[0].about} was shown under it, and never told so", event_id=lacking[0].event_id)
         left_out = self._left_out() if is_complete else []
@@ -200,7 +200,7 @@ class DisclosureCheck:
             raise left_out[0].entry.fault("corrections were later listed without this one, which nobody acknowledged")
         return [one for one in self.shown if one not in lacking]
 
-    def _was_told(self, shown: Shown) -> bool:
+    def _was_disclosed(self, shown: Shown) -> bool:
         if isinstance(shown, ShownOutcome):
             return shown.said in self._outcomes
         items, objects = 0, set[tuple[str, str]]()

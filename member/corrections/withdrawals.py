@@ -14,7 +14,7 @@ import msgspec
 
 from member.corrections.log import DisclosureRecord
 from member.errors import AnswerError, MemberError, RefusedError, UsageError
-from member.normalise.circumstances import USUAL, Circumstances
+from member.normalise.circumstances import DEFAULT, Circumstances
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import normalise
 from member.queries.asked import AskedSubject, asked_about
@@ -225,7 +225,7 @@ def _hanging(vault: Vault) -> set[str]:
 
 
 def rows_of_values(
-    vault: Vault, indicator_type: str, values: Sequence[str], circumstances: Circumstances = USUAL
+    vault: Vault, indicator_type: str, values: Sequence[str], circumstances: Circumstances = DEFAULT
 ) -> RowsToWithdraw:
     """The rows with those values that are not taken back yet, also of uploads that are not finished: the exchange may
     have taken them though its answer was lost, and what it has not taken stays out when the upload goes on.

@@ -28,7 +28,7 @@ from member.identity.vault_folder import VaultFolder
 
 REJECTED_DAYS = "rejected_days"
 """The default that says for how many days reports of rejected rows are kept."""
-USUAL_REJECTED_DAYS = 30
+DEFAULT_REJECTED_DAYS = 30
 REPORT_NAME = ".formula-safe.csv"
 """How the name of a report of rejected rows ends: its cells begin no formula, and are read as they were."""
 _CONFIG = "config.json"
@@ -151,7 +151,7 @@ class Home:
         """Remove what was refused and last changed longer ago than the setting `rejected_days` says, and what a killed
         run left of it: it holds identifiers in the clear.
         """
-        days = int(self.config.defaults.get(REJECTED_DAYS, USUAL_REJECTED_DAYS))
+        days = int(self.config.defaults.get(REJECTED_DAYS, DEFAULT_REJECTED_DAYS))
         oldest = (now - timedelta(days=days)).timestamp()
         for path in (self.path / "rejected").glob(f"*{REPORT_NAME}*"):
             with suppress(OSError):  # one that is gone already, or cannot be removed, stops no command

@@ -13,7 +13,7 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from member.indicators.left_out import LeftOut
-from member.normalise.circumstances import USUAL, Circumstances
+from member.normalise.circumstances import DEFAULT, Circumstances
 from member.normalise.outcome import Canonical, NormalisationError
 from member.normalise.rules import normalise
 from member.tables.exporting import as_it_was, formula_safe
@@ -35,7 +35,7 @@ Read = Accepted | Rejected | LeftOut
 
 def read_to_submit(
     source: CheckedFile | str | Path,
-    circumstances: Circumstances = USUAL,
+    circumstances: Circumstances = DEFAULT,
     kept_back: Mapping[tuple[str, str], str] = MappingProxyType({}),
 ) -> Iterator[Read]:
     """Every record of a file to submit, in order: a good row that is not to be listed is a LeftOut. `kept_back` gives
@@ -51,14 +51,14 @@ def read_to_submit(
 
 
 def read_normalised(
-    source: CheckedFile | str | Path, circumstances: Circumstances = USUAL
+    source: CheckedFile | str | Path, circumstances: Circumstances = DEFAULT
 ) -> Iterator[Accepted | Rejected]:
     """Every record of a file, normalised or rejected, in order. Raises what read_indicators raises."""
     for row in read_indicators(source):
         yield row if isinstance(row, Rejected) else normalised(row, circumstances)
 
 
-def normalised(row: Row, circumstances: Circumstances = USUAL) -> Accepted | Rejected:
+def normalised(row: Row, circumstances: Circumstances = DEFAULT) -> Accepted | Rejected:
     """One row, normalised or rejected."""
     try:
         return Accepted(row, normalise(row.indicator_type, row.value, circumstances))

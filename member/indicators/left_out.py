@@ -40,9 +40,9 @@ class LeftOutRows:
 
     def in_order(self) -> Iterator[LeftOut]:
         """Each as `--json` gives it, in the order of the lines."""
-        for line, reason in merge(*(_told(reason, lines) for reason, lines in self._lines.items())):
+        for line, reason in merge(*(_with_reason(reason, lines) for reason, lines in self._lines.items())):
             yield LeftOut(line, reason)
 
 
-def _told(reason: str, lines: Iterable[int]) -> Iterator[tuple[int, str]]:
+def _with_reason(reason: str, lines: Iterable[int]) -> Iterator[tuple[int, str]]:
     return ((line, reason) for line in sorted(lines))

@@ -37,7 +37,7 @@ from member.indicators.parts import PART_ROWS, Part, cut_parts
 from member.indicators.receipts import verify_receipt
 from member.indicators.rejections import Rejections, collect_rejections
 from member.indicators.relisting import OWN_REASON, check_reasons, reasons_of
-from member.normalise.circumstances import USUAL, Circumstances
+from member.normalise.circumstances import DEFAULT, Circumstances
 from member.progress import Report
 from member.statements.authority import current_epoch, stated_exchange, usable_epoch
 from member.tables.reading import CheckedFile, Rejected, Row
@@ -103,7 +103,7 @@ class Desk:
     exchange: ExchangeClient
     tokeniser: Callable[[int], Tokeniser]
     today: Callable[[], date]
-    circumstances: Circumstances = USUAL
+    circumstances: Circumstances = DEFAULT
     kept_back: Mapping[tuple[str, str], str] = field(default_factory=dict)
     part_rows: int = PART_ROWS
 

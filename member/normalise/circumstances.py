@@ -23,4 +23,4 @@ class Circumstances:
     today: Callable[[], date] = utc_today
 
 
-USUAL = Circumstances()
+DEFAULT = Circumstances()

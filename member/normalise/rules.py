@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Callable
 
 from member.normalise.accounts import bank_account, iban
-from member.normalise.circumstances import USUAL, Circumstances
+from member.normalise.circumstances import DEFAULT, Circumstances
 from member.normalise.internet import domain, email
 from member.normalise.organisations import company_number, lei
 from member.normalise.outcome import Canonical, NormalisationError
@@ -56,7 +56,7 @@ _OFTEN_MEANT = {
 }
 
 
-def normalise(indicator_type: str, value: str, circumstances: Circumstances = USUAL) -> Canonical:
+def normalise(indicator_type: str, value: str, circumstances: Circumstances = DEFAULT) -> Canonical:
     """The canonical form of a value, under rules n1.
 
     Raises NormalisationError, and nothing else, for a value that has none or a type that is not in the table.

@@ -108,10 +108,10 @@ class CoverCheck:
         for bank, commitments in view.get("disclosed", {}).items():
             for commitment in commitments:
                 self._told[Commitment(view["query_id"], bank, commitment)] = view["recorded_at"]
-        for told in self._told_to_a_bank(entry, view):
+        for told in self._disclosed_to_bank(entry, view):
             self.disclosed.append(_as_disclosed(entry, told, self.agencies))
 
-    def _told_to_a_bank(self, entry: OwnEntry, view: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    def _disclosed_to_bank(self, entry: OwnEntry, view: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """What a member was told as a holder. An agency's view of its own query tells nothing, a reviewer's names the
         banks unless it is told as a holder itself; everyone else's tells something. Raises LogFault.
         """

@@ -25,7 +25,7 @@ import msgspec
 from keys.oprf.tokens import oprf_input
 from member.errors import AnswerError, MemberError, RefusedError, UsageError
 from member.indicators.intake import Accepted, read_normalised
-from member.normalise.circumstances import USUAL, Circumstances
+from member.normalise.circumstances import DEFAULT, Circumstances
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import normalise
 from member.queries.asked import AskedSubject, keep_asked
@@ -244,7 +244,9 @@ def _plain(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value or ""
 
 
-def read_values(indicator_type: str, values: Sequence[str], circumstances: Circumstances = USUAL) -> list[QueriedValue]:
+def read_values(
+    indicator_type: str, values: Sequence[str], circumstances: Circumstances = DEFAULT
+) -> list[QueriedValue]:
     """Subjects from the command line. UsageError naming every value that is none."""
     subjects, faults = [], []
     for position, value in enumerate(values, 1):
@@ -256,7 +258,7 @@ def read_values(indicator_type: str, values: Sequence[str], circumstances: Circu
     return _checked(subjects, faults)
 
 
-def read_file(path: Path, circumstances: Circumstances = USUAL) -> list[QueriedValue]:
+def read_file(path: Path, circumstances: Circumstances = DEFAULT) -> list[QueriedValue]:
     """Subjects from a CSV of indicator_type and value. UsageError naming every line that cannot be used;
     FileRefusedError.
     """

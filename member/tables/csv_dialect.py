@@ -28,9 +28,9 @@ from typing import BinaryIO, TextIO
 
 from member.tables.column_map import NO_MAP, ColumnMap
 from member.tables.csv_faults import (
+    EXPECTED_HEADER,
     ONE_OF_SEPARATORS,
     SAVE_AS_UTF8,
-    WANTED,
     FileChangedError,
     FileRefusedError,
     no_such_file,
@@ -163,7 +163,7 @@ class _LastLine:
 def _check_bytes(file: BinaryIO, path: Path) -> tuple[str, str]:
     head = file.read(4096)
     if not head:
-        raise FileRefusedError("the file is empty", WANTED)
+        raise FileRefusedError("the file is empty", EXPECTED_HEADER)
     refusal = other_format(head)
     if refusal:
         raise refusal
@@ -240,7 +240,7 @@ def _find_layout(path: Path, encoding: str, mapped: ColumnMap) -> Layout:
         headers, key=lambda header: (known := known_columns(header[1], mapped), 0 if known else len(header[1]))
     )
     if not found:
-        raise FileRefusedError("the file holds blank lines only", WANTED)
+        raise FileRefusedError("the file holds blank lines only", EXPECTED_HEADER)
     if not known_columns(found, mapped):
         _refuse_title(path, encoding, line, mapped)
     return layout_of(delimiter, tuple(name.strip() for name in found), line, mapped)

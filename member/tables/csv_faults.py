@@ -14,7 +14,7 @@ from datetime import date
 REQUIRED_COLUMNS = ("indicator_type", "value")
 OPTIONAL_COLUMNS = ("reason", "first_seen", "source_ref")
 COLUMNS = REQUIRED_COLUMNS + OPTIONAL_COLUMNS
-WANTED = f"expected: a header line with {', '.join(COLUMNS)} in any order (the last three may be left out)"
+EXPECTED_HEADER = f"expected: a header line with {', '.join(COLUMNS)} in any order (the last three may be left out)"
 SAVE_AS_UTF8 = (
     'in Excel: File > Save As > "CSV UTF-8 (Comma delimited)"; in LibreOffice: character set "Unicode (UTF-8)"'
 )
@@ -107,7 +107,7 @@ def no_header(fields: int) -> FileRefusedError:
     """A first line in which no column is known; the line itself may hold identifiers and is not shown."""
     return FileRefusedError(
         f"the first line is not a header: none of its {fields} field{'s' if fields != 1 else ''} is a known column",
-        WANTED,
+        EXPECTED_HEADER,
     )
 
 
@@ -141,7 +141,7 @@ def missing_columns(found: Sequence[str], missing: Sequence[str]) -> FileRefused
     ]
     named = ", ".join(name or "(unnamed)" for name in found[:40])
     hint = f" ({'; '.join(near)})" if near else ""
-    return FileRefusedError(f"no column {' and no column '.join(missing)}; found: {named}{hint}", WANTED)
+    return FileRefusedError(f"no column {' and no column '.join(missing)}; found: {named}{hint}", EXPECTED_HEADER)
 
 
 def split_account(found: Sequence[str]) -> FileRefusedError | None:

@@ -29,7 +29,7 @@ from xml.etree.ElementTree import ParseError
 
 from member.tables.column_map import ACCOUNT_COLUMNS, ColumnMap
 from member.tables.csv_dialect import CheckedFile, FileState, Record
-from member.tables.csv_faults import WANTED, FileChangedError, FileRefusedError, no_such_file
+from member.tables.csv_faults import EXPECTED_HEADER, FileChangedError, FileRefusedError, no_such_file
 from member.tables.headers import Layout, known_columns, layout_of
 
 _SIGNATURE = b"PK\x03\x04"
@@ -97,7 +97,7 @@ def check_workbook(path: Path, mapped: ColumnMap, sheet: str | None) -> CheckedF
             else:
                 count += 1
     if layout is None:
-        raise FileRefusedError(f"the sheet {name} is empty", f"{WANTED}; another sheet is named with --sheet")
+        raise FileRefusedError(f"the sheet {name} is empty", f"{EXPECTED_HEADER}; another sheet is named with --sheet")
     if not count:
         raise FileRefusedError("the sheet has a header and no rows", "expected: at least one row")
     return CheckedFile(path, "xlsx", layout, count, state, digest, mapped.digest, name)

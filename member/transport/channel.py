@@ -273,7 +273,7 @@ def read_problem(server: str, status: int, body: bytes) -> RefusedError:
     detail = str(document.get("detail") or document.get("title") or f"{server} answered {status}")[:_SHOWN_CHARS]
     known = {"type", "title", "status", "detail", "instance", "hint"}
     fields = {name: value for name, value in document.items() if name not in known}
-    reasons = "; ".join(_told_reasons(fields.get("reasons")))[:_SHOWN_CHARS]
+    reasons = "; ".join(_reason_texts(fields.get("reasons")))[:_SHOWN_CHARS]
     hint = _HINT_TO_SUSPENDED if fields.get("reason") == _SUSPENDED else _HINTS.get(status)
     hint = None if reasons and status == _FORBIDDEN else hint
     is_foreign = not kind.startswith(TYPE_PREFIX)
@@ -286,7 +286,7 @@ def _lists_of(path: str) -> str | None:
     return None if found is None else f"what there is for you: {found}"
 
 
-def _told_reasons(reasons: Any) -> Iterator[str]:
+def _reason_texts(reasons: Any) -> Iterator[str]:
     """The reasons of a refusal by rules, each with the rule's name."""
     for reason in reasons if isinstance(reasons, list) else ():
         if isinstance(reason, dict):

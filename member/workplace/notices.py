@@ -87,7 +87,7 @@ KINDS: Mapping[str, NoticeKind] = {
 
 
 _ASKED = "request_made"
-_TOLD_AS = {_ASKED: "request_received"}
+_NOTICED_AS = {_ASKED: "request_received"}
 """Kinds of events whose notices have another kind."""
 
 _OFFER_TO_US: Mapping[str, str] = {
@@ -172,7 +172,7 @@ class NoticeLog:
         if entry.view is None:
             return
         recorded = str(entry.view.get("kind"))
-        kind = KINDS.get(_TOLD_AS.get(recorded, recorded))
+        kind = KINDS.get(_NOTICED_AS.get(recorded, recorded))
         if kind is None:
             return
         about = {name: entry.view[name] for name in kind.about if entry.view.get(name) is not None}

@@ -59,7 +59,7 @@ from schemas.requests.prepared import PREPARED_DAYS
 
 _HOLDER_TIMEOUT_SECONDS = 20.0
 _WORD_TIMEOUT_SECONDS = 5.0
-USUAL = "analyst"
+DEFAULT = "analyst"
 """Who acts, if nothing is said."""
 
 
@@ -106,7 +106,7 @@ class Session:
         if self.said_as is not None:
             return self.said_as
         people = list(self.home.config.representatives)
-        return people[0] if len(people) == 1 else USUAL
+        return people[0] if len(people) == 1 else DEFAULT
 
     @cached_property
     def home(self) -> Home:

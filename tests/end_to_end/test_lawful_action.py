@@ -9,7 +9,7 @@ from pathlib import Path
 from alerts.jobs import drain_outbox
 from exchange.kernel.session import Database
 from exchange.programs.worker import exchange_jobs, query_jobs
-from exchange.queries.decide import USUAL_LIMITS
+from exchange.queries.decide import DEFAULT_LIMITS
 from tests.acceptance import Report, search_for_identifiers
 from tests.lawful_action.lists import needles_of, read_lists, write_lists
 from tests.lawful_action.seen import differences, lines_of
@@ -28,7 +28,7 @@ class InOneProcess:
         return self._taskforce.run(member, *arguments)
 
     def wait(self) -> None:
-        for job in (*query_jobs(self._database, USUAL_LIMITS, 1), *exchange_jobs(self._database)):
+        for job in (*query_jobs(self._database, DEFAULT_LIMITS, 1), *exchange_jobs(self._database)):
             job.work(now())
         drain_outbox(self._database)
         self._taskforce.tick()

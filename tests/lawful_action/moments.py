@@ -16,7 +16,7 @@ from exchange.kernel.outbox import OutboxMessage
 from exchange.kernel.session import Database, create_database
 from exchange.log.tables import LogPending
 from exchange.programs.worker import exchange_jobs, query_jobs
-from exchange.queries.decide import USUAL_LIMITS
+from exchange.queries.decide import DEFAULT_LIMITS
 from exchange.queries.store import Query
 from tests.simulator import NEVER_SECONDS
 
@@ -62,6 +62,6 @@ def end_cover(database: Database) -> None:
         session.execute(update(Query).values(ends_on=now.date() - timedelta(days=1)))
         has_cover = DerivedDisclosure.covert_until.is_not(None)
         session.execute(update(DerivedDisclosure).where(has_cover).values(covert_until=now))
-    for job in (*query_jobs(database, USUAL_LIMITS, 60), *exchange_jobs(database)):
+    for job in (*query_jobs(database, DEFAULT_LIMITS, 60), *exchange_jobs(database)):
         if job.name in {"queries", "outcomes"}:
             job.work(now)

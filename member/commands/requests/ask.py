@@ -46,7 +46,7 @@ from schemas.terms import (
 )
 from schemas.values.encoding import to_rfc3339
 
-_USUAL_FIELDS = ",".join(field for field in RequestField if field is not RequestField.OTHER_COLUMNS)
+_DEFAULT_FIELDS = ",".join(field for field in RequestField if field is not RequestField.OTHER_COLUMNS)
 _ALERT_FIELDS = ",".join(field for field in RequestField if field in WARNING_FIELDS)
 _SPARE = ("mode", "urgency", "gateway", "request")
 _gateway = click.Choice([code.value for code in LegalGateway])
@@ -73,7 +73,7 @@ def _texts(function: Any) -> Any:
 @click.option("--legal-gateway", type=_gateway, required=True, help="The ground on which it is told.")
 @click.option("--condition", type=click.Choice([code.value for code in GatewayCondition]), help="Of ECCTA 2023 s188.")
 @_texts
-@click.option("--fields", help=f"What is asked for, or offered: {_USUAL_FIELDS}; in an alert {_ALERT_FIELDS}.")
+@click.option("--fields", help=f"What is asked for, or offered: {_DEFAULT_FIELDS}; in an alert {_ALERT_FIELDS}.")
 @confirm_option
 @click.option("--urgency", type=click.Choice([code.value for code in Urgency]), default="14d", show_default=True)
 @click.option("--nca-notice", help="The NCA's reference of a notice given before (member request notice drafts it).")
@@ -98,7 +98,7 @@ def create(
     """
     texts = {name: read_text(name, given.pop(name)) for name in ("purpose", "necessity", "proportionality")}
     notice = _read_notice(nca_notice, notice_given_at)
-    usual = _ALERT_FIELDS if given["mode"] == RequestMode.ALERT else _USUAL_FIELDS
+    usual = _ALERT_FIELDS if given["mode"] == RequestMode.ALERT else _DEFAULT_FIELDS
     named = read_fields(usual if fields is None else fields)
     confirmed = read_codes(given.pop("confirmations"))
     about = _find_hit(session, hit_id)

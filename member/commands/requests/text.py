@@ -31,7 +31,7 @@ confirm_option = click.option(
     "confirmations",
     metavar="CODE",
     multiple=True,
-    help="What the gateway or the marking requires whoever discloses to confirm (member request gateways lists the codes).",
+    help="What whoever discloses must confirm, by gateway or marking (member request gateways lists the codes).",
 )
 
 
@@ -143,7 +143,7 @@ def lines_of(session: Session, read: ReadRequest, answers: list[ReadAnswer]) -> 
     if read.waiting:
         waiting = ", ".join(one.institution for one in read.waiting)
         yield f"  took it up, and waits to be told: {waiting} (request answer, by another of us)"
-    yield from _told_marking(read.marking)
+    yield from _marking_lines(read.marking)
     for answer in answers:
         given = answer.given
         reason = f" ({in_words(given.refusal_reason)})" if given.refusal_reason else ""
@@ -156,10 +156,10 @@ def lines_of(session: Session, read: ReadRequest, answers: list[ReadAnswer]) -> 
             yield "  the exchange no longer gives this out; it is shown as it was opened here"
         for name, value in answer.details.stated().items():
             yield f"  {in_words(name)}: {_line(value)}"
-        yield from _told_marking(given.marking)
+        yield from _marking_lines(given.marking)
 
 
-def _told_marking(marking: Marking | None) -> Iterator[str]:
+def _marking_lines(marking: Marking | None) -> Iterator[str]:
     if marking is None:
         return
     yield f"  marked {marking.classification}, TLP:{marking.tlp}, handling {marking.handling}"

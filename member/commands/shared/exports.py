@@ -30,16 +30,16 @@ def exported(path: Path, document: Mapping[str, Any], name: str) -> Shown:
     rows = [dict(row) for row in document[name]]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     written = write_rows(path, columns, (_cells(row, columns) for row in rows))
-    return _told(path, name, rows, written)
+    return _exported(path, name, rows, written)
 
 
 def streamed(path: Path, name: str, columns: Sequence[str], rows: Callable[[], Iterator[Mapping[str, Any]]]) -> Shown:
     """The same of a list that is too long to hold: it is read once for the file, and once more for `--json`."""
     written = write_rows(path, columns, (_cells(row, columns) for row in rows()))
-    return _told(path, name, rows(), written)
+    return _exported(path, name, rows(), written)
 
 
-def _told(path: Path, name: str, rows: object, written: int) -> Shown:
+def _exported(path: Path, name: str, rows: object, written: int) -> Shown:
     warning = f"{path} holds what it says in the clear; remove it when it is no longer needed"
     text = f"{counted(written, 'row')} in {path}"
     return Shown({name: rows, "output": str(path)}, text, warnings=[warning])

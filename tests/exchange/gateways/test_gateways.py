@@ -75,7 +75,7 @@ def right_case(gateway: LegalGateway) -> DisclosureCase:
         notice=None if rule.notice is None else GivenNotice("NCA/1", NOW - timedelta(days=1)),
         themes=frozenset({min(rule.themes).value}),
         standards=frozenset({EvidenceStandard.CONVICTION.value}),
-        confirmations=frozenset(one.codes[0] for one in rule.wanted_confirmations(rule.conditions.get(mode))),
+        confirmations=frozenset(one.codes[0] for one in rule.required_confirmations(rule.conditions.get(mode))),
         discloser=Side("b", min(pair.disclosers)),
         authoriser=Signatory("b/authoriser", b"2" * 32),
     )
@@ -96,7 +96,7 @@ def test_nothing_is_released_without_gateway_purpose_necessity_proportionality_a
     assert case.recipient is not None
     assert is_open_to(case.gateway, case.discloser, case.recipient)
     assert rule.recipients is None or case.recipient.member_id in rule.recipients
-    assert all(case.confirmations & set(one.codes) for one in rule.wanted_confirmations(case.condition))
+    assert all(case.confirmations & set(one.codes) for one in rule.required_confirmations(case.condition))
     assert case.mode in rule.modes
     assert case.condition == rule.conditions.get(case.mode)
     if rule.notice is not None:

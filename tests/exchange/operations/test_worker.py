@@ -18,8 +18,8 @@ from exchange.log.head_file import HeadFile
 from exchange.log.reading import read_status
 from exchange.log.sequencer import CARRIED_TICKS, Sequencer
 from exchange.operations.jobs import Job
+from exchange.programs.late_jobs import LateJobs
 from exchange.programs.worker import Worker, exchange_jobs
-from exchange.programs.worker_troubles import LateJobs
 from tests.exchange.factories import make_token
 from tests.simulator import Taskforce
 from tlog.notes import NoteSigner

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from exchange.kernel.actor import Actor
 from exchange.queries.answer import answer_query
-from exchange.queries.decide import USUAL_LIMITS
+from exchange.queries.decide import DEFAULT_LIMITS
 from exchange.queries.store import lock_query
 from tests.exchange.factories import make_token
 from tests.exchange.queries.world import QueryWorld
@@ -30,7 +30,7 @@ def test_no_submitter_waits_for_a_query_that_is_being_answered(world: QueryWorld
     with world.taskforce.database.transaction() as session:
         query = lock_query(session, query_id)
         assert query is not None
-        answer_query(session, "le_query_read", query, USUAL_LIMITS, actor=ACTOR, now=world.clock())
+        answer_query(session, "le_query_read", query, DEFAULT_LIMITS, actor=ACTOR, now=world.clock())
         session.flush()
         # The agency's transaction is open. Had it locked anything that a bank needs, this would wait and fail.
         assert world.banks["b"].submit([token, watched]).status_code == 201

@@ -17,7 +17,7 @@ from exchange.kernel.decision import RefusalError
 from exchange.log.acting import Request
 from exchange.log.tables import LogEntry
 from exchange.queries.approve import approve_query
-from exchange.queries.decide import USUAL_LIMITS, QueryLimits
+from exchange.queries.decide import DEFAULT_LIMITS, QueryLimits
 from exchange.queries.prolong import extend_query
 from exchange.queries.read import read_query
 from exchange.queries.views import standing_of
@@ -40,7 +40,7 @@ CLOSED: GatewayRules = {code: rule for code, rule in RULES.items() if code is no
 def test_under_a_gateway_that_carries_no_queries_any_more_none_goes_on(
     sqlite_world: QueryWorld, rules: GatewayRules, broken: str
 ) -> None:
-    world, limits = sqlite_world, QueryLimits(rules, USUAL_LIMITS.longest_days)
+    world, limits = sqlite_world, QueryLimits(rules, DEFAULT_LIMITS.longest_days)
     database, now = world.taskforce.database, world.clock()
     first, later = make_token(), make_token()
     assert world.banks["a"].submit([first]).status_code == 201
@@ -54,7 +54,7 @@ def test_under_a_gateway_that_carries_no_queries_any_more_none_goes_on(
         longer = ExtendQuery(until=date(2027, 3, 1), reason="the trial moved", salt=bytes(32))
         extend_query(database, officer, query_id, longer, limits)
     assert {reason.code for reason in refused.value.decision.reasons} == {broken}
-    assert watch_queries(database, USUAL_LIMITS, now) == 1, "it goes on where the gateway does"
+    assert watch_queries(database, DEFAULT_LIMITS, now) == 1, "it goes on where the gateway does"
 
 
 def test_what_an_attempt_found_that_was_rolled_back_is_told_to_nobody(
@@ -78,11 +78,11 @@ def test_what_an_attempt_found_that_was_rolled_back_is_told_to_nobody(
     def meanwhile(_seconds: float) -> None:
         """Before the second attempt another worker has done the same request."""
         if len(attempts) == 1:
-            approve_query(database, officer, query_id, digest, USUAL_LIMITS)
+            approve_query(database, officer, query_id, digest, DEFAULT_LIMITS)
 
     monkeypatch.setattr("exchange.queries.approve.standing_of", fail_once)
     monkeypatch.setattr("exchange.kernel.session.time.sleep", meanwhile)
-    told, _ = approve_query(database, officer, query_id, digest, USUAL_LIMITS)
+    told, _ = approve_query(database, officer, query_id, digest, DEFAULT_LIMITS)
     assert len(attempts) == 2
     with database.reading() as session:
         logged = select(func.count()).select_from(LogEntry).where(LogEntry.event_id == told.event_id)

@@ -10,7 +10,7 @@ import pytest
 
 from exchange.indicators.derived import DerivedDisclosure
 from exchange.indicators.hits import Hit
-from exchange.queries.decide import USUAL_LIMITS
+from exchange.queries.decide import DEFAULT_LIMITS
 from exchange.queries.read import read_query
 from exchange.queries.store import Query, QueryMatch, QueryOverlap, QuerySubject
 from exchange.queries.watch import KEPT, purge_old_queries
@@ -350,7 +350,7 @@ def test_a_log_that_takes_nothing_stops_the_answer(world: QueryWorld, monkeypatc
     assert world.count(QueryMatch) == world.count(DerivedDisclosure) == 0
     actor = Actor("nca/analyst", "nca", frozenset())
     with pytest.raises(events.LogUnavailableError):
-        read_query(world.taskforce.database, actor, query_id, USUAL_LIMITS, world.clock())
+        read_query(world.taskforce.database, actor, query_id, DEFAULT_LIMITS, world.clock())
     monkeypatch.undo()
     assert world.approve(query_id)["results"][0]["hit"]
 

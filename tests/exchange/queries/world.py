@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 from alerts.jobs import drain_outbox
 from exchange.kernel.session import create_database
 from exchange.log.tables import LogEntry
-from exchange.queries.decide import USUAL_LIMITS
+from exchange.queries.decide import DEFAULT_LIMITS
 from exchange.queries.watch import end_queries, watch_queries
 from keys.sealing.query_papers import PaperPlace, open_paper
 from keys.signatures.messages import SigningKey
@@ -157,7 +157,7 @@ class QueryWorld:
 
     def watch(self) -> int:
         """A run of the watching job."""
-        return watch_queries(self.taskforce.database, USUAL_LIMITS, self.clock())
+        return watch_queries(self.taskforce.database, DEFAULT_LIMITS, self.clock())
 
     def end(self) -> int:
         """A run of the ending job."""

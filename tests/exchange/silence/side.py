@@ -26,7 +26,7 @@ from exchange.kernel.outbox import OutboxMessage
 from exchange.log.head_file import HeadFile
 from exchange.log.sequencer import Sequencer
 from exchange.programs.worker import exchange_jobs, query_jobs
-from exchange.queries.decide import USUAL_LIMITS
+from exchange.queries.decide import DEFAULT_LIMITS
 from schemas.values import identifiers
 from schemas.values.identifiers import uuid7
 from tests.exchange.queries.world import QueryWorld
@@ -108,7 +108,7 @@ class Side:
         self.tick()
 
     def _jobs(self) -> list[tuple[str, Callable[[datetime], object]]]:
-        jobs = [*exchange_jobs(self.database), *query_jobs(self.database, USUAL_LIMITS, 5)]
+        jobs = [*exchange_jobs(self.database), *query_jobs(self.database, DEFAULT_LIMITS, 5)]
         listed: list[tuple[str, Callable[[datetime], object]]] = [(job.name, job.work) for job in jobs]
         listed.append(("alerts", lambda now: apply_due_changes(self.database, now)))
         listed.append(("forget_deliveries", lambda now: forget_deliveries(self.database, now)))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from edge.request_limits import USUAL_LIMIT
+from edge.request_limits import DEFAULT_LIMIT
 from exchange.configuration.settings import SettingsError, load_settings, write_config
 from exchange.kernel.session import create_database
 from exchange.operations.purge import purge_nonces
@@ -166,7 +166,7 @@ def test_counts_of_past_minutes_are_forgotten(new_taskforce: NewTaskforce) -> No
 
 def test_the_usual_limit_lets_the_largest_upload_through() -> None:
     """1,000,000 rows in parts of 10,000 are 100 requests, and as many again for the status, statements and hits."""
-    assert USUAL_LIMIT >= 2 * (1_000_000 // 10_000)
+    assert DEFAULT_LIMIT >= 2 * (1_000_000 // 10_000)
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1000001", "1.5"])
@@ -177,7 +177,7 @@ def test_a_limit_that_is_none_stops_the_start(new_taskforce: NewTaskforce, value
     write_private_file(home / "registrars.json", canonical_json(taskforce.root.to_wire()))
     named = {"exchange_id": "x", "url": "https://x", "log_origin": "x", "log_vkey": "x", "database_url": "sqlite:///x"}
     write_config(home, named)
-    assert load_settings(home, {}).requests_per_minute == USUAL_LIMIT
+    assert load_settings(home, {}).requests_per_minute == DEFAULT_LIMIT
     assert load_settings(home, {"EXCHANGE_REQUESTS_PER_MINUTE": "7"}).requests_per_minute == 7
     with pytest.raises(SettingsError):
         load_settings(home, {"EXCHANGE_REQUESTS_PER_MINUTE": value})

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from werkzeug.wrappers import Request
 
 from edge.caller_address import caller_address, parse_proxies
-from edge.request_limits import USUAL_LIMIT
+from edge.request_limits import DEFAULT_LIMIT
 from keys.holder.access import SIGNED
 from keys.holder.database import open_database
 from keys.holder.settings import HolderHomeError, create_home, load_config
@@ -98,7 +98,7 @@ def test_a_stranger_cannot_use_up_a_members_limit(holder: HolderSimulator, membe
 def test_a_limit_that_is_none_stops_the_start(tmp_path: Path, value: str) -> None:
     home = tmp_path / "home"
     create_home(home, "holder-1", "https://holder-1.example", make_root(), b"correct horse battery staple")
-    assert load_config(home, {}).requests_per_minute == USUAL_LIMIT
+    assert load_config(home, {}).requests_per_minute == DEFAULT_LIMIT
     assert load_config(home, {"KEYHOLDER_REQUESTS_PER_MINUTE": "7"}).requests_per_minute == 7
     with pytest.raises(HolderHomeError):
         load_config(home, {"KEYHOLDER_REQUESTS_PER_MINUTE": value})

@@ -10,7 +10,7 @@ from member.errors import MemberError
 from member.identity.home import Config, Home
 from member.indicators.common_values import OWN_FILE, common_values
 from member.indicators.submit import Submitted, dry_run
-from member.normalise.circumstances import USUAL
+from member.normalise.circumstances import DEFAULT
 from member.normalise.common import COMMON
 from member.normalise.rules import normalise
 from member.tables.reading import check_file
@@ -33,7 +33,7 @@ def tried(folder: Path, own: str | None = None, include: bool = False) -> Submit
     home = Home(folder, Config())
     if own is not None:
         (folder / OWN_FILE).write_text(own, encoding="utf-8")
-    return dry_run(home, check_file(path), USUAL, {} if include else common_values(folder, USUAL))
+    return dry_run(home, check_file(path), DEFAULT, {} if include else common_values(folder, DEFAULT))
 
 
 def test_what_nearly_everybody_holds_is_left_out_with_the_reason(tmp_path: Path) -> None:

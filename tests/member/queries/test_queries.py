@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from exchange.membership.store import find_member
-from exchange.queries.decide import USUAL_LIMITS
+from exchange.queries.decide import DEFAULT_LIMITS
 from exchange.queries.watch import end_queries, watch_queries
 from keys.sealing.query_papers import PaperPlace, seal_paper
 from member.errors import RefusedError
@@ -224,7 +224,7 @@ def test_agencies_learn_of_each_other_and_a_watch_reports(police: Taskforce, tmp
     file = write_csv(tmp_path / "new.csv", f"bank_account,{number},test,,")
     assert police.run("a", "submit", str(file)).status == 0
     assert police.database is not None
-    assert watch_queries(police.database, USUAL_LIMITS, now()) == 1
+    assert watch_queries(police.database, DEFAULT_LIMITS, now()) == 1
     shown = police.run("nca", "query", "show", first["query_id"], as_json=False)
     assert number in shown.document["text"]
     assert f"met (met/authoriser): {number}\n" in shown.document["text"]
