@@ -99,7 +99,7 @@ def _is_asking(called: ast.expr) -> bool:
 
 
 _EXECUTES = frozenset({"execute", "exec_driver_sql", "scalar", "scalars", "get", "get_one", "merge"})
-_TAKES_A_STATEMENT = frozenset({"run_counted", "insert_ignoring", "insert_or_count"})
+_TAKES_A_STATEMENT = frozenset({"run_counted", "insert_ignoring"})
 
 
 def _functions(node: ast.AST, within: str) -> Iterator[tuple[str, ast.FunctionDef]]:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, CursorResult, String, Update, select, update
+from sqlalchemy import BigInteger, String, Update, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exchange.kernel.base import Base, UtcDateTime
-from exchange.kernel.upsert import insert_ignoring
+from exchange.kernel.upsert import insert_ignoring, run_counted
 
 _FREE = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -54,7 +54,7 @@ def acquire_lease(session: Session, name: str, holder: str, now: datetime, lifet
         .where(LeaseRow.name == name, LeaseRow.expires_at <= now)
         .values(holder=holder, fence=LeaseRow.fence + 1, expires_at=now + lifetime)
     )
-    if _changed(session, taken) == 0:
+    if run_counted(session, taken) == 0:
         return None
     fence = session.execute(select(LeaseRow.fence).where(LeaseRow.name == name)).scalar_one()
     return Lease(name, holder, fence)
@@ -72,11 +72,11 @@ def confirm_lease(session: Session, lease: Lease) -> None:
 
 def release_lease(session: Session, lease: Lease) -> None:
     """Let another process take it at once; nothing happens if one already has."""
-    _changed(session, _held(lease).values(expires_at=_FREE))
+    run_counted(session, _held(lease).values(expires_at=_FREE))
 
 
 def _update_held(session: Session, lease: Lease, values: dict[str, Any]) -> None:
-    if _changed(session, _held(lease).values(**values)) == 0:
+    if run_counted(session, _held(lease).values(**values)) == 0:
         raise LeaseLostError(f"the lease {lease.name} was taken over from {lease.holder}")
 
 
@@ -84,9 +84,3 @@ def _held(lease: Lease) -> Update:
     return update(LeaseRow).where(
         LeaseRow.name == lease.name, LeaseRow.holder == lease.holder, LeaseRow.fence == lease.fence
     )
-
-
-def _changed(session: Session, statement: Update) -> int:
-    result = session.execute(statement, execution_options={"synchronize_session": False})
-    assert isinstance(result, CursorResult)  # noqa: S101 - an UPDATE gives nothing else; for the type checker
-    return result.rowcount

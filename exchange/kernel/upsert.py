@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from exchange.kernel.base import Base
 from exchange.kernel.bulk_insert import select_of
@@ -27,19 +27,6 @@ def insert_ignoring(session: Session, model: type[Base], rows: Sequence[Mapping[
         return run_counted(session, sqlite.insert(table).on_conflict_do_nothing(), list(rows))
     from_arrays = postgresql.insert(table).from_select(list(rows[0]), select_of(table, rows))
     return len(connection.execute(from_arrays.on_conflict_do_nothing().returning(key)).all())
-
-
-def insert_or_count(
-    session: Session, model: type[Base], row: Mapping[str, Any], count: InstrumentedAttribute[int]
-) -> int:
-    """Insert the row; where its primary key is taken, add its `count` to the one there. What the count now is."""
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    table: Any = model.__table__
-    statement = dialect.insert(table).values(dict(row))
-    added = {count.key: table.c[count.key] + statement.excluded[count.key]}
-    keys = [column.name for column in table.primary_key]
-    counted = statement.on_conflict_do_update(index_elements=keys, set_=added).returning(table.c[count.key])
-    return int(session.connection().execute(counted).scalar_one())
 
 
 def run_counted(session: Session, statement: Any, values: Any = None) -> int:
