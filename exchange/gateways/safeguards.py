@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from exchange.kernel.decision import ALLOWED, Decision, refuse
 from exchange.membership.authority import Authority
-from schemas.marking import CONDITIONS, PROTECTED_ROLES, TLP_RED, Marking, is_laxer
+from schemas.marking import CONDITIONS, TLP_RED, Marking, is_laxer
 from schemas.terms import Handling, TrafficLight
 from schemas.values.tipping_off import find_tipping_off
 
@@ -32,11 +32,6 @@ def decide_open_group(group_ids: Iterable[str], member_id: str, authority: Autho
     if any(authority.is_in(group_id, member_id) for group_id in group_ids):
         return ALLOWED
     return refuse("closed-group", "group", "the sharing group is closed, past its sunset, or no longer yours")
-
-
-def is_protected(subject_role: str) -> bool:
-    """Whether the subject is a victim or an unwitting mule."""
-    return subject_role in PROTECTED_ROLES
 
 
 def decide_release(marking: Marking, confirmations: Collection[str]) -> Decision:

@@ -51,13 +51,6 @@ def split_overlap(
     return own, [row for row in counted if row.member_id != member_id and row.group_id in own_groups]
 
 
-def see_overlap(member_id: str, holdings: Sequence[Holding], authority: Authority) -> Overlap | None:
-    """What `member_id` may see of the rows of one token under present authority; None if there is no
-    overlap.
-    """
-    return see_overlaps(holdings, authority).get(member_id)
-
-
 def see_overlaps(holdings: Iterable[Holding], authority: Authority) -> dict[str, Overlap]:
     """What each member that holds one token may see of the others' rows, by member; those with no overlap are not in
     it. Members that hold it in the same groups look at the same rows, each without its own: the cost follows the rows,

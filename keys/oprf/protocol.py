@@ -47,13 +47,6 @@ class Blinded:
 # Client
 
 
-def blind(message: bytes, blind_scalar: bytes | None = None) -> tuple[bytes, bytes]:
-    """Blind (section 3.3.1): (blind scalar, blinded element). Raises ValueError for an input over 65,535 bytes."""
-    check_input(message)
-    scalar = group.random_scalar() if blind_scalar is None else blind_scalar
-    return scalar, group.multiply(scalar, group.hash_to_group(message, _GROUP_DST))
-
-
 def blind_batch(messages: Sequence[bytes]) -> Blinded:
     """Blinds each input with a fresh scalar. Raises ValueError for over 65,535 inputs, or one over 65,535 bytes."""
     return blind_hashed(hash_batch(messages))
@@ -71,12 +64,6 @@ def blind_hashed(hashed: bytes) -> Blinded:
     """Blinds each input's element with a fresh scalar."""
     blinds = group.random_ints(len(hashed) // ELEMENT_BYTES)
     return Blinded(blinds, group.multiply_pairs(group.join_scalars(blinds), hashed))
-
-
-def unblind(blind_scalar: bytes, evaluated: bytes) -> bytes:
-    """The first step of Finalize (section 3.3.1): evaluated / blind."""
-    inverse = pow(group.scalar_to_int(blind_scalar), -1, ORDER)
-    return group.multiply(group.scalar_from_int(inverse), evaluated)
 
 
 def unblind_batch(blinds: Sequence[int], evaluated: bytes) -> bytes:

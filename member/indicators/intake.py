@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -120,11 +120,3 @@ class RejectedRows:
         writer = csv.writer(self._file, lineterminator="\n")
         writer.writerow([*REPORT_COLUMNS, *(formula_safe(self._header[position]) for position in self._kept)])
         writer.writerows([line, *cells] for line, cells in sorted(self._rows, key=itemgetter(0)))
-
-
-def write_rejected(path: str | Path, header: Sequence[str], rows: Iterable[Rejected]) -> int:
-    """Write rejected rows to a CSV, atomically; none, no file. Returns how many. See RejectedRows."""
-    with RejectedRows(path, header) as report:
-        for row in rows:
-            report.write(row)
-    return report.count

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.gateways.safeguards import decide_open_group, decide_texts, is_protected
+from exchange.gateways.safeguards import decide_open_group, decide_texts
 from exchange.membership.authority import Authority
 from schemas.marking import marking_of_envelope, strictest
 from schemas.submissions import SubmissionEnvelope
-from schemas.terms import Classification, Handling, SubjectRole, TrafficLight
+from schemas.terms import Classification, Handling, TrafficLight
 from schemas.values.tipping_off import find_tipping_off
 from tests.exchange.factories import stated_envelope
 
@@ -78,10 +78,6 @@ def test_a_closed_group_shares_nothing_and_an_open_one_with_its_members_alone() 
     for groups, member_id in ((["closed"], "a"), (["open"], "b"), ([], "a")):
         (reason,) = decide_open_group(groups, member_id, authority).reasons
         assert reason.code == "closed-group"
-
-
-def test_victims_and_unwitting_mules_are_protected() -> None:
-    assert {role for role in SubjectRole if is_protected(role)} == {SubjectRole.VICTIM, SubjectRole.MULE_UNWITTING}
 
 
 _ENVELOPES = st.fixed_dictionaries(

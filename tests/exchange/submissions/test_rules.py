@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from exchange.gateways.legal_gateway import decide_gateway
 from exchange.gateways.rules import RULES
-from exchange.indicators.matching import Holding, band_of, see_overlap
+from exchange.indicators.matching import Holding, band_of, see_overlaps
 from exchange.membership.authority import Authority
 from exchange.submissions.rules import last_day_allowed
 from schemas.marking import Marking, strictest
@@ -49,7 +49,7 @@ def test_a_member_sees_exactly_the_active_holders_of_groups_in_which_it_holds_th
         for row in rows
         if row.group_id == group_id and row.member_id != member_id and authority.is_in(group_id, row.member_id)
     }
-    overlap = see_overlap(member_id, rows, authority)
+    overlap = see_overlaps(rows, authority).get(member_id)
     assert (overlap is None) == (not others)
     if overlap is not None:
         assert overlap.institutions == band_of(len(others))
@@ -60,7 +60,7 @@ def test_nothing_of_a_row_shows_unless_three_members_of_its_group_share_the_sect
     world: tuple[list[Holding], Authority], member_id: str
 ) -> None:
     rows, authority = world
-    overlap = see_overlap(member_id, rows, authority)
+    overlap = see_overlaps(rows, authority).get(member_id)
     if overlap is None:
         return
     allowed = {
@@ -78,7 +78,7 @@ def test_nothing_of_a_row_shows_unless_three_members_of_its_group_share_the_sect
 def test_the_earliest_month_of_others_is_shown_and_never_ones_own() -> None:
     authority = Authority.of({"all": "abc"}, dict.fromkeys("abc", "banking"))
     rows = [hold("a", first_seen="2020-01-01"), hold("b", first_seen="2026-10-31"), hold("c", first_seen="2026-09-01")]
-    overlap = see_overlap("a", rows, authority)
+    overlap = see_overlaps(rows, authority).get("a")
     assert overlap is not None
     assert overlap.first_seen == "2026-09"
 

@@ -45,23 +45,21 @@ def test_a_quorums_answers_add_up_to_the_prf_and_each_is_proved(
     tmp_path_factory: pytest.TempPathFactory, dealing: Dealing, member: Member
 ) -> None:
     answers = []
-    blind, blinded = oprf.blind(b"n1|phone|+447700900001")
+    blinded = oprf.blind_batch([b"n1|phone|+447700900001"])
     for index in (1, 3):
         database = migrate(f"sqlite:///{tmp_path_factory.mktemp('holder') / 'holder.db'}")
         holder = HolderSimulator(make_settings(dealing, index), database, Clock())
         holder.state(sign(make_epoch(dealing)), sign(member.statement))
         holder.allow("a")
-        answer = holder.ask(member, blinded, quorum=(1, 3), proof=True)
+        answer = holder.ask(member, blinded.elements, quorum=(1, 3), proof=True)
         assert answer.status_code == 200
         assert answer.mimetype == "application/octet-stream"
         commitment = scaled_commitment(dealing.commitments[index], index, (1, 3))
         proof = from_base64(answer.headers["Evaluation-Proof"], 64)
-        oprf.verify_proof(commitment, blinded, answer.data, proof)
+        oprf.verify_proof(commitment, blinded.elements, answer.data, proof)
         answers.append(answer.data)
         database.dispose()
-    inverse = scalar_from_int(pow(group.scalar_to_int(blind), -1, group.ORDER))
-    unblinded = group.multiply(inverse, combine(answers))
-    assert unblinded == _prf_element(dealing, b"n1|phone|+447700900001")
+    assert oprf.unblind_batch(blinded.blinds, combine(answers)) == _prf_element(dealing, b"n1|phone|+447700900001")
 
 
 def _prf_element(dealing: Dealing, text: bytes) -> bytes:
@@ -69,9 +67,7 @@ def _prf_element(dealing: Dealing, text: bytes) -> bytes:
     first, second, _ = (group.scalar_to_int(share.scalar) for share in dealing.shares)
     key = scalar_from_int(2 * first - second)
     assert multiply_base(key) == dealing.group_public_key
-    blind, blinded = oprf.blind(text)
-    inverse = scalar_from_int(pow(group.scalar_to_int(blind), -1, group.ORDER))
-    return group.multiply(key, group.multiply(inverse, blinded))
+    return group.multiply(key, oprf.hash_batch([text]))
 
 
 def test_an_answer_without_a_proof_has_no_proof_header(holder: HolderSimulator, member: Member) -> None:

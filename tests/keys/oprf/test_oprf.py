@@ -30,7 +30,7 @@ def evaluated_batch() -> tuple[bytes, bytes, bytes]:
 @rfc_vectors
 def test_blinding_gives_the_known_answers(vector: Vector) -> None:
     pairs = zip(unhex(vector.inputs), unhex(vector.blinds), strict=True)
-    assert [oprf.blind(message, blind)[1].hex() for message, blind in pairs] == list(vector.blinded)
+    assert [group.multiply(blind, oprf.hash_batch([message])).hex() for message, blind in pairs] == list(vector.blinded)
 
 
 @rfc_vectors
@@ -46,9 +46,6 @@ def test_evaluation_and_proof_are_the_known_answers(vector: Vector) -> None:
 @rfc_vectors
 def test_unblinding_and_finalising_give_the_known_outputs(vector: Vector) -> None:
     inputs, blinds, evaluated = unhex(vector.inputs), unhex(vector.blinds), unhex(vector.evaluated)
-    unblinded = [oprf.unblind(*pair) for pair in zip(blinds, evaluated, strict=True)]
-    outputs = [oprf.finalize(*pair).hex() for pair in zip(inputs, unblinded, strict=True)]
-    assert outputs == list(vector.outputs)
     batch = oprf.unblind_batch(list(map(group.scalar_to_int, blinds)), b"".join(evaluated))
     assert [output.hex() for output in oprf.finalize_batch(inputs, batch)] == list(vector.outputs)
     assert [oprf.evaluate_unblinded(KEY, message).hex() for message in inputs] == list(vector.outputs)
@@ -155,8 +152,6 @@ def test_nonces_of_proofs_differ() -> None:
 
 
 def test_limits_of_the_rfc_are_kept() -> None:
-    with pytest.raises(ValueError, match="65535"):
-        oprf.blind(bytes(65_536))
     with pytest.raises(ValueError, match="65535"):
         oprf.blind_batch([bytes(65_536)])
     with pytest.raises(ValueError, match="65535"):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import tracemalloc
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
 from openpyxl import Workbook
 
-from member.indicators.intake import Accepted, RejectedRows, read_normalised, write_rejected
+from member.indicators.intake import Accepted, RejectedRows, read_normalised
 from member.tables.reading import Rejected, check_file
 from schemas.terms import IndicatorType
 
@@ -19,6 +20,13 @@ TEMPLATE = Path(__file__).parents[3] / "docs" / "template.csv"
 
 def rejected_of(path: Path) -> list[Rejected]:
     return [row for row in read_normalised(path) if isinstance(row, Rejected)]
+
+
+def write_rejected(path: Path, header: Sequence[str], rows: Iterable[Rejected]) -> int:
+    with RejectedRows(path, header) as report:
+        for row in rows:
+            report.write(row)
+    return report.count
 
 
 def test_rows_are_normalised_and_a_value_without_a_canonical_form_is_rejected(tmp_path: Path) -> None:
