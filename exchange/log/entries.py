@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from exchange.log.tables import LogEntry, LogPending
@@ -78,23 +78,6 @@ def record_event(
 def core_digest(core_salt: bytes, core: Mapping[str, Any]) -> bytes:
     """SHA-256 over domain, 32-byte salt and canonical core. The salt is shown to a reviewer, never to a member."""
     return hashlib.sha256(_CORE_DOMAIN + core_salt + canonical_json(core)).digest()
-
-
-def erase_event(session: Session, event_id: str, reason: str, now: datetime) -> RecordedEvent | None:
-    """Delete what an event's views said, and record that it was done; None if nothing was left to delete.
-
-    The 33-byte entries stay, and with them the tree. The erasure's view says which event and why.
-    """
-    rows = select(LogEntry.member_id).where(LogEntry.event_id == event_id, LogEntry.view.is_not(None))
-    members = sorted(session.scalars(rows))
-    if not members:
-        return None
-    session.execute(
-        update(LogEntry).where(LogEntry.event_id == event_id).values(view=None, salt=None, core_salt=None),
-        execution_options={"synchronize_session": False},
-    )
-    body = {"erased_event_id": event_id, "reason": reason}
-    return record_event(session, "erasure", [View(member, body) for member in members], now, body)
 
 
 def _entry_row(view: View, common: Mapping[str, str], now: datetime, core_salt: bytes) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import Table, func, select, update
 from sqlalchemy.orm import Session
 
 from exchange.kernel.base import Base
@@ -39,6 +39,12 @@ TABLES = (
     *(LogEntry, LogPending, LogLane, LogLeaf, LogNumber, LogTile, LogCheckpoint, LogPublication, LogDayHead),
     LeaseRow,
 )
+
+
+def erase_event(session: Session, event_id: str) -> None:
+    """Delete what an event's views say; their entries stay, and with them the tree."""
+    nothing = {"view": None, "salt": None, "core_salt": None}
+    session.execute(update(LogEntry).where(LogEntry.event_id == event_id).values(nothing))
 
 
 class Laboratory:

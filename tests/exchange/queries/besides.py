@@ -21,9 +21,7 @@ from exchange.indicators.taken_back import forget_epochs
 from exchange.indicators.withdrawals import find_taken_back
 from exchange.kernel.job_runs import finish_slot, last_successes, take_slot
 from exchange.kernel.request_counts import forget_count
-from exchange.log.entries import erase_event
 from exchange.log.reading import read_waiting_entries, unpublished_since
-from exchange.log.tables import LogEntry
 from exchange.membership import store as membership
 from exchange.membership.statements import (
     list_collecting_about,
@@ -59,7 +57,6 @@ BESIDES: tuple[Callable[[Session], object], ...] = (
     lambda session: finish_slot(session, "job", "slot", _NOW),
     last_successes,
     lambda session: forget_count(session, "a", 1),
-    lambda session: erase_event(session, session.scalar(select(LogEntry.event_id).limit(1)) or "", "why", _NOW),
     unpublished_since,
     lambda session: read_waiting_entries(session, "a", 100, _ID),
     list_newest_effective,

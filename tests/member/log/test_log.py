@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from exchange.log.day_heads import record_day_heads
-from exchange.log.entries import erase_event
 from exchange.log.head_file import HeadFile
 from exchange.log.receipts import waiting_entries
 from exchange.log.sequencer import Sequencer
@@ -36,7 +35,7 @@ from schemas.hits import DisclosedHit
 from schemas.values.canonical import canonical_json, parse_canonical_json
 from schemas.values.encoding import from_base64, to_base64, to_rfc3339
 from schemas.values.identifiers import uuid7
-from tests.exchange.log.laboratory import NOW, ORIGIN, SIGNER, Laboratory, open_laboratory
+from tests.exchange.log.laboratory import NOW, ORIGIN, SIGNER, Laboratory, erase_event, open_laboratory
 from tlog.checkpoint import Checkpoint, sign_checkpoint
 from tlog.entries import CHAIN_START, entry_commitment, next_chain_head, verify_in_batch
 from tlog.notes import NoteSigner
@@ -232,16 +231,16 @@ def test_proofs_of_own_entries_verify_offline(served: Served) -> None:
 def test_erased_entries_still_verify_by_their_bytes(served: Served) -> None:
     event_id = own_row(served, 2)["event_id"]
     with served.laboratory.tampering() as session:
-        erase_event(session, event_id, "retention", NOW)
+        erase_event(session, event_id)
     served.laboratory.settle()
     verified = served.verify()
     assert verified.erased == (2,)
-    assert verified.entries == 6
+    assert verified.entries == 5
 
 
 def test_an_erased_disclosure_leaves_open_what_was_last_shown(served: Served) -> None:
     with served.laboratory.tampering() as session:
-        erase_event(session, own_row(served, 3)["event_id"], "retention", NOW)
+        erase_event(session, own_row(served, 3)["event_id"])
     served.laboratory.settle()
     assert served.verify().erased == (3,)
 
