@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from flask import Flask, Response
@@ -49,6 +49,19 @@ def make_strict(app: Flask) -> None:
     app.url_map.strict_slashes = True
     # All functions of ours are synchronous; Flask asks each of them at every request.
     app.ensure_sync = lambda func: func  # type: ignore[method-assign]
+
+
+def check_routes(app: Flask, rules: Collection[str]) -> None:
+    """Raise OpenRouteError unless every route has a rule and every rule a route, written as `GET /v1/status`: a new
+    route is never open by oversight.
+    """
+    routes = {
+        f"{method} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    if routes != set(rules):
+        raise OpenRouteError(f"routes and access rules differ: {', '.join(sorted(routes ^ set(rules)))}")
 
 
 def serve_description(app: Flask, document: Mapping[str, Any]) -> RequestGuard:

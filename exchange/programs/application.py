@@ -11,7 +11,7 @@ from flask import Flask, Response, g, request
 
 from edge.description import complete_description
 from edge.logs import REQUEST_ID_HEADER, begin_request
-from edge.setup import DescribedApi, OpenRouteError, make_strict, serve_description
+from edge.setup import DescribedApi, check_routes, make_strict, serve_description
 from exchange.corrections import pages as withdrawal_pages
 from exchange.log.pages import create_log_blueprint
 from exchange.log.receipts import waiting_entries
@@ -81,7 +81,7 @@ def create_app(context: Context, blueprints: Sequence[Any] = ()) -> Flask:
     app.teardown_request(end_feed_reading)
     register_problems(app)
     register_refused_forms(app)
-    _check_access(app)
+    check_routes(app, RULES)
     return app
 
 
@@ -90,17 +90,6 @@ def _waiting_of(context: Context) -> Callable[[str, int, str], list[dict[str, An
     return lambda member_id, most, after: waiting_entries(
         context.database, context.receipt_key, member_id, most, after=after, delay=delay
     )
-
-
-def _check_access(app: Flask) -> None:
-    """Every route has a rule, so that a new one is never open by oversight."""
-    routes = {
-        f"{method} {rule.rule}"
-        for rule in app.url_map.iter_rules()
-        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
-    }
-    if routes - RULES.keys():
-        raise OpenRouteError(f"without an access rule: {', '.join(sorted(routes - RULES.keys()))}")
 
 
 def _start() -> None:

@@ -6,9 +6,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Flask
-
-from edge.setup import OpenRouteError
 from schemas.terms import Role
 
 
@@ -57,14 +54,3 @@ SIGNED = frozenset(route for route, rule in RULES.items() if not rule.is_public)
 def rule_of(method: str, route: str) -> RouteRule | None:
     """The rule of a route as the URL map writes it; HEAD is GET without its body."""
     return RULES.get(f"{'GET' if method == 'HEAD' else method} {route}")
-
-
-def check_routes(app: Flask) -> None:
-    """Raise OpenRouteError unless every route has a rule and every rule a route."""
-    routes = {
-        f"{method} {rule.rule}"
-        for rule in app.url_map.iter_rules()
-        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
-    }
-    if routes != RULES.keys():
-        raise OpenRouteError(f"routes and access rules differ: {', '.join(sorted(routes ^ RULES.keys()))}")

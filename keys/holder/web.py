@@ -14,9 +14,9 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from edge.caller_address import Proxies, caller_address
 from edge.description import complete_description
-from edge.setup import DescribedApi, make_strict, serve_description
+from edge.setup import DescribedApi, check_routes, make_strict, serve_description
 from edge.source_limits import SourceLimits, source_of
-from keys.holder.access import SIGNED, RouteRule, check_routes, rule_of
+from keys.holder.access import RULES, SIGNED, RouteRule, rule_of
 from keys.holder.database import HolderDatabase, open_database
 from keys.holder.pages import COMMITMENT, PROOF, SERVICE, blueprint, current_service
 from keys.holder.problems import http_problem, register_problems
@@ -70,7 +70,7 @@ def create_app(
     app.before_request(serve_description(app, document))
     app.before_request(lambda: _authenticate(sources, clock()))
     app.after_request(lambda response: _sign(response, service, clock))
-    check_routes(app)
+    check_routes(app, RULES)
     return app
 
 
