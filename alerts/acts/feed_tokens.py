@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from exchange.kernel.actor import Actor
@@ -20,7 +19,7 @@ from exchange.log.acting import Request, act_once
 from exchange.log.entries import View
 from exchange.log.events import record
 from exchange.membership.feed_tokens import FeedToken, count_live_tokens, find_own_token, list_tokens, make_feed_token
-from exchange.membership.store import Member
+from exchange.membership.store import lock_member
 from schemas.alerts.feed_tokens import ListedFeedToken, NewFeedToken
 from schemas.values.encoding import to_rfc3339
 
@@ -40,7 +39,7 @@ def make_token(database: Database, request: Request, name: str) -> tuple[NewFeed
     def make(session: Session) -> NewFeedToken:
         actor = request.actor
         # Locked, so that requests that come together do not pass the limit.
-        session.scalars(select(Member).where(Member.member_id == actor.member_id).with_for_update(key_share=True)).one()
+        lock_member(session, actor.member_id)
         if count_live_tokens(session, actor.member_id) >= MOST_LIVE:
             raise RefusalError(refuse("too-many-feed-tokens", "name", f"at most {MOST_LIVE}: revoke one first"))
         token_id, token = make_feed_token(session, actor.member_id, name, actor.representative_id, request.now)

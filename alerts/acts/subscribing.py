@@ -33,7 +33,7 @@ from exchange.kernel.decision import RefusalError, refuse
 from exchange.kernel.upsert import insert_ignoring
 from exchange.log.entries import View
 from exchange.log.events import record
-from exchange.membership.store import Member, load_authority
+from exchange.membership.store import load_authority, lock_member
 from schemas.alerts.messages import UUID
 from schemas.alerts.subscriptions import ReplayForm, SubscriptionFilters, SubscriptionForm
 from schemas.terms import DeliveryState, PushChannel
@@ -65,7 +65,7 @@ def subscribe(
     target = _check_target(wish, allowed, has_mail=has_mail)
     _check_groups(session, actor, wish, now)
     # Locked, so that requests that come together do not pass the limit.
-    session.scalars(select(Member).where(Member.member_id == actor.member_id).with_for_update(key_share=True)).one()
+    lock_member(session, actor.member_id)
     if store.count_live(session, actor.member_id) >= MOST_LIVE:
         raise RefusalError(refuse("too-many-subscriptions", "channel", f"at most {MOST_LIVE}: end one first"))
     if store.count_begun(session, actor.member_id, now - _DAY) >= MOST_A_DAY:

@@ -32,7 +32,7 @@ from exchange.kernel.upsert import insert_ignoring
 from exchange.log.entries import View
 from exchange.log.events import record
 from exchange.membership.authority import Authority
-from exchange.membership.store import Member, load_authority
+from exchange.membership.store import Member, load_authority, lock_member
 from schemas.alerts.subscriptions import PushedAlert
 from schemas.terms import DeliveryState, PushChannel
 from schemas.values.identifiers import uuid7
@@ -115,9 +115,7 @@ def prepare(session: Session, claim: Claim, lane: Lane, now: datetime) -> Outbou
     if subscription is None:
         return None
     # Locked, so that two subscriptions of one member do not both record the same telling.
-    member = session.scalars(
-        select(Member).where(Member.member_id == subscription.member_id).with_for_update(key_share=True)
-    ).one()
+    member = lock_member(session, subscription.member_id)
     rows = _next_rows(session, subscription, lane, now)
     reading = _Reading(session, subscription, member, load_authority(session, now), now)
     kept, fields = reading.sort(rows)

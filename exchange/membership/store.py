@@ -155,9 +155,9 @@ def list_reviewers(session: Session) -> list[str]:
     return [member.member_id for member in reviewers if member.is_active and member.member_id in found]
 
 
-def lock_member(session: Session, member_id: str) -> None:
-    """Wait until no other transaction holds the member's row, then hold it until this one ends."""
-    session.execute(select(Member.member_id).where(Member.member_id == member_id).with_for_update()).one()
+def lock_member(session: Session, member_id: str) -> Member:
+    """The member, its row locked until the transaction ends: what is counted of it is not counted twice at once."""
+    return session.scalars(select(Member).where(Member.member_id == member_id).with_for_update(key_share=True)).one()
 
 
 def list_members(session: Session) -> Sequence[Member]:
