@@ -1,10 +1,10 @@
 """The worker: the log's ticks and all scheduled jobs, in a process of its own.
 
-1. Of several workers, one at a time holds the lease of a job; a sequencer that was overtaken writes nothing (its
-   fence).
+1. Of several workers, one at a time holds the sequencer's lease and ticks; one that was overtaken writes nothing (its
+   fence). No job has a lease.
 2. Each slot of a job runs once, wherever: PRIMARY KEY (job, slot).
 3. A job that fails is logged, once until it works again, and runs again at its next slot; it stops no other job.
-4. SIGTERM and SIGINT end it between jobs, and give its leases back.
+4. SIGTERM and SIGINT end it between jobs, and give its lease back.
 """
 
 from __future__ import annotations
