@@ -16,7 +16,8 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from exchange.kernel.session import Database, turn_query_only
+from edge.sqlite import turn_query_only
+from exchange.kernel.session import Database
 
 _NAME = re.compile(r":([a-z_0-9]+)", re.ASCII)
 _POSTGRESQL_BEGIN = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"

@@ -3,8 +3,7 @@
 Rules, in order:
 1. A commit that returned is on disk: SQLite runs with synchronous=FULL, and a database that would lose it is
    refused at the start (exchange.kernel.fitness).
-2. SQLite writers take the write lock when they begin (BEGIN IMMEDIATE): a deferred transaction that upgrades
-   later fails at once.
+2. SQLite writers take the write lock when they begin (edge.sqlite).
 3. Serialisation failures and a busy database are retried whole, and only where the database said that nothing
    was committed.
 4. Nobody waits for ever: for a lock, for a connection, or for a retry a few seconds, and a request's statement
@@ -25,6 +24,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from edge.sqlite import READING, prepare_sqlite
 from exchange.kernel.fitness import DatabaseUnfitError, check_fitness
 
 _Result = TypeVar("_Result")
@@ -46,7 +46,8 @@ LOG_STALE_SECONDS = 3600
 LOG_STALE = "log_stale_seconds"
 """Under this name a session's `info` holds its database's `log_stale_seconds`."""
 
-_READING = "exchange_reading"
+# 2 MiB of each thread's connection, so that a process of many threads stays small; mmap serves the rest.
+_PRAGMAS = ("cache_size=-2048", "mmap_size=1073741824", "temp_store=MEMORY", "wal_autocheckpoint=4000")
 # serialization_failure, deadlock_detected: rolled back, nothing kept
 _RETRIED_STATES = frozenset({"40001", "40P01"})
 
@@ -79,7 +80,7 @@ class Database:
     def reading(self) -> Iterator[Session]:
         """A session that sees one unchanging state and cannot write; it never waits for a writer."""
         with (
-            Session(self.engine.execution_options(**{_READING: True}), expire_on_commit=False) as session,
+            Session(self.engine.execution_options(**{READING: True}), expire_on_commit=False) as session,
             session.begin(),
         ):
             yield session
@@ -147,7 +148,7 @@ def create_database(
             max_overflow=8,
             hide_parameters=True,
         )
-        _prepare_sqlite(engine)
+        prepare_sqlite(engine, BUSY_SECONDS, _PRAGMAS)
     elif parsed.drivername == "postgresql+psycopg":
         engine = create_engine(
             parsed,
@@ -163,46 +164,6 @@ def create_database(
     database = Database(engine, parsed.render_as_string(hide_password=False), log_stale_seconds)
     check_fitness(engine)
     return database
-
-
-def _prepare_sqlite(engine: Engine) -> None:
-    """Settings of each connection, and BEGIN said by us: the driver's own begin is deferred and comes too
-    late.
-    """
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        for pragma in (
-            f"busy_timeout={BUSY_SECONDS * 1000}",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            # 2 MiB of each thread's connection, so that a process of many threads stays small; mmap serves the rest.
-            "cache_size=-2048",
-            "mmap_size=1073741824",
-            "temp_store=MEMORY",
-            "wal_autocheckpoint=4000",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        reading = connection.get_execution_options().get(_READING, False)
-        pragma = turn_query_only(connection.info, reading)
-        if pragma:
-            connection.exec_driver_sql(pragma)
-        connection.exec_driver_sql("BEGIN DEFERRED" if reading else "BEGIN IMMEDIATE")
-
-
-def turn_query_only(info: dict[Any, Any], reading: bool) -> str:
-    """What a pooled connection of SQLite must be told so that it writes or does not; empty if it is that way already.
-    `info` is the pool's note of the connection. Told anew, it would prepare every statement again.
-    """
-    if info.get(_READING) is reading:
-        return ""
-    info[_READING] = reading
-    return f"PRAGMA query_only={'ON' if reading else 'OFF'}"
 
 
 def _prepare_postgresql(engine: Engine, statement_seconds: int | None) -> None:
@@ -221,5 +182,5 @@ def _prepare_postgresql(engine: Engine, statement_seconds: int | None) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        if connection.get_execution_options().get(_READING, False):
+        if connection.get_execution_options().get(READING, False):
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

@@ -1,7 +1,7 @@
 """The key holder's database: its engine, its transactions, its migrations.
 
-1. A commit that returned is on disk: SQLite runs in WAL mode with synchronous=FULL.
-2. SQLite writers take the write lock when they begin (BEGIN IMMEDIATE) and wait at most 5 seconds for it.
+1. A commit that returned is on disk (edge.sqlite).
+2. SQLite writers take the write lock when they begin and wait at most 5 seconds for it.
 3. Migrations run under a lock, so that workers and commands that start together do not race; nothing is created
    otherwise.
 """
@@ -12,15 +12,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError
 
+from edge.sqlite import READING, prepare_sqlite
+
 BUSY_SECONDS = 5
-_READING = "holder_reading"
 # Any number of our own: the keys of PostgreSQL's advisory locks taken here.
 _MIGRATION_LOCK = 0x6B657973_0001
 _STATEMENTS_LOCK = 0x6B657973_0002
@@ -51,7 +51,7 @@ class HolderDatabase:
     def reading(self) -> Iterator[Connection]:
         """A connection that reads one state and waits for no writer."""
         with self.engine.connect() as connection:
-            connection.execution_options(**{_READING: True})
+            connection.execution_options(**{READING: True})
             with connection.begin():
                 yield connection
 
@@ -97,25 +97,5 @@ def open_database(url: str) -> HolderDatabase:
         raise HolderDatabaseError("the database URL must start with sqlite:///path or postgresql+psycopg://")
     arguments = {"timeout": BUSY_SECONDS, "check_same_thread": False}
     engine = create_engine(parsed, connect_args=arguments, hide_parameters=True)
-    _prepare_sqlite(engine)
+    prepare_sqlite(engine, BUSY_SECONDS)
     return HolderDatabase(engine)
-
-
-def _prepare_sqlite(engine: Engine) -> None:
-    """Settings of each connection; and BEGIN is said here, because the driver's own comes late and is deferred."""
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        for pragma in (
-            f"busy_timeout={BUSY_SECONDS * 1000}",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        reading = connection.get_execution_options().get(_READING, False)
-        connection.exec_driver_sql("BEGIN DEFERRED" if reading else "BEGIN IMMEDIATE")
