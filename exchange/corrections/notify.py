@@ -64,6 +64,7 @@ from exchange.log.events import record
 from exchange.membership.load_past_authority import load_past_authority
 from exchange.membership.past_authority import Span
 from exchange.membership.store import list_reviewers, load_authority, lock_group
+from exchange.outcomes.store import overtake_assessments
 from exchange.queries.rules import end_of
 from exchange.requests.store import mark_withdrawn
 from exchange.submissions.disclose_hits import CurrentHit, save_changes, view_of_changes, work_out_hits
@@ -273,10 +274,13 @@ def _disclosed_by_late_hits(session: Session, withdrawal: Withdrawal, rows: Sequ
 
 
 def _tell(session: Session, withdrawal: Withdrawal, told: set[Disclosure], now: datetime, due_at: datetime) -> int:
-    """Make the corrections, the event and the notices; how many members were told something new."""
+    """Make the corrections, the event and the notices; how many members were told something new. What they had
+    assessed of the same things is overtaken.
+    """
     news = add_corrections(session, withdrawal, told, now, due_at)
     if not news:
         return 0
+    overtake_assessments(session, _hits_concerned(session, news), now)
     changed = _changed_hits(session, news, now)
     views = [
         View(member_id, _view_of(new, view_of_changes(changed.get(member_id, ()), now)))
@@ -288,6 +292,16 @@ def _tell(session: Session, withdrawal: Withdrawal, told: set[Disclosure], now: 
     calling = [member_id for member_id, new in news.items() if new.calls]
     outbox.send(session, "correction", event.event_id, calling, now)
     return len(news)
+
+
+def _hits_concerned(session: Session, news: Mapping[str, CorrectionUpdate]) -> dict[str, list[str]]:
+    """Each member's own hits on what it is told of, by a hit or otherwise."""
+    told = {(one.token, member_id) for member_id, new in news.items() for one in new.items}
+    concerned: dict[str, list[str]] = defaultdict(list)
+    for key, hit in find_hits(session, {token for token, _ in told}).items():
+        if key in told:
+            concerned[hit.member_id].append(hit.hit_id)
+    return concerned
 
 
 def _changed_hits(session: Session, news: dict[str, CorrectionUpdate], now: datetime) -> dict[str, list[CurrentHit]]:

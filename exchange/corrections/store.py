@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,12 +18,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from exchange.indicators.hits import find_hits
 from exchange.indicators.withdrawals import Withdrawal
 from exchange.kernel.base import Base, UtcDateTime
 from exchange.kernel.chunks import in_chunks, in_even_chunks
 from exchange.kernel.upsert import insert_ignoring, run_counted
-from exchange.outcomes.store import overtake_assessments
 from schemas.terms import CorrectionState
 from schemas.values.identifiers import uuid7
 
@@ -92,9 +89,7 @@ class CorrectionUpdate:
 def add_corrections(
     session: Session, withdrawal: Withdrawal, told: Collection[Disclosure], now: datetime, due_at: datetime
 ) -> dict[str, CorrectionUpdate]:
-    """Keep what members are told of a withdrawal; what of it is new, by member. What was told is not told again. What
-    they had assessed of the same things is overtaken.
-    """
+    """Keep what members are told of a withdrawal; what of it is new, by member. What was told is not told again."""
     # Locked: who acknowledges meanwhile does so before anything is added, or reads what was added first.
     wanted = select(Correction).where(Correction.withdrawal_id == withdrawal.withdrawal_id).with_for_update()
     known = {correction.member_id: correction for correction in session.scalars(wanted)}
@@ -115,18 +110,7 @@ def add_corrections(
     ]
     for some in in_chunks(sorted(rows), 1000):
         insert_ignoring(session, CorrectionItem, [dict(zip(_ITEM, row, strict=True)) for row in some])
-    overtake_assessments(session, _hits_concerned(session, news), now)
     return news
-
-
-def _hits_concerned(session: Session, news: Mapping[str, CorrectionUpdate]) -> dict[str, list[str]]:
-    """Each member's own hits on what it is told of, by a hit or otherwise."""
-    told = {(one.token, member_id) for member_id, new in news.items() for one in new.items}
-    concerned: dict[str, list[str]] = defaultdict(list)
-    for key, hit in find_hits(session, {token for token, _ in told}).items():
-        if key in told:
-            concerned[hit.member_id].append(hit.hit_id)
-    return concerned
 
 
 def _opened(  # noqa: PLR0917 - the parts of one row
