@@ -1,7 +1,5 @@
-"""What all commands of the program `exchange` share: output for people or as one JSON document, errors, exit codes.
-
-0 done, 1 refused or failed, 2 used wrongly. With --json, standard output holds one document and nothing else; on
-failure `{"error":{"type","detail"}}`.
+"""What all commands of the program `exchange` share: its settings and database, output for people or as one JSON
+document, errors.
 """
 
 from __future__ import annotations
@@ -9,7 +7,6 @@ from __future__ import annotations
 import json
 import logging
 import logging.config
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -24,11 +21,11 @@ from edge import logs as edge_logs
 from edge.database_faults import explain_database_error
 from exchange.configuration.settings import Settings, load_settings
 from exchange.kernel.session import Database, create_database
-from keys.terminal.program import print_error, wants_json
+from keys.terminal import program as terminal
+from keys.terminal.program import wants_json
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-DONE, FAILED, USAGE_ERROR = 0, 1, 2
 DEBUG_VARIABLE = "EXCHANGE_DEBUG"
 
 
@@ -84,35 +81,13 @@ def reports(show: Callable[[dict[str, Any]], str]) -> Callable[[_Command], _Comm
 
 def run_program(program: click.Group, arguments: Sequence[str], errors: Sequence[tuple[type[Exception], str]]) -> int:
     """Run the program; its exit code. `errors` gives the slug of each error that is told to people."""
-    try:
-        # What a command ends with by context.exit() is returned here, not raised.
-        ended_with = program.main(list(arguments), prog_name=program.name, standalone_mode=False)
-    except click.exceptions.Exit as done:
-        return done.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        failure = "aborted", "stopped by the user", FAILED
-    except click.ClickException as error:
-        failure = "usage", error.format_message(), USAGE_ERROR
-    except CommandError as error:
-        failure = error.kind, str(error), FAILED
-    except tuple(kind for kind, _ in errors) as error:
-        failure = next(slug for kind, slug in errors if isinstance(error, kind)), str(error), FAILED
-    except Exception as error:
-        if os.environ.get(DEBUG_VARIABLE):
-            raise
-        # Its message may quote values, and a traceback more.
-        failure = "internal", f"an unexpected {type(error).__name__}; set {DEBUG_VARIABLE}=1 to see where", FAILED
-    else:
-        return ended_with if type(ended_with) is int else DONE
-    return _fail("--json" in arguments, *failure)
 
+    def explain(error: Exception) -> tuple[str, str] | None:
+        if isinstance(error, CommandError):
+            return error.kind, str(error)
+        return next(((slug, str(error)) for kind, slug in errors if isinstance(error, kind)), None)
 
-def _fail(as_json: bool, kind: str, detail: str, code: int) -> int:
-    if as_json:
-        click.echo(json.dumps({"error": {"type": kind, "detail": detail}}, ensure_ascii=False))
-    else:
-        print_error(detail)
-    return code
+    return terminal.run_program(program, arguments, explain, DEBUG_VARIABLE)
 
 
 def configure_logs(*, of_service: bool = False) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from exchange.programs.commands import FAILED, home_of
-from keys.terminal.program import wants_json
+from exchange.programs.commands import home_of
+from keys.terminal.program import FAILED, wants_json
 from schemas.values.clock import utc_now
 
 

@@ -41,7 +41,7 @@ from keys.holder.settings import (
 )
 from keys.signatures.strict import require_identifier
 from keys.statements.keyring import Keyring, Root, StatementError, UnknownStatementError
-from keys.terminal.program import Program, complete_program, print_error, wants_json
+from keys.terminal.program import Program, complete_program, run_program, wants_json
 from schemas.values.encoding import to_base64, to_rfc3339
 
 _MAX_EVALUATIONS = 10**12
@@ -274,38 +274,17 @@ complete_program(cli)
 
 
 def main() -> None:
-    """The program: click's commands with our exit codes and errors."""
-    as_json = "--json" in sys.argv[1:]
+    """The entry point."""
     configure_logs()
-    try:
-        cli.main(prog_name="keyholder", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
-    except click.UsageError as error:
-        _fail("usage", error.format_message(), 2, as_json, error.ctx)
-    except (click.Abort, KeyboardInterrupt):
-        _fail("aborted", "stopped", 1, as_json)
-    except _FAILURES as error:
-        # What a database driver says may quote a URL or a row: its kind is enough.
-        detail = type(error).__name__ if isinstance(error, SQLAlchemyError) else str(error)
-        kind = _TYPES.get(type(error)) or type(error).__name__.removesuffix("Error").lower()
-        _fail(kind, detail, 1, as_json)
-    except Exception as error:
-        if os.environ.get(DEBUG_VARIABLE):
-            raise
-        # Its message may quote values, and a traceback more.
-        detail = f"an unexpected {type(error).__name__}; set {DEBUG_VARIABLE}=1 to see where"
-        _fail("internal", detail, 1, as_json)
+    sys.exit(run_program(cli, sys.argv[1:], _explain, DEBUG_VARIABLE))
 
 
-def _fail(kind: str, detail: str, code: int, as_json: bool, context: click.Context | None = None) -> None:
-    if as_json:
-        click.echo(json.dumps({"error": {"type": kind, "detail": detail}}))
-    else:
-        if context is not None:
-            click.echo(context.get_usage(), err=True)
-        print_error(detail)
-    sys.exit(code)
+def _explain(error: Exception) -> tuple[str, str] | None:
+    if not isinstance(error, _FAILURES):
+        return None
+    # What a database driver says may quote a URL or a row: its kind is enough.
+    detail = type(error).__name__ if isinstance(error, SQLAlchemyError) else str(error)
+    return _TYPES.get(type(error)) or type(error).__name__.removesuffix("Error").lower(), detail
 
 
 def _now() -> datetime:

@@ -3,18 +3,23 @@
 1. `--json` is taken before and after every subcommand; each page of help that leads to an answer shows it once.
 2. `--version` prints the program's version.
 3. Who stops reading (`… | head`) gets no message; the exit status is that of a program that SIGPIPE ended, 141.
-4. Every failure begins with `Error:`.
+4. Every failure begins with `Error:`; with `--json` it is the document `{"error":{"type","detail"}}`. The exit status
+   is 0 done, 1 refused or failed, 2 used wrongly. `member` adds hints and fields, and has its own.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
+
+DONE, FAILED, USAGE_ERROR = 0, 1, 2
+"""Exit statuses."""
 
 STOPPED_READING = 141
 """128 + SIGPIPE, as a shell reports it."""
@@ -49,6 +54,44 @@ class Program(click.Group):
         """As click does."""
         with _quiet_pipe():
             return super().invoke(ctx)
+
+
+def run_program(
+    program: click.Group,
+    arguments: Sequence[str],
+    explain: Callable[[Exception], tuple[str, str] | None],
+    debug_variable: str,
+) -> int:
+    """Run the program; its exit status. `explain` gives a slug and a text of an error that people are told, None of one
+    that should not happen; with the environment variable named, that one is raised.
+    """
+    try:
+        # What a command ends with by context.exit() is returned here, not raised.
+        ended_with = program.main(list(arguments), prog_name=program.name, standalone_mode=False)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        failure = "aborted", "stopped by the user", FAILED
+    except click.ClickException as error:
+        failure = "usage", error.format_message(), USAGE_ERROR
+    except Exception as error:
+        explained = explain(error)
+        if explained is None and os.environ.get(debug_variable):
+            raise
+        # The message of an unexpected error may quote values, and a traceback more.
+        unexpected = "internal", f"an unexpected {type(error).__name__}; set {debug_variable}=1 to see where"
+        failure = *(explained or unexpected), FAILED
+    else:
+        return ended_with if type(ended_with) is int else DONE
+    return _fail("--json" in arguments, *failure)
+
+
+def _fail(as_json: bool, kind: str, detail: str, code: int) -> int:
+    if as_json:
+        click.echo(json.dumps({"error": {"type": kind, "detail": detail}}, ensure_ascii=False))
+    else:
+        print_error(detail)
+    return code
 
 
 def complete_program(program: _Group, note: Callable[[click.Context], None] = lambda _: None) -> _Group:
