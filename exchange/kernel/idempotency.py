@@ -13,6 +13,10 @@ from exchange.kernel.base import Base, UtcDateTime
 from exchange.kernel.upsert import run_counted
 
 
+class OtherRequestError(Exception):
+    """The Idempotency-Key was used for another request."""
+
+
 class IdempotentAnswer(Base):
     """One request by one principal; `request_sha256` covers method, target and body."""
 
@@ -26,9 +30,12 @@ class IdempotentAnswer(Base):
     answered_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
-def find_answer(session: Session, principal: str, key: str) -> IdempotentAnswer | None:
-    """What was answered to that principal under that key."""
-    return session.get(IdempotentAnswer, (principal, key))
+def find_answer(session: Session, principal: str, key: str, request_sha256: bytes) -> IdempotentAnswer | None:
+    """What was answered to that principal's request under that key. Raises OtherRequestError."""
+    kept = session.get(IdempotentAnswer, (principal, key))
+    if kept is not None and kept.request_sha256 != request_sha256:
+        raise OtherRequestError
+    return kept
 
 
 def delete_answers_before(session: Session, moment: datetime) -> int:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from exchange.kernel.actor import Actor
 from exchange.kernel.decision import Decision, RefusalError, refuse
-from exchange.kernel.idempotency import IdempotentAnswer
+from exchange.kernel.idempotency import IdempotentAnswer, find_answer
 from exchange.kernel.session import Database
 from exchange.kernel.upsert import insert_ignoring
 from exchange.log.refusals import refuse_disclosure
@@ -23,10 +23,6 @@ from exchange.log.refusals import refuse_disclosure
 _CLAIMED = 0
 _Answer = TypeVar("_Answer")
 _Result = TypeVar("_Result")
-
-
-class OtherRequestError(Exception):
-    """The Idempotency-Key was used for another request."""
 
 
 class ConflictError(RefusalError):
@@ -117,7 +113,7 @@ def _claim_key(session: Session, request: Request) -> IdempotentAnswer:
     principal, key = request.actor.representative_id, request.idempotency_key
     claim = {"principal": principal, "key": key, "request_sha256": request.sha256, "status": _CLAIMED}
     insert_ignoring(session, IdempotentAnswer, [{**claim, "answer": b"", "answered_at": request.now}])
-    kept = session.get_one(IdempotentAnswer, (principal, key))
-    if kept.request_sha256 != request.sha256:
-        raise OtherRequestError
+    kept = find_answer(session, principal, key, request.sha256)
+    if kept is None:
+        raise AssertionError("the row was just written")
     return kept

@@ -31,7 +31,6 @@ from exchange.kernel.actor import Actor
 from exchange.kernel.decision import RefusalError
 from exchange.kernel.idempotency import IdempotentAnswer, find_answer
 from exchange.kernel.session import Database
-from exchange.log.acting import OtherRequestError
 from exchange.log.entries import RecordedEvent, View
 from exchange.log.events import record
 from exchange.log.refusals import refuse_disclosure
@@ -166,9 +165,9 @@ def _store_next(database: Database, submitting: _Submitting) -> _Done:
 def _submit(session: Session, submitting: _Submitting) -> _Done:
     actor, request, now = submitting.actor, submitting.request, submitting.now
     lock_group(session, request.envelope.group)
-    answered = find_answer(session, actor.representative_id, request.idempotency_key)
+    answered = find_answer(session, actor.representative_id, request.idempotency_key, request.request_sha256)
     if answered is not None:
-        return _answer_again(request, answered)
+        return _Done((), [], msgspec.json.decode(answered.answer, type=_AnsweredPart), is_repeated=True)
     authority = _check(session, actor, request, now, submitting.rules)
     earlier = claim_part(session, actor, request, now)
     part, upto = cut(request, earlier, submitting.held, SLICE_ROWS)
@@ -210,12 +209,6 @@ def _submit(session: Session, submitting: _Submitting) -> _Done:
     answer = _AnsweredPart(whole, receipt)
     _remember_answer(session, actor, request, answer, now)
     return _Done(tokens, hits, answer)
-
-
-def _answer_again(request: SubmissionRequest, answered: IdempotentAnswer) -> _Done:
-    if answered.request_sha256 != request.request_sha256:
-        raise OtherRequestError
-    return _Done((), [], msgspec.json.decode(answered.answer, type=_AnsweredPart), is_repeated=True)
 
 
 def _read_hits(database: Database, submitting: _Submitting, tokens: Sequence[bytes]) -> list[DisclosedHit]:

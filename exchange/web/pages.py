@@ -12,7 +12,7 @@ from flask_smorest import Blueprint as SmorestBlueprint
 
 from exchange.kernel.idempotency import IdempotentAnswer, find_answer
 from exchange.kernel.upsert import insert_ignoring
-from exchange.log.acting import OtherRequestError, Request
+from exchange.log.acting import Request
 from exchange.web.authentication import current_actor, idempotency_key
 from exchange.web.context import current_context
 from exchange.web.forms import StrictParser
@@ -112,10 +112,8 @@ def answer_once(principal: str, work: Callable[[], tuple[Any, int]]) -> Response
     context = current_context()
     asked = request_sha256()
     with context.database.reading() as session:
-        known = find_answer(session, principal, idempotency_key())
+        known = find_answer(session, principal, idempotency_key(), asked)
     if known is not None:
-        if known.request_sha256 != asked:
-            raise OtherRequestError
         return _answer(known.answer, known.status)
     value, status = work()
     body = msgspec.json.encode(value)

@@ -14,8 +14,9 @@ from werkzeug.exceptions import HTTPException, NotFound
 from edge.problems import answer_http, answer_limit, answer_problem, http_problem
 from edge.request_limits import LimitExceededError
 from exchange.kernel.decision import RefusalError
+from exchange.kernel.idempotency import OtherRequestError
 from exchange.kernel.problem_error import ProblemError
-from exchange.log.acting import ConflictError, OtherRequestError, UnknownObjectError
+from exchange.log.acting import ConflictError, UnknownObjectError
 from exchange.log.events import LogUnavailableError
 from exchange.web.costly_work import BusyError
 from keys.faults.evidence import EvidenceError
