@@ -13,12 +13,7 @@ MESSAGES_AT_ONCE = 500
 
 def drain_outbox(database: Database) -> int:
     """Make notices of all waiting messages; how many."""
-    drained = 0
-    while True:
-        taken = database.run_in_transaction(_drain)
-        drained += taken
-        if taken < MESSAGES_AT_ONCE:
-            return drained
+    return database.run_in_batches(_drain, MESSAGES_AT_ONCE)
 
 
 def _drain(session: Session) -> int:

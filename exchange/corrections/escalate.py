@@ -20,12 +20,7 @@ AT_ONCE = 500
 
 def escalate_corrections(database: Database, now: datetime) -> int:
     """Escalate what is overdue, each correction once; how many."""
-    escalated = 0
-    while True:
-        some = database.run_in_transaction(lambda session: _escalate(session, now))
-        escalated += some
-        if some < AT_ONCE:
-            return escalated
+    return database.run_in_batches(lambda session: _escalate(session, now), AT_ONCE)
 
 
 def _escalate(session: Session, now: datetime) -> int:

@@ -19,12 +19,7 @@ AT_ONCE = 500
 
 def remind_reviews(database: Database, now: datetime) -> int:
     """Remind of what is due; how many submissions."""
-    reminded = 0
-    while True:
-        some = database.run_in_transaction(lambda session: _remind(session, now))
-        reminded += some
-        if some < AT_ONCE:
-            return reminded
+    return database.run_in_batches(lambda session: _remind(session, now), AT_ONCE)
 
 
 def _remind(session: Session, now: datetime) -> int:

@@ -102,6 +102,17 @@ class Database:
                 time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads writers
         raise AssertionError("unreachable")
 
+    def run_in_batches(self, work: Callable[[Session], int], size: int) -> int:
+        """Run `work`, which does at most `size` things and says how many, until nothing is left, each time in a
+        transaction of its own; how many in all.
+        """
+        done = 0
+        while True:
+            some = self.run_in_transaction(work)
+            done += some
+            if some < size:
+                return done
+
     def dispose(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()

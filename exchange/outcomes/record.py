@@ -161,12 +161,7 @@ def shown_outcome(received: Received) -> ReceivedOutcome:
 
 def notify_outcomes(database: Database, now: datetime) -> int:
     """Tell contributors of outcomes that a query's cover held back until now; how many were told."""
-    told = 0
-    while True:
-        some = database.run_in_transaction(lambda session: _notify_some(session, now))
-        told += some
-        if some < AT_ONCE:
-            return told
+    return database.run_in_batches(lambda session: _notify_some(session, now), AT_ONCE)
 
 
 def _notify_some(session: Session, now: datetime) -> int:
