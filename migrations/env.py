@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from alembic import context
 
-from exchange.kernel.base import UtcDateTime
+from edge.columns import UtcDateTime
 from migrations.tables import metadata
 
 

@@ -11,7 +11,8 @@ from sqlalchemy import Index, Integer, PrimaryKeyConstraint, String, Text, Uniqu
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from alerts.domain.alert import READABLE, Alert
-from exchange.kernel.base import Base, UtcDateTime
+from edge.columns import UtcDateTime
+from exchange.kernel.base import Base
 from exchange.kernel.upsert import insert_ignoring
 from schemas.alerts.messages import AlertContent, Audience
 from schemas.terms import AlertState

@@ -9,7 +9,8 @@ import msgspec
 from sqlalchemy import Index, Integer, String, Text, UniqueConstraint, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from exchange.kernel.base import Base, UtcDateTime
+from edge.columns import UtcDateTime
+from exchange.kernel.base import Base
 from schemas.alerts.subscriptions import SubscriptionFilters
 from schemas.terms import DeliveryState, PushChannel, SubscriptionState
 from schemas.values.identifiers import uuid7

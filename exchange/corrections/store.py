@@ -18,8 +18,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from edge.columns import UtcDateTime
 from exchange.indicators.withdrawals import Withdrawal
-from exchange.kernel.base import Base, UtcDateTime
+from exchange.kernel.base import Base
 from exchange.kernel.chunks import in_chunks, in_even_chunks
 from exchange.kernel.upsert import insert_ignoring, run_counted
 from schemas.terms import CorrectionState

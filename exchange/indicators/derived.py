@@ -14,7 +14,8 @@ from enum import StrEnum
 from sqlalchemy import Index, LargeBinary, PrimaryKeyConstraint, RowMapping, String, delete, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from exchange.kernel.base import Base, UtcDateTime
+from edge.columns import UtcDateTime
+from exchange.kernel.base import Base
 from exchange.kernel.chunks import in_chunks, in_even_chunks
 from exchange.kernel.upsert import insert_ignoring, run_counted
 

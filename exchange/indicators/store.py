@@ -19,10 +19,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import LargeBinary, PrimaryKeyConstraint, String, delete, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from edge.columns import UtcDateTime
 from exchange.indicators.matching import Holding
 from exchange.indicators.submissions import WITHDRAWN, Submission
 from exchange.kernel import bulk
-from exchange.kernel.base import Base, UtcDateTime
+from exchange.kernel.base import Base
 from exchange.kernel.chunks import in_even_chunks, is_among
 from exchange.kernel.upsert import insert_ignoring, run_counted
 

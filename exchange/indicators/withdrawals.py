@@ -25,10 +25,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from edge.columns import UtcDateTime
 from exchange.indicators.derived import Derived, derived_since
 from exchange.indicators.hits import Hit
 from exchange.indicators.store import RowKey
-from exchange.kernel.base import Base, UtcDateTime
+from exchange.kernel.base import Base
 from exchange.kernel.bulk_insert import update_many
 from exchange.kernel.chunks import in_chunks, in_even_chunks
 from exchange.kernel.upsert import insert_ignoring, run_counted

@@ -7,7 +7,8 @@ from datetime import datetime
 from sqlalchemy import String, delete, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from exchange.kernel.base import Base, UtcDateTime
+from edge.columns import UtcDateTime
+from exchange.kernel.base import Base
 from exchange.kernel.upsert import insert_ignoring, run_counted
 
 

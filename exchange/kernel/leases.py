@@ -16,7 +16,8 @@ from typing import Any
 from sqlalchemy import BigInteger, String, Update, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from exchange.kernel.base import Base, UtcDateTime
+from edge.columns import UtcDateTime
+from exchange.kernel.base import Base
 from exchange.kernel.upsert import insert_ignoring, run_counted
 
 _FREE = datetime(1970, 1, 1, tzinfo=UTC)

@@ -12,7 +12,8 @@ from datetime import date, datetime
 from sqlalchemy import BigInteger, Date, Index, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from exchange.kernel.base import Base, UtcDateTime
+from edge.columns import UtcDateTime
+from exchange.kernel.base import Base
 
 # SQLite keeps rows by number only under its own name for the type.
 _Number = BigInteger().with_variant(Integer, "sqlite")

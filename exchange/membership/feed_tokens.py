@@ -11,7 +11,8 @@ from datetime import datetime
 from sqlalchemy import Index, LargeBinary, String, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from exchange.kernel.base import Base, UtcDateTime
+from edge.columns import UtcDateTime
+from exchange.kernel.base import Base
 from exchange.kernel.lookups import Lookup, ReadTransaction
 from schemas.values.identifiers import uuid7
 

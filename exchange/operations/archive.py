@@ -38,7 +38,7 @@ from sqlalchemy import (
     text,
 )
 
-from exchange.kernel.base import UtcDateTime
+from edge.columns import UtcDateTime
 
 FORMAT = "exchange-backup-v1"
 VERSION_TABLE = "alembic_version"

@@ -10,7 +10,8 @@ import msgspec
 from sqlalchemy import Boolean, Index, LargeBinary, PrimaryKeyConstraint, String, Text, and_, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from exchange.kernel.base import Base, UtcDateTime
+from edge.columns import UtcDateTime
+from exchange.kernel.base import Base
 from exchange.kernel.chunks import in_chunks, in_even_chunks
 from exchange.kernel.upsert import insert_ignoring, run_counted
 from exchange.queries.store import QueryMatch

@@ -28,7 +28,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
-from exchange.kernel.base import Base, UtcDateTime
+from edge.columns import UtcDateTime
+from exchange.kernel.base import Base
 from exchange.kernel.chunks import in_chunks, in_even_chunks
 from exchange.kernel.upsert import insert_ignoring, run_counted
 from schemas.queries.messages import ExtensionTerms, QueriesQuery

@@ -12,7 +12,8 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Integer, LargeBinary, String, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from exchange.kernel.base import Base, UtcDateTime
+from edge.columns import UtcDateTime
+from exchange.kernel.base import Base
 from exchange.kernel.locks import lock_named
 
 

@@ -15,7 +15,8 @@ import msgspec
 from sqlalchemy import Index, LargeBinary, String, Text, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from exchange.kernel.base import Base, UtcDateTime
+from edge.columns import UtcDateTime
+from exchange.kernel.base import Base
 from exchange.kernel.chunks import in_even_chunks, is_among
 from exchange.kernel.upsert import run_counted
 from schemas.marking import Marking

@@ -55,7 +55,7 @@ class RecordedCharge:
 def remember_nonce(connection: Connection, key_id: str, nonce: str, created_at: datetime, now: datetime) -> None:
     """Keep a nonce as long as its signature could be believed. Raises NonceSeenError; then the transaction is lost."""
     _forget_nonces(connection, now)
-    # A second more than the window: times are kept in milliseconds and compared after rounding.
+    # A second more than the window, so that none is forgotten at its very end.
     expires_at = created_at + WINDOW + timedelta(seconds=1)
     try:
         connection.execute(insert(nonces).values(key_id=key_id, nonce=nonce, expires_at=expires_at))

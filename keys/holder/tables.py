@@ -1,17 +1,11 @@
-"""The key holder's tables. Counts, keys of requests and signed statements; no element, token, share or secret.
-
-Times are kept as whole milliseconds since 1970 (UTC): SQLite would drop a zone.
-"""
+"""The key holder's tables. Counts, keys of requests and signed statements; no element, token, share or secret."""
 
 from __future__ import annotations
-
-from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    Dialect,
     Index,
     Integer,
     LargeBinary,
@@ -20,27 +14,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
 )
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """An aware datetime, kept as milliseconds."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        """Milliseconds, rounded down; a time without a zone is refused by the subtraction."""
-        return None if value is None else (value - _EPOCH) // timedelta(milliseconds=1)
-
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        """The UTC time."""
-        return None if value is None else _EPOCH + timedelta(milliseconds=value)
-
+from edge.columns import UtcDateTime
 
 metadata = MetaData()
 
@@ -50,8 +27,8 @@ members = Table(
     metadata,
     Column("member_id", String(64), primary_key=True),
     Column("evaluations", BigInteger),
-    Column("allowed_at", UtcTime, nullable=False),
-    Column("changed_at", UtcTime, nullable=False),
+    Column("allowed_at", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
     CheckConstraint("evaluations >= 0", name="holder_members_evaluations"),
 )
 
@@ -71,8 +48,8 @@ grants = Table(
     Column("member_id", String(64), nullable=False),
     Column("evaluations", BigInteger, nullable=False),
     Column("used", BigInteger, nullable=False),
-    Column("granted_at", UtcTime, nullable=False),
-    Column("ends_at", UtcTime, nullable=False),
+    Column("granted_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
     CheckConstraint("used >= 0 AND used <= evaluations", name="holder_grants_used"),
     Index("holder_grants_of_member", "member_id", "ends_at"),
 )
@@ -93,8 +70,8 @@ charges = Table(
     Column("checks", Integer, nullable=False),
     Column("batch_key", String(128)),
     Column("computations", Integer, nullable=False),
-    Column("working_until", UtcTime),
-    Column("charged_at", UtcTime, nullable=False),
+    Column("working_until", UtcDateTime),
+    Column("charged_at", UtcDateTime, nullable=False),
     UniqueConstraint("member_id", "idempotency_key", name="holder_charges_request"),
     CheckConstraint("checks >= 0", name="holder_charges_checks"),
     Index("holder_charges_of_member", "member_id", "charged_at"),
@@ -106,7 +83,7 @@ nonces = Table(
     metadata,
     Column("key_id", String(129), nullable=False),
     Column("nonce", String(128), nullable=False),
-    Column("expires_at", UtcTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
     PrimaryKeyConstraint("key_id", "nonce", name="holder_nonces_key"),
     Index("holder_nonces_expiry", "expires_at"),
 )
@@ -130,7 +107,7 @@ statements = Table(
     Column("subject", String(64), nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("envelope", Text, nullable=False),
-    Column("stored_at", UtcTime, nullable=False),
+    Column("stored_at", UtcDateTime, nullable=False),
     # Not unique: what a change of registrars took out of force may be stated again.
     Index("holder_statements_of_subject", "type", "subject", "position"),
 )

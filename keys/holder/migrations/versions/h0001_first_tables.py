@@ -12,13 +12,13 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the tables. Times are milliseconds since 1970."""
+    """Make the tables."""
     op.create_table(
         "holder_members",
         sa.Column("member_id", sa.String(64), primary_key=True),
         sa.Column("evaluations", sa.BigInteger),
-        sa.Column("allowed_at", sa.BigInteger, nullable=False),
-        sa.Column("changed_at", sa.BigInteger, nullable=False),
+        sa.Column("allowed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("evaluations >= 0", name="holder_members_evaluations"),
     )
     op.create_table(
@@ -34,8 +34,8 @@ def upgrade() -> None:
         sa.Column("member_id", sa.String(64), nullable=False),
         sa.Column("evaluations", sa.BigInteger, nullable=False),
         sa.Column("used", sa.BigInteger, nullable=False),
-        sa.Column("granted_at", sa.BigInteger, nullable=False),
-        sa.Column("ends_at", sa.BigInteger, nullable=False),
+        sa.Column("granted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("used >= 0 AND used <= evaluations", name="holder_grants_used"),
     )
     op.create_index("holder_grants_of_member", "holder_grants", ["member_id", "ends_at"])
@@ -51,8 +51,8 @@ def upgrade() -> None:
         sa.Column("checks", sa.Integer, nullable=False),
         sa.Column("batch_key", sa.String(128)),
         sa.Column("computations", sa.Integer, nullable=False),
-        sa.Column("working_until", sa.BigInteger),
-        sa.Column("charged_at", sa.BigInteger, nullable=False),
+        sa.Column("working_until", sa.DateTime(timezone=True)),
+        sa.Column("charged_at", sa.DateTime(timezone=True), nullable=False),
         sa.UniqueConstraint("member_id", "idempotency_key", name="holder_charges_request"),
         sa.CheckConstraint("checks >= 0", name="holder_charges_checks"),
     )
@@ -62,7 +62,7 @@ def upgrade() -> None:
         "holder_nonces",
         sa.Column("key_id", sa.String(129), nullable=False),
         sa.Column("nonce", sa.String(128), nullable=False),
-        sa.Column("expires_at", sa.BigInteger, nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("key_id", "nonce", name="holder_nonces_key"),
     )
     op.create_index("holder_nonces_expiry", "holder_nonces", ["expires_at"])
@@ -73,7 +73,7 @@ def upgrade() -> None:
         sa.Column("subject", sa.String(64), nullable=False),
         sa.Column("sequence", sa.BigInteger, nullable=False),
         sa.Column("envelope", sa.Text, nullable=False),
-        sa.Column("stored_at", sa.BigInteger, nullable=False),
+        sa.Column("stored_at", sa.DateTime(timezone=True), nullable=False),
     )
     op.create_index("holder_statements_of_subject", "holder_statements", ["type", "subject", "position"])
 
