@@ -86,7 +86,7 @@ class WebhookClient:
         except httpcore.ConnectError:
             return AttemptOutcome("no connection, or TLS refused")
         except (httpcore.NetworkError, httpcore.ProtocolError):
-            return AttemptOutcome("the connection broke, or what came is no HTTP")
+            return AttemptOutcome("the connection broke, or the answer is not HTTP")
 
 
 def _judge(status: int) -> AttemptOutcome:

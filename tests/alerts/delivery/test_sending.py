@@ -16,7 +16,7 @@ from tests.alerts.delivery.certificates import tls_for
 from tests.alerts.delivery.receivers import Behaviour, answering, receiver
 from tests.alerts.delivery.world import LOOPBACK, SHORT
 
-BROKE = "the connection broke, or what came is no HTTP"
+BROKE = "the connection broke, or the answer is not HTTP"
 LATE = "no answer in time"
 REFUSED = "the host resolves to an address that is not a public one"
 
