@@ -53,7 +53,8 @@ def reviewed(taskforce: Taskforce, **changes: Any) -> str:
     return alert_id
 
 
-def test_a_published_alert_is_told_to_its_audience_and_the_log_names_no_other(shared: Taskforce) -> None:
+def test_a_published_alert_reaches_its_audience_alone(shared: Taskforce) -> None:
+    """The log of a member outside the audience has no entry, and no entry names another member."""
     alert_id = release(shared.members["a"])
     found = read(shared.members["b"], alert_id)
     assert (found["state"], found["version"], found["steps"]) == ("published", 1, None)
@@ -142,7 +143,7 @@ def test_the_same_release_twice_at_the_same_time_publishes_once(new_taskforce: N
     assert logged(taskforce, "a", "refusal", alert_id) == []
 
 
-def test_what_was_reviewed_is_not_published_to_a_group_that_has_closed_since(new_taskforce: NewTaskforce) -> None:
+def test_a_reviewed_alert_is_not_published_to_a_closed_group(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a", "b")
     alert_id = reviewed(taskforce)
     taskforce.state_group(("a", "b"), state=GroupState.CLOSED)

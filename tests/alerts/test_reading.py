@@ -267,7 +267,7 @@ def test_of_a_withdrawn_alert_nobody_is_shown_what_it_said(shared: Taskforce) ->
     assert logged_as == [after["content_sha256"]]
 
 
-def test_markdown_that_came_in_all_the_same_is_shown_as_the_text_that_it_is(shared: Taskforce) -> None:
+def test_markdown_in_a_stored_alert_is_shown_as_plain_text(shared: Taskforce) -> None:
     """Drafting refuses it; a page must not trust that."""
     alert_id = plant_alert(
         shared,

@@ -50,7 +50,7 @@ def test_all_that_waits_comes_in_one_digest_once_an_interval(mail_world: MailWor
     assert mail_world.send() == 0
 
 
-def test_of_amber_and_stricter_the_reference_alone_is_mailed_and_of_red_nothing(mail_world: MailWorld) -> None:
+def test_mail_gives_amber_by_reference_alone_and_red_not_at_all(mail_world: MailWorld) -> None:
     mail_world.subscribe_by_mail("b", ADDRESS)
     for tlp in ("AMBER", "AMBER+STRICT", "RED"):
         release(mail_world.member("a"), tlp=tlp, sources=[])
@@ -63,7 +63,8 @@ def test_of_amber_and_stricter_the_reference_alone_is_mailed_and_of_red_nothing(
     assert b"Mule" not in mail_world.mailbox.raw[0]
 
 
-def test_what_was_withdrawn_or_ended_before_the_digest_is_told_as_it_stands(mail_world: MailWorld) -> None:
+def test_a_digest_shows_the_state_of_its_alerts_when_it_is_sent(mail_world: MailWorld) -> None:
+    """A withdrawn alert is listed as withdrawn; one whose audience no longer has the reader is dropped."""
     mail_world.subscribe_by_mail("b", ADDRESS)
     alert_id = release(mail_world.member("a"))
     step(mail_world.member("a"), alert_id, "withdraw", {"reason": "wrong"})
@@ -77,9 +78,10 @@ def test_what_was_withdrawn_or_ended_before_the_digest_is_told_as_it_stands(mail
     assert sorted(row.state for row in mail_world.rows()) == ["delivered", "dropped", "dropped"]
 
 
-def test_a_digest_that_was_not_taken_comes_again_as_the_same_message_and_new_alerts_in_the_next(
+def test_a_refused_digest_is_sent_again_as_the_same_message(
     mail_world: MailWorld,
 ) -> None:
+    """What was published meanwhile waits for the next digest."""
     made = mail_world.subscribe_by_mail("b", ADDRESS)
     release(mail_world.member("a"))
     mail_world.advance(hours=1)
@@ -100,7 +102,7 @@ def test_a_digest_that_was_not_taken_comes_again_as_the_same_message_and_new_ale
     assert [message["Subject"] for message in (first, second)] == ["1 alert to read"] * 2
 
 
-def test_an_address_that_is_refused_for_good_is_dead_at_once_and_a_replay_is_a_new_digest(
+def test_a_permanently_refused_address_is_dead_until_a_replay(
     mail_world: MailWorld,
 ) -> None:
     made = mail_world.subscribe_by_mail("b", ADDRESS)
@@ -158,7 +160,7 @@ def test_nobody_subscribes_a_stranger_or_writes_a_header(mail_world: MailWorld) 
     assert mail_world.mailbox.recipients == [[ADDRESS]]
 
 
-def test_what_an_author_wrote_is_text_in_the_body_and_never_markup_or_a_header() -> None:
+def test_author_text_is_never_markup_or_a_header_of_the_mail() -> None:
     shown = PushedAlert(
         alert_id=uuid7(),
         reference="4711-NECC",

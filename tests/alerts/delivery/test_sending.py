@@ -63,7 +63,7 @@ def test_nobody_there_is_told_as_no_connection() -> None:
         assert post(f"http://127.0.0.1:{unused.getsockname()[1]}/").error == "no connection, or TLS refused"
 
 
-def test_under_tls_the_certificate_is_that_of_the_name_and_not_of_the_address(tmp_path: Path) -> None:
+def test_the_certificate_must_be_for_the_name_not_the_address(tmp_path: Path) -> None:
     server, trusting = tls_for("hooks.bank.example", tmp_path)
     client = WebhookClient(LOOPBACK, seconds=5, resolve=lambda *_: ["127.0.0.1"], tls=trusting)
     with receiver(receivers.ok, server) as to:
@@ -94,7 +94,8 @@ def test_a_name_that_resolves_inside_is_not_connected_to() -> None:
         assert to.connections == 0
 
 
-def test_a_name_that_answers_otherwise_a_moment_later_is_asked_once_for_each_attempt() -> None:
+def test_a_name_is_resolved_once_for_each_attempt() -> None:
+    """What the name resolves to a moment later (DNS rebinding) cannot reach the connection."""
     answers = iter([["127.0.0.1"], ["127.0.0.2"]])
     asked: list[str] = []
 

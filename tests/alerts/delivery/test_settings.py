@@ -87,7 +87,7 @@ def test_what_cannot_be_stops_the_start_and_is_named(home: Path, environ: dict[s
         load_settings(home, environ)
 
 
-def test_the_webhook_key_lies_in_custody_and_a_home_without_it_gets_one_from_an_upgrade(home: Path) -> None:
+def test_the_webhook_key_is_in_custody_and_an_upgrade_adds_a_missing_one(home: Path) -> None:
     settings: Settings = load_settings(home, {})
     key = load_webhook_key(settings)
     assert len(key) == 32

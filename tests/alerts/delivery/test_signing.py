@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 SECRETS = WebhookSecrets(bytes(range(32)))
 
 
-def test_a_message_is_verified_by_the_library_of_the_specification_and_a_changed_one_is_not() -> None:
+def test_the_reference_library_verifies_a_message_unless_changed() -> None:
     word = PushedWord(subscription_id="s-1", code="é")
     push = SubscriptionPush(type="subscription.confirm", timestamp=to_rfc3339(NOW), data=word)
     secret, message_id, body = SECRETS.secret("s-1", 1), uuid7(), message_body(push)
@@ -63,7 +63,7 @@ def test_a_code_belongs_to_one_subscription() -> None:
     assert not SECRETS.is_code("s-1", "é")
 
 
-def test_ten_attempts_are_spread_over_more_than_three_days_and_the_pauses_grow() -> None:
+def test_ten_attempts_with_growing_pauses_take_over_three_days() -> None:
     pauses = [pause_after(attempts, 0.0) for attempts in range(1, 10)]
     assert tuple(pauses) == RETRIES
     assert sum(RETRIES, timedelta()) > timedelta(days=3)

@@ -27,7 +27,7 @@ def refusal(world: PushingWorld, member_id: str, form: dict[str, Any]) -> str:
     return str(answer.get_json()["reasons"][0]["code"])
 
 
-def test_a_secret_is_told_once_and_is_neither_in_the_database_nor_in_any_log(
+def test_a_secret_is_shown_once_and_never_stored_or_logged(
     small_world: PushingWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with receiver(in_turn(receivers.ok, answering(500), receivers.hang, receivers.ok)) as to:
@@ -58,7 +58,7 @@ def test_a_secret_is_told_once_and_is_neither_in_the_database_nor_in_any_log(
     assert to.url.encode() not in logged
 
 
-def test_a_repeated_request_makes_one_subscription_and_gets_the_same_answer(world: PushingWorld) -> None:
+def test_a_repeated_request_makes_one_subscription(world: PushingWorld) -> None:
     form = {"channel": "webhook", "target": HOOK}
     answers = [
         world.member("b").send("POST", "/v1/subscriptions", form, idempotency_key="a-key-of-b").get_json()
@@ -73,7 +73,7 @@ def test_a_repeated_request_makes_one_subscription_and_gets_the_same_answer(worl
     assert changed[0]["secret"] != answers[0]["secret"]
 
 
-def test_another_members_subscription_looks_exactly_like_one_that_does_not_exist(small_world: PushingWorld) -> None:
+def test_another_members_subscription_looks_like_an_unknown_one(small_world: PushingWorld) -> None:
     made = small_world.begin("b", HOOK)
     bodies: dict[str, Any] = {
         **{"end": {}, "test": {}, "secret": {}, "confirm": {"code": "A" * 16}},

@@ -25,7 +25,7 @@ def withdraw(world: PushingWorld, alert_id: str) -> None:
     assert step(world.member("a"), alert_id, "withdraw", {"reason": "wrong"}) == "withdrawn"
 
 
-def test_a_subscriber_is_told_of_an_alert_by_a_signed_message_and_its_log_says_so(world: PushingWorld) -> None:
+def test_a_subscriber_gets_a_signed_message_and_a_log_entry(world: PushingWorld) -> None:
     with receiver(receivers.ok) as to:
         made = world.subscribe("b", to)
         alert_id = release(world.member("a"))
@@ -129,7 +129,7 @@ def test_who_left_the_group_or_was_stopped_meanwhile_gets_nothing(small_world: P
         assert row["alert_id"] is None
 
 
-def test_an_alert_withdrawn_before_it_was_delivered_arrives_as_withdrawn_alone(small_world: PushingWorld) -> None:
+def test_an_alert_withdrawn_before_delivery_is_sent_as_withdrawn_alone(small_world: PushingWorld) -> None:
     with receiver(receivers.ok) as to:
         small_world.subscribe("b", to)
         alert_id = release(small_world.member("a"))
@@ -175,9 +175,10 @@ MISBEHAVIOUR = [
 ]
 
 
-def test_however_a_receiver_misbehaves_the_message_comes_again_under_the_same_id_until_it_is_taken(
+def test_a_misbehaving_receiver_gets_the_message_again_until_it_accepts(
     small_world: PushingWorld,
 ) -> None:
+    """Each attempt carries the same id and body, with a timestamp of its own."""
     with receiver(in_turn(receivers.ok, *MISBEHAVIOUR, receivers.ok)) as to:
         made = small_world.subscribe("b", to)
         release(small_world.member("a"))
@@ -194,7 +195,8 @@ def test_however_a_receiver_misbehaves_the_message_comes_again_under_the_same_id
         assert small_world.stored(made).failures == 0
 
 
-def test_after_the_last_attempt_it_is_dead_and_a_replay_brings_it_under_the_same_id(world: PushingWorld) -> None:
+def test_a_delivery_is_dead_after_its_last_attempt_until_a_replay(world: PushingWorld) -> None:
+    """The replay carries the same message id."""
     with receiver(in_turn(receivers.ok, *[answering(500)] * 10, receivers.ok)) as to:
         made = world.subscribe("b", to)
         release(world.member("a"))
@@ -242,7 +244,7 @@ def test_410_ends_the_subscription_drops_what_waits_and_tells_the_member(small_w
         assert answer.get_json()["reasons"][0]["code"] == "subscription-ended"
 
 
-def test_while_one_receiver_hangs_the_others_are_served_and_it_is_asked_for_one_thing_at_a_time(
+def test_a_hanging_receiver_gets_one_message_and_delays_no_other(
     small_world: PushingWorld,
 ) -> None:
     with receiver(in_turn(receivers.ok, receivers.hang)) as slow, receiver(receivers.ok) as good:
@@ -259,9 +261,11 @@ def test_while_one_receiver_hangs_the_others_are_served_and_it_is_asked_for_one_
         assert {row.state for row in small_world.rows() if row.member_id == "c"} == {"delivered"}
 
 
-def test_what_is_published_while_a_receiver_hangs_reaches_others_in_the_same_round(
+def test_an_alert_published_while_a_receiver_hangs_reaches_others(
     small_world: PushingWorld,
 ) -> None:
+    """It does so in the same round."""
+
     def publish_then_hang(made: receivers.Receiver, connection: object) -> None:
         release(small_world.member("a"), audience={"groups": ["cell"], "kinds": []})
         good.arrived.wait(30)
@@ -278,7 +282,7 @@ def test_what_is_published_while_a_receiver_hangs_reaches_others_in_the_same_rou
             assert len(good.received) == 1
 
 
-def test_one_member_with_many_receivers_that_hang_leaves_threads_to_the_others(small_world: PushingWorld) -> None:
+def test_a_member_with_many_hanging_receivers_leaves_threads_to_others(small_world: PushingWorld) -> None:
     def hang_until_others_are_served(made: receivers.Receiver, _: object) -> None:
         assert good.arrived.wait(30)
 
@@ -299,7 +303,7 @@ def test_one_member_with_many_receivers_that_hang_leaves_threads_to_the_others(s
         assert (len(bad.received), len(good.received)) == (4, 1)
 
 
-def test_who_is_not_confirmed_or_failed_of_late_is_not_served_beside_those_that_work(
+def test_unconfirmed_and_failing_receivers_have_a_round_of_their_own(
     small_world: PushingWorld,
 ) -> None:
     with receiver(in_turn(receivers.ok, answering(500), receivers.ok)) as to:

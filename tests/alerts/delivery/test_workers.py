@@ -29,7 +29,7 @@ def lane(world: PushingWorld) -> Lane:
     return Lane(PushChannel.WEBHOOK, failing=False, digest_before=world.taskforce.clock())
 
 
-def test_two_workers_deliver_each_message_once_and_record_each_telling_once(world: PushingWorld) -> None:
+def test_two_workers_deliver_and_record_each_message_once(world: PushingWorld) -> None:
     with receiver(receivers.ok) as one, receiver(receivers.ok) as other:
         for to in (one, other):
             world.subscribe("b", to)
@@ -51,7 +51,7 @@ def test_two_workers_deliver_each_message_once_and_record_each_telling_once(worl
             assert len(told) == len(set(told)) == ALERTS
 
 
-def test_a_worker_that_died_while_sending_has_its_message_sent_again_under_the_same_id(world: PushingWorld) -> None:
+def test_a_message_of_a_killed_worker_is_sent_again_under_its_id(world: PushingWorld) -> None:
     with receiver(receivers.ok) as to:
         world.subscribe("b", to)
         release(world.member("a"))
@@ -156,7 +156,7 @@ def test_the_entry_is_committed_before_the_receiver_sees_a_byte(small_world: Pus
         assert seen == [1]
 
 
-def test_an_error_of_the_exchange_itself_is_an_attempt_and_holds_up_no_other(
+def test_an_internal_error_counts_as_an_attempt_and_delays_no_other(
     small_world: PushingWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with receiver(receivers.ok) as to, receiver(receivers.ok) as good:

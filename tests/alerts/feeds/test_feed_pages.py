@@ -54,7 +54,8 @@ def test_basic_and_bearer_open_the_same_feed(new_taskforce: NewTaskforce) -> Non
     )
 
 
-def test_who_asks_too_often_is_told_when_to_come_back_and_holds_up_no_other(new_taskforce: NewTaskforce) -> None:
+def test_a_reader_over_its_limit_is_refused_with_retry_after(new_taskforce: NewTaskforce) -> None:
+    """The limit is the member's, over all its tokens; other members are served as before."""
     taskforce = new_taskforce("a", "b", "c")
     taskforce.settings = replace(taskforce.settings, feed_requests_per_minute=3)
     taskforce.app = taskforce.make_app(taskforce.database)
@@ -113,7 +114,7 @@ def test_a_reader_is_not_sent_again_what_it_holds(new_taskforce: NewTaskforce) -
     assert {reader.get(target, If_None_Match=held[target]).status_code for target in LISTS} == {200}
 
 
-def test_a_time_of_change_is_told_and_taken_once_nothing_can_come_before_it(new_taskforce: NewTaskforce) -> None:
+def test_last_modified_is_given_once_no_earlier_change_can_follow(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a", "b")
     publish(taskforce)
     reader = FeedReader(taskforce, "b")

@@ -32,7 +32,7 @@ def test_pages_are_merged_from_ranges_of_an_index_without_sorting(new_taskforce:
             assert read_page(look, reading, filters, Columns.BODIES).rows
 
 
-def test_sqlite_which_knows_no_figures_looks_an_object_up_by_its_id_all_the_same(tmp_path: Path) -> None:
+def test_sqlite_without_statistics_looks_an_object_up_by_its_id(tmp_path: Path) -> None:
     taskforce = make_taskforce(f"sqlite:///{tmp_path / 'test.db'}", tmp_path, "a", "b")
     try:
         collection_id = TaxiiReader(taskforce, "b").collections()["taskforce"]

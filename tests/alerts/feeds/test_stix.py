@@ -79,7 +79,7 @@ def objects_of(alert: Alert) -> list[dict[str, Any]]:
     return [json.loads(encode_checked(one)) for one in make_objects(alert, ids, TASKFORCE_ID)]
 
 
-def test_every_object_of_every_state_passes_the_validator_and_is_read_by_stix2(new_taskforce: NewTaskforce) -> None:
+def test_objects_of_every_state_are_valid_stix_and_read_by_stix2(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a", "b")
     bank = taskforce.members["a"]
     for colour, theme in zip(AlertColour, (Theme.MONEY_MULES, Theme.TERRORIST_FINANCE, Theme.OTHER), strict=True):
@@ -133,7 +133,7 @@ def test_whatever_an_author_writes_becomes_objects_that_pass(state: AlertState, 
     assert {one.get("revoked", False) for one in versioned} == {is_withdrawn}
 
 
-def test_an_object_keeps_its_id_through_all_versions_and_changes_only_with_the_alert(
+def test_an_object_keeps_its_id_and_changes_only_with_its_alert(
     new_taskforce: NewTaskforce,
 ) -> None:
     taskforce = new_taskforce("a", "b")
@@ -231,7 +231,7 @@ def test_plain_text_cannot_become_markup_in_a_description() -> None:
     assert "<script>" not in (pattern["description"] + report["description"]).replace("\\<script\\>", "")
 
 
-def test_the_documented_schemas_are_those_in_the_feed_and_fit_what_it_holds() -> None:
+def test_the_documented_schemas_are_those_of_the_feed_and_fit_it() -> None:
     documents = {"alert": extensions.ALERT_SCHEMA, "account": extensions.ACCOUNT_SCHEMA}
     for name, schema in documents.items():
         assert json.loads((DOCUMENTS / f"{name}.schema.json").read_text()) == schema
@@ -262,7 +262,7 @@ def test_an_object_that_would_break_a_reader_is_refused(changes: dict[str, Any])
         encode_checked(msgspec.structs.replace(report, **changes))
 
 
-def test_nothing_is_stored_of_an_alert_that_refers_to_a_marking_that_is_not_there(
+def test_nothing_is_stored_of_an_alert_with_an_unknown_marking(
     new_taskforce: NewTaskforce, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taskforce = new_taskforce("a", "b")

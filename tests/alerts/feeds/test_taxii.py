@@ -150,7 +150,7 @@ def test_a_refusal_is_a_problem_and_a_taxii_error_message_at_once(feed: Feed) ->
         assert found["error_id"] == answer.headers["X-Request-Id"]
 
 
-def test_objects_come_oldest_first_with_the_moments_of_the_first_and_the_last(feed: Feed) -> None:
+def test_objects_come_oldest_first_with_the_first_and_last_added_date(feed: Feed) -> None:
     records = feed.reader.walk(f"collections/{feed.id}/manifest/")
     added = [record["date_added"] for record in records]
     assert added == sorted(set(added))
@@ -320,7 +320,7 @@ def test_each_version_served_is_in_the_log_once_however_often_it_is_polled(own_f
     assert sorted(told(feed.taskforce, "b")) == sorted([*expected, ("taxii", feed.alerts[1], 1)])
 
 
-def test_each_version_is_told_under_the_digest_that_it_had_when_it_was_published(own_feed: Feed) -> None:
+def test_each_version_is_logged_with_its_digest_at_publication(own_feed: Feed) -> None:
     """Whoever reads the first version after the withdrawal must not look to its member as if it had been changed."""
     bank = own_feed.taskforce.members["a"]
     alert_id = release(bank)
@@ -367,7 +367,7 @@ def test_membership_counts_when_reading(own_feed: Feed) -> None:
     assert feed.reader.alert_objects()
 
 
-def test_moments_rise_with_every_object_and_a_new_collection_begins_before_them_all(feed: Feed) -> None:
+def test_added_dates_rise_and_a_new_collection_begins_before_them(feed: Feed) -> None:
     with feed.taskforce.database.transaction() as session:
         open_collections(session, ["another"])
         rows = session.execute(select(FeedObject.added_ms, FeedObject.audience_id)).all()

@@ -136,7 +136,7 @@ def test_cytaxii2_walks_the_feed(served: Served) -> None:
     assert (refused["status"], refused["status_code"]) == (False, 403)
 
 
-def test_a_platform_that_cuts_moments_and_asks_from_the_last_one_reads_each_object_once(served: Served) -> None:
+def test_a_client_that_truncates_added_dates_reads_each_object_once(served: Served) -> None:
     """One platform keeps X-TAXII-Date-Added-Last, cut to milliseconds, and asks from there; it never uses `next`."""
     with httpx.Client(
         base_url=served.url, headers={"Accept": TAXII}, auth=("x", served.token), trust_env=False

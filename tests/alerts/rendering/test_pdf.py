@@ -46,7 +46,7 @@ def test_the_caveats_and_the_number_stand_on_every_page() -> None:
         assert f"Page {number} of {len(pages)}" in text
 
 
-def test_an_alert_of_ordinary_length_takes_two_pages_and_a_short_one_takes_one() -> None:
+def test_an_ordinary_alert_takes_two_pages_and_a_short_one_takes_one() -> None:
     assert len(read(render_pdf(ALERT, "alphabank")).pages) == 2
     assert len(read(render_pdf(alert_with(**SHORT), "alphabank")).pages) == 1
 
