@@ -77,7 +77,7 @@ def note(taskforce: Taskforce, token: bytes, recipient: str, source: str, kind: 
     return object_id
 
 
-def test_who_saw_the_hit_is_told_and_acknowledges_and_nobody_finds_the_row_again(new_taskforce: NewTaskforce) -> None:
+def test_readers_of_a_hit_get_a_correction_and_the_row_is_gone(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a", "b", "c")
     a, b, c = taskforce.members.values()
     token, kept = make_token(), make_token()
@@ -108,7 +108,7 @@ def test_who_saw_the_hit_is_told_and_acknowledges_and_nobody_finds_the_row_again
     assert corrections(a) == corrections(c) == []
 
 
-def test_what_is_not_ones_own_looks_like_what_is_not_there_and_each_id_is_used_once(
+def test_anothers_row_looks_like_a_missing_one_and_ids_are_used_once(
     new_taskforce: NewTaskforce,
 ) -> None:
     taskforce = new_taskforce("a", "b")
@@ -195,7 +195,7 @@ def test_who_has_left_since_it_was_told_is_told(new_taskforce: NewTaskforce) -> 
     assert [len(corrections(member)) for member in (b, c, d)] == [1, 2, 1]
 
 
-def test_who_was_apart_while_the_row_was_there_is_not_told_though_its_hit_shows_another_group(
+def test_a_member_apart_while_the_row_was_live_gets_no_correction(
     new_taskforce: NewTaskforce,
 ) -> None:
     """Member b's hits are of c alone, in their cell, but for the one on the token that a submitted before b left."""
@@ -243,9 +243,10 @@ def test_who_was_apart_while_the_row_was_there_is_not_told_though_its_hit_shows_
         assert len(a.send("GET", "/v1/outcomes/received").get_json()["outcomes"]) == reached
 
 
-def test_agencies_under_cover_are_told_and_the_withdrawing_bank_learns_nothing_of_them(
+def test_a_withdrawing_bank_learns_nothing_of_agencies_under_cover(
     new_taskforce: NewTaskforce,
 ) -> None:
+    """The agencies get their correction all the same."""
     taskforce = new_taskforce("a", "b")
     agency = taskforce.add_member("nca", kind=MemberKind.LAW_ENFORCEMENT, sector=Sector.LAW_ENFORCEMENT)
     reviewer = add_reviewer(taskforce)
@@ -350,7 +351,7 @@ def test_what_was_under_way_while_the_row_was_taken_back_is_told_too(new_taskfor
     assert tell(taskforce) == 0
 
 
-def test_an_acknowledgement_of_less_or_more_than_a_correction_concerns_by_now_is_refused_and_logged(
+def test_an_acknowledgement_of_fewer_or_more_items_is_refused_and_logged(
     new_taskforce: NewTaskforce,
 ) -> None:
     taskforce = new_taskforce("a", "b")
@@ -453,7 +454,7 @@ def test_workers_whose_slots_overlap_escalate_and_remind_once(new_taskforce: New
     assert [len(views(taskforce, "b", kind)) for kind in ("correction_overdue", "review_due")] == [1, 1]
 
 
-def test_what_rests_on_another_row_of_the_same_member_is_not_taken_back_with_this_one(
+def test_what_rests_on_another_row_of_the_member_is_not_corrected(
     new_taskforce: NewTaskforce,
 ) -> None:
     """A row in another group, and a right one submitted in place of a wrong one."""
@@ -489,9 +490,10 @@ def test_the_withdrawing_member_counts_only_those_it_knows(new_taskforce: NewTas
     assert withdraw(taskforce.members["e"], [token])["told"] == 2
 
 
-def test_overdue_corrections_reach_the_reviewer_once_and_acknowledged_ones_are_forgotten_in_time(
+def test_overdue_corrections_reach_the_reviewer_once(
     new_taskforce: NewTaskforce,
 ) -> None:
+    """Acknowledged ones are deleted after their time."""
     taskforce = new_taskforce("a", "b", "c")
     add_reviewer(taskforce)
     a, b, c = (taskforce.members[name] for name in "abc")
@@ -518,7 +520,7 @@ def test_overdue_corrections_reach_the_reviewer_once_and_acknowledged_ones_are_f
     assert len(views(taskforce, "c", "correction")) == 1
 
 
-def test_members_are_reminded_of_a_review_once_and_of_nothing_that_is_taken_back(new_taskforce: NewTaskforce) -> None:
+def test_a_review_reminder_comes_once_and_not_for_withdrawn_rows(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a")
     a = taskforce.members["a"]
     kept = a.submit([make_token()], envelope={"review_by": "2026-11-30"}).get_json()["submission_id"]
@@ -541,7 +543,8 @@ def share_unseen(taskforce: Taskforce, tokens: list[bytes]) -> None:
     taskforce.state_group(["a", "b", "c"])
 
 
-def test_who_could_have_been_shown_the_row_and_saw_a_later_one_alone_is_not_told(new_taskforce: NewTaskforce) -> None:
+def test_a_reader_of_a_later_row_alone_gets_no_correction(new_taskforce: NewTaskforce) -> None:
+    """It could have been shown the withdrawn row, but read only what was submitted after it."""
     taskforce = new_taskforce("a", "b", "c")
     a, b, c = taskforce.members.values()
     came, read, unread = tokens = [make_token() for _ in range(3)]
@@ -562,7 +565,7 @@ def test_who_could_have_been_shown_the_row_and_saw_a_later_one_alone_is_not_told
 
 
 @pytest.mark.parametrize("reads_again", [False, True])
-def test_who_was_being_shown_a_hit_while_the_row_was_taken_back_is_told_once(
+def test_a_reader_of_a_hit_during_its_withdrawal_gets_one_correction(
     postgresql_url: str, tmp_path: Path, reads_again: bool
 ) -> None:
     """SQLite has no two writers at a time; on PostgreSQL reading waits for nobody."""

@@ -105,7 +105,7 @@ def test_contributors_see_what_came_of_it_and_not_who_says_so(new_taskforce: New
     assert received(one) == []
 
 
-def test_of_what_kind_the_recorder_is_tells_nobody_that_one_of_few_holds_the_row(new_taskforce: NewTaskforce) -> None:
+def test_the_recorders_kind_does_not_reveal_one_of_few_holders(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a", "b", "c")
     for name in ("nca", "met"):
         taskforce.add_member(name, kind=MemberKind.LAW_ENFORCEMENT, sector=Sector.LAW_ENFORCEMENT)
@@ -164,7 +164,7 @@ def test_an_exit_wants_the_members_own_assessment_before_it(new_taskforce: NewTa
     assert len(received(a)) == 2
 
 
-def test_an_exit_rests_on_no_assessment_from_before_a_correction_of_the_hit(new_taskforce: NewTaskforce) -> None:
+def test_an_exit_needs_an_assessment_made_after_the_last_correction(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a", "b", "c")
     a, b, c = taskforce.members.values()
     token, hit_id = shared_hit(taskforce, "a", "c", "b")
@@ -201,7 +201,7 @@ def test_an_exit_rests_on_no_assessment_from_before_a_correction_of_the_hit(new_
         assert [reason["code"] for reason in said.get_json().get("reasons", ())] == rules
 
 
-def test_an_outcome_of_a_request_goes_to_who_answered_and_back_with_names_that_are_known(
+def test_an_outcome_of_a_request_reaches_its_other_side_with_names(
     new_taskforce: NewTaskforce,
 ) -> None:
     taskforce = new_taskforce("a", "b", "c")
@@ -244,9 +244,10 @@ def test_an_outcome_of_a_request_goes_to_who_answered_and_back_with_names_that_a
     ]
 
 
-def test_it_reaches_whose_row_was_taken_back_or_has_expired_and_nobody_whose_row_was_no_part_of_the_hit(
+def test_an_outcome_reaches_withdrawn_and_expired_rows_of_the_hit(
     new_taskforce: NewTaskforce,
 ) -> None:
+    """It does not reach a member whose row was no part of the hit."""
     taskforce = new_taskforce("a", "b", "c", "d")
     a, b, c, d = taskforce.members.values()
     token = make_token()
@@ -270,9 +271,10 @@ def test_it_reaches_whose_row_was_taken_back_or_has_expired_and_nobody_whose_row
     assert a.send("POST", "/v1/outcomes", make_outcome("hit", hit_id, outcome_code="23")).status_code == 422
 
 
-def test_what_came_of_a_request_or_a_query_can_be_said_when_these_are_long_forgotten(
+def test_an_outcome_can_be_recorded_after_its_request_is_deleted(
     new_taskforce: NewTaskforce,
 ) -> None:
+    """An outcome of a query too."""
     taskforce = new_taskforce("a", "b")
     for name in ("nca", "met"):
         taskforce.add_member(name, kind=MemberKind.LAW_ENFORCEMENT, sector=Sector.LAW_ENFORCEMENT)
@@ -303,7 +305,7 @@ def test_what_came_of_a_request_or_a_query_can_be_said_when_these_are_long_forgo
     assert [one["recorder"] for one in received(b)] == ["a"]
 
 
-def test_an_outcome_of_a_covert_query_reaches_banks_when_they_learn_of_the_query(new_taskforce: NewTaskforce) -> None:
+def test_an_outcome_of_a_covert_query_reaches_banks_with_the_query(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a", "b")
     agency = taskforce.add_member("nca", kind=MemberKind.LAW_ENFORCEMENT, sector=Sector.LAW_ENFORCEMENT)
     add_reviewer(taskforce)
@@ -372,7 +374,7 @@ def test_there_is_no_way_to_an_exit_without_every_check(
 
 
 @given(st.dictionaries(st.sampled_from("abcdefghij"), st.sampled_from(list(MemberKind)[:4]), min_size=1))
-def test_whatever_is_told_of_the_kind_fits_three_members_of_the_group_or_all(kinds: dict[str, str]) -> None:
+def test_a_kind_is_shown_only_if_three_members_or_all_have_it(kinds: dict[str, str]) -> None:
     authority = Authority.of({"g": kinds}, dict.fromkeys(kinds, "banking"))
     told = {one: shown_kind(one, ["g"], kinds, authority, is_named=False) for one in kinds}
     for kind in set(told.values()):
@@ -410,9 +412,7 @@ _ALWAYS = [Span(NOW - timedelta(days=90), None)]
         ([_HELD], LastShown(False, NOW, "arrival"), False),  # the row's coming ended it: it had left the group
     ],
 )
-def test_told_by_a_hit_is_who_held_the_token_in_the_group_then_and_was_shown_it(
-    held: list[Held], last: LastShown, told: bool
-) -> None:
+def test_a_hit_reaches_who_held_the_token_then_and_was_shown_it(held: list[Held], last: LastShown, told: bool) -> None:
     assert was_disclosed_by_hit(_ROW, held, last, _ALWAYS) is told
 
 
@@ -428,7 +428,7 @@ def test_told_by_a_hit_is_who_held_the_token_in_the_group_then_and_was_shown_it(
         ([Span(NOW + timedelta(days=2), None)], LastShown(False, NOW + timedelta(days=3), "end"), True),
     ],
 )
-def test_a_row_counts_for_a_member_only_while_both_could_share_in_the_group(
+def test_a_row_counts_for_a_member_only_while_both_share_the_group(
     together: list[Span], last: LastShown, told: bool
 ) -> None:
     assert was_disclosed_by_hit(_ROW, [_HELD], last, together) is told
