@@ -164,7 +164,7 @@ def test_what_has_another_form_is_refused_with_the_field(place: Place) -> None:
     assert place.stored() == before
 
 
-def test_an_end_in_the_past_is_refused_by_name_for_a_query_and_for_its_extension(place: Place) -> None:
+def test_a_past_end_of_a_query_or_an_extension_names_its_field(place: Place) -> None:
     before, logged = place.stored(), place.refusals()
     for path, changes in (
         ("/v1/queries", {"until": "2026-11-21"}),

@@ -26,7 +26,7 @@ def commitment(told: dict[str, Any]) -> str:
     return to_base64(hashlib.sha256(content).digest())
 
 
-def test_a_bank_learns_of_a_covert_query_when_its_cover_ends_and_what_it_learns_was_fixed(world: QueryWorld) -> None:
+def test_a_bank_learns_what_was_fixed_when_cover_ends(world: QueryWorld) -> None:
     held, other = make_token(), make_token()
     assert world.banks["a"].submit([held]).status_code == 201
     assert world.banks["b"].submit([other]).status_code == 201
@@ -198,7 +198,7 @@ def test_a_watch_of_an_agency_outside_the_group_tells_nothing(world: QueryWorld)
     ("silent", "other_silent", "learns", "other_learns"),
     [(False, False, True, True), (True, False, True, False), (False, True, False, True), (True, True, False, False)],
 )
-def test_agencies_on_one_subject_learn_of_each_other_unless_a_case_is_silent(
+def test_agencies_on_one_subject_are_deconflicted_unless_silent(
     world: QueryWorld, silent: bool, other_silent: bool, learns: bool, other_learns: bool
 ) -> None:
     token = make_token()

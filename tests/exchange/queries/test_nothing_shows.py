@@ -112,7 +112,7 @@ def test_the_comparison_sees_everything_that_a_bank_may_be_told(copies: Copies) 
     }
 
 
-def test_the_eyes_see_each_part_of_an_answer_and_not_which_random_id_it_has() -> None:
+def test_the_observer_sees_each_part_of_an_answer_but_random_ids() -> None:
     def seen(body: dict[str, Any], status: int = 200, **headers: str) -> Seen:
         answer = Response(json.dumps(body), status, headers, content_type="application/json")
         return Eyes().see(Client(answer).get("/"))
@@ -150,7 +150,7 @@ def test_an_agencys_query_is_to_a_bank_as_one_that_does_not_exist(copies: Copies
     assert to_base64(token) not in answers[0].text
 
 
-def test_a_correction_tells_a_bank_nothing_of_a_hit_that_an_agency_alone_was_told_of(world: QueryWorld) -> None:
+def test_a_correction_shows_a_bank_nothing_of_an_agencys_hit(world: QueryWorld) -> None:
     """Bank a's hit on `hidden` rests on the cell's rows, one of which has just expired. Only an agency was told of the
     taskforce's row, and when that is withdrawn, only the agency has reason to look at the token.
     """

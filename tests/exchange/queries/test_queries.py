@@ -31,7 +31,7 @@ def terms_sha256(shown: dict[str, Any]) -> str:
     return terms_digest(msgspec.convert(shown, WholeQuery))
 
 
-def test_an_authorised_query_names_who_holds_each_token_and_tells_agency_and_reviewer(world: QueryWorld) -> None:
+def test_a_query_names_holders_and_notifies_agency_and_reviewer(world: QueryWorld) -> None:
     held, missed, shared = make_token(), make_token(), make_token()
     assert world.banks["a"].submit([held, shared]).status_code == 201
     marked = {"theme": "drugs", "handling": "C", "conditions": "ask b first"}
@@ -63,9 +63,10 @@ def test_an_authorised_query_names_who_holds_each_token_and_tells_agency_and_rev
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
-def test_the_log_has_case_and_texts_as_a_digest_and_an_independent_reviewer_reads_them_from_the_query(
+def test_the_log_has_a_digest_of_the_case_and_the_reviewer_its_texts(
     world: QueryWorld,
 ) -> None:
+    """The independent reviewer reads the texts from the query."""
     token = make_token()
     assert world.banks["a"].submit([token]).status_code == 201
     query_id = world.query([token], until="2026-12-01")["query_id"]
@@ -149,7 +150,7 @@ _REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
-def test_a_query_that_lacks_what_the_rules_want_is_refused_by_name_and_logged(world: QueryWorld) -> None:
+def test_a_query_against_a_rule_is_refused_by_name_and_logged(world: QueryWorld) -> None:
     for changes, rule in _REFUSED:
         answer = world.agencies["nca"].send("POST", "/v1/queries", world.question([make_token()], **changes))
         assert rule in rules_of(answer), changes
@@ -355,7 +356,7 @@ def test_a_log_that_takes_nothing_stops_the_answer(world: QueryWorld, monkeypatc
     assert world.approve(query_id)["results"][0]["hit"]
 
 
-def test_what_is_marked_red_is_found_and_not_named_and_section_7_is_the_ncas_alone(world: QueryWorld) -> None:
+def test_a_red_row_is_found_but_not_named_and_section_7_is_the_ncas(world: QueryWorld) -> None:
     token = make_token()
     assert world.banks["a"].submit([token], envelope={"tlp": "RED"}).status_code == 201
     assert world.banks["b"].submit([token]).status_code == 201

@@ -77,7 +77,7 @@ def test_a_silent_case_is_learnt_of_by_nobody() -> None:
     assert decide_mutual_disclosure(is_silent=True, is_other_silent=True) == (False, False)
 
 
-def test_a_gateway_that_carries_no_names_tells_a_band_and_what_any_hit_may_tell() -> None:
+def test_a_gateway_without_names_shows_a_band_and_what_a_hit_may_show() -> None:
     """Sectors of fewer than three members are not shown, nor themes and months by which one could be known."""
     sectors = {"a": "banking", "b": "banking", "c": "banking", "x": "payments", "nca": "law_enforcement"}
     authority = Authority.of({"g": list(sectors)}, sectors)

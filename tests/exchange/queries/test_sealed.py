@@ -105,7 +105,7 @@ def test_sealed_texts_show_neither_their_length_nor_whose_they_are(sqlite_world:
     assert {len(paper.sealed) for paper in papers} == {SIZE_CLASSES[0]}
 
 
-def test_a_reviewer_that_is_enrolled_later_is_told_that_none_is_sealed_to_it(sqlite_world: QueryWorld) -> None:
+def test_a_reviewer_enrolled_later_has_no_sealed_copy(sqlite_world: QueryWorld) -> None:
     world = sqlite_world
     world.taskforce.state_member(world.reviewer, MemberState.SUSPENDED)
     query_id = world.query([make_token()], covert=False)["query_id"]

@@ -79,7 +79,7 @@ def rules_of(done: Ran) -> set[str]:
     return {reason["code"] for reason in done.document["error"]["problem"]["reasons"]}
 
 
-def test_a_query_is_asked_authorised_by_another_and_answered_with_its_values(police: Taskforce) -> None:
+def test_a_query_is_authorised_by_another_and_shows_its_values(police: Taskforce) -> None:
     asked = ask(police, "--type", "bank_account", "20-00-00 12345670", MISSED)
     assert asked.status == 0, asked.document
     assert (asked.document["state"], asked.document["results"]) == ("pending", [])
@@ -107,9 +107,7 @@ def test_a_query_is_asked_authorised_by_another_and_answered_with_its_values(pol
     assert police.run("a", "hits").document["hits"] == []
 
 
-def test_a_file_is_asked_about_row_by_row_and_approved_at_once_by_the_officer(
-    police: Taskforce, tmp_path: Path
-) -> None:
+def test_a_file_is_queried_row_by_row_and_approved_at_once(police: Taskforce, tmp_path: Path) -> None:
     twice = [f"bank_account,{HELD},,,", "iban,GB33BUKB20201555555555,,,", f"bank_account,{HELD},,,"]
     file = write_csv(tmp_path / "file.csv", *twice)
     done = ask(police, "--file", str(file), "--approve", "--watch", "2099-01-01")
@@ -151,7 +149,7 @@ def test_what_is_missing_or_wrong_is_told_before_anything_is_sent(police: Taskfo
     assert (missing.status, missing.document["error"]["type"]) == (2, "usage")
 
 
-def test_statements_come_from_the_homes_defaults_and_without_them_the_rule_is_named(police: Taskforce) -> None:
+def test_statements_come_from_defaults_or_the_missing_rule_is_named(police: Taskforce) -> None:
     said = ("query", "--type", "phone", "+447700900123", *GROUNDS, *TO_MET, "--authorised-by", "authoriser")
     assert {"no-necessity", "no-proportionality"} <= rules_of(police.run("met", *said))
     assert (
@@ -365,7 +363,7 @@ def test_an_officer_elsewhere_approves_no_other_subjects_than_it_was_shown(polic
     assert police.run(*officer).status == 0
 
 
-def test_what_a_bank_is_told_when_cover_ends_is_what_the_reviewer_saw_fixed(
+def test_a_bank_learns_at_the_end_of_cover_what_the_reviewer_saw(
     police: Taskforce, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("member.log.receipts.CLOCK_TOLERANCE", timedelta(days=2))  # cover ends tomorrow
@@ -401,7 +399,7 @@ def entry_of(member_id: str, **view: Any) -> OwnEntry:
     return OwnEntry(**where, entry=bytes(33), chain_head=bytes(32), view=body)
 
 
-def test_a_bank_that_is_told_late_nothing_or_another_story_is_found_by_the_reviewer() -> None:
+def test_the_reviewer_detects_a_late_missing_or_changed_disclosure() -> None:
     told_of = {"withheld": {"a": "x", "b": "y"}, "until": "2026-12-01"}
     telling = entry_of("ico", kind="le_query_approved", **told_of)
     honest = entry_of("ico", kind="le_query_disclosed", told=["a", "b"], disclosed={"a": ["x"], "b": ["y"]})
@@ -430,7 +428,7 @@ def test_a_bank_that_is_told_late_nothing_or_another_story_is_found_by_the_revie
     check("2026-12-01", entry_of("a", kind="le_query_disclosed", told=[{**body, "salt": to_base64(bytes(32))}]))
 
 
-def test_a_telling_that_tells_nothing_and_a_day_that_is_none_name_their_entry() -> None:
+def test_an_empty_disclosure_or_an_invalid_date_names_its_entry() -> None:
     def check(member_id: str, **view: Any) -> OwnEntry:
         made = CoverCheck(date(2027, 1, 1), {"nca"}, {"ico"})
         entry = entry_of(member_id, **view)
