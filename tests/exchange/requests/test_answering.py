@@ -48,7 +48,7 @@ def test_taking_up_reveals_the_whole_request_to_that_holder_alone(world: Request
     assert (of_requester["state"], of_requester["taken_up"], of_requester["answers"]) == ("open", True, [])
 
 
-def test_the_requester_learns_once_that_it_was_taken_up_and_never_by_whom_or_how_many(world: RequestWorld) -> None:
+def test_the_requester_learns_once_of_a_take_up_but_not_by_whom(world: RequestWorld) -> None:
     request_id = world.asked("a", world.share("a", "b", "c"))
     for holder in "bc":
         assert world.take_up(holder, request_id).status_code == 200
@@ -59,7 +59,7 @@ def test_the_requester_learns_once_that_it_was_taken_up_and_never_by_whom_or_how
     assert [len(world.views(holder, "request_taken_up")) for holder in "bc"] == [1, 1]
 
 
-def test_a_partial_answer_names_the_holder_and_brings_what_is_sealed_to_the_requester(world: RequestWorld) -> None:
+def test_a_partial_answer_names_the_holder_and_carries_its_sealed_part(world: RequestWorld) -> None:
     request_id = world.asked("a", world.share("a", "b"))
     world.answered("b", request_id, sealed=to_base64(b"s" * SEALED_SIZES[1]))
     found = world.read("a", request_id)
@@ -94,7 +94,7 @@ def test_who_has_no_trace_or_refuses_stays_unnamed(world: RequestWorld) -> None:
     assert world.read("b", request_id)["answers"][0]["institution"] == "b"
 
 
-def test_the_requester_cannot_tell_from_the_state_whether_others_are_still_to_answer(world: RequestWorld) -> None:
+def test_the_state_does_not_show_whether_others_have_still_to_answer(world: RequestWorld) -> None:
     alone = "b"
     request_id = world.asked("a", world.share("a", "b", "c"))
     world.answered(alone, request_id)
@@ -122,7 +122,7 @@ def test_the_requester_neither_takes_up_nor_answers_its_own_request(world: Reque
     assert world.read("a", request_id)["answers"] == []
 
 
-def test_who_has_the_key_of_the_one_who_asked_is_the_same_person_at_another_bank_too(new_world: NewWorld) -> None:
+def test_one_key_is_one_person_at_another_bank_too(new_world: NewWorld) -> None:
     world = new_world("a", "b")
     world["b"].keys["authoriser"] = world["a"].keys["analyst"]
     world.taskforce.state_member(world["b"])
@@ -187,7 +187,7 @@ def test_an_answer_signed_for_one_request_is_worth_nothing_for_another(world: Re
     assert reasons_of(replayed) == {"signature"}
 
 
-def test_when_the_two_no_longer_share_the_row_nothing_is_revealed_or_told_but_a_refusal_can_be_said(
+def test_only_a_refusal_remains_when_the_two_no_longer_share_the_row(
     world: RequestWorld,
 ) -> None:
     for holder in "bc":
@@ -217,7 +217,7 @@ def test_what_was_sealed_is_out_of_reach_once_the_row_behind_it_is(world: Reques
     assert after == {**before, "sealed": None}
 
 
-def test_an_answer_tells_of_rows_in_groups_that_the_requester_is_in_and_of_no_others(world: RequestWorld) -> None:
+def test_an_answer_rests_only_on_rows_in_the_requesters_groups(world: RequestWorld) -> None:
     """Bank b holds the token in the open group and in a cell with c: a learns nothing of the cell."""
     world.taskforce.state_group(["b", "c"], "other-cell")
     hit_id = world.share("a", "b")
@@ -243,7 +243,7 @@ def test_an_answer_tells_of_rows_in_groups_that_the_requester_is_in_and_of_no_ot
     assert world.read("a", request_id)["answers"] == read["answers"]
 
 
-def test_an_answer_that_was_taken_back_is_marked_at_once_and_for_good_and_a_new_one_is_not(
+def test_an_answer_on_a_withdrawn_row_is_marked_and_a_new_one_is_not(
     new_world: NewWorld,
 ) -> None:
     world = new_world("a", "b")
@@ -274,7 +274,7 @@ def test_an_answer_that_was_taken_back_is_marked_at_once_and_for_good_and_a_new_
     assert marks(first) == [(True, True)]
 
 
-def test_the_strictest_marking_of_both_rows_goes_with_the_request_and_the_answer(world: RequestWorld) -> None:
+def test_the_strictest_marking_of_both_rows_binds_request_and_answer(world: RequestWorld) -> None:
     world.hold("a", tlp="RED")
     victim = {"handling": "C", "conditions": "not to be shown to the customer", "subject_role": "victim"}
     world.hold("b", **victim)

@@ -90,7 +90,7 @@ def test_the_hit_rises_to_request_for_the_one_who_asked_alone(world: RequestWorl
     assert world.stage_of("b") == "hit"
 
 
-def test_a_holder_to_whose_kind_the_gateway_is_closed_is_left_out_and_the_asker_cannot_tell(
+def test_a_holder_outside_the_gateway_is_left_out_unnoticed(
     new_world: NewWorld,
 ) -> None:
     world = new_world("a", "b")
@@ -104,7 +104,7 @@ def test_a_holder_to_whose_kind_the_gateway_is_closed_is_left_out_and_the_asker_
     assert [one["legal_gateway"] for one in world.listed("t")] == ["DPA2018_Sch2"]
 
 
-def test_the_same_request_again_gets_the_same_answer_and_reaches_nobody_twice(world: RequestWorld) -> None:
+def test_a_repeated_request_is_answered_alike_and_delivered_once(world: RequestWorld) -> None:
     body = make_request(world.share("a", "b"))
     first, again = (world["a"].send("POST", "/v1/requests", body, idempotency_key="asked-once-only") for _ in range(2))
     assert (first.status_code, first.data) == (again.status_code, again.data)
@@ -171,7 +171,7 @@ def hit_id(shared: RequestWorld) -> str:
 
 
 @pytest.mark.parametrize(("rule", "field", "changes"), REFUSED)
-def test_what_a_rule_refuses_is_refused_by_its_name_recorded_and_reaches_nobody(
+def test_a_request_against_a_rule_is_refused_logged_and_not_delivered(
     shared: RequestWorld, hit_id: str, rule: str, field: str, changes: dict[str, Any]
 ) -> None:
     refusals = len(shared.views("a", "refusal"))
@@ -215,7 +215,8 @@ def test_ten_megabytes_are_refused_for_their_length_and_that_is_logged(shared: R
     assert not _stored(shared)
 
 
-def test_what_is_too_long_is_in_nobodys_log_by_a_replay_or_in_anothers_name(shared: RequestWorld, hit_id: str) -> None:
+def test_an_oversized_request_is_logged_once_for_its_signer_alone(shared: RequestWorld, hit_id: str) -> None:
+    """Neither a replay nor another member's signature puts it into a log."""
     member, body = shared["a"], b"p" * 10_000_000
     given = {"Idempotency-Key": "key-of-the-member", "Content-Type": "application/json"}
     target = f"{URL}/v1/requests"
@@ -250,7 +251,7 @@ def test_a_notice_comes_first_and_not_long_before(world: RequestWorld, days: int
     assert (answer.status_code == 201) if rule is None else (reasons_of(answer) == {rule})
 
 
-def test_a_closed_cell_an_expired_row_and_a_holder_that_is_gone_end_what_may_be_asked(new_world: NewWorld) -> None:
+def test_closed_cells_expired_rows_and_suspended_holders_end_a_hit(new_world: NewWorld) -> None:
     world = new_world()
     world.taskforce.state_group(["a", "b"], "cell")
     in_cell = world.share("a", "b", group="cell")

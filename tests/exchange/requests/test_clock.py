@@ -24,7 +24,8 @@ def world(shared: RequestWorld) -> RequestWorld:
     return shared
 
 
-def test_a_holder_is_reminded_half_way_and_when_an_answer_is_due_and_then_it_lapses(world: RequestWorld) -> None:
+def test_a_holder_gets_two_reminders_before_the_request_lapses(world: RequestWorld) -> None:
+    """One comes at half the time, one when the answer is due."""
     request_id = world.asked("a", world.share("a", "b"))
     told = [world.pass_time(by) for by in (HALF - timedelta(seconds=1), timedelta(seconds=1), timedelta(0), HALF, HALF)]
     assert told == [0, 1, 0, 1, 0]
@@ -99,7 +100,7 @@ def test_what_was_answered_before_it_was_taken_back_stays_answered(world: Reques
     assert reasons_of(world.take_up("c", request_id)) == {"cancelled"}
 
 
-def test_what_was_sealed_is_forgotten_long_after_the_request_has_closed_and_the_request_later(
+def test_sealed_answers_are_deleted_first_and_the_request_later(
     new_world: NewWorld,
 ) -> None:
     world = new_world()

@@ -21,7 +21,7 @@ def world(postgresql_url: str, tmp_path: Path) -> Iterator[RequestWorld]:
     made.close()
 
 
-def test_of_two_answers_and_of_two_requests_under_one_id_at_once_one_counts(world: RequestWorld) -> None:
+def test_of_two_answers_or_requests_at_once_under_one_id_one_counts(world: RequestWorld) -> None:
     hit_id = world.share("a", "b")
     request_id = world.asked("a", hit_id)
     assert world.take_up("b", request_id).status_code == 200

@@ -48,7 +48,7 @@ def told_to(world: RequestWorld, request_id: str, holder: str | None) -> list[st
     return next((one["submissions"] for one in waiting if one["institution"] == holder), [])
 
 
-def test_who_takes_up_an_offer_is_named_to_its_sender_and_told_by_another_person(world: RequestWorld) -> None:
+def test_who_takes_up_an_offer_is_named_and_answered_by_a_second_person(world: RequestWorld) -> None:
     request_id = offered(world, "a", "b", "c")
     assert {world.read(holder, request_id)["requester"] for holder in "bc"} == {None}
     taken = world.take_up("b", request_id)
@@ -75,7 +75,7 @@ def test_who_takes_up_an_offer_is_named_to_its_sender_and_told_by_another_person
     assert world.notices("b") == ["request_received", "request_answered"]
 
 
-def test_a_withdrawal_reaches_whom_an_offer_told_and_who_knows_of_the_holder(world: RequestWorld) -> None:
+def test_a_withdrawal_reaches_both_sides_of_an_offer(world: RequestWorld) -> None:
     request_id = offered(world, "a", "b", "c")
     assert world.take_up("b", request_id).status_code == 200
     assert release(world, request_id, "b").status_code == 200
@@ -95,7 +95,7 @@ def test_a_withdrawal_reaches_whom_an_offer_told_and_who_knows_of_the_holder(wor
         assert listed, (reader, others)
 
 
-def test_one_who_made_an_offer_does_not_release_it_nor_does_anyone_with_its_key(new_world: NewWorld) -> None:
+def test_the_maker_of_an_offer_and_its_key_cannot_release_it(new_world: NewWorld) -> None:
     world = new_world("a", "b")
     request_id = offered(world, "a", "b")
     assert world.take_up("b", request_id).status_code == 200
@@ -107,9 +107,10 @@ def test_one_who_made_an_offer_does_not_release_it_nor_does_anyone_with_its_key(
     assert world.read("b", request_id)["answers"] == []
 
 
-def test_nobody_is_told_who_did_not_take_it_up_and_whether_there_is_such_a_holder_is_not_said(
+def test_a_release_does_not_show_who_declined_or_is_a_holder(
     world: RequestWorld,
 ) -> None:
+    """The answer is the same for a holder that did not take it up, and for no holder."""
     request_id = offered(world, "a", "b")
     answers = [release(world, request_id, to) for to in ("b", "c", "nobody", None)]
     assert [reasons_of(answer) for answer in answers] == [{"not-taken-up"}] * 4
@@ -198,7 +199,7 @@ def test_what_was_offered_and_not_released_lapses_and_what_was_is_purged(new_wor
     assert world.read("b", request_id)["answers"][0]["sealed"] is None
 
 
-def test_what_is_sealed_is_handed_out_while_both_sides_share_it_and_released_only_then(new_world: NewWorld) -> None:
+def test_an_offer_is_released_and_read_only_while_both_share_the_row(new_world: NewWorld) -> None:
     world = new_world("a", "b", "c")
     request_id = offered(world, "a", "b", "c")
     for holder in "bc":
@@ -232,7 +233,7 @@ def test_police_are_offered_things_by_banks_under_the_gateways_to_them(new_world
     assert "DPA2018_Sch2" in of_met.text
 
 
-def test_a_fraud_prevention_service_is_told_of_a_decision_and_cannot_be_without_one(new_world: NewWorld) -> None:
+def test_an_offer_to_a_fraud_prevention_service_needs_a_decision(new_world: NewWorld) -> None:
     world = new_world("a", "b")
     service = MemberSimulator(
         world.taskforce, "cifas", kind=MemberKind.FRAUD_PREVENTION_SERVICE, sector=Sector.FRAUD_PREVENTION

@@ -46,7 +46,7 @@ def test_a_holder_learns_nothing_of_a_cell_of_the_others(new_world: NewWorld, te
         assert world.answer("b", request_id).status_code == 200, "at the marking of the rows that both share"
 
 
-def test_a_take_up_sent_again_tells_no_more_than_may_be_read_then_and_is_logged(new_world: NewWorld) -> None:
+def test_a_repeated_take_up_shows_what_may_be_read_now_and_is_logged(new_world: NewWorld) -> None:
     world = new_world("a", "b")
     request_id = world.asked("a", world.share("a", "b"))
     path = f"/v1/requests/{request_id}/take-up"
@@ -78,7 +78,7 @@ def test_after_a_withdrawal_its_marking_is_not_read_either(new_world: NewWorld) 
     assert world.read("b", request_id)["marking"] is None
 
 
-def test_when_its_time_is_up_nobody_takes_it_up_or_answers_though_the_worker_is_late(new_world: NewWorld) -> None:
+def test_nobody_acts_on_a_lapsed_request_before_the_worker_comes(new_world: NewWorld) -> None:
     world = new_world()
     request_id = world.asked("a", world.share("a", "b", "c"), urgency="immediate")
     assert world.take_up("b", request_id).status_code == 200
@@ -132,7 +132,7 @@ def test_under_a_gateway_that_is_closed_since_nobody_is_shown_or_named(
     assert world.read("b", request_id)["requester"] is None
 
 
-def test_who_is_no_longer_of_the_kind_that_the_gateway_wants_is_told_nothing(new_world: NewWorld) -> None:
+def test_a_requester_that_left_the_gateways_kinds_learns_nothing(new_world: NewWorld) -> None:
     world = new_world("a", "b")
     request_id = world.asked("a", world.share("a", "b"))
     world["a"].kind = MemberKind.TELECOM

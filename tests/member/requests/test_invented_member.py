@@ -92,9 +92,8 @@ def _epoch(taskforce: Taskforce, around: RuntimeEnvironment) -> EpochStatement:
 
 
 @pytest.mark.parametrize("person", [_PERSON, "a/ghost"])
-def test_no_holder_answers_a_member_or_a_person_of_a_member_that_the_operator_invented(
-    taskforce: Taskforce, person: str
-) -> None:
+def test_no_holder_answers_a_member_that_the_operator_invented(taskforce: Taskforce, person: str) -> None:
+    """Nor does one answer an invented person of a true member."""
     around = dataclasses.replace(taskforce.around(), patience=0.0)
     epoch = _epoch(taskforce, around)
     holders = connect_holders(epoch, Identity(person, INVENTED.key), around)
@@ -115,7 +114,7 @@ def test_a_holder_takes_no_statement_of_the_operators(taskforce: Taskforce) -> N
         channel.close()
 
 
-def test_other_members_end_the_command_when_the_exchange_states_what_no_registrar_signed(taskforce: Taskforce) -> None:
+def test_members_stop_at_a_statement_that_no_registrar_signed(taskforce: Taskforce) -> None:
     for command in (("status",), ("hits",), ("token", "--type", "phone", "+447700900001")):
         done = taskforce.run("a", *command)
         assert (done.status, done.document["error"]["type"]) == (1, "bad_answer"), command

@@ -44,9 +44,7 @@ def shared(pool: Iterator[Shared]) -> Shared:
     return next(pool)
 
 
-def test_what_is_offered_is_released_by_a_second_person_to_who_took_it_up_and_opened_there(
-    taskforce: Taskforce, shared: Shared
-) -> None:
+def test_an_offer_is_released_by_a_second_person_to_who_took_it_up(taskforce: Taskforce, shared: Shared) -> None:
     create = ("a", "request", "create", shared.hit, *TERMS, "--mode", "provide", "--fields", "reason,local_reference")
     assert rules_of(taskforce.run(*create)) == {"no-confirmation"}
     made = taskforce.run(*create, *CONFIRMED)
@@ -93,9 +91,7 @@ def test_a_release_is_prepared_by_one_and_sent_by_another(taskforce: Taskforce, 
         assert verified.status == 0, verified.document
 
 
-def test_who_made_an_offer_does_not_release_it_whomever_the_exchange_names_as_its_maker(
-    taskforce: Taskforce, shared: Shared
-) -> None:
+def test_the_maker_cannot_release_an_offer_shown_as_anothers(taskforce: Taskforce, shared: Shared) -> None:
     made = taskforce.run("a", "request", "create", shared.hit, *TERMS, "--mode", "provide", *CONFIRMED)
     request_id = made.document["request_id"]
     assert taskforce.run(*BOSS, "take-up", request_id).status == 0
@@ -164,9 +160,7 @@ def test_a_marking_that_the_exchange_makes_milder_is_found_out(taskforce: Taskfo
     forget_readings(taskforce)
 
 
-def test_each_request_under_a_notice_is_another_and_leaves_the_first_ones_answers(
-    taskforce: Taskforce, shared: Shared
-) -> None:
+def test_each_request_under_a_notice_is_separate_with_its_own_answers(taskforce: Taskforce, shared: Shared) -> None:
     poca = ("--legal-gateway", "POCA2002_s339ZB")
     notice = ("a", "request", "notice", shared.hit, *poca)
     given = ("--nca-notice", "NCA/1", "--notice-given-at", to_rfc3339(datetime.now(UTC) - timedelta(hours=1)))
@@ -196,9 +190,7 @@ def offer(shared: Shared) -> str:
     return str(made.document["request_id"])
 
 
-def test_an_offer_that_is_shown_as_a_request_until_it_is_taken_up_gets_no_answer(
-    taskforce: Taskforce, shared: Shared
-) -> None:
+def test_an_offer_shown_as_a_request_before_take_up_gets_no_answer(taskforce: Taskforce, shared: Shared) -> None:
     """Whoever answers believes to be asked; its details would go to a bank that asked for nothing."""
     request_id = offer(shared)
 
@@ -212,9 +204,7 @@ def test_an_offer_that_is_shown_as_a_request_until_it_is_taken_up_gets_no_answer
     forget_readings(taskforce)
 
 
-def test_what_the_exchange_says_that_we_or_others_released_is_held_against_who_we_are(
-    taskforce: Taskforce, shared: Shared
-) -> None:
+def test_who_released_an_offer_is_checked_against_our_own_identity(taskforce: Taskforce, shared: Shared) -> None:
     request_id = offer(shared)
     taskforce.run(*BOSS, "take-up", request_id)
     assert taskforce.run(*RELEASE, request_id, "--full").status == 0

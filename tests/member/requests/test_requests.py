@@ -179,9 +179,7 @@ def test_a_bank_asks_and_the_holders_authoriser_answers_partly(taskforce: Taskfo
     assert not [text for text in told if text in kept]
 
 
-def test_a_full_answer_tells_all_that_was_asked_and_null_for_what_is_not_held(
-    taskforce: Taskforce, shared: Shared
-) -> None:
+def test_a_full_answer_has_every_field_and_null_where_nothing_is_held(taskforce: Taskforce, shared: Shared) -> None:
     done = taskforce.run("a", "request", "create", shared.hit, *TERMS)
     request_id = done.document["request_id"]
     assert taskforce.run(*BOSS, "answer", request_id, "--full").status == 0
@@ -275,9 +273,10 @@ def answer_fully(taskforce: Taskforce, shared: Shared) -> dict[str, Any]:
     return {"request_id": request_id, **answer}
 
 
-def test_a_row_of_a_group_that_the_requester_is_not_in_is_not_told_of_whatever_the_exchange_names(
+def test_an_answer_omits_rows_outside_the_requesters_groups(
     taskforce: Taskforce, shared: Shared, tmp_path: Path
 ) -> None:
+    """They are omitted whatever submissions the exchange names."""
     taskforce.sign_group("cell-of-b", GroupKind.CELL, ("b",))
     path = tmp_path / "cell.csv"
     path.write_text(f"indicator_type,value,reason\nbank_account,{shared.account},secret of the cell\n")
@@ -295,7 +294,7 @@ def test_a_row_of_a_group_that_the_requester_is_not_in_is_not_told_of_whatever_t
         assert refused_as(taskforce.run(*BOSS, "answer", request_id, "--full")) == "not_proved"
 
 
-def test_a_row_taken_back_is_told_of_no_more_and_an_answer_that_told_of_it_is_shown_as_withdrawn(
+def test_a_withdrawn_row_is_disclosed_no_more_and_its_answer_is_marked(
     taskforce: Taskforce, shared: Shared, tmp_path: Path
 ) -> None:
     """The very same line comes back with another role: that of the live row is told."""
@@ -318,7 +317,7 @@ def test_a_row_taken_back_is_told_of_no_more_and_an_answer_that_told_of_it_is_sh
     tell_of_withdrawals(taskforce)
 
 
-def test_the_holder_leaves_out_what_it_took_back_though_the_exchange_names_it(
+def test_the_holder_omits_what_it_withdrew_if_the_exchange_names_it(
     taskforce: Taskforce, shared: Shared, tmp_path: Path
 ) -> None:
     request_id = shared.ask()
@@ -335,7 +334,7 @@ def test_the_holder_leaves_out_what_it_took_back_though_the_exchange_names_it(
     tell_of_withdrawals(taskforce)
 
 
-def test_a_list_uploaded_again_is_kept_once_and_its_rows_are_told_of_as_before(
+def test_a_list_uploaded_again_is_kept_once_and_answers_as_before(
     taskforce: Taskforce, shared: Shared, tmp_path: Path
 ) -> None:
     taskforce.sign_group("list-of-b", GroupKind.CELL, ("b",))
@@ -369,7 +368,7 @@ def test_all_lines_of_a_row_come_back_with_it(
     tell_of_withdrawals(taskforce)
 
 
-def test_a_row_taken_back_while_its_upload_hangs_is_not_told_of_when_the_upload_goes_on(
+def test_a_row_withdrawn_while_its_upload_hangs_is_not_disclosed(
     taskforce: Taskforce, shared: Shared, tmp_path: Path
 ) -> None:
     """The exchange took the row, lost its answer, and names the submission though the row was taken back since."""
@@ -443,7 +442,7 @@ def change_id(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "change", [change_key, change_fields, change_gateway, change_proof, change_person, change_member, change_id]
 )
-def test_an_exchange_that_shows_another_request_than_was_made_gets_no_answer(
+def test_a_request_shown_other_than_it_was_made_gets_no_answer(
     taskforce: Taskforce, asked: str, change: Callable[[dict[str, Any]], None]
 ) -> None:
     with answers_changed(taskforce, lambda shown: change(shown) if shown.get("terms") else None):
@@ -629,9 +628,7 @@ def test_an_exchange_that_shows_other_requests_than_it_logged_is_caught(taskforc
     assert taskforce.run("b", "log", "verify").status == 0
 
 
-def test_a_forged_reading_is_not_forgotten_for_an_honest_one_under_the_same_event(
-    taskforce: Taskforce, asked: str
-) -> None:
+def test_an_honest_reading_does_not_hide_a_forged_one_of_its_event(taskforce: Taskforce, asked: str) -> None:
     forget_readings(taskforce)
     honest: dict[str, Any] = {}
     with answers_changed(taskforce, honest.update):
@@ -683,9 +680,7 @@ def test_an_answer_that_the_exchange_invents_is_found_out(taskforce: Taskforce, 
 # what is missing, and what may not be said
 
 
-def test_what_the_gateway_wants_and_is_missing_is_named_before_anything_is_sent(
-    taskforce: Taskforce, shared: Shared
-) -> None:
+def test_missing_grounds_of_the_gateway_are_named_before_sending(taskforce: Taskforce, shared: Shared) -> None:
     create = ("a", "request", "create", shared.hit)
     before = len(taskforce.run("a", "request", "list", "--outgoing").document["requests"])
     done = taskforce.run(*create, "--legal-gateway", "ECCTA2023_s188")
@@ -769,9 +764,10 @@ def at_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("member.commands.requests.answer.at_terminal", lambda session: not session.as_json)
 
 
-def test_who_answers_at_a_terminal_sees_who_asks_before_agreeing_and_else_nothing_is_sent(
+def test_the_terminal_shows_who_asks_before_anything_is_sent(
     taskforce: Taskforce, shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Without agreement nothing is sent."""
     request_id = shared.ask()
     looked = taskforce.run("b", "request", "show", request_id, as_json=False).document["text"]
     assert f"about: {shared.account}" in looked
@@ -794,9 +790,7 @@ def test_who_answers_at_a_terminal_sees_who_asks_before_agreeing_and_else_nothin
     assert answer["outcome"] == "full"
 
 
-def test_an_answer_that_can_be_seen_to_be_wrong_is_refused_before_the_request_is_taken_up(
-    taskforce: Taskforce, shared: Shared
-) -> None:
+def test_a_plainly_wrong_answer_is_refused_before_the_take_up(taskforce: Taskforce, shared: Shared) -> None:
     request_id = shared.ask()
     assert rules_of(taskforce.run(*BOSS, "answer", request_id, "--full", "--confirm", "bogus")) == {"confirmation"}
     assert taskforce.run("b", "request", "show", request_id).document["state"] == "open"
@@ -807,7 +801,8 @@ def test_an_answer_that_can_be_seen_to_be_wrong_is_refused_before_the_request_is
     assert "taken up now" not in (again.document["error"].get("hint") or "")
 
 
-def test_an_id_that_is_anothers_or_nobodys_is_told_with_the_list_of_what_there_is(taskforce: Taskforce) -> None:
+def test_an_unknown_id_is_refused_with_the_command_that_lists_ids(taskforce: Taskforce) -> None:
+    """The exchange answers another member's id alike."""
     error = taskforce.run("b", "request", "show", uuid7()).document["error"]
     assert error["detail"] == "There is nothing of that id for you."
     assert error["hint"] == "what there is for you: member request list"
