@@ -82,9 +82,10 @@ def right_case(gateway: LegalGateway) -> DisclosureCase:
 
 
 @given(CASES)
-def test_nothing_is_released_without_gateway_purpose_necessity_proportionality_and_two_people(
+def test_a_release_needs_a_gateway_all_grounds_and_two_people(
     case: DisclosureCase,
 ) -> None:
+    """The grounds are purpose, necessity, proportionality and whatever the gateway asks for."""
     if not decide_disclosure(case).is_allowed:
         return
     rule = RULES[LegalGateway(case.gateway)]
@@ -157,7 +158,8 @@ def test_only_police_may_be_disclosed_to_under_the_section_about_the_nca() -> No
     assert kinds == [MemberKind.LAW_ENFORCEMENT]
 
 
-def test_other_police_are_pointed_from_the_nca_s_gateway_to_theirs_and_the_operator_to_the_setting() -> None:
+def test_other_police_are_pointed_from_section_7_to_their_gateway() -> None:
+    """The operator is pointed to the setting that names further recipients."""
     case = replace(right_case(LegalGateway.CCA2013_S7), recipient=Side("met", MemberKind.LAW_ENFORCEMENT))
     assert {reason.code for reason in decide_disclosure(case).reasons} == {"gateway-recipient", "gateway-parties"}
     (reason,) = decide_asking(replace(case, discloser=None)).reasons
@@ -187,7 +189,7 @@ def test_a_warning_under_section_188_wants_the_decision_that_it_warns_of(mode: R
     assert decide_asking(replace(warning, confirmations=frozenset({"safeguarding_action"}))).is_allowed
 
 
-def test_section_189_wants_one_of_three_decisions_an_agreement_and_nothing_privileged() -> None:
+def test_section_189_needs_a_decision_an_agreement_and_no_privilege() -> None:
     case = right_case(LegalGateway.ECCTA2023_S189)
     assert len(decide_disclosure(replace(case, confirmations=frozenset())).reasons) == 3
     for decided in ("decided_to_end", "decided_to_refuse", "decided_to_restrict"):

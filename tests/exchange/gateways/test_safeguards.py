@@ -72,7 +72,7 @@ def test_words_around_do_not_hide_a_report(before: str, after: str) -> None:
     assert find_tipping_off(f"{before} SAR {after}") is not None
 
 
-def test_a_closed_group_shares_nothing_and_an_open_one_with_its_members_alone() -> None:
+def test_only_members_share_in_a_group_and_nobody_in_a_closed_one() -> None:
     authority = Authority.of({"open": ["a"]}, {"a": "banking"})
     assert decide_open_group(["closed", "open"], "a", authority).is_allowed
     for groups, member_id in ((["closed"], "a"), (["open"], "b"), ([], "a")):
@@ -91,7 +91,7 @@ _ENVELOPES = st.fixed_dictionaries(
 
 
 @given(st.lists(_ENVELOPES, min_size=1, max_size=4))
-def test_the_strictest_handling_is_never_milder_than_any_row_and_drops_no_condition(
+def test_the_strictest_handling_covers_that_of_every_row(
     rows: list[SubmissionEnvelope],
 ) -> None:
     found = strictest(map(marking_of_envelope, rows))

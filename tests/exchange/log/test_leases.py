@@ -34,7 +34,7 @@ def test_renewing_keeps_others_out(laboratory: Laboratory) -> None:
         assert acquire_lease(session, "sequencer", "second", NOW + timedelta(seconds=12), LIFETIME) is None
 
 
-def test_a_released_lease_is_free_at_once_and_releasing_late_takes_nothing_away(laboratory: Laboratory) -> None:
+def test_a_released_lease_is_free_and_a_late_release_ends_no_other(laboratory: Laboratory) -> None:
     with laboratory.database.transaction() as session:
         release_lease(session, laboratory.lease)
     second = laboratory.take_lease("second")

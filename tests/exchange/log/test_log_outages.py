@@ -171,7 +171,7 @@ def assert_outage_is_survived(taskforce: Taskforce, trouble: AbstractContextMana
     [(kind, trouble) for kind, troubles in TROUBLES.items() for trouble in troubles],
     indirect=["database_url"],
 )
-def test_while_the_logs_store_is_in_trouble_nothing_is_told_and_nothing_half_stored(
+def test_nothing_is_disclosed_or_half_stored_while_the_log_fails(
     new_taskforce: NewTaskforce,
     tmp_path: Path,
     trouble: Callable[[Taskforce], AbstractContextManager[None]],
@@ -180,7 +180,7 @@ def test_while_the_logs_store_is_in_trouble_nothing_is_told_and_nothing_half_sto
     assert_outage_is_survived(taskforce, trouble(taskforce), tmp_path)
 
 
-def test_a_database_server_that_went_down_and_came_back_needs_no_restart_of_the_exchange(tmp_path: Path) -> None:
+def test_a_database_server_restart_needs_no_restart_of_the_exchange(tmp_path: Path) -> None:
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
     cluster = PostgresqlCluster(folder)
     cluster.create()
@@ -257,9 +257,7 @@ def submit_into_a_cut_commit(taskforce: Taskforce, asked: dict[str, Any], waitin
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("committed", [True, False])
-def test_a_commit_cut_in_the_middle_tells_nothing_and_is_done_once_when_asked_again(
-    new_taskforce: NewTaskforce, committed: bool
-) -> None:
+def test_an_interrupted_commit_discloses_nothing_and_is_done_once(new_taskforce: NewTaskforce, committed: bool) -> None:
     """Committed: the server waits for a standby that never answers, with the commit on its own disk. Not committed:
     it is still at what it does before.
     """
@@ -305,9 +303,7 @@ def test_a_commit_cut_in_the_middle_tells_nothing_and_is_done_once_when_asked_ag
 # A log that stands still
 
 
-def test_while_the_log_stands_still_nothing_is_disclosed_until_the_worker_ticks(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_nothing_is_disclosed_while_the_log_is_stale(database_url: str, tmp_path: Path) -> None:
     taskforce = Taskforce(database_url, tmp_path, log_stale_seconds=600)
     for member_id in ("a", "b"):
         taskforce.add_member(member_id)

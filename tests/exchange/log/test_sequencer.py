@@ -246,7 +246,7 @@ def test_an_old_sequencer_that_wakes_up_does_not_set_the_head_back(laboratory: L
     assert published(laboratory).size == 2
 
 
-def test_a_crash_between_commit_and_publication_is_taken_in_by_the_next_tick(laboratory: Laboratory) -> None:
+def test_the_next_tick_publishes_what_a_crash_left_committed(laboratory: Laboratory) -> None:
     laboratory.record({"a": {}})
     signed = laboratory.sequencer().sequence(NOW, laboratory.lease)
     assert laboratory.checkpoint() == ""
@@ -310,9 +310,8 @@ def test_a_restored_older_database_is_not_signed(laboratory: Laboratory) -> None
     assert laboratory.count(LogPending) == 1
 
 
-def test_a_restored_database_that_grew_past_the_head_on_another_branch_is_not_signed(
-    laboratory: Laboratory, tmp_path: Path
-) -> None:
+def test_a_restored_database_with_another_history_is_not_signed(laboratory: Laboratory, tmp_path: Path) -> None:
+    """It grew past the size of the signed head on a branch of its own."""
     laboratory.tick()
     with restored(laboratory):
         laboratory.tick()
@@ -412,9 +411,7 @@ def test_writers_during_ticks_have_every_entry_sequenced_exactly_once(laboratory
     assert_whole(laboratory)
 
 
-def test_what_a_killed_sequencer_left_beside_the_head_file_is_taken_away_by_the_next_tick(
-    laboratory: Laboratory, tmp_path: Path
-) -> None:
+def test_a_tick_removes_what_a_killed_sequencer_left_by_the_head(laboratory: Laboratory, tmp_path: Path) -> None:
     (tmp_path / "head.new").write_text("half a note")
     laboratory.record({"a": {}})
     laboratory.tick()

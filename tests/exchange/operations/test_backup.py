@@ -147,9 +147,7 @@ def rewritten(file: Path, change: Callable[[bytes], bytes]) -> Path:
     return changed
 
 
-def test_what_was_backed_up_is_restored_on_either_database_and_the_log_goes_on(
-    backed_up: BackedUp, empty: Database
-) -> None:
+def test_a_backup_is_restored_on_either_database_and_the_log_goes_on(backed_up: BackedUp, empty: Database) -> None:
     before = contents(backed_up.taskforce.database)
     assert sum(map(len, before.values())) > 30
     file = backed_up.back_up()

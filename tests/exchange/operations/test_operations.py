@@ -71,9 +71,7 @@ def test_ready_means_database_tables_and_log(new_taskforce: NewTaskforce, tmp_pa
     assert taskforce.send_unsigned("GET", "/healthz").status_code == 200
 
 
-def test_readiness_does_not_tell_when_somebody_acts_while_the_worker_is_down(
-    new_taskforce: NewTaskforce, tmp_path: Path
-) -> None:
+def test_readiness_does_not_show_an_act_while_the_worker_is_down(new_taskforce: NewTaskforce, tmp_path: Path) -> None:
     """The attacker sees only /readyz: it answers the same, whether and whenever an agency acts under cover."""
     taskforce = new_taskforce("a")
     stale = taskforce.settings.log_stale_seconds
@@ -144,7 +142,7 @@ def test_a_job_that_only_fails_never_counts_as_done(new_taskforce: NewTaskforce,
     assert "exchange_job_success_age_seconds broken" not in found
 
 
-def test_requests_are_counted_by_route_class_and_rule_and_by_nothing_that_a_client_chose(
+def test_requests_are_counted_by_route_and_rule_not_client_input(
     new_taskforce: NewTaskforce,
 ) -> None:
     taskforce = new_taskforce("bank-canary")

@@ -38,9 +38,8 @@ def test_a_server_that_could_lose_its_data_in_a_crash_is_refused_by_name(setting
 
 
 @pytest.mark.parametrize("value", ["off", "on"])
-def test_a_database_that_confirms_commits_too_early_is_refused_whoever_set_it_so(
-    postgresql_url: str, value: str
-) -> None:
+def test_a_database_with_asynchronous_commit_is_refused(postgresql_url: str, value: str) -> None:
+    """Also when it is set for this one database, not for the server."""
     name = sql.Identifier(name_of(postgresql_url))
     create_database(postgresql_url).dispose()
     with psycopg.connect(postgresql_url.replace("+psycopg", ""), autocommit=True) as connection:
@@ -122,9 +121,7 @@ def run(home: Path, *arguments: str | Path) -> tuple[int, Any]:
     return done.returncode, json.loads(done.stdout)
 
 
-def test_the_program_neither_serves_nor_works_on_other_tables_and_upgrades_old_ones(
-    home: Path, database_url: str
-) -> None:
+def test_the_program_refuses_unknown_tables_and_upgrades_old_ones(home: Path, database_url: str) -> None:
     database = create_database(database_url)
     with database.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))

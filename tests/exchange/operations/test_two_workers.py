@@ -145,7 +145,7 @@ def test_a_request_is_good_once_at_all_workers_and_after_a_restart(server: Serve
     assert server.send(1, headers) == (401, "replayed")
 
 
-def test_a_revoked_key_and_a_stopped_member_are_refused_on_the_next_request_at_all_workers(server: Server) -> None:
+def test_all_workers_refuse_a_revoked_key_and_a_stopped_member_at_once(server: Server) -> None:
     def outcomes(name: str) -> list[tuple[int, str]]:
         return [server.send(worker, server.sign(name)) for worker in (0, 1)]
 

@@ -122,7 +122,7 @@ def test_one_registrar_alone_admits_nobody(new_taskforce: NewTaskforce) -> None:
     assert invented.send("GET", "/v1/hits").status_code == 401
 
 
-def test_a_member_that_the_operator_writes_into_the_draft_has_no_force_without_registrars(
+def test_a_member_drafted_by_the_operator_is_invalid_unsigned(
     new_taskforce: NewTaskforce,
 ) -> None:
     taskforce = new_taskforce("a")

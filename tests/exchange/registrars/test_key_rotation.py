@@ -191,7 +191,7 @@ def test_a_request_for_a_new_key_is_proved_by_that_key_for_that_place(new_taskfo
             verify_replacement(odd)
 
 
-def test_a_request_of_another_time_or_person_is_refused_and_revokes_nothing(new_taskforce: NewTaskforce) -> None:
+def test_a_rotation_of_another_time_or_person_revokes_nothing(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a")
     a, new = taskforce.members["a"], SigningKey.generate()
     used = asked_by(a, SigningKey.generate())

@@ -49,7 +49,7 @@ def test_the_number_of_others_is_shown_as_a_band(new_taskforce: NewTaskforce) ->
     assert taskforce.members["a"].hits()[0]["institutions"] == "5+"
 
 
-def test_sector_theme_and_month_show_only_where_three_members_share_the_sector(new_taskforce: NewTaskforce) -> None:
+def test_sector_theme_and_month_need_three_members_of_the_sector(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a", "b", "c")
     telecom = taskforce.add_member("t", sector=Sector.TELECOMMUNICATIONS, kind=MemberKind.TELECOM)
     taskforce.state_group(["a", "b", "c", "t"])
@@ -157,7 +157,7 @@ def test_a_suspended_member_is_refused_at_once_and_counts_for_nothing(new_taskfo
     assert len(a.hits()) == 1
 
 
-def test_the_operator_stops_a_member_at_once_and_only_registrars_bring_it_back(new_taskforce: NewTaskforce) -> None:
+def test_the_operator_stops_a_member_and_only_registrars_restore_it(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a", "b")
     a = taskforce.members["a"]
     proposal_id = stop_member(taskforce.database, "a", taskforce.clock())

@@ -95,7 +95,7 @@ def test_it_is_listed_again_with_a_reason_that_the_log_keeps(new_taskforce: NewT
     assert submit(a, [token])["left_out"] == [{"row": 0, "reason": "cleared"}]
 
 
-def test_what_is_listed_again_before_the_worker_comes_is_not_kept_out_by_it(new_taskforce: NewTaskforce) -> None:
+def test_a_row_listed_again_before_the_worker_comes_stays_listed(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a", "b")
     a, b = taskforce.members.values()
     token, ending = make_token(), {"expires_on": "2026-12-01", "review_by": "2026-12-01"}

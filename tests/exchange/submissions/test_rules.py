@@ -38,7 +38,7 @@ def worlds(draw: st.DrawFn) -> tuple[list[Holding], Authority]:
 
 
 @given(worlds(), st.sampled_from(MEMBERS))
-def test_a_member_sees_exactly_the_active_holders_of_groups_in_which_it_holds_the_token_too(
+def test_a_member_sees_the_active_holders_in_groups_of_its_own_row(
     world: tuple[list[Holding], Authority], member_id: str
 ) -> None:
     rows, authority = world
@@ -56,7 +56,7 @@ def test_a_member_sees_exactly_the_active_holders_of_groups_in_which_it_holds_th
 
 
 @given(worlds(), st.sampled_from(MEMBERS))
-def test_nothing_of_a_row_shows_unless_three_members_of_its_group_share_the_sector(
+def test_a_row_shows_nothing_without_three_members_of_its_sector(
     world: tuple[list[Holding], Authority], member_id: str
 ) -> None:
     rows, authority = world
@@ -95,7 +95,7 @@ def test_the_most_restrictive_marking_wins() -> None:
     assert strictest([first, second]) == strictest([second, first]) == wanted
 
 
-def test_every_gateway_has_a_rule_and_the_regulated_sectors_are_closed_to_others() -> None:
+def test_every_gateway_has_a_rule_and_regulated_ones_exclude_others() -> None:
     assert set(RULES) == set(LegalGateway)
     for gateway in ("POCA2002_s339ZB", "ECCTA2023_s188", "ECCTA2023_s189"):
         standard = "reasonable_grounds"

@@ -69,7 +69,7 @@ def test_the_limit_holds_across_workers_that_count_at_once(new_taskforce: NewTas
             database.dispose()
 
 
-def test_a_refused_upload_is_not_stored_and_goes_through_later_under_its_key(new_taskforce: NewTaskforce) -> None:
+def test_an_upload_over_the_limit_is_stored_only_when_sent_again(new_taskforce: NewTaskforce) -> None:
     taskforce = _limited(new_taskforce, "a")
     a = taskforce.members["a"]
     for _ in range(LIMIT):
@@ -95,7 +95,7 @@ def test_a_stranger_cannot_use_up_a_members_limit(new_taskforce: NewTaskforce) -
     assert [a.send("GET", "/v1/status").status_code for _ in range(LIMIT)] == [200] * (LIMIT - 1) + [429]
 
 
-def test_a_refused_request_cannot_be_repeated_by_another_in_the_next_minute(new_taskforce: NewTaskforce) -> None:
+def test_a_request_over_the_limit_cannot_be_replayed_later(new_taskforce: NewTaskforce) -> None:
     taskforce = _limited(new_taskforce, "a")
     a, nonce = taskforce.members["a"], new_nonce()
     for _ in range(LIMIT):
