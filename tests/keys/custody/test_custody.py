@@ -142,7 +142,7 @@ def test_a_file_longer_than_wanted_is_refused(home: Path) -> None:
         read_private_file(home / "file", 4)
 
 
-def test_the_passphrase_comes_from_the_file_then_the_environment_then_the_prompt(home: Path) -> None:
+def test_a_passphrase_is_read_from_file_environment_then_prompt(home: Path) -> None:
     write_private_file(home / "one", b"first\r\n")
     write_private_file(home / "two", b"second")
     environ = {"PASS_FILE": str(home / "two")}

@@ -391,9 +391,7 @@ def test_a_statement_brought_again_is_answered_before_any_signature(
     assert problem_of(replaced) == "statement-stale"
 
 
-def test_an_older_statement_never_seen_here_is_refused_before_any_signature(
-    holder: HolderSimulator, member: Member
-) -> None:
+def test_an_older_statement_is_refused_before_any_signature_check(holder: HolderSimulator, member: Member) -> None:
     """Anyone has old ones, or makes them up: each made the holder verify its whole history under the lock."""
     third = dataclasses.replace(member.changed(state=MemberState.SUSPENDED), sequence=3)
     assert holder.state(sign(third))[0].status_code == 200
@@ -495,9 +493,7 @@ def test_the_description_names_every_path(light_holder: HolderSimulator) -> None
     assert list(asked["requestBody"]["content"]) == ["application/octet-stream"]
 
 
-def test_metrics_are_counts_without_names_and_do_not_move_with_what_is_asked(
-    holder: HolderSimulator, member: Member
-) -> None:
+def test_metrics_are_counts_without_names_and_reveal_no_evaluation(holder: HolderSimulator, member: Member) -> None:
     before = holder.client.get("/metrics").text
     holder.ask(member, ELEMENTS)
     after = holder.client.get("/metrics").text

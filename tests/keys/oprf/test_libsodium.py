@@ -29,7 +29,8 @@ def run_with_system_library(found: str | None, temporary: Path) -> str:
     return done.stdout.strip()
 
 
-def test_the_carried_library_serves_where_the_system_has_none_and_leaves_no_file(tmp_path: Path) -> None:
+def test_the_bundled_library_is_used_if_the_system_has_none(tmp_path: Path) -> None:
+    """It leaves no file behind."""
     assert run_with_system_library(None, tmp_path) == f"{GENERATOR_MULTIPLES[1]} None"
     assert list(tmp_path.iterdir()) == []
 

@@ -86,7 +86,7 @@ def test_a_wrong_share_is_caught_by_its_proof() -> None:
         oprf.verify_proof(commitment, elements, evaluated, threshold.prove_batch(forged, elements, evaluated))
 
 
-def test_a_bad_element_is_refused_with_its_position_and_nothing_is_answered() -> None:
+def test_a_bad_element_is_refused_by_position_and_nothing_evaluated() -> None:
     good = oprf.blind_batch([b"a", b"b"]).elements
     for bad in (group.IDENTITY, bytes((*good[:31], good[31] | 0x80)), b"\xff" * 31 + b"\x7f"):
         with pytest.raises(InvalidElementError) as refusal:
