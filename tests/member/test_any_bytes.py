@@ -93,7 +93,7 @@ rows = st.sampled_from(
     mark=st.sampled_from([("utf-8", ""), ("utf-8", "\ufeff"), ("utf-16-le", "\ufeff"), ("utf-16-be", "\ufeff")]),
     last=st.booleans(),
 )
-def test_rows_are_accepted_duplicates_and_rejected_and_stand_where_a_reader_would_count_them(
+def test_every_row_is_counted_and_has_the_line_a_reader_would_count(
     home: Home, records: list[tuple[str, int]], end: str, mark: tuple[str, str], last: bool
 ) -> None:
     """The lines are counted here by the ends of line in what was written before, without any CSV reader."""
@@ -120,7 +120,7 @@ def test_rows_are_accepted_duplicates_and_rejected_and_stand_where_a_reader_woul
 @given(
     changed_bytes((HEADER + '\nphone,+442079460123,"a, ""b""\nc",2026-03-05,r\nperson,"É|1980-01-31",,,\n').encode())
 )
-def test_a_file_with_a_changed_byte_is_refused_or_every_row_is_accounted_for(home: Home, content: bytes) -> None:
+def test_a_file_with_a_changed_byte_is_refused_or_counted_whole(home: Home, content: bytes) -> None:
     try:
         checked = check_file(written(home, content))
     except FileRefusedError as refused:
@@ -226,9 +226,7 @@ def read_vault(path: Path, content: bytes) -> list[str]:
 
 @settings(max_examples=60)
 @given(st.data())
-def test_a_vault_with_changed_bytes_is_refused_or_gives_nothing_but_what_was_put_in(
-    home: Home, vault: bytes, data: st.DataObject
-) -> None:
+def test_a_vault_with_changed_bytes_is_refused_or_adds_no_value(home: Home, vault: bytes, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, 50_000)) % len(vault)
     new = data.draw(st.binary(min_size=1, max_size=200))
     content = vault[:place] + new + vault[place + len(new) :]
@@ -239,7 +237,8 @@ def test_a_vault_with_changed_bytes_is_refused_or_gives_nothing_but_what_was_put
     assert set(found) <= {f"2000000001234{digit}" for digit in range(9)}
 
 
-def test_a_vault_whose_fault_sqlite_tells_with_bytes_that_are_no_text_is_refused(home: Home, vault: bytes) -> None:
+def test_a_vault_is_refused_when_sqlites_error_is_not_text(home: Home, vault: bytes) -> None:
+    """Other bytes in the schema make the message itself undecodable."""
     content = vault.replace(b"PRIMARY KEY (kind, lookup)", b"PRIMARY KEY\x98\x80kind, lookup)", 1)
     assert content != vault
     with pytest.raises(VaultError, match="not a readable vault"):
@@ -337,7 +336,7 @@ def test_an_answer_with_any_field_changed_proves_nothing_or_the_same(document: o
 
 
 @given(changed_fields(PAYLOAD) | JSON)
-def test_a_receipt_that_the_exchange_signed_over_anything_is_the_answers_or_refused(payload: object) -> None:
+def test_any_payload_signed_as_a_receipt_fits_the_answer_or_is_refused(payload: object) -> None:
     document = answered(json.dumps(payload).encode())
     answer = decode(msgspec.json.encode(document), SubmissionAnswer, "https://exchange.example")
     try:

@@ -102,7 +102,7 @@ def test_what_can_mean_one_thing_only_is_taken(said: dict[str, Any], kept: dict[
         {"sort_code": "60-16-13", "account_number": "3192 6819", "bic": "nwbkgb2lxxx"},
     ],
 )
-def test_the_iban_of_a_uk_account_is_computed_and_comes_with_both_its_forms(account: Any) -> None:
+def test_the_iban_of_a_uk_account_is_computed_and_both_forms_kept(account: Any) -> None:
     (kept,) = filled(accounts=[account])["accounts"]
     assert (kept["iban"], kept["sort_code"], kept["account_number"]) == (IBAN, "601613", "31926819")
 
@@ -230,9 +230,10 @@ def test_any_fields_are_taken_in_the_exchanges_form_or_refused(document: Any) ->
 
 
 @given(content=changed_bytes(json.dumps(example_alert(DEFAULTS, TODAY)).encode()))
-def test_a_file_with_a_changed_byte_is_taken_in_the_exchanges_form_or_refused(
+def test_a_changed_byte_in_an_alert_file_is_refused_or_valid(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
 ) -> None:
+    """What is accepted has the exchange's form."""
     path = Path(tmp_path_factory.getbasetemp()) / "changed.json"
     path.write_bytes(content)
     _is_taken_or_refused(lambda: msgspec.to_builtins(read_alert(path, DEFAULTS, TODAY)))

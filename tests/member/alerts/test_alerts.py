@@ -74,9 +74,7 @@ def answers_changed(taskforce: Taskforce, old: bytes, new: bytes) -> Iterator[No
         taskforce.applications[EXCHANGE_URL] = honest
 
 
-def test_an_alert_is_drafted_released_by_another_read_answered_and_withdrawn(
-    taskforce: Taskforce, tmp_path: Path
-) -> None:
+def test_an_alert_runs_from_draft_through_release_to_withdrawal(taskforce: Taskforce, tmp_path: Path) -> None:
     path = str(tmp_path / "template.json")
     assert taskforce.run("a", "alert", "template", path).status == 0
     drafted = taskforce.run("a", "alert", "draft", path).document
@@ -421,7 +419,7 @@ def test_a_reading_that_the_log_lacks_or_states_otherwise_is_a_fault(vault: Vaul
         ReadingsCheck(log.readings()).look_at(other)
 
 
-def test_a_forged_reading_is_not_forgotten_for_an_honest_one_under_the_same_event(vault: Vault) -> None:
+def test_an_honest_reading_does_not_hide_a_forged_one_of_its_event(vault: Vault) -> None:
     log = AlertLog(vault, "log", "b")
     _, honest = entry_of(1, **stated("one"))
     for shown in ("forged", "one"):

@@ -59,7 +59,7 @@ def test_every_command_has_help_with_an_example_and_takes_json(path: tuple[str, 
     assert "--json" in done.stdout
 
 
-def test_init_makes_two_representatives_whose_keys_only_their_owner_may_read(home: Path) -> None:
+def test_init_makes_two_representatives_with_private_key_files(home: Path) -> None:
     config = json.loads((home / "config.json").read_text())
     assert set(config["representatives"]) == {"analyst", "authoriser"}
     assert config["representatives"]["analyst"]["roles"] == ["submitter", "investigator", "author"]
@@ -200,9 +200,11 @@ def test_json_may_stand_before_the_command(home: Path) -> None:
     assert json.loads(done.stdout)["defaults"] is not None
 
 
-def test_an_unexpected_fault_is_told_without_a_traceback_and_noted_without_its_message(
+def test_an_unexpected_fault_shows_no_traceback_and_logs_no_message(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The debug file has the type and the place of the fault, without the exception's text."""
+
     def fail(*_: object) -> None:
         raise RuntimeError("canary-secret")
 
@@ -216,7 +218,7 @@ def test_an_unexpected_fault_is_told_without_a_traceback_and_noted_without_its_m
     assert "canary" not in noted + json.dumps(done.document) + done.said
 
 
-def test_an_export_is_in_the_clear_for_its_owner_alone_and_never_overwrites(home: Path, tmp_path: Path) -> None:
+def test_an_export_is_for_its_owner_alone_and_never_overwrites(home: Path, tmp_path: Path) -> None:
     assert run_member(home, "vault", "export", str(tmp_path / "rows.csv")).status == 0
     assert (tmp_path / "rows.csv").stat().st_mode & 0o077 == 0
     assert error_of(run_member(home, "vault", "export", str(tmp_path / "rows.csv"))) == (1, "vault")

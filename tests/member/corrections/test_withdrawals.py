@@ -126,9 +126,7 @@ def telling_more(taskforce: Taskforce, correction_id: str, submission_id: str, t
         taskforce.applications[EXCHANGE_URL] = honest
 
 
-def test_what_is_told_while_a_correction_is_taken_in_is_read_before_it_is_acknowledged(
-    taskforce: Taskforce, tmp_path: Path
-) -> None:
+def test_items_added_to_a_correction_are_read_before_it_is_acknowledged(taskforce: Taskforce, tmp_path: Path) -> None:
     submission_id, _ = share(taskforce, tmp_path, FIRST + 5)
     value = str(WHOLE + FIRST + 5)
     assert taskforce.run("a", "withdraw", "--type", "bank_account", value, "--reason", "cleared").status == 0
@@ -169,9 +167,8 @@ def test_a_submission_is_taken_back_whole_by_the_authoriser_too(taskforce: Taskf
     assert hit_on(taskforce, "b", numbers[0]) is not None
 
 
-def test_the_same_command_after_a_lost_answer_and_a_new_row_takes_the_new_row_back(
-    taskforce: Taskforce, tmp_path: Path
-) -> None:
+def test_a_withdrawal_repeated_after_a_relisting_withdraws_the_new_row(taskforce: Taskforce, tmp_path: Path) -> None:
+    """The first answer was lost."""
     share(taskforce, tmp_path, FIRST + 15)
     command = ("b", "withdraw", "--type", "bank_account", str(WHOLE + FIRST + 15), "--reason", "error")
     with taskforce.losing_answers("/withdrawals"):
@@ -184,9 +181,8 @@ def test_the_same_command_after_a_lost_answer_and_a_new_row_takes_the_new_row_ba
     assert hit_on(taskforce, "a", FIRST + 15) is None
 
 
-def test_a_withdrawal_that_never_arrived_though_something_answered_leaves_the_row_as_it_was(
-    taskforce: Taskforce, tmp_path: Path
-) -> None:
+def test_a_withdrawal_that_never_arrived_leaves_the_row_live(taskforce: Taskforce, tmp_path: Path) -> None:
+    """Something between member and exchange answered in its place."""
     (_, others) = share(taskforce, tmp_path, FIRST + 16)
     command = ("b", "withdraw", "--type", "bank_account", str(WHOLE + FIRST + 16), "--reason", "error")
     with taskforce.garbling_answers("/withdrawals", does=False):
@@ -212,9 +208,7 @@ def test_a_withdrawal_whose_answer_was_lost_is_ended_whatever_else_hangs(taskfor
     assert rules_of(taskforce.run(*command)) == ["no-live-row"]
 
 
-def test_a_file_again_leaves_out_what_was_taken_back_until_it_is_listed_again(
-    taskforce: Taskforce, tmp_path: Path
-) -> None:
+def test_a_file_sent_again_leaves_out_withdrawn_rows_until_relisted(taskforce: Taskforce, tmp_path: Path) -> None:
     one, other = FIRST + 60, FIRST + 61
     share(taskforce, tmp_path, one)
     path = str(write_csv(tmp_path / "nightly.csv", *accounts(one, other)))
@@ -243,9 +237,7 @@ def test_a_file_again_leaves_out_what_was_taken_back_until_it_is_listed_again(
     assert taskforce.run("b", "log", "verify").status == 0
 
 
-def test_what_is_taken_back_stays_out_where_the_vault_knows_of_duplicates_alone(
-    taskforce: Taskforce, tmp_path: Path
-) -> None:
+def test_a_withdrawn_row_known_only_as_a_duplicate_stays_out(taskforce: Taskforce, tmp_path: Path) -> None:
     share(taskforce, tmp_path, FIRST + 70)
     with vault_of(taskforce, "b") as vault, vault.transaction():
         found = (VaultRows(vault).lookup("bank_account", str(WHOLE + FIRST + 70)),)
@@ -315,7 +307,7 @@ def test_rows_are_listed_again_for_the_reasons_of_their_own(taskforce: Taskforce
 
 
 @pytest.mark.parametrize("arrives", [True, False])
-def test_what_was_taken_back_while_its_upload_hung_does_not_come_back_when_it_goes_on(
+def test_a_row_withdrawn_while_its_upload_hung_does_not_come_back(
     taskforce: Taskforce, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arrives: bool
 ) -> None:
     """In the part that was posted, whether it arrived or not, and in one that was not; all else goes on."""
@@ -369,9 +361,7 @@ def test_what_cannot_be_taken_back_is_said_before_anybody_is_asked(taskforce: Ta
         assert taskforce.run("a", "withdraw", *arguments).status == 2, arguments
 
 
-def test_outcomes_reach_the_contributor_with_its_own_value_and_without_a_name(
-    taskforce: Taskforce, tmp_path: Path
-) -> None:
+def test_outcomes_reach_the_contributor_with_its_value_and_no_name(taskforce: Taskforce, tmp_path: Path) -> None:
     share(taskforce, tmp_path, FIRST + 20)
     hit = hit_on(taskforce, "b", FIRST + 20)
     assert hit is not None
@@ -473,7 +463,7 @@ def test_a_correction_is_shown_as_it_was_told_and_with_no_more_than_that(disclos
         check(disclosure_record, telling_of(one), replace(telling_of(one), view=None))
 
 
-def test_an_open_correction_that_was_told_well_before_is_left_out_of_no_listing(
+def test_an_open_correction_must_be_in_every_later_listing(
     disclosure_record: DisclosureRecord,
 ) -> None:
     items = concerned_of("h1")
@@ -530,9 +520,7 @@ def lied_to(taskforce: Taskforce, lie: Callable[[dict[str, Any]], None], path: s
     assert taskforce.run("a", "log", "verify").status == 0
 
 
-def test_an_exchange_that_hides_or_invents_a_correction_or_an_outcome_is_found_out(
-    taskforce: Taskforce, tmp_path: Path
-) -> None:
+def test_a_hidden_or_invented_correction_or_outcome_is_detected(taskforce: Taskforce, tmp_path: Path) -> None:
     share(taskforce, tmp_path, FIRST + 30)
     done = taskforce.run("b", "withdraw", "--type", "bank_account", str(WHOLE + FIRST + 30), "--reason", "error")
     assert done.document["withdrawn"] == 1

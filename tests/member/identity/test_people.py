@@ -159,7 +159,7 @@ def test_another_vault_put_in_the_place_is_noticed(bank: Bank, tmp_path: Path) -
     assert "another vault" in done.document["error"]["detail"]
 
 
-def test_who_was_removed_opens_nothing_any_more_though_the_home_is_still_there(bank: Bank) -> None:
+def test_a_removed_person_opens_nothing_with_the_home_still_there(bank: Bank) -> None:
     kept = (bank.vault / "people" / "bob.wrap").read_bytes()
     assert bank.run("anna", "representative", "remove", "bob", "--change-vault-key").document["old_key_cleared"]
     assert refused(bank.opens_for("bob")) == "not_admitted"
@@ -414,7 +414,7 @@ def test_a_new_key_of_ones_own_that_stops_half_way_locks_nobody_out(
     assert not list(bank.vault.rglob("*.next"))
 
 
-def test_the_folder_is_shared_with_its_group_where_people_have_users_of_their_own(tmp_path: Path) -> None:
+def test_the_vault_folder_is_shared_with_its_group_of_system_users(tmp_path: Path) -> None:
     bank = Bank(tmp_path)
     bank.vault.mkdir()
     bank.vault.chmod(0o2770)

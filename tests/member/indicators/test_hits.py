@@ -121,7 +121,7 @@ def test_other_lists_go_to_a_spreadsheet_too(command: tuple[str, ...], shared: T
     )
 
 
-def test_the_table_explains_what_is_masked_and_keeps_words_and_values_whole(
+def test_the_table_explains_masks_and_keeps_words_and_values_whole(
     shared: Taskforce, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for columns in ("80", "120", "200"):

@@ -106,9 +106,8 @@ def test_what_the_exchange_may_have_taken_is_not_forgotten_by_a_refusal(taskforc
     assert (resumed["accepted"], resumed["duplicates"]) == (2, 0), "the same upload, answered as it was the first time"
 
 
-def test_a_loss_inside_one_call_is_not_forgotten_by_the_refusal_of_its_retry(
-    taskforce: Taskforce, tmp_path: Path
-) -> None:
+def test_a_refused_retry_does_not_hide_the_lost_answer_before_it(taskforce: Taskforce, tmp_path: Path) -> None:
+    """Both happen within one call."""
     file = str(write_csv(tmp_path / "rows.csv", *accounts(5020, 5021)))
     before = taskforce.run("a", "status").document["indicators"]
     honest, tries = taskforce.applications[EXCHANGE_URL], iter(range(2))

@@ -21,9 +21,7 @@ def taskforce(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
     founded.close()
 
 
-def test_a_new_key_takes_the_old_ones_place_at_the_exchange_and_the_holders(
-    taskforce: Taskforce, tmp_path: Path
-) -> None:
+def test_a_new_key_replaces_the_old_at_the_exchange_and_the_holders(taskforce: Taskforce, tmp_path: Path) -> None:
     assert taskforce.database is not None
     stolen = taskforce.home("a") / "keys"
     thief = {path.name: path.read_bytes() for path in stolen.iterdir()}

@@ -100,7 +100,7 @@ def test_a_row_is_pending_until_its_part_is_confirmed(vault: Vault) -> None:
     assert states(vault) == [("active", None)] * 2 + [("withdrawn", "cleared")]
 
 
-def test_the_row_of_a_second_submission_stands_as_the_one_it_is_a_duplicate_of(vault: Vault) -> None:
+def test_a_row_submitted_twice_has_the_state_of_its_live_original(vault: Vault) -> None:
     first = finish(vault, begin(vault, "2026-12-01"))
     keep(vault, own_row(1, first))
     second = finish(vault, begin(vault))
@@ -257,7 +257,7 @@ def test_a_row_that_the_exchange_refuses_is_kept_nowhere(taskforce: Taskforce, t
     assert listed(taskforce, "b", "--submission", done["submission_id"]) == [(good, "active", None)]
 
 
-def test_what_became_of_rows_is_seen_and_filtered_while_the_exchange_is_down(
+def test_row_states_are_listed_and_filtered_with_the_exchange_down(
     taskforce: Taskforce, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two, three, four, refused, hung = range(FIRST, FIRST + 6)

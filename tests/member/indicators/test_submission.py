@@ -209,9 +209,7 @@ def tampering(original: Application) -> Application:
     return application
 
 
-def test_an_attacker_in_the_way_of_a_holder_is_found_out_and_the_fault_kept(
-    taskforce: Taskforce, tmp_path: Path
-) -> None:
+def test_tampering_with_holders_answers_is_detected_and_recorded(taskforce: Taskforce, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "rows.csv", *accounts(*range(60, 70)))
     urls = ("http://holder-1.test", "http://holder-3.test")
     first, third = (tampering(taskforce.applications[url]) for url in urls)
@@ -232,9 +230,7 @@ def test_an_exchange_that_is_down_is_said_to_be_so(taskforce: Taskforce, tmp_pat
 
 
 @pytest.mark.parametrize("field", ["accepted", "receipt"])
-def test_an_exchange_whose_receipt_does_not_prove_its_answer_is_not_believed(
-    taskforce: Taskforce, tmp_path: Path, field: str
-) -> None:
+def test_an_answer_that_its_receipt_does_not_prove_is_refused(taskforce: Taskforce, tmp_path: Path, field: str) -> None:
     def change(document: dict[str, Any]) -> None:
         if field == "accepted":
             document["accepted"] += 1

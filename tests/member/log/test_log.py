@@ -388,7 +388,7 @@ def test_attacker_cannot_rewrite_an_entry_with_everything_but_the_tree(served: S
     assert "leaf stored at its index is another" in found.detail
 
 
-def test_attacker_cannot_rewrite_an_entry_in_the_database_and_the_leaf_with_it(served: Served) -> None:
+def test_attacker_cannot_rewrite_an_entry_together_with_its_leaf(served: Served) -> None:
     body = view_of(own_row(served, 5)) | {"kind": "harmless"}
     forged = forged_row(served, 5, body)
     served.bend_page = bend_row(5, **forged)

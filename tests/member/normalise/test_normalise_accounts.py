@@ -47,7 +47,7 @@ def test_an_account_is_fourteen_digits_however_it_is_written(value: str) -> None
         ("", "empty"),
     ],
 )
-def test_an_account_that_is_not_fourteen_digits_is_refused_and_the_fault_named(value: str, named: str) -> None:
+def test_an_account_without_fourteen_digits_is_refused_with_its_fault(value: str, named: str) -> None:
     assert named in refusal_of("bank_account", value)
 
 

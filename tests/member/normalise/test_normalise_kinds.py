@@ -91,7 +91,7 @@ def test_belgian_check_digits_are_those_of_the_library(account: str, slip: int) 
     assert "country's own" in refusal_of("iban", iban_of("BE", f"{account}{wrong:02d}"))
 
 
-def test_a_second_form_of_an_iban_is_refused_and_the_right_digits_are_named() -> None:
+def test_a_second_form_of_an_iban_is_refused_with_the_right_digits() -> None:
     seen = set()
     for number in range(1, 4000):
         value = iban_of("DE", f"{number:018d}")

@@ -45,7 +45,8 @@ def test_spellings_of_one_name_are_one_person(name: str) -> None:
         ("Anna_B, Co 3rd", "3RD ANNA B CO"),
     ],
 )
-def test_diacritics_drop_special_letters_are_spelt_out_and_other_scripts_stay(name: str, key: str) -> None:
+def test_names_lose_diacritics_and_keep_other_scripts(name: str, key: str) -> None:
+    """Special letters are spelt out."""
     assert form_of("person", f"{name}|1980-01-31") == f"{key}|1980-01-31"
 
 

@@ -209,7 +209,8 @@ def number_of(taskforce: Taskforce) -> int:
     return number
 
 
-def test_a_suspension_withheld_from_one_member_is_noticed_at_its_next_command(fresh: Taskforce) -> None:
+def test_a_suspension_withheld_from_a_member_is_noticed_at_once(fresh: Taskforce) -> None:
+    """Its next command has it from the key holders."""
     before = number_of(fresh)
     with withholding(fresh):
         suspend(fresh, "b")
@@ -283,7 +284,7 @@ def test_freeze_ends_with_the_last_snapshots(fresh: Taskforce) -> None:
         assert fresh.run("a", "hits").status == 0  # the holders renew by themselves
 
 
-def test_wrong_root_a_statement_of_other_registrars_is_not_taken_from_a_holder(taskforce: Taskforce) -> None:
+def test_wrong_root_statements_are_not_accepted_from_a_holder(taskforce: Taskforce) -> None:
     forged = canonical_json(make_member("forged").statement.to_wire())
     envelope = sign_statement(forged, "necc", SigningKey.generate())
     state_another(taskforce, *HOLDERS)

@@ -29,7 +29,7 @@ def write_rejected(path: Path, header: Sequence[str], rows: Iterable[Rejected]) 
     return report.count
 
 
-def test_rows_are_normalised_and_a_value_without_a_canonical_form_is_rejected(tmp_path: Path) -> None:
+def test_rows_are_normalised_and_those_without_a_form_rejected(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_text(HEADER + "phone,+44 (0)20 7946 0123,,,,\nphone,020 7946 0123,,,,\n")
     first, second = read_normalised(path)

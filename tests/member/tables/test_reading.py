@@ -105,7 +105,7 @@ def test_blank_lines_above_the_header_are_passed_over(folder: Folder) -> None:
     assert lines_of(folder.read("\n \n" + HEADER + PHONE)) == [4]
 
 
-def test_a_quote_inside_a_quoted_field_is_written_twice_and_one_inside_a_plain_field_is_itself(folder: Folder) -> None:
+def test_quotes_are_doubled_in_quoted_fields_and_plain_elsewhere(folder: Folder) -> None:
     rows = folder.read(HEADER + 'person,"Anna ""A"" E|1980-01-31",,,\nperson,Anna "A" E|1980-01-31,,,\n')
     assert values_of(rows) == ['Anna "A" E|1980-01-31'] * 2
 
@@ -130,7 +130,8 @@ def test_identifiers_do_not_show_in_repr(folder: Folder) -> None:
 # what is rejected by row
 
 
-def test_a_bad_row_is_rejected_with_line_column_and_value_and_the_rest_is_kept(folder: Folder) -> None:
+def test_a_bad_row_alone_is_rejected_by_line_column_and_value(folder: Folder) -> None:
+    """The other rows are kept."""
     content = (
         HEADER + PHONE + "phon,1234567,,,\n,1234567,,,\nphone, ,,,\nphone,+1234567,,05/03/2026,\n"
         "phone,+1234567,,\nperson,EXAMPLE, Anna|1980-01-31,,,\n,,,,\n" + PHONE
@@ -193,7 +194,7 @@ def test_a_quote_that_is_never_closed_refuses_the_file_and_names_its_line(folder
     assert "begins on line 5 is not closed" in folder.refusal(content.replace("\n", end))
 
 
-def test_windows_1252_is_refused_by_line_and_byte_with_the_way_to_save_as_utf_8(folder: Folder) -> None:
+def test_windows_1252_is_refused_by_line_and_byte_with_a_remedy(folder: Folder) -> None:
     content = (HEADER + PHONE * 50_000 + "person,José|1980-01-31,,,\n").replace("\n", "\r\n").encode("cp1252")
     refusal = folder.refusal(content)
     assert "line 50002, byte 11 (0xE9)" in refusal
@@ -255,7 +256,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         check_file(tmp_path)
 
 
-def test_a_file_that_changes_after_its_check_is_refused_before_a_row_is_read(folder: Folder) -> None:
+def test_a_file_changed_after_its_check_is_refused_before_any_row(folder: Folder) -> None:
     path = folder.file(HEADER + PHONE)
     checked = check_file(path)
     path.write_text(HEADER + PHONE + PHONE)

@@ -61,7 +61,7 @@ def test_a_workbook_is_submitted_like_a_file(home: Path, tmp_path: Path) -> None
     assert tried(home, str(tmp_path / "in.xlsx"), "--sheet", "none")[0] == 1
 
 
-def test_a_map_is_given_or_kept_as_a_default_that_gives_way_to_our_own_names(home: Path, tmp_path: Path) -> None:
+def test_a_given_or_default_map_yields_to_our_own_column_names(home: Path, tmp_path: Path) -> None:
     mapped, own, ours = tmp_path / "map.toml", tmp_path / "own.csv", tmp_path / "ours.csv"
     mapped.write_text('[columns]\nindicator_type = "kind"\nvalue = "IDENTIFIER"\n', encoding="utf-8")
     own.write_text(OWN, encoding="utf-8")

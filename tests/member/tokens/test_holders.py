@@ -264,9 +264,7 @@ def test_a_suspended_members_refusal_is_signed_and_believed(tmp_path: Path) -> N
     desk.server.database.dispose()
 
 
-def test_a_holder_that_refuses_unsigned_is_named_left_out_and_kept_as_evidence(
-    taskforce: Taskforce, tmp_path: Path
-) -> None:
+def test_a_holder_that_refuses_unsigned_is_left_out_and_recorded(taskforce: Taskforce, tmp_path: Path) -> None:
     """The registrars state the holder's key: what it will not sign, it has not said."""
 
     def refusing(environ: dict[str, Any], start_response: Any) -> Any:

@@ -95,7 +95,7 @@ def test_nothing_to_tokenise_asks_nobody() -> None:
     assert all(holder.calls == [] for holder in holders)
 
 
-def test_small_batches_are_proved_with_their_check_and_bulk_is_checked_by_one_element() -> None:
+def test_small_batches_carry_a_proof_and_bulk_one_check_element() -> None:
     first, second = HonestHolder(SHARE_1), HonestHolder(SHARE_2)
     tokeniser = build(first, second)
     tokeniser.tokenise(SMALL)
@@ -143,7 +143,7 @@ def test_a_budget_of_rows_times_t_over_n_at_each_holder_reaches() -> None:
     assert tokeniser.faults == []
 
 
-def test_a_budget_that_ends_is_used_up_and_what_was_answered_is_handed_over() -> None:
+def test_an_exhausted_budget_still_yields_what_was_answered() -> None:
     inputs = [b"n1|phone|+44%d" % number for number in range(2000)]
     holders = [BudgetedHolder(share, budget=1400) for share in DEALING.shares]
     with pytest.raises(NoQuorumError) as failure:
@@ -174,7 +174,8 @@ def test_the_check_of_a_small_batch_is_counted(rows: int, charge: int) -> None:
     assert failure.value.lacks_budget
 
 
-def test_a_budget_short_of_the_check_is_refused_before_any_work_and_is_no_fault() -> None:
+def test_a_budget_too_small_for_the_check_is_refused_without_a_fault() -> None:
+    """The holder does no work for it."""
     short = BudgetedHolder(SHARE_1, budget=300)
     tokeniser = build(short, HonestHolder(SHARE_2), HonestHolder(SHARE_3))
     assert tokeniser.tokenise(BULK) == expected(BULK)
@@ -241,7 +242,7 @@ def test_two_errors_that_cancel_are_caught() -> None:
     assert [fault.holder_id for fault in tokeniser.faults] == ["holder-1"]
 
 
-def test_a_holder_with_a_wrong_share_is_caught_in_small_batches_and_in_bulk() -> None:
+def test_a_wrong_share_is_detected_in_small_batches_and_in_bulk() -> None:
     for inputs in (SMALL, BULK):
         impostor = HonestHolder(Share(1, group.random_scalar()))
         tokeniser = build(impostor, HonestHolder(SHARE_2), HonestHolder(SHARE_3))
@@ -319,7 +320,8 @@ def test_a_holder_that_was_down_rests_and_is_asked_again_later() -> None:
     assert len(down.calls) > tries
 
 
-def test_a_holder_that_stays_down_rests_longer_each_time_until_it_has_answered() -> None:
+def test_a_holder_that_stays_down_is_tried_ever_less_often() -> None:
+    """Once it has answered, the pauses begin anew."""
     moment, asked_at = Moment(), list[float]()
     down = RefusingHolder(SHARE_1)
     tokeniser = build(down, HonestHolder(SHARE_2), HonestHolder(SHARE_3), moment=moment)
@@ -366,7 +368,7 @@ def test_without_a_quorum_every_holder_is_named_with_its_reason() -> None:
         assert f"{holder_id}: {reason}" in str(failure.value)
 
 
-def test_a_lost_answer_is_asked_for_again_with_the_same_key_and_charged_once() -> None:
+def test_a_lost_answer_is_requested_with_the_same_key_and_charged_once() -> None:
     lossy, other = ForgetfulLine(SHARE_1), HonestHolder(SHARE_2)
     moment = Moment()
     assert build(lossy, other, moment=moment).tokenise(BULK) == expected(BULK)

@@ -115,7 +115,7 @@ def test_waiting_for_a_limit_leaves_patience_for_what_else_happens() -> None:
     assert server.pauses == [30.0, 0.4, 0.8]
 
 
-def test_a_limit_that_names_a_short_time_each_time_is_asked_ever_less_often() -> None:
+def test_a_repeated_short_retry_after_is_met_with_growing_pauses() -> None:
     refusal = problem(429, "request-limit")
     refusal.headers["Retry-After"] = "1"
     server = Server(refusal)
@@ -291,7 +291,7 @@ def test_a_key_does_not_show_itself() -> None:
     assert KEY.to_seed().hex() not in shown(Identity("a/analyst", KEY))
 
 
-def test_the_user_is_told_once_that_a_server_cannot_be_reached_and_is_tried_again() -> None:
+def test_the_user_learns_once_of_an_unreachable_server_and_the_retries() -> None:
     server = Server(httpx.ConnectError("refused"))
     with pytest.raises(UnreachableError):
         server.channel().get("/v1/status")

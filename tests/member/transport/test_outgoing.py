@@ -82,7 +82,7 @@ def test_holders_are_asked_once(forgetful: Taskforce) -> None:
     assert anew.document["request_id"] != again.document["request_id"], "what was answered is over: this is another"
 
 
-def test_a_query_is_asked_once_and_its_correction_names_what_was_asked_about(forgetful: Taskforce) -> None:
+def test_a_query_is_made_once_and_its_correction_names_its_subject(forgetful: Taskforce) -> None:
     account = str(WHOLE + FIRST + 2)
     said = ("nca", "query", *TYPE, account, "--case", "OP-9", *GROUNDS, *STATED, "--authorised-by", "authoriser")
     again = run_twice(forgetful, "/queries", *said)
@@ -117,7 +117,8 @@ def queries_of(taskforce: Taskforce, case: str) -> list[str]:
     return [one["query_id"] for one in listed(taskforce, "queries", "nca", "query", "list") if one["case"] == case]
 
 
-def test_an_approval_at_once_whose_answer_was_lost_is_of_the_same_query_when_given_again(forgetful: Taskforce) -> None:
+def test_an_immediate_approval_given_again_is_of_the_same_query(forgetful: Taskforce) -> None:
+    """Its first answer was lost."""
     said = at_once("OP-10")
     with forgetful.losing_answers("/approve"):
         lost = forgetful.run(*said)
@@ -171,7 +172,7 @@ def test_an_outcome_and_an_assessment_are_recorded_once(forgetful: Taskforce) ->
         assert verified.status == 0, verified.document
 
 
-def test_what_was_answered_by_a_page_of_something_in_between_is_sent_again_and_done_once(forgetful: Taskforce) -> None:
+def test_an_act_answered_by_a_proxys_page_is_sent_again_and_done_once(forgetful: Taskforce) -> None:
     """The exchange acted: the same command is answered as it was then, and makes nothing anew."""
     account = str(WHOLE + FIRST + 5)
     query = ("nca", "query", *TYPE, account, "--case", "OP-12", *GROUNDS, *STATED, "--authorised-by", "authoriser")

@@ -80,7 +80,7 @@ def submissions_of(rows: VaultRows) -> list[str]:
     return [source.submission_id for source in indicator.sources]
 
 
-def test_a_source_is_taken_over_by_a_later_submission_of_its_group_and_epoch_only(vault: Vault) -> None:
+def test_only_a_later_submission_of_its_group_and_epoch_takes_a_source(vault: Vault) -> None:
     rows = keep(vault, own_row(submission="s-2"), own_row(reference="ref-2", submission="s-2"))
     keep(vault, own_row(submission="s-2"), group="cell")
     keep(vault, own_row(submission="s-2"), epoch=2)
@@ -229,7 +229,7 @@ def test_a_failed_batch_leaves_nothing_behind(vault: Vault) -> None:
     assert vault.get("secret", b"name") is None
 
 
-def test_an_upload_is_found_again_until_it_is_finished_and_its_receipts_stay(vault: Vault) -> None:
+def test_an_upload_is_found_until_finished_and_its_receipts_remain(vault: Vault) -> None:
     uploads, upload = Uploads(vault), Upload("s-1", stated_envelope(), 10)
     uploads.begin(b"name", upload)
     outcome = PartOutcome(8, 1, [(3, "first_seen", "in the future")], ["hit"])

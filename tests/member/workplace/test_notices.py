@@ -105,7 +105,7 @@ def test_a_notice_that_the_log_knows_nothing_of_is_shown_as_that(asked: Taskforc
     assert "no entry in our log" in done.said
 
 
-def test_what_an_entry_states_stands_in_a_command_only_as_an_id_or_a_reference(tmp_path: Path) -> None:
+def test_an_entry_enters_a_command_only_as_an_id_or_a_reference(tmp_path: Path) -> None:
     request_id = uuid7()
     wrong: list[Any] = ["x; rm -rf ~", "$(id)", "-h", [request_id], 7, {}]
     stated: list[dict[str, Any]] = [
