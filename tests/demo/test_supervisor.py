@@ -28,7 +28,7 @@ print(len(forks))
 """
 
 
-def test_a_signal_that_comes_in_the_middle_of_a_fork_ends_the_watch_all_the_same(tmp_path: Path) -> None:
+def test_a_signal_in_the_middle_of_a_fork_ends_the_supervisor(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SIGNALLED_AT_EVERY_FORK, str(tmp_path / "log")]
     done = subprocess.run(command, check=False, capture_output=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, b"")

@@ -34,7 +34,7 @@ class InOneProcess:
         self._taskforce.tick()
 
 
-def test_a_hit_becomes_lawful_action_and_covert_work_stays_covert_until_its_cover_ends(tmp_path: Path) -> None:
+def test_a_hit_becomes_lawful_action_and_cover_holds_until_it_ends(tmp_path: Path) -> None:
     lists, report = read_lists(write_lists(tmp_path / "lists"), ("a", "b", "c")), Report()
     folder = tmp_path / "taskforce"
     folder.mkdir()
@@ -69,7 +69,7 @@ def test_the_comparison_sees_one_notice_more_and_no_other_id_or_time() -> None:
     assert differences(shown(one), {}), "what was not shown at all differs too"
 
 
-def test_the_comparison_reads_log_entries_whatever_their_order_within_a_tick() -> None:
+def test_the_comparison_ignores_the_order_of_entries_within_a_tick() -> None:
     def shown(*kinds: str) -> dict[str, list[str]]:
         entries = [{"number": number, "view": {"kind": kind}} for number, kind in enumerate(kinds, 1)]
         return {"a: member log entries": lines_of({"entries": entries}, Path("/nowhere"))}

@@ -23,7 +23,8 @@ def submit(sandbox: RunningSandbox, path: Path, account: str) -> None:
     assert (done.status, done.document["accepted"]) == (0, 1), done.document
 
 
-def test_a_log_that_lost_entries_goes_on_only_under_a_new_origin_that_all_have_accepted(tmp_path: Path) -> None:
+def test_a_log_that_lost_entries_goes_on_only_under_a_new_origin(tmp_path: Path) -> None:
+    """A registrar approves the new origin, and each member has to accept it."""
     folder = tmp_path / "sandbox"
     backup, passphrase = tmp_path / "backup.age", tmp_path / "passphrase"
     passphrase.write_text("a passphrase of the backups")

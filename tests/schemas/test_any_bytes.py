@@ -160,8 +160,8 @@ def test_a_submission_of_any_bytes_is_refused_or_read(body: bytes) -> None:
 
 
 @given(rows)
-def test_every_row_is_good_rejected_or_a_duplicate_and_is_judged_as_if_it_stood_alone(listed: list[Any]) -> None:
-    """The fast reader, for whole good files, and the careful one say the same."""
+def test_each_row_is_judged_as_if_it_were_alone(listed: list[Any]) -> None:
+    """Every row is good, rejected or a duplicate. The fast reader, for whole good files, and the careful one agree."""
     try:
         found = read_rows(msgspec.Raw(json.dumps(listed).encode()), TODAY)
     except RowsError:

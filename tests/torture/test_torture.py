@@ -89,7 +89,8 @@ def finish(folder: Path) -> None:
         shutil.copytree(folder / "sandbox" / "exchange", kept / "exchange")
 
 
-def test_twenty_kills_on_sqlite_lose_double_and_hide_nothing_even_when_the_run_is_killed_too(folder: Path) -> None:
+def test_twenty_kills_on_sqlite_lose_double_and_hide_nothing(folder: Path) -> None:
+    """The run itself is killed too, and goes on where it was."""
     first = start("--kills", str(KILLS), "--seed", "1", "--folder", str(folder))
     while kills_of(folder) < KILLS // 2:
         assert first.poll() is None, first.communicate()
@@ -139,7 +140,7 @@ def test_the_same_seed_kills_the_same_and_uploads_the_same() -> None:
     assert make_upload(7, "a", 3) != make_upload(7, "b", 3)
 
 
-def test_a_value_that_is_taken_back_is_certain_no_more_and_possible_until_that_has_ended() -> None:
+def test_a_value_being_withdrawn_is_possible_but_not_certain() -> None:
     truth, upload = Truth(), make_upload(7, "a", 0)
     value = min(upload.values)
     for member in ("a", "b"):
@@ -161,14 +162,14 @@ def told(asked_at: float, told_at: float, kind: str = "hit", object_id: str = "h
     return Told("token", kind, object_id, asked_at, told_at)
 
 
-def test_whoever_was_told_of_a_row_while_it_lived_is_due_a_correction_and_nobody_else_is() -> None:
+def test_a_correction_is_due_to_readers_of_the_live_row_alone() -> None:
     holder = Shown(submitted={Submitted("token", 10.0, "s")}, withdrawing={"w": 20.0}, withdrawn={"w": ("token",)})
     for moments, is_due in (((11.0, 12.0), True), ((9.0, 12.0), False), ((19.0, 21.0), False), ((21.0, 22.0), False)):
         due = find_due({"a": holder, "b": Shown(told={told(*moments)})})
         assert due == ({Due("w", "b", "token", "hit", "h")} if is_due else set())
 
 
-def test_an_answer_is_due_a_correction_when_its_holder_takes_the_row_back_and_not_when_another_does() -> None:
+def test_an_answer_is_corrected_for_its_holders_row_alone() -> None:
     def row() -> Shown:
         return Shown(submitted={Submitted("token", 10.0, "s")}, withdrawing={"w": 20.0}, withdrawn={"w": ("token",)})
 
