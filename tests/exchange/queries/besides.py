@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -37,7 +38,6 @@ from exchange.requests.store import mark_withdrawn
 from keys.statements.envelopes import sign_statement
 from keys.statements.types import to_payload
 from schemas.terms import PushChannel
-from schemas.values.canonical import canonical_json
 from schemas.values.identifiers import uuid7
 from tests.simulator import Taskforce
 
@@ -107,7 +107,7 @@ def do_besides(taskforce: Taskforce) -> None:
     stated = to_payload(taskforce.member_statement(taskforce.members["a"], sequence=50))
     signed = sign_statement(stated, "necc", taskforce.registrars["necc"])
     registrar: dict[str, Any] = {"key_id": "registrar/necc", "key": taskforce.registrars["necc"]}
-    answer = taskforce.send("POST", "/v1/statements", canonical_json(signed), **registrar)
+    answer = taskforce.send("POST", "/v1/statements", msgspec.json.encode(signed), **registrar)
     assert answer.status_code == 200, answer.text
     for each in BESIDES:
         with taskforce.database.transaction() as session:
