@@ -21,6 +21,7 @@ from exchange.indicators.submissions import slices_of_part
 from exchange.indicators.taken_back import forget_epochs
 from exchange.indicators.withdrawals import find_taken_back
 from exchange.kernel.job_runs import finish_slot, last_successes, take_slot
+from exchange.kernel.leases import Lease, release_lease
 from exchange.kernel.request_counts import forget_count
 from exchange.log.reading import read_waiting_entries, unpublished_since
 from exchange.membership import store as membership
@@ -56,6 +57,7 @@ BESIDES: tuple[Callable[[Session], object], ...] = (
     lambda session: take_slot(session, "job", "slot", "worker", _NOW),
     lambda session: finish_slot(session, "job", "slot", _NOW),
     last_successes,
+    lambda session: release_lease(session, Lease("sequencer", "worker", 0)),
     lambda session: forget_count(session, "a", 1),
     unpublished_since,
     lambda session: read_waiting_entries(session, "a", 100, _ID),
