@@ -6,7 +6,7 @@ DATABASE_URL ?=
 MINUTES ?= 30
 ROWS ?= 1000000
 
-.PHONY: help develop format lint types contracts test check demo acceptance action matrix soak million feeds bench fuzz lock sbom torture
+.PHONY: help develop format lint types contracts test quick check demo acceptance action matrix soak million feeds bench fuzz lock sbom torture
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ contracts:  ## check the import contracts
 
 test:  ## run the tests, SQLite and PostgreSQL
 	$(BIN)/python -m pytest
+
+quick:  ## run the tests for the inner loop, on SQLite, under two minutes
+	$(BIN)/python -m pytest --quick
 
 check: lint types contracts test  ## all of the above
 

@@ -1,7 +1,8 @@
 """Set up and start, on a machine that has only Python >= 3.11 and pip.
 
     python3 start.py demo     set up the programs and run the demonstration
-    python3 start.py test     set up the programs and pass the tests, PostgreSQL included
+    python3 start.py test     set up the programs and pass the tests, PostgreSQL included; with --quick a part of
+                              them, on SQLite, in under two minutes
     python3 start.py install  set up the programs and stop
 
 Everything goes into the folder .venv beside this file: the locked dependencies, checked by hash, and the programs.

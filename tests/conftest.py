@@ -6,6 +6,7 @@ import contextlib
 import functools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import hypothesis
@@ -15,6 +16,7 @@ from psycopg import sql
 
 from keys.custody import files as custody
 from tests.postgresql import PostgresqlServer, postgresql_server
+from tests.quick import is_left_out
 
 # The same examples in every run, so that a run tells of the change under test; the profile `explore` seeks more.
 # No example is timed: how long one takes says more of the machine than of the code.
@@ -34,11 +36,37 @@ def remembered_keys() -> Iterator[None]:
 
 
 _LONG = frozenset({"end_to_end", "torture", "load", "fuzz", "test_matrix.py"})
+_left_out = pytest.StashKey[int]()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--quick`, for the inner loop."""
+    parser.addoption("--quick", action="store_true", help="leave out PostgreSQL and what takes long (tests/quick.py)")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The files that take minutes come first, so that none is left to one process in the end."""
+    if config.getoption("quick"):
+        left_out = [item for item in items if is_left_out(item)]
+        items[:] = [item for item in items if not is_left_out(item)]
+        config.stash[_left_out] = len(left_out)
+        if (to_controller := getattr(config, "workeroutput", None)) is not None:
+            to_controller["left_out"] = len(left_out)
     items.sort(key=lambda item: _LONG.isdisjoint(item.path.parts))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Each worker of a parallel run collects the same tests; the controller collects none."""
+    if "left_out" in getattr(node, "workeroutput", {}):
+        node.config.stash[_left_out] = node.workeroutput["left_out"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say that a quick run was not the whole."""
+    if config.getoption("quick"):
+        count = config.stash.get(_left_out, 0)
+        terminalreporter.write_line(f"--quick left out {count} tests: PostgreSQL, and what takes long")
 
 
 @pytest.fixture(scope="session")
