@@ -21,6 +21,9 @@ class EnrolmentCode(Message, frozen=True, forbid_unknown_fields=True):
     secret: str
     registrars: dict[str, object]
 
+    def __repr__(self) -> str:
+        return f"EnrolmentCode(exchange_url={self.exchange_url!r}, member_id={self.member_id!r})"
+
 
 class ProvedEnrolment(Message, frozen=True):
     """What a representative signs to prove, for this code, this member and these roles, that it holds its key;
@@ -57,6 +60,9 @@ class NewEnrolment(Message, frozen=True):
     member_id: Identifier
     encryption_key: Annotated[bytes, Form("Base64", 32, 1216)]
     representatives: Annotated[list[ClaimedRepresentative], Count(1, 64)]
+
+    def __repr__(self) -> str:
+        return f"NewEnrolment(member_id={self.member_id!r})"
 
 
 class EnrolmentAnswer(Message, frozen=True):

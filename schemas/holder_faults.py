@@ -49,6 +49,9 @@ class FaultReport(Message, frozen=True):
     epoch_statement: StatementEnvelope
     member_statement: StatementEnvelope
 
+    def __repr__(self) -> str:
+        return f"FaultReport({self.evidence!r})"
+
 
 class TakenReport(Message, frozen=True):
     """What became of a report, and which one is stored; `known` if the holder's fault was reported before."""

@@ -57,7 +57,7 @@ class AcceptedStatement(Message, frozen=True):
     state: Annotated[str, Form("String", metadata={"enum": ["stored", "known"]})]
 
 
-class SignedSnapshot(Message, frozen=True):
+class SignedSnapshot(Message, frozen=True, forbid_unknown_fields=True):
     """A holder's word on what is in force: canonical JSON with type, holder_id, root (its version), number, digest,
     issued_at and valid_until, and its signature over `exchange-snapshot-v1`, a zero byte, and the payload.
     """

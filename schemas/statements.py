@@ -12,14 +12,14 @@ PAGE = 200
 _MOST_SIGNATURES = 64
 
 
-class EnvelopeSignature(Message, frozen=True):
+class EnvelopeSignature(Message, frozen=True, forbid_unknown_fields=True):
     """One registrar's signature."""
 
     keyid: Annotated[str, msgspec.Meta(description="registrar/<id>")]
     sig: Annotated[str, msgspec.Meta(description="base64, 64 bytes")]
 
 
-class StatementEnvelope(Message, frozen=True):
+class StatementEnvelope(Message, frozen=True, forbid_unknown_fields=True):
     """A DSSE envelope as it came, nothing of it read; keys.statements.envelopes reads it."""
 
     payloadType: str  # noqa: N815 - DSSE names it so

@@ -52,7 +52,7 @@ def act_once(
     work: Callable[[Session], _Answer],
     status: int = 200,
     *,
-    answer: type[_Answer] = dict,  # type: ignore[assignment]
+    answer: type[_Answer],
 ) -> tuple[_Answer, int]:
     """What `work` gives, of the form `answer`, and `status`; or what was answered to the same request under the same
     key. The answer is kept in the transaction of the act, so that a repetition changes nothing.

@@ -32,12 +32,16 @@ def read_status(
             sector=member.sector,
             state=member.state,
             groups=[
-                GroupStanding(group.group_id, group.kind, None if group.sunset is None else to_rfc3339(group.sunset))
+                GroupStanding(
+                    group_id=group.group_id,
+                    kind=group.kind,
+                    sunset=None if group.sunset is None else to_rfc3339(group.sunset),
+                )
                 for group in groups_of_member(session, actor.member_id)
                 if group.is_open(now)
             ],
             epoch=current_epoch(session),
-            log=LogStanding(origin, read_log_status(session).size),
+            log=LogStanding(origin=origin, size=read_log_status(session).size),
             notices=count_notices(session, member.member_id),
             open_requests=OpenRequests(incoming=waiting[Direction.INCOMING], outgoing=waiting[Direction.OUTGOING]),
         )

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 
 from exchange.kernel.decision import ALLOWED, Decision, refuse
 from exchange.membership.authority import SECTOR_MINIMUM, Authority
-from schemas.outcomes import NOTHING_REPORTED, Checks, Figures
+from schemas.outcomes import Checks, Figures
 from schemas.terms import AccountAction, OutcomeObject
 
 _CHECKS = {
@@ -42,7 +42,7 @@ def decide_outcome(figures: Figures, about: str, decided: str | None, *, is_over
     """Whether the outcome may be recorded. `decided` is the decision of the member's latest assessment of the hit
     concerned, None if there is none; `is_overtaken`: the member was told of a correction of that hit after it.
     """
-    if figures == NOTHING_REPORTED:
+    if all(getattr(figures, name) is None for name in Figures.__struct_fields__):
         return refuse("nothing-reported", "usefulness", "report a code or a figure")
     if figures.account_action != AccountAction.EXIT:
         return ALLOWED

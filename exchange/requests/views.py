@@ -8,7 +8,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from msgspec import to_builtins
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 
 from exchange.kernel.decision import refuse
 from exchange.log.acting import UnknownObjectError
@@ -76,17 +76,15 @@ def for_holder(
     sealed = part.sealed if offers and reach.has(part.submissions, part.member_id) else None
     taken_back = reach.taken_back if offers else frozenset()
     answers = [_answer(info, part, sealed=sealed, is_named=True, taken_back=taken_back)]
-    shown = _whole(
+    return _whole(
         listed(info, part, kinds),
         info,
         marking=part.marking if submissions else None,
         taken_up=taken_up,
         answers=[] if part.outcome is None else answers,
         submissions=submissions if taken_up else None,
+        is_revealed=taken_up and bool(submissions),
     )
-    if taken_up and submissions:
-        return shown
-    return replace(shown, requester=None, requested_by=None, encryption_key=None, terms=None, proof=None)
 
 
 def for_requester(
@@ -133,15 +131,16 @@ def _whole(
     answers: list[GivenAnswer],
     waiting: list[Waiting] | None = None,
     submissions: list[str] | None = None,
+    is_revealed: bool = True,
 ) -> WholeRequest:
-    """With what a holder learns by taking the request up, and the requester knows."""
+    """`is_revealed`: with who asks and why, which a holder learns by taking the request up, and the requester knows."""
     return WholeRequest(
         **asdict(head),
-        requester=info.member_id,
-        requested_by=info.representative_id,
-        encryption_key=to_base64(info.encryption_key),
-        terms=info.terms,
-        proof=to_base64(info.proof),
+        requester=info.member_id if is_revealed else None,
+        requested_by=info.representative_id if is_revealed else None,
+        encryption_key=to_base64(info.encryption_key) if is_revealed else None,
+        terms=info.terms if is_revealed else None,
+        proof=to_base64(info.proof) if is_revealed else None,
         marking=marking,
         taken_up=taken_up,
         waiting=waiting or [],

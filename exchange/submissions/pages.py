@@ -24,12 +24,12 @@ from schemas.submissions import (
     SubmissionEnvelope,
     SubmittedPart,
 )
-from schemas.values.derived import schema_of
+from schemas.values.derived import field_of, schema_of
 from schemas.values.identifiers import is_uuid7
 
 blueprint = Blueprint("submissions", __name__, url_prefix="/v1", description="Submitting indicators")
 _ENVELOPE = schema_of(SubmissionEnvelope)()
-_REASON = schema_of(SubmittedPart)().fields["relist"]
+_REASON = field_of(SubmittedPart, "relist")
 
 
 @blueprint.route("/submissions", methods=["POST"])

@@ -45,7 +45,13 @@ def hold_ceremony(
     dealing = deal(None, threshold, len(homes))
     verify_commitments(dealing.group_public_key, dealing.commitments, threshold)
     holders = [
-        Holder(share.index, config.holder_id, config.url, dealing.commitments[share.index], config.verify_key)
+        Holder(
+            index=share.index,
+            holder_id=config.holder_id,
+            url=config.url,
+            commitment=dealing.commitments[share.index],
+            verify_key=config.verify_key,
+        )
         for (config, _), share in zip(homes, dealing.shares, strict=True)
     ]
     draft = {

@@ -325,11 +325,11 @@ def _epoch(statement: Statement) -> EpochStatement:
 def _holder(value: object) -> Holder:
     holder = require_fields(value, *Holder.__struct_fields__)
     return Holder(
-        require_integer(holder["index"], 1, 65_535),
-        require_identifier(holder["holder_id"]),
-        require_url(holder["url"]),
-        _element(holder["commitment"]),
-        require_public_key(holder["verify_key"]),
+        index=require_integer(holder["index"], 1, 65_535),
+        holder_id=require_identifier(holder["holder_id"]),
+        url=require_url(holder["url"]),
+        commitment=_element(holder["commitment"]),
+        verify_key=require_public_key(holder["verify_key"]),
     )
 
 

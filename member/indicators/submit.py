@@ -386,7 +386,8 @@ class _Sending:
             relist=reasons_of(part, form.relisted) if form.relisted else self._upload.relist or None,
             relist_rows=form.relisted or None,
         )
-        return msgspec.json.encode(sent)
+        # Sent again byte for byte when it is resumed, by a later version too: the order of its fields must not matter.
+        return msgspec.json.encode(sent, order="sorted")
 
     def _count(self, part: Part, outcome: PartOutcome) -> None:
         for position, reason in outcome.left_out:

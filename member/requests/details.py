@@ -47,6 +47,9 @@ def collect_details(
         RequestField.OTHER_COLUMNS: [columns for columns in map(_other_columns, own.sources) if columns],
     }
     told = [*fields, *([RequestField.SUBJECT_ROLE] if _PROTECTED & set(roles) else [])]
+    if unknown := [str(field) for field in told if field not in held]:
+        broken = [Broken("unknown-field", field, "this version cannot give it: upgrade") for field in unknown]
+        raise RuleRefusedError("this is not known here", broken)
     values = {str(field): held.get(field) or None for field in told} | ({"note": note} if note else {})
     details = msgspec.convert(values, AnswerDetails)
     broken = [_tipping_off(name, word) for name, value in values.items() if (word := _first_word(value))]

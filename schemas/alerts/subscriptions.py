@@ -68,6 +68,9 @@ class ConfirmationForm(Message, frozen=True):
 
     code: Annotated[str, Form("Text", 64)]
 
+    def __repr__(self) -> str:
+        return "ConfirmationForm()"
+
 
 class ListedSubscription(SubscriptionFilters, frozen=True, kw_only=True):
     """A subscription. `failures` counts the attempts that failed since the last one that did not."""

@@ -151,8 +151,10 @@ class RequestDraft(Message, frozen=True):
     nca_notice: PriorNotice | None
 
 
-class RequestTerms(RequestDraft, frozen=True):
-    """What a proof of holding covers: the request as it was sent, but for the proof itself."""
+class RequestTerms(RequestDraft, frozen=True, forbid_unknown_fields=True):
+    """What a proof of holding covers: the request as it was sent, but for the proof itself. Its digest covers every
+    field, so that terms with a field more are refused, not read without it.
+    """
 
     request_id: OwnId
 

@@ -28,7 +28,7 @@ def schema_of(message: type[Message]) -> type[Schema]:
     """
     fields: dict[str, Any] = {info.name: _field_of(info) for info in msgspec.structs.fields(message)}
 
-    def make(_: Schema, data: dict[str, Any], **__: Any) -> Message:
+    def make_message(_: Schema, data: dict[str, Any], **__: Any) -> Message:
         made = message(**data)
         faults = list(made.faults())
         if faults:
@@ -36,7 +36,12 @@ def schema_of(message: type[Message]) -> type[Schema]:
         return made
 
     name = f"{message.__name__}Schema"
-    return type(name, (Schema,), {**fields, "make": post_load(make), "__doc__": message.__doc__})
+    return type(name, (Schema,), {**fields, "_make_message": post_load(make_message), "__doc__": message.__doc__})
+
+
+def field_of(message: type[Message], name: str) -> marshmallow.fields.Field[Any]:
+    """One field of a message's schema, for what is read by itself."""
+    return schema_of(message)().fields[name]
 
 
 def _field_of(info: msgspec.structs.FieldInfo) -> marshmallow.fields.Field[Any]:
@@ -51,7 +56,10 @@ def _field_of(info: msgspec.structs.FieldInfo) -> marshmallow.fields.Field[Any]:
         options["load_default"] = info.default_factory
     else:
         options["required"] = True
-    return _form(info.type, options)
+    try:
+        return _form(info.type, options)
+    except (AttributeError, KeyError, ValueError) as error:
+        raise TypeError(f"{info.name}: {info.type} has no form") from error
 
 
 def _form(kind: Any, options: dict[str, Any]) -> marshmallow.fields.Field[Any]:

@@ -16,10 +16,10 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class Message(msgspec.Struct, frozen=True):
     """A JSON object on the wire. Bytes are base64 there, days `YYYY-MM-DD`. A field that may be left out, and is never
     null, is `X | msgspec.UnsetType = msgspec.UNSET`; a message that is passed on unread is held as
-    `Annotated[msgspec.Raw, ItsMessage]`.
+    `Annotated[msgspec.Raw, ItsMessage]`. What is hashed or signed forbids unknown fields.
     """
 
     def faults(self) -> Iterator[tuple[str, str]]:

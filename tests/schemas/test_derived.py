@@ -51,6 +51,15 @@ def test_a_field_is_read_under_its_name_on_the_wire() -> None:
     assert faults_of(EvaluationHeaders, {"idempotency_key": "key-1"}) == {"Idempotency-Key", "idempotency_key"}
 
 
+def test_a_type_without_a_form_is_named() -> None:
+    class Untold(Message, frozen=True):
+        plain: str
+        raw: bytes
+
+    with pytest.raises(TypeError, match=r"raw: .* has no form"):
+        schema_of(Untold)
+
+
 def test_a_message_that_is_passed_on_unread_is_described_as_itself() -> None:
     (report,) = (field for name, field in schema_of(ListedReport)().fields.items() if name == "report")
     assert isinstance(report.schema, schema_of(FaultReport))  # type: ignore[attr-defined]

@@ -32,7 +32,7 @@ from exchange.outcomes.record import notify_outcomes
 from exchange.outcomes.rules import decide_assessment, decide_outcome, shown_kind
 from exchange.queries.store import QueriedToken, Query, QueryMatch, add_query, mark_disclosed
 from exchange.requests.store import InformationRequest, RequestPart
-from schemas.outcomes import NOTHING_REPORTED, Checks
+from schemas.outcomes import NOTHING_REPORTED, Checks, NewOutcome
 from schemas.terms import AccountAction, MemberKind, OutcomeObject, Sector
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
@@ -371,6 +371,13 @@ def test_there_is_no_way_to_an_exit_without_every_check(
     exiting = msgspec.structs.replace(NOTHING_REPORTED, account_action="exit")
     recorded = decide_outcome(exiting, about, decided, is_overtaken=overtaken).is_allowed
     assert recorded == (decided is AccountAction.EXIT and about is not OutcomeObject.QUERY and not overtaken)
+
+
+def test_an_outcome_of_nothing_is_refused_as_it_is_sent() -> None:
+    about: dict[str, Any] = {"outcome_id": "1", "object": "hit", "object_id": "2"}
+    sent = NewOutcome(**msgspec.structs.asdict(NOTHING_REPORTED), **about)
+    (reason,) = decide_outcome(sent, "hit", None).reasons
+    assert reason.code == "nothing-reported"
 
 
 @given(st.dictionaries(st.sampled_from("abcdefghij"), st.sampled_from(list(MemberKind)[:4]), min_size=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
@@ -172,3 +173,23 @@ def test_a_part_refused_when_some_of_it_was_stored_keeps_its_rows(
     assert taskforce.run("a", "status").document["indicators"] == before + len(numbers)
     resumed = taskforce.run("a", "submit", file).document
     assert (resumed["accepted"], resumed["duplicates"]) == (len(numbers), 0)
+
+
+def test_the_bytes_of_a_part_do_not_follow_the_order_of_its_fields(
+    taskforce: Taskforce, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies = []
+    honest = taskforce.applications[EXCHANGE_URL]
+
+    def reading(environ: Any, start_response: Any) -> Any:
+        if environ["PATH_INFO"].endswith("/submissions"):
+            body = environ["wsgi.input"].read()
+            environ["wsgi.input"] = io.BytesIO(body)
+            bodies.append(body)
+        return honest(environ, start_response)
+
+    monkeypatch.setitem(taskforce.applications, EXCHANGE_URL, reading)
+    file = write_csv(tmp_path / "rows.csv", *accounts(7100, 7101))
+    assert taskforce.run("a", "submit", str(file)).document["accepted"] == 2
+    (body,) = bodies
+    assert body == json.dumps(json.loads(body), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -49,6 +49,13 @@ def test_no_word_of_a_suspicious_activity_report_leaves_the_vault(where: str) ->
     assert (reason["code"], reason["field"]) == ("tipping-off", where)
 
 
+def test_a_field_that_only_a_newer_version_knows_is_refused_by_name() -> None:
+    with pytest.raises(RuleRefusedError) as refused:
+        collect_details(OWN, ["reason", "shoe_size"], lambda _: "", "", "")
+    (reason,) = refused.value.fields["problem"]["reasons"]
+    assert (reason["code"], reason["field"]) == ("unknown-field", "shoe_size")
+
+
 @pytest.mark.parametrize(
     ("payload", "told"),
     [
