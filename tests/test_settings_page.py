@@ -11,8 +11,8 @@ import pytest
 
 from exchange.configuration import settings as exchange_settings
 from keys.holder.settings import create_home
-from member.identity.home import REJECTED_DAYS, Config
-from member.indicators.envelope import CONTACT, COUNTRY, MAP, SETTINGS, STATEMENTS
+from member.identity.home import COUNTRY, REJECTED_DAYS, Config
+from member.indicators.envelope import CONTACT, MAP, SETTINGS, STATEMENTS
 from tests.keys.taskforce import make_root
 
 ROOT = Path(__file__).resolve().parent.parent

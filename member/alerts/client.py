@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -14,6 +14,7 @@ from member.errors import AnswerError, RefusedError, UsageError, quoted
 from member.transport import wire
 from member.transport.channel import Channel, decode
 from member.transport.pages import ListBound, walk
+from member.workplace.workplace import Workplace
 from schemas.alerts.feed_tokens import FeedTokenForm, FeedTokensPage, ListedFeedToken, NewFeedToken
 from schemas.alerts.messages import (
     AlertContent,
@@ -66,6 +67,11 @@ class AlertClient:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._server = channel.base_url
+
+    @classmethod
+    def at(cls, workplace: Workplace) -> Self:
+        """As the acting representative."""
+        return cls(workplace.exchange_channel)
 
     def draft(self, content: AlertContent) -> AlertStanding:
         """Hand in a draft."""

@@ -1,24 +1,21 @@
-"""An alert for people at a terminal: its handling caveat first and last, what to do about it in between."""
+"""What an alert says to whoever reads it, in order: its handling caveat, what to do about it, and on what it rests.
+
+Nothing is laid out here, and nothing made printable: each face does both in its own way. The caveat stands first and
+last.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from rich.console import Group, RenderableType
-from rich.markdown import Markdown
-from rich.padding import Padding
-from rich.panel import Panel
-from rich.rule import Rule
-from rich.table import Table
-from rich.text import Text
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from member.alerts.client import ReadAlert
-from member.terminal import PlainTable, printable, to_second
-from schemas.alerts.messages import AlertContent
+from member.plain import to_second
+from schemas.alerts.messages import AlertContent, PublishedAccount
 from schemas.rendering.words import in_words, label
 from schemas.terms import AlertState, TrafficLight
 
-_MAY_BE_SHARED = {
+MAY_BE_SHARED = {
     TrafficLight.RED: "for the eyes of those it was sent to only: no further disclosure",
     TrafficLight.AMBER_STRICT: "within your organisation only, as far as people need to know",
     TrafficLight.AMBER: "within your organisation and with its clients, as far as people need to know",
@@ -27,9 +24,6 @@ _MAY_BE_SHARED = {
 }
 """What a reader may do with an alert: the definitions of TLP 2.0 (FIRST), in short."""
 
-_MOST_MARKS = 2000
-"""Above that a text is shown as it is: what Markdown costs grows with the square of them, and the exchange sends it."""
-
 _ENDED = {
     AlertState.SUPERSEDED: "Superseded by {superseded_by}: act on that one.",
     AlertState.WITHDRAWN: "Withdrawn: act on it no longer. {reason}",
@@ -37,89 +31,68 @@ _ENDED = {
 }
 
 
-def render_alert(alert: ReadAlert) -> RenderableType:
-    """The whole alert."""
-    return Group(*_parts(alert))
+@dataclass(frozen=True)
+class Section:
+    """One heading, and what stands under it: a text in Markdown, red flags in their order, or accounts."""
+
+    title: str
+    markdown: str = ""
+    red_flags: Sequence[str] = ()
+    accounts: Sequence[PublishedAccount] = ()
+
+
+@dataclass(frozen=True)
+class AlertPage:
+    """An alert to be read. `ended` says that it is in force no longer, and what then; None while it is."""
+
+    caveat: str
+    heading: str
+    ended: str | None
+    facts: Sequence[tuple[str, str]]
+    sections: Sequence[Section]
+
+
+def page_of(alert: ReadAlert) -> AlertPage:
+    """The whole alert. Of facts and sections those that say something."""
+    content = alert.content
+    sections = [one for one in _sections(content) if one.markdown.strip() or one.red_flags or one.accounts]
+    facts = [(name, fact) for name, fact in _facts(alert) if fact]
+    return AlertPage(caveat_of(content), f"{alert.reference}   {content.title}", _ended(alert), facts, sections)
 
 
 def caveat_of(content: AlertContent) -> str:
     """How the alert may be handled, in one line."""
-    shared = _MAY_BE_SHARED.get(TrafficLight(content.tlp), "") if content.tlp in set(TrafficLight) else ""
-    return printable(f"{content.classification} · TLP:{content.tlp} · {shared}")
+    shared = MAY_BE_SHARED.get(TrafficLight(content.tlp), "") if content.tlp in set(TrafficLight) else ""
+    return f"{content.classification} · TLP:{content.tlp} · {shared}"
 
 
-def _parts(alert: ReadAlert) -> Iterator[RenderableType]:
+def _ended(alert: ReadAlert) -> str | None:
+    said = _ENDED.get(AlertState(alert.state)) if alert.state in set(AlertState) else None
+    return None if said is None else said.format(superseded_by=alert.superseded_by, reason=alert.reason)
+
+
+def _facts(alert: ReadAlert) -> Iterator[tuple[str, str]]:
     content = alert.content
-    caveat = Text(caveat_of(content), style="bold", justify="center")
-    yield Panel(caveat)
-    yield Text(printable(f"{alert.reference}   {content.title}"), style="bold")
-    ended = _ENDED.get(AlertState(alert.state)) if alert.state in set(AlertState) else None
-    if ended is not None:
-        told = ended.format(superseded_by=alert.superseded_by, reason=alert.reason)
-        yield Text(printable(told), style="bold reverse")
-    yield Padding(_facts(alert), (1, 0))
-    yield from _section("Overview", content.overview)
-    if content.red_flags:
-        yield Rule(Text("Red flags"), align="left")
-        yield _numbered(content.red_flags)
+    yield "Colour", label(content.colour)
+    yield "State", f"{label(alert.state)}, version {alert.version}"
+    yield "Issued by", alert.issuer
+    yield "Published", to_second(alert.published_at or "")
+    yield "Theme", label(content.theme)
+    yield "Addressed to", ", ".join([*content.audience.groups, *map(in_words, content.audience.kinds)])
+    yield "Conditions", content.conditions
+    yield "Legal gateway", in_words(content.legal_gateway)
+    yield "Purpose", content.purpose
+    yield "Sources", ", ".join(f"{source.reference} (TLP:{source.tlp})" for source in content.sources)
+    yield "Supersedes", content.supersedes
+    yield "Review by", content.review_by.isoformat()
+    yield "Expires", content.expires_on.isoformat()
+
+
+def _sections(content: AlertContent) -> Iterator[Section]:
+    yield Section("Overview", content.overview)
+    yield Section("Red flags", red_flags=content.red_flags)
     for study in content.case_studies:
-        yield from _section(f"Case study: {study.title}", study.text)
-    yield from _section("What is asked of you", content.requested_action)
-    yield from _section("More", content.body)
-    if content.accounts:
-        yield Rule(Text("Accounts"), align="left")
-        yield _accounts(content)
-    yield Panel(caveat)
-
-
-def _facts(alert: ReadAlert) -> Table:
-    content = alert.content
-    facts = {
-        "Colour": label(content.colour),
-        "State": f"{label(alert.state)}, version {alert.version}",
-        "Issued by": alert.issuer,
-        "Published": to_second(alert.published_at or ""),
-        "Theme": label(content.theme),
-        "Addressed to": ", ".join([*content.audience.groups, *map(in_words, content.audience.kinds)]),
-        "Conditions": content.conditions,
-        "Legal gateway": in_words(content.legal_gateway),
-        "Purpose": content.purpose,
-        "Sources": ", ".join(f"{source.reference} (TLP:{source.tlp})" for source in content.sources),
-        "Supersedes": content.supersedes,
-        "Review by": content.review_by.isoformat(),
-        "Expires": content.expires_on.isoformat(),
-    }
-    made = PlainTable.grid(padding=(0, 2))
-    for name, fact in facts.items():
-        if fact:
-            made.add_row(name, fact)
-    return made
-
-
-def _section(title: str, markdown: str) -> Iterator[RenderableType]:
-    """Markdown under a heading; links are printed, not made, so that a reader sees where they lead."""
-    if markdown.strip():
-        yield Rule(Text(printable(title)), align="left")
-        if sum(markdown.count(sign) for sign in "[*_<&`\n") > _MOST_MARKS:
-            yield Padding(Text(printable(markdown)), (0, 0, 1, 0))
-            return
-        made = Markdown(printable(markdown), hyperlinks=False)
-        # A reference such as &#x202E; becomes a character in parsing only.
-        for token in made.parsed:
-            for one in (token, *(token.children or ())):
-                one.content = printable(one.content)
-        yield Padding(made, (0, 0, 1, 0))
-
-
-def _numbered(texts: list[str]) -> Table:
-    made = PlainTable.grid(padding=(0, 1))
-    for number, text in enumerate(texts, 1):
-        made.add_row(f"{number}.", text)
-    return made
-
-
-def _accounts(content: AlertContent) -> Table:
-    made = PlainTable("IBAN", "sort code", "account number", "BIC")
-    for account in content.accounts:
-        made.add_row(account.iban, account.sort_code, account.account_number, account.bic)
-    return made
+        yield Section(f"Case study: {study.title}", study.text)
+    yield Section("What is asked of you", content.requested_action)
+    yield Section("More", content.body)
+    yield Section("Accounts", accounts=content.accounts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import msgspec
 
@@ -12,6 +12,7 @@ from member.errors import UsageError, quoted
 from member.transport import wire
 from member.transport.channel import Channel, decode
 from member.transport.pages import ListBound, walk
+from member.workplace.workplace import Workplace
 from schemas.alerts.subscriptions import (
     DeliveriesPage,
     ListedDelivery,
@@ -39,6 +40,11 @@ class SubscriptionClient:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._server = channel.base_url
+
+    @classmethod
+    def at(cls, workplace: Workplace) -> Self:
+        """As the acting representative."""
+        return cls(workplace.exchange_channel)
 
     def begin(self, wanted: SubscriptionForm) -> NewSubscription:
         """A new subscription."""

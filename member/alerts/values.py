@@ -21,7 +21,7 @@ from member.normalise.accounts import bank_account, iban, iban_number, uk_iban
 from member.normalise.circumstances import DEFAULT
 from member.normalise.outcome import NormalisationError
 from member.normalise.text import clean
-from member.terminal import printable
+from member.plain import printable
 from schemas.terms import IndicatorType
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)

@@ -12,16 +12,17 @@ import click
 import msgspec
 from rich.console import RenderableType
 
-from member.alerts.client import ReadAlert
+from member.alerts.client import AlertClient, ReadAlert
 from member.alerts.file import example_alert, read_alert
 from member.alerts.log import AlertLog
+from member.alerts.page import page_of
 from member.alerts.values import ValueRefusedError, as_text
 from member.commands.shared.common import Shown, counted, read_moment, reporting, table, write_new_file
+from member.commands.shared.session import Session
 from member.errors import AnswerError, MemberError, UsageError
 from member.identity.home import Home
 from member.log.origin import check_origin
 from member.statements.authority import stated_exchange
-from member.workplace.session import Session
 from schemas.alerts.messages import Acknowledgement, AlertStanding, ListedAlert, Release, TakingBack
 from schemas.rendering.words import in_words, label
 from schemas.terms import AlertState, Theme
@@ -46,7 +47,7 @@ def alert() -> None:
 def template(session: Session, file: Path | None) -> Shown:
     """Print an example of FILE.json for `alert draft`, or write it to a new FILE. It can be drafted as it is."""
     defaults = Home.open(session.home_path).config.defaults if session.home_path.is_dir() else {}
-    document = example_alert(defaults, session.today())
+    document = example_alert(defaults, session.workplace.today())
     text = json.dumps(document, indent=2, ensure_ascii=False)
     if file is None:
         return Shown(document, text)
@@ -64,9 +65,9 @@ def draft(session: Session, file: Path) -> Shown:
     Theme, legal gateway, purpose and dates come from the home's defaults where the file does not say them. Everything
     wrong with the file is told at once, before anybody is contacted.
     """
-    content = read_alert(file, session.home.config.defaults, session.today())
-    session.check_fresh()
-    standing = session.alerts.draft(content)
+    content = read_alert(file, session.home.config.defaults, session.workplace.today())
+    session.workplace.check_fresh()
+    standing = AlertClient.at(session.workplace).draft(content)
     audience = ", ".join([*content.audience.groups, *map(in_words, content.audience.kinds)])
     return _standing(standing, f"to {audience}; another person reviews it: member --as … alert review")
 
@@ -77,7 +78,7 @@ def draft(session: Session, file: Path) -> Shown:
 @reporting
 def review(session: Session, alert_id: str) -> Shown:
     """Note that you, not its author, have reviewed a draft. Read it first: alert read."""
-    session.check_fresh()
+    session.workplace.check_fresh()
     return _step(session, alert_id, "review", Empty())
 
 
@@ -89,7 +90,7 @@ def review(session: Session, alert_id: str) -> Shown:
 def release(session: Session, alert_id: str, moment: str | None) -> Shown:
     """Publish a reviewed alert, now or at a set time. Its author cannot."""
     at = None if moment is None else read_moment("--at", moment)
-    session.check_fresh()
+    session.workplace.check_fresh()
     return _step(session, alert_id, "release", Release(at=at))
 
 
@@ -122,7 +123,7 @@ def list_all(
 ) -> Shown:
     """List the alerts that this member may read: its own in any state, and those addressed to it."""
     wanted = _AlertFilters(frozenset(themes), first, last, session.home.member_id if unanswered else None)
-    found = [one for one in session.alerts.alerts(state=state) if wanted.matches(one)]
+    found = [one for one in AlertClient.at(session.workplace).alerts(state=state) if wanted.matches(one)]
     columns = ("reference", "published", "title", "state", "from", "colour", "TLP", "theme", "answered")
     spare = ("colour", "TLP", "from", "answered", "theme")
     made = table(counted(len(found), "alert"), *columns, whole=("reference", "published"), spare=spare)
@@ -164,10 +165,10 @@ def read(session: Session, alert_id: str, pdf: Path | None, html: Path | None) -
     wanted = {form: path for form, path in (("pdf", pdf), ("page", html)) if path is not None}
     for path in wanted.values():
         _refuse_existing(path)
-    found = session.alerts.read(session.alerts.find_id(alert_id))
+    found = AlertClient.at(session.workplace).read(AlertClient.at(session.workplace).find_id(alert_id))
     logged = _check_with_log(session, found)
     for form, path in wanted.items():
-        write_new_file(path, session.alerts.rendered(found.alert_id, form))
+        write_new_file(path, AlertClient.at(session.workplace).rendered(found.alert_id, form))
     files = {name: str(path) for name, path in (("pdf", pdf), ("html", html)) if path is not None}
     told = [f"written: {path}" for path in files.values()]
     document = {**found.document, "logged": logged, **files}
@@ -190,7 +191,7 @@ def acknowledge(
     if feedback is not None and len(alert_ids) != 1:
         raise UsageError("--feedback goes with one alert", "acknowledge it by itself")
     text = "" if feedback is None else _read_feedback(feedback)
-    client = session.alerts
+    client = AlertClient.at(session.workplace)
     said = Acknowledgement(implemented=implemented, feedback=text)
     chosen = _read_here(session) if all_read else list(dict.fromkeys(client.find_id(one) for one in alert_ids))
     done = [client.step(alert_id, "acknowledgement", said) for alert_id in chosen]
@@ -203,8 +204,12 @@ def acknowledge(
 
 def _read_here(session: Session) -> list[str]:
     """The alerts in force that were read from this home, and that this member has not acknowledged."""
-    open_ones = (one for one in session.alerts.alerts(state=AlertState.PUBLISHED.value) if not one.acknowledged)
-    return [one.alert_id for one in open_ones if session.vault.get(_READ, one.alert_id.encode()) is not None]
+    open_ones = (
+        one
+        for one in AlertClient.at(session.workplace).alerts(state=AlertState.PUBLISHED.value)
+        if not one.acknowledged
+    )
+    return [one.alert_id for one in open_ones if session.workplace.vault.get(_READ, one.alert_id.encode()) is not None]
 
 
 @alert.command("responses", epilog="Example: member alert responses 1234-NECC")
@@ -213,7 +218,7 @@ def _read_here(session: Session) -> list[str]:
 @reporting
 def responses(session: Session, alert_id: str) -> Shown:
     """List who acknowledged one's own alert, who implemented it, and what they said."""
-    found = session.alerts.responses(session.alerts.find_id(alert_id))
+    found = AlertClient.at(session.workplace).responses(AlertClient.at(session.workplace).find_id(alert_id))
     made = table(counted(len(found), "response"), "member", "acknowledged", "implemented", "version", "feedback")
     for one in found:
         made.add_row(one.member_id, one.acknowledged_at, one.implemented_at, str(one.version), one.feedback)
@@ -221,13 +226,13 @@ def responses(session: Session, alert_id: str) -> Shown:
 
 
 def _render(found: ReadAlert) -> RenderableType:
-    from member.alerts.page import render_alert  # noqa: PLC0415 - Markdown is slow to import, needed here only
+    from member.commands.alert_page import render_alert  # noqa: PLC0415 - Markdown is slow to import, needed here only
 
-    return render_alert(found)
+    return render_alert(page_of(found))
 
 
 def _step(session: Session, alert_id: str, step: str, value: Message) -> Shown:
-    client = session.alerts
+    client = AlertClient.at(session.workplace)
     return _standing(client.step(client.find_id(alert_id), step, value))
 
 
@@ -243,12 +248,12 @@ def _check_with_log(session: Session, found: ReadAlert) -> int | None:
     computed = found.computed_sha256()
     if computed != found.content_sha256:
         raise AnswerError("the exchange shows an alert that is not the one whose digest it states", "tell the reviewer")
-    origin = check_origin(session.vault, stated_exchange(session.keyring).log_origin).origin
-    log = AlertLog(session.vault, origin, session.home.member_id)
+    origin = check_origin(session.workplace.vault, stated_exchange(session.workplace.keyring).log_origin).origin
+    log = AlertLog(session.workplace.vault, origin, session.home.member_id)
     log.keep(found.event_id, found.alert_id, found.version, computed)
-    log.catch_up(session.exchange)
-    with session.vault.transaction():
-        session.vault.put(_READ, found.alert_id.encode(), str(found.version).encode())
+    log.catch_up(session.workplace.exchange)
+    with session.workplace.vault.transaction():
+        session.workplace.vault.put(_READ, found.alert_id.encode(), str(found.version).encode())
     logged = log.check(found.alert_id, found.version, computed)
     return None if logged is None else logged.number
 

@@ -24,10 +24,10 @@ from member.commands.requests.ask import request
 from member.commands.rows import rows
 from member.commands.settings import config
 from member.commands.shared.common import MemberGroup
+from member.commands.shared.session import Session
 from member.commands.subscriptions import subscription
 from member.commands.vault import vault
 from member.commands.withdrawals import corrections, withdraw
-from member.workplace.session import Session
 
 
 @click.group(

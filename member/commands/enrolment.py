@@ -16,8 +16,10 @@ from keys.custody.new_home import as_it_was_on_failure, whole_home
 from keys.statements.fingerprints import in_fours
 from keys.statements.keyring import Root, StatementError
 from member.commands.shared.common import Shown, reporting, table
+from member.commands.shared.passphrases import passphrase_of, unlock_representative
+from member.commands.shared.session import DEFAULT, Session
 from member.errors import HomeError, MemberError, UsageError, quoted
-from member.identity.access import Unlocked, is_typed, passphrase_of, unlock_representative
+from member.identity.access import Unlocked, is_typed
 from member.identity.enrolment import (
     FIRST_REPRESENTATIVES,
     NewRepresentative,
@@ -33,10 +35,9 @@ from member.identity.enrolment import (
     registrars_text,
 )
 from member.identity.home import Home
+from member.plain import as_lines
+from member.standing.status import describe_standing
 from member.statements.authority import held_keyring
-from member.terminal import as_lines
-from member.workplace.session import DEFAULT, Session
-from member.workplace.standing import describe_standing
 from schemas.rendering.words import in_words
 from schemas.terms import Role
 
@@ -188,28 +189,28 @@ def join(session: Session, code: str | None, registrars_fingerprint: str | None,
     root = _read_root(said.registrars)
     _compare(root, registrars_fingerprint, yes)
     keys = {name: _unlocked(session, name).identity.key for name in home.config.representatives}
-    waiting = answer_code(home, session.vault, parsed, keys)
+    waiting = answer_code(home, session.workplace.vault, parsed, keys)
     document = {"exchange_url": said.exchange_url, "registrars_fingerprint": root.fingerprint}
     if waiting:
         pin_root(home, said.registrars, said.exchange_url)
         names = ", ".join(waiting)
         text = f"your answer is kept; it is sent when {names} gives the same command in a home of their own"
         return Shown({"state": "awaiting_people", "waiting_for": waiting, **document}, text)
-    exchange = session.exchange_as(None, said.exchange_url)
-    state = exchange.enrol(enrolment_request(home, session.vault, parsed))
+    exchange = session.workplace.exchange_as(None, said.exchange_url)
+    state = exchange.enrol(enrolment_request(home, session.workplace.vault, parsed))
     pin_root(home, said.registrars, said.exchange_url)
     text = f"asked to join {said.exchange_url}; it takes effect when the registrars have signed"
     return Shown({"state": state, **document}, f"{text}\nread them the keys' fingerprints: member status shows them")
 
 
 def _unlocked(session: Session, name: str) -> Unlocked:
-    return session.unlocked if name == session.acting_as else unlock_representative(session.home, name)
+    return session.workplace.unlocked if name == session.acting_as else unlock_representative(session.home, name)
 
 
 def _follow(session: Session, fingerprint: str | None, *, yes: bool) -> Shown:
     """Join where the others have joined."""
-    joined = joined_exchange(session.vault)
-    root = held_keyring(_read_root(joined.registrars), session.vault).roots.as_pinned()
+    joined = joined_exchange(session.workplace.vault)
+    root = held_keyring(_read_root(joined.registrars), session.workplace.vault).roots.as_pinned()
     if session.home.root_path.exists():
         raise HomeError("this home has pinned its registrars already", "member status")
     _compare(root, fingerprint, yes)
@@ -247,7 +248,7 @@ def _compare(root: Root, told: str | None, yes: bool) -> None:
 @reporting
 def status(session: Session) -> Shown:
     """Show keys, groups, epoch, budgets at the key holders, and how far the log is behind."""
-    document = describe_standing(session)
+    document = describe_standing(session.workplace)
     return Shown(document, _status_text(session, document), table=_holder_table(document))
 
 

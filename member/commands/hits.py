@@ -12,6 +12,7 @@ from rich.table import Table
 
 from member.commands.shared.common import Shown, counted, reporting, table
 from member.commands.shared.exports import exported, output_option
+from member.commands.shared.session import Session
 from member.errors import MemberError
 from member.indicators.hit_progress import HitProgress, HitState
 from member.indicators.hits import HitFilters, ListedHit, list_hits, read_since
@@ -20,7 +21,6 @@ from member.log.origin import check_origin
 from member.normalise.rules import RULES
 from member.statements.authority import stated_exchange
 from member.vault.hits import ShownHits
-from member.workplace.session import Session
 from schemas.rendering.words import in_words, label
 
 _SHOWN = 500
@@ -85,7 +85,7 @@ def hits(
     _catch_up(session)
     filters = HitFilters(frozenset(types), frozenset(bands), frozenset(states), only_new)
     # Kept in their JSON form: a million hits as Python objects would not fit.
-    every = list_hits(session.vault, session.exchange, moment, session.acting_as)
+    every = list_hits(session.workplace.vault, session.workplace.exchange, moment, session.acting_as)
     found = [msgspec.json.encode(hit) for hit in every if filters.matches(hit)]
     if output is not None:
         shown = exported(output, {"hits": map(msgspec.json.decode, found)}, "hits")
@@ -100,9 +100,9 @@ def hits(
 
 def _catch_up(session: Session) -> None:
     """What was done about hits, from own log entries. The acting key is one that the registrars signed."""
-    origin = check_origin(session.vault, stated_exchange(session.keyring).log_origin).origin
+    origin = check_origin(session.workplace.vault, stated_exchange(session.workplace.keyring).log_origin).origin
     try:
-        HitProgress(session.vault).catch_up(session.exchange, session.home.member_id, origin)
+        HitProgress(session.workplace.vault).catch_up(session.workplace.exchange, session.home.member_id, origin)
     except LogFault as fault:
         raise MemberError(fault.detail, fault.hint, slug=fault.slug, entry=fault.where) from fault
 
@@ -110,7 +110,7 @@ def _catch_up(session: Session) -> None:
 def _mark_seen(session: Session, hits: list[bytes]) -> None:
     new = [(hit.hit_id, hit.changed_at) for hit in map(_DECODER.decode, hits) if hit.new]
     if new:
-        ShownHits(session.vault).mark_seen(session.acting_as, new)
+        ShownHits(session.workplace.vault).mark_seen(session.acting_as, new)
 
 
 def _newest(found: list[bytes]) -> list[bytes]:
@@ -139,7 +139,7 @@ def _masked_in(hit: ListedHit) -> tuple[str, ...]:
 
 def _table(session: Session, found: list[bytes], shown: list[bytes]) -> Table:
     hits = [_DECODER.decode(encoded) for encoded in shown]
-    numbers = session.number("hit", (hit.hit_id for hit in hits))
+    numbers = session.workplace.number("hit", (hit.hit_id for hit in hits))
     new = sum(hit.new for hit in hits)
     columns = ("no.", "state", "came", "type", "own value", "others", *_SPARE)
     made = table(

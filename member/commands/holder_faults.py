@@ -9,6 +9,7 @@ import click
 from keys.faults.evidence import answered_at
 from keys.statements.keyring import Keyring
 from member.commands.shared.common import Shown, at_terminal, reporting, table
+from member.commands.shared.session import Session
 from member.errors import MemberError, UsageError
 from member.identity.access import REGISTRAR
 from member.statements.authority import held_keyring
@@ -16,7 +17,6 @@ from member.statements.kept import KeptStatements
 from member.tokens.fault_spread import leave_out
 from member.tokens.holder_faults import find_fault, judge, read_report, write_report
 from member.tokens.kept_faults import HolderFaults
-from member.workplace.session import Session
 from schemas.terms import MemberKind
 
 _NO_FORCE_HINT = "the registrars have stated it anew since, or this home has not seen their statement: member status"
@@ -32,7 +32,7 @@ def holder_fault() -> None:
 @reporting
 def list_all(session: Session) -> Shown:
     """List the faults that this member has met, or was shown by others, the oldest first."""
-    faults = [fault.listed() for fault in HolderFaults(session.vault).all()]
+    faults = [fault.listed() for fault in HolderFaults(session.workplace.vault).all()]
     made = table("faults of key holders", "id", "holder", "epoch", "met", "reason", "evidence", "report")
     for fault in faults:
         shown = (fault["fault_id"], fault["holder_id"], str(fault["epoch"]), fault["met_at"], fault["reason"])
@@ -51,7 +51,7 @@ def export(session: Session, fault_id: str, file: Path) -> Shown:
     It holds blinded elements and what the holder signed; no identifier, no token, nothing that could unblind one. It
     shows that the member which met the fault asked for so many evaluations at that time.
     """
-    _, report = find_fault(session.vault, fault_id)
+    _, report = find_fault(session.workplace.vault, fault_id)
     write_report(report, file)
     evidence = report.evidence
     document = {"holder_id": evidence.holder_id, "epoch": evidence.epoch, "kind": evidence.kind, "file": str(file)}
@@ -70,9 +70,9 @@ def report_one(session: Session, fault_id: str) -> Shown:
     everybody that this member asked for so many evaluations at that time. At a terminal it is asked. What an agency
     asked is reported by that agency alone.
     """
-    fault, report = find_fault(session.vault, fault_id)
-    spread = session.fault_spread(session.stated)
-    is_agency = session.stated.member(session.home.member_id).kind is MemberKind.LAW_ENFORCEMENT
+    fault, report = find_fault(session.workplace.vault, fault_id)
+    spread = session.workplace.fault_spread(session.workplace.stated)
+    is_agency = session.workplace.stated.member(session.home.member_id).kind is MemberKind.LAW_ENFORCEMENT
     if is_agency and at_terminal(session):
         count = len(report.evidence.answer.elements) // 32
         at = answered_at(report.evidence.answer)
@@ -101,8 +101,8 @@ def verify(session: Session, file: Path, is_left_out: bool) -> Shown:
         if not has_force:
             detail = f"no statement of an epoch in force here names {holder_id} with this key"
             raise MemberError(detail, _NO_FORCE_HINT, slug="no_force")
-        HolderFaults(session.vault).store_shown(report, shown, session.around.clock())
-        leave_out(session.vault, keyring, holder_id, shown.holder.verify_key, shown.reason)
+        HolderFaults(session.workplace.vault).store_shown(report, shown, session.workplace.around.clock())
+        leave_out(session.workplace.vault, keyring, holder_id, shown.holder.verify_key, shown.reason)
     document = {
         "holder_id": holder_id,
         "epoch": shown.epoch,
@@ -121,5 +121,5 @@ def verify(session: Session, file: Path, is_left_out: bool) -> Shown:
 
 def _keyring(session: Session, *, is_registrar: bool) -> Keyring:
     if is_registrar:
-        return KeptStatements(session.home.path, session.root).keyring()
-    return held_keyring(session.root, session.vault)
+        return KeptStatements(session.home.path, session.workplace.root).keyring()
+    return held_keyring(session.workplace.root, session.workplace.vault)

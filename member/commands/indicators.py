@@ -13,6 +13,8 @@ import click
 
 from keys.oprf.tokens import Token, oprf_input
 from member.commands.shared.common import Shown, counted, reporting
+from member.commands.shared.progress import show_progress
+from member.commands.shared.session import Session
 from member.commands.shared.values import given_values, value_file_option
 from member.errors import FAILED, MemberError, UsageError
 from member.indicators.common_values import common_values
@@ -21,13 +23,11 @@ from member.indicators.relisting import OWN_REASON
 from member.indicators.submit import Desk, Submitted, dry_run, submit_file
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import RULES, normalise
-from member.progress import show_progress
 from member.tables.column_map import NO_MAP, read_column_map
 from member.tables.reading import CheckedFile, FileRefusedError, check_file
 from member.tables.standard_input import as_file
 from member.tokens.tokenise import Tokeniser
 from member.vault.rows import VaultRows
-from member.workplace.session import Session
 from schemas.rendering.words import in_words
 from schemas.terms import NORMALISATION
 
@@ -49,15 +49,15 @@ def token(session: Session, indicator_type: str, value: str | None, value_file: 
         raise UsageError(f"expected one value, found {len(values)}", "VALUE, or --value-file F with one line")
     (value,) = values
     try:
-        found = normalise(indicator_type, value, session.circumstances)
+        found = normalise(indicator_type, value, session.workplace.circumstances)
     except NormalisationError as error:
         raise MemberError(error.reason, error.hint or None, slug="not_normalisable") from error
-    rows, epoch = VaultRows(session.vault), session.epoch.epoch
+    rows, epoch = VaultRows(session.workplace.vault), session.workplace.epoch.epoch
     lookup = rows.lookup(found.indicator_type, found.canonical)
     made: Token | None = rows.cached_tokens(epoch, [lookup]).get(lookup)
     warnings: list[str] = []
     if made is None:
-        tokeniser = session.tokeniser(epoch)
+        tokeniser = session.workplace.tokeniser(epoch)
         (made,) = tokeniser.tokenise([oprf_input(NORMALISATION, found.indicator_type, found.canonical)])
         warnings = _fault_warnings(tokeniser)
     document = {
@@ -137,14 +137,14 @@ def submit(
     stopped goes on where it stopped when the command is given again.
     """
     relist = _relist_reason(relist, reason)
-    kept_back = {} if include_common else common_values(session.home.path, session.circumstances)
+    kept_back = {} if include_common else common_values(session.home.path, session.workplace.circumstances)
     read_as = _ReadAs(map_file, sheet, kept_back)
     terms = None if dry else read_terms(given, session.home.config.defaults, expires)
     with _as_file(session, file) as path:
         try:
             checked = _checked(session, path, read_as)
             if terms is None:
-                return _show(dry_run(session.home, checked, session.circumstances, kept_back), [], dry=True)
+                return _show(dry_run(session.home, checked, session.workplace.circumstances, kept_back), [], dry=True)
             return _submit(session, checked, terms, relist=relist, restart=restart, kept_back=kept_back)
         except FileRefusedError as error:
             raise _refused(file, error) from error
@@ -200,17 +200,17 @@ def _submit(
     used: list[Tokeniser] = []
 
     def tokeniser(epoch: int) -> Tokeniser:
-        used.append(session.tokeniser(epoch))
+        used.append(session.workplace.tokeniser(epoch))
         return used[-1]
 
     desk = Desk(
         session.home,
-        session.vault,
-        session.keyring,
-        session.exchange,
+        session.workplace.vault,
+        session.workplace.keyring,
+        session.workplace.exchange,
         tokeniser,
-        session.today,
-        session.circumstances,
+        session.workplace.today,
+        session.workplace.circumstances,
         kept_back,
     )
     with show_progress("submitting", checked.records) as report:

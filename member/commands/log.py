@@ -16,6 +16,7 @@ from keys.statements.keyring import ExchangeStatement
 from member.alerts.log import AlertLog, ReadingsCheck, describe_alerts
 from member.commands.shared.common import Shown, counted, reporting, table
 from member.commands.shared.exports import exported, output_option
+from member.commands.shared.session import Session
 from member.corrections.log import DisclosureRecord
 from member.errors import FAILED, MemberError, UsageError
 from member.log.chain import WaitingEntry
@@ -24,13 +25,12 @@ from member.log.receipts import LoggedReceipt, promised_by
 from member.log.verify import LogFault, LogVerifier, OwnEntry, VerifiedLog
 from member.log.waiting_entries import WaitingEntries
 from member.log.witness import cosign_newest, load_seen, log_key, store_seen
+from member.plain import as_lines
 from member.queries.cover import CoverCheck, CoverState, DisclosedCover
 from member.requests.log import RequestLog, RequestsCheck
 from member.statements.authority import stated_exchange
-from member.terminal import as_lines
 from member.vault.requests import RequestRecords
 from member.vault.uploads import Uploads
-from member.workplace.session import Session
 from schemas.rendering.words import label
 from schemas.terms import MemberKind
 from schemas.values.encoding import to_base64, to_rfc3339
@@ -53,21 +53,23 @@ def log() -> None:
 
 def _verifier(session: Session, stated: ExchangeStatement) -> LogVerifier:
     return LogVerifier(
-        session.exchange,
+        session.workplace.exchange,
         member_id=session.home.member_id,
         origin=stated.log_origin,
         log_key=log_key(stated),
         read_waiting=lambda: keep_receipts(session),
-        sleep=session.around.sleep,
-        now=session.around.clock,
+        sleep=session.workplace.around.sleep,
+        now=session.workplace.around.clock,
     )
 
 
 def keep_receipts(session: Session) -> list[WaitingEntry]:
     """Read what waits for its place in the log, and keep its receipts. LogFault for one that is worth nothing."""
-    stated = stated_exchange(session.stated)
-    waiting = WaitingEntries(session.vault, stated.log_origin, session.home.member_id)
-    return waiting.take_in(session.exchange.waiting_entries(), stated.receipt_key, session.around.clock())
+    stated = stated_exchange(session.workplace.stated)
+    waiting = WaitingEntries(session.workplace.vault, stated.log_origin, session.home.member_id)
+    return waiting.take_in(
+        session.workplace.exchange.waiting_entries(), stated.receipt_key, session.workplace.around.clock()
+    )
 
 
 def receipts_kept(session: Session) -> list[str]:
@@ -86,16 +88,16 @@ def _promises(session: Session, origin: str, but: Collection[str] = ()) -> list[
     """What receipts of submissions and of waiting entries promise of the log, but for those of some events. Raises
     LogFault for two that promise different entries.
     """
-    waiting = WaitingEntries(session.vault, origin, session.home.member_id)
-    promised = promised_by([*Uploads(session.vault).receipts(), *waiting.receipts()])
+    waiting = WaitingEntries(session.workplace.vault, origin, session.home.member_id)
+    promised = promised_by([*Uploads(session.workplace.vault).receipts(), *waiting.receipts()])
     return [promise for promise in promised if promise.event_id not in but]
 
 
 def _cover_check(session: Session) -> CoverCheck:
-    stated = list(session.stated.members())
+    stated = list(session.workplace.stated.members())
     agencies = {one.member_id for one in stated if one.kind is MemberKind.LAW_ENFORCEMENT}
     regulators = {one.member_id for one in stated if one.kind is MemberKind.REGULATOR}
-    return CoverCheck(session.today(), agencies, regulators)
+    return CoverCheck(session.workplace.today(), agencies, regulators)
 
 
 @contextmanager
@@ -111,16 +113,16 @@ def _verify(session: Session, each: Callable[[OwnEntry], None]) -> tuple[Verifie
     """Verify, with what was read of alerts, requests, queries, corrections and outcomes, then remember how far.
     MemberError naming the entry for a fault; then nothing is remembered.
     """
-    stated = stated_exchange(session.stated)
-    log = check_origin(session.vault, stated.log_origin)
-    seen = load_seen(session.vault, stated.log_origin)
-    alerts = AlertLog(session.vault, stated.log_origin, session.home.member_id)
+    stated = stated_exchange(session.workplace.stated)
+    log = check_origin(session.workplace.vault, stated.log_origin)
+    seen = load_seen(session.workplace.vault, stated.log_origin)
+    alerts = AlertLog(session.workplace.vault, stated.log_origin, session.home.member_id)
     readings = ReadingsCheck(alerts.readings())
-    requests = RequestLog(session.vault, stated.log_origin)
-    opened = list(RequestRecords(session.vault).opened_under(stated.log_origin))
+    requests = RequestLog(session.workplace.vault, stated.log_origin)
+    opened = list(RequestRecords(session.workplace.vault).opened_under(stated.log_origin))
     asked = RequestsCheck(requests.readings(), opened, requests.answers())
 
-    disclosure_record = DisclosureRecord(session.vault, stated.log_origin)
+    disclosure_record = DisclosureRecord(session.workplace.vault, stated.log_origin)
     told = disclosure_record.check()
 
     def look_at(entry: OwnEntry) -> None:
@@ -129,7 +131,7 @@ def _verify(session: Session, each: Callable[[OwnEntry], None]) -> tuple[Verifie
         told.look_at(entry)
         each(entry)
 
-    waiting = WaitingEntries(session.vault, stated.log_origin, session.home.member_id)
+    waiting = WaitingEntries(session.workplace.vault, stated.log_origin, session.home.member_id)
     with _faults():
         keep_receipts(session)
         receipts = _promises(session, stated.log_origin, but=set(log.lost_events))
@@ -141,7 +143,7 @@ def _verify(session: Session, each: Callable[[OwnEntry], None]) -> tuple[Verifie
             for one in found.waiting_entries:
                 check.look_at(one)
             check.finish(is_complete=True)
-    store_seen(session.vault, stated.log_origin, found.seen)
+    store_seen(session.workplace.vault, stated.log_origin, found.seen)
     waiting.forget({receipt.event_id for receipt in receipts}.difference(found.pending))
     alerts.forget(read)
     requests.forget(shown)
@@ -354,10 +356,10 @@ def _describe_place(entry: OwnEntry, place: BatchPlace) -> str:
 @reporting
 def witness(session: Session, out: Path | None) -> Shown:
     """Cosign the newest checkpoint, if it continues the one cosigned last."""
-    stated = stated_exchange(session.stated)
-    now = session.around.clock()
-    check_origin(session.vault, stated.log_origin)
-    cosigned = cosign_newest(session.vault, session.exchange, stated, session.home.member_id, now)
+    stated = stated_exchange(session.workplace.stated)
+    now = session.workplace.around.clock()
+    check_origin(session.workplace.vault, stated.log_origin)
+    cosigned = cosign_newest(session.workplace.vault, session.workplace.exchange, stated, session.home.member_id, now)
     if out is not None:
         out.write_text(cosigned.note, encoding="utf-8")
     document = {
@@ -376,8 +378,8 @@ def witness(session: Session, out: Path | None) -> Shown:
 @reporting
 def accept_origin(session: Session, origin: str) -> Shown:
     """Follow a log that was started anew, once the registrars have told you why. Shows what it lacks."""
-    stated = stated_exchange(session.stated)
-    former = followed_log(session.vault)
+    stated = stated_exchange(session.workplace.stated)
+    former = followed_log(session.workplace.vault)
     if origin != stated.log_origin:
         raise UsageError(f"the registrars state the log {stated.log_origin}, not {origin}")
     if former is not None and former.origin == origin:
@@ -391,10 +393,10 @@ def accept_origin(session: Session, origin: str) -> Shown:
         promised = _promises(session, stated.log_origin)
         lost = sorted(receipt.event_id for receipt in promised if receipt.event_id not in events)
         verifier.verify(found.seen, [receipt for receipt in promised if receipt.event_id in events])
-    before = None if former is None else load_seen(session.vault, former.origin)
-    accepted_at = to_rfc3339(session.around.clock())
-    follow(session.vault, FollowedLog(origin, session.acting_as, accepted_at, tuple(lost)))
-    store_seen(session.vault, origin, found.seen)
+    before = None if former is None else load_seen(session.workplace.vault, former.origin)
+    accepted_at = to_rfc3339(session.workplace.around.clock())
+    follow(session.workplace.vault, FollowedLog(origin, session.acting_as, accepted_at, tuple(lost)))
+    store_seen(session.workplace.vault, origin, found.seen)
     document = {
         "origin": origin,
         "former_origin": None if former is None else former.origin,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from member.commands.shared.common import Shown, counted, reporting, table
+from member.commands.shared.session import Session
 from member.errors import UsageError
-from member.workplace.session import Session
+from member.standing.notices import NoticeBoard, NoticeLog
 from schemas.rendering.words import in_words, label
 
 
@@ -19,12 +20,12 @@ def notices(session: Session, since: str | None, every: bool) -> Shown:
     """Show what happened since you last looked, what each is about, and how to go on with it."""
     if since is not None and every:
         raise UsageError("either --since ID or --all", "member notices --all")
-    after = None if since is None else session.find_id("notice", since)
-    board = session.notice_board
-    found = list(board.unread() if since is None and not every else session.exchange.notices(after))
-    listed = session.notice_log.describe(found)
+    after = None if since is None else session.workplace.find_id("notice", since)
+    board = NoticeBoard.at(session.workplace)
+    found = list(board.unread() if since is None and not every else session.workplace.exchange.notices(after))
+    listed = NoticeLog.at(session.workplace).describe(found)
     new = board.remember(found)
-    numbers = session.number("notice", (one.notice_id for one in listed))
+    numbers = session.workplace.number("notice", (one.notice_id for one in listed))
     columns = ("no.", "at", "what happened", "go on with", *_SPARE)
     made = table(f"{counted(len(found), 'notice')}, {new:,} new", *columns, whole=("at", "go on with"), spare=_SPARE)
     for one in listed:

@@ -10,13 +10,14 @@ import click
 import msgspec
 
 from member.commands.shared.common import Shown, counted, reporting, table
+from member.commands.shared.session import Session
+from member.corrections.log import DisclosureRecord
 from member.errors import UsageError
 from member.indicators.hit_progress import HitProgress
 from member.outcomes.client import OutcomeClient
 from member.transport.channel import shown_token
 from member.vault.hits import ShownHits
 from member.vault.rows import VaultRows
-from member.workplace.session import Session
 from schemas.outcomes import FIGURES, MOST_PEOPLE, MOST_POUNDS, ReceivedOutcome
 from schemas.rendering.words import in_words, label
 from schemas.terms import AccountAction, CrimeOutcome, DisruptionLevel, InternalInvestigation, OutcomeObject, Usefulness
@@ -71,9 +72,9 @@ def record(session: Session, /, **given: Any) -> Shown:
     ((about, object_id),) = chosen.items()
     figures = {name: value for name, value in given.items() if value is not None}
     found = _find(session, about, object_id)
-    session.check_fresh()
-    done = _client(session).record(about, found, figures)
-    HitProgress(session.vault).outcome(about, found)
+    session.workplace.check_fresh()
+    done = OutcomeClient.at(session.workplace).record(about, found, figures)
+    HitProgress(session.workplace.vault).outcome(about, found)
     return Shown(msgspec.to_builtins(done), f"the outcome of {about} {object_id} is recorded: member outcome list")
 
 
@@ -83,9 +84,9 @@ def record(session: Session, /, **given: Any) -> Shown:
 @reporting
 def list_all(session: Session, received: bool) -> Shown:
     """List the outcomes that this member recorded, or those about its rows."""
-    client = _client(session)
+    client = OutcomeClient.at(session.workplace)
     if received:
-        listed = [_received(session, one) for one in client.received(session.disclosure_record)]
+        listed = [_received(session, one) for one in client.received(DisclosureRecord.at(session.workplace))]
         made = table(
             counted(len(listed), "outcome about our rows", "outcomes about our rows"),
             "told",
@@ -97,7 +98,7 @@ def list_all(session: Session, received: bool) -> Shown:
             source = one["recorder"] or label(one["recorder_kind"] or "-")
             made.add_row(one["told_at"], ", ".join(one["values"]), source, _figures(one))
     else:
-        listed = [msgspec.to_builtins(one) for one in client.recorded(session.disclosure_record)]
+        listed = [msgspec.to_builtins(one) for one in client.recorded(DisclosureRecord.at(session.workplace))]
         made = table(
             counted(len(listed), "outcome recorded", "outcomes recorded"),
             "recorded",
@@ -113,7 +114,7 @@ def list_all(session: Session, received: bool) -> Shown:
 
 def _received(session: Session, one: ReceivedOutcome) -> dict[str, Any]:
     """An outcome with the own values that it is about, in place of their tokens."""
-    own = VaultRows(session.vault).find_by_tokens([shown_token(token) for token in one.tokens])
+    own = VaultRows(session.workplace.vault).find_by_tokens([shown_token(token) for token in one.tokens])
     told: dict[str, Any] = msgspec.to_builtins(one)
     del told["tokens"]
     return {**told, "values": sorted(held.canonical for held in own.values())}
@@ -145,16 +146,13 @@ def assessment() -> None:
 def assess(session: Session, /, hit_id: str, decision: str, **checks: bool) -> Shown:
     """Record what was checked, and what was decided. A hit alone never justifies an exit."""
     found = _find(session, OutcomeObject.HIT, hit_id)
-    done = _client(session).assess(found, checks, decision)
-    HitProgress(session.vault).assessed(found, decision)
+    done = OutcomeClient.at(session.workplace).assess(found, checks, decision)
+    HitProgress(session.workplace.vault).assessed(found, decision)
     said = f"the assessment of hit {hit_id} is recorded: {in_words(decision)}"
     return Shown(msgspec.to_builtins(done), f"{said}\n{_THEN}")
 
 
 def _find(session: Session, about: str, text: str) -> str:
     """The id of what a person means."""
-    return session.find_id(about, text, ShownHits(session.vault).ids if about == OutcomeObject.HIT else tuple)
-
-
-def _client(session: Session) -> OutcomeClient:
-    return OutcomeClient(session.channel(session.home.exchange_url, session.identity), session.vault)
+    workplace = session.workplace
+    return workplace.find_id(about, text, ShownHits(workplace.vault).ids if about == OutcomeObject.HIT else tuple)

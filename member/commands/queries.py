@@ -18,22 +18,22 @@ from member.alerts.values import ValueRefusedError, as_text
 from member.commands.log import receipts_kept
 from member.commands.shared.common import Shown, counted, reporting, table, write_new_file
 from member.commands.shared.exports import exported, output_option
+from member.commands.shared.session import Session
 from member.commands.shared.values import given_values, value_file_option
 from member.errors import AnswerError, MemberError, UsageError, quoted
 from member.log.chain import LogFault
 from member.normalise.circumstances import Circumstances
 from member.normalise.rules import RULES
+from member.plain import as_lines, printable
 from member.queries.asked import asked_about
-from member.queries.client import OpenedQuery
-from member.queries.desk import QueriedValue, UnapprovedError, read_file, read_values
+from member.queries.client import OpenedQuery, QueryClient
+from member.queries.desk import QueriedValue, QueryDesk, UnapprovedError, read_file, read_values
 from member.queries.entries import QueryEntries
 from member.queries.report import COLUMNS, LogProof, render_pdf, rows_of
 from member.queries.shown import FoundValue, OtherCase, ShownQuery, show_head
 from member.requests.refusal import Broken, RuleRefusedError
 from member.tables.exporting import check_output, write_rows
 from member.tables.reading import FileRefusedError
-from member.terminal import as_lines, printable
-from member.workplace.session import Session
 from schemas.queries.messages import MAX_CASE, QueryApplication, QueryStanding
 from schemas.rendering.words import in_words, label
 from schemas.terms import LegalGateway, QueryState, Role
@@ -105,22 +105,25 @@ def ask(
 ) -> Shown:
     """Ask which institutions hold any of the values. Another officer authorises it, and then it is answered."""
     values = given_values(values, value_file)
-    subjects = _read_subjects(indicator_type, values, file, session.circumstances)
+    subjects = _read_subjects(indicator_type, values, file, session.workplace.circumstances)
     application = _read_application(session, given, covert=not overt, silent=silent)
     if approve:
         return _approve_at_once(session, subjects, application)
-    standing = session.query_desk.ask(subjects, application, session.today())
+    standing = QueryDesk.at(session.workplace).ask(subjects, application, session.workplace.today())
     document = {**msgspec.to_builtins(standing), "results": [], "deconfliction": False}
-    session.number("query", [standing.query_id])
+    session.workplace.number("query", [standing.query_id])
     name = application.authorised_by.partition("/")[2]
     told = f"query {standing.query_id} is {standing.state}: member --as {name} query approve {standing.query_id}"
     return Shown(document, as_lines([told]), warnings=receipts_kept(session))
 
 
 def _approve_at_once(session: Session, subjects: list[QueriedValue], application: QueryApplication) -> Shown:
-    officer = session.queries_as(application.authorised_by)
+    officer = QueryClient.at(session.workplace, session.officer(application.authorised_by))
     try:
-        return _show(session, session.query_desk.ask_and_approve(subjects, application, session.today(), officer))
+        return _show(
+            session,
+            QueryDesk.at(session.workplace).ask_and_approve(subjects, application, session.workplace.today(), officer),
+        )
     except UnapprovedError as unapproved:
         error, name = unapproved.error, application.authorised_by.partition("/")[2]
         approving = f"member --as {name} query approve {unapproved.query_id}"
@@ -144,11 +147,11 @@ def approve_one(session: Session, query_id: str, yes: bool) -> Shown:
 
     At a terminal you are asked whether you agree; without one, or with --json, giving the command is agreeing.
     """
-    wanted = session.find_id("query", query_id)
+    wanted = session.workplace.find_id("query", query_id)
     _check_authorises(session)
 
     def agree(read: OpenedQuery) -> None:
-        if read.query.authorised_by != session.identity.key_id:
+        if read.query.authorised_by != session.workplace.identity.key_id:
             decides = Broken("not-its-authoriser", "query_id", f"{read.query.authorised_by} decides on it")
             raise RuleRefusedError("nothing was approved", [decides])
         if session.as_json:
@@ -157,12 +160,12 @@ def approve_one(session: Session, query_id: str, yes: bool) -> Shown:
         if not yes and sys.stdin.isatty():
             click.confirm("Do you authorise this query?", abort=True, err=True)
 
-    return _show(session, session.query_desk.approve(wanted, session.queries, agree))
+    return _show(session, QueryDesk.at(session.workplace).approve(wanted, QueryClient.at(session.workplace), agree))
 
 
 def _check_authorises(session: Session) -> None:
     """MemberError unless the acting representative is an authoriser, before it is shown anything to agree to."""
-    _, person = session.keyring.representative(session.identity.key_id)
+    _, person = session.workplace.keyring.representative(session.workplace.identity.key_id)
     if Role.AUTHORISER not in person.roles:
         wanted = [Role.AUTHORISER.value]
         problem = {"reason": "role", "roles": wanted}
@@ -172,7 +175,7 @@ def _check_authorises(session: Session) -> None:
 def _grounds_of(session: Session, read: OpenedQuery) -> Iterator[str]:
     """On what a query stands."""
     query, grounds = read.query, read.grounds
-    values = [asked.value for asked in asked_about(session.vault, query.query_id)]
+    values = [asked.value for asked in asked_about(session.workplace.vault, query.query_id)]
     told = f": {', '.join(values)}" if values else " (this home did not ask, and does not know the values)"
     cover = ("yes" if query.covert else "no: the banks are told at once") + (", silent" if query.silent else "")
     rows = (
@@ -216,10 +219,12 @@ def list_all(session: Session, state: str | None, case: str | None, output: Path
     of all agencies in member log entries, and what is fixed for banks to be told in member log withheld.
     """
     wanted = None if case is None else case.strip()
-    found = [one for one in session.queries.queries(state) if wanted in (None, one.grounds.case.strip())]
-    heads = [show_head(session.vault, one) for one in found]
+    found = [
+        one for one in QueryClient.at(session.workplace).queries(state) if wanted in (None, one.grounds.case.strip())
+    ]
+    heads = [show_head(session.workplace.vault, one) for one in found]
     documents = [one.to_json() for one in heads]
-    numbers = session.number("query", (one.query.query_id for one in found))
+    numbers = session.workplace.number("query", (one.query.query_id for one in found))
     if output is not None:
         return exported(output, {"queries": documents}, "queries")
     columns = ("no.", "case", "state", "covert", "until", *_SPARE)
@@ -260,7 +265,7 @@ def show(session: Session, query_id: str, pdf: Path | None, sheet: Path | None) 
         raise UsageError(f"{pdf} exists already", "name a new file")
     if sheet is not None:
         check_output(sheet)
-    read = session.queries.read(session.find_id("query", query_id))
+    read = QueryClient.at(session.workplace).read(session.workplace.find_id("query", query_id))
     query = _query_shown(session, read)
     shown = _in_words(session, query, grounds=list(_grounds_of(session, read)))
     return shown if pdf is None and sheet is None else _write(session, query, shown, pdf, sheet)
@@ -268,11 +273,11 @@ def show(session: Session, query_id: str, pdf: Path | None, sheet: Path | None) 
 
 def _write(session: Session, query: ShownQuery, shown: Shown, pdf: Path | None, sheet: Path | None) -> Shown:
     """Write what was shown; it says where."""
-    proof, read_at = _proof(session, query.read), to_rfc3339(session.around.clock())
+    proof, read_at = _proof(session, query.read), to_rfc3339(session.workplace.around.clock())
     if sheet is not None:
         write_rows(sheet, COLUMNS, rows_of(query, proof, read_at))
     if pdf is not None:
-        write_new_file(pdf, render_pdf(query, proof, reader=session.identity.key_id, read_at=read_at))
+        write_new_file(pdf, render_pdf(query, proof, reader=session.workplace.identity.key_id, read_at=read_at))
     written = {name: str(path) for name, path in (("pdf", pdf), ("csv", sheet)) if path is not None}
     text = "\n".join([shown.text, *(f"written: {path}" for path in written.values())])
     warning = "what is written holds identifiers in the clear: keep it as its marking says"
@@ -282,8 +287,8 @@ def _write(session: Session, query: ShownQuery, shown: Shown, pdf: Path | None, 
 
 
 def _proof(session: Session, read: OpenedQuery) -> LogProof:
-    origin = session.query_desk.origin
-    entries = QueryEntries(session.own_log(origin))
+    origin = QueryDesk.at(session.workplace).origin
+    entries = QueryEntries(session.workplace.own_log(origin))
     try:
         number = entries.number_of(read.query.event_id)
     except LogFault as fault:
@@ -304,9 +309,13 @@ def extend(session: Session, query_id: str, until: str | None, watch: str | None
         raise UsageError("say what is to last longer", "--until DATE, --watch DATE, or both")
     said = _read_text("--reason", reason)
     longer = None if watch is None else _read_day("--watch", watch)
-    found = session.find_id("query", query_id)
-    last = _shown_day(session.queries.read(found).query.until) if until is None else _read_day("--until", until)
-    standing = session.queries.extend(found, last, longer, said)
+    found = session.workplace.find_id("query", query_id)
+    last = (
+        _shown_day(QueryClient.at(session.workplace).read(found).query.until)
+        if until is None
+        else _read_day("--until", until)
+    )
+    standing = QueryClient.at(session.workplace).extend(found, last, longer, said)
     return Shown(msgspec.to_builtins(standing), as_lines([_standing_text(standing)]), warnings=receipts_kept(session))
 
 
@@ -316,7 +325,7 @@ def extend(session: Session, query_id: str, until: str | None, watch: str | None
 @reporting
 def end_watch(session: Session, query_id: str) -> Shown:
     """End a query's watch before its day."""
-    standing = session.queries.step(session.find_id("query", query_id), "end-watch")
+    standing = QueryClient.at(session.workplace).step(session.workplace.find_id("query", query_id), "end-watch")
     return Shown(
         msgspec.to_builtins(standing),
         as_lines([f"{_standing_text(standing)}; its watch has ended"]),
@@ -325,7 +334,7 @@ def end_watch(session: Session, query_id: str) -> Shown:
 
 
 def _step(session: Session, query_id: str, step: str) -> Shown:
-    standing = session.queries.step(session.find_id("query", query_id), step)
+    standing = QueryClient.at(session.workplace).step(session.workplace.find_id("query", query_id), step)
     return Shown(msgspec.to_builtins(standing), as_lines([_standing_text(standing)]), warnings=receipts_kept(session))
 
 
@@ -339,7 +348,9 @@ def _show(session: Session, read: OpenedQuery) -> Shown:
 
 
 def _query_shown(session: Session, read: OpenedQuery) -> ShownQuery:
-    return session.query_desk.show(read, lambda member_ids: _names_of(session.keyring, member_ids))
+    return QueryDesk.at(session.workplace).show(
+        read, lambda member_ids: _names_of(session.workplace.keyring, member_ids)
+    )
 
 
 def _in_words(session: Session, shown: ShownQuery, grounds: Sequence[str] = ()) -> Shown:

@@ -18,24 +18,17 @@ from keys.statements.fingerprints import in_fours
 from keys.statements.keyring import Keyring, MemberStatement, RepresentativeState, StatedRepresentative
 from keys.statements.replacement import sign_replacement
 from member.commands.shared.common import Shown, reporting, table
+from member.commands.shared.passphrases import passphrase_of, remembered_file
+from member.commands.shared.session import Session
 from member.errors import MemberError, NotEnrolledError, RefusedError, UnreachableError, UsageError, quoted
-from member.identity.access import (
-    REGISTRAR,
-    check_passphrase,
-    check_vault_key,
-    is_typed,
-    lock_representative,
-    passphrase_of,
-    remembered_file,
-)
+from member.identity.access import REGISTRAR, check_passphrase, check_vault_key, is_typed, lock_representative
 from member.identity.enrolment import check_id
 from member.identity.home import LocalRepresentative
 from member.identity.people import Person, let_in, let_out, people_of, put_under_new_key
 from member.identity.vault_folder import JoiningRequest
+from member.plain import as_lines, printable
 from member.statements.authority import held_keyring, own_statement
-from member.terminal import as_lines, printable
 from member.vault.rekey import clear_journal
-from member.workplace.session import Session
 from schemas.rendering.words import in_words
 from schemas.terms import FourEyes, Role
 from schemas.values.encoding import from_base64, to_base64
@@ -54,8 +47,8 @@ def representative() -> None:
 def list_all(session: Session) -> Shown:
     """List representatives as the registrars signed them, for whom the vault opens, and which keys lie in this home."""
     local = session.home.config.representatives
-    signed = own_statement(session.keyring, session.home.member_id).to_wire()["representatives"]
-    admitted = {each.name: each for each in people_of(session.vault)}
+    signed = own_statement(session.workplace.keyring, session.home.member_id).to_wire()["representatives"]
+    admitted = {each.name: each for each in people_of(session.workplace.vault)}
     unsigned: dict[str, dict[str, Any]] = {
         name: {"public_key": each.public_key, "roles": []} for name, each in admitted.items()
     }
@@ -133,7 +126,7 @@ def add(
         signed = StatedRepresentative(
             representative_id, from_base64(request.public_key, 32), wanted, RepresentativeState.ACTIVE
         )
-        statement = own_statement(session.keyring, session.home.member_id)
+        statement = own_statement(session.workplace.keyring, session.home.member_id)
         is_back = _comes_back(statement, signed)
         if is_back and out is not None:
             raise UsageError(f"{representative_id} is signed already: nothing to draft", "leave out --out")
@@ -141,8 +134,8 @@ def add(
             if out is None:
                 raise UsageError("where does the draft for the registrars go?", "--out draft.json")
             _write_draft(session, statement, (*statement.representatives, signed), out)
-    with session.vault.transaction():
-        let_in(session.vault, folder, session.unlocked.vault_key, person)
+    with session.workplace.vault.transaction():
+        let_in(session.workplace.vault, folder, session.workplace.unlocked.vault_key, person)
     folder.forget_request(name)
     document = {
         "representative_id": representative_id,
@@ -200,7 +193,7 @@ def _add_here(session: Session, name: str, roles: str | None, out: Path | None, 
     if name in home.config.representatives or name == REGISTRAR:
         raise UsageError(f"{name} has a key in this home already")
     wanted = _read_roles(roles)
-    statement = own_statement(session.keyring, home.member_id)
+    statement = own_statement(session.workplace.keyring, home.member_id)
     passphrase = passphrase_of(name, file, confirm=True, from_environment=False)
     check_passphrase(home, name, passphrase)
     key = SigningKey.generate()
@@ -217,11 +210,11 @@ def _keep_keys(
     for those that lie here.
     """
     home, wrap_key = session.home, EncryptionKey.generate()
-    vault_key = session.unlocked.vault_key
+    vault_key = session.workplace.unlocked.vault_key
     public = to_base64(key.public_bytes)
-    with session.vault.transaction():
+    with session.workplace.vault.transaction():
         person = Person(name, public, to_base64(wrap_key.public_bytes))
-        let_in(session.vault, home.vault_folder, vault_key, person, ahead=True)
+        let_in(session.workplace.vault, home.vault_folder, vault_key, person, ahead=True)
         lock_representative(home, name, roles, key, wrap_key, passphrase=passphrase)
     home.vault_folder.wrap(name, wrap_key.public_bytes, vault_key)
     local = LocalRepresentative(sorted(role.value for role in roles), public)
@@ -296,22 +289,22 @@ def remove(session: Session, name: str, out: Path | None, *, change_vault_key: b
         if out is None:
             raise UsageError("where does the draft for the registrars go?", "--out draft.json")
         signed[name] = replace(signed[name], state=RepresentativeState.REVOKED)
-        statement = own_statement(session.keyring, home.member_id)
+        statement = own_statement(session.workplace.keyring, home.member_id)
         _write_draft(session, statement, tuple(signed.values()), out)
-    elif name not in {each.name for each in people_of(session.vault)}:
+    elif name not in {each.name for each in people_of(session.workplace.vault)}:
         raise UsageError(f"the vault does not open for {name}", "member representative list")
     elif out is not None:
         detail = f"the registrars have not signed {representative_id}: nothing to draft"
         raise UsageError(detail, "leave out --out")
-    with session.vault.transaction():
-        let_in(session.vault, home.vault_folder, session.unlocked.vault_key, _own(session))
-        let_out(session.vault, home.vault_folder, name)
+    with session.workplace.vault.transaction():
+        let_in(session.workplace.vault, home.vault_folder, session.workplace.unlocked.vault_key, _own(session))
+        let_out(session.workplace.vault, home.vault_folder, name)
     if change_vault_key:
-        fresh = put_under_new_key(session.vault, home.vault_folder, session.unlocked.vault_key)
+        fresh = put_under_new_key(session.workplace.vault, home.vault_folder, session.workplace.unlocked.vault_key)
         check_vault_key(home, fresh)
-    is_cleared = clear_journal(session.vault) if change_vault_key else None
+    is_cleared = clear_journal(session.workplace.vault) if change_vault_key else None
     document = {"representative_id": representative_id, "draft": None if out is None else str(out)}
-    opens_for = [each.name for each in people_of(session.vault)]
+    opens_for = [each.name for each in people_of(session.workplace.vault)]
     unsigned = [each for each in opens_for if home.config.exchange_url is not None and each not in signed]
     lines = [f"the vault is closed for {name}" + (", and under a new key" if change_vault_key else "")]
     lines.append(f"it opens for {', '.join(opens_for)}")
@@ -330,13 +323,13 @@ def _signed_people(session: Session) -> dict[str, StatedRepresentative]:
     """This member's representatives as the registrars signed them, by name; none before it has joined."""
     if session.home.config.exchange_url is None:
         return {}
-    statement = own_statement(session.keyring, session.home.member_id)
+    statement = own_statement(session.workplace.keyring, session.home.member_id)
     return {person.representative_id.partition("/")[2]: person for person in statement.representatives}
 
 
 def _own(session: Session) -> Person:
     """Whoever gives the command, by the keys of this home: what the vault says of them may be older, or another's."""
-    unlocked = session.unlocked
+    unlocked = session.workplace.unlocked
     public = to_base64(unlocked.identity.key.public_bytes)
     return Person(unlocked.name, public, to_base64(unlocked.wrap_key.public_bytes))
 
@@ -351,7 +344,7 @@ def four_eyes(session: Session, *, answers: bool | None, out: Path | None) -> Sh
 
     Once the registrars have signed it, the exchange and those who are told refuse what one person alone sends.
     """
-    statement = own_statement(session.keyring, session.home.member_id)
+    statement = own_statement(session.workplace.keyring, session.home.member_id)
     if answers is None:
         codes = sorted(statement.four_eyes)
         return Shown({"four_eyes": codes}, f"four eyes: {', '.join(codes) or 'nothing'}")
@@ -366,9 +359,9 @@ def four_eyes(session: Session, *, answers: bool | None, out: Path | None) -> Sh
 def _latest_keyring(session: Session) -> Keyring:
     """As the exchange has it or, since it may refuse the acting key already, as the vault has it."""
     try:
-        return session.refreshed_keyring()
+        return session.workplace.refreshed_keyring()
     except (RefusedError, UnreachableError, NotEnrolledError):
-        return held_keyring(session.root, session.vault)
+        return held_keyring(session.workplace.root, session.workplace.vault)
 
 
 def _read_roles(text: str) -> frozenset[Role]:
@@ -385,7 +378,7 @@ def _read_roles(text: str) -> frozenset[Role]:
 def _write_draft(
     session: Session, statement: MemberStatement, people: tuple[StatedRepresentative, ...], out: Path
 ) -> None:
-    now = session.around.clock()
+    now = session.workplace.around.clock()
     draft = replace(statement, sequence=statement.sequence + 1, issued_at=now, representatives=people)
     _write_new(out, draft.to_wire())
 

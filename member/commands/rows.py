@@ -14,12 +14,12 @@ from rich.table import Table
 
 from member.commands.shared.common import Shown, counted, reporting, table
 from member.commands.shared.exports import output_option, streamed
+from member.commands.shared.session import Session
 from member.errors import UsageError
 from member.normalise.rules import RULES
 from member.vault.row_states import LIVE, RowState, StandingRow, StandingRows
 from member.vault.rows import VaultRows
 from member.vault.uploads import Uploads
-from member.workplace.session import Session
 from schemas.rendering.words import in_words, label
 
 _SHOWN = 500
@@ -93,7 +93,7 @@ def rows(
     A row is active, a duplicate (the exchange had one of the same indicator), pending (its upload is not finished),
     withdrawn (taken back) or expired. Refused rows are not kept: submit writes them to a file.
     """
-    ending_by = None if expiring is None else _days_on(session.today(), expiring)
+    ending_by = None if expiring is None else _days_on(session.workplace.today(), expiring)
     wanted = _submission(session, submission)
     found = partial(_found, session, RowFilters(wanted, frozenset(states), frozenset(types), ending_by))
     if output is not None:
@@ -111,14 +111,14 @@ def _submission(session: Session, text: str | None) -> str | None:
     """The id of the submission that is meant. UsageError for one of which the vault knows nothing."""
     if text is None:
         return None
-    found = session.find_id("submission", text, VaultRows(session.vault).submissions)
-    if Uploads(session.vault).envelope(found) is None:
+    found = session.workplace.find_id("submission", text, VaultRows(session.workplace.vault).submissions)
+    if Uploads(session.workplace.vault).envelope(found) is None:
         raise UsageError(f"--submission {found} is not one of this vault", "member rows shows them")
     return found
 
 
 def _found(session: Session, filters: RowFilters) -> Iterator[StandingRow]:
-    return filter(filters.matches, StandingRows(session.vault, session.today()).every())
+    return filter(filters.matches, StandingRows(session.workplace.vault, session.workplace.today()).every())
 
 
 def _document(standing: StandingRow) -> dict[str, object]:
@@ -158,7 +158,7 @@ def _shown(session: Session, found: Iterator[StandingRow]) -> Shown:
 
 
 def _table(session: Session, title: str, shown: deque[StandingRow]) -> Table:
-    numbers = session.number("submission", (one.row.source.submission_id for one in shown))
+    numbers = session.workplace.number("submission", (one.row.source.submission_id for one in shown))
     columns = ("upload", "state", "type", "value", "line", "last day", *_SPARE)
     made = table(title, *columns, whole=("value", "last day", "type", "submission id"), spare=_SPARE)
     for one in shown:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from member.commands.shared.common import Shown, reporting
+from member.commands.shared.session import Session
 from member.errors import UsageError, quoted
-from member.identity.home import REJECTED_DAYS
-from member.indicators.envelope import CONTACT, COUNTRY, MAP, SETTINGS, STATEMENTS, check_setting
-from member.workplace.session import Session
+from member.identity.home import COUNTRY, REJECTED_DAYS
+from member.indicators.envelope import CONTACT, MAP, SETTINGS, STATEMENTS, check_setting
 
 _NAMES = (*SETTINGS, *STATEMENTS, CONTACT, COUNTRY, MAP, REJECTED_DAYS)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 import msgspec
 
+from member.alerts.subscriptions import SubscriptionClient
 from member.commands.shared.common import Shown, counted, reporting, table
+from member.commands.shared.session import Session
 from member.errors import UsageError
 from member.indicators.hits import read_since
-from member.workplace.session import Session
 from schemas.alerts.subscriptions import ConfirmationForm, ReplayForm, SubscriptionForm
 from schemas.terms import AlertColour, DeliveryState, MemberKind, PushChannel, Theme
 from schemas.values.encoding import from_rfc3339
@@ -47,8 +48,10 @@ def add(session: Session, /, webhook: str | None, mail: str | None, **filters: t
         raise UsageError("say where alerts go", "--webhook URL, or --mail ADDRESS")
     channel, target = (PushChannel.WEBHOOK, webhook) if mail is None else (PushChannel.MAIL, mail)
     chosen = {name: list(codes) for name, codes in filters.items()}
-    made = session.subscriptions.begin(SubscriptionForm(channel=channel, target=str(target), **chosen))
-    number = session.number(_KIND, [made.subscription_id])[made.subscription_id]
+    made = SubscriptionClient.at(session.workplace).begin(
+        SubscriptionForm(channel=channel, target=str(target), **chosen)
+    )
+    number = session.workplace.number(_KIND, [made.subscription_id])[made.subscription_id]
     confirm = f"a code is sent to {target}: member subscription confirm {number} CODE"
     return Shown(msgspec.to_builtins(made), "\n".join([*_shown_secret(made.secret), confirm]))
 
@@ -58,8 +61,8 @@ def add(session: Session, /, webhook: str | None, mail: str | None, **filters: t
 @reporting
 def list_all(session: Session) -> Shown:
     """List this member's subscriptions, ended ones too."""
-    found = list(session.subscriptions.subscriptions())
-    numbers = session.number(_KIND, (one.subscription_id for one in found))
+    found = list(SubscriptionClient.at(session.workplace).subscriptions())
+    numbers = session.workplace.number(_KIND, (one.subscription_id for one in found))
     title = counted(len(found), "subscription")
     counts_of = ("failures", "waiting", "dead")
     made = table(title, "no.", "state", "to", "only", *counts_of, "id", whole=("no.", "id"), spare=(*counts_of, "id"))
@@ -104,7 +107,7 @@ def end(session: Session, subscription_id: str) -> Shown:
 @reporting
 def secret(session: Session, subscription_id: str) -> Shown:
     """Change a webhook's secret. The new one is shown here only; for a day messages are signed under both."""
-    made = session.subscriptions.change_secret(_found(session, subscription_id))
+    made = SubscriptionClient.at(session.workplace).change_secret(_found(session, subscription_id))
     return Shown(msgspec.to_builtins(made), "\n".join(_shown_secret(made.secret)))
 
 
@@ -114,7 +117,9 @@ def secret(session: Session, subscription_id: str) -> Shown:
 @reporting
 def dead(session: Session, subscription_id: str) -> Shown:
     """List what was given up after the last attempt."""
-    found = list(session.subscriptions.deliveries(_found(session, subscription_id), DeliveryState.DEAD))
+    found = list(
+        SubscriptionClient.at(session.workplace).deliveries(_found(session, subscription_id), DeliveryState.DEAD)
+    )
     made = table(f"{len(found)} given up", "id", "alert", "version", "attempts", "last error", "queued at")
     for one in found:
         counts = (str(number) for number in (one.version, one.attempts))
@@ -135,19 +140,19 @@ def replay(session: Session, subscription_id: str, delivery_ids: tuple[str, ...]
     start = from_rfc3339(str(read_since(since or _LONG_AGO)))
     wanted = ReplayForm(delivery_ids=list(delivery_ids)) if delivery_ids else ReplayForm(since=start)
     chosen = _found(session, subscription_id)
-    replayed = session.subscriptions.replay(chosen, wanted)
+    replayed = SubscriptionClient.at(session.workplace).replay(chosen, wanted)
     return Shown({"subscription_id": chosen, "replayed": replayed}, f"{replayed} will be sent again")
 
 
 def _step(session: Session, subscription_id: str, step: str, value: Message) -> Shown:
-    standing = session.subscriptions.step(_found(session, subscription_id), step, value)
+    standing = SubscriptionClient.at(session.workplace).step(_found(session, subscription_id), step, value)
     return Shown(msgspec.to_builtins(standing), f"{standing.subscription_id} is {standing.state}")
 
 
 def _found(session: Session, text: str) -> str:
     """The id that is meant by an id, its beginning, or the number that `subscription list` shows."""
-    every = session.subscriptions.subscriptions
-    return session.find_id(_KIND, text, lambda: (one.subscription_id for one in every()))
+    every = SubscriptionClient.at(session.workplace).subscriptions
+    return session.workplace.find_id(_KIND, text, lambda: (one.subscription_id for one in every()))
 
 
 def _shown_secret(secret: str | None) -> list[str]:

@@ -13,15 +13,16 @@ import msgspec
 
 from keys.custody.files import CustodyError, make_private_folder, read_private_file, write_private_file
 from member.commands.shared.common import Shown, counted, reporting
+from member.commands.shared.passphrases import passphrase_of
+from member.commands.shared.session import Session
 from member.errors import VaultError, WrongKeyError
-from member.identity.access import is_typed, lock_representative, passphrase_of
+from member.identity.access import is_typed, lock_representative
 from member.identity.home import Home, to_json
 from member.identity.people import people_of
 from member.identity.vault_folder import VaultFolder
 from member.tables.exporting import formula_safe
 from member.vault.row_states import StandingRows
 from member.vault.store import Vault
-from member.workplace.session import Session
 from schemas.values.encoding import from_base64
 
 _COLUMNS = (
@@ -59,7 +60,9 @@ def export_rows(session: Session, file: Path) -> Shown:
     .raw.csv has every cell as it is, for another program; open none of that kind in a spreadsheet.
     """
     is_raw = file.name.lower().endswith(_BYTE_TRUE)
-    rows = StandingRows(session.vault, session.today())  # opened first: a wrong passphrase leaves no file behind
+    rows = StandingRows(
+        session.workplace.vault, session.workplace.today()
+    )  # opened first: a wrong passphrase leaves no file behind
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
@@ -106,7 +109,7 @@ def backup(session: Session, folder: Path) -> Shown:
     home = session.home
     try:
         make_private_folder(folder)
-        session.vault.copy_to(folder / home.vault_path.name)
+        session.workplace.vault.copy_to(folder / home.vault_path.name)
         for path in _small_files(home):
             data = read_private_file(path, _MAX_KEY_FILE_BYTES)
             write_private_file(folder / path.relative_to(home.path), data)
@@ -122,7 +125,7 @@ def _wrap_for_all(session: Session, copied: VaultFolder) -> None:
     """Put the key of the copied vault beside it, for all whom it opens for. Those that lie beside the vault may be of
     another: a change of the key may have stopped half way, or come between.
     """
-    vault_key = session.unlocked.vault_key
+    vault_key = session.workplace.unlocked.vault_key
     try:
         copy = Vault.open(copied.vault_path, vault_key, copied.member_id)
     except WrongKeyError as error:
@@ -149,7 +152,7 @@ def _small_files(home: Home) -> list[Path]:
 def change(session: Session, new_passphrase_file: Path | None) -> Shown:
     """Put the acting representative's keys under a new passphrase; those of others stay as they are."""
     name = session.acting_as
-    unlocked = session.unlocked
+    unlocked = session.workplace.unlocked
     roles = session.home.config.representatives[name].roles
     typed = is_typed(session.home, roles)
     new = passphrase_of(f"{name} (new)", new_passphrase_file, confirm=True, from_environment=False, typed=typed)

@@ -8,13 +8,14 @@ import click
 import msgspec
 
 from member.commands.shared.common import Shown, counted, reporting, table
+from member.commands.shared.session import Session
 from member.commands.shared.values import given_values, value_file_option
+from member.corrections.log import DisclosureRecord
 from member.corrections.withdrawals import RowsToWithdraw, WithdrawalClient, describe_concerned, rows_of_values
 from member.errors import UsageError
 from member.normalise.rules import RULES
-from member.terminal import to_second
+from member.plain import to_second
 from member.vault.rows import VaultRows
-from member.workplace.session import Session
 from schemas.rendering.words import in_words, label
 from schemas.terms import WithdrawalReason
 
@@ -50,14 +51,14 @@ def withdraw(
     submission = (
         None
         if submission_id is None
-        else session.find_id("submission", submission_id, VaultRows(session.vault).submissions)
+        else session.workplace.find_id("submission", submission_id, VaultRows(session.workplace.vault).submissions)
     )
-    _ = session.stated  # enrolled, and the acting key is the one that the registrars signed
+    _ = session.workplace.stated  # enrolled, and the acting key is the one that the registrars signed
     if submission is not None:
-        rows = RowsToWithdraw.of_submission(session.vault, submission)
+        rows = RowsToWithdraw.of_submission(session.workplace.vault, submission)
     else:
-        rows = rows_of_values(session.vault, indicator_type or "", values, session.circumstances)
-    done = _client(session).withdraw(reason, rows)
+        rows = rows_of_values(session.workplace.vault, indicator_type or "", values, session.workplace.circumstances)
+    done = WithdrawalClient.at(session.workplace).withdraw(reason, rows)
     rows_taken, told = counted(done.withdrawn, "row"), counted(done.told, "other member")
     overdue = "who does not acknowledge it in time is named to you: member notices"
     text = f"taken back: {rows_taken}; told: at least {told}\n{overdue}"
@@ -75,14 +76,14 @@ def corrections() -> None:
 @reporting
 def list_all(session: Session, every: bool) -> Shown:
     """List corrections with the own values that they concern."""
-    client, log = _client(session), session.disclosure_record
+    client, log = WithdrawalClient.at(session.workplace), DisclosureRecord.at(session.workplace)
     columns = ("no.", "reason", "concerns", "acknowledge by", "acknowledged", "told", "correction")
     made = table("corrections", *columns, whole=("correction", "acknowledge by"), spare=("told", "correction"))
     listed = []
     found = list(client.corrections(log, every=every))
-    numbers = session.number("correction", (one.correction_id for one in found))
+    numbers = session.workplace.number("correction", (one.correction_id for one in found))
     for one in found:
-        concerned = describe_concerned(session.vault, client.concerned(log, one.correction_id))
+        concerned = describe_concerned(session.workplace.vault, client.concerned(log, one.correction_id))
         listed.append({**msgspec.to_builtins(one), "concerned": concerned})
         told = [" ".join([in_words(item.kind), *item.values]) for item in concerned[:3]] + ["…"] * (len(concerned) > 3)
         due, number = to_second(one.due_at) + (" (overdue)" if one.is_overdue else ""), str(numbers[one.correction_id])
@@ -101,15 +102,11 @@ def acknowledge(session: Session, correction_id: str) -> Shown:
     """Read a correction to its end, and say that it was taken in and acted on. Nobody else learns who did. Shown is
     what is acknowledged: more than the list said, if more was told since.
     """
-    wanted = session.find_id("correction", correction_id)
-    done, items = _client(session).acknowledge(session.disclosure_record, wanted)
-    concerned = describe_concerned(session.vault, items)
+    wanted = session.workplace.find_id("correction", correction_id)
+    done, items = WithdrawalClient.at(session.workplace).acknowledge(DisclosureRecord.at(session.workplace), wanted)
+    concerned = describe_concerned(session.workplace.vault, items)
     made = table("taken in", "by", "own values", "id", whole=("id",), spare=("id",))
     for one in concerned:
         made.add_row(label(one.kind), ", ".join(one.values), one.object_id)
     text = f"{done.correction_id} is acknowledged, with all that it concerns ({len(concerned):,})"
     return Shown({**msgspec.to_builtins(done), "concerned": concerned}, text, made)
-
-
-def _client(session: Session) -> WithdrawalClient:
-    return WithdrawalClient(session.channel(session.home.exchange_url, session.identity), session.vault)

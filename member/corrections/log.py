@@ -16,13 +16,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
 from member.log.chain import LogFault, LoggedEntry
 from member.requests.log import RequestLog
 from member.vault.store import Vault
+from member.workplace.workplace import Workplace
 from schemas.outcomes import ReceivedOutcome
 from schemas.values.canonical import canonical_json, digest
 from schemas.values.encoding import to_base64
@@ -85,6 +86,11 @@ class DisclosureRecord:
         self._vault = vault
         self._origin = origin
         self._readings = RequestLog(vault, origin)
+
+    @classmethod
+    def at(cls, workplace: Workplace) -> Self:
+        """For the log that this member follows."""
+        return cls(workplace.vault, workplace.log_origin(workplace.stated))
 
     def keep_reading(self, event_id: str, shown_sha256: str) -> None:
         """Keep the digest of what was shown under an event."""

@@ -26,6 +26,7 @@ from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.store import Vault
 from member.vault.taken_back import TakenBackRows
 from member.vault.uploads import Uploads
+from member.workplace.workplace import Workplace
 from schemas.values.identifiers import uuid7
 from schemas.withdrawals import (
     CORRECTIONS_PAGE,
@@ -85,6 +86,11 @@ class WithdrawalClient:
         self._uploads = Uploads(vault)
         self._taken = TakenBackRows(vault)
         self._server = channel.base_url
+
+    @classmethod
+    def at(cls, workplace: Workplace) -> Self:
+        """As the acting representative."""
+        return cls(workplace.exchange_channel, workplace.vault)
 
     def withdraw(self, reason: str, rows: RowsToWithdraw) -> Withdrawn:
         """Take rows back; the vault then knows that they are. What was sent before and not decided on is sent to its

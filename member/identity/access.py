@@ -1,11 +1,11 @@
-"""Who sits at the keyboard: passphrases, and what each unlocks.
+"""Who works in a home: what each passphrase unlocks.
 
 Rules, in order:
 1. Each representative has its own passphrase, and outside a sandbox its own home. It unlocks that representative's
    signing key and, beside it, the key to which the vault key is wrapped for it: all work on the same rows, and nobody
    can sign as another.
-2. A passphrase comes from the file that the home's settings name, else from the one that MEMBER_PASSPHRASE_FILE names,
-   else from the terminal; a new one is typed twice. It is never an argument or an environment value itself.
+2. Where a passphrase comes from is the face's affair (member.commands.shared.passphrases for a terminal); here it is
+   bytes, and whether a person typed them.
 3. Who authorises or releases is a person: outside a sandbox its passphrase is typed, whatever files there are. The key
    file fixes the roles, and whether it is a sandbox's, under the passphrase: settings changed by hand open nothing. Who
    is given such a role later acts with a typed passphrase too, by the member's statement.
@@ -16,30 +16,26 @@ Rules, in order:
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
-from getpass import getpass
 from pathlib import Path
 
-from keys.custody.files import CustodyError, check_new_passphrase, read_passphrase, read_secret, write_secret
+from keys.custody.files import CustodyError, check_new_passphrase, read_secret, write_secret
 from keys.sealing.hybrid import EncryptionKey
 from keys.signatures.ed25519 import SEED_BYTES, SigningKey
 from member.errors import HomeError, PassphraseError, UsageError, WrongKeyError
-from member.identity.home import Home
+from member.identity.home import Home, LocalRegistrar
 from member.transport.channel import Identity
 from member.vault.cipher import KEY_BYTES, VaultCipher
 from member.vault.store import Vault
 from schemas.terms import Role
 
-PASSPHRASE_VARIABLE = "MEMBER_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
 REGISTRAR = "registrar"
 TYPED_ROLES = frozenset({Role.AUTHORISER, Role.RELEASER})
 """Roles of a second person."""
 _REGISTRAR_PURPOSE = "registrar-signing-key"
-_TYPED = "who authorises or releases types it; outside a sandbox no file stands for a person"
+TYPED = "who authorises or releases types it; outside a sandbox no file stands for a person"
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ class Unlocked:
     wrap_key: EncryptionKey = field(repr=False)
     passphrase: bytes = field(repr=False)
     was_typed: bool = False
-    """Whether the passphrase came from the terminal, and from no file."""
+    """Whether a person typed the passphrase, and no file held it."""
 
     @cached_property
     def vault_key(self) -> bytes:
@@ -92,45 +88,6 @@ def check_vault_key(home: Home, vault_key: bytes) -> None:
         home.save(vault_id=vault_id(vault_key), vault_key_parts=found)
 
 
-def _ask(name: str, confirm: bool) -> Callable[[], str] | None:
-    """How to ask for a passphrase at the terminal, if there is one."""
-    if not sys.stdin.isatty():
-        return None
-
-    def ask() -> str:
-        first = getpass(f"passphrase of {name}: ", stream=sys.stderr)
-        if confirm and getpass("once more: ", stream=sys.stderr) != first:
-            raise CustodyError("the two passphrases differ")
-        return first
-
-    return ask
-
-
-def passphrase_of(
-    name: str, path: Path | None, *, confirm: bool = False, from_environment: bool = True, typed: bool = False
-) -> bytes:
-    """The passphrase of `analyst`, `registrar` …, 1..1024 bytes, from `path` if given; `typed`: from the terminal
-    alone. Raises PassphraseError.
-    """
-    if typed and (path is not None or _ask(name, confirm) is None):
-        beside = "" if path is None else f", without {path}"
-        raise PassphraseError(f"passphrase of {name}: {_TYPED}", f"give the command at a terminal{beside}")
-    environ = os.environ if from_environment and not typed else {}
-    try:
-        return read_passphrase(path, variable=PASSPHRASE_VARIABLE, environ=environ, prompt=_ask(name, confirm))
-    except CustodyError as error:
-        hint = f"put it into a file (chmod 600) and name that file in {PASSPHRASE_VARIABLE}"
-        raise PassphraseError(f"passphrase of {name}: {error}", hint) from error
-
-
-def remembered_file(home: Home, name: str) -> Path | None:
-    """The passphrase file that the home's settings name, if it is there."""
-    folder, registrar = home.config.passphrase_dir, home.config.registrar
-    named = registrar.passphrase_file if name == REGISTRAR and registrar else None
-    path = Path(named) if named else Path(folder) / name if folder else None
-    return path if path is not None and path.exists() else None
-
-
 def is_typed(home: Home, roles: Collection[str]) -> bool:
     """Whether the passphrase of a representative with these roles may come from no file."""
     return not home.config.sandbox and bool(TYPED_ROLES & set(roles))
@@ -157,19 +114,19 @@ def lock_representative(
     _write(home.key_path(name), key.to_seed() + wrap_key.to_bytes(), passphrase, _purpose(home, name, roles))
 
 
-def unlock_representative(home: Home, name: str) -> Unlocked:
-    """Open a representative's key file with its passphrase."""
+def open_representative(home: Home, name: str, passphrase: bytes, *, was_typed: bool) -> Unlocked:
+    """Open a representative's key file. PassphraseError for a wrong passphrase, and for one that was not typed though
+    rule 3 asks for that.
+    """
     known_representative(home, name)
     roles = home.config.representatives[name].roles
-    typed = is_typed(home, roles)
-    file = None if typed else remembered_file(home, name)
-    passphrase = passphrase_of(name, file, typed=typed)
+    if is_typed(home, roles) and not was_typed:
+        raise PassphraseError(f"passphrase of {name}: {TYPED}")
     secret = _read(home.key_path(name), passphrase, _purpose(home, name, roles))
     try:
         key, wrap_key = SigningKey.from_seed(secret[:SEED_BYTES]), EncryptionKey(secret[SEED_BYTES:])
     except ValueError:
         raise HomeError(f"{home.key_path(name)} is damaged", "restore it from a backup") from None
-    was_typed = typed or (file is None and PASSPHRASE_VARIABLE not in os.environ)
     return Unlocked(home, name, Identity(f"{home.member_id}/{name}", key), wrap_key, passphrase, was_typed)
 
 
@@ -177,7 +134,7 @@ def check_typed(unlocked: Unlocked, stated_roles: Collection[str]) -> None:
     """Rule 3, of the roles that the registrars have stated. PassphraseError if a file served one who authorises."""
     if is_typed(unlocked.home, stated_roles) and not unlocked.was_typed:
         cure = "give the command at a terminal, without the file that its settings or the environment name"
-        raise PassphraseError(f"passphrase of {unlocked.name}: {_TYPED}", cure)
+        raise PassphraseError(f"passphrase of {unlocked.name}: {TYPED}", cure)
 
 
 def known_representative(home: Home, name: str) -> None:
@@ -192,13 +149,17 @@ def lock_registrar(home: Home, key: SigningKey, passphrase: bytes) -> None:
     _write(home.key_path(REGISTRAR), key.to_seed(), passphrase, _REGISTRAR_PURPOSE)
 
 
-def unlock_registrar(home: Home) -> Identity:
-    """Open the registrar's key file with its passphrase."""
+def open_registrar(home: Home, passphrase: bytes) -> Identity:
+    """Open the registrar's key file."""
+    seed = _read(home.key_path(REGISTRAR), passphrase, _REGISTRAR_PURPOSE)
+    return Identity(f"registrar/{registrar_of(home).registrar_id}", SigningKey.from_seed(seed))
+
+
+def registrar_of(home: Home) -> LocalRegistrar:
+    """The registrar whose key lies in this home. HomeError if none does."""
     if home.config.registrar is None:
         raise HomeError("no registrar's key lies in this home", "member --home DIR registrar init ID")
-    passphrase = passphrase_of(REGISTRAR, remembered_file(home, REGISTRAR))
-    seed = _read(home.key_path(REGISTRAR), passphrase, _REGISTRAR_PURPOSE)
-    return Identity(f"registrar/{home.config.registrar.registrar_id}", SigningKey.from_seed(seed))
+    return home.config.registrar
 
 
 def open_vault(home: Home, unlocked: Unlocked) -> Vault:
@@ -233,5 +194,4 @@ def _read(path: Path, passphrase: bytes, purpose: str) -> bytes:
     try:
         return read_secret(path, passphrase, purpose)
     except CustodyError as error:
-        hint = f"is it this person's? it comes from the home's settings, {PASSPHRASE_VARIABLE} or the keyboard"
-        raise PassphraseError(str(error), hint) from error
+        raise PassphraseError(str(error), "is it this person's?") from error

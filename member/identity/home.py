@@ -29,6 +29,8 @@ from member.identity.vault_folder import VaultFolder
 REJECTED_DAYS = "rejected_days"
 """The default that says for how many days reports of rejected rows are kept."""
 DEFAULT_REJECTED_DAYS = 30
+COUNTRY = "country"
+"""The default that says whose national phone numbers may be meant where no country code stands."""
 REPORT_NAME = ".formula-safe.csv"
 """How the name of a report of rejected rows ends: its cells begin no formula, and are read as they were."""
 _CONFIG = "config.json"

@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from member.errors import MemberError, UsageError, quoted
-from member.identity.home import REJECTED_DAYS
+from member.identity.home import COUNTRY, REJECTED_DAYS
 from member.normalise.countries import COUNTRIES
 from member.tables.column_map import read_column_map
 from member.tables.csv_faults import FileRefusedError
@@ -71,8 +71,6 @@ SETTINGS: Mapping[str, Setting] = {
 }
 CONTACT = "contact"
 """The desk that answers questions: told in answers to requests where a row names no other. Part of no envelope."""
-COUNTRY = "country"
-"""Whose national phone numbers may be meant where no country code stands. Part of no envelope."""
 MAP = "map"
 """The file with the names of one's own columns, which `submit` reads. Part of no envelope."""
 STATEMENTS: Mapping[str, Setting] = {

@@ -38,7 +38,7 @@ from member.indicators.receipts import verify_receipt
 from member.indicators.rejections import Rejections, collect_rejections
 from member.indicators.relisting import OWN_REASON, check_reasons, reasons_of
 from member.normalise.circumstances import DEFAULT, Circumstances
-from member.progress import Report
+from member.reporting import Report
 from member.statements.authority import current_epoch, stated_exchange, usable_epoch
 from member.tables.reading import CheckedFile, Rejected, Row
 from member.tokens.quorums import NoQuorumError

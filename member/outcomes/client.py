@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -13,6 +13,7 @@ from member.transport.channel import Channel, shown_digest
 from member.transport.outgoing import Outgoing, reading
 from member.transport.pages import ListBound, walk
 from member.vault.store import Vault
+from member.workplace.workplace import Workplace
 from schemas.outcomes import (
     FIGURES,
     AssessmentStanding,
@@ -37,6 +38,11 @@ class OutcomeClient:
         self._channel = channel
         self._outgoing = Outgoing(vault, channel)
         self._server = channel.base_url
+
+    @classmethod
+    def at(cls, workplace: Workplace) -> Self:
+        """As the acting representative."""
+        return cls(workplace.exchange_channel, workplace.vault)
 
     def record(self, about: str, object_id: str, figures: dict[str, Any]) -> OutcomeStanding:
         """Say what came of a hit, a request or a query; what is not among `figures` is not reported."""

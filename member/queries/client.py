@@ -7,16 +7,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Self
 
 import msgspec
 
 from member.errors import AnswerError
 from member.queries.papers import QueryPapers
 from member.transport import wire
-from member.transport.channel import Channel, decode
+from member.transport.channel import Channel, Identity, decode
 from member.transport.outgoing import Outgoing, reading
 from member.transport.pages import ListBound, walk
 from member.vault.store import Vault
+from member.workplace.workplace import Workplace
 from schemas.queries.messages import (
     QUERIES_PAGE,
     SALT_BYTES,
@@ -64,6 +66,15 @@ class QueryClient:
         self._papers = QueryPapers(vault, member_id)
         self._outgoing = Outgoing(vault, channel)
         self._server = channel.base_url
+
+    @classmethod
+    def at(cls, workplace: Workplace, officer: Identity | None = None) -> Self:
+        """As the acting representative, or as an officer of the same home."""
+        if officer is None:
+            channel = workplace.exchange_channel
+        else:
+            channel = workplace.channel(workplace.home.exchange_url, officer)
+        return cls(channel, workplace.vault, workplace.home.member_id)
 
     def ask(self, said: Mapping[str, object], make: Callable[[], AskQuery]) -> QueryStanding:
         """Hand in the query that `make` gives, to be authorised; `said` is what a person said of it."""

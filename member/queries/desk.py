@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -35,6 +35,7 @@ from member.requests.log import RequestLog
 from member.tables.reading import check_file
 from member.tokens.tokenise import Tokeniser
 from member.vault.store import Vault
+from member.workplace.workplace import Workplace
 from schemas.queries.messages import (
     MAX_TOKENS,
     SALT_BYTES,
@@ -76,6 +77,13 @@ class QueryDesk:
     epoch: int
     tokeniser: Callable[[], Tokeniser]
     origin: str
+
+    @classmethod
+    def at(cls, workplace: Workplace) -> Self:
+        """As the acting representative."""
+        epoch = workplace.epoch.epoch
+        origin = workplace.log_origin(workplace.keyring)
+        return cls(workplace.vault, QueryClient.at(workplace), epoch, lambda: workplace.tokeniser(epoch), origin)
 
     def ask(self, subjects: Sequence[QueriedValue], application: QueryApplication, today: date) -> QueryStanding:
         """Ask about the subjects. Each token is sent once, however often its value was given."""

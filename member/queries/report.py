@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
+from member.plain import printable, to_second
 from member.queries.client import OpenedQuery
 from member.queries.shown import FoundValue, ShownQuery
-from member.terminal import printable, to_second
 from schemas.queries.messages import QueryResult
 from schemas.rendering.words import in_words, label
 from schemas.terms import Classification, TrafficLight

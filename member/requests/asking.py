@@ -21,7 +21,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Self
 
 import msgspec
 
@@ -43,6 +44,7 @@ from member.vault.hits import ShownHits
 from member.vault.requests import KeptRequest, OpenedAnswer, RequestRecords
 from member.vault.rows import VaultRows
 from member.vault.store import Vault
+from member.workplace.workplace import Workplace
 from schemas.requests.gateways import Gateway
 from schemas.requests.messages import (
     NO_DETAILS,
@@ -55,7 +57,7 @@ from schemas.requests.messages import (
     RequestTerms,
     answer_to_sign,
 )
-from schemas.requests.prepared import is_timely
+from schemas.requests.prepared import PREPARED_DAYS, is_timely
 from schemas.terms import OFFERS, Direction, FourEyes, RequestOutcome, RequestState, Role
 from schemas.values.encoding import from_rfc3339, to_base64, to_rfc3339
 from schemas.values.identifiers import uuid7
@@ -78,6 +80,16 @@ class RequestDesk:
     client: RequestClient
     clock: Callable[[], datetime]
     origin: str
+
+    @classmethod
+    def at(cls, workplace: Workplace) -> Self:
+        """As the acting representative. What was prepared too long ago is dropped."""
+        identity, keyring = workplace.identity, workplace.keyring
+        clock, vault, member_id = workplace.around.clock, workplace.vault, workplace.home.member_id
+        origin = workplace.log_origin(keyring)
+        RequestRecords(vault).forget_prepared_before(clock() - timedelta(days=PREPARED_DAYS))
+        client = RequestClient.at(workplace)
+        return cls(member_id, identity, vault, keyring, workplace.exchange, client, clock, origin)
 
     @property
     def records(self) -> RequestRecords:

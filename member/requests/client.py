@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Self
 
 import msgspec
 
@@ -12,6 +13,7 @@ from member.transport.channel import Channel, decode, shown_digest
 from member.transport.outgoing import Outgoing, reading
 from member.transport.pages import ListBound, walk
 from member.vault.store import Vault
+from member.workplace.workplace import Workplace
 from schemas.requests.gateways import Gateway, Gateways
 from schemas.requests.messages import REQUESTS_PAGE, NewRequest, RequestsPage, RequestStanding, WholeRequest
 from schemas.values.encoding import from_base64
@@ -36,6 +38,11 @@ class RequestClient:
         self._channel = channel
         self._outgoing = Outgoing(vault, channel)
         self._server = channel.base_url
+
+    @classmethod
+    def at(cls, workplace: Workplace) -> Self:
+        """As the acting representative."""
+        return cls(workplace.exchange_channel, workplace.vault)
 
     def gateways(self) -> dict[str, Gateway]:
         """Every legal gateway, by its code."""

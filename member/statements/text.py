@@ -1,10 +1,7 @@
 """A statement in plain words, for the registrar who is to sign it.
 
-What a proposal says is written by others, and must not look like a line of ours:
-1. The digest, and the command that signs it, come first: the only lines without a margin.
-2. Every other line, also the rest of one that is too long for the terminal, starts with a margin mark.
-3. A value that is no plain word stands in quotation marks. More than one blank in a row, and whatever looks like a
-   blank and is none, is told by its count.
+What a proposal says is written by others, and must not look like a line of ours: a value that is no plain word stands
+in quotation marks. More than one blank in a row, and whatever looks like a blank and is none, is told by its count.
 """
 
 from __future__ import annotations
@@ -13,16 +10,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rich.cells import cell_len, chop_cells
-
 from keys.statements.envelopes import ROOT
 from keys.statements.fingerprints import in_fours
 from member.statements.review import HEAD, KEYS, NAMED_BY, NOTHING, name_of
 
-_MARGIN = "| "
-_INDENT = 4
-"""How far the rest of a long line stands in."""
-_LEAST_WIDTH = 20
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,12}Z|<[0-9]+ blanks>", re.ASCII)
 _BLANKS = re.compile(
     "[\\s\u00a0\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000"
@@ -31,12 +22,20 @@ _BLANKS = re.compile(
 """Blanks, and what shows nothing: fillers, joiners, the empty Braille cell, variation selectors, tags."""
 
 
-def review_text(document: Mapping[str, Any], width: int) -> str:
-    """A proposal's document of `registrar pending`, for people, at a terminal of so many columns."""
-    digest = document["digest"]
-    ours = f"digest: {digest}\nsign with: member registrar approve {document['proposal_id']} --digest {digest}"
-    lines = (part for line in _lines(document) for part in _wrapped(line, max(_LEAST_WIDTH, width - len(_MARGIN))))
-    return "\n".join([ours, *(f"{_MARGIN}{line}" for line in lines)])
+def review_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """A proposal's document of `registrar pending` for people, line by line, without digest and margin."""
+    stated, changes = document["statement"], document["changes"]
+    news = "new" if document["is_new"] else "a change"
+    yield f"{document['type']} {document['subject']}: {news}"
+    yield f"  sequence {document['sequence']}, issued at {document['issued_at']}"
+    yield from (f"  {line}" for line in (_succession(document) if document["type"] == ROOT else _facts(stated)))
+    yield from (f"  {each['use']} key of {each['of']}: {in_fours(each['fingerprint'])}" for each in document["keys"])
+    if not document["is_new"]:
+        yield "  changes against the statement in force:" if changes else "  changes nothing but its sequence"
+        yield from (f"    {each['field']}: {shown(each['before'])} -> {shown(each['after'])}" for each in changes)
+    if document["obstacle"] is not None:
+        yield f"  NOT TO BE SIGNED: {document['obstacle']}"
+    yield f"  signatures so far: {document['signatures']}"
 
 
 def shown(value: Any) -> str:
@@ -55,21 +54,6 @@ def shown(value: Any) -> str:
 
 def _counted(found: re.Match[str]) -> str:
     return " " if found[0] == " " else f"<{len(found[0])} blanks>"
-
-
-def _lines(document: Mapping[str, Any]) -> Iterator[str]:
-    stated, changes = document["statement"], document["changes"]
-    news = "new" if document["is_new"] else "a change"
-    yield f"{document['type']} {document['subject']}: {news}"
-    yield f"  sequence {document['sequence']}, issued at {document['issued_at']}"
-    yield from (f"  {line}" for line in (_succession(document) if document["type"] == ROOT else _facts(stated)))
-    yield from (f"  {each['use']} key of {each['of']}: {in_fours(each['fingerprint'])}" for each in document["keys"])
-    if not document["is_new"]:
-        yield "  changes against the statement in force:" if changes else "  changes nothing but its sequence"
-        yield from (f"    {each['field']}: {shown(each['before'])} -> {shown(each['after'])}" for each in changes)
-    if document["obstacle"] is not None:
-        yield f"  NOT TO BE SIGNED: {document['obstacle']}"
-    yield f"  signatures so far: {document['signatures']}"
 
 
 def _succession(document: Mapping[str, Any]) -> Iterator[str]:
@@ -97,19 +81,3 @@ def _facts(stated: Mapping[str, Any]) -> Iterator[str]:
 
 def _entry(entry: Mapping[str, Any]) -> str:
     return "; ".join(shown(value) for name, value in entry.items() if name not in KEYS and name not in NAMED_BY)
-
-
-def _wrapped(line: str, width: int) -> Iterator[str]:
-    """The line in parts of at most `width` cells, broken at blanks where there are any."""
-    part = ""
-    for word in line.split(" "):
-        longer = f"{part} {word}" if part.strip() else f"{part}{word}" if word else f"{part} "
-        if cell_len(longer) <= width:
-            part = longer
-            continue
-        if part.strip():
-            yield part
-        *whole, part = chop_cells(word, width - _INDENT)
-        yield from (f"{' ' * _INDENT}{chunk}" for chunk in whole)
-        part = f"{' ' * _INDENT}{part}"
-    yield part

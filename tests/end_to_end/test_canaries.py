@@ -34,7 +34,7 @@ from keys.holder.settings import load_config, open_settings
 from keys.oprf import group, threshold
 from keys.oprf import protocol as oprf
 from keys.oprf.tokens import oprf_input, split_output
-from member.identity.access import unlock_representative
+from member.commands.shared.passphrases import unlock_representative
 from member.identity.home import Home
 from tests.canaries import Canaries
 from tests.postgresql import PostgresqlServer, postgresql_server

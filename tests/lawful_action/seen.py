@@ -28,11 +28,11 @@ from typing import Any
 
 import httpx
 
+from member.commands.shared.passphrases import unlock_representative
+from member.commands.shared.session import default_environment
 from member.errors import RefusedError
-from member.identity.access import unlock_representative
 from member.identity.home import Home
 from member.transport.channel import Channel
-from member.workplace.session import default_environment
 from tests.sandbox_process import RunningSandbox
 
 Seen = dict[str, list[str]]

@@ -14,7 +14,8 @@ import httpx
 import msgspec
 
 from keys.signatures.messages import new_nonce, sign_request
-from member.identity.access import Unlocked, unlock_representative
+from member.commands.shared.passphrases import unlock_representative
+from member.identity.access import Unlocked
 from member.identity.home import Home
 from member.transport.channel import Identity
 from schemas.values.identifiers import uuid7

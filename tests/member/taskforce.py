@@ -39,8 +39,8 @@ from keys.holder.web import create_app as create_holder_app
 from keys.signatures.ed25519 import SigningKey
 from keys.statements.keyring import ExchangeStatement, GroupState, GroupStatement, Root, parse_statement
 from member.commands.cli import cli
+from member.commands.shared.session import Session
 from member.transport.channel import RuntimeEnvironment
-from member.workplace.session import Session
 from schemas.terms import GroupKind
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_rfc3339

@@ -19,9 +19,9 @@ from typing import Any
 
 import member.commands.indicators
 from member.commands.cli import cli
+from member.commands.shared.session import Session
 from member.indicators.submit import Desk
 from member.transport.channel import RuntimeEnvironment
-from member.workplace.session import Session
 from tests.torture.tap import Note, Tap, read_tap
 
 PART_ROWS = 8

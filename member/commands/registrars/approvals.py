@@ -12,7 +12,9 @@ import msgspec
 
 from keys.statements.envelopes import Envelope, merge, read_payload
 from keys.statements.keyring import Keyring
+from member.commands.registrars.text import review_text
 from member.commands.shared.common import Shown, at_terminal, counted, reporting, write_new_file
+from member.commands.shared.session import Session
 from member.errors import FAILED, MemberError, RefusedError, UsageError
 from member.statements.files import proposals_file, read_proposals_file, read_signatures_file, signatures_file
 from member.statements.holder_faults import faults_text, shown_faults
@@ -31,9 +33,7 @@ from member.statements.registrar import (
 )
 from member.statements.registrar import approve as approve_proposals
 from member.statements.registrar import sign as sign_payload
-from member.statements.text import review_text
 from member.transport.exchange_client import ExchangeClient
-from member.workplace.session import Session
 from schemas.statements import StatementEnvelope
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -53,7 +53,7 @@ def pending(session: Session) -> Shown:
 
     Key holders that are proved at fault come first, each with the digest of the statement that leaves it out.
     """
-    exchange = session.exchange_as(session.registrar)
+    exchange = session.workplace.exchange_as(session.registrar)
     proposals, keyring = read_proposals(exchange), _kept(session).take_in(exchange.statements())
     faults = shown_faults(exchange, keyring, proposals)
     shown = _show(session, proposals, keyring)
@@ -85,12 +85,12 @@ def approve(session: Session, proposal_ids: tuple[str, ...], digests: tuple[str,
     """
     _check_digests(session, proposal_ids, digests)
     identity = session.registrar
-    exchange, kept = session.exchange_as(identity), _kept(session)
+    exchange, kept = session.workplace.exchange_as(identity), _kept(session)
     keyring = kept.take_in(exchange.statements())
     chosen = choose(read_proposals(exchange), proposal_ids, digests)
     if not digests:
         chosen = _ask(session, chosen, keyring)
-    signed = approve_proposals(exchange, chosen, keyring, identity, session.around.clock())
+    signed = approve_proposals(exchange, chosen, keyring, identity, session.workplace.around.clock())
     return _report(session, exchange, kept, {"approved": signed})
 
 
@@ -100,7 +100,7 @@ def approve(session: Session, proposal_ids: tuple[str, ...], digests: tuple[str,
 @reporting
 def export(session: Session, file: Path) -> Shown:
     """Write what waits, and what is in force, to a file that is carried to a machine without a network."""
-    exchange, kept = session.exchange_as(session.registrar), _kept(session)
+    exchange, kept = session.workplace.exchange_as(session.registrar), _kept(session)
     keyring = kept.take_in(exchange.statements())
     waiting = read_proposals(exchange)
     write_new_file(file, proposals_file(waiting, kept.envelopes))
@@ -124,7 +124,7 @@ def sign(session: Session, file: Path, digests: tuple[str, ...], out: Path) -> S
     if not digests and not at_terminal(session):
         raise UsageError("say what you were shown: --digest", f"member registrar show {file} prints the digests")
     chosen = _by_digest(proposals, digests, file) if digests else _ask(session, proposals, keyring)
-    now = session.around.clock()
+    now = session.workplace.around.clock()
     obstacles = {each.proposal_id: find_obstacle(each.payload, keyring, now) for each in chosen}
     named = "; ".join(f"{proposal_id}: {obstacle}" for proposal_id, obstacle in obstacles.items() if obstacle)
     if named:
@@ -146,7 +146,7 @@ def submit(session: Session, files: tuple[Path, ...]) -> Shown:
 
     What the quorum has signed in these files reaches the holders even if the exchange does not take it.
     """
-    exchange, kept = session.exchange_as(session.registrar), _kept(session)
+    exchange, kept = session.workplace.exchange_as(session.registrar), _kept(session)
     kept.take_in(exchange.statements())
     submitted = []
     for envelope in _merged([each for file in files for each in read_signatures_file(file)]):
@@ -165,7 +165,7 @@ def deliver(session: Session, gone: tuple[str, ...]) -> Shown:
 
     One that serves no epoch any more is asked until it has confirmed that it knows.
     """
-    exchange, kept = session.exchange_as(session.registrar), _kept(session)
+    exchange, kept = session.workplace.exchange_as(session.registrar), _kept(session)
     serving = sorted(set(gone) & serving_ids(kept.take_in(exchange.statements())))
     if serving:
         raise UsageError(f"--gone {', '.join(serving)}: it serves an epoch", "have the epoch stated anew first")
@@ -174,11 +174,11 @@ def deliver(session: Session, gone: tuple[str, ...]) -> Shown:
 
 
 def _kept(session: Session) -> KeptStatements:
-    return KeptStatements(session.home.path, session.root)
+    return KeptStatements(session.home.path, session.workplace.root)
 
 
 def _show(session: Session, proposals: Sequence[ReadProposal], keyring: Keyring) -> Shown:
-    waiting = [each.as_document(keyring, session.around.clock()) for each in proposals]
+    waiting = [each.as_document(keyring, session.workplace.around.clock()) for each in proposals]
     return Shown({"proposals": waiting}, "\n\n".join(map(_text, waiting)) or "nothing waits")
 
 
@@ -199,7 +199,7 @@ def _ask(session: Session, proposals: Sequence[ReadProposal], keyring: Keyring) 
     """Those that the person at the terminal agrees to, each after it was shown."""
     agreed = []
     for each in proposals:
-        click.echo(_text(each.as_document(keyring, session.around.clock())), err=True)
+        click.echo(_text(each.as_document(keyring, session.workplace.around.clock())), err=True)
         if click.confirm("Sign this?", default=False, err=True):
             agreed.append(each)
     return agreed
@@ -236,7 +236,7 @@ def _report(session: Session, exchange: ExchangeClient, kept: KeptStatements, do
         if error.status != _UNAUTHENTICATED or not document:
             raise
         return _report_left(document)
-    holders = push_to_holders(kept.envelopes, keyring, session.holder_statements, kept.retired)
+    holders = push_to_holders(kept.envelopes, keyring, session.workplace.holder_statements, kept.retired)
     confirmed = {each.holder_id for each in holders if each.problem is None}
     kept.note_retired((kept.retired | confirmed) - serving_ids(keyring))
     freshness = effective_for_freshness(keyring, holders)

@@ -13,12 +13,13 @@ from keys.statements.fingerprints import in_fours
 from keys.statements.keyring import Root, StatementError
 from member.commands.registrars.approvals import approve, deliver, export, pending, show, sign, submit
 from member.commands.shared.common import Shown, reporting
+from member.commands.shared.passphrases import passphrase_of
+from member.commands.shared.session import Session
 from member.errors import HomeError, UsageError
-from member.identity.access import REGISTRAR, lock_registrar, passphrase_of
+from member.identity.access import REGISTRAR, lock_registrar
 from member.identity.enrolment import check_id, pin_root, registrars_text
 from member.identity.home import Home, LocalRegistrar
 from member.statements.authority import load_root
-from member.workplace.session import Session
 from schemas.values.encoding import to_base64
 
 

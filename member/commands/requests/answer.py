@@ -20,8 +20,10 @@ from member.commands.requests.text import (
     read_text,
 )
 from member.commands.shared.common import Shown, at_terminal, reporting
+from member.commands.shared.session import Session
 from member.errors import MemberError, UsageError
 from member.indicators.envelope import CONTACT
+from member.plain import as_lines, printable
 from member.requests.answering import (
     AgreedDisclosure,
     TakenUp,
@@ -46,9 +48,7 @@ from member.requests.prepared import (
     send_as_prepared,
     send_prepared,
 )
-from member.terminal import as_lines, printable
 from member.vault.requests import PreparedAnswer
-from member.workplace.session import Session
 from schemas.requests.messages import RequestStanding
 from schemas.terms import OFFERS, Direction, RefusalReason, RequestOutcome, RequestState
 
@@ -66,7 +66,7 @@ def take(session: Session, request_id: str) -> Shown:
     Who takes up an offer (mode provide or alert) agrees to receive it, and to be named to its sender.
     """
     found = read_id(session, request_id)
-    taken = take_up(session.request_desk, found)
+    taken = take_up(RequestDesk.at(session.workplace), found)
     document = {**describe(session, taken.request), "proved": taken.doubt is None, "doubt": taken.doubt}
     warnings = [f"nothing may be told: {taken.obstacle}"] if taken.obstacle else []
     text = as_lines([*lines_of(session, taken.request, []), *next_step(session, taken.request, taken.obstacle)])
@@ -132,7 +132,7 @@ def answer(
         return _give(session, request_id, lambda desk, taken: send_refusal(desk, taken, None), yes=yes)
     contact = session.home.config.defaults.get(CONTACT, "")
     agreed = AgreedDisclosure(fields, said, contact, read_codes(confirmations))
-    read = session.request_desk.read(read_id(session, request_id))
+    read = RequestDesk.at(session.workplace).read(read_id(session, request_id))
     if read.direction == Direction.OUTGOING and read.mode in OFFERS:
         return _release(session, read, agreed, to)
     if to is not None:
@@ -196,7 +196,7 @@ def prepare_one(
         raise UsageError("expected one of --full, --partial, --no-trace and --refuse")
     if no_trace or reason is not None:
         _check_beside("it tells nothing", {"--note": note, "--to": to, "--confirm": confirmations})
-    desk, found = session.request_desk, read_id(session, request_id)
+    desk, found = RequestDesk.at(session.workplace), read_id(session, request_id)
     fields = None if partial is None else read_fields(partial)
     contact = session.home.config.defaults.get(CONTACT, "")
     agreed = AgreedDisclosure(fields, read_text("note", note or "", _MAX_NOTE), contact, read_codes(confirmations))
@@ -227,7 +227,7 @@ def _give_prepared(
     session: Session, request_id: str, to: str | None, digests: tuple[str, ...], *, yes: bool, refusing: bool = False
 ) -> Shown:
     """Send what another person prepared, once it was shown at a terminal."""
-    desk, found = session.request_desk, read_id(session, request_id)
+    desk, found = RequestDesk.at(session.workplace), read_id(session, request_id)
     read = desk.read(found)
     if read.direction == Direction.OUTGOING and read.mode in OFFERS:
         return _release_prepared(session, desk, read, to, digests, yes=yes)
@@ -279,7 +279,7 @@ def _agree_to(session: Session, prepared: list[PreparedAnswer], digests: tuple[s
 
 def _release(session: Session, offer: ReadRequest, agreed: AgreedDisclosure, to: str | None) -> Shown:
     """Release an offer of ours, once what was begun before has been sent to its end."""
-    desk = session.request_desk
+    desk = RequestDesk.at(session.workplace)
     stated = [one.member_id for one in desk.keyring.members() if to in (None, one.member_id)]
     begun = [one for one in stated if finish_begun(desk, offer.request_id, one)]
     waiting = [one.institution for one in offer.waiting if to in (None, one.institution)]
@@ -303,7 +303,7 @@ def _give(
 ) -> Shown:
     """Answer, once an answer that was begun before has been sent to its end."""
     found = read_id(session, request_id)
-    desk = session.request_desk
+    desk = RequestDesk.at(session.workplace)
     begun = finish_begun(desk, found)
     if begun is not None:
         reply, standing = begun

@@ -24,13 +24,14 @@ from member.commands.requests.text import (
 )
 from member.commands.shared.common import Shown, counted, read_moment, reporting, table, write_new_file
 from member.commands.shared.exports import exported, output_option
+from member.commands.shared.session import Session
 from member.errors import FAILED, UsageError
 from member.indicators.hit_progress import HitProgress
-from member.requests.asking import ask, read_answers
+from member.plain import as_lines, to_second
+from member.requests.asking import RequestDesk, ask, read_answers
+from member.requests.client import RequestClient
 from member.requests.notice import draft_notice
-from member.terminal import as_lines, to_second
 from member.vault.hits import ShownHits
-from member.workplace.session import Session
 from schemas.rendering.words import in_words, label
 from schemas.requests.gateways import Gateway
 from schemas.requests.messages import NO_DETAILS, PriorNotice, RequestDraft
@@ -110,9 +111,9 @@ def create(
         **texts,
         **given,
     )
-    standing = ask(session.request_desk, draft)
-    HitProgress(session.vault).asked(about, standing.request_id)
-    session.number("request", [standing.request_id])
+    standing = ask(RequestDesk.at(session.workplace), draft)
+    HitProgress(session.workplace.vault).asked(about, standing.request_id)
+    session.workplace.number("request", [standing.request_id])
     show_it = f"member request show {standing.request_id}"
     told = f"request {standing.request_id} is {in_words(standing.state)}, due {to_second(standing.due_at)}: {show_it}"
     return Shown(msgspec.to_builtins(standing), as_lines([told]))
@@ -134,7 +135,7 @@ def notice(
 ) -> Shown:
     """Draft the notice that a gateway wants before a request. It is made here: the exchange sees nothing of it."""
     said = {"subject": subject, "grounds": grounds, "information_sought": sought}
-    drafted = draft_notice(session.request_desk, _find_hit(session, hit_id), legal_gateway, said)
+    drafted = draft_notice(RequestDesk.at(session.workplace), _find_hit(session, hit_id), legal_gateway, said)
     document = {"request_id": drafted.request_id, "addressee": drafted.addressee, "notice": drafted.text}
     if out is None:
         return Shown(document, drafted.text)
@@ -147,7 +148,7 @@ def notice(
 @reporting
 def gateways(session: Session) -> Shown:
     """List the legal gateways and what each takes."""
-    found = list(session.requests.gateways().values())
+    found = list(RequestClient.at(session.workplace).gateways().values())
     made = table(
         "legal gateways", "code", "modes", "conditions", "confirmed by who tells", "notice before", whole=("code",)
     )
@@ -179,10 +180,10 @@ def _described(gateway: Gateway) -> dict[str, Any]:
 @reporting
 def list_all(session: Session, direction: str | None, state: str | None, output: Path | None) -> Shown:
     """List requests to us and of ours."""
-    listed = list(session.request_desk.every_request(direction=direction, state=state))
+    listed = list(RequestDesk.at(session.workplace).every_request(direction=direction, state=state))
     found = list(with_own_rows(session, listed))
     documents = [one.to_json() for one in found]
-    numbers = session.number("request", (one.request_id for one in listed))
+    numbers = session.workplace.number("request", (one.request_id for one in listed))
     if output is not None:
         return exported(output, {"requests": documents}, "requests")
     columns = ("no.", "direction", "state", "due", "urgency", "mode", "gateway", "own value", "request")
@@ -206,7 +207,7 @@ def show(session: Session, request_id: str, *, shows_withdrawn: bool) -> Shown:
     What was taken back is marked as that: nobody may go by it any more.
     """
     found = read_id(session, request_id)
-    desk = session.request_desk
+    desk = RequestDesk.at(session.workplace)
     read = desk.read(found)
     answers = read_answers(desk, read)
     if not shows_withdrawn:
@@ -227,8 +228,8 @@ def show(session: Session, request_id: str, *, shows_withdrawn: bool) -> Shown:
 def cancel(session: Session, request_id: str) -> Shown:
     """Take back a request of our own: nobody answers it any more. What was answered stays."""
     found = read_id(session, request_id)
-    session.check_fresh()
-    standing = session.requests.cancel(found)
+    session.workplace.check_fresh()
+    standing = RequestClient.at(session.workplace).cancel(found)
     if standing.state == RequestState.ANSWERED:
         said = "what was answered stays, and nobody else answers it any more"
     else:
@@ -238,7 +239,7 @@ def cancel(session: Session, request_id: str) -> Shown:
 
 
 def _find_hit(session: Session, text: str) -> str:
-    return session.find_id("hit", text, ShownHits(session.vault).ids)
+    return session.workplace.find_id("hit", text, ShownHits(session.workplace.vault).ids)
 
 
 def _read_notice(reference: str | None, given_at: str | None) -> PriorNotice | None:

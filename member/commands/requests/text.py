@@ -10,15 +10,15 @@ import click
 import msgspec
 
 from member.alerts.values import ValueRefusedError, as_text
+from member.commands.shared.session import Session
 from member.errors import MemberError, UsageError, quoted
+from member.plain import to_second
 from member.requests.asking import ReadAnswer
 from member.requests.client import ReadRequest
 from member.requests.prepared import prepared_digest
-from member.terminal import to_second
 from member.transport.channel import shown_token
 from member.vault.requests import PreparedAnswer
 from member.vault.rows import OwnIndicator, VaultRows
-from member.workplace.session import Session
 from schemas.marking import Marking
 from schemas.rendering.words import in_words
 from schemas.requests.messages import NO_DETAILS, ListedRequest
@@ -109,7 +109,7 @@ class OwnRequest:
 
 def with_own_rows(session: Session, requests: Sequence[ListedRequest]) -> Iterator[OwnRequest]:
     """Each request, with our own value behind its token."""
-    rows = VaultRows(session.vault)
+    rows = VaultRows(session.workplace.vault)
     for start in range(0, len(requests), _BATCH):
         batch = requests[start : start + _BATCH]
         tokens = [shown_token(one.token) for one in batch]
@@ -177,7 +177,7 @@ def _line(value: Any) -> str:
 
 def read_id(session: Session, text: str) -> str:
     """The id of the request that a person means. Raises UsageError."""
-    return session.find_id("request", text)
+    return session.workplace.find_id("request", text)
 
 
 def read_fields(text: str) -> tuple[str, ...]:

@@ -22,10 +22,11 @@ from rich.table import Table
 
 from keys.custody.files import CustodyError
 from keys.terminal.program import Program, print_error, wants_json
+from member.commands.shared.session import Session, default_environment
+from member.commands.shared.terminal import AnswerConsole, PlainTable, fitted
 from member.errors import FAILED, USAGE_ERROR, MemberError, UsageError, quoted
-from member.terminal import AnswerConsole, PlainTable, as_lines, fitted, printable
+from member.plain import as_lines, printable
 from member.tokens.quorums import NoQuorumError
-from member.workplace.session import Session, default_environment
 
 P = ParamSpec("P")
 DEBUG_VARIABLE = "MEMBER_DEBUG"

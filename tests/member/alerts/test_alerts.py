@@ -21,10 +21,12 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from alerts.store.alerts import StoredAlert
 from member.alerts.client import ReadAlert
 from member.alerts.log import AlertLog, LoggedDigest, ReadingsCheck
-from member.alerts.page import render_alert
+from member.alerts.page import page_of
+from member.commands.alert_page import render_alert
+from member.commands.shared.terminal import PlainTable
 from member.errors import AnswerError
 from member.log.chain import LogFault, OwnEntry
-from member.terminal import PlainTable, printable
+from member.plain import printable
 from member.transport.exchange_client import LogPage
 from member.vault.store import Vault
 from schemas.values.canonical import canonical_json
@@ -306,7 +308,7 @@ def hostile_alert() -> ReadAlert:
 def test_no_control_character_of_an_alert_reaches_the_terminal() -> None:
     out = io.StringIO()
     console = Console(file=out, width=80, force_terminal=False)
-    console.print(render_alert(hostile_alert()))
+    console.print(render_alert(page_of(hostile_alert())))
     table = PlainTable("a")
     table.add_row(HOSTILE)
     console.print(table)
@@ -321,7 +323,7 @@ def test_a_text_that_is_dear_to_read_as_markdown_is_shown_as_it_is() -> None:
     content = msgspec.structs.replace(alert.content, overview="a&#x202E;b", body="[" * 19_000)
     out = io.StringIO()
     console = Console(file=out, width=80, force_terminal=False)
-    console.print(render_alert(msgspec.structs.replace(alert, content=content)))
+    console.print(render_alert(page_of(msgspec.structs.replace(alert, content=content))))
     assert out.getvalue().count("[") > 19_000
     assert "a<U+202E>b" in out.getvalue()
 

@@ -7,7 +7,7 @@ from io import StringIO
 from rich.console import Console
 
 from member.commands.shared.common import table
-from member.terminal import PlainTable, fitted
+from member.commands.shared.terminal import PlainTable, fitted
 from schemas.values.identifiers import uuid7
 
 NARROW, WIDE = 80, 160

@@ -17,8 +17,9 @@ from sqlalchemy import select
 from exchange.corrections.notify import notify_corrections
 from exchange.corrections.store import CorrectionItem
 from exchange.indicators.derived import Derived, DerivedKind, note_derived
+from member.commands.shared.passphrases import unlock_representative
 from member.corrections.log import DisclosureRecord
-from member.identity.access import open_vault, unlock_representative
+from member.identity.access import open_vault
 from member.identity.home import Home
 from member.indicators.submit import Desk
 from member.log.chain import LogFault, OwnEntry

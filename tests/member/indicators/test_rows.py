@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from member.identity.access import open_vault, unlock_representative
+from member.commands.shared.passphrases import unlock_representative
+from member.identity.access import open_vault
 from member.identity.home import Home
 from member.vault.cipher import VaultCipher
 from member.vault.rekey import change_key

@@ -18,8 +18,9 @@ from exchange.membership.store import find_member
 from exchange.queries.decide import DEFAULT_LIMITS
 from exchange.queries.watch import end_queries, watch_queries
 from keys.sealing.query_papers import PaperPlace, seal_paper
+from member.commands.shared.passphrases import unlock_representative
 from member.errors import RefusedError
-from member.identity.access import open_vault, unlock_representative
+from member.identity.access import open_vault
 from member.identity.home import Home
 from member.log.chain import LogFault, OwnEntry
 from member.log.receipts import promised_by

@@ -23,7 +23,7 @@ from keys.oprf.tokens import Token
 from keys.sealing.holding import HoldingClaim, prove_holding
 from keys.sealing.hybrid import Binding, EncryptionKey, seal_details
 from keys.signatures.ed25519 import SigningKey
-from member.identity.access import unlock_representative
+from member.commands.shared.passphrases import unlock_representative
 from member.identity.home import Home
 from member.requests.details import encode_details
 from member.vault.rows import VaultRows

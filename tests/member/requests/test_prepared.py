@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from member.identity.access import open_vault, unlock_representative
+from member.commands.shared.passphrases import unlock_representative
+from member.identity.access import open_vault
 from member.identity.home import Home
 from member.vault.requests import RequestRecords
 from schemas.requests.messages import AnswerDetails

@@ -18,7 +18,8 @@ import pytest
 from exchange.corrections.notify import notify_corrections
 from keys.oprf.tokens import Token
 from keys.sealing.hybrid import EncryptionKey
-from member.identity.access import open_vault, unlock_representative
+from member.commands.shared.passphrases import unlock_representative
+from member.identity.access import open_vault
 from member.identity.home import Home
 from member.indicators.submit import Desk
 from member.requests.log import RequestLog

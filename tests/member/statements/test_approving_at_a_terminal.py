@@ -15,7 +15,7 @@ import pytest
 from exchange.registrars.propose import list_proposals, propose_statement
 from keys.statements.keyring import GroupState, GroupStatement
 from member.commands.cli import cli
-from member.workplace.session import Session
+from member.commands.shared.session import Session
 from schemas.terms import GroupKind
 from tests.member.taskforce import Taskforce, now
 

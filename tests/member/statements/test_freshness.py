@@ -28,7 +28,7 @@ from keys.signatures.messages import SigningKey
 from keys.statements.envelopes import Registrar, Root, sign_statement
 from keys.statements.keyring import Keyring, MemberState, MemberStatement, parse_statement
 from keys.statements.snapshots import DOMAIN, LIFETIME, SnapshotError, check_progress, sign_snapshot, verify_snapshot
-from member.identity.access import unlock_registrar
+from member.commands.shared.passphrases import unlock_registrar
 from member.identity.home import Home
 from schemas.holders import SignedSnapshot
 from schemas.problems import TYPE_PREFIX

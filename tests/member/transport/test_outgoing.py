@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from exchange.corrections.notify import notify_corrections
-from member.workplace.session import Session
+from member.workplace.workplace import Workplace
 from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, accounts, now, write_csv
 
 WHOLE, FIRST = 20_000_000_000_000, 95_000
@@ -215,7 +215,7 @@ def test_a_query_given_again_on_the_next_day_is_the_same(forgetful: Taskforce, m
     with forgetful.losing_answers("/queries"):
         assert forgetful.run(*said).status == 1
     until = [one["until"] for one in listed(forgetful, "queries", "nca", "query", "list") if one["case"] == "OP-13"]
-    monkeypatch.setattr(Session, "today", lambda session: now().date() + timedelta(days=1))
+    monkeypatch.setattr(Workplace, "today", lambda workplace: now().date() + timedelta(days=1))
     again = forgetful.run(*said)
     assert (again.status, [again.document["until"]]) == (0, until), again.document
     assert queries_of(forgetful, "OP-13") == [again.document["query_id"]]

@@ -1,32 +1,27 @@
-"""What one command works with, opened when first needed and closed at its end."""
+"""Where one person works: a home, the keys that its passphrase opens, and what lies around them.
+
+A `Workplace` is one unit of work: a call of the program, or one request to a program that runs for long. What it opens
+(the vault, channels to servers) it opens when first needed and closes at its end, and it belongs to one thread, as an
+open vault does. A program that runs for long keeps one for its home and unlocked keys, and opens `another` of it for
+each unit of work: keys alone live longer than that. What the registrars say is read anew by each.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from functools import cached_property
-from pathlib import Path
-
-import click
+from typing import Self
 
 from keys.statements.keyring import EpochStatement, Keyring, Root
-from member.alerts.client import AlertClient
-from member.alerts.subscriptions import SubscriptionClient
-from member.corrections.log import DisclosureRecord
-from member.errors import HomeError, MemberError, UsageError
-from member.identity.access import Unlocked, check_typed, open_vault, unlock_registrar, unlock_representative
-from member.identity.home import Home
-from member.indicators.envelope import COUNTRY
+from member.errors import MemberError
+from member.identity.access import Unlocked, check_typed, open_vault
+from member.identity.home import COUNTRY, Home
 from member.log.origin import check_origin
 from member.log.own_entries import OwnLog
 from member.normalise.circumstances import HOME_COUNTRY, Circumstances
-from member.queries.client import QueryClient
-from member.queries.desk import QueryDesk
-from member.requests.asking import RequestDesk
-from member.requests.client import RequestClient
 from member.statements.authority import (
     check_may_act,
     current_epoch,
@@ -41,7 +36,6 @@ from member.statements.authority import (
 from member.statements.freshness import Freshness, Library, confirm_freshness
 from member.statements.holder_statements import HolderStatements
 from member.statements.succession import refresh_keyring
-from member.terminal import printable
 from member.tokens.fault_spread import FaultSpread
 from member.tokens.holders import HolderClient, connect_holders, epoch_info
 from member.tokens.kept_conduct import VaultConductStore
@@ -49,76 +43,55 @@ from member.tokens.kept_faults import HolderFaults
 from member.tokens.tokenise import Tokeniser
 from member.transport.channel import Channel, Identity, RuntimeEnvironment
 from member.transport.exchange_client import ExchangeClient
-from member.vault.requests import RequestRecords
 from member.vault.short_ids import ShortIds
 from member.vault.store import Vault
-from member.workplace.notices import NoticeBoard, NoticeLog
 from schemas.holder_faults import Evidence, FaultReport
 from schemas.holders import Holder
-from schemas.requests.prepared import PREPARED_DAYS
 
 _HOLDER_TIMEOUT_SECONDS = 20.0
 _WORD_TIMEOUT_SECONDS = 5.0
-DEFAULT = "analyst"
-"""Who acts, if nothing is said."""
 
 
-def default_environment() -> RuntimeEnvironment:
-    """The real clock, real sleep and real network; what takes long is told on standard error."""
-    return RuntimeEnvironment(
-        lambda: datetime.now(UTC), time.sleep, lambda url: None, tell=lambda text: click.echo(printable(text), err=True)
-    )
+class Workplace:
+    """One person's work in one home. `unlock` opens the acting representative's keys; it is called once, when they are
+    needed first.
+    """
 
-
-class Session:
-    """One call of the program: which home, as whom, and how to answer."""
-
-    def __init__(self, surroundings: RuntimeEnvironment) -> None:
-        self._home_path: Path | None = None
-        self.said_as: str | None = None
-        self.around = surroundings
-        self.as_json = False
+    def __init__(self, home: Home, unlock: Callable[[], Unlocked], around: RuntimeEnvironment) -> None:
+        self.home = home
+        self.around = around
+        self._unlock = unlock
         self._stack = ExitStack()
         self._holders: dict[int, dict[int, HolderClient]] = {}
         self._tokenisers: list[tuple[int, Tokeniser, Callable[[Evidence], FaultReport | None]]] = []
 
-    def set_out(self, home_path: Path | None, said_as: str | None) -> None:
-        """Take in what the command line says."""
-        self._home_path = home_path
-        self.said_as = said_as
+    def another(self) -> Self:
+        """The same home, its settings read anew, and the same keys for another unit of work, on whatever thread."""
+        return type(self)(Home.open(self.home.path), lambda: self.unlocked, self.around)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failed: object) -> None:
+        self.close()
 
     def close(self) -> None:
-        """Keep the faults of holders that were met, however the command ended, and close all that was opened."""
+        """Keep the faults of holders that were met, however the work ended, and close all that was opened."""
         with self._stack:
             for epoch, tokeniser, complete in self._tokenisers:
                 if tokeniser.faults:
                     HolderFaults(self.vault).store(epoch, tokeniser.faults, self.around.clock(), complete)
             self._tokenisers.clear()
 
-    @property
-    def home_path(self) -> Path:
-        """--home, or the user's own."""
-        return self._home_path or Path.home() / ".exchange-member"
-
-    @property
-    def acting_as(self) -> str:
-        """--as; if it is not said whoever's home this is, in a home of several the analyst."""
-        if self.said_as is not None:
-            return self.said_as
-        people = list(self.home.config.representatives)
-        return people[0] if len(people) == 1 else DEFAULT
-
-    @cached_property
-    def home(self) -> Home:
-        """The home, which must exist. Its reports of rejected rows are removed in time."""
-        home = Home.open(self.home_path)
-        home.remove_old_reports(self.around.clock())
-        return home
-
     @cached_property
     def unlocked(self) -> Unlocked:
         """The acting representative's keys."""
-        return unlock_representative(self.home, self.acting_as)
+        return self._unlock()
+
+    @property
+    def acting_as(self) -> str:
+        """The acting representative's name."""
+        return self.unlocked.name
 
     @cached_property
     def identity(self) -> Identity:
@@ -162,90 +135,27 @@ class Session:
     @cached_property
     def exchange(self) -> ExchangeClient:
         """The exchange, asked as the acting representative."""
-        return self.exchange_as(self.identity)
+        return ExchangeClient(self.exchange_channel)
 
-    @property
-    def notice_board(self) -> NoticeBoard:
-        """Notices, as the acting representative reads them."""
-        return NoticeBoard(self.vault, self.exchange, self.acting_as)
+    @cached_property
+    def exchange_channel(self) -> Channel:
+        """The way to the exchange, as the acting representative."""
+        return self.channel(self.home.exchange_url, self.identity)
 
-    @property
-    def notice_log(self) -> NoticeLog:
-        """What notices are about."""
-        origin = check_origin(self.vault, stated_exchange(self.stated).log_origin).origin
-        return NoticeLog(self.own_log(origin))
+    def log_origin(self, keyring: Keyring) -> str:
+        """The log that this member follows. MemberError if the registrars state another."""
+        return check_origin(self.vault, stated_exchange(keyring).log_origin).origin
 
     def own_log(self, origin: str) -> OwnLog:
         """This member's own entries in the log of an origin."""
         return OwnLog(self.vault, self.exchange, self.home.member_id, origin, self.around.sleep)
-
-    @cached_property
-    def alerts(self) -> AlertClient:
-        """The exchange's alerts, asked as the acting representative."""
-        return AlertClient(self.channel(self.home.exchange_url, self.identity))
-
-    @cached_property
-    def subscriptions(self) -> SubscriptionClient:
-        """This member's subscriptions, asked for as the acting representative."""
-        return SubscriptionClient(self.channel(self.home.exchange_url, self.identity))
-
-    @cached_property
-    def requests(self) -> RequestClient:
-        """Information requests, asked and answered as the acting representative."""
-        return RequestClient(self.channel(self.home.exchange_url, self.identity), self.vault)
-
-    @property
-    def request_desk(self) -> RequestDesk:
-        """What asking and answering work with."""
-        identity, keyring = self.identity, self.keyring
-        clock, home = self.around.clock, self.home
-        origin = check_origin(self.vault, stated_exchange(keyring).log_origin).origin
-        RequestRecords(self.vault).forget_prepared_before(clock() - timedelta(days=PREPARED_DAYS))
-        return RequestDesk(home.member_id, identity, self.vault, keyring, self.exchange, self.requests, clock, origin)
-
-    @property
-    def disclosure_record(self) -> DisclosureRecord:
-        """What was shown of corrections and outcomes, until the log is verified."""
-        return DisclosureRecord(self.vault, check_origin(self.vault, stated_exchange(self.stated).log_origin).origin)
-
-    @cached_property
-    def queries(self) -> QueryClient:
-        """Law-enforcement queries, asked and authorised as the acting representative."""
-        return QueryClient(self.channel(self.home.exchange_url, self.identity), self.vault, self.home.member_id)
-
-    def queries_as(self, representative_id: str) -> QueryClient:
-        """The same as another representative of this member whose key lies in this home: a sandbox's alone, since one
-        run would ask and authorise. HomeError elsewhere.
-        """
-        member_id, _, name = representative_id.partition("/")
-        if member_id != self.home.member_id:
-            raise UsageError(f"{representative_id} is not of {self.home.member_id}", "name an officer of yours")
-        if not self.home.config.sandbox:
-            cure = f"leave out --approve; {name} then gives, in a home of their own: member query approve ID"
-            raise HomeError(
-                "one person does not ask and authorise: only a sandbox does both at once", cure, slug="same_person"
-            )
-        identity = unlock_representative(self.home, name).identity
-        return QueryClient(self.channel(self.home.exchange_url, identity), self.vault, self.home.member_id)
-
-    @property
-    def query_desk(self) -> QueryDesk:
-        """What asking queries works with."""
-        epoch = self.epoch.epoch
-        origin = check_origin(self.vault, stated_exchange(self.keyring).log_origin).origin
-        return QueryDesk(self.vault, self.queries, epoch, lambda: self.tokeniser(epoch), origin)
-
-    @cached_property
-    def registrar(self) -> Identity:
-        """The registrar whose key lies in this home."""
-        return unlock_registrar(self.home)
 
     def exchange_as(self, identity: Identity | None, url: str | None = None) -> ExchangeClient:
         """The exchange, asked under another identity, or under none."""
         return ExchangeClient(self.channel(url or self.home.exchange_url, identity))
 
     def channel(self, url: str, identity: Identity | None) -> Channel:
-        """A way to a server, closed with the session."""
+        """A way to a server, closed with the work."""
         channel = Channel(url, identity, self.around)
         self._stack.callback(channel.close)
         return channel
@@ -296,7 +206,7 @@ class Session:
     def holder_statements(
         self, holder: Holder, around: RuntimeEnvironment | None = None, identity: Identity | None = None
     ) -> HolderStatements:
-        """A way to a key holder's word on the statements, closed with the session."""
+        """A way to a key holder's word on the statements, closed with the work."""
         word = HolderStatements(holder, around or self.around, identity)
         self._stack.callback(word.close)
         return word

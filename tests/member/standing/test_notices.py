@@ -12,8 +12,8 @@ import pytest
 from alerts.jobs import drain_outbox
 from member.log.chain import LogFault
 from member.log.own_entries import OwnLog
+from member.standing.notices import NoticeLog
 from member.vault.store import Vault
-from member.workplace.notices import NoticeLog
 from schemas.status import ListedNotice
 from schemas.values.identifiers import uuid7
 from tests.member.alerts.test_alerts import Pages, entry_of

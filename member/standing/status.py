@@ -11,11 +11,13 @@ import msgspec
 from keys.statements.fingerprints import fingerprint_of
 from keys.statements.keyring import Keyring, UnknownStatementError
 from member.errors import NotEnrolledError
+from member.queries.client import QueryClient
+from member.standing.notices import NoticeBoard
 from member.statements.authority import own_statement
 from member.tokens.holders import ask_budgets
 from member.tokens.kept_faults import HolderFaults
 from member.vault.rows import VaultRows
-from member.workplace.session import Session
+from member.workplace.workplace import Workplace
 from schemas.terms import MemberKind, QueryState, Role
 from schemas.values.encoding import from_base64
 
@@ -25,9 +27,9 @@ _MOST_NOTICES = 1000
 _AWAITING = "awaiting_registrars"
 
 
-def describe_standing(session: Session) -> dict[str, Any]:
+def describe_standing(workplace: Workplace) -> dict[str, Any]:
     """The document of `status`. A member that is not enrolled yet is shown too, with what there is."""
-    home = session.home
+    home = workplace.home
     local = [
         {"representative_id": f"{home.member_id}/{name}", "public_key": each.public_key, "roles": each.roles}
         for name, each in home.config.representatives.items()
@@ -41,11 +43,11 @@ def describe_standing(session: Session) -> dict[str, Any]:
     if home.config.exchange_url is None:
         return document
     try:
-        keyring = session.refreshed_keyring()
+        keyring = workplace.refreshed_keyring()
         statement = own_statement(keyring, home.member_id)
     except NotEnrolledError:
         return {**document, "state": _AWAITING, "exchange_url": home.exchange_url}
-    session.fault_spread(keyring).refresh(session.around.clock())
+    workplace.fault_spread(keyring).refresh(workplace.around.clock())
     signed = statement.to_wire()
     return {
         **document,
@@ -56,10 +58,10 @@ def describe_standing(session: Session) -> dict[str, Any]:
         "exchange_url": home.exchange_url,
         "registrars_fingerprint": keyring.roots.fingerprint,
         "epoch": _epoch(keyring),
-        "statements": _freshness(session, keyring),
-        **_from_servers(session, keyring),
-        "holder_faults": [fault.listed() for fault in HolderFaults(session.vault).all()],
-        "indicators": VaultRows(session.vault).count(),
+        "statements": _freshness(workplace, keyring),
+        **_from_servers(workplace, keyring),
+        "holder_faults": [fault.listed() for fault in HolderFaults(workplace.vault).all()],
+        "indicators": VaultRows(workplace.vault).count(),
     }
 
 
@@ -72,10 +74,10 @@ def _fingerprint(public_key: str | None) -> str | None:
     return None if public_key is None else fingerprint_of(from_base64(public_key))
 
 
-def _freshness(session: Session, keyring: Keyring) -> dict[str, Any] | None:
+def _freshness(workplace: Workplace, keyring: Keyring) -> dict[str, Any] | None:
     """Whether the key holders vouch that nothing newer was stated; None before there are any."""
     try:
-        return session.freshness(keyring).as_document()
+        return workplace.freshness(keyring).as_document()
     except NotEnrolledError:
         return None
 
@@ -93,29 +95,31 @@ def _epoch(keyring: Keyring) -> dict[str, Any] | None:
     }
 
 
-def _to_authorise(session: Session, kind: str) -> list[str]:
+def _to_authorise(workplace: Workplace, kind: str) -> list[str]:
     """The queries that wait for the acting officer's authorisation; none is asked for where nobody asks queries."""
-    key_id = session.unlocked.identity.key_id
-    acting = session.home.config.representatives.get(session.acting_as)
+    key_id = workplace.unlocked.identity.key_id
+    acting = workplace.home.config.representatives.get(workplace.acting_as)
     if kind != MemberKind.LAW_ENFORCEMENT or acting is None or Role.AUTHORISER not in acting.roles:
         return []
-    waiting = [one.query for one in session.queries.queries(QueryState.PENDING)]
+    waiting = [one.query for one in QueryClient.at(workplace).queries(QueryState.PENDING)]
     return [query.query_id for query in waiting if query.authorised_by == key_id]
 
 
-def _from_servers(session: Session, keyring: Keyring) -> dict[str, Any]:
-    standing = session.exchange.standing()
+def _from_servers(workplace: Workplace, keyring: Keyring) -> dict[str, Any]:
+    standing = workplace.exchange.standing()
     try:
-        holders = ask_budgets(session.holders(keyring.current_epoch))
+        holders = ask_budgets(workplace.holders(keyring.current_epoch))
     except UnknownStatementError:
         holders = ()
     return {
         "groups": msgspec.to_builtins(standing.groups),
         "log": msgspec.to_builtins(standing.log),
-        "lag": len(session.exchange.log_page(0, limit=1).pending),
+        "lag": len(workplace.exchange.log_page(0, limit=1).pending),
         "notices": standing.notices,
-        "new_notices": dict(Counter(notice.kind for notice in islice(session.notice_board.unread(), _MOST_NOTICES))),
+        "new_notices": dict(
+            Counter(notice.kind for notice in islice(NoticeBoard.at(workplace).unread(), _MOST_NOTICES))
+        ),
         "open_requests": msgspec.to_builtins(standing.open_requests),
-        "queries_to_authorise": _to_authorise(session, standing.kind),
+        "queries_to_authorise": _to_authorise(workplace, standing.kind),
         "holders": msgspec.to_builtins(holders),
     }

@@ -6,19 +6,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from member.reporting import Report
+
 _LINE_EVERY_SECONDS = 5.0
-
-
-class Report(Protocol):
-    """Takes the number of rows done so far."""
-
-    def __call__(self, done: int) -> None: ...
 
 
 @contextmanager

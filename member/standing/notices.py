@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -20,6 +20,7 @@ from member.log.chain import OwnEntry
 from member.log.own_entries import OwnLog
 from member.transport.exchange_client import ExchangeClient
 from member.vault.store import Vault
+from member.workplace.workplace import Workplace
 from schemas.status import ListedNotice
 from schemas.terms import OFFERS, Direction
 from schemas.values.identifiers import is_reference, is_uuid7
@@ -128,6 +129,11 @@ class NoticeBoard:
     exchange: ExchangeClient
     reader: str
 
+    @classmethod
+    def at(cls, workplace: Workplace) -> Self:
+        """As the acting representative reads them."""
+        return cls(workplace.vault, workplace.exchange, workplace.acting_as)
+
     def unread(self) -> Iterator[ListedNotice]:
         """What this representative has not been shown yet."""
         shown = self._shown()
@@ -157,6 +163,11 @@ class NoticeLog:
 
     def __init__(self, log: OwnLog) -> None:
         self._log = log
+
+    @classmethod
+    def at(cls, workplace: Workplace) -> Self:
+        """By the log that this member follows."""
+        return cls(workplace.own_log(workplace.log_origin(workplace.stated)))
 
     def describe(self, notices: Sequence[ListedNotice]) -> list[DescribedNotice]:
         """The notices as they are shown; `about` is None where our log has no entry of the event. Raises LogFault."""
