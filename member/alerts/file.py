@@ -23,20 +23,9 @@ from typing import Any
 
 import msgspec
 
-from member.alerts.values import (
-    ValueRefusedError,
-    as_account,
-    as_code,
-    as_day,
-    as_filled_line,
-    as_filled_text,
-    as_line,
-    as_object,
-    as_text,
-    kind_of,
-    quoted,
-)
+from member.alerts.values import as_account, as_code, as_day, as_filled_line, as_filled_text, as_line, as_object, quoted
 from member.errors import MemberError
+from member.inputs import ValueRefusedError, as_text, kind_of
 from schemas.alerts.messages import AlertContent
 from schemas.terms import AlertColour, Classification, LegalGateway, MemberKind, Theme, TrafficLight
 

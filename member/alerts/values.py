@@ -7,7 +7,6 @@ account's IBAN is computed. What would have to be guessed is refused: a control 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from datetime import date
 from difflib import get_close_matches
@@ -17,6 +16,7 @@ from typing import Any
 from stdnum import bic as bic_numbers
 from stdnum.exceptions import ValidationError
 
+from member.inputs import ValueRefusedError, as_text, kind_of
 from member.normalise.accounts import bank_account, iban, iban_number, uk_iban
 from member.normalise.circumstances import DEFAULT
 from member.normalise.outcome import NormalisationError
@@ -27,40 +27,13 @@ from schemas.terms import IndicatorType
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _SORT_CODE, _ACCOUNT_NUMBER = re.compile(r"[0-9]{6}"), re.compile(r"[0-9]{8}")
 _ACCOUNT_FIELDS = ("iban", "sort_code", "account_number", "bic")
-_KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
 _SHOWN = 60
-
-
-class ValueRefusedError(ValueError):
-    """A value that cannot be right: the rule's name, what was found, and what is wanted instead."""
-
-    def __init__(self, rule: str, found: str, wanted: str) -> None:
-        super().__init__(f"{found}; {wanted}")
-        self.rule, self.found, self.wanted = rule, found, wanted
-
-
-def kind_of(value: Any) -> str:
-    """What sort of JSON value this is, for people."""
-    return "nothing (null)" if value is None else _KINDS.get(type(value), "text")
 
 
 def quoted(value: Any) -> str:
     """A value as a fault shows it: short, in quotation marks."""
     text = printable(str(value))
     return f"'{text if len(text) <= _SHOWN else text[:_SHOWN] + '…'}'"
-
-
-def as_text(value: Any) -> str:
-    """A text of one or more lines, without blanks around it."""
-    if not isinstance(value, str):
-        raise ValueRefusedError("not-text", f"{kind_of(value)}, where text is expected", "put it in quotation marks")
-    lines = value.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
-    text = "".join(" " if unicodedata.category(one) == "Zs" else one for one in lines.expandtabs(4)).strip()
-    for place, character in enumerate(text, 1):
-        if character != "\n" and not character.isprintable():
-            found = f"the invisible character U+{ord(character):04X}, number {place} of the text"
-            raise ValueRefusedError("control-character", found, "delete it")
-    return text
 
 
 def as_line(value: Any) -> str:

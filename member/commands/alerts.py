@@ -16,11 +16,11 @@ from member.alerts.client import AlertClient, ReadAlert
 from member.alerts.file import example_alert, read_alert
 from member.alerts.log import AlertLog
 from member.alerts.page import page_of
-from member.alerts.values import ValueRefusedError, as_text
-from member.commands.shared.common import Shown, counted, read_moment, reporting, table, write_new_file
+from member.commands.shared.common import Shown, counted, reporting, table, write_new_file
 from member.commands.shared.session import Session
 from member.errors import AnswerError, MemberError, UsageError
 from member.identity.home import Home
+from member.inputs import read_moment, read_text
 from member.log.origin import check_origin
 from member.statements.authority import stated_exchange
 from schemas.alerts.messages import Acknowledgement, AlertStanding, ListedAlert, Release, TakingBack
@@ -89,7 +89,7 @@ def review(session: Session, alert_id: str) -> Shown:
 @reporting
 def release(session: Session, alert_id: str, moment: str | None) -> Shown:
     """Publish a reviewed alert, now or at a set time. Its author cannot."""
-    at = None if moment is None else read_moment("--at", moment)
+    at = None if moment is None else read_moment("moment", moment)
     session.workplace.check_fresh()
     return _step(session, alert_id, "release", Release(at=at))
 
@@ -101,7 +101,7 @@ def release(session: Session, alert_id: str, moment: str | None) -> Shown:
 @reporting
 def withdraw(session: Session, alert_id: str, reason: str) -> Shown:
     """Take an alert back. Everyone who was ever told of it is told."""
-    return _step(session, alert_id, "withdraw", TakingBack(reason=_read_option("--reason", reason)))
+    return _step(session, alert_id, "withdraw", TakingBack(reason=read_text("reason", reason)))
 
 
 @alert.command("list", epilog="Example: member alert list --theme money_mules --from 2026-11-01 --unanswered")
@@ -264,20 +264,13 @@ def _when_disclosed(number: int | None) -> str:
     return f"this is what entry {number} of our log says was disclosed"
 
 
-def _read_option(name: str, text: str) -> str:
-    try:
-        return as_text(text)
-    except ValueRefusedError as refused:
-        raise UsageError(f"{name}: {refused.found}", refused.wanted) from None
-
-
 def _read_feedback(path: Path) -> str:
     with path.open("rb") as stream:
         data = stream.read(_MAX_FEEDBACK_BYTES + 1)
     if len(data) > _MAX_FEEDBACK_BYTES:
         raise MemberError(f"{path.name}: more than {_MAX_FEEDBACK_BYTES:,} bytes", "shorten it", slug="too-long")
     try:
-        return _read_option(path.name, data.decode("utf-8-sig"))
+        return read_text("feedback", data.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise MemberError(f"{path.name} is not in UTF-8", "save it again as UTF-8 text", slug="not-utf-8") from None
 

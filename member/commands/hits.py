@@ -15,7 +15,8 @@ from member.commands.shared.exports import exported, output_option
 from member.commands.shared.session import Session
 from member.errors import MemberError
 from member.indicators.hit_progress import HitProgress, HitState
-from member.indicators.hits import HitFilters, ListedHit, list_hits, read_since
+from member.indicators.hits import HitFilters, ListedHit, list_hits
+from member.inputs import read_since
 from member.log.chain import LogFault
 from member.log.origin import check_origin
 from member.normalise.rules import RULES
@@ -81,7 +82,7 @@ def hits(
     A hit that you were not shown before, or otherwise, is new; what is new is kept in this home, for each
     representative. Its state is the furthest that this member has come with it: asked, answered, assessed, outcome.
     """
-    moment = read_since(since)
+    moment = None if since is None else read_since("since", since)
     _catch_up(session)
     filters = HitFilters(frozenset(types), frozenset(bands), frozenset(states), only_new)
     # Kept in their JSON form: a million hits as Python objects would not fit.

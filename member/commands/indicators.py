@@ -18,7 +18,7 @@ from member.commands.shared.session import Session
 from member.commands.shared.values import given_values, value_file_option
 from member.errors import FAILED, MemberError, UsageError
 from member.indicators.common_values import common_values
-from member.indicators.envelope import MAP, SETTINGS, Terms, read_terms
+from member.indicators.envelope import MAP, SETTINGS, MissingSettingError, Terms, read_terms
 from member.indicators.relisting import OWN_REASON
 from member.indicators.submit import Desk, Submitted, dry_run, submit_file
 from member.normalise.outcome import NormalisationError
@@ -33,7 +33,8 @@ from schemas.terms import NORMALISATION
 
 _SHOWN_REJECTED = 20
 _SHOWN_LINES = 20
-_OPTIONS = [name for name in SETTINGS if name != "expires_days"]
+_EXPIRES = "expires_days"
+_OPTIONS = [name for name in SETTINGS if name != _EXPIRES]
 
 
 @click.command(epilog="Example: member token --type bank_account 20000012345678")
@@ -75,12 +76,17 @@ def _fault_warnings(tokeniser: Tokeniser) -> list[str]:
     return [f"key holder {fault.holder_id} is at fault: {fault.reason}" for fault in tokeniser.faults]
 
 
+def option_for(setting: str) -> str:
+    """The option of `submit` that gives a setting."""
+    return "--expires" if setting == _EXPIRES else f"--{setting.replace('_', '-')}"
+
+
 def _envelope_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for name in reversed(_OPTIONS):
         setting = SETTINGS[name]
         kind = click.Choice([code.value for code in setting.codes]) if setting.codes else None
         usual = f"default: {setting.cautious!s}" if setting.cautious else "default: config set"
-        function = click.option(setting.option, name, type=kind, help=f"Of the submission; {usual}.")(function)
+        function = click.option(option_for(name), name, type=kind, help=f"Of the submission; {usual}.")(function)
     return function
 
 
@@ -139,7 +145,7 @@ def submit(
     relist = _relist_reason(relist, reason)
     kept_back = {} if include_common else common_values(session.home.path, session.workplace.circumstances)
     read_as = _ReadAs(map_file, sheet, kept_back)
-    terms = None if dry else read_terms(given, session.home.config.defaults, expires)
+    terms = None if dry else _terms(session, given, expires)
     with _as_file(session, file) as path:
         try:
             checked = _checked(session, path, read_as)
@@ -148,6 +154,16 @@ def submit(
             return _submit(session, checked, terms, relist=relist, restart=restart, kept_back=kept_back)
         except FileRefusedError as error:
             raise _refused(file, error) from error
+
+
+def _terms(session: Session, given: Mapping[str, str | None], expires: str | None) -> Terms:
+    try:
+        return read_terms(given, session.home.config.defaults, expires)
+    except MissingSettingError as error:
+        options = ", ".join(map(option_for, error.missing))
+        error.detail = f"not given, and without a default: {options}"
+        error.hint = f"give {options}, or once for all: member config set {error.missing[0]} …"
+        raise
 
 
 def _relist_reason(relist: str | None, reason: str | None) -> str | None:

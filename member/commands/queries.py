@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,13 +13,13 @@ import msgspec
 from rich.table import Table
 
 from keys.statements.keyring import Keyring, UnknownStatementError
-from member.alerts.values import ValueRefusedError, as_text
 from member.commands.log import receipts_kept
 from member.commands.shared.common import Shown, counted, reporting, table, write_new_file
 from member.commands.shared.exports import exported, output_option
 from member.commands.shared.session import Session
 from member.commands.shared.values import given_values, value_file_option
-from member.errors import AnswerError, MemberError, UsageError, quoted
+from member.errors import AnswerError, MemberError, UsageError
+from member.inputs import read_day, read_text
 from member.log.chain import LogFault
 from member.normalise.circumstances import Circumstances
 from member.normalise.rules import RULES
@@ -40,7 +39,6 @@ from schemas.terms import LegalGateway, QueryState, Role
 from schemas.values.encoding import to_rfc3339
 from schemas.values.message import MAX_SHORT
 
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ASK = "ask"
 
 
@@ -307,13 +305,13 @@ def extend(session: Session, query_id: str, until: str | None, watch: str | None
     """Let a query and its cover, or its watch, last longer. Not by the one who asked."""
     if until is None and watch is None:
         raise UsageError("say what is to last longer", "--until DATE, --watch DATE, or both")
-    said = _read_text("--reason", reason)
-    longer = None if watch is None else _read_day("--watch", watch)
+    said = read_text("reason", reason, MAX_SHORT)
+    longer = None if watch is None else read_day("watch", watch)
     found = session.workplace.find_id("query", query_id)
     last = (
         _shown_day(QueryClient.at(session.workplace).read(found).query.until)
         if until is None
-        else _read_day("--until", until)
+        else read_day("until", until)
     )
     standing = QueryClient.at(session.workplace).extend(found, last, longer, said)
     return Shown(msgspec.to_builtins(standing), as_lines([_standing_text(standing)]), warnings=receipts_kept(session))
@@ -428,10 +426,12 @@ def _read_application(
 ) -> QueryApplication:
     defaults = session.home.config.defaults
     said = {name: given[name] or defaults.get(name, "") for name in ("necessity", "proportionality")}
-    texts = {name: _read_text(f"--{name}", text or "") for name, text in {"purpose": given["purpose"], **said}.items()}
+    texts = {
+        name: read_text(name, text or "", MAX_SHORT) for name, text in {"purpose": given["purpose"], **said}.items()
+    }
     officer = given["authorised_by"] or ""
     return QueryApplication(
-        case=_read_text("--case", given["case"] or ""),
+        case=read_text("case", given["case"] or "", MAX_CASE),
         purpose=texts["purpose"],
         necessity=texts["necessity"] or None,
         proportionality=texts["proportionality"] or None,
@@ -439,28 +439,9 @@ def _read_application(
         authorised_by=officer if "/" in officer else f"{session.home.member_id}/{officer}",
         covert=covert,
         silent=silent,
-        until=None if given["until"] is None else _read_day("--until", given["until"]),
-        watch_until=None if given["watch"] is None else _read_day("--watch", given["watch"]),
+        until=None if given["until"] is None else read_day("until", given["until"]),
+        watch_until=None if given["watch"] is None else read_day("watch", given["watch"]),
     )
-
-
-def _read_text(option: str, text: str) -> str:
-    most = MAX_CASE if option == "--case" else MAX_SHORT
-    if len(text) > most:
-        raise UsageError(f"{option}: {len(text):,} characters", f"at most {most:,}")
-    try:
-        return as_text(text)
-    except ValueRefusedError as refused:
-        raise UsageError(f"{option}: {refused.found}", refused.wanted) from None
-
-
-def _read_day(option: str, text: str) -> date:
-    if not _DAY.fullmatch(text.strip()):
-        raise UsageError(f"{option} {quoted(text)} is not a valid date", "write it as 2027-11-22")
-    try:
-        return date.fromisoformat(text.strip())
-    except ValueError:
-        raise UsageError(f"{option} {text} is not in the calendar", "write it as 2027-11-22") from None
 
 
 def _shown_day(text: str) -> date:

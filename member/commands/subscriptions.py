@@ -9,7 +9,7 @@ from member.alerts.subscriptions import SubscriptionClient
 from member.commands.shared.common import Shown, counted, reporting, table
 from member.commands.shared.session import Session
 from member.errors import UsageError
-from member.indicators.hits import read_since
+from member.inputs import read_since
 from schemas.alerts.subscriptions import ConfirmationForm, ReplayForm, SubscriptionForm
 from schemas.terms import AlertColour, DeliveryState, MemberKind, PushChannel, Theme
 from schemas.values.encoding import from_rfc3339
@@ -137,7 +137,7 @@ def replay(session: Session, subscription_id: str, delivery_ids: tuple[str, ...]
     """Have deliveries sent again under their old ids: those named, or all that were given up."""
     if delivery_ids and since:
         raise UsageError("say which deliveries", "--delivery ID, or --since TIME")
-    start = from_rfc3339(str(read_since(since or _LONG_AGO)))
+    start = from_rfc3339(read_since("since", since or _LONG_AGO))
     wanted = ReplayForm(delivery_ids=list(delivery_ids)) if delivery_ids else ReplayForm(since=start)
     chosen = _found(session, subscription_id)
     replayed = SubscriptionClient.at(session.workplace).replay(chosen, wanted)

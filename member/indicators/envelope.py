@@ -6,15 +6,15 @@ person, once as a default or each time. The rest has cautious values that a defa
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from member.errors import MemberError, UsageError, quoted
+from member.errors import USAGE_ERROR, MemberError, UsageError, quoted
 from member.identity.home import COUNTRY, REJECTED_DAYS
+from member.inputs import InputError, read_day
 from member.normalise.countries import COUNTRIES
 from member.tables.column_map import read_column_map
 from member.tables.csv_faults import FileRefusedError
@@ -34,7 +34,6 @@ from schemas.terms import (
 )
 from schemas.values.tipping_off import find_tipping_off
 
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _MAX_TEXT_CHARS = 2000
 _MAX_DAYS = 3660
 _MAX_DAYS_DIGITS = 4
@@ -42,40 +41,37 @@ _MAX_DAYS_DIGITS = 4
 
 @dataclass(frozen=True)
 class Setting:
-    """One value an envelope can be given: its option, its code list if it has one, its cautious value if it has one."""
+    """One value an envelope can be given: its code list if it has one, its cautious value if it has one."""
 
-    option: str
     codes: type[StrEnum] | None = None
     cautious: str | None = None
 
 
 SETTINGS: Mapping[str, Setting] = {
-    "group": Setting("--group"),
-    "legal_gateway": Setting("--legal-gateway", LegalGateway),
-    "purpose": Setting("--purpose"),
-    "theme": Setting("--theme", Theme),
-    "expires_days": Setting("--expires"),
-    "review_days": Setting("--review-days"),
-    "case_type": Setting("--case-type", CaseType, CaseType.MISUSE_OF_FACILITY),
-    "subject_role": Setting("--subject-role", SubjectRole, SubjectRole.SUSPECT),
-    "evidence_standard": Setting("--evidence-standard", EvidenceStandard, EvidenceStandard.SUSPICION),
-    "source_evaluation": Setting("--source-evaluation", SourceEvaluation, SourceEvaluation.UNTESTED),
-    "intelligence_assessment": Setting(
-        "--intelligence-assessment", IntelligenceAssessment, IntelligenceAssessment.NOT_KNOWN
-    ),
-    "handling": Setting("--handling", Handling, Handling.PERMITTED),
-    "conditions": Setting("--conditions", None, ""),
-    "classification": Setting("--classification", Classification, Classification.OFFICIAL_SENSITIVE),
-    "tlp": Setting("--tlp", TrafficLight, TrafficLight.AMBER),
-    "red_flags": Setting("--red-flags", None, ""),
+    "group": Setting(),
+    "legal_gateway": Setting(LegalGateway),
+    "purpose": Setting(),
+    "theme": Setting(Theme),
+    "expires_days": Setting(),
+    "review_days": Setting(),
+    "case_type": Setting(CaseType, CaseType.MISUSE_OF_FACILITY),
+    "subject_role": Setting(SubjectRole, SubjectRole.SUSPECT),
+    "evidence_standard": Setting(EvidenceStandard, EvidenceStandard.SUSPICION),
+    "source_evaluation": Setting(SourceEvaluation, SourceEvaluation.UNTESTED),
+    "intelligence_assessment": Setting(IntelligenceAssessment, IntelligenceAssessment.NOT_KNOWN),
+    "handling": Setting(Handling, Handling.PERMITTED),
+    "conditions": Setting(None, ""),
+    "classification": Setting(Classification, Classification.OFFICIAL_SENSITIVE),
+    "tlp": Setting(TrafficLight, TrafficLight.AMBER),
+    "red_flags": Setting(None, ""),
 }
 CONTACT = "contact"
 """The desk that answers questions: told in answers to requests where a row names no other. Part of no envelope."""
 MAP = "map"
 """The file with the names of one's own columns, which `submit` reads. Part of no envelope."""
 STATEMENTS: Mapping[str, Setting] = {
-    "necessity": Setting("--necessity"),
-    "proportionality": Setting("--proportionality"),
+    "necessity": Setting(),
+    "proportionality": Setting(),
 }
 """What a law-enforcement query states beside its purpose. Part of no envelope either."""
 _DAYS = ("expires_days", "review_days")
@@ -85,40 +81,46 @@ class MissingSettingError(MemberError):
     """A value that only a person can give is missing; exit code 2, since the call can be mended."""
 
     slug = "missing_setting"
-    exit_code = 2
+    exit_code = USAGE_ERROR
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        super().__init__(f"not given, and without a default: {', '.join(missing)}", missing=list(missing))
+        self.missing = missing
 
 
 def check_setting(name: str, value: str) -> str:
-    """The value of a default, checked. UsageError for unknown names, codes and lengths, and for
+    """The value of a default, checked. UsageError for unknown names, InputError for unknown codes, for lengths, and for
     text that speaks of a suspicious activity report.
     """
     setting = {
         **SETTINGS,
         **STATEMENTS,
-        CONTACT: Setting("config set"),
-        COUNTRY: Setting("config set"),
-        MAP: Setting("--map"),
-        REJECTED_DAYS: Setting("config set"),
+        CONTACT: Setting(),
+        COUNTRY: Setting(),
+        MAP: Setting(),
+        REJECTED_DAYS: Setting(),
     }.get(name)
     if setting is None:
         known = ", ".join([*SETTINGS, *STATEMENTS, CONTACT, COUNTRY, MAP, REJECTED_DAYS])
         raise UsageError(f"there is no default called {name}", f"known: {known}")
     if setting.codes is not None and value not in set(setting.codes):
-        raise UsageError(f"{name} cannot be {quoted(value)}", "one of: " + ", ".join(setting.codes))
+        raise InputError(name, f"{quoted(value)} is not known", "one of: " + ", ".join(setting.codes))
     if name == MAP:
         return _checked_map(value)
     if name == COUNTRY:
         value = value.strip().upper()
         if value not in COUNTRIES:
-            raise UsageError(f"{name} cannot be {quoted(value)}", "an ISO 3166-1 code: GB, IE, US …")
+            raise InputError(name, f"{quoted(value)} is not a country", "an ISO 3166-1 code: GB, IE, US …")
     if name in (*_DAYS, REJECTED_DAYS) and not _is_number_of_days(value):
-        raise UsageError(f"{name} is a number of days, 1 to {_MAX_DAYS}")
-    if len(value) > _MAX_TEXT_CHARS or not value.isprintable():
-        raise UsageError(f"{name} is printable text of at most {_MAX_TEXT_CHARS} characters")
+        raise InputError(name, f"{quoted(value)} is not a number of days", f"1 to {_MAX_DAYS}")
+    if len(value) > _MAX_TEXT_CHARS:
+        raise InputError(name, f"{len(value):,} characters", f"at most {_MAX_TEXT_CHARS:,}")
+    if not value.isprintable():
+        raise InputError(name, "it has a character that nobody sees", "printable text in one line")
     told = find_tipping_off(value) if setting.codes is None else None
     if told is not None:
         hint = "nothing that reveals a suspicious activity report may be told"
-        raise UsageError(f"{name} speaks of: {told}", hint)
+        raise InputError(name, f"it speaks of: {told}", hint)
     return value
 
 
@@ -127,7 +129,7 @@ def _checked_map(value: str) -> str:
     try:
         read_column_map(path)
     except FileRefusedError as error:
-        raise UsageError(error.found, error.wanted) from error
+        raise InputError(MAP, error.found, error.wanted) from error
     return str(path)
 
 
@@ -151,7 +153,7 @@ class Terms:
 def read_terms(given: Mapping[str, str | None], defaults: Mapping[str, str], expires: str | None) -> Terms:
     """What the command line gives, else the defaults, else the cautious value.
 
-    Raises MissingSettingError naming the option, UsageError for a value that no envelope may have.
+    Raises MissingSettingError naming what is missing, UsageError for a value that no envelope may have.
     """
     values = {}
     for name, setting in SETTINGS.items():
@@ -159,23 +161,12 @@ def read_terms(given: Mapping[str, str | None], defaults: Mapping[str, str], exp
         value = defaults.get(name, setting.cautious) if value is None else value
         if value is not None:
             values[name] = check_setting(name, str(value))
-    expires_on = None if expires is None else _read_date(expires)
+    expires_on = None if expires is None else read_day("expires", expires)
     wanted = ["group", "legal_gateway", "purpose", "theme", *(["expires_days"] if expires_on is None else [])]
     missing = [name for name in wanted if not values.get(name, "").strip()]
     if missing:
-        options = ", ".join(SETTINGS[name].option for name in missing)
-        hint = f"give {options}, or once for all: member config set {missing[0]} …"
-        raise MissingSettingError(f"not given, and without a default: {options}", hint, missing=missing)
+        raise MissingSettingError(missing)
     return Terms(values, expires_on)
-
-
-def _read_date(text: str) -> date:
-    if not _DAY.fullmatch(text):
-        raise UsageError(f"--expires {quoted(text)} is not a valid date", "write it as 2027-11-22")
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"--expires {text} is not in the calendar") from None
 
 
 def fill_envelope(terms: Terms, epoch: int, today: Callable[[], date]) -> SubmissionEnvelope:
@@ -184,7 +175,7 @@ def fill_envelope(terms: Terms, epoch: int, today: Callable[[], date]) -> Submis
     start = today()
     expires_on = terms.expires or start + timedelta(days=int(values["expires_days"]))
     if expires_on <= start:
-        raise UsageError(f"--expires {expires_on.isoformat()} has passed")
+        raise InputError("expires", f"{expires_on.isoformat()} has passed", "a day after today")
     half_way = start + (expires_on - start) / 2
     review_by = (
         min(expires_on, start + timedelta(days=int(values["review_days"]))) if "review_days" in values else half_way

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from member.errors import AnswerError, UsageError, quoted
+from member.errors import AnswerError
 from member.indicators.hit_progress import HitProgress, Progress
 from member.transport.channel import shown_token
 from member.transport.exchange_client import ExchangeClient
@@ -16,22 +16,10 @@ from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.store import Vault
 from schemas.hits import DisclosedHit
 from schemas.terms import InstitutionBand
-from schemas.values.encoding import from_rfc3339, to_rfc3339
+from schemas.values.encoding import to_rfc3339
 from schemas.values.identifiers import made_at
 
 _BATCH = 500
-
-
-def read_since(text: str | None) -> str | None:
-    """`--since` as it goes on the wire: a day means its start in UTC. UsageError for anything else."""
-    if text is None:
-        return None
-    moment = f"{text}T00:00:00Z" if len(text) == 10 else text
-    try:
-        from_rfc3339(moment)
-    except ValueError:
-        raise UsageError(f"--since {quoted(text)} is not a valid time", "2026-11-22, or 2026-11-22T10:00:00Z") from None
-    return moment
 
 
 class RequestOfHit(msgspec.Struct, frozen=True):

@@ -14,15 +14,15 @@ from member.commands.requests.text import (
     lines_of,
     next_step,
     prepared_lines,
-    read_codes,
     read_fields,
     read_id,
-    read_text,
+    read_said,
 )
 from member.commands.shared.common import Shown, at_terminal, reporting
 from member.commands.shared.session import Session
 from member.errors import MemberError, UsageError
 from member.indicators.envelope import CONTACT
+from member.inputs import read_codes
 from member.plain import as_lines, printable
 from member.requests.answering import (
     AgreedDisclosure,
@@ -86,7 +86,7 @@ _digest = click.option(
 @click.command("answer", epilog="Example: member --as authoriser request answer ID --partial reason,first_seen")
 @click.argument("request_id", metavar="ID")
 @click.option("--full", is_flag=True, help="Tell all that was asked for, as far as we hold it.")
-@click.option("--partial", metavar="FIELDS", help="Tell these fields only: a,b.")
+@click.option("--partial", "fields", metavar="FIELDS", help="Tell these fields only: a,b.")
 @click.option("--no-trace", is_flag=True, help="Say that nothing is held.")
 @click.option("--prepared", is_flag=True, help="Send what another person of ours prepared: request prepare ID.")
 @click.option("--note", help="A text that goes with what is told.")
@@ -101,7 +101,7 @@ def answer(
     request_id: str,
     *,
     full: bool,
-    partial: str | None,
+    fields: str | None,
     no_trace: bool,
     prepared: bool,
     note: str | None,
@@ -118,7 +118,7 @@ def answer(
 
     What is told is sealed here, for whoever is told alone. An offer is released by another person than made it.
     """
-    if full + no_trace + prepared + (partial is not None) != 1:
+    if full + no_trace + prepared + (fields is not None) != 1:
         raise UsageError("expected one of --full, --partial, --no-trace and --prepared")
     if prepared:
         _check_beside("--prepared is sent as it is", {"--note": note, "--confirm": confirmations})
@@ -126,12 +126,12 @@ def answer(
     _check_beside("only what was prepared has a digest", {"--digest": digests})
     if no_trace:
         _check_beside("--no-trace tells nothing", {"--note": note, "--to": to, "--confirm": confirmations})
-    fields = None if partial is None else read_fields(partial)
-    said = read_text("note", note or "", _MAX_NOTE)
+    named = None if fields is None else read_fields("fields", fields)
+    said = read_said("note", note or "", _MAX_NOTE)
     if no_trace:
         return _give(session, request_id, lambda desk, taken: send_refusal(desk, taken, None), yes=yes)
     contact = session.home.config.defaults.get(CONTACT, "")
-    agreed = AgreedDisclosure(fields, said, contact, read_codes(confirmations))
+    agreed = AgreedDisclosure(named, said, contact, read_codes(confirmations))
     read = RequestDesk.at(session.workplace).read(read_id(session, request_id))
     if read.direction == Direction.OUTGOING and read.mode in OFFERS:
         return _release(session, read, agreed, to)
@@ -167,7 +167,7 @@ def refuse(
 @click.command("prepare", epilog="Example: member request prepare ID --partial reason,first_seen")
 @click.argument("request_id", metavar="ID")
 @click.option("--full", is_flag=True, help="Tell all that was asked for, as far as we hold it.")
-@click.option("--partial", metavar="FIELDS", help="Tell these fields only: a,b.")
+@click.option("--partial", "fields", metavar="FIELDS", help="Tell these fields only: a,b.")
 @click.option("--no-trace", is_flag=True, help="Say that nothing is held.")
 @click.option("--refuse", "reason", type=click.Choice([code.value for code in RefusalReason]), help="Refuse so.")
 @click.option("--note", help="A text that goes with what is told.")
@@ -180,7 +180,7 @@ def prepare_one(
     request_id: str,
     *,
     full: bool,
-    partial: str | None,
+    fields: str | None,
     no_trace: bool,
     reason: str | None,
     note: str | None,
@@ -192,14 +192,14 @@ def prepare_one(
     That one sees it and gives `request answer ID --prepared`. It tells nobody anything before. A request to us is taken
     up by an authoriser first.
     """
-    if full + no_trace + (partial is not None) + (reason is not None) != 1:
+    if full + no_trace + (fields is not None) + (reason is not None) != 1:
         raise UsageError("expected one of --full, --partial, --no-trace and --refuse")
     if no_trace or reason is not None:
         _check_beside("it tells nothing", {"--note": note, "--to": to, "--confirm": confirmations})
     desk, found = RequestDesk.at(session.workplace), read_id(session, request_id)
-    fields = None if partial is None else read_fields(partial)
+    named = None if fields is None else read_fields("fields", fields)
     contact = session.home.config.defaults.get(CONTACT, "")
-    agreed = AgreedDisclosure(fields, read_text("note", note or "", _MAX_NOTE), contact, read_codes(confirmations))
+    agreed = AgreedDisclosure(named, read_said("note", note or "", _MAX_NOTE), contact, read_codes(confirmations))
     read = desk.read(found)
     if read.direction == Direction.OUTGOING and read.mode in OFFERS:
         waiting = [one for one in read.waiting if to in (None, one.institution)]

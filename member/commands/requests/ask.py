@@ -16,17 +16,17 @@ from member.commands.requests.text import (
     describe_answer,
     lines_of,
     next_step,
-    read_codes,
     read_fields,
     read_id,
-    read_text,
+    read_said,
     with_own_rows,
 )
-from member.commands.shared.common import Shown, counted, read_moment, reporting, table, write_new_file
+from member.commands.shared.common import Shown, counted, reporting, table, write_new_file
 from member.commands.shared.exports import exported, output_option
 from member.commands.shared.session import Session
 from member.errors import FAILED, UsageError
 from member.indicators.hit_progress import HitProgress
+from member.inputs import read_codes, read_moment
 from member.plain import as_lines, to_second
 from member.requests.asking import RequestDesk, ask, read_answers
 from member.requests.client import RequestClient
@@ -97,10 +97,10 @@ def create(
 
     What the legal gateway wants and is missing is named before anything is sent.
     """
-    texts = {name: read_text(name, given.pop(name)) for name in ("purpose", "necessity", "proportionality")}
+    texts = {name: read_said(name, given.pop(name)) for name in ("purpose", "necessity", "proportionality")}
     notice = _read_notice(nca_notice, notice_given_at)
     usual = _ALERT_FIELDS if given["mode"] == RequestMode.ALERT else _DEFAULT_FIELDS
-    named = read_fields(usual if fields is None else fields)
+    named = read_fields("fields", usual if fields is None else fields)
     confirmed = read_codes(given.pop("confirmations"))
     about = _find_hit(session, hit_id)
     draft = RequestDraft(
@@ -248,8 +248,8 @@ def _read_notice(reference: str | None, given_at: str | None) -> PriorNotice | N
     if reference is None or given_at is None:
         raise UsageError("--nca-notice and --notice-given-at go together")
     return PriorNotice(
-        reference=" ".join(read_text("nca-notice", reference, 64).split()),
-        given_at=to_rfc3339(read_moment("--notice-given-at", given_at)),
+        reference=" ".join(read_said("nca_notice", reference, 64).split()),
+        given_at=to_rfc3339(read_moment("notice_given_at", given_at)),
     )
 
 

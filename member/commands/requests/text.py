@@ -9,9 +9,8 @@ from typing import Any
 import click
 import msgspec
 
-from member.alerts.values import ValueRefusedError, as_text
 from member.commands.shared.session import Session
-from member.errors import MemberError, UsageError, quoted
+from member.inputs import TooLongError, read_choices, read_text
 from member.plain import to_second
 from member.requests.asking import ReadAnswer
 from member.requests.client import ReadRequest
@@ -23,6 +22,7 @@ from schemas.marking import Marking
 from schemas.rendering.words import in_words
 from schemas.requests.messages import NO_DETAILS, ListedRequest
 from schemas.terms import OFFERS, Direction, RequestField, RequestState, Role
+from schemas.values.message import MAX_SHORT
 
 _BATCH = 500
 
@@ -180,27 +180,11 @@ def read_id(session: Session, text: str) -> str:
     return session.workplace.find_id("request", text)
 
 
-def read_fields(text: str) -> tuple[str, ...]:
-    """The named fields of `a,b`, each once, at least one. Raises UsageError."""
-    named = tuple(dict.fromkeys(name.strip().lower().replace("-", "_") for name in text.split(",") if name.strip()))
-    unknown = [name for name in named if name not in set(RequestField)]
-    if unknown or not named:
-        what = f"no field is called {', '.join(map(quoted, unknown[:5]))}" if unknown else "no field is named"
-        raise UsageError(what, f"known: {', '.join(RequestField)}")
-    return named
+def read_fields(field: str, text: str) -> tuple[str, ...]:
+    """The named fields of `a,b`, each once, at least one. Raises InputError."""
+    return read_choices(field, text, list(RequestField))
 
 
-def read_codes(given: tuple[str, ...]) -> tuple[str, ...]:
-    """Codes in the order given, each once; the exchange knows which there are."""
-    return tuple(dict.fromkeys(code.strip() for code in given if code.strip()))
-
-
-def read_text(name: str, text: str, most: int = 2000) -> str:
-    """What a person wrote, at most so many characters. Raises UsageError and MemberError."""
-    try:
-        said = as_text(text)
-    except ValueRefusedError as refused:
-        raise UsageError(f"--{name}: {refused.found}", refused.wanted) from None
-    if len(said) > most:
-        raise MemberError(f"--{name}: {len(said):,} characters", f"at most {most:,}", slug="too-long")
-    return said
+def read_said(field: str, text: str, most: int = MAX_SHORT) -> str:
+    """A text of a request or an answer. Raises InputError."""
+    return read_text(field, text, most, too_long=TooLongError)

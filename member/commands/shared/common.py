@@ -10,7 +10,6 @@ import sys
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec
@@ -24,7 +23,8 @@ from keys.custody.files import CustodyError
 from keys.terminal.program import Program, print_error, wants_json
 from member.commands.shared.session import Session, default_environment
 from member.commands.shared.terminal import AnswerConsole, PlainTable, fitted
-from member.errors import FAILED, USAGE_ERROR, MemberError, UsageError, quoted
+from member.errors import FAILED, USAGE_ERROR, MemberError, UsageError
+from member.inputs import InputError
 from member.plain import as_lines, printable
 from member.tokens.quorums import NoQuorumError
 
@@ -58,8 +58,12 @@ def reporting(function: Callable[P, Shown]) -> Callable[P, None]:
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        shown = function(*args, **kwargs)
         context = click.get_current_context()
+        try:
+            shown = function(*args, **kwargs)
+        except InputError as error:
+            error.detail = error.named(option_of(context.command, error.field))
+            raise
         for warning in shown.warnings:
             click.echo(printable(as_lines([f"Warning: {warning}"])), err=True)
         if wants_json():
@@ -69,6 +73,15 @@ def reporting(function: Callable[P, Shown]) -> Callable[P, None]:
         context.exit(shown.exit_code)
 
     return run
+
+
+def option_of(command: click.Command, field: str) -> str:
+    """How a command calls a field of its input: by the option, or the argument, that is stored under its name."""
+    for parameter in command.params:
+        if parameter.name == field:
+            is_option = isinstance(parameter, click.Option)
+            return parameter.opts[0] if is_option else (parameter.metavar or field.upper()).strip("[].…")
+    return field
 
 
 def _print_json(document: Mapping[str, Any]) -> None:
@@ -129,23 +142,6 @@ def table(title: str, *columns: str, whole: Collection[str] = (), spare: Sequenc
     for column in columns:
         made.add_column(column, overflow="fold", no_wrap=column in whole)
     return made
-
-
-def read_moment(option: str, text: str) -> datetime:
-    """A time that says its zone, in UTC. UsageError for anything else."""
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise UsageError(f"{option} {quoted(text)} is not a valid time", "2026-11-23T09:00:00Z") from None
-    if moment.tzinfo is None:
-        right = text.strip() if "T" in text else f"{moment.date().isoformat()}T09:00:00"
-        raise UsageError(f"{option} {quoted(text)} does not say its zone", f"{right}Z for UTC, or …+01:00")
-    if moment.utcoffset() is None or abs(moment.utcoffset() or timedelta(0)) >= timedelta(days=1):
-        raise UsageError(f"{option} {quoted(text)} has no such zone", "2026-11-23T09:00:00Z")
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise UsageError(f"{option} {quoted(text)} is in no year of UTC's calendar", "2026-11-23T09:00:00Z") from None
 
 
 def write_new_file(path: Path, data: bytes) -> None:

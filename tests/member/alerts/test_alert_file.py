@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from alerts.domain.alert import content_fields
 from member.alerts.file import FIELDS, AlertRefusedError, example_alert, fill_alert, parse_document, read_alert
-from member.alerts.values import ValueRefusedError
+from member.inputs import ValueRefusedError
 from schemas.alerts.messages import AlertContent
 from schemas.values.derived import schema_of
 from tests.any_input import JSON, changed_bytes, changed_fields
