@@ -238,7 +238,7 @@ def _step(session: Session, alert_id: str, step: str, value: Message) -> Shown:
 
 def _standing(standing: AlertStanding, more: str = "") -> Shown:
     text = f"{standing.reference} is {in_words(standing.state)}{f', {more} {standing.reference}' if more else ''}"
-    return Shown(msgspec.to_builtins(standing), text)
+    return Shown(standing, text)
 
 
 def _check_with_log(session: Session, found: ReadAlert) -> int | None:

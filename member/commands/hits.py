@@ -13,14 +13,11 @@ from rich.table import Table
 from member.commands.shared.common import Shown, counted, reporting, table
 from member.commands.shared.exports import exported, output_option
 from member.commands.shared.session import Session
-from member.errors import MemberError
 from member.indicators.hit_progress import HitProgress, HitState
 from member.indicators.hits import HitFilters, ListedHit, list_hits
 from member.inputs import read_since
-from member.log.chain import LogFault
-from member.log.origin import check_origin
+from member.log.faults import naming_entry
 from member.normalise.rules import RULES
-from member.statements.authority import stated_exchange
 from member.vault.hits import ShownHits
 from schemas.rendering.words import in_words, label
 
@@ -101,11 +98,10 @@ def hits(
 
 def _catch_up(session: Session) -> None:
     """What was done about hits, from own log entries. The acting key is one that the registrars signed."""
-    origin = check_origin(session.workplace.vault, stated_exchange(session.workplace.keyring).log_origin).origin
-    try:
-        HitProgress(session.workplace.vault).catch_up(session.workplace.exchange, session.home.member_id, origin)
-    except LogFault as fault:
-        raise MemberError(fault.detail, fault.hint, slug=fault.slug, entry=fault.where) from fault
+    workplace = session.workplace
+    origin = workplace.log_origin(workplace.keyring)
+    with naming_entry():
+        HitProgress(workplace.vault).catch_up(workplace.exchange, session.home.member_id, origin)
 
 
 def _mark_seen(session: Session, hits: list[bytes]) -> None:

@@ -75,7 +75,7 @@ def record(session: Session, /, **given: Any) -> Shown:
     session.workplace.check_fresh()
     done = OutcomeClient.at(session.workplace).record(about, found, figures)
     HitProgress(session.workplace.vault).outcome(about, found)
-    return Shown(msgspec.to_builtins(done), f"the outcome of {about} {object_id} is recorded: member outcome list")
+    return Shown(done, f"the outcome of {about} {object_id} is recorded: member outcome list")
 
 
 @outcome.command("list", epilog="Example: member outcome list --received")
@@ -149,7 +149,7 @@ def assess(session: Session, /, hit_id: str, decision: str, **checks: bool) -> S
     done = OutcomeClient.at(session.workplace).assess(found, checks, decision)
     HitProgress(session.workplace.vault).assessed(found, decision)
     said = f"the assessment of hit {hit_id} is recorded: {in_words(decision)}"
-    return Shown(msgspec.to_builtins(done), f"{said}\n{_THEN}")
+    return Shown(done, f"{said}\n{_THEN}")
 
 
 def _find(session: Session, about: str, text: str) -> str:

@@ -3,41 +3,34 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 import click
 import msgspec
 from rich.table import Table
 
-from keys.statements.keyring import Keyring, UnknownStatementError
-from member.commands.log import receipts_kept
 from member.commands.shared.common import Shown, counted, reporting, table, write_new_file
 from member.commands.shared.exports import exported, output_option
 from member.commands.shared.session import Session
 from member.commands.shared.values import given_values, value_file_option
-from member.errors import AnswerError, MemberError, UsageError
-from member.inputs import read_day, read_text
-from member.log.chain import LogFault
-from member.normalise.circumstances import Circumstances
+from member.errors import UsageError
 from member.normalise.rules import RULES
 from member.plain import as_lines, printable
+from member.queries import acts
+from member.queries.acts import as_shown, list_queries, prove_reading, read_application, read_subjects
 from member.queries.asked import asked_about
 from member.queries.client import OpenedQuery, QueryClient
-from member.queries.desk import QueriedValue, QueryDesk, UnapprovedError, read_file, read_values
-from member.queries.entries import QueryEntries
-from member.queries.report import COLUMNS, LogProof, render_pdf, rows_of
-from member.queries.shown import FoundValue, OtherCase, ShownQuery, show_head
-from member.requests.refusal import Broken, RuleRefusedError
+from member.queries.desk import QueriedValue, QueryDesk, UnapprovedError
+from member.queries.report import COLUMNS, render_pdf, rows_of
+from member.queries.shown import FoundValue, OtherCase, ShownQuery
 from member.tables.exporting import check_output, write_rows
-from member.tables.reading import FileRefusedError
-from schemas.queries.messages import MAX_CASE, QueryApplication, QueryStanding
+from member.workplace.receipts import missing_receipt
+from schemas.queries.messages import QueryApplication, QueryStanding
 from schemas.rendering.words import in_words, label
-from schemas.terms import LegalGateway, QueryState, Role
+from schemas.terms import LegalGateway, QueryState
 from schemas.values.encoding import to_rfc3339
-from schemas.values.message import MAX_SHORT
 
 _ASK = "ask"
 
@@ -103,8 +96,8 @@ def ask(
 ) -> Shown:
     """Ask which institutions hold any of the values. Another officer authorises it, and then it is answered."""
     values = given_values(values, value_file)
-    subjects = _read_subjects(indicator_type, values, file, session.workplace.circumstances)
-    application = _read_application(session, given, covert=not overt, silent=silent)
+    subjects = read_subjects(indicator_type, values, file, session.workplace.circumstances)
+    application = read_application(session.workplace, given, covert=not overt, silent=silent)
     if approve:
         return _approve_at_once(session, subjects, application)
     standing = QueryDesk.at(session.workplace).ask(subjects, application, session.workplace.today())
@@ -112,7 +105,7 @@ def ask(
     session.workplace.number("query", [standing.query_id])
     name = application.authorised_by.partition("/")[2]
     told = f"query {standing.query_id} is {standing.state}: member --as {name} query approve {standing.query_id}"
-    return Shown(document, as_lines([told]), warnings=receipts_kept(session))
+    return Shown(document, as_lines([told]), warnings=_receipt_warnings(session))
 
 
 def _approve_at_once(session: Session, subjects: list[QueriedValue], application: QueryApplication) -> Shown:
@@ -145,29 +138,17 @@ def approve_one(session: Session, query_id: str, yes: bool) -> Shown:
 
     At a terminal you are asked whether you agree; without one, or with --json, giving the command is agreeing.
     """
-    wanted = session.workplace.find_id("query", query_id)
-    _check_authorises(session)
+    workplace = session.workplace
+    chosen = workplace.find_id("query", query_id)
 
     def agree(read: OpenedQuery) -> None:
-        if read.query.authorised_by != session.workplace.identity.key_id:
-            decides = Broken("not-its-authoriser", "query_id", f"{read.query.authorised_by} decides on it")
-            raise RuleRefusedError("nothing was approved", [decides])
         if session.as_json:
             return
         click.echo(printable(as_lines(_grounds_of(session, read))), err=True)
         if not yes and sys.stdin.isatty():
             click.confirm("Do you authorise this query?", abort=True, err=True)
 
-    return _show(session, QueryDesk.at(session.workplace).approve(wanted, QueryClient.at(session.workplace), agree))
-
-
-def _check_authorises(session: Session) -> None:
-    """MemberError unless the acting representative is an authoriser, before it is shown anything to agree to."""
-    _, person = session.workplace.keyring.representative(session.workplace.identity.key_id)
-    if Role.AUTHORISER not in person.roles:
-        wanted = [Role.AUTHORISER.value]
-        problem = {"reason": "role", "roles": wanted}
-        raise MemberError(f"This requires a role of: {wanted[0]}.", slug="forbidden", problem=problem)
+    return _show(session, acts.approve(workplace, chosen, agree))
 
 
 def _grounds_of(session: Session, read: OpenedQuery) -> Iterator[str]:
@@ -216,17 +197,13 @@ def list_all(session: Session, state: str | None, case: str | None, output: Path
     """List the queries of your agency that you asked, are to authorise, or review. An independent reviewer finds those
     of all agencies in member log entries, and what is fixed for banks to be told in member log withheld.
     """
-    wanted = None if case is None else case.strip()
-    found = [
-        one for one in QueryClient.at(session.workplace).queries(state) if wanted in (None, one.grounds.case.strip())
-    ]
-    heads = [show_head(session.workplace.vault, one) for one in found]
+    heads = list_queries(session.workplace, state, case)
     documents = [one.to_json() for one in heads]
-    numbers = session.workplace.number("query", (one.query.query_id for one in found))
+    numbers = session.workplace.number("query", (one.read.query.query_id for one in heads))
     if output is not None:
         return exported(output, {"queries": documents}, "queries")
     columns = ("no.", "case", "state", "covert", "until", *_SPARE)
-    made = table(counted(len(found), "query", "queries"), *columns, whole=("query", "until"), spare=_SPARE)
+    made = table(counted(len(heads), "query", "queries"), *columns, whole=("query", "until"), spare=_SPARE)
     for one in heads:
         query = one.read.query
         others = "; ".join(map(_other_agency_text, one.others))
@@ -234,7 +211,7 @@ def list_all(session: Session, state: str | None, case: str | None, output: Path
         shown = (one.read.grounds.case, label(query.state), "yes" if query.covert else "no", *days)
         spare = (others, query.authorised_by, query.asked_by, query.query_id)
         made.add_row(str(numbers[query.query_id]), *shown, *spare)
-    return Shown({"queries": documents}, "" if found else _NO_QUERIES, made if found else None)
+    return Shown({"queries": documents}, "" if heads else _NO_QUERIES, made if heads else None)
 
 
 _NO_QUERIES = "no queries (an independent reviewer finds those of all agencies in member log entries)"
@@ -264,14 +241,14 @@ def show(session: Session, query_id: str, pdf: Path | None, sheet: Path | None) 
     if sheet is not None:
         check_output(sheet)
     read = QueryClient.at(session.workplace).read(session.workplace.find_id("query", query_id))
-    query = _query_shown(session, read)
+    query = as_shown(session.workplace, read)
     shown = _in_words(session, query, grounds=list(_grounds_of(session, read)))
     return shown if pdf is None and sheet is None else _write(session, query, shown, pdf, sheet)
 
 
 def _write(session: Session, query: ShownQuery, shown: Shown, pdf: Path | None, sheet: Path | None) -> Shown:
     """Write what was shown; it says where."""
-    proof, read_at = _proof(session, query.read), to_rfc3339(session.workplace.around.clock())
+    proof, read_at = prove_reading(session.workplace, query.read), to_rfc3339(session.workplace.around.clock())
     if sheet is not None:
         write_rows(sheet, COLUMNS, rows_of(query, proof, read_at))
     if pdf is not None:
@@ -279,19 +256,8 @@ def _write(session: Session, query: ShownQuery, shown: Shown, pdf: Path | None, 
     written = {name: str(path) for name, path in (("pdf", pdf), ("csv", sheet)) if path is not None}
     text = "\n".join([shown.text, *(f"written: {path}" for path in written.values())])
     warning = "what is written holds identifiers in the clear: keep it as its marking says"
-    return replace(
-        shown, document={**shown.document, "log_entry": proof.number, **written}, text=text, warnings=[warning]
-    )
-
-
-def _proof(session: Session, read: OpenedQuery) -> LogProof:
-    origin = QueryDesk.at(session.workplace).origin
-    entries = QueryEntries(session.workplace.own_log(origin))
-    try:
-        number = entries.number_of(read.query.event_id)
-    except LogFault as fault:
-        raise MemberError(fault.detail, fault.hint, slug=fault.slug, entry=fault.where) from fault
-    return LogProof(read.query.event_id, number, read.terms_sha256, read.results_sha256, origin)
+    document = {**query.to_json(), "log_entry": proof.number, **written}
+    return replace(shown, document=document, text=text, warnings=[warning])
 
 
 @query.command("extend", epilog="Example: member --as authoriser query extend ID --watch 2027-05-01 --reason 'trial'")
@@ -303,18 +269,8 @@ def _proof(session: Session, read: OpenedQuery) -> LogProof:
 @reporting
 def extend(session: Session, query_id: str, until: str | None, watch: str | None, reason: str) -> Shown:
     """Let a query and its cover, or its watch, last longer. Not by the one who asked."""
-    if until is None and watch is None:
-        raise UsageError("say what is to last longer", "--until DATE, --watch DATE, or both")
-    said = read_text("reason", reason, MAX_SHORT)
-    longer = None if watch is None else read_day("watch", watch)
-    found = session.workplace.find_id("query", query_id)
-    last = (
-        _shown_day(QueryClient.at(session.workplace).read(found).query.until)
-        if until is None
-        else read_day("until", until)
-    )
-    standing = QueryClient.at(session.workplace).extend(found, last, longer, said)
-    return Shown(msgspec.to_builtins(standing), as_lines([_standing_text(standing)]), warnings=receipts_kept(session))
+    standing = acts.extend(session.workplace, query_id, until=until, watch=watch, reason=reason)
+    return _standing_shown(session, standing)
 
 
 @query.command("end-watch", epilog="Example: member query end-watch ID")
@@ -324,16 +280,21 @@ def extend(session: Session, query_id: str, until: str | None, watch: str | None
 def end_watch(session: Session, query_id: str) -> Shown:
     """End a query's watch before its day."""
     standing = QueryClient.at(session.workplace).step(session.workplace.find_id("query", query_id), "end-watch")
-    return Shown(
-        msgspec.to_builtins(standing),
-        as_lines([f"{_standing_text(standing)}; its watch has ended"]),
-        warnings=receipts_kept(session),
-    )
+    return _standing_shown(session, standing, "; its watch has ended")
 
 
 def _step(session: Session, query_id: str, step: str) -> Shown:
-    standing = QueryClient.at(session.workplace).step(session.workplace.find_id("query", query_id), step)
-    return Shown(msgspec.to_builtins(standing), as_lines([_standing_text(standing)]), warnings=receipts_kept(session))
+    workplace = session.workplace
+    return _standing_shown(session, QueryClient.at(workplace).step(workplace.find_id("query", query_id), step))
+
+
+def _standing_shown(session: Session, standing: QueryStanding, more: str = "") -> Shown:
+    return Shown(standing, as_lines([f"{_standing_text(standing)}{more}"]), warnings=_receipt_warnings(session))
+
+
+def _receipt_warnings(session: Session) -> list[str]:
+    why = missing_receipt(session.workplace)
+    return [] if why is None else [f"no receipt yet ({why}): member log verify asks for it"]
 
 
 def _standing_text(standing: QueryStanding) -> str:
@@ -342,13 +303,7 @@ def _standing_text(standing: QueryStanding) -> str:
 
 
 def _show(session: Session, read: OpenedQuery) -> Shown:
-    return _in_words(session, _query_shown(session, read))
-
-
-def _query_shown(session: Session, read: OpenedQuery) -> ShownQuery:
-    return QueryDesk.at(session.workplace).show(
-        read, lambda member_ids: _names_of(session.workplace.keyring, member_ids)
-    )
+    return _in_words(session, as_shown(session.workplace, read))
 
 
 def _in_words(session: Session, shown: ShownQuery, grounds: Sequence[str] = ()) -> Shown:
@@ -358,19 +313,8 @@ def _in_words(session: Session, shown: ShownQuery, grounds: Sequence[str] = ()) 
         shown.to_json(),
         as_lines([_standing_text(query), *grounds, *_handling(shown.results), *others]),
         _table(shown.results, shown.names) if query.results else None,
-        receipts_kept(session),
+        _receipt_warnings(session),
     )
-
-
-def _names_of(keyring: Keyring, member_ids: Iterable[str]) -> dict[str, str]:
-    """What the registrars call the institutions; one that they never signed has no name."""
-    names = {}
-    for member_id in sorted(set(member_ids)):
-        try:
-            names[member_id] = keyring.member(member_id).name
-        except UnknownStatementError:
-            continue
-    return names
 
 
 def _named(member_id: str, names: Mapping[str, str]) -> str:
@@ -402,50 +346,3 @@ def _handling(found: Sequence[FoundValue]) -> Iterator[str]:
             marked = f"{handling.classification}, TLP:{handling.tlp}, handling {handling.handling}"
             conditions = f": {handling.conditions}" if handling.conditions else ""
             yield f"{one.value or one.result.hit_id} is marked {marked}{conditions}"
-
-
-def _read_subjects(
-    indicator_type: str | None, values: tuple[str, ...], file: Path | None, circumstances: Circumstances
-) -> list[QueriedValue]:
-    if (file is None) == (not values):
-        raise UsageError("say what to ask about in one way", "--type TYPE VALUE…, --value-file F, or --file F.csv")
-    if file is None:
-        if indicator_type is None:
-            raise UsageError("--type is missing: what are the values?", "one of: " + ", ".join(sorted(RULES)))
-        return read_values(indicator_type, values, circumstances)
-    if indicator_type is not None:
-        raise UsageError("a file says the type of each of its values", "leave out --type")
-    try:
-        return read_file(file, circumstances)
-    except FileRefusedError as error:
-        raise MemberError(f"{file.name}: {error.found}", error.wanted, slug="file_refused") from error
-
-
-def _read_application(
-    session: Session, given: dict[str, str | None], *, covert: bool, silent: bool
-) -> QueryApplication:
-    defaults = session.home.config.defaults
-    said = {name: given[name] or defaults.get(name, "") for name in ("necessity", "proportionality")}
-    texts = {
-        name: read_text(name, text or "", MAX_SHORT) for name, text in {"purpose": given["purpose"], **said}.items()
-    }
-    officer = given["authorised_by"] or ""
-    return QueryApplication(
-        case=read_text("case", given["case"] or "", MAX_CASE),
-        purpose=texts["purpose"],
-        necessity=texts["necessity"] or None,
-        proportionality=texts["proportionality"] or None,
-        legal_gateway=given["legal_gateway"] or "",
-        authorised_by=officer if "/" in officer else f"{session.home.member_id}/{officer}",
-        covert=covert,
-        silent=silent,
-        until=None if given["until"] is None else read_day("until", given["until"]),
-        watch_until=None if given["watch"] is None else read_day("watch", given["watch"]),
-    )
-
-
-def _shown_day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise AnswerError("the exchange showed a query whose last day is not a valid date") from None

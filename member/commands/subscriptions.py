@@ -53,7 +53,7 @@ def add(session: Session, /, webhook: str | None, mail: str | None, **filters: t
     )
     number = session.workplace.number(_KIND, [made.subscription_id])[made.subscription_id]
     confirm = f"a code is sent to {target}: member subscription confirm {number} CODE"
-    return Shown(msgspec.to_builtins(made), "\n".join([*_shown_secret(made.secret), confirm]))
+    return Shown(made, "\n".join([*_shown_secret(made.secret), confirm]))
 
 
 @subscription.command("list", epilog="Example: member subscription list")
@@ -108,7 +108,7 @@ def end(session: Session, subscription_id: str) -> Shown:
 def secret(session: Session, subscription_id: str) -> Shown:
     """Change a webhook's secret. The new one is shown here only; for a day messages are signed under both."""
     made = SubscriptionClient.at(session.workplace).change_secret(_found(session, subscription_id))
-    return Shown(msgspec.to_builtins(made), "\n".join(_shown_secret(made.secret)))
+    return Shown(made, "\n".join(_shown_secret(made.secret)))
 
 
 @subscription.command("dead", epilog="Example: member subscription dead 1")
@@ -146,7 +146,7 @@ def replay(session: Session, subscription_id: str, delivery_ids: tuple[str, ...]
 
 def _step(session: Session, subscription_id: str, step: str, value: Message) -> Shown:
     standing = SubscriptionClient.at(session.workplace).step(_found(session, subscription_id), step, value)
-    return Shown(msgspec.to_builtins(standing), f"{standing.subscription_id} is {standing.state}")
+    return Shown(standing, f"{standing.subscription_id} is {standing.state}")
 
 
 def _found(session: Session, text: str) -> str:

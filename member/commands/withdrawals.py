@@ -62,7 +62,7 @@ def withdraw(
     rows_taken, told = counted(done.withdrawn, "row"), counted(done.told, "other member")
     overdue = "who does not acknowledge it in time is named to you: member notices"
     text = f"taken back: {rows_taken}; told: at least {told}\n{overdue}"
-    return Shown(msgspec.to_builtins(done), text)
+    return Shown(done, text)
 
 
 @click.group(epilog="Example: member corrections list")

@@ -51,12 +51,6 @@ class DisclosedCover:
     stated: QueryDisclosure
     commitment: str
 
-    def to_json(self) -> dict[str, object]:
-        """As `log verify --json` gives it: how many tokens, and not which."""
-        stated: dict[str, object] = msgspec.to_builtins(self.stated)
-        del stated["holder"]
-        return {**stated, "tokens": len(self.stated.tokens), "commitment": self.commitment}
-
 
 class WithheldDisclosure(msgspec.Struct, frozen=True):
     """What a bank is to be told, as it was fixed; `told_at` is when it was."""

@@ -23,8 +23,9 @@ from typing import Any, Self
 import msgspec
 
 from keys.oprf.tokens import oprf_input
-from member.errors import AnswerError, MemberError, RefusedError, UsageError
+from member.errors import AnswerError, MemberError, RefusedError
 from member.indicators.intake import Accepted, read_normalised
+from member.inputs import InputError
 from member.normalise.circumstances import DEFAULT, Circumstances
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import normalise
@@ -255,7 +256,7 @@ def _plain(value: Any) -> Any:
 def read_values(
     indicator_type: str, values: Sequence[str], circumstances: Circumstances = DEFAULT
 ) -> list[QueriedValue]:
-    """Subjects from the command line. UsageError naming every value that is none."""
+    """Subjects from the command line. MemberError naming every value that is none."""
     subjects, faults = [], []
     for position, value in enumerate(values, 1):
         try:
@@ -267,7 +268,7 @@ def read_values(
 
 
 def read_file(path: Path, circumstances: Circumstances = DEFAULT) -> list[QueriedValue]:
-    """Subjects from a CSV of indicator_type and value. UsageError naming every line that cannot be used;
+    """Subjects from a CSV of indicator_type and value. MemberError naming every line that cannot be used;
     FileRefusedError.
     """
     subjects, faults = [], []
@@ -283,7 +284,7 @@ def _checked(subjects: list[QueriedValue], faults: Sequence[str]) -> list[Querie
     if faults:
         raise MemberError("; ".join(faults), "mend them, and ask again: nothing was sent", slug="not_normalisable")
     if not subjects:
-        raise UsageError("nothing to ask about", "--type TYPE VALUE…, or --file FILE.csv")
+        raise InputError("values", "nothing to ask about", "values, or a file of them")
     if len({subject.input for subject in subjects}) > MAX_TOKENS:
-        raise UsageError(f"a query asks about {MAX_TOKENS} things at most", "ask in several queries")
+        raise InputError("values", f"a query asks about {MAX_TOKENS} things at most", "ask in several queries")
     return subjects

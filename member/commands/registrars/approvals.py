@@ -56,11 +56,8 @@ def pending(session: Session) -> Shown:
     exchange = session.workplace.exchange_as(session.registrar)
     proposals, keyring = read_proposals(exchange), _kept(session).take_in(exchange.statements())
     faults = shown_faults(exchange, keyring, proposals)
-    shown = _show(session, proposals, keyring)
-    return Shown(
-        {**shown.document, "holder_faults": msgspec.to_builtins(faults)},
-        "\n\n".join([*faults_text(faults), shown.text]),
-    )
+    waiting, text = _waiting(session, proposals, keyring)
+    return Shown({"proposals": waiting, "holder_faults": faults}, "\n\n".join([*faults_text(faults), text]))
 
 
 @click.command("show", epilog="Example: member registrar show proposals.json")
@@ -70,7 +67,8 @@ def pending(session: Session) -> Shown:
 def show(session: Session, file: Path) -> Shown:
     """Show what is in a file of proposals, or in a draft, without a network."""
     found = read_proposals_file(file)
-    return _show(session, found.read(), _kept(session).take_in(found.envelopes()))
+    proposals, text = _waiting(session, found.read(), _kept(session).take_in(found.envelopes()))
+    return Shown({"proposals": proposals}, text)
 
 
 @click.command("approve", epilog="Example: member registrar approve 5f3a… --digest 5f3a…")
@@ -90,7 +88,7 @@ def approve(session: Session, proposal_ids: tuple[str, ...], digests: tuple[str,
     chosen = choose(read_proposals(exchange), proposal_ids, digests)
     if not digests:
         chosen = _ask(session, chosen, keyring)
-    signed = approve_proposals(exchange, chosen, keyring, identity, session.workplace.around.clock())
+    signed = approve_proposals(exchange, chosen, keyring, identity, session.around.clock())
     return _report(session, exchange, kept, {"approved": signed})
 
 
@@ -104,8 +102,8 @@ def export(session: Session, file: Path) -> Shown:
     keyring = kept.take_in(exchange.statements())
     waiting = read_proposals(exchange)
     write_new_file(file, proposals_file(waiting, kept.envelopes))
-    shown = _show(session, waiting, keyring)
-    return Shown({"file": str(file), **shown.document}, f"{file}\n{shown.text}")
+    proposals, text = _waiting(session, waiting, keyring)
+    return Shown({"file": str(file), "proposals": proposals}, f"{file}\n{text}")
 
 
 @click.command("sign", epilog="Example: member registrar sign proposals.json --digest 5f3a… --out signed.json")
@@ -124,7 +122,7 @@ def sign(session: Session, file: Path, digests: tuple[str, ...], out: Path) -> S
     if not digests and not at_terminal(session):
         raise UsageError("say what you were shown: --digest", f"member registrar show {file} prints the digests")
     chosen = _by_digest(proposals, digests, file) if digests else _ask(session, proposals, keyring)
-    now = session.workplace.around.clock()
+    now = session.around.clock()
     obstacles = {each.proposal_id: find_obstacle(each.payload, keyring, now) for each in chosen}
     named = "; ".join(f"{proposal_id}: {obstacle}" for proposal_id, obstacle in obstacles.items() if obstacle)
     if named:
@@ -177,9 +175,10 @@ def _kept(session: Session) -> KeptStatements:
     return KeptStatements(session.home.path, session.workplace.root)
 
 
-def _show(session: Session, proposals: Sequence[ReadProposal], keyring: Keyring) -> Shown:
-    waiting = [each.as_document(keyring, session.workplace.around.clock()) for each in proposals]
-    return Shown({"proposals": waiting}, "\n\n".join(map(_text, waiting)) or "nothing waits")
+def _waiting(session: Session, proposals: Sequence[ReadProposal], keyring: Keyring) -> tuple[list[dict[str, Any]], str]:
+    """Proposals as `--json` gives them, and for people."""
+    waiting = [each.as_document(keyring, session.around.clock()) for each in proposals]
+    return waiting, "\n\n".join(map(_text, waiting)) or "nothing waits"
 
 
 def _text(document: dict[str, Any]) -> str:
@@ -199,7 +198,7 @@ def _ask(session: Session, proposals: Sequence[ReadProposal], keyring: Keyring) 
     """Those that the person at the terminal agrees to, each after it was shown."""
     agreed = []
     for each in proposals:
-        click.echo(_text(each.as_document(keyring, session.workplace.around.clock())), err=True)
+        click.echo(_text(each.as_document(keyring, session.around.clock())), err=True)
         if click.confirm("Sign this?", default=False, err=True):
             agreed.append(each)
     return agreed

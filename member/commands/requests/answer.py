@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 
 import click
-import msgspec
 
 from member.commands.requests.text import (
     confirm_option,
-    describe,
-    describe_prepared,
     lines_of,
     next_step,
     prepared_lines,
@@ -24,36 +21,16 @@ from member.errors import MemberError, UsageError
 from member.indicators.envelope import CONTACT
 from member.inputs import read_codes
 from member.plain import as_lines, printable
-from member.requests.answering import (
-    AgreedDisclosure,
-    TakenUp,
-    disclose,
-    draft_disclosure,
-    draft_refusal,
-    finish_begun,
-    look_at,
-    look_to_prepare,
-    release,
-    send_refusal,
-    take_up,
-    what_to_release,
-)
+from member.requests import acts
+from member.requests.acts import Answered, Release
+from member.requests.answering import AgreedDisclosure, TakenUp, take_up
 from member.requests.asking import RequestDesk
-from member.requests.client import ReadRequest
-from member.requests.prepared import (
-    check_digests,
-    check_unchanged,
-    find_prepared,
-    prepare,
-    send_as_prepared,
-    send_prepared,
-)
+from member.requests.prepared import check_digests
+from member.requests.views import PreparedAnswers, PreparedView, taken_up_request
 from member.vault.requests import PreparedAnswer
-from schemas.requests.messages import RequestStanding
-from schemas.terms import OFFERS, Direction, RefusalReason, RequestOutcome, RequestState
+from schemas.terms import RefusalReason, RequestOutcome
 
 _MAX_NOTE = 4000
-_TAKEN_UP = "the request is taken up now, and waits for an answer or a refusal"
 
 
 @click.command("take-up", epilog="Example: member --as authoriser request take-up ID")
@@ -65,12 +42,10 @@ def take(session: Session, request_id: str) -> Shown:
 
     Who takes up an offer (mode provide or alert) agrees to receive it, and to be named to its sender.
     """
-    found = read_id(session, request_id)
-    taken = take_up(RequestDesk.at(session.workplace), found)
-    document = {**describe(session, taken.request), "proved": taken.doubt is None, "doubt": taken.doubt}
+    taken = take_up(RequestDesk.at(session.workplace), read_id(session, request_id))
     warnings = [f"nothing may be told: {taken.obstacle}"] if taken.obstacle else []
     text = as_lines([*lines_of(session, taken.request, []), *next_step(session, taken.request, taken.obstacle)])
-    return Shown(document, text, warnings=warnings)
+    return Shown(taken_up_request(session.workplace.vault, taken), text, warnings=warnings)
 
 
 _yes = click.option(
@@ -122,22 +97,30 @@ def answer(
         raise UsageError("expected one of --full, --partial, --no-trace and --prepared")
     if prepared:
         _check_beside("--prepared is sent as it is", {"--note": note, "--confirm": confirmations})
-        return _give_prepared(session, request_id, to, digests, yes=yes)
+        return _give_prepared(session, request_id, digests, to=to, yes=yes)
     _check_beside("only what was prepared has a digest", {"--digest": digests})
+    agree = _agreeing(session, "answer it so", yes=yes)
     if no_trace:
         _check_beside("--no-trace tells nothing", {"--note": note, "--to": to, "--confirm": confirmations})
+        desk, found = _desk(session, request_id)
+        return _shown(acts.say_no_trace(desk, found, agree))
+    agreed = _read_agreed(session, fields, note, confirmations)
+    desk, found = _desk(session, request_id)
+    return _shown(acts.tell(desk, found, agreed, to, agree))
+
+
+def _desk(session: Session, request_id: str) -> tuple[RequestDesk, str]:
+    """What answering works with, and the id of the request that is meant."""
+    found = read_id(session, request_id)
+    return RequestDesk.at(session.workplace), found
+
+
+def _read_agreed(
+    session: Session, fields: str | None, note: str | None, confirmations: tuple[str, ...]
+) -> AgreedDisclosure:
     named = None if fields is None else read_fields("fields", fields)
-    said = read_said("note", note or "", _MAX_NOTE)
-    if no_trace:
-        return _give(session, request_id, lambda desk, taken: send_refusal(desk, taken, None), yes=yes)
     contact = session.home.config.defaults.get(CONTACT, "")
-    agreed = AgreedDisclosure(named, said, contact, read_codes(confirmations))
-    read = RequestDesk.at(session.workplace).read(read_id(session, request_id))
-    if read.direction == Direction.OUTGOING and read.mode in OFFERS:
-        return _release(session, read, agreed, to)
-    if to is not None:
-        raise UsageError("--to goes with an offer of our own", "an answer goes to whoever asked")
-    return _give(session, request_id, lambda desk, taken: disclose(desk, taken, agreed), agreed=agreed, yes=yes)
+    return AgreedDisclosure(named, read_said("note", note or "", _MAX_NOTE), contact, read_codes(confirmations))
 
 
 @click.command("refuse", epilog="Example: member --as authoriser request refuse ID --reason not_proportionate")
@@ -159,9 +142,10 @@ def refuse(
     if prepared == (reason is not None):
         raise UsageError("expected one of --reason and --prepared")
     if prepared:
-        return _give_prepared(session, request_id, None, digests, yes=yes, refusing=True)
+        return _give_prepared(session, request_id, digests, yes=yes, refusing=True)
     _check_beside("only what was prepared has a digest", {"--digest": digests})
-    return _give(session, request_id, lambda desk, taken: send_refusal(desk, taken, reason), refusing=True, yes=yes)
+    desk, found = _desk(session, request_id)
+    return _shown(acts.refuse(desk, found, reason, _agreeing(session, "refuse it", yes=yes)))
 
 
 @click.command("prepare", epilog="Example: member request prepare ID --partial reason,first_seen")
@@ -196,25 +180,18 @@ def prepare_one(
         raise UsageError("expected one of --full, --partial, --no-trace and --refuse")
     if no_trace or reason is not None:
         _check_beside("it tells nothing", {"--note": note, "--to": to, "--confirm": confirmations})
-    desk, found = RequestDesk.at(session.workplace), read_id(session, request_id)
-    named = None if fields is None else read_fields("fields", fields)
-    contact = session.home.config.defaults.get(CONTACT, "")
-    agreed = AgreedDisclosure(named, read_said("note", note or "", _MAX_NOTE), contact, read_codes(confirmations))
-    read = desk.read(found)
-    if read.direction == Direction.OUTGOING and read.mode in OFFERS:
-        waiting = [one for one in read.waiting if to in (None, one.institution)]
-        told = what_to_release(desk, read, waiting, agreed, preparing=True)
-        made = [prepare(desk, found, *each) for each in told]
+    if no_trace or reason is not None:
+        desk, found = _desk(session, request_id)
+        made = acts.prepare_refusal(desk, found, reason)
     else:
-        taken = look_to_prepare(desk, found, refusing=reason is not None)
-        nothing = no_trace or reason is not None
-        recipient, said = draft_refusal(taken, reason) if nothing else draft_disclosure(desk, taken, agreed)
-        made = [prepare(desk, found, recipient, said)]
-    described = [describe_prepared(one, desk.member_id) for one in made]
-    document = {"request_id": found, "prepared": described}
+        agreed = _read_agreed(session, fields, note, confirmations)
+        desk, found = _desk(session, request_id)
+        made = acts.prepare_telling(desk, found, agreed, to)
+    described = [PreparedView.of(one, desk.member_id) for one in made]
     lines = [line for one in made for line in prepared_lines(one)]
-    lines += [f"digest: {one['digest']}" for one in described]
-    return Shown(document, as_lines([*lines, f"next, by another person: member request answer {found} --prepared"]))
+    lines += [f"digest: {one.digest}" for one in described]
+    next_one = f"next, by another person: member request answer {found} --prepared"
+    return Shown(PreparedAnswers(found, described), as_lines([*lines, next_one]))
 
 
 def _check_beside(why: str, given: Mapping[str, object]) -> None:
@@ -224,114 +201,64 @@ def _check_beside(why: str, given: Mapping[str, object]) -> None:
 
 
 def _give_prepared(
-    session: Session, request_id: str, to: str | None, digests: tuple[str, ...], *, yes: bool, refusing: bool = False
-) -> Shown:
-    """Send what another person prepared, once it was shown at a terminal."""
-    desk, found = RequestDesk.at(session.workplace), read_id(session, request_id)
-    read = desk.read(found)
-    if read.direction == Direction.OUTGOING and read.mode in OFFERS:
-        return _release_prepared(session, desk, read, to, digests, yes=yes)
-    _check_beside("an answer goes to whoever asked", {"--to": to})
-    prepared = find_prepared(desk, found)
-    is_refusal = prepared.outcome == RequestOutcome.REFUSED
-    if refusing and not is_refusal:
-        raise MemberError("no refusal was prepared", f"member request answer {found} --prepared", slug="not_prepared")
-    _agree_to(session, [prepared], digests, yes=yes)
-    return _give(
-        session, found, lambda desk, taken: send_prepared(desk, taken, prepared), refusing=is_refusal, yes=True
-    )
-
-
-def _release_prepared(
-    session: Session, desk: RequestDesk, offer: ReadRequest, to: str | None, digests: tuple[str, ...], *, yes: bool
-) -> Shown:
-    """Release what another person prepared, to each holder that it was prepared for."""
-    waiting = [one for one in offer.waiting if to in (None, one.institution)]
-    prepared = [find_prepared(desk, offer.request_id, one.institution) for one in waiting]
-    if not prepared:
-        raise MemberError("nobody waits for it", "member request show lists who waits", slug="not_taken_up")
-    _agree_to(session, prepared, digests, yes=yes)
-    for one, each in zip(waiting, prepared, strict=True):
-        agreed = AgreedDisclosure(each.fields, confirmations=each.confirmations)
-        for recipient, today in what_to_release(desk, offer, [one], agreed):
-            check_unchanged(each, today)
-            send_as_prepared(desk, each, recipient)
-    told = [one.institution for one in waiting]
-    standing = {"request_id": offer.request_id, "state": RequestState.ANSWERED.value, "due_at": offer.due_at}
-    return Shown({**standing, "told": told}, f"request {offer.request_id}: told {', '.join(told)}")
-
-
-def _agree_to(session: Session, prepared: list[PreparedAnswer], digests: tuple[str, ...], *, yes: bool) -> None:
-    """Show what was prepared, and ask; where nobody is asked, the digests say what was seen. MemberError unless the
-    person agrees.
-    """
-    if digests or yes or not at_terminal(session):
-        check_digests(session.home.member_id, prepared, digests)
-        return
-    click.echo(printable(as_lines([line for one in prepared for line in prepared_lines(one)])), err=True)
-    try:
-        agrees = click.confirm("Do you send it so?", err=True)
-    except click.Abort:
-        agrees = False
-    if not agrees:
-        raise MemberError("stopped: nothing was sent", "it stays prepared", slug="interrupted")
-
-
-def _release(session: Session, offer: ReadRequest, agreed: AgreedDisclosure, to: str | None) -> Shown:
-    """Release an offer of ours, once what was begun before has been sent to its end."""
-    desk = RequestDesk.at(session.workplace)
-    stated = [one.member_id for one in desk.keyring.members() if to in (None, one.member_id)]
-    begun = [one for one in stated if finish_begun(desk, offer.request_id, one)]
-    waiting = [one.institution for one in offer.waiting if to in (None, one.institution)]
-    told = list(dict.fromkeys([*begun, *waiting]))
-    warnings = [f"{one} was told what was begun before; what was given now was not sent to it" for one in begun]
-    left = [one for one in offer.waiting if one.institution in told and one.institution not in begun]
-    if left or not begun:
-        release(desk, offer, left, agreed)
-    standing = {"request_id": offer.request_id, "state": RequestState.ANSWERED.value, "due_at": offer.due_at}
-    return Shown({**standing, "told": told}, f"request {offer.request_id}: told {', '.join(told)}", warnings=warnings)
-
-
-def _give(
     session: Session,
     request_id: str,
-    answering: Callable[[RequestDesk, TakenUp], RequestStanding],
+    digests: tuple[str, ...],
     *,
+    to: str | None = None,
     yes: bool,
     refusing: bool = False,
-    agreed: AgreedDisclosure | None = None,
 ) -> Shown:
-    """Answer, once an answer that was begun before has been sent to its end."""
-    found = read_id(session, request_id)
-    desk = RequestDesk.at(session.workplace)
-    begun = finish_begun(desk, found)
-    if begun is not None:
-        reply, standing = begun
-        said = ", ".join([reply.outcome, *reply.fields, *([reply.refusal_reason] if reply.refusal_reason else [])])
-        warnings = [f"an answer was begun before, and has arrived: {said}. What was given now was not sent"]
-        text = as_lines([f"request {found} is {standing.state}"])
-        return Shown(msgspec.to_builtins(standing), text, warnings=warnings)
-    taken = look_at(desk, found, refusing=refusing, agreed=agreed)
-    if taken.is_new and not yes and at_terminal(session):
-        _agree(session, taken, "refuse it" if refusing else "answer it so")
-    try:
-        standing = answering(desk, taken)
-    except MemberError as error:
-        if taken.is_new:
-            error.hint = f"{error.hint}; {_TAKEN_UP}" if error.hint else _TAKEN_UP
-        raise
-    of = taken.request.requester or f"a {taken.request.requester_kind}"
-    state = RequestOutcome.REFUSED.value if refusing else standing.state
-    return Shown(msgspec.to_builtins(standing), as_lines([f"request {found} of {of} is {state}"]))
+    """Send what another person prepared, once it was shown at a terminal; elsewhere the digests say what was seen."""
+
+    def agree(prepared: Sequence[PreparedAnswer]) -> None:
+        if digests or yes or not at_terminal(session):
+            check_digests(session.home.member_id, prepared, digests)
+            return
+        lines = as_lines([line for one in prepared for line in prepared_lines(one)])
+        _ask(lines, "Do you send it so?", "nothing was sent", "it stays prepared")
+
+    desk, found = _desk(session, request_id)
+    return _shown(acts.give_prepared(desk, found, agree, to=to, refusing=refusing))
 
 
-def _agree(session: Session, taken: TakenUp, what: str) -> None:
-    """Show a request that was just taken up, and ask. MemberError unless the person agrees: then nothing is sent."""
-    obstacle = [f"  nothing may be told: {taken.obstacle}"] if taken.obstacle else []
-    click.echo(printable(as_lines([*lines_of(session, taken.request, []), *obstacle])), err=True)
+def _agreeing(session: Session, what: str, *, yes: bool) -> acts.Agree:
+    """Shows a request that was just taken up, and asks; without a terminal giving the command is agreeing."""
+
+    def agree(taken: TakenUp) -> None:
+        if yes or not at_terminal(session):
+            return
+        obstacle = [f"  nothing may be told: {taken.obstacle}"] if taken.obstacle else []
+        lines = as_lines([*lines_of(session, taken.request, []), *obstacle])
+        _ask(lines, f"Do you {what}?", "nothing was answered", acts.TAKEN_UP)
+
+    return agree
+
+
+def _ask(shown: str, question: str, stopped: str, then: str) -> None:
+    """MemberError unless the person at the terminal agrees to what is shown."""
+    click.echo(printable(shown), err=True)
     try:
-        agrees = click.confirm(f"Do you {what}?", err=True)
+        agrees = click.confirm(question, err=True)
     except click.Abort:
         agrees = False
     if not agrees:
-        raise MemberError("stopped: nothing was answered", _TAKEN_UP, slug="interrupted")
+        raise MemberError(f"stopped: {stopped}", then, slug="interrupted")
+
+
+def _shown(done: Answered | Release) -> Shown:
+    if isinstance(done, Release):
+        warnings = [
+            f"{one} was told what was begun before; what was given now was not sent to it" for one in done.begun
+        ]
+        text = f"request {done.released.request_id}: told {', '.join(done.released.told)}"
+        return Shown(done.released, text, warnings=warnings)
+    standing, reply = done.standing, done.begun
+    if reply is not None:
+        said = ", ".join([reply.outcome, *reply.fields, *([reply.refusal_reason] if reply.refusal_reason else [])])
+        warnings = [f"an answer was begun before, and has arrived: {said}. What was given now was not sent"]
+        return Shown(standing, as_lines([f"request {standing.request_id} is {standing.state}"]), warnings=warnings)
+    asked = None if done.taken is None else done.taken.request
+    of = "" if asked is None else f" of {asked.requester or f'a {asked.requester_kind}'}"
+    state = RequestOutcome.REFUSED.value if done.is_refusal else standing.state
+    return Shown(standing, as_lines([f"request {standing.request_id}{of} is {state}"]))

@@ -7,33 +7,30 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from member.commands.requests.answer import answer, prepare_one, refuse, take
 from member.commands.requests.text import (
     confirm_option,
-    describe,
-    describe_answer,
     lines_of,
     next_step,
     read_fields,
     read_id,
     read_said,
-    with_own_rows,
 )
 from member.commands.shared.common import Shown, counted, reporting, table, write_new_file
 from member.commands.shared.exports import exported, output_option
 from member.commands.shared.session import Session
 from member.errors import FAILED, UsageError
-from member.indicators.hit_progress import HitProgress
 from member.inputs import read_codes, read_moment
 from member.plain import as_lines, to_second
-from member.requests.asking import RequestDesk, ask, read_answers
+from member.requests import acts
+from member.requests.acts import ask_about
+from member.requests.asking import RequestDesk, read_answers
 from member.requests.client import RequestClient
 from member.requests.notice import draft_notice
+from member.requests.views import AnswerView, gateway_for_members, whole_request, with_own_rows
 from member.vault.hits import ShownHits
 from schemas.rendering.words import in_words, label
-from schemas.requests.gateways import Gateway
 from schemas.requests.messages import NO_DETAILS, PriorNotice, RequestDraft
 from schemas.terms import (
     WARNING_FIELDS,
@@ -111,12 +108,10 @@ def create(
         **texts,
         **given,
     )
-    standing = ask(RequestDesk.at(session.workplace), draft)
-    HitProgress(session.workplace.vault).asked(about, standing.request_id)
-    session.workplace.number("request", [standing.request_id])
+    standing = ask_about(session.workplace, draft)
     show_it = f"member request show {standing.request_id}"
     told = f"request {standing.request_id} is {in_words(standing.state)}, due {to_second(standing.due_at)}: {show_it}"
-    return Shown(msgspec.to_builtins(standing), as_lines([told]))
+    return Shown(standing, as_lines([told]))
 
 
 @request.command(
@@ -158,17 +153,7 @@ def gateways(session: Session) -> Shown:
         confirmed = ", ".join(" or ".join(each.codes) for each in one.confirmations)
         made.add_row(one.code, ", ".join(map(in_words, one.modes)), conditions, confirmed, notice_to)
     provisions = as_lines(f"{one.code} is {one.citation}" for one in found)
-    return Shown({"gateways": [_described(one) for one in found]}, provisions, made)
-
-
-def _described(gateway: Gateway) -> dict[str, Any]:
-    """What a gateway takes of the member; whom and what it is open to, the exchange judges."""
-    described: dict[str, Any] = msgspec.to_builtins(gateway)
-    for name in ("parties", "themes", "evidence_standards"):
-        del described[name]
-    if gateway.prior_notice is not None:
-        del described["prior_notice"]["field"]
-    return described
+    return Shown({"gateways": [gateway_for_members(one) for one in found]}, provisions, made)
 
 
 @request.command("list", epilog="Example: member request list --incoming")
@@ -181,7 +166,7 @@ def _described(gateway: Gateway) -> dict[str, Any]:
 def list_all(session: Session, direction: str | None, state: str | None, output: Path | None) -> Shown:
     """List requests to us and of ours."""
     listed = list(RequestDesk.at(session.workplace).every_request(direction=direction, state=state))
-    found = list(with_own_rows(session, listed))
+    found = list(with_own_rows(session.workplace.vault, listed))
     documents = [one.to_json() for one in found]
     numbers = session.workplace.number("request", (one.request_id for one in listed))
     if output is not None:
@@ -212,7 +197,8 @@ def show(session: Session, request_id: str, *, shows_withdrawn: bool) -> Shown:
     answers = read_answers(desk, read)
     if not shows_withdrawn:
         answers = [replace(answer, details=NO_DETAILS) if answer.is_withdrawn else answer for answer in answers]
-    document = {**describe(session, read), "answers": [describe_answer(answer) for answer in answers]}
+    shown = [AnswerView.of(answer) for answer in answers]
+    document = {**whole_request(session.workplace.vault, read), "answers": shown}
     faults = [f"{answer.given.institution}: {answer.fault}" for answer in answers if answer.fault]
     if faults:
         error = {"type": "bad_answer", "detail": f"answers that cannot be believed: {'; '.join(faults)}"}
@@ -228,14 +214,13 @@ def show(session: Session, request_id: str, *, shows_withdrawn: bool) -> Shown:
 def cancel(session: Session, request_id: str) -> Shown:
     """Take back a request of our own: nobody answers it any more. What was answered stays."""
     found = read_id(session, request_id)
-    session.workplace.check_fresh()
-    standing = RequestClient.at(session.workplace).cancel(found)
+    standing = acts.cancel(session.workplace, found)
     if standing.state == RequestState.ANSWERED:
         said = "what was answered stays, and nobody else answers it any more"
     else:
         said = "nobody answers it any more"
     told = f"request {standing.request_id} is {in_words(standing.state)}: {said}"
-    return Shown(msgspec.to_builtins(standing), as_lines([told]))
+    return Shown(standing, as_lines([told]))
 
 
 def _find_hit(session: Session, text: str) -> str:

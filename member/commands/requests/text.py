@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -14,17 +13,13 @@ from member.inputs import TooLongError, read_choices, read_text
 from member.plain import to_second
 from member.requests.asking import ReadAnswer
 from member.requests.client import ReadRequest
-from member.requests.prepared import prepared_digest
-from member.transport.channel import shown_token
+from member.requests.views import with_own_rows
 from member.vault.requests import PreparedAnswer
-from member.vault.rows import OwnIndicator, VaultRows
 from schemas.marking import Marking
 from schemas.rendering.words import in_words
-from schemas.requests.messages import NO_DETAILS, ListedRequest
+from schemas.requests.messages import NO_DETAILS
 from schemas.terms import OFFERS, Direction, RequestField, RequestState, Role
 from schemas.values.message import MAX_SHORT
-
-_BATCH = 500
 
 confirm_option = click.option(
     "--confirm",
@@ -33,42 +28,6 @@ confirm_option = click.option(
     multiple=True,
     help="What whoever discloses must confirm, by gateway or marking (member request gateways lists the codes).",
 )
-
-
-def describe(session: Session, read: ReadRequest) -> dict[str, Any]:
-    """A request that was read, as `request show --json` gives it, but for its answers."""
-    (listed,) = with_own_rows(session, [read])
-    more = ("requester", "requested_by", "terms", "marking", "taken_up", "waiting")
-    return {**listed.to_json(), **{name: msgspec.to_builtins(getattr(read, name)) for name in more}}
-
-
-def describe_answer(answer: ReadAnswer) -> dict[str, Any]:
-    """An answer, opened."""
-    given = answer.given
-    return {
-        "institution": given.institution,
-        "recipient": given.recipient,
-        "outcome": given.outcome,
-        "details": answer.details.stated(),
-        "fields": given.fields,
-        "refusal_reason": given.refusal_reason,
-        "answered_by": given.representative_id,
-        "prepared_by": None if given.prepared is None else given.prepared.representative_id,
-        "answered_at": given.answered_at,
-        "marking": msgspec.to_builtins(given.marking),
-        "fault": answer.fault,
-        "withdrawn": answer.is_withdrawn,
-        "given_out": answer.is_given_out,
-    }
-
-
-def describe_prepared(prepared: PreparedAnswer, member_id: str) -> dict[str, Any]:
-    """What one person prepared for another to send, and the digest that names it."""
-    names = ("to", "outcome", "fields", "refusal_reason", "details", "marking", "prepared_by", "prepared_at")
-    return {
-        **{name: msgspec.to_builtins(getattr(prepared, name)) for name in names},
-        "digest": prepared_digest(member_id, prepared),
-    }
 
 
 def prepared_lines(prepared: PreparedAnswer) -> Iterator[str]:
@@ -86,35 +45,6 @@ def _in_a_line(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}={each}" for name, each in value.items())
     return "nothing held" if value is None else str(value)
-
-
-@dataclass(frozen=True)
-class OwnRequest:
-    """A request as it is listed, with our own indicator behind its token, if this vault holds it."""
-
-    request: ListedRequest
-    own: OwnIndicator | None
-
-    @property
-    def values(self) -> list[str]:
-        """Our own value."""
-        return [] if self.own is None else [self.own.canonical]
-
-    def to_json(self) -> dict[str, Any]:
-        """As `request list --json` gives it: our value rather than its token."""
-        listed = {name: getattr(self.request, name) for name in ListedRequest.__struct_fields__ if name != "token"}
-        kind = None if self.own is None else self.own.indicator_type
-        return {**listed, "indicator_type": kind, "values": self.values}
-
-
-def with_own_rows(session: Session, requests: Sequence[ListedRequest]) -> Iterator[OwnRequest]:
-    """Each request, with our own value behind its token."""
-    rows = VaultRows(session.workplace.vault)
-    for start in range(0, len(requests), _BATCH):
-        batch = requests[start : start + _BATCH]
-        tokens = [shown_token(one.token) for one in batch]
-        own = rows.find_by_tokens(tokens)
-        yield from (OwnRequest(one, own.get(token)) for one, token in zip(batch, tokens, strict=True))
 
 
 def next_step(session: Session, read: ReadRequest, obstacle: str | None = None) -> Iterator[str]:
@@ -135,7 +65,7 @@ def lines_of(session: Session, read: ReadRequest, answers: list[ReadAnswer]) -> 
     yield f"request {read.request_id} ({read.direction}) is {in_words(read.state)}, due {to_second(read.due_at)}"
     asker = read.requester or f"a {in_words(read.requester_kind)}"
     yield f"  {in_words(read.mode)} under {in_words(read.legal_gateway)}, from {asker}"
-    (own,) = with_own_rows(session, [read])
+    (own,) = with_own_rows(session.workplace.vault, [read])
     yield f"  about: {', '.join(own.values) or 'a value that this vault does not hold'}"
     for name, value in (msgspec.to_builtins(read.terms) or {}).items():
         if value and name in {"purpose", "necessity", "proportionality", "fields", "condition", "confirmations"}:

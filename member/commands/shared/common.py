@@ -45,7 +45,7 @@ class Shown:
     page to read (made when it is shown), a text.
     """
 
-    document: Mapping[str, Any]
+    document: Mapping[str, Any] | msgspec.Struct
     text: str = ""
     table: Table | None = None
     warnings: Sequence[str] = field(default_factory=tuple)
@@ -84,9 +84,13 @@ def option_of(command: click.Command, field: str) -> str:
     return field
 
 
-def _print_json(document: Mapping[str, Any]) -> None:
+def _print_json(document: Mapping[str, Any] | msgspec.Struct) -> None:
     """One object; iterators become arrays item by item, so that a million rows need no second copy in memory."""
     out = sys.stdout
+    if isinstance(document, msgspec.Struct):
+        out.write(_encode(document) + "\n")
+        out.flush()
+        return
     for number, (name, value) in enumerate(document.items()):
         out.write("{" if number == 0 else ",")
         out.write(json.dumps(name) + ":")
