@@ -18,7 +18,7 @@ from schemas.values.encoding import from_rfc3339
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
 _MOMENT = "2026-11-23T09:00:00Z"
-_DAY_WANTED = "write it as 2027-11-22"
+_DAY_FORM = "write it as 2027-11-22"
 _SHOWN_UNKNOWN = 5
 
 
@@ -28,13 +28,8 @@ class InputError(UsageError):
     """
 
     def __init__(self, field: str, found: str, wanted: str | None = None) -> None:
-        self.field, self.found = field, found
+        self.field, self.found, self.wanted = field, found, wanted
         super().__init__(self.named(field), wanted)
-
-    @property
-    def wanted(self) -> str | None:
-        """What would be right."""
-        return self.hint
 
     def named(self, name: str) -> str:
         """The same in a sentence that calls the field so."""
@@ -88,11 +83,11 @@ def read_text(field: str, text: str, most: int | None = None, *, too_long: type[
 def read_day(field: str, text: str) -> date:
     """A day of the calendar, YYYY-MM-DD. Raises InputError."""
     if not _DAY.fullmatch(text.strip()):
-        raise InputError(field, f"{quoted(text)} is not a valid date", _DAY_WANTED)
+        raise InputError(field, f"{quoted(text)} is not a valid date", _DAY_FORM)
     try:
         return date.fromisoformat(text.strip())
     except ValueError:
-        raise InputError(field, f"{text.strip()} is not in the calendar", _DAY_WANTED) from None
+        raise InputError(field, f"{text.strip()} is not in the calendar", _DAY_FORM) from None
 
 
 def read_moment(field: str, text: str) -> datetime:

@@ -101,13 +101,13 @@ def entries(session: Session, proofs: Path | None, output: Path | None) -> Shown
     title = counted(found.verified.entries, "entry", "entries")
     made = table(title, *columns, whole=("recorded at", "about", "event"), spare=("index", "event"))
     for entry in found.entries:
-        made.add_row(str(entry.number), *_told_by(entry), str(entry.index), entry.event_id)
+        made.add_row(str(entry.number), *_what_it_says(entry), str(entry.index), entry.event_id)
     for one in found.verified.waiting_entries:
-        made.add_row("", *_told_by(one), "waits", one.event_id)
+        made.add_row("", *_what_it_says(one), "waits", one.event_id)
     return Shown(VerifiedView.of(found, proofs).with_entries(found), table=made)
 
 
-def _told_by(entry: LoggedEntry) -> tuple[object, str, str]:
+def _what_it_says(entry: LoggedEntry) -> tuple[object, str, str]:
     """When an entry was recorded, what it says, and about what."""
     view = entry.view or {}
     return view.get("recorded_at"), label(str(view.get("kind", "content erased"))), subject_of(view)
