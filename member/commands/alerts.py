@@ -12,25 +12,20 @@ import click
 import msgspec
 from rich.console import RenderableType
 
+from member.alerts import acts
 from member.alerts.client import AlertClient, ReadAlert
 from member.alerts.file import example_alert, read_alert
-from member.alerts.log import AlertLog
 from member.alerts.page import page_of
 from member.commands.shared.common import Shown, counted, reporting, table, write_new_file
 from member.commands.shared.session import Session
-from member.errors import AnswerError, MemberError, UsageError
+from member.errors import MemberError, UsageError
 from member.identity.home import Home
 from member.inputs import read_moment, read_text
-from member.log.origin import check_origin
-from member.statements.authority import stated_exchange
-from schemas.alerts.messages import Acknowledgement, AlertStanding, ListedAlert, Release, TakingBack
+from schemas.alerts.messages import Acknowledgement, AlertStanding, ListedAlert
 from schemas.rendering.words import in_words, label
 from schemas.terms import AlertState, Theme
-from schemas.values.message import Empty, Message
 
 _MAX_FEEDBACK_BYTES = 64 * 1024
-_READ = "alert_read"
-"""The record of the vault that an alert was read from this home."""
 _DATE = click.DateTime(["%Y-%m-%d"])
 _file = click.Path(dir_okay=False, path_type=Path)
 
@@ -66,8 +61,7 @@ def draft(session: Session, file: Path) -> Shown:
     wrong with the file is told at once, before anybody is contacted.
     """
     content = read_alert(file, session.home.config.defaults, session.workplace.today())
-    session.workplace.check_fresh()
-    standing = AlertClient.at(session.workplace).draft(content)
+    standing = acts.draft(session.workplace, content)
     audience = ", ".join([*content.audience.groups, *map(in_words, content.audience.kinds)])
     return _standing(standing, f"to {audience}; another person reviews it: member --as … alert review")
 
@@ -78,8 +72,7 @@ def draft(session: Session, file: Path) -> Shown:
 @reporting
 def review(session: Session, alert_id: str) -> Shown:
     """Note that you, not its author, have reviewed a draft. Read it first: alert read."""
-    session.workplace.check_fresh()
-    return _step(session, alert_id, "review", Empty())
+    return _standing(acts.review(session.workplace, alert_id))
 
 
 @alert.command("release", epilog="Example: member --as authoriser alert release 1234-NECC --at 2026-11-23T09:00:00Z")
@@ -90,8 +83,7 @@ def review(session: Session, alert_id: str) -> Shown:
 def release(session: Session, alert_id: str, moment: str | None) -> Shown:
     """Publish a reviewed alert, now or at a set time. Its author cannot."""
     at = None if moment is None else read_moment("moment", moment)
-    session.workplace.check_fresh()
-    return _step(session, alert_id, "release", Release(at=at))
+    return _standing(acts.release(session.workplace, alert_id, at))
 
 
 @alert.command("withdraw", epilog="Example: member alert withdraw 1234-NECC --reason 'the second account is a victim'")
@@ -101,7 +93,7 @@ def release(session: Session, alert_id: str, moment: str | None) -> Shown:
 @reporting
 def withdraw(session: Session, alert_id: str, reason: str) -> Shown:
     """Take an alert back. Everyone who was ever told of it is told."""
-    return _step(session, alert_id, "withdraw", TakingBack(reason=read_text("reason", reason)))
+    return _standing(acts.withdraw(session.workplace, alert_id, read_text("reason", reason)))
 
 
 @alert.command("list", epilog="Example: member alert list --theme money_mules --from 2026-11-01 --unanswered")
@@ -165,8 +157,8 @@ def read(session: Session, alert_id: str, pdf: Path | None, html: Path | None) -
     wanted = {form: path for form, path in (("pdf", pdf), ("page", html)) if path is not None}
     for path in wanted.values():
         _refuse_existing(path)
-    found = AlertClient.at(session.workplace).read(AlertClient.at(session.workplace).find_id(alert_id))
-    logged = _check_with_log(session, found)
+    checked = acts.read(session.workplace, alert_id)
+    found, logged = checked.alert, checked.logged
     for form, path in wanted.items():
         write_new_file(path, AlertClient.at(session.workplace).rendered(found.alert_id, form))
     files = {name: str(path) for name, path in (("pdf", pdf), ("html", html)) if path is not None}
@@ -191,25 +183,13 @@ def acknowledge(
     if feedback is not None and len(alert_ids) != 1:
         raise UsageError("--feedback goes with one alert", "acknowledge it by itself")
     text = "" if feedback is None else _read_feedback(feedback)
-    client = AlertClient.at(session.workplace)
     said = Acknowledgement(implemented=implemented, feedback=text)
-    chosen = _read_here(session) if all_read else list(dict.fromkeys(client.find_id(one) for one in alert_ids))
-    done = [client.step(alert_id, "acknowledgement", said) for alert_id in chosen]
+    done = acts.acknowledge(session.workplace, None if all_read else alert_ids, said)
     told = [f"{one.reference} is acknowledged{', and implemented' if implemented else ''}" for one in done]
     document = msgspec.to_builtins(done[0]) if len(alert_ids) == 1 else {"alerts": msgspec.to_builtins(done)}
     end = "the issuer is told" if len(done) == 1 else "the issuers are told"
     nothing = "nothing to acknowledge: every alert that was read from this home is answered"
     return Shown(document, "\n".join([*told, end]) if done else nothing)
-
-
-def _read_here(session: Session) -> list[str]:
-    """The alerts in force that were read from this home, and that this member has not acknowledged."""
-    open_ones = (
-        one
-        for one in AlertClient.at(session.workplace).alerts(state=AlertState.PUBLISHED.value)
-        if not one.acknowledged
-    )
-    return [one.alert_id for one in open_ones if session.workplace.vault.get(_READ, one.alert_id.encode()) is not None]
 
 
 @alert.command("responses", epilog="Example: member alert responses 1234-NECC")
@@ -231,31 +211,9 @@ def _render(found: ReadAlert) -> RenderableType:
     return render_alert(page_of(found))
 
 
-def _step(session: Session, alert_id: str, step: str, value: Message) -> Shown:
-    client = AlertClient.at(session.workplace)
-    return _standing(client.step(client.find_id(alert_id), step, value))
-
-
 def _standing(standing: AlertStanding, more: str = "") -> Shown:
     text = f"{standing.reference} is {in_words(standing.state)}{f', {more} {standing.reference}' if more else ''}"
     return Shown(standing, text)
-
-
-def _check_with_log(session: Session, found: ReadAlert) -> int | None:
-    """The number of the own log entry that states what was read; None while it waits for its place. Raises AnswerError
-    or LogFault if something else was shown than was logged.
-    """
-    computed = found.computed_sha256()
-    if computed != found.content_sha256:
-        raise AnswerError("the exchange shows an alert that is not the one whose digest it states", "tell the reviewer")
-    origin = check_origin(session.workplace.vault, stated_exchange(session.workplace.keyring).log_origin).origin
-    log = AlertLog(session.workplace.vault, origin, session.home.member_id)
-    log.keep(found.event_id, found.alert_id, found.version, computed)
-    log.catch_up(session.workplace.exchange)
-    with session.workplace.vault.transaction():
-        session.workplace.vault.put(_READ, found.alert_id.encode(), str(found.version).encode())
-    logged = log.check(found.alert_id, found.version, computed)
-    return None if logged is None else logged.number
 
 
 def _when_disclosed(number: int | None) -> str:

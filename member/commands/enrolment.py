@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,30 +13,25 @@ import msgspec
 
 from keys.custody.new_home import as_it_was_on_failure, whole_home
 from keys.statements.fingerprints import in_fours
-from keys.statements.keyring import Root, StatementError
+from keys.statements.keyring import Root
 from member.commands.shared.common import Shown, reporting, table
 from member.commands.shared.passphrases import passphrase_of, unlock_representative
 from member.commands.shared.session import DEFAULT, Session
-from member.errors import HomeError, MemberError, UsageError, quoted
+from member.errors import HomeError, UsageError, quoted
 from member.identity.access import Unlocked, is_typed
 from member.identity.enrolment import (
     FIRST_REPRESENTATIVES,
     NewRepresentative,
-    answer_code,
     ask_to_join,
-    check_code_fits,
     check_id,
     create_member,
-    enrolment_request,
-    joined_exchange,
-    pin_root,
-    read_code,
     registrars_text,
 )
 from member.identity.home import Home
+from member.membership import joining as acts
+from member.membership.joining import check_fingerprint, join_others, read_invitation, root_to_follow
 from member.plain import as_lines
 from member.standing.status import describe_standing
-from member.statements.authority import held_keyring
 from schemas.rendering.words import in_words
 from schemas.terms import Role
 
@@ -183,24 +177,16 @@ def join(session: Session, code: str | None, registrars_fingerprint: str | None,
     home = session.home
     if code is None:
         return _follow(session, registrars_fingerprint, yes=yes)
-    parsed = read_code(code)
-    check_code_fits(home, parsed)
-    said = parsed.content
-    root = _read_root(said.registrars)
-    _compare(root, registrars_fingerprint, yes)
+    invitation = read_invitation(home, code)
+    _compare(invitation.root, registrars_fingerprint, yes)
     keys = {name: _unlocked(session, name).identity.key for name in home.config.representatives}
-    waiting = answer_code(home, session.workplace.vault, parsed, keys)
-    document = {"exchange_url": said.exchange_url, "registrars_fingerprint": root.fingerprint}
-    if waiting:
-        pin_root(home, said.registrars, said.exchange_url)
-        names = ", ".join(waiting)
+    joined = acts.join(session.workplace, invitation, keys)
+    if joined.waiting_for:
+        names = ", ".join(joined.waiting_for)
         text = f"your answer is kept; it is sent when {names} gives the same command in a home of their own"
-        return Shown({"state": "awaiting_people", "waiting_for": waiting, **document}, text)
-    exchange = session.workplace.exchange_as(None, said.exchange_url)
-    state = exchange.enrol(enrolment_request(home, session.workplace.vault, parsed))
-    pin_root(home, said.registrars, said.exchange_url)
-    text = f"asked to join {said.exchange_url}; it takes effect when the registrars have signed"
-    return Shown({"state": state, **document}, f"{text}\nread them the keys' fingerprints: member status shows them")
+        return Shown(joined, text)
+    text = f"asked to join {joined.exchange_url}; it takes effect when the registrars have signed"
+    return Shown(joined, f"{text}\nread them the keys' fingerprints: member status shows them")
 
 
 def _unlocked(session: Session, name: str) -> Unlocked:
@@ -209,31 +195,16 @@ def _unlocked(session: Session, name: str) -> Unlocked:
 
 def _follow(session: Session, fingerprint: str | None, *, yes: bool) -> Shown:
     """Join where the others have joined."""
-    joined = joined_exchange(session.workplace.vault)
-    root = held_keyring(_read_root(joined.registrars), session.workplace.vault).roots.as_pinned()
-    if session.home.root_path.exists():
-        raise HomeError("this home has pinned its registrars already", "member status")
+    root = root_to_follow(session.workplace)
     _compare(root, fingerprint, yes)
-    pin_root(session.home, root.to_wire(), joined.exchange_url)
-    document = {"state": "joined", "exchange_url": joined.exchange_url, "registrars_fingerprint": root.fingerprint}
-    return Shown(document, f"joined {joined.exchange_url}; you may act when the registrars have signed your key")
-
-
-def _read_root(registrars: Mapping[str, object]) -> Root:
-    try:
-        return Root.parse(registrars)
-    except StatementError as error:
-        raise UsageError(f"the enrolment code is not usable: {error}") from error
+    joined = join_others(session.workplace, root)
+    return Shown(joined, f"joined {joined.exchange_url}; you may act when the registrars have signed your key")
 
 
 def _compare(root: Root, told: str | None, yes: bool) -> None:
     """Raise unless a person, here or before, has compared the fingerprint."""
     if told is not None:
-        if re.sub(r"[\s:]", "", told).lower() != root.fingerprint:
-            detail = "the code names other registrars than those whose fingerprint you were told"
-            raise MemberError(
-                detail, "do not join; ask the registrars", slug="wrong_registrars", found=root.fingerprint
-            )
+        check_fingerprint(root, told)
         return
     click.echo(f"registrars: {registrars_text(root)}\nfingerprint: {in_fours(root.fingerprint)}", err=True)
     if yes:

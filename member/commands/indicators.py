@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from keys.oprf.tokens import Token, oprf_input
 from member.commands.shared.common import Shown, counted, reporting
 from member.commands.shared.progress import show_progress
 from member.commands.shared.session import Session
 from member.commands.shared.values import given_values, value_file_option
 from member.errors import FAILED, MemberError, UsageError
+from member.indicators import acts
+from member.indicators.acts import SubmittedView, check_to_submit
 from member.indicators.common_values import common_values
-from member.indicators.envelope import MAP, SETTINGS, MissingSettingError, Terms, read_terms
+from member.indicators.envelope import SETTINGS, MissingSettingError, Terms, read_terms
 from member.indicators.relisting import OWN_REASON
-from member.indicators.submit import Desk, Submitted, dry_run, submit_file
-from member.normalise.outcome import NormalisationError
-from member.normalise.rules import RULES, normalise
-from member.tables.column_map import NO_MAP, read_column_map
-from member.tables.reading import CheckedFile, FileRefusedError, check_file
+from member.indicators.submit import Submitted, dry_run
+from member.normalise.rules import RULES
+from member.tables.reading import CheckedFile, FileRefusedError
 from member.tables.standard_input import as_file
-from member.tokens.tokenise import Tokeniser
-from member.vault.rows import VaultRows
+from member.tokens.quorums import HolderFault
 from schemas.rendering.words import in_words
-from schemas.terms import NORMALISATION
 
 _SHOWN_REJECTED = 20
 _SHOWN_LINES = 20
@@ -48,32 +44,14 @@ def token(session: Session, indicator_type: str, value: str | None, value_file: 
     values = given_values([] if value is None else [value], value_file)
     if len(values) != 1:
         raise UsageError(f"expected one value, found {len(values)}", "VALUE, or --value-file F with one line")
-    (value,) = values
-    try:
-        found = normalise(indicator_type, value, session.workplace.circumstances)
-    except NormalisationError as error:
-        raise MemberError(error.reason, error.hint or None, slug="not_normalisable") from error
-    rows, epoch = VaultRows(session.workplace.vault), session.workplace.epoch.epoch
-    lookup = rows.lookup(found.indicator_type, found.canonical)
-    made: Token | None = rows.cached_tokens(epoch, [lookup]).get(lookup)
-    warnings: list[str] = []
-    if made is None:
-        tokeniser = session.workplace.tokeniser(epoch)
-        (made,) = tokeniser.tokenise([oprf_input(NORMALISATION, found.indicator_type, found.canonical)])
-        warnings = _fault_warnings(tokeniser)
-    document = {
-        "type": found.indicator_type,
-        "canonical": found.canonical,
-        "token": made.token.hex(),
-        "epoch": epoch,
-    }
-    return Shown(
-        document, f"{found.indicator_type} {found.canonical}\n{made.token.hex()} (epoch {epoch})", warnings=warnings
-    )
+    made = acts.make_token(session.workplace, indicator_type, values[0])
+    one = made.token
+    text = f"{one.type} {one.canonical}\n{one.token} (epoch {one.epoch})"
+    return Shown(one, text, warnings=_fault_warnings(made.faults))
 
 
-def _fault_warnings(tokeniser: Tokeniser) -> list[str]:
-    return [f"key holder {fault.holder_id} is at fault: {fault.reason}" for fault in tokeniser.faults]
+def _fault_warnings(faults: Sequence[HolderFault]) -> list[str]:
+    return [f"key holder {fault.holder_id} is at fault: {fault.reason}" for fault in faults]
 
 
 def option_for(setting: str) -> str:
@@ -88,15 +66,6 @@ def _envelope_options(function: Callable[..., Any]) -> Callable[..., Any]:
         usual = f"default: {setting.cautious!s}" if setting.cautious else "default: config set"
         function = click.option(option_for(name), name, type=kind, help=f"Of the submission; {usual}.")(function)
     return function
-
-
-@dataclass(frozen=True)
-class _ReadAs:
-    """How a file is to be read."""
-
-    map_file: Path | None
-    sheet: str | None
-    kept_back: Mapping[tuple[str, str], str]
 
 
 @click.command(
@@ -144,11 +113,10 @@ def submit(
     """
     relist = _relist_reason(relist, reason)
     kept_back = {} if include_common else common_values(session.home.path, session.workplace.circumstances)
-    read_as = _ReadAs(map_file, sheet, kept_back)
     terms = None if dry else _terms(session, given, expires)
     with _as_file(session, file) as path:
         try:
-            checked = _checked(session, path, read_as)
+            checked = check_to_submit(session.home, path, map_file, sheet)
             if terms is None:
                 return _show(dry_run(session.home, checked, session.workplace.circumstances, kept_back), [], dry=True)
             return _submit(session, checked, terms, relist=relist, restart=restart, kept_back=kept_back)
@@ -189,21 +157,6 @@ def _as_file(session: Session, file: Path) -> Iterator[Path]:
         yield path
 
 
-def _checked(session: Session, path: Path, read_as: _ReadAs) -> CheckedFile:
-    """A map that is only a default gives way to a file with our own column names."""
-    usual = session.home.config.defaults.get(MAP)
-    if read_as.map_file is not None or usual is None:
-        mapped = NO_MAP if read_as.map_file is None else read_column_map(read_as.map_file)
-        return check_file(path, mapped, read_as.sheet)
-    try:
-        return check_file(path, read_column_map(Path(usual)), read_as.sheet)
-    except FileRefusedError as error:
-        try:
-            return check_file(path, NO_MAP, read_as.sheet)
-        except FileRefusedError:
-            raise error from None
-
-
 def _submit(
     session: Session,
     checked: CheckedFile,
@@ -213,25 +166,11 @@ def _submit(
     restart: bool,
     kept_back: Mapping[tuple[str, str], str],
 ) -> Shown:
-    used: list[Tokeniser] = []
-
-    def tokeniser(epoch: int) -> Tokeniser:
-        used.append(session.workplace.tokeniser(epoch))
-        return used[-1]
-
-    desk = Desk(
-        session.home,
-        session.workplace.vault,
-        session.workplace.keyring,
-        session.workplace.exchange,
-        tokeniser,
-        session.workplace.today,
-        session.workplace.circumstances,
-        kept_back,
-    )
     with show_progress("submitting", checked.records) as report:
-        done = submit_file(desk, checked, terms, relist=relist, restart=restart, report=report)
-    return _show(done, [line for each in used for line in _fault_warnings(each)], dry=False)
+        done = acts.submit(
+            session.workplace, checked, terms, relist=relist, restart=restart, kept_back=kept_back, report=report
+        )
+    return _show(done.submitted, _fault_warnings(done.faults), dry=False)
 
 
 def _refused(file: Path, error: FileRefusedError) -> MemberError:
@@ -240,27 +179,9 @@ def _refused(file: Path, error: FileRefusedError) -> MemberError:
 
 
 def _show(done: Submitted, warnings: list[str], *, dry: bool) -> Shown:
-    tally, path = done.tally, done.tally.rejections.path
-    document: dict[str, object] = {
-        "submission_id": done.submission_id,
-        "rows": tally.rows,
-        "accepted": tally.accepted,
-        "duplicates": tally.duplicates,
-        "left_out": len(tally.left_out),
-        "left_out_rows": tally.left_out.in_order(),
-        "rejected": tally.rejections.in_order(),
-        "rejected_file": None if path is None else str(path),
-        "hits": len(tally.hit_ids),
-    }
-    if dry:
-        document["normalised"] = (
-            {"line": line, "indicator_type": kind, "canonical": canonical} for line, kind, canonical in done.normalised
-        )
-    taken = tally.accepted + tally.duplicates + len(tally.left_out)
-    if not taken:
-        detail = "every row is refused" if tally.rows else "the file has no rows"
-        document = {"error": {"type": "every_row_refused", "detail": detail}, **document}
-    return Shown(document, "\n".join(_submit_lines(done, dry=dry)), None, warnings, 0 if taken else FAILED)
+    document = SubmittedView.of(done, dry=dry)
+    failed = FAILED if document.error else 0
+    return Shown(document, "\n".join(_submit_lines(done, dry=dry)), None, warnings, failed)
 
 
 def _submit_lines(done: Submitted, *, dry: bool) -> Iterator[str]:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import member.commands.indicators
+import member.indicators.acts
 from member.commands.cli import cli
 from member.commands.shared.session import Session
 from member.indicators.submit import Desk
@@ -93,7 +93,7 @@ class MemberProcess:
 
 def _run(home: str, arguments: list[str], tap: Path, result: Path) -> None:
     """In the process: the program's own main, printing into memory."""
-    setattr(member.commands.indicators, "Desk", functools.partial(Desk, part_rows=PART_ROWS))  # noqa: B010
+    setattr(member.indicators.acts, "Desk", functools.partial(Desk, part_rows=PART_ROWS))  # noqa: B010
     around = RuntimeEnvironment(
         clock=lambda: datetime.now(UTC),
         sleep=lambda seconds: time.sleep(min(seconds, _LONGEST_NAP)),

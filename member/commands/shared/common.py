@@ -8,7 +8,7 @@ import re
 import sqlite3
 import sys
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
@@ -87,13 +87,9 @@ def option_of(command: click.Command, field: str) -> str:
 def _print_json(document: Mapping[str, Any] | msgspec.Struct) -> None:
     """One object; iterators become arrays item by item, so that a million rows need no second copy in memory."""
     out = sys.stdout
-    if isinstance(document, msgspec.Struct):
-        out.write(_encode(document) + "\n")
-        out.flush()
-        return
-    for number, (name, value) in enumerate(document.items()):
-        out.write("{" if number == 0 else ",")
-        out.write(json.dumps(name) + ":")
+    out.write("{")
+    for number, (name, value) in enumerate(_items(document)):
+        out.write(("," if number else "") + json.dumps(name) + ":")
         if isinstance(value, Iterator):
             out.write("[")
             for position, item in enumerate(value):
@@ -101,8 +97,15 @@ def _print_json(document: Mapping[str, Any] | msgspec.Struct) -> None:
             out.write("]")
         else:
             out.write(_encode(value))
-    out.write("}\n" if document else "{}\n")
+    out.write("}\n")
     out.flush()
+
+
+def _items(document: Mapping[str, Any] | msgspec.Struct) -> Iterable[tuple[str, Any]]:
+    if isinstance(document, Mapping):
+        return document.items()
+    fields = ((field.encode_name, getattr(document, field.name)) for field in msgspec.structs.fields(document))
+    return ((name, value) for name, value in fields if value is not msgspec.UNSET)
 
 
 def _encode(value: Any) -> str:

@@ -18,13 +18,13 @@ import pytest
 from keys.custody.files import write_private_file
 from keys.sealing.hybrid import EncryptionKey
 from keys.signatures.ed25519 import SigningKey
-from member.commands import representatives
 from member.commands.shared.passphrases import unlock_representative
 from member.errors import HomeError, VaultError
 from member.identity.access import open_vault
 from member.identity.home import Home
 from member.identity.people import Person, people_of, put_under_new_key
 from member.identity.vault_folder import JoiningRequest, VaultFolder
+from member.membership import representatives
 from member.vault.cipher import KEY_BYTES
 from member.vault.rekey import change_key
 from member.vault.rows import OwnRow, Source, VaultRows

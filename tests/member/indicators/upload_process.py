@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import member.commands.indicators
+import member.indicators.acts
 from member.indicators.submit import Desk
 from tests.member.taskforce import EXCHANGE_URL, Application, Taskforce
 
@@ -69,7 +69,7 @@ def main() -> None:
     taskforce = Taskforce(folder)
     taskforce.open()
     taskforce.applications[EXCHANGE_URL] = deadly(taskforce.applications[EXCHANGE_URL], folder, moment)
-    setattr(member.commands.indicators, "Desk", functools.partial(Desk, part_rows=PART_ROWS))  # noqa: B010
+    setattr(member.indicators.acts, "Desk", functools.partial(Desk, part_rows=PART_ROWS))  # noqa: B010
     done = taskforce.run(bank, "submit", file)
     (folder / "result.json").write_text(json.dumps({"status": done.status, **done.document}))
 

@@ -362,7 +362,7 @@ def test_all_lines_of_a_row_come_back_with_it(
     assert taskforce.run("b", *withdraw).status == 0
     others = [f"bank_account,{new_account()},filling" for _ in range(3)]
     path.write_text("\n".join(["indicator_type,value,reason", lines[0], *others, lines[2]]))
-    monkeypatch.setattr("member.commands.indicators.Desk", functools.partial(Desk, part_rows=2))
+    monkeypatch.setattr("member.indicators.acts.Desk", functools.partial(Desk, part_rows=2))
     again = taskforce.run("b", "submit", str(path), "--relist", "seen again").document
     assert (again["accepted"], again["duplicates"]) == (1 + len(others), 1)
     assert answer_fully(taskforce, shared)["details"]["reason"] == ["first", "second"]

@@ -1,0 +1,90 @@
+"""What is done about alerts: read and checked against the own log, answered, drafted, released, withdrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from member.alerts.client import AlertClient, ReadAlert
+from member.alerts.log import AlertLog
+from member.errors import AnswerError
+from member.workplace.workplace import Workplace
+from schemas.alerts.messages import Acknowledgement, AlertContent, AlertStanding, Release, TakingBack
+from schemas.terms import AlertState
+from schemas.values.message import Empty
+
+_READ = "alert_read"
+"""The record of the vault that an alert was read from this home."""
+
+
+@dataclass(frozen=True)
+class CheckedAlert:
+    """An alert that was read; `logged` is the number of the own log entry that states it, None while that waits for its
+    place.
+    """
+
+    alert: ReadAlert
+    logged: int | None
+
+
+def draft(workplace: Workplace, content: AlertContent) -> AlertStanding:
+    """Hand in a draft, once the statements are vouched for."""
+    workplace.check_fresh()
+    return AlertClient.at(workplace).draft(content)
+
+
+def review(workplace: Workplace, text: str) -> AlertStanding:
+    """Note that somebody else than its author has reviewed a draft; `text` says which alert."""
+    workplace.check_fresh()
+    client = AlertClient.at(workplace)
+    return client.step(client.find_id(text), "review", Empty())
+
+
+def release(workplace: Workplace, text: str, at: datetime | None) -> AlertStanding:
+    """Publish a reviewed alert, now or at that time."""
+    workplace.check_fresh()
+    client = AlertClient.at(workplace)
+    return client.step(client.find_id(text), "release", Release(at=at))
+
+
+def withdraw(workplace: Workplace, text: str, reason: str) -> AlertStanding:
+    """Take an alert back."""
+    client = AlertClient.at(workplace)
+    return client.step(client.find_id(text), "withdraw", TakingBack(reason=reason))
+
+
+def read(workplace: Workplace, text: str) -> CheckedAlert:
+    """Read an alert: every reading is logged, and what is shown is held against the own log. Raises AnswerError or
+    LogFault if something else was shown than was logged.
+    """
+    client = AlertClient.at(workplace)
+    found = client.read(client.find_id(text))
+    return CheckedAlert(found, _check_with_log(workplace, found))
+
+
+def acknowledge(workplace: Workplace, texts: Sequence[str] | None, said: Acknowledgement) -> list[AlertStanding]:
+    """Acknowledge alerts, each once; None is all that were read from this home and are not acknowledged."""
+    client = AlertClient.at(workplace)
+    chosen = _read_here(workplace, client) if texts is None else dict.fromkeys(map(client.find_id, texts))
+    return [client.step(alert_id, "acknowledgement", said) for alert_id in chosen]
+
+
+def _read_here(workplace: Workplace, client: AlertClient) -> list[str]:
+    """The alerts in force that were read from this home, and that this member has not acknowledged."""
+    published = client.alerts(state=AlertState.PUBLISHED.value)
+    open_ones = (one.alert_id for one in published if not one.acknowledged)
+    return [one for one in open_ones if workplace.vault.get(_READ, one.encode()) is not None]
+
+
+def _check_with_log(workplace: Workplace, found: ReadAlert) -> int | None:
+    computed = found.computed_sha256()
+    if computed != found.content_sha256:
+        raise AnswerError("the exchange shows an alert that is not the one whose digest it states", "tell the reviewer")
+    log = AlertLog(workplace.vault, workplace.log_origin(workplace.keyring), workplace.home.member_id)
+    log.keep(found.event_id, found.alert_id, found.version, computed)
+    log.catch_up(workplace.exchange)
+    with workplace.vault.transaction():
+        workplace.vault.put(_READ, found.alert_id.encode(), str(found.version).encode())
+    logged = log.check(found.alert_id, found.version, computed)
+    return None if logged is None else logged.number
