@@ -42,7 +42,7 @@ def take(session: Session, request_id: str) -> Shown:
 
     Who takes up an offer (mode provide or alert) agrees to receive it, and to be named to its sender.
     """
-    taken = take_up(RequestDesk.at(session.workplace), read_id(session, request_id))
+    taken = take_up(*_desk(session, request_id))
     warnings = [f"nothing may be told: {taken.obstacle}"] if taken.obstacle else []
     text = as_lines([*lines_of(session, taken.request, []), *next_step(session, taken.request, taken.obstacle)])
     return Shown(taken_up_request(session.workplace.vault, taken), text, warnings=warnings)
