@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from member.next_steps import Next, Steps
+
 FAILED = 1
 USAGE_ERROR = 2
 _FIRST_OF_CLIENT, _FIRST_OF_SERVER = 400, 500
@@ -24,15 +26,20 @@ def quoted(text: str) -> str:
 
 
 class MemberError(Exception):
-    """Refused or failed. `slug` is stable, `detail` says what, `hint` what to do, `fields` travel in the JSON form."""
+    """Refused or failed. `slug` is stable, `detail` says what, `hint` what to do, `then` which acts do it (a face says
+    how they are done), `fields` travel in the JSON form.
+    """
 
     slug = "failed"
     exit_code = FAILED
 
-    def __init__(self, detail: str, hint: str | None = None, *, slug: str | None = None, **fields: Any) -> None:
+    def __init__(
+        self, detail: str, hint: str | None = None, *, slug: str | None = None, then: Steps = (), **fields: Any
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.hint = hint
+        self.then = (then,) if isinstance(then, Next) else tuple(then)
         self.slug = slug or self.slug
         self.fields = fields
 
@@ -112,9 +119,10 @@ class RefusedError(MemberError):
         slug: str,
         status: int,
         is_foreign: bool = False,
+        then: Steps = (),
         **fields: Any,
     ) -> None:
-        super().__init__(detail, hint, slug=slug, status=status, **fields)
+        super().__init__(detail, hint, slug=slug, then=then, status=status, **fields)
         self.status = status
         self.is_foreign = is_foreign
         self.follows_loss = False

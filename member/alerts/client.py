@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from member.errors import AnswerError, RefusedError, UsageError, quoted
+from member.next_steps import Act, Next
 from member.transport import wire
 from member.transport.channel import Channel, decode
 from member.transport.pages import ListBound, walk
@@ -96,7 +97,7 @@ class AlertClient:
             return text.lower()
         if not _BEGINNING.fullmatch(text.upper()):
             what = f"{quoted(given)} is neither a reference such as 1234-NECC nor the id of an alert"
-            raise UsageError(what, "member alert list")
+            raise UsageError(what, then=Next(Act.LIST_ALERTS))
         wanted = text.upper() if is_reference(text.upper()) else None
         found = [one for one in self.alerts(reference=wanted) if text.upper() == one.reference] if wanted else []
         found = found or [one for one in self.alerts() if _begins(one, text)]
@@ -107,9 +108,9 @@ class AlertClient:
             return found[0].alert_id
         raise RefusedError(
             f"no alert {text.upper()} is there for this member",
-            "member alert list",
             slug="unknown-alert",
             status=_UNKNOWN,
+            then=Next(Act.LIST_ALERTS),
         )
 
     def read(self, alert_id: str) -> ReadAlert:

@@ -9,6 +9,7 @@ from typing import Self, TypeVar
 import msgspec
 
 from member.errors import UsageError, quoted
+from member.next_steps import Act, Next
 from member.transport import wire
 from member.transport.channel import Channel, decode
 from member.transport.pages import ListBound, walk
@@ -85,5 +86,5 @@ class SubscriptionClient:
 def _path(subscription_id: str, step: str) -> str:
     given = subscription_id.strip().lower()
     if not _UUID.fullmatch(given):
-        raise UsageError(f"{quoted(subscription_id)} is not a valid subscription id", "member subscription list")
+        raise UsageError(f"{quoted(subscription_id)} is not a valid subscription id", then=Next(Act.LIST_SUBSCRIPTIONS))
     return f"{wire.SUBSCRIPTIONS}/{given}/{step}"

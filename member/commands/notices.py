@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import click
+import msgspec
 
 from member.commands.shared.common import Shown, counted, reporting, table
+from member.commands.shared.next_steps import command_of
 from member.commands.shared.session import Session
 from member.errors import UsageError
-from member.standing.notices import NoticeBoard, NoticeLog
+from member.standing.notices import DescribedNotice, NoticeBoard, NoticeLog
 from schemas.rendering.words import in_words, label
+from schemas.status import ListedNotice
 
 
 @click.command(epilog="Example: member --as authoriser notices")
@@ -25,21 +28,34 @@ def notices(session: Session, since: str | None, every: bool) -> Shown:
     found = list(board.unread() if since is None and not every else session.workplace.exchange.notices(after))
     listed = NoticeLog.at(session.workplace).describe(found)
     new = board.remember(found)
-    numbers = session.workplace.number("notice", (one.notice_id for one in listed))
+    numbers = session.workplace.number("notice", (one.notice.notice_id for one in listed))
     columns = ("no.", "at", "what happened", "go on with", *_SPARE)
     made = table(f"{counted(len(found), 'notice')}, {new:,} new", *columns, whole=("at", "go on with"), spare=_SPARE)
     for one in listed:
         about = "no entry in our log" if one.about is None else _in_words(one.about)
-        number, said = str(numbers[one.notice_id]), label(one.said)
-        made.add_row(number, one.created_at, said, one.go_on, about, one.notice_id)
+        number, said = str(numbers[one.notice.notice_id]), label(one.said)
+        made.add_row(number, one.notice.created_at, said, command_of(one.then), about, one.notice.notice_id)
     lacking = counted(sum(one.about is None for one in listed), "notice has", "notices have")
     lacks = any(one.about is None for one in listed)
     warnings = [f"{lacking} no entry in our log: member log verify"] if lacks else []
     text = "" if listed else "nothing new: member notices --all shows what was shown before"
-    return Shown({"notices": listed, "new": new}, text, made if listed else None, warnings)
+    return Shown({"notices": [_view(one) for one in listed], "new": new}, text, made if listed else None, warnings)
 
 
 _SPARE = ("about", "notice")
+
+
+class NoticeView(ListedNotice, frozen=True):
+    """A notice as `--json` gives it, with the command to go on with."""
+
+    said: str
+    about: dict[str, object] | None
+    go_on: str
+
+
+def _view(one: DescribedNotice) -> NoticeView:
+    given = msgspec.structs.asdict(one.notice)
+    return NoticeView(**given, said=one.said, about=one.about, go_on=command_of(one.then))
 
 
 def _in_words(about: dict[str, object]) -> str:

@@ -14,6 +14,7 @@ import msgspec
 
 from member.corrections.log import DisclosureRecord
 from member.errors import AnswerError, MemberError, RefusedError, UsageError
+from member.next_steps import Act, Next
 from member.normalise.circumstances import DEFAULT, Circumstances
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import normalise
@@ -249,7 +250,7 @@ def rows_of_values(
             raise MemberError(f"{value}: {error.reason}", error.hint or None, slug="not_normalisable") from error
         known = rows.tokens_of(found.indicator_type, found.canonical)
         if not known:
-            raise MemberError(f"{value} is not among your rows", "member rows lists them", slug="unknown")
+            raise MemberError(f"{value} is not among your rows", slug="unknown", then=Next(Act.LIST_ROWS))
         tokens += known
         indicator = rows.lookup(found.indicator_type, found.canonical)
         indicators.append(indicator)
@@ -258,7 +259,7 @@ def rows_of_values(
         concerned += [(one, indicator) for one in sorted(submissions) if not uploads.is_withdrawn(one, indicator)]
     tokens = list(dict.fromkeys(tokens))
     if len(tokens) > MAX_TOKENS:
-        raise UsageError(f"{len(tokens):,} tokens, at most {MAX_TOKENS:,} at once", "or --submission ID")
+        raise UsageError(f"{len(tokens):,} tokens, at most {MAX_TOKENS:,} at once", "or take back a whole submission")
     return RowsToWithdraw(tokens, None, concerned, hanging, indicators)
 
 

@@ -26,6 +26,7 @@ from keys.sealing.hybrid import EncryptionKey
 from keys.signatures.ed25519 import SEED_BYTES, SigningKey
 from member.errors import HomeError, PassphraseError, UsageError, WrongKeyError
 from member.identity.home import Home, LocalRegistrar
+from member.next_steps import Act, Next
 from member.transport.channel import Identity
 from member.vault.cipher import KEY_BYTES, VaultCipher
 from member.vault.store import Vault
@@ -133,7 +134,7 @@ def open_representative(home: Home, name: str, passphrase: bytes, *, was_typed: 
 def check_typed(unlocked: Unlocked, stated_roles: Collection[str]) -> None:
     """Rule 3, of the roles that the registrars have stated. PassphraseError if a file served one who authorises."""
     if is_typed(unlocked.home, stated_roles) and not unlocked.was_typed:
-        cure = "give the command at a terminal, without the file that its settings or the environment name"
+        cure = "type it at a terminal, without the file that its settings or the environment name"
         raise PassphraseError(f"passphrase of {unlocked.name}: {TYPED}", cure)
 
 
@@ -158,7 +159,7 @@ def open_registrar(home: Home, passphrase: bytes) -> Identity:
 def registrar_of(home: Home) -> LocalRegistrar:
     """The registrar whose key lies in this home. HomeError if none does."""
     if home.config.registrar is None:
-        raise HomeError("no registrar's key lies in this home", "member --home DIR registrar init ID")
+        raise HomeError("no registrar's key lies in this home", then=Next(Act.MAKE_REGISTRAR))
     return home.config.registrar
 
 

@@ -34,6 +34,7 @@ from member.identity.access import check_passphrase, lock_representative, vault_
 from member.identity.home import Home, LocalRepresentative
 from member.identity.people import Person, let_in, people_of
 from member.identity.vault_folder import JoiningRequest
+from member.next_steps import Act, Next
 from member.vault.cipher import KEY_BYTES
 from member.vault.store import Vault
 from schemas.enrolments import ClaimedRepresentative, EnrolmentCode, NewEnrolment, ProvedEnrolment
@@ -238,7 +239,7 @@ def joined_exchange(vault: Vault) -> JoinedExchange:
     """The address and the registrars that the first people joined with. HomeError before that."""
     payload = vault.get(_JOINED, b"")
     if payload is None:
-        raise HomeError("nobody has joined an exchange with this vault yet", "member join CODE")
+        raise HomeError("nobody has joined an exchange with this vault yet", then=Next(Act.JOIN))
     return msgspec.json.decode(payload, type=JoinedExchange)
 
 
@@ -246,7 +247,7 @@ def check_code_fits(home: Home, code: ReadCode) -> None:
     """HomeError unless the code is for this member and this home has not joined elsewhere."""
     if code.content.member_id != home.member_id:
         detail = f"the code is for {code.content.member_id}, this is the home of {home.member_id}"
-        raise HomeError(detail, "name the home of the member that the code is for: member --home DIR join CODE")
+        raise HomeError(detail, "choose the home of the member that the code is for", then=Next(Act.JOIN))
     home.check_reaches(code.content.exchange_url)
     if home.root_path.exists() and home.root_path.read_bytes() != canonical_json(code.content.registrars):
         hint = "new registrars are taken up by their predecessors' statements, never by a code"

@@ -25,6 +25,7 @@ from keys.custody.files import CustodyError, make_private_folder, write_private_
 from keys.custody.new_home import is_unfinished
 from member.errors import HomeError
 from member.identity.vault_folder import VaultFolder
+from member.next_steps import Act, Next
 
 REJECTED_DAYS = "rejected_days"
 """The default that says for how many days reports of rejected rows are kept."""
@@ -91,8 +92,7 @@ class Home:
         if is_unfinished(path):
             raise HomeError(f"{path} was left half made", "run the init that was stopped again")
         if not (path / _CONFIG).is_file():
-            hint = "make one: member --home DIR init --member-id ID"
-            raise HomeError(f"there is no member's home at {path}", hint)
+            raise HomeError(f"there is no member's home at {path}", "make one", then=Next(Act.MAKE_HOME))
         return cls(path, _read_config(path))
 
     def save(self, **changes: Any) -> None:
@@ -107,22 +107,24 @@ class Home:
     def member_id(self) -> str:
         """Whose home it is. HomeError in a registrar's home."""
         if self.config.member_id is None:
-            raise HomeError("no member lives in this home", "member --home DIR init --member-id ID")
+            raise HomeError("no member lives in this home", then=Next(Act.MAKE_HOME))
         return self.config.member_id
 
     @property
     def exchange_url(self) -> str:
         """Where the exchange is. HomeError before joining."""
         if self.config.exchange_url is None:
-            raise HomeError("this home has joined no exchange", "member join CODE, or member registrar connect")
+            then = Next(Act.JOIN), Next(Act.CONNECT_REGISTRAR)
+            raise HomeError("this home has joined no exchange", then=then)
         self.check_reaches(self.config.exchange_url)
         return self.config.exchange_url
 
     def check_reaches(self, exchange_url: str) -> None:
         """HomeError for a sandbox's home and an exchange that is not on this machine: here one person can be two."""
         if self.config.sandbox and not _is_loopback(exchange_url):
-            cure = "each person makes a home of their own: member --home DIR init (docs/production.md)"
-            raise HomeError(f"a sandbox's home joins no exchange elsewhere: {exchange_url}", cure, slug="sandbox_home")
+            detail = f"a sandbox's home joins no exchange elsewhere: {exchange_url}"
+            cure = "each person makes a home of their own (docs/production.md)"
+            raise HomeError(detail, cure, slug="sandbox_home", then=Next(Act.MAKE_HOME))
 
     @property
     def vault_folder(self) -> VaultFolder:

@@ -28,6 +28,7 @@ from keys.custody.files import CustodyError, is_group_shared, make_private_folde
 from keys.sealing.hybrid import EncryptionKey, SealingError, seal_to
 from keys.signatures.ed25519 import SignatureError, SigningKey, verify_signature
 from member.errors import HomeError, quoted
+from member.next_steps import Act, Next
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import from_base64, to_base64
 
@@ -130,15 +131,15 @@ class VaultFolder:
         """
         path = self.wrap_path(name)
         if not path.exists():
-            hint = f"somebody for whom it opens: member representative add {name}"
-            raise HomeError(f"{self.path} does not open for {name} (yet, or any more)", hint, slug="not_admitted")
+            detail, then = f"{self.path} does not open for {name} (yet, or any more)", _add(name)
+            raise HomeError(detail, "somebody for whom it opens lets it in", slug="not_admitted", then=then)
         found = []
         for each in (path, self._ahead_path(name)):
             with suppress(SealingError):
                 found += [wrap_key.open(self._read(each), self._info(name))] if each.exists() else []
         if not found:
-            hint = f"it was made for another key: member representative add {name}, by somebody for whom it opens"
-            raise HomeError(f"{path} does not open with {name}'s key", hint, slug="not_admitted")
+            hint = "it was made for another key: somebody for whom it opens lets this one in"
+            raise HomeError(f"{path} does not open with {name}'s key", hint, slug="not_admitted", then=_add(name))
         return found
 
     def drop(self, name: str) -> None:
@@ -154,8 +155,9 @@ class VaultFolder:
         """A newcomer's request, signed by itself and for this member. HomeError for none, and for one that is not."""
         path = self.joining_path(name)
         if not path.exists():
-            hint = f"{name} asks first: member --home THEIR-OWN-HOME --as {name} init --member-id {self.member_id} "
-            raise HomeError(f"nobody called {name} has asked to join", f"{hint}--vault {self.path}", slug="not_asked")
+            detail, about = f"nobody called {name} has asked to join", {"name": name, "member_id": self.member_id}
+            then = Next(Act.ASK_TO_BE_LET_IN, {**about, "vault": str(self.path)})
+            raise HomeError(detail, f"{name} asks first", slug="not_asked", then=then)
         try:
             request = msgspec.json.decode(self._read(path), type=JoiningRequest)
             request.check()
@@ -183,3 +185,7 @@ class VaultFolder:
             return read_private_file(path, _MAX_FILE_BYTES, shared=True)
         except CustodyError as error:
             raise HomeError(str(error)) from error
+
+
+def _add(name: str) -> Next:
+    return Next(Act.ADD_REPRESENTATIVE, {"name": name})

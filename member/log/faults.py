@@ -17,5 +17,7 @@ def naming_entry() -> Iterator[None]:
     try:
         yield
     except LogFault as fault:
-        proof = {"receipts": fault.receipts} if fault.receipts else {}
-        raise MemberError(fault.detail, fault.hint, slug=fault.slug, entry=fault.where, **proof) from fault
+        told = MemberError(fault.detail, fault.hint, slug=fault.slug, entry=fault.where)
+        if fault.receipts:
+            told.fields["receipts"] = fault.receipts
+        raise told from fault

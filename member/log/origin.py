@@ -16,6 +16,7 @@ import msgspec
 
 from member.errors import MemberError
 from member.log.witness import load_seen
+from member.next_steps import Act, Next
 from member.vault.store import Vault
 
 _KIND = "log-origin"
@@ -62,8 +63,9 @@ def _restarted(stated: str, followed: str | None) -> MemberError:
     return MemberError(
         f"the registrars state another log than {former}: {stated}. The log was started anew, and what the former one "
         "recorded may be gone",
-        f"ask the registrars why; if their answer holds: member log accept-origin {stated}",
+        "ask the registrars why; if their answer holds, follow it",
         slug="log_restarted",
+        then=Next(Act.ACCEPT_ORIGIN, {"origin": stated}),
         origin=stated,
         former_origin=followed,
     )

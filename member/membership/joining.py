@@ -27,6 +27,7 @@ from member.identity.enrolment import (
 )
 from member.identity.home import Home
 from member.inputs import InputError
+from member.next_steps import Act, Next
 from member.statements.authority import held_keyring
 from member.workplace.workplace import Workplace
 
@@ -75,7 +76,7 @@ def root_to_follow(workplace: Workplace) -> Root:
     joined = joined_exchange(workplace.vault)
     root = held_keyring(_read_root(joined.registrars), workplace.vault).roots.as_pinned()
     if workplace.home.root_path.exists():
-        raise HomeError("this home has pinned its registrars already", "member status")
+        raise HomeError("this home has pinned its registrars already", then=Next(Act.SHOW_STATUS))
     return root
 
 

@@ -23,6 +23,7 @@ from member.identity.home import LocalRepresentative
 from member.identity.people import Person, let_in, let_out, people_of, put_under_new_key
 from member.identity.vault_folder import JoiningRequest
 from member.inputs import InputError
+from member.next_steps import Act, Next
 from member.statements.authority import held_keyring, own_statement
 from member.vault.rekey import clear_journal
 from member.workplace.workplace import Workplace
@@ -153,7 +154,9 @@ def signed_person(workplace: Workplace, name: str) -> StatedRepresentative:
     for each in statement.representatives:
         if each.representative_id == representative_id:
             return each
-    raise UsageError(f"the registrars have signed no {representative_id}", "member representative add")
+    raise UsageError(
+        f"the registrars have signed no {representative_id}", then=Next(Act.ADD_REPRESENTATIVE, {"name": name})
+    )
 
 
 def rotate(workplace: Workplace, person: StatedRepresentative, passphrase: bytes, hand_out: HandOut) -> RotatedKey:
@@ -201,7 +204,7 @@ def plan_removal(workplace: Workplace, name: str) -> Removal:
         statement = own_statement(workplace.keyring, home.member_id)
         return Removal(name, frozenset(signed), _draft(workplace, statement, tuple(people.values())))
     if name not in {each.name for each in people_of(workplace.vault)}:
-        raise UsageError(f"the vault does not open for {name}", "member representative list")
+        raise UsageError(f"the vault does not open for {name}", then=Next(Act.LIST_REPRESENTATIVES))
     return Removal(name, frozenset(signed), None)
 
 
@@ -260,7 +263,7 @@ def _comes_back(statement: MemberStatement, person: StatedRepresentative) -> boo
         if other.representative_id == person.representative_id:
             is_back = True
             if other.state is not RepresentativeState.ACTIVE:
-                raise UsageError(f"{person.representative_id} was removed", "init --as with another name")
+                raise UsageError(f"{person.representative_id} was removed", "make a home under another name")
         elif other.public_key == person.public_key:
             detail = f"{person.representative_id} has the key of {other.representative_id}: one person is not two"
             raise MemberError(detail, "each person makes a key in a home of their own", slug="same_key")

@@ -139,9 +139,7 @@ def render_pdf(shown: ShownQuery, proof: LogProof, *, reader: str, read_at: str)
     if conditions:
         story += [heading("Conditions", part, "H2"), *(Paragraph(_text(one), usual) for one in conditions)]
     story += [heading("Proof", part, "H2"), facts(proof.lines()), Spacer(0, 4)]
-    said = (
-        "member log entries --proofs DIR writes the proof of that entry; who holds it can check this paper against it."
-    )
+    said = "The member's program writes the proof of that entry; who holds it can check this paper against it."
     template.build([*story, Paragraph(_text(said), usual)], canvasmaker=canvas)
     return made.getvalue()
 

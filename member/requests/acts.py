@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from member.errors import MemberError
 from member.indicators.hit_progress import HitProgress
 from member.inputs import InputError
+from member.next_steps import Act, Next
 from member.requests.answering import (
     AgreedDisclosure,
     TakenUp,
@@ -140,9 +141,8 @@ def give_prepared(
     prepared = find_prepared(desk, request_id)
     is_refusal = prepared.outcome == RequestOutcome.REFUSED
     if refusing and not is_refusal:
-        raise MemberError(
-            "no refusal was prepared", f"member request answer {request_id} --prepared", slug="not_prepared"
-        )
+        then = Next(Act.SEND_PREPARED, {"request_id": request_id})
+        raise MemberError("no refusal was prepared", "send what was", slug="not_prepared", then=then)
     agree([prepared])
 
     def send(at: RequestDesk, taken: TakenUp) -> RequestStanding:
@@ -200,7 +200,9 @@ def _release_prepared(desk: RequestDesk, offer: ReadRequest, to: str | None, agr
     waiting = [one for one in offer.waiting if to in (None, one.institution)]
     prepared = [find_prepared(desk, offer.request_id, one.institution) for one in waiting]
     if not prepared:
-        raise MemberError("nobody waits for it", "member request show lists who waits", slug="not_taken_up")
+        raise MemberError(
+            "nobody waits for it", slug="not_taken_up", then=Next(Act.SHOW_REQUEST, {"request_id": offer.request_id})
+        )
     agree(prepared)
     for one, each in zip(waiting, prepared, strict=True):
         agreed = AgreedDisclosure(each.fields, confirmations=each.confirmations)

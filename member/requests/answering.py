@@ -32,6 +32,7 @@ from keys.sealing.hybrid import Binding, SealingError, seal_details
 from keys.statements.keyring import GroupState, Keyring, MemberState, RepresentativeState, UnknownStatementError
 from keys.statements.types import GroupStatement, MemberStatement
 from member.errors import MemberError, RefusedError
+from member.next_steps import Act, Next
 from member.requests.asking import RequestDesk
 from member.requests.client import ReadRequest, read_bytes
 from member.requests.details import collect_details, encode_details
@@ -56,7 +57,7 @@ class UnprovedError(MemberError):
 
     def __init__(self, why: str) -> None:
         reason = RefusalReason.PROOF_NOT_VALID.value
-        super().__init__(f"nothing is told: {why}", f"member --as … request refuse ID --reason {reason}")
+        super().__init__(f"nothing is told: {why}", "refuse it", then=Next(Act.REFUSE_REQUEST, {"reason": reason}))
         self.why = why
 
 
@@ -104,7 +105,7 @@ def look_at(desk: RequestDesk, request_id: str, *, refusing: bool, agreed: Agree
         return _take_up(desk, listed)
     if refusing:
         return TakenUp(listed, None, None, None)
-    cure = "the sender of an offer tells, a holder does not: request take-up to receive it, or request refuse"
+    cure = "the sender of an offer tells, a holder does not: take it up to receive it, or refuse it"
     raise RuleRefusedError("nothing was sent", [Broken("offer", "outcome", cure)])
 
 
@@ -119,7 +120,7 @@ def look_to_prepare(desk: RequestDesk, request_id: str, *, refusing: bool) -> Ta
     elif read.mode in OFFERS and not refusing:
         broken = Broken("offer", "outcome", "the sender of an offer tells, a holder does not: prepare a refusal")
     elif not read.taken_up and not (read.mode in OFFERS and refusing):
-        broken = Broken("not-taken-up", "request_id", "an authoriser takes it up first: member request take-up ID")
+        broken = Broken("not-taken-up", "request_id", "an authoriser takes it up first")
     if broken is not None:
         raise RuleRefusedError("nothing was prepared", [broken])
     if not read.taken_up:
@@ -138,7 +139,7 @@ def _what_shows_before(desk: RequestDesk, listed: ReadRequest, agreed: AgreedDis
     wanted = [one for one in gateway.confirmations if one.condition in (None, condition)]
     for one in wanted:
         if not set(one.codes) & set(agreed.confirmations):
-            said = f"{gateway.citation}: {one.question} --confirm {' or '.join(one.codes)}"
+            said = f"{gateway.citation}: {one.question} confirm {' or '.join(one.codes)}"
             yield Broken("no-confirmation", "confirmations", said)
     known = {code for one in wanted for code in one.codes} | RELEASE_CODES
     unknown = [code for code in agreed.confirmations if code not in known]
@@ -362,7 +363,7 @@ def _what_bars(
     if desk.identity.key_id in (None if asked is None else asked.asked_by, offer.requested_by):
         yield Broken(_SAME, "representative", "another person than made the offer releases it")
     if not waiting:
-        cure = "nobody who was not told yet has taken it up: member request show lists who waits"
+        cure = "nobody who was not told yet has taken it up"
         yield Broken("not-taken-up", "to", cure)
     if offer.mode == RequestMode.ALERT and agreed.note:
         yield Broken("alert", "note", "an alert tells its fields alone: leave the note out, or provide")

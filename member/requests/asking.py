@@ -34,6 +34,7 @@ from keys.statements.keyring import Keyring, MemberState, RepresentativeState, U
 from keys.statements.types import MemberStatement, StatedRepresentative
 from member.errors import AnswerError, HomeError, MemberError, RefusedError
 from member.identity.enrolment import ENCRYPTION_SECRET
+from member.next_steps import Act, Next
 from member.requests.client import ReadRequest, RequestClient, read_bytes
 from member.requests.details import check_texts, read_details
 from member.requests.log import RequestLog
@@ -212,7 +213,7 @@ def own_token(desk: RequestDesk, hit_id: str) -> Token:
     if shown is None:
         found = next((hit for hit in desk.exchange.hits() if hit.hit_id == hit_id), None)
         if found is None:
-            raise MemberError(f"there is no hit {hit_id} of ours", "member hits lists them", slug="unknown_hit")
+            raise MemberError(f"there is no hit {hit_id} of ours", slug="unknown_hit", then=Next(Act.LIST_HITS))
         shown = found
     token = VaultRows(desk.vault).find_token(read_bytes(shown.token, "a hit's token", 32))
     if token is None:
@@ -224,7 +225,7 @@ def own_token(desk: RequestDesk, hit_id: str) -> Token:
 def what_is_missing(draft: RequestDraft, gateway: Gateway | None) -> list[Broken]:
     """Every rule of the gateway that the request does not keep, as far as that shows at home."""
     if gateway is None:
-        return [Broken("no-gateway", "legal_gateway", "name a legal gateway: member request gateways lists them")]
+        return [Broken("no-gateway", "legal_gateway", "name one of the legal gateways")]
     questions = {statement.field: statement.question for statement in gateway.statements}
     broken = [
         Broken(f"no-{name}", name, questions.get(name, "say it in a sentence"))
@@ -235,8 +236,8 @@ def what_is_missing(draft: RequestDraft, gateway: Gateway | None) -> list[Broken
         broken.append(Broken("gateway-mode", "mode", f"{gateway.citation}: one of {', '.join(gateway.modes)}"))
     notice = gateway.prior_notice
     if notice is not None and draft.nca_notice is None:
-        said = f"{gateway.citation}: first notify {notice.addressee} (member request notice drafts it), then give "
-        broken.append(Broken("no-prior-notice", "nca_notice", f"{said}--nca-notice and --notice-given-at"))
+        said = f"{gateway.citation}: first notify {notice.addressee}, then give its reference and when it was given"
+        broken.append(Broken("no-prior-notice", "nca_notice", said))
     if draft.mode in OFFERS:
         broken += _unconfirmed(draft, gateway)
     return broken + check_texts((name, getattr(draft, name)) for name in _TEXTS)
@@ -246,7 +247,7 @@ def _unconfirmed(draft: RequestDraft, gateway: Gateway) -> list[Broken]:
     """Who offers discloses, and confirms what the gateway wants of that."""
     condition = _condition(draft, gateway)
     return [
-        Broken("no-confirmation", "confirmations", f"{one.question} --confirm {' or '.join(one.codes)}")
+        Broken("no-confirmation", "confirmations", f"{one.question} confirm {' or '.join(one.codes)}")
         for one in gateway.confirmations
         if one.condition in (None, condition) and not set(one.codes) & set(draft.confirmations)
     ]

@@ -22,7 +22,9 @@ import msgspec
 
 from keys.signatures.ed25519 import SignatureError, verify_signature
 from keys.statements.keyring import RepresentativeState
-from member.errors import MemberError, UsageError
+from member.errors import MemberError
+from member.inputs import InputError
+from member.next_steps import Act, Next
 from member.requests.answering import (
     AgreedDisclosure,
     Recipient,
@@ -73,7 +75,7 @@ def find_prepared(desk: RequestDesk, request_id: str, to: str | None = None) -> 
     """
     prepared = desk.records.prepared(request_id, to)
     if prepared is None or (prepared.request_id, prepared.to) != (request_id, to):
-        raise MemberError("nobody has prepared an answer to it", "member request prepare ID", slug="not_prepared")
+        raise MemberError("nobody has prepared an answer to it", slug="not_prepared", then=Next(Act.PREPARE_ANSWER))
     broken = _what_bars(desk, prepared)
     if broken is not None:
         raise RuleRefusedError("nothing was sent", [broken])
@@ -106,15 +108,12 @@ def prepared_digest(member_id: str, prepared: PreparedAnswer) -> str:
 
 
 def check_digests(member_id: str, prepared: Sequence[PreparedAnswer], digests: Collection[str]) -> None:
-    """UsageError unless whoever sends without looking at the screen names each by its digest, and no other."""
+    """InputError unless whoever sends without looking at the screen names each by its digest, and no other."""
     found = {prepared_digest(member_id, one) for one in prepared}
     if not digests:
-        cure = "--digest D, of what request prepare printed and you have read; or give the command at a terminal"
-        raise UsageError("what was prepared was not shown to you", cure)
+        raise InputError("digests", "what was prepared was not shown to you", "the digest of what you have read")
     if found != set(digests):
-        raise MemberError(
-            "something else was prepared than what you name", "read it again: request prepare", slug="other_digest"
-        )
+        raise MemberError("something else was prepared than what you name", "read it again", slug="other_digest")
 
 
 def send_prepared(desk: RequestDesk, taken: TakenUp, prepared: PreparedAnswer) -> RequestStanding:

@@ -8,6 +8,8 @@ from typing import Self
 
 import msgspec
 
+from member.identity.home import Home
+from member.next_steps import Act, Next
 from member.requests.answering import TakenUp
 from member.requests.asking import ReadAnswer
 from member.requests.client import ReadRequest
@@ -19,6 +21,7 @@ from member.vault.store import Vault
 from schemas.marking import Marking
 from schemas.requests.gateways import Gateway
 from schemas.requests.messages import AnswerDetails, ListedRequest
+from schemas.terms import OFFERS, Direction, RequestState, Role
 
 _BATCH = 500
 _WHOLE = ("requester", "requested_by", "terms", "marking", "taken_up", "waiting")
@@ -151,3 +154,18 @@ def gateway_for_members(gateway: Gateway) -> dict[str, object]:
     if isinstance(notice, dict):
         del notice["field"]
     return described
+
+
+def next_steps(home: Home, acting_as: str, read: ReadRequest, obstacle: str | None = None) -> tuple[Next, ...]:
+    """How to go on with a request to us, by an authoriser of this home if there is one."""
+    if read.direction != Direction.INCOMING or read.state not in (RequestState.OPEN, RequestState.TAKEN_UP):
+        return ()
+    able = [name for name, each in home.config.representatives.items() if Role.AUTHORISER in each.roles]
+    officer = acting_as if acting_as in able else next(iter(able), None)
+    about = {"request_id": read.request_id, **({} if officer is None else {"officer": officer})}
+    if read.state == RequestState.OPEN:
+        return (Next(Act.TAKE_UP_REQUEST, about),)
+    if read.mode in OFFERS:
+        return ()
+    refusing = Next(Act.REFUSE_REQUEST, about)
+    return (refusing,) if obstacle else (Next(Act.ANSWER_REQUEST, about), refusing)

@@ -18,6 +18,7 @@ import msgspec
 from member.errors import AnswerError
 from member.log.chain import OwnEntry
 from member.log.own_entries import OwnLog
+from member.next_steps import Act, Next
 from member.transport.exchange_client import ExchangeClient
 from member.vault.store import Vault
 from member.workplace.workplace import Workplace
@@ -33,21 +34,26 @@ _WAITS = 20
 
 @dataclass(frozen=True)
 class NoticeKind:
-    """What a kind of notice says; the fields of its log entry that say about what; the command to go on with, where
-    fields stand in braces.
-    """
+    """What a kind of notice says; the fields of its log entry that say about what; the act to go on with."""
 
     said: str
     about: tuple[str, ...] = ()
-    go_on: str = "member log entries"
+    then: Act = Act.LIST_LOG
 
 
 _REQUEST, _QUERY = ("request_id",), ("query_id",)
-_SHOW_REQUEST, _SHOW_QUERY = "member request show {request_id}", "member query show {query_id}"
-_ALERT, _READ_ALERT = ("reference", "alert_id"), "member alert read {reference}"
+_SHOW_REQUEST, _SHOW_QUERY = Act.SHOW_REQUEST, Act.SHOW_QUERY
+_ALERT, _READ_ALERT = ("reference", "alert_id"), Act.READ_ALERT
+_NAMED_BY = {
+    _SHOW_REQUEST: "request_id",
+    _SHOW_QUERY: "query_id",
+    _READ_ALERT: "reference",
+    Act.LIST_RESPONSES: "reference",
+}
+"""What an act needs to be about something; without it the log is read."""
 
 KINDS: Mapping[str, NoticeKind] = {
-    "match": NoticeKind("indicators of ours meet others' anew", (), "member hits"),
+    "match": NoticeKind("indicators of ours meet others' anew", (), Act.LIST_HITS),
     "request_received": NoticeKind("we are asked about an indicator of ours", _REQUEST, _SHOW_REQUEST),
     "request_taken_up": NoticeKind("a holder took up our request", _REQUEST, _SHOW_REQUEST),
     "request_answered": NoticeKind("our request was answered", _REQUEST, _SHOW_REQUEST),
@@ -61,27 +67,27 @@ KINDS: Mapping[str, NoticeKind] = {
     "le_watch_matched": NoticeKind("a watch met new rows", (*_QUERY, "hit_ids"), _SHOW_QUERY),
     "le_deconfliction": NoticeKind("another agency is about the same subject", _QUERY, _SHOW_QUERY),
     "correction": NoticeKind(
-        "what we were told is taken back", ("correction_id", "reason", "due_at"), "member corrections list"
+        "what we were told is taken back", ("correction_id", "reason", "due_at"), Act.LIST_CORRECTIONS
     ),
     "correction_overdue": NoticeKind(
-        "a correction was not acknowledged in time", ("correction_id", "recipient", "due_at"), "member corrections list"
+        "a correction was not acknowledged in time", ("correction_id", "recipient", "due_at"), Act.LIST_CORRECTIONS
     ),
-    "outcome": NoticeKind("what became of rows of ours", ("outcome_id",), "member outcome list --received"),
+    "outcome": NoticeKind("what became of rows of ours", ("outcome_id",), Act.LIST_OUTCOMES),
     "review_due": NoticeKind(
-        "rows of ours are due for review: take back what no longer holds", ("submission_ids",), "member withdraw --help"
+        "rows of ours are due for review: take back what no longer holds", ("submission_ids",), Act.WITHDRAW
     ),
-    "authority": NoticeKind("the registrars signed something about us or our groups", ("statement",), "member status"),
+    "authority": NoticeKind("the registrars signed something about us or our groups", ("statement",), Act.SHOW_STATUS),
     "holder_fault": NoticeKind(
-        "a key holder was proved at fault", ("holder_id", "epoch", "fault"), "member holder-fault list"
+        "a key holder was proved at fault", ("holder_id", "epoch", "fault"), Act.LIST_HOLDER_FAULTS
     ),
     "alert_published": NoticeKind("an alert was published", _ALERT, _READ_ALERT),
     "alert_superseded": NoticeKind("an alert was superseded", _ALERT, _READ_ALERT),
     "alert_withdrawn": NoticeKind("an alert was withdrawn", _ALERT, _READ_ALERT),
     "alert_expired": NoticeKind("an alert expired", _ALERT, _READ_ALERT),
-    "alert_acknowledged": NoticeKind("an alert of ours was acknowledged", _ALERT, "member alert responses {reference}"),
-    "refusal": NoticeKind("an alert of ours was not published when its time came", ("alert_id",), "member alert list"),
+    "alert_acknowledged": NoticeKind("an alert of ours was acknowledged", _ALERT, Act.LIST_RESPONSES),
+    "refusal": NoticeKind("an alert of ours was not published when its time came", ("alert_id",), Act.LIST_ALERTS),
     "subscription_ended": NoticeKind(
-        "a receiver ended a subscription of ours", ("subscription_id",), "member subscription list"
+        "a receiver ended a subscription of ours", ("subscription_id",), Act.LIST_SUBSCRIPTIONS
     ),
 }
 """Every kind that is known here; another is shown by its name."""
@@ -106,12 +112,14 @@ _OFFER_OF_OURS: Mapping[str, str] = {
 """What kinds of notices say of an offer."""
 
 
-class DescribedNotice(ListedNotice, frozen=True):
-    """A notice in words, with what our log says that it is about, and the command to go on with."""
+@dataclass(frozen=True)
+class DescribedNotice:
+    """A notice in words, with what our log says that it is about, and how to go on."""
 
+    notice: ListedNotice
     said: str
     about: dict[str, Any] | None
-    go_on: str
+    then: Next
 
 
 class _Shown(msgspec.Struct, frozen=True):
@@ -204,8 +212,7 @@ class NoticeLog:
         kind = KINDS.get(notice.kind, NoticeKind(notice.kind.replace("_", " ")))
         about = self._about(notice.event_id)
         said = self._said_of_offer(notice.kind, about or {}) or kind.said
-        given = msgspec.structs.asdict(notice)
-        return DescribedNotice(**given, said=said, about=about, go_on=_command(kind, about or {}))
+        return DescribedNotice(notice, said, about, _next(kind, about or {}))
 
     def _said_of_offer(self, kind: str, about: Mapping[str, Any]) -> str | None:
         """What the notice says if the request that it is about is an offer."""
@@ -215,13 +222,11 @@ class NoticeLog:
         return (_OFFER_OF_OURS if direction.decode() == Direction.OUTGOING else _OFFER_TO_US).get(kind)
 
 
-def _command(kind: NoticeKind, about: Mapping[str, Any]) -> str:
-    """How to go on, to be pasted into a shell: what the log states stands in it only as an id or a reference."""
+def _next(kind: NoticeKind, about: Mapping[str, Any]) -> Next:
+    """How to go on. A command may be made of it: what the log states stands in it only as an id or a reference."""
     named = {name: value for name, value in about.items() if is_uuid7(str(value)) or is_reference(str(value))}
-    try:
-        return kind.go_on.format(**named)
-    except KeyError:
-        return NoticeKind.go_on
+    lacks = kind.then in _NAMED_BY and _NAMED_BY[kind.then] not in named
+    return Next(Act.LIST_LOG) if lacks else Next(kind.then, named)
 
 
 def _an_hour_before(notice_id: str) -> str:

@@ -32,6 +32,7 @@ from keys.statements.keyring import (
 )
 from keys.statements.roots import roots_first
 from member.errors import AnswerError, HomeError, NotEnrolledError
+from member.next_steps import Act, Next
 from member.transport.channel import Identity
 from member.vault.store import Vault
 from schemas.statements import StatementEnvelope
@@ -51,7 +52,9 @@ def load_root(path: Path) -> Root:
     try:
         return Root.load(path)
     except StatementError as error:
-        raise HomeError(f"the registrars' root cannot be used: {error}", "member join CODE pins it") from error
+        raise HomeError(
+            f"the registrars' root cannot be used: {error}", "join again, and pin it", then=Next(Act.JOIN)
+        ) from error
 
 
 def held_keyring(root: Root, vault: Vault) -> Keyring:
@@ -199,8 +202,8 @@ def check_may_act(keyring: Keyring, member_id: str, identity: Identity) -> Membe
             if person.public_key == identity.key.public_bytes:
                 return statement
             raise NotEnrolledError(f"the registrars signed another key for {identity.key_id}", slug="other_key")
-    hint = "member representative list; the registrars sign changes"
-    raise NotEnrolledError(f"no statement names {identity.key_id} as active", hint, slug="not_a_representative")
+    detail, then = f"no statement names {identity.key_id} as active", Next(Act.LIST_REPRESENTATIVES)
+    raise NotEnrolledError(detail, "the registrars sign changes", slug="not_a_representative", then=then)
 
 
 def stated_roles(keyring: Keyring, representative_id: str) -> frozenset[Role]:

@@ -17,6 +17,7 @@ from keys.signatures.strict import require_object
 from keys.statements.envelopes import Envelope, payload_digest
 from keys.statements.keyring import StatementError, parse_statement
 from member.errors import AnswerError, UsageError
+from member.next_steps import Act, Next
 from member.statements.registrar import ReadProposal, in_order, read_proposal
 from schemas.statements import StatementEnvelope
 from schemas.values.canonical import canonical_json
@@ -84,7 +85,9 @@ def read_signatures_file(path: Path) -> list[StatementEnvelope]:
         found = msgspec.json.decode(_read(path), type=_SignaturesFile).envelopes
         return [Envelope.parse(each).to_wire() for each in found]
     except (msgspec.DecodeError, RecursionError) as error:
-        raise UsageError(f"{path} holds no signatures: {error}", "registrar sign --out writes them") from error
+        raise UsageError(
+            f"{path} holds no signatures: {error}", "sign them into a file", then=Next(Act.SIGN_STATEMENTS)
+        ) from error
     except StatementError as error:
         raise AnswerError(f"{path}: {error}", "sign again") from error
 

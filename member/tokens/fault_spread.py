@@ -32,6 +32,7 @@ from keys.faults.report import (
 )
 from keys.statements.keyring import EpochState, Keyring, MemberStatement, UnknownStatementError
 from member.errors import MemberError, RefusedError
+from member.next_steps import Act, Next
 from member.tokens.holder_conduct import Conduct
 from member.tokens.kept_conduct import VaultConductStore
 from member.tokens.kept_faults import REFUSED, REPORTED, WAITING, HolderFaults, KeptFault
@@ -70,7 +71,10 @@ class FaultSpread:
         if len(body) > MOST_REPORT_BYTES:
             detail = f"the evidence has {len(body):,} bytes, more than the exchange takes ({MOST_REPORT_BYTES:,})"
             raise MemberError(
-                detail, "give it to the registrars as a file: member holder-fault export", slug="too_large"
+                detail,
+                "give it to the registrars as a file",
+                slug="too_large",
+                then=Next(Act.EXPORT_HOLDER_FAULT),
             )
         taken = self.exchange.report_holder_fault(body)
         faults.note_state(fault, REPORTED)
@@ -93,7 +97,7 @@ class FaultSpread:
             raise MemberError(f"what is kept shows nothing: {error}", slug="no_evidence") from None
         if asker.member_id != self.member_id and self._is_agency(asker):
             detail = f"it shows what {asker.member_id} asked of a key holder, and {asker.member_id} alone reports that"
-            raise MemberError(detail, f"ask {asker.member_id}: member holder-fault report", slug="not_the_asker")
+            raise MemberError(detail, f"ask {asker.member_id} to report it", slug="not_the_asker")
 
     def _is_agency(self, asker: MemberStatement) -> bool:
         """By what is stated at present, and by what was stated when it asked."""
@@ -126,7 +130,7 @@ class FaultSpread:
                 report, shown = found
                 known.add(_name(shown))
                 faults.store_shown(report, shown, now)
-                self.tell(f"{shown.holder.holder_id} is asked no more: {shown.reason} (member holder-fault list)")
+                self.tell(f"{shown.holder.holder_id} is asked no more: {shown.reason}")
 
 
 def read_listed(

@@ -11,12 +11,13 @@ from keys.faults.evidence import EvidenceError
 from keys.faults.report import ShownFault, parse_report, verify_report
 from keys.statements.keyring import Keyring
 from member.errors import MemberError, UsageError
+from member.next_steps import Act, Next
 from member.tokens.kept_faults import HolderFaults, KeptFault
 from member.vault.store import Vault
 from schemas.holder_faults import FaultReport
 
 MOST_FILE_BYTES = 16 * 1024 * 1024
-_LIST_HINT = "member holder-fault list shows those with evidence"
+_LISTED = Next(Act.LIST_HOLDER_FAULTS)
 
 
 def find_fault(vault: Vault, fault_id: str) -> tuple[KeptFault, FaultReport]:
@@ -24,7 +25,7 @@ def find_fault(vault: Vault, fault_id: str) -> tuple[KeptFault, FaultReport]:
     faults = HolderFaults(vault)
     fault = faults.find(fault_id)
     if fault is None:
-        raise UsageError("no fault of a key holder has this id, or several begin so", _LIST_HINT)
+        raise UsageError("no fault of a key holder has this id, or several begin so", then=_LISTED)
     if not fault.has_evidence:
         raise UsageError(
             "there is no evidence: what came in the holder's name was not signed by it", "anybody in between may err"

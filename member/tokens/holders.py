@@ -46,7 +46,7 @@ _NO_BUDGET = "budget-exhausted"
 _DENY_PAYMENT = frozenset({(_NO_BUDGET, 429), ("unknown-batch", 409)})
 """What is believed with these statuses is signed."""
 _UNAUTHENTICATED, _FORBIDDEN, _TOO_MANY, _SERVER_ERROR = 401, 403, 429, 500
-_FAULT_HINT = "keep the fault that member status shows, and tell the registrars"
+_FAULT_HINT = "keep the fault, which the status shows, and tell the registrars"
 
 
 class HolderClient:

@@ -33,6 +33,7 @@ from keys.signatures.ed25519 import SigningKey
 from keys.signatures.messages import SignedRequest, new_nonce, sign_request
 from keys.signatures.urls import canonical_url
 from member.errors import AnswerError, MemberError, RefusedError, UnreachableError
+from member.next_steps import Act, Next
 from member.transport import wire
 from member.transport.client_pool import ClientPool
 from schemas.problems import TYPE_PREFIX
@@ -56,22 +57,22 @@ T = TypeVar("T")
 _FORBIDDEN, _NOT_FOUND = 403, 404
 _HINTS = {
     401: "check this machine's clock, and that the registrars have signed this representative's key",
-    _FORBIDDEN: "member status shows roles, groups and state",
-    429: "wait for as long as it says, then run the same command again: it goes on where it stopped",
+    _FORBIDDEN: "look at roles, groups and state",
+    429: "wait for as long as it says, then do the same again: it goes on where it stopped",
 }
 _SUSPENDED = "suspended"
-_HINT_TO_SUSPENDED = "ask the operator why; your own rows can still be read here: member rows"
+_HINT_TO_SUSPENDED = "ask the operator why; your own rows can still be read here"
 
-_LISTS = {
-    wire.REQUESTS + "/": "member request list",
-    wire.REQUESTS: "member hits",
-    wire.QUERIES: "member query list",
-    wire.CORRECTIONS: "member corrections list",
-    wire.OUTCOMES: "member hits, member request list, member query list",
-    wire.ASSESSMENTS: "member hits",
-    wire.ALERTS: "member alert list",
-    wire.SUBSCRIPTIONS: "member subscription list",
-    wire.FEED_TOKENS: "member feed list",
+_LISTS: Mapping[str, tuple[Act, ...]] = {
+    wire.REQUESTS + "/": (Act.LIST_REQUESTS,),
+    wire.REQUESTS: (Act.LIST_HITS,),
+    wire.QUERIES: (Act.LIST_QUERIES,),
+    wire.CORRECTIONS: (Act.LIST_CORRECTIONS,),
+    wire.OUTCOMES: (Act.LIST_HITS, Act.LIST_REQUESTS, Act.LIST_QUERIES),
+    wire.ASSESSMENTS: (Act.LIST_HITS,),
+    wire.ALERTS: (Act.LIST_ALERTS,),
+    wire.SUBSCRIPTIONS: (Act.LIST_SUBSCRIPTIONS,),
+    wire.FEED_TOKENS: (Act.LIST_FEED_TOKENS,),
 }
 """What shows the ids that there are, by the path that none was found under."""
 
@@ -232,7 +233,8 @@ class Channel:
         after = _retry_after(response)
         error = read_problem(self.base_url, status, body)
         if status == _NOT_FOUND and error.hint is None:
-            error.hint = _lists_of(response.request.url.path)
+            error.then = tuple(map(Next, _lists_of(response.request.url.path)))
+            error.hint = "what there is for you" if error.then else None
         if status == _UNAVAILABLE:
             return _Failure(UnreachableError(error.detail, error.hint, slug=error.slug), after=after)
         return _Failure(error, after, may_pass=False, is_limit=status == _TOO_MANY and after is not None)
@@ -267,23 +269,31 @@ def read_problem(server: str, status: int, body: bytes) -> RefusedError:
         document = None
     if not isinstance(document, dict):
         said = f"{server} answered {status}"
-        return RefusedError(said, _HINTS.get(status), slug="refused", status=status, is_foreign=True)
+        hint, then = _what_to_do(status, is_suspended=False, has_reasons=False)
+        return RefusedError(said, hint, slug="refused", status=status, is_foreign=True, then=then)
     kind = str(document.get("type", ""))
     slug = kind.removeprefix(TYPE_PREFIX)[:100] or "refused"
     detail = str(document.get("detail") or document.get("title") or f"{server} answered {status}")[:_SHOWN_CHARS]
     known = {"type", "title", "status", "detail", "instance", "hint"}
     fields = {name: value for name, value in document.items() if name not in known}
     reasons = "; ".join(_reason_texts(fields.get("reasons")))[:_SHOWN_CHARS]
-    hint = _HINT_TO_SUSPENDED if fields.get("reason") == _SUSPENDED else _HINTS.get(status)
-    hint = None if reasons and status == _FORBIDDEN else hint
+    hint, then = _what_to_do(status, is_suspended=fields.get("reason") == _SUSPENDED, has_reasons=bool(reasons))
     is_foreign = not kind.startswith(TYPE_PREFIX)
-    return RefusedError(reasons or detail, hint, slug=slug, status=status, is_foreign=is_foreign, problem=fields)
+    said = reasons or detail
+    return RefusedError(said, hint, slug=slug, status=status, is_foreign=is_foreign, then=then, problem=fields)
 
 
-def _lists_of(path: str) -> str | None:
+def _what_to_do(status: int, *, is_suspended: bool, has_reasons: bool) -> tuple[str | None, tuple[Next, ...]]:
+    if is_suspended:
+        return _HINT_TO_SUSPENDED, (Next(Act.LIST_ROWS),)
+    if status == _FORBIDDEN:
+        return (None, ()) if has_reasons else (_HINTS[status], (Next(Act.SHOW_STATUS),))
+    return _HINTS.get(status), ()
+
+
+def _lists_of(path: str) -> tuple[Act, ...]:
     """What shows the ids that there are, where none was found under the path."""
-    found = next((lists for start, lists in _LISTS.items() if start in path), None)
-    return None if found is None else f"what there is for you: {found}"
+    return next((lists for start, lists in _LISTS.items() if start in path), ())
 
 
 def _reason_texts(reasons: Any) -> Iterator[str]:

@@ -10,21 +10,22 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from member.errors import UsageError, quoted
+from member.next_steps import Act, Next
 from member.vault.store import Vault
 from schemas.values.identifiers import is_uuid7
 
 LISTS = {
-    "hit": "member hits",
-    "request": "member request list",
-    "query": "member query list",
-    "correction": "member corrections list",
-    "notice": "member notices --all",
-    "submission": "member rows",
-    "feed token": "member feed list",
-    "subscription": "member subscription list",
-    "alert": "member alert list",
+    "hit": Act.LIST_HITS,
+    "request": Act.LIST_REQUESTS,
+    "query": Act.LIST_QUERIES,
+    "correction": Act.LIST_CORRECTIONS,
+    "notice": Act.LIST_NOTICES,
+    "submission": Act.LIST_ROWS,
+    "feed token": Act.LIST_FEED_TOKENS,
+    "subscription": Act.LIST_SUBSCRIPTIONS,
+    "alert": Act.LIST_ALERTS,
 }
-"""Where the things of each kind are listed."""
+"""What lists the things of each kind."""
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 _BEGINNING = re.compile(r"[0-9a-f][0-9a-f-]{3,35}", re.ASCII)
@@ -64,16 +65,16 @@ class ShortIds:
         if _NUMBER.fullmatch(given):
             kept = self._vault.get(_RECORD, self._name(given))
             if kept is None:
-                raise UsageError(f"no {self._kind} has the number {given} in this home", self._list())
+                raise UsageError(f"no {self._kind} has the number {given} in this home", then=self._list())
             return kept.decode()
         if not _BEGINNING.fullmatch(given):
             what = f"{quoted(text)} is not the id of a {self._kind}, its beginning or its number"
-            raise UsageError(what, self._list())
+            raise UsageError(what, then=self._list())
         return self._one_of(given, sorted({one for one in (*self._numbered(), *known()) if one.startswith(given)}))
 
     def _one_of(self, given: str, found: list[str]) -> str:
         if not found:
-            raise UsageError(f"no {self._kind} that was shown here begins with {given}", self._list())
+            raise UsageError(f"no {self._kind} that was shown here begins with {given}", then=self._list())
         if len(found) > 1:
             more = f" and {len(found) - _SHOWN_CANDIDATES:,} more" if len(found) > _SHOWN_CANDIDATES else ""
             candidates = ", ".join(found[:_SHOWN_CANDIDATES]) + more
@@ -90,9 +91,9 @@ class ShortIds:
         kept = self._vault.get(_RECORD, self._name("last"))
         return 0 if kept is None else int(kept)
 
-    def _list(self) -> str | None:
+    def _list(self) -> tuple[Next, ...]:
         listed = LISTS.get(self._kind)
-        return None if listed is None else f"{listed} shows them"
+        return () if listed is None else (Next(listed),)
 
     def _name(self, what: str) -> bytes:
         return f"{self._kind}|{what}".encode()

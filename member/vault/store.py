@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from member.errors import VaultError, VaultTamperedError, WrongKeyError
+from member.next_steps import Act, Next
 from member.vault import schema
 from member.vault.cipher import VaultCipher
 
@@ -66,7 +67,7 @@ class Vault:
         WrongKeyError if it is another member's, or for a wrong key.
         """
         if not path.is_file():
-            raise VaultError(f"there is no vault at {path}", "member init makes one")
+            raise VaultError(f"there is no vault at {path}", "make a home", then=Next(Act.MAKE_HOME))
         try:
             connection = schema.connect(path)
         except _UNREADABLE as error:

@@ -8,17 +8,18 @@ from typing import Any
 import click
 import msgspec
 
+from member.commands.shared.next_steps import command_of
 from member.commands.shared.session import Session
 from member.inputs import TooLongError, read_choices, read_text
 from member.plain import to_second
 from member.requests.asking import ReadAnswer
 from member.requests.client import ReadRequest
-from member.requests.views import with_own_rows
+from member.requests.views import next_steps, with_own_rows
 from member.vault.requests import PreparedAnswer
 from schemas.marking import Marking
 from schemas.rendering.words import in_words
 from schemas.requests.messages import NO_DETAILS
-from schemas.terms import OFFERS, Direction, RequestField, RequestState, Role
+from schemas.terms import RequestField
 from schemas.values.message import MAX_SHORT
 
 confirm_option = click.option(
@@ -49,15 +50,9 @@ def _in_a_line(value: Any) -> str:
 
 def next_step(session: Session, read: ReadRequest, obstacle: str | None = None) -> Iterator[str]:
     """How to go on with a request to us."""
-    if read.direction != Direction.INCOMING or read.state not in (RequestState.OPEN, RequestState.TAKEN_UP):
-        return
-    able = [name for name, each in session.home.config.representatives.items() if Role.AUTHORISER in each.roles]
-    officer = f"member --as {session.acting_as if session.acting_as in able else next(iter(able), '…')} request"
-    if read.state == RequestState.OPEN:
-        yield f"next: {officer} take-up {read.request_id}"
-    elif read.mode not in OFFERS:
-        answering = "" if obstacle else f"{officer} answer {read.request_id} --full, or "
-        yield f"next: {answering}{officer} refuse {read.request_id} --reason …"
+    steps = next_steps(session.home, session.acting_as, read, obstacle)
+    if steps:
+        yield f"next: {', or '.join(map(command_of, steps))}"
 
 
 def lines_of(session: Session, read: ReadRequest, answers: list[ReadAnswer]) -> Iterator[str]:

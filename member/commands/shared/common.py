@@ -21,6 +21,7 @@ from rich.table import Table
 
 from keys.custody.files import CustodyError
 from keys.terminal.program import Program, print_error, wants_json
+from member.commands.shared.next_steps import hint_of
 from member.commands.shared.session import Session, default_environment
 from member.commands.shared.terminal import AnswerConsole, PlainTable, fitted
 from member.errors import FAILED, USAGE_ERROR, MemberError, UsageError
@@ -191,7 +192,7 @@ def _name_who_may(error: Exception, session: Session) -> None:
     known = session.home.config.representatives if wanted_roles else {}
     able = [name for name, each in known.items() if name != session.acting_as and wanted_roles & set(each.roles)]
     if able:
-        error.hint = " or ".join(f"member --as {name} …" for name in able)
+        error.hint, error.then = " or ".join(f"member --as {name} …" for name in able), ()
 
 
 def _tell(error: Exception, *, as_json: bool) -> int:
@@ -200,6 +201,7 @@ def _tell(error: Exception, *, as_json: bool) -> int:
         click.echo(error.format_message(), err=True)
         return USAGE_ERROR
     told = _as_member_error(error)
+    told.hint = hint_of(told)
     if as_json:
         _print_json(told.document())
     else:

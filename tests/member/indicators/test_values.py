@@ -55,7 +55,7 @@ def test_a_query_and_a_withdrawal_take_one_value_a_line(served: Taskforce, tmp_p
     file.write_text("\n".join(ACCOUNTS[:2]))
     options = ("--type", "bank_account", "--reason", "error")
     unknown = served.run("a", "withdraw", *options, "-", typed="20000098765432")
-    assert (unknown.status, unknown.document["error"]["hint"]) == (1, "member rows lists them")
+    assert (unknown.status, unknown.document["error"]["hint"]) == (1, "member rows")
     done = served.run("a", "withdraw", *options, "--value-file", str(file))
     assert (done.status, done.document["withdrawn"]) == (0, 2), done.document
     done = piped(served, "a", ACCOUNTS[2], "withdraw", *options)

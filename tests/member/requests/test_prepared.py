@@ -75,7 +75,7 @@ def test_an_answer_is_prepared_by_one_and_sent_by_another(taskforce: Taskforce, 
     assert taskforce.run(*BOSS, "answer", taken_up, "--prepared", "--full").status == 2
     for unseen in ((), ("--yes",)):
         blind = taskforce.run(*BOSS, "answer", taken_up, "--prepared", *unseen)
-        assert (blind.status, "--digest" in blind.document["error"]["hint"]) == (2, True)
+        assert (blind.status, "--digest" in blind.document["error"]["detail"]) == (2, True)
     other = taskforce.run(*BOSS, "answer", taken_up, "--prepared", "--digest", "0" * 64)
     assert other.document["error"]["type"] == "other_digest"
     assert taskforce.run(*BOSS, "answer", taken_up, "--full", "--digest", made["digest"]).status == 2

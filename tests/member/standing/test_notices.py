@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from alerts.jobs import drain_outbox
+from member.commands.shared.next_steps import command_of
 from member.log.chain import LogFault
 from member.log.own_entries import OwnLog
 from member.standing.notices import NoticeLog
@@ -123,7 +124,7 @@ def test_an_entry_enters_a_command_only_as_an_id_or_a_reference(tmp_path: Path) 
         pages = Pages([row for row, _ in entries])
         log = NoticeLog(OwnLog(vault, pages, "b", "log", lambda _: None))  # type: ignore[arg-type]
         told = [ListedNotice(one.notice_id, one.kind.replace("made", "received"), one.event_id, "t") for one in told]
-        commands = [one.go_on for one in log.describe(told)]
+        commands = [command_of(one.then) for one in log.describe(told)]
     honest = [f"member request show {request_id}", "member alert read 0042-NECC"]
     assert commands == honest + ["member log entries"] * (len(stated) - 2)
 
