@@ -6,10 +6,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
+from msgspec import UNSET
 
 from keys.custody.new_home import as_it_was_on_failure, whole_home
 from keys.statements.fingerprints import in_fours
@@ -17,6 +17,7 @@ from keys.statements.keyring import Root
 from member.commands.shared.common import Shown, reporting, table
 from member.commands.shared.passphrases import passphrase_of, unlock_representative
 from member.commands.shared.session import DEFAULT, Session
+from member.commands.shared.terminal import PlainTable
 from member.errors import HomeError, UsageError, quoted
 from member.identity.access import Unlocked, is_typed
 from member.identity.enrolment import (
@@ -32,6 +33,8 @@ from member.membership import joining as acts
 from member.membership.joining import check_fingerprint, join_others, read_invitation, root_to_follow
 from member.plain import as_lines
 from member.standing.status import describe_standing
+from member.standing.views import StandingView
+from member.statements.freshness import FreshnessView
 from schemas.rendering.words import in_words
 from schemas.terms import Role
 
@@ -219,50 +222,52 @@ def _compare(root: Root, told: str | None, yes: bool) -> None:
 @reporting
 def status(session: Session) -> Shown:
     """Show keys, groups, epoch, budgets at the key holders, and how far the log is behind."""
-    document = describe_standing(session.workplace)
-    return Shown(document, _status_text(session, document), table=_holder_table(document))
+    shown = describe_standing(session.workplace)
+    return Shown(shown, as_lines(_status_lines(session, shown)), table=_holder_table(shown))
 
 
-def _status_text(session: Session, document: dict[str, Any]) -> str:
-    lines = [f"member    {document['member_id']} ({document['state']})"]
-    for each in document["representatives"]:
-        lines += [f"key       {each['representative_id']}: {', '.join(each['roles'])}"]
-        lines += [f"          signing key {in_fours(each['fingerprint'])}"]
-    if document["encryption_key_fingerprint"]:
-        lines += [f"          encryption key {in_fours(document['encryption_key_fingerprint'])}"]
-    if "groups" in document:
-        lines += [f"groups    {', '.join(group['group_id'] for group in document['groups']) or 'none'}"]
-        lines += [f"epoch     {document['epoch']['epoch'] if document['epoch'] else 'none'}"]
-        lines += [_freshness_line(document["statements"])]
-        lines += [f"log       {document['log']['size']} entries, {document['lag']} of ours waiting"]
-        new = ", ".join(f"{count} {in_words(kind)}" for kind, count in document["new_notices"].items())
-        lines += [f"notices   {document['notices']}, new: {new} (member notices)" if new else "notices   nothing new"]
-        waiting = document["open_requests"]
-        lines += [
-            f"requests  {waiting['incoming']} wait for our answer, {waiting['outgoing']} of ours wait for others'"
-        ]
-        approve = f"member --as {session.acting_as} query approve"
-        lines += [f"queries   one waits for you: {approve} {each}" for each in document["queries_to_authorise"]]
-        lines += [
-            f"fault     {each['holder_id']}: {each['reason']} ({each['met_at']})" for each in document["holder_faults"]
-        ]
-    return "\n".join(lines)
+def _status_lines(session: Session, shown: StandingView) -> Iterator[str]:
+    yield f"member    {shown.member_id} ({shown.state})"
+    for each in shown.representatives:
+        yield f"key       {each.representative_id}: {', '.join(each.roles)}"
+        yield f"          signing key {in_fours(each.fingerprint)}"
+    if shown.encryption_key_fingerprint:
+        yield f"          encryption key {in_fours(shown.encryption_key_fingerprint)}"
+    if shown.groups is not UNSET:
+        yield from _signed_lines(session, shown)
 
 
-def _freshness_line(statements: dict[str, Any] | None) -> str:
+def _signed_lines(session: Session, shown: StandingView) -> Iterator[str]:
+    """What the registrars and the servers say of a member that is signed."""
+    yield f"groups    {', '.join(group.group_id for group in shown.groups or ()) or 'none'}"
+    yield f"epoch     {shown.epoch.epoch if shown.epoch else 'none'}"
+    yield _freshness_line(shown.statements or None)
+    if shown.log:
+        yield f"log       {shown.log.size} entries, {shown.lag} of ours waiting"
+    new = ", ".join(f"{count} {in_words(kind)}" for kind, count in (shown.new_notices or {}).items())
+    yield f"notices   {shown.notices}, new: {new} (member notices)" if new else "notices   nothing new"
+    if shown.open_requests:
+        waiting = shown.open_requests
+        yield f"requests  {waiting.incoming} wait for our answer, {waiting.outgoing} of ours wait for others'"
+    approve = f"member --as {session.acting_as} query approve"
+    yield from (f"queries   one waits for you: {approve} {each}" for each in shown.queries_to_authorise or ())
+    yield from (f"fault     {each.holder_id}: {each.reason} ({each.met_at})" for each in shown.holder_faults or ())
+
+
+def _freshness_line(statements: FreshnessView | None) -> str:
     if statements is None:
         return "stated    no key holders are stated yet"
-    if statements["valid_until"] is None:
+    if statements.valid_until is None:
         return "stated    out of date: too few key holders vouch that nothing newer was stated"
-    return f"stated    {statements['number']}, vouched for until {statements['valid_until']}"
+    return f"stated    {statements.number}, vouched for until {statements.valid_until}"
 
 
-def _holder_table(document: dict[str, Any]) -> Any:
-    if not document.get("holders"):
+def _holder_table(shown: StandingView) -> PlainTable | None:
+    if not shown.holders:
         return None
     made = table("key holders", "holder", "address", "budget")
-    for holder in document["holders"]:
-        budget = holder["budget"]
-        shown = holder["problem"] if budget is None else f"{budget['remaining']:,} evaluations left"
-        made.add_row(holder["holder_id"], holder["url"], shown)
+    for holder in shown.holders:
+        budget = holder.budget
+        left = holder.problem if budget is None else f"{budget.remaining:,} evaluations left"
+        made.add_row(holder.holder_id, holder.url, left)
     return made

@@ -35,8 +35,8 @@ def list_all(session: Session) -> Shown:
     faults = [fault.listed() for fault in HolderFaults(session.workplace.vault).all()]
     made = table("faults of key holders", "id", "holder", "epoch", "met", "reason", "evidence", "report")
     for fault in faults:
-        shown = (fault["fault_id"], fault["holder_id"], str(fault["epoch"]), fault["met_at"], fault["reason"])
-        made.add_row(*shown, "yes" if fault["has_evidence"] else "no", fault["state"] or fault["source"])
+        shown = (fault.fault_id, fault.holder_id, str(fault.epoch), fault.met_at, fault.reason)
+        made.add_row(*shown, "yes" if fault.has_evidence else "no", fault.state or fault.source)
     return Shown({"holder_faults": faults}, table=made)
 
 

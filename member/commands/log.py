@@ -17,7 +17,7 @@ from member.plain import as_lines
 from member.queries.cover import CoverState, DisclosedCover
 from member.verification.origin import accept_origin, cosign
 from member.verification.verify import verify_log
-from member.verification.views import DisclosedView, VerifiedView, WithheldView, subject_of
+from member.verification.views import VerifiedView, WithheldView, disclosed_view, subject_of
 from schemas.rendering.words import label
 from schemas.values.encoding import to_base64
 
@@ -83,7 +83,7 @@ def withheld(session: Session) -> Shown:
     if not fixed and not cover.disclosed:
         text = "nothing: no telling is fixed here, and of none whose cover has ended was this member told"
     warnings = [f"{overdue} are overdue: cover has ended, and the bank was not told what was fixed"] if overdue else []
-    document = WithheldView(fixed, [DisclosedView.of(one) for one in cover.disclosed], overdue)
+    document = WithheldView(fixed, [disclosed_view(one) for one in cover.disclosed], overdue)
     return Shown(document, text, made if fixed else None, warnings, FAILED if overdue else 0)
 
 

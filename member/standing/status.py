@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import islice
-from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from keys.statements.fingerprints import fingerprint_of
-from keys.statements.keyring import Keyring, UnknownStatementError
+from keys.statements.keyring import Keyring, MemberStatement, UnknownStatementError
 from member.errors import NotEnrolledError
+from member.identity.home import Home
 from member.queries.client import QueryClient
 from member.standing.notices import NoticeBoard
+from member.standing.views import EpochView, PersonView, StandingView
 from member.statements.authority import own_statement
+from member.statements.freshness import FreshnessView
 from member.tokens.holders import ask_budgets
 from member.tokens.kept_faults import HolderFaults
 from member.vault.rows import VaultRows
 from member.workplace.workplace import Workplace
 from schemas.terms import MemberKind, QueryState, Role
-from schemas.values.encoding import from_base64
+from schemas.values.encoding import from_base64, to_base64
 
 _MOST_NOTICES = 1000
 """How many unread notices are counted by kind at most."""
@@ -27,72 +29,84 @@ _MOST_NOTICES = 1000
 _AWAITING = "awaiting_registrars"
 
 
-def describe_standing(workplace: Workplace) -> dict[str, Any]:
-    """The document of `status`. A member that is not enrolled yet is shown too, with what there is."""
+def describe_standing(workplace: Workplace) -> StandingView:
+    """How this member stands. One that is not enrolled yet is shown too, with what there is."""
     home = workplace.home
-    local = [
-        {"representative_id": f"{home.member_id}/{name}", "public_key": each.public_key, "roles": each.roles}
-        for name, each in home.config.representatives.items()
-    ]
-    document: dict[str, Any] = {
-        "member_id": home.member_id,
-        "state": "not_joined",
-        "encryption_key_fingerprint": _fingerprint(home.config.encryption_key),
-        "representatives": _with_fingerprints(local),
-    }
+    shown = StandingView(
+        member_id=home.member_id,
+        state="not_joined",
+        encryption_key_fingerprint=_fingerprint(home.config.encryption_key),
+        representatives=_local_people(home),
+    )
     if home.config.exchange_url is None:
-        return document
+        return shown
     try:
         keyring = workplace.refreshed_keyring()
         statement = own_statement(keyring, home.member_id)
     except NotEnrolledError:
-        return {**document, "state": _AWAITING, "exchange_url": home.exchange_url}
+        return replace(shown, state=_AWAITING, exchange_url=home.exchange_url)
     workplace.fault_spread(keyring).refresh(workplace.around.clock())
-    signed = statement.to_wire()
-    return {
-        **document,
-        "state": signed["state"],
-        "kind": signed["kind"],
-        "sector": signed["sector"],
-        "representatives": _with_fingerprints(signed["representatives"]),
-        "exchange_url": home.exchange_url,
-        "registrars_fingerprint": keyring.roots.fingerprint,
-        "epoch": _epoch(keyring),
-        "statements": _freshness(workplace, keyring),
-        **_from_servers(workplace, keyring),
-        "holder_faults": [fault.listed() for fault in HolderFaults(workplace.vault).all()],
-        "indicators": VaultRows(workplace.vault).count(),
-    }
+    signed = replace(
+        shown,
+        state=statement.state.value,
+        kind=statement.kind.value,
+        sector=statement.sector.value,
+        representatives=_signed_people(statement),
+        exchange_url=home.exchange_url,
+        registrars_fingerprint=keyring.roots.fingerprint,
+        epoch=_epoch(keyring),
+        statements=_freshness(workplace, keyring),
+    )
+    return replace(
+        _with_servers(workplace, keyring, signed),
+        holder_faults=[fault.listed() for fault in HolderFaults(workplace.vault).all()],
+        indicators=VaultRows(workplace.vault).count(),
+    )
 
 
-def _with_fingerprints(people: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What a registrar compares before it signs: `registrar pending` shows the same."""
-    return [{**person, "fingerprint": _fingerprint(person["public_key"])} for person in people]
+def _local_people(home: Home) -> list[PersonView]:
+    return [
+        PersonView(
+            representative_id=f"{home.member_id}/{name}",
+            public_key=each.public_key,
+            roles=each.roles,
+            fingerprint=fingerprint_of(from_base64(each.public_key)),
+        )
+        for name, each in home.config.representatives.items()
+    ]
+
+
+def _signed_people(statement: MemberStatement) -> list[PersonView]:
+    return [
+        PersonView(
+            representative_id=each.representative_id,
+            public_key=to_base64(each.public_key),
+            roles=sorted(each.roles),
+            state=each.state.value,
+            fingerprint=fingerprint_of(each.public_key),
+        )
+        for each in statement.representatives
+    ]
 
 
 def _fingerprint(public_key: str | None) -> str | None:
     return None if public_key is None else fingerprint_of(from_base64(public_key))
 
 
-def _freshness(workplace: Workplace, keyring: Keyring) -> dict[str, Any] | None:
+def _freshness(workplace: Workplace, keyring: Keyring) -> FreshnessView | None:
     """Whether the key holders vouch that nothing newer was stated; None before there are any."""
     try:
-        return workplace.freshness(keyring).as_document()
+        return workplace.freshness(keyring).view()
     except NotEnrolledError:
         return None
 
 
-def _epoch(keyring: Keyring) -> dict[str, Any] | None:
+def _epoch(keyring: Keyring) -> EpochView | None:
     try:
         epoch = keyring.current_epoch
     except UnknownStatementError:
         return None
-    return {
-        "epoch": epoch.epoch,
-        "state": epoch.state.value,
-        "threshold": epoch.threshold,
-        "holders": len(epoch.holders),
-    }
+    return EpochView(epoch.epoch, epoch.state.value, epoch.threshold, len(epoch.holders))
 
 
 def _to_authorise(workplace: Workplace, kind: str) -> list[str]:
@@ -105,21 +119,23 @@ def _to_authorise(workplace: Workplace, kind: str) -> list[str]:
     return [query.query_id for query in waiting if query.authorised_by == key_id]
 
 
-def _from_servers(workplace: Workplace, keyring: Keyring) -> dict[str, Any]:
+def _with_servers(workplace: Workplace, keyring: Keyring, shown: StandingView) -> StandingView:
+    """With what the exchange and the key holders say."""
     standing = workplace.exchange.standing()
     try:
         holders = ask_budgets(workplace.holders(keyring.current_epoch))
     except UnknownStatementError:
         holders = ()
-    return {
-        "groups": msgspec.to_builtins(standing.groups),
-        "log": msgspec.to_builtins(standing.log),
-        "lag": len(workplace.exchange.log_page(0, limit=1).pending),
-        "notices": standing.notices,
-        "new_notices": dict(
-            Counter(notice.kind for notice in islice(NoticeBoard.at(workplace).unread(), _MOST_NOTICES))
-        ),
-        "open_requests": msgspec.to_builtins(standing.open_requests),
-        "queries_to_authorise": _to_authorise(workplace, standing.kind),
-        "holders": msgspec.to_builtins(holders),
-    }
+    lag = len(workplace.exchange.log_page(0, limit=1).pending)
+    unread = islice(NoticeBoard.at(workplace).unread(), _MOST_NOTICES)
+    return replace(
+        shown,
+        groups=standing.groups,
+        log=standing.log,
+        lag=lag,
+        notices=standing.notices,
+        new_notices=dict(Counter(notice.kind for notice in unread)),
+        open_requests=standing.open_requests,
+        queries_to_authorise=_to_authorise(workplace, standing.kind),
+        holders=holders,
+    )

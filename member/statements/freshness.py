@@ -16,7 +16,7 @@ statements from the registrars themselves and sign dated snapshots (keys/stateme
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -85,15 +85,22 @@ class Freshness:
         detail = f"{count} of the {self.needed} key holders needed vouch that nothing newer was stated ({said})"
         raise StaleStatementsError(detail, _STALE_HINT, holders=reasons)
 
-    def as_document(self) -> dict[str, Any]:
-        """As `status` shows it."""
-        until = self.valid_until
-        return {
-            "number": self.number,
-            "needed": self.needed,
-            "valid_until": None if until is None else to_rfc3339(until),
-            "holders": {each.holder_id: each.problem or "vouches" for each in self.vouchers},
-        }
+    def view(self) -> FreshnessView:
+        """As the status shows it."""
+        until = None if self.valid_until is None else to_rfc3339(self.valid_until)
+        holders = {each.holder_id: each.problem or "vouches" for each in self.vouchers}
+        return FreshnessView(self.number, self.needed, until, holders)
+
+
+class FreshnessView(msgspec.Struct, frozen=True):
+    """How many statements were stated, how many key holders must vouch for them and until when enough do (None: too
+    few), and by holder `vouches` or why not.
+    """
+
+    number: int
+    needed: int
+    valid_until: str | None
+    holders: Mapping[str, str]
 
 
 @dataclass(frozen=True)

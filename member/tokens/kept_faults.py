@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
@@ -42,10 +41,24 @@ class KeptFault(msgspec.Struct, frozen=True):
         """Whether it can be shown to others."""
         return self.verify_key is not None
 
-    def listed(self) -> dict[str, Any]:
+    def listed(self) -> ListedFault:
         """As status and lists show it."""
-        names = ("fault_id", "epoch", "holder_id", "reason", "met_at", "source", "state", "problem")
-        return {**{name: getattr(self, name) for name in names}, "has_evidence": self.has_evidence}
+        names = [name for name in ListedFault.__struct_fields__ if name != "has_evidence"]
+        return ListedFault(**{name: getattr(self, name) for name in names}, has_evidence=self.has_evidence)
+
+
+class ListedFault(msgspec.Struct, frozen=True):
+    """A kept fault as it is shown: without the key, and whether it can be shown to others."""
+
+    fault_id: str
+    epoch: int
+    holder_id: str
+    reason: str
+    met_at: str
+    source: str
+    state: str | None
+    problem: str | None
+    has_evidence: bool
 
 
 class HolderFaults:

@@ -50,22 +50,12 @@ class WaitingEntryView(msgspec.Struct, frozen=True):
         return cls(entry.event_id, entry.entry_id, to_base64(entry.entry), view_of(entry))
 
 
-class DisclosedView(msgspec.Struct, frozen=True):
-    """What a bank was told when the cover of a query had ended: of how many tokens, and not of which."""
-
-    query_id: str
-    agency: str
-    legal_gateway: str
-    told_at: str
-    tokens: int
-    commitment: str
-
-    @classmethod
-    def of(cls, disclosed: DisclosedCover) -> Self:
-        """What the log says that this bank was told."""
-        stated = disclosed.stated
-        shown = (stated.query_id, stated.agency, stated.legal_gateway, stated.told_at)
-        return cls(*shown, len(stated.tokens), disclosed.commitment)
+def disclosed_view(disclosed: DisclosedCover) -> View:
+    """What a bank was told when the cover of a query had ended: of how many tokens, not of which. The commitment to it
+    is base64.
+    """
+    stated = {name: value for name, value in msgspec.structs.asdict(disclosed.stated).items() if name != "holder"}
+    return {**stated, "tokens": len(disclosed.stated.tokens), "commitment": disclosed.commitment}
 
 
 class VerifiedView(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +75,7 @@ class VerifiedView(msgspec.Struct, frozen=True, kw_only=True):
     pending: int
     lost: Sequence[str]
     proofs: str | UnsetType = UNSET
-    disclosed: Sequence[DisclosedView] | UnsetType = UNSET
+    disclosed: Sequence[View] | UnsetType = UNSET
     waiting_entries: Sequence[WaitingEntryView] | UnsetType = UNSET
 
     @classmethod
@@ -109,7 +99,7 @@ class VerifiedView(msgspec.Struct, frozen=True, kw_only=True):
 
     def with_cover(self, found: VerifiedDisclosures) -> Self:
         """The same with what this bank was told when cover had ended."""
-        return msgspec.structs.replace(self, disclosed=[DisclosedView.of(one) for one in found.cover.disclosed])
+        return msgspec.structs.replace(self, disclosed=[disclosed_view(one) for one in found.cover.disclosed])
 
     def with_entries(self, found: VerifiedDisclosures) -> Self:
         """The same with own entries listed, and those that wait for their place."""
@@ -121,7 +111,7 @@ class WithheldView(msgspec.Struct, frozen=True):
     """What was fixed for banks to be told, what this bank was told, and how much of the former is overdue."""
 
     withheld: Sequence[WithheldDisclosure]
-    disclosed: Sequence[DisclosedView]
+    disclosed: Sequence[View]
     overdue: int
 
 
