@@ -13,12 +13,10 @@ from rich.table import Table
 from member.commands.shared.common import Shown, counted, reporting, table
 from member.commands.shared.exports import exported, output_option
 from member.commands.shared.session import Session
-from member.indicators.hit_progress import HitProgress, HitState
-from member.indicators.hits import HitFilters, ListedHit, list_hits
+from member.indicators.hit_progress import HitState
+from member.indicators.hits import HitFilters, ListedHit, look_at_hits, mark_seen
 from member.inputs import read_since
-from member.log.faults import naming_entry
 from member.normalise.rules import RULES
-from member.vault.hits import ShownHits
 from schemas.rendering.words import in_words, label
 
 _SHOWN = 500
@@ -80,11 +78,9 @@ def hits(
     representative. Its state is the furthest that this member has come with it: asked, answered, assessed, outcome.
     """
     moment = None if since is None else read_since("since", since)
-    _catch_up(session)
     filters = HitFilters(frozenset(types), frozenset(bands), frozenset(states), only_new)
     # Kept in their JSON form: a million hits as Python objects would not fit.
-    every = list_hits(session.workplace.vault, session.workplace.exchange, moment, session.acting_as)
-    found = [msgspec.json.encode(hit) for hit in every if filters.matches(hit)]
+    found = [msgspec.json.encode(hit) for hit in look_at_hits(session.workplace, moment, filters)]
     if output is not None:
         shown = exported(output, {"hits": map(msgspec.json.decode, found)}, "hits")
         _mark_seen(session, found)
@@ -96,18 +92,8 @@ def hits(
     return shown
 
 
-def _catch_up(session: Session) -> None:
-    """What was done about hits, from own log entries. The acting key is one that the registrars signed."""
-    workplace = session.workplace
-    origin = workplace.log_origin(workplace.keyring)
-    with naming_entry():
-        HitProgress(workplace.vault).catch_up(workplace.exchange, session.home.member_id, origin)
-
-
 def _mark_seen(session: Session, hits: list[bytes]) -> None:
-    new = [(hit.hit_id, hit.changed_at) for hit in map(_DECODER.decode, hits) if hit.new]
-    if new:
-        ShownHits(session.workplace.vault).mark_seen(session.acting_as, new)
+    mark_seen(session.workplace, map(_DECODER.decode, hits))
 
 
 def _newest(found: list[bytes]) -> list[bytes]:

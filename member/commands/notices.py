@@ -9,7 +9,7 @@ from member.commands.shared.common import Shown, counted, reporting, table
 from member.commands.shared.next_steps import command_of
 from member.commands.shared.session import Session
 from member.errors import UsageError
-from member.standing.notices import DescribedNotice, NoticeBoard, NoticeLog
+from member.standing.notices import DescribedNotice, read_notices
 from schemas.rendering.words import in_words, label
 from schemas.status import ListedNotice
 
@@ -24,13 +24,11 @@ def notices(session: Session, since: str | None, every: bool) -> Shown:
     if since is not None and every:
         raise UsageError("either --since ID or --all", "member notices --all")
     after = None if since is None else session.workplace.find_id("notice", since)
-    board = NoticeBoard.at(session.workplace)
-    found = list(board.unread() if since is None and not every else session.workplace.exchange.notices(after))
-    listed = NoticeLog.at(session.workplace).describe(found)
-    new = board.remember(found)
+    read = read_notices(session.workplace, after, every=every)
+    listed, new = read.listed, read.new
     numbers = session.workplace.number("notice", (one.notice.notice_id for one in listed))
     columns = ("no.", "at", "what happened", "go on with", *_SPARE)
-    made = table(f"{counted(len(found), 'notice')}, {new:,} new", *columns, whole=("at", "go on with"), spare=_SPARE)
+    made = table(f"{counted(len(listed), 'notice')}, {new:,} new", *columns, whole=("at", "go on with"), spare=_SPARE)
     for one in listed:
         about = "no entry in our log" if one.about is None else _in_words(one.about)
         number, said = str(numbers[one.notice.notice_id]), label(one.said)

@@ -7,18 +7,12 @@ from enum import StrEnum
 from typing import Any
 
 import click
-import msgspec
 
 from member.commands.shared.common import Shown, counted, reporting, table
 from member.commands.shared.session import Session
-from member.corrections.log import DisclosureRecord
 from member.errors import UsageError
-from member.indicators.hit_progress import HitProgress
-from member.outcomes.client import OutcomeClient
-from member.transport.channel import shown_token
-from member.vault.hits import ShownHits
-from member.vault.rows import VaultRows
-from schemas.outcomes import FIGURES, MOST_PEOPLE, MOST_POUNDS, ReceivedOutcome
+from member.outcomes import acts
+from schemas.outcomes import FIGURES, MOST_PEOPLE, MOST_POUNDS, Figures
 from schemas.rendering.words import in_words, label
 from schemas.terms import AccountAction, CrimeOutcome, DisruptionLevel, InternalInvestigation, OutcomeObject, Usefulness
 
@@ -71,10 +65,7 @@ def record(session: Session, /, **given: Any) -> Shown:
         raise UsageError("expected one of --hit, --request and --query", "member outcome record --hit ID …")
     ((about, object_id),) = chosen.items()
     figures = {name: value for name, value in given.items() if value is not None}
-    found = _find(session, about, object_id)
-    session.workplace.check_fresh()
-    done = OutcomeClient.at(session.workplace).record(about, found, figures)
-    HitProgress(session.workplace.vault).outcome(about, found)
+    done = acts.record(session.workplace, about, object_id, figures)
     return Shown(done, f"the outcome of {about} {object_id} is recorded: member outcome list")
 
 
@@ -84,9 +75,10 @@ def record(session: Session, /, **given: Any) -> Shown:
 @reporting
 def list_all(session: Session, received: bool) -> Shown:
     """List the outcomes that this member recorded, or those about its rows."""
-    client = OutcomeClient.at(session.workplace)
+    workplace = session.workplace
     if received:
-        listed = [_received(session, one) for one in client.received(DisclosureRecord.at(session.workplace))]
+        found = acts.received(workplace)
+        listed: list[object] = [acts.received_view(workplace, one) for one in found]
         made = table(
             counted(len(listed), "outcome about our rows", "outcomes about our rows"),
             "told",
@@ -94,34 +86,22 @@ def list_all(session: Session, received: bool) -> Shown:
             "from",
             "outcome",
         )
-        for one in listed:
-            source = one["recorder"] or label(one["recorder_kind"] or "-")
-            made.add_row(one["told_at"], ", ".join(one["values"]), source, _figures(one))
+        for one in found:
+            source, values = one.recorder or label(one.recorder_kind or "-"), acts.own_values(workplace, one)
+            made.add_row(one.told_at, ", ".join(values), source, _figures(one))
     else:
-        listed = [msgspec.to_builtins(one) for one in client.recorded(DisclosureRecord.at(session.workplace))]
-        made = table(
-            counted(len(listed), "outcome recorded", "outcomes recorded"),
-            "recorded",
-            "of",
-            "id",
-            "outcome",
-            whole=("id",),
-        )
-        for one in listed:
-            made.add_row(one["recorded_at"], label(one["object"]), one["object_id"], _figures(one))
+        own = acts.recorded(workplace)
+        listed = list(own)
+        title = counted(len(listed), "outcome recorded", "outcomes recorded")
+        made = table(title, "recorded", "of", "id", "outcome", whole=("id",))
+        for each in own:
+            made.add_row(each.recorded_at, label(each.object), each.object_id, _figures(each))
     return Shown({"outcomes": listed}, table=made)
 
 
-def _received(session: Session, one: ReceivedOutcome) -> dict[str, Any]:
-    """An outcome with the own values that it is about, in place of their tokens."""
-    own = VaultRows(session.workplace.vault).find_by_tokens([shown_token(token) for token in one.tokens])
-    told: dict[str, Any] = msgspec.to_builtins(one)
-    del told["tokens"]
-    return {**told, "values": sorted(held.canonical for held in own.values())}
-
-
-def _figures(one: dict[str, Any]) -> str:
-    return ", ".join(f"{in_words(name)}: {_figure(one[name])}" for name in FIGURES if one[name] is not None)
+def _figures(one: Figures) -> str:
+    said = ((name, getattr(one, name)) for name in FIGURES)
+    return ", ".join(f"{in_words(name)}: {_figure(value)}" for name, value in said if value is not None)
 
 
 def _figure(value: object) -> str:
@@ -145,14 +125,6 @@ def assessment() -> None:
 @reporting
 def assess(session: Session, /, hit_id: str, decision: str, **checks: bool) -> Shown:
     """Record what was checked, and what was decided. A hit alone never justifies an exit."""
-    found = _find(session, OutcomeObject.HIT, hit_id)
-    done = OutcomeClient.at(session.workplace).assess(found, checks, decision)
-    HitProgress(session.workplace.vault).assessed(found, decision)
+    done = acts.assess(session.workplace, hit_id, checks, decision)
     said = f"the assessment of hit {hit_id} is recorded: {in_words(decision)}"
     return Shown(done, f"{said}\n{_THEN}")
-
-
-def _find(session: Session, about: str, text: str) -> str:
-    """The id of what a person means."""
-    workplace = session.workplace
-    return workplace.find_id(about, text, ShownHits(workplace.vault).ids if about == OutcomeObject.HIT else tuple)

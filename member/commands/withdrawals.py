@@ -10,12 +10,9 @@ import msgspec
 from member.commands.shared.common import Shown, counted, reporting, table
 from member.commands.shared.session import Session
 from member.commands.shared.values import given_values, value_file_option
-from member.corrections.log import DisclosureRecord
-from member.corrections.withdrawals import RowsToWithdraw, WithdrawalClient, describe_concerned, rows_of_values
-from member.errors import UsageError
+from member.corrections import acts
 from member.normalise.rules import RULES
 from member.plain import to_second
-from member.vault.rows import VaultRows
 from schemas.rendering.words import in_words, label
 from schemas.terms import WithdrawalReason
 
@@ -44,21 +41,7 @@ def withdraw(
     is told; shown is how many of those this member may know of.
     """
     values = given_values(values, value_file)
-    if (submission_id is None) == (not values):
-        raise UsageError("expected either values or --submission ID", _EXAMPLE.removeprefix("Example: "))
-    if values and indicator_type is None:
-        raise UsageError("--type says what the values are", ", ".join(sorted(RULES)))
-    submission = (
-        None
-        if submission_id is None
-        else session.workplace.find_id("submission", submission_id, VaultRows(session.workplace.vault).submissions)
-    )
-    _ = session.workplace.stated  # enrolled, and the acting key is the one that the registrars signed
-    if submission is not None:
-        rows = RowsToWithdraw.of_submission(session.workplace.vault, submission)
-    else:
-        rows = rows_of_values(session.workplace.vault, indicator_type or "", values, session.workplace.circumstances)
-    done = WithdrawalClient.at(session.workplace).withdraw(reason, rows)
+    done = acts.withdraw(session.workplace, reason, values, indicator_type, submission_id)
     rows_taken, told = counted(done.withdrawn, "row"), counted(done.told, "other member")
     overdue = "who does not acknowledge it in time is named to you: member notices"
     text = f"taken back: {rows_taken}; told: at least {told}\n{overdue}"
@@ -76,22 +59,23 @@ def corrections() -> None:
 @reporting
 def list_all(session: Session, every: bool) -> Shown:
     """List corrections with the own values that they concern."""
-    client, log = WithdrawalClient.at(session.workplace), DisclosureRecord.at(session.workplace)
     columns = ("no.", "reason", "concerns", "acknowledge by", "acknowledged", "told", "correction")
     made = table("corrections", *columns, whole=("correction", "acknowledge by"), spare=("told", "correction"))
-    listed = []
-    found = list(client.corrections(log, every=every))
-    numbers = session.workplace.number("correction", (one.correction_id for one in found))
-    for one in found:
-        concerned = describe_concerned(session.workplace.vault, client.concerned(log, one.correction_id))
-        listed.append({**msgspec.to_builtins(one), "concerned": concerned})
+    listed = acts.list_corrections(session.workplace, every=every)
+    numbers = session.workplace.number("correction", (each.correction.correction_id for each in listed))
+    for each in listed:
+        one, concerned = each.correction, each.items
         told = [" ".join([in_words(item.kind), *item.values]) for item in concerned[:3]] + ["…"] * (len(concerned) > 3)
         due, number = to_second(one.due_at) + (" (overdue)" if one.is_overdue else ""), str(numbers[one.correction_id])
         shown = (label(one.reason), ", ".join(told), due, one.acknowledged_at or "", one.told_at)
         made.add_row(number, *shown, one.correction_id)
     made.title = counted(len(listed), "correction")
     acting = "once you have acted on one: member corrections ack NO."
-    return Shown({"corrections": listed}, acting if listed else "no corrections", made if listed else None)
+    return Shown(
+        {"corrections": [each.to_json() for each in listed]},
+        acting if listed else "no corrections",
+        made if listed else None,
+    )
 
 
 @corrections.command("ack", epilog="Example: member corrections ack 019ac7b2-7f7e-7b1c-9d2a-3c5b8a1f0e11")
@@ -102,11 +86,9 @@ def acknowledge(session: Session, correction_id: str) -> Shown:
     """Read a correction to its end, and say that it was taken in and acted on. Nobody else learns who did. Shown is
     what is acknowledged: more than the list said, if more was told since.
     """
-    wanted = session.workplace.find_id("correction", correction_id)
-    done, items = WithdrawalClient.at(session.workplace).acknowledge(DisclosureRecord.at(session.workplace), wanted)
-    concerned = describe_concerned(session.workplace.vault, items)
+    done, concerned = acts.acknowledge(session.workplace, correction_id)
     made = table("taken in", "by", "own values", "id", whole=("id",), spare=("id",))
     for one in concerned:
         made.add_row(label(one.kind), ", ".join(one.values), one.object_id)
     text = f"{done.correction_id} is acknowledged, with all that it concerns ({len(concerned):,})"
-    return Shown({**msgspec.to_builtins(done), "concerned": concerned}, text, made)
+    return Shown({**msgspec.structs.asdict(done), "concerned": concerned}, text, made)

@@ -9,11 +9,13 @@ import msgspec
 
 from member.errors import AnswerError
 from member.indicators.hit_progress import HitProgress, Progress
+from member.log.faults import naming_entry
 from member.transport.channel import shown_token
 from member.transport.exchange_client import ExchangeClient
 from member.vault.hits import ShownHits
 from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.store import Vault
+from member.workplace.workplace import Workplace
 from schemas.hits import DisclosedHit
 from schemas.terms import InstitutionBand
 from schemas.values.encoding import to_rfc3339
@@ -122,3 +124,21 @@ def _listed(hit: DisclosedHit, own: OwnIndicator | None, progress: Progress, *, 
         assessed=progress.assessed,
         outcome=progress.outcome,
     )
+
+
+def look_at_hits(workplace: Workplace, since: str | None, filters: HitFilters) -> Iterator[ListedHit]:
+    """The hits as the acting representative sees them, once what was done about them is read from the own log, for the
+    acting key is one that the registrars signed. What is shown is to be marked (`mark_seen`).
+    """
+    origin = workplace.log_origin(workplace.keyring)
+    with naming_entry():
+        HitProgress(workplace.vault).catch_up(workplace.exchange, workplace.home.member_id, origin)
+    every = list_hits(workplace.vault, workplace.exchange, since, workplace.acting_as)
+    return (hit for hit in every if filters.matches(hit))
+
+
+def mark_seen(workplace: Workplace, hits: Iterable[ListedHit]) -> None:
+    """Keep that these were shown to the acting representative: they are new no more."""
+    new = [(hit.hit_id, hit.changed_at) for hit in hits if hit.new]
+    if new:
+        ShownHits(workplace.vault).mark_seen(workplace.acting_as, new)

@@ -222,6 +222,24 @@ class NoticeLog:
         return (_OFFER_OF_OURS if direction.decode() == Direction.OUTGOING else _OFFER_TO_US).get(kind)
 
 
+@dataclass(frozen=True)
+class ReadNotices:
+    """Notices in words, and how many of them the acting representative had not been shown."""
+
+    listed: list[DescribedNotice]
+    new: int
+
+
+def read_notices(workplace: Workplace, since: str | None = None, *, every: bool = False) -> ReadNotices:
+    """What the acting representative has not been shown yet, every notice, or those behind the id `since`. They count
+    as shown from now on. Raises LogFault.
+    """
+    board = NoticeBoard.at(workplace)
+    found = list(board.unread() if since is None and not every else workplace.exchange.notices(since))
+    listed = NoticeLog.at(workplace).describe(found)
+    return ReadNotices(listed, board.remember(found))
+
+
 def _next(kind: NoticeKind, about: Mapping[str, Any]) -> Next:
     """How to go on. A command may be made of it: what the log states stands in it only as an id or a reference."""
     named = {name: value for name, value in about.items() if is_uuid7(str(value)) or is_reference(str(value))}
