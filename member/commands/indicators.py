@@ -23,7 +23,7 @@ from member.indicators.relisting import OWN_REASON
 from member.indicators.submit import Submitted, dry_run
 from member.normalise.rules import RULES
 from member.tables.reading import CheckedFile, FileRefusedError
-from member.tables.standard_input import as_file
+from member.tables.streams import as_file
 from member.tokens.quorums import HolderFault
 from schemas.rendering.words import in_words
 

@@ -48,7 +48,7 @@ def test_nothing_that_decides_about_lawfulness_is_made_up(name: str) -> None:
 
 
 def test_an_empty_purpose_is_a_missing_one() -> None:
-    with pytest.raises(MissingSettingError, match="--purpose"):
+    with pytest.raises(MissingSettingError, match="purpose"):
         read_terms({"purpose": "  "}, DEFAULTS, None)
 
 

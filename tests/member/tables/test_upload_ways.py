@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from click.testing import CliRunner
 from openpyxl import Workbook
 
 from member.commands.cli import cli
+from member.tables.reading import Row, check_file, read_indicators
+from member.tables.streams import as_file
 from tests.member.taskforce import run_member, write_secret_file
 
 FILE = "indicator_type,value\nphone,84951234567\nbank_account,20-00-00 12345678\n"
@@ -40,6 +44,24 @@ def test_rows_come_on_standard_input_and_nothing_of_them_stays(home: Path) -> No
     status, document = tried(home, "-", standard_input="not a header\n")
     assert (status, document["error"]["type"]) == (1, "file_refused")
     assert "standard input: the first line is not a header" in document["error"]["detail"]
+
+
+def test_streams_that_are_read_at_once_do_not_remove_each_others_files(tmp_path: Path) -> None:
+    with as_file(io.BytesIO(b"one"), tmp_path) as one, as_file(io.BytesIO(b"two"), tmp_path) as two:
+        assert (one.read_bytes(), two.read_bytes()) == (b"one", b"two")
+        assert stat.S_IMODE(one.stat().st_mode) == 0o600
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_workbook_that_comes_as_a_stream_is_read_like_a_file(home: Path) -> None:
+    book = Workbook()
+    for row in ("indicator_type", "value", "reason"), ("bank_account", "20000012345678", "seen twice"):
+        book.active.append(row)
+    data = io.BytesIO()
+    book.save(data)
+    data.seek(0)
+    with as_file(data, home) as path:
+        assert [one.value for one in read_indicators(check_file(path)) if isinstance(one, Row)] == ["20000012345678"]
 
 
 def test_what_a_killed_run_left_of_standard_input_is_removed(home: Path) -> None:
