@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from member.alerts.client import AlertClient, ReadAlert
+from member.alerts.feeds import feed_addresses
 from member.alerts.log import AlertLog
-from member.errors import AnswerError
+from member.errors import AnswerError, MemberError, quoted
+from member.inputs import InputError
 from member.workplace.workplace import Workplace
 from schemas.alerts.messages import Acknowledgement, AlertContent, AlertStanding, Release, TakingBack
 from schemas.terms import AlertState
@@ -88,3 +92,35 @@ def _check_with_log(workplace: Workplace, found: ReadAlert) -> int | None:
         workplace.vault.put(_READ, found.alert_id.encode(), str(found.version).encode())
     logged = log.check(found.alert_id, found.version, computed)
     return None if logged is None else logged.number
+
+
+class MadeFeedToken(msgspec.Struct, frozen=True):
+    """A feed token, shown this once, and the feeds that it reads."""
+
+    token_id: str
+    token: str
+    name: str
+    feeds: Sequence[Mapping[str, str]]
+
+
+def make_feed_token(workplace: Workplace, name: str) -> MadeFeedToken:
+    """Make a feed token. InputError for a name that a token in force has: nobody could tell which of the two to revoke;
+    MemberError where the answer with it was lost.
+    """
+    client = AlertClient.at(workplace)
+    for one in client.tokens():
+        if one.name == name and one.revoked_at is None:
+            found = f"a feed token named {quoted(name)} was made on {one.created_at[:10]}"
+            raise InputError("name", found, f"another name, or end that one: {one.token_id}")
+    made = client.make_token(name)
+    if made.token is None:
+        detail = "the token was made, and the answer with it was lost on its way"
+        raise MemberError(detail, f"revoke {made.token_id}, then make another", slug="token_lost")
+    workplace.number("feed token", [made.token_id])
+    return MadeFeedToken(made.token_id, made.token, name, feeds_of(workplace))
+
+
+def feeds_of(workplace: Workplace) -> Sequence[Mapping[str, str]]:
+    """Where this member's feeds are."""
+    groups = workplace.exchange.standing().groups
+    return feed_addresses(workplace.home.exchange_url, [one.group_id for one in groups])

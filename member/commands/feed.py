@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import click
 import msgspec
 
+from member.alerts.acts import feeds_of, make_feed_token
 from member.alerts.client import AlertClient
-from member.alerts.feeds import feed_addresses
 from member.commands.shared.common import Shown, counted, reporting, table
 from member.commands.shared.session import Session
-from member.errors import MemberError, UsageError, quoted
 
 
 @click.group(epilog="Example: member feed list")
@@ -25,27 +24,13 @@ def feed() -> None:
 @reporting
 def make(session: Session, name: str) -> Shown:
     """Make a feed token. It is shown this once and kept nowhere: put it where your reader keeps its secrets."""
-    _refuse_second(session, name)
-    made = AlertClient.at(session.workplace).make_token(name)
-    if made.token is None:
-        hint = f"member feed revoke {made.token_id}, then make another"
-        raise MemberError("the token was made, and the answer with it was lost on its way", hint, slug="token_lost")
-    session.workplace.number("feed token", [made.token_id])
-    feeds = _feeds(session)
+    made = make_feed_token(session.workplace, name)
     ends = f"as a Bearer token, or as the password of Basic; member feed revoke {made.token_id} ends it"
-    listed = (f"{one['form']:10} {one['url']}" for one in feeds)
-    text = "\n".join([made.token, "", ends, "", *listed])
-    return Shown({"token_id": made.token_id, "token": made.token, "name": name, "feeds": feeds}, text)
+    return Shown(made, "\n".join([made.token, "", ends, "", *_lines(made.feeds)]))
 
 
-def _refuse_second(session: Session, name: str) -> None:
-    """UsageError for a name that a token in force has: nobody could tell which of the two to revoke."""
-    for one in AlertClient.at(session.workplace).tokens():
-        if one.name == name and one.revoked_at is None:
-            raise UsageError(
-                f"a feed token named {quoted(name)} was made on {one.created_at[:10]}",
-                f"give another one --name …, or end that one: member feed revoke {one.token_id}",
-            )
+def _lines(feeds: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    return (f"{one['form']:10} {one['url']}" for one in feeds)
 
 
 @feed.command("list", epilog="Example: member feed list")
@@ -69,13 +54,8 @@ def list_all(session: Session) -> Shown:
 @reporting
 def addresses(session: Session) -> Shown:
     """List where this member's feeds are; reading them takes a feed token."""
-    feeds = _feeds(session)
-    return Shown({"feeds": feeds}, "\n".join(f"{one['form']:10} {one['url']}" for one in feeds))
-
-
-def _feeds(session: Session) -> Sequence[dict[str, str]]:
-    groups = session.workplace.exchange.standing().groups
-    return feed_addresses(session.home.exchange_url, [one.group_id for one in groups])
+    feeds = feeds_of(session.workplace)
+    return Shown({"feeds": feeds}, "\n".join(_lines(feeds)))
 
 
 @feed.command("revoke", epilog="Example: member feed revoke 019ac7b2-7f7e-7b1c-9d2a-3c5b8a1f0e11")

@@ -7,19 +7,13 @@ from pathlib import Path
 import click
 
 from keys.faults.evidence import answered_at
-from keys.statements.keyring import Keyring
 from member.commands.shared.common import Shown, at_terminal, reporting, table
 from member.commands.shared.session import Session
-from member.errors import MemberError, UsageError
 from member.identity.access import REGISTRAR
-from member.statements.authority import held_keyring
-from member.statements.kept import KeptStatements
-from member.tokens.fault_spread import leave_out
-from member.tokens.holder_faults import find_fault, judge, read_report, write_report
+from member.standing.holder_faults import judge_report
+from member.tokens.holder_faults import find_fault, write_report
 from member.tokens.kept_faults import HolderFaults
 from schemas.terms import MemberKind
-
-_NO_FORCE_HINT = "the registrars have stated it anew since, or this home has not seen their statement: member status"
 
 
 @click.group("holder-fault", epilog="Example: member holder-fault list")
@@ -90,36 +84,11 @@ def report_one(session: Session, fault_id: str) -> Shown:
 @reporting
 def verify(session: Session, file: Path, is_left_out: bool) -> Shown:
     """Judge evidence by the registrars' root in this home, asking nobody; exit 1 if it shows nothing."""
-    report = read_report(file)
     is_registrar = session.acting_as == REGISTRAR
-    if is_registrar and is_left_out:
-        raise UsageError("a registrar asks no key holder", "state the epoch anew, without the holder")
-    keyring = _keyring(session, is_registrar=is_registrar)
-    shown = judge(report, keyring)
-    has_force, holder_id = shown.has_force(keyring.epochs()), shown.holder.holder_id
-    if is_left_out:
-        if not has_force:
-            detail = f"no statement of an epoch in force here names {holder_id} with this key"
-            raise MemberError(detail, _NO_FORCE_HINT, slug="no_force")
-        HolderFaults(session.workplace.vault).store_shown(report, shown, session.workplace.around.clock())
-        leave_out(session.workplace.vault, keyring, holder_id, shown.holder.verify_key, shown.reason)
-    document = {
-        "holder_id": holder_id,
-        "epoch": shown.epoch,
-        "kind": shown.kind,
-        "reason": shown.reason,
-        "in_force": has_force,
-        "left_out": is_left_out,
-    }
-    text = f"{holder_id}, epoch {shown.epoch}: {shown.reason}"
-    if not has_force:
+    shown = judge_report(session.workplace, file, as_registrar=is_registrar, leaves_out=is_left_out)
+    text = f"{shown.holder_id}, epoch {shown.epoch}: {shown.reason}"
+    if not shown.in_force:
         text += "\nno epoch in force, as far as it is known here, names it with this key: nothing to act on"
     if is_left_out:
         text += "\nit is asked no more until the registrars state another key for its answers"
-    return Shown(document, text)
-
-
-def _keyring(session: Session, *, is_registrar: bool) -> Keyring:
-    if is_registrar:
-        return KeptStatements(session.home.path, session.workplace.root).keyring()
-    return held_keyring(session.workplace.root, session.workplace.vault)
+    return Shown(shown, text)

@@ -1,5 +1,5 @@
-"""What comes as a stream (standard input, an upload), kept as a file of the home while it is read: it is read twice, and
-may be long. From there on one path reads it, CSV or workbook, wherever it came from.
+"""What comes as a stream (standard input, an upload), kept as a file of the home while it is read: it is read twice,
+and may be long. From there on one path reads it, CSV or workbook, wherever it came from.
 """
 
 from __future__ import annotations
