@@ -12,7 +12,6 @@ import json
 import os
 import secrets
 import socket
-import subprocess
 import sysconfig
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +22,7 @@ from typing import Any
 
 import httpx
 
+from demo.commands import run_program
 from demo.load import store_generated_rows
 from demo.supervisor import SupervisedProgram, Supervisor
 from exchange.configuration.settings import load_settings
@@ -146,12 +146,11 @@ def run_command(program: str, *arguments: str) -> dict[str, Any]:
 
     Raises SandboxError with the command and what it said when it fails.
     """
-    command = [str(Path(sysconfig.get_path("scripts")) / program), *arguments, "--json"]
-    done = subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL)  # noqa: S603
-    if done.returncode != 0:
-        said = (done.stdout + done.stderr).decode(errors="replace").strip()
-        raise SandboxError(f"{program} {' '.join(arguments[:4])} … failed ({done.returncode}): {said}")
-    document: dict[str, Any] = json.loads(done.stdout)
+    ended = run_program(program, *arguments, "--json")
+    if ended.status != 0:
+        said = (ended.printed + ended.said).decode(errors="replace").strip()
+        raise SandboxError(f"{program} {' '.join(arguments[:4])} … failed ({ended.status}): {said}")
+    document: dict[str, Any] = json.loads(ended.printed)
     return document
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from demo.commands import run_program
+
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 
@@ -25,16 +27,16 @@ class Done:
     said: str
 
 
-def run(program: str, *arguments: str, timeout: float = 600.0) -> Done:
+def run(program: str, *arguments: str) -> Done:
     """Run one command with --json, whatever its outcome."""
-    command = [str(SCRIPTS / program), *arguments, "--json"]
-    done = subprocess.run(command, check=False, capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL)
-    said = done.stderr.decode(errors="replace")
+    ended = run_program(program, *arguments, "--json")
+    said = ended.said.decode(errors="replace")
     try:
-        document = json.loads(done.stdout)
+        document = json.loads(ended.printed)
     except ValueError as error:
-        raise AssertionError(f"{command}: no JSON on standard output: {done.stdout!r} {said}") from error
-    return Done(done.returncode, document, said)
+        command = f"{program} {' '.join(arguments)}"
+        raise AssertionError(f"{command}: no JSON on standard output: {ended.printed!r} {said}") from error
+    return Done(ended.status, document, said)
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,9 @@ class RunningSandbox:
         home: str = self.description["members"][member]["home"]
         return home
 
-    def member(self, member: str, *arguments: str, timeout: float = 600.0) -> Done:
+    def member(self, member: str, *arguments: str) -> Done:
         """Run `member` for one of the members."""
-        return run("member", "--home", self.home(member), *arguments, timeout=timeout)
+        return run("member", "--home", self.home(member), *arguments)
 
     def pids(self) -> dict[str, int]:
         """The process ids as the description file tells them now."""

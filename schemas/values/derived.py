@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from functools import cache
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Self, Union, get_args, get_origin
 
 import marshmallow
 import msgspec
@@ -19,6 +19,13 @@ _PLAIN: dict[Any, type[marshmallow.fields.Field[Any]]] = {
     bool: marshmallow.fields.Boolean,
     float: marshmallow.fields.Float,
 }
+
+
+class _Derived(Schema):
+    """A schema that nobody changes: the same in every copy of what describes a route."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
 
 
 @cache
@@ -36,7 +43,7 @@ def schema_of(message: type[Message]) -> type[Schema]:
         return made
 
     name = f"{message.__name__}Schema"
-    return type(name, (Schema,), {**fields, "_make_message": post_load(make_message), "__doc__": message.__doc__})
+    return type(name, (_Derived,), {**fields, "_make_message": post_load(make_message), "__doc__": message.__doc__})
 
 
 def field_of(message: type[Message], name: str) -> marshmallow.fields.Field[Any]:

@@ -174,7 +174,7 @@ class Traffic:
             number += 1
 
     def _run_member(self, member: str, *arguments: str) -> None:
-        done = self._sandbox.member(member, *arguments, timeout=900)
+        done = self._sandbox.member(member, *arguments)
         self.tally.by_kind[f"member {arguments[0]}"] += 1
         error: dict[str, Any] = done.document.get("error", {})
         # Bursts of the same member may use its minute up for longer than the program's patience.
