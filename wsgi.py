@@ -36,9 +36,13 @@ def load_keys(settings: Settings) -> tuple[SigningKey, bytes]:
     return load_receipt_key(settings), load_webhook_key(settings)
 
 
-def compose(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Flask:
-    """The application of an exchange. Call it in the process that serves, after any fork. Raises SettingsError."""
-    receipt_key, webhook_key = load_keys(settings)
+def compose(
+    settings: Settings, clock: Callable[[], datetime] = utc_now, keys: tuple[SigningKey, bytes] | None = None
+) -> Flask:
+    """The application of an exchange. Call it in the process that serves, after any fork; `keys` are those of
+    load_keys, if they were loaded before it. Raises SettingsError.
+    """
+    receipt_key, webhook_key = keys or load_keys(settings)
     context = Context(
         settings=settings,
         database=create_database(

@@ -62,7 +62,7 @@ class RunningSandbox:
 
 
 @contextmanager
-def sandbox_process(folder: Path, *options: str, seconds: float = 240.0) -> Iterator[RunningSandbox]:
+def sandbox_process(folder: Path, *options: str, seconds: float = 600.0) -> Iterator[RunningSandbox]:
     """Start `exchange sandbox FOLDER options…`, wait for its description, and stop it after the block."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     log = folder.with_name(f"{folder.name}.log")

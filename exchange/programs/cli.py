@@ -188,9 +188,9 @@ def serve(context: click.Context, host: str, port: int, workers: int, threads: i
 
     with opened(context) as (settings, database):
         check_start(settings, database)
-    wsgi.load_keys(settings)  # a missing secret stops the start here, not in a worker process
+    keys = wsgi.load_keys(settings)  # a missing secret stops the start here, not in a worker process
     Server(
-        lambda: wsgi.compose(settings),
+        lambda: wsgi.compose(settings, keys=keys),
         host=host,
         port=port,
         workers=workers,
