@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from functools import cache
-from typing import Annotated, Any, Self, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import marshmallow
 import msgspec
@@ -21,13 +21,6 @@ _PLAIN: dict[Any, type[marshmallow.fields.Field[Any]]] = {
 }
 
 
-class _Derived(Schema):
-    """A schema that nobody changes: the same in every copy of what describes a route."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
-
-
 @cache
 def schema_of(message: type[Message]) -> type[Schema]:
     """The schema that loads the message, every field checked, and gives the struct. Raises TypeError for a field whose
@@ -42,8 +35,12 @@ def schema_of(message: type[Message]) -> type[Schema]:
             raise ValidationError({name: [expected] for name, expected in faults})
         return made
 
-    name = f"{message.__name__}Schema"
-    return type(name, (_Derived,), {**fields, "_make_message": post_load(make_message), "__doc__": message.__doc__})
+    def stay(schema: Schema, _: dict[int, Any]) -> Schema:
+        """Nobody changes a schema: it is the same in each of the many copies of what describes a route."""
+        return schema
+
+    own = {"_make_message": post_load(make_message), "__deepcopy__": stay, "__doc__": message.__doc__}
+    return type(f"{message.__name__}Schema", (Schema,), {**fields, **own})
 
 
 def field_of(message: type[Message], name: str) -> marshmallow.fields.Field[Any]:
