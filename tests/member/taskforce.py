@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import httpx
 from click.testing import CliRunner, Result
@@ -58,8 +59,6 @@ DEFAULTS = {
     "expires_days": "365",
 }
 HOLDER_PASSPHRASE = b"words of a holder"
-Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
-
 
 CLOCK = {"step": timedelta(0)}
 """How far the clock of all parties goes ahead."""
@@ -119,7 +118,7 @@ class Taskforce:
     """The servers of a taskforce, and the member program's calls to them."""
 
     folder: Path
-    applications: dict[str, Application] = field(default_factory=dict)
+    applications: dict[str, WSGIApplication] = field(default_factory=dict)
     database: Database | None = None
     closing: list[Callable[[], None]] = field(default_factory=list)
     kinds: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -318,7 +317,7 @@ class Taskforce:
         """While it lasts, the exchange does what is asked under a path that ends so, and its answers are lost."""
         honest = self.applications[EXCHANGE_URL]
 
-        def losing(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        def losing(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             answer = list(honest(environ, start_response))
             if environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"].endswith(path):
                 raise httpx.ReadError("the answer is lost")
@@ -336,7 +335,7 @@ class Taskforce:
         honest = self.applications[EXCHANGE_URL]
         sent: list[dict[str, Any]] = []
 
-        def noting(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        def noting(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             if environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"].endswith(path):
                 body = environ["wsgi.input"].read()
                 environ["wsgi.input"] = io.BytesIO(body)
@@ -356,13 +355,13 @@ class Taskforce:
         """
         honest, seen = self.applications[EXCHANGE_URL], []
 
-        def garbling(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        def garbling(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             if environ["REQUEST_METHOD"] != "POST" or not environ["PATH_INFO"].endswith(path):
                 return honest(environ, start_response)
             body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
             seen.append(body)
             if does:
-                b"".join(honest({**environ, "wsgi.input": io.BytesIO(body)}, lambda *started: None))
+                b"".join(honest({**environ, "wsgi.input": io.BytesIO(body)}, start_nothing))
             start_response(status, [("Content-Type", "text/html")])
             return [b"<html>log in to this network</html>"]
 
@@ -386,14 +385,19 @@ class Taskforce:
             sequencer.tick(now(), lease)
 
 
+def start_nothing(status: str, headers: list[tuple[str, str]], *rest: object) -> Callable[[bytes], object]:
+    """An answer that nobody receives."""
+    return len
+
+
 def _unreachable(request: httpx.Request) -> httpx.Response:
     raise httpx.ConnectError("nobody is there", request=request)
 
 
-def _with_raw_uri(app: Application | Flask) -> Application:
+def _with_raw_uri(app: WSGIApplication | Flask) -> WSGIApplication:
     """As gunicorn does: the request target as it came."""
 
-    def called(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def called(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         query = environ.get("QUERY_STRING", "")
         environ["RAW_URI"] = environ["PATH_INFO"] + (f"?{query}" if query else "")
         return app(environ, start_response)

@@ -7,11 +7,12 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 import msgspec
 import pytest
@@ -66,7 +67,7 @@ def answers_changed(taskforce: Taskforce, old: bytes, new: bytes) -> Iterator[No
     """While it lasts, the exchange answers something else than it keeps."""
     honest = taskforce.applications[EXCHANGE_URL]
 
-    def changed(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def changed(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return [b"".join(honest(environ, start_response)).replace(old, new)]
 
     taskforce.applications[EXCHANGE_URL] = changed
@@ -186,7 +187,7 @@ def test_a_draft_that_cannot_be_right_leaves_the_machine_never(taskforce: Taskfo
     asked: list[str] = []
     honest = taskforce.applications[EXCHANGE_URL]
 
-    def noting(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def noting(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         asked.append(environ["PATH_INFO"])
         return honest(environ, start_response)
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 import httpx
 import pytest
@@ -113,7 +114,7 @@ def test_a_refused_retry_does_not_hide_the_lost_answer_before_it(taskforce: Task
     before = taskforce.run("a", "status").document["indicators"]
     honest, tries = taskforce.applications[EXCHANGE_URL], iter(range(2))
 
-    def losing_once(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def losing_once(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if not environ["PATH_INFO"].endswith("/submissions"):
             return honest(environ, start_response)
         if next(tries, None) == 0:

@@ -6,21 +6,22 @@ import csv
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import pytest
 
 from schemas.values.canonical import canonical_json, parse_canonical_json
 from schemas.values.encoding import from_base64, to_base64
-from tests.member.taskforce import EXCHANGE_URL, Application, Taskforce, accounts, now, write_csv
+from tests.member.taskforce import EXCHANGE_URL, Taskforce, accounts, now, write_csv
 
 
 @contextmanager
-def replaced(taskforce: Taskforce, url: str, application: Application | None) -> Iterator[Application]:
+def replaced(taskforce: Taskforce, url: str, application: WSGIApplication | None) -> Iterator[WSGIApplication]:
     """Another application in a server's place; None takes the server away."""
     original = taskforce.applications.pop(url)
     if application is not None:
@@ -31,10 +32,10 @@ def replaced(taskforce: Taskforce, url: str, application: Application | None) ->
         taskforce.applications[url] = original
 
 
-def answering(change: Any, path: str, original: Application) -> Application:
+def answering(change: Any, path: str, original: WSGIApplication) -> WSGIApplication:
     """The exchange, its JSON answers under a path changed."""
 
-    def application(environ: dict[str, Any], start_response: Any) -> Any:
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         kept: list[Any] = []
 
         def keep(status: str, headers: Any, exc_info: Any = None) -> Any:
@@ -199,10 +200,10 @@ def test_one_holder_down_is_survived_and_two_are_named(taskforce: Taskforce, tmp
     assert {"holder-1", "holder-2"} <= set(done.document["error"]["holders"])
 
 
-def tampering(original: Application) -> Application:
+def tampering(original: WSGIApplication) -> WSGIApplication:
     """A holder whose evaluations are altered on their way."""
 
-    def application(environ: dict[str, Any], start_response: Any) -> Any:
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         body = b"".join(original(environ, start_response))
         return [body[:-1] + bytes([body[-1] ^ 1]) if environ["PATH_INFO"] == "/v1/evaluations" else body]
 

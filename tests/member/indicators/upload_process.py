@@ -13,24 +13,26 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import member.indicators.acts
 from member.indicators.submit import Desk
-from tests.member.taskforce import EXCHANGE_URL, Application, Taskforce
+from tests.member.taskforce import EXCHANGE_URL, Taskforce
 
 PART_ROWS = 20
 
 
-def deadly(application: Application, folder: Path, moment: str) -> Application:
+def deadly(application: WSGIApplication, folder: Path, moment: str) -> WSGIApplication:
     """The exchange, noting every part, and ending everything at the moment."""
 
     def die_at(name: str) -> None:
         if moment == name:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def answer(environ: dict[str, Any], start_response: Any) -> Any:
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] != "/v1/submissions":
             return application(environ, start_response)
         body = environ["wsgi.input"].read()

@@ -5,12 +5,13 @@ with the values that were given, and held against the agency's own log.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 
@@ -31,7 +32,7 @@ from schemas.queries.messages import QueryGrounds
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
-from tests.member.requests.test_requests import answers_changed
+from tests.member.altered_answers import answers_changed
 from tests.member.taskforce import EXCHANGE_URL, ORIGIN, Ran, Taskforce, accounts, now, write_csv
 
 HELD, MISSED = "20000012345678", "20000098765432"
@@ -61,7 +62,7 @@ def ask(police: Taskforce, *said: str, agency: str = "nca", authorised_by: str =
     return police.run(agency, "query", *said, *GROUNDS, *gateway, *STATED, "--authorised-by", authorised_by)
 
 
-def put_other_texts(police: Taskforce, shown: dict[str, Any], reader: str, **changes: str) -> None:
+def other_texts(police: Taskforce, query_id: str, reader: str, **changes: str) -> dict[str, str]:
     """What the operator can: other texts than were given, sealed to their reader as the true ones are."""
     assert police.database is not None
     with police.database.reading() as session:
@@ -69,9 +70,9 @@ def put_other_texts(police: Taskforce, shown: dict[str, Any], reader: str, **cha
     assert member is not None
     texts = {**dict.fromkeys(QueryGrounds.__struct_fields__, "x"), "salt": to_base64(bytes(32)), **changes}
     paper = QueryGrounds(**texts)
-    place = PaperPlace(shown["query_id"], 0, reader, digest(texts))
+    place = PaperPlace(query_id, 0, reader, digest(texts))
     sealed = seal_paper(paper, member.encryption_key, place)
-    shown.update(paperwork_sha256=to_base64(place.sha256), sealed=to_base64(sealed))
+    return {"paperwork_sha256": to_base64(place.sha256), "sealed": to_base64(sealed)}
 
 
 def rules_of(done: Ran) -> set[str]:
@@ -236,7 +237,7 @@ def test_agencies_learn_of_each_other_and_a_watch_reports(police: Taskforce, tmp
 def test_the_officer_is_shown_what_is_approved_and_approves_nothing_else(police: Taskforce) -> None:
     query_id = ask(police, "--type", "phone", "+447700900199").document["query_id"]
     officer, path = ("nca", "--as", "authoriser", "query", "approve", query_id), "/v1/queries/"
-    with answers_changed(police, lambda shown: put_other_texts(police, shown, "nca", purpose="finding a debtor"), path):
+    with answers_changed(police, other_texts(police, query_id, "nca", purpose="finding a debtor"), path):
         lied_to = police.run(*officer)
     assert lied_to.document["error"]["type"] == "other_terms"
     assert "purpose" in lied_to.document["error"]["detail"]
@@ -273,7 +274,7 @@ def test_a_query_whose_texts_are_withheld_is_not_approved(police: Taskforce, as_
     path = f"/v1/queries/{query_id}"
     if agency != "nca":
         forget_question(police, query_id)  # the officer's home is another one, as it should be
-    with answers_changed(police, lambda shown: shown.update(sealed=None, agency=agency), path):
+    with answers_changed(police, {"sealed": None, "agency": agency}, path):
         withheld = police.run(*officer, as_json=as_json)
         if agency == "nca":
             assert police.run("nca", "query", "show", query_id).document["error"]["type"] == "bad_answer"
@@ -296,7 +297,7 @@ def test_the_exchange_does_not_choose_which_query_is_approved(police: Taskforce,
     asking = ("--type", "bank_account", f"2000001234567{is_there:d}", "--approve")
     with (
         police.noting_posts("/approve") as approved,
-        answers_changed(police, lambda shown: shown.update(query_id=answered), "/v1/queries"),
+        answers_changed(police, {"query_id": answered}, "/v1/queries"),
     ):
         done = ask(police, *asking)
     assert (done.status, done.document["error"]["type"], approved) == (1, "bad_answer", [])
@@ -314,7 +315,7 @@ def test_no_other_days_are_approved_though_the_query_is_shown_as_decided(police:
     far = (now().date() + timedelta(days=360)).isoformat()
     with (
         police.noting_posts("/approve") as approved,
-        answers_changed(police, lambda shown: shown.update(state=state, until=far), "/v1/queries/"),
+        answers_changed(police, {"state": state, "until": far}, "/v1/queries/"),
     ):
         done = police.run("nca", "--as", "authoriser", "query", "approve", query_id)
     assert (done.document["error"]["type"], approved) == ("other_terms", [])
@@ -395,9 +396,8 @@ def test_a_bank_learns_at_the_end_of_cover_what_the_reviewer_saw(
 
 def entry_of(member_id: str, **view: Any) -> OwnEntry:
     """An entry as it is when it has been opened."""
-    where: dict[str, Any] = {"number": 1, "index": 1, "event_id": uuid7(), "entry_id": uuid7()}
     body = {"member_id": member_id, "recorded_at": "2026-11-22T10:00:00Z", "query_id": "q", **view}
-    return OwnEntry(**where, entry=bytes(33), chain_head=bytes(32), view=body)
+    return OwnEntry(uuid7(), uuid7(), 1, 1, bytes(33), bytes(32), body)
 
 
 def test_the_reviewer_detects_a_late_missing_or_changed_disclosure() -> None:
@@ -444,8 +444,8 @@ def test_an_empty_disclosure_or_an_invalid_date_names_its_entry() -> None:
     check("ico", kind=told, agency="nca", told=["a"], disclosed={"a": ["x"]}, until="2026-12-01")
     check("ico", kind=told, agency="nca", told=[], disclosed={}, until="2026-12-01")
     fixed = {"kind": "le_query_approved", "withheld": {"a": "x"}}
-    nothing: tuple[dict[str, Any], ...] = ({}, {"told": []}, {"told": ["a"]}, {"told": None}, {"told": "a"})
-    wrong: list[tuple[str, dict[str, Any]]] = [
+    nothing: tuple[Mapping[str, object], ...] = ({}, {"told": []}, {"told": ["a"]}, {"told": None}, {"told": "a"})
+    wrong: list[tuple[str, Mapping[str, object]]] = [
         *(("a", {"kind": told, **said}) for said in nothing),
         ("a", {"kind": told, "told": ["a"], "disclosed": {}}),
         ("a", {"kind": told, "agency": "a"}),
@@ -464,9 +464,9 @@ def test_an_empty_disclosure_or_an_invalid_date_names_its_entry() -> None:
 def test_an_erased_entry_may_have_ended_the_cover_of_one_query() -> None:
     def check(*query_ids: str) -> None:
         made = CoverCheck(date(2027, 1, 1), {"nca"}, {"ico"})
-        fixed: dict[str, Any] = {"kind": "le_query_approved", "withheld": {"a": "x", "b": "y"}, "until": "2026-12-01"}
+        fixed = {"withheld": {"a": "x", "b": "y"}, "until": "2026-12-01"}
         for query_id in query_ids:
-            made.look_at(entry_of("ico", **{**fixed, "query_id": query_id}))
+            made.look_at(entry_of("ico", kind="le_query_approved", query_id=query_id, **fixed))
         made.look_at(replace(entry_of("ico"), view=None))
         made.finish()
 
@@ -480,7 +480,7 @@ def changed(police: Taskforce, true: bytes, false: bytes) -> Iterator[None]:
     """While it lasts, the exchange answers with one thing in place of another."""
     honest = police.applications[EXCHANGE_URL]
 
-    def lying(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def lying(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return [b"".join(honest(environ, start_response)).replace(true, false)]
 
     police.applications[EXCHANGE_URL] = lying

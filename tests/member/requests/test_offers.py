@@ -7,18 +7,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from alerts.jobs import drain_outbox
 from schemas.values.encoding import to_rfc3339
+from tests.member.altered_answers import answers_changed
 from tests.member.requests.test_requests import (
     BOSS,
     REASONS,
     TERMS,
     Shared,
-    answers_changed,
     forget_readings,
     hits_of,
     new_account,
@@ -95,15 +94,14 @@ def test_the_maker_cannot_release_an_offer_shown_as_anothers(taskforce: Taskforc
     made = taskforce.run("a", "request", "create", shared.hit, *TERMS, "--mode", "provide", *CONFIRMED)
     request_id = made.document["request_id"]
     assert taskforce.run(*BOSS, "take-up", request_id).status == 0
-
-    def name_another(document: dict[str, Any]) -> None:
-        if document.get("requested_by"):
-            document["requested_by"] = "a/authoriser"
-
-    with taskforce.garbling_answers("/answer") as sent, answers_changed(taskforce, name_another):
+    another = {"requested_by": "a/authoriser"}
+    with (
+        taskforce.garbling_answers("/answer") as sent,
+        answers_changed(taskforce, another, where="requested_by"),
+    ):
         assert rules_of(taskforce.run("a", "request", "answer", request_id, "--full")) == {"same-person"}
     assert sent == [], "nothing leaves"
-    with answers_changed(taskforce, name_another):
+    with answers_changed(taskforce, another, where="requested_by"):
         assert rules_of(taskforce.run(*RELEASE, request_id, "--full")) == {"same-person"}, "nor by what it says itself"
     assert taskforce.run(*RELEASE, request_id, "--full").status == 0
     forget_readings(taskforce)
@@ -139,9 +137,7 @@ def test_notices_of_an_offer_speak_of_an_offer_on_both_sides(taskforce: Taskforc
     }
 
 
-def make_lax(document: dict[str, Any]) -> None:
-    for answer in document.get("answers", ()):
-        answer["marking"] = {**answer["marking"], "tlp": "CLEAR", "protected_subject": False}
+LAX = {"answers": {"marking": {"tlp": "CLEAR", "protected_subject": False}}}
 
 
 def test_a_marking_that_the_exchange_makes_milder_is_found_out(taskforce: Taskforce, tmp_path: Path) -> None:
@@ -151,11 +147,11 @@ def test_a_marking_that_the_exchange_makes_milder_is_found_out(taskforce: Taskfo
     request_id = Shared(taskforce, account, hits_of(taskforce)[account]["hit_id"]).ask()
     assert rules_of(taskforce.run(*BOSS, "answer", request_id, "--partial", "reason")) == {"tlp-red"}
     assert taskforce.run(*BOSS, "answer", request_id, "--partial", "reason", "--confirm", "tlp-red").status == 0
-    with answers_changed(taskforce, make_lax):
+    with answers_changed(taskforce, LAX):
         assert refused_as(taskforce.run("a", "request", "show", request_id)) == "bad_answer"
     (answer,) = taskforce.run("a", "request", "show", request_id).document["answers"]
     assert (answer["marking"]["tlp"], answer["marking"]["protected_subject"]) == ("RED", True)
-    with answers_changed(taskforce, make_lax):
+    with answers_changed(taskforce, LAX):
         assert refused_as(taskforce.run("a", "request", "show", request_id)) == "bad_answer", "opened before, too"
     forget_readings(taskforce)
 
@@ -193,12 +189,10 @@ def offer(shared: Shared) -> str:
 def test_an_offer_shown_as_a_request_before_take_up_gets_no_answer(taskforce: Taskforce, shared: Shared) -> None:
     """Whoever answers believes to be asked; its details would go to a bank that asked for nothing."""
     request_id = offer(shared)
-
-    def lie(shown: dict[str, Any]) -> None:
-        if shown.get("terms") is None:
-            shown["mode"] = "request"
-
-    with taskforce.noting_posts("/answer") as answered, answers_changed(taskforce, lie):
+    with (
+        taskforce.noting_posts("/answer") as answered,
+        answers_changed(taskforce, {"mode": "request"}, unless="terms"),
+    ):
         done = taskforce.run(*BOSS, "answer", request_id, "--full")
     assert (refused_as(done), answered) == ("not_proved", [])
     forget_readings(taskforce)
@@ -208,12 +202,9 @@ def test_who_released_an_offer_is_checked_against_our_own_identity(taskforce: Ta
     request_id = offer(shared)
     taskforce.run(*BOSS, "take-up", request_id)
     assert taskforce.run(*RELEASE, request_id, "--full").status == 0
-
-    def swap(shown: dict[str, Any]) -> None:
-        shown["answers"][0].update(institution="b", recipient="a")
-
+    swapped = {"answers": {"institution": "b", "recipient": "a"}}
     for bank in ("a", "b"):
-        with answers_changed(taskforce, swap):
+        with answers_changed(taskforce, swapped):
             done = taskforce.run(bank, "request", "show", request_id)
         assert refused_as(done) == "bad_answer"
         assert done.document["answers"][0]["details"] == {}

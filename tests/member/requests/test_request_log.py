@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,47 +12,61 @@ import pytest
 from member.log.chain import LogFault, OwnEntry
 from member.requests.log import RequestReading, RequestsCheck, ShownAnswers
 from member.vault.requests import OpenedAnswer
-from schemas.requests.messages import NO_DETAILS
+from schemas.requests.messages import NO_DETAILS, StatedAnswer
 from schemas.values.canonical import canonical_json
 from schemas.values.identifiers import uuid7
 
 
 def entry_of(**view: Any) -> OwnEntry:
     event_id = uuid7()
-    where: dict[str, Any] = {"number": 1, "index": 1, "event_id": event_id, "entry_id": uuid7()}
     stated = {"recorded_at": "2026-11-22T10:00:00Z", **view, "event_id": event_id}
-    return OwnEntry(**where, entry=bytes(33), chain_head=bytes(32), view=stated)
+    return OwnEntry(uuid7(), event_id, 1, 1, bytes(33), bytes(32), stated)
+
+
+NO_TRACE = StatedAnswer(
+    outcome="no_trace",
+    institution=None,
+    recipient=None,
+    representative_id=None,
+    fields=[],
+    refusal_reason=None,
+    sealed_sha256=None,
+    signature=None,
+    prepared=None,
+    answered_at=None,
+)
+
+
+def answered(answer: StatedAnswer) -> OwnEntry:
+    """The entry of an answer to request r."""
+    return entry_of(kind="request_answered", request_id="r", **msgspec.to_builtins(answer))
+
+
+def shown_under(reading: OwnEntry, answers: Iterable[StatedAnswer]) -> ShownAnswers:
+    """What a reading of request r showed; whom an answer went to is not kept."""
+    kept = [{name: said for name, said in msgspec.to_builtins(one).items() if name != "recipient"} for one in answers]
+    return ShownAnswers("log", reading.event_id, "r", [canonical_json(one) for one in kept])
 
 
 def test_answers_are_shown_as_they_were_logged_no_more_and_no_less() -> None:
-    nothing: dict[str, Any] = {
-        "institution": None,
-        "representative_id": None,
-        "fields": [],
-        "sealed_sha256": None,
-        "signature": None,
-        "prepared": None,
-        "answered_at": None,
-    }
-    no_trace = {"outcome": "no_trace", "refusal_reason": None, **nothing}
-    partial = {**no_trace, "outcome": "partial", "institution": "b", "fields": ["reason"]}
-    logged = [entry_of(kind="request_answered", request_id="r", **answer) for answer in (no_trace, partial)]
+    partial = msgspec.structs.replace(NO_TRACE, outcome="partial", institution="b", fields=["reason"])
+    logged = [answered(NO_TRACE), answered(partial)]
     read = entry_of(kind="request_read", request_id="r", recorded_at="2026-11-22T11:00:00Z")
     at_once = entry_of(kind="request_read", request_id="r", recorded_at="2026-11-22T10:00:59Z")
 
-    def check(*answers: dict[str, Any], under: OwnEntry = read) -> None:
-        shown = ShownAnswers("log", under.event_id, "r", [canonical_json(answer) for answer in answers])
+    def check(*answers: StatedAnswer, under: OwnEntry = read) -> None:
+        shown = shown_under(under, answers)
         made = RequestsCheck([], [], [shown])
         for entry in (*logged, under):
             made.look_at(entry)
         assert made.finish(is_complete=True) == []
 
-    check(no_trace, partial)
-    check(no_trace, under=at_once)
-    for answers in ((no_trace, no_trace, partial), (no_trace, {**partial, "institution": "c"})):
+    check(NO_TRACE, partial)
+    check(NO_TRACE, under=at_once)
+    for answers in ((NO_TRACE, NO_TRACE, partial), (NO_TRACE, msgspec.structs.replace(partial, institution="c"))):
         with pytest.raises(LogFault, match="never logged"):
             check(*answers)
-    for left in ([no_trace], [partial], []):
+    for left in ([NO_TRACE], [partial], []):
         with pytest.raises(LogFault, match="later shown without"):
             check(*left)
 
@@ -62,28 +77,23 @@ def erased() -> OwnEntry:
 
 
 def test_an_erased_entry_stands_in_for_one_answer_and_hides_none() -> None:
-    nothing: dict[str, Any] = dict.fromkeys(
-        ("institution", "representative_id", "refusal_reason", "sealed_sha256", "signature", "prepared", "answered_at")
-    )
-    no_trace = {**nothing, "outcome": "no_trace", "fields": []}
-    full = {**nothing, "outcome": "full", "institution": "b", "fields": ["reason"], "sealed_sha256": "digest"}
+    full = msgspec.structs.replace(NO_TRACE, outcome="full", institution="b", fields=["reason"], sealed_sha256="digest")
     opened = OpenedAnswer("r", "b", "full", ["reason"], "digest", NO_DETAILS, "log")
-    logged = entry_of(kind="request_answered", request_id="r", **no_trace)
+    logged = answered(NO_TRACE)
     read = entry_of(kind="request_read", request_id="r", recorded_at="2026-11-22T11:00:00Z")
 
-    def check(answers: list[dict[str, Any]], opened: list[OpenedAnswer], *entries: OwnEntry) -> None:
-        shown = ShownAnswers("log", read.event_id, "r", [canonical_json(answer) for answer in answers])
-        made = RequestsCheck([], opened, [shown])
+    def check(answers: list[StatedAnswer], opened: list[OpenedAnswer], *entries: OwnEntry) -> None:
+        made = RequestsCheck([], opened, [shown_under(read, answers)])
         for entry in (*entries, read):
             made.look_at(entry)
         made.finish(is_complete=True)
 
-    check([no_trace, full], [opened], logged, erased())
-    check([no_trace, full], [opened], erased(), erased())
+    check([NO_TRACE, full], [opened], logged, erased())
+    check([NO_TRACE, full], [opened], erased(), erased())
     with pytest.raises(LogFault, match="never logged"):
-        check([no_trace, no_trace, full], [opened], logged, erased())
+        check([NO_TRACE, NO_TRACE, full], [opened], logged, erased())
     with pytest.raises(LogFault, match="does not say so"):
-        check([no_trace], [opened, msgspec.structs.replace(opened, institution="c")], logged, erased())
+        check([NO_TRACE], [opened, msgspec.structs.replace(opened, institution="c")], logged, erased())
     with pytest.raises(LogFault, match="later shown without"):
         check([], [], erased(), logged, erased())
 
@@ -95,12 +105,14 @@ def test_an_opened_answer_and_a_reading_that_the_log_lacks_are_faults() -> None:
     check = RequestsCheck([], [answer], [])
     check.look_at(honest)
     assert check.finish(is_complete=True) == []
-    others: tuple[dict[str, Any], ...] = (
+    others: tuple[Mapping[str, object], ...] = (
         {"sealed_sha256": "other"},
         {"institution": "c"},
         {"fields": ["reason", "contact"]},
+        {"institution": []},
+        {"fields": [["reason"]]},
     )
-    for other in (*others, {"institution": []}, {"fields": [["reason"]]}):
+    for other in others:
         check = RequestsCheck([], [answer], [])
         check.look_at(entry_of(kind="request_answered", **{"sealed_sha256": "digest", **stated, **other}))
         with pytest.raises(LogFault, match="does not say so"):

@@ -5,15 +5,16 @@ answered, opened; and what becomes of stolen tokens, copied proofs, exchanged ke
 from __future__ import annotations
 
 import functools
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from exchange.corrections.notify import notify_corrections
 from keys.oprf.tokens import Token
@@ -25,9 +26,11 @@ from member.indicators.submit import Desk
 from member.requests.log import RequestLog
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
+from schemas.requests.messages import GivenAnswer
 from schemas.terms import GroupKind
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
+from tests.member.altered_answers import answers_changed, requests_noted
 from tests.member.taskforce import EXCHANGE_URL, ORIGIN, Ran, Taskforce, now
 
 BOSS = ("b", "--as", "authoriser", "request")
@@ -98,34 +101,6 @@ def pool(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> Iter
 @pytest.fixture
 def shared(pool: Iterator[Shared]) -> Shared:
     return next(pool)
-
-
-@contextmanager
-def answers_changed(
-    taskforce: Taskforce, change: Callable[[dict[str, Any]], None], path: str = "/v1/req"
-) -> Iterator[None]:
-    """While it lasts, the exchange shows other requests than it keeps."""
-    honest = taskforce.applications[EXCHANGE_URL]
-
-    def changed(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        body = b"".join(honest(environ, start_response))
-        if not environ["PATH_INFO"].startswith(path):
-            return [body]
-        document = json.loads(body)
-        change(document)
-        return [json.dumps(document).encode()]
-
-    def with_length_left_out(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        def start(status: str, headers: list[tuple[str, str]], info: Any = None) -> Any:
-            return start_response(status, [each for each in headers if each[0].lower() != "content-length"])
-
-        return changed(environ, start)
-
-    taskforce.applications[EXCHANGE_URL] = with_length_left_out
-    try:
-        yield
-    finally:
-        taskforce.applications[EXCHANGE_URL] = honest
 
 
 def rules_of(done: Ran) -> set[str]:
@@ -283,15 +258,13 @@ def test_an_answer_omits_rows_outside_the_requesters_groups(
     path.write_text(f"indicator_type,value,reason\nbank_account,{shared.account},secret of the cell\n")
     cell = taskforce.run("b", "submit", str(path), "--group", "cell-of-b").document["submission_id"]
     assert answer_fully(taskforce, shared)["details"]["reason"] == [REASONS["b"]]
-
-    def name_the_cell(shown: dict[str, Any]) -> None:
-        if shown.get("submissions"):
-            shown["submissions"].append(cell)
-
-    with answers_changed(taskforce, name_the_cell):
+    with requests_noted(taskforce) as noted:
+        assert answer_fully(taskforce, shared)["details"]["reason"] == [REASONS["b"]]
+    (own,) = {one for request in noted for one in request.submissions or ()}
+    with answers_changed(taskforce, {"submissions": [own, cell]}, where="submissions"):
         assert answer_fully(taskforce, shared)["details"]["reason"] == [REASONS["b"]]
     request_id = shared.ask()
-    with answers_changed(taskforce, lambda shown: shown.update({"submissions": [cell]} if shown.get("proof") else {})):
+    with answers_changed(taskforce, {"submissions": [cell]}, where="proof"):
         assert refused_as(taskforce.run(*BOSS, "answer", request_id, "--full")) == "not_proved"
 
 
@@ -322,14 +295,13 @@ def test_the_holder_omits_what_it_withdrew_if_the_exchange_names_it(
     taskforce: Taskforce, shared: Shared, tmp_path: Path
 ) -> None:
     request_id = shared.ask()
-    seen: dict[str, Any] = {}
-    with answers_changed(taskforce, seen.update):
+    with requests_noted(taskforce) as noted:
         assert taskforce.run(*BOSS, "take-up", request_id).status == 0
-    stale = seen["submissions"]
+    stale = noted[-1].submissions or []
     assert len(stale) == 1
     assert taskforce.run("b", "withdraw", "--type", "bank_account", shared.account, "--reason", "error").status == 0
     submit(taskforce, tmp_path, "b", [shared.account], "--relist", "seen again")
-    with answers_changed(taskforce, lambda shown: shown.update({"submissions": stale} if shown.get("proof") else {})):
+    with answers_changed(taskforce, {"submissions": stale}, where="proof"):
         done = taskforce.run(*BOSS, "answer", request_id, "--full")
     assert refused_as(done) == "not_proved"
     tell_of_withdrawals(taskforce)
@@ -389,7 +361,7 @@ def test_a_row_withdrawn_while_its_upload_hangs_is_not_disclosed(
     assert answer_fully(taskforce, shared)["details"]["reason"] == ["right at last"]
     stale = [resumed["submission_id"]]
     request_id = shared.ask()
-    with answers_changed(taskforce, lambda shown: shown.update({"submissions": stale} if shown.get("proof") else {})):
+    with answers_changed(taskforce, {"submissions": stale}, where="proof"):
         assert refused_as(taskforce.run(*BOSS, "answer", request_id, "--full")) == "not_proved"
     tell_of_withdrawals(taskforce)
 
@@ -412,58 +384,29 @@ def vault_of(taskforce: Taskforce, bank: str) -> Iterator[Vault]:
         yield vault
 
 
-def change_key(document: dict[str, Any]) -> None:
-    document["encryption_key"] = to_base64(EncryptionKey.generate().public_bytes)
+FORGED_REQUESTS: dict[str, Mapping[str, object]] = {
+    "key": {"encryption_key": to_base64(EncryptionKey.generate().public_bytes)},
+    "fields": {"terms": {"fields": [*FIELDS.split(","), "other_columns"]}},
+    "gateway": {"legal_gateway": "DPA2018_Sch2", "terms": {"legal_gateway": "DPA2018_Sch2"}},
+    "proof": {"proof": to_base64(bytes(32))},
+    "person": {"requester": "invented", "requested_by": "invented/analyst"},
+    "member": {"requester": "b"},
+    "id": {"terms": {"request_id": uuid7()}},
+}
 
 
-def change_fields(document: dict[str, Any]) -> None:
-    document["terms"]["fields"].append("other_columns")
-
-
-def change_gateway(document: dict[str, Any]) -> None:
-    document["terms"]["legal_gateway"] = document["legal_gateway"] = "DPA2018_Sch2"
-
-
-def change_proof(document: dict[str, Any]) -> None:
-    document["proof"] = to_base64(bytes(32))
-
-
-def change_person(document: dict[str, Any]) -> None:
-    document["requester"], document["requested_by"] = "invented", "invented/analyst"
-
-
-def change_member(document: dict[str, Any]) -> None:
-    document["requester"] = "b"
-
-
-def change_id(document: dict[str, Any]) -> None:
-    document["terms"]["request_id"] = uuid7()
-
-
-@pytest.mark.parametrize(
-    "change", [change_key, change_fields, change_gateway, change_proof, change_person, change_member, change_id]
-)
-def test_a_request_shown_other_than_it_was_made_gets_no_answer(
-    taskforce: Taskforce, asked: str, change: Callable[[dict[str, Any]], None]
-) -> None:
-    with answers_changed(taskforce, lambda shown: change(shown) if shown.get("terms") else None):
+@pytest.mark.parametrize("changed", FORGED_REQUESTS)
+def test_a_request_shown_other_than_it_was_made_gets_no_answer(taskforce: Taskforce, asked: str, changed: str) -> None:
+    with answers_changed(taskforce, FORGED_REQUESTS[changed], where="terms"):
         done = taskforce.run(*BOSS, "answer", asked, "--full")
     assert refused_as(done) == "not_proved"
 
 
-def change_marking(document: dict[str, Any]) -> None:
-    document["marking"]["tlp"] = "PURPLE"
-
-
-def shorten_terms(document: dict[str, Any]) -> None:
-    document["terms"] = ["purpose"]
-
-
-@pytest.mark.parametrize("change", [change_marking, shorten_terms])
+@pytest.mark.parametrize("changes", [{"marking": {"tlp": "PURPLE"}}, {"terms": ["purpose"]}], ids=["marking", "terms"])
 def test_what_is_shown_in_another_form_gets_no_answer(
-    taskforce: Taskforce, asked: str, change: Callable[[dict[str, Any]], None]
+    taskforce: Taskforce, asked: str, changes: Mapping[str, object]
 ) -> None:
-    with answers_changed(taskforce, lambda shown: change(shown) if shown.get("terms") else None):
+    with answers_changed(taskforce, changes, where="terms"):
         done = taskforce.run(*BOSS, "answer", asked, "--full")
     assert refused_as(done) == "bad_answer"
 
@@ -492,12 +435,10 @@ def asked(pool: Iterator[Shared]) -> str:
 
 
 def test_a_proof_copied_from_another_request_is_worth_nothing(taskforce: Taskforce, shared: Shared, asked: str) -> None:
-    seen: dict[str, Any] = {}
     own = shared.ask()
-    with answers_changed(taskforce, seen.update):
+    with requests_noted(taskforce) as noted:
         assert taskforce.run(*BOSS, "take-up", own).document["proved"] is True
-    stolen = seen["proof"]
-    with answers_changed(taskforce, lambda shown: shown.update({"proof": stolen} if shown.get("proof") else {})):
+    with answers_changed(taskforce, {"proof": noted[-1].proof}, where="proof"):
         taken = taskforce.run(*BOSS, "take-up", asked).document
     assert (taken["proved"], taken["requester"]) == (False, "a")
 
@@ -508,7 +449,7 @@ def test_no_other_request_passes_for_the_one_that_was_made(
 ) -> None:
     """Whose id the exchange answers: the next command would show, or take back, that one."""
     answered = asked if is_there else uuid7()
-    with answers_changed(taskforce, lambda shown: shown.update(request_id=answered)):
+    with answers_changed(taskforce, {"request_id": answered}):
         done = taskforce.run("a", "request", "create", shared.hit, *TERMS, "--fields", "reason")
     assert refused_as(done) == "bad_answer"
 
@@ -516,79 +457,60 @@ def test_no_other_request_passes_for_the_one_that_was_made(
 # answers on their way back
 
 
-UNSIGNED: dict[str, Any] = {
-    **{"institution": "b", "recipient": "a", "representative_id": "b/authoriser", "fields": [], "marking": None},
-    **{"refusal_reason": None, "sealed": None, "sealed_sha256": None, "signature": None, "answered_at": None},
-    "withdrawn": False,
-    "prepared": None,
+NO_TRACE = GivenAnswer(
+    outcome="no_trace",
+    institution="b",
+    recipient="a",
+    representative_id="b/authoriser",
+    fields=[],
+    refusal_reason=None,
+    sealed_sha256=None,
+    signature=None,
+    prepared=None,
+    answered_at=None,
+    sealed=None,
+    marking=None,
+    withdrawn=False,
+)
+UNSIGNED = {
+    "no trace": ("request", NO_TRACE),
+    "refused": ("request", replace(NO_TRACE, outcome="refused", refusal_reason="policy")),
+    "unknown": ("request", replace(NO_TRACE, outcome="confirmed", institution=None)),
+    "as if offered": ("provide", replace(NO_TRACE, outcome="full", fields=["reason"])),
+    "as if ours": ("alert", replace(NO_TRACE, outcome="full", institution="a")),
 }
 
 
-@pytest.mark.parametrize(
-    "forged",
-    [
-        {"answers": [{**UNSIGNED, "outcome": "no_trace"}]},
-        {"answers": [{**UNSIGNED, "outcome": "refused", "refusal_reason": "policy"}]},
-        {"answers": [{**UNSIGNED, "outcome": "confirmed", "institution": None}]},
-        {"answers": [{**UNSIGNED, "outcome": "full", "fields": ["reason"]}], "mode": "provide"},
-        {"answers": [{**UNSIGNED, "outcome": "full", "institution": "a"}], "mode": "alert"},
-    ],
-    ids=["no trace", "refused", "unknown", "as if offered", "as if ours"],
-)
+@pytest.mark.parametrize("forged", UNSIGNED)
 def test_an_answer_that_nobody_signed_is_not_shown_under_a_banks_name(
-    taskforce: Taskforce, asked: str, forged: dict[str, Any]
+    taskforce: Taskforce, asked: str, forged: str
 ) -> None:
-    with answers_changed(taskforce, lambda shown: shown.update(forged)):
+    mode, answer = UNSIGNED[forged]
+    with answers_changed(taskforce, {"answers": [to_builtins(answer)], "mode": mode}):
         done = taskforce.run("a", "request", "show", asked)
         text = taskforce.run("a", "request", "show", asked, as_json=False)
     assert refused_as(done) == "bad_answer"
-    assert [bool(answer["fault"]) for answer in done.document["answers"]] == [True]
+    assert [bool(one["fault"]) for one in done.document["answers"]] == [True]
     assert text.status == 1
     assert "NOT TO BE BELIEVED" in text.document["text"]
     assert "cannot be believed" in done.document["error"]["detail"]
     forget_readings(taskforce)
 
 
-def swap_institution(answer: dict[str, Any]) -> None:
-    answer["institution"] = "a"
+FORGED_ANSWERS: dict[str, Mapping[str, object]] = {
+    "institution": {"institution": "a"},
+    "signer": {"representative_id": "b/analyst"},
+    "invented signer": {"institution": "invented", "representative_id": "invented/authoriser"},
+    "outcome": {"outcome": "full"},
+    "sealed": {"sealed": to_base64(bytes(4096))},
+    "fields": {"fields": ["reason", "narrative"]},
+    "sealed withheld": {"sealed": None},
+}
 
 
-def swap_signer(answer: dict[str, Any]) -> None:
-    answer["representative_id"] = "b/analyst"
-
-
-def invent_signer(answer: dict[str, Any]) -> None:
-    answer["institution"], answer["representative_id"] = "invented", "invented/authoriser"
-
-
-def change_outcome(answer: dict[str, Any]) -> None:
-    answer["outcome"] = "full"
-
-
-def change_sealed(answer: dict[str, Any]) -> None:
-    answer["sealed"] = to_base64(bytes(4096))
-
-
-def lengthen_fields(answer: dict[str, Any]) -> None:
-    answer["fields"].append("narrative")
-
-
-def forget_sealed(answer: dict[str, Any]) -> None:
-    answer["sealed"] = None
-
-
-@pytest.mark.parametrize(
-    "change",
-    [swap_institution, swap_signer, invent_signer, change_outcome, change_sealed, lengthen_fields, forget_sealed],
-)
-def test_an_answer_changed_on_its_way_is_told_as_that(
-    taskforce: Taskforce, answered: str, change: Callable[[dict[str, Any]], None]
-) -> None:
-    def apply(shown: dict[str, Any]) -> None:
-        for answer in shown.get("answers", ()):
-            change(answer)
-
-    with answers_changed(taskforce, apply):
+@pytest.mark.parametrize("changed", FORGED_ANSWERS)
+def test_an_answer_changed_on_its_way_is_told_as_that(taskforce: Taskforce, answered: str, changed: str) -> None:
+    with answers_changed(taskforce, {"answers": FORGED_ANSWERS[changed]}):
         done = taskforce.run("a", "request", "show", answered)
     assert refused_as(done) == "bad_answer"
     (answer,) = done.document["answers"]
@@ -618,30 +540,29 @@ def test_an_answer_lost_on_its_way_is_sent_again_as_it_was(taskforce: Taskforce,
 
 
 def test_an_exchange_that_shows_other_requests_than_it_logged_is_caught(taskforce: Taskforce, asked: str) -> None:
-    shown: dict[str, Any] = {}
     forget_readings(taskforce)
-    with answers_changed(taskforce, lambda request: shown.update(request) or request.update(urgency="immediate")):
+    with requests_noted(taskforce) as noted, answers_changed(taskforce, {"urgency": "immediate"}):
         assert taskforce.run("b", "request", "show", asked).status == 0
+    (shown,) = noted
     verified = taskforce.run("b", "log", "verify")
     assert refused_as(verified) == "log_fault"
-    assert verified.document["error"]["entry"]["event_id"] == shown["event_id"]
+    assert verified.document["error"]["entry"]["event_id"] == shown.event_id
     forget_readings(taskforce)
     assert taskforce.run("b", "log", "verify").status == 0
 
 
 def test_an_honest_reading_does_not_hide_a_forged_one_of_its_event(taskforce: Taskforce, asked: str) -> None:
     forget_readings(taskforce)
-    honest: dict[str, Any] = {}
-    with answers_changed(taskforce, honest.update):
+    with requests_noted(taskforce) as noted:
         assert taskforce.run("b", "request", "show", asked).status == 0
-    forged = {"urgency": "immediate", "event_id": honest["event_id"]}
-    with answers_changed(taskforce, lambda shown: shown.update(forged)):
+    (honest,) = noted
+    with answers_changed(taskforce, {"urgency": "immediate", "event_id": honest.event_id}):
         assert taskforce.run("b", "request", "show", asked).document["urgency"] == "immediate"
-    with answers_changed(taskforce, lambda shown: shown.update(honest)):
-        assert taskforce.run("b", "request", "show", asked).document["urgency"] == honest["urgency"] != "immediate"
+    with answers_changed(taskforce, to_builtins(honest)):
+        assert taskforce.run("b", "request", "show", asked).document["urgency"] == honest.urgency != "immediate"
     verified = taskforce.run("b", "log", "verify")
     assert refused_as(verified) == "log_fault"
-    assert verified.document["error"]["entry"]["event_id"] == honest["event_id"]
+    assert verified.document["error"]["entry"]["event_id"] == honest.event_id
     forget_readings(taskforce)
     assert taskforce.run("b", "log", "verify").status == 0
 
@@ -662,11 +583,7 @@ def test_an_answer_that_the_exchange_invents_is_found_out(taskforce: Taskforce, 
     gave = taskforce.run("b", "--as", "authoriser", "request", "refuse", refused, "--reason", "not_necessary")
     assert gave.status == 0, gave.document
     forget_readings(taskforce)
-
-    def invent(request: dict[str, Any]) -> None:
-        request["answers"][0].update(outcome="no_trace", refusal_reason=None)
-
-    with answers_changed(taskforce, invent):
+    with answers_changed(taskforce, {"answers": {"outcome": "no_trace", "refusal_reason": None}}):
         assert taskforce.run("a", "request", "show", refused).document["answers"][0]["outcome"] == "no_trace"
     with vault_of(taskforce, "a") as vault:  # an exchange that also logs the reading as it lies
         log = RequestLog(vault, ORIGIN)
@@ -744,10 +661,10 @@ def test_a_notice_is_drafted_at_home_and_the_request_bears_its_reference(
     ],
 )
 def test_what_is_asked_wrongly_is_told_before_anybody_is_contacted(
-    taskforce: Taskforce, arguments: tuple[str, ...]
+    taskforce: Taskforce, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with answers_changed(taskforce, lambda shown: shown.clear(), path="/"):
-        done = taskforce.run("a", "request", *arguments)
+    monkeypatch.delitem(taskforce.applications, EXCHANGE_URL)
+    done = taskforce.run("a", "request", *arguments)
     assert (done.status, done.document["error"]["type"]) == (2, "usage"), done.document
 
 

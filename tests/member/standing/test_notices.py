@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 
@@ -18,7 +19,7 @@ from member.vault.store import Vault
 from schemas.status import ListedNotice
 from schemas.values.identifiers import uuid7
 from tests.member.alerts.test_alerts import Pages, entry_of
-from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, accounts, write_csv
+from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, accounts, start_nothing, write_csv
 
 ASKING = ("--legal-gateway", "ECCTA2023_s188", "--purpose", "finding who is paid")
 STATED = ("--necessity", "nobody else can say", "--proportionality", "one account")
@@ -83,10 +84,10 @@ def test_each_new_answer_is_told_once(asked: Taskforce) -> None:
 def test_a_notice_that_the_log_knows_nothing_of_is_shown_as_that(asked: Taskforce) -> None:
     honest, invented = asked.applications[EXCHANGE_URL], uuid7()
 
-    def lying(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def lying(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] != "/v1/notices":
             return honest(environ, start_response)
-        list(honest(environ, lambda *_: None))
+        list(honest(environ, start_nothing))
         notice = {
             "notice_id": uuid7(),
             "kind": "correction",

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 
@@ -27,7 +28,7 @@ from keys.statements.keyring import (
 from schemas.terms import GroupKind
 from schemas.values.encoding import to_rfc3339
 from tests.keys.taskforce import make_member
-from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, now, run_member
+from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, now, run_member, start_nothing
 
 REGISTRAR = ("registrar", "--as", "registrar", "registrar")
 
@@ -129,10 +130,10 @@ def test_a_payload_swapped_between_showing_and_signing_is_not_signed(taskforce: 
     swapped = base64.b64encode(to_payload(group("shown", "what the operator would like"))).decode()
     honest = taskforce.applications[EXCHANGE_URL]
 
-    def swapping(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def swapping(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] != "/v1/proposals":
             return honest(environ, start_response)
-        answer = json.loads(b"".join(honest(environ, lambda *started: None)))
+        answer = json.loads(b"".join(honest(environ, start_nothing)))
         for each in answer["proposals"]:
             each["payload"] = swapped if each["proposal_id"] == first else each["payload"]
         start_response("200 OK", [("Content-Type", "application/json")])
@@ -219,7 +220,7 @@ def test_holders_are_found_by_the_registrars_word_and_kept(taskforce: Taskforce)
     """The operator shows fewer statements than before: what this registrar saw in force still reaches the holders."""
     honest = taskforce.applications[EXCHANGE_URL]
 
-    def hiding(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def hiding(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] != "/v1/statements":
             return honest(environ, start_response)
         start_response("200 OK", [("Content-Type", "application/json")])

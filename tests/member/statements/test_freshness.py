@@ -11,12 +11,13 @@ import itertools
 import json
 import secrets
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import msgspec
 import pytest
@@ -41,10 +42,10 @@ from tests.member.taskforce import (
     CLOCK,
     EXCHANGE_URL,
     HOLDER_PASSPHRASE,
-    Application,
     Taskforce,
     accounts,
     now,
+    start_nothing,
     write_csv,
 )
 
@@ -71,10 +72,10 @@ def fresh(tmp_path: Path) -> Iterator[Taskforce]:
     yield from found(tmp_path)
 
 
-def json_answer(body: Any) -> Application:
+def json_answer(body: Any) -> WSGIApplication:
     """A server that says one thing."""
 
-    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response("200 OK", [("Content-Type", "application/json")])
         return [json.dumps(body, default=msgspec.to_builtins).encode()]
 
@@ -82,12 +83,12 @@ def json_answer(body: Any) -> Application:
 
 
 @contextmanager
-def between(taskforce: Taskforce, urls: Iterable[str], path: str, instead: Application) -> Iterator[None]:
+def between(taskforce: Taskforce, urls: Iterable[str], path: str, instead: WSGIApplication) -> Iterator[None]:
     """While it lasts, somebody else answers under a path of some servers."""
     honest = {url: taskforce.applications[url] for url in urls}
 
-    def wrapped(url: str) -> Application:
-        def called(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def wrapped(url: str) -> WSGIApplication:
+        def called(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             is_it = environ["REQUEST_METHOD"] == "GET" and environ["PATH_INFO"] == path
             return (instead if is_it else honest[url])(environ, start_response)
 
@@ -110,23 +111,25 @@ def away(taskforce: Taskforce, *urls: str) -> Iterator[None]:
         taskforce.applications |= gone
 
 
+def starting(status: str, headers: list[tuple[str, str]], *rest: object) -> Callable[[bytes], object]:
+    """An answer that nobody receives; it must be a good one."""
+    assert status.startswith("200")
+    return len
+
+
 @contextmanager
 def withholding(taskforce: Taskforce) -> Iterator[None]:
     """While it lasts, the operator shows the statements that are in force now, and none that comes."""
-    page: dict[str, Any] = {}
-
-    def start(status: str, headers: Any) -> None:
-        assert status.startswith("200")
-
+    page: list[bytes] = []
     honest = taskforce.applications[EXCHANGE_URL]
 
-    def freezing(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def freezing(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] != "GET" or environ["PATH_INFO"] != "/v1/statements":
             return honest(environ, start_response)
         if not page:
-            page.update(json.loads(b"".join(honest(environ, start))))
+            page.extend(honest(environ, starting))
         start_response("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps(page).encode()]
+        return page
 
     taskforce.applications[EXCHANGE_URL] = freezing
     assert taskforce.run("a", "hits").status == 0
@@ -175,7 +178,6 @@ def sign_as_registrar(taskforce: Taskforce, proposal_id: str) -> StatementEnvelo
 def give(taskforce: Taskforce, url: str, envelope: StatementEnvelope) -> None:
     """Bring a statement to a holder."""
     body = json.dumps(envelope, default=msgspec.to_builtins).encode()
-    said: list[str] = []
     environ = {
         "REQUEST_METHOD": "POST",
         "PATH_INFO": "/v1/statements",
@@ -188,8 +190,7 @@ def give(taskforce: Taskforce, url: str, envelope: StatementEnvelope) -> None:
         "REMOTE_ADDR": "127.0.0.1",
         "QUERY_STRING": "",
     }
-    b"".join(taskforce.applications[url](environ, lambda status, headers, *rest: said.append(status)))
-    assert said[0].startswith("200"), said
+    b"".join(taskforce.applications[url](environ, starting))
 
 
 NUMBERS = itertools.count(1)
@@ -231,7 +232,7 @@ def test_ones_own_suspension_withheld_is_noticed_too(fresh: Taskforce) -> None:
 def test_rollback_to_an_older_snapshot_is_refused(taskforce: Taskforce) -> None:
     old = {url: read(taskforce, url, "/v1/snapshot") for url in HOLDERS}
 
-    def replay(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def replay(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response("200 OK", [("Content-Type", "application/json")])
         return [old[f"http://{environ['HTTP_HOST']}"]]
 
@@ -308,7 +309,7 @@ def test_arbitrary_payload_in_place_of_a_snapshot_vouches_for_nothing(fresh: Tas
 def test_endless_data_from_the_exchange_or_a_holder_ends(taskforce: Taskforce) -> None:
     count = itertools.count(1)
 
-    def endless(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def endless(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response("200 OK", [("Content-Type", "application/json")])
         return [json.dumps({"statements": [], "next": str(next(count))}).encode()]
 
@@ -326,7 +327,7 @@ def test_slow_retrieval_is_not_waited_for(fresh: Taskforce, monkeypatch: pytest.
     monkeypatch.setattr("member.statements.holder_statements._SECONDS", 0.5)
     stopped = threading.Event()
 
-    def dripping(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def dripping(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response("200 OK", [("Content-Type", "application/json")])
         while not stopped.wait(0.05):
             yield b" "
@@ -376,7 +377,7 @@ def read(taskforce: Taskforce, url: str, path: str) -> bytes:
         "REMOTE_ADDR": "127.0.0.1",
         "QUERY_STRING": "",
     }
-    return b"".join(taskforce.applications[url](environ, lambda status, headers, *rest: None))
+    return b"".join(taskforce.applications[url](environ, start_nothing))
 
 
 def snapshot_of(taskforce: Taskforce, url: str) -> dict[str, Any]:
@@ -460,7 +461,7 @@ def test_one_refused_statement_does_not_keep_the_others_back(fresh: Taskforce) -
     honest = fresh.applications[HOLDERS[0]]
     refused: list[str] = []
 
-    def refusing(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def refusing(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] != "POST" or refused:
             return honest(environ, start_response)
         refused.append(environ["PATH_INFO"])
@@ -492,7 +493,7 @@ def test_a_list_of_endless_bytes_ends(fresh: Taskforce, monkeypatch: pytest.Monk
     monkeypatch.setattr("member.statements.holder_statements._MOST_BYTES", 10_000)
     asked = itertools.count(1)
 
-    def large(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def large(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response("200 OK", [("Content-Type", "application/json")])
         number = str(next(asked))
         envelope = {"payloadType": "x", "payload": number, "signatures": [], "padding": "x" * 4_000}
@@ -521,7 +522,7 @@ def test_who_is_not_waited_for_any_more_stops_asking(fresh: Taskforce, monkeypat
     monkeypatch.setattr("member.statements.holder_statements._SECONDS", 0.5)
     asked, later = itertools.count(1), threading.Event()
 
-    def endless(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def endless(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         later.wait(0.05)
         start_response("200 OK", [("Content-Type", "application/json")])
         number = str(next(asked))
@@ -543,10 +544,10 @@ def test_registrars_deliver_to_all_holders_at_once(fresh: Taskforce) -> None:
     together = threading.Barrier(len(HOLDERS))
     honest = {url: fresh.applications[url] for url in HOLDERS}
 
-    def meeting(url: str) -> Application:
+    def meeting(url: str) -> WSGIApplication:
         has_met = threading.Event()
 
-        def called(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        def called(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             if not has_met.is_set():
                 has_met.set()
                 together.wait(60)

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 import msgspec
 import pytest
@@ -44,7 +45,7 @@ def honest_exchange(taskforce: Taskforce, folder: Path) -> SignedExchange:
     """What holder-1 is asked by a, with proof, and answers."""
     honest, noted = taskforce.applications[LIAR], list[SignedExchange]()
 
-    def noting(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def noting(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         elements = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(elements)
         heads: list[tuple[str, dict[str, str]]] = []

@@ -5,9 +5,9 @@ their answers.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import httpx
 import msgspec
@@ -29,7 +29,7 @@ from schemas.values.encoding import to_base64
 from tests.keys.holder.simulator import Clock, HolderSimulator, make_elements, make_settings, migrate
 from tests.keys.taskforce import Member, holder_key, make_dealing, make_epoch, make_member, make_root, sign
 from tests.member.indicators.test_submission import replaced
-from tests.member.taskforce import Application, Taskforce, accounts, write_csv
+from tests.member.taskforce import Taskforce, accounts, write_csv
 
 ELEMENTS = make_elements(2)
 DEALING = make_dealing()
@@ -56,7 +56,7 @@ class Desk:
     ) -> HolderClient:
         app = create_app(self.settings, database=self.server.database, clock=self.clock)
 
-        def raw(environ: dict[str, Any], start_response: Any) -> Any:
+        def raw(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             query = environ.get("QUERY_STRING", "")
             environ["RAW_URI"] = environ["PATH_INFO"] + (f"?{query}" if query else "")
             return app(environ, start_response)
@@ -267,11 +267,11 @@ def test_a_suspended_members_refusal_is_signed_and_believed(tmp_path: Path) -> N
 def test_a_holder_that_refuses_unsigned_is_left_out_and_recorded(taskforce: Taskforce, tmp_path: Path) -> None:
     """The registrars state the holder's key: what it will not sign, it has not said."""
 
-    def refusing(environ: dict[str, Any], start_response: Any) -> Any:
+    def refusing(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response("403 FORBIDDEN", [("Content-Type", "application/problem+json")])
         return [b'{"type":"urn:exchange:problem:member-suspended","detail":"you are suspended"}']
 
-    liar: Application = refusing
+    liar: WSGIApplication = refusing
     for attempt in range(40):  # two of the three are drawn at random
         with replaced(taskforce, "http://holder-2.test", liar):
             file = write_csv(tmp_path / f"{attempt}.csv", *accounts(900_000 + attempt))

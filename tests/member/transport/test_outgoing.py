@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 import httpx
 import pytest
@@ -138,7 +139,7 @@ def test_a_query_that_its_officer_refused_meanwhile_is_asked_anew(forgetful: Tas
     said = at_once("OP-11")
     honest = forgetful.applications[EXCHANGE_URL]
 
-    def failing(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def failing(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"].endswith("/approve"):
             raise httpx.ReadError("it never arrives")
         return honest(environ, start_response)
