@@ -16,23 +16,41 @@ import sysconfig
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import httpx
+import msgspec
 
+from demo.answers import (
+    Done,
+    Drafted,
+    HomeKeys,
+    Invited,
+    MadeToken,
+    NewHome,
+    RegistrarKey,
+    WaitingDraft,
+    WaitingDrafts,
+)
 from demo.commands import run_program
 from demo.load import store_generated_rows
+from demo.plan import (
+    COORDINATOR,
+    LOAD_MEMBERS,
+    DescribedMember,
+    DescribedTaxii,
+    SandboxDescription,
+    SandboxPlan,
+    SandboxState,
+)
 from demo.supervisor import SupervisedProgram, Supervisor
 from exchange.configuration.settings import load_settings
 from exchange.kernel.session import create_database
 from keys.custody.files import make_private_folder, write_private_file
+from schemas.alerts.feeds import TaxiiCollections, TaxiiDiscovery
 
-COORDINATOR = "necc"
-REVIEWER = "reviewer"
 GROUP = "taskforce"
-LOAD_MEMBERS = ("load-1", "load-2")
 _EVALUATIONS = 50_000_000
 _STATEMENTS = {
     "necessity": "sandbox: nothing else says who holds the accounts of the case",
@@ -55,45 +73,11 @@ _SECTORS = {
 }
 
 
+_T = TypeVar("_T")
+
+
 class SandboxError(RuntimeError):
     """The sandbox cannot be set up or started; the message says which step failed and what it printed."""
-
-
-@dataclass(frozen=True)
-class SandboxPlan:
-    """What the sandbox holds. `port` 0 takes a free one; no `database_url` means SQLite in the folder."""
-
-    banks: tuple[str, ...] = ("a", "b", "c")
-    agencies: tuple[str, ...] = ()
-    holders: int = 3
-    threshold: int = 2
-    port: int = 0
-    database_url: str | None = None
-    indicators: int = 0
-    alerts: int = 0
-
-    @property
-    def load_members(self) -> tuple[str, ...]:
-        """The extra members under which generated rows are stored."""
-        return LOAD_MEMBERS if self.indicators else ()
-
-    @property
-    def members(self) -> dict[str, str]:
-        """Kind of each member, by its id; the coordinator last."""
-        kinds = dict.fromkeys((*self.banks, *self.load_members), "financial_institution")
-        kinds |= dict.fromkeys(self.reviewers, "regulator")
-        kinds |= dict.fromkeys((*self.agencies, COORDINATOR), "law_enforcement")
-        return kinds
-
-    @property
-    def reviewers(self) -> tuple[str, ...]:
-        """The independent reviewer, who reads of the agencies' work at once."""
-        return (REVIEWER,) if self.agencies else ()
-
-    @property
-    def in_group(self) -> list[str]:
-        """The members that share rows, and may tokenise; the reviewer only reads the log."""
-        return [member_id for member_id in self.members if member_id not in self.reviewers]
 
 
 def _free_ports(count: int) -> list[int]:
@@ -121,13 +105,14 @@ def _refuse_used_ports(ports: Mapping[str, int]) -> None:
                 ) from error
 
 
-def _write_atomically(path: Path, content: dict[str, Any]) -> None:
+def _write_atomically(path: Path, content: object) -> None:
+    """Write a struct, or what holds some, as JSON."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    draft.write_text(json.dumps(content, indent=2) + "\n")
+    draft.write_text(json.dumps(msgspec.to_builtins(content), indent=2) + "\n")
     draft.replace(path)
 
 
-def _read_taxii(url: str, token: str) -> dict[str, Any] | None:
+def _read_taxii(url: str, token: str, answer_type: type[_T]) -> _T | None:
     """The document at the URL; None for the token of a member that was suspended. Raises SandboxError."""
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/taxii+json;version=2.1"}
     try:
@@ -137,12 +122,11 @@ def _read_taxii(url: str, token: str) -> dict[str, Any] | None:
         answer.raise_for_status()
     except httpx.HTTPError as error:
         raise SandboxError(f"the feeds cannot be read at {url}: {type(error).__name__}") from error
-    document: dict[str, Any] = answer.json()
-    return document
+    return msgspec.json.decode(answer.content, type=answer_type)
 
 
-def run_command(program: str, *arguments: str) -> dict[str, Any]:
-    """Run one command of `exchange`, `keyholder` or `member` with --json; the document that it prints.
+def run_command(answer_type: type[_T], program: str, *arguments: str) -> _T:
+    """Run one command of `exchange`, `keyholder` or `member` with --json; what is read of the document that it prints.
 
     Raises SandboxError with the command and what it said when it fails.
     """
@@ -150,8 +134,7 @@ def run_command(program: str, *arguments: str) -> dict[str, Any]:
     if ended.status != 0:
         said = (ended.printed + ended.said).decode(errors="replace").strip()
         raise SandboxError(f"{program} {' '.join(arguments[:4])} … failed ({ended.status}): {said}")
-    document: dict[str, Any] = json.loads(ended.printed)
-    return document
+    return msgspec.json.decode(ended.printed, type=answer_type)
 
 
 class Sandbox:
@@ -160,13 +143,16 @@ class Sandbox:
     def __init__(self, folder: Path, report: Callable[[str], None] = lambda text: None) -> None:
         self.folder = folder.resolve()
         self._report = report
-        self._state: dict[str, Any] = {}
-        self._taxii: dict[str, Any] | None = None
+        self._state = SandboxState(SandboxPlan())
+        self._taxii: DescribedTaxii | None = None
         self._lock: int | None = None
         self._drafts: set[str] = set()  # digests of the statements drafted here: a proposal's id is its digest
-        self.plan = SandboxPlan()
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("EXCHANGE_", "KEYHOLDER_", "MEMBER_"))}
         self.supervisor = Supervisor(environment, changed=self._tell)
+
+    @property
+    def plan(self) -> SandboxPlan:
+        return self._state.plan
 
     # -- where things lie
 
@@ -190,11 +176,11 @@ class Sandbox:
 
     @property
     def exchange_url(self) -> str:
-        return f"http://127.0.0.1:{self._state['ports']['exchange']}"
+        return f"http://127.0.0.1:{self._state.ports['exchange']}"
 
     @property
     def holder_urls(self) -> list[str]:
-        ports = self._state["ports"]
+        ports = self._state.ports
         return [f"http://127.0.0.1:{ports[f'holder-{index}']}" for index in self._holder_indices]
 
     @property
@@ -210,7 +196,7 @@ class Sandbox:
 
     # -- the steps
 
-    def start(self, plan: SandboxPlan, chosen: Iterable[str] = ()) -> dict[str, Any]:
+    def start(self, plan: SandboxPlan, chosen: Iterable[str] = ()) -> SandboxDescription:
         """Set up if the folder is new, start all programs, and write sandbox.json when all is ready.
 
         On a second start the plan of the first holds; the fields of `plan` named in `chosen` must agree with it.
@@ -221,11 +207,11 @@ class Sandbox:
         self.description_file.unlink(missing_ok=True)
         if state_file.exists():
             self._load_state(state_file, plan, chosen)
-            _refuse_used_ports(self._state["ports"])
-            run_command("exchange", "--home", str(self._exchange_home), "upgrade")
+            _refuse_used_ports(self._state.ports)
+            run_command(Done, "exchange", "--home", str(self._exchange_home), "upgrade")
             self._start_programs()
         else:
-            self.plan = plan
+            self._state = SandboxState(plan)
             self._set_up(state_file)
         self._taxii = self._find_collections()
         self._tell()
@@ -251,9 +237,7 @@ class Sandbox:
                 return
 
     def _load_state(self, state_file: Path, plan: SandboxPlan, chosen: Iterable[str]) -> None:
-        self._state = json.loads(state_file.read_text())
-        stored = self._state["plan"]
-        self.plan = SandboxPlan(**{**stored, "banks": tuple(stored["banks"]), "agencies": tuple(stored["agencies"])})
+        self._state = msgspec.json.decode(state_file.read_bytes(), type=SandboxState)
         for name in chosen:
             if getattr(plan, name) != getattr(self.plan, name):
                 raise SandboxError(
@@ -273,7 +257,7 @@ class Sandbox:
         ports = dict(zip(names, _free_ports(len(names)), strict=True))
         if self.plan.port:
             ports["exchange"] = self.plan.port
-        self._state = {"plan": asdict(self.plan), "ports": ports}
+        self._state.ports = ports
         self._set_up_authorities()
         self._start_programs()
         self._enrol_members()
@@ -289,6 +273,7 @@ class Sandbox:
         self._report("the registrar, the exchange and the key holders make their keys")
         home = str(self.member_home(COORDINATOR))
         registrar = run_command(
+            RegistrarKey,
             *("member", "--home", home, "registrar", "init", COORDINATOR),
             *("--passphrase-file", str(self._passphrase(COORDINATOR, "registrar"))),
         )
@@ -296,28 +281,30 @@ class Sandbox:
         with ThreadPoolExecutor(2) as pool:
             exchange = pool.submit(self._init_exchange)
             list(pool.map(self._init_holder, self._holder_indices))
-            self._state["log"] = exchange.result()["log"]
-            self._drafts.add(exchange.result()["proposal_id"])
+            self._state.log = exchange.result().log
+            self._drafts.add(exchange.result().proposal_id)
         homes = [part for index in self._holder_indices for part in ("--home", str(self._holder_home(index)))]
         epoch_file = self.folder / "epoch.json"
         run_command(
+            Done,
             *("keyholder", "ceremony", "--epoch", "1", "--threshold", str(self.plan.threshold)),
             *(*homes, "--out", str(epoch_file)),
         )
-        proposed = run_command("exchange", "--home", str(self._exchange_home), "epoch", "propose", str(epoch_file))
-        self._drafts.add(proposed["proposal_id"])
+        exchange_home = ("exchange", "--home", str(self._exchange_home))
+        proposed = run_command(Drafted, *exchange_home, "epoch", "propose", str(epoch_file))
+        self._drafts.add(proposed.proposal_id)
 
     @property
     def _registrars_file(self) -> Path:
         return self.folder / "registrars.json"
 
-    def _write_registrars(self, registrar: dict[str, Any]) -> None:
-        entry = {"registrar_id": registrar["registrar_id"], "public_key": registrar["public_key"]}
-        _write_atomically(self._registrars_file, {"quorum": 1, "registrars": [entry]})
+    def _write_registrars(self, registrar: RegistrarKey) -> None:
+        _write_atomically(self._registrars_file, {"quorum": 1, "registrars": [registrar]})
 
-    def _init_exchange(self) -> dict[str, Any]:
+    def _init_exchange(self) -> NewHome:
         database = ["--database-url", self.plan.database_url] if self.plan.database_url else []
         return run_command(
+            NewHome,
             *("exchange", "--home", str(self._exchange_home), "init", "--registrars", str(self._registrars_file)),
             *("--url", self.exchange_url, "--exchange-id", "sandbox", "--tick-seconds", "1"),
             *("--passphrase-file", str(self._passphrase("exchange")), *database),
@@ -325,6 +312,7 @@ class Sandbox:
 
     def _init_holder(self, index: int) -> None:
         run_command(
+            Done,
             *("keyholder", "--home", str(self._holder_home(index)), "init", "--holder-id", f"holder-{index}"),
             *("--url", self.holder_urls[index - 1], "--registrars", str(self._registrars_file)),
             *("--passphrase-file", str(self._passphrase(f"holder-{index}"))),
@@ -334,7 +322,7 @@ class Sandbox:
         self._report("the exchange, its worker and the key holders start")
         scripts = Path(sysconfig.get_path("scripts"))
         exchange = [str(scripts / "exchange"), "--home", str(self._exchange_home)]
-        port = str(self._state["ports"]["exchange"])
+        port = str(self._state.ports["exchange"])
         programs = [
             SupervisedProgram(
                 "exchange", [*exchange, "serve", "--port", port], self._log("exchange"), f"{self.exchange_url}/readyz"
@@ -343,7 +331,7 @@ class Sandbox:
         ]
         for index, url in zip(self._holder_indices, self.holder_urls, strict=True):
             command = [str(scripts / "keyholder"), "--home", str(self._holder_home(index)), "serve"]
-            port = str(self._state["ports"][f"holder-{index}"])
+            port = str(self._state.ports[f"holder-{index}"])
             name = f"holder-{index}"
             programs.append(SupervisedProgram(name, [*command, "--port", port], self._log(name), f"{url}/healthz"))
         self.supervisor.start(*programs)
@@ -356,32 +344,37 @@ class Sandbox:
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(self._enrol_member, self.plan.members.items()))
         proposed = run_command(
+            Drafted,
             *("exchange", "--home", str(self._exchange_home), "group", "create", GROUP, "--kind", "taskforce"),
             *("--objective", "the whole taskforce", "--members", ",".join(self.plan.in_group)),
         )
-        self._drafts.add(proposed["proposal_id"])
+        self._drafts.add(proposed.proposal_id)
 
     def _enrol_member(self, member: tuple[str, str]) -> None:
         member_id, kind = member
         home = ["--home", str(self.member_home(member_id))]
         sector = _SECTORS[kind]
         code = run_command(
+            Invited,
             *("exchange", "--home", str(self._exchange_home), "member", "enrol", member_id, "--kind", kind),
             *("--name", f"Sandbox {member_id}", "--sector", sector, "--declared-book", "1000000"),
-        )["code"]
+        ).code
         for representative in ("analyst", "authoriser"):
             self._passphrase(member_id, representative)
         folder = str(self.folder / "passphrases" / member_id)
         roles = ["--role", "analyst=reviewer"] if member_id in self.plan.reviewers else []
-        run_command("member", *home, "init", "--member-id", member_id, "--sandbox", "--passphrase-dir", folder, *roles)
-        run_command("member", *home, "join", code, "--yes")
+        run_command(
+            Done, "member", *home, "init", "--member-id", member_id, "--sandbox", "--passphrase-dir", folder, *roles
+        )
+        run_command(Done, "member", *home, "join", code, "--yes")
         defaults = _DEFAULTS | (_STATEMENTS if kind == "law_enforcement" else {})
         settings = [part for pair in defaults.items() for part in pair]
-        run_command("member", *home, "config", "set", *settings)
+        run_command(Done, "member", *home, "config", "set", *settings)
 
     def _sign_and_allow(self) -> None:
         self._report("the registrar signs; the key holders allow the members")
         run_command(
+            Done,
             *("member", "--home", str(self.member_home(COORDINATOR)), "--as", "registrar", "registrar", "connect"),
             *("--exchange-url", self.exchange_url, "--registrars", str(self._registrars_file)),
         )
@@ -392,29 +385,29 @@ class Sandbox:
     def _approve_own_drafts(self) -> None:
         """The registrar signs what this sandbox drafted itself, by digest, and nothing that waits beside it."""
         registrar = ("member", "--home", str(self.member_home(COORDINATOR)), "--as", "registrar", "registrar")
-        waiting = run_command(*registrar, "pending")["proposals"]
-        unknown = [each["proposal_id"] for each in waiting if not self._is_own_draft(each)]
+        waiting = run_command(WaitingDrafts, *registrar, "pending").proposals
+        unknown = [each.proposal_id for each in waiting if not self._is_own_draft(each)]
         if unknown:
             raise SandboxError(f"proposals wait that this sandbox did not draft: {', '.join(unknown)}")
-        ids = [each["proposal_id"] for each in waiting]
-        digests = [part for each in waiting for part in ("--digest", each["digest"])]
-        run_command(*registrar, "approve", *ids, *digests)
+        ids = [each.proposal_id for each in waiting]
+        digests = [part for each in waiting for part in ("--digest", each.digest)]
+        run_command(Done, *registrar, "approve", *ids, *digests)
 
-    def _is_own_draft(self, proposal: dict[str, Any]) -> bool:
-        """By what the programs told when they drafted it; a member's by the keys that lie in its home."""
-        if proposal["type"] != "member":
-            return proposal["digest"] in self._drafts
-        stated = proposal["statement"]
-        if stated["member_id"] not in self.plan.members:
+    def _is_own_draft(self, proposal: WaitingDraft) -> bool:
+        """By what the programs said when they drafted it; a member's by the keys that lie in its home."""
+        if proposal.type != "member":
+            return proposal.digest in self._drafts
+        stated = proposal.statement
+        if stated.member_id not in self.plan.members:
             return False
-        own = json.loads((self.member_home(stated["member_id"]) / "config.json").read_bytes())
-        keys = {each["public_key"] for each in own["representatives"].values()}
-        stated_keys = {each["public_key"] for each in stated["representatives"]}
-        return stated_keys == keys and stated["encryption_key"] == own["encryption_key"]
+        own = msgspec.json.decode((self.member_home(stated.member_id) / "config.json").read_bytes(), type=HomeKeys)
+        keys = {each.public_key for each in own.representatives.values()}
+        stated_keys = {each.public_key for each in stated.representatives}
+        return stated_keys == keys and stated.encryption_key == own.encryption_key
 
     def _allow_members(self, index: int) -> None:
         home = ["keyholder", "--home", str(self._holder_home(index))]
-        run_command(*home, "allow", *self.plan.in_group, "--evaluations", str(_EVALUATIONS))
+        run_command(Done, *home, "allow", *self.plan.in_group, "--evaluations", str(_EVALUATIONS))
 
     def _store_generated_rows(self) -> None:
         database = create_database(load_settings(self._exchange_home).database_url)
@@ -426,6 +419,7 @@ class Sandbox:
     def _publish_generated_alerts(self) -> None:
         self._report(f"{COORDINATOR} publishes {self.plan.alerts:,} generated alerts")
         run_command(
+            Done,
             *("exchange", "--home", str(self._exchange_home), "alert", "generate", str(self.plan.alerts)),
             *("--member", COORDINATOR, "--group", GROUP),
         )
@@ -439,8 +433,7 @@ class Sandbox:
 
     def _make_feed_token(self, member_id: str) -> str:
         home = str(self.member_home(member_id))
-        token: str = run_command("member", "--home", home, "feed", "token", "--name", "sandbox")["token"]
-        return token
+        return run_command(MadeToken, "member", "--home", home, "feed", "token", "--name", "sandbox").token
 
     @property
     def _feed_tokens(self) -> dict[str, str]:
@@ -449,18 +442,18 @@ class Sandbox:
         tokens: dict[str, str] = json.loads(path.read_bytes()) if path.exists() else {}
         return tokens
 
-    def _find_collections(self) -> dict[str, Any] | None:
+    def _find_collections(self) -> DescribedTaxii | None:
         """Where the feeds are, as a TAXII client finds it: the collections that any of the members may read."""
         discovery_url = f"{self.exchange_url}/taxii2/"
         collections: dict[str, str] = {}
         for token in self._feed_tokens.values():
-            discovered = _read_taxii(discovery_url, token)
+            discovered = _read_taxii(discovery_url, token, TaxiiDiscovery)
             if discovered is None:
                 continue
-            listed = _read_taxii(f"{discovered['default']}collections/", token) or {}
-            for found in listed.get("collections", ()):
-                collections[found["title"]] = found["id"]
-        return {"discovery_url": discovery_url, "collections": collections} if self._feed_tokens else None
+            listed = _read_taxii(f"{discovered.default}collections/", token, TaxiiCollections)
+            for found in (listed and listed.collections) or ():
+                collections[found.title] = found.id
+        return DescribedTaxii(discovery_url, collections) if self._feed_tokens else None
 
     def _feeds(self) -> dict[str, str]:
         """Where the feeds of the taskforce's group are in their other forms, as `member feed addresses` lists them."""
@@ -473,22 +466,22 @@ class Sandbox:
 
     # -- what is told
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> SandboxDescription:
         """The document of sandbox.json."""
         tokens = self._feed_tokens
-        return {
-            "exchange_url": self.exchange_url,
-            "holders": self.holder_urls,
-            "threshold": self.plan.threshold,
-            "members": {
-                member_id: {"home": str(self.member_home(member_id)), "kind": kind, "feed_token": tokens.get(member_id)}
+        return SandboxDescription(
+            exchange_url=self.exchange_url,
+            holders=self.holder_urls,
+            threshold=self.plan.threshold,
+            members={
+                member_id: DescribedMember(str(self.member_home(member_id)), kind, tokens.get(member_id))
                 for member_id, kind in self.plan.members.items()
             },
-            "log": self._state["log"],
-            "taxii": self._taxii,
-            "feeds": self._feeds() if tokens else None,
-            "pids": self.supervisor.pids,
-        }
+            log=self._state.log,
+            taxii=self._taxii,
+            feeds=self._feeds() if tokens else None,
+            pids=self.supervisor.pids,
+        )
 
     def _tell(self) -> None:
         _write_atomically(self.description_file, self.describe())

@@ -19,7 +19,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo.sandbox import GROUP, Sandbox, SandboxPlan, run_command
+import msgspec
+
+from demo.answers import (
+    AlertStep,
+    Done,
+    DraftedAlert,
+    FoundHit,
+    ListedHits,
+    ListedRequests,
+    ListedResponses,
+    LogVerdict,
+    MadeRequest,
+    OpenedAlert,
+    ShownRequest,
+    Uploaded,
+)
+from demo.plan import SandboxPlan
+from demo.sandbox import GROUP, Sandbox, run_command
+from keys.terminal.program import CommandResult
 from schemas.rendering.words import in_words
 
 _GIVEN = ("Amina", "Björn", "Chloé", "Dmitri", "Eilidh", "Farid", "Grace", "Hiro")
@@ -56,6 +74,48 @@ class Story:
 
     rows: dict[str, list[tuple[str, str, str]]]
     expected: dict[str, set[str]]
+
+
+class UploadAndHits(msgspec.Struct, frozen=True):
+    """How many rows of a bank were accepted, how many were known to others at once, and all its hits as printed."""
+
+    accepted: int
+    hits_at_upload: int
+    hits: list[dict[str, Any]]
+
+    def found(self) -> list[FoundHit]:
+        """What the story reads of the hits."""
+        return msgspec.convert(self.hits, list[FoundHit])
+
+
+class AnsweredRequest(msgspec.Struct, frozen=True):
+    """A request, who answered it, and the fields of the answer."""
+
+    request_id: str
+    institution: str
+    told: list[str]
+
+
+class PublishedAlert(msgspec.Struct, frozen=True):
+    """An alert, and the members that put it to use."""
+
+    reference: str
+    state: str
+    implemented: list[str]
+
+
+class Demonstration(CommandResult, frozen=True):
+    """What happened; `log_verified` counts the entries of each bank."""
+
+    members: dict[str, UploadAndHits]
+    request: AnsweredRequest
+    alert: PublishedAlert
+    identifiers_at_rest: int
+    log_verified: dict[str, int]
+    seconds: float
+
+    def text(self) -> str:
+        return f"Every overlap was found, and nothing else. {self.seconds} s"
 
 
 def _gb_iban(account: str) -> str:
@@ -118,8 +178,8 @@ def _write_upload(path: Path, rows: list[tuple[str, str, str]]) -> None:
         writer.writerows((kind, value, reason, "2026-10-01", "") for kind, value, reason in rows)
 
 
-def _found(hits: list[dict[str, Any]]) -> set[str]:
-    return {"person" if hit["indicator_type"] == "person" else hit["values"][0] for hit in hits}
+def _found(hits: list[FoundHit]) -> set[str]:
+    return {"person" if hit.indicator_type == "person" else hit.values[0] for hit in hits}
 
 
 def count_identifiers_at_rest(sandbox: Sandbox, story: Story) -> tuple[int, int]:
@@ -144,122 +204,129 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-def _play(sandbox: Sandbox, story: Story, tell: Callable[[str], None]) -> dict[str, Any]:
+def _play(sandbox: Sandbox, story: Story, say: Callable[[str], None]) -> dict[str, UploadAndHits]:
     homes = {bank: str(sandbox.member_home(bank)) for bank in BANKS}
-    outcome: dict[str, Any] = {"members": {}}
+    uploads = {}
     for bank in BANKS:
         path = sandbox.folder / f"{bank}.csv"
         _write_upload(path, story.rows[bank])
-        done = run_command("member", "--home", homes[bank], "submit", str(path))
-        outcome["members"][bank] = {"accepted": done["accepted"], "hits_at_upload": done["hits"]}
-        tell(f"bank {bank} uploads {done['rows']} rows: {done['accepted']} accepted, {done['hits']} known to others")
-    tell("each bank now sees its overlaps, and never who the others are:")
+        done = uploads[bank] = run_command(Uploaded, "member", "--home", homes[bank], "submit", str(path))
+        say(f"bank {bank} uploads {done.rows} rows: {done.accepted} accepted, {done.hits} known to others")
+    say("each bank now sees its overlaps, and never who the others are:")
     with ThreadPoolExecutor(2) as pool:
-        told = list(pool.map(lambda bank: run_command("member", "--home", homes[bank], "hits")["hits"], BANKS))
-    for bank, hits in zip(BANKS, told, strict=True):
-        outcome["members"][bank]["hits"] = hits
-        for hit in hits:
-            tell(f"  bank {bank}: {describe_hit(hit)}")
-        if _found(hits) != story.expected[bank]:
-            raise DemonstrationError(f"bank {bank} was told {len(hits)} overlaps, {len(story.expected[bank])} exist")
-    return outcome
+        listed = list(pool.map(lambda bank: run_command(ListedHits, "member", "--home", homes[bank], "hits"), BANKS))
+    members = {}
+    for bank, printed in zip(BANKS, listed, strict=True):
+        members[bank] = member = UploadAndHits(uploads[bank].accepted, uploads[bank].hits, printed.hits)
+        for hit in member.found():
+            say(f"  bank {bank}: {describe_hit(hit)}")
+        if _found(member.found()) != story.expected[bank]:
+            counted = f"{len(printed.hits)} overlaps, {len(story.expected[bank])} exist"
+            raise DemonstrationError(f"bank {bank} was shown {counted}")
+    return members
 
 
-def describe_hit(hit: dict[str, Any]) -> str:
-    """What a bank is told, in a line."""
-    others = f"{hit['institutions']} {'other' if hit['institutions'] == '1' else 'others'}"
-    return f"{in_words(hit['indicator_type'])} {hit['values'][0]} is held by {others}"
+def describe_hit(hit: FoundHit) -> str:
+    """What a bank is shown of a hit, in a line."""
+    others = f"{hit.institutions} {'other' if hit.institutions == '1' else 'others'}"
+    return f"{in_words(hit.indicator_type)} {hit.values[0]} is held by {others}"
 
 
-def _play_request(sandbox: Sandbox, hits: list[dict[str, Any]], tell: Callable[[str], None]) -> dict[str, Any]:
+def _play_request(sandbox: Sandbox, hits: list[FoundHit], say: Callable[[str], None]) -> AnsweredRequest:
     """One bank asks about the account that it shares with one other; that one's authoriser answers in part."""
     asker, holder = (["--home", str(sandbox.member_home(bank))] for bank in BANKS[:2])
-    hit = next(hit for hit in hits if hit["indicator_type"] == "bank_account")
-    request_id = run_command("member", *asker, "request", "create", hit["hit_id"], *_QUESTION)["request_id"]
-    tell(f"bank {BANKS[0]} asks whoever holds {hit['values'][0]}, and does not learn who that is")
-    waiting = run_command("member", *holder, "request", "list", "--incoming")["requests"]
-    if [(one["request_id"], one["values"]) for one in waiting] != [(request_id, hit["values"])]:
+    hit = next(hit for hit in hits if hit.indicator_type == "bank_account")
+    request_id = run_command(MadeRequest, "member", *asker, "request", "create", hit.hit_id, *_QUESTION).request_id
+    say(f"bank {BANKS[0]} asks whoever holds {hit.values[0]}, and does not learn who that is")
+    waiting = run_command(ListedRequests, "member", *holder, "request", "list", "--incoming").requests
+    if [(one.request_id, one.values) for one in waiting] != [(request_id, hit.values)]:
         raise DemonstrationError(f"bank {BANKS[1]} was brought {len(waiting)} requests, not the one about its account")
     answering = "answer", request_id, "--partial", ",".join(_DISCLOSED), "--note", _NOTE
-    run_command("member", *holder, "--as", "authoriser", "request", *answering)
-    tell(f"bank {BANKS[1]}'s authoriser takes it up, sees who asks and why, and tells {', '.join(_DISCLOSED)}, sealed")
-    (answer,) = run_command("member", *asker, "request", "show", request_id)["answers"]
-    if (answer["institution"], set(answer["details"])) != (BANKS[1], {*_DISCLOSED, "note"}):
-        raise DemonstrationError(f"{answer['institution']} told {sorted(answer['details'])}, not what was agreed")
-    tell(f"bank {BANKS[0]} opens what bank {answer['institution']} told: {answer['details']['note']}")
-    return {"request_id": request_id, "institution": answer["institution"], "told": list(_DISCLOSED)}
+    run_command(Done, "member", *holder, "--as", "authoriser", "request", *answering)
+    fields = ", ".join(_DISCLOSED)
+    say(f"bank {BANKS[1]}'s authoriser takes it up, sees who asks and why, and discloses {fields}, sealed")
+    (answer,) = run_command(ShownRequest, "member", *asker, "request", "show", request_id).answers
+    if (answer.institution, set(answer.details)) != (BANKS[1], {*_DISCLOSED, "note"}):
+        raise DemonstrationError(f"{answer.institution} disclosed {sorted(answer.details)}, not what was agreed")
+    say(f"bank {BANKS[0]} opens what bank {answer.institution} disclosed: {answer.details['note']}")
+    return AnsweredRequest(request_id, answer.institution, list(_DISCLOSED))
 
 
-def _play_alert(sandbox: Sandbox, tell: Callable[[str], None]) -> dict[str, Any]:
+def _play_alert(sandbox: Sandbox, say: Callable[[str], None]) -> PublishedAlert:
     """One bank warns the others: drafted by one person, released by another, read and answered by the rest."""
     issuer, *readers = ((bank, ["--home", str(sandbox.member_home(bank))]) for bank in BANKS)
     path = sandbox.folder / "alert.json"
     path.write_text(json.dumps(_ALERT))
-    reference = run_command("member", *issuer[1], "alert", "draft", str(path))["reference"]
-    tell(f"bank {issuer[0]}'s analyst drafts the alert {reference}: {_ALERT['title']}")
+    reference = run_command(DraftedAlert, "member", *issuer[1], "alert", "draft", str(path)).reference
+    say(f"bank {issuer[0]}'s analyst drafts the alert {reference}: {_ALERT['title']}")
     for step in ("review", "release"):
-        state = run_command("member", *issuer[1], "--as", "authoriser", "alert", step, reference)["state"]
+        state = run_command(AlertStep, "member", *issuer[1], "--as", "authoriser", "alert", step, reference).state
     if state != "published":
         raise DemonstrationError(f"the alert {reference} is {state}, not published")
-    tell(f"a colleague reviews and releases it: {reference} is {state}")
+    say(f"a colleague reviews and releases it: {reference} is {state}")
     with ThreadPoolExecutor(2) as pool:
         read = dict(pool.map(lambda reader: (reader[0], _read_and_answer(reader[1], reference)), readers))
     for bank, title in read.items():
         if title != _ALERT["title"]:
             raise DemonstrationError(f"bank {bank} read another alert than {reference}")
-        tell(f"bank {bank} reads it and puts it to use")
-    answers = run_command("member", *issuer[1], "alert", "responses", reference)["responses"]
-    implemented = sorted(answer["member_id"] for answer in answers if answer["implemented_at"])
+        say(f"bank {bank} reads it and puts it to use")
+    answers = run_command(ListedResponses, "member", *issuer[1], "alert", "responses", reference).responses
+    implemented = sorted(answer.member_id for answer in answers if answer.implemented_at)
     if implemented != sorted(read):
         raise DemonstrationError(f"the alert {reference} was put to use by {implemented}, not by all who said so")
-    return {"reference": reference, "state": state, "implemented": implemented}
+    return PublishedAlert(reference, state, implemented)
 
 
 def _read_and_answer(home: list[str], reference: str) -> str:
-    title: str = run_command("member", *home, "alert", "read", reference)["content"]["title"]
-    run_command("member", *home, "alert", "ack", reference, "--implemented")
+    title = run_command(OpenedAlert, "member", *home, "alert", "read", reference).content.title
+    run_command(Done, "member", *home, "alert", "ack", reference, "--implemented")
     return title
 
 
-def run_demonstration(tell: Callable[[str], None]) -> dict[str, Any]:
-    """Play the story in a temporary sandbox; what happened, as one document.
+def run_demonstration(say: Callable[[str], None]) -> Demonstration:
+    """Play the story in a temporary sandbox; what happened.
 
-    Raises DemonstrationError when an overlap is missing or too much, an answer tells other than was agreed, the alert
-    does not reach all, an identifier or a detail is found at the exchange or a holder, or the log does not verify;
-    SandboxError when the sandbox does not start.
+    Raises DemonstrationError when an overlap is missing or too much, an answer has other fields than were agreed, the
+    alert does not reach all, an identifier or a detail is found at the exchange or a holder, or the log does not
+    verify; SandboxError when the sandbox does not start.
     """
     started = time.monotonic()
     story = generate_story(random.Random())  # noqa: S311 - invented data, not secrets
     with tempfile.TemporaryDirectory(prefix="exchange-demo-") as folder:
-        sandbox = Sandbox(Path(folder) / "sandbox", tell)
+        sandbox = Sandbox(Path(folder) / "sandbox", say)
         try:
             sandbox.start(SandboxPlan(banks=BANKS))
-            outcome = _play(sandbox, story, tell)
+            members = _play(sandbox, story, say)
             meanwhile: list[str] = []
             with ThreadPoolExecutor(2) as pool:
                 alerted = pool.submit(_play_alert, sandbox, meanwhile.append)
-                outcome["request"] = _play_request(sandbox, outcome["members"][BANKS[0]]["hits"], tell)
-                outcome["alert"] = alerted.result()
+                request = _play_request(sandbox, members[BANKS[0]].found(), say)
+                alert = alerted.result()
             for line in meanwhile:
-                tell(line)
+                say(line)
             searched, found = count_identifiers_at_rest(sandbox, story)
-            tell(f"searched {searched} files of the exchange and the key holders: {found} identifiers in them")
+            say(f"searched {searched} files of the exchange and the key holders: {found} identifiers in them")
             if found:
                 raise DemonstrationError(f"{found} identifiers lie at the exchange or a key holder")
             with ThreadPoolExecutor(2) as pool:
                 verified = list(pool.map(lambda bank: _verify(sandbox, bank), BANKS))
-            tell(f"the log verifies for every bank: {', '.join(f'{n} entries of {b}' for b, n in verified)}")
+            say(f"the log verifies for every bank: {', '.join(f'{n} entries of {b}' for b, n in verified)}")
         finally:
             sandbox.stop()
-    outcome["identifiers_at_rest"] = found
-    outcome["log_verified"] = dict(verified)
-    outcome["seconds"] = round(time.monotonic() - started, 1)
-    tell(f"done in {outcome['seconds']} s")
-    return outcome
+    seconds = round(time.monotonic() - started, 1)
+    say(f"done in {seconds} s")
+    return Demonstration(
+        members=members,
+        request=request,
+        alert=alert,
+        identifiers_at_rest=found,
+        log_verified=dict(verified),
+        seconds=seconds,
+    )
 
 
 def _verify(sandbox: Sandbox, bank: str) -> tuple[str, int]:
-    document = run_command("member", "--home", str(sandbox.member_home(bank)), "log", "verify")
-    if document["verified"] is not True:
+    log = run_command(LogVerdict, "member", "--home", str(sandbox.member_home(bank)), "log", "verify")
+    if not log.verified:
         raise DemonstrationError(f"the log does not verify for bank {bank}")
-    return bank, int(document["entries"])
+    return bank, log.entries

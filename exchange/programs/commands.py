@@ -4,14 +4,11 @@ document, errors.
 
 from __future__ import annotations
 
-import json
 import logging
 import logging.config
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 from sqlalchemy import make_url
@@ -22,9 +19,6 @@ from edge.database_faults import explain_database_error
 from exchange.configuration.settings import Settings, load_settings
 from exchange.kernel.session import Database, create_database
 from keys.terminal import program as terminal
-from keys.terminal.program import wants_json
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 DEBUG_VARIABLE = "EXCHANGE_DEBUG"
 
@@ -63,20 +57,6 @@ def database_error(error: SQLAlchemyError, url: str) -> CommandError:
     except ArgumentError:
         return CommandError("database", "database_url is not an address: sqlite:///FILE or postgresql+psycopg://…")
     return CommandError("database", explain_database_error(error, parsed))
-
-
-def reports(show: Callable[[dict[str, Any]], str]) -> Callable[[_Command], _Command]:
-    """A command that returns a document: printed as JSON with --json, else as `show` writes it."""
-
-    def decorate(command: Any) -> Any:
-        @wraps(command)
-        def run(*arguments: Any, **options: Any) -> None:
-            document = command(*arguments, **options)
-            click.echo(json.dumps(document, ensure_ascii=False) if wants_json() else show(document))
-
-        return run
-
-    return decorate
 
 
 def run_program(program: click.Group, arguments: Sequence[str], errors: Sequence[tuple[type[Exception], str]]) -> int:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
-from demo.sandbox import COORDINATOR, LOAD_MEMBERS, Sandbox, SandboxError, SandboxPlan, split_names
-from demo.story import DemonstrationError, run_demonstration
+from demo.plan import COORDINATOR, LOAD_MEMBERS, SandboxPlan
+from demo.sandbox import Sandbox, SandboxError, split_names
+from demo.story import Demonstration, DemonstrationError, run_demonstration
 from demo.supervisor import ProgramNotReadyError
-from exchange.programs.commands import CommandError, reports
-from keys.terminal.program import wants_json
+from exchange.programs.commands import CommandError
+from keys.terminal.program import reports, wants_json
 from schemas.values.fields import IDENTIFIER
 
 
@@ -53,7 +55,7 @@ def sandbox(context: click.Context, /, folder: Path, **options: Any) -> None:
     try:
         description = running.start(SandboxPlan(**options), chosen=given)
         supervisor.heed_signals(raising=False)
-        click.echo(json.dumps(description))
+        click.echo(json.dumps(msgspec.to_builtins(description)))
         supervisor.watch()
     except (SandboxError, ProgramNotReadyError) as error:
         raise CommandError("sandbox", str(error)) from error
@@ -66,8 +68,8 @@ def sandbox(context: click.Context, /, folder: Path, **options: Any) -> None:
 
 
 @click.command(epilog="Example: exchange demo --json")
-@reports(lambda done: f"Every overlap was found, and nothing else. {done['seconds']} s")
-def demo() -> dict[str, Any]:
+@reports
+def demo() -> Demonstration:
     """Tell the story of the README on generated data, in a temporary sandbox, in under a minute."""
     try:
         as_json = wants_json()

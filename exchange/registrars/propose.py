@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from exchange.kernel.session import Database
@@ -44,26 +45,37 @@ class UnknownProposalError(LookupError):
     """No such proposal waits for signatures."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A draft that wants signatures, and how many it has."""
+class ListedDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """A draft that waits for signatures, how many it has, and since when (RFC 3339, UTC)."""
 
     proposal_id: str
-    payload: bytes
     type: str
     subject: str
     sequence: int
     signatures: int
-    proposed_at: datetime
+    proposed_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A draft, and the bytes that are signed."""
+
+    listed: ListedDraft
+    payload: bytes
+
+    @property
+    def proposal_id(self) -> str:
+        """The digest by which it is approved."""
+        return self.listed.proposal_id
 
     def shown(self) -> Proposal:
         """As a registrar is shown it."""
         return Proposal(
-            proposal_id=self.proposal_id,
+            proposal_id=self.listed.proposal_id,
             payload=to_base64(self.payload),
-            type=self.type,
-            subject=self.subject,
-            signatures=self.signatures,
+            type=self.listed.type,
+            subject=self.listed.subject,
+            signatures=self.listed.signatures,
         )
 
 
@@ -148,8 +160,15 @@ def list_proposals(database: Database) -> list[Draft]:
 
 def _draft(session: Session, row: StoredStatement) -> Draft:
     signatures = len(signatures_of(session, row.statement_id))
-    about = (row.type, row.subject, row.sequence)
-    return Draft(row.statement_id, row.payload, *about, signatures, row.proposed_at)
+    listed = ListedDraft(
+        proposal_id=row.statement_id,
+        type=row.type,
+        subject=row.subject,
+        sequence=row.sequence,
+        signatures=signatures,
+        proposed_at=to_rfc3339(row.proposed_at),
+    )
+    return Draft(listed, row.payload)
 
 
 def discard_proposal(database: Database, proposal_id: str, now: datetime) -> Draft:

@@ -10,7 +10,6 @@ holds needs a distributed ceremony.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
 
@@ -31,12 +30,24 @@ from schemas.values.encoding import to_base64
 LEAST_THRESHOLD = 2
 
 
+class EpochDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """The epoch's statement as it is drafted: without number and time, which the exchange gives it."""
+
+    type: str
+    epoch: int
+    state: str
+    threshold: int
+    public_key: str
+    normalisation: str
+    holders: list[Holder]
+
+
 def hold_ceremony(
     homes: Sequence[tuple[HolderConfig, bytes]],
     epoch: int,
     threshold: int,
-    publish: Callable[[dict[str, Any]], object] = lambda draft: None,
-) -> dict[str, Any]:
+    publish: Callable[[EpochDraft], object] = lambda draft: None,
+) -> EpochDraft:
     """Deal a new key to the homes (each with its passphrase); the draft of the epoch's statement, given to `publish`.
 
     If a share or the draft cannot be written, no home keeps a share. Raises HolderHomeError, CustodyError, OSError.
@@ -54,15 +65,15 @@ def hold_ceremony(
         )
         for (config, _), share in zip(homes, dealing.shares, strict=True)
     ]
-    draft = {
-        "type": "epoch",
-        "epoch": epoch,
-        "state": EpochState.CURRENT.value,
-        "threshold": threshold,
-        "public_key": to_base64(dealing.group_public_key),
-        "normalisation": NORMALISATION,
-        "holders": msgspec.to_builtins(holders),
-    }
+    draft = EpochDraft(
+        type="epoch",
+        epoch=epoch,
+        state=EpochState.CURRENT.value,
+        threshold=threshold,
+        public_key=to_base64(dealing.group_public_key),
+        normalisation=NORMALISATION,
+        holders=holders,
+    )
     try:
         for (config, passphrase), share in zip(homes, dealing.shares, strict=True):
             write_share(config, epoch, share, passphrase)

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import click
 import structlog
+from msgspec import to_builtins
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,6 +29,16 @@ from keys.holder import store
 from keys.holder.budget import WINDOW
 from keys.holder.ceremony import hold_ceremony
 from keys.holder.database import HolderDatabase, HolderDatabaseError, open_database
+from keys.holder.results import (
+    AllowedMembers,
+    DealtEpoch,
+    GrantedExtra,
+    GrantedMembers,
+    HeldEpoch,
+    HolderStatus,
+    MemberBudget,
+    NewHolder,
+)
 from keys.holder.service import HolderService, RequestRefusedError, StoreTamperedError, standing_of
 from keys.holder.settings import (
     PASSPHRASE_VARIABLE,
@@ -41,7 +51,7 @@ from keys.holder.settings import (
 )
 from keys.signatures.strict import require_identifier
 from keys.statements.keyring import Keyring, Root, StatementError, UnknownStatementError
-from keys.terminal.program import Program, complete_program, run_program, wants_json
+from keys.terminal.program import Program, complete_program, print_result, run_program
 from schemas.values.encoding import to_base64, to_rfc3339
 
 _MAX_EVALUATIONS = 10**12
@@ -77,10 +87,6 @@ class Invocation:
         if self.home is None:
             raise click.UsageError("--home DIR is required before the command")
         return _whole_config(self.home)
-
-    def print_outcome(self, document: dict[str, Any], text: str) -> None:
-        """Print the outcome: the document with --json, else the text."""
-        click.echo(json.dumps(document) if wants_json() else text)
 
 
 @click.group("keyholder", cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
@@ -132,8 +138,7 @@ def init(
         )
         with _database(config):
             pass
-    document = {**_describe(config), "home": str(config.home)}
-    invocation.print_outcome(document, f"{holder_id} is set up; registrars' fingerprint {config.root.fingerprint}")
+    print_result(NewHolder(**_described(config), home=str(config.home)))
 
 
 @cli.command()
@@ -151,16 +156,14 @@ def ceremony(invocation: Invocation, epoch: int, threshold: int, homes: tuple[Pa
     configs = [_whole_config(home) for home in homes]
     opened = [(config, _passphrase(config)) for config in configs]
     draft = hold_ceremony(
-        opened, epoch, threshold, lambda draft: out.write_text(json.dumps(draft, indent=2) + "\n", encoding="utf-8")
+        opened,
+        epoch,
+        threshold,
+        lambda draft: out.write_text(json.dumps(to_builtins(draft), indent=2) + "\n", encoding="utf-8"),
     )
-    document = {
-        "epoch": epoch,
-        "threshold": threshold,
-        "holders": len(homes),
-        "public_key": draft["public_key"],
-        "out": str(out),
-    }
-    invocation.print_outcome(document, f"epoch {epoch} is dealt to {len(homes)} holders; the registrars sign {out}")
+    print_result(
+        DealtEpoch(epoch=epoch, threshold=threshold, holders=len(homes), public_key=draft.public_key, out=str(out))
+    )
 
 
 @cli.command()
@@ -207,10 +210,9 @@ def allow(invocation: Invocation, members: tuple[str, ...], evaluations: int | N
             for member_id in members:
                 store.allow_member(connection, member_id, evaluations, _now())
         described = [_describe_member(config, database, member_id) for member_id in members]
-    lines = "\n".join(f"{one['member_id']}: {one['standing']} evaluations per 30 days" for one in described)
-    invocation.print_outcome({"members": described}, lines)
+    print_result(AllowedMembers(members=described))
     for one in described:
-        log.info("member allowed", member_id=one["member_id"], evaluations=one["standing"])
+        log.info("member allowed", member_id=one.member_id, evaluations=one.standing)
 
 
 @cli.command()
@@ -236,8 +238,7 @@ def grant(invocation: Invocation, members: tuple[str, ...], evaluations: int, un
             for member_id in members:
                 store.add_grant(connection, member_id, evaluations, ends_at, now)
         described = [_describe_member(config, database, member_id) for member_id in members]
-    lines = "\n".join(f"{one['member_id']}: {one['remaining']} evaluations remain" for one in described)
-    invocation.print_outcome({"members": described}, lines)
+    print_result(GrantedMembers(members=described))
     for member_id in members:
         log.info("grant given", member_id=member_id, evaluations=evaluations, ends_at=to_rfc3339(ends_at))
 
@@ -257,17 +258,10 @@ def status(invocation: Invocation) -> None:
         described = [_describe_member(config, database, member_id) for member_id in members]
     shares = set(list_share_epochs(config))
     epochs = [
-        {"epoch": one.epoch, "state": one.state.value, "threshold": one.threshold, "share": one.epoch in shares}
+        HeldEpoch(epoch=one.epoch, state=one.state.value, threshold=one.threshold, share=one.epoch in shares)
         for one in sorted(keyring.epochs(), key=lambda one: one.epoch)
     ]
-    document = {**_describe(config), "shares": sorted(shares), "epochs": epochs, "members": described}
-    lines = [f"{config.holder_id} at {config.url}", f"registrars' fingerprint {config.root.fingerprint}"]
-    lines += [f"epoch {one['epoch']}: {one['state']}" for one in epochs] or ["no epoch is stated yet"]
-    lines += [
-        f"{one['member_id']} ({one['state']}): {one['evaluations_30_days']} in 30 days, {one['remaining']} remain"
-        for one in described
-    ]
-    invocation.print_outcome(document, "\n".join(lines))
+    print_result(HolderStatus(**_described(config), shares=sorted(shares), epochs=epochs, members=described))
 
 
 complete_program(cli)
@@ -349,7 +343,7 @@ def _read_keyring(config: HolderConfig, database: HolderDatabase) -> Keyring:
     return keyring
 
 
-def _describe(config: HolderConfig) -> dict[str, Any]:
+def _described(config: HolderConfig) -> dict[str, str]:
     return {
         "holder_id": config.holder_id,
         "url": config.url,
@@ -358,7 +352,7 @@ def _describe(config: HolderConfig) -> dict[str, Any]:
     }
 
 
-def _describe_member(config: HolderConfig, database: HolderDatabase, member_id: str) -> dict[str, Any]:
+def _describe_member(config: HolderConfig, database: HolderDatabase, member_id: str) -> MemberBudget:
     keyring, now = _read_keyring(config, database), _now()
     with database.reading() as connection:
         member = store.find_member(connection, member_id)
@@ -370,19 +364,19 @@ def _describe_member(config: HolderConfig, database: HolderDatabase, member_id: 
         state = keyring.member(member_id).state.value
     except UnknownStatementError:
         state = "awaiting_statement"
-    return {
-        "member_id": member_id,
-        "state": state,
-        "standing": budget.standing,
-        "used": budget.used,
-        "renews_at": to_rfc3339(budget.renews_at),
-        "grants": [
-            {"evaluations": one.evaluations, "used": one.used, "ends_at": to_rfc3339(one.ends_at)}
+    return MemberBudget(
+        member_id=member_id,
+        state=state,
+        standing=budget.standing,
+        used=budget.used,
+        renews_at=to_rfc3339(budget.renews_at),
+        grants=[
+            GrantedExtra(evaluations=one.evaluations, used=one.used, ends_at=to_rfc3339(one.ends_at))
             for one in budget.grants
         ],
-        "remaining": budget.remaining(now),
-        "evaluations_30_days": used,
-    }
+        remaining=budget.remaining(now),
+        evaluations_30_days=used,
+    )
 
 
 if __name__ == "__main__":

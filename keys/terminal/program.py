@@ -14,9 +14,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
+import msgspec
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 DONE, FAILED, USAGE_ERROR = 0, 1, 2
 """Exit statuses."""
@@ -28,6 +33,7 @@ _DISTRIBUTION = "intelligence-sharing-exchange"
 _AS_JSON = f"{_DISTRIBUTION}.json"
 _HELP = "Print one JSON document."
 
+_Given = ParamSpec("_Given")
 _Group = TypeVar("_Group", bound=click.Group)
 
 
@@ -35,6 +41,34 @@ def wants_json() -> bool:
     """Whether the present command line has `--json`."""
     context = click.get_current_context(silent=True)
     return context is not None and bool(context.meta.get(_AS_JSON))
+
+
+class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a command: its fields, in their order, are the document that --json prints."""
+
+    def text(self) -> str:
+        """The same for people."""
+        raise NotImplementedError
+
+
+def print_document(document: msgspec.Struct | DataclassInstance, text: str) -> None:
+    """Print what came of a command: the document as JSON with --json, else the text."""
+    click.echo(json.dumps(msgspec.to_builtins(document), ensure_ascii=False) if wants_json() else text)
+
+
+def print_result(result: CommandResult) -> None:
+    """Print it as JSON with --json, else for people."""
+    print_document(result, result.text())
+
+
+def reports(command: Callable[_Given, CommandResult]) -> Callable[_Given, None]:
+    """A command that prints the outcome that it returns."""
+
+    @wraps(command)
+    def run(*arguments: _Given.args, **options: _Given.kwargs) -> None:
+        print_result(command(*arguments, **options))
+
+    return run
 
 
 def print_error(detail: str, hint: str | None = None) -> None:

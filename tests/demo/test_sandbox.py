@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from demo import sandbox
-from demo.sandbox import Sandbox, SandboxError, SandboxPlan
+from demo.plan import SandboxPlan
+from demo.sandbox import Sandbox, SandboxError
 
 
 def test_a_second_sandbox_waits_for_the_folder_and_leaves_it_as_it_is(

@@ -18,6 +18,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import httpx
+import msgspec
 from click.testing import CliRunner, Result
 from flask import Flask
 
@@ -181,7 +182,7 @@ class Taskforce:
             database.dispose()
             configs.append(config)
         draft = hold_ceremony([(config, HOLDER_PASSPHRASE) for config in configs], 1, 2)
-        (self.folder / "epoch.json").write_text(json.dumps(draft))
+        (self.folder / "epoch.json").write_bytes(msgspec.json.encode(draft))
         for name in ("receipt", "log"):
             (self.folder / f"{name}.seed").write_bytes(secrets.token_bytes(32))
         (self.folder / "head").mkdir(mode=0o700)

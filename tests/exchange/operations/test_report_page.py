@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from exchange.programs.report_commands import _show
+from exchange.operations.figures import Month
+from exchange.programs.report_commands import LogFigures, OperatorReport, Refusals
 
 EVENTS = {f"le_query_kind_{number}": number for number in range(12)}
-REPORT: dict[str, Any] = {
-    **{"exchange_id": "x", "as_of": "2026-11-30T08:08:02.400Z", "members": {"active": 6}, "groups_open": 1},
-    **{"rows_live": 17, "hits_live": 17, "log": {"size": 17_072, "signed_at": None, "pending": 0}},
-    **{"jobs": {f"job_{number}": "2026-11-30T08:08:02.400Z" for number in range(9)}, "outcomes": {"known_already": 2}},
-    **{"refusals": {"by_rule": {}, "rule_missing": 0}},
-    "months": [
-        {"month": "2026-11", "submissions": 2, "rows_accepted": 18, "rows_duplicate": 0, "rows_rejected": 0}
-        | {"events": EVENTS}
-    ],
-}
+REPORT = OperatorReport(
+    exchange_id="x",
+    as_of="2026-11-30T08:08:02.400Z",
+    members={"active": 6},
+    groups_open=1,
+    rows_live=17,
+    hits_live=17,
+    refusals=Refusals(by_rule={}, rule_missing=0),
+    log=LogFigures(size=17_072, signed_at=None, pending=0),
+    jobs={f"job_{number}": "2026-11-30T08:08:02.400Z" for number in range(9)},
+    months=(Month("2026-11", 2, 18, 0, 0, EVENTS),),
+    outcomes={"known_already": 2},
+)
 
 
 @pytest.mark.parametrize("columns", [80, 120])
 def test_no_line_is_wider_than_there_is_room(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    lines = _show(REPORT).splitlines()
+    lines = REPORT.text().splitlines()
     assert max(map(len, lines)) <= columns
     for number in range(12):
         assert any(f"law-enforcement query kind {number} {number}" in line for line in lines)

@@ -65,7 +65,7 @@ def test_a_second_draft_of_one_subject_is_refused_and_names_the_first(new_taskfo
     with pytest.raises(StatementError, match=f"proposal {first} about the group ring.*proposal discard {first}") as met:
         draft_group(taskforce, "another ring", "a")
     assert met.value.reason == "waiting"
-    assert [(each.proposal_id, each.sequence) for each in list_proposals(taskforce.database)] == [(first, 1)]
+    assert [(each.proposal_id, each.listed.sequence) for each in list_proposals(taskforce.database)] == [(first, 1)]
     assert draft_group(taskforce, "one ring", "a") == first  # the very same bytes are the same draft
 
 

@@ -69,10 +69,8 @@ def propose(taskforce: Taskforce, number: str, statement: AnyStatement) -> None:
 def propose_rotation(taskforce: Taskforce) -> None:
     """Epoch 2, with holders of its own, takes the place of epoch 1 in one step."""
     configs = [make_holder(taskforce, number) for number in (4, 5)]
-    second = hold_ceremony([(config, HOLDER_WORDS) for config in configs], 2, 2) | {
-        "sequence": 1,
-        "issued_at": to_rfc3339(now()),
-    }
+    draft = hold_ceremony([(config, HOLDER_WORDS) for config in configs], 2, 2)
+    second = {**msgspec.to_builtins(draft), "sequence": 1, "issued_at": to_rfc3339(now())}
     for config in configs:
         open_holder(taskforce, config)
     first = json.loads((taskforce.folder / "epoch.json").read_text())
