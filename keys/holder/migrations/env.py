@@ -1,4 +1,4 @@
-"""Alembic's environment: the connection comes from keys.holder.database.Database.migrate, which holds the lock."""
+"""Alembic's environment: keys.holder.database.HolderDatabase.migrate gives the connection and holds the lock."""
 
 from __future__ import annotations
 
