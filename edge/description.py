@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypedDict
 
 from schemas.problems import MEDIA_TYPE, TYPE_PREFIX
 
@@ -32,6 +32,47 @@ _TOKEN_SCHEMES = {
         "description": "A feed token of a member's as the password; the name may be any",
     },
 }
+
+
+class Header(TypedDict, total=False):
+    """A header of an answer."""
+
+    schema: Mapping[str, object]
+    description: str
+    required: bool
+
+
+class Answer(TypedDict, total=False):
+    """What is answered under one status, or a reference to it."""
+
+    description: str
+    headers: Mapping[str, Header]
+    content: Mapping[str, object]
+
+
+Parameter = TypedDict(
+    "Parameter", {"in": str, "name": str, "required": bool, "schema": Mapping[str, object], "description": str}
+)
+"""A header, or a part of the path or query."""
+
+
+class Operation(TypedDict, total=False):
+    """What one method of a path does. Its keys are OpenAPI's."""
+
+    summary: str
+    parameters: list[Parameter]
+    requestBody: Mapping[str, object]
+    responses: dict[str, Any]
+    security: list[dict[str, list[str]]]
+
+
+class Document(TypedDict, total=False):
+    """The parts of an OpenAPI document that are completed here."""
+
+    paths: dict[str, dict[str, Operation]]
+    components: dict[str, dict[str, object]]
+
+
 _VARIABLE = re.compile(r"<(?:[a-z]+:)?([a-z_]+)>", re.ASCII)
 _METHODS = ("get", "put", "post", "delete", "patch")
 
@@ -54,8 +95,8 @@ _DESCRIPTIONS = {
     431: "The header fields are too large",
     503: "Not possible at present; nothing was done",
 }
-_RETRY = {"Retry-After": {"schema": {"type": "integer", "minimum": 1}, "description": "Seconds"}}
-_HEADERS: dict[int, dict[str, Any]] = {
+_RETRY: dict[str, Header] = {"Retry-After": {"schema": {"type": "integer", "minimum": 1}, "description": "Seconds"}}
+_HEADERS: dict[int, dict[str, Header]] = {
     405: {"Allow": {"schema": {"type": "string"}}},
     429: _RETRY,
     503: _RETRY,
@@ -92,11 +133,11 @@ def complete_description(
     signed: Collection[str],
     limited: Collection[str] = (),
     token_shown: Collection[str] = (),
-) -> dict[str, Any]:
+) -> Document:
     """The document of a service, complete. Given are the routes, such as `GET /v1/hits`, whose requests are signed,
     those whose requests show a feed token, and those of the others whose requests are limited in number.
     """
-    completed: dict[str, Any] = _with_portable_patterns(copy.deepcopy(dict(document)))
+    completed: Document = _with_portable_patterns(copy.deepcopy(dict(document)))
     completed["paths"][PATH] = {"get": _describe_itself()}
     used: set[int] = set()
     for path, item in completed["paths"].items():
@@ -118,12 +159,12 @@ def complete_description(
     return completed
 
 
-def _describe_signature(operation: dict[str, Any]) -> None:
+def _describe_signature(operation: Operation) -> None:
     operation["security"] = [{_SCHEME: []}]
     operation.setdefault("parameters", []).extend(_header(name, text) for name, text in _SIGNATURE_HEADERS.items())
 
 
-def _complete(operation: dict[str, Any], *, is_limited: bool) -> set[int]:
+def _complete(operation: Operation, *, is_limited: bool) -> set[int]:
     """Give an operation what all such have; the statuses of the problems that it now refers to."""
     operation.setdefault("parameters", [])
     statuses = set(_ALWAYS)
@@ -144,12 +185,12 @@ def _complete(operation: dict[str, Any], *, is_limited: bool) -> set[int]:
     return statuses
 
 
-def _header(name: str, description: str) -> dict[str, Any]:
+def _header(name: str, description: str) -> Parameter:
     return {"in": "header", "name": name, "required": True, "schema": {"type": "string"}, "description": description}
 
 
-def _describe_problem(status: int) -> dict[str, Any]:
-    headers = {
+def _describe_problem(status: int) -> Answer:
+    headers: dict[str, Header] = {
         name: {**header, "required": status in _REQUIRED_HEADERS} for name, header in _HEADERS.get(status, {}).items()
     }
     return {
@@ -159,7 +200,7 @@ def _describe_problem(status: int) -> dict[str, Any]:
     }
 
 
-def _describe_itself() -> dict[str, Any]:
+def _describe_itself() -> Operation:
     document = {"application/json": {"schema": {"type": "object"}}}
     return {
         "summary": "This document",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import Any
 from uuid import UUID, uuid5
 
 import msgspec
@@ -23,14 +22,6 @@ from schemas.alerts.messages import PublishedAccount
 _THREAT_LEVELS = {"red": "1", "amber": "2", "green": "3"}
 _COMPLETED = "2"
 _INHERIT = "5"
-# Of MISP's object templates (misp-objects, bank-account/definition.json).
-_BANK_ACCOUNT = {
-    "name": "bank-account",
-    "meta-category": "financial",
-    "description": "An object describing bank account information based on account description from goAML 4.0.",
-    "template_uuid": "b4712203-95a8-4883-80e9-b566f5df11c9",
-    "template_version": "3",
-}
 _ACCOUNT_PARTS = (
     ("iban", "iban", "iban"),
     ("account", "bank-account-nr", "account_number"),
@@ -85,9 +76,17 @@ class ManifestForm:
 
     def entry(self, alert: Alert) -> bytes:
         """One member of the manifest's object."""
-        about = _about(alert)
-        shown = ("Orgc", "Tag", "info", "date", "analysis", "threat_level_id", "timestamp")
-        return msgspec.json.encode({about["uuid"]: {name: about[name] for name in shown}})[1:-1]
+        heading = _heading(alert)
+        shown = {
+            "Orgc": heading.organisation,
+            "Tag": heading.tags,
+            "info": heading.info,
+            "date": heading.date,
+            "analysis": heading.analysis,
+            "threat_level_id": heading.threat_level_id,
+            "timestamp": heading.timestamp,
+        }
+        return msgspec.json.encode({heading.uuid: shown})[1:-1]
 
     def join(self, heading: Heading, entries: Sequence[bytes]) -> bytes:
         """The whole manifest."""
@@ -109,44 +108,130 @@ class HashesForm:
     def entry(self, alert: Alert) -> bytes:
         """The lines of one event, without what was taken back."""
         event = make_event(alert)
-        inside = [one for made in event["Object"] for one in made["Attribute"]]
-        values = [one["value"] for one in (*event["Attribute"], *inside) if not one["deleted"]]
+        inside = [one for made in event.objects for one in made.attributes]
+        values = [one.value for one in (*event.attributes, *inside) if not one.deleted]
         digests = (hashlib.md5(value.encode(), usedforsecurity=False).hexdigest() for value in values)
-        return "".join(f"{digest},{event['uuid']}\n" for digest in digests).encode()
+        return "".join(f"{digest},{event.uuid}\n" for digest in digests).encode()
 
     def join(self, heading: Heading, entries: Sequence[bytes]) -> bytes:
         """All lines."""
         return b"".join(entries)
 
 
-def make_event(alert: Alert) -> dict[str, Any]:
+class Organisation(msgspec.Struct, frozen=True):
+    """Who issued an event."""
+
+    name: str
+    uuid: str
+
+
+class Tag(msgspec.Struct, frozen=True):
+    """A tag of an event."""
+
+    name: str
+    colour: str
+    local: bool = False
+    relationship_type: str = ""
+
+
+class EventHeading(msgspec.Struct, frozen=True, rename={"organisation": "Orgc", "tags": "Tag"}):
+    """What the manifest says of an event too."""
+
+    uuid: str
+    info: str
+    date: str
+    timestamp: str
+    analysis: str
+    threat_level_id: str
+    organisation: Organisation
+    tags: list[Tag]
+
+
+class Attribute(msgspec.Struct, frozen=True, kw_only=True):
+    """A value of an event, or of an object in it; then `object_relation` names its part there."""
+
+    uuid: str
+    type: str
+    category: str
+    value: str
+    comment: str
+    to_ids: bool
+    disable_correlation: bool
+    deleted: bool
+    distribution: str
+    timestamp: str
+    object_relation: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class AccountObject(
+    msgspec.Struct, frozen=True, kw_only=True, rename={"meta_category": "meta-category", "attributes": "Attribute"}
+):
+    """An object by MISP's template of bank accounts (misp-objects, bank-account/definition.json)."""
+
+    name: str = "bank-account"
+    meta_category: str = "financial"
+    description: str = "An object describing bank account information based on account description from goAML 4.0."
+    template_uuid: str = "b4712203-95a8-4883-80e9-b566f5df11c9"
+    template_version: str = "3"
+    uuid: str
+    timestamp: str
+    distribution: str
+    deleted: bool
+    comment: str = ""
+    attributes: list[Attribute]
+
+
+class EventReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole text of an alert, as Markdown."""
+
+    uuid: str
+    name: str
+    content: str
+    distribution: str
+    timestamp: str
+    deleted: bool
+
+
+class Event(
+    EventHeading, frozen=True, rename={"attributes": "Attribute", "objects": "Object", "reports": "EventReport"}
+):
+    """An alert as a MISP event."""
+
+    published: bool
+    publish_timestamp: str
+    distribution: str
+    extends_uuid: str
+    attributes: list[Attribute]
+    objects: list[AccountObject]
+    reports: list[EventReport]
+
+
+def make_event(alert: Alert) -> Event:
     """An alert as a MISP event: its text in attributes and as a report, each account as a `bank-account` object."""
-    timestamp = str(_timestamp(alert))
-    return {
-        **_about(alert),
-        "published": True,
-        "publish_timestamp": timestamp,
-        "distribution": "0",
-        "extends_uuid": "",
-        "Attribute": list(_texts(alert)),
-        "Object": [_account(alert, number, one) for number, one in enumerate(alert.content.accounts)],
-        "EventReport": [_report(alert)],
-    }
+    return Event(
+        **msgspec.structs.asdict(_heading(alert)),
+        published=True,
+        publish_timestamp=str(_timestamp(alert)),
+        distribution="0",
+        extends_uuid="",
+        attributes=list(_texts(alert)),
+        objects=[_account(alert, number, one) for number, one in enumerate(alert.content.accounts)],
+        reports=[_report(alert)],
+    )
 
 
-def _about(alert: Alert) -> dict[str, Any]:
+def _heading(alert: Alert) -> EventHeading:
     published = alert.published_at or alert.created_at
-    organisation = {"name": alert.issuer, "uuid": str(uuid5(_ORGANISATIONS, alert.member_id))}
-    return {
-        "uuid": alert.stix_id,
-        "info": title_of(alert),
-        "date": published.date().isoformat(),
-        "timestamp": str(_timestamp(alert)),
-        "analysis": _COMPLETED,
-        "threat_level_id": _THREAT_LEVELS[alert.content.colour],
-        "Orgc": organisation,
-        "Tag": [_tag(kind, code) for kind, code in tags_of(alert)],
-    }
+    return EventHeading(
+        uuid=alert.stix_id,
+        info=title_of(alert),
+        date=published.date().isoformat(),
+        timestamp=str(_timestamp(alert)),
+        analysis=_COMPLETED,
+        threat_level_id=_THREAT_LEVELS[alert.content.colour],
+        organisation=Organisation(alert.issuer, str(uuid5(_ORGANISATIONS, alert.member_id))),
+        tags=[_tag(kind, code) for kind, code in tags_of(alert)],
+    )
 
 
 def _timestamp(alert: Alert) -> int:
@@ -154,12 +239,12 @@ def _timestamp(alert: Alert) -> int:
     return int(alert.modified_at.timestamp()) + alert.version
 
 
-def _tag(kind: str, code: str) -> dict[str, Any]:
+def _tag(kind: str, code: str) -> Tag:
     name = f"tlp:{code.lower()}" if kind == "tlp" else f'alert:{kind}="{code}"'
-    return {"name": name, "colour": _COLOURS.get(name, _DEFAULT_COLOUR), "local": False, "relationship_type": ""}
+    return Tag(name, _COLOURS.get(name, _DEFAULT_COLOUR))
 
 
-def _texts(alert: Alert) -> Iterator[dict[str, Any]]:
+def _texts(alert: Alert) -> Iterator[Attribute]:
     content = alert.content
     texts = [
         ("Reference", alert.reference),
@@ -174,47 +259,65 @@ def _texts(alert: Alert) -> Iterator[dict[str, Any]]:
             yield _attribute(alert, f"text-{number}", ("text", "Other"), value, comment=name, stays=number < 2)
 
 
-def _account(alert: Alert, number: int, account: PublishedAccount) -> dict[str, Any]:
+def _account(alert: Alert, number: int, account: PublishedAccount) -> AccountObject:
     place = f"account-{number}"
     parts = [(relation, kind, str(getattr(account, field))) for relation, kind, field in _ACCOUNT_PARTS]
     attributes = [
-        _attribute(alert, f"{place}/{relation}", (kind, "Other" if kind == "text" else "Financial fraud"), value)
-        | {"object_relation": relation}
+        _attribute(
+            alert,
+            f"{place}/{relation}",
+            (kind, "Other" if kind == "text" else "Financial fraud"),
+            value,
+            object_relation=relation,
+        )
         for relation, kind, value in parts
         if value
     ]
-    head = {**_BANK_ACCOUNT, "uuid": _id(alert, place), "timestamp": str(_timestamp(alert)), "distribution": _INHERIT}
-    return {**head, "deleted": is_withdrawn(alert), "comment": "", "Attribute": attributes}
+    return AccountObject(
+        uuid=_id(alert, place),
+        timestamp=str(_timestamp(alert)),
+        distribution=_INHERIT,
+        deleted=is_withdrawn(alert),
+        attributes=attributes,
+    )
 
 
 def _attribute(
-    alert: Alert, place: str, kind: tuple[str, str], value: str, *, comment: str = "", stays: bool = False
-) -> dict[str, Any]:
+    alert: Alert,
+    place: str,
+    kind: tuple[str, str],
+    value: str,
+    *,
+    comment: str = "",
+    stays: bool = False,
+    object_relation: str | msgspec.UnsetType = msgspec.UNSET,
+) -> Attribute:
     """`kind` is MISP's type and category."""
     gone = is_withdrawn(alert) and not stays
-    return {
-        "uuid": _id(alert, place),
-        "type": kind[0],
-        "category": kind[1],
-        "value": _TAKEN_BACK[kind[0]] if gone else value,
-        "comment": comment,
-        "to_ids": kind[0] in ("iban", "bank-account-nr") and not gone,
-        "disable_correlation": kind[0] in ("text", "bic"),
-        "deleted": gone,
-        "distribution": _INHERIT,
-        "timestamp": str(_timestamp(alert)),
-    }
+    return Attribute(
+        uuid=_id(alert, place),
+        type=kind[0],
+        category=kind[1],
+        value=_TAKEN_BACK[kind[0]] if gone else value,
+        comment=comment,
+        to_ids=kind[0] in ("iban", "bank-account-nr") and not gone,
+        disable_correlation=kind[0] in ("text", "bic"),
+        deleted=gone,
+        distribution=_INHERIT,
+        timestamp=str(_timestamp(alert)),
+        object_relation=object_relation,
+    )
 
 
-def _report(alert: Alert) -> dict[str, Any]:
-    return {
-        "uuid": _id(alert, "report"),
-        "name": title_of(alert),
-        "content": "" if is_withdrawn(alert) else _markdown(alert),
-        "distribution": _INHERIT,
-        "timestamp": str(_timestamp(alert)),
-        "deleted": is_withdrawn(alert),
-    }
+def _report(alert: Alert) -> EventReport:
+    return EventReport(
+        uuid=_id(alert, "report"),
+        name=title_of(alert),
+        content="" if is_withdrawn(alert) else _markdown(alert),
+        distribution=_INHERIT,
+        timestamp=str(_timestamp(alert)),
+        deleted=is_withdrawn(alert),
+    )
 
 
 def _markdown(alert: Alert) -> str:

@@ -12,9 +12,11 @@ from typing import Any
 
 from flask import Response, jsonify, request
 from flask_smorest import Blueprint
+from msgspec import structs, to_builtins
 
 from exchange.kernel.session import Database
 from exchange.log.reading import UnknownTileError, read_checkpoint, read_own_entries, read_tile
+from schemas.log import PromisedEntry
 from schemas.problems import MEDIA_TYPE
 from tlog.tiles import TileError, parse_tile_path
 
@@ -65,7 +67,7 @@ _ENTRIES = {
 def create_log_blueprint(
     database: Database,
     current_member_id: Callable[[], str],
-    read_waiting: Callable[[str, int, str], list[dict[str, Any]]],
+    read_waiting: Callable[[str, int, str], list[PromisedEntry]],
 ) -> Any:
     """The blueprint of /log. `current_member_id` authenticates the present request, or raises the error that
     refuses it; `read_waiting` gives a member's waiting entries with their receipts, so many at most from behind an id.
@@ -109,8 +111,8 @@ def create_log_blueprint(
         with database.reading() as session:
             page = read_own_entries(session, member_id, after or 0, limit)
         if waiting:
-            page["waiting"] = read_waiting(member_id, waiting, behind[0])
-        answer = jsonify(page)
+            page = structs.replace(page, waiting=read_waiting(member_id, waiting, behind[0]))
+        answer = jsonify(to_builtins(page))
         answer.headers["Cache-Control"] = "no-store"
         return answer
 

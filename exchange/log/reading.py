@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from exchange.log.tables import LogCheckpoint, LogEntry, LogLeaf, LogNumber, LogPending, LogPublication, LogTile
+from schemas.log import EntriesPage, EntryContent, PlacedEntry
 from schemas.values.encoding import to_base64
 from tlog.hashing import HASH_BYTES, leaf_hash
 from tlog.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, encode_entries
@@ -103,7 +105,7 @@ def read_leaves(session: Session, start: int, end: int) -> Sequence[bytes]:
     return session.scalars(leaves.order_by(LogLeaf.idx)).all()
 
 
-def read_own_entries(session: Session, member_id: str, after: int, limit: int) -> dict[str, Any]:
+def read_own_entries(session: Session, member_id: str, after: int, limit: int) -> EntriesPage:
     """A page of a member's entries as GET /log/entries answers it: those numbered above `after`, at most `limit`,
     and at most about PAGE_BYTES of views; the ids that wait for a number; and `next`, the number to go on after,
     None at the end.
@@ -124,28 +126,30 @@ def read_own_entries(session: Session, member_id: str, after: int, limit: int) -
         .where(LogNumber.member_id == member_id, LogNumber.number > after, LogNumber.number <= last)
         .order_by(LogNumber.number)
     )
-    return {
-        "entries": [_wire(entry, number) for entry, number in rows],
-        "pending": _pending(session, member_id, size),
-        "next": last if sizes and sizes[-1][0] > last else None,
-    }
+    return EntriesPage(
+        entries=[_placed(entry, number) for entry, number in rows],
+        pending=_pending(session, member_id, size),
+        next=last if sizes and sizes[-1][0] > last else None,
+    )
 
 
-def read_waiting_entries(session: Session, member_id: str, limit: int, after: str = "") -> list[dict[str, Any]]:
+def read_waiting_entries(
+    session: Session, member_id: str, limit: int, after: str = ""
+) -> list[tuple[EntryContent, datetime]]:
     """A member's entries that wait for their place, in the order of their ids (which is that of their making) from
     behind the id `after`, at most `limit` and about PAGE_BYTES of views: as in read_own_entries, without number, index
-    and chain head, and with `recorded_at` (aware UTC).
+    and chain head, and each with when it was recorded (aware UTC).
     """
     queued, unpublished = _waiting_ids(member_id, _published_size(session))
     waits = LogEntry.entry_id.in_(queued) | LogEntry.entry_id.in_(unpublished)
     waiting = select(LogEntry).where(waits, LogEntry.entry_id > after).order_by(LogEntry.entry_id).limit(limit)
-    found: list[dict[str, Any]] = []
+    found: list[tuple[EntryContent, datetime]] = []
     total = 0
     for entry in session.scalars(waiting):
         total += len(entry.view or b"")
         if found and total > PAGE_BYTES:
             break
-        found.append({**_content(entry), "recorded_at": entry.recorded_at})
+        found.append((_content(entry), entry.recorded_at))
     return found
 
 
@@ -171,19 +175,23 @@ def _waiting_ids(member_id: str, size: int) -> tuple[Select[Any], Select[Any]]:
     return queued, select(LogNumber.entry_id).where(LogNumber.member_id == member_id, LogNumber.idx >= size)
 
 
-def _wire(entry: LogEntry, number: LogNumber) -> dict[str, Any]:
-    place = {"number": number.number, "index": number.idx, "chain_head": to_base64(number.chain_head)}
-    return {**_content(entry), **place}
+def _content(entry: LogEntry) -> EntryContent:
+    return EntryContent(
+        entry_id=entry.entry_id,
+        event_id=entry.event_id,
+        view=None if entry.view is None else to_base64(entry.view),
+        salt=None if entry.salt is None else to_base64(entry.salt),
+        entry=to_base64(entry.entry),
+    )
 
 
-def _content(entry: LogEntry) -> dict[str, Any]:
-    return {
-        "entry_id": entry.entry_id,
-        "event_id": entry.event_id,
-        "view": None if entry.view is None else to_base64(entry.view),
-        "salt": None if entry.salt is None else to_base64(entry.salt),
-        "entry": to_base64(entry.entry),
-    }
+def _placed(entry: LogEntry, number: LogNumber) -> PlacedEntry:
+    return PlacedEntry(
+        **structs.asdict(_content(entry)),
+        number=number.number,
+        index=number.idx,
+        chain_head=to_base64(number.chain_head),
+    )
 
 
 def _newest(*columns: Any) -> Select[Any]:

@@ -17,7 +17,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 import msgspec
 from sqlalchemy import (
@@ -53,6 +53,33 @@ _KINDS: dict[str, tuple[Any, Any]] = {
     "date": (date, Date()),
     "yes or no": (bool, Boolean()),
 }
+
+
+class ArchiveHead(msgspec.Struct, frozen=True, kw_only=True):
+    """The first line; a caller adds what its archive is of."""
+
+    format: str = FORMAT
+
+
+class _Opening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The line before a table's rows, or the last line."""
+
+    table: str | None = None
+    columns: list[tuple[str, str]] | None = None
+    end: bool | None = None
+    tables: int | None = None
+    rows: int | None = None
+
+
+class _Closing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The line behind a table's rows."""
+
+    rows: int
+    sha256: str
+
+
+_Head = TypeVar("_Head", bound=ArchiveHead)
+_Line = TypeVar("_Line", ArchiveHead, _Opening, _Closing)
 
 
 class ArchiveError(Exception):
@@ -107,10 +134,10 @@ def _kind_of(column_type: Any) -> str:
     raise ArchiveError(f"a column of type {column_type} cannot be archived")
 
 
-def write_archive(connection: Connection, head: dict[str, Any], write: Callable[[bytes], object]) -> Totals:
-    """Write everything that the connection's transaction sees."""
+def write_archive(connection: Connection, head: ArchiveHead, write: Callable[[bytes], object]) -> Totals:
+    """Write everything that the connection's transaction sees, under the caller's head."""
     counts: dict[str, int] = {}
-    write(_line({"format": FORMAT, **head}))
+    write(_line(head))
     for archived in list_tables(connection):
         write(_line({"table": archived.name, "columns": archived.columns}))
         digest = hashlib.sha256()
@@ -128,12 +155,15 @@ def write_archive(connection: Connection, head: dict[str, Any], write: Callable[
     return totals
 
 
-def read_head(source: BinaryIO) -> dict[str, Any]:
-    """The caller's fields of the head of an archive. Raises ArchiveError."""
-    head = _object(source.readline(LONGEST_LINE))
-    if head.pop("format", None) != FORMAT:
+def read_head(source: BinaryIO, head_type: type[_Head]) -> _Head:
+    """The head of an archive as its caller wrote it. Raises ArchiveError."""
+    line = source.readline(LONGEST_LINE)
+    if _read(line, ArchiveHead).format != FORMAT:
         raise ArchiveError(f"it is not an archive of the format {FORMAT}")
-    return head
+    try:
+        return msgspec.json.decode(line, type=head_type)
+    except msgspec.ValidationError:
+        raise ArchiveError("its head is not one of a backup") from None
 
 
 def read_tables(
@@ -144,13 +174,13 @@ def read_tables(
     Raises ArchiveError; what `take` was given before that must not be kept.
     """
     counts: dict[str, int] = {}
-    while "table" in (opening := _object(source.readline(LONGEST_LINE))):
+    while (opening := _read(source.readline(LONGEST_LINE), _Opening)).table is not None:
         archived = _table_of(opening)
         if archived.name in counts:
             raise ArchiveError(f"the table {archived.name} comes twice")
         counts[archived.name] = _read_rows(source, archived, take)
     totals = Totals(counts)
-    if opening != {"end": True, "tables": len(counts), "rows": totals.rows} or source.read(1):
+    if opening != _Opening(end=True, tables=len(counts), rows=totals.rows) or source.read(1):
         raise ArchiveError("it does not end as an archive ends")
     return totals
 
@@ -174,24 +204,23 @@ def _read_rows(
             batch = []
     if batch:
         take(archived, batch)
-    if _object(line) != {"rows": count, "sha256": digest.hexdigest()}:
+    if _read(line, _Closing) != _Closing(count, digest.hexdigest()):
         raise ArchiveError(f"the rows of the table {archived.name} are not those that were archived")
     return count
 
 
-def _table_of(opening: dict[str, Any]) -> ArchivedTable:
-    try:
-        archived = ArchivedTable(str(opening["table"]), tuple((str(name), kind) for name, kind in opening["columns"]))
-    except (KeyError, TypeError, ValueError):
-        raise ArchiveError("a table has no columns") from None
+def _table_of(opening: _Opening) -> ArchivedTable:
+    if opening.columns is None:
+        raise ArchiveError("a table has no columns")
+    archived = ArchivedTable(str(opening.table), tuple(opening.columns))
     if any(kind not in _KINDS for _, kind in archived.columns):
         raise ArchiveError(f"the table {archived.name} has a column of an unknown kind")
     return archived
 
 
-def _object(line: bytes) -> dict[str, Any]:
+def _read(line: bytes, line_type: type[_Line]) -> _Line:
     try:
-        return msgspec.json.decode(line, type=dict[str, Any])
+        return msgspec.json.decode(line, type=line_type)
     except msgspec.DecodeError:
         raise ArchiveError("it is cut short or damaged") from None
 

@@ -18,12 +18,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-import msgspec
-
 from exchange.configuration.settings import Settings
 from exchange.kernel.session import Database
 from exchange.log.reading import read_checkpoint, read_status
-from exchange.operations.archive import stored_revision, write_archive
+from exchange.operations.archive import ArchiveHead, stored_revision, write_archive
 from keys.custody.age_file import WORK, AgeWriter
 from schemas.values.encoding import to_rfc3339
 
@@ -34,7 +32,7 @@ class BackupError(Exception):
     """There is no backup, or none can be made or restored; the message says what to do."""
 
 
-class BackupHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BackupHead(ArchiveHead, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of what an archive is: the exchange, the revision of its tables, and the published log (`log_checkpoint` is its
     signed note, None before the first tick).
     """
@@ -81,7 +79,7 @@ def back_up_database(
                 log_size=size,
                 log_checkpoint=read_checkpoint(session),
             )
-            totals = write_archive(connection, msgspec.to_builtins(head), packed.write)
+            totals = write_archive(connection, head, packed.write)
         writer.finish()
         file_bytes = stream.tell()
     return Backup(revision, len(totals.tables), totals.rows, size, file_bytes)

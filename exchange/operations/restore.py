@@ -23,7 +23,6 @@ from enum import Enum
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import msgspec
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -118,17 +117,10 @@ def _opened(file: Path, passphrase: bytes) -> Iterator[_Archive]:
         raise BackupError(f"{file} cannot be read: {error.strerror}") from None
 
 
-def _read_head(content: BinaryIO) -> BackupHead:
-    try:
-        return msgspec.convert(read_head(content), BackupHead)
-    except msgspec.ValidationError:
-        raise ArchiveError("its head is not one of a backup") from None
-
-
 def _verify(archive: _Archive, settings: Settings) -> BackupHead:
     """The head of an archive that is whole, and of this exchange."""
     content = archive.content()
-    head = _read_head(content)
+    head = read_head(content, BackupHead)
     if (head.exchange_id, head.log_origin) != (settings.exchange_id, settings.log_origin):
         raise ArchiveError(
             f"it is a backup of the exchange {head.exchange_id} with the log {head.log_origin}, and this is "
@@ -153,7 +145,7 @@ def _load(database: Database, archive: _Archive, head: BackupHead) -> Totals:
             )
         upgrade_within(connection, head.revision)
         content = archive.content()
-        if _read_head(content) != head:
+        if read_head(content, BackupHead) != head:
             raise ArchiveError("it was changed while it was read")
         totals = load_archive(connection, content)
         upgrade_within(connection)

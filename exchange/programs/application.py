@@ -30,6 +30,7 @@ from exchange.web.forms import MAX_BODY_BYTES
 from exchange.web.measures import start_measuring
 from exchange.web.problems import register_problems
 from exchange.web.refused_forms import register_refused_forms
+from schemas.log import PromisedEntry
 
 log = structlog.get_logger()
 
@@ -85,7 +86,7 @@ def create_app(context: Context, blueprints: Sequence[Any] = ()) -> Flask:
     return app
 
 
-def _waiting_of(context: Context) -> Callable[[str, int, str], list[dict[str, Any]]]:
+def _waiting_of(context: Context) -> Callable[[str, int, str], list[PromisedEntry]]:
     delay = context.settings.merge_delay_seconds
     return lambda member_id, most, after: waiting_entries(
         context.database, context.receipt_key, member_id, most, after=after, delay=delay

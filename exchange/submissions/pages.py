@@ -19,7 +19,6 @@ from exchange.web.pages import POST_PARAMETERS, Blueprint, answer_json, problem_
 from exchange.web.problems import InvalidFormError
 from schemas.submissions import (
     MAX_PARTS,
-    SignedReceipt,
     SubmissionAnswer,
     SubmissionEnvelope,
     SubmittedPart,
@@ -52,7 +51,7 @@ def submit() -> Response:
         merge_delay_seconds=context.settings.merge_delay_seconds,
         rules=context.policy.rules,
     )
-    receipt = SignedReceipt(**sign_receipt(context.receipt_key, msgspec.to_builtins(answer.receipt)))
+    receipt = sign_receipt(context.receipt_key, msgspec.to_builtins(answer.receipt))
     body = SubmissionAnswer(**msgspec.structs.asdict(answer.result), receipt=receipt, hits=answer.hits)
     return answer_json(body, 200 if answer.is_repeated else 201)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from sqlalchemy import Table, func, select, update
 from sqlalchemy.orm import Session
 
@@ -106,7 +107,8 @@ class Laboratory:
 
     def entries(self, member_id: str, after: int = 0, limit: int = 500) -> dict[str, Any]:
         with self.database.reading() as session:
-            return read_own_entries(session, member_id, after, limit)
+            page: dict[str, Any] = msgspec.to_builtins(read_own_entries(session, member_id, after, limit))
+            return page
 
     @contextmanager
     def tampering(self) -> Iterator[Session]:

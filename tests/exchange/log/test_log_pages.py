@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -14,6 +13,7 @@ from exchange.log.pages import create_log_blueprint
 from exchange.log.receipts import waiting_entries
 from keys.signatures.ed25519 import verify_signature
 from keys.signatures.messages import SigningKey
+from schemas.log import PromisedEntry
 from schemas.submissions import RECEIPT_DOMAIN
 from schemas.values.canonical import parse_canonical_json
 from schemas.values.encoding import from_base64, to_rfc3339
@@ -28,7 +28,7 @@ RECEIPT_KEY = SigningKey.from_seed(bytes(32))
 
 @pytest.fixture
 def client(laboratory: Laboratory) -> FlaskClient:
-    def waiting(member_id: str, most: int, after: str) -> list[dict[str, Any]]:
+    def waiting(member_id: str, most: int, after: str) -> list[PromisedEntry]:
         return waiting_entries(laboratory.database, RECEIPT_KEY, member_id, most, after=after, delay=74)
 
     app = Flask("log")

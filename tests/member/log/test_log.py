@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import delete, select, update
 
@@ -89,7 +90,9 @@ class Served:
 
     def waiting(self, now: datetime) -> list[WaitingEntry]:
         """What waits, under receipts that the vault keeps."""
-        rows = waiting_entries(self.laboratory.database, RECEIPT_KEY, "a", 500, after="", delay=460)
+        rows = msgspec.to_builtins(
+            waiting_entries(self.laboratory.database, RECEIPT_KEY, "a", 500, after="", delay=460)
+        )
         kept = WaitingEntries(self.vault, ORIGIN, "a")
         return kept.take_in([self.bend_waiting(row) for row in rows], RECEIPT_KEY.public_bytes, now)
 

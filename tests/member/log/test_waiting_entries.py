@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from exchange.log.receipts import entry_receipt
@@ -40,7 +41,7 @@ def row(says: str, committed_at: datetime = NOW, delay: int = 460) -> Row:
     view, salt = canonical_json(body), bytes(32)
     entry = to_base64(entry_commitment(salt, view))
     stated = {"event_id": "e1", "member_id": "a"}
-    receipt = entry_receipt(KEY, entry, stated, committed_at, delay)
+    receipt = msgspec.to_builtins(entry_receipt(KEY, entry, stated, committed_at, delay))
     shown = {"event_id": "e1", "entry_id": "i1", "entry": entry, "view": to_base64(view), "salt": to_base64(salt)}
     return {**shown, "receipt": receipt}
 
