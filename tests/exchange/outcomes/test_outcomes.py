@@ -33,10 +33,12 @@ from exchange.outcomes.rules import decide_assessment, decide_outcome, shown_kin
 from exchange.queries.store import QueriedToken, Query, QueryMatch, add_query, mark_disclosed
 from exchange.requests.store import InformationRequest, RequestPart
 from schemas.outcomes import NOTHING_REPORTED, Checks, NewOutcome
+from schemas.requests.messages import NewRequest, RequestTerms
 from schemas.terms import AccountAction, MemberKind, OutcomeObject, Sector
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
+from schemas.values.message import narrowed
 from tests.exchange.corrections.taking_back import add_reviewer, make_assessment, make_outcome, make_withdrawal
 from tests.exchange.factories import NOW, make_token
 from tests.exchange.requests.world import make_request
@@ -208,6 +210,7 @@ def test_an_outcome_of_a_request_reaches_its_other_side_with_names(
     a, b, c = taskforce.members.values()
     token, hit_id = shared_hit(taskforce, "b", "c", "a")
     now, request_id = taskforce.clock(), uuid7()
+    terms = msgspec.convert(make_request(hit_id, request_id=request_id), NewRequest)
     asked = InformationRequest(
         request_id=request_id,
         member_id="a",
@@ -216,7 +219,7 @@ def test_an_outcome_of_a_request_reaches_its_other_side_with_names(
         encryption_key=bytes(32),
         hit_id=hit_id,
         token=token,
-        terms_json=json.dumps(make_request(hit_id, request_id=request_id)),
+        terms_json=msgspec.json.encode(narrowed(terms, RequestTerms)).decode(),
         proof=bytes(32),
         state="answered",
         created_at=now,
