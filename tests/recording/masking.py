@@ -1,0 +1,137 @@
+"""What differs from run to run in a document, replaced by what kind of thing it is; everything else stays.
+
+By the form of a value: ids, moments, days counted from the day of the run, random bytes (with how many there are),
+ports, folders. By the name of its field, where the form does not show it: numbers that grow with the log or with time.
+Envelopes and other documents inside a document are decoded first, so that what is signed is compared too.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+GROWING = frozenset(
+    {
+        "entries",
+        "idx",
+        "index",
+        "number",
+        "pending",
+        "seconds",
+        "size",
+        "tree_size",
+    }
+)
+"""Fields whose number depends on how long a run took, or on how many ticks the log had."""
+PROSE = frozenset({"detail", "said"})
+"""Fields that hold sentences for people; `title` too, of a problem."""
+_PROBLEM = "urn:exchange:problem:"
+_LEAST_RANDOM = 12
+_NEAR_DAYS = 800
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?")
+_DAY = re.compile(r"\b\d{4}-\d\d-\d\d\b")
+_PORT = re.compile(r"(127\.0\.0\.1|localhost):\d+")
+_FOLDER = re.compile(r"/(?:tmp|var)/[^\s\"':]*?(?=/sandbox|/exchange\b|/docs\b|[\s\"':]|$)")
+_HEX = re.compile(r"\b[0-9a-f]{16,}\b")
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16,}={0,2}(?![A-Za-z0-9+/=_-])")
+
+
+@dataclass
+class Masking:
+    """Masks documents of a run on `day`; what is prose is collected beside its path."""
+
+    day: date
+    prose: list[tuple[str, str]] = field(default_factory=list)
+
+    def document(self, value: Any, path: str = "", name: str = "") -> Any:
+        """A document with all that differs from run to run masked."""
+        if isinstance(value, dict):
+            is_problem = str(value.get("type", "")).startswith(_PROBLEM)
+            return {
+                self.text(key): self._field(item, f"{path}.{key}", key, is_problem=is_problem)
+                for key, item in sorted(value.items())
+            }
+        if isinstance(value, list):
+            return [self.document(item, f"{path}[]", name) for item in value]
+        if isinstance(value, str):
+            inner = decoded(value)
+            return self.text(value) if inner is None else {"decoded": self.document(inner, path, name)}
+        if isinstance(value, bool) or value is None or name not in GROWING:
+            return value
+        return "<number>"
+
+    def _field(self, value: Any, path: str, name: str, *, is_problem: bool) -> Any:
+        if isinstance(value, str) and (name in PROSE or (is_problem and name == "title")):
+            self.prose.append((path, self.text(value)))
+            return "<prose>"
+        return self.document(value, path, name)
+
+    def text(self, text: str) -> str:
+        """A text with ids, moments, random bytes and places masked."""
+        text = _UUID.sub("<uuid>", text)
+        text = _MOMENT.sub("<moment>", text)
+        text = _DAY.sub(self._day, text)
+        text = _PORT.sub(r"\1:<port>", text)
+        text = _FOLDER.sub("<folder>", text)
+        text = _HEX.sub(_hexadecimal, text)
+        return _BASE64.sub(_random, text)
+
+    def _day(self, found: re.Match[str]) -> str:
+        try:
+            days = (date.fromisoformat(found[0]) - self.day).days
+        except ValueError:
+            return found[0]
+        return f"<day {days:+d}>" if abs(days) <= _NEAR_DAYS and days >= -1 else found[0]
+
+
+def decoded(text: str) -> Any:
+    """The document that a text is in JSON, plain or in base64; None for any other text."""
+    for candidate in (text, _from_base64(text)):
+        if candidate is not None and candidate[:1] in ("{", "["):
+            try:
+                return json.loads(candidate)
+            except ValueError:
+                continue
+    return None
+
+
+def _from_base64(text: str) -> str | None:
+    try:
+        return base64.b64decode(text, validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _hexadecimal(found: re.Match[str]) -> str:
+    return f"<{len(found[0]) // 2} bytes>" if re.search("[a-f]", found[0]) and re.search(r"\d", found[0]) else found[0]
+
+
+def _random(found: re.Match[str]) -> str:
+    """What looks like random bytes: capitals, small letters and a digit in one word."""
+    text = found[0]
+    if not (re.search("[A-Z]", text) and re.search("[a-z]", text) and re.search(r"\d", text)):
+        return text
+    return f"<{len(text.rstrip('=')) * 3 // 4} bytes>"
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Each leaf of a document, with its path."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from leaves(item, f"{path}.{key}")
+        if not value:
+            yield path, "{}"
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from leaves(item, f"{path}[{number}]")
+        if not value:
+            yield path, "[]"
+    else:
+        yield path, value

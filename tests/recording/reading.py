@@ -1,0 +1,122 @@
+"""Reads a recording as items that can be compared: requests with their answers, commands, entries of the log."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import shlex
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from pypdf import PdfReader
+
+from tests.recording.masking import Masking
+from tests.recording.playing import STORIES
+
+_KEY_ID = re.compile(r'keyid="([^"]*)"')
+_SENT_HEADERS = ("accept", "content-type", "idempotency-key", "authorization")
+_OWN_HEADERS = frozenset({"date", "content-length", "server", "connection"})
+"""Of answers: those that the server adds, or that follow from the body."""
+_READING = ("read", "listed", "told")
+"""How the kinds of entries end that tell that something was read: their number depends on who waited how often."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something that passed: what it is (`key`), what it holds, masked, and the sentences in it. How often it passed is
+    compared where `is_counted`; a question may be repeated.
+    """
+
+    key: str
+    document: Any
+    prose: tuple[tuple[str, str], ...] = ()
+    is_counted: bool = True
+
+    @property
+    def text(self) -> str:
+        """The document as JSON, by which two items are the same."""
+        return json.dumps(self.document, sort_keys=True, ensure_ascii=False)
+
+
+def read_recording(folder: Path) -> list[Item]:
+    """All items of a recording, in no order."""
+    day = date.fromisoformat(json.loads((folder / "recording.json").read_text())["day"])
+    items: list[Item] = []
+    for story in STORIES:
+        for path in sorted((folder / story).glob("*.jsonl")):
+            for line in path.read_text(encoding="utf-8").splitlines():
+                record = json.loads(line)
+                read = read_request if record["record"] == "request" else read_command
+                items.append(read(record, story, day))
+        items.extend(read_log(folder / story / "exchange.db", story, day))
+    return items
+
+
+def read_request(record: dict[str, Any], story: str, day: date) -> Item:
+    """A request and its answer; of a key holder how often is not compared: a member may ask any t of them."""
+    masking = Masking(day)
+    headers = record["headers"]
+    asker = _KEY_ID.search(headers.get("signature-input", ""))
+    path = re.sub(r"/log/tile/.*", "/log/tile/<tile>", masking.text(record["path"]))
+    key = f"{story}: {record['service']}: {record['method']} {path} by {asker[1] if asker else 'nobody'}"
+    types = {name.lower(): value for name, value in record["answer_headers"]}
+    document = {
+        "query": masking.document(dict(parse_qsl(record["query"], keep_blank_values=True)), "query"),
+        "headers": {name: masking.text(headers[name]) for name in _SENT_HEADERS if name in headers},
+        "body": body_of(masking, record["body"], headers.get("content-type", ""), "body"),
+        "status": record["status"],
+        "answer headers": {
+            name: masking.text(value) for name, value in sorted(types.items()) if name not in _OWN_HEADERS
+        },
+        "answer": body_of(masking, record["answer"], types.get("content-type", ""), "answer"),
+    }
+    counted = record["service"] == "exchange" and record["method"] == "POST"
+    return Item(key, document, tuple(masking.prose), counted)
+
+
+def body_of(masking: Masking, encoded: str, content_type: str, name: str) -> Any:
+    """A body by its type: JSON decoded, text and the text of a PDF masked, of other bytes how many."""
+    data = base64.b64decode(encoded)
+    kind = content_type.partition(";")[0]
+    if not data:
+        return None
+    if kind.endswith("json"):
+        return masking.document(json.loads(data), name)
+    if kind == "application/pdf":
+        return [masking.text(page.extract_text()) for page in PdfReader(io.BytesIO(data)).pages]
+    if kind.startswith("text/") or kind.endswith("xml"):
+        return masking.text(data.decode("utf-8"))
+    return f"<{len(data)} bytes>"
+
+
+def read_command(record: dict[str, Any], story: str, day: date) -> Item:
+    """A command: its exit status, and the document that it printed; what it said is prose."""
+    masking = Masking(day)
+    given = [argument for argument in record["arguments"] if argument != "--json"]
+    key = masking.text(f"{story}: {record['program']} {shlex.join(given)}")
+    printed = base64.b64decode(record["printed"]).decode("utf-8")
+    try:
+        document = masking.document(json.loads(printed), "printed")
+    except ValueError:
+        document = masking.text(printed)
+    said = masking.text(base64.b64decode(record["said"]).decode("utf-8"))
+    prose = (*masking.prose, *(("said", line) for line in said.splitlines()))
+    return Item(key, {"status": record["status"], "printed": document}, prose, "corrections list" not in key)
+
+
+def read_log(database: Path, story: str, day: date) -> Iterator[Item]:
+    """Every entry of the log, as its member reads it."""
+    with closing(sqlite3.connect(database)) as connection:
+        for member, kind, view in connection.execute("SELECT member_id, kind, view FROM log_entries"):
+            masking = Masking(day)
+            document = masking.document(json.loads(view), "view")
+            counted = not kind.endswith(_READING)
+            yield Item(f"{story}: log of {member}: {kind}", document, tuple(masking.prose), counted)
