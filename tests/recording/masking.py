@@ -16,19 +16,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-GROWING = frozenset(
-    {
-        "entries",
-        "idx",
-        "index",
-        "number",
-        "pending",
-        "seconds",
-        "size",
-        "tree_size",
-    }
-)
+GROWING = frozenset({"entries", "pending", "seconds", "size", "tree_size"})
 """Fields whose number depends on how long a run took, or on how many ticks the log had."""
+OF_THE_LOG = frozenset({"index", "number"})
+"""Such fields of an entry of the log; those of the same name elsewhere stay."""
+UNORDERED = frozenset({"hits", "proposals", "statements", "approved"})
+"""Lists in the order of random ids, tokens or digests."""
 PROSE = frozenset({"detail", "said"})
 """Fields that hold sentences for people; `title` too, of a problem."""
 _PROBLEM = "urn:exchange:problem:"
@@ -54,12 +47,14 @@ class Masking:
         """A document with all that differs from run to run masked."""
         if isinstance(value, dict):
             is_problem = str(value.get("type", "")).startswith(_PROBLEM)
-            return {
+            masked = {
                 self.text(key): self._field(item, f"{path}.{key}", key, is_problem=is_problem)
                 for key, item in sorted(value.items())
             }
+            return masked | dict.fromkeys(OF_THE_LOG & masked.keys() if "event_id" in masked else (), "<number>")
         if isinstance(value, list):
-            return [self.document(item, f"{path}[]", name) for item in value]
+            items = [self.document(item, f"{path}[]", name) for item in value]
+            return sorted(items, key=json.dumps) if name in UNORDERED else items
         if isinstance(value, str):
             inner = decoded(value)
             return self.text(value) if inner is None else {"decoded": self.document(inner, path, name)}

@@ -55,9 +55,23 @@ def read_recording(folder: Path) -> list[Item]:
             for line in path.read_text(encoding="utf-8").splitlines():
                 record = json.loads(line)
                 read = read_request if record["record"] == "request" else read_command
-                items.append(read(record, story, day))
+                items.extend(parts_of(read(record, story, day)))
         items.extend(read_log(folder / story / "exchange.db", story, day))
     return items
+
+
+def parts_of(item: Item) -> Iterator[Item]:
+    """An item, and each entry of the log that it shows as one of its own: which are there at a moment differs from run
+    to run, and each of them is compared with the log.
+    """
+    for name in ("answer", "printed"):
+        shown = item.document.get(name)
+        for listed in ("entries", "waiting", "notices"):
+            if isinstance(shown, dict) and isinstance(shown.get(listed), list):
+                for entry in shown[listed]:
+                    yield Item(f"{item.key}: of its {listed}", entry, is_counted=False)
+                shown[listed] = "<list>"
+    yield item
 
 
 def read_request(record: dict[str, Any], story: str, day: date) -> Item:
