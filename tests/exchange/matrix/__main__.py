@@ -1,6 +1,7 @@
 """Sends the whole matrix, prints its figures as one line of JSON, and writes docs/permissions.md.
 
-python -m tests.exchange.matrix [--database-url URL | --postgresql]
+python -m tests.exchange.matrix [--postgresql]
+python -m tests.exchange.matrix --page    # writes the page alone, which follows from the rules
 """
 
 from __future__ import annotations
@@ -27,7 +28,11 @@ def main() -> int:
     """0 if every answer is as the rules declare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--postgresql", action="store_true", help="on a PostgreSQL of its own, rather than SQLite")
+    parser.add_argument("--page", action="store_true", help="send nothing, and write docs/permissions.md")
     options = parser.parse_args()
+    if options.page:
+        PAGE.write_text(render(), encoding="utf-8")
+        return 0
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     started = time.perf_counter()
     tally = Tally()
