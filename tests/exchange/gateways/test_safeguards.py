@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.gateways.safeguards import decide_open_group, decide_texts
+from exchange.gateways.handling import decide_marking
+from exchange.gateways.safeguards import decide_marking_given, decide_open_group, decide_release, decide_texts
 from exchange.membership.authority import Authority
-from schemas.marking import marking_of_envelope, strictest
+from schemas.marking import Marking, is_laxer, marking_of_envelope, strictest
 from schemas.submissions import SubmissionEnvelope
 from schemas.terms import Classification, Handling, TrafficLight
 from schemas.values.tipping_off import find_tipping_off
@@ -100,3 +101,85 @@ def test_the_strictest_handling_covers_that_of_every_row(
         assert found.handling == "C" or row.handling == "P"
         assert (row.conditions or "") in found.conditions
     assert found.classification in {row.classification for row in rows}
+
+
+def marked(classification: str = "OFFICIAL", tlp: str = "AMBER", handling: str = "P", conditions: str = "") -> Marking:
+    return Marking(
+        classification=Classification(classification),
+        tlp=TrafficLight(tlp),
+        handling=Handling(handling),
+        conditions=conditions,
+        protected_subject=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("marking", "confirmations", "codes"),
+    [
+        (marked(), [], []),
+        (marked(tlp="AMBER+STRICT"), [], []),
+        (marked(tlp="RED"), [], ["tlp-red"]),
+        (marked(tlp="RED"), ["tlp-red"], []),
+        (marked(handling="C"), ["tlp-red"], ["handling-conditions"]),
+        (marked(handling="C"), ["conditions"], []),
+        (marked(tlp="RED", handling="C"), [], ["tlp-red", "handling-conditions"]),
+    ],
+)
+def test_what_is_red_or_conditional_is_released_when_confirmed(
+    marking: Marking, confirmations: list[str], codes: list[str]
+) -> None:
+    reasons = decide_release(marking, confirmations).reasons
+    assert [(reason.code, reason.field) for reason in reasons] == [(code, "confirmations") for code in codes]
+
+
+@pytest.mark.parametrize(
+    ("given_one", "least", "laxer"),
+    [
+        (marked(), marked(), False),
+        (marked(tlp="RED"), marked(), False),
+        (marked(tlp="GREEN"), marked(), True),
+        (marked(), marked("OFFICIAL-SENSITIVE"), True),
+        (marked(), marked(handling="C"), True),
+        (marked(conditions="ask first"), marked(conditions="ask first\nno copies"), True),
+        (marked(conditions="ask first\nno copies"), marked(conditions="no copies"), False),
+    ],
+)
+def test_a_marking_is_as_strict_as_its_rows_call_for(given_one: Marking, least: Marking, laxer: bool) -> None:
+    assert is_laxer(given_one, least) is laxer
+    codes = [(reason.code, reason.field) for reason in decide_marking_given(given_one, least).reasons]
+    assert codes == ([("marking", "marking")] if laxer else [])
+    assert not decide_marking_given(None, least).is_allowed
+
+
+@pytest.mark.parametrize(
+    ("classification", "handling", "conditions", "codes"),
+    [
+        ("OFFICIAL", "P", "", []),
+        ("OFFICIAL-SENSITIVE", "C", "ask first", []),
+        ("SECRET", "P", "", [("classification", "classification")]),
+        ("OFFICIAL", "C", " ", [("no-conditions", "conditions")]),
+    ],
+)
+def test_nothing_above_the_highest_classification_is_held(
+    classification: str, handling: str, conditions: str, codes: list[tuple[str, str]]
+) -> None:
+    reasons = decide_marking(classification, handling, conditions).reasons
+    assert [(reason.code, reason.field) for reason in reasons] == codes
+
+
+@pytest.mark.parametrize(("role", "protected"), [("victim", True), ("mule_unwitting", True), ("suspect", False)])
+def test_a_victim_among_the_rows_protects_the_subject(role: str, protected: bool) -> None:
+    victim, suspect = (marking_of_envelope(stated_envelope(subject_role=one)) for one in (role, "suspect"))
+    assert victim.protected_subject is protected
+    assert strictest([suspect, victim]).protected_subject is protected
+
+
+def test_conditions_are_listed_once_a_line_each() -> None:
+    lines = [marked(conditions="ask first\n\n no copies "), marked(conditions="no copies\ncall us")]
+    assert strictest(lines).conditions == "ask first\nno copies\ncall us"
+    assert marking_of_envelope(stated_envelope(conditions=" ask first\n")).conditions == "ask first"
+
+
+def test_a_text_that_tells_of_a_report_is_refused_at_its_field() -> None:
+    (reason,) = decide_texts({"purpose": "fraud", "necessity": "we filed a SAR", "conditions": None}).reasons
+    assert (reason.code, reason.field) == ("tipping-off", "necessity")

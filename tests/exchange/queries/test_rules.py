@@ -15,7 +15,6 @@ from exchange.kernel.limits import LONGEST_QUERY_DAYS
 from exchange.membership.authority import Authority
 from exchange.queries.rules import (
     NO_AGENCY,
-    OVERT_DAYS,
     Officer,
     QueryTerms,
     decide_agency,
@@ -196,9 +195,9 @@ def test_terms_are_refused_by_day_and_cover(
 
 
 def test_an_overt_query_lasts_its_days_or_as_long_as_its_watch() -> None:
-    assert last_day_of(QueryTerms(False, None, None), TODAY) == day(OVERT_DAYS)
-    assert last_day_of(QueryTerms(False, None, day(OVERT_DAYS - 1)), TODAY) == day(OVERT_DAYS)
-    assert last_day_of(QueryTerms(False, None, day(OVERT_DAYS + 1)), TODAY) == day(OVERT_DAYS + 1)
+    assert last_day_of(QueryTerms(False, None, None), TODAY) == day(90)
+    assert last_day_of(QueryTerms(False, None, day(89)), TODAY) == day(90)
+    assert last_day_of(QueryTerms(False, None, day(91)), TODAY) == day(91)
     assert last_day_of(QueryTerms(False, day(1), day(1)), TODAY) == day(1)
     assert end_of(TODAY) == datetime(2026, 11, 23, tzinfo=UTC)
 

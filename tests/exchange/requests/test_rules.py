@@ -74,7 +74,11 @@ def refused(decision: Decision) -> list[tuple[str, str]]:
 def test_a_request_says_how_how_soon_and_which_fields(
     mode: str, urgency: str, wanted: list[str], codes: list[tuple[str, str]]
 ) -> None:
-    assert refused(decide_codes(mode, urgency, wanted)) == codes
+    decision = decide_codes(mode, urgency, wanted)
+    assert refused(decision) == codes
+    known = "reason, first_seen, last_seen, subject_role, contact"
+    listed = [reason.detail for reason in decision.reasons if reason.code == "fields" and mode == "alert"]
+    assert listed in ([], [f"each field once, of {known}"])
 
 
 @pytest.mark.parametrize(

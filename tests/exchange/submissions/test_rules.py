@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,10 +12,19 @@ from hypothesis import strategies as st
 from exchange.gateways.legal_gateway import decide_gateway
 from exchange.gateways.rules import RULES
 from exchange.indicators.matching import Holding, band_of, see_overlaps
+from exchange.kernel.decision import Decision
 from exchange.membership.authority import Authority
-from exchange.submissions.rules import last_day_allowed
+from exchange.submissions.rules import (
+    decide_dates,
+    decide_epoch,
+    decide_relisting,
+    decide_submission,
+    last_day_allowed,
+)
+from exchange.submissions.slices import end_of_slice, most_holders
 from schemas.marking import Marking, strictest
 from schemas.terms import Classification, Handling, LegalGateway, MemberKind, TrafficLight
+from tests.exchange.factories import stated_envelope
 
 TOKEN = bytes(32)
 MEMBERS = tuple("abcdefg")
@@ -114,3 +124,97 @@ def test_an_unknown_gateway_means_no(gateway: str) -> None:
 def test_a_leap_day_has_a_last_day_too() -> None:
     assert last_day_allowed(date(2028, 2, 29)) == date(2034, 2, 28)
     assert last_day_allowed(date(2026, 11, 22)) == date(2032, 11, 22)
+
+
+AUTHORITY = Authority.of({"g": ["a", "b"]}, {"a": "banking", "b": "banking"})
+TODAY = date(2026, 11, 22)
+
+
+def codes_of(decision: Decision) -> list[tuple[str, str]]:
+    """The codes of a decision, with their fields."""
+    return [(reason.code, reason.field) for reason in decision.reasons]
+
+
+@pytest.mark.parametrize(
+    ("review_by", "expires_on", "codes"),
+    [
+        (date(2026, 11, 22), date(2026, 11, 22), []),
+        (date(2032, 11, 22), date(2032, 11, 22), []),
+        (date(2026, 11, 22), date(2032, 11, 23), [("expiry-too-late", "expires_on")]),
+        (date(2026, 11, 21), date(2026, 11, 21), [("expired", "expires_on"), ("review-passed", "review_by")]),
+        (date(2026, 12, 2), date(2026, 12, 1), [("review-too-late", "review_by")]),
+        (date(2026, 11, 21), date(2026, 12, 1), [("review-passed", "review_by")]),
+    ],
+)
+def test_a_review_comes_from_today_to_the_expiry(
+    review_by: date, expires_on: date, codes: list[tuple[str, str]]
+) -> None:
+    assert codes_of(decide_dates(review_by, expires_on, TODAY)) == codes
+
+
+@pytest.mark.parametrize(
+    ("epoch", "normalisation", "epochs", "codes"),
+    [
+        (2, "n1", {1: "n1", 2: "n1"}, []),
+        (3, "n1", {1: "n1", 2: "n1"}, [("epoch", "epoch")]),
+        (1, "n2", {1: "n1"}, [("normalisation", "normalisation")]),
+        (1, "n1", {}, [("epoch", "epoch")]),
+    ],
+)
+def test_tokens_are_of_an_epoch_in_use_and_its_normalisation(
+    epoch: int, normalisation: str, epochs: dict[int, str], codes: list[tuple[str, str]]
+) -> None:
+    decision = decide_epoch(epoch, normalisation, epochs)
+    assert codes_of(decision) == codes
+    if codes == [("epoch", "epoch")]:
+        assert decision.reasons[0].detail == ("use epoch 2" if epochs else "no key epoch is in use yet")
+
+
+@pytest.mark.parametrize(("reason", "is_allowed"), [(None, True), ("why", True), ("", False), (" \n", False)])
+def test_listing_again_says_why(reason: str | None, is_allowed: bool) -> None:
+    assert codes_of(decide_relisting(reason)) == ([] if is_allowed else [("relist-reason", "relist")])
+
+
+@pytest.mark.parametrize(
+    ("changes", "relist", "codes"),
+    [
+        ({}, None, []),
+        ({"group": "h"}, None, [("group", "group")]),
+        ({"epoch": 7}, None, [("epoch", "epoch")]),
+        ({"purpose": " "}, None, [("no-purpose", "purpose")]),
+        ({"legal_gateway": "none"}, None, [("no-gateway", "legal_gateway")]),
+        ({"handling": "C", "conditions": " "}, None, [("no-conditions", "conditions")]),
+        ({"classification": "SECRET"}, None, [("classification", "classification")]),
+        ({"expires_on": "2026-11-21"}, None, [("expired", "expires_on"), ("review-too-late", "review_by")]),
+        ({}, " ", [("relist-reason", "relist")]),
+        ({"purpose": "we filed a SAR"}, None, [("tipping-off", "purpose")]),
+        ({"conditions": "we filed a SAR"}, None, [("tipping-off", "conditions")]),
+        ({}, "we filed a SAR", [("tipping-off", "relist")]),
+    ],
+)
+def test_an_envelope_is_refused_by_every_rule(
+    changes: dict[str, Any], relist: str | None, codes: list[tuple[str, str]]
+) -> None:
+    made = stated_envelope(**{"group": "g", **changes})
+    facts: dict[str, Any] = {"member_id": "a", "kind": "financial_institution", "authority": AUTHORITY}
+    assert codes_of(decide_submission(made, **facts, epochs={1: "n1"}, today=TODAY, relist=relist)) == codes
+    if not changes:
+        stranger = decide_submission(made, **{**facts, "member_id": "c"}, epochs={1: "n1"}, today=TODAY, relist=relist)
+        assert ("group", "group") in codes_of(stranger)
+
+
+@pytest.mark.parametrize(
+    ("others", "members", "most"), [(1, 9, 1), (2, 9, 4), (4, 9, 4), (2, 3, 2), (5, 9, 8), (7, 9, 8), (1, 1, 1)]
+)
+def test_as_many_can_hold_a_token_as_its_band_and_group_allow(others: int, members: int, most: int) -> None:
+    assert most_holders(others, members) == most
+
+
+def test_a_slice_takes_rows_until_their_cost_is_reached() -> None:
+    """A row costs 1, and 4 for each that can hold it."""
+    tokens = [b"a", b"b", b"c"]
+    assert end_of_slice(tokens, 0, {b"b": 1}, most=6) == 2
+    assert end_of_slice(tokens, 0, {b"b": 1}, most=5) == 1
+    assert end_of_slice(tokens, 0, {b"a": 9}, most=5) == 1, "one row at least"
+    assert end_of_slice(tokens, 1, {b"b": 9}, most=5) == 2
+    assert end_of_slice(tokens * 10_000, 0, {}) == 20_000
