@@ -6,7 +6,7 @@ DATABASE_URL ?=
 MINUTES ?= 30
 ROWS ?= 1000000
 
-.PHONY: help develop format lint types contracts test quick check demo acceptance action matrix soak million feeds bench fuzz lock sbom torture
+.PHONY: help develop format lint types contracts test quick check demo acceptance action matrix soak million feeds bench fuzz lock sbom torture mutants recording
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -72,3 +72,9 @@ sbom:  ## make docs/sbom.json (CycloneDX) anew from requirements/run.txt
 torture:  ## KILLS=500 [DATABASE_URL=postgresql] [SEED=1] [FOLDER=…] [WRONG=yes|action]: kill a taskforce at work, and check it
 	$(BIN)/python -m tests.torture --kills $(or $(KILLS),500) --seed $(or $(SEED),1) \
 	  $(if $(DATABASE_URL),--database-url $(DATABASE_URL)) $(if $(FOLDER),--folder $(FOLDER)) $(if $(WRONG),--wrong $(filter-out yes,$(WRONG)))
+
+mutants:  ## EACH=3 [MODULE=path] [SEED=1]: small wrong changes of rules and use cases, which their tests must notice
+	$(BIN)/python -m tests.mutants --each $(or $(EACH),3) --seed $(or $(SEED),1) $(if $(MODULE),--module $(MODULE))
+
+recording:  ## OUT=folder [CHECKOUT=…]: record the demonstration and the tour; --compare of the module compares two
+	$(BIN)/python -m tests.recording --out $(OUT) $(if $(CHECKOUT),--checkout $(CHECKOUT))

@@ -1,0 +1,200 @@
+"""Runs the tests of a subject against its mutants: in memory, each in a process forked off where the tests are loaded.
+
+A mutant is put in the place of the function that it changes, or of a constant wherever that was imported. Tests that
+start a program as a process see the original there: a mutant is killed by what runs in the test's own process.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import gc
+import importlib
+import io
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any, NoReturn
+
+import pytest
+
+from tests.mutants.mutating import Mutant, mutants_of
+
+SECONDS = 900
+"""After so long without an end a mutant runs for ever, which is noticed too."""
+_SQLITE = "not postgresql"
+
+
+class Fate(StrEnum):
+    """What became of a mutant."""
+
+    KILLED = "killed"
+    SURVIVED = "survived"
+    EQUIVALENT = "equivalent"
+
+
+class TestsFailError(RuntimeError):
+    """The tests fail without any change, or cannot be run; the message has their output."""
+
+
+def choose(source: str, number: int, rng: random.Random) -> list[Mutant]:
+    """At most so many mutants of a module, no two in one line as long as there are others, in the order of lines."""
+    mixed = [mutant for mutant in mutants_of(source) if place_of(source, mutant.line) is not None]
+    rng.shuffle(mixed)
+    seen: Counter[int] = Counter()
+    turns: list[tuple[int, int]] = []
+    for mutant in mixed:
+        turns.append((seen[mutant.line], len(turns)))
+        seen[mutant.line] += 1
+    chosen = [mixed[position] for _, position in sorted(turns)[:number]]
+    return sorted(chosen, key=lambda mutant: mutant.line)
+
+
+def place_of(source: str, line: int) -> str | None:
+    """The function or method around a line, or the constant that a line of the module states; None for what can only
+    be changed before the module is imported: fields of classes, and defaults.
+    """
+    for node in ast.parse(source).body:
+        if not node.lineno <= line <= (node.end_lineno or node.lineno):
+            continue
+        match node:
+            case ast.FunctionDef():
+                return node.name if line >= node.body[0].lineno else None
+            case ast.ClassDef():
+                inside = [one for one in node.body if isinstance(one, ast.FunctionDef)]
+                found = [one for one in inside if one.body[0].lineno <= line <= (one.end_lineno or 0)]
+                return f"{node.name}.{found[0].name}" if found else None
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                return name
+    return None
+
+
+def put_in(module: Any, source: str, mutant: Mutant) -> None:
+    """Let the loaded module, and whoever imported from it, behave as the mutant."""
+    place = place_of(source, mutant.line)
+    assert place is not None
+    file = module.__file__
+    code = compile(mutant.source, file, "exec")
+    changed = {one.co_qualname: one for one in _codes_in(code)}.get(place)
+    if changed is None:
+        _replace_constant(module, place, code)
+        return
+    for function in [one for one in gc.get_objects() if isinstance(one, FunctionType)]:
+        if function.__code__.co_filename == file and function.__code__.co_qualname == place:
+            function.__code__ = changed
+
+
+def _codes_in(code: CodeType) -> list[CodeType]:
+    inner = [one for one in code.co_consts if isinstance(one, CodeType)]
+    return [*inner, *(each for one in inner for each in _codes_in(one))]
+
+
+def _replace_constant(module: Any, name: str, code: CodeType) -> None:
+    namespace = {"__name__": module.__name__, "__file__": module.__file__}
+    exec(code, namespace)  # noqa: S102 - the project's own source
+    original = getattr(module, name)
+    for other in list(sys.modules.values()):
+        if getattr(other, "__dict__", {}).get(name) is original:
+            setattr(other, name, namespace[name])
+
+
+class Runner:
+    """A plugin of pytest: in place of running the tests once, it runs them for each mutant of a module."""
+
+    def __init__(self, module: str, mutants: Sequence[Mutant], note: Callable[[Mutant, Fate], None]) -> None:
+        self._module = module
+        self._mutants = mutants
+        self._note = note
+        self.fault: str | None = None
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run the original first; nothing can be said of mutants where that fails."""
+        if session.testsfailed or not session.items:
+            self.fault = "the tests cannot be collected"
+            return True
+        is_passed, said = run_apart(lambda: _run_items(session, None))
+        if not is_passed:
+            self.fault = said
+            return True
+        source = Path(self._module).read_text(encoding="utf-8")
+        module = importlib.import_module(self._module.removesuffix(".py").replace("/", "."))
+        for mutant in self._mutants:
+
+            def change(mutant: Mutant = mutant) -> None:
+                put_in(module, source, mutant)
+
+            is_passed, _ = run_apart(lambda change=change: _run_items(session, change))  # type: ignore[misc]
+            self._note(mutant, Fate.SURVIVED if is_passed else Fate.KILLED)
+        return True
+
+
+def _run_items(session: pytest.Session, change: Callable[[], None] | None) -> bool:
+    """Whether all tests pass, once `change` was made; the first failure ends it."""
+    if change is not None:
+        try:
+            change()
+        except Exception:  # noqa: BLE001 - a module that cannot be loaded is noticed by whoever imports it
+            return False
+    following = [*session.items[1:], None]
+    for item, after in zip(session.items, following, strict=True):
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
+        if session.testsfailed:
+            return False
+    return True
+
+
+def run_apart(work: Callable[[], bool]) -> tuple[bool, str]:
+    """What `work` says in a process of its own, and what it printed; False for one that dies or does not end."""
+    with tempfile.TemporaryFile() as output:
+        process = os.fork()
+        if process == 0:
+            _work_and_end(work, output.fileno())
+        ends_at, status = time.monotonic() + SECONDS, None
+        while status is None:
+            ended, found = os.waitpid(process, os.WNOHANG)
+            if ended:
+                status = os.waitstatus_to_exitcode(found)
+            elif time.monotonic() > ends_at:
+                os.killpg(process, signal.SIGKILL)
+                ends_at = float("inf")
+            else:
+                time.sleep(0.02)
+        output.seek(0)
+        return status == 0, output.read().decode(errors="replace")
+
+
+def _work_and_end(work: Callable[[], bool], output: int) -> NoReturn:
+    code = 1
+    try:
+        os.setsid()
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        code = 0 if work() else 1
+    except BaseException:  # noqa: BLE001 - nothing may return into the parent's program
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def run_mutants(
+    module: str, mutants: Sequence[Mutant], paths: Sequence[str], note: Callable[[Mutant, Fate], None]
+) -> None:
+    """Tell `note` what becomes of each mutant. Raises TestsFailError."""
+    runner = Runner(module, mutants, note)
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        options = ["-n", "0", "-p", "no:cacheprovider", "-k", _SQLITE]
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            status = pytest.main([*options, "--basetemp", f"{folder}/tests", *paths], plugins=[runner])
+    if runner.fault is not None or status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        raise TestsFailError(f"{module}: {', '.join(paths)}: {status!r}\n{(runner.fault or said.getvalue())[-4000:]}")

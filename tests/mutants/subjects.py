@@ -1,0 +1,44 @@
+"""Which tests watch over which modules, and the changes that change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_OUTCOMES = ("tests/exchange/outcomes/test_rules.py", "tests/exchange/outcomes/test_outcomes.py")
+_SUBMISSIONS = ("tests/exchange/submissions/test_rules.py", "tests/exchange/submissions/test_overlap_rule.py")
+_GATEWAYS = ("tests/exchange/gateways",)
+_REQUESTS = ("tests/exchange/requests/test_rules.py",)
+SUBJECTS: Mapping[str, tuple[str, ...]] = {
+    "exchange/requests/rules.py": _REQUESTS,
+    "exchange/queries/rules.py": ("tests/exchange/queries/test_rules.py",),
+    "exchange/outcomes/rules.py": _OUTCOMES[:1],
+    "exchange/corrections/rules.py": ("tests/exchange/corrections/test_rules.py",),
+    "exchange/submissions/rules.py": _SUBMISSIONS,
+    "exchange/submissions/slices.py": ("tests/exchange/submissions/test_slices.py",),
+    "exchange/gateways/rules.py": _GATEWAYS,
+    "exchange/gateways/legal_gateway.py": (*_GATEWAYS, *_SUBMISSIONS),
+    "exchange/gateways/safeguards.py": _GATEWAYS,
+    "exchange/gateways/four_eyes.py": _REQUESTS,
+    "exchange/gateways/handling.py": (*_GATEWAYS, "tests/alerts/test_rules.py"),
+    "exchange/gateways/request_policy.py": _REQUESTS,
+    "exchange/indicators/matching.py": (*_SUBMISSIONS, "tests/exchange/queries/test_rules.py"),
+    "exchange/indicators/withdrawal.py": _OUTCOMES,
+    "exchange/membership/authority.py": (*_SUBMISSIONS, *_GATEWAYS),
+    "exchange/membership/past_authority.py": _OUTCOMES,
+    "alerts/domain/rules.py": ("tests/alerts/test_rules.py",),
+    "alerts/domain/alert.py": ("tests/alerts/test_rules.py",),
+    "alerts/domain/subscription.py": ("tests/alerts/test_rules.py",),
+    "schemas/marking.py": (*_GATEWAYS, *_SUBMISSIONS),
+    "schemas/requests/prepared.py": _REQUESTS,
+    "schemas/values/tipping_off.py": _GATEWAYS,
+    "member/requests/refusal.py": ("tests/member/requests/test_request_details.py",),
+    "member/queries/cover.py": ("tests/member/queries/test_queries.py",),
+    "member/statements/review.py": ("tests/member/statements/test_statement_text.py",),
+    "member/tokens/quorums.py": ("tests/member/tokens/test_tokenise.py",),
+    "member/normalise/accounts.py": ("tests/member/normalise/test_normalise_accounts.py",),
+    "member/normalise/wallets.py": ("tests/member/normalise/test_normalise_wallets.py",),
+}
+"""By module: the tests of the subject, those of the rules alone first, not all that happen to pass through it."""
+
+EQUIVALENT: Mapping[tuple[str, str], str] = {}
+"""Why a mutant behaves as the original does, by its module and its changed lines as `Mutant.diff` writes them."""
