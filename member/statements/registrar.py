@@ -17,13 +17,15 @@ Rules, in order:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from keys.statements.envelopes import ROOT, Envelope, Statement, payload_digest, read_payload, sign_statement
 from keys.statements.keyring import (
@@ -40,7 +42,7 @@ from keys.statements.roots import roots_first
 from keys.statements.snapshots import Snapshot, SnapshotError
 from member.errors import AnswerError, MemberError, RefusedError
 from member.statements.holder_statements import Deadline
-from member.statements.review import review
+from member.statements.review import ChangeView, KeyView, review
 from member.transport.channel import Identity
 from member.transport.exchange_client import ExchangeClient
 from schemas.holders import Holder, SignedSnapshot
@@ -77,22 +79,61 @@ class ReadProposal:
         """What the registrar is shown, and says to have it signed."""
         return payload_digest(self.payload)
 
-    def as_document(self, keyring: Keyring, now: datetime) -> dict[str, Any]:
-        """What is to be signed, whole, beside what is in force; `obstacle` says why it is not to be signed."""
+    def view(self, keyring: Keyring, now: datetime) -> ProposalView:
+        """What is to be signed, whole, beside what is in force."""
         head = read_payload(self.payload)
-        return {
-            "proposal_id": self.proposal_id,
-            "type": head.type,
-            "subject": head.subject,
-            "sequence": head.sequence,
-            "issued_at": to_rfc3339(head.issued_at),
-            "signatures": self.signatures,
-            "digest": self.digest,
-            "stale": is_overtaken(self.payload, keyring),
-            "obstacle": find_obstacle(self.payload, keyring, now),
-            **review(self.statement, _held(keyring, head)),
-            "statement": self.statement.to_wire(),
-        }
+        reviewed = review(self.statement, _held(keyring, head))
+        follows = reviewed.succession
+        return ProposalView(
+            proposal_id=self.proposal_id,
+            type=head.type,
+            subject=head.subject,
+            sequence=head.sequence,
+            issued_at=to_rfc3339(head.issued_at),
+            signatures=self.signatures,
+            digest=self.digest,
+            stale=is_overtaken(self.payload, keyring),
+            obstacle=find_obstacle(self.payload, keyring, now),
+            is_new=reviewed.is_new,
+            keys=reviewed.keys,
+            changes=reviewed.changes,
+            joining=UNSET if follows is None else follows.joining,
+            leaving=UNSET if follows is None else follows.leaving,
+            carried_over=UNSET if follows is None else follows.carried_over,
+            statement=self.statement.to_wire(),
+        )
+
+
+class ProposalView(msgspec.Struct, frozen=True, kw_only=True):
+    """A proposal as a registrar is shown it. `obstacle` says why it is not to be signed, `statement` is what would be;
+    joining, leaving and carried_over are those of a root. Once it was dealt with, `state` says how it stands, `problem`
+    why not better.
+    """
+
+    proposal_id: str
+    type: str
+    subject: str
+    sequence: int
+    issued_at: str
+    signatures: int
+    digest: str
+    stale: bool
+    obstacle: str | None
+    is_new: bool
+    keys: Sequence[KeyView]
+    changes: Sequence[ChangeView]
+    joining: Sequence[str] | UnsetType = UNSET
+    leaving: Sequence[str] | UnsetType = UNSET
+    carried_over: int | UnsetType = UNSET
+    statement: Mapping[str, Any]
+    state: str | UnsetType = UNSET
+    problem: str | UnsetType | None = UNSET
+    quorum: int | UnsetType = UNSET
+
+    @property
+    def name(self) -> str:
+        """What it is told by."""
+        return f"{self.type} {self.subject}"
 
 
 def _held(keyring: Keyring, head: Statement) -> AnyStatement | None:
@@ -187,22 +228,18 @@ def choose(proposals: Sequence[ReadProposal], ids: Sequence[str], digests: Seque
 
 def approve(
     exchange: ExchangeClient, chosen: Sequence[ReadProposal], keyring: Keyring, identity: Identity, now: datetime
-) -> list[dict[str, Any]]:
+) -> list[ProposalView]:
     """Sign the chosen proposals and hand the signatures in; what became of each, to the last."""
-    documents = [each.as_document(keyring, now) for each in chosen]
-    return [
-        {**document, **_approve_one(exchange, each, document, identity)}
-        for each, document in zip(chosen, documents, strict=True)
-    ]
+    views = [each.view(keyring, now) for each in chosen]
+    return [_approve_one(exchange, each, view, identity) for each, view in zip(chosen, views, strict=True)]
 
 
-def _approve_one(
-    exchange: ExchangeClient, each: ReadProposal, document: dict[str, Any], identity: Identity
-) -> dict[str, Any]:
-    if document["obstacle"] is not None:
-        return {"state": STALE if document["stale"] else REFUSED, "problem": document["obstacle"]}
-    handed: dict[str, Any] = msgspec.to_builtins(hand_in(exchange, sign(each.payload, identity)))
-    return handed
+def _approve_one(exchange: ExchangeClient, each: ReadProposal, view: ProposalView, identity: Identity) -> ProposalView:
+    if view.obstacle is not None:
+        return replace(view, state=STALE if view.stale else REFUSED, problem=view.obstacle)
+    handed = hand_in(exchange, sign(each.payload, identity))
+    signatures = view.signatures if handed.signatures is UNSET else handed.signatures
+    return replace(view, signatures=signatures, state=handed.state, problem=handed.problem, quorum=handed.quorum)
 
 
 def sign(payload: bytes, identity: Identity) -> StatementEnvelope:
@@ -215,8 +252,8 @@ class SubmittedSignatures(msgspec.Struct, frozen=True):
 
     state: str
     problem: str | None
-    signatures: int | msgspec.UnsetType = msgspec.UNSET
-    quorum: int | msgspec.UnsetType = msgspec.UNSET
+    signatures: int | UnsetType = UNSET
+    quorum: int | UnsetType = UNSET
 
 
 def hand_in(exchange: ExchangeClient, envelope: StatementEnvelope) -> SubmittedSignatures:

@@ -7,7 +7,10 @@ field by field against the statement in force; what is not listed stays as it is
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from keys.statements.envelopes import ROOT
 from keys.statements.fingerprints import fingerprint_of, in_fours
@@ -28,33 +31,61 @@ NOTHING = "nothing"
 _CARRIED = frozenset({"previous", "statements"})
 
 
-def review(statement: AnyStatement, held: AnyStatement | None) -> dict[str, Any]:
-    """`{"is_new", "keys": [{"of", "use", "fingerprint"}], "changes": [{"field", "before", "after"}]}`; a key is told by
-    its fingerprint. `held` is the statement in force about the same subject, if there is one.
-    """
-    return {
-        "is_new": held is None,
-        "keys": [{"of": of, "use": use, "fingerprint": fingerprint_of(key)} for of, use, key in _keys(statement)],
-        "changes": [] if held is None else list(_changes(_plain_wire(held), _plain_wire(statement))),
-        **(_succession(statement, held) if isinstance(statement, RootStatement) else {}),
-    }
+class KeyView(msgspec.Struct, frozen=True):
+    """A key that a statement names: whose, what for, and by which fingerprint it is compared."""
+
+    of: str
+    use: str
+    fingerprint: str
 
 
-def _plain_wire(statement: AnyStatement) -> dict[str, Any]:
+class ChangeView(msgspec.Struct, frozen=True):
+    """One field of a statement that is to be another; None where there was or will be none."""
+
+    field: str
+    before: object
+    after: object
+
+
+@dataclass(frozen=True)
+class Succession:
+    """Of a root: who joins and who leaves, and how many statements it carries over."""
+
+    joining: list[str]
+    leaving: list[str]
+    carried_over: int
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a statement says beside the one in force about the same subject."""
+
+    is_new: bool
+    keys: list[KeyView]
+    changes: list[ChangeView]
+    succession: Succession | None
+
+
+def review(statement: AnyStatement, held: AnyStatement | None) -> Review:
+    """What a registrar looks at; `held` is the statement in force about the same subject, if there is one."""
+    return Review(
+        is_new=held is None,
+        keys=[KeyView(of, use, fingerprint_of(key)) for of, use, key in _keys(statement)],
+        changes=[] if held is None else list(_changes(_plain_wire(held), _plain_wire(statement))),
+        succession=_succession(statement, held) if isinstance(statement, RootStatement) else None,
+    )
+
+
+def _plain_wire(statement: AnyStatement) -> Mapping[str, Any]:
     """What is compared field by field: what a root carries over is told as one (member.statements.registrar)."""
     wire = statement.to_wire()
     return {name: value for name, value in wire.items() if name not in _CARRIED} if wire["type"] == ROOT else wire
 
 
-def _succession(statement: RootStatement, held: AnyStatement | None) -> dict[str, Any]:
-    """Of a root: who joins and who leaves, and how many statements it carries over."""
+def _succession(statement: RootStatement, held: AnyStatement | None) -> Succession:
     before = held.root.ids if isinstance(held, RootStatement) else frozenset()
     after = statement.root.ids
-    return {
-        "joining": sorted(after - before),
-        "leaving": sorted(before - after),
-        "carried_over": len(statement.statements),
-    }
+    return Succession(sorted(after - before), sorted(before - after), len(statement.statements))
 
 
 def _keys(statement: AnyStatement) -> Iterator[tuple[str, str, bytes]]:
@@ -81,7 +112,7 @@ def name_of(entry: Mapping[str, Any]) -> str:
     return next((str(entry[name]) for name in NAMED_BY if name in entry), NOTHING)
 
 
-def _changes(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> Iterator[dict[str, Any]]:
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> Iterator[ChangeView]:
     for name in sorted({*before, *after} - (HEAD if not path else frozenset())):
         old, new = before.get(name), after.get(name)
         field = f"{path}{name}"
@@ -90,14 +121,14 @@ def _changes(before: Mapping[str, Any], after: Mapping[str, Any], path: str = ""
         if isinstance(old, list) and isinstance(new, list):
             yield from _changes_of_list(old, new, field)
         else:
-            yield {"field": field, "before": _plain(name, old), "after": _plain(name, new)}
+            yield ChangeView(field, _plain(name, old), _plain(name, new))
 
 
-def _changes_of_list(old: list[Any], new: list[Any], field: str) -> Iterator[dict[str, Any]]:
+def _changes_of_list(old: list[Any], new: list[Any], field: str) -> Iterator[ChangeView]:
     """Entries by their names; plain values by which were added and which removed."""
     if not all(isinstance(each, dict) for each in (*old, *new)):
         removed, added = [each for each in old if each not in new], [each for each in new if each not in old]
-        yield {"field": field, "before": removed or None, "after": added or None}
+        yield ChangeView(field, removed or None, added or None)
         return
     was, will = {name_of(each): each for each in old}, {name_of(each): each for each in new}
     for name in sorted({*was, *will}):

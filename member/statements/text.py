@@ -12,6 +12,7 @@ from typing import Any
 
 from keys.statements.envelopes import ROOT
 from keys.statements.fingerprints import in_fours
+from member.statements.registrar import ProposalView
 from member.statements.review import HEAD, KEYS, NAMED_BY, NOTHING, name_of
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,12}Z|<[0-9]+ blanks>", re.ASCII)
@@ -22,20 +23,20 @@ _BLANKS = re.compile(
 """Blanks, and what shows nothing: fillers, joiners, the empty Braille cell, variation selectors, tags."""
 
 
-def review_lines(document: Mapping[str, Any]) -> Iterator[str]:
-    """A proposal's document of `registrar pending` for people, line by line, without digest and margin."""
-    stated, changes = document["statement"], document["changes"]
-    news = "new" if document["is_new"] else "a change"
-    yield f"{document['type']} {document['subject']}: {news}"
-    yield f"  sequence {document['sequence']}, issued at {document['issued_at']}"
-    yield from (f"  {line}" for line in (_succession(document) if document["type"] == ROOT else _facts(stated)))
-    yield from (f"  {each['use']} key of {each['of']}: {in_fours(each['fingerprint'])}" for each in document["keys"])
-    if not document["is_new"]:
+def review_lines(proposal: ProposalView) -> Iterator[str]:
+    """A proposal for people, line by line, without digest and margin."""
+    yield f"{proposal.name}: {'new' if proposal.is_new else 'a change'}"
+    yield f"  sequence {proposal.sequence}, issued at {proposal.issued_at}"
+    facts = _succession(proposal) if proposal.type == ROOT else _facts(proposal.statement)
+    yield from (f"  {line}" for line in facts)
+    yield from (f"  {each.use} key of {each.of}: {in_fours(each.fingerprint)}" for each in proposal.keys)
+    if not proposal.is_new:
+        changes = proposal.changes
         yield "  changes against the statement in force:" if changes else "  changes nothing but its sequence"
-        yield from (f"    {each['field']}: {shown(each['before'])} -> {shown(each['after'])}" for each in changes)
-    if document["obstacle"] is not None:
-        yield f"  NOT TO BE SIGNED: {document['obstacle']}"
-    yield f"  signatures so far: {document['signatures']}"
+        yield from (f"    {each.field}: {shown(each.before)} -> {shown(each.after)}" for each in changes)
+    if proposal.obstacle is not None:
+        yield f"  NOT TO BE SIGNED: {proposal.obstacle}"
+    yield f"  signatures so far: {proposal.signatures}"
 
 
 def shown(value: Any) -> str:
@@ -56,14 +57,14 @@ def _counted(found: re.Match[str]) -> str:
     return " " if found[0] == " " else f"<{len(found[0])} blanks>"
 
 
-def _succession(document: Mapping[str, Any]) -> Iterator[str]:
+def _succession(proposal: ProposalView) -> Iterator[str]:
     """What a root says: who must sign from now on."""
-    stated = document["statement"]
+    stated = proposal.statement
     yield f"registrars: {', '.join(each['registrar_id'] for each in stated['registrars'])}"
     yield f"must sign: {stated['quorum']} of {len(stated['registrars'])}"
-    yield f"joins: {', '.join(document['joining']) or 'nobody'}"
-    yield f"leaves: {', '.join(document['leaving']) or 'nobody'}"
-    yield f"carries over: {document['carried_over']} statements"
+    yield f"joins: {', '.join(proposal.joining or ()) or 'nobody'}"
+    yield f"leaves: {', '.join(proposal.leaving or ()) or 'nobody'}"
+    yield f"carries over: {proposal.carried_over} statements"
     yield f"follows the root {in_fours(stated['previous'])}"
 
 

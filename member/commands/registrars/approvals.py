@@ -5,40 +5,44 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
-from keys.statements.envelopes import Envelope, merge, read_payload
 from keys.statements.keyring import Keyring
 from member.commands.registrars.text import review_text
 from member.commands.shared.common import Shown, at_terminal, counted, reporting, write_new_file
 from member.commands.shared.session import Session
-from member.errors import FAILED, MemberError, RefusedError, UsageError
+from member.errors import FAILED, MemberError, UsageError
+from member.statements.delivering import (
+    Done,
+    HolderDelivery,
+    SignaturesView,
+    failed_of,
+    note_gone,
+    submit_signatures,
+)
+from member.statements.delivering import deliver as deliver_statements
 from member.statements.files import proposals_file, read_proposals_file, read_signatures_file, signatures_file
 from member.statements.holder_faults import faults_text, shown_faults
 from member.statements.kept import KeptStatements
 from member.statements.registrar import (
-    REFUSED,
-    STALE,
+    Confirmed,
+    Delivered,
+    ProposalView,
     ReadProposal,
     choose,
-    effective_for_freshness,
     find_obstacle,
-    hand_in,
-    push_to_holders,
     read_proposals,
-    serving_ids,
 )
 from member.statements.registrar import approve as approve_proposals
 from member.statements.registrar import sign as sign_payload
 from member.transport.exchange_client import ExchangeClient
-from schemas.statements import StatementEnvelope
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _NEW_FILE = click.Path(dir_okay=False, path_type=Path)
-_UNAUTHENTICATED = 401
 _DIGEST_HINT = "registrar pending shows each proposal with its digest: registrar approve ID --digest D"
 _digests = click.option(
     "--digest", "digests", multiple=True, help="The digest of what you were shown, one for each, in the same order."
@@ -89,7 +93,7 @@ def approve(session: Session, proposal_ids: tuple[str, ...], digests: tuple[str,
     if not digests:
         chosen = _ask(session, chosen, keyring)
     signed = approve_proposals(exchange, chosen, keyring, identity, session.around.clock())
-    return _report(session, exchange, kept, {"approved": signed})
+    return _report(session, exchange, kept, ApprovalsView(approved=signed))
 
 
 @click.command("export", epilog="Example: member registrar export proposals.json")
@@ -130,8 +134,8 @@ def sign(session: Session, file: Path, digests: tuple[str, ...], out: Path) -> S
         raise MemberError(f"nothing was signed; {named}", hint, slug="not_to_be_signed")
     identity = session.registrar
     write_new_file(out, signatures_file([sign_payload(each.payload, identity) for each in chosen]))
-    signed = [each.as_document(keyring, now) for each in chosen]
-    lines = [f"signed {each['type']} {each['subject']} ({each['digest']})" for each in signed]
+    signed = [each.view(keyring, now) for each in chosen]
+    lines = [f"signed {each.name} ({each.digest})" for each in signed]
     return Shown({"signed": signed, "file": str(out)}, "\n".join([*lines, f"signatures: {out}"]))
 
 
@@ -145,13 +149,8 @@ def submit(session: Session, files: tuple[Path, ...]) -> Shown:
     What the quorum has signed in these files reaches the holders even if the exchange does not take it.
     """
     exchange, kept = session.workplace.exchange_as(session.registrar), _kept(session)
-    kept.take_in(exchange.statements())
-    submitted = []
-    for envelope in _merged([each for file in files for each in read_signatures_file(file)]):
-        submitted.append({"digest": _digest_of(envelope), **msgspec.to_builtins(hand_in(exchange, envelope))})
-        if kept.keyring().counts(envelope):
-            kept.take_in([envelope])
-    return _report(session, exchange, kept, {"submitted": submitted})
+    envelopes = [each for file in files for each in read_signatures_file(file)]
+    return _report(session, exchange, kept, ApprovalsView(submitted=submit_signatures(exchange, kept, envelopes)))
 
 
 @click.command("deliver", epilog="Example: member registrar deliver")
@@ -164,25 +163,22 @@ def deliver(session: Session, gone: tuple[str, ...]) -> Shown:
     One that serves no epoch any more is asked until it has confirmed that it knows.
     """
     exchange, kept = session.workplace.exchange_as(session.registrar), _kept(session)
-    serving = sorted(set(gone) & serving_ids(kept.take_in(exchange.statements())))
-    if serving:
-        raise UsageError(f"--gone {', '.join(serving)}: it serves an epoch", "have the epoch stated anew first")
-    kept.note_retired(kept.retired | set(gone))
-    return _report(session, exchange, kept, {})
+    note_gone(exchange, kept, gone)
+    return _report(session, exchange, kept, ApprovalsView())
 
 
 def _kept(session: Session) -> KeptStatements:
     return KeptStatements(session.home.path, session.workplace.root)
 
 
-def _waiting(session: Session, proposals: Sequence[ReadProposal], keyring: Keyring) -> tuple[list[dict[str, Any]], str]:
+def _waiting(session: Session, proposals: Sequence[ReadProposal], keyring: Keyring) -> tuple[list[ProposalView], str]:
     """Proposals as `--json` gives them, and for people."""
-    waiting = [each.as_document(keyring, session.around.clock()) for each in proposals]
+    waiting = [each.view(keyring, session.around.clock()) for each in proposals]
     return waiting, "\n\n".join(map(_text, waiting)) or "nothing waits"
 
 
-def _text(document: dict[str, Any]) -> str:
-    return review_text(document, shutil.get_terminal_size().columns)
+def _text(proposal: ProposalView) -> str:
+    return review_text(proposal, shutil.get_terminal_size().columns)
 
 
 def _check_digests(session: Session, proposal_ids: Sequence[str], digests: Sequence[str]) -> None:
@@ -198,7 +194,7 @@ def _ask(session: Session, proposals: Sequence[ReadProposal], keyring: Keyring) 
     """Those that the person at the terminal agrees to, each after it was shown."""
     agreed = []
     for each in proposals:
-        click.echo(_text(each.as_document(keyring, session.around.clock())), err=True)
+        click.echo(_text(each.view(keyring, session.around.clock())), err=True)
         if click.confirm("Sign this?", default=False, err=True):
             agreed.append(each)
     return agreed
@@ -213,64 +209,59 @@ def _by_digest(proposals: Sequence[ReadProposal], digests: Sequence[str], file: 
     return [found[digest.lower()] for digest in digests]
 
 
-def _merged(envelopes: Sequence[StatementEnvelope]) -> list[StatementEnvelope]:
-    """One envelope of each payload, with the signatures of all."""
-    found: dict[str, StatementEnvelope] = {}
-    for envelope in envelopes:
-        payload = envelope.payload
-        found[payload] = merge(found[payload], envelope) if payload in found else envelope
-    return list(found.values())
+class ApprovalsView(msgspec.Struct, frozen=True, kw_only=True):
+    """What took effect, what did not, and which holders are behind, as `--json` gives it."""
+
+    error: ErrorView | UnsetType = UNSET
+    approved: Done | UnsetType = UNSET
+    submitted: Done | UnsetType = UNSET
+    holders: Sequence[Delivered] | UnsetType = UNSET
+    freshness: Confirmed | UnsetType = UNSET
 
 
-def _digest_of(envelope: StatementEnvelope) -> str:
-    from_envelope = read_payload(Envelope.parse(envelope).payload)
-    return from_envelope.digest
+class ErrorView(msgspec.Struct, frozen=True):
+    """Why not all is well."""
+
+    type: str
+    detail: str
+    hint: str | UnsetType = UNSET
 
 
-def _report(session: Session, exchange: ExchangeClient, kept: KeptStatements, document: dict[str, Any]) -> Shown:
+def _report(session: Session, exchange: ExchangeClient, kept: KeptStatements, shown: ApprovalsView) -> Shown:
     """Deliver, and say what took effect, what did not, and which holders are behind."""
-    try:
-        keyring = kept.take_in(exchange.statements())
-    except RefusedError as error:
-        if error.status != _UNAUTHENTICATED or not document:
-            raise
-        return _report_left(document)
-    holders = push_to_holders(kept.envelopes, keyring, session.workplace.holder_statements, kept.retired)
-    confirmed = {each.holder_id for each in holders if each.problem is None}
-    kept.note_retired((kept.retired | confirmed) - serving_ids(keyring))
-    freshness = effective_for_freshness(keyring, holders)
-    done = [*document.get("approved", ()), *document.get("submitted", ())]
-    failed = [each for each in done if each["state"] in {STALE, REFUSED}]
-    behind = [each.holder_id for each in holders if each.problem is not None]
-    document |= {"holders": msgspec.to_builtins(holders), "freshness": msgspec.to_builtins(freshness)}
+    done: Done = [*(shown.approved or ()), *(shown.submitted or ())]
+    delivery = deliver_statements(exchange, kept, session.workplace.holder_statements, done)
+    lines = [_line(each) for each in done]
+    if delivery is None:
+        text = "\n".join([*lines, f"{_LEFT.detail}; {_LEFT.hint}"])
+        return Shown(replace(shown, error=_LEFT), text, exit_code=FAILED)
+    error = _error_of(done, delivery)
+    shown = replace(shown, error=error or UNSET, holders=delivery.holders, freshness=delivery.freshness)
+    lines += [f"{each.holder_id}: {each.problem or 'up to date'}" for each in delivery.holders]
+    return Shown(shown, "\n".join(lines) or "nothing to do", exit_code=FAILED if error else 0)
+
+
+_LEFT = ErrorView(
+    "not_a_registrar",
+    "the exchange does not take this registrar for one any more, so that nothing was delivered",
+    "if a root without it has come into force, another registrar gives: member registrar deliver",
+)
+"""It signed the root without it."""
+
+
+def _error_of(done: Done, delivery: HolderDelivery) -> ErrorView | None:
+    failed, behind, freshness = failed_of(done), delivery.behind, delivery.freshness
     if failed:
-        named = "; ".join(f"{_name(each)}: {each['state']}, {each['problem']}" for each in failed)
-        document = {"error": {"type": "not_approved", "detail": named}, **document}
-    elif behind:
+        return ErrorView("not_approved", "; ".join(f"{each.name}: {each.state}, {each.problem}" for each in failed))
+    if behind:
         counts = f"{freshness.confirmed} of the {freshness.needed} that are needed confirmed"
         named = ", ".join(behind)
         detail = f"these key holders did not take the statements: {named} ({counts}); registrar deliver tries again"
-        document = {"error": {"type": "holders_behind", "detail": detail}, **document}
-    lines = [_line(each) for each in done]
-    lines += [f"{each.holder_id}: {each.problem or 'up to date'}" for each in holders]
-    return Shown(document, "\n".join(lines) or "nothing to do", exit_code=FAILED if failed or behind else 0)
+        return ErrorView("holders_behind", detail)
+    return None
 
 
-def _report_left(document: dict[str, Any]) -> Shown:
-    """What became of it, where the exchange takes this registrar for none any more: it signed the root without it."""
-    done = [*document.get("approved", ()), *document.get("submitted", ())]
-    detail = "the exchange does not take this registrar for one any more, so that nothing was delivered"
-    hint = "if a root without it has come into force, another registrar gives: member registrar deliver"
-    lines = [*map(_line, done), f"{detail}; {hint}"]
-    error = {"type": "not_a_registrar", "detail": detail, "hint": hint}
-    return Shown({"error": error, **document}, "\n".join(lines), exit_code=FAILED)
-
-
-def _name(each: dict[str, Any]) -> str:
-    return f"{each['type']} {each['subject']}" if "type" in each else str(each["digest"])
-
-
-def _line(each: dict[str, Any]) -> str:
-    counts = f" ({each['signatures']}/{each['quorum']})" if "quorum" in each else ""
-    problem = f": {each['problem']}" if each["problem"] else ""
-    return f"{_name(each)}: {each['state']}{counts}{problem}"
+def _line(each: ProposalView | SignaturesView) -> str:
+    counts = "" if each.quorum is UNSET else f" ({each.signatures}/{each.quorum})"
+    problem = f": {each.problem}" if each.problem else ""
+    return f"{each.name}: {each.state}{counts}{problem}"

@@ -7,11 +7,11 @@ What it says is written by others, and must not look like a line of ours:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from rich.cells import cell_len, chop_cells
 
+from member.statements.registrar import ProposalView
 from member.statements.text import review_lines
 
 _MARGIN = "| "
@@ -20,12 +20,12 @@ _INDENT = 4
 _LEAST_WIDTH = 20
 
 
-def review_text(document: Mapping[str, Any], width: int) -> str:
-    """A proposal's document of `registrar pending`, for people, at a terminal of so many columns."""
-    digest = document["digest"]
-    ours = f"digest: {digest}\nsign with: member registrar approve {document['proposal_id']} --digest {digest}"
+def review_text(proposal: ProposalView, width: int) -> str:
+    """A proposal for people, at a terminal of so many columns."""
+    digest = proposal.digest
+    ours = f"digest: {digest}\nsign with: member registrar approve {proposal.proposal_id} --digest {digest}"
     lines = (
-        part for line in review_lines(document) for part in _wrapped(line, max(_LEAST_WIDTH, width - len(_MARGIN)))
+        part for line in review_lines(proposal) for part in _wrapped(line, max(_LEAST_WIDTH, width - len(_MARGIN)))
     )
     return "\n".join([ours, *(f"{_MARGIN}{line}" for line in lines)])
 

@@ -29,7 +29,7 @@ def text_of(statement: Any, width: int = 80, keyring: Keyring | None = None) -> 
     """What the registrar is shown of a statement."""
     payload = to_payload(statement)
     proposal = read_proposal(payload_digest(payload), to_base64(payload), 0)
-    return review_text(proposal.as_document(keyring or Keyring(make_root()), NOW), width)
+    return review_text(proposal.view(keyring or Keyring(make_root()), NOW), width)
 
 
 def named(name: str) -> Any:
