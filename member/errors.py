@@ -43,9 +43,9 @@ class MemberError(Exception):
         self.slug = slug or self.slug
         self.fields = fields
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """The error as it stands in `--json` output."""
-        body: dict[str, Any] = {"type": self.slug, "detail": self.detail, **self.fields}
+        body: dict[str, object] = {"type": self.slug, "detail": self.detail, **self.fields}
         if self.hint is not None:
             body["hint"] = self.hint
         return {"error": body}

@@ -5,7 +5,7 @@ form.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Self, TypeVar
 
 import msgspec
@@ -44,7 +44,7 @@ _Form = TypeVar("_Form")
 class ReadAlert(ShownAlert, frozen=True):
     """An alert as it is read: `document` is the exchange's answer whole."""
 
-    document: dict[str, Any] = msgspec.field(default_factory=dict)
+    document: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
     def computed_sha256(self) -> str:
         """The digest of the content as it came, without its audience (of which each reader sees a part of its own)."""

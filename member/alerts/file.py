@@ -92,7 +92,7 @@ def parse_document(data: bytes) -> dict[str, Any]:
     return document
 
 
-def _object_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object_once(pairs: list[tuple[str, Any]]) -> dict[str, object]:
     made = dict(pairs)
     if len(made) != len(pairs):
         names = [name for name, _ in pairs]
@@ -134,7 +134,7 @@ def fill_alert(document: Mapping[str, Any], defaults: Mapping[str, str], today: 
     return filled
 
 
-def _breaks_of_form(filled: dict[str, Any]) -> Iterator[Fault]:
+def _breaks_of_form(filled: Mapping[str, object]) -> Iterator[Fault]:
     """Where the content breaks the form that the exchange asks for: lengths, and characters of names."""
     from schemas.values.derived import schema_of  # noqa: PLC0415 - slow to import, needed here only
 
@@ -161,7 +161,7 @@ class _Reader:
     faults: list[Fault] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        named: dict[str, Any] = {}
+        named: dict[str, object] = {}
         for written, value in self.document.items():
             name = written.strip().lower().replace("-", "_").replace(" ", "_")
             name = _ALSO_CALLED.get(name, name)

@@ -32,7 +32,7 @@ _ENDED = {
 
 
 @dataclass(frozen=True)
-class Section:
+class PageSection:
     """One heading, and what stands under it: a text in Markdown, red flags in their order, or accounts."""
 
     title: str
@@ -49,7 +49,7 @@ class AlertPage:
     heading: str
     ended: str | None
     facts: Sequence[tuple[str, str]]
-    sections: Sequence[Section]
+    sections: Sequence[PageSection]
 
 
 def page_of(alert: ReadAlert) -> AlertPage:
@@ -88,11 +88,11 @@ def _facts(alert: ReadAlert) -> Iterator[tuple[str, str]]:
     yield "Expires", content.expires_on.isoformat()
 
 
-def _sections(content: AlertContent) -> Iterator[Section]:
-    yield Section("Overview", content.overview)
-    yield Section("Red flags", red_flags=content.red_flags)
+def _sections(content: AlertContent) -> Iterator[PageSection]:
+    yield PageSection("Overview", content.overview)
+    yield PageSection("Red flags", red_flags=content.red_flags)
     for study in content.case_studies:
-        yield Section(f"Case study: {study.title}", study.text)
-    yield Section("What is asked of you", content.requested_action)
-    yield Section("More", content.body)
-    yield Section("Accounts", accounts=content.accounts)
+        yield PageSection(f"Case study: {study.title}", study.text)
+    yield PageSection("What is asked of you", content.requested_action)
+    yield PageSection("More", content.body)
+    yield PageSection("Accounts", accounts=content.accounts)

@@ -12,7 +12,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from member.alerts.page import AlertPage, Section
+from member.alerts.page import AlertPage, PageSection
 from member.commands.shared.terminal import PlainTable
 from member.plain import printable
 from schemas.alerts.messages import PublishedAccount
@@ -46,7 +46,7 @@ def _facts(page: AlertPage) -> Table:
     return made
 
 
-def _under(section: Section) -> RenderableType:
+def _under(section: PageSection) -> RenderableType:
     if section.red_flags:
         return _numbered(section.red_flags)
     return _accounts(section.accounts) if section.accounts else _text(section.markdown)

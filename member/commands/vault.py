@@ -6,7 +6,6 @@ import csv
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -85,11 +84,11 @@ def export_rows(session: Session, file: Path) -> Shown:
     return Shown(document, f"{counted(exported, 'row')} in {file}", warnings=warnings)
 
 
-def _exported(rows: StandingRows) -> Iterator[dict[str, Any]]:
+def _exported(rows: StandingRows) -> Iterator[dict[str, object]]:
     for standing in rows.every():
         row, source = standing.row, standing.row.source
         extra = ";".join(f"{name}={value}" for name, value in source.extra.items())
-        shown: dict[str, Any] = {name: getattr(source, name, "") for name in _COLUMNS}
+        shown: dict[str, object] = {name: getattr(source, name, "") for name in _COLUMNS}
         kind = {"indicator_type": row.indicator_type, "canonical": row.canonical, "extra": extra}
         stands = {name: getattr(standing, name) for name in ("state", "withdrawal_reason", "expires_on")}
         yield {**shown, **kind, **stands}

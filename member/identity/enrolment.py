@@ -19,7 +19,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -111,7 +110,6 @@ def create_member(
         for one in made:
             let_in(opened, folder, vault_key, one.person)
     home.save(
-        **_settings(home),
         encryption_key=to_base64(encryption_key.public_bytes),
         representatives={one.person.name: one.local for one in made},
         passphrase_dir=passphrase_dir,
@@ -130,7 +128,7 @@ def ask_to_join(
     request = JoiningRequest.make(member_id, person.name, person.roles, made.key, made.wrap_key.public_bytes)
     folder.ask(request)
     local = {person.name: made.local}
-    home.save(**_settings(home), representatives=local, passphrase_dir=passphrase_dir)
+    home.save(representatives=local, passphrase_dir=passphrase_dir)
     return request
 
 
@@ -149,10 +147,6 @@ def _settle(home: Home, member_id: str, vault: Path | None, *, sandbox: bool) ->
         raise HomeError(f"{home.config.member_id} lives in this home already", "choose another --home")
     place = None if vault is None else str(vault.resolve())
     home.config = msgspec.structs.replace(home.config, member_id=member_id, vault=place, sandbox=sandbox)
-
-
-def _settings(home: Home) -> dict[str, Any]:
-    return {name: getattr(home.config, name) for name in ("member_id", "vault", "sandbox")}
 
 
 def _make_keys(home: Home, newcomer: NewRepresentative) -> _Made:

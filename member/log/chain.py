@@ -29,6 +29,8 @@ from tlog.hashing import HASH_BYTES
 
 # Not the stage: that is how far this member itself has asked, and its requests' own entries say that.
 HitFields = dict[str, Any]
+Where = Mapping[str, Any]
+"""How a LogFault names an entry: the arguments that say which."""
 _FORM = "its view has a missing field or one of an invalid format"
 
 
@@ -110,7 +112,7 @@ class Place:
     entry: bytes
 
     @property
-    def where(self) -> dict[str, Any]:
+    def where(self) -> Where:
         """How a LogFault names the entry."""
         return {"number": self.number, "event_id": self.event_id, "index": self.index, "entry_id": self.entry_id}
 
@@ -127,7 +129,7 @@ class OwnLeaf:
         return self.places[0].index
 
     @property
-    def where(self) -> dict[str, Any]:
+    def where(self) -> Where:
         """How a LogFault names it: by its last entry."""
         return self.places[-1].where
 
@@ -222,7 +224,7 @@ class OwnChain:
         self.last_day = day
 
 
-def read_place(row: Mapping[str, Any], expected: int) -> dict[str, Any]:
+def read_place(row: Mapping[str, Any], expected: int) -> Where:
     """Where a row of GET /log/entries says it stands, as a LogFault names it. Raises LogFault unless its number is the
     expected one.
     """
@@ -236,7 +238,7 @@ def read_place(row: Mapping[str, Any], expected: int) -> dict[str, Any]:
     return {"number": expected, "event_id": event_id, "index": index, "entry_id": entry_id}
 
 
-def open_entry(row: Mapping[str, Any], member_id: str, where: dict[str, Any]) -> OwnEntry:
+def open_entry(row: Mapping[str, Any], member_id: str, where: Where) -> OwnEntry:
     """The entry of a row, by itself: the commitment to a view of this member. Raises LogFault."""
     try:
         entry = from_base64(row["entry"], ENTRY_BYTES)
@@ -250,7 +252,7 @@ def open_entry(row: Mapping[str, Any], member_id: str, where: dict[str, Any]) ->
 
 
 def open_view(
-    view: bytes | None, salt: bytes | None, entry: bytes, member_id: str, where: dict[str, Any]
+    view: bytes | None, salt: bytes | None, entry: bytes, member_id: str, where: Where
 ) -> Mapping[str, Any] | None:
     """What a view says, None for an erased one, if the entry commits to it and it is this member's. Raises LogFault."""
     if view is None and salt is None:

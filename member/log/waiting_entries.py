@@ -78,7 +78,7 @@ class WaitingEntries:
         event_id, entry_id = row.get("event_id"), row.get("entry_id")
         if not isinstance(event_id, str) or not isinstance(entry_id, str):
             raise LogFault("the exchange gives a waiting entry without id or event")
-        where: dict[str, Any] = {"event_id": event_id, "entry_id": entry_id}
+        where: Mapping[str, Any] = {"event_id": event_id, "entry_id": entry_id}
         try:
             entry = from_base64(row["entry"], ENTRY_BYTES)
             receipt = Receipt(from_base64(row["receipt"]["payload"]), from_base64(row["receipt"]["signature"], 64))

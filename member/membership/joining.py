@@ -33,7 +33,7 @@ from member.workplace.workplace import Workplace
 
 
 @dataclass(frozen=True)
-class Invitation:
+class ReadInvitation:
     """A code that fits this home, and the registrars that it names: their fingerprint is to be compared."""
 
     code: ReadCode
@@ -49,14 +49,14 @@ class Joined(msgspec.Struct, frozen=True):
     registrars_fingerprint: str
 
 
-def read_invitation(home: Home, code: str) -> Invitation:
+def read_invitation(home: Home, code: str) -> ReadInvitation:
     """What a code says. InputError for none, HomeError for one that is not for this home."""
     parsed = read_code(code)
     check_code_fits(home, parsed)
-    return Invitation(parsed, _read_root(parsed.content.registrars))
+    return ReadInvitation(parsed, _read_root(parsed.content.registrars))
 
 
-def join(workplace: Workplace, invitation: Invitation, keys: Mapping[str, SigningKey]) -> Joined:
+def join(workplace: Workplace, invitation: ReadInvitation, keys: Mapping[str, SigningKey]) -> Joined:
     """Answer a code whose registrars were compared, with the keys of this home's people by name; sent with the last
     answer.
     """

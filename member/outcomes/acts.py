@@ -21,7 +21,7 @@ def record(workplace: Workplace, about: str, text: str, figures: Mapping[str, ob
     """Say what came of what `text` names, an OutcomeObject. A figure that is not given counts as not known."""
     found = _find(workplace, about, text)
     workplace.check_fresh()
-    done = OutcomeClient.at(workplace).record(about, found, dict(figures))
+    done = OutcomeClient.at(workplace).record(about, found, figures)
     HitProgress(workplace.vault).outcome(about, found)
     return done
 

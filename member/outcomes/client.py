@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Self, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Self, TypeVar
 
 import msgspec
 
@@ -44,7 +44,7 @@ class OutcomeClient:
         """As the acting representative."""
         return cls(workplace.exchange_channel, workplace.vault)
 
-    def record(self, about: str, object_id: str, figures: dict[str, Any]) -> OutcomeStanding:
+    def record(self, about: str, object_id: str, figures: Mapping[str, object]) -> OutcomeStanding:
         """Say what came of a hit, a request or a query; what is not among `figures` is not reported."""
         reported = {name: figures.get(name) for name in FIGURES}
         said = {"object": about, "object_id": object_id, **reported}

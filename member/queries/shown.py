@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -36,7 +35,7 @@ class FoundValue:
     value: str | None
     result: QueryResult
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The value, and the result but for its token."""
         told = {name: value for name, value in msgspec.to_builtins(self.result).items() if name != "token"}
         return {"value": self.value, **told}
@@ -54,7 +53,7 @@ class ShownHead:
     read: OpenedHead | OpenedQuery
     others: list[OtherCase]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """As `query list --json` gives it."""
         texts = {name: text for name, text in msgspec.to_builtins(self.read.grounds).items() if name != "salt"}
         document = _with_texts(self.read.query, "paperwork_sha256", texts)
@@ -72,7 +71,7 @@ class ShownQuery:
     results: list[FoundValue]
     names: Mapping[str, str]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """As `query show --json` gives it."""
         extensions = [
             _with_texts(one, "reason_sha256", {"reason": reason})
@@ -104,9 +103,9 @@ def _values_of(asked: Sequence[AskedSubject], tokens: Sequence[str]) -> list[str
     return [one.value for one in asked if to_base64(one.token) in tokens]
 
 
-def _with_texts(shown: Message, sha256: str, texts: Mapping[str, str]) -> dict[str, Any]:
+def _with_texts(shown: Message, sha256: str, texts: Mapping[str, str]) -> dict[str, object]:
     """What was shown, with texts in the place of their digest."""
-    document: dict[str, Any] = {}
+    document: dict[str, object] = {}
     for name, value in msgspec.to_builtins(shown).items():
         if name == sha256:
             document |= texts

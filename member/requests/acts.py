@@ -58,7 +58,7 @@ class Answered:
 
 
 @dataclass(frozen=True)
-class Release:
+class ReleasedOffer:
     """An offer of ours that was released; `begun` were told what was begun before, and not what was given now."""
 
     released: Released
@@ -90,7 +90,7 @@ def cancel(workplace: Workplace, request_id: str) -> RequestStanding:
 
 def tell(
     desk: RequestDesk, request_id: str, agreed: AgreedDisclosure, to: str | None = None, agree: Agree = agree_unseen
-) -> Answered | Release:
+) -> Answered | ReleasedOffer:
     """Answer a request to us fully or partly, or release an offer of ours (`to` one institution alone)."""
     read = desk.read(request_id)
     if is_own_offer(read):
@@ -129,7 +129,7 @@ def prepare_refusal(desk: RequestDesk, request_id: str, reason: str | None) -> l
 
 def give_prepared(
     desk: RequestDesk, request_id: str, agree: AgreePrepared, *, to: str | None = None, refusing: bool = False
-) -> Answered | Release:
+) -> Answered | ReleasedOffer:
     """Send what another person prepared, once it was seen. MemberError where a refusal was to be sent and another
     answer was prepared.
     """
@@ -183,8 +183,8 @@ def _prepare_release(
     return [prepare(desk, offer.request_id, *each) for each in told]
 
 
-def _release(desk: RequestDesk, offer: ReadRequest, agreed: AgreedDisclosure, to: str | None) -> Release:
-    """Release an offer of ours, once what was begun before has been sent to its end."""
+def _release(desk: RequestDesk, offer: ReadRequest, agreed: AgreedDisclosure, to: str | None) -> ReleasedOffer:
+    """ReleasedOffer an offer of ours, once what was begun before has been sent to its end."""
     stated = [one.member_id for one in desk.keyring.members() if to in (None, one.member_id)]
     begun = [one for one in stated if finish_begun(desk, offer.request_id, one)]
     waiting = [one.institution for one in offer.waiting if to in (None, one.institution)]
@@ -192,11 +192,11 @@ def _release(desk: RequestDesk, offer: ReadRequest, agreed: AgreedDisclosure, to
     left = [one for one in offer.waiting if one.institution in told and one.institution not in begun]
     if left or not begun:
         release(desk, offer, left, agreed)
-    return Release(_released(offer, told), begun)
+    return ReleasedOffer(_released(offer, told), begun)
 
 
-def _release_prepared(desk: RequestDesk, offer: ReadRequest, to: str | None, agree: AgreePrepared) -> Release:
-    """Release what another person prepared, to each holder that it was prepared for."""
+def _release_prepared(desk: RequestDesk, offer: ReadRequest, to: str | None, agree: AgreePrepared) -> ReleasedOffer:
+    """ReleasedOffer what another person prepared, to each holder that it was prepared for."""
     waiting = [one for one in offer.waiting if to in (None, one.institution)]
     prepared = [find_prepared(desk, offer.request_id, one.institution) for one in waiting]
     if not prepared:
@@ -209,7 +209,7 @@ def _release_prepared(desk: RequestDesk, offer: ReadRequest, to: str | None, agr
         for recipient, today in what_to_release(desk, offer, [one], agreed):
             check_unchanged(each, today)
             send_as_prepared(desk, each, recipient)
-    return Release(_released(offer, [one.institution for one in waiting]))
+    return ReleasedOffer(_released(offer, [one.institution for one in waiting]))
 
 
 def _released(offer: ReadRequest, told: Sequence[str]) -> Released:

@@ -118,7 +118,7 @@ class DescribedNotice:
 
     notice: ListedNotice
     said: str
-    about: dict[str, Any] | None
+    about: dict[str, object] | None
     then: Next
 
 
@@ -204,9 +204,9 @@ class NoticeLog:
             direction = str(entry.view.get("direction"))
             self._log.vault.put(_OFFER, self._log.name(str(about["request_id"])), direction.encode())
 
-    def _about(self, event_id: str) -> dict[str, Any] | None:
+    def _about(self, event_id: str) -> dict[str, object] | None:
         payload = self._log.vault.get(_ABOUT, self._log.name(event_id))
-        return None if payload is None else msgspec.msgpack.decode(payload, type=dict[str, Any])
+        return None if payload is None else msgspec.msgpack.decode(payload, type=dict[str, object])
 
     def _describe(self, notice: ListedNotice) -> DescribedNotice:
         kind = KINDS.get(notice.kind, NoticeKind(notice.kind.replace("_", " ")))

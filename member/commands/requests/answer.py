@@ -22,7 +22,7 @@ from member.indicators.envelope import CONTACT
 from member.inputs import read_codes
 from member.plain import as_lines, printable
 from member.requests import acts
-from member.requests.acts import Answered, Release
+from member.requests.acts import Answered, ReleasedOffer
 from member.requests.answering import AgreedDisclosure, TakenUp, take_up
 from member.requests.asking import RequestDesk
 from member.requests.prepared import check_digests
@@ -246,8 +246,8 @@ def _ask(shown: str, question: str, stopped: str, then: str) -> None:
         raise MemberError(f"stopped: {stopped}", then, slug="interrupted")
 
 
-def _shown(done: Answered | Release) -> Shown:
-    if isinstance(done, Release):
+def _shown(done: Answered | ReleasedOffer) -> Shown:
+    if isinstance(done, ReleasedOffer):
         warnings = [
             f"{one} was told what was begun before; what was given now was not sent to it" for one in done.begun
         ]
