@@ -40,7 +40,7 @@ def refused(document: dict[str, Any], defaults: dict[str, str] = DEFAULTS) -> li
     """Field and rule of each fault."""
     with pytest.raises(AlertRefusedError) as caught:
         fill_alert(document, defaults, TODAY, "alert.json")
-    reasons = caught.value.document()["error"]["problem"]["reasons"]
+    reasons = caught.value.fields["problem"]["reasons"]
     assert all(reason["detail"] for reason in reasons)
     return [(reason["field"], reason["code"]) for reason in reasons]
 
