@@ -47,6 +47,12 @@ class Act(StrEnum):
     EXPORT_HOLDER_FAULT = "export_holder_fault"
     REPORT_HOLDER_FAULT = "report_holder_fault"
     SIGN_STATEMENTS = "sign_statements"
+    LIST_PROPOSALS = "list_proposals"
+    EXPORT_PROPOSALS = "export_proposals"
+    DELIVER_STATEMENTS = "deliver_statements"
+    RESTART_UPLOAD = "restart_upload"
+    RELIST_ROWS = "relist_rows"
+    SET_DEFAULT = "set_default"
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ import msgspec
 from member.alerts.values import as_account, as_code, as_day, as_filled_line, as_filled_text, as_line, as_object, quoted
 from member.errors import MemberError
 from member.inputs import ValueRefusedError, as_text, kind_of
+from member.next_steps import Act, Next
 from schemas.alerts.messages import AlertContent
 from schemas.terms import AlertColour, Classification, LegalGateway, MemberKind, Theme, TrafficLight
 
@@ -58,7 +59,7 @@ class AlertRefusedError(MemberError):
         told = [f"{fault.field}: {fault.found}; {fault.wanted} ({fault.rule})" for fault in faults]
         detail = f"{name}: {told[0]}" if len(told) == 1 else "\n  ".join([f"{name}: {len(told)} faults", *told])
         reasons = [{"code": one.rule, "field": one.field, "detail": f"{one.found}; {one.wanted}"} for one in faults]
-        super().__init__(detail, problem={"reasons": reasons})
+        super().__init__(detail, then=Next(Act.SHOW_ALERT_TEMPLATE), problem={"reasons": reasons})
 
 
 def read_alert(path: Path, defaults: Mapping[str, str], today: date) -> AlertContent:
@@ -82,13 +83,13 @@ def parse_document(data: bytes) -> dict[str, Any]:
         raise ValueRefusedError("not-utf-8", "the text is not in UTF-8", "save it again as UTF-8") from None
     except json.JSONDecodeError as error:
         found = f"no JSON: {error.msg} in line {error.lineno}, column {error.colno}"
-        raise ValueRefusedError("not-json", found, "member alert template writes an example") from None
+        raise ValueRefusedError("not-json", found, "write it like the example") from None
     except (RecursionError, ValueError) as error:
         if isinstance(error, ValueRefusedError):
             raise
-        raise ValueRefusedError("not-json", "no JSON that can be read", "member alert template") from None
+        raise ValueRefusedError("not-json", "no JSON that can be read", "write it like the example") from None
     if not isinstance(document, dict):
-        raise ValueRefusedError("not-an-object", kind_of(document), "one object; member alert template shows it")
+        raise ValueRefusedError("not-an-object", kind_of(document), "one object, like the example")
     return document
 
 
@@ -194,7 +195,7 @@ class _Reader:
         value = self.document.get(name)
         if value in _ABSENT:
             if otherwise is None:
-                wanted = f'add "{name}": …; member alert template shows it'
+                wanted = f'add "{name}": …'
                 self.fault(name, "missing", "it is missing", wanted)
             return otherwise
         return self.read(name, read, value)
@@ -202,7 +203,7 @@ class _Reader:
     def said_or_default(self, name: str, read: Callable[[Any], Any]) -> Any:
         """What the author says, else the home's default."""
         if self.document.get(name) in _ABSENT and not self.defaults.get(name, "").strip():
-            wanted = f'add "{name}": …, or once for all: member config set {name} …'
+            wanted = f'add "{name}": …, or set a default once for all'
             self.fault(name, "missing", "it is missing, and this home has no default", wanted)
             return None
         return self.said(name, read, self.defaults.get(name))
@@ -241,7 +242,7 @@ class _Reader:
         expires_on, review_by = (self.said(name, as_day, "") for name in ("expires_on", "review_by"))
         if expires_on == "":
             if "expires_days" not in self.defaults:
-                wanted = 'add "expires_on": "2027-11-22", or once for all: member config set expires_days 365'
+                wanted = 'add "expires_on": "2027-11-22", or set the default expires_days once for all'
                 self.fault("expires_on", "missing", "it is missing, and this home has no default", wanted)
                 return {}
             expires_on = (today + timedelta(days=int(self.defaults["expires_days"]))).isoformat()

@@ -89,7 +89,7 @@ def init(
             made_whole.enter_context(as_it_was_on_failure(folder))
         home = Home.make(session.home_path)
         if home.config.member_id is not None:
-            raise HomeError(f"{home.config.member_id} lives in this home already", "choose another --home")
+            raise HomeError(f"{home.config.member_id} lives in this home already", "choose another home: --home DIR")
         files = None if passphrase_dir is None else passphrase_dir.resolve()
         home.config = msgspec.structs.replace(home.config, member_id=check_id(member_id, "member id"), sandbox=sandbox)
         people = [

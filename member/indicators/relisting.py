@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from member.errors import MemberError
 from member.indicators.intake import Accepted, Read
 from member.indicators.parts import PART_ROWS, Part, cut_parts
+from member.next_steps import Act, Next
 from member.vault.rows import VaultRows
 from member.vault.store import Vault
 from member.vault.taken_back import TakenBackRows
@@ -36,8 +37,9 @@ def _without_reason(item: Accepted, taken_back_as: str) -> MemberError:
     line = item.row.line
     return MemberError(
         f"line {line} was taken back as {taken_back_as}, and its reason column is empty",
-        f"give line {line} a reason, or give one for all: --relist 'why they are listed again'",
+        f"give line {line} a reason, or give one for all",
         slug="reason_missing",
+        then=Next(Act.RELIST_ROWS),
         line=line,
     )
 

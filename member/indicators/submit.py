@@ -37,6 +37,7 @@ from member.indicators.parts import PART_ROWS, Part, cut_parts
 from member.indicators.receipts import verify_receipt
 from member.indicators.rejections import Rejections, collect_rejections
 from member.indicators.relisting import OWN_REASON, check_reasons, reasons_of
+from member.next_steps import Act, Next
 from member.normalise.circumstances import DEFAULT, Circumstances
 from member.reporting import Report
 from member.statements.authority import current_epoch, stated_exchange, usable_epoch
@@ -62,8 +63,8 @@ _SENT_AS = {"token": "value"}
 _CONFLICT = "submission-conflict"
 _SAYS_IT_IS_THERE = {_CONFLICT, "idempotency-key-reused", "partly-stored"}
 _MAY_BE_THERE = (
-    "the exchange may have rows of this upload, which was sent before: the person who sent it runs the same command"
-    " again; --restart submits the file anew"
+    "the exchange may have rows of this upload, which was sent before: the person who sent it does the same again;"
+    " or the file is submitted anew"
 )
 _TAKEN_BACK = "taken back as {}; submit --relist lists such a row again, with a reason"
 
@@ -328,6 +329,7 @@ class _Sending:
             return
         self.has_sent = True
         error.hint = "; ".join(filter(None, (error.hint, _MAY_BE_THERE)))
+        error.then = (Next(Act.RESTART_UPLOAD),)
 
     def _post(self, prepared: _Prepared) -> SubmissionAnswer:
         """Send a part. The exchange takes it in one form only: it has the one that was posted before if it refuses the

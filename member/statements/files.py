@@ -74,8 +74,9 @@ def read_proposals_file(path: Path) -> ProposalsFile:
         payload = canonical_json(document)
         parse_statement(payload)
     except (StatementError, ValueError, RecursionError, msgspec.ValidationError) as error:
-        hint = "registrar export writes a file of proposals; a draft is a whole statement, with sequence and issued_at"
-        raise UsageError(f"{path} holds neither proposals nor a draft of a statement: {error}", hint) from error
+        detail = f"{path} holds neither proposals nor a draft of a statement: {error}"
+        hint = "a draft is a whole statement, with sequence and issued_at; proposals are exported"
+        raise UsageError(detail, hint, then=Next(Act.EXPORT_PROPOSALS)) from error
     return ProposalsFile([_Proposal(payload_digest(payload), to_base64(payload))], [])
 
 

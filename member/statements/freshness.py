@@ -28,6 +28,7 @@ from keys.statements.keyring import EpochStatement, Keyring, Root, StatementErro
 from keys.statements.roots import roots_first
 from keys.statements.snapshots import Snapshot, SnapshotError, check_progress, verify_snapshot
 from member.errors import MemberError, NotEnrolledError, RefusedError
+from member.next_steps import Act, Next
 from member.statements.authority import build_keyring, current_epoch
 from member.statements.holder_statements import Deadline, Envelopes, HolderStatements, Listed, ask_all
 from member.vault.store import Vault
@@ -41,7 +42,7 @@ _MOST_EPOCHS = 8
 _SUSPENDED = "member-suspended"
 _STALE_HINT = (
     "nothing was sent; try again when enough key holders answer, and if that does not help ask the registrars to bring"
-    " the key holders up to date (registrar deliver)"
+    " the key holders up to date"
 )
 
 
@@ -83,7 +84,7 @@ class Freshness:
         count = sum(each.problem is None for each in self.vouchers)
         said = "; ".join(f"{holder_id}: {problem}" for holder_id, problem in reasons.items())
         detail = f"{count} of the {self.needed} key holders needed vouch that nothing newer was stated ({said})"
-        raise StaleStatementsError(detail, _STALE_HINT, holders=reasons)
+        raise StaleStatementsError(detail, _STALE_HINT, then=Next(Act.DELIVER_STATEMENTS), holders=reasons)
 
     def view(self) -> FreshnessView:
         """As the status shows it."""
@@ -137,7 +138,8 @@ def confirm_freshness(
         taken += found.taken
         if current_epoch(library.keyring) == epoch:
             return replace(found, taken=taken)
-    raise StaleStatementsError("the key holders state one epoch after the other", _STALE_HINT)
+    then = Next(Act.DELIVER_STATEMENTS)
+    raise StaleStatementsError("the key holders state one epoch after the other", _STALE_HINT, then=then)
 
 
 def _ask(

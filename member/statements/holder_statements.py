@@ -34,7 +34,7 @@ _MOST_SHORT_BYTES = 64 * 1024
 """Of a snapshot, and of what is said to a statement that is handed over."""
 
 _UNAUTHENTICATED = 401
-_UNKNOWN = "it does not know this representative's key: have the registrars bring it up to date (registrar deliver)"
+_UNKNOWN = "it does not know this representative's key: have the registrars bring it up to date"
 
 T = TypeVar("T")
 Envelopes = list[StatementEnvelope]

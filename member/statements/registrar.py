@@ -41,6 +41,7 @@ from keys.statements.keyring import (
 from keys.statements.roots import roots_first
 from keys.statements.snapshots import Snapshot, SnapshotError
 from member.errors import AnswerError, MemberError, RefusedError
+from member.next_steps import Act, Next
 from member.statements.holder_statements import Deadline
 from member.statements.review import ChangeView, KeyView, review
 from member.transport.channel import Identity
@@ -215,14 +216,15 @@ def choose(proposals: Sequence[ReadProposal], ids: Sequence[str], digests: Seque
     if missing:
         several = "; what begins so is more than one" if any(named[given] for given in missing) else ""
         raise MemberError(
-            f"no such proposal waits: {', '.join(missing)}{several}", "registrar pending lists them", slug="unknown"
+            f"no such proposal waits: {', '.join(missing)}{several}", slug="unknown", then=Next(Act.LIST_PROPOSALS)
         )
     chosen = [named[given][0] for given in ids]
     for each, digest in zip(chosen, digests, strict=bool(digests)):
         if each.digest != digest.lower():
             detail = f"proposal {each.proposal_id} is not what you were shown: its digest is {each.digest} now"
-            hint = "nothing was signed; look at it with registrar pending, and tell the other registrars"
-            raise MemberError(detail, hint, slug="digest_mismatch", proposal_id=each.proposal_id, found=each.digest)
+            hint, then = "nothing was signed; look at it, and tell the other registrars", Next(Act.LIST_PROPOSALS)
+            about = {"proposal_id": each.proposal_id, "found": each.digest}
+            raise MemberError(detail, hint, slug="digest_mismatch", then=then, **about)
     return chosen
 
 

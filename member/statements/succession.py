@@ -38,7 +38,7 @@ _UNAUTHENTICATED = 401
 _PINNED = "pinned_root"
 _NOT_YET = (
     "the exchange shows new registrars that too few key holders have in force: what only they signed does not count"
-    " yet; ask the registrars to bring the key holders up to date (registrar deliver)"
+    " yet; ask the registrars to bring the key holders up to date"
 )
 
 

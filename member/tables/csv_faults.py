@@ -153,7 +153,7 @@ def split_account(found: Sequence[str]) -> FileRefusedError | None:
         return None
     return FileRefusedError(
         f"sort code and account number stand in two columns, {sort_code} and {account}",
-        "expected: a file for --map that names both (docs/uploads.md), or one column value with both joined, six digits"
+        "expected: a map of columns that names both (docs/uploads.md), or one column value with both joined, six digits"
         " and eight, zeros in front kept (200000 and 00012345 give 20000000012345), and a column indicator_type that"
         " says bank_account; in a spreadsheet, with the sort code in A2 and the number in B2:"
         ' =TEXT(SUBSTITUTE(A2,"-",""),"000000")&TEXT(B2,"00000000")',

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from member.errors import MemberError, UsageError, quoted
+from member.inputs import InputError
 
 FORMS = (".csv", ".xlsx")
 _MOST_XLSX_ROWS = 1_048_576
@@ -41,7 +42,7 @@ def as_it_was(cell: str) -> str:
 def check_output(path: Path) -> Path:
     """The path, if rows can be written to it; to be asked before anything else is done. Raises UsageError."""
     if path.suffix.lower() not in FORMS:
-        raise UsageError(f"--output {quoted(str(path))}: the name ends in neither .csv nor .xlsx", "hits.xlsx")
+        raise InputError("output", f"{quoted(str(path))} ends in neither .csv nor .xlsx", "hits.xlsx")
     if path.exists():
         raise UsageError(f"{path} exists already", "name a new file")
     return path

@@ -68,7 +68,7 @@ def check_file(path: str | Path, mapped: ColumnMap = NO_MAP, sheet: str | None =
     if is_workbook(path):
         return check_workbook(Path(path), mapped, sheet)
     if sheet is not None:
-        raise FileRefusedError("a CSV file has no sheets", "leave out --sheet")
+        raise FileRefusedError("a CSV file has no sheets", "leave out the name of a sheet")
     return check_csv(path, mapped)
 
 

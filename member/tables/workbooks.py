@@ -97,7 +97,7 @@ def check_workbook(path: Path, mapped: ColumnMap, sheet: str | None) -> CheckedF
             else:
                 count += 1
     if layout is None:
-        raise FileRefusedError(f"the sheet {name} is empty", f"{EXPECTED_HEADER}; another sheet is named with --sheet")
+        raise FileRefusedError(f"the sheet {name} is empty", f"{EXPECTED_HEADER}; or name another sheet")
     if not count:
         raise FileRefusedError("the sheet has a header and no rows", "expected: at least one row")
     return CheckedFile(path, "xlsx", layout, count, state, digest, mapped.digest, name)

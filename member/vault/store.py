@@ -54,7 +54,7 @@ class Vault:
             path.touch(mode=0o600, exist_ok=False)
             path.chmod(mode)
         except FileExistsError:
-            raise VaultError(f"there is a vault at {path} already", "choose another --home") from None
+            raise VaultError(f"there is a vault at {path} already", "choose another home") from None
         vault = cls(schema.connect(path), VaultCipher(vault_key))
         schema.create_tables(vault.connection)
         with vault.transaction():

@@ -9,11 +9,16 @@ from typing import Any
 import click
 
 from member.commands.shared.common import Shown, counted
+from member.inputs import InputError
 from member.tables.exporting import check_output, write_rows
 
 
 def _check(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
-    return None if path is None else check_output(path)
+    try:
+        return None if path is None else check_output(path)
+    except InputError as error:
+        error.detail = error.named("--output")
+        raise
 
 
 output_option = click.option(

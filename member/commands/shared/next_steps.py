@@ -45,10 +45,16 @@ COMMANDS: Mapping[Act, str] = {
     Act.EXPORT_HOLDER_FAULT: "holder-fault export",
     Act.REPORT_HOLDER_FAULT: "holder-fault report",
     Act.SIGN_STATEMENTS: "registrar sign",
+    Act.LIST_PROPOSALS: "registrar pending",
+    Act.EXPORT_PROPOSALS: "registrar export",
+    Act.DELIVER_STATEMENTS: "registrar deliver",
+    Act.RESTART_UPLOAD: "submit {file} --restart",
+    Act.RELIST_ROWS: "submit {file} --relist 'why they are listed again'",
+    Act.SET_DEFAULT: "config set {name} {value}",
 }
 """How each act is done; in braces what it is about, by the names of `Next.about`."""
 
-_UNKNOWN = {"home": "DIR", "code": "CODE", "name": "NAME", "officer": "…", "reason": "…"}
+_UNKNOWN = {"home": "DIR", "file": "FILE", "value": "…", "code": "CODE", "name": "NAME", "officer": "…", "reason": "…"}
 """What stands for something that is not known; an id else."""
 
 

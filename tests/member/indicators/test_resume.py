@@ -170,7 +170,7 @@ def test_a_part_refused_when_some_of_it_was_stored_keeps_its_rows(
         session.execute(text("UPDATE sharing_groups SET state = 'open'"))
     assert (refused["type"], refused["status"]) == ("partly-stored", 409)
     assert "not an open group" in refused["detail"]
-    assert "the same command again" in refused["hint"]
+    assert "does the same again" in refused["hint"]
     assert taskforce.run("a", "status").document["indicators"] == before + len(numbers)
     resumed = taskforce.run("a", "submit", file).document
     assert (resumed["accepted"], resumed["duplicates"]) == (len(numbers), 0)
