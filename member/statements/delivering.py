@@ -11,13 +11,13 @@ from msgspec import UnsetType
 from keys.statements.envelopes import Envelope, merge, read_payload
 from member.errors import RefusedError, UsageError
 from member.statements.kept import KeptStatements
+from member.statements.proposals import ProposalView
 from member.statements.registrar import (
     REFUSED,
     STALE,
     Confirmed,
     Delivered,
     HolderChannel,
-    ProposalView,
     effective_for_freshness,
     hand_in,
     push_to_holders,

@@ -18,7 +18,7 @@ from keys.statements.envelopes import Envelope, payload_digest
 from keys.statements.keyring import StatementError, parse_statement
 from member.errors import AnswerError, UsageError
 from member.next_steps import Act, Next
-from member.statements.registrar import ReadProposal, in_order, read_proposal
+from member.statements.proposals import ReadProposal, in_order, read_proposal
 from schemas.statements import StatementEnvelope
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64

@@ -11,7 +11,7 @@ import msgspec
 from keys.faults.evidence import EvidenceError
 from keys.faults.report import ShownFault, report_id_of
 from keys.statements.keyring import EpochState, EpochStatement, Keyring
-from member.statements.registrar import ReadProposal
+from member.statements.proposals import ReadProposal
 from member.tokens.fault_spread import read_listed
 from member.transport.exchange_client import ExchangeClient
 from schemas.holder_faults import FaultReport, ListedReport

@@ -12,7 +12,7 @@ from typing import Any
 
 from keys.statements.envelopes import ROOT
 from keys.statements.fingerprints import in_fours
-from member.statements.registrar import ProposalView
+from member.statements.proposals import ProposalView
 from member.statements.review import HEAD, KEYS, NAMED_BY, NOTHING, name_of
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,12}Z|<[0-9]+ blanks>", re.ASCII)

@@ -28,15 +28,8 @@ from member.statements.delivering import deliver as deliver_statements
 from member.statements.files import proposals_file, read_proposals_file, read_signatures_file, signatures_file
 from member.statements.holder_faults import faults_text, shown_faults
 from member.statements.kept import KeptStatements
-from member.statements.registrar import (
-    Confirmed,
-    Delivered,
-    ProposalView,
-    ReadProposal,
-    choose,
-    find_obstacle,
-    read_proposals,
-)
+from member.statements.proposals import ProposalView, ReadProposal, find_obstacle, read_proposals
+from member.statements.registrar import Confirmed, Delivered, choose
 from member.statements.registrar import approve as approve_proposals
 from member.statements.registrar import sign as sign_payload
 from member.transport.exchange_client import ExchangeClient

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from rich.cells import cell_len, chop_cells
 
-from member.statements.registrar import ProposalView
+from member.statements.proposals import ProposalView
 from member.statements.text import review_lines
 
 _MARGIN = "| "

@@ -16,7 +16,7 @@ from keys.statements.envelopes import payload_digest
 from keys.statements.keyring import Keyring, RootStatement, to_payload
 from member.commands.registrars.text import review_text
 from member.errors import AnswerError
-from member.statements.registrar import read_proposal
+from member.statements.proposals import read_proposal
 from member.statements.text import shown
 from schemas.values.encoding import to_base64
 from tests.keys.taskforce import ISSUED, make_member, make_root, registrar, sign
