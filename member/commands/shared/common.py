@@ -8,7 +8,7 @@ import re
 import sqlite3
 import sys
 import traceback
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
@@ -87,9 +87,13 @@ def option_of(command: click.Command, field: str) -> str:
 
 def _print_json(document: Mapping[str, Any] | msgspec.Struct) -> None:
     """One object; iterators become arrays item by item, so that a million rows need no second copy in memory."""
-    out = sys.stdout
+    out, named = sys.stdout, document if isinstance(document, Mapping) else _streaming(document)
+    if named is None:
+        out.write(f"{_encode(document)}\n")
+        out.flush()
+        return
     out.write("{")
-    for number, (name, value) in enumerate(_items(document)):
+    for number, (name, value) in enumerate(named.items()):
         out.write(("," if number else "") + json.dumps(name) + ":")
         if isinstance(value, Iterator):
             out.write("[")
@@ -102,11 +106,12 @@ def _print_json(document: Mapping[str, Any] | msgspec.Struct) -> None:
     out.flush()
 
 
-def _items(document: Mapping[str, Any] | msgspec.Struct) -> Iterable[tuple[str, Any]]:
-    if isinstance(document, Mapping):
-        return document.items()
-    fields = ((field.encode_name, getattr(document, field.name)) for field in msgspec.structs.fields(document))
-    return ((name, value) for name, value in fields if value is not msgspec.UNSET)
+def _streaming(document: msgspec.Struct) -> Mapping[str, Any] | None:
+    """The fields of a document that is read as it is written; None for one that is whole."""
+    fields = msgspec.structs.asdict(document)
+    if not any(isinstance(value, Iterator) for value in fields.values()):
+        return None
+    return {name: value for name, value in fields.items() if value is not msgspec.UNSET}
 
 
 def _encode(value: Any) -> str:
