@@ -41,7 +41,7 @@ def withdraw(
     beginning of it or its number). Raises InputError; NotEnrolledError before anything is sent.
     """
     if (submission is None) == (not values):
-        raise InputError("values", "expected either values or a submission", "say one of both")
+        raise InputError("values", "expected either values or a submission", "one of both")
     if values and indicator_type is None:
         raise InputError("indicator_type", "it says what the values are", ", ".join(sorted(RULES)))
     vault = workplace.vault

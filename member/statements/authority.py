@@ -52,9 +52,7 @@ def load_root(path: Path) -> Root:
     try:
         return Root.load(path)
     except StatementError as error:
-        raise HomeError(
-            f"the registrars' root cannot be used: {error}", "join again, and pin it", then=Next(Act.JOIN)
-        ) from error
+        raise HomeError(f"the registrars' root cannot be used: {error}", then=Next(Act.JOIN)) from error
 
 
 def held_keyring(root: Root, vault: Vault) -> Keyring:

@@ -86,9 +86,7 @@ def read_signatures_file(path: Path) -> list[StatementEnvelope]:
         found = msgspec.json.decode(_read(path), type=_SignaturesFile).envelopes
         return [Envelope.parse(each).to_wire() for each in found]
     except (msgspec.DecodeError, RecursionError) as error:
-        raise UsageError(
-            f"{path} holds no signatures: {error}", "sign them into a file", then=Next(Act.SIGN_STATEMENTS)
-        ) from error
+        raise UsageError(f"{path} holds no signatures: {error}", then=Next(Act.SIGN_STATEMENTS)) from error
     except StatementError as error:
         raise AnswerError(f"{path}: {error}", "sign again") from error
 
