@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 
 import pytest
 
@@ -28,13 +30,19 @@ from schemas.terms import RequestState
 from tests.member.taskforce import Taskforce
 
 ACCOUNT = "20771177117711"
+_TICKING = Lock()
 
 
 def at(taskforce: Taskforce, member_id: str, name: str = "analyst") -> Workplace:
     """Where somebody of a bank works."""
     home = Home.open(taskforce.home(member_id))
     unlocked = open_representative(home, name, f"passphrase of {name}".encode(), was_typed=True)
-    return Workplace(home, lambda: unlocked, taskforce.around())
+
+    def wait(_seconds: float) -> None:
+        with _TICKING:  # there is one sequencer
+            taskforce.tick()
+
+    return Workplace(home, lambda: unlocked, replace(taskforce.around(), sleep=wait))
 
 
 def hand_in(workplace: Workplace, folder: Path) -> tuple[SubmittedView, list[int]]:
