@@ -496,7 +496,7 @@ def test_a_list_of_endless_bytes_ends(fresh: Taskforce, monkeypatch: pytest.Monk
     def large(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response("200 OK", [("Content-Type", "application/json")])
         number = str(next(asked))
-        envelope = {"payloadType": "x", "payload": number, "signatures": [], "padding": "x" * 4_000}
+        envelope = {"payloadType": "x", "payload": number.rjust(4_000, "x"), "signatures": []}
         listed = {"statements": [envelope], "next": number}
         return [json.dumps(listed).encode()]
 
