@@ -29,6 +29,8 @@ def compare(before: Sequence[Item], after: Sequence[Item]) -> Comparison:
     comparison = Comparison((len(before), len(after)))
     one, other = by_key(before), by_key(after)
     for key in sorted(one.keys() | other.keys()):
+        if (key not in one or key not in other) and (one.get(key) or other[key])[0].may_lack:
+            continue
         if key not in one or key not in other:
             comparison.differences[f"{key}: only {'before' if key in one else 'after'}"] += 1
             continue

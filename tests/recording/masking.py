@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-GROWING = frozenset({"entries", "pending", "seconds", "size", "tree_size"})
+COUNTS = frozenset({"log_verified"})
+"""Objects all of whose numbers are of this kind."""
+GROWING = COUNTS | frozenset({"entries", "logged", "pending", "seconds", "size", "tree_size"})
 """Fields whose number depends on how long a run took, or on how many ticks the log had."""
 OF_THE_LOG = frozenset({"index", "number"})
 """Such fields of an entry of the log; those of the same name elsewhere stay."""
@@ -32,6 +34,15 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:
 _DAY = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 _PORT = re.compile(r"(127\.0\.0\.1|localhost):\d+")
 _FOLDER = re.compile(r"/(?:tmp|var)/[^\s\"':]*?(?=/sandbox|/exchange\b|/docs\b|[\s\"':]|$)")
+_REFERENCE = re.compile(r"\b\d{4}-(?=[A-Z]+\b)")
+"""The number of an alert, which is drawn."""
+_FINGERPRINT = re.compile(r"\b(?:[0-9a-f]{4} ){7,}[0-9a-f]{4}\b")
+_SIGNED = re.compile(r'created=\d+|keyid="holder-\d+"')
+"""When a key holder signed, and which of those that can answer it was."""
+_PROGRESS = re.compile(r" rows/s, ")
+_COUNTED = re.compile(r"\b[\d.,]*\d(?= (?:s|seconds|entries|leaves|files)\b)")
+_SIZE_OF_LOG = re.compile(r"^\d+$", re.MULTILINE)
+"""In a checkpoint."""
 _HEX = re.compile(r"\b[0-9a-f]{16,}\b")
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16,}={0,2}(?![A-Za-z0-9+/=_-])")
 
@@ -48,7 +59,9 @@ class Masking:
         if isinstance(value, dict):
             is_problem = str(value.get("type", "")).startswith(_PROBLEM)
             masked = {
-                self.text(key): self._field(item, f"{path}.{key}", key, is_problem=is_problem)
+                self.text(key): self._field(
+                    item, f"{path}.{key}", name if name in COUNTS else key, is_problem=is_problem
+                )
                 for key, item in sorted(value.items())
             }
             return masked | dict.fromkeys(OF_THE_LOG & masked.keys() if "event_id" in masked else (), "<number>")
@@ -75,6 +88,10 @@ class Masking:
         text = _DAY.sub(self._day, text)
         text = _PORT.sub(r"\1:<port>", text)
         text = _FOLDER.sub("<folder>", text)
+        text = _REFERENCE.sub("<number>-", text)
+        text = _FINGERPRINT.sub("<fingerprint>", text)
+        text = _SIGNED.sub(lambda found: f"{found[0].partition('=')[0]}=<signer>", text)
+        text = _SIZE_OF_LOG.sub("<number>", text) if text.count("\n") > 2 else text
         text = _HEX.sub(_hexadecimal, text)
         return _BASE64.sub(_random, text)
 
@@ -104,14 +121,20 @@ def _from_base64(text: str) -> str | None:
         return None
 
 
+def said_lines(said: str) -> list[str]:
+    """What a command says, without the progress that it shows and how long things took."""
+    lines = [line for line in re.split(r"[\r\n]+", said) if line.strip() and not _PROGRESS.search(line)]
+    return [_COUNTED.sub("<number>", line) for line in lines]
+
+
 def _hexadecimal(found: re.Match[str]) -> str:
     return f"<{len(found[0]) // 2} bytes>" if re.search("[a-f]", found[0]) and re.search(r"\d", found[0]) else found[0]
 
 
 def _random(found: re.Match[str]) -> str:
-    """What looks like random bytes: capitals, small letters and a digit in one word."""
+    """What looks like random bytes: capitals, small letters and a digit or sign in one word."""
     text = found[0]
-    if not (re.search("[A-Z]", text) and re.search("[a-z]", text) and re.search(r"\d", text)):
+    if not (re.search("[A-Z]", text) and re.search("[a-z]", text) and re.search(r"\d|\+|=$", text)):
         return text
     return f"<{len(text.rstrip('=')) * 3 // 4} bytes>"
 

@@ -51,15 +51,15 @@ def record(checkout: Path, out: Path) -> None:
             raise PlayingError(f"no request of {story} was recorded: is {HOOK} on the path of the programs?")
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """That of the programs: as ours, without our settings, recorded in `folder`."""
+def environment(checkout: Path, folder: Path) -> dict[str, str]:
+    """That of the programs: as ours, without our settings, with the code of `checkout`, recorded in `folder`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MEMBER_", "EXCHANGE_"))}
-    return {**kept, "PYTHONPATH": str(HOOK), "RECORDING_FOLDER": str(folder), "COLUMNS": "400"}
+    return {**kept, "PYTHONPATH": f"{HOOK}{os.pathsep}{checkout}", "RECORDING_FOLDER": str(folder), "COLUMNS": "400"}
 
 
 def play_demo(checkout: Path, out: Path) -> None:
     """Play `exchange demo`."""
-    run_in(checkout, ".venv/bin/exchange demo --json", environment(out))
+    run_in(checkout, ".venv/bin/exchange demo --json", environment(checkout, out))
 
 
 def play_tour(checkout: Path, out: Path) -> None:
@@ -71,8 +71,8 @@ def play_tour(checkout: Path, out: Path) -> None:
         (folder / ".venv").mkdir()
         (folder / ".venv" / "bin").symlink_to(checkout / ".venv" / "bin")
         (folder / "docs").symlink_to(checkout / "docs")
-        tourist = Tourist(folder, environment(out))
-        with sandbox(folder, shlex.split(next(commands_of(starting))), environment(out)):
+        tourist = Tourist(folder, environment(checkout, out))
+        with sandbox(folder, shlex.split(next(commands_of(starting))), environment(checkout, out)):
             for block in blocks:
                 for command in commands_of(block):
                     tourist.give(command)

@@ -18,13 +18,18 @@ from urllib.parse import parse_qsl
 
 from pypdf import PdfReader
 
-from tests.recording.masking import Masking
+from tests.recording.masking import Masking, said_lines
 from tests.recording.playing import STORIES
 
 _KEY_ID = re.compile(r'keyid="([^"]*)"')
 _SENT_HEADERS = ("accept", "content-type", "idempotency-key", "authorization")
 _OWN_HEADERS = frozenset({"date", "content-length", "server", "connection"})
 """Of answers: those that the server adds, or that follow from the body."""
+_ANY_HEADER = frozenset({"x-request-id", "etag", "last-modified"})
+_ANY_QUERY = frozenset({"after", "cursor", "quorum", "batch", "added_after", "next"})
+"""Where a page begins, and which key holders are asked."""
+_BY_THE_CLOCK = frozenset({"day_head"})
+"""Kinds of entries that are made at hours of the day, whatever anybody does."""
 _READING = ("read", "listed", "told")
 """How the kinds of entries end that tell that something was read: their number depends on who waited how often."""
 
@@ -32,13 +37,14 @@ _READING = ("read", "listed", "told")
 @dataclass(frozen=True)
 class Item:
     """Something that passed: what it is (`key`), what it holds, masked, and the sentences in it. How often it passed is
-    compared where `is_counted`; a question may be repeated.
+    compared where `is_counted`; a question may be repeated. What `may_lack` is compared where both recordings have it.
     """
 
     key: str
     document: Any
     prose: tuple[tuple[str, str], ...] = ()
     is_counted: bool = True
+    may_lack: bool = False
 
     @property
     def text(self) -> str:
@@ -69,9 +75,18 @@ def parts_of(item: Item) -> Iterator[Item]:
         for listed in ("entries", "waiting", "notices"):
             if isinstance(shown, dict) and isinstance(shown.get(listed), list):
                 for entry in shown[listed]:
-                    yield Item(f"{item.key}: of its {listed}", entry, is_counted=False)
+                    yield Item(f"{item.key}: {listed}: {kind_of(entry)}", entry, is_counted=False, may_lack=True)
                 shown[listed] = "<list>"
+        if isinstance(shown, dict) and isinstance(shown.get("pending"), list):
+            shown["pending"] = "<list>"
     yield item
+
+
+def kind_of(entry: dict[str, Any]) -> str:
+    """Of what kind an entry of a list is."""
+    view = entry.get("view")
+    inside = view.get("decoded", view) if isinstance(view, dict) else entry
+    return str(inside.get("kind", "")) if isinstance(inside, dict) else ""
 
 
 def read_request(record: dict[str, Any], story: str, day: date) -> Item:
@@ -83,15 +98,22 @@ def read_request(record: dict[str, Any], story: str, day: date) -> Item:
     key = f"{story}: {record['service']}: {record['method']} {path} by {asker[1] if asker else 'nobody'}"
     types = {name.lower(): value for name, value in record["answer_headers"]}
     document = {
-        "query": masking.document(dict(parse_qsl(record["query"], keep_blank_values=True)), "query"),
+        "query": {
+            name: "<any>" if name in _ANY_QUERY else masking.text(value)
+            for name, value in parse_qsl(record["query"], keep_blank_values=True)
+        },
         "headers": {name: masking.text(headers[name]) for name in _SENT_HEADERS if name in headers},
         "body": body_of(masking, record["body"], headers.get("content-type", ""), "body"),
         "status": record["status"],
         "answer headers": {
-            name: masking.text(value) for name, value in sorted(types.items()) if name not in _OWN_HEADERS
+            name: "<any>" if name in _ANY_HEADER else masking.text(value)
+            for name, value in sorted(types.items())
+            if name not in _OWN_HEADERS
         },
         "answer": body_of(masking, record["answer"], types.get("content-type", ""), "answer"),
     }
+    if "<tile>" in path:
+        document["answer"] = "<tile>"
     counted = record["service"] == "exchange" and record["method"] == "POST"
     return Item(key, document, tuple(masking.prose), counted)
 
@@ -121,8 +143,8 @@ def read_command(record: dict[str, Any], story: str, day: date) -> Item:
         document = masking.document(json.loads(printed), "printed")
     except ValueError:
         document = masking.text(printed)
-    said = masking.text(base64.b64decode(record["said"]).decode("utf-8"))
-    prose = (*masking.prose, *(("said", line) for line in said.splitlines()))
+    said = said_lines(masking.text(base64.b64decode(record["said"]).decode("utf-8")))
+    prose = (*masking.prose, *(("said", line) for line in said))
     return Item(key, {"status": record["status"], "printed": document}, prose, "corrections list" not in key)
 
 
@@ -132,5 +154,7 @@ def read_log(database: Path, story: str, day: date) -> Iterator[Item]:
         for member, kind, view in connection.execute("SELECT member_id, kind, view FROM log_entries"):
             masking = Masking(day)
             document = masking.document(json.loads(view), "view")
+            if kind in _BY_THE_CLOCK:
+                continue
             counted = not kind.endswith(_READING)
             yield Item(f"{story}: log of {member}: {kind}", document, tuple(masking.prose), counted)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.recording.comparing import compare
-from tests.recording.masking import Masking
+from tests.recording.masking import Masking, said_lines
 from tests.recording.playing import HOOK, STORIES, commands_of, copied_from, tour_of
 from tests.recording.reading import read_recording
 
@@ -45,6 +45,10 @@ def masked(value: Any) -> Any:
         ({"sha256": "0a" * 32}, {"sha256": "1b" * 32}),
         ({"url": "http://127.0.0.1:4711/v1"}, {"url": "http://127.0.0.1:4712/v1"}),
         ({"size": 12}, {"size": 13}),
+        ({"log_verified": {"a": 12}}, {"log_verified": {"a": 13}}),
+        ({"event_id": ONE, "index": 12}, {"event_id": OTHER, "index": 13}),
+        ({"reference": "0001-A"}, {"reference": "0002-A"}),
+        ({"hits": [{"band": "1", "id": ONE}, {"band": "5+"}]}, {"hits": [{"band": "5+"}, {"band": "1", "id": OTHER}]}),
         ({"payload": encoded({"id": ONE, "kind": "x"})}, {"payload": encoded({"id": OTHER, "kind": "x"})}),
     ],
 )
@@ -70,6 +74,9 @@ def test_what_differs_from_run_to_run_is_masked(one: Any, other: Any) -> None:
         ({"payload": encoded({"accepted": 9})}, {"payload": encoded({"accepted": 8})}),
         ({"fields": ["reason", "contact"]}, {"fields": ["contact", "reason"]}),
         ({"is_new": True}, {"is_new": False}),
+        ({"entries": [{"event_id": ONE, "accepted": 1}]}, {"entries": [{"event_id": ONE, "accepted": 2}]}),
+        ({"holders": [{"index": 1}]}, {"holders": [{"index": 2}]}),
+        ({"reference": "0001-A"}, {"reference": "0001-B"}),
     ],
 )
 def test_what_a_program_says_is_not_masked(one: Any, other: Any) -> None:
@@ -87,6 +94,11 @@ def test_sentences_are_kept_apart() -> None:
     assert masking.document({"error": problem})["error"] == {**problem, "title": "<prose>", "detail": "<prose>"}
     assert masking.prose == [(".error.detail", "no <uuid>"), (".error.title", "Refused")]
     assert Masking(DAY).document({"title": "An alert"}) == {"title": "An alert"}, "an alert's is what it says"
+
+
+def test_progress_and_durations_are_left_out_of_what_is_said() -> None:
+    said = "a warning\nsubmitting: 9 of 9 rows, 5 rows/s, 0 s left\rdone in 61.5 s\n22 entries of a, 9 rows"
+    assert said_lines(said) == ["a warning", "done in <number> s", "<number> entries of a, 9 rows"]
 
 
 def write_recording(
