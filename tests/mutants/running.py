@@ -13,6 +13,7 @@ import importlib
 import io
 import os
 import random
+import re
 import signal
 import sys
 import tempfile
@@ -20,6 +21,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -32,6 +34,7 @@ from tests.mutants.mutating import Mutant, mutants_of
 SECONDS = 900
 """After so long without an end a mutant runs for ever, which is noticed too."""
 _SQLITE = "not postgresql"
+_CONSTANT = (int, float, str, bytes, tuple, list, dict, set, frozenset, date, timedelta, re.Pattern)
 
 
 class Fate(StrEnum):
@@ -86,7 +89,7 @@ def put_in(module: Any, source: str, mutant: Mutant) -> None:
     code = compile(mutant.source, file, "exec")
     changed = {one.co_qualname: one for one in _codes_in(code)}.get(place)
     if changed is None:
-        _replace_constant(module, place, code)
+        _replace_constants(module, code)
         return
     for function in [one for one in gc.get_objects() if isinstance(one, FunctionType)]:
         if function.__code__.co_filename == file and function.__code__.co_qualname == place:
@@ -98,13 +101,17 @@ def _codes_in(code: CodeType) -> list[CodeType]:
     return [*inner, *(each for one in inner for each in _codes_in(one))]
 
 
-def _replace_constant(module: Any, name: str, code: CodeType) -> None:
-    namespace = {"__name__": module.__name__, "__file__": module.__file__}
+def _replace_constants(module: Any, code: CodeType) -> None:
+    """The constant that was changed, and those that are made of it."""
+    namespace: dict[str, Any] = {"__name__": module.__name__, "__file__": module.__file__}
     exec(code, namespace)  # noqa: S102 - the project's own source
-    original = getattr(module, name)
-    for other in list(sys.modules.values()):
-        if getattr(other, "__dict__", {}).get(name) is original:
-            setattr(other, name, namespace[name])
+    for name, value in namespace.items():
+        original = getattr(module, name, None)
+        if not isinstance(value, _CONSTANT) or repr(value) == repr(original):
+            continue
+        for other in list(sys.modules.values()):
+            if getattr(other, "__dict__", {}).get(name) is original:
+                setattr(other, name, value)
 
 
 class Runner:

@@ -17,6 +17,8 @@ from exchange.gateways.legal_gateway import (
     Signatory,
     decide_asking,
     decide_disclosure,
+    decide_gateway,
+    decide_taking_up,
     is_open_to,
 )
 from exchange.gateways.rules import NCA, NOTICE_PLACEHOLDERS, QUERY, RULES, Side
@@ -206,3 +208,96 @@ def test_a_notice_leaves_exactly_the_places_that_are_named_to_be_filled_in(gatew
     filled = notice.template.format(**{name: f"<{name}>" for name in NOTICE_PLACEHOLDERS})
     assert notice.addressee in filled
     assert f"within {notice.within_days} days" in filled
+
+
+POCA, S188, S189, SCA = (
+    *(LegalGateway.POCA2002_S339ZB, LegalGateway.ECCTA2023_S188),
+    *(LegalGateway.ECCTA2023_S189, LegalGateway.SCA2007_S68),
+)
+_SECOND = timedelta(seconds=1)
+
+
+def noticed(reference: str, ago: timedelta) -> dict[str, Any]:
+    return {"notice": GivenNotice(reference, NOW - ago)}
+
+
+@pytest.mark.parametrize(
+    ("gateway", "changes", "codes"),
+    [
+        (POCA, {"notice": None}, [("no-prior-notice", "nca_notice")]),
+        (POCA, noticed(" ", timedelta(days=1)), [("no-prior-notice", "nca_notice")]),
+        (POCA, noticed("NCA/1", timedelta()), []),
+        (POCA, noticed("NCA/1", -_SECOND), [("notice-not-prior", "nca_notice.given_at")]),
+        (POCA, noticed("NCA/1", timedelta(days=28)), []),
+        (POCA, noticed("NCA/1", timedelta(days=28) + _SECOND), [("notice-too-old", "nca_notice.given_at")]),
+        (POCA, {"confirmations": frozenset()}, [("no-confirmation", "confirmations")] * 2),
+        (SCA, {"confirmations": frozenset({"regulated_sector"})}, [("confirmation", "confirmations")]),
+        (S188, {"condition": None}, [("no-condition", "condition")]),
+        (SCA, {"condition": GatewayCondition.REQUEST}, [("gateway-condition", "condition")]),
+        (SCA, {"mode": QUERY}, [("gateway-mode", "mode")]),
+        (SCA, {"themes": frozenset({"terrorist_finance"})}, [("gateway-theme", "theme")]),
+        (SCA, {"themes": frozenset({"terrorist_finance", "fraud"})}, []),
+        (S189, {"standards": frozenset({"suspicion"})}, [("gateway-evidence", "evidence_standard")]),
+        (
+            S188,
+            {"recipient": Side("x", "telecom")},
+            [("gateway-kind", "legal_gateway"), ("gateway-parties", "legal_gateway")],
+        ),
+        (
+            S188,
+            {"discloser": Side("x", "telecom")},
+            [("gateway-kind", "legal_gateway"), ("gateway-parties", "legal_gateway")],
+        ),
+    ],
+)
+def test_each_rule_of_a_gateway_refuses_by_code_and_field(
+    gateway: LegalGateway, changes: dict[str, Any], codes: list[tuple[str, str]]
+) -> None:
+    decision = decide_disclosure(replace(right_case(gateway), **changes))
+    assert [(reason.code, reason.field) for reason in decision.reasons] == codes
+    if "recipient" not in changes:  # who asks is shown its own side alone
+        asked = decide_asking(replace(right_case(gateway), **changes))
+        assert [(reason.code, reason.field) for reason in asked.reasons] == [
+            one for one in codes if one != ("gateway-parties", "legal_gateway")
+        ]
+
+
+def test_a_condition_is_the_one_of_its_mode() -> None:
+    (reason,) = decide_asking(
+        replace(right_case(S188), condition=GatewayCondition.WARNING, confirmations=frozenset({"safeguarding_action"}))
+    ).reasons
+    assert (reason.code, reason.field) == ("gateway-condition", "condition")
+
+
+def test_what_was_judged_before_is_not_judged_again() -> None:
+    case = replace(right_case(SCA), purpose="", necessity="", proportionality="")
+    assert decide_disclosure(replace(case, is_stated_before=True)).is_allowed
+    assert len(decide_disclosure(case).reasons) == 3
+
+
+@pytest.mark.parametrize(
+    ("gateway", "kind", "theme", "standard", "codes"),
+    [
+        (S189, "financial_institution", "fraud", "reasonable_grounds", []),
+        (S189, "financial_institution", "fraud", "suspicion", [("gateway-evidence", "evidence_standard")]),
+        (S189, "financial_institution", "fraud", None, [("gateway-evidence", "legal_gateway")]),
+        (SCA, "telecom", "fraud", None, []),
+        (SCA, "telecom", "ransomware", "suspicion", [("gateway-theme", "theme")]),
+        (S188, "telecom", "fraud", "suspicion", [("gateway-kind", "legal_gateway")]),
+    ],
+)
+def test_a_submission_is_refused_by_the_gateway_at_its_field(
+    gateway: LegalGateway, kind: str, theme: str, standard: str | None, codes: list[tuple[str, str]]
+) -> None:
+    for purpose, before in (("p", []), (" ", [("no-purpose", "purpose")])):
+        reasons = decide_gateway(gateway, purpose, kind, theme, standard).reasons
+        assert [(reason.code, reason.field) for reason in reasons] == [*before, *codes]
+
+
+def test_whoever_takes_up_is_one_of_the_parties() -> None:
+    case = replace(right_case(S188), discloser=None, authoriser=None, confirmations=frozenset())
+    bank, telecom = Side("b", "financial_institution"), Side("t", "telecom")
+    assert decide_taking_up(case, bank, bank).is_allowed
+    for pair in ((bank, telecom), (telecom, bank)):
+        (reason,) = decide_taking_up(case, *pair).reasons
+        assert (reason.code, reason.field) == ("gateway-parties", "legal_gateway")
