@@ -123,6 +123,11 @@ class Runner:
         self._note = note
         self.fault: str | None = None
 
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Say in the process of a mutant which test failed, and how."""
+        if report.failed:
+            os.write(2, f"{report.nodeid}\n{report.longreprtext}\n".encode())
+
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the original first; nothing can be said of mutants where that fails."""
         if session.testsfailed or not session.items:

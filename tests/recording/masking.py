@@ -16,12 +16,18 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-COUNTS = frozenset({"log_verified"})
+COUNTS = frozenset({"log_verified", "pids"})
 """Objects all of whose numbers are of this kind."""
-GROWING = COUNTS | frozenset({"entries", "logged", "pending", "seconds", "size", "tree_size"})
+GROWING = COUNTS | frozenset({"entries", "log_entry", "logged", "pending", "seconds", "size", "tree_size"})
 """Fields whose number depends on how long a run took, or on how many ticks the log had."""
-OF_THE_LOG = frozenset({"index", "number"})
-"""Such fields of an entry of the log; those of the same name elsewhere stay."""
+BESIDE = {
+    "event_id": frozenset({"index", "number"}),
+    "log_size": frozenset({"bytes", "log_size", "rows"}),
+    "evaluations_30_days": frozenset({"evaluations_30_days", "remaining", "used"}),
+}
+"""Such fields, by another field of their object: of an entry of the log, of a backup, and of what a key holder
+answered, who is one of those that can. Those of the same name elsewhere stay.
+"""
 UNORDERED = frozenset({"hits", "proposals", "statements", "approved"})
 """Lists in the order of random ids, tokens or digests."""
 PROSE = frozenset({"detail", "said"})
@@ -31,6 +37,8 @@ _LEAST_RANDOM = 12
 _NEAR_DAYS = 800
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?")
+_IN_WORDS = re.compile(r"\b\d{1,2} [A-Z][a-z]+ 20\d\d(?:, \d\d:\d\d UTC)?")
+"""A day as pages write it."""
 _DAY = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 _PORT = re.compile(r"(127\.0\.0\.1|localhost):\d+")
 _FOLDER = re.compile(r"/(?:tmp|var)/[^\s\"':]*?(?=/sandbox|/exchange\b|/docs\b|[\s\"':]|$)")
@@ -64,7 +72,8 @@ class Masking:
                 )
                 for key, item in sorted(value.items())
             }
-            return masked | dict.fromkeys(OF_THE_LOG & masked.keys() if "event_id" in masked else (), "<number>")
+            grown = [each for beside, names in BESIDE.items() if beside in masked for each in names & masked.keys()]
+            return masked | dict.fromkeys(grown, "<number>")
         if isinstance(value, list):
             items = [self.document(item, f"{path}[]", name) for item in value]
             return sorted(items, key=json.dumps) if name in UNORDERED else items
@@ -85,6 +94,7 @@ class Masking:
         """A text with ids, moments, random bytes and places masked."""
         text = _UUID.sub("<uuid>", text)
         text = _MOMENT.sub("<moment>", text)
+        text = _IN_WORDS.sub("<day in words>", text)
         text = _DAY.sub(self._day, text)
         text = _PORT.sub(r"\1:<port>", text)
         text = _FOLDER.sub("<folder>", text)
