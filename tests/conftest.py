@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,12 @@ hypothesis.settings.load_profile("repeatable")
 
 @pytest.fixture(scope="session", autouse=True)
 def remembered_keys() -> Iterator[None]:
-    """A key that a passphrase and a salt once gave is kept for this test process: it is the same at full cost, and
-    tests open the same few files thousands of times.
+    """Key derivation is slow on purpose. All files that a test process writes share a salt, and what a passphrase gave
+    is kept: each passphrase costs its full derivation once, and any other process opens the files too.
     """
+    salt = secrets.token_bytes(16)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(custody, "_new_salt", lambda: salt)
         patch.setattr(custody, "_derive_key", functools.lru_cache(maxsize=None)(custody._derive_key))
         yield
 

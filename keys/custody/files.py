@@ -56,7 +56,7 @@ def write_secret(path: Path, secret: bytes, passphrase: bytes, purpose: str) -> 
     check_new_passphrase(passphrase)
     if not 1 <= len(secret) <= MAX_SECRET_BYTES:
         raise CustodyError(f"a secret has 1 to {MAX_SECRET_BYTES} bytes")
-    salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
+    salt, nonce = _new_salt(), secrets.token_bytes(12)
     header = {"format": _FORMAT, "purpose": purpose, "scrypt": {**_SCRYPT, "salt": to_base64(salt)}}
     sealed = ChaCha20Poly1305(_derive_key(passphrase, salt)).encrypt(nonce, secret, canonical_json(header))
     document = {**header, "nonce": to_base64(nonce), "ciphertext": to_base64(sealed)}
@@ -207,6 +207,10 @@ def _sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _new_salt() -> bytes:
+    return secrets.token_bytes(16)
 
 
 def _derive_key(passphrase: bytes, salt: bytes) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 
 from keys.custody.files import (
     CustodyError,
+    _new_salt,
     check_new_passphrase,
     make_private_folder,
     read_passphrase,
@@ -47,6 +48,15 @@ def test_a_secret_comes_back_under_its_passphrase_and_purpose(home: Path, sealed
     assert read_secret(path, b"correct horse", "a test") == SECRET
     assert SECRET not in path.read_bytes()
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_each_file_has_a_salt_of_its_own(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keys.custody.files._new_salt", _new_salt)  # the real one: other tests share a salt
+    salts = set()
+    for name in ("one", "two"):
+        write_secret(home / name, SECRET, b"correct horse", "a test")
+        salts.add(json.loads((home / name).read_bytes())["scrypt"]["salt"])
+    assert len(salts) == 2
 
 
 @pytest.mark.parametrize("passphrase", [b"correct horsf", b"Correct horse", b"x"])
