@@ -75,7 +75,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgresqlServer]:
     """One PostgreSQL server for each test process, started by the first test that wants it."""
-    with postgresql_server() as server:
+    with postgresql_server(in_memory=True) as server:
         yield server
 
 

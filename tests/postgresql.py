@@ -21,6 +21,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 _START_SECONDS = 60.0
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 8 << 30
+"""What must be free there; a whole run of the tests takes some 2 GiB in each process."""
 
 
 class PostgresqlStartError(RuntimeError):
@@ -50,9 +53,17 @@ def _copy_readable_by_all(binaries: Path, target: Path) -> None:
     """Copy the version in use and its libraries, keeping their places relative to each other (they link so)."""
     package = binaries.parent.parent
     libraries = package.with_name(f"{package.name}.libs")
-    shutil.copytree(binaries.parent, target / package.name / binaries.parent.name, symlinks=True)
-    if libraries.is_dir():
-        shutil.copytree(libraries, target / libraries.name, symlinks=True)
+    places = {binaries.parent: target / package.name / binaries.parent.name, libraries: target / libraries.name}
+    for source, place in places.items():
+        if source.is_dir():
+            shutil.copytree(source, place, symlinks=True, copy_function=_link_or_copy)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
 
 
 def _unprivileged_user() -> pwd.struct_passwd | None:
@@ -93,13 +104,13 @@ def _wait_until_ready(server: PostgresqlServer, log: Path) -> None:
 class PostgresqlCluster:
     """The data of one server in a folder, which can be started again, also after it was killed.
 
-    The folder's path is short: that of a socket may have at most 107 bytes. fsync and synchronous_commit stay on: the
-    exchange refuses to start without them.
+    The data lies in `folder`, or in `data_folder`. Their paths are short: that of a socket may have at most 107 bytes.
+    fsync and synchronous_commit stay on: the exchange refuses to start without them.
     """
 
-    def __init__(self, folder: Path, *settings: str) -> None:
+    def __init__(self, folder: Path, *settings: str, data_folder: Path | None = None) -> None:
         self._folder = folder
-        self._data = folder / "data"
+        self._data = (data_folder or folder) / "data"
         self._user = _unprivileged_user()
         self._binaries = _installed_binaries()
         if self._user is not None:
@@ -112,6 +123,7 @@ class PostgresqlCluster:
         """Make the empty data; `settings` are `name=value` as in postgresql.conf."""
         if self._user is not None:
             self._folder.chmod(0o755)
+            self._data.parent.chmod(0o755)
             _copy_readable_by_all(_installed_binaries(), self._folder / "install")
         self._data.mkdir(mode=0o700)
         if self._user is not None:
@@ -148,11 +160,16 @@ def stop_at_once(server: PostgresqlServer) -> None:
 
 
 @contextmanager
-def postgresql_server(*settings: str) -> Iterator[PostgresqlServer]:
-    """Run a new, empty server until the block ends; `settings` are `name=value` as in postgresql.conf."""
+def postgresql_server(*settings: str, in_memory: bool = False) -> Iterator[PostgresqlServer]:
+    """Run a new, empty server until the block ends; `settings` are `name=value` as in postgresql.conf.
+
+    With `in_memory` its data lies there if there is room: a database is some 600 files, and to make and remove hundreds
+    of them on a disk takes minutes.
+    """
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+    data_folder = Path(tempfile.mkdtemp(prefix="pg-", dir=_MEMORY if in_memory and _has_room(_MEMORY) else "/tmp"))
     try:
-        cluster = PostgresqlCluster(folder, *settings)
+        cluster = PostgresqlCluster(folder, *settings, data_folder=data_folder)
         cluster.create()
         server = cluster.start()
         try:
@@ -160,4 +177,9 @@ def postgresql_server(*settings: str) -> Iterator[PostgresqlServer]:
         finally:
             stop_at_once(server)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        for each in (data_folder, folder):
+            shutil.rmtree(each, ignore_errors=True)
+
+
+def _has_room(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= _ROOM_BYTES

@@ -42,8 +42,9 @@ def test_the_server_needs_no_system_postgresql(monkeypatch: pytest.MonkeyPatch) 
     assert int(row[0]) >= 150000
 
 
-def test_the_server_is_gone_after_its_block() -> None:
-    with postgresql_server() as server:
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_the_server_is_gone_after_its_block(in_memory: bool) -> None:
+    with postgresql_server(in_memory=in_memory) as server:
         process = server.process
         folder = server.socket_folder
     assert process.poll() is not None

@@ -47,7 +47,7 @@ def guarded() -> Iterator[PostgresqlServer]:
     (folder / "hba").write_text("local all postgres trust\nlocal all all scram-sha-256\n")
     (folder / "hba").chmod(0o644)
     try:
-        with postgresql_server(f"hba_file={folder / 'hba'}") as server:
+        with postgresql_server(f"hba_file={folder / 'hba'}", in_memory=True) as server:
             engine = create_engine(server.url(), isolation_level="AUTOCOMMIT")
             with engine.connect() as connection:
                 connection.execute(text(f"CREATE ROLE exchange LOGIN PASSWORD '{SECRET}'"))

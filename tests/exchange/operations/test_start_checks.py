@@ -33,7 +33,7 @@ def name_of(url: str) -> str:
 @pytest.mark.parametrize("setting", ["fsync", "full_page_writes"])
 def test_a_server_that_could_lose_its_data_in_a_crash_is_refused_by_name(setting: str) -> None:
     told = rf"{setting}=off: .* set {setting}=on in postgresql\.conf"
-    with postgresql_server(f"{setting}=off") as server, pytest.raises(DatabaseUnfitError, match=told):
+    with postgresql_server(f"{setting}=off", in_memory=True) as server, pytest.raises(DatabaseUnfitError, match=told):
         create_database(server.url())
 
 
