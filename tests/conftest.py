@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import hypothesis
 import psycopg
@@ -16,6 +15,7 @@ import pytest
 from psycopg import sql
 
 from keys.custody import files as custody
+from tests.filled_databases import CopyFilled, FilledDatabases, create_postgresql_database
 from tests.postgresql import PostgresqlServer, postgresql_server
 from tests.quick import is_left_out
 
@@ -79,17 +79,6 @@ def postgresql() -> Iterator[PostgresqlServer]:
         yield server
 
 
-def create_postgresql_database(server: PostgresqlServer, template: str = "template0") -> str:
-    """The name of a new database on the server, a copy of `template`."""
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(
-        host=str(server.socket_folder), user="postgres", dbname="postgres", autocommit=True
-    ) as connection:
-        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-        connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
-    return name
-
-
 def empty_postgresql_database(server: PostgresqlServer, name: str) -> None:
     """Leave nothing in the database that a test put there. Raises psycopg.Error for one that the test took away."""
     with psycopg.connect(host=str(server.socket_folder), user="postgres", dbname=name, autocommit=True) as connection:
@@ -119,9 +108,35 @@ def postgresql_url(postgresql: PostgresqlServer, emptied_databases: list[str]) -
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a new, empty database; a test that takes it runs once on each kind."""
-    if request.param == "sqlite":
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """The kind of database; a test that takes it, or what is made with it, runs once on each."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a new, empty database of each kind."""
+    if database_kind == "sqlite":
         return f"sqlite:///{tmp_path / 'test.db'}"
     url: str = request.getfixturevalue("postgresql_url")
     return url
+
+
+@pytest.fixture(scope="session")
+def filled_databases(tmp_path_factory: pytest.TempPathFactory) -> FilledDatabases:
+    """What tests fill once in a test process, to copy it."""
+    return FilledDatabases(tmp_path_factory.mktemp("filled"))
+
+
+@pytest.fixture
+def copy_filled(
+    filled_databases: FilledDatabases, database_kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[CopyFilled]:
+    """Gives the URL of a new database of each kind that holds what a function puts into it, and what that returned.
+
+    The function is called once in a test process for each `key`, and leaves no connection open.
+    """
+    server = request.getfixturevalue("postgresql") if database_kind == "postgresql" else None
+    with filled_databases.copier(server, tmp_path) as copy:
+        yield copy

@@ -7,14 +7,16 @@ program does.
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import json
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from werkzeug.test import TestResponse
@@ -78,6 +80,12 @@ class MemberSimulator:
     def __post_init__(self) -> None:
         self.keys = {name: SigningKey.generate() for name in ("analyst", "authoriser")}
         self.encryption_key = self.private_key.public_bytes
+
+    def copy(self, taskforce: Taskforce) -> Self:
+        """The same member in a copy of its taskforce."""
+        made = copy(self)
+        made.taskforce, made.keys = taskforce, dict(self.keys)
+        return made
 
     def send(
         self,
@@ -200,6 +208,17 @@ class Taskforce:
         make_tables(self.database)
         self.app = self.make_app(self.database)
         self.members: dict[str, MemberSimulator] = {}
+
+    def copy(self, database_url: str, home: Path) -> Taskforce:
+        """The same members with the same keys on a copy of the database, where it is the time of its founding."""
+        made = copy(self)
+        made.clock = Clock()
+        made.settings = dataclasses.replace(self.settings, home=home, database_url=database_url)
+        made.database = create_database(database_url, log_stale_seconds=self.database.log_stale_seconds)
+        made.app = made.make_app(made.database)
+        made.registrars = dict(self.registrars)
+        made.members = {name: member.copy(made) for name, member in self.members.items()}
+        return made
 
     def make_app(self, database: Database) -> Any:
         """Another worker on a database."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import create_postgresql_database
 from tests.exchange.conftest import new_taskforce
+from tests.filled_databases import create_postgresql_database
 from tests.simulator import Taskforce, make_taskforce
 
 __all__ = ["new_taskforce"]

@@ -7,16 +7,23 @@ from pathlib import Path
 
 import pytest
 
+from tests.filled_databases import CopyFilled
 from tests.simulator import Taskforce, make_taskforce
 
 
 @pytest.fixture
-def new_taskforce(database_url: str, tmp_path: Path) -> Iterator[Callable[..., Taskforce]]:
+def new_taskforce(copy_filled: CopyFilled, tmp_path: Path) -> Iterator[Callable[..., Taskforce]]:
     """Makes the taskforce of a test, with the banks that it names."""
     made: list[Taskforce] = []
 
     def make(*member_ids: str) -> Taskforce:
-        made.append(make_taskforce(database_url, tmp_path, *member_ids))
+        def found(url: str) -> Taskforce:
+            taskforce = make_taskforce(url, tmp_path, *member_ids)
+            taskforce.close()
+            return taskforce
+
+        url, founded = copy_filled(("taskforce", member_ids), found)
+        made.append(founded.copy(url, tmp_path))
         return made[-1]
 
     yield make

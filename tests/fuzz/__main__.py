@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 import structlog
 
-from tests.conftest import create_postgresql_database
+from tests.filled_databases import create_postgresql_database
 from tests.fuzz.running import run, tell_on_standard_error
 from tests.fuzz.services import running_exchange, running_holder
 from tests.postgresql import postgresql_server

@@ -21,7 +21,7 @@ from exchange.log.tables import LogEntry
 from member.log.verify import LoggedReceipt, LogVerifier
 from member.transport.channel import shown_token
 from schemas.values.identifiers import uuid7
-from tests.conftest import create_postgresql_database
+from tests.filled_databases import create_postgresql_database
 from tests.load.connected import Connected, submission_body, utc_now
 from tests.load.served import Served, serve
 from tests.simulator import Taskforce

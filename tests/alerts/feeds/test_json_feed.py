@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,9 +29,9 @@ _ITEM = {
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
+def database_kind() -> str:
     """What an alert looks like in this form is the same on each database: one will do."""
-    return f"sqlite:///{tmp_path}/test.db"
+    return "sqlite"
 
 
 def check_json_feed(feed: dict[str, Any]) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,9 +22,9 @@ ABROAD = {"iban": "DE89370400440532013000", "sort_code": "", "account_number": "
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
+def database_kind() -> str:
     """What an alert looks like in this form is the same on each database: one will do."""
-    return f"sqlite:///{tmp_path}/test.db"
+    return "sqlite"
 
 
 def load_event(reader: FeedReader, event_id: str) -> Any:

@@ -26,7 +26,7 @@ from schemas.terms import MemberKind, TrafficLight
 from tests.alerts.factories import release, step
 from tests.alerts.feeds.readers import ACCOUNT, told
 from tests.alerts.feeds.taxii_reader import API, TAXII, TaxiiReader
-from tests.conftest import create_postgresql_database
+from tests.filled_databases import create_postgresql_database
 from tests.postgresql import PostgresqlServer
 from tests.simulator import URL, Taskforce, make_taskforce
 

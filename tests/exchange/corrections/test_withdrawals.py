@@ -157,7 +157,7 @@ def test_anothers_row_looks_like_a_missing_one_and_ids_are_used_once(
     assert a.submit([one]).get_json()["left_out"] == [{"row": 0, "reason": "false_positive"}]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # a rule of the domain, not of a database
+@pytest.mark.parametrize("database_kind", ["sqlite"])  # a rule of the domain, not of a database
 def test_who_learned_from_others_alone_is_not_told(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a", "b", "c", "d")
     taskforce.state_group(["a", "b"], "cell")
@@ -176,7 +176,7 @@ def test_who_learned_from_others_alone_is_not_told(new_taskforce: NewTaskforce) 
     assert [len(corrections(member)) for member in (b, c, d)] == [1, 0, 0]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # a rule of the domain, not of a database
+@pytest.mark.parametrize("database_kind", ["sqlite"])  # a rule of the domain, not of a database
 def test_who_has_left_since_it_was_told_is_told(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a", "b", "c", "d")
     a, b, c, d = (taskforce.members[name] for name in "abcd")
@@ -475,7 +475,7 @@ def test_what_rests_on_another_row_of_the_member_is_not_corrected(
     assert view["told_by"] == [{"kind": "query", "object_id": told}]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # a rule of the domain, not of a database
+@pytest.mark.parametrize("database_kind", ["sqlite"])  # a rule of the domain, not of a database
 def test_the_withdrawing_member_counts_only_those_it_knows(new_taskforce: NewTaskforce) -> None:
     names = ("a", "b", "c", "d", "e")
     taskforce = new_taskforce(*names)

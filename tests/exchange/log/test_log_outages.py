@@ -167,9 +167,8 @@ def assert_outage_is_survived(taskforce: Taskforce, trouble: AbstractContextMana
 
 
 @pytest.mark.parametrize(
-    ("database_url", "trouble"),
+    ("database_kind", "trouble"),
     [(kind, trouble) for kind, troubles in TROUBLES.items() for trouble in troubles],
-    indirect=["database_url"],
 )
 def test_nothing_is_disclosed_or_half_stored_while_the_log_fails(
     new_taskforce: NewTaskforce,
@@ -203,7 +202,7 @@ def test_a_database_server_restart_needs_no_restart_of_the_exchange(tmp_path: Pa
         shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_an_exchange_on_a_read_only_file_refuses_and_stores_nothing(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a", "b")
     a, b = taskforce.members.values()
@@ -255,7 +254,7 @@ def submit_into_a_cut_commit(taskforce: Taskforce, asked: dict[str, Any], waitin
             cutting.join()
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("database_kind", ["postgresql"])
 @pytest.mark.parametrize("committed", [True, False])
 def test_an_interrupted_commit_discloses_nothing_and_is_done_once(new_taskforce: NewTaskforce, committed: bool) -> None:
     """Committed: the server waits for a standby that never answers, with the commit on its own disk. Not committed:

@@ -35,10 +35,10 @@ from keys.statements.envelopes import sign_statement
 from keys.statements.keyring import MemberState, to_payload
 from migrations.upgrade import downgrade, is_current, upgrade
 from schemas.values.canonical import canonical_json
-from tests.conftest import create_postgresql_database
 from tests.exchange.factories import make_token
 from tests.exchange.registrars.test_root_change import REGULATOR, hand_in, suspension
 from tests.exchange.registrars.test_root_change import change as change_registrars
+from tests.filled_databases import create_postgresql_database
 from tests.simulator import Taskforce, make_taskforce
 from tlog.notes import NoteSigner
 

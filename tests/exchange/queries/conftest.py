@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import create_postgresql_database
 from tests.exchange.queries.world import QueryWorld
 from tests.exchange.silence.holders import OTHERS, SUBJECT
+from tests.filled_databases import create_postgresql_database
 from tests.postgresql import PostgresqlServer
 
 

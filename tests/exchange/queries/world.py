@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import json
 from collections.abc import Sequence
 from copy import copy
@@ -15,7 +14,6 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from alerts.jobs import drain_outbox
-from exchange.kernel.session import create_database
 from exchange.log.tables import LogEntry
 from exchange.queries.decide import DEFAULT_LIMITS
 from exchange.queries.watch import end_queries, watch_queries
@@ -28,7 +26,7 @@ from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.exchange.factories import Clock
 from tests.exchange.queries.planting import GROUNDS, terms_of
-from tests.simulator import ANALYST, AUTHORISER, NEVER_SECONDS, MemberSimulator, Taskforce
+from tests.simulator import ANALYST, AUTHORISER, MemberSimulator, Taskforce
 
 BANKS, AGENCIES, REVIEWER = ("a", "b", "c"), ("nca", "met"), "ico"
 ROLES: dict[str, frozenset[Role]] = {
@@ -73,16 +71,10 @@ class QueryWorld:
 
     def copy(self, database_url: str, folder: Path) -> QueryWorld:
         """The same people on a copy of the database."""
-        made, taskforce = copy(self), copy(self.taskforce)
-        made.clock = taskforce.clock = Clock()
-        made.taskforce = taskforce
-        taskforce.settings = dataclasses.replace(taskforce.settings, home=folder, database_url=database_url)
-        taskforce.database = create_database(database_url, log_stale_seconds=NEVER_SECONDS)
-        taskforce.app = taskforce.make_app(taskforce.database)
-        members = {name: copy(member) for name, member in taskforce.members.items()}
-        for member in members.values():
-            member.taskforce = taskforce
-        taskforce.members = members
+        made = copy(self)
+        made.taskforce = self.taskforce.copy(database_url, folder)
+        made.clock = cast(Clock, made.taskforce.clock)
+        members = made.taskforce.members
         made.banks = {name: members[name] for name in self.banks}
         made.agencies = {name: cast(Office, members[name]) for name in self.agencies}
         made.reviewer = cast(Office, members[REVIEWER])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import create_postgresql_database
 from tests.exchange.requests.world import RequestWorld
+from tests.filled_databases import create_postgresql_database
 from tests.postgresql import PostgresqlServer
 
 
