@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.quick import HERE, LONG, PROCESSES
+from tests.quick import HERE, KEPT, LONG, PROCESSES
 
 SAMPLE = ("tests/alerts/test_feed_tokens.py", "tests/exchange/requests", "tests/torture", "tests/tlog/test_proofs.py")
 SUBJECTS = sorted(
@@ -38,13 +38,17 @@ def test_a_quick_run_leaves_out_postgresql_and_long_tests() -> None:
     assert f"--quick left out {len(whole) - len(quick)} tests: PostgreSQL, and what takes long" in said
 
 
-@pytest.mark.parametrize("place", sorted(PROCESSES | LONG))
-def test_what_a_quick_run_leaves_out_is_there(place: str) -> None:
-    assert (HERE / place).exists()
+@pytest.mark.parametrize("place", sorted(PROCESSES | LONG | KEPT))
+def test_what_a_quick_run_names_is_there(place: str) -> None:
+    path, _, name = place.partition("::")
+    assert (HERE / path).exists()
+    if name:
+        assert f"def {name}(" in (HERE / path).read_text()
 
 
 @pytest.mark.parametrize("folder", SUBJECTS, ids=lambda folder: str(folder.relative_to(HERE)))
 def test_a_quick_run_has_tests_of_each_subject(folder: Path) -> None:
-    left_out = PROCESSES | LONG
-    assert folder.relative_to(HERE).as_posix() not in left_out
-    assert {path.relative_to(HERE).as_posix() for path in folder.glob("test_*.py")} - left_out
+    places = {path.relative_to(HERE).as_posix() for path in (folder, *folder.glob("test_*.py"))}
+    kept = {name.partition("::")[0] for name in KEPT}
+    assert folder.relative_to(HERE).as_posix() not in PROCESSES | LONG
+    assert places - {folder.relative_to(HERE).as_posix()} - (PROCESSES | LONG - kept)
