@@ -5,9 +5,12 @@ Everything lies in files under one folder, so that another process can open the 
 
 from __future__ import annotations
 
+import atexit
 import io
 import json
 import secrets
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -133,19 +136,39 @@ class Taskforce:
         agencies: tuple[str, ...] = (),
         reviewers: tuple[str, ...] = (),
     ) -> Taskforce:
-        """A new taskforce with everything signed, and its members enrolled; reviewers are in no group."""
-        taskforce = cls(folder)
-        taskforce.kinds |= dict.fromkeys(agencies, ("law_enforcement", "law_enforcement"))
-        taskforce.kinds |= dict.fromkeys(reviewers, ("regulator", "regulation"))
-        taskforce._make_authorities(holders)
+        """A new taskforce with everything signed, and its members enrolled; reviewers are in no group.
+
+        The first of its kind in a test process is kept as it is now, and what is given is a copy of its files.
+        """
+        kind = (banks, holders, agencies, reviewers)
+        if kind not in _founded:
+            original = cls(Path(tempfile.mkdtemp(prefix="founded-")))
+            atexit.register(shutil.rmtree, original.folder, ignore_errors=True)
+            with _at_the_real_time():
+                original._found(*kind)
+            original.close()
+            _founded[kind] = original.folder, original.kinds
+        founded, kinds = _founded[kind]
+        shutil.copytree(founded, folder, dirs_exist_ok=True)
+        for config in folder.glob("members/*/config.json"):  # holds absolute paths
+            config.write_text(config.read_text().replace(str(founded), str(folder)))
+        taskforce = cls(folder, kinds=dict(kinds))
         taskforce.open()
-        taskforce._propose()
-        for member_id in (*banks, *agencies):
-            taskforce.enrol(member_id)
-        for member_id in reviewers:
-            taskforce.enrol(member_id, "--role", "analyst=reviewer")
-        taskforce.sign((*banks, *agencies))
         return taskforce
+
+    def _found(
+        self, banks: tuple[str, ...], holders: int, agencies: tuple[str, ...], reviewers: tuple[str, ...]
+    ) -> None:
+        self.kinds |= dict.fromkeys(agencies, ("law_enforcement", "law_enforcement"))
+        self.kinds |= dict.fromkeys(reviewers, ("regulator", "regulation"))
+        self._make_authorities(holders)
+        self.open()
+        self._propose()
+        for member_id in (*banks, *agencies):
+            self.enrol(member_id)
+        for member_id in reviewers:
+            self.enrol(member_id, "--role", "analyst=reviewer")
+        self.sign((*banks, *agencies))
 
     def open(self) -> None:
         """Start the servers on what lies in the folder."""
@@ -389,6 +412,18 @@ class Taskforce:
 def start_nothing(status: str, headers: list[tuple[str, str]], *rest: object) -> Callable[[bytes], object]:
     """An answer that nobody receives."""
     return len
+
+
+_founded: dict[tuple[object, ...], tuple[Path, dict[str, tuple[str, str]]]] = {}
+
+
+@contextmanager
+def _at_the_real_time() -> Iterator[None]:
+    step, CLOCK["step"] = CLOCK["step"], timedelta(0)
+    try:
+        yield
+    finally:
+        CLOCK["step"] = step
 
 
 def _unreachable(request: httpx.Request) -> httpx.Response:
