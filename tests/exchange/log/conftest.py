@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.exchange.log.laboratory import Laboratory, open_laboratory
+from tests.exchange.log.laboratory import Laboratory, copy_laboratory
+from tests.filled_databases import CopyFilled
 
 
 @pytest.fixture
-def laboratory(database_url: str, tmp_path: Path) -> Iterator[Laboratory]:
-    with open_laboratory(database_url, tmp_path) as opened:
-        yield opened
+def laboratory(copy_filled: CopyFilled, tmp_path: Path) -> Iterator[Laboratory]:
+    with copy_laboratory(copy_filled, "empty", lambda log: None, tmp_path) as made:
+        yield made

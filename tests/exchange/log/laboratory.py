@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from exchange.log.tables import (
     LogPublication,
     LogTile,
 )
+from tests.filled_databases import CopyFilled
 from tlog.notes import NoteSigner
 from tlog.tiles import parse_tile_path
 
@@ -57,6 +60,14 @@ class Laboratory:
         self.head_file.create()
         self.now = NOW
         self.lease = self.take_lease("first")
+
+    def copy(self, database: Database, folder: Path) -> Laboratory:
+        """The same log on a copy of the database, with a head file of its own."""
+        made = copy(self)
+        made.database, made.folder = database, folder
+        shutil.copy(self.folder / "head", folder / "head")
+        made.head_file = HeadFile(folder / "head", SIGNER)
+        return made
 
     def sequencer(self, **options: Any) -> Sequencer:
         return Sequencer(self.database, SIGNER, self.head_file, **options)
@@ -118,11 +129,24 @@ class Laboratory:
 
 
 @contextmanager
-def open_laboratory(url: str, folder: Path) -> Iterator[Laboratory]:
-    database = create_database(url)
-    try:
+def copy_laboratory(
+    copy_filled: CopyFilled, key: str, record: Callable[[Laboratory], object], folder: Path
+) -> Iterator[Laboratory]:
+    """A log in which `record`, which is named by `key`, recorded something."""
+
+    def found(url: str) -> Laboratory:
+        database = create_database(url)
         tables = [table.__table__ for table in TABLES]
         Base.metadata.create_all(database.engine, [table for table in tables if isinstance(table, Table)])
-        yield Laboratory(database, folder)
+        (original := folder.with_name(f"{folder.name}-{key}")).mkdir()
+        made = Laboratory(database, original)
+        record(made)
+        database.dispose()
+        return made
+
+    url, founded = copy_filled(("log", key), found)
+    database = create_database(url)
+    try:
+        yield founded.copy(database, folder)
     finally:
         database.dispose()

@@ -36,7 +36,8 @@ from schemas.hits import DisclosedHit
 from schemas.values.canonical import canonical_json, parse_canonical_json
 from schemas.values.encoding import from_base64, to_base64, to_rfc3339
 from schemas.values.identifiers import uuid7
-from tests.exchange.log.laboratory import NOW, ORIGIN, SIGNER, Laboratory, erase_event, open_laboratory
+from tests.exchange.log.laboratory import NOW, ORIGIN, SIGNER, Laboratory, copy_laboratory, erase_event
+from tests.filled_databases import CopyFilled
 from tlog.checkpoint import Checkpoint, sign_checkpoint
 from tlog.entries import CHAIN_START, entry_commitment, next_chain_head, verify_in_batch
 from tlog.notes import NoteSigner
@@ -48,9 +49,29 @@ RECEIPT_KEY = SigningKey.from_seed(bytes(32))
 
 
 @pytest.fixture
-def laboratory(database_url: str, tmp_path: Path) -> Iterator[Laboratory]:
-    with open_laboratory(database_url, tmp_path) as opened:
-        yield opened
+def laboratory(copy_filled: CopyFilled, tmp_path: Path) -> Iterator[Laboratory]:
+    """A log without entries."""
+    with copy_laboratory(copy_filled, "empty", lambda log: None, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def recorded(copy_filled: CopyFilled, tmp_path: Path) -> Iterator[Laboratory]:
+    """A log of 16 members: five entries of "a" over five ticks."""
+    with copy_laboratory(copy_filled, "of-a", record_first, tmp_path) as made:
+        yield made
+
+
+def record_first(laboratory: Laboratory) -> None:
+    laboratory.add_members(13, "a", "b", "c")
+    laboratory.record({"a": {"hits": [hit("h1"), hit("h2")]}, "b": {"hits": [hit("h9")]}})
+    laboratory.record({"b": {}})
+    laboratory.record({"a": {"count": 1}}, kind="hits_read")
+    laboratory.settle()
+    laboratory.record({"a": {"hits": [hit("h1", "2-4")]}, "c": {}})
+    laboratory.record({"a": {"ended": ["h2"]}}, kind="hits_changed")
+    laboratory.record({"a": {}}, kind="refusal")
+    laboratory.settle()
 
 
 def hit(hit_id: str, institutions: str = "1") -> Row:
@@ -118,18 +139,9 @@ class Served:
 
 
 @pytest.fixture
-def served(laboratory: Laboratory) -> Served:
-    """An honest log of 16 members: five own entries over five ticks, one live hit and one ended."""
-    laboratory.add_members(13, "a", "b", "c")
-    laboratory.record({"a": {"hits": [hit("h1"), hit("h2")]}, "b": {"hits": [hit("h9")]}})
-    laboratory.record({"b": {}})
-    laboratory.record({"a": {"count": 1}}, kind="hits_read")
-    laboratory.settle()
-    laboratory.record({"a": {"hits": [hit("h1", "2-4")]}, "c": {}})
-    laboratory.record({"a": {"ended": ["h2"]}}, kind="hits_changed")
-    laboratory.record({"a": {}}, kind="refusal")
-    laboratory.settle()
-    exchange = Served(laboratory)
+def served(recorded: Laboratory) -> Served:
+    """An honest log, as "a" reads it: one live hit and one ended."""
+    exchange = Served(recorded)
     exchange.shown = [hit("h1", "2-4")]
     return exchange
 
