@@ -1,35 +1,48 @@
-"""The exchange's tables on a new database, quickly: what the migrations said the first time is said again."""
+"""Tables on a new database, quickly: what the migrations said the first time is said again."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
 from exchange.kernel.session import Database
-from migrations.upgrade import head_revision, upgrade
+from keys.holder.database import HolderDatabase
+from migrations.upgrade import upgrade
 
-_said: dict[str, list[str]] = {}
-"""By dialect, the statements of a whole upgrade of an empty database, none of which has parameters."""
+_said: dict[tuple[str, str], list[str]] = {}
+"""By dialect and table of versions, the statements of a whole upgrade of an empty database; none has parameters."""
 
 
 def make_tables(database: Database) -> None:
-    """As `upgrade`, and on an empty database several times faster from the second time on in a test process."""
-    dialect = database.engine.dialect.name
-    with database.engine.begin() as connection:
-        is_empty = not connection.dialect.has_table(connection, "alembic_version")
-        if is_empty and dialect in _said:
-            together = ";\n".join(_said[dialect])  # in one round trip, where the driver takes more than one statement
-            for statement in _said[dialect] if database.is_sqlite else [together]:
+    """The exchange's: as `upgrade`, and on an empty database several times faster from the second time on in a test
+    process.
+    """
+    _make(database.engine, "alembic_version", lambda: upgrade(database))
+
+
+def make_holder_tables(database: HolderDatabase) -> None:
+    """A key holder's, likewise."""
+    _make(database.engine, "holder_alembic_version", database.migrate)
+
+
+def _make(engine: Engine, version_table: str, upgrade: Callable[[], object]) -> None:
+    kind = (engine.dialect.name, version_table)
+    with engine.begin() as connection:
+        is_empty = not connection.dialect.has_table(connection, version_table)
+        if is_empty and kind in _said:
+            together = ";\n".join(_said[kind])  # in one round trip, where the driver takes more than one statement
+            for statement in _said[kind] if engine.dialect.name == "sqlite" else [together]:
                 connection.exec_driver_sql(statement)
             return
     if is_empty:
-        _said[dialect] = _recorded(database)
+        _said[kind] = _recorded(engine, version_table, upgrade)
     else:
-        upgrade(database)
+        upgrade()
 
 
-def _recorded(database: Database) -> list[str]:
+def _recorded(engine: Engine, version_table: str, upgrade: Callable[[], object]) -> list[str]:
     said: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -37,10 +50,10 @@ def _recorded(database: Database) -> list[str]:
             assert not parameters, statement
             said.append(statement)
 
-    event.listen(database.engine, "before_cursor_execute", note)
+    event.listen(engine, "before_cursor_execute", note)
     try:
-        upgrade(database)
+        upgrade()
     finally:
-        event.remove(database.engine, "before_cursor_execute", note)
-    assert any(head_revision() in statement for statement in said)
+        event.remove(engine, "before_cursor_execute", note)
+    assert any(f"INTO {version_table}" in statement for statement in said)
     return said

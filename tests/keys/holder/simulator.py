@@ -20,6 +20,7 @@ from keys.oprf import group
 from keys.oprf.threshold import Dealing
 from keys.signatures.messages import SignedRequest, new_nonce, sign_request, verify_response
 from tests.keys.taskforce import Member, holder_key, holder_url, make_root
+from tests.tables import make_holder_tables
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 EVALUATIONS = "/v1/evaluations"
@@ -63,7 +64,7 @@ def make_settings(
 def migrate(database_url: str) -> HolderDatabase:
     """The database with its tables."""
     database = open_database(database_url)
-    database.migrate()
+    make_holder_tables(database)
     return database
 
 

@@ -11,11 +11,12 @@ from sqlalchemy import inspect
 from keys.holder import store
 from keys.holder.database import open_database
 from keys.holder.tables import metadata
-from tests.keys.holder.simulator import NOW, migrate
+from tests.keys.holder.simulator import NOW
 
 
 def test_the_newest_migration_makes_the_tables_of_the_code(database_url: str) -> None:
-    database = migrate(database_url)
+    database = open_database(database_url)
+    database.migrate()
     with database.reading() as connection:
         context = MigrationContext.configure(
             connection, opts={"version_table": "holder_alembic_version", "compare_type": True}
@@ -25,7 +26,8 @@ def test_the_newest_migration_makes_the_tables_of_the_code(database_url: str) ->
 
 
 def test_rows_survive_a_second_migration_and_go_with_the_tables(database_url: str) -> None:
-    database = migrate(database_url)
+    database = open_database(database_url)
+    database.migrate()
     with database.transaction() as connection:
         store.allow_member(connection, "a", 5, NOW)
         store.add_grant(connection, "a", 7, NOW, NOW)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from keys.holder import pages
 from keys.statements.keyring import Keyring
 from keys.statements.snapshots import verify_snapshot
 from schemas.holders import SignedSnapshot
@@ -39,9 +40,13 @@ def test_a_holder_vouches_at_once_for_what_it_took_in(holder: HolderSimulator) -
     verify_snapshot(later, epoch.holders[0], holder.clock())
 
 
-def test_the_list_behind_it_is_for_members_page_by_page(holder: HolderSimulator) -> None:
+def test_the_list_behind_it_is_for_members_page_by_page(
+    holder: HolderSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert pages._STATEMENTS_PAGE == 200
+    monkeypatch.setattr(pages, "_STATEMENTS_PAGE", 20)  # each statement costs a reading of all before it
     a = make_member("a")
-    holder.state(sign(make_epoch(DEALING)), *(sign(replace(a.statement, sequence=n)) for n in range(1, 203)))
+    holder.state(sign(make_epoch(DEALING)), *(sign(replace(a.statement, sequence=n)) for n in range(1, 23)))
     keyring, target = Keyring(make_root()), "/v1/statements"
     sizes = []
     while True:
@@ -54,7 +59,7 @@ def test_the_list_behind_it_is_for_members_page_by_page(holder: HolderSimulator)
         if page["next"] is None:
             break
         target = f"/v1/statements?cursor={page['next']}"
-    assert sizes == [200, 3]
+    assert sizes == [20, 3]
     stated = msgspec.convert(holder.client.get("/v1/snapshot").get_json(), SignedSnapshot)
     assert verify_snapshot(stated, make_epoch(DEALING).holders[0], holder.clock()).digest == keyring.digest
 
