@@ -83,13 +83,11 @@ class BackedUp:
 
 
 @pytest.fixture
-def backed_up(database_url: str, tmp_path: Path) -> Iterator[BackedUp]:
+def backed_up(new_taskforce: Callable[..., Taskforce], tmp_path: Path) -> BackedUp:
     """Two banks that have submitted, on each kind of database."""
-    taskforce = make_taskforce(database_url, tmp_path, "a", "b")
-    made = BackedUp(taskforce, tmp_path)
+    made = BackedUp(new_taskforce("a", "b"), tmp_path)
     made.submit()
-    yield made
-    taskforce.close()
+    return made
 
 
 @pytest.fixture
