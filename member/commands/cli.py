@@ -17,7 +17,7 @@ from member.commands.indicators import submit, token
 from member.commands.log import log
 from member.commands.notices import notices
 from member.commands.outcomes import assessment, outcome
-from member.commands.queries import query
+from member.commands.queries.query import query
 from member.commands.registrars.home import registrar
 from member.commands.representatives import representative
 from member.commands.requests.ask import request

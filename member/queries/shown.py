@@ -81,6 +81,26 @@ class ShownQuery:
         return {**self.head.to_json(), "extensions": extensions, "results": results, "names": dict(self.names)}
 
 
+@dataclass(frozen=True)
+class ShownGrounds:
+    """On what a query stands, to whoever is to authorise it; `values` are what it asks about, none where this home did
+    not ask.
+    """
+
+    read: OpenedQuery
+    values: list[str]
+
+    @property
+    def is_sealed_to_others(self) -> bool:
+        """Whether its texts were sealed before this member was enrolled; its agency can show them."""
+        return not self.read.grounds.salt
+
+
+def show_grounds(vault: Vault, read: OpenedQuery) -> ShownGrounds:
+    """On what a query stands, with the values that this vault asked about."""
+    return ShownGrounds(read, [asked.value for asked in asked_about(vault, read.query.query_id)])
+
+
 def show_head(vault: Vault, read: OpenedHead | OpenedQuery) -> ShownHead:
     """A query, with what this vault asked about."""
     asked = asked_about(vault, read.query.query_id)

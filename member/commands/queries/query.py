@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import click
 import msgspec
-from rich.table import Table
 
+from member.commands.queries.text import found_table, grounds_lines, handling_lines, other_agency_text, standing_text
 from member.commands.shared.common import Shown, counted, reporting, table, write_new_file
 from member.commands.shared.exports import exported, output_option
 from member.commands.shared.session import Session
@@ -20,15 +20,14 @@ from member.normalise.rules import RULES
 from member.plain import as_lines, printable
 from member.queries import acts
 from member.queries.acts import as_shown, list_queries, prove_reading, read_application, read_subjects
-from member.queries.asked import asked_about
 from member.queries.client import OpenedQuery, QueryClient
 from member.queries.desk import QueriedValue, QueryDesk, UnapprovedError
 from member.queries.report import COLUMNS, render_pdf, rows_of
-from member.queries.shown import FoundValue, OtherCase, ShownQuery
+from member.queries.shown import ShownQuery, show_grounds
 from member.tables.exporting import check_output, write_rows
 from member.workplace.receipts import missing_receipt
 from schemas.queries.messages import QueryApplication, QueryStanding
-from schemas.rendering.words import in_words, label
+from schemas.rendering.words import label
 from schemas.terms import LegalGateway, QueryState
 from schemas.values.encoding import to_rfc3339
 
@@ -144,38 +143,11 @@ def approve_one(session: Session, query_id: str, yes: bool) -> Shown:
     def agree(read: OpenedQuery) -> None:
         if session.as_json:
             return
-        click.echo(printable(as_lines(_grounds_of(session, read))), err=True)
+        click.echo(printable(as_lines(grounds_lines(show_grounds(session.workplace.vault, read)))), err=True)
         if not yes and sys.stdin.isatty():
             click.confirm("Do you authorise this query?", abort=True, err=True)
 
     return _show(session, acts.approve(workplace, chosen, agree))
-
-
-def _grounds_of(session: Session, read: OpenedQuery) -> Iterator[str]:
-    """On what a query stands."""
-    query, grounds = read.query, read.grounds
-    values = [asked.value for asked in asked_about(session.workplace.vault, query.query_id)]
-    told = f": {', '.join(values)}" if values else " (this home did not ask, and does not know the values)"
-    cover = ("yes" if query.covert else "no: the banks are told at once") + (", silent" if query.silent else "")
-    rows = (
-        ("case", grounds.case),
-        ("legal gateway", in_words(query.legal_gateway)),
-        ("purpose", grounds.purpose),
-        ("necessity", grounds.necessity),
-        ("proportionality", grounds.proportionality),
-        ("subjects", f"{query.subjects:,}{told}"),
-        ("asked by", f"{query.asked_by} of {query.agency}"),
-        ("authorised by", query.authorised_by),
-        ("covert", cover),
-        ("until", query.until),
-        ("watch until", query.watch_until or "no watch"),
-    )
-    yield from (f"{name:16}{value}" for name, value in rows)
-    if not grounds.salt:
-        yield f"{'texts':16}sealed before this member was enrolled: {query.agency} can show them (query show --pdf)"
-    for one, reason in zip(query.extensions, read.reasons, strict=True):
-        watch = f", its watch until {one.watch_until}" if one.watch_until else ""
-        yield f"{'extended':16}from {one.former_until} until {one.until}{watch} by {one.by}: {reason}"
 
 
 @query.command("refuse", epilog="Example: member --as authoriser query refuse ID")
@@ -206,7 +178,7 @@ def list_all(session: Session, state: str | None, case: str | None, output: Path
     made = table(counted(len(heads), "query", "queries"), *columns, whole=("query", "until"), spare=_SPARE)
     for one in heads:
         query = one.read.query
-        others = "; ".join(map(_other_agency_text, one.others))
+        others = "; ".join(map(other_agency_text, one.others))
         days = (query.until, query.watch_until or "")
         shown = (one.read.grounds.case, label(query.state), "yes" if query.covert else "no", *days)
         spare = (others, query.authorised_by, query.asked_by, query.query_id)
@@ -216,12 +188,6 @@ def list_all(session: Session, state: str | None, case: str | None, output: Path
 
 _NO_QUERIES = "no queries (an independent reviewer finds those of all agencies in member log entries)"
 _SPARE = ("watch until", "others", "authorised by", "asked by", "query")
-
-
-def _other_agency_text(other: OtherCase) -> str:
-    """A reviewer is told who, not about how much."""
-    about = ", ".join(other.values) or (counted(other.subjects, "subject") if other.subjects else "")
-    return f"{other.agency} ({other.officer}){about and f': {about}'}"
 
 
 @query.command("show", epilog="Example: member query show 3 --pdf op-7.pdf")
@@ -242,7 +208,7 @@ def show(session: Session, query_id: str, pdf: Path | None, sheet: Path | None) 
         check_output(sheet)
     read = QueryClient.at(session.workplace).read(session.workplace.find_id("query", query_id))
     query = as_shown(session.workplace, read)
-    shown = _in_words(session, query, grounds=list(_grounds_of(session, read)))
+    shown = _in_words(session, query, grounds=list(grounds_lines(show_grounds(session.workplace.vault, read))))
     return shown if pdf is None and sheet is None else _write(session, query, shown, pdf, sheet)
 
 
@@ -289,17 +255,12 @@ def _step(session: Session, query_id: str, step: str) -> Shown:
 
 
 def _standing_shown(session: Session, standing: QueryStanding, more: str = "") -> Shown:
-    return Shown(standing, as_lines([f"{_standing_text(standing)}{more}"]), warnings=_receipt_warnings(session))
+    return Shown(standing, as_lines([f"{standing_text(standing)}{more}"]), warnings=_receipt_warnings(session))
 
 
 def _receipt_warnings(session: Session) -> list[str]:
     why = missing_receipt(session.workplace)
     return [] if why is None else [f"no receipt yet ({why}): member log verify asks for it"]
-
-
-def _standing_text(standing: QueryStanding) -> str:
-    watch = f", watching until {standing.watch_until}" if standing.watch_until else ""
-    return f"query {standing.query_id} is {in_words(standing.state)} until {standing.until}{watch}"
 
 
 def _show(session: Session, read: OpenedQuery) -> Shown:
@@ -308,41 +269,10 @@ def _show(session: Session, read: OpenedQuery) -> Shown:
 
 def _in_words(session: Session, shown: ShownQuery, grounds: Sequence[str] = ()) -> Shown:
     query = shown.read.query
-    others = [f"another agency is about the same: {_other_agency_text(other)}" for other in shown.head.others]
+    others = [f"another agency is about the same: {other_agency_text(other)}" for other in shown.head.others]
     return Shown(
         shown.to_json(),
-        as_lines([_standing_text(query), *grounds, *_handling(shown.results), *others]),
-        _table(shown.results, shown.names) if query.results else None,
+        as_lines([standing_text(query), *grounds, *handling_lines(shown.results), *others]),
+        found_table(shown.results, shown.names) if query.results else None,
         _receipt_warnings(session),
     )
-
-
-def _named(member_id: str, names: Mapping[str, str]) -> str:
-    if member_id not in names:
-        return f"{member_id} (not signed by the registrars)"
-    return member_id if names[member_id] == member_id else f"{names[member_id]} ({member_id})"
-
-
-def _table(found: Sequence[FoundValue], names: Mapping[str, str]) -> Table:
-    hits = sum(one.result.hit for one in found)
-    columns = ("value", "type", "institutions", "themes", "first seen", "victim or unwitting mule")
-    made = table(f"{hits:,} of {counted(len(found), 'subject')} held", *columns, whole=("value",))
-    for one in found:
-        result, about = one.result, (one.value or "", label(one.result.indicator_type))
-        if result.hit:
-            institutions = ", ".join(_named(each, names) for each in result.institutions) or result.band
-            shown = (", ".join(map(label, result.themes)), result.first_seen)
-            made.add_row(*about, institutions, *shown, "yes" if result.protected else "")
-        else:
-            made.add_row(*about, "none")
-    return made
-
-
-def _handling(found: Sequence[FoundValue]) -> Iterator[str]:
-    """How each result is to be handled, in a line of its own: its conditions may be long."""
-    for one in found:
-        handling = one.result.handling
-        if handling is not None:
-            marked = f"{handling.classification}, TLP:{handling.tlp}, handling {handling.handling}"
-            conditions = f": {handling.conditions}" if handling.conditions else ""
-            yield f"{one.value or one.result.hit_id} is marked {marked}{conditions}"
