@@ -112,6 +112,9 @@ def _replace_constants(module: Any, code: CodeType) -> None:
         for other in list(sys.modules.values()):
             if getattr(other, "__dict__", {}).get(name) is original:
                 setattr(other, name, value)
+        for function in [one for one in gc.get_objects() if isinstance(one, FunctionType)]:
+            if function.__defaults__ is not None and function.__code__.co_filename == module.__file__:
+                function.__defaults__ = tuple(value if one is original else one for one in function.__defaults__)
 
 
 class Runner:

@@ -21,7 +21,7 @@ from exchange.gateways.legal_gateway import (
     decide_taking_up,
     is_open_to,
 )
-from exchange.gateways.rules import NCA, NOTICE_PLACEHOLDERS, QUERY, RULES, Side
+from exchange.gateways.rules import NCA, NOTICE_PLACEHOLDERS, QUERY, RULES, GatewayRule, Parties, Side
 from schemas.terms import EvidenceStandard, GatewayCondition, LegalGateway, MemberKind, RequestMode, Theme
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -301,3 +301,15 @@ def test_whoever_takes_up_is_one_of_the_parties() -> None:
     for pair in ((bank, telecom), (telecom, bank)):
         (reason,) = decide_taking_up(case, *pair).reasons
         assert (reason.code, reason.field) == ("gateway-parties", "legal_gateway")
+
+
+def test_of_several_pairs_of_parties_one_is_enough() -> None:
+    banks, police, telecoms = (
+        frozenset({kind}) for kind in (MemberKind.FINANCIAL_INSTITUTION, MemberKind.LAW_ENFORCEMENT, MemberKind.TELECOM)
+    )
+    rule = GatewayRule("An Act", parties=(Parties(banks, police), Parties(telecoms, banks)))
+    bank, agency, telecom = (Side("x", min(kinds)) for kinds in (banks, police, telecoms))
+    assert [rule.has_recipient(side) for side in (bank, agency, telecom)] == [True, True, False]
+    assert [rule.has_discloser(side) for side in (bank, agency, telecom)] == [True, False, True]
+    pairs = ((bank, agency), (telecom, bank), (bank, bank), (telecom, agency))
+    assert [rule.is_open(*pair) for pair in pairs] == [True, True, False, False]
