@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import gc
 import importlib
 import io
@@ -125,50 +126,45 @@ class Runner:
         self._mutants = mutants
         self._note = note
         self.fault: str | None = None
+        self.failure = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Say in the process of a mutant which test failed, and how."""
+        """Keep, in the process of a mutant, which test failed and how."""
         if report.failed:
-            os.write(2, f"{report.nodeid}\n{report.longreprtext}\n".encode())
+            self.failure = f"{report.nodeid}\n{report.longreprtext}\n"
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the original first; nothing can be said of mutants where that fails."""
         if session.testsfailed or not session.items:
             self.fault = "the tests cannot be collected"
             return True
-        is_passed, said = run_apart(lambda: _run_items(session, None))
-        if not is_passed:
-            self.fault = said
+        self.fault = run_apart(lambda: self._failure_of(session, lambda: None)) or None
+        if self.fault is not None:
             return True
         source = Path(self._module).read_text(encoding="utf-8")
         module = importlib.import_module(self._module.removesuffix(".py").replace("/", "."))
         for mutant in self._mutants:
-
-            def change(mutant: Mutant = mutant) -> None:
-                put_in(module, source, mutant)
-
-            is_passed, _ = run_apart(lambda change=change: _run_items(session, change))  # type: ignore[misc]
-            self._note(mutant, Fate.SURVIVED if is_passed else Fate.KILLED)
+            change = functools.partial(put_in, module, source, mutant)
+            failure = run_apart(functools.partial(self._failure_of, session, change))
+            self._note(mutant, Fate.KILLED if failure else Fate.SURVIVED)
         return True
 
-
-def _run_items(session: pytest.Session, change: Callable[[], None] | None) -> bool:
-    """Whether all tests pass, once `change` was made; the first failure ends it."""
-    if change is not None:
+    def _failure_of(self, session: pytest.Session, change: Callable[[], None]) -> str:
+        """The first failure of the tests once `change` was made; empty for none."""
         try:
             change()
-        except Exception:  # noqa: BLE001 - a module that cannot be loaded is noticed by whoever imports it
-            return False
-    following = [*session.items[1:], None]
-    for item, after in zip(session.items, following, strict=True):
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
-        if session.testsfailed:
-            return False
-    return True
+        except Exception as error:  # noqa: BLE001 - a module that cannot be loaded is noticed by whoever imports it
+            return f"{type(error).__name__}: {error}"
+        following = [*session.items[1:], None]
+        for item, after in zip(session.items, following, strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
+            if session.testsfailed:
+                return self.failure or item.nodeid
+        return ""
 
 
-def run_apart(work: Callable[[], bool]) -> tuple[bool, str]:
-    """What `work` says in a process of its own, and what it printed; False for one that dies or does not end."""
+def run_apart(work: Callable[[], str]) -> str:
+    """What `work` returns in a process of its own; never empty for one that dies or does not end."""
     with tempfile.TemporaryFile() as output:
         process = os.fork()
         if process == 0:
@@ -184,21 +180,19 @@ def run_apart(work: Callable[[], bool]) -> tuple[bool, str]:
             else:
                 time.sleep(0.02)
         output.seek(0)
-        return status == 0, output.read().decode(errors="replace")
+        said = output.read().decode(errors="replace")
+        return said if status == 0 else said or f"ended with {status}"
 
 
-def _work_and_end(work: Callable[[], bool], output: int) -> NoReturn:
+def _work_and_end(work: Callable[[], str], output: int) -> NoReturn:
     code = 1
     try:
         os.setsid()
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        code = 0 if work() else 1
+        os.write(output, work().encode())
+        code = 0
     except BaseException:  # noqa: BLE001 - nothing may return into the parent's program
-        traceback.print_exc()
+        os.write(output, traceback.format_exc().encode())
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(code)
 
 

@@ -433,6 +433,7 @@ def test_a_hit_reaches_who_held_the_token_then_and_was_shown_it(held: list[Held]
         ([Span(NOW - timedelta(days=9), NOW)], _SHOWN, False),  # one of them left when the row came
         ([Span(NOW - timedelta(days=9), NOW + timedelta(hours=1))], _SHOWN, True),  # left later
         ([Span(NOW + timedelta(days=10), None)], _SHOWN, False),  # joined when the row had gone
+        ([Span(NOW + timedelta(days=9), None)], _SHOWN, True),  # joined as it went
         ([Span(NOW + timedelta(days=2), None)], _SHOWN, True),  # joined while it was there
         ([Span(NOW + timedelta(days=2), None)], LastShown(False, NOW + timedelta(days=1), "end"), False),
         ([Span(NOW + timedelta(days=2), None)], LastShown(False, NOW + timedelta(days=3), "end"), True),

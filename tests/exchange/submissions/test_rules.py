@@ -217,4 +217,5 @@ def test_a_slice_takes_rows_until_their_cost_is_reached() -> None:
     assert end_of_slice(tokens, 0, {b"b": 1}, most=5) == 1
     assert end_of_slice(tokens, 0, {b"a": 9}, most=5) == 1, "one row at least"
     assert end_of_slice(tokens, 1, {b"b": 9}, most=5) == 2
+    assert end_of_slice(tokens, 1, {}) == 3
     assert end_of_slice(tokens * 10_000, 0, {}) == 20_000
