@@ -18,8 +18,9 @@ from tempfile import TemporaryFile
 
 _MODULES = {"exchange": "exchange.programs.cli", "keyholder": "keys.holder.cli", "member": "member.commands.cli"}
 """Where the `main` of each program is."""
+PRELOADED = (__name__, *_MODULES.values(), "exchange.operations.set_up")
+"""What the process that is forked imports first."""
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload([__name__, *_MODULES.values(), "exchange.operations.set_up"])
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ def run_program(program: str, *arguments: str) -> Ended:
     """Run a command of `exchange`, `keyholder` or `member`, in this process's folder and environment. It has nothing to
     read.
     """
+    _context.set_forkserver_preload(list(PRELOADED))
     receiving, sending = _context.Pipe(duplex=False)
     given = (program, arguments, Path.cwd(), dict(os.environ), sending)
     process = _context.Process(target=_run, args=given, daemon=True)

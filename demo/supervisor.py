@@ -86,16 +86,18 @@ class Supervisor:
             )
 
     def _wait_until_ready(self, program: SupervisedProgram, seconds: float) -> None:
+        if program.ready_url is None:
+            return
         deadline = time.monotonic() + seconds
-        while program.ready_url is not None and time.monotonic() < deadline:
-            if self._children[program.name].poll() is not None:
-                raise ProgramNotReadyError(f"{program.name} ended while starting; see {program.log}")
-            with suppress(httpx.HTTPError):
-                if httpx.get(program.ready_url, timeout=2.0, trust_env=False).status_code == httpx.codes.OK:
-                    return
-            time.sleep(0.05)
-        if program.ready_url is not None:
-            raise ProgramNotReadyError(f"{program.name} was not ready after {seconds:.0f} s; see {program.log}")
+        with httpx.Client(timeout=2.0, trust_env=False) as client:  # one: each loads all certificates anew
+            while time.monotonic() < deadline:
+                if self._children[program.name].poll() is not None:
+                    raise ProgramNotReadyError(f"{program.name} ended while starting; see {program.log}")
+                with suppress(httpx.HTTPError):
+                    if client.get(program.ready_url).status_code == httpx.codes.OK:
+                        return
+                time.sleep(0.05)
+        raise ProgramNotReadyError(f"{program.name} was not ready after {seconds:.0f} s; see {program.log}")
 
     def heed_signals(self, *, raising: bool) -> None:
         """Let SIGTERM and SIGINT end `watch`, at once or once it begins; `raising` ends what comes before it too.
