@@ -14,6 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from demo.commands import run_program
 from exchange.programs.cli import program as exchange
 from keys.holder.cli import cli as keyholder
 from member.commands.cli import cli as member
@@ -102,27 +103,38 @@ def test_the_version_is_told(name: str, tmp_path: Path) -> None:
 LISTS = {"exchange": ("member", "list"), "keyholder": ("status",), "member": ("query", "list")}
 
 
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is not there, beside the empty one in which commands are given; nothing of the user's."""
+    for name in [name for name in os.environ if name.startswith(("EXCHANGE_", "KEYHOLDER_", "MEMBER_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "none"
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_json_is_taken_before_and_after_every_word(name: str, tmp_path: Path) -> None:
-    words = ("--home", str(tmp_path / "none"), *LISTS[name])
+def test_json_is_taken_before_and_after_every_word(name: str, home: Path) -> None:
+    words = ("--home", str(home), *LISTS[name])
     documents = []
     for place in range(2, len(words) + 1):
-        done = call(name, *words[:place], "--json", *words[place:], cwd=tmp_path)
-        assert done.returncode == 1, done
-        documents.append(json.loads(done.stdout))
+        done = run_program(name, *words[:place], "--json", *words[place:])
+        assert done.status == 1, done
+        documents.append(json.loads(done.printed))
         assert set(documents[-1]) == {"error"}
     assert all(document == documents[0] for document in documents)
-    said = call(name, *words, cwd=tmp_path)
-    assert said.stdout == ""
-    assert said.stderr.startswith("Error: ")
+    told = run_program(name, *words)
+    assert told.printed == b""
+    assert told.said.startswith(b"Error: ")
 
 
+@pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_a_wrong_option_is_an_error_of_the_same_form(name: str, tmp_path: Path) -> None:
-    done = call(name, *LISTS[name], "--nonsense", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "Error: " in done.stderr
-    assert "error: " not in done.stderr
+def test_a_wrong_option_is_an_error_of_the_same_form(name: str) -> None:
+    done = run_program(name, *LISTS[name], "--nonsense")
+    assert done.status == 2
+    assert b"Error: " in done.said
+    assert b"error: " not in done.said
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from demo.commands import run_program
 from keys.custody.files import CustodyError
 from keys.custody.new_home import is_unfinished, whole_home
 from keys.signatures.messages import SigningKey
 from schemas.values.encoding import to_base64
-from tests.sandbox_process import SCRIPTS
 
 
 def run(*command: str | Path) -> tuple[int, str]:
     """A command of a program: its exit code, and what it said."""
-    words = [str(SCRIPTS / str(command[0])), *map(str, command[1:])]
-    done = subprocess.run(words, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    return done.returncode, done.stdout + done.stderr
+    ended = run_program(*map(str, command))
+    return ended.status, (ended.printed + ended.said).decode()
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,18 +19,8 @@ from sqlalchemy.orm import Session
 from exchange.log.events import record
 from exchange.submissions import submit as submit_indicators
 from schemas.problems import TYPE_PREFIX
+from tests.member.indicators.upload_process import upload
 from tests.member.taskforce import EXCHANGE_URL, Taskforce, accounts, write_csv
-
-ROOT = Path(__file__).resolve().parents[3]
-
-
-def upload(taskforce: Taskforce, bank: str, file: Path, moment: str) -> int:
-    """The exit status of an upload in its own process; negative if a signal ended it."""
-    arguments = [str(taskforce.folder), bank, str(file), moment]
-    command = [sys.executable, "-m", "tests.member.indicators.upload_process", *arguments]
-    done = subprocess.run(command, check=False, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True)
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()[-3000:]
-    return done.returncode
 
 
 def sent(taskforce: Taskforce) -> list[tuple[str, int, str]]:
@@ -54,11 +42,11 @@ def test_a_killed_upload_goes_on_where_it_stopped(
     rows = [*accounts(*range(first, first + 90)), "phone,call me,bad,,", *accounts(first, first + 50)]
     file = write_csv(tmp_path / "rows.csv", *rows)
     (taskforce.folder / "sent").unlink(missing_ok=True)
-    assert upload(taskforce, "a", file, moment) == -signal.SIGKILL
+    assert upload(taskforce.folder, "a", file, moment) == -signal.SIGKILL
     begun = sent(taskforce)
     assert [part for _, part, _ in begun] == [0, 1, 2]
 
-    assert upload(taskforce, "a", file, "never") == 0
+    assert upload(taskforce.folder, "a", file, "never") == 0
     done, all_sent = result(taskforce), sent(taskforce)
     assert {submission_id for submission_id, _, _ in all_sent} == {begun[0][0]} == {done["submission_id"]}
     assert (done["accepted"], done["duplicates"], len(done["rejected"]), done["rows"]) == (90, 2, 1, 93)
@@ -67,7 +55,7 @@ def test_a_killed_upload_goes_on_where_it_stopped(
 
     other = taskforce.run("b", "submit", str(file)).document
     assert (other["accepted"], other["duplicates"], other["hits"]) == (90, 2, 90)
-    assert upload(taskforce, "a", file, "never") == 0
+    assert upload(taskforce.folder, "a", file, "never") == 0
     again = result(taskforce)
     assert (again["accepted"], again["duplicates"], again["hits"]) == (0, 92, 90)
     assert again["submission_id"] != done["submission_id"]
@@ -75,9 +63,9 @@ def test_a_killed_upload_goes_on_where_it_stopped(
 
 def test_a_resumed_upload_costs_no_second_evaluation_of_what_was_kept(taskforce: Taskforce, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "rows.csv", *accounts(*range(3000, 3020)))
-    assert upload(taskforce, "b", file, "after:0") == -signal.SIGKILL
+    assert upload(taskforce.folder, "b", file, "after:0") == -signal.SIGKILL
     before = [each["budget"]["remaining"] for each in taskforce.run("b", "status").document["holders"]]
-    assert upload(taskforce, "b", file, "never") == 0
+    assert upload(taskforce.folder, "b", file, "never") == 0
     assert result(taskforce)["accepted"] == 20
     after = [each["budget"]["remaining"] for each in taskforce.run("b", "status").document["holders"]]
     assert after == before
@@ -86,7 +74,7 @@ def test_a_resumed_upload_costs_no_second_evaluation_of_what_was_kept(taskforce:
 def test_a_killed_upload_can_be_begun_anew(taskforce: Taskforce, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "rows.csv", *accounts(*range(4000, 4030)))
     (taskforce.folder / "sent").unlink(missing_ok=True)
-    assert upload(taskforce, "b", file, "after:0") == -signal.SIGKILL
+    assert upload(taskforce.folder, "b", file, "after:0") == -signal.SIGKILL
     done = taskforce.run("b", "submit", str(file), "--restart").document
     assert done["submission_id"] != sent(taskforce)[0][0]
     assert (done["accepted"], done["duplicates"]) == (10, 20)

@@ -1,28 +1,29 @@
 """An upload in a process of its own, with all servers in it, that dies by SIGKILL at a chosen moment.
 
-    python -m tests.member.indicators.upload_process FOLDER MEMBER FILE MOMENT
-
-MOMENT is `never`, `before:N` (the N-th part has left the member, the exchange has not seen it) or `after:N` (the
-exchange has committed it, the answer does not arrive). Each part that the exchange is sent is noted in FOLDER/sent.
+The moment is `never`, `before:N` (the N-th part has left the member, the exchange has not seen it) or `after:N` (the
+exchange has committed it, the answer does not arrive). Each part that the exchange is sent is noted in the taskforce's
+folder, in `sent`. The process is forked from one that has imported the programs: to import them takes longer.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import multiprocessing
 import os
 import signal
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import member.indicators.acts
+from demo.commands import PRELOADED
 from member.indicators.submit import Desk
 from tests.member.taskforce import EXCHANGE_URL, Taskforce
 
 PART_ROWS = 20
+_context = multiprocessing.get_context("forkserver")
 
 
 def deadly(application: WSGIApplication, folder: Path, moment: str) -> WSGIApplication:
@@ -65,16 +66,21 @@ class _Body:
         return taken
 
 
-def main() -> None:
-    """Open the taskforce and submit."""
-    folder, bank, file, moment = Path(sys.argv[1]), *sys.argv[2:]
+def upload(folder: Path, bank: str, file: Path, moment: str) -> int:
+    """The exit status of an upload to the taskforce in the folder; negative if a signal ended it."""
+    _context.set_forkserver_preload([*PRELOADED, __name__])
+    process = _context.Process(target=_submit, args=(folder, bank, file, moment), daemon=True)
+    process.start()
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def _submit(folder: Path, bank: str, file: Path, moment: str) -> None:
+    """In the process: open the taskforce and submit."""
     taskforce = Taskforce(folder)
     taskforce.open()
     taskforce.applications[EXCHANGE_URL] = deadly(taskforce.applications[EXCHANGE_URL], folder, moment)
     setattr(member.indicators.acts, "Desk", functools.partial(Desk, part_rows=PART_ROWS))  # noqa: B010
-    done = taskforce.run(bank, "submit", file)
+    done = taskforce.run(bank, "submit", str(file))
     (folder / "result.json").write_text(json.dumps({"status": done.status, **done.document}))
-
-
-if __name__ == "__main__":
-    main()
