@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,14 @@ from exchange.programs.application import create_app
 from exchange.web import access
 from exchange.web.context import Context
 from exchange.web.pages import Blueprint
+from keys.signatures.messages import SigningKey, new_nonce, sign_request
 from tests.exchange.matrix.cells import Caller, Dimensions, Tenant, is_in_slice
 from tests.exchange.matrix.document import PAGE, render
 from tests.exchange.matrix.exchange_world import REQUESTS, ExchangeWorld
 from tests.exchange.matrix.holder_world import HolderWorld
 from tests.exchange.matrix.oracle import EXCHANGE, HOLDER, judge_exchange, judge_holder
 from tests.exchange.matrix.run import send_cells
+from tests.exchange.matrix.sending import sign
 from tests.simulator import Taskforce
 
 
@@ -73,6 +76,15 @@ def test_a_matrix_that_finds_nothing_would_find_a_wrong_rule(tmp_path: Path) -> 
     finally:
         world.close()
     assert len(tally.mismatches) == len(cells)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_cells_are_signed_as_members_sign(method: str) -> None:
+    key, now, nonce = SigningKey.generate(), datetime(2026, 11, 22, 10, 0, 0, 500_000, UTC), new_nonce()
+    headers = {"Idempotency-Key": "a-key-of-a-cell"} if method == "POST" else {}
+    url = "http://exchange.test/v1/hits?since=2026-11-01%20&x=1"
+    signed = sign_request(method, url, headers, b"{}", "a/all", key, clock=lambda: now, nonce=nonce)
+    assert sign(method, url, headers, b"{}", key_id="a/all", key=key, now=now, nonce=nonce) == signed
 
 
 def test_a_route_without_a_rule_stops_the_start(new_taskforce: Callable[..., Taskforce]) -> None:

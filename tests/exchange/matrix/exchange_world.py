@@ -37,12 +37,12 @@ from tests.exchange.factories import make_token
 from tests.exchange.matrix.cells import ROLE_SETS, TOKENS, Caller, Cell, State, Tenant
 from tests.exchange.matrix.query_cells import QUERY_CELLS
 from tests.exchange.matrix.request_cells import REQUEST_CELLS
-from tests.exchange.matrix.sending import ENVELOPES, Request, group_of
+from tests.exchange.matrix.sending import ENVELOPES, Request, group_of, sign
 from tests.exchange.matrix.withdrawal_cells import WITHDRAWAL_CELLS
 from tests.exchange.queries.planting import plant_query
 from tests.exchange.registrars.faulty_holders import FaultyHolders
 from tests.exchange.requests.planting import plant_request
-from tests.simulator import MemberSimulator, make_taskforce
+from tests.simulator import URL, MemberSimulator, make_taskforce
 from tlog.notes import NoteSigner
 
 OWN_MEMBER = (State.STOPPED, State.SUSPENDED, State.KEY_REVOKED, State.KEY_WITHDRAWN, State.NOT_IN_GROUP)
@@ -124,16 +124,13 @@ class ExchangeWorld:
             headers = {"Content-Type": asked.content_type, "Idempotency-Key": new_nonce()} if method == "POST" else {}
             token = {"Authorization": f"Bearer {self.feed_tokens[cell.caller]}"} if cell.caller in TOKENS else {}
             return self.taskforce.send_unsigned(method, asked.target, body, {**asked.headers, **headers, **token})
+        headers = {}
+        if method == "POST":
+            headers = {"Idempotency-Key": asked.idempotency_key or new_nonce(), "Content-Type": asked.content_type}
         key_id, key = self._signer(cell)
-        answer = self.taskforce.send(
-            method,
-            asked.target,
-            body,
-            key_id=key_id,
-            key=key,
-            idempotency_key=asked.idempotency_key,
-            content_type=asked.content_type,
-        )
+        now, nonce = self.taskforce.clock(), new_nonce()
+        signed = sign(method, URL + asked.target, headers, body, key_id=key_id, key=key, now=now, nonce=nonce)
+        answer = self.taskforce.send_unsigned(method, asked.target, body, signed)
         if method == "POST" and answer.status_code == 200:
             self._own_alerts = {key: kept for key, kept in self._own_alerts.items() if kept not in asked.target}
         return answer
