@@ -61,25 +61,34 @@ def world(request: pytest.FixtureRequest) -> QueryWorld:
     return made
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def crowds(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], QueryWorld]]:
-    """Makes copies of a world of eight banks, each in a folder of its own."""
-    made: list[QueryWorld] = []
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def crowd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], QueryWorld]:
+    """Copies a world of eight banks, which is founded once, into a folder."""
+    folder = tmp_path_factory.mktemp("crowd")
     is_sqlite = request.param == "sqlite"
     server: Any = None if is_sqlite else request.getfixturevalue("postgresql")
     name = "" if is_sqlite else create_postgresql_database(server)
-    file = tmp_path / "founded.db"
-    founded = QueryWorld(f"sqlite:///{file}" if is_sqlite else server.url(name), tmp_path, banks=(SUBJECT, *OTHERS))
+    file = folder / "founded.db"
+    founded = QueryWorld(f"sqlite:///{file}" if is_sqlite else server.url(name), folder, banks=(SUBJECT, *OTHERS))
     founded.taskforce.close()
+
+    def copy_into(home: Path) -> QueryWorld:
+        if is_sqlite:
+            return founded.copy(f"sqlite:///{shutil.copy(file, home / 'test.db')}", home)
+        return founded.copy(server.url(create_postgresql_database(server, name)), home)
+
+    return copy_into
+
+
+@pytest.fixture
+def crowds(crowd: Callable[[Path], QueryWorld], tmp_path: Path) -> Iterator[Callable[[str], QueryWorld]]:
+    """Makes copies of that world, each in a folder of its own."""
+    made: list[QueryWorld] = []
 
     def copy(of: str) -> QueryWorld:
         folder = tmp_path / of
         folder.mkdir()
-        if is_sqlite:
-            url = f"sqlite:///{shutil.copy(file, folder / 'test.db')}"
-        else:
-            url = server.url(create_postgresql_database(server, name))
-        made.append(founded.copy(url, folder))
+        made.append(crowd(folder))
         return made[-1]
 
     yield copy
