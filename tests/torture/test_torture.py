@@ -24,7 +24,9 @@ from tests.torture.story.corrected import Due, find_due
 from tests.torture.work import Truth, make_upload
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = 20
+KILLS = 12
+SEED = "24"
+"""By whose schedule these kills fall on every kind of process, and some find another that hangs."""
 ACTION = ("requests", "answers", "queries", "withdrawals", "corrections")
 
 pytestmark = pytest.mark.timeout(900)
@@ -32,7 +34,7 @@ pytestmark = pytest.mark.timeout(900)
 
 def start(*options: str) -> subprocess.Popen[bytes]:
     """The program, as `make torture` runs it."""
-    command = [sys.executable, "-m", "tests.torture", "--longest-pause", "1", *options]
+    command = [sys.executable, "-m", "tests.torture", "--longest-pause", "1", "--seed", SEED, *options]
     return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -56,8 +58,8 @@ def assert_nothing_is_wrong(status: int, document: dict[str, Any]) -> None:
     )
 
 
-def test_twenty_kills_on_postgresql_lose_double_and_hide_nothing() -> None:
-    status, document = end(start("--kills", str(KILLS), "--seed", "0", "--database-url", "postgresql"))
+def test_kills_on_postgresql_lose_double_and_hide_nothing() -> None:
+    status, document = end(start("--kills", str(KILLS), "--audit-every", "6", "--database-url", "postgresql"))
     assert_nothing_is_wrong(status, document)
     assert document["by_victim"].keys() == {*victims.COMMON, *victims.OF_POSTGRESQL}
 
@@ -76,7 +78,7 @@ def kills_of(folder: Path) -> int:
 
 def run_to_the_end(folder: Path) -> tuple[int, dict[str, Any]]:
     """The run in the folder, from wherever it is."""
-    return end(start("--kills", str(KILLS), "--seed", "1", "--folder", str(folder)))
+    return end(start("--kills", str(KILLS), "--audit-every", "6", "--folder", str(folder)))
 
 
 def finish(folder: Path) -> None:
@@ -89,16 +91,18 @@ def finish(folder: Path) -> None:
         shutil.copytree(folder / "sandbox" / "exchange", kept / "exchange")
 
 
-def test_twenty_kills_on_sqlite_lose_double_and_hide_nothing(folder: Path) -> None:
+def test_kills_on_sqlite_lose_double_and_hide_nothing(folder: Path) -> None:
     """The run itself is killed too, and goes on where it was."""
-    first = start("--kills", str(KILLS), "--seed", "1", "--folder", str(folder))
+    first = start("--kills", str(KILLS), "--folder", str(folder))
     while kills_of(folder) < KILLS // 2:
         assert first.poll() is None, first.communicate()
         time.sleep(0.05)
     first.send_signal(signal.SIGKILL)
     first.communicate()
     reached = kills_of(folder)
-    assert_nothing_is_wrong(*run_to_the_end(folder))
+    status, document = run_to_the_end(folder)
+    assert_nothing_is_wrong(status, document)
+    assert document["by_victim"].keys() == set(victims.COMMON)
     assert KILLS // 2 <= reached < KILLS
     finish(folder)
 
@@ -123,7 +127,7 @@ def test_whatever_is_falsified_in_the_database_is_found(folder: Path) -> None:
 def test_an_exchange_that_answers_before_it_commits_is_found_out(folder: Path) -> None:
     """By the first kill that falls between an answer to an upload and its commit; others hit other work."""
     finish(folder)
-    options = ("--kills", str(KILLS + 15), "--seed", "1", "--folder", str(folder))
+    options = ("--kills", str(KILLS + 15), "--folder", str(folder))
     status, document = end(start(*options, "--wrong", "--audit-every", "1"))
     assert status == 1
     assert document["lost"] > 0
