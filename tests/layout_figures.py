@@ -1,16 +1,22 @@
-"""How the code is laid out, in figures: `python -m tests.layout_figures [--json] [--packages]`.
+"""How the code is laid out, in figures: `python -m tests.layout_figures [--before REV] [--json] [--packages]`.
 
 A package is one folder of code; an edge leads from the package that imports to the imported one. Modules are read,
-not imported. Imports of the type checker alone count too: they bind the reader as much.
+not imported. Imports of the type checker alone count too: they bind the reader as much. With --before the figures of
+an earlier commit stand beside those of now; `--before 863bd49` is the code before it was laid out by subject.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import io
 import json
+import subprocess
+import tarfile
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -38,22 +44,22 @@ class Module:
     fields: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
-def read_modules() -> dict[str, Module]:
+def read_modules(root: Path = ROOT) -> dict[str, Module]:
     """Every module of the packages, by its dotted name, but `__main__`: there a program begins."""
-    files = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")) if path.stem != "__main__"]
-    names = {_dotted(path) for path in files}
-    return {_dotted(path): _read(path, names) for path in files if path.stat().st_size}
+    files = [path for package in PACKAGES for path in sorted((root / package).rglob("*.py")) if path.stem != "__main__"]
+    names = {_dotted(path, root) for path in files}
+    return {_dotted(path, root): _read(path, root, names) for path in files if path.stat().st_size}
 
 
-def _dotted(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+def _dotted(path: Path, root: Path) -> str:
+    return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
 
 
-def _read(path: Path, known: set[str]) -> Module:
+def _read(path: Path, root: Path, known: set[str]) -> Module:
     text = path.read_text()
     tree = ast.parse(text)
-    package = path.parent.relative_to(ROOT).as_posix()
-    module = Module(_dotted(path), package, len(text.splitlines()), text.count("dict[str, Any]"))
+    package = path.parent.relative_to(root).as_posix()
+    module = Module(_dotted(path, root), package, len(text.splitlines()), text.count("dict[str, Any]"))
     for node in ast.walk(tree):
         module.imports |= {name for name in _imported(node) if name in known and name != module.name}
         if isinstance(node, ast.ClassDef):
@@ -133,20 +139,26 @@ def twice_defined(modules: Mapping[str, Module]) -> dict[str, list[str]]:
     return {name: homes for name, homes in sorted(where.items()) if len(homes) > 1}
 
 
-def test_names() -> list[str]:
+def untyped_in_tests(root: Path = ROOT) -> int:
+    """How many lines of the tests have a `dict[str, Any]`."""
+    files = (path.read_text() for path in sorted((root / "tests").rglob("*.py")) if path.stem != "layout_figures")
+    return sum(line.count("dict[str, Any]") > 0 for text in files for line in text.splitlines())
+
+
+def test_names(root: Path = ROOT) -> list[str]:
     """The names of every test function."""
-    trees = (ast.parse(path.read_text()) for path in sorted((ROOT / "tests").rglob("test_*.py")))
+    trees = (ast.parse(path.read_text()) for path in sorted((root / "tests").rglob("test_*.py")))
     functions = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
     return [node.name for node in functions if node.name.startswith("test_")]
 
 
-def figures() -> dict[str, object]:
+def figures(root: Path = ROOT) -> dict[str, int | float | str]:
     """The figures by which a layout is judged."""
-    modules = read_modules()
+    modules = read_modules(root)
     edges = package_edges(modules)
-    crowded = Counter(module.package for module in modules.values()).most_common(1)[0]
+    sizes = Counter(module.package for module in modules.values())
     largest = max(modules.values(), key=lambda module: module.lines)
-    names = test_names()
+    names = test_names(root)
     long = sum(len(name) > LONGEST_TEST_NAME for name in names)
     return {
         "modules": len(modules),
@@ -154,28 +166,46 @@ def figures() -> dict[str, object]:
         "edges between packages": sum(len(ends) for ends in edges.values()),
         "cycles of modules": len(cycles({name: module.imports for name, module in modules.items()})),
         "cycles of packages": len(cycles(edges)),
-        "most modules in a package": f"{crowded[1]} ({crowded[0]})",
-        "largest file, lines": f"{largest.lines} ({largest.name})",
+        "most modules in a package": max(sizes.values()),
+        "the package with the most": max(sizes, key=lambda package: sizes[package]),
+        "largest file, lines": largest.lines,
+        "the largest file": largest.name,
         "class names defined twice": len(twice_defined(modules)),
         "dict[str, Any]": sum(module.untyped for module in modules.values()),
+        "dict[str, Any] in tests, lines": untyped_in_tests(root),
         "copied field lists": len(copied_field_lists(modules)),
         "tests": len(names),
-        f"test names over {LONGEST_TEST_NAME} characters": f"{100 * long / len(names):.1f} % ({long})",
+        f"test names over {LONGEST_TEST_NAME} characters": long,
+        f"test names over {LONGEST_TEST_NAME} characters, per cent": round(100 * long / len(names), 1),
     }
+
+
+@contextmanager
+def checked_out(revision: str) -> Iterator[Path]:
+    """The files of a commit in a folder that is deleted afterwards."""
+    done = subprocess.run(["git", "archive", revision], check=True, capture_output=True, cwd=ROOT)
+    with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=io.BytesIO(done.stdout)) as files:
+        files.extractall(folder, filter="data")
+        yield Path(folder)
 
 
 def main() -> None:
     """Print the figures, and with --packages every package with its edges, cycles, doubles and copies."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--packages", action="store_true")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--before", metavar="REV", help="a commit whose figures stand beside those of now")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--packages", action="store_true", help="every package with its edges")
     arguments = parser.parse_args()
-    found = figures()
-    click.echo(
-        json.dumps(found, indent=2)
-        if arguments.json
-        else "\n".join(f"{name:36} {value}" for name, value in found.items())
-    )
+    columns = {"now": figures()}
+    if arguments.before:
+        with checked_out(arguments.before) as folder:
+            columns = {"before": figures(folder), **columns}
+    if arguments.json:
+        click.echo(json.dumps(columns if arguments.before else columns["now"], indent=2))
+    else:
+        click.echo(f"{'':44}" + "".join(f"{name:>34}" for name in columns))
+        for name in columns["now"]:
+            click.echo(f"{name:44}" + "".join(f"{column[name]!s:>34}" for column in columns.values()))
     if arguments.packages:
         _print_packages(read_modules())
 
