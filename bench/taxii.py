@@ -36,7 +36,7 @@ from uuid import uuid4
 from flask import Flask, Response, request
 from sqlalchemy import select
 
-from alerts.feeds.filters import write_moment
+from alerts.feeds.filters import write_time
 from alerts.feeds.taxii import CONTENT_TYPE, STIX_TYPE
 from alerts.store.alerts import StoredAudience
 from alerts.store.feed_objects import FeedObject
@@ -264,7 +264,7 @@ def medallion(python: str, rows: list[tuple[int, bytes]], folder: Path) -> Itera
     manifest = [
         {
             "id": one["id"],
-            "date_added": write_moment(added_ms),
+            "date_added": write_time(added_ms),
             "version": one.get("modified", one["created"]),
             "media_type": STIX_TYPE,
         }

@@ -77,7 +77,7 @@ class HomeKeys(msgspec.Struct, frozen=True):
     representatives: dict[str, StatedKey]
 
 
-class MadeToken(msgspec.Struct, frozen=True):
+class PrintedToken(msgspec.Struct, frozen=True):
     """Of `member feed token`."""
 
     token: str

@@ -27,8 +27,8 @@ from demo.answers import (
     Drafted,
     HomeKeys,
     Invited,
-    MadeToken,
     NewHome,
+    PrintedToken,
     RegistrarKey,
     WaitingDraft,
     WaitingDrafts,
@@ -148,7 +148,7 @@ class Sandbox:
         self._lock: int | None = None
         self._drafts: set[str] = set()  # digests of the statements drafted here: a proposal's id is its digest
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("EXCHANGE_", "KEYHOLDER_", "MEMBER_"))}
-        self.supervisor = Supervisor(environment, changed=self._tell)
+        self.supervisor = Supervisor(environment, changed=self._write_description)
 
     @property
     def plan(self) -> SandboxPlan:
@@ -214,7 +214,7 @@ class Sandbox:
             self._state = SandboxState(plan)
             self._set_up(state_file)
         self._taxii = self._find_collections()
-        self._tell()
+        self._write_description()
         return self.describe()
 
     def _lock_folder(self) -> None:
@@ -433,7 +433,7 @@ class Sandbox:
 
     def _make_feed_token(self, member_id: str) -> str:
         home = str(self.member_home(member_id))
-        return run_command(MadeToken, "member", "--home", home, "feed", "token", "--name", "sandbox").token
+        return run_command(PrintedToken, "member", "--home", home, "feed", "token", "--name", "sandbox").token
 
     @property
     def _feed_tokens(self) -> dict[str, str]:
@@ -483,7 +483,7 @@ class Sandbox:
             pids=self.supervisor.pids,
         )
 
-    def _tell(self) -> None:
+    def _write_description(self) -> None:
         _write_atomically(self.description_file, self.describe())
 
     def stop(self) -> None:

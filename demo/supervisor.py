@@ -99,7 +99,7 @@ class Supervisor:
                 time.sleep(0.05)
         raise ProgramNotReadyError(f"{program.name} was not ready after {seconds:.0f} s; see {program.log}")
 
-    def heed_signals(self, *, raising: bool) -> None:
+    def handle_signals(self, *, raising: bool) -> None:
         """Let SIGTERM and SIGINT end `watch`, at once or once it begins; `raising` ends what comes before it too.
 
         `watch` itself wants no exception: one that is raised in what runs at a fork is thrown away, and locks of the

@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 Proxies = frozenset[IPv4Network | IPv6Network]
 _SITE_BITS = 64
-_MOST_HOPS = 20
+_MAX_HOPS = 20
 # An IPv6 address without brackets has no port: what is behind its last colon belongs to it.
 _WITH_PORT = re.compile(r"\[(?P<v6>[^]]*:[^]]*)\](?::[0-9]{1,5})?|(?P<v4>[0-9.]+):[0-9]{1,5}", re.ASCII)
 
@@ -33,7 +33,7 @@ def caller_address(peer: str | None, forwarded_for: str | None, proxies: Iterabl
     """The address to count a request under; `peer` is that of the connection, `forwarded_for` the header's value."""
     address = _address(peer)
     trusted = tuple(proxies)
-    hops = (forwarded_for or "").split(",")[-_MOST_HOPS:]
+    hops = (forwarded_for or "").split(",")[-_MAX_HOPS:]
     while address is not None and hops and any(address in network for network in trusted):
         further = _address(hops.pop())
         if further is None:

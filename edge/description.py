@@ -42,7 +42,7 @@ class Header(TypedDict, total=False):
     required: bool
 
 
-class Answer(TypedDict, total=False):
+class OpenApiResponse(TypedDict, total=False):
     """What is answered under one status, or a reference to it."""
 
     description: str
@@ -66,7 +66,7 @@ class Operation(TypedDict, total=False):
     security: list[dict[str, list[str]]]
 
 
-class Document(TypedDict, total=False):
+class OpenApiDocument(TypedDict, total=False):
     """The parts of an OpenAPI document that are completed here."""
 
     paths: dict[str, dict[str, Operation]]
@@ -84,7 +84,7 @@ _AUTHENTICATED = (401, 403, 429, 503)
 _DESCRIPTIONS = {
     400: "The request cannot be read: broken HTTP, a body where none is allowed, a NUL, a field given twice",
     401: "Not signed per RFC 9421 by a key known here, too old, or a repetition; or without a feed token that counts",
-    403: "Suspended, revoked, or without the role that this wants; or a rule refuses it",
+    403: "Suspended, revoked, or without the role that this requires; or a rule refuses it",
     405: "The path takes other methods; `Allow` names them",
     408: "The request did not arrive in time",
     413: "The body is too long",
@@ -133,11 +133,11 @@ def complete_description(
     signed: Collection[str],
     limited: Collection[str] = (),
     token_shown: Collection[str] = (),
-) -> Document:
+) -> OpenApiDocument:
     """The document of a service, complete. Given are the routes, such as `GET /v1/hits`, whose requests are signed,
     those whose requests show a feed token, and those of the others whose requests are limited in number.
     """
-    completed: Document = _with_portable_patterns(copy.deepcopy(dict(document)))
+    completed: OpenApiDocument = _with_portable_patterns(copy.deepcopy(dict(document)))
     completed["paths"][PATH] = {"get": _describe_itself()}
     used: set[int] = set()
     for path, item in completed["paths"].items():
@@ -189,7 +189,7 @@ def _header(name: str, description: str) -> Parameter:
     return {"in": "header", "name": name, "required": True, "schema": {"type": "string"}, "description": description}
 
 
-def _describe_problem(status: int) -> Answer:
+def _describe_problem(status: int) -> OpenApiResponse:
     headers: dict[str, Header] = {
         name: {**header, "required": status in _REQUIRED_HEADERS} for name, header in _HEADERS.get(status, {}).items()
     }

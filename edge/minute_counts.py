@@ -8,7 +8,7 @@ from datetime import datetime
 
 from edge.request_limits import minute_of
 
-MOST_CALLERS = 50_000
+MAX_CALLERS = 50_000
 _OTHERS = "others"
 
 
@@ -19,7 +19,7 @@ class MinuteCounts:
     new addresses.
     """
 
-    def __init__(self, most: int = MOST_CALLERS) -> None:
+    def __init__(self, most: int = MAX_CALLERS) -> None:
         self._lock = threading.Lock()
         self._most = most
         self._minute = 0

@@ -9,10 +9,10 @@ from typing import Any
 from flask import Flask, Response
 from flask_smorest import Api
 
-from edge.description import PATH, Document
+from edge.description import PATH, OpenApiDocument
 from edge.guard import RequestGuard
 
-_described: dict[tuple[Any, ...], Document] = {}
+_described: dict[tuple[Any, ...], OpenApiDocument] = {}
 
 
 class OpenRouteError(RuntimeError):
@@ -29,7 +29,7 @@ class DescribedApi(Api):  # type: ignore[misc] # the library has no types
         self._app.extensions["flask-smorest"]["blp_name_to_api"][blp.name] = self
         self._app.register_blueprint(blp)
 
-    def describe(self, complete: Callable[[Mapping[str, Any]], Document]) -> Document:
+    def describe(self, complete: Callable[[Mapping[str, Any]], OpenApiDocument]) -> OpenApiDocument:
         """The completed OpenAPI document of every route registered so far. Not to be changed: others share it."""
         routes = sorted(
             (rule.rule, *sorted(rule.methods or ()), rule.endpoint) for rule in self._app.url_map.iter_rules()

@@ -28,7 +28,7 @@ UNSIGNED_REQUESTS_PER_MINUTE = 3_000
 """Of one address at each process: a member that verifies a log of half a million leaves reads as many tiles."""
 _LENIENT = timedelta(minutes=5)
 _REMEMBERED = timedelta(days=7)
-_MOST_REMEMBERED = 50_000
+_MAX_REMEMBERED = 50_000
 # At every place, also within what another match took: the key that a signature is verified with is always among them.
 _NAMED_KEY = re.compile(r'(?=;[ ]*keyid="([^"]+)")', re.ASCII)
 
@@ -61,7 +61,7 @@ class SourceLimits:
     for threads.
     """
 
-    def __init__(self, limit: int = UNSIGNED_REQUESTS_PER_MINUTE, *, most_remembered: int = _MOST_REMEMBERED) -> None:
+    def __init__(self, limit: int = UNSIGNED_REQUESTS_PER_MINUTE, *, most_remembered: int = _MAX_REMEMBERED) -> None:
         self._limit = RequestLimit(limit)
         self._unproved, self._refused, self._barred = MinuteCounts(), MinuteCounts(), MinuteCounts()
         self._lock = threading.Lock()

@@ -24,7 +24,7 @@ class EvaluationQuery(Message, frozen=True):
     proof: Annotated[
         str,
         Form("choice", "yes", "no"),
-        msgspec.Meta(description="Whether a proof (RFC 9497, mode 1, 64 bytes) is wanted in Evaluation-Proof"),
+        msgspec.Meta(description="Whether a proof (RFC 9497, mode 1, 64 bytes) is requested, in Evaluation-Proof"),
     ] = "no"
     batch: Annotated[
         str | msgspec.UnsetType,

@@ -20,7 +20,7 @@ RELEASE_CODES = frozenset({TLP_RED, CONDITIONS})
 """What an authoriser confirms of the marking of what it releases; the gateway's confirmations come beside them."""
 _MAX_CONDITIONS = 65_536
 """Signs of all conditions together of the rows of one answer."""
-_LEAST_FIRST: dict[str, tuple[str, ...]] = {
+_WEAKEST: dict[str, tuple[str, ...]] = {
     "classification": tuple(Classification),
     "tlp": tuple(reversed(TrafficLight)),
     "handling": tuple(Handling),
@@ -55,7 +55,7 @@ def strictest(markings: Iterable[Marking]) -> Marking:
     """The marking of what rests on things so marked, at least one; `conditions` has a line each."""
     found = list(markings)
     lines = (line.strip() for one in found for line in one.conditions.splitlines())
-    codes = {name: max((getattr(one, name) for one in found), key=order.index) for name, order in _LEAST_FIRST.items()}
+    codes = {name: max((getattr(one, name) for one in found), key=order.index) for name, order in _WEAKEST.items()}
     return Marking(
         **codes,
         conditions="\n".join(dict.fromkeys(line for line in lines if line)),

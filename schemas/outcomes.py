@@ -29,11 +29,11 @@ from schemas.values.message import (
 )
 
 OUTCOMES_PAGE = 100
-MOST_PEOPLE = 100_000
-MOST_POUNDS = 10**12
+MAX_PEOPLE = 100_000
+MAX_POUNDS = 10**12
 
-People = Annotated[int, Form("BoundedInteger", 0, MOST_PEOPLE)]
-Pounds = Annotated[int, Form("BoundedInteger", 0, MOST_POUNDS)]
+People = Annotated[int, Form("BoundedInteger", 0, MAX_PEOPLE)]
+Pounds = Annotated[int, Form("BoundedInteger", 0, MAX_POUNDS)]
 
 
 class Figures(Message, frozen=True):
@@ -67,7 +67,7 @@ class NewOutcome(Figures, frozen=True):
     object_id: UuidText
 
 
-class OutcomeStanding(Message, frozen=True):
+class OutcomeStatus(Message, frozen=True):
     """That an outcome is kept, and the log's event of it. To whom it goes is not told."""
 
     outcome_id: Uuid
@@ -135,7 +135,7 @@ class NewAssessment(Checks, frozen=True):
     decision: Annotated[str, one_of(AccountAction)]
 
 
-class AssessmentStanding(Message, frozen=True):
+class AssessmentStatus(Message, frozen=True):
     """That an assessment is kept, and the log's event of it."""
 
     assessment_id: Uuid

@@ -9,7 +9,7 @@ import msgspec
 from schemas.values.message import Count, Form, Message
 
 PAGE = 200
-_MOST_SIGNATURES = 64
+_MAX_SIGNATURES = 64
 
 
 class EnvelopeSignature(Message, frozen=True, forbid_unknown_fields=True):
@@ -24,7 +24,7 @@ class StatementEnvelope(Message, frozen=True, forbid_unknown_fields=True):
 
     payloadType: str  # noqa: N815 - DSSE names it so
     payload: Annotated[str, msgspec.Meta(description="base64 of canonical JSON")]
-    signatures: Annotated[list[EnvelopeSignature], Count(None, _MOST_SIGNATURES)]
+    signatures: Annotated[list[EnvelopeSignature], Count(None, _MAX_SIGNATURES)]
 
 
 class StatementAnswer(Message, frozen=True):

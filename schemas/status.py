@@ -9,7 +9,7 @@ from schemas.values.message import Form, IdCursor, Message, Time, Uuid
 NOTICES_PAGE = 500
 
 
-class GroupStanding(Message, frozen=True):
+class GroupStatus(Message, frozen=True):
     """An open group that the member is in."""
 
     group_id: str
@@ -17,7 +17,7 @@ class GroupStanding(Message, frozen=True):
     sunset: Time | None
 
 
-class LogStanding(Message, frozen=True):
+class LogSummary(Message, frozen=True):
     """The published log."""
 
     origin: str
@@ -38,9 +38,9 @@ class Status(Message, frozen=True):
     kind: str
     sector: str
     state: str
-    groups: list[GroupStanding]
+    groups: list[GroupStatus]
     epoch: int | None
-    log: LogStanding
+    log: LogSummary
     notices: int
     open_requests: OpenRequests
 

@@ -113,7 +113,7 @@ class TakenIn(Message, frozen=True):
     items: Annotated[int, Form("BoundedInteger", 1, MAX_ITEMS)]
 
 
-class CorrectionStanding(Message, frozen=True):
+class CorrectionStatus(Message, frozen=True):
     """How a correction stands after it was acknowledged."""
 
     correction_id: Uuid

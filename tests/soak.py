@@ -82,7 +82,7 @@ def soak(folder: Path, minutes: float, most: float, url: str | None) -> dict[str
             traffic.start()
             while time.monotonic() < ends_at:
                 time.sleep(min(_TELL_SECONDS, max(0.0, ends_at - time.monotonic())))
-                _tell(traffic, watch, ends_at)
+                _print_progress(traffic, watch, ends_at)
             traffic.stop()
         if processes(sandbox) != before:
             traffic.tally.fail("a process died and was started again")
@@ -106,7 +106,7 @@ def soak(folder: Path, minutes: float, most: float, url: str | None) -> dict[str
     }
 
 
-def _tell(traffic: Traffic, watch: Watch, ends_at: float) -> None:
+def _print_progress(traffic: Traffic, watch: Watch, ends_at: float) -> None:
     private = {name: f"{taken[-1].private:.0f}" for name, taken in watch.samples.items()}
     statuses = dict(sorted(traffic.tally.by_status.items()))
     left = max(0.0, ends_at - time.monotonic()) / 60

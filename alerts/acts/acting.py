@@ -14,7 +14,7 @@ from exchange.gateways.rules import GatewayRules
 from exchange.kernel.decision import refuse
 from exchange.log.acting import UnknownObjectError
 from exchange.membership.store import find_member, load_authority
-from schemas.alerts.messages import AlertStanding
+from schemas.alerts.messages import AlertStatus
 from schemas.values.encoding import to_base64, to_rfc3339
 
 
@@ -64,9 +64,9 @@ def view_of(stored: StoredAlert) -> dict[str, object]:
     }
 
 
-def standing_of(stored: StoredAlert) -> AlertStanding:
+def status_of(stored: StoredAlert) -> AlertStatus:
     """What an act answers."""
-    return AlertStanding(alert_id=stored.alert_id, reference=stored.reference, state=stored.state)
+    return AlertStatus(alert_id=stored.alert_id, reference=stored.reference, state=stored.state)
 
 
 def cut(moment: datetime) -> datetime:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
-from alerts.acts.acting import cut, find_own, load_issuer, standing_of, view_of
+from alerts.acts.acting import cut, find_own, load_issuer, status_of, view_of
 from alerts.domain.alert import content_fields
 from alerts.domain.rules import decide_content, decide_review
 from alerts.rendering.markdown import find_excess, find_forbidden
@@ -21,7 +21,7 @@ from exchange.log.acting import Request, act_once, require
 from exchange.log.entries import View
 from exchange.log.events import record
 from exchange.membership.store import find_member
-from schemas.alerts.messages import AlertContent, AlertStanding
+from schemas.alerts.messages import AlertContent, AlertStatus
 from schemas.terms import AlertState
 from schemas.values.canonical import canonical_json
 from schemas.values.identifiers import uuid7
@@ -31,13 +31,13 @@ _DRAWS = 8
 
 def draft_alert(
     database: Database, request: Request, content: AlertContent, gateways: GatewayRules
-) -> tuple[AlertStanding, int]:
+) -> tuple[AlertStatus, int]:
     """Keep a draft; how it stands. Raises as act_once does."""
 
-    def draft(session: Session) -> AlertStanding:
-        return standing_of(draft_in(session, request, content, gateways))
+    def draft(session: Session) -> AlertStatus:
+        return status_of(draft_in(session, request, content, gateways))
 
-    return act_once(database, request, {"asked": "alert_draft"}, draft, 201, answer=AlertStanding)
+    return act_once(database, request, {"asked": "alert_draft"}, draft, 201, answer=AlertStatus)
 
 
 def draft_in(session: Session, request: Request, content: AlertContent, gateways: GatewayRules) -> StoredAlert:
@@ -48,15 +48,15 @@ def draft_in(session: Session, request: Request, content: AlertContent, gateways
     return stored
 
 
-def review_alert(database: Database, request: Request, alert_id: str) -> tuple[AlertStanding, int]:
+def review_alert(database: Database, request: Request, alert_id: str) -> tuple[AlertStatus, int]:
     """Note that a peer found the draft good; how it stands. Raises as act_once does."""
 
-    def review(session: Session) -> AlertStanding:
+    def review(session: Session) -> AlertStatus:
         stored = find_own(session, request.actor.member_id, alert_id)
         review_in(session, request, stored)
-        return standing_of(stored)
+        return status_of(stored)
 
-    return act_once(database, request, {"asked": "alert_review", "alert_id": alert_id}, review, answer=AlertStanding)
+    return act_once(database, request, {"asked": "alert_review", "alert_id": alert_id}, review, answer=AlertStatus)
 
 
 def review_in(session: Session, request: Request, stored: StoredAlert) -> None:

@@ -23,7 +23,7 @@ from exchange.membership.store import lock_member
 from schemas.alerts.feed_tokens import ListedFeedToken, NewFeedToken
 from schemas.values.encoding import to_rfc3339
 
-MOST_LIVE = 20
+MAX_LIVE = 20
 
 
 class UnknownTokenError(LookupError):
@@ -40,8 +40,8 @@ def make_token(database: Database, request: Request, name: str) -> tuple[NewFeed
         actor = request.actor
         # Locked, so that requests that come together do not pass the limit.
         lock_member(session, actor.member_id)
-        if count_live_tokens(session, actor.member_id) >= MOST_LIVE:
-            raise RefusalError(refuse("too-many-feed-tokens", "name", f"at most {MOST_LIVE}: revoke one first"))
+        if count_live_tokens(session, actor.member_id) >= MAX_LIVE:
+            raise RefusalError(refuse("too-many-feed-tokens", "name", f"at most {MAX_LIVE}: revoke one first"))
         token_id, token = make_feed_token(session, actor.member_id, name, actor.representative_id, request.now)
         event_id = _record(session, "feed_token_made", actor, {"token_id": token_id, "name": name}, request.now)
         told[:] = [token]

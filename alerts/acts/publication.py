@@ -12,7 +12,7 @@ from functools import partial
 
 from sqlalchemy.orm import Session
 
-from alerts.acts.acting import cut, find_own, load_issuer, standing_of, view_of
+from alerts.acts.acting import cut, find_own, load_issuer, status_of, view_of
 from alerts.acts.authoring import decide_draft, find_superseded
 from alerts.delivery.queueing import queue_deliveries
 from alerts.domain.rules import decide_audience, decide_ground, decide_release, decide_time, decide_withdrawal, end_of
@@ -28,7 +28,7 @@ from exchange.kernel.session import Database
 from exchange.log.acting import Request, act_once, require
 from exchange.log.entries import View
 from exchange.log.events import LogUnavailableError, record
-from schemas.alerts.messages import AlertStanding
+from schemas.alerts.messages import AlertStatus
 from schemas.terms import AlertState
 from schemas.values.encoding import to_rfc3339
 
@@ -41,15 +41,15 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 def release_alert(
     database: Database, request: Request, alert_id: str, at: datetime | None, gateways: GatewayRules
-) -> tuple[AlertStanding, int]:
+) -> tuple[AlertStatus, int]:
     """Publish the alert, or have it published at a time; how it stands. Raises as act_once does."""
 
-    def release(session: Session) -> AlertStanding:
+    def release(session: Session) -> AlertStatus:
         stored = find_own(session, request.actor.member_id, alert_id)
         release_in(session, request, stored, at, gateways)
-        return standing_of(stored)
+        return status_of(stored)
 
-    return act_once(database, request, {"asked": "alert_release", "alert_id": alert_id}, release, answer=AlertStanding)
+    return act_once(database, request, {"asked": "alert_release", "alert_id": alert_id}, release, answer=AlertStatus)
 
 
 def release_in(
@@ -70,27 +70,25 @@ def release_in(
         _publish(session, stored, now)
 
 
-def withdraw_alert(database: Database, request: Request, alert_id: str, reason: str) -> tuple[AlertStanding, int]:
+def withdraw_alert(database: Database, request: Request, alert_id: str, reason: str) -> tuple[AlertStatus, int]:
     """Take back what readers see, and tell all who were ever told; or stop what is scheduled, which is then as
     reviewed. How it stands. Raises as act_once does.
     """
 
-    def withdraw(session: Session) -> AlertStanding:
+    def withdraw(session: Session) -> AlertStatus:
         stored = find_own(session, request.actor.member_id, alert_id)
         require(decide_withdrawal(AlertState(stored.state), reason))
         if stored.state == AlertState.SCHEDULED:
             _unschedule(stored, request.now)
             _note(session, "alert_unscheduled", stored, request, reason=reason)
-            return standing_of(stored)
+            return status_of(stored)
         _change(stored, AlertState.WITHDRAWN, request.now)
         stored.reason, stored.due_at = reason, None
-        _tell(session, "alert_withdrawn", stored, request.now, representative_id=request.actor.representative_id)
+        _notify(session, "alert_withdrawn", stored, request.now, representative_id=request.actor.representative_id)
         _serve(session, [stored], request.now)
-        return standing_of(stored)
+        return status_of(stored)
 
-    return act_once(
-        database, request, {"asked": "alert_withdraw", "alert_id": alert_id}, withdraw, answer=AlertStanding
-    )
+    return act_once(database, request, {"asked": "alert_withdraw", "alert_id": alert_id}, withdraw, answer=AlertStatus)
 
 
 def apply_due_changes(database: Database, now: datetime, gateways: GatewayRules = RULES) -> int:
@@ -127,7 +125,7 @@ def _do(session: Session, alert_id: str, gateways: GatewayRules, now: datetime) 
         return True
     _change(stored, AlertState.EXPIRED, now)
     stored.due_at = None
-    _tell(session, "alert_expired", stored, now)
+    _notify(session, "alert_expired", stored, now)
     _serve(session, [stored], now)
     return True
 
@@ -137,13 +135,13 @@ def _publish(session: Session, stored: StoredAlert, now: datetime) -> None:
     old = find_superseded(session, stored.member_id, content)
     _change(stored, AlertState.PUBLISHED, now)
     stored.published_at, stored.due_at = stored.modified_at, end_of(content.expires_on)
-    _tell(session, "alert_published", stored, now)
+    _notify(session, "alert_published", stored, now)
     if old is None or old.state != AlertState.PUBLISHED:  # it may have ended by itself since this one was released
         _serve(session, [stored], now)
         return
     _change(old, AlertState.SUPERSEDED, now)
     old.superseded_by, old.due_at = stored.reference, None
-    _tell(session, "alert_superseded", old, now)
+    _notify(session, "alert_superseded", old, now)
     _serve(session, [stored, old], now)
 
 
@@ -174,7 +172,7 @@ def _note(session: Session, kind: str, stored: StoredAlert, request: Request, **
     record(session, kind, [View(stored.member_id, view)], request.now, {"signature": request.actor.signature})
 
 
-def _tell(session: Session, kind: str, stored: StoredAlert, now: datetime, **said: str) -> None:
+def _notify(session: Session, kind: str, stored: StoredAlert, now: datetime, **said: str) -> None:
     """Record a change that readers see, and send a notice of it: to all who are addressed now or were ever told."""
     told = members_disclosed_to(session, stored.alert_id) | set(
         members_addressed(session, stored.alert.content.audience, now)

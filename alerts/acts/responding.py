@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy.orm import Session
 
-from alerts.acts.acting import find_own, find_readable, standing_of, view_of
+from alerts.acts.acting import find_own, find_readable, status_of, view_of
 from alerts.acts.reading import own_response
 from alerts.domain.rules import decide_acknowledgement
 from alerts.store.alerts import AlertResponse, StoredAlert, find_response, list_responses
@@ -17,18 +17,18 @@ from exchange.kernel.session import Database
 from exchange.log.acting import RecordedRefusals, Request, act_once, require
 from exchange.log.entries import View
 from exchange.log.events import record
-from schemas.alerts.messages import Acknowledgement, AlertStanding, Response, Responses
+from schemas.alerts.messages import Acknowledgement, AlertStatus, Response, Responses
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
 
 
 def acknowledge_alert(
     database: Database, request: Request, alert_id: str, said: Acknowledgement
-) -> tuple[AlertStanding, int]:
+) -> tuple[AlertStatus, int]:
     """Keep what the member says, in place of what it said before; how the alert stands. Raises as act_once does."""
     actor, now = request.actor, request.now
 
-    def acknowledge(session: Session) -> AlertStanding:
+    def acknowledge(session: Session) -> AlertStatus:
         stored = find_readable(session, actor.member_id, alert_id, now)
         require(decide_acknowledgement(stored.alert, actor.member_id))
         response = find_response(session, alert_id, actor.member_id, lock=True)
@@ -39,10 +39,10 @@ def acknowledge_alert(
         response.implemented_at = (response.implemented_at or now) if said.implemented else None
         session.flush()
         _record(session, stored, response, request)
-        return standing_of(stored)
+        return status_of(stored)
 
     return act_once(
-        database, request, {"asked": "alert_acknowledge", "alert_id": alert_id}, acknowledge, answer=AlertStanding
+        database, request, {"asked": "alert_acknowledge", "alert_id": alert_id}, acknowledge, answer=AlertStatus
     )
 
 

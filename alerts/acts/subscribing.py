@@ -41,9 +41,9 @@ from schemas.values.canonical import canonical_json
 from schemas.values.identifiers import uuid7
 from schemas.values.message import narrowed
 
-MOST_LIVE = 20
-MOST_A_DAY = 50
-MOST_CODES = 5
+MAX_LIVE = 20
+MAX_PER_DAY = 50
+MAX_CODES = 5
 BETWEEN_TESTS = timedelta(minutes=10)
 """What a stranger is sent whom somebody wants to annoy has an end."""
 _DAY = timedelta(days=1)
@@ -66,10 +66,10 @@ def subscribe(
     _check_groups(session, actor, wish, now)
     # Locked, so that requests that come together do not pass the limit.
     lock_member(session, actor.member_id)
-    if store.count_live(session, actor.member_id) >= MOST_LIVE:
-        raise RefusalError(refuse("too-many-subscriptions", "channel", f"at most {MOST_LIVE}: end one first"))
-    if store.count_begun(session, actor.member_id, now - _DAY) >= MOST_A_DAY:
-        raise RefusalError(refuse("too-many-today", "channel", f"at most {MOST_A_DAY} new ones in a day"))
+    if store.count_live(session, actor.member_id) >= MAX_LIVE:
+        raise RefusalError(refuse("too-many-subscriptions", "channel", f"at most {MAX_LIVE}: end one first"))
+    if store.count_begun(session, actor.member_id, now - _DAY) >= MAX_PER_DAY:
+        raise RefusalError(refuse("too-many-today", "channel", f"at most {MAX_PER_DAY} new ones in a day"))
     made = Subscription(
         subscription_id=uuid7(),
         member_id=actor.member_id,
@@ -230,8 +230,8 @@ def _check_groups(session: Session, actor: Actor, filters: SubscriptionFilters, 
 def _queue(session: Session, subscription: Subscription, kind: str, now: datetime) -> None:
     own = (Delivery.subscription_id == subscription.subscription_id) & (Delivery.kind != ALERT)
     sent = session.scalars(select(Delivery).where(own)).all()
-    if kind == CONFIRM and len(sent) >= MOST_CODES:
-        raise RefusalError(refuse("too-many-codes", "subscription_id", f"{MOST_CODES} were sent: begin anew"))
+    if kind == CONFIRM and len(sent) >= MAX_CODES:
+        raise RefusalError(refuse("too-many-codes", "subscription_id", f"{MAX_CODES} were sent: begin anew"))
     if any(row.kind == kind and row.created_at > now - BETWEEN_TESTS for row in sent):
         raise RefusalError(refuse("too-soon", "subscription_id", "wait ten minutes after the last one"))
     number = max((row.version for row in sent), default=0) + 1

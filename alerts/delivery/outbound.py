@@ -41,7 +41,7 @@ CLAIM = timedelta(minutes=2)
 """Several times as long as an attempt can take."""
 FAILURE_COOLDOWN = timedelta(minutes=10)
 """So long after a failed attempt a receiver is not counted among those that work, whatever it answers meanwhile."""
-_MOST_IN_A_DIGEST = 200
+_MAX_PER_DIGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ def _next_rows(session: Session, subscription: Subscription, lane: Lane, now: da
     if first.message_id:
         waiting = Delivery.state == DeliveryState.WAITING.value
         return session.scalars(select(Delivery).where(own, waiting, Delivery.message_id == first.message_id)).all()
-    rows = session.scalars(due.where(Delivery.message_id == "").limit(_MOST_IN_A_DIGEST)).all()
+    rows = session.scalars(due.where(Delivery.message_id == "").limit(_MAX_PER_DIGEST)).all()
     message_id = uuid7()
     for row in rows:
         row.message_id = message_id

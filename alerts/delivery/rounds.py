@@ -35,7 +35,7 @@ _failures = LastingFailures()
 """By channel; rounds come every second, and a failure of theirs is logged once."""
 ROUND_SECONDS = 20.0
 THREADS = 8
-MOST_OF_ONE_MEMBER = 2
+MAX_PER_MEMBER = 2
 """Of the threads of a round, so many wait for receivers of one member at most."""
 _LOOK_AGAIN_SECONDS = 0.2
 
@@ -84,7 +84,7 @@ class Dispatcher:
     def _take(self, lane_at: Callable[[datetime], Lane], on_the_way: Iterable[str]) -> OutboundMessage | None:
         """The next message that may leave, None if there is none, or while the log is down."""
         counted = Counter(on_the_way)
-        busy = frozenset(member_id for member_id, count in counted.items() if count >= MOST_OF_ONE_MEMBER)
+        busy = frozenset(member_id for member_id, count in counted.items() if count >= MAX_PER_MEMBER)
         now = self.clock()
         lane = replace(lane_at(now), busy=busy)
         while (claim := self._claim(lane, now)) is not None:

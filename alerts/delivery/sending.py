@@ -4,7 +4,7 @@ stretch.
 Rules, in order:
 1. The host is resolved within RESOLVE_SECONDS; every address is checked (alerts.delivery.targets), and the connection
    goes to one that was. No proxy of the environment is asked.
-2. One attempt takes at most `seconds`, however slowly bytes drip, and reads at most MOST_BYTES, however many there are.
+2. One attempt takes at most `seconds`, however slowly bytes drip, and reads at most MAX_BYTES, however many there are.
 3. The status decides: 2xx is delivered, 410 ends the subscription, anything else failed, a redirect too. The rest of
    the answer is not read.
 4. What went wrong is told in words of ours, never in the receiver's.
@@ -31,8 +31,8 @@ from exchange.configuration.allowed_targets import AllowedTargets
 ATTEMPT_SECONDS = 15.0
 CONNECT_SECONDS = 5.0
 RESOLVE_SECONDS = 5.0
-MOST_BYTES = 64 * 1024
-_MOST_ADDRESSES = 16
+MAX_BYTES = 64 * 1024
+_MAX_ADDRESSES = 16
 _GONE = 410
 _OK, _REDIRECT, _CLIENT_ERROR = 200, 300, 400
 
@@ -136,7 +136,7 @@ class _CheckedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         """A connection to one of the host's addresses, all of which were found good."""
-        addresses = list(dict.fromkeys(self._resolve(host, port)))[:_MOST_ADDRESSES]
+        addresses = list(dict.fromkeys(self._resolve(host, port)))[:_MAX_ADDRESSES]
         if not addresses:
             raise httpcore.ConnectError("the name has no address")
         for address in addresses:
@@ -154,7 +154,7 @@ class _CheckedBackend(httpcore.NetworkBackend):
 
 
 class _BoundedStream(httpcore.NetworkStream):
-    """A connection that ends at its deadline and after MOST_BYTES read. Each call of the inner stream keeps to the
+    """A connection that ends at its deadline and after MAX_BYTES read. Each call of the inner stream keeps to the
     timeout that it is given, the TLS handshake as a whole.
     """
 
@@ -167,7 +167,7 @@ class _BoundedStream(httpcore.NetworkStream):
         """Up to `max_bytes`."""
         data = self._inner.read(max_bytes, _left(self._deadline, timeout, httpcore.ReadTimeout))
         self._read += len(data)
-        if self._read > MOST_BYTES:
+        if self._read > MAX_BYTES:
             raise httpcore.ReadError("the answer is too long")
         return data
 

@@ -19,7 +19,7 @@ LARGEST_LIST = 100
 FIRST, LAST, ALL = "first", "last", "all"
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, and written without its offset
-_MOMENT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,20}))?Z", re.ASCII)
+_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,20}))?Z", re.ASCII)
 _COUNT = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _CURSOR = re.compile(r"[0-9]{1,15}", re.ASCII)
 
@@ -62,7 +62,7 @@ class TaxiiFilters:
 
 def read_filters(query: Mapping[str, str], versions: Versions = LAST_ONLY) -> TaxiiFilters:
     """The filters of a request; `versions` stand where it names none. Raises BadQueryError."""
-    after = _read_moment("added_after", query["added_after"])[0] if "added_after" in query else -1
+    after = _read_time("added_after", query["added_after"])[0] if "added_after" in query else -1
     spec_versions = _read_list(query, "match[spec_version]")
     return TaxiiFilters(
         after_ms=max(after, _read_cursor(query["next"]) if "next" in query else -1),
@@ -74,7 +74,7 @@ def read_filters(query: Mapping[str, str], versions: Versions = LAST_ONLY) -> Ta
     )
 
 
-def write_moment(milliseconds: int) -> str:
+def write_time(milliseconds: int) -> str:
     """`2026-11-22T10:00:00.000000Z`: to the microsecond, as clients expect it."""
     return f"{_write(milliseconds)}000Z"
 
@@ -98,14 +98,14 @@ def _read_list(query: Mapping[str, str], field: str) -> tuple[str, ...]:
 
 
 def _read_versions(values: tuple[str, ...]) -> Versions:
-    read = [_read_moment("match[version]", value) for value in values if value not in (FIRST, LAST, ALL)]
+    read = [_read_time("match[version]", value) for value in values if value not in (FIRST, LAST, ALL)]
     exact = tuple(milliseconds for milliseconds, is_whole in read if is_whole)
     return Versions(ALL in values, FIRST in values, LAST in values, exact)
 
 
-def _read_moment(field: str, text: str) -> tuple[int, bool]:
+def _read_time(field: str, text: str) -> tuple[int, bool]:
     """Whole milliseconds, rounded down, and whether nothing was cut off."""
-    found = _MOMENT.fullmatch(text)
+    found = _TIME.fullmatch(text)
     try:
         seconds = datetime.fromisoformat(f"{found[1]}+00:00") if found else None
     except ValueError:

@@ -20,7 +20,7 @@ from exchange.membership.store import find_member, groups_of_member
 from schemas.terms import TrafficLight
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MOST_TEXT = 4 * 1024 * 1024
+_MAX_TEXT = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def read_page(session: Session, feed: Feed, after: FeedCursor | None, limit: int
         rows += session.execute(_behind(after).where(StoredAlert.audience_id == audience_id).limit(limit + 1)).all()
     rows.sort(key=lambda row: (row.modified_at, row.alert_id), reverse=True)
     sizes = accumulate((row.size for row in rows[:limit]), initial=0)
-    fitting = sum(before < _MOST_TEXT for before in list(sizes)[:-1])
+    fitting = sum(before < _MAX_TEXT for before in list(sizes)[:-1])
     lines = [FeedLine(row.alert_id, row.version, row.modified_at) for row in rows[:fitting]]
     return FeedPage(lines, FeedCursor(lines[-1].modified_at, lines[-1].alert_id) if len(rows) > fitting else None)
 

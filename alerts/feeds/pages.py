@@ -20,7 +20,7 @@ from alerts.readers.audiences import audiences_of_group
 from exchange.kernel.lookups import Lookup, ReadTransaction
 
 _OWN_AUDIENCE = ""
-_MOST_RANGES = 100
+_MAX_RANGES = 100
 _IN_ORDER = " ORDER BY added_ms LIMIT :most"
 
 
@@ -131,7 +131,7 @@ def _statement(shape: _Shape) -> Lookup:
         conditions += [f"audience_id || '' IN ({_names('a', shape.audiences)})"]
         conditions += [f"object_type IN ({_names('t', shape.types)})"] if shape.types else []
         return Lookup(f"{_select(shape, conditions)} ORDER BY added_ms + 0 LIMIT :most")
-    if shape.audiences * max(1, shape.types) > _MOST_RANGES:
+    if shape.audiences * max(1, shape.types) > _MAX_RANGES:
         conditions = ["added_ms > :after", f"audience_id IN ({_names('a', shape.audiences)})"]
         conditions += [f"object_type IN ({_names('t', shape.types)})"] if shape.types else []
         return Lookup(_select(shape, conditions) + _IN_ORDER)

@@ -108,7 +108,7 @@ class FeedRequest:
                 return FeedAnswer(etag, changed_at, None)
             body = form.join(heading, _entries(session, page.lines, form))
             untold = self._undisclosed(session, page.lines, form)
-        self._tell(untold, form.channel)
+        self._disclose(untold, form.channel)
         return FeedAnswer(etag, changed_at, body)
 
     def single(self, group_id: str, form: FeedForm, stix_id: str, is_held: IsHeld) -> FeedAnswer:
@@ -124,7 +124,7 @@ class FeedRequest:
                 return FeedAnswer(etag, changed_at, None)
             body = form.entry(stored.alert)
             untold = self._undisclosed(session, lines, form)
-        self._tell(untold, form.channel)
+        self._disclose(untold, form.channel)
         return FeedAnswer(etag, changed_at, body)
 
     def _find(self, session: Session, group_id: str) -> Feed:
@@ -151,7 +151,7 @@ class FeedRequest:
         versions = [AlertVersion(line.alert_id, line.version) for line in lines]
         return find_undisclosed(session, self.member_id, versions, form.channel)
 
-    def _tell(self, untold: Sequence[AlertVersion], channel: str) -> None:
+    def _disclose(self, untold: Sequence[AlertVersion], channel: str) -> None:
         """Rule 3."""
         if untold:
             self.database.run_in_transaction(

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from alerts.feeds.filters import EVERY, LAST_ONLY, TaxiiFilters, Versions, read_filters, write_moment, write_version
+from alerts.feeds.filters import EVERY, LAST_ONLY, TaxiiFilters, Versions, read_filters, write_time, write_version
 from alerts.feeds.pages import CollectionReading, Columns, ObjectsPage, find_reading, holds, read_page
 from alerts.feeds.storing import open_collections
 from alerts.readers.disclosing import AlertVersion, disclose_once, find_undisclosed_for_poll
@@ -156,7 +156,7 @@ def _answer(page: ObjectsPage, name: bytes, parts: list[bytes]) -> TaxiiAnswer:
     head = b'{"more":true,"next":"%d","%b":[' % (last, name) if page.more else b'{"more":false,"%b":[' % name
     parts[0] = head + parts[0]
     parts[-1] += b"]}"
-    return TaxiiAnswer(b",".join(parts), write_moment(first), write_moment(last))
+    return TaxiiAnswer(b",".join(parts), write_time(first), write_time(last))
 
 
 def _bodies(page: ObjectsPage) -> list[bytes]:
@@ -165,7 +165,7 @@ def _bodies(page: ObjectsPage) -> list[bytes]:
 
 def _records(page: ObjectsPage) -> list[bytes]:
     return [
-        f'{{"id":"{object_id}","date_added":"{write_moment(added_ms)}",'
+        f'{{"id":"{object_id}","date_added":"{write_time(added_ms)}",'
         f'"version":"{write_version(modified_ms)}","media_type":"{STIX_TYPE}"}}'.encode()
         for added_ms, _, _, object_id, modified_ms in page.rows
     ]

@@ -27,7 +27,7 @@ from schemas.alerts.messages import (
     AlertContent,
     AlertsPage,
     AlertsQuery,
-    AlertStanding,
+    AlertStatus,
     Audience,
     Release,
     Responses,
@@ -49,7 +49,7 @@ def _step(path: str, summary: str, schema: type[Any]) -> Decorator:
     """A POST that changes one alert, and answers how it stands then."""
 
     def describe(view: Any) -> Any:
-        view = blueprint.response(200, AlertStanding)(view)
+        view = blueprint.response(200, AlertStatus)(view)
         view = blueprint.arguments(schema)(view)
         view = problem_responses(blueprint, 401, 403, 404)(view)
         view = blueprint.doc(summary=summary, parameters=POST_PARAMETERS)(view)
@@ -62,7 +62,7 @@ def _step(path: str, summary: str, schema: type[Any]) -> Decorator:
 @blueprint.doc(summary="Draft an alert", parameters=POST_PARAMETERS)
 @problem_responses(blueprint, 401, 403, 413)
 @blueprint.arguments(AlertContent)
-@blueprint.response(201, AlertStanding)
+@blueprint.response(201, AlertStatus)
 def draft(content: AlertContent) -> Response:
     """Judged at once by every rule that publication asks; each reason against it is told."""
     context = current_context()

@@ -31,7 +31,7 @@ from schemas.alerts.subscriptions import (
     SubscriptionForm,
     SubscriptionsPage,
     SubscriptionsQuery,
-    SubscriptionStanding,
+    SubscriptionStatus,
 )
 from schemas.terms import DeliveryState, PushChannel
 from schemas.values.encoding import to_rfc3339
@@ -77,7 +77,7 @@ def subscriptions(asked: SubscriptionsQuery) -> Response:
 @blueprint.doc(parameters=POST_PARAMETERS, summary="Confirm a subscription with the code that its receiver got")
 @problem_responses(blueprint, 401, 403, 404)
 @blueprint.arguments(ConfirmationForm)
-@blueprint.response(200, SubscriptionStanding)
+@blueprint.response(200, SubscriptionStatus)
 def confirm(form: ConfirmationForm, subscription_id: str) -> Response:
     """From now on alerts are pushed."""
     now = current_context().clock()
@@ -92,7 +92,7 @@ def confirm(form: ConfirmationForm, subscription_id: str) -> Response:
 @blueprint.doc(parameters=POST_PARAMETERS, summary="End a subscription")
 @problem_responses(blueprint, 401, 403, 404)
 @blueprint.arguments(Empty)
-@blueprint.response(200, SubscriptionStanding)
+@blueprint.response(200, SubscriptionStatus)
 def end(_: Empty, subscription_id: str) -> Response:
     """What waits for it is dropped."""
     now = current_context().clock()
@@ -103,7 +103,7 @@ def end(_: Empty, subscription_id: str) -> Response:
 @blueprint.doc(parameters=POST_PARAMETERS, summary="Send a test, or the code once more")
 @problem_responses(blueprint, 401, 403, 404)
 @blueprint.arguments(Empty)
-@blueprint.response(200, SubscriptionStanding)
+@blueprint.response(200, SubscriptionStatus)
 def test(_: Empty, subscription_id: str) -> Response:
     """The worker sends it within seconds."""
     now = current_context().clock()
@@ -174,7 +174,7 @@ def _act(work: Callable[[Session, Actor], _Answer], answer: type[_Answer], statu
         raise NotFound from None
 
 
-class _Changed(SubscriptionStanding, frozen=True):
+class _Changed(SubscriptionStatus, frozen=True):
     """What is kept of the answer to a change: of a secret its number only."""
 
     secret_number: int | None
@@ -192,7 +192,7 @@ def _change(
 
     kept, status = _act(change, _Changed, status)
     if not tells_secret:
-        return answer_json(narrowed(kept, SubscriptionStanding), status)
+        return answer_json(narrowed(kept, SubscriptionStatus), status)
     number = kept.secret_number
     secret = None if number is None else _secrets().secret(kept.subscription_id, number)
     return answer_json(NewSubscription(subscription_id=kept.subscription_id, state=kept.state, secret=secret), status)

@@ -41,16 +41,16 @@ _COLLECTION = "/api/collections/<collection_id>/"
 _READ_ONLY = "Feeds are read only: alerts are published at /v1/alerts."
 _Arguments = ParamSpec("_Arguments")
 _TEXT = {"type": "string"}
-_MOMENT = {"type": "string", "format": "date-time"}
+_TIME = {"type": "string", "format": "date-time"}
 _PAGING: dict[str, Any] = {
-    "added_after": _MOMENT,
+    "added_after": _TIME,
     "limit": {"type": "integer", "minimum": 1, "default": DEFAULT_PAGE, "description": f"{LARGEST_PAGE} at most"},
     "next": {"type": "string", "pattern": "^[0-9]{1,15}$", "description": "As a page gave it"},
     "match[spec_version]": _TEXT,
 }
 _VERSION = {"match[version]": {"type": "string", "description": "last, first, all, and moments, by commas"}}
 _MATCHING = {"match[id]": _TEXT, "match[type]": _TEXT, **_VERSION}
-_DATES = {name: {"schema": _MOMENT} for name in ("X-TAXII-Date-Added-First", "X-TAXII-Date-Added-Last")}
+_DATES = {name: {"schema": _TIME} for name in ("X-TAXII-Date-Added-First", "X-TAXII-Date-Added-Last")}
 
 
 def _serving(view: Callable[_Arguments, Response]) -> Callable[_Arguments, Response]:

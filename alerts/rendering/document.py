@@ -95,7 +95,7 @@ class Document:
     classification: str
     conditions: str
     copy: str
-    standing: Caution | None
+    caution: Caution | None
     facts: Facts
     sections: tuple[Section, ...]
 
@@ -113,13 +113,13 @@ def compose(alert: Alert, reader_member_id: str) -> Document:
         classification=content.classification,
         conditions=content.conditions,
         copy=f"Issued to {reader_member_id}",
-        standing=standing_of(alert),
+        caution=caution_of(alert),
         facts=Facts((("Withdrawn", in_words(alert.modified_at)),) if withdrawn else _facts(alert)),
         sections=(_handling(content),) if withdrawn else (*_body(content), _handling(content), _about(alert)),
     )
 
 
-def standing_of(alert: Alert) -> Caution | None:
+def caution_of(alert: Alert) -> Caution | None:
     """What a reader must know before acting on it; None for an alert in force."""
     match alert.state:
         case AlertState.PUBLISHED:

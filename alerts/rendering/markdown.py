@@ -31,8 +31,8 @@ _LIMITS = (
     ("[*_", 5000, "square brackets, stars and underscores"),
     ("<&`!", 5000, "angle brackets, ampersands, back quotes and exclamation marks"),
 )
-_MOST_BRACKETS_IN_BLOCK = 100
-_MOST_OPENED = 5_000
+_MAX_BRACKETS_IN_BLOCK = 100
+_MAX_OPENED = 5_000
 _OPENS = re.compile(r"[ \t]*(?:>|(?:[-+*]|[0-9]{1,9}[.)])(?=[ \t]))")
 """What opens a quotation or an item of a list, at the beginning of a line or behind another."""
 _HOST = re.compile(r"(?:https?://|\bwww\.)([^\s/?#]+)|\b((?:[a-z0-9-]+\.)+[a-z]{2,24})\b", re.IGNORECASE)
@@ -54,13 +54,13 @@ def find_excess(texts: Sequence[str]) -> Forbidden | None:
     for marks, most, name in _LIMITS:
         if sum(text.count(mark) for text in texts for mark in marks) > most:
             return Forbidden("size-in-markdown", 1, f"Keep all texts of the alert together to {most:,} {name}.")
-    if sum(_count_opened(line) for text in texts for line in text.split("\n")) > _MOST_OPENED:
-        cure = f"Keep all texts of the alert together to {_MOST_OPENED:,} quotations and items of lists."
+    if sum(_count_opened(line) for text in texts for line in text.split("\n")) > _MAX_OPENED:
+        cure = f"Keep all texts of the alert together to {_MAX_OPENED:,} quotations and items of lists."
         return Forbidden("size-in-markdown", 1, cure)
     for text in texts:
         for block in _block_parser().parse(text):
-            if block.type == "inline" and block.content.count("[") > _MOST_BRACKETS_IN_BLOCK:
-                cure = f"Keep each paragraph to {_MOST_BRACKETS_IN_BLOCK} opening square brackets."
+            if block.type == "inline" and block.content.count("[") > _MAX_BRACKETS_IN_BLOCK:
+                cure = f"Keep each paragraph to {_MAX_BRACKETS_IN_BLOCK} opening square brackets."
                 return Forbidden("size-in-markdown", block.map[0] + 1 if block.map else 1, cure)
     return None
 

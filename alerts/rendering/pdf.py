@@ -45,7 +45,7 @@ _LINE = HexColor("#c3c9d0")
 _PALE = HexColor("#f6f7f9")
 _NAMES = 36 * mm
 _LACKING = (
-    "Signs in square brackets, such as [U+4E2D], stand for letters that the typeface of this PDF lacks; "
+    "Signs in square brackets, such as [U+4E2D], stand for letters that the typeface of this PDF does not have; "
     "the page of the alert shows them."
 )
 # ReportLab keeps typefaces and settings for the process, not for the document.
@@ -101,8 +101,8 @@ def _story(document: Document, typesetter: Typesetter) -> Iterator[Flowable]:
         fill, ink = _BANDS[document.colour]
         yield _box(document.colour_text, style(fontName=BOLD, textColor=ink, spaceAfter=0), fill)
         yield Spacer(0, 4 * mm)
-    if document.standing:
-        yield from _standing(document.standing, typesetter)
+    if document.caution:
+        yield from _caution(document.caution, typesetter)
     label = style(fontName=BOLD, fontSize=9.5, textColor=GREY, spaceAfter=0)
     yield Paragraph(f"JMLIT Alert {document.reference}", label)
     title = Paragraph(typesetter.plain(document.title), style(fontName=BOLD, fontSize=19, leading=23.5, spaceAfter=8))
@@ -120,14 +120,14 @@ def _box(text: str, shown: Any, fill: Any) -> Flowable:
     return table
 
 
-def _standing(standing: parts.Caution, typesetter: Typesetter) -> Iterator[Flowable]:
+def _caution(caution: parts.Caution, typesetter: Typesetter) -> Iterator[Flowable]:
     """Not a table, which could not go on over pages as a long reason may."""
     yield FrameBG(color=_WARNING_PALE, strokeColor=_WARNING, strokeWidth=2, start=True)
     inside = {"leftIndent": 10, "rightIndent": 10}
     word = style(fontName=BOLD, fontSize=17, leading=22, textColor=_WARNING, spaceBefore=6, spaceAfter=2, **inside)
     yield Spacer(0, 5)
-    yield Paragraph(standing.word.upper(), word)
-    yield Paragraph(typesetter.plain(standing.detail), style(**inside))
+    yield Paragraph(caution.word.upper(), word)
+    yield Paragraph(typesetter.plain(caution.detail), style(**inside))
     yield Spacer(0, 4)
     yield FrameBG(start=False)
     yield Spacer(0, 4 * mm)

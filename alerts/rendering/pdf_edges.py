@@ -36,8 +36,8 @@ class PageEdges:
         self._marking = sum(stringWidth(text, BOLD, _SIZE + 1) for text in (document.classification, self._light)) + 14
         self._side = (_WIDTH - self._marking) / 2 - 6
         place = document.reference
-        if document.standing:
-            place += f"  <b>{document.standing.word.upper()}</b>"
+        if document.caution:
+            place += f"  <b>{document.caution.word.upper()}</b>"
         self._place = _paragraph(place, TA_LEFT)
         self._copy = _paragraph(document.copy, TA_RIGHT)
         conditions = _two_lines(f"Conditions: {document.conditions}" if document.conditions else "")
@@ -57,8 +57,8 @@ class PageEdges:
         canvas.saveState()
         if canvas.getPageNumber() == 1:
             canvas.setViewerPreference("DisplayDocTitle", "true")
-        if self._document.standing:
-            _draw_behind(canvas, self._document.standing.word.upper())
+        if self._document.caution:
+            _draw_behind(canvas, self._document.caution.word.upper())
         self._draw_caveats(canvas, A4[1] - 8 * mm)
         self._draw_caveats(canvas, self.bottom - 6)
         canvas.setStrokeColor(INK)

@@ -29,11 +29,11 @@ def _escalate(session: Session, now: datetime) -> int:
     reviewers = list_reviewers(session) if overdue else []
     for correction in overdue:
         correction.escalated_at = now
-        _tell(session, correction, reviewers, now)
+        _notify(session, correction, reviewers, now)
     return len(overdue)
 
 
-def _tell(session: Session, correction: Correction, reviewers: list[str], now: datetime) -> None:
+def _notify(session: Session, correction: Correction, reviewers: list[str], now: datetime) -> None:
     view = {"correction_id": correction.correction_id, "due_at": to_rfc3339(correction.due_at)}
     others = [member_id for member_id in reviewers if member_id != correction.member_id]
     views = [View(correction.member_id, view)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -21,8 +20,7 @@ from exchange.kernel.actor import Actor
 from exchange.kernel.session import Database
 from exchange.log.acting import RecordedRefusals, Request, UnknownObjectError, act_once, require
 from exchange.log.entries import View
-from exchange.log.events import record
-from schemas.values.canonical import digest
+from exchange.log.events import record, record_reading
 from schemas.values.encoding import to_base64, to_rfc3339
 from schemas.withdrawals import (
     ITEMS_PAGE,
@@ -30,7 +28,7 @@ from schemas.withdrawals import (
     CorrectionQuery,
     CorrectionsPage,
     CorrectionsQuery,
-    CorrectionStanding,
+    CorrectionStatus,
     ListedCorrection,
     ReadCorrection,
     TakenIn,
@@ -45,7 +43,9 @@ def list_corrections(database: Database, actor: Actor, asked: CorrectionsQuery, 
         page = page_of_corrections(session, actor.member_id, state=asked.state, after=after, limit=limit)
         counted = count_items(session, [one.correction_id for one in page])
         listed = [_listed(one, counted.get(one.correction_id, 0), now) for one in page]
-        event_id = _note(session, actor, {"after": asked.cursor, "state": asked.state}, listed, now)
+        event_id = record_reading(
+            session, "corrections_read", actor, {"after": asked.cursor, "state": asked.state}, listed, now=now
+        )
         last = page[-1].correction_id if len(page) == limit else None
         return CorrectionsPage(corrections=listed, next=last, event_id=event_id)
 
@@ -63,7 +63,14 @@ def read_correction(
         found = _own(session, actor.member_id, correction_id)
         items = count_items(session, [correction_id]).get(correction_id, 0)
         concerned = [_item(item) for item in page_of_items(session, correction_id, asked.cursor, ITEMS_PAGE)]
-        event_id = _note(session, actor, {"correction_id": correction_id, "after": asked.cursor}, concerned, now)
+        event_id = record_reading(
+            session,
+            "corrections_read",
+            actor,
+            {"correction_id": correction_id, "after": asked.cursor},
+            concerned,
+            now=now,
+        )
         following = asked.cursor + len(concerned)
         more = following if following < items and concerned else None
         listed = msgspec.structs.asdict(_listed(found, items, now))
@@ -74,12 +81,12 @@ def read_correction(
 
 def acknowledge_correction(
     database: Database, request: Request, correction_id: str, taken_in: TakenIn
-) -> tuple[CorrectionStanding, int]:
+) -> tuple[CorrectionStatus, int]:
     """Note that the member has taken in a correction, of which it has read so many items; once is enough. Raises as
     act_once does.
     """
 
-    def acknowledge(session: Session) -> CorrectionStanding:
+    def acknowledge(session: Session) -> CorrectionStatus:
         # Locked before the items are counted: the worker that tells of more holds the same lock until they are there.
         found = _own(session, request.actor.member_id, correction_id, lock=True)
         require(decide_acknowledgement(taken_in.items, count_items(session, [correction_id]).get(correction_id, 0)))
@@ -89,10 +96,10 @@ def acknowledge_correction(
             view = {"correction_id": correction_id, "representative_id": person, "items": taken_in.items}
             record(session, "correction_acknowledged", [View(found.member_id, view)], request.now)
         at = to_rfc3339(found.acknowledged_at)
-        return CorrectionStanding(correction_id=correction_id, acknowledged_at=at)
+        return CorrectionStatus(correction_id=correction_id, acknowledged_at=at)
 
     asked = {"asked": "correction_acknowledge", "correction_id": correction_id}
-    return act_once(database, request, asked, acknowledge, answer=CorrectionStanding)
+    return act_once(database, request, asked, acknowledge, answer=CorrectionStatus)
 
 
 def _own(session: Session, member_id: str, correction_id: str, *, lock: bool = False) -> Correction:
@@ -117,19 +124,3 @@ def _listed(correction: Correction, items: int, now: datetime) -> ListedCorrecti
 
 def _item(item: CorrectionItem) -> ConcernedItem:
     return ConcernedItem(token=to_base64(item.token), kind=item.kind, object_id=item.object_id)
-
-
-def _note(
-    session: Session,
-    actor: Actor,
-    asked: dict[str, object],
-    shown: Sequence[ListedCorrection | ConcernedItem],
-    now: datetime,
-) -> str:
-    body = {
-        **asked,
-        "representative_id": actor.representative_id,
-        "count": len(shown),
-        "shown_sha256": to_base64(digest(msgspec.to_builtins(shown))),
-    }
-    return record(session, "corrections_read", [View(actor.member_id, body)], now).event_id

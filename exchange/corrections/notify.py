@@ -141,7 +141,7 @@ def _notify_batch(session: Session, now: datetime, due_at: datetime) -> int | No
     assert withdrawal is not None  # noqa: S101 - stored with its rows; for the type checker
     told, watched = _disclosed_by_hits(_find_shares(session, withdrawal, rows))
     told |= _disclosed_otherwise(session, _derived_of(session, rows), now)
-    made = _tell(session, withdrawal, told, now, due_at)
+    made = _notify(session, withdrawal, told, now, due_at)
     mark_notified(session, rows, watched, now)
     return made
 
@@ -162,7 +162,7 @@ def _notify_late(session: Session, now: datetime, due_at: datetime) -> int:
             told = _disclosed_otherwise(session, late[withdrawal_id], now)
             for rows in in_chunks(watched[withdrawal_id], ROWS_NOTIFIED_AT_ONCE):
                 told |= _disclosed_by_late_hits(session, withdrawal, rows)
-            made += _tell(session, withdrawal, told, now, due_at)
+            made += _notify(session, withdrawal, told, now, due_at)
     return made
 
 
@@ -273,7 +273,7 @@ def _disclosed_by_late_hits(session: Session, withdrawal: Withdrawal, rows: Sequ
     return told
 
 
-def _tell(session: Session, withdrawal: Withdrawal, told: set[Disclosure], now: datetime, due_at: datetime) -> int:
+def _notify(session: Session, withdrawal: Withdrawal, told: set[Disclosure], now: datetime, due_at: datetime) -> int:
     """Make the corrections, the event and the notices; how many members were told something new. What they had
     assessed of the same things is overtaken.
     """

@@ -15,7 +15,7 @@ from schemas.withdrawals import (
     CorrectionQuery,
     CorrectionsPage,
     CorrectionsQuery,
-    CorrectionStanding,
+    CorrectionStatus,
     NewWithdrawal,
     ReadCorrection,
     TakenIn,
@@ -36,7 +36,7 @@ def withdraw(new: NewWithdrawal) -> Response:
 
 
 @blueprint.route("/corrections")
-@blueprint.doc(summary="Corrections of what the member was told, page by page")
+@blueprint.doc(summary="Corrections of what was disclosed to the member, page by page")
 @problem_responses(blueprint, 401, 403)
 @blueprint.arguments(CorrectionsQuery, location="query")
 @blueprint.response(200, CorrectionsPage)
@@ -63,7 +63,7 @@ def correction(asked: CorrectionQuery, correction_id: str) -> Response:
 @blueprint.doc(summary="Say that a correction was taken in, all of it", parameters=POST_PARAMETERS)
 @problem_responses(blueprint, 401, 403, 404)
 @blueprint.arguments(TakenIn)
-@blueprint.response(200, CorrectionStanding)
+@blueprint.response(200, CorrectionStatus)
 def acknowledge(taken_in: TakenIn, correction_id: str) -> Response:
     """Nobody else is told who acknowledged: who withdrew may not know whom it reached."""
     answer = acknowledge_correction(current_context().database, current_request(), _known(correction_id), taken_in)

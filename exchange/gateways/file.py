@@ -33,7 +33,7 @@ from schemas.terms import EvidenceStandard, LegalGateway, MemberKind, RequestMod
 from schemas.values.fields import IDENTIFIER
 
 _Code = TypeVar("_Code", bound=StrEnum)
-_MOST_DAYS = 366
+_MAX_DAYS = 366
 _DAYS = {"notice_within_days": "within_days", "notice_report_days": "report_days"}
 
 
@@ -83,8 +83,8 @@ def _change(rule: GatewayRule, changes: Mapping[str, Any]) -> GatewayRule | None
 def _change_days(rule: GatewayRule, name: str, value: Any) -> GatewayRule:
     if rule.notice is None:
         raise ValueError(f"{name}: this gateway requires no notice")
-    if type(value) is not int or not 1 <= value <= _MOST_DAYS:
-        raise ValueError(f"{name} is a number of days from 1 to {_MOST_DAYS}")
+    if type(value) is not int or not 1 <= value <= _MAX_DAYS:
+        raise ValueError(f"{name} is a number of days from 1 to {_MAX_DAYS}")
     changed: dict[str, Any] = {_DAYS[name]: value}
     return replace(rule, notice=replace(rule.notice, **changed))
 

@@ -197,7 +197,7 @@ def _decide_confirmations(case: DisclosureCase, rule: GatewayRule) -> Decision:
         known = _list(code for one in wanted for code in one.codes) or "nothing"
         said = f"{rule.citation}: {known} can be confirmed here"
         if case.discloser is None:
-            said = f"{rule.citation}: whoever tells confirms that, with the answer; leave it out"
+            said = f"{rule.citation}: whoever discloses confirms that, with the answer; leave it out"
         decision &= refuse("confirmation", "confirmations", said)
     return decision
 

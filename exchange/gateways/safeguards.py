@@ -43,7 +43,7 @@ def decide_release(marking: Marking, confirmations: Collection[str]) -> Decision
         cure = f"TLP:RED is for those it was given to: confirm {TLP_RED} if whoever originated it consents"
         decision &= refuse("tlp-red", "confirmations", cure)
     if marking.handling == Handling.CONDITIONS and CONDITIONS not in confirmations:
-        cure = f"handling code C: confirm {CONDITIONS} once its conditions are met; they go with what is told"
+        cure = f"handling code C: confirm {CONDITIONS} once its conditions are met; they go with what is disclosed"
         decision &= refuse("handling-conditions", "confirmations", cure)
     return decision
 

@@ -39,7 +39,7 @@ from migrations.upgrade import check_current
 
 CLOCK_TOLERANCE = timedelta(seconds=10)
 """Of a request's 60 seconds; a clock that is kept by NTP is off by milliseconds."""
-LEAST_CERTIFICATE_DAYS = 14
+MIN_CERTIFICATE_DAYS = 14
 _WEBHOOK = "keys/webhook.key"
 _WHOLE = ("registrars.json", "keys/log.key", "keys/receipt.key", _WEBHOOK, "head")
 _NEW_KEY = "; if it is lost, exchange upgrade makes a new one, and members fetch new secrets"
@@ -204,5 +204,5 @@ def _check_certificate(url: str, now: datetime) -> Finding:
         return Finding("certificate", False, f"{host}:{port} does not answer with TLS ({type(error).__name__})", cure)
     ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(until)), UTC)
     left = (ends - now).days
-    cure = "" if left >= LEAST_CERTIFICATE_DAYS else "renew it now, and see why that did not happen by itself"
+    cure = "" if left >= MIN_CERTIFICATE_DAYS else "renew it now, and see why that did not happen by itself"
     return Finding("certificate", not cure, f"{host}:{port}: good until {ends:%Y-%m-%d}, {left} days", cure)

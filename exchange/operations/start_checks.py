@@ -11,8 +11,8 @@ from migrations.upgrade import check_current
 WHAT_TO_DO = {
     LogState.CONTINUES: "The log goes on where it stood.",
     LogState.BEHIND: (
-        "The log lacks entries that were signed after this backup, and is not signed again as it is. Restore a newer "
-        "backup, or start the log under a new origin: `exchange log new-origin`."
+        "Entries that were signed after this backup are missing from the log; it is not signed again as it is. "
+        "Restore a newer backup, or start the log under a new origin: `exchange log new-origin`."
     ),
     LogState.FORKED: (
         "The log has another history than the last signed head, and is not signed as it is. Restore the backup that "

@@ -12,7 +12,7 @@ from exchange.kernel.session import Database
 from exchange.log.reading import read_status as read_log_status
 from exchange.membership.store import current_epoch, find_member, groups_of_member
 from exchange.requests.store import count_open
-from schemas.status import GroupStanding, LogStanding, OpenRequests, Status
+from schemas.status import GroupStatus, LogSummary, OpenRequests, Status
 from schemas.terms import Direction
 from schemas.values.encoding import to_rfc3339
 
@@ -32,7 +32,7 @@ def read_status(
             sector=member.sector,
             state=member.state,
             groups=[
-                GroupStanding(
+                GroupStatus(
                     group_id=group.group_id,
                     kind=group.kind,
                     sunset=None if group.sunset is None else to_rfc3339(group.sunset),
@@ -41,7 +41,7 @@ def read_status(
                 if group.is_open(now)
             ],
             epoch=current_epoch(session),
-            log=LogStanding(origin=origin, size=read_log_status(session).size),
+            log=LogSummary(origin=origin, size=read_log_status(session).size),
             notices=count_notices(session, member.member_id),
             open_requests=OpenRequests(incoming=waiting[Direction.INCOMING], outgoing=waiting[Direction.OUTGOING]),
         )

@@ -10,13 +10,11 @@ from sqlalchemy.orm import Session
 
 from exchange.kernel.actor import Actor
 from exchange.kernel.session import Database
-from exchange.log.entries import View
-from exchange.log.events import record
+from exchange.log.events import record_reading
 from exchange.outcomes.record import shown_outcome
 from exchange.outcomes.store import Outcome, page_of_received, page_of_recorded
 from schemas.outcomes import OutcomesQuery, ReceivedOutcome, ReceivedPage, RecordedOutcome, RecordedPage
-from schemas.values.canonical import digest
-from schemas.values.encoding import to_base64, to_rfc3339
+from schemas.values.encoding import to_rfc3339
 
 
 def list_recorded(database: Database, actor: Actor, asked: OutcomesQuery, now: datetime) -> RecordedPage:
@@ -25,7 +23,7 @@ def list_recorded(database: Database, actor: Actor, asked: OutcomesQuery, now: d
     def read(session: Session) -> RecordedPage:
         rows = page_of_recorded(session, actor.member_id, asked.cursor or "", asked.limit)
         shown = [_recorded(row) for row in rows]
-        event_id = _record_reading(session, actor, _described("recorded", asked), shown, now)
+        event_id = record_reading(session, "outcomes_read", actor, _described("recorded", asked), shown, now=now)
         return RecordedPage(outcomes=shown, next=_cursor_behind(shown, asked.limit), event_id=event_id)
 
     return database.run_in_transaction(read)
@@ -37,26 +35,10 @@ def list_received(database: Database, actor: Actor, asked: OutcomesQuery, now: d
     def read(session: Session) -> ReceivedPage:
         rows = page_of_received(session, actor.member_id, asked.cursor or "", asked.limit)
         shown = [shown_outcome(row) for row in rows]
-        event_id = _record_reading(session, actor, _described("received", asked), shown, now)
+        event_id = record_reading(session, "outcomes_read", actor, _described("received", asked), shown, now=now)
         return ReceivedPage(outcomes=shown, next=_cursor_behind(shown, asked.limit), event_id=event_id)
 
     return database.run_in_transaction(read)
-
-
-def _record_reading(
-    session: Session,
-    actor: Actor,
-    asked: dict[str, object],
-    shown: Sequence[RecordedOutcome | ReceivedOutcome],
-    now: datetime,
-) -> str:
-    view = {
-        **asked,
-        "representative_id": actor.representative_id,
-        "count": len(shown),
-        "shown_sha256": to_base64(digest(msgspec.to_builtins(shown))),
-    }
-    return record(session, "outcomes_read", [View(actor.member_id, view)], now).event_id
 
 
 def _described(which: str, asked: OutcomesQuery) -> dict[str, object]:

@@ -10,11 +10,11 @@ from exchange.web.authentication import current_actor
 from exchange.web.context import current_context
 from exchange.web.pages import POST_PARAMETERS, Blueprint, answer_json, current_request, problem_responses
 from schemas.outcomes import (
-    AssessmentStanding,
+    AssessmentStatus,
     NewAssessment,
     NewOutcome,
     OutcomesQuery,
-    OutcomeStanding,
+    OutcomeStatus,
     ReceivedPage,
     RecordedPage,
 )
@@ -26,7 +26,7 @@ blueprint = Blueprint("outcomes", __name__, url_prefix="/v1", description="What 
 @blueprint.doc(summary="Record what came of a hit, a request or a query", parameters=POST_PARAMETERS)
 @problem_responses(blueprint, 401, 403, 404)
 @blueprint.arguments(NewOutcome)
-@blueprint.response(201, OutcomeStanding)
+@blueprint.response(201, OutcomeStatus)
 def record(new: NewOutcome) -> Response:
     """Codes and figures alone. The contributors of the rows are told, and not by whom."""
     return answer_json(*record_outcome(current_context().database, current_request(), new))
@@ -58,7 +58,7 @@ def received(asked: OutcomesQuery) -> Response:
 @blueprint.doc(summary="Record one's own assessment of a hit", parameters=POST_PARAMETERS)
 @problem_responses(blueprint, 401, 403, 404)
 @blueprint.arguments(NewAssessment)
-@blueprint.response(201, AssessmentStanding)
+@blueprint.response(201, AssessmentStatus)
 def assess(new: NewAssessment) -> Response:
     """An exit can be recorded only after the assessment that decided it."""
     return answer_json(*record_assessment(current_context().database, current_request(), new))

@@ -47,11 +47,11 @@ from exchange.outcomes.store import (
 )
 from exchange.outcomes.subjects import Subject, find_subject
 from schemas.outcomes import (
-    AssessmentStanding,
+    AssessmentStatus,
     Figures,
     NewAssessment,
     NewOutcome,
-    OutcomeStanding,
+    OutcomeStatus,
     ReceivedOutcome,
 )
 from schemas.values.canonical import canonical_json
@@ -61,12 +61,12 @@ from schemas.values.message import narrowed
 AT_ONCE = 500
 
 
-def record_outcome(database: Database, request: Request, new: NewOutcome) -> tuple[OutcomeStanding, int]:
+def record_outcome(database: Database, request: Request, new: NewOutcome) -> tuple[OutcomeStatus, int]:
     """Keep the outcome and tell the contributors; what to answer. Raises as act_once does."""
     actor, now = request.actor, request.now
     figures = narrowed(new, Figures)
 
-    def work(session: Session) -> OutcomeStanding:
+    def work(session: Session) -> OutcomeStatus:
         require(decide_id("outcome_id", is_free=find_outcome(session, new.outcome_id) is None))
         subject = find_subject(session, actor.member_id, new.object, new.object_id, now)
         require(_decide(session, actor.member_id, subject.hit_id, new.object, figures))
@@ -85,10 +85,10 @@ def record_outcome(database: Database, request: Request, new: NewOutcome) -> tup
         known = known_by_name(session, tokens, actor.member_id)
         add_recipients(session, new.outcome_id, subject.contributions, known, now)
         event_id = _record(session, request, outcome, subject)
-        return OutcomeStanding(outcome_id=new.outcome_id, event_id=event_id)
+        return OutcomeStatus(outcome_id=new.outcome_id, event_id=event_id)
 
     asked = {"asked": "outcome", "object": new.object, "object_id": new.object_id}
-    return act_once(database, request, asked, work, 201, answer=OutcomeStanding)
+    return act_once(database, request, asked, work, 201, answer=OutcomeStatus)
 
 
 def _decide(session: Session, member_id: str, hit_id: str | None, about: str, figures: Figures) -> Decision:
@@ -178,11 +178,11 @@ def _notify_some(session: Session, now: datetime) -> int:
     return len(released)
 
 
-def record_assessment(database: Database, request: Request, new: NewAssessment) -> tuple[AssessmentStanding, int]:
+def record_assessment(database: Database, request: Request, new: NewAssessment) -> tuple[AssessmentStatus, int]:
     """Keep a member's own assessment of a hit that it was shown. Raises as act_once does."""
     actor = request.actor
 
-    def work(session: Session) -> AssessmentStanding:
+    def work(session: Session) -> AssessmentStatus:
         require(decide_id("assessment_id", is_free=session.get(Assessment, new.assessment_id) is None))
         if find_shown_hit(session, actor.member_id, new.hit_id) is None:
             raise UnknownObjectError
@@ -195,7 +195,7 @@ def record_assessment(database: Database, request: Request, new: NewAssessment) 
         event = record(
             session, "assessment", [View(actor.member_id, made)], request.now, {"signature": actor.signature}
         )
-        return AssessmentStanding(assessment_id=new.assessment_id, event_id=event.event_id)
+        return AssessmentStatus(assessment_id=new.assessment_id, event_id=event.event_id)
 
     asked = {"asked": "assessment", "hit_id": new.hit_id}
-    return act_once(database, request, asked, work, 201, answer=AssessmentStanding)
+    return act_once(database, request, asked, work, 201, answer=AssessmentStatus)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MISSING = "missing"
 _TOGETHER = "\u00a0"
 """Between a name and its figure, which stay on one line."""
-_PIPE_COLUMNS, _LEAST_COLUMNS = 200, 40
+_PIPE_COLUMNS, _MIN_COLUMNS = 200, 40
 _FIGURES, _MONTH_FIGURES = 16, 9
 """Where what goes on behind a line's end stands."""
 
@@ -89,7 +89,7 @@ def _months(months: Sequence[Month]) -> Iterator[str]:
 
 def _wrapped(line: str) -> str:
     """The line in the width of the terminal, or of COLUMNS, going on where its figures began; no word is broken."""
-    width = max(shutil.get_terminal_size((_PIPE_COLUMNS, 24)).columns, _LEAST_COLUMNS)
+    width = max(shutil.get_terminal_size((_PIPE_COLUMNS, 24)).columns, _MIN_COLUMNS)
     if len(line) <= width:
         return line
     behind = " " * (_MONTH_FIGURES if line[:4].isdigit() else _FIGURES)

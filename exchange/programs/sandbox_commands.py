@@ -51,10 +51,10 @@ def sandbox(context: click.Context, /, folder: Path, **options: Any) -> None:
     given = [name for name in options if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT]
     running = Sandbox(folder, lambda text: click.echo(text, err=True))
     supervisor = running.supervisor
-    supervisor.heed_signals(raising=True)
+    supervisor.handle_signals(raising=True)
     try:
         description = running.start(SandboxPlan(**options), chosen=given)
-        supervisor.heed_signals(raising=False)
+        supervisor.handle_signals(raising=False)
         click.echo(json.dumps(msgspec.to_builtins(description)))
         supervisor.watch()
     except (SandboxError, ProgramNotReadyError) as error:
@@ -62,7 +62,7 @@ def sandbox(context: click.Context, /, folder: Path, **options: Any) -> None:
     except KeyboardInterrupt:
         pass
     finally:
-        supervisor.heed_signals(raising=False)
+        supervisor.handle_signals(raising=False)
         click.echo("stopping", err=True)
         running.stop()
 

@@ -19,16 +19,16 @@ from exchange.queries.views import (
     head_of,
     notify_overseers,
     papers_of,
-    standing_of,
+    status_of,
     terms_sha256_of,
     whole_of,
 )
-from schemas.queries.messages import QueryStanding, WholeQuery
+from schemas.queries.messages import QueryStatus, WholeQuery
 from schemas.terms import QueryState
 from schemas.values.encoding import to_base64
 
 
-class _Approved(QueryStanding, frozen=True):
+class _Approved(QueryStatus, frozen=True):
     """That a query was approved, by an event."""
 
     event_id: str
@@ -52,7 +52,7 @@ def approve_query(
         answer = answer_query(session, "le_query_approved", query, limits, actor=request.actor, now=now)
         deconflict(session, query, now)
         made[:] = [_whole_query(session, query, answer, request)]
-        return _Approved(**msgspec.structs.asdict(standing_of(query, today)), event_id=answer.event_id)
+        return _Approved(**msgspec.structs.asdict(status_of(query, today)), event_id=answer.event_id)
 
     asked = {"asked": "query_approve", "query_id": query_id}
     kept, status = act_once(database, request, asked, approve, answer=_Approved)
@@ -61,18 +61,18 @@ def approve_query(
     return (told or read_query(database, request.actor, query_id, limits, request.now)), status
 
 
-def refuse_query(database: Database, request: Request, query_id: str) -> tuple[QueryStanding, int]:
+def refuse_query(database: Database, request: Request, query_id: str) -> tuple[QueryStatus, int]:
     """Let nothing come of a query that waits; how it stands. Raises as act_once does."""
 
-    def turn_down(session: Session) -> QueryStanding:
+    def turn_down(session: Session) -> QueryStatus:
         query = find_own(session, request.actor, query_id)
         require(_decide_step(query, request))
         query.state, query.decided_at = QueryState.REFUSED.value, request.now
         said = {**authorisation_record(query), "representative_id": request.actor.representative_id}
         notify_overseers(session, "le_query_refused", query, said, request.now, actor=request.actor)
-        return standing_of(query, request.now.date())
+        return status_of(query, request.now.date())
 
-    return act_once(database, request, {"asked": "query_refuse", "query_id": query_id}, turn_down, answer=QueryStanding)
+    return act_once(database, request, {"asked": "query_refuse", "query_id": query_id}, turn_down, answer=QueryStatus)
 
 
 def _decide_step(query: Query, request: Request) -> Decision:

@@ -15,20 +15,20 @@ from exchange.queries.decide import QueryLimits, decide_asking_query
 from exchange.queries.papers import grounds_of, keep_paper
 from exchange.queries.rules import QueryTerms, last_day_of
 from exchange.queries.store import QueriedToken, Query, add_query
-from exchange.queries.views import authorisation_record, is_free, notify_overseers, standing_of
-from schemas.queries.messages import AskQuery, QueryStanding
+from exchange.queries.views import authorisation_record, is_free, notify_overseers, status_of
+from schemas.queries.messages import AskQuery, QueryStatus
 from schemas.queries.terms import subjects_digest
 from schemas.terms import QueryState
 from schemas.values.encoding import from_base64, to_base64
 from schemas.values.identifiers import uuid7
 
 
-def ask_query(database: Database, request: Request, new: AskQuery, limits: QueryLimits) -> tuple[QueryStanding, int]:
+def ask_query(database: Database, request: Request, new: AskQuery, limits: QueryLimits) -> tuple[QueryStatus, int]:
     """Store the query, its texts sealed, and tell its agency that it waits; how it stands, and 201. Raises as act_once
     does.
     """
 
-    def ask(session: Session) -> QueryStanding:
+    def ask(session: Session) -> QueryStatus:
         now, today, grounds = request.now, request.now.date(), grounds_of(new)
         terms = QueryTerms(new.covert, new.until, new.watch_until)
         query = _query_of(request, new, last_day_of(terms, today))
@@ -42,9 +42,9 @@ def ask_query(database: Database, request: Request, new: AskQuery, limits: Query
             session, "le_query_asked", query, authorisation_record(query), now, actor=request.actor
         )
         outbox.send(session, "le_query_asked", event.event_id, [query.member_id], now)
-        return standing_of(query, today)
+        return status_of(query, today)
 
-    return act_once(database, request, {"asked": "query", "query_id": new.query_id}, ask, 201, answer=QueryStanding)
+    return act_once(database, request, {"asked": "query", "query_id": new.query_id}, ask, 201, answer=QueryStatus)
 
 
 def _query_of(request: Request, new: AskQuery, ends_on: date) -> Query:

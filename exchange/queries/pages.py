@@ -21,7 +21,7 @@ from schemas.queries.messages import (
     ExtendQuery,
     QueriesPage,
     QueriesQuery,
-    QueryStanding,
+    QueryStatus,
     WholeQuery,
 )
 from schemas.values.identifiers import is_uuid7
@@ -30,7 +30,7 @@ from schemas.values.message import Empty, Message
 blueprint = Blueprint("queries", __name__, url_prefix="/v1", description="Law-enforcement queries")
 
 
-def _step(path: str, summary: str, schema: type[Any], answer: type[Message] = QueryStanding) -> Decorator:
+def _step(path: str, summary: str, schema: type[Any], answer: type[Message] = QueryStatus) -> Decorator:
     """A POST that changes one query."""
 
     def describe(view: Any) -> Any:
@@ -47,7 +47,7 @@ def _step(path: str, summary: str, schema: type[Any], answer: type[Message] = Qu
 @blueprint.doc(summary="Ask, for a case, who holds any of some tokens", parameters=POST_PARAMETERS)
 @problem_responses(blueprint, 401, 403, 409, 413)
 @blueprint.arguments(AskQuery)
-@blueprint.response(201, QueryStanding)
+@blueprint.response(201, QueryStatus)
 def ask(new: AskQuery) -> Response:
     """By an investigator of an agency. It waits for the officer who is to authorise it; nothing is answered yet."""
     return answer_json(*ask_query(current_context().database, current_request(), new, _limits()))
@@ -65,7 +65,7 @@ def listing(asked: QueriesQuery) -> Response:
 
 
 @blueprint.route("/queries/<query_id>")
-@blueprint.doc(summary="A query, with what it finds while it stands")
+@blueprint.doc(summary="A query, with what it finds while it is in force")
 @problem_responses(blueprint, 401, 403, 404)
 @blueprint.response(200, WholeQuery)
 def reading(query_id: str) -> Response:
@@ -88,7 +88,7 @@ def refuse(_: Empty, query_id: str) -> Response:
     return answer_json(*refuse_query(current_context().database, current_request(), _known(query_id)))
 
 
-@_step("/extend", "Let a query stand until a later day", ExtendQuery)
+@_step("/extend", "Extend a query to a later day", ExtendQuery)
 def extend(extension: ExtendQuery, query_id: str) -> Response:
     """Logged, with its reason. The cover of a covert one lasts as long."""
     database, request = current_context().database, current_request()

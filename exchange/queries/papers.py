@@ -43,7 +43,7 @@ def keep_paper(session: Session, query: Query, position: int, paper: QueryGround
             place = PaperPlace(query.query_id, position, reader, sha256)
             sealed[reader] = seal_paper(paper, b"" if member is None else member.encryption_key, place)
         except SealingError:
-            cure = f"nothing can be sealed to the key that the registrars state of {reader}: tell them"
+            cure = f"nothing can be sealed to the key that the registrars state of {reader}: ask for a new statement"
             require(refuse("encryption-key", "query_id", cure))
     add_papers(session, query.query_id, position, sealed)
     return sha256

@@ -15,23 +15,23 @@ from exchange.queries.decide import QueryLimits, decide_ground, decide_reading
 from exchange.queries.papers import keep_paper
 from exchange.queries.rules import decide_extension, decide_longer_watch
 from exchange.queries.store import Query
-from exchange.queries.views import authorisation_record, find_own, notify_overseers, standing_of
-from schemas.queries.messages import ExtendQuery, ExtensionGrounds, ExtensionTerms, QueryStanding
+from exchange.queries.views import authorisation_record, find_own, notify_overseers, status_of
+from schemas.queries.messages import ExtendQuery, ExtensionGrounds, ExtensionTerms, QueryStatus
 from schemas.values.encoding import to_base64
 
 
 def extend_query(
     database: Database, request: Request, query_id: str, extension: ExtendQuery, limits: QueryLimits
-) -> tuple[QueryStanding, int]:
+) -> tuple[QueryStatus, int]:
     """Move the last day of a query, and with it of its cover; how it stands. By its authorising officer, or another of
     that role. Raises as act_once does.
     """
 
-    def extend(session: Session) -> QueryStanding:
+    def extend(session: Session) -> QueryStatus:
         query, today = find_own(session, request.actor, query_id), request.now.date()
         until, reason, watch = extension.until, extension.reason, extension.watch_until
         require(
-            _decide_standing(query, today)
+            _decide_state(query, today)
             & _decide_extender(query, request)
             & decide_reading(session, query, request.now)
             & decide_ground(session, query, limits, request.now)
@@ -59,28 +59,28 @@ def extend_query(
             request.now,
             actor=request.actor,
         )
-        return standing_of(query, today)
+        return status_of(query, today)
 
-    return act_once(database, request, {"asked": "query_extend", "query_id": query_id}, extend, answer=QueryStanding)
+    return act_once(database, request, {"asked": "query_extend", "query_id": query_id}, extend, answer=QueryStatus)
 
 
-def end_watch(database: Database, request: Request, query_id: str) -> tuple[QueryStanding, int]:
+def end_watch(database: Database, request: Request, query_id: str) -> tuple[QueryStatus, int]:
     """End a query's watch now; how it stands. Raises as act_once does."""
 
-    def end(session: Session) -> QueryStanding:
+    def end(session: Session) -> QueryStatus:
         query, today = find_own(session, request.actor, query_id), request.now.date()
         if not query.is_watching(today):
             require(refuse("no-watch", "query_id", "no watch of it is on"))
         query.watch_until = None
         said = {**authorisation_record(query), "representative_id": request.actor.representative_id}
         notify_overseers(session, "le_watch_ended", query, said, request.now, actor=request.actor)
-        return standing_of(query, today)
+        return status_of(query, today)
 
-    return act_once(database, request, {"asked": "query_end_watch", "query_id": query_id}, end, answer=QueryStanding)
+    return act_once(database, request, {"asked": "query_end_watch", "query_id": query_id}, end, answer=QueryStatus)
 
 
-def _decide_standing(query: Query, today: date) -> Decision:
-    if query.stands(today):
+def _decide_state(query: Query, today: date) -> Decision:
+    if query.is_in_force(today):
         return ALLOWED
     return refuse("not-standing", "query_id", "it waits for its approval, was refused, or is over: ask anew")
 

@@ -36,13 +36,13 @@ def read_query(database: Database, actor: Actor, query_id: str, limits: QueryLim
     def read(session: Session) -> WholeQuery:
         query, today = find_readable(session, actor, query_id), now.date()
         papers = papers_of(session, query, actor)
-        others = disclosed_overlaps(session, [query_id], today)[query_id] if query.stands(today) else []
+        others = disclosed_overlaps(session, [query_id], today)[query_id] if query.is_in_force(today) else []
         head = head_of(query, others, today, papers)
         if query.member_id != actor.member_id:
             return _review(session, query, head, papers, actor=actor, now=now)
         require(decide_reading(session, query, now))
         subjects = subjects_of(session, query_id)
-        if query.stands(today):
+        if query.is_in_force(today):
             answer = answer_query(session, "le_query_read", query, limits, actor=actor, now=now)
             return whole_of(head, query, papers, answer.event_id, subjects=subjects, results=answer.results)
         said = {**authorisation_record(query), "representative_id": actor.representative_id}
@@ -70,7 +70,7 @@ def list_queries(database: Database, actor: Actor, asked: QueriesQuery, now: dat
         today = now.date()
         person_id = None if Role.REVIEWER in actor.roles else actor.representative_id
         page = page_of_queries(session, actor.member_id, asked, person_id=person_id, today=today)
-        standing = [query.query_id for query in page if query.stands(today)]
+        standing = [query.query_id for query in page if query.is_in_force(today)]
         others = disclosed_overlaps(session, standing, today) if standing else {}
         shown = [query.query_id for query in page]
         papers = papers_for(session, shown, actor.member_id)

@@ -125,7 +125,7 @@ def decide_extension(
     """
     decision = decide_end(until, today, longest_days)
     if until < present or (until == present and not only_watch):
-        decision &= refuse("no-extension", "until", f"it stands until {present.isoformat()} already")
+        decision &= refuse("no-extension", "until", f"it is in force until {present.isoformat()} already")
     if not reason.strip():
         decision &= refuse("no-reason", "reason", "say why it must go on")
     return decision

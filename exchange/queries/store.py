@@ -81,13 +81,13 @@ class Query(Base):
         state = QueryState(self.state)
         return state if self.ends_on >= today else _OVER.get(state, state)
 
-    def stands(self, today: date) -> bool:
+    def is_in_force(self, today: date) -> bool:
         """Whether it was approved and its authority has not passed."""
         return self.state_on(today) is QueryState.ANSWERED
 
     def is_watching(self, today: date) -> bool:
         """Whether it stands and its watch has not ended."""
-        return self.stands(today) and self.watch_until is not None and self.watch_until >= today
+        return self.is_in_force(today) and self.watch_until is not None and self.watch_until >= today
 
 
 class QuerySubject(Base):

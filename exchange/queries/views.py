@@ -16,7 +16,7 @@ from exchange.log.entries import RecordedEvent, View
 from exchange.log.events import record
 from exchange.membership.store import list_reviewers
 from exchange.queries.store import OverlappingQuery, QueriedToken, Query, find_query, lock_query, papers_for
-from schemas.queries.messages import OtherAgency, QueryExtension, QueryHead, QueryResult, QueryStanding, WholeQuery
+from schemas.queries.messages import OtherAgency, QueryExtension, QueryHead, QueryResult, QueryStatus, WholeQuery
 from schemas.queries.terms import TERMS, terms_digest
 from schemas.terms import Role
 from schemas.values.encoding import to_base64, to_rfc3339
@@ -54,9 +54,9 @@ def is_free(session: Session, query_id: str) -> bool:
     return find_query(session, query_id) is None
 
 
-def standing_of(query: Query, today: date) -> QueryStanding:
+def status_of(query: Query, today: date) -> QueryStatus:
     """What a step answers."""
-    return QueryStanding(
+    return QueryStatus(
         query_id=query.query_id,
         state=query.state_on(today).value,
         until=query.ends_on.isoformat(),
@@ -70,7 +70,7 @@ def head_of(query: Query, others: Sequence[OverlappingQuery], today: date, paper
     """
     agencies = _agencies(others)
     return QueryHead(
-        **msgspec.structs.asdict(standing_of(query, today)),
+        **msgspec.structs.asdict(status_of(query, today)),
         agency=query.member_id,
         subjects=query.subjects,
         legal_gateway=query.legal_gateway,

@@ -65,7 +65,7 @@ from keys.statements.types import (
 )
 from schemas.statements import StatementAnswer, StatementsPage
 
-MOST_BROUGHT = 8
+MAX_BROUGHT = 8
 
 
 def accept_statement(database: Database, pinned: Root, envelope: object, now: datetime) -> StatementAnswer:
@@ -73,7 +73,7 @@ def accept_statement(database: Database, pinned: Root, envelope: object, now: da
     parsed = Envelope.parse(envelope)
     with database.reading() as session:
         roots = load_roots(session, pinned)
-        known = _find_standing(session, roots, parsed)
+        known = _find_status(session, roots, parsed)
     if known is not None:
         return known
     signatures = valid_signatures(envelope, together(roots.signing(parsed.payload)))
@@ -82,7 +82,7 @@ def accept_statement(database: Database, pinned: Root, envelope: object, now: da
     return database.run_in_transaction(lambda session: _accept(session, pinned, parsed.payload, signatures, now))
 
 
-def _find_standing(session: Session, roots: Roots, envelope: Envelope) -> StatementAnswer | None:
+def _find_status(session: Session, roots: Roots, envelope: Envelope) -> StatementAnswer | None:
     """Where a statement stands of which all signatures of `envelope` are stored; None if anything of it is new. Raises
     StatementError for one that a newer statement has overtaken, and for what is no statement.
     """
@@ -97,10 +97,10 @@ def _find_standing(session: Session, roots: Roots, envelope: Envelope) -> Statem
         return None
     if stored.state == EFFECTIVE:
         return StatementAnswer(state=stored.state, signatures=len(there), quorum=roots.newest.quorum)
-    return _standing(stored, _signers(session, stored), roots.signing(stored.payload))
+    return _status(stored, _signers(session, stored), roots.signing(stored.payload))
 
 
-def _standing(stored: StoredStatement, signers: frozenset[str], wanted: Sequence[Root]) -> StatementAnswer:
+def _status(stored: StoredStatement, signers: frozenset[str], wanted: Sequence[Root]) -> StatementAnswer:
     signatures, quorum = count_signatures(signers, wanted)
     return StatementAnswer(state=stored.state, signatures=signatures, quorum=quorum)
 
@@ -134,7 +134,7 @@ def _accept(
     signers = _signers(session, stored)
     if stored.state == COLLECTING and _is_enough(signers, wanted):
         _bring_into_force(session, pinned, stored, now)
-    return _standing(stored, signers, wanted)
+    return _status(stored, signers, wanted)
 
 
 def _check_room(session: Session, payload: bytes, brought_by: Collection[str]) -> None:
@@ -143,8 +143,8 @@ def _check_room(session: Session, payload: bytes, brought_by: Collection[str]) -
     if isinstance(stated, RootStatement):
         check_carried(session, stated)
     for registrar_id in sorted(brought_by):
-        if count_brought(session, registrar_id) >= MOST_BROUGHT:
-            detail = f"{MOST_BROUGHT} statements that {registrar_id} brought of its own accord wait already"
+        if count_brought(session, registrar_id) >= MAX_BROUGHT:
+            detail = f"{MAX_BROUGHT} statements that {registrar_id} brought of its own accord wait already"
             cure = "let the others sign them, or hand this one in with the whole quorum's signatures"
             raise StatementError("waiting", f"{detail}: {cure}")
 

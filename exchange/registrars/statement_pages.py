@@ -16,7 +16,7 @@ blueprint = Blueprint("statements", __name__, url_prefix="/v1", description="Wha
 
 
 @blueprint.route("/proposals")
-@blueprint.doc(summary="Drafts that want registrars' signatures")
+@blueprint.doc(summary="Drafts that wait for registrars' signatures")
 @problem_responses(blueprint, 401)
 @blueprint.response(200, Proposals)
 def proposals() -> Response:

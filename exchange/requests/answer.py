@@ -44,10 +44,10 @@ from exchange.requests.store import (
     state_at,
 )
 from exchange.requests.take_up import decide_asker, find_person, find_to_act
-from exchange.requests.views import answer_view, discloser_of, recipient_of, standing_of
+from exchange.requests.views import answer_view, discloser_of, recipient_of, status_of
 from keys.signatures.ed25519 import SignatureError, verify_signature
 from schemas.marking import RELEASE_CODES, Marking
-from schemas.requests.messages import NewAnswer, Prepared, RequestStanding, answer_to_sign, prepared_to_sign
+from schemas.requests.messages import NewAnswer, Prepared, RequestStatus, answer_to_sign, prepared_to_sign
 from schemas.terms import FourEyes, RequestState
 from schemas.values.encoding import from_rfc3339
 
@@ -86,12 +86,12 @@ class _AnsweringParty:
 
 def answer_request(
     database: Database, request: Request, request_id: str, answer: NewAnswer, policy: RequestPolicy
-) -> tuple[RequestStanding, int]:
+) -> tuple[RequestStatus, int]:
     """Keep the answer and tell whom it is for; how the part stands. Raises as act_once does; UnknownRequestError also
     for who holds no part of it.
     """
 
-    def give(session: Session) -> RequestStanding:
+    def give(session: Session) -> RequestStatus:
         turn = _find_turn(session, request, request_id, answer)
         marking = _marking(session, turn, policy) if answer.outcome in DISCLOSING and turn.disclosed_rows else None
         require(
@@ -102,11 +102,11 @@ def answer_request(
             & (ALLOWED if marking is None else _decide_marking(session, answer, turn, marking))
         )
         _keep(session, answer, turn, request.now)
-        _tell(session, answer, turn, request)
-        return standing_of(turn.info, turn.part)
+        _disclose(session, answer, turn, request)
+        return status_of(turn.info, turn.part)
 
     return act_once(
-        database, request, {"asked": "request_answer", "request_id": request_id}, give, answer=RequestStanding
+        database, request, {"asked": "request_answer", "request_id": request_id}, give, answer=RequestStatus
     )
 
 
@@ -253,7 +253,7 @@ def _keep(session: Session, answer: NewAnswer, turn: _AnsweringParty, now: datet
     session.flush()
 
 
-def _tell(session: Session, answer: NewAnswer, turn: _AnsweringParty, request: Request) -> None:
+def _disclose(session: Session, answer: NewAnswer, turn: _AnsweringParty, request: Request) -> None:
     """Record the answer for both sides, note which rows it derives from, and send whom it is for a notice: the same one
     whatever the answer.
     """

@@ -38,8 +38,8 @@ from exchange.requests.rules import (
     texts_of,
 )
 from exchange.requests.store import InformationRequest, RequestPart, find_request
-from exchange.requests.views import incoming_view, request_view, standing_of
-from schemas.requests.messages import NewRequest, RequestStanding, RequestTerms
+from exchange.requests.views import incoming_view, request_view, status_of
+from schemas.requests.messages import NewRequest, RequestStatus, RequestTerms
 from schemas.terms import Direction, RequestState
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
@@ -54,11 +54,11 @@ class UnknownHitError(UnknownObjectError):
 
 def create_request(
     database: Database, request: Request, new: NewRequest, policy: RequestPolicy
-) -> tuple[RequestStanding, int]:
+) -> tuple[RequestStatus, int]:
     """Keep a request and bring it to the holders; how it stands. Raises as act_once does."""
     terms = narrowed(new, RequestTerms)
 
-    def create(session: Session) -> RequestStanding:
+    def create(session: Session) -> RequestStatus:
         hit = find_shown_hit(session, request.actor.member_id, terms.hit_id)
         if hit is None:
             raise UnknownHitError
@@ -86,10 +86,10 @@ def create_request(
         session.add(info)
         session.flush()
         _bring(session, info, rows, _reachable(session, rows, terms, asker, policy), asker.kind, request=request)
-        return standing_of(info)
+        return status_of(info)
 
     asked = {"asked": "request", "request_id": terms.request_id, "hit_id": terms.hit_id}
-    return act_once(database, request, asked, create, 201, answer=RequestStanding)
+    return act_once(database, request, asked, create, 201, answer=RequestStatus)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from schemas.requests.gateways import (
     GatewayStatement,
     ModeCondition,
 )
-from schemas.requests.messages import NewAnswer, NewRequest, RequestsPage, RequestsQuery, RequestStanding, WholeRequest
+from schemas.requests.messages import NewAnswer, NewRequest, RequestsPage, RequestsQuery, RequestStatus, WholeRequest
 from schemas.values.identifiers import is_uuid7
 from schemas.values.message import Empty
 
@@ -46,7 +46,7 @@ def _step(path: str, summary: str, schema: type[Any], answer: type[Any]) -> Deco
 
 
 @blueprint.route("/gateways")
-@blueprint.doc(summary="The legal gateways: who may disclose to whom, and what each wants")
+@blueprint.doc(summary="The legal gateways: who may disclose to whom, and what each requires")
 @problem_responses(blueprint, 401, 403)
 @blueprint.response(200, Gateways)
 def gateways() -> Response:
@@ -61,7 +61,7 @@ def gateways() -> Response:
 @blueprint.doc(summary="Ask those who hold what a hit is about", parameters=POST_PARAMETERS)
 @problem_responses(blueprint, 401, 403, 404, 409, 413)
 @blueprint.arguments(NewRequest)
-@blueprint.response(201, RequestStanding)
+@blueprint.response(201, RequestStatus)
 def asking(new: NewRequest) -> Response:
     """Judged by every rule of the gateway; each reason against it is told. Nobody is named on either side."""
     context = current_context()
@@ -97,14 +97,14 @@ def taking_up(_: Empty, request_id: str) -> Response:
     return answer_json(*take_up_request(context.database, current_request(), _known(request_id), context.policy))
 
 
-@_step("/answer", "Answer a request that one has taken up", NewAnswer, RequestStanding)
+@_step("/answer", "Answer a request that one has taken up", NewAnswer, RequestStatus)
 def answering(answer: NewAnswer, request_id: str) -> Response:
     """Once, by the same person; of an offer by an authoriser of its sender, once for each holder that took it up."""
     context, known = current_context(), _known(request_id)
     return answer_json(*answer_request(context.database, current_request(), known, answer, context.policy))
 
 
-@_step("/cancel", "Take back a request of one's own", Empty, RequestStanding)
+@_step("/cancel", "Take back a request of one's own", Empty, RequestStatus)
 def cancelling(_: Empty, request_id: str) -> Response:
     """Nobody answers it any more; what was answered stays."""
     return answer_json(*cancel_request(current_context().database, current_request(), _known(request_id)))

@@ -116,13 +116,13 @@ def decide_answer(
     decision = _decide_unended(state)
     if is_offer(terms.mode):
         if answer.outcome != RequestOutcome.REFUSED:
-            cure = "the sender of an offer tells, never a holder: take it up to receive it, or refuse it"
+            cure = "the sender of an offer discloses, never a holder: take it up to receive it, or refuse it"
             decision &= refuse("offer", "outcome", cure)
     elif decision.is_allowed and taken_up_by != authoriser:
         decision &= refuse("not-taken-up", "representative", "take the request up first, and answer as the same person")
     if answer.to is not None:
         decision &= refuse("to", "to", "null: an answer goes to whoever asked")
-    return _decide_telling(decision & _decide_outcome(answer, terms.fields), answer, held)
+    return _decide_disclosure(decision & _decide_outcome(answer, terms.fields), answer, held)
 
 
 def decide_provision(answer: NewAnswer, terms: RequestTerms, state: str | None, *, held: Collection[str]) -> Decision:
@@ -134,7 +134,7 @@ def decide_provision(answer: NewAnswer, terms: RequestTerms, state: str | None, 
     decision = _decide_unended(state) & _decide_outcome(answer, terms.fields)
     if answer.outcome not in DISCLOSING:
         decision &= refuse("offer", "outcome", "release what was offered, or cancel the offer")
-    return _decide_telling(decision, answer, held)
+    return _decide_disclosure(decision, answer, held)
 
 
 def decide_cancelling(state: str) -> Decision:
@@ -155,11 +155,11 @@ def _decide_unended(state: str) -> Decision:
 def _decide_overlap(has_overlap: bool) -> Decision:
     if has_overlap:
         return ALLOWED
-    cure = "the two sides no longer hold it in an open group together: nothing can be told"
+    cure = "the two sides no longer hold it in an open group together: nothing can be disclosed"
     return refuse("hit-ended", "request_id", cure)
 
 
-def _decide_telling(decision: Decision, answer: NewAnswer, held: Collection[str]) -> Decision:
+def _decide_disclosure(decision: Decision, answer: NewAnswer, held: Collection[str]) -> Decision:
     """What was decided of the answer, and if nothing is against it whether the rows are there that it tells of."""
     if not decision.is_allowed:
         return decision
@@ -170,11 +170,11 @@ def _decide_telling(decision: Decision, answer: NewAnswer, held: Collection[str]
 def _decide_submissions(answer: NewAnswer, held: Collection[str]) -> Decision:
     """What is told comes from rows that live and that the requester shares: a withdrawal then knows whom it reaches."""
     if (answer.outcome in DISCLOSING) != bool(answer.submissions):
-        cure = "full and partial name the submissions that they tell of, no_trace and refused none"
+        cure = "full and partial name the submissions that they disclose, no_trace and refused none"
         return refuse("submissions", "submissions", cure)
     if set(answer.submissions) <= set(held):
         return ALLOWED
-    return refuse("rows-changed", "submissions", "take it up again, and tell of the submissions that it names then")
+    return refuse("rows-changed", "submissions", "take it up again, and disclose the submissions that it names then")
 
 
 def _decide_outcome(answer: NewAnswer, wanted: Sequence[str]) -> Decision:
@@ -183,7 +183,7 @@ def _decide_outcome(answer: NewAnswer, wanted: Sequence[str]) -> Decision:
     if len(told) != len(answer.fields) or told - set(wanted):
         decision &= refuse("fields", "fields", "fields that were asked for or offered, each once")
     if tells != bool(told):
-        decision &= refuse("fields", "fields", "full and partial tell fields, no_trace and refused none")
+        decision &= refuse("fields", "fields", "full and partial disclose fields, no_trace and refused none")
     if tells != (answer.sealed is not None):
         decision &= refuse("sealed", "sealed", "full and partial carry sealed details, no_trace and refused none")
     if (answer.outcome == RequestOutcome.REFUSED) != (answer.refusal_reason is not None):

@@ -31,12 +31,12 @@ from exchange.requests.rows import (
 )
 from exchange.requests.rules import case_of, decide_take_up, is_offer
 from exchange.requests.store import InformationRequest, RequestPart, find_part, find_request, list_parts, state_at
-from exchange.requests.views import Reach, UnknownRequestError, for_holder, request_view, standing_of
-from schemas.requests.messages import RequestStanding, WholeRequest
+from exchange.requests.views import Reach, UnknownRequestError, for_holder, request_view, status_of
+from schemas.requests.messages import RequestStatus, WholeRequest
 from schemas.terms import RequestState
 
 
-class _TakenUp(RequestStanding, frozen=True):
+class _TakenUp(RequestStatus, frozen=True):
     """That a request was taken up, by an event."""
 
     event_id: str
@@ -76,7 +76,7 @@ def take_up_request(
         note_asked(session, info, rows, holders=[part.member_id], event_id=event_id, now=request.now)
         shown = for_holder(info, part, kinds_of_members(session), submissions_of(held), Reach())
         made[:] = [msgspec.structs.replace(shown, event_id=event_id)]
-        return _TakenUp(**msgspec.structs.asdict(standing_of(info, part)), event_id=event_id)
+        return _TakenUp(**msgspec.structs.asdict(status_of(info, part)), event_id=event_id)
 
     asked = {"asked": "request_take_up", "request_id": request_id}
     kept, status = act_once(database, request, asked, take_up, answer=_TakenUp)

@@ -15,7 +15,7 @@ from exchange.log.acting import UnknownObjectError
 from exchange.requests.rules import DISCLOSING, is_offer
 from exchange.requests.store import InformationRequest, RequestPart
 from schemas.marking import Marking
-from schemas.requests.messages import GivenAnswer, ListedRequest, RequestStanding, StatedAnswer, Waiting, WholeRequest
+from schemas.requests.messages import GivenAnswer, ListedRequest, RequestStatus, StatedAnswer, Waiting, WholeRequest
 from schemas.terms import Direction, RequestOutcome, RequestState
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64, to_rfc3339
@@ -44,17 +44,17 @@ class Reach:
         return submissions <= (self.told_by_holders if holder is None else set(self.told_by_sender.get(holder, ())))
 
 
-def standing_of(info: InformationRequest, part: RequestPart | None = None) -> RequestStanding:
+def status_of(info: InformationRequest, part: RequestPart | None = None) -> RequestStatus:
     """What an act answers: the request as its sender sees it, or a holder's part."""
     state = info.state if part is None else part.state
-    return RequestStanding(request_id=info.request_id, state=state, due_at=to_rfc3339(info.due_at))
+    return RequestStatus(request_id=info.request_id, state=state, due_at=to_rfc3339(info.due_at))
 
 
 def listed(info: InformationRequest, part: RequestPart | None, kinds: Mapping[str, str]) -> ListedRequest:
     """What a list shows: for a holder all that it may know before it takes the request up. `kinds` by member."""
     terms = info.terms
     return ListedRequest(
-        **asdict(standing_of(info, part)),
+        **asdict(status_of(info, part)),
         direction=(Direction.OUTGOING if part is None else Direction.INCOMING).value,
         token=to_base64(info.token),
         requester_kind=kinds.get(info.member_id, ""),

@@ -19,14 +19,14 @@ SLICE_ROWS = 20_000
 """What takes some tenths of a second if all that it can change changes."""
 _HOLDER_COSTS = 4
 """To show another holder something new costs several times what storing a row costs."""
-_MOST = {InstitutionBand.ONE.value: 1, InstitutionBand.TWO_TO_FOUR.value: 4}
+_MAX_OTHERS = {InstitutionBand.ONE.value: 1, InstitutionBand.TWO_TO_FOUR.value: 4}
 
 
-def most_holders(others: int, group_members: int) -> int:
+def max_holders(others: int, group_members: int) -> int:
     """How many others can hold a token that so many hold, at least 1, for all that one of them knows: the upper end of
     their band, where it has one, and at most the others of their group.
     """
-    return min(_MOST.get(band_of(others), group_members), max(group_members - 1, 1))
+    return min(_MAX_OTHERS.get(band_of(others), group_members), max(group_members - 1, 1))
 
 
 def end_of_slice(tokens: Sequence[bytes], start: int, held: Mapping[bytes, int], most: int = SLICE_ROWS) -> int:

@@ -54,7 +54,7 @@ from exchange.submissions.parts import (
     sum_up,
 )
 from exchange.submissions.rules import decide_submission
-from exchange.submissions.slices import SLICE_ROWS, end_of_slice, most_holders
+from exchange.submissions.slices import SLICE_ROWS, end_of_slice, max_holders
 from exchange.submissions.store_slice import store_slice, tokens_left_out
 from schemas.hits import DisclosedHit
 from schemas.submissions import LeftOutRow, PartReceipt, PartResult, counts_of
@@ -150,7 +150,7 @@ def _count_others(session: Session, actor: Actor, request: SubmissionRequest, no
     tokens = [row[0] for row in request.rows.good]
     others = count_holders(session, tokens, group, inside - {actor.member_id}, now.date())
     left_out = tokens_left_out(session, actor, request, list(others))
-    return {token: most_holders(count, len(inside)) for token, count in others.items() if token not in left_out}
+    return {token: max_holders(count, len(inside)) for token, count in others.items() if token not in left_out}
 
 
 def _store_next(database: Database, submitting: _Submitting) -> _Done:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 _AT_ONCE = 4
 _PATIENCE_SECONDS = 0.5
-_MOST_BYTES = 16 * 1024 * 1024
+_MAX_BYTES = 16 * 1024 * 1024
 
 
 class BusyError(Exception):
@@ -25,7 +25,7 @@ class BusyError(Exception):
 class CostlyWork:
     """What one process does and keeps of it. Safe for threads."""
 
-    def __init__(self, at_once: int = _AT_ONCE, most_bytes: int = _MOST_BYTES) -> None:
+    def __init__(self, at_once: int = _AT_ONCE, most_bytes: int = _MAX_BYTES) -> None:
         self._lock = threading.Condition()
         self._under_way: set[str] = set()
         self._kept: OrderedDict[bytes, bytes] = OrderedDict()

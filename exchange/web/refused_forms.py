@@ -27,14 +27,14 @@ from exchange.web.problems import AccessRefusedError, InvalidFormError, answer_e
 RULE = "invalid-form"
 LONG = "too-long"
 _RECORDED = frozenset({"requests", "queries", "withdrawals", "outcomes"})
-_MOST_FIELDS = 20
+_MAX_FIELDS = 20
 
 
 def register_refused_forms(app: Flask) -> None:
     """Record forms that are refused, before they are answered; with the log unavailable that is the answer."""
 
     def handle_form(error: InvalidFormError) -> Response:
-        return _answer(error, RULE, sorted(set(_fields_in(error.errors)))[:_MOST_FIELDS])
+        return _answer(error, RULE, sorted(set(_fields_in(error.errors)))[:_MAX_FIELDS])
 
     def handle_long(error: RequestEntityTooLarge) -> Response:
         if _counts():

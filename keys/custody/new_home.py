@@ -17,7 +17,7 @@ from pathlib import Path
 from keys.custody.files import CustodyError, make_private_folder, write_private_file
 
 _MARK = ".unfinished"
-_MOST_FILES = 10_000
+_MAX_FILES = 10_000
 
 
 def is_unfinished(home: Path) -> bool:
@@ -80,6 +80,6 @@ def _files_in(home: Path) -> set[str]:
     found: set[str] = set()
     for folder, folders, files in os.walk(home):
         found |= {str((Path(folder) / name).relative_to(home)) for name in (*folders, *files)}
-        if len(found) > _MOST_FILES:
+        if len(found) > _MAX_FILES:
             raise CustodyError(f"{home} holds too much for a new home: choose another folder")
     return found - {_MARK}

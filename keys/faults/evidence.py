@@ -43,8 +43,8 @@ EVALUATIONS = "/v1/evaluations"
 _REQUEST_FIELDS = ("content-digest", "idempotency-key", "signature", "signature-input")
 _ANSWER_FIELDS = ("content-digest", "evaluation-commitment", "evaluation-proof", "signature", "signature-input")
 _INDEX = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
-_MOST_BYTES = oprf.MAXIMUM_BATCH * ELEMENT_BYTES
-_MOST_CHARS = 2048
+_MAX_BYTES = oprf.MAXIMUM_BATCH * ELEMENT_BYTES
+_MAX_CHARS = 2048
 _OK = 200
 
 
@@ -64,7 +64,7 @@ def _parse_exchange(value: object) -> SignedExchange:
     """From its JSON object. Raises ValueError."""
     fields = require_fields(value, *SignedExchange.__struct_fields__)
     return SignedExchange(
-        url=require_text(fields["url"], _MOST_CHARS),
+        url=require_text(fields["url"], _MAX_CHARS),
         asked=_read_headers(fields["asked"], _REQUEST_FIELDS),
         elements=_read_bytes(fields["elements"]),
         status=require_integer(fields["status"], 100, 599),
@@ -263,10 +263,10 @@ def _chosen(headers: HeaderFields, names: tuple[str, ...]) -> dict[str, str]:
 def _read_headers(value: object, names: tuple[str, ...]) -> dict[str, str]:
     if not isinstance(value, dict) or not value.keys() <= set(names):
         raise ValueError("header fields: only those that the signatures cover")
-    return {name: require_text(text, _MOST_CHARS) for name, text in value.items()}
+    return {name: require_text(text, _MAX_CHARS) for name, text in value.items()}
 
 
 def _read_bytes(value: object) -> bytes:
-    if not isinstance(value, str) or len(value) > 4 * _MOST_BYTES // 3 + 4:
+    if not isinstance(value, str) or len(value) > 4 * _MAX_BYTES // 3 + 4:
         raise ValueError("expected base64 of at most 65,535 elements")
     return from_base64(value)

@@ -35,7 +35,7 @@ from schemas.holder_faults import Evidence, FaultReport
 from schemas.holders import Holder
 from schemas.values.canonical import canonical_json
 
-MOST_REPORT_BYTES = 4 * 1024 * 1024
+MAX_REPORT_BYTES = 4 * 1024 * 1024
 """As JSON, where reports are sent: of a batch of some 24,000 rows. A larger one goes by file."""
 
 

@@ -11,8 +11,8 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-MOST_BYTES = 32 * 1024 * 1024
-MOST_OF_A_MEMBER = 4
+MAX_BYTES = 32 * 1024 * 1024
+MAX_PER_MEMBER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class KeptAnswer:
 class KeptAnswers:
     """The answers of this process, by member and idempotency key. Safe for threads."""
 
-    def __init__(self, most_bytes: int = MOST_BYTES, most_of_a_member: int = MOST_OF_A_MEMBER) -> None:
+    def __init__(self, most_bytes: int = MAX_BYTES, most_of_a_member: int = MAX_PER_MEMBER) -> None:
         self._most_bytes = most_bytes
         self._most_of_a_member = most_of_a_member
         self._lock = threading.Lock()

@@ -27,7 +27,7 @@ from schemas.holders import Holder
 from schemas.terms import NORMALISATION
 from schemas.values.encoding import to_base64
 
-LEAST_THRESHOLD = 2
+MIN_THRESHOLD = 2
 
 
 class EpochDraft(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,8 +86,8 @@ def hold_ceremony(
 
 
 def _check(homes: Sequence[tuple[HolderConfig, bytes]], epoch: int, threshold: int) -> None:
-    if not LEAST_THRESHOLD <= threshold <= len(homes):
-        raise HolderHomeError(f"the threshold lies between {LEAST_THRESHOLD} and the number of homes")
+    if not MIN_THRESHOLD <= threshold <= len(homes):
+        raise HolderHomeError(f"the threshold lies between {MIN_THRESHOLD} and the number of homes")
     for what in ("home", "holder_id", "url", "verify_key"):
         if len({getattr(config, what) for config, _ in homes}) != len(homes):
             raise HolderHomeError(f"two of the homes have the same {what}")

@@ -114,7 +114,7 @@ def _caller() -> MemberCaller:
                         "schema": {"type": "string"},
                         "description": "Base64 of 32 bytes: the commitment to the share that was used",
                     },
-                    PROOF: {"schema": {"type": "string"}, "description": "Base64 of 64 bytes, if wanted"},
+                    PROOF: {"schema": {"type": "string"}, "description": "Base64 of 64 bytes, if requested"},
                 },
                 "content": {ELEMENTS_TYPE: _BINARY},
             },
@@ -238,13 +238,13 @@ def read_snapshot() -> SignedSnapshot:
 
 
 @_operation("GET", "/healthz", _answered(ServiceState))
-def tell_health() -> ServiceState:
+def show_health() -> ServiceState:
     """Whether the process answers."""
     return ServiceState(state="ok")
 
 
 @_operation("GET", "/readyz", _refused(503), _answered(ServiceState))
-def tell_readiness() -> ServiceState | Response:
+def show_readiness() -> ServiceState | Response:
     """Whether there is an epoch to evaluate under."""
     if any(current_service().is_serving(epoch) for epoch in current_service().keyring().epochs()):
         return ServiceState(state="ready")
@@ -259,7 +259,7 @@ def tell_readiness() -> ServiceState | Response:
         responses={"200": {"description": "Counts", "content": {"text/plain": {"schema": {"type": "string"}}}}}
     ),
 )
-def tell_metrics() -> Response:
+def show_metrics() -> Response:
     """Counts in the Prometheus text format. Anyone may ask, so nothing here moves with what members ask for: the
     evaluations are in `keyholder status`.
     """

@@ -101,7 +101,7 @@ def _signature(error: RequestSignatureError) -> Response:
     log.info("request refused", reason=error.reason)
     if error.reason == "unknown_key":
         return problem("unknown-key", "Unknown key", 403, "the registrars state no representative with this keyid")
-    detail = "the request is not signed as RFC 9421 and this service want it"
+    detail = "the request is not signed as RFC 9421 and this service require"
     return problem("request-signature", "Signature refused", 401, detail, reason=error.reason)
 
 

@@ -14,7 +14,7 @@ from member.alerts.log import AlertLog
 from member.errors import AnswerError, MemberError, quoted
 from member.inputs import InputError
 from member.workplace.workplace import Workplace
-from schemas.alerts.messages import Acknowledgement, AlertContent, AlertStanding, Release, TakingBack
+from schemas.alerts.messages import Acknowledgement, AlertContent, AlertStatus, Release, TakingBack
 from schemas.terms import AlertState
 from schemas.values.message import Empty
 
@@ -32,27 +32,27 @@ class CheckedAlert:
     logged: int | None
 
 
-def draft(workplace: Workplace, content: AlertContent) -> AlertStanding:
+def draft(workplace: Workplace, content: AlertContent) -> AlertStatus:
     """Hand in a draft, once the statements are vouched for."""
     workplace.check_fresh()
     return AlertClient.at(workplace).draft(content)
 
 
-def review(workplace: Workplace, text: str) -> AlertStanding:
+def review(workplace: Workplace, text: str) -> AlertStatus:
     """Note that somebody else than its author has reviewed a draft; `text` says which alert."""
     workplace.check_fresh()
     client = AlertClient.at(workplace)
     return client.step(client.find_id(text), "review", Empty())
 
 
-def release(workplace: Workplace, text: str, at: datetime | None) -> AlertStanding:
+def release(workplace: Workplace, text: str, at: datetime | None) -> AlertStatus:
     """Publish a reviewed alert, now or at that time."""
     workplace.check_fresh()
     client = AlertClient.at(workplace)
     return client.step(client.find_id(text), "release", Release(at=at))
 
 
-def withdraw(workplace: Workplace, text: str, reason: str) -> AlertStanding:
+def withdraw(workplace: Workplace, text: str, reason: str) -> AlertStatus:
     """Take an alert back."""
     client = AlertClient.at(workplace)
     return client.step(client.find_id(text), "withdraw", TakingBack(reason=reason))
@@ -67,7 +67,7 @@ def read(workplace: Workplace, text: str) -> CheckedAlert:
     return CheckedAlert(found, _check_with_log(workplace, found))
 
 
-def acknowledge(workplace: Workplace, texts: Sequence[str] | None, said: Acknowledgement) -> list[AlertStanding]:
+def acknowledge(workplace: Workplace, texts: Sequence[str] | None, said: Acknowledgement) -> list[AlertStatus]:
     """Acknowledge alerts, each once; None is all that were read from this home and are not acknowledged."""
     client = AlertClient.at(workplace)
     chosen = _read_here(workplace, client) if texts is None else dict.fromkeys(map(client.find_id, texts))

@@ -20,7 +20,7 @@ from schemas.alerts.feed_tokens import FeedTokenForm, FeedTokensPage, ListedFeed
 from schemas.alerts.messages import (
     AlertContent,
     AlertsPage,
-    AlertStanding,
+    AlertStatus,
     ListedAlert,
     Response,
     Responses,
@@ -74,13 +74,13 @@ class AlertClient:
         """As the acting representative."""
         return cls(workplace.exchange_channel)
 
-    def draft(self, content: AlertContent) -> AlertStanding:
+    def draft(self, content: AlertContent) -> AlertStatus:
         """Hand in a draft."""
-        return self._post(wire.ALERTS, content, AlertStanding)
+        return self._post(wire.ALERTS, content, AlertStatus)
 
-    def step(self, alert_id: str, step: str, value: Message) -> AlertStanding:
+    def step(self, alert_id: str, step: str, value: Message) -> AlertStatus:
         """Review, release, withdraw or acknowledge an alert."""
-        return self._post(f"{wire.ALERTS}/{alert_id}/{step}", value, AlertStanding)
+        return self._post(f"{wire.ALERTS}/{alert_id}/{step}", value, AlertStatus)
 
     def alerts(self, **wanted: str | None) -> Iterator[ListedAlert]:
         """Every alert that this member may see, page by page; `wanted` names a `state` or a `reference`."""

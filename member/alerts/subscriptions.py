@@ -23,7 +23,7 @@ from schemas.alerts.subscriptions import (
     ReplayForm,
     SubscriptionForm,
     SubscriptionsPage,
-    SubscriptionStanding,
+    SubscriptionStatus,
 )
 from schemas.values.message import Empty, Message
 
@@ -55,9 +55,9 @@ class SubscriptionClient:
         """A subscription's next secret."""
         return self._post(_path(subscription_id, "secret"), Empty(), NewSubscription)
 
-    def step(self, subscription_id: str, step: str, value: Message) -> SubscriptionStanding:
+    def step(self, subscription_id: str, step: str, value: Message) -> SubscriptionStatus:
         """Confirm, test or end a subscription."""
-        return self._post(_path(subscription_id, step), value, SubscriptionStanding)
+        return self._post(_path(subscription_id, step), value, SubscriptionStatus)
 
     def replay(self, subscription_id: str, wanted: ReplayForm) -> int:
         """Have deliveries sent again; how many."""

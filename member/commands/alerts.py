@@ -21,7 +21,7 @@ from member.commands.shared.session import Session
 from member.errors import MemberError, UsageError
 from member.identity.home import Home
 from member.inputs import read_moment, read_text
-from schemas.alerts.messages import Acknowledgement, AlertStanding, ListedAlert
+from schemas.alerts.messages import Acknowledgement, AlertStatus, ListedAlert
 from schemas.rendering.words import in_words, label
 from schemas.terms import AlertState, Theme
 
@@ -211,7 +211,7 @@ def _render(found: ReadAlert) -> RenderableType:
     return render_alert(page_of(found))
 
 
-def _standing(standing: AlertStanding, more: str = "") -> Shown:
+def _standing(standing: AlertStatus, more: str = "") -> Shown:
     text = f"{standing.reference} is {in_words(standing.state)}{f', {more} {standing.reference}' if more else ''}"
     return Shown(standing, text)
 

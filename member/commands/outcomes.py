@@ -12,7 +12,7 @@ from member.commands.shared.common import Shown, counted, reporting, table
 from member.commands.shared.session import Session
 from member.errors import UsageError
 from member.outcomes import acts
-from schemas.outcomes import FIGURES, MOST_PEOPLE, MOST_POUNDS, Figures
+from schemas.outcomes import FIGURES, MAX_PEOPLE, MAX_POUNDS, Figures
 from schemas.rendering.words import in_words, label
 from schemas.terms import AccountAction, CrimeOutcome, DisruptionLevel, InternalInvestigation, OutcomeObject, Usefulness
 
@@ -39,12 +39,12 @@ def _objects(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--usefulness", type=_codes(Usefulness))
 @click.option("--internal-investigation", type=_codes(InternalInvestigation))
 @click.option("--account-action", type=_codes(AccountAction), help="An exit requires an assessment before it.")
-@click.option("--arrests", type=click.IntRange(0, MOST_PEOPLE), help="How many; not said means not known.")
-@click.option("--charges", type=click.IntRange(0, MOST_PEOPLE))
-@click.option("--restrained", "restrained_gbp", type=click.IntRange(0, MOST_POUNDS), metavar="GBP", help="Pounds.")
-@click.option("--forfeited", "forfeited_gbp", type=click.IntRange(0, MOST_POUNDS), metavar="GBP", help="Pounds.")
+@click.option("--arrests", type=click.IntRange(0, MAX_PEOPLE), help="How many; not said means not known.")
+@click.option("--charges", type=click.IntRange(0, MAX_PEOPLE))
+@click.option("--restrained", "restrained_gbp", type=click.IntRange(0, MAX_POUNDS), metavar="GBP", help="Pounds.")
+@click.option("--forfeited", "forfeited_gbp", type=click.IntRange(0, MAX_POUNDS), metavar="GBP", help="Pounds.")
 @click.option(
-    "--repatriated", "repatriated_gbp", type=click.IntRange(0, MOST_POUNDS), metavar="GBP", help="Given back, pounds."
+    "--repatriated", "repatriated_gbp", type=click.IntRange(0, MAX_POUNDS), metavar="GBP", help="Given back, pounds."
 )
 @click.option("--disruption", type=_codes(DisruptionLevel))
 @click.option(

@@ -19,7 +19,7 @@ from member.inputs import InputError
 from member.normalise.rules import RULES
 from member.vault.rows import VaultRows
 from member.workplace.workplace import Workplace
-from schemas.withdrawals import CorrectionStanding, ListedCorrection, Withdrawn
+from schemas.withdrawals import CorrectionStatus, ListedCorrection, Withdrawn
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def list_corrections(workplace: Workplace, *, every: bool) -> list[Concerned]:
     ]
 
 
-def acknowledge(workplace: Workplace, text: str) -> tuple[CorrectionStanding, list[DescribedItem]]:
+def acknowledge(workplace: Workplace, text: str) -> tuple[CorrectionStatus, list[DescribedItem]]:
     """Read a correction to its end, and say that it was taken in; with what is acknowledged by that."""
     correction_id = workplace.find_id("correction", text)
     done, items = WithdrawalClient.at(workplace).acknowledge(DisclosureRecord.at(workplace), correction_id)

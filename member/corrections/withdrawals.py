@@ -34,7 +34,7 @@ from schemas.withdrawals import (
     MAX_TOKENS,
     ConcernedItem,
     CorrectionsPage,
-    CorrectionStanding,
+    CorrectionStatus,
     ListedCorrection,
     NewWithdrawal,
     ReadCorrection,
@@ -183,7 +183,7 @@ class WithdrawalClient:
             log.keep_reading(page.event_id, shown_digest(msgspec.json.decode(body)["concerned"]))
             yield page
 
-    def acknowledge(self, log: DisclosureRecord, correction_id: str) -> tuple[CorrectionStanding, list[ConcernedItem]]:
+    def acknowledge(self, log: DisclosureRecord, correction_id: str) -> tuple[CorrectionStatus, list[ConcernedItem]]:
         """Read a correction to its end and say that all of it was taken in; what it concerns. When more of it is told
         meanwhile, it is read again: MemberError if that goes on.
         """
@@ -196,7 +196,7 @@ class WithdrawalClient:
                 if not _is_other_count(error):
                     raise
             else:
-                return decode(answer.body, CorrectionStanding, self._server), items
+                return decode(answer.body, CorrectionStatus, self._server), items
         detail = f"more is being added to correction {correction_id}; it is not acknowledged"
         raise MemberError(detail, "run the same command again in a minute", slug="more-items")
 

@@ -13,11 +13,11 @@ from member.transport.channel import shown_token
 from member.vault.hits import ShownHits
 from member.vault.rows import VaultRows
 from member.workplace.workplace import Workplace
-from schemas.outcomes import AssessmentStanding, OutcomeStanding, ReceivedOutcome, RecordedOutcome
+from schemas.outcomes import AssessmentStatus, OutcomeStatus, ReceivedOutcome, RecordedOutcome
 from schemas.terms import OutcomeObject
 
 
-def record(workplace: Workplace, about: str, text: str, figures: Mapping[str, object]) -> OutcomeStanding:
+def record(workplace: Workplace, about: str, text: str, figures: Mapping[str, object]) -> OutcomeStatus:
     """Say what came of what `text` names, an OutcomeObject. A figure that is not given counts as not known."""
     found = _find(workplace, about, text)
     workplace.check_fresh()
@@ -26,7 +26,7 @@ def record(workplace: Workplace, about: str, text: str, figures: Mapping[str, ob
     return done
 
 
-def assess(workplace: Workplace, text: str, checks: Mapping[str, bool], decision: str) -> AssessmentStanding:
+def assess(workplace: Workplace, text: str, checks: Mapping[str, bool], decision: str) -> AssessmentStatus:
     """Record what was checked of a hit, and what was decided (an AccountAction)."""
     found = _find(workplace, OutcomeObject.HIT, text)
     done = OutcomeClient.at(workplace).assess(found, dict(checks), decision)

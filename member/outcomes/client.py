@@ -16,8 +16,8 @@ from member.vault.store import Vault
 from member.workplace.workplace import Workplace
 from schemas.outcomes import (
     FIGURES,
-    AssessmentStanding,
-    OutcomeStanding,
+    AssessmentStatus,
+    OutcomeStatus,
     ReceivedOutcome,
     ReceivedPage,
     RecordedOutcome,
@@ -44,17 +44,17 @@ class OutcomeClient:
         """As the acting representative."""
         return cls(workplace.exchange_channel, workplace.vault)
 
-    def record(self, about: str, object_id: str, figures: Mapping[str, object]) -> OutcomeStanding:
+    def record(self, about: str, object_id: str, figures: Mapping[str, object]) -> OutcomeStatus:
         """Say what came of a hit, a request or a query; what is not among `figures` is not reported."""
         reported = {name: figures.get(name) for name in FIGURES}
         said = {"object": about, "object_id": object_id, **reported}
-        read = reading(OutcomeStanding, "outcome_id", self._server)
+        read = reading(OutcomeStatus, "outcome_id", self._server)
         return self._outgoing.post(wire.OUTCOMES, said, lambda: {"outcome_id": uuid7(), **said}, read)
 
-    def assess(self, hit_id: str, checks: dict[str, bool], decision: str) -> AssessmentStanding:
+    def assess(self, hit_id: str, checks: dict[str, bool], decision: str) -> AssessmentStatus:
         """Record this member's own assessment of a hit."""
         said = {"hit_id": hit_id, **checks, "decision": decision}
-        read = reading(AssessmentStanding, "assessment_id", self._server)
+        read = reading(AssessmentStatus, "assessment_id", self._server)
         return self._outgoing.post(wire.ASSESSMENTS, said, lambda: {"assessment_id": uuid7(), **said}, read)
 
     def recorded(self, log: DisclosureRecord) -> Iterator[RecordedOutcome]:

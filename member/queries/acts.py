@@ -24,7 +24,7 @@ from member.queries.shown import ShownHead, ShownQuery, show_head
 from member.requests.refusal import Broken, RuleRefusedError
 from member.tables.reading import FileRefusedError
 from member.workplace.workplace import Workplace
-from schemas.queries.messages import MAX_CASE, QueryApplication, QueryStanding
+from schemas.queries.messages import MAX_CASE, QueryApplication, QueryStatus
 from schemas.terms import Role
 from schemas.values.message import MAX_SHORT
 
@@ -123,7 +123,7 @@ def prove_reading(workplace: Workplace, read: OpenedQuery) -> LogProof:
     return LogProof(read.query.event_id, number, read.terms_sha256, read.results_sha256, origin)
 
 
-def extend(workplace: Workplace, text: str, *, until: str | None, watch: str | None, reason: str) -> QueryStanding:
+def extend(workplace: Workplace, text: str, *, until: str | None, watch: str | None, reason: str) -> QueryStatus:
     """Let a query and its cover, or its watch, last until later days; `text` says which query. Raises InputError."""
     if until is None and watch is None:
         raise InputError("until", "say what is to last longer", "its last day, the last day of its watch, or both")

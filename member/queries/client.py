@@ -28,7 +28,7 @@ from schemas.queries.messages import (
     QueriesPage,
     QueryGrounds,
     QueryHead,
-    QueryStanding,
+    QueryStatus,
     WholeQuery,
 )
 from schemas.queries.terms import subjects_digest, terms_digest
@@ -76,9 +76,9 @@ class QueryClient:
             channel = workplace.channel(workplace.home.exchange_url, officer)
         return cls(channel, workplace.vault, workplace.home.member_id)
 
-    def ask(self, said: Mapping[str, object], make: Callable[[], AskQuery]) -> QueryStanding:
+    def ask(self, said: Mapping[str, object], make: Callable[[], AskQuery]) -> QueryStatus:
         """Hand in the query that `make` gives, to be authorised; `said` is what a person said of it."""
-        return self._outgoing.post(wire.QUERIES, said, make, reading(QueryStanding, "query_id", self._server))
+        return self._outgoing.post(wire.QUERIES, said, make, reading(QueryStatus, "query_id", self._server))
 
     def is_asking(self, said: Mapping[str, object]) -> bool:
         """Whether a query was sent whose arrival is not certain yet."""
@@ -105,7 +105,7 @@ class QueryClient:
         """A query with what it finds now."""
         return self._read(query_id, self._channel.get(f"{wire.QUERIES}/{query_id}").body)
 
-    def extend(self, query_id: str, until: date, watch_until: date | None, reason: str) -> QueryStanding:
+    def extend(self, query_id: str, until: date, watch_until: date | None, reason: str) -> QueryStatus:
         """Let a query, or its watch, last longer. The salt of its reason follows from the act under a secret of the
         vault, so that the same act again is the same.
         """
@@ -115,13 +115,13 @@ class QueryClient:
         made = ExtendQuery(until=until, reason=reason, salt=salt[:SALT_BYTES], watch_until=watch_until)
         return self._step(query_id, "extend", msgspec.to_builtins(made))
 
-    def step(self, query_id: str, step: str) -> QueryStanding:
+    def step(self, query_id: str, step: str) -> QueryStatus:
         """Refuse a query, or end its watch."""
         return self._step(query_id, step, {})
 
-    def _step(self, query_id: str, step: str, value: Mapping[str, object]) -> QueryStanding:
+    def _step(self, query_id: str, step: str, value: Mapping[str, object]) -> QueryStatus:
         body = self._outgoing.act(f"{wire.QUERIES}/{query_id}/{step}", value).body
-        return decode(body, QueryStanding, self._server)
+        return decode(body, QueryStatus, self._server)
 
     def queries(self, state: str | None = None) -> Iterator[OpenedHead]:
         """Every query that the representative may read, page by page."""

@@ -42,7 +42,7 @@ from schemas.queries.messages import (
     SALT_BYTES,
     AskQuery,
     QueryApplication,
-    QueryStanding,
+    QueryStatus,
 )
 from schemas.terms import NORMALISATION, QueryState
 from schemas.values.canonical import canonical_json
@@ -86,7 +86,7 @@ class QueryDesk:
         origin = workplace.log_origin(workplace.keyring)
         return cls(workplace.vault, QueryClient.at(workplace), epoch, lambda: workplace.tokeniser(epoch), origin)
 
-    def ask(self, subjects: Sequence[QueriedValue], application: QueryApplication, today: date) -> QueryStanding:
+    def ask(self, subjects: Sequence[QueriedValue], application: QueryApplication, today: date) -> QueryStatus:
         """Ask about the subjects. Each token is sent once, however often its value was given."""
         return self._ask(*self._question(subjects, application, today), _said(subjects, application), _keep_nothing)
 
@@ -175,7 +175,7 @@ class QueryDesk:
         question: AskQuery,
         said: dict[str, object],
         keep: Callable[[str], None],
-    ) -> QueryStanding:
+    ) -> QueryStatus:
         def make() -> AskQuery:
             query_id = question.query_id
             keep_asked(self.vault, query_id, asked)

@@ -34,7 +34,7 @@ from member.requests.prepared import check_unchanged, find_prepared, prepare, se
 from member.requests.views import Released
 from member.vault.requests import PreparedAnswer, Reply
 from member.workplace.workplace import Workplace
-from schemas.requests.messages import RequestDraft, RequestStanding
+from schemas.requests.messages import RequestDraft, RequestStatus
 from schemas.terms import OFFERS, Direction, RequestOutcome, RequestState
 
 TAKEN_UP = "the request is taken up now, and waits for an answer or a refusal"
@@ -42,7 +42,7 @@ Agree = Callable[[TakenUp], None]
 """Shows a request that was just taken up; raises unless the person agrees: then nothing is sent."""
 AgreePrepared = Callable[[Sequence[PreparedAnswer]], None]
 """Shows what was prepared; raises unless the person agrees."""
-_Answering = Callable[[RequestDesk, TakenUp], RequestStanding]
+_Answering = Callable[[RequestDesk, TakenUp], RequestStatus]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Answered:
     was given; else `taken` is what was answered.
     """
 
-    standing: RequestStanding
+    standing: RequestStatus
     taken: TakenUp | None = None
     begun: Reply | None = None
     is_refusal: bool = False
@@ -74,7 +74,7 @@ def is_own_offer(request: ReadRequest) -> bool:
     return request.direction == Direction.OUTGOING and request.mode in OFFERS
 
 
-def ask_about(workplace: Workplace, draft: RequestDraft) -> RequestStanding:
+def ask_about(workplace: Workplace, draft: RequestDraft) -> RequestStatus:
     """Ask the institutions behind a hit, or offer them something; the hit is asked about from now on."""
     standing = ask(RequestDesk.at(workplace), draft)
     HitProgress(workplace.vault).asked(draft.hit_id, standing.request_id)
@@ -82,7 +82,7 @@ def ask_about(workplace: Workplace, draft: RequestDraft) -> RequestStanding:
     return standing
 
 
-def cancel(workplace: Workplace, request_id: str) -> RequestStanding:
+def cancel(workplace: Workplace, request_id: str) -> RequestStatus:
     """Take back a request of our own."""
     workplace.check_fresh()
     return RequestClient.at(workplace).cancel(request_id)
@@ -145,7 +145,7 @@ def give_prepared(
         raise MemberError("no refusal was prepared", "send what was", slug="not_prepared", then=then)
     agree([prepared])
 
-    def send(at: RequestDesk, taken: TakenUp) -> RequestStanding:
+    def send(at: RequestDesk, taken: TakenUp) -> RequestStatus:
         return send_prepared(at, taken, prepared)
 
     return _give(desk, request_id, send, agree_unseen, refusing=is_refusal)

@@ -42,7 +42,7 @@ from member.vault.requests import KeptRequest, Reply
 from member.vault.rows import OwnIndicator, VaultRows
 from member.vault.uploads import Uploads
 from schemas.marking import RELEASE_CODES, Marking, marking_of_envelope, strictest
-from schemas.requests.messages import AnswerDetails, NewAnswer, Prepared, RequestStanding, Waiting, answer_to_sign
+from schemas.requests.messages import AnswerDetails, NewAnswer, Prepared, RequestStatus, Waiting, answer_to_sign
 from schemas.terms import OFFERS, Direction, RefusalReason, RequestMode, RequestOutcome
 from schemas.values.identifiers import uuid7
 
@@ -269,7 +269,7 @@ class AgreedDisclosure:
     confirmations: Sequence[str] = ()
 
 
-def finish_begun(desk: RequestDesk, request_id: str, to: str | None = None) -> tuple[Reply, RequestStanding] | None:
+def finish_begun(desk: RequestDesk, request_id: str, to: str | None = None) -> tuple[Reply, RequestStatus] | None:
     """Send the answer, or the release to a holder, that was begun before and whose arrival is not certain, as it stands
     in the vault; None if there is none, or the exchange neither has it nor takes it.
     """
@@ -293,7 +293,7 @@ def draft_disclosure(desk: RequestDesk, taken: TakenUp, agreed: AgreedDisclosure
     return Recipient(claim.requester, claim.encryption_key, claim.terms_sha256, taken.token.detail_key), said
 
 
-def disclose(desk: RequestDesk, taken: TakenUp, agreed: AgreedDisclosure) -> RequestStanding:
+def disclose(desk: RequestDesk, taken: TakenUp, agreed: AgreedDisclosure) -> RequestStatus:
     """Answer fully or partly. Raises UnprovedError, RuleRefusedError, RefusedError."""
     return send(desk, taken.request.request_id, *draft_disclosure(desk, taken, agreed))
 
@@ -386,7 +386,7 @@ def _find_member(keyring: Keyring, member_id: str) -> MemberStatement | None:
         return None
 
 
-def send_refusal(desk: RequestDesk, taken: TakenUp, reason: str | None) -> RequestStanding:
+def send_refusal(desk: RequestDesk, taken: TakenUp, reason: str | None) -> RequestStatus:
     """Refuse for a reason, or answer no trace (None)."""
     return send(desk, taken.request.request_id, *draft_refusal(taken, reason))
 
@@ -399,7 +399,7 @@ def draft_refusal(taken: TakenUp, reason: str | None) -> tuple[Recipient, Unseal
     return Recipient(taken.request.requester), UnsealedAnswer(outcome, [], reason)
 
 
-def send(desk: RequestDesk, request_id: str, recipient: Recipient, said: UnsealedAnswer) -> RequestStanding:
+def send(desk: RequestDesk, request_id: str, recipient: Recipient, said: UnsealedAnswer) -> RequestStatus:
     """Seal, sign and send an answer; it is in the vault before it leaves. Raises RuleRefusedError, RefusedError."""
     body = _signed_body(desk, request_id, recipient, said)
     reply = Reply(uuid7(), body, said.outcome.value, said.fields, said.refusal_reason, recipient.to)
@@ -407,7 +407,7 @@ def send(desk: RequestDesk, request_id: str, recipient: Recipient, said: Unseale
     return _post(desk, request_id, reply)
 
 
-def _post(desk: RequestDesk, request_id: str, reply: Reply) -> RequestStanding:
+def _post(desk: RequestDesk, request_id: str, reply: Reply) -> RequestStatus:
     records = desk.records
     try:
         standing = desk.client.answer(request_id, reply.body, records.idempotency_key(f"{request_id}|{reply.attempt}"))

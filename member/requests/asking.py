@@ -54,7 +54,7 @@ from schemas.requests.messages import (
     ListedRequest,
     NewRequest,
     RequestDraft,
-    RequestStanding,
+    RequestStatus,
     RequestTerms,
     answer_to_sign,
 )
@@ -166,7 +166,7 @@ def _is_over(request: ListedRequest) -> bool:
     return request.state in (ended if request.direction == Direction.OUTGOING else ended | {RequestState.ANSWERED})
 
 
-def ask(desk: RequestDesk, draft: RequestDraft) -> RequestStanding:
+def ask(desk: RequestDesk, draft: RequestDraft) -> RequestStatus:
     """Ask the holders of what a hit is about. A draft without a condition takes the one that goes with its mode. Raises
     RuleRefusedError, RefusedError, AnswerError.
     """
@@ -195,7 +195,7 @@ def ask(desk: RequestDesk, draft: RequestDraft) -> RequestStanding:
     return standing
 
 
-def _ask(desk: RequestDesk, noticed_id: str | None, send: Callable[[], RequestStanding]) -> RequestStanding:
+def _ask(desk: RequestDesk, noticed_id: str | None, send: Callable[[], RequestStatus]) -> RequestStatus:
     """Send a request. One that is refused was not made, and leaves the id that a notice names to the next; one whose id
     is in use was.
     """

@@ -15,7 +15,7 @@ from member.transport.pages import ListBound, walk
 from member.vault.store import Vault
 from member.workplace.workplace import Workplace
 from schemas.requests.gateways import Gateway, Gateways
-from schemas.requests.messages import REQUESTS_PAGE, NewRequest, RequestsPage, RequestStanding, WholeRequest
+from schemas.requests.messages import REQUESTS_PAGE, NewRequest, RequestsPage, RequestStatus, WholeRequest
 from schemas.values.encoding import from_base64
 
 
@@ -49,9 +49,9 @@ class RequestClient:
         found = decode(self._channel.get(wire.GATEWAYS).body, Gateways, self._server).gateways
         return {gateway.code: gateway for gateway in found}
 
-    def ask(self, terms: Mapping[str, object], make: Callable[[], NewRequest]) -> RequestStanding:
+    def ask(self, terms: Mapping[str, object], make: Callable[[], NewRequest]) -> RequestStatus:
         """Send what `make` gives to all who hold what a hit is about; `terms` are what it is made of."""
-        return self._outgoing.post(wire.REQUESTS, terms, make, reading(RequestStanding, "request_id", self._server))
+        return self._outgoing.post(wire.REQUESTS, terms, make, reading(RequestStatus, "request_id", self._server))
 
     def pages(self, **wanted: str | None) -> Iterator[ReadPage]:
         """Every request of ours and to us; `wanted` names a `direction` or a `state`."""
@@ -68,16 +68,16 @@ class RequestClient:
         """Take up a request to us; only then is it shown whose it is."""
         return self._as_asked_for(request_id, self._channel.post(f"{wire.REQUESTS}/{request_id}/take-up", b"{}").body)
 
-    def answer(self, request_id: str, body: bytes, idempotency_key: str) -> RequestStanding:
+    def answer(self, request_id: str, body: bytes, idempotency_key: str) -> RequestStatus:
         """Answer a request that was taken up."""
         path = f"{wire.REQUESTS}/{request_id}/answer"
         sent = self._channel.post(path, body, idempotency_key=idempotency_key)
-        return decode(sent.body, RequestStanding, self._server)
+        return decode(sent.body, RequestStatus, self._server)
 
-    def cancel(self, request_id: str) -> RequestStanding:
+    def cancel(self, request_id: str) -> RequestStatus:
         """Take back a request of our own."""
         body = self._outgoing.act(f"{wire.REQUESTS}/{request_id}/cancel", {}).body
-        return decode(body, RequestStanding, self._server)
+        return decode(body, RequestStatus, self._server)
 
     def _as_asked_for(self, request_id: str, body: bytes) -> ReadRequest:
         read = decode(body, ReadRequest, self._server)

@@ -38,7 +38,7 @@ from member.requests.asking import RequestDesk
 from member.requests.details import SALT_BYTES, commit_to
 from member.requests.refusal import Broken, RuleRefusedError
 from member.vault.requests import PreparedAnswer
-from schemas.requests.messages import Prepared, RequestStanding, prepared_to_sign
+from schemas.requests.messages import Prepared, RequestStatus, prepared_to_sign
 from schemas.requests.prepared import PREPARED_DAYS, is_timely
 from schemas.terms import RequestOutcome
 from schemas.values.encoding import from_rfc3339, to_rfc3339
@@ -116,7 +116,7 @@ def check_digests(member_id: str, prepared: Sequence[PreparedAnswer], digests: C
         raise MemberError("something else was prepared than what you name", "read it again", slug="other_digest")
 
 
-def send_prepared(desk: RequestDesk, taken: TakenUp, prepared: PreparedAnswer) -> RequestStanding:
+def send_prepared(desk: RequestDesk, taken: TakenUp, prepared: PreparedAnswer) -> RequestStatus:
     """Send an answer that another person prepared. Raises RuleRefusedError, UnprovedError, RefusedError."""
     recipient = Recipient(taken.request.requester)
     if prepared.details is not None:
@@ -127,7 +127,7 @@ def send_prepared(desk: RequestDesk, taken: TakenUp, prepared: PreparedAnswer) -
     return send_as_prepared(desk, prepared, recipient)
 
 
-def send_as_prepared(desk: RequestDesk, prepared: PreparedAnswer, recipient: Recipient) -> RequestStanding:
+def send_as_prepared(desk: RequestDesk, prepared: PreparedAnswer, recipient: Recipient) -> RequestStatus:
     """Seal and send it to that recipient, with both signatures."""
     if recipient.member_id != prepared.requester:
         changed = Broken("prepared-for-another", "prepared", "it was prepared for another recipient: prepare it anew")

@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from member.statements.freshness import FreshnessView
 from member.tokens.holders import HolderState
 from member.tokens.kept_faults import ListedFault
-from schemas.status import GroupStanding, LogStanding, OpenRequests
+from schemas.status import GroupStatus, LogSummary, OpenRequests
 
 
 class PersonView(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,8 +49,8 @@ class StandingView(msgspec.Struct, frozen=True, kw_only=True):
     registrars_fingerprint: str | UnsetType = UNSET
     epoch: EpochView | UnsetType | None = UNSET
     statements: FreshnessView | UnsetType | None = UNSET
-    groups: Sequence[GroupStanding] | UnsetType = UNSET
-    log: LogStanding | UnsetType = UNSET
+    groups: Sequence[GroupStatus] | UnsetType = UNSET
+    log: LogSummary | UnsetType = UNSET
     lag: int | UnsetType = UNSET
     notices: int | UnsetType = UNSET
     new_notices: Mapping[str, int] | UnsetType = UNSET

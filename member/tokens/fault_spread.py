@@ -22,7 +22,7 @@ import msgspec
 
 from keys.faults.evidence import EvidenceError
 from keys.faults.report import (
-    MOST_REPORT_BYTES,
+    MAX_REPORT_BYTES,
     ShownFault,
     find_holder,
     parse_report,
@@ -68,8 +68,8 @@ class FaultSpread:
         report = faults.report_of(fault)
         self._check_may_report(report)
         body = msgspec.json.encode(report)
-        if len(body) > MOST_REPORT_BYTES:
-            detail = f"the evidence has {len(body):,} bytes, more than the exchange takes ({MOST_REPORT_BYTES:,})"
+        if len(body) > MAX_REPORT_BYTES:
+            detail = f"the evidence has {len(body):,} bytes, more than the exchange takes ({MAX_REPORT_BYTES:,})"
             raise MemberError(
                 detail,
                 "give it to the registrars as a file",

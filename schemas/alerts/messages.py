@@ -136,7 +136,7 @@ class AlertsQuery(Message, frozen=True):
     reference: Annotated[str, Form("QueryText", REFERENCE)] | None = None
 
 
-class AlertStanding(Message, frozen=True):
+class AlertStatus(Message, frozen=True):
     """How an alert stands after a step."""
 
     alert_id: Uuid
@@ -153,7 +153,7 @@ class OwnResponse(Message, frozen=True):
     feedback: str
 
 
-class ListedAlert(AlertStanding, frozen=True):
+class ListedAlert(AlertStatus, frozen=True):
     """One alert of a list. `member_id` issued it, `issuer` is its name; `acknowledged` says whether the reading member
     did.
     """
@@ -189,7 +189,7 @@ class Steps(Message, frozen=True):
     publish_at: Time | None
 
 
-class ShownAlert(AlertStanding, frozen=True):
+class ShownAlert(AlertStatus, frozen=True):
     """An alert as a member reads it. `content_sha256` (base64) is that of the canonical content without its audience.
     Of a withdrawn alert `content` keeps its handling, codes and dates alone.
     """

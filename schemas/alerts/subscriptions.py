@@ -21,8 +21,8 @@ from schemas.terms import (
 from schemas.values.message import Count, Form, IdCursor, Identifier, Message, Time, Uuid, one_of
 
 LARGEST_PAGE = 100
-MOST_REPLAYED = 1_000
-_MOST_GROUPS = 100
+MAX_REPLAYED = 1_000
+_MAX_GROUPS = 100
 
 
 class SubscriptionFilters(Message, frozen=True):
@@ -37,7 +37,7 @@ class SubscriptionFilters(Message, frozen=True):
     kinds: Annotated[list[Annotated[str, one_of(MemberKind)]], Count(0, len(MemberKind))] = msgspec.field(
         default_factory=list
     )
-    groups: Annotated[list[Identifier], Count(0, _MOST_GROUPS)] = msgspec.field(default_factory=list)
+    groups: Annotated[list[Identifier], Count(0, _MAX_GROUPS)] = msgspec.field(default_factory=list)
 
 
 class SubscriptionForm(SubscriptionFilters, frozen=True, kw_only=True):
@@ -47,14 +47,14 @@ class SubscriptionForm(SubscriptionFilters, frozen=True, kw_only=True):
     target: Annotated[str, Form("Text", 2_000)]
 
 
-class SubscriptionStanding(Message, frozen=True):
+class SubscriptionStatus(Message, frozen=True):
     """Where a subscription stands."""
 
     subscription_id: Uuid
     state: Annotated[str, one_of(SubscriptionState)]
 
 
-class NewSubscription(SubscriptionStanding, frozen=True):
+class NewSubscription(SubscriptionStatus, frozen=True):
     """What was made. `secret` signs a webhook's messages, and is told here only; null for mail."""
 
     secret: str | None
@@ -133,7 +133,7 @@ class DeliveriesPage(Message, frozen=True):
 class ReplayForm(Message, frozen=True):
     """What to send again: deliveries by their ids, or those that died of what was queued since a time."""
 
-    delivery_ids: Annotated[list[Uuid], Count(1, MOST_REPLAYED)] | msgspec.UnsetType = msgspec.UNSET
+    delivery_ids: Annotated[list[Uuid], Count(1, MAX_REPLAYED)] | msgspec.UnsetType = msgspec.UNSET
     since: Annotated[datetime, Form("Moment")] | msgspec.UnsetType = msgspec.UNSET
 
     def faults(self) -> Iterator[tuple[str, str]]:

@@ -124,7 +124,7 @@ class QueriesQuery(Message, frozen=True):
     limit: Annotated[int, Form("QueryInteger", 1, QUERIES_PAGE)] = QUERIES_PAGE
 
 
-class QueryStanding(Message, frozen=True):
+class QueryStatus(Message, frozen=True):
     """How a query stands after a step."""
 
     query_id: Uuid
@@ -157,7 +157,7 @@ class QueryExtension(ExtensionTerms, frozen=True):
     sealed: Sealed | None
 
 
-class QueryHead(QueryStanding, frozen=True):
+class QueryHead(QueryStatus, frozen=True):
     """A query without its results. `subjects` counts what it asks about."""
 
     agency: str

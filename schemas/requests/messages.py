@@ -44,7 +44,7 @@ from schemas.values.message import (
 
 _MAX_CODES = 16
 REQUESTS_PAGE = 100
-MOST_SUBMISSIONS = 1000
+MAX_SUBMISSIONS = 1000
 """Of which an answer tells: a holder has one live row of a token in each group."""
 SEALED_SIZES = (4096, 16_384, 65_536)
 """How many bytes a sealed answer has as a whole, encapsulated key and tags included: what is inside is padded, so that
@@ -170,7 +170,7 @@ class NewRequest(RequestTerms, frozen=True):
     proof: Digest
 
 
-class RequestStanding(Message, frozen=True):
+class RequestStatus(Message, frozen=True):
     """How a request stands after a step."""
 
     request_id: Uuid
@@ -213,7 +213,7 @@ class NewAnswer(Message, frozen=True):
     marking: Marking | None
     confirmations: Codes
     signature: Signature
-    submissions: Annotated[list[OwnId], Count(None, MOST_SUBMISSIONS)]
+    submissions: Annotated[list[OwnId], Count(None, MAX_SUBMISSIONS)]
     prepared: Prepared | None
 
 
@@ -265,10 +265,10 @@ class GivenAnswer(StatedAnswer, frozen=True):
 
     sealed: Annotated[str, msgspec.Meta(description="base64; null once purged, withdrawn or out of reach")] | None
     marking: Marking | None
-    withdrawn: Annotated[bool, msgspec.Meta(description="the holder has taken back a row that the answer tells of")]
+    withdrawn: Annotated[bool, msgspec.Meta(description="the holder has taken back a row that the answer discloses")]
 
 
-class ListedRequest(RequestStanding, frozen=True):
+class ListedRequest(RequestStatus, frozen=True):
     """One request of a list. `token` (base64) finds the reader's own row. Of an incoming request that is not taken up
     this is all that a holder sees.
     """

@@ -18,7 +18,7 @@ IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 MAX_INTEGER = 2**53 - 1
 """The largest integer that every JSON reader holds exactly (RFC 8259 section 6)."""
 _LARGEST_INDEX = 65_535
-_MOST_HOLDERS = 64
+_MAX_HOLDERS = 64
 
 
 class Text(fields.String):
@@ -233,8 +233,8 @@ class Quorum(fields.Field[tuple[int, ...]]):
     """Holders' indices in ascending order with commas between, such as `1,3`: a quorum has one spelling."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[int, ...]:
-        parts = value.split(",", _MOST_HOLDERS) if isinstance(value, str) else []
-        if not 1 <= len(parts) <= _MOST_HOLDERS:
+        parts = value.split(",", _MAX_HOLDERS) if isinstance(value, str) else []
+        if not 1 <= len(parts) <= _MAX_HOLDERS:
             raise ValidationError("expected 1 to 64 indices with commas between")
         quorum = tuple(_read_index(part) for part in parts)
         if list(quorum) != sorted(quorum):

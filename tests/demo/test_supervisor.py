@@ -20,7 +20,7 @@ def signal_self():
 
 supervisor = Supervisor(dict(os.environ))
 os.register_at_fork(after_in_parent=signal_self)
-supervisor.heed_signals(raising=False)
+supervisor.handle_signals(raising=False)
 supervisor.start(SupervisedProgram("short", [sys.executable, "-c", ""], Path(sys.argv[1])))
 supervisor.watch()
 supervisor.stop()
@@ -40,7 +40,7 @@ def test_a_signal_before_the_watch_ends_what_comes_before_it() -> None:
 import os, signal
 from demo.supervisor import Supervisor
 supervisor = Supervisor({})
-supervisor.heed_signals(raising=True)
+supervisor.handle_signals(raising=True)
 try:
     os.kill(os.getpid(), signal.SIGTERM)
     signal.pause()

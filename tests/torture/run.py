@@ -145,7 +145,7 @@ class Torture:
                 for driver in self._drivers:
                     driver.commands.note_answers()
                 audit.run()
-                self._tell()
+                self._print_progress()
             if self._records.has_faults():
                 return
 
@@ -250,7 +250,7 @@ class Torture:
                 given[request_id] += answers
         return given
 
-    def _tell(self) -> None:
+    def _print_progress(self) -> None:
         figures = self._records.figures()
         self._report(
             f"{self._kills} kills; {figures.get('submissions', 0)} files, "

@@ -26,7 +26,7 @@ from member.queries.report import COLUMNS, render_pdf, rows_of
 from member.queries.shown import ShownQuery, show_grounds
 from member.tables.exporting import check_output, write_rows
 from member.workplace.receipts import missing_receipt
-from schemas.queries.messages import QueryApplication, QueryStanding
+from schemas.queries.messages import QueryApplication, QueryStatus
 from schemas.rendering.words import label
 from schemas.terms import LegalGateway, QueryState
 from schemas.values.encoding import to_rfc3339
@@ -254,7 +254,7 @@ def _step(session: Session, query_id: str, step: str) -> Shown:
     return _standing_shown(session, QueryClient.at(workplace).step(workplace.find_id("query", query_id), step))
 
 
-def _standing_shown(session: Session, standing: QueryStanding, more: str = "") -> Shown:
+def _standing_shown(session: Session, standing: QueryStatus, more: str = "") -> Shown:
     return Shown(standing, as_lines([f"{standing_text(standing)}{more}"]), warnings=_receipt_warnings(session))
 
 

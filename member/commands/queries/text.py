@@ -8,7 +8,7 @@ from rich.table import Table
 
 from member.commands.shared.common import counted, table
 from member.queries.shown import FoundValue, OtherCase, ShownGrounds
-from schemas.queries.messages import QueryStanding
+from schemas.queries.messages import QueryStatus
 from schemas.rendering.words import in_words, label
 
 
@@ -45,7 +45,7 @@ def other_agency_text(other: OtherCase) -> str:
     return f"{other.agency} ({other.officer}){about and f': {about}'}"
 
 
-def standing_text(standing: QueryStanding) -> str:
+def standing_text(standing: QueryStatus) -> str:
     """How a query stands, in a line."""
     watch = f", watching until {standing.watch_until}" if standing.watch_until else ""
     return f"query {standing.query_id} is {in_words(standing.state)} until {standing.until}{watch}"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from alerts.acts.subscribing import MOST_A_DAY, MOST_CODES, MOST_LIVE
+from alerts.acts.subscribing import MAX_CODES, MAX_LIVE, MAX_PER_DAY
 from alerts.store.subscriptions import Subscription
 from schemas.values.identifiers import uuid7
 from tests.alerts.delivery import receivers
@@ -124,7 +124,7 @@ def test_what_is_refused_is_refused_by_the_rules_name(small_world: PushingWorld)
 
 
 def test_a_member_has_so_many_and_ending_one_makes_room(small_world: PushingWorld) -> None:
-    for _ in range(MOST_LIVE - 1):
+    for _ in range(MAX_LIVE - 1):
         plant_subscription(small_world.taskforce, "b", HOOK)
     made = small_world.begin("b", HOOK)
     assert refusal(small_world, "b", {"channel": "webhook", "target": HOOK}) == "too-many-subscriptions"
@@ -144,18 +144,18 @@ def test_a_stranger_is_not_sent_codes_without_end(small_world: PushingWorld) -> 
     with receiver(receivers.ok) as to:
         made = world.begin("b", to.url)
         assert ask(made) == "too-soon"
-        for _ in range(MOST_CODES - 1):
+        for _ in range(MAX_CODES - 1):
             world.advance(minutes=11)
             assert ask(made) == ""
         world.advance(minutes=11)
         assert ask(made) == "too-many-codes"
         while world.post():
             pass
-        assert len(to.received) == MOST_CODES
+        assert len(to.received) == MAX_CODES
         confirm = world.member("b").send("GET", f"/v1/subscriptions/{made['subscription_id']}/deliveries").get_json()
         wanted = {"delivery_ids": [row["delivery_id"] for row in confirm["deliveries"]]}
         assert world.act("b", made, "replay", wanted) == {"replayed": 0}
-        for _ in range(MOST_A_DAY):
+        for _ in range(MAX_PER_DAY):
             plant_subscription(world.taskforce, "b", HOOK)
         with world.taskforce.database.transaction() as session:
             session.execute(update(Subscription).values(ended_at=world.taskforce.clock()))

@@ -230,7 +230,7 @@ def test_a_cursor_reaches_nothing_of_another_audience(new_taskforce: NewTaskforc
 
 def test_large_alerts_are_dealt_over_more_pages(new_taskforce: NewTaskforce, monkeypatch: pytest.MonkeyPatch) -> None:
     taskforce = new_taskforce("a", "b")
-    monkeypatch.setattr(listing, "_MOST_TEXT", 100_000)
+    monkeypatch.setattr(listing, "_MAX_TEXT", 100_000)
     for _ in range(5):
         publish(taskforce, body="word " * 8_000)
     page = FeedReader(taskforce, "b").read(JSON).get_json()

@@ -129,7 +129,7 @@ def test_the_same_copy_has_the_same_bytes_in_any_process() -> None:
 def test_signs_that_the_typeface_lacks_are_told_by_their_number() -> None:
     text = text_of(render_pdf(alert_with(overview="中 and 😀", title="中"), "alphabank"))
     assert "[U+4E2D] and [U+1F600]" in text
-    assert "stand for letters that the typeface of this PDF lacks" in text
+    assert "stand for letters that the typeface of this PDF does not have" in text
     assert "lacks" not in text_of(render_pdf(ALERT, "alphabank"))
 
 

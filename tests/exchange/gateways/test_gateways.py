@@ -175,7 +175,7 @@ def test_who_asks_confirms_nothing_for_the_one_who_is_to_disclose() -> None:
     asking = replace(case, discloser=None, authoriser=None)
     (reason,) = decide_asking(asking).reasons
     assert reason.code == "confirmation"
-    assert "whoever tells confirms that, with the answer" in reason.detail
+    assert "whoever discloses confirms that, with the answer" in reason.detail
     assert decide_asking(replace(asking, confirmations=frozenset())).is_allowed
     refused = decide_disclosure(replace(case, confirmations=frozenset({"regulated_sector"})))
     assert [reason.code for reason in refused.reasons] == ["no-confirmation"]

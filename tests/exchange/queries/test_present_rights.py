@@ -20,9 +20,9 @@ from exchange.queries.approve import approve_query
 from exchange.queries.decide import DEFAULT_LIMITS, QueryLimits
 from exchange.queries.prolong import extend_query
 from exchange.queries.read import read_query
-from exchange.queries.views import standing_of
+from exchange.queries.views import status_of
 from exchange.queries.watch import watch_queries
-from schemas.queries.messages import ExtendQuery, QueryStanding
+from schemas.queries.messages import ExtendQuery, QueryStatus
 from schemas.terms import LegalGateway, RequestMode
 from schemas.values.encoding import from_base64
 from tests.exchange.factories import make_token
@@ -67,20 +67,20 @@ def test_what_an_attempt_found_that_was_rolled_back_is_told_to_nobody(
     officer = Request(Actor("nca/authoriser", "nca", frozenset()), "k" * 16, bytes(32), world.clock())
     attempts: list[str] = []
 
-    def fail_once(query: Any, today: date) -> QueryStanding:
+    def fail_once(query: Any, today: date) -> QueryStatus:
         attempts.append(query.query_id)
         if len(attempts) == 1:
             busy = sqlite3.OperationalError("locked")
             busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
             raise OperationalError("COMMIT", {}, busy)
-        return standing_of(query, today)
+        return status_of(query, today)
 
     def meanwhile(_seconds: float) -> None:
         """Before the second attempt another worker has done the same request."""
         if len(attempts) == 1:
             approve_query(database, officer, query_id, digest, DEFAULT_LIMITS)
 
-    monkeypatch.setattr("exchange.queries.approve.standing_of", fail_once)
+    monkeypatch.setattr("exchange.queries.approve.status_of", fail_once)
     monkeypatch.setattr("exchange.kernel.session.time.sleep", meanwhile)
     told, _ = approve_query(database, officer, query_id, digest, DEFAULT_LIMITS)
     assert len(attempts) == 2

@@ -16,7 +16,7 @@ from exchange.kernel.request_counts import RequestCount
 from exchange.log.tables import LogEntry
 from exchange.registrars.holder_faults import HolderFaultReport
 from exchange.registrars.report_holder_fault import REPORTS_PER_MINUTE
-from keys.faults.report import MOST_REPORT_BYTES, parse_report, report_id_of, verify_report
+from keys.faults.report import MAX_REPORT_BYTES, parse_report, report_id_of, verify_report
 from keys.oprf import protocol as oprf
 from keys.signatures.messages import SigningKey
 from keys.statements.envelopes import Envelope, merge, sign_statement
@@ -166,7 +166,7 @@ def test_malformed_and_oversized_reports_are_refused(new_taskforce: NewTaskforce
     for value in values:
         answer = a.send("POST", ROUTE, value)
         assert answer.status_code == 422, answer.text
-    evidence = {**wire["evidence"], "answer": {**wire["evidence"]["answer"], "body": "A" * MOST_REPORT_BYTES}}
+    evidence = {**wire["evidence"], "answer": {**wire["evidence"]["answer"], "body": "A" * MAX_REPORT_BYTES}}
     answer = a.send("POST", ROUTE, {**wire, "evidence": evidence})
     assert (answer.status_code, reports(taskforce)) == (413, 0)
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from exchange.log.tables import LogEntry
-from exchange.registrars.accept import MOST_BROUGHT, accept_statement, list_statements
+from exchange.registrars.accept import MAX_BROUGHT, accept_statement, list_statements
 from exchange.registrars.propose import (
     UnknownProposalError,
     discard_proposal,
@@ -226,12 +226,12 @@ def test_one_registrar_does_not_flood_what_the_others_approve_from(new_taskforce
     taskforce = new_taskforce("a")
     draft = draft_group(taskforce, "one ring", "a")
     taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
-    for number in range(MOST_BROUGHT):
+    for number in range(MAX_BROUGHT):
         assert brought(taskforce, "necc", group_id=f"g{number}") == "collecting"
     with pytest.raises(StatementError, match="necc brought of its own accord") as met:
         brought(taskforce, "necc", group_id="more")
     assert met.value.reason == "waiting"
-    assert len(list_proposals(taskforce.database)) == MOST_BROUGHT + 1
+    assert len(list_proposals(taskforce.database)) == MAX_BROUGHT + 1
     taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
     envelope = sign_statement(payload_of(taskforce, draft), "necc", taskforce.registrars["necc"])
     drafted = accept_statement(taskforce.database, taskforce.root, envelope, taskforce.clock())

@@ -21,7 +21,7 @@ from exchange.submissions.rules import (
     decide_submission,
     last_day_allowed,
 )
-from exchange.submissions.slices import end_of_slice, most_holders
+from exchange.submissions.slices import end_of_slice, max_holders
 from schemas.marking import Marking, strictest
 from schemas.terms import Classification, Handling, LegalGateway, MemberKind, TrafficLight
 from tests.exchange.factories import stated_envelope
@@ -207,7 +207,7 @@ def test_an_envelope_is_refused_by_every_rule(
     ("others", "members", "most"), [(1, 9, 1), (2, 9, 4), (4, 9, 4), (2, 3, 2), (5, 9, 8), (7, 9, 8), (1, 1, 1)]
 )
 def test_as_many_can_hold_a_token_as_its_band_and_group_allow(others: int, members: int, most: int) -> None:
-    assert most_holders(others, members) == most
+    assert max_holders(others, members) == most
 
 
 def test_a_slice_takes_rows_until_their_cost_is_reached() -> None:

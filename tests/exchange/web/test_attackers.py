@@ -198,7 +198,7 @@ def _envelope(taskforce: Taskforce, payload: bytes, *names: str) -> dict[str, An
     return envelope
 
 
-def _standing(taskforce: Taskforce, envelope: object, by: str = "necc") -> tuple[int, str]:
+def _status(taskforce: Taskforce, envelope: object, by: str = "necc") -> tuple[int, str]:
     answer = taskforce.send_as_registrar(by, "POST", "/v1/statements", envelope)
     document = answer.get_json()
     return answer.status_code, document.get("state") or document.get("reason", "")
@@ -211,9 +211,9 @@ def test_a_registrar_who_signs_twice_is_no_quorum(new_taskforce: NewTaskforce) -
     twice = {**one, "signatures": one["signatures"] * 2}
     renamed = {**one, "signatures": [*one["signatures"], {**one["signatures"][0], "keyid": "registrar/reviewer"}]}
     for envelope in (one, twice, renamed, one):
-        assert _standing(taskforce, envelope) == (200, "collecting")
+        assert _status(taskforce, envelope) == (200, "collecting")
     assert taskforce.members["a"].send("GET", "/v1/status").status_code == 200
-    assert _standing(taskforce, _envelope(taskforce, suspension, "reviewer"), "reviewer") == (200, "effective")
+    assert _status(taskforce, _envelope(taskforce, suspension, "reviewer"), "reviewer") == (200, "effective")
     assert taskforce.members["a"].send("GET", "/v1/status").status_code == 403
 
 
@@ -226,9 +226,9 @@ def test_older_and_other_statements_do_not_lift_a_suspension(new_taskforce: NewT
         if b'"member_id":"a"' in base64.b64decode(envelope["payload"])
     )
     taskforce.state_member(a, MemberState.SUSPENDED)
-    assert _standing(taskforce, first) == (409, "stale")
+    assert _status(taskforce, first) == (409, "stale")
     rival = to_payload(dataclasses.replace(taskforce.member_statement(a, 2), declared_book=7))
-    assert _standing(taskforce, _envelope(taskforce, rival, "necc", "reviewer")) == (409, "conflict")
+    assert _status(taskforce, _envelope(taskforce, rival, "necc", "reviewer")) == (409, "conflict")
     assert a.send("GET", "/v1/status").status_code == 403
 
 
@@ -245,8 +245,8 @@ def test_a_forged_statement_is_refused_in_every_part(new_taskforce: NewTaskforce
         {**good, "payloadType": "application/json"},
         {**good, "signatures": []},
     ):
-        assert _standing(taskforce, forged)[0] == 422
-    assert _standing(taskforce, good) == (200, "effective")
+        assert _status(taskforce, forged)[0] == 422
+    assert _status(taskforce, good) == (200, "effective")
 
 
 def test_a_removed_registrar_counts_for_nothing(new_taskforce: NewTaskforce) -> None:
