@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
+from werkzeug.routing import Rule
 
 from keys.custody import files as custody
 from tests.filled_databases import CopyFilled, FilledDatabases, create_postgresql_database
@@ -35,6 +36,22 @@ def remembered_keys() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(custody, "_new_salt", lambda: salt)
         patch.setattr(custody, "_derive_key", functools.lru_cache(maxsize=None)(custody._derive_key))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def late_url_builders() -> Iterator[None]:
+    """A route's builder of URLs is compiled when it is first used, which is never: to compile two of them for each
+    route took three quarters of what it takes to make an application, and nearly every test makes one.
+    """
+    compile_builder = Rule._compile_builder
+
+    def compile_late(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        compiled = functools.cache(lambda: compile_builder(rule, append_unknown))
+        return lambda _rule, **values: compiled()(rule, **values)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", compile_late)
         yield
 
 

@@ -32,6 +32,11 @@ def create_postgresql_database(server: PostgresqlServer, template: str = "templa
     return name
 
 
+def drop_postgresql_database(server: PostgresqlServer, name: str) -> None:
+    """Remove a database that a test is done with, whoever is still connected; it may be gone already."""
+    _command(server, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+
 class CopyFilled(Protocol):
     """`(url, filled)`: a new database, and what `fill(its original's url)` returned when it was called for `key`."""
 
@@ -63,7 +68,7 @@ class FilledDatabases:
         yield copy
         for name in copies if server else ():
             assert server is not None
-            _command(server, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+            drop_postgresql_database(server, name)
 
     def _original(
         self, server: PostgresqlServer | None, key: Hashable, fill: Callable[[str], _Filled]

@@ -14,6 +14,7 @@ HERE = Path(__file__).resolve().parent
 PROCESSES = frozenset(
     {
         "alerts/delivery/test_workers.py",
+        "alerts/feeds/test_taxii_clients.py",
         "demo",
         "edge/test_serving.py",
         "end_to_end",

@@ -38,7 +38,7 @@ from schemas.values.canonical import canonical_json
 from tests.exchange.factories import make_token
 from tests.exchange.registrars.test_root_change import REGULATOR, hand_in, suspension
 from tests.exchange.registrars.test_root_change import change as change_registrars
-from tests.filled_databases import create_postgresql_database
+from tests.filled_databases import create_postgresql_database, drop_postgresql_database
 from tests.simulator import Taskforce, make_taskforce
 from tlog.notes import NoteSigner
 
@@ -106,10 +106,13 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     url = f"sqlite:///{tmp_path / 'restored.db'}"
     if request.param == "postgresql":
         server = request.getfixturevalue("postgresql")
-        url = server.url(create_postgresql_database(server))
+        name = create_postgresql_database(server)
+        url = server.url(name)
     database = create_database(url)
     yield database
     database.dispose()
+    if request.param == "postgresql":
+        drop_postgresql_database(server, name)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 from tests.exchange.queries.world import QueryWorld
 from tests.exchange.silence.holders import OTHERS, SUBJECT
-from tests.filled_databases import create_postgresql_database
+from tests.filled_databases import create_postgresql_database, drop_postgresql_database
 from tests.postgresql import PostgresqlServer
 
 
@@ -51,7 +51,9 @@ def postgresql_world(
 ) -> Iterator[QueryWorld]:
     """A copy on PostgreSQL."""
     founded, name = founded_postgresql
-    yield from _copied(founded, lambda: postgresql.url(create_postgresql_database(postgresql, name)), tmp_path)
+    copied = create_postgresql_database(postgresql, name)
+    yield from _copied(founded, lambda: postgresql.url(copied), tmp_path)
+    drop_postgresql_database(postgresql, copied)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -106,6 +108,7 @@ def _copied(founded: QueryWorld, make_url: Callable[[], str], folder: Path) -> I
 def copies(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], QueryWorld]]:
     """Makes several copies, each in a folder of its own."""
     made: list[QueryWorld] = []
+    dropped: list[Callable[[], None]] = []
 
     def copy(name: str) -> QueryWorld:
         folder = tmp_path / name
@@ -116,10 +119,14 @@ def copies(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[
         else:
             founded, database = request.getfixturevalue("founded_postgresql")
             server = request.getfixturevalue("postgresql")
-            url = server.url(create_postgresql_database(server, database))
+            copied = create_postgresql_database(server, database)
+            dropped.append(lambda: drop_postgresql_database(server, copied))
+            url = server.url(copied)
         made.append(founded.copy(url, folder))
         return made[-1]
 
     yield copy
     for world in made:
         world.taskforce.close()
+    for drop in dropped:
+        drop()
