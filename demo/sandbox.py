@@ -11,15 +11,12 @@ import fcntl
 import json
 import os
 import secrets
-import socket
 import sysconfig
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
-import httpx
 import msgspec
 
 from demo.answers import (
@@ -33,7 +30,6 @@ from demo.answers import (
     WaitingDraft,
     WaitingDrafts,
 )
-from demo.commands import run_program
 from demo.load import store_generated_rows
 from demo.plan import (
     COORDINATOR,
@@ -44,6 +40,7 @@ from demo.plan import (
     SandboxPlan,
     SandboxState,
 )
+from demo.steps import SandboxError, free_ports, read_taxii, refuse_used_ports, run_command, write_atomically
 from demo.supervisor import SupervisedProgram, Supervisor
 from exchange.configuration.settings import load_settings
 from exchange.kernel.session import create_database
@@ -71,70 +68,6 @@ _SECTORS = {
     "law_enforcement": "law_enforcement",
     "regulator": "regulation",
 }
-
-
-_T = TypeVar("_T")
-
-
-class SandboxError(RuntimeError):
-    """The sandbox cannot be set up or started; the message says which step failed and what it printed."""
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
-
-
-def _refuse_used_ports(ports: Mapping[str, int]) -> None:
-    """SandboxError for a port on which another program listens: it would answer in place of ours."""
-    for name, port in ports.items():
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do: not one that lately closed
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError as error:
-                raise SandboxError(
-                    f"port {port}, for {name}, cannot be used ({error.strerror}): stop the program that listens there,"
-                    " or take a new folder and another --port"
-                ) from error
-
-
-def _write_atomically(path: Path, content: object) -> None:
-    """Write a struct, or what holds some, as JSON."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    draft.write_text(json.dumps(msgspec.to_builtins(content), indent=2) + "\n")
-    draft.replace(path)
-
-
-def _read_taxii(url: str, token: str, answer_type: type[_T]) -> _T | None:
-    """The document at the URL; None for the token of a member that was suspended. Raises SandboxError."""
-    headers = {"Authorization": f"Bearer {token}", "Accept": "application/taxii+json;version=2.1"}
-    try:
-        answer = httpx.get(url, headers=headers, timeout=30, trust_env=False)
-        if answer.status_code == httpx.codes.FORBIDDEN:
-            return None
-        answer.raise_for_status()
-    except httpx.HTTPError as error:
-        raise SandboxError(f"the feeds cannot be read at {url}: {type(error).__name__}") from error
-    return msgspec.json.decode(answer.content, type=answer_type)
-
-
-def run_command(answer_type: type[_T], program: str, *arguments: str) -> _T:
-    """Run one command of `exchange`, `keyholder` or `member` with --json; what is read of the document that it prints.
-
-    Raises SandboxError with the command and what it said when it fails.
-    """
-    ended = run_program(program, *arguments, "--json")
-    if ended.status != 0:
-        said = (ended.printed + ended.said).decode(errors="replace").strip()
-        raise SandboxError(f"{program} {' '.join(arguments[:4])} … failed ({ended.status}): {said}")
-    return msgspec.json.decode(ended.printed, type=answer_type)
 
 
 class Sandbox:
@@ -207,7 +140,7 @@ class Sandbox:
         self.description_file.unlink(missing_ok=True)
         if state_file.exists():
             self._load_state(state_file, plan, chosen)
-            _refuse_used_ports(self._state.ports)
+            refuse_used_ports(self._state.ports)
             run_command(Done, "exchange", "--home", str(self._exchange_home), "upgrade")
             self._start_programs()
         else:
@@ -248,13 +181,13 @@ class Sandbox:
         if self.folder.exists() and any(self.folder.iterdir()):
             raise SandboxError(f"{self.folder} is not empty and holds no finished sandbox: take a new folder")
         if self.plan.port:
-            _refuse_used_ports({"exchange": self.plan.port})
+            refuse_used_ports({"exchange": self.plan.port})
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)  # the database URL in it may hold a password
         for name in ("logs", "passphrases", "members", "holders"):
             (self.folder / name).mkdir(mode=0o700)
         names = ["exchange", *(f"holder-{index}" for index in self._holder_indices)]
-        ports = dict(zip(names, _free_ports(len(names)), strict=True))
+        ports = dict(zip(names, free_ports(len(names)), strict=True))
         if self.plan.port:
             ports["exchange"] = self.plan.port
         self._state.ports = ports
@@ -267,7 +200,7 @@ class Sandbox:
             self._store_generated_rows()
         if self.plan.alerts:
             self._publish_generated_alerts()
-        _write_atomically(state_file, self._state)
+        write_atomically(state_file, self._state)
 
     def _set_up_authorities(self) -> None:
         self._report("the registrar, the exchange and the key holders make their keys")
@@ -299,7 +232,7 @@ class Sandbox:
         return self.folder / "registrars.json"
 
     def _write_registrars(self, registrar: RegistrarKey) -> None:
-        _write_atomically(self._registrars_file, {"quorum": 1, "registrars": [registrar]})
+        write_atomically(self._registrars_file, {"quorum": 1, "registrars": [registrar]})
 
     def _init_exchange(self) -> NewHome:
         database = ["--database-url", self.plan.database_url] if self.plan.database_url else []
@@ -447,10 +380,10 @@ class Sandbox:
         discovery_url = f"{self.exchange_url}/taxii2/"
         collections: dict[str, str] = {}
         for token in self._feed_tokens.values():
-            discovered = _read_taxii(discovery_url, token, TaxiiDiscovery)
+            discovered = read_taxii(discovery_url, token, TaxiiDiscovery)
             if discovered is None:
                 continue
-            listed = _read_taxii(f"{discovered.default}collections/", token, TaxiiCollections)
+            listed = read_taxii(f"{discovered.default}collections/", token, TaxiiCollections)
             for found in (listed and listed.collections) or ():
                 collections[found.title] = found.id
         return DescribedTaxii(discovery_url, collections) if self._feed_tokens else None
@@ -484,7 +417,7 @@ class Sandbox:
         )
 
     def _write_description(self) -> None:
-        _write_atomically(self.description_file, self.describe())
+        write_atomically(self.description_file, self.describe())
 
     def stop(self) -> None:
         """Stop all programs; the folder keeps everything. One that did not get the folder leaves it as it is."""
@@ -493,8 +426,3 @@ class Sandbox:
             self.description_file.unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = None
-
-
-def split_names(text: str) -> tuple[str, ...]:
-    """The names in `a,b,c`, without blanks; an empty text gives none."""
-    return tuple(name for name in (part.strip() for part in text.split(",")) if name)

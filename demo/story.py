@@ -36,7 +36,8 @@ from demo.answers import (
     Uploaded,
 )
 from demo.plan import SandboxPlan
-from demo.sandbox import GROUP, Sandbox, run_command
+from demo.sandbox import GROUP, Sandbox
+from demo.steps import run_command
 from keys.terminal.program import CommandResult
 from schemas.rendering.words import in_words
 

@@ -10,7 +10,8 @@ import click
 import msgspec
 
 from demo.plan import COORDINATOR, LOAD_MEMBERS, SandboxPlan
-from demo.sandbox import Sandbox, SandboxError, split_names
+from demo.sandbox import Sandbox
+from demo.steps import SandboxError, split_names
 from demo.story import Demonstration, DemonstrationError, run_demonstration
 from demo.supervisor import ProgramNotReadyError
 from exchange.programs.commands import CommandError

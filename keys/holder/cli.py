@@ -29,6 +29,7 @@ from keys.holder import store
 from keys.holder.budget import WINDOW
 from keys.holder.ceremony import hold_ceremony
 from keys.holder.database import HolderDatabase, HolderDatabaseError, open_database
+from keys.holder.requests import RequestRefusedError, StoreTamperedError
 from keys.holder.results import (
     AllowedMembers,
     DealtEpoch,
@@ -39,7 +40,7 @@ from keys.holder.results import (
     MemberBudget,
     NewHolder,
 )
-from keys.holder.service import HolderService, RequestRefusedError, StoreTamperedError, standing_of
+from keys.holder.service import HolderService, standing_of
 from keys.holder.settings import (
     PASSPHRASE_VARIABLE,
     HolderConfig,

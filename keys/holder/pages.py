@@ -18,7 +18,8 @@ from werkzeug.exceptions import BadRequest
 from edge.guard import NotJsonError, read_json
 from keys.holder import store
 from keys.holder.problems import problem
-from keys.holder.service import EvaluationRequest, HolderService, MemberCaller
+from keys.holder.requests import EvaluationRequest, MemberCaller
+from keys.holder.service import HolderService
 from keys.statements.types import EpochStatement
 from schemas.holders import (
     AcceptedQuery,

@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from edge import problems as edge
 from edge.request_limits import LimitExceededError
 from keys.holder.budget import BudgetExhaustedError
-from keys.holder.service import InProgressError, RequestRefusedError, StoreTamperedError
+from keys.holder.requests import InProgressError, RequestRefusedError, StoreTamperedError
 from keys.oprf.group import InvalidElementError
 from keys.signatures.messages import RequestSignatureError
 from keys.statements.keyring import StatementError

@@ -22,11 +22,9 @@ The holder never sees an identifier, and stores no element: a digest of the requ
 
 from __future__ import annotations
 
-import hashlib
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import accumulate
 
@@ -39,14 +37,22 @@ from keys.holder import store
 from keys.holder.answers import Evaluated, KeptAnswer, KeptAnswers
 from keys.holder.budget import Budget, Charge, standing_evaluations
 from keys.holder.database import HolderDatabase
+from keys.holder.requests import (
+    AuthenticatedRequest,
+    EvaluationRequest,
+    InProgressError,
+    MemberCaller,
+    ReceivedRequest,
+    RequestRefusedError,
+    StoreTamperedError,
+    unverified_head,
+)
 from keys.holder.settings import HolderHomeError, HolderSettings
 from keys.oprf.group import ELEMENT_BYTES, check_batch_form, multiply_base
 from keys.oprf.threshold import Share, evaluate_batch, prove_batch, scaled_share
-from keys.signatures.messages import HeaderFields, VerifiedRequest, verify_request
+from keys.signatures.messages import verify_request
 from keys.statements.envelopes import (
     ROOT,
-    ROOT_SUBJECT,
-    SUBJECT_FIELDS,
     Envelope,
     Statement,
     StatementError,
@@ -57,16 +63,13 @@ from keys.statements.keyring import (
     EpochStatement,
     Keyring,
     MemberState,
-    MemberStatement,
     RepresentativeState,
-    StatedRepresentative,
     UnknownStatementError,
 )
 from keys.statements.snapshots import sign_snapshot
 from schemas.holders import SignedSnapshot
 from schemas.statements import StatementEnvelope
 from schemas.terms import Role
-from schemas.values.canonical import canonical_json
 
 MAX_ELEMENTS = 65_535
 PAGE_BYTES = 4 * 1024 * 1024
@@ -86,106 +89,6 @@ _LEASE_OF_AN_ELEMENT = timedelta(microseconds=500)
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
 
 log = structlog.get_logger("keyholder")
-
-
-class StoreTamperedError(Exception):
-    """The store holds a statement that the registrars did not sign; nothing is answered from it."""
-
-
-class RequestRefusedError(Exception):
-    """A request is refused; `reason` is a slug and the message may be told to the asker.
-
-    One of: member-suspended, key-revoked, member-not-allowed, role-missing, replayed-request, unknown-epoch,
-    epoch-not-served, wrong-quorum, bad-length, idempotency-key, idempotency-conflict, answered-before, unknown-batch.
-    """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-
-
-class InProgressError(Exception):
-    """Not now: this very request is under way, or too many of the member's are. The message may be told."""
-
-
-@dataclass(frozen=True, slots=True)
-class MemberCaller:
-    """Who a request is from: a member, through one of its representatives."""
-
-    member_id: str
-    key_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReceivedRequest:
-    """A request as it came: `target` is path and query, still encoded."""
-
-    method: str
-    target: str
-    headers: HeaderFields
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class AuthenticatedRequest:
-    """A request whose signature is right, and whose key it is by the statements of that moment."""
-
-    request: VerifiedRequest
-    member: MemberStatement
-    person: StatedRepresentative
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationRequest:
-    """What is to be evaluated: n * 32 bytes of elements, for a quorum of an epoch, with a proof or without."""
-
-    epoch: int
-    quorum: tuple[int, ...]
-    proof: bool
-    elements: bytes = field(repr=False)
-    idempotency_key: str
-    checked_batch: str | None = None
-    """The idempotency key of the batch that this checks."""
-
-    @property
-    def count(self) -> int:
-        """How many elements."""
-        return len(self.elements) // ELEMENT_BYTES
-
-    @property
-    def quorum_text(self) -> str:
-        """The quorum as in the request's target."""
-        return ",".join(map(str, self.quorum))
-
-    @property
-    def digest(self) -> bytes:
-        """SHA-256, 32 bytes, of all but the key. The elements are blinded, so it tells nothing of what they hide."""
-        named = {"epoch": self.epoch, "quorum": list(self.quorum), "proof": self.proof, "batch": self.checked_batch}
-        return hashlib.sha256(canonical_json(named) + self.elements).digest()
-
-
-class _Claim(msgspec.Struct, frozen=True):
-    """What a payload says about itself, before anything of it is verified."""
-
-    type: str
-    sequence: int
-    member_id: str = ""
-    group_id: str = ""
-    epoch: int = 0
-    exchange_id: str = ""
-
-
-def _claim_of(payload: bytes) -> tuple[str, str, int]:
-    """Type, subject and sequence that a statement's bytes name, whatever else is in them. Raises StatementError."""
-    try:
-        claim = msgspec.json.decode(payload, type=_Claim)
-    except (msgspec.DecodeError, RecursionError):
-        raise StatementError("malformed", "expected a statement with type, subject and sequence") from None
-    if claim.type == ROOT:
-        return ROOT, ROOT_SUBJECT, claim.sequence
-    if claim.type not in SUBJECT_FIELDS:
-        raise StatementError("malformed", "a statement of this type is not known")
-    return claim.type, str(getattr(claim, SUBJECT_FIELDS[claim.type])), claim.sequence
 
 
 class HolderService:
@@ -297,7 +200,7 @@ class HolderService:
         that takes the hundredfold of refusing it.
         """
         payload, keyring = Envelope.parse(envelope).payload, self.keyring()
-        kind, subject, sequence = _claim_of(payload)
+        kind, subject, sequence = unverified_head(payload)
         newest = keyring.next_sequence(kind, subject) - 1
         if sequence < newest:
             raise StatementError("stale", f"sequence {newest} is held already")

@@ -20,7 +20,8 @@ from keys.holder.access import RULES, SIGNED, RouteRule, rule_of
 from keys.holder.database import HolderDatabase, open_database
 from keys.holder.pages import COMMITMENT, PROOF, SERVICE, blueprint, current_service
 from keys.holder.problems import http_problem, register_problems
-from keys.holder.service import BARRED, MAX_ELEMENTS, REPLAYED, HolderService, ReceivedRequest, RequestRefusedError
+from keys.holder.requests import ReceivedRequest, RequestRefusedError
+from keys.holder.service import BARRED, MAX_ELEMENTS, REPLAYED, HolderService
 from keys.holder.settings import HolderSettings
 from keys.oprf.group import ELEMENT_BYTES
 from keys.signatures.messages import RequestSignatureError, SignedRequest, sign_response

@@ -13,7 +13,8 @@ import pytest
 
 from demo import sandbox
 from demo.plan import SandboxPlan
-from demo.sandbox import Sandbox, SandboxError
+from demo.sandbox import Sandbox
+from demo.steps import SandboxError
 
 
 def test_a_second_sandbox_waits_for_the_folder_and_leaves_it_as_it_is(

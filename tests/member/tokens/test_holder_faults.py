@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from keys.holder.answers import Evaluated
-from keys.holder.service import EvaluationRequest, MemberCaller
+from keys.holder.requests import EvaluationRequest, MemberCaller
 from keys.oprf import group
 from tests.member.statements.test_freshness import between, json_answer
 from tests.member.taskforce import EXCHANGE_URL, Taskforce, accounts, run_member, write_csv
