@@ -33,7 +33,8 @@ UNORDERED = frozenset({"hits", "proposals", "statements", "approved"})
 PROSE = frozenset({"detail", "said"})
 """Fields that hold sentences for people; `title` too, of a problem."""
 _PROBLEM = "urn:exchange:problem:"
-_LEAST_RANDOM = 12
+_LONG = 40
+"""Signs; no word is as long."""
 _NEAR_DAYS = 800
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?")
@@ -142,9 +143,10 @@ def _hexadecimal(found: re.Match[str]) -> str:
 
 
 def _random(found: re.Match[str]) -> str:
-    """What looks like random bytes: capitals, small letters and a digit or sign in one word."""
+    """What looks like random bytes: capitals, small letters and a digit or sign in one word, or a long one."""
     text = found[0]
-    if not (re.search("[A-Z]", text) and re.search("[a-z]", text) and re.search(r"\d|\+|=$", text)):
+    is_long = len(text) >= _LONG and "/" not in text and "_" not in text
+    if not (re.search("[A-Z]", text) and re.search("[a-z]", text) and (is_long or re.search(r"\d|\+|=$", text))):
         return text
     return f"<{len(text.rstrip('=')) * 3 // 4} bytes>"
 

@@ -140,12 +140,19 @@ def read_command(record: dict[str, Any], story: str, day: date) -> Item:
     key = masking.text(f"{story}: {record['program']} {shlex.join(given)}")
     printed = base64.b64decode(record["printed"]).decode("utf-8")
     try:
-        document = masking.document(json.loads(printed), "printed")
+        document = masking.document(without_clock(json.loads(printed)), "printed")
     except ValueError:
         document = masking.text(printed)
     said = said_lines(masking.text(base64.b64decode(record["said"]).decode("utf-8")))
     prose = (*masking.prose, *(("said", line) for line in said))
     return Item(key, {"status": record["status"], "printed": document}, prose, "corrections list" not in key)
+
+
+def without_clock(value: Any) -> Any:
+    """A document without counts of what is recorded by the clock."""
+    if isinstance(value, dict):
+        return {name: without_clock(item) for name, item in value.items() if name not in _BY_THE_CLOCK}
+    return [without_clock(item) for item in value] if isinstance(value, list) else value
 
 
 def read_log(database: Path, story: str, day: date) -> Iterator[Item]:

@@ -170,6 +170,25 @@ def test_a_command_is_recorded_as_it_ends(tmp_path: Path) -> None:
     assert base64.b64decode(record["said"]) == done.stderr
 
 
+_FORKING = """
+import sys
+if __name__ == "__main__":
+    from demo import commands
+    commands.run_program("member", "--version")
+"""
+
+
+def test_a_command_that_a_sandbox_forks_off_is_recorded(tmp_path: Path) -> None:
+    program = tmp_path / "exchange"
+    program.write_text(_FORKING)
+    environment = {**os.environ, "PYTHONPATH": f"{HOOK}{os.pathsep}{ROOT}", "RECORDING_FOLDER": str(tmp_path)}
+    subprocess.run([sys.executable, program, "serving"], env=environment, check=True, capture_output=True)
+    records = [json.loads(line) for path in tmp_path.glob("*.jsonl") for line in path.read_text().splitlines()]
+    (record,) = [one for one in records if one["program"] == "member"]
+    assert (record["arguments"], record["status"]) == (["--version"], 0)
+    assert base64.b64decode(record["printed"]).startswith(b"member ")
+
+
 _SERVICE = """
 import flask
 from werkzeug.test import Client

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import atexit
 import base64
+import importlib.abc
+import importlib.util
 import io
 import json
 import os
@@ -154,6 +156,39 @@ def record_service(folder: Path, service: str) -> None:
     flask.Flask.__call__ = call  # type: ignore[method-assign]
 
 
+class ForkedCommands(importlib.abc.MetaPathFinder):
+    """Records the commands that a sandbox forks off from a process of its own (demo.commands), where it does so."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """Of that module alone, once."""
+        if name != "demo.commands":
+            return None
+        sys.meta_path.remove(self)
+        found = importlib.util.find_spec(name)
+        if found is None or found.loader is None:
+            return found
+        load = found.loader.exec_module
+
+        def load_and_wrap(module: Any) -> None:
+            load(module)
+            run = module.run_program
+
+            def record(program: str, *arguments: str) -> Any:
+                ended = run(program, *arguments)
+                given = {"program": program, "arguments": arguments, "status": ended.status}
+                output = {"printed": as_text(ended.printed), "said": as_text(ended.said)}
+                write(self._folder, {"record": "command", **given, **output})
+                return ended
+
+            module.run_program = record
+
+        found.loader.exec_module = load_and_wrap  # type: ignore[method-assign]
+        return found
+
+
 def seed_demonstration(folder: Path) -> None:
     """Let the demonstration draw the same story each time, and leave its exchange's database behind."""
     original = random.Random
@@ -179,6 +214,7 @@ def begin() -> None:
     if not where or program not in PROGRAMS or any(name.endswith("_COMPLETE") for name in os.environ):
         return
     folder = Path(where)
+    sys.meta_path.insert(0, ForkedCommands(folder))
     if arguments[:1] == ["demo"]:
         seed_demonstration(folder)
     if "serve" in arguments:
