@@ -65,9 +65,10 @@ def choose(source: str, number: int, rng: random.Random) -> list[Mutant]:
 
 def place_of(source: str, line: int) -> str | None:
     """The function or method around a line, or the constant that a line of the module states; None for what can only
-    be changed before the module is imported: fields of classes, and defaults.
+    be changed before the module is imported: fields of classes, what they are made of, and defaults.
     """
-    for node in ast.parse(source).body:
+    body = ast.parse(source).body
+    for node in body:
         if not node.lineno <= line <= (node.end_lineno or node.lineno):
             continue
         match node:
@@ -78,8 +79,15 @@ def place_of(source: str, line: int) -> str | None:
                 found = [one for one in inside if one.body[0].lineno <= line <= (one.end_lineno or 0)]
                 return f"{node.name}.{found[0].name}" if found else None
             case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
-                return name
+                return None if _is_in_class(name, body) else name
     return None
+
+
+def _is_in_class(name: str, body: Sequence[ast.stmt]) -> bool:
+    """Whether a field of a class is made of a constant, once and for all."""
+    classes = [node for node in body if isinstance(node, ast.ClassDef)]
+    fields = [one for node in classes for one in node.body if not isinstance(one, ast.FunctionDef)]
+    return any(isinstance(one, ast.Name) and one.id == name for field in fields for one in ast.walk(field))
 
 
 def put_in(module: Any, source: str, mutant: Mutant) -> None:

@@ -46,7 +46,7 @@ SUBJECTS: Mapping[str, tuple[str, ...]] = {
     "schemas/values/tipping_off.py": _GATEWAYS,
     "member/requests/refusal.py": ("tests/member/requests/test_request_details.py",),
     "member/statements/review.py": ("tests/member/statements/test_statement_text.py",),
-    "member/tokens/quorums.py": ("tests/member/tokens/test_tokenise.py",),
+    "member/tokens/quorums.py": ("tests/member/tokens/test_quorums.py",),
     "member/normalise/accounts.py": ("tests/member/normalise/test_normalise_accounts.py",),
     "member/normalise/wallets.py": ("tests/member/normalise/test_normalise_wallets.py",),
 }

@@ -85,6 +85,8 @@ def test_a_mutant_behaves_otherwise_where_it_is_put(tmp_path: Path, line: int, k
 
 def test_only_what_can_be_put_in_a_loaded_module_is_chosen() -> None:
     assert [place_of(SOURCE, line) for line in (3, 6, 8, 10)] == ["LIMIT", None, "is_few", "is_few"]
+    with_class = SOURCE + "\n\nclass Few:\n    most = LIMIT\n\n    def count(self):\n        return 1\n"
+    assert [place_of(with_class, line) for line in (3, 14, 17)] == [None, None, "Few.count"]
 
 
 def test_what_dies_in_a_process_of_its_own_is_noticed() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from marshmallow import ValidationError
 
 from exchange.gateways.handling import decide_marking
 from exchange.gateways.safeguards import decide_marking_given, decide_open_group, decide_release, decide_texts
@@ -12,6 +14,7 @@ from exchange.membership.authority import Authority
 from schemas.marking import Marking, is_laxer, marking_of_envelope, strictest
 from schemas.submissions import SubmissionEnvelope
 from schemas.terms import Classification, Handling, TrafficLight
+from schemas.values.derived import schema_of
 from schemas.values.tipping_off import find_tipping_off
 from tests.exchange.factories import stated_envelope
 
@@ -183,3 +186,10 @@ def test_conditions_are_listed_once_a_line_each() -> None:
 def test_a_text_that_tells_of_a_report_is_refused_at_its_field() -> None:
     (reason,) = decide_texts({"purpose": "fraud", "necessity": "we filed a SAR", "conditions": None}).reasons
     assert (reason.code, reason.field) == ("tipping-off", "necessity")
+
+
+def test_conditions_of_many_rows_are_read_up_to_a_bound() -> None:
+    fields = msgspec.to_builtins(marked())
+    assert schema_of(Marking)().load({**fields, "conditions": "x" * 65_536}).conditions == "x" * 65_536
+    with pytest.raises(ValidationError, match="conditions"):
+        schema_of(Marking)().load({**fields, "conditions": "x" * 65_537})

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import msgspec
 import pytest
 
-from exchange.indicators.withdrawal import decide_id, decide_withdrawal
+from exchange.indicators.withdrawal import (
+    Held,
+    LastShown,
+    TakenBack,
+    decide_id,
+    decide_withdrawal,
+    was_disclosed_by_hit,
+)
 from exchange.membership.authority import Authority
+from exchange.membership.past_authority import Span
 from exchange.outcomes.rules import decide_assessment, decide_outcome, shown_kind
 from schemas.outcomes import NOTHING_REPORTED, Checks
+from tests.exchange.factories import NOW
 
 _EXIT = msgspec.structs.replace(NOTHING_REPORTED, account_action="exit")
 
@@ -72,3 +83,13 @@ def test_only_rows_of_ones_own_are_taken_back_under_a_new_id() -> None:
     assert decide_id("outcome_id", is_free=True).is_allowed
     (reason,) = decide_id("outcome_id", is_free=False).reasons
     assert (reason.code, reason.field) == ("id-used", "outcome_id")
+
+
+def test_a_row_is_part_of_a_hit_only_while_the_other_is_held() -> None:
+    """Who held the token until the second day, and shared the group from the third on, was shown nothing of the row."""
+    row = TakenBack("g", NOW, NOW + timedelta(days=9), frozenset())
+    shown = LastShown(True, NOW, "any")
+    for until, told in ((timedelta(days=2), False), (timedelta(days=3), True), (None, True)):
+        held = Held("g", NOW, None if until is None else NOW + until)
+        together = [Span(NOW + timedelta(days=3), None)]
+        assert was_disclosed_by_hit(row, [held], shown, together) is told

@@ -6,7 +6,7 @@ import pytest
 
 from member.errors import AnswerError
 from member.requests.details import collect_details, encode_details, read_details
-from member.requests.refusal import RuleRefusedError
+from member.requests.refusal import Broken, RuleRefusedError
 from member.vault.rows import OwnIndicator, Source
 
 SOURCE = Source(
@@ -54,6 +54,15 @@ def test_a_field_that_only_a_newer_version_knows_is_refused_by_name() -> None:
         collect_details(OWN, ["reason", "shoe_size"], lambda _: "", "", "")
     (reason,) = refused.value.fields["problem"]["reasons"]
     assert (reason["code"], reason["field"]) == ("unknown-field", "shoe_size")
+
+
+def test_a_refusal_says_every_rule_that_is_not_kept() -> None:
+    broken = [Broken("fields", "fields", "each once"), Broken("to", "to", "null")]
+    refused = RuleRefusedError("nothing was sent", broken, "member request show ID")
+    assert str(refused) == "nothing was sent: fields: each once (fields); to: null (to)"
+    assert refused.hint == "member request show ID"
+    reasons = refused.fields["problem"]["reasons"]
+    assert reasons[1] == {"code": "to", "field": "to", "detail": "null"}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,9 @@ from keys.statements.keyring import Keyring, RootStatement, to_payload
 from member.commands.registrars.text import review_text
 from member.errors import AnswerError
 from member.statements.proposals import read_proposal
+from member.statements.review import review
 from member.statements.text import shown
+from schemas.terms import Role
 from schemas.values.encoding import to_base64
 from tests.keys.taskforce import ISSUED, make_member, make_root, registrar, sign
 
@@ -106,3 +108,15 @@ def test_a_root_that_undoes_or_adds_something_is_not_to_be_signed() -> None:
     assert "1 statement that is not in force" in text_of(both, 200, keyring)
     skipping = dataclasses.replace(next_root(keyring, "reviewer"), sequence=3)
     assert "root 2 comes next" in text_of(skipping, 200, keyring)
+
+
+def test_of_a_list_what_comes_and_what_goes_is_told() -> None:
+    before = make_member("a").statement
+    person = dataclasses.replace(before.representatives[0], roles=frozenset({Role.AUTHOR}))
+    after = dataclasses.replace(before, sequence=2, representatives=(person,), four_eyes=frozenset({"answers"}))
+    field = f"representatives.{person.representative_id}.roles"
+    changes = {one.field: (one.before, one.after) for one in review(after, before).changes}
+    assert changes == {"four_eyes": (None, ["answers"]), field: (["submitter"], ["author"])}
+    undone = {one.field: (one.before, one.after) for one in review(before, after).changes}
+    assert undone == {"four_eyes": (["answers"], None), field: (["author"], ["submitter"])}
+    assert (review(after, None).changes, review(after, None).is_new, review(after, before).is_new) == ([], True, False)
