@@ -19,7 +19,7 @@ from member.errors import AnswerError
 from member.statements.proposals import read_proposal
 from member.statements.review import review
 from member.statements.text import shown
-from schemas.terms import Role
+from schemas.terms import FourEyes, Role
 from schemas.values.encoding import to_base64
 from tests.keys.taskforce import ISSUED, make_member, make_root, registrar, sign
 
@@ -113,7 +113,9 @@ def test_a_root_that_undoes_or_adds_something_is_not_to_be_signed() -> None:
 def test_of_a_list_what_comes_and_what_goes_is_told() -> None:
     before = make_member("a").statement
     person = dataclasses.replace(before.representatives[0], roles=frozenset({Role.AUTHOR}))
-    after = dataclasses.replace(before, sequence=2, representatives=(person,), four_eyes=frozenset({"answers"}))
+    after = dataclasses.replace(
+        before, sequence=2, representatives=(person,), four_eyes=frozenset({FourEyes("answers")})
+    )
     field = f"representatives.{person.representative_id}.roles"
     changes = {one.field: (one.before, one.after) for one in review(after, before).changes}
     assert changes == {"four_eyes": (None, ["answers"]), field: (["submitter"], ["author"])}
