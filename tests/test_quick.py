@@ -32,9 +32,10 @@ def test_a_quick_run_leaves_out_postgresql_and_long_tests() -> None:
     assert quick < whole
     assert any("[sqlite" in test for test in quick)
     assert not [test for test in quick if "postgresql" in test or "torture" in test]
+    named = tuple(f"tests/{place}" for place in PROCESSES | LONG)
     on_postgresql_alone = "requests/test_concurrency.py"
     for test in whole - quick:
-        assert "postgresql" in test or "tests/torture/" in test or on_postgresql_alone in test
+        assert "postgresql" in test or test.startswith(named) or on_postgresql_alone in test
     assert f"--quick left out {len(whole) - len(quick)} tests: PostgreSQL, and what takes long" in said
 
 
