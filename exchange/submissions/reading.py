@@ -38,7 +38,7 @@ class UnreadPart(SubmissionHead, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class RowsError(ValueError):
-    """The rows as a whole are not what is wanted."""
+    """The rows as a whole are not as required."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,7 +184,7 @@ def _prepare_release(
 
 
 def _release(desk: RequestDesk, offer: ReadRequest, agreed: AgreedDisclosure, to: str | None) -> ReleasedOffer:
-    """ReleasedOffer an offer of ours, once what was begun before has been sent to its end."""
+    """Release an offer of ours, once what was begun before has been sent to its end."""
     stated = [one.member_id for one in desk.keyring.members() if to in (None, one.member_id)]
     begun = [one for one in stated if finish_begun(desk, offer.request_id, one)]
     waiting = [one.institution for one in offer.waiting if to in (None, one.institution)]
@@ -196,7 +196,7 @@ def _release(desk: RequestDesk, offer: ReadRequest, agreed: AgreedDisclosure, to
 
 
 def _release_prepared(desk: RequestDesk, offer: ReadRequest, to: str | None, agree: AgreePrepared) -> ReleasedOffer:
-    """ReleasedOffer what another person prepared, to each holder that it was prepared for."""
+    """Release what another person prepared, to each holder that it was prepared for."""
     waiting = [one for one in offer.waiting if to in (None, one.institution)]
     prepared = [find_prepared(desk, offer.request_id, one.institution) for one in waiting]
     if not prepared:

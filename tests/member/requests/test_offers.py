@@ -90,6 +90,17 @@ def test_a_release_is_prepared_by_one_and_sent_by_another(taskforce: Taskforce, 
         assert verified.status == 0, verified.document
 
 
+@pytest.mark.parametrize("refusal", [("--refuse", "not_necessary"), ("--no-trace",)])
+def test_no_refusal_is_prepared_of_an_offer_of_ones_own(
+    taskforce: Taskforce, shared: Shared, refusal: tuple[str, ...]
+) -> None:
+    create = ("a", "request", "create", shared.hit, *TERMS, "--mode", "provide", *CONFIRMED)
+    request_id = taskforce.run(*create).document["request_id"]
+    assert taskforce.run(*BOSS, "take-up", request_id).status == 0
+    assert rules_of(taskforce.run("a", "request", "prepare", request_id, *refusal)) == {"own-request"}
+    assert taskforce.run(*RELEASE, request_id, "--prepared").document["error"]["type"] == "not_prepared"
+
+
 def test_the_maker_cannot_release_an_offer_shown_as_anothers(taskforce: Taskforce, shared: Shared) -> None:
     made = taskforce.run("a", "request", "create", shared.hit, *TERMS, "--mode", "provide", *CONFIRMED)
     request_id = made.document["request_id"]
