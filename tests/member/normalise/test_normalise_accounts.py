@@ -33,12 +33,16 @@ def test_an_account_is_fourteen_digits_however_it_is_written(value: str) -> None
 @pytest.mark.parametrize(
     ("value", "named"),
     [
-        ("2000000012345", "leading zero"),
+        ("2000000012345", "13 digits: this looks like a leading zero lost"),
+        ("2000001", "7 digits: this looks like a leading zero lost"),
+        ("20-00-00 1234567", "an account number of 7 digits; if none was lost, write a zero in front"),
+        ("20-00-00 123456", "an account number of 6 digits; if none was lost, write two zeros in front"),
         ("200000012345", "leading zero"),
         ("00012345", "without its sort code"),
         ("2.00E+13", "scientific"),
         ("2,00E+13", "scientific"),
-        ("200000", "6 digits"),
+        ("200000", "6 digits; expected"),
+        ("2000000001234567", "16 digits; expected"),
         ("200000000123456", "account number of 9 digits"),
         ("20-00-00 0001234X", "digits only"),
         ("20-00-00 0001234²3", "account number of 9 digits"),

@@ -154,3 +154,22 @@ def test_base58_is_read_as_it_was_written(data: bytes) -> None:
 )
 def test_keccak_is_the_one_before_the_standard(message: bytes, digest: str) -> None:
     assert keccak256(message).hex() == digest
+
+
+def ss58(network: int) -> str:
+    """An address of a Substrate network of a single byte."""
+    data = bytes([network]) + DIGEST
+    return base58_encode(data + hashlib.blake2b(b"SS58PRE" + data).digest()[:2])
+
+
+@pytest.mark.parametrize("network", [0, 2, 42])
+def test_the_checksum_of_a_substrate_address_is_checked(network: int) -> None:
+    address = ss58(network)
+    assert form_of("wallet", address) == address
+    changed = base58_encode(base58_decode(address)[:-1] + b"\x00")
+    assert "checksum" in refusal_of("wallet", changed)
+
+
+@pytest.mark.parametrize("digits", [39, 41])
+def test_hexadecimal_of_another_length_is_refused_with_its_count(digits: int) -> None:
+    assert refusal_of("wallet", "0x" + "a" * digits).startswith(f"{digits} hexadecimal digits after 0x; expected: 40")
