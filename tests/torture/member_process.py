@@ -11,6 +11,8 @@ import functools
 import io
 import json
 import multiprocessing
+import os
+import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +25,7 @@ from member.commands.shared.session import Session
 from member.indicators.submit import Desk
 from member.transport.channel import RuntimeEnvironment
 from tests.torture.tap import Note, Tap, read_tap
+from tests.torture.victims import kill_one
 
 PART_ROWS = 8
 """Few, so that a small file has several parts to be killed between."""
@@ -58,6 +61,7 @@ class MemberProcess:
 
     def __init__(self, home: str, arguments: list[str], folder: Path, name: str) -> None:
         self._tap = folder / f"{name}.tap"
+        self._tap.touch()  # its name is never given again
         self._result = folder / f"{name}.result"
         self._process = _context.Process(target=_run, args=(home, arguments, self._tap, self._result), daemon=True)
         self._process.start()
@@ -93,6 +97,7 @@ class MemberProcess:
 
 def _run(home: str, arguments: list[str], tap: Path, result: Path) -> None:
     """In the process: the program's own main, printing into memory."""
+    threading.Thread(target=_end_with_the_run, daemon=True).start()
     setattr(member.indicators.acts, "Desk", functools.partial(Desk, part_rows=PART_ROWS))  # noqa: B010
     around = RuntimeEnvironment(
         clock=lambda: datetime.now(UTC),
@@ -111,3 +116,11 @@ def _run(home: str, arguments: list[str], tap: Path, result: Path) -> None:
     document = json.loads(printed.getvalue() or "null")
     draft.write_text(json.dumps({"status": status, "document": document}))
     draft.replace(result)
+
+
+def _end_with_the_run() -> None:
+    """When a run is killed and resumed, the command under way is given again, and must not go on beside itself."""
+    run = multiprocessing.parent_process()
+    if run is not None:
+        run.join()
+        kill_one(os.getpid())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,7 @@ import sqlalchemy
 from tests.torture import victims
 from tests.torture.audit import find_faults
 from tests.torture.mutations import MUTATIONS
-from tests.torture.programs import AGENCY, BANKS, REVIEWER
+from tests.torture.programs import AGENCY, BANKS, REVIEWER, is_alive
 from tests.torture.records import Records
 from tests.torture.shown import Shown, Submitted, Told
 from tests.torture.story.corrected import Due, find_due
@@ -39,8 +40,9 @@ def start(*options: str) -> subprocess.Popen[bytes]:
 
 
 def end(process: subprocess.Popen[bytes]) -> tuple[int, dict[str, Any]]:
-    """Its exit status and document."""
+    """Its exit status and document. What it reports, faults in words too, is shown where a test fails."""
     printed, said = process.communicate()
+    print(said.decode())  # noqa: T201
     assert printed, said.decode()[-3000:]
     return process.returncode, json.loads(printed)
 
@@ -62,6 +64,33 @@ def test_kills_on_postgresql_lose_double_and_hide_nothing() -> None:
     status, document = end(start("--kills", str(KILLS), "--audit-every", "6", "--database-url", "postgresql"))
     assert_nothing_is_wrong(status, document)
     assert document["by_victim"].keys() == {*victims.COMMON, *victims.OF_POSTGRESQL}
+
+
+_HANGING_COMMAND = """
+import sys, time
+from pathlib import Path
+from tests.torture.member_process import MemberProcess
+print(MemberProcess(sys.argv[1], ["rows"], Path(sys.argv[1]), "000001").pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_no_command_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
+    """Given again by the run that goes on, it would be at work twice at once."""
+    os.mkfifo(tmp_path / "000001.draft")  # the command waits for ever to write its result
+    run = subprocess.Popen([sys.executable, "-c", _HANGING_COMMAND, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE)
+    assert run.stdout is not None  # it is a pipe
+    command = int(run.stdout.readline())
+    time.sleep(1)
+    assert is_alive(command)
+    run.kill()
+    run.wait()
+    deadline = time.monotonic() + 30
+    while is_alive(command) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    outlives = is_alive(command)
+    victims.kill_one(command)
+    assert not outlives
 
 
 @pytest.fixture(scope="module")
