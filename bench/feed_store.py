@@ -21,7 +21,7 @@ from exchange.kernel.actor import Actor
 from exchange.membership.feed_tokens import make_feed_token
 from schemas.alerts.messages import AlertContent, Audience, PublishedAccount
 from schemas.terms import AlertState, MemberKind
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 AT_ONCE = 250
 _WORDS = (

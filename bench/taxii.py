@@ -44,7 +44,7 @@ from bench.feed_store import feed_store, tell_all, token_of
 from edge.logs import configure_logs
 from edge.serving import Server
 from tests.load.served import free_port, serve
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 OBJECTS = 100_000
 SMALL = 1_000

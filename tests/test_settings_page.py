@@ -13,7 +13,7 @@ from exchange.configuration import settings as exchange_settings
 from keys.holder.settings import create_home
 from member.identity.home import COUNTRY, REJECTED_DAYS, Config
 from member.indicators.envelope import CONTACT, MAP, SETTINGS, STATEMENTS
-from tests.keys.taskforce import make_root
+from tests.keys.factories import make_root
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")

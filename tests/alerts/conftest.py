@@ -8,7 +8,7 @@ import pytest
 
 from tests.exchange.conftest import new_taskforce
 from tests.filled_databases import create_postgresql_database
-from tests.simulator import Taskforce, make_taskforce
+from tests.taskforce.founding import Taskforce, make_taskforce
 
 __all__ = ["new_taskforce"]
 

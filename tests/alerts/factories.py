@@ -18,7 +18,7 @@ from exchange.log.tables import LogEntry
 from schemas.alerts.messages import AlertContent
 from schemas.terms import AlertState
 from schemas.values.identifiers import uuid7
-from tests.simulator import MemberSimulator, Taskforce
+from tests.taskforce.founding import MemberSimulator, Taskforce
 
 
 def make_content(**changes: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select, text
 
 from exchange.log.tables import LogEntry
-from tests.simulator import MemberSimulator, Taskforce
+from tests.taskforce.founding import MemberSimulator, Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 PATH, FEED = "/v1/feed-tokens", "/feeds/taskforce.atom"

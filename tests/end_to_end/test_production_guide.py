@@ -25,9 +25,9 @@ from sqlalchemy import create_engine
 from exchange.programs.cli import program
 from keys.holder.cli import cli as keyholder
 from member.commands.cli import cli as member
-from tests.member.taskforce import run_member, write_secret_file
 from tests.postgresql import postgresql_server
 from tests.sandbox_process import SCRIPTS
+from tests.taskforce.homes import run_member, write_secret_file
 from tests.typed import run_typed
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.filled_databases import CopyFilled
-from tests.simulator import Taskforce, make_taskforce
+from tests.taskforce.founding import Taskforce, make_taskforce
 
 
 @pytest.fixture

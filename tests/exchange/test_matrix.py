@@ -17,12 +17,12 @@ from exchange.web.pages import Blueprint
 from keys.signatures.messages import SigningKey, new_nonce, sign_request
 from tests.exchange.matrix.cells import Caller, Dimensions, Tenant, is_in_slice
 from tests.exchange.matrix.document import PAGE, render
-from tests.exchange.matrix.exchange_world import REQUESTS, ExchangeWorld
-from tests.exchange.matrix.holder_world import HolderWorld
+from tests.exchange.matrix.exchange_scenario import REQUESTS, ExchangeWorld
+from tests.exchange.matrix.holder_scenario import HolderWorld
 from tests.exchange.matrix.oracle import EXCHANGE, HOLDER, judge_exchange, judge_holder
 from tests.exchange.matrix.run import send_cells
 from tests.exchange.matrix.sending import sign
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 
 def test_every_route_has_a_request_of_the_matrix() -> None:

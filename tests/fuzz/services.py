@@ -51,10 +51,10 @@ from tests.exchange.factories import make_envelope, make_rows, make_token
 from tests.exchange.queries.planting import plant_query
 from tests.exchange.registrars.faulty_holders import FaultyHolders
 from tests.exchange.requests.planting import GATEWAY, plant_hit, plant_request, plant_row
-from tests.exchange.requests.world import NO_TRACE, make_answer, make_request
+from tests.exchange.requests.scenario import NO_TRACE, make_answer, make_request
+from tests.keys.factories import holder_key, holder_url, make_dealing, make_epoch, make_member, make_root, sign
 from tests.keys.holder.simulator import make_elements, migrate
-from tests.keys.taskforce import holder_key, holder_url, make_dealing, make_epoch, make_member, make_root, sign
-from tests.simulator import URL, MemberSimulator, Taskforce
+from tests.taskforce.founding import URL, MemberSimulator, Taskforce
 
 UNLIMITED = 1_000_000
 _EVALUATIONS = 10**12

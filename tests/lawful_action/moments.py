@@ -18,7 +18,7 @@ from exchange.log.tables import LogPending
 from exchange.programs.worker import exchange_jobs, query_jobs
 from exchange.queries.decide import DEFAULT_LIMITS
 from exchange.queries.store import Query
-from tests.simulator import NEVER_SECONDS
+from tests.taskforce.founding import NEVER_SECONDS
 
 
 @contextmanager

@@ -38,7 +38,7 @@ from keys.statements.envelopes import Root
 from member.transport.channel import Channel, Identity, RuntimeEnvironment
 from member.transport.exchange_client import ExchangeClient
 from tests.load.connected import Connected, utc_now
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 from tlog.notes import NoteSigner
 
 ROOT = Path(__file__).resolve().parents[2]

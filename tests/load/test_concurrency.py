@@ -24,7 +24,7 @@ from schemas.values.identifiers import uuid7
 from tests.filled_databases import create_postgresql_database
 from tests.load.connected import Connected, submission_body, utc_now
 from tests.load.served import Served, serve
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 MEMBERS = tuple(f"bank-{number:02d}" for number in range(16))
 RETRIES = 100

@@ -10,7 +10,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import msgspec
 
 from schemas.requests.messages import WholeRequest
-from tests.member.taskforce import EXCHANGE_URL, Taskforce
+from tests.taskforce.homes import EXCHANGE_URL, Taskforce
 
 
 @contextmanager

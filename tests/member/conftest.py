@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.member.taskforce import Taskforce
+from tests.taskforce.homes import Taskforce
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,7 @@ from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.any_input import JSON, changed_bytes, changed_fields, changed_text
-from tests.keys.taskforce import make_root
+from tests.keys.factories import make_root
 
 TODAY = date(2026, 11, 22)
 HEADER = "indicator_type,value,reason,first_seen,source_ref"

@@ -9,10 +9,10 @@ from contextlib import closing
 import pytest
 
 from tests.alerts.delivery.receivers import Mailbox, mail_server
-from tests.alerts.delivery.world import MailWorld, PushingWorld
+from tests.alerts.delivery.scenario import MailWorld, PushingWorld
 from tests.exchange.conftest import new_taskforce
 from tests.exchange.factories import NOW
-from tests.simulator import Taskforce, make_taskforce
+from tests.taskforce.founding import Taskforce, make_taskforce
 
 __all__ = ["new_taskforce"]
 

@@ -14,7 +14,7 @@ from schemas.alerts.subscriptions import PushedAlert
 from schemas.values.identifiers import uuid7
 from tests.alerts.delivery.certificates import tls_for
 from tests.alerts.delivery.receivers import Mailbox, mail_server
-from tests.alerts.delivery.world import SENDER, MailWorld, PushingWorld, mail_at
+from tests.alerts.delivery.scenario import SENDER, MailWorld, PushingWorld, mail_at
 from tests.alerts.factories import release, step
 from tests.exchange.factories import NOW
 

@@ -14,7 +14,7 @@ from exchange.configuration.allowed_targets import AllowedTargets
 from tests.alerts.delivery import receivers
 from tests.alerts.delivery.certificates import tls_for
 from tests.alerts.delivery.receivers import Behaviour, answering, receiver
-from tests.alerts.delivery.world import LOOPBACK, SHORT
+from tests.alerts.delivery.scenario import LOOPBACK, SHORT
 
 BROKE = "the connection broke, or the answer is not HTTP"
 LATE = "no answer in time"

@@ -24,7 +24,7 @@ from exchange.operations.set_up import Plan, set_up
 from exchange.programs.cli import program
 from keys.custody.files import write_private_file
 from schemas.values.canonical import canonical_json
-from tests.keys.taskforce import make_root
+from tests.keys.factories import make_root
 
 MAIL = {"EXCHANGE_SMTP_HOST": "mail.exchange.example", "EXCHANGE_MAIL_SENDER": "alerts@exchange.example"}
 

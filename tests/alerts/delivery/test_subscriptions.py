@@ -13,7 +13,7 @@ from alerts.store.subscriptions import Subscription
 from schemas.values.identifiers import uuid7
 from tests.alerts.delivery import receivers
 from tests.alerts.delivery.receivers import answering, in_turn, receiver
-from tests.alerts.delivery.world import PushingWorld
+from tests.alerts.delivery.scenario import PushingWorld
 from tests.alerts.factories import plant_subscription, release
 from tests.canaries import Canaries
 

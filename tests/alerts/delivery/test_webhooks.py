@@ -15,7 +15,7 @@ from exchange.registrars.stop_member import stop_member
 from schemas.terms import AlertState
 from tests.alerts.delivery import receivers
 from tests.alerts.delivery.receivers import answering, in_turn, receiver
-from tests.alerts.delivery.world import LOOPBACK, PushingWorld
+from tests.alerts.delivery.scenario import LOOPBACK, PushingWorld
 from tests.alerts.factories import release, step
 
 TITLE = "Mule accounts opened with forged payslips"

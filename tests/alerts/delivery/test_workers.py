@@ -19,7 +19,7 @@ from exchange.kernel.session import create_database
 from schemas.terms import PushChannel
 from tests.alerts.delivery import receivers
 from tests.alerts.delivery.receivers import answering, in_turn, receiver
-from tests.alerts.delivery.world import PushingWorld
+from tests.alerts.delivery.scenario import PushingWorld
 from tests.alerts.factories import release
 
 ALERTS = 3

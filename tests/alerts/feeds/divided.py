@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from edge.request_limits import LARGEST_LIMIT
 from schemas.terms import MemberKind
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 GROUPS = {"taskforce": {"a", "b", "police"}, "cell": {"a", "police"}, "own": {"a", "b"}}
 KINDS = {"b": "financial_institution", "police": "law_enforcement"}

@@ -16,7 +16,7 @@ from exchange.membership.feed_tokens import make_feed_token
 from schemas.terms import AlertState
 from schemas.values.canonical import canonical_json
 from tests.alerts.factories import plant_alert
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 ATOM, JSON = "/feeds/taskforce.atom", "/feeds/taskforce.json"
 MANIFEST, HASHES = "/feeds/misp/taskforce/manifest.json", "/feeds/misp/taskforce/hashes.csv"

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from werkzeug.test import TestResponse
 
 from tests.alerts.feeds.readers import FeedReader
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 TAXII = "application/taxii+json;version=2.1"
 API = "/taxii2/api"

@@ -15,7 +15,7 @@ from alerts.feeds.reading import Heading
 from schemas.terms import AlertState
 from tests.alerts.feeds.readers import ATOM, FeedReader, change, publish, set_content
 from tests.alerts.rendering.samples import ALERT, alert_in, alert_with
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

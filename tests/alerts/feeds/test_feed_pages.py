@@ -31,7 +31,7 @@ from tests.alerts.feeds.readers import (
     stix_id_of,
     told,
 )
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 

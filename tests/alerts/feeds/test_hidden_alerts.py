@@ -21,7 +21,7 @@ from schemas.terms import AlertState
 from tests.alerts.factories import plant_alert
 from tests.alerts.feeds.divided import GROUPS, KINDS, divide
 from tests.alerts.feeds.readers import ACCOUNT, LISTS, FeedReader, told
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 SECRET = "Hidden from this reader"

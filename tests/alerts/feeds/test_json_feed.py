@@ -10,7 +10,7 @@ import pytest
 
 from schemas.terms import AlertState
 from tests.alerts.feeds.readers import ACCOUNT, JSON, FeedReader, change, publish
-from tests.simulator import URL, Taskforce
+from tests.taskforce.founding import URL, Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 _TOP = {"version", "title", "language", "feed_url", "next_url", "items"}

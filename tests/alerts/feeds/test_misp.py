@@ -11,7 +11,7 @@ import pytest
 
 from schemas.terms import AlertState
 from tests.alerts.feeds.readers import ACCOUNT, HASHES, MANIFEST, FeedReader, change, publish, stix_id_of
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -10,7 +10,7 @@ from alerts.feeds.pages import CollectionReading, Columns, find_reading, page_lo
 from exchange.kernel.lookups import ReadTransaction, looking
 from tests.alerts.factories import release
 from tests.alerts.feeds.taxii_reader import TaxiiReader
-from tests.simulator import Taskforce, make_taskforce
+from tests.taskforce.founding import Taskforce, make_taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 

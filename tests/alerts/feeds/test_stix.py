@@ -33,7 +33,7 @@ from tests.alerts.factories import make_content, plant_alert, release, step
 from tests.alerts.feeds.readers import ACCOUNT
 from tests.alerts.feeds.taxii_reader import TaxiiReader
 from tests.exchange.factories import NOW
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 FOREIGN = {"iban": "DE89370400440532013000", "sort_code": "", "account_number": "", "bic": ""}

@@ -28,7 +28,7 @@ from tests.alerts.feeds.readers import ACCOUNT, told
 from tests.alerts.feeds.taxii_reader import API, TAXII, TaxiiReader
 from tests.filled_databases import create_postgresql_database
 from tests.postgresql import PostgresqlServer
-from tests.simulator import URL, Taskforce, make_taskforce
+from tests.taskforce.founding import URL, Taskforce, make_taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 ADDED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}000Z")

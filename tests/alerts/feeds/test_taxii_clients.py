@@ -27,7 +27,7 @@ from tests.alerts.feeds.readers import ACCOUNT
 from tests.alerts.feeds.taxii_reader import TAXII
 from tests.alerts.feeds.test_stix import faults
 from tests.load.served import serve
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 ALERTS = 40
 OWN = 16

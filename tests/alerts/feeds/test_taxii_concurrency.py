@@ -19,7 +19,7 @@ from schemas.terms import AlertState
 from tests.alerts.factories import plant_alert
 from tests.alerts.feeds.readers import ACCOUNT, told
 from tests.alerts.feeds.taxii_reader import TaxiiReader
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 ALERTS = 40

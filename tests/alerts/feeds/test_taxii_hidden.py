@@ -21,7 +21,7 @@ from tests.alerts.factories import plant_alert
 from tests.alerts.feeds.divided import GROUPS, KINDS, divide
 from tests.alerts.feeds.readers import ACCOUNT, told
 from tests.alerts.feeds.taxii_reader import TaxiiReader
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 READABLE = [AlertState.PUBLISHED, AlertState.WITHDRAWN, AlertState.SUPERSEDED, AlertState.EXPIRED]

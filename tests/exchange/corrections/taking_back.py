@@ -13,7 +13,7 @@ from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_token
-from tests.simulator import MemberSimulator, Taskforce
+from tests.taskforce.founding import MemberSimulator, Taskforce
 
 NOTHING: dict[str, Any] = dict.fromkeys(
     [

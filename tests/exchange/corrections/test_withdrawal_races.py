@@ -15,7 +15,7 @@ from exchange.indicators.submissions import EXPIRED
 from exchange.kernel.chunks import in_chunks
 from tests.exchange.corrections.taking_back import make_withdrawal
 from tests.exchange.factories import make_token
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 
 def test_who_submitted_while_a_withdrawal_waited_for_its_turn_is_told(new_taskforce: Callable[..., Taskforce]) -> None:

@@ -30,7 +30,7 @@ from schemas.values.identifiers import uuid7
 from tests.exchange.corrections.taking_back import add_reviewer, make_outcome, make_withdrawal, submission_of
 from tests.exchange.factories import make_token
 from tests.exchange.submissions.test_hits import views
-from tests.simulator import MemberSimulator, Taskforce, make_taskforce
+from tests.taskforce.founding import MemberSimulator, Taskforce, make_taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from exchange.log.each import run_each
 from exchange.log.events import LogUnavailableError
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 
 def test_acts_that_keep_failing_are_told_once_and_when_it_is_over(new_taskforce: Callable[..., Taskforce]) -> None:

@@ -29,7 +29,7 @@ from schemas.values.encoding import to_base64
 from tests.exchange.factories import make_token
 from tests.exchange.operations.test_worker import make_worker, settle
 from tests.postgresql import PostgresqlCluster, stop_at_once
-from tests.simulator import Taskforce, make_taskforce
+from tests.taskforce.founding import Taskforce, make_taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 REFUSALS = {"urn:exchange:problem:log-unavailable", "urn:exchange:problem:unavailable"}

@@ -17,8 +17,8 @@ from pathlib import Path
 import structlog
 
 from tests.exchange.matrix.document import PAGE, render
-from tests.exchange.matrix.exchange_world import ExchangeWorld
-from tests.exchange.matrix.holder_world import HolderWorld
+from tests.exchange.matrix.exchange_scenario import ExchangeWorld
+from tests.exchange.matrix.holder_scenario import HolderWorld
 from tests.exchange.matrix.oracle import EXCHANGE, HOLDER, judge_exchange, judge_holder
 from tests.exchange.matrix.run import Tally, send_cells
 from tests.postgresql import postgresql_server

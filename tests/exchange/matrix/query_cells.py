@@ -16,7 +16,7 @@ from tests.exchange.matrix.sending import Request
 from tests.exchange.queries.planting import GROUNDS, plant_query, terms_of
 
 if TYPE_CHECKING:
-    from tests.exchange.matrix.exchange_world import ExchangeWorld
+    from tests.exchange.matrix.exchange_scenario import ExchangeWorld
 
 Maker = Callable[["ExchangeWorld", Cell], Request]
 

@@ -12,7 +12,7 @@ from tests.exchange.matrix.sending import Request, group_of
 from tests.exchange.requests.planting import plant_hit, plant_row
 
 if TYPE_CHECKING:
-    from tests.exchange.matrix.exchange_world import ExchangeWorld
+    from tests.exchange.matrix.exchange_scenario import ExchangeWorld
 
 Maker = Callable[["ExchangeWorld", Cell], Request]
 

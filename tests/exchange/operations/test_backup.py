@@ -39,7 +39,7 @@ from tests.exchange.factories import make_token
 from tests.exchange.registrars.test_root_change import REGULATOR, hand_in, suspension
 from tests.exchange.registrars.test_root_change import change as change_registrars
 from tests.filled_databases import create_postgresql_database, drop_postgresql_database
-from tests.simulator import Taskforce, make_taskforce
+from tests.taskforce.founding import Taskforce, make_taskforce
 from tlog.notes import NoteSigner
 
 PASSPHRASE = b"a passphrase of the backups"

@@ -14,7 +14,7 @@ from exchange.kernel.session import create_database
 from migrations.tables import metadata
 from migrations.upgrade import downgrade, is_current, upgrade
 from tests.exchange.factories import make_token
-from tests.simulator import make_taskforce
+from tests.taskforce.founding import make_taskforce
 
 
 def test_the_head_of_the_migrations_is_what_the_models_say(database_url: str) -> None:

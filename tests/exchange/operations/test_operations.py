@@ -29,7 +29,7 @@ from schemas.values.encoding import to_base64
 from tests.exchange.corrections.taking_back import make_outcome
 from tests.exchange.factories import make_token
 from tests.exchange.operations.test_worker import make_worker, settle
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 PROGRAM = Path(sysconfig.get_path("scripts")) / "exchange"

@@ -25,7 +25,7 @@ from keys.statements.envelopes import sign_statement
 from keys.statements.keyring import RepresentativeState, StatedRepresentative, to_payload
 from schemas.terms import Role
 from schemas.values.encoding import to_base64
-from tests.keys.taskforce import make_member
+from tests.keys.factories import make_member
 from tests.sandbox_process import SCRIPTS, run
 
 pytestmark = pytest.mark.timeout(300)

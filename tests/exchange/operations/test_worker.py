@@ -21,7 +21,7 @@ from exchange.operations.jobs import Job
 from exchange.programs.late_jobs import LateJobs
 from exchange.programs.worker import Worker, exchange_jobs
 from tests.exchange.factories import make_token
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 from tlog.notes import NoteSigner
 
 NewTaskforce = Callable[..., Taskforce]

@@ -41,9 +41,9 @@ from schemas.values.identifiers import uuid7
 from schemas.values.message import narrowed
 from tests.exchange.corrections.taking_back import add_reviewer, make_assessment, make_outcome, make_withdrawal
 from tests.exchange.factories import NOW, make_token
-from tests.exchange.requests.world import make_request
+from tests.exchange.requests.scenario import make_request
 from tests.exchange.submissions.test_hits import views
-from tests.simulator import MemberSimulator, Taskforce
+from tests.taskforce.founding import MemberSimulator, Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 

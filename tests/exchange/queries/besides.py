@@ -40,7 +40,7 @@ from keys.statements.envelopes import sign_statement
 from keys.statements.types import to_payload
 from schemas.terms import PushChannel
 from schemas.values.identifiers import uuid7
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 KEY = bytes(32)
 _ID = uuid7()

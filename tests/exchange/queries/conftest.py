@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.exchange.queries.world import QueryWorld
+from tests.exchange.queries.scenario import QueryWorld
 from tests.exchange.silence.holders import OTHERS, SUBJECT
 from tests.filled_databases import create_postgresql_database, drop_postgresql_database
 from tests.postgresql import PostgresqlServer

@@ -27,7 +27,7 @@ from exchange.log.head_file import HeadFile
 from exchange.log.sequencer import CARRIED_TICKS, Sequencer
 from exchange.log.tables import LogNumber, LogPending
 from tests.exchange.corrections.taking_back import make_withdrawal
-from tests.exchange.queries.world import QueryWorld
+from tests.exchange.queries.scenario import QueryWorld
 from tlog.notes import NoteSigner
 
 SUBJECT, OTHERS = "a", ("b", "c", "d", "e", "f", "g", "h")

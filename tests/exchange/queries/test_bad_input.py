@@ -26,7 +26,7 @@ from tests.exchange.corrections.taking_back import (
     plant_outcome,
 )
 from tests.exchange.queries.planting import terms_of
-from tests.exchange.queries.world import QueryWorld
+from tests.exchange.queries.scenario import QueryWorld
 
 TOKEN = bytes(32)
 BIG = "x" * 10_000_000

@@ -12,7 +12,7 @@ from exchange.queries.answer import answer_query
 from exchange.queries.decide import DEFAULT_LIMITS
 from exchange.queries.store import lock_query
 from tests.exchange.factories import make_token
-from tests.exchange.queries.world import QueryWorld
+from tests.exchange.queries.scenario import QueryWorld
 
 ACTOR = Actor("nca/authoriser", "nca", frozenset())
 

@@ -14,7 +14,7 @@ from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.exchange.corrections.taking_back import make_withdrawal
 from tests.exchange.factories import make_token
-from tests.exchange.queries.world import QueryWorld, decode, rules_of
+from tests.exchange.queries.scenario import QueryWorld, decode, rules_of
 
 _TOLD = {"query_id", "agency", "legal_gateway", "holder", "told_at", "tokens", "salt"}
 

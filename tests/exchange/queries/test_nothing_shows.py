@@ -23,7 +23,7 @@ from exchange.corrections.notify import notify_corrections
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.exchange.corrections.taking_back import make_withdrawal
-from tests.exchange.queries.world import BANKS, QueryWorld
+from tests.exchange.queries.scenario import BANKS, QueryWorld
 from tests.exchange.silence.agencies import act_openly
 from tests.exchange.silence.holders import OTHERS, live_beside, mask_band
 from tests.exchange.silence.plan import STEPS, assert_that_all_was_there, live

@@ -27,7 +27,7 @@ from schemas.terms import LegalGateway, RequestMode
 from schemas.values.encoding import from_base64
 from tests.exchange.factories import make_token
 from tests.exchange.queries.planting import terms_of
-from tests.exchange.queries.world import QueryWorld
+from tests.exchange.queries.scenario import QueryWorld
 
 NO_QUERIES: GatewayRules = {
     **RULES,

@@ -21,7 +21,7 @@ from schemas.terms import MemberKind
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_token
-from tests.exchange.queries.world import QueryWorld, gateway_of, rules_of
+from tests.exchange.queries.scenario import QueryWorld, gateway_of, rules_of
 
 ANOTHER_ID = "01920000-0000-7000-8000-000000000000"
 

@@ -21,7 +21,7 @@ import exchange
 from exchange.kernel.base import Base
 from tests.captured import Callers, Captured, captured, functions_that_ask
 from tests.exchange.queries.besides import do_besides
-from tests.exchange.queries.world import QueryWorld
+from tests.exchange.queries.scenario import QueryWorld
 from tests.exchange.silence.plan import STEPS, live
 from tests.exchange.silence.side import Side
 from tests.plans import growing_reads, growing_reads_postgresql, multiply_rows

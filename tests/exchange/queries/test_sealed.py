@@ -23,7 +23,7 @@ from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
 from tests.canaries import Canaries
 from tests.exchange.factories import make_token
-from tests.exchange.queries.world import QueryWorld, decode, rules_of
+from tests.exchange.queries.scenario import QueryWorld, decode, rules_of
 
 TEXTS = {
     "case": "OP-canary-5c1a77",

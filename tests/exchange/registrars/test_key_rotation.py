@@ -35,8 +35,8 @@ from schemas.enrolments import KeyReplacement
 from schemas.terms import FourEyes, Role
 from schemas.values.encoding import to_base64
 from tests.exchange.factories import NOW, make_token
-from tests.keys.taskforce import make_member
-from tests.simulator import MemberSimulator, Taskforce
+from tests.keys.factories import make_member
+from tests.taskforce.founding import MemberSimulator, Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 WHO = "a/analyst"

@@ -26,8 +26,8 @@ from keys.statements.types import GroupState, GroupStatement, to_payload
 from schemas.statements import EnvelopeSignature, StatementEnvelope
 from schemas.terms import GroupKind
 from schemas.values.encoding import to_base64
-from tests.keys.taskforce import ISSUED
-from tests.simulator import Taskforce
+from tests.keys.factories import ISSUED
+from tests.taskforce.founding import Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 

@@ -21,7 +21,7 @@ from keys.signatures.messages import SigningKey
 from keys.statements.envelopes import StatementError, sign_statement
 from keys.statements.keyring import Keyring, MemberState, Registrar, Root, RootStatement, parse_statement, to_payload
 from schemas.statements import StatementAnswer
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 REGULATOR = SigningKey.from_seed(b"regulator".ljust(32, b"."))

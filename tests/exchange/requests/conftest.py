@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.exchange.requests.world import RequestWorld
+from tests.exchange.requests.scenario import RequestWorld
 from tests.filled_databases import create_postgresql_database
 from tests.postgresql import PostgresqlServer
 

@@ -17,7 +17,7 @@ from schemas.requests.messages import SEALED_SIZES
 from schemas.terms import MemberKind, Sector
 from schemas.values.encoding import to_base64
 from tests.exchange.corrections.taking_back import make_withdrawal, submission_of
-from tests.exchange.requests.world import (
+from tests.exchange.requests.scenario import (
     NO_TRACE,
     REFUSED,
     STRICT,

@@ -17,8 +17,8 @@ from schemas.terms import MemberKind, Sector
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_token
-from tests.exchange.requests.world import RequestWorld, make_request, notice, reasons_of
-from tests.simulator import URL
+from tests.exchange.requests.scenario import RequestWorld, make_request, notice, reasons_of
+from tests.taskforce.founding import URL
 
 NewWorld = Callable[..., RequestWorld]
 SEEN_BEFORE_TAKING_UP = {

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from exchange.requests.end import REQUESTS_KEPT, SEALED_KEPT, enforce_deadlines, purge_answers
-from tests.exchange.requests.world import NO_TRACE, RequestWorld, reasons_of
+from tests.exchange.requests.scenario import NO_TRACE, RequestWorld, reasons_of
 
 NewWorld = Callable[..., RequestWorld]
 HALF, GRACE = timedelta(hours=12), timedelta(days=1)

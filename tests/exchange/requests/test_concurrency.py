@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.exchange.requests.world import NO_TRACE, RequestWorld, make_request
+from tests.exchange.requests.scenario import NO_TRACE, RequestWorld, make_request
 
 
 @pytest.fixture

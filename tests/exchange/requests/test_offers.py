@@ -19,8 +19,8 @@ from schemas.requests.messages import SEALED_SIZES
 from schemas.terms import MemberKind, Sector
 from schemas.values.encoding import to_base64
 from tests.exchange.corrections.taking_back import make_withdrawal
-from tests.exchange.requests.world import NO_TRACE, REFUSED, STRICT, WANTED, RequestWorld, make_answer, reasons_of
-from tests.simulator import MemberSimulator
+from tests.exchange.requests.scenario import NO_TRACE, REFUSED, STRICT, WANTED, RequestWorld, make_answer, reasons_of
+from tests.taskforce.founding import MemberSimulator
 
 NewWorld = Callable[..., RequestWorld]
 OFFER: dict[str, Any] = {"mode": "provide", "condition": "warning", "confirmations": ["safeguarding_action"]}

@@ -13,7 +13,7 @@ from keys.statements.types import MemberStatement, RepresentativeState
 from schemas.requests.prepared import PREPARED_DAYS
 from schemas.terms import FourEyes
 from schemas.values.encoding import to_base64
-from tests.exchange.requests.world import NO_TRACE, REFUSED, RequestWorld, make_prepared, reasons_of
+from tests.exchange.requests.scenario import NO_TRACE, REFUSED, RequestWorld, make_prepared, reasons_of
 
 
 def want_two(world: RequestWorld, *codes: FourEyes) -> None:

@@ -22,7 +22,7 @@ from exchange.requests.store import InformationRequest
 from exchange.web.context import attach_context
 from schemas.terms import LegalGateway, MemberKind
 from tests.exchange.corrections.taking_back import make_withdrawal
-from tests.exchange.requests.world import RequestWorld, notice, reasons_of
+from tests.exchange.requests.scenario import RequestWorld, notice, reasons_of
 
 NewWorld = Callable[..., RequestWorld]
 SECRET = "Cell KESTREL only: never outside a and c"

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import pytest
 import structlog
 
-from tests.exchange.queries.world import QueryWorld
+from tests.exchange.queries.scenario import QueryWorld
 from tests.exchange.silence.plan import STEPS, assert_that_all_was_there, live
 from tests.exchange.silence.side import Side, differences, order_ids
 

@@ -8,7 +8,7 @@ from random import Random
 
 from exchange.web.access import RULES, Caller
 from schemas.values.identifiers import uuid7
-from tests.exchange.queries.world import AGENCIES, BANKS
+from tests.exchange.queries.scenario import AGENCIES, BANKS
 from tests.exchange.silence.agencies import COVERT_ACTS, Agencies
 from tests.exchange.silence.banks import BANK_ACTS, Banks
 from tests.exchange.silence.reading import read_everything

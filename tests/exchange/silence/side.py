@@ -29,7 +29,7 @@ from exchange.programs.worker import exchange_jobs, query_jobs
 from exchange.queries.decide import DEFAULT_LIMITS
 from schemas.values import identifiers
 from schemas.values.identifiers import uuid7
-from tests.exchange.queries.world import QueryWorld
+from tests.exchange.queries.scenario import QueryWorld
 from tests.exchange.silence.seen import Eyes, Seen
 from tlog.notes import NoteSigner
 

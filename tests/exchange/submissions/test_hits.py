@@ -22,7 +22,7 @@ from keys.statements.types import MemberState
 from schemas.terms import MemberKind, Sector
 from schemas.values.encoding import to_base64
 from tests.exchange.factories import make_token
-from tests.simulator import Taskforce, make_taskforce
+from tests.taskforce.founding import Taskforce, make_taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 

@@ -15,7 +15,7 @@ from schemas.terms import WithdrawalReason
 from tests.exchange.corrections.taking_back import make_withdrawal
 from tests.exchange.factories import make_token
 from tests.exchange.submissions.test_hits import views
-from tests.simulator import MemberSimulator, Taskforce
+from tests.taskforce.founding import MemberSimulator, Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 

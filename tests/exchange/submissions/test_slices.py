@@ -19,7 +19,7 @@ from keys.statements.types import MemberState
 from schemas.values.encoding import from_base64, to_base64
 from tests.exchange.corrections.taking_back import make_withdrawal
 from tests.exchange.factories import make_rows, make_token
-from tests.simulator import MemberSimulator, Taskforce
+from tests.taskforce.founding import MemberSimulator, Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 

@@ -15,7 +15,7 @@ from keys.statements.types import EpochState, GroupState
 from schemas.values.encoding import from_base64, to_base64
 from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_rows, make_token
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 

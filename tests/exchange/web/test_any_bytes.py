@@ -15,7 +15,7 @@ from exchange.log.head_file import HeadFile, LogRefusedError
 from exchange.web.forms import read_json
 from exchange.web.problems import InvalidFormError
 from tests.any_input import JSON, changed_bytes
-from tests.keys.taskforce import make_root
+from tests.keys.factories import make_root
 from tlog.checkpoint import Checkpoint, sign_checkpoint
 from tlog.hashing import EMPTY_ROOT
 from tlog.notes import NoteSigner

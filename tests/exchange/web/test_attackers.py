@@ -19,7 +19,7 @@ from keys.signatures.messages import SigningKey, content_digest, new_nonce, sign
 from keys.statements.envelopes import Registrar, Root, StatementError, merge, sign_statement
 from keys.statements.keyring import MemberState, to_payload
 from tests.exchange.factories import Clock, make_token
-from tests.simulator import URL, Taskforce
+from tests.taskforce.founding import URL, Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 TARGET = "/v1/submissions"

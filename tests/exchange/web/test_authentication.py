@@ -16,7 +16,7 @@ from exchange.kernel.session import create_database
 from keys.signatures.messages import SigningKey, new_nonce, sign_request
 from schemas.values.encoding import to_base64
 from tests.exchange.factories import Clock, make_token
-from tests.simulator import URL, Taskforce, make_taskforce
+from tests.taskforce.founding import URL, Taskforce, make_taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 

@@ -19,7 +19,7 @@ from keys.custody.files import write_private_file
 from keys.signatures.messages import SigningKey, new_nonce
 from schemas.values.canonical import canonical_json
 from tests.exchange.factories import Clock, make_token
-from tests.simulator import Taskforce
+from tests.taskforce.founding import Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 LIMIT = 5

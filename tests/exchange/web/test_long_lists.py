@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from exchange.web.access import RULES, Caller
 from exchange.web.forms import MAX_BODY_BYTES
 from keys.signatures.messages import new_nonce
-from tests.simulator import URL, Taskforce
+from tests.taskforce.founding import URL, Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 MANY = 20_001

@@ -19,7 +19,7 @@ from keys.statements.envelopes import sign_statement
 from keys.statements.types import MemberState, to_payload
 from schemas.values.encoding import from_base64
 from tests.exchange.factories import Clock
-from tests.simulator import URL, Taskforce
+from tests.taskforce.founding import URL, Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
 LIMIT = 4

@@ -20,6 +20,7 @@ from keys.statements.roots import Roots
 from keys.statements.types import EpochState, EpochStatement
 from schemas.holder_faults import FaultReport
 from tests.any_input import JSON, changed_fields
+from tests.keys.factories import ISSUED, holder_key, make_dealing, make_epoch, make_root, sign
 from tests.keys.faults.test_holder_fault import (
     CHECK,
     EPOCH,
@@ -33,7 +34,6 @@ from tests.keys.faults.test_holder_fault import (
     wrong_proof,
 )
 from tests.keys.statements.test_roots import next_root
-from tests.keys.taskforce import ISSUED, holder_key, make_dealing, make_epoch, make_root, sign
 
 ROOTS = Roots(make_root())
 REPORT = FaultReport(wrong_answer(), sign(EPOCH), sign(MEMBER.statement))

@@ -19,7 +19,7 @@ from keys.statements.keyring import Keyring
 from keys.statements.types import EpochStatement
 from schemas.holder_faults import MALFORMED, WRONG_ANSWER, WRONG_PROOF, Evidence, SignedExchange
 from schemas.values.encoding import to_base64
-from tests.keys.taskforce import ISSUED, holder_key, holder_url, make_dealing, make_epoch, make_member, make_root, sign
+from tests.keys.factories import ISSUED, holder_key, holder_url, make_dealing, make_epoch, make_member, make_root, sign
 
 HOLDER_KEY, HOLDER_URL = holder_key(1), holder_url(1)
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from keys.oprf.threshold import Dealing
+from tests.keys.factories import Member, make_dealing, make_epoch, make_member, sign
 from tests.keys.holder.simulator import Clock, HolderSimulator, make_settings, migrate
-from tests.keys.taskforce import Member, make_dealing, make_epoch, make_member, sign
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from keys.holder.web import create_app
 from keys.oprf import group
 from keys.oprf.threshold import Dealing
 from keys.signatures.messages import SignedRequest, new_nonce, sign_request, verify_response
-from tests.keys.taskforce import Member, holder_key, holder_url, make_root
+from tests.keys.factories import Member, holder_key, holder_url, make_root
 from tests.tables import make_holder_tables
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)

@@ -8,8 +8,8 @@ from edge.setup import OpenRouteError
 from keys.holder import access
 from keys.statements.keyring import MemberState
 from schemas.terms import Role
+from tests.keys.factories import Member, make_member, sign
 from tests.keys.holder.simulator import EVALUATIONS, HolderSimulator, make_elements, problem_of
-from tests.keys.taskforce import Member, make_member, sign
 
 ELEMENTS = make_elements(1)
 TARGET = f"{EVALUATIONS}?epoch=1&quorum=1,2"

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from keys.custody.files import CustodyError, write_private_file
 from keys.holder.settings import HolderHomeError, create_home, load_config
 from tests.any_input import JSON, changed_bytes, changed_fields
+from tests.keys.factories import Member, make_member, make_root, sign
 from tests.keys.holder.simulator import EVALUATIONS, HolderSimulator, make_elements, problem_of
-from tests.keys.taskforce import Member, make_member, make_root, sign
 
 ELEMENTS = make_elements(3)
 REUSED = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

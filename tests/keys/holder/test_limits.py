@@ -19,8 +19,8 @@ from keys.holder.settings import HolderHomeError, create_home, load_config
 from keys.holder.tables import request_counts
 from keys.signatures.messages import SignedRequest, SigningKey
 from keys.statements.keyring import MemberState
+from tests.keys.factories import Member, make_member, make_root, sign
 from tests.keys.holder.simulator import HolderSimulator, make_elements, problem_of
-from tests.keys.taskforce import Member, make_member, make_root, sign
 
 LIMIT = 4
 ELEMENTS = make_elements(1)

@@ -13,8 +13,8 @@ from keys.holder import service
 from keys.holder.answers import Evaluated, KeptAnswer, KeptAnswers
 from keys.holder.service import CHECKS, COMPUTATIONS, IN_FLIGHT
 from keys.oprf import group
+from tests.keys.factories import Member
 from tests.keys.holder.simulator import HolderSimulator, make_elements, problem_of
-from tests.keys.taskforce import Member
 
 ELEMENTS = make_elements(3)
 ONE = make_elements(1)

@@ -13,8 +13,8 @@ import keys.holder
 from keys.holder import store
 from keys.holder.tables import metadata
 from tests.captured import Callers, captured, functions_that_ask
+from tests.keys.factories import Member, make_member, sign
 from tests.keys.holder.simulator import HolderSimulator, make_elements
-from tests.keys.taskforce import Member, make_member, sign
 from tests.plans import growing_reads, growing_reads_postgresql, multiply_rows
 
 OPENS = "keys/holder/database.py"

@@ -10,8 +10,8 @@ import pytest
 
 from keys.oprf.threshold import Dealing
 from keys.statements.keyring import MemberState, Roots, RootStatement
+from tests.keys.factories import ISSUED, Member, make_epoch, make_member, make_root, registrar, sign
 from tests.keys.holder.simulator import HolderSimulator, make_elements, problem_of
-from tests.keys.taskforce import ISSUED, Member, make_epoch, make_member, make_root, registrar, sign
 
 OLD, NEW, ALL = ("necc", "reviewer"), ("reviewer", "regulator"), ("necc", "reviewer", "regulator")
 

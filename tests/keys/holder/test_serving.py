@@ -25,8 +25,8 @@ from keys.holder.settings import load_config, open_settings
 from keys.signatures.messages import SignedRequest, new_nonce, sign_request, verify_response
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_rfc3339
+from tests.keys.factories import Member, make_member, make_root, sign
 from tests.keys.holder.simulator import element_bytes, make_elements
-from tests.keys.taskforce import Member, make_member, make_root, sign
 
 PASSPHRASE = "correct horse battery staple"
 ELEMENTS = make_elements(3)

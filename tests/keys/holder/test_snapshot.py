@@ -13,8 +13,8 @@ from keys.holder import pages
 from keys.statements.keyring import Keyring
 from keys.statements.snapshots import verify_snapshot
 from schemas.holders import SignedSnapshot
+from tests.keys.factories import make_dealing, make_epoch, make_member, make_root, sign
 from tests.keys.holder.simulator import Clock, HolderSimulator, make_settings, migrate
-from tests.keys.taskforce import make_dealing, make_epoch, make_member, make_root, sign
 
 DEALING = make_dealing()
 

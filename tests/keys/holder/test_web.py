@@ -22,6 +22,7 @@ from keys.statements.keyring import EpochState, MemberState, to_payload
 from schemas.terms import Role
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import from_base64, to_base64
+from tests.keys.factories import Member, make_epoch, make_member, sign
 from tests.keys.holder.simulator import (
     EVALUATIONS,
     Clock,
@@ -32,7 +33,6 @@ from tests.keys.holder.simulator import (
     migrate,
     problem_of,
 )
-from tests.keys.taskforce import Member, make_epoch, make_member, sign
 
 ELEMENTS = make_elements(3)
 TARGET = f"{EVALUATIONS}?epoch=1&quorum=1,2"

@@ -38,7 +38,7 @@ from schemas.holders import Holder
 from schemas.terms import GroupKind, MemberKind, Role, Sector
 from schemas.values.canonical import canonical_json
 from tests.any_input import JSON, changed_bytes, changed_fields
-from tests.keys.taskforce import (
+from tests.keys.factories import (
     ISSUED,
     make_dealing,
     make_epoch,

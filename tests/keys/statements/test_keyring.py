@@ -27,7 +27,7 @@ from keys.statements.keyring import (
 from schemas.terms import GroupKind
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
-from tests.keys.taskforce import (
+from tests.keys.factories import (
     ISSUED,
     holder_key,
     make_dealing,

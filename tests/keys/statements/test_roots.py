@@ -16,7 +16,7 @@ from keys.statements.envelopes import MAX_ROOTS, Anchor, payload_digest
 from keys.statements.keyring import Keyring, MemberState, Registrar, Root, RootStatement, StatementError, to_payload
 from keys.statements.roots import Roots, roots_first
 from keys.statements.snapshots import SnapshotError, check_progress, sign_snapshot, verify_snapshot
-from tests.keys.taskforce import (
+from tests.keys.factories import (
     ISSUED,
     holder_key,
     make_dealing,

@@ -29,7 +29,7 @@ from keys.statements.keyring import to_payload
 from keys.statements.roots import Roots
 from schemas.statements import EnvelopeSignature
 from schemas.values.encoding import to_base64
-from tests.keys.taskforce import make_member, make_root, registrar_key, sign
+from tests.keys.factories import make_member, make_root, registrar_key, sign
 
 ROOT = make_root(quorum=2)
 MEMBER = make_member().statement

@@ -33,7 +33,7 @@ from member.vault.store import Vault
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
-from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, now
+from tests.taskforce.homes import EXCHANGE_URL, Ran, Taskforce, now
 from tlog.entries import entry_commitment
 
 UNKNOWN = "00000000-0000-7000-8000-000000000000"

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from alerts.delivery.webhook import WebhookSecrets
 from alerts.store.subscriptions import ALERT, Delivery
 from schemas.values.identifiers import uuid7
-from tests.member.taskforce import Ran, Taskforce
+from tests.taskforce.homes import Ran, Taskforce
 
 HOOK = "https://hooks.bank.example/alerts"
 SECRETS = WebhookSecrets(bytes(32))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.member.taskforce import EXCHANGE_URL, Taskforce
+from tests.taskforce.homes import EXCHANGE_URL, Taskforce
 
 ID, ESCAPE, BIG = "019ac7b2-7f7e-7b1c-9d2a-3c5b8a1f0e11", "a\x1b[2Jb", "p" * 10_000_000
 OUTCOME = ("outcome", "record", "--hit", ID)

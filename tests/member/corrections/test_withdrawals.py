@@ -33,7 +33,7 @@ from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.member.altered_answers import answers_changed
 from tests.member.requests.test_requests import forget_readings, vault_of
-from tests.member.taskforce import EXCHANGE_URL, ORIGIN, Ran, Taskforce, accounts, now, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, ORIGIN, Ran, Taskforce, accounts, now, write_csv
 
 FIRST = 91_000
 WHOLE = 20_000_000_000_000

@@ -11,7 +11,7 @@ import pytest
 from keys.statements.keyring import Root
 from member.errors import UsageError
 from member.identity.enrolment import read_code
-from tests.member.taskforce import Taskforce, accounts, run_member, write_csv, write_secret_file
+from tests.taskforce.homes import Taskforce, accounts, run_member, write_csv, write_secret_file
 
 
 def ready(taskforce: Taskforce, member_id: str) -> str:

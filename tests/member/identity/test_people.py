@@ -30,7 +30,7 @@ from member.vault.rekey import change_key
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
 from schemas.values.encoding import from_base64, to_base64
-from tests.member.taskforce import Ran, Taskforce, run_member, write_secret_file
+from tests.taskforce.homes import Ran, Taskforce, run_member, write_secret_file
 from tests.typed import run_typed
 
 AUTHORISER = "her own twelve words"

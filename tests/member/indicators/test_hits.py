@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from tests.member.taskforce import Ran, Taskforce, accounts, write_csv
+from tests.taskforce.homes import Ran, Taskforce, accounts, write_csv
 
 ASKING = ("--legal-gateway", "ECCTA2023_s188", "--purpose", "finding who is paid", "--necessity", "nobody else can say")
 WHY = ("--proportionality", "one account")

@@ -20,7 +20,7 @@ from exchange.log.events import record
 from exchange.submissions import submit as submit_indicators
 from schemas.problems import TYPE_PREFIX
 from tests.member.indicators.upload_process import upload
-from tests.member.taskforce import EXCHANGE_URL, Taskforce, accounts, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, Taskforce, accounts, write_csv
 
 
 def sent(taskforce: Taskforce) -> list[tuple[str, int, str]]:

@@ -11,7 +11,7 @@ import pytest
 
 from exchange.registrars.rotate_key import rotate_key
 from keys.statements.replacement import verify_replacement
-from tests.member.taskforce import Taskforce, accounts, write_csv
+from tests.taskforce.homes import Taskforce, accounts, write_csv
 
 
 @pytest.fixture(scope="module")

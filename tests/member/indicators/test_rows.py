@@ -24,7 +24,7 @@ from member.vault.uploads import PartOutcome, Receipt, Upload, Uploads
 from schemas.values.identifiers import uuid7
 from tests.exchange.factories import stated_envelope
 from tests.member.commands.test_cli import passphrases
-from tests.member.taskforce import Taskforce, accounts, now, run_member, write_csv
+from tests.taskforce.homes import Taskforce, accounts, now, run_member, write_csv
 
 KEY = bytes(32)
 TODAY = date(2026, 11, 22)

@@ -17,7 +17,7 @@ import pytest
 
 from schemas.values.canonical import canonical_json, parse_canonical_json
 from schemas.values.encoding import from_base64, to_base64
-from tests.member.taskforce import EXCHANGE_URL, Taskforce, accounts, now, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, Taskforce, accounts, now, write_csv
 
 
 @contextmanager

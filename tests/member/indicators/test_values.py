@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.member.taskforce import Ran, Taskforce, accounts, run_member, write_csv
+from tests.taskforce.homes import Ran, Taskforce, accounts, run_member, write_csv
 
 GROUNDS = (
     *("--case", "OP-7", "--legal-gateway", "CCA2013_s7", "--purpose", "finding a network", "--authorised-by"),

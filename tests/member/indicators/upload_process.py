@@ -20,7 +20,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 import member.indicators.acts
 from demo.commands import PRELOADED
 from member.indicators.submit import Desk
-from tests.member.taskforce import EXCHANGE_URL, Taskforce
+from tests.taskforce.homes import EXCHANGE_URL, Taskforce
 
 PART_ROWS = 20
 _context = multiprocessing.get_context("forkserver")

@@ -33,7 +33,7 @@ from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.member.altered_answers import answers_changed
-from tests.member.taskforce import EXCHANGE_URL, ORIGIN, Ran, Taskforce, accounts, now, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, ORIGIN, Ran, Taskforce, accounts, now, write_csv
 
 HELD, MISSED = "20000012345678", "20000098765432"
 ALONE = "20000012345670"

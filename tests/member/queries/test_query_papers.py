@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
-from tests.member.taskforce import Ran, Taskforce, now, write_csv
+from tests.taskforce.homes import Ran, Taskforce, now, write_csv
 
 HELD, MISSED = "20000012345678", "20000098765432"
 STATED = ("--purpose", "finding <a> network", "--necessity", "nothing else", "--proportionality", "suspects alone")

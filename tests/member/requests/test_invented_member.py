@@ -24,9 +24,9 @@ from member.statements.authority import build_keyring, load_root
 from member.tokens.evaluation import HolderRefusedError
 from member.tokens.holders import connect_holders
 from member.transport.channel import Channel, Identity, RuntimeEnvironment
+from tests.keys.factories import make_member, registrar_key
 from tests.keys.holder.simulator import make_elements
-from tests.keys.taskforce import make_member, registrar_key
-from tests.member.taskforce import Taskforce, now
+from tests.taskforce.homes import Taskforce, now
 
 INVENTED = make_member("invented")
 _ME, _PERSON = "invented", "invented/analyst"

@@ -26,7 +26,7 @@ from tests.member.requests.test_requests import (
     share_accounts,
     submit,
 )
-from tests.member.taskforce import Taskforce
+from tests.taskforce.homes import Taskforce
 
 CONFIRMED = ("--confirm", "safeguarding_action")
 RELEASE = ("a", "--as", "authoriser", "request", "answer")

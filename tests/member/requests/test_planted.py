@@ -39,7 +39,7 @@ from tests.member.requests.test_requests import (
     submit,
     vault_of,
 )
-from tests.member.taskforce import GROUP, Taskforce, now
+from tests.taskforce.homes import GROUP, Taskforce, now
 
 INVENTED, GHOST = SigningKey.generate(), SigningKey.generate()
 INVENTED_KEY = EncryptionKey.generate().public_bytes

@@ -19,7 +19,7 @@ from schemas.requests.messages import AnswerDetails
 from schemas.requests.prepared import PREPARED_DAYS
 from schemas.values.encoding import to_rfc3339
 from tests.member.requests.test_requests import BOSS, Shared, rules_of, share_accounts
-from tests.member.taskforce import Taskforce, now
+from tests.taskforce.homes import Taskforce, now
 
 ANALYST = ("b", "request")
 

@@ -31,7 +31,7 @@ from schemas.terms import GroupKind
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.member.altered_answers import answers_changed, requests_noted
-from tests.member.taskforce import EXCHANGE_URL, ORIGIN, Ran, Taskforce, now
+from tests.taskforce.homes import EXCHANGE_URL, ORIGIN, Ran, Taskforce, now
 
 BOSS = ("b", "--as", "authoriser", "request")
 TERMS = (

@@ -19,7 +19,7 @@ from member.vault.store import Vault
 from schemas.status import ListedNotice
 from schemas.values.identifiers import uuid7
 from tests.member.alerts.test_alerts import Pages, entry_of
-from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, accounts, start_nothing, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, Ran, Taskforce, accounts, start_nothing, write_csv
 
 ASKING = ("--legal-gateway", "ECCTA2023_s188", "--purpose", "finding who is paid")
 STATED = ("--necessity", "nobody else can say", "--proportionality", "one account")

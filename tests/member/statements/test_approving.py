@@ -27,8 +27,8 @@ from keys.statements.keyring import (
 )
 from schemas.terms import GroupKind
 from schemas.values.encoding import to_rfc3339
-from tests.keys.taskforce import make_member
-from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, now, run_member, start_nothing
+from tests.keys.factories import make_member
+from tests.taskforce.homes import EXCHANGE_URL, Ran, Taskforce, now, run_member, start_nothing
 
 REGISTRAR = ("registrar", "--as", "registrar", "registrar")
 

@@ -17,7 +17,7 @@ from keys.statements.keyring import GroupState, GroupStatement
 from member.commands.cli import cli
 from member.commands.shared.session import Session
 from schemas.terms import GroupKind
-from tests.member.taskforce import Taskforce, now
+from tests.taskforce.homes import Taskforce, now
 
 _SECONDS = 120.0
 

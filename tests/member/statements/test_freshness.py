@@ -37,8 +37,8 @@ from schemas.statements import StatementEnvelope
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
-from tests.keys.taskforce import holder_key, make_dealing, make_epoch, make_member, make_root, sign
-from tests.member.taskforce import (
+from tests.keys.factories import holder_key, make_dealing, make_epoch, make_member, make_root, sign
+from tests.taskforce.homes import (
     CLOCK,
     EXCHANGE_URL,
     HOLDER_PASSPHRASE,

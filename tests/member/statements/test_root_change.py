@@ -17,9 +17,9 @@ from exchange.registrars.issue_enrolment import Invitation, issue_enrolment
 from exchange.registrars.propose import list_proposals, propose_statement
 from exchange.registrars.roots import propose_root
 from keys.statements.envelopes import Root
-from tests.keys.taskforce import registrar
+from tests.keys.factories import registrar
 from tests.member.statements.test_freshness import HOLDERS, between, found, json_answer, snapshot_of, suspended
-from tests.member.taskforce import EXCHANGE_URL, Taskforce, now, run_member, write_secret_file
+from tests.taskforce.homes import EXCHANGE_URL, Taskforce, now, run_member, write_secret_file
 
 NECC, FCA = ("registrar", "registrar"), ("fca", "registrar")
 

@@ -18,10 +18,10 @@ from keys.statements.keyring import Keyring, RootStatement, to_payload
 from keys.statements.roots import Roots
 from keys.statements.snapshots import sign_snapshot
 from member.identity.home import Home
-from tests.keys.taskforce import make_member
+from tests.keys.factories import make_member
 from tests.member.statements.test_freshness import HOLDERS, away, between, found, json_answer, registrar_key
 from tests.member.statements.test_root_change import FCA, database_of, pinned, replace_registrars, stated
-from tests.member.taskforce import EXCHANGE_URL, HOLDER_PASSPHRASE, Taskforce, now
+from tests.taskforce.homes import EXCHANGE_URL, HOLDER_PASSPHRASE, Taskforce, now
 
 COMMANDS = (("hits",), ("status",), ("log", "verify"))
 

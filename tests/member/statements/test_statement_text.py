@@ -21,7 +21,7 @@ from member.statements.review import review
 from member.statements.text import shown
 from schemas.terms import FourEyes, Role
 from schemas.values.encoding import to_base64
-from tests.keys.taskforce import ISSUED, make_member, make_root, registrar, sign
+from tests.keys.factories import ISSUED, make_member, make_root, registrar, sign
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 HEX = re.compile("[0-9a-f]{64}")

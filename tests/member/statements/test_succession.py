@@ -13,7 +13,7 @@ from member.statements.succession import refresh_keyring
 from member.transport.exchange_client import ExchangeClient
 from member.vault.store import Vault
 from schemas.statements import StatementEnvelope
-from tests.keys.taskforce import make_member, make_root, sign
+from tests.keys.factories import make_member, make_root, sign
 
 ENVELOPES = [sign(make_member(f"bank-{number}").statement) for number in range(24)]
 

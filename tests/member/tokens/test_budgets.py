@@ -10,7 +10,7 @@ from keys.holder import store
 from keys.holder.database import open_database
 from keys.holder.settings import load_config
 from keys.oprf.batch_check import CHECKS
-from tests.member.taskforce import Taskforce, accounts, now, write_csv
+from tests.taskforce.homes import Taskforce, accounts, now, write_csv
 
 
 def spent(taskforce: Taskforce, bank: str) -> int:

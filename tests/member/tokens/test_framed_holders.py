@@ -22,12 +22,12 @@ from member.tokens.kept_conduct import VaultConductStore
 from member.vault.store import Vault
 from schemas.holder_faults import WRONG_PROOF, Evidence, FaultReport, SignedExchange
 from schemas.statements import StatementEnvelope
+from tests.keys.factories import holder_key, make_dealing, make_epoch, make_root, sign
 from tests.keys.statements.test_roots import next_root
-from tests.keys.taskforce import holder_key, make_dealing, make_epoch, make_root, sign
 from tests.member.statements.test_freshness import between, json_answer, registrar_key
 from tests.member.statements.test_root_change import FCA, database_of, replace_registrars
-from tests.member.taskforce import EXCHANGE_URL, Taskforce, accounts, write_csv
 from tests.member.tokens.test_holder_faults import LIAR, spoiling
+from tests.taskforce.homes import EXCHANGE_URL, Taskforce, accounts, write_csv
 
 FAULTS = "/v1/holder-faults"
 _ASKED = ("content-digest", "idempotency-key", "signature", "signature-input")

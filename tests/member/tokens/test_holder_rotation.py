@@ -30,7 +30,7 @@ from tests.member.statements.test_freshness import (
     snapshot_of,
     withholding,
 )
-from tests.member.taskforce import EXCHANGE_URL, Taskforce, accounts, now, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, Taskforce, accounts, now, write_csv
 
 HOLDER_WORDS = b"words of a new holder"
 

@@ -26,10 +26,10 @@ from member.transport.channel import Identity, RuntimeEnvironment
 from schemas.holder_faults import Evidence
 from schemas.holders import Holder
 from schemas.values.encoding import to_base64
+from tests.keys.factories import Member, holder_key, make_dealing, make_epoch, make_member, make_root, sign
 from tests.keys.holder.simulator import Clock, HolderSimulator, make_elements, make_settings, migrate
-from tests.keys.taskforce import Member, holder_key, make_dealing, make_epoch, make_member, make_root, sign
 from tests.member.indicators.test_submission import replaced
-from tests.member.taskforce import Taskforce, accounts, write_csv
+from tests.taskforce.homes import Taskforce, accounts, write_csv
 
 ELEMENTS = make_elements(2)
 DEALING = make_dealing()

@@ -15,7 +15,7 @@ import pytest
 
 from exchange.corrections.notify import notify_corrections
 from member.workplace.workplace import Workplace
-from tests.member.taskforce import EXCHANGE_URL, Ran, Taskforce, accounts, now, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, Ran, Taskforce, accounts, now, write_csv
 
 WHOLE, FIRST = 20_000_000_000_000, 95_000
 TYPE = ("--type", "bank_account")

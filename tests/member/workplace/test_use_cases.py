@@ -27,7 +27,7 @@ from member.verification.verify import verify_log
 from member.workplace.workplace import Workplace
 from schemas.requests.messages import RequestDraft
 from schemas.terms import RequestState
-from tests.member.taskforce import Taskforce
+from tests.taskforce.homes import Taskforce
 
 ACCOUNT = "20771177117711"
 _TICKING = Lock()

@@ -21,7 +21,7 @@ from exchange.kernel.session import Database
 from exchange.log.tables import LogEntry
 from exchange.web.context import attach_context
 from tests.alerts.delivery.receivers import Mailbox, Receiver
-from tests.simulator import MemberSimulator, Taskforce
+from tests.taskforce.founding import MemberSimulator, Taskforce
 
 LOOPBACK = AllowedTargets.parse("127.0.0.1")
 SHORT = 1.0

@@ -42,7 +42,7 @@ from tests.exchange.matrix.withdrawal_cells import WITHDRAWAL_CELLS
 from tests.exchange.queries.planting import plant_query
 from tests.exchange.registrars.faulty_holders import FaultyHolders
 from tests.exchange.requests.planting import plant_request
-from tests.simulator import URL, MemberSimulator, make_taskforce
+from tests.taskforce.founding import URL, MemberSimulator, make_taskforce
 from tlog.notes import NoteSigner
 
 OWN_MEMBER = (State.STOPPED, State.SUSPENDED, State.KEY_REVOKED, State.KEY_WITHDRAWN, State.NOT_IN_GROUP)

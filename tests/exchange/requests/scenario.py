@@ -18,7 +18,7 @@ from schemas.requests.messages import SEALED_SIZES, answer_to_sign, prepared_to_
 from schemas.values.encoding import from_base64, to_base64, to_rfc3339
 from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_token, stated_envelope
-from tests.simulator import MemberSimulator, make_taskforce
+from tests.taskforce.founding import MemberSimulator, make_taskforce
 
 WANTED = ["local_reference", "reason"]
 

@@ -26,7 +26,7 @@ from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.exchange.factories import Clock
 from tests.exchange.queries.planting import GROUNDS, terms_of
-from tests.simulator import ANALYST, AUTHORISER, MemberSimulator, Taskforce
+from tests.taskforce.founding import ANALYST, AUTHORISER, MemberSimulator, Taskforce
 
 BANKS, AGENCIES, REVIEWER = ("a", "b", "c"), ("nca", "met"), "ico"
 ROLES: dict[str, frozenset[Role]] = {
