@@ -22,7 +22,7 @@ ALERTS = 12
 
 
 @dataclass(frozen=True)
-class Taskforce:
+class UploadedSandbox:
     """A sandbox in which every bank has uploaded its file of `story`."""
 
     sandbox: RunningSandbox
@@ -43,7 +43,7 @@ def write_upload(path: Path, rows: list[tuple[str, str, str]]) -> Path:
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def taskforce(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
+def taskforce(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UploadedSandbox]:
     """The taskforce on each kind of database; on a PostgreSQL server of its own, whose files are searched."""
     folder = tmp_path_factory.mktemp("taskforce")
     options: tuple[str, ...] = ("--alerts", str(ALERTS))
@@ -59,4 +59,4 @@ def taskforce(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
             done = sandbox.member(bank, "submit", str(files[bank]))
             assert done.status == 0, (done.document, done.said)
             assert done.document["accepted"] == len(story.rows[bank])
-        yield Taskforce(sandbox, story, files, url)
+        yield UploadedSandbox(sandbox, story, files, url)

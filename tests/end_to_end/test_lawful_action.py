@@ -14,13 +14,13 @@ from tests.acceptance import Report, search_for_identifiers
 from tests.lawful_action.lists import needles_of, read_lists, write_lists
 from tests.lawful_action.seen import differences, lines_of
 from tests.lawful_action.story import AGENCIES, NOTE, REVIEWER, Police, Story
-from tests.taskforce.homes import Ran, Taskforce, now
+from tests.taskforce.homes import MemberHomes, Ran, now
 
 
 class InOneProcess:
     """The real programs behind one another in this process; the worker works while they wait."""
 
-    def __init__(self, taskforce: Taskforce, database: Database) -> None:
+    def __init__(self, taskforce: MemberHomes, database: Database) -> None:
         self._taskforce = taskforce
         self._database = database
 
@@ -38,7 +38,7 @@ def test_a_hit_becomes_lawful_action_and_cover_holds_until_it_ends(tmp_path: Pat
     lists, report = read_lists(write_lists(tmp_path / "lists"), ("a", "b", "c")), Report()
     folder = tmp_path / "taskforce"
     folder.mkdir()
-    taskforce = Taskforce.found(folder, tuple(lists.files), agencies=AGENCIES, reviewers=(REVIEWER,))
+    taskforce = MemberHomes.found(folder, tuple(lists.files), agencies=AGENCIES, reviewers=(REVIEWER,))
     database = taskforce.database
     assert database is not None
     try:

@@ -23,7 +23,7 @@ from keys.oprf import protocol as oprf
 from keys.oprf.threshold import Share
 from keys.oprf.tokens import oprf_input, split_output
 from tests.acceptance import flipped
-from tests.end_to_end.conftest import ALERTS, BANKS, Taskforce, write_upload
+from tests.end_to_end.conftest import ALERTS, BANKS, UploadedSandbox, write_upload
 from tests.sandbox_process import Done, run
 
 pytestmark = pytest.mark.timeout(600)
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.timeout(600)
 TAXII = "application/taxii+json;version=2.1"
 
 
-def _values(taskforce: Taskforce, bank: str) -> set[str]:
+def _values(taskforce: UploadedSandbox, bank: str) -> set[str]:
     done = taskforce.sandbox.member(bank, "hits")
     assert done.status == 0, done.document
     return {
@@ -41,12 +41,12 @@ def _values(taskforce: Taskforce, bank: str) -> set[str]:
     }
 
 
-def test_each_bank_is_told_its_overlaps_and_nothing_else(taskforce: Taskforce) -> None:
+def test_each_bank_is_told_its_overlaps_and_nothing_else(taskforce: UploadedSandbox) -> None:
     for bank in BANKS:
         assert _values(taskforce, bank) == taskforce.story.expected[bank]
 
 
-def test_a_hit_names_nobody_and_gives_a_band(taskforce: Taskforce) -> None:
+def test_a_hit_names_nobody_and_gives_a_band(taskforce: UploadedSandbox) -> None:
     hits = taskforce.sandbox.member("a", "hits").document["hits"]
     by_type = {hit["indicator_type"]: hit for hit in hits}
     assert by_type["wallet"]["institutions"] == "2-4"
@@ -56,7 +56,7 @@ def test_a_hit_names_nobody_and_gives_a_band(taskforce: Taskforce) -> None:
     assert set(by_type["wallet"]) == disclosed | own
 
 
-def test_the_same_file_again_changes_nothing(taskforce: Taskforce) -> None:
+def test_the_same_file_again_changes_nothing(taskforce: UploadedSandbox) -> None:
     before = _values(taskforce, "b")
     done = taskforce.sandbox.member("b", "submit", str(taskforce.files["b"]))
     rows = len(taskforce.story.rows["b"])
@@ -65,7 +65,7 @@ def test_the_same_file_again_changes_nothing(taskforce: Taskforce) -> None:
     assert _values(taskforce, "b") == before
 
 
-def test_a_dry_run_contacts_nobody_and_shows_the_canonical_forms(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_dry_run_contacts_nobody_and_shows_the_canonical_forms(taskforce: UploadedSandbox, tmp_path: Path) -> None:
     path = write_upload(tmp_path / "new.csv", [("bank_account", "20-00-00 55779911", "test")])
     done = taskforce.sandbox.member("a", "submit", str(path), "--dry-run")
     expected = [{"line": 2, "indicator_type": "bank_account", "canonical": "20000055779911"}]
@@ -74,7 +74,7 @@ def test_a_dry_run_contacts_nobody_and_shows_the_canonical_forms(taskforce: Task
     assert status["accepted"] == 1
 
 
-def test_bad_rows_are_named_by_line_and_the_good_ones_kept(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_bad_rows_are_named_by_line_and_the_good_ones_kept(taskforce: UploadedSandbox, tmp_path: Path) -> None:
     rows = [("phone", "+44 7700 900123", "good"), ("phone", "call me", "bad"), ("passport", "123456789", "unknown")]
     done = taskforce.sandbox.member("c", "submit", str(write_upload(tmp_path / "mixed.csv", rows)))
     assert done.status == 0
@@ -83,7 +83,7 @@ def test_bad_rows_are_named_by_line_and_the_good_ones_kept(taskforce: Taskforce,
     assert Path(done.document["rejected_file"]).is_file()
 
 
-def test_a_file_in_another_encoding_is_refused_as_a_whole(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_file_in_another_encoding_is_refused_as_a_whole(taskforce: UploadedSandbox, tmp_path: Path) -> None:
     path = tmp_path / "latin.csv"
     path.write_bytes("indicator_type,value\nperson,José Müller|1970-01-01\n".encode("cp1252"))
     done = taskforce.sandbox.member("a", "submit", str(path))
@@ -91,7 +91,7 @@ def test_a_file_in_another_encoding_is_refused_as_a_whole(taskforce: Taskforce, 
     assert "UTF-8" in done.document["error"]["detail"]
 
 
-def test_the_log_verifies_for_every_bank(taskforce: Taskforce) -> None:
+def test_the_log_verifies_for_every_bank(taskforce: UploadedSandbox) -> None:
     for bank in BANKS:
         done = taskforce.sandbox.member(bank, "log", "verify")
         assert done.status == 0, done.document
@@ -104,7 +104,7 @@ def test_the_log_verifies_for_every_bank(taskforce: Taskforce) -> None:
     [("log_entries", "view"), ("log_entries", "salt"), ("log_entries", "entry"), ("log_leaves", "entry")],
 )
 def test_an_operator_who_changes_one_byte_is_caught_and_the_entry_named(
-    taskforce: Taskforce, table: str, column: str
+    taskforce: UploadedSandbox, table: str, column: str
 ) -> None:
     assert taskforce.sandbox.member("a", "log", "verify").status == 0
     engine = sqlalchemy.create_engine(taskforce.database_url)
@@ -120,7 +120,7 @@ def test_an_operator_who_changes_one_byte_is_caught_and_the_entry_named(
     assert taskforce.sandbox.member("a", "log", "verify").status == 0
 
 
-def test_no_identifier_lies_at_the_exchange_or_a_holder(taskforce: Taskforce) -> None:
+def test_no_identifier_lies_at_the_exchange_or_a_holder(taskforce: UploadedSandbox) -> None:
     needles = {value.encode() for rows in taskforce.story.rows.values() for _, value, _ in rows}
     needles |= {v.encode() for values in taskforce.story.expected.values() for v in values if v != "person"}
     folder = taskforce.sandbox.folder
@@ -139,20 +139,20 @@ def test_no_identifier_lies_at_the_exchange_or_a_holder(taskforce: Taskforce) ->
     assert any(needle in taskforce.files["a"].read_bytes() for needle in needles)
 
 
-def test_a_member_cannot_use_another_members_home_without_its_passphrase(taskforce: Taskforce) -> None:
+def test_a_member_cannot_use_another_members_home_without_its_passphrase(taskforce: UploadedSandbox) -> None:
     done = run("member", "--home", taskforce.sandbox.home("a"), "--as", "nobody", "hits")
     assert done.status in (1, 2)
     assert "hits" not in done.document
 
 
-def test_a_group_in_force_is_not_drafted_anew(taskforce: Taskforce) -> None:
+def test_a_group_in_force_is_not_drafted_anew(taskforce: UploadedSandbox) -> None:
     operator = ("exchange", "--home", str(taskforce.sandbox.folder / "exchange"))
     again = run(*operator, "group", "create", "taskforce", "--kind", "taskforce", "--members", "a", "--objective", "x")
     assert (again.status, again.document["error"]["type"]) == (1, "group-exists"), "all but a would have been dropped"
     assert run(*operator, "proposal", "list").document["proposals"] == []
 
 
-def test_an_exchange_that_was_killed_comes_back_with_everything(taskforce: Taskforce) -> None:
+def test_an_exchange_that_was_killed_comes_back_with_everything(taskforce: UploadedSandbox) -> None:
     old = taskforce.sandbox.pids()["exchange"]
     os.kill(old, signal.SIGKILL)
     deadline = time.monotonic() + 60
@@ -162,7 +162,7 @@ def test_an_exchange_that_was_killed_comes_back_with_everything(taskforce: Taskf
     assert _values(taskforce, "c") == taskforce.story.expected["c"]
 
 
-def test_a_key_holder_that_is_down_is_survived(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_key_holder_that_is_down_is_survived(taskforce: UploadedSandbox, tmp_path: Path) -> None:
     rows = [("wallet", f"0x{number:040x}", "new") for number in range(1, 301)]
     path = write_upload(tmp_path / "wallets.csv", rows)
     pid = taskforce.sandbox.pids()["holder-2"]
@@ -178,7 +178,7 @@ def test_a_key_holder_that_is_down_is_survived(taskforce: Taskforce, tmp_path: P
 # A thief with the whole exchange database: what key shares are needed before a guessed account can be tested
 
 
-def _stolen_tokens(taskforce: Taskforce) -> set[bytes]:
+def _stolen_tokens(taskforce: UploadedSandbox) -> set[bytes]:
     """Every 32-byte value in any column of any table: the thief need not know which one is the token."""
     engine = sqlalchemy.create_engine(taskforce.database_url)
     metadata = sqlalchemy.MetaData()
@@ -189,7 +189,7 @@ def _stolen_tokens(taskforce: Taskforce) -> set[bytes]:
     return {bytes(value) for row in rows for value in row if isinstance(value, bytes | memoryview) and len(value) == 32}
 
 
-def _stolen_shares(taskforce: Taskforce) -> list[Share]:
+def _stolen_shares(taskforce: UploadedSandbox) -> list[Share]:
     folder = taskforce.sandbox.folder
     shares = []
     for home in sorted((folder / "holders").iterdir()):
@@ -202,7 +202,7 @@ def _token(key: bytes, account: str) -> bytes:
     return split_output(oprf.evaluate_unblinded(key, oprf_input("n1", "bank_account", account))).token
 
 
-def test_one_share_and_the_database_do_not_test_a_guess_but_two_shares_do(taskforce: Taskforce) -> None:
+def test_one_share_and_the_database_do_not_test_a_guess_but_two_shares_do(taskforce: UploadedSandbox) -> None:
     account = next(value for value in taskforce.story.expected["a"] if value.isdigit())
     stolen = _stolen_tokens(taskforce)
     shares = _stolen_shares(taskforce)
@@ -221,7 +221,7 @@ def test_one_share_and_the_database_do_not_test_a_guess_but_two_shares_do(taskfo
 # Alerts: one bank warns the others, people and feed readers read it, a withdrawal reaches them
 
 
-def objects_of(taskforce: Taskforce, member: str, **query: str) -> list[dict[str, object]]:
+def objects_of(taskforce: UploadedSandbox, member: str, **query: str) -> list[dict[str, object]]:
     """Every object of the group's collection, as a feed reader of the member walks it."""
     description = taskforce.sandbox.description
     headers = {
@@ -242,13 +242,13 @@ def objects_of(taskforce: Taskforce, member: str, **query: str) -> list[dict[str
             query = {**query, "next": page["next"]}
 
 
-def done_by(taskforce: Taskforce, member: str, *arguments: str) -> Done:
+def done_by(taskforce: UploadedSandbox, member: str, *arguments: str) -> Done:
     done = taskforce.sandbox.member(member, *arguments)
     assert done.status == 0, (done.document, done.said)
     return done
 
 
-def test_generated_alerts_are_there_for_people_and_for_feed_readers(taskforce: Taskforce) -> None:
+def test_generated_alerts_are_there_for_people_and_for_feed_readers(taskforce: UploadedSandbox) -> None:
     listed = done_by(taskforce, "b", "alert", "list", "--state", "published").document["alerts"]
     generated = [alert for alert in listed if alert["member_id"] == "necc"]
     assert len(generated) == ALERTS
@@ -258,7 +258,7 @@ def test_generated_alerts_are_there_for_people_and_for_feed_readers(taskforce: T
     assert all(any(alert["title"] in name for name in names) for alert in generated)
 
 
-def test_one_bank_warns_the_others_and_takes_it_back(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_one_bank_warns_the_others_and_takes_it_back(taskforce: UploadedSandbox, tmp_path: Path) -> None:
     path, pdf, page = (tmp_path / name for name in ("alert.json", "alert.pdf", "alert.html"))
     done_by(taskforce, "a", "alert", "template", str(path))
     reference = done_by(taskforce, "a", "alert", "draft", str(path)).document["reference"]
@@ -280,7 +280,7 @@ def test_one_bank_warns_the_others_and_takes_it_back(taskforce: Taskforce, tmp_p
         assert done_by(taskforce, bank, "log", "verify").document["verified"] is True
 
 
-def test_a_feed_token_that_is_revoked_reads_nothing_more(taskforce: Taskforce) -> None:
+def test_a_feed_token_that_is_revoked_reads_nothing_more(taskforce: UploadedSandbox) -> None:
     made = done_by(taskforce, "c", "feed", "token", "--name", "platform").document
     url = taskforce.sandbox.description["taxii"]["discovery_url"]
     headers = {"Authorization": f"Bearer {made['token']}", "Accept": TAXII}

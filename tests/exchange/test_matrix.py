@@ -17,8 +17,8 @@ from exchange.web.pages import Blueprint
 from keys.signatures.messages import SigningKey, new_nonce, sign_request
 from tests.exchange.matrix.cells import Caller, Dimensions, Tenant, is_in_slice
 from tests.exchange.matrix.document import PAGE, render
-from tests.exchange.matrix.exchange_scenario import REQUESTS, ExchangeWorld
-from tests.exchange.matrix.holder_scenario import HolderWorld
+from tests.exchange.matrix.exchange_scenario import REQUESTS, ExchangeScenario
+from tests.exchange.matrix.holder_scenario import HolderScenario
 from tests.exchange.matrix.oracle import EXCHANGE, HOLDER, judge_exchange, judge_holder
 from tests.exchange.matrix.run import send_cells
 from tests.exchange.matrix.sending import sign
@@ -30,7 +30,7 @@ def test_every_route_has_a_request_of_the_matrix() -> None:
 
 
 def test_the_exchange_answers_every_cell_as_its_rules_declare(database_url: str, tmp_path: Path) -> None:
-    world = ExchangeWorld(database_url, tmp_path)
+    world = ExchangeScenario(database_url, tmp_path)
     try:
         cells = [cell for cell in EXCHANGE.cells() if is_in_slice(cell)]
         if not world.taskforce.database.is_sqlite:
@@ -44,7 +44,7 @@ def test_the_exchange_answers_every_cell_as_its_rules_declare(database_url: str,
 
 
 def test_the_key_holder_answers_every_cell_as_its_rules_declare(tmp_path: Path) -> None:
-    world = HolderWorld(tmp_path)
+    world = HolderScenario(tmp_path)
     try:
         cells = filter(is_in_slice, HOLDER.cells())
         tally = send_cells("holder", world, HOLDER, judge_holder, cells)
@@ -69,7 +69,7 @@ def test_the_slice_holds_every_pair_that_rules_can_speak_of(dimensions: Dimensio
 
 def test_a_matrix_that_finds_nothing_would_find_a_wrong_rule(tmp_path: Path) -> None:
     """The judge is given one rule that the service does not have: every cell that it touches is told."""
-    world = HolderWorld(tmp_path)
+    world = HolderScenario(tmp_path)
     try:
         cells = [cell for cell in HOLDER.cells() if cell.route == "GET /v1/epochs" and is_in_slice(cell)]
         tally = send_cells("holder", world, HOLDER, judge_exchange, cells)

@@ -10,12 +10,12 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import msgspec
 
 from schemas.requests.messages import WholeRequest
-from tests.taskforce.homes import EXCHANGE_URL, Taskforce
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes
 
 
 @contextmanager
 def answers_changed(
-    taskforce: Taskforce, changes: Mapping[str, object], path: str = "/v1/req", *, where: str = "", unless: str = ""
+    taskforce: MemberHomes, changes: Mapping[str, object], path: str = "/v1/req", *, where: str = "", unless: str = ""
 ) -> Iterator[None]:
     """While it lasts, what the exchange answers under a path is merged with changes: where the field `where` has a
     value, if one is named, and the field `unless` has none.
@@ -44,7 +44,7 @@ def merged(value: object, changes: object) -> object:
 
 
 @contextmanager
-def requests_noted(taskforce: Taskforce) -> Iterator[list[WholeRequest]]:
+def requests_noted(taskforce: MemberHomes) -> Iterator[list[WholeRequest]]:
     """While it lasts, whole requests that the exchange answers are noted."""
     seen: list[WholeRequest] = []
 
@@ -58,7 +58,7 @@ def requests_noted(taskforce: Taskforce) -> Iterator[list[WholeRequest]]:
 
 
 @contextmanager
-def _rewritten(taskforce: Taskforce, path: str, rewrite: Callable[[bytes], bytes]) -> Iterator[None]:
+def _rewritten(taskforce: MemberHomes, path: str, rewrite: Callable[[bytes], bytes]) -> Iterator[None]:
     honest = taskforce.applications[EXCHANGE_URL]
 
     def altered(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.taskforce.homes import Taskforce
+from tests.taskforce.homes import MemberHomes
 
 
 @pytest.fixture(scope="session")
-def taskforce(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
+def taskforce(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemberHomes]:
     """Banks a and b, three holders (two answer), one group."""
-    founded = Taskforce.found(tmp_path_factory.mktemp("taskforce"))
+    founded = MemberHomes.found(tmp_path_factory.mktemp("taskforce"))
     yield founded
     founded.close()

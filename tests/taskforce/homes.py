@@ -118,7 +118,7 @@ def run_member(
 
 
 @dataclass
-class Taskforce:
+class MemberHomes:
     """The servers of a taskforce, and the member program's calls to them."""
 
     folder: Path
@@ -135,7 +135,7 @@ class Taskforce:
         holders: int = 3,
         agencies: tuple[str, ...] = (),
         reviewers: tuple[str, ...] = (),
-    ) -> Taskforce:
+    ) -> MemberHomes:
         """A new taskforce with everything signed, and its members enrolled; reviewers are in no group.
 
         The first of its kind in a test process is kept as it is now, and what is given is a copy of its files.

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from tests.alerts.delivery.receivers import Mailbox, mail_server
-from tests.alerts.delivery.scenario import MailWorld, PushingWorld
+from tests.alerts.delivery.scenario import DeliveryScenario, MailScenario
 from tests.exchange.conftest import new_taskforce
 from tests.exchange.factories import NOW
 from tests.taskforce.founding import Taskforce, make_taskforce
@@ -18,9 +18,9 @@ __all__ = ["new_taskforce"]
 
 
 @pytest.fixture
-def world(new_taskforce: Callable[..., Taskforce]) -> PushingWorld:
+def world(new_taskforce: Callable[..., Taskforce]) -> DeliveryScenario:
     """Webhooks only, on each kind of database: where claims, locks and records count."""
-    return PushingWorld(new_taskforce("a", "b", "c"))
+    return DeliveryScenario(new_taskforce("a", "b", "c"))
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +44,17 @@ def fresh_taskforce(small_taskforce: tuple[Taskforce, sqlite3.Connection]) -> It
 
 
 @pytest.fixture
-def small_world(fresh_taskforce: Taskforce) -> PushingWorld:
+def small_world(fresh_taskforce: Taskforce) -> DeliveryScenario:
     """Webhooks only, on SQLite: where the rules count."""
-    return PushingWorld(fresh_taskforce)
+    return DeliveryScenario(fresh_taskforce)
 
 
 @pytest.fixture
-def mail_world(fresh_taskforce: Taskforce) -> Iterator[MailWorld]:
+def mail_world(fresh_taskforce: Taskforce) -> Iterator[MailScenario]:
     """Mail works too."""
     mailbox = Mailbox()
     with mail_server(mailbox) as port:
-        yield MailWorld(fresh_taskforce, mailbox, port)
+        yield MailScenario(fresh_taskforce, mailbox, port)
 
 
 def _copy(taskforce: Taskforce, other: sqlite3.Connection, *, back: bool) -> None:

@@ -36,7 +36,7 @@ def mail_at(port: int) -> MailSettings:
     return MailSettings("127.0.0.1", port, "none", "", SENDER)
 
 
-class PushingWorld:
+class DeliveryScenario:
     """`a` issues alerts; every member may subscribe. `post` delivers all that is due now."""
 
     def __init__(self, taskforce: Taskforce, mail: MailSettings | None = None) -> None:
@@ -147,7 +147,7 @@ class PushingWorld:
         return forget_deliveries(self.taskforce.database, self.taskforce.clock())
 
 
-class MailWorld(PushingWorld):
+class MailScenario(DeliveryScenario):
     """With a mail server at `port`, which puts what it takes into the mailbox."""
 
     def __init__(self, taskforce: Taskforce, mailbox: Mailbox, port: int) -> None:

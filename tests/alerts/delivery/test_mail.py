@@ -14,7 +14,7 @@ from schemas.alerts.subscriptions import PushedAlert
 from schemas.values.identifiers import uuid7
 from tests.alerts.delivery.certificates import tls_for
 from tests.alerts.delivery.receivers import Mailbox, mail_server
-from tests.alerts.delivery.scenario import SENDER, MailWorld, PushingWorld, mail_at
+from tests.alerts.delivery.scenario import SENDER, DeliveryScenario, MailScenario, mail_at
 from tests.alerts.factories import release, step
 from tests.exchange.factories import NOW
 
@@ -22,7 +22,7 @@ ADDRESS = "analyst@bank.example"
 TO = Addressed("s-1", ADDRESS)
 
 
-def test_all_that_waits_comes_in_one_digest_once_an_interval(mail_world: MailWorld) -> None:
+def test_all_that_waits_comes_in_one_digest_once_an_interval(mail_world: MailScenario) -> None:
     made = mail_world.subscribe_by_mail("b", ADDRESS)
     references = []
     for _ in range(3):
@@ -50,7 +50,7 @@ def test_all_that_waits_comes_in_one_digest_once_an_interval(mail_world: MailWor
     assert mail_world.send() == 0
 
 
-def test_mail_gives_amber_by_reference_alone_and_red_not_at_all(mail_world: MailWorld) -> None:
+def test_mail_gives_amber_by_reference_alone_and_red_not_at_all(mail_world: MailScenario) -> None:
     mail_world.subscribe_by_mail("b", ADDRESS)
     for tlp in ("AMBER", "AMBER+STRICT", "RED"):
         release(mail_world.member("a"), tlp=tlp, sources=[])
@@ -63,7 +63,7 @@ def test_mail_gives_amber_by_reference_alone_and_red_not_at_all(mail_world: Mail
     assert b"Mule" not in mail_world.mailbox.raw[0]
 
 
-def test_a_digest_shows_the_state_of_its_alerts_when_it_is_sent(mail_world: MailWorld) -> None:
+def test_a_digest_shows_the_state_of_its_alerts_when_it_is_sent(mail_world: MailScenario) -> None:
     """A withdrawn alert is listed as withdrawn; one whose audience no longer has the reader is dropped."""
     mail_world.subscribe_by_mail("b", ADDRESS)
     alert_id = release(mail_world.member("a"))
@@ -79,7 +79,7 @@ def test_a_digest_shows_the_state_of_its_alerts_when_it_is_sent(mail_world: Mail
 
 
 def test_a_refused_digest_is_sent_again_as_the_same_message(
-    mail_world: MailWorld,
+    mail_world: MailScenario,
 ) -> None:
     """What was published meanwhile waits for the next digest."""
     made = mail_world.subscribe_by_mail("b", ADDRESS)
@@ -103,7 +103,7 @@ def test_a_refused_digest_is_sent_again_as_the_same_message(
 
 
 def test_a_permanently_refused_address_is_dead_until_a_replay(
-    mail_world: MailWorld,
+    mail_world: MailScenario,
 ) -> None:
     made = mail_world.subscribe_by_mail("b", ADDRESS)
     release(mail_world.member("a"))
@@ -119,7 +119,7 @@ def test_a_permanently_refused_address_is_dead_until_a_replay(
     assert len(mail_world.told("b")) == 1
 
 
-def test_a_mail_server_that_is_away_loses_nothing(mail_world: MailWorld) -> None:
+def test_a_mail_server_that_is_away_loses_nothing(mail_world: MailScenario) -> None:
     mail_world.subscribe_by_mail("b", ADDRESS)
     release(mail_world.member("a"))
     mail_world.advance(hours=1)
@@ -135,7 +135,7 @@ def test_a_mail_server_that_is_away_loses_nothing(mail_world: MailWorld) -> None
     assert len(mail_world.mailbox.raw) == 1
 
 
-def test_nobody_subscribes_a_stranger_or_writes_a_header(mail_world: MailWorld) -> None:
+def test_nobody_subscribes_a_stranger_or_writes_a_header(mail_world: MailScenario) -> None:
     for address in (
         *("analyst@bank.example\nBcc: x@evil.example", "a@b.example,c@d.example", "Analyst <a@b.example>", "a@b"),
         *(
@@ -206,5 +206,5 @@ def test_a_login_and_a_message_go_through_tls_only(tmp_path: Path) -> None:
     assert "right" not in repr(MailSettings("h", 1, "tls", "u", SENDER, "right"))
 
 
-def test_without_a_mail_server_no_mail_leaves(small_world: PushingWorld) -> None:
+def test_without_a_mail_server_no_mail_leaves(small_world: DeliveryScenario) -> None:
     assert small_world.dispatcher.deliver_mail() == 0

@@ -13,14 +13,14 @@ from alerts.store.subscriptions import Subscription
 from schemas.values.identifiers import uuid7
 from tests.alerts.delivery import receivers
 from tests.alerts.delivery.receivers import answering, in_turn, receiver
-from tests.alerts.delivery.scenario import PushingWorld
+from tests.alerts.delivery.scenario import DeliveryScenario
 from tests.alerts.factories import plant_subscription, release
 from tests.canaries import Canaries
 
 HOOK = "https://hooks.bank.example/in"
 
 
-def refusal(world: PushingWorld, member_id: str, form: dict[str, Any]) -> str:
+def refusal(world: DeliveryScenario, member_id: str, form: dict[str, Any]) -> str:
     """The rule by which a subscription is refused."""
     answer = world.member(member_id).send("POST", "/v1/subscriptions", form)
     assert answer.status_code == 403, answer.text
@@ -28,7 +28,7 @@ def refusal(world: PushingWorld, member_id: str, form: dict[str, Any]) -> str:
 
 
 def test_a_secret_is_shown_once_and_never_stored_or_logged(
-    small_world: PushingWorld, capsys: pytest.CaptureFixture[str]
+    small_world: DeliveryScenario, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with receiver(in_turn(receivers.ok, answering(500), receivers.hang, receivers.ok)) as to:
         made = small_world.subscribe("b", to)
@@ -58,7 +58,7 @@ def test_a_secret_is_shown_once_and_never_stored_or_logged(
     assert to.url.encode() not in logged
 
 
-def test_a_repeated_request_makes_one_subscription(world: PushingWorld) -> None:
+def test_a_repeated_request_makes_one_subscription(world: DeliveryScenario) -> None:
     form = {"channel": "webhook", "target": HOOK}
     answers = [
         world.member("b").send("POST", "/v1/subscriptions", form, idempotency_key="a-key-of-b").get_json()
@@ -73,7 +73,7 @@ def test_a_repeated_request_makes_one_subscription(world: PushingWorld) -> None:
     assert changed[0]["secret"] != answers[0]["secret"]
 
 
-def test_another_members_subscription_looks_like_an_unknown_one(small_world: PushingWorld) -> None:
+def test_another_members_subscription_looks_like_an_unknown_one(small_world: DeliveryScenario) -> None:
     made = small_world.begin("b", HOOK)
     bodies: dict[str, Any] = {
         **{"end": {}, "test": {}, "secret": {}, "confirm": {"code": "A" * 16}},
@@ -90,7 +90,7 @@ def test_another_members_subscription_looks_like_an_unknown_one(small_world: Pus
     assert small_world.show("b")[0]["state"] == "unconfirmed"
 
 
-def test_nobody_confirms_with_another_code_than_the_one_that_was_sent(small_world: PushingWorld) -> None:
+def test_nobody_confirms_with_another_code_than_the_one_that_was_sent(small_world: DeliveryScenario) -> None:
     one, other = small_world.begin("b", HOOK), small_world.begin("b", HOOK)
     secrets = small_world.dispatcher.secrets
     path = f"/v1/subscriptions/{one['subscription_id']}/confirm"
@@ -102,7 +102,7 @@ def test_nobody_confirms_with_another_code_than_the_one_that_was_sent(small_worl
     assert small_world.act("b", one, "confirm", {"code": code})["state"] == "active"
 
 
-def test_what_is_refused_is_refused_by_the_rules_name(small_world: PushingWorld) -> None:
+def test_what_is_refused_is_refused_by_the_rules_name(small_world: DeliveryScenario) -> None:
     world = small_world
     world.taskforce.state_group(["a", "c"], "cell")
     hook = {"channel": "webhook", "target": HOOK}
@@ -123,7 +123,7 @@ def test_what_is_refused_is_refused_by_the_rules_name(small_world: PushingWorld)
         assert world.member("b").send("POST", path, wrong_replay).status_code == 422
 
 
-def test_a_member_has_so_many_and_ending_one_makes_room(small_world: PushingWorld) -> None:
+def test_a_member_has_so_many_and_ending_one_makes_room(small_world: DeliveryScenario) -> None:
     for _ in range(MAX_LIVE - 1):
         plant_subscription(small_world.taskforce, "b", HOOK)
     made = small_world.begin("b", HOOK)
@@ -134,7 +134,7 @@ def test_a_member_has_so_many_and_ending_one_makes_room(small_world: PushingWorl
     small_world.begin("c", HOOK)
 
 
-def test_a_stranger_is_not_sent_codes_without_end(small_world: PushingWorld) -> None:
+def test_a_stranger_is_not_sent_codes_without_end(small_world: DeliveryScenario) -> None:
     world = small_world
 
     def ask(made: dict[str, Any]) -> str:
@@ -164,7 +164,7 @@ def test_a_stranger_is_not_sent_codes_without_end(small_world: PushingWorld) -> 
         world.begin("b", HOOK)
 
 
-def test_subscriptions_and_deliveries_come_page_by_page(small_world: PushingWorld) -> None:
+def test_subscriptions_and_deliveries_come_page_by_page(small_world: DeliveryScenario) -> None:
     made = {small_world.begin("b", HOOK)["subscription_id"] for _ in range(3)}
     seen, cursor = [], ""
     for _ in range(4):
@@ -182,7 +182,7 @@ def test_subscriptions_and_deliveries_come_page_by_page(small_world: PushingWorl
     assert rest == {"deliveries": [], "next": None}
 
 
-def test_beginning_changing_and_ending_stand_in_the_members_log(small_world: PushingWorld) -> None:
+def test_beginning_changing_and_ending_stand_in_the_members_log(small_world: DeliveryScenario) -> None:
     with receiver(receivers.ok) as to:
         made = small_world.subscribe("b", to)
     small_world.act("b", made, "secret")
@@ -194,7 +194,7 @@ def test_beginning_changing_and_ending_stand_in_the_members_log(small_world: Pus
     assert not [kind for kind in small_world.logged("c") if kind.startswith("subscription")]
 
 
-def test_what_is_old_is_forgotten_and_what_still_counts_is_not(world: PushingWorld) -> None:
+def test_what_is_old_is_forgotten_and_what_still_counts_is_not(world: DeliveryScenario) -> None:
     with receiver(receivers.ok) as to:
         kept, ended = world.subscribe("b", to), world.subscribe("b", to)
         world.begin("b", HOOK)

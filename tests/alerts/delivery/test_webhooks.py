@@ -15,17 +15,17 @@ from exchange.registrars.stop_member import stop_member
 from schemas.terms import AlertState
 from tests.alerts.delivery import receivers
 from tests.alerts.delivery.receivers import answering, in_turn, receiver
-from tests.alerts.delivery.scenario import LOOPBACK, PushingWorld
+from tests.alerts.delivery.scenario import LOOPBACK, DeliveryScenario
 from tests.alerts.factories import release, step
 
 TITLE = "Mule accounts opened with forged payslips"
 
 
-def withdraw(world: PushingWorld, alert_id: str) -> None:
+def withdraw(world: DeliveryScenario, alert_id: str) -> None:
     assert step(world.member("a"), alert_id, "withdraw", {"reason": "wrong"}) == "withdrawn"
 
 
-def test_a_subscriber_gets_a_signed_message_and_a_log_entry(world: PushingWorld) -> None:
+def test_a_subscriber_gets_a_signed_message_and_a_log_entry(world: DeliveryScenario) -> None:
     with receiver(receivers.ok) as to:
         made = world.subscribe("b", to)
         alert_id = release(world.member("a"))
@@ -52,7 +52,7 @@ def test_a_subscriber_gets_a_signed_message_and_a_log_entry(world: PushingWorld)
         assert world.post() == 0
 
 
-def test_how_much_is_said_depends_on_the_tlp(small_world: PushingWorld) -> None:
+def test_how_much_is_said_depends_on_the_tlp(small_world: DeliveryScenario) -> None:
     with receiver(receivers.ok) as to:
         small_world.subscribe("b", to)
         for tlp, says_more in (("CLEAR", True), ("GREEN", True), ("AMBER", True), ("AMBER+STRICT", False)):
@@ -65,7 +65,7 @@ def test_how_much_is_said_depends_on_the_tlp(small_world: PushingWorld) -> None:
             assert not data.keys() & {"overview", "body", "red_flags", "accounts"}
 
 
-def test_a_red_alert_is_never_pushed_and_neither_is_its_withdrawal(small_world: PushingWorld) -> None:
+def test_a_red_alert_is_never_pushed_and_neither_is_its_withdrawal(small_world: DeliveryScenario) -> None:
     with receiver(receivers.ok) as to:
         small_world.subscribe("b", to)
         withdraw(small_world, release(small_world.member("a"), tlp="RED"))
@@ -73,7 +73,7 @@ def test_a_red_alert_is_never_pushed_and_neither_is_its_withdrawal(small_world: 
         assert (to.received, small_world.rows(), small_world.told("b")) == ([], [], [])
 
 
-def test_filters_choose_by_theme_colour_issuer_and_group(small_world: PushingWorld) -> None:
+def test_filters_choose_by_theme_colour_issuer_and_group(small_world: DeliveryScenario) -> None:
     small_world.taskforce.state_group(["a", "b"], "cell")
     with receiver(receivers.ok) as to:
         chosen = [
@@ -92,7 +92,7 @@ def test_filters_choose_by_theme_colour_issuer_and_group(small_world: PushingWor
         assert len(small_world.told("b")) == 1  # a disclosure is one, to however many receivers of the member
 
 
-def test_a_filter_does_not_find_out_about_groups_that_the_member_is_not_in(small_world: PushingWorld) -> None:
+def test_a_filter_does_not_find_out_about_groups_that_the_member_is_not_in(small_world: DeliveryScenario) -> None:
     small_world.taskforce.state_group(["a", "b", "c"], "cell")
     with receiver(receivers.ok) as to:
         small_world.subscribe("b", to, groups=["cell"])
@@ -101,7 +101,7 @@ def test_a_filter_does_not_find_out_about_groups_that_the_member_is_not_in(small
         assert small_world.post() == 0
 
 
-def test_who_is_not_addressed_gets_nothing(small_world: PushingWorld) -> None:
+def test_who_is_not_addressed_gets_nothing(small_world: DeliveryScenario) -> None:
     small_world.taskforce.state_group(["a", "c"], "cell")
     with receiver(receivers.ok) as to:
         small_world.subscribe("b", to)
@@ -111,7 +111,7 @@ def test_who_is_not_addressed_gets_nothing(small_world: PushingWorld) -> None:
         assert small_world.rows() == []
 
 
-def test_who_left_the_group_or_was_stopped_meanwhile_gets_nothing(small_world: PushingWorld) -> None:
+def test_who_left_the_group_or_was_stopped_meanwhile_gets_nothing(small_world: DeliveryScenario) -> None:
     with receiver(receivers.ok) as to:
         left = small_world.subscribe("b", to)
         stopped = small_world.subscribe("c", to)
@@ -129,7 +129,7 @@ def test_who_left_the_group_or_was_stopped_meanwhile_gets_nothing(small_world: P
         assert row["alert_id"] is None
 
 
-def test_an_alert_withdrawn_before_delivery_is_sent_as_withdrawn_alone(small_world: PushingWorld) -> None:
+def test_an_alert_withdrawn_before_delivery_is_sent_as_withdrawn_alone(small_world: DeliveryScenario) -> None:
     with receiver(receivers.ok) as to:
         small_world.subscribe("b", to)
         alert_id = release(small_world.member("a"))
@@ -140,7 +140,7 @@ def test_an_alert_withdrawn_before_delivery_is_sent_as_withdrawn_alone(small_wor
         assert [row.state for row in small_world.rows()] == ["dropped", "delivered"]
 
 
-def test_who_was_away_when_a_version_was_queued_gets_the_present_one(small_world: PushingWorld) -> None:
+def test_who_was_away_when_a_version_was_queued_gets_the_present_one(small_world: DeliveryScenario) -> None:
     with receiver(in_turn(receivers.ok, answering(500), receivers.ok)) as to:
         small_world.subscribe("b", to)
         alert_id = release(small_world.member("a"))
@@ -153,7 +153,7 @@ def test_who_was_away_when_a_version_was_queued_gets_the_present_one(small_world
         assert [message.value["type"] for message in to.received] == ["alert.published", "alert.withdrawn"]
 
 
-def test_every_change_that_readers_see_is_told(small_world: PushingWorld) -> None:
+def test_every_change_that_readers_see_is_told(small_world: DeliveryScenario) -> None:
     with receiver(receivers.ok) as to:
         small_world.subscribe("b", to)
         first = release(small_world.member("a"))
@@ -176,7 +176,7 @@ MISBEHAVIOUR = [
 
 
 def test_a_misbehaving_receiver_gets_the_message_again_until_it_accepts(
-    small_world: PushingWorld,
+    small_world: DeliveryScenario,
 ) -> None:
     """Each attempt carries the same id and body, with a timestamp of its own."""
     with receiver(in_turn(receivers.ok, *MISBEHAVIOUR, receivers.ok)) as to:
@@ -195,7 +195,7 @@ def test_a_misbehaving_receiver_gets_the_message_again_until_it_accepts(
         assert small_world.stored(made).failures == 0
 
 
-def test_a_delivery_is_dead_after_its_last_attempt_until_a_replay(world: PushingWorld) -> None:
+def test_a_delivery_is_dead_after_its_last_attempt_until_a_replay(world: DeliveryScenario) -> None:
     """The replay carries the same message id."""
     with receiver(in_turn(receivers.ok, *[answering(500)] * 10, receivers.ok)) as to:
         made = world.subscribe("b", to)
@@ -216,7 +216,7 @@ def test_a_delivery_is_dead_after_its_last_attempt_until_a_replay(world: Pushing
         assert len(world.told("b")) == 1
 
 
-def test_a_replay_of_what_the_member_may_no_longer_read_brings_nothing(small_world: PushingWorld) -> None:
+def test_a_replay_of_what_the_member_may_no_longer_read_brings_nothing(small_world: DeliveryScenario) -> None:
     with receiver(receivers.ok) as to:
         made = small_world.subscribe("b", to)
         release(small_world.member("a"))
@@ -229,7 +229,7 @@ def test_a_replay_of_what_the_member_may_no_longer_read_brings_nothing(small_wor
         assert len(to.received) == 1
 
 
-def test_410_ends_the_subscription_drops_what_waits_and_tells_the_member(small_world: PushingWorld) -> None:
+def test_410_ends_the_subscription_drops_what_waits_and_tells_the_member(small_world: DeliveryScenario) -> None:
     with receiver(in_turn(receivers.ok, answering(410))) as to:
         made = small_world.subscribe("b", to)
         release(small_world.member("a"))
@@ -245,7 +245,7 @@ def test_410_ends_the_subscription_drops_what_waits_and_tells_the_member(small_w
 
 
 def test_a_hanging_receiver_gets_one_message_and_delays_no_other(
-    small_world: PushingWorld,
+    small_world: DeliveryScenario,
 ) -> None:
     with receiver(in_turn(receivers.ok, receivers.hang)) as slow, receiver(receivers.ok) as good:
         small_world.subscribe("b", slow)
@@ -262,7 +262,7 @@ def test_a_hanging_receiver_gets_one_message_and_delays_no_other(
 
 
 def test_an_alert_published_while_a_receiver_hangs_reaches_others(
-    small_world: PushingWorld,
+    small_world: DeliveryScenario,
 ) -> None:
     """It does so in the same round."""
 
@@ -282,7 +282,7 @@ def test_an_alert_published_while_a_receiver_hangs_reaches_others(
             assert len(good.received) == 1
 
 
-def test_a_member_with_many_hanging_receivers_leaves_threads_to_others(small_world: PushingWorld) -> None:
+def test_a_member_with_many_hanging_receivers_leaves_threads_to_others(small_world: DeliveryScenario) -> None:
     def hang_until_others_are_served(made: receivers.Receiver, _: object) -> None:
         assert good.arrived.wait(30)
 
@@ -304,7 +304,7 @@ def test_a_member_with_many_hanging_receivers_leaves_threads_to_others(small_wor
 
 
 def test_unconfirmed_and_failing_receivers_have_a_round_of_their_own(
-    small_world: PushingWorld,
+    small_world: DeliveryScenario,
 ) -> None:
     with receiver(in_turn(receivers.ok, answering(500), receivers.ok)) as to:
         small_world.begin("c", to.url)
@@ -325,7 +325,7 @@ def test_unconfirmed_and_failing_receivers_have_a_round_of_their_own(
         assert small_world.dispatcher.deliver_webhooks(failing=False) == 1
 
 
-def test_a_subscription_that_nobody_confirmed_gets_its_code_and_no_alert(small_world: PushingWorld) -> None:
+def test_a_subscription_that_nobody_confirmed_gets_its_code_and_no_alert(small_world: DeliveryScenario) -> None:
     with receiver(receivers.ok) as to:
         made = small_world.begin("b", to.url)
         release(small_world.member("a"))
@@ -338,7 +338,7 @@ def test_a_subscription_that_nobody_confirmed_gets_its_code_and_no_alert(small_w
         assert small_world.told("b") == []
 
 
-def test_a_changed_secret_signs_beside_the_old_one_for_a_day(small_world: PushingWorld) -> None:
+def test_a_changed_secret_signs_beside_the_old_one_for_a_day(small_world: DeliveryScenario) -> None:
     with receiver(receivers.ok) as to:
         old = small_world.subscribe("b", to)
         new = small_world.act("b", old, "secret")
@@ -355,7 +355,7 @@ def test_a_changed_secret_signs_beside_the_old_one_for_a_day(small_world: Pushin
             assert message.headers["webhook-signature"].split(" ") == signed[:count]
 
 
-def test_a_test_says_nothing_of_alerts_and_is_no_disclosure(small_world: PushingWorld) -> None:
+def test_a_test_says_nothing_of_alerts_and_is_no_disclosure(small_world: DeliveryScenario) -> None:
     with receiver(receivers.ok) as to:
         made = small_world.subscribe("b", to)
         small_world.act("b", made, "test")
@@ -365,7 +365,7 @@ def test_a_test_says_nothing_of_alerts_and_is_no_disclosure(small_world: Pushing
         assert small_world.told("b") == []
 
 
-def test_an_expired_alert_is_told_as_expired(small_world: PushingWorld) -> None:
+def test_an_expired_alert_is_told_as_expired(small_world: DeliveryScenario) -> None:
     with receiver(receivers.ok) as to:
         small_world.subscribe("b", to)
         release(small_world.member("a"))

@@ -19,17 +19,17 @@ from exchange.kernel.session import create_database
 from schemas.terms import PushChannel
 from tests.alerts.delivery import receivers
 from tests.alerts.delivery.receivers import answering, in_turn, receiver
-from tests.alerts.delivery.scenario import PushingWorld
+from tests.alerts.delivery.scenario import DeliveryScenario
 from tests.alerts.factories import release
 
 ALERTS = 3
 
 
-def lane(world: PushingWorld) -> Lane:
+def lane(world: DeliveryScenario) -> Lane:
     return Lane(PushChannel.WEBHOOK, failing=False, digest_before=world.taskforce.clock())
 
 
-def test_two_workers_deliver_and_record_each_message_once(world: PushingWorld) -> None:
+def test_two_workers_deliver_and_record_each_message_once(world: DeliveryScenario) -> None:
     with receiver(receivers.ok) as one, receiver(receivers.ok) as other:
         for to in (one, other):
             world.subscribe("b", to)
@@ -51,7 +51,7 @@ def test_two_workers_deliver_and_record_each_message_once(world: PushingWorld) -
             assert len(told) == len(set(told)) == ALERTS
 
 
-def test_a_message_of_a_killed_worker_is_sent_again_under_its_id(world: PushingWorld) -> None:
+def test_a_message_of_a_killed_worker_is_sent_again_under_its_id(world: DeliveryScenario) -> None:
     with receiver(receivers.ok) as to:
         world.subscribe("b", to)
         release(world.member("a"))
@@ -88,7 +88,7 @@ dispatcher.deliver_webhooks(failing=False)
 """
 
 
-def test_a_worker_process_killed_in_the_middle_of_an_attempt_loses_nothing(small_world: PushingWorld) -> None:
+def test_a_worker_process_killed_in_the_middle_of_an_attempt_loses_nothing(small_world: DeliveryScenario) -> None:
     with receiver(in_turn(receivers.ok, receivers.hang, receivers.ok)) as to:
         small_world.subscribe("b", to)
         release(small_world.member("a"))
@@ -107,7 +107,7 @@ def test_a_worker_process_killed_in_the_middle_of_an_attempt_loses_nothing(small
         assert len(small_world.told("b")) == 1
 
 
-def test_while_the_log_stands_still_nothing_leaves_and_nothing_is_lost(small_world: PushingWorld) -> None:
+def test_while_the_log_stands_still_nothing_leaves_and_nothing_is_lost(small_world: DeliveryScenario) -> None:
     with receiver(receivers.ok) as to:
         small_world.subscribe("b", to)
         release(small_world.member("a"))
@@ -128,7 +128,7 @@ def test_while_the_log_stands_still_nothing_leaves_and_nothing_is_lost(small_wor
         assert len(to.received) == 1
 
 
-def test_a_log_that_takes_no_entries_keeps_every_message_back(small_world: PushingWorld) -> None:
+def test_a_log_that_takes_no_entries_keeps_every_message_back(small_world: DeliveryScenario) -> None:
     with receiver(receivers.ok) as to:
         small_world.subscribe("b", to)
         release(small_world.member("a"))
@@ -142,7 +142,7 @@ def test_a_log_that_takes_no_entries_keeps_every_message_back(small_world: Pushi
         assert small_world.post() == 1
 
 
-def test_the_entry_is_committed_before_the_receiver_sees_a_byte(small_world: PushingWorld) -> None:
+def test_the_entry_is_committed_before_the_receiver_sees_a_byte(small_world: DeliveryScenario) -> None:
     seen: list[int] = []
 
     def look(made: receivers.Receiver, connection: socket.socket) -> None:
@@ -157,7 +157,7 @@ def test_the_entry_is_committed_before_the_receiver_sees_a_byte(small_world: Pus
 
 
 def test_an_internal_error_counts_as_an_attempt_and_delays_no_other(
-    small_world: PushingWorld, monkeypatch: pytest.MonkeyPatch
+    small_world: DeliveryScenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with receiver(receivers.ok) as to, receiver(receivers.ok) as good:
         made = small_world.subscribe("b", to)
@@ -176,7 +176,7 @@ def test_an_internal_error_counts_as_an_attempt_and_delays_no_other(
         assert small_world.deliveries("b", made)[0]["error"] == "something is wrong at the exchange"
 
 
-def test_a_subscription_ended_while_its_message_was_on_the_way_stays_ended(small_world: PushingWorld) -> None:
+def test_a_subscription_ended_while_its_message_was_on_the_way_stays_ended(small_world: DeliveryScenario) -> None:
     def end_then_answer(made: receivers.Receiver, connection: socket.socket) -> None:
         small_world.act("b", subscription, "end")
         answering(500)(made, connection)

@@ -17,8 +17,8 @@ from pathlib import Path
 import structlog
 
 from tests.exchange.matrix.document import PAGE, render
-from tests.exchange.matrix.exchange_scenario import ExchangeWorld
-from tests.exchange.matrix.holder_scenario import HolderWorld
+from tests.exchange.matrix.exchange_scenario import ExchangeScenario
+from tests.exchange.matrix.holder_scenario import HolderScenario
 from tests.exchange.matrix.oracle import EXCHANGE, HOLDER, judge_exchange, judge_holder
 from tests.exchange.matrix.run import Tally, send_cells
 from tests.postgresql import postgresql_server
@@ -41,10 +41,10 @@ def main() -> int:
         url = f"sqlite:///{folder / 'exchange.db'}"
         if options.postgresql:
             url = stack.enter_context(postgresql_server()).url("postgres")
-        exchange = ExchangeWorld(url, folder)
+        exchange = ExchangeScenario(url, folder)
         stack.callback(exchange.close)
         tally.add(send_cells("exchange", exchange, EXCHANGE, judge_exchange, EXCHANGE.cells()))
-        holder = HolderWorld(folder)
+        holder = HolderScenario(folder)
         stack.callback(holder.close)
         tally.add(send_cells("holder", holder, HOLDER, judge_holder, HOLDER.cells()))
     PAGE.write_text(render(), encoding="utf-8")

@@ -69,7 +69,7 @@ class ManifoldMember(MemberSimulator):
         )
 
 
-class ExchangeWorld:
+class ExchangeScenario:
     """A member for each kind and state, with a representative for each set of roles; and `other`, who owns what they
     must not reach.
     """
@@ -269,7 +269,7 @@ def _key_of_other(state: State) -> str:
     return f"key-of-other-{state.name}"
 
 
-def _submission(world: ExchangeWorld, cell: Cell) -> Request:
+def _submission(world: ExchangeScenario, cell: Cell) -> Request:
     member = world.member_of(cell)
     envelope = dict(ENVELOPES.get(cell.state, {}))
     if cell.tenant is Tenant.OTHERS_GROUP:
@@ -287,7 +287,7 @@ def _submission(world: ExchangeWorld, cell: Cell) -> Request:
     return Request("/v1/submissions", value)
 
 
-def _fault_report(world: ExchangeWorld, cell: Cell) -> Request:
+def _fault_report(world: ExchangeScenario, cell: Cell) -> Request:
     is_agencys = cell.tenant is Tenant.OTHERS_EVALUATION
     return Request("/v1/holder-faults", world.asked_by_agency if is_agencys else world.fault_report)
 
@@ -295,7 +295,7 @@ def _fault_report(world: ExchangeWorld, cell: Cell) -> Request:
 def _alert(suffix: str = "", state: AlertState = AlertState.PUBLISHED, value: Any = None) -> Callable[..., Request]:
     """A request about an alert: the caller's own, one that is addressed to it, or one that is not."""
 
-    def make(world: ExchangeWorld, cell: Cell) -> Request:
+    def make(world: ExchangeScenario, cell: Cell) -> Request:
         if cell.tenant is Tenant.OTHERS_ALERT:
             alert_id = world.others_alert
         elif cell.tenant is Tenant.ADDRESSED_ALERT:
@@ -307,12 +307,12 @@ def _alert(suffix: str = "", state: AlertState = AlertState.PUBLISHED, value: An
     return make
 
 
-def _draft(world: ExchangeWorld, cell: Cell) -> Request:
+def _draft(world: ExchangeScenario, cell: Cell) -> Request:
     group = "others" if cell.tenant is Tenant.OTHERS_GROUP else group_of(cell)
     return Request("/v1/alerts", make_content(audience={"groups": [group], "kinds": []}))
 
 
-def _subscribe(world: ExchangeWorld, cell: Cell) -> Request:
+def _subscribe(world: ExchangeScenario, cell: Cell) -> Request:
     member_id = world.member_of(cell).member_id
     with world.taskforce.database.transaction() as session:  # a member may have only so many
         own = (Subscription.member_id == member_id) & (Subscription.target == _NEW_HOOK)
@@ -324,7 +324,7 @@ def _subscribe(world: ExchangeWorld, cell: Cell) -> Request:
 def _subscription(name: str, value: Any = None) -> Callable[..., Request]:
     """A request about a subscription: the caller's own, or another's."""
 
-    def make(world: ExchangeWorld, cell: Cell) -> Request:
+    def make(world: ExchangeScenario, cell: Cell) -> Request:
         is_others = cell.tenant is Tenant.OTHERS_SUBSCRIPTION
         subscription_id = world.others_subscription if is_others else world.own_subscription(cell)
         sent = value
@@ -338,7 +338,7 @@ def _subscription(name: str, value: Any = None) -> Callable[..., Request]:
 def _feed(suffix: str) -> Callable[..., Request]:
     """A request for a feed: of a group that the caller's member is in, or of one that it is not in."""
 
-    def make(world: ExchangeWorld, cell: Cell) -> Request:
+    def make(world: ExchangeScenario, cell: Cell) -> Request:
         group = "others" if cell.tenant is Tenant.OTHERS_COLLECTION else "taskforce"
         alert_id = world.addressed["taskforce"] if cell.tenant is Tenant.ADDRESSED_ALERT else world.others_alert
         with world.taskforce.database.reading() as session:
@@ -351,7 +351,7 @@ def _feed(suffix: str) -> Callable[..., Request]:
 def _taxii(suffix: str) -> Callable[..., Request]:
     """A TAXII request for the collection of a group that the caller's member is in, or of one that it is not in."""
 
-    def make(world: ExchangeWorld, cell: Cell) -> Request:
+    def make(world: ExchangeScenario, cell: Cell) -> Request:
         group = "others" if cell.tenant is Tenant.OTHERS_COLLECTION else "taskforce"
         with world.taskforce.database.transaction() as session:
             collection_id = open_collections(session, [group])[group]
@@ -361,14 +361,14 @@ def _taxii(suffix: str) -> Callable[..., Request]:
     return make
 
 
-def _make_feed_token(world: ExchangeWorld, cell: Cell) -> Request:
+def _make_feed_token(world: ExchangeScenario, cell: Cell) -> Request:
     own = (FeedToken.member_id == world.member_of(cell).member_id) & (FeedToken.name == "matrix")
     with world.taskforce.database.transaction() as session:  # a member may have only so many
         session.execute(update(FeedToken).where(own).values(revoked_at=world.taskforce.clock()))
     return Request("/v1/feed-tokens", {"name": "matrix"})
 
 
-def _revoke_feed_token(world: ExchangeWorld, cell: Cell) -> Request:
+def _revoke_feed_token(world: ExchangeScenario, cell: Cell) -> Request:
     is_others = cell.tenant is Tenant.OTHERS_TOKEN
     member_id = "other" if is_others else world.member_of(cell).member_id
     with world.taskforce.database.transaction() as session:
@@ -376,19 +376,21 @@ def _revoke_feed_token(world: ExchangeWorld, cell: Cell) -> Request:
     return Request(f"/v1/feed-tokens/{token_id}/revoke", {})
 
 
-def _page(path: str, name: str, others: Callable[[ExchangeWorld], Any]) -> Callable[[ExchangeWorld, Cell], Request]:
-    def make(world: ExchangeWorld, cell: Cell) -> Request:
+def _page(
+    path: str, name: str, others: Callable[[ExchangeScenario], Any]
+) -> Callable[[ExchangeScenario, Cell], Request]:
+    def make(world: ExchangeScenario, cell: Cell) -> Request:
         # The cursor just before the other's object: a page that did not look at the owner would begin with it.
         return Request(f"{path}?{name}={others(world)}" if cell.tenant is Tenant.OTHERS_CURSOR else path)
 
     return make
 
 
-def _at(target: str) -> Callable[[ExchangeWorld, Cell], Request]:
+def _at(target: str) -> Callable[[ExchangeScenario, Cell], Request]:
     return lambda world, cell: Request(target)
 
 
-REQUESTS: dict[str, Callable[[ExchangeWorld, Cell], Request]] = {
+REQUESTS: dict[str, Callable[[ExchangeScenario, Cell], Request]] = {
     **{f"GET {path}": _at(path) for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/log/checkpoint")},
     **{f"GET {path}": _at(path) for path in ("/v1/proposals", "/v1/statements", "/v1/holder-faults", "/v1/status")},
     "GET /log/tile/<path:path>": lambda world, cell: Request(f"/log/tile/0/{_tile(world.size)}"),

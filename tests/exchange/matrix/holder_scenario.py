@@ -22,7 +22,7 @@ OWN_MEMBER = (State.SUSPENDED, State.KEY_REVOKED, State.NOT_ALLOWED)
 _PLENTY = 1_000_000
 
 
-class HolderWorld:
+class HolderScenario:
     """A member for each kind and state, with a representative for each set of roles; and `other`."""
 
     def __init__(self, folder: Path) -> None:

@@ -16,12 +16,12 @@ from tests.exchange.matrix.sending import Request
 from tests.exchange.queries.planting import GROUNDS, plant_query, terms_of
 
 if TYPE_CHECKING:
-    from tests.exchange.matrix.exchange_scenario import ExchangeWorld
+    from tests.exchange.matrix.exchange_scenario import ExchangeScenario
 
-Maker = Callable[["ExchangeWorld", Cell], Request]
+Maker = Callable[["ExchangeScenario", Cell], Request]
 
 
-def _ask(world: ExchangeWorld, cell: Cell) -> Request:
+def _ask(world: ExchangeScenario, cell: Cell) -> Request:
     """To be authorised by another of the caller's member."""
     question = {
         "query_id": uuid7(),
@@ -41,7 +41,7 @@ def _ask(world: ExchangeWorld, cell: Cell) -> Request:
 def _about(suffix: str, state: QueryState, value: Any = None, *, asks: bool = False) -> Maker:
     """About a query that the caller is to authorise, or that it asked; or about another's."""
 
-    def make(world: ExchangeWorld, cell: Cell) -> Request:
+    def make(world: ExchangeScenario, cell: Cell) -> Request:
         if cell.tenant is Tenant.OTHERS_QUERY:
             # What an independent reviewer may read is none of the secrets that no answer may hold.
             open_one = plant_query(world.taskforce.database, "other/analyst", "other/authoriser")

@@ -13,18 +13,18 @@ from tests.exchange.requests.planting import GATEWAY, plant_hit, plant_request, 
 from tests.exchange.requests.scenario import make_answer, make_request
 
 if TYPE_CHECKING:
-    from tests.exchange.matrix.exchange_scenario import ExchangeWorld
+    from tests.exchange.matrix.exchange_scenario import ExchangeScenario
 
-Maker = Callable[["ExchangeWorld", Cell], Request]
+Maker = Callable[["ExchangeScenario", Cell], Request]
 
 
-def _ask(world: ExchangeWorld, cell: Cell) -> Request:
+def _ask(world: ExchangeScenario, cell: Cell) -> Request:
     """About a hit of the caller's own, in the group that the cell names; or about another's."""
     hit_id = world.others_hit if cell.tenant is Tenant.OTHERS_HIT else _share(world, cell)[0]
     return Request("/v1/requests", make_request(hit_id, **GATEWAY))
 
 
-def _share(world: ExchangeWorld, cell: Cell) -> tuple[str, bytes, str]:
+def _share(world: ExchangeScenario, cell: Cell) -> tuple[str, bytes, str]:
     """The caller's hit on a token that it holds with `partner`, both in the group of the cell, and its submission."""
     taskforce, member_id, token = world.taskforce, world.member_of(cell).member_id, make_token()
     submission_id = plant_row(taskforce, member_id, group_of(cell), token)
@@ -35,7 +35,7 @@ def _share(world: ExchangeWorld, cell: Cell) -> tuple[str, bytes, str]:
 def _incoming(suffix: str = "", value: Any = None) -> Maker:
     """About a request that came to the caller, or one between others."""
 
-    def make(world: ExchangeWorld, cell: Cell) -> Request:
+    def make(world: ExchangeScenario, cell: Cell) -> Request:
         if cell.tenant is Tenant.OTHERS_REQUEST:
             return Request(f"/v1/requests/{world.others_request}{suffix}", value)
         _, token, _ = _share(world, cell)
@@ -45,7 +45,7 @@ def _incoming(suffix: str = "", value: Any = None) -> Maker:
     return make
 
 
-def _answer(world: ExchangeWorld, cell: Cell) -> Request:
+def _answer(world: ExchangeScenario, cell: Cell) -> Request:
     """A partial answer to a request that the cell's representative took up."""
     member, name = world.member_of(cell), cell.roles or "all"
     key, member_id = member.keys[name], member.member_id
@@ -57,7 +57,7 @@ def _answer(world: ExchangeWorld, cell: Cell) -> Request:
     return Request(f"/v1/requests/{request_id}/answer", value)
 
 
-def _cancel(world: ExchangeWorld, cell: Cell) -> Request:
+def _cancel(world: ExchangeScenario, cell: Cell) -> Request:
     request_id = world.others_request
     if cell.tenant is not Tenant.OTHERS_REQUEST:
         request_id = plant_request(world.taskforce, world.member_of(cell).member_id, ["partner"], make_token())

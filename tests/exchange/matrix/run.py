@@ -13,7 +13,7 @@ from tests.exchange.matrix.cells import Cell, Dimensions, Judge, Outcome
 _PROBLEM = "urn:exchange:problem:"
 
 
-class World(Protocol):
+class Scenario(Protocol):
     """A service with members in every state."""
 
     def routes(self) -> set[str]:
@@ -55,7 +55,7 @@ class Tally:
         }
 
 
-def send_cells(name: str, world: World, dimensions: Dimensions, judge: Judge, cells: Iterable[Cell]) -> Tally:
+def send_cells(name: str, world: Scenario, dimensions: Dimensions, judge: Judge, cells: Iterable[Cell]) -> Tally:
     """Send each cell and compare. Routes carry the service's `name`."""
     tally = Tally(routes={f"{name} {route}" for route in world.routes()})
     for route in world.routes() ^ set(dimensions.routes):

@@ -12,12 +12,12 @@ from tests.exchange.matrix.sending import Request, group_of
 from tests.exchange.requests.planting import plant_hit, plant_row
 
 if TYPE_CHECKING:
-    from tests.exchange.matrix.exchange_scenario import ExchangeWorld
+    from tests.exchange.matrix.exchange_scenario import ExchangeScenario
 
-Maker = Callable[["ExchangeWorld", Cell], Request]
+Maker = Callable[["ExchangeScenario", Cell], Request]
 
 
-def _withdraw(world: ExchangeWorld, cell: Cell) -> Request:
+def _withdraw(world: ExchangeScenario, cell: Cell) -> Request:
     """The caller's row in the group of the cell, or a row or a submission of another's."""
     if cell.tenant is Tenant.OTHERS_SUBMISSION:
         return Request("/v1/withdrawals", make_withdrawal(submission_id=world.others_body["submission_id"]))
@@ -28,7 +28,7 @@ def _withdraw(world: ExchangeWorld, cell: Cell) -> Request:
 
 
 def _correction(suffix: str = "", *, is_post: bool = False) -> Maker:
-    def make(world: ExchangeWorld, cell: Cell) -> Request:
+    def make(world: ExchangeScenario, cell: Cell) -> Request:
         own = cell.tenant is not Tenant.OTHERS_CORRECTION
         member_id = world.member_of(cell).member_id
         correction_id = plant_correction(world.taskforce, member_id) if own else world.others_correction
@@ -38,7 +38,7 @@ def _correction(suffix: str = "", *, is_post: bool = False) -> Maker:
 
 
 def _of_hit(path: str, make_about: Callable[[str], dict[str, object]]) -> Maker:
-    def make(world: ExchangeWorld, cell: Cell) -> Request:
+    def make(world: ExchangeScenario, cell: Cell) -> Request:
         own = cell.tenant is not Tenant.OTHERS_HIT
         member_id = world.member_of(cell).member_id
         return Request(

@@ -12,17 +12,17 @@ from typing import Any
 
 import pytest
 
-from tests.exchange.queries.scenario import QueryWorld
+from tests.exchange.queries.scenario import QueryScenario
 from tests.exchange.silence.holders import OTHERS, SUBJECT
 from tests.filled_databases import create_postgresql_database, drop_postgresql_database
 from tests.postgresql import PostgresqlServer
 
 
 @pytest.fixture(scope="session")
-def founded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> tuple[QueryWorld, Path]:
+def founded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> tuple[QueryScenario, Path]:
     """The world, and the file that it lies in."""
     folder = tmp_path_factory.mktemp("queries")
-    made = QueryWorld(f"sqlite:///{folder / 'founded.db'}", folder)
+    made = QueryScenario(f"sqlite:///{folder / 'founded.db'}", folder)
     made.taskforce.close()
     return made, folder / "founded.db"
 
@@ -30,16 +30,16 @@ def founded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> tuple[QueryWorld
 @pytest.fixture(scope="session")
 def founded_postgresql(
     postgresql: PostgresqlServer, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[QueryWorld, str]:
+) -> tuple[QueryScenario, str]:
     """The world, and the name of its database."""
     name = create_postgresql_database(postgresql)
-    made = QueryWorld(postgresql.url(name), tmp_path_factory.mktemp("queries"))
+    made = QueryScenario(postgresql.url(name), tmp_path_factory.mktemp("queries"))
     made.taskforce.close()
     return made, name
 
 
 @pytest.fixture
-def sqlite_world(founded_sqlite: tuple[QueryWorld, Path], tmp_path: Path) -> Iterator[QueryWorld]:
+def sqlite_world(founded_sqlite: tuple[QueryScenario, Path], tmp_path: Path) -> Iterator[QueryScenario]:
     """A copy on SQLite."""
     founded, file = founded_sqlite
     yield from _copied(founded, lambda: f"sqlite:///{shutil.copy(file, tmp_path / 'test.db')}", tmp_path)
@@ -47,8 +47,8 @@ def sqlite_world(founded_sqlite: tuple[QueryWorld, Path], tmp_path: Path) -> Ite
 
 @pytest.fixture
 def postgresql_world(
-    founded_postgresql: tuple[QueryWorld, str], postgresql: PostgresqlServer, tmp_path: Path
-) -> Iterator[QueryWorld]:
+    founded_postgresql: tuple[QueryScenario, str], postgresql: PostgresqlServer, tmp_path: Path
+) -> Iterator[QueryScenario]:
     """A copy on PostgreSQL."""
     founded, name = founded_postgresql
     copied = create_postgresql_database(postgresql, name)
@@ -57,24 +57,24 @@ def postgresql_world(
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest) -> QueryWorld:
+def world(request: pytest.FixtureRequest) -> QueryScenario:
     """The banks a and b, the agencies nca and met, the reviewer ico; a test that takes it runs once on each kind."""
-    made: QueryWorld = request.getfixturevalue(f"{request.param}_world")
+    made: QueryScenario = request.getfixturevalue(f"{request.param}_world")
     return made
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def crowd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], QueryWorld]:
+def crowd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], QueryScenario]:
     """Copies a world of eight banks, which is founded once, into a folder."""
     folder = tmp_path_factory.mktemp("crowd")
     is_sqlite = request.param == "sqlite"
     server: Any = None if is_sqlite else request.getfixturevalue("postgresql")
     name = "" if is_sqlite else create_postgresql_database(server)
     file = folder / "founded.db"
-    founded = QueryWorld(f"sqlite:///{file}" if is_sqlite else server.url(name), folder, banks=(SUBJECT, *OTHERS))
+    founded = QueryScenario(f"sqlite:///{file}" if is_sqlite else server.url(name), folder, banks=(SUBJECT, *OTHERS))
     founded.taskforce.close()
 
-    def copy_into(home: Path) -> QueryWorld:
+    def copy_into(home: Path) -> QueryScenario:
         if is_sqlite:
             return founded.copy(f"sqlite:///{shutil.copy(file, home / 'test.db')}", home)
         return founded.copy(server.url(create_postgresql_database(server, name)), home)
@@ -83,11 +83,11 @@ def crowd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture
-def crowds(crowd: Callable[[Path], QueryWorld], tmp_path: Path) -> Iterator[Callable[[str], QueryWorld]]:
+def crowds(crowd: Callable[[Path], QueryScenario], tmp_path: Path) -> Iterator[Callable[[str], QueryScenario]]:
     """Makes copies of that world, each in a folder of its own."""
-    made: list[QueryWorld] = []
+    made: list[QueryScenario] = []
 
-    def copy(of: str) -> QueryWorld:
+    def copy(of: str) -> QueryScenario:
         folder = tmp_path / of
         folder.mkdir()
         made.append(crowd(folder))
@@ -98,19 +98,19 @@ def crowds(crowd: Callable[[Path], QueryWorld], tmp_path: Path) -> Iterator[Call
         world.taskforce.close()
 
 
-def _copied(founded: QueryWorld, make_url: Callable[[], str], folder: Path) -> Iterator[QueryWorld]:
+def _copied(founded: QueryScenario, make_url: Callable[[], str], folder: Path) -> Iterator[QueryScenario]:
     made = founded.copy(make_url(), folder)
     yield made
     made.taskforce.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def copies(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], QueryWorld]]:
+def copies(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], QueryScenario]]:
     """Makes several copies, each in a folder of its own."""
-    made: list[QueryWorld] = []
+    made: list[QueryScenario] = []
     dropped: list[Callable[[], None]] = []
 
-    def copy(name: str) -> QueryWorld:
+    def copy(name: str) -> QueryScenario:
         folder = tmp_path / name
         folder.mkdir()
         if request.param == "sqlite":

@@ -27,7 +27,7 @@ from exchange.log.head_file import HeadFile
 from exchange.log.sequencer import CARRIED_TICKS, Sequencer
 from exchange.log.tables import LogNumber, LogPending
 from tests.exchange.corrections.taking_back import make_withdrawal
-from tests.exchange.queries.scenario import QueryWorld
+from tests.exchange.queries.scenario import QueryScenario
 from tlog.notes import NoteSigner
 
 SUBJECT, OTHERS = "a", ("b", "c", "d", "e", "f", "g", "h")
@@ -117,7 +117,7 @@ class Game:
     """The taskforce, and both logs over the same entries."""
 
     def __init__(self, database_url: str, folder: Path, seed: int, rounds: int) -> None:
-        self.world = QueryWorld(database_url, folder, banks=(SUBJECT, *OTHERS))
+        self.world = QueryScenario(database_url, folder, banks=(SUBJECT, *OTHERS))
         self.random, self.rounds = Random(seed), rounds
         self._former = FormerLog(seed)
         self._sequencer = self._make_sequencer(folder)

@@ -57,7 +57,7 @@ def gateway_of(agency: str) -> str:
     return "CCA2013_s7" if agency == "nca" else "DPA2018_Sch2"
 
 
-class QueryWorld:
+class QueryScenario:
     """The taskforce, and what is done in it."""
 
     def __init__(self, database_url: str, folder: Path, *, banks: Sequence[str] = BANKS) -> None:
@@ -69,7 +69,7 @@ class QueryWorld:
         self.taskforce.state_epoch()
         self.taskforce.state_group((*banks, *AGENCIES))
 
-    def copy(self, database_url: str, folder: Path) -> QueryWorld:
+    def copy(self, database_url: str, folder: Path) -> QueryScenario:
         """The same people on a copy of the database."""
         made = copy(self)
         made.taskforce = self.taskforce.copy(database_url, folder)

@@ -26,7 +26,7 @@ from tests.exchange.corrections.taking_back import (
     plant_outcome,
 )
 from tests.exchange.queries.planting import terms_of
-from tests.exchange.queries.scenario import QueryWorld
+from tests.exchange.queries.scenario import QueryScenario
 
 TOKEN = bytes(32)
 BIG = "x" * 10_000_000
@@ -36,7 +36,7 @@ BIG = "x" * 10_000_000
 class Place:
     """A bank and an agency with everything that the routes are about, and what is another's."""
 
-    world: QueryWorld
+    world: QueryScenario
     hit_id: str
     others_hit: str
     others_submission: str
@@ -69,7 +69,7 @@ class Place:
 
 
 @pytest.fixture
-def place(sqlite_world: QueryWorld) -> Iterator[Place]:
+def place(sqlite_world: QueryScenario) -> Iterator[Place]:
     world, now = sqlite_world, sqlite_world.taskforce
     submission = world.banks["b"].submit([TOKEN]).get_json()["submission_id"]
     assert world.banks["a"].submit([TOKEN]).status_code == 201

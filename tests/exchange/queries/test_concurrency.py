@@ -12,18 +12,18 @@ from exchange.queries.answer import answer_query
 from exchange.queries.decide import DEFAULT_LIMITS
 from exchange.queries.store import lock_query
 from tests.exchange.factories import make_token
-from tests.exchange.queries.scenario import QueryWorld
+from tests.exchange.queries.scenario import QueryScenario
 
 ACTOR = Actor("nca/authoriser", "nca", frozenset())
 
 
 @pytest.fixture
-def world(postgresql_world: QueryWorld) -> QueryWorld:
+def world(postgresql_world: QueryScenario) -> QueryScenario:
     """On PostgreSQL; SQLite has one writer at a time, whatever it writes."""
     return postgresql_world
 
 
-def test_no_submitter_waits_for_a_query_that_is_being_answered(world: QueryWorld) -> None:
+def test_no_submitter_waits_for_a_query_that_is_being_answered(world: QueryScenario) -> None:
     token, watched = make_token(), make_token()
     assert world.banks["a"].submit([token]).status_code == 201
     query_id = world.query([token, watched], watch_until="2026-12-01")["query_id"]
@@ -38,7 +38,7 @@ def test_no_submitter_waits_for_a_query_that_is_being_answered(world: QueryWorld
         assert world.banks["a"].submit([watched]).status_code == 201
 
 
-def test_a_row_that_commits_after_a_later_one_is_not_missed_by_a_watch(world: QueryWorld) -> None:
+def test_a_row_that_commits_after_a_later_one_is_not_missed_by_a_watch(world: QueryScenario) -> None:
     """A cursor over ids or times would pass it: transactions commit out of order."""
     early, late = make_token(), make_token()
     query_id = world.query([early, late], watch_until="2026-12-01")["query_id"]
@@ -61,7 +61,7 @@ def test_a_row_that_commits_after_a_later_one_is_not_missed_by_a_watch(world: Qu
     assert len(world.views("nca", "le_watch_matched")) == 2
 
 
-def test_of_two_queries_approved_at_once_each_agency_learns_of_the_other(world: QueryWorld) -> None:
+def test_of_two_queries_approved_at_once_each_agency_learns_of_the_other(world: QueryScenario) -> None:
     token = make_token()
     asked = [(agency, world.ask([token], agency)) for agency in ("nca", "met")]
     with ThreadPoolExecutor(2) as pool:

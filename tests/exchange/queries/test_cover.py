@@ -14,7 +14,7 @@ from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.exchange.corrections.taking_back import make_withdrawal
 from tests.exchange.factories import make_token
-from tests.exchange.queries.scenario import QueryWorld, decode, rules_of
+from tests.exchange.queries.scenario import QueryScenario, decode, rules_of
 
 _TOLD = {"query_id", "agency", "legal_gateway", "holder", "told_at", "tokens", "salt"}
 
@@ -26,7 +26,7 @@ def commitment(told: dict[str, Any]) -> str:
     return to_base64(hashlib.sha256(content).digest())
 
 
-def test_a_bank_learns_what_was_fixed_when_cover_ends(world: QueryWorld) -> None:
+def test_a_bank_learns_what_was_fixed_when_cover_ends(world: QueryScenario) -> None:
     held, other = make_token(), make_token()
     assert world.banks["a"].submit([held]).status_code == 201
     assert world.banks["b"].submit([other]).status_code == 201
@@ -50,7 +50,7 @@ def test_a_bank_learns_what_was_fixed_when_cover_ends(world: QueryWorld) -> None
     assert world.read(answered["query_id"]).get_json()["results"] is None, "its authority has passed"
 
 
-def test_an_overt_query_is_told_to_the_banks_at_once(world: QueryWorld) -> None:
+def test_an_overt_query_is_told_to_the_banks_at_once(world: QueryScenario) -> None:
     token, later = make_token(), make_token()
     assert world.banks["a"].submit([token]).status_code == 201
     query_id = world.query([token, later], covert=False, until=None)["query_id"]
@@ -64,7 +64,7 @@ def test_an_overt_query_is_told_to_the_banks_at_once(world: QueryWorld) -> None:
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
-def test_an_extension_is_logged_with_its_reason_and_keeps_the_cover(world: QueryWorld) -> None:
+def test_an_extension_is_logged_with_its_reason_and_keeps_the_cover(world: QueryScenario) -> None:
     token = make_token()
     assert world.banks["a"].submit([token]).status_code == 201
     query_id = world.query([token], until="2026-12-01")["query_id"]
@@ -89,7 +89,7 @@ def test_an_extension_is_logged_with_its_reason_and_keeps_the_cover(world: Query
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
-def test_a_watch_goes_on_for_as_long_as_its_query_and_no_longer(world: QueryWorld) -> None:
+def test_a_watch_goes_on_for_as_long_as_its_query_and_no_longer(world: QueryScenario) -> None:
     token = make_token()
     query_id = world.query([token], until="2027-01-10", watch_until="2026-12-01")["query_id"]
     reason, present = "the handler is still at work", "2027-01-10"
@@ -119,7 +119,7 @@ def test_a_watch_goes_on_for_as_long_as_its_query_and_no_longer(world: QueryWorl
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
-def test_the_one_who_asked_does_not_extend_his_own_query(world: QueryWorld) -> None:
+def test_the_one_who_asked_does_not_extend_his_own_query(world: QueryScenario) -> None:
     query_id = world.ask([make_token()])
     nca = world.agencies["nca"]
     body = world.question([make_token()])
@@ -130,7 +130,7 @@ def test_the_one_who_asked_does_not_extend_his_own_query(world: QueryWorld) -> N
     assert rules_of(world.step(query_id, "extend", value)) == {"not-standing"}
 
 
-def test_a_query_that_nobody_approved_lapses_and_tells_no_bank(world: QueryWorld) -> None:
+def test_a_query_that_nobody_approved_lapses_and_tells_no_bank(world: QueryScenario) -> None:
     token = make_token()
     assert world.banks["a"].submit([token]).status_code == 201
     query_id = world.ask([token], until="2026-12-01")
@@ -143,7 +143,7 @@ def test_a_query_that_nobody_approved_lapses_and_tells_no_bank(world: QueryWorld
 # -- watches
 
 
-def test_a_watch_tells_the_agency_alone_of_each_new_row_once(world: QueryWorld) -> None:
+def test_a_watch_tells_the_agency_alone_of_each_new_row_once(world: QueryScenario) -> None:
     watched, known = make_token(), make_token()
     assert world.banks["a"].submit([known]).status_code == 201
     answered = world.query([watched, known], watch_until="2026-12-10", until="2027-01-10")
@@ -166,7 +166,7 @@ def test_a_watch_tells_the_agency_alone_of_each_new_row_once(world: QueryWorld) 
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
-def test_a_watch_ends_with_its_day_or_when_it_is_ended(world: QueryWorld) -> None:
+def test_a_watch_ends_with_its_day_or_when_it_is_ended(world: QueryScenario) -> None:
     first, second = make_token(), make_token()
     world.query([first], watch_until="2026-12-01")
     ended = world.query([second], watch_until="2026-12-01")["query_id"]
@@ -180,7 +180,7 @@ def test_a_watch_ends_with_its_day_or_when_it_is_ended(world: QueryWorld) -> Non
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
-def test_a_watch_of_an_agency_outside_the_group_tells_nothing(world: QueryWorld) -> None:
+def test_a_watch_of_an_agency_outside_the_group_tells_nothing(world: QueryScenario) -> None:
     token = make_token()
     world.query([token], watch_until="2026-12-01")
     world.taskforce.state_group(("a", "b", "met"))
@@ -199,7 +199,7 @@ def test_a_watch_of_an_agency_outside_the_group_tells_nothing(world: QueryWorld)
     [(False, False, True, True), (True, False, True, False), (False, True, False, True), (True, True, False, False)],
 )
 def test_agencies_on_one_subject_are_deconflicted_unless_silent(
-    world: QueryWorld, silent: bool, other_silent: bool, learns: bool, other_learns: bool
+    world: QueryScenario, silent: bool, other_silent: bool, learns: bool, other_learns: bool
 ) -> None:
     token = make_token()
     first = world.query([token, make_token()], silent=silent)
@@ -220,7 +220,7 @@ def test_agencies_on_one_subject_are_deconflicted_unless_silent(
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
-def test_a_silent_case_shows_in_nothing_that_the_other_agency_is_answered(world: QueryWorld) -> None:
+def test_a_silent_case_shows_in_nothing_that_the_other_agency_is_answered(world: QueryScenario) -> None:
     token = make_token()
     alone = world.query([token], "met")
     world.query([token], silent=True)
@@ -230,7 +230,7 @@ def test_a_silent_case_shows_in_nothing_that_the_other_agency_is_answered(world:
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
-def test_queries_that_are_over_or_of_one_agency_do_not_meet(world: QueryWorld) -> None:
+def test_queries_that_are_over_or_of_one_agency_do_not_meet(world: QueryScenario) -> None:
     token = make_token()
     old = world.query([token], until="2026-12-01")["query_id"]
     assert world.query([token])["deconfliction"] is False
@@ -242,12 +242,12 @@ def test_queries_that_are_over_or_of_one_agency_do_not_meet(world: QueryWorld) -
     assert [query["deconfliction"] for query in _listed(world)] == [False, False]
 
 
-def _listed(world: QueryWorld) -> list[dict[str, Any]]:
+def _listed(world: QueryScenario) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = world.agencies["nca"].send("GET", "/v1/queries").get_json()["queries"]
     return found
 
 
-def test_a_withdrawals_id_does_not_tell_whether_a_correction_waits(world: QueryWorld) -> None:
+def test_a_withdrawals_id_does_not_tell_whether_a_correction_waits(world: QueryScenario) -> None:
     """An agency that never acknowledges keeps its correction; the bank that tries the id again must not see it."""
     bank, ids, answers = world.banks["a"], (uuid7(), uuid7()), []
     tokens = make_token(), make_token()

@@ -23,7 +23,7 @@ from exchange.corrections.notify import notify_corrections
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.exchange.corrections.taking_back import make_withdrawal
-from tests.exchange.queries.scenario import BANKS, QueryWorld
+from tests.exchange.queries.scenario import BANKS, QueryScenario
 from tests.exchange.silence.agencies import act_openly
 from tests.exchange.silence.holders import OTHERS, live_beside, mask_band
 from tests.exchange.silence.plan import STEPS, assert_that_all_was_there, live
@@ -31,7 +31,7 @@ from tests.exchange.silence.reading import read_everything
 from tests.exchange.silence.seen import Eyes, Seen
 from tests.exchange.silence.side import Side, differences, order_ids
 
-Copies = Callable[[str], QueryWorld]
+Copies = Callable[[str], QueryScenario]
 EXAMPLES = 2
 """`python -m tests.exchange.silence N` compares more."""
 
@@ -60,7 +60,7 @@ def compare(copies: Copies, steps: Sequence[str], seed: int) -> tuple[Side, Side
     return quiet, busy
 
 
-def compare_holders(make: Callable[[str], QueryWorld], few: int, many: int, *, is_banded: bool) -> dict[str, Any]:
+def compare_holders(make: Callable[[str], QueryScenario], few: int, many: int, *, is_banded: bool) -> dict[str, Any]:
     """In what the bank's two worlds differ; `is_banded` leaves out the band."""
     with pytest.MonkeyPatch.context() as patch:
         order_ids(patch)
@@ -75,14 +75,14 @@ def compare_holders(make: Callable[[str], QueryWorld], few: int, many: int, *, i
 
 @pytest.mark.parametrize(("few", "many"), [(1, 7), (2, 4), (5, 7)])
 def test_how_many_others_hold_a_row_shows_in_the_band_alone(
-    crowds: Callable[[str], QueryWorld], few: int, many: int
+    crowds: Callable[[str], QueryScenario], few: int, many: int
 ) -> None:
     """Sizes, places, times, order and contents: all that the bank is answered, but for hashes and signatures."""
     is_banded = (few, many) == (1, 7)
     assert compare_holders(crowds, few, many, is_banded=is_banded) == {}
 
 
-def test_the_comparison_sees_the_band(crowds: Callable[[str], QueryWorld]) -> None:
+def test_the_comparison_sees_the_band(crowds: Callable[[str], QueryScenario]) -> None:
     assert compare_holders(crowds, 1, 7, is_banded=False).keys() >= {"a GET /v1/hits", "a GET /log/entries"}
 
 
@@ -150,7 +150,7 @@ def test_an_agencys_query_is_to_a_bank_as_one_that_does_not_exist(copies: Copies
     assert to_base64(token) not in answers[0].text
 
 
-def test_a_correction_shows_a_bank_nothing_of_an_agencys_hit(world: QueryWorld) -> None:
+def test_a_correction_shows_a_bank_nothing_of_an_agencys_hit(world: QueryScenario) -> None:
     """Bank a's hit on `hidden` rests on the cell's rows, one of which has just expired. Only an agency was told of the
     taskforce's row, and when that is withdrawn, only the agency has reason to look at the token.
     """

@@ -27,7 +27,7 @@ from schemas.terms import LegalGateway, RequestMode
 from schemas.values.encoding import from_base64
 from tests.exchange.factories import make_token
 from tests.exchange.queries.planting import terms_of
-from tests.exchange.queries.scenario import QueryWorld
+from tests.exchange.queries.scenario import QueryScenario
 
 NO_QUERIES: GatewayRules = {
     **RULES,
@@ -38,7 +38,7 @@ CLOSED: GatewayRules = {code: rule for code, rule in RULES.items() if code is no
 
 @pytest.mark.parametrize(("rules", "broken"), [(NO_QUERIES, "gateway-mode"), (CLOSED, "no-gateway")])
 def test_under_a_gateway_that_carries_no_queries_any_more_none_goes_on(
-    sqlite_world: QueryWorld, rules: GatewayRules, broken: str
+    sqlite_world: QueryScenario, rules: GatewayRules, broken: str
 ) -> None:
     world, limits = sqlite_world, QueryLimits(rules, DEFAULT_LIMITS.longest_days)
     database, now = world.taskforce.database, world.clock()
@@ -58,7 +58,7 @@ def test_under_a_gateway_that_carries_no_queries_any_more_none_goes_on(
 
 
 def test_what_an_attempt_found_that_was_rolled_back_is_told_to_nobody(
-    sqlite_world: QueryWorld, monkeypatch: pytest.MonkeyPatch
+    sqlite_world: QueryScenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, token, database = sqlite_world, make_token(), sqlite_world.taskforce.database
     assert world.banks["a"].submit([token]).status_code == 201
@@ -89,7 +89,7 @@ def test_what_an_attempt_found_that_was_rolled_back_is_told_to_nobody(
         assert session.scalar(logged)
 
 
-def test_a_list_by_state_says_what_each_is_on_that_day(sqlite_world: QueryWorld) -> None:
+def test_a_list_by_state_says_what_each_is_on_that_day(sqlite_world: QueryScenario) -> None:
     world, token = sqlite_world, make_token()
     lapsed, over = world.ask([token], until="2026-11-23"), world.query([token], until="2026-11-24")["query_id"]
     world.clock.advance(days=4)

@@ -21,7 +21,7 @@ from schemas.terms import MemberKind
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_token
-from tests.exchange.queries.scenario import QueryWorld, gateway_of, rules_of
+from tests.exchange.queries.scenario import QueryScenario, gateway_of, rules_of
 
 ANOTHER_ID = "01920000-0000-7000-8000-000000000000"
 
@@ -31,7 +31,7 @@ def terms_sha256(shown: dict[str, Any]) -> str:
     return terms_digest(msgspec.convert(shown, WholeQuery))
 
 
-def test_a_query_names_holders_and_notifies_agency_and_reviewer(world: QueryWorld) -> None:
+def test_a_query_names_holders_and_notifies_agency_and_reviewer(world: QueryScenario) -> None:
     held, missed, shared = make_token(), make_token(), make_token()
     assert world.banks["a"].submit([held, shared]).status_code == 201
     marked = {"theme": "drugs", "handling": "C", "conditions": "ask b first"}
@@ -64,7 +64,7 @@ def test_a_query_names_holders_and_notifies_agency_and_reviewer(world: QueryWorl
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_the_log_has_a_digest_of_the_case_and_the_reviewer_its_texts(
-    world: QueryWorld,
+    world: QueryScenario,
 ) -> None:
     """The independent reviewer reads the texts from the query."""
     token = make_token()
@@ -97,7 +97,7 @@ def test_the_log_has_a_digest_of_the_case_and_the_reviewer_its_texts(
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
-def test_nothing_is_approved_but_what_the_officer_read(world: QueryWorld) -> None:
+def test_nothing_is_approved_but_what_the_officer_read(world: QueryScenario) -> None:
     query_id = world.ask([make_token()])
     read = world.read(query_id, as_name="authoriser").get_json()
     for changed in (
@@ -116,7 +116,7 @@ def test_nothing_is_approved_but_what_the_officer_read(world: QueryWorld) -> Non
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
-def test_a_query_reads_only_and_leaves_nothing_at_the_banks(world: QueryWorld) -> None:
+def test_a_query_reads_only_and_leaves_nothing_at_the_banks(world: QueryScenario) -> None:
     token = make_token()
     assert world.banks["a"].submit([token]).status_code == 201
     hits, entries = world.count(Hit), len(world.views("a"))
@@ -150,7 +150,7 @@ _REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
-def test_a_query_against_a_rule_is_refused_by_name_and_logged(world: QueryWorld) -> None:
+def test_a_query_against_a_rule_is_refused_by_name_and_logged(world: QueryScenario) -> None:
     for changes, rule in _REFUSED:
         answer = world.agencies["nca"].send("POST", "/v1/queries", world.question([make_token()], **changes))
         assert rule in rules_of(answer), changes
@@ -160,7 +160,7 @@ def test_a_query_against_a_rule_is_refused_by_name_and_logged(world: QueryWorld)
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
-def test_nobody_authorises_his_own_query(world: QueryWorld) -> None:
+def test_nobody_authorises_his_own_query(world: QueryScenario) -> None:
     body = world.question([make_token()], authorised_by="nca/colleague")
     answer = world.agencies["nca"].send("POST", "/v1/queries", body, as_name="colleague")
     assert rules_of(answer) == {"same-person"}
@@ -170,19 +170,19 @@ def test_nobody_authorises_his_own_query(world: QueryWorld) -> None:
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
-def test_a_bank_asks_no_query(world: QueryWorld) -> None:
+def test_a_bank_asks_no_query(world: QueryScenario) -> None:
     body = world.question([make_token()], "a")
     assert {"law-enforcement"} == rules_of(world.banks["a"].send("POST", "/v1/queries", body))
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
-def test_covert_work_without_an_independent_reviewer_is_refused(world: QueryWorld) -> None:
+def test_covert_work_without_an_independent_reviewer_is_refused(world: QueryScenario) -> None:
     world.taskforce.state_member(world.reviewer, MemberState.SUSPENDED)
     answer = world.agencies["nca"].send("POST", "/v1/queries", world.question([make_token()]))
     assert rules_of(answer) == {"no-reviewer"}
 
 
-def test_an_id_is_used_once_and_the_same_request_twice_asks_once(world: QueryWorld) -> None:
+def test_an_id_is_used_once_and_the_same_request_twice_asks_once(world: QueryScenario) -> None:
     body = world.question([make_token()])
     sent = [world.agencies["nca"].send("POST", "/v1/queries", body, idempotency_key="the-same-key") for _ in range(2)]
     assert [answer.status_code for answer in sent] == [201, 201]
@@ -212,7 +212,7 @@ _MALFORMED: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
-def test_a_query_of_another_form_is_refused(world: QueryWorld) -> None:
+def test_a_query_of_another_form_is_refused(world: QueryScenario) -> None:
     for changes in _MALFORMED:
         answer = world.agencies["nca"].send("POST", "/v1/queries", {**world.question([make_token()]), **changes})
         assert answer.status_code == 422, changes
@@ -220,7 +220,7 @@ def test_a_query_of_another_form_is_refused(world: QueryWorld) -> None:
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
-def test_someone_elses_query_looks_like_none(world: QueryWorld) -> None:
+def test_someone_elses_query_looks_like_none(world: QueryScenario) -> None:
     query_id = world.query([make_token()])["query_id"]
     extension = {"until": "2027-03-01", "reason": "more"}
     steps: list[tuple[str, dict[str, Any]]] = [
@@ -241,7 +241,7 @@ def test_someone_elses_query_looks_like_none(world: QueryWorld) -> None:
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
-def test_within_the_agency_only_those_concerned_and_its_reviewers_read(world: QueryWorld) -> None:
+def test_within_the_agency_only_those_concerned_and_its_reviewers_read(world: QueryScenario) -> None:
     query_id = world.query([make_token()])["query_id"]
     read = {name: world.read(query_id, as_name=name).status_code for name in world.agencies["nca"].keys}
     assert read == {"analyst": 200, "authoriser": 200, "reviewer": 200, "colleague": 404}
@@ -252,7 +252,7 @@ def test_within_the_agency_only_those_concerned_and_its_reviewers_read(world: Qu
     assert world.agencies["met"].send("GET", "/v1/queries").get_json()["queries"] == []
 
 
-def test_queries_are_listed_page_by_page_and_by_state(world: QueryWorld) -> None:
+def test_queries_are_listed_page_by_page_and_by_state(world: QueryScenario) -> None:
     query_ids = sorted(world.ask([make_token()]) for _ in range(3))
     world.approve(query_ids[1])
     nca = world.agencies["nca"]
@@ -266,7 +266,7 @@ def test_queries_are_listed_page_by_page_and_by_state(world: QueryWorld) -> None
     assert "results" not in answered[0]
 
 
-def test_results_follow_present_authority_and_live_rows(world: QueryWorld) -> None:
+def test_results_follow_present_authority_and_live_rows(world: QueryScenario) -> None:
     token = make_token()
     expiring = {"expires_on": "2026-12-01", "review_by": "2026-12-01"}
     assert world.banks["a"].submit([token], envelope=expiring).status_code == 201
@@ -283,7 +283,7 @@ def test_results_follow_present_authority_and_live_rows(world: QueryWorld) -> No
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
-def test_an_agency_that_is_law_enforcement_no_longer_reads_nothing(world: QueryWorld) -> None:
+def test_an_agency_that_is_law_enforcement_no_longer_reads_nothing(world: QueryScenario) -> None:
     query_id = world.query([make_token()])["query_id"]
     world.agencies["nca"].kind = MemberKind.REGULATOR
     world.taskforce.state_member(world.agencies["nca"])
@@ -291,7 +291,7 @@ def test_an_agency_that_is_law_enforcement_no_longer_reads_nothing(world: QueryW
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
-def test_a_refused_query_is_never_answered(world: QueryWorld) -> None:
+def test_a_refused_query_is_never_answered(world: QueryScenario) -> None:
     query_id = world.ask([make_token()])
     assert world.step(query_id, "refuse").get_json()["state"] == "refused"
     assert rules_of(world.step(query_id, "approve")) == {"not-pending"}
@@ -299,7 +299,7 @@ def test_a_refused_query_is_never_answered(world: QueryWorld) -> None:
     assert world.kinds("ico") == ["le_query_asked", "le_query_refused", "le_query_read"]
 
 
-def test_an_approval_twice_is_one_and_a_repetition_is_a_new_reading(world: QueryWorld) -> None:
+def test_an_approval_twice_is_one_and_a_repetition_is_a_new_reading(world: QueryScenario) -> None:
     token = make_token()
     assert world.banks["a"].submit([token]).status_code == 201
     query_id = world.ask([token])
@@ -310,7 +310,7 @@ def test_an_approval_twice_is_one_and_a_repetition_is_a_new_reading(world: Query
     assert rules_of(world.step(query_id, "approve")) == {"not-pending"}
 
 
-def test_what_is_told_is_noted_as_derived_so_that_a_withdrawal_reaches_it(world: QueryWorld) -> None:
+def test_what_is_told_is_noted_as_derived_so_that_a_withdrawal_reaches_it(world: QueryScenario) -> None:
     token = make_token()
     assert world.banks["a"].submit([token]).status_code == 201
     query_id = world.query([token])["query_id"]
@@ -322,7 +322,7 @@ def test_what_is_told_is_noted_as_derived_so_that_a_withdrawal_reaches_it(world:
     assert noted.covert_until.isoformat() == "2027-02-21T00:00:00+00:00"
 
 
-def test_queries_that_are_long_over_are_forgotten_but_for_the_log(world: QueryWorld) -> None:
+def test_queries_that_are_long_over_are_forgotten_but_for_the_log(world: QueryScenario) -> None:
     token = make_token()
     assert world.banks["a"].submit([token]).status_code == 201
     world.query([token], until="2026-11-30")
@@ -339,7 +339,7 @@ def test_queries_that_are_long_over_are_forgotten_but_for_the_log(world: QueryWo
     assert len(world.views("nca", "le_query_approved")) == 2
 
 
-def test_a_log_that_takes_nothing_stops_the_answer(world: QueryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_takes_nothing_stops_the_answer(world: QueryScenario, monkeypatch: pytest.MonkeyPatch) -> None:
     from exchange.kernel.actor import Actor  # noqa: PLC0415
     from exchange.log import events  # noqa: PLC0415 - what is made to fail
 
@@ -356,7 +356,7 @@ def test_a_log_that_takes_nothing_stops_the_answer(world: QueryWorld, monkeypatc
     assert world.approve(query_id)["results"][0]["hit"]
 
 
-def test_a_red_row_is_found_but_not_named_and_section_7_is_the_ncas(world: QueryWorld) -> None:
+def test_a_red_row_is_found_but_not_named_and_section_7_is_the_ncas(world: QueryScenario) -> None:
     token = make_token()
     assert world.banks["a"].submit([token], envelope={"tlp": "RED"}).status_code == 201
     assert world.banks["b"].submit([token]).status_code == 201

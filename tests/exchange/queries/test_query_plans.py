@@ -21,12 +21,12 @@ import exchange
 from exchange.kernel.base import Base
 from tests.captured import Callers, Captured, captured, functions_that_ask
 from tests.exchange.queries.besides import do_besides
-from tests.exchange.queries.scenario import QueryWorld
+from tests.exchange.queries.scenario import QueryScenario
 from tests.exchange.silence.plan import STEPS, live
 from tests.exchange.silence.side import Side
 from tests.plans import growing_reads, growing_reads_postgresql, multiply_rows
 
-Copies = Callable[[str], QueryWorld]
+Copies = Callable[[str], QueryScenario]
 BOUNDED = frozenset(
     {
         # as many as members, groups, epochs and processes
@@ -110,7 +110,7 @@ def test_nor_on_postgresql(copies: Copies) -> None:
     assert not not_allowed(found), "\n".join(f"{steps}: {form}" for form, steps in not_allowed(found).items())
 
 
-def statements_of(world: QueryWorld, callers: Callers | None = None) -> Captured:
+def statements_of(world: QueryScenario, callers: Callers | None = None) -> Captured:
     """What its database is sent in a year, and besides."""
     with captured(world.taskforce.database.engine, callers) as statements:
         live(Side(world), STEPS, 1, covert=True)

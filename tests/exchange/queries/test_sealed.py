@@ -23,7 +23,7 @@ from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
 from tests.canaries import Canaries
 from tests.exchange.factories import make_token
-from tests.exchange.queries.scenario import QueryWorld, decode, rules_of
+from tests.exchange.queries.scenario import QueryScenario, decode, rules_of
 
 TEXTS = {
     "case": "OP-canary-5c1a77",
@@ -48,7 +48,7 @@ def all_that_is_stored(url: str, folder: Path) -> bytes:
     return b"\n".join(values + files)
 
 
-def live(world: QueryWorld) -> str:
+def live(world: QueryScenario) -> str:
     """A covert query from asking to its end: with a watch that reports, a reading, a review, another agency about the
     same, an extension, and a refusal whose words are recorded; its id.
     """
@@ -73,7 +73,7 @@ def live(world: QueryWorld) -> str:
 
 
 def test_no_text_of_a_query_is_stored_but_sealed(
-    world: QueryWorld, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    world: QueryScenario, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
     query_id = live(world)
@@ -94,7 +94,7 @@ def test_no_text_of_a_query_is_stored_but_sealed(
     assert [view["query_id"] for view in world.views("a", "le_query_disclosed")], "cover ends by what is readable"
 
 
-def test_sealed_texts_show_neither_their_length_nor_whose_they_are(sqlite_world: QueryWorld) -> None:
+def test_sealed_texts_show_neither_their_length_nor_whose_they_are(sqlite_world: QueryScenario) -> None:
     for purpose in ("p", "p" * 1000):
         sqlite_world.ask([make_token()], purpose=purpose)
     database = create_database(sqlite_world.taskforce.settings.database_url)
@@ -105,7 +105,7 @@ def test_sealed_texts_show_neither_their_length_nor_whose_they_are(sqlite_world:
     assert {len(paper.sealed) for paper in papers} == {SIZE_CLASSES[0]}
 
 
-def test_a_reviewer_enrolled_later_has_no_sealed_copy(sqlite_world: QueryWorld) -> None:
+def test_a_reviewer_enrolled_later_has_no_sealed_copy(sqlite_world: QueryScenario) -> None:
     world = sqlite_world
     world.taskforce.state_member(world.reviewer, MemberState.SUSPENDED)
     query_id = world.query([make_token()], covert=False)["query_id"]
@@ -114,7 +114,7 @@ def test_a_reviewer_enrolled_later_has_no_sealed_copy(sqlite_world: QueryWorld) 
     assert (read["sealed"], read["agency"]) == (None, "nca")
 
 
-def test_nothing_is_asked_of_which_a_reader_could_not_open_the_texts(sqlite_world: QueryWorld) -> None:
+def test_nothing_is_asked_of_which_a_reader_could_not_open_the_texts(sqlite_world: QueryScenario) -> None:
     """A key that the registrars signed, and to which nothing can be sealed."""
     world = sqlite_world
     world.reviewer.encryption_key = bytes(32)
@@ -146,7 +146,7 @@ def test_a_paper_opens_in_its_own_place_alone() -> None:
         open_paper(seal_paper(paper, key.public_bytes, false), key, false, QueryGrounds)
 
 
-def test_what_is_sealed_to_one_reader_is_shown_to_no_other(sqlite_world: QueryWorld) -> None:
+def test_what_is_sealed_to_one_reader_is_shown_to_no_other(sqlite_world: QueryScenario) -> None:
     world = sqlite_world
     query_id = world.ask([make_token()])
     with world.taskforce.database.reading() as session:

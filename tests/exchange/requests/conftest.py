@@ -7,38 +7,38 @@ from pathlib import Path
 
 import pytest
 
-from tests.exchange.requests.scenario import RequestWorld
+from tests.exchange.requests.scenario import RequestScenario
 from tests.filled_databases import create_postgresql_database
 from tests.postgresql import PostgresqlServer
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RequestWorld]:
+def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RequestScenario]:
     """A world on each kind of database, for a whole module."""
     folder = tmp_path_factory.mktemp("requests")
     url = f"sqlite:///{folder / 'test.db'}"
     if request.param == "postgresql":
         server: PostgresqlServer = request.getfixturevalue("postgresql")
         url = server.url(create_postgresql_database(server))
-    world = RequestWorld(url, folder)
+    world = RequestScenario(url, folder)
     yield world
     world.close()
 
 
 @pytest.fixture
-def world(kept: RequestWorld) -> RequestWorld:
+def world(kept: RequestScenario) -> RequestScenario:
     """The banks a, b and c and a token that nobody holds yet."""
     kept.begin()
     return kept
 
 
 @pytest.fixture
-def new_world(tmp_path: Path) -> Iterator[Callable[..., RequestWorld]]:
+def new_world(tmp_path: Path) -> Iterator[Callable[..., RequestScenario]]:
     """Makes a world of a test's own, with the banks that it names, or a, b and c: for what changes members or time."""
-    made: list[RequestWorld] = []
+    made: list[RequestScenario] = []
 
-    def make(*names: str) -> RequestWorld:
-        made.append(RequestWorld(f"sqlite:///{tmp_path / 'test.db'}", tmp_path, *names))
+    def make(*names: str) -> RequestScenario:
+        made.append(RequestScenario(f"sqlite:///{tmp_path / 'test.db'}", tmp_path, *names))
         return made[-1]
 
     yield make
@@ -47,9 +47,9 @@ def new_world(tmp_path: Path) -> Iterator[Callable[..., RequestWorld]]:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RequestWorld]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RequestScenario]:
     """One world for tests that only refuse."""
     folder = tmp_path_factory.mktemp("requests")
-    world = RequestWorld(f"sqlite:///{folder / 'test.db'}", folder)
+    world = RequestScenario(f"sqlite:///{folder / 'test.db'}", folder)
     yield world
     world.close()

@@ -23,7 +23,7 @@ from tests.taskforce.founding import MemberSimulator, make_taskforce
 WANTED = ["local_reference", "reason"]
 
 
-class RequestWorld:
+class RequestScenario:
     """The banks a, b and c hold one token; a asks."""
 
     def __init__(self, database_url: str, folder: Path, *names: str) -> None:

@@ -22,16 +22,16 @@ from tests.exchange.requests.scenario import (
     REFUSED,
     STRICT,
     WANTED,
-    RequestWorld,
+    RequestScenario,
     make_answer,
     make_request,
     reasons_of,
 )
 
-NewWorld = Callable[..., RequestWorld]
+NewWorld = Callable[..., RequestScenario]
 
 
-def test_taking_up_reveals_the_whole_request_to_that_holder_alone(world: RequestWorld) -> None:
+def test_taking_up_reveals_the_whole_request_to_that_holder_alone(world: RequestScenario) -> None:
     body = make_request(world.share("a", "b", "c"))
     assert world["a"].send("POST", "/v1/requests", body).status_code == 201
     request_id = body["request_id"]
@@ -48,7 +48,7 @@ def test_taking_up_reveals_the_whole_request_to_that_holder_alone(world: Request
     assert (of_requester["state"], of_requester["taken_up"], of_requester["answers"]) == ("open", True, [])
 
 
-def test_the_requester_learns_once_of_a_take_up_but_not_by_whom(world: RequestWorld) -> None:
+def test_the_requester_learns_once_of_a_take_up_but_not_by_whom(world: RequestScenario) -> None:
     request_id = world.asked("a", world.share("a", "b", "c"))
     for holder in "bc":
         assert world.take_up(holder, request_id).status_code == 200
@@ -59,7 +59,7 @@ def test_the_requester_learns_once_of_a_take_up_but_not_by_whom(world: RequestWo
     assert [len(world.views(holder, "request_taken_up")) for holder in "bc"] == [1, 1]
 
 
-def test_a_partial_answer_names_the_holder_and_carries_its_sealed_part(world: RequestWorld) -> None:
+def test_a_partial_answer_names_the_holder_and_carries_its_sealed_part(world: RequestScenario) -> None:
     request_id = world.asked("a", world.share("a", "b"))
     world.answered("b", request_id, sealed=to_base64(b"s" * SEALED_SIZES[1]))
     found = world.read("a", request_id)
@@ -79,7 +79,7 @@ def test_a_partial_answer_names_the_holder_and_carries_its_sealed_part(world: Re
         assert [(one.recipient_member_id, one.source_member_id) for one in responses] == [("a", "b")]
 
 
-def test_who_has_no_trace_or_refuses_stays_unnamed(world: RequestWorld) -> None:
+def test_who_has_no_trace_or_refuses_stays_unnamed(world: RequestScenario) -> None:
     request_id = world.asked("a", world.share("a", "b", "c"))
     world.answered("b", request_id, **NO_TRACE)
     world.answered("c", request_id, **REFUSED)
@@ -94,7 +94,7 @@ def test_who_has_no_trace_or_refuses_stays_unnamed(world: RequestWorld) -> None:
     assert world.read("b", request_id)["answers"][0]["institution"] == "b"
 
 
-def test_the_state_does_not_show_whether_others_have_still_to_answer(world: RequestWorld) -> None:
+def test_the_state_does_not_show_whether_others_have_still_to_answer(world: RequestScenario) -> None:
     alone = "b"
     request_id = world.asked("a", world.share("a", "b", "c"))
     world.answered(alone, request_id)
@@ -103,7 +103,7 @@ def test_the_state_does_not_show_whether_others_have_still_to_answer(world: Requ
     assert two_held["state"] == world.read("a", request_id)["state"] == "answered"
 
 
-def test_only_the_authoriser_who_took_it_up_answers_and_once(world: RequestWorld) -> None:
+def test_only_the_authoriser_who_took_it_up_answers_and_once(world: RequestScenario) -> None:
     request_id = world.asked("a", world.share("a", "b"))
     assert reasons_of(world.answer("b", request_id)) == {"not-taken-up"}
     assert world.take_up("b", request_id, as_name="analyst").status_code == 403
@@ -115,7 +115,7 @@ def test_only_the_authoriser_who_took_it_up_answers_and_once(world: RequestWorld
     assert [view["reasons"][0]["code"] for view in world.views("b", "refusal")][-2:] == ["second-answer"] * 2
 
 
-def test_the_requester_neither_takes_up_nor_answers_its_own_request(world: RequestWorld) -> None:
+def test_the_requester_neither_takes_up_nor_answers_its_own_request(world: RequestScenario) -> None:
     request_id = world.asked("a", world.share("a", "b"))
     assert reasons_of(world.take_up("a", request_id)) == {"own-request"}
     assert reasons_of(world.answer("a", request_id)) == {"own-request"}
@@ -152,7 +152,7 @@ def test_one_key_is_one_person_at_another_bank_too(new_world: NewWorld) -> None:
     ],
 )
 def test_an_answer_that_a_rule_refuses_leaves_the_request_as_it_was(
-    shared: RequestWorld, taken_up: str, rule: str, changes: dict[str, Any]
+    shared: RequestScenario, taken_up: str, rule: str, changes: dict[str, Any]
 ) -> None:
     assert rule in reasons_of(shared.answer("b", taken_up, **changes))
     assert shared.read("a", taken_up)["answers"] == []
@@ -160,7 +160,7 @@ def test_an_answer_that_a_rule_refuses_leaves_the_request_as_it_was(
 
 
 @pytest.fixture(scope="module")
-def taken_up(shared: RequestWorld) -> str:
+def taken_up(shared: RequestScenario) -> str:
     """A request that b took up."""
     request_id = shared.asked("a", shared.share("a", "b"))
     assert shared.take_up("b", request_id).status_code == 200
@@ -168,13 +168,13 @@ def taken_up(shared: RequestWorld) -> str:
 
 
 @pytest.mark.parametrize("size", [0, 1, 4095, 4097, 65_537])
-def test_what_is_sealed_has_one_of_three_sizes(shared: RequestWorld, taken_up: str, size: int) -> None:
+def test_what_is_sealed_has_one_of_three_sizes(shared: RequestScenario, taken_up: str, size: int) -> None:
     answer = shared.answer("b", taken_up, sealed=to_base64(bytes(size)))
     assert answer.status_code == 422
     assert set(answer.get_json()["errors"]["json"]) == {"sealed"}
 
 
-def test_an_answer_signed_for_one_request_is_worth_nothing_for_another(world: RequestWorld) -> None:
+def test_an_answer_signed_for_one_request_is_worth_nothing_for_another(world: RequestScenario) -> None:
     hit_id = world.share("a", "b")
     first, second = world.asked("a", hit_id), world.asked("a", hit_id)
     world.answered("b", first)
@@ -188,7 +188,7 @@ def test_an_answer_signed_for_one_request_is_worth_nothing_for_another(world: Re
 
 
 def test_only_a_refusal_remains_when_the_two_no_longer_share_the_row(
-    world: RequestWorld,
+    world: RequestScenario,
 ) -> None:
     for holder in "bc":
         world.taskforce.state_group(["a", holder], f"cell-{holder}")
@@ -206,7 +206,7 @@ def test_only_a_refusal_remains_when_the_two_no_longer_share_the_row(
     assert world.answer("b", request_id, **REFUSED).status_code == 200
 
 
-def test_what_was_sealed_is_out_of_reach_once_the_row_behind_it_is(world: RequestWorld) -> None:
+def test_what_was_sealed_is_out_of_reach_once_the_row_behind_it_is(world: RequestScenario) -> None:
     world.taskforce.state_group(["a", "b"], "cell")
     request_id = world.asked("a", world.share("a", "b", group="cell"))
     world.answered("b", request_id)
@@ -217,7 +217,7 @@ def test_what_was_sealed_is_out_of_reach_once_the_row_behind_it_is(world: Reques
     assert after == {**before, "sealed": None}
 
 
-def test_an_answer_rests_only_on_rows_in_the_requesters_groups(world: RequestWorld) -> None:
+def test_an_answer_rests_only_on_rows_in_the_requesters_groups(world: RequestScenario) -> None:
     """Bank b holds the token in the open group and in a cell with c: a learns nothing of the cell."""
     world.taskforce.state_group(["b", "c"], "other-cell")
     hit_id = world.share("a", "b")
@@ -274,7 +274,7 @@ def test_an_answer_on_a_withdrawn_row_is_marked_and_a_new_one_is_not(
     assert marks(first) == [(True, True)]
 
 
-def test_the_strictest_marking_of_both_rows_binds_request_and_answer(world: RequestWorld) -> None:
+def test_the_strictest_marking_of_both_rows_binds_request_and_answer(world: RequestScenario) -> None:
     world.hold("a", tlp="RED")
     victim = {"handling": "C", "conditions": "not to be shown to the customer", "subject_role": "victim"}
     world.hold("b", **victim)
@@ -296,7 +296,7 @@ def test_the_strictest_marking_of_both_rows_binds_request_and_answer(world: Requ
     assert world.views("b", "request_answered")[-1]["confirmations"] == ["conditions"]
 
 
-def test_what_is_marked_red_is_told_only_with_its_originators_consent(world: RequestWorld) -> None:
+def test_what_is_marked_red_is_told_only_with_its_originators_consent(world: RequestScenario) -> None:
     world.hold("a")
     world.hold("b", tlp="RED")
     request_id = world.asked("a", world.hit_of("a"))
@@ -332,7 +332,7 @@ def test_the_gateway_is_judged_again_when_details_are_released(new_world: NewWor
     assert world.answer("b", request_id, **NO_TRACE).status_code == 200
 
 
-def test_with_the_log_down_nothing_is_revealed_and_no_answer_is_kept(world: RequestWorld) -> None:
+def test_with_the_log_down_nothing_is_revealed_and_no_answer_is_kept(world: RequestScenario) -> None:
     request_id = world.asked("a", world.share("a", "b", "c"))
     assert world.take_up("b", request_id).status_code == 200
     rename = "ALTER TABLE {} RENAME TO {}"
@@ -347,7 +347,7 @@ def test_with_the_log_down_nothing_is_revealed_and_no_answer_is_kept(world: Requ
     assert world.read("c", request_id)["requester"] is None
 
 
-def test_the_same_answer_again_is_answered_alike_and_told_once(world: RequestWorld) -> None:
+def test_the_same_answer_again_is_answered_alike_and_told_once(world: RequestScenario) -> None:
     request_id = world.asked("a", world.share("a", "b"))
     assert world.take_up("b", request_id).status_code == 200
     value = make_answer(world["b"].keys["authoriser"], request_id, "b", "a", **NO_TRACE)

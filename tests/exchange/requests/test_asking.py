@@ -17,17 +17,17 @@ from schemas.terms import MemberKind, Sector
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_token
-from tests.exchange.requests.scenario import RequestWorld, make_request, notice, reasons_of
+from tests.exchange.requests.scenario import RequestScenario, make_request, notice, reasons_of
 from tests.taskforce.founding import URL
 
-NewWorld = Callable[..., RequestWorld]
+NewWorld = Callable[..., RequestScenario]
 SEEN_BEFORE_TAKING_UP = {
     *("request_id", "state", "due_at", "direction", "token"),
     *("requester_kind", "mode", "legal_gateway", "urgency"),
 }
 
 
-def test_a_request_reaches_every_holder_and_names_nobody(world: RequestWorld) -> None:
+def test_a_request_reaches_every_holder_and_names_nobody(world: RequestScenario) -> None:
     hit_id = world.share("a", "b", "c")
     answer = world.ask("a", hit_id, urgency="immediate")
     assert answer.status_code == 201, answer.text
@@ -57,7 +57,7 @@ def test_a_request_reaches_every_holder_and_names_nobody(world: RequestWorld) ->
     assert not {"b", "c"} & set(map(str, own.values()))
 
 
-def test_a_holder_that_has_not_taken_it_up_reads_no_more_than_it_was_told(world: RequestWorld) -> None:
+def test_a_holder_that_has_not_taken_it_up_reads_no_more_than_it_was_told(world: RequestScenario) -> None:
     request_id = world.asked("a", world.share("a", "b"))
     found = world.read("b", request_id)
     told = {name for name, value in found.items() if value not in (None, [], False)}
@@ -65,7 +65,7 @@ def test_a_holder_that_has_not_taken_it_up_reads_no_more_than_it_was_told(world:
     assert "deciding whether" not in str(found)
 
 
-def test_who_holds_nothing_is_not_asked_and_finds_nothing(world: RequestWorld) -> None:
+def test_who_holds_nothing_is_not_asked_and_finds_nothing(world: RequestScenario) -> None:
     request_id = world.asked("a", world.share("a", "b"))
     missing = uuid7()
     for target in ("", "/take-up", "/answer", "/cancel"):
@@ -84,7 +84,7 @@ def test_who_holds_nothing_is_not_asked_and_finds_nothing(world: RequestWorld) -
     assert world.listed("c") == []
 
 
-def test_the_hit_rises_to_request_for_the_one_who_asked_alone(world: RequestWorld) -> None:
+def test_the_hit_rises_to_request_for_the_one_who_asked_alone(world: RequestScenario) -> None:
     world.asked("a", world.share("a", "b"))
     assert world.stage_of("a") == "request"
     assert world.stage_of("b") == "hit"
@@ -104,7 +104,7 @@ def test_a_holder_outside_the_gateway_is_left_out_unnoticed(
     assert [one["legal_gateway"] for one in world.listed("t")] == ["DPA2018_Sch2"]
 
 
-def test_a_repeated_request_is_answered_alike_and_delivered_once(world: RequestWorld) -> None:
+def test_a_repeated_request_is_answered_alike_and_delivered_once(world: RequestScenario) -> None:
     body = make_request(world.share("a", "b"))
     first, again = (world["a"].send("POST", "/v1/requests", body, idempotency_key="asked-once-only") for _ in range(2))
     assert (first.status_code, first.data) == (again.status_code, again.data)
@@ -114,7 +114,7 @@ def test_a_repeated_request_is_answered_alike_and_delivered_once(world: RequestW
     assert reasons_of(world.ask("b", world.hit_of("b"), request_id=body["request_id"]), 409) == {"id-in-use"}
 
 
-def test_a_request_is_noted_as_derived_from_the_askers_row(world: RequestWorld) -> None:
+def test_a_request_is_noted_as_derived_from_the_askers_row(world: RequestScenario) -> None:
     request_id = world.asked("a", world.share("a", "b"))
     with world.taskforce.database.reading() as session:
         (noted,) = session.scalars(select(DerivedDisclosure).where(DerivedDisclosure.token == world.token)).all()
@@ -165,14 +165,14 @@ MALFORMED: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.fixture(scope="module")
-def hit_id(shared: RequestWorld) -> str:
+def hit_id(shared: RequestScenario) -> str:
     """a's hit."""
     return shared.share("a", "b")
 
 
 @pytest.mark.parametrize(("rule", "field", "changes"), REFUSED)
 def test_a_request_against_a_rule_is_refused_logged_and_not_delivered(
-    shared: RequestWorld, hit_id: str, rule: str, field: str, changes: dict[str, Any]
+    shared: RequestScenario, hit_id: str, rule: str, field: str, changes: dict[str, Any]
 ) -> None:
     refusals = len(shared.views("a", "refusal"))
     answer = shared.ask("a", hit_id, **changes)
@@ -185,7 +185,7 @@ def test_a_request_against_a_rule_is_refused_logged_and_not_delivered(
 
 @pytest.mark.parametrize(("field", "changes"), MALFORMED)
 def test_what_has_another_form_is_refused_with_the_field(
-    shared: RequestWorld, hit_id: str, field: str, changes: dict[str, Any]
+    shared: RequestScenario, hit_id: str, field: str, changes: dict[str, Any]
 ) -> None:
     refusals = len(shared.views("a", "refusal"))
     answer = shared.ask("a", hit_id, **changes)
@@ -199,13 +199,13 @@ def test_what_has_another_form_is_refused_with_the_field(
     assert not _stored(shared)
 
 
-def test_every_reason_is_told_at_once(shared: RequestWorld, hit_id: str) -> None:
+def test_every_reason_is_told_at_once(shared: RequestScenario, hit_id: str) -> None:
     changes: dict[str, Any] = {"legal_gateway": "", "purpose": "", "necessity": "", "proportionality": "", "fields": []}
     wanted = {"no-gateway", "no-purpose", "no-necessity", "no-proportionality", "no-fields"}
     assert reasons_of(shared.ask("a", hit_id, **changes)) == wanted
 
 
-def test_ten_megabytes_are_refused_for_their_length_and_that_is_logged(shared: RequestWorld, hit_id: str) -> None:
+def test_ten_megabytes_are_refused_for_their_length_and_that_is_logged(shared: RequestScenario, hit_id: str) -> None:
     logged = len(shared.views("a", "refusal"))
     answer = shared.ask("a", hit_id, purpose="p" * 10_000_000)
     assert (answer.status_code, answer.get_json()["detail"]) == (413, "The body has at most 4,194,304 bytes.")
@@ -215,7 +215,7 @@ def test_ten_megabytes_are_refused_for_their_length_and_that_is_logged(shared: R
     assert not _stored(shared)
 
 
-def test_an_oversized_request_is_logged_once_for_its_signer_alone(shared: RequestWorld, hit_id: str) -> None:
+def test_an_oversized_request_is_logged_once_for_its_signer_alone(shared: RequestScenario, hit_id: str) -> None:
     """Neither a replay nor another member's signature puts it into a log."""
     member, body = shared["a"], b"p" * 10_000_000
     given = {"Idempotency-Key": "key-of-the-member", "Content-Type": "application/json"}
@@ -232,11 +232,11 @@ def test_an_oversized_request_is_logged_once_for_its_signer_alone(shared: Reques
     assert len(shared.views("a", "refusal")) == logged + 1
 
 
-def test_an_authoriser_does_not_ask(shared: RequestWorld, hit_id: str) -> None:
+def test_an_authoriser_does_not_ask(shared: RequestScenario, hit_id: str) -> None:
     assert shared.ask("a", hit_id, as_name="authoriser").status_code == 403
 
 
-def test_anothers_hit_looks_like_one_that_does_not_exist(shared: RequestWorld, hit_id: str) -> None:
+def test_anothers_hit_looks_like_one_that_does_not_exist(shared: RequestScenario, hit_id: str) -> None:
     of_other, invented = (shared.ask("b", known) for known in (hit_id, uuid7()))
     assert (of_other.status_code, invented.status_code) == (404, 404)
     assert of_other.data == invented.data
@@ -244,7 +244,7 @@ def test_anothers_hit_looks_like_one_that_does_not_exist(shared: RequestWorld, h
 
 
 @pytest.mark.parametrize(("days", "rule"), [(-28, None), (-29, "notice-too-old"), (0, None), (1, "notice-not-prior")])
-def test_a_notice_comes_first_and_not_long_before(world: RequestWorld, days: int, rule: str | None) -> None:
+def test_a_notice_comes_first_and_not_long_before(world: RequestScenario, days: int, rule: str | None) -> None:
     hit_id = world.share("a", "b")
     given = notice(world.clock() + timedelta(days=days))
     answer = world.ask("a", hit_id, legal_gateway="POCA2002_s339ZB", condition=None, nca_notice=given)
@@ -268,7 +268,7 @@ def test_closed_cells_expired_rows_and_suspended_holders_end_a_hit(new_world: Ne
     assert reasons_of(world.ask("a", shared)) == {"row-ended"}
 
 
-def test_with_the_log_down_nothing_is_asked(world: RequestWorld) -> None:
+def test_with_the_log_down_nothing_is_asked(world: RequestScenario) -> None:
     hit_id = world.share("a", "b")
     with world.taskforce.database.transaction() as session:
         session.connection().exec_driver_sql("ALTER TABLE log_pending RENAME TO log_elsewhere")
@@ -278,7 +278,7 @@ def test_with_the_log_down_nothing_is_asked(world: RequestWorld) -> None:
     assert world.listed("a") == world.listed("b") == []
 
 
-def _stored(world: RequestWorld) -> int:
+def _stored(world: RequestScenario) -> int:
     with world.taskforce.database.reading() as session:
         counts = (
             session.scalar(select(func.count()).select_from(model)) for model in (InformationRequest, RequestPart)

@@ -9,14 +9,14 @@ from datetime import timedelta
 import pytest
 
 from exchange.requests.end import REQUESTS_KEPT, SEALED_KEPT, enforce_deadlines, purge_answers
-from tests.exchange.requests.scenario import NO_TRACE, RequestWorld, reasons_of
+from tests.exchange.requests.scenario import NO_TRACE, RequestScenario, reasons_of
 
-NewWorld = Callable[..., RequestWorld]
+NewWorld = Callable[..., RequestScenario]
 HALF, GRACE = timedelta(hours=12), timedelta(days=1)
 
 
 @pytest.fixture
-def world(shared: RequestWorld) -> RequestWorld:
+def world(shared: RequestScenario) -> RequestScenario:
     """A world in which no request is open."""
     for _ in range(2):
         enforce_deadlines(shared.taskforce.database, shared.clock() + timedelta(days=30))
@@ -24,7 +24,7 @@ def world(shared: RequestWorld) -> RequestWorld:
     return shared
 
 
-def test_a_holder_gets_two_reminders_before_the_request_lapses(world: RequestWorld) -> None:
+def test_a_holder_gets_two_reminders_before_the_request_lapses(world: RequestScenario) -> None:
     """One comes at half the time, one when the answer is due."""
     request_id = world.asked("a", world.share("a", "b"))
     told = [world.pass_time(by) for by in (HALF - timedelta(seconds=1), timedelta(seconds=1), timedelta(0), HALF, HALF)]
@@ -38,7 +38,7 @@ def test_a_holder_gets_two_reminders_before_the_request_lapses(world: RequestWor
     assert reasons_of(world.take_up("b", request_id)) == {"lapsed"}
 
 
-def test_a_request_that_cannot_be_ended_keeps_no_other_from_ending(world: RequestWorld) -> None:
+def test_a_request_that_cannot_be_ended_keeps_no_other_from_ending(world: RequestScenario) -> None:
     hit_id = world.share("a", "b")
     stuck, other = world.asked("a", hit_id), world.asked("a", hit_id)
     refusing = f"BEFORE UPDATE ON request_parts WHEN OLD.request_id = '{stuck}' BEGIN SELECT RAISE(ABORT, 'stuck'); END"
@@ -52,7 +52,7 @@ def test_a_request_that_cannot_be_ended_keeps_no_other_from_ending(world: Reques
     assert world.read("a", stuck)["state"] == "lapsed"
 
 
-def test_until_it_lapses_an_answer_may_still_come_late(world: RequestWorld) -> None:
+def test_until_it_lapses_an_answer_may_still_come_late(world: RequestScenario) -> None:
     request_id = world.asked("a", world.share("a", "b"), urgency="immediate")
     world.pass_time(timedelta(hours=20))
     world.answered("b", request_id)
@@ -60,7 +60,7 @@ def test_until_it_lapses_an_answer_may_still_come_late(world: RequestWorld) -> N
     assert world.read("a", request_id)["state"] == "answered"
 
 
-def test_who_was_answered_does_not_learn_that_another_let_it_lapse(world: RequestWorld) -> None:
+def test_who_was_answered_does_not_learn_that_another_let_it_lapse(world: RequestScenario) -> None:
     request_id = world.asked("a", world.share("a", "b", "c"))
     world.answered("b", request_id)
     before = world.notices("a")
@@ -71,14 +71,14 @@ def test_who_was_answered_does_not_learn_that_another_let_it_lapse(world: Reques
     assert world.read("c", request_id)["state"] == "lapsed"
 
 
-def test_an_answered_holder_is_reminded_of_nothing(world: RequestWorld) -> None:
+def test_an_answered_holder_is_reminded_of_nothing(world: RequestScenario) -> None:
     request_id = world.asked("a", world.share("a", "b"))
     world.answered("b", request_id, **NO_TRACE)
     assert world.pass_time(GRACE) == 0
     assert "request_reminder" not in world.notices("b")
 
 
-def test_a_request_that_is_taken_back_is_answered_by_nobody(world: RequestWorld) -> None:
+def test_a_request_that_is_taken_back_is_answered_by_nobody(world: RequestScenario) -> None:
     request_id = world.asked("a", world.share("a", "b", "c"))
     assert world.take_up("b", request_id).status_code == 200
     cancelled = world["a"].send("POST", f"/v1/requests/{request_id}/cancel", {})
@@ -92,7 +92,7 @@ def test_a_request_that_is_taken_back_is_answered_by_nobody(world: RequestWorld)
     assert world.pass_time(3 * GRACE) == 0
 
 
-def test_what_was_answered_before_it_was_taken_back_stays_answered(world: RequestWorld) -> None:
+def test_what_was_answered_before_it_was_taken_back_stays_answered(world: RequestScenario) -> None:
     request_id = world.asked("a", world.share("a", "b", "c"))
     world.answered("b", request_id)
     assert world["a"].send("POST", f"/v1/requests/{request_id}/cancel", {}).get_json()["state"] == "answered"
@@ -119,7 +119,7 @@ def test_sealed_answers_are_deleted_first_and_the_request_later(
         assert world.listed(member_id) == []
 
 
-def test_two_workers_remind_once(world: RequestWorld) -> None:
+def test_two_workers_remind_once(world: RequestScenario) -> None:
     world.asked("a", world.share("a", "b"))
     later = world.clock() + HALF
     with ThreadPoolExecutor(2) as workers:

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from tests.exchange.requests.scenario import NO_TRACE, RequestWorld, make_request
+from tests.exchange.requests.scenario import NO_TRACE, RequestScenario, make_request
 
 
 @pytest.fixture
-def world(postgresql_url: str, tmp_path: Path) -> Iterator[RequestWorld]:
+def world(postgresql_url: str, tmp_path: Path) -> Iterator[RequestScenario]:
     """On PostgreSQL; SQLite has one writer at a time, whatever it writes."""
-    made = RequestWorld(postgresql_url, tmp_path)
+    made = RequestScenario(postgresql_url, tmp_path)
     yield made
     made.close()
 
 
-def test_of_two_answers_or_requests_at_once_under_one_id_one_counts(world: RequestWorld) -> None:
+def test_of_two_answers_or_requests_at_once_under_one_id_one_counts(world: RequestScenario) -> None:
     hit_id = world.share("a", "b")
     request_id = world.asked("a", hit_id)
     assert world.take_up("b", request_id).status_code == 200

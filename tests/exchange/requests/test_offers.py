@@ -19,21 +19,21 @@ from schemas.requests.messages import SEALED_SIZES
 from schemas.terms import MemberKind, Sector
 from schemas.values.encoding import to_base64
 from tests.exchange.corrections.taking_back import make_withdrawal
-from tests.exchange.requests.scenario import NO_TRACE, REFUSED, STRICT, WANTED, RequestWorld, make_answer, reasons_of
+from tests.exchange.requests.scenario import NO_TRACE, REFUSED, STRICT, WANTED, RequestScenario, make_answer, reasons_of
 from tests.taskforce.founding import MemberSimulator
 
-NewWorld = Callable[..., RequestWorld]
+NewWorld = Callable[..., RequestScenario]
 OFFER: dict[str, Any] = {"mode": "provide", "condition": "warning", "confirmations": ["safeguarding_action"]}
 SEALED = to_base64(b"s" * SEALED_SIZES[0])
 
 
-def offered(world: RequestWorld, *names: str, **changes: Any) -> str:
+def offered(world: RequestScenario, *names: str, **changes: Any) -> str:
     """The id of an offer of the first member's to the others, all of whom hold the token."""
     return world.asked(names[0], world.share(*names), **{**OFFER, **changes})
 
 
 def release(
-    world: RequestWorld, request_id: str, to: str | None, as_name: str = "authoriser", **said: Any
+    world: RequestScenario, request_id: str, to: str | None, as_name: str = "authoriser", **said: Any
 ) -> TestResponse:
     """a tells a holder what it offered."""
     signer = world["a"].keys[as_name]
@@ -42,13 +42,13 @@ def release(
     return world["a"].send("POST", f"/v1/requests/{request_id}/answer", value, as_name=as_name)
 
 
-def told_to(world: RequestWorld, request_id: str, holder: str | None) -> list[str]:
+def told_to(world: RequestScenario, request_id: str, holder: str | None) -> list[str]:
     """a's submissions that a holder which took the offer up may be told of."""
     waiting = world.read("a", request_id)["waiting"]
     return next((one["submissions"] for one in waiting if one["institution"] == holder), [])
 
 
-def test_who_takes_up_an_offer_is_named_and_answered_by_a_second_person(world: RequestWorld) -> None:
+def test_who_takes_up_an_offer_is_named_and_answered_by_a_second_person(world: RequestScenario) -> None:
     request_id = offered(world, "a", "b", "c")
     assert {world.read(holder, request_id)["requester"] for holder in "bc"} == {None}
     taken = world.take_up("b", request_id)
@@ -75,7 +75,7 @@ def test_who_takes_up_an_offer_is_named_and_answered_by_a_second_person(world: R
     assert world.notices("b") == ["request_received", "request_answered"]
 
 
-def test_a_withdrawal_reaches_both_sides_of_an_offer(world: RequestWorld) -> None:
+def test_a_withdrawal_reaches_both_sides_of_an_offer(world: RequestScenario) -> None:
     request_id = offered(world, "a", "b", "c")
     assert world.take_up("b", request_id).status_code == 200
     assert release(world, request_id, "b").status_code == 200
@@ -108,7 +108,7 @@ def test_the_maker_of_an_offer_and_its_key_cannot_release_it(new_world: NewWorld
 
 
 def test_a_release_does_not_show_who_declined_or_is_a_holder(
-    world: RequestWorld,
+    world: RequestScenario,
 ) -> None:
     """The answer is the same for a holder that did not take it up, and for no holder."""
     request_id = offered(world, "a", "b")
@@ -118,7 +118,7 @@ def test_a_release_does_not_show_who_declined_or_is_a_holder(
     assert world.read("b", request_id)["answers"] == []
 
 
-def test_a_holder_never_tells_details_to_an_offer(world: RequestWorld) -> None:
+def test_a_holder_never_tells_details_to_an_offer(world: RequestScenario) -> None:
     request_id = offered(world, "a", "b")
     assert world.take_up("b", request_id).status_code == 200
     assert "offer" in reasons_of(world.answer("b", request_id))
@@ -126,7 +126,7 @@ def test_a_holder_never_tells_details_to_an_offer(world: RequestWorld) -> None:
     assert world.read("a", request_id)["answers"] == []
 
 
-def test_an_offer_can_be_refused_unseen_and_stays_so(world: RequestWorld) -> None:
+def test_an_offer_can_be_refused_unseen_and_stays_so(world: RequestScenario) -> None:
     request_id = offered(world, "a", "b", "c")
     assert reasons_of(world.answer("b", request_id, **REFUSED)) == {"signature"}, "it cannot know whose offer it is"
     assert world.answer("b", request_id, requester=None, **REFUSED).status_code == 200
@@ -140,7 +140,7 @@ def test_an_offer_can_be_refused_unseen_and_stays_so(world: RequestWorld) -> Non
     assert reasons_of(release(world, request_id, "b")) == {"not-taken-up"}
 
 
-def test_who_took_an_offer_up_may_still_refuse_it_and_then_waits_no_more(world: RequestWorld) -> None:
+def test_who_took_an_offer_up_may_still_refuse_it_and_then_waits_no_more(world: RequestScenario) -> None:
     request_id = offered(world, "a", "b")
     assert world.take_up("b", request_id).status_code == 200
     assert world.answer("b", request_id, **REFUSED).status_code == 200
@@ -148,7 +148,7 @@ def test_who_took_an_offer_up_may_still_refuse_it_and_then_waits_no_more(world: 
     assert reasons_of(release(world, request_id, "b")) == {"second-answer"}
 
 
-def test_each_holder_is_told_once(world: RequestWorld) -> None:
+def test_each_holder_is_told_once(world: RequestScenario) -> None:
     request_id = offered(world, "a", "b", "c")
     for holder in "bc":
         assert world.take_up(holder, request_id).status_code == 200
@@ -169,14 +169,16 @@ def test_each_holder_is_told_once(world: RequestWorld) -> None:
         ("signature", {"signature": to_base64(bytes(64))}),
     ],
 )
-def test_a_release_that_a_rule_refuses_tells_nothing(world: RequestWorld, rule: str, changes: dict[str, Any]) -> None:
+def test_a_release_that_a_rule_refuses_tells_nothing(
+    world: RequestScenario, rule: str, changes: dict[str, Any]
+) -> None:
     request_id = offered(world, "a", "b")
     assert world.take_up("b", request_id).status_code == 200
     assert rule in reasons_of(release(world, request_id, "b", **changes))
     assert world.read("b", request_id)["answers"] == []
 
 
-def test_an_alert_offers_what_warns_and_no_more(world: RequestWorld) -> None:
+def test_an_alert_offers_what_warns_and_no_more(world: RequestScenario) -> None:
     hit_id = world.share("a", "b")
     assert reasons_of(world.ask("a", hit_id, **{**OFFER, "mode": "alert"})) == {"fields"}, WANTED
     request_id = world.asked("a", hit_id, **{**OFFER, "mode": "alert", "fields": ["reason", "contact"]})

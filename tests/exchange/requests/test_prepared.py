@@ -13,10 +13,10 @@ from keys.statements.types import MemberStatement, RepresentativeState
 from schemas.requests.prepared import PREPARED_DAYS
 from schemas.terms import FourEyes
 from schemas.values.encoding import to_base64
-from tests.exchange.requests.scenario import NO_TRACE, REFUSED, RequestWorld, make_prepared, reasons_of
+from tests.exchange.requests.scenario import NO_TRACE, REFUSED, RequestScenario, make_prepared, reasons_of
 
 
-def want_two(world: RequestWorld, *codes: FourEyes) -> None:
+def want_two(world: RequestScenario, *codes: FourEyes) -> None:
     """Bank b says what takes two people of it."""
     stated, member = world.taskforce.member_statement, world["b"]
     world.taskforce.state(
@@ -25,21 +25,21 @@ def want_two(world: RequestWorld, *codes: FourEyes) -> None:
 
 
 @pytest.fixture
-def wary(world: RequestWorld) -> Iterator[RequestWorld]:
+def wary(world: RequestScenario) -> Iterator[RequestScenario]:
     """Bank b wants two people for each answer, by its own statement."""
     want_two(world, FourEyes.ANSWERS)
     yield world
     want_two(world)
 
 
-def taken_up(world: RequestWorld) -> str:
+def taken_up(world: RequestScenario) -> str:
     """A request that the authoriser of b has taken up."""
     request_id = world.asked("a", world.share("a", "b"))
     assert world.take_up("b", request_id).status_code == 200
     return request_id
 
 
-def prepared(world: RequestWorld, request_id: str, by: str = "analyst", **changes: Any) -> dict[str, Any]:
+def prepared(world: RequestScenario, request_id: str, by: str = "analyst", **changes: Any) -> dict[str, Any]:
     """The analyst's preparation of a partial answer, or of another."""
     told_of = [] if changes.get("outcome") in {"no_trace", "refused"} else world.submissions("b", request_id)
     key = world["b"].keys[changes.pop("key_of", by)]
@@ -47,7 +47,7 @@ def prepared(world: RequestWorld, request_id: str, by: str = "analyst", **change
     return make_prepared(key, f"b/{by}", request_id, "b", "a", **said)
 
 
-def test_both_people_stand_in_the_answer_and_in_both_logs(world: RequestWorld) -> None:
+def test_both_people_stand_in_the_answer_and_in_both_logs(world: RequestScenario) -> None:
     request_id = taken_up(world)
     given = prepared(world, request_id)
     assert world.answer("b", request_id, prepared=given).status_code == 200
@@ -60,7 +60,7 @@ def test_both_people_stand_in_the_answer_and_in_both_logs(world: RequestWorld) -
 
 @pytest.mark.parametrize("outcome", [NO_TRACE, REFUSED], ids=["no trace", "refused"])
 def test_who_prepared_an_answer_without_a_name_is_in_its_own_log_alone(
-    world: RequestWorld, outcome: dict[str, Any]
+    world: RequestScenario, outcome: dict[str, Any]
 ) -> None:
     request_id = taken_up(world)
     given = prepared(world, request_id, **outcome)
@@ -71,7 +71,9 @@ def test_who_prepared_an_answer_without_a_name_is_in_its_own_log_alone(
 
 
 @pytest.mark.parametrize("outcome", [{}, NO_TRACE, REFUSED], ids=["partial", "no trace", "refused"])
-def test_a_bank_that_wants_two_people_sends_nothing_that_one_made(wary: RequestWorld, outcome: dict[str, Any]) -> None:
+def test_a_bank_that_wants_two_people_sends_nothing_that_one_made(
+    wary: RequestScenario, outcome: dict[str, Any]
+) -> None:
     request_id = taken_up(wary)
     assert reasons_of(wary.answer("b", request_id, **outcome)) == {"not-prepared"}
     (refusal,) = wary.views("b", "refusal")
@@ -79,7 +81,7 @@ def test_a_bank_that_wants_two_people_sends_nothing_that_one_made(wary: RequestW
     assert wary.answer("b", request_id, prepared=prepared(wary, request_id, **outcome), **outcome).status_code == 200
 
 
-def test_an_attacker_cannot_prepare_and_send_as_one_person(wary: RequestWorld) -> None:
+def test_an_attacker_cannot_prepare_and_send_as_one_person(wary: RequestScenario) -> None:
     request_id = taken_up(wary)
     same = prepared(wary, request_id, by="authoriser")
     assert reasons_of(wary.answer("b", request_id, prepared=same)) == {"same-preparer"}
@@ -87,7 +89,7 @@ def test_an_attacker_cannot_prepare_and_send_as_one_person(wary: RequestWorld) -
     assert reasons_of(wary.answer("b", request_id, prepared=named)) == {"preparers-signature"}
 
 
-def test_an_attacker_cannot_replay_what_was_prepared_for_another_request(wary: RequestWorld) -> None:
+def test_an_attacker_cannot_replay_what_was_prepared_for_another_request(wary: RequestScenario) -> None:
     first = taken_up(wary)
     given = prepared(wary, first)
     wary.begin()
@@ -100,13 +102,13 @@ def test_an_attacker_cannot_replay_what_was_prepared_for_another_request(wary: R
     [{"outcome": "full", "fields": ["local_reference", "reason"]}, {"confirmations": ["need_to_know"]}, NO_TRACE],
     ids=["more fields", "confirmed", "another outcome"],
 )
-def test_what_one_prepared_the_other_does_not_change(wary: RequestWorld, changed: dict[str, Any]) -> None:
+def test_what_one_prepared_the_other_does_not_change(wary: RequestScenario, changed: dict[str, Any]) -> None:
     request_id = taken_up(wary)
     given = prepared(wary, request_id)
     assert "preparers-signature" in reasons_of(wary.answer("b", request_id, prepared=given, **changed))
 
 
-def test_the_senders_signature_covers_who_prepared_it(world: RequestWorld) -> None:
+def test_the_senders_signature_covers_who_prepared_it(world: RequestScenario) -> None:
     request_id = taken_up(world)
     given = prepared(world, request_id)
     other = {**given, "signature": to_base64(bytes(64))}
@@ -115,7 +117,7 @@ def test_the_senders_signature_covers_who_prepared_it(world: RequestWorld) -> No
 
 
 @pytest.mark.parametrize("by", ["a/analyst", "b/nobody", "c/analyst"])
-def test_nobody_else_prepares_it(world: RequestWorld, by: str) -> None:
+def test_nobody_else_prepares_it(world: RequestScenario, by: str) -> None:
     request_id = taken_up(world)
     told_of = world.submissions("b", request_id)
     key = world[by[0]].keys["analyst"]
@@ -124,7 +126,7 @@ def test_nobody_else_prepares_it(world: RequestWorld, by: str) -> None:
 
 
 @pytest.mark.parametrize("age", [timedelta(days=PREPARED_DAYS, seconds=1), timedelta(minutes=-6)], ids=["old", "ahead"])
-def test_what_was_prepared_long_ago_or_later_is_not_sent(world: RequestWorld, age: timedelta) -> None:
+def test_what_was_prepared_long_ago_or_later_is_not_sent(world: RequestScenario, age: timedelta) -> None:
     request_id = taken_up(world)
     given = prepared(world, request_id, prepared_at=world.clock() - age)
     assert reasons_of(world.answer("b", request_id, prepared=given)) == {"prepared-too-old"}
@@ -137,7 +139,7 @@ def test_what_was_prepared_long_ago_or_later_is_not_sent(world: RequestWorld, ag
     assert view["prepared"]["prepared_at"] == fresh["prepared_at"]
 
 
-def test_a_removed_person_has_prepared_nothing(new_world: Callable[..., RequestWorld]) -> None:
+def test_a_removed_person_has_prepared_nothing(new_world: Callable[..., RequestScenario]) -> None:
     world = new_world("a", "b")
     request_id = taken_up(world)
     given = prepared(world, request_id)

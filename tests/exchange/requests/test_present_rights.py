@@ -22,9 +22,9 @@ from exchange.requests.store import InformationRequest
 from exchange.web.context import attach_context
 from schemas.terms import LegalGateway, MemberKind
 from tests.exchange.corrections.taking_back import make_withdrawal
-from tests.exchange.requests.scenario import RequestWorld, notice, reasons_of
+from tests.exchange.requests.scenario import RequestScenario, notice, reasons_of
 
-NewWorld = Callable[..., RequestWorld]
+NewWorld = Callable[..., RequestScenario]
 SECRET = "Cell KESTREL only: never outside a and c"
 OFFER: dict[str, Any] = {"mode": "provide", "condition": "warning", "confirmations": ["safeguarding_action"]}
 REQUEST: dict[str, Any] = {}
@@ -164,7 +164,7 @@ def test_to_cancel_what_is_over_changes_nothing_and_keeps_nothing_longer(new_wor
         assert session.scalar(select(func.count()).select_from(InformationRequest)) == 0
 
 
-def _submissions(world: RequestWorld, name: str) -> list[dict[str, str]]:
+def _submissions(world: RequestScenario, name: str) -> list[dict[str, str]]:
     """Group and submission of each of a member's rows of the token."""
     row = RecentIndicator
     wanted = select(row.group_id, row.submission_id).where(row.token == world.token, row.member_id == name)

@@ -15,14 +15,14 @@ from tempfile import TemporaryDirectory
 import pytest
 import structlog
 
-from tests.exchange.queries.scenario import QueryWorld
+from tests.exchange.queries.scenario import QueryScenario
 from tests.exchange.silence.plan import STEPS, assert_that_all_was_there, live
 from tests.exchange.silence.side import Side, differences, order_ids
 
 
 def compare(seed: int, folder: Path) -> int:
     """How many answers and rounds of the outbox were compared. Exits when any differ."""
-    founded = QueryWorld(f"sqlite:///{folder / 'founded.db'}", folder)
+    founded = QueryScenario(f"sqlite:///{folder / 'founded.db'}", folder)
     founded.taskforce.close()
     steps = Random(seed).sample(STEPS, len(STEPS))
     sides = []

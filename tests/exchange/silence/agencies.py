@@ -10,7 +10,7 @@ from typing import Any
 from schemas.values.identifiers import uuid7
 from tests.alerts.factories import release
 from tests.exchange.corrections.taking_back import make_outcome, make_withdrawal
-from tests.exchange.queries.scenario import AGENCIES, QueryWorld
+from tests.exchange.queries.scenario import AGENCIES, QueryScenario
 from tests.exchange.requests.scenario import make_request
 from tests.exchange.silence.side import Side
 
@@ -110,7 +110,7 @@ class Agencies:
         return (self._side.clock() + after).date().isoformat()
 
 
-def act_openly(world: QueryWorld, token: bytes) -> None:
+def act_openly(world: QueryScenario, token: bytes) -> None:
     """What shows: an overt query with its outcome, rows of an agency's own that it takes back, an alert and a request
     of bank b's. Bank a holds the token.
     """

@@ -29,7 +29,7 @@ from exchange.programs.worker import exchange_jobs, query_jobs
 from exchange.queries.decide import DEFAULT_LIMITS
 from schemas.values import identifiers
 from schemas.values.identifiers import uuid7
-from tests.exchange.queries.scenario import QueryWorld
+from tests.exchange.queries.scenario import QueryScenario
 from tests.exchange.silence.seen import Eyes, Seen
 from tlog.notes import NoteSigner
 
@@ -44,7 +44,7 @@ class Side:
     those that they asked.
     """
 
-    def __init__(self, world: QueryWorld) -> None:
+    def __init__(self, world: QueryScenario) -> None:
         self.world, self.clock, self.database = world, world.clock, world.taskforce.database
         self._lift_limits()
         self.observed: list[tuple[str, Seen | tuple[str, ...]]] = []

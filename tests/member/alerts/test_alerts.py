@@ -33,7 +33,7 @@ from member.vault.store import Vault
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
-from tests.taskforce.homes import EXCHANGE_URL, Ran, Taskforce, now
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes, Ran, now
 from tlog.entries import entry_commitment
 
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
@@ -47,7 +47,7 @@ def write_alert(folder: Path, **said: Any) -> str:
     return str(path)
 
 
-def publish(taskforce: Taskforce, folder: Path, **said: Any) -> dict[str, Any]:
+def publish(taskforce: MemberHomes, folder: Path, **said: Any) -> dict[str, Any]:
     """A published alert of bank a, as its release answered."""
     reference = taskforce.run("a", "alert", "draft", write_alert(folder, **said)).document["reference"]
     for step in ("review", "release"):
@@ -63,7 +63,7 @@ def rules_of(done: Ran) -> list[str]:
 
 
 @contextmanager
-def answers_changed(taskforce: Taskforce, old: bytes, new: bytes) -> Iterator[None]:
+def answers_changed(taskforce: MemberHomes, old: bytes, new: bytes) -> Iterator[None]:
     """While it lasts, the exchange answers something else than it keeps."""
     honest = taskforce.applications[EXCHANGE_URL]
 
@@ -77,7 +77,7 @@ def answers_changed(taskforce: Taskforce, old: bytes, new: bytes) -> Iterator[No
         taskforce.applications[EXCHANGE_URL] = honest
 
 
-def test_an_alert_runs_from_draft_through_release_to_withdrawal(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_an_alert_runs_from_draft_through_release_to_withdrawal(taskforce: MemberHomes, tmp_path: Path) -> None:
     path = str(tmp_path / "template.json")
     assert taskforce.run("a", "alert", "template", path).status == 0
     drafted = taskforce.run("a", "alert", "draft", path).document
@@ -116,14 +116,14 @@ def test_an_alert_runs_from_draft_through_release_to_withdrawal(taskforce: Taskf
 
 
 @pytest.fixture
-def apart(tmp_path: Path) -> Iterator[Taskforce]:
+def apart(tmp_path: Path) -> Iterator[MemberHomes]:
     """A taskforce whose log may be spoiled for good."""
-    made = Taskforce.found(tmp_path / "apart")
+    made = MemberHomes.found(tmp_path / "apart")
     yield made
     made.close()
 
 
-def test_an_exchange_that_shows_another_content_than_it_logged_is_caught(apart: Taskforce, tmp_path: Path) -> None:
+def test_an_exchange_that_shows_another_content_than_it_logged_is_caught(apart: MemberHomes, tmp_path: Path) -> None:
     published = publish(apart, tmp_path, overview="Look at the second account.")
     apart.tick()
     with answers_changed(apart, b"the second account", b"the third! account"):
@@ -142,7 +142,7 @@ def test_an_exchange_that_shows_another_content_than_it_logged_is_caught(apart: 
     assert apart.run("b", "alert", "read", published["reference"]).status == 0
 
 
-def test_what_the_exchange_alone_can_judge_it_refuses_by_the_rules_name(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_what_the_exchange_alone_can_judge_it_refuses_by_the_rules_name(taskforce: MemberHomes, tmp_path: Path) -> None:
     path = write_alert(
         tmp_path,
         audience="others",
@@ -176,14 +176,14 @@ def test_what_the_exchange_alone_can_judge_it_refuses_by_the_rules_name(taskforc
     ],
 )
 def test_what_is_asked_wrongly_is_told_before_anybody_is_contacted(
-    taskforce: Taskforce, arguments: tuple[str, ...]
+    taskforce: MemberHomes, arguments: tuple[str, ...]
 ) -> None:
     with answers_changed(taskforce, b"{", b"never read"):
         done = taskforce.run("a", *arguments)
     assert (done.status, done.document["error"]["type"]) == (2, "usage"), done.document
 
 
-def test_a_draft_that_cannot_be_right_leaves_the_machine_never(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_draft_that_cannot_be_right_leaves_the_machine_never(taskforce: MemberHomes, tmp_path: Path) -> None:
     asked: list[str] = []
     honest = taskforce.applications[EXCHANGE_URL]
 
@@ -199,7 +199,7 @@ def test_a_draft_that_cannot_be_right_leaves_the_machine_never(taskforce: Taskfo
     assert (rules_of(done), asked) == (["unknown-code"], [])
 
 
-def published(taskforce: Taskforce, folder: Path, **content: Any) -> str:
+def published(taskforce: MemberHomes, folder: Path, **content: Any) -> str:
     """The reference of an alert of bank a's that is out."""
     reference: str = taskforce.run("a", "alert", "draft", write_alert(folder, **content)).document["reference"]
     for step in ("review", "release"):
@@ -208,7 +208,7 @@ def published(taskforce: Taskforce, folder: Path, **content: Any) -> str:
     return reference
 
 
-def test_a_reference_names_the_issuer_and_its_beginning_will_do(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_reference_names_the_issuer_and_its_beginning_will_do(taskforce: MemberHomes, tmp_path: Path) -> None:
     reference = published(taskforce, tmp_path)
     assert reference.endswith("-A")
     read = taskforce.run("b", "alert", "read", reference.lower())
@@ -218,7 +218,7 @@ def test_a_reference_names_the_issuer_and_its_beginning_will_do(taskforce: Taskf
     assert taskforce.run("b", "alert", "read", "00").status == 2
 
 
-def test_a_list_is_chosen_by_theme_day_and_whether_it_is_answered(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_list_is_chosen_by_theme_day_and_whether_it_is_answered(taskforce: MemberHomes, tmp_path: Path) -> None:
     one, other = (published(taskforce, tmp_path, theme=theme) for theme in ("ransomware", "tax_evasion"))
     today = now().date()
 
@@ -237,7 +237,7 @@ def test_a_list_is_chosen_by_theme_day_and_whether_it_is_answered(taskforce: Tas
     assert listed("--unanswered") == {other}
 
 
-def test_several_alerts_are_acknowledged_at_once(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_several_alerts_are_acknowledged_at_once(taskforce: MemberHomes, tmp_path: Path) -> None:
     references = [published(taskforce, tmp_path) for _ in range(4)]
     done = taskforce.run("b", "alert", "ack", *references[:2], "--implemented")
     assert done.status == 0, done.document
@@ -251,7 +251,7 @@ def test_several_alerts_are_acknowledged_at_once(taskforce: Taskforce, tmp_path:
     assert taskforce.run("b", "alert", "ack", references[0], "--all-read").status == 2
 
 
-def test_a_feed_token_comes_with_the_address_of_every_feed(taskforce: Taskforce) -> None:
+def test_a_feed_token_comes_with_the_address_of_every_feed(taskforce: MemberHomes) -> None:
     made = taskforce.run("b", "feed", "token").document
     forms = dict.fromkeys(one["form"] for one in made["feeds"])  # each but TAXII for each group that b is in by now
     assert list(forms) == ["TAXII 2.1", "Atom", "JSON Feed", "MISP"]

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from alerts.delivery.webhook import WebhookSecrets
 from alerts.store.subscriptions import ALERT, Delivery
 from schemas.values.identifiers import uuid7
-from tests.taskforce.homes import Ran, Taskforce
+from tests.taskforce.homes import MemberHomes, Ran
 
 HOOK = "https://hooks.bank.example/alerts"
 SECRETS = WebhookSecrets(bytes(32))
@@ -23,7 +23,7 @@ def codes_of(done: Ran) -> list[str]:
     return [reason["code"] for reason in done.document["error"]["problem"]["reasons"]]
 
 
-def give_up(taskforce: Taskforce, subscription_id: str) -> str:
+def give_up(taskforce: MemberHomes, subscription_id: str) -> str:
     """The id of its first delivery, which is now one of an alert, and dead."""
     assert taskforce.database is not None
     with taskforce.database.transaction() as session:
@@ -34,7 +34,7 @@ def give_up(taskforce: Taskforce, subscription_id: str) -> str:
         return row.delivery_id
 
 
-def test_a_webhook_is_added_confirmed_listed_and_ended(taskforce: Taskforce, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_webhook_is_added_confirmed_listed_and_ended(taskforce: MemberHomes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "250")  # room for the ids too
     added = taskforce.run("a", "subscription", "add", "--webhook", HOOK, "--theme", "fraud", "--theme", "money_mules")
     assert added.status == 0, added.document
@@ -59,7 +59,7 @@ def test_a_webhook_is_added_confirmed_listed_and_ended(taskforce: Taskforce, mon
     assert codes_of(taskforce.run("a", "subscription", "test", made)) == ["subscription-ended"]
 
 
-def test_what_was_given_up_is_listed_and_replayed(taskforce: Taskforce) -> None:
+def test_what_was_given_up_is_listed_and_replayed(taskforce: MemberHomes) -> None:
     made = taskforce.run("a", "subscription", "add", "--webhook", HOOK).document["subscription_id"]
     assert taskforce.run("a", "subscription", "dead", made).document == {"deliveries": []}
     delivery_id = give_up(taskforce, made)
@@ -89,12 +89,14 @@ def test_what_was_given_up_is_listed_and_replayed(taskforce: Taskforce) -> None:
         (["replay", uuid7(), "--since", "2026-01-01", "--delivery", uuid7()], 2, "usage"),
     ],
 )
-def test_what_cannot_be_is_refused_by_name(taskforce: Taskforce, arguments: list[str], status: int, slug: str) -> None:
+def test_what_cannot_be_is_refused_by_name(
+    taskforce: MemberHomes, arguments: list[str], status: int, slug: str
+) -> None:
     done = taskforce.run("a", "subscription", *arguments)
     assert (done.status, done.document["error"]["type"]) == (status, slug), done.document
 
 
-def test_the_secret_is_shown_once_and_kept_nowhere_in_the_home(taskforce: Taskforce) -> None:
+def test_the_secret_is_shown_once_and_kept_nowhere_in_the_home(taskforce: MemberHomes) -> None:
     added = taskforce.run("a", "subscription", "add", "--webhook", HOOK, as_json=False)
     secret = next(line for line in added.document["text"].splitlines() if line.startswith("whsec_"))
     shown = taskforce.run("a", "subscription", "list", as_json=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.taskforce.homes import EXCHANGE_URL, Taskforce
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes
 
 ID, ESCAPE, BIG = "019ac7b2-7f7e-7b1c-9d2a-3c5b8a1f0e11", "a\x1b[2Jb", "p" * 10_000_000
 OUTCOME = ("outcome", "record", "--hit", ID)
@@ -19,7 +19,7 @@ NOTICED = (*REQUEST, "--nca-notice", "NCA/1", "--notice-given-at")
 
 
 @pytest.fixture(scope="module")
-def unreachable(taskforce: Taskforce) -> Iterator[Taskforce]:
+def unreachable(taskforce: MemberHomes) -> Iterator[MemberHomes]:
     """While it lasts nobody is at the exchange's address."""
     there = taskforce.applications.pop(EXCHANGE_URL)
     yield taskforce
@@ -70,13 +70,15 @@ def unreachable(taskforce: Taskforce) -> Iterator[Taskforce]:
     ],
     ids=lambda arguments: " ".join(arguments)[:60].replace("\x1b", "^"),
 )
-def test_what_is_wrong_is_said_before_anybody_is_contacted(unreachable: Taskforce, arguments: tuple[str, ...]) -> None:
+def test_what_is_wrong_is_said_before_anybody_is_contacted(
+    unreachable: MemberHomes, arguments: tuple[str, ...]
+) -> None:
     done = unreachable.run("a", *arguments)
     assert (done.status, done.document["error"]["type"]) in ((2, "usage"), (1, "too-long")), str(done.document)[:400]
     assert len(str(done.document)) < 2000, "a long text is not quoted back"
 
 
-def test_what_is_right_fails_only_for_the_exchange_that_is_not_there(unreachable: Taskforce) -> None:
+def test_what_is_right_fails_only_for_the_exchange_that_is_not_there(unreachable: MemberHomes) -> None:
     """So that the test above does not pass for another reason."""
     for arguments in ((*OUTCOME, "--usefulness", "useful"), EXTENSION, ("corrections", "ack", ID)):
         done = unreachable.run("a", *arguments)

@@ -33,13 +33,13 @@ from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.member.altered_answers import answers_changed
 from tests.member.requests.test_requests import forget_readings, vault_of
-from tests.taskforce.homes import EXCHANGE_URL, ORIGIN, Ran, Taskforce, accounts, now, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, ORIGIN, MemberHomes, Ran, accounts, now, write_csv
 
 FIRST = 91_000
 WHOLE = 20_000_000_000_000
 
 
-def share(taskforce: Taskforce, folder: Path, *numbers: int) -> list[str]:
+def share(taskforce: MemberHomes, folder: Path, *numbers: int) -> list[str]:
     """Accounts that a and b both submit; the submission ids."""
     made = []
     for bank in ("a", "b"):
@@ -50,19 +50,19 @@ def share(taskforce: Taskforce, folder: Path, *numbers: int) -> list[str]:
     return made
 
 
-def tell(taskforce: Taskforce) -> int:
+def tell(taskforce: MemberHomes) -> int:
     """One round of the worker."""
     assert taskforce.database is not None
     return notify_corrections(taskforce.database, now())
 
 
-def hit_on(taskforce: Taskforce, bank: str, number: int) -> dict[str, Any] | None:
+def hit_on(taskforce: MemberHomes, bank: str, number: int) -> dict[str, Any] | None:
     """A bank's live hit on an account."""
     listed = taskforce.run(bank, "hits").document["hits"]
     return next((hit for hit in listed if hit["values"] == [str(WHOLE + number)]), None)
 
 
-def open_corrections(taskforce: Taskforce) -> list[dict[str, Any]]:
+def open_corrections(taskforce: MemberHomes) -> list[dict[str, Any]]:
     """What b has yet to acknowledge."""
     found: list[dict[str, Any]] = taskforce.run("b", "corrections", "list").document["corrections"]
     return found
@@ -74,7 +74,7 @@ def rules_of(done: Ran) -> list[str]:
     return [reason["code"] for reason in done.document["error"]["problem"]["reasons"]]
 
 
-def test_a_row_is_taken_back_and_who_was_told_reads_and_acknowledges_it(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_row_is_taken_back_and_who_was_told_reads_and_acknowledges_it(taskforce: MemberHomes, tmp_path: Path) -> None:
     share(taskforce, tmp_path, FIRST, FIRST + 1)
     hit = hit_on(taskforce, "b", FIRST)
     assert hit is not None
@@ -103,7 +103,7 @@ def test_a_row_is_taken_back_and_who_was_told_reads_and_acknowledges_it(taskforc
 
 
 @contextmanager
-def telling_more(taskforce: Taskforce, correction_id: str, submission_id: str, times: int) -> Iterator[None]:
+def telling_more(taskforce: MemberHomes, correction_id: str, submission_id: str, times: int) -> Iterator[None]:
     """While it lasts, b is told more of a correction just before each of its first acknowledgements arrives."""
     honest, left = taskforce.applications[EXCHANGE_URL], iter(range(times))
 
@@ -129,7 +129,7 @@ def telling_more(taskforce: Taskforce, correction_id: str, submission_id: str, t
         taskforce.applications[EXCHANGE_URL] = honest
 
 
-def test_items_added_to_a_correction_are_read_before_it_is_acknowledged(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_items_added_to_a_correction_are_read_before_it_is_acknowledged(taskforce: MemberHomes, tmp_path: Path) -> None:
     submission_id, _ = share(taskforce, tmp_path, FIRST + 5)
     value = str(WHOLE + FIRST + 5)
     assert taskforce.run("a", "withdraw", "--type", "bank_account", value, "--reason", "cleared").status == 0
@@ -148,7 +148,7 @@ def test_items_added_to_a_correction_are_read_before_it_is_acknowledged(taskforc
     assert correction_id not in [one["correction_id"] for one in open_corrections(taskforce)]
 
 
-def test_a_submission_is_taken_back_whole_by_the_authoriser_too(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_submission_is_taken_back_whole_by_the_authoriser_too(taskforce: MemberHomes, tmp_path: Path) -> None:
     numbers = [FIRST + 10, FIRST + 11, FIRST + 12]
     own, others = share(taskforce, tmp_path, *numbers)
     stolen = taskforce.run("a", "withdraw", "--submission", others, "--reason", "error")
@@ -170,7 +170,7 @@ def test_a_submission_is_taken_back_whole_by_the_authoriser_too(taskforce: Taskf
     assert hit_on(taskforce, "b", numbers[0]) is not None
 
 
-def test_a_withdrawal_repeated_after_a_relisting_withdraws_the_new_row(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_withdrawal_repeated_after_a_relisting_withdraws_the_new_row(taskforce: MemberHomes, tmp_path: Path) -> None:
     """The first answer was lost."""
     share(taskforce, tmp_path, FIRST + 15)
     command = ("b", "withdraw", "--type", "bank_account", str(WHOLE + FIRST + 15), "--reason", "error")
@@ -184,7 +184,7 @@ def test_a_withdrawal_repeated_after_a_relisting_withdraws_the_new_row(taskforce
     assert hit_on(taskforce, "a", FIRST + 15) is None
 
 
-def test_a_withdrawal_that_never_arrived_leaves_the_row_live(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_withdrawal_that_never_arrived_leaves_the_row_live(taskforce: MemberHomes, tmp_path: Path) -> None:
     """Something between member and exchange answered in its place."""
     (_, others) = share(taskforce, tmp_path, FIRST + 16)
     command = ("b", "withdraw", "--type", "bank_account", str(WHOLE + FIRST + 16), "--reason", "error")
@@ -196,7 +196,9 @@ def test_a_withdrawal_that_never_arrived_leaves_the_row_live(taskforce: Taskforc
     assert is_withdrawn(taskforce, "b", others, FIRST + 16)
 
 
-def test_a_withdrawal_whose_answer_was_lost_is_ended_whatever_else_hangs(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_withdrawal_whose_answer_was_lost_is_ended_whatever_else_hangs(
+    taskforce: MemberHomes, tmp_path: Path
+) -> None:
     (_, others) = share(taskforce, tmp_path, FIRST + 17)
     command = ("b", "withdraw", "--type", "bank_account", str(WHOLE + FIRST + 17), "--reason", "error")
     with taskforce.losing_answers("/withdrawals"):
@@ -211,7 +213,7 @@ def test_a_withdrawal_whose_answer_was_lost_is_ended_whatever_else_hangs(taskfor
     assert rules_of(taskforce.run(*command)) == ["no-live-row"]
 
 
-def test_a_file_sent_again_leaves_out_withdrawn_rows_until_relisted(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_file_sent_again_leaves_out_withdrawn_rows_until_relisted(taskforce: MemberHomes, tmp_path: Path) -> None:
     one, other = FIRST + 60, FIRST + 61
     share(taskforce, tmp_path, one)
     path = str(write_csv(tmp_path / "nightly.csv", *accounts(one, other)))
@@ -240,7 +242,7 @@ def test_a_file_sent_again_leaves_out_withdrawn_rows_until_relisted(taskforce: T
     assert taskforce.run("b", "log", "verify").status == 0
 
 
-def test_a_withdrawn_row_known_only_as_a_duplicate_stays_out(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_withdrawn_row_known_only_as_a_duplicate_stays_out(taskforce: MemberHomes, tmp_path: Path) -> None:
     share(taskforce, tmp_path, FIRST + 70)
     with vault_of(taskforce, "b") as vault, vault.transaction():
         found = (VaultRows(vault).lookup("bank_account", str(WHOLE + FIRST + 70)),)
@@ -261,7 +263,7 @@ def test_a_withdrawn_row_known_only_as_a_duplicate_stays_out(taskforce: Taskforc
     assert "taken_back" not in sent[0]
 
 
-def test_a_value_taken_back_is_marked_though_the_vault_lost_its_rows(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_value_taken_back_is_marked_though_the_vault_lost_its_rows(taskforce: MemberHomes, tmp_path: Path) -> None:
     share(taskforce, tmp_path, FIRST + 75)
     with vault_of(taskforce, "b") as vault, vault.transaction():
         found = (VaultRows(vault).lookup("bank_account", str(WHOLE + FIRST + 75)),)
@@ -275,14 +277,14 @@ def test_a_value_taken_back_is_marked_though_the_vault_lost_its_rows(taskforce: 
     assert sent[0]["taken_back"] == [[0, "cleared"]], "the next epoch's exchange knows of nothing else"
 
 
-def relisted(taskforce: Taskforce, bank: str) -> tuple[str, int]:
+def relisted(taskforce: MemberHomes, bank: str) -> tuple[str, int]:
     """Why the last submission of a bank listed rows again, and how many, as its own entry has it."""
     done = taskforce.run(bank, "log", "entries")
     views = [one["view"] for one in done.document["entries"] if one["view"].get("relist")]
     return views[-1]["relist"], views[-1]["relisted"]
 
 
-def test_rows_are_listed_again_for_the_reasons_of_their_own(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_rows_are_listed_again_for_the_reasons_of_their_own(taskforce: MemberHomes, tmp_path: Path) -> None:
     numbers = range(FIRST + 80, FIRST + 84)
     share(taskforce, tmp_path, *numbers)
     gone = [str(WHOLE + one) for one in numbers[:3]]
@@ -311,7 +313,7 @@ def test_rows_are_listed_again_for_the_reasons_of_their_own(taskforce: Taskforce
 
 @pytest.mark.parametrize("arrives", [True, False])
 def test_a_row_withdrawn_while_its_upload_hung_does_not_come_back(
-    taskforce: Taskforce, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arrives: bool
+    taskforce: MemberHomes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arrives: bool
 ) -> None:
     """In the part that was posted, whether it arrived or not, and in one that was not; all else goes on."""
     first = FIRST + (30 if arrives else 40)
@@ -342,14 +344,14 @@ def test_a_row_withdrawn_while_its_upload_hung_does_not_come_back(
     assert [one.status for one in text] == [0, 0], text[0].document
 
 
-def is_withdrawn(taskforce: Taskforce, bank: str, submission_id: str, number: int) -> bool:
+def is_withdrawn(taskforce: MemberHomes, bank: str, submission_id: str, number: int) -> bool:
     """Whether a bank's vault says that it took an account out of a submission."""
     home = Home.open(taskforce.home(bank))
     with open_vault(home, unlock_representative(home, "analyst")) as vault:
         return Uploads(vault).is_withdrawn(submission_id, VaultRows(vault).lookup("bank_account", str(WHOLE + number)))
 
 
-def test_what_cannot_be_taken_back_is_said_before_anybody_is_asked(taskforce: Taskforce) -> None:
+def test_what_cannot_be_taken_back_is_said_before_anybody_is_asked(taskforce: MemberHomes) -> None:
     unknown = taskforce.run("a", "withdraw", "--type", "bank_account", "20000098765432", "--reason", "error")
     assert (unknown.status, unknown.document["error"]["type"]) == (1, "unknown")
     wrong = taskforce.run("a", "withdraw", "--type", "bank_account", "2000", "--reason", "error")
@@ -364,7 +366,7 @@ def test_what_cannot_be_taken_back_is_said_before_anybody_is_asked(taskforce: Ta
         assert taskforce.run("a", "withdraw", *arguments).status == 2, arguments
 
 
-def test_outcomes_reach_the_contributor_with_its_value_and_no_name(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_outcomes_reach_the_contributor_with_its_value_and_no_name(taskforce: MemberHomes, tmp_path: Path) -> None:
     share(taskforce, tmp_path, FIRST + 20)
     hit = hit_on(taskforce, "b", FIRST + 20)
     assert hit is not None
@@ -505,7 +507,7 @@ def test_an_outcome_about_our_rows_is_shown_as_it_was_told(disclosure_record: Di
 
 
 @contextmanager
-def lied_to(taskforce: Taskforce, lie: Mapping[str, object], path: str) -> Iterator[None]:
+def lied_to(taskforce: MemberHomes, lie: Mapping[str, object], path: str) -> Iterator[None]:
     """While it lasts, the exchange shows other things than it keeps; then the log of bank a does not stand up. What was
     read falsely is forgotten.
     """
@@ -522,7 +524,7 @@ def lied_to(taskforce: Taskforce, lie: Mapping[str, object], path: str) -> Itera
     assert taskforce.run("a", "log", "verify").status == 0
 
 
-def test_a_hidden_or_invented_correction_or_outcome_is_detected(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_hidden_or_invented_correction_or_outcome_is_detected(taskforce: MemberHomes, tmp_path: Path) -> None:
     share(taskforce, tmp_path, FIRST + 30)
     done = taskforce.run("b", "withdraw", "--type", "bank_account", str(WHOLE + FIRST + 30), "--reason", "error")
     assert done.document["withdrawn"] == 1

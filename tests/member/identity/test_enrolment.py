@@ -11,10 +11,10 @@ import pytest
 from keys.statements.keyring import Root
 from member.errors import UsageError
 from member.identity.enrolment import read_code
-from tests.taskforce.homes import Taskforce, accounts, run_member, write_csv, write_secret_file
+from tests.taskforce.homes import MemberHomes, accounts, run_member, write_csv, write_secret_file
 
 
-def ready(taskforce: Taskforce, member_id: str) -> str:
+def ready(taskforce: MemberHomes, member_id: str) -> str:
     """A home for a new member, and its code."""
     folder = str(taskforce.passphrase_dir(member_id))
     made = run_member(
@@ -24,7 +24,7 @@ def ready(taskforce: Taskforce, member_id: str) -> str:
     return taskforce.invite(member_id)
 
 
-def test_a_member_is_told_to_wait_until_the_registrars_have_signed(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_member_is_told_to_wait_until_the_registrars_have_signed(taskforce: MemberHomes, tmp_path: Path) -> None:
     code = ready(taskforce, "c")
     root = Root.load(taskforce.folder / "registrars.json")
     joined = taskforce.run("c", "join", code, "--registrars-fingerprint", root.fingerprint.upper())
@@ -45,7 +45,7 @@ def test_a_member_is_told_to_wait_until_the_registrars_have_signed(taskforce: Ta
     assert refused.status == 0
 
 
-def test_a_wrong_fingerprint_stops_the_joining_before_anything_is_sent(taskforce: Taskforce) -> None:
+def test_a_wrong_fingerprint_stops_the_joining_before_anything_is_sent(taskforce: MemberHomes) -> None:
     code = ready(taskforce, "d")
     done = taskforce.run("d", "join", code, "--registrars-fingerprint", "0" * 64)
     assert (done.status, done.document["error"]["type"]) == (1, "wrong_registrars")
@@ -53,14 +53,14 @@ def test_a_wrong_fingerprint_stops_the_joining_before_anything_is_sent(taskforce
     assert taskforce.run("d", "join", code, "--yes").status == 0
 
 
-def test_an_uncompared_fingerprint_is_not_taken_silently(taskforce: Taskforce) -> None:
+def test_an_uncompared_fingerprint_is_not_taken_silently(taskforce: MemberHomes) -> None:
     code = ready(taskforce, "e")
     done = taskforce.run("e", "join", code)
     assert (done.status, done.document["error"]["type"]) == (2, "usage")
     assert "fingerprint" in done.said
 
 
-def test_an_attacker_cannot_use_anothers_code_or_use_one_twice(taskforce: Taskforce) -> None:
+def test_an_attacker_cannot_use_anothers_code_or_use_one_twice(taskforce: MemberHomes) -> None:
     code = ready(taskforce, "f")
     ready(taskforce, "g")
     assert taskforce.run("g", "join", code, "--yes").document["error"]["type"] == "home"
@@ -71,7 +71,7 @@ def test_an_attacker_cannot_use_anothers_code_or_use_one_twice(taskforce: Taskfo
     assert (again.status, again.document["error"]["status"]) == (1, 403)
 
 
-def test_an_attacker_cannot_bring_other_registrars_by_a_second_code(taskforce: Taskforce) -> None:
+def test_an_attacker_cannot_bring_other_registrars_by_a_second_code(taskforce: MemberHomes) -> None:
     code = json.loads(base64.urlsafe_b64decode(taskforce.invite("a") + "=="))
     code["registrars"]["registrars"][0]["registrar_id"] = "mallory"
     forged = base64.urlsafe_b64encode(json.dumps(code).encode()).decode().rstrip("=")
@@ -85,7 +85,7 @@ def test_what_is_no_code_is_refused(text: str) -> None:
         read_code(text)
 
 
-def test_a_new_representative_counts_when_the_registrars_have_signed(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_new_representative_counts_when_the_registrars_have_signed(taskforce: MemberHomes, tmp_path: Path) -> None:
     secret = write_secret_file(taskforce.passphrase_dir("a") / "carol", "secret of carol")
     draft = tmp_path / "draft.json"
     options = ("--roles", "investigator", "--out", str(draft), "--passphrase-file", str(secret))
@@ -104,12 +104,12 @@ def test_a_new_representative_counts_when_the_registrars_have_signed(taskforce: 
     assert {each["representative_id"]: each["state"] for each in listed}["a/carol"] == "revoked"
 
 
-def test_a_registrar_signs_nothing_that_is_no_statement(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_registrar_signs_nothing_that_is_no_statement(taskforce: MemberHomes, tmp_path: Path) -> None:
     (tmp_path / "draft.json").write_text(json.dumps({"type": "member", "member_id": "a"}))
     done = taskforce.run("registrar", "registrar", "show", str(tmp_path / "draft.json"))
     assert (done.status, done.document["error"]["type"]) == (2, "usage")
 
 
-def test_a_registrar_is_told_which_proposals_do_not_wait(taskforce: Taskforce) -> None:
+def test_a_registrar_is_told_which_proposals_do_not_wait(taskforce: MemberHomes) -> None:
     done = taskforce.run("registrar", "registrar", "approve", "nonsense", "--digest", "0")
     assert (done.status, done.document["error"]["type"]) == (1, "unknown")

@@ -30,7 +30,7 @@ from member.vault.rekey import change_key
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
 from schemas.values.encoding import from_base64, to_base64
-from tests.taskforce.homes import Ran, Taskforce, run_member, write_secret_file
+from tests.taskforce.homes import MemberHomes, Ran, run_member, write_secret_file
 from tests.typed import run_typed
 
 AUTHORISER = "her own twelve words"
@@ -344,7 +344,7 @@ def test_a_program_with_the_old_key_writes_nothing_after_a_change(bank: Bank) ->
             VaultRows(slow).store([row], "open", 1)
 
 
-def test_an_attacker_cannot_leave_a_second_self_behind_unseen(joined: tuple[Taskforce, Bank], tmp_path: Path) -> None:
+def test_an_attacker_cannot_leave_a_second_self_behind_unseen(joined: tuple[MemberHomes, Bank], tmp_path: Path) -> None:
     taskforce, bank = joined
     around = taskforce.around()
     assert bank.init("anna", member="ghostly").status == 0
@@ -387,7 +387,7 @@ def test_a_new_vault_key_is_sealed_to_the_own_key_of_who_asks_for_it(bank: Bank)
 
 @pytest.mark.parametrize("at", ["let_in", "lock_representative"])
 def test_a_new_key_of_ones_own_that_stops_half_way_locks_nobody_out(
-    joined: tuple[Taskforce, Bank], at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    joined: tuple[MemberHomes, Bank], at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taskforce, bank = joined
     around, member = taskforce.around(), f"stopped-{at.replace('_', '-')}"
@@ -449,14 +449,16 @@ def test_two_people_of_a_sandbox_do_not_have_one_passphrase(tmp_path: Path) -> N
     assert not (tmp_path / "home" / "config.json").exists()
 
 
-def test_a_further_person_of_a_sandbox_takes_no_passphrase_of_who_adds_it(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_further_person_of_a_sandbox_takes_no_passphrase_of_who_adds_it(
+    taskforce: MemberHomes, tmp_path: Path
+) -> None:
     same = write_secret_file(tmp_path / "carol", "passphrase of analyst")
     options = ("--roles", "submitter", "--out", str(tmp_path / "draft.json"), "--passphrase-file", str(same))
     assert refused(taskforce.run("a", "representative", "add", "mirror", *options)) == "passphrase"
     assert not (taskforce.home("a") / "keys" / "mirror.key").exists()
 
 
-def test_nobody_of_a_sandbox_takes_the_passphrase_of_another_later(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_nobody_of_a_sandbox_takes_the_passphrase_of_another_later(taskforce: MemberHomes, tmp_path: Path) -> None:
     same = ("passphrase of authoriser", str(tmp_path / "draft.json"))
     file = str(write_secret_file(tmp_path / "same", same[0]))
     new = ("representative", "add", "mirror", "--roles", "submitter", "--out", same[1], "--passphrase-file", file)
@@ -519,7 +521,7 @@ def test_one_process_asks_and_authorises_in_a_sandbox_only(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("url", ["https://exchange.example", "http://10.0.0.1:8443", "http://localhost.example"])
-def test_a_sandboxs_home_joins_no_exchange_elsewhere(taskforce: Taskforce, tmp_path: Path, url: str) -> None:
+def test_a_sandboxs_home_joins_no_exchange_elsewhere(taskforce: MemberHomes, tmp_path: Path, url: str) -> None:
     home = tmp_path / "home"
     shutil.copytree(taskforce.home("a"), home)
     config = json.loads((home / "config.json").read_text())
@@ -528,14 +530,14 @@ def test_a_sandboxs_home_joins_no_exchange_elsewhere(taskforce: Taskforce, tmp_p
 
 
 @pytest.fixture
-def joined(taskforce: Taskforce) -> Iterator[tuple[Taskforce, Bank]]:
+def joined(taskforce: MemberHomes) -> Iterator[tuple[MemberHomes, Bank]]:
     """A bank whose two people join an exchange."""
     folder = taskforce.folder / "banks"
     folder.mkdir(exist_ok=True)
     yield taskforce, Bank(folder / str(len(list(folder.iterdir()))))
 
 
-def test_both_people_answer_the_code_each_in_their_own_home(joined: tuple[Taskforce, Bank]) -> None:
+def test_both_people_answer_the_code_each_in_their_own_home(joined: tuple[MemberHomes, Bank]) -> None:
     taskforce, bank = joined
     assert bank.init("anna").status == 0
     bank.let_in("bob")
@@ -549,7 +551,7 @@ def test_both_people_answer_the_code_each_in_their_own_home(joined: tuple[Taskfo
     assert [one["representative_id"] for one in proposal["statement"]["representatives"]] == ["north/anna", "north/bob"]
 
 
-def test_no_file_serves_who_is_stated_to_authorise_later(joined: tuple[Taskforce, Bank], tmp_path: Path) -> None:
+def test_no_file_serves_who_is_stated_to_authorise_later(joined: tuple[MemberHomes, Bank], tmp_path: Path) -> None:
     taskforce, bank = joined
     around, draft = taskforce.around(), tmp_path / "draft.json"
     assert bank.init("anna", member="west").status == 0
@@ -567,7 +569,7 @@ def test_no_file_serves_who_is_stated_to_authorise_later(joined: tuple[Taskforce
         assert "terminal" in stopped.document["error"]["hint"]
 
 
-def test_a_further_person_joins_where_the_others_have(joined: tuple[Taskforce, Bank], tmp_path: Path) -> None:
+def test_a_further_person_joins_where_the_others_have(joined: tuple[MemberHomes, Bank], tmp_path: Path) -> None:
     taskforce, bank = joined
     around = taskforce.around()
     assert bank.init("anna", member="south").status == 0
@@ -589,7 +591,7 @@ def test_a_further_person_joins_where_the_others_have(joined: tuple[Taskforce, B
     comes_back_after_a_loss(taskforce, bank, tmp_path)
 
 
-def comes_back_after_a_loss(taskforce: Taskforce, bank: Bank, tmp_path: Path) -> None:
+def comes_back_after_a_loss(taskforce: MemberHomes, bank: Bank, tmp_path: Path) -> None:
     """Bob loses home and key, and makes a new one; nothing is drafted that is signed already."""
     around, request = taskforce.around(), tmp_path / "new-key.json"
     shutil.rmtree(bank.home("bob"))

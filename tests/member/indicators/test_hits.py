@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from tests.taskforce.homes import Ran, Taskforce, accounts, write_csv
+from tests.taskforce.homes import MemberHomes, Ran, accounts, write_csv
 
 ASKING = ("--legal-gateway", "ECCTA2023_s188", "--purpose", "finding who is paid", "--necessity", "nobody else can say")
 WHY = ("--proportionality", "one account")
@@ -19,10 +19,10 @@ ROWS = (*accounts(1, 2), "email,=cmd@example.com,x,,=1+1", "phone,+44 7700 90012
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemberHomes]:
     """Two banks that hold the same four indicators."""
     folder = tmp_path_factory.mktemp("hits")
-    founded = Taskforce.found(folder)
+    founded = MemberHomes.found(folder)
     file = write_csv(folder / "rows.csv", *ROWS)
     for bank in ("a", "b"):
         done = founded.run(bank, "submit", str(file))
@@ -31,7 +31,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
     founded.close()
 
 
-def listed(taskforce: Taskforce, *options: str, person: str = "analyst", bank: str = "b") -> list[dict[str, Any]]:
+def listed(taskforce: MemberHomes, *options: str, person: str = "analyst", bank: str = "b") -> list[dict[str, Any]]:
     """The hits that a person is shown."""
     done = taskforce.run(bank, "--as", person, "hits", *options)
     assert done.status == 0, done.document
@@ -46,7 +46,7 @@ def text_of(done: Ran) -> str:
     return "\n".join(line for line in lines if "[info" not in line)
 
 
-def test_what_was_not_shown_before_is_new_to_each_person_and_for_once(shared: Taskforce, tmp_path: Path) -> None:
+def test_what_was_not_shown_before_is_new_to_each_person_and_for_once(shared: MemberHomes, tmp_path: Path) -> None:
     first = listed(shared)
     assert len(first) == 4
     assert all(hit["new"] for hit in first)
@@ -61,7 +61,7 @@ def test_what_was_not_shown_before_is_new_to_each_person_and_for_once(shared: Ta
     assert only["came_at"][:10] == only["changed_at"][:10]
 
 
-def test_filters_choose_by_type_band_state_and_are_combined(shared: Taskforce) -> None:
+def test_filters_choose_by_type_band_state_and_are_combined(shared: MemberHomes) -> None:
     assert {hit["indicator_type"] for hit in listed(shared, "--type", "email")} == {"email"}
     both = listed(shared, "--type", "email", "--type", "phone", "--band", "1", "--state", "untouched")
     assert {hit["indicator_type"] for hit in both} == {"email", "phone"}
@@ -70,7 +70,7 @@ def test_filters_choose_by_type_band_state_and_are_combined(shared: Taskforce) -
     assert shared.run("b", "hits", "--state", "lost").status == 2
 
 
-def test_a_hit_says_how_far_we_have_come_with_it(shared: Taskforce, tmp_path: Path) -> None:
+def test_a_hit_says_how_far_we_have_come_with_it(shared: MemberHomes, tmp_path: Path) -> None:
     rows = write_csv(tmp_path / "far.csv", *accounts(31))
     for bank in ("a", "b"):
         assert shared.run(bank, "submit", str(rows)).status == 0
@@ -94,7 +94,7 @@ def test_a_hit_says_how_far_we_have_come_with_it(shared: Taskforce, tmp_path: Pa
     assert [one["hit_id"] for one in listed(shared, "--state", "outcome")] == [hit_id]
 
 
-def test_the_list_goes_to_a_spreadsheet_without_formulas(shared: Taskforce, tmp_path: Path) -> None:
+def test_the_list_goes_to_a_spreadsheet_without_formulas(shared: MemberHomes, tmp_path: Path) -> None:
     for name in ("hits.csv", "hits.xlsx"):
         done = shared.run("b", "hits", "--type", "email", "--output", str(tmp_path / name))
         assert done.status == 0, done.document
@@ -112,7 +112,7 @@ def test_the_list_goes_to_a_spreadsheet_without_formulas(shared: Taskforce, tmp_
 
 
 @pytest.mark.parametrize("command", [("request", "list"), ("log", "entries")])
-def test_other_lists_go_to_a_spreadsheet_too(command: tuple[str, ...], shared: Taskforce, tmp_path: Path) -> None:
+def test_other_lists_go_to_a_spreadsheet_too(command: tuple[str, ...], shared: MemberHomes, tmp_path: Path) -> None:
     done = shared.run("b", *command, "--output", str(tmp_path / "list.xlsx"))
     assert done.status == 0, done.document
     assert (
@@ -122,7 +122,7 @@ def test_other_lists_go_to_a_spreadsheet_too(command: tuple[str, ...], shared: T
 
 
 def test_the_table_explains_masks_and_keeps_words_and_values_whole(
-    shared: Taskforce, monkeypatch: pytest.MonkeyPatch
+    shared: MemberHomes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for columns in ("80", "120", "200"):
         monkeypatch.setenv("COLUMNS", columns)
@@ -134,7 +134,7 @@ def test_the_table_explains_masks_and_keeps_words_and_values_whole(
         assert "bank_account" not in text
 
 
-def test_a_number_or_the_beginning_of_an_id_is_taken_for_it(shared: Taskforce) -> None:
+def test_a_number_or_the_beginning_of_an_id_is_taken_for_it(shared: MemberHomes) -> None:
     text = text_of(shared.run("b", "hits", "--type", "phone", as_json=False))
     row = next(line for line in text.splitlines() if "+447700900123" in line)
     number = next(cell for cell in row.replace("│", " ").split() if cell.isdigit())
@@ -155,7 +155,7 @@ def test_a_number_or_the_beginning_of_an_id_is_taken_for_it(shared: Taskforce) -
 
 
 def test_what_five_others_hold_is_marked_as_a_value_that_may_say_little(tmp_path: Path) -> None:
-    taskforce = Taskforce.found(tmp_path / "taskforce", tuple("abcdef"), holders=2)
+    taskforce = MemberHomes.found(tmp_path / "taskforce", tuple("abcdef"), holders=2)
     try:
         everybodys, rare = accounts(1), accounts(2)
         for bank in "bcdef":

@@ -20,16 +20,16 @@ from exchange.log.events import record
 from exchange.submissions import submit as submit_indicators
 from schemas.problems import TYPE_PREFIX
 from tests.member.indicators.upload_process import upload
-from tests.taskforce.homes import EXCHANGE_URL, Taskforce, accounts, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes, accounts, write_csv
 
 
-def sent(taskforce: Taskforce) -> list[tuple[str, int, str]]:
+def sent(taskforce: MemberHomes) -> list[tuple[str, int, str]]:
     """What the exchange was sent: submission, part and key of each, in order."""
     lines = (line.split() for line in (taskforce.folder / "sent").read_text().splitlines())
     return [(submission_id, int(part), key) for submission_id, part, key in lines]
 
 
-def result(taskforce: Taskforce) -> dict[str, Any]:
+def result(taskforce: MemberHomes) -> dict[str, Any]:
     """What the last upload to end printed."""
     found: dict[str, Any] = json.loads((taskforce.folder / "result.json").read_text())
     return found
@@ -37,7 +37,7 @@ def result(taskforce: Taskforce) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("moment", "first"), [("before:2", 1000), ("after:2", 2000)])
 def test_a_killed_upload_goes_on_where_it_stopped(
-    taskforce: Taskforce, tmp_path: Path, moment: str, first: int
+    taskforce: MemberHomes, tmp_path: Path, moment: str, first: int
 ) -> None:
     rows = [*accounts(*range(first, first + 90)), "phone,call me,bad,,", *accounts(first, first + 50)]
     file = write_csv(tmp_path / "rows.csv", *rows)
@@ -61,7 +61,7 @@ def test_a_killed_upload_goes_on_where_it_stopped(
     assert again["submission_id"] != done["submission_id"]
 
 
-def test_a_resumed_upload_costs_no_second_evaluation_of_what_was_kept(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_resumed_upload_costs_no_second_evaluation_of_what_was_kept(taskforce: MemberHomes, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "rows.csv", *accounts(*range(3000, 3020)))
     assert upload(taskforce.folder, "b", file, "after:0") == -signal.SIGKILL
     before = [each["budget"]["remaining"] for each in taskforce.run("b", "status").document["holders"]]
@@ -71,7 +71,7 @@ def test_a_resumed_upload_costs_no_second_evaluation_of_what_was_kept(taskforce:
     assert after == before
 
 
-def test_a_killed_upload_can_be_begun_anew(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_killed_upload_can_be_begun_anew(taskforce: MemberHomes, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "rows.csv", *accounts(*range(4000, 4030)))
     (taskforce.folder / "sent").unlink(missing_ok=True)
     assert upload(taskforce.folder, "b", file, "after:0") == -signal.SIGKILL
@@ -80,7 +80,7 @@ def test_a_killed_upload_can_be_begun_anew(taskforce: Taskforce, tmp_path: Path)
     assert (done["accepted"], done["duplicates"]) == (10, 20)
 
 
-def test_what_the_exchange_may_have_taken_is_not_forgotten_by_a_refusal(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_what_the_exchange_may_have_taken_is_not_forgotten_by_a_refusal(taskforce: MemberHomes, tmp_path: Path) -> None:
     numbers = range(5000, 5002)
     file = str(write_csv(tmp_path / "rows.csv", *accounts(*numbers)))
     before = taskforce.run("a", "status").document["indicators"]
@@ -96,7 +96,7 @@ def test_what_the_exchange_may_have_taken_is_not_forgotten_by_a_refusal(taskforc
     assert (resumed["accepted"], resumed["duplicates"]) == (2, 0), "the same upload, answered as it was the first time"
 
 
-def test_a_refused_retry_does_not_hide_the_lost_answer_before_it(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_refused_retry_does_not_hide_the_lost_answer_before_it(taskforce: MemberHomes, tmp_path: Path) -> None:
     """Both happen within one call."""
     file = str(write_csv(tmp_path / "rows.csv", *accounts(5020, 5021)))
     before = taskforce.run("a", "status").document["indicators"]
@@ -122,7 +122,7 @@ def test_a_refused_retry_does_not_hide_the_lost_answer_before_it(taskforce: Task
     assert (resumed["accepted"], resumed["duplicates"]) == (2, 0), "the same upload, answered as it was the first time"
 
 
-def test_a_part_that_the_exchange_says_it_has_keeps_its_rows(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_part_that_the_exchange_says_it_has_keeps_its_rows(taskforce: MemberHomes, tmp_path: Path) -> None:
     file = str(write_csv(tmp_path / "rows.csv", *accounts(5010, 5011)))
     with taskforce.losing_answers("/submissions"):
         assert taskforce.run("a", "submit", file).status == 1
@@ -139,7 +139,7 @@ def test_a_part_that_the_exchange_says_it_has_keeps_its_rows(taskforce: Taskforc
 
 
 def test_a_part_refused_when_some_of_it_was_stored_keeps_its_rows(
-    taskforce: Taskforce, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    taskforce: MemberHomes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     numbers = range(5030, 5034)
     file = str(write_csv(tmp_path / "rows.csv", *accounts(*numbers)))
@@ -165,7 +165,7 @@ def test_a_part_refused_when_some_of_it_was_stored_keeps_its_rows(
 
 
 def test_the_bytes_of_a_part_do_not_follow_the_order_of_its_fields(
-    taskforce: Taskforce, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    taskforce: MemberHomes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bodies = []
     honest = taskforce.applications[EXCHANGE_URL]

@@ -11,17 +11,17 @@ import pytest
 
 from exchange.registrars.rotate_key import rotate_key
 from keys.statements.replacement import verify_replacement
-from tests.taskforce.homes import Taskforce, accounts, write_csv
+from tests.taskforce.homes import MemberHomes, accounts, write_csv
 
 
 @pytest.fixture(scope="module")
-def taskforce(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
-    founded = Taskforce.found(tmp_path_factory.mktemp("rotation"), banks=("a",))
+def taskforce(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemberHomes]:
+    founded = MemberHomes.found(tmp_path_factory.mktemp("rotation"), banks=("a",))
     yield founded
     founded.close()
 
 
-def test_a_new_key_replaces_the_old_at_the_exchange_and_the_holders(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_new_key_replaces_the_old_at_the_exchange_and_the_holders(taskforce: MemberHomes, tmp_path: Path) -> None:
     assert taskforce.database is not None
     stolen = taskforce.home("a") / "keys"
     thief = {path.name: path.read_bytes() for path in stolen.iterdir()}
@@ -58,13 +58,13 @@ def test_a_new_key_replaces_the_old_at_the_exchange_and_the_holders(taskforce: T
     assert taskforce.run("a", "log", "verify").status == 0
 
 
-def test_a_name_that_the_registrars_did_not_sign_is_refused(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_name_that_the_registrars_did_not_sign_is_refused(taskforce: MemberHomes, tmp_path: Path) -> None:
     out = tmp_path / "new.json"
     done = taskforce.run("a", "representative", "rotate", "nobody", "--out", str(out))
     assert (done.status, done.document["error"]["type"], out.exists()) == (2, "usage", False)
 
 
-def test_an_existing_file_is_not_overwritten_and_the_key_stays(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_an_existing_file_is_not_overwritten_and_the_key_stays(taskforce: MemberHomes, tmp_path: Path) -> None:
     out = tmp_path / "new.json"
     out.write_text("mine")
     before = (taskforce.home("a") / "config.json").read_bytes()

@@ -24,7 +24,7 @@ from member.vault.uploads import PartOutcome, Receipt, Upload, Uploads
 from schemas.values.identifiers import uuid7
 from tests.exchange.factories import stated_envelope
 from tests.member.commands.test_cli import passphrases
-from tests.taskforce.homes import Taskforce, accounts, now, run_member, write_csv
+from tests.taskforce.homes import MemberHomes, accounts, now, run_member, write_csv
 
 KEY = bytes(32)
 TODAY = date(2026, 11, 22)
@@ -243,14 +243,14 @@ def test_a_filter_that_cannot_be_is_refused_by_name(lonely: Path, arguments: tup
     assert named in done.document["error"]["detail"]
 
 
-def listed(taskforce: Taskforce, bank: str, *filters: str) -> list[tuple[int, str, str | None]]:
+def listed(taskforce: MemberHomes, bank: str, *filters: str) -> list[tuple[int, str, str | None]]:
     """A bank's rows of this module: number, state, reason."""
     found: list[dict[str, Any]] = taskforce.run(bank, "rows", *filters).document["rows"]
     kept = [(int(row["canonical"]) - WHOLE, row) for row in found if row["indicator_type"] == "bank_account"]
     return [(number, row["state"], row["withdrawal_reason"]) for number, row in kept if FIRST <= number < FIRST + 100]
 
 
-def test_a_row_that_the_exchange_refuses_is_kept_nowhere(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_row_that_the_exchange_refuses_is_kept_nowhere(taskforce: MemberHomes, tmp_path: Path) -> None:
     bad, good = FIRST + 50, FIRST + 51
     lines = (f"bank_account,{WHOLE + bad},x,2999-01-01,", *accounts(good), f"bank_account,{WHOLE + bad},again,,")
     done = taskforce.run("b", "submit", str(write_csv(tmp_path / "days.csv", *lines))).document
@@ -259,7 +259,7 @@ def test_a_row_that_the_exchange_refuses_is_kept_nowhere(taskforce: Taskforce, t
 
 
 def test_row_states_are_listed_and_filtered_with_the_exchange_down(
-    taskforce: Taskforce, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    taskforce: MemberHomes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two, three, four, refused, hung = range(FIRST, FIRST + 6)
     soon = (now().date() + timedelta(days=10)).isoformat()

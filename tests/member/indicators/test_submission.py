@@ -17,11 +17,11 @@ import pytest
 
 from schemas.values.canonical import canonical_json, parse_canonical_json
 from schemas.values.encoding import from_base64, to_base64
-from tests.taskforce.homes import EXCHANGE_URL, Taskforce, accounts, now, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes, accounts, now, write_csv
 
 
 @contextmanager
-def replaced(taskforce: Taskforce, url: str, application: WSGIApplication | None) -> Iterator[WSGIApplication]:
+def replaced(taskforce: MemberHomes, url: str, application: WSGIApplication | None) -> Iterator[WSGIApplication]:
     """Another application in a server's place; None takes the server away."""
     original = taskforce.applications.pop(url)
     if application is not None:
@@ -53,7 +53,7 @@ def answering(change: Any, path: str, original: WSGIApplication) -> WSGIApplicat
     return application
 
 
-def test_rows_are_accepted_duplicates_or_rejected_and_nothing_else(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_rows_are_accepted_duplicates_or_rejected_and_nothing_else(taskforce: MemberHomes, tmp_path: Path) -> None:
     rows = [*accounts(1, 2), "bank_account,20-00-00 00000001,twice,,ref-9", "phone,call me,bad,,", "wallet,,empty,,"]
     done = taskforce.run("a", "submit", str(write_csv(tmp_path / "rows.csv", *rows)))
     assert done.status == 0
@@ -72,7 +72,7 @@ def test_rows_are_accepted_duplicates_or_rejected_and_nothing_else(taskforce: Ta
     assert Path(done.document["rejected_file"]).stat().st_mode & 0o077 == 0
 
 
-def test_rejected_rows_are_safe_to_open_mended_and_removed_in_time(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_rejected_rows_are_safe_to_open_mended_and_removed_in_time(taskforce: MemberHomes, tmp_path: Path) -> None:
     formula = '=HYPERLINK("http://x.example")'
     rows = [*accounts(1), f'phone,"{formula.replace(chr(34), chr(34) * 2)}",-bad,,+ref', "phone,+1,bad,,"]
     done = taskforce.run("a", "submit", str(write_csv(tmp_path / "rows.csv", *rows)))
@@ -117,7 +117,7 @@ def test_rejected_rows_are_safe_to_open_mended_and_removed_in_time(taskforce: Ta
     assert [path.exists() for path in (report, left, other)] == [False, False, True]
 
 
-def test_the_same_rows_again_are_duplicates_and_cost_no_evaluation(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_the_same_rows_again_are_duplicates_and_cost_no_evaluation(taskforce: MemberHomes, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "rows.csv", *accounts(11, 12, 13))
     first = taskforce.run("a", "submit", str(path)).document
     budgets = [each["budget"]["remaining"] for each in taskforce.run("a", "status").document["holders"]]
@@ -128,7 +128,7 @@ def test_the_same_rows_again_are_duplicates_and_cost_no_evaluation(taskforce: Ta
     assert after == budgets
 
 
-def test_an_overlap_is_shown_with_ones_own_value_and_references(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_an_overlap_is_shown_with_ones_own_value_and_references(taskforce: MemberHomes, tmp_path: Path) -> None:
     shared = "iban,GB33 BUKB 2020 1555 5555 55,x,,"
     assert taskforce.run("a", "submit", str(write_csv(tmp_path / "a.csv", shared + "case-a"))).document["hits"] == 0
     rows = [*accounts(21), "bank_account,20-20-15 55555555,x,,case-b1", "bank_account,20201555555555,x,,case-b2"]
@@ -147,20 +147,20 @@ def test_an_overlap_is_shown_with_ones_own_value_and_references(taskforce: Taskf
     assert (again["hits"], again["duplicates"]) == (1, 3)
 
 
-def test_a_file_all_of_whose_rows_are_refused_fails_and_says_why(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_file_all_of_whose_rows_are_refused_fails_and_says_why(taskforce: MemberHomes, tmp_path: Path) -> None:
     done = taskforce.run("a", "submit", str(write_csv(tmp_path / "bad.csv", "phone,call me,bad,,")))
     assert done.status == 1
     assert done.document["error"]["type"] == "every_row_refused"
     assert len(done.document["rejected"]) == 1
 
 
-def test_a_file_that_cannot_be_used_is_refused_before_anyone_is_asked(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_used_is_refused_before_anyone_is_asked(taskforce: MemberHomes, tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("name,account\nx,y\n")
     done = taskforce.run("a", "submit", str(tmp_path / "other.csv"))
     assert (done.status, done.document["error"]["type"]) == (1, "file_refused")
 
 
-def test_a_dry_run_judges_days_as_the_exchange_does(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_dry_run_judges_days_as_the_exchange_does(taskforce: MemberHomes, tmp_path: Path) -> None:
     days = ["2099-01-01", "1899-12-31", (now().date() + timedelta(days=1)).isoformat()]
     rows = [f"bank_account,{30_000_000_000_001 + at},x,{day}," for at, day in enumerate(days)]
     path = write_csv(tmp_path / "days.csv", *rows)
@@ -170,7 +170,7 @@ def test_a_dry_run_judges_days_as_the_exchange_does(taskforce: Taskforce, tmp_pa
     assert "leave it empty" in sent["rejected"][0]["reason"]
 
 
-def test_a_dry_run_contacts_nobody(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_dry_run_contacts_nobody(taskforce: MemberHomes, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "rows.csv", *accounts(31), "iban,GB33BUKB20201555555555,x,,", "phone,bad,,,")
     with replaced(taskforce, EXCHANGE_URL, None):
         done = taskforce.run("a", "submit", str(path), "--dry-run")
@@ -182,7 +182,7 @@ def test_a_dry_run_contacts_nobody(taskforce: Taskforce, tmp_path: Path) -> None
     ]
 
 
-def test_rows_that_the_exchange_rejects_are_told_by_line(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_rows_that_the_exchange_rejects_are_told_by_line(taskforce: MemberHomes, tmp_path: Path) -> None:
     rows = [*accounts(41), "bank_account,20000000000042,from the future,2999-01-01,ref", *accounts(43)]
     done = taskforce.run("a", "submit", str(write_csv(tmp_path / "rows.csv", *rows)))
     assert (done.status, done.document["accepted"]) == (0, 2)
@@ -190,7 +190,7 @@ def test_rows_that_the_exchange_rejects_are_told_by_line(taskforce: Taskforce, t
     assert (line, column, value) == (3, "first_seen", "2999-01-01")
 
 
-def test_one_holder_down_is_survived_and_two_are_named(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_one_holder_down_is_survived_and_two_are_named(taskforce: MemberHomes, tmp_path: Path) -> None:
     with replaced(taskforce, "http://holder-1.test", None):
         done = taskforce.run("a", "submit", str(write_csv(tmp_path / "one.csv", *accounts(51))))
         assert (done.status, done.document["accepted"]) == (0, 1)
@@ -210,7 +210,7 @@ def tampering(original: WSGIApplication) -> WSGIApplication:
     return application
 
 
-def test_tampering_with_holders_answers_is_detected_and_recorded(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_tampering_with_holders_answers_is_detected_and_recorded(taskforce: MemberHomes, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "rows.csv", *accounts(*range(60, 70)))
     urls = ("http://holder-1.test", "http://holder-3.test")
     first, third = (tampering(taskforce.applications[url]) for url in urls)
@@ -223,7 +223,7 @@ def test_tampering_with_holders_answers_is_detected_and_recorded(taskforce: Task
     assert taskforce.run("a", "submit", str(path)).document["accepted"] == 10
 
 
-def test_an_exchange_that_is_down_is_said_to_be_so(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_an_exchange_that_is_down_is_said_to_be_so(taskforce: MemberHomes, tmp_path: Path) -> None:
     with replaced(taskforce, EXCHANGE_URL, None):
         done = taskforce.run("a", "submit", str(write_csv(tmp_path / "rows.csv", *accounts(71))))
     assert (done.status, done.document["error"]["type"]) == (1, "unreachable")
@@ -231,7 +231,9 @@ def test_an_exchange_that_is_down_is_said_to_be_so(taskforce: Taskforce, tmp_pat
 
 
 @pytest.mark.parametrize("field", ["accepted", "receipt"])
-def test_an_answer_that_its_receipt_does_not_prove_is_refused(taskforce: Taskforce, tmp_path: Path, field: str) -> None:
+def test_an_answer_that_its_receipt_does_not_prove_is_refused(
+    taskforce: MemberHomes, tmp_path: Path, field: str
+) -> None:
     def change(document: dict[str, Any]) -> None:
         if field == "accepted":
             document["accepted"] += 1
@@ -247,7 +249,7 @@ def test_an_answer_that_its_receipt_does_not_prove_is_refused(taskforce: Taskfor
     assert (resumed.status, resumed.document["accepted"]) == (0, 1)
 
 
-def test_an_exchange_that_forges_a_statement_is_not_believed(taskforce: Taskforce) -> None:
+def test_an_exchange_that_forges_a_statement_is_not_believed(taskforce: MemberHomes) -> None:
     def change(document: dict[str, Any]) -> None:
         """The newest, as if the registrars had signed the next of its subject with what they signed it with."""
         newest = document["statements"][-1]
@@ -261,7 +263,7 @@ def test_an_exchange_that_forges_a_statement_is_not_believed(taskforce: Taskforc
     assert (done.status, done.document["error"]["type"]) == (1, "bad_answer")
 
 
-def test_an_exchange_that_hides_statements_changes_nothing(taskforce: Taskforce) -> None:
+def test_an_exchange_that_hides_statements_changes_nothing(taskforce: MemberHomes) -> None:
     def change(document: dict[str, Any]) -> None:
         document["statements"] = []
 
@@ -271,7 +273,7 @@ def test_an_exchange_that_hides_statements_changes_nothing(taskforce: Taskforce)
         assert taskforce.run("a", "hits").status == 0
 
 
-def test_a_refusal_of_the_exchange_is_told_as_it_is(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_refusal_of_the_exchange_is_told_as_it_is(taskforce: MemberHomes, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "rows.csv", *accounts(91))
     done = taskforce.run("a", "submit", str(path), "--group", "elsewhere")
     assert done.status == 1
@@ -279,14 +281,14 @@ def test_a_refusal_of_the_exchange_is_told_as_it_is(taskforce: Taskforce, tmp_pa
     assert taskforce.run("a", "--as", "authoriser", "submit", str(path)).document["error"]["status"] == 403
 
 
-def test_a_token_is_the_same_for_all_who_hold_the_value(taskforce: Taskforce) -> None:
+def test_a_token_is_the_same_for_all_who_hold_the_value(taskforce: MemberHomes) -> None:
     tokens = [taskforce.run(bank, "token", "--type", "phone", "+44 7700 900123").document for bank in "ab"]
     assert tokens[0] == tokens[1]
     assert (tokens[0]["type"], tokens[0]["canonical"], tokens[0]["epoch"]) == ("phone", "+447700900123", 1)
     assert bytes.fromhex(tokens[0]["token"])
 
 
-def test_the_log_is_verified_listed_proved_and_witnessed(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_the_log_is_verified_listed_proved_and_witnessed(taskforce: MemberHomes, tmp_path: Path) -> None:
     taskforce.run("a", "submit", str(write_csv(tmp_path / "rows.csv", *accounts(101))))
     verified = taskforce.run("a", "log", "verify")
     assert verified.status == 0, verified.document
@@ -299,7 +301,7 @@ def test_the_log_is_verified_listed_proved_and_witnessed(taskforce: Taskforce, t
     assert sizes == sorted(sizes)
 
 
-def test_an_exchange_that_alters_an_entry_is_caught_and_the_entry_named(taskforce: Taskforce) -> None:
+def test_an_exchange_that_alters_an_entry_is_caught_and_the_entry_named(taskforce: MemberHomes) -> None:
     def change(document: dict[str, Any]) -> None:
         for entry in document["entries"]:
             if entry["number"] == 1:
@@ -313,7 +315,7 @@ def test_an_exchange_that_alters_an_entry_is_caught_and_the_entry_named(taskforc
     assert done.document["error"]["entry"]["number"] == 1
 
 
-def test_nothing_of_ones_own_stands_in_the_clear_in_the_home(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_nothing_of_ones_own_stands_in_the_clear_in_the_home(taskforce: MemberHomes, tmp_path: Path) -> None:
     row = "email,canary-mule@canary.example.com,canary-reason,2026-01-31,canary-reference"
     taskforce.run("a", "submit", str(write_csv(tmp_path / "rows.csv", row)))
     token = taskforce.run("a", "token", "--type", "email", "canary-mule@canary.example.com").document["token"]
@@ -328,7 +330,7 @@ def test_nothing_of_ones_own_stands_in_the_clear_in_the_home(taskforce: Taskforc
     assert b"canary" not in servers
 
 
-def test_a_refused_submission_leaves_no_row_in_the_vault(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_refused_submission_leaves_no_row_in_the_vault(taskforce: MemberHomes, tmp_path: Path) -> None:
     path = str(write_csv(tmp_path / "refused.csv", *accounts(901, 902)))
     before = taskforce.run("a", "status").document["indicators"]
     refused = taskforce.run("a", "submit", path, "--group", "nowhere")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.taskforce.homes import Ran, Taskforce, accounts, run_member, write_csv
+from tests.taskforce.homes import MemberHomes, Ran, accounts, run_member, write_csv
 
 GROUNDS = (
     *("--case", "OP-7", "--legal-gateway", "CCA2013_s7", "--purpose", "finding a network", "--authorised-by"),
@@ -17,20 +17,20 @@ ACCOUNTS = [line.split(",")[1] for line in accounts(1, 2, 3)]
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemberHomes]:
     """A bank that holds ACCOUNTS, an agency and a reviewer."""
     folder = tmp_path_factory.mktemp("served")
-    founded = Taskforce.found(folder, ("a",), agencies=("nca",), reviewers=("ico",))
+    founded = MemberHomes.found(folder, ("a",), agencies=("nca",), reviewers=("ico",))
     assert founded.run("a", "submit", str(write_csv(folder / "rows.csv", *accounts(1, 2, 3)))).status == 0
     yield founded
     founded.close()
 
 
-def piped(taskforce: Taskforce, member: str, text: str, *arguments: str) -> Ran:
+def piped(taskforce: MemberHomes, member: str, text: str, *arguments: str) -> Ran:
     return taskforce.run(member, *arguments, "--value-file", "-", typed=text)
 
 
-def test_a_token_is_made_of_the_value_in_a_file_or_on_standard_input(served: Taskforce, tmp_path: Path) -> None:
+def test_a_token_is_made_of_the_value_in_a_file_or_on_standard_input(served: MemberHomes, tmp_path: Path) -> None:
     said = served.run("a", "token", "--type", "bank_account", ACCOUNTS[0])
     assert said.status == 0, said.document
     file = tmp_path / "value"
@@ -46,7 +46,7 @@ def test_a_token_is_made_of_the_value_in_a_file_or_on_standard_input(served: Tas
     assert served.run("a", "token", "--type", "bank_account").status == 2
 
 
-def test_a_query_and_a_withdrawal_take_one_value_a_line(served: Taskforce, tmp_path: Path) -> None:
+def test_a_query_and_a_withdrawal_take_one_value_a_line(served: MemberHomes, tmp_path: Path) -> None:
     asked = piped(served, "nca", "\n".join(ACCOUNTS), "query", "--type", "bank_account", *GROUNDS)
     assert asked.status == 0, asked.document
     shown = served.run("nca", "--as", "authoriser", "query", "approve", asked.document["query_id"])
@@ -82,7 +82,7 @@ def test_a_query_and_a_withdrawal_take_one_value_a_line(served: Taskforce, tmp_p
     ids=lambda command: command[0],
 )
 def test_a_file_that_cannot_be_used_is_named_and_no_value_is(
-    served: Taskforce, tmp_path: Path, command: tuple[str, ...], content: bytes | None, wanted: str
+    served: MemberHomes, tmp_path: Path, command: tuple[str, ...], content: bytes | None, wanted: str
 ) -> None:
     file = tmp_path / "values"
     if content is not None:
@@ -96,7 +96,7 @@ def test_a_file_that_cannot_be_used_is_named_and_no_value_is(
 
 
 @pytest.mark.parametrize("command", [("token",), ("withdraw",), ("query", "ask")])
-def test_the_help_says_who_sees_a_command_line(served: Taskforce, command: tuple[str, ...]) -> None:
+def test_the_help_says_who_sees_a_command_line(served: MemberHomes, command: tuple[str, ...]) -> None:
     done = run_member(served.home("a"), *command, "--help", as_json=False)
     said = " ".join(done.document["text"].split())
     assert "other users of this machine can see what stands on a command line" in said

@@ -20,7 +20,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 import member.indicators.acts
 from demo.commands import PRELOADED
 from member.indicators.submit import Desk
-from tests.taskforce.homes import EXCHANGE_URL, Taskforce
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes
 
 PART_ROWS = 20
 _context = multiprocessing.get_context("forkserver")
@@ -78,7 +78,7 @@ def upload(folder: Path, bank: str, file: Path, moment: str) -> int:
 
 def _submit(folder: Path, bank: str, file: Path, moment: str) -> None:
     """In the process: open the taskforce and submit."""
-    taskforce = Taskforce(folder)
+    taskforce = MemberHomes(folder)
     taskforce.open()
     taskforce.applications[EXCHANGE_URL] = deadly(taskforce.applications[EXCHANGE_URL], folder, moment)
     setattr(member.indicators.acts, "Desk", functools.partial(Desk, part_rows=PART_ROWS))  # noqa: B010

@@ -33,7 +33,7 @@ from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.member.altered_answers import answers_changed
-from tests.taskforce.homes import EXCHANGE_URL, ORIGIN, Ran, Taskforce, accounts, now, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, ORIGIN, MemberHomes, Ran, accounts, now, write_csv
 
 HELD, MISSED = "20000012345678", "20000098765432"
 ALONE = "20000012345670"
@@ -45,10 +45,10 @@ TO_MET = ("--legal-gateway", "DPA2018_Sch2")
 
 
 @pytest.fixture(scope="module")
-def police(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
+def police(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemberHomes]:
     """A bank that holds HELD and ALONE, two agencies and a reviewer."""
     folder = tmp_path_factory.mktemp("police")
-    founded = Taskforce.found(folder, ("a",), agencies=("nca", "met"), reviewers=("ico",))
+    founded = MemberHomes.found(folder, ("a",), agencies=("nca", "met"), reviewers=("ico",))
     rows = (f"bank_account,{held},test,2026-10-05,ref-1" for held in (HELD, ALONE))
     file = write_csv(folder / "rows.csv", *rows)
     assert founded.run("a", "submit", str(file)).status == 0
@@ -56,13 +56,13 @@ def police(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
     founded.close()
 
 
-def ask(police: Taskforce, *said: str, agency: str = "nca", authorised_by: str = "authoriser") -> Ran:
+def ask(police: MemberHomes, *said: str, agency: str = "nca", authorised_by: str = "authoriser") -> Ran:
     """A query as the contract writes it."""
     gateway = () if agency == "nca" else TO_MET
     return police.run(agency, "query", *said, *GROUNDS, *gateway, *STATED, "--authorised-by", authorised_by)
 
 
-def other_texts(police: Taskforce, query_id: str, reader: str, **changes: str) -> dict[str, str]:
+def other_texts(police: MemberHomes, query_id: str, reader: str, **changes: str) -> dict[str, str]:
     """What the operator can: other texts than were given, sealed to their reader as the true ones are."""
     assert police.database is not None
     with police.database.reading() as session:
@@ -81,7 +81,7 @@ def rules_of(done: Ran) -> set[str]:
     return {reason["code"] for reason in done.document["error"]["problem"]["reasons"]}
 
 
-def test_a_query_is_authorised_by_another_and_shows_its_values(police: Taskforce) -> None:
+def test_a_query_is_authorised_by_another_and_shows_its_values(police: MemberHomes) -> None:
     asked = ask(police, "--type", "bank_account", "20-00-00 12345670", MISSED)
     assert asked.status == 0, asked.document
     assert (asked.document["state"], asked.document["results"]) == ("pending", [])
@@ -109,7 +109,7 @@ def test_a_query_is_authorised_by_another_and_shows_its_values(police: Taskforce
     assert police.run("a", "hits").document["hits"] == []
 
 
-def test_a_file_is_queried_row_by_row_and_approved_at_once(police: Taskforce, tmp_path: Path) -> None:
+def test_a_file_is_queried_row_by_row_and_approved_at_once(police: MemberHomes, tmp_path: Path) -> None:
     twice = [f"bank_account,{HELD},,,", "iban,GB33BUKB20201555555555,,,", f"bank_account,{HELD},,,"]
     file = write_csv(tmp_path / "file.csv", *twice)
     done = ask(police, "--file", str(file), "--approve", "--watch", "2099-01-01")
@@ -123,7 +123,7 @@ def test_a_file_is_queried_row_by_row_and_approved_at_once(police: Taskforce, tm
     assert ended.document["watch_until"] is None
 
 
-def test_tokens_that_were_paid_for_are_not_asked_for_again(police: Taskforce) -> None:
+def test_tokens_that_were_paid_for_are_not_asked_for_again(police: MemberHomes) -> None:
     assert ask(police, "--type", "phone", "+447700900123").status == 0
     holders = {url: police.applications.pop(url) for url in list(police.applications) if "holder" in url}
     try:
@@ -133,7 +133,7 @@ def test_tokens_that_were_paid_for_are_not_asked_for_again(police: Taskforce) ->
         police.applications |= holders
 
 
-def test_what_is_missing_or_wrong_is_told_before_anything_is_sent(police: Taskforce, tmp_path: Path) -> None:
+def test_what_is_missing_or_wrong_is_told_before_anything_is_sent(police: MemberHomes, tmp_path: Path) -> None:
     wrong: list[tuple[tuple[str, ...], str]] = [
         ((), "usage"),
         (("+447700900123",), "usage"),
@@ -151,7 +151,7 @@ def test_what_is_missing_or_wrong_is_told_before_anything_is_sent(police: Taskfo
     assert (missing.status, missing.document["error"]["type"]) == (2, "usage")
 
 
-def test_statements_come_from_defaults_or_the_missing_rule_is_named(police: Taskforce) -> None:
+def test_statements_come_from_defaults_or_the_missing_rule_is_named(police: MemberHomes) -> None:
     said = ("query", "--type", "phone", "+447700900123", *GROUNDS, *TO_MET, "--authorised-by", "authoriser")
     assert {"no-necessity", "no-proportionality"} <= rules_of(police.run("met", *said))
     assert (
@@ -161,7 +161,7 @@ def test_statements_come_from_defaults_or_the_missing_rule_is_named(police: Task
     assert police.run("met", *said).status == 0
 
 
-def test_a_query_is_extended_refused_and_listed(police: Taskforce) -> None:
+def test_a_query_is_extended_refused_and_listed(police: MemberHomes) -> None:
     asked = [ask(police, "--type", "phone", "+447700900125").document["query_id"] for _ in range(2)]
     authoriser = ("nca", "--as", "authoriser", "query")
     assert police.run(*authoriser, "refuse", asked[0]).document["state"] == "refused"
@@ -182,14 +182,14 @@ def test_a_query_is_extended_refused_and_listed(police: Taskforce) -> None:
     assert police.run("nca", "query", "show", "no id").status == 2
 
 
-def receipts_in_vault(police: Taskforce, member_id: str, name: str = "analyst") -> set[str]:
+def receipts_in_vault(police: MemberHomes, member_id: str, name: str = "analyst") -> set[str]:
     """The events for whose entries the member's vault keeps a receipt."""
     home = Home.open(police.home(member_id))
     with open_vault(home, unlock_representative(home, name)) as vault:
         return {promise.event_id for promise in promised_by(WaitingEntries(vault, ORIGIN, member_id).receipts())}
 
 
-def test_each_step_of_a_query_leaves_its_receipt_in_the_vault(police: Taskforce) -> None:
+def test_each_step_of_a_query_leaves_its_receipt_in_the_vault(police: MemberHomes) -> None:
     phone, until = ("--type", "phone", "+447700900126"), (now().date() + timedelta(days=200)).isoformat()
     asked = [ask(police, *phone, "--watch", until).document["query_id"] for _ in range(2)]
     officer = ("nca", "--as", "authoriser", "query")
@@ -210,7 +210,7 @@ def test_each_step_of_a_query_leaves_its_receipt_in_the_vault(police: Taskforce)
     assert receipts_in_vault(police, "ico") - before
 
 
-def test_agencies_learn_of_each_other_and_a_watch_reports(police: Taskforce, tmp_path: Path) -> None:
+def test_agencies_learn_of_each_other_and_a_watch_reports(police: MemberHomes, tmp_path: Path) -> None:
     number = "20000055500001"
     said = ("--type", "bank_account", number, "20000055500002", "--approve")
     watch = (now().date() + timedelta(days=30)).isoformat()
@@ -234,7 +234,7 @@ def test_agencies_learn_of_each_other_and_a_watch_reports(police: Taskforce, tmp
     assert "member log entries" in police.run("ico", "query", "list", as_json=False).document["text"]
 
 
-def test_the_officer_is_shown_what_is_approved_and_approves_nothing_else(police: Taskforce) -> None:
+def test_the_officer_is_shown_what_is_approved_and_approves_nothing_else(police: MemberHomes) -> None:
     query_id = ask(police, "--type", "phone", "+447700900199").document["query_id"]
     officer, path = ("nca", "--as", "authoriser", "query", "approve", query_id), "/v1/queries/"
     with answers_changed(police, other_texts(police, query_id, "nca", purpose="finding a debtor"), path):
@@ -252,14 +252,14 @@ def test_the_officer_is_shown_what_is_approved_and_approves_nothing_else(police:
     assert (again.status, again.document["state"]) == (0, "answered")
 
 
-def forget_question(police: Taskforce, query_id: str) -> None:
+def forget_question(police: MemberHomes, query_id: str) -> None:
     """What is kept by the home that asked."""
     home = Home.open(police.home("nca"))
     with open_vault(home, unlock_representative(home, "analyst")) as vault, vault.transaction():
         vault.delete("query_question", query_id.encode())
 
 
-def forget_readings(police: Taskforce) -> None:
+def forget_readings(police: MemberHomes) -> None:
     """Let the agency's vault forget what it was shown and its log contradicts, so that other tests can verify it."""
     home = Home.open(police.home("nca"))
     with open_vault(home, unlock_representative(home, "analyst")) as vault, vault.transaction():
@@ -268,7 +268,7 @@ def forget_readings(police: Taskforce) -> None:
 
 @pytest.mark.parametrize("agency", ["nca", "met"], ids=["as it is", "as another's"])
 @pytest.mark.parametrize("as_json", [True, False])
-def test_a_query_whose_texts_are_withheld_is_not_approved(police: Taskforce, as_json: bool, agency: str) -> None:
+def test_a_query_whose_texts_are_withheld_is_not_approved(police: MemberHomes, as_json: bool, agency: str) -> None:
     query_id = ask(police, "--type", "phone", "+447700900188").document["query_id"]
     officer = ("nca", "--as", "authoriser", "query", "approve", query_id)
     path = f"/v1/queries/{query_id}"
@@ -290,7 +290,7 @@ def test_a_query_whose_texts_are_withheld_is_not_approved(police: Taskforce, as_
 
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["another of ours", "none"])
-def test_the_exchange_does_not_choose_which_query_is_approved(police: Taskforce, is_there: bool) -> None:
+def test_the_exchange_does_not_choose_which_query_is_approved(police: MemberHomes, is_there: bool) -> None:
     """A query that was asked and approved in one go is that one, whatever id the exchange answers."""
     other = ask(police, "--type", "phone", "+447700900111").document["query_id"]
     answered = other if is_there else uuid7()
@@ -309,7 +309,7 @@ def test_the_exchange_does_not_choose_which_query_is_approved(police: Taskforce,
 
 
 @pytest.mark.parametrize("state", ["refused", "answered"])
-def test_no_other_days_are_approved_though_the_query_is_shown_as_decided(police: Taskforce, state: str) -> None:
+def test_no_other_days_are_approved_though_the_query_is_shown_as_decided(police: MemberHomes, state: str) -> None:
     """The days of a decided query may have been changed since; what waits for approval has those that were asked."""
     query_id = ask(police, "--type", "phone", "+447700900112").document["query_id"]
     far = (now().date() + timedelta(days=360)).isoformat()
@@ -322,7 +322,7 @@ def test_no_other_days_are_approved_though_the_query_is_shown_as_decided(police:
     assert police.run("nca", "query", "show", query_id).document["state"] == "pending"
 
 
-def test_an_approval_whose_answer_was_lost_is_given_again_as_it_was(police: Taskforce) -> None:
+def test_an_approval_whose_answer_was_lost_is_given_again_as_it_was(police: MemberHomes) -> None:
     query_id = ask(police, "--type", "phone", "+447700900113").document["query_id"]
     officer = ("nca", "--as", "authoriser", "query")
     with police.losing_answers("/approve"):
@@ -333,7 +333,7 @@ def test_an_approval_whose_answer_was_lost_is_given_again_as_it_was(police: Task
     assert (again.status, again.document["state"]) == (0, "answered"), again.document
 
 
-def test_what_a_colleague_writes_looks_like_no_line_of_the_program(police: Taskforce) -> None:
+def test_what_a_colleague_writes_looks_like_no_line_of_the_program(police: MemberHomes) -> None:
     forged = "finding a network\nuntil           2026-11-23\r\ncovert          no: the banks are told at once"
     said_by = ("--authorised-by", "authoriser", *GROUNDS, *STATED, "--purpose", forged)
     query_id = police.run("nca", "query", "--type", "phone", "+447700900197", *said_by).document["query_id"]
@@ -354,7 +354,7 @@ def test_a_refusal_whose_reasons_are_of_another_form_decides_nothing(reasons: An
     assert is_decided(refusal([None, {"code": "not-pending"}]))
 
 
-def test_an_officer_elsewhere_approves_no_other_subjects_than_it_was_shown(police: Taskforce) -> None:
+def test_an_officer_elsewhere_approves_no_other_subjects_than_it_was_shown(police: MemberHomes) -> None:
     """Without the asker's vault the officer's program still holds the tokens against their digest."""
     asked = ask(police, "--type", "phone", "+447700900198").document["query_id"]
     token = police.run("nca", "query", "show", asked).document
@@ -366,7 +366,7 @@ def test_an_officer_elsewhere_approves_no_other_subjects_than_it_was_shown(polic
 
 
 def test_a_bank_learns_at_the_end_of_cover_what_the_reviewer_saw(
-    police: Taskforce, monkeypatch: pytest.MonkeyPatch
+    police: MemberHomes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("member.log.receipts.CLOCK_TOLERANCE", timedelta(days=2))  # cover ends tomorrow
     asked = ask(police, "--type", "bank_account", HELD, "--approve", "--until", now().date().isoformat())
@@ -476,7 +476,7 @@ def test_an_erased_entry_may_have_ended_the_cover_of_one_query() -> None:
 
 
 @contextmanager
-def changed(police: Taskforce, true: bytes, false: bytes) -> Iterator[None]:
+def changed(police: MemberHomes, true: bytes, false: bytes) -> Iterator[None]:
     """While it lasts, the exchange answers with one thing in place of another."""
     honest = police.applications[EXCHANGE_URL]
 
@@ -490,7 +490,7 @@ def changed(police: Taskforce, true: bytes, false: bytes) -> Iterator[None]:
         police.applications[EXCHANGE_URL] = honest
 
 
-def test_an_exchange_that_shows_other_results_than_it_logged_is_found_out(police: Taskforce) -> None:
+def test_an_exchange_that_shows_other_results_than_it_logged_is_found_out(police: MemberHomes) -> None:
     with changed(police, b'"institutions":["a"]', b'"institutions":["z"]'):
         done = ask(police, "--type", "bank_account", HELD, "--approve", agency="met")
     assert done.document["results"][0]["institutions"] == ["z"]

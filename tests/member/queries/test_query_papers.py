@@ -12,24 +12,24 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
-from tests.taskforce.homes import Ran, Taskforce, now, write_csv
+from tests.taskforce.homes import MemberHomes, Ran, now, write_csv
 
 HELD, MISSED = "20000012345678", "20000098765432"
 STATED = ("--purpose", "finding <a> network", "--necessity", "nothing else", "--proportionality", "suspects alone")
 
 
 @pytest.fixture(scope="module")
-def police(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
+def police(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemberHomes]:
     """A bank that holds HELD, an agency and a reviewer."""
     folder = tmp_path_factory.mktemp("papers")
-    founded = Taskforce.found(folder, ("a",), agencies=("nca",), reviewers=("ico",))
+    founded = MemberHomes.found(folder, ("a",), agencies=("nca",), reviewers=("ico",))
     file = write_csv(folder / "rows.csv", f"bank_account,{HELD},test,2026-10-05,ref-1")
     assert founded.run("a", "submit", str(file)).status == 0
     yield founded
     founded.close()
 
 
-def ask(police: Taskforce, case: str, *more: str) -> str:
+def ask(police: MemberHomes, case: str, *more: str) -> str:
     """The id of a query that waits for its officer."""
     grounds = ("--case", case, "--legal-gateway", "CCA2013_s7", *STATED, "--authorised-by", "authoriser")
     done = police.run("nca", "query", "--type", "bank_account", HELD, MISSED, *grounds, *more)
@@ -38,14 +38,14 @@ def ask(police: Taskforce, case: str, *more: str) -> str:
     return query_id
 
 
-def officer(police: Taskforce, *arguments: str) -> Ran:
+def officer(police: MemberHomes, *arguments: str) -> Ran:
     """What the authorising officer gives, which succeeds."""
     done = police.run("nca", "--as", "authoriser", *arguments)
     assert done.status == 0, done.document
     return done
 
 
-def test_the_officer_is_told_what_waits_until_it_is_decided(police: Taskforce) -> None:
+def test_the_officer_is_told_what_waits_until_it_is_decided(police: MemberHomes) -> None:
     query_id = ask(police, "OP-1")
     assert officer(police, "status").document["queries_to_authorise"] == [query_id]
     assert police.run("nca", "status").document["queries_to_authorise"] == [], "it waits for another"
@@ -56,7 +56,7 @@ def test_the_officer_is_told_what_waits_until_it_is_decided(police: Taskforce) -
     assert police.run("a", "status").document["queries_to_authorise"] == []
 
 
-def test_queries_are_listed_by_case_and_go_to_a_spreadsheet(police: Taskforce, tmp_path: Path) -> None:
+def test_queries_are_listed_by_case_and_go_to_a_spreadsheet(police: MemberHomes, tmp_path: Path) -> None:
     wanted = {ask(police, "OP-2"), ask(police, "OP-2")}
     other = ask(police, "OP-20")
     found = police.run("nca", "query", "list", "--case", " OP-2 ").document["queries"]
@@ -76,7 +76,7 @@ def roles_under(element: Any) -> set[str]:
     return {str(found["/S"])}.union(*below)
 
 
-def test_a_result_is_written_with_its_marking_case_and_entry_of_the_log(police: Taskforce, tmp_path: Path) -> None:
+def test_a_result_is_written_with_its_marking_case_and_entry_of_the_log(police: MemberHomes, tmp_path: Path) -> None:
     query_id = ask(police, "=OP-3")
     officer(police, "query", "approve", query_id)
     paper, sheet = tmp_path / "op-3.pdf", tmp_path / "op-3.csv"
@@ -126,7 +126,7 @@ def test_a_result_is_written_with_its_marking_case_and_entry_of_the_log(police: 
     assert sum(one["view"]["kind"] == "le_query_read" for one in after) == before, "refused before anything is read"
 
 
-def test_a_watch_is_let_go_on_by_the_officer_and_by_nobody_else(police: Taskforce) -> None:
+def test_a_watch_is_let_go_on_by_the_officer_and_by_nobody_else(police: MemberHomes) -> None:
     days = [(now().date() + timedelta(days=number)).isoformat() for number in (20, 30, 60)]
     query_id = ask(police, "OP-4", "--watch", days[0], "--until", days[2])
     officer(police, "query", "approve", query_id)

@@ -26,22 +26,22 @@ from member.tokens.holders import connect_holders
 from member.transport.channel import Channel, Identity, RuntimeEnvironment
 from tests.keys.factories import make_member, registrar_key
 from tests.keys.holder.simulator import make_elements
-from tests.taskforce.homes import Taskforce, now
+from tests.taskforce.homes import MemberHomes, now
 
 INVENTED = make_member("invented")
 _ME, _PERSON = "invented", "invented/analyst"
 
 
 @pytest.fixture(scope="module")
-def taskforce(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
-    founded = Taskforce.found(tmp_path_factory.mktemp("invented"), banks=("a",))
+def taskforce(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemberHomes]:
+    founded = MemberHomes.found(tmp_path_factory.mktemp("invented"), banks=("a",))
     assert founded.run("a", "status").status == 0
     invent(founded)
     yield founded
     founded.close()
 
 
-def invent(taskforce: Taskforce) -> None:
+def invent(taskforce: MemberHomes) -> None:
     """The operator's rows: a member in force, its key, its group; and a statement that a stranger signed."""
     invented, statement = INVENTED, INVENTED.statement
     payload = to_payload(statement)
@@ -84,7 +84,7 @@ def invent(taskforce: Taskforce) -> None:
         )
 
 
-def _epoch(taskforce: Taskforce, around: RuntimeEnvironment) -> EpochStatement:
+def _epoch(taskforce: MemberHomes, around: RuntimeEnvironment) -> EpochStatement:
     """The epoch, as a registrar's client reads it before the forgery."""
     home = taskforce.home("registrar")
     listed = json.loads(Channel("http://holder-1.test", None, around).get("/v1/epochs").body)["epochs"][0]["statement"]
@@ -92,7 +92,7 @@ def _epoch(taskforce: Taskforce, around: RuntimeEnvironment) -> EpochStatement:
 
 
 @pytest.mark.parametrize("person", [_PERSON, "a/ghost"])
-def test_no_holder_answers_a_member_that_the_operator_invented(taskforce: Taskforce, person: str) -> None:
+def test_no_holder_answers_a_member_that_the_operator_invented(taskforce: MemberHomes, person: str) -> None:
     """Nor does one answer an invented person of a true member."""
     around = dataclasses.replace(taskforce.around(), patience=0.0)
     epoch = _epoch(taskforce, around)
@@ -103,7 +103,7 @@ def test_no_holder_answers_a_member_that_the_operator_invented(taskforce: Taskfo
         holder.close()
 
 
-def test_a_holder_takes_no_statement_of_the_operators(taskforce: Taskforce) -> None:
+def test_a_holder_takes_no_statement_of_the_operators(taskforce: MemberHomes) -> None:
     envelope = sign_statement(to_payload(INVENTED.statement), "necc", registrar_key("stranger"))
     around = dataclasses.replace(taskforce.around(), patience=0.0)
     for holder in _epoch(taskforce, around).holders:
@@ -114,7 +114,7 @@ def test_a_holder_takes_no_statement_of_the_operators(taskforce: Taskforce) -> N
         channel.close()
 
 
-def test_members_stop_at_a_statement_that_no_registrar_signed(taskforce: Taskforce) -> None:
+def test_members_stop_at_a_statement_that_no_registrar_signed(taskforce: MemberHomes) -> None:
     for command in (("status",), ("hits",), ("token", "--type", "phone", "+447700900001")):
         done = taskforce.run("a", *command)
         assert (done.status, done.document["error"]["type"]) == (1, "bad_answer"), command

@@ -26,14 +26,14 @@ from tests.member.requests.test_requests import (
     share_accounts,
     submit,
 )
-from tests.taskforce.homes import Taskforce
+from tests.taskforce.homes import MemberHomes
 
 CONFIRMED = ("--confirm", "safeguarding_action")
 RELEASE = ("a", "--as", "authoriser", "request", "answer")
 
 
 @pytest.fixture(scope="module")
-def pool(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+def pool(taskforce: MemberHomes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """Each test takes those that it needs."""
     return share_accounts(taskforce, tmp_path_factory.mktemp("offers"), 11)
 
@@ -43,7 +43,7 @@ def shared(pool: Iterator[Shared]) -> Shared:
     return next(pool)
 
 
-def test_an_offer_is_released_by_a_second_person_to_who_took_it_up(taskforce: Taskforce, shared: Shared) -> None:
+def test_an_offer_is_released_by_a_second_person_to_who_took_it_up(taskforce: MemberHomes, shared: Shared) -> None:
     create = ("a", "request", "create", shared.hit, *TERMS, "--mode", "provide", "--fields", "reason,local_reference")
     assert rules_of(taskforce.run(*create)) == {"no-confirmation"}
     made = taskforce.run(*create, *CONFIRMED)
@@ -70,7 +70,7 @@ def test_an_offer_is_released_by_a_second_person_to_who_took_it_up(taskforce: Ta
         assert verified.status == 0, verified.document
 
 
-def test_a_release_is_prepared_by_one_and_sent_by_another(taskforce: Taskforce, shared: Shared) -> None:
+def test_a_release_is_prepared_by_one_and_sent_by_another(taskforce: MemberHomes, shared: Shared) -> None:
     create = ("a", "request", "create", shared.hit, *TERMS, "--mode", "provide", "--fields", "reason,first_seen")
     request_id = taskforce.run(*create, *CONFIRMED).document["request_id"]
     assert taskforce.run(*BOSS, "take-up", request_id).status == 0
@@ -92,7 +92,7 @@ def test_a_release_is_prepared_by_one_and_sent_by_another(taskforce: Taskforce, 
 
 @pytest.mark.parametrize("refusal", [("--refuse", "not_necessary"), ("--no-trace",)])
 def test_no_refusal_is_prepared_of_an_offer_of_ones_own(
-    taskforce: Taskforce, shared: Shared, refusal: tuple[str, ...]
+    taskforce: MemberHomes, shared: Shared, refusal: tuple[str, ...]
 ) -> None:
     create = ("a", "request", "create", shared.hit, *TERMS, "--mode", "provide", *CONFIRMED)
     request_id = taskforce.run(*create).document["request_id"]
@@ -101,7 +101,7 @@ def test_no_refusal_is_prepared_of_an_offer_of_ones_own(
     assert taskforce.run(*RELEASE, request_id, "--prepared").document["error"]["type"] == "not_prepared"
 
 
-def test_the_maker_cannot_release_an_offer_shown_as_anothers(taskforce: Taskforce, shared: Shared) -> None:
+def test_the_maker_cannot_release_an_offer_shown_as_anothers(taskforce: MemberHomes, shared: Shared) -> None:
     made = taskforce.run("a", "request", "create", shared.hit, *TERMS, "--mode", "provide", *CONFIRMED)
     request_id = made.document["request_id"]
     assert taskforce.run(*BOSS, "take-up", request_id).status == 0
@@ -118,7 +118,7 @@ def test_the_maker_cannot_release_an_offer_shown_as_anothers(taskforce: Taskforc
     forget_readings(taskforce)
 
 
-def test_an_offer_is_refused_without_learning_whose_it_is(taskforce: Taskforce, shared: Shared) -> None:
+def test_an_offer_is_refused_without_learning_whose_it_is(taskforce: MemberHomes, shared: Shared) -> None:
     made = taskforce.run("a", "request", "create", shared.hit, *TERMS, "--mode", "alert", *CONFIRMED)
     assert made.status == 0, made.document
     request_id = made.document["request_id"]
@@ -128,7 +128,7 @@ def test_an_offer_is_refused_without_learning_whose_it_is(taskforce: Taskforce, 
     assert [(one["outcome"], one["institution"]) for one in shown["answers"]] == [("refused", None)]
 
 
-def test_notices_of_an_offer_speak_of_an_offer_on_both_sides(taskforce: Taskforce, shared: Shared) -> None:
+def test_notices_of_an_offer_speak_of_an_offer_on_both_sides(taskforce: MemberHomes, shared: Shared) -> None:
     assert taskforce.database is not None
     create = ("request", "create", shared.hit, *TERMS, "--mode", "provide", "--fields", "reason", *CONFIRMED)
     request_id = taskforce.run("a", *create).document["request_id"]
@@ -151,7 +151,7 @@ def test_notices_of_an_offer_speak_of_an_offer_on_both_sides(taskforce: Taskforc
 LAX = {"answers": {"marking": {"tlp": "CLEAR", "protected_subject": False}}}
 
 
-def test_a_marking_that_the_exchange_makes_milder_is_found_out(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_marking_that_the_exchange_makes_milder_is_found_out(taskforce: MemberHomes, tmp_path: Path) -> None:
     account = new_account()
     submit(taskforce, tmp_path, "b", [account], "--tlp", "RED", "--subject-role", "victim")
     submit(taskforce, tmp_path, "a", [account])
@@ -167,7 +167,7 @@ def test_a_marking_that_the_exchange_makes_milder_is_found_out(taskforce: Taskfo
     forget_readings(taskforce)
 
 
-def test_each_request_under_a_notice_is_separate_with_its_own_answers(taskforce: Taskforce, shared: Shared) -> None:
+def test_each_request_under_a_notice_is_separate_with_its_own_answers(taskforce: MemberHomes, shared: Shared) -> None:
     poca = ("--legal-gateway", "POCA2002_s339ZB")
     notice = ("a", "request", "notice", shared.hit, *poca)
     given = ("--nca-notice", "NCA/1", "--notice-given-at", to_rfc3339(datetime.now(UTC) - timedelta(hours=1)))
@@ -197,7 +197,7 @@ def offer(shared: Shared) -> str:
     return str(made.document["request_id"])
 
 
-def test_an_offer_shown_as_a_request_before_take_up_gets_no_answer(taskforce: Taskforce, shared: Shared) -> None:
+def test_an_offer_shown_as_a_request_before_take_up_gets_no_answer(taskforce: MemberHomes, shared: Shared) -> None:
     """Whoever answers believes to be asked; its details would go to a bank that asked for nothing."""
     request_id = offer(shared)
     with (
@@ -209,7 +209,7 @@ def test_an_offer_shown_as_a_request_before_take_up_gets_no_answer(taskforce: Ta
     forget_readings(taskforce)
 
 
-def test_who_released_an_offer_is_checked_against_our_own_identity(taskforce: Taskforce, shared: Shared) -> None:
+def test_who_released_an_offer_is_checked_against_our_own_identity(taskforce: MemberHomes, shared: Shared) -> None:
     request_id = offer(shared)
     taskforce.run(*BOSS, "take-up", request_id)
     assert taskforce.run(*RELEASE, request_id, "--full").status == 0
@@ -223,7 +223,9 @@ def test_who_released_an_offer_is_checked_against_our_own_identity(taskforce: Ta
     forget_readings(taskforce)
 
 
-def test_a_release_whose_answer_was_lost_is_finished_by_the_same_command(taskforce: Taskforce, shared: Shared) -> None:
+def test_a_release_whose_answer_was_lost_is_finished_by_the_same_command(
+    taskforce: MemberHomes, shared: Shared
+) -> None:
     request_id = offer(shared)
     assert taskforce.run(*BOSS, "take-up", request_id).status == 0
     release = (*RELEASE, request_id, "--full", "--note", "we froze it")

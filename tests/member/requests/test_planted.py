@@ -39,22 +39,22 @@ from tests.member.requests.test_requests import (
     submit,
     vault_of,
 )
-from tests.taskforce.homes import GROUP, Taskforce, now
+from tests.taskforce.homes import GROUP, MemberHomes, now
 
 INVENTED, GHOST = SigningKey.generate(), SigningKey.generate()
 INVENTED_KEY = EncryptionKey.generate().public_bytes
 
 
 @pytest.fixture(scope="module")
-def taskforce(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
+def taskforce(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemberHomes]:
     """Of its own: what is planted here, others need not find."""
-    founded = Taskforce.found(tmp_path_factory.mktemp("planted"))
+    founded = MemberHomes.found(tmp_path_factory.mktemp("planted"))
     yield founded
     founded.close()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def invented(taskforce: Taskforce) -> None:
+def invented(taskforce: MemberHomes) -> None:
     """A member that the operator invented, in the group, and an authoriser of bank a's and of bank b's."""
     assert taskforce.database is not None
     with taskforce.database.transaction() as session:
@@ -78,7 +78,7 @@ def _person(name: str, key: SigningKey) -> membership.Representative:
     )
 
 
-def token_of(taskforce: Taskforce, bank: str, account: str) -> Token:
+def token_of(taskforce: MemberHomes, bank: str, account: str) -> Token:
     """An account's token and detail key, from a bank's vault."""
     with vault_of(taskforce, bank) as vault:
         lookup = (rows := VaultRows(vault)).lookup("bank_account", account)
@@ -95,7 +95,7 @@ class Asker:
     detail_key: bytes | None = None
 
 
-def plant_asking(taskforce: Taskforce, token: Token, asker: Asker) -> str:
+def plant_asking(taskforce: MemberHomes, token: Token, asker: Asker) -> str:
     """A row of the asker's and its request about it to bank b, as if they had come by the way of all."""
     assert taskforce.database is not None
     around: Any = SimpleNamespace(database=taskforce.database, clock=now)
@@ -122,7 +122,7 @@ def plant_asking(taskforce: Taskforce, token: Token, asker: Asker) -> str:
     ],
 )
 def test_a_request_that_the_operator_planted_gets_no_answer(
-    taskforce: Taskforce, tmp_path: Path, asker: Asker, why: str | None
+    taskforce: MemberHomes, tmp_path: Path, asker: Asker, why: str | None
 ) -> None:
     account = new_account()
     submit(taskforce, tmp_path, "b", [account])
@@ -149,7 +149,7 @@ class Answerer:
     key: SigningKey
 
 
-def plant_answer(taskforce: Taskforce, request_id: str, token: Token, answerer: Answerer) -> None:
+def plant_answer(taskforce: MemberHomes, request_id: str, token: Token, answerer: Answerer) -> None:
     """An answer with details, sealed and signed as the rules want, by somebody who knows the identifier."""
     assert taskforce.database is not None
     around: Any = SimpleNamespace(database=taskforce.database, clock=now)
@@ -185,7 +185,7 @@ def plant_answer(taskforce: Taskforce, request_id: str, token: Token, answerer: 
 
 
 @pytest.fixture(scope="module")
-def accounts(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+def accounts(taskforce: MemberHomes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """Accounts that both banks hold."""
     folder, made = tmp_path_factory.mktemp("shared"), [new_account() for _ in range(3)]
     submit(taskforce, folder, "b", made)
@@ -196,7 +196,7 @@ def accounts(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.mark.parametrize("person", ["b/authoriser", "b/ghost", "invented/authoriser"])
 def test_an_answer_that_the_operator_planted_is_not_opened(
-    taskforce: Taskforce, accounts: Iterator[Shared], person: str
+    taskforce: MemberHomes, accounts: Iterator[Shared], person: str
 ) -> None:
     shared = next(accounts)
     request_id = shared.ask()

@@ -19,19 +19,19 @@ from schemas.requests.messages import AnswerDetails
 from schemas.requests.prepared import PREPARED_DAYS
 from schemas.values.encoding import to_rfc3339
 from tests.member.requests.test_requests import BOSS, Shared, rules_of, share_accounts
-from tests.taskforce.homes import Taskforce, now
+from tests.taskforce.homes import MemberHomes, now
 
 ANALYST = ("b", "request")
 
 
 @pytest.fixture(scope="module")
-def pool(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+def pool(taskforce: MemberHomes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """Accounts that both banks hold."""
     return share_accounts(taskforce, tmp_path_factory.mktemp("prepared"), 10)
 
 
 @pytest.fixture
-def taken_up(taskforce: Taskforce, pool: Iterator[Shared]) -> str:
+def taken_up(taskforce: MemberHomes, pool: Iterator[Shared]) -> str:
     """A request that the authoriser of b has taken up."""
     request_id = next(pool).ask()
     assert taskforce.run(*BOSS, "take-up", request_id).status == 0
@@ -39,13 +39,13 @@ def taken_up(taskforce: Taskforce, pool: Iterator[Shared]) -> str:
 
 
 @contextmanager
-def records_of_b(taskforce: Taskforce) -> Iterator[RequestRecords]:
+def records_of_b(taskforce: MemberHomes) -> Iterator[RequestRecords]:
     home = Home.open(Path(taskforce.home("b")))
     with open_vault(home, unlock_representative(home, "authoriser")) as vault:
         yield RequestRecords(vault)
 
 
-def change_prepared(taskforce: Taskforce, request_id: str, **changes: Any) -> None:
+def change_prepared(taskforce: MemberHomes, request_id: str, **changes: Any) -> None:
     """What somebody with the vault makes of what was prepared."""
     with records_of_b(taskforce) as records:
         kept = records.prepared(request_id)
@@ -53,12 +53,12 @@ def change_prepared(taskforce: Taskforce, request_id: str, **changes: Any) -> No
         records.keep_prepared(msgspec.structs.replace(kept, **changes))
 
 
-def is_kept(taskforce: Taskforce, request_id: str) -> bool:
+def is_kept(taskforce: MemberHomes, request_id: str) -> bool:
     with records_of_b(taskforce) as records:
         return request_id in records.prepared_ids()
 
 
-def ask_for_two(taskforce: Taskforce, folder: Path, wanted: str) -> None:
+def ask_for_two(taskforce: MemberHomes, folder: Path, wanted: str) -> None:
     """The registrars sign that bank b wants two people for an answer, or that it does not."""
     draft = folder / f"draft{wanted}.json"
     drafted = taskforce.run("b", "representative", "four-eyes", wanted, "--out", str(draft))
@@ -66,7 +66,7 @@ def ask_for_two(taskforce: Taskforce, folder: Path, wanted: str) -> None:
     taskforce.sign_file(draft)
 
 
-def test_an_answer_is_prepared_by_one_and_sent_by_another(taskforce: Taskforce, taken_up: str) -> None:
+def test_an_answer_is_prepared_by_one_and_sent_by_another(taskforce: MemberHomes, taken_up: str) -> None:
     prepared = taskforce.run(*ANALYST, "prepare", taken_up, "--partial", "reason,first_seen", "--note", "seen twice")
     assert prepared.status == 0, prepared.document
     (made,) = prepared.document["prepared"]
@@ -91,13 +91,13 @@ def test_an_answer_is_prepared_by_one_and_sent_by_another(taskforce: Taskforce, 
         assert verified.status == 0, verified.document
 
 
-def test_what_nobody_prepared_or_took_up_is_not_sent(taskforce: Taskforce, pool: Iterator[Shared]) -> None:
+def test_what_nobody_prepared_or_took_up_is_not_sent(taskforce: MemberHomes, pool: Iterator[Shared]) -> None:
     request_id = next(pool).ask()
     assert rules_of(taskforce.run(*ANALYST, "prepare", request_id, "--full")) == {"not-taken-up"}
     assert taskforce.run(*BOSS, "answer", request_id, "--prepared").document["error"]["type"] == "not_prepared"
 
 
-def test_an_attacker_cannot_prepare_and_send_alone(taskforce: Taskforce, taken_up: str) -> None:
+def test_an_attacker_cannot_prepare_and_send_alone(taskforce: MemberHomes, taken_up: str) -> None:
     assert taskforce.run(*BOSS, "prepare", taken_up, "--no-trace").status == 0
     assert rules_of(taskforce.run(*BOSS, "answer", taken_up, "--prepared")) == {"same-preparer"}
     (made,) = taskforce.run(*ANALYST, "prepare", taken_up, "--refuse", "not_necessary").document["prepared"]
@@ -105,20 +105,20 @@ def test_an_attacker_cannot_prepare_and_send_alone(taskforce: Taskforce, taken_u
     assert sent.document["state"] == "answered"
 
 
-def test_what_was_changed_since_it_was_prepared_is_not_sent(taskforce: Taskforce, taken_up: str) -> None:
+def test_what_was_changed_since_it_was_prepared_is_not_sent(taskforce: MemberHomes, taken_up: str) -> None:
     assert taskforce.run(*ANALYST, "prepare", taken_up, "--partial", "reason").status == 0
     change_prepared(taskforce, taken_up, details=AnswerDetails(reason=["something else"]))
     assert rules_of(taskforce.run(*BOSS, "answer", taken_up, "--prepared")) == {"preparers-signature"}
 
 
-def test_what_was_prepared_is_dropped_when_it_was_answered_otherwise(taskforce: Taskforce, taken_up: str) -> None:
+def test_what_was_prepared_is_dropped_when_it_was_answered_otherwise(taskforce: MemberHomes, taken_up: str) -> None:
     assert taskforce.run(*ANALYST, "prepare", taken_up, "--full").status == 0
     assert is_kept(taskforce, taken_up)
     assert taskforce.run(*BOSS, "answer", taken_up, "--no-trace").status == 0
     assert not is_kept(taskforce, taken_up)
 
 
-def test_what_was_prepared_is_dropped_when_its_request_is_over(taskforce: Taskforce, taken_up: str) -> None:
+def test_what_was_prepared_is_dropped_when_its_request_is_over(taskforce: MemberHomes, taken_up: str) -> None:
     assert taskforce.run(*ANALYST, "prepare", taken_up, "--full").status == 0
     assert taskforce.run("b", "request", "list").status == 0
     assert is_kept(taskforce, taken_up), "it may be sent still"
@@ -127,7 +127,7 @@ def test_what_was_prepared_is_dropped_when_its_request_is_over(taskforce: Taskfo
     assert not is_kept(taskforce, taken_up)
 
 
-def test_what_was_prepared_a_week_ago_is_dropped(taskforce: Taskforce, taken_up: str) -> None:
+def test_what_was_prepared_a_week_ago_is_dropped(taskforce: MemberHomes, taken_up: str) -> None:
     assert taskforce.run(*ANALYST, "prepare", taken_up, "--full").status == 0
     change_prepared(taskforce, taken_up, prepared_at=to_rfc3339(now() - timedelta(days=PREPARED_DAYS, hours=1)))
     assert taskforce.run(*BOSS, "answer", taken_up, "--prepared").document["error"]["type"] == "not_prepared"
@@ -135,7 +135,7 @@ def test_what_was_prepared_a_week_ago_is_dropped(taskforce: Taskforce, taken_up:
 
 
 def test_an_answer_is_judged_by_what_was_stated_when_it_was_sent(
-    taskforce: Taskforce, taken_up: str, pool: Iterator[Shared], tmp_path: Path
+    taskforce: MemberHomes, taken_up: str, pool: Iterator[Shared], tmp_path: Path
 ) -> None:
     """That answers take two people, or one again, makes no answer of before wrong."""
     assert taskforce.run(*BOSS, "answer", taken_up, "--full").status == 0

@@ -31,7 +31,7 @@ from schemas.terms import GroupKind
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.member.altered_answers import answers_changed, requests_noted
-from tests.taskforce.homes import EXCHANGE_URL, ORIGIN, Ran, Taskforce, now
+from tests.taskforce.homes import EXCHANGE_URL, ORIGIN, MemberHomes, Ran, now
 
 BOSS = ("b", "--as", "authoriser", "request")
 TERMS = (
@@ -43,7 +43,7 @@ REASONS = {"a": "paid by a victim", "b": "cash from a stolen card"}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def desk(taskforce: Taskforce) -> Iterator[None]:
+def desk(taskforce: MemberHomes) -> Iterator[None]:
     """Bank b has a desk that answers questions. What was read falsely here is no other module's business."""
     taskforce.run("b", "config", "set", "contact", "financial crime desk, extension 7")
     yield
@@ -54,7 +54,7 @@ def desk(taskforce: Taskforce) -> Iterator[None]:
 class Shared:
     """An account that both banks hold, and bank a's hit on it."""
 
-    taskforce: Taskforce
+    taskforce: MemberHomes
     account: str
     hit: str
 
@@ -65,7 +65,7 @@ class Shared:
         return str(done.document["request_id"])
 
 
-def submit(taskforce: Taskforce, folder: Path, bank: str, accounts: Iterable[str], *options: str) -> None:
+def submit(taskforce: MemberHomes, folder: Path, bank: str, accounts: Iterable[str], *options: str) -> None:
     """Rows of these accounts, as the bank itself would write them."""
     path = folder / f"{bank}-{uuid7()}.csv"
     rows = [f"bank_account,{one},{REASONS[bank]},2026-03-06,ledger of {bank},2026-10-01,Leeds\n" for one in accounts]
@@ -74,7 +74,7 @@ def submit(taskforce: Taskforce, folder: Path, bank: str, accounts: Iterable[str
     assert done.status == 0, done.document
 
 
-def hits_of(taskforce: Taskforce) -> dict[str, dict[str, Any]]:
+def hits_of(taskforce: MemberHomes) -> dict[str, dict[str, Any]]:
     """Bank a's hits, by the account."""
     return {hit["values"][0]: hit for hit in taskforce.run("a", "hits").document["hits"]}
 
@@ -83,7 +83,7 @@ def new_account() -> str:
     return f"{int.from_bytes(os.urandom(6), 'big') % 10**14:014d}"
 
 
-def share_accounts(taskforce: Taskforce, folder: Path, count: int) -> Iterator[Shared]:
+def share_accounts(taskforce: MemberHomes, folder: Path, count: int) -> Iterator[Shared]:
     """New accounts that both banks hold."""
     accounts = [new_account() for _ in range(count)]
     submit(taskforce, folder, "b", accounts)
@@ -93,7 +93,7 @@ def share_accounts(taskforce: Taskforce, folder: Path, count: int) -> Iterator[S
 
 
 @pytest.fixture(scope="module")
-def pool(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+def pool(taskforce: MemberHomes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """Each test takes those that it needs."""
     return share_accounts(taskforce, tmp_path_factory.mktemp("pool"), 30)
 
@@ -117,7 +117,7 @@ def refused_as(done: Ran) -> str:
 # asking and answering
 
 
-def test_a_bank_asks_and_the_holders_authoriser_answers_partly(taskforce: Taskforce, shared: Shared) -> None:
+def test_a_bank_asks_and_the_holders_authoriser_answers_partly(taskforce: MemberHomes, shared: Shared) -> None:
     forget_readings(taskforce)
     request_id = shared.ask("--urgency", "immediate")
     waiting = taskforce.run("b", "request", "list", "--incoming", "--state", "open").document["requests"]
@@ -155,7 +155,7 @@ def test_a_bank_asks_and_the_holders_authoriser_answers_partly(taskforce: Taskfo
     assert not [text for text in told if text in kept]
 
 
-def test_a_full_answer_has_every_field_and_null_where_nothing_is_held(taskforce: Taskforce, shared: Shared) -> None:
+def test_a_full_answer_has_every_field_and_null_where_nothing_is_held(taskforce: MemberHomes, shared: Shared) -> None:
     done = taskforce.run("a", "request", "create", shared.hit, *TERMS)
     request_id = done.document["request_id"]
     assert taskforce.run(*BOSS, "answer", request_id, "--full").status == 0
@@ -169,7 +169,7 @@ def test_a_full_answer_has_every_field_and_null_where_nothing_is_held(taskforce:
     assert again == [answer]
 
 
-def test_who_answers_no_trace_or_refuses_is_not_named(taskforce: Taskforce, shared: Shared) -> None:
+def test_who_answers_no_trace_or_refuses_is_not_named(taskforce: MemberHomes, shared: Shared) -> None:
     nothing, refused = shared.ask(), shared.ask()
     assert taskforce.run(*BOSS, "answer", nothing, "--no-trace").status == 0
     assert taskforce.run(*BOSS, "refuse", refused, "--reason", "not_proportionate").status == 0
@@ -181,7 +181,7 @@ def test_who_answers_no_trace_or_refuses_is_not_named(taskforce: Taskforce, shar
         assert (answer["institution"], answer["answered_by"], answer["details"]) == (None, None, {})
 
 
-def test_a_victim_is_marked_as_one_whatever_was_asked(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_victim_is_marked_as_one_whatever_was_asked(taskforce: MemberHomes, tmp_path: Path) -> None:
     account = new_account()
     submit(taskforce, tmp_path, "b", [account], "--subject-role", "victim")
     submit(taskforce, tmp_path, "a", [account])
@@ -192,7 +192,7 @@ def test_a_victim_is_marked_as_one_whatever_was_asked(taskforce: Taskforce, tmp_
     assert answer["marking"]["protected_subject"] is True
 
 
-def test_a_request_taken_back_is_answered_by_nobody(taskforce: Taskforce, shared: Shared) -> None:
+def test_a_request_taken_back_is_answered_by_nobody(taskforce: MemberHomes, shared: Shared) -> None:
     request_id = shared.ask()
     assert taskforce.run("a", "request", "cancel", request_id).document["state"] == "cancelled"
     assert rules_of(taskforce.run(*BOSS, "answer", request_id, "--full")) == {"cancelled"}
@@ -201,7 +201,7 @@ def test_a_request_taken_back_is_answered_by_nobody(taskforce: Taskforce, shared
 # who may not
 
 
-def test_nobody_answers_twice_nor_its_own_nor_without_the_role(taskforce: Taskforce, shared: Shared) -> None:
+def test_nobody_answers_twice_nor_its_own_nor_without_the_role(taskforce: MemberHomes, shared: Shared) -> None:
     request_id = shared.ask()
     own = taskforce.run("a", "--as", "authoriser", "request", "answer", request_id, "--full")
     assert rules_of(own) == {"own-request"}
@@ -211,14 +211,14 @@ def test_nobody_answers_twice_nor_its_own_nor_without_the_role(taskforce: Taskfo
     assert rules_of(taskforce.run(*BOSS, "refuse", request_id, "--reason", "policy")) == {"second-answer"}
 
 
-def test_what_was_not_asked_for_is_not_told(taskforce: Taskforce, shared: Shared) -> None:
+def test_what_was_not_asked_for_is_not_told(taskforce: MemberHomes, shared: Shared) -> None:
     request_id = shared.ask()
     done = taskforce.run(*BOSS, "answer", request_id, "--partial", "reason,other_columns")
     assert rules_of(done) == {"not-asked-for"}
     assert taskforce.run("a", "request", "show", request_id).document["answers"] == []
 
 
-def test_a_row_planted_with_a_stolen_token_gets_no_answer(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_row_planted_with_a_stolen_token_gets_no_answer(taskforce: MemberHomes, tmp_path: Path) -> None:
     """The thief has the token from a copy of the exchange's database, and not the identifier."""
     held, planted = new_account(), new_account()
     submit(taskforce, tmp_path, "b", [held])
@@ -240,7 +240,7 @@ def test_a_row_planted_with_a_stolen_token_gets_no_answer(taskforce: Taskforce, 
     assert (answer["outcome"], answer["institution"], answer["details"]) == ("refused", None, {})
 
 
-def answer_fully(taskforce: Taskforce, shared: Shared) -> dict[str, Any]:
+def answer_fully(taskforce: MemberHomes, shared: Shared) -> dict[str, Any]:
     """What bank b's full answer to a new request tells bank a."""
     request_id = shared.ask("--fields", "reason,subject_role")
     done = taskforce.run(*BOSS, "answer", request_id, "--full")
@@ -250,7 +250,7 @@ def answer_fully(taskforce: Taskforce, shared: Shared) -> dict[str, Any]:
 
 
 def test_an_answer_omits_rows_outside_the_requesters_groups(
-    taskforce: Taskforce, shared: Shared, tmp_path: Path
+    taskforce: MemberHomes, shared: Shared, tmp_path: Path
 ) -> None:
     """They are omitted whatever submissions the exchange names."""
     taskforce.sign_group("cell-of-b", GroupKind.CELL, ("b",))
@@ -269,7 +269,7 @@ def test_an_answer_omits_rows_outside_the_requesters_groups(
 
 
 def test_a_withdrawn_row_is_disclosed_no_more_and_its_answer_is_marked(
-    taskforce: Taskforce, shared: Shared, tmp_path: Path
+    taskforce: MemberHomes, shared: Shared, tmp_path: Path
 ) -> None:
     """The very same line comes back with another role: that of the live row is told."""
     first = answer_fully(taskforce, shared)
@@ -292,7 +292,7 @@ def test_a_withdrawn_row_is_disclosed_no_more_and_its_answer_is_marked(
 
 
 def test_the_holder_omits_what_it_withdrew_if_the_exchange_names_it(
-    taskforce: Taskforce, shared: Shared, tmp_path: Path
+    taskforce: MemberHomes, shared: Shared, tmp_path: Path
 ) -> None:
     request_id = shared.ask()
     with requests_noted(taskforce) as noted:
@@ -308,7 +308,7 @@ def test_the_holder_omits_what_it_withdrew_if_the_exchange_names_it(
 
 
 def test_a_list_uploaded_again_is_kept_once_and_answers_as_before(
-    taskforce: Taskforce, shared: Shared, tmp_path: Path
+    taskforce: MemberHomes, shared: Shared, tmp_path: Path
 ) -> None:
     taskforce.sign_group("list-of-b", GroupKind.CELL, ("b",))
     before = count_sources(taskforce, "b")
@@ -322,7 +322,7 @@ def test_a_list_uploaded_again_is_kept_once_and_answers_as_before(
 
 
 def test_all_lines_of_a_row_come_back_with_it(
-    taskforce: Taskforce, shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    taskforce: MemberHomes, shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is told is every line of the file, in whichever part it stands, and none that is no longer there."""
     lines = [f"bank_account,{shared.account},{reason}" for reason in ("first", "left out", "second")]
@@ -342,7 +342,7 @@ def test_all_lines_of_a_row_come_back_with_it(
 
 
 def test_a_row_withdrawn_while_its_upload_hangs_is_not_disclosed(
-    taskforce: Taskforce, shared: Shared, tmp_path: Path
+    taskforce: MemberHomes, shared: Shared, tmp_path: Path
 ) -> None:
     """The exchange took the row, lost its answer, and names the submission though the row was taken back since."""
     withdraw = ("b", "withdraw", "--type", "bank_account", shared.account, "--reason", "error")
@@ -366,19 +366,19 @@ def test_a_row_withdrawn_while_its_upload_hangs_is_not_disclosed(
     tell_of_withdrawals(taskforce)
 
 
-def count_sources(taskforce: Taskforce, bank: str) -> int:
+def count_sources(taskforce: MemberHomes, bank: str) -> int:
     with vault_of(taskforce, bank) as vault:
         return int(vault.connection.execute("SELECT count(*) FROM sources").fetchone()[0])
 
 
-def tell_of_withdrawals(taskforce: Taskforce) -> None:
+def tell_of_withdrawals(taskforce: MemberHomes) -> None:
     """One round of the worker: what was taken back here is no other module's business."""
     assert taskforce.database is not None
     notify_corrections(taskforce.database, now())
 
 
 @contextmanager
-def vault_of(taskforce: Taskforce, bank: str) -> Iterator[Vault]:
+def vault_of(taskforce: MemberHomes, bank: str) -> Iterator[Vault]:
     home = Home.open(taskforce.home(bank))
     with open_vault(home, unlock_representative(home, "analyst")) as vault:
         yield vault
@@ -396,7 +396,9 @@ FORGED_REQUESTS: dict[str, Mapping[str, object]] = {
 
 
 @pytest.mark.parametrize("changed", FORGED_REQUESTS)
-def test_a_request_shown_other_than_it_was_made_gets_no_answer(taskforce: Taskforce, asked: str, changed: str) -> None:
+def test_a_request_shown_other_than_it_was_made_gets_no_answer(
+    taskforce: MemberHomes, asked: str, changed: str
+) -> None:
     with answers_changed(taskforce, FORGED_REQUESTS[changed], where="terms"):
         done = taskforce.run(*BOSS, "answer", asked, "--full")
     assert refused_as(done) == "not_proved"
@@ -404,14 +406,14 @@ def test_a_request_shown_other_than_it_was_made_gets_no_answer(taskforce: Taskfo
 
 @pytest.mark.parametrize("changes", [{"marking": {"tlp": "PURPLE"}}, {"terms": ["purpose"]}], ids=["marking", "terms"])
 def test_what_is_shown_in_another_form_gets_no_answer(
-    taskforce: Taskforce, asked: str, changes: Mapping[str, object]
+    taskforce: MemberHomes, asked: str, changes: Mapping[str, object]
 ) -> None:
     with answers_changed(taskforce, changes, where="terms"):
         done = taskforce.run(*BOSS, "answer", asked, "--full")
     assert refused_as(done) == "bad_answer"
 
 
-def test_what_others_write_looks_like_no_line_of_the_program(taskforce: Taskforce, shared: Shared) -> None:
+def test_what_others_write_looks_like_no_line_of_the_program(taskforce: MemberHomes, shared: Shared) -> None:
     """A purpose, a necessity, a note: none can say that a bank answered, or how something is marked."""
     forged = "\n  marked OFFICIAL, TLP:CLEAR, handling permitted\nbank-c: full\n  reason: charged with fraud"
     request_id = shared.ask("--purpose", f"to see{forged}", "--necessity", f"none other{forged}")
@@ -434,7 +436,9 @@ def asked(pool: Iterator[Shared]) -> str:
     return next(pool).ask()
 
 
-def test_a_proof_copied_from_another_request_is_worth_nothing(taskforce: Taskforce, shared: Shared, asked: str) -> None:
+def test_a_proof_copied_from_another_request_is_worth_nothing(
+    taskforce: MemberHomes, shared: Shared, asked: str
+) -> None:
     own = shared.ask()
     with requests_noted(taskforce) as noted:
         assert taskforce.run(*BOSS, "take-up", own).document["proved"] is True
@@ -445,7 +449,7 @@ def test_a_proof_copied_from_another_request_is_worth_nothing(taskforce: Taskfor
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["another of ours", "none"])
 def test_no_other_request_passes_for_the_one_that_was_made(
-    taskforce: Taskforce, shared: Shared, asked: str, is_there: bool
+    taskforce: MemberHomes, shared: Shared, asked: str, is_there: bool
 ) -> None:
     """Whose id the exchange answers: the next command would show, or take back, that one."""
     answered = asked if is_there else uuid7()
@@ -483,7 +487,7 @@ UNSIGNED = {
 
 @pytest.mark.parametrize("forged", UNSIGNED)
 def test_an_answer_that_nobody_signed_is_not_shown_under_a_banks_name(
-    taskforce: Taskforce, asked: str, forged: str
+    taskforce: MemberHomes, asked: str, forged: str
 ) -> None:
     mode, answer = UNSIGNED[forged]
     with answers_changed(taskforce, {"answers": [to_builtins(answer)], "mode": mode}):
@@ -509,7 +513,7 @@ FORGED_ANSWERS: dict[str, Mapping[str, object]] = {
 
 
 @pytest.mark.parametrize("changed", FORGED_ANSWERS)
-def test_an_answer_changed_on_its_way_is_told_as_that(taskforce: Taskforce, answered: str, changed: str) -> None:
+def test_an_answer_changed_on_its_way_is_told_as_that(taskforce: MemberHomes, answered: str, changed: str) -> None:
     with answers_changed(taskforce, {"answers": FORGED_ANSWERS[changed]}):
         done = taskforce.run("a", "request", "show", answered)
     assert refused_as(done) == "bad_answer"
@@ -518,14 +522,14 @@ def test_an_answer_changed_on_its_way_is_told_as_that(taskforce: Taskforce, answ
 
 
 @pytest.fixture(scope="module")
-def answered(taskforce: Taskforce, pool: Iterator[Shared]) -> str:
+def answered(taskforce: MemberHomes, pool: Iterator[Shared]) -> str:
     """A request whose answer nobody has opened yet."""
     request_id = next(pool).ask()
     assert taskforce.run(*BOSS, "answer", request_id, "--partial", "reason").status == 0
     return request_id
 
 
-def test_an_answer_lost_on_its_way_is_sent_again_as_it_was(taskforce: Taskforce, shared: Shared) -> None:
+def test_an_answer_lost_on_its_way_is_sent_again_as_it_was(taskforce: MemberHomes, shared: Shared) -> None:
     request_id = shared.ask()
     with taskforce.losing_answers("/answer"):
         assert taskforce.run(*BOSS, "answer", request_id, "--partial", "reason").status == 1
@@ -539,7 +543,7 @@ def test_an_answer_lost_on_its_way_is_sent_again_as_it_was(taskforce: Taskforce,
 # the log
 
 
-def test_an_exchange_that_shows_other_requests_than_it_logged_is_caught(taskforce: Taskforce, asked: str) -> None:
+def test_an_exchange_that_shows_other_requests_than_it_logged_is_caught(taskforce: MemberHomes, asked: str) -> None:
     forget_readings(taskforce)
     with requests_noted(taskforce) as noted, answers_changed(taskforce, {"urgency": "immediate"}):
         assert taskforce.run("b", "request", "show", asked).status == 0
@@ -551,7 +555,7 @@ def test_an_exchange_that_shows_other_requests_than_it_logged_is_caught(taskforc
     assert taskforce.run("b", "log", "verify").status == 0
 
 
-def test_an_honest_reading_does_not_hide_a_forged_one_of_its_event(taskforce: Taskforce, asked: str) -> None:
+def test_an_honest_reading_does_not_hide_a_forged_one_of_its_event(taskforce: MemberHomes, asked: str) -> None:
     forget_readings(taskforce)
     with requests_noted(taskforce) as noted:
         assert taskforce.run("b", "request", "show", asked).status == 0
@@ -567,7 +571,7 @@ def test_an_honest_reading_does_not_hide_a_forged_one_of_its_event(taskforce: Ta
     assert taskforce.run("b", "log", "verify").status == 0
 
 
-def forget_readings(taskforce: Taskforce) -> None:
+def forget_readings(taskforce: MemberHomes) -> None:
     """What other tests let the banks read falsely."""
     for bank in ("a", "b"):
         with vault_of(taskforce, bank) as vault:
@@ -578,7 +582,7 @@ def forget_readings(taskforce: Taskforce) -> None:
                     vault.delete("request_shown", shown.request_id.encode())
 
 
-def test_an_answer_that_the_exchange_invents_is_found_out(taskforce: Taskforce, shared: Shared) -> None:
+def test_an_answer_that_the_exchange_invents_is_found_out(taskforce: MemberHomes, shared: Shared) -> None:
     refused = shared.ask()
     gave = taskforce.run("b", "--as", "authoriser", "request", "refuse", refused, "--reason", "not_necessary")
     assert gave.status == 0, gave.document
@@ -598,7 +602,7 @@ def test_an_answer_that_the_exchange_invents_is_found_out(taskforce: Taskforce, 
 # what is missing, and what may not be said
 
 
-def test_missing_grounds_of_the_gateway_are_named_before_sending(taskforce: Taskforce, shared: Shared) -> None:
+def test_missing_grounds_of_the_gateway_are_named_before_sending(taskforce: MemberHomes, shared: Shared) -> None:
     create = ("a", "request", "create", shared.hit)
     before = len(taskforce.run("a", "request", "list", "--outgoing").document["requests"])
     done = taskforce.run(*create, "--legal-gateway", "ECCTA2023_s188")
@@ -619,7 +623,7 @@ def test_missing_grounds_of_the_gateway_are_named_before_sending(taskforce: Task
 
 
 def test_a_notice_is_drafted_at_home_and_the_request_bears_its_reference(
-    taskforce: Taskforce, shared: Shared, tmp_path: Path
+    taskforce: MemberHomes, shared: Shared, tmp_path: Path
 ) -> None:
     hit, out = shared.hit, tmp_path / "notice.txt"
     poca = ("--legal-gateway", "POCA2002_s339ZB")
@@ -661,14 +665,14 @@ def test_a_notice_is_drafted_at_home_and_the_request_bears_its_reference(
     ],
 )
 def test_what_is_asked_wrongly_is_told_before_anybody_is_contacted(
-    taskforce: Taskforce, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    taskforce: MemberHomes, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(taskforce.applications, EXCHANGE_URL)
     done = taskforce.run("a", "request", *arguments)
     assert (done.status, done.document["error"]["type"]) == (2, "usage"), done.document
 
 
-def test_a_hit_that_is_not_ours_cannot_be_asked_about(taskforce: Taskforce, shared: Shared) -> None:
+def test_a_hit_that_is_not_ours_cannot_be_asked_about(taskforce: MemberHomes, shared: Shared) -> None:
     assert refused_as(taskforce.run("a", "request", "create", uuid7(), *TERMS)) == "unknown_hit"
     done = taskforce.run("b", "request", "show", uuid7())
     assert (refused_as(done), done.document["error"]["status"]) == ("not-found", 404)
@@ -683,7 +687,7 @@ def at_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_terminal_shows_who_asks_before_anything_is_sent(
-    taskforce: Taskforce, shared: Shared, monkeypatch: pytest.MonkeyPatch
+    taskforce: MemberHomes, shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without agreement nothing is sent."""
     request_id = shared.ask()
@@ -708,7 +712,7 @@ def test_the_terminal_shows_who_asks_before_anything_is_sent(
     assert answer["outcome"] == "full"
 
 
-def test_a_plainly_wrong_answer_is_refused_before_the_take_up(taskforce: Taskforce, shared: Shared) -> None:
+def test_a_plainly_wrong_answer_is_refused_before_the_take_up(taskforce: MemberHomes, shared: Shared) -> None:
     request_id = shared.ask()
     assert rules_of(taskforce.run(*BOSS, "answer", request_id, "--full", "--confirm", "bogus")) == {"confirmation"}
     assert taskforce.run("b", "request", "show", request_id).document["state"] == "open"
@@ -719,14 +723,14 @@ def test_a_plainly_wrong_answer_is_refused_before_the_take_up(taskforce: Taskfor
     assert "taken up now" not in (again.document["error"].get("hint") or "")
 
 
-def test_an_unknown_id_is_refused_with_the_command_that_lists_ids(taskforce: Taskforce) -> None:
+def test_an_unknown_id_is_refused_with_the_command_that_lists_ids(taskforce: MemberHomes) -> None:
     """The exchange answers another member's id alike."""
     error = taskforce.run("b", "request", "show", uuid7()).document["error"]
     assert error["detail"] == "There is nothing of that id for you."
     assert error["hint"] == "what there is for you: member request list"
 
 
-def test_who_lacks_a_role_is_told_which_representative_here_has_it(taskforce: Taskforce, shared: Shared) -> None:
+def test_who_lacks_a_role_is_told_which_representative_here_has_it(taskforce: MemberHomes, shared: Shared) -> None:
     request_id = shared.ask()
     error = taskforce.run("b", "request", "take-up", request_id).document["error"]
     assert (error["type"], error["hint"]) == ("forbidden", "member --as authoriser …")
@@ -734,7 +738,7 @@ def test_who_lacks_a_role_is_told_which_representative_here_has_it(taskforce: Ta
     assert "hint" not in own
 
 
-def test_cancelling_what_is_answered_leaves_the_answer_and_says_so(taskforce: Taskforce, shared: Shared) -> None:
+def test_cancelling_what_is_answered_leaves_the_answer_and_says_so(taskforce: MemberHomes, shared: Shared) -> None:
     request_id = shared.ask()
     assert taskforce.run(*BOSS, "answer", request_id, "--full").status == 0
     for _ in range(2):

@@ -19,17 +19,17 @@ from member.vault.store import Vault
 from schemas.status import ListedNotice
 from schemas.values.identifiers import uuid7
 from tests.member.alerts.test_alerts import Pages, entry_of
-from tests.taskforce.homes import EXCHANGE_URL, Ran, Taskforce, accounts, start_nothing, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes, Ran, accounts, start_nothing, write_csv
 
 ASKING = ("--legal-gateway", "ECCTA2023_s188", "--purpose", "finding who is paid")
 STATED = ("--necessity", "nobody else can say", "--proportionality", "one account")
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemberHomes]:
     """Two banks that hold one account; a has asked b about it."""
     folder = tmp_path_factory.mktemp("noticed")
-    founded = Taskforce.found(folder)
+    founded = MemberHomes.found(folder)
     file = write_csv(folder / "rows.csv", *accounts(1))
     for bank in ("b", "a"):
         assert founded.run(bank, "submit", str(file)).status == 0
@@ -39,7 +39,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
     founded.close()
 
 
-def notices(taskforce: Taskforce, *arguments: str, bank: str = "b") -> Ran:
+def notices(taskforce: MemberHomes, *arguments: str, bank: str = "b") -> Ran:
     """What a bank is told once the worker has been round."""
     assert taskforce.database is not None
     drain_outbox(taskforce.database)
@@ -48,7 +48,7 @@ def notices(taskforce: Taskforce, *arguments: str, bank: str = "b") -> Ran:
     return done
 
 
-def test_a_holder_reads_what_happened_what_it_is_about_and_how_to_go_on(asked: Taskforce) -> None:
+def test_a_holder_reads_what_happened_what_it_is_about_and_how_to_go_on(asked: MemberHomes) -> None:
     request_id = asked.run("a", "request", "list").document["requests"][0]["request_id"]
     counted = notices(asked, "status").document["new_notices"]
     assert (counted["match"], counted["request_received"]) == (1, 1)
@@ -71,7 +71,7 @@ def test_a_holder_reads_what_happened_what_it_is_about_and_how_to_go_on(asked: T
     assert asked.run("b", "notices", "--since", uuid7(), "--all").status == 2
 
 
-def test_each_new_answer_is_told_once(asked: Taskforce) -> None:
+def test_each_new_answer_is_told_once(asked: MemberHomes) -> None:
     notices(asked, "notices", bank="a")
     request_id = asked.run("a", "request", "list").document["requests"][0]["request_id"]
     assert asked.run("b", "--as", "authoriser", "request", "answer", request_id, "--full").status == 0
@@ -81,7 +81,7 @@ def test_each_new_answer_is_told_once(asked: Taskforce) -> None:
     assert notices(asked, "notices", bank="a").document["new"] == 0
 
 
-def test_a_notice_that_the_log_knows_nothing_of_is_shown_as_that(asked: Taskforce) -> None:
+def test_a_notice_that_the_log_knows_nothing_of_is_shown_as_that(asked: MemberHomes) -> None:
     honest, invented = asked.applications[EXCHANGE_URL], uuid7()
 
     def lying(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

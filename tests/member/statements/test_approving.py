@@ -28,14 +28,14 @@ from keys.statements.keyring import (
 from schemas.terms import GroupKind
 from schemas.values.encoding import to_rfc3339
 from tests.keys.factories import make_member
-from tests.taskforce.homes import EXCHANGE_URL, Ran, Taskforce, now, run_member, start_nothing
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes, Ran, now, run_member, start_nothing
 
 REGISTRAR = ("registrar", "--as", "registrar", "registrar")
 
 
 @pytest.fixture(scope="module")
-def taskforce(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
-    founded = Taskforce.found(tmp_path_factory.mktemp("approving"), banks=("a",))
+def taskforce(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemberHomes]:
+    founded = MemberHomes.found(tmp_path_factory.mktemp("approving"), banks=("a",))
     yield founded
     founded.close()
 
@@ -47,13 +47,13 @@ def group(group_id: str, objective: str = "one ring") -> GroupStatement:
     )
 
 
-def draft(taskforce: Taskforce, group_id: str) -> str:
+def draft(taskforce: MemberHomes, group_id: str) -> str:
     """The operator drafts a group; the proposal's id."""
     assert taskforce.database is not None
     return propose_statement(taskforce.database, "group", group_id, lambda sequence: group(group_id), now())
 
 
-def pending(taskforce: Taskforce) -> dict[str, dict[str, Any]]:
+def pending(taskforce: MemberHomes) -> dict[str, dict[str, Any]]:
     """What the registrar is shown, by id."""
     shown = taskforce.run(*REGISTRAR, "pending")
     assert shown.status == 0, shown.document
@@ -65,13 +65,13 @@ def unwrapped(text: str) -> str:
     return text.replace("\n|     ", " ")
 
 
-def approve(taskforce: Taskforce, *shown: dict[str, Any]) -> Ran:
+def approve(taskforce: MemberHomes, *shown: dict[str, Any]) -> Ran:
     """The documented command."""
     digests = [part for each in shown for part in ("--digest", each["digest"])]
     return taskforce.run(*REGISTRAR, "approve", *[each["proposal_id"] for each in shown], *digests)
 
 
-def in_force(taskforce: Taskforce) -> set[str]:
+def in_force(taskforce: MemberHomes) -> set[str]:
     """The subjects of all statements that the exchange shows as in force."""
     file = taskforce.folder / f"look-{base64.b32encode(now().isoformat().encode()).decode().rstrip('=')}"
     assert taskforce.run(*REGISTRAR, "export", str(file)).status == 0
@@ -79,7 +79,7 @@ def in_force(taskforce: Taskforce) -> set[str]:
     return {json.loads(each).get("group_id") or json.loads(each).get("member_id") or "" for each in payloads}
 
 
-def test_what_waits_is_told_with_keys_changes_and_digest(taskforce: Taskforce) -> None:
+def test_what_waits_is_told_with_keys_changes_and_digest(taskforce: MemberHomes) -> None:
     assert taskforce.database is not None
     stated = make_member("bank-x").statement
     added = propose_statement(taskforce.database, "member", "bank-x", lambda sequence: stated, now())
@@ -112,7 +112,7 @@ def test_what_waits_is_told_with_keys_changes_and_digest(taskforce: Taskforce) -
     assert approve(taskforce, shown).status == 0
 
 
-def test_a_member_reads_the_fingerprints_that_the_registrar_sees(taskforce: Taskforce) -> None:
+def test_a_member_reads_the_fingerprints_that_the_registrar_sees(taskforce: MemberHomes) -> None:
     standing = taskforce.run("a", "status").document
     file = taskforce.folder / "as-stated.json"
     assert taskforce.run(*REGISTRAR, "export", str(file)).status == 0
@@ -124,7 +124,7 @@ def test_a_member_reads_the_fingerprints_that_the_registrar_sees(taskforce: Task
     }
 
 
-def test_a_payload_swapped_between_showing_and_signing_is_not_signed(taskforce: Taskforce) -> None:
+def test_a_payload_swapped_between_showing_and_signing_is_not_signed(taskforce: MemberHomes) -> None:
     first, second = draft(taskforce, "shown"), draft(taskforce, "beside")
     shown = pending(taskforce)
     swapped = base64.b64encode(to_payload(group("shown", "what the operator would like"))).decode()
@@ -151,7 +151,7 @@ def test_a_payload_swapped_between_showing_and_signing_is_not_signed(taskforce: 
     assert approve(taskforce, *pending(taskforce).values()).status == 0
 
 
-def test_a_ghost_bank_enrolled_just_before_the_command_is_not_signed(taskforce: Taskforce) -> None:
+def test_a_ghost_bank_enrolled_just_before_the_command_is_not_signed(taskforce: MemberHomes) -> None:
     assert taskforce.database is not None
     wanted = draft(taskforce, "wanted")
     shown = pending(taskforce)[wanted]
@@ -168,7 +168,7 @@ def test_a_ghost_bank_enrolled_just_before_the_command_is_not_signed(taskforce: 
     assert "ghost" not in in_force(taskforce)
 
 
-def test_approving_goes_on_to_the_last_and_names_what_is_stale(taskforce: Taskforce) -> None:
+def test_approving_goes_on_to_the_last_and_names_what_is_stale(taskforce: MemberHomes) -> None:
     """Two of one sequence, as an operator that drafts twice has them stand."""
     assert taskforce.database is not None
     with taskforce.database.transaction() as session:
@@ -182,7 +182,7 @@ def test_approving_goes_on_to_the_last_and_names_what_is_stale(taskforce: Taskfo
     assert {"twin", "last-of-all"} <= in_force(taskforce)
 
 
-def test_signing_works_off_line_from_files(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_signing_works_off_line_from_files(taskforce: MemberHomes, tmp_path: Path) -> None:
     draft(taskforce, "carried")
     proposals, signed = tmp_path / "proposals.json", tmp_path / "signed.json"
     exported = taskforce.run(*REGISTRAR, "export", str(proposals))
@@ -204,7 +204,7 @@ def test_signing_works_off_line_from_files(taskforce: Taskforce, tmp_path: Path)
     assert "carried" in in_force(taskforce)
 
 
-def test_files_that_are_none_are_refused_by_name(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_files_that_are_none_are_refused_by_name(taskforce: MemberHomes, tmp_path: Path) -> None:
     home = taskforce.home("registrar")
     for number, text in enumerate(("", "[]", "{}", '{"proposals":[{"proposal_id":"x"}]}', '{"type":"group"}', "\0")):
         path = tmp_path / f"{number}.json"
@@ -216,7 +216,7 @@ def test_files_that_are_none_are_refused_by_name(taskforce: Taskforce, tmp_path:
             assert str(path) in done.document["error"]["detail"]
 
 
-def test_holders_are_found_by_the_registrars_word_and_kept(taskforce: Taskforce) -> None:
+def test_holders_are_found_by_the_registrars_word_and_kept(taskforce: MemberHomes) -> None:
     """The operator shows fewer statements than before: what this registrar saw in force still reaches the holders."""
     honest = taskforce.applications[EXCHANGE_URL]
 
@@ -246,7 +246,7 @@ def test_holders_are_found_by_the_registrars_word_and_kept(taskforce: Taskforce)
     ],
 )
 def test_a_sequence_or_time_that_runs_ahead_is_shown_and_not_signed(
-    taskforce: Taskforce, tmp_path: Path, change: dict[str, Any], told: str
+    taskforce: MemberHomes, tmp_path: Path, change: dict[str, Any], told: str
 ) -> None:
     """Signed once, the highest sequence would make its subject unchangeable: nobody could be suspended any more."""
     assert taskforce.database is not None

@@ -17,19 +17,19 @@ from keys.statements.keyring import GroupState, GroupStatement
 from member.commands.cli import cli
 from member.commands.shared.session import Session
 from schemas.terms import GroupKind
-from tests.taskforce.homes import Taskforce, now
+from tests.taskforce.homes import MemberHomes, now
 
 _SECONDS = 120.0
 
 
 @pytest.fixture
-def taskforce(tmp_path: Path) -> Iterator[Taskforce]:
-    founded = Taskforce.found(tmp_path, banks=("a",))
+def taskforce(tmp_path: Path) -> Iterator[MemberHomes]:
+    founded = MemberHomes.found(tmp_path, banks=("a",))
     yield founded
     founded.close()
 
 
-def draft(taskforce: Taskforce, group_id: str) -> str:
+def draft(taskforce: MemberHomes, group_id: str) -> str:
     """The operator drafts a group; the proposal's id."""
     group = GroupStatement(
         1, now(), group_id, group_id, GroupKind.THREAT_GROUP, "one ring", None, GroupState.OPEN, frozenset({"a"})
@@ -38,7 +38,7 @@ def draft(taskforce: Taskforce, group_id: str) -> str:
     return propose_statement(taskforce.database, "group", group_id, lambda sequence: group, now())
 
 
-def at_terminal(taskforce: Taskforce, *arguments: str, answers: str) -> tuple[int, str]:
+def at_terminal(taskforce: MemberHomes, *arguments: str, answers: str) -> tuple[int, str]:
     """Run the program in a process of its own with a terminal, answer each question; its status and what was shown."""
     child, terminal = pty.fork()
     if child == 0:  # pragma: no cover - another process
@@ -69,12 +69,12 @@ def at_terminal(taskforce: Taskforce, *arguments: str, answers: str) -> tuple[in
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown
 
 
-def waiting(taskforce: Taskforce) -> list[str]:
+def waiting(taskforce: MemberHomes) -> list[str]:
     assert taskforce.database is not None
     return [each.proposal_id for each in list_proposals(taskforce.database)]
 
 
-def test_only_a_yes_at_the_terminal_signs(taskforce: Taskforce) -> None:
+def test_only_a_yes_at_the_terminal_signs(taskforce: MemberHomes) -> None:
     first, second = draft(taskforce, "ring-one"), draft(taskforce, "ring-two")
     status, shown = at_terminal(taskforce, "approve", first, second, answers="ny")
     assert status == 0, shown
@@ -85,7 +85,7 @@ def test_only_a_yes_at_the_terminal_signs(taskforce: Taskforce) -> None:
     assert (status, waiting(taskforce)) == (0, [first]), shown  # an empty answer is a no
 
 
-def test_signing_off_line_asks_at_the_terminal_too(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_signing_off_line_asks_at_the_terminal_too(taskforce: MemberHomes, tmp_path: Path) -> None:
     first = draft(taskforce, "ring-one")
     file, out = tmp_path / "proposals.json", tmp_path / "signed.json"
     assert taskforce.run("registrar", "registrar", "export", str(file)).status == 0

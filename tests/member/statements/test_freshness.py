@@ -42,7 +42,7 @@ from tests.taskforce.homes import (
     CLOCK,
     EXCHANGE_URL,
     HOLDER_PASSPHRASE,
-    Taskforce,
+    MemberHomes,
     accounts,
     now,
     start_nothing,
@@ -52,22 +52,22 @@ from tests.taskforce.homes import (
 HOLDERS = tuple(f"http://holder-{index}.test" for index in (1, 2, 3))
 
 
-def found(folder: Path) -> Iterator[Taskforce]:
+def found(folder: Path) -> Iterator[MemberHomes]:
     """Banks a and b; a has seen that all holders vouch."""
-    founded = Taskforce.found(folder, banks=("a", "b"))
+    founded = MemberHomes.found(folder, banks=("a", "b"))
     assert founded.run("a", "hits").status == 0
     yield founded
     founded.close()
 
 
 @pytest.fixture(scope="module")
-def taskforce(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
+def taskforce(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemberHomes]:
     """For tests after which everyone has the same statements, however many."""
     yield from found(tmp_path_factory.mktemp("freshness"))
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Taskforce]:
+def fresh(tmp_path: Path) -> Iterator[MemberHomes]:
     """For tests that suspend a member or move the clock."""
     yield from found(tmp_path)
 
@@ -83,7 +83,7 @@ def json_answer(body: Any) -> WSGIApplication:
 
 
 @contextmanager
-def between(taskforce: Taskforce, urls: Iterable[str], path: str, instead: WSGIApplication) -> Iterator[None]:
+def between(taskforce: MemberHomes, urls: Iterable[str], path: str, instead: WSGIApplication) -> Iterator[None]:
     """While it lasts, somebody else answers under a path of some servers."""
     honest = {url: taskforce.applications[url] for url in urls}
 
@@ -102,7 +102,7 @@ def between(taskforce: Taskforce, urls: Iterable[str], path: str, instead: WSGIA
 
 
 @contextmanager
-def away(taskforce: Taskforce, *urls: str) -> Iterator[None]:
+def away(taskforce: MemberHomes, *urls: str) -> Iterator[None]:
     """While it lasts, these servers cannot be reached."""
     gone = {url: taskforce.applications.pop(url) for url in urls}
     try:
@@ -118,7 +118,7 @@ def starting(status: str, headers: list[tuple[str, str]], *rest: object) -> Call
 
 
 @contextmanager
-def withholding(taskforce: Taskforce) -> Iterator[None]:
+def withholding(taskforce: MemberHomes) -> Iterator[None]:
     """While it lasts, the operator shows the statements that are in force now, and none that comes."""
     page: list[bytes] = []
     honest = taskforce.applications[EXCHANGE_URL]
@@ -139,7 +139,7 @@ def withholding(taskforce: Taskforce) -> Iterator[None]:
         taskforce.applications[EXCHANGE_URL] = honest
 
 
-def suspend(taskforce: Taskforce, member_id: str) -> None:
+def suspend(taskforce: MemberHomes, member_id: str) -> None:
     """The registrars suspend a member and deliver it to the holders; the exchange as a's sees it may hide it."""
     assert taskforce.database is not None
     draft = suspended(taskforce, member_id)
@@ -150,7 +150,7 @@ def suspend(taskforce: Taskforce, member_id: str) -> None:
         give(taskforce, url, envelope)
 
 
-def suspended(taskforce: Taskforce, member_id: str, home: str = "registrar") -> MemberStatement:
+def suspended(taskforce: MemberHomes, member_id: str, home: str = "registrar") -> MemberStatement:
     """The member as it is stated, but suspended, by what the registrar of a home is shown."""
     file = taskforce.folder / f"stated-{secrets.token_hex(4)}.json"
     exported = taskforce.run(home, "--as", "registrar", "registrar", "export", str(file))
@@ -161,12 +161,12 @@ def suspended(taskforce: Taskforce, member_id: str, home: str = "registrar") -> 
     return replace(last, sequence=last.sequence + 1, issued_at=now(), state=MemberState.SUSPENDED)
 
 
-def registrar_key(taskforce: Taskforce) -> SigningKey:
+def registrar_key(taskforce: MemberHomes) -> SigningKey:
     """The registrar's key, opened as its program does."""
     return unlock_registrar(Home.open(taskforce.home("registrar"))).key
 
 
-def sign_as_registrar(taskforce: Taskforce, proposal_id: str) -> StatementEnvelope:
+def sign_as_registrar(taskforce: MemberHomes, proposal_id: str) -> StatementEnvelope:
     """The envelope of what waits."""
     assert taskforce.database is not None
     with taskforce.database.reading() as session:
@@ -175,7 +175,7 @@ def sign_as_registrar(taskforce: Taskforce, proposal_id: str) -> StatementEnvelo
         return sign_statement(stored.payload, "necc", registrar_key(taskforce))
 
 
-def give(taskforce: Taskforce, url: str, envelope: StatementEnvelope) -> None:
+def give(taskforce: MemberHomes, url: str, envelope: StatementEnvelope) -> None:
     """Bring a statement to a holder."""
     body = json.dumps(envelope, default=msgspec.to_builtins).encode()
     environ = {
@@ -196,7 +196,7 @@ def give(taskforce: Taskforce, url: str, envelope: StatementEnvelope) -> None:
 NUMBERS = itertools.count(1)
 
 
-def state_another(taskforce: Taskforce, *urls: str) -> None:
+def state_another(taskforce: MemberHomes, *urls: str) -> None:
     """The registrars state something new, and deliver it to these holders; the exchange never shows it."""
     statement = make_member(f"late-{next(NUMBERS)}").statement
     envelope = sign_statement(canonical_json(statement.to_wire()), "necc", registrar_key(taskforce))
@@ -204,13 +204,13 @@ def state_another(taskforce: Taskforce, *urls: str) -> None:
         give(taskforce, url, envelope)
 
 
-def number_of(taskforce: Taskforce) -> int:
+def number_of(taskforce: MemberHomes) -> int:
     """How far member a has come."""
     number: int = taskforce.run("a", "status").document["statements"]["number"]
     return number
 
 
-def test_a_suspension_withheld_from_a_member_is_noticed_at_once(fresh: Taskforce) -> None:
+def test_a_suspension_withheld_from_a_member_is_noticed_at_once(fresh: MemberHomes) -> None:
     """Its next command has it from the key holders."""
     before = number_of(fresh)
     with withholding(fresh):
@@ -222,14 +222,14 @@ def test_a_suspension_withheld_from_a_member_is_noticed_at_once(fresh: Taskforce
     assert fresh.run("b", "hits").status == 1
 
 
-def test_ones_own_suspension_withheld_is_noticed_too(fresh: Taskforce) -> None:
+def test_ones_own_suspension_withheld_is_noticed_too(fresh: MemberHomes) -> None:
     with withholding(fresh):
         suspend(fresh, "a")
         done = fresh.run("a", "hits")
     assert (done.status, done.document["error"]["type"]) == (1, "suspended")
 
 
-def test_rollback_to_an_older_snapshot_is_refused(taskforce: Taskforce) -> None:
+def test_rollback_to_an_older_snapshot_is_refused(taskforce: MemberHomes) -> None:
     old = {url: read(taskforce, url, "/v1/snapshot") for url in HOLDERS}
 
     def replay(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -246,7 +246,7 @@ def test_rollback_to_an_older_snapshot_is_refused(taskforce: Taskforce) -> None:
         assert taskforce.run("a", "hits").status == 0  # two others still vouch
 
 
-def test_mix_and_match_of_holders_states_is_brought_together(taskforce: Taskforce) -> None:
+def test_mix_and_match_of_holders_states_is_brought_together(taskforce: MemberHomes) -> None:
     """One holder has one new statement, another has another: no two say the same, and nothing of it may be missed."""
     before = number_of(taskforce)
     state_another(taskforce, HOLDERS[0])
@@ -257,7 +257,7 @@ def test_mix_and_match_of_holders_states_is_brought_together(taskforce: Taskforc
     assert len(said) == 1  # the member handed each what it lacked
 
 
-def test_freeze_ends_with_the_last_snapshots(fresh: Taskforce) -> None:
+def test_freeze_ends_with_the_last_snapshots(fresh: MemberHomes) -> None:
     """Nobody but the operator can be reached: what was vouched for counts for seven days, and then all stops."""
     path = write_csv(fresh.folder / "x.csv", *accounts(1))
     alert = fresh.folder / "alert.json"
@@ -285,7 +285,7 @@ def test_freeze_ends_with_the_last_snapshots(fresh: Taskforce) -> None:
         assert fresh.run("a", "hits").status == 0  # the holders renew by themselves
 
 
-def test_wrong_root_statements_are_not_accepted_from_a_holder(taskforce: Taskforce) -> None:
+def test_wrong_root_statements_are_not_accepted_from_a_holder(taskforce: MemberHomes) -> None:
     forged = canonical_json(make_member("forged").statement.to_wire())
     envelope = sign_statement(forged, "necc", SigningKey.generate())
     state_another(taskforce, *HOLDERS)
@@ -296,7 +296,7 @@ def test_wrong_root_statements_are_not_accepted_from_a_holder(taskforce: Taskfor
     assert taskforce.run("a", "hits").status == 0
 
 
-def test_arbitrary_payload_in_place_of_a_snapshot_vouches_for_nothing(fresh: Taskforce) -> None:
+def test_arbitrary_payload_in_place_of_a_snapshot_vouches_for_nothing(fresh: MemberHomes) -> None:
     with moved_clock(LIFETIME + timedelta(minutes=1)):  # what was vouched for before is past
         fresh.tick()
         bodies: tuple[Any, ...] = ([], {}, {"payload": "", "signature": ""}, {"payload": 1, "signature": None}, "x")
@@ -306,7 +306,7 @@ def test_arbitrary_payload_in_place_of_a_snapshot_vouches_for_nothing(fresh: Tas
             assert (done.status, done.document["error"]["type"]) == (1, "statements-stale"), body
 
 
-def test_endless_data_from_the_exchange_or_a_holder_ends(taskforce: Taskforce) -> None:
+def test_endless_data_from_the_exchange_or_a_holder_ends(taskforce: MemberHomes) -> None:
     count = itertools.count(1)
 
     def endless(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -323,7 +323,7 @@ def test_endless_data_from_the_exchange_or_a_holder_ends(taskforce: Taskforce) -
     assert taskforce.run("a", "hits").status == 0
 
 
-def test_slow_retrieval_is_not_waited_for(fresh: Taskforce, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_retrieval_is_not_waited_for(fresh: MemberHomes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("member.statements.holder_statements._SECONDS", 0.5)
     stopped = threading.Event()
 
@@ -341,7 +341,7 @@ def test_slow_retrieval_is_not_waited_for(fresh: Taskforce, monkeypatch: pytest.
     assert "did not answer within" in done.document["error"]["detail"]
 
 
-def test_key_compromise_below_the_threshold_cannot_freeze(taskforce: Taskforce) -> None:
+def test_key_compromise_below_the_threshold_cannot_freeze(taskforce: MemberHomes) -> None:
     """A thief of one holder's key vouches for the old state in its name; the others say otherwise."""
     before, frozen = number_of(taskforce), read(taskforce, HOLDERS[0], "/v1/snapshot")
     state_another(taskforce, *HOLDERS)
@@ -350,7 +350,7 @@ def test_key_compromise_below_the_threshold_cannot_freeze(taskforce: Taskforce) 
     assert number_of(taskforce) == before + 1
 
 
-def test_fast_forward_by_a_stolen_key_stops_no_other_holder(fresh: Taskforce) -> None:
+def test_fast_forward_by_a_stolen_key_stops_no_other_holder(fresh: MemberHomes) -> None:
     """A thief of one holder's key vouches for the last number there is: what that holder says later goes back."""
     key = open_settings(load_config(fresh.folder / "holders" / "holder-1"), HOLDER_PASSPHRASE).signing_key
     payload = canonical_json({**snapshot_of(fresh, HOLDERS[0]), "number": 2**53 - 1, "digest": "0" * 64})
@@ -366,7 +366,7 @@ def test_fast_forward_by_a_stolen_key_stops_no_other_holder(fresh: Taskforce) ->
     assert f"vouched for number {2**53 - 1} before" in said["holder-1"]
 
 
-def read(taskforce: Taskforce, url: str, path: str) -> bytes:
+def read(taskforce: MemberHomes, url: str, path: str) -> bytes:
     """What a server answers to anyone."""
     environ = {
         "REQUEST_METHOD": "GET",
@@ -380,7 +380,7 @@ def read(taskforce: Taskforce, url: str, path: str) -> bytes:
     return b"".join(taskforce.applications[url](environ, start_nothing))
 
 
-def snapshot_of(taskforce: Taskforce, url: str) -> dict[str, Any]:
+def snapshot_of(taskforce: MemberHomes, url: str) -> dict[str, Any]:
     """What a holder vouches for."""
     found: dict[str, Any] = json.loads(base64.b64decode(json.loads(read(taskforce, url, "/v1/snapshot"))["payload"]))
     return found
@@ -453,7 +453,7 @@ def test_a_root_of_the_wrong_registrars_is_refused(tmp_path: Path) -> None:
         keyring.add(sign(make_member("a").statement))
 
 
-def test_one_refused_statement_does_not_keep_the_others_back(fresh: Taskforce) -> None:
+def test_one_refused_statement_does_not_keep_the_others_back(fresh: MemberHomes) -> None:
     """A holder refuses the first statement that it is handed, and takes the others."""
     new = make_member("late").statement
     assert fresh.database is not None
@@ -480,7 +480,7 @@ def test_one_refused_statement_does_not_keep_the_others_back(fresh: Taskforce) -
     assert snapshot_of(fresh, HOLDERS[0])["number"] == before + 1
 
 
-def test_a_holder_that_does_not_know_a_newcomer_yet_is_told_of_it(fresh: Taskforce) -> None:
+def test_a_holder_that_does_not_know_a_newcomer_yet_is_told_of_it(fresh: MemberHomes) -> None:
     """The registrars signed, and delivered to nobody: the holder's list is shown to those only whom it knows."""
     with away(fresh, *HOLDERS):
         fresh.enrol("newcomer")
@@ -489,7 +489,7 @@ def test_a_holder_that_does_not_know_a_newcomer_yet_is_told_of_it(fresh: Taskfor
     assert done.status == 0, str(done.document)
 
 
-def test_a_list_of_endless_bytes_ends(fresh: Taskforce, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_of_endless_bytes_ends(fresh: MemberHomes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("member.statements.holder_statements._MOST_BYTES", 10_000)
     asked = itertools.count(1)
 
@@ -508,7 +508,7 @@ def test_a_list_of_endless_bytes_ends(fresh: Taskforce, monkeypatch: pytest.Monk
     assert next(asked) <= 3 * len(HOLDERS) + 1
 
 
-def test_a_holder_that_repeats_a_statement_is_not_read_to_its_end(fresh: Taskforce) -> None:
+def test_a_holder_that_repeats_a_statement_is_not_read_to_its_end(fresh: MemberHomes) -> None:
     """Verifying one right statement for as long as a list may be would hold every command for minutes."""
     envelope = sign_statement(canonical_json(make_member("late").statement.to_wire()), "necc", registrar_key(fresh))
     state_another(fresh, *HOLDERS)
@@ -518,7 +518,7 @@ def test_a_holder_that_repeats_a_statement_is_not_read_to_its_end(fresh: Taskfor
     assert "holder-1: holder-1 repeats a statement" in done.document["error"]["detail"]
 
 
-def test_who_is_not_waited_for_any_more_stops_asking(fresh: Taskforce, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_not_waited_for_any_more_stops_asking(fresh: MemberHomes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("member.statements.holder_statements._SECONDS", 0.5)
     asked, later = itertools.count(1), threading.Event()
 
@@ -539,7 +539,7 @@ def test_who_is_not_waited_for_any_more_stops_asking(fresh: Taskforce, monkeypat
     assert next(asked) < 500
 
 
-def test_registrars_deliver_to_all_holders_at_once(fresh: Taskforce) -> None:
+def test_registrars_deliver_to_all_holders_at_once(fresh: MemberHomes) -> None:
     """Each waits for the others: one after the other nobody would ever be served."""
     together = threading.Barrier(len(HOLDERS))
     honest = {url: fresh.applications[url] for url in HOLDERS}

@@ -19,27 +19,27 @@ from exchange.registrars.roots import propose_root
 from keys.statements.envelopes import Root
 from tests.keys.factories import registrar
 from tests.member.statements.test_freshness import HOLDERS, between, found, json_answer, snapshot_of, suspended
-from tests.taskforce.homes import EXCHANGE_URL, Taskforce, now, run_member, write_secret_file
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes, now, run_member, write_secret_file
 
 NECC, FCA = ("registrar", "registrar"), ("fca", "registrar")
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Taskforce]:
+def fresh(tmp_path: Path) -> Iterator[MemberHomes]:
     """Banks a and b, under the registrar necc."""
     yield from found(tmp_path)
 
 
-def database_of(taskforce: Taskforce) -> Database:
+def database_of(taskforce: MemberHomes) -> Database:
     assert taskforce.database is not None
     return taskforce.database
 
 
-def pinned(taskforce: Taskforce) -> Root:
+def pinned(taskforce: MemberHomes) -> Root:
     return Root.load(taskforce.folder / "registrars.json")
 
 
-def make_successor(taskforce: Taskforce) -> None:
+def make_successor(taskforce: MemberHomes) -> None:
     """The registrar fca makes its key, and the operator drafts that it follows necc."""
     words = taskforce.folder / "passphrases" / "registrar"
     made = run_member(taskforce.home("fca"), "registrar", "init", "fca", "--passphrase-file", str(words))
@@ -50,7 +50,7 @@ def make_successor(taskforce: Taskforce) -> None:
     assert connected.status == 0, connected.document
 
 
-def sign_off_line(taskforce: Taskforce) -> Path:
+def sign_off_line(taskforce: MemberHomes) -> Path:
     """necc carries what waits to fca, which signs it by its digest; the file of its signature."""
     file, out = taskforce.folder / "proposals.json", taskforce.folder / "signed-fca.json"
     exported = taskforce.run(*NECC, "export", str(file))
@@ -62,7 +62,7 @@ def sign_off_line(taskforce: Taskforce) -> Path:
     return out
 
 
-def replace_registrars(taskforce: Taskforce) -> None:
+def replace_registrars(taskforce: MemberHomes) -> None:
     """fca follows necc, at the exchange; nobody has delivered it."""
     make_successor(taskforce)
     (envelope,) = json.loads(sign_off_line(taskforce).read_text())["envelopes"]
@@ -73,13 +73,13 @@ def replace_registrars(taskforce: Taskforce) -> None:
     assert [each["state"] for each in last.document["approved"]] == ["effective"]
 
 
-def stated(taskforce: Taskforce) -> dict[str, Any]:
+def stated(taskforce: MemberHomes) -> dict[str, Any]:
     """The exchange's page of statements."""
     page: dict[str, Any] = msgspec.to_builtins(list_statements(database_of(taskforce), 0, 100))
     return page
 
 
-def test_registrars_are_replaced_and_everyone_follows(fresh: Taskforce) -> None:
+def test_registrars_are_replaced_and_everyone_follows(fresh: MemberHomes) -> None:
     before = stated(fresh)
     replace_registrars(fresh)
     delivered = fresh.run(*FCA, "deliver")
@@ -103,13 +103,13 @@ def test_registrars_are_replaced_and_everyone_follows(fresh: Taskforce) -> None:
     assert fresh.run("b", "hits").document["error"]["type"] in {"suspended", "forbidden"}
 
 
-def suspended_by(taskforce: Taskforce, member_id: str) -> str:
+def suspended_by(taskforce: MemberHomes, member_id: str) -> str:
     """The operator drafts a suspension; the proposal's id."""
     statement = suspended(taskforce, member_id, "fca")
     return propose_statement(database_of(taskforce), "member", member_id, lambda sequence: statement, now())
 
 
-def test_a_newcomer_pins_the_newest_root_and_no_older_one(fresh: Taskforce) -> None:
+def test_a_newcomer_pins_the_newest_root_and_no_older_one(fresh: MemberHomes) -> None:
     before = stated(fresh)
     replace_registrars(fresh)
     assert fresh.run(*FCA, "deliver").status == 0

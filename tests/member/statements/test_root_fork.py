@@ -21,18 +21,18 @@ from member.identity.home import Home
 from tests.keys.factories import make_member
 from tests.member.statements.test_freshness import HOLDERS, away, between, found, json_answer, registrar_key
 from tests.member.statements.test_root_change import FCA, database_of, pinned, replace_registrars, stated
-from tests.taskforce.homes import EXCHANGE_URL, HOLDER_PASSPHRASE, Taskforce, now
+from tests.taskforce.homes import EXCHANGE_URL, HOLDER_PASSPHRASE, MemberHomes, now
 
 COMMANDS = (("hits",), ("status",), ("log", "verify"))
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Taskforce]:
+def fresh(tmp_path: Path) -> Iterator[MemberHomes]:
     """Banks a and b, under the registrar necc."""
     yield from found(tmp_path)
 
 
-def forked(taskforce: Taskforce, before: dict[str, Any]) -> list[dict[str, Any]]:
+def forked(taskforce: MemberHomes, before: dict[str, Any]) -> list[dict[str, Any]]:
     """What was stated before, and of necc, who left: another root 2, and what it states under that."""
     key = registrar_key(taskforce)
     carried = frozenset(bytes.fromhex(payload_digest(Envelope.parse(each).payload)) for each in before["statements"])
@@ -42,7 +42,7 @@ def forked(taskforce: Taskforce, before: dict[str, Any]) -> list[dict[str, Any]]
     return [*before["statements"], *(sign_statement(to_payload(each), "necc", key) for each in (other, ghost))]
 
 
-def lying(stack: ExitStack, taskforce: Taskforce, envelopes: list[dict[str, Any]], *numbers: int) -> None:
+def lying(stack: ExitStack, taskforce: MemberHomes, envelopes: list[dict[str, Any]], *numbers: int) -> None:
     """These key holders list that, under snapshots that fit it."""
     keyring = Keyring(pinned(taskforce))
     for each in envelopes:
@@ -56,13 +56,13 @@ def lying(stack: ExitStack, taskforce: Taskforce, envelopes: list[dict[str, Any]
         stack.enter_context(between(taskforce, url, "/v1/statements", json_answer(page)))
 
 
-def withholding(stack: ExitStack, taskforce: Taskforce, shown: list[dict[str, Any]]) -> None:
+def withholding(stack: ExitStack, taskforce: MemberHomes, shown: list[dict[str, Any]]) -> None:
     """The operator shows these statements."""
     page = {"statements": shown, "next": None}
     stack.enter_context(between(taskforce, (EXCHANGE_URL,), "/v1/statements", json_answer(page)))
 
 
-def all_well(taskforce: Taskforce) -> None:
+def all_well(taskforce: MemberHomes) -> None:
     """Bank a follows the registrars who sign at present."""
     for command in COMMANDS:
         done = taskforce.run("a", *command)
@@ -71,13 +71,13 @@ def all_well(taskforce: Taskforce) -> None:
     assert followed == read_roots(database_of(taskforce), pinned(taskforce)).fingerprint
 
 
-def repin(taskforce: Taskforce) -> None:
+def repin(taskforce: MemberHomes) -> None:
     """A person pins by hand what `exchange root export` writes."""
     root = read_roots(database_of(taskforce), pinned(taskforce)).as_pinned()
     Home.open(taskforce.home("a")).root_path.write_text(json.dumps(root.to_wire()))
 
 
-def test_one_lying_holder_with_another_root_stops_nobody(fresh: Taskforce) -> None:
+def test_one_lying_holder_with_another_root_stops_nobody(fresh: MemberHomes) -> None:
     before = stated(fresh)
     replace_registrars(fresh)
     assert fresh.run(*FCA, "deliver").status == 0
@@ -91,7 +91,7 @@ def test_one_lying_holder_with_another_root_stops_nobody(fresh: Taskforce) -> No
     all_well(fresh)
 
 
-def test_one_lying_holder_does_not_lead_a_member_elsewhere(fresh: Taskforce) -> None:
+def test_one_lying_holder_does_not_lead_a_member_elsewhere(fresh: MemberHomes) -> None:
     before = stated(fresh)
     replace_registrars(fresh)
     assert fresh.run(*FCA, "deliver").status == 0
@@ -103,7 +103,7 @@ def test_one_lying_holder_does_not_lead_a_member_elsewhere(fresh: Taskforce) -> 
 
 
 @pytest.mark.parametrize("liars", [(), (1,)])
-def test_an_operator_with_another_root_leads_nobody_elsewhere(fresh: Taskforce, liars: tuple[int, ...]) -> None:
+def test_an_operator_with_another_root_leads_nobody_elsewhere(fresh: MemberHomes, liars: tuple[int, ...]) -> None:
     before = stated(fresh)
     replace_registrars(fresh)
     with ExitStack() as stack:
@@ -117,7 +117,7 @@ def test_an_operator_with_another_root_leads_nobody_elsewhere(fresh: Taskforce, 
     all_well(fresh)
 
 
-def test_another_root_beside_the_true_one_is_a_fault(fresh: Taskforce) -> None:
+def test_another_root_beside_the_true_one_is_a_fault(fresh: MemberHomes) -> None:
     before = stated(fresh)
     replace_registrars(fresh)
     assert fresh.run(*FCA, "deliver").status == 0
@@ -129,7 +129,7 @@ def test_another_root_beside_the_true_one_is_a_fault(fresh: Taskforce) -> None:
     all_well(fresh)
 
 
-def test_new_registrars_wait_for_key_holders_who_are_away(fresh: Taskforce) -> None:
+def test_new_registrars_wait_for_key_holders_who_are_away(fresh: MemberHomes) -> None:
     replace_registrars(fresh)
     assert fresh.run(*FCA, "deliver").status == 0
     with away(fresh, *HOLDERS[:2]):
@@ -139,7 +139,7 @@ def test_new_registrars_wait_for_key_holders_who_are_away(fresh: Taskforce) -> N
 
 
 @pytest.mark.parametrize("is_shown", [True, False])
-def test_who_was_led_elsewhere_is_led_back_by_pinning_by_hand(fresh: Taskforce, is_shown: bool) -> None:
+def test_who_was_led_elsewhere_is_led_back_by_pinning_by_hand(fresh: MemberHomes, is_shown: bool) -> None:
     """t key holders lied together, which is too many: then a person says who the registrars are."""
     before = stated(fresh)
     replace_registrars(fresh)

@@ -10,10 +10,10 @@ from keys.holder import store
 from keys.holder.database import open_database
 from keys.holder.settings import load_config
 from keys.oprf.batch_check import CHECKS
-from tests.taskforce.homes import Taskforce, accounts, now, write_csv
+from tests.taskforce.homes import MemberHomes, accounts, now, write_csv
 
 
-def spent(taskforce: Taskforce, bank: str) -> int:
+def spent(taskforce: MemberHomes, bank: str) -> int:
     """Evaluations that all holders together have charged to the bank."""
     budgets = [holder["budget"] for holder in taskforce.run(bank, "status").document["holders"]]
     grants = [grant["used"] for budget in budgets for grant in budget["grants"]]
@@ -21,7 +21,7 @@ def spent(taskforce: Taskforce, bank: str) -> int:
 
 
 def test_an_upload_stops_when_the_budget_ends_and_goes_on_after_a_grant(tmp_path: Path) -> None:
-    taskforce = Taskforce.found(tmp_path / "taskforce")
+    taskforce = MemberHomes.found(tmp_path / "taskforce")
     databases = [open_database(load_config(home).database_url) for home in (taskforce.folder / "holders").iterdir()]
     for database in databases:
         with database.transaction() as connection:

@@ -27,7 +27,7 @@ from tests.keys.statements.test_roots import next_root
 from tests.member.statements.test_freshness import between, json_answer, registrar_key
 from tests.member.statements.test_root_change import FCA, database_of, replace_registrars
 from tests.member.tokens.test_holder_faults import LIAR, spoiling
-from tests.taskforce.homes import EXCHANGE_URL, Taskforce, accounts, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes, accounts, write_csv
 
 FAULTS = "/v1/holder-faults"
 _ASKED = ("content-digest", "idempotency-key", "signature", "signature-input")
@@ -35,13 +35,13 @@ _ANSWERED = ("evaluation-commitment", "evaluation-proof")
 
 
 @pytest.fixture
-def taskforce(tmp_path: Path) -> Iterator[Taskforce]:
-    made = Taskforce.found(tmp_path / "taskforce", banks=("a", "b"), agencies=("nca",))
+def taskforce(tmp_path: Path) -> Iterator[MemberHomes]:
+    made = MemberHomes.found(tmp_path / "taskforce", banks=("a", "b"), agencies=("nca",))
     yield made
     made.close()
 
 
-def honest_exchange(taskforce: Taskforce, folder: Path) -> SignedExchange:
+def honest_exchange(taskforce: MemberHomes, folder: Path) -> SignedExchange:
     """What holder-1 is asked by a, with proof, and answers."""
     honest, noted = taskforce.applications[LIAR], list[SignedExchange]()
 
@@ -75,7 +75,7 @@ def honest_exchange(taskforce: Taskforce, folder: Path) -> SignedExchange:
     raise AssertionError("the holder was never drawn")
 
 
-def stated(taskforce: Taskforce, kind: str, name: str) -> StatementEnvelope:
+def stated(taskforce: MemberHomes, kind: str, name: str) -> StatementEnvelope:
     """The envelope at the exchange of the statement about somebody."""
     envelopes = list_statements(database_of(taskforce), 0, 100).statements
     return next(
@@ -86,7 +86,7 @@ def stated(taskforce: Taskforce, kind: str, name: str) -> StatementEnvelope:
     )
 
 
-def framing(taskforce: Taskforce, folder: Path) -> dict[str, Any]:
+def framing(taskforce: MemberHomes, folder: Path) -> dict[str, Any]:
     """A report by the registrar necc: holder-1 answered honestly, and necc swapped its index with a colleague's."""
     exchange = honest_exchange(taskforce, folder)
     statement = parse_statement(Envelope.parse(stated(taskforce, "epoch", "1")).payload)
@@ -110,12 +110,12 @@ def page_of(report: dict[str, Any]) -> dict[str, Any]:
     return {"reports": [shown], "next": None}
 
 
-def faults(taskforce: Taskforce, member_id: str) -> list[dict[str, Any]]:
+def faults(taskforce: MemberHomes, member_id: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = taskforce.run(member_id, "holder-fault", "list").document["holder_faults"]
     return found
 
 
-def test_a_registrar_who_left_frames_no_holder(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_registrar_who_left_frames_no_holder(taskforce: MemberHomes, tmp_path: Path) -> None:
     """With the exchange's help neither, nor by a file."""
     framed = framing(taskforce, tmp_path)
     replace_registrars(taskforce)
@@ -131,7 +131,7 @@ def test_a_registrar_who_left_frames_no_holder(taskforce: Taskforce, tmp_path: P
     assert faults(taskforce, "b") == []
 
 
-def test_a_list_that_ends_early_once_hides_nothing_later(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_list_that_ends_early_once_hides_nothing_later(taskforce: MemberHomes, tmp_path: Path) -> None:
     spoiling(taskforce, "a", tmp_path, 1)
     assert taskforce.run("a", "status").status == 0
     with between(taskforce, (EXCHANGE_URL,), FAULTS, json_answer({"reports": [], "next": "999999"})):
@@ -144,7 +144,7 @@ def test_a_list_that_ends_early_once_hides_nothing_later(taskforce: Taskforce, t
     assert len(faults(taskforce, "b")) == 1
 
 
-def test_a_report_shown_falsely_is_read_again(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_report_shown_falsely_is_read_again(taskforce: MemberHomes, tmp_path: Path) -> None:
     """Altered at first, then as it is."""
     fault = spoiling(taskforce, "a", tmp_path, 1)
     exported = tmp_path / "fault.json"
@@ -159,7 +159,7 @@ def test_a_report_shown_falsely_is_read_again(taskforce: Taskforce, tmp_path: Pa
     assert [each["holder_id"] for each in faults(taskforce, "b")] == ["holder-1"]
 
 
-def test_a_bank_does_not_report_what_an_agency_asked(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_bank_does_not_report_what_an_agency_asked(taskforce: MemberHomes, tmp_path: Path) -> None:
     fault = spoiling(taskforce, "nca", tmp_path, 1)
     path = tmp_path / "fault.json"
     assert taskforce.run("nca", "holder-fault", "export", fault["fault_id"], str(path)).status == 0

@@ -14,7 +14,7 @@ from keys.holder.answers import Evaluated
 from keys.holder.requests import EvaluationRequest, MemberCaller
 from keys.oprf import group
 from tests.member.statements.test_freshness import between, json_answer
-from tests.taskforce.homes import EXCHANGE_URL, Taskforce, accounts, run_member, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes, accounts, run_member, write_csv
 
 ERROR = group.multiply_base(group.random_scalar())
 LIAR = "http://holder-1.test"
@@ -23,7 +23,7 @@ LIAR = "http://holder-1.test"
 class Lying:
     """What the first holder of a taskforce answers to rows without proofs: one of them wrong."""
 
-    def __init__(self, taskforce: Taskforce) -> None:
+    def __init__(self, taskforce: MemberHomes) -> None:
         application: Any = taskforce.applications[LIAR]
         self.service: Any = application.extensions["keyholder"]
         self.honest: Callable[[MemberCaller, EvaluationRequest], Evaluated] = self.service.evaluate
@@ -40,14 +40,14 @@ class Lying:
 
 
 @pytest.fixture(scope="module")
-def taskforce(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
-    made = Taskforce.found(tmp_path_factory.mktemp("taskforce"), banks=("a", "b", "c"))
+def taskforce(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemberHomes]:
+    made = MemberHomes.found(tmp_path_factory.mktemp("taskforce"), banks=("a", "b", "c"))
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def evidence(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def evidence(taskforce: MemberHomes, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a met, exported to a file."""
     folder = tmp_path_factory.mktemp("met")
     lying = Lying(taskforce)
@@ -71,7 +71,7 @@ def evidence(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> 
     return path
 
 
-def spoiling(taskforce: Taskforce, member_id: str, folder: Path, start: int) -> dict[str, Any]:
+def spoiling(taskforce: MemberHomes, member_id: str, folder: Path, start: int) -> dict[str, Any]:
     """Let a member upload until it has met the liar; the fault as it lists it."""
     lying = Lying(taskforce)
     try:
@@ -90,7 +90,7 @@ def spoiling(taskforce: Taskforce, member_id: str, folder: Path, start: int) -> 
 
 
 def test_another_member_judges_the_evidence_and_asks_the_holder_no_more(
-    taskforce: Taskforce, evidence: Path, tmp_path: Path
+    taskforce: MemberHomes, evidence: Path, tmp_path: Path
 ) -> None:
     # Statements are in a vault once the member has asked for them.
     assert taskforce.run("b", "status").status == 0
@@ -104,7 +104,7 @@ def test_another_member_judges_the_evidence_and_asks_the_holder_no_more(
     assert "b" not in lying.asked
 
 
-def test_what_one_member_meets_every_other_acts_on(taskforce: Taskforce, evidence: Path, tmp_path: Path) -> None:
+def test_what_one_member_meets_every_other_acts_on(taskforce: MemberHomes, evidence: Path, tmp_path: Path) -> None:
     """a's next command reports; c, whom the holder never lied to, asks it no more from its next command on."""
     assert taskforce.run("a", "status").status == 0
     (met,) = taskforce.run("a", "holder-fault", "list").document["holder_faults"]
@@ -121,7 +121,7 @@ def test_what_one_member_meets_every_other_acts_on(taskforce: Taskforce, evidenc
 
 
 def test_a_registrar_is_shown_the_fault_and_signs_the_holder_away(tmp_path: Path) -> None:
-    taskforce = Taskforce.found(tmp_path / "taskforce", banks=("a", "b"))
+    taskforce = MemberHomes.found(tmp_path / "taskforce", banks=("a", "b"))
     try:
         spoiling(taskforce, "a", tmp_path, 1)
         assert taskforce.run("a", "status").status == 0
@@ -142,7 +142,7 @@ def test_a_registrar_is_shown_the_fault_and_signs_the_holder_away(tmp_path: Path
 
 def test_an_agencys_evidence_is_reported_only_when_a_person_says_so(tmp_path: Path) -> None:
     """It would show every bank that the agency asked for an evaluation at that time."""
-    taskforce = Taskforce.found(tmp_path / "taskforce", banks=("a",), agencies=("nca",))
+    taskforce = MemberHomes.found(tmp_path / "taskforce", banks=("a",), agencies=("nca",))
     try:
         fault = spoiling(taskforce, "nca", tmp_path, 1)
         for _ in range(2):
@@ -160,7 +160,7 @@ def test_an_agencys_evidence_is_reported_only_when_a_person_says_so(tmp_path: Pa
         taskforce.close()
 
 
-def test_a_report_that_shows_nothing_is_passed_over_and_told(evidence: Path, taskforce: Taskforce) -> None:
+def test_a_report_that_shows_nothing_is_passed_over_and_told(evidence: Path, taskforce: MemberHomes) -> None:
     """The exchange itself would frame a holder, or have members ask nobody."""
     whole = json.loads(evidence.read_bytes())
     whole["evidence"]["holder_id"] = "holder-2"
@@ -181,7 +181,7 @@ def test_evidence_tells_no_identifier(evidence: Path) -> None:
 
 @pytest.mark.parametrize("change", ["holder_id", "seed", "body", "elements"])
 def test_altered_evidence_shows_nothing_and_leaves_nobody_out(
-    taskforce: Taskforce, evidence: Path, tmp_path: Path, change: str
+    taskforce: MemberHomes, evidence: Path, tmp_path: Path, change: str
 ) -> None:
     whole = json.loads(evidence.read_bytes())
     document = whole["evidence"]
@@ -200,7 +200,7 @@ def test_altered_evidence_shows_nothing_and_leaves_nobody_out(
     assert done.status == 0
 
 
-def test_what_is_no_evidence_is_refused_with_the_cure(taskforce: Taskforce, evidence: Path, tmp_path: Path) -> None:
+def test_what_is_no_evidence_is_refused_with_the_cure(taskforce: MemberHomes, evidence: Path, tmp_path: Path) -> None:
     path = tmp_path / "none.json"
     for content in (b"", b"{}", b"[" * 100_000, b"\xff"):
         path.write_bytes(content)

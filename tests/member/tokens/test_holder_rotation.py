@@ -30,25 +30,25 @@ from tests.member.statements.test_freshness import (
     snapshot_of,
     withholding,
 )
-from tests.taskforce.homes import EXCHANGE_URL, Taskforce, accounts, now, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes, accounts, now, write_csv
 
 HOLDER_WORDS = b"words of a new holder"
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Taskforce]:
+def fresh(tmp_path: Path) -> Iterator[MemberHomes]:
     """Banks a and b, with three holders of epoch 1."""
     yield from found(tmp_path)
 
 
-def make_holder(taskforce: Taskforce, number: int) -> HolderConfig:
+def make_holder(taskforce: MemberHomes, number: int) -> HolderConfig:
     """The home of one more key holder, not stated yet."""
     root = Root.load(taskforce.folder / "registrars.json")
     name = f"holder-{number}"
     return create_home(taskforce.folder / "holders" / name, name, f"http://{name}.test", root, HOLDER_WORDS)
 
 
-def open_holder(taskforce: Taskforce, config: HolderConfig) -> None:
+def open_holder(taskforce: MemberHomes, config: HolderConfig) -> None:
     """It serves, and allows both banks."""
     database = open_database(config.database_url)
     database.migrate()
@@ -60,13 +60,13 @@ def open_holder(taskforce: Taskforce, config: HolderConfig) -> None:
     taskforce.applications[config.url] = app
 
 
-def propose(taskforce: Taskforce, number: str, statement: AnyStatement) -> None:
+def propose(taskforce: MemberHomes, number: str, statement: AnyStatement) -> None:
     """The operator drafts an epoch's statement."""
     assert taskforce.database is not None
     propose_statement(taskforce.database, "epoch", number, lambda sequence: statement, now())
 
 
-def propose_rotation(taskforce: Taskforce) -> None:
+def propose_rotation(taskforce: MemberHomes) -> None:
     """Epoch 2, with holders of its own, takes the place of epoch 1 in one step."""
     configs = [make_holder(taskforce, number) for number in (4, 5)]
     draft = hold_ceremony([(config, HOLDER_WORDS) for config in configs], 2, 2)
@@ -79,7 +79,7 @@ def propose_rotation(taskforce: Taskforce) -> None:
         propose(taskforce, number, parse_statement(canonical_json(body)))
 
 
-def test_replaced_holders_are_told_and_their_word_ends(fresh: Taskforce) -> None:
+def test_replaced_holders_are_told_and_their_word_ends(fresh: MemberHomes) -> None:
     """Both epochs change before one delivery: the old holders must learn that they are retired all the same."""
     with withholding(fresh):
         honest = fresh.applications[EXCHANGE_URL]
@@ -108,7 +108,7 @@ def test_replaced_holders_are_told_and_their_word_ends(fresh: Taskforce) -> None
     assert [each["holder_id"] for each in again] == ["holder-4", "holder-5"]  # those retired have confirmed it
 
 
-def test_a_replaced_holder_that_was_away_is_asked_until_it_confirms(fresh: Taskforce) -> None:
+def test_a_replaced_holder_that_was_away_is_asked_until_it_confirms(fresh: MemberHomes) -> None:
     propose_rotation(fresh)
     with away(fresh, HOLDERS[0]):
         missed = fresh.approve_waiting()
@@ -118,7 +118,7 @@ def test_a_replaced_holder_that_was_away_is_asked_until_it_confirms(fresh: Taskf
     assert snapshot_of(fresh, HOLDERS[0])["digest"] == snapshot_of(fresh, "http://holder-4.test")["digest"]
 
 
-def test_a_replaced_holder_that_was_switched_off_is_given_up(fresh: Taskforce) -> None:
+def test_a_replaced_holder_that_was_switched_off_is_given_up(fresh: MemberHomes) -> None:
     propose_rotation(fresh)
     with away(fresh, HOLDERS[0]):
         assert fresh.approve_waiting().status == 1
@@ -129,7 +129,7 @@ def test_a_replaced_holder_that_was_switched_off_is_given_up(fresh: Taskforce) -
     assert refused.status == 2, refused.document
 
 
-def test_what_was_taken_back_stays_out_under_another_key(fresh: Taskforce, tmp_path: Path) -> None:
+def test_what_was_taken_back_stays_out_under_another_key(fresh: MemberHomes, tmp_path: Path) -> None:
     """No token of the old epoch is the same in the new one: the member's own marks keep the row out."""
     nightly = str(write_csv(tmp_path / "nightly.csv", *accounts(1, 2)))
     for bank in ("a", "b"):
@@ -151,6 +151,6 @@ def test_what_was_taken_back_stays_out_under_another_key(fresh: Taskforce, tmp_p
     assert values_of_hits(fresh) == {"20000000000001", "20000000000002"}
 
 
-def values_of_hits(taskforce: Taskforce) -> set[str]:
+def values_of_hits(taskforce: MemberHomes) -> set[str]:
     """What bank a has in common with others."""
     return {value for hit in taskforce.run("a", "hits").document["hits"] for value in hit["values"]}

@@ -29,7 +29,7 @@ from schemas.values.encoding import to_base64
 from tests.keys.factories import Member, holder_key, make_dealing, make_epoch, make_member, make_root, sign
 from tests.keys.holder.simulator import Clock, HolderSimulator, make_elements, make_settings, migrate
 from tests.member.indicators.test_submission import replaced
-from tests.taskforce.homes import Taskforce, accounts, write_csv
+from tests.taskforce.homes import MemberHomes, accounts, write_csv
 
 ELEMENTS = make_elements(2)
 DEALING = make_dealing()
@@ -264,7 +264,7 @@ def test_a_suspended_members_refusal_is_signed_and_believed(tmp_path: Path) -> N
     desk.server.database.dispose()
 
 
-def test_a_holder_that_refuses_unsigned_is_left_out_and_recorded(taskforce: Taskforce, tmp_path: Path) -> None:
+def test_a_holder_that_refuses_unsigned_is_left_out_and_recorded(taskforce: MemberHomes, tmp_path: Path) -> None:
     """The registrars state the holder's key: what it will not sign, it has not said."""
 
     def refusing(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -27,7 +27,7 @@ class Book:
         self.known[holder_id] = conduct
 
 
-class World:
+class QuorumScenario:
     """The quorums of an epoch of three holders, of which two answer; a clock that the test sets."""
 
     def __init__(self, *reachable: int) -> None:
@@ -47,7 +47,7 @@ class World:
 
 
 def test_those_that_were_asked_for_least_are_drawn() -> None:
-    quorums = World().quorums
+    quorums = QuorumScenario().quorums
     first = quorums.draw({}, 10)
     assert len(first) == EPOCH.threshold == 2
     (other,) = {1, 2, 3} - set(first)
@@ -56,7 +56,7 @@ def test_those_that_were_asked_for_least_are_drawn() -> None:
 
 
 def test_an_absent_holder_rests_twice_as_long_each_time() -> None:
-    world = World()
+    world = QuorumScenario()
     world.quorums.draw({1: "out of this batch"}, 100)  # so that 1 comes first wherever it may
     for times, seconds in enumerate((REST, 2 * REST, 4 * REST, 8 * REST, 16 * REST, 16 * REST), start=1):
         world.quorums.note_absences({1: "no answer"})
@@ -71,7 +71,7 @@ def test_an_absent_holder_rests_twice_as_long_each_time() -> None:
 
 
 def test_nobody_is_asked_for_more_than_it_has_left() -> None:
-    quorums = World().quorums
+    quorums = QuorumScenario().quorums
     quorums.note_budget(1, 5)
     quorums.note_budget(2, 10)
     assert quorums.draw({}, 10) == (2, 3)
@@ -85,13 +85,13 @@ def test_nobody_is_asked_for_more_than_it_has_left() -> None:
 
 def test_holders_that_cannot_be_reached_are_named() -> None:
     with pytest.raises(NoQuorumError) as refused:
-        World(1).quorums.draw({}, 1)
+        QuorumScenario(1).quorums.draw({}, 1)
     assert refused.value.reasons == dict(zip(IDS, ("ready", "not configured", "not configured"), strict=True))
     assert not refused.value.lacks_budget
 
 
 def test_a_batch_under_way_counts_as_lost_until_it_is_answered() -> None:
-    world = World()
+    world = QuorumScenario()
     world.quorums.note_asking((1, 2))
     world.quorums.note_asking((1,))
     assert [world.book.known[name].losses for name in IDS[:2]] == [2, 1]
@@ -101,7 +101,7 @@ def test_a_batch_under_way_counts_as_lost_until_it_is_answered() -> None:
 
 
 def test_a_holder_is_left_out_for_what_it_did() -> None:
-    world = World()
+    world = QuorumScenario()
     world.quorums.draw({2: "out of this batch"}, 100)  # so that 2 comes first wherever it may
     world.quorums.note_refusals({1: "not paid for"})
     assert world.book.known[IDS[0]].refusals == 1
@@ -121,7 +121,7 @@ def test_a_holder_is_left_out_for_what_it_did() -> None:
 
 
 def test_who_did_not_sign_is_left_out_and_counts_as_lost() -> None:
-    world = World()
+    world = QuorumScenario()
     world.quorums.note_unbelieved({1: "no signature"})
     world.quorums.note_unbelieved({1: "again"})
     assert not world.is_drawn(1)

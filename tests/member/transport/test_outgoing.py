@@ -15,7 +15,7 @@ import pytest
 
 from exchange.corrections.notify import notify_corrections
 from member.workplace.workplace import Workplace
-from tests.taskforce.homes import EXCHANGE_URL, Ran, Taskforce, accounts, now, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes, Ran, accounts, now, write_csv
 
 WHOLE, FIRST = 20_000_000_000_000, 95_000
 TYPE = ("--type", "bank_account")
@@ -25,10 +25,10 @@ STATED = ("--necessity", "nobody else can say", "--proportionality", "one accoun
 
 
 @pytest.fixture(scope="module")
-def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
+def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemberHomes]:
     """Two banks that hold the same six accounts, and an agency."""
     folder = tmp_path_factory.mktemp("forgetful")
-    founded = Taskforce.found(folder, agencies=("nca",), reviewers=("ico",))
+    founded = MemberHomes.found(folder, agencies=("nca",), reviewers=("ico",))
     file = write_csv(folder / "rows.csv", *accounts(*range(FIRST, FIRST + 6)))
     for bank in ("b", "a"):
         assert founded.run(bank, "submit", str(file)).status == 0
@@ -36,13 +36,13 @@ def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taskforce]:
     founded.close()
 
 
-def hit_on(taskforce: Taskforce, number: int) -> str:
+def hit_on(taskforce: MemberHomes, number: int) -> str:
     """Bank a's hit on an account."""
     listed = taskforce.run("a", "hits").document["hits"]
     return next(str(hit["hit_id"]) for hit in listed if hit["values"] == [str(WHOLE + number)])
 
 
-def run_twice(taskforce: Taskforce, path: str, *arguments: str) -> Ran:
+def run_twice(taskforce: MemberHomes, path: str, *arguments: str) -> Ran:
     """A command whose first answer is lost, and how it ends when it is given again."""
     with taskforce.losing_answers(path):
         lost = taskforce.run(*arguments)
@@ -52,14 +52,14 @@ def run_twice(taskforce: Taskforce, path: str, *arguments: str) -> Ran:
     return again
 
 
-def listed(taskforce: Taskforce, name: str, *arguments: str) -> list[dict[str, Any]]:
+def listed(taskforce: MemberHomes, name: str, *arguments: str) -> list[dict[str, Any]]:
     """What a command lists under a name."""
     found = taskforce.run(*arguments).document[name]
     assert isinstance(found, list)
     return found
 
 
-def test_a_row_is_taken_back_once_and_its_figures_are_told(forgetful: Taskforce) -> None:
+def test_a_row_is_taken_back_once_and_its_figures_are_told(forgetful: MemberHomes) -> None:
     said = ("a", "withdraw", *TYPE, str(WHOLE + FIRST), "--reason", "false_positive")
     again = run_twice(forgetful, "/withdrawals", *said)
     assert (again.document["withdrawn"], again.document["told"]) == (1, 1)
@@ -67,7 +67,7 @@ def test_a_row_is_taken_back_once_and_its_figures_are_told(forgetful: Taskforce)
     assert once_more.document["error"]["problem"]["reasons"][0]["code"] == "no-live-row", "this is another withdrawal"
 
 
-def test_holders_are_asked_once(forgetful: Taskforce) -> None:
+def test_holders_are_asked_once(forgetful: MemberHomes) -> None:
     said = ("a", "request", "create", hit_on(forgetful, FIRST + 1), *ASKING, *STATED)
     before = forgetful.run("b", "status").document["open_requests"]
     again = run_twice(forgetful, "/requests", *said)
@@ -83,7 +83,7 @@ def test_holders_are_asked_once(forgetful: Taskforce) -> None:
     assert anew.document["request_id"] != again.document["request_id"], "what was answered is over: this is another"
 
 
-def test_a_query_is_made_once_and_its_correction_names_its_subject(forgetful: Taskforce) -> None:
+def test_a_query_is_made_once_and_its_correction_names_its_subject(forgetful: MemberHomes) -> None:
     account = str(WHOLE + FIRST + 2)
     said = ("nca", "query", *TYPE, account, "--case", "OP-9", *GROUNDS, *STATED, "--authorised-by", "authoriser")
     again = run_twice(forgetful, "/queries", *said)
@@ -113,12 +113,12 @@ def at_once(case: str) -> tuple[str, ...]:
     return ("nca", "query", *TYPE, str(WHOLE + FIRST + 3), "--case", case, *GROUNDS, *STATED, *officer)
 
 
-def queries_of(taskforce: Taskforce, case: str) -> list[str]:
+def queries_of(taskforce: MemberHomes, case: str) -> list[str]:
     """The ids of the agency's queries for a case."""
     return [one["query_id"] for one in listed(taskforce, "queries", "nca", "query", "list") if one["case"] == case]
 
 
-def test_an_immediate_approval_given_again_is_of_the_same_query(forgetful: Taskforce) -> None:
+def test_an_immediate_approval_given_again_is_of_the_same_query(forgetful: MemberHomes) -> None:
     """Its first answer was lost."""
     said = at_once("OP-10")
     with forgetful.losing_answers("/approve"):
@@ -135,7 +135,7 @@ def test_an_immediate_approval_given_again_is_of_the_same_query(forgetful: Taskf
     assert sorted(queries_of(forgetful, "OP-10")) == sorted([query_id, anew.document["query_id"]]), "this is another"
 
 
-def test_a_query_that_its_officer_refused_meanwhile_is_asked_anew(forgetful: Taskforce) -> None:
+def test_a_query_that_its_officer_refused_meanwhile_is_asked_anew(forgetful: MemberHomes) -> None:
     said = at_once("OP-11")
     honest = forgetful.applications[EXCHANGE_URL]
 
@@ -156,12 +156,12 @@ def test_a_query_that_its_officer_refused_meanwhile_is_asked_anew(forgetful: Tas
     assert len(queries_of(forgetful, "OP-11")) == 2
 
 
-def test_a_request_is_taken_back_once(forgetful: Taskforce) -> None:
+def test_a_request_is_taken_back_once(forgetful: MemberHomes) -> None:
     asked = forgetful.run("a", "request", "create", hit_on(forgetful, FIRST + 3), *ASKING, *STATED).document
     run_twice(forgetful, "/cancel", "a", "request", "cancel", asked["request_id"])
 
 
-def test_an_outcome_and_an_assessment_are_recorded_once(forgetful: Taskforce) -> None:
+def test_an_outcome_and_an_assessment_are_recorded_once(forgetful: MemberHomes) -> None:
     hit = hit_on(forgetful, FIRST + 4)
     checks = ("--other-sources", "--vulnerability-checked", "--keep-open-checked")
     run_twice(forgetful, "/assessments", "a", "assessment", "record", "--hit", hit, *checks, "--decision", "exit")
@@ -173,7 +173,7 @@ def test_an_outcome_and_an_assessment_are_recorded_once(forgetful: Taskforce) ->
         assert verified.status == 0, verified.document
 
 
-def test_an_act_answered_by_a_proxys_page_is_sent_again_and_done_once(forgetful: Taskforce) -> None:
+def test_an_act_answered_by_a_proxys_page_is_sent_again_and_done_once(forgetful: MemberHomes) -> None:
     """The exchange acted: the same command is answered as it was then, and makes nothing anew."""
     account = str(WHOLE + FIRST + 5)
     query = ("nca", "query", *TYPE, account, "--case", "OP-12", *GROUNDS, *STATED, "--authorised-by", "authoriser")
@@ -199,7 +199,7 @@ def test_an_act_answered_by_a_proxys_page_is_sent_again_and_done_once(forgetful:
     assert forgetful.run(*approve).document["state"] == "answered"
 
 
-def test_a_refusal_that_is_not_the_exchanges_decides_nothing(forgetful: Taskforce) -> None:
+def test_a_refusal_that_is_not_the_exchanges_decides_nothing(forgetful: MemberHomes) -> None:
     said = ("a", "outcome", "record", "--hit", hit_on(forgetful, FIRST + 5), "--usefulness", "not_useful")
     before = len(listed(forgetful, "outcomes", "a", "outcome", "list"))
     with forgetful.garbling_answers("/outcomes", status="403 Forbidden") as sent:
@@ -209,7 +209,9 @@ def test_a_refusal_that_is_not_the_exchanges_decides_nothing(forgetful: Taskforc
     assert len(listed(forgetful, "outcomes", "a", "outcome", "list")) == before + 1
 
 
-def test_a_query_given_again_on_the_next_day_is_the_same(forgetful: Taskforce, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_query_given_again_on_the_next_day_is_the_same(
+    forgetful: MemberHomes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The end that follows from the day is no part of what was said."""
     account = str(WHOLE + FIRST + 5)
     said = ("nca", "query", *TYPE, account, "--case", "OP-13", *GROUNDS, *STATED, "--authorised-by", "authoriser")

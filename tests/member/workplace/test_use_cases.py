@@ -27,13 +27,13 @@ from member.verification.verify import verify_log
 from member.workplace.workplace import Workplace
 from schemas.requests.messages import RequestDraft
 from schemas.terms import RequestState
-from tests.taskforce.homes import Taskforce
+from tests.taskforce.homes import MemberHomes
 
 ACCOUNT = "20771177117711"
 _TICKING = Lock()
 
 
-def at(taskforce: Taskforce, member_id: str, name: str = "analyst") -> Workplace:
+def at(taskforce: MemberHomes, member_id: str, name: str = "analyst") -> Workplace:
     """Where somebody of a bank works."""
     home = Home.open(taskforce.home(member_id))
     unlocked = open_representative(home, name, f"passphrase of {name}".encode(), was_typed=True)
@@ -65,7 +65,7 @@ def hits_at(workplace: Workplace) -> list[ListedHit]:
 
 
 @pytest.fixture(scope="module")
-def hit_id(taskforce: Taskforce, tmp_path_factory: pytest.TempPathFactory) -> str:
+def hit_id(taskforce: MemberHomes, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Bank a's hit on an account that bank b holds too."""
     for bank in ("b", "a"):
         with at(taskforce, bank) as workplace:
@@ -95,7 +95,7 @@ def draft(hit_id: str) -> RequestDraft:
     )
 
 
-def test_a_request_is_asked_agreed_to_answered_and_opened(taskforce: Taskforce, hit_id: str) -> None:
+def test_a_request_is_asked_agreed_to_answered_and_opened(taskforce: MemberHomes, hit_id: str) -> None:
     with at(taskforce, "a") as asking:
         request_id = acts.ask_about(asking, draft(hit_id)).request_id
         assert [one.state for one in hits_at(asking)] == ["asked"]
@@ -124,7 +124,7 @@ def test_a_request_is_asked_agreed_to_answered_and_opened(taskforce: Taskforce, 
     assert (answer.institution, answer.fault, answer.details) == ("b", None, {"reason": ["paid by a victim"]})
 
 
-def test_the_log_is_verified_on_two_threads_at_once(taskforce: Taskforce, hit_id: str, tmp_path: Path) -> None:
+def test_the_log_is_verified_on_two_threads_at_once(taskforce: MemberHomes, hit_id: str, tmp_path: Path) -> None:
     taskforce.tick()
     with at(taskforce, "a") as held:
 
@@ -140,7 +140,7 @@ def test_the_log_is_verified_on_two_threads_at_once(taskforce: Taskforce, hit_id
             verify_log(held, tmp_path / "0")
 
 
-def test_how_a_member_stands_is_typed(taskforce: Taskforce, hit_id: str) -> None:
+def test_how_a_member_stands_is_typed(taskforce: MemberHomes, hit_id: str) -> None:
     with at(taskforce, "a") as workplace:
         shown = describe_standing(workplace)
     assert (shown.member_id, shown.state, shown.kind) == ("a", "active", "financial_institution")
@@ -150,7 +150,7 @@ def test_how_a_member_stands_is_typed(taskforce: Taskforce, hit_id: str) -> None
     assert all(one.problem is None for one in shown.holders)
 
 
-def test_what_is_missing_is_named_by_field(taskforce: Taskforce) -> None:
+def test_what_is_missing_is_named_by_field(taskforce: MemberHomes) -> None:
     with pytest.raises(MissingSettingError) as missing:
         read_terms({"purpose": "x"}, {}, None)
     assert missing.value.missing == ["group", "legal_gateway", "theme", "expires_days"]
