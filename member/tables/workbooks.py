@@ -197,6 +197,8 @@ def _rows(sheet: Any) -> Iterator[tuple[int, list[Any]]]:
     sheet.reset_dimensions()  # what the file says of its size is not believed
     try:
         for line, row in enumerate(sheet.iter_rows(max_row=_MOST_ROWS, max_col=_MOST_COLUMNS, values_only=True), 1):
+            if row.count(None) == len(row):
+                continue  # a sheet may have a million of these
             cells = list(row)
             while cells and (cells[-1] is None or (isinstance(cells[-1], str) and not cells[-1].strip())):
                 cells.pop()
