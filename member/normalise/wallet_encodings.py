@@ -143,5 +143,10 @@ def is_ss58(data: bytes) -> bool:
     return hashlib.blake2b(b"SS58PRE" + data[:-2]).digest()[:2] == data[-2:]
 
 
+def is_waves(data: bytes) -> bool:
+    """True if the checksum of these 26 bytes of a Waves address is right (Keccak of BLAKE2b, in the last four)."""
+    return keccak256(hashlib.blake2b(data[:-4], digest_size=32).digest())[:4] == data[-4:]
+
+
 def _double_sha256(data: bytes) -> bytes:
     return hashlib.sha256(hashlib.sha256(data).digest()).digest()

@@ -18,6 +18,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Callable
 
 from member.normalise.circumstances import Circumstances
 from member.normalise.outcome import Canonical, NormalisationError
@@ -34,6 +35,7 @@ from member.normalise.wallet_encodings import (
     is_eip55,
     is_monero,
     is_ss58,
+    is_waves,
     ripple_decode,
     ripple_encode_check,
     ton_address,
@@ -71,8 +73,10 @@ _KNOWN_BECH32 = re.compile(
 _ALPHABET = "a character outside the alphabet of wallet addresses"
 _LOOK = "look for a mistyped, missing or exchanged character; copy the address, do not type it"
 
-_OTHER_SUMS = {25: frozenset({0x24}), 26: frozenset({0x01, 0x07})}
-"""First bytes of addresses whose last four are no double SHA-256, by length: Groestlcoin; Waves, Decred."""
+_OTHER_SUMS = {25: frozenset({0x24}), 26: frozenset({0x07})}
+"""First bytes of addresses whose last four are no double SHA-256, by length: Groestlcoin; Decred."""
+_WAVES = frozenset({b"\x01W", b"\x01T"})
+"""Version and chain of its addresses, which are of 26 bytes; a Bitcoin address with a character too many is not."""
 _FEWEST_LETTERS = 12
 _THREE_BYTE_VERSIONS = frozenset({b"\x06\xa1\x9f", b"\x06\xa1\xa1", b"\x06\xa1\xa4", b"\x02\x5a\x79"})  # Tezos
 _SS58_NETWORKS = frozenset({0, 2, 42})  # Polkadot, Kusama, any
@@ -183,19 +187,27 @@ def _checked_base58(text: str) -> str:
 
 def _has_right_checksum(text: str, data: bytes) -> bool:
     """False for a format that is known and a sum that is not its. Formats that are not known pass."""
-    if len(data) in _OTHER_SUMS and data[0] not in _OTHER_SUMS[len(data)]:
-        return is_base58check(data)
+    check = _checksum_of(data)
+    if check is not None:
+        return check(data)
     if len(data) == 24 or (len(text) > 64 and text[0] in "13"):  # a character is missing, or two stand together
         return False
-    if len(data) == 27 and data[:3] in _THREE_BYTE_VERSIONS:
-        return is_base58check(data)
-    if len(data) == 35 and data[0] in _SS58_NETWORKS:
-        return is_ss58(data)
-    if (
-        len(text) <= 35 and text[0] in "13T" and len(data) != 32
-    ):  # Bitcoin or Tron, with a character too few or too many
+    if len(text) <= 35 and text[0] in "13T" and len(data) != 32:  # Bitcoin or Tron, a character too few or too many
         return is_base58check(data) and len(data) == 25
     return len(set(text)) > 2
+
+
+def _checksum_of(data: bytes) -> Callable[[bytes], bool] | None:
+    """How the checksum of a format is tested that length and first bytes tell; None for others."""
+    if len(data) == 26 and data[:2] in _WAVES:
+        return is_waves
+    if len(data) in _OTHER_SUMS and data[0] not in _OTHER_SUMS[len(data)]:
+        return is_base58check
+    if len(data) == 27 and data[:3] in _THREE_BYTE_VERSIONS:
+        return is_base58check
+    if len(data) == 35 and data[0] in _SS58_NETWORKS:
+        return is_ss58
+    return None
 
 
 def _of_x_address(text: str) -> str:

@@ -288,4 +288,5 @@ def test_pauses_between_attempts_grow_and_end() -> None:
     assert pause_after(len(RETRIES), 0.0) == timedelta(hours=24)
     assert pause_after(len(RETRIES) + 1, 0.0) is None
     assert list(RETRIES) == sorted(RETRIES)
+    assert [pause // timedelta(minutes=1) for pause in RETRIES[1:]] == [5, 30, 120, 300, 600, 840, 1200, 1440]
     assert timedelta(days=3) < sum(RETRIES, timedelta()) < timedelta(days=4)

@@ -34,6 +34,7 @@ def test_an_account_is_fourteen_digits_however_it_is_written(value: str) -> None
     ("value", "named"),
     [
         ("2000000012345", "13 digits: this looks like a leading zero lost"),
+        ("-20000012345678", "a minus sign in front or behind"),
         ("2000001", "7 digits: this looks like a leading zero lost"),
         ("20-00-00 1234567", "an account number of 7 digits; if none was lost, write a zero in front"),
         ("20-00-00 123456", "an account number of 6 digits; if none was lost, write two zeros in front"),

@@ -34,6 +34,8 @@ LEGACY = base58check_encode(b"\x00" + DIGEST[:20])
 TRON = base58check_encode(b"\x41" + DIGEST[:20])
 XRP = base58check_encode(b"\x00" + DIGEST[:20]).translate(str.maketrans(BASE58, RIPPLE58))
 SOLANA = base58_encode(DIGEST)
+WAVES_ACCOUNT = b"\x01W" + DIGEST[:20]
+WAVES = base58_encode(WAVES_ACCOUNT + keccak256(hashlib.blake2b(WAVES_ACCOUNT, digest_size=32).digest())[:4])
 TON = ton_address(0x11, 0, DIGEST)
 TON_PLAIN = ton_address(0x51, 0, DIGEST)
 AVALANCHE = "avax1tzdcgj4ehsvhhgpl7zylwpw0gl2rxcg4r5afk5"
@@ -125,6 +127,18 @@ def test_every_spelling_of_an_address_has_one_form(values: list[str], canonical:
 )
 def test_an_address_of_no_known_shape_or_with_a_fault_is_refused(value: str, named: str) -> None:
     assert named in refusal_of("wallet", value)
+
+
+@pytest.mark.parametrize("first", [b"\x24", b"\x07\x3f"], ids=["Groestlcoin", "Decred"])
+def test_the_checksum_of_another_hash_is_left_to_its_chain(first: bytes) -> None:
+    address = base58_encode(first + DIGEST[:20] + b"\x09\x08\x07\x06")
+    assert form_of("wallet", address) == address
+
+
+def test_a_waves_address_is_none_of_bitcoin_with_a_character_too_many() -> None:
+    assert form_of("wallet", WAVES) == WAVES
+    assert "checksum" in refusal_of("wallet", WAVES[:-1] + ("1" if WAVES[-1] != "1" else "2"))
+    assert "checksum" in refusal_of("wallet", base58_encode(b"\x01V" + base58_decode(WAVES)[2:]))
 
 
 @given(payload=st.binary(min_size=20, max_size=20), version=st.sampled_from([0, 5]), at=st.integers(0, 33))

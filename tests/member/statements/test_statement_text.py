@@ -98,6 +98,13 @@ def test_a_root_shows_who_comes_and_who_goes() -> None:
     assert "NOT TO BE SIGNED" not in text
 
 
+def test_of_a_root_what_it_carries_over_is_not_compared() -> None:
+    keyring = Keyring(make_root())
+    keyring.add(sign(make_member("a").statement))
+    changes = review(next_root(keyring, "reviewer"), keyring.roots.as_statement()).changes
+    assert {change.field.partition(".")[0] for change in changes} == {"quorum", "registrars"}
+
+
 def test_a_root_that_undoes_or_adds_something_is_not_to_be_signed() -> None:
     keyring = Keyring(make_root())
     stated = next_root(keyring, "reviewer", "regulator")
