@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -135,6 +136,7 @@ def test_a_wrong_option_is_an_error_of_the_same_form(name: str) -> None:
     assert done.status == 2
     assert b"Error: " in done.said
     assert b"error: " not in done.said
+    assert re.search(rb"^Hint: %s .*--help$" % name.encode(), done.said, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

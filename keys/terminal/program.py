@@ -99,6 +99,7 @@ def run_program(
     """Run the program; its exit status. `explain` gives a slug and a text of an error that people are told, None of one
     that should not happen; with the environment variable named, that one is raised.
     """
+    hint = None
     try:
         # What a command ends with by context.exit() is returned here, not raised.
         ended_with = program.main(list(arguments), prog_name=program.name, standalone_mode=False)
@@ -108,6 +109,8 @@ def run_program(
         failure = "aborted", "stopped by the user", FAILED
     except click.ClickException as error:
         failure = "usage", error.format_message(), USAGE_ERROR
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            hint = f"{error.ctx.command_path} --help"
     except Exception as error:
         explained = explain(error)
         if explained is None and os.environ.get(debug_variable):
@@ -117,14 +120,14 @@ def run_program(
         failure = *(explained or unexpected), FAILED
     else:
         return ended_with if type(ended_with) is int else DONE
-    return _fail("--json" in arguments, *failure)
+    return _fail("--json" in arguments, *failure, hint)
 
 
-def _fail(as_json: bool, kind: str, detail: str, code: int) -> int:
+def _fail(as_json: bool, kind: str, detail: str, code: int, hint: str | None) -> int:
     if as_json:
         click.echo(json.dumps({"error": {"type": kind, "detail": detail}}, ensure_ascii=False))
     else:
-        print_error(detail)
+        print_error(detail, hint)
     return code
 
 
