@@ -17,12 +17,12 @@ _MAY_PASS = {401, 408, 429}
 """A wrong clock, a slow network, a limit: the same request may be taken later."""
 
 
-_MOST_QUOTED = 80
+_MAX_QUOTED = 80
 
 
 def quoted(text: str) -> str:
     """What was typed, in quotes, as far as it need be seen to be known again."""
-    return repr(text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}…")
+    return repr(text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}…")
 
 
 class MemberError(Exception):

@@ -17,7 +17,7 @@ from member.commands.shared.terminal import PlainTable
 from member.plain import printable
 from schemas.alerts.messages import PublishedAccount
 
-_MOST_MARKS = 2000
+_MAX_MARKS = 2000
 """Above that a text is shown as it is: what Markdown costs grows with the square of them, and the exchange sends it."""
 
 
@@ -54,7 +54,7 @@ def _under(section: PageSection) -> RenderableType:
 
 def _text(markdown: str) -> RenderableType:
     """Links are printed, not made, so that a reader sees where they lead."""
-    if sum(markdown.count(sign) for sign in "[*_<&`\n") > _MOST_MARKS:
+    if sum(markdown.count(sign) for sign in "[*_<&`\n") > _MAX_MARKS:
         return Padding(Text(printable(markdown)), (0, 0, 1, 0))
     made = Markdown(printable(markdown), hyperlinks=False)
     # A reference such as &#x202E; becomes a character in parsing only.

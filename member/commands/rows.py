@@ -23,7 +23,7 @@ from member.vault.uploads import Uploads
 from schemas.rendering.words import in_words, label
 
 _SHOWN = 500
-_MOST_DAYS = 3660
+_MAX_DAYS = 3660
 _COLUMNS = (
     *("state", "withdrawal_reason", "expires_on", "indicator_type", "canonical", "submission_id", "line"),
     *("source_ref", "value", "reason", "first_seen", "group", "extra"),
@@ -72,7 +72,7 @@ def _ends_by(standing: StandingRow, day: str) -> bool:
 )
 @click.option(
     "--expiring",
-    type=click.IntRange(0, _MOST_DAYS),
+    type=click.IntRange(0, _MAX_DAYS),
     metavar="DAYS",
     help="Only active and pending rows whose last day is within so many days; 0 is today.",
 )

@@ -17,7 +17,7 @@ import msgspec
 
 from member.errors import HomeError, VaultError
 from member.identity.vault_folder import VaultFolder
-from member.vault.cipher import KEY_BYTES, MOST_KEYS, VaultCipher
+from member.vault.cipher import KEY_BYTES, MAX_KEYS, VaultCipher
 from member.vault.rekey import change_key
 from member.vault.store import Vault
 from schemas.values.encoding import from_base64
@@ -66,7 +66,7 @@ def put_under_new_key(vault: Vault, folder: VaultFolder, vault_key: bytes) -> by
     them holds the vault's lock: whenever it stops, and whatever another change left behind, one of the two opens it.
     HomeError after too many changes, VaultError if another process keeps the vault busy.
     """
-    if len(vault_key) >= MOST_KEYS * KEY_BYTES:
+    if len(vault_key) >= MAX_KEYS * KEY_BYTES:
         raise HomeError("this vault has changed its key too often", "export its rows, and submit them from a new vault")
     fresh = vault_key + os.urandom(KEY_BYTES)
     with vault.transaction():

@@ -16,7 +16,7 @@ from member.identity.home import Home
 from member.indicators.envelope import MAP, Terms
 from member.indicators.left_out import LeftOut
 from member.indicators.rejections import RejectedLine
-from member.indicators.submit import Desk, Submitted, submit_file
+from member.indicators.submit import SubmissionContext, Submitted, submit_file
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import normalise
 from member.reporting import Report
@@ -146,7 +146,7 @@ def submit(
         used.append(workplace.tokeniser(epoch))
         return used[-1]
 
-    desk = Desk(
+    context = SubmissionContext(
         workplace.home,
         workplace.vault,
         workplace.keyring,
@@ -156,7 +156,7 @@ def submit(
         workplace.circumstances,
         kept_back,
     )
-    done = submit_file(desk, checked, terms, relist=relist, restart=restart, report=report)
+    done = submit_file(context, checked, terms, relist=relist, restart=restart, report=report)
     return SubmittedHere([fault for each in used for fault in each.faults], done)
 
 

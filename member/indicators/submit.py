@@ -95,7 +95,7 @@ class Submitted:
 
 
 @dataclass(frozen=True)
-class Desk:
+class SubmissionContext:
     """What submitting works with."""
 
     home: Home
@@ -147,25 +147,33 @@ def _with_good_day(item: Read, latest: date) -> Read:
 
 
 def submit_file(
-    desk: Desk, checked: CheckedFile, terms: Terms, *, relist: str | None = None, restart: bool, report: Report
+    context: SubmissionContext,
+    checked: CheckedFile,
+    terms: Terms,
+    *,
+    relist: str | None = None,
+    restart: bool,
+    report: Report,
 ) -> Submitted:
     """Submit a file, or go on with the upload of it that was cut short. `relist` is why rows that were taken back are
     listed again, "" for each row's own reason; None leaves them out.
     """
-    uploads = Uploads(desk.vault)
+    uploads = Uploads(context.vault)
     if relist == OWN_REASON:
-        check_reasons(desk.vault, read_to_submit(checked, desk.circumstances, desk.kept_back), terms.values["group"])
+        check_reasons(
+            context.vault, read_to_submit(checked, context.circumstances, context.kept_back), terms.values["group"]
+        )
     read_as = {"map": checked.map_digest, "sheet": checked.sheet}
-    said = {"country": desk.circumstances.country, "kept_back": bool(desk.kept_back), "relist": relist, **read_as}
+    said = {"country": context.circumstances.country, "kept_back": bool(context.kept_back), "relist": relist, **read_as}
     name = checked.sha256.encode() + canonical_json({**terms.description(), **said})
-    upload = None if restart else _unfinished(desk, uploads, name)
+    upload = None if restart else _unfinished(context, uploads, name)
     is_resumed = upload is not None
     if upload is None:
-        epoch = current_epoch(desk.keyring).epoch
-        upload = Upload(uuid7(), fill_envelope(terms, epoch, desk.today), desk.part_rows, relist)
+        epoch = current_epoch(context.keyring).epoch
+        upload = Upload(uuid7(), fill_envelope(terms, epoch, context.today), context.part_rows, relist)
         uploads.begin(name, upload)
-    with collect_rejections(desk.home.rejected_path(upload.submission_id), checked) as rejections:
-        sending = _Sending(desk, uploads, upload, Tally(rejections), report, is_resumed=is_resumed)
+    with collect_rejections(context.home.rejected_path(upload.submission_id), checked) as rejections:
+        sending = _Sending(context, uploads, upload, Tally(rejections), report, is_resumed=is_resumed)
         try:
             parts = sending.run(checked)
         except RefusedError as error:
@@ -176,12 +184,12 @@ def submit_file(
     return Submitted(upload.submission_id, sending.tally)
 
 
-def _unfinished(desk: Desk, uploads: Uploads, name: bytes) -> Upload | None:
+def _unfinished(context: SubmissionContext, uploads: Uploads, name: bytes) -> Upload | None:
     """The upload to go on with, unless its epoch has been retired or its rows would be expired on arrival."""
     upload = uploads.find(name)
-    if upload is None or usable_epoch(desk.keyring, upload.envelope.epoch) is None:
+    if upload is None or usable_epoch(context.keyring, upload.envelope.epoch) is None:
         return None
-    return upload if upload.envelope.expires_on > desk.today() else None
+    return upload if upload.envelope.expires_on > context.today() else None
 
 
 @dataclass
@@ -200,29 +208,36 @@ class _Sending:
     """One run of one upload."""
 
     def __init__(
-        self, desk: Desk, uploads: Uploads, upload: Upload, tally: Tally, report: Report, *, is_resumed: bool
+        self,
+        context: SubmissionContext,
+        uploads: Uploads,
+        upload: Upload,
+        tally: Tally,
+        report: Report,
+        *,
+        is_resumed: bool,
     ) -> None:
         self.tally = tally
         first = upload.submission_id, 0
         self.has_sent = bool(uploads.posted(*first)) or uploads.outcome(*first) is not None
         """Whether the exchange has a part of it, or may have: sent now, or before without an answer."""
         self._is_resumed = is_resumed
-        self._desk = desk
+        self._context = context
         self._uploads = uploads
         self._upload = upload
         self._report = report
-        self._rows = VaultRows(desk.vault)
-        self._shown = ShownHits(desk.vault)
-        self._taken = TakenBackRows(desk.vault)
+        self._rows = VaultRows(context.vault)
+        self._shown = ShownHits(context.vault)
+        self._taken = TakenBackRows(context.vault)
         self._group, self._epoch = upload.envelope.group, upload.envelope.epoch
-        self._receipt_key = stated_exchange(desk.keyring).receipt_key
+        self._receipt_key = stated_exchange(context.keyring).receipt_key
         self._pending: deque[_Prepared] = deque()
         self._renewed: set[bytes] = set()
         self._parts = 0
 
     def run(self, checked: CheckedFile) -> int:
         """Send what is not sent yet; the number of parts."""
-        tokeniser = self._desk.tokeniser(self._epoch)
+        tokeniser = self._context.tokeniser(self._epoch)
         try:
             for fresh in tokeniser.tokenise_batches(self._missing_inputs(checked)):
                 self._send(self._pending.popleft(), fresh)
@@ -241,7 +256,7 @@ class _Sending:
 
     def _missing_inputs(self, checked: CheckedFile) -> Iterator[Sequence[bytes]]:
         """The inputs to tokenise, part by part; parts that are confirmed already are only counted."""
-        items = read_to_submit(checked, self._desk.circumstances, self._desk.kept_back)
+        items = read_to_submit(checked, self._context.circumstances, self._context.kept_back)
         for part in cut_parts(
             items, self._rows.lookup, self.tally.rejections.add, self.tally.left_out.add, self._upload.part_rows
         ):
@@ -297,7 +312,7 @@ class _Sending:
                 self._refused(part, error, is_first=is_first and not error.follows_loss)
             raise
         receipt = verify_receipt(
-            answer, receipt_key=self._receipt_key, member_id=self._desk.home.member_id, rows=len(part.rows)
+            answer, receipt_key=self._receipt_key, member_id=self._context.home.member_id, rows=len(part.rows)
         )
         outcome = _outcome_of(answer, part)
         self._drop_refused(part, answer)
@@ -351,7 +366,7 @@ class _Sending:
         submission_id, part = self._upload.submission_id, prepared.part
         body = self._body(part, [prepared.tokens[lookup].token for lookup in part.lookups], form)
         key = self._uploads.idempotency_key(submission_id, part.number, form)
-        answer = self._desk.exchange.submit_part(body, key)
+        answer = self._context.exchange.submit_part(body, key)
         if (answer.submission_id, answer.part) != (submission_id, part.number):
             raise AnswerError("the exchange answered for another part than was sent")
         return answer

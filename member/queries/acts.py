@@ -17,7 +17,7 @@ from member.log.faults import naming_entry
 from member.normalise.circumstances import Circumstances
 from member.normalise.rules import RULES
 from member.queries.client import OpenedQuery, QueryClient
-from member.queries.desk import QueriedValue, QueryDesk, read_file, read_values
+from member.queries.context import QueriedValue, QueryContext, read_file, read_values
 from member.queries.entries import QueryEntries
 from member.queries.report import LogProof
 from member.queries.shown import ShownHead, ShownQuery, show_head
@@ -91,7 +91,7 @@ def approve(workplace: Workplace, query_id: str, agree: Agree) -> OpenedQuery:
             raise RuleRefusedError("nothing was approved", [decides])
         agree(read)
 
-    return QueryDesk.at(workplace).approve(query_id, QueryClient.at(workplace), agree_as_named)
+    return QueryContext.at(workplace).approve(query_id, QueryClient.at(workplace), agree_as_named)
 
 
 def check_authorises(workplace: Workplace) -> None:
@@ -112,7 +112,7 @@ def list_queries(workplace: Workplace, state: str | None, case: str | None) -> l
 
 def as_shown(workplace: Workplace, read: OpenedQuery) -> ShownQuery:
     """A query that was read, with values in the place of tokens and the institutions' names."""
-    return QueryDesk.at(workplace).show(read, lambda member_ids: _names_of(workplace.keyring, member_ids))
+    return QueryContext.at(workplace).show(read, lambda member_ids: _names_of(workplace.keyring, member_ids))
 
 
 def prove_reading(workplace: Workplace, read: OpenedQuery) -> LogProof:

@@ -28,7 +28,7 @@ from member.requests.answering import (
     send_refusal,
     what_to_release,
 )
-from member.requests.asking import RequestDesk, ask
+from member.requests.asking import RequestContext, ask
 from member.requests.client import ReadRequest, RequestClient
 from member.requests.prepared import check_unchanged, find_prepared, prepare, send_as_prepared, send_prepared
 from member.requests.views import Released
@@ -42,7 +42,7 @@ Agree = Callable[[TakenUp], None]
 """Shows a request that was just taken up; raises unless the person agrees: then nothing is sent."""
 AgreePrepared = Callable[[Sequence[PreparedAnswer]], None]
 """Shows what was prepared; raises unless the person agrees."""
-_Answering = Callable[[RequestDesk, TakenUp], RequestStatus]
+_Answering = Callable[[RequestContext, TakenUp], RequestStatus]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def is_own_offer(request: ReadRequest) -> bool:
 
 def ask_about(workplace: Workplace, draft: RequestDraft) -> RequestStatus:
     """Ask the institutions behind a hit, or offer them something; the hit is asked about from now on."""
-    standing = ask(RequestDesk.at(workplace), draft)
+    standing = ask(RequestContext.at(workplace), draft)
     HitProgress(workplace.vault).asked(draft.hit_id, standing.request_id)
     workplace.number("request", [standing.request_id])
     return standing
@@ -88,71 +88,75 @@ def cancel(workplace: Workplace, request_id: str) -> RequestStatus:
     return RequestClient.at(workplace).cancel(request_id)
 
 
-def tell(
-    desk: RequestDesk, request_id: str, agreed: AgreedDisclosure, to: str | None = None, agree: Agree = agree_unseen
+def disclose_fields(
+    context: RequestContext,
+    request_id: str,
+    agreed: AgreedDisclosure,
+    to: str | None = None,
+    agree: Agree = agree_unseen,
 ) -> Answered | ReleasedOffer:
     """Answer a request to us fully or partly, or release an offer of ours (`to` one institution alone)."""
-    read = desk.read(request_id)
+    read = context.read(request_id)
     if is_own_offer(read):
-        return _release(desk, read, agreed, to)
+        return _release(context, read, agreed, to)
     if to is not None:
         raise InputError("to", "it goes with an offer of our own", "an answer goes to whoever asked")
-    return _give(desk, request_id, lambda at, taken: disclose(at, taken, agreed), agree, agreed=agreed)
+    return _give(context, request_id, lambda at, taken: disclose(at, taken, agreed), agree, agreed=agreed)
 
 
-def say_no_trace(desk: RequestDesk, request_id: str, agree: Agree = agree_unseen) -> Answered:
+def say_no_trace(context: RequestContext, request_id: str, agree: Agree = agree_unseen) -> Answered:
     """Say that nothing is held."""
-    return _give(desk, request_id, lambda at, taken: send_refusal(at, taken, None), agree)
+    return _give(context, request_id, lambda at, taken: send_refusal(at, taken, None), agree)
 
 
-def refuse(desk: RequestDesk, request_id: str, reason: str | None, agree: Agree = agree_unseen) -> Answered:
+def refuse(context: RequestContext, request_id: str, reason: str | None, agree: Agree = agree_unseen) -> Answered:
     """Refuse a request to us; an offer may be refused unseen."""
-    return _give(desk, request_id, lambda at, taken: send_refusal(at, taken, reason), agree, refusing=True)
+    return _give(context, request_id, lambda at, taken: send_refusal(at, taken, reason), agree, refusing=True)
 
 
-def prepare_telling(
-    desk: RequestDesk, request_id: str, agreed: AgreedDisclosure, to: str | None = None
+def prepare_disclosure(
+    context: RequestContext, request_id: str, agreed: AgreedDisclosure, to: str | None = None
 ) -> list[PreparedAnswer]:
     """Prepare an answer, or the release of an offer of ours to each that waits for it, for another person to send."""
-    read = desk.read(request_id)
+    read = context.read(request_id)
     if is_own_offer(read):
-        return _prepare_release(desk, read, agreed, to)
-    taken = look_to_prepare(desk, request_id, refusing=False)
-    return [prepare(desk, request_id, *draft_disclosure(desk, taken, agreed))]
+        return _prepare_release(context, read, agreed, to)
+    taken = look_to_prepare(context, request_id, refusing=False)
+    return [prepare(context, request_id, *draft_disclosure(context, taken, agreed))]
 
 
-def prepare_refusal(desk: RequestDesk, request_id: str, reason: str | None) -> list[PreparedAnswer]:
+def prepare_refusal(context: RequestContext, request_id: str, reason: str | None) -> list[PreparedAnswer]:
     """Prepare a refusal, or without a reason that nothing is held, for another person to send."""
-    taken = look_to_prepare(desk, request_id, refusing=reason is not None)
-    return [prepare(desk, request_id, *draft_refusal(taken, reason))]
+    taken = look_to_prepare(context, request_id, refusing=reason is not None)
+    return [prepare(context, request_id, *draft_refusal(taken, reason))]
 
 
 def give_prepared(
-    desk: RequestDesk, request_id: str, agree: AgreePrepared, *, to: str | None = None, refusing: bool = False
+    context: RequestContext, request_id: str, agree: AgreePrepared, *, to: str | None = None, refusing: bool = False
 ) -> Answered | ReleasedOffer:
     """Send what another person prepared, once it was seen. MemberError where a refusal was to be sent and another
     answer was prepared.
     """
-    read = desk.read(request_id)
+    read = context.read(request_id)
     if is_own_offer(read):
-        return _release_prepared(desk, read, to, agree)
+        return _release_prepared(context, read, to, agree)
     if to is not None:
         raise InputError("to", "an answer goes to whoever asked", "leave it out")
-    prepared = find_prepared(desk, request_id)
+    prepared = find_prepared(context, request_id)
     is_refusal = prepared.outcome == RequestOutcome.REFUSED
     if refusing and not is_refusal:
         then = Next(Act.SEND_PREPARED, {"request_id": request_id})
         raise MemberError("no refusal was prepared", "send what was", slug="not_prepared", then=then)
     agree([prepared])
 
-    def send(at: RequestDesk, taken: TakenUp) -> RequestStatus:
+    def send(at: RequestContext, taken: TakenUp) -> RequestStatus:
         return send_prepared(at, taken, prepared)
 
-    return _give(desk, request_id, send, agree_unseen, refusing=is_refusal)
+    return _give(context, request_id, send, agree_unseen, refusing=is_refusal)
 
 
 def _give(
-    desk: RequestDesk,
+    context: RequestContext,
     request_id: str,
     answering: _Answering,
     agree: Agree,
@@ -160,14 +164,14 @@ def _give(
     refusing: bool = False,
     agreed: AgreedDisclosure | None = None,
 ) -> Answered:
-    begun = finish_begun(desk, request_id)
+    begun = finish_begun(context, request_id)
     if begun is not None:
         return Answered(begun[1], begun=begun[0])
-    taken = look_at(desk, request_id, refusing=refusing, agreed=agreed)
+    taken = look_at(context, request_id, refusing=refusing, agreed=agreed)
     if taken.is_new:
         agree(taken)
     try:
-        standing = answering(desk, taken)
+        standing = answering(context, taken)
     except MemberError as error:
         if taken.is_new:
             error.hint = f"{error.hint}; {TAKEN_UP}" if error.hint else TAKEN_UP
@@ -176,29 +180,31 @@ def _give(
 
 
 def _prepare_release(
-    desk: RequestDesk, offer: ReadRequest, agreed: AgreedDisclosure, to: str | None
+    context: RequestContext, offer: ReadRequest, agreed: AgreedDisclosure, to: str | None
 ) -> list[PreparedAnswer]:
     waiting = [one for one in offer.waiting if to in (None, one.institution)]
-    told = what_to_release(desk, offer, waiting, agreed, preparing=True)
-    return [prepare(desk, offer.request_id, *each) for each in told]
+    told = what_to_release(context, offer, waiting, agreed, preparing=True)
+    return [prepare(context, offer.request_id, *each) for each in told]
 
 
-def _release(desk: RequestDesk, offer: ReadRequest, agreed: AgreedDisclosure, to: str | None) -> ReleasedOffer:
+def _release(context: RequestContext, offer: ReadRequest, agreed: AgreedDisclosure, to: str | None) -> ReleasedOffer:
     """Release an offer of ours, once what was begun before has been sent to its end."""
-    stated = [one.member_id for one in desk.keyring.members() if to in (None, one.member_id)]
-    begun = [one for one in stated if finish_begun(desk, offer.request_id, one)]
+    stated = [one.member_id for one in context.keyring.members() if to in (None, one.member_id)]
+    begun = [one for one in stated if finish_begun(context, offer.request_id, one)]
     waiting = [one.institution for one in offer.waiting if to in (None, one.institution)]
     told = list(dict.fromkeys([*begun, *waiting]))
     left = [one for one in offer.waiting if one.institution in told and one.institution not in begun]
     if left or not begun:
-        release(desk, offer, left, agreed)
+        release(context, offer, left, agreed)
     return ReleasedOffer(_released(offer, told), begun)
 
 
-def _release_prepared(desk: RequestDesk, offer: ReadRequest, to: str | None, agree: AgreePrepared) -> ReleasedOffer:
+def _release_prepared(
+    context: RequestContext, offer: ReadRequest, to: str | None, agree: AgreePrepared
+) -> ReleasedOffer:
     """Release what another person prepared, to each holder that it was prepared for."""
     waiting = [one for one in offer.waiting if to in (None, one.institution)]
-    prepared = [find_prepared(desk, offer.request_id, one.institution) for one in waiting]
+    prepared = [find_prepared(context, offer.request_id, one.institution) for one in waiting]
     if not prepared:
         raise MemberError(
             "nobody waits for it", slug="not_taken_up", then=Next(Act.SHOW_REQUEST, {"request_id": offer.request_id})
@@ -206,9 +212,9 @@ def _release_prepared(desk: RequestDesk, offer: ReadRequest, to: str | None, agr
     agree(prepared)
     for one, each in zip(waiting, prepared, strict=True):
         agreed = AgreedDisclosure(each.fields, confirmations=each.confirmations)
-        for recipient, today in what_to_release(desk, offer, [one], agreed):
+        for recipient, today in what_to_release(context, offer, [one], agreed):
             check_unchanged(each, today)
-            send_as_prepared(desk, each, recipient)
+            send_as_prepared(context, each, recipient)
     return ReleasedOffer(_released(offer, [one.institution for one in waiting]))
 
 

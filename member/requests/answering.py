@@ -33,7 +33,7 @@ from keys.statements.keyring import GroupState, Keyring, MemberState, Representa
 from keys.statements.types import GroupStatement, MemberStatement
 from member.errors import MemberError, RefusedError
 from member.next_steps import Act, Next
-from member.requests.asking import RequestDesk
+from member.requests.asking import RequestContext
 from member.requests.client import ReadRequest, read_bytes
 from member.requests.details import collect_details, encode_details
 from member.requests.refusal import Broken, RuleRefusedError
@@ -85,35 +85,37 @@ class TakenUp:
         return [] if self.request.terms is None else self.request.terms.fields
 
 
-def take_up(desk: RequestDesk, request_id: str) -> TakenUp:
+def take_up(context: RequestContext, request_id: str) -> TakenUp:
     """Take up a request to us, and check who asks and whether it holds the identifier. To take up an offer is to agree
     to receive it and to be named to its sender. RuleRefusedError for our own.
     """
-    return _take_up(desk, desk.read(request_id))
+    return _take_up(context, context.read(request_id))
 
 
-def look_at(desk: RequestDesk, request_id: str, *, refusing: bool, agreed: AgreedDisclosure | None = None) -> TakenUp:
+def look_at(
+    context: RequestContext, request_id: str, *, refusing: bool, agreed: AgreedDisclosure | None = None
+) -> TakenUp:
     """A request to us, so as to answer it: taken up, but for an offer that is refused, which may stay unseen. Raises
     RuleRefusedError for our own, for an offer to be answered otherwise, and for a telling that cannot be right: all of
     that before it is taken up.
     """
-    listed = desk.read(request_id)
+    listed = context.read(request_id)
     if listed.mode not in OFFERS or listed.direction != Direction.INCOMING:
-        broken = list(_what_shows_before(desk, listed, agreed)) if agreed is not None else []
+        broken = list(_what_shows_before(context, listed, agreed)) if agreed is not None else []
         if broken and listed.direction == Direction.INCOMING:
             raise RuleRefusedError("nothing was sent", broken)
-        return _take_up(desk, listed)
+        return _take_up(context, listed)
     if refusing:
         return TakenUp(listed, None, None, None)
     cure = "the sender of an offer tells, a holder does not: take it up to receive it, or refuse it"
     raise RuleRefusedError("nothing was sent", [Broken("offer", "outcome", cure)])
 
 
-def look_to_prepare(desk: RequestDesk, request_id: str, *, refusing: bool) -> TakenUp:
+def look_to_prepare(context: RequestContext, request_id: str, *, refusing: bool) -> TakenUp:
     """A request to us, so as to prepare what another person sends: nothing is taken up by that. RuleRefusedError for
     our own, and for one that no authoriser has taken up, but for an offer that is to be refused.
     """
-    read = desk.read(request_id)
+    read = context.read(request_id)
     broken = None
     if read.direction != Direction.INCOMING:
         broken = Broken("own-request", "request_id", "nobody answers its own request: wait for the holders")
@@ -125,14 +127,14 @@ def look_to_prepare(desk: RequestDesk, request_id: str, *, refusing: bool) -> Ta
         raise RuleRefusedError("nothing was prepared", [broken])
     if not read.taken_up:
         return TakenUp(read, None, None, None)
-    token = VaultRows(desk.vault).find_token(shown_token(read.token))
-    own = None if token is None else _disclosable_rows(desk, read.requester or "", read.submissions or (), token)
-    return TakenUp(read, token, own, _doubt(desk, read, read, token))
+    token = VaultRows(context.vault).find_token(shown_token(read.token))
+    own = None if token is None else _disclosable_rows(context, read.requester or "", read.submissions or (), token)
+    return TakenUp(read, token, own, _doubt(context, read, read, token))
 
 
-def _what_shows_before(desk: RequestDesk, listed: ReadRequest, agreed: AgreedDisclosure) -> Iterator[Broken]:
+def _what_shows_before(context: RequestContext, listed: ReadRequest, agreed: AgreedDisclosure) -> Iterator[Broken]:
     """What is wrong with a telling as far as that shows in a request that may not be taken up yet."""
-    gateway = desk.client.gateways().get(listed.legal_gateway)
+    gateway = context.client.gateways().get(listed.legal_gateway)
     if gateway is None:
         return
     condition = next((one.condition for one in gateway.conditions if one.mode == listed.mode), None)
@@ -148,25 +150,27 @@ def _what_shows_before(desk: RequestDesk, listed: ReadRequest, agreed: AgreedDis
         yield Broken("confirmation", "confirmations", said)
 
 
-def _take_up(desk: RequestDesk, listed: ReadRequest) -> TakenUp:
+def _take_up(context: RequestContext, listed: ReadRequest) -> TakenUp:
     if listed.direction != Direction.INCOMING:
         broken = Broken("own-request", "request_id", "nobody answers its own request: wait for the holders")
         raise RuleRefusedError("nothing was sent", [broken])
-    token = VaultRows(desk.vault).find_token(shown_token(listed.token))
-    request = desk.take_up(listed.request_id)
+    token = VaultRows(context.vault).find_token(shown_token(listed.token))
+    request = context.take_up(listed.request_id)
     requester, named = request.requester or "", request.submissions or ()
-    own = None if token is None else _disclosable_rows(desk, requester, named, token)
-    return TakenUp(request, token, own, _doubt(desk, listed, request, token), is_new=not listed.taken_up)
+    own = None if token is None else _disclosable_rows(context, requester, named, token)
+    return TakenUp(request, token, own, _doubt(context, listed, request, token), is_new=not listed.taken_up)
 
 
-def _disclosable_rows(desk: RequestDesk, recipient: str, named: Iterable[str], token: Token) -> OwnIndicator | None:
+def _disclosable_rows(
+    context: RequestContext, recipient: str, named: Iterable[str], token: Token
+) -> OwnIndicator | None:
     """Rule 4: our indicator with those of its rows, of the submissions that the exchange names, that the recipient may
     be told of; None if there are none.
     """
-    rows, uploads = VaultRows(desk.vault), Uploads(desk.vault)
+    rows, uploads = VaultRows(context.vault), Uploads(context.vault)
     held = rows.find_by_tokens([token.token])[token.token]
-    indicator, now = rows.lookup(held.indicator_type, held.canonical), desk.clock()
-    shared = {group.group_id for group in open_groups(desk.keyring, {desk.member_id, recipient}, now)}
+    indicator, now = rows.lookup(held.indicator_type, held.canonical), context.clock()
+    shared = {group.group_id for group in open_groups(context.keyring, {context.member_id, recipient}, now)}
 
     def is_disclosable(submission_id: str) -> bool:
         kept = uploads.envelope(submission_id)
@@ -178,11 +182,11 @@ def _disclosable_rows(desk: RequestDesk, recipient: str, named: Iterable[str], t
     return OwnIndicator(held.indicator_type, held.canonical, sources) if sources else None
 
 
-def _doubt(desk: RequestDesk, listed: ReadRequest, request: ReadRequest, token: Token | None) -> str | None:
+def _doubt(context: RequestContext, listed: ReadRequest, request: ReadRequest, token: Token | None) -> str | None:
     if any(getattr(listed, name) != getattr(request, name) for name in (*_SHOWN_BEFORE, "requester_kind", "token")):
         return "it is another than was shown before it was taken up"
     try:
-        check_requester(desk.keyring, desk.member_id, desk.identity, request, desk.clock())
+        check_requester(context.keyring, context.member_id, context.identity, request, context.clock())
         if token is None:
             return "this vault does not hold the row that it is about"
         verify_holding(token.detail_key, _claim(request), read_bytes(request.proof, "a proof", 32))
@@ -269,37 +273,39 @@ class AgreedDisclosure:
     confirmations: Sequence[str] = ()
 
 
-def finish_begun(desk: RequestDesk, request_id: str, to: str | None = None) -> tuple[Reply, RequestStatus] | None:
+def finish_begun(context: RequestContext, request_id: str, to: str | None = None) -> tuple[Reply, RequestStatus] | None:
     """Send the answer, or the release to a holder, that was begun before and whose arrival is not certain, as it stands
     in the vault; None if there is none, or the exchange neither has it nor takes it.
     """
-    reply = desk.records.reply(request_id, to)
+    reply = context.records.reply(request_id, to)
     if reply is None:
         return None
     try:
-        return reply, _post(desk, request_id, reply)
+        return reply, _post(context, request_id, reply)
     except RefusedError as error:
         if error.is_final:
             return None
         raise
 
 
-def draft_disclosure(desk: RequestDesk, taken: TakenUp, agreed: AgreedDisclosure) -> tuple[Recipient, UnsealedAnswer]:
+def draft_disclosure(
+    context: RequestContext, taken: TakenUp, agreed: AgreedDisclosure
+) -> tuple[Recipient, UnsealedAnswer]:
     """An answer that tells fully or partly, and whom. Raises UnprovedError, RuleRefusedError."""
     if taken.obstacle is not None or taken.own is None or taken.token is None:
         raise UnprovedError(taken.obstacle or "this vault does not hold the row that it is about")
-    said = _collect(desk, taken.own, taken.request, taken.fields, agreed)
+    said = _collect(context, taken.own, taken.request, taken.fields, agreed)
     claim = _claim(taken.request)
     return Recipient(claim.requester, claim.encryption_key, claim.terms_sha256, taken.token.detail_key), said
 
 
-def disclose(desk: RequestDesk, taken: TakenUp, agreed: AgreedDisclosure) -> RequestStatus:
+def disclose(context: RequestContext, taken: TakenUp, agreed: AgreedDisclosure) -> RequestStatus:
     """Answer fully or partly. Raises UnprovedError, RuleRefusedError, RefusedError."""
-    return send(desk, taken.request.request_id, *draft_disclosure(desk, taken, agreed))
+    return send(context, taken.request.request_id, *draft_disclosure(context, taken, agreed))
 
 
 def _collect(
-    desk: RequestDesk, own: OwnIndicator, request: ReadRequest, wanted: Sequence[str], agreed: AgreedDisclosure
+    context: RequestContext, own: OwnIndicator, request: ReadRequest, wanted: Sequence[str], agreed: AgreedDisclosure
 ) -> UnsealedAnswer:
     """What is told of our own rows. Raises RuleRefusedError."""
     told = list(wanted if agreed.fields is None else agreed.fields)
@@ -308,7 +314,7 @@ def _collect(
         raise RuleRefusedError("nothing was sent", [Broken("not-asked-for", "fields", asked)])
     outcome = RequestOutcome.FULL if set(told) == set(wanted) else RequestOutcome.PARTIAL
     submissions = sorted({source.submission_id for source in own.sources})
-    uploads = Uploads(desk.vault)
+    uploads = Uploads(context.vault)
     kept = {name: envelope for name in submissions if (envelope := uploads.envelope(name)) is not None}
     details = collect_details(own, told, lambda name: kept[name].subject_role, agreed.contact, agreed.note)
     shown = [] if request.marking is None else [request.marking]
@@ -316,16 +322,16 @@ def _collect(
     return UnsealedAnswer(outcome, told, None, details, marking, agreed.confirmations, submissions)
 
 
-def release(desk: RequestDesk, offer: ReadRequest, waiting: Sequence[Waiting], agreed: AgreedDisclosure) -> None:
+def release(context: RequestContext, offer: ReadRequest, waiting: Sequence[Waiting], agreed: AgreedDisclosure) -> None:
     """Tell what we offered to these holders that took it up, one after the other. Raises RuleRefusedError,
     RefusedError, MemberError.
     """
-    for recipient, said in what_to_release(desk, offer, waiting, agreed):
-        send(desk, offer.request_id, recipient, said)
+    for recipient, said in what_to_release(context, offer, waiting, agreed):
+        send(context, offer.request_id, recipient, said)
 
 
 def what_to_release(
-    desk: RequestDesk,
+    context: RequestContext,
     offer: ReadRequest,
     waiting: Sequence[Waiting],
     agreed: AgreedDisclosure,
@@ -335,32 +341,32 @@ def what_to_release(
     """What each of these holders is told of our offer; whoever made it may prepare that for another. Raises
     RuleRefusedError, MemberError.
     """
-    asked = desk.records.asked(offer.request_id)
-    broken = [one for one in _what_bars(desk, offer, asked, agreed, waiting) if not preparing or one.code != _SAME]
+    asked = context.records.asked(offer.request_id)
+    broken = [one for one in _what_bars(context, offer, asked, agreed, waiting) if not preparing or one.code != _SAME]
     if broken:
         raise RuleRefusedError("nothing was sent", broken)
-    token = None if asked is None else VaultRows(desk.vault).find_token(asked.token)
+    token = None if asked is None else VaultRows(context.vault).find_token(asked.token)
     if asked is None or token is None:
         hint = "it was offered from another home, or the row is gone"
         raise MemberError("this vault does not hold the offer and the row that it is about", hint, slug="unknown_row")
     for one in waiting:
-        recipient = _recipient_of(desk, one.institution, asked, token)
-        own = _disclosable_rows(desk, one.institution, one.submissions, token)
+        recipient = _recipient_of(context, one.institution, asked, token)
+        own = _disclosable_rows(context, one.institution, one.submissions, token)
         if own is None:
             raise UnprovedError(f"this vault holds no row of it that {one.institution} may be told of")
         fields = asked.terms.fields
-        yield recipient, _collect(desk, own, offer, fields, agreed)
+        yield recipient, _collect(context, own, offer, fields, agreed)
 
 
 def _what_bars(
-    desk: RequestDesk,
+    context: RequestContext,
     offer: ReadRequest,
     asked: KeptRequest | None,
     agreed: AgreedDisclosure,
     waiting: Sequence[Waiting],
 ) -> Iterator[Broken]:
     """What is told may not rest on whom the exchange names as the offer's maker: the vault knows who it was."""
-    if desk.identity.key_id in (None if asked is None else asked.asked_by, offer.requested_by):
+    if context.identity.key_id in (None if asked is None else asked.asked_by, offer.requested_by):
         yield Broken(_SAME, "representative", "another person than made the offer releases it")
     if not waiting:
         cure = "nobody who was not told yet has taken it up"
@@ -369,12 +375,12 @@ def _what_bars(
         yield Broken("alert", "note", "an alert tells its fields alone: leave the note out, or provide")
 
 
-def _recipient_of(desk: RequestDesk, member_id: str, asked: KeptRequest, token: Token) -> Recipient:
+def _recipient_of(context: RequestContext, member_id: str, asked: KeptRequest, token: Token) -> Recipient:
     """A holder that took up an offer of ours, as the registrars state it. Raises UnprovedError."""
-    found = _find_member(desk.keyring, member_id)
-    if found is None or found.state is not MemberState.ACTIVE or member_id == desk.member_id:
+    found = _find_member(context.keyring, member_id)
+    if found is None or found.state is not MemberState.ACTIVE or member_id == context.member_id:
         raise UnprovedError(f"the registrars know no other active member {member_id}")
-    if not any(open_groups(desk.keyring, {desk.member_id, member_id}, desk.clock())):
+    if not any(open_groups(context.keyring, {context.member_id, member_id}, context.clock())):
         raise UnprovedError(f"{member_id} shares no open group with us")
     return Recipient(member_id, found.encryption_key, asked.terms.sha256, token.detail_key, to=member_id)
 
@@ -386,9 +392,9 @@ def _find_member(keyring: Keyring, member_id: str) -> MemberStatement | None:
         return None
 
 
-def send_refusal(desk: RequestDesk, taken: TakenUp, reason: str | None) -> RequestStatus:
+def send_refusal(context: RequestContext, taken: TakenUp, reason: str | None) -> RequestStatus:
     """Refuse for a reason, or answer no trace (None)."""
-    return send(desk, taken.request.request_id, *draft_refusal(taken, reason))
+    return send(context, taken.request.request_id, *draft_refusal(taken, reason))
 
 
 def draft_refusal(taken: TakenUp, reason: str | None) -> tuple[Recipient, UnsealedAnswer]:
@@ -399,18 +405,20 @@ def draft_refusal(taken: TakenUp, reason: str | None) -> tuple[Recipient, Unseal
     return Recipient(taken.request.requester), UnsealedAnswer(outcome, [], reason)
 
 
-def send(desk: RequestDesk, request_id: str, recipient: Recipient, said: UnsealedAnswer) -> RequestStatus:
+def send(context: RequestContext, request_id: str, recipient: Recipient, said: UnsealedAnswer) -> RequestStatus:
     """Seal, sign and send an answer; it is in the vault before it leaves. Raises RuleRefusedError, RefusedError."""
-    body = _signed_body(desk, request_id, recipient, said)
+    body = _signed_body(context, request_id, recipient, said)
     reply = Reply(uuid7(), body, said.outcome.value, said.fields, said.refusal_reason, recipient.to)
-    desk.records.keep_reply(request_id, reply)
-    return _post(desk, request_id, reply)
+    context.records.keep_reply(request_id, reply)
+    return _post(context, request_id, reply)
 
 
-def _post(desk: RequestDesk, request_id: str, reply: Reply) -> RequestStatus:
-    records = desk.records
+def _post(context: RequestContext, request_id: str, reply: Reply) -> RequestStatus:
+    records = context.records
     try:
-        standing = desk.client.answer(request_id, reply.body, records.idempotency_key(f"{request_id}|{reply.attempt}"))
+        standing = context.client.answer(
+            request_id, reply.body, records.idempotency_key(f"{request_id}|{reply.attempt}")
+        )
     except RefusedError as error:
         if error.is_final:
             records.forget_reply(request_id, reply.to)
@@ -420,11 +428,11 @@ def _post(desk: RequestDesk, request_id: str, reply: Reply) -> RequestStatus:
     return standing
 
 
-def _signed_body(desk: RequestDesk, request_id: str, recipient: Recipient, said: UnsealedAnswer) -> bytes:
-    sealed = None if said.details is None else _seal(desk, request_id, recipient, said.details, said.salt)
+def _signed_body(context: RequestContext, request_id: str, recipient: Recipient, said: UnsealedAnswer) -> bytes:
+    sealed = None if said.details is None else _seal(context, request_id, recipient, said.details, said.salt)
     message = answer_to_sign(
         request_id=request_id,
-        holder=desk.member_id,
+        holder=context.member_id,
         requester=recipient.member_id,
         outcome=said.outcome.value,
         told=said.fields,
@@ -441,7 +449,7 @@ def _signed_body(desk: RequestDesk, request_id: str, recipient: Recipient, said:
         sealed=sealed,
         marking=said.marking,
         confirmations=list(said.confirmations),
-        signature=desk.identity.key.sign(message),
+        signature=context.identity.key.sign(message),
         submissions=list(said.submissions),
         prepared=said.prepared,
     )
@@ -449,9 +457,9 @@ def _signed_body(desk: RequestDesk, request_id: str, recipient: Recipient, said:
 
 
 def _seal(
-    desk: RequestDesk, request_id: str, recipient: Recipient, details: AnswerDetails, salt: bytes | None
+    context: RequestContext, request_id: str, recipient: Recipient, details: AnswerDetails, salt: bytes | None
 ) -> bytes:
-    binding = Binding(request_id, desk.member_id, recipient.member_id or "", recipient.terms_sha256)
+    binding = Binding(request_id, context.member_id, recipient.member_id or "", recipient.terms_sha256)
     try:
         return seal_details(encode_details(details, salt), recipient.detail_key, recipient.key, binding)
     except SealingError as error:

@@ -68,7 +68,7 @@ _TEXTS = ("purpose", "necessity", "proportionality")
 
 
 @dataclass(frozen=True)
-class RequestDesk:
+class RequestContext:
     """What asking and answering work with. `keyring` is what the registrars say at present, `origin` names
     the log that this member follows.
     """
@@ -166,36 +166,36 @@ def _is_over(request: ListedRequest) -> bool:
     return request.state in (ended if request.direction == Direction.OUTGOING else ended | {RequestState.ANSWERED})
 
 
-def ask(desk: RequestDesk, draft: RequestDraft) -> RequestStatus:
+def ask(context: RequestContext, draft: RequestDraft) -> RequestStatus:
     """Ask the holders of what a hit is about. A draft without a condition takes the one that goes with its mode. Raises
     RuleRefusedError, RefusedError, AnswerError.
     """
-    token = own_token(desk, draft.hit_id)
-    gateway = desk.client.gateways().get(draft.legal_gateway)
+    token = own_token(context, draft.hit_id)
+    gateway = context.client.gateways().get(draft.legal_gateway)
     broken = list(what_is_missing(draft, gateway))
     if broken or gateway is None:
         raise RuleRefusedError("nothing was sent", broken)
-    noticed_id = desk.records.noticed_id(draft.hit_id, draft.legal_gateway) if draft.nca_notice else None
+    noticed_id = context.records.noticed_id(draft.hit_id, draft.legal_gateway) if draft.nca_notice else None
     said = msgspec.structs.asdict(msgspec.structs.replace(draft, condition=_condition(draft, gateway)))
-    encryption_key = desk.encryption_key().public_bytes
+    encryption_key = context.encryption_key().public_bytes
 
     def make() -> NewRequest:
         terms = RequestTerms(**said, request_id=noticed_id or uuid7())
-        claim = HoldingClaim(terms.request_id, desk.member_id, encryption_key, msgspec.to_builtins(terms))
-        asked_at = to_rfc3339(desk.clock())
-        asked = KeptRequest(terms.request_id, terms.hit_id, token.token, terms, asked_at, desk.identity.key_id)
-        desk.records.keep_asked(asked)
+        claim = HoldingClaim(terms.request_id, context.member_id, encryption_key, msgspec.to_builtins(terms))
+        asked_at = to_rfc3339(context.clock())
+        asked = KeptRequest(terms.request_id, terms.hit_id, token.token, terms, asked_at, context.identity.key_id)
+        context.records.keep_asked(asked)
         return NewRequest(**msgspec.structs.asdict(terms), proof=prove_holding(token.detail_key, claim))
 
-    standing = _ask(desk, noticed_id, lambda: desk.client.ask(msgspec.to_builtins(said), make))
-    asked = desk.records.asked(standing.request_id)
+    standing = _ask(context, noticed_id, lambda: context.client.ask(msgspec.to_builtins(said), make))
+    asked = context.records.asked(standing.request_id)
     if asked is None or asked.terms != RequestTerms(**said, request_id=standing.request_id):
         raise AnswerError("the exchange answered for another request than was asked")
-    desk.records.forget_notice(draft.hit_id, draft.legal_gateway)
+    context.records.forget_notice(draft.hit_id, draft.legal_gateway)
     return standing
 
 
-def _ask(desk: RequestDesk, noticed_id: str | None, send: Callable[[], RequestStatus]) -> RequestStatus:
+def _ask(context: RequestContext, noticed_id: str | None, send: Callable[[], RequestStatus]) -> RequestStatus:
     """Send a request. One that is refused was not made, and leaves the id that a notice names to the next; one whose id
     is in use was.
     """
@@ -203,19 +203,19 @@ def _ask(desk: RequestDesk, noticed_id: str | None, send: Callable[[], RequestSt
         return send()
     except RefusedError as error:
         if noticed_id is not None and error.is_final and error.status != _IN_USE:
-            desk.records.forget_asked(noticed_id)
+            context.records.forget_asked(noticed_id)
         raise
 
 
-def own_token(desk: RequestDesk, hit_id: str) -> Token:
+def own_token(context: RequestContext, hit_id: str) -> Token:
     """The token and detail key behind one of our hits. MemberError for a hit that is not ours, or no longer there."""
-    shown = ShownHits(desk.vault).find(hit_id)
+    shown = ShownHits(context.vault).find(hit_id)
     if shown is None:
-        found = next((hit for hit in desk.exchange.hits() if hit.hit_id == hit_id), None)
+        found = next((hit for hit in context.exchange.hits() if hit.hit_id == hit_id), None)
         if found is None:
             raise MemberError(f"there is no hit {hit_id} of ours", slug="unknown_hit", then=Next(Act.LIST_HITS))
         shown = found
-    token = VaultRows(desk.vault).find_token(read_bytes(shown.token, "a hit's token", 32))
+    token = VaultRows(context.vault).find_token(read_bytes(shown.token, "a hit's token", 32))
     if token is None:
         hint = "the row may be another machine's: ask from the home that submitted it"
         raise MemberError("this vault does not hold the row behind the hit", hint, slug="unknown_row")
@@ -260,15 +260,17 @@ def _condition(draft: RequestDraft, gateway: Gateway) -> str | None:
     return next((one.condition for one in gateway.conditions if one.mode == draft.mode), None)
 
 
-def read_answers(desk: RequestDesk, request: ReadRequest) -> list[ReadAnswer]:
+def read_answers(context: RequestContext, request: ReadRequest) -> list[ReadAnswer]:
     """The answers to a request of our own, or what an offer to us told us, opened. What cannot be believed is told as
     that, beside the others.
     """
     is_own = request.direction == Direction.OUTGOING
-    asked = desk.records.asked(request.request_id) if is_own else _taken_up(request)
+    asked = context.records.asked(request.request_id) if is_own else _taken_up(request)
     mode = asked.terms.mode if is_own and asked is not None else request.mode
     is_told = is_own != (mode in OFFERS)
-    return [_read_answer(desk, asked, answer) if is_told else _own_answer(desk, answer) for answer in request.answers]
+    return [
+        _read_answer(context, asked, answer) if is_told else _own_answer(context, answer) for answer in request.answers
+    ]
 
 
 def _taken_up(request: ReadRequest) -> KeptRequest | None:
@@ -280,16 +282,16 @@ def _taken_up(request: ReadRequest) -> KeptRequest | None:
     )
 
 
-_TELLING = (RequestOutcome.FULL, RequestOutcome.PARTIAL)
+_DISCLOSING = (RequestOutcome.FULL, RequestOutcome.PARTIAL)
 
 
-def _own_answer(desk: RequestDesk, answer: GivenAnswer) -> ReadAnswer:
-    is_ours = answer.institution == (desk.member_id if answer.outcome in _TELLING else None)
+def _own_answer(context: RequestContext, answer: GivenAnswer) -> ReadAnswer:
+    is_ours = answer.institution == (context.member_id if answer.outcome in _DISCLOSING else None)
     return ReadAnswer(answer, fault=None if is_ours else "it is said to be another's than ours")
 
 
-def _read_answer(desk: RequestDesk, asked: KeptRequest | None, answer: GivenAnswer) -> ReadAnswer:
-    if answer.outcome not in _TELLING:
+def _read_answer(context: RequestContext, asked: KeptRequest | None, answer: GivenAnswer) -> ReadAnswer:
+    if answer.outcome not in _DISCLOSING:
         is_unnamed = (answer.institution, answer.recipient, answer.representative_id, answer.sealed) == (None,) * 4
         is_known = answer.outcome in (RequestOutcome.NO_TRACE, RequestOutcome.REFUSED)
         return ReadAnswer(
@@ -298,14 +300,14 @@ def _read_answer(desk: RequestDesk, asked: KeptRequest | None, answer: GivenAnsw
     if asked is None:
         return ReadAnswer(answer, fault="this vault did not ask, and cannot open it")
     try:
-        return ReadAnswer(answer, _open(desk, asked, answer))
+        return ReadAnswer(answer, _open(context, asked, answer))
     except (AnswerError, SignatureError, SealingError) as error:
         return ReadAnswer(answer, fault=str(error))
 
 
-def _open(desk: RequestDesk, asked: KeptRequest, answer: GivenAnswer) -> AnswerDetails:
+def _open(context: RequestContext, asked: KeptRequest, answer: GivenAnswer) -> AnswerDetails:
     institution = answer.institution or ""
-    kept, marking = desk.records.opened(asked.request_id, institution), answer.marking
+    kept, marking = context.records.opened(asked.request_id, institution), answer.marking
     if kept is not None:
         shown = (answer.outcome, answer.fields, answer.sealed_sha256, marking)
         if shown != (kept.outcome, kept.fields, kept.sealed_sha256, kept.marking):
@@ -316,28 +318,28 @@ def _open(desk: RequestDesk, asked: KeptRequest, answer: GivenAnswer) -> AnswerD
     if answer.sealed is None:
         raise AnswerError("it is no longer given out, and was not opened here before")
     sealed = read_bytes(answer.sealed, "a sealed answer")
-    _verify_signature(desk, asked, answer, sealed)
-    token = VaultRows(desk.vault).find_token(asked.token)
+    _verify_signature(context, asked, answer, sealed)
+    token = VaultRows(context.vault).find_token(asked.token)
     if token is None:
         raise AnswerError("the row that was asked about is gone from this vault")
-    binding = Binding(asked.request_id, institution, desk.member_id, asked.terms.sha256)
-    payload = open_details(sealed, token.detail_key, desk.encryption_key(), binding)
+    binding = Binding(asked.request_id, institution, context.member_id, asked.terms.sha256)
+    payload = open_details(sealed, token.detail_key, context.encryption_key(), binding)
     fixed = None if answer.prepared is None else answer.prepared.details_commitment
     details = read_details(payload, answer.fields, None if fixed is None else read_bytes(fixed, "a commitment", 32))
     sealed_sha256 = to_base64(hashlib.sha256(sealed).digest())
     opened = OpenedAnswer(
-        asked.request_id, institution, answer.outcome, answer.fields, sealed_sha256, details, desk.origin, marking
+        asked.request_id, institution, answer.outcome, answer.fields, sealed_sha256, details, context.origin, marking
     )
-    desk.records.keep_opened(opened)
+    context.records.keep_opened(opened)
     return details
 
 
-def _verify_signature(desk: RequestDesk, asked: KeptRequest, answer: GivenAnswer, sealed: bytes) -> None:
+def _verify_signature(context: RequestContext, asked: KeptRequest, answer: GivenAnswer, sealed: bytes) -> None:
     """Rules 1 and 2. Raises AnswerError, SignatureError."""
-    if answer.institution == desk.member_id or answer.recipient != desk.member_id:
+    if answer.institution == context.member_id or answer.recipient != context.member_id:
         raise AnswerError("nobody answers its own request, nor to another than who is told")
     try:
-        holder, person = _as_stated(desk, answer)
+        holder, person = _as_stated(context, answer)
     except UnknownStatementError:
         raise AnswerError("the registrars know nobody who could have answered so") from None
     if holder.member_id != answer.institution or holder.state is not MemberState.ACTIVE:
@@ -345,14 +347,14 @@ def _verify_signature(desk: RequestDesk, asked: KeptRequest, answer: GivenAnswer
     if person.state is not RepresentativeState.ACTIVE or Role.AUTHORISER not in person.roles:
         raise AnswerError("who signed it is not an active authoriser")
     if asked.offered_by is not None:
-        _check_two_people(desk, asked.offered_by, holder, person)
-    own = desk.keyring.member(desk.member_id).representatives
+        _check_two_people(context, asked.offered_by, holder, person)
+    own = context.keyring.member(context.member_id).representatives
     if person.public_key in {each.public_key for each in own}:
         raise AnswerError("it is signed with a key of our own")
     message = answer_to_sign(
         request_id=asked.request_id,
         holder=holder.member_id,
-        requester=desk.member_id,
+        requester=context.member_id,
         outcome=answer.outcome,
         told=answer.fields,
         refusal_reason=answer.refusal_reason,
@@ -385,12 +387,12 @@ def _check_prepared(answer: GivenAnswer, holder: MemberStatement, sender: Stated
         raise AnswerError("it was sent too long after it was prepared, or before")
 
 
-def _as_stated(desk: RequestDesk, answer: GivenAnswer) -> tuple[MemberStatement, StatedRepresentative]:
+def _as_stated(context: RequestContext, answer: GivenAnswer) -> tuple[MemberStatement, StatedRepresentative]:
     """Who signed it, by what the registrars had stated when it was sent: what they state later (that somebody has left,
     that answers take two people) makes no earlier answer wrong. The log states the time too. UnknownStatementError.
     """
     key_id = answer.representative_id or ""
-    held = desk.keyring.member_at(key_id.partition("/")[0], _moment(answer.answered_at))
+    held = context.keyring.member_at(key_id.partition("/")[0], _moment(answer.answered_at))
     for person in held.representatives:
         if person.representative_id == key_id:
             return held, person
@@ -405,11 +407,11 @@ def _moment(written: str | None) -> datetime:
 
 
 def _check_two_people(
-    desk: RequestDesk, offered_by: str, sender: MemberStatement, person: StatedRepresentative
+    context: RequestContext, offered_by: str, sender: MemberStatement, person: StatedRepresentative
 ) -> None:
     """Of an offer: its sender tells it, by another person than made it. Raises AnswerError."""
     try:
-        offering, maker = desk.keyring.representative(offered_by)
+        offering, maker = context.keyring.representative(offered_by)
     except UnknownStatementError:
         raise AnswerError("the registrars know nobody who could have offered it") from None
     if offering.member_id != sender.member_id:

@@ -34,7 +34,7 @@ from member.requests.answering import (
     draft_refusal,
     send,
 )
-from member.requests.asking import RequestDesk
+from member.requests.asking import RequestContext
 from member.requests.details import SALT_BYTES, commit_to
 from member.requests.refusal import Broken, RuleRefusedError
 from member.vault.requests import PreparedAnswer
@@ -44,14 +44,14 @@ from schemas.terms import RequestOutcome
 from schemas.values.encoding import from_rfc3339, to_rfc3339
 
 
-def prepare(desk: RequestDesk, request_id: str, recipient: Recipient, said: UnsealedAnswer) -> PreparedAnswer:
+def prepare(context: RequestContext, request_id: str, recipient: Recipient, said: UnsealedAnswer) -> PreparedAnswer:
     """Keep an answer, signed by its preparer, for another person to send."""
     salt = None if said.details is None else os.urandom(SALT_BYTES)
     unsigned = PreparedAnswer(
         request_id=request_id,
         to=recipient.to,
         requester=recipient.member_id,
-        prepared_by=desk.identity.key_id,
+        prepared_by=context.identity.key_id,
         outcome=said.outcome.value,
         fields=list(said.fields),
         refusal_reason=said.refusal_reason,
@@ -61,40 +61,40 @@ def prepare(desk: RequestDesk, request_id: str, recipient: Recipient, said: Unse
         submissions=sorted(said.submissions),
         salt=salt,
         signature=b"",
-        prepared_at=to_rfc3339(desk.clock()),
+        prepared_at=to_rfc3339(context.clock()),
     )
-    signature = desk.identity.key.sign(_signed(desk.member_id, unsigned))
+    signature = context.identity.key.sign(_signed(context.member_id, unsigned))
     prepared = msgspec.structs.replace(unsigned, signature=signature)
-    desk.records.keep_prepared(prepared)
+    context.records.keep_prepared(prepared)
     return prepared
 
 
-def find_prepared(desk: RequestDesk, request_id: str, to: str | None = None) -> PreparedAnswer:
+def find_prepared(context: RequestContext, request_id: str, to: str | None = None) -> PreparedAnswer:
     """What another person of ours prepared. MemberError for nothing; RuleRefusedError for what this person prepared, or
     what was changed since.
     """
-    prepared = desk.records.prepared(request_id, to)
+    prepared = context.records.prepared(request_id, to)
     if prepared is None or (prepared.request_id, prepared.to) != (request_id, to):
         raise MemberError("nobody has prepared an answer to it", slug="not_prepared", then=Next(Act.PREPARE_ANSWER))
-    broken = _what_bars(desk, prepared)
+    broken = _what_bars(context, prepared)
     if broken is not None:
         raise RuleRefusedError("nothing was sent", [broken])
     return prepared
 
 
-def _what_bars(desk: RequestDesk, prepared: PreparedAnswer) -> Broken | None:
-    if not is_timely(from_rfc3339(prepared.prepared_at), desk.clock()):
+def _what_bars(context: RequestContext, prepared: PreparedAnswer) -> Broken | None:
+    if not is_timely(from_rfc3339(prepared.prepared_at), context.clock()):
         return Broken("prepared-too-old", "prepared", f"after {PREPARED_DAYS} days it is prepared anew")
-    people = {each.representative_id: each for each in desk.keyring.member(desk.member_id).representatives}
+    people = {each.representative_id: each for each in context.keyring.member(context.member_id).representatives}
     preparer = people.get(prepared.prepared_by)
     if preparer is None or preparer.state is not RepresentativeState.ACTIVE:
         return Broken(
             "preparer", "prepared", "whoever prepared it is not an active representative of ours: prepare it anew"
         )
-    if prepared.prepared_by == desk.identity.key_id or preparer.public_key == desk.identity.key.public_bytes:
+    if prepared.prepared_by == context.identity.key_id or preparer.public_key == context.identity.key.public_bytes:
         return Broken("same-preparer", "representative", "another person than prepared it sends it")
     try:
-        verify_signature(preparer.public_key, _signed(desk.member_id, prepared), prepared.signature)
+        verify_signature(preparer.public_key, _signed(context.member_id, prepared), prepared.signature)
     except SignatureError:
         return Broken("preparers-signature", "prepared", "it was changed since it was prepared: prepare it anew")
     return None
@@ -116,23 +116,23 @@ def check_digests(member_id: str, prepared: Sequence[PreparedAnswer], digests: C
         raise MemberError("something else was prepared than what you name", "read it again", slug="other_digest")
 
 
-def send_prepared(desk: RequestDesk, taken: TakenUp, prepared: PreparedAnswer) -> RequestStatus:
+def send_prepared(context: RequestContext, taken: TakenUp, prepared: PreparedAnswer) -> RequestStatus:
     """Send an answer that another person prepared. Raises RuleRefusedError, UnprovedError, RefusedError."""
     recipient = Recipient(taken.request.requester)
     if prepared.details is not None:
-        recipient, today = draft_disclosure(desk, taken, AgreedDisclosure(prepared.fields, _note_of(prepared)))
+        recipient, today = draft_disclosure(context, taken, AgreedDisclosure(prepared.fields, _note_of(prepared)))
         check_unchanged(prepared, today)
     elif prepared.outcome == RequestOutcome.NO_TRACE:
         recipient, _ = draft_refusal(taken, None)
-    return send_as_prepared(desk, prepared, recipient)
+    return send_as_prepared(context, prepared, recipient)
 
 
-def send_as_prepared(desk: RequestDesk, prepared: PreparedAnswer, recipient: Recipient) -> RequestStatus:
+def send_as_prepared(context: RequestContext, prepared: PreparedAnswer, recipient: Recipient) -> RequestStatus:
     """Seal and send it to that recipient, with both signatures."""
     if recipient.member_id != prepared.requester:
         changed = Broken("prepared-for-another", "prepared", "it was prepared for another recipient: prepare it anew")
         raise RuleRefusedError("nothing was sent", [changed])
-    return send(desk, prepared.request_id, recipient, _said(prepared))
+    return send(context, prepared.request_id, recipient, _said(prepared))
 
 
 def check_unchanged(prepared: PreparedAnswer, today: UnsealedAnswer) -> None:

@@ -23,7 +23,7 @@ from member.workplace.workplace import Workplace
 from schemas.terms import MemberKind, QueryState, Role
 from schemas.values.encoding import from_base64, to_base64
 
-_MOST_NOTICES = 1000
+_MAX_NOTICES = 1000
 """How many unread notices are counted by kind at most."""
 
 _AWAITING = "awaiting_registrars"
@@ -127,7 +127,7 @@ def _with_servers(workplace: Workplace, keyring: Keyring, shown: StandingView) -
     except UnknownStatementError:
         holders = ()
     lag = len(workplace.exchange.log_page(0, limit=1).pending)
-    unread = islice(NoticeBoard.at(workplace).unread(), _MOST_NOTICES)
+    unread = islice(NoticeBoard.at(workplace).unread(), _MAX_NOTICES)
     return replace(
         shown,
         groups=standing.groups,

@@ -37,8 +37,8 @@ from schemas.statements import StatementEnvelope
 from schemas.values.encoding import to_rfc3339
 
 _KIND = "snapshot"
-_MOST_HANDED = 200
-_MOST_EPOCHS = 8
+_MAX_HANDED = 200
+_MAX_EPOCHS = 8
 _SUSPENDED = "member-suspended"
 _STALE_HINT = (
     "nothing was sent; try again when enough key holders answer, and if that does not help ask the registrars to bring"
@@ -132,7 +132,7 @@ def confirm_freshness(
     If what was taken in makes another epoch the current one, its holders are asked: those before vouch no more.
     """
     taken = 0
-    for _ in range(_MOST_EPOCHS):
+    for _ in range(_MAX_EPOCHS):
         epoch = current_epoch(library.keyring)
         found = _ask(library, epoch, words_of(epoch), vault, now)
         taken += found.taken
@@ -284,7 +284,7 @@ def _hand_over(word: HolderStatements, held: Envelopes, listed: Envelopes) -> Ca
     """Rule 5."""
     has = {payload_digest(Envelope.parse(envelope).payload) for envelope in listed}
     lacks = [each for each in held if payload_digest(Envelope.parse(each).payload) not in has]
-    return lambda until: word.hand_over_all(lacks[:_MOST_HANDED], until)
+    return lambda until: word.hand_over_all(lacks[:_MAX_HANDED], until)
 
 
 def _recall(vault: Vault, holder: Holder) -> tuple[_Seen | None, Snapshot | None]:

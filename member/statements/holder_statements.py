@@ -25,12 +25,12 @@ from schemas.statements import StatementEnvelope, StatementsPage
 
 _SECONDS = 15.0
 """For all holders together: one that sends a byte now and then is not waited for."""
-_MOST_PAGES = 500
-_MOST_PAGE_BYTES = 8 * 1024 * 1024
+_MAX_PAGES = 500
+_MAX_PAGE_BYTES = 8 * 1024 * 1024
 """More than a holder puts on a page of statements; to read 64 MiB of JSON takes a minute in which nothing else runs."""
-_MOST_BYTES = 64 * 1024 * 1024
+_MAX_BYTES = 64 * 1024 * 1024
 """Of one holder's list: some tens of thousands of statements."""
-_MOST_SHORT_BYTES = 64 * 1024
+_MAX_SHORT_BYTES = 64 * 1024
 """Of a snapshot, and of what is said to a statement that is handed over."""
 
 _UNAUTHENTICATED = 401
@@ -56,8 +56,8 @@ class HolderStatements:
     def __init__(self, holder: Holder, surroundings: RuntimeEnvironment, identity: Identity | None) -> None:
         self.holder = holder
         self._clock = surroundings.clock
-        self._plain = Channel(holder.url, None, surroundings, most_bytes=_MOST_SHORT_BYTES)
-        self._signed = Channel(holder.url, identity, surroundings, most_bytes=_MOST_PAGE_BYTES)
+        self._plain = Channel(holder.url, None, surroundings, most_bytes=_MAX_SHORT_BYTES)
+        self._signed = Channel(holder.url, identity, surroundings, most_bytes=_MAX_PAGE_BYTES)
 
     def snapshot(self) -> tuple[SignedSnapshot, Snapshot]:
         """Its snapshot, as it came and as verified. Raises MemberError, SnapshotError."""
@@ -86,7 +86,7 @@ class HolderStatements:
         payloads: set[str] = set()
         cursor: str | None = None
         size = 0
-        for _ in range(_MOST_PAGES):
+        for _ in range(_MAX_PAGES):
             until.check()
             answer = self._signed.get(wire.STATEMENTS, {} if cursor is None else {"cursor": cursor})
             page = decode(answer.body, StatementsPage, self.holder.url)
@@ -99,7 +99,7 @@ class HolderStatements:
                 return found
             if page.next == cursor or not page.statements:
                 raise AnswerError(f"{self.holder.holder_id} repeats a page of its statements")
-            if size > _MOST_BYTES:
+            if size > _MAX_BYTES:
                 break
             cursor = page.next
         raise AnswerError(f"{self.holder.holder_id} shows statements without end")

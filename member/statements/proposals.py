@@ -28,9 +28,9 @@ from schemas.statements import Proposal
 from schemas.values.encoding import from_base64, to_rfc3339
 
 _ORDER = ("root", "exchange", "epoch", "member", "group")
-_MOST_AHEAD = 8
+_MAX_AHEAD = 8
 """How many sequences a statement may leave out: some that wait together are signed off line, in any order."""
-_MOST_EARLY = timedelta(hours=1)
+_MAX_EARLY = timedelta(hours=1)
 """How far the clocks of the operator and of a registrar's machine without a network may differ."""
 _PROPOSAL_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -123,9 +123,9 @@ def find_obstacle(payload: bytes, keyring: Keyring, now: datetime) -> str | None
         return "a statement with this sequence, or a higher one, is in force already"
     head = read_payload(payload)
     expected = keyring.next_sequence(head.type, head.subject)
-    if head.sequence > expected + _MOST_AHEAD:
+    if head.sequence > expected + _MAX_AHEAD:
         return f"its sequence is {head.sequence}, and {expected} comes next: sequences left out can never be used again"
-    if head.issued_at > now + _MOST_EARLY:
+    if head.issued_at > now + _MAX_EARLY:
         return f"it says that it was issued at {to_rfc3339(head.issued_at)}, which lies in the future"
     return _obstacle_of_root(payload, keyring) if head.type == ROOT else None
 

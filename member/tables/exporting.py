@@ -20,8 +20,8 @@ from member.errors import MemberError, UsageError, quoted
 from member.inputs import InputError
 
 FORMS = (".csv", ".xlsx")
-_MOST_XLSX_ROWS = 1_048_576
-_MOST_XLSX_CELL = 32_767
+_MAX_XLSX_ROWS = 1_048_576
+_MAX_XLSX_CELL = 32_767
 """Limits of a sheet (Microsoft, "Excel specifications and limits")."""
 
 _BEGINS_FORMULA = re.compile(r"[\s'\uff07]*[=+\-@|%\uff1d\uff0b\uff0d\uff20]|[\t\r\n']")
@@ -97,8 +97,8 @@ def _write_xlsx(stream: BinaryIO, columns: Sequence[str], rows: Iterable[Sequenc
     sheet.append([as_text(column) for column in columns])
     for count, row in enumerate(rows, 1):
         cells = list(_cells(row))
-        if count >= _MOST_XLSX_ROWS or any(len(cell) > _MOST_XLSX_CELL for cell in cells):
-            what = f"row {count:,} does not fit a sheet of {_MOST_XLSX_ROWS:,} rows and {_MOST_XLSX_CELL:,} characters"
+        if count >= _MAX_XLSX_ROWS or any(len(cell) > _MAX_XLSX_CELL for cell in cells):
+            what = f"row {count:,} does not fit a sheet of {_MAX_XLSX_ROWS:,} rows and {_MAX_XLSX_CELL:,} characters"
             raise MemberError(f"{what} in a cell", "name a .csv file", slug="too-large")
         sheet.append([as_text(cell) for cell in cells])
     book.save(stream)

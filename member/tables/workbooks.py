@@ -33,13 +33,13 @@ from member.tables.csv_faults import EXPECTED_HEADER, FileChangedError, FileRefu
 from member.tables.headers import Layout, known_columns, layout_of
 
 _SIGNATURE = b"PK\x03\x04"
-_MOST_BYTES = 64 << 20
-_MOST_UNPACKED = 300 << 20
-_MOST_PARTS = 2000
-_MOST_RATIO = 1000
+_MAX_BYTES = 64 << 20
+_MAX_UNPACKED = 300 << 20
+_MAX_PARTS = 2000
+_MAX_RATIO = 1000
 _SMALL_PART = 1 << 20
-_MOST_ROWS = 1_048_576
-_MOST_COLUMNS = 256
+_MAX_ROWS = 1_048_576
+_MAX_COLUMNS = 256
 _CHUNK = 1 << 18
 _DOCUMENT_TYPE = re.compile(
     rb"<\x00?!\x00?(?:D\x00?O\x00?C\x00?T\x00?Y\x00?P\x00?E|E\x00?N\x00?T\x00?I\x00?T\x00?Y)", re.IGNORECASE
@@ -82,8 +82,8 @@ def check_workbook(path: Path, mapped: ColumnMap, sheet: str | None) -> CheckedF
     try:
         with path.open("rb") as file:
             state = FileState.of(file)
-            if state.size > _MOST_BYTES:
-                raise _too_large(f"{state.size >> 20} MB", f"{_MOST_BYTES >> 20} MB")
+            if state.size > _MAX_BYTES:
+                raise _too_large(f"{state.size >> 20} MB", f"{_MAX_BYTES >> 20} MB")
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError as error:
         raise no_such_file() from error
@@ -122,7 +122,7 @@ def _check_parts(path: Path) -> None:
             _check_names(parts)
             unpacked = 0
             for part in parts:
-                unpacked += _unpacked_bytes(archive, part, _MOST_UNPACKED - unpacked)
+                unpacked += _unpacked_bytes(archive, part, _MAX_UNPACKED - unpacked)
     except _DAMAGES as error:
         if isinstance(error, FileRefusedError):
             raise
@@ -131,7 +131,7 @@ def _check_parts(path: Path) -> None:
 
 def _check_names(parts: Sequence[zipfile.ZipInfo]) -> None:
     names = {part.filename for part in parts}
-    if len(parts) > _MOST_PARTS or len(names) < len(parts):
+    if len(parts) > _MAX_PARTS or len(names) < len(parts):
         raise FileRefusedError("a workbook with too many parts, or one part twice", _SAVE_AS_XLSX)
     if any(part.flag_bits & 1 for part in parts):
         raise FileRefusedError("an encrypted archive", "save the workbook without a password")
@@ -158,8 +158,8 @@ def _unpacked_bytes(archive: zipfile.ZipFile, part: zipfile.ZipInfo, left: int) 
         while chunk := stream.read(_CHUNK):
             count += len(chunk)
             if count > left:
-                raise _too_large("more", f"{_MOST_UNPACKED >> 20} MB when unpacked")
-            if count > _SMALL_PART and count > _MOST_RATIO * max(part.compress_size, 1):
+                raise _too_large("more", f"{_MAX_UNPACKED >> 20} MB when unpacked")
+            if count > _SMALL_PART and count > _MAX_RATIO * max(part.compress_size, 1):
                 raise FileRefusedError(
                     "a part that unpacks to more than 1,000 times its size", "this is not a workbook of rows"
                 )
@@ -196,7 +196,7 @@ def _opened_sheet(path: Path, sheet: str | None) -> Iterator[tuple[str, Iterator
 def _rows(sheet: Any) -> Iterator[tuple[int, list[Any]]]:
     sheet.reset_dimensions()  # what the file says of its size is not believed
     try:
-        for line, row in enumerate(sheet.iter_rows(max_row=_MOST_ROWS, max_col=_MOST_COLUMNS, values_only=True), 1):
+        for line, row in enumerate(sheet.iter_rows(max_row=_MAX_ROWS, max_col=_MAX_COLUMNS, values_only=True), 1):
             if row.count(None) == len(row):
                 continue  # a sheet may have a million of these
             cells = list(row)

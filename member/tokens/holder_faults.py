@@ -16,7 +16,7 @@ from member.tokens.kept_faults import HolderFaults, KeptFault
 from member.vault.store import Vault
 from schemas.holder_faults import FaultReport
 
-MOST_FILE_BYTES = 16 * 1024 * 1024
+MAX_FILE_BYTES = 16 * 1024 * 1024
 _LISTED = Next(Act.LIST_HOLDER_FAULTS)
 
 
@@ -50,7 +50,7 @@ def write_report(report: FaultReport, path: Path) -> None:
 def read_report(path: Path) -> FaultReport:
     """The report in a file. MemberError if it is none."""
     try:
-        if path.stat().st_size > MOST_FILE_BYTES:
+        if path.stat().st_size > MAX_FILE_BYTES:
             raise MemberError(f"{path} is larger than any evidence", slug="no_evidence")
         return parse_report(msgspec.json.decode(path.read_bytes()))
     except OSError as error:

@@ -38,7 +38,7 @@ from schemas.holder_faults import SignedExchange
 from schemas.holders import BudgetFigures, Holder
 from schemas.values.encoding import from_base64, from_rfc3339
 
-_MOST_ANSWER_BYTES = 2 * MAXIMUM_BATCH * ELEMENT_BYTES
+_MAX_ANSWER_BYTES = 2 * MAXIMUM_BATCH * ELEMENT_BYTES
 """Twice the largest batch: one that is a little too long is still read, and shown to others."""
 _PROOF_BYTES = 64
 _OCTETS = "application/octet-stream"
@@ -55,7 +55,7 @@ class HolderClient:
     def __init__(self, holder: Holder, identity: Identity, surroundings: RuntimeEnvironment) -> None:
         self.holder = holder
         self._around = surroundings
-        self._channel = Channel(holder.url, identity, surroundings, self._believe, most_bytes=_MOST_ANSWER_BYTES)
+        self._channel = Channel(holder.url, identity, surroundings, self._believe, most_bytes=_MAX_ANSWER_BYTES)
 
     def evaluate(
         self,

@@ -186,7 +186,7 @@ class Quorums:
             for index, reason in wrong.items():
                 if self._conduct[index].fault is None:  # the other batch in flight may have met it first
                     self._keep(index, replace(self._conduct[index], fault=reason))
-                    self._tell_fault(index, reason, (evidence or {}).get(index))
+                    self._record_fault(index, reason, (evidence or {}).get(index))
 
     def note_unbelieved(self, wrong: Mapping[int, str]) -> None:
         """Leave those out until the program ends in whose name came what they did not sign: it may be another's doing.
@@ -197,9 +197,9 @@ class Quorums:
                 if index not in self._unbelieved:
                     self._unbelieved[index] = reason
                     self._keep(index, replace(self._conduct[index], losses=self._conduct[index].losses + 1))
-                    self._tell_fault(index, reason, None)
+                    self._record_fault(index, reason, None)
 
-    def _tell_fault(self, index: int, reason: str, evidence: Evidence | None) -> None:
+    def _record_fault(self, index: int, reason: str, evidence: Evidence | None) -> None:
         fault = HolderFault(index, self._holders[index].holder_id, reason, evidence)
         self.faults.append(fault)
         _log.error("key holder at fault", extra={"holder_id": fault.holder_id, "reason": fault.reason})

@@ -19,11 +19,11 @@ from schemas.status import ListedNotice, NoticesPage, Status
 from schemas.submissions import SubmissionAnswer
 
 _PAGE = 500
-_MOST_PAGES = 500
+_MAX_PAGES = 500
 """Of statements: of 200 each, more than any taskforce states."""
-_MOST_STATEMENT_BYTES = 64 * 1024 * 1024
-_MOST_FAULTS = 500
-_MOST_FAULT_BYTES = 256 * 1024 * 1024
+_MAX_STATEMENT_BYTES = 64 * 1024 * 1024
+_MAX_FAULTS = 500
+_MAX_FAULT_BYTES = 256 * 1024 * 1024
 
 
 class LogPage(msgspec.Struct, frozen=True):
@@ -58,7 +58,7 @@ class ExchangeClient:
 
     def statements(self) -> Iterator[StatementEnvelope]:
         """Every effective statement, unverified, in the exchange's order. AnswerError for a list without end."""
-        bound = ListBound("statements", _MOST_PAGES, _MOST_STATEMENT_BYTES)
+        bound = ListBound("statements", _MAX_PAGES, _MAX_STATEMENT_BYTES)
         for page, _ in walk(self._channel, wire.STATEMENTS, {}, StatementsPage, bound):
             yield from page.statements
 
@@ -68,7 +68,7 @@ class ExchangeClient:
 
     def holder_faults(self) -> Iterator[HolderFaultsPage]:
         """Reported faults of key holders, unverified, page by page. AnswerError for a list without end."""
-        bound = ListBound("faults of key holders", _MOST_FAULTS, _MOST_FAULT_BYTES)
+        bound = ListBound("faults of key holders", _MAX_FAULTS, _MAX_FAULT_BYTES)
         for page, _ in walk(self._channel, wire.HOLDER_FAULTS, {}, HolderFaultsPage, bound):
             yield page
             if not page.reports:

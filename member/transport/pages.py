@@ -17,7 +17,7 @@ from member.transport.channel import Channel, decode
 LONGEST_SECONDS = 1_800.0
 """Of waiting for one list: a million hits, 2,000 pages, take some minutes."""
 MAX_BYTES = 1024 * 1024 * 1024
-MOST_PAGES = 20_000
+MAX_PAGES = 20_000
 
 
 class Paged(Protocol):
@@ -33,7 +33,7 @@ P = TypeVar("P", bound=Paged)
 class ListBound:
     """What one list, `what` in words, has cost. AnswerError is raised where one more page would be too much."""
 
-    def __init__(self, what: str, most_pages: int = MOST_PAGES, most_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, what: str, most_pages: int = MAX_PAGES, most_bytes: int = MAX_BYTES) -> None:
         self._what = what
         self._pages_left, self._bytes_left, self._seconds_left = most_pages, most_bytes, LONGEST_SECONDS
 

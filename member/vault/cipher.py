@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from member.errors import VaultTamperedError
 
 KEY_BYTES = 32
-MOST_KEYS = 64
+MAX_KEYS = 64
 """Parts of a vault key."""
 LOOKUP_BYTES = 16
 _NONCE_BYTES = 12
@@ -39,7 +39,7 @@ class VaultCipher:
 
     def __init__(self, vault_key: bytes) -> None:
         """Takes the vault key, 32 bytes and 32 for each change; ValueError for any other length."""
-        if not vault_key or len(vault_key) % KEY_BYTES or len(vault_key) > MOST_KEYS * KEY_BYTES:
+        if not vault_key or len(vault_key) % KEY_BYTES or len(vault_key) > MAX_KEYS * KEY_BYTES:
             raise ValueError(f"a vault key has {KEY_BYTES} bytes, and {KEY_BYTES} for each change")
         parts = [vault_key[start : start + KEY_BYTES] for start in range(0, len(vault_key), KEY_BYTES)]
         self._first, self._last, self._later = parts[0], parts[-1], parts[1:]

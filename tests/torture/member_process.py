@@ -22,7 +22,7 @@ from typing import Any
 import member.indicators.acts
 from member.commands.cli import cli
 from member.commands.shared.session import Session
-from member.indicators.submit import Desk
+from member.indicators.submit import SubmissionContext
 from member.transport.channel import RuntimeEnvironment
 from tests.torture.tap import Note, Tap, read_tap
 from tests.torture.victims import kill_one
@@ -98,7 +98,7 @@ class MemberProcess:
 def _run(home: str, arguments: list[str], tap: Path, result: Path) -> None:
     """In the process: the program's own main, printing into memory."""
     threading.Thread(target=_end_with_the_run, daemon=True).start()
-    setattr(member.indicators.acts, "Desk", functools.partial(Desk, part_rows=PART_ROWS))  # noqa: B010
+    setattr(member.indicators.acts, "SubmissionContext", functools.partial(SubmissionContext, part_rows=PART_ROWS))  # noqa: B010
     around = RuntimeEnvironment(
         clock=lambda: datetime.now(UTC),
         sleep=lambda seconds: time.sleep(min(seconds, _LONGEST_NAP)),

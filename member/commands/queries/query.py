@@ -21,7 +21,7 @@ from member.plain import as_lines, printable
 from member.queries import acts
 from member.queries.acts import as_shown, list_queries, prove_reading, read_application, read_subjects
 from member.queries.client import OpenedQuery, QueryClient
-from member.queries.desk import QueriedValue, QueryDesk, UnapprovedError
+from member.queries.context import QueriedValue, QueryContext, UnapprovedError
 from member.queries.report import COLUMNS, render_pdf, rows_of
 from member.queries.shown import ShownQuery, show_grounds
 from member.tables.exporting import check_output, write_rows
@@ -99,7 +99,7 @@ def ask(
     application = read_application(session.workplace, given, covert=not overt, silent=silent)
     if approve:
         return _approve_at_once(session, subjects, application)
-    standing = QueryDesk.at(session.workplace).ask(subjects, application, session.workplace.today())
+    standing = QueryContext.at(session.workplace).ask(subjects, application, session.workplace.today())
     document = {**msgspec.to_builtins(standing), "results": [], "deconfliction": False}
     session.workplace.number("query", [standing.query_id])
     name = application.authorised_by.partition("/")[2]
@@ -112,7 +112,9 @@ def _approve_at_once(session: Session, subjects: list[QueriedValue], application
     try:
         return _show(
             session,
-            QueryDesk.at(session.workplace).ask_and_approve(subjects, application, session.workplace.today(), officer),
+            QueryContext.at(session.workplace).ask_and_approve(
+                subjects, application, session.workplace.today(), officer
+            ),
         )
     except UnapprovedError as unapproved:
         error, name = unapproved.error, application.authorised_by.partition("/")[2]

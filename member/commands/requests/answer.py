@@ -24,7 +24,7 @@ from member.plain import as_lines, printable
 from member.requests import acts
 from member.requests.acts import Answered, ReleasedOffer
 from member.requests.answering import AgreedDisclosure, TakenUp, take_up
-from member.requests.asking import RequestDesk
+from member.requests.asking import RequestContext
 from member.requests.prepared import check_digests
 from member.requests.views import PreparedAnswers, PreparedView, taken_up_request
 from member.vault.requests import PreparedAnswer
@@ -42,7 +42,7 @@ def take(session: Session, request_id: str) -> Shown:
 
     Who takes up an offer (mode provide or alert) agrees to receive it, and to be named to its sender.
     """
-    taken = take_up(*_desk(session, request_id))
+    taken = take_up(*_context_of(session, request_id))
     warnings = [f"nothing may be told: {taken.obstacle}"] if taken.obstacle else []
     text = as_lines([*lines_of(session, taken.request, []), *next_step(session, taken.request, taken.obstacle)])
     return Shown(taken_up_request(session.workplace.vault, taken), text, warnings=warnings)
@@ -102,17 +102,17 @@ def answer(
     agree = _agreeing(session, "answer it so", yes=yes)
     if no_trace:
         _check_beside("--no-trace tells nothing", {"--note": note, "--to": to, "--confirm": confirmations})
-        desk, found = _desk(session, request_id)
-        return _shown(acts.say_no_trace(desk, found, agree))
+        context, found = _context_of(session, request_id)
+        return _shown(acts.say_no_trace(context, found, agree))
     agreed = _read_agreed(session, fields, note, confirmations)
-    desk, found = _desk(session, request_id)
-    return _shown(acts.tell(desk, found, agreed, to, agree))
+    context, found = _context_of(session, request_id)
+    return _shown(acts.disclose_fields(context, found, agreed, to, agree))
 
 
-def _desk(session: Session, request_id: str) -> tuple[RequestDesk, str]:
+def _context_of(session: Session, request_id: str) -> tuple[RequestContext, str]:
     """What answering works with, and the id of the request that is meant."""
     found = read_id(session, request_id)
-    return RequestDesk.at(session.workplace), found
+    return RequestContext.at(session.workplace), found
 
 
 def _read_agreed(
@@ -144,8 +144,8 @@ def refuse(
     if prepared:
         return _give_prepared(session, request_id, digests, yes=yes, refusing=True)
     _check_beside("only what was prepared has a digest", {"--digest": digests})
-    desk, found = _desk(session, request_id)
-    return _shown(acts.refuse(desk, found, reason, _agreeing(session, "refuse it", yes=yes)))
+    context, found = _context_of(session, request_id)
+    return _shown(acts.refuse(context, found, reason, _agreeing(session, "refuse it", yes=yes)))
 
 
 @click.command("prepare", epilog="Example: member request prepare ID --partial reason,first_seen")
@@ -181,13 +181,13 @@ def prepare_one(
     if no_trace or reason is not None:
         _check_beside("it tells nothing", {"--note": note, "--to": to, "--confirm": confirmations})
     if no_trace or reason is not None:
-        desk, found = _desk(session, request_id)
-        made = acts.prepare_refusal(desk, found, reason)
+        context, found = _context_of(session, request_id)
+        made = acts.prepare_refusal(context, found, reason)
     else:
         agreed = _read_agreed(session, fields, note, confirmations)
-        desk, found = _desk(session, request_id)
-        made = acts.prepare_telling(desk, found, agreed, to)
-    described = [PreparedView.of(one, desk.member_id) for one in made]
+        context, found = _context_of(session, request_id)
+        made = acts.prepare_disclosure(context, found, agreed, to)
+    described = [PreparedView.of(one, context.member_id) for one in made]
     lines = [line for one in made for line in prepared_lines(one)]
     lines += [f"digest: {one.digest}" for one in described]
     next_one = f"next, by another person: member request answer {found} --prepared"
@@ -218,8 +218,8 @@ def _give_prepared(
         lines = as_lines([line for one in prepared for line in prepared_lines(one)])
         _ask(lines, "Do you send it so?", "nothing was sent", "it stays prepared")
 
-    desk, found = _desk(session, request_id)
-    return _shown(acts.give_prepared(desk, found, agree, to=to, refusing=refusing))
+    context, found = _context_of(session, request_id)
+    return _shown(acts.give_prepared(context, found, agree, to=to, refusing=refusing))
 
 
 def _agreeing(session: Session, what: str, *, yes: bool) -> acts.Agree:

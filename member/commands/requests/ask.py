@@ -25,7 +25,7 @@ from member.inputs import read_codes, read_moment
 from member.plain import as_lines, to_second
 from member.requests import acts
 from member.requests.acts import ask_about
-from member.requests.asking import RequestDesk, read_answers
+from member.requests.asking import RequestContext, read_answers
 from member.requests.client import RequestClient
 from member.requests.notice import draft_notice
 from member.requests.views import AnswerView, gateway_for_members, whole_request, with_own_rows
@@ -130,7 +130,7 @@ def notice(
 ) -> Shown:
     """Draft the notice that a gateway wants before a request. It is made here: the exchange sees nothing of it."""
     said = {"subject": subject, "grounds": grounds, "information_sought": sought}
-    drafted = draft_notice(RequestDesk.at(session.workplace), _find_hit(session, hit_id), legal_gateway, said)
+    drafted = draft_notice(RequestContext.at(session.workplace), _find_hit(session, hit_id), legal_gateway, said)
     document = {"request_id": drafted.request_id, "addressee": drafted.addressee, "notice": drafted.text}
     if out is None:
         return Shown(document, drafted.text)
@@ -165,7 +165,7 @@ def gateways(session: Session) -> Shown:
 @reporting
 def list_all(session: Session, direction: str | None, state: str | None, output: Path | None) -> Shown:
     """List requests to us and of ours."""
-    listed = list(RequestDesk.at(session.workplace).every_request(direction=direction, state=state))
+    listed = list(RequestContext.at(session.workplace).every_request(direction=direction, state=state))
     found = list(with_own_rows(session.workplace.vault, listed))
     documents = [one.to_json() for one in found]
     numbers = session.workplace.number("request", (one.request_id for one in listed))
@@ -192,9 +192,9 @@ def show(session: Session, request_id: str, *, shows_withdrawn: bool) -> Shown:
     What was taken back is marked as that: nobody may go by it any more.
     """
     found = read_id(session, request_id)
-    desk = RequestDesk.at(session.workplace)
-    read = desk.read(found)
-    answers = read_answers(desk, read)
+    context = RequestContext.at(session.workplace)
+    read = context.read(found)
+    answers = read_answers(context, read)
     if not shows_withdrawn:
         answers = [replace(answer, details=NO_DETAILS) if answer.is_withdrawn else answer for answer in answers]
     shown = [AnswerView.of(answer) for answer in answers]

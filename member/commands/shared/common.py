@@ -179,9 +179,9 @@ class MemberGroup(Program):
             code = super().main(arguments, prog_name or "member", standalone_mode=False, obj=session, **extra)
         except Exception as error:  # noqa: BLE001 - the top of the program: whatever happened is told, not thrown
             _name_who_may(error, session)
-            sys.exit(_tell(error, as_json="--json" in arguments))
+            sys.exit(_print_error(error, as_json="--json" in arguments))
         except KeyboardInterrupt:
-            sys.exit(_tell(MemberError("stopped", slug=_INTERRUPTED), as_json="--json" in arguments))
+            sys.exit(_print_error(MemberError("stopped", slug=_INTERRUPTED), as_json="--json" in arguments))
         finally:
             session.close()
         sys.exit(code if isinstance(code, int) else _DONE)
@@ -200,7 +200,7 @@ def _name_who_may(error: Exception, session: Session) -> None:
         error.hint, error.then = " or ".join(f"member --as {name} …" for name in able), ()
 
 
-def _tell(error: Exception, *, as_json: bool) -> int:
+def _print_error(error: Exception, *, as_json: bool) -> int:
     """Print an error in the form asked for; the exit code."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError) and not as_json:
         click.echo(error.format_message(), err=True)

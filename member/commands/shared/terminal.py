@@ -11,7 +11,7 @@ from rich.text import Text
 
 from member.plain import printable, to_second
 
-_MOST_LINES = 5
+_MAX_LINES = 5
 """A cell folded over more lines than that is read better as a line of its own."""
 _FRAME, _BETWEEN = 1, 3
 """What a table takes beside its cells: its left edge, and for each column two blanks and a line."""
@@ -60,7 +60,7 @@ def _fits(columns: Sequence[Column], width: int) -> bool:
     least, most = zip(*(_measure(column) for column in columns), strict=True)
     room = width - _FRAME - sum(least) - _BETWEEN * len(least)
     lacking = [full - narrow for narrow, full in zip(least, most, strict=True)]
-    if room < 0 or (sum(lacking) and room < sum(lacking) / _MOST_LINES):
+    if room < 0 or (sum(lacking) and room < sum(lacking) / _MAX_LINES):
         return False
     share = min(1.0, room / max(sum(lacking), 1))
     for column, narrow, lack in zip(columns, least, lacking, strict=True):

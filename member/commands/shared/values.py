@@ -10,7 +10,7 @@ import click
 
 from member.errors import UsageError, quoted
 
-_MOST_BYTES = 1 << 20
+_MAX_BYTES = 1 << 20
 
 value_file_option = click.option(
     "--value-file",
@@ -42,14 +42,14 @@ def given_values(values: Sequence[str], file: Path | None) -> tuple[str, ...]:
 def _text_of(file: Path) -> str:
     try:
         if str(file) == "-":
-            data = sys.stdin.buffer.read(_MOST_BYTES + 1)
+            data = sys.stdin.buffer.read(_MAX_BYTES + 1)
         else:
             with file.open("rb") as stream:
-                data = stream.read(_MOST_BYTES + 1)
+                data = stream.read(_MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{_name_of(file)} cannot be read: {error.strerror}", "--value-file FILE") from None
-    if len(data) > _MOST_BYTES:
-        raise UsageError(f"{_name_of(file)} is longer than {_MOST_BYTES:,} bytes", "one value a line")
+    if len(data) > _MAX_BYTES:
+        raise UsageError(f"{_name_of(file)} is longer than {_MAX_BYTES:,} bytes", "one value a line")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

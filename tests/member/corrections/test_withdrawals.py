@@ -22,7 +22,7 @@ from member.commands.shared.passphrases import unlock_representative
 from member.corrections.log import DisclosureRecord
 from member.identity.access import open_vault
 from member.identity.home import Home
-from member.indicators.submit import Desk
+from member.indicators.submit import SubmissionContext
 from member.log.chain import LogFault, OwnEntry
 from member.vault.rows import VaultRows
 from member.vault.store import Vault
@@ -320,7 +320,7 @@ def test_a_row_withdrawn_while_its_upload_hung_does_not_come_back(
     posted, later, *rest = range(first, first + 6)
     share(taskforce, tmp_path, posted, later)
     path = write_csv(tmp_path / "hung.csv", *accounts(posted, *rest, later))
-    monkeypatch.setattr("member.indicators.acts.Desk", functools.partial(Desk, part_rows=2))
+    monkeypatch.setattr("member.indicators.acts.SubmissionContext", functools.partial(SubmissionContext, part_rows=2))
     withdraw = ("b", "withdraw", "--type", "bank_account", *(str(WHOLE + one) for one in (posted, later)))
     submit = ("b", "submit", str(path), *(("--relist", "seen again") if arrives else ()))
     if arrives:  # anew, by the part whose answer is lost

@@ -19,7 +19,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import member.indicators.acts
 from demo.commands import PRELOADED
-from member.indicators.submit import Desk
+from member.indicators.submit import SubmissionContext
 from tests.taskforce.homes import EXCHANGE_URL, MemberHomes
 
 PART_ROWS = 20
@@ -81,6 +81,6 @@ def _submit(folder: Path, bank: str, file: Path, moment: str) -> None:
     taskforce = MemberHomes(folder)
     taskforce.open()
     taskforce.applications[EXCHANGE_URL] = deadly(taskforce.applications[EXCHANGE_URL], folder, moment)
-    setattr(member.indicators.acts, "Desk", functools.partial(Desk, part_rows=PART_ROWS))  # noqa: B010
+    setattr(member.indicators.acts, "SubmissionContext", functools.partial(SubmissionContext, part_rows=PART_ROWS))  # noqa: B010
     done = taskforce.run(bank, "submit", str(file))
     (folder / "result.json").write_text(json.dumps({"status": done.status, **done.document}))

@@ -26,8 +26,8 @@ from member.identity.home import Home
 from member.log.chain import LogFault, OwnEntry
 from member.log.receipts import promised_by
 from member.log.waiting_entries import WaitingEntries
+from member.queries.context import COVER_DAYS, is_decided
 from member.queries.cover import CoverCheck
-from member.queries.desk import COVER_DAYS, is_decided
 from schemas.queries.messages import QueryGrounds
 from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64

@@ -22,7 +22,7 @@ from keys.sealing.hybrid import EncryptionKey
 from member.commands.shared.passphrases import unlock_representative
 from member.identity.access import open_vault
 from member.identity.home import Home
-from member.indicators.submit import Desk
+from member.indicators.submit import SubmissionContext
 from member.requests.log import RequestLog
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
@@ -334,7 +334,7 @@ def test_all_lines_of_a_row_come_back_with_it(
     assert taskforce.run("b", *withdraw).status == 0
     others = [f"bank_account,{new_account()},filling" for _ in range(3)]
     path.write_text("\n".join(["indicator_type,value,reason", lines[0], *others, lines[2]]))
-    monkeypatch.setattr("member.indicators.acts.Desk", functools.partial(Desk, part_rows=2))
+    monkeypatch.setattr("member.indicators.acts.SubmissionContext", functools.partial(SubmissionContext, part_rows=2))
     again = taskforce.run("b", "submit", str(path), "--relist", "seen again").document
     assert (again["accepted"], again["duplicates"]) == (1 + len(others), 1)
     assert answer_fully(taskforce, shared)["details"]["reason"] == ["first", "second"]

@@ -490,7 +490,7 @@ def test_a_holder_that_does_not_know_a_newcomer_yet_is_told_of_it(fresh: MemberH
 
 
 def test_a_list_of_endless_bytes_ends(fresh: MemberHomes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("member.statements.holder_statements._MOST_BYTES", 10_000)
+    monkeypatch.setattr("member.statements.holder_statements._MAX_BYTES", 10_000)
     asked = itertools.count(1)
 
     def large(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

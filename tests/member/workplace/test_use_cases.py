@@ -20,7 +20,7 @@ from member.next_steps import Act
 from member.requests import acts
 from member.requests.acts import Answered
 from member.requests.answering import AgreedDisclosure, TakenUp
-from member.requests.asking import RequestDesk, read_answers
+from member.requests.asking import RequestContext, read_answers
 from member.requests.views import AnswerView, next_steps
 from member.standing.status import describe_standing
 from member.verification.verify import verify_log
@@ -106,20 +106,22 @@ def test_a_request_is_asked_agreed_to_answered_and_opened(taskforce: MemberHomes
         raise MemberError("not so", slug="interrupted")
 
     with at(taskforce, "b", "authoriser") as holding:
-        steps = next_steps(holding.home, holding.acting_as, RequestDesk.at(holding).read(request_id))
+        steps = next_steps(holding.home, holding.acting_as, RequestContext.at(holding).read(request_id))
         assert [(one.act, one.about["officer"]) for one in steps] == [(Act.TAKE_UP_REQUEST, "authoriser")]
         with pytest.raises(MemberError, match="not so"):
-            acts.tell(RequestDesk.at(holding), request_id, AgreedDisclosure(["reason"]), agree=disagree)
+            acts.disclose_fields(RequestContext.at(holding), request_id, AgreedDisclosure(["reason"]), agree=disagree)
         assert [(one.request.requester, one.obstacle) for one in seen] == [("a", None)]
         with pytest.raises(InputError) as misplaced:
-            acts.tell(RequestDesk.at(holding), request_id, AgreedDisclosure(None), "a")
+            acts.disclose_fields(RequestContext.at(holding), request_id, AgreedDisclosure(None), "a")
         assert (misplaced.value.field, misplaced.value.wanted) == ("to", "an answer goes to whoever asked")
     with at(taskforce, "b", "authoriser") as holding:
-        done = acts.tell(RequestDesk.at(holding), request_id, AgreedDisclosure(["reason"]), agree=disagree)
+        done = acts.disclose_fields(
+            RequestContext.at(holding), request_id, AgreedDisclosure(["reason"]), agree=disagree
+        )
         assert isinstance(done, Answered)
         assert (done.standing.state, done.begun, len(seen)) == (RequestState.ANSWERED, None, 1)
     with at(taskforce, "a") as asking:
-        desk = RequestDesk.at(asking)
+        desk = RequestContext.at(asking)
         (answer,) = map(AnswerView.of, read_answers(desk, desk.read(request_id)))
     assert (answer.institution, answer.fault, answer.details) == ("b", None, {"reason": ["paid by a victim"]})
 

@@ -70,7 +70,7 @@ class QueriedValue(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class QueryDesk:
+class QueryContext:
     """What asking works with. `tokeniser` makes one for an epoch; `origin` is that of the log."""
 
     vault: Vault
