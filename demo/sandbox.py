@@ -358,7 +358,7 @@ class Sandbox:
         )
 
     def _make_feed_tokens(self) -> None:
-        """Kept here in a private file: the exchange tells a token once, and a second start wants the same."""
+        """Kept here in a private file: the exchange shows a token once, and a second start needs the same."""
         self._report("each member makes a token for its feed readers")
         with ThreadPoolExecutor(2) as pool:
             tokens = dict(zip(self.plan.members, pool.map(self._make_feed_token, self.plan.members), strict=True))
@@ -397,7 +397,7 @@ class Sandbox:
             "misp": f"{place}/misp/{GROUP}/",
         }
 
-    # -- what is told
+    # -- what is disclosed
 
     def describe(self) -> SandboxDescription:
         """The document of sandbox.json."""

@@ -71,7 +71,7 @@ class DemonstrationError(RuntimeError):
 
 @dataclass(frozen=True)
 class Story:
-    """The rows of each bank as its file prints them, and the canonical forms that it must be told of."""
+    """The rows of each bank as its file prints them, and the canonical forms that must be disclosed to it."""
 
     rows: dict[str, list[tuple[str, str, str]]]
     expected: dict[str, set[str]]

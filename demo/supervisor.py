@@ -1,7 +1,7 @@
 """Run several programs together: start, wait until each is ready, start again what died, stop all.
 
 Each child leads a process group of its own, so that what it leaves behind when it is killed goes with it, and on Linux
-it is told to stop when this process dies. A child's output goes to a log file of its own.
+it is signalled to stop when this process dies. A child's output goes to a log file of its own.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Supervisor:
     def handle_signals(self, *, raising: bool) -> None:
         """Let SIGTERM and SIGINT end `watch`, at once or once it begins; `raising` ends what comes before it too.
 
-        `watch` itself wants no exception: one that is raised in what runs at a fork is thrown away, and locks of the
+        `watch` itself may not raise: one that is raised in what runs at a fork is thrown away, and locks of the
         logging module stay taken.
         """
 

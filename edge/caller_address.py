@@ -37,7 +37,7 @@ def caller_address(peer: str | None, forwarded_for: str | None, proxies: Iterabl
     while address is not None and hops and any(address in network for network in trusted):
         further = _address(hops.pop())
         if further is None:
-            break  # what a proxy of ours was told and is no address leads no further
+            break  # what a proxy of ours received and is not an address leads no further
         address = further
     if address is None:
         return "unknown"

@@ -178,8 +178,8 @@ def _complete(operation: Operation, *, is_limited: bool) -> set[int]:
         statuses.add(429)
     responses = operation["responses"]
     responses.pop("default", None)
-    told = {int(status) for status, answer in responses.items() if MEDIA_TYPE in answer.get("content", {})}
-    statuses |= told
+    problems = {int(status) for status, answer in responses.items() if MEDIA_TYPE in answer.get("content", {})}
+    statuses |= problems
     responses |= {str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in sorted(statuses)}
     operation["responses"] = dict(sorted(responses.items()))
     return statuses

@@ -42,7 +42,7 @@ class NotJsonError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Operation:
-    """What a route takes: its query fields, and the content type of its body if it wants one."""
+    """What a route takes: its query fields, and the content type of its body if it takes one."""
 
     query: frozenset[str]
     content_type: str | None

@@ -225,7 +225,7 @@ class PacedWorker(gthread.ThreadWorker):  # type: ignore[misc]
         super().murder_pending()
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
-        """Answer what never came to the application; the message may quote the request and is told to nobody."""
+        """Answer what never came to the application; the message may quote the request and is disclosed to nobody."""
         status = _status_of(exc)
         self.log.warning("request refused before the application: %s (%d)", type(exc).__name__, status)
         problem = Problem(status.phrase.lower().replace(" ", "-"), status.phrase, status)

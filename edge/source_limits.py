@@ -1,6 +1,6 @@
 """How often an address may call without a proof that counts, in a minute and in each process.
 
-1. Calls without a proof (open routes; no signature and no token where one is wanted) are counted by address, and apart
+1. Calls without a proof (open routes; no signature and no token where one must be) are counted by address, and apart
    from them those whose proof was refused: unknown, wrong, used before, of a suspended member or a revoked key. Above
    either limit such a call is refused before its body is read and before anything is verified or looked up.
 2. What authenticates is never counted, and what others send from its address does not shut it out. However many calls

@@ -37,8 +37,8 @@ def prepare_sqlite(engine: Engine, busy_seconds: int, pragmas: Sequence[str] = (
 
 
 def turn_query_only(info: dict[Any, Any], reading: bool) -> str:
-    """What a pooled connection of SQLite must be told so that it writes or does not; empty if it is that way already.
-    `info` is the pool's note of the connection. Told anew, it would prepare every statement again.
+    """The statement that makes a pooled connection of SQLite writable or read-only; empty if it is that way already.
+    `info` is the pool's note of the connection. Set anew, it would prepare every statement again.
     """
     if info.get(READING) is reading:
         return ""

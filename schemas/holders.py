@@ -11,7 +11,7 @@ from schemas.values.message import Form, Message
 
 
 class EvaluationQuery(Message, frozen=True):
-    """What is wanted of an evaluation."""
+    """What is requested of a key holder: an evaluation."""
 
     epoch: Annotated[int, Form("Index"), msgspec.Meta(description="The key epoch")]
     quorum: Annotated[

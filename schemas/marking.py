@@ -14,7 +14,7 @@ from schemas.terms import Classification, Handling, SubjectRole, TrafficLight
 from schemas.values.message import Flag, Form, Message, one_of
 
 PROTECTED_ROLES = frozenset({SubjectRole.VICTIM, SubjectRole.MULE_UNWITTING})
-"""Subjects that are to be protected, not pursued: whoever is told of them is told so."""
+"""Subjects that are to be protected, not pursued: whoever learns of them is informed of that."""
 TLP_RED, CONDITIONS = "tlp-red", "conditions"
 RELEASE_CODES = frozenset({TLP_RED, CONDITIONS})
 """What an authoriser confirms of the marking of what it releases; the gateway's confirmations come beside them."""

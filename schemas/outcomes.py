@@ -60,7 +60,7 @@ NOTHING_REPORTED = Figures(**dict.fromkeys(FIGURES))
 
 
 class NewOutcome(Figures, frozen=True):
-    """What came of a hit, a request or a query that the member was told of. The client makes the id."""
+    """What came of a hit, a request or a query that was disclosed to the member. The client makes the id."""
 
     outcome_id: OwnId
     object: Annotated[str, one_of(OutcomeObject)]
@@ -68,7 +68,7 @@ class NewOutcome(Figures, frozen=True):
 
 
 class OutcomeStatus(Message, frozen=True):
-    """That an outcome is kept, and the log's event of it. To whom it goes is not told."""
+    """That an outcome is kept, and the log's event of it. Its recipients are not disclosed."""
 
     outcome_id: Uuid
     event_id: Uuid
@@ -84,7 +84,7 @@ class RecordedOutcome(Figures, frozen=True):
 
 
 class ReceivedOutcome(Figures, frozen=True):
-    """An outcome that another member recorded and that concerns one's own rows (`tokens`). Who it was is told by
+    """An outcome that another member recorded and that concerns one's own rows (`tokens`). Who it was is disclosed by
     name only to a member that knows it already from an answered request, and to others by kind where enough members of
     a group are of that kind.
     """

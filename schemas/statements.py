@@ -36,7 +36,7 @@ class StatementAnswer(Message, frozen=True):
 
 
 class Proposal(Message, frozen=True):
-    """A draft that wants signatures."""
+    """A draft that still requires signatures."""
 
     proposal_id: str
     payload: str

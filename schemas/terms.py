@@ -194,7 +194,7 @@ class RequestMode(StrEnum):
 
 
 class Urgency(StrEnum):
-    """How soon an answer is wanted; settings say how many minutes each is."""
+    """How soon an answer is requested; settings say how many minutes each is."""
 
     IMMEDIATE = "immediate"
     DAY = "24h"
@@ -299,7 +299,7 @@ class HitStage(StrEnum):
 
 
 class WithdrawalReason(StrEnum):
-    """Why a row is taken back. Recipients are told it."""
+    """Why a row is taken back. It is disclosed to recipients."""
 
     FALSE_POSITIVE = "false_positive"
     CLEARED = "cleared"
@@ -315,8 +315,8 @@ class CorrectionState(StrEnum):
 
 
 class CorrectionKind(StrEnum):
-    """What a recipient had been told that rested on a row taken back; the object is the hit, the request or the query
-    by which it was told.
+    """What a recipient had received that rested on a row taken back; the object is the hit, the request or the query
+    by which it was disclosed.
     """
 
     HIT = "hit"
@@ -327,7 +327,7 @@ class CorrectionKind(StrEnum):
 
 
 class OutcomeObject(StrEnum):
-    """What an outcome is about: something that its recorder was told."""
+    """What an outcome is about: something that was disclosed to its recorder."""
 
     HIT = "hit"
     REQUEST = "request"
@@ -429,7 +429,7 @@ class PushChannel(StrEnum):
 
 
 class SubscriptionState(StrEnum):
-    """The life of a subscription: nothing of an alert is pushed before the receiver showed that it wants it."""
+    """The life of a subscription: nothing of an alert is pushed before the receiver confirmed it."""
 
     UNCONFIRMED = "unconfirmed"
     ACTIVE = "active"

@@ -1,4 +1,4 @@
-"""Taking back on the wire: withdrawals, and the corrections that everyone gets who was told. Unknown fields are
+"""Taking back on the wire: withdrawals, and the corrections that every recipient gets. Unknown fields are
 refused.
 
 Rows are named by their tokens or by their submission, never by a value; nothing here is free text.
@@ -47,7 +47,7 @@ class NewWithdrawal(Message, frozen=True):
 
 
 class Withdrawn(Message, frozen=True):
-    """How many rows were taken back, and how many members that the withdrawing one may know of are told: at least so
+    """How many rows were taken back, and how many members known to the withdrawing one are notified: at least so
     many, maybe more.
     """
 
@@ -58,7 +58,7 @@ class Withdrawn(Message, frozen=True):
 
 
 class ListedCorrection(Message, frozen=True):
-    """One correction: something that the member was told rested on rows that are taken back. `items` counts what."""
+    """One correction: something disclosed to the member rested on rows that are taken back. `items` counts what."""
 
     correction_id: Uuid
     reason: Annotated[str, one_of(WithdrawalReason)]
@@ -86,7 +86,7 @@ class CorrectionsQuery(Message, frozen=True):
 
 
 class ConcernedItem(Message, frozen=True):
-    """What had been told: by which hit, request or query (`object_id`), about which token."""
+    """What had been disclosed: by which hit, request or query (`object_id`), about which token."""
 
     token: DigestText
     kind: Annotated[str, one_of(CorrectionKind)]

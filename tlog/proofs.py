@@ -177,9 +177,9 @@ def _split(width: int) -> int:
 
 
 def _read_ranges(ranges: Sequence[tuple[int, int]], read: HashReader) -> list[bytes]:
-    wanted = [range_nodes(start, end) for start, end in ranges]
-    hashes = iter(read([node for nodes in wanted for node in nodes]))
-    return [fold([next(hashes) for _ in nodes]) for nodes in wanted]
+    needed = [range_nodes(start, end) for start, end in ranges]
+    hashes = iter(read([node for nodes in needed for node in nodes]))
+    return [fold([next(hashes) for _ in nodes]) for nodes in needed]
 
 
 def _check_numbers(*numbers: int) -> None:

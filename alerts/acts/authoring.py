@@ -78,7 +78,7 @@ def decide_draft(
 
 
 def decide_markdown(content: AlertContent) -> Decision:
-    """CommonMark without HTML and images, in every field that is Markdown; each fault is told with its line."""
+    """CommonMark without HTML and images, in every field that is Markdown; each fault is reported with its line."""
     decision = ALLOWED
     texts = list(_markdown_of(content))
     excess = find_excess([text for _, text in texts])

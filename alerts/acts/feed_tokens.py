@@ -31,10 +31,10 @@ class UnknownTokenError(LookupError):
 
 
 def make_token(database: Database, request: Request, name: str) -> tuple[NewFeedToken, int]:
-    """A new token, which is told this once: the answer to a repetition of the request has None in its place. Raises as
+    """A new token, which is shown this once: the answer to a repetition of the request has None in its place. Raises as
     act_once does.
     """
-    told: list[str] = []
+    shown: list[str] = []
 
     def make(session: Session) -> NewFeedToken:
         actor = request.actor
@@ -44,11 +44,11 @@ def make_token(database: Database, request: Request, name: str) -> tuple[NewFeed
             raise RefusalError(refuse("too-many-feed-tokens", "name", f"at most {MAX_LIVE}: revoke one first"))
         token_id, token = make_feed_token(session, actor.member_id, name, actor.representative_id, request.now)
         event_id = _record(session, "feed_token_made", actor, {"token_id": token_id, "name": name}, request.now)
-        told[:] = [token]
+        shown[:] = [token]
         return NewFeedToken(token_id=token_id, name=name, token=None, event_id=event_id)
 
     value, status = act_once(database, request, {"asked": "feed_token"}, make, 201, answer=NewFeedToken)
-    return msgspec.structs.replace(value, token=told[0] if told else None), status
+    return msgspec.structs.replace(value, token=shown[0] if shown else None), status
 
 
 def revoke_token(database: Database, request: Request, token_id: str) -> tuple[ListedFeedToken, int]:

@@ -71,7 +71,7 @@ def release_in(
 
 
 def withdraw_alert(database: Database, request: Request, alert_id: str, reason: str) -> tuple[AlertStatus, int]:
-    """Take back what readers see, and tell all who were ever told; or stop what is scheduled, which is then as
+    """Take back what readers see, and notify everyone it was disclosed to; or stop what is scheduled, which is then as
     reviewed. How it stands. Raises as act_once does.
     """
 
@@ -173,11 +173,11 @@ def _note(session: Session, kind: str, stored: StoredAlert, request: Request, **
 
 
 def _notify(session: Session, kind: str, stored: StoredAlert, now: datetime, **said: str) -> None:
-    """Record a change that readers see, and send a notice of it: to all who are addressed now or were ever told."""
-    told = members_disclosed_to(session, stored.alert_id) | set(
+    """Record a change that readers see, and notify all who are addressed now or to whom it was disclosed."""
+    recipients = members_disclosed_to(session, stored.alert_id) | set(
         members_addressed(session, stored.alert.content.audience, now)
     )
-    others = sorted(told - {stored.member_id})
+    others = sorted(recipients - {stored.member_id})
     view = view_of(stored)
     views = [View(stored.member_id, {**view, **said}), *(View(member_id, view) for member_id in others)]
     event = record(session, kind, views, now)

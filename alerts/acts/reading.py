@@ -34,7 +34,7 @@ class AlertRead:
 def read_alert(database: Database, actor: Actor, alert_id: str, form: str, now: datetime) -> AlertRead:
     """One alert, in the form `json`, `html` or `pdf`.
 
-    Raises UnknownAlertError (recorded) and LogUnavailableError: then nothing is told.
+    Raises UnknownAlertError (recorded) and LogUnavailableError: then nothing is disclosed.
     """
 
     def read(session: Session) -> AlertRead:
@@ -52,17 +52,17 @@ def read_alert(database: Database, actor: Actor, alert_id: str, form: str, now: 
 
 def list_alerts(database: Database, actor: Actor, asked: AlertsQuery, now: datetime) -> AlertsPage:
     """A page of the alerts that the member may see: its own in every state, others' that are addressed to it; only
-    those in a state, or of a reference, where one is given. Raises LogUnavailableError: then nothing is told.
+    those in a state, or of a reference, where one is given. Raises LogUnavailableError: then nothing is disclosed.
     """
-    wanted = {"state": asked.state, "reference": asked.reference}
+    filters = {"state": asked.state, "reference": asked.reference}
 
     def read(session: Session) -> AlertsPage:
         audiences = readable_audiences(session, actor.member_id, now)
         page = page_of_alerts(
-            session, actor.member_id, audiences, after=asked.cursor or "", limit=asked.limit, **wanted
+            session, actor.member_id, audiences, after=asked.cursor or "", limit=asked.limit, **filters
         )
         versions = [{"alert_id": one.alert_id, "version": one.version} for one in page]
-        described = {"after": asked.cursor, "limit": asked.limit, **wanted}
+        described = {"after": asked.cursor, "limit": asked.limit, **filters}
         view = {"asked": described, "alerts": versions, "representative_id": actor.representative_id}
         event_id = record(session, "alerts_listed", [View(actor.member_id, view)], now).event_id
         _record_disclosed(session, page, actor, event_id, now)

@@ -45,7 +45,7 @@ MAX_LIVE = 20
 MAX_PER_DAY = 50
 MAX_CODES = 5
 BETWEEN_TESTS = timedelta(minutes=10)
-"""What a stranger is sent whom somebody wants to annoy has an end."""
+"""Limits what can be sent to an address that somebody subscribes to annoy its owner."""
 _DAY = timedelta(days=1)
 _ID = re.compile(UUID, re.ASCII)
 _LONGEST_ADDRESS = 254
@@ -147,8 +147,8 @@ def replay_deliveries(session: Session, actor: Actor, subscription_id: str, form
     if form.since is not msgspec.UNSET:
         rows = rows.where(Delivery.state == DeliveryState.DEAD.value, Delivery.created_at >= form.since)
     elif form.delivery_ids is not msgspec.UNSET:
-        wanted = [str(delivery_id) for delivery_id in form.delivery_ids]
-        rows = rows.where(Delivery.state != DeliveryState.WAITING.value, Delivery.delivery_id.in_(wanted))
+        chosen = [str(delivery_id) for delivery_id in form.delivery_ids]
+        rows = rows.where(Delivery.state != DeliveryState.WAITING.value, Delivery.delivery_id.in_(chosen))
     found = session.scalars(rows).all()
     replay(found, now)
     return len(found)

@@ -5,7 +5,7 @@ Rules, in order:
    that does not answer holds up nobody else's. A claim that its worker does not give back runs out.
 2. Rights are looked at now: what the member may no longer read is dropped; a version that is no longer the present one
    is dropped in favour of the present one, so that a withdrawn alert arrives as withdrawn.
-3. That the member is told is in the log, committed, before the first byte leaves; once however often it is tried. With
+3. Its disclosure is in the log, committed, before the first byte leaves; once however often it is tried. With
    the log down nothing leaves, and nothing is lost or counted as an attempt.
 4. The outcome counts only for the worker that still holds the claim. A worker that died between sending and storing
    has its message sent again under the same id.
@@ -212,7 +212,7 @@ def _next_rows(session: Session, subscription: Subscription, lane: Lane, now: da
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What the member of a subscription may be told now (rule 2)."""
+    """What may be disclosed to the member of a subscription now (rule 2)."""
 
     session: Session
     subscription: Subscription
@@ -222,7 +222,7 @@ class _Reading:
 
     def sort(self, rows: Iterable[Delivery]) -> tuple[list[Delivery], list[tuple[datetime, PushedAlert | None]]]:
         """The deliveries that may leave, and of each when it happened and what to say. The others are dropped."""
-        kept, told = [], []
+        kept, disclosed = [], []
         for row in rows:
             alert = None if row.kind != ALERT else self.session.get_one(StoredAlert, row.alert_id).alert
             reason = self._against(row, alert)
@@ -231,8 +231,8 @@ class _Reading:
                 continue
             kept.append(row)
             pushed = None if alert is None else pushed_alert(alert, self.subscription.channel)
-            told.append((row.created_at if alert is None else alert.modified_at, pushed))
-        return kept, told
+            disclosed.append((row.created_at if alert is None else alert.modified_at, pushed))
+        return kept, disclosed
 
     def _against(self, row: Delivery, alert: Alert | None) -> str:
         """Why a delivery does not leave, empty if nothing speaks against it."""

@@ -1,7 +1,7 @@
 """Rounds of the worker: everything that is due, several subscriptions at a time.
 
 A round ends when nothing is due and nothing on its way; it takes up nothing new after ROUND_SECONDS, so that a worker
-that is told to stop does. While one receiver keeps its thread waiting, the round goes on looking for others.
+that is asked to stop does. While one receiver keeps its thread waiting, the round goes on looking for others.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Rules, in order:
 2. One attempt takes at most `seconds`, however slowly bytes drip, and reads at most MAX_BYTES, however many there are.
 3. The status decides: 2xx is delivered, 410 ends the subscription, anything else failed, a redirect too. The rest of
    the answer is not read.
-4. What went wrong is told in words of ours, never in the receiver's.
+4. A failure is reported in words of ours, never in the receiver's.
 """
 
 from __future__ import annotations

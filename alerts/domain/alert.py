@@ -83,6 +83,6 @@ class Alert:
 
     def sha256_of(self, version: int) -> bytes:
         """SHA-256, 32 bytes, of what that version says or said, as the log tells of it. Only the last version of an
-        alert can be its withdrawal; a reader may be told of an earlier one after it.
+        alert can be its withdrawal; an earlier one may be disclosed to a reader after it.
         """
         return content_sha256(self.shown if version == self.version else self.content)

@@ -109,9 +109,9 @@ _IN_FEEDS = (StoredAlert.state.in_(READABLE), StoredAlert.tlp != TrafficLight.RE
 
 def _behind(after: FeedCursor | None) -> Select[tuple[str, int, datetime, int]]:
     size = func.length(StoredAlert.content_json).label("size")
-    wanted = select(StoredAlert.alert_id, StoredAlert.version, StoredAlert.modified_at, size).where(*_IN_FEEDS)
+    listed = select(StoredAlert.alert_id, StoredAlert.version, StoredAlert.modified_at, size).where(*_IN_FEEDS)
     if after is not None:
         earlier = StoredAlert.modified_at < after.modified_at
         same = and_(StoredAlert.modified_at == after.modified_at, StoredAlert.alert_id < after.alert_id)
-        wanted = wanted.where(or_(earlier, same))
-    return wanted.order_by(StoredAlert.modified_at.desc(), StoredAlert.alert_id.desc())
+        listed = listed.where(or_(earlier, same))
+    return listed.order_by(StoredAlert.modified_at.desc(), StoredAlert.alert_id.desc())

@@ -146,8 +146,8 @@ def _statement(shape: _Shape) -> Lookup:
 
 
 def _select(shape: _Shape, conditions: Sequence[str]) -> str:
-    wanted = ["collection_id = :c", *conditions, *([] if shape.every else [_version_condition(shape)])]
-    return f"SELECT {shape.columns.value} FROM feed_objects WHERE {' AND '.join(wanted)}"  # noqa: S608 - names of ours
+    clauses = ["collection_id = :c", *conditions, *([] if shape.every else [_version_condition(shape)])]
+    return f"SELECT {shape.columns.value} FROM feed_objects WHERE {' AND '.join(clauses)}"  # noqa: S608 - names of ours
 
 
 def _version_condition(shape: _Shape) -> str:

@@ -118,9 +118,9 @@ def _taskforce_id(session: Session) -> str:
 def _check_references(objects: Sequence[AlertObject], taskforce_id: str) -> None:
     present = FIXED_IDS | {taskforce_id, *(one.id for one in objects)}
     for one in objects:
-        wanted = set(one.object_marking_refs)
-        wanted |= {*one.object_refs, one.created_by_ref} if isinstance(one, StixReport) else set()
-        if not wanted <= present:
+        referenced = set(one.object_marking_refs)
+        referenced |= {*one.object_refs, one.created_by_ref} if isinstance(one, StixReport) else set()
+        if not referenced <= present:
             raise NotStixError(f"{one.id} refers to what its collection does not hold")
 
 

@@ -64,7 +64,7 @@ def _step(path: str, summary: str, schema: type[Any]) -> Decorator:
 @blueprint.arguments(AlertContent)
 @blueprint.response(201, AlertStatus)
 def draft(content: AlertContent) -> Response:
-    """Judged at once by every rule that publication asks; each reason against it is told."""
+    """Judged at once by every rule of publication; each reason against it is reported."""
     context = current_context()
     gateways = context.policy.rules
     return answer_json(*draft_alert(context.database, current_request(), _sorted(content), gateways))
@@ -130,7 +130,7 @@ def release(asked: Release, alert_id: str) -> Response:
 
 @_step("/withdraw", "Take back a published alert, or stop a scheduled one", TakingBack)
 def withdraw(asked: TakingBack, alert_id: str) -> Response:
-    """All who were ever told are told of it."""
+    """Every member to which it was disclosed is notified."""
     return answer_json(*withdraw_alert(current_context().database, current_request(), _known(alert_id), asked.reason))
 
 

@@ -31,7 +31,7 @@ _ID = re.compile(UUID, re.ASCII)
 @blueprint.arguments(FeedTokenForm)
 @blueprint.response(201, NewFeedToken)
 def make(form: FeedTokenForm) -> Response:
-    """It reads the member's feeds and can do no more. The token is told here only."""
+    """It reads the member's feeds and can do no more. The token is shown here only."""
     return answer_json(*make_token(current_context().database, current_request(), form.name))
 
 

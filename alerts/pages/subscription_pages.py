@@ -1,4 +1,4 @@
-"""/v1/subscriptions: where a member wants alerts pushed."""
+"""/v1/subscriptions: where a member has alerts pushed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ blueprint = Blueprint("subscriptions", __name__, url_prefix="/v1", description="
 @blueprint.arguments(SubscriptionForm)
 @blueprint.response(201, NewSubscription)
 def subscribe(form: SubscriptionForm) -> Response:
-    """The receiver is sent a code, which confirms the subscription. A webhook's secret is told here only."""
+    """The receiver is sent a code, which confirms the subscription. A webhook's secret is shown here only."""
     settings, now = current_context().settings, current_context().clock()
     allowed = settings.allowed_private_targets
 
@@ -116,7 +116,7 @@ def test(_: Empty, subscription_id: str) -> Response:
 @blueprint.arguments(Empty)
 @blueprint.response(200, NewSubscription)
 def secret(_: Empty, subscription_id: str) -> Response:
-    """The new one is told here only. For a day messages are signed under both."""
+    """The new one is shown here only. For a day messages are signed under both."""
     now = current_context().clock()
 
     def work(session: Session, actor: Actor) -> Subscription:

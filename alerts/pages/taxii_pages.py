@@ -173,7 +173,7 @@ def delete_object(collection_id: str, object_id: str) -> Response:
 
 
 def _speak_taxii(response: Response) -> Response:
-    """Give a refusal the fields of a TAXII error message, and to whom wants it the media type."""
+    """Give a refusal the fields of a TAXII error message, and its media type to clients that accept it."""
     if response.status_code < 400 or response.mimetype != PROBLEM_TYPE:
         return response
     problem = msgspec.json.decode(response.get_data())

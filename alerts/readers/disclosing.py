@@ -34,16 +34,16 @@ def find_undisclosed(
     session: Session, member_id: str, versions: Iterable[AlertVersion], channel: str
 ) -> list[AlertVersion]:
     """Those of the versions that were not yet disclosed to the member through the channel."""
-    wanted = sorted(set(versions), key=lambda one: (one.alert_id, one.version))
-    told = set()
-    for some in in_chunks([one.alert_id for one in wanted], _AT_ONCE):
+    asked = sorted(set(versions), key=lambda one: (one.alert_id, one.version))
+    disclosed = set()
+    for some in in_chunks([one.alert_id for one in asked], _AT_ONCE):
         rows = select(AlertDisclosure.alert_id, AlertDisclosure.version).where(
             AlertDisclosure.alert_id.in_(some),
             AlertDisclosure.member_id == member_id,
             AlertDisclosure.channel == channel,
         )
-        told |= {AlertVersion(*row) for row in session.execute(rows)}
-    return [one for one in wanted if one not in told]
+        disclosed |= {AlertVersion(*row) for row in session.execute(rows)}
+    return [one for one in asked if one not in disclosed]
 
 
 def find_undisclosed_for_poll(
@@ -55,8 +55,8 @@ def find_undisclosed_for_poll(
     alert_ids = {alert_id for alert_id, _ in versions}
     values: dict[str, object] = {f"a{number}": alert_id for number, alert_id in enumerate(alert_ids)}
     values |= {"member_id": member_id, "channel": channel}
-    told = _disclosed_lookup(len(alert_ids)).rows(looking, values)
-    return [AlertVersion(*one) for one in sorted(set(versions).difference(told))]
+    disclosed = _disclosed_lookup(len(alert_ids)).rows(looking, values)
+    return [AlertVersion(*one) for one in sorted(set(versions).difference(disclosed))]
 
 
 @lru_cache(maxsize=512)
@@ -112,7 +112,7 @@ def _line(session: Session, one: AlertVersion) -> dict[str, object]:
 def record_disclosed_to_all(
     session: Session, stored: StoredAlert, member_ids: Sequence[str], *, event_id: str, channel: str, now: datetime
 ) -> None:
-    """Keep that an event told each of the members of the alert's present version."""
+    """Record that an event disclosed the alert's present version to each of the members."""
     rows = [
         {"alert_id": stored.alert_id, "member_id": member_id, "version": stored.version}
         | {"channel": channel, "event_id": event_id, "told_at": now}

@@ -128,9 +128,9 @@ def _honest(children: Sequence[Token]) -> Iterator[Token]:
         words += token.content
         yield token
         if token.type == "link_close" and (leads_to := _other_host(words, href)):
-            told = Token("text", "", 0)
-            told.content = f" [leads to {leads_to}]"
-            yield told
+            annotation = Token("text", "", 0)
+            annotation.content = f" [leads to {leads_to}]"
+            yield annotation
 
 
 def _other_host(words: str, href: str) -> str:

@@ -1,4 +1,4 @@
-"""Alerts, their audiences, and which member was told of which version through which channel."""
+"""Alerts, their audiences, and which version was disclosed to which member through which channel."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ ALERT, CONFIRM, TEST = "alert", "confirm", "test"
 
 
 class Subscription(Base):
-    """Where a member wants alerts pushed: `channel` is `webhook` (`target` a URL) or `mail` (`target` an address).
+    """Where a member has alerts pushed: `channel` is `webhook` (`target` a URL) or `mail` (`target` an address).
     `filters_json` names themes, colours, kinds of issuer and groups; an empty list means all of them. A webhook's
     signing secret is not stored: it follows from a key in the exchange's custody, the id and `secret_number`, which
     rises when the member changes it (`secret_at`). `failures` counts the attempts that failed since the last one that

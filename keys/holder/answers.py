@@ -18,7 +18,7 @@ MAX_PER_MEMBER = 4
 @dataclass(frozen=True, slots=True)
 class Evaluated:
     """The answer: n * 32 bytes, the commitment to the share that it was made with (32 bytes), and 64 bytes of proof if
-    it was wanted.
+    it was requested.
     """
 
     elements: bytes = field(repr=False)

@@ -178,7 +178,7 @@ def serve(invocation: Invocation, host: str, port: int | None, workers: int, thr
 
     Example: keyholder --home H serve --port 8001
     """
-    # The server is wanted here alone, and its import is slow.
+    # The server is needed here alone, and its import is slow.
     from keys.holder.serving import HolderServer, port_of  # noqa: PLC0415
 
     config = invocation.config()

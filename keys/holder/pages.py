@@ -132,7 +132,7 @@ def evaluate(asked: EvaluationQuery, headers: EvaluationHeaders) -> Response:
     each Idempotency-Key; two more for a batch without proofs, for which two proved elements that name it in `batch` are
     then answered.
     """
-    wanted = EvaluationRequest(
+    requested = EvaluationRequest(
         epoch=asked.epoch,
         quorum=asked.quorum,
         proof=asked.proof == "yes",
@@ -140,7 +140,7 @@ def evaluate(asked: EvaluationQuery, headers: EvaluationHeaders) -> Response:
         idempotency_key=headers.idempotency_key,
         checked_batch=None if asked.batch is msgspec.UNSET else asked.batch,
     )
-    evaluated = current_service().evaluate(_caller(), wanted)
+    evaluated = current_service().evaluate(_caller(), requested)
     response = Response(evaluated.elements, mimetype=ELEMENTS_TYPE)
     response.headers[COMMITMENT] = to_base64(evaluated.commitment)
     if evaluated.proof is not None:

@@ -27,7 +27,7 @@ class StoreTamperedError(Exception):
 
 
 class RequestRefusedError(Exception):
-    """A request is refused; `reason` is a slug and the message may be told to the asker.
+    """A request is refused; `reason` is a slug and the message may be shown to the asker.
 
     One of: member-suspended, key-revoked, member-not-allowed, role-missing, replayed-request, unknown-epoch,
     epoch-not-served, wrong-quorum, bad-length, idempotency-key, idempotency-conflict, answered-before, unknown-batch.
@@ -39,7 +39,7 @@ class RequestRefusedError(Exception):
 
 
 class InProgressError(Exception):
-    """Not now: this very request is under way, or too many of the member's are. The message may be told."""
+    """Not now: this very request is in progress, or too many of the member's are. The message may be shown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,7 +249,7 @@ class HolderService:
         self, authenticated: AuthenticatedRequest, roles: frozenset[Role], checked_batch: str | None = None
     ) -> MemberCaller:
         """Whether who asks may still act, its nonce, the number of requests, and the rest of rule 2 but the holder's
-        own permission, for a route that wants one of `roles`. What names a batch that is paid for is answered up to
+        own permission, for a route that requires one of `roles`. What names a batch that is paid for is answered up to
         twice the limit: refusing a check spoils the batch. Raises RequestRefusedError, LimitExceededError.
         """
         request, member, person, now = authenticated.request, authenticated.member, authenticated.person, self._clock()
@@ -272,27 +272,27 @@ class HolderService:
 
     # -- evaluations
 
-    def evaluate(self, caller: MemberCaller, wanted: EvaluationRequest) -> Evaluated:
+    def evaluate(self, caller: MemberCaller, asked: EvaluationRequest) -> Evaluated:
         """Rules 3 to 7. Raises RequestRefusedError, BudgetExhaustedError, InProgressError, InvalidElementError."""
-        _check_form(wanted)
+        _check_form(asked)
         keyring = self.keyring()
-        share = self._share_for(keyring, wanted)
-        scaled = scaled_share(share, wanted.quorum)
-        kept = self._find_answer(caller, wanted)
+        share = self._share_for(keyring, asked)
+        scaled = scaled_share(share, asked.quorum)
+        kept = self._find_answer(caller, asked)
         if kept is not None:
             return kept
-        charged = self._begin(keyring, caller, wanted)
+        charged = self._begin(keyring, caller, asked)
         if isinstance(charged, Evaluated):
             return charged
         try:
-            elements = evaluate_batch(scaled, wanted.elements)
-            proof = prove_batch(scaled, wanted.elements, elements) if wanted.proof else None
+            elements = evaluate_batch(scaled, asked.elements)
+            proof = prove_batch(scaled, asked.elements, elements) if asked.proof else None
             evaluated = Evaluated(elements, multiply_base(share.scalar), proof)
-            self._answers.keep(caller.member_id, wanted.idempotency_key, KeptAnswer(wanted.digest, evaluated))
+            self._answers.keep(caller.member_id, asked.idempotency_key, KeptAnswer(asked.digest, evaluated))
         finally:
             with self.database.transaction() as connection:
-                store.finish_work(connection, caller.member_id, wanted.idempotency_key)
-        log.info("evaluation answered", member_id=caller.member_id, evaluations=wanted.count, charged=charged)
+                store.finish_work(connection, caller.member_id, asked.idempotency_key)
+        log.info("evaluation answered", member_id=caller.member_id, evaluations=asked.count, charged=charged)
         return evaluated
 
     def budget(self, caller: MemberCaller) -> Budget:
@@ -302,65 +302,65 @@ class HolderService:
             member = _allowed(store.find_member(connection, caller.member_id))
             return store.read_budget(connection, member, standing_of(keyring, member), self._clock())
 
-    def _share_for(self, keyring: Keyring, wanted: EvaluationRequest) -> Share:
+    def _share_for(self, keyring: Keyring, asked: EvaluationRequest) -> Share:
         try:
-            epoch = keyring.epoch(wanted.epoch)
+            epoch = keyring.epoch(asked.epoch)
         except UnknownStatementError:
             raise RequestRefusedError("unknown-epoch", "the registrars state no such epoch") from None
         if epoch.state is EpochState.RETIRED:
             raise RequestRefusedError("unknown-epoch", "this epoch is retired")
-        share = self.settings.shares.get(wanted.epoch)
+        share = self.settings.shares.get(asked.epoch)
         own = next((one for one in epoch.holders if one.holder_id == self.settings.config.holder_id), None)
         if share is None or own is None:
             raise RequestRefusedError("epoch-not-served", "this holder has no share of this epoch")
-        named = set(wanted.quorum)
-        if len(named) != len(wanted.quorum) or len(named) != epoch.threshold:
+        named = set(asked.quorum)
+        if len(named) != len(asked.quorum) or len(named) != epoch.threshold:
             raise RequestRefusedError("wrong-quorum", f"a quorum is exactly {epoch.threshold} distinct holders")
         if own.index not in named or not named <= {one.index for one in epoch.holders}:
             raise RequestRefusedError("wrong-quorum", "a quorum is of holders of the epoch, this one among them")
         return share
 
-    def _find_answer(self, caller: MemberCaller, wanted: EvaluationRequest) -> Evaluated | None:
+    def _find_answer(self, caller: MemberCaller, asked: EvaluationRequest) -> Evaluated | None:
         """The answer to this very request if it is kept."""
-        kept = self._answers.find(caller.member_id, wanted.idempotency_key)
+        kept = self._answers.find(caller.member_id, asked.idempotency_key)
         if kept is None:
             return None
         with self.database.reading() as connection:
             _allowed(store.find_member(connection, caller.member_id))
-        _check_same(kept.request_digest, wanted)
+        _check_same(kept.request_digest, asked)
         return kept.evaluated
 
-    def _begin(self, keyring: Keyring, caller: MemberCaller, wanted: EvaluationRequest) -> int | Evaluated:
+    def _begin(self, keyring: Keyring, caller: MemberCaller, asked: EvaluationRequest) -> int | Evaluated:
         """Rules 5 to 7: what it is charged, once this worker may begin it; or its answer, if it came in meanwhile."""
         now = self._clock()
-        until = now + _LEASE + wanted.count * _LEASE_OF_AN_ELEMENT
+        until = now + _LEASE + asked.count * _LEASE_OF_AN_ELEMENT
         with self.database.transaction() as connection:
             member = _allowed(store.find_member(connection, caller.member_id, lock=True))
-            before = store.find_charge(connection, caller.member_id, wanted.idempotency_key)
+            before = store.find_charge(connection, caller.member_id, asked.idempotency_key)
             if before is not None:
-                _check_under_way(before, wanted, now)
-                kept = self._answers.find(caller.member_id, wanted.idempotency_key)
+                _check_under_way(before, asked, now)
+                kept = self._answers.find(caller.member_id, asked.idempotency_key)
                 if kept is not None:  # it is kept before its work is called finished
                     return kept.evaluated
             # A check is one element of a batch that is paid for: putting it off would spoil the batch.
-            if wanted.checked_batch is None and store.count_under_way(connection, caller.member_id, now) >= IN_FLIGHT:
+            if asked.checked_batch is None and store.count_under_way(connection, caller.member_id, now) >= IN_FLIGHT:
                 raise InProgressError(f"{IN_FLIGHT} evaluations of this member are under way")
             if before is not None:
-                _check_computations(before, wanted)
-                store.begin_again(connection, caller.member_id, wanted.idempotency_key, until)
+                _check_computations(before, asked)
+                store.begin_again(connection, caller.member_id, asked.idempotency_key, until)
                 return 0
-            checks = 0 if wanted.proof else CHECKS
-            charge = self._charge(connection, keyring, member, wanted, checks)
+            checks = 0 if asked.proof else CHECKS
+            charge = self._charge(connection, keyring, member, asked, checks)
             store.record_charge(
                 connection,
                 member,
                 charge,
-                idempotency_key=wanted.idempotency_key,
-                request_digest=wanted.digest,
-                epoch=wanted.epoch,
-                quorum=wanted.quorum_text,
+                idempotency_key=asked.idempotency_key,
+                request_digest=asked.digest,
+                epoch=asked.epoch,
+                quorum=asked.quorum_text,
                 checks=checks,
-                batch_key=wanted.checked_batch,
+                batch_key=asked.checked_batch,
                 working_until=until,
                 now=now,
             )
@@ -371,44 +371,44 @@ class HolderService:
         connection: Connection,
         keyring: Keyring,
         member: store.AllowedMember,
-        wanted: EvaluationRequest,
+        asked: EvaluationRequest,
         checks: int,
     ) -> Charge:
         """What a new request costs: nothing for a check that its batch has paid for."""
-        if wanted.checked_batch is not None:
-            batch = store.find_charge(connection, member.member_id, wanted.checked_batch)
-            if batch is None or (batch.epoch, batch.quorum) != (wanted.epoch, wanted.quorum_text) or not batch.checks:
+        if asked.checked_batch is not None:
+            batch = store.find_charge(connection, member.member_id, asked.checked_batch)
+            if batch is None or (batch.epoch, batch.quorum) != (asked.epoch, asked.quorum_text) or not batch.checks:
                 raise RequestRefusedError("unknown-batch", "no check of such a batch of this member is paid for")
-            store.use_check(connection, member.member_id, wanted.checked_batch)
+            store.use_check(connection, member.member_id, asked.checked_batch)
             return Charge(0, {})
-        now, count = self._clock(), wanted.count + checks
+        now, count = self._clock(), asked.count + checks
         budget = store.read_budget(connection, member, standing_of(keyring, member), now)
         return budget.charge(count, now)
 
 
-def _check_form(wanted: EvaluationRequest) -> None:
-    if len(wanted.elements) % ELEMENT_BYTES or not 1 <= wanted.count <= MAX_ELEMENTS:
+def _check_form(asked: EvaluationRequest) -> None:
+    if len(asked.elements) % ELEMENT_BYTES or not 1 <= asked.count <= MAX_ELEMENTS:
         raise RequestRefusedError("bad-length", f"the body is 1 to {MAX_ELEMENTS} elements of {ELEMENT_BYTES} bytes")
-    if wanted.checked_batch is not None and (wanted.count != 1 or not wanted.proof):
+    if asked.checked_batch is not None and (asked.count != 1 or not asked.proof):
         raise RequestRefusedError("bad-length", "the check of a batch is one element, proved")
-    if not _IDEMPOTENCY_KEY.fullmatch(wanted.idempotency_key):
+    if not _IDEMPOTENCY_KEY.fullmatch(asked.idempotency_key):
         raise RequestRefusedError("idempotency-key", "expected an Idempotency-Key of 1 to 128 visible characters")
-    check_batch_form(wanted.elements)
+    check_batch_form(asked.elements)
 
 
-def _check_same(request_digest: bytes, wanted: EvaluationRequest) -> None:
-    if request_digest != wanted.digest:
+def _check_same(request_digest: bytes, asked: EvaluationRequest) -> None:
+    if request_digest != asked.digest:
         raise RequestRefusedError("idempotency-conflict", "this Idempotency-Key belongs to another request")
 
 
-def _check_under_way(before: store.RecordedCharge, wanted: EvaluationRequest, now: datetime) -> None:
-    _check_same(before.request_digest, wanted)
+def _check_under_way(before: store.RecordedCharge, asked: EvaluationRequest, now: datetime) -> None:
+    _check_same(before.request_digest, asked)
     if before.working_until is not None and before.working_until > now:
         raise InProgressError("this very request is under way")
 
 
-def _check_computations(before: store.RecordedCharge, wanted: EvaluationRequest) -> None:
-    most = COMPUTATIONS if wanted.checked_batch is None else CHECK_COMPUTATIONS
+def _check_computations(before: store.RecordedCharge, asked: EvaluationRequest) -> None:
+    most = COMPUTATIONS if asked.checked_batch is None else CHECK_COMPUTATIONS
     if before.computations >= most:
         raise RequestRefusedError("answered-before", f"this request was computed {most} times; ask under another key")
 

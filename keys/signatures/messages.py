@@ -5,7 +5,7 @@ A request is believed by these rules, in order; the first one broken is the reas
 2. `keyid` names a key that the caller knows.
 3. `@target-uri` is made of the server's own configured address, never of the Host header: a request signed for one
    server is worth nothing at another. With that, the one signature there is right, and it is Ed25519.
-4. Its label is `sig1`; its parameters are `created`, `keyid`, `nonce`, and if wanted `alg` and `expires`; no others.
+4. Its label is `sig1`; its parameters are `created`, `keyid`, `nonce`, and optionally `alg` and `expires`; no others.
 5. It covers `@method`, `@target-uri`, `content-digest`, and on a POST `idempotency-key`; it may cover more.
 6. `Content-Digest` is the SHA-256 of the body, also of an empty one. A body that was refused unread is not looked at.
 7. `created` is at most 60 seconds away from now, before or after; `expires`, if there, is not past.
@@ -160,8 +160,8 @@ def verify_request(  # noqa: PLR0917 - a message has these parts
     """
     try:
         message = _Message(headers=_lines(headers), method=method, url=_join(public_url_of_server, path_and_query))
-        wanted = _REQUEST_COMPONENTS + (("idempotency-key",) if method == "POST" else ())
-        found = _verify(message, body, resolve=resolve_key, now=now, components=wanted, parameters=_PARAMETERS)
+        components = _REQUEST_COMPONENTS + (("idempotency-key",) if method == "POST" else ())
+        found = _verify(message, body, resolve=resolve_key, now=now, components=components, parameters=_PARAMETERS)
     except _RefusedError as refusal:
         raise RequestSignatureError(refusal.reason) from None
     nonce = str(found["nonce"])
@@ -212,8 +212,8 @@ def verify_response(
     try:
         asked = _Message(headers=_lines(request.headers), method=request.method, url=canonical_url(request.url))
         message = _Answer(headers=_lines(headers), status_code=status, request=asked)
-        wanted = _response_components(message.headers)
-        _verify(message, body, resolve=resolve, now=now, components=wanted, parameters=_PARAMETERS - {"nonce"})
+        components = _response_components(message.headers)
+        _verify(message, body, resolve=resolve, now=now, components=components, parameters=_PARAMETERS - {"nonce"})
     except _RefusedError as refusal:
         raise ResponseSignatureError(refusal.reason) from None
 
@@ -228,7 +228,7 @@ def signed_at(headers: HeaderFields) -> datetime:
 
 
 class _RefusedError(Exception):
-    """Which rule was broken, before it is told as the error of a request or of a response."""
+    """Which rule was broken, before it is raised as the error of a request or of a response."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

@@ -1,6 +1,6 @@
 """Strict readers of decoded JSON: each gives the value back, or raises ValueError.
 
-An error says what is wanted, never what was there.
+An error says what is expected, never what was there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Code = TypeVar("Code", bound=StrEnum)
 def require_object(value: object) -> dict[str, Any]:
     """`value` if it is an object. Raises ValueError."""
     if not isinstance(value, dict):
-        raise ValueError("expected an object")  # noqa: TRY004 - told as any other malformed value
+        raise ValueError("expected an object")  # noqa: TRY004 - reported as any other malformed value
     return value
 
 

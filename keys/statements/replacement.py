@@ -24,15 +24,15 @@ class ReplacementError(ValueError):
 
 def sign_replacement(representative_id: str, replaces: bytes, key: SigningKey) -> SignedReplacement:
     """What asks for `key` in place of the public key `replaces`."""
-    wanted = KeyReplacement(representative_id=representative_id, replaces=replaces, public_key=key.public_bytes)
-    return SignedReplacement(**msgspec.structs.asdict(wanted), proof=key.sign(_signed(wanted)))
+    replacement = KeyReplacement(representative_id=representative_id, replaces=replaces, public_key=key.public_bytes)
+    return SignedReplacement(**msgspec.structs.asdict(replacement), proof=key.sign(_signed(replacement)))
 
 
 def verify_replacement(value: object) -> KeyReplacement:
     """The replacement in a JSON object. Raises ReplacementError."""
     try:
         fields = require_fields(value, *SignedReplacement.__struct_fields__)
-        wanted = KeyReplacement(
+        replacement = KeyReplacement(
             representative_id=require_text(fields["representative_id"], 129),
             replaces=require_public_key(fields["replaces"]),
             public_key=require_public_key(fields["public_key"]),
@@ -41,11 +41,11 @@ def verify_replacement(value: object) -> KeyReplacement:
     except ValueError as error:
         raise ReplacementError(f"this asks for no new key: {error}") from None
     try:
-        verify_signature(wanted.public_key, _signed(wanted), proof)
+        verify_signature(replacement.public_key, _signed(replacement), proof)
     except SignatureError:
         raise ReplacementError("whoever asks for this new key did not prove to hold it") from None
-    return wanted
+    return replacement
 
 
-def _signed(wanted: KeyReplacement) -> bytes:
-    return _DOMAIN + canonical_json(msgspec.to_builtins(wanted))
+def _signed(replacement: KeyReplacement) -> bytes:
+    return _DOMAIN + canonical_json(msgspec.to_builtins(replacement))

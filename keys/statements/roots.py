@@ -137,7 +137,7 @@ class Roots:
         return self.newest, self._stated(statement).root
 
     def as_pinned(self) -> Root:
-        """What a newcomer pins, so that it can be led to no other root than the newest one."""
+        """What a new member pins, so that it can be led to no other root than the newest one."""
         if self.version == 1:
             return self._pinned
         return Root(self._pinned.quorum, self._pinned.registrars, Anchor(self.version, self.fingerprint))

@@ -265,7 +265,7 @@ def _member(statement: Statement) -> MemberStatement:
 
 
 def _encryption_key(value: object) -> bytes:
-    """Its size alone: a key to which nothing can be sealed harms its owner only, and is told when it is used."""
+    """Its size alone: a key to which nothing can be sealed harms its owner only, and is reported when it is used."""
     key = from_base64(require_text(value, 4 * max(PUBLIC_KEY_SIZES)))
     if len(key) not in PUBLIC_KEY_SIZES:
         raise ValueError("an encryption key has another size")

@@ -96,7 +96,7 @@ def run_program(
     explain: Callable[[Exception], tuple[str, str] | None],
     debug_variable: str,
 ) -> int:
-    """Run the program; its exit status. `explain` gives a slug and a text of an error that people are told, None of one
+    """Run the program; its exit status. `explain` gives a slug and a text of an error shown to people, None of one
     that should not happen; with the environment variable named, that one is raised.
     """
     hint = None

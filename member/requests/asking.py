@@ -356,7 +356,7 @@ def _verify_signature(context: RequestContext, asked: KeptRequest, answer: Given
         holder=holder.member_id,
         requester=context.member_id,
         outcome=answer.outcome,
-        told=answer.fields,
+        fields=answer.fields,
         refusal_reason=answer.refusal_reason,
         sealed=sealed,
         marking=msgspec.to_builtins(answer.marking),

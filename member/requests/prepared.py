@@ -177,7 +177,7 @@ def _signed(member_id: str, prepared: PreparedAnswer) -> bytes:
         holder=member_id,
         requester=prepared.requester,
         outcome=prepared.outcome,
-        told=prepared.fields,
+        fields=prepared.fields,
         refusal_reason=prepared.refusal_reason,
         details_commitment=_commitment(prepared),
         marking=msgspec.to_builtins(prepared.marking),

@@ -16,7 +16,7 @@ class FeedTokenForm(Message, frozen=True):
 
 
 class NewFeedToken(Message, frozen=True):
-    """A token, told this once: null in the answer to a repetition of the request."""
+    """A token, shown this once: null in the answer to a repetition of the request."""
 
     token_id: Uuid
     name: str

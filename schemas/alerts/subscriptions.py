@@ -26,7 +26,7 @@ _MAX_GROUPS = 100
 
 
 class SubscriptionFilters(Message, frozen=True):
-    """Which alerts are wanted: of one of the themes, of one of the colours, issued by a member of one of the kinds,
+    """Which alerts are pushed: of one of the themes, of one of the colours, issued by a member of one of the kinds,
     addressed to one of the groups. An empty list asks for nothing in particular.
     """
 
@@ -55,7 +55,7 @@ class SubscriptionStatus(Message, frozen=True):
 
 
 class NewSubscription(SubscriptionStatus, frozen=True):
-    """What was made. `secret` signs a webhook's messages, and is told here only; null for mail."""
+    """What was made. `secret` signs a webhook's messages, and is shown here only; null for mail."""
 
     secret: str | None
 

@@ -1,5 +1,5 @@
-"""What a bank is to be told of a query when its cover ends. A commitment fixes it when the agency is told: a reviewer
-has that one from then on, and the bank makes it anew of what it is told and its salt (docs/wire-format.md).
+"""What is disclosed to a bank of a query when its cover ends. A commitment fixes it when the agency learns: a reviewer
+has that one from then on, and the bank makes it anew of what it receives and its salt (docs/wire-format.md).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ _DOMAIN = b"exchange-withheld-v1\x00"
 
 
 class QueryDisclosure(Message, frozen=True):
-    """What a bank is told of one telling: who asked, under which gateway, when it was told, and about which tokens of
-    the bank's (base64, sorted). The case is not told.
+    """What a bank learns of one disclosure: who asked, under which gateway, when it was made, and about which tokens of
+    the bank's (base64, sorted). The case is not disclosed.
     """
 
     query_id: str

@@ -185,7 +185,7 @@ class QueryHandling(Message, frozen=True):
 
 
 class QueryResult(Message, frozen=True):
-    """What is told of one token. `institutions` are members' ids where the gateway allows names; `band` counts them.
+    """What is shown of one token. `institutions` are members' ids where the gateway allows names; `band` counts them.
     `protected` says that one of them holds the subject for a victim or an unwitting mule.
     """
 

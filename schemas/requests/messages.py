@@ -68,15 +68,15 @@ def answer_to_sign(
     holder: str,
     requester: str | None,
     outcome: str,
-    told: Sequence[str],
+    fields: Sequence[str],
     refusal_reason: str | None,
     sealed: bytes | None,
     marking: Mapping[str, object] | None,
     prepared: Mapping[str, object] | None = None,
 ) -> bytes:
     """What the authoriser signs (Ed25519): the domain, then canonical JSON. Holder and requester are members' ids, of
-    who tells and who is told: of an offer its sender and the holder that took it up. The requester is null where a
-    holder refuses an offer that it has not taken up. `told` has the fields in the order of the answer,
+    who discloses and who receives: of an offer its sender and the holder that took it up. The requester is null where a
+    holder refuses an offer that it has not taken up. `fields` are those disclosed, in the order of the answer,
     `prepared` is that of the answer, with the preparer's signature.
     """
     signed = {
@@ -84,7 +84,7 @@ def answer_to_sign(
         "holder": holder,
         "requester": requester,
         "outcome": outcome,
-        "fields": list(told),
+        "fields": list(fields),
         "refusal_reason": refusal_reason,
         "sealed_sha256": None if sealed is None else to_base64(hashlib.sha256(sealed).digest()),
         "marking": None if marking is None else dict(marking),
@@ -99,7 +99,7 @@ def prepared_to_sign(
     holder: str,
     requester: str | None,
     outcome: str,
-    told: Sequence[str],
+    fields: Sequence[str],
     refusal_reason: str | None,
     details_commitment: bytes | None,
     marking: Mapping[str, object] | None,
@@ -117,7 +117,7 @@ def prepared_to_sign(
         "holder": holder,
         "requester": requester,
         "outcome": outcome,
-        "fields": list(told),
+        "fields": list(fields),
         "refusal_reason": refusal_reason,
         "details_commitment": None if details_commitment is None else to_base64(details_commitment),
         "marking": None if marking is None else dict(marking),
@@ -202,7 +202,7 @@ class NewAnswer(Message, frozen=True):
     """A holder's answer, or the release of an offer to the holder `to`. `sealed` and `marking` go with `full` and
     `partial`, a reason with `refused`, and nothing with `no_trace`. The signature is always given: the authoriser's,
     over the answer (docs/wire-format.md). `submissions` names the discloser's own submissions that the details are
-    taken from, of those that the request names; it is told to nobody.
+    taken from, of those that the request names; it is disclosed to nobody.
     """
 
     to: Identifier | None
@@ -282,7 +282,7 @@ class ListedRequest(RequestStatus, frozen=True):
 
 
 class Waiting(Message, frozen=True):
-    """A holder that took up an offer, and those of the sender's submissions that it may be told of."""
+    """A holder that took up an offer, and those of the sender's submissions that may be disclosed to it."""
 
     institution: Identifier
     submissions: list[Uuid]
@@ -290,10 +290,10 @@ class Waiting(Message, frozen=True):
 
 class WholeRequest(ListedRequest, frozen=True):
     """A request as one member may read it. To a holder who has not taken it up, `requester`, `encryption_key`, `terms`,
-    `proof` and `marking` are null; `answers` are the requester's to read, and of a holder its own, or what it was told.
+    `proof` and `marking` are null; `answers` are the requester's to read, and of a holder its own, or what it received.
     `submissions` names, to a holder that has taken it up, those of its own submissions whose live rows the request is
     about: those in groups in which the requester holds it too. `waiting` are those that took up an offer of the
-    reader's and were not told yet.
+    reader's and were not disclosed yet.
     """
 
     requester: Identifier | None

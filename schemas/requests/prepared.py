@@ -1,4 +1,4 @@
-"""How long what one person prepared may be sent by another: shared by the exchange, who sends, and whoever is told."""
+"""How long what one person prepared may be sent by another: shared by the exchange, who sends, and the recipient."""
 
 from __future__ import annotations
 

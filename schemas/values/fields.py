@@ -142,9 +142,9 @@ class Base64(fields.String):
     """So many bytes (one of the lengths) in canonical base64, given as bytes."""
 
     def __init__(self, *lengths: int, **rest: Any) -> None:
-        told = " or ".join(f"{length:,}" for length in lengths)
-        super().__init__(metadata={"description": f"base64, {told} bytes"}, **rest)
-        self._lengths, self._told = lengths, told
+        lengths_text = " or ".join(f"{length:,}" for length in lengths)
+        super().__init__(metadata={"description": f"base64, {lengths_text} bytes"}, **rest)
+        self._lengths, self._lengths_text = lengths, lengths_text
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         text: str = super()._deserialize(value, attr, data, **kwargs)
@@ -153,7 +153,7 @@ class Base64(fields.String):
         except ValueError as error:
             raise ValidationError(str(error)) from error
         if len(data) not in self._lengths:
-            raise ValidationError(f"expected {self._told} bytes, found {len(data):,}")
+            raise ValidationError(f"expected {self._lengths_text} bytes, found {len(data):,}")
         return data
 
 

@@ -166,7 +166,7 @@ def plant_answer(taskforce: MemberHomes, request_id: str, token: Token, answerer
             holder=answerer.member_id,
             requester=info.member_id,
             outcome="partial",
-            told=["reason"],
+            fields=["reason"],
             refusal_reason=None,
             sealed=sealed,
             marking=None,
