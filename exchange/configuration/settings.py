@@ -74,7 +74,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the web application, the worker and the commands are told. `tick_seconds` is the log's tick; disclosing
+    """What the web application, the worker and the commands are set to. `tick_seconds` is the log's tick; disclosing
     stops while the last tick was published longer than `log_stale_seconds` ago. Of the limits a minute, the
     first two are each member's, the others each address's (edge.source_limits): of answers to enrolment codes
     over all processes, and of all calls that do not authenticate in each process. Without an `smtp_host` no mail is
@@ -191,7 +191,7 @@ def load_webhook_key(settings: Settings, environ: Mapping[str, str] = os.environ
 
 
 def load_smtp_password(settings: Settings) -> str:
-    """The password for the mail server, empty where none is wanted. Raises SettingsError."""
+    """The password for the mail server, empty where none is required. Raises SettingsError."""
     if settings.smtp_password_file is None:
         return ""
     try:

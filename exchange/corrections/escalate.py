@@ -1,4 +1,4 @@
-"""Corrections that nobody acknowledged in time: the member is told again, and the independent reviewers with it."""
+"""Corrections that nobody acknowledged in time: the member is notified again, and the independent reviewers with it."""
 
 from __future__ import annotations
 

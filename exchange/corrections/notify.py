@@ -1,13 +1,14 @@
-"""Telling everyone who was told of a row that it is taken back: the worker's part of a withdrawal.
+"""Notifying every recipient of a row that it is taken back: the worker's part of a withdrawal.
 
 In order:
 1. Rows of withdrawn submissions are moved out of the live tables, in short transactions.
-2. For each batch of rows, in one transaction: who was told (exchange.indicators.withdrawal), a correction for each of
+2. For each batch of rows, in one transaction: its recipients (exchange.indicators.withdrawal), a correction for each of
    them, one event with a view for each, a notice for each that has nothing open of this withdrawal yet. A member's view
-   says by which hits, requests and queries it was told, and which of its hits have ended; nothing of anybody else.
-3. What was disclosed while that went on (by a transaction that had seen the rows) is told after it, hits too: a row is
-   watched if a member shared it that had not been shown its hit.
-Work that was stopped goes on where it stopped; what was told once is not told again.
+   says by which hits, requests and queries it learned of them, and which of its hits have ended; nothing of anybody
+   else.
+3. What was disclosed while that went on (by a transaction that had seen the rows) is reported after it, hits too: a row
+   is watched if a member shared it that had not been shown its hit.
+Work that was stopped goes on where it stopped; what was reported once is not reported again.
 """
 
 from __future__ import annotations
@@ -86,12 +87,12 @@ def notify_corrections(database: Database, now: datetime, within: timedelta = AC
     correction is to be acknowledged `within` a time.
     """
     _move_submissions(database, now)
-    due_at, told = now + within, 0
+    due_at, notified = now + within, 0
     while (made := database.run_in_transaction(lambda session: _notify_batch(session, now, due_at))) is not None:
-        told += made
-    told += database.run_in_transaction(lambda session: _notify_late(session, now, due_at))
+        notified += made
+    notified += database.run_in_transaction(lambda session: _notify_late(session, now, due_at))
     database.run_in_transaction(lambda session: forget_withdrawn(session, now - WATCHED_FOR))
-    return told
+    return notified
 
 
 def _move_submissions(database: Database, now: datetime) -> None:
@@ -139,9 +140,9 @@ def _notify_batch(session: Session, now: datetime, due_at: datetime) -> int | No
         return None
     withdrawal = find_withdrawal(session, rows[0].withdrawal_id)
     assert withdrawal is not None  # noqa: S101 - stored with its rows; for the type checker
-    told, watched = _disclosed_by_hits(_find_shares(session, withdrawal, rows))
-    told |= _disclosed_otherwise(session, _derived_of(session, rows), now)
-    made = _notify(session, withdrawal, told, now, due_at)
+    disclosed, watched = _disclosed_by_hits(_find_shares(session, withdrawal, rows))
+    disclosed |= _disclosed_otherwise(session, _derived_of(session, rows), now)
+    made = _notify(session, withdrawal, disclosed, now, due_at)
     mark_notified(session, rows, watched, now)
     return made
 
@@ -159,10 +160,10 @@ def _notify_late(session: Session, now: datetime, due_at: datetime) -> int:
     for withdrawal_id in sorted(late.keys() | watched.keys()):
         withdrawal = find_withdrawal(session, withdrawal_id)
         if withdrawal is not None:
-            told = _disclosed_otherwise(session, late[withdrawal_id], now)
+            disclosed = _disclosed_otherwise(session, late[withdrawal_id], now)
             for rows in in_chunks(watched[withdrawal_id], ROWS_NOTIFIED_AT_ONCE):
-                told |= _disclosed_by_late_hits(session, withdrawal, rows)
-            made += _notify(session, withdrawal, told, now, due_at)
+                disclosed |= _disclosed_by_late_hits(session, withdrawal, rows)
+            made += _notify(session, withdrawal, disclosed, now, due_at)
     return made
 
 
@@ -171,9 +172,9 @@ def _derived_of(session: Session, rows: Sequence[WithdrawnRow]) -> list[Derived]
 
 
 def _disclosed_otherwise(session: Session, derived: Sequence[Derived], now: datetime) -> set[Disclosure]:
-    """Who was told by a request, an answer, a query or a watch; the answers are marked as withdrawn."""
+    """Who learned of rows by a request, an answer, a query or a watch; the answers are marked as withdrawn."""
     responses = [one for one in derived if one.kind is DerivedKind.RESPONSE]
-    # A part is its holder's, who told the sender, or whom the sender of an offer told.
+    # A part is its holder's, who answered the sender, or to whom the sender of an offer disclosed.
     parts = ((one.object_id, holder) for one in responses for holder in (one.source_member_id, one.recipient_member_id))
     mark_withdrawn(session, parts, now)
     return {
@@ -203,7 +204,7 @@ class _Share:
         return LastShown(hit.view_json is not None, hit.disclosed_at, hit.event_id)
 
     def disclosure(self) -> Disclosure:
-        """That the member was told by its hit, which there is."""
+        """That the member learned of it by its hit, which exists."""
         assert self.hit is not None  # noqa: S101 - it was shown; for the type checker
         return Disclosure(self.member_id, self.source.token, CorrectionKind.HIT.value, self.hit.hit_id)
 
@@ -237,27 +238,27 @@ def _disclosed_by_hits(shares: Sequence[_Share]) -> tuple[set[Disclosure], set[t
     """Who was shown a hit that one of the rows was part of; (token, submission) of the rows that some member shared and
     was not shown.
     """
-    told, watched = set(), set()
+    disclosed, watched = set(), set()
     for one in shares:
         if was_disclosed_by_hit(one.row, one.held, one.last, one.together):
-            told.add(one.disclosure())
+            disclosed.add(one.disclosure())
         else:
             watched.add((one.source.token, one.source.submission_id))
-    return told, watched
+    return disclosed, watched
 
 
 def _disclosed_by_late_hits(session: Session, withdrawal: Withdrawal, rows: Sequence[WithdrawnRow]) -> set[Disclosure]:
-    """Who was shown a hit of one of the rows by a reading that was under way when the row's recipients were told."""
+    """Who was shown a hit of one of the rows by a reading in progress when the row's recipients were notified."""
     shares = [one for one in _find_shares(session, withdrawal, rows) if one.hit is not None]
     past = find_past_rows(session, sorted({one.source.token for one in shares}))
     begun, arrivals = begun_at(session, [row[3] for row in past]), arrivals_of(session, [row[3] for row in past])
     authority = load_past_authority(session, {row[1] for row in past}, {row[2] for row in past})
     there: dict[bytes, list[tuple[str, TakenBack]]] = defaultdict(list)
     for token, group_id, holder, name, until in past:
-        # A withdrawn row, this one too, ended before its recipients were told.
+        # A withdrawn row, this one too, ended before its recipients were notified.
         row = TakenBack(group_id, begun[name], until or _FOR_EVER, arrivals.get(name, frozenset()))
         there[token].append((holder, row))
-    told = set()
+    disclosed = set()
     for one in shares:
         others = [
             OtherRow(row, authority.together(row.group_id, one.member_id, holder))
@@ -269,15 +270,17 @@ def _disclosed_by_late_hits(session: Session, withdrawal: Withdrawal, rows: Sequ
         }
         told_at = max(one.source.told_at or withdrawal.created_at, withdrawal.created_at)
         if was_shown_late(one.held, one.last, told_at, others, came):
-            told.add(one.disclosure())
-    return told
+            disclosed.add(one.disclosure())
+    return disclosed
 
 
-def _notify(session: Session, withdrawal: Withdrawal, told: set[Disclosure], now: datetime, due_at: datetime) -> int:
-    """Make the corrections, the event and the notices; how many members were told something new. What they had
+def _notify(
+    session: Session, withdrawal: Withdrawal, disclosed: set[Disclosure], now: datetime, due_at: datetime
+) -> int:
+    """Make the corrections, the event and the notices; how many members received something new. What they had
     assessed of the same things is overtaken.
     """
-    news = add_corrections(session, withdrawal, told, now, due_at)
+    news = add_corrections(session, withdrawal, disclosed, now, due_at)
     if not news:
         return 0
     overtake_assessments(session, _hits_concerned(session, news), now)
@@ -295,26 +298,26 @@ def _notify(session: Session, withdrawal: Withdrawal, told: set[Disclosure], now
 
 
 def _hits_concerned(session: Session, news: Mapping[str, CorrectionUpdate]) -> dict[str, list[str]]:
-    """Each member's own hits on what it is told of, by a hit or otherwise."""
-    told = {(one.token, member_id) for member_id, new in news.items() for one in new.items}
+    """Each member's own hits on what it is notified of, by a hit or otherwise."""
+    disclosed = {(one.token, member_id) for member_id, new in news.items() for one in new.items}
     concerned: dict[str, list[str]] = defaultdict(list)
-    for key, hit in find_hits(session, {token for token, _ in told}).items():
-        if key in told:
+    for key, hit in find_hits(session, {token for token, _ in disclosed}).items():
+        if key in disclosed:
             concerned[hit.member_id].append(hit.hit_id)
     return concerned
 
 
 def _changed_hits(session: Session, news: dict[str, CorrectionUpdate], now: datetime) -> dict[str, list[CurrentHit]]:
-    """How each member's hits on the tokens that itself is told of stand without the rows. Its hits on what others alone
-    are told of are left to their own time: what else it hears now would tell that somebody was told of them, and that
-    may be an agency under cover.
+    """How each member's hits on the tokens that itself is notified of stand without the rows. Its hits on what others
+    alone are notified of are left to their own time: any other news now would show that somebody was notified of them,
+    and may be an agency under cover.
     """
-    told = {(one.token, member_id) for member_id, new in news.items() for one in new.items}
-    listed = sorted({token for token, _ in told})
+    disclosed = {(one.token, member_id) for member_id, new in news.items() for one in new.items}
+    listed = sorted({token for token, _ in disclosed})
     states: dict[str, list[CurrentHit]] = defaultdict(list)
     ways = ways_of_tokens(session, listed, now.date())
     for state in work_out_hits(session, ways, listed, load_authority(session, now)):
-        if (state.known.token, state.known.member_id) in told:
+        if (state.known.token, state.known.member_id) in disclosed:
             states[state.known.member_id].append(state)
     return states
 
@@ -341,7 +344,7 @@ def _objects(items: Iterable[Disclosure]) -> list[dict[str, str]]:
 
 
 def _reviewers_views(session: Session, news: dict[str, CorrectionUpdate]) -> list[View]:
-    """What reviewers are told of agencies' corrections, since they see all police work at once."""
+    """What reviewers learn of agencies' corrections, since they see all police work at once."""
     listed = [
         {"recipient": member_id, "correction_id": new.correction.correction_id, "told_by": _objects(covert)}
         for member_id, new in sorted(news.items())

@@ -1,4 +1,4 @@
-"""Taking back over HTTP: withdrawals, and the corrections that members are told."""
+"""Taking back over HTTP: withdrawals, and the corrections that members receive."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ blueprint = Blueprint("withdrawals", __name__, url_prefix="/v1", description="Ta
 @blueprint.arguments(NewWithdrawal)
 @blueprint.response(201, Withdrawn)
 def withdraw(new: NewWithdrawal) -> Response:
-    """The rows count for nothing at once; everyone who was told of them is told within a worker's tick."""
+    """The rows count for nothing at once; everyone to whom they were disclosed is notified within a worker's tick."""
     return answer_json(*withdraw_indicators(current_context().database, current_request(), new))
 
 
@@ -65,7 +65,7 @@ def correction(asked: CorrectionQuery, correction_id: str) -> Response:
 @blueprint.arguments(TakenIn)
 @blueprint.response(200, CorrectionStatus)
 def acknowledge(taken_in: TakenIn, correction_id: str) -> Response:
-    """Nobody else is told who acknowledged: who withdrew may not know whom it reached."""
+    """Who acknowledged is disclosed to nobody else: who withdrew may not know whom it reached."""
     answer = acknowledge_correction(current_context().database, current_request(), _known(correction_id), taken_in)
     return answer_json(*answer)
 

@@ -1,7 +1,7 @@
 """Taking in what others took back: a correction is acknowledged as a whole, by who has read all of it.
 
-A correction of many rows is told in parts, and what was under way meanwhile is added later: who has read less, or says
-that it has read more, reads again.
+A correction of many rows is sent in parts, and what was in progress meanwhile is added later: who has read less, or
+says that it has read more, reads again.
 """
 
 from __future__ import annotations

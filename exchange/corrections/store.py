@@ -1,4 +1,4 @@
-"""Corrections: what tells everyone who was told of a row that it is taken back (exchange/indicators/withdrawals.py)."""
+"""Corrections: what notifies every recipient of a row that it is taken back (exchange/indicators/withdrawals.py)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from schemas.values.identifiers import uuid7
 
 
 class Correction(Base):
-    """What one member is told of one withdrawal. Told more of it, the member acknowledges anew."""
+    """What one member receives of one withdrawal. When more of it follows, the member acknowledges anew."""
 
     __tablename__ = "corrections"
     __table_args__ = (
@@ -50,7 +50,7 @@ class Correction(Base):
 
 
 class CorrectionItem(Base):
-    """One thing that the member had been told: by which hit, request or query, about which token."""
+    """One thing that had been disclosed to the member: by which hit, request or query, about which token."""
 
     __tablename__ = "correction_items"
     __table_args__ = (
@@ -70,7 +70,7 @@ _ITEM = ("token", "correction_id", "kind", "object_id")
 
 @dataclass(frozen=True, order=True, slots=True)
 class Disclosure:
-    """That a member was told of a token, by a hit, a request or a query."""
+    """That a token was disclosed to a member, by a hit, a request or a query."""
 
     member_id: str
     token: bytes
@@ -88,15 +88,15 @@ class CorrectionUpdate:
 
 
 def add_corrections(
-    session: Session, withdrawal: Withdrawal, told: Collection[Disclosure], now: datetime, due_at: datetime
+    session: Session, withdrawal: Withdrawal, disclosed: Collection[Disclosure], now: datetime, due_at: datetime
 ) -> dict[str, CorrectionUpdate]:
-    """Keep what members are told of a withdrawal; what of it is new, by member. What was told is not told again."""
+    """Keep what members receive of a withdrawal; what of it is new, by member. Nothing is reported twice."""
     # Locked: who acknowledges meanwhile does so before anything is added, or reads what was added first.
     wanted = select(Correction).where(Correction.withdrawal_id == withdrawal.withdrawal_id).with_for_update()
     known = {correction.member_id: correction for correction in session.scalars(wanted)}
-    there = _items_of(session, {correction.correction_id for correction in known.values()}, told)
+    there = _items_of(session, {correction.correction_id for correction in known.values()}, disclosed)
     news: dict[str, CorrectionUpdate] = {}
-    for one in sorted(set(told)):
+    for one in sorted(set(disclosed)):
         correction = known.get(one.member_id)
         if correction is not None and (correction.correction_id, one.token, one.kind, one.object_id) in there:
             continue
@@ -139,12 +139,12 @@ def _opened(  # noqa: PLR0917 - the parts of one row
 
 
 def _items_of(
-    session: Session, correction_ids: Collection[str], told: Iterable[Disclosure]
+    session: Session, correction_ids: Collection[str], disclosed: Iterable[Disclosure]
 ) -> set[tuple[str, bytes, str, str]]:
     """(correction, token, kind, object) of the items there are about those tokens."""
     item = CorrectionItem
     found: set[tuple[str, bytes, str, str]] = set()
-    for some in in_even_chunks(sorted({one.token for one in told}) if correction_ids else [], 1024):
+    for some in in_even_chunks(sorted({one.token for one in disclosed}) if correction_ids else [], 1024):
         wanted = select(item.correction_id, item.token, item.kind, item.object_id).where(item.token.in_(some))
         rows = session.execute(wanted)
         found |= {(row[0], row[1], row[2], row[3]) for row in rows if row.correction_id in correction_ids}
@@ -183,13 +183,13 @@ def page_of_items(session: Session, correction_id: str, skip: int, limit: int) -
 
 
 def list_overdue(session: Session, now: datetime, limit: int) -> Sequence[Correction]:
-    """Corrections that nobody acknowledged in time and that nobody was told of yet, the longest overdue first."""
+    """Corrections that nobody acknowledged in time and that were not reported yet, the longest overdue first."""
     waiting = Correction.acknowledged_at.is_(None), Correction.escalated_at.is_(None), Correction.due_at < now
     return session.scalars(select(Correction).where(*waiting).order_by(Correction.due_at).limit(limit)).all()
 
 
 def purge_corrections(session: Session, before: datetime) -> int:
-    """Delete acknowledged corrections that were told before a time; how many rows. Withdrawals are kept, a row each: an
+    """Delete acknowledged corrections that were sent before a time; how many rows. Withdrawals are kept, a row each: an
     id that became free again once nobody's correction waits would tell its member that somebody's does.
     """
     over = Correction.acknowledged_at.is_not(None), Correction.told_at < before

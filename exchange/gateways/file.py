@@ -15,7 +15,7 @@
     closed = true
 
 `recipients` are the members to whom alone may be disclosed, by their ids (section 7 of the 2013 Act: the NCA's);
-`names` says whether a query is told who holds a thing. What a table does not name stays as
+`names` says whether a query discloses who holds a thing. What a table does not name stays as
 exchange/gateways/rules.py has it. A gateway that is closed is open to nobody.
 """
 

@@ -5,9 +5,9 @@ A decision is a value with reasons, each of which names the field at fault and w
 2. Nothing is asked or offered without necessity and proportionality.
 3. The gateway is open to both sides, to the mode, to the theme and to the evidence standard. A side is a member and its
    kind: who asks is to receive, who offers is to disclose.
-4. A condition that the gateway wants is named, and is the one that goes with the mode.
+4. A condition that the gateway requires is named, and is the one that goes with the mode.
 5. A step that comes first was taken: before now, and not too long ago.
-6. Whoever discloses confirms what else the gateway wants of it: with its offer, or with its answer.
+6. Whoever discloses confirms what else the gateway requires of it: with its offer, or with its answer.
 7. Nothing is released unless another person than the one who asks or offers, with another key, authorises it.
 """
 

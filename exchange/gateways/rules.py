@@ -100,7 +100,7 @@ class GatewayRule:
     """What sharing under one gateway must satisfy. `citation` is the provision that the rule reads; `submitters` may
     hand in rows under it; `recipients` are the members that may be disclosed to, None for all of the right kind;
     `conditions` has the one that each mode wants; `onward` goes with all that is disclosed, a condition a line; `names`
-    says whether a query may be told who holds a thing. Purpose, necessity and proportionality answer the questions.
+    says whether a query may disclose who holds a thing. Purpose, necessity and proportionality answer the questions.
     """
 
     citation: str

@@ -1,4 +1,4 @@
-"""Who was told what because of whose row, beyond hits: the rows that a withdrawal follows to everyone who was told.
+"""What was disclosed to whom because of whose row, beyond hits: a withdrawal follows the rows to every recipient.
 
 A hit says itself who was shown it (`hits.view_json`). What else is derived from a row is noted here in the transaction
 of the disclosure: a request that was shown to a holder, a holder's answer, the answer to a query, a match of a watch.
@@ -21,7 +21,7 @@ from exchange.kernel.upsert import insert_ignoring, run_counted
 
 
 class DerivedKind(StrEnum):
-    """What told the recipient: the object is a request, a request, a query, a query."""
+    """What disclosed it to the recipient: the object is a request, a request, a query, a query."""
 
     REQUEST = "request"
     RESPONSE = "response"
@@ -30,7 +30,7 @@ class DerivedKind(StrEnum):
 
 
 class DerivedDisclosure(Base):
-    """That a member was told something that derives from another member's row."""
+    """That something that derives from another member's row was disclosed to a member."""
 
     __tablename__ = "derived_disclosures"
     __table_args__ = (
@@ -56,8 +56,8 @@ class Derived:
     """A disclosure to `recipient_member_id` that derives from the row of `source_member_id` with that token, of that
     submission: the member may have others, in other groups and at other times, of which the recipient learned nothing.
 
-    `object_id` is the request's or the query's id, `event_id` the log's event that told it. `covert_until` is the end
-    of the cover, as it was then, of police work that its source must not learn of, None where it is overt.
+    `object_id` is the request's or the query's id, `event_id` the log's event that disclosed it. `covert_until` is the
+    end of the cover, as it was then, of police work that its source must not learn of, None where it is overt.
     """
 
     token: bytes
@@ -132,18 +132,18 @@ def known_by_name(session: Session, tokens: Collection[bytes], member_id: str) -
 
 
 def disclosed_by_name(session: Session, sources: Collection[tuple[bytes, str]], member_id: str) -> set[str]:
-    """The members that a member knows by name and that were told of its rows, given as (token, submission), by requests
+    """The members that a member knows by name and that learned of its rows, given as (token, submission), by requests
     and answers. Queries are not looked at.
     """
-    noted, told, wanted = DerivedDisclosure, set(), frozenset(sources)
+    noted, recipients, wanted = DerivedDisclosure, set(), frozenset(sources)
     named = noted.kind.in_([DerivedKind.REQUEST.value, DerivedKind.RESPONSE.value])
     columns = select(noted.token, noted.submission_id, noted.recipient_member_id)
     tokens = sorted({token for token, _ in sources})
     for some in in_even_chunks(tokens, 1024):
         own = noted.token.in_(some), named, noted.source_member_id == member_id
         found = session.execute(columns.where(*own))
-        told |= {recipient for token, submission_id, recipient in found if (token, submission_id) in wanted}
-    return told & known_by_name(session, tokens, member_id)
+        recipients |= {recipient for token, submission_id, recipient in found if (token, submission_id) in wanted}
+    return recipients & known_by_name(session, tokens, member_id)
 
 
 def purge_derived(session: Session, before: datetime) -> int:

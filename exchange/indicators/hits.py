@@ -115,7 +115,7 @@ def add_hits(session: Session, pairs: Iterable[tuple[bytes, str]]) -> None:
 
 
 def save_views(session: Session, views: Iterable[tuple[KnownHit, str | None]], event_id: str, now: datetime) -> None:
-    """Keep what is now shown of each hit (canonical JSON, None for nothing), and the event that told it."""
+    """Keep what is now shown of each hit (canonical JSON, None for nothing), and the event that disclosed it."""
     rows = [
         {"token": hit.token, "member_id": hit.member_id}
         | {"view_json": view, "disclosed_at": now, "event_id": event_id}

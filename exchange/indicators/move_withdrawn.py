@@ -17,7 +17,7 @@ from exchange.indicators.withdrawals import add_withdrawn, open_withdrawals
 
 
 def move_withdrawn(session: Session, rows: Sequence[RowKey], now: datetime) -> None:
-    """Retire live rows of submissions that are being taken back, and let their recipients be told."""
+    """Retire live rows of submissions that are being taken back, and have their recipients notified."""
     withdrawals = open_withdrawals(session, {row[3] for row in rows}) if rows else {}
     for submission_id, withdrawal in withdrawals.items():
         own = [row for row in rows if row[3] == submission_id]
@@ -27,7 +27,7 @@ def move_withdrawn(session: Session, rows: Sequence[RowKey], now: datetime) -> N
 
 
 def take_expired(session: Session, rows: Sequence[RowKey]) -> None:
-    """Take back expired rows of submissions that are being taken back, each once, and let their recipients be told."""
+    """Take back expired rows of submissions that are being taken back, each once, and notify their recipients."""
     withdrawals = open_withdrawals(session, {row[3] for row in rows}) if rows else {}
     for submission_id, withdrawal in withdrawals.items():
         own = [row for row in rows if row[3] == submission_id]

@@ -1,13 +1,13 @@
-"""Taking back one's own rows. The act itself is short and bounded; telling everyone who was told is the worker's
+"""Taking back one's own rows. The act itself is short and bounded; notifying every recipient is the worker's
 (exchange.corrections.notify).
 
 In order:
-1. The groups of the rows are locked, as for submitting: whoever submits the same token either came before and is told,
-   or comes later and sees nothing. A withdrawal counts from when the last submission before it began, if that is later
-   than its own request: it may have waited for the lock.
+1. The groups of the rows are locked, as for submitting: whoever submits the same token either came before and is
+   notified, or comes later and sees nothing. A withdrawal counts from when the last submission before it began, if that
+   is later than its own request: it may have waited for the lock.
 2. The rows are gone at once: given tokens are retired, a submission is marked, and its rows count for nothing. Rows
-   that have expired are taken back too, as long as they are kept: whoever was told of them is told.
-3. The withdrawing member is answered how many rows that were, and a lower bound of who is told, from what it knows
+   that have expired are taken back too, as long as they are kept, and their recipients are notified.
+3. The withdrawing member is answered how many rows that were, and a lower bound of who is notified, from what it knows
    already: its own hits and the requests that were answered. Nothing else is looked at, agencies' queries least of all.
 """
 
@@ -52,8 +52,8 @@ def withdraw_indicators(database: Database, request: Request, new: NewWithdrawal
         take = _take_tokens if new.submission_id is None else _take_submission
         rows, hits, sources = take(session, request, new)
         require(decide_withdrawal(rows))
-        told = _count_notified(session, request, hits, sources)
-        event_id = _record(session, request, new, rows, told)
+        notified = _count_notified(session, request, hits, sources)
+        event_id = _record(session, request, new, rows, notified)
         withdrawal = Withdrawal(
             withdrawal_id=new.withdrawal_id,
             member_id=request.actor.member_id,
@@ -61,20 +61,20 @@ def withdraw_indicators(database: Database, request: Request, new: NewWithdrawal
             open_submission_id=new.submission_id,
             reason=new.reason,
             rows=rows,
-            told=told,
+            told=notified,
             event_id=event_id,
             created_at=latest_beginning(session, request.now),
         )
         session.add(withdrawal)
         session.flush()
-        return Withdrawn(withdrawal_id=new.withdrawal_id, withdrawn=rows, told=told, event_id=event_id)
+        return Withdrawn(withdrawal_id=new.withdrawal_id, withdrawn=rows, told=notified, event_id=event_id)
 
     asked = {"asked": "withdraw", "withdrawal_id": new.withdrawal_id}
     return act_once(database, request, asked, withdraw, 201, answer=Withdrawn)
 
 
 _Taken = tuple[int, list[KnownHit], set[tuple[bytes, str]]]
-"""How many rows, the member's hits on them, and (token, submission) of those that anybody could be told of."""
+"""How many rows, the member's hits on them, and (token, submission) that anybody could have received."""
 
 
 def _take_tokens(session: Session, request: Request, new: NewWithdrawal) -> _Taken:
@@ -120,8 +120,8 @@ def _take_submission(session: Session, request: Request, new: NewWithdrawal) -> 
 def _count_notified(
     session: Session, request: Request, hits: Sequence[KnownHit], sources: Collection[tuple[bytes, str]]
 ) -> int:
-    """How many members are told as far as the withdrawing one may know. A hit that rests on another row of its own too
-    says nothing: the others may share that one alone.
+    """How many members are notified as far as the withdrawing one may know. A hit that rests on another row of its own
+    too says nothing: the others may share that one alone.
     """
     today = request.now.date()
     left = {
@@ -134,7 +134,7 @@ def _count_notified(
     return notified_at_least(bands, disclosed_by_name(session, sources, request.actor.member_id))
 
 
-def _record(session: Session, request: Request, new: NewWithdrawal, rows: int, told: int) -> str:
+def _record(session: Session, request: Request, new: NewWithdrawal, rows: int, notified: int) -> str:
     tokens = None if new.tokens is None else [to_base64(token) for token in sorted(new.tokens)]
     view = {
         "withdrawal_id": new.withdrawal_id,
@@ -143,7 +143,7 @@ def _record(session: Session, request: Request, new: NewWithdrawal, rows: int, t
         "submission_id": new.submission_id,
         "tokens_sha256": None if tokens is None else to_base64(digest(tokens)),
         "withdrawn": rows,
-        "told_at_least": told,
+        "told_at_least": notified,
     }
     core = {"signature": request.actor.signature, "request_sha256": to_base64(request.sha256)}
     return record(session, "withdrawal", [View(request.actor.member_id, view)], request.now, core).event_id

@@ -1,12 +1,12 @@
-"""Taking back: who was told because of a row, and how many of them the one who takes it back may know of.
+"""Taking back: who learned something because of a row, and how many of them the one who takes it back may know of.
 
 Rules, in order:
-1. Told is who was shown a hit that the row was part of, and who was told something that derives from the row
+1. A recipient is who was shown a hit that the row was part of, or anything that derives from the row
    (exchange.indicators.derived), agencies under cover included. Present authority does not matter: who has
-   left is told too.
-2. Not told is who learned of the token from others alone: it would learn that there was another row. A row counts for a
-   member only in the time in which both it and the row's own member could share in the row's group.
-3. Who was being shown the hit while the row was taken back is told when that has come out.
+   left is notified too.
+2. No recipient is who learned of the token from others alone: it would learn that there was another row. A row counts
+   for a member only in the time in which both it and the row's own member could share in the row's group.
+3. Who was being shown the hit while the row was taken back is notified when that has come out.
 4. The one who takes a row back is shown a lower bound of what it knows already: the band of its own hit, or the members
    that it knows by name from requests that were answered.
 """
@@ -31,7 +31,7 @@ _AT_LEAST = {
 @dataclass(frozen=True, slots=True)
 class TakenBack:
     """A row that was taken back. `submitted_at` is when its submission began, `ended_at` when it ceased to count: now,
-    or when it expired. `arrivals` are the events that told the world of the submission's parts.
+    or when it expired. `arrivals` are the events that recorded the submission's parts.
     """
 
     group_id: str
@@ -100,7 +100,7 @@ class OtherRow:
 def was_shown_late(
     held: Collection[Held], last: LastShown, told_at: datetime, others: Collection[OtherRow], came: Container[str]
 ) -> bool:
-    """Whether a member that shared a row, and had not been shown the hit when others were told at `told_at`, was
+    """Whether a member that shared a row, and had not been shown the hit when others were notified at `told_at`, was
     shown it by a reading that was under way when the row was taken back. A reading's time is when it began.
 
     Who was shown it later, when another row could be shown, saw that one; so did who was shown it by one of the events
@@ -121,8 +121,8 @@ def _could_be_shown(other: OtherRow, held: Collection[Held], after: datetime, un
 
 
 def notified_at_least(bands: Iterable[str], known_by_name: Collection[str]) -> int:
-    """How many members are told as far as the one who takes back may know; `bands` are those of its own hits, as they
-    were last shown to it.
+    """How many members are notified as far as the one who takes back may know; `bands` are those of its own hits, as
+    they were last shown to it.
     """
     return max([len(set(known_by_name)), *(_AT_LEAST[band] for band in bands)])
 

@@ -1,7 +1,7 @@
-"""Rows taken back, and which of them still wait to be moved or for their recipients to be told.
+"""Rows taken back, and which of them still wait to be moved or for their recipients to be notified.
 
-A withdrawal's rows wait in `withdrawn_rows` until their recipients are told, and a while longer, for disclosures that
-were under way meanwhile; then they are forgotten. The token leads the keys of the tables that hold tokens.
+A withdrawal's rows wait in `withdrawn_rows` until their recipients are notified, and a while longer, for disclosures
+that were under way meanwhile; then they are forgotten. The token leads the keys of the tables that hold tokens.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Withdrawal(Base):
 
 
 class WithdrawnRow(Base):
-    """A row taken back, by `withdrawal_id`; `told_at` is None until its recipients are told. `is_watched` says that a
-    member that was not told could be shown a hit of it by a reading that was under way then.
+    """A row taken back, by `withdrawal_id`; `told_at` is None until its recipients are notified. `is_watched` says that
+    a member that was not notified could be shown a hit of it by a reading in progress then.
     """
 
     __tablename__ = "withdrawn_rows"
@@ -81,7 +81,7 @@ class WithdrawnRow(Base):
 
 
 def add_withdrawn(session: Session, withdrawal_id: str, rows: Iterable[RowKey]) -> None:
-    """Let the recipients of those rows be told."""
+    """Have the recipients of those rows notified."""
     made = [
         dict(zip(("token", "group_id", "member_id", "submission_id"), row, strict=True))
         | {"withdrawal_id": withdrawal_id, "told_at": None, "is_watched": False}
@@ -133,7 +133,7 @@ def close_submission(session: Session, withdrawal_id: str) -> None:
 
 
 def next_unnotified(session: Session, limit: int) -> Sequence[WithdrawnRow]:
-    """Up to `limit` rows of one withdrawal whose recipients are to be told."""
+    """Up to `limit` rows of one withdrawal whose recipients are to be notified."""
     first = select(func.min(WithdrawnRow.withdrawal_id)).where(WithdrawnRow.told_at.is_(None)).scalar_subquery()
     wanted = select(WithdrawnRow).where(WithdrawnRow.told_at.is_(None), WithdrawnRow.withdrawal_id == first)
     return session.scalars(wanted.limit(limit)).all()
@@ -142,7 +142,7 @@ def next_unnotified(session: Session, limit: int) -> Sequence[WithdrawnRow]:
 def mark_notified(
     session: Session, rows: Sequence[WithdrawnRow], watched: Collection[tuple[bytes, str]], now: datetime
 ) -> None:
-    """Note that the recipients of those rows are told; hits under way of those in `watched`, given as (token,
+    """Record that the recipients of those rows are notified; hits in progress of those in `watched`, given as (token,
     submission), are looked for from now on.
     """
     keys = ("token", "submission_id", "withdrawal_id")
@@ -162,8 +162,8 @@ def list_watched(session: Session, since: datetime) -> Sequence[WithdrawnRow]:
 
 
 def late_disclosures(session: Session, since: datetime) -> list[tuple[str, Derived]]:
-    """What was disclosed from `since` on and derives from withdrawn rows whose recipients are told already, each with
-    its withdrawal: disclosures that were under way when the row was taken back.
+    """What was disclosed from `since` on and derives from withdrawn rows whose recipients are notified already, each
+    with its withdrawal: disclosures that were under way when the row was taken back.
     """
     row = WithdrawnRow
     if session.scalar(select(row.withdrawal_id).where(row.told_at.is_not(None)).limit(1)) is None:
@@ -179,7 +179,7 @@ def late_disclosures(session: Session, since: datetime) -> list[tuple[str, Deriv
 
 def find_taken_back(session: Session, token: bytes, submission_ids: Collection[str]) -> set[str]:
     """Which of those submissions' rows of a token were taken back lately, from the moment of the withdrawal until some
-    time after its recipients were told.
+    time after its recipients were notified.
     """
     row, own = WithdrawnRow, WithdrawnRow.submission_id.in_(submission_ids)
     found = set(session.scalars(select(row.submission_id).where(row.token == token, own))) if submission_ids else set()
@@ -187,5 +187,5 @@ def find_taken_back(session: Session, token: bytes, submission_ids: Collection[s
 
 
 def forget_withdrawn(session: Session, before: datetime) -> int:
-    """Forget rows whose recipients were told before a time; how many."""
+    """Forget rows whose recipients were notified before a time; how many."""
     return run_counted(session, delete(WithdrawnRow).where(WithdrawnRow.told_at < before))

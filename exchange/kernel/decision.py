@@ -1,4 +1,4 @@
-"""A decision is a value with reasons: recorded whether it allows or refuses, and told to the one who
+"""A decision is a value with reasons: recorded whether it allows or refuses, and reported to the one who
 asked.
 """
 

@@ -1,4 +1,4 @@
-"""What a database must be before anything is entrusted to it: checked at every start, told by name, with the cure.
+"""What a database must be before anything is entrusted to it: checked at every start, reported by name, with the cure.
 
 A commit that was confirmed is on disk, a text is what was written, and a row's parent is there.
 """

@@ -80,7 +80,7 @@ class HeadFile:
 
 
 def read_head_note(path: Path, origin: str, key: VerifierKey) -> Checkpoint | None:
-    """The last signed head of the log of that origin and key, None without a file: reading wants no secret. Raises
+    """The last signed head of the log of that origin and key, None without a file: reading needs no secret. Raises
     LogRefusedError for a file that the key did not sign.
     """
     try:

@@ -44,7 +44,7 @@ class FeedReader:
 
 
 def make_feed_token(session: Session, member_id: str, name: str, created_by: str, now: datetime) -> tuple[str, str]:
-    """A new token of a member: its id, and the token itself, which is told once and not kept."""
+    """A new token of a member: its id, and the token itself, which is shown once and not kept."""
     token = _PREFIX + secrets.token_urlsafe(32)
     made = FeedToken(
         token_sha256=_digest(token),

@@ -172,7 +172,7 @@ def signatures_of(session: Session, statement_id: str) -> list[tuple[str, bytes]
 
 
 def list_collecting(session: Session) -> Sequence[StoredStatement]:
-    """Proposals that still want signatures, oldest first."""
+    """Proposals that still require signatures, oldest first."""
     return session.scalars(
         select(StoredStatement)
         .where(text(f"statements.{_IS_COLLECTING}"))
@@ -188,7 +188,7 @@ def count_brought(session: Session, registrar_id: str) -> int:
 
 
 def list_collecting_about(session: Session, kind: str, subject: str) -> Sequence[StoredStatement]:
-    """Proposals about one subject that still want signatures."""
+    """Proposals about one subject that still require signatures."""
     return session.scalars(
         select(StoredStatement)
         .where(StoredStatement.type == kind, StoredStatement.subject == subject, StoredStatement.state == COLLECTING)

@@ -1,4 +1,4 @@
-"""Whether an exchange is set up as it must be, told check by check, each with the cure.
+"""Whether an exchange is set up as it must be, reported check by check, each with the cure.
 
 A check that cannot be made because an earlier one failed is left out: the first cure comes first. Nothing is changed.
 """
@@ -147,9 +147,9 @@ def _check_database(settings: Settings, clock: Callable[[], datetime]) -> Iterat
 
 
 def _unusable(settings: Settings, error: SQLAlchemyError) -> Finding:
-    told = explain_database_error(error, make_url(settings.database_url))
-    found, _, cure = told.partition(": ")[2].partition(": ")
-    return Finding("database", False, found or told, cure or "see the server's log")
+    explained = explain_database_error(error, make_url(settings.database_url))
+    found, _, cure = explained.partition(": ")[2].partition(": ")
+    return Finding("database", False, found or explained, cure or "see the server's log")
 
 
 def _check_clock(database: Database, clock: Callable[[], datetime]) -> Finding:
@@ -174,10 +174,10 @@ def _check_log(settings: Settings, database: Database, now: datetime) -> Iterato
         found = f"the last signed head has {size} leaves" if is_well else WHAT_TO_DO[state].partition(". ")[0]
         yield Finding("head", is_well, found, "" if is_well else WHAT_TO_DO[state].partition(". ")[2])
         alive, stands = is_worker_alive(session, now), stands_still(session, now, settings.log_stale_seconds)
-    told = "a worker holds the lease" if alive else "no worker holds the lease"
-    told += ", and the log stands still: nothing is disclosed" if stands else ""
+    found = "a worker holds the lease" if alive else "no worker holds the lease"
+    found += ", and the log stands still: nothing is disclosed" if stands else ""
     cure = "" if alive and not stands else "systemctl restart exchange-worker, and read journalctl -u exchange-worker"
-    yield Finding("worker", not cure, told, cure)
+    yield Finding("worker", not cure, found, cure)
 
 
 def _check_certificate(url: str, now: datetime) -> Finding:

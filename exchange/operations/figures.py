@@ -111,8 +111,8 @@ def _refusals(session: Session) -> tuple[dict[str, int], int]:
 
 def _outcomes(session: Session) -> dict[str, int]:
     """How many outcomes there are, by their usefulness."""
-    told = (json.loads(figures)["usefulness"] for figures in session.scalars(select(Outcome.figures_json)))
-    return dict(sorted(Counter(worth or _NOT_SAID for worth in told).items()))
+    recorded = (json.loads(figures)["usefulness"] for figures in session.scalars(select(Outcome.figures_json)))
+    return dict(sorted(Counter(worth or _NOT_SAID for worth in recorded).items()))
 
 
 def _months(session: Session) -> tuple[Month, ...]:

@@ -25,11 +25,11 @@ RUNS_KEPT = timedelta(days=7)
 RETIRED_KEPT = timedelta(days=90)
 """How long a retired row is kept for complaints and corrections; its log entry outlives it."""
 CORRECTIONS_KEPT = timedelta(days=365)
-"""How long a correction is kept after it was told, once it is acknowledged."""
+"""How long a correction is kept after it was sent, once it is acknowledged."""
 OUTCOMES_KEPT = timedelta(days=365 * RETENTION_YEARS)
 """How long outcomes and assessments are kept: as long as markers may be, since they say why an account was closed."""
 DERIVED_KEPT = timedelta(days=366 * RETENTION_YEARS) + RETIRED_KEPT
-"""How long it is known who was told because of a row: no row lives longer, so that each can be taken back."""
+"""How long the recipients of disclosures from a row are known: no row lives longer, so that each can be taken back."""
 
 
 def purge_nonces(database: Database, now: datetime) -> int:

@@ -35,7 +35,7 @@ from tlog.notes import NoteSigner
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What `exchange init` is told. No `database_url` means SQLite in the home."""
+    """What `exchange init` is given. No `database_url` means SQLite in the home."""
 
     exchange_id: str
     url: str
@@ -59,7 +59,7 @@ def set_up(home: Path, plan: Plan, passphrase: bytes, now: datetime) -> tuple[Se
         return _make_home(home, plan, root, url, passphrase, now)
 
 
-def _make_home(  # noqa: PLR0917 - what was told and what was read of it
+def _make_home(  # noqa: PLR0917 - what was given and what was read of it
     home: Path, plan: Plan, root: Root, url: str, passphrase: bytes, now: datetime
 ) -> tuple[Settings, str]:
     write_private_file(home / "registrars.json", canonical_json(root.to_wire()))

@@ -1,4 +1,4 @@
-"""What must hold before the exchange serves or works: told at the start, by name, with the cure."""
+"""What must hold before the exchange serves or works: reported at the start, by name, with the cure."""
 
 from __future__ import annotations
 

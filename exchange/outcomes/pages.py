@@ -28,7 +28,7 @@ blueprint = Blueprint("outcomes", __name__, url_prefix="/v1", description="What 
 @blueprint.arguments(NewOutcome)
 @blueprint.response(201, OutcomeStatus)
 def record(new: NewOutcome) -> Response:
-    """Codes and figures alone. The contributors of the rows are told, and not by whom."""
+    """Codes and figures alone. The contributors of the rows are notified, and not by whom."""
     return answer_json(*record_outcome(current_context().database, current_request(), new))
 
 

@@ -1,12 +1,12 @@
 """Recording what became of intelligence, and a member's own assessment of a hit.
 
 In order:
-1. The object is something that the member was told; another's looks like what does not exist.
-2. The rules decide (exchange.outcomes.rules): an exit wants an assessment of one's own, later than whatever the
-   member was told was taken back.
-3. The contributors of the rows are told in the same event, those of a covert query when its cover has ended; each by
-   codes and figures, and by no more of the recorder than its kind, where enough are of that kind, unless it knows the
-   recorder from an answered request. What it was told of the kind stays: its list says what its log does.
+1. The object is something that was disclosed to the member; another's looks like what does not exist.
+2. The rules decide (exchange.outcomes.rules): an exit requires an assessment of one's own, later than the last
+   correction that the member received.
+3. The contributors of the rows are notified in the same event, those of a covert query when its cover has ended; each
+   by codes and figures, and by no more of the recorder than its kind, where enough are of that kind, unless it knows
+   the recorder from an answered request. What it received of the kind stays: its list says what its log does.
 """
 
 from __future__ import annotations
@@ -107,28 +107,28 @@ def _record(session: Session, request: Request, outcome: Outcome, subject: Subje
         "object_id": outcome.object_id,
         "figures": msgspec.to_builtins(outcome.figures),
     }
-    told = sorted({one.member_id for one in subject.contributions if not one.is_withheld} - {outcome.member_id})
-    views = {outcome.member_id: own, **_views_of_contributors(session, outcome.outcome_id, told, request.now)}
+    notified = sorted({one.member_id for one in subject.contributions if not one.is_withheld} - {outcome.member_id})
+    views = {outcome.member_id: own, **_views_of_contributors(session, outcome.outcome_id, notified, request.now)}
     for reviewer in list_reviewers(session) if subject.is_covert else ():
         views.setdefault(reviewer, {**own, "recorder": outcome.member_id})
     core = {"signature": request.actor.signature}
     listed = [View(member_id, view) for member_id, view in views.items()]
     event = record(session, "outcome", listed, request.now, core)
-    outbox.send(session, "outcome", event.event_id, told, request.now)
+    outbox.send(session, "outcome", event.event_id, notified, request.now)
     return event.event_id
 
 
 def _views_of_contributors(
     session: Session, outcome_id: str, member_ids: Collection[str], now: datetime
 ) -> dict[str, dict[str, Any]]:
-    """What members are told now of an outcome that concerns their rows, by member; it is kept with it what they are
-    told of the recorder's kind.
+    """What members learn now of an outcome that concerns their rows, by member; it is kept with it what they
+    learn of the recorder's kind.
     """
-    told = {member_id: received_of(session, member_id, [outcome_id])[0] for member_id in member_ids}
-    groups = _groups_of_rows(session, told)
+    received_by = {member_id: received_of(session, member_id, [outcome_id])[0] for member_id in member_ids}
+    groups = _groups_of_rows(session, received_by)
     kinds, authority = kinds_of_members(session), load_authority(session, now)
     views = {}
-    for member_id, received in told.items():
+    for member_id, received in received_by.items():
         recorder = received.outcome.member_id
         kind = shown_kind(recorder, groups[member_id], kinds, authority, is_named=received.is_named)
         keep_recorder_kind(session, outcome_id, member_id, kind)
@@ -136,10 +136,10 @@ def _views_of_contributors(
     return views
 
 
-def _groups_of_rows(session: Session, told: Mapping[str, Received]) -> dict[str, set[str]]:
-    """The groups in which the members have, or lately had, the rows that they are told of, by member."""
+def _groups_of_rows(session: Session, received_by: Mapping[str, Received]) -> dict[str, set[str]]:
+    """The groups in which the members have, or lately had, the rows that they are notified of, by member."""
     groups: dict[str, set[str]] = defaultdict(set)
-    concerned = {(token, member_id) for member_id, received in told.items() for token in received.tokens}
+    concerned = {(token, member_id) for member_id, received in received_by.items() for token in received.tokens}
     for token, group_id, member_id, _, _ in find_past_rows(session, sorted({token for token, _ in concerned})):
         if (token, member_id) in concerned:
             groups[member_id].add(group_id)
@@ -147,7 +147,7 @@ def _groups_of_rows(session: Session, told: Mapping[str, Received]) -> dict[str,
 
 
 def shown_outcome(received: Received) -> ReceivedOutcome:
-    """An outcome as a contributor is told it, in its log and in its list."""
+    """An outcome as a contributor reads it, in its log and in its list."""
     outcome = received.outcome
     return ReceivedOutcome(
         outcome_id=outcome.outcome_id,
@@ -160,7 +160,7 @@ def shown_outcome(received: Received) -> ReceivedOutcome:
 
 
 def notify_outcomes(database: Database, now: datetime) -> int:
-    """Tell contributors of outcomes that a query's cover held back until now; how many were told."""
+    """Notify contributors of outcomes that a query's cover held back until now; how many were notified."""
     return database.run_in_batches(lambda session: _notify_some(session, now), AT_ONCE)
 
 
@@ -187,7 +187,7 @@ def record_assessment(database: Database, request: Request, new: NewAssessment) 
         if find_shown_hit(session, actor.member_id, new.hit_id) is None:
             raise UnknownObjectError
         require(decide_assessment(new, new.decision))
-        # What is being told of corrections meanwhile comes before this assessment or overtakes it.
+        # A correction that is being sent meanwhile comes before this assessment or overtakes it.
         lock_named(session, "corrections")
         made = {**msgspec.to_builtins(new), "representative_id": actor.representative_id}
         session.add(Assessment(**made, member_id=actor.member_id, recorded_at=request.now))

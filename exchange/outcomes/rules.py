@@ -4,7 +4,7 @@ Rules, in order:
 1. An outcome reports something: a code or a figure. What is not reported is missing, never zero.
 2. A hit alone never justifies an exit: the member that records one has recorded before, of that very hit, its own
    assessment with other sources, a check for vulnerability and a check whether law enforcement wants the account kept
-   open, and the decision to exit. What it was told since was taken back overtakes the assessment: it assesses anew.
+   open, and the decision to exit. A later correction overtakes the assessment: it assesses anew.
 3. Who contributed a row sees what came of it without learning who recorded it, unless it knows that already. Of what
    kind the recorder is, it learns like a sector (exchange.indicators.matching): not where few are of that kind, and not
    where few are of the kinds that are left unsaid, since saying nothing would tell of these.
@@ -28,7 +28,7 @@ _CHECKS = {
 
 
 def decide_assessment(checks: Checks, decision: str) -> Decision:
-    """Whether the assessment bears its decision: an exit wants every check."""
+    """Whether the assessment bears its decision: an exit requires every check."""
     if decision != AccountAction.EXIT:
         return ALLOWED
     against = ALLOWED
@@ -40,7 +40,7 @@ def decide_assessment(checks: Checks, decision: str) -> Decision:
 
 def decide_outcome(figures: Figures, about: str, decided: str | None, *, is_overtaken: bool = False) -> Decision:
     """Whether the outcome may be recorded. `decided` is the decision of the member's latest assessment of the hit
-    concerned, None if there is none; `is_overtaken`: the member was told of a correction of that hit after it.
+    concerned, None if there is none; `is_overtaken`: the member received a correction of that hit after it.
     """
     if all(getattr(figures, name) is None for name in Figures.__struct_fields__):
         return refuse("nothing-reported", "usefulness", "report a code or a figure")
@@ -65,7 +65,7 @@ def _decide_exit(about: str, decided: str | None, *, is_overtaken: bool) -> Deci
 def shown_kind(
     recorder: str, group_ids: Iterable[str], kinds: Mapping[str, str], authority: Authority, *, is_named: bool
 ) -> str | None:
-    """The recorder's kind, as a contributor may be told it that has its rows in those groups; None if it may not.
+    """The recorder's kind, as it may be disclosed to a contributor with rows in those groups; None if it may not.
     `kinds` are those of all members; `is_named`: the contributor knows the recorder.
     """
     if is_named:

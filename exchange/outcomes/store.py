@@ -20,7 +20,7 @@ from schemas.terms import OutcomeObject
 
 
 class Outcome(Base):
-    """One outcome of a hit, request or query that its member was told of."""
+    """One outcome of a hit, request or query that was disclosed to its member."""
 
     __tablename__ = "outcomes"
     __table_args__ = (
@@ -44,7 +44,7 @@ class Outcome(Base):
 
 class OutcomeRecipient(Base):
     """That an outcome concerns a member's row. `is_named`: the member knows who recorded it. `told_at` is None while
-    the cover of a query holds it back. `recorder_kind` is as the member was told it, None if it may not be.
+    the cover of a query holds it back. `recorder_kind` is as it was disclosed to the member, None if it may not be.
     """
 
     __tablename__ = "outcome_recipients"
@@ -65,7 +65,7 @@ class OutcomeRecipient(Base):
 
 
 class Assessment(Base):
-    """A member's own assessment of one of its hits. `overtaken_at` is when the member was first told of a correction of
+    """A member's own assessment of one of its hits. `overtaken_at` is when the member first received a correction of
     the hit after it, None if it was not: it lasts, though corrections are forgotten sooner.
     """
 
@@ -116,7 +116,7 @@ def add_recipients(
     session: Session, outcome_id: str, contributions: Iterable[Contribution], known: set[str], now: datetime
 ) -> None:
     """Keep whom an outcome goes to, now or when it is no longer withheld; `known` are those who know its recorder. Of
-    what kind that is, `keep_recorder_kind` keeps when they are told.
+    what kind that is, `keep_recorder_kind` keeps when they are notified.
     """
     rows = [
         {"token": one.token, "member_id": one.member_id, "outcome_id": outcome_id}
@@ -128,7 +128,7 @@ def add_recipients(
 
 
 def list_released(session: Session, limit: int) -> list[tuple[str, str]]:
-    """(outcome, member) of contributors that were not told and that have meanwhile learned of the query itself."""
+    """(outcome, member) of contributors that were not notified and that have meanwhile learned of the query itself."""
     waits, match = OutcomeRecipient, QueryMatch
     same = and_(
         match.token == waits.token,
@@ -147,7 +147,7 @@ def list_released(session: Session, limit: int) -> list[tuple[str, str]]:
 
 
 def mark_notified(session: Session, outcome_id: str, member_id: str, now: datetime) -> None:
-    """Note that a contributor is told of an outcome."""
+    """Record that a contributor is notified of an outcome."""
     own = OutcomeRecipient.outcome_id == outcome_id, OutcomeRecipient.member_id == member_id
     session.execute(
         update(OutcomeRecipient).where(*own, OutcomeRecipient.told_at.is_(None)).values(told_at=now),
@@ -156,7 +156,7 @@ def mark_notified(session: Session, outcome_id: str, member_id: str, now: dateti
 
 
 def keep_recorder_kind(session: Session, outcome_id: str, member_id: str, kind: str | None) -> None:
-    """Note what a contributor is told of the recorder's kind, so that its list says what its log does."""
+    """Record what is disclosed to a contributor of the recorder's kind, so that its list says what its log does."""
     own = OutcomeRecipient.outcome_id == outcome_id, OutcomeRecipient.member_id == member_id
     session.execute(
         update(OutcomeRecipient).where(*own).values(recorder_kind=kind),
@@ -171,9 +171,9 @@ def page_of_recorded(session: Session, member_id: str, after: str, limit: int) -
 
 
 def page_of_received(session: Session, member_id: str, after: str, limit: int) -> list[Received]:
-    """The outcomes that the member was told of, behind an id, in order of the id."""
-    told = OutcomeRecipient.member_id == member_id, OutcomeRecipient.told_at.is_not(None)
-    behind = select(OutcomeRecipient.outcome_id).where(*told, OutcomeRecipient.outcome_id > after).distinct()
+    """The outcomes that were disclosed to the member, behind an id, in order of the id."""
+    notified = OutcomeRecipient.member_id == member_id, OutcomeRecipient.told_at.is_not(None)
+    behind = select(OutcomeRecipient.outcome_id).where(*notified, OutcomeRecipient.outcome_id > after).distinct()
     ids = list(session.scalars(behind.order_by(OutcomeRecipient.outcome_id).limit(limit)))
     return received_of(session, member_id, ids)
 
@@ -185,8 +185,10 @@ def received_of(session: Session, member_id: str, outcome_ids: Sequence[str]) ->
         wanted = select(Outcome, OutcomeRecipient).join(
             OutcomeRecipient, OutcomeRecipient.outcome_id == Outcome.outcome_id
         )
-        told = OutcomeRecipient.member_id == member_id, OutcomeRecipient.told_at.is_not(None)
-        ordered = wanted.where(Outcome.outcome_id.in_(some), *told).order_by(Outcome.outcome_id, OutcomeRecipient.token)
+        notified = OutcomeRecipient.member_id == member_id, OutcomeRecipient.told_at.is_not(None)
+        ordered = wanted.where(Outcome.outcome_id.in_(some), *notified).order_by(
+            Outcome.outcome_id, OutcomeRecipient.token
+        )
         for outcome, row in session.execute(ordered):
             told_at = row.told_at or outcome.recorded_at
             new = Received(outcome, [], row.is_named, row.recorder_kind, told_at)
@@ -201,7 +203,7 @@ def latest_assessment(session: Session, member_id: str, hit_id: str) -> Assessme
 
 
 def overtake_assessments(session: Session, hit_ids: Mapping[str, Collection[str]], now: datetime) -> None:
-    """Note that members, each with hits of its own, are told of corrections of these: what they assessed before is
+    """Record that members, each with hits of its own, receive corrections of these: what they assessed before is
     overtaken.
     """
     for member_id, own in sorted(hit_ids.items()):
@@ -215,7 +217,7 @@ def overtake_assessments(session: Session, hit_ids: Mapping[str, Collection[str]
 
 def purge_outcomes(session: Session, before: datetime) -> int:
     """Delete outcomes and assessments that were recorded before a time; how many rows. An outcome that a query's cover
-    still holds back is kept until its contributors are told.
+    still holds back is kept until its contributors are notified.
     """
     waiting = select(OutcomeRecipient.outcome_id).where(OutcomeRecipient.told_at.is_(None))
     over = Outcome.recorded_at < before, Outcome.outcome_id.not_in(waiting)

@@ -1,8 +1,8 @@
-"""What an outcome is about: something that its recorder was told, and whose rows that was.
+"""What an outcome is about: something that was disclosed to its recorder, and whose rows that was.
 
 Whoever's row it rested on has contributed, also if the row has expired or was taken back since. What is kept of a
-request or a query for long is who was told because of whose row (exchange.indicators.derived): what came of it can be
-said when the rest is forgotten.
+request or a query for long is what was disclosed because of whose row (exchange.indicators.derived): what came of it
+can be said when the rest is forgotten.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Subject:
 
 
 def find_subject(session: Session, member_id: str, about: str, object_id: str, now: datetime) -> Subject:
-    """What the member was told under that id. Raises UnknownObjectError for what is not its own."""
+    """What was disclosed to the member under that id. Raises UnknownObjectError for what is not its own."""
     return _FINDERS[OutcomeObject(about)](session, member_id, object_id, now)
 
 
@@ -83,8 +83,8 @@ def _contributed_before(session: Session, hit: KnownHit) -> set[str]:
 
 
 def _of_request(session: Session, member_id: str, request_id: str, _now: datetime) -> Subject:
-    """The requester's outcome goes to the holders that told it something, a holder's to the requester. Nobody told the
-    sender of an offer anything.
+    """The requester's outcome goes to the holders that disclosed to it, a holder's to the requester. Nobody disclosed
+    to the sender of an offer anything.
     """
     found = find_request(session, request_id)
     if found is not None and found.member_id == member_id:

@@ -145,7 +145,9 @@ def upgrade(context: click.Context) -> Upgraded:
 @click.command("new-origin", epilog="Example: exchange --home /srv/exchange log new-origin")
 @click.pass_context
 def new_origin(context: click.Context) -> None:
-    """Start the log under a new origin after a restore that lost entries. Every member is told and has to accept it."""
+    """Start the log under a new origin after a restore that lost entries. Every member is notified and has to accept
+    it.
+    """
     from exchange.operations.new_origin import start_new_origin  # noqa: PLC0415 - slow to import, needed here only
 
     with opened(context) as (settings, database):

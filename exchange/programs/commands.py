@@ -60,7 +60,7 @@ def database_error(error: SQLAlchemyError, url: str) -> CommandError:
 
 
 def run_program(program: click.Group, arguments: Sequence[str], errors: Sequence[tuple[type[Exception], str]]) -> int:
-    """Run the program; its exit code. `errors` gives the slug of each error that is told to people."""
+    """Run the program; its exit code. `errors` gives the slug of each error that is shown to people."""
 
     def explain(error: Exception) -> tuple[str, str] | None:
         if isinstance(error, CommandError):

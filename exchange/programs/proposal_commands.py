@@ -87,7 +87,7 @@ class SubmittedProposals(CommandResult, frozen=True):
 @click.pass_context
 @reports
 def list_command(context: click.Context) -> ListedDrafts:
-    """List the drafts that want signatures, the oldest first."""
+    """List the drafts that require signatures, the oldest first."""
     with opened(context) as (_, database):
         return ListedDrafts(proposals=[found.listed for found in list_proposals(database)])
 

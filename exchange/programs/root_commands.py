@@ -95,7 +95,7 @@ class RestoredStatements(NewestRoot, frozen=True):
 @click.pass_context
 @reports
 def show(context: click.Context) -> NewestRoot:
-    """Show who signs at present, and the fingerprint that newcomers compare."""
+    """Show who signs at present, and the fingerprint that new members compare."""
     with opened(context) as (settings, database):
         return _newest(read_roots(database, settings.root))
 

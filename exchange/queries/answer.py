@@ -1,11 +1,11 @@
-"""Working out what an agency may see of the subjects of its query now, and recording that it was told.
+"""Working out what an agency may see of the subjects of its query now, and recording the disclosure.
 
 Rules, in order:
 1. What may be shown follows present authority, the gateway's parties and live rows. Nothing of a bank is written or
    locked for it, and no submitter waits.
-2. Every telling is an event for the agency and each reviewer at once, with a commitment to what each bank will be told.
-3. A row told of for the first time is noted: as derived from its member, so that a withdrawal reaches the agency, also
-   one that is under way (exchange.corrections.notify looks for what was told late); and for its member's own
+2. Every disclosure is an event for the agency and each reviewer at once, with a commitment to what each bank will get.
+3. A row disclosed for the first time is recorded: as derived from its member, so that a withdrawal reaches the agency,
+   also one in progress (exchange.corrections.notify looks for what was disclosed late); and for its member's own
    log, at once where the query is overt, else when its cover ends.
 """
 
@@ -57,7 +57,7 @@ from schemas.values.message import narrowed
 
 @dataclass(frozen=True, slots=True)
 class QueryAnswer:
-    """The results, in the order asked, and the event by which they were told."""
+    """The results, in the order asked, and the event by which they were disclosed."""
 
     results: list[QueryResult]
     event_id: str
@@ -66,7 +66,7 @@ class QueryAnswer:
 def rows_for(
     session: Session, query: Query, subjects: Sequence[QueriedToken], limits: QueryLimits, now: datetime
 ) -> dict[bytes, list[StoredRow]]:
-    """The live rows that the query's agency may be told of now, by token. Only reads."""
+    """The live rows that may be disclosed to the query's agency now, by token. Only reads."""
     authority, today = load_authority(session, now), now.date()
     rule, agency = find_rule(query.legal_gateway, limits.rules), Side(query.member_id, MemberKind.LAW_ENFORCEMENT)
     open_to = {
@@ -83,7 +83,7 @@ def rows_for(
 
 
 def matches_in(rows: Mapping[bytes, Iterable[StoredRow]]) -> set[Match]:
-    """What of the rows is told."""
+    """What of the rows is disclosed."""
     return {
         Match(row.holding.token, row.holding.member_id, row.submission_id) for some in rows.values() for row in some
     }
@@ -92,7 +92,7 @@ def matches_in(rows: Mapping[bytes, Iterable[StoredRow]]) -> set[Match]:
 def answer_query(
     session: Session, kind: str, query: Query, limits: QueryLimits, *, actor: Actor, now: datetime
 ) -> QueryAnswer:
-    """What the agency is told now, recorded as an event of that kind. Raises LogUnavailableError."""
+    """What is disclosed to the agency now, recorded as an event of that kind. Raises LogUnavailableError."""
     subjects = subjects_of(session, query.query_id)
     rows = rows_for(session, query, subjects, limits, now)
     rule = find_rule(query.legal_gateway, limits.rules)
@@ -118,7 +118,7 @@ def record_disclosed_rows(
     actor: Actor | None = None,
     derived: DerivedKind = DerivedKind.QUERY,
 ) -> RecordedEvent:
-    """Record that the agency is told of rows that it was not told of before; banks too unless the query is covert."""
+    """Record the disclosure of new rows to the agency; their banks are notified too unless the query is covert."""
     new = sorted(fresh, key=lambda match: (match.member_id, match.token, match.submission_id))
     bodies = {
         member_id: _bank_body(query, member_id, {match.token for match in some}, now)
@@ -159,16 +159,16 @@ def record_disclosed_rows(
 
 
 def notify_banks(session: Session, query: Query, now: datetime) -> None:
-    """Tell each member whose rows the agency was told of, in its own log and by a notice: who asked, under which
-    gateway, when, and about which tokens of its own. The case is not told. Raises LogUnavailableError.
+    """Notify each member whose rows were disclosed to the agency, in its own log and by a notice: who asked, under
+    which gateway, when, and about which tokens of its own. The case is not disclosed. Raises LogUnavailableError.
     """
-    told: dict[str, list[Mapping[str, object]]] = defaultdict(list)
+    by_bank: dict[str, list[Mapping[str, object]]] = defaultdict(list)
     disclosed: dict[str, list[str]] = defaultdict(list)
     ordered = sorted(withheld_matches(session, query.query_id), key=attrgetter("member_id", "told_at", "event_id"))
     for (member_id, told_at, _), some in groupby(ordered, attrgetter("member_id", "told_at", "event_id")):
         body = _bank_body(query, member_id, {match.token for match in some}, told_at)
         salt, commitment = withhold(query.cover_salt, body)
-        told[member_id].append({**body, "salt": to_base64(salt)})
+        by_bank[member_id].append({**body, "salt": to_base64(salt)})
         disclosed[member_id].append(to_base64(commitment))
     event = notify_overseers(
         session,
@@ -176,15 +176,15 @@ def notify_banks(session: Session, query: Query, now: datetime) -> None:
         query,
         authorisation_record(query),
         now,
-        to_reviewers={"told": sorted(told), "disclosed": disclosed},
-        to_banks={member_id: {"query_id": query.query_id, "told": bodies} for member_id, bodies in told.items()},
+        to_reviewers={"told": sorted(by_bank), "disclosed": disclosed},
+        to_banks={member_id: {"query_id": query.query_id, "told": bodies} for member_id, bodies in by_bank.items()},
     )
     mark_disclosed(session, query.query_id, now)
-    outbox.send(session, "le_query_disclosed", event.event_id, told, now)
+    outbox.send(session, "le_query_disclosed", event.event_id, by_bank, now)
 
 
 def _bank_body(query: Query, member_id: str, tokens: Iterable[bytes], told_at: datetime) -> dict[str, object]:
-    """What a bank is to be told of one telling; fixed by a commitment from then on."""
+    """What a bank will learn of one disclosure; fixed by a commitment from then on."""
     disclosure = QueryDisclosure(
         query_id=query.query_id,
         agency=query.member_id,

@@ -56,9 +56,10 @@ def approve_query(
 
     asked = {"asked": "query_approve", "query_id": query_id}
     kept, status = act_once(database, request, asked, approve, answer=_Approved)
-    # What an attempt made that was rolled back was not told: the same request may have been done by another worker.
-    told = next((one for one in made if one.event_id == kept.event_id), None)
-    return (told or read_query(database, request.actor, query_id, limits, request.now)), status
+    # What an attempt made that was rolled back was not disclosed: the same request may have been done by another
+    # worker.
+    made_now = next((one for one in made if one.event_id == kept.event_id), None)
+    return (made_now or read_query(database, request.actor, query_id, limits, request.now)), status
 
 
 def refuse_query(database: Database, request: Request, query_id: str) -> tuple[QueryStatus, int]:

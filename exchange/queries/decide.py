@@ -63,7 +63,7 @@ def decide_answering(session: Session, query: Query, limits: QueryLimits, now: d
 
 
 def decide_reading(session: Session, query: Query, now: datetime) -> Decision:
-    """Whether an agency may still be told what its query finds."""
+    """Whether what its query finds may still be disclosed to an agency."""
     member = find_member(session, query.member_id)
     return decide_agency(query.member_id, "" if member is None else member.kind, load_authority(session, now))
 
@@ -71,7 +71,9 @@ def decide_reading(session: Session, query: Query, now: datetime) -> Decision:
 def _decide_query(
     session: Session, query: Query, terms: QueryTerms, limits: QueryLimits, now: datetime, *, gateway: Decision
 ) -> Decision:
-    """All rules, that of the gateway with them. Who is no agency is told that alone: nothing else would help it."""
+    """All rules, that of the gateway with them. A member that is not an agency gets that reason alone: no other would
+    help it.
+    """
     agency = decide_reading(session, query, now)
     if any(reason.code == NO_AGENCY for reason in agency.reasons):
         return agency

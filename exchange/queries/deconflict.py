@@ -41,8 +41,8 @@ def _meet(session: Session, query: Query, other: Query, now: datetime) -> None:
     learners = {}
     for own, met, does_learn in ((query, other, learns), (other, query, other_learns)):
         if does_learn:
-            told = {"query_id": own.query_id, "other_agency": met.member_id, "other_officer": met.authoriser_id}
-            learners[own.member_id] = told
+            disclosed = {"query_id": own.query_id, "other_agency": met.member_id, "other_officer": met.authoriser_id}
+            learners[own.member_id] = disclosed
     views |= learners
     if views:
         event = record(session, "le_deconfliction", [View(name, view) for name, view in views.items()], now)

@@ -97,7 +97,7 @@ def extend(extension: ExtendQuery, query_id: str) -> Response:
 
 @_step("/end-watch", "End a query's watch", Empty)
 def stop_watching(_: Empty, query_id: str) -> Response:
-    """What it was told stays so."""
+    """What was disclosed to it stays disclosed."""
     return answer_json(*end_watch(current_context().database, current_request(), _known(query_id)))
 
 

@@ -1,6 +1,6 @@
 """What a query says in words: judged in the moment of the act, then sealed to its agency and independent reviewers.
 
-The exchange reads the texts while it is asked or told to go on, and never again: what it keeps opens with a reader's
+The exchange reads the texts while it is asked or decided upon, and never again: what it keeps opens with a reader's
 key alone, and the terms that an officer approves hold the texts' digest. A reviewer that is enrolled later has none
 sealed to it, and asks the agency for them.
 """

@@ -56,7 +56,7 @@ def read_query(database: Database, actor: Actor, query_id: str, limits: QueryLim
 def _review(
     session: Session, query: Query, head: QueryHead, papers: Papers, *, actor: Actor, now: datetime
 ) -> WholeQuery:
-    """What an independent reviewer reads of a query: everything but tokens and results. The agency is not told."""
+    """What an independent reviewer reads of a query: everything but tokens and results. The agency is not notified."""
     body = {**authorisation_record(query), "representative_id": actor.representative_id}
     event = record(session, "le_paperwork_read", [View(actor.member_id, body)], now)
     others = [msgspec.structs.replace(other, tokens=[]) for other in head.others]

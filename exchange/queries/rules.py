@@ -5,9 +5,9 @@ In order:
 1. An agency asks, for a case, by an officer who investigates; another officer with another key authorises it.
 2. Covert work has a mandatory last day, and an independent reviewer who reads of it at once; without one it is refused.
 3. A watch ends with the query at the latest, for its matches are covered by the same authority.
-4. Names of institutions are told where the gateway allows it and no row of theirs is marked TLP:RED, else the band
+4. Names of institutions are disclosed where the gateway allows it and no row of theirs is marked TLP:RED, else the band
    alone; what a band may say beside itself is what any member's hit may (exchange.indicators.matching).
-5. What a bank is told when cover ends was fixed when the agency was told: its digest stands in the log from then on.
+5. What a bank learns when cover ends was fixed when the agency learned it: its digest is in the log from then on.
 """
 
 from __future__ import annotations
@@ -168,13 +168,13 @@ def see_subject(rows: Sequence[Holding], authority: Authority, named: Container[
     if not rows:
         return None
     institutions = {row.member_id for row in rows}
-    told = [row for row in rows if row.member_id in named or authority.is_sector_shown(row.group_id, row.member_id)]
-    hidden = {OTHER} if len(told) < len(rows) else set()
-    months = [row.first_seen[:7] for row in told if row.first_seen is not None]
+    shown = [row for row in rows if row.member_id in named or authority.is_sector_shown(row.group_id, row.member_id)]
+    hidden = {OTHER} if len(shown) < len(rows) else set()
+    months = [row.first_seen[:7] for row in shown if row.first_seen is not None]
     return SubjectFinding(
         institutions=tuple(sorted(one for one in institutions if one in named)),
         band=band_of(len(institutions)),
-        themes=tuple(sorted({row.theme for row in told} | hidden)),
+        themes=tuple(sorted({row.theme for row in shown} | hidden)),
         first_seen=min(months, default=OTHER),
     )
 
@@ -187,7 +187,7 @@ def decide_mutual_disclosure(is_silent: bool, is_other_silent: bool) -> tuple[bo
 
 
 def withhold(cover_salt: bytes, body: Mapping[str, object]) -> tuple[bytes, bytes]:
-    """Salt and commitment, 32 bytes each, of what a bank will be told (schemas.queries.cover). The salt follows from
+    """Salt and commitment, 32 bytes each, of what a bank will learn (schemas.queries.cover). The salt follows from
     the query's secret and the body, so that it need not be kept for each bank.
     """
     salt = hmac.digest(cover_salt, canonical_json(dict(body)), "sha256")

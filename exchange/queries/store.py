@@ -1,4 +1,4 @@
-"""Queries of law enforcement: what was asked on whose authority, about which tokens, which rows the agency was told of,
+"""Queries of law enforcement: what was asked on whose authority, about which tokens, which rows the agency learned of,
 and which queries of other agencies met it.
 
 No row or hit of a bank is written or locked for any of it. The token leads the keys of the tables that hold tokens.
@@ -91,7 +91,7 @@ class Query(Base):
 
 
 class QuerySubject(Base):
-    """One token of a query, the `position`-th from 0; `hit_id` names what the agency is told of it."""
+    """One token of a query, the `position`-th from 0; `hit_id` names what the agency learns of it."""
 
     __tablename__ = "query_subjects"
     __table_args__ = (
@@ -121,7 +121,7 @@ class QueryPaper(Base):
 
 
 class QueryMatch(Base):
-    """That the agency was told of a member's row, by the event `event_id`; and when that member was told so itself,
+    """That a member's row was disclosed to the agency, by the event `event_id`; and when that member was notified,
     None while the query's cover holds.
     """
 
@@ -255,14 +255,14 @@ def list_watching(session: Session, today: date) -> Sequence[Query]:
 
 
 def matches_of(session: Session, query_id: str) -> set[Match]:
-    """The rows that a query's agency was told of."""
+    """The rows that were disclosed to a query's agency."""
     wanted = select(QueryMatch.token, QueryMatch.member_id, QueryMatch.submission_id)
     return {Match(*row) for row in session.execute(wanted.where(QueryMatch.query_id == query_id))}
 
 
 @dataclass(frozen=True, slots=True)
 class Disclosed:
-    """When, and by which event, an agency was told of rows; and when their members were, None while cover holds."""
+    """When, and by which event, an agency learned of rows; and when their members did, None while cover holds."""
 
     event_id: str
     told_at: datetime
@@ -270,7 +270,7 @@ class Disclosed:
 
 
 def add_matches(session: Session, query_id: str, matches: Iterable[Match], disclosed: Disclosed) -> None:
-    """Keep which rows the agency was told of."""
+    """Keep which rows were disclosed to the agency."""
     ordered = sorted(matches, key=lambda match: (match.token, match.member_id, match.submission_id))
     rows = [asdict(match) | {"query_id": query_id} | asdict(disclosed) for match in ordered]
     for some in in_chunks(rows, 1000):
@@ -278,13 +278,13 @@ def add_matches(session: Session, query_id: str, matches: Iterable[Match], discl
 
 
 def withheld_matches(session: Session, query_id: str) -> Sequence[QueryMatch]:
-    """The matches that their members have not been told of, in order."""
+    """The matches of which their members have not been notified, in order."""
     withheld = select(QueryMatch).where(QueryMatch.query_id == query_id, QueryMatch.disclosed_at.is_(None))
     return session.scalars(withheld.order_by(QueryMatch.told_at, QueryMatch.event_id, QueryMatch.token)).all()
 
 
 def mark_disclosed(session: Session, query_id: str, now: datetime) -> None:
-    """Note that the members of all matches have been told."""
+    """Record that the members of all matches have been notified."""
     withheld = (QueryMatch.query_id == query_id) & QueryMatch.disclosed_at.is_(None)
     session.execute(
         update(QueryMatch).where(withheld).values(disclosed_at=now),

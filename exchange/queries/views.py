@@ -1,4 +1,4 @@
-"""How a query is told: to its agency and the independent reviewers at once, to banks when its cover has ended, and to
+"""How a query is shown: to its agency and the independent reviewers at once, to banks when its cover has ended, and to
 those of the agency who may read it.
 """
 
@@ -160,12 +160,12 @@ def notify_overseers(
     actor: Actor | None = None,
 ) -> RecordedEvent:
     """Record an event about a query for its agency and each reviewer, and for banks if its cover allows. `to_reviewers`
-    is told to them beside `body`. Raises LogUnavailableError.
+    is shown to them beside `body`. Raises LogUnavailableError.
     """
     views: dict[str, Mapping[str, object]] = {query.member_id: dict(body)}
     for member_id in list_reviewers(session):
         views[member_id] = {**body, **(to_reviewers or {})}
-    for member_id, told in sorted((to_banks or {}).items()):
-        views[member_id] = {**views.get(member_id, {}), **told}
+    for member_id, disclosed in sorted((to_banks or {}).items()):
+        views[member_id] = {**views.get(member_id, {}), **disclosed}
     core = {"query_id": query.query_id, "signature": None if actor is None else actor.signature}
     return record(session, kind, [View(member_id, view) for member_id, view in views.items()], now, core)

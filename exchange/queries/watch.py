@@ -1,8 +1,8 @@
 """Jobs of queries: telling agencies what their watches meet, ending what is over, forgetting what is long over.
 
 A watch looks at all its tokens each time, so that no row is missed, whichever transaction committed first. The cost
-follows the watches. Looking only reads; something is written only when there is something to tell, and that is told
-to the agency and the reviewers alone.
+follows the watches. Looking only reads; something is written only when there is something to disclose, which is
+disclosed to the agency and the reviewers alone.
 """
 
 from __future__ import annotations

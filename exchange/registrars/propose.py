@@ -190,10 +190,10 @@ def _discard(session: Session, proposal_id: str, now: datetime) -> Draft:
     discarded = _draft(session, row)
     row.state = DISCARDED
     head = read_payload(row.payload)
-    told = _concerned(session, head)
-    if told:
+    concerned = _concerned(session, head)
+    if concerned:
         body = {"statement": {**_named(head), "sha256": row.statement_id}, "discarded_by": "operator"}
-        record(session, "authority", [View(member_id, body) for member_id in sorted(told)], now, body)
+        record(session, "authority", [View(member_id, body) for member_id in sorted(concerned)], now, body)
     session.flush()
     return discarded
 

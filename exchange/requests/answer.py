@@ -112,7 +112,7 @@ def answer_request(
 
 def _find_turn(session: Session, request: Request, request_id: str, answer: NewAnswer) -> _AnsweringParty:
     """Raises UnknownRequestError, and RefusalError for a requester, and for a sender that names no holder that took
-    its offer up: whether that one is a holder is not told.
+    its offer up: whether that one is a holder is not disclosed.
     """
     info = find_request(session, request_id, lock=True)
     if info is None or info.member_id != request.actor.member_id or not is_offer(info.terms.mode):
@@ -135,7 +135,7 @@ def _decide_step(answer: NewAnswer, turn: _AnsweringParty, now: datetime) -> Dec
 
 
 def _decide_signature(answer: NewAnswer, turn: _AnsweringParty) -> Decision:
-    """The client of whoever is told checks the signature against the registrars' statements; what would fail there is
+    """The recipient's client checks the signature against the registrars' statements; what would fail there is
     refused here, while it can still be mended.
     """
     signed = answer_to_sign(
@@ -222,8 +222,8 @@ def _decide_gateway(
 
 
 def _marking(session: Session, turn: _AnsweringParty, policy: RequestPolicy) -> Marking:
-    """How what is told is to be handled at least. A holder sees the requester's marking too, a sender not the holder's:
-    that would tell of its row.
+    """How what is disclosed is to be handled at least. A holder sees the requester's marking too, a sender not the
+    holder's: that would tell of its row.
     """
     rows = turn.disclosed_rows if turn.is_sender else [*turn.rows.own_beside(turn.part.member_id), *turn.disclosed_rows]
     return marking_of(session, rows, find_rule(turn.info.terms.legal_gateway, policy.rules))
@@ -267,8 +267,8 @@ def _disclose(session: Session, answer: NewAnswer, turn: _AnsweringParty, reques
         "confirmations": sorted(set(answer.confirmations)),
         "prepared": msgspec.to_builtins(answer.prepared),
     }
-    told = part.member_id if turn.is_sender else info.member_id
-    views = [View(told, shown), View(request.actor.member_id, own)]
+    recipient = part.member_id if turn.is_sender else info.member_id
+    views = [View(recipient, shown), View(request.actor.member_id, own)]
     event = record(session, "request_answered", views, now, {"signature": request.actor.signature})
     note_derived(
         session,
@@ -286,4 +286,4 @@ def _disclose(session: Session, answer: NewAnswer, turn: _AnsweringParty, reques
             for submission_id in answer.submissions
         ),
     )
-    outbox.send(session, "request_answered", event.event_id, [told], now)
+    outbox.send(session, "request_answered", event.event_id, [recipient], now)

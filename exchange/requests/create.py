@@ -3,9 +3,10 @@ in one transaction.
 
 In order:
 1. The hit is the requester's own and was shown to it; the request's id is new.
-2. The gateway, the fields, the texts and the rows behind the hit are judged (exchange.gateways); every reason is told.
+2. The gateway, the fields, the texts and the rows behind the hit are judged (exchange.gateways); every reason is named.
 3. The holders are found among live rows in the groups that the requester shares with them now. Those that the gateway
-   does not let disclose to the requester, or receive what it offers, are left out; nobody is told that they were.
+   does not let disclose to the requester, or receive what it offers, are left out; that they were is disclosed to
+   nobody.
 4. One event: the requester's view names no holder, a holder's view only the requester's kind, the gateway and the time.
 """
 
@@ -147,7 +148,7 @@ def _decide_rows(rows: RequestRows, member_id: str) -> Decision:
 def _reachable(
     session: Session, rows: RequestRows, terms: RequestTerms, asker: _Asker, policy: RequestPolicy
 ) -> list[str]:
-    """The holders that the gateway lets tell whoever asks, or be told by whoever offers."""
+    """The holders that may disclose to whoever asks, or receive from whoever offers, by the gateway."""
     kinds, gateway = kinds_of_members(session), terms.legal_gateway
 
     def is_reachable(holder: Side) -> bool:

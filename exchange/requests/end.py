@@ -58,9 +58,9 @@ def purge_answers(database: Database, now: datetime) -> int:
 def end_parts(
     session: Session, info: InformationRequest, state: RequestState, now: datetime, actor: Actor | None = None
 ) -> None:
-    """End a locked request: every part that is not answered takes the state, and its holder is told. The requester is
-    told unless answers came before the time was up: that others did not answer is not for it to know. What is over
-    stays as it is.
+    """End a locked request: every part that is not answered takes the state, and its holder is notified. So is
+    the requester unless answers came before the time was up: that others did not answer is not for it to know. What is
+    over stays as it is.
     """
     left = [part for part in list_parts(session, info.request_id) if part.state not in ENDED]
     if info.closed_at is not None and not left:
@@ -81,8 +81,8 @@ def end_parts(
         return
     core = None if actor is None else {"signature": actor.signature}
     event = record(session, f"request_{state.value}", views, now, core)
-    told = [*holders, *([info.member_id] if is_told and actor is None else [])]
-    outbox.send(session, f"request_{state.value}", event.event_id, told, now)
+    notified = [*holders, *([info.member_id] if is_told and actor is None else [])]
+    outbox.send(session, f"request_{state.value}", event.event_id, notified, now)
 
 
 def _remind(session: Session, request_id: str, holder: str, now: datetime) -> bool:

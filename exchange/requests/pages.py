@@ -63,7 +63,7 @@ def gateways() -> Response:
 @blueprint.arguments(NewRequest)
 @blueprint.response(201, RequestStatus)
 def asking(new: NewRequest) -> Response:
-    """Judged by every rule of the gateway; each reason against it is told. Nobody is named on either side."""
+    """Judged by every rule of the gateway; each reason against it is reported. Nobody is named on either side."""
     context = current_context()
     return answer_json(*create_request(context.database, current_request(), new, context.policy))
 

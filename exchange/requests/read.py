@@ -41,7 +41,7 @@ from schemas.values.encoding import to_base64
 
 def list_requests(database: Database, actor: Actor, asked: RequestsQuery, now: datetime) -> RequestsPage:
     """A page of the member's own requests, and of those that it holds a part of. Raises LogUnavailableError: then
-    nothing is told.
+    nothing is disclosed.
     """
 
     def read(session: Session) -> RequestsPage:

@@ -48,7 +48,7 @@ class RequestRows:
 
 
 def find_request_rows(session: Session, requester: str, token: bytes, now: datetime) -> RequestRows:
-    """The rows of a token as they are now. Of one that is taken back meanwhile, the worker tells whoever was told late
+    """The rows of a token as they are now. Of one that is taken back meanwhile, the worker notifies late recipients
     (exchange.corrections.notify).
     """
     authority = load_authority(session, now)
@@ -109,8 +109,8 @@ def with_grounds(session: Session, case: DisclosureCase, rows: Iterable[StoredRo
 
 
 def marking_of(session: Session, rows: Iterable[StoredRow], rule: GatewayRule | None) -> Marking:
-    """The marking of what rests on the rows, at least one, and is told under that rule: the most restrictive of all,
-    and whether the subject is to be protected.
+    """The marking of what rests on the rows, at least one, and is disclosed under that rule: the most restrictive of
+    all, and whether the subject is to be protected.
     """
     envelopes = read_envelopes(session, {row.submission_id for row in rows}).values()
     return with_onward(strictest(map(marking_of_envelope, envelopes)), rule)

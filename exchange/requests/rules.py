@@ -73,17 +73,17 @@ def texts_of(terms: RequestTerms) -> dict[str, str]:
     return texts if notice is None else texts | {"nca_notice.reference": notice.reference}
 
 
-def decide_codes(mode: str, urgency: str, wanted: Sequence[str]) -> Decision:
+def decide_codes(mode: str, urgency: str, named: Sequence[str]) -> Decision:
     """Whether a request says how, how soon, and which fields, each once; an alert, only what warns."""
     decision = ALLOWED
     if mode not in set(RequestMode):
         decision &= refuse("no-mode", "mode", f"one of {', '.join(RequestMode)}")
     if urgency not in set(Urgency):
         decision &= refuse("no-urgency", "urgency", f"one of {', '.join(Urgency)}")
-    if not wanted:
+    if not named:
         decision &= refuse("no-fields", "fields", "say which fields are requested, or offered")
     known = WARNING_FIELDS if mode == RequestMode.ALERT else set(RequestField)
-    if len(set(wanted)) != len(wanted) or not set(wanted) <= known:
+    if len(set(named)) != len(named) or not set(named) <= known:
         listed = ", ".join(field for field in RequestField if field in known)
         decision &= refuse("fields", "fields", f"each field once, of {listed}")
     return decision
@@ -168,7 +168,9 @@ def _decide_disclosure(decision: Decision, answer: NewAnswer, held: Collection[s
 
 
 def _decide_submissions(answer: NewAnswer, held: Collection[str]) -> Decision:
-    """What is told comes from rows that live and that the requester shares: a withdrawal then knows whom it reaches."""
+    """What is disclosed comes from rows that live and that the requester shares: a withdrawal then knows whom it
+    reaches.
+    """
     if (answer.outcome in DISCLOSING) != bool(answer.submissions):
         cure = "full and partial name the submissions that they disclose, no_trace and refused none"
         return refuse("submissions", "submissions", cure)
@@ -177,12 +179,12 @@ def _decide_submissions(answer: NewAnswer, held: Collection[str]) -> Decision:
     return refuse("rows-changed", "submissions", "take it up again, and disclose the submissions that it names then")
 
 
-def _decide_outcome(answer: NewAnswer, wanted: Sequence[str]) -> Decision:
-    told, decision = set(answer.fields), ALLOWED
+def _decide_outcome(answer: NewAnswer, requested: Sequence[str]) -> Decision:
+    disclosed, decision = set(answer.fields), ALLOWED
     tells = answer.outcome in DISCLOSING
-    if len(told) != len(answer.fields) or told - set(wanted):
+    if len(disclosed) != len(answer.fields) or disclosed - set(requested):
         decision &= refuse("fields", "fields", "fields that were asked for or offered, each once")
-    if tells != bool(told):
+    if tells != bool(disclosed):
         decision &= refuse("fields", "fields", "full and partial disclose fields, no_trace and refused none")
     if tells != (answer.sealed is not None):
         decision &= refuse("sealed", "sealed", "full and partial carry sealed details, no_trace and refused none")

@@ -27,7 +27,7 @@ from schemas.terms import Direction, RequestState
 class InformationRequest(Base):
     """One request. `public_key` is that of the representative who asked, `encryption_key` the requester's at that
     moment, `terms_json` the canonical JSON that `proof` covers. `state` is what the requester sees; `closed_at` is when
-    nothing more can come of it, and is told to nobody.
+    nothing more can come of it, and is disclosed to nobody.
     """
 
     __tablename__ = "information_requests"
@@ -62,7 +62,7 @@ class RequestPart(Base):
     """One holder's part of a request. `representative_id` took it up last; `answered_by` is who answered it, of an
     offer who released it to the holder; `remind_at` is when the holder is reminded next, None for never again.
     `submissions_json` names the submissions whose rows the answer tells of; `prepared_json` says who
-    prepared it, as on the wire; `withdrawn_at` is when whoever was told was told that one of these rows is taken back.
+    prepared it, as on the wire; `withdrawn_at` is when its recipient was notified that one of these rows is taken back.
     """
 
     __tablename__ = "request_parts"
@@ -98,7 +98,7 @@ class RequestPart(Base):
 
     @property
     def marking(self) -> Marking | None:
-        """How what the request is about, or what was told, is to be handled."""
+        """How what the request is about, or what was disclosed, is to be handled."""
         return None if self.marking_json is None else msgspec.json.decode(self.marking_json, type=Marking)
 
     @property

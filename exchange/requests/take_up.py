@@ -80,8 +80,8 @@ def take_up_request(
 
     asked = {"asked": "request_take_up", "request_id": request_id}
     kept, status = act_once(database, request, asked, take_up, answer=_TakenUp)
-    told = next((one for one in made if one.event_id == kept.event_id), None)
-    return told or read_request(database, request.actor, request_id, policy, request.now), status
+    made_now = next((one for one in made if one.event_id == kept.event_id), None)
+    return made_now or read_request(database, request.actor, request_id, policy, request.now), status
 
 
 def find_to_act(
@@ -119,9 +119,9 @@ def _decide_gateway(
     kinds, offers = kinds_of_members(session), is_offer(info.terms.mode)
     sender, holder = (Side(one, kinds[one]) for one in (info.member_id, part.member_id))
     asked = case_of(info.terms, Signatory(info.representative_id, info.public_key), sender, now)
-    told = rows.own_beside(part.member_id) if offers else rows.of_holder(part.member_id)
+    concerned = rows.own_beside(part.member_id) if offers else rows.of_holder(part.member_id)
     sides = (sender, holder) if offers else (holder, sender)
-    return decide_taking_up(with_grounds(session, asked, told), *sides, policy.rules)
+    return decide_taking_up(with_grounds(session, asked, concerned), *sides, policy.rules)
 
 
 def find_person(session: Session, request: Request) -> Signatory:

@@ -31,7 +31,7 @@ class UnknownRequestError(UnknownObjectError):
 @dataclass(frozen=True, slots=True)
 class Reach:
     """What answers may still be read of: submissions whose rows live and overlap with the other side's, the holders'
-    and, for each holder, the sender's. Those of `taken_back` were withdrawn, so that who was told knows why it is not
+    and, for each holder, the sender's. Those of `taken_back` were withdrawn, so that the recipient knows why it is not
     given.
     """
 
@@ -193,7 +193,7 @@ def recipient_of(info: InformationRequest, part: RequestPart) -> str:
 
 
 def _is_released(info: InformationRequest, part: RequestPart) -> bool:
-    """Whether a sender told a holder what it had offered."""
+    """Whether a sender disclosed to a holder what it had offered."""
     return is_offer(info.terms.mode) and _is_named(part)
 
 

@@ -18,7 +18,7 @@ def list_hits(database: Database, actor: Actor, asked: HitsQuery, now: datetime)
     """The member's live hits behind a cursor, at most so many; those shown anew since a time alone, if one is given.
 
     A page may hold fewer than `limit` and still not be the last. Raises LogUnavailableError: then nothing is
-    told.
+    disclosed.
     """
 
     def read(session: Session) -> HitsPage:

@@ -34,7 +34,7 @@ class SubmissionConflictError(ProblemError):
 
 
 class PartlyStoredError(ProblemError):
-    """A rule refuses the rest of a part of which rows are stored and were told."""
+    """A rule refuses the rest of a part of which rows are stored and were disclosed."""
 
     def __init__(self, decision: Decision) -> None:
         title = "A rule refuses the rest of this part; what was stored of it before stays"

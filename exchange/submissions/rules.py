@@ -56,7 +56,7 @@ def decide_epoch(epoch: int, normalisation: str, epochs: Mapping[int, str]) -> D
 
 
 def decide_relisting(reason: str | None) -> Decision:
-    """Listing again what was taken back wants a reason, for the log. None: nothing is listed again."""
+    """Listing again what was taken back requires a reason, for the log. None: nothing is listed again."""
     if reason is None or reason.strip():
         return ALLOWED
     return refuse("relist-reason", "relist", "say why rows that were taken back are listed again")

@@ -4,7 +4,7 @@ A row costs by the members that hold its token: each may have to be shown someth
 1. A slice holds at least one row.
 2. Beyond that its rows, and four times the most members that can hold their tokens besides, are at most SLICE_ROWS
    together.
-3. How many can hold a token is what its member is told by its hit and knows of its group: where a part is cut shows in
+3. How many can hold a token is what its member learns by its hit and knows of its group: where a part is cut shows in
    its log, and must tell it no more (docs/adr/0046).
 """
 

@@ -84,8 +84,8 @@ def submit_indicators(
     """Store the rows and say what overlaps; `rules` are those of the legal gateways.
 
     Raises RefusalError (recorded in the log), SubmissionConflictError, OtherRequestError, LogUnavailableError; then
-    nothing may be told. What earlier slices stored stays: a refusal of the rest is a PartlyStoredError, and after a
-    LogUnavailableError the same request goes on behind them.
+    nothing may be disclosed. What earlier slices stored stays: a refusal of the rest is a PartlyStoredError, and after
+    a LogUnavailableError the same request goes on behind them.
     """
 
     tokens = [row[0] for row in request.rows.good]
@@ -144,7 +144,7 @@ class _Done:
 
 
 def _count_others(session: Session, actor: Actor, request: SubmissionRequest, now: datetime) -> dict[bytes, int]:
-    """How many others can hold each of the tokens that any do, for all that the member is told."""
+    """How many others can hold each of the tokens that any do, for all that is disclosed to the member."""
     group = request.envelope.group
     inside = load_authority(session, now).groups.get(group, frozenset())
     tokens = [row[0] for row in request.rows.good]
@@ -186,13 +186,13 @@ def _submit(session: Session, submitting: _Submitting) -> _Done:
         left_out=sorted(left_out, key=attrgetter("row")),
         rejected=part.rows.rejected,
     )
-    told = {
+    shown = {
         **msgspec.to_builtins(counts_of(result)),
         "slice": len(earlier),
         "relisted": out.relisted,
         "hits": msgspec.to_builtins(hits),
     }
-    event = _record(session, actor, part, told=told, states=states, now=now)
+    event = _record(session, actor, part, shown=shown, states=states, now=now)
     if not remember_slice(
         session, request, number=len(earlier), upto=upto, result=result, event_id=event.event_id, now=now
     ):
@@ -258,18 +258,18 @@ def _record(
     actor: Actor,
     request: SubmissionRequest,
     *,
-    told: Mapping[str, object],
+    shown: Mapping[str, object],
     states: list[CurrentHit],
     now: datetime,
 ) -> RecordedEvent:
-    """Record the event of a slice, in which the member is `told` that, and the notices of it."""
+    """Record the event of a slice, which shows the member `shown`, and the notices of it."""
     by_member: dict[str, list[CurrentHit]] = defaultdict(list)
     for state in states:
         if state.has_changed:
             by_member[state.known.member_id].append(state)
     ended = view_of_changes(by_member.pop(actor.member_id, ()), now)["ended"]
     own_view = {
-        **told,
+        **shown,
         "representative_id": actor.representative_id,
         "group": request.envelope.group,
         "legal_gateway": request.envelope.legal_gateway,

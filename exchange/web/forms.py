@@ -1,5 +1,5 @@
 """Reading forms strictly, once for all routes, after the guard (edge.guard): unknown fields are refused, in bodies
-and queries, and what is wrong is told by field without quoting it.
+and queries, and what is wrong is reported by field without quoting it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class StrictParser(FlaskParser):
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": RAISE, "json": RAISE}  # noqa: RUF012
 
     def load_json(self, req: Request, schema: Any) -> Any:
-        """The body; an object is wanted."""
+        """The body, which must be an object."""
         value = read_json(req.get_data(cache=True))
         if not isinstance(value, dict):
             raise InvalidFormError({"body": ["expected an object"]})

@@ -58,7 +58,7 @@ class InvalidFormError(Exception):
 
 class AccessRefusedError(Exception):
     """Authentication or a role is missing. `status` 400: no idempotency key; 401: who are you; 403: not you. `roles`:
-    any of these is wanted.
+    any of these is required.
     """
 
     def __init__(self, status: int, reason: str, detail: str, roles: Iterable[str] = ()) -> None:
