@@ -44,7 +44,7 @@ class TooLongError(InputError):
 
 
 class ValueRefusedError(ValueError):
-    """A value that cannot be right: the rule's name, what was found, and what is wanted instead."""
+    """A value that cannot be right: the rule's name, what was found, and what is expected instead."""
 
     def __init__(self, rule: str, found: str, wanted: str) -> None:
         super().__init__(f"{found}; {wanted}")

@@ -48,9 +48,9 @@ class ReadAlert(ShownAlert, frozen=True):
 
     def computed_sha256(self) -> str:
         """The digest of the content as it came, without its audience (of which each reader sees a part of its own)."""
-        told = {name: value for name, value in self.document["content"].items() if name != "audience"}
+        content = {name: value for name, value in self.document["content"].items() if name != "audience"}
         try:
-            return to_base64(digest(told))
+            return to_base64(digest(content))
         except NotCanonicalError as error:
             raise AnswerError("the exchange showed an alert without a canonical form") from error
 

@@ -5,8 +5,8 @@ Rules, in order:
 2. Title, colour, TLP, overview and audience are said by the author. Nobody else can say who is to read it.
 3. Theme, gateway, purpose and dates come from the file, else from the home's defaults (`member config`). What decides
    about lawfulness is never made up.
-4. Every fault is told at once, with field, rule and cure, before anybody is contacted. What only the exchange can judge
-   (membership of groups, Markdown, sources, gateways) it judges, and names its rule.
+4. Every fault is reported at once, with field, rule and cure, before anybody is contacted. What only the exchange can
+   judge (membership of groups, Markdown, sources, gateways) it judges, and names its rule.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _ABSENT: tuple[Any, ...] = (None, "", [], {})
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with one field: the rule's name, what was found, what is wanted."""
+    """What is wrong with one field: the rule's name, what was found, what is expected."""
 
     field: str
     rule: str
@@ -51,13 +51,13 @@ class Fault:
 
 
 class AlertRefusedError(MemberError):
-    """The file cannot become an alert. All its faults are told, in the form in which the exchange tells its own."""
+    """The file cannot become an alert. All its faults are reported, in the form that the exchange uses."""
 
     slug = "refused"
 
     def __init__(self, name: str, faults: list[Fault]) -> None:
-        told = [f"{fault.field}: {fault.found}; {fault.wanted} ({fault.rule})" for fault in faults]
-        detail = f"{name}: {told[0]}" if len(told) == 1 else "\n  ".join([f"{name}: {len(told)} faults", *told])
+        listed = [f"{fault.field}: {fault.found}; {fault.wanted} ({fault.rule})" for fault in faults]
+        detail = f"{name}: {listed[0]}" if len(listed) == 1 else "\n  ".join([f"{name}: {len(listed)} faults", *listed])
         reasons = [{"code": one.rule, "field": one.field, "detail": f"{one.found}; {one.wanted}"} for one in faults]
         super().__init__(detail, then=Next(Act.SHOW_ALERT_TEMPLATE), problem={"reasons": reasons})
 
@@ -209,7 +209,7 @@ class _Reader:
         return self.said(name, read, self.defaults.get(name))
 
     def each(self, name: str, read: Callable[..., Any]) -> list[Any]:
-        """A list, its faults told item by item (counted from 1); a lone value is a list of one."""
+        """A list, its faults reported item by item (counted from 1); a lone value is a list of one."""
         value = self.document.get(name)
         items = [] if value in _ABSENT else value if isinstance(value, list) else [value]
         return [self.read(f"{name} #{place}", partial(read, place=place), item) for place, item in enumerate(items, 1)]

@@ -58,7 +58,7 @@ def draft(session: Session, file: Path) -> Shown:
     """Hand in a draft: FILE is one JSON object (`alert template` shows it).
 
     Theme, legal gateway, purpose and dates come from the home's defaults where the file does not say them. Everything
-    wrong with the file is told at once, before anybody is contacted.
+    wrong with the file is reported at once, before anybody is contacted.
     """
     content = read_alert(file, session.home.config.defaults, session.workplace.today())
     standing = acts.draft(session.workplace, content)
@@ -92,7 +92,7 @@ def release(session: Session, alert_id: str, moment: str | None) -> Shown:
 @click.pass_obj
 @reporting
 def withdraw(session: Session, alert_id: str, reason: str) -> Shown:
-    """Take an alert back. Everyone who was ever told of it is told."""
+    """Take an alert back. Everyone to whom it was disclosed is notified."""
     return _standing(acts.withdraw(session.workplace, alert_id, read_text("reason", reason)))
 
 
@@ -162,9 +162,9 @@ def read(session: Session, alert_id: str, pdf: Path | None, html: Path | None) -
     for form, path in wanted.items():
         write_new_file(path, AlertClient.at(session.workplace).rendered(found.alert_id, form))
     files = {name: str(path) for name, path in (("pdf", pdf), ("html", html)) if path is not None}
-    told = [f"written: {path}" for path in files.values()]
+    lines = [f"written: {path}" for path in files.values()]
     document = {**found.document, "logged": logged, **files}
-    return Shown(document, "\n".join([_when_disclosed(logged), *told]), page=partial(_render, found))
+    return Shown(document, "\n".join([_when_disclosed(logged), *lines]), page=partial(_render, found))
 
 
 @alert.command("ack", epilog="Example: member alert ack 1234-NECC --implemented --feedback what-we-found.txt")
@@ -185,11 +185,11 @@ def acknowledge(
     text = "" if feedback is None else _read_feedback(feedback)
     said = Acknowledgement(implemented=implemented, feedback=text)
     done = acts.acknowledge(session.workplace, None if all_read else alert_ids, said)
-    told = [f"{one.reference} is acknowledged{', and implemented' if implemented else ''}" for one in done]
+    lines = [f"{one.reference} is acknowledged{', and implemented' if implemented else ''}" for one in done]
     document = msgspec.to_builtins(done[0]) if len(alert_ids) == 1 else {"alerts": msgspec.to_builtins(done)}
-    end = "the issuer is told" if len(done) == 1 else "the issuers are told"
+    end = "the issuer is notified" if len(done) == 1 else "the issuers are notified"
     nothing = "nothing to acknowledge: every alert that was read from this home is answered"
-    return Shown(document, "\n".join([*told, end]) if done else nothing)
+    return Shown(document, "\n".join([*lines, end]) if done else nothing)
 
 
 @alert.command("responses", epilog="Example: member alert responses 1234-NECC")

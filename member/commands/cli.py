@@ -67,6 +67,6 @@ complete_program(cli, _note_json)
 
 def main() -> None:
     """Entry point of the console script."""
-    # What is logged for programs that embed these modules is told to a person as a warning.
+    # What is logged for programs that embed these modules is shown to a person as a warning.
     logging.getLogger("member").addHandler(logging.NullHandler())
     cli.main()

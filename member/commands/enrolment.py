@@ -166,7 +166,7 @@ def _read_role(text: str) -> tuple[str, Role]:
 @click.command(epilog="Example: member --home ~/bank-a join CODE --registrars-fingerprint 3f9a…")
 @click.argument("code", required=False)
 @click.option(
-    "--registrars-fingerprint", help="The fingerprint you were told another way; joins only if it is the same."
+    "--registrars-fingerprint", help="The fingerprint you were given another way; joins only if it is the same."
 )
 @click.option("--yes", is_flag=True, help="Take the registrars in the code without comparing.")
 @click.pass_obj
@@ -204,17 +204,17 @@ def _follow(session: Session, fingerprint: str | None, *, yes: bool) -> Shown:
     return Shown(joined, f"joined {joined.exchange_url}; you may act when the registrars have signed your key")
 
 
-def _compare(root: Root, told: str | None, yes: bool) -> None:
+def _compare(root: Root, given: str | None, yes: bool) -> None:
     """Raise unless a person, here or before, has compared the fingerprint."""
-    if told is not None:
-        check_fingerprint(root, told)
+    if given is not None:
+        check_fingerprint(root, given)
         return
     click.echo(f"registrars: {registrars_text(root)}\nfingerprint: {in_fours(root.fingerprint)}", err=True)
     if yes:
         return
     if not sys.stdin.isatty():
         raise UsageError("the registrars' fingerprint was not compared", "--registrars-fingerprint HEX, or --yes")
-    click.confirm("Is this the fingerprint that the registrars told you?", abort=True, err=True)
+    click.confirm("Is this the fingerprint that the registrars gave you?", abort=True, err=True)
 
 
 @click.command(epilog="Example: member --home ~/bank-a status --json")

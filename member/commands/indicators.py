@@ -107,9 +107,9 @@ def submit(
     """Submit indicators from a CSV file, an .xlsx workbook, or standard input (-).
 
     The columns are indicator_type,value,reason,first_seen,source_ref by name, in any order. Rows that cannot be used
-    are told by line, column and reason, and written to a CSV of their own. The same rows again are duplicates. Values
-    that nearly every institution holds are left out and named, and so are rows that were taken back. An upload that was
-    stopped goes on where it stopped when the command is given again.
+    are reported by line, column and reason, and written to a CSV of their own. The same rows again are duplicates.
+    Values that nearly every institution holds are left out and named, and so are rows that were taken back. An upload
+    that was stopped goes on where it stopped when the command is given again.
     """
     relist = _relist_reason(relist, reason)
     kept_back = {} if include_common else common_values(session.home.path, session.workplace.circumstances)

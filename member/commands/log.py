@@ -58,18 +58,18 @@ def verify(session: Session, proofs: Path | None) -> Shown:
     return Shown(VerifiedView.of(found, proofs).with_cover(found), "\n".join(lines), warnings=warnings)
 
 
-def _cover_end_text(told: DisclosedCover) -> str:
-    stated = told.stated
-    about = f"{stated.agency} was told of {len(stated.tokens):,} of our indicators at {stated.told_at}"
-    return f"query {stated.query_id}: {about}; a reviewer has the commitment {told.commitment}"
+def _cover_end_text(disclosed: DisclosedCover) -> str:
+    stated = disclosed.stated
+    about = f"{stated.agency} learned of {len(stated.tokens):,} of our indicators at {stated.told_at}"
+    return f"query {stated.query_id}: {about}; a reviewer has the commitment {disclosed.commitment}"
 
 
 @log.command("withheld", epilog="Example: member log withheld")
 @click.pass_obj
 @reporting
 def withheld(session: Session) -> Shown:
-    """Verify the log, and list what was fixed for banks to be told when the cover of queries ends (reviewers), and what
-    this bank was told since. The commitments of both are the same.
+    """Verify the log, and list what was fixed for disclosure to banks when cover of queries ends (reviewers), and what
+    was disclosed to this bank since. The commitments of both are the same.
     """
     cover = verify_log(session.workplace).cover
     fixed = list(cover.withheld())
@@ -81,8 +81,10 @@ def withheld(session: Session) -> Shown:
     overdue = sum(one.state is CoverState.OVERDUE for one in fixed)
     text = as_lines(_cover_end_text(one) for one in cover.disclosed)
     if not fixed and not cover.disclosed:
-        text = "nothing: no telling is fixed here, and of none whose cover has ended was this member told"
-    warnings = [f"{overdue} are overdue: cover has ended, and the bank was not told what was fixed"] if overdue else []
+        text = "nothing: no disclosure is fixed here, and this member received none whose cover has ended"
+    warnings = (
+        [f"{overdue} are overdue: cover has ended, and what was fixed was not disclosed to the bank"] if overdue else []
+    )
     document = WithheldView(fixed, [disclosed_view(one) for one in cover.disclosed], overdue)
     return Shown(document, text, made if fixed else None, warnings, FAILED if overdue else 0)
 
@@ -145,7 +147,7 @@ def witness(session: Session, out: Path | None) -> Shown:
 @click.pass_obj
 @reporting
 def accept(session: Session, origin: str) -> Shown:
-    """Follow a log that was started anew, once the registrars have told you why. Shows what it lacks."""
+    """Follow a log that was started anew, once the registrars have explained why. Shows what it lacks."""
     done = accept_origin(session.workplace, origin)
     entries, lost = done.entries, len(done.lost)
     return Shown(done, f"{origin} is followed from now on: {entries} entries of ours, {lost} receipts have none in it")

@@ -57,7 +57,7 @@ def _objects(function: Callable[..., Any]) -> Callable[..., Any]:
 def record(session: Session, /, **given: Any) -> Shown:
     """Say what came of a hit, a request or a query. Codes and figures alone; what is not said counts as not known.
 
-    Those whose rows contributed are told, and not by whom unless they know that already.
+    Those whose rows contributed are notified, and not by whom unless they know that already.
     """
     named = {about.value: given.pop(about.value) for about in OutcomeObject}
     chosen = {about: object_id for about, object_id in named.items() if object_id is not None}

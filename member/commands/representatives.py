@@ -63,8 +63,10 @@ def list_all(session: Session) -> Shown:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where the draft for the registrars goes; not needed before the member has joined.",
 )
-@click.option("--fingerprint", help="The fingerprint that the newcomer told you; lets it in only if it is the same.")
-@click.option("--yes", is_flag=True, help="Let the newcomer in without comparing.")
+@click.option(
+    "--fingerprint", help="The fingerprint that the new representative gave you; lets it in only if it is the same."
+)
+@click.option("--yes", is_flag=True, help="Let the new representative in without comparing.")
 @click.option(
     "--passphrase-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -94,7 +96,7 @@ def add(
     given = {"--roles": roles, "--passphrase-file": passphrase_file}
     beside = ", ".join(option for option, value in given.items() if value is not None)
     if beside:
-        raise UsageError(f"{beside}: the newcomer says that itself", "member init --as NAME --vault FOLDER")
+        raise UsageError(f"{beside}: the new representative says that itself", "member init --as NAME --vault FOLDER")
     workplace = session.workplace
     request = find_request(workplace, name)
     _compare(request, fingerprint, yes=yes)
@@ -120,18 +122,18 @@ def add(
     return Shown(document, as_lines(lines))
 
 
-def _compare(request: JoiningRequest, told: str | None, *, yes: bool) -> None:
-    """Raise unless whoever lets somebody in has compared what the newcomer's own screen shows."""
-    if told is not None:
-        check_fingerprint(request, told)
+def _compare(request: JoiningRequest, given: str | None, *, yes: bool) -> None:
+    """Raise unless whoever lets somebody in has compared what that person's own screen shows."""
+    if given is not None:
+        check_fingerprint(request, given)
         return
     shown = f"{request.name} ({', '.join(request.roles)})\nfingerprint: {in_fours(request.fingerprint)}"
     click.echo(printable(shown), err=True)
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsageError("the newcomer's fingerprint was not compared", "--fingerprint HEX, or --yes")
-    click.confirm("Is this the fingerprint on the newcomer's screen?", abort=True, err=True)
+        raise UsageError("the new representative's fingerprint was not compared", "--fingerprint HEX, or --yes")
+    click.confirm("Is this the fingerprint on the new representative's screen?", abort=True, err=True)
 
 
 def _add_here(session: Session, name: str, roles: str | None, out: Path | None, file: Path | None) -> Shown:
@@ -232,7 +234,7 @@ def _removed_lines(name: str, removed: Removed) -> Iterator[str]:
 def four_eyes(session: Session, *, answers: bool | None, out: Path | None) -> Shown:
     """Show what takes two people of this member, or draft the statement that asks for it.
 
-    Once the registrars have signed it, the exchange and those who are told refuse what one person alone sends.
+    Once the registrars have signed it, the exchange and the recipients refuse what one person alone sends.
     """
     if answers is None:
         codes = four_eyes_of(session.workplace)

@@ -33,7 +33,7 @@ _SPARE = ("reference", "reason", "submission id")
 
 @dataclass(frozen=True)
 class RowFilters:
-    """What rows are wanted; an empty set or None wants any."""
+    """A filter of rows; an empty set or None matches any."""
 
     submission_id: str | None
     states: frozenset[str]
@@ -41,7 +41,7 @@ class RowFilters:
     ending_by: str | None
 
     def matches(self, standing: StandingRow) -> bool:
-        """Whether the row is wanted."""
+        """Whether the filter matches the row."""
         return (
             self.submission_id in (None, standing.row.source.submission_id)
             and (not self.states or standing.state in self.states)

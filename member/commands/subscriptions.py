@@ -1,4 +1,4 @@
-"""`subscription`: where this member wants alerts pushed, by webhook or mail."""
+"""`subscription`: where this member has alerts pushed, by webhook or mail."""
 
 from __future__ import annotations
 

@@ -37,20 +37,20 @@ def withdraw(
     values: tuple[str, ...],
     value_file: Path | None,
 ) -> Shown:
-    """Take back own rows, by value or by submission. They count for nothing at once, and everyone who was told of them
-    is told; shown is how many of those this member may know of.
+    """Take back own rows, by value or by submission. They count for nothing at once, and every recipient of them
+    is notified; shown is how many of those this member may know of.
     """
     values = given_values(values, value_file)
     done = acts.withdraw(session.workplace, reason, values, indicator_type, submission_id)
-    rows_taken, told = counted(done.withdrawn, "row"), counted(done.told, "other member")
+    rows_taken, notified = counted(done.withdrawn, "row"), counted(done.told, "other member")
     overdue = "who does not acknowledge it in time is named to you: member notices"
-    text = f"taken back: {rows_taken}; told: at least {told}\n{overdue}"
+    text = f"taken back: {rows_taken}; notified: at least {notified}\n{overdue}"
     return Shown(done, text)
 
 
 @click.group(epilog="Example: member corrections list")
 def corrections() -> None:
-    """What this member was told and others took back: list it, act on it, acknowledge it."""
+    """What was disclosed to this member and others took back: list it, act on it, acknowledge it."""
 
 
 @corrections.command("list", epilog="Example: member corrections list --all")
@@ -65,9 +65,11 @@ def list_all(session: Session, every: bool) -> Shown:
     numbers = session.workplace.number("correction", (each.correction.correction_id for each in listed))
     for each in listed:
         one, concerned = each.correction, each.items
-        told = [" ".join([in_words(item.kind), *item.values]) for item in concerned[:3]] + ["…"] * (len(concerned) > 3)
+        summary = [" ".join([in_words(item.kind), *item.values]) for item in concerned[:3]] + ["…"] * (
+            len(concerned) > 3
+        )
         due, number = to_second(one.due_at) + (" (overdue)" if one.is_overdue else ""), str(numbers[one.correction_id])
-        shown = (label(one.reason), ", ".join(told), due, one.acknowledged_at or "", one.told_at)
+        shown = (label(one.reason), ", ".join(summary), due, one.acknowledged_at or "", one.told_at)
         made.add_row(number, *shown, one.correction_id)
     made.title = counted(len(listed), "correction")
     acting = "once you have acted on one: member corrections ack NO."
@@ -84,7 +86,7 @@ def list_all(session: Session, every: bool) -> Shown:
 @reporting
 def acknowledge(session: Session, correction_id: str) -> Shown:
     """Read a correction to its end, and say that it was taken in and acted on. Nobody else learns who did. Shown is
-    what is acknowledged: more than the list said, if more was told since.
+    what is acknowledged: more than the list said, if more came since.
     """
     done, concerned = acts.acknowledge(session.workplace, correction_id)
     made = table("taken in", "by", "own values", "id", whole=("id",), spare=("id",))

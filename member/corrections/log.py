@@ -1,12 +1,13 @@
 """What was shown of corrections and outcomes, held against this member's own entries of the log.
 
 1. Each page of them is kept with the digest of what was shown (member.requests.log).
-2. A correction that was shown must have been told: its reason stands in the log, and it concerned as much as had been
-   told by then. Of one that was read whole, what it concerned is compared too: by its hits, requests and queries, and
-   by its digest if it was told at once.
-3. A listing to its end must have left out no correction that had been told well before and that nobody here
-   acknowledged. What was acknowledged goes after a time, and what is told meanwhile may come too late for a listing.
-4. An outcome about rows of ours that was shown must have been told in just those words.
+2. A correction that was shown must have been recorded: its reason stands in the log, and it concerned as much as was
+   recorded by then. Of one that was read whole, what it concerned is compared too: by its hits, requests and queries,
+   and by its digest if it was recorded at once.
+3. A listing to its end must have left out no correction that had been recorded well before and that nobody here
+   acknowledged. What was acknowledged goes after a time, and what is recorded meanwhile may come too late for a
+   listing.
+4. An outcome about rows of ours that was shown must have been recorded in just those words.
 5. An entry whose content is erased may have been one of those looked for, and stands in for one of them.
 """
 
@@ -111,10 +112,10 @@ class DisclosureRecord:
         )
         self._keep(read)
 
-    def keep_outcome(self, event_id: str, told: Mapping[str, Any]) -> None:
+    def keep_outcome(self, event_id: str, outcome: Mapping[str, Any]) -> None:
         """Keep an outcome about rows of ours as it was listed."""
-        said = canonical_json({name: told[name] for name in _OUTCOME})
-        self._keep(ShownOutcome(self._origin, event_id, told["outcome_id"], said))
+        said = canonical_json({name: outcome[name] for name in _OUTCOME})
+        self._keep(ShownOutcome(self._origin, event_id, outcome["outcome_id"], said))
 
     def keep_listing(self, event_ids: Iterable[str], correction_ids: Iterable[str]) -> None:
         """Keep which corrections were listed to the end; the listing before is dropped."""
@@ -148,7 +149,7 @@ class DisclosureRecord:
 
 @dataclass(frozen=True)
 class _Disclosed:
-    """One entry that told of a correction, or of more of it."""
+    """One entry that recorded a correction, or more of it."""
 
     made_at: datetime
     reason: str
@@ -185,7 +186,7 @@ class DisclosureCheck:
     def _take_in(self, entry: LoggedEntry, view: Mapping[str, Any]) -> None:
         if self.listing is not None and entry.event_id in self.listing.event_ids:
             self._listed_at.append(made_at(entry.event_id))
-        if view["kind"] == "correction" and "correction_id" in view:  # not what reviewers are told of others'
+        if view["kind"] == "correction" and "correction_id" in view:  # not what reviewers read of others'
             objects = frozenset((str(one["kind"]), str(one["object_id"])) for one in view["told_by"])
             said = view["reason"], int(view["items"]), view["items_sha256"]
             self._tellings[view["correction_id"]].append(_Disclosed(made_at(entry.event_id), *said, objects, entry))
@@ -195,12 +196,14 @@ class DisclosureCheck:
             self._outcomes.add(canonical_json({name: view[name] for name in _OUTCOME}))
 
     def finish(self, *, is_complete: bool) -> list[Shown]:
-        """What was found as it was shown. Raises LogFault for what was shown and not told so, or told and not shown,
-        though no entry waits.
+        """What was found as it was shown. Raises LogFault for what was shown and not so recorded, or recorded and not
+        shown, though no entry waits.
         """
         lacking = [one for one in self.shown if not self._was_disclosed(one)]
         if is_complete and len({one.about for one in lacking}) > self._erased:
-            raise LogFault(f"{lacking[0].about} was shown under it, and never told so", event_id=lacking[0].event_id)
+            raise LogFault(
+                f"{lacking[0].about} was shown under it, and never recorded so", event_id=lacking[0].event_id
+            )
         left_out = self._left_out() if is_complete else []
         if len(left_out) > self._erased:
             raise left_out[0].entry.fault("corrections were later listed without this one, which nobody acknowledged")

@@ -1,4 +1,4 @@
-"""Taking back one's own rows, and the corrections of what one was told, as a member sees them.
+"""Taking back one's own rows, and the corrections of what was disclosed to a member, as it sees them.
 
 A row is named to the exchange by its tokens, of every epoch in which it may lie there. What a correction concerns comes
 back as tokens too, and is looked up among one's own indicators at home.
@@ -148,7 +148,7 @@ class WithdrawalClient:
             self._uploads.keep_withdrawn(submission_id, indicator, reason)
 
     def corrections(self, log: DisclosureRecord, *, every: bool = False) -> Iterator[ListedCorrection]:
-        """The open corrections of what this member was told, or every one, page by page; kept to be held against the
+        """The open corrections of what this member received, or every one, page by page; kept to be held against the
         log.
         """
         wanted: dict[str, str | int] = {"limit": CORRECTIONS_PAGE} | ({} if every else {"state": "open"})
@@ -163,7 +163,7 @@ class WithdrawalClient:
         log.keep_listing([shown.event_id for shown in pages], listed)
 
     def concerned(self, log: DisclosureRecord, correction_id: str) -> list[ConcernedItem]:
-        """Everything that a correction concerns; kept to be held against the log. One that more is told of while its
+        """Everything that a correction concerns; kept to be held against the log. One to which more is added while its
         pages are read is read again.
         """
         for _ in range(_TRIES):
@@ -184,7 +184,7 @@ class WithdrawalClient:
             yield page
 
     def acknowledge(self, log: DisclosureRecord, correction_id: str) -> tuple[CorrectionStatus, list[ConcernedItem]]:
-        """Read a correction to its end and say that all of it was taken in; what it concerns. When more of it is told
+        """Read a correction to its end and say that all of it was taken in; what it concerns. When more of it comes
         meanwhile, it is read again: MemberError if that goes on.
         """
         for _ in range(_TRIES):

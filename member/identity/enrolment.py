@@ -249,7 +249,7 @@ def check_code_fits(home: Home, code: ReadCode) -> None:
 
 
 def registrars_text(root: Root) -> str:
-    """Who a pinned root is, for people; after a change its later registrars are told by the fingerprint alone."""
+    """Who a pinned root is, for people; after a change its later registrars are known by the fingerprint alone."""
     names = ", ".join(registrar.registrar_id for registrar in root.registrars)
     if root.anchor is not None:
         return f"root {root.anchor.version}, which follows {names}"

@@ -2,14 +2,15 @@
 
 vault.sqlite           the vault, sealed under the vault key
 people/NAME.wrap       the vault key, sealed to a key that lies in that person's home
-joining/NAME.json      what a newcomer asks with, until somebody who has the vault key lets it in
+joining/NAME.json      a new representative's request, until somebody who has the vault key lets it in
 
 Rules, in order:
 1. Nothing here opens anything by itself: whoever steals the folder has no passphrase to try.
 2. A wrap is for one person of one member: it does not open under another's name or key.
 3. The folder is the user's alone (0700), or shared with its group (2770) where the people have operating-system users
    of their own; others never. What is made in it has the same reach.
-4. A newcomer's request is signed with the key that it asks for; whoever lets it in compares its fingerprint first.
+4. A new representative's request is signed with the key that it asks for; whoever lets it in compares its fingerprint
+   first.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 
 
 class JoiningRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """joining/NAME.json: a newcomer's public keys (base64) and roles, and its signature over all of it."""
+    """joining/NAME.json: a new representative's public keys (base64) and roles, and its signature over all of it."""
 
     member_id: str
     name: str
@@ -104,7 +105,7 @@ class VaultFolder:
         return self._path("people", name, ".next")
 
     def joining_path(self, name: str) -> Path:
-        """Where a newcomer's request lies."""
+        """Where a new representative's request is stored."""
         return self._path("joining", name, ".json")
 
     def _path(self, kind: str, name: str, suffix: str) -> Path:
@@ -148,11 +149,13 @@ class VaultFolder:
         self._ahead_path(name).unlink(missing_ok=True)
 
     def ask(self, request: JoiningRequest) -> None:
-        """Leave a newcomer's request."""
+        """Leave a new representative's request."""
         self._write(self.joining_path(request.name), msgspec.json.format(msgspec.json.encode(request)) + b"\n")
 
     def find_request(self, name: str) -> JoiningRequest:
-        """A newcomer's request, signed by itself and for this member. HomeError for none, and for one that is not."""
+        """A new representative's request, signed by itself and for this member. HomeError for none, and for one that is
+        not.
+        """
         path = self.joining_path(name)
         if not path.exists():
             detail, about = f"nobody called {name} has asked to join", {"name": name, "member_id": self.member_id}

@@ -66,7 +66,7 @@ SETTINGS: Mapping[str, Setting] = {
     "red_flags": Setting(None, ""),
 }
 CONTACT = "contact"
-"""The desk that answers questions: told in answers to requests where a row names no other. Part of no envelope."""
+"""The desk that answers questions: named in answers to requests where a row names no other. Part of no envelope."""
 MAP = "map"
 """The file with the names of one's own columns, which `submit` reads. Part of no envelope."""
 STATEMENTS: Mapping[str, Setting] = {
@@ -117,10 +117,10 @@ def check_setting(name: str, value: str) -> str:
         raise InputError(name, f"{len(value):,} characters", f"at most {_MAX_TEXT_CHARS:,}")
     if not value.isprintable():
         raise InputError(name, "it has a character that nobody sees", "printable text in one line")
-    told = find_tipping_off(value) if setting.codes is None else None
-    if told is not None:
-        hint = "nothing that reveals a suspicious activity report may be told"
-        raise InputError(name, f"it speaks of: {told}", hint)
+    found = find_tipping_off(value) if setting.codes is None else None
+    if found is not None:
+        hint = "nothing that reveals a suspicious activity report may be disclosed"
+        raise InputError(name, f"it speaks of: {found}", hint)
     return value
 
 

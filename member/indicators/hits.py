@@ -34,7 +34,7 @@ class RequestOfHit(msgspec.Struct, frozen=True):
 class ListedHit(msgspec.Struct, frozen=True, kw_only=True):
     """A live hit as `hits --json` gives it: what the exchange shows, one's own rows, and how far one has come.
 
-    `came_at` is when there was an overlap for the first time, `changed_at` when it was last told otherwise; `new` is
+    `came_at` is when there was an overlap for the first time, `changed_at` when it was last disclosed anew; `new` is
     what a representative was not shown before, or otherwise.
     """
 
@@ -59,7 +59,7 @@ class ListedHit(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class HitFilters:
-    """Which hits are wanted; an empty set wants all."""
+    """A filter of hits; an empty set matches all."""
 
     types: frozenset[str] = frozenset()
     bands: frozenset[str] = frozenset()
@@ -67,7 +67,7 @@ class HitFilters:
     only_new: bool = False
 
     def matches(self, hit: ListedHit) -> bool:
-        """Whether a hit is wanted."""
+        """Whether the filter matches a hit."""
         chosen = ((self.types, hit.indicator_type), (self.bands, hit.institutions), (self.states, hit.state))
         return all(not codes or code in codes for codes, code in chosen) and (hit.new or not self.only_new)
 
@@ -103,7 +103,7 @@ def _batches(hits: Iterable[DisclosedHit]) -> Iterator[list[DisclosedHit]]:
 
 
 def _listed(hit: DisclosedHit, own: OwnIndicator | None, progress: Progress, *, new: bool) -> ListedHit:
-    """A hit whose row this vault has lost is told without a value."""
+    """A hit whose row this vault has lost is shown without a value."""
     references = [] if own is None else [source.source_ref for source in own.sources if source.source_ref]
     return ListedHit(
         hit_id=hit.hit_id,

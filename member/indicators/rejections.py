@@ -1,4 +1,4 @@
-"""Rows that were refused, here or by the exchange: told in the result, and written to a CSV that can be mended."""
+"""Rows that were refused, here or by the exchange: reported in the result, and written to a CSV that can be mended."""
 
 from __future__ import annotations
 

@@ -384,7 +384,7 @@ class _Sending:
 
     def _take_over(self, known: Sequence[tuple[bytes, OwnRow]]) -> None:
         """An echo goes with its row. One whose row was confirmed in an earlier run stays where it was: if its old
-        submission has ended, nothing is told of it.
+        submission has ended, nothing is reported of it.
         """
         renewed = [row for lookup, row in known if lookup in self._renewed]
         self._rows.take_over(renewed, self._group, self._epoch)

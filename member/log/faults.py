@@ -17,7 +17,7 @@ def naming_entry() -> Iterator[None]:
     try:
         yield
     except LogFault as fault:
-        told = MemberError(fault.detail, fault.hint, slug=fault.slug, entry=fault.where)
+        failure = MemberError(fault.detail, fault.hint, slug=fault.slug, entry=fault.where)
         if fault.receipts:
-            told.fields["receipts"] = fault.receipts
-        raise told from fault
+            failure.fields["receipts"] = fault.receipts
+        raise failure from fault

@@ -5,7 +5,7 @@ former one recorded may be gone, so this member's own person has to accept it.
 2. When the registrars state another origin, every check of the log fails and says so, until the new one is accepted
    by name. Nothing else accepts it.
 3. Accepting verifies the new log whole, and keeps what the former one promised and the new one lacks: such receipts
-   are told of in every later verification.
+   are reported in every later verification.
 """
 
 from __future__ import annotations

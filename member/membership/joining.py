@@ -90,7 +90,7 @@ def join_others(workplace: Workplace, root: Root) -> Joined:
 def check_fingerprint(root: Root, given: str) -> None:
     """MemberError unless the fingerprint, in hexadecimal with or without blanks and colons, is the registrars'."""
     if re.sub(r"[\s:]", "", given).lower() != root.fingerprint:
-        detail = "the code names other registrars than those whose fingerprint you were told"
+        detail = "the code names other registrars than those whose fingerprint you were given"
         raise MemberError(detail, "do not join; ask the registrars", slug="wrong_registrars", found=root.fingerprint)
 
 

@@ -88,8 +88,8 @@ def find_request(workplace: Workplace, name: str) -> JoiningRequest:
 def check_fingerprint(request: JoiningRequest, given: str) -> None:
     """MemberError unless the fingerprint, in hexadecimal with or without blanks and colons, is that of the request."""
     if re.sub(r"[\s:]", "", given).lower() != request.fingerprint:
-        hint = "do not let it in; ask the newcomer in person"
-        detail = f"{request.name} asks with another key than the one whose fingerprint you were told"
+        hint = "do not let it in; ask the new representative in person"
+        detail = f"{request.name} asks with another key than the one whose fingerprint you were given"
         raise MemberError(detail, hint, slug="other_key", found=request.fingerprint)
 
 

@@ -1,10 +1,10 @@
-"""What banks are to be told when the cover of a query ends, held against what was fixed when its agency was told.
+"""What banks must learn when the cover of a query ends, held against what was fixed when its agency learned it.
 
-1. At a bank: what it was told when cover had ended names this bank and an agency that the registrars state, and is
+1. At a bank: what it received when cover had ended names this bank and an agency that the registrars state, and is
    committed to anew with its salt. The result is shown, to be compared with what a reviewer has of the same query.
-2. At an independent reviewer: each telling to an agency fixed a commitment for each bank. Once the bank was told, the
-   reviewer's entry of that has the same commitment; where the last day of the query has passed and nothing has it, the
-   bank was told nothing, late, or something else.
+2. At an independent reviewer: each disclosure to an agency fixed a commitment for each bank. Once disclosed to the
+   bank, the reviewer's entry of that has the same commitment; where the last day of the query has passed and nothing
+   has it, the bank received nothing, something late, or something else.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from schemas.queries.cover import QueryDisclosure, commit_to_disclosure
 from schemas.values.encoding import from_base64, to_base64
 
 OVERDUE = timedelta(days=1)
-"""How long after its last day a query's cover may last until the exchange's worker has told the banks."""
+"""How long after its last day a query's cover may last until the exchange's worker has notified the banks."""
 
 _SALT_BYTES = 32
 
 
 class CoverState(StrEnum):
-    """How it stands with what a bank is to be told."""
+    """The state of what must be disclosed to a bank."""
 
     OPEN = "open"
     TOLD = "told"
@@ -37,7 +37,7 @@ class CoverState(StrEnum):
 
 @dataclass(frozen=True)
 class Commitment:
-    """What a bank is to be told of one telling, as it was fixed (base64)."""
+    """What a bank must learn of one disclosure, as it was fixed (base64)."""
 
     query_id: str
     bank: str
@@ -46,14 +46,14 @@ class Commitment:
 
 @dataclass(frozen=True)
 class DisclosedCover:
-    """What a bank was told of one telling when cover had ended, and its commitment as it comes out here (base64)."""
+    """What a bank learned of one disclosure when cover had ended, and its commitment as it comes out here (base64)."""
 
     stated: QueryDisclosure
     commitment: str
 
 
 class WithheldDisclosure(msgspec.Struct, frozen=True):
-    """What a bank is to be told, as it was fixed; `told_at` is when it was."""
+    """What must be disclosed to a bank, as it was fixed; `told_at` is when it was."""
 
     query_id: str
     bank: str
@@ -102,22 +102,22 @@ class CoverCheck:
         for bank, commitments in view.get("disclosed", {}).items():
             for commitment in commitments:
                 self._told[Commitment(view["query_id"], bank, commitment)] = view["recorded_at"]
-        for told in self._disclosed_to_bank(entry, view):
-            self.disclosed.append(_as_disclosed(entry, told, self.agencies))
+        for disclosed in self._disclosed_to_bank(entry, view):
+            self.disclosed.append(_as_disclosed(entry, disclosed, self.agencies))
 
     def _disclosed_to_bank(self, entry: OwnEntry, view: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-        """What a member was told as a holder. An agency's view of its own query tells nothing, a reviewer's names the
-        banks unless it is told as a holder itself; everyone else's tells something. Raises LogFault.
+        """What was disclosed to a member as a holder. An agency's view of its own query tells nothing, a reviewer's
+        names the banks unless it is a holder itself; everyone else's discloses something. Raises LogFault.
         """
-        told, member_id = view.get("told"), view["member_id"]
-        if told is None and member_id in self.agencies and view.get("agency") == member_id:
+        disclosed, member_id = view.get("told"), view["member_id"]
+        if disclosed is None and member_id in self.agencies and view.get("agency") == member_id:
             return ()
-        names = isinstance(told, list) and all(isinstance(one, str) for one in told)
+        names = isinstance(disclosed, list) and all(isinstance(one, str) for one in disclosed)
         if names and "disclosed" in view and member_id in self.regulators:
             return ()
-        if not (isinstance(told, list) and told and all(isinstance(one, Mapping) for one in told)):
-            raise entry.fault("it says that an agency was told of rows, and not what")
-        return told
+        if not (isinstance(disclosed, list) and disclosed and all(isinstance(one, Mapping) for one in disclosed)):
+            raise entry.fault("it says that rows were disclosed to an agency, and not which")
+        return disclosed
 
     def withheld(self) -> Iterator[WithheldDisclosure]:
         """Every commitment that this member saw fixed, in the order of the log."""
@@ -147,18 +147,18 @@ class CoverCheck:
         one, entry = next(iter(overdue.items()))
         over = self._until[one.query_id].isoformat()
         raise entry.fault(
-            f"the last day of query {one.query_id} was {over}, and {one.bank} has not been told what this fixed"
+            f"the last day of query {one.query_id} was {over}, and what this fixed was not disclosed to {one.bank}"
         )
 
 
-def _as_disclosed(entry: OwnEntry, told: Mapping[str, Any], agencies: Set[str]) -> DisclosedCover:
-    """What a bank was told of one telling, and its commitment as it comes out here. Raises LogFault."""
+def _as_disclosed(entry: OwnEntry, disclosed: Mapping[str, Any], agencies: Set[str]) -> DisclosedCover:
+    """What a bank learned of one disclosure, and its commitment as it comes out here. Raises LogFault."""
     view = entry.view or {}
-    body = {name: value for name, value in told.items() if name != "salt"}
+    body = {name: value for name, value in disclosed.items() if name != "salt"}
     stated = msgspec.convert(body, QueryDisclosure)
     if (stated.holder, stated.query_id) != (view["member_id"], view["query_id"]):
         raise entry.fault("it tells of another bank, or of another query, than it is about")
     if stated.agency not in agencies:
         raise entry.fault("it names an agency that the registrars do not state")
-    commitment = commit_to_disclosure(from_base64(told["salt"], _SALT_BYTES), body)
+    commitment = commit_to_disclosure(from_base64(disclosed["salt"], _SALT_BYTES), body)
     return DisclosedCover(stated, to_base64(commitment))

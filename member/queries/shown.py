@@ -30,15 +30,15 @@ class OtherCase(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class FoundValue:
-    """What is told of one value; None for one that this vault did not ask about."""
+    """What is disclosed of one value; None for one that this vault did not ask about."""
 
     value: str | None
     result: QueryResult
 
     def to_json(self) -> dict[str, object]:
         """The value, and the result but for its token."""
-        told = {name: value for name, value in msgspec.to_builtins(self.result).items() if name != "token"}
-        return {"value": self.value, **told}
+        shown = {name: value for name, value in msgspec.to_builtins(self.result).items() if name != "token"}
+        return {"value": self.value, **shown}
 
     @property
     def marking(self) -> str | None:

@@ -59,7 +59,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class ReleasedOffer:
-    """An offer of ours that was released; `begun` were told what was begun before, and not what was given now."""
+    """An offer of ours that was released; `begun` received what was begun before, and not what was given now."""
 
     released: Released
     begun: Sequence[str] = ()
@@ -183,8 +183,8 @@ def _prepare_release(
     context: RequestContext, offer: ReadRequest, agreed: AgreedDisclosure, to: str | None
 ) -> list[PreparedAnswer]:
     waiting = [one for one in offer.waiting if to in (None, one.institution)]
-    told = what_to_release(context, offer, waiting, agreed, preparing=True)
-    return [prepare(context, offer.request_id, *each) for each in told]
+    to_prepare = what_to_release(context, offer, waiting, agreed, preparing=True)
+    return [prepare(context, offer.request_id, *each) for each in to_prepare]
 
 
 def _release(context: RequestContext, offer: ReadRequest, agreed: AgreedDisclosure, to: str | None) -> ReleasedOffer:
@@ -192,11 +192,11 @@ def _release(context: RequestContext, offer: ReadRequest, agreed: AgreedDisclosu
     stated = [one.member_id for one in context.keyring.members() if to in (None, one.member_id)]
     begun = [one for one in stated if finish_begun(context, offer.request_id, one)]
     waiting = [one.institution for one in offer.waiting if to in (None, one.institution)]
-    told = list(dict.fromkeys([*begun, *waiting]))
-    left = [one for one in offer.waiting if one.institution in told and one.institution not in begun]
+    recipients = list(dict.fromkeys([*begun, *waiting]))
+    left = [one for one in offer.waiting if one.institution in recipients and one.institution not in begun]
     if left or not begun:
         release(context, offer, left, agreed)
-    return ReleasedOffer(_released(offer, told), begun)
+    return ReleasedOffer(_released(offer, recipients), begun)
 
 
 def _release_prepared(
@@ -218,5 +218,5 @@ def _release_prepared(
     return ReleasedOffer(_released(offer, [one.institution for one in waiting]))
 
 
-def _released(offer: ReadRequest, told: Sequence[str]) -> Released:
-    return Released(offer.request_id, RequestState.ANSWERED.value, offer.due_at, told)
+def _released(offer: ReadRequest, recipients: Sequence[str]) -> Released:
+    return Released(offer.request_id, RequestState.ANSWERED.value, offer.due_at, recipients)

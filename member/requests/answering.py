@@ -5,11 +5,11 @@ An answer leaves by these rules, in order:
 2. An authoriser takes it up. Who asks is an active member that the registrars signed, in an open group with us, and the
    key that the answer would be sealed to is the one that the registrars state.
 3. The request proves that whoever asks holds the identifier itself, under these very terms. Without that nothing is
-   told: a row planted with a stolen token is worth nothing. What remains is to refuse.
-4. Only rows are told of whose group the requester is in, by the registrars' statements, whatever the exchange names;
+   disclosed: a row planted with a stolen token is worth nothing. What remains is to refuse.
+4. Only rows are disclosed whose group the requester is in, by the registrars' statements, whatever the exchange names;
    never one that we have taken back.
-5. Only fields that were asked for are told, sealed for this request alone, and signed with how they are to be handled:
-   our own rows' marking and the one shown to us, whichever is stricter.
+5. Only fields that were asked for are disclosed, sealed for this request alone, and signed with how they are to be
+   handled: our own rows' marking and the one shown to us, whichever is stricter.
 6. The answer is in the vault before it leaves. One whose arrival is not certain is sent again as it stands there,
    before anything else is said: nobody tells two things.
 
@@ -51,20 +51,20 @@ _SHOWN_BEFORE = ("mode", "legal_gateway", "urgency")
 
 
 class UnprovedError(MemberError):
-    """Whoever asks has not shown what an answer takes; nothing was told."""
+    """Whoever asks has not shown what an answer requires; nothing was disclosed."""
 
     slug = "not_proved"
 
     def __init__(self, why: str) -> None:
         reason = RefusalReason.PROOF_NOT_VALID.value
-        super().__init__(f"nothing is told: {why}", "refuse it", then=Next(Act.REFUSE_REQUEST, {"reason": reason}))
+        super().__init__(f"nothing is disclosed: {why}", "refuse it", then=Next(Act.REFUSE_REQUEST, {"reason": reason}))
         self.why = why
 
 
 @dataclass(frozen=True)
 class TakenUp:
-    """A request that this member has taken up, and its own indicator behind it, with those of its rows that may be told
-    of; None if there are none. `doubt` says what is not proved. `is_new`: it was not taken up before.
+    """A request that this member has taken up, and its own indicator behind it, with those of its rows that may be
+    shown of; None if there are none. `doubt` says what is not proved. `is_new`: it was not taken up before.
     """
 
     request: ReadRequest
@@ -75,8 +75,8 @@ class TakenUp:
 
     @property
     def obstacle(self) -> str | None:
-        """Why nothing may be told."""
-        nothing = None if self.own is not None else "this vault holds no row of it that whoever asks may be told of"
+        """Why nothing may be disclosed."""
+        nothing = None if self.own is not None else "this vault holds no row of it that may go to the requester"
         return self.doubt or nothing
 
     @property
@@ -165,7 +165,7 @@ def _disclosable_rows(
     context: RequestContext, recipient: str, named: Iterable[str], token: Token
 ) -> OwnIndicator | None:
     """Rule 4: our indicator with those of its rows, of the submissions that the exchange names, that the recipient may
-    be told of; None if there are none.
+    receive; None if there are none.
     """
     rows, uploads = VaultRows(context.vault), Uploads(context.vault)
     held = rows.find_by_tokens([token.token])[token.token]
@@ -177,8 +177,8 @@ def _disclosable_rows(
         is_shared = kept is not None and kept.group in shared
         return is_shared and not uploads.is_withdrawn(submission_id, indicator)
 
-    told = {name for name in named if is_disclosable(name)}
-    sources = [source for source in held.sources if source.submission_id in told]
+    shareable = {name for name in named if is_disclosable(name)}
+    sources = [source for source in held.sources if source.submission_id in shareable]
     return OwnIndicator(held.indicator_type, held.canonical, sources) if sources else None
 
 
@@ -250,8 +250,8 @@ class UnsealedAnswer:
 
 @dataclass(frozen=True)
 class Recipient:
-    """Whom something is told: `member_id` None for whoever made an offer that we refuse unseen. `key` is the one that
-    the registrars state, `terms_sha256` the digest of the request's terms. `to` is said of an offer of ours.
+    """To whom something is disclosed: `member_id` None for whoever made an offer that we refuse unseen. `key` is the
+    one that the registrars state, `terms_sha256` the digest of the request's terms. `to` is said of an offer of ours.
     """
 
     member_id: str | None
@@ -263,8 +263,8 @@ class Recipient:
 
 @dataclass(frozen=True)
 class AgreedDisclosure:
-    """What an authoriser agrees to tell: these fields (None: all that is wanted), with a note, confirming what gateway
-    and marking want confirmed. `contact` is the desk that answers for rows without one.
+    """What an authoriser agrees to disclose: these fields (None: all requested), with a note, confirming what gateway
+    and marking require. `contact` is the desk that answers for rows without one.
     """
 
     fields: Sequence[str] | None
@@ -307,19 +307,19 @@ def disclose(context: RequestContext, taken: TakenUp, agreed: AgreedDisclosure) 
 def _collect(
     context: RequestContext, own: OwnIndicator, request: ReadRequest, wanted: Sequence[str], agreed: AgreedDisclosure
 ) -> UnsealedAnswer:
-    """What is told of our own rows. Raises RuleRefusedError."""
-    told = list(wanted if agreed.fields is None else agreed.fields)
-    if not told or not set(told) <= set(wanted):
+    """What is disclosed of our own rows. Raises RuleRefusedError."""
+    chosen = list(wanted if agreed.fields is None else agreed.fields)
+    if not chosen or not set(chosen) <= set(wanted):
         asked = f"it is about {', '.join(wanted)}"
         raise RuleRefusedError("nothing was sent", [Broken("not-asked-for", "fields", asked)])
-    outcome = RequestOutcome.FULL if set(told) == set(wanted) else RequestOutcome.PARTIAL
+    outcome = RequestOutcome.FULL if set(chosen) == set(wanted) else RequestOutcome.PARTIAL
     submissions = sorted({source.submission_id for source in own.sources})
     uploads = Uploads(context.vault)
     kept = {name: envelope for name in submissions if (envelope := uploads.envelope(name)) is not None}
-    details = collect_details(own, told, lambda name: kept[name].subject_role, agreed.contact, agreed.note)
+    details = collect_details(own, chosen, lambda name: kept[name].subject_role, agreed.contact, agreed.note)
     shown = [] if request.marking is None else [request.marking]
     marking = strictest([*(marking_of_envelope(envelope) for envelope in kept.values()), *shown])
-    return UnsealedAnswer(outcome, told, None, details, marking, agreed.confirmations, submissions)
+    return UnsealedAnswer(outcome, chosen, None, details, marking, agreed.confirmations, submissions)
 
 
 def release(context: RequestContext, offer: ReadRequest, waiting: Sequence[Waiting], agreed: AgreedDisclosure) -> None:
@@ -338,7 +338,7 @@ def what_to_release(
     *,
     preparing: bool = False,
 ) -> Iterator[tuple[Recipient, UnsealedAnswer]]:
-    """What each of these holders is told of our offer; whoever made it may prepare that for another. Raises
+    """What is disclosed to each of these holders of our offer; whoever made it may prepare that for another. Raises
     RuleRefusedError, MemberError.
     """
     asked = context.records.asked(offer.request_id)
@@ -353,7 +353,7 @@ def what_to_release(
         recipient = _recipient_of(context, one.institution, asked, token)
         own = _disclosable_rows(context, one.institution, one.submissions, token)
         if own is None:
-            raise UnprovedError(f"this vault holds no row of it that {one.institution} may be told of")
+            raise UnprovedError(f"this vault holds no row of it that may be disclosed to {one.institution}")
         fields = asked.terms.fields
         yield recipient, _collect(context, own, offer, fields, agreed)
 
@@ -365,11 +365,11 @@ def _what_bars(
     agreed: AgreedDisclosure,
     waiting: Sequence[Waiting],
 ) -> Iterator[Broken]:
-    """What is told may not rest on whom the exchange names as the offer's maker: the vault knows who it was."""
+    """What is disclosed may not rest on whom the exchange names as the offer's maker: the vault knows who it was."""
     if context.identity.key_id in (None if asked is None else asked.asked_by, offer.requested_by):
         yield Broken(_SAME, "representative", "another person than made the offer releases it")
     if not waiting:
-        cure = "nobody who was not told yet has taken it up"
+        cure = "nobody to whom it was not disclosed yet has taken it up"
         yield Broken("not-taken-up", "to", cure)
     if offer.mode == RequestMode.ALERT and agreed.note:
         yield Broken("alert", "note", "an alert tells its fields alone: leave the note out, or provide")

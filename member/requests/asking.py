@@ -1,12 +1,12 @@
-"""Asking the holders of an indicator for more, or offering them more, and reading what is told in answer.
+"""Asking the holders of an indicator for more, or offering them more, and reading what is disclosed in answer.
 
 A request leaves by these rules, in order:
 1. It is about a hit of our own, whose token and detail key lie in our vault.
-2. All that its gateway wants is there; what is missing is named, at once and in full, before anything is sent.
+2. All that its gateway requires is there; what is missing is named, at once and in full, before anything is sent.
 3. No text of it speaks of a suspicious activity report.
 4. The terms are in the vault before they leave, with a proof that we hold the identifier.
 
-What is told, in answer to our request or of an offer that we took up, is shown by these rules, in order:
+What is disclosed, in answer to our request or of an offer that we took up, is shown by these rules, in order:
 1. Who tells it is a member that the registrars signed, and another than we; of an offer, its sender.
 2. An active authoriser of that member signed it, with the key that the registrars state, for this very request and with
    the marking that is shown; of an offer, another person than the one who made it. Where that member's statement asks
@@ -244,7 +244,7 @@ def what_is_missing(draft: RequestDraft, gateway: Gateway | None) -> list[Broken
 
 
 def _unconfirmed(draft: RequestDraft, gateway: Gateway) -> list[Broken]:
-    """Who offers discloses, and confirms what the gateway wants of that."""
+    """Who offers discloses, and confirms what the gateway requires of that."""
     condition = _condition(draft, gateway)
     return [
         Broken("no-confirmation", "confirmations", f"{one.question} confirm {' or '.join(one.codes)}")
@@ -261,8 +261,8 @@ def _condition(draft: RequestDraft, gateway: Gateway) -> str | None:
 
 
 def read_answers(context: RequestContext, request: ReadRequest) -> list[ReadAnswer]:
-    """The answers to a request of our own, or what an offer to us told us, opened. What cannot be believed is told as
-    that, beside the others.
+    """The answers to a request of our own, or what an offer to us disclosed, opened. What cannot be believed is
+    reported as that, beside the others.
     """
     is_own = request.direction == Direction.OUTGOING
     asked = context.records.asked(request.request_id) if is_own else _taken_up(request)
@@ -337,7 +337,7 @@ def _open(context: RequestContext, asked: KeptRequest, answer: GivenAnswer) -> A
 def _verify_signature(context: RequestContext, asked: KeptRequest, answer: GivenAnswer, sealed: bytes) -> None:
     """Rules 1 and 2. Raises AnswerError, SignatureError."""
     if answer.institution == context.member_id or answer.recipient != context.member_id:
-        raise AnswerError("nobody answers its own request, nor to another than who is told")
+        raise AnswerError("nobody answers its own request, nor to another than its recipient")
     try:
         holder, person = _as_stated(context, answer)
     except UnknownStatementError:
@@ -415,6 +415,6 @@ def _check_two_people(
     except UnknownStatementError:
         raise AnswerError("the registrars know nobody who could have offered it") from None
     if offering.member_id != sender.member_id:
-        raise AnswerError("it was told by another than offered it")
+        raise AnswerError("it was disclosed by another than offered it")
     if person.representative_id == maker.representative_id or person.public_key == maker.public_key:
         raise AnswerError("one person offered it and released it")

@@ -46,15 +46,15 @@ def collect_details(
         RequestField.NARRATIVE: _column(own, RequestField.NARRATIVE),
         RequestField.OTHER_COLUMNS: [columns for columns in map(_other_columns, own.sources) if columns],
     }
-    told = [*fields, *([RequestField.SUBJECT_ROLE] if _PROTECTED & set(roles) else [])]
-    if unknown := [str(field) for field in told if field not in held]:
+    disclosed = [*fields, *([RequestField.SUBJECT_ROLE] if _PROTECTED & set(roles) else [])]
+    if unknown := [str(field) for field in disclosed if field not in held]:
         broken = [Broken("unknown-field", field, "this version cannot give it: upgrade") for field in unknown]
         raise RuleRefusedError("this is not known here", broken)
-    values = {str(field): held.get(field) or None for field in told} | ({"note": note} if note else {})
+    values = {str(field): held.get(field) or None for field in disclosed} | ({"note": note} if note else {})
     details = msgspec.convert(values, AnswerDetails)
     broken = [_tipping_off(name, word) for name, value in values.items() if (word := _first_word(value))]
     if broken:
-        raise RuleRefusedError("this cannot be told", broken)
+        raise RuleRefusedError("this cannot be disclosed", broken)
     return details
 
 
@@ -69,7 +69,7 @@ def commit_to(details: AnswerDetails, salt: bytes) -> bytes:
     return hmac.digest(salt, canonical_json(details.stated()), hashlib.sha256)
 
 
-def read_details(payload: bytes, told: Sequence[str], commitment: bytes | None = None) -> AnswerDetails:
+def read_details(payload: bytes, disclosed: Sequence[str], commitment: bytes | None = None) -> AnswerDetails:
     """Opened details, exactly of the fields that the answer names; role and note may come beside, and those prepared by
     one for another to send are what was prepared. AnswerError else.
     """
@@ -82,7 +82,7 @@ def read_details(payload: bytes, told: Sequence[str], commitment: bytes | None =
         raise AnswerError("the details are others than were prepared")
     always = {RequestField.SUBJECT_ROLE.value, "note"}
     names = details.stated().keys()
-    if not set(told) <= names or names - set(told) - always:
+    if not set(disclosed) <= names or names - set(disclosed) - always:
         raise AnswerError("the details have other fields than the answer names")
     return details
 
@@ -100,7 +100,7 @@ def check_texts(texts: Iterable[tuple[str, str]]) -> list[Broken]:
 
 
 def _tipping_off(field: str, word: str) -> Broken:
-    cure = "leave it out: nothing that reveals a suspicious activity report may be told"
+    cure = "leave it out: nothing that reveals a suspicious activity report may be disclosed"
     return Broken("tipping-off", field, f"it speaks of: {word}; {cure}")
 
 

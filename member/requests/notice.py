@@ -1,4 +1,4 @@
-"""The notice that some gateways want before a request: drafted at home from the gateway's template, since whom it is
+"""The notice that some gateways require before a request: drafted at home from the gateway's template, since whom it is
 about is not for the exchange to know.
 """
 
@@ -25,7 +25,7 @@ class DraftedNotice:
 
 def draft_notice(context: RequestContext, hit_id: str, legal_gateway: str, said: Mapping[str, str]) -> DraftedNotice:
     """The notice for a request about one of our hits; what was not said is left open. RuleRefusedError for a gateway
-    that wants none.
+    that requires none.
     """
     own_token(context, hit_id)
     gateway = context.client.gateways().get(legal_gateway)

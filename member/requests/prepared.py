@@ -1,7 +1,7 @@
 """Four eyes inside one's own institution: one person prepares what another sends.
 
 Rules, in order:
-1. What is prepared is looked at as an answer is: the request is proved, the rows may be told of, the fields were asked
+1. What is prepared is looked at as an answer is: the request is proved, the rows may be shown, the fields were asked
    for. Its preparer signs all of it, for this request alone; the details by a commitment, so that the exchange can
    check the signature and learns nothing of them.
 2. Another person sends it: with another id and another key, by the registrars' statements.

@@ -18,11 +18,11 @@ class Broken:
 
 
 class RuleRefusedError(MemberError):
-    """What was asked for keeps not all rules; all of them are told at once."""
+    """What was asked for breaks one or more rules; all of them are reported at once."""
 
     slug = "refused"
 
     def __init__(self, what: str, broken: Sequence[Broken], hint: str | None = None) -> None:
-        told = "; ".join(f"{one.field}: {one.detail} ({one.code})" for one in broken)
+        listed = "; ".join(f"{one.field}: {one.detail} ({one.code})" for one in broken)
         reasons = [{"code": one.code, "field": one.field, "detail": one.detail} for one in broken]
-        super().__init__(f"{what}: {told}", hint, problem={"reasons": reasons})
+        super().__init__(f"{what}: {listed}", hint, problem={"reasons": reasons})

@@ -61,13 +61,13 @@ KINDS: Mapping[str, NoticeKind] = {
     "request_lapsed": NoticeKind("a request lapsed: its time was up", _REQUEST, _SHOW_REQUEST),
     "request_cancelled": NoticeKind("a request was taken back by who asked", _REQUEST, _SHOW_REQUEST),
     "le_query_asked": NoticeKind("a query waits for its authorising officer", _QUERY, _SHOW_QUERY),
-    "le_query_disclosed": NoticeKind("an agency was told of rows of ours; its cover has ended", _QUERY),
+    "le_query_disclosed": NoticeKind("rows of ours were disclosed to an agency; its cover has ended", _QUERY),
     "le_query_lapsed": NoticeKind("a query lapsed: nobody authorised it in time", _QUERY, _SHOW_QUERY),
     "le_query_ended": NoticeKind("a query ended: its last day has passed", _QUERY, _SHOW_QUERY),
     "le_watch_matched": NoticeKind("a watch met new rows", (*_QUERY, "hit_ids"), _SHOW_QUERY),
     "le_deconfliction": NoticeKind("another agency is about the same subject", _QUERY, _SHOW_QUERY),
     "correction": NoticeKind(
-        "what we were told is taken back", ("correction_id", "reason", "due_at"), Act.LIST_CORRECTIONS
+        "what was disclosed to us is taken back", ("correction_id", "reason", "due_at"), Act.LIST_CORRECTIONS
     ),
     "correction_overdue": NoticeKind(
         "a correction was not acknowledged in time", ("correction_id", "recipient", "due_at"), Act.LIST_CORRECTIONS
@@ -99,7 +99,7 @@ _NOTICED_AS = {_ASKED: "request_received"}
 
 _OFFER_TO_US: Mapping[str, str] = {
     "request_received": "we are offered information",
-    "request_answered": "what we were offered was told to us",
+    "request_answered": "what we were offered was disclosed to us",
     "request_reminder": "an offer to us waits to be taken up or refused",
     "request_lapsed": "an offer lapsed: its time was up",
     "request_cancelled": "an offer was taken back by who made it",

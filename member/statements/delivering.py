@@ -41,7 +41,7 @@ class SignaturesView(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What it is told by."""
+        """What identifies it."""
         return self.digest
 
 

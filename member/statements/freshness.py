@@ -197,7 +197,7 @@ class _Standing:
         return self.snapshot is not None and self.snapshot.digest == self.covered
 
     def differs(self, ours: str) -> bool:
-        """Whether it has other statements than we, be it only fewer: then its list is wanted."""
+        """Whether it has other statements than we, be it only fewer: then its list is fetched."""
         return self.is_live and self.snapshot is not None and self.snapshot.digest != ours
 
     def voucher(self) -> FreshnessState:

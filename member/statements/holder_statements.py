@@ -148,7 +148,7 @@ class Deadline:
 
 
 def ask_all(asks: Mapping[str, Callable[[Deadline], T]]) -> dict[str, T | Exception]:
-    """Ask at once, for so many seconds in all. What was not answered by then is told as such, and asked no further."""
+    """Ask at once, for so many seconds in all. What was not answered by then is reported, and asked no further."""
     answers: SimpleQueue[tuple[str, T | Exception]] = SimpleQueue()
     until = Deadline(_SECONDS)
 

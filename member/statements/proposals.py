@@ -102,7 +102,7 @@ class ProposalView(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """What it is told by."""
+        """What identifies it."""
         return f"{self.type} {self.subject}"
 
 

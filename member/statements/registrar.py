@@ -5,7 +5,7 @@ Rules, in order:
    shown: whatever is behind a proposal's id by then, nothing unseen is signed. One digest that differs, and nothing is.
 2. A proposal that could not take effect (an older sequence, another statement of the same sequence) is not signed, nor
    one whose sequence runs far ahead or whose time lies in the future: after the highest sequence nothing could be
-   stated about its subject any more, not even a suspension. The others still are signed, and each is told.
+   stated about its subject any more, not even a suspension. The others still are signed, and each is reported.
 3. The root is the registrar's own copy of the registrars' file, given once.
 4. The key holders are those of every epoch that the registrars ever stated, by what this registrar has itself seen in
    force, never by the operator's list; one that serves no epoch any more until it has confirmed that it knows, or is
@@ -108,7 +108,7 @@ class SubmittedSignatures(msgspec.Struct, frozen=True):
 
 
 def hand_in(exchange: ExchangeClient, envelope: StatementEnvelope) -> SubmittedSignatures:
-    """Send signatures to the exchange; where the statement then stands. A refusal is told, not raised."""
+    """Send signatures to the exchange; where the statement then stands. A refusal is returned, not raised."""
     try:
         answer = exchange.add_statement(envelope)
     except RefusedError as error:
@@ -167,7 +167,7 @@ def push_to_holders(
     retired: Collection[str] = (),
 ) -> list[Delivered]:
     """Bring every key holder that the registrars ever stated up to date, all at once, but for those `retired` that have
-    confirmed it; a problem is told, not raised.
+    confirmed it; a problem is returned, not raised.
 
     It counts as up to date only by its own signature: nobody between can take the statements in its place.
     """

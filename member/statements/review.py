@@ -1,6 +1,6 @@
 """What a statement says, for the registrar who is to sign it: who, which keys, and what changes.
 
-Keys are shown by their fingerprints, which the member reads to the registrar from `member status`. Changes are told
+Keys are shown by their fingerprints, which the member reads to the registrar from `member status`. Changes are shown
 field by field against the statement in force; what is not listed stays as it is.
 """
 
@@ -77,7 +77,7 @@ def review(statement: AnyStatement, held: AnyStatement | None) -> Review:
 
 
 def _plain_wire(statement: AnyStatement) -> Mapping[str, Any]:
-    """What is compared field by field: what a root carries over is told as one (member.statements.registrar)."""
+    """What is compared field by field: what a root carries over is shown as one (member.statements.registrar)."""
     wire = statement.to_wire()
     return {name: value for name, value in wire.items() if name not in _CARRIED} if wire["type"] == ROOT else wire
 
@@ -108,7 +108,7 @@ def _keys(statement: AnyStatement) -> Iterator[tuple[str, str, bytes]]:
 
 
 def name_of(entry: Mapping[str, Any]) -> str:
-    """What an entry of a list is told by."""
+    """What identifies an entry of a list."""
     return next((str(entry[name]) for name in NAMED_BY if name in entry), NOTHING)
 
 

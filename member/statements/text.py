@@ -1,7 +1,7 @@
 """A statement in plain words, for the registrar who is to sign it.
 
 What a proposal says is written by others, and must not look like a line of ours: a value that is no plain word stands
-in quotation marks. More than one blank in a row, and whatever looks like a blank and is none, is told by its count.
+in quotation marks. More than one blank in a row, and whatever looks like a blank and is none, is shown by its count.
 """
 
 from __future__ import annotations

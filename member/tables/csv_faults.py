@@ -34,7 +34,7 @@ _SERIAL_DATE = re.compile(r"[0-9]{5}")
 
 
 class FileRefusedError(ValueError):
-    """A file is refused as a whole; nothing of it is used. The text says what was found and what is wanted."""
+    """A file is refused as a whole; nothing of it is used. The text says what was found and what is expected."""
 
     def __init__(self, found: str, wanted: str) -> None:
         super().__init__(f"{found}; {wanted}")

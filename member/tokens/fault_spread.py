@@ -6,8 +6,8 @@ Rules, in order:
    time, which of an agency nobody may learn: an agency's is sent when a person of its own says so, never by itself and
    never by another member.
 2. What the exchange shows is believed for the registrars' root alone (keys/faults/report.py); what shows nothing is
-   passed over and told. The list is read from its start each time, and ends at one report for each holder and key: a
-   place in it, which the exchange would name, hides nothing for longer than it lies.
+   passed over and reported. The list is read from its start each time, and ends at one report for each holder and key:
+   a place in it, which the exchange would name, hides nothing for longer than it lies.
 3. Every fault with force leaves its holder out, whoever met it, in every epoch in force, as long as the registrars name
    the holder with the same key.
 """

@@ -4,8 +4,8 @@ Rules, in order:
 1. Where a holder is, and the key that signs its answers, come from the registrars' statement of the epoch alone.
 2. An answer counts only if that key signed it as the answer to this very request (RFC 9421), within the time window;
    a refusal too, so that nobody between can speak for a holder, and none can deny what it said. Unsigned may come:
-   that the holder does not know who asks (there is no believed request to bind a signature to), which is told as a
-   refusal; and that a server is busy or down, which is told as no answer.
+   that the holder does not know who asks (there is no believed request to bind a signature to), which is reported as a
+   refusal; and that a server is busy or down, which is reported as no answer.
 3. It is refused if it could not be shown to others as evidence of a fault, should it be one (keys/faults/evidence.py).
 4. One made with another share than the registrars state here is no answer, and no fault: either side may have heard of
    a new share first.
@@ -179,7 +179,7 @@ class HolderState:
 
 
 def ask_budgets(holders: Mapping[int, HolderClient]) -> Sequence[HolderState]:
-    """Every holder's budget; a holder that does not answer is told, not raised."""
+    """Every holder's budget; a holder that does not answer is reported, not raised."""
     states = []
     for client in holders.values():
         holder = client.holder

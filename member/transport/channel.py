@@ -2,9 +2,9 @@
 
 Rules, in order:
 1. Every attempt is signed anew (a nonce is good once), with the same Idempotency-Key: trying again never acts twice.
-2. What may pass is tried again with growing pauses, and the user told so: no connection, and 503. A 429 that names a
-   short time is given it, beside our patience: a limit of requests a minute says nothing against the server, and a long
-   upload goes on. No wait that a server names is shorter than our own pause, and a time of 0 names none; all waits
+2. What may pass is tried again with growing pauses, and the user is notified: no connection, and 503. A 429 that names
+   a short time is given it, beside our patience: a limit of requests a minute says nothing against the server, and a
+   long upload goes on. No wait that a server names is shorter than our own pause, and a time of 0 names none; all waits
    end, counted by the clock as well, and where there is no patience nothing is waited for.
 3. One attempt has `timeout` seconds for everything, the look-up of the name, headers and body, however slowly bytes
    drip in (lines.py). Redirects are not followed: the signature names the target. An answer longer than 64 MiB, or less
@@ -45,7 +45,7 @@ _IDENTITY = "identity"
 _TOO_MANY, _UNAVAILABLE = 429, 503
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _SILENT = 1.0
-"""Seconds of trying again before the user is told."""
+"""Seconds of trying again before the user is notified."""
 _LONGEST_WAIT = 60.0
 """Of a 429 for requests a minute: the next minute is never further away."""
 _WAITS = 5

@@ -9,7 +9,7 @@ Rules, in order:
    read nor tested without the vault key.
 5. The vault key is 32 bytes, and 32 more for each time that it was changed. Payloads are sealed under the last of these
    parts; a look-up is keyed by the first, and what comes of it by each of the others in turn, so that look-ups are made
-   anew without knowing what they stand for, and whoever has all parts but the last can test none. What is told to
+   anew without knowing what they stand for, and whoever has all parts but the last can test none. What is sent to
    others (idempotency keys, the witness's key) stays under the first.
 """
 

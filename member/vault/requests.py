@@ -63,7 +63,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 class PreparedAnswer(msgspec.Struct, frozen=True):
     """An answer, or the release of an offer to the holder `to`, that one person prepared for another to send: all that
-    is told, in the clear, and the preparer's signature over it. `salt` goes with details.
+    is disclosed, in the clear, and the preparer's signature over it. `salt` goes with details.
     """
 
     request_id: str
@@ -181,7 +181,7 @@ class RequestRecords:
             self._vault.put(_NOTICE, f"{hit_id}|{legal_gateway}".encode(), request_id.encode())
 
     def forget_notice(self, hit_id: str, legal_gateway: str) -> None:
-        """The request that the notice named has been made: another one wants another notice."""
+        """The request that the notice named has been made: another one requires another notice."""
         with self._vault.transaction():
             self._vault.delete(_NOTICE, f"{hit_id}|{legal_gateway}".encode())
 

@@ -37,7 +37,7 @@ class VerifiedDisclosures:
     cover: CoverCheck
 
     def check_cover(self) -> None:
-        """MemberError naming the entry if a bank was not told in time what was fixed."""
+        """MemberError naming the entry if what was fixed was not disclosed to a bank in time."""
         with naming_entry():
             self.cover.finish()
 

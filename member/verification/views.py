@@ -51,8 +51,8 @@ class WaitingEntryView(msgspec.Struct, frozen=True):
 
 
 def disclosed_view(disclosed: DisclosedCover) -> View:
-    """What a bank was told when the cover of a query had ended: of how many tokens, not of which. The commitment to it
-    is base64.
+    """What was disclosed to a bank when the cover of a query had ended: of how many tokens, not of which. The
+    commitment to it is base64.
     """
     stated = {name: value for name, value in msgspec.structs.asdict(disclosed.stated).items() if name != "holder"}
     return {**stated, "tokens": len(disclosed.stated.tokens), "commitment": disclosed.commitment}
@@ -98,7 +98,7 @@ class VerifiedView(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def with_cover(self, found: VerifiedDisclosures) -> Self:
-        """The same with what this bank was told when cover had ended."""
+        """The same with what was disclosed to this bank when cover had ended."""
         return msgspec.structs.replace(self, disclosed=[disclosed_view(one) for one in found.cover.disclosed])
 
     def with_entries(self, found: VerifiedDisclosures) -> Self:
@@ -108,7 +108,7 @@ class VerifiedView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WithheldView(msgspec.Struct, frozen=True):
-    """What was fixed for banks to be told, what this bank was told, and how much of the former is overdue."""
+    """What was fixed for disclosure to banks, what this bank received, and how much of the former is overdue."""
 
     withheld: Sequence[WithheldDisclosure]
     disclosed: Sequence[View]

@@ -174,7 +174,7 @@ class Workplace:
         """What the vault holds, brought up to date from the exchange. NotEnrolledError before the signing."""
 
         def ask_holders(keyring: Keyring) -> None:
-            with suppress(MemberError):  # whether they vouch is for whoever discloses; here only new roots are wanted
+            with suppress(MemberError):  # whether they vouch is for whoever discloses; here only new roots matter
                 self.freshness(keyring)
 
         return refresh_keyring(self.root, self.vault, self.exchange, ask_holders, self.around.tell)

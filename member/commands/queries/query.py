@@ -103,8 +103,8 @@ def ask(
     document = {**msgspec.to_builtins(standing), "results": [], "deconfliction": False}
     session.workplace.number("query", [standing.query_id])
     name = application.authorised_by.partition("/")[2]
-    told = f"query {standing.query_id} is {standing.state}: member --as {name} query approve {standing.query_id}"
-    return Shown(document, as_lines([told]), warnings=_receipt_warnings(session))
+    text = f"query {standing.query_id} is {standing.state}: member --as {name} query approve {standing.query_id}"
+    return Shown(document, as_lines([text]), warnings=_receipt_warnings(session))
 
 
 def _approve_at_once(session: Session, subjects: list[QueriedValue], application: QueryApplication) -> Shown:
@@ -169,7 +169,7 @@ def refuse(session: Session, query_id: str) -> Shown:
 @reporting
 def list_all(session: Session, state: str | None, case: str | None, output: Path | None) -> Shown:
     """List the queries of your agency that you asked, are to authorise, or review. An independent reviewer finds those
-    of all agencies in member log entries, and what is fixed for banks to be told in member log withheld.
+    of all agencies in member log entries, and what is fixed for disclosure to banks in member log withheld.
     """
     heads = list_queries(session.workplace, state, case)
     documents = [one.to_json() for one in heads]

@@ -16,15 +16,15 @@ def grounds_lines(shown: ShownGrounds) -> Iterator[str]:
     """On what a query stands."""
     read, values = shown.read, shown.values
     query, grounds = read.query, read.grounds
-    told = f": {', '.join(values)}" if values else " (this home did not ask, and does not know the values)"
-    cover = ("yes" if query.covert else "no: the banks are told at once") + (", silent" if query.silent else "")
+    listed = f": {', '.join(values)}" if values else " (this home did not ask, and does not know the values)"
+    cover = ("yes" if query.covert else "no: the banks are notified at once") + (", silent" if query.silent else "")
     rows = (
         ("case", grounds.case),
         ("legal gateway", in_words(query.legal_gateway)),
         ("purpose", grounds.purpose),
         ("necessity", grounds.necessity),
         ("proportionality", grounds.proportionality),
-        ("subjects", f"{query.subjects:,}{told}"),
+        ("subjects", f"{query.subjects:,}{listed}"),
         ("asked by", f"{query.asked_by} of {query.agency}"),
         ("authorised by", query.authorised_by),
         ("covert", cover),
@@ -40,7 +40,7 @@ def grounds_lines(shown: ShownGrounds) -> Iterator[str]:
 
 
 def other_agency_text(other: OtherCase) -> str:
-    """A reviewer is told who, not about how much."""
+    """A reviewer reads who, not about how much."""
     about = ", ".join(other.values) or (counted(other.subjects, "subject") if other.subjects else "")
     return f"{other.agency} ({other.officer}){about and f': {about}'}"
 
@@ -58,7 +58,7 @@ def _named(member_id: str, names: Mapping[str, str]) -> str:
 
 
 def found_table(found: Sequence[FoundValue], names: Mapping[str, str]) -> Table:
-    """What is told of each value, with the institutions' names."""
+    """What is disclosed of each value, with the institutions' names."""
     hits = sum(one.result.hit for one in found)
     columns = ("value", "type", "institutions", "themes", "first seen", "victim or unwitting mule")
     made = table(f"{hits:,} of {counted(len(found), 'subject')} held", *columns, whole=("value",))

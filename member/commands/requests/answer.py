@@ -43,7 +43,7 @@ def take(session: Session, request_id: str) -> Shown:
     Who takes up an offer (mode provide or alert) agrees to receive it, and to be named to its sender.
     """
     taken = take_up(*_context_of(session, request_id))
-    warnings = [f"nothing may be told: {taken.obstacle}"] if taken.obstacle else []
+    warnings = [f"nothing may be disclosed: {taken.obstacle}"] if taken.obstacle else []
     text = as_lines([*lines_of(session, taken.request, []), *next_step(session, taken.request, taken.obstacle)])
     return Shown(taken_up_request(session.workplace.vault, taken), text, warnings=warnings)
 
@@ -64,7 +64,7 @@ _digest = click.option(
 @click.option("--partial", "fields", metavar="FIELDS", help="Tell these fields only: a,b.")
 @click.option("--no-trace", is_flag=True, help="Say that nothing is held.")
 @click.option("--prepared", is_flag=True, help="Send what another person of ours prepared: request prepare ID.")
-@click.option("--note", help="A text that goes with what is told.")
+@click.option("--note", help="A text that goes with what is disclosed.")
 @click.option("--to", metavar="INSTITUTION", help="Of an offer of ours: tell this one alone of those that took it up.")
 @_digest
 @confirm_option
@@ -91,7 +91,7 @@ def answer(
     whether you agree; without a terminal, or with --json, giving the command is agreeing. What another prepared is
     then named by its digest.
 
-    What is told is sealed here, for whoever is told alone. An offer is released by another person than made it.
+    What is disclosed is sealed here, for its recipient alone. An offer is released by another person than made it.
     """
     if full + no_trace + prepared + (fields is not None) != 1:
         raise UsageError("expected one of --full, --partial, --no-trace and --prepared")
@@ -154,7 +154,7 @@ def refuse(
 @click.option("--partial", "fields", metavar="FIELDS", help="Tell these fields only: a,b.")
 @click.option("--no-trace", is_flag=True, help="Say that nothing is held.")
 @click.option("--refuse", "reason", type=click.Choice([code.value for code in RefusalReason]), help="Refuse so.")
-@click.option("--note", help="A text that goes with what is told.")
+@click.option("--note", help="A text that goes with what is disclosed.")
 @click.option("--to", metavar="INSTITUTION", help="Of an offer of ours: this one alone of those that took it up.")
 @confirm_option
 @click.pass_obj
@@ -197,7 +197,7 @@ def prepare_one(
 def _check_beside(why: str, given: Mapping[str, object]) -> None:
     beside = ", ".join(option for option, value in given.items() if value)
     if beside:
-        raise UsageError(f"{why}: {beside} goes with what is told", f"leave out {beside}")
+        raise UsageError(f"{why}: {beside} goes with what is disclosed", f"leave out {beside}")
 
 
 def _give_prepared(
@@ -228,7 +228,7 @@ def _agreeing(session: Session, what: str, *, yes: bool) -> acts.Agree:
     def agree(taken: TakenUp) -> None:
         if yes or not at_terminal(session):
             return
-        obstacle = [f"  nothing may be told: {taken.obstacle}"] if taken.obstacle else []
+        obstacle = [f"  nothing may be disclosed: {taken.obstacle}"] if taken.obstacle else []
         lines = as_lines([*lines_of(session, taken.request, []), *obstacle])
         _ask(lines, f"Do you {what}?", "nothing was answered", acts.TAKEN_UP)
 
@@ -249,9 +249,9 @@ def _ask(shown: str, question: str, stopped: str, then: str) -> None:
 def _shown(done: Answered | ReleasedOffer) -> Shown:
     if isinstance(done, ReleasedOffer):
         warnings = [
-            f"{one} was told what was begun before; what was given now was not sent to it" for one in done.begun
+            f"{one} received what was begun before; what was given now was not sent to it" for one in done.begun
         ]
-        text = f"request {done.released.request_id}: told {', '.join(done.released.told)}"
+        text = f"request {done.released.request_id}: disclosed to {', '.join(done.released.told)}"
         return Shown(done.released, text, warnings=warnings)
     standing, reply = done.standing, done.begun
     if reply is not None:

@@ -56,19 +56,19 @@ def request() -> None:
 
 
 def _texts(function: Any) -> Any:
-    for option, told in (
+    for option, explained in (
         ("--proportionality", "Why it is no more than that takes, and fair to whom it is about."),
         ("--necessity", "Why it cannot be done without."),
         ("--purpose", "What it is for."),
     ):
-        function = click.option(option, default="", help=told)(function)
+        function = click.option(option, default="", help=explained)(function)
     return function
 
 
 @request.command("create", epilog="Example: member request create HIT_ID --legal-gateway ECCTA2023_s188 --purpose …")
 @click.argument("hit_id")
 @click.option("--mode", type=click.Choice([code.value for code in RequestMode]), default="request", show_default=True)
-@click.option("--legal-gateway", type=_gateway, required=True, help="The ground on which it is told.")
+@click.option("--legal-gateway", type=_gateway, required=True, help="The ground on which it is disclosed.")
 @click.option("--condition", type=click.Choice([code.value for code in GatewayCondition]), help="Of ECCTA 2023 s188.")
 @_texts
 @click.option("--fields", help=f"What is asked for, or offered: {_DEFAULT_FIELDS}; in an alert {_ALERT_FIELDS}.")
@@ -92,7 +92,7 @@ def create(
     With --mode provide or alert we offer to tell them. Who takes that up agrees to receive it and to be named to us;
     then another person of ours releases it: member --as authoriser request answer ID --full.
 
-    What the legal gateway wants and is missing is named before anything is sent.
+    What the legal gateway requires and is missing is named before anything is sent.
     """
     texts = {name: read_said(name, given.pop(name)) for name in ("purpose", "necessity", "proportionality")}
     notice = _read_notice(nca_notice, notice_given_at)
@@ -110,8 +110,8 @@ def create(
     )
     standing = ask_about(session.workplace, draft)
     show_it = f"member request show {standing.request_id}"
-    told = f"request {standing.request_id} is {in_words(standing.state)}, due {to_second(standing.due_at)}: {show_it}"
-    return Shown(standing, as_lines([told]))
+    text = f"request {standing.request_id} is {in_words(standing.state)}, due {to_second(standing.due_at)}: {show_it}"
+    return Shown(standing, as_lines([text]))
 
 
 @request.command(
@@ -128,7 +128,7 @@ def create(
 def notice(
     session: Session, hit_id: str, *, legal_gateway: str, subject: str, grounds: str, sought: str, out: Path | None
 ) -> Shown:
-    """Draft the notice that a gateway wants before a request. It is made here: the exchange sees nothing of it."""
+    """Draft the notice that a gateway requires before a request. It is made here: the exchange sees nothing of it."""
     said = {"subject": subject, "grounds": grounds, "information_sought": sought}
     drafted = draft_notice(RequestContext.at(session.workplace), _find_hit(session, hit_id), legal_gateway, said)
     document = {"request_id": drafted.request_id, "addressee": drafted.addressee, "notice": drafted.text}
@@ -186,7 +186,7 @@ def list_all(session: Session, direction: str | None, state: str | None, output:
 @click.pass_obj
 @reporting
 def show(session: Session, request_id: str, *, shows_withdrawn: bool) -> Shown:
-    """Show a request, and what was told in answer or of an offer: opened, and checked against the registrars'
+    """Show a request, and what was disclosed in answer or of an offer: opened, and checked against the registrars'
     statements.
 
     What was taken back is marked as that: nobody may go by it any more.
@@ -219,8 +219,8 @@ def cancel(session: Session, request_id: str) -> Shown:
         said = "what was answered stays, and nobody else answers it any more"
     else:
         said = "nobody answers it any more"
-    told = f"request {standing.request_id} is {in_words(standing.state)}: {said}"
-    return Shown(standing, as_lines([told]))
+    text = f"request {standing.request_id} is {in_words(standing.state)}: {said}"
+    return Shown(standing, as_lines([text]))
 
 
 def _find_hit(session: Session, text: str) -> str:

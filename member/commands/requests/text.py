@@ -67,7 +67,7 @@ def lines_of(session: Session, read: ReadRequest, answers: list[ReadAnswer]) -> 
             yield f"  {name}: {_line(value)}"
     if read.waiting:
         waiting = ", ".join(one.institution for one in read.waiting)
-        yield f"  took it up, and waits to be told: {waiting} (request answer, by another of us)"
+        yield f"  took it up, and waits for the release: {waiting} (request answer, by another of us)"
     yield from _marking_lines(read.marking)
     for answer in answers:
         given = answer.given

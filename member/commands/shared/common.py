@@ -177,7 +177,7 @@ class MemberGroup(Program):
         session = extra.pop("obj", None) or Session(default_environment())
         try:
             code = super().main(arguments, prog_name or "member", standalone_mode=False, obj=session, **extra)
-        except Exception as error:  # noqa: BLE001 - the top of the program: whatever happened is told, not thrown
+        except Exception as error:  # noqa: BLE001 - the top of the program: whatever happened is reported, not raised
             _name_who_may(error, session)
             sys.exit(_print_error(error, as_json="--json" in arguments))
         except KeyboardInterrupt:
@@ -205,37 +205,39 @@ def _print_error(error: Exception, *, as_json: bool) -> int:
     if isinstance(error, click.exceptions.NoArgsIsHelpError) and not as_json:
         click.echo(error.format_message(), err=True)
         return USAGE_ERROR
-    told = _as_member_error(error)
-    told.hint = hint_of(told)
+    failure = _as_member_error(error)
+    failure.hint = hint_of(failure)
     if as_json:
-        _print_json(told.document())
+        _print_json(failure.document())
     else:
-        print_error(printable(told.detail), printable(told.hint) if told.hint else None)
-    return told.exit_code
+        print_error(printable(failure.detail), printable(failure.hint) if failure.hint else None)
+    return failure.exit_code
 
 
 def _as_member_error(error: Exception) -> MemberError:
     match error:
         case MemberError():
-            told = error
+            failure = error
         case click.Abort():
-            told = MemberError("stopped", slug=_INTERRUPTED)
+            failure = MemberError("stopped", slug=_INTERRUPTED)
         case click.ClickException():
-            told = _from_click(error)
+            failure = _from_click(error)
         case NoQuorumError():
-            told = _from_no_quorum(error)
+            failure = _from_no_quorum(error)
         case CustodyError():
-            told = MemberError(str(error), slug="custody")
+            failure = MemberError(str(error), slug="custody")
         case sqlite3.DatabaseError():
             hint = "try again if another program works on it; else restore it from a backup (vault backup writes one)"
-            told = MemberError(f"the vault cannot be used ({type(error).__name__})", hint, slug="vault")
+            failure = MemberError(f"the vault cannot be used ({type(error).__name__})", hint, slug="vault")
         case OSError():
-            told = MemberError(f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}", slug="file")
+            failure = MemberError(
+                f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}", slug="file"
+            )
         case _:
             _note_for_debugging(error)
             hint = f"set {DEBUG_VARIABLE} to a file name to have the place noted there"
-            told = MemberError(f"this should not have happened ({type(error).__name__})", hint, slug="internal")
-    return told
+            failure = MemberError(f"this should not have happened ({type(error).__name__})", hint, slug="internal")
+    return failure
 
 
 def _from_no_quorum(error: NoQuorumError) -> MemberError:
@@ -252,9 +254,9 @@ def _from_click(error: click.ClickException) -> MemberError:
     context = getattr(error, "ctx", None)
     hint = None if context is None else f"{context.command_path} --help"
     message = _LONG_QUOTE.sub(r"\1…'", error.format_message())
-    told = MemberError(message, hint, slug="usage")
-    told.exit_code = USAGE_ERROR if isinstance(error, click.UsageError) else FAILED
-    return told
+    failure = MemberError(message, hint, slug="usage")
+    failure.exit_code = USAGE_ERROR if isinstance(error, click.UsageError) else FAILED
+    return failure
 
 
 def _note_for_debugging(error: Exception) -> None:

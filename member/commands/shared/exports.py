@@ -57,9 +57,9 @@ def _cells(row: Mapping[str, Any], columns: Iterable[str]) -> list[object]:
 def _cell(value: object) -> object:
     """One level of structure reads as `name: value`; a list has an item behind the other."""
     if isinstance(value, Mapping):
-        told = ((name, _cell(inner)) for name, inner in value.items() if inner not in (None, [], {}))
+        named = ((name, _cell(inner)) for name, inner in value.items() if inner not in (None, [], {}))
         return "; ".join(
-            f"{name}: {', '.join(map(str, inner)) if isinstance(inner, list) else inner}" for name, inner in told
+            f"{name}: {', '.join(map(str, inner)) if isinstance(inner, list) else inner}" for name, inner in named
         )
     if isinstance(value, list):
         return [str(_cell(item)) for item in value]

@@ -22,7 +22,7 @@ DEFAULT = "analyst"
 
 
 def default_environment() -> RuntimeEnvironment:
-    """The real clock, real sleep and real network; what takes long is told on standard error."""
+    """The real clock, real sleep and real network; what takes long is reported on standard error."""
     return RuntimeEnvironment(
         lambda: datetime.now(UTC), time.sleep, lambda url: None, tell=lambda text: click.echo(printable(text), err=True)
     )

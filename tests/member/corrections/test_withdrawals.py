@@ -443,13 +443,13 @@ def test_a_correction_is_shown_as_it_was_told_and_with_no_more_than_that(disclos
     other = concerned_of("h3")
     disclosure_record.keep_correction("e", "c", "error", 1)
     disclosure_record.keep_concerned("e", "c", "error", one)
-    with pytest.raises(LogFault, match="never told so"):
+    with pytest.raises(LogFault, match="never recorded so"):
         check(disclosure_record)
     check(disclosure_record, is_complete=False)
     check(disclosure_record, replace(telling_of(one), view=None))
     wrong = ({"correction_id": "d"}, {"reason": "cleared"}, {"items": 2}, {"items_sha256": to_base64(digest(other))})
     for said in (*wrong, {"told_by": [{"kind": "query", "object_id": "h1"}]}):
-        with pytest.raises(LogFault, match="never told so"):
+        with pytest.raises(LogFault, match="never recorded so"):
             check(disclosure_record, telling_of(one, **said))
     malformed: tuple[Mapping[str, Any], ...] = ({"told_by": [1]}, {"items": None}, {"correction_id": []})
     for strange in malformed:
@@ -460,10 +460,10 @@ def test_a_correction_is_shown_as_it_was_told_and_with_no_more_than_that(disclos
     disclosure_record.keep_concerned("f", "c", "error", two)
     check(disclosure_record, telling_of(one), telling_of(two[1:]))
     disclosure_record.keep_concerned("g", "c", "error", concerned_of("h1", "h3"))
-    with pytest.raises(LogFault, match="never told so"):
+    with pytest.raises(LogFault, match="never recorded so"):
         check(disclosure_record, telling_of(one), telling_of(two[1:]))
     disclosure_record.keep_correction("h", "d", "error", 1)
-    with pytest.raises(LogFault, match="never told so"):
+    with pytest.raises(LogFault, match="never recorded so"):
         check(disclosure_record, telling_of(one), replace(telling_of(one), view=None))
 
 
@@ -500,7 +500,7 @@ def test_an_outcome_about_our_rows_is_shown_as_it_was_told(disclosure_record: Di
         [entry_of("outcome", **told | {"recorder": "nca"})],
         [entry_of("outcome", **told | {"tokens": []})],
     ):
-        with pytest.raises(LogFault, match="never told so"):
+        with pytest.raises(LogFault, match="never recorded so"):
             check(disclosure_record, *entries)
     check(disclosure_record, own, entry_of("outcome", **told))
     check(disclosure_record)

@@ -173,7 +173,9 @@ def test_a_query_is_extended_refused_and_listed(police: MemberHomes) -> None:
     assert f"until {until} by nca/authoriser: the trial moved" in shown
     assert "does not know the values" in shown
     assert f"query {asked[1]}" in police.run("ico", "log", "entries", as_json=False).document["text"]
-    assert "nothing: no telling is fixed here" in police.run("nca", "log", "withheld", as_json=False).document["text"]
+    assert (
+        "nothing: no disclosure is fixed here" in police.run("nca", "log", "withheld", as_json=False).document["text"]
+    )
     states = {query["query_id"]: query["state"] for query in police.run("nca", "query", "list").document["queries"]}
     assert [states[query_id] for query_id in asked] == ["refused", "answered"]
     pending = police.run("nca", "query", "list", "--state", "pending").document["queries"]
@@ -334,7 +336,7 @@ def test_an_approval_whose_answer_was_lost_is_given_again_as_it_was(police: Memb
 
 
 def test_what_a_colleague_writes_looks_like_no_line_of_the_program(police: MemberHomes) -> None:
-    forged = "finding a network\nuntil           2026-11-23\r\ncovert          no: the banks are told at once"
+    forged = "finding a network\nuntil           2026-11-23\r\ncovert          no: the banks are notified at once"
     said_by = ("--authorised-by", "authoriser", *GROUNDS, *STATED, "--purpose", forged)
     query_id = police.run("nca", "query", "--type", "phone", "+447700900197", *said_by).document["query_id"]
     said = police.run("nca", "--as", "authoriser", "query", "approve", query_id, as_json=False).said.splitlines()
@@ -418,7 +420,7 @@ def test_the_reviewer_detects_a_late_missing_or_changed_disclosure() -> None:
     check("2027-01-01", honest, telling)
     check("2026-12-10", telling, extended)
     for entries in ((telling,), (telling, another), (telling, extended)):
-        with pytest.raises(LogFault, match="has not been told what this fixed"):
+        with pytest.raises(LogFault, match="what this fixed was not disclosed"):
             check("2027-01-01", *entries)
     body = {"holder": "a", "query_id": "q", "agency": "nca", "legal_gateway": "g", "told_at": "t", "tokens": ["t"]}
     wrongs = ({"holder": "b"}, {"query_id": "r"}, {"salt": "short"}, {"agency": "invented"}, {"agency": "a"})
@@ -471,7 +473,7 @@ def test_an_erased_entry_may_have_ended_the_cover_of_one_query() -> None:
         made.finish()
 
     check("q")
-    with pytest.raises(LogFault, match="has not been told what this fixed"):
+    with pytest.raises(LogFault, match="what this fixed was not disclosed"):
         check("q", "r")
 
 

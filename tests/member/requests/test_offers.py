@@ -144,7 +144,7 @@ def test_notices_of_an_offer_speak_of_an_offer_on_both_sides(taskforce: MemberHo
     assert said == {
         ("a", "our offer was taken up"),
         ("b", "we are offered information"),
-        ("b", "what we were offered was told to us"),
+        ("b", "what we were offered was disclosed to us"),
     }
 
 
@@ -233,7 +233,7 @@ def test_a_release_whose_answer_was_lost_is_finished_by_the_same_command(
         assert refused_as(taskforce.run(*release)) == "unreachable"
     again = taskforce.run(*release)
     assert (again.status, again.document["told"]) == (0, ["b"]), again.document
-    assert "b was told what was begun before" in again.said
+    assert "b received what was begun before" in again.said
     (answer,) = taskforce.run("b", "request", "show", request_id).document["answers"]
     assert (answer["fault"], answer["details"]) == (None, {"reason": [REASONS["a"]], "note": "we froze it"})
     assert rules_of(taskforce.run(*release)) == {"not-taken-up"}, "it is finished: nothing is on its way any more"
